@@ -1,0 +1,210 @@
+//! A small HTTP service to try things with: says who it is, and misbehaves on request.
+//!
+//! | path | answer |
+//! | --- | --- |
+//! | `/` | version, host and replica as JSON |
+//! | `/healthz` | 200, or 503 while `HEALTH_AFTER` seconds have not passed or `HEALTH=fail` |
+//! | `/slow?ms=500` | the same as `/`, that much later |
+//! | `/status/404` | that status |
+//! | `/echo` | the body, as it comes |
+//! | `/headers` | the request's headers |
+//! | `/big?bytes=1000000` | a body of that size |
+//! | `/exit?code=3` | none: the process ends with that code |
+//!
+//! Environment: `PORT` (8080), `VERSION`, `REPLICA`, `HEALTH`, `HEALTH_AFTER` (seconds), `START_DELAY_MS`,
+//! `EXIT_AT_START` (code), `IGNORE_SIGTERM=1`, `EXIT_ON_TERM=now` (else requests under way are finished on SIGTERM).
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+type Body = BoxBody<Bytes, hyper::Error>;
+
+/// Who this is and how it behaves.
+struct Service {
+    version: String,
+    host: String,
+    replica: Option<String>,
+    warm: AtomicBool,
+    fails: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    if let Some(code) = number("EXIT_AT_START") {
+        say("stopping: told to exit at start");
+        std::process::exit(code);
+    }
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::time::sleep(Duration::from_millis(number("START_DELAY_MS").unwrap_or(0))).await;
+
+    let service = Arc::new(Service::from_env());
+    warm_up(&service);
+    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, number("PORT").unwrap_or(8080)));
+    let listener = TcpListener::bind(address).await?;
+    say(&format!("hello {} listens on {address}", service.version));
+
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let ignores_term = std::env::var("IGNORE_SIGTERM").is_ok_and(|v| v == "1");
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                if let Ok((stream, _)) = accepted {
+                    tasks.spawn(serve(stream, Arc::clone(&service), stop.clone()));
+                }
+            }
+            _ = term.recv() => if !ignores_term { break },
+            _ = interrupt.recv() => break,
+        }
+    }
+    drop(listener);
+    if std::env::var("EXIT_ON_TERM").is_ok_and(|v| v == "now") {
+        say("stopping at once");
+        return Ok(());
+    }
+    say("stopping once open requests are finished");
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
+}
+
+fn say(line: &str) {
+    // Nobody may be reading; that is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+fn warm_up(service: &Arc<Service>) {
+    if let Some(seconds) = number::<f64>("HEALTH_AFTER").and_then(|s| Duration::try_from_secs_f64(s).ok()) {
+        service.warm.store(false, Ordering::Relaxed);
+        let service = Arc::clone(service);
+        tokio::spawn(async move {
+            tokio::time::sleep(seconds).await;
+            service.warm.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+async fn serve(stream: TcpStream, service: Arc<Service>, stop: CancellationToken) {
+    let answer = service_fn(move |request| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(service.answer(request).await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), answer);
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    // A client that goes away in the middle is its own business.
+    drop(result);
+}
+
+impl Service {
+    fn from_env() -> Self {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Self {
+            version: std::env::var("VERSION").unwrap_or_else(|_| "dev".to_owned()),
+            host: host.trim().to_owned(),
+            replica: std::env::var("REPLICA").ok(),
+            warm: AtomicBool::new(true),
+            fails: std::env::var("HEALTH").is_ok_and(|v| v == "fail"),
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let query = query(request.uri().query().unwrap_or(""));
+        let asked = |name: &str| query.get(name).and_then(|v| v.parse::<u64>().ok());
+        match request.uri().path() {
+            "/" => json(&self.identity()),
+            "/healthz" if self.fails => text(StatusCode::SERVICE_UNAVAILABLE, "told to fail"),
+            "/healthz" if !self.warm.load(Ordering::Relaxed) => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "warming cache")
+            }
+            "/healthz" => text(StatusCode::OK, "ok"),
+            "/slow" => {
+                tokio::time::sleep(Duration::from_millis(asked("ms").unwrap_or(1000))).await;
+                json(&self.identity())
+            }
+            "/echo" => Response::new(request.into_body().boxed()),
+            "/headers" => json(&headers(&request)),
+            "/big" => Response::new(big(asked("bytes").unwrap_or(1 << 20))),
+            "/exit" => {
+                say("stopping: told to exit");
+                std::process::exit(asked("code").and_then(|c| i32::try_from(c).ok()).unwrap_or(1))
+            }
+            path => {
+                let status = path.strip_prefix("/status/").and_then(|code| code.parse::<StatusCode>().ok());
+                text(status.unwrap_or(StatusCode::NOT_FOUND), "as you like\n")
+            }
+        }
+    }
+
+    fn identity(&self) -> serde_json::Value {
+        serde_json::json!({ "version": self.version, "host": self.host, "replica": self.replica })
+    }
+}
+
+fn query(text: &str) -> HashMap<&str, String> {
+    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (k, v.to_owned())).collect()
+}
+
+fn headers(request: &Request<Incoming>) -> serde_json::Value {
+    let value = |v: &http::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
+    let all = request.headers().iter().map(|(name, v)| serde_json::json!([name.as_str(), value(v)]));
+    serde_json::json!({ "method": request.method().as_str(), "headers": all.collect::<Vec<_>>() })
+}
+
+fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed()
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = status;
+    response
+}
+
+fn json(value: &serde_json::Value) -> Response<Body> {
+    let mut response = Response::new(full(value.to_string()));
+    let kind = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    response
+}
+
+fn big(bytes: u64) -> Body {
+    const CHUNK: u64 = 64 * 1024;
+    let chunks = futures::stream::unfold(bytes, |left| async move {
+        let size = usize::try_from(left.min(CHUNK)).unwrap_or(0);
+        let chunk = Bytes::from_static(&[b'x'; CHUNK as usize]).slice(..size);
+        (left > 0).then(|| (Ok(Frame::data(chunk)), left.saturating_sub(CHUNK)))
+    });
+    StreamBody::new(Box::pin(chunks) as std::pin::Pin<Box<dyn futures::Stream<Item = _> + Send + Sync>>)
+        .boxed()
+}

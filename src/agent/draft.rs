@@ -1,0 +1,271 @@
+//! A plan in the making, and the plan. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use super::address;
+use super::view::{HostState, HostView, NetworkRecord, Subject};
+use crate::engine::{ContainerSpec, NetworkSpec};
+use crate::model::{
+    AppName, Condition, ContainerId, Endpoint, EndpointId, Event, Millis, Now, ReplicaName, ReplicaStatus,
+    ServiceName,
+};
+use crate::probe::ProbeTarget;
+
+/// Containers being made or started at once. Eight keep two cores and one Docker daemon busy; more only queue in it.
+pub const MAX_STARTS: usize = 8;
+/// Images pulled at once, Docker's own number of layers at once.
+pub const MAX_PULLS: usize = 3;
+
+/// Something to do. The executor does it and makes no choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Ask whether the Engine has an image.
+    FindImage {
+        /// Pinned form.
+        image: String,
+    },
+    /// Pull an image.
+    Pull {
+        /// Pinned form.
+        image: String,
+    },
+    /// Make the network of an app.
+    CreateNetwork {
+        /// What.
+        spec: Box<NetworkSpec>,
+    },
+    /// Make a container, start it and look at it.
+    Create {
+        /// Whose.
+        replica: ReplicaName,
+        /// Of which app: where the address comes from.
+        app: AppName,
+        /// Which attempt it is.
+        attempt: u32,
+        /// The address.
+        address: Ipv4Addr,
+        /// Where the round of addresses began and goes on.
+        round: (u64, u64),
+        /// What.
+        spec: Box<ContainerSpec>,
+    },
+    /// Start a container that was made before, and look at it.
+    Start {
+        /// Whose.
+        replica: ReplicaName,
+        /// Which.
+        container: ContainerId,
+    },
+    /// Ask a container to stop.
+    Signal {
+        /// Which.
+        container: ContainerId,
+        /// What runs in it.
+        instance: EndpointId,
+        /// With which signal.
+        signal: String,
+        /// Whether it is the last word.
+        kill: bool,
+    },
+    /// Remove a container.
+    Remove {
+        /// Which.
+        container: ContainerId,
+    },
+    /// Remove a network.
+    RemoveNetwork {
+        /// Which.
+        name: String,
+    },
+    /// Protect an image by a tag of ours.
+    Tag {
+        /// Pinned form.
+        image: String,
+        /// `repository:tag`.
+        tag: String,
+    },
+    /// Take such a tag away.
+    Untag {
+        /// `repository:tag`.
+        tag: String,
+    },
+}
+
+impl Action {
+    /// What it is under way on.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::FindImage { image } => Subject::Image(image.clone()),
+            Self::Pull { image } => Subject::Pull(image.clone()),
+            Self::CreateNetwork { spec } => Subject::Network(spec.name.clone()),
+            Self::Create { replica, .. } | Self::Start { replica, .. } => Subject::Replica(replica.clone()),
+            Self::Signal { container, .. } | Self::Remove { container } => {
+                Subject::Container(container.clone())
+            }
+            Self::RemoveNetwork { name } => Subject::Network(name.clone()),
+            Self::Tag { tag, .. } | Self::Untag { tag } => Subject::Tag(tag.clone()),
+        }
+    }
+}
+
+/// A write of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndpointWrite {
+    /// Register it, or change its state.
+    Put(Endpoint),
+    /// Withdraw it.
+    Delete {
+        /// Of which service.
+        service: ServiceName,
+        /// Of which replica.
+        replica: ReplicaName,
+    },
+}
+
+/// Everything one pass decided.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Out of our own balancer now, before any write: what ran there has ended.
+    pub withdraw: Vec<EndpointId>,
+    /// To be stored before the actions start.
+    pub state: Option<HostState>,
+    /// To do, at once and side by side.
+    pub actions: Vec<Action>,
+    /// To be stored, each together with its endpoint.
+    pub statuses: Vec<(ServiceName, ReplicaStatus)>,
+    /// To be stored.
+    pub endpoints: Vec<EndpointWrite>,
+    /// To be stored.
+    pub events: Vec<(ServiceName, Event)>,
+    /// Everything to be probed; what is not here is not probed any more.
+    pub probes: Vec<ProbeTarget>,
+    /// Containers whose removal waits for `ctl confirm`.
+    pub held: Vec<(ContainerId, String)>,
+    /// Containers without a replica that are on their way out.
+    pub released: Vec<ContainerId>,
+    /// Endpoints whose long wait for a balancer is told with this plan.
+    pub told: Vec<EndpointId>,
+    /// What is so of this host.
+    pub conditions: Vec<Condition>,
+    /// Look again after this long even if nothing wakes us.
+    pub wake_after: Option<Millis>,
+    /// Whether a balancer's report may change the next plan.
+    pub awaits_balancer: bool,
+}
+
+impl Plan {
+    /// Whether there is nothing to do and nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.withdraw.is_empty()
+            && self.state.is_none()
+            && self.actions.is_empty()
+            && self.statuses.is_empty()
+            && self.endpoints.is_empty()
+            && self.events.is_empty()
+    }
+}
+
+/// A plan in the making: the plan, and what is left to give out in this pass.
+pub(super) struct Draft<'a> {
+    pub(super) view: &'a HostView,
+    pub(super) now: Now,
+    pub(super) plan: Plan,
+    state: HostState,
+    starts_left: usize,
+    pulls_left: usize,
+    in_use: BTreeSet<Ipv4Addr>,
+    rounds: BTreeMap<AppName, (u64, u64)>,
+    claimed: BTreeSet<Subject>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(view: &'a HostView, now: Now) -> Self {
+        let count = |f: fn(&Subject) -> bool| view.busy.iter().filter(|s| f(s)).count();
+        let starts = count(|s| matches!(s, Subject::Replica(_)));
+        let pulls = count(|s| matches!(s, Subject::Pull(_)));
+        Self {
+            view,
+            now,
+            plan: Plan::default(),
+            state: view.state.clone(),
+            starts_left: MAX_STARTS.saturating_sub(starts),
+            pulls_left: MAX_PULLS.saturating_sub(pulls),
+            in_use: view.memory.addresses_in_use(),
+            rounds: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+        }
+    }
+
+    /// Does this unless something is under way on its subject, or failed on it a moment ago. Says whether it will be done.
+    pub(super) fn act(&mut self, action: Action) -> bool {
+        let subject = action.subject();
+        if let Some(rest) = self.view.memory.rests_for(&subject, self.now.mono) {
+            self.wake(rest);
+            return false;
+        }
+        let free = !self.is_busy(&subject) && self.claimed.insert(subject);
+        if free {
+            self.plan.actions.push(action);
+        }
+        free
+    }
+
+    pub(super) fn is_busy(&self, subject: &Subject) -> bool {
+        self.view.busy.contains(subject)
+    }
+
+    /// Looks again then at the latest.
+    pub(super) fn wake(&mut self, after: Millis) {
+        let soonest = self.plan.wake_after.map_or(after, |before| before.min(after));
+        self.plan.wake_after = Some(soonest);
+    }
+
+    /// One of the starts of this pass, if there is one left.
+    pub(super) fn take_start(&mut self) -> bool {
+        let left = self.starts_left > 0;
+        self.starts_left = self.starts_left.saturating_sub(1);
+        left
+    }
+
+    /// Pulls an image unless it is being pulled already, or too many are.
+    pub(super) fn pull(&mut self, image: &str) {
+        if self.pulls_left > 0 && self.act(Action::Pull { image: image.to_owned() }) {
+            self.pulls_left -= 1;
+        }
+    }
+
+    /// The host's state as this pass leaves it.
+    pub(super) fn state_mut(&mut self) -> &mut HostState {
+        &mut self.state
+    }
+
+    pub(super) fn state(&self) -> &HostState {
+        &self.state
+    }
+
+    /// An address for a new container and the round as it goes on; `None` while none is free. Reserves another block
+    /// where the last one is used up.
+    pub(super) fn take_address(&mut self, app: &AppName) -> Option<(Ipv4Addr, (u64, u64))> {
+        let record: NetworkRecord = self.state.networks.get(app)?.clone();
+        let known = self.rounds.get(app).copied();
+        let (origin, next) = known.unwrap_or_else(|| self.view.memory.round(app, record.reserved));
+        let since_start = self.now.mono.since(self.view.memory.started);
+        let place = address::choose_place(record.subnet, origin, next, since_start, &self.in_use)?;
+        if place >= record.reserved {
+            let reserved = place + address::BLOCK;
+            self.state.networks.insert(app.clone(), NetworkRecord { reserved, ..record });
+        }
+        let address = record.subnet.at(place);
+        self.in_use.insert(address);
+        self.rounds.insert(app.clone(), (origin, place + 1));
+        Some((address, (origin, place + 1)))
+    }
+
+    pub(super) fn finish(mut self) -> Plan {
+        if self.state != self.view.state {
+            self.plan.state = Some(self.state);
+        }
+        self.plan
+    }
+}

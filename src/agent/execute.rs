@@ -1,0 +1,82 @@
+//! Does what a plan says, one task per action. No choice is made here: every outcome goes back to the agent, and the next
+//! plan decides.
+
+use super::draft::Action;
+use super::observe::Ticks;
+use crate::engine::{ContainerSpec, Engine, EngineError, ObservedContainer};
+use crate::model::ContainerId;
+
+/// What became of an action.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is done.
+    Done,
+    /// The container was started; this is how it looks now, as of this tick.
+    Up(u64, Box<ObservedContainer>),
+    /// The container exists and the Engine refused to start it.
+    StartRefused {
+        /// Which.
+        container: ContainerId,
+        /// In the Engine's words.
+        message: String,
+        /// How it looks now, as of this tick.
+        looks: Option<(u64, Box<ObservedContainer>)>,
+    },
+    /// The name is taken by this container, as of this tick.
+    NameTaken(u64, Box<ObservedContainer>),
+    /// It did not happen, or nobody knows whether it did.
+    Failed(EngineError),
+}
+
+/// Does one action.
+pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &Action) -> Outcome {
+    let done = match action {
+        Action::FindImage { image } => engine.image(image).await.map(|_| ()),
+        Action::Pull { image } => engine.pull(image).await,
+        Action::CreateNetwork { spec } => engine.create_network(spec).await,
+        Action::Create { spec, .. } => return create(engine, ticks, spec).await,
+        Action::Start { container, .. } => return start(engine, ticks, container).await,
+        Action::Signal { container, signal, .. } => engine.kill(container, signal).await,
+        Action::Remove { container } => engine.remove(container).await,
+        Action::RemoveNetwork { name } => engine.remove_network(name).await,
+        Action::Tag { image, tag } => {
+            let (repository, tag) = tag.rsplit_once(':').unwrap_or((tag, "latest"));
+            engine.tag(image, repository, tag).await
+        }
+        Action::Untag { tag } => engine.untag(tag).await,
+    };
+    done.map_or_else(Outcome::Failed, |()| Outcome::Done)
+}
+
+async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> Outcome {
+    match engine.create(spec).await {
+        Ok(id) => start(engine, ticks, &id).await,
+        Err(EngineError::Conflict { message }) => {
+            let tick = ticks.next();
+            match engine.inspect_name(&spec.name).await {
+                Ok(holder) => Outcome::NameTaken(tick, Box::new(holder)),
+                Err(error) if error.is_not_found() => Outcome::Failed(EngineError::Conflict { message }),
+                Err(error) => Outcome::Failed(error),
+            }
+        }
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+async fn start(engine: &dyn Engine, ticks: &Ticks, id: &ContainerId) -> Outcome {
+    let refused = match engine.start(id).await {
+        Ok(()) => None,
+        Err(error) if error.is_away() || error.is_not_found() => return Outcome::Failed(error),
+        Err(error) => Some(error.to_string()),
+    };
+    let tick = ticks.next();
+    match (engine.inspect(id).await, refused) {
+        (Ok(container), None) => Outcome::Up(tick, Box::new(container)),
+        (Err(error), None) => Outcome::Failed(error),
+        (looks, Some(message)) => Outcome::StartRefused {
+            container: id.clone(),
+            message,
+            looks: looks.ok().map(|container| (tick, Box::new(container))),
+        },
+    }
+}

@@ -1,0 +1,99 @@
+//! Images: there before a container is made, and protected for as long as a stored revision needs them. Pure.
+
+use std::collections::BTreeMap;
+
+use super::draft::{Action, Draft};
+use super::memory::ImageMemory;
+use super::replica_memory::Retry;
+use super::view::Subject;
+use crate::model::{Millis, Pull, ServiceName, WaitReason};
+
+/// An image that cannot be pulled is looked for again after so long: someone may build it.
+pub(super) const LOOK_AGAIN: Millis = Millis::secs(5);
+
+/// Whether an image is there.
+pub(super) enum Need {
+    /// It is.
+    Met,
+    /// The Engine is being asked.
+    Looking,
+    /// It is being pulled, or will be once other pulls have ended.
+    Pulling,
+    /// It could not be had; it is tried again then.
+    Unavailable(Retry),
+}
+
+/// Sees to it that an image is there. It is pinned, so it is pulled only where the Engine does not have it.
+pub(super) fn need(draft: &mut Draft<'_>, image: &str, policy: Pull) -> Need {
+    if draft.is_busy(&Subject::Pull(image.to_owned())) {
+        return Need::Pulling;
+    }
+    let look = Action::FindImage { image: image.to_owned() };
+    match draft.view.memory.images.get(image) {
+        Some(ImageMemory::Present) => Need::Met,
+        None => {
+            draft.act(look);
+            Need::Looking
+        }
+        Some(ImageMemory::Failed { retry, .. }) if retry.at > draft.now.mono => {
+            Need::Unavailable(retry.clone())
+        }
+        Some(ImageMemory::Absent | ImageMemory::Failed { .. }) => match not_pullable(image, policy) {
+            Some(message) => {
+                draft.act(look);
+                let retry = Retry {
+                    at: draft.now.mono.after(LOOK_AGAIN),
+                    wall: draft.now.wall + LOOK_AGAIN.std(),
+                    reason: WaitReason::ImageUnavailable { message },
+                };
+                Need::Unavailable(retry)
+            }
+            None => {
+                draft.pull(image);
+                Need::Pulling
+            }
+        },
+    }
+}
+
+fn not_pullable(image: &str, policy: Pull) -> Option<String> {
+    if policy == Pull::Never {
+        return Some(format!("the Engine does not have {image}, and `pull: never` forbids to pull it"));
+    }
+    let local = image.starts_with("sha256:");
+    local.then(|| {
+        format!("the Engine does not have {image} any more; it existed only there, no registry has it")
+    })
+}
+
+/// The tag of ours that protects the image of a revision.
+fn tag_of(draft: &Draft<'_>, service: &ServiceName, number: u64) -> String {
+    format!("coxswain/{service}:r{number}-{}", draft.view.facts.store_short())
+}
+
+/// Tags the images of stored revisions and untags those of dropped ones. Called when nothing else is to do.
+pub(super) fn protect(draft: &mut Draft<'_>) {
+    let view = draft.view;
+    let here = |service: &ServiceName| view.replicas.values().any(|w| w.replica.service == *service);
+    let stored: BTreeMap<String, (&ServiceName, &str)> = view
+        .revisions
+        .iter()
+        .map(|((service, number), revision)| {
+            (tag_of(draft, service, number.0), (service, revision.image.pinned.as_str()))
+        })
+        .collect();
+    let state = draft.state_mut();
+    state.tags.extend(view.memory.tagged.iter().cloned());
+    state.tags.retain(|tag| !view.memory.untagged.contains(tag));
+    let tags = state.tags.clone();
+    for (tag, (service, image)) in &stored {
+        if !tags.contains(tag) && here(service) {
+            let image = (*image).to_owned();
+            draft.act(Action::Tag { image, tag: tag.clone() });
+        }
+    }
+    // A service scaled to nothing keeps its images: it may be scaled up again.
+    for tag in tags.iter().filter(|tag| !stored.contains_key(*tag)) {
+        draft.act(Action::Untag { tag: tag.clone() });
+    }
+}

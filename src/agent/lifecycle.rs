@@ -1,0 +1,283 @@
+//! A replica that is to run: image, network, container, probe, endpoint. Pure.
+//!
+//! One step per pass, the first that is missing. Never a second container while one is alive; readiness never restarts.
+
+use std::net::IpAddr;
+
+use super::classify::OfReplica;
+use super::draft::{Action, Draft};
+use super::images::{self, Need};
+use super::network;
+use super::removal::{Leave, draining, retire};
+use super::spec;
+use super::status::Step;
+use super::view::{Subject, WantedReplica, instance_of};
+use crate::engine::{ContainerState, ObservedContainer};
+use crate::model::{
+    Check, Endpoint, EndpointId, EndpointState, Millis, Phase, Revision, ServiceSpec, WaitReason,
+};
+use crate::probe::{ProbeState, ProbeTarget};
+
+/// With every address taken, looked at again after so long; they come free one by one.
+const ADDRESS_RETRY: Millis = Millis::secs(5);
+
+/// The next step of a replica that is to run; `None` while an action is under way on it.
+pub(super) fn run<'a>(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'a>) -> Option<Step<'a>> {
+    if draft.is_busy(&Subject::Replica(wanted.replica.name.clone())) {
+        return None;
+    }
+    for other in &of.superseded {
+        retire(draft, other, false, &Leave::of(wanted));
+    }
+    let Some(current) = of.current else {
+        return Some(Step::of(absent(draft, wanted, of), of));
+    };
+    for spent in of.spent.iter().chain(&of.last) {
+        draft.act(Action::Remove { container: spent.id.clone() });
+    }
+    if leaves(draft, wanted, current) {
+        return Some(replace(draft, wanted, of, current));
+    }
+    Some(match current.state {
+        ContainerState::Created => start(draft, wanted, of, current),
+        ContainerState::Running => running(draft, wanted, of, current),
+        ContainerState::Paused => held_back(wanted, of, current, WaitReason::ContainerPaused),
+        _ => {
+            let message = "Docker restarts the container by itself".to_owned();
+            held_back(wanted, of, current, WaitReason::EngineRefused { message })
+        }
+    })
+}
+
+/// Whether the container is to be replaced: it is condemned, or its endpoint is draining, from where there is no way
+/// back.
+fn leaves(draft: &Draft<'_>, wanted: &WantedReplica, current: &ObservedContainer) -> bool {
+    let remembered = draft.view.memory.replicas.get(&wanted.replica.name);
+    let condemned = remembered.and_then(|m| m.condemned.as_ref()).is_some_and(|(id, _)| *id == current.id);
+    condemned || own_endpoint(wanted, current).is_some_and(|e| e.state == EndpointState::Draining)
+}
+
+fn replace<'a>(
+    draft: &mut Draft<'_>,
+    wanted: &WantedReplica,
+    of: &OfReplica<'a>,
+    current: &ObservedContainer,
+) -> Step<'a> {
+    let endpoint = own_endpoint(wanted, current);
+    let registered = endpoint.is_some_and(|e| e.state != EndpointState::Draining);
+    let phase = retire(draft, current, registered, &Leave::of(wanted));
+    let condemned = draft.view.memory.replicas.get(&wanted.replica.name).and_then(|m| m.condemned.clone());
+    // What people should read is why, not that it is being stopped.
+    let phase = condemned.map_or(phase, |(_, reason)| Phase::Starting { reason: Some(reason) });
+    Step { endpoint: endpoint.and_then(draining), ..Step::of(phase, of) }
+}
+
+fn own_endpoint<'w>(wanted: &'w WantedReplica, current: &ObservedContainer) -> Option<&'w Endpoint> {
+    wanted.endpoint.as_ref().filter(|e| instance_of(current) == Some(e.id()))
+}
+
+/// No container is alive: makes one, as soon as it may be.
+fn absent(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'_>) -> Phase {
+    for spent in &of.spent {
+        draft.act(Action::Remove { container: spent.id.clone() });
+    }
+    let remembered = draft.view.memory.replicas.get(&wanted.replica.name).cloned().unwrap_or_default();
+    let ended = remembered.retry.as_ref().map(|r| r.reason.clone());
+    if let Some(retry) = remembered.retry.filter(|r| r.at > draft.now.mono) {
+        draft.wake(retry.at.since(draft.now.mono));
+        return Phase::BackOff { reason: retry.reason, retry_at: retry.wall };
+    }
+    let waiting = |reason| Phase::Waiting { reason };
+    let Some(revision) = &wanted.revision else {
+        let message = format!("revision {} is not in the store", wanted.replica.revision);
+        return waiting(Some(WaitReason::EngineRefused { message }));
+    };
+    match images::need(draft, &revision.image.pinned, revision.spec.pull) {
+        Need::Met => {}
+        Need::Looking => return waiting(ended),
+        Need::Pulling => return Phase::Pulling,
+        Need::Unavailable(retry) => {
+            draft.wake(retry.at.since(draft.now.mono));
+            return Phase::BackOff { reason: retry.reason, retry_at: retry.wall };
+        }
+    }
+    match network::need(draft, &wanted.replica.app) {
+        Ok(true) => {}
+        Ok(false) => return waiting(ended),
+        Err(message) => return waiting(Some(WaitReason::EngineRefused { message })),
+    }
+    let highest = remembered.name_taken.max(of.highest_attempt());
+    match create(draft, wanted, revision, highest) {
+        Ok(true) if ended.is_none() => Phase::Starting { reason: None },
+        Ok(_) => waiting(ended),
+        Err(reason) => waiting(Some(reason)),
+    }
+}
+
+/// Makes and starts the next attempt; `false` while too many containers are being started already.
+fn create(
+    draft: &mut Draft<'_>,
+    wanted: &WantedReplica,
+    revision: &Revision,
+    highest: u32,
+) -> Result<bool, WaitReason> {
+    let replica = &wanted.replica;
+    let refused = |message: &str| WaitReason::EngineRefused { message: message.to_owned() };
+    let Some(subnet) = draft.state().networks.get(&replica.app).map(|record| record.subnet) else {
+        return Err(refused("the network of the app is not known"));
+    };
+    if !draft.take_start() {
+        return Ok(false);
+    }
+    let Some((address, round)) = draft.take_address(&replica.app) else {
+        draft.wake(ADDRESS_RETRY);
+        return Err(WaitReason::NoFreeAddress);
+    };
+    // An attempt whose making was not answered keeps its number: its name then finds what was made.
+    let attempt = wanted.status.as_ref().map_or(0, |s| s.attempt).max(highest) + 1;
+    let spec = spec::container(draft.view, replica, revision, attempt, subnet, address)
+        .map_err(|message| refused(&message))?;
+    let (replica, app) = (replica.name.clone(), replica.app.clone());
+    Ok(draft.act(Action::Create { replica, app, attempt, address, round, spec: Box::new(spec) }))
+}
+
+/// A container that was made and never started: a lost answer, or an earlier run of the agent.
+fn start<'a>(
+    draft: &mut Draft<'_>,
+    wanted: &WantedReplica,
+    of: &OfReplica<'a>,
+    current: &ObservedContainer,
+) -> Step<'a> {
+    if draft.take_start() {
+        let (replica, container) = (wanted.replica.name.clone(), current.id.clone());
+        draft.act(Action::Start { replica, container });
+    }
+    Step::of(Phase::Starting { reason: None }, of)
+}
+
+/// Alive, and for a reason outside its health not to be reached: out of rotation until that is over.
+fn held_back<'a>(
+    wanted: &WantedReplica,
+    of: &OfReplica<'a>,
+    current: &ObservedContainer,
+    reason: WaitReason,
+) -> Step<'a> {
+    let endpoint = own_endpoint(wanted, current);
+    let was_ready = endpoint.is_some() || shown_ready(wanted, current);
+    let phase = match was_ready {
+        true => Phase::Unready { reason },
+        false => Phase::Starting { reason: Some(reason) },
+    };
+    let endpoint = endpoint.map(|e| Endpoint { state: EndpointState::Unready, ..e.clone() });
+    Step { endpoint, ..Step::of(phase, of) }
+}
+
+/// Whether this container was ready before, as far as its status tells: for replicas without an endpoint.
+fn shown_ready(wanted: &WantedReplica, current: &ObservedContainer) -> bool {
+    let status = wanted.status.as_ref().filter(|s| s.container.as_ref() == Some(&current.id));
+    status.is_some_and(|s| matches!(s.phase, Phase::Ready | Phase::Unready { .. }))
+}
+
+/// Running: probed, and in the registry once it passes.
+fn running<'a>(
+    draft: &mut Draft<'_>,
+    wanted: &WantedReplica,
+    of: &OfReplica<'a>,
+    current: &ObservedContainer,
+) -> Step<'a> {
+    let Some(revision) = wanted.revision.as_deref() else {
+        return Step::of(
+            wanted.status.as_ref().map_or(Phase::Starting { reason: None }, |s| s.phase.clone()),
+            of,
+        );
+    };
+    let network = draft.view.network_name(&wanted.replica.app);
+    let address = current.addresses.get(&network).copied();
+    let instance = instance_of(current);
+    let (Some(instance), Some(address)) = (instance, address) else {
+        return Step::of(Phase::Starting { reason: None }, of);
+    };
+    if revision.spec.ports.is_empty() {
+        return Step::of(Phase::Ready, of);
+    }
+    let probe = target(&revision.spec, &instance, address);
+    let state = probe.as_ref().and_then(|_| draft.view.probes.get(&instance));
+    let phase = match probe {
+        None => Phase::Ready,
+        Some(_) => judged(own_endpoint(wanted, current), state),
+    };
+    let endpoint = match phase {
+        Phase::Ready => Some(EndpointState::Ready),
+        Phase::Unready { .. } => Some(EndpointState::Unready),
+        _ => None,
+    };
+    let endpoint = endpoint.map(|state| register(wanted, revision, current, address, state));
+    Step { endpoint: endpoint.flatten(), probe, ..Step::of(phase, of) }
+}
+
+/// From the probe's state and the endpoint registered so far to the phase. One that is in the registry stays there as
+/// it is until its probe has an opinion: a restart of the agent alone changes nothing.
+fn judged(registered: Option<&Endpoint>, state: Option<&ProbeState>) -> Phase {
+    let failing = |message: &str| WaitReason::HealthCheckFailing { message: message.to_owned() };
+    match (registered.map(|e| e.state), state) {
+        (_, Some(ProbeState::Ready { .. })) => Phase::Ready,
+        (Some(_), Some(ProbeState::Failing { last, .. } | ProbeState::TooLate { last, .. })) => {
+            Phase::Unready { reason: failing(last) }
+        }
+        (Some(EndpointState::Ready), _) => Phase::Ready,
+        (Some(_), Some(ProbeState::Starting { last: Some(last), .. })) => {
+            Phase::Unready { reason: failing(last) }
+        }
+        (Some(_), _) => Phase::Unready { reason: failing("not probed yet") },
+        (None, Some(ProbeState::Starting { last: Some(last), .. })) => {
+            Phase::Starting { reason: Some(failing(last)) }
+        }
+        (None, Some(ProbeState::Failing { last, .. } | ProbeState::TooLate { last, .. })) => {
+            Phase::Starting { reason: Some(failing(last)) }
+        }
+        (None, _) => Phase::Starting { reason: None },
+    }
+}
+
+/// What is probed; `None` where running is being ready.
+fn target(spec: &ServiceSpec, instance: &EndpointId, address: IpAddr) -> Option<ProbeTarget> {
+    if matches!(spec.health.check, Check::None(_)) {
+        return None;
+    }
+    let port = spec.port(spec.health.port.as_deref())?.port;
+    Some(ProbeTarget { id: instance.clone(), address, port, health: spec.health.clone() })
+}
+
+fn register(
+    wanted: &WantedReplica,
+    revision: &Revision,
+    current: &ObservedContainer,
+    address: IpAddr,
+    state: EndpointState,
+) -> Option<Endpoint> {
+    let replica = &wanted.replica;
+    Some(Endpoint {
+        service: replica.service.clone(),
+        replica: replica.name.clone(),
+        revision: replica.revision,
+        address,
+        ports: revision.spec.ports.iter().map(|p| (p.name.clone(), p.port)).collect(),
+        state,
+        container: current.id.clone(),
+        started_at: current.started_at?,
+    })
+}
+
+/// With the Engine away: only what the probes say still counts, for what was in the registry before.
+pub(super) fn while_away<'a>(
+    draft: &mut Draft<'_>,
+    wanted: &WantedReplica,
+    of: &OfReplica<'a>,
+) -> Option<Step<'a>> {
+    let current = of.current.filter(|c| c.state == ContainerState::Running)?;
+    let endpoint = own_endpoint(wanted, current).filter(|e| e.state != EndpointState::Draining);
+    match wanted.replica.runs() && endpoint.is_some() {
+        true => Some(running(draft, wanted, of, current)),
+        false => None,
+    }
+}

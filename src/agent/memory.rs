@@ -1,0 +1,330 @@
+//! What the agent remembers between passes: times and counts that the store and the Engine do not keep. Pure.
+//!
+//! All of it may be lost at any moment: then waits start anew, and never end early. Monotonic times only, except where a
+//! person reads one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use super::address::REUSE_AFTER;
+use super::backoff;
+use super::brake::Brake;
+use super::classify::{OfReplica, classify, ended};
+use super::draft::{Action, Plan};
+use super::replica_memory::{ReplicaMemory, Retry};
+use super::view::{HostView, Subject, WantedReplica, address_of, instance_of};
+use crate::engine::{ContainerState, ObservedContainer};
+use crate::model::{
+    AppName, ContainerId, EndpointId, EndpointState, Millis, Mono, Now, ReplicaName, WaitReason,
+};
+
+/// A stop signal that went out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signalled {
+    /// When the stop signal went out.
+    pub stop_at: Mono,
+    /// When SIGKILL went out.
+    pub kill_at: Option<Mono>,
+}
+
+/// What is known of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageMemory {
+    /// The Engine has it.
+    Present,
+    /// It does not.
+    Absent,
+    /// It could not be had; `streak` times in a row.
+    Failed {
+        /// How often in a row.
+        streak: u32,
+        /// When it is tried again, and what the Engine said.
+        retry: Retry,
+    },
+}
+
+/// An address that was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Left {
+    /// What had it; `None` if nothing ever ran there.
+    instance: Option<EndpointId>,
+    /// Since when every balancer has let it go.
+    let_go_at: Option<Mono>,
+}
+
+/// What the agent remembers between passes.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// When this agent started.
+    pub started: Mono,
+    /// By replica.
+    pub replicas: BTreeMap<ReplicaName, ReplicaMemory>,
+    /// By image, pinned form.
+    pub images: BTreeMap<String, ImageMemory>,
+    /// The deletion brake.
+    pub brake: Brake,
+    /// Stop signals by instance.
+    pub signals: BTreeMap<EndpointId, Signalled>,
+    /// Since when an endpoint that is out is acknowledged as absent.
+    let_go: BTreeMap<EndpointId, Mono>,
+    /// Since when an endpoint on its way out waits for that acknowledgement.
+    unacknowledged: BTreeMap<EndpointId, Mono>,
+    /// Those of them that people were told of.
+    told: BTreeSet<EndpointId>,
+    /// Instances seen running while the Engine answered without a break: only their exits count.
+    seen: BTreeSet<EndpointId>,
+    /// Dead containers whose end was taken note of.
+    noted: BTreeSet<ContainerId>,
+    /// Containers that the Engine refused to start, in its words.
+    refusals: BTreeMap<ContainerId, String>,
+    /// Addresses of containers that exist, or are being made.
+    held: BTreeMap<ContainerId, (Ipv4Addr, Option<EndpointId>)>,
+    /// Addresses of containers being made.
+    reserved: BTreeMap<ReplicaName, Ipv4Addr>,
+    /// Addresses that were left and are not free yet.
+    left: BTreeMap<Ipv4Addr, Left>,
+    /// Where the round of each app's addresses began in this run, and where it goes on.
+    rounds: BTreeMap<AppName, (u64, u64)>,
+    /// What failed a moment ago and is not tried again before.
+    resting: BTreeMap<Subject, Mono>,
+    /// Tags set by this run that the stored host state does not have yet, and ones taken away that it still has.
+    pub tagged: BTreeSet<String>,
+    /// See `tagged`.
+    pub untagged: BTreeSet<String>,
+}
+
+impl Memory {
+    /// A memory of an agent that starts now.
+    pub fn new(started: Mono) -> Self {
+        Self { started, ..Self::default() }
+    }
+
+    /// Takes note of what this pass sees, before anything is planned.
+    pub fn notice(&mut self, view: &HostView, now: Now) {
+        let existing: BTreeSet<ContainerId> = view.containers.iter().map(|c| c.id.clone()).collect();
+        let sorted = classify(view);
+        for (name, wanted) in &view.replicas {
+            let none = OfReplica::default();
+            self.notice_replica(view, name, wanted, sorted.replicas.get(name).unwrap_or(&none), now);
+        }
+        self.notice_barrier(view, now.mono);
+        self.notice_addresses(view, &existing, now.mono);
+        self.replicas.retain(|name, _| view.replicas.contains_key(name));
+        self.brake.forget(&existing, now.mono);
+        self.noted.retain(|id| existing.contains(id));
+        self.refusals.retain(|id, _| existing.contains(id));
+        self.resting.retain(|_, until| *until > now.mono);
+        let running: BTreeSet<EndpointId> =
+            view.ours().filter(|c| is_up(c)).filter_map(instance_of).collect();
+        self.signals.retain(|id, _| running.contains(id));
+        self.seen.retain(|id| running.contains(id));
+        if view.engine_answers {
+            self.seen.extend(running);
+        }
+    }
+
+    fn notice_replica(
+        &mut self,
+        view: &HostView,
+        name: &ReplicaName,
+        wanted: &WantedReplica,
+        of: &OfReplica<'_>,
+        now: Now,
+    ) {
+        let stored = wanted.status.as_ref();
+        let own = self.replicas.entry(name.clone()).or_insert_with(|| ReplicaMemory {
+            failures: stored.map_or(0, |s| s.failures),
+            ..ReplicaMemory::default()
+        });
+        if let Some(current) = of.current {
+            own.notice_health(wanted, current, now.mono);
+            own.notice_trouble(view, wanted, current);
+        }
+        let dead = of.last.filter(|c| !self.noted.contains(&c.id));
+        let Some((dead, reason)) = dead.and_then(|c| Some((c, ended(view, c)?))) else { return };
+        let seen = instance_of(dead).is_some_and(|id| self.seen.contains(&id));
+        let counts = seen || self.refusals.contains_key(&dead.id);
+        own.notice_end(&dead.id, reason, counts, now);
+        self.noted.insert(dead.id.clone());
+    }
+
+    fn notice_barrier(&mut self, view: &HostView, now: Mono) {
+        let mut let_go = BTreeMap::new();
+        let mut unacknowledged = BTreeMap::new();
+        for container in view.ours().filter(|c| is_up(c)) {
+            let Some(id) = instance_of(container) else { continue };
+            let endpoint = view.endpoint(&id);
+            if endpoint.is_some_and(|e| e.state == EndpointState::Ready) {
+                continue;
+            }
+            if view.barrier.acked_absent(&id) {
+                let since = self.let_go.get(&id).copied().unwrap_or(now);
+                let_go.insert(id, since);
+            } else if endpoint.is_some_and(|e| e.state == EndpointState::Draining) {
+                let since = self.unacknowledged.get(&id).copied().unwrap_or(now);
+                unacknowledged.insert(id, since);
+            }
+        }
+        self.let_go = let_go;
+        self.told.retain(|id| unacknowledged.contains_key(id));
+        self.unacknowledged = unacknowledged;
+    }
+
+    fn notice_addresses(&mut self, view: &HostView, existing: &BTreeSet<ContainerId>, now: Mono) {
+        for container in &view.containers {
+            let Some(address) = address_of(container) else { continue };
+            self.left.remove(&address);
+            self.held.insert(container.id.clone(), (address, instance_of(container)));
+        }
+        let gone: Vec<ContainerId> = self.held.keys().filter(|id| !existing.contains(*id)).cloned().collect();
+        for id in gone {
+            let Some((address, instance)) = self.held.remove(&id) else { continue };
+            self.left.insert(address, Left { instance, let_go_at: None });
+        }
+        for left in self.left.values_mut() {
+            let acknowledged = left.instance.as_ref().is_none_or(|id| view.barrier.acked_absent(id));
+            if acknowledged {
+                left.let_go_at.get_or_insert(now);
+            }
+        }
+        self.left.retain(|_, left| left.let_go_at.is_none_or(|at| now.since(at) < REUSE_AFTER));
+    }
+
+    /// Since when a running instance that is out is acknowledged as absent.
+    pub(super) fn let_go_at(&self, id: &EndpointId) -> Option<Mono> {
+        self.let_go.get(id).copied()
+    }
+
+    /// How long endpoints on their way out have waited for a balancer, the longest of them.
+    pub(super) fn unacknowledged_for(&self, now: Mono) -> Option<Millis> {
+        self.unacknowledged.values().min().map(|since| now.since(*since))
+    }
+
+    /// How long this endpoint has waited for a balancer.
+    pub(super) fn unacknowledged(&self, id: &EndpointId, now: Mono) -> Option<Millis> {
+        self.unacknowledged.get(id).map(|since| now.since(*since))
+    }
+
+    /// Whether people were told that this endpoint waits for a balancer.
+    pub(super) fn was_told(&self, id: &EndpointId) -> bool {
+        self.told.contains(id)
+    }
+
+    /// What the Engine said when it refused to start a container.
+    pub(super) fn start_refusal(&self, id: &ContainerId) -> Option<&str> {
+        self.refusals.get(id).map(String::as_str)
+    }
+
+    /// Addresses that must not be given out.
+    pub(super) fn addresses_in_use(&self) -> BTreeSet<Ipv4Addr> {
+        let held = self.held.values().map(|(address, _)| *address);
+        held.chain(self.reserved.values().copied()).chain(self.left.keys().copied()).collect()
+    }
+
+    /// Where the round of an app's addresses began in this run, and where it goes on.
+    pub(super) fn round(&self, app: &AppName, reserved: u64) -> (u64, u64) {
+        self.rounds.get(app).copied().unwrap_or((reserved, reserved))
+    }
+
+    /// How long this is not tried again, because it failed a moment ago.
+    pub(super) fn rests_for(&self, subject: &Subject, now: Mono) -> Option<Millis> {
+        self.resting.get(subject).filter(|until| **until > now).map(|until| until.since(now))
+    }
+
+    /// A plan is about to be carried out.
+    pub fn planned(&mut self, plan: &Plan, now: Mono) {
+        for action in &plan.actions {
+            let Action::Create { replica, app, address, round, .. } = action else { continue };
+            self.reserved.insert(replica.clone(), *address);
+            let furthest = self.rounds.get(app).map_or(*round, |known| (round.0, round.1.max(known.1)));
+            self.rounds.insert(app.clone(), furthest);
+        }
+        for container in &plan.released {
+            self.brake.release(container, now);
+        }
+    }
+
+    /// The making of a replica's container ended, and what exists now is observed. If its answer was lost, the address
+    /// may be in use by a container that appears later.
+    pub(super) fn made(&mut self, replica: &ReplicaName) {
+        if let Some(address) = self.reserved.remove(replica) {
+            self.left.insert(address, Left { instance: None, let_go_at: None });
+        }
+    }
+
+    /// This run started the container: its end counts, even if it comes before anyone looks.
+    pub(super) fn started(&mut self, replica: &ReplicaName, container: &ObservedContainer) {
+        self.seen.extend(instance_of(container));
+        if let Some(own) = self.replicas.get_mut(replica) {
+            own.retry = None;
+        }
+    }
+
+    /// The Engine refused to start a container.
+    pub fn start_refused(&mut self, container: &ContainerId, message: String) {
+        self.refusals.insert(container.clone(), message);
+    }
+
+    /// The Engine refused to make a replica's container.
+    pub fn create_refused(&mut self, replica: &ReplicaName, message: String, now: Now) {
+        let own = self.replicas.entry(replica.clone()).or_default();
+        own.streak += 1;
+        let wait = backoff::retry(own.streak);
+        own.retry = Some(Retry::after(now, wait, WaitReason::EngineRefused { message }));
+    }
+
+    /// Somebody else's container has the name of this attempt.
+    pub fn name_taken(&mut self, replica: &ReplicaName, attempt: u32) {
+        let own = self.replicas.entry(replica.clone()).or_default();
+        own.name_taken = own.name_taken.max(attempt);
+    }
+
+    /// A signal went out.
+    pub fn signalled(&mut self, instance: &EndpointId, kill: bool, now: Mono) {
+        let signal =
+            self.signals.entry(instance.clone()).or_insert(Signalled { stop_at: now, kill_at: None });
+        if kill {
+            signal.kill_at = Some(now);
+        }
+    }
+
+    /// An image is there or not.
+    pub fn image(&mut self, image: &str, present: bool) {
+        let known = if present { ImageMemory::Present } else { ImageMemory::Absent };
+        self.images.insert(image.to_owned(), known);
+    }
+
+    /// An image could not be had.
+    pub fn image_failed(&mut self, image: &str, message: String, now: Now) {
+        let streak = match self.images.get(image) {
+            Some(ImageMemory::Failed { streak, .. }) => streak + 1,
+            _ => 1,
+        };
+        let wait = backoff::retry(streak);
+        let retry = Retry::after(now, wait, WaitReason::ImageUnavailable { message });
+        self.images.insert(image.to_owned(), ImageMemory::Failed { streak, retry });
+    }
+
+    /// A plan was stored.
+    pub(super) fn stored(&mut self, plan: &Plan, now: Mono) {
+        for (_, status) in &plan.statuses {
+            self.replicas.entry(status.replica.clone()).or_default().written_at = Some(now);
+        }
+        self.told.extend(plan.told.iter().cloned());
+    }
+
+    /// Something is not tried again for a while.
+    pub(super) fn rest(&mut self, subject: Subject, until: Mono) {
+        self.resting.insert(subject, until);
+    }
+
+    /// The Engine went away: what ends from now on until it is seen again does not count, and images may go.
+    pub fn engine_lost(&mut self) {
+        self.seen.clear();
+        self.images.retain(|_, known| matches!(known, ImageMemory::Failed { .. }));
+    }
+}
+
+pub(super) fn is_up(container: &ObservedContainer) -> bool {
+    matches!(container.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting)
+}

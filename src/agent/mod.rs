@@ -1,0 +1,54 @@
+//! Replicas to containers on one host: what the orchestrator wants, done through the container engine.
+//!
+//! Purpose: [`plan`] decides from one [`HostView`] what is to do (pure; `plan` is the sequence, `classify`, `lifecycle`,
+//! `removal`, `cleanup`, `brake`, `backoff`, `address`, `network`, `images` the parts); [`Agent`] looks, reads, decides,
+//! acts and writes, over and over.
+//! Invariants: a container that runs gets its stop signal only after every balancer acknowledged a table without its
+//! endpoint; two containers of one replica never run by our doing; what is not of our store is never touched; an address
+//! is given out again only long after every balancer let it go; while the Engine is away nothing is changed.
+//! Deliberately absent: which replicas there are (`orchestrator`), routing tables (`registry`), stopping containers when
+//! the agent ends.
+
+mod address;
+mod availability;
+mod backoff;
+mod brake;
+mod classify;
+mod cleanup;
+mod commit;
+mod draft;
+pub mod events;
+mod execute;
+mod handle;
+mod images;
+mod lifecycle;
+mod looks;
+mod memory;
+mod network;
+mod observe;
+mod plan;
+mod probing;
+mod removal;
+mod replica_memory;
+mod report;
+mod run;
+mod snapshot;
+mod spec;
+mod status;
+mod view;
+mod wake;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::{Subnet, SubnetError};
+pub use brake::Brake;
+pub use classify::{Bucket, OfReplica, Sorted, classify};
+pub use draft::{Action, EndpointWrite, MAX_PULLS, MAX_STARTS, Plan};
+pub use handle::{AgentConfig, AgentHandle, AgentState, EngineState, check_instance};
+pub use memory::{ImageMemory, Memory, Signalled};
+pub use plan::plan;
+pub use probing::Probes;
+pub use replica_memory::{ReplicaMemory, Retry};
+pub use run::{Agent, Pass};
+pub use view::{HostFacts, HostState, HostView, NetworkRecord, Subject, WantedReplica};

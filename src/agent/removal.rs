@@ -1,0 +1,158 @@
+//! The way out: drain, barrier, in flight zero or drain time, stop signal, grace, SIGKILL, remove. Pure.
+//!
+//! One step per pass, and each is read from the world: a restarted agent goes on where the last one was. A container
+//! that runs is told to stop only after every balancer acknowledged a table without its endpoint. A container that has
+//! ended is removed without asking anyone.
+
+use super::classify::OfReplica;
+use super::draft::{Action, Draft};
+use super::status::Step;
+use super::view::{Subject, WantedReplica, instance_of};
+use crate::engine::{ContainerState, ObservedContainer};
+use crate::model::{
+    Endpoint, EndpointId, EndpointState, Millis, Mono, Phase, RolloutPolicy, ServiceSpec, StopPolicy,
+};
+
+/// SIGKILL is sent again after this long: the first may have been lost.
+const KILL_AGAIN_AFTER: Millis = Millis::secs(10);
+
+/// How a container is let go, from its revision.
+#[derive(Debug, Clone)]
+pub(super) struct Leave {
+    drain: Millis,
+    stop: StopPolicy,
+}
+
+impl Default for Leave {
+    fn default() -> Self {
+        Self { drain: RolloutPolicy::default().drain, stop: StopPolicy::default() }
+    }
+}
+
+impl Leave {
+    /// As the replica's revision says; with every default if it is not known.
+    pub(super) fn of(wanted: &WantedReplica) -> Self {
+        wanted.revision.as_ref().map_or_else(Self::default, |r| Self::as_in(&r.spec))
+    }
+
+    /// As a spec says.
+    pub(super) fn as_in(spec: &ServiceSpec) -> Self {
+        Self { drain: spec.rollout.drain, stop: spec.stop.clone() }
+    }
+}
+
+/// One step of a container's way out; the phase its replica is in. `registered` says that the store has its endpoint
+/// in rotation: then the next step is to take it out, and nothing else happens.
+pub(super) fn retire(
+    draft: &mut Draft<'_>,
+    container: &ObservedContainer,
+    registered: bool,
+    leave: &Leave,
+) -> Phase {
+    let instance = match container.state {
+        ContainerState::Removing => return Phase::Stopping,
+        ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => None,
+        ContainerState::Running | ContainerState::Paused | ContainerState::Restarting => {
+            instance_of(container)
+        }
+    };
+    let Some(instance) = instance else {
+        draft.act(Action::Remove { container: container.id.clone() });
+        return Phase::Stopping;
+    };
+    let now = draft.now.mono;
+    let let_go =
+        draft.view.memory.let_go_at(&instance).filter(|_| draft.view.barrier.acked_absent(&instance));
+    let Some(let_go) = let_go.filter(|_| !registered) else {
+        draft.plan.awaits_balancer = true;
+        return Phase::Draining;
+    };
+    let signalled = draft.view.memory.signals.get(&instance).copied();
+    let Some(signalled) = signalled else {
+        let in_flight = draft.view.barrier.in_flight(&instance);
+        let until = let_go.after(leave.drain);
+        if in_flight != Some(0) && now < until {
+            draft.plan.awaits_balancer = true;
+            draft.wake(until.since(now));
+            return Phase::Draining;
+        }
+        if container.state == ContainerState::Paused {
+            // A frozen process hears no signal.
+            draft.act(Action::Remove { container: container.id.clone() });
+        } else {
+            signal(draft, container, instance, &leave.stop.signal, false);
+        }
+        return Phase::Stopping;
+    };
+    let next =
+        signalled.kill_at.map_or(signalled.stop_at.after(leave.stop.grace), |at| at.after(KILL_AGAIN_AFTER));
+    if now >= next {
+        signal(draft, container, instance, "SIGKILL", true);
+    } else {
+        draft.wake(next.since(now));
+    }
+    Phase::Stopping
+}
+
+fn signal(
+    draft: &mut Draft<'_>,
+    container: &ObservedContainer,
+    instance: EndpointId,
+    signal: &str,
+    kill: bool,
+) {
+    let container = container.id.clone();
+    draft.act(Action::Signal { container, instance, signal: signal.to_owned(), kill });
+}
+
+/// The endpoint as it is on its way out: draining, from where there is no way back.
+pub(super) fn draining(endpoint: &Endpoint) -> Option<Endpoint> {
+    let out = endpoint.state == EndpointState::Draining;
+    (!out).then(|| Endpoint { state: EndpointState::Draining, ..endpoint.clone() })
+}
+
+/// Out of rotation, and kept running; what has ended is not started again.
+pub(super) fn drain<'a>(wanted: &WantedReplica, of: &OfReplica<'a>) -> Step<'a> {
+    let mut step = Step::of(Phase::Draining, of);
+    step.endpoint = wanted.endpoint.as_ref().and_then(draining);
+    step
+}
+
+/// Out of rotation, stopped and removed, with everything that belongs to it.
+pub(super) fn remove<'a>(
+    draft: &mut Draft<'_>,
+    wanted: &WantedReplica,
+    of: &OfReplica<'a>,
+) -> Option<Step<'a>> {
+    if draft.is_busy(&Subject::Replica(wanted.replica.name.clone())) {
+        return None;
+    }
+    let leave = Leave::of(wanted);
+    let registered = |container: &ObservedContainer| {
+        let endpoint = wanted.endpoint.as_ref().filter(|e| instance_of(container) == Some(e.id()));
+        endpoint.is_some_and(|e| e.state != EndpointState::Draining)
+    };
+    let phases: Vec<Phase> = of.all().map(|c| retire(draft, c, registered(c), &leave)).collect();
+    let phase = match phases.as_slice() {
+        [] => Phase::Gone,
+        some if some.contains(&Phase::Draining) => Phase::Draining,
+        _ => Phase::Stopping,
+    };
+    let mut step = Step::of(phase, of);
+    step.endpoint = wanted.endpoint.as_ref().and_then(draining);
+    Some(step)
+}
+
+/// How long the wait for a balancer may take before it is told.
+pub(super) const UNACKNOWLEDGED_AFTER: Millis = Millis::secs(10);
+
+/// How long an endpoint on its way out has waited for a balancer, if that is too long.
+pub(super) fn unacknowledged(draft: &mut Draft<'_>) -> Option<Millis> {
+    let now: Mono = draft.now.mono;
+    let waited = draft.view.memory.unacknowledged_for(now)?;
+    if waited < UNACKNOWLEDGED_AFTER {
+        draft.wake(Millis(UNACKNOWLEDGED_AFTER.0 - waited.0));
+        return None;
+    }
+    Some(waited)
+}

@@ -1,0 +1,103 @@
+//! What is remembered of one replica: its failures in a row, and the wait that follows from them. Pure.
+
+use super::backoff;
+use super::memory::is_up;
+use super::view::{HostView, WantedReplica, instance_of};
+use crate::engine::{ContainerState, ObservedContainer};
+use crate::model::{ContainerId, Millis, Mono, Now, Phase, WaitReason};
+use crate::probe::ProbeState;
+
+/// A wait that was begun: when it ends, and why it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// For decisions.
+    pub at: Mono,
+    /// The same moment for people.
+    pub wall: jiff::Timestamp,
+    /// What happened.
+    pub reason: WaitReason,
+}
+
+impl Retry {
+    pub(super) fn after(now: Now, wait: Millis, reason: WaitReason) -> Self {
+        Self { at: now.mono.after(wait), wall: now.wall + wait.std(), reason }
+    }
+}
+
+/// What is remembered of a replica.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplicaMemory {
+    /// Failures since the last long health: decides the back-off.
+    pub streak: u32,
+    /// Failures ever, for people and for rollouts: goes on from the stored status.
+    pub failures: u32,
+    /// The wait before the next container.
+    pub retry: Option<Retry>,
+    /// A container that never became ready in time, or cannot be reached: it is replaced, for this reason.
+    pub condemned: Option<(ContainerId, WaitReason)>,
+    /// The highest attempt whose container name somebody else has.
+    pub name_taken: u32,
+    /// Healthy without a break since.
+    pub healthy_since: Option<Mono>,
+    /// When its status was last written.
+    pub written_at: Option<Mono>,
+}
+
+impl ReplicaMemory {
+    pub(super) fn notice_health(&mut self, wanted: &WantedReplica, current: &ObservedContainer, now: Mono) {
+        let stored = wanted.status.as_ref().filter(|s| s.container.as_ref() == Some(&current.id));
+        let ready = stored.is_some_and(|s| s.phase == Phase::Ready) && is_up(current);
+        self.healthy_since = if ready { self.healthy_since.or(Some(now)) } else { None };
+        if self.healthy_since.is_some_and(|since| now.since(since) >= backoff::RESET_AFTER) {
+            self.streak = 0;
+        }
+    }
+
+    /// Condemns a container that never became ready in time, or that nobody can reach. One that was ready once is never
+    /// replaced for its health.
+    pub(super) fn notice_trouble(
+        &mut self,
+        view: &HostView,
+        wanted: &WantedReplica,
+        current: &ObservedContainer,
+    ) {
+        let Some(instance) = instance_of(current).filter(|_| current.state == ContainerState::Running) else {
+            return;
+        };
+        if !wanted.replica.runs() || self.condemned.as_ref().is_some_and(|(id, _)| *id == current.id) {
+            return;
+        }
+        let network = view.network_name(&wanted.replica.app);
+        let was_ready = wanted.endpoint.as_ref().is_some_and(|e| e.id() == instance);
+        if !current.addresses.contains_key(&network) {
+            let message = format!("the container was taken off its network {network}");
+            self.condemn(&current.id, WaitReason::EngineRefused { message });
+        } else if let (Some(ProbeState::TooLate { last, .. }), false) =
+            (view.probes.get(&instance), was_ready)
+        {
+            self.condemn(&current.id, WaitReason::HealthCheckFailing { message: last.clone() });
+        }
+    }
+
+    /// A container is to be replaced for this reason; counted once.
+    fn condemn(&mut self, container: &ContainerId, reason: WaitReason) {
+        self.condemned = Some((container.clone(), reason));
+        self.streak += 1;
+        self.failures += 1;
+    }
+
+    /// A container of this replica was found ended.
+    pub(super) fn notice_end(&mut self, container: &ContainerId, reason: WaitReason, counts: bool, now: Now) {
+        let (reason, wait) = match self.condemned.take() {
+            Some((id, why)) if id == *container => (why, backoff::restart(self.streak)),
+            _ if counts => {
+                self.streak += 1;
+                self.failures += 1;
+                (reason, backoff::restart(self.streak))
+            }
+            _ => (reason, Millis(0)),
+        };
+        self.retry = Some(Retry::after(now, wait, reason));
+        self.healthy_since = None;
+    }
+}

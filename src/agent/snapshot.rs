@@ -1,0 +1,106 @@
+//! What the store says of this host, read anew by each pass; only what changed is decoded again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::view::{HostState, WantedReplica};
+use crate::model::{
+    AppName, Endpoint, HostId, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Service,
+    ServiceName, key,
+};
+use crate::store::{Listing, Store, StoreError};
+
+/// Objects by key, with the store's revision that wrote them.
+#[derive(Debug)]
+struct Decoded<T>(BTreeMap<String, (u64, Arc<T>)>);
+
+impl<T> Default for Decoded<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: DeserializeOwned> Decoded<T> {
+    fn refresh(&mut self, listing: Listing) -> Result<(), StoreError> {
+        let mut next = BTreeMap::new();
+        for entry in listing.entries {
+            let object = match self.0.remove(&entry.key) {
+                Some((revision, object)) if revision == entry.mod_revision => object,
+                _ => Arc::new(entry.decode()?),
+            };
+            next.insert(entry.key, (entry.mod_revision, object));
+        }
+        self.0 = next;
+        Ok(())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
+        self.0.values().map(|(_, object)| object)
+    }
+
+    fn get(&self, key: &str) -> Option<&Arc<T>> {
+        self.0.get(key).map(|(_, object)| object)
+    }
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot {
+    services: Decoded<Service>,
+    revisions: Decoded<Revision>,
+    replicas: Decoded<Replica>,
+    statuses: Decoded<ReplicaStatus>,
+    endpoints: Decoded<Endpoint>,
+    /// What is kept of this host.
+    pub(super) state: HostState,
+}
+
+impl Snapshot {
+    /// Reads again. Replicas come first: a revision is stored no later than the first replica of it.
+    pub(super) async fn refresh(&mut self, store: &dyn Store, host: &HostId) -> Result<(), StoreError> {
+        self.replicas.refresh(store.list(key::REPLICAS).await?)?;
+        self.revisions.refresh(store.list(key::REVISIONS).await?)?;
+        self.services.refresh(store.list(key::SERVICES).await?)?;
+        self.statuses.refresh(store.list(key::STATUS).await?)?;
+        self.endpoints.refresh(store.list(key::ENDPOINTS).await?)?;
+        self.state = match store.get(&key::host(host)).await? {
+            Some(entry) => entry.decode()?,
+            None => HostState::default(),
+        };
+        Ok(())
+    }
+
+    /// Apps that a stored service belongs to.
+    pub(super) fn apps(&self) -> BTreeSet<AppName> {
+        self.services.iter().map(|s| s.metadata.app.clone()).collect()
+    }
+
+    /// All revisions.
+    pub(super) fn revisions(&self) -> BTreeMap<(ServiceName, RevisionNumber), Arc<Revision>> {
+        self.revisions.iter().map(|r| ((r.service.clone(), r.number), r.clone())).collect()
+    }
+
+    /// The replicas of this host.
+    pub(super) fn replicas(&self, host: &HostId) -> BTreeMap<ReplicaName, WantedReplica> {
+        let here = self.replicas.iter().filter(|replica| replica.host == *host);
+        here.map(|replica| (replica.name.clone(), self.wanted(replica))).collect()
+    }
+
+    fn wanted(&self, replica: &Replica) -> WantedReplica {
+        let (service, name) = (&replica.service, &replica.name);
+        WantedReplica {
+            replica: replica.clone(),
+            revision: self.revisions.get(&key::revision(service, replica.revision)).cloned(),
+            status: self.statuses.get(&key::status(service, name)).map(|s| (**s).clone()),
+            endpoint: self.endpoints.get(&key::endpoint(service, name)).map(|e| (**e).clone()),
+        }
+    }
+
+    /// Endpoints whose replica is not stored.
+    pub(super) fn stray_endpoints(&self) -> Vec<Endpoint> {
+        let stray = |e: &&Arc<Endpoint>| self.replicas.get(&key::replica(&e.service, &e.replica)).is_none();
+        self.endpoints.iter().filter(stray).map(|e| (**e).clone()).collect()
+    }
+}

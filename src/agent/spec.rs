@@ -1,0 +1,112 @@
+//! What a container and a network are made from. Pure.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::address::Subnet;
+use super::view::{HostFacts, HostView};
+use crate::engine::{
+    ContainerSpec, LABEL_APP, LABEL_ATTEMPT, LABEL_HASH, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
+    LABEL_SERVICE, LABEL_STORE, NetworkSpec,
+};
+use crate::model::{AppName, EnvField, EnvValue, Replica, Revision};
+
+/// Label: the container's fixed address. Docker does not tell the address of a container that does not run, and a dead
+/// one takes it again when somebody starts it.
+pub(super) const LABEL_ADDRESS: &str = "coxswain.address";
+
+/// The container of an attempt; an error is a text for people.
+pub(super) fn container(
+    view: &HostView,
+    replica: &Replica,
+    revision: &Revision,
+    attempt: u32,
+    subnet: Subnet,
+    address: Ipv4Addr,
+) -> Result<ContainerSpec, String> {
+    let spec = &revision.spec;
+    let env = environment(&view.facts, replica, revision, subnet)?;
+    let mut labels = spec.labels.clone();
+    // Ours come last: a user's label never replaces one that says whose the container is.
+    labels.extend(own_labels(&view.facts, replica, attempt, address));
+    Ok(ContainerSpec {
+        name: replica.name.container_name(attempt),
+        image: revision.image.pinned.clone(),
+        entrypoint: spec.entrypoint.clone(),
+        command: spec.command.clone(),
+        env,
+        labels,
+        exposed: spec.ports.iter().map(|p| p.port).collect(),
+        network: view.network_name(&replica.app),
+        address: IpAddr::V4(address),
+        cpu_reserved: spec.resources.cpu,
+        cpu_limit: spec.limits.cpu,
+        memory: spec.resources.memory,
+        security: spec.security.clone(),
+        logging: spec.logging.clone(),
+        stop_signal: spec.stop.signal.clone(),
+        stop_grace: spec.stop.grace,
+    })
+}
+
+fn own_labels(
+    facts: &HostFacts,
+    replica: &Replica,
+    attempt: u32,
+    address: Ipv4Addr,
+) -> BTreeMap<String, String> {
+    let pairs = [
+        (LABEL_STORE, facts.store.to_string()),
+        (LABEL_INSTANCE, facts.instance.clone()),
+        (LABEL_SERVICE, replica.service.to_string()),
+        (LABEL_REVISION, replica.revision.to_string()),
+        (LABEL_REPLICA, replica.name.to_string()),
+        (LABEL_ATTEMPT, attempt.to_string()),
+        (LABEL_HASH, replica.hash.to_string()),
+        (LABEL_ADDRESS, address.to_string()),
+    ];
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn environment(
+    facts: &HostFacts,
+    replica: &Replica,
+    revision: &Revision,
+    subnet: Subnet,
+) -> Result<BTreeMap<String, String>, String> {
+    let resolve = |field: EnvField| match field {
+        EnvField::ReplicaName => Ok(replica.name.to_string()),
+        EnvField::ReplicaSlot => Ok(replica.slot.to_string()),
+        EnvField::ServiceName => Ok(replica.service.to_string()),
+        EnvField::HostName => Ok(facts.host_name.clone()),
+        EnvField::BalancerUrl => match facts.http_port {
+            Some(port) => Ok(format!("http://{}:{port}", subnet.gateway())),
+            None => Err("no HTTP listener of the balancer covers the gateway of the network".to_owned()),
+        },
+    };
+    let value = |value: &EnvValue| match value {
+        EnvValue::Text(text) => Ok(text.clone()),
+        EnvValue::Field { field } => resolve(*field),
+    };
+    let pair = |(key, v): (&String, &EnvValue)| match value(v) {
+        Ok(text) => Ok((key.clone(), text)),
+        Err(message) => Err(format!("env {key}: {message}")),
+    };
+    revision.spec.env.iter().map(pair).collect()
+}
+
+/// The network of an app.
+pub(super) fn network(view: &HostView, app: &AppName, subnet: Subnet) -> NetworkSpec {
+    let labels = [
+        (LABEL_STORE, view.facts.store.to_string()),
+        (LABEL_INSTANCE, view.facts.instance.clone()),
+        (LABEL_APP, app.to_string()),
+    ];
+    NetworkSpec {
+        name: view.network_name(app),
+        subnet: subnet.to_string(),
+        ip_range: subnet.ip_range(),
+        gateway: IpAddr::V4(subnet.gateway()),
+        labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    }
+}

@@ -1,0 +1,381 @@
+//! The server: HTTP/1.1 on the unix socket that the supervisor holds.
+//!
+//! A handler takes a request apart, calls the controller, and puts the answer together; it decides nothing.
+
+#![allow(clippy::result_large_err)] // an error ends a call or a stream: it is made once and never copied around
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::codes;
+use super::refusals::error_of;
+use super::types::{
+    ApiError, ApplyRequest, ApplyResponse, ConfirmRequest, ConfirmResponse, DeleteRequest, List, Outcome,
+    Progress, RolloutRequest, ScaleRequest, WriteResponse,
+};
+use crate::controller::{Controller, LogOptions, LogQuery, Refused};
+use crate::model::{Event, Generation, ReplicaName, ServiceName};
+
+/// Largest request: 1,000 documents of 1 MiB are refused by the client one by one; what is left of them as JSON fits.
+const REQUEST_MAX_BYTES: usize = 64 << 20;
+/// A stream looks again at most this often, however much moves.
+const STREAM_PAUSE: Duration = Duration::from_millis(50);
+/// A stream looks again at least this often: times that pass move nothing.
+const STREAM_PULSE: Duration = Duration::from_secs(1);
+
+type Shared = State<Arc<Controller>>;
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// Serves until told to stop. Streams end then.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: UnixListener,
+    controller: Arc<Controller>,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let stop = shutdown.clone();
+    let app = router(controller, shutdown);
+    axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await
+}
+
+fn router(controller: Arc<Controller>, shutdown: CancellationToken) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/apply", post(apply))
+        .route("/v1/scale", post(scale))
+        .route("/v1/rollout", post(rollout))
+        .route("/v1/delete", post(delete))
+        .route("/v1/confirm", post(confirm))
+        .route("/v1/services", get(services))
+        .route("/v1/services/{name}", get(service))
+        .route("/v1/services/{name}/progress", get(progress))
+        .route("/v1/replicas", get(replicas))
+        .route("/v1/endpoints", get(endpoints))
+        .route("/v1/revisions", get(revisions))
+        .route("/v1/hosts", get(hosts))
+        .route("/v1/events", get(events))
+        .route("/v1/logs", get(logs))
+        .fallback(unknown_call)
+        .layer(DefaultBodyLimit::max(REQUEST_MAX_BYTES))
+        .layer(axum::Extension(shutdown))
+        .with_state(controller)
+}
+
+/// An error on its way out.
+struct Failure(ApiError);
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self(error_of(refused))
+    }
+}
+
+impl From<JsonRejection> for Failure {
+    fn from(rejection: JsonRejection) -> Self {
+        Self(codes::USAGE.error(format!("the request is not understood: {}", rejection.body_text())))
+    }
+}
+
+impl From<QueryRejection> for Failure {
+    fn from(rejection: QueryRejection) -> Self {
+        Self(codes::USAGE.error(format!("the request is not understood: {}", rejection.body_text())))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = match self.0.exit {
+            2 => StatusCode::UNPROCESSABLE_ENTITY,
+            3 => StatusCode::SERVICE_UNAVAILABLE,
+            7 => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(self.0)).into_response()
+    }
+}
+
+/// A JSON body whose faults are answered as [`ApiError`].
+#[derive(FromRequest)]
+#[from_request(via(Json), rejection(Failure))]
+struct Given<T>(T);
+
+/// A query whose faults are answered as [`ApiError`].
+#[derive(FromRequestParts)]
+#[from_request(via(Query), rejection(Failure))]
+struct Asked<T>(T);
+
+async fn unknown_call(method: axum::http::Method, uri: axum::http::Uri) -> Failure {
+    Failure(
+        codes::USAGE
+            .error(format!("this daemon has no call {method} {}; ctl may be newer than it", uri.path())),
+    )
+}
+
+async fn status(State(controller): Shared) -> Answer<super::types::DaemonStatus> {
+    Ok(Json(controller.status().await?))
+}
+
+async fn apply(State(controller): Shared, Given(request): Given<ApplyRequest>) -> Answer<ApplyResponse> {
+    let ApplyRequest { request_id, documents, dry_run, command } = request;
+    let results = controller.apply(&request_id, &documents, dry_run, &command).await?;
+    Ok(Json(ApplyResponse { results, dry_run }))
+}
+
+async fn scale(State(controller): Shared, Given(request): Given<ScaleRequest>) -> Answer<WriteResponse> {
+    let results = controller.scale(&request.request_id, &request.targets, &request.command).await?;
+    Ok(Json(WriteResponse { results }))
+}
+
+async fn rollout(State(controller): Shared, Given(request): Given<RolloutRequest>) -> Answer<WriteResponse> {
+    let RolloutRequest { request_id, service, change, command } = request;
+    let results = controller.rollout(&request_id, &service, &change, &command).await?;
+    Ok(Json(WriteResponse { results }))
+}
+
+async fn delete(State(controller): Shared, Given(request): Given<DeleteRequest>) -> Answer<WriteResponse> {
+    let results = controller.delete(&request.request_id, &request.services, &request.command).await?;
+    Ok(Json(WriteResponse { results }))
+}
+
+async fn confirm(
+    State(controller): Shared,
+    Given(request): Given<ConfirmRequest>,
+) -> Answer<ConfirmResponse> {
+    tracing::info!(request = request.request_id, "held removals confirmed");
+    Ok(Json(ConfirmResponse { released: controller.confirm().await }))
+}
+
+/// Which services; commas between names, none is all.
+#[derive(Debug, Default, Deserialize)]
+struct Selection {
+    #[serde(default)]
+    service: String,
+    #[serde(default)]
+    watch: bool,
+    #[serde(default)]
+    follow: bool,
+}
+
+impl Selection {
+    fn names(&self) -> Vec<ServiceName> {
+        self.service.split(',').filter(|name| !name.is_empty()).map(ServiceName::new).collect()
+    }
+}
+
+async fn services(
+    State(controller): Shared,
+    axum::Extension(shutdown): axum::Extension<CancellationToken>,
+    Asked(selection): Asked<Selection>,
+) -> Result<Response, Failure> {
+    let names = selection.names();
+    if !selection.watch {
+        return Ok(Json(List::of(controller.services(&names).await?)).into_response());
+    }
+    let look = move |controller: Arc<Controller>| {
+        let names = names.clone();
+        async move { Ok(Look::Now(List::of(controller.services(&names).await?))) }
+    };
+    Ok(ndjson(snapshots(controller, shutdown, look)))
+}
+
+async fn service(
+    State(controller): Shared,
+    Path(name): Path<ServiceName>,
+) -> Answer<super::types::ServiceObject> {
+    let mut found = controller.services(std::slice::from_ref(&name)).await?;
+    found.pop().map(Json).ok_or_else(|| Refused::NotFound(vec![name]).into())
+}
+
+async fn replicas(
+    State(controller): Shared,
+    Asked(selection): Asked<Selection>,
+) -> Answer<List<super::types::ReplicaObject>> {
+    Ok(Json(List::of(controller.replicas(&selection.names()).await?)))
+}
+
+async fn endpoints(
+    State(controller): Shared,
+    Asked(selection): Asked<Selection>,
+) -> Answer<List<crate::model::Endpoint>> {
+    Ok(Json(List::of(controller.endpoints(&selection.names()).await?)))
+}
+
+async fn revisions(
+    State(controller): Shared,
+    Asked(selection): Asked<Selection>,
+) -> Answer<List<crate::model::Revision>> {
+    Ok(Json(List::of(controller.revisions(&selection.names()).await?)))
+}
+
+async fn hosts(State(controller): Shared) -> Answer<List<super::types::HostObject>> {
+    Ok(Json(List::of(vec![controller.host()])))
+}
+
+async fn events(
+    State(controller): Shared,
+    axum::Extension(shutdown): axum::Extension<CancellationToken>,
+    Asked(selection): Asked<Selection>,
+) -> Result<Response, Failure> {
+    let name = selection.names().into_iter().next();
+    let first = controller.events(name.as_ref()).await?;
+    if !selection.follow {
+        return Ok(ndjson(futures::stream::iter(first.into_iter().map(Ok))));
+    }
+    let look = move |controller: Arc<Controller>| {
+        let name = name.clone();
+        async move {
+            match controller.events(name.as_ref()).await {
+                Err(Refused::NotFound(_)) => Ok(Look::Over), // deleted, and its events with it
+                events => Ok(Look::Now(events?)),
+            }
+        }
+    };
+    let mut shown: HashSet<Event> = HashSet::new();
+    let fresh = snapshots(controller, shutdown, look).flat_map(move |now| {
+        let lines: Vec<Result<Event, ApiError>> = match now {
+            Ok(now) => {
+                let new = now.iter().filter(|event| !shown.contains(*event)).cloned().map(Ok).collect();
+                shown = now.into_iter().collect();
+                new
+            }
+            Err(error) => vec![Err(error)],
+        };
+        futures::stream::iter(lines)
+    });
+    Ok(ndjson(fresh))
+}
+
+#[derive(Debug, Deserialize)]
+struct Since {
+    generation: Generation,
+}
+
+async fn progress(
+    State(controller): Shared,
+    axum::Extension(shutdown): axum::Extension<CancellationToken>,
+    Path(name): Path<ServiceName>,
+    Asked(since): Asked<Since>,
+) -> Result<Response, Failure> {
+    let Some(first) = controller.progress(&name, since.generation).await? else {
+        return Err(Refused::NotFound(vec![name]).into());
+    };
+    let look = move |controller: Arc<Controller>| {
+        let (name, mut last) = (name.clone(), first.clone());
+        async move {
+            let now = match controller.progress(&name, since.generation).await? {
+                Some(now) => now,
+                None => {
+                    last.replicas.clear();
+                    Progress { outcome: Some(Outcome::Deleted), ..last }
+                }
+            };
+            Ok(if now.outcome.is_some() { Look::Last(now) } else { Look::Now(now) })
+        }
+    };
+    Ok(ndjson(snapshots(controller, shutdown, look)))
+}
+
+#[derive(Debug, Deserialize)]
+struct LogSelection {
+    #[serde(default)]
+    service: String,
+    replica: Option<ReplicaName>,
+    #[serde(default)]
+    follow: bool,
+    tail: Option<u32>,
+    since: Option<jiff::Timestamp>,
+}
+
+async fn logs(
+    State(controller): Shared,
+    axum::Extension(shutdown): axum::Extension<CancellationToken>,
+    Asked(asked): Asked<LogSelection>,
+) -> Result<Response, Failure> {
+    let LogSelection { service, replica, follow, tail, since } = asked;
+    let services = service.split(',').filter(|name| !name.is_empty()).map(ServiceName::new).collect();
+    let options = LogOptions { follow, tail, since };
+    let lines = controller.logs(LogQuery { services, replica, options }).await?;
+    let lines = lines.map(|line| line.map_err(|error| error_of(error.into())));
+    Ok(ndjson(lines.take_until(shutdown.cancelled_owned())))
+}
+
+/// What a stream sees when it looks.
+enum Look<T> {
+    /// How things stand.
+    Now(T),
+    /// How they ended.
+    Last(T),
+    /// There is nothing to look at any more.
+    Over,
+}
+
+/// Snapshots of something: the first at once, then each that differs from the one before. Where a look fails, its error
+/// is the last item.
+fn snapshots<T, F, L>(
+    controller: Arc<Controller>,
+    shutdown: CancellationToken,
+    look: L,
+) -> impl Stream<Item = Result<T, ApiError>> + Send + 'static
+where
+    T: Clone + PartialEq + Send + 'static,
+    F: Future<Output = Result<Look<T>, Refused>> + Send + 'static,
+    L: Fn(Arc<Controller>) -> F + Send + Sync + 'static,
+{
+    let moved = controller.moved();
+    let state = Some((controller, moved, shutdown, look, None::<T>));
+    futures::stream::unfold(state, |state| async move {
+        let (controller, mut moved, shutdown, look, mut last) = state?;
+        loop {
+            if last.is_some() {
+                tokio::select! {
+                    () = shutdown.cancelled() => return None,
+                    () = pause(&mut moved) => {}
+                }
+            }
+            match look(Arc::clone(&controller)).await {
+                Ok(Look::Now(now)) if last.as_ref() == Some(&now) => {}
+                Ok(Look::Now(now)) => {
+                    last = Some(now.clone());
+                    return Some((Ok(now), Some((controller, moved, shutdown, look, last))));
+                }
+                Ok(Look::Last(now)) => return Some((Ok(now), None)),
+                Ok(Look::Over) => return None,
+                Err(refused) => return Some((Err(error_of(refused)), None)),
+            }
+        }
+    })
+}
+
+/// Until it is worth to look again.
+async fn pause(moved: &mut watch::Receiver<u64>) {
+    tokio::time::sleep(STREAM_PAUSE).await;
+    // A closed channel means the controller is going; the pulse ends the wait as well.
+    let _ = tokio::time::timeout(STREAM_PULSE, moved.changed()).await;
+}
+
+/// One JSON document a line; an error ends what the client reads.
+fn ndjson<T: Serialize>(items: impl Stream<Item = Result<T, ApiError>> + Send + 'static) -> Response {
+    let lines = items.map(|item| {
+        let mut line =
+            item.map_or_else(|error| serde_json::to_vec(&error), |item| serde_json::to_vec(&item))?;
+        line.push(b'\n');
+        Ok::<_, serde_json::Error>(Bytes::from(line))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}

@@ -1,0 +1,160 @@
+//! Requests and responses, as JSON.
+//!
+//! | call | body → answer |
+//! | --- | --- |
+//! | `GET /v1/status` | → [`DaemonStatus`] |
+//! | `POST /v1/apply` | [`ApplyRequest`] → [`ApplyResponse`] |
+//! | `POST /v1/scale` | [`ScaleRequest`] → [`WriteResponse`] |
+//! | `POST /v1/rollout` | [`RolloutRequest`] → [`WriteResponse`] |
+//! | `POST /v1/delete` | [`DeleteRequest`] → [`WriteResponse`] |
+//! | `POST /v1/confirm` | [`ConfirmRequest`] → [`ConfirmResponse`] |
+//! | `GET /v1/services[?watch=true]` | → [`List`] of [`ServiceObject`]; with `watch` a stream of lists |
+//! | `GET /v1/services/{name}` | → [`ServiceObject`] |
+//! | `GET /v1/replicas?service=` | → [`List`] of [`ReplicaObject`] |
+//! | `GET /v1/endpoints?service=` | → [`List`] of `Endpoint` |
+//! | `GET /v1/revisions?service=` | → [`List`] of `Revision` |
+//! | `GET /v1/hosts` | → [`List`] of [`HostObject`] |
+//! | `GET /v1/events?service=&follow=` | → stream of `Event`, oldest first |
+//! | `GET /v1/services/{name}/progress?generation=` | → stream of [`Progress`], the last has an outcome |
+//! | `GET /v1/logs?service=&replica=&follow=&tail=&since=` | → stream of [`LogRecord`] |
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::controller::{
+    API_VERSION, Action, ApplyDocument, DaemonStatus, DocumentProblem, FieldChange, HostObject, LogRecord,
+    Outcome, Progress, ReplicaObject, ReplicaProgress, RolloutChange, ServiceObject, ServiceStatus,
+    WriteResult,
+};
+use crate::model::ServiceName;
+
+/// Check, resolve and commit documents: nothing is written unless all are sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyRequest {
+    /// Chosen by the client; a repeated id gets the first answer again.
+    pub request_id: String,
+    /// What to apply.
+    pub documents: Vec<ApplyDocument>,
+    /// Only say what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// The command as the user typed it, for the record.
+    pub command: String,
+}
+
+/// Answer to an apply, in the order of the documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyResponse {
+    /// One per document.
+    pub results: Vec<WriteResult>,
+    /// Whether anything was written.
+    pub dry_run: bool,
+}
+
+/// Answer to any other write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteResponse {
+    /// One per service named.
+    pub results: Vec<WriteResult>,
+}
+
+/// Set replica counts; all services must exist or nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleRequest {
+    /// As in [`ApplyRequest`].
+    pub request_id: String,
+    /// Replicas by service.
+    pub targets: BTreeMap<ServiceName, u32>,
+    /// As in [`ApplyRequest`].
+    pub command: String,
+}
+
+/// Roll one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRequest {
+    /// As in [`ApplyRequest`].
+    pub request_id: String,
+    /// Which service.
+    pub service: ServiceName,
+    /// To what.
+    #[serde(flatten)]
+    pub change: RolloutChange,
+    /// As in [`ApplyRequest`].
+    pub command: String,
+}
+
+/// Delete services; all must exist or nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteRequest {
+    /// As in [`ApplyRequest`].
+    pub request_id: String,
+    /// Which.
+    pub services: Vec<ServiceName>,
+    /// As in [`ApplyRequest`].
+    pub command: String,
+}
+
+/// Let the held removals happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmRequest {
+    /// As in [`ApplyRequest`].
+    pub request_id: String,
+}
+
+/// What was let go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmResponse {
+    /// Names of the containers that are now removed.
+    pub released: Vec<String>,
+}
+
+/// Several objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct List<T> {
+    /// Always `List`.
+    pub kind: String,
+    /// The objects, in the order of their names.
+    pub items: Vec<T>,
+}
+
+impl<T> List<T> {
+    /// A list of these.
+    pub fn of(items: Vec<T>) -> Self {
+        Self { kind: "List".to_owned(), items }
+    }
+}
+
+/// Why a call was not done. Printed by `ctl` as `error[CODE]: what`, then *why*, *now*, *next*.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
+#[error("{what}")]
+pub struct ApiError {
+    /// From the registry of codes, `CTL-0201`.
+    pub code: String,
+    /// What `ctl` exits with.
+    pub exit: u8,
+    /// What was not done.
+    pub what: String,
+    /// Observations.
+    #[serde(default)]
+    pub why: Vec<String>,
+    /// How things stand now, where something was or could have been changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+    /// One or two commands.
+    #[serde(default)]
+    pub next: Vec<String>,
+    /// Problems of documents.
+    #[serde(default)]
+    pub problems: Vec<DocumentProblem>,
+}

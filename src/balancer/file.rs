@@ -1,0 +1,158 @@
+//! The last good table on disk, so that a balancer serves without a controller.
+//!
+//! A line of JSON (format, boot id, checksum of the rest), then the table as JSON.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::model::RoutingTable;
+
+const FORMAT: u32 = 1;
+
+/// Why a table file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FileError {
+    #[error("cannot read or write {path}")]
+    Io {
+        path: PathBuf,
+        #[source]
+        error: io::Error,
+    },
+    #[error("{0} is damaged")]
+    Damaged(PathBuf),
+    #[error("{path} has format {format}, this program knows {FORMAT}")]
+    Format { path: PathBuf, format: u32 },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    boot: String,
+    sha256: String,
+}
+
+/// A table as it was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Saved {
+    /// Written since the machine started: containers are where they were.
+    ThisBoot(RoutingTable),
+    /// Written before the machine started: no container of it runs any more, so its pools were emptied. The routes
+    /// still tell "not ready" from "not known".
+    OtherBoot(RoutingTable),
+}
+
+/// The file of the last good table.
+#[derive(Debug, Clone)]
+pub(super) struct TableFile {
+    path: PathBuf,
+    boot: String,
+}
+
+impl TableFile {
+    pub(super) fn new(path: PathBuf, boot: String) -> Self {
+        Self { path, boot }
+    }
+
+    /// Puts a table in place: written beside, flushed to disk, renamed, and the rename flushed.
+    pub(super) fn save(&self, table: &RoutingTable) -> Result<(), FileError> {
+        let failed = |error| FileError::Io { path: self.path.clone(), error };
+        let json = serde_json::to_vec(table).map_err(|e| failed(e.into()))?;
+        let header = Header { format: FORMAT, boot: self.boot.clone(), sha256: checksum(&json) };
+        let header = serde_json::to_vec(&header).map_err(|e| failed(e.into()))?;
+        self.replace(&[&header, b"\n", &json]).map_err(failed)
+    }
+
+    fn replace(&self, parts: &[&[u8]]) -> io::Result<()> {
+        let beside = self.path.with_extension("tmp");
+        let mut file = File::create(&beside)?;
+        for part in parts {
+            file.write_all(part)?;
+        }
+        file.sync_all()?;
+        fs::rename(&beside, &self.path)?;
+        let directory = self.path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()
+    }
+
+    /// The table in place; `None` where there is no file.
+    pub(super) fn load(&self) -> Result<Option<Saved>, FileError> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(FileError::Io { path: self.path.clone(), error }),
+        };
+        let damaged = || FileError::Damaged(self.path.clone());
+        let line = bytes.iter().position(|b| *b == b'\n').ok_or_else(damaged)?;
+        let (header, json) = (&bytes[..line], &bytes[line + 1..]);
+        let header: Header = serde_json::from_slice(header).map_err(|_| damaged())?;
+        if header.format != FORMAT {
+            return Err(FileError::Format { path: self.path.clone(), format: header.format });
+        }
+        if header.sha256 != checksum(json) {
+            return Err(damaged());
+        }
+        let mut table: RoutingTable = serde_json::from_slice(json).map_err(|_| damaged())?;
+        if header.boot == self.boot {
+            return Ok(Some(Saved::ThisBoot(table)));
+        }
+        table.pools.values_mut().for_each(|pool| pool.endpoints.clear());
+        Ok(Some(Saved::OtherBoot(table)))
+    }
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Balance, EndpointId, Epoch, Pool, PoolEndpoint, RevisionNumber, TableName};
+
+    fn table() -> RoutingTable {
+        let endpoint = PoolEndpoint {
+            id: EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH),
+            replica: "r".into(),
+            revision: RevisionNumber(1),
+            address: [10, 0, 0, 1].into(),
+            ports: [("http".to_owned(), 80)].into(),
+        };
+        let pool = Pool { balance: Balance::default(), endpoints: vec![endpoint] };
+        let name = TableName { store: "s".into(), epoch: Epoch(1), revision: 1 };
+        RoutingTable { pools: [("s".into(), pool)].into(), ..RoutingTable::empty(name) }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |boot: &str| TableFile::new(dir.path().join("table"), boot.into());
+        assert_eq!(file("a").load().unwrap(), None);
+        file("a").save(&RoutingTable::empty(table().name)).unwrap();
+        file("a").save(&table()).unwrap();
+        assert_eq!(file("a").load().unwrap(), Some(Saved::ThisBoot(table())));
+        let Some(Saved::OtherBoot(emptied)) = file("b").load().unwrap() else { panic!("another boot") };
+        assert!(emptied.pools[&"s".into()].endpoints.is_empty());
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TableFile::new(dir.path().join("table"), "a".into());
+        file.save(&table()).unwrap();
+        let good = fs::read(&file.path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&file.path, &bad).unwrap();
+            let loaded = file.load();
+            let is_used = matches!(&loaded, Ok(Some(Saved::ThisBoot(_))));
+            assert!(!is_used, "byte {at}: {loaded:?}");
+            fs::write(&file.path, &good[..at]).unwrap();
+            assert!(file.load().is_err(), "cut at {at}");
+        }
+    }
+}

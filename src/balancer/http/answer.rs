@@ -1,0 +1,89 @@
+//! What the balancer answers by itself: a status and a short reason.
+
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+use super::body::ResponseBody;
+use super::connection::Exchange;
+use crate::balancer::route::BadTarget;
+use crate::balancer::worker::NoChoice;
+
+/// Seconds after which a client may ask again for what is not ready: replicas start within seconds.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// Why the balancer answers by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Answer {
+    #[error(transparent)]
+    BadTarget(#[from] BadTarget),
+    #[error("a request needs exactly one Host header")]
+    Host,
+    #[error("the request target is too long")]
+    TooLong,
+    #[error("this method is for proxies of clients")]
+    Connect,
+    #[error("no service has a route for this host and path")]
+    NoRoute,
+    #[error("no instance of this service is ready")]
+    NoEndpoint,
+    #[error("the balancer has no routes yet")]
+    NoTable,
+    #[error("no instance of this service could be reached")]
+    Unreachable,
+    #[error("the request's body broke off")]
+    BodyBroken,
+    #[error("the instance broke off before it answered")]
+    Broken,
+    #[error("the instance did not answer in time")]
+    Late,
+}
+
+impl From<NoChoice> for Answer {
+    fn from(none: NoChoice) -> Self {
+        match none {
+            NoChoice::Table => Self::NoTable,
+            NoChoice::Route => Self::NoRoute,
+            NoChoice::Endpoint => Self::NoEndpoint,
+        }
+    }
+}
+
+impl Answer {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadTarget(_) | Self::Host | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::TooLong => StatusCode::URI_TOO_LONG,
+            Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::NoEndpoint | Self::NoTable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable | Self::Broken => StatusCode::BAD_GATEWAY,
+            Self::Late => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// Whether the client's connection is of no use afterwards: a client that does not know the rules may mean anything
+    /// by the bytes that follow.
+    fn closes(self) -> bool {
+        matches!(self, Self::BadTarget(_) | Self::Host | Self::TooLong | Self::Connect | Self::BodyBroken)
+    }
+
+    /// Whether the endpoint is to blame.
+    pub(super) fn blames_endpoint(self) -> bool {
+        self.status().is_server_error()
+    }
+
+    pub(super) fn response(self, exchange: Exchange) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::text(format!("{self}\n"), exchange));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, TEXT);
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if self.closes() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

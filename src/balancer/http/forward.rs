@@ -1,0 +1,218 @@
+//! A request's way to an endpoint that answers it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode, Version};
+
+use super::answer::Answer;
+use super::body::{Passing, Progress, RequestBody, ResponseBody, Upload};
+use super::connection::Activity;
+use super::headers;
+use super::target::Wanted;
+use crate::balancer::limits::{ATTEMPTS_MAX, UPLOAD_STALL};
+use crate::balancer::upstream::{Lease, Reuse, Upstream};
+use crate::balancer::worker::{Choice, Worker};
+
+/// Who asks.
+pub(super) struct Client {
+    pub(super) worker: Rc<Worker>,
+    pub(super) activity: Rc<Activity>,
+    /// For X-Forwarded-For.
+    pub(super) address: HeaderValue,
+}
+
+/// Answers a request: with what an endpoint says, else with why none does.
+pub(super) async fn forward(client: Rc<Client>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let exchange = client.activity.begin();
+    match Journey::start(&client, request) {
+        Ok(journey) => match journey.run().await {
+            Ok(response) => response.map(|passing| ResponseBody::passing(passing, exchange)),
+            Err(answer) => answer.response(exchange),
+        },
+        Err(answer) => answer.response(exchange),
+    }
+}
+
+/// A request until its response has come.
+struct Journey<'a> {
+    worker: &'a Worker,
+    wanted: Wanted,
+    head: Parts,
+    body: RequestBody,
+    /// Endpoints that this request has failed at.
+    tried: Vec<Rc<Upstream>>,
+    /// Whether a reused connection turned out closed: from then on only new ones are taken.
+    met_closed: bool,
+}
+
+/// What became of one attempt that brought no response.
+enum Failure {
+    /// No byte was sent; the request is whole.
+    Unsent(Request<RequestBody>),
+    /// It was sent on a reused connection that was closed before a byte of a response came, and may be sent again.
+    Stale(Parts),
+    /// Nothing more can be done.
+    Final(Answer),
+}
+
+impl<'a> Journey<'a> {
+    fn start(client: &'a Client, request: Request<Incoming>) -> Result<Self, Answer> {
+        let (mut head, body) = request.into_parts();
+        let worker = &*client.worker;
+        let body = RequestBody::new(body, &client.activity, &worker.clock);
+        let wanted = Wanted::of(&head)?;
+        head.version = Version::HTTP_11;
+        head.extensions.clear();
+        headers::for_endpoint(&mut head.headers, &client.address, wanted.authority.clone());
+        if !body.is_empty() {
+            headers::announce_body(&mut head.headers);
+        }
+        Ok(Self { worker, wanted, head, body, tried: Vec::new(), met_closed: false })
+    }
+
+    async fn run(mut self) -> Result<Response<Passing>, Answer> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (choice, lease) = self.connect().await?;
+            let Choice { upstream, claim, timeout, strip, .. } = choice;
+            self.head.uri = self.wanted.forwarded(strip)?;
+            self.body.claimed(&claim);
+            let can_repeat = lease.reused && self.is_repeatable();
+            let spare = can_repeat.then(|| self.head.clone());
+            let request = Request::from_parts(self.head, self.body);
+            match send(lease, request, spare, timeout).await {
+                Ok((response, lease)) => {
+                    if response.status().is_server_error() {
+                        claim.failed();
+                    }
+                    return Ok(response.map(|body| Passing::new(body, lease, claim)));
+                }
+                Err(Failure::Unsent(request)) => {
+                    claim.unsent();
+                    self.met_closed = true;
+                    (self.head, self.body) = request.into_parts();
+                }
+                Err(Failure::Stale(head)) => {
+                    claim.failed();
+                    self.met_closed = true;
+                    self.tried.push(upstream);
+                    (self.head, self.body) = (head, RequestBody::Empty);
+                }
+                Err(Failure::Final(answer)) => {
+                    if answer.blames_endpoint() {
+                        claim.failed();
+                    }
+                    return Err(answer);
+                }
+            }
+        }
+        Err(Answer::Unreachable)
+    }
+
+    /// Chooses endpoints until one can be connected to.
+    async fn connect(&mut self) -> Result<(Choice, Lease), Answer> {
+        let mut refused: Vec<Rc<Upstream>> = Vec::new();
+        loop {
+            let choice = self.worker.choose(&self.wanted.host, self.wanted.path(), &self.tried)?;
+            if refused.iter().any(|upstream| Rc::ptr_eq(upstream, &choice.upstream)) {
+                choice.claim.unsent();
+                return Err(Answer::Unreachable);
+            }
+            let reuse = match () {
+                () if self.met_closed => Reuse::Never,
+                () if self.body.is_empty() => Reuse::Any,
+                () => Reuse::Fresh,
+            };
+            match Rc::clone(&choice.upstream).lease(choice.address, reuse).await {
+                Ok(lease) => return Ok((choice, lease)),
+                Err(error) => {
+                    let endpoint = choice.upstream.seat.target.id.as_str();
+                    tracing::debug!(endpoint, error = &error as &dyn std::error::Error, "endpoint skipped");
+                    choice.claim.failed();
+                    self.tried.push(Rc::clone(&choice.upstream));
+                    refused.push(choice.upstream);
+                    if refused.len() >= ATTEMPTS_MAX {
+                        return Err(Answer::Unreachable);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether sending it twice does what sending it once does, and can be done.
+    fn is_repeatable(&self) -> bool {
+        let is_safe = matches!(self.head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        is_safe && self.body.is_empty()
+    }
+}
+
+/// Sends a request and waits for the response's headers.
+async fn send(
+    mut lease: Lease,
+    request: Request<RequestBody>,
+    spare: Option<Parts>,
+    timeout: Duration,
+) -> Result<(Response<Incoming>, Lease), Failure> {
+    let progress = request.body().progress();
+    let sending = lease.sender.try_send_request(request);
+    let sent = match progress {
+        None => tokio::time::timeout(timeout, sending).await.map_err(|_| Failure::Final(Answer::Late))?,
+        Some(progress) => tokio::select! {
+            sent = sending => sent,
+            () = too_late(&progress, timeout) => return Err(Failure::Final(Answer::Late)),
+        },
+    };
+    let mut response = sent.map_err(|error| failure(error, spare))?;
+    // an upgrade was never asked for
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Failure::Final(Answer::Broken));
+    }
+    *response.version_mut() = Version::HTTP_11;
+    headers::strip_hop_by_hop(response.headers_mut());
+    Ok((response, lease))
+}
+
+fn failure(mut error: TrySendError<Request<RequestBody>>, spare: Option<Parts>) -> Failure {
+    if let Some(request) = error.take_message() {
+        return Failure::Unsent(request);
+    }
+    let error = error.into_error();
+    // of what is sent, only the body can fail before it is on the wire: the client did not send it to its end
+    if error.is_user() {
+        return Failure::Final(Answer::BodyBroken);
+    }
+    tracing::debug!(error = &error as &dyn std::error::Error, "an endpoint broke off");
+    match spare {
+        // closed or reset, as opposed to bytes that are not HTTP
+        Some(head) if is_closed(&error) => Failure::Stale(head),
+        _ => Failure::Final(Answer::Broken),
+    }
+}
+
+/// Whether the connection ended before a byte of a response.
+fn is_closed(error: &hyper::Error) -> bool {
+    use std::error::Error;
+    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || source.is_some()
+}
+
+/// Resolves when an endpoint took too long: to take in the body, or after its last byte to answer.
+async fn too_late(progress: &Progress, timeout: Duration) {
+    let mut seen = progress.upload();
+    while seen != Upload::Over {
+        tokio::select! {
+            () = progress.over() => {}
+            () = tokio::time::sleep(UPLOAD_STALL) => {
+                if progress.upload() == seen {
+                    return;
+                }
+            }
+        }
+        seen = progress.upload();
+    }
+    tokio::time::sleep(timeout).await;
+}

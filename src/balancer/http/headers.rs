@@ -1,0 +1,157 @@
+//! Headers that concern one connection stay there; what is said of the client is said by the balancer.
+
+use std::net::IpAddr;
+
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// What a client says of itself, under every name that an endpoint may take for one of ours. Those that read `_` as `-`
+/// (CGI, WSGI and their like) would be given two values.
+const OF_THE_CLIENT: [HeaderName; 5] = [FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, REAL_IP];
+
+/// Of one connection, whether or not `Connection` names them.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Takes off what concerns one connection, including what `Connection` names.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        strip_named(headers);
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// What frames the body and what routes cannot be named away.
+fn strip_named(headers: &mut HeaderMap) {
+    let values: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
+    for name in values.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')) {
+        match HeaderName::from_bytes(name.trim().as_bytes()) {
+            Ok(name) if name != HOST && name != CONTENT_LENGTH => {
+                headers.remove(name);
+            }
+            // not the name of a header: there is nothing to take off
+            _ => {}
+        }
+    }
+}
+
+/// A client's headers as an endpoint gets them. What the client says of itself is replaced by what is so.
+pub(super) fn for_endpoint(headers: &mut HeaderMap, client: &HeaderValue, host: HeaderValue) {
+    strip_hop_by_hop(headers);
+    // the balancer has answered it
+    headers.remove(EXPECT);
+    strip_claims(headers);
+    headers.insert(FORWARDED_FOR, client.clone());
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(FORWARDED_HOST, host.clone());
+    headers.insert(HOST, host);
+}
+
+/// Takes off what a client says of itself.
+fn strip_claims(headers: &mut HeaderMap) {
+    for name in &OF_THE_CLIENT {
+        headers.remove(name);
+    }
+    let is_claim = |name: &&HeaderName| {
+        name.as_str().contains('_')
+            && OF_THE_CLIENT.iter().any(|claim| *claim == *name.as_str().replace('_', "-"))
+    };
+    let underscored: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
+    for name in underscored {
+        headers.remove(name);
+    }
+}
+
+/// Says that a body of unknown length follows. Left to itself, hyper sends none with a GET.
+pub(super) fn announce_body(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONTENT_LENGTH) {
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+/// An address as a header's value.
+pub(super) fn client_value(client: IpAddr) -> HeaderValue {
+    HeaderValue::from_str(&client.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(rows: &[(&'static str, &'static str)]) -> HeaderMap {
+        let row = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        let mut map = HeaderMap::new();
+        rows.iter().map(row).for_each(|(name, value)| {
+            map.append(name, value);
+        });
+        map
+    }
+
+    #[test]
+    fn headers_of_one_connection_stay_there() {
+        let mut map = headers(&[
+            ("connection", "close, X-Mine"),
+            ("connection", "content-length,host, b@d"),
+            ("x-mine", "1"),
+            ("keep-alive", "1"),
+            ("te", "trailers"),
+            ("upgrade", "websocket"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "3"),
+            ("host", "h"),
+            ("accept", "x"),
+        ]);
+        strip_hop_by_hop(&mut map);
+        assert_eq!(map, headers(&[("content-length", "3"), ("host", "h"), ("accept", "x")]));
+    }
+
+    #[test]
+    fn a_client_cannot_speak_for_itself() {
+        let mut map = headers(&[
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-for", "7.7.7.7"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil"),
+            ("forwarded", "for=6.6.6.6"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("x-forwarded_proto", "https"),
+            ("x-real-ip", "6.6.6.6"),
+            ("x_mine", "1"),
+            ("expect", "100-continue"),
+            ("host", "h"),
+        ]);
+        let client = client_value([10, 0, 0, 1].into());
+        for_endpoint(&mut map, &client, HeaderValue::from_static("h"));
+        let wanted = headers(&[
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "h"),
+            ("x_mine", "1"),
+            ("host", "h"),
+        ]);
+        assert_eq!(map, wanted);
+    }
+}

@@ -1,0 +1,130 @@
+//! Where a request wants to go.
+
+use hyper::header::{HOST, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Uri};
+
+use super::answer::Answer;
+use crate::balancer::limits::URI_MAX_BYTES;
+use crate::balancer::route::{self, BadTarget};
+
+/// Host and path of a request, in the form that is routed on and forwarded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// For the Host header: as the client wrote it.
+    pub(super) authority: HeaderValue,
+    /// Lower case, without port.
+    pub(super) host: String,
+    /// The target in origin form: normalised path, and query as the client wrote it.
+    origin: Uri,
+}
+
+impl Wanted {
+    /// Reads it from a request's head.
+    pub(super) fn of(head: &Parts) -> Result<Self, Answer> {
+        if head.method == Method::CONNECT {
+            return Err(Answer::Connect);
+        }
+        let uri = &head.uri;
+        let query_length = uri.query().map_or(0, str::len);
+        if uri.path().len() + query_length > URI_MAX_BYTES {
+            return Err(Answer::TooLong);
+        }
+        let from_header = host_header(&head.headers)?;
+        // an authority in the request line wins over the header, which must be there all the same
+        let authority = match uri.authority() {
+            Some(authority) => {
+                HeaderValue::from_str(authority.as_str()).map_err(|_| Answer::BadTarget(BadTarget::Host))?
+            }
+            None => from_header.clone(),
+        };
+        let text = authority.to_str().map_err(|_| Answer::BadTarget(BadTarget::Host))?;
+        let host = route::host_of(text)?.into_owned();
+        let path = route::normalise(uri.path())?;
+        let is_origin = uri.authority().is_none() && path == uri.path();
+        let origin = if is_origin { uri.clone() } else { origin_form(&path, uri.query())? };
+        Ok(Self { host, origin, authority })
+    }
+
+    /// The path that is routed on: the one that is forwarded.
+    pub(super) fn path(&self) -> &str {
+        self.origin.path()
+    }
+
+    /// The target to forward, without the first `strip` bytes of the path.
+    pub(super) fn forwarded(&self, strip: Option<usize>) -> Result<Uri, Answer> {
+        match strip.and_then(|length| self.path().get(..length)) {
+            Some(prefix) => origin_form(route::strip(prefix, self.path()), self.origin.query()),
+            None => Ok(self.origin.clone()),
+        }
+    }
+}
+
+fn host_header(headers: &HeaderMap) -> Result<&HeaderValue, Answer> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Ok(host),
+        _ => Err(Answer::Host),
+    }
+}
+
+fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, Answer> {
+    let text = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let target = PathAndQuery::try_from(text).map_err(|_| Answer::BadTarget(BadTarget::NotAPath))?;
+    Ok(Uri::from(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+
+    use super::*;
+
+    fn wanted(method: &str, uri: &str, hosts: &[&str]) -> Result<(String, String, String), Answer> {
+        let mut request = Request::builder().method(method).uri(uri);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let wanted = Wanted::of(&head)?;
+        let authority = wanted.authority.to_str().unwrap().to_owned();
+        Ok((wanted.host.clone(), wanted.forwarded(None)?.to_string(), authority))
+    }
+
+    #[test]
+    fn targets_are_read_in_every_form() {
+        let ok = |h: &str, u: &str, a: &str| Ok((h.to_owned(), u.to_owned(), a.to_owned()));
+        let long = format!("/{}", "x".repeat(URI_MAX_BYTES));
+        let rows = [
+            ("GET", "/a?b=/../c", &["Shop:80"][..], ok("shop", "/a?b=/../c", "Shop:80")),
+            ("GET", "/a/../b?q", &["h"], ok("h", "/b?q", "h")),
+            ("GET", "http://Other:8080/a/%2e/b?q", &["h"], ok("other", "/a/b?q", "Other:8080")),
+            ("GET", "http://other", &["h"], ok("other", "/", "other")),
+            ("GET", "/", &[], Err(Answer::Host)),
+            ("GET", "http://other/", &[], Err(Answer::Host)),
+            ("GET", "/", &["a", "a"], Err(Answer::Host)),
+            ("GET", "/", &[""], Err(Answer::BadTarget(BadTarget::Host))),
+            ("GET", "/", &["a/b"], Err(Answer::BadTarget(BadTarget::Host))),
+            ("GET", "http://user@h/", &["h"], Err(Answer::BadTarget(BadTarget::Host))),
+            ("GET", "/a%2fb", &["h"], Err(Answer::BadTarget(BadTarget::Hidden))),
+            ("OPTIONS", "*", &["h"], Err(Answer::BadTarget(BadTarget::NotAPath))),
+            ("CONNECT", "h:443", &["h"], Err(Answer::Connect)),
+            ("GET", &long, &["h"], Err(Answer::TooLong)),
+        ];
+        for (method, uri, hosts, expected) in rows {
+            assert_eq!(wanted(method, uri, hosts), expected, "{method} {uri} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_taken_off_the_path_only() {
+        let (head, ()) = Request::get("/api/api?x=/api").header("host", "h").body(()).unwrap().into_parts();
+        let wanted = Wanted::of(&head).unwrap();
+        assert_eq!(wanted.forwarded(Some(4)).unwrap().to_string(), "/api?x=/api");
+        assert_eq!(wanted.forwarded(Some(8)).unwrap().to_string(), "/?x=/api");
+    }
+}

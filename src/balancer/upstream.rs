@@ -1,0 +1,271 @@
+//! A thread's connections to one endpoint.
+//!
+//! They belong to the endpoint's id (container and start time), never to its address: the next container may have that.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::http::RequestBody;
+use super::limits::{
+    CONNECT_DEADLINE, FRESH, HEADERS_MAX_BYTES, IDLE_UPSTREAM, IDLE_UPSTREAM_MAX, SKIP_MAX, SKIP_MIN,
+};
+use super::target::Seat;
+use crate::clock::Clock;
+use crate::model::{Millis, Mono};
+
+/// Why there is no connection to an endpoint.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("cannot connect to {0}")]
+    Io(SocketAddr, #[source] std::io::Error),
+    #[error("no connection to {0} within {limit} ms", limit = CONNECT_DEADLINE.as_millis())]
+    Late(SocketAddr),
+    #[error("cannot speak HTTP to {0}")]
+    Http(SocketAddr, #[source] hyper::Error),
+}
+
+/// Whether an endpoint is passed over because it could not be connected to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Skip {
+    until: Mono,
+    wait: Millis,
+}
+
+impl Skip {
+    fn longer(self, now: Mono) -> Self {
+        let doubled = Duration::saturating_mul(self.wait.std(), 2).clamp(SKIP_MIN, SKIP_MAX);
+        let wait = Millis::from(doubled);
+        Self { until: now.after(wait), wait }
+    }
+}
+
+/// One endpoint, as a thread knows it.
+pub(super) struct Upstream {
+    pub(super) seat: Rc<Seat>,
+    clock: Arc<dyn Clock>,
+    idle: RefCell<Vec<Idle>>,
+    skip: Cell<Option<Skip>>,
+    /// Whether the thread's table is without it: connections are closed instead of kept.
+    gone: Cell<bool>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    address: SocketAddr,
+    since: Mono,
+}
+
+/// Which idle connections a request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reuse {
+    /// Any: should it turn out closed, the request can be sent again.
+    Any,
+    /// Only those idle under [`FRESH`].
+    Fresh,
+    /// None.
+    Never,
+}
+
+/// A connection in use by one request.
+pub(super) struct Lease {
+    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) reused: bool,
+    upstream: Rc<Upstream>,
+    address: SocketAddr,
+}
+
+impl Upstream {
+    pub(super) fn new(seat: Seat, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            seat: Rc::new(seat),
+            clock,
+            idle: RefCell::default(),
+            skip: Cell::default(),
+            gone: Cell::new(false),
+        }
+    }
+
+    /// Whether a choice should pass it over, because it failed lately.
+    pub(super) fn is_skipped(&self) -> bool {
+        self.skip.get().is_some_and(|skip| self.clock.mono() < skip.until)
+    }
+
+    /// A connection: an idle one, else a new one.
+    pub(super) async fn lease(
+        self: Rc<Self>,
+        address: SocketAddr,
+        reuse: Reuse,
+    ) -> Result<Lease, ConnectError> {
+        if reuse != Reuse::Never
+            && let Some(sender) = self.take_idle(address, reuse)
+        {
+            return Ok(Lease { sender, reused: true, upstream: self, address });
+        }
+        match connect(address).await {
+            Ok(sender) => {
+                self.skip.set(None);
+                Ok(Lease { sender, reused: false, upstream: self, address })
+            }
+            Err(error) => {
+                self.skip.set(Some(self.skip.get().unwrap_or_default().longer(self.clock.mono())));
+                Err(error)
+            }
+        }
+    }
+
+    /// The one used last: it is the least likely to be closed. One whose last exchange is still being finished is not
+    /// ready, and stays.
+    fn take_idle(&self, address: SocketAddr, reuse: Reuse) -> Option<SendRequest<RequestBody>> {
+        let now = self.clock.mono();
+        let longest = if reuse == Reuse::Fresh { FRESH } else { IDLE_UPSTREAM };
+        let mut idle = self.idle.borrow_mut();
+        let mut at = idle.len();
+        while at > 0 {
+            at -= 1;
+            let candidate = &idle[at];
+            if candidate.sender.is_closed() {
+                idle.swap_remove(at);
+            } else if candidate.address == address
+                && candidate.sender.is_ready()
+                && now.since(candidate.since).std() < longest
+            {
+                return Some(idle.swap_remove(at).sender);
+            }
+        }
+        None
+    }
+
+    /// Closes what was idle too long or was closed by the endpoint.
+    pub(super) fn sweep(&self) {
+        let now = self.clock.mono();
+        let keep = |idle: &Idle| !idle.sender.is_closed() && now.since(idle.since).std() < IDLE_UPSTREAM;
+        self.idle.borrow_mut().retain(keep);
+    }
+
+    /// The thread's table is without it from now on.
+    pub(super) fn leave(&self) {
+        self.gone.set(true);
+        self.idle.borrow_mut().clear();
+    }
+}
+
+impl Lease {
+    /// Gives the connection back after its response has been read to the end. It is used again only once hyper says
+    /// that it is ready, which is after the request's body has been sent to the end too.
+    pub(super) fn give_back(self) {
+        let Self { sender, upstream, address, .. } = self;
+        let mut idle = upstream.idle.borrow_mut();
+        if !upstream.gone.get() && idle.len() < IDLE_UPSTREAM_MAX && !sender.is_closed() {
+            idle.push(Idle { sender, address, since: upstream.clock.mono() });
+        }
+    }
+}
+
+async fn connect(address: SocketAddr) -> Result<SendRequest<RequestBody>, ConnectError> {
+    let connecting = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(address));
+    let stream = connecting.await.map_err(|_| ConnectError::Late(address))?;
+    let stream = stream.map_err(|e| ConnectError::Io(address, e))?;
+    stream.set_nodelay(true).map_err(|e| ConnectError::Io(address, e))?;
+    let socket = TokioIo::new(EndpointSocket { stream, is_deaf: false });
+    let handshake = Builder::new().max_header_size(HEADERS_MAX_BYTES).handshake(socket);
+    let (sender, connection) = handshake.await.map_err(|e| ConnectError::Http(address, e))?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.await {
+            // whoever waits for a response on it is told the same
+            tracing::trace!(%address, %error, "a connection to an endpoint ended");
+        }
+    });
+    Ok(sender)
+}
+
+/// An endpoint's socket. What can no longer be written is thrown away: an endpoint may answer before it has read the
+/// request's body, and close. Its answer is still there to be read; where there is none, reading tells.
+struct EndpointSocket {
+    stream: TcpStream,
+    /// Whether writing failed.
+    is_deaf: bool,
+}
+
+impl EndpointSocket {
+    fn written(&mut self, written: io::Result<usize>, length: usize) -> io::Result<usize> {
+        written.or_else(|error| {
+            tracing::trace!(%error, "an endpoint takes no more");
+            self.is_deaf = true;
+            Ok(length)
+        })
+    }
+}
+
+impl AsyncRead for EndpointSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for EndpointSocket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_deaf {
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        Poll::Ready(self.written(written, buf.len()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let length = bufs.iter().map(|buf| buf.len()).sum();
+        if self.is_deaf {
+            return Poll::Ready(Ok(length));
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
+        Poll::Ready(self.written(written, length))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skips_double_up_to_the_longest() {
+        let mut skip = Skip::default();
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            skip = skip.longer(Mono(100));
+            waits.push(skip.wait.0 / 1000);
+            assert_eq!(skip.until, Mono(100).after(skip.wait));
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
+    }
+}

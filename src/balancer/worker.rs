@@ -1,0 +1,265 @@
+//! One thread: its listeners, its view of the table, its connections.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::http;
+use super::limits::{ACCEPT_PAUSE, IDLE_UPSTREAM, Limits};
+use super::select::{Draw, choose};
+use super::table::Table;
+use super::target::{Claim, Seat};
+use super::upstream::Upstream;
+use crate::clock::Clock;
+use crate::model::{Balance, EndpointId};
+
+/// What the controlling thread says to a worker.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Serve from this table; `taken` is answered once every later choice is made from it.
+    Table { table: Arc<Table>, taken: oneshot::Sender<()> },
+    /// Begin to accept connections.
+    Open,
+    /// Show that you live, by this number.
+    Ping(u64),
+    /// Stop accepting, finish what is in flight, end.
+    Drain,
+}
+
+/// What a worker is made with.
+pub(super) struct Setup {
+    pub(super) thread: usize,
+    pub(super) listeners: Vec<std::net::TcpListener>,
+    pub(super) limits: Limits,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) answered: Arc<AtomicU64>,
+}
+
+/// A thread's state, shared by its tasks. Nothing of it is borrowed over an await.
+pub(super) struct Worker {
+    thread: usize,
+    pub(super) limits: Limits,
+    pub(super) clock: Arc<dyn Clock>,
+    view: RefCell<Option<View>>,
+    upstreams: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
+    random: RefCell<fastrand::Rng>,
+    pub(super) draining: CancellationToken,
+    clients: RefCell<HashMap<IpAddr, usize>>,
+    connections: Cell<usize>,
+    /// Woken by each connection that ends.
+    ended: Notify,
+}
+
+/// The thread's own reference to the table.
+struct View {
+    table: Arc<Table>,
+    pools: Vec<UpstreamPool>,
+}
+
+struct UpstreamPool {
+    balance: Balance,
+    upstreams: Vec<(Rc<Upstream>, SocketAddr)>,
+    turn: Cell<usize>,
+}
+
+/// A chosen endpoint: the request counts as in flight to it until the claim is dropped.
+pub(super) struct Choice {
+    pub(super) upstream: Rc<Upstream>,
+    pub(super) address: SocketAddr,
+    pub(super) claim: Rc<Claim>,
+    /// From the request's last byte to the response's headers.
+    pub(super) timeout: std::time::Duration,
+    /// Length of the prefix that is taken off the path.
+    pub(super) strip: Option<usize>,
+}
+
+/// Why there is no choice: what is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoChoice {
+    /// No table has come yet.
+    Table,
+    /// No route leads anywhere from this host and path.
+    Route,
+    /// The route's service has no endpoint that is ready.
+    Endpoint,
+}
+
+impl Worker {
+    /// Chooses an endpoint from the table as it is now, and counts the request: one step. Endpoints of `avoid`, and those
+    /// that failed to connect lately, are chosen only where no other is left.
+    pub(super) fn choose(&self, host: &str, path: &str, avoid: &[Rc<Upstream>]) -> Result<Choice, NoChoice> {
+        let view = self.view.borrow();
+        let view = view.as_ref().ok_or(NoChoice::Table)?;
+        let (prefix, rule) = view.table.router.find(host, path).ok_or(NoChoice::Route)?;
+        let pool = &view.pools[rule.pool];
+        let index = self.draw(pool, avoid).ok_or(NoChoice::Endpoint)?;
+        let (upstream, address) = &pool.upstreams[index];
+        Ok(Choice {
+            claim: Rc::new(Claim::new(Rc::clone(&upstream.seat))),
+            upstream: Rc::clone(upstream),
+            address: *address,
+            timeout: rule.timeout,
+            strip: rule.strip_prefix.then_some(prefix.len()),
+        })
+    }
+
+    fn draw(&self, pool: &UpstreamPool, avoid: &[Rc<Upstream>]) -> Option<usize> {
+        let turn = pool.turn.get();
+        pool.turn.set(turn.wrapping_add(1));
+        let draw = Draw { turn, random: self.random.borrow_mut().u64(..) };
+        let upstream = |index: usize| &pool.upstreams[index].0;
+        let load = |index: usize| upstream(index).seat.target.in_flight();
+        let is_new = |index: usize| !avoid.iter().any(|other| Rc::ptr_eq(other, upstream(index)));
+        let is_up = |index: usize| !upstream(index).is_skipped();
+        let count = pool.upstreams.len();
+        let choose = |usable: &dyn Fn(usize) -> bool| choose(pool.balance, draw, count, load, usable);
+        choose(&|i| is_new(i) && is_up(i)).or_else(|| choose(&is_new)).or_else(|| choose(&|_| true))
+    }
+
+    /// Makes every later choice from this table, and closes idle connections to endpoints that it is without.
+    fn install(&self, table: Arc<Table>) {
+        let mut before = self.upstreams.borrow_mut();
+        let mut upstreams = HashMap::new();
+        let mut pools = Vec::with_capacity(table.pools.len());
+        for pool in &table.pools {
+            let of = |(target, address): &(Arc<super::target::Target>, SocketAddr)| {
+                let upstream = upstreams.entry(target.id.clone()).or_insert_with(|| {
+                    let known = before.remove(&target.id);
+                    known.unwrap_or_else(|| {
+                        Rc::new(Upstream::new(
+                            Seat::new(Arc::clone(target), self.thread),
+                            Arc::clone(&self.clock),
+                        ))
+                    })
+                });
+                (Rc::clone(upstream), *address)
+            };
+            let upstreams = pool.targets.iter().map(of).collect();
+            let turn = Cell::new(self.random.borrow_mut().usize(..));
+            pools.push(UpstreamPool { balance: pool.balance, upstreams, turn });
+        }
+        before.values().for_each(|upstream| upstream.leave());
+        *before = upstreams;
+        *self.view.borrow_mut() = Some(View { table, pools });
+    }
+
+    /// Admits a connection; `None` where its client has too many.
+    fn admit(self: &Rc<Self>, client: IpAddr) -> Option<Admission> {
+        let mut clients = self.clients.borrow_mut();
+        let count = clients.entry(client).or_default();
+        if *count >= self.limits.per_client {
+            return None;
+        }
+        *count += 1;
+        self.connections.set(self.connections.get() + 1);
+        Some(Admission { worker: Rc::clone(self), client })
+    }
+}
+
+/// A connection that counts, until it is dropped.
+pub(super) struct Admission {
+    pub(super) worker: Rc<Worker>,
+    pub(super) client: IpAddr,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let worker = &self.worker;
+        worker.connections.set(worker.connections.get() - 1);
+        let mut clients = worker.clients.borrow_mut();
+        if let Some(count) = clients.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&self.client);
+            }
+        }
+        worker.ended.notify_waiters();
+    }
+}
+
+/// The thread's life: until it is told to drain and has, or the controlling thread is gone.
+pub(super) async fn run(setup: Setup, mut commands: mpsc::Receiver<Command>) -> Result<(), std::io::Error> {
+    let Setup { thread, listeners, limits, clock, answered } = setup;
+    let mut listeners: Vec<TcpListener> =
+        listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?;
+    let random = RefCell::new(fastrand::Rng::with_seed(clock.random()));
+    let worker = Rc::new(Worker {
+        thread,
+        limits,
+        clock,
+        view: RefCell::default(),
+        upstreams: RefCell::default(),
+        random,
+        draining: CancellationToken::new(),
+        clients: RefCell::default(),
+        connections: Cell::default(),
+        ended: Notify::new(),
+    });
+    tokio::task::spawn_local(sweep(Rc::clone(&worker)));
+    loop {
+        let ended = worker.ended.notified();
+        if worker.draining.is_cancelled() && worker.connections.get() == 0 {
+            return Ok(());
+        }
+        let command = tokio::select! {
+            command = commands.recv() => command,
+            () = ended, if worker.draining.is_cancelled() => continue,
+        };
+        match command {
+            Some(Command::Table { table, taken }) => {
+                worker.install(table);
+                // the asker is gone only where the process ends
+                let _ = taken.send(());
+            }
+            Some(Command::Open) => {
+                for listener in listeners.drain(..) {
+                    tokio::task::spawn_local(accept(Rc::clone(&worker), listener));
+                }
+            }
+            Some(Command::Ping(number)) => answered.store(number, Ordering::Relaxed),
+            Some(Command::Drain) => worker.draining.cancel(),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn accept(worker: Rc<Worker>, listener: TcpListener) {
+    let accepting = async {
+        loop {
+            while worker.connections.get() >= worker.limits.connections {
+                worker.ended.notified().await;
+            }
+            match listener.accept().await {
+                Ok((stream, peer)) => match worker.admit(peer.ip().to_canonical()) {
+                    Some(admission) => {
+                        tokio::task::spawn_local(http::serve(admission, stream));
+                    }
+                    None => tracing::debug!(client = %peer.ip(), "too many connections of one client"),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = worker.draining.cancelled() => {}
+    }
+}
+
+/// Closes connections to endpoints that were idle for too long.
+async fn sweep(worker: Rc<Worker>) {
+    loop {
+        tokio::time::sleep(IDLE_UPSTREAM / 4).await;
+        worker.upstreams.borrow().values().for_each(|upstream| upstream.sweep());
+    }
+}

@@ -1,0 +1,51 @@
+//! The grammar; doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    apply, confirm, delete, events, explain, get, logs, rollout, scale, serve, status, undo, validate,
+    version, wait,
+};
+
+/// Runs services on plain Docker: declared in YAML, rolled without losing a request.
+#[derive(Debug, Parser)]
+#[command(name = "ctl", version, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Args {
+    /// Socket of the daemon [default: /run/coxswain/ctl.sock for root, else under XDG_RUNTIME_DIR] [env:
+    /// CTL_SOCKET]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(serve::Args),
+    Apply(apply::Args),
+    Validate(validate::Args),
+    Get(get::Args),
+    Status(status::Args),
+    Scale(scale::Args),
+    Rollout(rollout::Args),
+    Undo(undo::Args),
+    Delete(delete::Args),
+    Logs(logs::Args),
+    Events(events::Args),
+    Wait(wait::Args),
+    Confirm(confirm::Args),
+    Explain(explain::Args),
+    Version(version::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,43 @@
+//! `ctl confirm`: releases what the deletion brake holds.
+
+use coxswain::api::codes;
+use coxswain::api::types::{ApiError, ConfirmRequest};
+use coxswain::daemon::request_id;
+use coxswain::model::Reason;
+
+use crate::error::CliError;
+use crate::session::Session;
+
+/// Let removals happen that the deletion brake holds
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
+    let status = session.client.status().await?;
+    let held = status.conditions.iter().find(|c| c.reason == Reason::DeletionHeld && c.status);
+    let Some(held) = held else {
+        return session.ui.out("= nothing is held");
+    };
+    session.ui.note(&format!("! {}  {}", held.reason, held.message));
+    if !args.yes {
+        match session.ui.ask("remove these containers?") {
+            Some(true) => {}
+            Some(false) => return Err(CliError::of(&codes::USAGE, "nothing was removed")),
+            None => {
+                let next = vec!["ctl confirm -y".to_owned()];
+                let error = codes::USAGE.error("letting removals happen needs -y where nobody can be asked");
+                return Err(ApiError { next, ..error }.into());
+            }
+        }
+    }
+    let response = session.client.confirm(&ConfirmRequest { request_id: request_id() }).await?;
+    if response.released.is_empty() {
+        return session.ui.out("= nothing is held any more");
+    }
+    let lines: Vec<String> = response.released.iter().map(|name| format!("- {name}  removed")).collect();
+    session.ui.out(&lines.join("\n"))
+}

@@ -1,0 +1,28 @@
+//! `ctl events`: what happened, a line each.
+
+use coxswain::model::ServiceName;
+use futures::StreamExt;
+
+use crate::error::CliError;
+use crate::names;
+use crate::output::events;
+use crate::session::Session;
+
+/// Show what happened, oldest first
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only of this service
+    #[arg(value_parser = names::service)]
+    service: Option<ServiceName>,
+    /// Go on with new ones
+    #[arg(short, long)]
+    follow: bool,
+}
+
+pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
+    let mut stream = session.client.events(args.service.as_ref(), args.follow).await?;
+    while let Some(event) = stream.next().await {
+        session.ui.out(&events::event(&event?))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! One file per verb: its arguments, whose doc comments are the help, and what it does.
+
+pub(crate) mod apply;
+pub(crate) mod confirm;
+pub(crate) mod delete;
+pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod get;
+pub(crate) mod logs;
+pub(crate) mod rollout;
+pub(crate) mod scale;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod undo;
+pub(crate) mod validate;
+pub(crate) mod version;
+pub(crate) mod wait;
+
+use coxswain::api::client::Client;
+use coxswain::api::types::WriteResult;
+
+use crate::args::{Args, Command};
+use crate::error::CliError;
+use crate::output::{Ui, changes};
+use crate::places::Environment;
+use crate::session::{Session, typed};
+
+/// Runs one command.
+pub(crate) fn run(args: Args, ui: &Ui) -> Result<(), CliError> {
+    let environment = Environment::of_process();
+    let socket = args.socket.unwrap_or_else(|| environment.socket());
+    // The daemon makes its own runtimes, and takes over its sockets before there is a second thread.
+    if let Command::Serve(args) = args.command {
+        return serve::run(args, socket, &environment);
+    }
+    let session = Session { ui, client: Client::new(socket), command: typed(std::env::args().skip(1)) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(dispatch(&session, args.command))
+}
+
+async fn dispatch(session: &Session<'_>, command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Serve(_) => Ok(()), // has been run
+        Command::Apply(args) => apply::run(session, args).await,
+        Command::Validate(args) => validate::run(session, &args),
+        Command::Get(args) => get::run(session, args).await,
+        Command::Status(args) => status::run(session, &args).await,
+        Command::Scale(args) => scale::run(session, args).await,
+        Command::Rollout(args) => rollout::run(session, args).await,
+        Command::Undo(args) => undo::run(session, args).await,
+        Command::Delete(args) => delete::run(session, args).await,
+        Command::Logs(args) => logs::run(session, args).await,
+        Command::Events(args) => events::run(session, &args).await,
+        Command::Wait(args) => wait::run(session, args).await,
+        Command::Confirm(args) => confirm::run(session, &args).await,
+        Command::Explain(args) => explain::run(session, &args),
+        Command::Version(args) => version::run(session, &args).await,
+    }
+}
+
+/// Says what a write did to each service.
+fn written(session: &Session<'_>, results: &[WriteResult], dry_run: bool) -> Result<(), CliError> {
+    let lines: Vec<String> = results.iter().flat_map(|result| changes::result(result, dry_run)).collect();
+    if lines.is_empty() { Ok(()) } else { session.ui.out(&lines.join("\n")) }
+}

@@ -1,0 +1,43 @@
+//! `ctl scale`: numbers of replicas, of several services in one write.
+
+use std::collections::BTreeMap;
+
+use coxswain::api::codes;
+use coxswain::api::types::ScaleRequest;
+use coxswain::daemon::request_id;
+use coxswain::model::ServiceName;
+
+use super::written;
+use crate::error::CliError;
+use crate::names;
+use crate::operation::{WaitArgs, wait};
+use crate::session::Session;
+
+/// Set the number of replicas of services, and wait until they are ready and routed
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A service and its number of replicas
+    #[arg(required = true, value_name = "SERVICE=COUNT", value_parser = target)]
+    targets: Vec<(ServiceName, u32)>,
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+/// `users=3`.
+fn target(text: &str) -> Result<(ServiceName, u32), String> {
+    let (name, count) = text.split_once('=').ok_or("write SERVICE=COUNT, such as users=3")?;
+    let count = count.parse().map_err(|_| format!("`{count}` is not a number of replicas"))?;
+    Ok((names::service(name)?, count))
+}
+
+pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
+    let given = args.targets.len();
+    let targets: BTreeMap<ServiceName, u32> = args.targets.into_iter().collect();
+    if targets.len() < given {
+        return Err(CliError::of(&codes::USAGE, "a service is named twice"));
+    }
+    let request = ScaleRequest { request_id: request_id(), targets, command: session.command.clone() };
+    let response = session.client.scale(&request).await?;
+    written(session, &response.results, false)?;
+    wait(session, &response.results, &args.wait).await
+}

@@ -1,0 +1,86 @@
+//! `ctl serve`: from arguments to the daemon's options; the daemon itself is in the library.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use coxswain::api::codes;
+use coxswain::api::types::ApiError;
+use coxswain::daemon::{self, Role, ServeOptions, StartError};
+
+use crate::error::CliError;
+use crate::places::Environment;
+
+/// Run the daemon: it makes what is declared so, and keeps it so
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where the store lies [default: /var/lib/coxswain for root, else under XDG_STATE_HOME]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Address of the HTTP entry point; may be repeated
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080", value_parser = address)]
+    http: Vec<SocketAddr>,
+    /// Docker's socket [default: /var/run/docker.sock] [env: DOCKER_HOST]
+    #[arg(long, value_name = "PATH")]
+    docker: Option<PathBuf>,
+    /// Addresses that the networks of apps are taken from
+    #[arg(long, value_name = "CIDR", default_value = "10.209.0.0/16", value_parser = pool)]
+    network_pool: String,
+    /// Start with a new store although containers of an earlier one run
+    #[arg(long)]
+    new_store: bool,
+    /// Which part of the daemon to be; the supervisor starts its children with this
+    #[arg(long, hide = true)]
+    role: Option<Role>,
+}
+
+/// An IP address with a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+/// Each app takes a /24, so a smaller pool would hold none.
+const POOL_MAX_PREFIX: u8 = 24;
+
+/// An IPv4 network that holds at least one /24.
+fn pool(text: &str) -> Result<String, String> {
+    let fits = text.split_once('/').is_some_and(|(address, prefix)| {
+        let prefix = prefix.parse::<u8>();
+        address.parse::<std::net::Ipv4Addr>().is_ok() && prefix.is_ok_and(|prefix| prefix <= POOL_MAX_PREFIX)
+    });
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("write an IPv4 network of /24 or larger, such as 10.209.0.0/16".to_owned())
+    }
+}
+
+pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Result<(), CliError> {
+    let docker = match args.docker {
+        Some(path) => path,
+        None => environment.docker().map_err(|reason| CliError::of(&codes::USAGE, reason))?,
+    };
+    let options = ServeOptions {
+        state_dir: args.state_dir.unwrap_or_else(|| environment.state_dir()),
+        socket,
+        http: args.http,
+        docker,
+        network_pool: args.network_pool,
+        new_store: args.new_store,
+    };
+    let served = match args.role {
+        Some(role) => daemon::run_role(role, options),
+        None => daemon::serve(options),
+    };
+    served.map_err(refused)
+}
+
+/// A reason that has a code is told under it; every reason is told with its causes.
+fn refused(error: anyhow::Error) -> CliError {
+    let error = match error.downcast::<ApiError>() {
+        Ok(told) => return told.into(),
+        Err(error) => error,
+    };
+    let code = error.downcast_ref::<StartError>().and_then(|reason| codes::find(reason.code()));
+    let why = error.chain().skip(1).map(ToString::to_string).collect();
+    ApiError { why, ..code.unwrap_or(&codes::SERVE_FAILED).error(error.to_string()) }.into()
+}

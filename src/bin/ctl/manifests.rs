@@ -1,0 +1,73 @@
+//! Documents from files, and the problems in them shown where they stand.
+
+use coxswain::api::codes;
+use coxswain::api::types::{ApiError, ApplyDocument};
+use coxswain::manifest::{Document, Finding, Source, parse};
+
+use crate::error::CliError;
+use crate::files::FileArgs;
+use crate::output::{Ui, manifest};
+
+/// The sound documents of a run and the texts they came from.
+pub(crate) struct Manifests {
+    sources: Vec<Source>,
+    pub(crate) documents: Vec<Document>,
+}
+
+impl Manifests {
+    /// Reads and checks everything that the arguments name; all problems are reported at once.
+    pub(crate) fn load(files: &FileArgs, ui: &Ui) -> Result<Self, CliError> {
+        let sources = files.read()?;
+        match parse(&sources) {
+            Ok(documents) if documents.is_empty() => {
+                let why =
+                    sources.iter().map(|source| format!("{}: no document in it", source.name)).collect();
+                let error = codes::FILE_UNREADABLE.error("there is nothing to apply");
+                Err(ApiError { why, ..error }.into())
+            }
+            Ok(documents) => Ok(Self { sources, documents }),
+            Err(findings) => {
+                let now = Some("nothing was changed".to_owned());
+                let error = Box::new(ApiError { now, ..codes::INVALID_MANIFEST.error(sum(&findings)) });
+                Err(CliError::Manifests {
+                    reports: manifest::reports(&findings, &sources, ui.style()),
+                    error,
+                })
+            }
+        }
+    }
+
+    /// What the daemon is sent.
+    pub(crate) fn request(&self) -> Vec<ApplyDocument> {
+        let document = |document: &Document| ApplyDocument {
+            name: document.name.clone(),
+            app: document.app.clone(),
+            annotations: document.annotations.clone(),
+            spec: document.spec.clone(),
+            origin: document.origin(),
+        };
+        self.documents.iter().map(document).collect()
+    }
+
+    /// The daemon's refusal, its problems shown where they stand.
+    pub(crate) fn refused(&self, mut error: ApiError, ui: &Ui) -> CliError {
+        let problems = std::mem::take(&mut error.problems);
+        let (known, unknown): (Vec<_>, Vec<_>) =
+            problems.into_iter().partition(|problem| problem.document < self.documents.len());
+        error.problems = unknown;
+        let findings: Vec<Finding> =
+            known.iter().map(|problem| self.documents[problem.document].finding(&problem.problem)).collect();
+        if findings.is_empty() {
+            return error.into();
+        }
+        let reports = manifest::reports(&findings, &self.sources, ui.style());
+        CliError::Manifests { reports, error: Box::new(error) }
+    }
+}
+
+fn sum(findings: &[Finding]) -> String {
+    let mut files: Vec<&str> = findings.iter().map(|finding| finding.place.file.as_str()).collect();
+    files.dedup();
+    let problems = if findings.len() == 1 { "problem" } else { "problems" };
+    format!("{} {problems} in {}", findings.len(), files.join(", "))
+}

@@ -1,0 +1,30 @@
+//! Names of objects as users type them: `users`, `service/users`.
+
+use coxswain::model::ServiceName;
+
+/// A service, with or without `service/` before it.
+pub(crate) fn service(text: &str) -> Result<ServiceName, String> {
+    let name = match text.split_once('/') {
+        Some(("service" | "services" | "svc", name)) => name,
+        Some((kind, _)) => {
+            return Err(format!("`{kind}` is not a kind that fits here; write `service/NAME`"));
+        }
+        None => text,
+    };
+    ServiceName::parse(name).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_with_and_without_their_kind() {
+        for text in ["users", "service/users", "services/users"] {
+            assert_eq!(service(text), Ok("users".into()), "{text}");
+        }
+        for text in ["", "Users", "route/users", "service/", "a/b/c"] {
+            assert!(service(text).is_err(), "{text}");
+        }
+    }
+}

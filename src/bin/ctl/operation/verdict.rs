@@ -1,0 +1,145 @@
+//! How the end of an operation is told. PURE.
+
+use coxswain::api::codes;
+use coxswain::api::types::{ApiError, Outcome, Progress};
+use coxswain::model::{Failure, FailureReason};
+
+use super::Watched;
+use crate::output::progress::revision_name;
+
+/// Success, or the error that says what happened, how things stand and what to do next.
+pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> Result<(), ApiError> {
+    let name = &watched.name;
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Deleted if watched.deletes => Ok(()),
+        Outcome::Deleted => Err(ApiError {
+            now: Some("nothing of it is left".to_owned()),
+            ..codes::SUPERSEDED.error(format!("{name} was deleted while it was waited for"))
+        }),
+        Outcome::RolledBack { failure } => Err(ApiError {
+            why: observations(failure),
+            now: Some(standing(watched, last, "is back")),
+            next: vec![format!("ctl events {name}")],
+            ..codes::ROLLED_BACK.error(format!("{} failed and was rolled back", attempt(watched, failure)))
+        }),
+        Outcome::Failed { failure } => Err(ApiError {
+            why: observations(failure),
+            now: Some(standing(watched, last, "keeps trying")),
+            next: vec![format!("ctl events {name}"), format!("ctl logs {name}")],
+            ..codes::ROLLOUT_FAILED
+                .error(format!("{} failed and was not rolled back", attempt(watched, failure)))
+        }),
+        Outcome::Superseded { by, command } => Err(ApiError {
+            why: vec![format!("`{command}` wrote generation {by} of {name}")],
+            now: Some(format!("{name} moves to that generation")),
+            next: vec![format!("ctl rollout {name}")],
+            ..codes::SUPERSEDED.error(format!("a later change of {name} took the place of this one"))
+        }),
+    }
+}
+
+/// The waiting ended first.
+pub(super) fn timed_out(watched: &Watched) -> ApiError {
+    let name = &watched.name;
+    let not_ready = watched.last.iter().flat_map(|last| &last.replicas).filter(|r| r.runs && !r.available);
+    let line = |text: crate::output::progress::PhaseText| format!("{} {}", text.word, text.detail);
+    let why = not_ready.map(|replica| {
+        let text = crate::output::progress::of(replica);
+        format!("{} {}", replica.name, line(text).trim_end())
+    });
+    ApiError {
+        why: why.collect(),
+        now: Some("the operation continues in the daemon".to_owned()),
+        next: vec![format!("ctl rollout {name}")],
+        ..codes::TIMED_OUT.error(format!("timed out waiting for {name}"))
+    }
+}
+
+/// The daemon does not tell any more.
+pub(super) fn unwatched(watched: &Watched, error: ApiError) -> ApiError {
+    if error.exit != codes::DAEMON_SILENT.exit || error.now.is_some() {
+        return error;
+    }
+    let now = format!("what was asked of {} is recorded; it continues once the daemon is back", watched.name);
+    ApiError { now: Some(now), ..error }
+}
+
+/// Whether an error says that the object does not exist.
+pub(super) fn is_gone(error: &ApiError) -> bool {
+    error.code == codes::NOT_FOUND.id
+}
+
+fn attempt(watched: &Watched, failure: &Failure) -> String {
+    format!("rollout of {} to {}", watched.name, revision_name(failure.revision, &watched.revisions))
+}
+
+fn observations(failure: &Failure) -> Vec<String> {
+    let FailureReason::DeadlineExceeded { deadline, observed } = &failure.reason;
+    let head = format!("no progress for {deadline}, with revision {}", failure.revision);
+    std::iter::once(head).chain(observed.iter().cloned()).collect()
+}
+
+fn standing(watched: &Watched, last: &Progress, how: &str) -> String {
+    let name = revision_name(last.target, &watched.revisions);
+    let (available, wanted) = (last.available, last.wanted);
+    format!("revision {} ({name}) {how}, {available}/{wanted} ready", last.target)
+}
+
+#[cfg(test)]
+mod tests {
+    use coxswain::model::{Generation, RevisionNumber};
+
+    use super::*;
+
+    fn watched() -> Watched {
+        Watched {
+            name: "users".into(),
+            generation: Generation(4),
+            deletes: false,
+            header: String::new(),
+            revisions: Vec::new(),
+            last: None,
+            end: None,
+        }
+    }
+
+    fn snapshot() -> Progress {
+        Progress {
+            service: "users".into(),
+            observed: Generation(4),
+            from: None,
+            target: RevisionNumber(9),
+            wanted: 3,
+            available: 3,
+            replicas: Vec::new(),
+            held_by: Vec::new(),
+            outcome: None,
+        }
+    }
+
+    #[test]
+    fn each_outcome_has_its_code() {
+        let failure = Failure {
+            revision: RevisionNumber(10),
+            reason: FailureReason::DeadlineExceeded {
+                deadline: coxswain::model::Millis::secs(300),
+                observed: vec!["users-10-a exited with code 1".to_owned()],
+            },
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let superseded = Outcome::Superseded { by: Generation(4), command: "scale users=2".to_owned() };
+        for (outcome, expected) in [
+            (Outcome::Done, None),
+            (Outcome::Deleted, Some(("CTL-0414", 7))),
+            (Outcome::RolledBack { failure: failure.clone() }, Some(("CTL-0412", 4))),
+            (Outcome::Failed { failure }, Some(("CTL-0411", 5))),
+            (superseded, Some(("CTL-0414", 7))),
+        ] {
+            let verdict = verdict(&watched(), &snapshot(), &outcome).err();
+            assert_eq!(verdict.as_ref().map(|e| (e.code.as_str(), e.exit)), expected, "{outcome:?}");
+        }
+        let deleting = Watched { deletes: true, ..watched() };
+        assert_eq!(verdict(&deleting, &snapshot(), &Outcome::Deleted), Ok(()), "what a delete waits for");
+    }
+}

@@ -1,0 +1,84 @@
+//! Errors as text: `error[CODE]: what`, then why, now, next and help. PURE.
+
+use coxswain::api::types::ApiError;
+
+use super::plain::plain;
+use super::style::{Paint, Style};
+use crate::error::CliError;
+
+/// The text of an error; `None` where there is nothing to say.
+pub(super) fn render(error: &CliError, style: Style) -> Option<String> {
+    match error {
+        CliError::Failed(errors) => {
+            let blocks: Vec<String> = errors.iter().map(|error| block(error, style)).collect();
+            Some(blocks.join("\n\n"))
+        }
+        CliError::Manifests { reports, error } => {
+            let reports = reports.iter().map(|report| report.trim_end().to_owned());
+            Some(reports.chain([block(error, style)]).collect::<Vec<_>>().join("\n\n"))
+        }
+        CliError::Declined(outcome) => Some((*outcome).to_owned()),
+        CliError::Detached(how) => Some(format!("detached: {how}")),
+        CliError::Output(error) => Some(format!("{} cannot write the output: {error}", heading(style, None))),
+        CliError::BrokenPipe => None,
+    }
+}
+
+fn heading(style: Style, code: Option<&str>) -> String {
+    let heading = code.map_or_else(|| "error:".to_owned(), |code| format!("error[{code}]:"));
+    style.paint(Paint::Bad, &heading)
+}
+
+fn block(error: &ApiError, style: Style) -> String {
+    let ApiError { code, exit: _, what, why, now, next, problems } = error;
+    let mut lines = vec![format!("{} {}", heading(style, Some(code)), plain(what))];
+    let mut field = |name: &str, values: &mut dyn Iterator<Item = &str>| {
+        for (index, value) in values.enumerate() {
+            let name = if index == 0 { name } else { "" };
+            lines.push(format!("  {name:<7}  {}", plain(value)));
+        }
+    };
+    let problems: Vec<String> =
+        problems.iter().map(|p| problem(p.problem.path.as_str(), &p.problem.message)).collect();
+    field("why", &mut why.iter().chain(&problems).map(String::as_str));
+    field("now", &mut now.as_deref().into_iter());
+    field("next", &mut next.iter().map(String::as_str));
+    field("help", &mut std::iter::once(format!("ctl explain {code}").as_str()));
+    lines.join("\n")
+}
+
+fn problem(path: &str, message: &str) -> String {
+    if path.is_empty() { message.to_owned() } else { format!("{path}: {message}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use coxswain::api::codes;
+
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_why_now_next() {
+        let error = ApiError {
+            why: vec!["users-10-a exited with code 1".into(), "users-10-b \x1b[31mexited".into()],
+            now: Some("revision 9 runs".into()),
+            next: vec!["ctl events users".into()],
+            ..codes::ROLLED_BACK.error("rollout of users to 1.5.1 failed and was rolled back")
+        };
+        let text = block(&error, Style { colour: false, unicode: true });
+        assert_eq!(
+            text,
+            "error[CTL-0412]: rollout of users to 1.5.1 failed and was rolled back\n  \
+             why      users-10-a exited with code 1\n           \
+             users-10-b exited\n  \
+             now      revision 9 runs\n  \
+             next     ctl events users\n  \
+             help     ctl explain CTL-0412"
+        );
+    }
+
+    #[test]
+    fn a_broken_pipe_says_nothing() {
+        assert_eq!(render(&CliError::BrokenPipe, Style { colour: true, unicode: true }), None);
+    }
+}

@@ -1,0 +1,230 @@
+//! Tables of `ctl get`, from objects. PURE.
+
+use std::collections::BTreeMap;
+
+use coxswain::api::types::{HostObject, ReplicaObject, ServiceObject};
+use coxswain::model::{
+    Condition, ConditionKind, Endpoint, EndpointState, Event, EventKind, Reason, Revision, RolloutState,
+};
+use jiff::Timestamp;
+
+use super::age::{ago, since};
+use super::plain::plain;
+use super::progress::phase_text;
+use super::table::{MARK, Table};
+
+/// Three groups of an Engine's id.
+const HOST_ID_SHOWN: usize = 14;
+
+/// A column that only `-o wide` shows, appended to the header and to each row.
+fn widen(table: &mut Table, wide: bool, title: &'static str, cells: impl Iterator<Item = String>) {
+    if wide {
+        table.header.push(title);
+        table.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
+    }
+}
+
+/// Services; what is wrong with one stands at the end of its row.
+pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> Table {
+    let row = |s: &ServiceObject| {
+        let mark = if wants_attention(s) { MARK } else { "" };
+        let routes: Vec<String> = s.spec.routes.iter().map(coxswain::model::Route::claim).collect();
+        vec![
+            s.metadata.name.to_string(),
+            mark.to_owned(),
+            format!("{}/{}", s.status.available, s.status.wanted),
+            revision(s),
+            s.status.image.reference.clone(),
+            dash(routes.join(", ")),
+            ago(s.status.changed_at, now),
+        ]
+    };
+    let mut table = Table {
+        header: vec!["SERVICE", "", "READY", "REVISION", "IMAGE", "ROUTE", "CHANGED"],
+        rows: items.iter().map(row).collect(),
+    };
+    widen(&mut table, wide, "APP", items.iter().map(|s| s.metadata.app.to_string()));
+    widen(&mut table, wide, "DIGEST", items.iter().map(|s| s.status.image.short().to_owned()));
+    widen(&mut table, wide, "AGE", items.iter().map(|s| since(s.metadata.created_at, now)));
+    widen(&mut table, true, "", items.iter().map(|s| plain(&trouble(s))));
+    table
+}
+
+fn dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
+}
+
+fn condition(service: &ServiceObject, kind: ConditionKind) -> Option<&Condition> {
+    service.status.conditions.iter().find(|condition| condition.kind == kind && condition.status)
+}
+
+/// Troubles of replicas, or fewer than wanted while nothing is under way.
+fn wants_attention(service: &ServiceObject) -> bool {
+    let status = &service.status;
+    let missing =
+        status.available < status.wanted && condition(service, ConditionKind::Progressing).is_none();
+    missing || !status.troubles.is_empty()
+}
+
+/// `9`, or `12 → 13` while one replaces the other.
+fn revision(service: &ServiceObject) -> String {
+    let Some(rollout) = &service.status.rollout else { return "-".to_owned() };
+    let from = match &rollout.state {
+        RolloutState::Progressing { .. } => rollout.stable,
+        RolloutState::RollingBack { failure, .. } => Some(failure.revision),
+        RolloutState::Complete | RolloutState::RolledBack { .. } | RolloutState::Failed { .. } => None,
+    };
+    match from.filter(|from| *from != rollout.target) {
+        Some(from) => format!("{from} → {}", rollout.target),
+        None => rollout.target.to_string(),
+    }
+}
+
+/// Whether a service is on its way out.
+pub(crate) fn is_deleting(service: &ServiceObject) -> bool {
+    service.status.conditions.iter().any(|condition| condition.reason == Reason::Deleting)
+}
+
+fn trouble(service: &ServiceObject) -> String {
+    if is_deleting(service) {
+        return "deleting".to_owned();
+    }
+    if !service.status.troubles.is_empty() {
+        return service.status.troubles.join("; ");
+    }
+    match service.status.rollout.as_ref().map(|rollout| &rollout.state) {
+        Some(RolloutState::RollingBack { failure, .. }) => format!("rolling back from {}", failure.revision),
+        Some(RolloutState::RolledBack { failure }) => format!("last rollout failed ({})", failure.revision),
+        Some(RolloutState::Failed { failure }) => format!("rollout failed ({})", failure.revision),
+        Some(RolloutState::Progressing { .. } | RolloutState::Complete) | None => {
+            condition(service, ConditionKind::Degraded).map(|c| c.message.clone()).unwrap_or_default()
+        }
+    }
+}
+
+/// Enough of a host's id, an Engine's twelve groups of four, to tell hosts apart.
+fn short_host(id: &str) -> String {
+    id.chars().take(HOST_ID_SHOWN).collect()
+}
+
+/// Replicas; the reason why one is held up stands at the end of its row.
+pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> Table {
+    let status = |r: &ReplicaObject| r.status.clone();
+    let row = |r: &ReplicaObject| {
+        let status = status(r);
+        vec![
+            r.spec.name.to_string(),
+            r.spec.service.to_string(),
+            r.spec.revision.to_string(),
+            phase_text(status.as_ref(), r.spec.runs(), r.available).word.to_owned(),
+            status.as_ref().and_then(|s| s.address).map_or_else(|| "-".to_owned(), |a| a.to_string()),
+            status.as_ref().map_or(0, |s| s.attempt.saturating_sub(1)).to_string(),
+            status.as_ref().map_or_else(|| "-".to_owned(), |s| since(s.since, now)),
+        ]
+    };
+    let mut table = Table {
+        header: vec!["REPLICA", "SERVICE", "REVISION", "STATE", "ADDRESS", "RESTARTS", "FOR"],
+        rows: items.iter().map(row).collect(),
+    };
+    let container = |r: &ReplicaObject| {
+        status(r).and_then(|s| s.container).map_or_else(|| "-".to_owned(), |c| c.short().to_owned())
+    };
+    widen(&mut table, wide, "IMAGE", items.iter().map(|r| r.image.reference.clone()));
+    widen(&mut table, wide, "CONTAINER", items.iter().map(container));
+    widen(&mut table, wide, "HOST", items.iter().map(|r| short_host(r.spec.host.as_str())));
+    widen(&mut table, wide, "SLOT", items.iter().map(|r| r.spec.slot.to_string()));
+    widen(&mut table, wide, "IN FLIGHT", items.iter().map(|r| r.in_flight.to_string()));
+    let detail = |r: &ReplicaObject| phase_text(status(r).as_ref(), r.spec.runs(), r.available).detail;
+    widen(&mut table, true, "", items.iter().map(detail));
+    table
+}
+
+/// Endpoints of the registry.
+pub(crate) fn endpoints(items: &[Endpoint], now: Timestamp, wide: bool) -> Table {
+    let row = |e: &Endpoint| {
+        let ports: Vec<String> = e.ports.iter().map(|(name, port)| format!("{name}:{port}")).collect();
+        let state = match e.state {
+            EndpointState::Ready => "ready",
+            EndpointState::Draining => "draining",
+            EndpointState::Unready => "unready",
+        };
+        vec![
+            e.replica.to_string(),
+            e.service.to_string(),
+            e.revision.to_string(),
+            e.address.to_string(),
+            dash(ports.join(",")),
+            state.to_owned(),
+            since(e.started_at, now),
+        ]
+    };
+    let mut table = Table {
+        header: vec!["ENDPOINT", "SERVICE", "REVISION", "ADDRESS", "PORTS", "STATE", "AGE"],
+        rows: items.iter().map(row).collect(),
+    };
+    widen(&mut table, wide, "CONTAINER", items.iter().map(|e| e.container.short().to_owned()));
+    table
+}
+
+/// Routes, as the specs of the services declare them, in the order of their text.
+pub(crate) fn routes(items: &[ServiceObject], wide: bool) -> Table {
+    let by_claim: BTreeMap<String, _> =
+        items.iter().flat_map(|s| s.spec.routes.iter().map(move |r| (r.claim(), (s, r)))).collect();
+    let row = |(claim, (service, route)): (&String, &(&ServiceObject, &coxswain::model::Route))| {
+        let port = service.spec.port(route.port.as_deref());
+        vec![
+            claim.clone(),
+            service.metadata.name.to_string(),
+            port.map_or_else(|| "-".to_owned(), |port| format!("{}:{}", port.name, port.port)),
+            format!("{}/{}", service.status.available, service.status.wanted),
+        ]
+    };
+    let mut table =
+        Table { header: vec!["ROUTE", "SERVICE", "PORT", "READY"], rows: by_claim.iter().map(row).collect() };
+    widen(&mut table, wide, "TIMEOUT", by_claim.values().map(|(_, r)| r.timeout.to_string()));
+    let stripped = |r: &coxswain::model::Route| if r.strip_prefix { "yes" } else { "no" }.to_owned();
+    widen(&mut table, wide, "STRIP PREFIX", by_claim.values().map(|(_, r)| stripped(r)));
+    table
+}
+
+/// Hosts.
+pub(crate) fn hosts(items: &[HostObject], wide: bool) -> Table {
+    let row = |h: &HostObject| {
+        let mark = if h.available { "" } else { MARK };
+        vec![h.name.clone(), mark.to_owned(), h.containers.to_string(), plain(&h.engine)]
+    };
+    let mut table =
+        Table { header: vec!["HOST", "", "CONTAINERS", "ENGINE"], rows: items.iter().map(row).collect() };
+    widen(&mut table, wide, "ID", items.iter().map(|h| h.id.to_string()));
+    table
+}
+
+/// Revisions.
+pub(crate) fn revisions(items: &[Revision], now: Timestamp, wide: bool) -> Table {
+    let row = |r: &Revision| {
+        vec![
+            r.service.to_string(),
+            r.number.to_string(),
+            r.image.reference.clone(),
+            r.image.short().to_owned(),
+            ago(r.created_at, now),
+            plain(&r.cause),
+        ]
+    };
+    let mut table = Table {
+        header: vec!["SERVICE", "REVISION", "IMAGE", "DIGEST", "MADE", "BY"],
+        rows: items.iter().map(row).collect(),
+    };
+    widen(&mut table, wide, "GENERATION", items.iter().map(|r| r.generation.to_string()));
+    widen(&mut table, wide, "TEMPLATE", items.iter().map(|r| r.hash.to_string()));
+    table
+}
+
+/// Events, oldest first.
+pub(crate) fn events(items: &[Event], now: Timestamp) -> Table {
+    let row = |e: &Event| {
+        let mark = if e.kind == EventKind::Warning { MARK } else { "" };
+        vec![ago(e.at, now), mark.to_owned(), e.object.clone(), e.reason.clone(), plain(&e.message)]
+    };
+    Table { header: vec!["WHEN", "", "OBJECT", "REASON", "MESSAGE"], rows: items.iter().map(row).collect() }
+}

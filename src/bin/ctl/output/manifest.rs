@@ -1,0 +1,88 @@
+//! Problems in manifests with the lines they stand in. PURE.
+
+use std::fmt;
+
+use coxswain::manifest::{Finding, Place, Source};
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan,
+};
+
+use super::style::Style;
+
+/// Columns of a report; a terminal that is narrower wraps.
+const WIDTH: usize = 110;
+/// A line longer than this is not worth showing: it would push the message off the screen.
+const LINE_MAX_BYTES: usize = 500;
+
+/// One report per finding, in their order.
+pub(crate) fn reports(findings: &[Finding], sources: &[Source], style: Style) -> Vec<String> {
+    findings.iter().map(|finding| report(finding, sources, style)).collect()
+}
+
+fn report(finding: &Finding, sources: &[Source], style: Style) -> String {
+    let shown = Shown { finding, source: source(&finding.place, sources) };
+    if shown.source.is_none() {
+        return format!("error: {finding}");
+    }
+    let mut theme = if style.unicode { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::ascii() };
+    if style.unicode && style.colour {
+        theme = GraphicalTheme::unicode();
+    } else if !style.colour {
+        theme.styles = miette::ThemeStyles::none();
+    }
+    let handler =
+        GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_context_lines(1).with_links(false);
+    let mut text = String::new();
+    match handler.render_report(&mut text, &shown) {
+        Ok(()) => text,
+        Err(_) => format!("error: {finding}"),
+    }
+}
+
+/// The text that a place counts in, if it can be shown.
+fn source(place: &Place, sources: &[Source]) -> Option<NamedSource<String>> {
+    let text = std::str::from_utf8(&sources.get(place.source)?.bytes).ok()?;
+    let start = text.get(..place.span.offset)?.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(start..)?.lines().next().unwrap_or_default();
+    (line.len() <= LINE_MAX_BYTES).then(|| NamedSource::new(&place.file, text.to_owned()))
+}
+
+/// A finding the way miette wants it.
+#[derive(Debug)]
+struct Shown<'a> {
+    finding: &'a Finding,
+    source: Option<NamedSource<String>>,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = &self.finding.problem;
+        if !problem.path.is_empty() {
+            write!(f, "{}: ", problem.path)?;
+        }
+        f.write_str(&problem.message)?;
+        if let Some((place, label)) = &self.finding.related {
+            write!(f, " ({label} {place})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl Diagnostic for Shown<'_> {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let suggestion = self.finding.problem.suggestion.as_ref()?;
+        Some(Box::new(format!("write `{suggestion}`")))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.finding.place.span;
+        let span = SourceSpan::new(span.offset.into(), span.len);
+        Some(Box::new(std::iter::once(LabeledSpan::new_primary_with_span(None, span))))
+    }
+}

@@ -1,0 +1,294 @@
+//! What a user's request makes of a Service. Pure: reading and committing are `write`'s.
+
+use super::resolve::full_reference;
+use super::{Action, ApplyDocument, FieldChange, WriteResult, diff};
+use crate::model::{Generation, Metadata, ResolvedImage, Revision, Service, ServiceSpec};
+
+/// Who writes, and when; times and ids are arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer<'a> {
+    /// The command as typed.
+    pub(crate) command: &'a str,
+    /// Now, for people.
+    pub(crate) at: jiff::Timestamp,
+    /// For an object that does not exist yet.
+    pub(crate) uid: String,
+}
+
+/// A Service before and after a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edit {
+    /// The service with its next generation, or as it is where nothing changes.
+    pub(crate) after: Service,
+    /// What kind of change it is.
+    pub(crate) action: Action,
+    /// Field by field.
+    pub(crate) changes: Vec<FieldChange>,
+    /// What the user should know.
+    pub(crate) notes: Vec<String>,
+    /// The spec to remember as last applied, where this is an apply.
+    pub(crate) applied: Option<ServiceSpec>,
+}
+
+impl Edit {
+    /// What the request's answer says of it.
+    pub(crate) fn result(&self) -> WriteResult {
+        WriteResult {
+            name: self.after.metadata.name.clone(),
+            action: self.action,
+            generation: self.after.metadata.generation,
+            image: self.after.image.clone(),
+            changes: self.changes.clone(),
+            notes: self.notes.clone(),
+        }
+    }
+}
+
+/// The service that a document asks for. A document without `replicas` keeps the live number (1 on create); one with
+/// `replicas` wins over an earlier `scale`, and says so.
+pub(crate) fn apply(
+    document: &ApplyDocument,
+    before: Option<&Service>,
+    applied: Option<&ServiceSpec>,
+    image: ResolvedImage,
+    writer: &Writer<'_>,
+) -> Edit {
+    let live = before.map(|service| service.spec.replica_count());
+    let mut spec = document.spec.clone();
+    spec.replicas = Some(spec.replicas.or(live).unwrap_or(1));
+    let metadata = Metadata {
+        name: document.name.clone(),
+        app: document.app.clone(),
+        annotations: document.annotations.clone(),
+        uid: before.map_or_else(|| writer.uid.clone(), |service| service.metadata.uid.clone()),
+        generation: before.map_or(Generation(0), |service| service.metadata.generation),
+        created_at: before.map_or(writer.at, |service| service.metadata.created_at),
+    };
+    let after = Service {
+        metadata,
+        spec,
+        image,
+        restarts: before.map_or(0, |service| service.restarts),
+        deleted_at: None,
+        written_by: writer.command.to_owned(),
+        written_at: writer.at,
+    };
+    let notes = overwritten(document, before, applied);
+    let mut edit = finish(before, after, notes);
+    edit.applied = Some(document.spec.clone());
+    edit
+}
+
+/// Says where a file that did not change overwrites what a command changed since.
+fn overwritten(
+    document: &ApplyDocument,
+    before: Option<&Service>,
+    applied: Option<&ServiceSpec>,
+) -> Vec<String> {
+    let (Some(before), Some(applied)) = (before, applied) else { return Vec::new() };
+    let mut notes = Vec::new();
+    let (asked, live) = (document.spec.replicas, before.spec.replica_count());
+    if let Some(asked) = asked.filter(|asked| *asked != live && applied.replicas == Some(*asked)) {
+        notes.push(format!("replicas {live} → {asked}: the file wins over what was changed since"));
+    }
+    let same_text = full_reference(&document.spec.image) == full_reference(&applied.image);
+    if same_text && full_reference(&before.spec.image) != full_reference(&document.spec.image) {
+        let (live, asked) = (&before.spec.image, &document.spec.image);
+        notes.push(format!("image {live} → {asked}: the file wins over what was changed since"));
+    }
+    notes
+}
+
+/// The service with another number of replicas.
+pub(crate) fn scale(before: &Service, replicas: u32, writer: &Writer<'_>) -> Edit {
+    let mut after = written(before, writer);
+    after.spec.replicas = Some(replicas);
+    finish(Some(before), after, Vec::new())
+}
+
+/// The service with another image.
+pub(crate) fn set_image(before: &Service, image: &str, resolved: ResolvedImage, writer: &Writer<'_>) -> Edit {
+    let mut after = written(before, writer);
+    image.clone_into(&mut after.spec.image);
+    after.image = resolved;
+    finish(Some(before), after, Vec::new())
+}
+
+/// The same release in new containers.
+pub(crate) fn restart(before: &Service, writer: &Writer<'_>) -> Edit {
+    let mut after = written(before, writer);
+    after.restarts = after.restarts.saturating_add(1);
+    let mut edit = finish(Some(before), after, Vec::new());
+    let text = |n: u64| Some(n.to_string());
+    let (old, new) = (text(before.restarts), text(edit.after.restarts));
+    edit.changes.push(FieldChange { path: "restarts".to_owned(), old, new });
+    edit
+}
+
+/// The service with all that a revision fixes taken from an earlier one.
+pub(crate) fn undo(before: &Service, revision: &Revision, writer: &Writer<'_>) -> Edit {
+    let mut after = written(before, writer);
+    after.spec = before.spec.with_release_of(&revision.spec);
+    after.image = revision.image.clone();
+    after.restarts = revision.restarts;
+    let note = format!("back to the release of revision {}", revision.number);
+    finish(Some(before), after, vec![note])
+}
+
+/// The service marked as deleted. Deleting it again changes nothing.
+pub(crate) fn delete(before: &Service, writer: &Writer<'_>) -> Edit {
+    if before.deleted_at.is_some() {
+        let mut edit = finish(Some(before), before.clone(), Vec::new());
+        edit.action = Action::Deleted;
+        return edit;
+    }
+    let mut after = written(before, writer);
+    after.deleted_at = Some(writer.at);
+    let mut edit = finish(Some(before), after, Vec::new());
+    edit.action = Action::Deleted;
+    edit
+}
+
+fn written(before: &Service, writer: &Writer<'_>) -> Service {
+    Service { written_by: writer.command.to_owned(), written_at: writer.at, ..before.clone() }
+}
+
+/// Compares, and gives the service its next generation where something that counts differs.
+fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> Edit {
+    let changes = match before {
+        Some(before) => diff::changes(Some(&before.spec), &after.spec),
+        None => Vec::new(),
+    };
+    let same = before.is_some_and(|before| {
+        before.spec == after.spec
+            && before.image.pinned == after.image.pinned
+            && before.restarts == after.restarts
+            && before.deleted_at == after.deleted_at
+            && before.metadata.annotations == after.metadata.annotations
+    });
+    let (action, after) = match before {
+        Some(before) if same => (Action::Unchanged, before.clone()),
+        Some(before) => {
+            after.metadata.generation = before.metadata.generation.next();
+            (Action::Changed, after)
+        }
+        None => {
+            after.metadata.generation = Generation(1);
+            (Action::Created, after)
+        }
+    };
+    let mut edit = Edit { after, action, changes, notes, applied: None };
+    if let Some(before) = before.filter(|before| before.image.pinned != edit.after.image.pinned)
+        && before.spec.image == edit.after.spec.image
+    {
+        let (old, new) = (before.image.short(), edit.after.image.short());
+        edit.notes.push(format!("{} now stands for {new}, it was {old}", edit.after.image.reference));
+    }
+    edit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{HASH_SCHEMA, RevisionNumber};
+    use std::collections::BTreeMap;
+
+    const AT: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
+
+    fn writer() -> Writer<'static> {
+        Writer { command: "test", at: AT, uid: "u1".into() }
+    }
+
+    fn image(pinned: &str) -> ResolvedImage {
+        ResolvedImage { reference: "users:1".into(), pinned: pinned.into() }
+    }
+
+    fn document(replicas: Option<u32>) -> ApplyDocument {
+        ApplyDocument {
+            name: "users".into(),
+            app: "shop".into(),
+            annotations: BTreeMap::new(),
+            spec: ServiceSpec { replicas, ..ServiceSpec::of_image("users:1") },
+            origin: "app.yaml:1".into(),
+        }
+    }
+
+    fn stored(replicas: u32) -> Service {
+        apply(&document(Some(replicas)), None, None, image("sha256:aa"), &writer()).after
+    }
+
+    #[test]
+    fn a_new_service_has_one_replica_and_generation_one() {
+        let edit = apply(&document(None), None, None, image("sha256:aa"), &writer());
+        assert_eq!((edit.action, edit.after.metadata.generation), (Action::Created, Generation(1)));
+        assert_eq!(edit.after.spec.replicas, Some(1));
+    }
+
+    #[test]
+    fn the_same_file_again_changes_nothing() {
+        let before = stored(3);
+        let edit = apply(
+            &document(Some(3)),
+            Some(&before),
+            Some(&document(Some(3)).spec),
+            image("sha256:aa"),
+            &writer(),
+        );
+        assert_eq!((edit.action, &edit.after), (Action::Unchanged, &before));
+        assert!(edit.changes.is_empty() && edit.notes.is_empty());
+    }
+
+    #[test]
+    fn a_file_without_replicas_keeps_the_live_number() {
+        let edit = apply(&document(None), Some(&stored(7)), None, image("sha256:aa"), &writer());
+        assert_eq!((edit.action, edit.after.spec.replicas), (Action::Unchanged, Some(7)));
+    }
+
+    #[test]
+    fn a_file_wins_over_scale_and_says_so() {
+        let scaled = scale(&stored(3), 5, &Writer { command: "scale users=5", ..writer() }).after;
+        assert_eq!(scaled.metadata.generation, Generation(2));
+        let applied = document(Some(3)).spec;
+        let edit = apply(&document(Some(3)), Some(&scaled), Some(&applied), image("sha256:aa"), &writer());
+        assert_eq!(edit.notes, ["replicas 5 → 3: the file wins over what was changed since"]);
+        assert_eq!(edit.after.metadata.generation, Generation(3));
+    }
+
+    #[test]
+    fn a_moved_tag_is_a_change() {
+        let edit = apply(&document(Some(3)), Some(&stored(3)), None, image("sha256:bb"), &writer());
+        assert_eq!(edit.action, Action::Changed);
+        assert_eq!(edit.notes, ["users:1 now stands for bb, it was aa"]);
+    }
+
+    #[test]
+    fn restart_counts_and_undo_takes_it_back() {
+        let first = stored(3);
+        let revision = Revision {
+            service: "users".into(),
+            number: RevisionNumber(1),
+            generation: Generation(1),
+            spec: first.spec.clone(),
+            image: first.image.clone(),
+            restarts: 0,
+            hash: "h".into(),
+            hash_schema: HASH_SCHEMA,
+            created_at: AT,
+            cause: String::new(),
+        };
+        let restarted = restart(&first, &writer()).after;
+        assert_eq!((restarted.restarts, restarted.metadata.generation), (1, Generation(2)));
+        let scaled = scale(&restarted, 5, &writer()).after;
+        let undone = undo(&scaled, &revision, &writer());
+        assert_eq!((undone.action, undone.after.restarts), (Action::Changed, 0));
+        assert_eq!(undone.after.spec.replicas, Some(5), "an undo leaves the count alone");
+    }
+
+    #[test]
+    fn deleting_twice_is_deleting_once() {
+        let gone = delete(&stored(1), &writer()).after;
+        assert!(gone.deleted_at.is_some());
+        let again = delete(&gone, &writer());
+        assert_eq!((again.action, again.after), (Action::Deleted, gone));
+    }
+}

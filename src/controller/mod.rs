@@ -1,0 +1,134 @@
+//! The controller: the user's writes, the orchestrator's loop, the agent's run, and what is shown of it all.
+//!
+//! Purpose: reads views for the pure planners and commits what they decide; the one place where store, registry, engine
+//! and agent meet.
+//! Invariants: a wake-up only marks a service; a pass rereads everything, runs once at a time and writes nothing where
+//! nothing changes; every document of an apply is checked and resolved before the first write; while the Engine is away
+//! no deadline runs.
+//! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
+
+mod diff;
+mod documents;
+mod edit;
+mod images;
+mod logs;
+mod objects;
+mod orchestrate;
+mod progress;
+mod queue;
+mod read;
+mod refused;
+mod requests;
+mod resolve;
+mod run;
+mod serving;
+mod show;
+mod write;
+mod writes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+pub use logs::LogQuery;
+pub use objects::{
+    API_VERSION, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject, ReplicaProgress,
+    ServiceObject, ServiceStatus,
+};
+pub use refused::{Refused, UnresolvedImage};
+// Parts of this module's own signatures: whoever calls it needs no other door.
+pub use crate::engine::{EngineError, LogOptions};
+pub use writes::{Action, ApplyDocument, DocumentProblem, FieldChange, RolloutChange, WriteResult};
+
+use crate::agent::{AgentHandle, AgentState, EngineState};
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::model::{BalancerReport, HostId, Mono, ServiceName};
+use crate::registry::Registry;
+use crate::store::Store;
+use orchestrate::Memory;
+use queue::Queue;
+
+/// What a controller is made from.
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The container engine: images are resolved on it and logs read.
+    pub engine: Arc<dyn Engine>,
+    /// Endpoints and tables.
+    pub registry: Arc<Registry>,
+    /// Time, randomness, ids.
+    pub clock: Arc<dyn Clock>,
+    /// This host's agent.
+    pub agent: AgentHandle,
+    /// This host.
+    pub host: HostId,
+    /// The balancer's last word.
+    pub reports: watch::Receiver<Option<BalancerReport>>,
+    /// Addresses of the HTTP entry point.
+    pub http: Vec<SocketAddr>,
+}
+
+/// The controller of one daemon.
+pub struct Controller {
+    store: Arc<dyn Store>,
+    engine: Arc<dyn Engine>,
+    registry: Arc<Registry>,
+    clock: Arc<dyn Clock>,
+    agent: AgentHandle,
+    state: watch::Receiver<AgentState>,
+    hosts: Vec<HostId>,
+    reports: watch::Receiver<Option<BalancerReport>>,
+    http: Vec<SocketAddr>,
+    started: Mono,
+    queue: Mutex<Queue>,
+    wake: Notify,
+    memory: Mutex<BTreeMap<ServiceName, Memory>>,
+    unacknowledged: Mutex<BTreeSet<ServiceName>>,
+    /// Held by whoever writes for a user, so that a daemon's own writers queue up and never conflict.
+    writing: tokio::sync::Mutex<()>,
+    /// Counts what could change an answer: passes, reports, the agent's state. Streams look again when it moves.
+    moved: watch::Sender<u64>,
+}
+
+impl Controller {
+    /// A controller that does nothing until [`Controller::run`].
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { store, engine, registry, clock, agent, host, reports, http } = parts;
+        let started = clock.mono();
+        Arc::new(Self {
+            store,
+            engine,
+            registry,
+            state: agent.state(),
+            agent,
+            clock,
+            hosts: vec![host],
+            reports,
+            http,
+            started,
+            queue: Mutex::default(),
+            wake: Notify::new(),
+            memory: Mutex::default(),
+            unacknowledged: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            moved: watch::Sender::new(0),
+        })
+    }
+
+    /// Wants a pass over a service. Carries no meaning: the pass rereads everything.
+    pub fn mark(&self, name: ServiceName) {
+        self.queued(|queue| queue.mark(name));
+        self.wake.notify_one();
+    }
+
+    fn queued<T>(&self, f: impl FnOnce(&mut Queue) -> T) -> T {
+        f(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn engine_answers(&self) -> bool {
+        matches!(self.state.borrow().engine, EngineState::Available(_))
+    }
+}

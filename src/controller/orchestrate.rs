@@ -1,0 +1,249 @@
+//! The orchestrator's loop: read a service, plan, commit, and know when to look again.
+//!
+//! One pass at a time; a pass rereads everything and is idempotent. What is kept between passes is time only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{MutexGuard, PoisonError};
+
+use super::Controller;
+use super::read::Stored;
+use super::serving::Serving;
+use crate::agent::events::{Writer, append_to};
+use crate::model::{Endpoint, HostId, Millis, Mono, Replica, ReplicaName, ServiceName, key};
+use crate::orchestrator::{self, Changes, ReplicaView, ServiceView};
+use crate::registry::Barrier;
+use crate::store::{Compare, Op, StoreError, TXN_MAX_OPS, Txn, TxnOutcome};
+
+/// The most that one pass adds to a deadline: a controller that was held up (a suspended machine, a stopped process)
+/// must not find every deadline passed.
+const WAIT_PER_PASS_MAX: Millis = Millis::secs(30);
+
+/// Time of one service that counts towards a deadline and is not stored yet.
+#[derive(Debug, Default)]
+pub(crate) struct Wait {
+    unsaved: Millis,
+    last_pass: Option<Mono>,
+    runs: bool,
+}
+
+impl Wait {
+    /// Time counts from one pass to the next where the Engine answered at both.
+    fn pass(&mut self, now: Mono, engine_answers: bool) -> Millis {
+        if let Some(last) = self.last_pass.filter(|_| self.runs && engine_answers) {
+            self.unsaved = self.unsaved.plus(now.since(last).min(WAIT_PER_PASS_MAX));
+        }
+        self.last_pass = engine_answers.then_some(now);
+        self.unsaved
+    }
+
+    /// The store was away: the time until the next pass does not count.
+    fn interrupt(&mut self) {
+        self.last_pass = None;
+    }
+
+    fn planned(&mut self, changes: &Changes) {
+        if changes.rollout.is_some() {
+            self.unsaved = Millis(0);
+        }
+        self.runs = changes.clock_runs;
+    }
+}
+
+/// What the controller remembers of a service between passes.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) serving: Serving,
+    pub(crate) wait: Wait,
+}
+
+/// The input of a decision, from what is stored and what is known beside it.
+pub(crate) fn view(
+    stored: &Stored,
+    serving: &BTreeMap<ReplicaName, Millis>,
+    hosts: &[HostId],
+    unsaved_wait: Millis,
+) -> ServiceView {
+    let replica = |replica: &Replica| ReplicaView {
+        replica: replica.clone(),
+        status: stored.statuses.get(&replica.name).cloned(),
+        serving_for: serving.get(&replica.name).copied(),
+    };
+    ServiceView {
+        service: stored.service.clone(),
+        rollout: stored.rollout.clone(),
+        revisions: stored.revisions.clone(),
+        replicas: stored.replicas.iter().map(replica).collect(),
+        hosts: hosts.to_vec(),
+        unsaved_wait,
+    }
+}
+
+impl Controller {
+    /// One pass over one service.
+    ///
+    /// # Errors
+    /// The store's; the time until the next pass does not count towards a deadline then.
+    pub async fn pass(&self, name: &ServiceName) -> Result<(), StoreError> {
+        let passed = self.try_pass(name).await;
+        if passed.is_err() {
+            self.remembered(name, |memory| memory.wait.interrupt());
+        }
+        passed
+    }
+
+    async fn try_pass(&self, name: &ServiceName) -> Result<(), StoreError> {
+        let Some(stored) = Stored::read(self.store.as_ref(), name).await? else {
+            self.forget(name);
+            return self.drop_last_words(name).await;
+        };
+        let now = self.clock.now();
+        // Before the barrier is read: a word of the balancer that comes in between wants another pass.
+        self.awaiting().insert(name.clone());
+        let barrier = self.registry.barrier();
+        let engine_answers = self.engine_answers();
+        let (serving, unsaved) = self.remembered(name, |memory| {
+            let serving = memory.serving.observe(&stored, &barrier, now.mono);
+            (serving, memory.wait.pass(now.mono, engine_answers))
+        });
+        if !awaits_balancer(&stored, &serving, &barrier) {
+            self.awaiting().remove(name);
+        }
+        let changes = orchestrator::plan(&view(&stored, &serving, &self.hosts, unsaved), now);
+        let nothing = changes.is_empty() && stored.stray_statuses().next().is_none();
+        let committed = nothing || self.commit(&stored, &changes).await?;
+        if committed {
+            self.remembered(name, |memory| memory.wait.planned(&changes));
+            let at = changes.wake_after.map(|wait| now.mono.after(wait));
+            self.queued(|queue| queue.mark_at(name.clone(), at));
+        } else {
+            self.mark(name.clone());
+        }
+        Ok(())
+    }
+
+    /// Services whose replicas wait for a balancer's word: they are looked at when it comes.
+    pub(crate) fn awaiting(&self) -> MutexGuard<'_, BTreeSet<ServiceName>> {
+        self.unacknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a plan; `false` where someone wrote the service in between, and the plan is void.
+    async fn commit(&self, stored: &Stored, changes: &Changes) -> Result<bool, StoreError> {
+        let name = stored.service.name();
+        if changes.forget_service {
+            return self.forget_stored(stored).await;
+        }
+        let mut ops = Vec::new();
+        if let Some(rollout) = &changes.rollout {
+            ops.push(Op::put(key::rollout(name), rollout));
+        }
+        if let Some(revision) = &changes.new_revision {
+            ops.push(Op::put(key::revision(name, revision.number), revision));
+        }
+        ops.extend(changes.put_replicas.iter().map(|r| Op::put(key::replica(name, &r.name), r)));
+        for gone in &changes.delete_replicas {
+            ops.push(Op::delete(key::replica(name, gone)));
+            ops.push(Op::delete(key::status(name, gone)));
+        }
+        ops.extend(changes.drop_revisions.iter().map(|n| Op::delete(key::revision(name, *n))));
+        ops.extend(append_to(self.store.as_ref(), name, Writer::Orchestrator, &changes.events).await?);
+        // An agent may say its last word of a replica after that was deleted.
+        let room = TXN_MAX_OPS.saturating_sub(ops.len());
+        ops.extend(stored.stray_statuses().take(room).map(|gone| Op::delete(key::status(name, gone))));
+        let compare = vec![
+            Compare::ModRevision(key::service(name), stored.service_revision),
+            match stored.rollout_revision {
+                Some(revision) => Compare::ModRevision(key::rollout(name), revision),
+                None => Compare::Absent(key::rollout(name)),
+            },
+        ];
+        Ok(matches!(self.store.txn(Txn { compare, ops }).await?, TxnOutcome::Committed { .. }))
+    }
+
+    /// Removes every key of a deleted service, the Service itself last.
+    async fn forget_stored(&self, stored: &Stored) -> Result<bool, StoreError> {
+        let name = stored.service.name();
+        let mut ops = Vec::new();
+        // The plan that finds the last replicas gone is the one that forgets the service: their keys are still there.
+        for prefix in [
+            key::revisions_of(name),
+            key::replicas_of(name),
+            key::statuses_of(name),
+            key::endpoints_of(name),
+            key::events_of(name),
+        ] {
+            let listing = self.store.list(&prefix).await?;
+            ops.extend(listing.entries.into_iter().map(|entry| Op::delete(entry.key)));
+        }
+        ops.push(Op::delete(key::rollout(name)));
+        ops.push(Op::delete(key::applied(name)));
+        for chunk in ops.chunks(TXN_MAX_OPS) {
+            self.store.txn(Txn { compare: Vec::new(), ops: chunk.to_vec() }).await?;
+        }
+        let unchanged = Compare::ModRevision(key::service(name), stored.service_revision);
+        let txn = Txn { compare: vec![unchanged], ops: vec![Op::delete(key::service(name))] };
+        let gone = matches!(self.store.txn(txn).await?, TxnOutcome::Committed { .. });
+        if gone {
+            tracing::info!(service = %name, "deleted");
+        }
+        Ok(gone)
+    }
+
+    /// What an agent said of a service's replicas after the service was forgotten: a later one of the same name must not
+    /// find it.
+    async fn drop_last_words(&self, name: &ServiceName) -> Result<(), StoreError> {
+        let mut left = self.store.list(&key::statuses_of(name)).await?.entries;
+        left.extend(self.store.list(&key::events_of(name)).await?.entries);
+        for chunk in left.chunks(TXN_MAX_OPS) {
+            let ops = chunk.iter().map(|entry| Op::delete(entry.key.clone())).collect();
+            let compare = vec![Compare::Absent(key::service(name))];
+            self.store.txn(Txn { compare, ops }).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remembered<T>(&self, name: &ServiceName, f: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        f(memory.entry(name.clone()).or_default())
+    }
+
+    fn forget(&self, name: &ServiceName) {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.awaiting().remove(name);
+    }
+}
+
+/// Whether an endpoint of the service is in the store and not yet acknowledged by every balancer.
+fn awaits_balancer(stored: &Stored, serving: &BTreeMap<ReplicaName, Millis>, barrier: &Barrier) -> bool {
+    let awaited = |(name, endpoint): (&ReplicaName, &Endpoint)| {
+        !serving.contains_key(name) && !barrier.acked_present(&endpoint.id())
+    };
+    stored.endpoints.iter().any(awaited)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting() -> Wait {
+        Wait { runs: true, ..Wait::default() }
+    }
+
+    #[test]
+    fn time_counts_from_pass_to_pass_and_thirty_seconds_at_most() {
+        let mut wait = waiting();
+        assert_eq!(wait.pass(Mono(1_000), true), Millis(0));
+        assert_eq!(wait.pass(Mono(3_000), true), Millis(2_000));
+        assert_eq!(wait.pass(Mono(900_000), true), Millis(32_000));
+    }
+
+    #[test]
+    fn time_without_engine_or_store_does_not_count() {
+        let mut wait = waiting();
+        wait.pass(Mono(0), true);
+        wait.pass(Mono(9_000), false);
+        assert_eq!(wait.pass(Mono(18_000), true), Millis(0), "neither the way out nor the way back counts");
+        assert_eq!(wait.pass(Mono(19_000), true), Millis(1_000));
+        wait.interrupt();
+        assert_eq!(wait.pass(Mono(28_000), true), Millis(1_000));
+    }
+}

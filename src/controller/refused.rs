@@ -1,0 +1,96 @@
+//! Why a user's request was not done. What the user reads is made from these in `api`.
+
+use super::DocumentProblem;
+use crate::engine::EngineError;
+use crate::model::{AppName, ReplicaName, RevisionNumber, ServiceName};
+use crate::store::StoreError;
+
+/// Nothing was written, unless the variant says so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Documents are not sound.
+    #[error("{} in the manifests", plural(.0.len(), "problem"))]
+    Invalid(Vec<DocumentProblem>),
+    /// A value of a command is not sound.
+    #[error("{0}")]
+    BadValue(String),
+    /// No such services.
+    #[error("no service named {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NotFound(Vec<ServiceName>),
+    /// No such replica.
+    #[error("no replica named {0}")]
+    NoReplica(ReplicaName),
+    /// Documents (`app.yaml:3`) that want the balancer's address where containers cannot reach it.
+    #[error("no HTTP listener covers the gateways of the apps' networks, and {} ask for `balancer.url`", .0.join(", "))]
+    NoListener(Vec<String>),
+    /// Images that nothing can be made from.
+    #[error("{} cannot be resolved", .0.iter().map(|image| image.reference.as_str()).collect::<Vec<_>>().join(", "))]
+    Images(Vec<UnresolvedImage>),
+    /// Host and path that another service holds.
+    #[error("route {route} of {service} is held by {holder}")]
+    RouteClaimed {
+        /// `host/path`.
+        route: String,
+        /// Who asked.
+        service: ServiceName,
+        /// Where: `app.yaml:3`.
+        origin: String,
+        /// Who has it.
+        holder: ServiceName,
+    },
+    /// The name belongs to another app.
+    #[error("service {name} belongs to app {there}, not {here}")]
+    OtherApp {
+        /// Which service.
+        name: ServiceName,
+        /// Its app.
+        there: AppName,
+        /// The app of the document.
+        here: AppName,
+    },
+    /// The service is being deleted.
+    #[error("service {0} is being deleted")]
+    BeingDeleted(ServiceName),
+    /// Someone else wrote the object between our read and our write, more often than we tried. What stands before it
+    /// in the run is written.
+    #[error("service {name} was changed by someone else meanwhile")]
+    ChangedMeanwhile {
+        /// Which service.
+        name: ServiceName,
+        /// What of this run was written before it.
+        written: Vec<ServiceName>,
+    },
+    /// There is nothing to go back to.
+    #[error("service {name} has no earlier revision{}", wanted.map(|n| format!(" {n}")).unwrap_or_default())]
+    NoRevision {
+        /// Which service.
+        name: ServiceName,
+        /// The revision asked for.
+        wanted: Option<RevisionNumber>,
+        /// Those kept.
+        kept: Vec<RevisionNumber>,
+    },
+    /// Docker is away.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An image that could not be resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnresolvedImage {
+    /// For which service.
+    pub service: ServiceName,
+    /// Where it is asked for: `app.yaml:3` or the command.
+    pub origin: String,
+    /// The full reference.
+    pub reference: String,
+    /// Why, in one line.
+    pub why: String,
+}
+
+fn plural(n: usize, word: &str) -> String {
+    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+}

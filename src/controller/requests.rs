@@ -1,0 +1,53 @@
+//! Answers by request id, so that a client that lost an answer may ask again and changes nothing twice.
+
+use std::time::Duration;
+
+use super::WriteResult;
+use super::refused::Refused;
+use crate::model::key::REQUESTS;
+use crate::store::{Op, Store, StoreError};
+
+/// How long an answer is kept: far longer than any client tries again.
+const KEPT: Duration = Duration::from_secs(600);
+/// Longest id; clients send a UUID.
+const ID_MAX_BYTES: usize = 64;
+/// An answer above this is kept without its fields that changed: a transaction holds 1 MiB, and the objects that it
+/// writes come first.
+const ANSWER_MAX_BYTES: usize = 256 << 10;
+
+/// Refuses ids that cannot tell requests apart or are no part of a key.
+pub(crate) fn check_id(id: &str) -> Result<(), Refused> {
+    let sound = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if id.is_empty() || id.len() > ID_MAX_BYTES || !id.bytes().all(sound) {
+        let message = format!("a request id has 1 to {ID_MAX_BYTES} letters, digits, `-` or `_`");
+        return Err(Refused::BadValue(message));
+    }
+    Ok(())
+}
+
+/// The answer that was given to this request, if it was.
+pub(crate) async fn answered(store: &dyn Store, id: &str) -> Result<Option<Vec<WriteResult>>, StoreError> {
+    let entry = store.get(&format!("{REQUESTS}{id}")).await?;
+    entry.map(|entry| entry.decode()).transpose()
+}
+
+/// The write that keeps an answer for a while; it belongs into the transaction that makes the answer true. It hangs on
+/// a lease, so old ones go by themselves.
+pub(crate) async fn remember(
+    store: &dyn Store,
+    id: &str,
+    mut answer: Vec<WriteResult>,
+) -> Result<Op, StoreError> {
+    let lease = Some(store.grant_lease(KEPT).await?);
+    let key = format!("{REQUESTS}{id}");
+    let encode = |answer: &[WriteResult]| {
+        serde_json::to_vec(answer)
+            .map_err(|error| StoreError::Invalid(format!("{key} cannot be written: {error}")))
+    };
+    let mut value = encode(&answer)?;
+    if value.len() > ANSWER_MAX_BYTES {
+        answer.iter_mut().for_each(|result| result.changes.clear());
+        value = encode(&answer)?;
+    }
+    Ok(Op::Put { key, value, lease })
+}

@@ -1,0 +1,212 @@
+//! What is shown: services, replicas, the daemon. Reads only.
+
+use std::collections::BTreeMap;
+
+use super::orchestrate::view;
+use super::progress::{in_flight, progress};
+use super::read::Stored;
+use super::refused::Refused;
+use super::{
+    API_VERSION, Controller, DaemonStatus, HostObject, Progress, ReplicaObject, ServiceObject, ServiceStatus,
+};
+use crate::agent::EngineState;
+use crate::model::{
+    Condition, ConditionKind, Endpoint, Event, Generation, Millis, Reason, ReplicaName, Revision,
+    ServiceName, key,
+};
+use crate::orchestrator;
+use crate::store::Entry;
+
+impl Controller {
+    /// All services, or those named; unknown names are refused together.
+    ///
+    /// # Errors
+    /// [`Refused::NotFound`], or the store's.
+    pub async fn services(&self, names: &[ServiceName]) -> Result<Vec<ServiceObject>, Refused> {
+        let stored = self.stored(names).await?;
+        Ok(stored.iter().map(|stored| self.service_object(stored)).collect())
+    }
+
+    /// The replicas of all services, or of those named.
+    ///
+    /// # Errors
+    /// As [`Controller::services`].
+    pub async fn replicas(&self, names: &[ServiceName]) -> Result<Vec<ReplicaObject>, Refused> {
+        let barrier = self.registry.barrier();
+        let mut objects = Vec::new();
+        for stored in self.stored(names).await? {
+            let serving = self.serving(&stored);
+            for replica in &stored.replicas {
+                let revision = stored.revisions.get(&replica.revision);
+                objects.push(ReplicaObject {
+                    api_version: API_VERSION.to_owned(),
+                    kind: "Replica".to_owned(),
+                    status: stored.statuses.get(&replica.name).cloned(),
+                    available: serving.contains_key(&replica.name),
+                    in_flight: in_flight(&stored, &barrier, &replica.name),
+                    image: revision
+                        .map_or_else(|| stored.service.image.clone(), |revision| revision.image.clone()),
+                    spec: replica.clone(),
+                });
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The endpoints of all services, or of those named.
+    ///
+    /// # Errors
+    /// As [`Controller::services`].
+    pub async fn endpoints(&self, names: &[ServiceName]) -> Result<Vec<Endpoint>, Refused> {
+        Ok(self.stored(names).await?.into_iter().flat_map(|stored| stored.endpoints.into_values()).collect())
+    }
+
+    /// The kept revisions of all services, or of those named.
+    ///
+    /// # Errors
+    /// As [`Controller::services`].
+    pub async fn revisions(&self, names: &[ServiceName]) -> Result<Vec<Revision>, Refused> {
+        Ok(self.stored(names).await?.into_iter().flat_map(|stored| stored.revisions.into_values()).collect())
+    }
+
+    /// The kept events of all services, or of one, oldest first.
+    ///
+    /// # Errors
+    /// [`Refused::NotFound`], or the store's.
+    pub async fn events(&self, service: Option<&ServiceName>) -> Result<Vec<Event>, Refused> {
+        if let Some(name) = service
+            && self.store.get(&key::service(name)).await?.is_none()
+        {
+            return Err(Refused::NotFound(vec![name.clone()]));
+        }
+        let prefix = service.map_or_else(|| key::EVENTS.to_owned(), key::events_of);
+        let listing = self.store.list(&prefix).await?;
+        let mut events: Vec<Event> = listing.entries.iter().map(Entry::decode).collect::<Result<_, _>>()?;
+        events.sort_by_key(|event| event.at);
+        Ok(events)
+    }
+
+    /// Where the operation that wrote `generation` stands; `None` once the service is gone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn progress(
+        &self,
+        name: &ServiceName,
+        generation: Generation,
+    ) -> Result<Option<Progress>, Refused> {
+        let Some(stored) = Stored::read(self.store.as_ref(), name).await? else { return Ok(None) };
+        let serving = self.serving(&stored);
+        Ok(Some(progress(&stored, &serving, &self.registry.barrier(), generation, self.conditions())))
+    }
+
+    /// The daemon itself.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn status(&self) -> Result<DaemonStatus, Refused> {
+        let services = self.store.list(key::SERVICES).await?;
+        let barrier = self.registry.barrier();
+        Ok(DaemonStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime: self.clock.mono().since(self.started),
+            store: self.store.identity().id.clone(),
+            store_revision: services.revision,
+            host: self.host(),
+            table: barrier.published.last().cloned(),
+            acknowledged: barrier.report.as_ref().and_then(|report| report.applied.clone()),
+            http: self.http.iter().map(ToString::to_string).collect(),
+            services: u32::try_from(services.entries.len()).unwrap_or(u32::MAX),
+            conditions: self.conditions(),
+        })
+    }
+
+    /// This host.
+    pub fn host(&self) -> HostObject {
+        let state = self.state.borrow();
+        let (name, engine, available) = match &state.engine {
+            EngineState::Available(info) => {
+                (info.name.clone(), format!("Docker {} (API {})", info.version, info.api_version), true)
+            }
+            EngineState::Away(error) => (String::new(), error.to_string(), false),
+            EngineState::Unknown => (String::new(), "not asked yet".to_owned(), false),
+        };
+        let id = self.hosts.first().cloned().unwrap_or_else(|| "".into());
+        HostObject { id, name, engine, available, containers: state.containers }
+    }
+
+    /// What holds of the daemon and keeps it from going on.
+    pub fn conditions(&self) -> Vec<Condition> {
+        let degraded = |reason, message: String| Condition {
+            kind: ConditionKind::Degraded,
+            status: true,
+            reason,
+            message,
+        };
+        let state = self.state.borrow();
+        let mut conditions = state.conditions.clone();
+        if let EngineState::Away(error) = &state.engine
+            && !conditions.iter().any(|condition| condition.reason == Reason::EngineUnavailable)
+        {
+            conditions.push(degraded(Reason::EngineUnavailable, error.to_string()));
+        }
+        if let Some(refusal) = self.reports.borrow().as_ref().and_then(|report| report.refused.clone()) {
+            conditions
+                .push(degraded(Reason::TableRefused, format!("table {}: {}", refusal.table, refusal.reason)));
+        }
+        conditions
+    }
+
+    /// Lets the held removals happen; returns the names of the containers.
+    pub async fn confirm(&self) -> Vec<String> {
+        self.agent.confirm().await
+    }
+
+    /// Moves whenever an answer of this controller could have changed.
+    pub fn moved(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.moved.subscribe()
+    }
+
+    async fn stored(&self, names: &[ServiceName]) -> Result<Vec<Stored>, Refused> {
+        let all = if names.is_empty() { Stored::names(self.store.as_ref()).await? } else { names.to_vec() };
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for name in all {
+            match Stored::read(self.store.as_ref(), &name).await? {
+                Some(stored) => found.push(stored),
+                None => missing.push(name),
+            }
+        }
+        // A service may go between the listing and its read; only a name that was asked for is missed.
+        if missing.is_empty() || names.is_empty() { Ok(found) } else { Err(Refused::NotFound(missing)) }
+    }
+
+    fn serving(&self, stored: &Stored) -> BTreeMap<ReplicaName, Millis> {
+        let (barrier, now) = (self.registry.barrier(), self.clock.mono());
+        self.remembered(stored.service.name(), |memory| memory.serving.observe(stored, &barrier, now))
+    }
+
+    fn service_object(&self, stored: &Stored) -> ServiceObject {
+        let serving = self.serving(stored);
+        let view = view(stored, &serving, &self.hosts, Millis(0));
+        let assessment = orchestrator::assess(&view);
+        let rollout = stored.rollout.clone();
+        let written = stored.service.written_at;
+        ServiceObject {
+            api_version: API_VERSION.to_owned(),
+            kind: "Service".to_owned(),
+            metadata: stored.service.metadata.clone(),
+            spec: stored.service.spec.clone(),
+            status: ServiceStatus {
+                observed_generation: rollout.as_ref().map(|rollout| rollout.observed).unwrap_or_default(),
+                conditions: assessment.conditions.to_vec(),
+                wanted: assessment.wanted,
+                available: assessment.available,
+                image: stored.service.image.clone(),
+                changed_at: rollout.as_ref().map_or(written, |rollout| rollout.since.max(written)),
+                rollout,
+                troubles: assessment.troubles,
+            },
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The user's writes: check, resolve, commit.
+//!
+//! Every document of a run is checked and every image resolved before the first write. Each service is one transaction
+//! that also claims its routes, so two services can never hold the same host and path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::documents::check_documents;
+use super::edit::{self, Edit, Writer};
+use super::refused::Refused;
+use super::requests;
+use super::resolve::with_image;
+use super::{Action, ApplyDocument, Controller, RolloutChange, WriteResult};
+use crate::model::{EnvField, EnvValue, LIMITS, Route, Service, ServiceName, ServiceSpec, key};
+use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
+
+/// How often a write is tried when someone else wrote the same object in between. Writes of one daemon queue up, so
+/// this is for a cluster's other writers.
+const COMMIT_TRIES: usize = 3;
+
+// Every claim of a service may change at once: each old one goes and each new one comes, beside the service, what was
+// applied, and the answer.
+const _: () = assert!(2 * LIMITS.routes + 3 <= TXN_MAX_OPS);
+
+/// A service as it was read for a write.
+struct Before {
+    service: Option<(Service, u64)>,
+    applied: Option<ServiceSpec>,
+}
+
+impl Before {
+    fn service(&self) -> Option<&Service> {
+        self.service.as_ref().map(|(service, _)| service)
+    }
+}
+
+/// One request on its way: its answer is stored with its last write.
+struct Run<'a> {
+    request_id: &'a str,
+    command: &'a str,
+    total: usize,
+    results: Vec<WriteResult>,
+}
+
+impl<'a> Run<'a> {
+    fn new(request_id: &'a str, command: &'a str, total: usize) -> Self {
+        Self { request_id, command, total, results: Vec::new() }
+    }
+
+    fn is_last(&self) -> bool {
+        self.results.len() + 1 == self.total
+    }
+
+    fn has_written(&self) -> bool {
+        self.results.iter().any(|result| result.action != Action::Unchanged)
+    }
+}
+
+impl Controller {
+    /// Applies documents: all are checked and resolved before the first is written. With `dry_run` nothing is written.
+    ///
+    /// # Errors
+    /// [`Refused`] with all problems of one kind together; nothing was written, but for
+    /// [`Refused::ChangedMeanwhile`], which says what was.
+    pub async fn apply(
+        &self,
+        request_id: &str,
+        documents: &[ApplyDocument],
+        dry_run: bool,
+        command: &str,
+    ) -> Result<Vec<WriteResult>, Refused> {
+        if let Some(answer) = self.answered(request_id).await? {
+            return Ok(answer);
+        }
+        check_documents(documents)?;
+        self.check_listener(documents)?;
+        self.check_against_stored(documents).await?;
+        let images = self.resolve_all(documents).await?;
+        let _writing = self.writing.lock().await;
+        if let Some(answer) = self.answered(request_id).await? {
+            return Ok(answer);
+        }
+        // Resolving may have taken minutes: what was true before it is looked at again.
+        self.check_against_stored(documents).await?;
+        let mut run = Run::new(request_id, command, documents.len());
+        for (document, image) in documents.iter().zip(images) {
+            let edit = |before: &Before, writer: &Writer<'_>| {
+                before.service().map_or(Ok(()), |service| check_owner(document, service))?;
+                Ok(edit::apply(document, before.service(), before.applied.as_ref(), image.clone(), writer))
+            };
+            if dry_run {
+                let before = self.read_before(&document.name).await?;
+                run.results.push(edit(&before, &self.writer(command))?.result());
+            } else {
+                self.edit(&mut run, &document.name, &document.origin, edit).await?;
+            }
+        }
+        Ok(run.results)
+    }
+
+    /// Sets replica counts.
+    ///
+    /// # Errors
+    /// As [`Controller::apply`]; an unknown service or an absurd number refuses the whole request.
+    pub async fn scale(
+        &self,
+        request_id: &str,
+        targets: &BTreeMap<ServiceName, u32>,
+        command: &str,
+    ) -> Result<Vec<WriteResult>, Refused> {
+        if let Some((name, count)) = targets.iter().find(|(_, count)| **count > LIMITS.replicas) {
+            let limit = LIMITS.replicas;
+            return Err(Refused::BadValue(format!(
+                "{name}={count} is more than the {limit} replicas a service may have"
+            )));
+        }
+        let names: Vec<ServiceName> = targets.keys().cloned().collect();
+        self.edit_each(request_id, &names, command, |before, writer| {
+            let count = targets.get(before.name()).copied().unwrap_or_default();
+            edit::scale(before, count, writer)
+        })
+        .await
+    }
+
+    /// Deletes services: they are marked, their routes are free at once, and their replicas drain and go.
+    ///
+    /// # Errors
+    /// As [`Controller::apply`].
+    pub async fn delete(
+        &self,
+        request_id: &str,
+        names: &[ServiceName],
+        command: &str,
+    ) -> Result<Vec<WriteResult>, Refused> {
+        self.edit_each(request_id, names, command, edit::delete).await
+    }
+
+    /// Rolls one service to another image, to new containers, or back to an earlier revision.
+    ///
+    /// # Errors
+    /// As [`Controller::apply`].
+    pub async fn rollout(
+        &self,
+        request_id: &str,
+        name: &ServiceName,
+        change: &RolloutChange,
+        command: &str,
+    ) -> Result<Vec<WriteResult>, Refused> {
+        if let Some(answer) = self.answered(request_id).await? {
+            return Ok(answer);
+        }
+        let service = self.existing(name).await?;
+        let resolved = match change {
+            RolloutChange::Image { image } => {
+                let image = with_image(&service.spec.image, image);
+                let resolved = self.resolve_one(name, command, &image, &service).await?;
+                Some((image, resolved))
+            }
+            RolloutChange::Restart | RolloutChange::Undo { .. } => None,
+        };
+        let revision = match change {
+            RolloutChange::Undo { to } => Some(self.revision_to_undo_to(name, *to).await?),
+            RolloutChange::Image { .. } | RolloutChange::Restart => None,
+        };
+        self.edit_each(request_id, std::slice::from_ref(name), command, |before, writer| {
+            match (&resolved, &revision) {
+                (Some((image, resolved)), _) => edit::set_image(before, image, resolved.clone(), writer),
+                (None, Some(revision)) => edit::undo(before, revision, writer),
+                (None, None) => edit::restart(before, writer),
+            }
+        })
+        .await
+    }
+
+    /// Edits services that must exist and must not be on their way out (but to be deleted again).
+    async fn edit_each(
+        &self,
+        request_id: &str,
+        names: &[ServiceName],
+        command: &str,
+        change: impl Fn(&Service, &Writer<'_>) -> Edit,
+    ) -> Result<Vec<WriteResult>, Refused> {
+        let _writing = self.writing.lock().await;
+        if let Some(answer) = self.answered(request_id).await? {
+            return Ok(answer);
+        }
+        let mut missing = Vec::new();
+        for name in names {
+            if self.store.get(&key::service(name)).await?.is_none() {
+                missing.push(name.clone());
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Refused::NotFound(missing));
+        }
+        let mut run = Run::new(request_id, command, names.len());
+        for name in names {
+            let edit = |before: &Before, writer: &Writer<'_>| match before.service() {
+                Some(service) => {
+                    let edit = change(service, writer);
+                    let going = service.deleted_at.is_some() && edit.action != Action::Deleted;
+                    if going { Err(Refused::BeingDeleted(name.clone())) } else { Ok(edit) }
+                }
+                None => Err(Refused::NotFound(vec![name.clone()])),
+            };
+            self.edit(&mut run, name, command, edit).await?;
+        }
+        Ok(run.results)
+    }
+
+    /// Reads, edits and commits one service; again where someone else was faster.
+    async fn edit(
+        &self,
+        run: &mut Run<'_>,
+        name: &ServiceName,
+        origin: &str,
+        change: impl Fn(&Before, &Writer<'_>) -> Result<Edit, Refused>,
+    ) -> Result<(), Refused> {
+        for _ in 0..COMMIT_TRIES {
+            let before = self.read_before(name).await?;
+            let edit = change(&before, &self.writer(run.command))?;
+            let mut txn = transaction(&before, &edit);
+            if run.is_last() && (run.has_written() || !txn.ops.is_empty()) {
+                let answer: Vec<WriteResult> = run.results.iter().cloned().chain([edit.result()]).collect();
+                txn.ops.push(requests::remember(self.store.as_ref(), run.request_id, answer).await?);
+            }
+            if txn.ops.is_empty() {
+                run.results.push(edit.result());
+                return Ok(());
+            }
+            match self.store.txn(txn).await? {
+                TxnOutcome::Committed { .. } => {
+                    let (generation, command) = (edit.after.metadata.generation, run.command);
+                    tracing::info!(service = %name, %generation, command, "written");
+                    run.results.push(edit.result());
+                    return Ok(());
+                }
+                TxnOutcome::Conflict { .. } => {
+                    self.check_claims_of(name, origin, &edit.after.spec.routes).await?
+                }
+            }
+        }
+        let written = run.results.iter().map(|result| result.name.clone()).collect();
+        Err(Refused::ChangedMeanwhile { name: name.clone(), written })
+    }
+
+    fn writer<'a>(&self, command: &'a str) -> Writer<'a> {
+        Writer { command, at: self.clock.wall(), uid: self.clock.uuid() }
+    }
+
+    async fn read_before(&self, name: &ServiceName) -> Result<Before, Refused> {
+        let service = self.store.get(&key::service(name)).await?;
+        let applied = self.store.get(&key::applied(name)).await?;
+        Ok(Before {
+            service: service.map(|entry| entry.decode().map(|s| (s, entry.mod_revision))).transpose()?,
+            applied: applied.map(|entry| entry.decode()).transpose()?,
+        })
+    }
+
+    async fn existing(&self, name: &ServiceName) -> Result<Service, Refused> {
+        match self.store.get(&key::service(name)).await? {
+            Some(entry) => Ok(entry.decode()?),
+            None => Err(Refused::NotFound(vec![name.clone()])),
+        }
+    }
+
+    /// Refuses documents that want the balancer's address where no listener covers the gateways of the apps' networks.
+    fn check_listener(&self, documents: &[ApplyDocument]) -> Result<(), Refused> {
+        if self.http.iter().any(|address| address.ip().is_unspecified()) {
+            return Ok(());
+        }
+        let url = EnvValue::Field { field: EnvField::BalancerUrl };
+        let asking =
+            documents.iter().filter(|document| document.spec.env.values().any(|value| *value == url));
+        let origins: Vec<String> = asking.map(|document| document.origin.clone()).collect();
+        if origins.is_empty() { Ok(()) } else { Err(Refused::NoListener(origins)) }
+    }
+
+    /// Refuses documents whose name is another app's or on its way out, or whose routes a service outside of this run
+    /// holds; two documents of one run are `check_documents`' case.
+    async fn check_against_stored(&self, documents: &[ApplyDocument]) -> Result<(), Refused> {
+        for document in documents {
+            if let Some((service, _)) = self.read_before(&document.name).await?.service {
+                check_owner(document, &service)?;
+            }
+        }
+        for document in documents {
+            self.check_claims_of(&document.name, &document.origin, &document.spec.routes).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_claims_of(
+        &self,
+        name: &ServiceName,
+        origin: &str,
+        routes: &[Route],
+    ) -> Result<(), Refused> {
+        for route in routes {
+            let Some(entry) = self.store.get(&key::route_claim(route)).await? else { continue };
+            let holder: ServiceName = entry.decode()?;
+            if holder != *name {
+                let (route, service, origin) = (route.claim(), name.clone(), origin.to_owned());
+                return Err(Refused::RouteClaimed { route, service, origin, holder });
+            }
+        }
+        Ok(())
+    }
+
+    async fn answered(&self, request_id: &str) -> Result<Option<Vec<WriteResult>>, Refused> {
+        requests::check_id(request_id)?;
+        Ok(requests::answered(self.store.as_ref(), request_id).await?)
+    }
+}
+
+/// Whether a document may write the service of its name.
+fn check_owner(document: &ApplyDocument, service: &Service) -> Result<(), Refused> {
+    if service.deleted_at.is_some() {
+        return Err(Refused::BeingDeleted(document.name.clone()));
+    }
+    if service.metadata.app != document.app {
+        let (there, here) = (service.metadata.app.clone(), document.app.clone());
+        return Err(Refused::OtherApp { name: document.name.clone(), there, here });
+    }
+    Ok(())
+}
+
+/// The transaction of an edit: the service, its claims, and what was last applied.
+fn transaction(before: &Before, edit: &Edit) -> Txn {
+    let name = &edit.after.metadata.name;
+    let mut txn = Txn::default();
+    if edit.applied.is_some() && edit.applied != before.applied {
+        txn.ops.push(Op::put(key::applied(name), &edit.applied));
+    }
+    let unchanged = before.service().is_some_and(|service| *service == edit.after);
+    if unchanged {
+        return txn;
+    }
+    txn.compare.push(match &before.service {
+        Some((_, revision)) => Compare::ModRevision(key::service(name), *revision),
+        None => Compare::Absent(key::service(name)),
+    });
+    txn.ops.push(Op::put(key::service(name), &edit.after));
+    let claims = |service: &Service| -> BTreeSet<String> {
+        let routes = if service.deleted_at.is_some() { &[] } else { service.spec.routes.as_slice() };
+        routes.iter().map(key::route_claim).collect()
+    };
+    let old = before.service().map(claims).unwrap_or_default();
+    let new = claims(&edit.after);
+    for claim in new.difference(&old) {
+        txn.compare.push(Compare::Absent(claim.clone()));
+        txn.ops.push(Op::put(claim.clone(), name));
+    }
+    txn.ops.extend(old.difference(&new).map(|claim| Op::delete(claim.clone())));
+    txn
+}

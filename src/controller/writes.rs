@@ -1,0 +1,101 @@
+//! What a user may write, and what a write did.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AppName, Generation, Problem, ResolvedImage, RevisionNumber, ServiceName, ServiceSpec};
+
+/// One document of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyDocument {
+    /// Name of the Service.
+    pub name: ServiceName,
+    /// Its app.
+    pub app: AppName,
+    /// Notes.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// The spec; `replicas` is `None` where the file does not say.
+    pub spec: ServiceSpec,
+    /// Where it stands, for messages: `app.yaml:12`.
+    pub origin: String,
+}
+
+/// What to roll to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "change")]
+pub enum RolloutChange {
+    /// Another image: a tag of the current repository (no `/`, `:` or `@`) or a full reference.
+    Image {
+        /// As typed.
+        image: String,
+    },
+    /// The same release in new containers.
+    Restart,
+    /// An earlier release.
+    Undo {
+        /// Which; `None` is the last one before the current.
+        to: Option<RevisionNumber>,
+    },
+}
+
+/// What a write did to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// It did not exist.
+    Created,
+    /// Its spec or image changed.
+    Changed,
+    /// Nothing to do.
+    Unchanged,
+    /// It is being deleted.
+    Deleted,
+}
+
+/// A field that a write changed; `old` and `new` are JSON text, absent where there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldChange {
+    /// `spec.env.LOG_LEVEL`.
+    pub path: String,
+    /// Before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// After.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+}
+
+/// What a write did to one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteResult {
+    /// Which.
+    pub name: ServiceName,
+    /// What.
+    pub action: Action,
+    /// Its generation now: what to wait for.
+    pub generation: Generation,
+    /// What its image resolved to.
+    pub image: ResolvedImage,
+    /// Field by field.
+    #[serde(default)]
+    pub changes: Vec<FieldChange>,
+    /// What the user should know: `replicas: 3 → 2, set by an earlier "ctl scale users=3"`.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// A problem of one document of an apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentProblem {
+    /// Index into the request's documents.
+    pub document: usize,
+    /// What is wrong.
+    #[serde(flatten)]
+    pub problem: Problem,
+}

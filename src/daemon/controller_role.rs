@@ -1,0 +1,258 @@
+//! The controller process: wires store, engine, registry, agent, controller and API together.
+//!
+//! Invariants: the API answers from the first moment, also while Docker is away; the heartbeat comes from the runtime
+//! that does the work, so a hung controller falls silent and is replaced.
+//! Deliberately absent: decisions; this file only connects.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::life::BEAT_EVERY;
+use super::role::Refusal;
+use super::{ChildSockets, Life, ServeOptions};
+use crate::agent::{Agent, AgentConfig, check_instance};
+use crate::api;
+use crate::clock::{Clock, RealClock};
+use crate::controller::{Controller, Parts};
+use crate::engine::{DockerEngine, Engine, EngineError, EngineInfo};
+use crate::model::{HostId, Millis, key};
+use crate::plane;
+use crate::registry::Registry;
+use crate::store::{EmbeddedStore, Op, Store, StoreError, Txn};
+
+/// Threads that do the work: the store's writer and Docker's answers are awaited, so two keep both cores of the
+/// smallest host busy.
+const WORKER_THREADS: usize = 2;
+/// Changes at each boot of the machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// How often Docker is asked whether it is back, while a host that was never seen has no id yet.
+const FIRST_CONTACT_EVERY: Millis = Millis(500);
+
+/// A start waits so long for a Docker whose host is known; the agent goes on asking.
+const PATIENCE_WITH_DOCKER: Duration = Duration::from_secs(2);
+
+/// Runs until SIGTERM or until the supervisor is gone. Containers go on running.
+///
+/// # Errors
+/// When the store cannot be opened or a part ends that should not; a [`Refusal`] where starting again would not help.
+pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
+    runtime.block_on(async {
+        let ChildSockets { api, plane, life } = sockets;
+        let shutdown = CancellationToken::new();
+        let started = Arc::new(AtomicBool::new(false));
+        let _heart = beat(life.clone(), Arc::clone(&started), shutdown.clone());
+        let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+        let store = open_store(&options.state_dir, Arc::clone(&clock)).await?;
+        let engine: Arc<dyn Engine> = Arc::new(docker(options));
+        let host = host(store.as_ref(), engine.as_ref()).await?;
+        let writing = Arc::clone(&store);
+        let daemon = Daemon { options, store, engine, clock, shutdown: shutdown.clone() };
+        let mut parts = daemon.start(host, api, plane).await?;
+        started.store(true, Ordering::Relaxed);
+        let mut terminate = signal(SignalKind::terminate())?;
+        let ended = tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            // Nothing can be decided without a store; a new process opens it anew.
+            error = writing.ended() => Err(error.into()),
+            end = life.ended() => end.map_err(anyhow::Error::from),
+            part = parts.join_next() => Err(anyhow::anyhow!("a part of the controller ended: {part:?}")),
+        };
+        shutdown.cancel();
+        while parts.join_next().await.is_some() {}
+        ended
+    })
+}
+
+/// Docker at the socket asked for; pulls use this user's own `docker login`.
+fn docker(options: &ServeOptions) -> DockerEngine {
+    let docker = DockerEngine::new(&options.docker.to_string_lossy());
+    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let folder = folder.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
+    match folder {
+        Some(folder) => docker.with_credentials_file(folder.join("config.json")),
+        None => docker,
+    }
+}
+
+/// Beats from the runtime that does the work: until the start is over as one that may yet refuse.
+fn beat(life: Life, started: Arc<AtomicBool>, shutdown: CancellationToken) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(BEAT_EVERY);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = every.tick() => match started.load(Ordering::Relaxed) {
+                    true => life.beat(),
+                    false => life.starting(),
+                },
+            }
+        }
+    })
+}
+
+async fn open_store(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<EmbeddedStore>> {
+    match EmbeddedStore::open(dir, clock).await {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error @ (StoreError::Damaged { .. } | StoreError::TooNew { .. })) => {
+            Err(Refusal(error.to_string()).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The host's id and name: the Engine's, kept in the store for a start while Docker is away.
+async fn host(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(HostId, String)>> {
+    let stored = store.get(key::HOST).await?.map(|entry| entry.decode::<(HostId, String)>()).transpose()?;
+    let asked = engine.info();
+    let answer = match &stored {
+        // The API and the plane wait for this start, and a Docker that hangs must not keep them waiting.
+        Some(_) => tokio::time::timeout(PATIENCE_WITH_DOCKER, asked).await.unwrap_or_else(|_| {
+            let message = format!("no answer within {PATIENCE_WITH_DOCKER:?}");
+            Err(EngineError::Unanswered { call: "info", message })
+        }),
+        None => asked.await,
+    };
+    match answer {
+        Ok(EngineInfo { id, name, .. }) => {
+            let host = (HostId::new(id), name);
+            if stored.as_ref() != Some(&host) {
+                store.txn(Txn { compare: Vec::new(), ops: vec![Op::put(key::HOST, &host)] }).await?;
+            }
+            Ok(Some(host))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "Docker does not answer; the balancer serves its last table meanwhile");
+            Ok(stored)
+        }
+    }
+}
+
+/// What the parts are made from.
+struct Daemon<'a> {
+    options: &'a ServeOptions,
+    store: Arc<dyn Store>,
+    engine: Arc<dyn Engine>,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+}
+
+impl Daemon<'_> {
+    /// Starts every part as a task of the set.
+    async fn start(
+        &self,
+        host: Option<(HostId, String)>,
+        api: std::os::unix::net::UnixListener,
+        plane: std::os::unix::net::UnixListener,
+    ) -> anyhow::Result<JoinSet<()>> {
+        let first_contact = host.is_none();
+        let (host, host_name) = host.unwrap_or_else(|| (HostId::new(""), String::new()));
+        let config = self.agent_config(host.clone(), host_name)?;
+        self.refuse_foreign_containers(&config.instance).await?;
+        let (reports_in, reports) = watch::channel(None);
+        let registry = Arc::new(Registry::new(Arc::clone(&self.store), reports.clone()));
+        let (agent, handle) = Agent::new(
+            config,
+            Arc::clone(&self.engine),
+            Arc::clone(&self.store),
+            Arc::clone(&registry),
+            Arc::clone(&self.clock),
+            reports.clone(),
+        )
+        .map_err(|error| Refusal(error.to_string()))?;
+        let controller = Controller::new(Parts {
+            store: Arc::clone(&self.store),
+            engine: Arc::clone(&self.engine),
+            registry: Arc::clone(&registry),
+            clock: Arc::clone(&self.clock),
+            agent: handle,
+            host,
+            reports,
+            http: self.options.http.clone(),
+        });
+        let (plane, api) = (listener(plane)?, listener(api)?);
+        let stop = || self.shutdown.clone();
+        let mut parts = JoinSet::new();
+        parts.spawn(plane::serve(plane, registry.tables(), reports_in, stop()));
+        let (server, stopped) = (Arc::clone(&controller), stop());
+        parts.spawn(async move {
+            if let Err(error) = api::server::serve(api, server, stopped).await {
+                tracing::error!(%error, "the API ended");
+            }
+        });
+        if first_contact {
+            // Nothing can be placed on a host without an id: the first answer of Docker ends this process, and the
+            // supervisor starts it anew with one.
+            parts.spawn(first_answer(agent, Arc::clone(&self.engine), stop()));
+            return Ok(parts);
+        }
+        parts.spawn(registry.follow(stop()));
+        parts.spawn(agent.run(stop()));
+        parts.spawn(controller.run(stop()));
+        Ok(parts)
+    }
+
+    fn agent_config(&self, host: HostId, host_name: String) -> anyhow::Result<AgentConfig> {
+        let ServeOptions { state_dir, http, network_pool, .. } = self.options;
+        let covers_gateways = http.iter().find(|address| address.ip().is_unspecified());
+        Ok(AgentConfig {
+            instance: format!("{host}:{}", state_dir.display()),
+            host,
+            host_name,
+            network_pool: network_pool.clone(),
+            http_port: covers_gateways.map(|address| address.port()),
+            boot_id: std::fs::read_to_string(BOOT_ID).context("cannot read the boot id")?.trim().to_owned(),
+        })
+    }
+
+    async fn refuse_foreign_containers(&self, instance: &str) -> anyhow::Result<()> {
+        if self.options.new_store {
+            return Ok(());
+        }
+        let id = &self.store.identity().id;
+        let check = check_instance(self.engine.as_ref(), instance, id);
+        let foreign = match tokio::time::timeout(PATIENCE_WITH_DOCKER, check).await {
+            Ok(Ok(foreign)) => foreign,
+            // A store that knows its host is not new, and nothing is done to another store's containers in any case; this
+            // only keeps two stores from mixing.
+            Err(_) => return Ok(()),
+            Ok(Err(error)) if error.is_away() => return Ok(()),
+            Ok(Err(error)) => return Err(error).context("cannot list the containers of this host"),
+        };
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let names = foreign.join(", ");
+        let dir = self.options.state_dir.display();
+        Err(Refusal(format!(
+            "the store in {dir} is not the one that these running containers of this directory belong to: {names}; \
+             restore the old store, or leave them alone for good with --new-store (CTL-0504)"
+        ))
+        .into())
+    }
+}
+
+async fn first_answer(agent: Agent, engine: Arc<dyn Engine>, shutdown: CancellationToken) {
+    while let Err(error) = engine.info().await {
+        agent.waits_for_engine(error);
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(FIRST_CONTACT_EVERY.std()) => {}
+        }
+    }
+    tracing::info!("Docker answers for the first time; starting over with the host's id");
+}
+
+fn listener(listener: std::os::unix::net::UnixListener) -> anyhow::Result<tokio::net::UnixListener> {
+    listener.set_nonblocking(true)?;
+    Ok(tokio::net::UnixListener::from_std(listener)?)
+}

@@ -1,0 +1,95 @@
+//! The two children of the supervisor, seen from inside.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{ServeOptions, balancer_role, controller_role, sockets, telemetry};
+
+/// Exit status of a child that refuses to serve for a reason that starting it again cannot change (`EX_CONFIG` of
+/// sysexits.h).
+pub(super) const EXIT_REFUSED: i32 = 78;
+
+/// Which child of the supervisor this process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Store, orchestrator, agent, probes, API: the only process that opens Docker's socket.
+    Controller,
+    /// The data plane.
+    Balancer,
+}
+
+impl Role {
+    /// As written after `--role`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Controller => "controller",
+            Self::Balancer => "balancer",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        match text {
+            "controller" => Ok(Self::Controller),
+            "balancer" => Ok(Self::Balancer),
+            _ => Err(UnknownRole(text.to_owned())),
+        }
+    }
+}
+
+/// A role that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown role {0:?}; the supervisor starts `controller` and `balancer`")]
+pub struct UnknownRole(String);
+
+/// Why a child refuses to serve although nothing is broken that a restart could mend, such as a store of another
+/// version. Before any child of its role was through with its start it ends the daemon; later the child is started again, more
+/// and more slowly, because the other one still serves.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// Runs a child with the sockets that the supervisor handed to this process; returns when it was told to stop.
+///
+/// Call it before the process has a second thread: it reads the sockets from the environment. A [`Refusal`] ends the
+/// process from here, with an exit status that the supervisor knows.
+///
+/// # Errors
+/// When the process was not started by a supervisor, or when the role fails.
+pub fn run_role(role: Role, options: ServeOptions) -> anyhow::Result<()> {
+    telemetry::start(role.as_str());
+    nix::sys::prctl::set_no_new_privs()?;
+    nix::sys::prctl::set_name(match role {
+        Role::Controller => c"ctl-controller",
+        Role::Balancer => c"ctl-balancer",
+    })?;
+    raise_open_files()?;
+    let mut inherited = sockets::Inherited::from_env()?;
+    let outcome = match role {
+        Role::Controller => controller_role::run(inherited.controller()?, &options),
+        Role::Balancer => balancer_role::run(inherited.balancer()?),
+    };
+    match outcome {
+        Err(error) if error.is::<Refusal>() => {
+            tracing::error!("{error:#}");
+            std::process::exit(EXIT_REFUSED)
+        }
+        outcome => outcome,
+    }
+}
+
+/// A connection is a descriptor; the customary soft limit of 1024 is for programs that still use `select`.
+fn raise_open_files() -> nix::Result<()> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+}

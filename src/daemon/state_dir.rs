@@ -1,0 +1,161 @@
+//! The state directory as the supervisor holds it: made, locked, and with a corner for the balancer.
+//!
+//! Invariants: at most one supervisor holds a state directory; a directory that already existed keeps its mode; the
+//! balancer's corner belongs to the balancer's user alone.
+//! Deliberately absent: the store and its own lock, which are the controller's.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::StartError;
+
+/// User and group id of the balancer when the daemon runs as root. A bare number needs no entry in /etc/passwd; this one
+/// lies just under `nogroup` and `nobody` (65534), above what adduser and systemd's dynamic users (61184 to 65519) hand
+/// out, and below the end of the 16-bit range that user namespaces map.
+pub(super) const BALANCER_ID: u32 = 65530;
+
+/// Mode of directories that we make; existing ones keep theirs.
+const DIRECTORY_MODE: u32 = 0o750;
+/// Mode of the balancer's directory: keys will lie there.
+const PRIVATE_MODE: u32 = 0o700;
+
+/// A state directory, locked for as long as this value lives.
+#[derive(Debug)]
+pub(super) struct StateDir {
+    /// `<state>/balancer`, opened.
+    pub(super) balancer: File,
+    _lock: File,
+}
+
+/// The id that the balancer runs as, if this process may choose it.
+pub(super) fn balancer_user() -> Option<u32> {
+    nix::unistd::geteuid().is_root().then_some(BALANCER_ID)
+}
+
+impl StateDir {
+    /// Makes what is missing and takes the lock.
+    ///
+    /// # Errors
+    /// [`StartError::AlreadyRunning`]; or the directory cannot be made or opened.
+    pub(super) fn open(path: &Path, balancer_user: Option<u32>) -> anyhow::Result<Self> {
+        make_directory(path)?;
+        let lock = lock(path)?;
+        let corner = path.join("balancer");
+        let balancer = open_corner(&corner, balancer_user)
+            .with_context(|| format!("cannot prepare {}", corner.display()))?;
+        Ok(Self { balancer, _lock: lock })
+    }
+
+    /// The balancer's directory by a path as short as a socket's address wants it, for this process.
+    pub(super) fn balancer_path(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        PathBuf::from(format!("/proc/self/fd/{}", self.balancer.as_raw_fd()))
+    }
+}
+
+/// Makes a directory and its parents with mode 0750, where they are missing.
+pub(super) fn make_directory(path: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIRECTORY_MODE)
+        .create(path)
+        .with_context(|| format!("cannot make the directory {}", path.display()))
+}
+
+fn lock(directory: &Path) -> anyhow::Result<File> {
+    let path = directory.join("supervisor.lock");
+    let told = || format!("cannot lock {}", path.display());
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .open(&path)
+        .with_context(told)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid).with_context(told)?;
+            let pid = match pid.trim() {
+                "" => "unknown".to_owned(),
+                pid => pid.to_owned(),
+            };
+            return Err(StartError::AlreadyRunning { pid, directory: directory.to_owned() }.into());
+        }
+        Err(TryLockError::Error(error)) => return Err(error).with_context(told),
+    }
+    file.set_len(0).with_context(told)?;
+    file.rewind().with_context(told)?;
+    writeln!(file, "{}", std::process::id()).with_context(told)?;
+    Ok(file)
+}
+
+fn open_corner(path: &Path, user: Option<u32>) -> anyhow::Result<File> {
+    match DirBuilder::new().mode(PRIVATE_MODE).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.into()),
+    }
+    let found = fs::symlink_metadata(path)?;
+    if !found.is_dir() {
+        bail!("it is not a directory");
+    }
+    if let Some(id) = user
+        && (found.uid(), found.gid()) != (id, id)
+    {
+        lchown(path, Some(id), Some(id))?;
+    }
+    let directory = File::open(path)?;
+    directory.set_permissions(fs::Permissions::from_mode(PRIVATE_MODE))?;
+    Ok(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/state");
+        let held = StateDir::open(&path, None).unwrap();
+        let refused = StateDir::open(&path, None).unwrap_err();
+        let refused = refused.downcast::<StartError>().unwrap();
+        assert_eq!(refused.code(), "CTL-0501");
+        let text = refused.to_string();
+        assert!(text.contains(&std::process::id().to_string()), "{text}");
+        assert!(text.contains(path.to_str().unwrap()), "{text}");
+        drop(held);
+        StateDir::open(&path, None).unwrap();
+    }
+
+    #[test]
+    fn modes_are_set_only_where_we_make_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let ours = dir.path().join("ours");
+        let _held = StateDir::open(&ours, None).unwrap();
+        assert_eq!(mode(&ours), 0o750);
+        assert_eq!(mode(&ours.join("balancer")), 0o700);
+
+        let theirs = dir.path().join("theirs");
+        fs::create_dir(&theirs).unwrap();
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o711)).unwrap();
+        let _held = StateDir::open(&theirs, None).unwrap();
+        assert_eq!(mode(&theirs), 0o711);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_corner_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/tmp", dir.path().join("balancer")).unwrap();
+        let error = StateDir::open(dir.path(), None).unwrap_err();
+        assert!(format!("{error:#}").contains("not a directory"), "{error:#}");
+    }
+}

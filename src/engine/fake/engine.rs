@@ -1,0 +1,135 @@
+//! The trait, over the fake's world: the fault first, then what is asked.
+
+use async_trait::async_trait;
+use futures::stream::{BoxStream, StreamExt};
+
+use super::FakeEngine;
+use super::faults::{Call, Fault, Mutation};
+use super::world::World;
+use crate::engine::{
+    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LogLine, LogOptions, NetworkSpec,
+    ObservedContainer, ObservedNetwork,
+};
+use crate::model::ContainerId;
+
+impl FakeEngine {
+    fn call<T>(
+        &self,
+        call: Call,
+        f: impl FnOnce(&mut World, jiff::Timestamp) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        self.locked(|state, now| match state.faults.of(call) {
+            None => f(&mut state.world, now),
+            Some(Fault::Fails(error)) => Err(error),
+            Some(Fault::AnswerLost) => {
+                let happened = f(&mut state.world, now).is_ok();
+                let message = "the answer was lost".to_owned();
+                tracing::trace!(call = call.name(), happened, "answer lost");
+                Err(EngineError::Unanswered { call: call.name(), message })
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl Engine for FakeEngine {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        self.call(Call::Info, |_, _| Ok(self.info.clone()))
+    }
+
+    async fn list(&self) -> Result<Vec<ObservedContainer>, EngineError> {
+        self.call(Call::List, |world, _| Ok(world.list()))
+    }
+
+    async fn inspect(&self, id: &ContainerId) -> Result<ObservedContainer, EngineError> {
+        self.call(Call::Inspect, |world, _| world.inspect(id))
+    }
+
+    async fn inspect_name(&self, name: &str) -> Result<ObservedContainer, EngineError> {
+        self.call(Call::Inspect, |world, _| world.inspect_name(name))
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
+        self.call(Call::Create, |world, now| world.create(spec, now))
+    }
+
+    async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.call(Call::Start, |world, now| world.start(id, now))
+    }
+
+    async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
+        self.call(Call::Kill, |world, now| world.kill(id, signal, now))
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.call(Call::Remove, |world, now| {
+            if let Some(name) = world.remove(id, now) {
+                world.journal.push(Mutation::Remove { id: id.clone(), name });
+            }
+            Ok(())
+        })
+    }
+
+    async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
+        self.call(Call::Networks, |world, _| Ok(world.networks()))
+    }
+
+    async fn subnets(&self) -> Result<Vec<String>, EngineError> {
+        self.call(Call::Subnets, |world, _| Ok(world.subnets()))
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError> {
+        self.call(Call::CreateNetwork, |world, _| world.create_network(spec))
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
+        self.call(Call::RemoveNetwork, |world, _| world.remove_network(name))
+    }
+
+    async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError> {
+        self.call(Call::Image, |world, _| world.images.get(reference))
+    }
+
+    async fn pull(&self, reference: &str) -> Result<(), EngineError> {
+        self.call(Call::Pull, |world, _| {
+            world.images.pull(reference)?;
+            world.journal.push(Mutation::Pull { reference: reference.to_owned() });
+            Ok(())
+        })
+    }
+
+    async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), EngineError> {
+        self.call(Call::Tag, |world, _| {
+            let tag = format!("{repository}:{tag}");
+            world.images.tag(image, &tag)?;
+            world.journal.push(Mutation::Tag { image: image.to_owned(), tag });
+            Ok(())
+        })
+    }
+
+    async fn untag(&self, tag: &str) -> Result<(), EngineError> {
+        self.call(Call::Untag, |world, _| world.untag(tag))
+    }
+
+    async fn events(
+        &self,
+        since: Option<jiff::Timestamp>,
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError> {
+        self.call(Call::Events, |world, _| Ok(world.hub.listen(since)))
+    }
+
+    /// The lines written so far; `follow` then waits without end, for the fake's containers write before it is asked.
+    async fn logs(
+        &self,
+        id: &ContainerId,
+        options: &LogOptions,
+    ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError> {
+        let lines = self.call(Call::Logs, |world, _| world.log(id))?;
+        let recent = |line: &LogLine| options.since.is_none_or(|since| line.at.is_none_or(|at| at >= since));
+        let lines: Vec<LogLine> = lines.into_iter().filter(recent).collect();
+        let tail = options.tail.and_then(|n| usize::try_from(n).ok()).unwrap_or(lines.len());
+        let skipped = lines.len().saturating_sub(tail);
+        let written = futures::stream::iter(lines.into_iter().skip(skipped).map(Ok));
+        Ok(if options.follow { written.chain(futures::stream::pending()).boxed() } else { written.boxed() })
+    }
+}

@@ -1,0 +1,60 @@
+//! Who hears of events, and what is kept for who comes later.
+
+use std::collections::VecDeque;
+
+use futures::stream::{BoxStream, StreamExt};
+use tokio::sync::mpsc;
+
+use crate::engine::{EngineError, EngineEvent};
+
+/// Docker keeps as many for `since`, and drops events for a listener that is slower than this.
+const KEPT: usize = 256;
+
+type Item = Result<EngineEvent, EngineError>;
+
+/// The listeners, and the last events.
+#[derive(Default)]
+pub(super) struct Hub {
+    listeners: Vec<mpsc::Sender<Item>>,
+    kept: VecDeque<EngineEvent>,
+    /// While set, events reach nobody and are not kept, yet the streams stay open.
+    pub(super) silent: bool,
+}
+
+impl Hub {
+    pub(super) fn publish(&mut self, event: EngineEvent) {
+        if self.silent {
+            return;
+        }
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(event.clone());
+        // A full queue loses the event, as with Docker; a closed one is a listener that left.
+        self.listeners
+            .retain(|l| !matches!(l.try_send(Ok(event.clone())), Err(mpsc::error::TrySendError::Closed(_))));
+    }
+
+    pub(super) fn listen(&mut self, since: Option<jiff::Timestamp>) -> BoxStream<'static, Item> {
+        let (sender, receiver) = mpsc::channel(KEPT);
+        self.listeners.push(sender);
+        let earlier: Vec<Item> = match since {
+            Some(since) => self.kept.iter().filter(|e| e.at >= since).cloned().map(Ok).collect(),
+            None => Vec::new(),
+        };
+        let later = futures::stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|item| (item, receiver))
+        });
+        futures::stream::iter(earlier).chain(later).boxed()
+    }
+
+    /// Ends every stream, with this error as its last item.
+    pub(super) fn interrupt(&mut self, error: &EngineError) {
+        for listener in self.listeners.drain(..) {
+            // A listener whose queue is full sees its stream end without the error.
+            if listener.try_send(Err(error.clone())).is_err() {
+                tracing::trace!("an event stream ended without its last word");
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The images of the fake: those it has, and those a registry has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::behaviour::Behaviour;
+use super::world::hex_id;
+use crate::engine::{EngineError, ImageInfo};
+
+#[derive(Debug, Clone)]
+struct Image {
+    digests: BTreeSet<String>,
+    tags: BTreeSet<String>,
+    behaviour: Behaviour,
+}
+
+/// What the registry answers for a reference.
+#[derive(Debug, Clone)]
+enum Remote {
+    Has { digest: String, behaviour: Behaviour },
+    Fails(EngineError),
+}
+
+/// Both stocks. References are compared with `:latest` filled in.
+#[derive(Debug, Default)]
+pub(super) struct Images {
+    /// By image id.
+    local: BTreeMap<String, Image>,
+    /// By reference, tagged or by digest.
+    remote: BTreeMap<String, Remote>,
+    /// Images ever made: tells two builds of one tag apart.
+    made: u64,
+}
+
+/// `users` → `users:latest`; digest references and ids stay as they are.
+fn full(reference: &str) -> String {
+    let last = reference.rsplit('/').next().unwrap_or(reference);
+    let complete = last.contains(':') || reference.contains('@');
+    if complete { reference.to_owned() } else { format!("{reference}:latest") }
+}
+
+fn repository(reference: &str) -> String {
+    let reference = full(reference);
+    let name = reference.split('@').next().unwrap_or(&reference);
+    let slash = name.rfind('/').map_or(0, |i| i + 1);
+    let end = name[slash..].find(':').map_or(name.len(), |i| slash + i);
+    name[..end].to_owned()
+}
+
+impl Images {
+    fn find(&self, reference: &str) -> Option<(&String, &Image)> {
+        let wanted = full(reference);
+        let has = |id: &String, image: &Image| {
+            *id == reference || image.tags.contains(&wanted) || image.digests.contains(reference)
+        };
+        self.local.iter().find(|(id, image)| has(id, image))
+    }
+
+    fn info(id: &str, image: &Image) -> ImageInfo {
+        ImageInfo {
+            id: id.to_owned(),
+            digests: image.digests.iter().cloned().collect(),
+            tags: image.tags.iter().cloned().collect(),
+        }
+    }
+
+    pub(super) fn get(&self, reference: &str) -> Result<ImageInfo, EngineError> {
+        let found = self.find(reference).map(|(id, image)| Self::info(id, image));
+        found.ok_or_else(|| EngineError::NotFound { what: "image", name: reference.to_owned() })
+    }
+
+    /// Image id and behaviour of what a container would be made from.
+    pub(super) fn behaviour(&self, reference: &str) -> Option<(String, Behaviour)> {
+        self.find(reference).map(|(id, image)| (id.clone(), image.behaviour.clone()))
+    }
+
+    /// Takes a tag from whichever image has it, and gives it to another.
+    fn give_tag(&mut self, id: &str, tag: String) {
+        for image in self.local.values_mut() {
+            image.tags.remove(&tag);
+        }
+        if let Some(image) = self.local.get_mut(id) {
+            image.tags.insert(tag);
+        }
+    }
+
+    /// Builds an image that only this Engine has.
+    pub(super) fn build(&mut self, tag: &str, behaviour: Behaviour) -> ImageInfo {
+        self.made += 1;
+        let id = format!("sha256:{}", hex_id(&format!("image {} {}", self.made, full(tag))));
+        let image = Image { digests: BTreeSet::new(), tags: BTreeSet::new(), behaviour };
+        self.local.insert(id.clone(), image.clone());
+        self.give_tag(&id, full(tag));
+        Self::info(&id, self.local.get(&id).unwrap_or(&image))
+    }
+
+    /// Pushes an image to the registry under a tag; its digest reference from then on names it too.
+    pub(super) fn publish(&mut self, tag: &str, behaviour: Behaviour) -> String {
+        self.made += 1;
+        let digest = hex_id(&format!("manifest {} {}", self.made, full(tag)));
+        let digest = format!("{}@sha256:{digest}", repository(tag));
+        let remote = Remote::Has { digest: digest.clone(), behaviour };
+        self.remote.insert(digest.clone(), remote.clone());
+        self.remote.insert(full(tag), remote);
+        digest
+    }
+
+    pub(super) fn fail_pull(&mut self, reference: &str, error: EngineError) {
+        self.remote.insert(full(reference), Remote::Fails(error));
+    }
+
+    pub(super) fn pull(&mut self, reference: &str) -> Result<(), EngineError> {
+        let (digest, behaviour) = match self.remote.get(&full(reference)) {
+            Some(Remote::Has { digest, behaviour }) => (digest.clone(), behaviour.clone()),
+            Some(Remote::Fails(error)) => return Err(error.clone()),
+            None => {
+                let message = "manifest unknown".to_owned();
+                return Err(EngineError::ImageUnknown { image: reference.to_owned(), message });
+            }
+        };
+        let id = format!("sha256:{}", hex_id(&format!("config of {digest}")));
+        let image = self.local.entry(id.clone()).or_insert_with(|| Image {
+            digests: BTreeSet::new(),
+            tags: BTreeSet::new(),
+            behaviour,
+        });
+        image.digests.insert(digest);
+        if !reference.contains('@') {
+            self.give_tag(&id, full(reference));
+        }
+        Ok(())
+    }
+
+    pub(super) fn tag(&mut self, image: &str, tag: &str) -> Result<(), EngineError> {
+        let id = self.get(image)?.id;
+        self.give_tag(&id, full(tag));
+        Ok(())
+    }
+
+    /// Takes a tag away, and the image with its last tag; false if there was no such tag.
+    pub(super) fn untag(&mut self, tag: &str, used: impl Fn(&str) -> bool) -> Result<bool, EngineError> {
+        let tag = full(tag);
+        let Some((id, image)) = self.local.iter_mut().find(|(_, image)| image.tags.contains(&tag)) else {
+            return Ok(false);
+        };
+        let is_last = image.tags.len() == 1;
+        if is_last && used(id) {
+            let message = format!("{tag} is the last tag of an image that a container uses");
+            return Err(EngineError::Conflict { message });
+        }
+        image.tags.remove(&tag);
+        if is_last {
+            let id = id.clone();
+            self.local.remove(&id);
+        }
+        Ok(true)
+    }
+
+    /// Removes an image by hand.
+    pub(super) fn remove(&mut self, reference: &str) {
+        if let Some(id) = self.find(reference).map(|(id, _)| id.clone()) {
+            self.local.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_filled_in() {
+        for (reference, filled, repo) in [
+            ("users", "users:latest", "users"),
+            ("users:1", "users:1", "users"),
+            ("reg:5000/users", "reg:5000/users:latest", "reg:5000/users"),
+            ("reg:5000/a/users:2", "reg:5000/a/users:2", "reg:5000/a/users"),
+            ("users@sha256:aa", "users@sha256:aa", "users"),
+        ] {
+            assert_eq!(full(reference), filled);
+            assert_eq!(repository(reference), repo);
+        }
+    }
+}

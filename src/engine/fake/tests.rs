@@ -1,0 +1,255 @@
+//! What is the fake's own: faults, programmed behaviour, the journal. What it shares with Docker is in the contract.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt};
+
+use super::*;
+use crate::clock::{Clock, VirtualClock};
+use crate::engine::{ContainerState, Engine, LABEL_STORE, LogOptions};
+use crate::model::{Logging, Millis, Security};
+
+struct Bench {
+    clock: Arc<VirtualClock>,
+    engine: FakeEngine,
+}
+
+/// An engine with a network `net` and an image that behaves so.
+fn bench(behaviour: Behaviour) -> Bench {
+    let clock = Arc::new(VirtualClock::new(1));
+    let time = Arc::clone(&clock);
+    let engine = FakeEngine::new(move || time.wall());
+    engine.add_image("web:1", behaviour);
+    let network = NetworkSpec {
+        name: "net".into(),
+        subnet: "10.209.0.0/24".into(),
+        ip_range: "10.209.0.248/29".into(),
+        gateway: "10.209.0.1".parse().unwrap(),
+        labels: [(LABEL_STORE.to_owned(), "s".to_owned())].into(),
+    };
+    engine.create_network_by_hand(&network).unwrap();
+    Bench { clock, engine }
+}
+
+fn spec(name: &str, last: u8) -> ContainerSpec {
+    ContainerSpec {
+        name: name.into(),
+        image: "web:1".into(),
+        entrypoint: None,
+        command: None,
+        env: [].into(),
+        labels: [(LABEL_STORE.to_owned(), "s".to_owned())].into(),
+        exposed: vec![],
+        network: "net".into(),
+        address: std::net::Ipv4Addr::new(10, 209, 0, last).into(),
+        cpu_reserved: None,
+        cpu_limit: None,
+        memory: None,
+        security: Security::default(),
+        logging: Logging::default(),
+        stop_signal: "SIGTERM".into(),
+        stop_grace: Millis::secs(10),
+    }
+}
+
+impl Bench {
+    async fn running(&self) -> ContainerId {
+        let id = self.engine.create(&spec("a", 10)).await.unwrap();
+        self.engine.start(&id).await.unwrap();
+        id
+    }
+
+    fn state(&self, id: &ContainerId) -> ContainerState {
+        self.engine.containers().into_iter().find(|c| c.id == *id).unwrap().state
+    }
+}
+
+const EXITED_WELL: ContainerState = ContainerState::Exited { code: 0, oom_killed: false };
+
+#[tokio::test]
+async fn a_slow_stop_takes_its_time() {
+    let b = bench(Behaviour::stops_after(Millis::secs(3)));
+    let id = b.running().await;
+    b.engine.kill(&id, "SIGTERM").await.unwrap();
+    b.clock.advance(2_999);
+    assert_eq!(b.state(&id), ContainerState::Running);
+    let due = b.engine.next_due().unwrap();
+    b.clock.advance(1);
+    assert_eq!(b.state(&id), EXITED_WELL);
+    let ended = b.engine.inspect(&id).await.unwrap().finished_at;
+    assert_eq!((ended, b.engine.next_due()), (Some(due), None));
+}
+
+#[tokio::test]
+async fn a_deaf_container_ends_by_sigkill_only() {
+    let b = bench(Behaviour::ignores_stop());
+    let id = b.running().await;
+    b.engine.kill(&id, "SIGTERM").await.unwrap();
+    b.engine.kill(&id, "SIGUSR1").await.unwrap();
+    b.clock.advance(3_600_000);
+    assert_eq!(b.state(&id), ContainerState::Running);
+    b.engine.kill(&id, "KILL").await.unwrap();
+    assert_eq!(b.state(&id), ContainerState::Exited { code: 137, oom_killed: false });
+}
+
+#[tokio::test]
+async fn other_signals_do_not_stop_a_container() {
+    let b = bench(Behaviour::default());
+    let id = b.running().await;
+    b.engine.kill(&id, "SIGHUP").await.unwrap();
+    assert_eq!(b.state(&id), ContainerState::Running);
+    b.engine.kill(&id, "TERM").await.unwrap();
+    assert_eq!(b.state(&id), EXITED_WELL);
+}
+
+#[tokio::test]
+async fn a_paused_container_waits() {
+    let runs = Runs::Exits { after: Millis(100), code: 7 };
+    let b = bench(Behaviour { runs, ..Behaviour::default() });
+    let id = b.running().await;
+    b.engine.pause_by_hand(&id);
+    b.clock.advance(1_000);
+    assert_eq!(b.state(&id), ContainerState::Paused);
+    b.engine.unpause_by_hand(&id);
+    assert_eq!(b.state(&id), ContainerState::Exited { code: 7, oom_killed: false });
+}
+
+#[tokio::test]
+async fn probes_find_who_runs_at_an_address() {
+    let b = bench(Behaviour::healthy_after(Millis(500)));
+    let id = b.running().await;
+    let address = spec("a", 10).address;
+    let answer = |healthy| Some(Answer { container: id.clone(), healthy });
+    assert_eq!(b.engine.answer(address), answer(false));
+    b.clock.advance(500);
+    assert_eq!(b.engine.answer(address), answer(true));
+    b.engine.set_behaviour(&id, Behaviour::never_healthy());
+    assert_eq!(b.engine.answer(address), answer(false));
+    b.engine.exit(&id, 1);
+    assert_eq!(b.engine.answer(address), None);
+}
+
+#[tokio::test]
+async fn no_two_starts_share_a_time() {
+    let b = bench(Behaviour::exits_at_once(1));
+    let id = b.running().await;
+    let first = b.engine.inspect(&id).await.unwrap().started_at;
+    b.engine.start(&id).await.unwrap();
+    assert!(b.engine.inspect(&id).await.unwrap().started_at > first);
+}
+
+#[tokio::test]
+async fn a_lost_answer_has_happened_and_a_failed_call_has_not() {
+    let b = bench(Behaviour::default());
+    b.engine.lose_answer(Call::Create);
+    let lost = b.engine.create(&spec("a", 10)).await.unwrap_err();
+    assert!(matches!(lost, EngineError::Unanswered { call: "create", .. }), "{lost:?}");
+    let id = b.engine.inspect_name("a").await.unwrap().id;
+
+    let boom = EngineError::Failed { call: "start", status: 500, message: "boom".into() };
+    b.engine.fail_next(Call::Start, boom.clone());
+    assert_eq!(b.engine.list().await.unwrap().len(), 1, "another call is not touched");
+    assert_eq!(b.engine.start(&id).await, Err(boom));
+    assert_eq!(b.state(&id), ContainerState::Created);
+    b.engine.start(&id).await.unwrap();
+
+    b.engine.choose_faults(|call| (call == Call::Remove).then_some(Fault::AnswerLost));
+    assert!(b.engine.remove(&id).await.is_err());
+    assert!(b.engine.containers().is_empty());
+    b.engine.clear_faults();
+    b.engine.remove(&id).await.unwrap();
+    let name = || "a".to_owned();
+    assert_eq!(
+        b.engine.take_journal(),
+        [
+            Mutation::Create { id: id.clone(), name: name() },
+            Mutation::Start { id: id.clone(), name: name() },
+            Mutation::Remove { id, name: name() },
+        ]
+    );
+    assert_eq!(b.engine.journal(), []);
+}
+
+#[tokio::test]
+async fn while_it_is_away_containers_live_on() {
+    let b = bench(Behaviour::default());
+    let id = b.running().await;
+    let mut events = b.engine.events(None).await.unwrap();
+    b.engine.go_away();
+    let away = events.next().await.unwrap().unwrap_err();
+    assert!(matches!(away, EngineError::Stopped { .. }) && away.is_away());
+    assert!(events.next().await.is_none());
+    assert_eq!(b.engine.list().await.unwrap_err(), away);
+    b.engine.exit(&id, 9);
+    b.engine.come_back();
+    let state = b.engine.inspect(&id).await.unwrap().state;
+    assert_eq!(state, ContainerState::Exited { code: 9, oom_killed: false });
+}
+
+#[tokio::test]
+async fn silenced_events_are_lost_and_what_is_done_by_hand_is_not_in_the_journal() {
+    let b = bench(Behaviour::default());
+    let mut events = b.engine.events(None).await.unwrap();
+    b.engine.silence_events(true);
+    let id = b.engine.create_by_hand(&spec("theirs", 9)).unwrap();
+    b.engine.start_by_hand(&id).unwrap();
+    b.engine.kill_by_hand(&id, "SIGHUP").unwrap();
+    b.engine.silence_events(false);
+    b.engine.exit(&id, 1);
+    let event = events.next().await.unwrap().unwrap();
+    assert_eq!((event.action.as_str(), event.container.as_ref()), ("die", Some(&id)));
+    assert!(events.next().now_or_never().is_none(), "nothing else");
+    assert_eq!(b.engine.journal(), []);
+    b.engine.break_events();
+    assert!(events.next().await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn images_come_from_the_registry_by_tag_and_digest() {
+    let b = bench(Behaviour::default());
+    let first = b.engine.publish("reg.io/web:2", Behaviour::default());
+    b.engine.pull("reg.io/web:2").await.unwrap();
+    let image = b.engine.image("reg.io/web:2").await.unwrap();
+    assert_eq!(image.digests, std::slice::from_ref(&first));
+    let second = b.engine.publish("reg.io/web:2", Behaviour::exits_at_once(1));
+    assert_ne!(first, second);
+    b.engine.pull("reg.io/web:2").await.unwrap();
+    let moved = b.engine.image("reg.io/web:2").await.unwrap();
+    assert_eq!((moved.id != image.id, moved.digests), (true, vec![second]));
+    assert_eq!(b.engine.image(&first).await.unwrap().tags, Vec::<String>::new(), "kept without a tag");
+
+    let unknown = b.engine.pull("reg.io/web:3").await.unwrap_err();
+    assert!(matches!(unknown, EngineError::ImageUnknown { .. }), "{unknown:?}");
+    let denied = EngineError::PullDenied { image: "reg.io/web:3".into(), message: "denied".into() };
+    b.engine.fail_pull("reg.io/web:3", denied.clone());
+    assert_eq!(b.engine.pull("reg.io/web:3").await, Err(denied));
+    b.engine.publish("reg.io/web:3", Behaviour::default());
+    b.engine.pull("reg.io/web:3").await.unwrap();
+    b.engine.remove_image("reg.io/web:3");
+    assert!(b.engine.image("reg.io/web:3").await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn the_same_calls_give_the_same_ids() {
+    let make = async || {
+        let b = bench(Behaviour::default());
+        (b.running().await, b.engine.image("web:1").await.unwrap().id)
+    };
+    assert_eq!(make().await, make().await);
+}
+
+#[tokio::test]
+async fn logs_are_cut_as_asked() {
+    let b = bench(Behaviour::default());
+    let id = b.running().await;
+    for text in ["one", "two", "three"] {
+        b.clock.advance(1_000);
+        b.engine.write_log(&id, LogLine { at: Some(b.clock.wall()), stderr: false, text: text.into() });
+    }
+    let texts = async |options: LogOptions| -> Vec<String> {
+        let lines = b.engine.logs(&id, &options).await.unwrap();
+        lines.map(|line| line.unwrap().text).collect().await
+    };
+    assert_eq!(texts(LogOptions { tail: Some(2), ..LogOptions::default() }).await, ["two", "three"]);
+    assert_eq!(texts(LogOptions { since: Some(b.clock.wall()), ..LogOptions::default() }).await, ["three"]);
+}

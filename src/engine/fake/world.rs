@@ -1,0 +1,338 @@
+//! Containers, networks and images of the fake, as plain data with Docker's rules. Time comes in as an argument.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use sha2::{Digest, Sha256};
+
+use super::behaviour::{Behaviour, Healthy, Runs, Stops};
+use super::faults::Mutation;
+use super::hub::Hub;
+use super::images::Images;
+use super::subnet;
+use crate::engine::{
+    ContainerSpec, ContainerState, EngineError, EngineEvent, LABEL_STORE, LogLine, NetworkSpec,
+    ObservedContainer, ObservedNetwork,
+};
+use crate::model::ContainerId;
+
+/// A container of the fake.
+pub(super) struct Container {
+    spec: ContainerSpec,
+    image: String,
+    behaviour: Behaviour,
+    state: ContainerState,
+    started_at: Option<jiff::Timestamp>,
+    finished_at: Option<jiff::Timestamp>,
+    error: String,
+    /// When it ends and with which code, if nothing happens before.
+    ends: Option<(jiff::Timestamp, i64)>,
+    log: Vec<LogLine>,
+}
+
+impl Container {
+    fn is_up(&self) -> bool {
+        matches!(self.state, ContainerState::Running | ContainerState::Paused)
+    }
+}
+
+/// Everything the fake engine has.
+#[derive(Default)]
+pub(super) struct World {
+    containers: BTreeMap<ContainerId, Container>,
+    networks: BTreeMap<String, NetworkSpec>,
+    pub(super) images: Images,
+    pub(super) hub: Hub,
+    pub(super) journal: Vec<Mutation>,
+    /// Containers ever made: the source of ids.
+    made: u64,
+    /// The last time given out, so that no two starts share one.
+    last: Option<jiff::Timestamp>,
+}
+
+/// Hex digits of a hash of the text: ids that are the same in every run.
+pub(super) fn hex_id(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn no_such(what: &'static str, name: impl ToString) -> EngineError {
+    EngineError::NotFound { what, name: name.to_string() }
+}
+
+impl World {
+    /// Lets everything happen that is due by now, in the order of time.
+    pub(super) fn settle(&mut self, now: jiff::Timestamp) {
+        let due = |c: &Container| c.ends.filter(|(at, _)| *at <= now && c.state == ContainerState::Running);
+        while let Some((at, code, id)) =
+            self.containers.iter().filter_map(|(id, c)| due(c).map(|(at, code)| (at, code, id.clone()))).min()
+        {
+            self.end(&id, at, code);
+        }
+    }
+
+    /// The next time at which something happens by itself.
+    pub(super) fn next_due(&self) -> Option<jiff::Timestamp> {
+        let running = self.containers.values().filter(|c| c.state == ContainerState::Running);
+        running.filter_map(|c| c.ends.map(|(at, _)| at)).min()
+    }
+
+    fn event(&mut self, id: &ContainerId, action: &str, at: jiff::Timestamp) {
+        self.hub.publish(EngineEvent { container: Some(id.clone()), action: action.to_owned(), at });
+    }
+
+    fn container(&mut self, id: &ContainerId) -> Result<&mut Container, EngineError> {
+        self.containers.get_mut(id).ok_or_else(|| no_such("container", id))
+    }
+
+    /// Ends a container's process; nothing if it does not run.
+    pub(super) fn end(&mut self, id: &ContainerId, at: jiff::Timestamp, code: i64) {
+        let Some(container) = self.containers.get_mut(id).filter(|c| c.is_up()) else { return };
+        container.state = ContainerState::Exited { code, oom_killed: false };
+        container.finished_at = Some(at);
+        container.ends = None;
+        self.event(id, "die", at);
+    }
+
+    pub(super) fn create(
+        &mut self,
+        spec: &ContainerSpec,
+        now: jiff::Timestamp,
+    ) -> Result<ContainerId, EngineError> {
+        if let Some((id, _)) = self.containers.iter().find(|(_, c)| c.spec.name == spec.name) {
+            let message = format!("the container name \"/{}\" is already in use by {id}", spec.name);
+            return Err(EngineError::Conflict { message });
+        }
+        let (image, behaviour) =
+            self.images.behaviour(&spec.image).ok_or_else(|| no_such("image", &spec.image))?;
+        self.made += 1;
+        let id = ContainerId::new(hex_id(&format!("container {}", self.made)));
+        let container = Container {
+            spec: spec.clone(),
+            image,
+            behaviour,
+            state: ContainerState::Created,
+            started_at: None,
+            finished_at: None,
+            error: String::new(),
+            ends: None,
+            log: Vec::new(),
+        };
+        self.containers.insert(id.clone(), container);
+        self.journal.push(Mutation::Create { id: id.clone(), name: spec.name.clone() });
+        self.event(&id, "create", now);
+        Ok(id)
+    }
+
+    pub(super) fn start(&mut self, id: &ContainerId, now: jiff::Timestamp) -> Result<(), EngineError> {
+        let container = self.container(id)?;
+        if container.is_up() {
+            return Ok(());
+        }
+        let (spec, runs) = (container.spec.clone(), container.behaviour.runs.clone());
+        if let Err(error) = self.may_start(id, &spec, &runs) {
+            self.container(id)?.error = error.to_string();
+            return Err(error);
+        }
+        let at = self.last.map_or(now, |last| now.max(last + std::time::Duration::from_nanos(1)));
+        self.last = Some(at);
+        let container = self.container(id)?;
+        container.state = ContainerState::Running;
+        container.started_at = Some(at);
+        container.error.clear();
+        if let Runs::Exits { after, code } = runs {
+            container.ends = Some((at + after.std(), code));
+        }
+        self.journal.push(Mutation::Start { id: id.clone(), name: spec.name });
+        self.event(id, "start", at);
+        self.settle(at);
+        Ok(())
+    }
+
+    /// What Docker checks only when a container is started.
+    fn may_start(&self, id: &ContainerId, spec: &ContainerSpec, runs: &Runs) -> Result<(), EngineError> {
+        let network = self.networks.get(&spec.network).ok_or_else(|| no_such("network", &spec.network))?;
+        if !subnet::contains(&network.subnet, spec.address) {
+            let message =
+                format!("invalid address {}: it does not belong to {}", spec.address, network.subnet);
+            return Err(EngineError::Invalid { message });
+        }
+        let taken = |(other, c): (&ContainerId, &Container)| {
+            other != id && c.is_up() && c.spec.network == spec.network && c.spec.address == spec.address
+        };
+        if spec.address == network.gateway || self.containers.iter().any(taken) {
+            return Err(EngineError::Conflict { message: format!("{} is already in use", spec.address) });
+        }
+        match runs {
+            Runs::CannotStart(message) => Err(EngineError::Invalid { message: message.clone() }),
+            Runs::Forever | Runs::Exits { .. } => Ok(()),
+        }
+    }
+
+    pub(super) fn kill(
+        &mut self,
+        id: &ContainerId,
+        signal: &str,
+        now: jiff::Timestamp,
+    ) -> Result<(), EngineError> {
+        let container = self.container(id)?;
+        if !container.is_up() {
+            return Err(EngineError::NotRunning { name: container.spec.name.clone() });
+        }
+        let bare = |signal: &str| signal.strip_prefix("SIG").unwrap_or(signal).to_owned();
+        let is_kill = bare(signal) == "KILL";
+        let is_stop = bare(signal) == bare(&container.spec.stop_signal);
+        if is_kill || is_stop {
+            // Docker wakes a paused container for these.
+            container.state = ContainerState::Running;
+        }
+        let end = match container.behaviour.stops {
+            _ if is_kill => Some((now, 137)),
+            Stops::After(wait) if is_stop => Some((now + wait.std(), 0)),
+            Stops::After(_) | Stops::Never => None,
+        };
+        if let Some((at, code)) = end {
+            let sooner = container.ends.is_none_or(|(earlier, _)| at < earlier);
+            if sooner {
+                container.ends = Some((at, code));
+            }
+        }
+        let name = container.spec.name.clone();
+        self.journal.push(Mutation::Kill { id: id.clone(), name, signal: signal.to_owned() });
+        self.event(id, "kill", now);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Removes a container, running or not; `None` if there is none.
+    pub(super) fn remove(&mut self, id: &ContainerId, now: jiff::Timestamp) -> Option<String> {
+        self.end(id, now, 137);
+        let container = self.containers.remove(id)?;
+        self.event(id, "destroy", now);
+        Some(container.spec.name)
+    }
+
+    pub(super) fn pause(&mut self, id: &ContainerId, paused: bool, now: jiff::Timestamp) {
+        let Some(container) = self.containers.get_mut(id).filter(|c| c.is_up()) else { return };
+        container.state = if paused { ContainerState::Paused } else { ContainerState::Running };
+        self.event(id, if paused { "pause" } else { "unpause" }, now);
+        self.settle(now);
+    }
+
+    pub(super) fn write_log(&mut self, id: &ContainerId, line: LogLine) {
+        if let Some(container) = self.containers.get_mut(id) {
+            container.log.push(line);
+        }
+    }
+
+    pub(super) fn log(&mut self, id: &ContainerId) -> Result<Vec<LogLine>, EngineError> {
+        Ok(self.container(id)?.log.clone())
+    }
+
+    pub(super) fn create_network(&mut self, spec: &NetworkSpec) -> Result<(), EngineError> {
+        if self.networks.contains_key(&spec.name) {
+            let message = format!("network with name {} already exists", spec.name);
+            return Err(EngineError::Conflict { message });
+        }
+        if !subnet::contains(&spec.subnet, spec.gateway) {
+            let message = format!("the gateway {} is not in {}", spec.gateway, spec.subnet);
+            return Err(EngineError::Invalid { message });
+        }
+        if self.networks.values().any(|n| subnet::overlap(&n.subnet, &spec.subnet)) {
+            let message = "Pool overlaps with other one on this address space".to_owned();
+            return Err(EngineError::Conflict { message });
+        }
+        self.networks.insert(spec.name.clone(), spec.clone());
+        self.journal.push(Mutation::CreateNetwork { name: spec.name.clone() });
+        Ok(())
+    }
+
+    pub(super) fn remove_network(&mut self, name: &str) -> Result<(), EngineError> {
+        if self.containers.values().any(|c| c.is_up() && c.spec.network == name) {
+            let message = format!("network {name} has active endpoints");
+            return Err(EngineError::Conflict { message });
+        }
+        if self.networks.remove(name).is_some() {
+            self.journal.push(Mutation::RemoveNetwork { name: name.to_owned() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn networks(&self) -> Vec<ObservedNetwork> {
+        let ours = self.networks.values().filter(|n| n.labels.contains_key(LABEL_STORE));
+        ours.map(|n| ObservedNetwork {
+            id: hex_id(&format!("network {}", n.name)),
+            name: n.name.clone(),
+            subnets: vec![n.subnet.clone()],
+            labels: n.labels.clone(),
+        })
+        .collect()
+    }
+
+    pub(super) fn subnets(&self) -> Vec<String> {
+        self.networks.values().map(|n| n.subnet.clone()).collect()
+    }
+
+    pub(super) fn untag(&mut self, tag: &str) -> Result<(), EngineError> {
+        let used = |image: &str| self.containers.values().any(|c| c.image == image);
+        if self.images.untag(tag, used)? {
+            self.journal.push(Mutation::Untag { tag: tag.to_owned() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn list(&self) -> Vec<ObservedContainer> {
+        let ours = self.containers.iter().filter(|(_, c)| c.spec.labels.contains_key(LABEL_STORE));
+        ours.map(|(id, c)| observed(id, c)).collect()
+    }
+
+    pub(super) fn all(&self) -> Vec<ObservedContainer> {
+        self.containers.iter().map(|(id, c)| observed(id, c)).collect()
+    }
+
+    pub(super) fn inspect(&self, id: &ContainerId) -> Result<ObservedContainer, EngineError> {
+        self.containers.get(id).map(|c| observed(id, c)).ok_or_else(|| no_such("container", id))
+    }
+
+    pub(super) fn inspect_name(&self, name: &str) -> Result<ObservedContainer, EngineError> {
+        let found = self.containers.iter().find(|(_, c)| c.spec.name == name);
+        found.map(|(id, c)| observed(id, c)).ok_or_else(|| no_such("container", name))
+    }
+
+    pub(super) fn spec(&self, id: &ContainerId) -> Option<ContainerSpec> {
+        self.containers.get(id).map(|c| c.spec.clone())
+    }
+
+    /// Who runs at this address, and whether it is healthy.
+    pub(super) fn at_address(&self, address: IpAddr, now: jiff::Timestamp) -> Option<(ContainerId, bool)> {
+        let here = |c: &Container| c.state == ContainerState::Running && c.spec.address == address;
+        let (id, container) = self.containers.iter().find(|(_, c)| here(c))?;
+        let healthy = match container.behaviour.health {
+            Healthy::Never => false,
+            Healthy::After(wait) => container.started_at.is_some_and(|start| start + wait.std() <= now),
+        };
+        Some((id.clone(), healthy))
+    }
+
+    pub(super) fn set_behaviour(&mut self, id: &ContainerId, behaviour: Behaviour) {
+        if let Some(container) = self.containers.get_mut(id) {
+            container.behaviour = behaviour;
+        }
+    }
+}
+
+fn observed(id: &ContainerId, container: &Container) -> ObservedContainer {
+    ObservedContainer {
+        id: id.clone(),
+        name: container.spec.name.clone(),
+        labels: container.spec.labels.clone(),
+        state: container.state.clone(),
+        started_at: container.started_at,
+        finished_at: container.finished_at,
+        addresses: BTreeMap::from([(container.spec.network.clone(), container.spec.address)]),
+        error: container.error.clone(),
+    }
+}

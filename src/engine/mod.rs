@@ -1,0 +1,258 @@
+//! The container engine: what the agent asks of Docker, as a trait.
+//!
+//! Purpose: keep Docker at the edge, in parts: naked calls (`docker`), pure translation (`translate`), one place that
+//! says what an error means (`error`), and a fake that behaves (`fake`).
+//! Invariants: every call has a deadline; an error is a kind ([`EngineError`]), never a text to match on; nothing here
+//! chooses.
+//! Deliberately absent: published ports, volumes, exec; what to do about an error (the agent's).
+
+mod docker;
+mod error;
+pub mod fake;
+mod translate;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+pub use docker::DockerEngine;
+pub use error::EngineError;
+pub use fake::FakeEngine;
+
+use crate::model::{ContainerId, Cpu, Logging, Memory, Millis, Security};
+
+/// Label: UUID of the store a container belongs to. Everything of ours has it, and nothing else is touched.
+pub const LABEL_STORE: &str = "coxswain.store";
+/// Label: host and state directory of the daemon that made the container.
+pub const LABEL_INSTANCE: &str = "coxswain.instance";
+/// Label: name of the service.
+pub const LABEL_SERVICE: &str = "coxswain.service";
+/// Label: number of the revision it was made from.
+pub const LABEL_REVISION: &str = "coxswain.revision";
+/// Label: name of the replica.
+pub const LABEL_REPLICA: &str = "coxswain.replica";
+/// Label: number of the attempt, from 1.
+pub const LABEL_ATTEMPT: &str = "coxswain.attempt";
+/// Label: template hash.
+pub const LABEL_HASH: &str = "coxswain.hash";
+/// Label on a network: name of the app.
+pub const LABEL_APP: &str = "coxswain.app";
+
+/// What the Engine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// Its id: the host's id.
+    pub id: String,
+    /// Host name.
+    pub name: String,
+    /// Version of the Engine.
+    pub version: String,
+    /// API version in use after negotiation.
+    pub api_version: String,
+}
+
+/// Where a container stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Its process runs.
+    Running,
+    /// Its process is frozen.
+    Paused,
+    /// The Engine is restarting it by itself (not by our doing: our restart policy is `no`).
+    Restarting,
+    /// Its process ended.
+    Exited {
+        /// With this code.
+        code: i64,
+        /// Killed by the kernel for memory.
+        oom_killed: bool,
+    },
+    /// Being removed.
+    Removing,
+    /// The Engine cannot say; it can only be removed.
+    Dead,
+}
+
+/// A container as the Engine describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedContainer {
+    /// Id.
+    pub id: ContainerId,
+    /// Name without the leading slash.
+    pub name: String,
+    /// All labels.
+    pub labels: BTreeMap<String, String>,
+    /// Where it stands.
+    pub state: ContainerState,
+    /// When its process was last started; `None` before.
+    pub started_at: Option<jiff::Timestamp>,
+    /// When its process last ended.
+    pub finished_at: Option<jiff::Timestamp>,
+    /// Addresses by network name: the one in use, else the one it will ask for when it is started.
+    pub addresses: BTreeMap<String, IpAddr>,
+    /// Why the Engine could not start it, in its words; empty if it could.
+    pub error: String,
+}
+
+/// What to make a container from. Names and addresses are chosen by the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerSpec {
+    /// Name.
+    pub name: String,
+    /// Digest reference or image id.
+    pub image: String,
+    /// Docker ENTRYPOINT; `None` keeps the image's.
+    pub entrypoint: Option<Vec<String>>,
+    /// Docker CMD; `None` keeps the image's.
+    pub command: Option<Vec<String>>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    /// Labels, ours and the user's.
+    pub labels: BTreeMap<String, String>,
+    /// Container ports, for `docker inspect`; nothing is published.
+    pub exposed: Vec<u16>,
+    /// Name of the network.
+    pub network: String,
+    /// Fixed address on it.
+    pub address: IpAddr,
+    /// Cpu shares reserved.
+    pub cpu_reserved: Option<Cpu>,
+    /// Cpu quota.
+    pub cpu_limit: Option<Cpu>,
+    /// Memory, reserved and hard limit.
+    pub memory: Option<Memory>,
+    /// What it may do; no-new-privileges always.
+    pub security: Security,
+    /// Rotation of its log (driver `json-file`, so that `docker logs` and ours read it).
+    pub logging: Logging,
+    /// Signal for anyone's `docker stop`.
+    pub stop_signal: String,
+    /// Grace for anyone's `docker stop`.
+    pub stop_grace: Millis,
+}
+
+/// A bridge network to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// Name.
+    pub name: String,
+    /// `10.209.3.0/24`.
+    pub subnet: String,
+    /// The part of it Docker may hand out itself: `10.209.3.248/29`.
+    pub ip_range: String,
+    /// `10.209.3.1`.
+    pub gateway: IpAddr,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A network as the Engine describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedNetwork {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Subnets in CIDR notation.
+    pub subnets: Vec<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// An image the Engine has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageInfo {
+    /// `sha256:…` of its configuration.
+    pub id: String,
+    /// `repository@sha256:…` for each registry that knows it.
+    pub digests: Vec<String>,
+    /// `repository:tag` of each tag.
+    pub tags: Vec<String>,
+}
+
+/// Something happened in the Engine. A hint, never a fact to act on: it says where to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineEvent {
+    /// Which container; `None` for events about networks and images.
+    pub container: Option<ContainerId>,
+    /// `start`, `die`, `kill`, `destroy` …, for logs.
+    pub action: String,
+    /// When, by the Engine's clock.
+    pub at: jiff::Timestamp,
+}
+
+/// Which lines of a log to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Go on with new lines.
+    pub follow: bool,
+    /// Only the last so many lines.
+    pub tail: Option<u32>,
+    /// Only lines since then.
+    pub since: Option<jiff::Timestamp>,
+}
+
+/// A line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written, if the Engine says so.
+    pub at: Option<jiff::Timestamp>,
+    /// Whether it came on stderr.
+    pub stderr: bool,
+    /// Its text without the line end; bytes that are not UTF-8 are replaced.
+    pub text: String,
+}
+
+/// What the agent and the apply ask of the container engine. Each call has a deadline of its own inside; streams end
+/// with an error when the connection does.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// What it is.
+    async fn info(&self) -> Result<EngineInfo, EngineError>;
+    /// Every container that has the label [`LABEL_STORE`], whatever its value, in every state.
+    async fn list(&self) -> Result<Vec<ObservedContainer>, EngineError>;
+    /// One container.
+    async fn inspect(&self, id: &ContainerId) -> Result<ObservedContainer, EngineError>;
+    /// One container by name, whoever made it: after a conflict of names.
+    async fn inspect_name(&self, name: &str) -> Result<ObservedContainer, EngineError>;
+    /// Makes a container; does not start it.
+    async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError>;
+    /// Starts it; already running is success.
+    async fn start(&self, id: &ContainerId) -> Result<(), EngineError>;
+    /// Sends a signal (`SIGTERM`); not running is [`EngineError::NotRunning`].
+    async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError>;
+    /// Removes it, running or not, with its anonymous volumes; already gone is success.
+    async fn remove(&self, id: &ContainerId) -> Result<(), EngineError>;
+    /// Networks that have the label [`LABEL_STORE`].
+    async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError>;
+    /// Subnets in CIDR notation of every network, whoever made it: to choose one that is free.
+    async fn subnets(&self) -> Result<Vec<String>, EngineError>;
+    /// Makes a network.
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError>;
+    /// Removes a network by name; already gone is success.
+    async fn remove_network(&self, name: &str) -> Result<(), EngineError>;
+    /// An image by reference, digest or id.
+    async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError>;
+    /// Pulls an image to its end.
+    async fn pull(&self, reference: &str) -> Result<(), EngineError>;
+    /// Gives an image a further tag `repository:tag`.
+    async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), EngineError>;
+    /// Takes a tag away, and with its last tag the image; while a container uses the image, its last tag stays and this
+    /// is [`EngineError::Conflict`]. Already gone is success.
+    async fn untag(&self, tag: &str) -> Result<(), EngineError>;
+    /// Events of containers, from `since` on where given, else from now on.
+    async fn events(
+        &self,
+        since: Option<jiff::Timestamp>,
+    ) -> Result<BoxStream<'static, Result<EngineEvent, EngineError>>, EngineError>;
+    /// Lines of a container's log.
+    async fn logs(
+        &self,
+        id: &ContainerId,
+        options: &LogOptions,
+    ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError>;
+}

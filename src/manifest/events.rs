@@ -1,0 +1,275 @@
+//! Parser events to a tree, within the limits: every list, map, scalar and alias is paid for before it is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, StructureStyle, Tag};
+
+use super::limits::LIMITS;
+use super::source::Span;
+use super::split::Chunk;
+use super::tree::{Cost, Entry, Node, Value};
+use crate::model::Problem;
+
+/// What was read of a chunk: its tree, where it could be read to the end, and what is wrong with it.
+pub(super) struct Tree {
+    pub(super) roots: Vec<Rc<Node>>,
+    pub(super) problems: Vec<(Span, Problem)>,
+}
+
+/// Reads a chunk; `shift` is the number of bytes before the text that its offsets count in.
+pub(super) fn read(chunk: &Chunk<'_>, shift: usize) -> Tree {
+    let options = granit_parser::options! {
+        emit_comments: false,
+        block_nesting_limit: LIMITS.depth,
+        flow_nesting_limit: LIMITS.depth,
+    };
+    let mut builder = Builder::new(chunk, shift);
+    for event in Parser::new_from_str_with_options(chunk.text, options) {
+        let step = match event {
+            Ok((event, span)) => {
+                let span = builder.span(span.start, span.end);
+                builder.take(event, span)
+            }
+            Err(error) => Err(builder.syntax(&error)),
+        };
+        if let Err(fatal) = step {
+            builder.problems.push(fatal);
+            return Tree { roots: Vec::new(), problems: builder.problems };
+        }
+        if builder.problems.len() >= LIMITS.findings {
+            break;
+        }
+    }
+    Tree { roots: builder.roots, problems: builder.problems }
+}
+
+type Fatal = (Span, Problem);
+
+/// A list or map that has begun and not ended.
+struct Open {
+    span: Span,
+    anchor: usize,
+    flow: bool,
+    cost: Cost,
+    inside: Inside,
+}
+
+enum Inside {
+    List(Vec<Rc<Node>>),
+    Map { entries: Vec<Entry>, seen: BTreeSet<String>, key: Option<Key> },
+}
+
+/// A key that waits for its value.
+enum Key {
+    Keep(String, Span),
+    /// Already reported; its value is read and left out.
+    Skip,
+}
+
+struct Builder<'c> {
+    chunk: &'c Chunk<'c>,
+    shift: usize,
+    open: Vec<Open>,
+    /// Finished nodes that have an anchor. One that is still open is not here: an alias to it would be endless.
+    anchors: BTreeMap<usize, Rc<Node>>,
+    spent: Cost,
+    roots: Vec<Rc<Node>>,
+    problems: Vec<(Span, Problem)>,
+}
+
+impl<'c> Builder<'c> {
+    fn new(chunk: &'c Chunk<'c>, shift: usize) -> Self {
+        Self {
+            chunk,
+            shift,
+            open: Vec::new(),
+            anchors: BTreeMap::new(),
+            spent: Cost::default(),
+            roots: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// A stretch of the chunk as one of its source, cut at the end of its first line.
+    fn span(&self, start: Marker, end: Marker) -> Span {
+        let from = start.byte_offset().unwrap_or(0);
+        let text = self.chunk.text.get(from..end.byte_offset().unwrap_or(from)).unwrap_or("");
+        Span {
+            offset: self.shift + self.chunk.offset + from,
+            len: text.lines().next().unwrap_or("").trim_end().len(),
+            line: self.chunk.line + start.line().saturating_sub(1),
+            column: start.col() + 1,
+        }
+    }
+
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fatal> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let text_tag = self.check_tag(tag.as_deref(), span);
+                let plain = style == ScalarStyle::Plain && !text_tag;
+                let cost = Cost { nodes: 1, bytes: text.len(), depth: 0 };
+                self.pay(cost, span)?;
+                let node = Node { span, value: Value::Scalar { text: text.into_owned(), plain }, cost };
+                self.attach(anchor, Rc::new(node));
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                self.check_tag(tag.as_deref(), span);
+                self.begin(Inside::List(Vec::new()), style, anchor, span)?;
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                self.check_tag(tag.as_deref(), span);
+                let inside = Inside::Map { entries: Vec::new(), seen: BTreeSet::new(), key: None };
+                self.begin(inside, style, anchor, span)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Alias(id) => self.alias(id, span)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        inside: Inside,
+        style: StructureStyle,
+        anchor: usize,
+        span: Span,
+    ) -> Result<(), Fatal> {
+        let cost = Cost { nodes: 1, bytes: 0, depth: 1 };
+        self.pay(cost, span)?;
+        self.open.push(Open { span, anchor, flow: style == StructureStyle::Flow, cost, inside });
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        let Some(open) = self.open.pop() else { return };
+        let (value, first) = match open.inside {
+            Inside::List(items) => {
+                let first = items.first().map(|i| i.span);
+                (Value::List(items), first)
+            }
+            Inside::Map { entries, .. } => {
+                let first = entries.first().map(|e| e.key_span);
+                (Value::Map(entries), first)
+            }
+        };
+        // A block begins where its first entry does; its own event may point at the line before.
+        let span = if open.flow { open.span } else { first.unwrap_or(open.span) };
+        self.attach(open.anchor, Rc::new(Node { span, value, cost: open.cost }));
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<(), Fatal> {
+        let Some(node) = self.anchors.get(&id).cloned() else {
+            return Err((span, Problem::new("", "an alias within its own anchor would never end")));
+        };
+        self.pay(node.cost, span)?;
+        self.attach(0, node);
+        Ok(())
+    }
+
+    /// Counts what a node costs against the budget of the document.
+    fn pay(&mut self, cost: Cost, span: Span) -> Result<(), Fatal> {
+        self.spent.nodes = self.spent.nodes.saturating_add(cost.nodes);
+        self.spent.bytes = self.spent.bytes.saturating_add(cost.bytes);
+        let refuse = |message: String| Err((span, Problem::new("", message)));
+        if self.open.len() + cost.depth > LIMITS.depth {
+            refuse(too_deep())
+        } else if self.spent.nodes > LIMITS.nodes {
+            refuse(format!("the document has more than {} values, aliases expanded", LIMITS.nodes))
+        } else if self.spent.bytes > LIMITS.document {
+            refuse(format!("the document has more than {} MiB, aliases expanded", LIMITS.document >> 20))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Puts a finished node where it belongs.
+    fn attach(&mut self, anchor: usize, node: Rc<Node>) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        let Some((open, above)) = self.open.split_last_mut() else {
+            self.roots.push(node);
+            return;
+        };
+        open.cost.nodes += node.cost.nodes;
+        open.cost.bytes += node.cost.bytes;
+        open.cost.depth = open.cost.depth.max(node.cost.depth + 1);
+        match &mut open.inside {
+            Inside::List(items) => items.push(node),
+            Inside::Map { entries, seen, key } => match key.take() {
+                None => *key = Some(read_key(&node, entries, seen, above, &mut self.problems)),
+                Some(Key::Keep(key, key_span)) => entries.push(Entry { key, key_span, value: node }),
+                Some(Key::Skip) => {}
+            },
+        }
+    }
+
+    /// Whether the tag makes a scalar text; any other tag than `!!str` is a problem.
+    fn check_tag(&mut self, tag: Option<&Tag>, span: Span) -> bool {
+        let Some(tag) = tag else { return false };
+        let is_text = tag.is_yaml_core_schema_tag("str");
+        if !is_text {
+            let message = format!("the tag `{}` has no meaning here; only `!!str` has", tag.original());
+            self.problems.push((span, Problem::new("", message)));
+        }
+        is_text
+    }
+
+    fn syntax(&self, error: &ScanError) -> Fatal {
+        let span = self.span(*error.marker(), *error.marker());
+        let message = match error.kind() {
+            ErrorKind::RecursionLimitExceeded => too_deep(),
+            ErrorKind::UnknownAnchor => "no anchor of this name stands before this alias".to_owned(),
+            ErrorKind::TabNotAllowed
+            | ErrorKind::TabInIndentation
+            | ErrorKind::TabInBlockIndentation
+            | ErrorKind::TabInPlainScalar => "a tab cannot indent; use spaces".to_owned(),
+            _ => format!("this is not YAML: {}", error.info()),
+        };
+        (span, Problem::new("", message))
+    }
+}
+
+/// Path of the value that is being read within these.
+fn path_of(open: &[Open]) -> String {
+    let mut path = String::new();
+    for open in open {
+        match &open.inside {
+            Inside::List(items) => path += &format!("[{}]", items.len()),
+            Inside::Map { key: Some(Key::Keep(key, _)), .. } if path.is_empty() => path += key,
+            Inside::Map { key: Some(Key::Keep(key, _)), .. } => path += &format!(".{key}"),
+            Inside::Map { .. } => {}
+        }
+    }
+    path
+}
+
+fn too_deep() -> String {
+    format!("lists and maps are nested more than {} deep", LIMITS.depth)
+}
+
+fn read_key(
+    node: &Node,
+    entries: &[Entry],
+    seen: &mut BTreeSet<String>,
+    above: &[Open],
+    problems: &mut Vec<(Span, Problem)>,
+) -> Key {
+    let mut refuse = |message: String| {
+        problems.push((node.span, Problem::new(path_of(above), message)));
+        Key::Skip
+    };
+    let Value::Scalar { text, plain } = &node.value else {
+        return refuse(format!("a key is a word; this is {}", node.kind()));
+    };
+    if text == "<<" && *plain {
+        return refuse("`<<` does not merge maps here; write the keys out".to_owned());
+    }
+    if !seen.insert(text.clone()) {
+        let first = entries.iter().find(|e| e.key == *text).map_or(0, |e| e.key_span.line);
+        return refuse(format!("`{text}` is given twice, first in line {first}"));
+    }
+    Key::Keep(text.clone(), node.span)
+}

@@ -1,0 +1,138 @@
+//! What is wrong, and where in which source.
+
+use std::fmt;
+
+use super::limits::LIMITS;
+use super::source::{Source, Span};
+use crate::model::Problem;
+
+/// Longest message in characters: a message may quote what the file says, and that may be a mebibyte.
+const MESSAGE_MAX: usize = 400;
+
+/// A stretch of one of the sources of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Index into the sources of the run: its bytes are the text that `span` counts in.
+    pub source: usize,
+    /// Name of the source.
+    pub file: String,
+    /// Where in it.
+    pub span: Span,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.span.line, self.span.column)
+    }
+}
+
+/// One thing that is wrong with the sources of a run. Its texts have no control characters, whatever the file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where.
+    pub place: Place,
+    /// What, the field's path in the long form, and what to write instead. The path is empty where the text is no
+    /// document at all.
+    pub problem: Problem,
+    /// The other party of a conflict, with a few words on it.
+    pub related: Option<(Place, String)>,
+}
+
+impl Finding {
+    /// A problem at a place.
+    pub(super) fn new(place: Place, problem: Problem) -> Self {
+        let problem = Problem {
+            path: printable(&problem.path),
+            message: printable(&problem.message),
+            suggestion: problem.suggestion.as_deref().map(printable),
+        };
+        Self { place, problem, related: None }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if !self.problem.path.is_empty() {
+            write!(f, "{}: ", self.problem.path)?;
+        }
+        write!(f, "{}", self.problem.message)?;
+        if let Some((place, label)) = &self.related {
+            write!(f, " ({label} {place})")?;
+        }
+        if let Some(suggestion) = &self.problem.suggestion {
+            write!(f, "; write `{suggestion}`")?;
+        }
+        Ok(())
+    }
+}
+
+/// The text without control characters (a file must not write escapes to a terminal) and not too long.
+fn printable(text: &str) -> String {
+    let shown = text.chars().take(MESSAGE_MAX);
+    let mut out: String =
+        shown.flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
+    if text.chars().nth(MESSAGE_MAX).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// The findings of a run so far.
+pub(super) struct Findings<'s> {
+    sources: &'s [Source],
+    list: Vec<Finding>,
+}
+
+impl<'s> Findings<'s> {
+    pub(super) fn of(sources: &'s [Source]) -> Self {
+        Self { sources, list: Vec::new() }
+    }
+
+    /// A place in a source of this run.
+    pub(super) fn place(&self, source: usize, span: Span) -> Place {
+        let file = self.sources.get(source).map(|s| s.name.clone()).unwrap_or_default();
+        Place { source, file, span }
+    }
+
+    pub(super) fn add(&mut self, source: usize, span: Span, problem: Problem) {
+        let place = self.place(source, span);
+        self.push(Finding::new(place, problem));
+    }
+
+    pub(super) fn push(&mut self, finding: Finding) {
+        if !self.full() {
+            self.list.push(finding);
+        }
+    }
+
+    /// Whether there are so many that looking further is of no use to anyone.
+    pub(super) fn full(&self) -> bool {
+        self.list.len() >= LIMITS.findings
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// All, in the order of the text; `None` where there is none.
+    pub(super) fn into_sorted(mut self) -> Option<Vec<Finding>> {
+        let full = self.full();
+        self.list.sort_by_key(|f| (f.place.source, f.place.span.offset));
+        if full && let Some(last) = self.list.last_mut() {
+            last.problem.message += &format!(" (only the first {} findings are listed)", LIMITS.findings);
+        }
+        if self.list.is_empty() { None } else { Some(self.list) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_cannot_write_to_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
+        assert_eq!(printable(&"x".repeat(500)).chars().count(), MESSAGE_MAX + 1);
+    }
+}

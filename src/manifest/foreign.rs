@@ -1,0 +1,97 @@
+//! Recognises what is no manifest of ours: files of Kubernetes and compose, kinds of later versions, kinds that are
+//! shown but not declared. None of them is ever half-executed.
+
+use super::nearest::nearest;
+use super::tree::{Node, Value};
+use crate::model::Problem;
+
+/// The version that this program reads.
+pub(super) const API_VERSION: &str = "coxswain/v1";
+
+/// Kinds that the format has and this version does not.
+const LATER: [&str; 4] = ["Route", "Secret", "Config", "Host"];
+
+/// Kinds that `ctl get` shows and nobody declares.
+const SHOWN: [&str; 4] = ["Replica", "Endpoint", "Revision", "Event"];
+
+/// API groups of Kubernetes itself; those of its extensions end in `.k8s.io`.
+const KUBERNETES: [&str; 5] = ["apps", "batch", "autoscaling", "policy", "extensions"];
+
+/// What a document is.
+pub(super) enum Kind {
+    /// A Service of ours, perhaps with problems in its first lines.
+    Service(Vec<Problem>),
+    /// `kind: List`, as `ctl get -o yaml` prints several objects.
+    List,
+    /// Nothing that can be applied, and why. The path is that of the key that shows it.
+    Other(Problem),
+}
+
+/// Tells what a map at the top of a document is.
+pub(super) fn recognise(root: &Node) -> Kind {
+    let version = root.get("apiVersion").and_then(Node::text);
+    let kind = root.get("kind").and_then(Node::text);
+    if version.is_none() && kind.is_none() && is_compose(root) {
+        return Kind::Other(import("services", "this is a compose file"));
+    }
+    if let Some(version) = version.filter(|v| is_kubernetes(v)) {
+        let what = format!("this is a Kubernetes {} ({version})", kind.unwrap_or("object"));
+        return Kind::Other(import("apiVersion", &what));
+    }
+    if ["apiVersion", "kind", "metadata", "spec"].iter().all(|key| root.get(key).is_none()) {
+        let problem = Problem::new("", "this is no manifest: none of its keys is one of a manifest");
+        return Kind::Other(problem.suggest(format!("apiVersion: {API_VERSION}")));
+    }
+    let mut problems = Vec::new();
+    match version {
+        Some(API_VERSION) => {}
+        None if kind == Some("List") => {}
+        None => problems.push(
+            Problem::new("apiVersion", "a manifest begins with its version")
+                .suggest(format!("apiVersion: {API_VERSION}")),
+        ),
+        Some(other) => problems.push(
+            Problem::new("apiVersion", format!("`{other}` is no version that this program reads"))
+                .suggest(API_VERSION),
+        ),
+    }
+    match kind {
+        Some("Service") => Kind::Service(problems),
+        Some("List") => problems.pop().map_or(Kind::List, Kind::Other),
+        None => {
+            problems.push(Problem::new("kind", "a manifest says its kind").suggest("kind: Service"));
+            Kind::Service(problems)
+        }
+        Some(kind) => Kind::Other(other_kind(kind)),
+    }
+}
+
+fn other_kind(kind: &str) -> Problem {
+    if LATER.contains(&kind) {
+        return Problem::new("kind", format!("kind `{kind}` is not supported yet"));
+    }
+    if SHOWN.contains(&kind) {
+        let message = format!("a {kind} is the system's own and cannot be applied; declare its Service");
+        return Problem::new("kind", message);
+    }
+    let problem = Problem::new("kind", format!("there is no kind `{kind}`"));
+    match nearest(kind, ["Service", "List"].into_iter().chain(LATER)) {
+        Some(guess) => problem.suggest(guess),
+        None => problem,
+    }
+}
+
+fn import(path: &str, what: &str) -> Problem {
+    Problem::new(path, format!("{what}; `ctl import`, which will translate such files, is not supported yet"))
+}
+
+fn is_kubernetes(version: &str) -> bool {
+    match version.split_once('/') {
+        None => version.starts_with('v') && version[1..].starts_with(|c: char| c.is_ascii_digit()),
+        Some((group, _)) => KUBERNETES.contains(&group) || group.ends_with(".k8s.io"),
+    }
+}
+
+fn is_compose(root: &Node) -> bool {
+    root.get("services").is_some_and(|services| matches!(services.value, Value::Map(_)))
+}

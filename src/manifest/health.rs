@@ -1,0 +1,58 @@
+//! `health: /path` and the map.
+
+use super::reader::{Block, Field, Reader};
+use super::shape;
+use crate::model::{Check, Health};
+
+/// The check, from whichever form. A map that says only timings keeps the default check.
+pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>, has_port: bool) -> Health {
+    let default = Health::default_for(has_port);
+    if let Some(text) = field.node.text() {
+        reader.spans.insert("spec.health.http".to_owned(), field.span);
+        if text == "none" {
+            reader.wrong_but(field, "no check is a map", "{none: true}");
+            return default;
+        }
+        return Health::with(Check::Http(text.to_owned()));
+    }
+    let Some(block) = reader.block(field, &shape::HEALTH) else { return default };
+    let mut health = Health { check: read_check(reader, field, &block).unwrap_or(default.check), ..default };
+    health.port = block.get(reader, "port").and_then(|field| reader.text(&field));
+    for (key, value) in [
+        ("interval", &mut health.interval),
+        ("timeout", &mut health.timeout),
+        ("startWithin", &mut health.start_within),
+    ] {
+        if let Some(read) = block.get(reader, key).and_then(|field| reader.quantity(&field)) {
+            *value = read;
+        }
+    }
+    for (key, value) in
+        [("healthyAfter", &mut health.healthy_after), ("unhealthyAfter", &mut health.unhealthy_after)]
+    {
+        if let Some(read) = block.get(reader, key).and_then(|field| reader.number(&field)) {
+            *value = read;
+        }
+    }
+    health
+}
+
+fn read_check(reader: &mut Reader<'_, '_>, health: &Field<'_>, block: &Block<'_>) -> Option<Check> {
+    let http = block.get(reader, "http").map(|field| reader.text(&field).map(Check::Http));
+    let tcp = block.get(reader, "tcp").map(|field| only_true(reader, &field).map(Check::Tcp));
+    let none = block.get(reader, "none").map(|field| only_true(reader, &field).map(Check::None));
+    let mut said: Vec<Option<Check>> = [http, tcp, none].into_iter().flatten().collect();
+    if said.len() > 1 {
+        reader.wrong(health, "one check at most: `http`, `tcp` or `none`");
+        return None;
+    }
+    said.pop().flatten()
+}
+
+fn only_true(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<bool> {
+    let value = reader.flag(field)?;
+    if !value {
+        reader.wrong_but(field, "leave the key out instead of saying `false`", "true");
+    }
+    value.then_some(true)
+}

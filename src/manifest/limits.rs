@@ -1,0 +1,22 @@
+//! What a run may cost, so that hostile text is refused before it is expensive.
+
+/// Limits on the text of one run, with their reasons.
+pub struct Limits {
+    /// Bytes of one document, as written and again with its aliases expanded: what one store transaction holds.
+    pub document: usize,
+    /// Documents of a run, items of lists included.
+    pub documents: usize,
+    /// Bytes of all sources of a run, 16 KiB for each of 1,000 documents: bounds memory and time of the whole.
+    pub run: usize,
+    /// Lists and maps within one another. A Service needs 4, in a list 6.
+    pub depth: usize,
+    /// Nodes (keys, values, lists, maps) of one document with aliases expanded: one for every 10 bytes of the largest
+    /// document, as ordinary YAML has. Time to refuse goes with them.
+    pub nodes: usize,
+    /// Findings of a run. Someone who writes by hand never gets there; text that does is not a manifest.
+    pub findings: usize,
+}
+
+/// The limits in force.
+pub const LIMITS: Limits =
+    Limits { document: 1 << 20, documents: 1_000, run: 16 << 20, depth: 32, nodes: 100_000, findings: 1_000 };

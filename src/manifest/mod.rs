@@ -1,0 +1,107 @@
+//! YAML text to `model`.
+//!
+//! Purpose: [`parse`] takes the texts of one run and gives its Services, or everything that is wrong with them at once,
+//! each with file, line, column and what to write instead.
+//! Invariants: pure; every scalar is text as it was written (`3.10` stays `3.10`, `no` stays `no`) until the field that
+//! takes it says what it is; no key is ignored; hostile text is refused before it is expensive ([`LIMITS`]); nothing
+//! panics, whatever the bytes.
+//! Deliberately absent: files and directories (the caller reads them), rendering of findings, writing YAML, resolving
+//! images, and anything that needs to know what already runs.
+//!
+//! The way of a text: `source` (UTF-8 or not) → `split` (documents) → `events` (a tree with positions, within the
+//! limits) → `document` (which kind) → `service` and the blocks of a spec through `reader` (typed access that goes on
+//! after a problem) → the model's own check → `conflicts` between documents.
+
+mod conflicts;
+mod container;
+mod document;
+mod env;
+mod events;
+mod finding;
+mod foreign;
+mod health;
+mod limits;
+mod nearest;
+mod policy;
+mod ports;
+mod reader;
+mod routes;
+mod service;
+mod shape;
+mod source;
+mod split;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use document::Document;
+pub use finding::{Finding, Place};
+pub use limits::{LIMITS, Limits};
+pub use source::{Source, Span};
+
+use crate::model::Problem;
+use finding::Findings;
+use split::Chunk;
+
+/// The documents of all sources, in their order; empty where the sources hold nothing but comments.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the text. Then none of the documents may be used.
+pub fn parse(sources: &[Source]) -> Result<Vec<Document>, Vec<Finding>> {
+    let mut findings = Findings::of(sources);
+    let mut documents = Vec::new();
+    if source::check_run_size(sources, &mut findings) {
+        read_sources(sources, &mut findings, &mut documents);
+        conflicts::check(&documents, &mut findings);
+    }
+    match findings.into_sorted() {
+        None => Ok(documents),
+        Some(findings) => Err(findings),
+    }
+}
+
+fn read_sources(sources: &[Source], findings: &mut Findings<'_>, documents: &mut Vec<Document>) {
+    let mut chunks = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        let Some((text, shift)) = source::decode(source, index, findings) else { continue };
+        chunks.extend(split::split(text).into_iter().map(|chunk| (index, shift, chunk)));
+    }
+    if let Some((index, shift, chunk)) = chunks.get(LIMITS.documents) {
+        return findings.add(*index, start_of(chunk, *shift), document::too_many());
+    }
+    for (index, shift, chunk) in &chunks {
+        if findings.full() {
+            return;
+        }
+        read_chunk(chunk, *shift, *index, findings, documents);
+    }
+}
+
+fn read_chunk(
+    chunk: &Chunk<'_>,
+    shift: usize,
+    source: usize,
+    findings: &mut Findings<'_>,
+    documents: &mut Vec<Document>,
+) {
+    if chunk.text.len() > LIMITS.document {
+        let message = format!(
+            "the document has {} bytes, more than the {} MiB allowed",
+            chunk.text.len(),
+            LIMITS.document >> 20
+        );
+        return findings.add(source, start_of(chunk, shift), Problem::new("", message));
+    }
+    let tree = events::read(chunk, shift);
+    for (span, problem) in tree.problems {
+        findings.add(source, span, problem);
+    }
+    for root in &tree.roots {
+        document::read(root, source, findings, documents);
+    }
+}
+
+fn start_of(chunk: &Chunk<'_>, shift: usize) -> Span {
+    Span { offset: shift + chunk.offset, len: 0, line: chunk.line, column: 1 }
+}

@@ -1,0 +1,110 @@
+//! `route`: a text `host/path`, or a list of texts and maps.
+
+use super::reader::{Field, Reader};
+use super::shape;
+use crate::model::Route;
+
+/// The routes, from whichever form.
+pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Vec<Route> {
+    if let Some(items) = reader.items(field) {
+        return items.iter().filter_map(|item| read_item(reader, item)).collect();
+    }
+    if field.node.text().is_some() {
+        return read_text(reader, &field.at("spec.route[0]")).into_iter().collect();
+    }
+    let message = format!("a route is `host/path` or a list; this is {}", field.node.kind());
+    reader.wrong_but(field, message, "- {host: shop.localhost, path: /api}");
+    Vec::new()
+}
+
+fn read_item(reader: &mut Reader<'_, '_>, item: &Field<'_>) -> Option<Route> {
+    if item.node.text().is_some() { read_text(reader, item) } else { read_map(reader, item) }
+}
+
+fn read_text(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Route> {
+    let text = reader.text(field)?;
+    for part in ["", ".host", ".path"] {
+        reader.spans.insert(format!("{}{part}", field.path), field.span);
+    }
+    if let Some((_, rest)) = text.split_once("://") {
+        reader.wrong_but(field, format!("a route has no scheme: `{text}`"), rest);
+        return None;
+    }
+    let at = text.find('/').unwrap_or(text.len());
+    let (host, path) = text.split_at(at);
+    let path = if path.is_empty() { "/" } else { path };
+    let host = if host.is_empty() { None } else { Some(host.to_owned()) };
+    if host.is_none() && text.is_empty() {
+        reader.wrong_but(field, "a route needs a host or a path", "/");
+        return None;
+    }
+    checked(reader, (field, host), (field, path.to_owned()))
+}
+
+fn read_map(reader: &mut Reader<'_, '_>, item: &Field<'_>) -> Option<Route> {
+    let block = reader.block(item, &shape::ROUTE)?;
+    // Read before host and path, which may end this route: what is wrong with the rest is reported all the same.
+    let port = block.get(reader, "port").and_then(|field| reader.text(&field));
+    let timeout = block.get(reader, "timeout").and_then(|field| reader.quantity(&field));
+    let strip_prefix = block.get(reader, "stripPrefix").and_then(|field| reader.flag(&field));
+    let host = block.get(reader, "host");
+    let path = block.get(reader, "path");
+    if host.is_none() && path.is_none() {
+        let unread = ["host", "path"].iter().any(|key| reader.is_spoiled(&format!("{}.{key}", item.path)));
+        if !unread {
+            reader.wrong_but(item, "a route needs a host or a path", "path: /");
+        }
+        return None;
+    }
+    let host_field = host.clone().unwrap_or_else(|| item.clone());
+    let path_field = path.clone().unwrap_or_else(|| item.clone());
+    let host = match host {
+        Some(field) => Some(reader.text(&field)?),
+        None => None,
+    };
+    let path = match path {
+        Some(field) => reader.text(&field)?,
+        None => "/".to_owned(),
+    };
+    let route = checked(reader, (&host_field, host), (&path_field, path))?;
+    Some(Route {
+        port,
+        timeout: timeout.unwrap_or(route.timeout),
+        strip_prefix: strip_prefix.unwrap_or_default(),
+        ..route
+    })
+}
+
+/// Refuses what the table of routes cannot hold, where the model's own check has no better word to offer.
+fn checked(
+    reader: &mut Reader<'_, '_>,
+    (host_field, host): (&Field<'_>, Option<String>),
+    (path_field, path): (&Field<'_>, String),
+) -> Option<Route> {
+    if let Some(host) = &host {
+        if host == "*" {
+            reader.wrong_but(host_field, "any host is meant by a path alone, without `*`", &path);
+            return None;
+        }
+        if host.contains('*') {
+            reader.wrong(host_field, format!("`{host}`: hosts with `*` are not supported yet"));
+            return None;
+        }
+        let lower = host.to_ascii_lowercase();
+        if lower != *host {
+            reader.wrong_but(host_field, format!("`{host}` is not in lower case"), lower);
+            return None;
+        }
+    }
+    if path.len() > 1 && (path.contains('*') || path.ends_with('/')) {
+        let message = format!("`{path}`: a path matches whole segments and all below them by itself");
+        let prefix = path.trim_end_matches(['*', '/']);
+        match prefix {
+            "" => reader.wrong_but(path_field, message, "/"),
+            prefix if prefix.contains('*') => reader.wrong(path_field, message),
+            prefix => reader.wrong_but(path_field, message, prefix),
+        }
+        return None;
+    }
+    Some(Route::to(host, path))
+}

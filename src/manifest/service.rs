@@ -1,0 +1,88 @@
+//! The `spec` of a Service: every key of it to the model, defaults filled in.
+
+use super::reader::{Block, Field, Reader};
+use super::{container, env, health, policy, ports, routes, shape};
+use crate::model::{Balance, Health, Problem, Pull, ServiceSpec};
+
+/// The spec as far as it can be read. What is reported is replaced by its default, so that the rest can be checked.
+pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<ServiceSpec> {
+    let block = reader.block(field, &shape::SPEC)?;
+    let mut spec = ServiceSpec::of_image(read_image(reader, field, &block).unwrap_or_default());
+    if let Some(field) = block.get(reader, "pull") {
+        let words = [("ifMissing", Pull::IfMissing), ("always", Pull::Always), ("never", Pull::Never)];
+        spec.pull = reader.choice(&field, &words, &[]).unwrap_or_default();
+    }
+    if let Some(field) = block.get(reader, "replicas") {
+        if field.node.text() == Some("perHost") {
+            reader.not_yet(&field, "perHost");
+        } else {
+            spec.replicas = reader.number(&field);
+        }
+    }
+    spec.entrypoint = block.get(reader, "entrypoint").and_then(|f| reader.texts(&f));
+    spec.command = block.get(reader, "command").and_then(|f| reader.texts(&f));
+    spec.ports = ports::read(reader, &block);
+    if let Some(field) = block.get(reader, "route") {
+        spec.routes = routes::read(reader, &field);
+    }
+    if let Some(field) = block.get(reader, "balance") {
+        spec.balance = read_balance(reader, &field).unwrap_or_default();
+    }
+    spec.health = match block.get(reader, "health") {
+        Some(field) => health::read(reader, &field, !spec.ports.is_empty()),
+        None => Health::default_for(!spec.ports.is_empty()),
+    };
+    if let Some(field) = block.get(reader, "env") {
+        spec.env = env::read(reader, &field);
+    }
+    read_container(reader, &block, &mut spec);
+    Some(spec)
+}
+
+fn read_container(reader: &mut Reader<'_, '_>, block: &Block<'_>, spec: &mut ServiceSpec) {
+    if let Some(field) = block.get(reader, "resources") {
+        spec.resources = container::resources(reader, &field);
+    }
+    if let Some(field) = block.get(reader, "limits") {
+        spec.limits = container::limits(reader, &field);
+    }
+    if let Some(field) = block.get(reader, "rollout") {
+        spec.rollout = policy::rollout(reader, &field);
+    }
+    if let Some(field) = block.get(reader, "stop") {
+        spec.stop = policy::stop(reader, &field);
+    }
+    if let Some(field) = block.get(reader, "security") {
+        spec.security = container::security(reader, &field);
+    }
+    if let Some(field) = block.get(reader, "logging") {
+        spec.logging = container::logging(reader, &field);
+    }
+    if let Some(field) = block.get(reader, "labels") {
+        spec.labels = reader.entries(&field, env::read_text);
+    }
+}
+
+fn read_image(reader: &mut Reader<'_, '_>, spec: &Field<'_>, block: &Block<'_>) -> Option<String> {
+    if let Some(field) = block.get(reader, "image") {
+        return reader.text(&field);
+    }
+    // What runs elsewhere has no image; that it is not supported yet has been said.
+    if ["external", "registration"].iter().any(|key| block.has(key)) {
+        reader.silence("spec.image");
+    } else if !reader.is_spoiled("spec.image") {
+        let problem =
+            Problem::new("spec.image", "a service needs an image to run").suggest("image: name:tag");
+        reader.report(spec.span, problem);
+    }
+    None
+}
+
+fn read_balance(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Balance> {
+    if field.node.get("hash").is_some() {
+        reader.not_yet(field, "hash");
+        return None;
+    }
+    let words = [("leastRequests", Balance::LeastRequests), ("roundRobin", Balance::RoundRobin)];
+    reader.choice(field, &words, &["random", "source", "hash"])
+}

@@ -1,0 +1,78 @@
+//! A YAML document as it was written: text, never a guessed type, with the place of every node.
+
+use std::rc::Rc;
+
+use super::source::Span;
+
+/// A value and where it stands.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Of a scalar its text, of a list or map where it begins.
+    pub(super) span: Span,
+    pub(super) value: Value,
+    /// What it costs with its aliases expanded.
+    pub(super) cost: Cost,
+}
+
+/// What a node holds. Shared nodes are what aliases point at.
+#[derive(Debug)]
+pub(super) enum Value {
+    /// Text as written, escapes resolved; `plain` where it had no quotes: only then may it mean a number or nothing.
+    Scalar {
+        text: String,
+        plain: bool,
+    },
+    List(Vec<Rc<Node>>),
+    Map(Vec<Entry>),
+}
+
+/// A key with its value. Keys of a map are different from one another.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) key_span: Span,
+    pub(super) value: Rc<Node>,
+}
+
+/// Size of a node and all below it, aliases expanded.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cost {
+    pub(super) nodes: usize,
+    pub(super) bytes: usize,
+    /// Lists and maps within one another, this one included.
+    pub(super) depth: usize,
+}
+
+impl Node {
+    /// Nothing, `~` or `null` without quotes.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar { text, plain: true }
+            if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// The value of a key, where this is a map that has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|e| e.key == key).map(|e| &*e.value),
+            Value::Scalar { .. } | Value::List(_) => None,
+        }
+    }
+
+    /// The text of a scalar that is not null.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar { text, .. } if !self.is_null() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What it is, for messages.
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+            Value::Scalar { .. } if self.is_null() => "nothing",
+            Value::Scalar { .. } => "a single value",
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Rules over a whole spec that both ends check: the client for the line number, the server because it is the server.
+
+use super::{Check, EnvValue, NumberOrPercent, Problem, ServiceSpec};
+
+/// Limits on one Service, with their reasons.
+pub struct SpecLimits {
+    /// A /24 network has 246 addresses that we hand out.
+    pub replicas: u32,
+    /// Enough for any service; keeps tables small.
+    pub ports: usize,
+    /// As above.
+    pub routes: usize,
+    /// Docker hands env to exec; the kernel's limit for all is far higher, a manifest with more is a mistake.
+    pub env: usize,
+    /// Longest path of a route or probe; the balancer's own limit for a request line is 8 KiB.
+    pub path: usize,
+    /// All of the spec as JSON, in bytes. One transaction of at most 1 MiB stores it three times: as the service, as
+    /// what was applied, and as the revision.
+    pub bytes: usize,
+}
+
+/// The limits in force.
+pub const LIMITS: SpecLimits =
+    SpecLimits { replicas: 200, ports: 16, routes: 60, env: 512, path: 1024, bytes: 256 * 1024 };
+
+const SIGNALS: [&str; 11] =
+    ["HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "STOP", "CONT", "WINCH", "ABRT"];
+
+/// Everything about a spec that depends on more than the shape of one value. Paths are those of the long form.
+pub fn check_service(spec: &ServiceSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    check_numbers(spec, &mut problems);
+    check_ports(spec, &mut problems);
+    check_routes(spec, &mut problems);
+    check_health(spec, &mut problems);
+    check_rollout(spec, &mut problems);
+    check_container(spec, &mut problems);
+    problems
+}
+
+fn check_numbers(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
+    if let Some(n) = spec.replicas.filter(|n| *n > LIMITS.replicas) {
+        let message = format!("{n} replicas are more than the {} a service may have", LIMITS.replicas);
+        problems.push(Problem::new("spec.replicas", message));
+    }
+    // What cannot be written as JSON cannot be stored either, and is refused there.
+    let bytes = serde_json::to_vec(spec).map_or(0, |json| json.len());
+    if bytes > LIMITS.bytes {
+        let message = format!("{bytes} bytes are more than the {} a service may have", LIMITS.bytes);
+        problems.push(Problem::new("spec", message));
+    }
+    for (path, count, limit) in [
+        ("spec.ports", spec.ports.len(), LIMITS.ports),
+        ("spec.route", spec.routes.len(), LIMITS.routes),
+        ("spec.env", spec.env.len(), LIMITS.env),
+    ] {
+        if count > limit {
+            problems.push(Problem::new(path, format!("{count} entries are more than the {limit} allowed")));
+        }
+    }
+}
+
+fn check_ports(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
+    for (i, port) in spec.ports.iter().enumerate() {
+        if port.port == 0 {
+            problems.push(Problem::new(format!("spec.ports[{i}].port"), "a port is between 1 and 65535"));
+        }
+        if let Err(error) = super::ServiceName::parse(&port.name) {
+            problems.push(Problem::new(format!("spec.ports[{i}].name"), error.to_string()));
+        }
+        let earlier = &spec.ports[..i];
+        if earlier.iter().any(|p| p.name == port.name) {
+            let message = format!("two ports are named `{}`", port.name);
+            problems.push(Problem::new(format!("spec.ports[{i}].name"), message));
+        }
+        if earlier.iter().any(|p| p.port == port.port) {
+            let message = format!("port {} is listed twice", port.port);
+            problems.push(Problem::new(format!("spec.ports[{i}].port"), message));
+        }
+    }
+}
+
+fn check_routes(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
+    for (i, route) in spec.routes.iter().enumerate() {
+        let at = |field: &str| format!("spec.route[{i}].{field}");
+        if spec.port(route.port.as_deref()).is_none() {
+            problems.push(match &route.port {
+                Some(name) => unknown_port(spec, at("port"), name),
+                None => Problem::new(at("port"), "a route needs a port to lead to").suggest("port: 8080"),
+            });
+        }
+        if let Some(message) = path_problem(&route.path) {
+            problems.push(Problem::new(at("path"), message));
+        }
+        if let Some(host) = route.host.as_deref().filter(|h| !is_host(h)) {
+            let message = format!("`{host}` is not a host name in lower case, without a port");
+            problems.push(Problem::new(at("host"), message));
+        }
+        if route.timeout.0 == 0 {
+            problems.push(Problem::new(at("timeout"), "a timeout must be more than 0"));
+        }
+        if spec.routes[..i].iter().any(|r| r.claim() == route.claim()) {
+            problems.push(Problem::new(at("path"), format!("`{}` is listed twice", route.claim())));
+        }
+    }
+}
+
+fn unknown_port(spec: &ServiceSpec, path: String, name: &str) -> Problem {
+    let names: Vec<&str> = spec.ports.iter().map(|p| p.name.as_str()).collect();
+    let problem = Problem::new(path, format!("no port is named `{name}`"));
+    if names.is_empty() { problem } else { problem.suggest(names.join(", ")) }
+}
+
+/// Whether a text is a host name as routes match it.
+fn is_host(host: &str) -> bool {
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && l.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    host.len() <= 253 && host.split('.').all(label)
+}
+
+/// What is wrong with a route's path; it must be what the balancer's normalisation leaves as it is.
+fn path_problem(path: &str) -> Option<String> {
+    let bad_char = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '%' | '\\' | ';');
+    if !path.starts_with('/') {
+        Some(format!("a path starts with `/`, `{path}` does not"))
+    } else if path.len() > LIMITS.path {
+        Some(format!("a path has at most {} bytes", LIMITS.path))
+    } else if path.contains(bad_char) || !path.is_ascii() {
+        Some(format!("`{path}` has a character that a route's path cannot have"))
+    } else if path.contains("//") || path.split('/').any(|s| s == "." || s == "..") {
+        Some(format!("`{path}` is not normal: no `//`, `.` or `..`"))
+    } else if path.len() > 1 && path.ends_with('/') {
+        Some(format!("`{path}` ends with `/`; prefixes match whole segments without it"))
+    } else {
+        None
+    }
+}
+
+fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
+    let health = &spec.health;
+    if !matches!(health.check, Check::None(_)) && spec.port(health.port.as_deref()).is_none() {
+        problems.push(match &health.port {
+            Some(name) => unknown_port(spec, "spec.health.port".to_owned(), name),
+            None => {
+                Problem::new("spec.health", "a probe over the network needs a port").suggest("port: 8080")
+            }
+        });
+    }
+    if let Check::Http(path) = &health.check {
+        let bad = |c: char| c.is_whitespace() || c.is_control() || c == '#';
+        if !path.starts_with('/') || path.contains(bad) || path.len() > LIMITS.path {
+            let message = format!("`{path}` is not a path to ask for; it starts with `/`");
+            problems.push(Problem::new("spec.health.http", message));
+        }
+    }
+    for (field, value) in
+        [("interval", health.interval), ("timeout", health.timeout), ("startWithin", health.start_within)]
+    {
+        if value.0 == 0 {
+            problems.push(Problem::new(format!("spec.health.{field}"), "must be more than 0"));
+        }
+    }
+    for (field, value) in [("healthyAfter", health.healthy_after), ("unhealthyAfter", health.unhealthy_after)]
+    {
+        if value == 0 {
+            problems.push(Problem::new(format!("spec.health.{field}"), "must be at least 1"));
+        }
+    }
+}
+
+fn check_rollout(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
+    let zero = |n: NumberOrPercent| matches!(n, NumberOrPercent::Number(0) | NumberOrPercent::Percent(0));
+    let rollout = &spec.rollout;
+    if zero(rollout.max_surge) && zero(rollout.max_unavailable) {
+        let message = "maxSurge and maxUnavailable are both 0: no replica could ever be replaced";
+        problems.push(Problem::new("spec.rollout.maxSurge", message).suggest("maxSurge: 1"));
+    }
+    if let NumberOrPercent::Percent(p) = rollout.max_unavailable
+        && p > 100
+    {
+        problems.push(Problem::new("spec.rollout.maxUnavailable", format!("{p}% is more than all")));
+    }
+    if rollout.deadline.0 == 0 {
+        problems.push(Problem::new("spec.rollout.deadline", "must be more than 0"));
+    }
+    if rollout.deadline <= rollout.healthy_for {
+        let message = format!(
+            "a deadline of {} leaves no time for healthyFor {}: every rollout would fail",
+            rollout.deadline, rollout.healthy_for
+        );
+        problems.push(Problem::new("spec.rollout.deadline", message));
+    }
+    if rollout.keep_revisions == 0 {
+        problems.push(Problem::new("spec.rollout.keepRevisions", "must be at least 1, to go back to"));
+    }
+}
+
+fn check_container(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
+    if spec.image.is_empty() || spec.image.contains(char::is_whitespace) {
+        problems.push(Problem::new("spec.image", format!("`{}` is not an image reference", spec.image)));
+    }
+    let signal = spec.stop.signal.strip_prefix("SIG").unwrap_or(&spec.stop.signal);
+    if !SIGNALS.contains(&signal) {
+        let message = format!("`{}` is not a signal that can ask a process to stop", spec.stop.signal);
+        problems.push(Problem::new("spec.stop.signal", message).suggest("SIGTERM"));
+    }
+    for (name, value) in &spec.env {
+        let bad_name = name.is_empty() || name.contains(['=', '\0']);
+        if bad_name {
+            problems.push(Problem::new(format!("spec.env.{name}"), "a name without `=` and NUL is needed"));
+        }
+        if let EnvValue::Text(text) = value
+            && text.contains('\0')
+        {
+            problems.push(Problem::new(format!("spec.env.{name}"), "the value contains NUL"));
+        }
+    }
+    for name in spec.labels.keys() {
+        if name.is_empty() || name.starts_with("coxswain.") {
+            let message = "labels under `coxswain.` are the system's own";
+            problems.push(Problem::new(format!("spec.labels.{name}"), message));
+        }
+    }
+    if let (Some(reserved), Some(limit)) = (spec.resources.cpu, spec.limits.cpu)
+        && limit < reserved
+    {
+        let message = format!("a limit of {limit} is below the {reserved} reserved");
+        problems.push(Problem::new("spec.limits.cpu", message));
+    }
+    if let Some(memory) = spec.resources.memory.filter(|m| m.0 < 6 << 20) {
+        let message = format!("{memory} is below the 6Mi that Docker asks for");
+        problems.push(Problem::new("spec.resources.memory", message));
+    }
+    if spec.logging.max_files == 0 {
+        problems.push(Problem::new("spec.logging.maxFiles", "must be at least 1"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Health, Millis, Port, Protocol, Route};
+
+    fn web() -> ServiceSpec {
+        let mut spec = ServiceSpec::of_image("web:1");
+        spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
+        spec.routes = vec![Route::to(Some("shop.localhost".into()), "/api")];
+        spec.health = Health::with(Check::Http("/healthz".into()));
+        spec
+    }
+
+    #[test]
+    fn a_sound_spec_has_no_problem() {
+        assert_eq!(check_service(&web()), vec![]);
+        assert_eq!(check_service(&ServiceSpec::of_image("worker:1")), vec![]);
+    }
+
+    #[test]
+    fn each_rule_names_its_field() {
+        type Break = fn(&mut ServiceSpec);
+        let cases: &[(&str, Break)] = &[
+            ("spec.replicas", |s| s.replicas = Some(201)),
+            ("spec.ports[0].port", |s| s.ports[0].port = 0),
+            ("spec.ports[1].name", |s| s.ports.push(Port { port: 9, ..s.ports[0].clone() })),
+            ("spec.ports[1].port", |s| s.ports.push(Port { name: "b".into(), ..s.ports[0].clone() })),
+            ("spec.ports[0].name", |s| s.ports[0].name = "A".into()),
+            ("spec.route[0].path", |s| s.routes[0].path = "api".into()),
+            ("spec.route[0].path", |s| s.routes[0].path = "/a/../b".into()),
+            ("spec.route[0].path", |s| s.routes[0].path = "/a/".into()),
+            ("spec.route[0].path", |s| s.routes[0].path = "/a%2e".into()),
+            ("spec.route[0].host", |s| s.routes[0].host = Some("A.b".into())),
+            ("spec.route[0].host", |s| s.routes[0].host = Some("a:80".into())),
+            ("spec.route[0].port", |s| s.routes[0].port = Some("grpc".into())),
+            ("spec.route[1].path", |s| s.routes.push(s.routes[0].clone())),
+            ("spec.health.port", |s| s.health.port = Some("x".into())),
+            ("spec.health.http", |s| s.health.check = Check::Http("x".into())),
+            ("spec.health.timeout", |s| s.health.timeout = Millis(0)),
+            ("spec.health.healthyAfter", |s| s.health.healthy_after = 0),
+            ("spec.rollout.maxSurge", |s| s.rollout.max_surge = NumberOrPercent::Number(0)),
+            ("spec.rollout.deadline", |s| s.rollout.deadline = Millis::secs(5)),
+            ("spec.rollout.keepRevisions", |s| s.rollout.keep_revisions = 0),
+            ("spec.image", |s| s.image = String::new()),
+            ("spec.stop.signal", |s| s.stop.signal = "SIGNOPE".into()),
+            ("spec", |s| {
+                s.env.insert("A".into(), EnvValue::Text("x".repeat(LIMITS.bytes)));
+            }),
+            ("spec.env.A=B", |s| {
+                s.env.insert("A=B".into(), EnvValue::Text(String::new()));
+            }),
+            ("spec.labels.coxswain.store", |s| {
+                s.labels.insert("coxswain.store".into(), "x".into());
+            }),
+            ("spec.resources.memory", |s| s.resources.memory = "1Mi".parse().ok()),
+            ("spec.logging.maxFiles", |s| s.logging.max_files = 0),
+        ];
+        for (path, spoil) in cases {
+            let mut spec = web();
+            spoil(&mut spec);
+            let paths: Vec<String> = check_service(&spec).into_iter().map(|p| p.path).collect();
+            assert_eq!(paths, [*path], "{path}");
+        }
+    }
+}

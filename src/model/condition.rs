@@ -1,0 +1,67 @@
+//! What holds of an object right now, from closed lists.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a condition is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ConditionKind {
+    /// Every wanted replica is available.
+    Ready,
+    /// A rollout or scale is under way.
+    Progressing,
+    /// Something is wrong.
+    Degraded,
+}
+
+/// Why a condition holds or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// All wanted replicas are available.
+    AllAvailable,
+    /// Fewer replicas are available than wanted.
+    TooFewAvailable,
+    /// A rollout is under way.
+    RollingOut,
+    /// A failed rollout is being undone.
+    RollingBack,
+    /// The last rollout completed.
+    RolledOut,
+    /// The last rollout failed and was undone.
+    RolledBack,
+    /// The last rollout failed and was not undone.
+    RolloutFailed,
+    /// The service is being deleted.
+    Deleting,
+    /// The Engine does not answer (missing, stopped or denied); nothing is changed and no deadline runs.
+    EngineUnavailable,
+    /// More removals than the brake lets pass; `ctl confirm` lets them.
+    DeletionHeld,
+    /// A balancer has not acknowledged a table for a while; no container is stopped before it does.
+    BalancerUnacknowledged,
+    /// A balancer refused a table.
+    TableRefused,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// One statement about an object or the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// About what.
+    #[serde(rename = "type")]
+    pub kind: ConditionKind,
+    /// Whether it holds.
+    pub status: bool,
+    /// Why.
+    pub reason: Reason,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}

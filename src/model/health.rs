@@ -1,0 +1,80 @@
+//! When a replica counts as ready.
+
+use serde::{Deserialize, Serialize};
+
+use super::Millis;
+
+/// How readiness is probed. Serialises as one key of the health block: `http: /healthz`, `tcp: true`, `none: true`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Check {
+    /// `GET` this path (with query); 200 to 399 passes.
+    Http(String),
+    /// A TCP connect passes. The flag is always `true`; it gives the key a value in YAML.
+    Tcp(bool),
+    /// Ready as soon as the container runs. The flag is always `true`.
+    None(bool),
+}
+
+/// The readiness check of a Service, with its timings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// What is probed.
+    #[serde(flatten)]
+    pub check: Check,
+    /// Name of the port that is probed; without it the first port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Time between the starts of two probes once ready; before the first success min(interval, 200 ms).
+    #[serde(default = "default_interval")]
+    pub interval: Millis,
+    /// A probe without an answer for this long has failed.
+    #[serde(default = "default_timeout")]
+    pub timeout: Millis,
+    /// From the start of the container to its first success at most.
+    #[serde(default = "default_start_within")]
+    pub start_within: Millis,
+    /// Successes in a row that make a replica ready.
+    #[serde(default = "default_healthy_after")]
+    pub healthy_after: u32,
+    /// Failures in a row that make a ready replica unready.
+    #[serde(default = "default_unhealthy_after")]
+    pub unhealthy_after: u32,
+}
+
+const fn default_interval() -> Millis {
+    Millis::secs(5)
+}
+const fn default_timeout() -> Millis {
+    Millis::secs(2)
+}
+const fn default_start_within() -> Millis {
+    Millis::secs(60)
+}
+const fn default_healthy_after() -> u32 {
+    1
+}
+const fn default_unhealthy_after() -> u32 {
+    3
+}
+
+impl Health {
+    /// This check with the default timings.
+    pub fn with(check: Check) -> Self {
+        Self {
+            check,
+            port: None,
+            interval: default_interval(),
+            timeout: default_timeout(),
+            start_within: default_start_within(),
+            healthy_after: default_healthy_after(),
+            unhealthy_after: default_unhealthy_after(),
+        }
+    }
+
+    /// What a service without `health` gets: a TCP connect where it has a port, else nothing to probe.
+    pub fn default_for(has_port: bool) -> Self {
+        Self::with(if has_port { Check::Tcp(true) } else { Check::None(true) })
+    }
+}

@@ -1,0 +1,220 @@
+//! Names and numbers as types, so that a service's name is never passed where a replica's is wanted.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest name of a Service, Route or app: leaves room for `-<revision>-<suffix>` within a DNS label (63).
+pub(crate) const NAME_MAX: usize = 40;
+
+/// Why a text is not a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing between the quotes.
+    #[error("a name must not be empty")]
+    Empty,
+    /// Longer than [`NAME_MAX`].
+    #[error("a name has at most {NAME_MAX} characters, this one has {0}")]
+    TooLong(usize),
+    /// Not a DNS label (RFC 1123): lower-case letters, digits and inner hyphens.
+    #[error("a name has lower-case letters, digits and inner hyphens only; `{0}` does not fit")]
+    Shape(String),
+}
+
+fn check_label(text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.len() > NAME_MAX {
+        return Err(NameError::TooLong(text.chars().count()));
+    }
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !text.chars().all(inner) || text.starts_with('-') || text.ends_with('-') {
+        return Err(NameError::Shape(text.to_owned()));
+    }
+    Ok(())
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the text as it is; where it comes from a user, `parse` checks it.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The one after this.
+            #[must_use]
+            pub fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// Name of a Service: a DNS label of at most 40 characters, unique in a store.
+    ServiceName
+);
+text_id!(
+    /// Name of an app: groups objects; scope of network and `delete -a`.
+    AppName
+);
+text_id!(
+    /// Name of a Replica, `service-revision-suffix`; never reused.
+    ReplicaName
+);
+text_id!(
+    /// Id of a Host: the Docker Engine's own id.
+    HostId
+);
+text_id!(
+    /// Docker's id of a container (64 hex digits).
+    ContainerId
+);
+text_id!(
+    /// UUID of a store, made once when the store is created.
+    StoreId
+);
+text_id!(
+    /// What makes two replicas the same: see [`Template`](super::Template).
+    TemplateHash
+);
+
+number_id!(
+    /// Number of a Revision; counts up from 1 per service.
+    RevisionNumber
+);
+number_id!(
+    /// Counts the user's writes to one Service.
+    Generation
+);
+number_id!(
+    /// Raised durably at every open of the store: tells the tables of two runs apart.
+    Epoch
+);
+
+impl ServiceName {
+    /// Checks that the text is a DNS label of at most 40 characters.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        check_label(text).map(|()| Self::new(text))
+    }
+}
+
+impl AppName {
+    /// Checks that the text is a DNS label of at most 40 characters.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        check_label(text).map(|()| Self::new(text))
+    }
+}
+
+impl Default for AppName {
+    fn default() -> Self {
+        Self::new("default")
+    }
+}
+
+impl ReplicaName {
+    /// `users-9-a` for the first replica issued of revision 9, then `-b` … `-z`, `-aa` …
+    pub fn of(service: &ServiceName, revision: RevisionNumber, issued: u32) -> Self {
+        Self(format!("{service}-{revision}-{}", letters(issued)))
+    }
+
+    /// Name of the container of an attempt (1 = first): the replica's own, then `.2`, `.3` …
+    pub fn container_name(&self, attempt: u32) -> String {
+        if attempt <= 1 { self.0.clone() } else { format!("{}.{attempt}", self.0) }
+    }
+}
+
+impl ContainerId {
+    /// First 12 digits, as Docker shows them.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+/// 0 → a, 25 → z, 26 → aa: a bijective base 26 number.
+fn letters(mut n: u32) -> String {
+    let mut text = Vec::new();
+    loop {
+        text.push(b'a' + u8::try_from(n % 26).unwrap_or(0));
+        if n < 26 {
+            break;
+        }
+        n = n / 26 - 1;
+    }
+    text.iter().rev().map(|b| char::from(*b)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_dns_labels() {
+        for good in ["a", "users", "a-b-2", &"x".repeat(40)] {
+            assert!(ServiceName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "a.b", "ü", &"x".repeat(41)] {
+            assert!(ServiceName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn replica_names_count_in_letters() {
+        let name = |n| ReplicaName::of(&"users".into(), RevisionNumber(9), n).to_string();
+        assert_eq!(name(0), "users-9-a");
+        assert_eq!(name(25), "users-9-z");
+        assert_eq!(name(26), "users-9-aa");
+        assert_eq!(name(27), "users-9-ab");
+        assert_eq!(name(26 + 26 * 26), "users-9-aaa");
+    }
+
+    #[test]
+    fn later_attempts_are_numbered() {
+        let replica = ReplicaName::new("users-9-a");
+        assert_eq!(replica.container_name(1), "users-9-a");
+        assert_eq!(replica.container_name(3), "users-9-a.3");
+    }
+}

@@ -1,0 +1,111 @@
+//! Where each object lies in the store. Every key has one writer (see `docs/ARCHITECTURE.md`).
+
+use super::{HostId, ReplicaName, RevisionNumber, Route, ServiceName};
+
+/// Prefix of all services.
+pub const SERVICES: &str = "services/";
+/// Prefix of all revisions.
+pub const REVISIONS: &str = "revisions/";
+/// Prefix of all rollouts.
+pub const ROLLOUTS: &str = "rollouts/";
+/// Prefix of all replicas.
+pub const REPLICAS: &str = "replicas/";
+/// Prefix of all statuses.
+pub const STATUS: &str = "status/";
+/// Prefix of all endpoints.
+pub const ENDPOINTS: &str = "endpoints/";
+/// Prefix of all route claims.
+pub const ROUTES: &str = "routes/";
+/// Prefix of all last-applied specs.
+pub const APPLIED: &str = "applied/";
+/// Prefix of all events.
+pub const EVENTS: &str = "events/";
+/// Prefix of all host records.
+pub const HOSTS: &str = "hosts/";
+/// Id and name of the host that this store belongs to.
+pub const HOST: &str = "meta/host";
+/// Prefix of remembered request ids.
+pub const REQUESTS: &str = "meta/requests/";
+
+/// The Service.
+pub fn service(name: &ServiceName) -> String {
+    format!("{SERVICES}{name}")
+}
+
+/// A service's revisions.
+pub fn revisions_of(name: &ServiceName) -> String {
+    format!("{REVISIONS}{name}/")
+}
+
+/// One revision; the number is padded so that keys sort as numbers do.
+pub fn revision(name: &ServiceName, number: RevisionNumber) -> String {
+    format!("{REVISIONS}{name}/{number:010}")
+}
+
+/// A service's rollout.
+pub fn rollout(name: &ServiceName) -> String {
+    format!("{ROLLOUTS}{name}")
+}
+
+/// A service's replicas.
+pub fn replicas_of(name: &ServiceName) -> String {
+    format!("{REPLICAS}{name}/")
+}
+
+/// One replica.
+pub fn replica(service: &ServiceName, name: &ReplicaName) -> String {
+    format!("{REPLICAS}{service}/{name}")
+}
+
+/// The statuses of a service's replicas.
+pub fn statuses_of(name: &ServiceName) -> String {
+    format!("{STATUS}{name}/")
+}
+
+/// One replica's status.
+pub fn status(service: &ServiceName, name: &ReplicaName) -> String {
+    format!("{STATUS}{service}/{name}")
+}
+
+/// A service's endpoints.
+pub fn endpoints_of(name: &ServiceName) -> String {
+    format!("{ENDPOINTS}{name}/")
+}
+
+/// One replica's endpoint.
+pub fn endpoint(service: &ServiceName, replica: &ReplicaName) -> String {
+    format!("{ENDPOINTS}{service}/{replica}")
+}
+
+/// The claim of a host and path: its value is the name of the service that holds it.
+pub fn route_claim(route: &Route) -> String {
+    format!("{ROUTES}{}", route.claim())
+}
+
+/// The spec a service was last applied with.
+pub fn applied(name: &ServiceName) -> String {
+    format!("{APPLIED}{name}")
+}
+
+/// A service's events.
+pub fn events_of(name: &ServiceName) -> String {
+    format!("{EVENTS}{name}/")
+}
+
+/// One event; sequence numbers sort as text.
+pub fn event(name: &ServiceName, sequence: u64) -> String {
+    format!("{EVENTS}{name}/{sequence:020}")
+}
+
+/// What a host's agent keeps over a restart.
+pub fn host(id: &HostId) -> String {
+    format!("{HOSTS}{id}/state")
+}
+
+/// The service a key of `services/`, `replicas/`, `status/`, `endpoints/` … belongs to: its second segment.
+pub fn service_of(key: &str) -> Option<ServiceName> {
+    let mut parts = key.split('/');
+    let (prefix, name) = (parts.next()?, parts.next()?);
+    let owned = ["services", "revisions", "rollouts", "replicas", "status", "endpoints", "applied"];
+    (owned.contains(&prefix) && !name.is_empty()).then(|| ServiceName::new(name))
+}

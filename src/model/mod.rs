@@ -1,0 +1,52 @@
+//! The words of the project, as types: what every other module speaks in.
+//!
+//! Purpose: one word per thing, the same in YAML, code, logs, `ctl` and docs (see `docs/GLOSSARY.md`).
+//! Invariants: pure (no I/O, clock, randomness, async or logging) and imports nothing from this crate; ordered maps
+//! only, so that plans, hashes and tables come out the same every time; what is stored is exactly what these types
+//! serialise to.
+//! Deliberately absent: decisions (`orchestrator`, `agent`), YAML (`manifest`), Docker's words (`engine::translate`).
+
+mod check;
+mod condition;
+mod endpoint;
+mod event;
+mod health;
+mod ids;
+pub mod key;
+mod now;
+mod policy;
+mod problem;
+mod quantity;
+mod replica;
+mod report;
+mod revision;
+mod rollout;
+mod service;
+mod spec;
+mod table;
+mod template;
+
+pub use check::{LIMITS, check_service};
+pub use condition::{Condition, ConditionKind, Reason};
+pub use endpoint::{Endpoint, EndpointId, EndpointState};
+pub use event::{Event, EventKind};
+pub use health::{Check, Health};
+pub use ids::{
+    AppName, ContainerId, Epoch, Generation, HostId, NameError, ReplicaName, RevisionNumber, ServiceName,
+    StoreId, TemplateHash,
+};
+pub use now::{Mono, Now};
+pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
+pub use problem::Problem;
+pub use quantity::{Cpu, Memory, Millis, NumberOrPercent, QuantityError};
+pub use replica::{Cause, Desired, Phase, Replica, ReplicaStatus, WaitReason};
+pub use report::{BalancerReport, EndpointStats, Incarnation, Refusal};
+pub use revision::{ResolvedImage, Revision};
+pub use rollout::{Failure, FailureReason, Rollout, RolloutState};
+pub use service::{Metadata, Service};
+pub use spec::{
+    Balance, EnvField, EnvValue, Limits, Logging, Port, Protocol, Pull, Resources, Route, Security,
+    ServiceSpec,
+};
+pub use table::{Pool, PoolEndpoint, RouteEntry, RoutingTable, TableName};
+pub use template::{HASH_SCHEMA, Template};

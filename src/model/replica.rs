@@ -1,0 +1,189 @@
+//! One instance the orchestrator wants, and what the agent says of it.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AppName, ContainerId, HostId, Millis, ReplicaName, RevisionNumber, ServiceName, TemplateHash};
+
+/// Why a replica is taken out. A running container of ours is stopped only with one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cause {
+    /// The user deleted the service.
+    Deleted,
+    /// The user asked for fewer replicas.
+    ScaledDown,
+    /// A later revision took its place.
+    Replaced,
+    /// Its revision failed and was rolled back.
+    RolledBack,
+}
+
+/// What the orchestrator wants of a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum Desired {
+    /// Run, in rotation once ready.
+    Run,
+    /// Out of rotation, kept running.
+    Drain {
+        /// Why.
+        cause: Cause,
+    },
+    /// Drain, stop, remove. There is no way back.
+    Remove {
+        /// Why.
+        cause: Cause,
+    },
+}
+
+/// A wanted instance: `replicas/<service>/<name>`. Written by the orchestrator alone, before its container is made;
+/// deleted by it after its status says [`Phase::Gone`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replica {
+    /// Its name, never reused.
+    pub name: ReplicaName,
+    /// Of which service.
+    pub service: ServiceName,
+    /// Of which app: its network.
+    pub app: AppName,
+    /// Which of the service's places it fills, from 1; during a surge two replicas never share one.
+    pub slot: u32,
+    /// Its revision; moves to a later one of the same hash without a restart.
+    pub revision: RevisionNumber,
+    /// Template hash of the revision it was made from.
+    pub hash: TemplateHash,
+    /// The host it runs on.
+    pub host: HostId,
+    /// What is wanted of it.
+    pub desired: Desired,
+}
+
+impl Replica {
+    /// Whether it is meant to be in rotation.
+    pub fn runs(&self) -> bool {
+        matches!(self.desired, Desired::Run)
+    }
+}
+
+/// Why a replica is not getting on right now. A closed list; `output` and events spell them out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "reason")]
+pub enum WaitReason {
+    /// The Engine does not have the image and it cannot be had.
+    ImageUnavailable {
+        /// What the Engine said.
+        message: String,
+    },
+    /// The container cannot be made or started: the Engine refused, or what it needs is not to be had.
+    EngineRefused {
+        /// What the Engine said.
+        message: String,
+    },
+    /// The container ended.
+    Exited {
+        /// Its exit code.
+        code: i64,
+        /// Whether the kernel killed it for memory.
+        oom_killed: bool,
+    },
+    /// Running, and the health check has not passed (yet).
+    HealthCheckFailing {
+        /// The last observation: `GET /healthz → 503 "warming cache"`.
+        message: String,
+    },
+    /// Every address of the network is in use or not yet free again.
+    NoFreeAddress,
+    /// The container is paused by hand.
+    ContainerPaused,
+}
+
+/// Where a replica stands. Written by the agent; the orchestrator reads progress from it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "phase")]
+pub enum Phase {
+    /// Nothing done yet, or held up.
+    Waiting {
+        /// By what; `None` while it merely has not been its turn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<WaitReason>,
+    },
+    /// The image is being pulled. The time counts apart.
+    Pulling,
+    /// Container created or running, not yet ready for the first time.
+    Starting {
+        /// The last failed probe.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<WaitReason>,
+    },
+    /// Its endpoint is in the registry as `ready` (or, without a port, it runs).
+    Ready,
+    /// Was ready, and its health check fails now; out of rotation, still probed.
+    Unready {
+        /// The last observation.
+        reason: WaitReason,
+    },
+    /// The container ended or could not be made; the next attempt comes after a while.
+    BackOff {
+        /// What happened.
+        reason: WaitReason,
+        /// When the next attempt comes, for people.
+        retry_at: jiff::Timestamp,
+    },
+    /// Out of rotation or on its way there.
+    Draining,
+    /// The stop signal went out.
+    Stopping,
+    /// No container, endpoint or address is left. The orchestrator deletes the replica.
+    Gone,
+}
+
+/// What the agent says of a replica: `status/<service>/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaStatus {
+    /// Whose.
+    pub replica: ReplicaName,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub phase: Phase,
+    /// Number of the current container; counts up from 1.
+    pub attempt: u32,
+    /// Containers that ended by themselves or never became ready within `startWithin`, that count.
+    pub failures: u32,
+    /// The current container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerId>,
+    /// Its address on the app's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// From the start of the container to ready, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_after: Option<Millis>,
+    /// When this phase began, for people.
+    pub since: jiff::Timestamp,
+}
+
+impl ReplicaStatus {
+    /// Whether its endpoint is registered as ready.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready)
+    }
+}
+
+/// The one wording, for events, conditions and the command line.
+impl std::fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ImageUnavailable { message } => write!(f, "image unavailable: {message}"),
+            Self::EngineRefused { message } => write!(f, "cannot start: {message}"),
+            Self::Exited { oom_killed: true, .. } => write!(f, "killed, out of memory"),
+            Self::Exited { code, .. } => write!(f, "exited with code {code}"),
+            Self::HealthCheckFailing { message } => write!(f, "{message}"),
+            Self::NoFreeAddress => write!(f, "no free address on the network yet"),
+            Self::ContainerPaused => write!(f, "the container is paused"),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! A Service as it is stored: the user's spec and what was resolved when it was applied.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AppName, Generation, ResolvedImage, ServiceName, ServiceSpec};
+
+/// Who an object is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    /// Its name.
+    pub name: ServiceName,
+    /// Its app; cannot be changed.
+    #[serde(default)]
+    pub app: AppName,
+    /// Notes of the user; no effect.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Tells an object from a later one of the same name.
+    pub uid: String,
+    /// Counts the user's writes.
+    pub generation: Generation,
+    /// When it was first applied.
+    pub created_at: jiff::Timestamp,
+}
+
+/// A declared service: `services/<name>`. Written by the user, through the API; only its last removal is the
+/// orchestrator's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Service {
+    /// Who.
+    pub metadata: Metadata,
+    /// What the user wants; `replicas` is always set.
+    pub spec: ServiceSpec,
+    /// What `spec.image` resolved to when the user wrote it.
+    pub image: ResolvedImage,
+    /// Counts `ctl rollout restart`.
+    #[serde(default)]
+    pub restarts: u64,
+    /// Set once the user deleted it: its replicas are drained and removed, then all its keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<jiff::Timestamp>,
+    /// The command that wrote this generation, for history and events: `apply`, `scale users=3` …
+    #[serde(default)]
+    pub written_by: String,
+    /// When this generation was written.
+    pub written_at: jiff::Timestamp,
+}
+
+impl Service {
+    /// Its name.
+    pub fn name(&self) -> &ServiceName {
+        &self.metadata.name
+    }
+}

@@ -1,0 +1,303 @@
+//! What a user declares of a Service: the manifest's `spec` in its long form, with defaults filled in.
+//!
+//! These types are what is stored and shown; their JSON is the long form of the manifest, so that `ctl apply` takes
+//! what `ctl get -o yaml` prints.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cpu, Health, Memory, Millis, RolloutPolicy, StopPolicy};
+
+/// When the image is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Pull {
+    /// Where the Engine does not have it.
+    #[default]
+    IfMissing,
+    /// At every user's apply.
+    Always,
+    /// Never; an image that is missing is an error.
+    Never,
+}
+
+/// What is spoken on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http,
+}
+
+/// A port of the container. Nothing is published on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Port {
+    /// Name, unique in the service; `http` for the short form `port: 8080`.
+    pub name: String,
+    /// Number in the container.
+    pub port: u16,
+    /// What is spoken on it.
+    #[serde(default)]
+    pub protocol: Protocol,
+}
+
+/// A host and path that lead to the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    /// Host name in lower case; `None` means any host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Path prefix, matched on whole segments; starts with `/`.
+    #[serde(default = "root_path")]
+    pub path: String,
+    /// Name of the port; without it the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// From the request's last byte to the response's headers.
+    #[serde(default = "default_route_timeout")]
+    pub timeout: Millis,
+    /// Whether the prefix is taken off before the request is forwarded.
+    #[serde(default)]
+    pub strip_prefix: bool,
+}
+
+fn root_path() -> String {
+    "/".to_owned()
+}
+
+const fn default_route_timeout() -> Millis {
+    Millis::secs(30)
+}
+
+impl Route {
+    /// Any request of this host (or of any) under this path, with default settings.
+    pub fn to(host: Option<String>, path: impl Into<String>) -> Self {
+        Self { host, path: path.into(), port: None, timeout: default_route_timeout(), strip_prefix: false }
+    }
+
+    /// `host/path`; `*` stands for any host. The claim key's text and what messages show.
+    pub fn claim(&self) -> String {
+        format!("{}{}", self.host.as_deref().unwrap_or("*"), self.path)
+    }
+}
+
+/// How an endpoint is chosen for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Balance {
+    /// The one of two random candidates with fewer requests in flight.
+    #[default]
+    LeastRequests,
+    /// One after the other.
+    RoundRobin,
+}
+
+/// A value of the environment: text exactly as written, or a field the system fills in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EnvValue {
+    /// The text.
+    Text(String),
+    /// `{field: replica.name}`.
+    Field {
+        /// Which.
+        field: EnvField,
+    },
+}
+
+/// A fact the system knows and a container may want to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EnvField {
+    /// Name of the replica.
+    #[serde(rename = "replica.name")]
+    ReplicaName,
+    /// Slot of the replica.
+    #[serde(rename = "replica.slot")]
+    ReplicaSlot,
+    /// Name of the service.
+    #[serde(rename = "service.name")]
+    ServiceName,
+    /// Name of the host.
+    #[serde(rename = "host.name")]
+    HostName,
+    /// `http://<gateway>:<first http port>`.
+    #[serde(rename = "balancer.url")]
+    BalancerUrl,
+}
+
+impl EnvField {
+    /// All of them with their names in a manifest.
+    pub const ALL: [(&'static str, EnvField); 5] = [
+        ("replica.name", Self::ReplicaName),
+        ("replica.slot", Self::ReplicaSlot),
+        ("service.name", Self::ServiceName),
+        ("host.name", Self::HostName),
+        ("balancer.url", Self::BalancerUrl),
+    ];
+}
+
+/// Reserved for placement; memory is the hard limit too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Resources {
+    /// Share of cpu.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Cpu>,
+    /// Memory; the container is killed above it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
+}
+
+/// Hard limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Cpu quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Cpu>,
+}
+
+/// What the container may do. Docker's defaults plus no-new-privileges where nothing is said.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Security {
+    /// `uid`, `uid:gid` or a name; the image's own where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Root file system read-only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only_root: bool,
+    /// Capabilities added, without `CAP_`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cap_add: Vec<String>,
+    /// Capabilities dropped, without `CAP_`; `ALL` drops every one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cap_drop: Vec<String>,
+}
+
+/// Rotation of the container's log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Logging {
+    /// Size of one file; `10m`, Docker's spelling.
+    pub max_size: Memory,
+    /// Number of files.
+    pub max_files: u32,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self { max_size: Memory(10 * 1024 * 1024), max_files: 5 }
+    }
+}
+
+/// What the user wants of a Service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceSpec {
+    /// Image reference as written.
+    pub image: String,
+    /// When it is pulled.
+    #[serde(default)]
+    pub pull: Pull,
+    /// Number of replicas; `None` in a file keeps the live number (1 on create). Always `Some` once stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// Docker ENTRYPOINT; the image's own where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
+    /// Docker CMD; the image's own where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// Ports of the container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
+    /// Hosts and paths that lead here.
+    #[serde(default, rename = "route", skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// How an endpoint is chosen.
+    #[serde(default)]
+    pub balance: Balance,
+    /// Readiness.
+    pub health: Health,
+    /// Environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, EnvValue>,
+    /// Reserved.
+    #[serde(default)]
+    pub resources: Resources,
+    /// Hard limits.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How it is rolled.
+    #[serde(default)]
+    pub rollout: RolloutPolicy,
+    /// How it is stopped.
+    #[serde(default)]
+    pub stop: StopPolicy,
+    /// What it may do.
+    #[serde(default)]
+    pub security: Security,
+    /// Its log.
+    #[serde(default)]
+    pub logging: Logging,
+    /// Extra labels on the containers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ServiceSpec {
+    /// A spec of this image with every default; what the minimal manifest means, without port and route.
+    pub fn of_image(image: impl Into<String>) -> Self {
+        Self {
+            image: image.into(),
+            pull: Pull::default(),
+            replicas: None,
+            entrypoint: None,
+            command: None,
+            ports: Vec::new(),
+            routes: Vec::new(),
+            balance: Balance::default(),
+            health: Health::default_for(false),
+            env: BTreeMap::new(),
+            resources: Resources::default(),
+            limits: Limits::default(),
+            rollout: RolloutPolicy::default(),
+            stop: StopPolicy::default(),
+            security: Security::default(),
+            logging: Logging::default(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Wanted replicas.
+    pub fn replica_count(&self) -> u32 {
+        self.replicas.unwrap_or(1)
+    }
+
+    /// Where a route or probe names no port, the first; `None` where there is none (of that name).
+    pub fn port(&self, name: Option<&str>) -> Option<&Port> {
+        match name {
+            Some(name) => self.ports.iter().find(|p| p.name == name),
+            None => self.ports.first(),
+        }
+    }
+
+    /// This spec with all that a revision fixes taken from `released`: what an undo writes. Replica count, routes,
+    /// balance and rollout policy stay as they are.
+    #[must_use]
+    pub fn with_release_of(&self, released: &ServiceSpec) -> ServiceSpec {
+        ServiceSpec {
+            pull: self.pull,
+            replicas: self.replicas,
+            routes: self.routes.clone(),
+            balance: self.balance,
+            rollout: self.rollout.clone(),
+            ..released.clone()
+        }
+    }
+}

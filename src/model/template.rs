@@ -1,0 +1,144 @@
+//! What a container must be made anew for, and the hash over it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{EnvValue, Limits, Logging, Port, Resources, Security, ServiceSpec, TemplateHash};
+
+/// Number of the rules below. Hashes are compared only under one schema; raise it when a field's canonical form
+/// changes, never when a field is added (a field at its default is omitted, so old hashes hold).
+pub const HASH_SCHEMA: u32 = 1;
+
+/// The part of a release that a container is made from. Two replicas with equal templates are the same; the order of
+/// the fields here is part of the hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Template<'a> {
+    /// Digest or image id, not the tag's text.
+    pub image: &'a str,
+    /// Docker ENTRYPOINT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<&'a [String]>,
+    /// Docker CMD.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<&'a [String]>,
+    /// Ports, by name: their order in the file does not matter.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<&'a str, &'a Port>,
+    /// Environment.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: &'a BTreeMap<String, EnvValue>,
+    /// Reserved; memory is the hard limit.
+    #[serde(skip_serializing_if = "is_default")]
+    pub resources: Resources,
+    /// Hard limits.
+    #[serde(skip_serializing_if = "is_default")]
+    pub limits: Limits,
+    /// What it may do.
+    #[serde(skip_serializing_if = "refers_to_default")]
+    pub security: &'a Security,
+    /// Its log.
+    #[serde(skip_serializing_if = "refers_to_default")]
+    pub logging: &'a Logging,
+    /// Extra labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: &'a BTreeMap<String, String>,
+    /// Counts `ctl rollout restart`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub restarts: u64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn refers_to_default<T: Default + PartialEq>(value: &&T) -> bool {
+    is_default(*value)
+}
+
+impl<'a> Template<'a> {
+    /// The template of a spec whose image resolved to `image`, after that many restarts.
+    pub fn of(spec: &'a ServiceSpec, image: &'a str, restarts: u64) -> Self {
+        Self {
+            image,
+            entrypoint: spec.entrypoint.as_deref(),
+            command: spec.command.as_deref(),
+            ports: spec.ports.iter().map(|p| (p.name.as_str(), p)).collect(),
+            env: &spec.env,
+            resources: spec.resources,
+            limits: spec.limits,
+            security: &spec.security,
+            logging: &spec.logging,
+            labels: &spec.labels,
+            restarts,
+        }
+    }
+
+    /// SHA-256 over the canonical JSON, first 16 hex digits.
+    pub fn hash(&self) -> TemplateHash {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        let mut hex = String::with_capacity(16);
+        for byte in &Sha256::digest(&json)[..8] {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        TemplateHash::new(hex)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Balance, Check, Health, Millis, Port, Protocol, Route};
+
+    fn hash(spec: &ServiceSpec) -> String {
+        Template::of(spec, "sha256:aa", 0).hash().to_string()
+    }
+
+    /// Golden: upgrading `ctl` must never recreate a container. If this fails, a field's canonical form changed.
+    #[test]
+    fn hashes_do_not_drift() {
+        let mut spec = ServiceSpec::of_image("users:1");
+        assert_eq!(hash(&spec), GOLDEN_MINIMAL);
+        spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
+        spec.env.insert("A".into(), EnvValue::Text("3.10".into()));
+        spec.resources.memory = "256Mi".parse().ok();
+        spec.command = Some(vec!["serve".into()]);
+        assert_eq!(hash(&spec), GOLDEN_FULL);
+    }
+    const GOLDEN_MINIMAL: &str = "ce7c278580d4d490";
+    const GOLDEN_FULL: &str = "8f7aa90905bc0789";
+
+    #[test]
+    fn only_the_template_counts() {
+        let base = ServiceSpec::of_image("users:1");
+        let before = hash(&base);
+        let mut same = base.clone();
+        same.image = "users:renamed-tag".into();
+        same.replicas = Some(7);
+        same.routes = vec![Route::to(None, "/")];
+        same.balance = Balance::RoundRobin;
+        same.health = Health::with(Check::None(true));
+        same.stop.grace = Millis::secs(1);
+        same.rollout.drain = Millis::secs(1);
+        assert_eq!(hash(&same), before);
+
+        let mut changed = base.clone();
+        changed.labels.insert("team".into(), "identity".into());
+        assert_ne!(hash(&changed), before);
+        assert_ne!(Template::of(&base, "sha256:bb", 0).hash().to_string(), before);
+        assert_ne!(Template::of(&base, "sha256:aa", 1).hash().to_string(), before);
+    }
+
+    #[test]
+    fn the_order_of_ports_does_not_matter() {
+        let port = |name: &str, port| Port { name: name.into(), port, protocol: Protocol::Http };
+        let mut a = ServiceSpec::of_image("users:1");
+        a.ports = vec![port("a", 1), port("b", 2)];
+        let mut b = a.clone();
+        b.ports.reverse();
+        assert_eq!(hash(&a), hash(&b));
+    }
+}

@@ -1,0 +1,86 @@
+//! Every replica in exactly one bucket, before any arithmetic.
+
+use super::{ReplicaView, ServiceView};
+use crate::model::{Desired, Phase, Revision};
+
+/// A replica and what it is worth.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// The replica.
+    pub(super) is: &'a ReplicaView,
+    /// Whether it serves: acknowledged by every balancer or, without a port, up for `healthyFor`.
+    pub(super) available: bool,
+    /// Whether it has served for `healthyFor`.
+    pub(super) settled: bool,
+}
+
+/// The buckets. The first rule that fits decides: gone, leaving, current, matching, old.
+#[derive(Debug, Default)]
+pub(super) struct Census<'a> {
+    /// Meant to run, of the target revision.
+    pub(super) current: Vec<Seen<'a>>,
+    /// Meant to run, of another revision with the target's template: move over without a restart.
+    pub(super) matching: Vec<Seen<'a>>,
+    /// Meant to run, of another template.
+    pub(super) old: Vec<Seen<'a>>,
+    /// On the way out, not yet gone. They hold their slots and count for nothing else.
+    pub(super) leaving: Vec<&'a ReplicaView>,
+}
+
+impl<'a> Census<'a> {
+    /// Sorts the replicas of a service whose rollout goes to `target`.
+    pub(super) fn take(view: &'a ServiceView, target: &Revision) -> Self {
+        let mut census = Self::default();
+        for is in view.replicas.iter().filter(|r| !is_gone(r)) {
+            if !is.replica.runs() {
+                census.leaving.push(is);
+                continue;
+            }
+            let own = view.revisions.get(&is.replica.revision);
+            let seen = Seen {
+                is,
+                available: is_available(view, is),
+                settled: is.serving_for.is_some_and(|t| t >= view.service.spec.rollout.healthy_for),
+            };
+            if is.replica.revision == target.number {
+                census.current.push(seen);
+            } else if own.is_some_and(|own| own.same_template(target)) {
+                census.matching.push(seen);
+            } else {
+                census.old.push(seen);
+            }
+        }
+        census
+    }
+
+    /// Replicas meant to run.
+    pub(super) fn running(&self) -> usize {
+        self.current.len() + self.matching.len() + self.old.len()
+    }
+}
+
+/// How many of these are available.
+pub(super) fn available(seen: &[Seen<'_>]) -> usize {
+    seen.iter().filter(|s| s.available).count()
+}
+
+/// Whether nothing is left of it.
+pub(super) fn is_gone(replica: &ReplicaView) -> bool {
+    replica.status.as_ref().is_some_and(|s| s.phase == Phase::Gone)
+}
+
+/// Whether it is kept running out of rotation: rolling never asks for that, another strategy may have.
+pub(super) fn is_drained(replica: &ReplicaView) -> bool {
+    matches!(replica.replica.desired, Desired::Drain { .. })
+}
+
+/// Whether a replica serves. Without a port there is nothing to acknowledge: it counts once it ran for `healthyFor`.
+pub(super) fn is_available(view: &ServiceView, replica: &ReplicaView) -> bool {
+    let Some(serving_for) = replica.serving_for else { return false };
+    !is_portless(view, replica) || serving_for >= view.service.spec.rollout.healthy_for
+}
+
+/// Whether its revision has no port. One whose revision is unknown is taken to have one.
+pub(super) fn is_portless(view: &ServiceView, replica: &ReplicaView) -> bool {
+    view.revisions.get(&replica.replica.revision).is_some_and(|r| r.spec.ports.is_empty())
+}

@@ -1,0 +1,47 @@
+//! What is no longer needed: replicas that are gone, revisions beyond those that are kept.
+
+use super::census::{is_drained, is_gone};
+use super::pass::Pass;
+use crate::model::{Cause, Desired, Replica, Revision, RolloutState};
+
+/// Deletes replicas of which nothing is left. One that is gone though it should run is made anew by the count.
+pub(super) fn delete_gone(pass: &mut Pass<'_>) {
+    let view = pass.view;
+    for gone in view.replicas.iter().filter(|r| is_gone(r)) {
+        pass.delete(&gone.replica.name);
+    }
+}
+
+/// Removes replicas that another strategy kept out of rotation: rolling has no use for them.
+pub(super) fn remove_drained(pass: &mut Pass<'_>) {
+    let view = pass.view;
+    for kept in view.replicas.iter().filter(|r| is_drained(r) && !is_gone(r)) {
+        let desired = Desired::Remove { cause: Cause::Replaced };
+        pass.put(Replica { desired, ..kept.replica.clone() });
+    }
+}
+
+/// Drops revisions of a service at rest: those that nobody uses, beyond the newest `keepRevisions` of them.
+pub(super) fn drop_revisions(pass: &mut Pass<'_>) {
+    if !matches!(pass.rollout.state, RolloutState::Complete | RolloutState::RolledBack { .. }) {
+        return;
+    }
+    let view = pass.view;
+    let keep = usize::try_from(view.service.spec.rollout.keep_revisions).unwrap_or(usize::MAX);
+    if view.revisions.len() <= keep {
+        return;
+    }
+    let unused: Vec<&Revision> = view.revisions.values().rev().filter(|r| !is_needed(pass, r)).collect();
+    for revision in unused.into_iter().skip(keep).rev() {
+        pass.drop_revision(revision);
+    }
+}
+
+/// Besides what runs or may be gone back to, the last revision made is needed: the next generation is compared with it.
+fn is_needed(pass: &Pass<'_>, revision: &Revision) -> bool {
+    let (number, rollout) = (revision.number, &pass.rollout);
+    number == rollout.target
+        || rollout.stable == Some(number)
+        || number == rollout.last_revision
+        || pass.view.replicas.iter().any(|r| r.replica.revision == number)
+}

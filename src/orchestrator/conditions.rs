@@ -1,0 +1,128 @@
+//! What holds of a service right now, for people and for `ctl wait`. No decision reads it.
+
+use super::census::{is_available, is_gone};
+use super::observation::observation;
+use super::{ReplicaView, ServiceView};
+use crate::model::{Condition, ConditionKind, Failure, FailureReason, Phase, Reason, RolloutState};
+
+/// The state of a service in a few numbers and conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    /// `Ready`, `Progressing`, `Degraded`, in this order.
+    pub conditions: [Condition; 3],
+    /// Replicas wanted; none of a service that is deleted.
+    pub wanted: u32,
+    /// Replicas meant to run that are available, of any revision: more than wanted during a surge.
+    pub available: u32,
+    /// Of these, the ones of the rollout's target.
+    pub of_target: u32,
+    /// One line per replica that is held up: `web-4-b: exited with code 1 (3 times)`.
+    pub troubles: Vec<String>,
+}
+
+/// Judges a service.
+pub fn assess(view: &ServiceView) -> Assessment {
+    let running = || view.replicas.iter().filter(|r| r.replica.runs() && !is_gone(r));
+    let deleting = view.service.deleted_at.is_some();
+    let wanted = if deleting { 0 } else { view.service.spec.replica_count() };
+    let target = view.rollout.as_ref().map(|r| r.target);
+    let (mut count, mut available, mut of_target) = (0_u32, 0_u32, 0_u32);
+    for replica in running() {
+        count += 1;
+        if is_available(view, replica) {
+            available += 1;
+            of_target += u32::from(Some(replica.replica.revision) == target);
+        }
+    }
+    let troubles: Vec<String> = running().filter(|r| is_in_trouble(r)).map(observation).collect();
+    let counts = format!("{available} of {wanted} replicas are available");
+    let starting = running().any(is_first_start);
+    let conditions = [
+        ready(deleting, available >= wanted, &counts),
+        progressing(view, count != wanted || starting, &counts),
+        degraded(view, &troubles),
+    ];
+    Assessment { conditions, wanted, available, of_target, troubles }
+}
+
+fn condition(kind: ConditionKind, status: bool, reason: Reason, message: impl Into<String>) -> Condition {
+    Condition { kind, status, reason, message: message.into() }
+}
+
+fn ready(deleting: bool, enough: bool, counts: &str) -> Condition {
+    let (status, reason) = match (deleting, enough) {
+        (true, _) => (false, Reason::Deleting),
+        (false, true) => (true, Reason::AllAvailable),
+        (false, false) => (false, Reason::TooFewAvailable),
+    };
+    condition(ConditionKind::Ready, status, reason, counts)
+}
+
+/// `counting`: the number of replicas is on its way to the one wanted.
+fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
+    let is = |status, reason, message: &str| condition(ConditionKind::Progressing, status, reason, message);
+    if view.service.deleted_at.is_some() {
+        return is(true, Reason::Deleting, "its replicas are drained and removed");
+    }
+    let seen = view.rollout.as_ref().filter(|r| r.observed == view.service.metadata.generation);
+    let Some(rollout) = seen else {
+        return is(true, Reason::RollingOut, "the last write has not been acted on yet");
+    };
+    match &rollout.state {
+        RolloutState::Progressing { .. } => is(true, Reason::RollingOut, counts),
+        RolloutState::RollingBack { .. } => is(true, Reason::RollingBack, counts),
+        _ if counting => is(true, Reason::TooFewAvailable, counts),
+        RolloutState::Complete => is(false, Reason::RolledOut, ""),
+        RolloutState::RolledBack { failure } => is(false, Reason::RolledBack, &failure_text(failure)),
+        RolloutState::Failed { failure } => is(false, Reason::RolloutFailed, &failure_text(failure)),
+    }
+}
+
+fn degraded(view: &ServiceView, troubles: &[String]) -> Condition {
+    let is = |status, reason, message: String| condition(ConditionKind::Degraded, status, reason, message);
+    if view.service.deleted_at.is_some() {
+        return is(false, Reason::Deleting, String::new());
+    }
+    match view.rollout.as_ref().map(|r| &r.state) {
+        Some(RolloutState::RollingBack { failure, .. }) => {
+            is(true, Reason::RollingBack, failure_text(failure))
+        }
+        Some(RolloutState::RolledBack { failure }) => is(true, Reason::RolledBack, failure_text(failure)),
+        Some(RolloutState::Failed { failure }) => is(true, Reason::RolloutFailed, failure_text(failure)),
+        Some(RolloutState::Progressing { .. } | RolloutState::Complete) | None => match troubles.first() {
+            Some(first) => is(true, Reason::TooFewAvailable, first.clone()),
+            None => is(false, Reason::AllAvailable, String::new()),
+        },
+    }
+}
+
+/// `revision 10: no progress for 5m: users-10-a: exited with code 1`.
+fn failure_text(failure: &Failure) -> String {
+    let FailureReason::DeadlineExceeded { deadline, observed } = &failure.reason;
+    let first = observed.first().map(|o| format!(": {o}")).unwrap_or_default();
+    format!("revision {}: no progress for {deadline}{first}", failure.revision)
+}
+
+/// Whether something keeps it from serving, beyond taking its time.
+fn is_in_trouble(replica: &ReplicaView) -> bool {
+    replica.status.as_ref().is_some_and(|status| {
+        matches!(
+            status.phase,
+            Phase::Waiting { reason: Some(_) }
+                | Phase::Starting { reason: Some(_) }
+                | Phase::Unready { .. }
+                | Phase::BackOff { .. }
+        )
+    })
+}
+
+/// Whether it is still on its way to being ready for the first time.
+fn is_first_start(replica: &ReplicaView) -> bool {
+    replica.status.as_ref().is_none_or(|status| {
+        status.failures == 0
+            && matches!(
+                status.phase,
+                Phase::Waiting { reason: None } | Phase::Pulling | Phase::Starting { .. }
+            )
+    })
+}

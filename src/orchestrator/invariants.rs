@@ -1,0 +1,227 @@
+//! What no plan may ever do, checked against the view it was made from.
+//!
+//! Each rule speaks of what the plan *causes*: a world that is broken already (two replicas crashed, too many run) is no
+//! violation, a move that makes it worse is.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::census::{is_available, is_gone};
+use super::{Bounds, Changes, MOST_OPERATIONS, ReplicaView, ServiceView};
+use crate::model::{Cause, Desired, Replica, ReplicaName, RevisionNumber, Rollout, RolloutState};
+
+/// A rule that a plan broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// It takes out available replicas though fewer than the floor are left.
+    BelowFloor {
+        /// Available replicas left.
+        left: usize,
+        /// As many must be.
+        floor: usize,
+    },
+    /// It starts replicas above the ceiling.
+    AboveCeiling {
+        /// Replicas meant to run.
+        running: usize,
+        /// As many may.
+        ceiling: usize,
+    },
+    /// Two replicas hold one slot.
+    SlotShared(u32),
+    /// A new replica has a name that was issued before.
+    NameReused(ReplicaName),
+    /// A replica on its way out is called back, or given another cause.
+    WayBack(ReplicaName),
+    /// A replica is deleted of which something is left.
+    DeletedAlive(ReplicaName),
+    /// A rollback takes out a serving replica of the revision it goes back to.
+    RollbackStopsHealthy(ReplicaName),
+    /// A replica changes what it never may: slot, host, hash or service.
+    Altered(ReplicaName),
+    /// A revision is dropped that is needed.
+    RevisionNeeded(RevisionNumber),
+    /// A new revision has not the next number.
+    RevisionNumber(RevisionNumber),
+    /// The plan does not fit a transaction.
+    TooLarge(usize),
+    /// A service is forgotten of which something is left.
+    ForgottenAlive,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BelowFloor { left, floor } => write!(f, "{left} available replicas left, {floor} must be"),
+            Self::AboveCeiling { running, ceiling } => write!(f, "{running} replicas run, {ceiling} may"),
+            Self::SlotShared(slot) => write!(f, "two replicas hold slot {slot}"),
+            Self::NameReused(name) => write!(f, "the name {name} was issued before"),
+            Self::WayBack(name) => write!(f, "{name} is called back from removal"),
+            Self::DeletedAlive(name) => write!(f, "{name} is deleted and not gone"),
+            Self::RollbackStopsHealthy(name) => write!(f, "a rollback stops {name}, which serves"),
+            Self::Altered(name) => write!(f, "{name} changes what it never may"),
+            Self::RevisionNeeded(number) => write!(f, "revision {number} is dropped and needed"),
+            Self::RevisionNumber(number) => write!(f, "revision {number} is not the next"),
+            Self::TooLarge(operations) => write!(f, "{operations} operations do not fit a transaction"),
+            Self::ForgottenAlive => f.write_str("the service is forgotten and not gone"),
+        }
+    }
+}
+
+/// Every rule that this plan breaks; none is as it should be.
+pub fn check(view: &ServiceView, changes: &Changes) -> Vec<Violation> {
+    let mut found = Vec::new();
+    if changes.is_empty() {
+        return found;
+    }
+    let plan = Plan { view, changes };
+    plan.counts(&mut found);
+    plan.slots(&mut found);
+    plan.replicas(&mut found);
+    plan.revisions(&mut found);
+    plan.size(&mut found);
+    found
+}
+
+struct Plan<'a> {
+    view: &'a ServiceView,
+    changes: &'a Changes,
+}
+
+impl<'a> Plan<'a> {
+    fn before(&self, name: &ReplicaName) -> Option<&'a ReplicaView> {
+        self.view.replicas.iter().find(|r| r.replica.name == *name)
+    }
+
+    fn rollout(&self) -> Option<&'a Rollout> {
+        self.changes.rollout.as_ref().or(self.view.rollout.as_ref())
+    }
+
+    /// Replicas as they are after the plan, with what was seen of them.
+    fn after(&self) -> impl Iterator<Item = (&'a Replica, Option<&'a ReplicaView>)> {
+        let Plan { view, changes } = *self;
+        let put = |name: &ReplicaName| changes.put_replicas.iter().find(|r| r.name == *name);
+        let old = view.replicas.iter().filter(|r| !changes.delete_replicas.contains(&r.replica.name));
+        let old = old.map(move |r| (put(&r.replica.name).unwrap_or(&r.replica), Some(r)));
+        let known = move |r: &&Replica| view.replicas.iter().any(|v| v.replica.name == r.name);
+        old.chain(changes.put_replicas.iter().filter(move |r| !known(r)).map(|r| (r, None)))
+    }
+
+    /// Replicas that the plan takes out and that serve.
+    fn stopped_serving(&self) -> impl Iterator<Item = (&'a Replica, &'a ReplicaView)> {
+        let view = self.view;
+        self.after().filter_map(move |(replica, before)| {
+            let before = before.filter(|b| b.replica.runs() && is_available(view, b))?;
+            (!replica.runs()).then_some((replica, before))
+        })
+    }
+
+    fn counts(&self, found: &mut Vec<Violation>) {
+        if self.view.service.deleted_at.is_some() {
+            return;
+        }
+        let bounds = Bounds::of(&self.view.service.spec);
+        let serves = |b: &ReplicaView| is_available(self.view, b) && !is_gone(b);
+        let left = self.after().filter(|(r, b)| r.runs() && b.is_some_and(serves)).count();
+        if left < bounds.floor && self.stopped_serving().next().is_some() {
+            found.push(Violation::BelowFloor { left, floor: bounds.floor });
+        }
+        let running = self.after().filter(|(r, _)| r.runs()).count();
+        let starts = self.after().any(|(_, before)| before.is_none());
+        if starts && running > bounds.ceiling {
+            found.push(Violation::AboveCeiling { running, ceiling: bounds.ceiling });
+        }
+        self.rollback(bounds, found);
+    }
+
+    fn rollback(&self, bounds: Bounds, found: &mut Vec<Violation>) {
+        let Some(rollout) = self.rollout() else { return };
+        if !matches!(rollout.state, RolloutState::RollingBack { .. }) {
+            return;
+        }
+        let revisions = &self.view.revisions;
+        let target = revisions.get(&rollout.target);
+        let same = |n: RevisionNumber| {
+            revisions.get(&n).zip(target).is_some_and(|(own, target)| own.same_template(target))
+        };
+        let of_target = self.after().filter(|(r, _)| r.runs() && same(r.revision)).count();
+        for (replica, before) in self.stopped_serving() {
+            let too_many =
+                replica.desired == Desired::Remove { cause: Cause::ScaledDown } && of_target >= bounds.wanted;
+            if before.replica.revision == rollout.target && !too_many {
+                found.push(Violation::RollbackStopsHealthy(replica.name.clone()));
+            }
+        }
+    }
+
+    fn slots(&self, found: &mut Vec<Violation>) {
+        let mut held = BTreeSet::new();
+        let there = |b: &ReplicaView| !is_gone(b);
+        for (replica, before) in self.after().filter(|(_, b)| b.is_none_or(there)) {
+            if !held.insert(replica.slot) && before.is_none() {
+                found.push(Violation::SlotShared(replica.slot));
+            }
+        }
+    }
+
+    fn replicas(&self, found: &mut Vec<Violation>) {
+        let issued = |r: Option<&Rollout>, n| r.and_then(|r| r.issued.get(&n)).copied().unwrap_or(0);
+        let mut names = BTreeSet::new();
+        for put in &self.changes.put_replicas {
+            match self.before(&put.name) {
+                Some(seen) => {
+                    let was = &seen.replica;
+                    if matches!(was.desired, Desired::Remove { .. }) {
+                        found.push(Violation::WayBack(put.name.clone()));
+                    }
+                    let kept = Replica { revision: put.revision, desired: put.desired, ..was.clone() };
+                    if kept != *put {
+                        found.push(Violation::Altered(put.name.clone()));
+                    }
+                }
+                None => {
+                    let earlier = issued(self.view.rollout.as_ref(), put.revision);
+                    let later = issued(self.rollout(), put.revision);
+                    let of = |n| ReplicaName::of(&put.service, put.revision, n);
+                    if !(earlier..later).any(|n| of(n) == put.name) || !names.insert(&put.name) {
+                        found.push(Violation::NameReused(put.name.clone()));
+                    }
+                }
+            }
+        }
+        for name in &self.changes.delete_replicas {
+            if !self.before(name).is_some_and(is_gone) {
+                found.push(Violation::DeletedAlive(name.clone()));
+            }
+        }
+    }
+
+    fn revisions(&self, found: &mut Vec<Violation>) {
+        let last = self.view.rollout.as_ref().map(|r| r.last_revision);
+        if let Some(new) = &self.changes.new_revision
+            && (self.view.revisions.contains_key(&new.number) || last.is_some_and(|l| new.number <= l))
+        {
+            found.push(Violation::RevisionNumber(new.number));
+        }
+        let Some(rollout) = self.rollout() else { return };
+        for number in &self.changes.drop_revisions {
+            let used = self.after().any(|(r, _)| r.revision == *number);
+            let named = [Some(rollout.target), rollout.stable, Some(rollout.last_revision)];
+            if used || named.contains(&Some(*number)) {
+                found.push(Violation::RevisionNeeded(*number));
+            }
+        }
+    }
+
+    fn size(&self, found: &mut Vec<Violation>) {
+        let Changes { put_replicas, delete_replicas, drop_revisions, events, .. } = self.changes;
+        let operations = put_replicas.len() + 2 * delete_replicas.len() + drop_revisions.len() + events.len();
+        // Two more than planned for: the events of a rollout that fails are always told.
+        if operations > MOST_OPERATIONS + 2 {
+            found.push(Violation::TooLarge(operations));
+        }
+        if self.changes.forget_service && self.after().next().is_some() {
+            found.push(Violation::ForgottenAlive);
+        }
+    }
+}

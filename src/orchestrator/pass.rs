@@ -1,0 +1,212 @@
+//! One pass at work: the rollout as it will be, what is written so far, and how much more a transaction holds.
+
+use std::collections::BTreeSet;
+
+use super::census::{Census, Seen, is_gone};
+use super::deadline::is_under_way;
+use super::{Bounds, Changes, Hold, ServiceView, placement};
+use crate::model::{
+    Cause, Desired, Event, EventKind, Millis, Now, Replica, ReplicaName, Revision, Rollout, RolloutState,
+};
+
+/// Store operations a plan asks for at most. A transaction holds 128; the rest is left for the rollout, the revision and
+/// for what the controller keeps beside them (older events that make room for new ones).
+pub const MOST_OPERATIONS: usize = 96;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pass<'a> {
+    pub(super) view: &'a ServiceView,
+    pub(super) now: Now,
+    /// As it will be.
+    pub(super) rollout: Rollout,
+    /// The revision `rollout.target` names.
+    pub(super) target: &'a Revision,
+    pub(super) census: Census<'a>,
+    pub(super) bounds: Bounds,
+    pub(super) changes: Changes,
+    /// Whether the time not yet saved is void: there was progress, or another state began.
+    wait_restarted: bool,
+    operations: usize,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn begin(
+        view: &'a ServiceView,
+        now: Now,
+        rollout: Rollout,
+        target: &'a Revision,
+        events: Vec<Event>,
+    ) -> Self {
+        Self {
+            view,
+            now,
+            rollout,
+            target,
+            census: Census::take(view, target),
+            bounds: Bounds::of(&view.service.spec),
+            operations: events.len(),
+            changes: Changes { events, ..Changes::default() },
+            wait_restarted: false,
+        }
+    }
+
+    /// Goes for another revision from here on.
+    pub(super) fn aim_at(&mut self, target: &'a Revision) {
+        self.rollout.target = target.number;
+        self.target = target;
+        self.census = Census::take(self.view, target);
+    }
+
+    /// Enters another state.
+    pub(super) fn enter(&mut self, state: RolloutState) {
+        self.rollout.state = state;
+        self.rollout.since = self.now.wall;
+        self.restart_wait();
+    }
+
+    /// The time without progress counts from zero again.
+    pub(super) fn restart_wait(&mut self) {
+        self.wait_restarted = true;
+        if let RolloutState::Progressing { waited, .. } | RolloutState::RollingBack { waited, .. } =
+            &mut self.rollout.state
+        {
+            waited.0 = 0;
+        }
+    }
+
+    /// Time without progress as of now; zero in a state that waits for nothing.
+    pub(super) fn waited(&self) -> Millis {
+        match &self.rollout.state {
+            RolloutState::Progressing { waited, .. } | RolloutState::RollingBack { waited, .. } => {
+                waited.plus(self.unsaved())
+            }
+            RolloutState::Complete | RolloutState::RolledBack { .. } | RolloutState::Failed { .. } => {
+                Millis(0)
+            }
+        }
+    }
+
+    /// What of it is not yet in the rollout.
+    pub(super) fn unsaved(&self) -> Millis {
+        if self.wait_restarted { Millis(0) } else { self.view.unsaved_wait }
+    }
+
+    /// Whether a replica serves well enough to be relied on for the next move: where a revision is replaced it must
+    /// have served for `healthyFor`, at a first creation it is enough that it serves.
+    pub(super) fn is_relied_on(&self, seen: &Seen<'_>) -> bool {
+        seen.available && (seen.settled || !self.is_paced())
+    }
+
+    /// Whether this rollout replaces a revision that may be serving.
+    pub(super) fn is_paced(&self) -> bool {
+        self.rollout.stable.is_some() || !self.census.old.is_empty()
+    }
+
+    /// Takes a replica out.
+    pub(super) fn remove(&mut self, seen: &Seen<'_>, cause: Cause) {
+        self.put(Replica { desired: Desired::Remove { cause }, ..seen.is.replica.clone() });
+    }
+
+    /// Writes a replica.
+    pub(super) fn put(&mut self, replica: Replica) {
+        if self.has_room_for(1) {
+            self.changes.put_replicas.push(replica);
+        }
+    }
+
+    /// Deletes a replica and its status.
+    pub(super) fn delete(&mut self, name: &ReplicaName) {
+        if self.has_room_for(2) {
+            self.changes.delete_replicas.push(name.clone());
+        }
+    }
+
+    /// Drops a revision.
+    pub(super) fn drop_revision(&mut self, revision: &Revision) {
+        if self.has_room_for(1) {
+            self.rollout.issued.remove(&revision.number);
+            self.changes.drop_revisions.push(revision.number);
+        }
+    }
+
+    /// Creates replicas of a revision, in the smallest slots that nobody holds, spread over the hosts.
+    ///
+    /// A slot is free again when its replica is gone, not when it leaves: until then its container may still run.
+    pub(super) fn create(&mut self, revision: &Revision, count: usize) {
+        let there = self.view.replicas.iter().filter(|r| !is_gone(r));
+        let held: BTreeSet<u32> = there.map(|r| r.replica.slot).collect();
+        let free = (1..=u32::MAX).filter(|slot| !held.contains(slot));
+        for slot in free.take(count) {
+            let Some(host) = placement::choose(self.view, &self.changes.put_replicas) else {
+                self.changes.holds.push(Hold::NoHost);
+                return;
+            };
+            if !self.has_room_for(1) {
+                return;
+            }
+            let replica = Replica {
+                name: self.issue_name(revision),
+                service: self.view.service.name().clone(),
+                app: self.view.service.metadata.app.clone(),
+                slot,
+                revision: revision.number,
+                hash: revision.hash.clone(),
+                host: host.clone(),
+                desired: Desired::Run,
+            };
+            self.changes.put_replicas.push(replica);
+        }
+    }
+
+    fn issue_name(&mut self, revision: &Revision) -> ReplicaName {
+        let issued = self.rollout.issued.entry(revision.number).or_default();
+        loop {
+            let name = ReplicaName::of(&revision.service, revision.number, *issued);
+            *issued = issued.saturating_add(1);
+            if !self.view.replicas.iter().any(|r| r.replica.name == name) {
+                return name;
+            }
+        }
+    }
+
+    /// Tells people.
+    pub(super) fn event(&mut self, kind: EventKind, reason: &str, message: String) {
+        self.operations += 1;
+        self.changes.events.push(event(self.view, self.now, kind, reason, message));
+    }
+
+    fn has_room_for(&mut self, operations: usize) -> bool {
+        let fits = self.operations + operations <= MOST_OPERATIONS;
+        if fits {
+            self.operations += operations;
+        } else if self.changes.holds.last() != Some(&Hold::TransactionFull) {
+            self.changes.holds.push(Hold::TransactionFull);
+        }
+        fits
+    }
+
+    /// The plan. The rollout is written where it changed and, every few seconds, to save the time waited; a write always
+    /// carries the time as of now, because it sets the view's `unsaved_wait` back to zero.
+    pub(super) fn finish(mut self) -> Changes {
+        let changed = self.view.rollout.as_ref() != Some(&self.rollout);
+        let unsaved = self.view.unsaved_wait;
+        let save = if self.wait_restarted { unsaved.0 > 0 } else { unsaved >= super::SAVE_WAIT_EVERY };
+        if changed || (save && is_under_way(&self.rollout)) {
+            let now = self.waited();
+            if let RolloutState::Progressing { waited, .. } | RolloutState::RollingBack { waited, .. } =
+                &mut self.rollout.state
+            {
+                *waited = now;
+            }
+            self.changes.rollout = Some(self.rollout);
+        }
+        self.changes
+    }
+}
+
+/// An event of this service.
+pub(super) fn event(view: &ServiceView, now: Now, kind: EventKind, reason: &str, message: String) -> Event {
+    let object = format!("service/{}", view.service.name());
+    Event { at: now.wall, object, kind, reason: reason.to_owned(), message }
+}

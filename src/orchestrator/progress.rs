@@ -1,0 +1,79 @@
+//! Whether a rollout gets on, and when it has arrived.
+
+use super::census::{available, is_gone};
+use super::pass::Pass;
+use super::{Hold, deadline, observation};
+use crate::model::{Cause, Desired, EventKind, Millis, RolloutState};
+
+/// Takes note of progress: more of the target than ever are available, or an old replica went.
+pub(super) fn note(pass: &mut Pass<'_>) {
+    let seen = available(&pass.census.current).min(pass.bounds.wanted);
+    let seen = u32::try_from(seen).unwrap_or(u32::MAX);
+    let (RolloutState::Progressing { best, .. } | RolloutState::RollingBack { best, .. }) =
+        &mut pass.rollout.state
+    else {
+        return;
+    };
+    let more = seen > *best;
+    *best = seen.max(*best);
+    let replaced = |d: Desired| matches!(d, Desired::Remove { cause: Cause::Replaced | Cause::RolledBack });
+    if more || pass.view.replicas.iter().any(|r| is_gone(r) && replaced(r.replica.desired)) {
+        pass.restart_wait();
+    }
+}
+
+/// Ends the rollout where the target is all that runs and all of it can be relied on; else says what is missing.
+pub(super) fn conclude(pass: &mut Pass<'_>) {
+    let waits = match &pass.rollout.state {
+        RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => true,
+        RolloutState::Failed { .. } => pass.rollout.stable.is_none(),
+        RolloutState::Complete | RolloutState::RolledBack { .. } => false,
+    };
+    if !waits {
+        return;
+    }
+    let census = &pass.census;
+    let all_there = census.current.len() == pass.bounds.wanted && census.running() == pass.bounds.wanted;
+    let relied_on = census.current.iter().all(|s| pass.is_relied_on(s));
+    let left = deadline::probation(pass).filter(|left| left.0 > 0 && !pass.census.current.is_empty());
+    if all_there && relied_on && left.is_none() {
+        arrive(pass);
+        return;
+    }
+    if let Some(left) = left
+        && all_there
+    {
+        pass.changes.holds.push(Hold::OnProbation { left });
+    }
+    explain(pass);
+}
+
+fn arrive(pass: &mut Pass<'_>) {
+    let target = pass.rollout.target;
+    let state = std::mem::replace(&mut pass.rollout.state, RolloutState::Complete);
+    if let RolloutState::RollingBack { failure, .. } = state {
+        let message = format!("back on revision {target} after revision {} failed", failure.revision);
+        pass.enter(RolloutState::RolledBack { failure });
+        pass.event(EventKind::Warning, "RolledBack", message);
+    } else {
+        pass.rollout.stable = Some(target);
+        pass.enter(RolloutState::Complete);
+        let message = format!("revision {target} runs with {} replicas", pass.bounds.wanted);
+        pass.event(EventKind::Normal, "RolloutCompleted", message);
+    }
+}
+
+fn explain(pass: &mut Pass<'_>) {
+    let healthy_for = pass.view.service.spec.rollout.healthy_for;
+    for seen in &pass.census.current {
+        let replica = seen.is.replica.name.clone();
+        if !seen.available {
+            let observed = observation::standing(seen.is);
+            pass.changes.holds.push(Hold::NotAvailable { replica, observed });
+        } else if !pass.is_relied_on(seen) {
+            let served = seen.is.serving_for.unwrap_or_default();
+            let left = Millis(healthy_for.0.saturating_sub(served.0));
+            pass.changes.holds.push(Hold::NotSettled { replica, left });
+        }
+    }
+}

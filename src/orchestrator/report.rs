@@ -1,0 +1,63 @@
+//! Why a pass moved nothing, or not more: typed, so that `ctl` and tests read reasons and not sentences.
+
+use std::fmt;
+
+use crate::model::{Millis, ReplicaName, RevisionNumber};
+
+/// Something a plan waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// A replica of the target is not available yet; the last observation says why.
+    NotAvailable {
+        /// Which.
+        replica: ReplicaName,
+        /// `exited with code 1`, `starting` …
+        observed: String,
+    },
+    /// A replica of the target is available, but not yet for `healthyFor`.
+    NotSettled {
+        /// Which.
+        replica: ReplicaName,
+        /// How long it still has to serve.
+        left: Millis,
+    },
+    /// Replicas were moved to a revision with another health check; the next ones follow when that check had time to
+    /// tell.
+    OnProbation {
+        /// How long that still takes.
+        left: Millis,
+    },
+    /// The rollout failed and was not undone: nothing is replaced until the user writes again.
+    Paused {
+        /// The revision that failed.
+        revision: RevisionNumber,
+    },
+    /// Replicas are missing and there is no host to place them on.
+    NoHost,
+    /// One transaction cannot hold all that is due; the rest follows in the next pass.
+    TransactionFull,
+    /// The revision that should run is not in the store.
+    RevisionMissing {
+        /// Which.
+        revision: RevisionNumber,
+    },
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAvailable { replica, observed } => write!(f, "{replica} is not available: {observed}"),
+            Self::NotSettled { replica, left } => write!(f, "{replica} has to serve for another {left}"),
+            Self::OnProbation { left } => write!(f, "the changed health check is watched for another {left}"),
+            Self::Paused { revision } => {
+                write!(
+                    f,
+                    "revision {revision} failed; nothing is replaced until the service is written again"
+                )
+            }
+            Self::NoHost => f.write_str("there is no host to place a replica on"),
+            Self::TransactionFull => f.write_str("the rest follows in the next pass"),
+            Self::RevisionMissing { revision } => write!(f, "revision {revision} is not in the store"),
+        }
+    }
+}

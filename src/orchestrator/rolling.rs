@@ -1,0 +1,124 @@
+//! The rolling strategy: replica by replica, within the bounds.
+//!
+//! Old and new are counted, never paired. With 3 wanted, surge 1 and nothing to be missing: 3 old run; a new one is
+//! started (4 run); when it has served for `healthyFor`, 4 can be relied on, so one old may go (3 run); and again.
+
+use super::census::{Seen, available};
+use super::pass::Pass;
+use super::{Hold, deadline, scale};
+use crate::model::{Cause, Replica, RolloutState};
+
+/// Takes the first move that is due; says whether there was one.
+pub(super) fn take_move(pass: &mut Pass<'_>) -> bool {
+    if remove_surplus(pass) {
+        return true;
+    }
+    if let RolloutState::Failed { failure } = &pass.rollout.state {
+        let revision = failure.revision;
+        pass.changes.holds.push(Hold::Paused { revision });
+        return fill_up(pass);
+    }
+    move_over(pass) || start_new(pass) || remove_old(pass)
+}
+
+fn remove_surplus(pass: &mut Pass<'_>) -> bool {
+    let census = &pass.census;
+    if census.running() <= pass.bounds.wanted {
+        return false;
+    }
+    let surplus = scale::surplus(census, pass.bounds);
+    for seen in &surplus {
+        pass.remove(seen, Cause::ScaledDown);
+    }
+    !surplus.is_empty()
+}
+
+/// Keeps the count of a service whose rollout is paused, replacing nothing. New ones are of the revision that is known
+/// to run; replicas of the failed one count only while they serve.
+fn fill_up(pass: &mut Pass<'_>) -> bool {
+    let (census, bounds) = (&pass.census, pass.bounds);
+    let stable = pass.rollout.stable.filter(|s| *s != pass.target.number);
+    let (revision, serving) = match stable.and_then(|s| pass.view.revisions.get(&s)) {
+        Some(stable) => (stable, available(&census.current) + available(&census.matching) + census.old.len()),
+        None => (pass.target, census.running()),
+    };
+    let missing = bounds.wanted.saturating_sub(serving);
+    let count = missing.min(bounds.ceiling.saturating_sub(census.running()));
+    pass.create(revision, count);
+    count > 0
+}
+
+/// Replicas of the same template go over to the target as they are. Where the target is probed in another way they go
+/// in steps, and the next step comes when the changed check had time to fail.
+fn move_over(pass: &mut Pass<'_>) -> bool {
+    let at_once = match deadline::probation(pass) {
+        None => usize::MAX,
+        Some(left) if left.0 > 0 && !pass.census.current.is_empty() => {
+            if !pass.census.matching.is_empty() {
+                pass.changes.holds.push(Hold::OnProbation { left });
+            }
+            0
+        }
+        Some(_) if available(&pass.census.current) < pass.census.current.len() => 0,
+        Some(_) => (pass.bounds.wanted - pass.bounds.floor).max(1),
+    };
+    // What does not serve loses nothing by another check.
+    let (serving, idle): (Vec<Seen<'_>>, Vec<Seen<'_>>) =
+        pass.census.matching.iter().partition(|s| s.available);
+    let moving: Vec<Seen<'_>> = idle.into_iter().chain(serving.into_iter().take(at_once)).collect();
+    for seen in &moving {
+        pass.put(Replica { revision: pass.target.number, ..seen.is.replica.clone() });
+    }
+    !moving.is_empty()
+}
+
+/// Starts as many of the target as are missing and the ceiling lets: all of them at a first creation.
+fn start_new(pass: &mut Pass<'_>) -> bool {
+    let (census, bounds) = (&pass.census, pass.bounds);
+    let missing = bounds.wanted.saturating_sub(census.current.len() + census.matching.len());
+    let count = missing.min(bounds.ceiling.saturating_sub(census.running()));
+    let target = pass.target;
+    pass.create(target, count);
+    count > 0
+}
+
+/// Takes old ones out: first those that serve nothing, then as many as those that can be relied on leave spare.
+fn remove_old(pass: &mut Pass<'_>) -> bool {
+    let going = removable(pass);
+    let cause = match pass.rollout.state {
+        RolloutState::RollingBack { .. } | RolloutState::RolledBack { .. } => Cause::RolledBack,
+        _ => Cause::Replaced,
+    };
+    for seen in &going {
+        pass.remove(seen, cause);
+    }
+    !going.is_empty()
+}
+
+fn removable<'a>(pass: &Pass<'a>) -> Vec<Seen<'a>> {
+    let (census, bounds) = (&pass.census, pass.bounds);
+    let mut old = census.old.clone();
+    old.sort_by_key(|s| s.is.replica.slot);
+    let (serving, idle): (Vec<_>, Vec<_>) = old.into_iter().partition(|s| s.available);
+    let target = census.current.iter().chain(&census.matching);
+    let relied_on = target.filter(|s| pass.is_relied_on(s)).count();
+    let idle_spare = if may_drop_idle(pass) {
+        idle.len()
+    } else {
+        // An old replica may be idle for a moment only, and the new ones are unproven: keep as many as must serve. With
+        // 3 wanted, 3 idle old and 1 new that starts: 4 - 3 - 1 = none may go until the new one serves.
+        let unproven = census.current.len() + census.matching.len() - relied_on;
+        census.running().saturating_sub(bounds.floor + unproven)
+    };
+    if !idle.is_empty() && idle_spare > 0 {
+        return idle.into_iter().take(idle_spare).collect();
+    }
+    let spare = (serving.len() + relied_on).saturating_sub(bounds.floor);
+    serving.into_iter().take(spare).collect()
+}
+
+/// Whether old replicas that serve nothing may all go at once: nothing of the service ever ran, or they are what
+/// failed.
+fn may_drop_idle(pass: &Pass<'_>) -> bool {
+    pass.rollout.stable.is_none() || matches!(pass.rollout.state, RolloutState::RollingBack { .. })
+}

@@ -1,0 +1,88 @@
+//! What a pass sees, and what it decides.
+
+use std::collections::BTreeMap;
+
+use super::Hold;
+use crate::model::{
+    Event, HostId, Millis, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Rollout, Service,
+};
+
+/// One replica with all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaView {
+    /// What is wanted.
+    pub replica: Replica,
+    /// What its agent says; `None` before its first word.
+    pub status: Option<ReplicaStatus>,
+    /// How long, as seen by this controller, it has been ready without a break and (where its revision has a port)
+    /// acknowledged by every balancer. `None` while it is not.
+    pub serving_for: Option<Millis>,
+}
+
+/// One service with all that is known of it: the whole input of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceView {
+    /// The service.
+    pub service: Service,
+    /// Its rollout; `None` before the first pass.
+    pub rollout: Option<Rollout>,
+    /// Its kept revisions.
+    pub revisions: BTreeMap<RevisionNumber, Revision>,
+    /// Its replicas in the order of their names.
+    pub replicas: Vec<ReplicaView>,
+    /// Hosts that replicas may be placed on; never empty.
+    pub hosts: Vec<HostId>,
+    /// Time that counts and is not yet in the stored rollout's `waited`: grown by at most 30 s a pass, and only while
+    /// the last plan said that its clock runs and the Engine answered. Zero after a start of the controller.
+    pub unsaved_wait: Millis,
+}
+
+/// The plan of one pass: what to write, in one transaction, and when to look again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// A new revision.
+    pub new_revision: Option<Revision>,
+    /// The rollout, where it is to be written (also every few seconds to save `waited`).
+    pub rollout: Option<Rollout>,
+    /// Replicas to write: new ones and ones whose desired state or revision changes.
+    pub put_replicas: Vec<Replica>,
+    /// Replicas that are gone: deleted with their status.
+    pub delete_replicas: Vec<ReplicaName>,
+    /// Revisions that are no longer kept.
+    pub drop_revisions: Vec<RevisionNumber>,
+    /// The service is deleted and nothing of it is left: all its keys go.
+    pub forget_service: bool,
+    /// What happened, for people.
+    pub events: Vec<Event>,
+    /// Look again after this long even if nothing wakes us.
+    pub wake_after: Option<Millis>,
+    /// Whether time until the next pass counts towards the deadline.
+    pub clock_runs: bool,
+    /// What is waited for, where something is; nothing to write.
+    pub holds: Vec<Hold>,
+}
+
+impl Changes {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            new_revision,
+            rollout,
+            put_replicas,
+            delete_replicas,
+            drop_revisions,
+            forget_service,
+            events,
+            wake_after: _,
+            clock_runs: _,
+            holds: _,
+        } = self;
+        new_revision.is_none()
+            && rollout.is_none()
+            && put_replicas.is_empty()
+            && delete_replicas.is_empty()
+            && drop_revisions.is_empty()
+            && !forget_service
+            && events.is_empty()
+    }
+}

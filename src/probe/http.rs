@@ -1,0 +1,142 @@
+//! One HTTP probe: `GET` over a connection of its own; 200 to 399 passes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ::http::{Request, Response, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::observation;
+
+/// As much of a failed answer's body as is looked at for its first line.
+const BODY_MAX: usize = 4096;
+
+/// How long the body of a failed answer may take: its status is known and must not be lost to a body without end.
+const BODY_WAIT: Duration = Duration::from_millis(200);
+
+/// Asks once. The caller bounds the time.
+pub(super) async fn probe(target: SocketAddr, path: &str) -> Result<(), String> {
+    let failed = |why: &str| observation::no_answer(path, why);
+    let stream = TcpStream::connect(target).await.map_err(|error| failed(&observation::io_reason(&error)))?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&reason(&error)))?;
+    let request = Request::get(path)
+        .header(header::HOST, target.to_string())
+        .header(header::USER_AGENT, "coxswain-probe")
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| failed(&error.to_string()))?;
+
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(|error| failed(&reason(&error)))?;
+        judge(path, response).await
+    };
+    tokio::pin!(exchange, connection);
+    tokio::select! {
+        biased;
+        outcome = &mut exchange => outcome,
+        // The connection's end also wakes the exchange, which says what it meant.
+        _ = &mut connection => exchange.await,
+    }
+}
+
+async fn judge(path: &str, response: Response<Incoming>) -> Result<(), String> {
+    let status = response.status();
+    if status.is_success() || status.is_redirection() {
+        return Ok(());
+    }
+    let mut seen = Vec::new();
+    let reading = read_start(response.into_body(), &mut seen);
+    if tokio::time::timeout(BODY_WAIT, reading).await.is_err() {
+        tracing::trace!(path, "a failed probe's body did not come in time");
+    }
+    Err(observation::answer(path, status.as_u16(), &seen))
+}
+
+/// Reads up to [`BODY_MAX`] bytes; a body that breaks off is as good as one that ends.
+async fn read_start(mut body: Incoming, seen: &mut Vec<u8>) {
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Some(data) = frame.data_ref() {
+            seen.extend_from_slice(&data[..data.len().min(BODY_MAX - seen.len())]);
+        }
+        if seen.len() == BODY_MAX {
+            return;
+        }
+    }
+}
+
+/// What hyper's error means for people.
+fn reason(error: &hyper::Error) -> String {
+    use std::error::Error as _;
+    let io = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    match io {
+        Some(io) => observation::io_reason(io),
+        None if error.is_incomplete_message() => "connection closed without an answer".to_owned(),
+        None if error.is_parse() => "the answer is not HTTP".to_owned(),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A server that reads a request, answers these bytes and closes; returns the probe's outcome and the request.
+    async fn ask(answer: &'static [u8]) -> (Result<(), String>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let n = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            String::from_utf8_lossy(&request[..n]).into_owned()
+        });
+        let outcome = probe(target, "/healthz?full=1").await;
+        (outcome, server.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn two_and_three_hundreds_pass() {
+        for answer in [
+            &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"[..],
+            b"HTTP/1.1 204 No Content\r\n\r\n",
+            b"HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 0\r\n\r\n",
+            b"HTTP/1.0 200 OK\r\n\r\nold",
+        ] {
+            assert_eq!(ask(answer).await.0, Ok(()));
+        }
+        let (_, request) = ask(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        assert!(request.starts_with("GET /healthz?full=1 HTTP/1.1\r\nhost: 127.0.0.1:"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn other_answers_are_told() {
+        for (answer, told) in [
+            (&b"HTTP/1.1 503 No\r\ncontent-length: 13\r\n\r\nwarming cache"[..], "503 \"warming cache\""),
+            (b"HTTP/1.1 404 Not Found\r\n\r\n", "404"),
+            (b"HTTP/1.1 500 No\r\ncontent-length: 99\r\n\r\nbroken off", "500 \"broken off\""),
+            (b"", "connection closed without an answer"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP"),
+        ] {
+            assert_eq!(ask(answer).await.0, Err(format!("GET /healthz?full=1 → {told}")));
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = listener.local_addr().unwrap();
+        drop(listener);
+        assert_eq!(probe(target, "/").await, Err("GET / → connection refused".to_owned()));
+        let told = super::super::tcp::probe(target).await;
+        assert_eq!(told, Err(format!("connect to port {} → connection refused", target.port())));
+    }
+}

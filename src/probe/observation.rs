@@ -1,0 +1,79 @@
+//! What a probe saw, as a short line for people. Pure.
+
+use std::io::ErrorKind;
+
+/// Longest line: it stands in a table next to a replica's name.
+const LINE_MAX: usize = 120;
+
+/// Longest path within it, so that the answer stays in sight.
+const PATH_MAX: usize = 48;
+
+/// `GET /healthz → 503 "warming cache"`: the status and the body's first line that says something.
+pub(super) fn answer(path: &str, status: u16, body: &[u8]) -> String {
+    let body = String::from_utf8_lossy(body);
+    let line = body.lines().map(plain).find(|line| !line.is_empty());
+    let said = line.map(|line| format!(" \"{line}\"")).unwrap_or_default();
+    cut(&format!("{} → {status}{said}", get(path)), LINE_MAX)
+}
+
+/// `GET /healthz → connection refused`.
+pub(super) fn no_answer(path: &str, why: &str) -> String {
+    cut(&format!("{} → {why}", get(path)), LINE_MAX)
+}
+
+/// `connect to port 8080 → connection refused`.
+pub(super) fn no_connection(port: u16, why: &str) -> String {
+    cut(&format!("connect to port {port} → {why}"), LINE_MAX)
+}
+
+/// Why a connection could not be made or broke, without the machine's error number.
+pub(super) fn io_reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "connection reset".to_owned(),
+        ErrorKind::HostUnreachable => "no route to host".to_owned(),
+        ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
+        _ => plain(&error.to_string()),
+    }
+}
+
+fn get(path: &str) -> String {
+    format!("GET {}", cut(&plain(path), PATH_MAX))
+}
+
+/// Without control characters, which could move a terminal's cursor.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned()
+}
+
+fn cut(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(max - 1).collect();
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_that_says_something_is_shown() {
+        assert_eq!(
+            answer("/healthz", 503, b"\r\n warming cache\nmore"),
+            "GET /healthz → 503 \"warming cache\""
+        );
+        assert_eq!(answer("/healthz", 500, b""), "GET /healthz → 500");
+        assert_eq!(answer("/", 500, b"\x1b[31mred\x07"), "GET / → 500 \"[31mred\"");
+        assert_eq!(answer("/", 500, &[0xff, b'x']), "GET / → 500 \"\u{fffd}x\"");
+    }
+
+    #[test]
+    fn lines_are_bounded_and_keep_the_answer() {
+        let line = answer(&format!("/{}", "p".repeat(1000)), 503, "ü".repeat(4000).as_bytes());
+        assert_eq!(line.chars().count(), LINE_MAX);
+        assert!(line.contains(" → 503 \"üü"), "{line}");
+    }
+}

@@ -1,0 +1,335 @@
+//! Watches many endpoints, a task for each, and remembers where each stands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::task::AbortOnDropHandle;
+
+use super::tracker::{ProbeState, Tracker};
+use super::{http, observation, tcp};
+use crate::clock::Clock;
+use crate::model::{Check, EndpointId, Health, Millis, Mono};
+
+/// News that only reword a failure are passed on this often at most: an application that counts in its answer must not
+/// keep the agent busy.
+const REWORDED_EVERY: Millis = Millis(1000);
+
+/// What is watched, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeTarget {
+    /// Under which identity.
+    pub id: EndpointId,
+    /// Where.
+    pub address: IpAddr,
+    /// On which port; not looked at if there is nothing to check.
+    pub port: u16,
+    /// What, how often and against which thresholds.
+    pub health: Health,
+}
+
+/// Watches endpoints until told otherwise; dropping it stops all probes.
+pub struct Prober {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    changed: Box<dyn Fn() + Send + Sync>,
+    watched: Mutex<BTreeMap<EndpointId, Watched>>,
+}
+
+struct Watched {
+    target: ProbeTarget,
+    tracker: Tracker,
+    /// The state and time last passed on as news.
+    told: (ProbeState, Mono),
+    /// None where there is nothing to probe.
+    _task: Option<AbortOnDropHandle<()>>,
+}
+
+impl Prober {
+    /// Watches nothing yet. `changed` is called when a state has changed, from any thread; it only says that a look is
+    /// worth while, and must not block.
+    pub fn new(clock: Arc<dyn Clock>, changed: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { shared: Arc::new(Shared { clock, changed: Box::new(changed), watched: Mutex::default() }) }
+    }
+
+    /// Watches this endpoint, from now on or as before; a target that differs under the same identity (other timings)
+    /// is probed as it says from now on and keeps its state. Call it within a tokio runtime.
+    pub fn watch(&self, target: ProbeTarget) {
+        let now = self.shared.clock.mono();
+        let mut watched = self.shared.lock();
+        let tracker = match watched.get(&target.id) {
+            Some(known) if known.target == target => return,
+            Some(known) => {
+                let mut tracker = known.tracker.clone();
+                tracker.set_health(&target.health, now);
+                tracker
+            }
+            None => Tracker::new(&target.health, now),
+        };
+        let task = match target.health.check {
+            Check::None(_) => None,
+            Check::Http(_) | Check::Tcp(_) => {
+                let probing = Arc::clone(&self.shared).probe_on(target.clone());
+                Some(AbortOnDropHandle::new(tokio::spawn(probing)))
+            }
+        };
+        let told = (tracker.state().clone(), now);
+        watched.insert(target.id.clone(), Watched { target, tracker, told, _task: task });
+    }
+
+    /// Watches none but these any more.
+    pub fn retain(&self, wanted: &BTreeSet<EndpointId>) {
+        self.shared.lock().retain(|id, _| wanted.contains(id));
+    }
+
+    /// Where an endpoint stands; `None` if it is not watched.
+    pub fn state(&self, id: &EndpointId) -> Option<ProbeState> {
+        self.shared.lock().get(id).map(|watched| watched.tracker.state().clone())
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        // Each task holds the map that holds its handle; only this ends the circle.
+        self.shared.lock().clear();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Probes at once and then again and again, until the endpoint is not watched any more.
+    async fn probe_on(self: Arc<Self>, target: ProbeTarget) {
+        loop {
+            let began = self.clock.mono();
+            let outcome = probe(&target).await;
+            let now = self.clock.mono();
+            let Some(interval) = self.record(&target, outcome, now) else { return };
+            let wait = sooner(interval, self.clock.random());
+            tokio::time::sleep(began.after(wait).since(now).std()).await;
+        }
+    }
+
+    /// Takes an outcome and returns the time to the next probe; `None` if this target is not watched any more.
+    fn record(&self, target: &ProbeTarget, outcome: Result<(), String>, now: Mono) -> Option<Millis> {
+        let (interval, is_news) = {
+            let mut all = self.lock();
+            let watched = all.get_mut(&target.id).filter(|watched| watched.target == *target)?;
+            watched.tracker.record(outcome, now);
+            let is_news = is_news(&watched.told, watched.tracker.state(), now);
+            if is_news {
+                watched.told = (watched.tracker.state().clone(), now);
+            }
+            (watched.tracker.interval(), is_news)
+        };
+        if is_news {
+            (self.changed)();
+        }
+        Some(interval)
+    }
+}
+
+/// Whether a state is worth telling after the one last told.
+fn is_news((told, at): &(ProbeState, Mono), state: &ProbeState, now: Mono) -> bool {
+    let another = std::mem::discriminant(told) != std::mem::discriminant(state);
+    let first_word = told.last().is_none() && state.last().is_some();
+    another || first_word || (told.last() != state.last() && now.since(*at) >= REWORDED_EVERY)
+}
+
+/// Between four fifths of the interval and all of it, so that probes that began together drift apart within a few
+/// rounds.
+fn sooner(interval: Millis, random: u64) -> Millis {
+    Millis(interval.0 - random % (interval.0 / 5 + 1))
+}
+
+async fn probe(target: &ProbeTarget) -> Result<(), String> {
+    let Health { check, timeout, .. } = &target.health;
+    let address = SocketAddr::new(target.address, target.port);
+    let too_slow = format!("no answer in {timeout}");
+    match check {
+        Check::Http(path) => tokio::time::timeout(timeout.std(), http::probe(address, path))
+            .await
+            .unwrap_or_else(|_| Err(observation::no_answer(path, &too_slow))),
+        Check::Tcp(_) => tokio::time::timeout(timeout.std(), tcp::probe(address))
+            .await
+            .unwrap_or_else(|_| Err(observation::no_connection(target.port, &too_slow))),
+        Check::None(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::clock::RealClock;
+    use crate::model::ContainerId;
+
+    /// Something to probe, with a switch and a counter.
+    struct Server {
+        address: SocketAddr,
+        well: Arc<AtomicBool>,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Server {
+        async fn start(well: bool) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = Self { address, well: Arc::new(AtomicBool::new(well)), asked: Arc::default() };
+            let (well, asked) = (Arc::clone(&server.well), Arc::clone(&server.asked));
+            tokio::spawn(async move {
+                while let Ok((mut stream, _)) = listener.accept().await {
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    let mut request = [0; 1024];
+                    let _ = stream.read(&mut request).await;
+                    let answer: &[u8] = if well.load(Ordering::SeqCst) {
+                        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+                    } else {
+                        b"HTTP/1.1 503 No\r\ncontent-length: 4\r\n\r\nill\n"
+                    };
+                    let _ = stream.write_all(answer).await;
+                }
+            });
+            server
+        }
+
+        fn target(&self, health: Health) -> ProbeTarget {
+            let id = EndpointId::new(&ContainerId::new("c"), jiff::Timestamp::UNIX_EPOCH);
+            ProbeTarget { id, address: self.address.ip(), port: self.address.port(), health }
+        }
+    }
+
+    fn quick() -> Health {
+        Health {
+            interval: Millis(10),
+            start_within: Millis(100),
+            unhealthy_after: 2,
+            ..Health::with(Check::Http("/h".into()))
+        }
+    }
+
+    fn prober() -> (Prober, Arc<AtomicUsize>) {
+        let news = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&news);
+        let changed = move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        };
+        (Prober::new(Arc::new(RealClock::new()), changed), news)
+    }
+
+    async fn until(what: &str, is_so: impl Fn() -> bool) {
+        let waiting = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert!(waited.is_ok(), "{what} did not happen");
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_goes_through_its_states() {
+        let server = Server::start(false).await;
+        let (prober, news) = prober();
+        let target = server.target(quick());
+        let id = target.id.clone();
+        assert_eq!(prober.state(&id), None);
+        prober.watch(target.clone());
+        let state = || prober.state(&id).unwrap();
+        assert!(matches!(state(), ProbeState::Starting { last: None, .. }));
+        until("a first observation", || state().last() == Some("GET /h → 503 \"ill\"")).await;
+        until("too late", || matches!(state(), ProbeState::TooLate { .. })).await;
+        server.well.store(true, Ordering::SeqCst);
+        until("ready", || state().is_ready()).await;
+        server.well.store(false, Ordering::SeqCst);
+        until("failing", || matches!(state(), ProbeState::Failing { .. })).await;
+        until("told of each", || news.load(Ordering::SeqCst) == 4).await;
+        let asked = server.asked.load(Ordering::SeqCst);
+        until("further probes", || server.asked.load(Ordering::SeqCst) > asked + 5).await;
+        assert_eq!(news.load(Ordering::SeqCst), 4, "the same again is no news");
+    }
+
+    #[tokio::test]
+    async fn new_timings_keep_the_state_and_the_same_target_changes_nothing() {
+        let server = Server::start(true).await;
+        let (prober, _) = prober();
+        let slow = Health { interval: Millis::secs(3600), ..quick() };
+        let target = server.target(slow);
+        prober.watch(target.clone());
+        until("ready", || prober.state(&target.id).is_some_and(|s| s.is_ready())).await;
+        prober.watch(target.clone());
+        assert_eq!(server.asked.load(Ordering::SeqCst), 1);
+        prober.watch(server.target(quick()));
+        assert!(prober.state(&target.id).unwrap().is_ready());
+        until("probes as often as told", || server.asked.load(Ordering::SeqCst) > 3).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_wanted_is_not_probed() {
+        let server = Server::start(true).await;
+        let (prober, _) = prober();
+        let target = server.target(quick());
+        prober.watch(target.clone());
+        until("probed", || server.asked.load(Ordering::SeqCst) > 2).await;
+        prober.retain(&BTreeSet::from([target.id.clone()]));
+        assert!(prober.state(&target.id).is_some());
+        prober.retain(&BTreeSet::new());
+        assert_eq!(prober.state(&target.id), None);
+        until("the task is gone", || Arc::strong_count(&prober.shared) == 1).await;
+        prober.watch(target);
+        let shared = Arc::downgrade(&prober.shared);
+        drop(prober);
+        until("nothing is left of a dropped prober", || shared.strong_count() == 0).await;
+    }
+
+    #[tokio::test]
+    async fn without_a_check_it_is_ready_without_a_task() {
+        let (prober, _) = prober();
+        let server = Server::start(false).await;
+        let target = server.target(Health::with(Check::None(true)));
+        prober.watch(target.clone());
+        assert!(prober.state(&target.id).unwrap().is_ready());
+        assert_eq!(Arc::strong_count(&prober.shared), 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_fails_in_time() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (prober, _) = prober();
+        let server = Server::start(true).await;
+        let health = Health { timeout: Millis(20), ..quick() };
+        let target = ProbeTarget { port: listener.local_addr().unwrap().port(), ..server.target(health) };
+        prober.watch(target.clone());
+        let told = || prober.state(&target.id).and_then(|s| s.last().map(str::to_owned));
+        until("told", || told().as_deref() == Some("GET /h → no answer in 20ms")).await;
+    }
+
+    #[test]
+    fn probes_drift_apart_and_never_come_late() {
+        for random in [0, 1, 7, 999_999, u64::MAX] {
+            let wait = sooner(Millis(5000), random);
+            assert!((4000..=5000).contains(&wait.0), "{wait}");
+        }
+        assert_eq!(sooner(Millis(1), 5), Millis(1));
+    }
+
+    #[test]
+    fn rewording_is_told_at_most_once_a_second() {
+        let failing = |last: &str| ProbeState::Failing { since: Mono(0), last: last.into() };
+        let told = (failing("1 of 3"), Mono(1000));
+        assert!(!is_news(&told, &failing("2 of 3"), Mono(1999)));
+        assert!(is_news(&told, &failing("2 of 3"), Mono(2000)));
+        assert!(!is_news(&told, &failing("1 of 3"), Mono(9000)));
+        assert!(is_news(&told, &ProbeState::Ready { since: Mono(1001) }, Mono(1001)));
+    }
+}

@@ -1,0 +1,217 @@
+//! From the outcomes of probes to a state. Pure.
+
+use crate::model::{Check, Health, Millis, Mono};
+
+/// Before its first success an endpoint is probed this often, or at its interval if that is shorter: a rollout waits
+/// for each replica in turn.
+const STARTING_INTERVAL: Millis = Millis(200);
+
+/// Where an endpoint stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeState {
+    /// Not ready yet.
+    Starting {
+        /// Watched since then.
+        since: Mono,
+        /// What the last failed probe saw.
+        last: Option<String>,
+    },
+    /// Passes.
+    Ready {
+        /// Since then.
+        since: Mono,
+    },
+    /// Was ready, and fails.
+    Failing {
+        /// Since then.
+        since: Mono,
+        /// What the last failed probe saw.
+        last: String,
+    },
+    /// Has not passed once within `startWithin`. It is still probed, and a success makes it ready.
+    TooLate {
+        /// Since then.
+        since: Mono,
+        /// What the last failed probe saw.
+        last: String,
+    },
+}
+
+impl ProbeState {
+    /// Whether it passes.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready { .. })
+    }
+
+    /// What the last failed probe saw; nothing of a ready endpoint.
+    pub fn last(&self) -> Option<&str> {
+        match self {
+            Self::Starting { last, .. } => last.as_deref(),
+            Self::Ready { .. } => None,
+            Self::Failing { last, .. } | Self::TooLate { last, .. } => Some(last),
+        }
+    }
+}
+
+/// Counts successes and failures of one endpoint against its thresholds.
+#[derive(Debug, Clone)]
+pub struct Tracker {
+    health: Health,
+    state: ProbeState,
+    began: Mono,
+    has_passed: bool,
+    passes: u32,
+    failures: u32,
+}
+
+impl Tracker {
+    /// Begins to watch; without a check an endpoint is ready at once.
+    pub fn new(health: &Health, now: Mono) -> Self {
+        let state = match health.check {
+            Check::None(_) => ProbeState::Ready { since: now },
+            Check::Http(_) | Check::Tcp(_) => ProbeState::Starting { since: now, last: None },
+        };
+        let health = health.clone();
+        Self { health, state, began: now, has_passed: false, passes: 0, failures: 0 }
+    }
+
+    /// Goes on with other timings or another check; the state stays until probes say otherwise.
+    pub fn set_health(&mut self, health: &Health, now: Mono) {
+        self.health = health.clone();
+        if matches!(health.check, Check::None(_)) && !self.state.is_ready() {
+            self.state = ProbeState::Ready { since: now };
+        }
+    }
+
+    /// The state.
+    pub fn state(&self) -> &ProbeState {
+        &self.state
+    }
+
+    /// Time between the starts of this probe and the next.
+    pub fn interval(&self) -> Millis {
+        match self.state {
+            ProbeState::Starting { .. } if !self.has_passed => self.health.interval.min(STARTING_INTERVAL),
+            _ => self.health.interval,
+        }
+    }
+
+    /// Takes an outcome: passed, or what was seen instead.
+    pub fn record(&mut self, outcome: Result<(), String>, now: Mono) {
+        match outcome {
+            Ok(()) => self.passed(now),
+            Err(seen) => self.failed(seen, now),
+        }
+    }
+
+    fn passed(&mut self, now: Mono) {
+        self.has_passed = true;
+        self.failures = 0;
+        self.passes = self.passes.saturating_add(1);
+        if !self.state.is_ready() && self.passes >= self.health.healthy_after {
+            self.state = ProbeState::Ready { since: now };
+        }
+    }
+
+    fn failed(&mut self, seen: String, now: Mono) {
+        self.passes = 0;
+        self.failures = self.failures.saturating_add(1);
+        let late = !self.has_passed && now.since(self.began) >= self.health.start_within;
+        match &mut self.state {
+            ProbeState::Starting { .. } if late => {
+                self.state = ProbeState::TooLate { since: now, last: seen }
+            }
+            ProbeState::Starting { last, .. } => *last = Some(seen),
+            ProbeState::Ready { .. } if self.failures >= self.health.unhealthy_after => {
+                self.state = ProbeState::Failing { since: now, last: seen };
+            }
+            ProbeState::Ready { .. } => {}
+            ProbeState::Failing { last, .. } | ProbeState::TooLate { last, .. } => *last = seen,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(healthy_after: u32, unhealthy_after: u32) -> Health {
+        Health {
+            start_within: Millis::secs(10),
+            healthy_after,
+            unhealthy_after,
+            ..Health::with(Check::Http("/healthz".into()))
+        }
+    }
+
+    /// Outcomes one second apart: `+` passes, `-` fails; the state after each by its first letter.
+    fn check(health: &Health, outcomes: &str, expected: &str) {
+        let mut tracker = Tracker::new(health, Mono(0));
+        let mut seen = String::new();
+        for (i, outcome) in outcomes.chars().enumerate() {
+            let now = Mono(1000 * u64::try_from(i + 1).unwrap());
+            tracker.record(if outcome == '+' { Ok(()) } else { Err(format!("seen {i}")) }, now);
+            seen.push(match tracker.state() {
+                ProbeState::Starting { .. } => 'S',
+                ProbeState::Ready { .. } => 'R',
+                ProbeState::Failing { .. } => 'F',
+                ProbeState::TooLate { .. } => 'L',
+            });
+        }
+        assert_eq!(seen, expected, "{outcomes}");
+    }
+
+    #[test]
+    fn thresholds_count_in_a_row() {
+        check(&health(1, 3), "-+--+---+", "SRRRRRRFR");
+        check(&health(2, 1), "+-++-+-++", "SSSRFFFFR");
+        check(&health(1, 1), "+-+", "RFR");
+    }
+
+    #[test]
+    fn too_late_counts_from_the_start_to_the_first_success() {
+        check(&health(1, 3), "----------+", "SSSSSSSSSLR");
+        check(&health(2, 3), "-+-----------", "SSSSSSSSSSSSS");
+    }
+
+    #[test]
+    fn the_last_observation_and_the_times_are_kept() {
+        let mut tracker = Tracker::new(&health(1, 2), Mono(5));
+        assert_eq!(*tracker.state(), ProbeState::Starting { since: Mono(5), last: None });
+        tracker.record(Err("a".into()), Mono(6));
+        assert_eq!(*tracker.state(), ProbeState::Starting { since: Mono(5), last: Some("a".into()) });
+        tracker.record(Ok(()), Mono(7));
+        tracker.record(Ok(()), Mono(8));
+        assert_eq!(*tracker.state(), ProbeState::Ready { since: Mono(7) });
+        tracker.record(Err("b".into()), Mono(9));
+        assert_eq!(*tracker.state(), ProbeState::Ready { since: Mono(7) });
+        for (seen, now) in [("c", 10), ("d", 11)] {
+            tracker.record(Err(seen.into()), Mono(now));
+        }
+        assert_eq!(*tracker.state(), ProbeState::Failing { since: Mono(10), last: "d".into() });
+    }
+
+    #[test]
+    fn it_is_asked_often_until_the_first_success() {
+        let mut tracker = Tracker::new(&health(2, 2), Mono(0));
+        assert_eq!(tracker.interval(), Millis(200));
+        tracker.record(Err("a".into()), Mono(1));
+        assert_eq!(tracker.interval(), Millis(200));
+        tracker.record(Ok(()), Mono(2));
+        assert_eq!(tracker.interval(), Millis::secs(5), "not ready yet, but it answers");
+        let short = Health { interval: Millis(50), ..health(1, 1) };
+        assert_eq!(Tracker::new(&short, Mono(0)).interval(), Millis(50));
+    }
+
+    #[test]
+    fn new_timings_keep_the_state() {
+        let mut tracker = Tracker::new(&health(1, 3), Mono(0));
+        tracker.record(Ok(()), Mono(1));
+        tracker.set_health(&health(5, 1), Mono(2));
+        assert!(tracker.state().is_ready());
+        tracker.record(Err("a".into()), Mono(3));
+        assert!(!tracker.state().is_ready());
+        tracker.set_health(&Health::with(Check::None(true)), Mono(4));
+        assert_eq!(*tracker.state(), ProbeState::Ready { since: Mono(4) });
+    }
+}

@@ -1,0 +1,191 @@
+//! The store's files in the state directory: made, locked, opened, or refused.
+//!
+//! `store.lock` is held while the store is open and names the holder's pid. `store.redb` is made whole under another
+//! name and renamed into place; only then `store-id` is written. From then on a missing database is damage: nothing
+//! here ever puts an empty store where one was before.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use redb::{Builder, Database, StorageBackend, backends::FileBackend};
+
+use super::tables::{SCHEMA, initialise, read_identity, store_error};
+use crate::store::StoreError;
+
+/// Memory for pages of the database. Twice what 1,000 services with 5 replicas take; the rest comes from the kernel's
+/// own cache.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// The files of one state directory.
+struct Files {
+    dir: PathBuf,
+}
+
+impl Files {
+    fn id(&self) -> PathBuf {
+        self.dir.join("store-id")
+    }
+
+    fn database(&self) -> PathBuf {
+        self.dir.join("store.redb")
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.dir.join("store.lock")
+    }
+}
+
+/// A database that nobody else has open.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) database: Database,
+    /// Where it lies, for messages.
+    pub(super) path: String,
+    /// Let go after the database is closed (fields drop in order).
+    _lock: Option<File>,
+}
+
+impl Opened {
+    /// A new store on something else than files: no lock, no `store-id`.
+    pub(super) fn on_backend(backend: impl StorageBackend, id: &str) -> Result<Self, StoreError> {
+        let path = "(in memory)".to_owned();
+        let database =
+            Builder::new().create_with_backend(backend).map_err(|error| store_error(&path, error.into()))?;
+        initialise(&database, id).map_err(|error| store_error(&path, error))?;
+        Ok(Self { database, path, _lock: None })
+    }
+}
+
+/// Opens the store of a directory, or makes it where there is none yet; `new_id` is then its UUID. Blocks.
+pub(super) fn open(dir: &Path, new_id: &str) -> Result<Opened, StoreError> {
+    let files = Files { dir: dir.to_owned() };
+    make_dir(dir).map_err(|e| io_error(dir, &e))?;
+    let lock = lock(&files)?;
+    let path = files.database();
+    match (read_id(&files)?, exists(&path)?) {
+        (None, false) => create(&files, new_id)?,
+        (Some(_), false) => {
+            let reason = format!("it is missing, and {} says that it was made", files.id().display());
+            return Err(StoreError::Damaged { path: path.display().to_string(), reason });
+        }
+        (_, true) => {}
+    }
+    let database = open_database(&path)?;
+    check_identity(&files, &database)?;
+    Ok(Opened { database, path: path.display().to_string(), _lock: Some(lock) })
+}
+
+fn io_error(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Io(format!("{}: {error}", path.display()))
+}
+
+fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(|e| io_error(path, &e))
+}
+
+fn make_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+fn lock(files: &Files) -> Result<File, StoreError> {
+    let path = files.lock();
+    let failed = |e: io::Error| io_error(&path, &e);
+    let mut file = private().create(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // Best effort: a holder that has not written its pid yet is still the holder.
+            let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(StoreError::Locked { dir: files.dir.display().to_string(), pid });
+        }
+        Err(TryLockError::Error(e)) => return Err(failed(e)),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+    writeln!(file, "{}", std::process::id()).map_err(failed)?;
+    Ok(file)
+}
+
+/// What `store-id` says; `None` where there is none.
+fn read_id(files: &Files) -> Result<Option<String>, StoreError> {
+    let path = files.id();
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(&path, &error)),
+    };
+    let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
+    match text.filter(|text| uuid::Uuid::try_parse(text).is_ok()) {
+        Some(id) => Ok(Some(id.to_owned())),
+        None => {
+            let reason = "it does not hold a UUID".to_owned();
+            Err(StoreError::Damaged { path: path.display().to_string(), reason })
+        }
+    }
+}
+
+/// Makes the database whole under another name, then puts it in place. A crash leaves nothing, or all of it.
+fn create(files: &Files, id: &str) -> Result<(), StoreError> {
+    let (path, unfinished) = (files.database(), files.dir.join("store.redb.new"));
+    let failed = |e: io::Error| io_error(&unfinished, &e);
+    let file = private().create(true).truncate(true).open(&unfinished).map_err(failed)?;
+    let redb_failed = |error: redb::Error| store_error(&unfinished.display().to_string(), error);
+    let backend = FileBackend::new(file).map_err(|e| redb_failed(e.into()))?;
+    let database = Builder::new().create_with_backend(backend).map_err(|e| redb_failed(e.into()))?;
+    initialise(&database, id).map_err(redb_failed)?;
+    database.close().map_err(|e| redb_failed(e.into()))?;
+    File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&unfinished, &path).map_err(failed)?;
+    sync_dir(files)
+}
+
+fn sync_dir(files: &Files) -> Result<(), StoreError> {
+    File::open(&files.dir).and_then(|dir| dir.sync_all()).map_err(|e| io_error(&files.dir, &e))
+}
+
+fn open_database(path: &Path) -> Result<Database, StoreError> {
+    let text = path.display().to_string();
+    Builder::new()
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true)
+        .open(path)
+        .map_err(|error| store_error(&text, error.into()))
+}
+
+/// The database is the one that `store-id` names, and not from a later version. Where `store-id` is missing (the
+/// machine stopped right after the database was put in place, or someone took it away) it is written again.
+fn check_identity(files: &Files, database: &Database) -> Result<(), StoreError> {
+    let path = files.database().display().to_string();
+    let (id, schema) = read_identity(database).map_err(|error| store_error(&path, error))?;
+    if schema > u64::from(SCHEMA) {
+        let found = u32::try_from(schema).unwrap_or(u32::MAX);
+        return Err(StoreError::TooNew { path, found, known: SCHEMA });
+    }
+    match read_id(files)? {
+        Some(named) if named == id => Ok(()),
+        Some(named) => {
+            Err(StoreError::Damaged { path, reason: format!("it is store {id}, store-id names {named}") })
+        }
+        None => write_id(files, &id),
+    }
+}
+
+fn write_id(files: &Files, id: &str) -> Result<(), StoreError> {
+    let (path, unfinished) = (files.id(), files.dir.join("store-id.new"));
+    let write = || {
+        let mut file = private().create(true).truncate(true).open(&unfinished)?;
+        writeln!(file, "{id}")?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, &path)
+    };
+    write().map_err(|e| io_error(&path, &e))?;
+    sync_dir(files)
+}

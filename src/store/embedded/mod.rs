@@ -1,0 +1,253 @@
+//! The store of one host: a redb database in the state directory.
+//!
+//! Purpose: etcd's contract without etcd. Writes go through one writer that commits in groups; reads are snapshots
+//! taken in place and never wait for the writer.
+//! Invariants: durable before the answer and before any watcher hears of it; a damaged or missing database is refused
+//! and never taken for an empty one; after a failed commit no write is taken any more; leases lapse on tokio's clock
+//! and have their full time after an opening.
+//! Deliberately absent: repair of damage, compaction (only the last value of a key is kept; history is in memory).
+
+mod file;
+mod history;
+mod lease;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::file::Opened;
+use self::history::{History, HistoryReader};
+use self::writer::{QUEUE_MAX, Reply, Work, Writer};
+use super::{Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
+use crate::clock::Clock;
+
+/// The embedded store. Dropping it closes it some time later; [`EmbeddedStore::close`] says when it is closed.
+pub struct EmbeddedStore {
+    shared: Arc<Shared>,
+    history: HistoryReader,
+    queue: mpsc::Sender<Work>,
+    closing: CancellationToken,
+}
+
+/// What readers and the writer share.
+struct Shared {
+    identity: StoreIdentity,
+    path: String,
+    in_memory: bool,
+    /// `None` once closed.
+    opened: RwLock<Option<Opened>>,
+    /// Why no write is taken any more.
+    failed: OnceLock<StoreError>,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a state directory, or makes it where the directory has none yet. The clock gives a new store
+    /// its UUID. Needs a tokio runtime, as all that follows.
+    pub async fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let (dir, new_id) = (dir.to_owned(), clock.uuid());
+        let shown = dir.display().to_string();
+        let open = move || {
+            let opened = file::open(&dir, &new_id)?;
+            Self::start(opened, false)
+        };
+        let (store, writer) = match tokio::task::spawn_blocking(open).await {
+            Ok(outcome) => outcome?,
+            // redb checks every page it opens; what it panics about is damage that it did not foresee.
+            Err(error) if error.is_panic() => {
+                let reason = "it cannot be read".to_owned();
+                return Err(StoreError::Damaged { path: shown, reason });
+            }
+            Err(error) => return Err(StoreError::Io(error.to_string())),
+        };
+        tokio::spawn(writer);
+        Ok(store)
+    }
+
+    /// A store that lives in memory and ends with its last handle: same contract, nothing durable. For tests.
+    pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let opened = Opened::on_backend(redb::backends::InMemoryBackend::new(), &clock.uuid())?;
+        let (store, writer) = Self::start(opened, true)?;
+        tokio::spawn(writer);
+        Ok(store)
+    }
+
+    /// The next opening of a store in memory, as after the end of a process: this handle and all that was asked of it
+    /// are closed, what was committed is there, the epoch is raised. For tests.
+    pub async fn reopened(&self) -> Result<Self, StoreError> {
+        if !self.shared.in_memory {
+            return Err(StoreError::Invalid(
+                "only a store in memory is opened again from its handle".to_owned(),
+            ));
+        }
+        let opened = self.shared.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.close().await;
+        let (store, writer) = Self::start(opened.ok_or(StoreError::Closed)?, true)?;
+        tokio::spawn(writer);
+        Ok(store)
+    }
+
+    fn start(
+        opened: Opened,
+        in_memory: bool,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), StoreError> {
+        let path = opened.path.clone();
+        let start = tables::start(&opened.database).map_err(|error| tables::store_error(&path, error))?;
+        let (history, reader) = History::after(start.revision);
+        let shared = Arc::new(Shared {
+            identity: start.identity.clone(),
+            path,
+            in_memory,
+            opened: RwLock::new(Some(opened)),
+            failed: OnceLock::new(),
+        });
+        let (queue, requests) = mpsc::channel(QUEUE_MAX);
+        let closing = CancellationToken::new();
+        let writer = Writer::new(shared.clone(), history, start, Instant::now());
+        let writer = writer.run(requests, closing.clone());
+        Ok((Self { shared, history: reader, queue, closing }, writer))
+    }
+
+    /// Closes the files and lets go of the lock. Writes without an answer yet are answered [`StoreError::Closed`], and
+    /// so is every later call.
+    pub async fn close(&self) {
+        self.closing.cancel();
+        self.queue.closed().await;
+        self.shared.close();
+    }
+
+    /// Returns when no write is taken any more, with the reason: the store was closed, or a commit failed. Only opening it
+    /// anew helps.
+    pub async fn ended(&self) -> StoreError {
+        self.queue.closed().await;
+        self.shared.why_gone()
+    }
+
+    /// One key, read in place.
+    pub fn get_now(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        self.shared.read(|txn| {
+            let entries = txn.open_table(tables::ENTRIES)?;
+            Ok(entries.get(key)?.map(|row| tables::entry(key, &row)))
+        })
+    }
+
+    /// All keys with this prefix at one revision, read in place.
+    pub fn list_now(&self, prefix: &str) -> Result<Listing, StoreError> {
+        self.shared.read(|txn| {
+            let revision = txn.open_table(tables::NUMBERS)?.get(tables::REVISION)?;
+            let revision = revision.map_or(0, |n| n.value());
+            let mut entries = Vec::new();
+            for row in txn.open_table(tables::ENTRIES)?.range(prefix..)? {
+                let (key, row) = row?;
+                let key = key.value();
+                if !key.starts_with(prefix) {
+                    break;
+                }
+                entries.push(tables::entry(key, &row));
+            }
+            Ok(Listing { revision, entries })
+        })
+    }
+
+    /// A caller that stops waiting does not take its request back.
+    async fn ask<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if self.queue.send(work(reply)).await.is_err() {
+            return Err(self.shared.why_gone());
+        }
+        answer.await.unwrap_or_else(|_| Err(self.shared.why_gone()))
+    }
+}
+
+impl Shared {
+    fn with_database<T>(
+        &self,
+        f: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        match &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(opened) => f(&opened.database),
+            None => Err(redb::Error::DatabaseClosed),
+        }
+    }
+
+    fn read<T>(&self, f: impl FnOnce(ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        let txn = self.with_database(|database| Ok(database.begin_read()?));
+        txn.and_then(f).map_err(|error| self.store_error(error))
+    }
+
+    fn begin_write(&self) -> Result<WriteTransaction, redb::Error> {
+        self.with_database(|database| Ok(database.begin_write()?))
+    }
+
+    fn store_error(&self, error: redb::Error) -> StoreError {
+        tables::store_error(&self.path, error)
+    }
+
+    /// No write is taken from here on; every caller hears this.
+    fn fail(&self, error: StoreError) -> StoreError {
+        tracing::error!(%error, "the store takes no more writes");
+        self.failed.get_or_init(|| error).clone()
+    }
+
+    fn why_gone(&self) -> StoreError {
+        self.failed.get().cloned().unwrap_or(StoreError::Closed)
+    }
+
+    /// Closes the files and lets go of the lock.
+    fn close(&self) {
+        self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    fn identity(&self) -> &StoreIdentity {
+        &self.shared.identity
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        self.get_now(key)
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Listing, StoreError> {
+        self.list_now(prefix)
+    }
+
+    async fn txn(&self, txn: Txn) -> Result<TxnOutcome, StoreError> {
+        txn.check()?;
+        self.ask(|reply| Work::Txn(txn, reply)).await
+    }
+
+    async fn watch(
+        &self,
+        prefix: &str,
+        from_revision: u64,
+    ) -> Result<BoxStream<'static, WatchEvent>, StoreError> {
+        if self.queue.is_closed() {
+            return Err(self.shared.why_gone());
+        }
+        Ok(self.history.watch(prefix, from_revision))
+    }
+
+    async fn grant_lease(&self, ttl: Duration) -> Result<LeaseId, StoreError> {
+        self.ask(|reply| Work::Grant(ttl, reply)).await
+    }
+
+    async fn keep_alive(&self, lease: LeaseId) -> Result<(), StoreError> {
+        self.ask(|reply| Work::KeepAlive(lease, reply)).await
+    }
+
+    async fn revoke_lease(&self, lease: LeaseId) -> Result<(), StoreError> {
+        self.ask(|reply| Work::Revoke(lease, reply)).await
+    }
+}

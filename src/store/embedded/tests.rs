@@ -1,0 +1,134 @@
+//! What cannot be seen from outside: how often the writer syncs, and what it does when a sync fails.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures::{FutureExt, StreamExt};
+use redb::backends::InMemoryBackend;
+use redb::{ReadableTable, StorageBackend};
+
+use super::*;
+use crate::store::Op;
+
+/// A disk that counts its syncs, fails them when told, and knows what a power cut would leave at worst.
+#[derive(Debug, Clone, Default)]
+struct Disk {
+    memory: Arc<InMemoryBackend>,
+    syncs: Arc<AtomicUsize>,
+    failing: Arc<AtomicBool>,
+    /// What the last sync found.
+    durable: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Disk {
+    /// The disk after a power cut: nothing that came after the last sync is there.
+    fn after_power_cut(&self) -> InMemoryBackend {
+        let disk = InMemoryBackend::new();
+        let durable = self.durable.lock().unwrap();
+        disk.set_len(durable.len() as u64).unwrap();
+        disk.write(0, &durable).unwrap();
+        disk
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.memory.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.memory.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.memory.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        if self.failing.load(Ordering::SeqCst) {
+            return Err(io::Error::other("no"));
+        }
+        let mut durable = self.durable.lock().unwrap();
+        durable.resize(usize::try_from(self.memory.len()?).unwrap(), 0);
+        self.memory.read(0, &mut durable)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.memory.write(offset, data)
+    }
+}
+
+fn store_on(disk: &Disk) -> EmbeddedStore {
+    let opened = Opened::on_backend(disk.clone(), "id").unwrap();
+    let (store, writer) = EmbeddedStore::start(opened, true).unwrap();
+    tokio::spawn(writer);
+    store
+}
+
+fn write(n: usize) -> Txn {
+    Txn { compare: vec![], ops: vec![Op::put(format!("k{n}"), &n)] }
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_survives_a_power_cut() {
+    let disk = Disk::default();
+    let store = store_on(&disk);
+    let mut watch = store.watch("", 1).await.unwrap();
+    for n in 0..20 {
+        store.txn(write(n)).await.unwrap();
+        assert!(watch.next().now_or_never().is_some());
+        let database = redb::Builder::new()
+            .set_check_integrity_on_open(true)
+            .create_with_backend(disk.after_power_cut())
+            .unwrap();
+        let start = tables::start(&database).unwrap();
+        let entries = database.begin_read().unwrap().open_table(tables::ENTRIES).unwrap();
+        assert_eq!((start.revision, entries.iter().unwrap().count()), (n as u64 + 1, n + 1));
+    }
+}
+
+#[tokio::test]
+async fn those_who_wait_share_a_sync() {
+    let disk = Disk::default();
+    let store = store_on(&disk);
+    let before = disk.syncs.load(Ordering::SeqCst);
+    let outcomes = futures::future::join_all((0..100).map(|n| store.txn(write(n)))).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(store.list_now("k").unwrap().revision, 100);
+    assert_eq!(disk.syncs.load(Ordering::SeqCst) - before, 1);
+}
+
+#[tokio::test]
+async fn what_changes_nothing_does_not_sync() {
+    let disk = Disk::default();
+    let store = store_on(&disk);
+    let lease = store.grant_lease(Duration::from_secs(9)).await.unwrap();
+    let before = disk.syncs.load(Ordering::SeqCst);
+    store.keep_alive(lease).await.unwrap();
+    store.txn(Txn::default()).await.unwrap();
+    assert_eq!(disk.syncs.load(Ordering::SeqCst), before);
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_written_and_nothing_synced() {
+    let disk = Disk::default();
+    let store = store_on(&disk);
+    store.txn(write(1)).await.unwrap();
+    let mut watch = store.watch("", 2).await.unwrap();
+
+    disk.failing.store(true, Ordering::SeqCst);
+    let (first, second) = futures::join!(store.txn(write(2)), store.txn(write(3)));
+    assert!(matches!(first, Err(StoreError::Io(_))), "{first:?}");
+    assert_eq!(Some(store.ended().await), first.clone().err());
+    assert_eq!(first, second, "both were in the group");
+    assert_eq!(watch.next().now_or_never(), Some(Some(WatchEvent::Resync)), "and nobody hears of them");
+    assert!(!matches!(store.get_now("k2"), Ok(Some(_))), "or reads them");
+
+    disk.failing.store(false, Ordering::SeqCst);
+    let syncs = disk.syncs.load(Ordering::SeqCst);
+    assert_eq!(store.txn(write(4)).await, first);
+    assert_eq!(store.grant_lease(Duration::from_secs(1)).await.err(), first.err());
+    assert_eq!(disk.syncs.load(Ordering::SeqCst), syncs);
+}

@@ -1,0 +1,159 @@
+//! The pages are true: the quickstart is run as it stands, and so are the commands that the README shows.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::daemon::{Daemon, docker, free_port};
+use crate::images::Run;
+
+/// The page takes a minute, mostly for the rollout; the machine may be busy.
+const QUICKSTART_MAX: Duration = Duration::from_secs(300);
+
+fn page(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("the page is there")
+}
+
+/// The fenced blocks of a language, in their order.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(bool, String)> = None;
+    for line in page.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(tag)) => open = Some((tag == language, String::new())),
+            (Some(_), Some(_)) => {
+                blocks.extend(open.take().filter(|(wanted, _)| *wanted).map(|(_, text)| text))
+            }
+            (Some((_, text)), None) => *text += &format!("{line}\n"),
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block is not closed");
+    blocks
+}
+
+/// Says something else in place of what a page says, which must be there.
+fn put(text: &str, said: &str, instead: &str) -> String {
+    assert!(text.contains(said), "the page does not say `{said}` any more");
+    text.replace(said, instead)
+}
+
+/// What a script left, whatever became of it, so that its containers and images are swept.
+struct Scratch {
+    dir: tempfile::TempDir,
+    run: Run,
+    image: String,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("coxswain-docs-").tempdir().expect("a temporary folder");
+        let run = Run::start();
+        let image = format!("hello-{}", run.id());
+        Self { dir, run, image }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Ok(store) = fs::read_to_string(self.path("store-id")) {
+            self.run.sweep_store(store.trim());
+            let tags = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+            let ours = tags.lines().filter(|tag| tag.starts_with("coxswain/") && tag.ends_with(&store[..8]));
+            ours.for_each(|tag| self.run.sweep_image(tag));
+        }
+        ["v1", "v2"].iter().for_each(|tag| self.run.sweep_image(&format!("{}:{tag}", self.image)));
+    }
+}
+
+/// Only the place of the state, the port and the images are this test's own: others may run the same page here.
+#[test]
+fn the_quickstart_works_as_written() {
+    let scratch = Scratch::new();
+    let manifest = page("manifests/hello.yaml").replace("hello:v1", &format!("{}:v1", scratch.image));
+    fs::write(scratch.path("hello.yaml"), manifest).expect("a manifest is written");
+    let script = blocks(&page("docs/quickstart.md"), "sh").concat();
+    let script = put(&script, "$PWD/.demo", ".demo");
+    let script = put(&script, ".demo", &scratch.path("demo"));
+    let script = put(&script, "127.0.0.1:8080", &free_port().to_string());
+    let noted =
+        format!("cp {}/state/store-id {}\nctl delete", scratch.path("demo"), scratch.path("store-id"));
+    let script = put(&script, "ctl delete", &noted);
+    let script = put(&script, "manifests/hello.yaml", &scratch.path("hello.yaml"));
+    // The id of the store outlives the folder that the page removes: what is left over is found by it.
+    let keep = format!(
+        "cp {}/state/store-id {} 2>/dev/null || true",
+        scratch.path("demo"),
+        scratch.path("store-id")
+    );
+    let prelude =
+        format!("set -euo pipefail\ntrap '{keep}; kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n");
+
+    let output = fs::File::create(scratch.path("output")).expect("a file");
+    let mut shell = Command::new("bash")
+        .args(["-c", &format!("{prelude}set -x\n{script}")])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("IMAGE", &scratch.image)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("a handle"))
+        .stderr(output)
+        .spawn()
+        .expect("bash is installed");
+    let succeeded = ends_well(&mut shell);
+    let said = fs::read_to_string(scratch.path("output")).expect("its output");
+    assert!(succeeded, "{said}");
+    for wanted in [r#""version":"v1""#, r#""version":"v2""#, "3/3 ready on revision 2", "no services"] {
+        assert!(said.contains(wanted), "no `{wanted}` in:\n{said}");
+    }
+}
+
+/// Whether a script ends with 0, within the bound; else all of it is ended.
+fn ends_well(shell: &mut Child) -> bool {
+    let start = tokio::time::Instant::now();
+    while start.elapsed() < QUICKSTART_MAX {
+        if let Some(status) = shell.try_wait().expect("a child") {
+            return status.success();
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let group = nix::unistd::Pid::from_raw(i32::try_from(shell.id()).expect("a pid"));
+    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+    shell.wait().expect("a child");
+    false
+}
+
+/// Its manifest is applied and its commands are run in their order, against a daemon that is there.
+#[test]
+fn what_the_readme_shows_works() {
+    let daemon = Daemon::start();
+    let readme = page("README.md");
+    let manifests = blocks(&readme, "yaml");
+    let [manifest] = manifests.as_slice() else { panic!("one manifest is shown: {manifests:?}") };
+    let image = daemon.image("v1");
+    let second = daemon.image("v2");
+    let file = daemon.file("app.yaml", &put(manifest, "hello:v1", &image));
+    let commands = blocks(&readme, "sh").concat();
+    let (made, ours): (Vec<&str>, Vec<&str>) = commands.lines().partition(|line| line.starts_with("make "));
+    assert_eq!(made, ["make demo", "make test"]);
+    assert!(ours.len() >= 3, "{ours:?}");
+    for line in ours {
+        let line = line.split(" #").next().unwrap_or(line).trim();
+        let words = line.strip_prefix("ctl ").unwrap_or_else(|| panic!("{line} is no command of ours"));
+        let tag = second.rsplit(':').next().expect("a tag");
+        let own = |word: &str| match word {
+            "app.yaml" => file.clone(),
+            "v2" => tag.to_owned(),
+            word => word.to_owned(),
+        };
+        let words: Vec<String> = words.split_whitespace().map(own).collect();
+        daemon.expect(0, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    assert!(daemon.get("hello.localhost", "/").expect("an answer").1.contains("v2"));
+}

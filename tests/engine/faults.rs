@@ -1,0 +1,133 @@
+//! What fails around the daemon, under load: a Docker that hangs, is cut off or answers nothing; a controller that is
+//! killed over and over; services that do not stop as they should.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::daemon::{Daemon, wait_for};
+use crate::faultsock::{Fault, FaultSock};
+use crate::load::{Client, Load, Tally};
+
+const HOST: &str = "hello.localhost";
+const KINDS: [Client; 4] = [Client::KeepAlive, Client::Fresh, Client::Post(20_000), Client::Slow(300)];
+
+fn manifest(image: &str, more: &str) -> String {
+    format!(
+        "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: 2\n  \
+         port: 8080\n  route: {HOST}\n  health: {{http: /healthz, interval: 1s}}\n  rollout: {{healthyFor: 500ms, deadline: 30s}}\n{more}"
+    )
+}
+
+#[track_caller]
+fn nothing_failed(tally: &Tally) {
+    assert!(tally.sent > 50, "too few requests to say anything: {}", tally.sent);
+    assert_eq!(tally.failures, Vec::<String>::new(), "of {} requests", tally.sent);
+}
+
+/// Whether the daemon says that Docker is away.
+fn engine_is_away(daemon: &Daemon) -> bool {
+    let hosts = daemon.json(&["get", "hosts", "-o", "json"]);
+    hosts["items"][0]["status"]["available"] == serde_json::json!(false)
+}
+
+/// Endpoints that are in rotation.
+fn ready(daemon: &Daemon) -> usize {
+    let endpoints = daemon.json(&["get", "endpoints", "-o", "json"]);
+    let items = endpoints["items"].as_array().expect("a list").clone();
+    items.iter().filter(|endpoint| endpoint["status"]["state"] == serde_json::json!("ready")).count()
+}
+
+/// A service rolls from v1 to v2 while `trouble` is on; returns once it is over and everything is as it should be.
+fn rolls_through(trouble: impl FnOnce(&Daemon, &FaultSock)) {
+    let (daemon, faults) = Daemon::start_behind_faults();
+    let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&v1, ""))]);
+    let load = Load::start(daemon.http, HOST, &KINDS);
+    daemon.expect(0, &["rollout", "hello", "--image", &v2, "--detach"]);
+    wait_for("the rollout has begun", || daemon.containers("hello", false).len() > 2);
+
+    trouble(&daemon, &faults);
+
+    faults.set(Fault::None);
+    daemon.expect(0, &["wait", "hello", "--for", "revision=2", "--timeout", "60s"]);
+    wait_for("nothing is left over", || daemon.containers("hello", false).len() == 2);
+    nothing_failed(&load.stop());
+    assert!(daemon.get(HOST, "/").expect("an answer").1.contains("v2"));
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
+
+#[test]
+fn a_docker_that_hangs_stops_nothing_and_no_deadline_runs() {
+    rolls_through(|daemon, faults| {
+        faults.set(Fault::Hang);
+        wait_for("it is found out", || engine_is_away(daemon));
+        assert!(ready(daemon) >= 2, "no endpoint is withdrawn");
+        // The same again for a controller that starts meanwhile: it answers at once, and knows its endpoints.
+        daemon.kill("controller");
+        wait_for("the API is back", || daemon.ctl(&["status"]).status.success());
+        assert!(ready(daemon) >= 2, "no endpoint is withdrawn");
+    });
+}
+
+#[test]
+fn a_docker_that_is_cut_off_is_asked_again_and_not_all_the_time() {
+    rolls_through(|daemon, faults| {
+        faults.set(Fault::Cut);
+        wait_for("it is found out", || engine_is_away(daemon));
+        let (before, asked) = (daemon.used("controller"), faults.connections());
+        wait_for("it is asked again", || faults.connections() >= asked + 6);
+        let used = daemon.used("controller") - before;
+        assert!(used < Duration::from_secs(2), "{used:?} of processor time to ask a few times");
+    });
+}
+
+#[test]
+fn what_docker_did_and_did_not_answer_is_not_done_twice() {
+    rolls_through(|daemon, faults| {
+        faults.set(Fault::Mute);
+        wait_for("it is found out", || engine_is_away(daemon));
+        faults.set(Fault::Cut);
+        faults.set(Fault::Slow(Duration::from_millis(50)));
+        wait_for("it is back", || !engine_is_away(daemon));
+        let running = daemon.containers("hello", true).len();
+        assert!(running <= 3, "{running} containers for two replicas and one in surge");
+    });
+}
+
+#[test]
+fn a_controller_killed_ten_times_loses_no_request_and_leaves_nothing_over() {
+    let daemon = Daemon::start();
+    let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&v1, ""))]);
+    let load = Load::start(daemon.http, HOST, &KINDS);
+    for round in 0..10 {
+        let image = if round % 2 == 0 { &v2 } else { &v1 };
+        daemon.expect(0, &["rollout", "hello", "--image", image, "--detach"]);
+        daemon.expect(0, &["scale", if round % 3 == 0 { "hello=3" } else { "hello=2" }, "--detach"]);
+        daemon.kill("controller");
+        wait_for("the API is back", || daemon.ctl(&["status"]).status.success());
+    }
+    daemon.expect(0, &["scale", "hello=2"]);
+    daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "60s"]);
+    wait_for("nothing is left over", || daemon.containers("hello", false).len() == 2);
+    nothing_failed(&load.stop());
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
+
+#[test]
+fn services_that_stop_badly_lose_no_request_either() {
+    let daemon = Daemon::start();
+    let image = daemon.image("v1");
+    let apply = |round: u32, stops: &str| {
+        let more = format!("  env: {{ROUND: '{round}', {stops}}}\n  stop: {{grace: 1s}}\n");
+        daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&image, &more))]);
+    };
+    apply(0, "IGNORE_SIGTERM: '1'");
+    let kinds = [Client::KeepAlive, Client::Fresh, Client::Post(20_000), Client::Slow(3000)];
+    let load = Load::start(daemon.http, HOST, &kinds);
+    apply(1, "EXIT_ON_TERM: now"); // takes out the ones that ignore the signal
+    apply(2, "EXIT_ON_TERM: now"); // takes out the ones that end at once, with answers under way
+    nothing_failed(&load.stop());
+    let left: BTreeSet<String> = daemon.containers("hello", false).into_iter().collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}

@@ -1,0 +1,270 @@
+//! Requests from outside, counted by the one who sends them.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What became of the requests.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) sent: u64,
+    pub(crate) failures: Vec<String>,
+    /// Distinct bodies, to tell versions apart.
+    pub(crate) bodies: std::collections::BTreeMap<String, u64>,
+}
+
+/// Clients that send until told to stop.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+    clients: Vec<JoinHandle<Tally>>,
+}
+
+/// How a client behaves. Unless said otherwise it sends many requests over one connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Client {
+    /// Many requests over one connection.
+    KeepAlive,
+    /// A connection for each.
+    Fresh,
+    /// A body of that many bytes, echoed.
+    Post(usize),
+    /// The same, in chunks.
+    PostChunked(usize),
+    /// The same, on a connection for each.
+    PostFresh(usize),
+    /// An answer that takes that many milliseconds.
+    Slow(u64),
+    /// A body that is sent over that many milliseconds, echoed as it comes.
+    SlowUpload(u64),
+    /// An answer of that many bytes.
+    Big(usize),
+}
+
+impl Client {
+    fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh | Self::PostFresh(_))
+    }
+
+    /// Between two requests: an open stream of requests, not a race; and large bodies leave room for the others.
+    fn pause(self) -> Duration {
+        let bytes = match self {
+            Self::Post(bytes) | Self::PostChunked(bytes) | Self::PostFresh(bytes) | Self::Big(bytes) => bytes,
+            Self::KeepAlive | Self::Fresh | Self::Slow(_) | Self::SlowUpload(_) => 0,
+        };
+        Duration::from_millis(if bytes > LARGE { 250 } else { 2 })
+    }
+}
+
+/// More than this is a large body.
+const LARGE: usize = 100_000;
+/// Pieces of a body that is sent slowly, or in chunks.
+const PIECES: usize = 30;
+/// The longest that an answer may take, or may pause for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Load {
+    /// Two clients of each kind.
+    pub(crate) fn start(address: SocketAddr, host: &'static str, kinds: &[Client]) -> Self {
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let clients = kinds
+            .iter()
+            .flat_map(|kind| [*kind, *kind])
+            .enumerate()
+            .map(|(seed, kind)| {
+                let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+                std::thread::spawn(move || run(address, host, kind, seed, &stop, &answered))
+            })
+            .collect();
+        Self { stop, answered, clients }
+    }
+
+    /// Requests that were answered as they should be, so far.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stop(self) -> Tally {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut total = Tally::default();
+        for client in self.clients {
+            total.add(client.join().expect("a client thread"));
+        }
+        total
+    }
+}
+
+impl Tally {
+    /// What became of both.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.failures.extend(other.failures);
+        for (body, count) in other.bodies {
+            *self.bodies.entry(body).or_default() += count;
+        }
+    }
+}
+
+fn run(
+    address: SocketAddr,
+    host: &str,
+    kind: Client,
+    seed: usize,
+    stop: &AtomicBool,
+    answered: &AtomicU64,
+) -> Tally {
+    let mut tally = Tally::default();
+    let mut kept: Option<BufReader<TcpStream>> = None;
+    while !stop.load(Ordering::Relaxed) {
+        tally.sent += 1;
+        let number = tally.sent;
+        let connection = match kept.take() {
+            Some(connection) if !kind.is_fresh() => Ok(connection),
+            _ => connect(address),
+        };
+        match connection.and_then(|connection| exchange(connection, host, kind, seed)) {
+            Ok((body, connection)) => {
+                kept = connection;
+                answered.fetch_add(1, Ordering::Relaxed);
+                if let Some(body) = body {
+                    *tally.bodies.entry(body).or_default() += 1;
+                }
+            }
+            Err(error) => tally.failures.push(format!("{kind:?}, request {number} to {host}: {error}")),
+        }
+        std::thread::sleep(kind.pause());
+    }
+    tally
+}
+
+fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+    Ok(BufReader::new(stream))
+}
+
+/// The answer's text where it tells versions apart; the connection where it is kept.
+type Answer = (Option<String>, Option<BufReader<TcpStream>>);
+
+/// Letters that differ from client to client, so that no client takes another's body for its own.
+fn letters(seed: usize, length: usize) -> Vec<u8> {
+    (0..length).map(|at| b'a' + u8::try_from((at / 7 + at + 3 * seed) % 26).unwrap_or_default()).collect()
+}
+
+/// Sends a request and reads the answer at the same time; an error unless the answer is whole and right.
+fn exchange(
+    mut connection: BufReader<TcpStream>,
+    host: &str,
+    kind: Client,
+    seed: usize,
+) -> std::io::Result<Answer> {
+    let (path, body, pause) = match kind {
+        Client::KeepAlive | Client::Fresh => ("/".to_owned(), Vec::new(), None),
+        Client::Slow(ms) => (format!("/slow?ms={ms}"), Vec::new(), None),
+        Client::Big(bytes) => (format!("/big?bytes={bytes}"), Vec::new(), None),
+        Client::Post(bytes) | Client::PostChunked(bytes) | Client::PostFresh(bytes) => {
+            ("/echo".to_owned(), letters(seed, bytes), None)
+        }
+        Client::SlowUpload(ms) => ("/echo".to_owned(), letters(seed, 1000 * PIECES), Some(ms)),
+    };
+    let chunked = matches!(kind, Client::PostChunked(_));
+    let method = if body.is_empty() { "GET" } else { "POST" };
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
+    match (body.len(), chunked) {
+        (0, _) => {}
+        (_, true) => head.push_str("Transfer-Encoding: chunked\r\n"),
+        (length, false) => head.push_str(&format!("Content-Length: {length}\r\n")),
+    }
+    head.push_str("\r\n");
+    connection.get_mut().write_all(head.as_bytes())?;
+    let mut writer = connection.get_ref().try_clone()?;
+    let (sent, read) = std::thread::scope(|scope| {
+        let sending = (!body.is_empty()).then(|| scope.spawn(|| send(&mut writer, &body, chunked, pause)));
+        let read = read_answer(&mut connection);
+        (sending.map_or(Ok(()), |sending| sending.join().expect("a sending thread")), read)
+    });
+    let (status, answer, close) = read?;
+    if status != 200 {
+        return Err(std::io::Error::other(format!("{status} {}", String::from_utf8_lossy(&answer))));
+    }
+    sent?;
+    let is_right = match kind {
+        Client::KeepAlive | Client::Fresh | Client::Slow(_) => {
+            serde_json::from_slice::<serde_json::Value>(&answer).is_ok_and(|json| json["version"].is_string())
+        }
+        Client::Big(bytes) => answer.len() == bytes && answer.iter().all(|byte| *byte == b'x'),
+        _ => answer == body,
+    };
+    if !is_right {
+        return Err(std::io::Error::other(format!("{} bytes that are not the answer", answer.len())));
+    }
+    let text = matches!(kind, Client::KeepAlive | Client::Fresh | Client::Slow(_))
+        .then(|| String::from_utf8_lossy(&answer).into_owned());
+    Ok((text, (!close).then_some(connection)))
+}
+
+/// Sends a body; in pieces where it is to take a while, or is sent in chunks.
+fn send(writer: &mut TcpStream, body: &[u8], chunked: bool, over: Option<u64>) -> std::io::Result<()> {
+    if !chunked && over.is_none() {
+        return writer.write_all(body);
+    }
+    for piece in body.chunks(body.len().div_ceil(PIECES)) {
+        if let Some(ms) = over {
+            std::thread::sleep(Duration::from_millis(ms) / u32::try_from(PIECES).unwrap_or(1));
+        }
+        if chunked {
+            writer.write_all(format!("{:x}\r\n", piece.len()).as_bytes())?;
+            writer.write_all(piece)?;
+            writer.write_all(b"\r\n")?;
+        } else {
+            writer.write_all(piece)?;
+        }
+    }
+    if chunked { writer.write_all(b"0\r\n\r\n") } else { Ok(()) }
+}
+
+fn read_answer(connection: &mut BufReader<TcpStream>) -> std::io::Result<(u16, Vec<u8>, bool)> {
+    let mut line = String::new();
+    if connection.read_line(&mut line)? == 0 {
+        return Err(std::io::Error::other("the connection was closed before an answer"));
+    }
+    let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| std::io::Error::other(format!("not an answer: {line:?}")))?;
+    let (mut length, mut chunked, mut close) = (0, false, false);
+    loop {
+        line.clear();
+        connection.read_line(&mut line)?;
+        let lower = line.trim_end().to_ascii_lowercase();
+        if lower.is_empty() {
+            break;
+        }
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(std::io::Error::other)?;
+        }
+        chunked |= lower.starts_with("transfer-encoding:") && lower.contains("chunked");
+        close |= lower.starts_with("connection:") && lower.contains("close");
+    }
+    let mut body = Vec::new();
+    if chunked {
+        loop {
+            line.clear();
+            connection.read_line(&mut line)?;
+            let size = usize::from_str_radix(line.trim(), 16).map_err(std::io::Error::other)?;
+            let mut chunk = vec![0; size + 2];
+            connection.read_exact(&mut chunk)?;
+            if size == 0 {
+                break;
+            }
+            body.extend(&chunk[..size]);
+        }
+    } else {
+        body.resize(length, 0);
+        connection.read_exact(&mut body)?;
+    }
+    Ok((status, body, close))
+}

@@ -1,0 +1,14 @@
+//! Tests against the real Docker Engine. Every object they make carries the run's id and is removed by the run.
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used)] // here everything is a test, also what carries no `#[test]`
+
+mod contract;
+mod daemon;
+mod docs;
+mod faults;
+mod faultsock;
+mod images;
+mod lifecycle;
+mod load;
+mod pull;
+mod storm;

@@ -1,0 +1,144 @@
+//! No request is lost, judged from outside: every kind of request at once, while services that end in every way are
+//! rolled, scaled, restarted and undone.
+//!
+//! A short storm runs with the other tests; `STORM=full` (`make storm`) asks for the long one.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::daemon::Daemon;
+use crate::load::{Client, Load, Tally};
+
+/// A service, by what its containers do with a stop signal.
+struct Kind {
+    name: &'static str,
+    host: &'static str,
+    /// The rest of its manifest.
+    more: &'static str,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind { name: "finishing", host: "finishing.localhost", more: "" },
+    Kind { name: "hasty", host: "hasty.localhost", more: "  env: {EXIT_ON_TERM: now}\n" },
+    Kind {
+        name: "deaf",
+        host: "deaf.localhost",
+        more: "  env: {IGNORE_SIGTERM: '1'}\n  stop: {grace: 1s}\n",
+    },
+];
+
+const REQUESTS: [Client; 10] = [
+    Client::KeepAlive,
+    Client::Fresh,
+    Client::Post(20_000),
+    Client::PostChunked(20_000),
+    Client::PostFresh(20_000),
+    Client::Post(1_000_000),
+    Client::PostChunked(1_000_000),
+    Client::Slow(5_000),
+    Client::SlowUpload(3_000),
+    Client::Big(2_000_000),
+];
+
+/// What is done to a service under load.
+#[derive(Debug, Clone, Copy)]
+enum Move {
+    /// To the other image.
+    Roll,
+    Scale(u32),
+    Restart,
+    Undo,
+}
+
+/// How long a storm lasts.
+struct Storm {
+    /// What is done to each service, all services at the same time.
+    moves: [&'static [Move]; 3],
+    /// How often.
+    rounds: u32,
+    /// Goes on until so many requests were answered,
+    requests: u64,
+    /// or so much time has passed, which fails it.
+    limit: Duration,
+}
+
+const SHORT: Storm = Storm {
+    moves: [&[Move::Roll, Move::Undo], &[Move::Scale(3), Move::Roll], &[Move::Roll, Move::Scale(1)]],
+    rounds: 1,
+    requests: 2_000,
+    limit: Duration::from_secs(300),
+};
+
+const ALL: &[Move] =
+    &[Move::Roll, Move::Scale(4), Move::Undo, Move::Roll, Move::Scale(1), Move::Restart, Move::Scale(2)];
+const FULL: Storm =
+    Storm { moves: [ALL, ALL, ALL], rounds: 4, requests: 100_000, limit: Duration::from_secs(1_800) };
+
+#[test]
+fn no_request_is_lost_in_a_storm() {
+    let full = std::env::var("STORM").is_ok_and(|length| length == "full");
+    let storm = if full { FULL } else { SHORT };
+    let daemon = Daemon::start();
+    let images = [daemon.image("v1"), daemon.image("v2")];
+    for kind in &KINDS {
+        let file = daemon.file(&format!("{}.yaml", kind.name), &manifest(kind, &images[0]));
+        daemon.expect(0, &["apply", "-f", &file]);
+    }
+    let start = Instant::now();
+    let loads: Vec<Load> = KINDS.iter().map(|kind| Load::start(daemon.http, kind.host, &REQUESTS)).collect();
+    std::thread::scope(|scope| {
+        for (kind, moves) in KINDS.iter().zip(storm.moves) {
+            let (daemon, images, rounds) = (&daemon, &images, storm.rounds);
+            scope.spawn(move || steer(daemon, kind.name, images, moves, rounds));
+        }
+    });
+    let moved = start.elapsed();
+    let answered = || loads.iter().map(Load::answered).sum::<u64>();
+    while answered() < storm.requests && start.elapsed() < storm.limit {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let mut total = Tally::default();
+    loads.into_iter().for_each(|load| total.add(load.stop()));
+    eprintln!(
+        "storm: {} requests, {} failures, {} moves in {moved:.0?}, {:.0?} in all",
+        total.sent,
+        total.failures.len(),
+        storm.moves.iter().map(|moves| moves.len()).sum::<usize>() * storm.rounds as usize,
+        start.elapsed()
+    );
+    assert_eq!(total.failures, Vec::<String>::new(), "of {} requests", total.sent);
+    assert!(start.elapsed() < storm.limit, "{} requests in {:?}", total.sent, storm.limit);
+    assert!(total.sent >= storm.requests);
+}
+
+fn manifest(kind: &Kind, image: &str) -> String {
+    let Kind { name, host, more } = kind;
+    format!(
+        "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: {name}}}\nspec:\n  image: {image}\n  replicas: 2\n  \
+         port: 8080\n  route: {host}\n  health: /healthz\n  rollout: {{healthyFor: 500ms, deadline: 120s}}\n{more}"
+    )
+}
+
+/// Moves a service, one thing after the other.
+fn steer(daemon: &Daemon, service: &str, images: &[String; 2], moves: &[Move], rounds: u32) {
+    let mut image = 0;
+    for step in (0..rounds).flat_map(|_| moves) {
+        match step {
+            Move::Roll => {
+                image = 1 - image;
+                daemon.expect(0, &["rollout", service, "--image", &images[image]]);
+            }
+            Move::Scale(replicas) => {
+                daemon.expect(0, &["scale", &format!("{service}={replicas}")]);
+            }
+            Move::Restart => {
+                daemon.expect(0, &["rollout", "restart", service]);
+            }
+            Move::Undo => {
+                image = 1 - image;
+                daemon.expect(0, &["rollout", "undo", service]);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Prints a plan, one decision a line.
+
+use std::fmt::Write as _;
+
+use coxswain::agent::{Action, EndpointWrite, Plan};
+use coxswain::model::{EndpointId, Phase, WaitReason};
+
+/// `c1@10`: seconds are enough for people.
+fn short(id: &EndpointId) -> String {
+    let (container, nanos) = id.as_str().split_once('@').unwrap();
+    format!("{container}@{}", nanos.parse::<u64>().unwrap() / 1_000_000_000)
+}
+
+pub(super) fn plan(seconds: u64, plan: &Plan) -> String {
+    let mut out = format!("at {seconds} s\n");
+    let mut line = |text: String| {
+        let _ = writeln!(out, "  {text}");
+    };
+    plan.withdraw.iter().for_each(|id| line(format!("withdraw {} now", short(id))));
+    if let Some(state) = &plan.state {
+        let networks: Vec<_> = state
+            .networks
+            .iter()
+            .map(|(app, r)| format!("{app}={} up to {}", r.subnet, r.reserved))
+            .collect();
+        line(format!("keep networks [{}] tags {:?}", networks.join(", "), state.tags));
+    }
+    plan.actions.iter().for_each(|a| line(action(a)));
+    for (_, status) in &plan.statuses {
+        let container = status.container.as_ref().map_or("-", |c| c.as_str());
+        line(format!(
+            "status {}: {}, attempt {}, failures {}, container {container}",
+            status.replica,
+            phase(&status.phase),
+            status.attempt,
+            status.failures
+        ));
+    }
+    for write in &plan.endpoints {
+        line(match write {
+            EndpointWrite::Put(e) => {
+                format!("endpoint of {}: {} {:?} at {}", e.replica, short(&e.id()), e.state, e.address)
+            }
+            EndpointWrite::Delete { replica, .. } => format!("endpoint of {replica}: deleted"),
+        });
+    }
+    plan.probes.iter().for_each(|t| line(format!("probe {} at {}:{}", short(&t.id), t.address, t.port)));
+    plan.events.iter().for_each(|(_, e)| line(format!("tell {} {}: {}", e.object, e.reason, e.message)));
+    plan.held.iter().for_each(|(_, name)| line(format!("hold {name}")));
+    plan.conditions.iter().for_each(|c| line(format!("condition {}: {}", c.reason, c.message)));
+    if let Some(wait) = plan.wake_after {
+        line(format!("wake after {wait}"));
+    }
+    if plan.awaits_balancer {
+        line("await the balancer".to_owned());
+    }
+    out
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::FindImage { image } => format!("find image {image}"),
+        Action::Pull { image } => format!("pull {image}"),
+        Action::CreateNetwork { spec } => {
+            format!(
+                "create network {} {} range {} gateway {}",
+                spec.name, spec.subnet, spec.ip_range, spec.gateway
+            )
+        }
+        Action::Create { attempt, address, spec, .. } => {
+            let env: Vec<_> = spec.env.iter().map(|(k, v)| format!(" {k}={v}")).collect();
+            format!("create {} (attempt {attempt}) at {address}{}", spec.name, env.concat())
+        }
+        Action::Start { container, .. } => format!("start {container}"),
+        Action::Signal { container, signal, .. } => format!("signal {container} {signal}"),
+        Action::Remove { container } => format!("remove {container}"),
+        Action::RemoveNetwork { name } => format!("remove network {name}"),
+        Action::Tag { image, tag } => format!("tag {image} {tag}"),
+        Action::Untag { tag } => format!("untag {tag}"),
+    }
+}
+
+fn phase(phase: &Phase) -> String {
+    match phase {
+        Phase::Waiting { reason: None } => "Waiting".to_owned(),
+        Phase::Waiting { reason: Some(r) } => format!("Waiting ({})", reason(r)),
+        Phase::Starting { reason: None } => "Starting".to_owned(),
+        Phase::Starting { reason: Some(r) } => format!("Starting ({})", reason(r)),
+        Phase::Unready { reason: r } => format!("Unready ({})", reason(r)),
+        Phase::BackOff { reason: r, retry_at } => {
+            format!("BackOff ({}) until {} s", reason(r), retry_at.as_second())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn reason(reason: &WaitReason) -> String {
+    match reason {
+        WaitReason::ImageUnavailable { message } => format!("image unavailable: {message}"),
+        WaitReason::EngineRefused { message } => format!("refused: {message}"),
+        WaitReason::Exited { code, .. } => format!("exited {code}"),
+        WaitReason::HealthCheckFailing { message } => format!("failing: {message}"),
+        WaitReason::NoFreeAddress => "no free address".to_owned(),
+        WaitReason::ContainerPaused => "paused".to_owned(),
+    }
+}

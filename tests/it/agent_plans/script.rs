@@ -1,0 +1,413 @@
+//! Reads a script: a host, line by line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use coxswain::agent::{HostFacts, HostState, HostView, Memory, NetworkRecord, Subject, WantedReplica, plan};
+use coxswain::engine::{
+    ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE,
+    ObservedContainer, ObservedNetwork,
+};
+use coxswain::model::{
+    AppName, Balance, BalancerReport, Cause, Check, ContainerId, Desired, Endpoint, EndpointId,
+    EndpointState, EndpointStats, EnvField, EnvValue, Epoch, Generation, Health, Incarnation, Mono, Now,
+    Phase, Pool, PoolEndpoint, Port, Protocol, Pull, Replica, ReplicaName, ReplicaStatus, ResolvedImage,
+    Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName, TemplateHash, WaitReason,
+};
+use coxswain::probe::ProbeState;
+use coxswain::registry::Barrier;
+
+use super::print;
+
+const STORE: &str = "5708e000-0000-4000-8000-000000000000";
+const NETWORK: &str = "coxswain-shop-5708e000";
+pub(super) const IMAGE: &str = "sha256:aa11";
+
+struct Script {
+    view: HostView,
+    spec: ServiceSpec,
+    tables: u64,
+}
+
+/// Runs a script; what its plans are.
+pub(super) fn run(text: &str) -> Result<String, String> {
+    let mut script = Script::new();
+    let mut printed = String::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split('#').next().unwrap_or("").split_whitespace().collect();
+        if let ["plan", seconds] = words.as_slice() {
+            printed += &script.plan(seconds.parse().map_err(|_| line.to_owned())?);
+        } else if !words.is_empty() {
+            script.line(&words).ok_or_else(|| format!("cannot read `{line}`"))?;
+        }
+    }
+    Ok(printed)
+}
+
+fn at(seconds: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(seconds).unwrap()
+}
+
+/// `c1@10` → container and start.
+fn instance(text: &str) -> Option<(ContainerId, jiff::Timestamp)> {
+    let (id, seconds) = text.split_once('@')?;
+    Some((ContainerId::new(id), at(seconds.parse().ok()?)))
+}
+
+fn instance_id(text: &str) -> Option<EndpointId> {
+    instance(text).map(|(id, at)| EndpointId::new(&id, at))
+}
+
+fn service_of(replica: &str) -> &str {
+    replica.rsplitn(3, '-').last().unwrap_or(replica)
+}
+
+impl Script {
+    fn new() -> Script {
+        let facts = HostFacts {
+            host: "host".into(),
+            host_name: "harbour".to_owned(),
+            instance: "harbour:/state".to_owned(),
+            store: STORE.into(),
+            pool: "10.209.0.0/16".parse().unwrap(),
+            http_port: Some(8080),
+        };
+        let mut spec = ServiceSpec::of_image("users:1");
+        spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
+        spec.health = Health::with(Check::Http("/healthz".to_owned()));
+        let record = NetworkRecord { subnet: "10.209.0.0/24".parse().unwrap(), reserved: 32 };
+        let mut script = Script {
+            view: HostView {
+                facts,
+                engine_answers: true,
+                state: HostState {
+                    networks: [(AppName::new("shop"), record)].into(),
+                    ..HostState::default()
+                },
+                apps: BTreeSet::from([AppName::new("shop")]),
+                replicas: BTreeMap::new(),
+                stray_endpoints: Vec::new(),
+                revisions: BTreeMap::new(),
+                containers: Vec::new(),
+                networks: Vec::new(),
+                subnets: Vec::new(),
+                probes: BTreeMap::new(),
+                barrier: Barrier::default(),
+                busy: BTreeSet::new(),
+                memory: Memory::new(Mono(0)),
+            },
+            spec,
+            tables: 0,
+        };
+        script.view.memory.image(IMAGE, true);
+        script.network("10.209.0.0/24");
+        script
+    }
+
+    fn plan(&mut self, seconds: u64) -> String {
+        let now = Now { mono: Mono(seconds * 1000), wall: at(i64::try_from(seconds).unwrap()) };
+        let mut memory = self.view.memory.clone();
+        memory.notice(&self.view, now);
+        self.view.memory = memory;
+        let decided = plan(&self.view, now);
+        print::plan(seconds, &decided)
+    }
+
+    fn network(&mut self, subnet: &str) {
+        let labels = [(LABEL_STORE, STORE), (LABEL_APP, "shop")];
+        self.view.networks = vec![ObservedNetwork {
+            id: "n".to_owned(),
+            name: NETWORK.to_owned(),
+            subnets: vec![subnet.to_owned()],
+            labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        }];
+        self.view.subnets.push(subnet.to_owned());
+    }
+
+    fn line(&mut self, words: &[&str]) -> Option<()> {
+        match words {
+            ["spec", settings @ ..] => settings.iter().try_for_each(|s| self.setting(s))?,
+            ["replica", name, desired] => self.replica(name, desired)?,
+            ["container", id, replica, attempt, state, error @ ..] => {
+                self.container(STORE, id, replica, attempt, state, &error.join(" "))?;
+            }
+            ["foreign", id, replica, attempt, state] => {
+                self.container("other", id, replica, attempt, state, "")?;
+            }
+            ["gone", id] => self.view.containers.retain(|c| c.id.as_str() != *id),
+            ["off-network", id] => {
+                self.view.containers.iter_mut().find(|c| c.id.as_str() == *id)?.addresses.clear();
+            }
+            ["status", replica, phase, attempt, failures, container @ ..] => {
+                self.status(
+                    replica,
+                    phase,
+                    attempt.parse().ok()?,
+                    failures.parse().ok()?,
+                    container.first(),
+                )?;
+            }
+            ["endpoint", replica, on, state] => self.endpoint(replica, on, state)?,
+            ["no-endpoint", replica] => {
+                self.view.replicas.get_mut(&ReplicaName::new(*replica))?.endpoint = None;
+            }
+            ["probe", on, state] => {
+                self.view.probes.insert(instance_id(on)?, probe(state)?);
+            }
+            ["table", on @ ..] => self.table(on)?,
+            ["ack", revision, in_flight @ ..] => self.ack(revision.parse().ok()?, in_flight.first())?,
+            ["silent"] => self.view.barrier.report = None,
+            ["image", state] => self.view.memory.image(IMAGE, *state == "present"),
+            ["network", subnet] => self.network(subnet),
+            ["no-network"] => {
+                self.view.networks.clear();
+                self.view.subnets.clear();
+            }
+            ["subnet", subnet] => self.view.subnets.push((*subnet).to_owned()),
+            ["record", subnet, reserved] => {
+                let record = NetworkRecord { subnet: subnet.parse().ok()?, reserved: reserved.parse().ok()? };
+                self.view.state.networks.insert(AppName::new("shop"), record);
+            }
+            ["no-record"] => self.view.state.networks.clear(),
+            ["no-apps"] => self.view.apps.clear(),
+            ["tags", tags @ ..] => self.view.state.tags = tags.iter().map(|t| (*t).to_owned()).collect(),
+            ["busy", replica] => {
+                self.view.busy.insert(Subject::Replica(ReplicaName::new(*replica)));
+            }
+            ["away"] => {
+                self.view.engine_answers = false;
+                self.view.memory.engine_lost();
+                self.view.memory.image(IMAGE, true);
+            }
+            ["back"] => self.view.engine_answers = true,
+            ["signalled", on, seconds] => {
+                self.view.memory.signalled(
+                    &instance_id(on)?,
+                    false,
+                    Mono(seconds.parse::<u64>().ok()? * 1000),
+                );
+            }
+            ["refused", id, message @ ..] => {
+                self.view.memory.start_refused(&ContainerId::new(*id), message.join(" "));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn setting(&mut self, setting: &str) -> Option<()> {
+        match setting {
+            "health=none" => self.spec.health = Health::with(Check::None(true)),
+            "port=none" => {
+                self.spec.ports.clear();
+                self.spec.health = Health::default_for(false);
+            }
+            "pull=never" => self.spec.pull = Pull::Never,
+            "env=balancer" => {
+                self.spec.env.insert("B".to_owned(), EnvValue::Field { field: EnvField::BalancerUrl });
+            }
+            "no-listener" => self.view.facts.http_port = None,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn replica(&mut self, name: &str, desired: &str) -> Option<()> {
+        let cause = Cause::ScaledDown;
+        let desired = match desired {
+            "run" => Desired::Run,
+            "drain" => Desired::Drain { cause },
+            "remove" => Desired::Remove { cause },
+            "none" => {
+                let gone = self.view.replicas.remove(&ReplicaName::new(name))?;
+                self.view.stray_endpoints.extend(gone.endpoint);
+                return Some(());
+            }
+            _ => return None,
+        };
+        let service = service_of(name);
+        let revision = Arc::new(Revision {
+            service: service.into(),
+            number: RevisionNumber(1),
+            generation: Generation(1),
+            spec: self.spec.clone(),
+            image: ResolvedImage { reference: "users:1".to_owned(), pinned: IMAGE.to_owned() },
+            restarts: 0,
+            hash: TemplateHash::new("h"),
+            hash_schema: 1,
+            created_at: at(0),
+            cause: String::new(),
+        });
+        self.view.revisions.insert((service.into(), RevisionNumber(1)), revision.clone());
+        let replica = Replica {
+            name: name.into(),
+            service: service.into(),
+            app: "shop".into(),
+            slot: 1,
+            revision: RevisionNumber(1),
+            hash: TemplateHash::new("h"),
+            host: "host".into(),
+            desired,
+        };
+        let old = self.view.replicas.remove(&replica.name);
+        let (status, endpoint) = old.map_or((None, None), |w| (w.status, w.endpoint));
+        let wanted = WantedReplica { replica, revision: Some(revision), status, endpoint };
+        self.view.replicas.insert(ReplicaName::new(name), wanted);
+        Some(())
+    }
+
+    fn container(
+        &mut self,
+        store: &str,
+        id: &str,
+        replica: &str,
+        attempt: &str,
+        state: &str,
+        error: &str,
+    ) -> Option<()> {
+        let (state, started) = state.split_once('@').map_or((state, None), |(s, t)| (s, t.parse().ok()));
+        let state = match state {
+            "created" => ContainerState::Created,
+            "running" => ContainerState::Running,
+            "paused" => ContainerState::Paused,
+            "dead" => ContainerState::Dead,
+            "removing" => ContainerState::Removing,
+            other => ContainerState::Exited {
+                code: other.strip_prefix("exited:")?.parse().ok()?,
+                oom_killed: false,
+            },
+        };
+        let host: u32 = id.trim_start_matches(char::is_alphabetic).parse().ok()?;
+        let address = std::net::Ipv4Addr::new(10, 209, 0, u8::try_from(100 + host).ok()?);
+        let up = matches!(state, ContainerState::Running | ContainerState::Paused);
+        let labels = [
+            (LABEL_STORE, store.to_owned()),
+            (LABEL_SERVICE, service_of(replica).to_owned()),
+            (LABEL_REVISION, "1".to_owned()),
+            (LABEL_REPLICA, replica.to_owned()),
+            (LABEL_ATTEMPT, attempt.to_owned()),
+            ("coxswain.address", address.to_string()),
+        ];
+        self.view.containers.retain(|c| c.id.as_str() != id);
+        self.view.containers.push(ObservedContainer {
+            id: ContainerId::new(id),
+            name: ReplicaName::new(replica).container_name(attempt.parse().ok()?),
+            labels: labels.map(|(k, v)| (k.to_owned(), v)).into(),
+            state,
+            started_at: started.map(at),
+            finished_at: None,
+            addresses: if up { [(NETWORK.to_owned(), address.into())].into() } else { BTreeMap::new() },
+            error: error.to_owned(),
+        });
+        Some(())
+    }
+
+    fn status(
+        &mut self,
+        replica: &str,
+        phase: &str,
+        attempt: u32,
+        failures: u32,
+        container: Option<&&str>,
+    ) -> Option<()> {
+        let phase = match phase {
+            "waiting" => Phase::Waiting { reason: None },
+            "pulling" => Phase::Pulling,
+            "starting" => Phase::Starting { reason: None },
+            "ready" => Phase::Ready,
+            "unready" => Phase::Unready {
+                reason: WaitReason::HealthCheckFailing { message: "GET /healthz → 503".to_owned() },
+            },
+            "draining" => Phase::Draining,
+            "stopping" => Phase::Stopping,
+            "gone" => Phase::Gone,
+            _ => return None,
+        };
+        let container = container.map(|id| ContainerId::new(*id));
+        let known = self.view.containers.iter().find(|c| Some(&c.id) == container.as_ref());
+        let address = known.and_then(|c| c.labels.get("coxswain.address")?.parse().ok());
+        let ready_after = (phase == Phase::Ready).then_some(coxswain::model::Millis(400));
+        let wanted = self.view.replicas.get_mut(&ReplicaName::new(replica))?;
+        let replica = ReplicaName::new(replica);
+        let since = at(0);
+        wanted.status =
+            Some(ReplicaStatus { replica, phase, attempt, failures, container, address, ready_after, since });
+        Some(())
+    }
+
+    fn endpoint(&mut self, replica: &str, on: &str, state: &str) -> Option<()> {
+        let (container, started_at) = instance(on)?;
+        let known = self.view.containers.iter().find(|c| c.id == container);
+        let address = known.and_then(|c| c.labels.get("coxswain.address")?.parse().ok());
+        let endpoint = Endpoint {
+            service: service_of(replica).into(),
+            replica: replica.into(),
+            revision: RevisionNumber(1),
+            address: address.unwrap_or([10, 209, 0, 99].into()),
+            ports: [("http".to_owned(), 8080)].into(),
+            state: match state {
+                "ready" => EndpointState::Ready,
+                "unready" => EndpointState::Unready,
+                "draining" => EndpointState::Draining,
+                _ => return None,
+            },
+            container,
+            started_at,
+        };
+        match self.view.replicas.get_mut(&endpoint.replica) {
+            Some(wanted) => wanted.endpoint = Some(endpoint),
+            None => self.view.stray_endpoints.push(endpoint),
+        }
+        Some(())
+    }
+
+    fn table(&mut self, on: &[&str]) -> Option<()> {
+        self.tables += 1;
+        let endpoints: Option<Vec<PoolEndpoint>> = on
+            .iter()
+            .map(|text| {
+                Some(PoolEndpoint {
+                    id: instance_id(text)?,
+                    replica: "r".into(),
+                    revision: RevisionNumber(1),
+                    address: [10, 209, 0, 9].into(),
+                    ports: BTreeMap::new(),
+                })
+            })
+            .collect();
+        let pool = Pool { balance: Balance::default(), endpoints: endpoints? };
+        let table =
+            RoutingTable { pools: [("users".into(), pool)].into(), ..RoutingTable::empty(name(self.tables)) };
+        Arc::make_mut(&mut self.view.barrier.published).record(&table);
+        Some(())
+    }
+
+    fn ack(&mut self, revision: u64, in_flight: Option<&&str>) -> Option<()> {
+        let in_flight = in_flight.map_or(Some(0), |text| text.parse().ok())?;
+        let stats = EndpointStats { in_flight, ..EndpointStats::default() };
+        let instances =
+            self.view.containers.iter().filter_map(|c| Some(EndpointId::new(&c.id, c.started_at?)));
+        self.view.barrier.report = Some(Arc::new(BalancerReport {
+            incarnation: Incarnation("i".to_owned()),
+            applied: Some(name(revision)),
+            refused: None,
+            endpoints: instances.map(|id| (id, stats)).collect(),
+        }));
+        Some(())
+    }
+}
+
+fn name(revision: u64) -> TableName {
+    TableName { store: STORE.into(), epoch: Epoch(1), revision }
+}
+
+fn probe(state: &str) -> Option<ProbeState> {
+    let (since, last) = (Mono(0), "GET /healthz → 503".to_owned());
+    Some(match state {
+        "ready" => ProbeState::Ready { since },
+        "starting" => ProbeState::Starting { since, last: Some(last) },
+        "failing" => ProbeState::Failing { since, last },
+        "late" => ProbeState::TooLate { since, last },
+        _ => return None,
+    })
+}

@@ -1,0 +1,592 @@
+//! The balancer over real sockets.
+#![allow(clippy::unwrap_used)]
+
+pub(crate) mod harness;
+mod messages;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use coxswain::balancer::Limits;
+use coxswain::model::{Millis, RouteEntry};
+use harness::{
+    Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, route, simple, status, table,
+};
+use http_body_util::Full;
+use hyper::Response;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+async fn started() -> Balancer {
+    Balancer::start(Setup::default()).await
+}
+
+#[tokio::test]
+async fn requests_find_their_service() {
+    let mut balancer = started().await;
+    let [shop, api, any] =
+        [Backend::echo("shop").await, Backend::echo("api").await, Backend::echo("any").await];
+    let routes = [
+        route(Some("shop.localhost"), "/", "shop"),
+        RouteEntry { strip_prefix: true, ..route(Some("shop.localhost"), "/api", "api") },
+        route(None, "/any", "any"),
+        route(None, "/empty", "empty"),
+    ];
+    let pools: [(&str, &[&Backend]); 4] =
+        [("shop", &[&shop]), ("api", &[&api]), ("any", &[&any]), ("empty", &[])];
+    balancer.publish(table(1, &routes, &pools)).await;
+    for (host, path, code, wanted) in [
+        ("shop.localhost", "/x?q=1", 200, "shop GET /x?q=1\n"),
+        ("SHOP.localhost:8080", "/", 200, "shop GET /\n"),
+        ("shop.localhost", "/api/users?a=/api", 200, "api GET /users?a=/api\n"),
+        ("shop.localhost", "/x/%2e%2e/api", 200, "api GET /\n"),
+        ("shop.localhost", "//apis", 200, "shop GET /apis\n"),
+        ("other", "/any/%7Ex", 200, "any GET /any/~x\n"),
+        ("other", "/", 404, "no service has a route"),
+        ("other", "/empty", 503, "Retry-After: 1"),
+        ("other", "/any%2fx", 400, "encoded slash"),
+        ("a b", "/", 400, "host"),
+    ] {
+        let answer = get(balancer.address, host, path).await;
+        assert_eq!(status(&answer), code, "{host}{path}: {answer}");
+        let found = answer.to_lowercase().contains(&wanted.to_lowercase());
+        assert!(found, "{host}{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_table_everything_is_unavailable_and_may_be_asked_again() {
+    let balancer = started().await;
+    let answer = get(balancer.address, "any", "/").await;
+    assert_eq!(status(&answer), 503, "{answer}");
+    assert!(answer.contains("retry-after: 1"), "{answer}");
+}
+
+#[tokio::test]
+async fn connections_are_kept_on_both_sides() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut client = Client::connect(balancer.address).await;
+    for n in 0..50 {
+        let (method, body) = if n % 2 == 0 { ("GET", "") } else { ("POST", "hello") };
+        let (status, text) = client.send(method, &format!("/{n}"), body).await.unwrap();
+        assert_eq!(status, 200);
+        assert!(text.starts_with(&format!("a {method} /{n}\n")) && text.ends_with(body), "{text}");
+    }
+    assert_eq!(backend.accepted.load(Ordering::SeqCst), 1);
+    let report = balancer.until(|r| r.endpoints[&backend.id()].requests == 50).await;
+    assert_eq!((report.endpoints[&backend.id()].in_flight, report.endpoints[&backend.id()].errors), (0, 0));
+}
+
+#[tokio::test]
+async fn the_endpoint_learns_who_asked_and_nothing_of_the_connection() {
+    let mut balancer = started().await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let request = "GET http://Real:80/x HTTP/1.1\r\nHost: fake\r\nX-Forwarded-For: 6.6.6.6\r\nX-Secret: 1\r\n\
+                   Connection: close, x-secret, upgrade\r\nUpgrade: websocket\r\nTE: trailers\r\n\
+                   Forwarded: for=6.6.6.6\r\nKeep-Alive: 5\r\nAccept: b\r\n\r\n";
+    let answer = exchange(balancer.address, request).await;
+    let seen = answer.split_once("\r\n\r\n").unwrap().1;
+    let mut lines: Vec<&str> = seen.trim().lines().collect();
+    lines[1..].sort_unstable();
+    let wanted = [
+        "a GET /x",
+        "accept: b",
+        "host: Real:80",
+        "x-forwarded-for: 127.0.0.1",
+        "x-forwarded-host: Real:80",
+        "x-forwarded-proto: http",
+    ];
+    assert_eq!(lines, wanted);
+}
+
+#[tokio::test]
+async fn bodies_stream_both_ways() {
+    let mut balancer = started().await;
+    // answers the head at once, then each piece of the request's body as it comes
+    let backend = Backend::raw("a", |mut stream, _| async move {
+        read_head(&mut stream).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+        let mut buffer = [0; 1024];
+        while let Ok(n) = stream.read(&mut buffer).await
+            && n > 0
+        {
+            stream.write_all(format!("{n:x}\r\n").as_bytes()).await.unwrap();
+            stream.write_all(&buffer[..n]).await.unwrap();
+            stream.write_all(b"\r\n").await.unwrap();
+        }
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut stream = TcpStream::connect(balancer.address).await.unwrap();
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+    let mut seen = String::new();
+    for piece in ["one", "two", "three"] {
+        stream.write_all(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes()).await.unwrap();
+        while !seen.contains(piece) {
+            let mut buffer = [0; 1024];
+            let read = tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await;
+            let n = read.expect("the piece came back before the next was sent").unwrap();
+            assert!(n > 0, "{seen}");
+            seen.push_str(&String::from_utf8_lossy(&buffer[..n]));
+        }
+    }
+    balancer.until(|r| r.in_flight(&backend.id()) == 1).await;
+    drop(stream);
+    balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
+}
+
+#[tokio::test]
+async fn large_bodies_pass_whole() {
+    let mut balancer = started().await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let body = "0123456789".repeat(300_000);
+    let mut client = Client::connect(balancer.address).await;
+    for _ in 0..2 {
+        let (status, text) = client.send("POST", "/", &body).await.unwrap();
+        assert!(status == 200 && text.ends_with(&body));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_expects_continue_gets_it() {
+    let mut balancer = started().await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut stream = TcpStream::connect(balancer.address).await.unwrap();
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let interim = tokio::time::timeout(PATIENCE, read_head(&mut stream)).await.unwrap().unwrap();
+    assert!(interim.starts_with("HTTP/1.1 100"), "{interim}");
+    stream.write_all(b"body").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(status(&answer) == 200 && answer.ends_with("\n\nbody"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_is_passed_over() {
+    let mut balancer = started().await;
+    let good = Backend::echo("good").await;
+    let [dead, dead_too] = [Backend::absent("dead").await, Backend::absent("dead-too").await];
+    balancer.publish(simple(1, &[&dead, &good, &dead_too])).await;
+    let mut client = Client::connect(balancer.address).await;
+    for n in 0..100 {
+        let (status, text) = client.send("POST", "/", "x").await.unwrap();
+        assert!(status == 200 && text.starts_with("good POST /\n"), "{n}: {status} {text}");
+    }
+    balancer.publish(simple(2, &[&dead, &dead_too])).await;
+    let (status, text) = client.send("GET", "/", "").await.unwrap();
+    assert_eq!((status, text.as_str()), (502, "no instance of this service could be reached\n"));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_late_is_a_504_and_the_connection_lives() {
+    let mut balancer = started().await;
+    let backend = Backend::http("a", |_| std::future::pending::<Response<Full<bytes::Bytes>>>()).await;
+    let routes = [RouteEntry { timeout: Millis(50), ..route(None, "/", "web") }];
+    balancer.publish(table(1, &routes, &[("web", &[&backend])])).await;
+    let mut client = Client::connect(balancer.address).await;
+    for (method, body) in [("GET", ""), ("POST", "body")] {
+        let (status, text) = client.send(method, "/", body).await.unwrap();
+        assert_eq!((status, text.as_str()), (504, "the instance did not answer in time\n"), "{method}");
+    }
+    let report = balancer.until(|r| r.endpoints[&backend.id()].requests == 2).await;
+    assert_eq!(report.endpoints[&backend.id()].errors, 2);
+}
+
+/// Answers the first request of each connection; what comes after, ends the connection after the request was read.
+async fn one_answer_a_connection(name: &str, requests: Arc<AtomicUsize>) -> Backend {
+    Backend::raw(name, move |mut stream, _| {
+        let requests = Arc::clone(&requests);
+        async move {
+            let mut answered = false;
+            while let Some(head) = read_head(&mut stream).await {
+                let length = if head.contains("content-length: 4") { 4 } else { 0 };
+                let mut body = vec![0; length];
+                stream.read_exact(&mut body).await.unwrap();
+                requests.fetch_add(1, Ordering::SeqCst);
+                if answered {
+                    return;
+                }
+                answered = true;
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_get_survives_a_reused_connection_that_closes_and_a_post_is_not_repeated() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let requests = Arc::new(AtomicUsize::new(0));
+    let backend = one_answer_a_connection("a", Arc::clone(&requests)).await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut client = Client::connect(balancer.address).await;
+    for _ in 0..5 {
+        assert_eq!(client.send("GET", "/", "").await.unwrap(), (200, "ok".to_owned()));
+    }
+    assert_eq!(requests.load(Ordering::SeqCst), 9, "each but the first was sent twice");
+    // the pool's connection has answered once: a POST goes out on it, and may have been acted on
+    let (status, _) = client.send("POST", "/", "body").await.unwrap();
+    assert_eq!((status, requests.load(Ordering::SeqCst)), (502, 10));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_breaks_off_on_a_new_connection_is_a_502() {
+    let mut balancer = started().await;
+    let seen = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&seen);
+    let backend = Backend::raw("a", move |mut stream, _| {
+        let counter = Arc::clone(&counter);
+        async move {
+            read_head(&mut stream).await;
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    assert_eq!(status(&get(balancer.address, "a", "/").await), 502);
+    assert_eq!(seen.load(Ordering::SeqCst), 1, "it may have been acted on");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_leaves_finishes_what_it_has() {
+    let mut balancer = started().await;
+    let release = Arc::new(Notify::new());
+    let gate = Arc::clone(&release);
+    let old = Backend::http("old", move |_| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.notified().await;
+            Response::new("slow".into())
+        }
+    })
+    .await;
+    let new = Backend::echo("new").await;
+    balancer.publish(simple(1, &[&old])).await;
+    let address = balancer.address;
+    let slow = tokio::spawn(async move { Client::connect(address).await.send("POST", "/", "x").await });
+    balancer.until(|r| r.in_flight(&old.id()) == 1).await;
+
+    balancer.publish(simple(2, &[&new])).await;
+    let report = balancer.until(|_| true).await;
+    assert_eq!(report.in_flight(&old.id()), 1, "the acknowledgement counts what is in flight");
+    assert!(get(address, "a", "/").await.contains("new GET /"));
+    release.notify_one();
+    let before = tokio::time::Instant::now();
+    balancer.until(|r| r.in_flight(&old.id()) == 0).await;
+    let took = before.elapsed();
+    assert!(took < Duration::from_millis(500), "the drain waits for this: {took:?}");
+    assert_eq!(slow.await.unwrap().unwrap(), (200, "slow".to_owned()));
+    balancer.until(|r| !r.endpoints.contains_key(&old.id())).await;
+}
+
+#[tokio::test]
+async fn idle_connections_to_an_endpoint_that_leaves_are_closed() {
+    let mut balancer = started().await;
+    let closed = Arc::new(Notify::new());
+    let signal = Arc::clone(&closed);
+    let old = Backend::raw("old", move |mut stream, _| {
+        let signal = Arc::clone(&signal);
+        async move {
+            while read_head(&mut stream).await.is_some() {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            }
+            signal.notify_one();
+        }
+    })
+    .await;
+    balancer.publish(simple(1, &[&old])).await;
+    assert_eq!(status(&get(balancer.address, "a", "/").await), 200);
+    balancer.publish(simple(2, &[])).await;
+    tokio::time::timeout(PATIENCE, closed.notified()).await.expect("the connection was closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_while_endpoints_come_and_go() {
+    const CLIENTS: usize = 8;
+    let mut balancer = started().await;
+    let mut backend = Backend::echo("b0").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let (address, done) = (balancer.address, Arc::clone(&done));
+        clients.push(tokio::spawn(async move {
+            let mut client = Client::connect(address).await;
+            let mut count = 0;
+            while !done.load(Ordering::Relaxed) {
+                let (method, body) = if count % 3 == 0 { ("POST", "body") } else { ("GET", "") };
+                let (status, text) = client.send(method, "/", body).await.unwrap();
+                assert_eq!(status, 200, "{text}");
+                count += 1;
+            }
+            count
+        }));
+    }
+    for step in 0..40u64 {
+        let next = Backend::echo(&format!("b{}", step + 1)).await;
+        balancer.publish(simple(2 * step + 2, &[&backend, &next])).await;
+        balancer.publish(simple(2 * step + 3, &[&next])).await;
+        // drained: only now may it stop, as a container would
+        balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
+        backend = next;
+    }
+    done.store(true, Ordering::Relaxed);
+    let mut total = 0;
+    for client in clients {
+        total += client.await.unwrap();
+    }
+    assert!(total > 1000, "only {total} requests were made");
+}
+
+#[tokio::test]
+async fn the_table_file_serves_without_a_controller() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = || Some(directory.path().to_owned());
+    let backend = Backend::echo("a").await;
+    let mut first = Balancer::start(Setup { directory: at(), ..Setup::default() }).await;
+    first.publish(simple(7, &[&backend])).await;
+    first.stop().await;
+
+    let alone = || Setup { directory: at(), controller: false, ..Setup::default() };
+    let second = Balancer::start(alone()).await;
+    assert_eq!(status(&get(second.address, "a", "/").await), 200);
+    second.stop().await;
+
+    let rebooted = Balancer::start(Setup { boot: "boot-2", ..alone() }).await;
+    assert_eq!(status(&get(rebooted.address, "a", "/").await), 503, "its containers are gone");
+    rebooted.stop().await;
+
+    let mut rebooted = Balancer::start(Setup { boot: "boot-2", directory: at(), ..Setup::default() }).await;
+    let report = rebooted.until(|_| true).await;
+    assert_eq!(report.applied, None, "an emptied table is not the one that was named so");
+    rebooted.publish(simple(7, &[&backend])).await;
+    assert_eq!(status(&get(rebooted.address, "a", "/").await), 200);
+    rebooted.stop().await;
+
+    let file = directory.path().join("table");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last = bytes.len() - 5;
+    bytes[last] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let damaged = Balancer::start(Setup { boot: "boot-2", ..alone() }).await;
+    let answer = get(damaged.address, "a", "/").await;
+    assert!(answer.contains("no routes yet"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_table_is_refused_with_a_reason_and_the_last_one_serves_on() {
+    let mut balancer = started().await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut bad = simple(2, &[]);
+    bad.routes.push(bad.routes[0].clone());
+    balancer.tables.send_replace(Some(Arc::new(bad.clone())));
+    let report = balancer.until(|r| r.refused.is_some()).await;
+    let refused = report.refused.unwrap();
+    assert_eq!((refused.table, refused.reason.as_str()), (bad.name, "two routes for `*/`"));
+    assert_eq!(report.applied.unwrap().revision, 1);
+    assert_eq!(status(&get(balancer.address, "a", "/").await), 200);
+    balancer.publish(simple(3, &[&backend])).await;
+    balancer.until(|r| r.refused.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_kept_is_served_and_not_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing");
+    let mut balancer = Balancer::start(Setup { directory: Some(missing.clone()), ..Setup::default() }).await;
+    let backend = Backend::echo("a").await;
+    balancer.tables.send_replace(Some(Arc::new(simple(1, &[&backend]))));
+    let report = balancer.until(|r| r.refused.is_some()).await;
+    assert_eq!(report.applied, None);
+    assert_eq!(status(&get(balancer.address, "a", "/").await), 200);
+    std::fs::create_dir(&missing).unwrap();
+    balancer.until(|r| r.applied.is_some() && r.refused.is_none()).await;
+}
+
+#[tokio::test]
+async fn older_tables_of_an_epoch_are_passed_over_and_a_new_epoch_begins_anew() {
+    let mut balancer = started().await;
+    let [a, b] = [Backend::echo("a").await, Backend::echo("b").await];
+    balancer.publish(simple(5, &[&a])).await;
+    balancer.tables.send_replace(Some(Arc::new(simple(4, &[&b]))));
+    balancer.publish(simple(6, &[&a])).await;
+    assert!(get(balancer.address, "a", "/").await.contains("a GET /"));
+    let mut anew = simple(1, &[&b]);
+    anew.name.epoch = coxswain::model::Epoch(2);
+    balancer.publish(anew).await;
+    assert!(get(balancer.address, "a", "/").await.contains("b GET /"));
+}
+
+#[tokio::test]
+async fn limits_on_requests_hold() {
+    let mut balancer = started().await;
+    // has no limits of its own
+    let backend = Backend::raw("a", |mut stream, _| async move {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let headers = |count: usize| "X: y\r\n".repeat(count);
+    let request =
+        |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{more}\r\n");
+    let uri = |length: usize| format!("/{}", "x".repeat(length - 1));
+    for (what, text, wanted) in [
+        ("100 headers", request("/", &headers(98)), 200),
+        ("101 headers", request("/", &headers(99)), 431),
+        ("a target of 8 KiB", request(&uri(8192), ""), 200),
+        ("a longer target", request(&uri(8193), ""), 414),
+        ("headers of 60 KiB", request("/", &format!("X: {}\r\n", "y".repeat(60 << 10))), 200),
+        ("headers of 65 KiB", request("/", &format!("X: {}\r\n", "y".repeat(65 << 10))), 431),
+    ] {
+        let answer = exchange(balancer.address, &text).await;
+        assert_eq!(status(&answer), wanted, "{what}: {}", &answer[..answer.len().min(200)]);
+    }
+}
+
+#[tokio::test]
+async fn what_could_be_read_in_two_ways_is_not_passed_on() {
+    let mut balancer = started().await;
+    let heads = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&heads);
+    let backend = Backend::http("a", move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async { Response::new("ok".into()) }
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (what, head, code, passed) in [
+        ("two lengths", "Content-Length: 0\r\nContent-Length: 5\r\n", 400, 0),
+        ("a list of lengths", "Content-Length: 0, 5\r\n", 400, 0),
+        ("a signed length", "Content-Length: +5\r\n", 400, 0),
+        ("another coding", "Transfer-Encoding: identity\r\n", 400, 0),
+        ("chunked not last", "Transfer-Encoding: chunked, gzip\r\n", 400, 0),
+        ("a space before the colon", "Content-Length : 5\r\n", 400, 0),
+        ("a folded header", "X: a\r\n b\r\n", 400, 0),
+        ("an empty name", ": x\r\n", 400, 0),
+        ("two hosts", "Host: b\r\n", 400, 0),
+        // a lone line feed ends a line, as it may; the request is written anew with both
+        ("a lone line feed", "Connection: close\nX: y\r\n", 200, 1),
+        // the chunks count, the length is taken off, and the connection is closed
+        ("length and chunks", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 200, 1),
+    ] {
+        heads.store(0, Ordering::SeqCst);
+        let request = format!("POST / HTTP/1.1\r\nHost: a\r\n{head}\r\n0\r\n\r\n{smuggled}");
+        let answer = exchange(balancer.address, &request).await;
+        assert_eq!(status(&answer), code, "{what}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{what}: {answer}");
+        assert_eq!(heads.load(Ordering::SeqCst), passed, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn slow_clients_are_let_go() {
+    let limits = Limits {
+        header: Duration::from_millis(100),
+        idle: Duration::from_millis(200),
+        stall: Duration::from_millis(150),
+        ..Limits::default()
+    };
+    let mut balancer = Balancer::start(Setup { limits, ..Setup::default() }).await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    for (what, sent, answers) in [
+        ("nothing", "", 0),
+        ("half a head", "GET / HTTP/1.1\r\nHost: a\r\n", 0),
+        ("half a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf", 0),
+        ("no second request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+    ] {
+        let answer = exchange(balancer.address, sent).await;
+        assert_eq!(answer.matches("HTTP/1.1 200").count(), answers, "{what}: {answer}");
+    }
+    balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_with_too_many_connections_is_turned_away() {
+    let limits = Limits { per_client: 2, ..Limits::default() };
+    let mut balancer = Balancer::start(Setup { threads: 1, limits, ..Setup::default() }).await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(balancer.address).await;
+        client.send("GET", "/", "").await.unwrap();
+        kept.push(client);
+    }
+    assert_eq!(exchange(balancer.address, "").await, "", "closed at once");
+    kept.pop();
+    loop {
+        if status(&get(balancer.address, "a", "/").await) == 200 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_request_along() {
+    let mut balancer = started().await;
+    let backend = Backend::http("a", |_| std::future::pending::<Response<Full<bytes::Bytes>>>()).await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut stream = TcpStream::connect(balancer.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    balancer.until(|r| r.in_flight(&backend.id()) == 1).await;
+    drop(stream);
+    let report = balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
+    assert_eq!(report.endpoints[&backend.id()].errors, 0, "the endpoint is not to blame");
+}
+
+#[tokio::test]
+async fn a_stopping_balancer_finishes_what_it_has_and_closes_what_is_idle() {
+    let mut balancer = started().await;
+    let release = Arc::new(Notify::new());
+    let gate = Arc::clone(&release);
+    let backend = Backend::http("a", move |request| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if request.uri().path() == "/slow" {
+                gate.notified().await;
+            }
+            Response::new("done".into())
+        }
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut idle = Client::connect(balancer.address).await;
+    idle.send("GET", "/", "").await.unwrap();
+    let mut slow = TcpStream::connect(balancer.address).await.unwrap();
+    slow.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    balancer.until(|r| r.in_flight(&backend.id()) == 1).await;
+
+    balancer.ask_to_stop();
+    assert!(idle.send("GET", "/", "").await.is_err() || idle.is_closed());
+    release.notify_one();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("connection: close") && answer.ends_with("done"), "{answer}");
+    balancer.stop().await;
+}
+
+#[tokio::test]
+async fn hearts_beat_while_every_thread_answers() {
+    let balancer = started().await;
+    let beats = Arc::clone(&balancer.heartbeats);
+    let two = async {
+        while beats.load(Ordering::Relaxed) < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, two).await.expect("two beats");
+}

@@ -1,0 +1,350 @@
+//! A balancer in this process, with the controller's end of its plane and backends of the test's own.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use coxswain::balancer::{self, BalancerConfig, Limits};
+use coxswain::clock::{Clock, RealClock};
+use coxswain::model::{
+    Balance, BalancerReport, EndpointId, Epoch, Millis, Pool, PoolEndpoint, RevisionNumber, RouteEntry,
+    RoutingTable, TableName,
+};
+use coxswain::plane;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Longest wait for a value that must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a balancer is started.
+pub(crate) struct Setup {
+    pub(crate) threads: usize,
+    pub(crate) limits: Limits,
+    /// Whether there is a controller.
+    pub(crate) controller: bool,
+    pub(crate) boot: &'static str,
+    /// Where the table file lies; a directory of its own if not given.
+    pub(crate) directory: Option<PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { threads: 2, limits: Limits::default(), controller: true, boot: "boot-1", directory: None }
+    }
+}
+
+/// A running balancer.
+pub(crate) struct Balancer {
+    pub(crate) address: SocketAddr,
+    /// What the controller publishes.
+    pub(crate) tables: watch::Sender<Option<Arc<RoutingTable>>>,
+    /// What the balancer said last.
+    pub(crate) reports: watch::Receiver<Option<BalancerReport>>,
+    pub(crate) heartbeats: Arc<AtomicUsize>,
+    stop: CancellationToken,
+    _controller: DropGuard,
+    thread: Option<std::thread::JoinHandle<()>>,
+    _directory: tempfile::TempDir,
+}
+
+impl Balancer {
+    /// A balancer on a free port of the loopback address.
+    pub(crate) async fn start(setup: Setup) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("plane.sock");
+        let (tables, tables_rx) = watch::channel(None);
+        let (reports_tx, reports) = watch::channel(None);
+        let controller = CancellationToken::new();
+        if setup.controller {
+            let listener = UnixListener::bind(&socket).unwrap();
+            tokio::spawn(plane::serve(listener, tables_rx, reports_tx, controller.clone()));
+        }
+        let first = reuse_port("127.0.0.1:0".parse().unwrap());
+        let address = first.local_addr().unwrap();
+        let mut threads = vec![vec![first]];
+        threads.resize_with(setup.threads, || vec![reuse_port(address)]);
+        let heartbeats = Arc::new(AtomicUsize::new(0));
+        let beats = Arc::clone(&heartbeats);
+        let stop = CancellationToken::new();
+        let file = setup.directory.unwrap_or_else(|| directory.path().to_owned()).join("table");
+        let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+        let config = BalancerConfig {
+            threads,
+            plane: socket,
+            table_file: file,
+            boot_id: setup.boot.to_owned(),
+            clock,
+            limits: setup.limits,
+            heartbeat: Box::new(move || {
+                beats.fetch_add(1, Ordering::Relaxed);
+            }),
+            stop: stop.clone(),
+        };
+        let thread = std::thread::spawn(move || balancer::run(config).unwrap());
+        Self {
+            address,
+            tables,
+            reports,
+            heartbeats,
+            stop,
+            _controller: controller.drop_guard(),
+            thread: Some(thread),
+            _directory: directory,
+        }
+    }
+
+    /// Publishes a table and waits until it is acknowledged.
+    pub(crate) async fn publish(&mut self, table: RoutingTable) {
+        let name = table.name.clone();
+        self.tables.send_replace(Some(Arc::new(table)));
+        self.until(|report| report.applied.as_ref().is_some_and(|applied| applied.covers(&name))).await;
+    }
+
+    /// The first report that is as wanted.
+    pub(crate) async fn until(&mut self, mut wanted: impl FnMut(&BalancerReport) -> bool) -> BalancerReport {
+        let found = self.reports.wait_for(|report| report.as_ref().is_some_and(&mut wanted));
+        let report = tokio::time::timeout(PATIENCE, found).await.expect("the report came in time").unwrap();
+        report.clone().unwrap()
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Stops it and waits for its end.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        let thread = self.thread.take().unwrap();
+        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn reuse_port(address: SocketAddr) -> std::net::TcpListener {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket.listen(1024).unwrap();
+    socket.into()
+}
+
+/// A backend: an endpoint's name and address.
+#[derive(Debug, Clone)]
+pub(crate) struct Backend {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    /// Connections accepted so far.
+    pub(crate) accepted: Arc<AtomicUsize>,
+    _task: Arc<AbortOnDrop>,
+}
+
+#[derive(Debug)]
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Backend {
+    /// Runs `talk` for each connection.
+    pub(crate) async fn raw<F, Talk>(name: &str, talk: F) -> Self
+    where
+        F: Fn(TcpStream, usize) -> Talk + Send + 'static,
+        Talk: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&accepted);
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                tokio::spawn(talk(stream, counter.fetch_add(1, Ordering::SeqCst)));
+            }
+        });
+        Self { name: name.into(), address, accepted, _task: Arc::new(AbortOnDrop(task.abort_handle())) }
+    }
+
+    /// Answers each request with what `answer` makes of it.
+    pub(crate) async fn http<F, Answer>(name: &str, answer: F) -> Self
+    where
+        F: Fn(Request<Incoming>) -> Answer + Clone + Send + 'static,
+        Answer: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
+        Self::raw(name, move |stream, _| {
+            let answer = answer.clone();
+            async move {
+                let service = service_fn(move |request| {
+                    let response = answer(request);
+                    async move { Ok::<_, Infallible>(response.await) }
+                });
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
+                // the balancer may leave at any time
+                let _ = connection.await;
+            }
+        })
+        .await
+    }
+
+    /// Answers with its name and how it saw the request.
+    pub(crate) async fn echo(name: &str) -> Self {
+        let own = name.to_owned();
+        Self::http(name, move |request| {
+            let own = own.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let mut text = format!("{own} {} {}\n", head.method, head.uri);
+                for (name, value) in &head.headers {
+                    text.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
+                }
+                let body = body.collect().await.unwrap().to_bytes();
+                text.push_str(&format!("\n{}", String::from_utf8_lossy(&body)));
+                Response::new(text.into())
+            }
+        })
+        .await
+    }
+
+    /// A backend that nobody listens for.
+    pub(crate) async fn absent(name: &str) -> Self {
+        let backend = Self::raw(name, |_, _| async {}).await;
+        backend._task.0.abort();
+        while TcpStream::connect(backend.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        backend
+    }
+
+    pub(crate) fn id(&self) -> EndpointId {
+        EndpointId::new(&self.name.as_str().into(), jiff::Timestamp::UNIX_EPOCH)
+    }
+
+    fn endpoint(&self) -> PoolEndpoint {
+        PoolEndpoint {
+            id: self.id(),
+            replica: self.name.as_str().into(),
+            revision: RevisionNumber(1),
+            address: self.address.ip(),
+            ports: [("http".to_owned(), self.address.port())].into(),
+        }
+    }
+}
+
+/// A route to a service's port `http`.
+pub(crate) fn route(host: Option<&str>, path: &str, service: &str) -> RouteEntry {
+    RouteEntry {
+        host: host.map(str::to_owned),
+        path: path.into(),
+        port: "http".into(),
+        timeout: Millis::secs(10),
+        strip_prefix: false,
+        service: service.into(),
+    }
+}
+
+/// A table of epoch 1.
+pub(crate) fn table(revision: u64, routes: &[RouteEntry], pools: &[(&str, &[&Backend])]) -> RoutingTable {
+    let pool = |backends: &[&Backend]| Pool {
+        balance: Balance::default(),
+        endpoints: backends.iter().map(|b| b.endpoint()).collect(),
+    };
+    RoutingTable {
+        name: TableName { store: "s".into(), epoch: Epoch(1), revision },
+        routes: routes.to_vec(),
+        pools: pools.iter().map(|(name, backends)| ((*name).into(), pool(backends))).collect(),
+    }
+}
+
+/// A table with one service behind every path of every host.
+pub(crate) fn simple(revision: u64, backends: &[&Backend]) -> RoutingTable {
+    table(revision, &[route(None, "/", "web")], &[("web", backends)])
+}
+
+/// Sends bytes on a connection of its own and returns all that comes back until the balancer ends it.
+pub(crate) async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // a reset after the answer is an end too
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    let _ = read.expect("the connection ended in time");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// GET on a connection of its own.
+pub(crate) async fn get(address: SocketAddr, host: &str, path: &str) -> String {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await
+}
+
+/// The status of an answer.
+pub(crate) fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// A client that keeps its connection.
+pub(crate) struct Client {
+    sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self { sender }
+    }
+
+    /// Status and body.
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<(u16, String), hyper::Error> {
+        self.sender.ready().await?;
+        let request = Request::builder().method(method).uri(path).header("host", "web");
+        let request = request.body(Full::from(body.to_owned())).unwrap();
+        let response = self.sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+/// Reads a request's head from a raw connection; `None` where the peer ends it first.
+pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    Some(String::from_utf8_lossy(&head).into_owned())
+}

@@ -1,0 +1,14 @@
+//! The built `ctl` against a scripted daemon: what it prints, where, and what it exits with.
+
+#![allow(clippy::unwrap_used)] // a fixture that cannot be made is a failed test
+
+mod apply;
+mod errors;
+mod get;
+mod help;
+mod objects;
+mod operate;
+mod scripts;
+mod stub;
+mod terminal;
+mod transcript;

@@ -1,0 +1,201 @@
+//! `ctl apply` and `ctl validate`.
+
+use coxswain::api::codes;
+use coxswain::api::types::{Action, ApiError, ApplyResponse, DocumentProblem, FieldChange, List, Outcome};
+use coxswain::model::{Phase, Problem};
+
+use super::objects::{result, revision, snapshot, unhealthy};
+use super::stub::{Reply, Stub};
+use super::transcript::{command, finish, run, shown, transcript};
+
+const GOOD: &str = "\
+apiVersion: coxswain/v1
+kind: Service
+metadata:
+  name: users
+  app: shop
+spec:
+  image: users:v2
+  replicas: 2
+  port: 8080
+  route: shop.acme.dev/users
+";
+
+const BAD: &str = "\
+apiVersion: coxswain/v1
+kind: Service
+metadata:
+  name: users
+spec:
+  image: users:v2
+  rolout: {maxSurge: 1}
+  resources: {memory: 256m}
+";
+
+fn good() -> Stub {
+    Stub::start().file("app.yaml", GOOD)
+}
+
+fn applied(action: Action) -> Reply {
+    let mut result = result("users", action);
+    if action == Action::Changed {
+        let change = |path: &str, old: &str, new: &str| FieldChange {
+            path: path.to_owned(),
+            old: Some(old.to_owned()),
+            new: Some(new.to_owned()),
+        };
+        result.changes = vec![change("spec.image", "users:v1", "users:v2")];
+        result.changes.push(FieldChange { old: None, ..change("spec.env.LOG_LEVEL", "", "debug") });
+        result.notes = vec!["replicas: 3 → 2, set by an earlier `ctl scale users=3`".to_owned()];
+    }
+    Reply::json(&ApplyResponse { results: vec![result], dry_run: false })
+}
+
+fn rolling() -> Reply {
+    let starting = || Phase::Starting { reason: None };
+    let old = "users-9-a";
+    Reply::lines(&[
+        snapshot(0, &[("users-10-a", Phase::Waiting { reason: None }), (old, Phase::Ready)], None),
+        snapshot(0, &[("users-10-a", starting()), (old, Phase::Ready)], None),
+        snapshot(
+            0,
+            &[("users-10-a", Phase::Starting { reason: Some(unhealthy()) }), (old, Phase::Ready)],
+            None,
+        ),
+        snapshot(
+            1,
+            &[("users-10-a", Phase::Ready), ("users-10-b", starting()), (old, Phase::Draining)],
+            None,
+        ),
+        snapshot(2, &[("users-10-a", Phase::Ready), ("users-10-b", Phase::Ready), (old, Phase::Gone)], None),
+        snapshot(2, &[("users-10-a", Phase::Ready), ("users-10-b", Phase::Ready)], Some(Outcome::Done)),
+    ])
+}
+
+fn revisions() -> Reply {
+    Reply::json(&List::of(vec![revision(9, "v1"), revision(10, "v2")]))
+}
+
+#[test]
+fn apply_says_what_it_did_and_waits() {
+    let stub = good()
+        .on("POST /v1/apply", [applied(Action::Changed)])
+        .on("GET /v1/services/users/progress?generation=10", [rolling()])
+        .on("GET /v1/revisions?service=users", [revisions()]);
+    insta::assert_snapshot!("apply", transcript(&stub, &["apply -f app.yaml"]));
+    let sent = &stub.bodies("POST /v1/apply")[0];
+    assert_eq!(sent["command"], "apply -f app.yaml");
+    assert_eq!(sent["dryRun"], false);
+    assert_eq!(sent["documents"][0]["origin"], "app.yaml:1");
+    assert_eq!(sent["documents"][0]["spec"]["image"], "users:v2");
+}
+
+#[test]
+fn without_utf8_everything_of_ours_is_ascii() {
+    let stub = good()
+        .on("POST /v1/apply", [applied(Action::Created)])
+        .on("GET /v1/services/users/progress?generation=10", [rolling()])
+        .on("GET /v1/revisions?service=users", [revisions()]);
+    let ran = finish(&stub, command(&stub, "apply -f app.yaml").env("LANG", "C"));
+    insta::assert_snapshot!("apply_ascii", shown("apply -f app.yaml", &ran));
+}
+
+#[test]
+fn a_dry_run_and_detaching_do_not_wait() {
+    let mut preview = result("users", Action::Created);
+    preview.notes = vec!["replicas: 2".to_owned()];
+    let dry = Reply::json(&ApplyResponse { results: vec![preview], dry_run: true });
+    let stub = good().on("POST /v1/apply", [dry, applied(Action::Unchanged)]);
+    insta::assert_snapshot!(
+        "apply_no_wait",
+        transcript(&stub, &["apply -f app.yaml --dry-run", "apply -f app.yaml --detach"])
+    );
+    assert_eq!(stub.bodies("POST /v1/apply")[0]["dryRun"], true);
+    assert_eq!(stub.calls(), ["POST /v1/apply"; 2]);
+}
+
+#[test]
+fn a_refused_manifest_is_shown_where_it_stands() {
+    let problem = DocumentProblem {
+        document: 0,
+        problem: Problem::new("spec.route", "shop.acme.dev/users already leads to service `accounts`"),
+    };
+    let taken = ApiError {
+        problems: vec![problem],
+        ..codes::ROUTE_TAKEN.error("a route of users belongs to accounts; nothing was changed")
+    };
+    let image = ApiError {
+        why: vec!["Docker knows no image users:v2, and no registry has it".to_owned()],
+        now: Some("nothing was changed".to_owned()),
+        ..codes::IMAGE_UNRESOLVED.error("users:v2 cannot be resolved")
+    };
+    let stopped = ApiError {
+        why: vec!["/var/run/docker.sock: connection refused".to_owned()],
+        now: Some("nothing was changed".to_owned()),
+        next: vec!["systemctl start docker".to_owned()],
+        ..codes::DOCKER_STOPPED.error("Docker is not running on elk")
+    };
+    let other = codes::OTHER_OWNER.error("users belongs to app crm, and app.yaml:1 says shop");
+    let replies = [taken, image, stopped, other].map(|error| Reply::error(&error));
+    let stub = good().on("POST /v1/apply", replies);
+    insta::assert_snapshot!("apply_refused", transcript(&stub, &["apply -f app.yaml"; 4]));
+}
+
+#[test]
+fn all_problems_of_all_files_are_shown_and_nothing_is_sent() {
+    let stub = good().file("bad.yaml", BAD).file("worse.yaml", "kind: [");
+    insta::assert_snapshot!(
+        "apply_invalid",
+        transcript(&stub, &["apply -f bad.yaml -f app.yaml -f worse.yaml", "validate -f bad.yaml"])
+    );
+    assert_eq!(stub.calls(), [""; 0]);
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let stub = good().file("empty/notes.txt", "").file("comments.yaml", "# nothing\n").file("latin.yaml", "");
+    std::fs::write(stub.directory().join("latin.yaml"), b"image: \xfcsers").unwrap();
+    insta::assert_snapshot!(
+        "apply_unreadable",
+        transcript(
+            &stub,
+            &[
+                "apply -f missing.yaml -f empty -f app.yaml",
+                "apply -f comments.yaml",
+                "validate -f latin.yaml",
+                "apply",
+            ]
+        )
+    );
+}
+
+#[test]
+fn directories_and_standard_input() {
+    let named = |name: &str| {
+        GOOD.replace("name: users", &format!("name: {name}")).replace("/users", &format!("/{name}"))
+    };
+    let stub = Stub::start()
+        .file("shop/b.yaml", &named("b"))
+        .file("shop/a.yml", &named("a"))
+        .file("shop/.hidden.yaml", "nonsense")
+        .file("shop/README.md", "nonsense")
+        .file("shop/deep/c.yaml", &named("c"));
+    insta::assert_snapshot!("validate", transcript(&stub, &["validate -f shop", "validate -R -f shop"]));
+    let ran = finish(&stub, command(&stub, "validate -f -").write_stdin(GOOD));
+    assert_eq!((ran.exit, ran.stdout.lines().next()), (0, Some("✓ users  <stdin>:1")));
+}
+
+#[test]
+fn what_get_prints_apply_takes() {
+    let service = super::objects::service("users");
+    let spec = serde_json::to_value(&service.spec).unwrap();
+    let stub = Stub::start()
+        .on("GET /v1/services", [Reply::json(&List::of(vec![service]))])
+        .on("POST /v1/apply", [applied(Action::Unchanged)]);
+    for printed in ["get users -o yaml", "get users -o json", "get -o yaml", "get -o json"] {
+        let printed = run(&stub, printed).stdout;
+        let ran = finish(&stub, command(&stub, "apply --detach -f -").write_stdin(printed.clone()));
+        assert_eq!(ran.exit, 0, "{printed}\n{}", ran.stderr);
+        assert_eq!(stub.bodies("POST /v1/apply").pop().unwrap()["documents"][0]["spec"], spec);
+    }
+}

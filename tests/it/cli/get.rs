@@ -1,0 +1,207 @@
+//! What is shown: get, status, logs, events.
+
+use coxswain::api::types::{DaemonStatus, HostObject, List, LogRecord, ServiceObject};
+use coxswain::model::{ConditionKind, EventKind, Phase, Reason, ReplicaName, RolloutState};
+
+use super::objects::{
+    condition, daemon, endpoint, event, exited, failure, host, image, minutes_ago, progressing, replica,
+    revision, rollout, service, unhealthy,
+};
+use super::stub::{Reply, Stub};
+use super::transcript::{run, transcript};
+
+/// One service that rolls, one whose rollout was undone, one in trouble.
+fn services() -> Vec<ServiceObject> {
+    let mut checkout = service("checkout");
+    checkout.status.rollout = Some(rollout(13, Some(12), progressing()));
+    checkout.status.conditions.push(condition(ConditionKind::Progressing, true, Reason::RollingOut, ""));
+    checkout.status.available = 2;
+    let mut users = service("users");
+    users.status.rollout = Some(rollout(9, Some(9), RolloutState::RolledBack { failure: failure(10) }));
+    let mut web = service("web");
+    web.metadata.app = "default".into();
+    web.spec.routes.clear();
+    web.status.available = 1;
+    web.status.image = image("22");
+    web.status.changed_at = minutes_ago(3 * 60);
+    web.status.troubles = vec!["web-4-b: HealthCheckFailing GET / → 500 \x1b[2J\"oops\"".to_owned()];
+    vec![checkout, users, web]
+}
+
+fn stub() -> Stub {
+    let replicas = vec![
+        replica("users-9-a", Phase::Ready),
+        replica("users-9-b", exited()),
+        replica("users-9-c", Phase::Starting { reason: Some(unhealthy()) }),
+        replica("users-9-d", Phase::Waiting { reason: None }),
+    ];
+    let away = HostObject {
+        name: "oak".to_owned(),
+        available: false,
+        engine: "Docker is stopped".to_owned(),
+        ..host()
+    };
+    let events = [
+        event(EventKind::Normal, "ReplicaReady", "ready after 2.2s"),
+        event(EventKind::Warning, "ContainerExited", "exited with code 1"),
+    ];
+    Stub::start()
+        .on("GET /v1/services", [Reply::json(&List::of(services()))])
+        .on("GET /v1/replicas", [Reply::json(&List::of(replicas))])
+        .on("GET /v1/endpoints", [Reply::json(&List::of(vec![endpoint()]))])
+        .on("GET /v1/revisions", [Reply::json(&List::of(vec![revision(9, "v1"), revision(10, "v2")]))])
+        .on("GET /v1/hosts", [Reply::json(&List::of(vec![host(), away]))])
+        .on("GET /v1/events?follow=false", [Reply::lines(&events)])
+        .on("GET /v1/events?service=users&follow=false", [Reply::lines(&events[..1])])
+        .on("GET /v1/events?service=users&follow=true", [Reply::lines(&events)])
+}
+
+#[test]
+fn tables() {
+    insta::assert_snapshot!(
+        "get_tables",
+        transcript(
+            &stub(),
+            &[
+                "get",
+                "get service/users web -o wide",
+                "get replicas",
+                "get replicas users -o wide",
+                "get endpoints",
+                "get routes -o wide",
+                "get hosts",
+                "get revisions",
+                "events",
+                "events service/users -f",
+            ]
+        )
+    );
+}
+
+#[test]
+fn names_and_nothing() {
+    let empty = stub().on("GET /v1/endpoints", [Reply::json(&List::<ServiceObject>::of(Vec::new()))]);
+    insta::assert_snapshot!(
+        "get_names",
+        transcript(
+            &empty,
+            &[
+                "get -o name",
+                "get replica/users-9-a -o name",
+                "get routes -o name",
+                "get endpoints",
+                "get endpoints -o name",
+                "get usres web nothing-like-it",
+                "get users replica/users-9-a",
+                "get -o yml",
+                "get replicas -w",
+                "get -w -o json",
+            ]
+        )
+    );
+}
+
+#[test]
+fn objects_for_programs() {
+    let fixed = {
+        let mut service = service("users");
+        let day = "2026-01-02T00:00:00Z".parse().unwrap();
+        service.status.changed_at = day;
+        service.metadata.created_at = day;
+        service.status.rollout =
+            service.status.rollout.map(|rollout| coxswain::model::Rollout { since: day, ..rollout });
+        service
+    };
+    let stub = Stub::start()
+        .on("GET /v1/services", [Reply::json(&List::of(vec![fixed]))])
+        .on("GET /v1/hosts", [Reply::json(&List::of(vec![host()]))]);
+    insta::assert_snapshot!(
+        "get_objects",
+        transcript(
+            &stub,
+            &["get users -o yaml", "get service -o json", "get routes -o yaml", "get hosts elk -o yaml"]
+        )
+    );
+}
+
+#[test]
+fn every_kind_is_an_envelope() {
+    let stub = stub();
+    for kind in ["services", "replicas", "endpoints", "routes", "hosts", "revisions", "events"] {
+        let printed = run(&stub, &format!("get {kind} -o json")).stdout;
+        let list: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(list["kind"], "List");
+        for item in list["items"].as_array().unwrap() {
+            assert_eq!(item["apiVersion"], "coxswain/v1", "{kind}");
+            let singular = item["kind"].as_str().unwrap().to_lowercase() + "s";
+            assert_eq!((singular.as_str(), item["metadata"]["name"].is_string()), (kind, true));
+        }
+    }
+}
+
+#[test]
+fn a_watch_appends_what_changed() {
+    let first = services();
+    let mut second = first.clone();
+    second[2].status.available = 3;
+    second[2].status.troubles.clear();
+    let states = [List::of(first.clone()), List::of(first), List::of(second)];
+    let stub = Stub::start().on("GET /v1/services?watch=true", [Reply::lines(&states)]);
+    insta::assert_snapshot!("get_watch", transcript(&stub, &["get -w", "get web -w"]));
+}
+
+#[test]
+fn the_daemon_in_a_few_lines() {
+    let behind = DaemonStatus {
+        acknowledged: daemon().table.map(|table| coxswain::model::TableName { revision: 40, ..table }),
+        conditions: vec![condition(
+            ConditionKind::Degraded,
+            true,
+            Reason::EngineUnavailable,
+            "Docker is stopped",
+        )],
+        host: HostObject { available: false, ..host() },
+        ..daemon()
+    };
+    let alone = DaemonStatus { acknowledged: None, ..daemon() };
+    let stub = Stub::start().on(
+        "GET /v1/status",
+        [Reply::json(&daemon()), Reply::json(&behind), Reply::json(&alone), Reply::json(&daemon())],
+    );
+    insta::assert_snapshot!("status", transcript(&stub, &["status", "status", "status", "version"]));
+}
+
+#[test]
+fn logs_of_services_and_replicas() {
+    let record = |replica: &str, text: &str| LogRecord {
+        replica: ReplicaName::new(replica),
+        at: None,
+        stderr: false,
+        text: text.to_owned(),
+    };
+    let both = [record("users-9-a", "listening"), record("users-9-b", "\x1b[31mred\x1b[0m \x07bell")];
+    let one = [record("users-9-a", "listening")];
+    let stub = stub()
+        .on("GET /v1/logs?follow=false&service=users", [Reply::lines(&both)])
+        .on("GET /v1/logs?follow=true&service=users&tail=5", [Reply::lines(&both)])
+        .on("GET /v1/logs?follow=false&replica=users-9-a", [Reply::lines(&one)]);
+    insta::assert_snapshot!(
+        "logs",
+        transcript(
+            &stub,
+            &[
+                "logs users",
+                "logs -f service/users --tail 5",
+                "logs users-9-a",
+                "logs users replica/users-9-a",
+                "logs users-9-z",
+                "logs",
+            ]
+        )
+    );
+    run(&stub, "logs users --since 10m");
+    let since = stub.calls().last().unwrap().split_once("&since=").map(|(_, time)| time.to_owned());
+    let since: jiff::Timestamp = since.unwrap().parse().unwrap();
+    let ago = coxswain::daemon::wall_time().as_second() - since.as_second();
+    assert!((600..660).contains(&ago), "{ago}");
+}

@@ -1,0 +1,243 @@
+//! Objects that the scripted daemon shows.
+
+use coxswain::api::types::{
+    API_VERSION, Action, DaemonStatus, HostObject, Outcome, Progress, ReplicaObject, ReplicaProgress,
+    ServiceObject, ServiceStatus, WriteResult,
+};
+use coxswain::daemon::wall_time;
+use coxswain::model::{
+    Condition, ConditionKind, Desired, Endpoint, EndpointState, EnvValue, Epoch, Event, EventKind, Failure,
+    FailureReason, Generation, Metadata, Millis, Phase, Port, Protocol, Reason, Replica, ReplicaName,
+    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutState, Route, ServiceSpec,
+    TableName, WaitReason,
+};
+use jiff::Timestamp;
+
+/// Half a minute of slack either way: what is shown as `2m` stays so however slow the test is.
+pub(super) fn minutes_ago(minutes: i64) -> Timestamp {
+    Timestamp::from_second(wall_time().as_second() - minutes * 60 - 5).unwrap()
+}
+
+pub(super) fn image(tag: &str) -> ResolvedImage {
+    let digit = tag.len() % 10;
+    ResolvedImage {
+        reference: format!("users:{tag}"),
+        pinned: format!("sha256:c0ffee{}", digit.to_string().repeat(58)),
+    }
+}
+
+/// Text that YAML would take for something else if it were not quoted.
+const TEXTS: [&str; 8] = ["no", "3.10", "", "~", "null", " x: y", "0o17", "2026-01-01"];
+
+fn spec(name: &str, tag: &str) -> ServiceSpec {
+    let env = TEXTS.iter().enumerate();
+    ServiceSpec {
+        env: env.map(|(n, text)| (format!("TEXT_{n}"), EnvValue::Text((*text).to_owned()))).collect(),
+        replicas: Some(3),
+        ports: vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }],
+        routes: vec![Route::to(Some("shop.acme.dev".into()), format!("/{name}"))],
+        ..ServiceSpec::of_image(format!("users:{tag}"))
+    }
+}
+
+pub(super) fn condition(kind: ConditionKind, status: bool, reason: Reason, message: &str) -> Condition {
+    Condition { kind, status, reason, message: message.to_owned() }
+}
+
+pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> Rollout {
+    Rollout {
+        observed: Generation(target),
+        target: RevisionNumber(target),
+        stable: stable.map(RevisionNumber),
+        last_revision: RevisionNumber(target),
+        issued: [].into(),
+        state,
+        since: minutes_ago(1),
+    }
+}
+
+/// A service `name` at revision 9, all ready.
+pub(super) fn service(name: &str) -> ServiceObject {
+    ServiceObject {
+        api_version: API_VERSION.to_owned(),
+        kind: "Service".to_owned(),
+        metadata: Metadata {
+            name: name.into(),
+            app: "shop".into(),
+            annotations: [].into(),
+            uid: "7d3f".to_owned(),
+            generation: Generation(9),
+            created_at: minutes_ago(3 * 24 * 60),
+        },
+        spec: spec(name, "v1"),
+        status: ServiceStatus {
+            observed_generation: Generation(9),
+            conditions: vec![condition(ConditionKind::Ready, true, Reason::AllAvailable, "")],
+            wanted: 3,
+            available: 3,
+            image: image("v1"),
+            rollout: Some(rollout(9, Some(9), RolloutState::Complete)),
+            troubles: Vec::new(),
+            changed_at: minutes_ago(2),
+        },
+    }
+}
+
+pub(super) fn failure(revision: u64) -> Failure {
+    let observed = vec![
+        "users-10-a exited with code 1 before its first healthy check, attempt 3".to_owned(),
+        "users-10-b waiting".to_owned(),
+    ];
+    Failure {
+        revision: RevisionNumber(revision),
+        reason: FailureReason::DeadlineExceeded { deadline: Millis::secs(300), observed },
+        at: minutes_ago(1),
+    }
+}
+
+pub(super) fn progressing() -> RolloutState {
+    RolloutState::Progressing { waited: Millis(0), best: 0 }
+}
+
+pub(super) fn status(replica: &str, phase: Phase) -> ReplicaStatus {
+    let ready = phase == Phase::Ready;
+    ReplicaStatus {
+        replica: ReplicaName::new(replica),
+        phase,
+        attempt: 1,
+        failures: 0,
+        container: Some(coxswain::model::ContainerId::new("4f".repeat(32))),
+        address: Some("10.209.1.4".parse().unwrap()),
+        ready_after: ready.then_some(Millis(2_250)),
+        since: minutes_ago(5),
+    }
+}
+
+pub(super) fn unhealthy() -> WaitReason {
+    WaitReason::HealthCheckFailing { message: "GET /healthz → 503 \"\x1b[31mwarming cache\"".to_owned() }
+}
+
+pub(super) fn exited() -> Phase {
+    Phase::BackOff { reason: WaitReason::Exited { code: 1, oom_killed: false }, retry_at: minutes_ago(0) }
+}
+
+pub(super) fn replica(name: &str, phase: Phase) -> ReplicaObject {
+    let available = phase == Phase::Ready;
+    ReplicaObject {
+        api_version: API_VERSION.to_owned(),
+        kind: "Replica".to_owned(),
+        spec: Replica {
+            name: ReplicaName::new(name),
+            service: "users".into(),
+            app: "shop".into(),
+            slot: 1,
+            revision: RevisionNumber(9),
+            hash: coxswain::model::TemplateHash::new("ab12"),
+            host: coxswain::model::HostId::new("ELK1"),
+            desired: Desired::Run,
+        },
+        status: Some(status(name, phase)),
+        available,
+        in_flight: 3,
+        image: image("v1"),
+    }
+}
+
+pub(super) fn endpoint() -> Endpoint {
+    Endpoint {
+        service: "users".into(),
+        replica: ReplicaName::new("users-9-a"),
+        revision: RevisionNumber(9),
+        address: "10.209.1.4".parse().unwrap(),
+        ports: [("http".to_owned(), 8080)].into(),
+        state: EndpointState::Ready,
+        container: coxswain::model::ContainerId::new("4f".repeat(32)),
+        started_at: minutes_ago(5),
+    }
+}
+
+pub(super) fn revision(number: u64, tag: &str) -> Revision {
+    Revision {
+        service: "users".into(),
+        number: RevisionNumber(number),
+        generation: Generation(number),
+        spec: spec("users", tag),
+        image: image(tag),
+        restarts: 0,
+        hash: coxswain::model::TemplateHash::new("ab12"),
+        hash_schema: 1,
+        created_at: minutes_ago(3),
+        cause: format!("rollout users --image {tag}"),
+    }
+}
+
+pub(super) fn host() -> HostObject {
+    HostObject {
+        id: coxswain::model::HostId::new("ELK1"),
+        name: "elk".to_owned(),
+        engine: "Docker 29.0.1, API 1.52".to_owned(),
+        available: true,
+        containers: 4,
+    }
+}
+
+pub(super) fn daemon() -> DaemonStatus {
+    let table = TableName { store: "3f2a".into(), epoch: Epoch(2), revision: 41 };
+    DaemonStatus {
+        version: "0.1.0".to_owned(),
+        pid: 4242,
+        uptime: Millis::secs(7_300),
+        store: "3f2a".into(),
+        store_revision: 912,
+        host: host(),
+        table: Some(table.clone()),
+        acknowledged: Some(table),
+        http: vec!["0.0.0.0:8080".to_owned()],
+        services: 2,
+        conditions: Vec::new(),
+    }
+}
+
+pub(super) fn event(kind: EventKind, reason: &str, message: &str) -> Event {
+    Event {
+        at: "2026-01-01T00:00:00.25Z".parse().unwrap(),
+        object: "replica/users-9-a".to_owned(),
+        kind,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+pub(super) fn result(name: &str, action: Action) -> WriteResult {
+    WriteResult {
+        name: name.into(),
+        action,
+        generation: Generation(10),
+        image: image("v2"),
+        changes: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// A snapshot of users on its way from revision 9 to 10; a replica is named with its phase.
+pub(super) fn snapshot(available: u32, replicas: &[(&str, Phase)], outcome: Option<Outcome>) -> Progress {
+    let replica = |(name, phase): &(&str, Phase)| ReplicaProgress {
+        name: ReplicaName::new(*name),
+        revision: RevisionNumber(10),
+        runs: !matches!(phase, Phase::Draining | Phase::Stopping | Phase::Gone),
+        available: *phase == Phase::Ready,
+        status: Some(status(name, phase.clone())),
+        in_flight: 0,
+    };
+    Progress {
+        service: "users".into(),
+        observed: Generation(10),
+        from: Some(RevisionNumber(9)),
+        target: RevisionNumber(10),
+        wanted: 2,
+        available,
+        replicas: replicas.iter().map(replica).collect(),
+        held_by: Vec::new(),
+        outcome,
+    }
+}

@@ -1,0 +1,262 @@
+//! Writes and the waiting for them: scale, rollout, undo, delete, confirm.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use coxswain::api::codes;
+use coxswain::api::types::{
+    Action, ConfirmResponse, DaemonStatus, List, Outcome, Progress, WriteResponse, WriteResult,
+};
+use coxswain::model::{ConditionKind, Generation, Phase, Reason, RolloutState};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::objects::{
+    condition, daemon, exited, failure, replica, result, revision, rollout, service, snapshot, unhealthy,
+};
+use super::stub::{Reply, Stub};
+use super::transcript::{run, transcript};
+
+const PROGRESS: &str = "GET /v1/services/users/progress?generation=10";
+
+fn written(results: &[WriteResult]) -> Reply {
+    Reply::json(&WriteResponse { results: results.to_vec() })
+}
+
+/// A stub whose writes change users, and that tells these snapshots of it.
+fn changing(call: &str, progress: Reply) -> Stub {
+    Stub::start()
+        .on(call, [written(&[result("users", Action::Changed)])])
+        .on(
+            "GET /v1/revisions?service=users",
+            [Reply::json(&List::of(vec![revision(9, "v1"), revision(10, "v2")]))],
+        )
+        .on(PROGRESS, [progress])
+}
+
+fn ended(outcome: Outcome) -> Reply {
+    let back = if matches!(outcome, Outcome::RolledBack { .. }) { 9 } else { 10 };
+    let last = snapshot(2, &[("users-9-a", Phase::Ready)], Some(outcome));
+    Reply::lines(&[
+        snapshot(0, &[("users-10-a", exited()), ("users-9-a", Phase::Ready)], None),
+        Progress { target: coxswain::model::RevisionNumber(back), ..last },
+    ])
+}
+
+#[test]
+fn a_rollout_that_goes_well() {
+    let stub = changing("POST /v1/rollout", ended(Outcome::Done));
+    insta::assert_snapshot!(
+        "rollout",
+        transcript(
+            &stub,
+            &[
+                "rollout users --image v2",
+                "rollout restart users",
+                "undo users --to 7",
+                "rollout undo service/users --detach"
+            ]
+        )
+    );
+    let sent = stub.bodies("POST /v1/rollout");
+    let change = |index: usize| {
+        (sent[index]["change"].clone(), sent[index]["image"].clone(), sent[index]["to"].clone())
+    };
+    assert_eq!(change(0), ("image".into(), "v2".into(), serde_json::Value::Null));
+    assert_eq!(change(1).0, "restart");
+    assert_eq!(change(2), ("undo".into(), serde_json::Value::Null, 7.into()));
+    assert_eq!(change(3), ("undo".into(), serde_json::Value::Null, serde_json::Value::Null));
+    assert_eq!(sent[2]["command"], "undo users --to 7");
+}
+
+#[test]
+fn each_end_of_a_rollout_has_its_exit() {
+    let superseded = Outcome::Superseded { by: Generation(11), command: "scale users=5".to_owned() };
+    for (name, outcome, exit) in [
+        ("rolled_back", Outcome::RolledBack { failure: failure(10) }, 4),
+        ("failed", Outcome::Failed { failure: failure(10) }, 5),
+        ("superseded", superseded, 7),
+    ] {
+        let stub = changing("POST /v1/rollout", ended(outcome));
+        let text = transcript(&stub, &["rollout users --image v2"]);
+        assert!(text.ends_with(&format!("exit {exit}\n")), "{text}");
+        insta::assert_snapshot!(name, text);
+    }
+}
+
+#[test]
+fn a_timeout_names_what_is_missing() {
+    let waits = Reply::silence_after(&[snapshot(
+        1,
+        &[("users-10-a", Phase::Ready), ("users-10-b", Phase::Starting { reason: Some(unhealthy()) })],
+        None,
+    )]);
+    let stub = changing("POST /v1/rollout", waits);
+    insta::assert_snapshot!("timeout", transcript(&stub, &["rollout users --image v2 --timeout 700ms"]));
+}
+
+#[test]
+fn of_several_services_the_gravest_end_decides() {
+    let of = |name: &str, outcome| Progress { service: name.into(), ..snapshot(2, &[], Some(outcome)) };
+    let stub = Stub::start()
+        .on("POST /v1/scale", [written(&[result("users", Action::Changed), result("web", Action::Changed)])])
+        .on("GET /v1/services/web/progress?generation=10", [Reply::lines(&[of("web", Outcome::Done)])])
+        .on(PROGRESS, [Reply::lines(&[of("users", Outcome::RolledBack { failure: failure(10) })])]);
+    let ran = run(&stub, "scale users=3 web=2");
+    assert_eq!(ran.exit, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("✓ web  2/2 ready"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("error[CTL-0412]: rollout of users"), "{}", ran.stderr);
+    let sent = &stub.bodies("POST /v1/scale")[0];
+    assert_eq!(sent["targets"], serde_json::json!({"users": 3, "web": 2}));
+}
+
+#[test]
+fn scale_takes_counts() {
+    let stub = Stub::start();
+    insta::assert_snapshot!(
+        "scale_usage",
+        transcript(
+            &stub,
+            &["scale", "scale users", "scale users=x", "scale Users=1", "scale users=1 users=2"]
+        )
+    );
+    assert_eq!(stub.calls(), [""; 0]);
+}
+
+#[test]
+fn a_held_operation_says_by_what() {
+    let mut held = snapshot(0, &[], None);
+    held.held_by =
+        vec![condition(ConditionKind::Degraded, true, Reason::EngineUnavailable, "Docker is stopped")];
+    let stub = changing(
+        "POST /v1/rollout",
+        Reply::lines(&[held, snapshot(0, &[], None), snapshot(2, &[], Some(Outcome::Done))]),
+    );
+    insta::assert_snapshot!("held", transcript(&stub, &["rollout restart users"]));
+}
+
+#[test]
+fn a_controller_that_restarts_is_found_again() {
+    let first = Reply::lines(&[snapshot(1, &[("users-10-a", Phase::Ready)], None)]);
+    let stub = changing("POST /v1/rollout", Reply::Lost)
+        .on(PROGRESS, [first, Reply::Lost, Reply::Whole(200, "{\"half".to_owned()), ended(Outcome::Done)]);
+    let ran = run(&stub, "rollout restart users");
+    assert_eq!(ran.exit, 0, "{}", ran.stderr);
+    assert_eq!(stub.calls().iter().filter(|call| *call == PROGRESS).count(), 4);
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_once_more_with_the_same_id() {
+    let answer = written(&[result("users", Action::Changed)]);
+    let stub = Stub::start().on("POST /v1/scale", [Reply::Lost, answer]);
+    assert_eq!(run(&stub, "scale users=3 --detach").exit, 0);
+    let sent = stub.bodies("POST /v1/scale");
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0], sent[1]);
+    assert_eq!(sent[0]["requestId"].as_str().map(str::len), Some(36));
+
+    let stub = Stub::start().on("POST /v1/scale", [Reply::Lost]);
+    let ran = run(&stub, "scale users=3");
+    assert_eq!(ran.exit, 3);
+    assert!(ran.stderr.starts_with("error[CTL-0103]"), "{}", ran.stderr);
+    assert_eq!(stub.calls().len(), 2);
+}
+
+#[test]
+fn ctrl_c_detaches() {
+    let starting = Phase::Starting { reason: None };
+    let waits = Reply::silence_after(&[snapshot(1, &[("users-10-a", starting)], None)]);
+    let stub = changing("POST /v1/rollout", waits);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ctl"))
+        .args(["rollout", "restart", "users", "--timeout", "30s"])
+        .env_clear()
+        .envs([("LANG", "C.UTF-8"), ("CTL_SOCKET", &stub.socket().display().to_string())])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("users-10-a")));
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let last = lines.last().unwrap();
+    assert_eq!(last, "detached: the operation on users continues; `ctl rollout users` follows it again");
+}
+
+#[test]
+fn following_and_showing_a_rollout() {
+    let mut rolling = service("users");
+    rolling.metadata.generation = Generation(10);
+    rolling.status.rollout = Some(rollout(10, Some(9), RolloutState::Failed { failure: failure(10) }));
+    rolling.status.available = 2;
+    let replicas = List::of(vec![replica("users-9-a", Phase::Ready), replica("users-10-a", exited())]);
+    let stub = changing("POST /v1/rollout", ended(Outcome::Done))
+        .on("GET /v1/services/users", [Reply::json(&rolling)])
+        .on("GET /v1/replicas?service=users", [Reply::json(&replicas)])
+        .on("GET /v1/services/none", [Reply::error(&codes::NOT_FOUND.error("no service is called `none`"))]);
+    insta::assert_snapshot!(
+        "rollout_follow",
+        transcript(&stub, &["rollout users", "rollout status users", "rollout none", "rollout"])
+    );
+}
+
+#[test]
+fn a_service_deleted_while_it_is_rolled_did_not_end_well() {
+    let stub = changing("POST /v1/rollout", ended(Outcome::Deleted));
+    let ran = run(&stub, "rollout restart users");
+    assert_eq!(ran.exit, 7);
+    assert!(ran.stderr.contains("error[CTL-0414]: users was deleted"), "{}", ran.stderr);
+}
+
+#[test]
+fn deleting_asks_and_waits() {
+    let gone = Reply::error(&codes::NOT_FOUND.error("no service is called `web`"));
+    let leaving = Reply::lines(&[
+        snapshot(0, &[("users-9-a", Phase::Draining)], None),
+        snapshot(0, &[("users-9-a", Phase::Stopping)], None),
+        snapshot(0, &[], Some(Outcome::Deleted)),
+    ]);
+    let deleted =
+        |names: &[&str]| written(&names.iter().map(|name| result(name, Action::Deleted)).collect::<Vec<_>>());
+    let stub = Stub::start()
+        .file(
+            "app.yaml",
+            "apiVersion: coxswain/v1\nkind: Service\nmetadata: {name: web}\nspec: {image: web}\n",
+        )
+        .on("GET /v1/services", [Reply::json(&List::of(vec![service("users")]))])
+        .on("POST /v1/delete", [deleted(&["users"]), deleted(&["web"]), deleted(&["users"])])
+        .on("GET /v1/services/web/progress?generation=10", [gone])
+        .on(PROGRESS, [leaving]);
+    insta::assert_snapshot!(
+        "delete",
+        transcript(
+            &stub,
+            &[
+                "delete users",
+                "delete users service/users -y",
+                "delete -f app.yaml -y",
+                "delete -a shop -y --detach",
+                "delete -a crm -y",
+                "delete",
+                "delete users -a shop",
+            ]
+        )
+    );
+    assert_eq!(stub.bodies("POST /v1/delete")[0]["services"], serde_json::json!(["users"]));
+}
+
+#[test]
+fn confirm_lets_go_what_is_held() {
+    let held = condition(
+        ConditionKind::Degraded,
+        true,
+        Reason::DeletionHeld,
+        "14 of 20 containers would be removed",
+    );
+    let status = DaemonStatus { conditions: vec![held], ..daemon() };
+    let released = ConfirmResponse { released: vec!["users-9-a".to_owned(), "users-9-b".to_owned()] };
+    let stub = Stub::start()
+        .on("GET /v1/status", [Reply::json(&status), Reply::json(&status), Reply::json(&daemon())])
+        .on("POST /v1/confirm", [Reply::json(&released)]);
+    insta::assert_snapshot!("confirm", transcript(&stub, &["confirm", "confirm -y", "confirm -y"]));
+}

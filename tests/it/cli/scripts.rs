@@ -1,0 +1,92 @@
+//! What scripts lean on: `ctl wait`, `ctl explain`, closed pipes.
+
+use std::process::{Command, Stdio};
+
+use coxswain::api::codes;
+use coxswain::api::types::{List, ServiceObject};
+use coxswain::model::{ConditionKind, Reason, RolloutState};
+
+use super::objects::{condition, failure, progressing, rollout, service};
+use super::stub::{Reply, Stub};
+use super::transcript::{run, transcript};
+
+const WATCH: &str = "GET /v1/services?watch=true";
+
+fn state(change: impl FnOnce(&mut ServiceObject)) -> List<ServiceObject> {
+    let mut service = service("users");
+    change(&mut service);
+    List::of(vec![service])
+}
+
+fn unready() -> List<ServiceObject> {
+    state(|service| service.status.conditions.clear())
+}
+
+#[test]
+fn waiting_ends_with_the_answer() {
+    let nothing = || List::of(Vec::new());
+    let stale = state(|service| service.metadata.generation = service.metadata.generation.next());
+    let rolling = state(|service| service.status.rollout = Some(rollout(10, Some(9), progressing())));
+    let complete =
+        state(|service| service.status.rollout = Some(rollout(10, Some(10), RolloutState::Complete)));
+    let undone = RolloutState::RolledBack { failure: failure(10) };
+    let undone = state(|service| service.status.rollout = Some(rollout(9, Some(9), undone)));
+    let deleting = state(|service| {
+        service.status.conditions = vec![condition(ConditionKind::Progressing, true, Reason::Deleting, "")];
+    });
+    let cases = [
+        ("ready", vec![unready(), stale, state(|_| {})], 0),
+        ("ready", vec![unready(), deleting], 1),
+        ("ready", vec![unready(), nothing()], 1),
+        ("ready", vec![nothing()], 2),
+        ("revision=10", vec![rolling.clone(), complete.clone()], 0),
+        ("revision=10", vec![rolling, undone], 1),
+        ("revision=9", vec![complete], 1),
+        ("deleted", vec![unready(), nothing()], 0),
+        ("deleted", vec![nothing()], 0),
+        ("ready", vec![unready()], 3),
+    ];
+    for (index, (what, states, exit)) in cases.into_iter().enumerate() {
+        let stub = Stub::start().on(WATCH, [Reply::lines(&states)]);
+        let ran = run(&stub, &format!("wait users --for {what}"));
+        assert_eq!(ran.exit, exit, "case {index}: {}{}", ran.stdout, ran.stderr);
+    }
+}
+
+#[test]
+fn waiting_has_a_bound_and_a_grammar() {
+    let stub = Stub::start().on(WATCH, [Reply::silence_after(&[unready()])]);
+    insta::assert_snapshot!(
+        "wait",
+        transcript(
+            &stub,
+            &["wait users --for ready --timeout 200ms", "wait users --for health", "wait users"]
+        )
+    );
+}
+
+#[test]
+fn every_code_is_explained() {
+    let stub = Stub::start();
+    let explain: Vec<String> = codes::ALL.iter().map(|code| format!("explain {}", code.id)).collect();
+    let commands: Vec<&str> =
+        explain.iter().map(String::as_str).chain(["explain 0412", "explain CTL-9999"]).collect();
+    insta::assert_snapshot!("explain", transcript(&stub, &commands));
+}
+
+#[test]
+fn a_reader_that_left_is_no_error() {
+    let services = (0..100).map(|n| service(&format!("s{n}"))).collect();
+    let stub = Stub::start().on("GET /v1/services", [Reply::json(&List::of(services))]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_ctl"))
+        .args(["get", "-o", "json"])
+        .env_clear()
+        .env("CTL_SOCKET", stub.socket())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+}

@@ -1,0 +1,130 @@
+//! On a terminal: a real one, of which the test holds the other end.
+
+use std::fs::File;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use coxswain::api::types::{Action, List, WriteResponse};
+use coxswain::model::Phase;
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::objects::{result, revision, snapshot};
+use super::stub::{Reply, Stub};
+use super::transcript::BOUND;
+
+/// A command with a terminal of its own for standard error.
+struct Terminal {
+    child: Child,
+    screen: File,
+    shown: String,
+}
+
+impl Terminal {
+    fn start(stub: &Stub, arguments: &str) -> Self {
+        let pty = openpty(None, None).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_ctl"))
+            .args(arguments.split_whitespace())
+            .current_dir(stub.directory())
+            .env_clear()
+            .envs([("LANG", "C.UTF-8"), ("TERM", "xterm")])
+            .env("CTL_SOCKET", stub.socket())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(pty.slave)
+            .spawn()
+            .unwrap();
+        Self { child, screen: File::from(pty.master), shown: String::new() }
+    }
+
+    /// Reads until the screen was sent this text, or the command has closed it.
+    fn until(&mut self, wanted: &str) {
+        let mut buffer = [0; 4096];
+        while !self.shown.contains(wanted) {
+            // A terminal that nobody holds any more is an error to read on Linux.
+            match self.screen.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => self.shown += &String::from_utf8_lossy(&buffer[..count]),
+            }
+        }
+        assert!(self.shown.contains(wanted), "no {wanted:?} in {:?}", self.shown);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    fn exit(mut self) -> Option<i32> {
+        let start = tokio::time::Instant::now();
+        while start.elapsed() < BOUND {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.signal(Signal::SIGKILL);
+        panic!("it does not end: {:?}", self.shown);
+    }
+}
+
+#[test]
+fn an_interrupt_leaves_the_picture_as_it_is() {
+    let stub = Stub::start()
+        .on(
+            "POST /v1/scale",
+            [Reply::json(&WriteResponse { results: vec![result("users", Action::Changed)] })],
+        )
+        .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2")]))])
+        .on(
+            "GET /v1/services/users/progress?generation=10",
+            [Reply::silence_after(&[snapshot(1, &[("users-10-a", Phase::Ready)], None)])],
+        );
+    let mut terminal = Terminal::start(&stub, "scale users=2");
+    terminal.until("Ctrl-C detaches");
+    terminal.shown.clear();
+    terminal.signal(Signal::SIGINT);
+    terminal.until("detached: the operation on users continues");
+    // Wherever the terminal's own `^C` has put the cursor, nothing above is drawn again from there.
+    let after = terminal.shown.rsplit("Ctrl-C detaches").next().unwrap_or_default().to_owned();
+    assert!(!after.contains("\x1b["), "{after:?}");
+    assert_eq!(terminal.exit(), Some(130));
+}
+
+/// Reports of the state before the write took effect are not shown as its progress.
+#[test]
+fn the_state_before_is_not_shown() {
+    let mut early = snapshot(0, &[("users-9-z", Phase::Pulling)], None);
+    early.observed = coxswain::model::Generation(9);
+    let stub = Stub::start()
+        .on(
+            "POST /v1/scale",
+            [Reply::json(&WriteResponse { results: vec![result("users", Action::Changed)] })],
+        )
+        .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2")]))])
+        .on(
+            "GET /v1/services/users/progress?generation=10",
+            [Reply::silence_after(&[early, snapshot(1, &[("users-10-a", Phase::Ready)], None)])],
+        );
+    let mut terminal = Terminal::start(&stub, "scale users=2 --timeout 1s");
+    terminal.until("error[CTL-0413]");
+    assert!(
+        terminal.shown.contains("users-10-a") && !terminal.shown.contains("users-9-z"),
+        "{:?}",
+        terminal.shown
+    );
+    assert_eq!(terminal.exit(), Some(6));
+}
+
+#[test]
+fn the_daemon_starts_on_a_terminal() {
+    let stub = Stub::start();
+    let mut terminal = Terminal::start(
+        &stub,
+        "serve --state-dir state --socket serve.sock --http 127.0.0.1:0 --docker /nowhere/docker.sock",
+    );
+    terminal.until("balancer connected"); // by then it hears signals
+    terminal.signal(Signal::SIGTERM);
+    assert_eq!(terminal.exit(), Some(0), "it stops when told to");
+}

@@ -1,0 +1,328 @@
+//! The user's writes, against a fake Engine and a store in memory: all or nothing, once, and never over another's head.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use coxswain::agent::{Agent, AgentConfig};
+use coxswain::clock::{Clock, VirtualClock};
+use coxswain::controller::{
+    Action, ApplyDocument, Controller, LogOptions, LogQuery, Outcome, Parts, Refused, RolloutChange,
+};
+use coxswain::engine::fake::{Behaviour, FakeEngine};
+use coxswain::model::{
+    EnvField, EnvValue, Generation, ReplicaName, Route, Service, ServiceName, ServiceSpec, key,
+};
+use coxswain::registry::Registry;
+use coxswain::store::{
+    EmbeddedStore, LeaseId, Listing, Op, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
+};
+use futures::stream::BoxStream;
+use tokio::sync::watch;
+
+const HOST: &str = "FAKE:ENGINE";
+
+struct Rig {
+    controller: Arc<Controller>,
+    store: Arc<EmbeddedStore>,
+    rival: Arc<Rival>,
+    engine: FakeEngine,
+}
+
+/// The store, with someone who writes a service just before we do.
+struct Rival {
+    store: Arc<EmbeddedStore>,
+    /// How often it is faster.
+    wins: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Store for Rival {
+    fn identity(&self) -> &StoreIdentity {
+        self.store.identity()
+    }
+    async fn get(&self, key: &str) -> Result<Option<coxswain::store::Entry>, StoreError> {
+        self.store.get(key).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Listing, StoreError> {
+        self.store.list(prefix).await
+    }
+    async fn txn(&self, txn: Txn) -> Result<TxnOutcome, StoreError> {
+        let key = txn.ops.iter().map(Op::key).find(|key| key.starts_with(key::SERVICES)).map(str::to_owned);
+        if let Some(key) = key
+            && self.wins.load(Ordering::Relaxed) > 0
+            && let Some(entry) = self.store.get(&key).await?
+        {
+            self.wins.fetch_sub(1, Ordering::Relaxed);
+            let mut service: Service = entry.decode()?;
+            service.metadata.generation = service.metadata.generation.next();
+            service.metadata.annotations.insert("by".into(), "a rival".into());
+            self.store.txn(Txn { compare: Vec::new(), ops: vec![Op::put(key, &service)] }).await?;
+        }
+        self.store.txn(txn).await
+    }
+    async fn watch(
+        &self,
+        prefix: &str,
+        from_revision: u64,
+    ) -> Result<BoxStream<'static, WatchEvent>, StoreError> {
+        self.store.watch(prefix, from_revision).await
+    }
+    async fn grant_lease(&self, ttl: Duration) -> Result<LeaseId, StoreError> {
+        self.store.grant_lease(ttl).await
+    }
+    async fn keep_alive(&self, lease: LeaseId) -> Result<(), StoreError> {
+        self.store.keep_alive(lease).await
+    }
+    async fn revoke_lease(&self, lease: LeaseId) -> Result<(), StoreError> {
+        self.store.revoke_lease(lease).await
+    }
+}
+
+impl Rig {
+    fn new() -> Rig {
+        let clock = Arc::new(VirtualClock::new(7));
+        let wall = clock.clone();
+        let engine = FakeEngine::new(move || wall.wall());
+        for tag in ["users:1", "users:2", "web:1"] {
+            engine.add_image(tag, Behaviour::default());
+        }
+        let store = Arc::new(EmbeddedStore::in_memory(clock.clone()).unwrap());
+        let rival = Arc::new(Rival { store: store.clone(), wins: AtomicUsize::new(0) });
+        let (_, reports) = watch::channel(None);
+        let registry = Arc::new(Registry::new(store.clone(), reports.clone()));
+        let config = AgentConfig {
+            host: HOST.into(),
+            host_name: "elk".into(),
+            instance: format!("{HOST}:/var/lib/coxswain"),
+            network_pool: "10.209.0.0/16".into(),
+            http_port: None,
+            boot_id: "boot".into(),
+        };
+        let shared = Arc::new(engine.clone());
+        let (_, agent) = Agent::new(
+            config,
+            shared.clone(),
+            store.clone(),
+            registry.clone(),
+            clock.clone(),
+            reports.clone(),
+        )
+        .unwrap();
+        let http = vec!["127.0.0.1:8080".parse().unwrap()];
+        let parts = Parts {
+            store: rival.clone(),
+            engine: shared,
+            registry,
+            clock,
+            agent,
+            host: HOST.into(),
+            reports,
+            http,
+        };
+        Rig { controller: Controller::new(parts), store, rival, engine }
+    }
+
+    async fn apply(&self, id: &str, documents: &[ApplyDocument]) -> Result<Vec<Action>, Refused> {
+        let results = self.controller.apply(id, documents, false, "apply -f app.yaml").await?;
+        Ok(results.into_iter().map(|result| result.action).collect())
+    }
+
+    async fn service(&self, name: &str) -> Service {
+        self.store.get(&key::service(&name.into())).await.unwrap().unwrap().decode().unwrap()
+    }
+
+    /// Every key but for those of remembered answers.
+    async fn keys(&self) -> Vec<String> {
+        let entries = self.store.list("").await.unwrap().entries;
+        entries.into_iter().map(|entry| entry.key).filter(|key| !key.starts_with("meta/")).collect()
+    }
+}
+
+fn document(name: &str, image: &str) -> ApplyDocument {
+    ApplyDocument {
+        name: name.into(),
+        app: "shop".into(),
+        annotations: BTreeMap::new(),
+        spec: ServiceSpec { replicas: Some(2), ..ServiceSpec::of_image(image) },
+        origin: format!("{name}.yaml:1"),
+    }
+}
+
+fn routed(name: &str, image: &str, path: &str) -> ApplyDocument {
+    let mut document = document(name, image);
+    let web =
+        coxswain::model::Port { name: "http".into(), port: 8080, protocol: coxswain::model::Protocol::Http };
+    document.spec.ports = vec![web];
+    document.spec.routes = vec![Route::to(Some("shop.localhost".into()), path)];
+    document
+}
+
+#[tokio::test]
+async fn an_apply_is_whole_or_nothing() {
+    let rig = Rig::new();
+    let run = [document("users", "users:1"), document("web", "nosuch:1"), document("api", "nosuch:2")];
+    let refused = rig.apply("r1", &run).await.unwrap_err();
+    let Refused::Images(images) = refused else { panic!("{refused:?}") };
+    let named: Vec<&str> = images.iter().map(|image| image.reference.as_str()).collect();
+    assert_eq!(named, ["nosuch:1", "nosuch:2"], "all of them at once");
+    assert_eq!(rig.keys().await, [] as [&str; 0]);
+
+    let done = rig.apply("r2", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
+    assert_eq!(done, [Action::Created, Action::Created]);
+    assert_eq!(rig.keys().await, ["applied/users", "applied/web", "services/users", "services/web"]);
+}
+
+#[tokio::test]
+async fn a_dry_run_writes_nothing() {
+    let rig = Rig::new();
+    let run = [routed("users", "users:1", "/api")];
+    let results = rig.controller.apply("r1", &run, true, "apply --dry-run").await.unwrap();
+    assert_eq!(results[0].action, Action::Created);
+    assert_eq!(rig.keys().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_route_that_another_service_holds_is_refused_naming_both() {
+    let rig = Rig::new();
+    rig.apply("r1", &[routed("users", "users:1", "/api")]).await.unwrap();
+    let before = rig.keys().await;
+    let run = [document("other", "web:1"), routed("web", "web:1", "/api")];
+    let refused = rig.apply("r2", &run).await.unwrap_err();
+    let Refused::RouteClaimed { route, service, origin, holder } = refused else { panic!("{refused:?}") };
+    assert_eq!((route.as_str(), origin.as_str()), ("shop.localhost/api", "web.yaml:1"));
+    assert_eq!((service.as_str(), holder.as_str()), ("web", "users"));
+    assert_eq!(rig.keys().await, before, "nothing of the run was written");
+
+    rig.controller.delete("r3", &["users".into()], "delete users").await.unwrap();
+    rig.apply("r4", &run).await.expect("a deleted service holds no route");
+}
+
+#[tokio::test]
+async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    let other = ApplyDocument { app: "else".into(), ..document("users", "users:1") };
+    let refused = rig.apply("r2", std::slice::from_ref(&other)).await.unwrap_err();
+    assert!(matches!(refused, Refused::OtherApp { .. }), "{refused:?}");
+
+    let deleted = rig.controller.delete("r3", &["users".into()], "delete users").await.unwrap();
+    let refused = rig.apply("r4", std::slice::from_ref(&other)).await.unwrap_err();
+    assert_eq!(refused, Refused::BeingDeleted("users".into()));
+    rig.controller.mark("users".into());
+    rig.controller.pass_marked().await.unwrap();
+    assert_eq!(rig.apply("r5", &[other]).await.unwrap(), [Action::Created]);
+    let progress = rig.controller.progress(&"users".into(), deleted[0].generation).await.unwrap();
+    assert_eq!(progress.unwrap().outcome, Some(Outcome::Deleted), "what is there now is another service");
+}
+
+#[tokio::test]
+async fn a_repeated_request_changes_nothing_twice() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    let users: ServiceName = "users".into();
+    let restart = || rig.controller.rollout("r2", &users, &RolloutChange::Restart, "rollout restart users");
+    let first = restart().await.unwrap();
+    assert_eq!(restart().await.unwrap(), first);
+    assert_eq!(rig.service("users").await.restarts, 1);
+
+    // Also where the last service of the run had nothing to do.
+    rig.apply("r3", &[document("web", "web:1")]).await.unwrap();
+    let targets = BTreeMap::from([("users".into(), 5), ("web".into(), 2)]);
+    let first = rig.controller.scale("r4", &targets, "scale users=5 web=2").await.unwrap();
+    assert_eq!(first.iter().map(|r| r.action).collect::<Vec<_>>(), [Action::Changed, Action::Unchanged]);
+    assert_eq!(rig.controller.scale("r4", &targets, "scale users=5 web=2").await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_tell_requests_apart_is_refused() {
+    let rig = Rig::new();
+    for id in ["", "a/b", &"x".repeat(65)] {
+        let refused = rig.apply(id, &[document("users", "users:1")]).await.unwrap_err();
+        assert!(matches!(refused, Refused::BadValue(_)), "{id}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_lost_a_race_starts_from_what_the_winner_wrote() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.rival.wins.store(2, Ordering::Relaxed);
+    let targets = BTreeMap::from([("users".into(), 5)]);
+    let results = rig.controller.scale("r2", &targets, "scale users=5").await.unwrap();
+    let service = rig.service("users").await;
+    assert_eq!((service.spec.replicas, results[0].generation), (Some(5), Generation(4)));
+    assert_eq!(service.metadata.annotations["by"], "a rival");
+}
+
+#[tokio::test]
+async fn a_write_that_loses_every_race_says_what_was_written_before_it() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
+    rig.controller.scale("r2", &BTreeMap::from([("users".into(), 3)]), "scale users=3").await.unwrap();
+    rig.rival.wins.store(99, Ordering::Relaxed);
+    let targets = BTreeMap::from([("users".into(), 3), ("web".into(), 3)]);
+    let refused = rig.controller.scale("r3", &targets, "scale users=3 web=3").await.unwrap_err();
+    let Refused::ChangedMeanwhile { name, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(name.as_str(), "web");
+}
+
+#[tokio::test]
+async fn every_route_of_a_service_may_change_at_once() {
+    let rig = Rig::new();
+    let of = |stem: &str| {
+        let mut document = routed("users", "users:1", "/x");
+        let path = |n| Route::to(Some("shop.localhost".into()), format!("/{stem}{n}"));
+        document.spec.routes = (0..coxswain::model::LIMITS.routes).map(path).collect();
+        document
+    };
+    rig.apply("r1", &[of("a")]).await.unwrap();
+    assert_eq!(rig.apply("r2", &[of("b")]).await.unwrap(), [Action::Changed]);
+    let claims = rig.store.list(key::ROUTES).await.unwrap().entries;
+    assert_eq!(claims.len(), coxswain::model::LIMITS.routes);
+    assert!(claims.iter().all(|claim| claim.key.contains("/b")));
+}
+
+#[tokio::test]
+async fn the_balancers_address_is_refused_where_containers_cannot_reach_it() {
+    let rig = Rig::new();
+    let mut asking = document("users", "users:1");
+    asking.spec.env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
+    let refused = rig.apply("r1", &[asking]).await.unwrap_err();
+    assert_eq!(refused, Refused::NoListener(vec!["users.yaml:1".into()]));
+    assert_eq!(rig.keys().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn docker_away_refuses_an_apply_and_hinders_no_scale() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.engine.go_away();
+    let refused = rig.apply("r2", &[document("users", "users:2")]).await.unwrap_err();
+    assert!(matches!(refused, Refused::Engine(_)), "{refused:?}");
+    let scaled = rig.controller.scale("r3", &BTreeMap::from([("users".into(), 5)]), "scale users=5").await;
+    assert_eq!(scaled.unwrap()[0].action, Action::Changed);
+}
+
+#[tokio::test]
+async fn one_service_that_cannot_be_read_does_not_hold_up_the_others() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("web", "web:1")]).await.unwrap();
+    let torn = Op::Put { key: "services/api".into(), value: b"{".to_vec(), lease: None };
+    rig.store.txn(Txn { compare: Vec::new(), ops: vec![torn] }).await.unwrap();
+    rig.controller.mark_all().await.unwrap();
+    let error = rig.controller.pass_marked().await.unwrap_err();
+    assert!(matches!(error, StoreError::Decode { .. }), "{error:?}");
+    assert_eq!(rig.store.list("replicas/web/").await.unwrap().entries.len(), 2);
+}
+
+#[tokio::test]
+async fn logs_of_a_replica_that_is_not_there_are_refused() {
+    let rig = Rig::new();
+    let nobody = ReplicaName::new("users-1-a");
+    let options = LogOptions { follow: true, tail: None, since: None };
+    let query = LogQuery { services: Vec::new(), replica: Some(nobody.clone()), options };
+    let refused = rig.controller.logs(query).await.err().unwrap();
+    assert_eq!(refused, Refused::NoReplica(nobody));
+}

@@ -1,0 +1,62 @@
+//! What the pages show is so: every manifest in them is read, every file they point at is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use coxswain::manifest::{Source, parse};
+
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = Vec::new();
+    let mut folders = vec![root.join("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                pages.push(entry.path());
+            }
+        }
+    }
+    pages.extend(["README.md", "CHANGELOG.md"].map(|name| root.join(name)));
+    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+    pages.sort();
+    pages
+}
+
+#[test]
+fn every_manifest_in_the_pages_is_read() {
+    let mut shown = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let mut blocks = text.split("\n```yaml\n").skip(1);
+        while let Some((block, _)) = blocks.next().and_then(|rest| rest.split_once("\n```")) {
+            let name = page.display().to_string();
+            if let Err(findings) = parse(&[Source::new(name.clone(), block)]) {
+                panic!("{name}: {}\n{block}", findings.iter().map(|f| format!("{f}\n")).collect::<String>());
+            }
+            shown += 1;
+        }
+    }
+    assert!(shown > 0, "no page shows a manifest");
+}
+
+/// `[text](path)` with a path of ours, and `` `src/…` `` in a table of the map.
+#[test]
+fn every_file_that_the_pages_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut missing = Vec::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let folder = page.parent().unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+        let links = links.filter(|link| !link.contains("://") && !link.starts_with('#'));
+        let linked = links.map(|link| folder.join(link.split('#').next().unwrap_or(link)));
+        let quoted = text.split('`').skip(1).step_by(2);
+        let ours = ["src/", "tests/", "examples/", "manifests/", "docs/"];
+        let named = quoted.filter(|name| ours.iter().any(|folder| name.starts_with(folder)));
+        let named = named.filter(|name| !name.contains(['<', '*', ' '])).map(|name| root.join(name));
+        missing.extend(linked.chain(named).filter(|path| !path.exists()).map(|path| (page.clone(), path)));
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}

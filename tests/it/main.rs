@@ -1,0 +1,15 @@
+//! Tests that need no Docker. One binary: a module per subject.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)] // here everything is a test
+
+mod agent_plans;
+mod balancer;
+mod cli;
+mod controller;
+mod docs;
+mod manifests;
+mod plane;
+mod plans;
+mod simulation;
+mod store;
+mod supervisor;
+mod tidy;

@@ -1,0 +1,320 @@
+//! Golden plans and properties of the orchestrator: scripts over a small pure world, no engine, no clock.
+//!
+//! A case is `tests/plans/orchestrator/<case>/`: `script.txt` is what the user and the world do, `plan.txt` every plan
+//! that wrote something, up to "the next plan is empty". `UPDATE_PLANS=1` writes the second file anew.
+
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::path::Path;
+
+use coxswain::model::{
+    Cause, ConditionKind, Desired, Millis, Reason, Replica, ReplicaName, RevisionNumber, RolloutState,
+};
+use coxswain::orchestrator::invariants::{self, Violation};
+use coxswain::orchestrator::{Changes, Hold, SAVE_WAIT_EVERY, assess, plan};
+use proptest::prelude::*;
+use world::World;
+
+/// Runs a script and compares what was planned with what is stored.
+fn check(case: &Path) -> Result<(), String> {
+    let read = |file: &str| std::fs::read_to_string(case.join(file)).map_err(|e| format!("{file}: {e}"));
+    let script = read("script.txt")?;
+    let mut world = World::new();
+    for line in script.lines() {
+        world.command(line);
+    }
+    let got = world.transcript();
+    if std::env::var_os("UPDATE_PLANS").is_some() {
+        return std::fs::write(case.join("plan.txt"), got).map_err(|e| e.to_string());
+    }
+    let wanted = read("plan.txt")?;
+    if got == wanted { Ok(()) } else { Err(format!("planned:\n{got}\nstored:\n{wanted}")) }
+}
+
+#[test]
+fn golden_plans() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans/orchestrator");
+    let entries = std::fs::read_dir(&folder).unwrap();
+    let mut cases: Vec<_> = entries.map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    cases.sort();
+    assert!(cases.len() >= 25, "only {} cases in {}", cases.len(), folder.display());
+    let failed: Vec<String> =
+        cases.iter().filter_map(|c| check(c).err().map(|e| format!("{}\n{e}", c.display()))).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// What a user or the world does in a random history.
+#[derive(Debug, Clone)]
+enum Step {
+    Command(String),
+    Break(usize),
+    Mend(usize),
+    Vanish(usize),
+    Advance(u64),
+    Pass,
+    RestartController,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let images = prop::sample::select(vec!["users:1", "users:2", "users:3", "users:bad", "users:worse-bad"]);
+    let limits = prop::sample::select(vec![(1, "0"), (0, "1"), (2, "25%"), (1, "1"), (3, "0"), (0, "10%")]);
+    let failure = prop::sample::select(vec!["rollback", "pause"]);
+    let apply = (images, 0..6_u32, limits, failure).prop_map(|(image, n, (surge, missing), failure)| {
+        Step::Command(format!(
+            "apply {image} replicas={n} surge={surge} unavailable={missing} onFailure={failure}"
+        ))
+    });
+    let health = prop::sample::select(vec!["/healthz", "/other", "/typo"]);
+    prop_oneof![
+        2 => apply,
+        2 => (0..7_u32).prop_map(|n| Step::Command(format!("scale {n}"))),
+        1 => health.prop_map(|path| Step::Command(format!("set health={path}"))),
+        1 => Just(Step::Command("restart".into())),
+        1 => prop::sample::select(vec!["noport", "port"]).prop_map(|p| Step::Command(format!("set {p}"))),
+        2 => any::<usize>().prop_map(Step::Break),
+        2 => any::<usize>().prop_map(Step::Mend),
+        1 => any::<usize>().prop_map(Step::Vanish),
+        8 => (1..20_u64).prop_map(Step::Advance),
+        14 => Just(Step::Pass),
+        1 => Just(Step::RestartController),
+    ]
+}
+
+fn take(world: &mut World, step: &Step) {
+    match step {
+        Step::Command(text) => world.command(text),
+        Step::Break(n) => world.nth(*n, |live| live.broken = true),
+        Step::Mend(n) => world.nth(*n, |live| live.broken = false),
+        Step::Vanish(n) => world.nth(*n, |live| live.gone = true),
+        Step::Advance(secs) => world.advance(secs * 1_000),
+        Step::Pass => {
+            world.pass();
+        }
+        Step::RestartController => world.restart_controller(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens in whatever order: no plan breaks a rule (`World::pass` checks each one, its determinism and that
+    /// no name is issued twice), and once the faults stop the plans come to an end with the wanted count.
+    #[test]
+    fn histories(steps in prop::collection::vec(step(), 1..80)) {
+        let mut world = World::new();
+        world.command("apply users:1 replicas=3");
+        for step in &steps {
+            take(&mut world, step);
+        }
+        world.heal_all();
+        world.command("run");
+        let view = world.view();
+        let rollout = view.rollout.as_ref().unwrap();
+        let wanted = view.service.spec.replica_count();
+        let running: Vec<_> = view.replicas.iter().filter(|r| r.replica.runs()).collect();
+        match &rollout.state {
+            RolloutState::Complete | RolloutState::RolledBack { .. } => {
+                prop_assert_eq!(u32::try_from(running.len()).unwrap(), wanted);
+                prop_assert!(running.iter().all(|r| r.replica.revision == rollout.target));
+                prop_assert_eq!(rollout.stable, Some(rollout.target));
+            }
+            RolloutState::Failed { .. } => prop_assert!(rollout.stable.is_some(), "a first creation recovers"),
+            other => prop_assert!(false, "still {:?}", other),
+        }
+        prop_assert!(assess(&view).available >= wanted);
+        prop_assert!(view.replicas.iter().all(|r| r.replica.runs()), "something is left");
+    }
+
+    /// A delete ends with nothing, from anywhere.
+    #[test]
+    fn deletes(steps in prop::collection::vec(step(), 1..40)) {
+        let mut world = World::new();
+        world.command("apply users:1 replicas=3");
+        for step in &steps {
+            take(&mut world, step);
+        }
+        world.command("delete");
+        world.command("run");
+        prop_assert!(world.is_forgotten());
+    }
+}
+
+/// What `ctl wait` and `ctl get` read, along one rollout that fails and goes back.
+#[test]
+fn conditions_tell_the_story() {
+    let mut world = World::new();
+    let mut reasons = Vec::new();
+    let mut note = |world: &World| {
+        let assessment = assess(&world.view());
+        let line: Vec<(bool, Reason)> = assessment.conditions.iter().map(|c| (c.status, c.reason)).collect();
+        let kinds: Vec<ConditionKind> = assessment.conditions.iter().map(|c| c.kind).collect();
+        assert_eq!(kinds, [ConditionKind::Ready, ConditionKind::Progressing, ConditionKind::Degraded]);
+        reasons.push((assessment.available, assessment.of_target, line));
+    };
+    world.command("apply users:1 replicas=2 deadline=30s healthyFor=5s");
+    note(&world);
+    world.command("run");
+    note(&world);
+    world.command("apply users:bad replicas=2 deadline=30s healthyFor=5s");
+    world.pass();
+    world.advance(3_000);
+    note(&world);
+    world.command("run");
+    note(&world);
+    world.command("delete");
+    note(&world);
+    assert_eq!(
+        reasons,
+        [
+            (
+                0,
+                0,
+                vec![
+                    (false, Reason::TooFewAvailable),
+                    (true, Reason::RollingOut),
+                    (false, Reason::AllAvailable)
+                ]
+            ),
+            (
+                2,
+                2,
+                vec![(true, Reason::AllAvailable), (false, Reason::RolledOut), (false, Reason::AllAvailable)]
+            ),
+            (
+                2,
+                0,
+                vec![
+                    (true, Reason::AllAvailable),
+                    (true, Reason::RollingOut),
+                    (true, Reason::TooFewAvailable)
+                ]
+            ),
+            (
+                2,
+                2,
+                vec![(true, Reason::AllAvailable), (false, Reason::RolledBack), (true, Reason::RolledBack)]
+            ),
+            (2, 2, vec![(false, Reason::Deleting), (true, Reason::Deleting), (false, Reason::Deleting)]),
+        ]
+    );
+}
+
+/// A service at rest plans nothing, and a thousand of them cost next to nothing.
+#[test]
+fn a_service_at_rest_plans_nothing() {
+    let mut world = World::new();
+    world.command("apply users:1 replicas=5");
+    world.command("run");
+    assert_eq!(plan(&world.view(), world.now()), Changes::default());
+}
+
+/// Time without progress: saved every 5 s, lost at most that much by a restart, and nothing but it runs out.
+#[test]
+fn time_waited_is_saved_as_it_grows() {
+    let waited = |changes: &Changes| match changes.rollout.as_ref().map(|r| r.state.clone()) {
+        Some(RolloutState::Progressing { waited, .. }) => Some(waited),
+        _ => None,
+    };
+    let mut world = World::new();
+    world.command("apply users:bad replicas=1 deadline=12s");
+    assert_eq!(waited(&world.pass()), Some(Millis(0)));
+    world.advance(4_000);
+    let changes = world.pass();
+    assert_eq!((waited(&changes), changes.wake_after), (None, Some(Millis::secs(1))), "5 s - 4 s");
+    assert!(changes.clock_runs);
+    world.advance(2_000);
+    let changes = world.pass();
+    assert_eq!((waited(&changes), changes.wake_after), (Some(Millis::secs(6)), Some(SAVE_WAIT_EVERY)));
+    world.advance(4_000);
+    world.restart_controller();
+    assert!(world.pass().is_empty(), "10 s have passed, 6 s of them count");
+    world.advance(5_000);
+    assert_eq!(waited(&world.pass()), Some(Millis::secs(11)));
+    world.advance(1_000);
+    let changes = world.pass();
+    let observed = "exited with code 1".to_owned();
+    let waiting = Hold::NotAvailable { replica: "users-1-a".into(), observed };
+    assert_eq!(changes.holds, [Hold::Paused { revision: RevisionNumber(1) }, waiting]);
+    assert!(!changes.clock_runs);
+    assert_eq!(changes.events.iter().map(|e| e.reason.as_str()).collect::<Vec<_>>(), ["RolloutFailed"]);
+}
+
+/// The rules see what breaks them: each row spoils a plan for a service of 3 at rest whose fourth replica is leaving.
+#[test]
+fn the_rules_have_teeth() {
+    type Spoil = fn(&mut Changes, &coxswain::orchestrator::ServiceView);
+    let mut world = World::new();
+    world.command("apply users:1 replicas=4");
+    world.command("run");
+    world.command("scale 3");
+    world.pass();
+    let view = world.view();
+    let removed = |n: usize| ReplicaName::of(&"users".into(), RevisionNumber(1), u32::try_from(n).unwrap());
+    let cases: Vec<(Spoil, Violation)> = vec![
+        (
+            |c, v| {
+                let desired = Desired::Remove { cause: Cause::Replaced };
+                c.put_replicas.push(Replica { desired, ..v.replicas[0].replica.clone() });
+            },
+            Violation::BelowFloor { left: 2, floor: 3 },
+        ),
+        (
+            |c, v| {
+                let mut rollout = v.rollout.clone().unwrap();
+                rollout.issued.insert(RevisionNumber(1), 6);
+                for (n, slot) in [(4, 5), (5, 6)] {
+                    let name = ReplicaName::of(&"users".into(), RevisionNumber(1), n);
+                    c.put_replicas.push(Replica { name, slot, ..v.replicas[0].replica.clone() });
+                }
+                c.rollout = Some(rollout);
+            },
+            Violation::AboveCeiling { running: 5, ceiling: 4 },
+        ),
+        (
+            |c, v| {
+                let mut rollout = v.rollout.clone().unwrap();
+                rollout.issued.insert(RevisionNumber(1), 5);
+                let name = ReplicaName::of(&"users".into(), RevisionNumber(1), 4);
+                c.put_replicas.push(Replica { name, ..v.replicas[1].replica.clone() });
+                c.rollout = Some(rollout);
+            },
+            Violation::SlotShared(2),
+        ),
+        (
+            |c, v| {
+                let name = ReplicaName::from("users-1-y");
+                c.put_replicas.push(Replica { name, slot: 9, ..v.replicas[0].replica.clone() });
+            },
+            Violation::NameReused("users-1-y".into()),
+        ),
+        (
+            |c, v| {
+                let desired = Desired::Run;
+                c.put_replicas.push(Replica { desired, ..v.replicas[3].replica.clone() });
+            },
+            Violation::WayBack(removed(3)),
+        ),
+        (
+            |c, v| c.put_replicas.push(Replica { slot: 7, ..v.replicas[0].replica.clone() }),
+            Violation::Altered(removed(0)),
+        ),
+        (
+            |c, v| c.delete_replicas.push(v.replicas[3].replica.name.clone()),
+            Violation::DeletedAlive(removed(3)),
+        ),
+        (|c, _| c.drop_revisions.push(RevisionNumber(1)), Violation::RevisionNeeded(RevisionNumber(1))),
+        (
+            |c, v| c.new_revision = v.revisions.values().next().cloned(),
+            Violation::RevisionNumber(RevisionNumber(1)),
+        ),
+        (|c, _| c.forget_service = true, Violation::ForgottenAlive),
+        (|c, _| c.drop_revisions = (2..120).map(RevisionNumber).collect(), Violation::TooLarge(118)),
+    ];
+    for (spoil, violation) in cases {
+        let mut changes = Changes::default();
+        spoil(&mut changes, &view);
+        assert_eq!(invariants::check(&view, &changes), [violation]);
+    }
+}

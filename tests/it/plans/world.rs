@@ -1,0 +1,446 @@
+//! A world for plans: what agents and containers would do, without any of them.
+//!
+//! A container is ready 2 s after it was started and gone 3 s after its removal was asked for. An image named `bad`
+//! exits at once until it is healed, one named `slow` is pulled for 60 s first; a health path `/typo` fails, 15 s after
+//! a running replica was moved to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use coxswain::model::{
+    Check, Desired, EnvValue, EventKind, Generation, Health, Metadata, Millis, Mono, Now, OnFailure, Phase,
+    Port, Protocol, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout,
+    RolloutState, Service, ServiceSpec, WaitReason,
+};
+use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, invariants, plan};
+
+const READY_AFTER: u64 = 2_000;
+const PULLED_AFTER: u64 = 60_000;
+const GONE_AFTER: u64 = 3_000;
+const TYPO_SHOWS_AFTER: u64 = 15_000;
+/// More passes than any script needs: a run that takes longer does not end.
+const MOST_PASSES: usize = 5_000;
+
+/// A replica with what became of it.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    replica: Replica,
+    made_at: u64,
+    moved_at: Option<u64>,
+    leaving_since: Option<u64>,
+    serving_since: Option<u64>,
+    /// Its health check fails.
+    pub(super) broken: bool,
+    /// Nothing is left of it.
+    pub(super) gone: bool,
+}
+
+pub(super) struct World {
+    now: u64,
+    service: Option<Service>,
+    spec: ServiceSpec,
+    rollout: Option<Rollout>,
+    revisions: BTreeMap<RevisionNumber, Revision>,
+    live: BTreeMap<ReplicaName, Live>,
+    healed: bool,
+    hosts: Vec<&'static str>,
+    unsaved: u64,
+    clock_runs: bool,
+    issued: BTreeSet<ReplicaName>,
+    transcript: String,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let mut spec = ServiceSpec::of_image("users:1");
+        spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
+        spec.health = Health::with(Check::Http("/healthz".into()));
+        Self {
+            now: 0,
+            service: None,
+            spec,
+            rollout: None,
+            revisions: BTreeMap::new(),
+            live: BTreeMap::new(),
+            healed: false,
+            hosts: vec!["elk"],
+            unsaved: 0,
+            clock_runs: false,
+            issued: BTreeSet::new(),
+            transcript: String::new(),
+        }
+    }
+
+    /// One line of a script; what follows `#` is for people.
+    pub(super) fn command(&mut self, line: &str) {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            return;
+        }
+        writeln!(self.transcript, "> {line}").unwrap();
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match verb {
+            "apply" => {
+                let (image, settings) = rest.split_once(' ').unwrap_or((rest, ""));
+                self.spec.image = image.into();
+                self.set(settings);
+                self.write(line);
+            }
+            "set" => {
+                self.set(rest);
+                self.write(line);
+            }
+            "scale" => {
+                self.spec.replicas = rest.parse().ok();
+                self.write(line);
+            }
+            "restart" => {
+                if let Some(service) = &mut self.service {
+                    service.restarts += 1;
+                }
+                self.write(line);
+            }
+            "undo" => {
+                let old = &self.revisions[&RevisionNumber(rest.parse().unwrap())];
+                self.spec = self.spec.with_release_of(&old.spec);
+                self.write(line);
+            }
+            "delete" => {
+                let at = self.now().wall;
+                self.service.as_mut().unwrap().deleted_at = Some(at);
+            }
+            "hosts" => self.hosts = rest.split(' ').map(|h| &*h.to_owned().leak()).collect(),
+            "break" => self.happens(rest, |live| live.broken = true),
+            "vanish" => self.happens(rest, |live| live.gone = true),
+            "heal" => self.heal_all(),
+            "controller-restarts" => self.restart_controller(),
+            "wait" => self.advance(rest.parse::<Millis>().unwrap().0),
+            "pass" => {
+                let changes = self.pass();
+                for hold in &changes.holds {
+                    writeln!(self.transcript, "        waits: {hold}").unwrap();
+                }
+            }
+            "steps" => {
+                for _ in 0..rest.parse::<usize>().unwrap() {
+                    self.pass();
+                    self.advance(1_000);
+                }
+            }
+            "run" => self.run(),
+            other => panic!("no such command: {other}"),
+        }
+    }
+
+    fn set(&mut self, settings: &str) {
+        let spec = &mut self.spec;
+        for setting in settings.split_whitespace() {
+            let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            match key {
+                "replicas" => spec.replicas = value.parse().ok(),
+                "surge" => spec.rollout.max_surge = value.parse().unwrap(),
+                "unavailable" => spec.rollout.max_unavailable = value.parse().unwrap(),
+                "healthyFor" => spec.rollout.healthy_for = value.parse().unwrap(),
+                "deadline" => spec.rollout.deadline = value.parse().unwrap(),
+                "drain" => spec.rollout.drain = value.parse().unwrap(),
+                "keep" => spec.rollout.keep_revisions = value.parse().unwrap(),
+                "onFailure" if value == "pause" => spec.rollout.on_failure = OnFailure::Pause,
+                "onFailure" => spec.rollout.on_failure = OnFailure::Rollback,
+                "health" => spec.health.check = Check::Http(value.into()),
+                "env" => {
+                    spec.env.insert("A".into(), EnvValue::Text(value.into()));
+                }
+                "noport" => {
+                    spec.ports.clear();
+                    spec.health.check = Check::None(true);
+                }
+                "port" => {
+                    spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
+                    spec.health.check = Check::Http("/healthz".into());
+                }
+                other => panic!("no such setting: {other}"),
+            }
+        }
+    }
+
+    /// The user's write: one more generation.
+    fn write(&mut self, command: &str) {
+        let at = self.now().wall;
+        let image = ResolvedImage {
+            reference: self.spec.image.clone(),
+            pinned: format!("sha256:{}", self.spec.image.replace(':', "-")),
+        };
+        let service = self.service.get_or_insert_with(|| Service {
+            metadata: Metadata {
+                name: "users".into(),
+                app: "shop".into(),
+                annotations: BTreeMap::new(),
+                uid: "u1".into(),
+                generation: Generation(0),
+                created_at: at,
+            },
+            spec: self.spec.clone(),
+            image: image.clone(),
+            restarts: 0,
+            deleted_at: None,
+            written_by: String::new(),
+            written_at: at,
+        });
+        service.metadata.generation = service.metadata.generation.next();
+        service.spec = self.spec.clone();
+        service.image = image;
+        service.written_by = command.to_owned();
+        service.written_at = at;
+    }
+
+    fn happens(&mut self, name: &str, to: impl Fn(&mut Live)) {
+        to(self.live.get_mut(&ReplicaName::from(name)).unwrap_or_else(|| panic!("no replica {name}")));
+        self.observe();
+    }
+
+    /// Something happens to some replica, if there is one.
+    pub(super) fn nth(&mut self, n: usize, happens: impl Fn(&mut Live)) {
+        let count = self.live.len().max(1);
+        if let Some(live) = self.live.values_mut().nth(n % count) {
+            happens(live);
+        }
+        self.observe();
+    }
+
+    /// From here on nothing fails any more.
+    pub(super) fn heal_all(&mut self) {
+        self.healed = true;
+        for live in self.live.values_mut() {
+            live.broken = false;
+        }
+        self.observe();
+    }
+
+    /// It has seen nothing serve yet, and what was not saved is lost.
+    pub(super) fn restart_controller(&mut self) {
+        self.unsaved = 0;
+        self.clock_runs = false;
+        for live in self.live.values_mut() {
+            live.serving_since = live.serving_since.map(|_| self.now);
+        }
+    }
+
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.service.is_none()
+    }
+
+    pub(super) fn transcript(&self) -> String {
+        self.transcript.clone()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let wall = jiff::Timestamp::from_millisecond(i64::try_from(self.now).unwrap()).unwrap();
+        Now { mono: Mono(self.now), wall }
+    }
+
+    /// Time passes; at most 30 s of it count in one pass.
+    pub(super) fn advance(&mut self, millis: u64) {
+        self.now += millis;
+        if self.clock_runs {
+            self.unsaved += millis.min(30_000);
+        }
+        self.observe();
+    }
+
+    /// What is broken stops serving at once, what is ready serves.
+    fn observe(&mut self) {
+        let names: Vec<ReplicaName> = self.live.keys().cloned().collect();
+        for name in names {
+            let ready = self.phase(&self.live[&name]) == Phase::Ready;
+            let live = self.live.get_mut(&name).unwrap();
+            live.serving_since = ready.then(|| live.serving_since.unwrap_or(self.now));
+        }
+    }
+
+    fn phase(&self, live: &Live) -> Phase {
+        if live.gone || live.leaving_since.is_some_and(|t| self.now - t >= GONE_AFTER) {
+            return Phase::Gone;
+        }
+        if live.leaving_since.is_some() {
+            return Phase::Draining;
+        }
+        let revision = &self.revisions[&live.replica.revision];
+        let age = self.now - live.made_at;
+        let image = &revision.image.reference;
+        if image.contains("slow") && age < PULLED_AFTER {
+            return Phase::Pulling;
+        }
+        if image.contains("bad") && !self.healed {
+            let reason = WaitReason::Exited { code: 1, oom_killed: false };
+            return Phase::BackOff { reason, retry_at: self.now().wall };
+        }
+        let typo =
+            matches!(&revision.spec.health.check, Check::Http(path) if path == "/typo") && !self.healed;
+        let shows = live.moved_at.is_none_or(|t| self.now - t >= TYPO_SHOWS_AFTER);
+        if live.broken || (typo && shows) {
+            return Phase::Unready {
+                reason: WaitReason::HealthCheckFailing { message: "GET → 500".into() }
+            };
+        }
+        if age < READY_AFTER { Phase::Starting { reason: None } } else { Phase::Ready }
+    }
+
+    pub(super) fn view(&self) -> ServiceView {
+        let replicas = self.live.values().map(|live| ReplicaView {
+            replica: live.replica.clone(),
+            status: (self.now > live.made_at || live.gone).then(|| ReplicaStatus {
+                replica: live.replica.name.clone(),
+                phase: self.phase(live),
+                attempt: 1,
+                failures: 0,
+                container: None,
+                address: None,
+                ready_after: None,
+                since: self.now().wall,
+            }),
+            serving_for: live.serving_since.map(|t| Millis(self.now - t)),
+        });
+        ServiceView {
+            service: self.service.clone().unwrap(),
+            rollout: self.rollout.clone(),
+            revisions: self.revisions.clone(),
+            replicas: replicas.collect(),
+            hosts: self.hosts.iter().map(|h| (*h).into()).collect(),
+            unsaved_wait: Millis(self.unsaved),
+        }
+    }
+
+    /// One plan, held against the rules, told and committed.
+    pub(super) fn pass(&mut self) -> Changes {
+        if self.service.is_none() {
+            return Changes::default();
+        }
+        let view = self.view();
+        let changes = plan(&view, self.now());
+        assert_eq!(changes, plan(&view, self.now()), "a plan depends on its view alone");
+        assert_eq!(invariants::check(&view, &changes), []);
+        if !changes.is_empty() {
+            self.tell(&changes);
+        }
+        self.commit(&changes);
+        changes
+    }
+
+    fn commit(&mut self, changes: &Changes) {
+        self.clock_runs = changes.clock_runs;
+        if changes.forget_service {
+            self.service = None;
+        }
+        if let Some(rollout) = &changes.rollout {
+            self.rollout = Some(rollout.clone());
+            self.unsaved = 0;
+        }
+        self.revisions.extend(changes.new_revision.iter().map(|r| (r.number, r.clone())));
+        for number in &changes.drop_revisions {
+            self.revisions.remove(number);
+        }
+        for name in &changes.delete_replicas {
+            self.live.remove(name);
+        }
+        for replica in &changes.put_replicas {
+            if let Some(live) = self.live.get_mut(&replica.name) {
+                if live.replica.revision != replica.revision {
+                    live.moved_at = Some(self.now);
+                }
+                if !replica.runs() {
+                    live.leaving_since.get_or_insert(self.now);
+                }
+                live.replica = replica.clone();
+            } else {
+                assert!(self.issued.insert(replica.name.clone()), "{} was issued before", replica.name);
+                let live = Live {
+                    replica: replica.clone(),
+                    made_at: self.now,
+                    moved_at: None,
+                    leaving_since: None,
+                    serving_since: None,
+                    broken: false,
+                    gone: false,
+                };
+                self.live.insert(replica.name.clone(), live);
+            }
+        }
+        self.observe();
+    }
+
+    /// Passes, a second apart, until nothing changes any more and no alarm is set.
+    fn run(&mut self) {
+        for _ in 0..MOST_PASSES {
+            let changes = self.pass();
+            let moving = self.live.values().any(|live| {
+                live.leaving_since.is_some()
+                    || matches!(self.phase(live), Phase::Starting { .. } | Phase::Pulling)
+                    || (live.moved_at.is_some_and(|t| self.now - t < TYPO_SHOWS_AFTER))
+            });
+            if changes.is_empty() && changes.wake_after.is_none() && !moving {
+                self.tell_end();
+                return;
+            }
+            self.advance(1_000);
+        }
+        panic!("no end after {MOST_PASSES} passes:\n{}", self.transcript);
+    }
+
+    fn tell(&mut self, changes: &Changes) {
+        let mut lines: Vec<String> = Vec::new();
+        if let Some(revision) = &changes.new_revision {
+            lines.push(format!(
+                "revision {} of {} ({})",
+                revision.number, revision.spec.image, revision.cause
+            ));
+        }
+        for event in &changes.events {
+            let mark = if event.kind == EventKind::Warning { "!" } else { "✓" };
+            lines.push(format!("{mark} {}: {}", event.reason, event.message));
+        }
+        for replica in &changes.put_replicas {
+            let Replica { name, slot, revision, host, desired, .. } = replica;
+            lines.push(match (desired, self.live.contains_key(name)) {
+                (Desired::Run, false) => format!("+ {name} in slot {slot} on {host}"),
+                (Desired::Run, true) => format!("= {name} moves to revision {revision}"),
+                (Desired::Drain { cause }, _) => format!("~ {name} {cause:?}"),
+                (Desired::Remove { cause }, _) => format!("- {name} {cause:?}"),
+            });
+        }
+        lines.extend(changes.delete_replicas.iter().map(|name| format!("x {name}")));
+        lines.extend(changes.drop_revisions.iter().map(|number| format!("x revision {number}")));
+        // A write that only saves the time waited is not worth a line.
+        let at = Millis(self.now);
+        for (i, line) in lines.iter().enumerate() {
+            let time = if i == 0 { at.to_string() } else { String::new() };
+            writeln!(self.transcript, "{time:<7} {line}").unwrap();
+        }
+    }
+
+    fn tell_end(&mut self) {
+        if self.service.is_none() {
+            writeln!(self.transcript, "        nothing is left").unwrap();
+            return;
+        }
+        let view = self.view();
+        let assessment = coxswain::orchestrator::assess(&view);
+        let rollout = self.rollout.as_ref().unwrap();
+        let state = match &rollout.state {
+            RolloutState::Progressing { .. } => "Progressing".to_owned(),
+            RolloutState::Complete => "Complete".to_owned(),
+            RolloutState::RollingBack { .. } => "RollingBack".to_owned(),
+            RolloutState::RolledBack { failure } => format!("RolledBack, {} failed", failure.revision),
+            RolloutState::Failed { failure } => format!("Failed, {} failed", failure.revision),
+        };
+        let (available, wanted) = (assessment.available, assessment.wanted);
+        let (at, target) = (Millis(self.now), rollout.target);
+        let kept: Vec<String> = self.revisions.keys().map(ToString::to_string).collect();
+        let kept = kept.join(" ");
+        writeln!(
+            self.transcript,
+            "{:<7} the next plan is empty: {available}/{wanted} available, target {target}, {state}; kept: {kept}",
+            at.to_string()
+        )
+        .unwrap();
+    }
+}

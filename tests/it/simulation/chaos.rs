@@ -1,0 +1,228 @@
+//! What users, people with shells, machines and networks do to a world, by chance.
+
+use std::time::Duration;
+
+use coxswain::engine::EngineError;
+use coxswain::engine::fake::{Behaviour, Fault, Healthy, Runs, Stops};
+use coxswain::model::{Check, Health, Millis, NumberOrPercent, OnFailure, ServiceSpec};
+
+use super::clock::Chance;
+use super::laws::is_up;
+use super::world::{Wish, World};
+
+pub(super) const SERVICES: [&str; 3] = ["users", "web", "jobs"];
+
+/// What is amiss and ends by itself, with the time at which it does.
+#[derive(Default)]
+struct Amiss {
+    engine: Option<Duration>,
+    events: Option<Duration>,
+    connection: Option<Duration>,
+    stuck: Option<Duration>,
+    daemon: Option<Duration>,
+}
+
+/// Lets a world be disturbed for so long, then heals everything.
+pub(super) async fn disturb(world: &mut World, lasting: Duration) {
+    let mut amiss = Amiss::default();
+    disturb_calls(world);
+    for name in SERVICES {
+        apply(world, name);
+    }
+    while world.clock.elapsed() < lasting {
+        world.tick(60).await;
+        mend(world, &mut amiss);
+        if world.chance.one_in(30) {
+            happen(world, &mut amiss).await;
+        }
+    }
+    calm(world);
+}
+
+fn disturb_calls(world: &World) {
+    let chance = Chance::of_seed(world.seed ^ 0x5eed);
+    let rarity = 8 + chance.below(60);
+    world.engine.choose_faults(move |call| {
+        let failed = || EngineError::Failed { call: call.name(), status: 500, message: "a fault".to_owned() };
+        match chance.below(rarity) {
+            0 => Some(Fault::AnswerLost),
+            1 => Some(Fault::Fails(failed())),
+            _ => None,
+        }
+    });
+}
+
+/// What was amiss for its time is well again.
+fn mend(world: &mut World, amiss: &mut Amiss) {
+    let now = world.clock.elapsed();
+    let over = |at: &mut Option<Duration>| at.take_if(|at| *at <= now).is_some();
+    if over(&mut amiss.engine) {
+        world.laws.tell("the engine comes back");
+        world.engine.come_back();
+    }
+    if over(&mut amiss.events) {
+        world.engine.silence_events(false);
+    }
+    if over(&mut amiss.stuck) {
+        world.balancer.lock().unwrap().stuck = false;
+    }
+    over(&mut amiss.connection);
+    over(&mut amiss.daemon);
+    if amiss.daemon.is_none() && world.daemon.is_none() {
+        world.start_daemon(None);
+        amiss.connection.get_or_insert(now + world.chance.millis(0, 1_000));
+    }
+    if amiss.connection.is_none() {
+        world.connect();
+    }
+}
+
+async fn happen(world: &mut World, amiss: &mut Amiss) {
+    let chance = world.chance.clone();
+    let name = SERVICES[usize::try_from(chance.below(3)).unwrap()];
+    let later = world.clock.elapsed() + chance.millis(100, 8_000);
+    match chance.below(24) {
+        0..4 => apply(world, name),
+        4 => world.ask(name, Wish::Scale(u32::try_from(chance.below(5)).unwrap())),
+        5 => world.ask(name, Wish::Restart),
+        6 => world.ask(name, Wish::Undo),
+        7 if chance.one_in(2) => world.ask(name, Wish::Delete),
+        8..13 => by_hand(world),
+        13 => {
+            world.laws.tell("the engine goes away");
+            world.engine.go_away();
+            amiss.engine = Some(later);
+        }
+        14 => {
+            world.engine.silence_events(true);
+            amiss.events = Some(later);
+        }
+        15 => world.engine.break_events(),
+        16 => {
+            world.laws.tell("the balancer disconnects");
+            world.balancer.lock().unwrap().disconnect();
+            amiss.connection = Some(later);
+        }
+        17 => {
+            world.laws.tell("the balancer restarts");
+            world.balancer.lock().unwrap().restart();
+            amiss.connection = Some(world.clock.elapsed() + chance.millis(0, 1_500));
+        }
+        18 => {
+            world.balancer.lock().unwrap().stuck = true;
+            amiss.stuck = Some(later);
+        }
+        19..21 if world.daemon.is_some() => {
+            world.kill_daemon().await;
+            amiss.daemon = Some(world.clock.elapsed() + chance.millis(0, 2_000));
+        }
+        21 => {
+            let tag = format!("{name}:{}", chance.below(12));
+            world.laws.tell(format!("the image {tag} is removed by hand"));
+            world.engine.remove_image(&tag);
+        }
+        _ => {}
+    }
+}
+
+/// Something happens to one of our containers that we did not ask for.
+fn by_hand(world: &World) {
+    let containers = world.containers();
+    let Some(container) = world.chance.pick(&containers) else { return };
+    let (id, name) = (&container.id, &container.name);
+    let what = match world.chance.below(6) {
+        0 => {
+            world.engine.exit(id, 1);
+            "crashes"
+        }
+        1 => {
+            // A container that does not run takes no signal.
+            let _ = world.engine.kill_by_hand(id, "SIGKILL");
+            "is killed by hand"
+        }
+        2 => {
+            let _ = world.engine.kill_by_hand(id, "SIGTERM");
+            "is stopped by hand"
+        }
+        3 => {
+            world.engine.remove_by_hand(id);
+            "is removed by hand"
+        }
+        4 if is_up(container) => {
+            world.engine.pause_by_hand(id);
+            "is paused by hand"
+        }
+        _ => {
+            world.engine.set_behaviour(id, Behaviour::never_healthy());
+            "falls ill"
+        }
+    };
+    world.laws.tell(format!("{name} {what}"));
+}
+
+/// The user applies a release by chance: one of a few images, each as good or bad as its number says.
+fn apply(world: &mut World, name: &str) {
+    let chance = world.chance.clone();
+    let tag = format!("{name}:{}", chance.below(12));
+    let behaviour = behaviour(&chance);
+    world.laws.tell(format!("{tag} is pushed: {behaviour:?}"));
+    let flaky = matches!(behaviour.runs, Runs::Exits { .. });
+    let digest = world.engine.publish(&tag, behaviour);
+    if flaky {
+        world.flaky.insert(digest);
+    }
+    let mut spec = world.release(&tag, u32::try_from(chance.below(5)).unwrap());
+    vary(&mut spec, &chance);
+    if name == "jobs" {
+        spec.ports.clear();
+        spec.health = Health::with(Check::None(true));
+    }
+    world.ask(name, Wish::Apply(Box::new(spec)));
+}
+
+fn vary(spec: &mut ServiceSpec, chance: &Chance) {
+    let number = |n| NumberOrPercent::Number(u32::try_from(chance.below(n)).unwrap());
+    spec.rollout.max_surge = number(3);
+    spec.rollout.max_unavailable = number(2);
+    spec.rollout.healthy_for = Millis(chance.below(3_000));
+    spec.rollout.deadline = Millis::secs(12 + chance.below(30));
+    spec.rollout.keep_revisions = 2 + u32::try_from(chance.below(3)).unwrap();
+    if chance.one_in(3) {
+        spec.rollout.on_failure = OnFailure::Pause;
+    }
+    if chance.one_in(3) {
+        spec.replicas = None;
+    }
+}
+
+fn behaviour(chance: &Chance) -> Behaviour {
+    let good = Behaviour {
+        runs: Runs::Forever,
+        stops: Stops::After(Millis(chance.below(1_500))),
+        health: Healthy::After(Millis(chance.below(3_000))),
+    };
+    match chance.below(12) {
+        0 => Behaviour::exits_at_once(1),
+        1 => Behaviour::never_healthy(),
+        2 => Behaviour::cannot_start("exec: \"server\": executable file not found in $PATH"),
+        3 => Behaviour { runs: Runs::Exits { after: Millis(chance.below(20_000)), code: 3 }, ..good },
+        4 | 5 => Behaviour { stops: Stops::Never, ..good },
+        _ => good,
+    }
+}
+
+/// Nothing is amiss any more.
+pub(super) fn calm(world: &mut World) {
+    world.laws.tell("everything is well again");
+    world.engine.clear_faults();
+    world.engine.silence_events(false);
+    world.engine.break_events();
+    for container in world.engine.containers() {
+        world.engine.unpause_by_hand(&container.id);
+    }
+    world.balancer.lock().unwrap().stuck = false;
+    if world.daemon.is_none() {
+        world.start_daemon(None);
+    }
+    world.connect();
+}

@@ -1,0 +1,153 @@
+//! One life of a daemon: the real controller, agent and registry over the late seams, woken by everything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use coxswain::agent::{Agent, AgentConfig, AgentHandle};
+use coxswain::clock::Clock;
+use coxswain::controller::{Controller, Parts};
+use coxswain::engine::fake::FakeEngine;
+use coxswain::model::{BalancerReport, HostId};
+use coxswain::registry::Registry;
+use coxswain::store::{EmbeddedStore, Store};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::balancer::Connection;
+use super::chaos::SERVICES;
+use super::clock::{Chance, SimClock};
+use super::seams::{FakeProbes, Fuse, LateEngine, LateStore, Seam, Wakes};
+
+pub(super) const HOST: &str = "FAKE:ENGINE";
+/// A pass over services that are due at a time, at least this often.
+const LOOK_AT_QUEUE: Duration = Duration::from_millis(250);
+
+pub(super) struct Daemon {
+    pub(super) controller: Arc<Controller>,
+    pub(super) agent: AgentHandle,
+    pub(super) wakes: Arc<Wakes>,
+    pub(super) fuse: Arc<Fuse>,
+    probes: Arc<FakeProbes>,
+    registry: Arc<Registry>,
+    said: watch::Sender<Option<BalancerReport>>,
+    /// Everything it does; dropped, it stops wherever it is.
+    pub(super) tasks: JoinSet<()>,
+}
+
+impl Daemon {
+    pub(super) fn start(
+        store: Arc<EmbeddedStore>,
+        engine: FakeEngine,
+        clock: SimClock,
+        seam: Seam,
+    ) -> Daemon {
+        let (said, reports) = watch::channel(None);
+        let store: Arc<dyn Store> = Arc::new(LateStore { inner: store, seam: seam.clone() });
+        let late = Arc::new(LateEngine { inner: engine.clone(), seam: seam.clone() });
+        let registry = Arc::new(Registry::new(store.clone(), reports.clone()));
+        let probes = Arc::new(FakeProbes::new(engine, clock.clone()));
+        let shared: Arc<dyn Clock> = Arc::new(clock);
+        let (agent, handle) = Agent::with_probes(
+            config(),
+            late.clone(),
+            store.clone(),
+            registry.clone(),
+            shared.clone(),
+            reports.clone(),
+            probes.clone(),
+        )
+        .unwrap();
+        let controller = Controller::new(Parts {
+            store,
+            engine: late,
+            registry: registry.clone(),
+            clock: shared,
+            agent: handle.clone(),
+            host: HostId::new(HOST),
+            reports: reports.clone(),
+            http: Vec::new(),
+        });
+        let Seam { chance, wakes, fuse, .. } = seam;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(agent.follow_events());
+        tasks.spawn(reconcile(agent, wakes.clone(), chance.clone()));
+        tasks.spawn(orchestrate(controller.clone(), wakes.clone(), chance.clone()));
+        tasks.spawn(publish(registry.clone(), wakes.clone(), chance));
+        tasks.spawn(hear(reports, wakes.clone()));
+        Daemon { controller, agent: handle, wakes, fuse, probes, registry, said, tasks }
+    }
+
+    /// A balancer's end of a new connection.
+    pub(super) fn connection(&self) -> Connection {
+        Connection { tables: self.registry.tables(), reports: self.said.clone() }
+    }
+
+    /// Time went on for the probes.
+    pub(super) fn probe(&self) {
+        if self.probes.probe() {
+            self.wakes.agent.notify_one();
+        }
+    }
+}
+
+fn config() -> AgentConfig {
+    AgentConfig {
+        host: HostId::new(HOST),
+        host_name: "harbour".to_owned(),
+        instance: "harbour:/var/lib/coxswain".to_owned(),
+        network_pool: "10.209.0.0/16".to_owned(),
+        http_port: Some(8080),
+        boot_id: "boot-1".to_owned(),
+    }
+}
+
+async fn reconcile(mut agent: Agent, wakes: Arc<Wakes>, chance: Chance) {
+    loop {
+        let pass = agent.pass().await;
+        tokio::select! {
+            biased;
+            () = wakes.agent.notified() => {}
+            () = tokio::time::sleep(pass.wake_after.std()) => {}
+        }
+        tokio::time::sleep(chance.millis(1, 10)).await;
+    }
+}
+
+async fn orchestrate(controller: Arc<Controller>, wakes: Arc<Wakes>, chance: Chance) {
+    loop {
+        // Nothing but the store fails here, and only because it was closed: the daemon is about to end.
+        let Ok(_) = controller.pass_marked().await else { return };
+        let told = tokio::select! {
+            biased;
+            () = wakes.controller.notified() => true,
+            () = tokio::time::sleep(LOOK_AT_QUEUE) => false,
+        };
+        tokio::time::sleep(chance.millis(1, 30)).await;
+        if told {
+            SERVICES.iter().for_each(|name| controller.mark((*name).into()));
+        }
+    }
+}
+
+async fn publish(registry: Arc<Registry>, wakes: Arc<Wakes>, chance: Chance) {
+    loop {
+        wakes.registry.notified().await;
+        tokio::time::sleep(chance.millis(1, 60)).await;
+        if registry.rebuild().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The agent looks whatever was said; the controller where another table is acknowledged.
+async fn hear(mut reports: watch::Receiver<Option<BalancerReport>>, wakes: Arc<Wakes>) {
+    let mut applied = None;
+    while reports.changed().await.is_ok() {
+        wakes.agent.notify_one();
+        let now = reports.borrow_and_update().as_ref().and_then(|report| report.applied.clone());
+        if now != applied {
+            applied = now;
+            wakes.controller.notify_one();
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Runs told as stories: one thing at a time, and every law holds all the same.
+
+use std::time::Duration;
+
+use coxswain::engine::fake::Behaviour;
+use coxswain::model::{Millis, RevisionNumber, RolloutState};
+
+use super::on_virtual_time;
+use super::settled::{settle, unsettled};
+use super::world::{Wish, World};
+
+/// Far longer than a rollout of a few replicas takes, and shorter than its deadline.
+const SOON: Duration = Duration::from_secs(25);
+
+/// A world in which two replicas of `users:1` serve.
+async fn serving(seed: u64) -> World {
+    let mut world = World::new(seed);
+    for tag in ["users:1", "users:2"] {
+        world.engine.publish(tag, Behaviour::healthy_after(Millis(300)));
+    }
+    world.connect();
+    let release = world.release("users:1", 2);
+    world.ask("users", Wish::Apply(Box::new(release)));
+    world.until("users:1 serves", SOON, |world| is_settled_on(world, 1)).await;
+    world
+}
+
+fn is_settled_on(world: &World, revision: u64) -> bool {
+    let replicas = world.replicas();
+    let all = !replicas.is_empty() && replicas.iter().all(|r| r.revision == RevisionNumber(revision));
+    all && unsettled(world).is_none()
+}
+
+fn roll(world: &mut World) {
+    let release = world.release("users:2", 2);
+    world.ask("users", Wish::Apply(Box::new(release)));
+}
+
+#[test]
+fn a_rolling_update_loses_nothing() {
+    on_virtual_time(async {
+        let mut world = serving(1).await;
+        let before = world.balancer.lock().unwrap().served;
+        roll(&mut world);
+        world.until("users:2 serves", SOON, |world| is_settled_on(world, 2)).await;
+        let served = world.balancer.lock().unwrap().served - before;
+        assert!(served > 50, "requests came all along, {served} of them");
+        settle(&mut world).await;
+    });
+}
+
+#[test]
+fn a_silent_balancer_holds_the_rollout_and_no_container_is_stopped() {
+    on_virtual_time(async {
+        let mut world = serving(2).await;
+        world.balancer.lock().unwrap().stuck = true;
+        let old = world.containers();
+        roll(&mut world);
+        let until = world.clock.elapsed() + Duration::from_secs(120);
+        while world.clock.elapsed() < until {
+            world.tick(40).await;
+            let now = world.containers();
+            let stands = |c| now.iter().any(|n: &coxswain::engine::ObservedContainer| n == c);
+            assert!(old.iter().all(stands), "every old container runs on");
+        }
+        world.balancer.lock().unwrap().stuck = false;
+        world.until("it comes to rest", SOON * 2, |world| unsettled(world).is_none()).await;
+        let state = world.rollout(&"users".into()).unwrap().state;
+        assert!(matches!(state, RolloutState::RolledBack { .. }), "held past its deadline: {state:?}");
+    });
+}
+
+/// Rolls with a daemon that dies at this step; whether the rollout was long enough to have that step.
+async fn dies_at(step: u64) -> bool {
+    let mut world = serving(3).await;
+    world.kill_daemon().await;
+    world.start_daemon(Some(step));
+    world.connect();
+    roll(&mut world);
+    let end = world.clock.elapsed() + SOON;
+    while world.clock.elapsed() < end && !has_burnt(&world) && !is_settled_on(&world, 2) {
+        world.tick(40).await;
+    }
+    let died = has_burnt(&world);
+    if died {
+        world.kill_daemon().await;
+        world.start_daemon(None);
+        world.connect();
+        // The user's client asks again; where the first was taken, this changes nothing.
+        roll(&mut world);
+    }
+    let what = format!("users:2 serves, though the daemon died at step {step}");
+    world.until(&what, SOON * 2, |world| is_settled_on(world, 2)).await;
+    died
+}
+
+fn has_burnt(world: &World) -> bool {
+    world.daemon.as_ref().is_some_and(|daemon| daemon.fuse.has_burnt())
+}
+
+#[test]
+fn a_daemon_that_dies_at_any_step_of_a_rollout_loses_nothing() {
+    on_virtual_time(async {
+        let mut steps = 0;
+        while dies_at(steps + 1).await {
+            steps += 1;
+        }
+        assert!(steps > 40, "a rollout has many steps, these were {steps}");
+    });
+}
+
+#[test]
+fn a_deleted_service_whose_replicas_go_all_at_once_leaves_nothing() {
+    on_virtual_time(async {
+        let mut world = serving(4).await;
+        world.ask("users", Wish::Delete);
+        world.until("it is asked for", SOON, |world| world.services()[0].deleted_at.is_some()).await;
+        world.kill_daemon().await;
+        for container in world.containers() {
+            world.engine.remove_by_hand(&container.id);
+        }
+        world.start_daemon(None);
+        world.connect();
+        world.until("nothing is left of it", SOON, |world| world.services().is_empty()).await;
+        settle(&mut world).await;
+        let keys = world.store.list_now("").unwrap().entries.into_iter().map(|entry| entry.key);
+        let left: Vec<String> = keys.filter(|key| key.contains("/users")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    });
+}

@@ -1,0 +1,143 @@
+//! The embedded store's files: made once, locked, opened again, refused when something is wrong with them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use coxswain::model::Epoch;
+use coxswain::store::{Op, Store, StoreError, WatchEvent};
+use futures::StreamExt;
+
+use super::{dump, open, put, write};
+
+async fn store_with(dir: &Path, keys: &[&str]) {
+    let store = open(dir).await.unwrap();
+    for key in keys {
+        write(&store, vec![put(key, "x")]).await;
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn opening_again_keeps_everything_and_raises_the_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("made/by/open");
+    store_with(&dir, &["a", "b"]).await;
+    let store = open(&dir).await.unwrap();
+    let id = store.identity().id.clone();
+    assert_eq!(store.identity().epoch, Epoch(2));
+    assert_eq!(store.list("").await.unwrap().revision, 2);
+    assert_eq!(write(&store, vec![put("c", "x")]).await, 3);
+    store.close().await;
+
+    let store = open(&dir).await.unwrap();
+    assert_eq!((&store.identity().id, store.identity().epoch), (&id, Epoch(3)));
+    assert_eq!(dump(&store).await, ["a", "b", "c"].map(|key| (key.to_owned(), "x".to_owned())));
+    let mut before = store.watch("", 3).await.unwrap();
+    assert_eq!(before.next().await, Some(WatchEvent::Resync), "history is from this opening only");
+}
+
+#[tokio::test]
+async fn a_second_opening_is_refused_naming_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).await.unwrap();
+    let locked = StoreError::Locked { dir: dir.path().display().to_string(), pid: Some(std::process::id()) };
+    assert_eq!(open(dir.path()).await.err(), Some(locked));
+    first.close().await;
+    assert_eq!(open(dir.path()).await.unwrap().identity().epoch, Epoch(2));
+}
+
+#[tokio::test]
+async fn a_closed_store_answers_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    let mut watch = store.watch("", 1).await.unwrap();
+    store.close().await;
+    assert_eq!(store.get("a").await, Err(StoreError::Closed));
+    assert_eq!(store.txn(Default::default()).await, Err(StoreError::Closed));
+    assert_eq!(store.grant_lease(Duration::from_secs(1)).await, Err(StoreError::Closed));
+    assert_eq!(store.watch("", 1).await.err(), Some(StoreError::Closed));
+    assert_eq!(watch.next().await, Some(WatchEvent::Resync));
+}
+
+#[tokio::test]
+async fn files_are_private() {
+    let dir = tempfile::tempdir().unwrap();
+    store_with(dir.path(), &["a"]).await;
+    for name in ["store-id", "store.redb", "store.lock"] {
+        let mode = fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_belong_together_is_refused() {
+    type Wound = fn(&Path);
+    let rows: [(&str, Wound, &str); 6] = [
+        ("database gone", |d| fs::remove_file(d.join("store.redb")).unwrap(), "missing"),
+        ("database empty", |d| fs::write(d.join("store.redb"), "").unwrap(), ""),
+        ("not a database", |d| fs::write(d.join("store.redb"), "hello".repeat(9999)).unwrap(), ""),
+        ("id of another", |d| fs::write(d.join("store-id"), format!("{:032}\n", 7)).unwrap(), "names"),
+        ("id empty", |d| fs::write(d.join("store-id"), "").unwrap(), "UUID"),
+        ("id cut short", |d| fs::write(d.join("store-id"), "0123").unwrap(), "UUID"),
+    ];
+    for (what, wound, said) in rows {
+        let dir = tempfile::tempdir().unwrap();
+        store_with(dir.path(), &["a"]).await;
+        wound(dir.path());
+        for _ in 0..2 {
+            match open(dir.path()).await.err() {
+                Some(StoreError::Damaged { reason, .. }) => {
+                    assert!(reason.contains(said), "{what}: {reason}")
+                }
+                other => panic!("{what}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_stopped_while_the_store_was_made() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("store.redb.new"), "half a database").unwrap();
+    store_with(dir.path(), &["a"]).await;
+    fs::remove_file(dir.path().join("store-id")).unwrap();
+    let store = open(dir.path()).await.unwrap();
+    assert_eq!(dump(&store).await, [("a".to_owned(), "x".to_owned())]);
+    let id = fs::read_to_string(dir.path().join("store-id")).unwrap();
+    assert_eq!(id.trim(), store.identity().id.as_str());
+}
+
+#[tokio::test]
+async fn a_later_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    store_with(dir.path(), &["a"]).await;
+    let path = dir.path().join("store.redb");
+    let database = redb::Database::open(&path).unwrap();
+    let txn = database.begin_write().unwrap();
+    let numbers = redb::TableDefinition::<&str, u64>::new("numbers");
+    txn.open_table(numbers).unwrap().insert("schema", 9).unwrap();
+    txn.commit().unwrap();
+    drop(database);
+    let too_new = StoreError::TooNew { path: path.display().to_string(), found: 9, known: 1 };
+    assert_eq!(open(dir.path()).await.err(), Some(too_new));
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_have_their_full_time_after_an_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    let lease = store.grant_lease(Duration::from_secs(10)).await.unwrap();
+    write(&store, vec![Op::Put { key: "a".into(), value: vec![], lease: Some(lease) }]).await;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    store.close().await;
+
+    let store = open(dir.path()).await.unwrap();
+    let mut watch = store.watch("", 2).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert!(store.get("a").await.unwrap().is_some());
+    let Some(WatchEvent::Changes { revision: 2, .. }) = watch.next().await else { panic!("no lapse") };
+    assert_eq!(store.get("a").await, Ok(None));
+    assert_ne!(store.grant_lease(Duration::from_secs(10)).await, Ok(lease), "ids are not used again");
+}

@@ -1,0 +1,417 @@
+//! The supervisor, on the built binary: who is started, who is replaced, who is refused, and that nobody is left over.
+
+#![allow(clippy::disallowed_methods)] // other processes live by the real clock
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use command_fds::{CommandFdExt, FdMapping};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// For what should take milliseconds, on a machine that is busy with other tests.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// A running `ctl serve` in a directory of its own.
+struct Daemon {
+    process: Child,
+    directory: TempDir,
+    http: SocketAddr,
+    log: Arc<Mutex<String>>,
+}
+
+impl Daemon {
+    fn start() -> Self {
+        let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
+        let command = serve(&directory, http);
+        Self::run(command, directory, http)
+    }
+
+    fn run(mut command: Command, directory: TempDir, http: SocketAddr) -> Self {
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (lines, sink) = (BufReader::new(process.stderr.take().unwrap()), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let mut log = sink.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let daemon = Self { process, directory, http, log };
+        daemon.child("controller");
+        daemon.child("balancer");
+        daemon
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.process.id()).unwrap()
+    }
+
+    /// The id of the child in this role, as `ps` would find it.
+    fn child(&self, role: &str) -> i32 {
+        self.until(&format!("a {role}"), || self.children().into_iter().find(|(r, _)| r == role)).1
+    }
+
+    /// Role and id of each child that is no zombie.
+    fn children(&self) -> Vec<(String, i32)> {
+        let state = format!("--state-dir\0{}\0", self.state().display());
+        let found = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+            let rest = line.strip_prefix("ctl\0serve\0--role\0")?;
+            line.contains(&state).then(|| (rest.split('\0').next().unwrap_or_default().to_owned(), pid))
+        });
+        found.collect()
+    }
+
+    fn successor(&self, role: &str, of: i32) -> i32 {
+        let found = || self.children().into_iter().find(|(r, pid)| r == role && *pid != of);
+        self.until(&format!("a new {role}"), found).1
+    }
+
+    fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log holds these words.
+    fn logs(&self, words: &str) {
+        self.until(words, || self.log().contains(words).then_some(()));
+    }
+
+    fn until<T>(&self, what: &str, found: impl FnMut() -> Option<T>) -> T {
+        until(found).unwrap_or_else(|| panic!("{what} did not come; the log says\n{}", self.log()))
+    }
+
+    fn ended(&mut self) -> ExitStatus {
+        let process = &mut self.process;
+        let status = until(|| process.try_wait().unwrap());
+        status.unwrap_or_else(|| panic!("it did not end; the log says\n{}", self.log()))
+    }
+
+    /// One request; whatever the answer, there is one.
+    fn answers(&self) -> bool {
+        request(self.http).is_some_and(|answer| answer.starts_with("HTTP/1.1 "))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let left: Vec<i32> = self.children().into_iter().map(|(_, pid)| pid).collect();
+        if matches!(self.process.try_wait(), Ok(None)) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+        for pid in left {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+fn serve(directory: &TempDir, http: SocketAddr) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("ctl"));
+    command
+        .arg("serve")
+        .arg("--state-dir")
+        .arg(directory.path().join("state"))
+        .arg("--socket")
+        .arg(directory.path().join("ctl.sock"))
+        .arg("--docker")
+        .arg(directory.path().join("no-docker.sock"))
+        .args(["--network-pool", "10.251.0.0/16", "--http", &http.to_string()])
+        .env("COXSWAIN_LOG", "info")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    command
+}
+
+/// Nobody listened there a moment ago. Not port 0: the second daemon must be given the first one's port.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn until<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    while start.elapsed() < BOUND {
+        if let Some(value) = found() {
+            return Some(value);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+fn request(address: SocketAddr) -> Option<String> {
+    use std::io::Write;
+    let mut stream = TcpStream::connect_timeout(&address, BOUND).ok()?;
+    stream.set_read_timeout(Some(BOUND)).ok()?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: nobody.test\r\nconnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn send(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+fn alive(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None).is_ok()
+}
+
+/// A field of /proc/<pid>/status.
+fn status(pid: i32, field: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    line.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn sigterm_ends_everything() {
+    let mut daemon = Daemon::start();
+    let children = [daemon.child("controller"), daemon.child("balancer")];
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    send(daemon.pid(), Signal::SIGTERM);
+    assert_eq!(daemon.ended().code(), Some(0), "{}", daemon.log());
+    assert!(children.iter().all(|&pid| !alive(pid)), "a child is left");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_child_that_does_not_end() {
+    let mut daemon = Daemon::start();
+    let children = [daemon.child("controller"), daemon.child("balancer")];
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    send(children[0], Signal::SIGSTOP);
+    send(daemon.pid(), Signal::SIGINT);
+    daemon.logs("stopping");
+    let second = Instant::now();
+    send(daemon.pid(), Signal::SIGINT);
+    daemon.ended();
+    assert!(second.elapsed() < Duration::from_secs(8), "it waited for the deadline of 10 s");
+    assert!(children.iter().all(|&pid| !alive(pid)), "a child is left");
+}
+
+#[test]
+fn a_socket_from_systemd_is_served_in_place_of_the_address() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (http, unused) = (listener.local_addr().unwrap(), free_address());
+    let plain = serve(&directory, unused);
+    // The id is known only in the process itself, so a shell sets it and becomes the daemon.
+    let mut command = Command::new("sh");
+    command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\""]).arg(plain.get_program());
+    command.args(plain.get_args()).stdin(Stdio::null()).stdout(Stdio::null());
+    command.fd_mappings(vec![FdMapping { parent_fd: listener.into(), child_fd: 3 }]).unwrap();
+    let daemon = Daemon::run(command, directory, http);
+    for _ in 0..8 {
+        assert!(daemon.answers(), "{}", daemon.log());
+    }
+    assert!(TcpStream::connect(unused).is_err(), "the address was bound beside the socket");
+}
+
+#[test]
+fn a_killed_balancer_is_replaced_and_no_connect_is_refused() {
+    let daemon = Daemon::start();
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    let stop = Arc::new(AtomicBool::new(false));
+    let (seen, address) = (Arc::clone(&stop), daemon.http);
+    let client = std::thread::spawn(move || {
+        let (mut connects, mut refused) = (0, Vec::new());
+        while !seen.load(Ordering::Relaxed) {
+            connects += 1;
+            refused.extend(TcpStream::connect(address).err().map(|error| error.to_string()));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        (connects, refused)
+    });
+    let mut balancer = daemon.child("balancer");
+    for _ in 0..2 {
+        send(balancer, Signal::SIGKILL);
+        balancer = daemon.successor("balancer", balancer);
+        daemon.until("an answer from the successor", || daemon.answers().then_some(()));
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (connects, refused) = client.join().unwrap();
+    assert!(connects > 0);
+    assert!(refused.is_empty(), "of {connects} connects: {refused:?}");
+}
+
+#[test]
+fn a_killed_controller_is_replaced_and_the_balancer_stays() {
+    let daemon = Daemon::start();
+    let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
+    send(controller, Signal::SIGKILL);
+    daemon.successor("controller", controller);
+    assert_eq!(daemon.child("balancer"), balancer);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_nobody() {
+    let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let process = serve(&directory, http).stderr(full).spawn().unwrap();
+    let mut daemon = Daemon { process, directory, http, log: Arc::default() };
+    let controller = daemon.child("controller");
+    send(controller, Signal::SIGKILL);
+    daemon.successor("controller", controller);
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    assert_eq!(daemon.process.try_wait().unwrap(), None);
+}
+
+#[test]
+fn a_damaged_store_is_refused_and_not_tried_over_and_over() {
+    let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
+    let state = directory.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::write(state.join("store-id"), "11111111-2222-4333-8444-555555555555").unwrap();
+    fs::write(state.join("store.redb"), "not a store").unwrap();
+    let log = directory.path().join("log");
+    let process = serve(&directory, http).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    let mut daemon = Daemon { process, directory, http, log: Arc::default() };
+    let status = daemon.ended();
+    let log = fs::read_to_string(log).unwrap();
+    assert_eq!(status.code(), Some(2), "{log}");
+    assert!(log.contains("damaged") && log.contains("refused to start"), "{log}");
+    assert_eq!(log.matches("started role=controller").count(), 1, "{log}");
+}
+
+#[test]
+fn a_balancer_that_hangs_is_replaced() {
+    let daemon = Daemon::start();
+    let balancer = daemon.child("balancer");
+    send(balancer, Signal::SIGSTOP);
+    daemon.successor("balancer", balancer);
+    assert!(!alive(balancer), "the hanging one was not reaped first");
+    daemon.logs("no sign of life");
+    daemon.until("an answer", || daemon.answers().then_some(()));
+}
+
+#[test]
+fn the_children_end_with_their_supervisor() {
+    let mut daemon = Daemon::start();
+    let children = [daemon.child("controller"), daemon.child("balancer")];
+    send(daemon.pid(), Signal::SIGKILL);
+    daemon.ended();
+    daemon.until("the children's end", || daemon.children().is_empty().then_some(()));
+    daemon.until("their reaping", || children.iter().all(|&pid| gone(pid)).then_some(()));
+}
+
+/// Ended, also if whoever adopted it has not reaped it.
+fn gone(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/status")).map_or(true, |text| text.contains("State:\tZ"))
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_is_refused() {
+    let daemon = Daemon::start();
+    let second = serve(&daemon.directory, free_address()).output().unwrap();
+    let text = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(2), "{text}");
+    assert!(text.contains("CTL-0501"), "{text}");
+    assert!(text.contains(&format!("process {}", daemon.pid())), "{text}");
+    assert!(text.contains(daemon.state().to_str().unwrap()), "{text}");
+}
+
+#[test]
+fn a_port_in_use_is_refused_naming_port_and_owner() {
+    let daemon = Daemon::start();
+    let directory = tempfile::tempdir().unwrap();
+    let second = serve(&directory, daemon.http).output().unwrap();
+    let text = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(2), "{text}");
+    assert!(text.contains("CTL-0503"), "{text}");
+    assert!(text.contains(&daemon.http.to_string()), "{text}");
+    let mut owners = daemon.children();
+    owners.push((String::new(), daemon.pid()));
+    assert!(owners.iter().any(|(_, pid)| text.contains(&format!("process {pid}"))), "{owners:?}: {text}");
+}
+
+#[test]
+fn the_socket_of_a_dead_daemon_is_replaced() {
+    let mut daemon = Daemon::start();
+    send(daemon.pid(), Signal::SIGKILL);
+    daemon.ended();
+    daemon.until("the children's end", || daemon.children().is_empty().then_some(()));
+    assert!(daemon.directory.path().join("ctl.sock").exists(), "nothing to replace");
+    daemon.process = serve(&daemon.directory, free_address()).stderr(Stdio::null()).spawn().unwrap();
+    daemon.child("controller");
+}
+
+#[test]
+fn deaths_in_a_row_slow_the_restarts() {
+    let daemon = Daemon::start();
+    let mut controller = daemon.child("controller");
+    for _ in 0..3 {
+        send(controller, Signal::SIGKILL);
+        controller = daemon.successor("controller", controller);
+    }
+    daemon.logs("dies too often");
+}
+
+#[test]
+fn a_child_may_gain_no_privileges_and_holds_only_its_own_descriptors() {
+    let daemon = Daemon::start();
+    let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    assert_eq!(status(balancer, "NoNewPrivs"), "1");
+    let lock = daemon.state().join("supervisor.lock");
+    for pid in [controller, balancer] {
+        let open: Vec<PathBuf> = fs::read_dir(format!("/proc/{pid}/fd"))
+            .unwrap()
+            .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+            .collect();
+        assert!(!open.contains(&lock), "{pid} holds the lock: {open:?}");
+    }
+}
+
+/// Only root can give the balancer a user of its own; elsewhere the daemon must say that it cannot.
+#[test]
+fn the_balancer_cannot_reach_docker() {
+    let daemon = Daemon::start();
+    let balancer = daemon.child("balancer");
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    if !nix::unistd::geteuid().is_root() {
+        daemon.logs("not started as root");
+        return;
+    }
+    for ids in ["Uid", "Gid"] {
+        let id = status(balancer, ids);
+        assert!(id.split(' ').all(|id| id == "65530"), "{ids}: {id}");
+    }
+    assert_eq!(status(balancer, "Groups"), "");
+    assert_eq!(status(balancer, "CapEff"), "0000000000000000");
+    let docker = PathBuf::from("/run/docker.sock");
+    let stand_in = tempfile::tempdir().unwrap();
+    let docker = if docker.exists() { docker } else { like_docker(&stand_in) };
+    // To connect is to write. The same call, with the balancer's ids and with ours, and only ours may.
+    let mut ask = Command::new("test");
+    ask.arg("-w").arg(docker);
+    assert!(ask.status().unwrap().success(), "root can write to it");
+    assert_eq!(
+        ask.uid(65530).gid(65530).status().unwrap().code(),
+        Some(1),
+        "the balancer's user can write to it"
+    );
+}
+
+/// A socket with the owner and mode that Docker gives its own.
+fn like_docker(directory: &TempDir) -> PathBuf {
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = directory.path().join("docker.sock");
+    std::os::unix::net::UnixListener::bind(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+    path
+}
