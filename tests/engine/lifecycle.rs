@@ -97,7 +97,7 @@ fn the_balancer_serves_without_a_controller_and_after_its_own_restart() {
 fn a_release_that_never_gets_healthy_is_rolled_back() {
     let daemon = Daemon::start();
     let (v1, bad) = (daemon.image("v1"), daemon.image("v2"));
-    let policy = "  rollout: {healthyFor: 500ms, deadline: 4s}\n";
+    let policy = "  rollout: {healthyFor: 500ms, deadline: 10s}\n";
     let file = daemon.file("app.yaml", &manifest(&v1, policy));
     daemon.expect(0, &["apply", "-f", &file]);
     let before: BTreeSet<String> = daemon.containers("hello", true).into_iter().collect();
@@ -113,7 +113,7 @@ fn a_release_that_never_gets_healthy_is_rolled_back() {
 
     let paused = daemon.file(
         "paused.yaml",
-        &manifest(&bad, "  env: {HEALTH: fail, AGAIN: '1'}\n  rollout: {healthyFor: 500ms, deadline: 4s, onFailure: pause}\n"),
+        &manifest(&bad, "  env: {HEALTH: fail, AGAIN: '1'}\n  rollout: {healthyFor: 500ms, deadline: 10s, onFailure: pause}\n"),
     );
     let (_, report) = daemon.expect(5, &["apply", "-f", &paused]);
     assert!(report.contains("CTL-0411"), "{report}");
