@@ -29,7 +29,7 @@ const READY: usize = 10;
 const LEFT: &str = "no thread chooses it any more endpoint=";
 
 pub(crate) fn measure(_: &Shared) -> Vec<Figure> {
-    let daemon = Daemon::start_logging("info,coxswain::balancer=debug");
+    let daemon = Daemon::start_logging("info,coxswain::balancer=debug,coxswain::registry=debug");
     let file = manifest(&daemon, &daemon.image("v1"), REPLICAS, "  health: /healthz\n");
     daemon.expect(0, &["apply", "-f", &file]);
     let engine = Engine::follow(daemon.store());
@@ -103,6 +103,10 @@ fn left_at(log: &str, container: &str) -> Option<i128> {
     Some(at.as_nanosecond())
 }
 
+/// What a client sees of a request that the dead container had been sent: the balancer's answer, or the beginning of the
+/// container's own. An end before the answer began would be the balancer's fault and is told in other words.
+const BROKEN_OFF: [&str; 2] = ["502 the instance broke off", "failed to fill whole buffer"];
+
 /// How many requests failed, and why. One that was sent to the dead container may have been acted upon; it is repeated
 /// only where that does no harm and nothing of an answer came. Whatever else fails is a defect.
 fn failed(tallies: &[(&str, Tally)]) -> Vec<Figure> {
@@ -114,7 +118,7 @@ fn failed(tallies: &[(&str, Tally)]) -> Vec<Figure> {
             continue;
         }
         by_kind.push(format!("{} {name}", tally.failures.len()));
-        let is_sent = |failure: &&String| failure.contains("502 the instance broke off");
+        let is_sent = |failure: &&String| BROKEN_OFF.iter().any(|words| failure.contains(words));
         excused += tally.failures.iter().filter(is_sent).count();
         others.extend(tally.failures.iter().filter(|failure| !is_sent(failure)).cloned());
     }

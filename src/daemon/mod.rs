@@ -14,6 +14,7 @@ mod controller_role;
 mod life;
 mod listeners;
 mod port_owner;
+mod priority;
 mod restart;
 mod role;
 mod sockets;

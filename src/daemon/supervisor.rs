@@ -15,7 +15,7 @@ use super::listeners::{Listeners, activated};
 use super::restart::Deaths;
 use super::role::EXIT_REFUSED;
 use super::state_dir::{StateDir, balancer_user};
-use super::{Role, ServeOptions, telemetry};
+use super::{Role, ServeOptions, priority, telemetry};
 use crate::clock::{Clock, RealClock};
 
 /// Runs the daemon until SIGTERM or SIGINT; containers go on running.
@@ -26,6 +26,7 @@ use crate::clock::{Clock, RealClock};
 /// [`super::StartError`] where something stands in the way; or a child refused to start.
 pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
     telemetry::start("supervisor");
+    priority::raise();
     let activated = activated()?;
     let balancer_user = balancer_user();
     let state = StateDir::open(&options.state_dir, balancer_user)?;

@@ -155,6 +155,7 @@ impl Registry {
         let ended: Vec<EndpointId> =
             endpoints.map(|e| &e.id).filter(|id| id.ended_with(container, at)).cloned().collect();
         if !ended.is_empty() {
+            tracing::debug!(%container, died = %at, "out of the table: its container ended");
             self.withdraw_now(&ended);
         }
     }

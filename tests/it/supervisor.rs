@@ -377,6 +377,23 @@ fn a_child_may_gain_no_privileges_and_holds_only_its_own_descriptors() {
     }
 }
 
+/// Only root may raise a priority, and one that somebody set is kept.
+#[test]
+fn the_children_go_ahead_of_what_runs_at_the_usual_priority() {
+    let daemon = Daemon::start();
+    let niceness = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').nth(16).unwrap().parse::<i32>().unwrap()
+    };
+    let own = niceness(std::process::id());
+    let expected = if own == 0 && nix::unistd::geteuid().is_root() { -10 } else { own };
+    for role in ["controller", "balancer"] {
+        let pid = u32::try_from(daemon.child(role)).unwrap();
+        assert_eq!(niceness(pid), expected, "{role}");
+    }
+}
+
 /// Only root can give the balancer a user of its own; elsewhere the daemon must say that it cannot.
 #[test]
 fn the_balancer_cannot_reach_docker() {

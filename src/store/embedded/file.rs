@@ -14,9 +14,9 @@ use redb::{Builder, Database, StorageBackend, backends::FileBackend};
 use super::tables::{SCHEMA, initialise, read_identity, store_error};
 use crate::store::StoreError;
 
-/// Memory for pages of the database. Twice what 1,000 services with 5 replicas take; the rest comes from the kernel's
-/// own cache.
-const CACHE_BYTES: usize = 32 << 20;
+/// Most memory for pages of the database; only what is read takes any. 5,000 services with 5 replicas fit: with less,
+/// a pass over all of them would read every page from the kernel anew.
+const CACHE_BYTES: usize = 128 << 20;
 
 /// The files of one state directory.
 struct Files {
