@@ -379,19 +379,29 @@ fn a_child_may_gain_no_privileges_and_holds_only_its_own_descriptors() {
 
 /// Only root may raise a priority, and one that somebody set is kept.
 #[test]
-fn the_children_go_ahead_of_what_runs_at_the_usual_priority() {
+fn what_decides_goes_ahead_and_what_serves_does_not() {
     let daemon = Daemon::start();
-    let niceness = |pid: u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let (_, fields) = stat.rsplit_once(") ").unwrap();
-        fields.split(' ').nth(16).unwrap().parse::<i32>().unwrap()
-    };
-    let own = niceness(std::process::id());
-    let expected = if own == 0 && nix::unistd::geteuid().is_root() { -10 } else { own };
-    for role in ["controller", "balancer"] {
-        let pid = u32::try_from(daemon.child(role)).unwrap();
-        assert_eq!(niceness(pid), expected, "{role}");
+    let own = niceness("self/task", std::process::id().try_into().unwrap());
+    let ahead = if own == 0 && nix::unistd::geteuid().is_root() { -10 } else { own };
+    let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
+    assert_eq!(niceness(&format!("{controller}/task"), controller), ahead);
+    assert_eq!(niceness(&format!("{balancer}/task"), balancer), ahead, "the thread that hands out tables");
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    for task in fs::read_dir(format!("/proc/{balancer}/task")).unwrap() {
+        let path = task.unwrap().path();
+        let is_serving = fs::read_to_string(path.join("comm")).unwrap().trim() == "balancer";
+        if is_serving {
+            let thread = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            assert_eq!(niceness(&format!("{balancer}/task"), thread), own, "a thread that serves");
+        }
     }
+}
+
+/// Field 19 of a thread's stat.
+fn niceness(tasks: &str, thread: i32) -> i32 {
+    let stat = fs::read_to_string(format!("/proc/{tasks}/{thread}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    fields.split(' ').nth(16).unwrap().parse().unwrap()
 }
 
 /// Only root can give the balancer a user of its own; elsewhere the daemon must say that it cannot.
