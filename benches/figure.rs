@@ -43,6 +43,28 @@ impl Figure {
     }
 }
 
+/// The same work done by something else and by us, in turns; what counts is the median of the ratios.
+pub(crate) struct Pairs(Vec<(Duration, Duration)>);
+
+impl Pairs {
+    /// So many pairs, after one that does not count: nobody pays for what is only done once.
+    pub(crate) fn take(count: usize, raw: impl Fn() -> Duration, ours: impl Fn() -> Duration) -> Self {
+        let pair = || (raw(), ours());
+        pair();
+        Self((0..count).map(|_| pair()).collect())
+    }
+
+    pub(crate) fn at_most(&self, what: &str, limit: f64) -> Figure {
+        let ratios: Vec<f64> =
+            self.0.iter().map(|(raw, ours)| ours.as_secs_f64() / raw.as_secs_f64()).collect();
+        let all: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+        let raw = median(&self.0.iter().map(|(raw, _)| millis(*raw)).collect::<Vec<_>>());
+        let ours = median(&self.0.iter().map(|(_, ours)| millis(*ours)).collect::<Vec<_>>());
+        let details = format!("{}; medians {raw:.0} ms raw, {ours:.0} ms ctl", all.join(", "));
+        Figure::at_most(what, median(&ratios), limit, "x", &details)
+    }
+}
+
 fn with_unit(value: f64, unit: &str) -> String {
     let digits = if value.fract() == 0.0 || value >= 100.0 { 0 } else { 2 };
     match unit {

@@ -29,7 +29,9 @@ mod kill;
 #[path = "../tests/engine/load.rs"]
 mod load;
 mod noop_pass;
+mod raw;
 mod replicas;
+mod rollout;
 
 use fifty::Fifty;
 use figure::Figure;
@@ -39,9 +41,10 @@ type Shared = OnceCell<Fifty>;
 
 type Measure = fn(&Shared) -> Vec<Figure>;
 
-const ALL: [(&str, Measure); 6] = [
+const ALL: [(&str, Measure); 7] = [
     ("noop_pass", noop_pass::measure),
     ("apply", apply::measure),
+    ("rollout", rollout::measure),
     ("kill", kill::measure),
     ("http", http::measure),
     ("idle", idle::measure),
