@@ -86,7 +86,11 @@ fn unresolved(images: &[UnresolvedImage]) -> ApiError {
         [image] => format!("image {} of service {} cannot be resolved", image.reference, image.service),
         images => format!("{} images cannot be resolved", images.len()),
     };
-    let line = |i: &UnresolvedImage| format!("{} ({}): {}: {}", i.service, i.origin, i.reference, i.why);
+    // Where it is one, the first line has named it.
+    let line = |i: &UnresolvedImage| match images {
+        [_] => format!("{}: {}", i.origin, i.why),
+        _ => format!("{} ({}): {}: {}", i.service, i.origin, i.reference, i.why),
+    };
     ApiError { why: images.iter().map(line).collect(), ..codes::IMAGE_UNRESOLVED.error(what) }
 }
 

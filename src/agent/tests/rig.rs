@@ -69,7 +69,7 @@ impl Probes for FakeProbes {
         let (target, since, passed) = targets.get_mut(id)?;
         let healthy = self.engine.answer(target.address).is_some_and(|answer| answer.healthy);
         *passed |= healthy;
-        let (since, last) = (*since, "refused".to_owned());
+        let (since, last) = (*since, "refused".into());
         Some(match (healthy, *passed) {
             (true, _) => ProbeState::Ready { since },
             (false, true) => ProbeState::Failing { since, last },
