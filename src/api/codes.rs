@@ -189,8 +189,8 @@ codes! {
     /// Class of a failed rollout.
     IMAGE_NOT_FOUND = "CTL-0421", 4, "an image is not to be had",
         "A host does not have the image of the release, and nobody else has it: it was removed from the registry or the \
-         host since it was resolved, or `pull: never` forbids to ask. The rollout failed at once. (Exit 5 where it was \
-         not rolled back, as for every class of failure.)",
+         host since it was resolved, or `pull: never` forbids to ask. The rollout failed at once. Where it was not \
+         rolled back the exit is 5, as for every class of failure.",
         "Push or build the image again under a tag, then `ctl rollout SERVICE --image TAG`.";
     /// Class of a failed rollout.
     PULL_DENIED = "CTL-0422", 4, "the registry refuses an image",

@@ -30,6 +30,11 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
             unchanged(ApiError { why, next, ..codes::INVALID_MANIFEST.error(what) })
         }
         Refused::Images(images) => unchanged(unresolved(&images)),
+        Refused::NoMemory(short) => {
+            let why = short.iter().map(ToString::to_string).collect();
+            let next = vec!["ctl get".to_owned()];
+            unchanged(ApiError { why, next, ..codes::CANNOT_PLACE.error("no host has the memory for this") })
+        }
         Refused::RouteClaimed { route, service, origin, holder } => {
             let why = vec![
                 format!("service {holder} holds {route}"),

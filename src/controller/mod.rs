@@ -7,6 +7,7 @@
 //! no deadline runs.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
+mod capacity;
 mod diff;
 mod documents;
 mod edit;

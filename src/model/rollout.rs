@@ -94,10 +94,12 @@ fn no_progress(deadline: Millis) -> String {
     format!("no progress for {deadline}")
 }
 
-/// In one line.
+/// In one line; of many observations the first stands for all.
 impl std::fmt::Display for FailureReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.lines().join("; "))
+        let lines = self.lines();
+        let shown = if self.case().is_some() { lines.len() } else { lines.len().min(2) };
+        f.write_str(&lines[..shown].join("; "))
     }
 }
 

@@ -28,6 +28,7 @@ mod view;
 pub use conditions::{Assessment, assess};
 pub use deadline::SAVE_WAIT_EVERY;
 pub use pass::MOST_OPERATIONS;
+pub use placement::{Asked, Shortage, reserved, shortages};
 pub use report::Hold;
 pub use scale::Bounds;
 pub use view::{Changes, ReplicaView, ServiceView};

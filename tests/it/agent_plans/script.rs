@@ -321,6 +321,7 @@ impl Script {
             },
             "draining" => Phase::Draining,
             "stopping" => Phase::Stopping,
+            "kept" => Phase::Kept,
             "gone" => Phase::Gone,
             _ => return None,
         };
