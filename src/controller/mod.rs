@@ -41,6 +41,7 @@ pub use objects::{
 pub use refused::{Refused, UnresolvedImage};
 // Parts of this module's own signatures: whoever calls it needs no other door.
 pub use crate::engine::{EngineError, LogOptions};
+pub use crate::orchestrator::Shortage;
 pub use writes::{Action, ApplyDocument, DocumentProblem, FieldChange, RolloutChange, WriteResult};
 
 use crate::agent::{AgentHandle, AgentState, EngineState};

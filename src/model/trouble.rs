@@ -35,7 +35,7 @@ impl fmt::Display for Listener {
 
 /// What came back to a probe that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "answer")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "answer")]
 pub enum ProbeAnswer {
     /// An HTTP status that does not pass.
     Status {
@@ -71,7 +71,7 @@ impl From<&str> for FailedProbe {
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "seen")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "seen")]
 pub enum Seen {
     /// Nobody has the image, and asking again does not help.
     ImageNotFound {

@@ -124,7 +124,7 @@ mod tests {
             (None, spec(50, ""), 4, false),
             (Some(spec(9, "1Gi")), spec(8, "1Gi"), 0, false),
             (Some(spec(9, "1Gi")), spec(10, "1Gi"), 0, true),
-            (None, spec(1, "16777216Ti"), 0, true),
+            (None, spec(4, "8388608Ti"), 0, true),
         ] {
             let name = "users".into();
             let asked = Asked { service: &name, before: before.as_ref(), after: &after };

@@ -1,7 +1,9 @@
 //! Releases that fail, on the real Engine: caught in seconds, explained, rolled back, and the container at fault kept.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::daemon::{Daemon, docker, wait_for};
 
