@@ -29,8 +29,6 @@ pub(super) enum Outcome {
     NameTaken(u64, Box<ObservedContainer>),
     /// The container was looked into.
     Examined(Findings),
-    /// The container was made, and what became of it then is not known: its name is used all the same.
-    Unseen(EngineError),
     /// It did not happen, or nobody knows whether it did.
     Failed(EngineError),
 }
@@ -58,10 +56,7 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &Action)
 
 async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> Outcome {
     match engine.create(spec).await {
-        Ok(id) => match start(engine, ticks, &id).await {
-            Outcome::Failed(error) => Outcome::Unseen(error),
-            outcome => outcome,
-        },
+        Ok(id) => start(engine, ticks, &id).await,
         Err(EngineError::Conflict { message }) => {
             let tick = ticks.next();
             match engine.inspect_name(&spec.name).await {
@@ -81,7 +76,12 @@ async fn start(engine: &dyn Engine, ticks: &Ticks, id: &ContainerId) -> Outcome 
         Err(error) => Some(error),
     };
     let tick = ticks.next();
-    match (engine.inspect(id).await, refused) {
+    let mut looks = engine.inspect(id).await;
+    if matches!(looks, Err(EngineError::Failed { .. })) {
+        // Once more: a container that nobody saw and somebody removes would have its name used again.
+        looks = engine.inspect(id).await;
+    }
+    match (looks, refused) {
         (Ok(container), None) => Outcome::Up(tick, Box::new(container)),
         (Err(error), None) => Outcome::Failed(error),
         (looks, Some(refused)) => Outcome::StartRefused {
