@@ -29,6 +29,8 @@ pub(super) enum Outcome {
     NameTaken(u64, Box<ObservedContainer>),
     /// The container was looked into.
     Examined(Findings),
+    /// The container was made, and somebody removed it before it was seen: its name is used all the same.
+    Vanished(EngineError),
     /// It did not happen, or nobody knows whether it did.
     Failed(EngineError),
 }
@@ -56,7 +58,12 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &Action)
 
 async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> Outcome {
     match engine.create(spec).await {
-        Ok(id) => start(engine, ticks, &id).await,
+        Ok(id) => match start(engine, ticks, &id).await {
+            Outcome::Failed(error @ EngineError::NotFound { what: "container", .. }) => {
+                Outcome::Vanished(error)
+            }
+            outcome => outcome,
+        },
         Err(EngineError::Conflict { message }) => {
             let tick = ticks.next();
             match engine.inspect_name(&spec.name).await {

@@ -305,7 +305,7 @@ impl Memory {
         own.retry = Some(Retry::after(now, wait, WaitReason::EngineRefused { message }));
     }
 
-    /// Somebody else's container has the name of this attempt.
+    /// Another container has the name of this attempt, or had it and is gone.
     pub fn name_taken(&mut self, replica: &ReplicaName, attempt: u32) {
         let own = self.replicas.entry(replica.clone()).or_default();
         own.name_taken = own.name_taken.max(attempt);

@@ -100,6 +100,12 @@ impl Agent {
                 }
             }
             Outcome::NameTaken(tick, holder) => self.name_taken(tick, &action, *holder),
+            Outcome::Vanished(error) => {
+                if let Action::Create { replica, attempt, .. } = &action {
+                    self.memory.name_taken(replica, *attempt);
+                }
+                self.not_done(tick, action, error);
+            }
             Outcome::Failed(error) => self.not_done(tick, action, error),
         }
     }
