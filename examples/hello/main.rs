@@ -11,7 +11,7 @@
 //! | `/big?bytes=1000000` | a body of that size |
 //! | `/exit?code=3` | none: the process ends with that code |
 //!
-//! Environment: `PORT` (8080), `VERSION`, `REPLICA`, `HEALTH`, `HEALTH_AFTER` (seconds), `START_DELAY_MS`,
+//! Environment: `PORT` (8080), `BIND` (0.0.0.0), `EAT_MEMORY=1` (takes memory until it is stopped), `VERSION`, `REPLICA`, `HEALTH`, `HEALTH_AFTER` (seconds), `START_DELAY_MS`,
 //! `EXIT_AT_START` (code), `IGNORE_SIGTERM=1`, `EXIT_ON_TERM=now` (else requests under way are finished on SIGTERM).
 
 use std::collections::HashMap;
@@ -57,7 +57,11 @@ async fn main() -> std::io::Result<()> {
 
     let service = Arc::new(Service::from_env());
     warm_up(&service);
-    let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, number("PORT").unwrap_or(8080)));
+    if number("EAT_MEMORY") == Some(1) {
+        eat_memory();
+    }
+    let bind = number("BIND").unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let address = SocketAddr::from((bind, number("PORT").unwrap_or(8080)));
     let listener = TcpListener::bind(address).await?;
     say(&format!("hello {} listens on {address}", service.version));
 
@@ -93,6 +97,18 @@ fn say(line: &str) {
 
 fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Takes memory and uses it, until somebody ends it.
+fn eat_memory() {
+    const BITE: usize = 1 << 20;
+    say("eating memory");
+    let mut eaten: Vec<Vec<u8>> = Vec::new();
+    loop {
+        // Not zero: untouched pages cost nothing.
+        eaten.push(vec![1; BITE]);
+        std::hint::black_box(&eaten);
+    }
 }
 
 fn warm_up(service: &Arc<Service>) {

@@ -68,6 +68,13 @@ pub enum Action {
         /// Whether it is the last word.
         kill: bool,
     },
+    /// Look into a container that does not get healthy.
+    Examine {
+        /// Whose.
+        replica: ReplicaName,
+        /// Which.
+        container: ContainerId,
+    },
     /// Remove a container.
     Remove {
         /// Which.
@@ -100,7 +107,7 @@ impl Action {
             Self::Pull { image } => Subject::Pull(image.clone()),
             Self::CreateNetwork { spec } => Subject::Network(spec.name.clone()),
             Self::Create { replica, .. } | Self::Start { replica, .. } => Subject::Replica(replica.clone()),
-            Self::Signal { container, .. } | Self::Remove { container } => {
+            Self::Signal { container, .. } | Self::Remove { container } | Self::Examine { container, .. } => {
                 Subject::Container(container.clone())
             }
             Self::RemoveNetwork { name } => Subject::Network(name.clone()),

@@ -66,8 +66,10 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
     };
     let image = wanted.revision.as_ref().map_or("", |r| r.image.reference.as_str());
     let was = old.map(|s| &s.phase);
-    let pulled =
-        !matches!(new.phase, Phase::BackOff { .. } | Phase::Draining | Phase::Stopping | Phase::Gone);
+    let pulled = matches!(
+        new.phase,
+        Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Ready | Phase::Unready { .. }
+    );
     if was == Some(&Phase::Pulling) && new.phase != Phase::Pulling && pulled {
         tell(EventKind::Normal, "ImagePulled", format!("pulled {image}"));
     }
@@ -102,6 +104,9 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
         }
         (Phase::Stopping, was) if was != Some(&Phase::Stopping) => {
             tell(EventKind::Normal, "Stopping", "told to stop".to_owned());
+        }
+        (Phase::Kept, was) if was != Some(&Phase::Kept) => {
+            tell(EventKind::Normal, "Kept", "stopped; its container is kept to be looked at".to_owned());
         }
         (Phase::Gone, was) if was != Some(&Phase::Gone) => {
             tell(EventKind::Normal, "Stopped", "stopped and removed".to_owned());

@@ -2,6 +2,7 @@
 //! plan decides.
 
 use super::draft::Action;
+use super::examine::{Findings, examine};
 use super::observe::Ticks;
 use crate::engine::{ContainerSpec, Engine, EngineError, ObservedContainer};
 use crate::model::ContainerId;
@@ -19,11 +20,17 @@ pub(super) enum Outcome {
         container: ContainerId,
         /// In the Engine's words.
         message: String,
+        /// Whether what was asked for can never work.
+        is_fault: bool,
         /// How it looks now, as of this tick.
         looks: Option<(u64, Box<ObservedContainer>)>,
     },
     /// The name is taken by this container, as of this tick.
     NameTaken(u64, Box<ObservedContainer>),
+    /// The container was looked into.
+    Examined(Findings),
+    /// The container was made, and somebody removed it before it was seen: its name is used all the same.
+    Vanished(EngineError),
     /// It did not happen, or nobody knows whether it did.
     Failed(EngineError),
 }
@@ -37,6 +44,7 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &Action)
         Action::Create { spec, .. } => return create(engine, ticks, spec).await,
         Action::Start { container, .. } => return start(engine, ticks, container).await,
         Action::Signal { container, signal, .. } => engine.kill(container, signal).await,
+        Action::Examine { container, .. } => return Outcome::Examined(examine(engine, container).await),
         Action::Remove { container } => engine.remove(container).await,
         Action::RemoveNetwork { name } => engine.remove_network(name).await,
         Action::Tag { image, tag } => {
@@ -50,7 +58,12 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &Action)
 
 async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> Outcome {
     match engine.create(spec).await {
-        Ok(id) => start(engine, ticks, &id).await,
+        Ok(id) => match start(engine, ticks, &id).await {
+            Outcome::Failed(error @ EngineError::NotFound { what: "container", .. }) => {
+                Outcome::Vanished(error)
+            }
+            outcome => outcome,
+        },
         Err(EngineError::Conflict { message }) => {
             let tick = ticks.next();
             match engine.inspect_name(&spec.name).await {
@@ -67,15 +80,21 @@ async fn start(engine: &dyn Engine, ticks: &Ticks, id: &ContainerId) -> Outcome 
     let refused = match engine.start(id).await {
         Ok(()) => None,
         Err(error) if error.is_away() || error.is_not_found() => return Outcome::Failed(error),
-        Err(error) => Some(error.to_string()),
+        Err(error) => Some(error),
     };
     let tick = ticks.next();
-    match (engine.inspect(id).await, refused) {
+    let mut looks = engine.inspect(id).await;
+    if matches!(looks, Err(EngineError::Failed { .. })) {
+        // Once more: a container that nobody saw and somebody removes would have its name used again.
+        looks = engine.inspect(id).await;
+    }
+    match (looks, refused) {
         (Ok(container), None) => Outcome::Up(tick, Box::new(container)),
         (Err(error), None) => Outcome::Failed(error),
-        (looks, Some(message)) => Outcome::StartRefused {
+        (looks, Some(refused)) => Outcome::StartRefused {
             container: id.clone(),
-            message,
+            message: refused.to_string(),
+            is_fault: matches!(refused, EngineError::Invalid { .. }),
             looks: looks.ok().map(|container| (tick, Box::new(container))),
         },
     }

@@ -6,7 +6,7 @@ use super::draft::{Action, Draft};
 use super::memory::ImageMemory;
 use super::replica_memory::Retry;
 use super::view::Subject;
-use crate::model::{Millis, Pull, ServiceName, WaitReason};
+use crate::model::{ImageRefusal, Millis, Pull, ServiceName, WaitReason};
 
 /// An image that cannot be pulled is looked for again after so long: someone may build it.
 pub(super) const LOOK_AGAIN: Millis = Millis::secs(5);
@@ -44,7 +44,7 @@ pub(super) fn need(draft: &mut Draft<'_>, image: &str, policy: Pull) -> Need {
                 let retry = Retry {
                     at: draft.now.mono.after(LOOK_AGAIN),
                     wall: draft.now.wall + LOOK_AGAIN.std(),
-                    reason: WaitReason::ImageUnavailable { message },
+                    reason: WaitReason::ImageUnavailable { message, refusal: Some(ImageRefusal::NotFound) },
                 };
                 Need::Unavailable(retry)
             }

@@ -14,7 +14,8 @@ use super::status::Step;
 use super::view::{Subject, WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    Check, Endpoint, EndpointId, EndpointState, Millis, Phase, Revision, ServiceSpec, WaitReason,
+    Check, ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, Millis, Mono, Phase, Revision,
+    ServiceSpec, WaitReason,
 };
 use crate::probe::{ProbeState, ProbeTarget};
 
@@ -23,6 +24,7 @@ const ADDRESS_RETRY: Millis = Millis::secs(5);
 
 /// The next step of a replica that is to run; `None` while an action is under way on it.
 pub(super) fn run<'a>(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'a>) -> Option<Step<'a>> {
+    examine_failed(draft, wanted);
     if draft.is_busy(&Subject::Replica(wanted.replica.name.clone())) {
         return None;
     }
@@ -47,6 +49,30 @@ pub(super) fn run<'a>(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfRepl
             held_back(wanted, of, current, WaitReason::EngineRefused { message })
         }
     })
+}
+
+/// Looks into containers that failed, before anything else is done to them.
+fn examine_failed(draft: &mut Draft<'_>, wanted: &WantedReplica) {
+    let replica = &wanted.replica.name;
+    let view = draft.view;
+    let failed = view.memory.replicas.get(replica).into_iter().flat_map(|own| own.crashes.unexamined());
+    failed.for_each(|container| examine(draft, wanted, container));
+}
+
+fn examine(draft: &mut Draft<'_>, wanted: &WantedReplica, container: &ContainerId) {
+    draft.act(Action::Examine { replica: wanted.replica.name.clone(), container: container.clone() });
+}
+
+/// Looks into a container that has failed its first probes for a while.
+fn examine_starting(draft: &mut Draft<'_>, wanted: &WantedReplica, current: &ObservedContainer, since: Mono) {
+    let own = draft.view.memory.replicas.get(&wanted.replica.name);
+    let Some(wait) = own.map(|own| own.crashes.look_after(&current.id, since, draft.now.mono)) else {
+        return;
+    };
+    match wait {
+        Millis(0) => examine(draft, wanted, &current.id),
+        wait => draft.wake(wait),
+    }
 }
 
 /// Whether the container is to be replaced: it is condemned, or its endpoint is draining, from where there is no way
@@ -206,6 +232,9 @@ fn running<'a>(
         None => Phase::Ready,
         Some(_) => judged(own_endpoint(wanted, current), state),
     };
+    if let (Phase::Starting { .. }, Some(ProbeState::Starting { since, last: Some(_) })) = (&phase, state) {
+        examine_starting(draft, wanted, current, *since);
+    }
     let endpoint = match phase {
         Phase::Ready => Some(EndpointState::Ready),
         Phase::Unready { .. } => Some(EndpointState::Unready),
@@ -218,7 +247,7 @@ fn running<'a>(
 /// From the probe's state and the endpoint registered so far to the phase. One that is in the registry stays there as
 /// it is until its probe has an opinion: a restart of the agent alone changes nothing.
 fn judged(registered: Option<&Endpoint>, state: Option<&ProbeState>) -> Phase {
-    let failing = |message: &str| WaitReason::HealthCheckFailing { message: message.to_owned() };
+    let failing = |probe: &FailedProbe| WaitReason::HealthCheckFailing { message: probe.message.clone() };
     match (registered.map(|e| e.state), state) {
         (_, Some(ProbeState::Ready { .. })) => Phase::Ready,
         (Some(_), Some(ProbeState::Failing { last, .. } | ProbeState::TooLate { last, .. })) => {
@@ -228,7 +257,7 @@ fn judged(registered: Option<&Endpoint>, state: Option<&ProbeState>) -> Phase {
         (Some(_), Some(ProbeState::Starting { last: Some(last), .. })) => {
             Phase::Unready { reason: failing(last) }
         }
-        (Some(_), _) => Phase::Unready { reason: failing("not probed yet") },
+        (Some(_), _) => Phase::Unready { reason: failing(&"not probed yet".into()) },
         (None, Some(ProbeState::Starting { last: Some(last), .. })) => {
             Phase::Starting { reason: Some(failing(last)) }
         }

@@ -11,11 +11,13 @@ use super::backoff;
 use super::brake::Brake;
 use super::classify::{OfReplica, classify, ended};
 use super::draft::{Action, Plan};
+use super::examine::Findings;
 use super::replica_memory::{ReplicaMemory, Retry};
 use super::view::{HostView, Subject, WantedReplica, address_of, instance_of};
-use crate::engine::{ContainerState, ObservedContainer};
+use crate::engine::{ContainerState, EngineError, ObservedContainer};
 use crate::model::{
-    AppName, ContainerId, EndpointId, EndpointState, Millis, Mono, Now, ReplicaName, WaitReason,
+    AppName, ContainerId, EndpointId, EndpointState, ImageRefusal, Millis, Mono, Now, ReplicaName, Seen,
+    WaitReason,
 };
 
 /// A stop signal that went out.
@@ -41,6 +43,15 @@ pub enum ImageMemory {
         /// When it is tried again, and what the Engine said.
         retry: Retry,
     },
+}
+
+/// A start that the Engine refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct StartRefusal {
+    /// In its words.
+    message: String,
+    /// Whether what was asked for can never work.
+    is_fault: bool,
 }
 
 /// An address that was left.
@@ -76,7 +87,7 @@ pub struct Memory {
     /// Dead containers whose end was taken note of.
     noted: BTreeSet<ContainerId>,
     /// Containers that the Engine refused to start, in its words.
-    refusals: BTreeMap<ContainerId, String>,
+    refusals: BTreeMap<ContainerId, StartRefusal>,
     /// Addresses of containers that exist, or are being made.
     held: BTreeMap<ContainerId, (Ipv4Addr, Option<EndpointId>)>,
     /// Addresses of containers being made.
@@ -136,15 +147,24 @@ impl Memory {
             failures: stored.map_or(0, |s| s.failures),
             ..ReplicaMemory::default()
         });
+        own.crashes.retain(|id| of.all().any(|c| c.id == *id));
         if let Some(current) = of.current {
             own.notice_health(wanted, current, now.mono);
-            own.notice_trouble(view, wanted, current);
+            own.notice_trouble(view, wanted, current, now.mono);
         }
         let dead = of.last.filter(|c| !self.noted.contains(&c.id));
         let Some((dead, reason)) = dead.and_then(|c| Some((c, ended(view, c)?))) else { return };
-        let seen = instance_of(dead).is_some_and(|id| self.seen.contains(&id));
-        let counts = seen || self.refusals.contains_key(&dead.id);
-        own.notice_end(&dead.id, reason, counts, now);
+        let refusal = self.refusals.get(&dead.id);
+        let instance = instance_of(dead);
+        let is = |known: &dyn Fn(&EndpointId) -> bool| instance.as_ref().is_some_and(known);
+        // One that was told to stop, or that nobody wants to run, has not failed.
+        let was_told = is(&|id| self.signals.contains_key(id)) || !wanted.replica.runs();
+        let counts = !was_told && (is(&|id| self.seen.contains(id)) || refusal.is_some());
+        if own.notice_end(&dead.id, reason.clone(), counts, now) {
+            let is_fault = refusal.is_none_or(|refusal| refusal.is_fault);
+            let seen = seen(wanted, dead, &reason).filter(|_| is_fault);
+            seen.into_iter().for_each(|seen| own.crashes.failed(dead, seen, now.mono));
+        }
         self.noted.insert(dead.id.clone());
     }
 
@@ -212,7 +232,7 @@ impl Memory {
 
     /// What the Engine said when it refused to start a container.
     pub(super) fn start_refusal(&self, id: &ContainerId) -> Option<&str> {
-        self.refusals.get(id).map(String::as_str)
+        self.refusals.get(id).map(|refusal| refusal.message.as_str())
     }
 
     /// Addresses that must not be given out.
@@ -261,19 +281,31 @@ impl Memory {
     }
 
     /// The Engine refused to start a container.
-    pub fn start_refused(&mut self, container: &ContainerId, message: String) {
-        self.refusals.insert(container.clone(), message);
+    pub fn start_refused(&mut self, container: &ContainerId, message: String, is_fault: bool) {
+        self.refusals.insert(container.clone(), StartRefusal { message, is_fault });
+    }
+
+    /// A container was looked into.
+    pub fn examined(&mut self, replica: &ReplicaName, container: &ContainerId, found: Findings, now: Mono) {
+        if let Some(own) = self.replicas.get_mut(replica) {
+            own.crashes.found(container, found, now);
+        }
     }
 
     /// The Engine refused to make a replica's container.
-    pub fn create_refused(&mut self, replica: &ReplicaName, message: String, now: Now) {
+    pub fn create_refused(&mut self, replica: &ReplicaName, error: &EngineError, now: Now) {
         let own = self.replicas.entry(replica.clone()).or_default();
+        let message = error.to_string();
         own.streak += 1;
+        if matches!(error, EngineError::Invalid { .. }) {
+            own.failures += 1;
+            own.crashes.not_made(message.clone(), now.mono);
+        }
         let wait = backoff::retry(own.streak);
         own.retry = Some(Retry::after(now, wait, WaitReason::EngineRefused { message }));
     }
 
-    /// Somebody else's container has the name of this attempt.
+    /// Another container has the name of this attempt, or had it and is gone.
     pub fn name_taken(&mut self, replica: &ReplicaName, attempt: u32) {
         let own = self.replicas.entry(replica.clone()).or_default();
         own.name_taken = own.name_taken.max(attempt);
@@ -295,13 +327,19 @@ impl Memory {
     }
 
     /// An image could not be had.
-    pub fn image_failed(&mut self, image: &str, message: String, now: Now) {
+    pub fn image_failed(&mut self, image: &str, error: &EngineError, now: Now) {
         let streak = match self.images.get(image) {
             Some(ImageMemory::Failed { streak, .. }) => streak + 1,
             _ => 1,
         };
         let wait = backoff::retry(streak);
-        let retry = Retry::after(now, wait, WaitReason::ImageUnavailable { message });
+        let refusal = match error {
+            EngineError::ImageUnknown { .. } => Some(ImageRefusal::NotFound),
+            EngineError::PullDenied { .. } => Some(ImageRefusal::Denied),
+            _ => None,
+        };
+        let reason = WaitReason::ImageUnavailable { message: error.to_string(), refusal };
+        let retry = Retry::after(now, wait, reason);
         self.images.insert(image.to_owned(), ImageMemory::Failed { streak, retry });
     }
 
@@ -322,6 +360,19 @@ impl Memory {
     pub fn engine_lost(&mut self) {
         self.seen.clear();
         self.images.retain(|_, known| matches!(known, ImageMemory::Failed { .. }));
+    }
+}
+
+/// What the end of a container is called.
+fn seen(wanted: &WantedReplica, dead: &ObservedContainer, reason: &WaitReason) -> Option<Seen> {
+    let limit = wanted.revision.as_ref().and_then(|revision| revision.spec.resources.memory);
+    let own = wanted.status.as_ref().filter(|status| status.container.as_ref() == Some(&dead.id));
+    let was_healthy = own.is_some_and(|status| status.ready_after.is_some());
+    match reason {
+        WaitReason::Exited { oom_killed: true, .. } => Some(Seen::OutOfMemory { limit }),
+        WaitReason::Exited { code, .. } => Some(Seen::Exited { code: *code, was_healthy }),
+        WaitReason::EngineRefused { message } => Some(Seen::CannotStart { message: message.clone() }),
+        _ => None,
     }
 }
 

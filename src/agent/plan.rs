@@ -29,6 +29,7 @@ pub fn plan(view: &HostView, now: Now) -> Plan {
         let step = match wanted.replica.desired {
             Desired::Run => lifecycle::run(&mut draft, wanted, of),
             Desired::Drain { .. } => Some(removal::drain(wanted, of)),
+            Desired::Keep { .. } => removal::keep(&mut draft, wanted, of),
             Desired::Remove { .. } => removal::remove(&mut draft, wanted, of),
         };
         if let Some(step) = step {
@@ -46,7 +47,9 @@ pub fn plan(view: &HostView, now: Now) -> Plan {
 
 /// Whether nobody waits for a container: then there is time for housekeeping.
 fn is_quiet(draft: &Draft<'_>) -> bool {
-    let urgent = |action: &Action| !matches!(action, Action::Remove { .. } | Action::Signal { .. });
+    let urgent = |action: &Action| {
+        !matches!(action, Action::Remove { .. } | Action::Signal { .. } | Action::Examine { .. })
+    };
     draft.view.busy.is_empty() && !draft.plan.actions.iter().any(urgent)
 }
 

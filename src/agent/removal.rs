@@ -143,6 +143,21 @@ pub(super) fn remove<'a>(
     Some(step)
 }
 
+/// Out of rotation and stopped, and what has ended is kept: its last container.
+pub(super) fn keep<'a>(
+    draft: &mut Draft<'_>,
+    wanted: &WantedReplica,
+    of: &OfReplica<'a>,
+) -> Option<Step<'a>> {
+    if of.current.is_none() && of.superseded.is_empty() && of.last.is_some() {
+        for spent in &of.spent {
+            draft.act(Action::Remove { container: spent.id.clone() });
+        }
+        return Some(Step::of(Phase::Kept, of));
+    }
+    remove(draft, wanted, of)
+}
+
 /// How long the wait for a balancer may take before it is told.
 pub(super) const UNACKNOWLEDGED_AFTER: Millis = Millis::secs(10);
 

@@ -1,10 +1,11 @@
 //! What is remembered of one replica: its failures in a row, and the wait that follows from them. Pure.
 
 use super::backoff;
+use super::crashes::Crashes;
 use super::memory::is_up;
 use super::view::{HostView, WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
-use crate::model::{ContainerId, Millis, Mono, Now, Phase, WaitReason};
+use crate::model::{ContainerId, Millis, Mono, Now, Phase, Seen, WaitReason};
 use crate::probe::ProbeState;
 
 /// A wait that was begun: when it ends, and why it is.
@@ -35,10 +36,12 @@ pub struct ReplicaMemory {
     pub retry: Option<Retry>,
     /// A container that never became ready in time, or cannot be reached: it is replaced, for this reason.
     pub condemned: Option<(ContainerId, WaitReason)>,
-    /// The highest attempt whose container name somebody else has.
+    /// The highest attempt whose container name another container has, or had and is gone.
     pub name_taken: u32,
     /// Healthy without a break since.
     pub healthy_since: Option<Mono>,
+    /// Its containers that failed, and what was found in them.
+    pub crashes: Crashes,
     /// When its status was last written.
     pub written_at: Option<Mono>,
 }
@@ -50,6 +53,7 @@ impl ReplicaMemory {
         self.healthy_since = if ready { self.healthy_since.or(Some(now)) } else { None };
         if self.healthy_since.is_some_and(|since| now.since(since) >= backoff::RESET_AFTER) {
             self.streak = 0;
+            self.crashes.clear();
         }
     }
 
@@ -60,6 +64,7 @@ impl ReplicaMemory {
         view: &HostView,
         wanted: &WantedReplica,
         current: &ObservedContainer,
+        now: Mono,
     ) {
         let Some(instance) = instance_of(current).filter(|_| current.state == ContainerState::Running) else {
             return;
@@ -75,7 +80,10 @@ impl ReplicaMemory {
         } else if let (Some(ProbeState::TooLate { last, .. }), false) =
             (view.probes.get(&instance), was_ready)
         {
-            self.condemn(&current.id, WaitReason::HealthCheckFailing { message: last.clone() });
+            self.condemn(&current.id, WaitReason::HealthCheckFailing { message: last.message.clone() });
+            let start_within = wanted.revision.as_ref().map(|revision| revision.spec.health.start_within);
+            let seen = Seen::Unhealthy { probe: last.clone(), listening: None, start_within };
+            self.crashes.failed(current, seen, now);
         }
     }
 
@@ -86,18 +94,24 @@ impl ReplicaMemory {
         self.failures += 1;
     }
 
-    /// A container of this replica was found ended.
-    pub(super) fn notice_end(&mut self, container: &ContainerId, reason: WaitReason, counts: bool, now: Now) {
-        let (reason, wait) = match self.condemned.take() {
-            Some((id, why)) if id == *container => (why, backoff::restart(self.streak)),
-            _ if counts => {
-                self.streak += 1;
-                self.failures += 1;
-                (reason, backoff::restart(self.streak))
-            }
-            _ => (reason, Millis(0)),
-        };
+    /// A container of this replica was found ended. Says whether that is a failure that was not counted before.
+    pub(super) fn notice_end(
+        &mut self,
+        container: &ContainerId,
+        reason: WaitReason,
+        counts: bool,
+        now: Now,
+    ) -> bool {
+        let condemned = self.condemned.take().filter(|(id, _)| id == container);
+        let fails = counts && condemned.is_none();
+        if fails {
+            self.streak += 1;
+            self.failures += 1;
+        }
+        let wait = if fails || condemned.is_some() { backoff::restart(self.streak) } else { Millis(0) };
+        let reason = condemned.map_or(reason, |(_, why)| why);
         self.retry = Some(Retry::after(now, wait, reason));
         self.healthy_since = None;
+        fails
     }
 }

@@ -82,8 +82,8 @@ impl Agent {
                 }
                 self.observation.saw(tick, *container);
             }
-            Outcome::StartRefused { container, message, looks } => {
-                self.memory.start_refused(&container, message);
+            Outcome::StartRefused { container, message, is_fault, looks } => {
+                self.memory.start_refused(&container, message, is_fault);
                 if let Some(replica) = maker(&action) {
                     self.memory.made(replica);
                 }
@@ -94,7 +94,18 @@ impl Agent {
                 // A network or image that is gone is a reason to refuse; a look finds out.
                 self.hints.look_at_all();
             }
+            Outcome::Examined(findings) => {
+                if let Action::Examine { replica, container } = &action {
+                    self.memory.examined(replica, container, findings, self.clock.mono());
+                }
+            }
             Outcome::NameTaken(tick, holder) => self.name_taken(tick, &action, *holder),
+            Outcome::Vanished(error) => {
+                if let Action::Create { replica, attempt, .. } = &action {
+                    self.memory.name_taken(replica, *attempt);
+                }
+                self.not_done(tick, action, error);
+            }
             Outcome::Failed(error) => self.not_done(tick, action, error),
         }
     }
@@ -115,7 +126,7 @@ impl Agent {
                 self.memory.tagged.remove(&tag);
                 self.memory.untagged.insert(tag);
             }
-            Action::Create { .. } | Action::Start { .. } => {}
+            Action::Create { .. } | Action::Start { .. } | Action::Examine { .. } => {}
         }
     }
 
@@ -149,7 +160,7 @@ impl Agent {
                 rest = LOOK_AGAIN;
             }
             Action::FindImage { image } | Action::Pull { image } => {
-                self.memory.image_failed(image, error.to_string(), now);
+                self.memory.image_failed(image, &error, now);
                 rest = Millis(0);
             }
             Action::Create { spec, .. } if matches!(error, EngineError::NotFound { what: "image", .. }) => {
@@ -157,7 +168,7 @@ impl Agent {
                 rest = Millis(0);
             }
             Action::Create { replica, .. } => {
-                self.memory.create_refused(replica, error.to_string(), now);
+                self.memory.create_refused(replica, &error, now);
                 self.hints.look_at_all();
                 rest = Millis(0);
             }
@@ -165,7 +176,9 @@ impl Agent {
             Action::Signal { container, .. } | Action::Start { container, .. } => {
                 self.inspect(container.clone())
             }
-            Action::Remove { container } => self.inspect(container.clone()),
+            Action::Remove { container } | Action::Examine { container, .. } => {
+                self.inspect(container.clone())
+            }
             Action::CreateNetwork { .. } | Action::RemoveNetwork { .. } => self.hints.look_at_all(),
             Action::Tag { .. } | Action::Untag { .. } => rest = REUSE_AFTER,
         }

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use super::classify::OfReplica;
 use super::draft::{Draft, EndpointWrite};
 use super::events;
-use super::view::{WantedReplica, address_of};
+use super::view::{WantedReplica, address_of, instance_of};
 use crate::engine::ObservedContainer;
-use crate::model::{Endpoint, Millis, Phase, ReplicaStatus, WaitReason};
+use crate::model::{ContainerId, Endpoint, FailedProbe, Millis, Phase, ReplicaStatus, WaitReason};
 use crate::probe::ProbeTarget;
 
 /// A status that differs only in the text of its last observation is written at most so often: a probe's answer may
@@ -89,7 +89,18 @@ fn status(draft: &Draft<'_>, wanted: &WantedReplica, step: &Step<'_>) -> Replica
         address: shown.and_then(address_of).map(IpAddr::V4),
         ready_after,
         since: same_phase.map_or(now, |s| s.since),
+        trouble: remembered.and_then(|own| own.crashes.trouble(&step.phase, failed_probe(draft, shown))),
     }
+}
+
+/// The last probe of a container, if it failed.
+fn failed_probe<'v>(
+    draft: &'v Draft<'_>,
+    shown: Option<&'v ObservedContainer>,
+) -> Option<(&'v ContainerId, &'v FailedProbe)> {
+    let container = shown?;
+    let state = draft.view.probes.get(&instance_of(container)?)?;
+    Some((&container.id, state.last()?))
 }
 
 /// Whether both are the same wait, whose end is only computed a little differently.
@@ -106,13 +117,18 @@ fn is_same_wait(stored: &Phase, new: &Phase) -> bool {
 fn only_detail(stored: &ReplicaStatus, new: &ReplicaStatus) -> bool {
     let same_kind = discriminant(&stored.phase) == discriminant(&new.phase)
         && reason(&stored.phase).map(discriminant) == reason(&new.phase).map(discriminant);
-    same_kind && ReplicaStatus { phase: stored.phase.clone(), ..new.clone() } == *stored
+    let same_trouble = match (&stored.trouble, &new.trouble) {
+        (Some(stored), Some(new)) => stored.is_same_as(new),
+        (stored, new) => stored == new,
+    };
+    let (phase, trouble) = (stored.phase.clone(), stored.trouble.clone());
+    same_kind && same_trouble && ReplicaStatus { phase, trouble, ..new.clone() } == *stored
 }
 
 fn reason(phase: &Phase) -> Option<&WaitReason> {
     match phase {
         Phase::Waiting { reason } | Phase::Starting { reason } => reason.as_ref(),
         Phase::Unready { reason } | Phase::BackOff { reason, .. } => Some(reason),
-        Phase::Pulling | Phase::Ready | Phase::Draining | Phase::Stopping | Phase::Gone => None,
+        Phase::Pulling | Phase::Ready | Phase::Draining | Phase::Stopping | Phase::Kept | Phase::Gone => None,
     }
 }

@@ -80,7 +80,7 @@ pub struct WantedReplica {
 pub enum Subject {
     /// A container of this replica is being made or started, at this address where it is a new one.
     Replica(ReplicaName),
-    /// It is being stopped or removed.
+    /// It is being stopped, removed or looked into: evidence is taken before anything is done to it.
     Container(ContainerId),
     /// It is looked for.
     Image(String),

@@ -29,7 +29,7 @@ use super::types::{
     HostObject, List, LogRecord, Progress, ReplicaObject, RolloutRequest, ScaleRequest, ServiceObject,
     WriteResponse,
 };
-use crate::model::{Endpoint, Event, Generation, ReplicaName, Revision, ServiceName};
+use crate::model::{Endpoint, Event, Generation, ReplicaName, Revision, RevisionNumber, ServiceName};
 
 /// A unix socket connects at once or its queue is full; the supervisor keeps it open while a controller restarts.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -54,6 +54,8 @@ pub struct LogQuery {
     pub service: Option<ServiceName>,
     /// … or of this replica.
     pub replica: Option<ReplicaName>,
+    /// Only of replicas of this revision.
+    pub revision: Option<RevisionNumber>,
     /// Go on with new lines.
     pub follow: bool,
     /// Only the last so many lines of each replica.
@@ -166,10 +168,11 @@ impl Client {
     /// Lines of logs.
     pub async fn logs(&self, query: &LogQuery) -> Result<ObjectStream<LogRecord>, ApiError> {
         let mut text = format!("/v1/logs?follow={}", query.follow);
-        let LogQuery { service, replica, follow: _, tail, since } = query;
+        let LogQuery { service, replica, revision, follow: _, tail, since } = query;
         // Names are DNS labels and times are RFC 3339 in UTC: nothing of it needs escaping in a query.
         text.extend(service.iter().map(|name| format!("&service={name}")));
         text.extend(replica.iter().map(|name| format!("&replica={name}")));
+        text.extend(revision.iter().map(|number| format!("&revision={number}")));
         text.extend(tail.iter().map(|lines| format!("&tail={lines}")));
         text.extend(since.iter().map(|time| format!("&since={time}")));
         self.stream(&text).await

@@ -2,10 +2,12 @@
 //!
 //! Purpose: `ctl explain`, the server and the command line draw on one list.
 //! Invariants: a number is never given to another meaning; a code has one exit code. 01xx: reaching the daemon and
-//! Docker; 02xx: what the user wrote; 03xx: conflicts; 04xx: rollouts and waiting; 05xx: starting the daemon.
+//! Docker; 02xx: what the user wrote; 03xx: conflicts; 04xx: rollouts and waiting (042x: classes
+//! of failure, which a failed rollout names beside its own code); 05xx: starting the daemon.
 //! Deliberately absent: the observations of one case; they are in the [`ApiError`] that a code makes.
 
 use super::types::ApiError;
+use crate::model::FailureReason;
 
 /// One entry of the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,9 @@ impl Code {
             exit: self.exit,
             what: what.into(),
             why: Vec::new(),
+            log: Vec::new(),
+            kept: None,
+            class: None,
             now: None,
             next: Vec::new(),
             problems: Vec::new(),
@@ -42,6 +47,21 @@ pub fn find(text: &str) -> Option<&'static Code> {
     let text = text.trim().to_ascii_uppercase();
     let number = text.strip_prefix("CTL-").unwrap_or(&text);
     ALL.iter().find(|code| code.id.strip_prefix("CTL-") == Some(number))
+}
+
+/// The code that explains the class of a failure.
+pub fn of_failure(reason: &FailureReason) -> &'static Code {
+    match reason {
+        FailureReason::DeadlineExceeded { .. } => &NO_PROGRESS,
+        FailureReason::ImageNotFound(_) => &IMAGE_NOT_FOUND,
+        FailureReason::PullDenied(_) => &PULL_DENIED,
+        FailureReason::CannotStart(_) => &CANNOT_START,
+        FailureReason::CrashLoop(_) => &CRASH_LOOP,
+        FailureReason::OutOfMemory(_) => &OUT_OF_MEMORY,
+        FailureReason::BadAnswer(_) => &BAD_ANSWER,
+        FailureReason::WrongPort(_) => &WRONG_PORT,
+        FailureReason::NeverHealthy(_) => &NEVER_HEALTHY,
+    }
 }
 
 macro_rules! codes {
@@ -137,14 +157,17 @@ codes! {
         "Look at it with `ctl get SERVICE -o yaml` and try again.";
     /// A rollout failed and stays as it is.
     ROLLOUT_FAILED = "CTL-0411", 5, "the rollout failed and was not rolled back",
-        "The new revision did not become ready in time. It was not undone: there is no earlier revision, the policy \
+        "The new revision cannot get healthy, or did not in time; the class of the failure has a code of its own. It was not \
+         undone: there is no earlier revision, the policy \
          says `onFailure: pause`, or going back failed too. What exists is kept and keeps trying.",
         "`ctl events SERVICE` and `ctl logs SERVICE` show why. Apply a correction, or go back with `ctl undo SERVICE`.";
     /// A rollout failed and was undone.
     ROLLED_BACK = "CTL-0412", 4, "the rollout failed and was rolled back",
-        "The new revision did not become ready in time, so the service went back to the last revision whose rollout \
-         completed. Only another write tries again.",
-        "`ctl events SERVICE` shows what was seen. Correct it, then apply or roll out again.";
+        "The new revision cannot get healthy, or did not in time, so the service went back to the last revision whose rollout \
+         completed; the class of the failure has a code of its own. No healthy replica of that revision was stopped. The \
+         container at fault is kept, stopped, until a release succeeds. Only another write tries again.",
+        "`ctl logs SERVICE --revision N` and `ctl events SERVICE` show what was seen. Correct it, then apply or roll out \
+         again.";
     /// The waiting ended before the operation did.
     TIMED_OUT = "CTL-0413", 6, "timed out waiting",
         "What was waited for did not happen within --timeout. The operation belongs to the daemon and continues.",
@@ -158,6 +181,57 @@ codes! {
         "What `ctl wait` was asked for can no longer happen: the service is gone or being deleted, or the revision \
          failed or was passed over.",
         "`ctl get SERVICE` shows where the service stands.";
+    /// The machine does not have the memory.
+    CANNOT_PLACE = "CTL-0416", 8, "no host has the memory",
+        "Replicas reserve memory (`resources: {memory: 256Mi}`), and all reservations together are more than the host \
+         has. Nothing was changed: a host that is short of memory would end containers at random.",
+        "Ask for fewer replicas or less memory, or make room: `ctl get` lists the services.";
+    /// Class of a failed rollout.
+    IMAGE_NOT_FOUND = "CTL-0421", 4, "an image is not to be had",
+        "A host does not have the image of the release, and nobody else has it: it was removed from the registry or the \
+         host since it was resolved, or `pull: never` forbids to ask. The rollout failed at once. Where it was not \
+         rolled back the exit is 5, as for every class of failure.",
+        "Push or build the image again under a tag, then `ctl rollout SERVICE --image TAG`.";
+    /// Class of a failed rollout.
+    PULL_DENIED = "CTL-0422", 4, "the registry refuses an image",
+        "The registry wants credentials for the image, or refuses those of the daemon's user. The rollout failed at once.",
+        "`docker login` on the host as the daemon's user, then apply or roll out again.";
+    /// Class of a failed rollout.
+    CANNOT_START = "CTL-0423", 4, "a container cannot be started",
+        "Docker refused to make or start the container, three times within `startWithin`: a command that does not exist, \
+         a user, limit or capability that it does not know. The message is Docker's.",
+        "Correct `command`, `entrypoint`, `security` or `resources` as the message says, then apply again.";
+    /// Class of a failed rollout.
+    CRASH_LOOP = "CTL-0424", 4, "a container ends again and again",
+        "A container of the new release ended by itself, three times within `startWithin`. Its last lines are shown; the \
+         last container is kept, stopped, until the next release succeeds.",
+        "`ctl logs SERVICE --revision N` shows its log, `docker inspect` the container. Correct it, then apply again.";
+    /// Class of a failed rollout.
+    OUT_OF_MEMORY = "CTL-0425", 4, "a container uses more memory than it may",
+        "The kernel ended a container of the new release because it used more than `resources.memory`, three times within \
+         `startWithin`.",
+        "Raise `resources: {memory: …}` or let the service use less, then apply again.";
+    /// Class of a failed rollout.
+    BAD_ANSWER = "CTL-0426", 4, "the health check answers, and not well",
+        "The service runs and answers its health check with a status outside of 200 to 399, for all of `startWithin` or \
+         until the rollout's deadline. The first line of its last answer is shown.",
+        "See why the service says so: `ctl logs SERVICE --revision N`. If it only needs longer, raise `startWithin`.";
+    /// Class of a failed rollout.
+    WRONG_PORT = "CTL-0427", 4, "nothing listens on the port of the health check",
+        "The container runs, and connecting to the port of its health check is refused. Where it can be seen, the ports \
+         that do listen in the container are named. One that listens on 127.0.0.1 only cannot be reached from outside of \
+         the container.",
+        "Correct `port` in the manifest, or let the service listen on that port of every address (0.0.0.0).";
+    /// Class of a failed rollout.
+    NEVER_HEALTHY = "CTL-0428", 4, "the health check never passed",
+        "The container runs, and its health check had no usable answer for all of `startWithin` or until the rollout's \
+         deadline: none in time, or none that is HTTP.",
+        "Raise `health.timeout` or `startWithin` if the service is slow; check that path and protocol are right.";
+    /// Class of a failed rollout.
+    NO_PROGRESS = "CTL-0429", 4, "a rollout made no progress",
+        "For the whole of `rollout.deadline` no further replica of the new release became available, for none of the \
+         reasons that have a code of their own.",
+        "The lines under *why* say what each replica waits for; `ctl status` says what holds the daemon up.";
     /// Two daemons on one state directory.
     STATE_DIR_IN_USE = "CTL-0501", 2, "the state directory is in use",
         "Another daemon holds the lock of the state directory. Two daemons never share one.",

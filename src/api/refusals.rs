@@ -2,7 +2,7 @@
 
 use super::codes::{self, Code};
 use super::types::ApiError;
-use crate::controller::{EngineError, Refused, UnresolvedImage};
+use crate::controller::{EngineError, Refused, Shortage, UnresolvedImage};
 use crate::model::{RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
@@ -30,6 +30,7 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
             unchanged(ApiError { why, next, ..codes::INVALID_MANIFEST.error(what) })
         }
         Refused::Images(images) => unchanged(unresolved(&images)),
+        Refused::NoMemory(short) => unchanged(no_memory(&short)),
         Refused::RouteClaimed { route, service, origin, holder } => {
             let why = vec![
                 format!("service {holder} holds {route}"),
@@ -86,8 +87,18 @@ fn unresolved(images: &[UnresolvedImage]) -> ApiError {
         [image] => format!("image {} of service {} cannot be resolved", image.reference, image.service),
         images => format!("{} images cannot be resolved", images.len()),
     };
-    let line = |i: &UnresolvedImage| format!("{} ({}): {}: {}", i.service, i.origin, i.reference, i.why);
+    // Where it is one, the first line has named it.
+    let line = |i: &UnresolvedImage| match images {
+        [_] => format!("{}: {}", i.origin, i.why),
+        _ => format!("{} ({}): {}: {}", i.service, i.origin, i.reference, i.why),
+    };
     ApiError { why: images.iter().map(line).collect(), ..codes::IMAGE_UNRESOLVED.error(what) }
+}
+
+fn no_memory(short: &[Shortage]) -> ApiError {
+    let why = short.iter().map(ToString::to_string).collect();
+    let next = vec!["ctl get".to_owned()];
+    ApiError { why, next, ..codes::CANNOT_PLACE.error("no host has the memory for this") }
 }
 
 fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[RevisionNumber]) -> ApiError {

@@ -28,7 +28,7 @@ use super::types::{
     Progress, RolloutRequest, ScaleRequest, WriteResponse,
 };
 use crate::controller::{Controller, LogOptions, LogQuery, Refused};
-use crate::model::{Event, Generation, ReplicaName, ServiceName};
+use crate::model::{Event, Generation, ReplicaName, RevisionNumber, ServiceName};
 
 /// Largest request: 1,000 documents of 1 MiB are refused by the client one by one; what is left of them as JSON fits.
 const REQUEST_MAX_BYTES: usize = 64 << 20;
@@ -297,6 +297,8 @@ struct LogSelection {
     service: String,
     replica: Option<ReplicaName>,
     #[serde(default)]
+    revision: Option<RevisionNumber>,
+    #[serde(default)]
     follow: bool,
     tail: Option<u32>,
     since: Option<jiff::Timestamp>,
@@ -307,10 +309,10 @@ async fn logs(
     axum::Extension(shutdown): axum::Extension<CancellationToken>,
     Asked(asked): Asked<LogSelection>,
 ) -> Result<Response, Failure> {
-    let LogSelection { service, replica, follow, tail, since } = asked;
+    let LogSelection { service, replica, revision, follow, tail, since } = asked;
     let services = service.split(',').filter(|name| !name.is_empty()).map(ServiceName::new).collect();
     let options = LogOptions { follow, tail, since };
-    let lines = controller.logs(LogQuery { services, replica, options }).await?;
+    let lines = controller.logs(LogQuery { services, replica, revision, options }).await?;
     let lines = lines.map(|line| line.map_err(|error| error_of(error.into())));
     Ok(ndjson(lines.take_until(shutdown.cancelled_owned())))
 }

@@ -16,7 +16,7 @@
 //! | `GET /v1/hosts` | → [`List`] of [`HostObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of `Event`, oldest first |
 //! | `GET /v1/services/{name}/progress?generation=` | → stream of [`Progress`], the last has an outcome |
-//! | `GET /v1/logs?service=&replica=&follow=&tail=&since=` | → stream of [`LogRecord`] |
+//! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogRecord`] |
 
 use std::collections::BTreeMap;
 
@@ -148,6 +148,15 @@ pub struct ApiError {
     /// Observations.
     #[serde(default)]
     pub why: Vec<String>,
+    /// The last lines that the container at fault wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+    /// What is kept to be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
+    /// The code that explains its class, where it has one beside its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// How things stand now, where something was or could have been changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<String>,

@@ -78,8 +78,21 @@ fn unresolved(
         return Err(error.into());
     }
     let reference = full_reference(reference);
-    let (service, origin, why) = (service.clone(), origin.to_owned(), error.to_string());
+    let (service, origin, why) = (service.clone(), origin.to_owned(), why(&error));
     Ok(UnresolvedImage { service, origin, reference, why })
+}
+
+/// Why there is no such image, without its name: whoever reads this has just been told.
+fn why(error: &EngineError) -> String {
+    match error {
+        EngineError::NotFound { .. } => "the Engine does not have it".to_owned(),
+        EngineError::PullDenied { message, .. } => format!("the registry refuses to give it: {message}"),
+        EngineError::ImageUnknown { message, .. } => format!("the registry does not have it: {message}"),
+        EngineError::RegistryUnreachable { message, .. } => {
+            format!("the registry cannot be reached: {message}")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// What an undo goes back to: out of a rollout that is under way or paused, to the last revision that completed; else to
@@ -121,6 +134,7 @@ mod tests {
                 stable: stable.map(RevisionNumber),
                 last_revision: RevisionNumber(4),
                 issued: Default::default(),
+                forgiven: Default::default(),
                 state: RolloutState::Progressing { waited: Millis(0), best: 0 },
                 since: AT,
             };

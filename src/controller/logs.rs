@@ -9,9 +9,9 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use super::refused::Refused;
-use super::{Controller, LogRecord};
+use super::{Controller, LogRecord, ReplicaObject};
 use crate::engine::{Engine, EngineError, LogOptions};
-use crate::model::{ContainerId, ReplicaName, ServiceName};
+use crate::model::{ContainerId, Desired, ReplicaName, RevisionNumber, ServiceName};
 
 /// Lines that wait for a slow reader; the Engine is not read further then.
 const BUFFERED_LINES: usize = 256;
@@ -23,6 +23,9 @@ pub struct LogQuery {
     pub services: Vec<ServiceName>,
     /// Only this replica.
     pub replica: Option<ReplicaName>,
+    /// Only replicas of this revision. Without it and without a replica's name, containers that are kept after a
+    /// failure are left out: their story is over.
+    pub revision: Option<RevisionNumber>,
     /// Which lines.
     pub options: LogOptions,
 }
@@ -61,8 +64,12 @@ impl Controller {
 
     async fn containers_of(&self, query: &LogQuery) -> Result<BTreeSet<(ReplicaName, ContainerId)>, Refused> {
         let replicas = self.replicas(&query.services).await?;
-        let wanted = |name: &ReplicaName| query.replica.as_ref().is_none_or(|replica| replica == name);
-        let found: Vec<_> = replicas.into_iter().filter(|replica| wanted(&replica.spec.name)).collect();
+        let wanted = |replica: &ReplicaObject| match (&query.replica, query.revision) {
+            (Some(name), _) => replica.spec.name == *name,
+            (None, Some(revision)) => replica.spec.revision == revision,
+            (None, None) => !matches!(replica.spec.desired, Desired::Keep { .. }),
+        };
+        let found: Vec<_> = replicas.into_iter().filter(wanted).collect();
         if let (true, Some(name)) = (found.is_empty(), &query.replica) {
             return Err(Refused::NoReplica(name.clone()));
         }

@@ -7,6 +7,7 @@
 //! no deadline runs.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
+mod capacity;
 mod diff;
 mod documents;
 mod edit;
@@ -40,6 +41,7 @@ pub use objects::{
 pub use refused::{Refused, UnresolvedImage};
 // Parts of this module's own signatures: whoever calls it needs no other door.
 pub use crate::engine::{EngineError, LogOptions};
+pub use crate::orchestrator::Shortage;
 pub use writes::{Action, ApplyDocument, DocumentProblem, FieldChange, RolloutChange, WriteResult};
 
 use crate::agent::{AgentHandle, AgentState, EngineState};

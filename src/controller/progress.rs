@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::read::Stored;
 use super::{Outcome, Progress, ReplicaProgress};
-use crate::model::{Condition, Generation, Millis, ReplicaName, RolloutState};
+use crate::model::{Condition, Generation, Millis, Phase, ReplicaName, RolloutState};
 use crate::registry::Barrier;
 
 /// A snapshot for one who waits for `generation`.
@@ -69,7 +69,9 @@ fn outcome(stored: &Stored, replicas: &[ReplicaProgress], generation: Generation
         return Some(Outcome::Superseded { by, command: stored.service.written_by.clone() });
     }
     let wanted = stored.service.spec.replica_count() as usize;
-    let settled = replicas.len() == wanted && replicas.iter().all(|r| r.runs && r.available);
+    let is_kept = |r: &&ReplicaProgress| r.status.as_ref().is_some_and(|s| s.phase == Phase::Kept);
+    let mut left = replicas.iter().filter(|r| !is_kept(r));
+    let settled = left.clone().count() == wanted && left.all(|r| r.runs && r.available);
     match &rollout.state {
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => None,
         RolloutState::RolledBack { failure } if of(failure.revision) == Some(generation) => {

@@ -3,6 +3,7 @@
 use super::DocumentProblem;
 use crate::engine::EngineError;
 use crate::model::{AppName, ReplicaName, RevisionNumber, ServiceName};
+use crate::orchestrator::Shortage;
 use crate::store::StoreError;
 
 /// Nothing was written, unless the variant says so.
@@ -26,6 +27,9 @@ pub enum Refused {
     /// Images that nothing can be made from.
     #[error("{} cannot be resolved", .0.iter().map(|image| image.reference.as_str()).collect::<Vec<_>>().join(", "))]
     Images(Vec<UnresolvedImage>),
+    /// Services that ask for more memory than there is.
+    #[error("no host has the memory: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NoMemory(Vec<Shortage>),
     /// Host and path that another service holds.
     #[error("route {route} of {service} is held by {holder}")]
     RouteClaimed {

@@ -82,6 +82,8 @@ impl Controller {
         }
         // Resolving may have taken minutes: what was true before it is looked at again.
         self.check_against_stored(documents).await?;
+        let asked: Vec<_> = documents.iter().map(|d| (&d.name, d.spec.clone())).collect();
+        self.check_memory(&asked).await?;
         let mut run = Run::new(request_id, command, documents.len());
         for (document, image) in documents.iter().zip(images) {
             let edit = |before: &Before, writer: &Writer<'_>| {
@@ -115,6 +117,14 @@ impl Controller {
             )));
         }
         let names: Vec<ServiceName> = targets.keys().cloned().collect();
+        let mut asked = Vec::new();
+        for (name, count) in targets {
+            // A name that is not known is refused below, together with all others.
+            if let Some((service, _)) = self.read_before(name).await?.service {
+                asked.push((name, ServiceSpec { replicas: Some(*count), ..service.spec }));
+            }
+        }
+        self.check_memory(&asked).await?;
         self.edit_each(request_id, &names, command, |before, writer| {
             let count = targets.get(before.name()).copied().unwrap_or_default();
             edit::scale(before, count, writer)

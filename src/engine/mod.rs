@@ -9,6 +9,7 @@
 mod docker;
 mod error;
 pub mod fake;
+mod listening;
 mod translate;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ pub use docker::DockerEngine;
 pub use error::EngineError;
 pub use fake::FakeEngine;
 
-use crate::model::{ContainerId, Cpu, Logging, Memory, Millis, Security};
+use crate::model::{ContainerId, Cpu, Listener, Logging, Memory, Millis, Security};
 
 /// Label: UUID of the store a container belongs to. Everything of ours has it, and nothing else is touched.
 pub const LABEL_STORE: &str = "coxswain.store";
@@ -51,6 +52,8 @@ pub struct EngineInfo {
     pub version: String,
     /// API version in use after negotiation.
     pub api_version: String,
+    /// Memory of the machine; `None` if the Engine does not say.
+    pub memory: Option<Memory>,
 }
 
 /// Where a container stands.
@@ -255,4 +258,7 @@ pub trait Engine: Send + Sync {
         id: &ContainerId,
         options: &LogOptions,
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError>;
+    /// The TCP sockets that listen in a running container; `None` where that cannot be seen, as with an Engine whose
+    /// processes are not on this machine.
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError>;
 }

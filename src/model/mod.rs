@@ -25,6 +25,7 @@ mod service;
 mod spec;
 mod table;
 mod template;
+mod trouble;
 
 pub use check::{LIMITS, check_service};
 pub use condition::{Condition, ConditionKind, Reason};
@@ -39,10 +40,10 @@ pub use now::{Mono, Now};
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
 pub use quantity::{Cpu, Memory, Millis, NumberOrPercent, QuantityError};
-pub use replica::{Cause, Desired, Phase, Replica, ReplicaStatus, WaitReason};
+pub use replica::{Cause, Desired, ImageRefusal, Phase, Replica, ReplicaStatus, WaitReason};
 pub use report::{BalancerReport, EndpointStats, Incarnation, Refusal};
 pub use revision::{ResolvedImage, Revision};
-pub use rollout::{Failure, FailureReason, Rollout, RolloutState};
+pub use rollout::{Case, Failure, FailureReason, Rollout, RolloutState};
 pub use service::{Metadata, Service};
 pub use spec::{
     Balance, EnvField, EnvValue, Limits, Logging, Port, Protocol, Pull, Resources, Route, Security,
@@ -50,3 +51,4 @@ pub use spec::{
 };
 pub use table::{Pool, PoolEndpoint, RouteEntry, RoutingTable, TableName};
 pub use template::{HASH_SCHEMA, Template};
+pub use trouble::{CRASHES_TOGETHER, FailedProbe, Listener, ProbeAnswer, Seen, Trouble};

@@ -13,7 +13,7 @@ pub enum Strategy {
     Rolling,
 }
 
-/// What happens when a rollout passes its deadline.
+/// What happens when a rollout fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OnFailure {

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppName, ContainerId, HostId, Millis, ReplicaName, RevisionNumber, ServiceName, TemplateHash};
+use super::{
+    AppName, ContainerId, HostId, Millis, ReplicaName, RevisionNumber, ServiceName, TemplateHash, Trouble,
+};
 
 /// Why a replica is taken out. A running container of ours is stopped only with one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,6 +30,12 @@ pub enum Desired {
     Run,
     /// Out of rotation, kept running.
     Drain {
+        /// Why.
+        cause: Cause,
+    },
+    /// Drain, stop, and keep what has ended, to be looked at: the last container of a failed rollout. Not started
+    /// again; the only way on is `Remove`.
+    Keep {
         /// Why.
         cause: Cause,
     },
@@ -68,6 +76,16 @@ impl Replica {
     }
 }
 
+/// Why an image is not to be had, for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ImageRefusal {
+    /// Nobody has it.
+    NotFound,
+    /// The registry wants credentials or refuses ours.
+    Denied,
+}
+
 /// Why a replica is not getting on right now. A closed list; `output` and events spell them out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "reason")]
@@ -76,6 +94,9 @@ pub enum WaitReason {
     ImageUnavailable {
         /// What the Engine said.
         message: String,
+        /// Why asking again does not help; `None` where it may, as with a registry that is away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refusal: Option<ImageRefusal>,
     },
     /// The container cannot be made or started: the Engine refused, or what it needs is not to be had.
     EngineRefused {
@@ -136,6 +157,8 @@ pub enum Phase {
     Draining,
     /// The stop signal went out.
     Stopping,
+    /// The container has ended and is kept, to be looked at.
+    Kept,
     /// No container, endpoint or address is left. The orchestrator deletes the replica.
     Gone,
 }
@@ -151,7 +174,8 @@ pub struct ReplicaStatus {
     pub phase: Phase,
     /// Number of the current container; counts up from 1.
     pub attempt: u32,
-    /// Containers that ended by themselves or never became ready within `startWithin`, that count.
+    /// Containers that ended by themselves, could not be started or never became ready within `startWithin`, that
+    /// count. Only grows.
     pub failures: u32,
     /// The current container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,6 +188,9 @@ pub struct ReplicaStatus {
     pub ready_after: Option<Millis>,
     /// When this phase began, for people.
     pub since: jiff::Timestamp,
+    /// What was observed of it while it is not healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
 }
 
 impl ReplicaStatus {
@@ -177,7 +204,7 @@ impl ReplicaStatus {
 impl std::fmt::Display for WaitReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::ImageUnavailable { message } => write!(f, "image unavailable: {message}"),
+            Self::ImageUnavailable { message, .. } => write!(f, "image unavailable: {message}"),
             Self::EngineRefused { message } => write!(f, "cannot start: {message}"),
             Self::Exited { oom_killed: true, .. } => write!(f, "killed, out of memory"),
             Self::Exited { code, .. } => write!(f, "exited with code {code}"),

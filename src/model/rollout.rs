@@ -4,7 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Generation, Millis, RevisionNumber};
+use super::{Generation, Millis, ProbeAnswer, ReplicaName, RevisionNumber, Seen, Trouble};
+
+/// The replica that a rollout failed for, and what was observed of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Case {
+    /// Which.
+    pub replica: ReplicaName,
+    /// What.
+    #[serde(flatten)]
+    pub trouble: Trouble,
+    /// The rollout's deadline, where it was that which passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Millis>,
+}
 
 /// Why a rollout failed, by class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +31,84 @@ pub enum FailureReason {
         /// Observations, one line per replica that is not available.
         observed: Vec<String>,
     },
+    /// Nobody has the image.
+    ImageNotFound(Case),
+    /// The registry refuses to give the image.
+    PullDenied(Case),
+    /// The Engine cannot start the container.
+    CannotStart(Case),
+    /// The container ends, again and again.
+    CrashLoop(Case),
+    /// The container uses more memory than it may.
+    OutOfMemory(Case),
+    /// The health check answers, and not well.
+    BadAnswer(Case),
+    /// Nothing listens on the port of the health check; what listens instead may be known.
+    WrongPort(Case),
+    /// The health check never passed, for another reason.
+    NeverHealthy(Case),
+}
+
+impl FailureReason {
+    /// The class of what was observed.
+    pub fn of(case: Case) -> Self {
+        match &case.trouble.seen {
+            Seen::ImageNotFound { .. } => Self::ImageNotFound(case),
+            Seen::PullDenied { .. } => Self::PullDenied(case),
+            Seen::CannotStart { .. } => Self::CannotStart(case),
+            Seen::Exited { .. } => Self::CrashLoop(case),
+            Seen::OutOfMemory { .. } => Self::OutOfMemory(case),
+            Seen::Unhealthy { probe, .. } => match probe.answer {
+                ProbeAnswer::Status { .. } => Self::BadAnswer(case),
+                ProbeAnswer::Refused { .. } => Self::WrongPort(case),
+                ProbeAnswer::Nothing => Self::NeverHealthy(case),
+            },
+        }
+    }
+
+    /// The replica that it failed for, where there is one.
+    pub fn case(&self) -> Option<&Case> {
+        match self {
+            Self::DeadlineExceeded { .. } => None,
+            Self::ImageNotFound(case)
+            | Self::PullDenied(case)
+            | Self::CannotStart(case)
+            | Self::CrashLoop(case)
+            | Self::OutOfMemory(case)
+            | Self::BadAnswer(case)
+            | Self::WrongPort(case)
+            | Self::NeverHealthy(case) => Some(case),
+        }
+    }
+
+    /// What was observed, line by line; at least one.
+    pub fn lines(&self) -> Vec<String> {
+        let Self::DeadlineExceeded { deadline, observed } = self else {
+            return self.case().map(Case::lines).unwrap_or_default();
+        };
+        std::iter::once(no_progress(*deadline)).chain(observed.iter().cloned()).collect()
+    }
+}
+
+fn no_progress(deadline: Millis) -> String {
+    format!("no progress for {deadline}")
+}
+
+/// In one line; of many observations the first stands for all.
+impl std::fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines = self.lines();
+        let shown = if self.case().is_some() { lines.len() } else { lines.len().min(2) };
+        f.write_str(&lines[..shown].join("; "))
+    }
+}
+
+impl Case {
+    fn lines(&self) -> Vec<String> {
+        let late = self.deadline.map(no_progress);
+        let seen = format!("{} {}", self.replica, self.trouble);
+        std::iter::once(seen).chain(self.trouble.wrong_port()).chain(late).collect()
+    }
 }
 
 /// What went wrong with a revision.
@@ -29,6 +121,13 @@ pub struct Failure {
     pub reason: FailureReason,
     /// When, for people.
     pub at: jiff::Timestamp,
+}
+
+/// `revision 10: users-10-a exited with code 1 before its first healthy check, 3 times in 14s`.
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "revision {}: {}", self.revision, self.reason)
+    }
 }
 
 /// Where a rollout stands. Each variant says what a pass does in it.
@@ -82,6 +181,9 @@ pub struct Rollout {
     /// How many replica names were issued, per kept revision: names are never reused.
     #[serde(default)]
     pub issued: BTreeMap<RevisionNumber, u32>,
+    /// Failures that replicas had before this state began: they do not count against it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub forgiven: BTreeMap<ReplicaName, u32>,
     /// Where it stands.
     #[serde(flatten)]
     pub state: RolloutState,

@@ -69,6 +69,11 @@ pub(super) fn is_gone(replica: &ReplicaView) -> bool {
     replica.status.as_ref().is_some_and(|s| s.phase == Phase::Gone)
 }
 
+/// Whether nothing of it runs, nor will again: its slot is free.
+pub(super) fn has_ended(replica: &ReplicaView) -> bool {
+    replica.status.as_ref().is_some_and(|s| matches!(s.phase, Phase::Gone | Phase::Kept))
+}
+
 /// Whether it is kept running out of rotation: rolling never asks for that, another strategy may have.
 pub(super) fn is_drained(replica: &ReplicaView) -> bool {
     matches!(replica.replica.desired, Desired::Drain { .. })

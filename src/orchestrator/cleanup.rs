@@ -1,5 +1,6 @@
 //! What is no longer needed: replicas that are gone, revisions beyond those that are kept.
 
+use super::ReplicaView;
 use super::census::{is_drained, is_gone};
 use super::pass::Pass;
 use crate::model::{Cause, Desired, Replica, Revision, RolloutState};
@@ -16,6 +17,22 @@ pub(super) fn delete_gone(pass: &mut Pass<'_>) {
 pub(super) fn remove_drained(pass: &mut Pass<'_>) {
     let view = pass.view;
     for kept in view.replicas.iter().filter(|r| is_drained(r) && !is_gone(r)) {
+        let desired = Desired::Remove { cause: Cause::Replaced };
+        pass.put(Replica { desired, ..kept.replica.clone() });
+    }
+}
+
+/// Removes the container of an earlier failure once a release succeeded, or another one failed in its turn.
+pub(super) fn remove_kept(pass: &mut Pass<'_>) {
+    let failure = match &pass.rollout.state {
+        RolloutState::Complete => None,
+        RolloutState::RollingBack { failure, .. } | RolloutState::RolledBack { failure } => Some(failure),
+        RolloutState::Progressing { .. } | RolloutState::Failed { .. } => return,
+    };
+    let shown = failure.and_then(|failure| failure.reason.case()).map(|case| case.replica.clone());
+    let view = pass.view;
+    let is_kept = |r: &&ReplicaView| matches!(r.replica.desired, Desired::Keep { .. }) && !is_gone(r);
+    for kept in view.replicas.iter().filter(is_kept).filter(|r| Some(&r.replica.name) != shown.as_ref()) {
         let desired = Desired::Remove { cause: Cause::Replaced };
         pass.put(Replica { desired, ..kept.replica.clone() });
     }

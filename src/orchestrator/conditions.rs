@@ -3,7 +3,7 @@
 use super::census::{is_available, is_gone};
 use super::observation::observation;
 use super::{ReplicaView, ServiceView};
-use crate::model::{Condition, ConditionKind, Failure, FailureReason, Phase, Reason, RolloutState};
+use crate::model::{Condition, ConditionKind, Phase, Reason, RolloutState};
 
 /// The state of a service in a few numbers and conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +73,8 @@ fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
         RolloutState::RollingBack { .. } => is(true, Reason::RollingBack, counts),
         _ if counting => is(true, Reason::TooFewAvailable, counts),
         RolloutState::Complete => is(false, Reason::RolledOut, ""),
-        RolloutState::RolledBack { failure } => is(false, Reason::RolledBack, &failure_text(failure)),
-        RolloutState::Failed { failure } => is(false, Reason::RolloutFailed, &failure_text(failure)),
+        RolloutState::RolledBack { failure } => is(false, Reason::RolledBack, &failure.to_string()),
+        RolloutState::Failed { failure } => is(false, Reason::RolloutFailed, &failure.to_string()),
     }
 }
 
@@ -84,23 +84,14 @@ fn degraded(view: &ServiceView, troubles: &[String]) -> Condition {
         return is(false, Reason::Deleting, String::new());
     }
     match view.rollout.as_ref().map(|r| &r.state) {
-        Some(RolloutState::RollingBack { failure, .. }) => {
-            is(true, Reason::RollingBack, failure_text(failure))
-        }
-        Some(RolloutState::RolledBack { failure }) => is(true, Reason::RolledBack, failure_text(failure)),
-        Some(RolloutState::Failed { failure }) => is(true, Reason::RolloutFailed, failure_text(failure)),
+        Some(RolloutState::RollingBack { failure, .. }) => is(true, Reason::RollingBack, failure.to_string()),
+        Some(RolloutState::RolledBack { failure }) => is(true, Reason::RolledBack, failure.to_string()),
+        Some(RolloutState::Failed { failure }) => is(true, Reason::RolloutFailed, failure.to_string()),
         Some(RolloutState::Progressing { .. } | RolloutState::Complete) | None => match troubles.first() {
             Some(first) => is(true, Reason::TooFewAvailable, first.clone()),
             None => is(false, Reason::AllAvailable, String::new()),
         },
     }
-}
-
-/// `revision 10: no progress for 5m: users-10-a: exited with code 1`.
-fn failure_text(failure: &Failure) -> String {
-    let FailureReason::DeadlineExceeded { deadline, observed } = &failure.reason;
-    let first = observed.first().map(|o| format!(": {o}")).unwrap_or_default();
-    format!("revision {}: no progress for {deadline}{first}", failure.revision)
 }
 
 /// Whether something keeps it from serving, beyond taking its time.

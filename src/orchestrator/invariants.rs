@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::census::{is_available, is_gone};
+use super::census::{has_ended, is_available, is_gone};
 use super::{Bounds, Changes, MOST_OPERATIONS, ReplicaView, ServiceView};
 use crate::model::{Cause, Desired, Replica, ReplicaName, RevisionNumber, Rollout, RolloutState};
 
@@ -156,7 +156,7 @@ impl<'a> Plan<'a> {
 
     fn slots(&self, found: &mut Vec<Violation>) {
         let mut held = BTreeSet::new();
-        let there = |b: &ReplicaView| !is_gone(b);
+        let there = |b: &ReplicaView| !has_ended(b);
         for (replica, before) in self.after().filter(|(_, b)| b.is_none_or(there)) {
             if !held.insert(replica.slot) && before.is_none() {
                 found.push(Violation::SlotShared(replica.slot));
@@ -171,7 +171,13 @@ impl<'a> Plan<'a> {
             match self.before(&put.name) {
                 Some(seen) => {
                     let was = &seen.replica;
-                    if matches!(was.desired, Desired::Remove { .. }) {
+                    let removes = matches!(put.desired, Desired::Remove { .. });
+                    let way_back = match was.desired {
+                        Desired::Remove { .. } => true,
+                        Desired::Keep { .. } => !removes,
+                        Desired::Run | Desired::Drain { .. } => false,
+                    };
+                    if way_back {
                         found.push(Violation::WayBack(put.name.clone()));
                     }
                     let kept = Replica { revision: put.revision, desired: put.desired, ..was.clone() };

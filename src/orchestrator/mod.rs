@@ -22,11 +22,13 @@ mod revision;
 mod rollback;
 mod rolling;
 mod scale;
+mod verdict;
 mod view;
 
 pub use conditions::{Assessment, assess};
 pub use deadline::SAVE_WAIT_EVERY;
 pub use pass::MOST_OPERATIONS;
+pub use placement::{Asked, Shortage, reserved, shortages};
 pub use report::Hold;
 pub use scale::Bounds;
 pub use view::{Changes, ReplicaView, ServiceView};
@@ -54,11 +56,13 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     let mut pass = Pass::begin(view, now, observed.rollout, target, observed.events);
     cleanup::delete_gone(&mut pass);
     cleanup::remove_drained(&mut pass);
+    cleanup::remove_kept(&mut pass);
     if observed.fresh {
+        pass.forgive();
         pass.restart_wait();
     } else {
         progress::note(&mut pass);
-        rollback::fail_past_deadline(&mut pass);
+        rollback::fail_if_hopeless(&mut pass);
     }
     if !rolling::take_move(&mut pass) {
         progress::conclude(&mut pass);

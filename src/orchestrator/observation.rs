@@ -24,6 +24,7 @@ pub(super) fn standing(replica: &ReplicaView) -> String {
         Phase::BackOff { reason, .. } => reason.to_string(),
         Phase::Draining => "draining".to_owned(),
         Phase::Stopping => "stopping".to_owned(),
+        Phase::Kept => "stopped, kept to be looked at".to_owned(),
         Phase::Gone => "gone".to_owned(),
     };
     let repeats = matches!(status.phase, Phase::BackOff { .. }) && status.failures > 1;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::census::{Census, Seen, is_gone};
+use super::census::{Census, Seen, has_ended};
 use super::deadline::is_under_way;
 use super::{Bounds, Changes, Hold, ServiceView, placement};
 use crate::model::{
@@ -62,7 +62,18 @@ impl<'a> Pass<'a> {
     pub(super) fn enter(&mut self, state: RolloutState) {
         self.rollout.state = state;
         self.rollout.since = self.now.wall;
+        self.forgive();
         self.restart_wait();
+    }
+
+    /// What replicas suffered until now does not count against the state that begins.
+    pub(super) fn forgive(&mut self) {
+        self.rollout.forgiven.clear();
+        if is_under_way(&self.rollout) {
+            let running = self.view.replicas.iter().filter(|r| r.replica.runs());
+            let failed = running.filter_map(|r| r.status.as_ref()).filter(|status| status.failures > 0);
+            self.rollout.forgiven.extend(failed.map(|status| (status.replica.clone(), status.failures)));
+        }
     }
 
     /// The time without progress counts from zero again.
@@ -103,9 +114,18 @@ impl<'a> Pass<'a> {
         self.rollout.stable.is_some() || !self.census.old.is_empty()
     }
 
-    /// Takes a replica out.
+    /// Takes a replica out. The one that a rollout failed for is kept, to be looked at.
     pub(super) fn remove(&mut self, seen: &Seen<'_>, cause: Cause) {
-        self.put(Replica { desired: Desired::Remove { cause }, ..seen.is.replica.clone() });
+        let failure = match &self.rollout.state {
+            RolloutState::RollingBack { failure, .. } | RolloutState::RolledBack { failure } => Some(failure),
+            _ => None,
+        };
+        let failed_for = failure.and_then(|failure| failure.reason.case());
+        let desired = match failed_for.is_some_and(|case| case.replica == seen.is.replica.name) {
+            true => Desired::Keep { cause },
+            false => Desired::Remove { cause },
+        };
+        self.put(Replica { desired, ..seen.is.replica.clone() });
     }
 
     /// Writes a replica.
@@ -132,9 +152,10 @@ impl<'a> Pass<'a> {
 
     /// Creates replicas of a revision, in the smallest slots that nobody holds, spread over the hosts.
     ///
-    /// A slot is free again when its replica is gone, not when it leaves: until then its container may still run.
+    /// A slot is free again when its replica is gone or stopped for good, not when it leaves: until then its container
+    /// may still run.
     pub(super) fn create(&mut self, revision: &Revision, count: usize) {
-        let there = self.view.replicas.iter().filter(|r| !is_gone(r));
+        let there = self.view.replicas.iter().filter(|r| !has_ended(r));
         let held: BTreeSet<u32> = there.map(|r| r.replica.slot).collect();
         let free = (1..=u32::MAX).filter(|slot| !held.contains(slot));
         for slot in free.take(count) {

@@ -1,10 +1,16 @@
-//! Which host a new replica runs on: the one with the fewest of its service, the first named where several tie.
+//! Which host a new replica runs on: the one with the fewest of its service, the first named where several tie; and
+//! whether there is the memory for what a user asks for.
 //!
+//! Memory is counted when a user writes, from reservations alone: the replicas wanted, without those that a rollout has
+//! beside them for a while. A write that asks for no more than before always passes: whoever is short must be able to
+//! scale down.
 //! A replica stays where it was put: a host that is no longer offered is unknown, not dead.
+
+use std::fmt;
 
 use super::ServiceView;
 use super::census::is_gone;
-use crate::model::{HostId, Replica};
+use crate::model::{HostId, Memory, Replica, ServiceName, ServiceSpec};
 
 /// The host for one more replica, counting those that this pass already places; `None` where no host is offered.
 pub(super) fn choose<'a>(view: &'a ServiceView, placed: &[Replica]) -> Option<&'a HostId> {
@@ -17,4 +23,130 @@ pub(super) fn choose<'a>(view: &'a ServiceView, placed: &[Replica]) -> Option<&'
             + placed.iter().filter(|r| r.host == *host).count()
     };
     view.hosts.iter().min_by_key(|host| there(host))
+}
+
+/// A service that asks for more memory than there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortage {
+    /// Which.
+    pub service: ServiceName,
+    /// Replicas wanted of it.
+    pub replicas: u32,
+    /// What each reserves.
+    pub each: Memory,
+    /// What others reserve.
+    pub others: Memory,
+    /// What there is.
+    pub total: Memory,
+}
+
+/// One service of a write, as it was and as it is to be.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    /// Which.
+    pub service: &'a ServiceName,
+    /// `None` for a new one.
+    pub before: Option<&'a ServiceSpec>,
+    /// With its count filled in.
+    pub after: &'a ServiceSpec,
+}
+
+/// The services of a write that do not fit beside what `others` reserve, each counted after those before it.
+pub fn shortages(asked: &[Asked<'_>], others: Memory, total: Memory) -> Vec<Shortage> {
+    let mut taken = others.0;
+    let mut short = Vec::new();
+    for Asked { service, before, after } in asked {
+        let needed = reserved(after);
+        let grows = needed.0 > before.map_or(0, |before| reserved(before).0);
+        if grows && taken.saturating_add(needed.0) > total.0 {
+            short.push(Shortage {
+                service: (*service).clone(),
+                replicas: after.replica_count(),
+                each: after.resources.memory.unwrap_or(Memory(0)),
+                others: Memory(taken),
+                total,
+            });
+        }
+        taken = taken.saturating_add(needed.0);
+    }
+    short
+}
+
+/// What all replicas of a service reserve.
+pub fn reserved(spec: &ServiceSpec) -> Memory {
+    Memory(spec.resources.memory.map_or(0, |each| each.0.saturating_mul(u64::from(spec.replica_count()))))
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, replicas, each, others, total } = self;
+        let needed = Gibibytes(each.0.saturating_mul(u64::from(*replicas)));
+        let (total, others) = (Gibibytes(total.0), Gibibytes(others.0));
+        write!(
+            f,
+            "{service}: {replicas} replicas of {each} need {needed}; the host has {total}, of which {others} are reserved"
+        )
+    }
+}
+
+/// Memory rounded to a tenth: `23.5Gi`, `1800Gi`.
+struct Gibibytes(u64);
+
+impl fmt::Display for Gibibytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const GIBIBYTE: u128 = 1 << 30;
+        let tenths = (u128::from(self.0) * 10 + GIBIBYTE / 2) / GIBIBYTE;
+        match tenths % 10 {
+            0 => write!(f, "{}Gi", tenths / 10),
+            tenth => write!(f, "{}.{tenth}Gi", tenths / 10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(replicas: u32, memory: &str) -> ServiceSpec {
+        let mut spec = ServiceSpec::of_image("users:1");
+        spec.replicas = Some(replicas);
+        spec.resources.memory = memory.parse().ok();
+        spec
+    }
+
+    #[test]
+    fn a_write_that_needs_more_than_is_left_is_short() {
+        let gibibytes = |n: u64| Memory(n << 30);
+        for (before, after, others, short) in [
+            (None, spec(4, "1Gi"), 0, false),
+            (None, spec(5, "1Gi"), 0, true),
+            (None, spec(4, "1Gi"), 1, true),
+            (None, spec(50, ""), 4, false),
+            (Some(spec(9, "1Gi")), spec(8, "1Gi"), 0, false),
+            (Some(spec(9, "1Gi")), spec(10, "1Gi"), 0, true),
+            (None, spec(4, "8388608Ti"), 0, true),
+        ] {
+            let name = "users".into();
+            let asked = Asked { service: &name, before: before.as_ref(), after: &after };
+            let found = shortages(&[asked], gibibytes(others), gibibytes(4));
+            assert_eq!(!found.is_empty(), short, "{before:?} to {after:?} beside {others}");
+        }
+    }
+
+    #[test]
+    fn services_of_one_write_are_counted_together_and_told_with_figures() {
+        let (one, two) = (spec(3, "1Gi"), spec(2, "512Mi"));
+        let names: [ServiceName; 2] = ["users".into(), "web".into()];
+        let asked = [(&names[0], &one), (&names[1], &two)].map(|(service, after)| Asked {
+            service,
+            before: None,
+            after,
+        });
+        let found = shortages(&asked, Memory(0), Memory(7 << 29));
+        let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            ["web: 2 replicas of 512Mi need 1Gi; the host has 3.5Gi, of which 3Gi are reserved"]
+        );
+    }
 }

@@ -4,6 +4,8 @@
 //! scale after a rollback does not try the failed release again, and an undo, which asks for what an older revision
 //! released, makes a new number like any other change.
 
+use std::collections::BTreeMap;
+
 use super::deadline::is_under_way;
 use super::pass::event;
 use super::{ServiceView, census};
@@ -56,6 +58,7 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
         stable: before.and_then(|r| r.stable),
         last_revision: revision.number,
         issued: before.map(|r| r.issued.clone()).unwrap_or_default(),
+        forgiven: BTreeMap::new(),
         state,
         since: now.wall,
     };

@@ -1,4 +1,4 @@
-//! What a passed deadline means: back to the last revision that completed, or a pause.
+//! What a rollout that fails means: back to the last revision that completed, or a pause.
 //!
 //! Going back is a rollout like any other, with `stable` as its target: what still runs of it counts again and is never
 //! stopped, what is missing is made anew, and the failed revision's replicas are the old ones. It is undone by nothing:
@@ -8,17 +8,23 @@ use super::census::available;
 use super::deadline::is_under_way;
 use super::observation::observation;
 use super::pass::Pass;
+use super::verdict;
 use crate::model::{EventKind, Failure, FailureReason, Millis, OnFailure, RolloutState};
 
-/// Fails a rollout that made no progress for its deadline.
-pub(super) fn fail_past_deadline(pass: &mut Pass<'_>) {
-    let deadline = pass.view.service.spec.rollout.deadline;
-    if !is_under_way(&pass.rollout) || pass.waited() < deadline || has_arrived(pass) {
+/// Fails a rollout whose target cannot get healthy, or that made no progress for its deadline.
+pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
+    if !is_under_way(&pass.rollout) || has_arrived(pass) {
         return;
     }
+    let deadline = pass.view.service.spec.rollout.deadline;
+    let reason = match verdict::hopeless(pass) {
+        Some(case) => FailureReason::of(case),
+        None if pass.waited() >= deadline => too_late(pass, deadline),
+        None => return,
+    };
     let failed = pass.rollout.target;
-    let failure = failure(pass, deadline);
-    let message = failure_message(&failure);
+    let failure = Failure { revision: failed, reason, at: pass.now.wall };
+    let message = failure.to_string();
     let may_go_back = matches!(pass.rollout.state, RolloutState::Progressing { .. })
         && pass.view.service.spec.rollout.on_failure == OnFailure::Rollback;
     let stable = pass.rollout.stable.filter(|s| may_go_back && *s != failed);
@@ -41,24 +47,17 @@ fn has_arrived(pass: &Pass<'_>) -> bool {
         && census.current.iter().all(|s| pass.is_relied_on(s))
 }
 
-/// The failure of the target, with a line for each of its replicas that is not available; where all of them are, for
-/// every other one that is not.
-fn failure(pass: &Pass<'_>, deadline: Millis) -> Failure {
+/// The class of the target's trouble; where no agent saw any, a line for each replica of the target that is not
+/// available; where all of them are, for every other one that is not.
+fn too_late(pass: &Pass<'_>, deadline: Millis) -> FailureReason {
+    if let Some(case) = verdict::at_deadline(pass, deadline) {
+        return FailureReason::of(case);
+    }
     let of_target = pass.census.current.iter().filter(|s| !s.available);
     let mut observed: Vec<String> = of_target.map(|s| observation(s.is)).collect();
     if observed.is_empty() {
         let others = pass.census.old.iter().filter(|s| !s.available);
         observed.extend(others.map(|s| observation(s.is)));
     }
-    let reason = FailureReason::DeadlineExceeded { deadline, observed };
-    Failure { revision: pass.rollout.target, reason, at: pass.now.wall }
-}
-
-fn failure_message(failure: &Failure) -> String {
-    let FailureReason::DeadlineExceeded { deadline, observed } = &failure.reason;
-    let what = format!("revision {} made no progress for {deadline}", failure.revision);
-    match observed.first() {
-        Some(first) => format!("{what}: {first}"),
-        None => what,
-    }
+    FailureReason::DeadlineExceeded { deadline, observed }
 }

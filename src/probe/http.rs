@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::observation;
+use crate::model::FailedProbe;
 
 /// As much of a failed answer's body as is looked at for its first line.
 const BODY_MAX: usize = 4096;
@@ -20,9 +21,11 @@ const BODY_MAX: usize = 4096;
 const BODY_WAIT: Duration = Duration::from_millis(200);
 
 /// Asks once. The caller bounds the time.
-pub(super) async fn probe(target: SocketAddr, path: &str) -> Result<(), String> {
+pub(super) async fn probe(target: SocketAddr, path: &str) -> Result<(), FailedProbe> {
     let failed = |why: &str| observation::no_answer(path, why);
-    let stream = TcpStream::connect(target).await.map_err(|error| failed(&observation::io_reason(&error)))?;
+    let stream = TcpStream::connect(target).await.map_err(|error| {
+        observation::unconnected(failed(&observation::io_reason(&error)), target.port(), &error)
+    })?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&reason(&error)))?;
     let request = Request::get(path)
@@ -45,7 +48,7 @@ pub(super) async fn probe(target: SocketAddr, path: &str) -> Result<(), String> 
     }
 }
 
-async fn judge(path: &str, response: Response<Incoming>) -> Result<(), String> {
+async fn judge(path: &str, response: Response<Incoming>) -> Result<(), FailedProbe> {
     let status = response.status();
     if status.is_success() || status.is_redirection() {
         return Ok(());
@@ -85,11 +88,12 @@ fn reason(error: &hyper::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ProbeAnswer;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     /// A server that reads a request, answers these bytes and closes; returns the probe's outcome and the request.
-    async fn ask(answer: &'static [u8]) -> (Result<(), String>, String) {
+    async fn ask(answer: &'static [u8]) -> (Result<(), FailedProbe>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
@@ -126,7 +130,8 @@ mod tests {
             (b"", "connection closed without an answer"),
             (b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP"),
         ] {
-            assert_eq!(ask(answer).await.0, Err(format!("GET /healthz?full=1 → {told}")));
+            let message = ask(answer).await.0.map_err(|failed| failed.message);
+            assert_eq!(message, Err(format!("GET /healthz?full=1 → {told}")));
         }
     }
 
@@ -135,8 +140,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap();
         drop(listener);
-        assert_eq!(probe(target, "/").await, Err("GET / → connection refused".to_owned()));
-        let told = super::super::tcp::probe(target).await;
-        assert_eq!(told, Err(format!("connect to port {} → connection refused", target.port())));
+        let answer = ProbeAnswer::Refused { port: target.port() };
+        for (told, expected) in [
+            (probe(target, "/").await, "GET / → connection refused".to_owned()),
+            (
+                super::super::tcp::probe(target).await,
+                format!("connect to port {} → connection refused", target.port()),
+            ),
+        ] {
+            assert_eq!(told, Err(FailedProbe { message: expected, answer: answer.clone() }));
+        }
     }
 }

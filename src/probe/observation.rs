@@ -2,6 +2,8 @@
 
 use std::io::ErrorKind;
 
+use crate::model::{FailedProbe, ProbeAnswer};
+
 /// Longest line: it stands in a table next to a replica's name.
 const LINE_MAX: usize = 120;
 
@@ -9,21 +11,30 @@ const LINE_MAX: usize = 120;
 const PATH_MAX: usize = 48;
 
 /// `GET /healthz → 503 "warming cache"`: the status and the body's first line that says something.
-pub(super) fn answer(path: &str, status: u16, body: &[u8]) -> String {
+pub(super) fn answer(path: &str, status: u16, body: &[u8]) -> FailedProbe {
     let body = String::from_utf8_lossy(body);
     let line = body.lines().map(plain).find(|line| !line.is_empty());
     let said = line.map(|line| format!(" \"{line}\"")).unwrap_or_default();
-    cut(&format!("{} → {status}{said}", get(path)), LINE_MAX)
+    let message = cut(&format!("{} → {status}{said}", get(path)), LINE_MAX);
+    FailedProbe { message, answer: ProbeAnswer::Status { status } }
 }
 
 /// `GET /healthz → connection refused`.
-pub(super) fn no_answer(path: &str, why: &str) -> String {
-    cut(&format!("{} → {why}", get(path)), LINE_MAX)
+pub(super) fn no_answer(path: &str, why: &str) -> FailedProbe {
+    cut(&format!("{} → {why}", get(path)), LINE_MAX).as_str().into()
 }
 
 /// `connect to port 8080 → connection refused`.
-pub(super) fn no_connection(port: u16, why: &str) -> String {
-    cut(&format!("connect to port {port} → {why}"), LINE_MAX)
+pub(super) fn no_connection(port: u16, why: &str) -> FailedProbe {
+    cut(&format!("connect to port {port} → {why}"), LINE_MAX).as_str().into()
+}
+
+/// The same failure, of a connection that could not be made: a port where nobody listens is told apart.
+pub(super) fn unconnected(failed: FailedProbe, port: u16, error: &std::io::Error) -> FailedProbe {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => FailedProbe { answer: ProbeAnswer::Refused { port }, ..failed },
+        _ => failed,
+    }
 }
 
 /// Why a connection could not be made or broke, without the machine's error number.
@@ -62,17 +73,17 @@ mod tests {
     #[test]
     fn the_first_line_that_says_something_is_shown() {
         assert_eq!(
-            answer("/healthz", 503, b"\r\n warming cache\nmore"),
+            answer("/healthz", 503, b"\r\n warming cache\nmore").message,
             "GET /healthz → 503 \"warming cache\""
         );
-        assert_eq!(answer("/healthz", 500, b""), "GET /healthz → 500");
-        assert_eq!(answer("/", 500, b"\x1b[31mred\x07"), "GET / → 500 \"[31mred\"");
-        assert_eq!(answer("/", 500, &[0xff, b'x']), "GET / → 500 \"\u{fffd}x\"");
+        assert_eq!(answer("/healthz", 500, b"").message, "GET /healthz → 500");
+        assert_eq!(answer("/", 500, b"\x1b[31mred\x07").message, "GET / → 500 \"[31mred\"");
+        assert_eq!(answer("/", 500, &[0xff, b'x']).message, "GET / → 500 \"\u{fffd}x\"");
     }
 
     #[test]
     fn lines_are_bounded_and_keep_the_answer() {
-        let line = answer(&format!("/{}", "p".repeat(1000)), 503, "ü".repeat(4000).as_bytes());
+        let line = answer(&format!("/{}", "p".repeat(1000)), 503, "ü".repeat(4000).as_bytes()).message;
         assert_eq!(line.chars().count(), LINE_MAX);
         assert!(line.contains(" → 503 \"üü"), "{line}");
     }

@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::tracker::{ProbeState, Tracker};
 use super::{http, observation, tcp};
 use crate::clock::Clock;
-use crate::model::{Check, EndpointId, Health, Millis, Mono};
+use crate::model::{Check, EndpointId, FailedProbe, Health, Millis, Mono};
 
 /// News that only reword a failure are passed on this often at most: an application that counts in its answer must not
 /// keep the agent busy.
@@ -116,7 +116,7 @@ impl Shared {
     }
 
     /// Takes an outcome and returns the time to the next probe; `None` if this target is not watched any more.
-    fn record(&self, target: &ProbeTarget, outcome: Result<(), String>, now: Mono) -> Option<Millis> {
+    fn record(&self, target: &ProbeTarget, outcome: Result<(), FailedProbe>, now: Mono) -> Option<Millis> {
         let (interval, is_news) = {
             let mut all = self.lock();
             let watched = all.get_mut(&target.id).filter(|watched| watched.target == *target)?;
@@ -147,7 +147,7 @@ fn sooner(interval: Millis, random: u64) -> Millis {
     Millis(interval.0 - random % (interval.0 / 5 + 1))
 }
 
-async fn probe(target: &ProbeTarget) -> Result<(), String> {
+async fn probe(target: &ProbeTarget) -> Result<(), FailedProbe> {
     let Health { check, timeout, .. } = &target.health;
     let address = SocketAddr::new(target.address, target.port);
     let too_slow = format!("no answer in {timeout}");
@@ -247,7 +247,10 @@ mod tests {
         prober.watch(target.clone());
         let state = || prober.state(&id).unwrap();
         assert!(matches!(state(), ProbeState::Starting { last: None, .. }));
-        until("a first observation", || state().last() == Some("GET /h → 503 \"ill\"")).await;
+        until("a first observation", || {
+            state().last().map(|f| f.message.clone()).as_deref() == Some("GET /h → 503 \"ill\"")
+        })
+        .await;
         until("too late", || matches!(state(), ProbeState::TooLate { .. })).await;
         server.well.store(true, Ordering::SeqCst);
         until("ready", || state().is_ready()).await;
@@ -310,7 +313,7 @@ mod tests {
         let health = Health { timeout: Millis(20), ..quick() };
         let target = ProbeTarget { port: listener.local_addr().unwrap().port(), ..server.target(health) };
         prober.watch(target.clone());
-        let told = || prober.state(&target.id).and_then(|s| s.last().map(str::to_owned));
+        let told = || prober.state(&target.id).and_then(|s| s.last().map(|f| f.message.clone()));
         until("told", || told().as_deref() == Some("GET /h → no answer in 20ms")).await;
     }
 

@@ -5,11 +5,15 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 use super::observation;
+use crate::model::FailedProbe;
 
 /// Connects and closes again.
-pub(super) async fn probe(target: SocketAddr) -> Result<(), String> {
+pub(super) async fn probe(target: SocketAddr) -> Result<(), FailedProbe> {
     match TcpStream::connect(target).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(observation::no_connection(target.port(), &observation::io_reason(&error))),
+        Err(error) => {
+            let failed = observation::no_connection(target.port(), &observation::io_reason(&error));
+            Err(observation::unconnected(failed, target.port(), &error))
+        }
     }
 }

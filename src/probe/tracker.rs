@@ -1,6 +1,6 @@
 //! From the outcomes of probes to a state. Pure.
 
-use crate::model::{Check, Health, Millis, Mono};
+use crate::model::{Check, FailedProbe, Health, Millis, Mono};
 
 /// Before its first success an endpoint is probed this often, or at its interval if that is shorter: a rollout waits
 /// for each replica in turn.
@@ -14,7 +14,7 @@ pub enum ProbeState {
         /// Watched since then.
         since: Mono,
         /// What the last failed probe saw.
-        last: Option<String>,
+        last: Option<FailedProbe>,
     },
     /// Passes.
     Ready {
@@ -26,14 +26,14 @@ pub enum ProbeState {
         /// Since then.
         since: Mono,
         /// What the last failed probe saw.
-        last: String,
+        last: FailedProbe,
     },
     /// Has not passed once within `startWithin`. It is still probed, and a success makes it ready.
     TooLate {
         /// Since then.
         since: Mono,
         /// What the last failed probe saw.
-        last: String,
+        last: FailedProbe,
     },
 }
 
@@ -44,9 +44,9 @@ impl ProbeState {
     }
 
     /// What the last failed probe saw; nothing of a ready endpoint.
-    pub fn last(&self) -> Option<&str> {
+    pub fn last(&self) -> Option<&FailedProbe> {
         match self {
-            Self::Starting { last, .. } => last.as_deref(),
+            Self::Starting { last, .. } => last.as_ref(),
             Self::Ready { .. } => None,
             Self::Failing { last, .. } | Self::TooLate { last, .. } => Some(last),
         }
@@ -97,7 +97,7 @@ impl Tracker {
     }
 
     /// Takes an outcome: passed, or what was seen instead.
-    pub fn record(&mut self, outcome: Result<(), String>, now: Mono) {
+    pub fn record(&mut self, outcome: Result<(), FailedProbe>, now: Mono) {
         match outcome {
             Ok(()) => self.passed(now),
             Err(seen) => self.failed(seen, now),
@@ -113,7 +113,7 @@ impl Tracker {
         }
     }
 
-    fn failed(&mut self, seen: String, now: Mono) {
+    fn failed(&mut self, seen: FailedProbe, now: Mono) {
         self.passes = 0;
         self.failures = self.failures.saturating_add(1);
         let late = !self.has_passed && now.since(self.began) >= self.health.start_within;
@@ -150,7 +150,8 @@ mod tests {
         let mut seen = String::new();
         for (i, outcome) in outcomes.chars().enumerate() {
             let now = Mono(1000 * u64::try_from(i + 1).unwrap());
-            tracker.record(if outcome == '+' { Ok(()) } else { Err(format!("seen {i}")) }, now);
+            tracker
+                .record(if outcome == '+' { Ok(()) } else { Err(format!("seen {i}").as_str().into()) }, now);
             seen.push(match tracker.state() {
                 ProbeState::Starting { .. } => 'S',
                 ProbeState::Ready { .. } => 'R',

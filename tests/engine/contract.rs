@@ -465,7 +465,7 @@ async fn a_container_is_probed_at_its_address() {
             loop {
                 match prober.state(&target.id).unwrap() {
                     ProbeState::Ready { .. } => break,
-                    state => seen.extend(state.last().map(str::to_owned)),
+                    state => seen.extend(state.last().map(|failed| failed.message.clone())),
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -107,7 +107,8 @@ fn a_release_that_never_gets_healthy_is_rolled_back() {
     let (_, report) = daemon.expect(4, &["apply", "-f", &broken]);
     assert!(report.contains("CTL-0412") && report.contains("503"), "{report}");
     nothing_failed(&load.stop());
-    wait_for("the bad one is gone", || daemon.containers("hello", false).len() == 2);
+    wait_for("the bad one is stopped", || daemon.containers("hello", true).len() == 2);
+    assert_eq!(daemon.containers("hello", false).len(), 3, "it is kept to be looked at");
     let after: BTreeSet<String> = daemon.containers("hello", true).into_iter().collect();
     assert_eq!(before, after, "no healthy old replica was stopped");
 

@@ -5,6 +5,7 @@
 mod contract;
 mod daemon;
 mod docs;
+mod failures;
 mod faults;
 mod faultsock;
 mod images;

@@ -13,7 +13,7 @@ use coxswain::model::{
     Cause, ConditionKind, Desired, Millis, Reason, Replica, ReplicaName, RevisionNumber, RolloutState,
 };
 use coxswain::orchestrator::invariants::{self, Violation};
-use coxswain::orchestrator::{Changes, Hold, SAVE_WAIT_EVERY, assess, plan};
+use coxswain::orchestrator::{Changes, Hold, ReplicaView, SAVE_WAIT_EVERY, ServiceView, assess, plan};
 use proptest::prelude::*;
 use world::World;
 
@@ -58,7 +58,15 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let images = prop::sample::select(vec!["users:1", "users:2", "users:3", "users:bad", "users:worse-bad"]);
+    let images = prop::sample::select(vec![
+        "users:1",
+        "users:2",
+        "users:3",
+        "users:bad",
+        "users:crash",
+        "users:noimage",
+        "users:late",
+    ]);
     let limits = prop::sample::select(vec![(1, "0"), (0, "1"), (2, "25%"), (1, "1"), (3, "0"), (0, "10%")]);
     let failure = prop::sample::select(vec!["rollback", "pause"]);
     let apply = (images, 0..6_u32, limits, failure).prop_map(|(image, n, (surge, missing), failure)| {
@@ -96,6 +104,13 @@ fn take(world: &mut World, step: &Step) {
     }
 }
 
+fn serving_of(view: &ServiceView, revision: u64) -> Vec<ReplicaName> {
+    let serves = |r: &&ReplicaView| {
+        r.replica.runs() && r.serving_for.is_some() && r.replica.revision == RevisionNumber(revision)
+    };
+    view.replicas.iter().filter(serves).map(|r| r.replica.name.clone()).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -120,11 +135,51 @@ proptest! {
                 prop_assert!(running.iter().all(|r| r.replica.revision == rollout.target));
                 prop_assert_eq!(rollout.stable, Some(rollout.target));
             }
-            RolloutState::Failed { .. } => prop_assert!(rollout.stable.is_some(), "a first creation recovers"),
+            // A first creation recovers; one that was to replace another, unfinished one is paused as any other.
+            RolloutState::Failed { .. } => {
+                let others = running.iter().any(|r| r.replica.revision != rollout.target);
+                prop_assert!(rollout.stable.is_some() || others, "a first creation recovers");
+            }
             other => prop_assert!(false, "still {:?}", other),
         }
         prop_assert!(assess(&view).available >= wanted);
-        prop_assert!(view.replicas.iter().all(|r| r.replica.runs()), "something is left");
+        let kept = view.replicas.iter().filter(|r| matches!(r.replica.desired, Desired::Keep { .. }));
+        prop_assert!(kept.count() <= 1, "one failure is shown at most");
+        let shown = |r: &ReplicaView| matches!(r.replica.desired, Desired::Keep { .. });
+        prop_assert!(view.replicas.iter().all(|r| r.replica.runs() || shown(r)), "something is left");
+    }
+
+    /// A release that fails, however and within whatever bounds, and whatever its users do to the count meanwhile, costs
+    /// no replica that served before it but those that its own rolling took: none is taken out once it goes back.
+    #[test]
+    fn a_rollback_stops_no_healthy_old_replica(
+        tag in prop::sample::select(vec!["crash", "oom", "noimage", "late", "bad"]),
+        wanted in 1..8_u32,
+        (surge, missing) in prop::sample::select(vec![(1, "0"), (0, "1"), (2, "25%"), (4, "0"), (1, "50%")]),
+        seconds in 1..200_u64,
+    ) {
+        let mut world = World::new();
+        world.command(&format!(
+            "apply users:1 replicas={wanted} surge={surge} unavailable={missing} deadline=90s startWithin=40s"
+        ));
+        world.command("run");
+        world.command(&format!("apply users:{tag}"));
+        let mut before = None;
+        for _ in 0..seconds {
+            let serving: Vec<ReplicaName> = serving_of(&world.view(), 1);
+            world.pass();
+            let rollout = world.view().rollout.unwrap();
+            if matches!(rollout.state, RolloutState::RollingBack { .. } | RolloutState::RolledBack { .. }) {
+                before.get_or_insert(serving);
+            }
+            world.advance(1_000);
+        }
+        world.command("run");
+        let after = serving_of(&world.view(), 1);
+        prop_assert_eq!(u32::try_from(after.len()).unwrap(), wanted);
+        for name in before.into_iter().flatten() {
+            prop_assert!(after.contains(&name), "{name} served when it went back, and is gone");
+        }
     }
 
     /// A delete ends with nothing, from anywhere.

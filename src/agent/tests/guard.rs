@@ -13,7 +13,7 @@ use crate::engine::{
     ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LABEL_REPLICA,
     LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
 };
-use crate::model::{ContainerId, StoreId};
+use crate::model::{ContainerId, Listener, StoreId};
 
 /// What the guard knows and noted.
 pub(super) struct World {
@@ -201,5 +201,8 @@ impl Engine for GuardEngine {
         options: &LogOptions,
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError> {
         self.inner.logs(id, options).await
+    }
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+        self.inner.listening(id).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod guard;
 mod rig;
+mod trouble;
 
 use rig::Rig;
 

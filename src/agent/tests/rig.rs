@@ -15,9 +15,10 @@ use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
 use crate::engine::{ContainerState, EngineError, ObservedContainer};
 use crate::model::{
-    AppName, BalancerReport, Check, Desired, Endpoint, EndpointId, EndpointStats, Generation, Health, HostId,
-    Incarnation, Metadata, Mono, Phase, Port, Protocol, Pull, Replica, ReplicaName, ReplicaStatus,
-    ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec, Template, key,
+    AppName, BalancerReport, Check, Desired, Endpoint, EndpointId, EndpointStats, FailedProbe, Generation,
+    Health, HostId, Incarnation, Metadata, Mono, Phase, Port, ProbeAnswer, Protocol, Pull, Replica,
+    ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec,
+    Template, key,
 };
 use crate::probe::{ProbeState, ProbeTarget};
 use crate::registry::Registry;
@@ -69,7 +70,8 @@ impl Probes for FakeProbes {
         let (target, since, passed) = targets.get_mut(id)?;
         let healthy = self.engine.answer(target.address).is_some_and(|answer| answer.healthy);
         *passed |= healthy;
-        let (since, last) = (*since, "refused".to_owned());
+        let answer = ProbeAnswer::Refused { port: target.port };
+        let (since, last) = (*since, FailedProbe { message: "refused".to_owned(), answer });
         Some(match (healthy, *passed) {
             (true, _) => ProbeState::Ready { since },
             (false, true) => ProbeState::Failing { since, last },

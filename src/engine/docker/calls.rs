@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
     ListContainersOptionsBuilder, ListNetworksOptions, ListNetworksOptionsBuilder,
@@ -14,12 +15,19 @@ use super::{DockerEngine, QUICK, SLOW};
 use crate::engine::error::About;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LABEL_STORE, LogLine, LogOptions,
-    NetworkSpec, ObservedContainer, ObservedNetwork, translate,
+    NetworkSpec, ObservedContainer, ObservedNetwork, listening, translate,
 };
-use crate::model::ContainerId;
+use crate::model::{ContainerId, Listener, Memory};
 
 /// Inspections at once: the Engine takes a lock per container, and each is a connection.
 const INSPECTIONS: usize = 8;
+
+/// What listens in the network namespace of a process; `None` if its tables cannot be read.
+async fn listening_at(pid: i64) -> Option<Vec<Listener>> {
+    let table = async |name: &str| tokio::fs::read_to_string(format!("/proc/{pid}/net/{name}")).await;
+    let (tcp, tcp6) = (table("tcp").await.ok()?, table("tcp6").await.unwrap_or_default());
+    Some(listening::listeners(&tcp).into_iter().chain(listening::listeners(&tcp6)).collect())
+}
 
 /// An answer that lacks what every answer of its kind has.
 fn incomplete(call: &'static str) -> EngineError {
@@ -36,14 +44,16 @@ fn in_path<'a>(what: &str, name: &'a str) -> Result<&'a str, EngineError> {
 }
 
 impl DockerEngine {
-    async fn inspect_any(&self, name: &str) -> Result<ObservedContainer, EngineError> {
+    async fn inspect_raw(&self, name: &str) -> Result<ContainerInspectResponse, EngineError> {
         let name = in_path("a container", name)?;
-        let answer = self
-            .ask("inspect", About::Container(name), QUICK, |docker| async move {
-                docker.inspect_container(name, None::<InspectContainerOptions>).await
-            })
-            .await?;
-        translate::observed(answer).ok_or_else(|| incomplete("inspect"))
+        self.ask("inspect", About::Container(name), QUICK, |docker| async move {
+            docker.inspect_container(name, None::<InspectContainerOptions>).await
+        })
+        .await
+    }
+
+    async fn inspect_any(&self, name: &str) -> Result<ObservedContainer, EngineError> {
+        translate::observed(self.inspect_raw(name).await?).ok_or_else(|| incomplete("inspect"))
     }
 
     async fn networks_by(
@@ -77,6 +87,7 @@ impl Engine for DockerEngine {
             name: info.name.unwrap_or_default(),
             version: info.server_version.unwrap_or_default(),
             api_version,
+            memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).filter(|b| *b > 0).map(Memory),
         })
     }
 
@@ -240,6 +251,15 @@ impl Engine for DockerEngine {
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError> {
         self.inspect(id).await?;
         self.log_stream(id, options).await
+    }
+
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+        let state = self.inspect_raw(id.as_str()).await?.state;
+        let pid = state.and_then(|state| state.pid).filter(|pid| *pid > 0);
+        Ok(match pid {
+            Some(pid) => listening_at(pid).await,
+            None => None,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the containers of an image do, as a test programs it.
 
-use crate::model::Millis;
+use crate::model::{Listener, Millis};
 
 /// What the containers of an image do. The default runs until it is told to stop, obeys at once, and is healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Behaviour {
     pub stops: Stops,
     /// To a probe.
     pub health: Healthy,
+    /// What listens in it, where that can be seen.
+    pub listens: Option<Vec<Listener>>,
 }
 
 /// How long the process runs if nobody stops it.
@@ -24,6 +26,11 @@ pub enum Runs {
         after: Millis,
         /// With this code.
         code: i64,
+    },
+    /// The kernel ends it for want of memory.
+    OutOfMemory {
+        /// This long after its start.
+        after: Millis,
     },
     /// The Engine cannot start it, and says so in these words (`exec: "x": executable file not found in $PATH`).
     CannotStart(String),
@@ -49,7 +56,12 @@ pub enum Healthy {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { runs: Runs::Forever, stops: Stops::After(Millis(0)), health: Healthy::After(Millis(0)) }
+        Self {
+            runs: Runs::Forever,
+            stops: Stops::After(Millis(0)),
+            health: Healthy::After(Millis(0)),
+            listens: None,
+        }
     }
 }
 
@@ -62,6 +74,16 @@ impl Behaviour {
     /// Runs and never passes a probe.
     pub fn never_healthy() -> Self {
         Self { health: Healthy::Never, ..Self::default() }
+    }
+
+    /// Runs, and listens elsewhere than it is probed.
+    pub fn listens_on(listeners: Vec<Listener>) -> Self {
+        Self { listens: Some(listeners), ..Self::never_healthy() }
+    }
+
+    /// Uses more memory than it may, this long after its start.
+    pub fn runs_out_of_memory(after: Millis) -> Self {
+        Self { runs: Runs::OutOfMemory { after }, ..Self::default() }
     }
 
     /// Passes probes from this long after its start on.

@@ -10,7 +10,7 @@ use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LogLine, LogOptions, NetworkSpec,
     ObservedContainer, ObservedNetwork,
 };
-use crate::model::ContainerId;
+use crate::model::{ContainerId, Listener};
 
 impl FakeEngine {
     fn call<T>(
@@ -131,5 +131,9 @@ impl Engine for FakeEngine {
         let skipped = lines.len().saturating_sub(tail);
         let written = futures::stream::iter(lines.into_iter().skip(skipped).map(Ok));
         Ok(if options.follow { written.chain(futures::stream::pending()).boxed() } else { written.boxed() })
+    }
+
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+        self.call(Call::Listening, |world, _| world.listening(id))
     }
 }

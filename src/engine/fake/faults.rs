@@ -26,6 +26,7 @@ pub enum Call {
     Untag,
     Events,
     Logs,
+    Listening,
 }
 
 impl Call {
@@ -49,6 +50,7 @@ impl Call {
             Self::Untag => "untag",
             Self::Events => "events",
             Self::Logs => "logs",
+            Self::Listening => "listening",
         }
     }
 }

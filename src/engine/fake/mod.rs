@@ -24,7 +24,7 @@ pub use behaviour::{Behaviour, Healthy, Runs, Stops};
 pub use faults::{Call, Fault, Mutation};
 
 use super::{ContainerSpec, EngineError, EngineInfo, ImageInfo, LogLine, NetworkSpec, ObservedContainer};
-use crate::model::ContainerId;
+use crate::model::{ContainerId, Memory};
 use faults::Faults;
 use world::World;
 
@@ -62,6 +62,7 @@ impl FakeEngine {
             name: "fake".to_owned(),
             version: "0".to_owned(),
             api_version: "1.41".to_owned(),
+            memory: None,
         };
         Self { now: Arc::new(now), info, state: Arc::default() }
     }
@@ -159,6 +160,13 @@ impl FakeEngine {
     /// Somebody lets a paused container go on.
     pub fn unpause_by_hand(&self, id: &ContainerId) {
         self.locked(|state, now| state.world.pause(id, false, now));
+    }
+
+    /// Says how much memory the machine has.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Memory) -> Self {
+        self.info.memory = Some(memory);
+        self
     }
 
     /// The container writes a line.

@@ -15,7 +15,7 @@ use crate::engine::{
     ContainerSpec, ContainerState, EngineError, EngineEvent, LABEL_STORE, LogLine, NetworkSpec,
     ObservedContainer, ObservedNetwork,
 };
-use crate::model::ContainerId;
+use crate::model::{ContainerId, Listener};
 
 /// A container of the fake.
 pub(super) struct Container {
@@ -36,6 +36,9 @@ impl Container {
         matches!(self.state, ContainerState::Running | ContainerState::Paused)
     }
 }
+
+/// The exit code of a process that SIGKILL ended.
+const KILLED: i64 = 137;
 
 /// Everything the fake engine has.
 #[derive(Default)]
@@ -91,7 +94,8 @@ impl World {
     /// Ends a container's process; nothing if it does not run.
     pub(super) fn end(&mut self, id: &ContainerId, at: jiff::Timestamp, code: i64) {
         let Some(container) = self.containers.get_mut(id).filter(|c| c.is_up()) else { return };
-        container.state = ContainerState::Exited { code, oom_killed: false };
+        let oom_killed = code == KILLED && matches!(container.behaviour.runs, Runs::OutOfMemory { .. });
+        container.state = ContainerState::Exited { code, oom_killed };
         container.finished_at = Some(at);
         container.ends = None;
         self.event(id, "die", at);
@@ -143,9 +147,11 @@ impl World {
         container.state = ContainerState::Running;
         container.started_at = Some(at);
         container.error.clear();
-        if let Runs::Exits { after, code } = runs {
-            container.ends = Some((at + after.std(), code));
-        }
+        container.ends = match runs {
+            Runs::Exits { after, code } => Some((at + after.std(), code)),
+            Runs::OutOfMemory { after } => Some((at + after.std(), KILLED)),
+            Runs::Forever | Runs::CannotStart(_) => container.ends,
+        };
         self.journal.push(Mutation::Start { id: id.clone(), name: spec.name });
         self.event(id, "start", at);
         self.settle(at);
@@ -168,7 +174,7 @@ impl World {
         }
         match runs {
             Runs::CannotStart(message) => Err(EngineError::Invalid { message: message.clone() }),
-            Runs::Forever | Runs::Exits { .. } => Ok(()),
+            Runs::Forever | Runs::Exits { .. } | Runs::OutOfMemory { .. } => Ok(()),
         }
     }
 
@@ -190,7 +196,7 @@ impl World {
             container.state = ContainerState::Running;
         }
         let end = match container.behaviour.stops {
-            _ if is_kill => Some((now, 137)),
+            _ if is_kill => Some((now, KILLED)),
             Stops::After(wait) if is_stop => Some((now + wait.std(), 0)),
             Stops::After(_) | Stops::Never => None,
         };
@@ -209,7 +215,7 @@ impl World {
 
     /// Removes a container, running or not; `None` if there is none.
     pub(super) fn remove(&mut self, id: &ContainerId, now: jiff::Timestamp) -> Option<String> {
-        self.end(id, now, 137);
+        self.end(id, now, KILLED);
         let container = self.containers.remove(id)?;
         self.event(id, "destroy", now);
         Some(container.spec.name)
@@ -230,6 +236,11 @@ impl World {
 
     pub(super) fn log(&mut self, id: &ContainerId) -> Result<Vec<LogLine>, EngineError> {
         Ok(self.container(id)?.log.clone())
+    }
+
+    pub(super) fn listening(&mut self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+        let container = self.container(id)?;
+        Ok(container.behaviour.listens.clone().filter(|_| container.state == ContainerState::Running))
     }
 
     pub(super) fn create_network(&mut self, spec: &NetworkSpec) -> Result<(), EngineError> {

@@ -73,6 +73,7 @@ fn action(action: &Action) -> String {
         }
         Action::Start { container, .. } => format!("start {container}"),
         Action::Signal { container, signal, .. } => format!("signal {container} {signal}"),
+        Action::Examine { container, .. } => format!("examine {container}"),
         Action::Remove { container } => format!("remove {container}"),
         Action::RemoveNetwork { name } => format!("remove network {name}"),
         Action::Tag { image, tag } => format!("tag {image} {tag}"),
@@ -96,7 +97,7 @@ fn phase(phase: &Phase) -> String {
 
 fn reason(reason: &WaitReason) -> String {
     match reason {
-        WaitReason::ImageUnavailable { message } => format!("image unavailable: {message}"),
+        WaitReason::ImageUnavailable { message, .. } => format!("image unavailable: {message}"),
         WaitReason::EngineRefused { message } => format!("refused: {message}"),
         WaitReason::Exited { code, .. } => format!("exited {code}"),
         WaitReason::HealthCheckFailing { message } => format!("failing: {message}"),

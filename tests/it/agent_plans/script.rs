@@ -188,7 +188,7 @@ impl Script {
                 );
             }
             ["refused", id, message @ ..] => {
-                self.view.memory.start_refused(&ContainerId::new(*id), message.join(" "));
+                self.view.memory.start_refused(&ContainerId::new(*id), message.join(" "), true);
             }
             _ => return None,
         }
@@ -217,6 +217,7 @@ impl Script {
         let desired = match desired {
             "run" => Desired::Run,
             "drain" => Desired::Drain { cause },
+            "keep" => Desired::Keep { cause },
             "remove" => Desired::Remove { cause },
             "none" => {
                 let gone = self.view.replicas.remove(&ReplicaName::new(name))?;
@@ -320,6 +321,7 @@ impl Script {
             },
             "draining" => Phase::Draining,
             "stopping" => Phase::Stopping,
+            "kept" => Phase::Kept,
             "gone" => Phase::Gone,
             _ => return None,
         };
@@ -330,8 +332,17 @@ impl Script {
         let wanted = self.view.replicas.get_mut(&ReplicaName::new(replica))?;
         let replica = ReplicaName::new(replica);
         let since = at(0);
-        wanted.status =
-            Some(ReplicaStatus { replica, phase, attempt, failures, container, address, ready_after, since });
+        wanted.status = Some(ReplicaStatus {
+            replica,
+            phase,
+            attempt,
+            failures,
+            container,
+            address,
+            ready_after,
+            since,
+            trouble: None,
+        });
         Some(())
     }
 
@@ -402,7 +413,7 @@ fn name(revision: u64) -> TableName {
 }
 
 fn probe(state: &str) -> Option<ProbeState> {
-    let (since, last) = (Mono(0), "GET /healthz → 503".to_owned());
+    let (since, last) = (Mono(0), "GET /healthz → 503".into());
     Some(match state {
         "ready" => ProbeState::Ready { since },
         "starting" => ProbeState::Starting { since, last: Some(last) },

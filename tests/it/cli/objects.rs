@@ -51,6 +51,7 @@ pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> 
         stable: stable.map(RevisionNumber),
         last_revision: RevisionNumber(target),
         issued: [].into(),
+        forgiven: [].into(),
         state,
         since: minutes_ago(1),
     }
@@ -110,6 +111,7 @@ pub(super) fn status(replica: &str, phase: Phase) -> ReplicaStatus {
         address: Some("10.209.1.4".parse().unwrap()),
         ready_after: ready.then_some(Millis(2_250)),
         since: minutes_ago(5),
+        trouble: None,
     }
 }
 

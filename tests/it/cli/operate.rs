@@ -7,7 +7,10 @@ use coxswain::api::codes;
 use coxswain::api::types::{
     Action, ConfirmResponse, DaemonStatus, List, Outcome, Progress, WriteResponse, WriteResult,
 };
-use coxswain::model::{ConditionKind, Generation, Phase, Reason, RolloutState};
+use coxswain::model::{
+    Case, ConditionKind, FailedProbe, Failure, FailureReason, Generation, Listener, Millis, Phase,
+    ProbeAnswer, Reason, RolloutState, Seen, Trouble,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -82,6 +85,70 @@ fn each_end_of_a_rollout_has_its_exit() {
         assert!(text.ends_with(&format!("exit {exit}\n")), "{text}");
         insta::assert_snapshot!(name, text);
     }
+}
+
+#[test]
+fn each_class_of_failure_is_told() {
+    let answer = |answer| FailedProbe { message: "GET /healthz → connection refused".to_owned(), answer };
+    let listening = Some(vec![Listener { address: [0, 0, 0, 0].into(), port: 3000 }]);
+    let within = Some(Millis::secs(60));
+    let status = FailedProbe {
+        message: "GET /healthz → 503 \"warming cache\"".to_owned(),
+        answer: ProbeAnswer::Status { status: 503 },
+    };
+    let mut all = String::new();
+    for (seen, times, deadline) in [
+        (
+            Seen::ImageNotFound { message: "the registry does not have users:v2: manifest unknown".into() },
+            0,
+            None,
+        ),
+        (Seen::PullDenied { message: "the registry refuses to give users:v2: denied".into() }, 0, None),
+        (Seen::CannotStart { message: "exec: \"x\": executable file not found in $PATH".into() }, 3, None),
+        (Seen::Exited { code: 1, was_healthy: false }, 3, None),
+        (Seen::OutOfMemory { limit: "64Mi".parse().ok() }, 3, None),
+        (Seen::Unhealthy { probe: status, listening: None, start_within: within }, 1, None),
+        (
+            Seen::Unhealthy {
+                probe: answer(ProbeAnswer::Refused { port: 8080 }),
+                listening,
+                start_within: None,
+            },
+            0,
+            Some(Millis::secs(30)),
+        ),
+        (
+            Seen::Unhealthy {
+                probe: "GET /healthz → no answer in 2s".into(),
+                listening: None,
+                start_within: within,
+            },
+            1,
+            None,
+        ),
+    ] {
+        let has_log = !matches!(seen, Seen::ImageNotFound { .. } | Seen::PullDenied { .. });
+        let log = if has_log {
+            vec!["reading \u{1b}[31m/etc/users.toml".into(), "panic: no such file".into()]
+        } else {
+            vec![]
+        };
+        let trouble = Trouble { seen, times, within: Millis(13_200), log };
+        let reason = FailureReason::of(Case { replica: "users-10-a".into(), trouble, deadline });
+        let failure = Failure { reason, ..failure(10) };
+        let last = snapshot(
+            2,
+            &[("users-10-a", Phase::Kept), ("users-9-a", Phase::Ready)],
+            Some(Outcome::RolledBack { failure }),
+        );
+        let end = Progress { target: coxswain::model::RevisionNumber(9), ..last };
+        let stub = changing("POST /v1/rollout", Reply::lines(&[end]));
+        let ran = run(&stub, "rollout users --image v2");
+        assert_eq!(ran.exit, 4, "{}", ran.stderr);
+        let error = ran.stderr.find("error[").expect("an error");
+        all += &format!("{}\n", &ran.stderr[error..]);
+    }
+    insta::assert_snapshot!("classes", all);
 }
 
 #[test]

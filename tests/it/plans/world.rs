@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use coxswain::model::{
-    Check, Desired, EnvValue, EventKind, Generation, Health, Metadata, Millis, Mono, Now, OnFailure, Phase,
-    Port, Protocol, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout,
-    RolloutState, Service, ServiceSpec, WaitReason,
+    Check, Desired, EnvValue, EventKind, FailedProbe, Generation, Health, Metadata, Millis, Mono, Now,
+    OnFailure, Phase, Port, ProbeAnswer, Protocol, Replica, ReplicaName, ReplicaStatus, ResolvedImage,
+    Revision, RevisionNumber, Rollout, RolloutState, Seen, Service, ServiceSpec, Trouble, WaitReason,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, invariants, plan};
 
@@ -141,6 +141,7 @@ impl World {
                 "surge" => spec.rollout.max_surge = value.parse().unwrap(),
                 "unavailable" => spec.rollout.max_unavailable = value.parse().unwrap(),
                 "healthyFor" => spec.rollout.healthy_for = value.parse().unwrap(),
+                "startWithin" => spec.health.start_within = value.parse().unwrap(),
                 "deadline" => spec.rollout.deadline = value.parse().unwrap(),
                 "drain" => spec.rollout.drain = value.parse().unwrap(),
                 "keep" => spec.rollout.keep_revisions = value.parse().unwrap(),
@@ -259,7 +260,8 @@ impl World {
 
     fn phase(&self, live: &Live) -> Phase {
         if live.gone || live.leaving_since.is_some_and(|t| self.now - t >= GONE_AFTER) {
-            return Phase::Gone;
+            let kept = matches!(live.replica.desired, Desired::Keep { .. }) && !live.gone;
+            return if kept { Phase::Kept } else { Phase::Gone };
         }
         if live.leaving_since.is_some() {
             return Phase::Draining;
@@ -270,7 +272,11 @@ impl World {
         if image.contains("slow") && age < PULLED_AFTER {
             return Phase::Pulling;
         }
-        if image.contains("bad") && !self.healed {
+        if self.fails(live) == Some("late") {
+            let message = "GET / → 503".into();
+            return Phase::Starting { reason: Some(WaitReason::HealthCheckFailing { message }) };
+        }
+        if (image.contains("bad") && !self.healed) || self.fails(live).is_some() {
             let reason = WaitReason::Exited { code: 1, oom_killed: false };
             return Phase::BackOff { reason, retry_at: self.now().wall };
         }
@@ -285,6 +291,47 @@ impl World {
         if age < READY_AFTER { Phase::Starting { reason: None } } else { Phase::Ready }
     }
 
+    /// How the image of a replica fails, as its tag says.
+    fn fails(&self, live: &Live) -> Option<&'static str> {
+        let image = &self.revisions[&live.replica.revision].image.reference;
+        let tags = ["crash", "oom", "noimage", "late"];
+        tags.into_iter()
+            .find(|tag| image.ends_with(tag))
+            .filter(|_| !self.healed && live.leaving_since.is_none())
+    }
+
+    /// A container that fails does so once a second; one that is late had all of `startWithin`.
+    fn failures(&self, live: &Live) -> u32 {
+        let age = self.now - live.made_at;
+        match self.fails(live) {
+            Some("crash" | "oom") => u32::try_from(age / 1_000).unwrap(),
+            Some("late") => u32::from(self.start_within(live).is_some()),
+            _ => 0,
+        }
+    }
+
+    fn start_within(&self, live: &Live) -> Option<Millis> {
+        let within = self.revisions[&live.replica.revision].spec.health.start_within;
+        (self.now - live.made_at >= within.0).then_some(within)
+    }
+
+    fn trouble(&self, live: &Live) -> Option<Trouble> {
+        let times = self.failures(live).min(3);
+        let seen = match self.fails(live)? {
+            "crash" => Seen::Exited { code: 1, was_healthy: false },
+            "oom" => Seen::OutOfMemory { limit: "64Mi".parse().ok() },
+            "noimage" => Seen::ImageNotFound { message: "manifest unknown".into() },
+            _ => {
+                let answer = ProbeAnswer::Status { status: 503 };
+                let probe = FailedProbe { message: "GET / → 503".into(), answer };
+                Seen::Unhealthy { probe, listening: None, start_within: self.start_within(live) }
+            }
+        };
+        let none_yet = matches!(seen, Seen::Exited { .. } | Seen::OutOfMemory { .. }) && times == 0;
+        let within = Millis(u64::from(times) * 1_000);
+        (!none_yet).then(|| Trouble { seen, times, within, log: vec!["panic: at the disco".into()] })
+    }
+
     pub(super) fn view(&self) -> ServiceView {
         let replicas = self.live.values().map(|live| ReplicaView {
             replica: live.replica.clone(),
@@ -292,11 +339,12 @@ impl World {
                 replica: live.replica.name.clone(),
                 phase: self.phase(live),
                 attempt: 1,
-                failures: 0,
+                failures: self.failures(live),
                 container: None,
                 address: None,
                 ready_after: None,
                 since: self.now().wall,
+                trouble: self.trouble(live),
             }),
             serving_for: live.serving_since.map(|t| Millis(self.now - t)),
         });
@@ -373,7 +421,7 @@ impl World {
         for _ in 0..MOST_PASSES {
             let changes = self.pass();
             let moving = self.live.values().any(|live| {
-                live.leaving_since.is_some()
+                (live.leaving_since.is_some() && self.phase(live) != Phase::Kept)
                     || matches!(self.phase(live), Phase::Starting { .. } | Phase::Pulling)
                     || (live.moved_at.is_some_and(|t| self.now - t < TYPO_SHOWS_AFTER))
             });
@@ -404,6 +452,7 @@ impl World {
                 (Desired::Run, false) => format!("+ {name} in slot {slot} on {host}"),
                 (Desired::Run, true) => format!("= {name} moves to revision {revision}"),
                 (Desired::Drain { cause }, _) => format!("~ {name} {cause:?}"),
+                (Desired::Keep { cause }, _) => format!("k {name} {cause:?}"),
                 (Desired::Remove { cause }, _) => format!("- {name} {cause:?}"),
             });
         }

@@ -197,6 +197,7 @@ fn vary(spec: &mut ServiceSpec, chance: &Chance) {
 
 fn behaviour(chance: &Chance) -> Behaviour {
     let good = Behaviour {
+        listens: None,
         runs: Runs::Forever,
         stops: Stops::After(Millis(chance.below(1_500))),
         health: Healthy::After(Millis(chance.below(3_000))),

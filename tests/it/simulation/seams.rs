@@ -12,7 +12,7 @@ use coxswain::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LogLine, LogOptions, NetworkSpec,
     ObservedContainer, ObservedNetwork,
 };
-use coxswain::model::{ContainerId, EndpointId, Mono};
+use coxswain::model::{ContainerId, EndpointId, Listener, Mono};
 use coxswain::probe::{ProbeState, ProbeTarget};
 use coxswain::store::{
     EmbeddedStore, Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
@@ -203,6 +203,9 @@ impl Engine for LateEngine {
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError> {
         self.inner.logs(id, options).await
     }
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+        self.inner.listening(id).await
+    }
 }
 
 /// The store, late now and then, so that whoever reads and writes it does so in between of others.
@@ -299,7 +302,7 @@ impl FakeProbes {
 
 impl Watched {
     fn state(&self, now: Mono) -> ProbeState {
-        let (since, last) = (self.since, "GET /healthz → connection refused".to_owned());
+        let (since, last) = (self.since, "GET /healthz → connection refused".into());
         match self.passed {
             true if self.misses < self.target.health.unhealthy_after => ProbeState::Ready { since },
             true => ProbeState::Failing { since, last },

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{ContainerState, LABEL_REPLICA};
-use coxswain::model::{Endpoint, EndpointId, EndpointState, ReplicaStatus, RolloutState, Service, key};
+use coxswain::model::{
+    Desired, Endpoint, EndpointId, EndpointState, Phase, Replica, ReplicaStatus, RolloutState, Service, key,
+};
 
 use super::world::{Wish, World};
 
@@ -100,7 +102,12 @@ fn service_unsettled(world: &World, service: &Service) -> Option<String> {
     if !matches!(rollout.state, RolloutState::Complete | RolloutState::RolledBack { .. }) {
         return Some(format!("{name} is {:?}", rollout.state));
     }
-    let replicas: Vec<_> = world.replicas().into_iter().filter(|r| r.service == *name).collect();
+    let all = world.replicas().into_iter().filter(|r| r.service == *name);
+    let (kept, replicas): (Vec<_>, Vec<_>) = all.partition(is_kept);
+    let moving = |r: &&Replica| world.status(name, &r.name).is_none_or(|s| s.phase != Phase::Kept);
+    if let Some(moving) = kept.iter().find(moving).or(kept.get(1)) {
+        return Some(format!("{} is kept beside another, or not yet stopped", moving.name));
+    }
     let wanted = service.spec.replica_count() as usize;
     if replicas.len() != wanted {
         return Some(format!("{name} has {} replicas, wanted are {wanted}", replicas.len()));
@@ -110,19 +117,31 @@ fn service_unsettled(world: &World, service: &Service) -> Option<String> {
     }
     let ready = |r: &coxswain::model::Replica| world.status(name, &r.name).is_some_and(|s| s.is_ready());
     let statuses: Vec<ReplicaStatus> = world.all(&key::statuses_of(name));
-    if let Some(stray) = statuses.iter().find(|s| !replicas.iter().any(|r| r.name == s.replica)) {
+    let is_there = |s: &ReplicaStatus| replicas.iter().chain(&kept).any(|r| r.name == s.replica);
+    if let Some(stray) = statuses.iter().find(|s| !is_there(s)) {
         return Some(format!("the status of {} is left", stray.replica));
     }
     let unready = replicas.iter().find(|r| !r.runs() || !ready(r));
     unready.map(|r| format!("{} is {:?}", r.name, world.status(name, &r.name)))
 }
 
-/// One running container per replica, and no other of ours.
+/// Whether its container is to be looked at after a failure.
+fn is_kept(replica: &Replica) -> bool {
+    matches!(replica.desired, Desired::Keep { .. })
+}
+
+/// One running container per replica, one that has ended per kept one, and no other of ours.
 fn containers_unsettled(world: &World) -> Option<String> {
-    let replicas: BTreeSet<String> = world.replicas().iter().map(|r| r.name.to_string()).collect();
+    let (kept, replicas): (Vec<_>, Vec<_>) = world.replicas().into_iter().partition(is_kept);
+    let names = |of: Vec<Replica>| of.iter().map(|r| r.name.to_string()).collect::<BTreeSet<_>>();
+    let (kept, replicas) = (names(kept), names(replicas));
     let mut seen = BTreeSet::new();
     for container in world.containers() {
         let replica = container.labels.get(LABEL_REPLICA).cloned().unwrap_or_default();
+        let has_ended = !matches!(container.state, ContainerState::Running | ContainerState::Paused);
+        if has_ended && kept.contains(&replica) {
+            continue;
+        }
         if container.state != ContainerState::Running || !replicas.contains(&replica) {
             return Some(format!("{} is left, {:?}", container.name, container.state));
         }

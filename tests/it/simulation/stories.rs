@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use coxswain::engine::fake::Behaviour;
-use coxswain::model::{Millis, RevisionNumber, RolloutState};
+use coxswain::engine::fake::{Behaviour, Runs};
+use coxswain::model::{Desired, FailureReason, Millis, RevisionNumber, RolloutState};
 
 use super::on_virtual_time;
 use super::settled::{settle, unsettled};
@@ -127,4 +127,43 @@ fn a_deleted_service_whose_replicas_go_all_at_once_leaves_nothing() {
         let left: Vec<String> = keys.filter(|key| key.contains("/users")).collect();
         assert!(left.is_empty(), "{left:?}");
     });
+}
+
+#[test]
+fn a_crash_loop_is_rolled_back_in_seconds_and_its_container_kept() {
+    on_virtual_time(async {
+        let mut world = serving(5).await;
+        world.engine.publish("users:2", crashing());
+        let old: Vec<_> = world.containers().into_iter().map(|c| c.id).collect();
+        roll(&mut world);
+        let rolled_back = |world: &World| {
+            let state = world.rollout(&"users".into()).map(|rollout| rollout.state);
+            matches!(state, Some(RolloutState::RolledBack { .. }))
+        };
+        // Far from the deadline: three runs, the waits between them, and calls that take up to 5 s each.
+        world.until("it is rolled back", Duration::from_secs(30), rolled_back).await;
+        let Some(RolloutState::RolledBack { failure }) = world.rollout(&"users".into()).map(|r| r.state)
+        else {
+            panic!("it was rolled back a moment ago");
+        };
+        assert!(matches!(failure.reason, FailureReason::CrashLoop(_)), "{failure}");
+        world
+            .until("one is kept", SOON, |world| {
+                world.replicas().iter().any(|r| matches!(r.desired, Desired::Keep { .. }))
+                    && unsettled(world).is_none()
+            })
+            .await;
+        let now = world.containers();
+        assert!(old.iter().all(|id| now.iter().any(|c| c.id == *id)), "no healthy old replica was stopped");
+        assert_eq!(now.len(), old.len() + 1);
+        world.kill_daemon().await;
+        world.start_daemon(None);
+        world.connect();
+        settle(&mut world).await;
+        assert_eq!(world.containers().len(), old.len() + 1, "a restart leaves what is kept alone");
+    });
+}
+
+fn crashing() -> Behaviour {
+    Behaviour { runs: Runs::Exits { after: Millis(700), code: 3 }, ..Behaviour::never_healthy() }
 }

@@ -4,7 +4,7 @@ use coxswain::api::client::LogQuery;
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
 use coxswain::daemon::wall_time;
-use coxswain::model::{Millis, ReplicaName, ServiceName};
+use coxswain::model::{Millis, ReplicaName, RevisionNumber, ServiceName};
 use futures::StreamExt;
 use futures::stream::SelectAll;
 
@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// Services or replicas: `users`, `users-9-a`, `replica/users-9-a`
     #[arg(required = true, value_name = "SERVICE|REPLICA")]
     names: Vec<String>,
+    /// Only replicas of this revision, with the container that is kept after it failed
+    #[arg(long, value_name = "NUMBER", value_parser = revision)]
+    revision: Option<RevisionNumber>,
     /// Go on with new lines
     #[arg(short, long)]
     follow: bool,
@@ -35,7 +38,8 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     let named = queries.len() > 1 || queries.iter().any(|query| query.service.is_some());
     let mut streams = Vec::new();
     for query in queries {
-        let query = LogQuery { follow: args.follow, tail: args.tail, since, ..query };
+        let query =
+            LogQuery { revision: args.revision, follow: args.follow, tail: args.tail, since, ..query };
         streams.push(session.client.logs(&query).await?);
     }
     if args.follow {
@@ -51,6 +55,10 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         }
     }
     Ok(())
+}
+
+fn revision(text: &str) -> Result<RevisionNumber, std::num::ParseIntError> {
+    text.parse().map(RevisionNumber)
 }
 
 fn ago(since: Millis) -> Result<jiff::Timestamp, CliError> {

@@ -3,7 +3,7 @@
 use coxswain::api::codes;
 use coxswain::api::types::{Action, ApiError, RolloutChange, RolloutRequest, ServiceObject, WriteResult};
 use coxswain::daemon::{request_id, wall_time};
-use coxswain::model::{RevisionNumber, RolloutState, ServiceName};
+use coxswain::model::{Failure, RolloutState, ServiceName};
 
 use super::{undo, written};
 use crate::error::CliError;
@@ -109,17 +109,15 @@ async fn status(session: &Session<'_>, name: &ServiceName) -> Result<(), CliErro
 /// As in kubectl, the status of a failed rollout is a failure.
 fn failed(service: &ServiceObject) -> Option<ApiError> {
     let name = &service.metadata.name;
-    let of = |code: &codes::Code, revision: RevisionNumber, how: &str| ApiError {
+    let of = |code: &codes::Code, failure: &Failure, how: &str| ApiError {
+        why: failure.reason.lines(),
+        class: Some(codes::of_failure(&failure.reason).id.to_owned()),
         next: vec![format!("ctl events {name}")],
-        ..code.error(format!("rollout of {name} to revision {revision} failed and was {how}"))
+        ..code.error(format!("rollout of {name} to revision {} failed and was {how}", failure.revision))
     };
     match &service.status.rollout.as_ref()?.state {
-        RolloutState::RolledBack { failure } => {
-            Some(of(&codes::ROLLED_BACK, failure.revision, "rolled back"))
-        }
-        RolloutState::Failed { failure } => {
-            Some(of(&codes::ROLLOUT_FAILED, failure.revision, "not rolled back"))
-        }
+        RolloutState::RolledBack { failure } => Some(of(&codes::ROLLED_BACK, failure, "rolled back")),
+        RolloutState::Failed { failure } => Some(of(&codes::ROLLOUT_FAILED, failure, "not rolled back")),
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } | RolloutState::Complete => None,
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum Report {
     /// Where it stands.
     Snapshot(Box<Progress>),
     /// The daemon will not tell any more, for this reason.
-    Ended(ApiError),
+    Ended(Box<ApiError>),
 }
 
 struct Follower {
@@ -65,7 +65,7 @@ impl Follower {
                     self.stream = None;
                     let since = *self.lost_since.get_or_insert_with(Instant::now);
                     if error.exit != codes::DAEMON_SILENT.exit || since.elapsed() > RECONNECT_LIMIT {
-                        return Report::Ended(error);
+                        return Report::Ended(Box::new(error));
                     }
                     sleep(RECONNECT_PAUSE).await;
                 }

@@ -159,7 +159,7 @@ impl<'a> Operation<'a> {
             Report::Snapshot(snapshot) => *snapshot,
             Report::Ended(error) => {
                 let gone = verdict::is_gone(&error) && watched.deletes;
-                watched.end = Some(if gone { Ok(()) } else { Err(verdict::unwatched(watched, error)) });
+                watched.end = Some(if gone { Ok(()) } else { Err(verdict::unwatched(watched, *error)) });
                 return self.conclude(name, elapsed);
             }
         };

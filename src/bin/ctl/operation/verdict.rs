@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, Outcome, Progress};
-use coxswain::model::{Failure, FailureReason};
+use coxswain::model::Failure;
 
 use super::Watched;
 use crate::output::progress::revision_name;
@@ -18,17 +18,13 @@ pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> 
             ..codes::SUPERSEDED.error(format!("{name} was deleted while it was waited for"))
         }),
         Outcome::RolledBack { failure } => Err(ApiError {
-            why: observations(failure),
             now: Some(standing(watched, last, "is back")),
-            next: vec![format!("ctl events {name}")],
-            ..codes::ROLLED_BACK.error(format!("{} failed and was rolled back", attempt(watched, failure)))
+            kept: kept(last, failure),
+            ..failed(watched, failure, &codes::ROLLED_BACK, "rolled back")
         }),
         Outcome::Failed { failure } => Err(ApiError {
-            why: observations(failure),
             now: Some(standing(watched, last, "keeps trying")),
-            next: vec![format!("ctl events {name}"), format!("ctl logs {name}")],
-            ..codes::ROLLOUT_FAILED
-                .error(format!("{} failed and was not rolled back", attempt(watched, failure)))
+            ..failed(watched, failure, &codes::ROLLOUT_FAILED, "not rolled back")
         }),
         Outcome::Superseded { by, command } => Err(ApiError {
             why: vec![format!("`{command}` wrote generation {by} of {name}")],
@@ -74,10 +70,34 @@ fn attempt(watched: &Watched, failure: &Failure) -> String {
     format!("rollout of {} to {}", watched.name, revision_name(failure.revision, &watched.revisions))
 }
 
-fn observations(failure: &Failure) -> Vec<String> {
-    let FailureReason::DeadlineExceeded { deadline, observed } = &failure.reason;
-    let head = format!("no progress for {deadline}, with revision {}", failure.revision);
-    std::iter::once(head).chain(observed.iter().cloned()).collect()
+/// What both ends of a failed rollout have in common.
+fn failed(watched: &Watched, failure: &Failure, code: &codes::Code, how: &str) -> ApiError {
+    let (name, revision) = (&watched.name, failure.revision);
+    let log: Vec<String> = failure.reason.case().map(|case| case.trouble.log.clone()).unwrap_or_default();
+    let events = format!("ctl events {name}");
+    let next = match log.is_empty() {
+        true => vec![events],
+        false => vec![format!("ctl logs {name} --revision {revision}"), events],
+    };
+    let class = codes::of_failure(&failure.reason).id.to_owned();
+    ApiError {
+        why: failure.reason.lines(),
+        log,
+        next,
+        class: Some(class),
+        ..code.error(format!("{} failed and was {how}", attempt(watched, failure)))
+    }
+}
+
+/// The container that is kept to be looked at.
+fn kept(last: &Progress, failure: &Failure) -> Option<String> {
+    let replica = &failure.reason.case()?.replica;
+    let status = last.replicas.iter().find(|r| r.name == *replica)?.status.as_ref()?;
+    let name = replica.container_name(status.attempt);
+    status
+        .container
+        .as_ref()
+        .map(|_| format!("container {name}, stopped; it goes with the next release that succeeds"))
 }
 
 fn standing(watched: &Watched, last: &Progress, how: &str) -> String {
@@ -88,7 +108,7 @@ fn standing(watched: &Watched, last: &Progress, how: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use coxswain::model::{Generation, RevisionNumber};
+    use coxswain::model::{FailureReason, Generation, RevisionNumber};
 
     use super::*;
 

@@ -30,7 +30,7 @@ fn heading(style: Style, code: Option<&str>) -> String {
 }
 
 fn block(error: &ApiError, style: Style) -> String {
-    let ApiError { code, exit: _, what, why, now, next, problems } = error;
+    let ApiError { code, exit: _, what, why, log, kept, class, now, next, problems } = error;
     let mut lines = vec![format!("{} {}", heading(style, Some(code)), plain(what))];
     let mut field = |name: &str, values: &mut dyn Iterator<Item = &str>| {
         for (index, value) in values.enumerate() {
@@ -41,10 +41,17 @@ fn block(error: &ApiError, style: Style) -> String {
     let problems: Vec<String> =
         problems.iter().map(|p| problem(p.problem.path.as_str(), &p.problem.message)).collect();
     field("why", &mut why.iter().chain(&problems).map(String::as_str));
+    field("log", &mut log.iter().map(String::as_str));
     field("now", &mut now.as_deref().into_iter());
+    field("kept", &mut kept.as_deref().into_iter());
     field("next", &mut next.iter().map(String::as_str));
-    field("help", &mut std::iter::once(format!("ctl explain {code}").as_str()));
+    let help: Vec<String> = [Some(code), class.as_ref()].into_iter().flatten().map(explain).collect();
+    field("help", &mut help.iter().map(String::as_str));
     lines.join("\n")
+}
+
+fn explain(code: &String) -> String {
+    format!("ctl explain {code}")
 }
 
 fn problem(path: &str, message: &str) -> String {

@@ -57,6 +57,7 @@ pub(crate) fn phase_text(status: Option<&ReplicaStatus>, runs: bool, available: 
         }
         Phase::Draining => text('-', "draining", String::new()),
         Phase::Stopping => text('-', "stopping", String::new()),
+        Phase::Kept => text('-', "kept", "stopped, to be looked at".to_owned()),
         Phase::Gone => text('-', "gone", String::new()),
     }
 }
@@ -309,6 +310,7 @@ mod tests {
                 address: None,
                 ready_after: Some(Millis(900)),
                 since: Timestamp::UNIX_EPOCH,
+                trouble: None,
             }),
             in_flight: 0,
         };

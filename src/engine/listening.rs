@@ -1,0 +1,85 @@
+//! What listens in a network namespace, from the text of `/proc/<pid>/net/tcp` and `tcp6`. Pure.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::model::Listener;
+
+/// The state of a socket that listens.
+const LISTEN: &str = "0A";
+/// Docker's own DNS server within each container.
+const DOCKER_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
+
+/// The sockets that listen, without Docker's own, each once. Lines that are not understood are left out.
+pub(super) fn listeners(table: &str) -> Vec<Listener> {
+    let mut found: Vec<Listener> = table.lines().skip(1).filter_map(listener).collect();
+    found.retain(|listener| listener.address != DOCKER_DNS);
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// `0: 0100007F:1F90 00000000:0000 0A …`
+fn listener(line: &str) -> Option<Listener> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let (address, port) = fields.next()?.split_once(':')?;
+    let state = fields.nth(1)?;
+    let listens = state == LISTEN;
+    Some(Listener { address: ip(address)?, port: u16::from_str_radix(port, 16).ok()? }).filter(|_| listens)
+}
+
+/// Each group of eight digits is a word of the address as the machine keeps it, whose bytes are the network's.
+fn ip(hex: &str) -> Option<IpAddr> {
+    let word = |at: usize| Some(u32::from_str_radix(hex.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    match hex.len() {
+        8 => Some(IpAddr::V4(Ipv4Addr::from(word(0)?))),
+        32 => {
+            let mut bytes = [0; 16];
+            for (index, part) in bytes.chunks_exact_mut(4).enumerate() {
+                part.copy_from_slice(&word(index * 8)?);
+            }
+            let address = Ipv6Addr::from(bytes);
+            Some(address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TCP: &str =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 31 1 0 100 0 0 10 0
+   1: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 32 1 0 100 0 0 10 0
+   2: 0B00007F:A5C3 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 33 1 0 100 0 0 10 0
+   3: 0500D10A:0BB8 0100D10A:C350 01 00000000:00000000 00:00000000 00000000     0        0 34 1 0 100 0 0 10 0
+";
+    const TCP6: &str = "  sl  local_address                         remote_address                        st
+   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000
+   1: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 00000000:00000000
+   2: 0000000000000000FFFF00000100007F:0051 00000000000000000000000000000000:0000 0A 00000000:00000000
+";
+
+    #[test]
+    fn tables_of_the_kernel_are_read() {
+        let texts = |table| listeners(table).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(texts(TCP), ["3000", "127.0.0.1:8080"], "neither Docker's own nor a connection");
+        assert_eq!(texts(TCP6), ["127.0.0.1:81", "8080", "[::1]:80"]);
+    }
+
+    #[test]
+    fn what_is_no_table_has_no_listeners() {
+        for text in [
+            "",
+            "x",
+            "head\n",
+            "head\n 0:",
+            "head\n 0: zz:1 x 0A",
+            "head\n 0: 0100007F:1F90 x",
+            "h\n 0: ü:1 x 0A",
+        ] {
+            assert_eq!(listeners(text), [], "{text}");
+        }
+    }
+}

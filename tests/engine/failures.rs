@@ -1,0 +1,130 @@
+//! Releases that fail, on the real Engine: caught in seconds, explained, rolled back, and the container at fault kept.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::daemon::{Daemon, docker, wait_for};
+
+/// A service whose old release serves, and what of it ran before.
+struct Serving {
+    daemon: Daemon,
+    image: String,
+    before: BTreeSet<String>,
+}
+
+fn manifest(image: &str, more: &str) -> String {
+    format!(
+        "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: 2\n  \
+         port: 8080\n  health: {{http: /healthz, startWithin: 20s}}\n  rollout: {{healthyFor: 500ms, deadline: 2m}}\n{more}"
+    )
+}
+
+impl Serving {
+    fn start() -> Self {
+        let daemon = Daemon::start();
+        let image = daemon.image("v1");
+        let file = daemon.file("good.yaml", &manifest(&image, ""));
+        daemon.expect(0, &["apply", "-f", &file]);
+        let before = daemon.containers("hello", true).into_iter().collect();
+        Self { daemon, image, before }
+    }
+
+    /// Applies a release that fails: what `ctl` said, and how long it took to say so.
+    #[track_caller]
+    fn fails(&self, more: &str) -> (String, Duration) {
+        let file = self.daemon.file("bad.yaml", &manifest(&self.image, more));
+        let began = Instant::now();
+        let (_, report) = self.daemon.expect(4, &["apply", "-f", &file]);
+        let took = began.elapsed();
+        let running: BTreeSet<String> = self.daemon.containers("hello", true).into_iter().collect();
+        assert!(self.before.is_subset(&running), "a healthy old replica was stopped");
+        (report, took)
+    }
+}
+
+#[track_caller]
+fn says(report: &str, all: &[&str]) {
+    for text in all {
+        assert!(report.contains(text), "`{text}` is not in\n{report}");
+    }
+}
+
+#[test]
+fn a_crash_loop_is_explained_within_thirty_seconds_and_its_container_kept() {
+    let serving = Serving::start();
+    let daemon = &serving.daemon;
+    let (report, took) = serving.fails("  env: {EXIT_AT_START: '7'}\n");
+    assert!(took < Duration::from_secs(30), "{took:?}\n{report}");
+    says(&report, &["CTL-0412", "CTL-0424", "exited with code 7 before its first healthy check, 3 times in"]);
+    says(&report, &["stopping: told to exit at start", "ctl logs hello --revision 2"]);
+
+    wait_for("one container is kept beside those that serve", || {
+        daemon.containers("hello", false).len() == 3
+    });
+    let (log, _) = daemon.expect(0, &["logs", "hello", "--revision", "2"]);
+    assert!(log.contains("told to exit at start"), "{log}");
+    let (log, _) = daemon.expect(0, &["logs", "hello"]);
+    assert!(!log.contains("told to exit at start"), "what is kept is no part of the service's log: {log}");
+
+    let file = daemon.file("next.yaml", &manifest(&serving.image, "  env: {NEXT: '1'}\n"));
+    daemon.expect(0, &["apply", "-f", &file]);
+    wait_for("it goes with the next release that succeeds", || daemon.containers("hello", false).len() == 2);
+}
+
+#[test]
+fn what_is_kept_is_adopted_and_deleted_with_its_service() {
+    let mut serving = Serving::start();
+    serving.fails("  env: {EXIT_AT_START: '7'}\n");
+    let daemon = &mut serving.daemon;
+    wait_for("one container is kept", || daemon.containers("hello", false).len() == 3);
+    let kept: BTreeSet<String> = daemon.containers("hello", false).into_iter().collect();
+    daemon.stop();
+    daemon.serve();
+    daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "60s"]);
+    let after: BTreeSet<String> = daemon.containers("hello", false).into_iter().collect();
+    assert_eq!(after, kept, "a restart of the daemon changes nothing");
+    daemon.expect(0, &["delete", "hello", "--yes"]);
+    assert_eq!(daemon.containers("hello", false), Vec::<String>::new());
+    let filter = format!("label=coxswain.store={}", daemon.store());
+    wait_for("the network is gone", || docker(&["network", "ls", "--quiet", "--filter", &filter]).is_empty());
+}
+
+#[test]
+fn a_wrong_port_names_the_ports_that_listen() {
+    let serving = Serving::start();
+    let (report, _) = serving.fails("  env: {PORT: '3000'}\n");
+    says(&report, &["CTL-0412", "CTL-0427", "connection refused"]);
+    says(&report, &["nothing listens on 8080; the container listens on 3000"]);
+    let (report, _) = serving.fails("  env: {BIND: 127.0.0.1}\n");
+    says(&report, &["the container listens on 127.0.0.1:8080 only, which nobody outside of it can reach"]);
+}
+
+#[test]
+fn a_container_without_the_memory_it_wants_is_told_so() {
+    let serving = Serving::start();
+    let (report, took) = serving.fails("  env: {EAT_MEMORY: '1'}\n  resources: {memory: 32Mi}\n");
+    assert!(took < Duration::from_secs(60), "{took:?}\n{report}");
+    says(&report, &["CTL-0425", "was killed for want of memory, it may use 32Mi, 3 times in"]);
+}
+
+#[test]
+fn an_answer_that_does_not_pass_is_shown_with_its_body() {
+    let serving = Serving::start();
+    let (report, _) = serving.fails("  env: {HEALTH: fail}\n");
+    says(
+        &report,
+        &["CTL-0426", "did not pass its health check within 20s: GET /healthz → 503 \"told to fail\""],
+    );
+}
+
+#[test]
+fn more_memory_than_the_machine_has_is_refused_with_figures() {
+    let serving = Serving::start();
+    let file = serving.daemon.file("huge.yaml", &manifest(&serving.image, "  resources: {memory: 900Gi}\n"));
+    let (_, report) = serving.daemon.expect(8, &["apply", "-f", &file]);
+    says(&report, &["CTL-0416", "2 replicas of 900Gi need 1800Gi", "nothing was changed"]);
+    let running: BTreeSet<String> = serving.daemon.containers("hello", true).into_iter().collect();
+    assert_eq!(running, serving.before);
+}
