@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Generation, Millis, RevisionNumber};
+use super::{Author, Generation, Millis, RevisionNumber};
 
 /// Why a rollout failed, by class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,11 @@ pub enum FailureReason {
         deadline: Millis,
         /// Observations, one line per replica that is not available.
         observed: Vec<String>,
+    },
+    /// Nothing failed: the user ended it with `ctl abort`.
+    Aborted {
+        /// Who.
+        by: Author,
     },
 }
 
@@ -82,6 +87,9 @@ pub struct Rollout {
     /// How many replica names were issued, per kept revision: names are never reused.
     #[serde(default)]
     pub issued: BTreeMap<RevisionNumber, u32>,
+    /// Whether a pause of the user's was in force at the last pass, so that its beginning and its end are told once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// Where it stands.
     #[serde(flatten)]
     pub state: RolloutState,

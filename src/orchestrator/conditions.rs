@@ -1,6 +1,7 @@
 //! What holds of a service right now, for people and for `ctl wait`. No decision reads it.
 
 use super::census::{is_available, is_gone};
+use super::halt;
 use super::observation::observation;
 use super::{ReplicaView, ServiceView};
 use crate::model::{Condition, ConditionKind, Failure, FailureReason, Phase, Reason, RolloutState};
@@ -68,6 +69,9 @@ fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
     let Some(rollout) = seen else {
         return is(true, Reason::RollingOut, "the last write has not been acted on yet");
     };
+    if let Some(halt) = halt::pause(view, rollout) {
+        return is(true, Reason::RolloutPaused, &format!("paused by {}", halt.by.told()));
+    }
     match &rollout.state {
         RolloutState::Progressing { .. } => is(true, Reason::RollingOut, counts),
         RolloutState::RollingBack { .. } => is(true, Reason::RollingBack, counts),
@@ -98,9 +102,14 @@ fn degraded(view: &ServiceView, troubles: &[String]) -> Condition {
 
 /// `revision 10: no progress for 5m: users-10-a: exited with code 1`.
 fn failure_text(failure: &Failure) -> String {
-    let FailureReason::DeadlineExceeded { deadline, observed } = &failure.reason;
-    let first = observed.first().map(|o| format!(": {o}")).unwrap_or_default();
-    format!("revision {}: no progress for {deadline}{first}", failure.revision)
+    let revision = failure.revision;
+    match &failure.reason {
+        FailureReason::DeadlineExceeded { deadline, observed } => {
+            let first = observed.first().map(|o| format!(": {o}")).unwrap_or_default();
+            format!("revision {revision}: no progress for {deadline}{first}")
+        }
+        FailureReason::Aborted { by } => format!("revision {revision}: aborted by {}", by.told()),
+    }
 }
 
 /// Whether something keeps it from serving, beyond taking its time.

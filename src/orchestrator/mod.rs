@@ -12,6 +12,7 @@ mod cleanup;
 mod conditions;
 mod deadline;
 mod delete;
+mod halt;
 pub mod invariants;
 mod observation;
 mod pass;
@@ -27,6 +28,7 @@ mod view;
 pub use conditions::{Assessment, assess};
 pub use deadline::SAVE_WAIT_EVERY;
 pub use pass::MOST_OPERATIONS;
+pub use revision::asks_for_nothing_new;
 pub use report::Hold;
 pub use scale::Bounds;
 pub use view::{Changes, ReplicaView, ServiceView};
@@ -52,12 +54,16 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
         return Changes { holds: vec![Hold::RevisionMissing { revision: number }], ..Changes::default() };
     };
     let mut pass = Pass::begin(view, now, observed.rollout, target, observed.events);
+    observed.outcomes.into_iter().for_each(|(revision, outcome)| pass.record(revision, outcome));
     cleanup::delete_gone(&mut pass);
     cleanup::remove_drained(&mut pass);
     if observed.fresh {
         pass.restart_wait();
     } else {
         progress::note(&mut pass);
+    }
+    halt::obey(&mut pass);
+    if !observed.fresh {
         rollback::fail_past_deadline(&mut pass);
     }
     if !rolling::take_move(&mut pass) {
