@@ -78,6 +78,11 @@ fn outcome(
     let wanted = stored.service.spec.replica_count() as usize;
     let settled = replicas.len() == wanted && replicas.iter().all(|r| r.runs && r.available);
     match &rollout.state {
+        // A pause keeps the count; whoever waits for no more than that need not wait for its end.
+        RolloutState::Progressing { .. } if rollout.paused && awaited == Awaited::Count => {
+            let serving = replicas.iter().filter(|r| r.runs && r.available).count();
+            (serving >= wanted).then_some(Outcome::Done)
+        }
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => None,
         // Whoever asks for the release that failed, first or once more, is told of it.
         RolloutState::RolledBack { failure } if awaited == Awaited::Release => {

@@ -51,6 +51,7 @@ pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> 
         stable: stable.map(RevisionNumber),
         last_revision: RevisionNumber(target),
         issued: [].into(),
+        paused: false,
         state,
         since: minutes_ago(1),
     }
@@ -168,6 +169,7 @@ pub(super) fn revision(number: u64, tag: &str) -> Revision {
         hash_schema: 1,
         created_at: minutes_ago(3),
         cause: format!("rollout users --image {tag}"),
+        user: "ann".to_owned(),
     }
 }
 
