@@ -25,9 +25,9 @@ use tokio::time::timeout;
 
 use super::codes;
 use super::types::{
-    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus, DeleteRequest,
-    HostObject, List, LogRecord, Progress, ReplicaObject, RevisionObject, RolloutRequest, ScaleRequest, ServiceObject,
-    WriteResponse,
+    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
+    DeleteRequest, HostObject, List, LogRecord, Progress, ReplicaObject, RevisionObject, RolloutRequest,
+    ScaleRequest, ServiceObject, WriteResponse,
 };
 use crate::model::{Endpoint, Event, Generation, ReplicaName, ServiceName};
 

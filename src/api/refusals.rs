@@ -72,7 +72,11 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
             let name = &gone.service;
             let what = format!("the image of revision {revision} of {name} is gone");
             let why = vec![format!("{} @ {}: {}", image.reference, image.short(), gone.why)];
-            unchanged(ApiError { why, next: vec![format!("ctl history {name}")], ..codes::IMAGE_GONE.error(what) })
+            unchanged(ApiError {
+                why,
+                next: vec![format!("ctl history {name}")],
+                ..codes::IMAGE_GONE.error(what)
+            })
         }
         Refused::NotNow { name, asked, standing, stable } => {
             unchanged(steering::error(&name, asked, &standing, stable))

@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use super::codes;
 use super::refusals::error_of;
 use super::types::{
-    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DeleteRequest, List, Outcome,
-    Progress, RolloutRequest, ScaleRequest, WriteResponse,
+    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DeleteRequest, List,
+    Outcome, Progress, RolloutRequest, ScaleRequest, WriteResponse,
 };
 use crate::controller::{Controller, LogOptions, LogQuery, Refused};
 use crate::model::{Event, Generation, ReplicaName, ServiceName};

@@ -3,7 +3,8 @@
 use super::resolve::full_reference;
 use super::{Action, ApplyDocument, FieldChange, WriteResult, diff};
 use crate::model::{
-    Author, Generation, Halt, HaltKind, Metadata, ResolvedImage, Revision, RevisionOutcome, Service, ServiceSpec,
+    Author, Generation, Halt, HaltKind, Metadata, ResolvedImage, Revision, RevisionOutcome, Service,
+    ServiceSpec,
 };
 
 /// Who writes, and when; times and ids are arguments.

@@ -7,6 +7,7 @@
 //! no deadline runs.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
+mod before;
 pub mod diff;
 mod documents;
 mod edit;
@@ -36,8 +37,8 @@ use tokio::sync::{Notify, watch};
 
 pub use logs::LogQuery;
 pub use objects::{
-    API_VERSION, Awaited, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject, ReplicaProgress,
-    RevisionObject, ServiceObject, ServiceStatus,
+    API_VERSION, Awaited, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
+    ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
 };
 pub use refused::{Refused, UnresolvedImage};
 // Parts of this module's own signatures: whoever calls it needs no other door.

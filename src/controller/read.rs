@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Endpoint, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Rollout, Service, ServiceName,
-    key,
+    Endpoint, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Rollout, Service,
+    ServiceName, key,
 };
 use crate::store::{Store, StoreError};
 

@@ -99,7 +99,8 @@ impl Controller {
         let rollout = rollout.map(|entry| entry.decode::<Rollout>()).transpose()?;
         let kept: Vec<RevisionNumber> = revisions.iter().map(|revision| revision.number).collect();
         let wanted = to.or_else(|| last_good(&kept, &outcomes, rollout.as_ref()?));
-        let found = wanted.and_then(|number| revisions.into_iter().find(|revision| revision.number == number));
+        let found =
+            wanted.and_then(|number| revisions.into_iter().find(|revision| revision.number == number));
         let Some(revision) = found else {
             return Err(Refused::NoRevision { name: name.clone(), wanted: to, kept });
         };
@@ -152,9 +153,8 @@ mod tests {
                 state: RolloutState::Progressing { waited: Millis(0), best: 0 },
                 since: jiff::Timestamp::UNIX_EPOCH,
             };
-            let superseded = |n: &u64| {
-                (RevisionNumber(*n), RevisionOutcome::Superseded { by: RevisionNumber(n + 1) })
-            };
+            let superseded =
+                |n: &u64| (RevisionNumber(*n), RevisionOutcome::Superseded { by: RevisionNumber(n + 1) });
             let outcomes = bad.iter().map(superseded).collect();
             last_good(&kept, &outcomes, &rollout).map(|number| number.0)
         };

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::refused::Refused;
-use crate::model::{Failure, HaltKind, Revision, RevisionNumber, Rollout, RolloutState, Service, ServiceName};
+use crate::model::{
+    Failure, HaltKind, Revision, RevisionNumber, Rollout, RolloutState, Service, ServiceName,
+};
 use crate::orchestrator::asks_for_nothing_new;
 
 /// A word of the user's about the rollout of a service.
@@ -78,8 +80,8 @@ pub(crate) fn position(
     let paused = service.halt.as_ref().is_some_and(|halt| halt.kind == HaltKind::Pause);
     let Some(rollout) = rollout else { return Position { standing: Standing::Starting, stable: None } };
     let target = rollout.target;
-    let taken_in = rollout.observed == service.metadata.generation
-        || asks_for_nothing_new(service, rollout, revisions);
+    let taken_in =
+        rollout.observed == service.metadata.generation || asks_for_nothing_new(service, rollout, revisions);
     if !taken_in {
         return Position { standing: Standing::Starting, stable: rollout.stable };
     }
@@ -124,7 +126,10 @@ impl Position {
     /// What is said to the one who asks for another release meanwhile.
     pub(crate) fn taken_over(&self) -> Option<String> {
         match &self.standing {
-            Standing::Starting | Standing::Complete { .. } | Standing::Back { .. } | Standing::Failed { .. } => None,
+            Standing::Starting
+            | Standing::Complete { .. }
+            | Standing::Back { .. }
+            | Standing::Failed { .. } => None,
             Standing::UnderWay { to } => Some(format!("takes the place of the rollout to revision {to}")),
             Standing::Paused { to } => {
                 Some(format!("takes the place of the rollout to revision {to}, which was paused"))

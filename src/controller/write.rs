@@ -5,15 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::before::{Before, changed_meanwhile};
 use super::documents::check_documents;
 use super::edit::{self, Edit, Writer};
 use super::refused::Refused;
 use super::requests;
-use super::steer::{Position, position};
 use super::{Action, ApplyDocument, Controller, WriteResult};
 use crate::model::{
-    Author, EnvField, EnvValue, Generation, LIMITS, ResolvedImage, Revision, RevisionNumber, Rollout, Route, Service,
-    ServiceName, ServiceSpec, key,
+    Author, EnvField, EnvValue, Generation, LIMITS, ResolvedImage, Route, Service, ServiceName, key,
 };
 use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
 
@@ -24,51 +23,6 @@ const COMMIT_TRIES: usize = 3;
 // Every claim of a service may change at once: each old one goes and each new one comes, beside the service, what was
 // applied, and the answer.
 const _: () = assert!(2 * LIMITS.routes + 3 <= TXN_MAX_OPS);
-
-/// A service as it was read for a write, with where its rollout stands.
-pub(super) struct Before {
-    service: Option<(Service, u64)>,
-    applied: Option<ServiceSpec>,
-    rollout: Option<(Rollout, u64)>,
-    revisions: BTreeMap<RevisionNumber, Revision>,
-}
-
-impl Before {
-    fn service(&self) -> Option<&Service> {
-        self.service.as_ref().map(|(service, _)| service)
-    }
-
-    fn generation(&self) -> Generation {
-        self.service().map(|service| service.metadata.generation).unwrap_or_default()
-    }
-
-    /// Where the rollout of the service stands.
-    pub(super) fn position(&self, service: &Service) -> Position {
-        position(service, self.rollout.as_ref().map(|(rollout, _)| rollout), &self.revisions)
-    }
-
-    /// Refuses a change that was worked out from an earlier generation than the one that it would overwrite. One that
-    /// changes nothing overwrites nothing.
-    pub(super) fn check_read(&self, read: Generation, edit: &Edit) -> Result<(), Refused> {
-        let Some(service) = self.service().filter(|service| service.metadata.generation != read) else {
-            return Ok(());
-        };
-        if edit.action == Action::Unchanged {
-            return Ok(());
-        }
-        Err(changed_meanwhile(service, read, Vec::new()))
-    }
-}
-
-fn changed_meanwhile(service: &Service, read: Generation, written: Vec<ServiceName>) -> Refused {
-    Refused::ChangedMeanwhile {
-        name: service.name().clone(),
-        read,
-        found: service.metadata.generation,
-        by: Author { command: service.written_by.clone(), user: service.user.clone() },
-        written,
-    }
-}
 
 /// One request on its way: its answer is stored with its last write.
 struct Run<'a> {
@@ -226,7 +180,7 @@ impl Controller {
             let before = self.read_before(name).await?;
             read.get_or_insert(before.generation());
             let mut edit = change(&before, &self.writer(run.by))?;
-            edit.notes.extend(taken_over(&before, &edit));
+            edit.notes.extend(before.taken_over(&edit));
             let mut txn = transaction(&before, &edit);
             if run.is_last() && (run.has_written() || !txn.ops.is_empty()) {
                 let answer: Vec<WriteResult> = run.results.iter().cloned().chain([edit.result()]).collect();
@@ -255,23 +209,6 @@ impl Controller {
 
     fn writer<'a>(&self, by: &'a Author) -> Writer<'a> {
         Writer { by, at: self.clock.wall(), uid: self.clock.uuid() }
-    }
-
-    async fn read_before(&self, name: &ServiceName) -> Result<Before, Refused> {
-        let service = self.store.get(&key::service(name)).await?;
-        let applied = self.store.get(&key::applied(name)).await?;
-        let rollout = self.store.get(&key::rollout(name)).await?;
-        let mut revisions = BTreeMap::new();
-        for entry in self.store.list(&key::revisions_of(name)).await?.entries {
-            let revision: Revision = entry.decode()?;
-            revisions.insert(revision.number, revision);
-        }
-        Ok(Before {
-            service: service.map(|entry| entry.decode().map(|s| (s, entry.mod_revision))).transpose()?,
-            applied: applied.map(|entry| entry.decode()).transpose()?,
-            rollout: rollout.map(|entry| entry.decode().map(|r| (r, entry.mod_revision))).transpose()?,
-            revisions,
-        })
     }
 
     pub(super) async fn existing(&self, name: &ServiceName) -> Result<Service, Refused> {
@@ -346,12 +283,6 @@ impl Controller {
         requests::check_id(request_id)?;
         Ok(requests::answered(self.store.as_ref(), request_id).await?)
     }
-}
-
-/// What is said where a change takes the place of a rollout that has not ended.
-fn taken_over(before: &Before, edit: &Edit) -> Option<String> {
-    let service = before.service().filter(|service| !service.release().is(edit.after.release()))?;
-    before.position(service).taken_over()
 }
 
 /// Whether a document may write the service of its name.

@@ -23,10 +23,7 @@ impl Author {
     /// The author with texts no longer than what is kept.
     #[must_use]
     pub fn bounded(self) -> Self {
-        Self {
-            command: bounded(self.command, COMMAND_MAX_BYTES),
-            user: bounded(self.user, USER_MAX_BYTES),
-        }
+        Self { command: bounded(self.command, COMMAND_MAX_BYTES), user: bounded(self.user, USER_MAX_BYTES) }
     }
 
     /// `ann with "pause users"`, for a sentence.

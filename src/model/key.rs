@@ -118,6 +118,7 @@ pub fn host(id: &HostId) -> String {
 pub fn service_of(key: &str) -> Option<ServiceName> {
     let mut parts = key.split('/');
     let (prefix, name) = (parts.next()?, parts.next()?);
-    let owned = ["services", "revisions", "outcomes", "rollouts", "replicas", "status", "endpoints", "applied"];
+    let owned =
+        ["services", "revisions", "outcomes", "rollouts", "replicas", "status", "endpoints", "applied"];
     (owned.contains(&prefix) && !name.is_empty()).then(|| ServiceName::new(name))
 }

@@ -7,7 +7,9 @@
 use super::ServiceView;
 use super::pass::Pass;
 use super::rollback::go_back;
-use crate::model::{EventKind, Failure, FailureReason, Halt, HaltKind, RevisionOutcome, Rollout, RolloutState};
+use crate::model::{
+    EventKind, Failure, FailureReason, Halt, HaltKind, RevisionOutcome, Rollout, RolloutState,
+};
 
 /// The pause that is in force. One that is left over from a rollout that ended means nothing.
 pub(super) fn pause<'a>(view: &'a ServiceView, rollout: &Rollout) -> Option<&'a Halt> {

@@ -28,8 +28,8 @@ mod view;
 pub use conditions::{Assessment, assess};
 pub use deadline::SAVE_WAIT_EVERY;
 pub use pass::MOST_OPERATIONS;
-pub use revision::asks_for_nothing_new;
 pub use report::Hold;
+pub use revision::asks_for_nothing_new;
 pub use scale::Bounds;
 pub use view::{Changes, ReplicaView, ServiceView};
 

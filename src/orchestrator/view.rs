@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Hold;
 use crate::model::{
-    Event, HostId, Millis, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Rollout, Service,
+    Event, HostId, Millis, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber,
+    Rollout, Service,
 };
 
 /// One replica with all that is known of it.

@@ -35,10 +35,8 @@ pub(super) fn write<T: Serialize>(object: &T) -> Vec<u8> {
 
 /// The object as the type that its key promises.
 pub(super) fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, StoreError> {
-    let unreadable = |error: serde_json::Error| StoreError::Decode {
-        key: key.to_owned(),
-        reason: error.to_string(),
-    };
+    let unreadable =
+        |error: serde_json::Error| StoreError::Decode { key: key.to_owned(), reason: error.to_string() };
     if value.first() == Some(&b'{') {
         let found = serde_json::from_slice::<Numbered>(value).map_err(unreadable)?.schema;
         if found > OBJECT_SCHEMA {

@@ -143,7 +143,8 @@ fn run_commands(page: &str, daemon: &Daemon) {
     for line in ours {
         let (line, comment) = line.split_once(" #").unwrap_or((line, ""));
         let exit = comment.trim().strip_prefix("exit ").map_or(0, |exit| exit.parse().expect("an exit code"));
-        let words = line.trim().strip_prefix("ctl ").unwrap_or_else(|| panic!("{line} is no command of ours"));
+        let words =
+            line.trim().strip_prefix("ctl ").unwrap_or_else(|| panic!("{line} is no command of ours"));
         let own = |word: &str| match word {
             "app.yaml" => file.clone(),
             "v1" => tag(&images[0]),

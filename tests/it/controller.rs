@@ -8,12 +8,13 @@ use std::time::Duration;
 use coxswain::agent::{Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
 use coxswain::controller::{
-    Action, ApplyDocument, Awaited, Controller, LogOptions, LogQuery, Outcome, Parts, Refused, RolloutChange, Standing,
-    Steering,
+    Action, ApplyDocument, Awaited, Controller, LogOptions, LogQuery, Outcome, Parts, Refused, RolloutChange,
+    Standing, Steering,
 };
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::model::{
-    EnvField, EnvValue, Generation, HaltKind, ReplicaName, RevisionNumber, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, key,
+    EnvField, EnvValue, Generation, HaltKind, OutcomeRecord, ReplicaName, RevisionNumber, RevisionOutcome,
+    Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -141,7 +142,13 @@ impl Rig {
         let key = key::rollout(&name.into());
         let rollout: Rollout = self.store.get(&key).await.unwrap().unwrap().decode().unwrap();
         let stable = (state == RolloutState::Complete).then_some(rollout.target).or(rollout.stable);
-        let ops = vec![Op::put(key, &Rollout { state, stable, ..rollout })];
+        let mut ops = Vec::new();
+        if state == RolloutState::Complete {
+            let (revision, outcome) = (rollout.target, RevisionOutcome::Complete);
+            let record = OutcomeRecord { revision, outcome, at: rollout.since };
+            ops.push(Op::put(key::outcome(&name.into(), revision), &record));
+        }
+        ops.push(Op::put(key, &Rollout { state, stable, ..rollout }));
         self.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();
     }
 
@@ -230,7 +237,8 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
     rig.controller.mark("users".into());
     rig.controller.pass_marked().await.unwrap();
     assert_eq!(rig.apply("r5", &[other]).await.unwrap(), [Action::Created]);
-    let progress = rig.controller.progress(&"users".into(), deleted[0].generation, Awaited::Release).await.unwrap();
+    let progress =
+        rig.controller.progress(&"users".into(), deleted[0].generation, Awaited::Release).await.unwrap();
     assert_eq!(progress.unwrap().outcome, Some(Outcome::Deleted), "what is there now is another service");
 }
 
@@ -315,7 +323,10 @@ async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
     let refused = rig.roll("r8", RolloutChange::Restart).await.unwrap_err();
     assert!(matches!(refused, Refused::NotNow { standing: Standing::Paused { .. }, .. }), "{refused:?}");
     let notes = rig.roll("r9", RolloutChange::Undo { to: None }).await.unwrap();
-    assert!(notes.contains(&"takes the place of the rollout to revision 2, which was paused".into()), "{notes:?}");
+    assert!(
+        notes.contains(&"takes the place of the rollout to revision 2, which was paused".into()),
+        "{notes:?}"
+    );
     assert_eq!(rig.service("users").await.halt, None, "another release ends the pause");
 }
 

@@ -260,6 +260,7 @@ fn nothing_moves_during_a_pause() {
     world.command("apply users:2");
     world.pass();
     world.command("pause");
+    world.advance(3_000);
     world.pass();
     world.advance(3_600_000);
     let (view, changes) = (world.view(), world.pass());

@@ -21,7 +21,8 @@ pub(super) fn error(
     };
     let mut why = vec![stands(standing)];
     why.extend(reason(asked, standing, stable).map(str::to_owned));
-    let next = next(asked, standing, stable).into_iter().map(|command| command.replace("SERVICE", name.as_str()));
+    let next =
+        next(asked, standing, stable).into_iter().map(|command| command.replace("SERVICE", name.as_str()));
     ApiError { why, next: next.collect(), ..codes::NOT_NOW.error(what) }
 }
 
@@ -35,7 +36,9 @@ fn stands(standing: &Standing) -> String {
         Standing::Starting => "a rollout of it is about to start".to_owned(),
         Standing::UnderWay { to } => format!("the rollout to revision {to} is under way"),
         Standing::Paused { to } => format!("the rollout to revision {to} is paused"),
-        Standing::GoingBack { to, failure } => format!("{}; it is going back to revision {to}", ended(failure)),
+        Standing::GoingBack { to, failure } => {
+            format!("{}; it is going back to revision {to}", ended(failure))
+        }
         Standing::Complete { revision } => format!("the rollout of revision {revision} is complete"),
         Standing::Back { on, failure } => format!("{}; it went back to revision {on}", ended(failure)),
         Standing::Failed { failure } => format!("{}; nothing is being replaced", ended(failure)),
@@ -48,7 +51,10 @@ fn reason(asked: Steering, standing: &Standing, stable: Option<RevisionNumber>) 
         (Steering::Resume, Standing::UnderWay { .. } | Standing::Starting) => Some("it is not paused"),
         (
             Steering::Abort,
-            Standing::Starting | Standing::UnderWay { .. } | Standing::Paused { .. } | Standing::Failed { .. },
+            Standing::Starting
+            | Standing::UnderWay { .. }
+            | Standing::Paused { .. }
+            | Standing::Failed { .. },
         ) if stable.is_none() => Some("there is no other revision that completed, to go back to"),
         (Steering::Restart, Standing::Back { .. }) => Some("what runs is not what its spec asks for"),
         _ => None,

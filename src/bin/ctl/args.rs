@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    abort, apply, confirm, delete, diff, events, explain, get, history, logs, pause, restart, resume, rollout,
-    scale, serve, status, undo, validate, version, wait,
+    abort, apply, confirm, delete, diff, events, explain, get, history, logs, pause, restart, resume,
+    rollout, scale, serve, status, undo, validate, version, wait,
 };
 
 /// Runs services on plain Docker: declared in YAML, rolled without losing a request.

@@ -111,7 +111,10 @@ fn of_several_services_the_gravest_end_decides() {
             "GET /v1/services/web/progress?generation=10&awaited=count",
             [Reply::lines(&[of("web", Outcome::Done)])],
         )
-        .on(&format!("{PROGRESS}&awaited=count"), [Reply::lines(&[of("users", Outcome::RolledBack { failure: failure(10) })])]);
+        .on(
+            &format!("{PROGRESS}&awaited=count"),
+            [Reply::lines(&[of("users", Outcome::RolledBack { failure: failure(10) })])],
+        );
     let ran = run(&stub, "scale users=3 web=2");
     assert_eq!(ran.exit, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains("✓ web  2/2 ready"), "{}", ran.stderr);

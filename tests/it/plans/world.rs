@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use coxswain::model::{
-    Check, Desired, EnvValue, EventKind, Failure, FailureReason, Generation, Halt, HaltKind, Health, Metadata, Millis, Mono, Now, OnFailure, Phase,
-    OutcomeRecord, Port, Protocol, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout,
-    RolloutState, Service, ServiceSpec, WaitReason,
+    Check, Desired, EnvValue, EventKind, Failure, FailureReason, Generation, Halt, HaltKind, Health,
+    Metadata, Millis, Mono, Now, OnFailure, OutcomeRecord, Phase, Port, Protocol, Replica, ReplicaName,
+    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Service,
+    ServiceSpec, WaitReason,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, invariants, plan};
 
@@ -471,7 +472,9 @@ impl World {
             RolloutState::Progressing { .. } => "Progressing".to_owned(),
             RolloutState::Complete => "Complete".to_owned(),
             RolloutState::RollingBack { .. } => "RollingBack".to_owned(),
-            RolloutState::RolledBack { failure: Failure { revision, reason: FailureReason::Aborted { .. }, .. } } => {
+            RolloutState::RolledBack {
+                failure: Failure { revision, reason: FailureReason::Aborted { .. }, .. },
+            } => {
                 format!("RolledBack, {revision} aborted")
             }
             RolloutState::RolledBack { failure } => format!("RolledBack, {} failed", failure.revision),

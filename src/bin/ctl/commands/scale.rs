@@ -26,7 +26,9 @@ pub(crate) struct Args {
 /// `users=3`.
 fn target(text: &str) -> Result<(ServiceName, u32), String> {
     let (name, count) = text.split_once('=').ok_or("write SERVICE=COUNT, such as users=3")?;
-    let count = count.parse().map_err(|_| format!("`{count}` is not a number of replicas: 0 to {}", LIMITS.replicas))?;
+    let count = count
+        .parse()
+        .map_err(|_| format!("`{count}` is not a number of replicas: 0 to {}", LIMITS.replicas))?;
     Ok((names::service(name)?, count))
 }
 

@@ -79,7 +79,9 @@ impl Follower {
     async fn attempt(&mut self) -> Result<Progress, ApiError> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
-            None => self.stream.insert(self.client.progress(&self.service, self.generation, self.awaited).await?),
+            None => {
+                self.stream.insert(self.client.progress(&self.service, self.generation, self.awaited).await?)
+            }
         };
         let ended = || codes::DAEMON_SILENT.error("the daemon ended the report before the operation ended");
         stream.next().await.unwrap_or_else(|| Err(ended()))

@@ -29,7 +29,8 @@ pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> 
             why: observations(failure),
             now: Some(standing(watched, last, "is back")),
             next: vec![format!("ctl events {name}")],
-            ..codes::ROLLED_BACK.error(format!("{} failed and was rolled back", attempt(watched, failure.revision)))
+            ..codes::ROLLED_BACK
+                .error(format!("{} failed and was rolled back", attempt(watched, failure.revision)))
         }),
         Outcome::Failed { failure } => Err(ApiError {
             why: observations(failure),
@@ -146,10 +147,8 @@ mod tests {
         };
         let author = "apply -f b.yaml".into();
         let superseded = Outcome::Superseded { by: Generation(5), revision: RevisionNumber(11), author };
-        let aborted = Failure {
-            reason: FailureReason::Aborted { by: "abort users".into() },
-            ..failure.clone()
-        };
+        let aborted =
+            Failure { reason: FailureReason::Aborted { by: "abort users".into() }, ..failure.clone() };
         for (outcome, expected) in [
             (Outcome::Done, None),
             (Outcome::Deleted, Some(("CTL-0414", 7))),
