@@ -25,11 +25,11 @@ use tokio::time::timeout;
 
 use super::codes;
 use super::types::{
-    ApiError, ApplyRequest, ApplyResponse, ConfirmRequest, ConfirmResponse, DaemonStatus, DeleteRequest,
-    HostObject, List, LogRecord, Progress, ReplicaObject, RolloutRequest, ScaleRequest, ServiceObject,
-    WriteResponse,
+    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
+    DeleteRequest, HostObject, List, LogRecord, Progress, ReplicaObject, RevisionObject, RolloutRequest,
+    ScaleRequest, ServiceObject, WriteResponse,
 };
-use crate::model::{Endpoint, Event, Generation, ReplicaName, Revision, RevisionNumber, ServiceName};
+use crate::model::{Endpoint, Event, Generation, ReplicaName, RevisionNumber, ServiceName};
 
 /// A unix socket connects at once or its queue is full; the supervisor keeps it open while a controller restarts.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -106,8 +106,8 @@ impl Client {
         Ok(self.get::<List<_>>(&of_service("/v1/endpoints", service)).await?.items)
     }
 
-    /// Revisions, of one service or of all.
-    pub async fn revisions(&self, service: Option<&ServiceName>) -> Result<Vec<Revision>, ApiError> {
+    /// Revisions with what became of them, of one service or of all.
+    pub async fn revisions(&self, service: Option<&ServiceName>) -> Result<Vec<RevisionObject>, ApiError> {
         Ok(self.get::<List<_>>(&of_service("/v1/revisions", service)).await?.items)
     }
 
@@ -161,8 +161,13 @@ impl Client {
         &self,
         service: &ServiceName,
         generation: Generation,
+        awaited: Awaited,
     ) -> Result<ObjectStream<Progress>, ApiError> {
-        self.stream(&format!("/v1/services/{service}/progress?generation={generation}")).await
+        let awaited = match awaited {
+            Awaited::Release => "",
+            Awaited::Count => "&awaited=count",
+        };
+        self.stream(&format!("/v1/services/{service}/progress?generation={generation}{awaited}")).await
     }
 
     /// Lines of logs.

@@ -61,6 +61,7 @@ pub fn of_failure(reason: &FailureReason) -> &'static Code {
         FailureReason::BadAnswer(_) => &BAD_ANSWER,
         FailureReason::WrongPort(_) => &WRONG_PORT,
         FailureReason::NeverHealthy(_) => &NEVER_HEALTHY,
+        FailureReason::Aborted { .. } => &ABORTED,
     }
 }
 
@@ -146,6 +147,19 @@ codes! {
          Nothing was changed.",
         "Check the path. A directory is read for *.yaml, *.yml and *.json, without its subdirectories unless -R is \
          given.";
+    /// The rollout does not stand as the command needs it.
+    NOT_NOW = "CTL-0207", 2, "the rollout does not stand like this",
+        "Only a rollout that is under way can be paused, only a paused one resumed. One that is under way or failed can \
+         be aborted where an earlier revision completed. A restart needs a service at rest on the release that it asks \
+         for, and `--retry` one whose release failed or was aborted. Nothing was changed.",
+        "`ctl rollout status SERVICE` shows where it stands, `ctl history SERVICE` what became of each revision.";
+    /// The image of a revision is gone.
+    IMAGE_GONE = "CTL-0208", 2, "the image of the revision is gone",
+        "The revision to go back to needs an image that is neither on the Engine nor, where it may be pulled, in its \
+         registry. The images of kept revisions are protected by a tag of ours; this one was removed by hand. Nothing \
+         was changed.",
+        "Build or load that very image again (its digest or id is what counts, not its tag), or choose another revision: \
+         `ctl history SERVICE` lists them.";
     /// The name belongs to another app.
     OTHER_OWNER = "CTL-0301", 7, "the name belongs to another app",
         "Names of services are unique. A service of this name exists under another app, and an app cannot be \
@@ -153,21 +167,24 @@ codes! {
         "Choose another name, apply with the app of the existing service, or delete that one first.";
     /// The object changed while the command ran.
     CHANGED_MEANWHILE = "CTL-0302", 7, "someone changed the object meanwhile",
-        "Between reading the object and writing it, somebody else wrote it. Nothing was changed by this command.",
+        "Between reading the object and writing it, somebody else wrote it; both versions are named. Nothing was changed \
+         by this command, but for what it says.",
         "Look at it with `ctl get SERVICE -o yaml` and try again.";
     /// A rollout failed and stays as it is.
     ROLLOUT_FAILED = "CTL-0411", 5, "the rollout failed and was not rolled back",
         "The new revision cannot get healthy, or did not in time; the class of the failure has a code of its own. It was not \
          undone: there is no earlier revision, the policy \
          says `onFailure: pause`, or going back failed too. What exists is kept and keeps trying.",
-        "`ctl events SERVICE` and `ctl logs SERVICE` show why. Apply a correction, or go back with `ctl undo SERVICE`.";
+        "`ctl events SERVICE` and `ctl logs SERVICE` show why. Apply a correction, try again with `ctl rollout SERVICE \
+         --retry`, or go back with `ctl abort SERVICE`.";
     /// A rollout failed and was undone.
     ROLLED_BACK = "CTL-0412", 4, "the rollout failed and was rolled back",
         "The new revision cannot get healthy, or did not in time, so the service went back to the last revision whose rollout \
          completed; the class of the failure has a code of its own. No healthy replica of that revision was stopped. The \
-         container at fault is kept, stopped, until a release succeeds. Only another write tries again.",
-        "`ctl logs SERVICE --revision N` and `ctl events SERVICE` show what was seen. Correct it, then apply or roll out \
-         again.";
+         container at fault is kept, stopped, until a release succeeds. Applying the same again tells the same; only \
+         another release or `--retry` tries again.",
+        "`ctl logs SERVICE --revision N` and `ctl events SERVICE` show what was seen. Correct it and apply, or try the same \
+         again with `ctl rollout SERVICE --retry`.";
     /// The waiting ended before the operation did.
     TIMED_OUT = "CTL-0413", 6, "timed out waiting",
         "What was waited for did not happen within --timeout. The operation belongs to the daemon and continues.",
@@ -186,6 +203,12 @@ codes! {
         "Replicas reserve memory (`resources: {memory: 256Mi}`), and all reservations together are more than the host \
          has. Nothing was changed: a host that is short of memory would end containers at random.",
         "Ask for fewer replicas or less memory, or make room: `ctl get` lists the services.";
+    /// The rollout that was waited for was aborted.
+    ABORTED = "CTL-0417", 4, "the rollout was aborted",
+        "Somebody ended the rollout with `ctl abort`, so the service went back to the last revision whose rollout \
+         completed. The spec still asks for what was aborted; only another write tries it again.",
+        "`ctl rollout SERVICE --retry` tries it again; `ctl undo SERVICE --to N` makes what runs the release that is \
+         asked for.";
     /// Class of a failed rollout.
     IMAGE_NOT_FOUND = "CTL-0421", 4, "an image is not to be had",
         "A host does not have the image of the release, and nobody else has it: it was removed from the registry or the \

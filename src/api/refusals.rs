@@ -1,5 +1,7 @@
 //! From a refusal of the controller to the error that the user reads.
 
+mod steering;
+
 use super::codes::{self, Code};
 use super::types::ApiError;
 use crate::controller::{EngineError, Refused, Shortage, UnresolvedImage};
@@ -50,17 +52,35 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
             let what = format!("service {name} is being deleted");
             unchanged(ApiError { next, ..codes::CHANGED_MEANWHILE.error(what) })
         }
-        Refused::ChangedMeanwhile { name, written } => {
+        Refused::ChangedMeanwhile { name, read, found, by, written } => {
             let now = match written.as_slice() {
                 [] => NOTHING_CHANGED.to_owned(),
                 written => format!("written before it: {}", joined(written)),
             };
             let what = format!("service {name} was changed by someone else meanwhile");
+            let why = vec![
+                format!("this command started from generation {read} of {name}"),
+                format!("{} wrote generation {found}", by.told()),
+            ];
             ApiError {
+                why,
                 now: Some(now),
                 next: vec![format!("ctl get {name}")],
                 ..codes::CHANGED_MEANWHILE.error(what)
             }
+        }
+        Refused::ImageGone { revision, image, gone } => {
+            let name = &gone.service;
+            let what = format!("the image of revision {revision} of {name} is gone");
+            let why = vec![format!("{} @ {}: {}", image.reference, image.short(), gone.why)];
+            unchanged(ApiError {
+                why,
+                next: vec![format!("ctl history {name}")],
+                ..codes::IMAGE_GONE.error(what)
+            })
+        }
+        Refused::NotNow { name, asked, standing, stable } => {
+            unchanged(steering::error(&name, asked, &standing, stable))
         }
         Refused::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
         Refused::Engine(error) => engine(&error),
@@ -109,7 +129,7 @@ fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[Revis
     let numbers = kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let why =
         vec![if kept.is_empty() { "no revision is kept yet".to_owned() } else { format!("kept: {numbers}") }];
-    ApiError { why, next: vec![format!("ctl get revisions {name}")], ..codes::NOT_FOUND.error(what) }
+    ApiError { why, next: vec![format!("ctl history {name}")], ..codes::NOT_FOUND.error(what) }
 }
 
 fn engine(error: &EngineError) -> ApiError {

@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use super::codes;
 use super::refusals::error_of;
 use super::types::{
-    ApiError, ApplyRequest, ApplyResponse, ConfirmRequest, ConfirmResponse, DeleteRequest, List, Outcome,
-    Progress, RolloutRequest, ScaleRequest, WriteResponse,
+    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DeleteRequest, List,
+    Outcome, Progress, RolloutRequest, ScaleRequest, WriteResponse,
 };
 use crate::controller::{Controller, LogOptions, LogQuery, Refused};
 use crate::model::{Event, Generation, ReplicaName, RevisionNumber, ServiceName};
@@ -132,24 +132,24 @@ async fn status(State(controller): Shared) -> Answer<super::types::DaemonStatus>
 }
 
 async fn apply(State(controller): Shared, Given(request): Given<ApplyRequest>) -> Answer<ApplyResponse> {
-    let ApplyRequest { request_id, documents, dry_run, command } = request;
-    let results = controller.apply(&request_id, &documents, dry_run, &command).await?;
+    let ApplyRequest { request_id, documents, dry_run, by } = request;
+    let results = controller.apply(&request_id, &documents, dry_run, by).await?;
     Ok(Json(ApplyResponse { results, dry_run }))
 }
 
 async fn scale(State(controller): Shared, Given(request): Given<ScaleRequest>) -> Answer<WriteResponse> {
-    let results = controller.scale(&request.request_id, &request.targets, &request.command).await?;
+    let results = controller.scale(&request.request_id, &request.targets, request.by).await?;
     Ok(Json(WriteResponse { results }))
 }
 
 async fn rollout(State(controller): Shared, Given(request): Given<RolloutRequest>) -> Answer<WriteResponse> {
-    let RolloutRequest { request_id, service, change, command } = request;
-    let results = controller.rollout(&request_id, &service, &change, &command).await?;
+    let RolloutRequest { request_id, service, change, by } = request;
+    let results = controller.rollout(&request_id, &service, &change, by).await?;
     Ok(Json(WriteResponse { results }))
 }
 
 async fn delete(State(controller): Shared, Given(request): Given<DeleteRequest>) -> Answer<WriteResponse> {
-    let results = controller.delete(&request.request_id, &request.services, &request.command).await?;
+    let results = controller.delete(&request.request_id, &request.services, request.by).await?;
     Ok(Json(WriteResponse { results }))
 }
 
@@ -219,7 +219,7 @@ async fn endpoints(
 async fn revisions(
     State(controller): Shared,
     Asked(selection): Asked<Selection>,
-) -> Answer<List<crate::model::Revision>> {
+) -> Answer<List<super::types::RevisionObject>> {
     Ok(Json(List::of(controller.revisions(&selection.names()).await?)))
 }
 
@@ -264,6 +264,8 @@ async fn events(
 #[derive(Debug, Deserialize)]
 struct Since {
     generation: Generation,
+    #[serde(default)]
+    awaited: Awaited,
 }
 
 async fn progress(
@@ -272,13 +274,13 @@ async fn progress(
     Path(name): Path<ServiceName>,
     Asked(since): Asked<Since>,
 ) -> Result<Response, Failure> {
-    let Some(first) = controller.progress(&name, since.generation).await? else {
+    let Some(first) = controller.progress(&name, since.generation, since.awaited).await? else {
         return Err(Refused::NotFound(vec![name]).into());
     };
     let look = move |controller: Arc<Controller>| {
         let (name, mut last) = (name.clone(), first.clone());
         async move {
-            let now = match controller.progress(&name, since.generation).await? {
+            let now = match controller.progress(&name, since.generation, since.awaited).await? {
                 Some(now) => now,
                 None => {
                     last.replicas.clear();

@@ -12,10 +12,10 @@
 //! | `GET /v1/services/{name}` | → [`ServiceObject`] |
 //! | `GET /v1/replicas?service=` | → [`List`] of [`ReplicaObject`] |
 //! | `GET /v1/endpoints?service=` | → [`List`] of `Endpoint` |
-//! | `GET /v1/revisions?service=` | → [`List`] of `Revision` |
+//! | `GET /v1/revisions?service=` | → [`List`] of [`RevisionObject`] |
 //! | `GET /v1/hosts` | → [`List`] of [`HostObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of `Event`, oldest first |
-//! | `GET /v1/services/{name}/progress?generation=` | → stream of [`Progress`], the last has an outcome |
+//! | `GET /v1/services/{name}/progress?generation=&awaited=` | → stream of [`Progress`], the last has an outcome |
 //! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogRecord`] |
 
 use std::collections::BTreeMap;
@@ -23,11 +23,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::controller::{
-    API_VERSION, Action, ApplyDocument, DaemonStatus, DocumentProblem, FieldChange, HostObject, LogRecord,
-    Outcome, Progress, ReplicaObject, ReplicaProgress, RolloutChange, ServiceObject, ServiceStatus,
-    WriteResult,
+    API_VERSION, Action, ApplyDocument, Awaited, DaemonStatus, DocumentProblem, FieldChange, HostObject,
+    LogRecord, Outcome, Progress, ReplicaObject, ReplicaProgress, RevisionObject, RolloutChange,
+    ServiceObject, ServiceStatus, WriteResult, diff,
 };
-use crate::model::ServiceName;
+use crate::model::{Author, ServiceName};
 
 /// Check, resolve and commit documents: nothing is written unless all are sound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +40,9 @@ pub struct ApplyRequest {
     /// Only say what would change.
     #[serde(default)]
     pub dry_run: bool,
-    /// The command as the user typed it, for the record.
-    pub command: String,
+    /// Who, with which command, for the record.
+    #[serde(flatten)]
+    pub by: Author,
 }
 
 /// Answer to an apply, in the order of the documents.
@@ -71,7 +72,8 @@ pub struct ScaleRequest {
     /// Replicas by service.
     pub targets: BTreeMap<ServiceName, u32>,
     /// As in [`ApplyRequest`].
-    pub command: String,
+    #[serde(flatten)]
+    pub by: Author,
 }
 
 /// Roll one service.
@@ -86,7 +88,8 @@ pub struct RolloutRequest {
     #[serde(flatten)]
     pub change: RolloutChange,
     /// As in [`ApplyRequest`].
-    pub command: String,
+    #[serde(flatten)]
+    pub by: Author,
 }
 
 /// Delete services; all must exist or nothing is written.
@@ -98,7 +101,8 @@ pub struct DeleteRequest {
     /// Which.
     pub services: Vec<ServiceName>,
     /// As in [`ApplyRequest`].
-    pub command: String,
+    #[serde(flatten)]
+    pub by: Author,
 }
 
 /// Let the held removals happen.

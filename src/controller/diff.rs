@@ -3,7 +3,21 @@
 use serde_json::Value;
 
 use super::FieldChange;
-use crate::model::ServiceSpec;
+use crate::model::{Revision, ServiceSpec};
+
+/// What differs between two revisions, of all that a release fixes.
+pub fn between(from: &Revision, to: &Revision) -> Vec<FieldChange> {
+    let mut found = changes(Some(&from.spec), &from.spec.with_release_of(&to.spec));
+    let (old, new) = (&from.image.pinned, &to.image.pinned);
+    let restarts = (from.restarts.to_string(), to.restarts.to_string());
+    for (path, old, new) in [("image", old, new), ("restarts", &restarts.0, &restarts.1)] {
+        if old != new {
+            let path = path.to_owned();
+            found.push(FieldChange { path, old: Some(old.clone()), new: Some(new.clone()) });
+        }
+    }
+    found
+}
 
 /// What changes from `old` to `new`, in the order of fields; all of `new` where there is no `old`.
 pub(crate) fn changes(old: Option<&ServiceSpec>, new: &ServiceSpec) -> Vec<FieldChange> {

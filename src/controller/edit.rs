@@ -2,13 +2,16 @@
 
 use super::resolve::full_reference;
 use super::{Action, ApplyDocument, FieldChange, WriteResult, diff};
-use crate::model::{Generation, Metadata, ResolvedImage, Revision, Service, ServiceSpec};
+use crate::model::{
+    Author, Generation, Halt, HaltKind, Metadata, ResolvedImage, Revision, RevisionOutcome, Service,
+    ServiceSpec,
+};
 
 /// Who writes, and when; times and ids are arguments.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer<'a> {
-    /// The command as typed.
-    pub(crate) command: &'a str,
+    /// Who, with which command.
+    pub(crate) by: &'a Author,
     /// Now, for people.
     pub(crate) at: jiff::Timestamp,
     /// For an object that does not exist yet.
@@ -69,8 +72,10 @@ pub(crate) fn apply(
         spec,
         image,
         restarts: before.map_or(0, |service| service.restarts),
+        halt: before.and_then(|service| service.halt.clone()),
         deleted_at: None,
-        written_by: writer.command.to_owned(),
+        written_by: writer.by.command.clone(),
+        user: writer.by.user.clone(),
         written_at: writer.at,
     };
     let notes = overwritten(document, before, applied);
@@ -126,12 +131,37 @@ pub(crate) fn restart(before: &Service, writer: &Writer<'_>) -> Edit {
 }
 
 /// The service with all that a revision fixes taken from an earlier one.
-pub(crate) fn undo(before: &Service, revision: &Revision, writer: &Writer<'_>) -> Edit {
+pub(crate) fn undo(
+    before: &Service,
+    revision: &Revision,
+    outcome: Option<&RevisionOutcome>,
+    writer: &Writer<'_>,
+) -> Edit {
     let mut after = written(before, writer);
     after.spec = before.spec.with_release_of(&revision.spec);
     after.image = revision.image.clone();
     after.restarts = revision.restarts;
-    let note = format!("back to the release of revision {}", revision.number);
+    let mut notes = vec![format!("back to the release of revision {}", revision.number)];
+    let doubt = match outcome {
+        None | Some(RevisionOutcome::Complete | RevisionOutcome::InProgress) => None,
+        Some(RevisionOutcome::Failed { .. } | RevisionOutcome::RolledBack { .. }) => Some("failed"),
+        Some(RevisionOutcome::Aborted { .. }) => Some("was aborted"),
+        Some(RevisionOutcome::Superseded { .. }) => Some("was superseded before its rollout ended"),
+    };
+    notes.extend(doubt.map(|doubt| format!("revision {} {doubt}", revision.number)));
+    finish(Some(before), after, notes)
+}
+
+/// The service with the user's word against its rollout, or without it.
+pub(crate) fn halt(before: &Service, kind: Option<HaltKind>, writer: &Writer<'_>) -> Edit {
+    let mut after = written(before, writer);
+    after.halt = kind.map(|kind| Halt { kind, by: writer.by.clone(), at: writer.at });
+    let name = &before.metadata.name;
+    let note = match kind {
+        Some(HaltKind::Pause) => format!("its rollout is paused; `ctl resume {name}` lets it go on"),
+        Some(HaltKind::Abort) => "its rollout is aborted; it goes back to the stable revision".to_owned(),
+        None => format!("its rollout goes on; `ctl rollout {name}` follows it"),
+    };
     finish(Some(before), after, vec![note])
 }
 
@@ -150,7 +180,8 @@ pub(crate) fn delete(before: &Service, writer: &Writer<'_>) -> Edit {
 }
 
 fn written(before: &Service, writer: &Writer<'_>) -> Service {
-    Service { written_by: writer.command.to_owned(), written_at: writer.at, ..before.clone() }
+    let Author { command, user } = writer.by.clone();
+    Service { written_by: command, user, written_at: writer.at, ..before.clone() }
 }
 
 /// Compares, and gives the service its next generation where something that counts differs.
@@ -159,8 +190,12 @@ fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> E
         Some(before) => diff::changes(Some(&before.spec), &after.spec),
         None => Vec::new(),
     };
+    if before.is_some_and(|before| !before.release().is(after.release())) {
+        after.halt = None; // it was about the release that this one takes the place of
+    }
     let same = before.is_some_and(|before| {
         before.spec == after.spec
+            && before.halt == after.halt
             && before.image.pinned == after.image.pinned
             && before.restarts == after.restarts
             && before.deleted_at == after.deleted_at
@@ -195,8 +230,10 @@ mod tests {
 
     const AT: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
+    static ANN: Author = Author { command: String::new(), user: String::new() };
+
     fn writer() -> Writer<'static> {
-        Writer { command: "test", at: AT, uid: "u1".into() }
+        Writer { by: &ANN, at: AT, uid: "u1".into() }
     }
 
     fn image(pinned: &str) -> ResolvedImage {
@@ -246,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_file_wins_over_scale_and_says_so() {
-        let scaled = scale(&stored(3), 5, &Writer { command: "scale users=5", ..writer() }).after;
+        let scaled = scale(&stored(3), 5, &writer()).after;
         assert_eq!(scaled.metadata.generation, Generation(2));
         let applied = document(Some(3)).spec;
         let edit = apply(&document(Some(3)), Some(&scaled), Some(&applied), image("sha256:aa"), &writer());
@@ -275,13 +312,28 @@ mod tests {
             hash_schema: HASH_SCHEMA,
             created_at: AT,
             cause: String::new(),
+            user: String::new(),
         };
         let restarted = restart(&first, &writer()).after;
         assert_eq!((restarted.restarts, restarted.metadata.generation), (1, Generation(2)));
         let scaled = scale(&restarted, 5, &writer()).after;
-        let undone = undo(&scaled, &revision, &writer());
+        let undone = undo(&scaled, &revision, None, &writer());
         assert_eq!((undone.action, undone.after.restarts), (Action::Changed, 0));
         assert_eq!(undone.after.spec.replicas, Some(5), "an undo leaves the count alone");
+    }
+
+    #[test]
+    fn a_halt_ends_with_the_release_it_is_about() {
+        let paused = halt(&stored(3), Some(HaltKind::Pause), &writer()).after;
+        assert_eq!(paused.metadata.generation, Generation(2));
+        let scaled = scale(&paused, 5, &writer()).after;
+        assert_eq!(scaled.halt, paused.halt, "the count is no release");
+        let same = apply(&document(Some(5)), Some(&scaled), None, image("sha256:aa"), &writer());
+        assert_eq!((same.action, same.after.halt), (Action::Unchanged, paused.halt.clone()));
+        let other = apply(&document(Some(5)), Some(&scaled), None, image("sha256:bb"), &writer());
+        assert_eq!((other.action, other.after.halt), (Action::Changed, None));
+        assert_eq!(halt(&scaled, None, &writer()).after.halt, None);
+        assert_eq!(restart(&scaled, &writer()).after.halt, None);
     }
 
     #[test]

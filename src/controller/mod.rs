@@ -7,8 +7,9 @@
 //! no deadline runs.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
+mod before;
 mod capacity;
-mod diff;
+pub mod diff;
 mod documents;
 mod edit;
 mod images;
@@ -21,9 +22,11 @@ mod read;
 mod refused;
 mod requests;
 mod resolve;
+mod rollout;
 mod run;
 mod serving;
 mod show;
+mod steer;
 mod write;
 mod writes;
 
@@ -35,13 +38,14 @@ use tokio::sync::{Notify, watch};
 
 pub use logs::LogQuery;
 pub use objects::{
-    API_VERSION, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject, ReplicaProgress,
-    ServiceObject, ServiceStatus,
+    API_VERSION, Awaited, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
+    ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
 };
 pub use refused::{Refused, UnresolvedImage};
 // Parts of this module's own signatures: whoever calls it needs no other door.
 pub use crate::engine::{EngineError, LogOptions};
 pub use crate::orchestrator::Shortage;
+pub use steer::{Standing, Steering};
 pub use writes::{Action, ApplyDocument, DocumentProblem, FieldChange, RolloutChange, WriteResult};
 
 use crate::agent::{AgentHandle, AgentState, EngineState};

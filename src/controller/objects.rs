@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Condition, Failure, Generation, HostId, Metadata, Millis, Replica, ReplicaName, ReplicaStatus,
-    ResolvedImage, RevisionNumber, Rollout, ServiceName, ServiceSpec, StoreId, TableName,
+    Author, Condition, Failure, Generation, HostId, Metadata, Millis, OutcomeRecord, Replica, ReplicaName,
+    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, ServiceName, ServiceSpec, StoreId,
+    TableName,
 };
 
 /// Version of the objects that are shown and applied.
@@ -156,13 +157,41 @@ pub enum Outcome {
         /// What failed.
         failure: Failure,
     },
-    /// Someone wrote the service again.
+    /// Someone released something else.
     Superseded {
         /// With this generation.
         by: Generation,
-        /// The command.
-        command: String,
+        /// As this revision.
+        revision: RevisionNumber,
+        /// Who.
+        author: Author,
     },
+}
+
+/// What an operation waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Awaited {
+    /// That the release asked for runs: whoever applies, rolls, restarts or undoes.
+    #[default]
+    Release,
+    /// That as many replicas as are wanted run, of whatever release: whoever scales or aborts.
+    Count,
+}
+
+/// A revision as it is shown, with what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionObject {
+    /// What was released.
+    #[serde(flatten)]
+    pub revision: Revision,
+    /// How that went; nothing is known of what an earlier version of `ctl` released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<OutcomeRecord>,
+    /// Whether it is what should run now.
+    #[serde(default)]
+    pub current: bool,
 }
 
 /// A snapshot of an operation on one service: sent whenever it changes.

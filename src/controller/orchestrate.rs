@@ -139,12 +139,16 @@ impl Controller {
         if let Some(revision) = &changes.new_revision {
             ops.push(Op::put(key::revision(name, revision.number), revision));
         }
+        ops.extend(changes.outcomes.values().map(|o| Op::put(key::outcome(name, o.revision), o)));
         ops.extend(changes.put_replicas.iter().map(|r| Op::put(key::replica(name, &r.name), r)));
         for gone in &changes.delete_replicas {
             ops.push(Op::delete(key::replica(name, gone)));
             ops.push(Op::delete(key::status(name, gone)));
         }
-        ops.extend(changes.drop_revisions.iter().map(|n| Op::delete(key::revision(name, *n))));
+        for number in &changes.drop_revisions {
+            ops.push(Op::delete(key::revision(name, *number)));
+            ops.push(Op::delete(key::outcome(name, *number)));
+        }
         ops.extend(append_to(self.store.as_ref(), name, Writer::Orchestrator, &changes.events).await?);
         // An agent may say its last word of a replica after that was deleted.
         let room = TXN_MAX_OPS.saturating_sub(ops.len());
@@ -166,6 +170,7 @@ impl Controller {
         // The plan that finds the last replicas gone is the one that forgets the service: their keys are still there.
         for prefix in [
             key::revisions_of(name),
+            key::outcomes_of(name),
             key::replicas_of(name),
             key::statuses_of(name),
             key::endpoints_of(name),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::read::Stored;
-use super::{Outcome, Progress, ReplicaProgress};
-use crate::model::{Condition, Generation, Millis, Phase, ReplicaName, RolloutState};
+use super::{Awaited, Outcome, Progress, ReplicaProgress};
+use crate::model::{Author, Condition, Generation, Millis, Phase, ReplicaName, RolloutState};
 use crate::registry::Barrier;
 
 /// A snapshot for one who waits for `generation`.
@@ -13,6 +13,7 @@ pub(crate) fn progress(
     serving: &BTreeMap<ReplicaName, Millis>,
     barrier: &Barrier,
     generation: Generation,
+    awaited: Awaited,
     held_by: Vec<Condition>,
 ) -> Progress {
     let replicas: Vec<ReplicaProgress> = stored
@@ -41,7 +42,7 @@ pub(crate) fn progress(
         target,
         wanted: if deleted { 0 } else { stored.service.spec.replica_count() },
         available: u32::try_from(available).unwrap_or(u32::MAX),
-        outcome: outcome(stored, &replicas, generation),
+        outcome: outcome(stored, &replicas, generation, awaited),
         replicas,
         held_by,
     }
@@ -54,7 +55,12 @@ pub(crate) fn in_flight(stored: &Stored, barrier: &Barrier, replica: &ReplicaNam
 }
 
 /// How the operation that wrote `generation` ended, if it did.
-fn outcome(stored: &Stored, replicas: &[ReplicaProgress], generation: Generation) -> Option<Outcome> {
+fn outcome(
+    stored: &Stored,
+    replicas: &[ReplicaProgress],
+    generation: Generation,
+    awaited: Awaited,
+) -> Option<Outcome> {
     // Generations of a name only rise: a lower one is another service, made after the one that was written is gone.
     if stored.service.metadata.generation < generation {
         return Some(Outcome::Deleted);
@@ -63,24 +69,29 @@ fn outcome(stored: &Stored, replicas: &[ReplicaProgress], generation: Generation
         return None; // `Deleted` once nothing is left to read
     }
     let rollout = stored.rollout.as_ref().filter(|rollout| rollout.observed >= generation)?;
-    let of = |number| stored.revisions.get(&number).map(|revision| revision.generation);
     // A later write that only edits the count of a rollout does not supersede it; one that releases something does.
-    if let Some(by) = stored.revisions.values().map(|r| r.generation).max().filter(|by| *by > generation) {
-        return Some(Outcome::Superseded { by, command: stored.service.written_by.clone() });
+    let newest = stored.revisions.values().max_by_key(|revision| revision.generation);
+    if let Some(newest) = newest.filter(|newest| newest.generation > generation) {
+        let by = Author { command: newest.cause.clone(), user: newest.user.clone() };
+        return Some(Outcome::Superseded { by: newest.generation, revision: newest.number, author: by });
     }
     let wanted = stored.service.spec.replica_count() as usize;
     let is_kept = |r: &&ReplicaProgress| r.status.as_ref().is_some_and(|s| s.phase == Phase::Kept);
     let mut left = replicas.iter().filter(|r| !is_kept(r));
     let settled = left.clone().count() == wanted && left.all(|r| r.runs && r.available);
     match &rollout.state {
+        // A pause keeps the count; whoever waits for no more than that need not wait for its end.
+        RolloutState::Progressing { .. } if rollout.paused && awaited == Awaited::Count => {
+            let serving = replicas.iter().filter(|r| r.runs && r.available).count();
+            (serving >= wanted).then_some(Outcome::Done)
+        }
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => None,
-        RolloutState::RolledBack { failure } if of(failure.revision) == Some(generation) => {
+        // Whoever asks for the release that failed, first or once more, is told of it.
+        RolloutState::RolledBack { failure } if awaited == Awaited::Release => {
             Some(Outcome::RolledBack { failure: failure.clone() })
         }
-        // A later change of the count is done where what is paused serves all the same.
-        RolloutState::Failed { failure } if settled && of(failure.revision) != Some(generation) => {
-            Some(Outcome::Done)
-        }
+        // A change of the count is done where what stands still serves all the same.
+        RolloutState::Failed { .. } if settled && awaited == Awaited::Count => Some(Outcome::Done),
         RolloutState::Failed { failure } => Some(Outcome::Failed { failure: failure.clone() }),
         RolloutState::Complete | RolloutState::RolledBack { .. } => settled.then_some(Outcome::Done),
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Endpoint, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Rollout, Service, ServiceName,
-    key,
+    Endpoint, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Rollout, Service,
+    ServiceName, key,
 };
 use crate::store::{Store, StoreError};
 
@@ -17,6 +17,7 @@ pub(crate) struct Stored {
     pub(crate) rollout: Option<Rollout>,
     pub(crate) rollout_revision: Option<u64>,
     pub(crate) revisions: BTreeMap<RevisionNumber, Revision>,
+    pub(crate) outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) statuses: BTreeMap<ReplicaName, ReplicaStatus>,
     pub(crate) endpoints: BTreeMap<ReplicaName, Endpoint>,
@@ -31,6 +32,11 @@ impl Stored {
         for entry in store.list(&key::revisions_of(name)).await?.entries {
             let revision: Revision = entry.decode()?;
             revisions.insert(revision.number, revision);
+        }
+        let mut outcomes = BTreeMap::new();
+        for entry in store.list(&key::outcomes_of(name)).await?.entries {
+            let record: OutcomeRecord = entry.decode()?;
+            outcomes.insert(record.revision, record);
         }
         let mut replicas = Vec::new();
         for entry in store.list(&key::replicas_of(name)).await?.entries {
@@ -52,6 +58,7 @@ impl Stored {
             rollout: rollout.as_ref().map(|entry| entry.decode()).transpose()?,
             rollout_revision: rollout.map(|entry| entry.mod_revision),
             revisions,
+            outcomes,
             replicas,
             statuses,
             endpoints,

@@ -1,8 +1,9 @@
 //! Why a user's request was not done. What the user reads is made from these in `api`.
 
 use super::DocumentProblem;
+use super::steer::{Standing, Steering};
 use crate::engine::EngineError;
-use crate::model::{AppName, ReplicaName, RevisionNumber, ServiceName};
+use crate::model::{AppName, Author, Generation, ReplicaName, ResolvedImage, RevisionNumber, ServiceName};
 use crate::orchestrator::Shortage;
 use crate::store::StoreError;
 
@@ -61,6 +62,12 @@ pub enum Refused {
     ChangedMeanwhile {
         /// Which service.
         name: ServiceName,
+        /// The generation that the change was worked out from.
+        read: Generation,
+        /// The one that is there.
+        found: Generation,
+        /// Who wrote that.
+        by: Author,
         /// What of this run was written before it.
         written: Vec<ServiceName>,
     },
@@ -73,6 +80,28 @@ pub enum Refused {
         wanted: Option<RevisionNumber>,
         /// Those kept.
         kept: Vec<RevisionNumber>,
+    },
+    /// The image of the revision to go back to is gone.
+    #[error("the image of revision {revision} is gone: {}", gone.why)]
+    ImageGone {
+        /// Of which.
+        revision: RevisionNumber,
+        /// The image.
+        image: ResolvedImage,
+        /// What was found instead.
+        gone: UnresolvedImage,
+    },
+    /// The rollout does not stand as the change needs it.
+    #[error("{asked:?} of {name} does not fit: {standing:?}")]
+    NotNow {
+        /// Which service.
+        name: ServiceName,
+        /// What was asked.
+        asked: Steering,
+        /// Where it stands.
+        standing: Standing,
+        /// The revision that an abort would go back to.
+        stable: Option<RevisionNumber>,
     },
     /// Docker is away.
     #[error(transparent)]

@@ -7,12 +7,12 @@ use super::progress::{in_flight, progress};
 use super::read::Stored;
 use super::refused::Refused;
 use super::{
-    API_VERSION, Controller, DaemonStatus, HostObject, Progress, ReplicaObject, ServiceObject, ServiceStatus,
+    API_VERSION, Awaited, Controller, DaemonStatus, HostObject, Progress, ReplicaObject, RevisionObject,
+    ServiceObject, ServiceStatus,
 };
 use crate::agent::EngineState;
 use crate::model::{
-    Condition, ConditionKind, Endpoint, Event, Generation, Millis, Reason, ReplicaName, Revision,
-    ServiceName, key,
+    Condition, ConditionKind, Endpoint, Event, Generation, Millis, Reason, ReplicaName, ServiceName, key,
 };
 use crate::orchestrator;
 use crate::store::Entry;
@@ -61,12 +61,22 @@ impl Controller {
         Ok(self.stored(names).await?.into_iter().flat_map(|stored| stored.endpoints.into_values()).collect())
     }
 
-    /// The kept revisions of all services, or of those named.
+    /// The kept revisions of all services, or of those named, with what became of them.
     ///
     /// # Errors
     /// As [`Controller::services`].
-    pub async fn revisions(&self, names: &[ServiceName]) -> Result<Vec<Revision>, Refused> {
-        Ok(self.stored(names).await?.into_iter().flat_map(|stored| stored.revisions.into_values()).collect())
+    pub async fn revisions(&self, names: &[ServiceName]) -> Result<Vec<RevisionObject>, Refused> {
+        let mut objects = Vec::new();
+        for stored in self.stored(names).await? {
+            let Stored { revisions, mut outcomes, rollout, .. } = stored;
+            let target = rollout.map(|rollout| rollout.target);
+            objects.extend(revisions.into_values().map(|revision| RevisionObject {
+                record: outcomes.remove(&revision.number),
+                current: target == Some(revision.number),
+                revision,
+            }));
+        }
+        Ok(objects)
     }
 
     /// The kept events of all services, or of one, oldest first.
@@ -94,10 +104,14 @@ impl Controller {
         &self,
         name: &ServiceName,
         generation: Generation,
+        awaited: Awaited,
     ) -> Result<Option<Progress>, Refused> {
         let Some(stored) = Stored::read(self.store.as_ref(), name).await? else { return Ok(None) };
         let serving = self.serving(&stored);
-        Ok(Some(progress(&stored, &serving, &self.registry.barrier(), generation, self.conditions())))
+        let mut held_by = self.conditions();
+        let assessment = orchestrator::assess(&view(&stored, &serving, &self.hosts, Millis(0)));
+        held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
+        Ok(Some(progress(&stored, &serving, &self.registry.barrier(), generation, awaited, held_by)))
     }
 
     /// The daemon itself.

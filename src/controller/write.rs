@@ -5,13 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::before::{Before, changed_meanwhile};
 use super::documents::check_documents;
 use super::edit::{self, Edit, Writer};
 use super::refused::Refused;
 use super::requests;
-use super::resolve::with_image;
-use super::{Action, ApplyDocument, Controller, RolloutChange, WriteResult};
-use crate::model::{EnvField, EnvValue, LIMITS, Route, Service, ServiceName, ServiceSpec, key};
+use super::{Action, ApplyDocument, Controller, WriteResult};
+use crate::model::{
+    Author, EnvField, EnvValue, Generation, LIMITS, ResolvedImage, Route, Service, ServiceName, ServiceSpec,
+    key,
+};
 use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
 
 /// How often a write is tried when someone else wrote the same object in between. Writes of one daemon queue up, so
@@ -22,29 +25,17 @@ const COMMIT_TRIES: usize = 3;
 // applied, and the answer.
 const _: () = assert!(2 * LIMITS.routes + 3 <= TXN_MAX_OPS);
 
-/// A service as it was read for a write.
-struct Before {
-    service: Option<(Service, u64)>,
-    applied: Option<ServiceSpec>,
-}
-
-impl Before {
-    fn service(&self) -> Option<&Service> {
-        self.service.as_ref().map(|(service, _)| service)
-    }
-}
-
 /// One request on its way: its answer is stored with its last write.
 struct Run<'a> {
     request_id: &'a str,
-    command: &'a str,
+    by: &'a Author,
     total: usize,
     results: Vec<WriteResult>,
 }
 
 impl<'a> Run<'a> {
-    fn new(request_id: &'a str, command: &'a str, total: usize) -> Self {
-        Self { request_id, command, total, results: Vec::new() }
+    fn new(request_id: &'a str, by: &'a Author, total: usize) -> Self {
+        Self { request_id, by, total, results: Vec::new() }
     }
 
     fn is_last(&self) -> bool {
@@ -67,24 +58,28 @@ impl Controller {
         request_id: &str,
         documents: &[ApplyDocument],
         dry_run: bool,
-        command: &str,
+        by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
+        let by = by.into().bounded();
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
         check_documents(documents)?;
         self.check_listener(documents)?;
-        self.check_against_stored(documents).await?;
+        let read = self.check_against_stored(documents).await?;
         let images = self.resolve_all(documents).await?;
         let _writing = self.writing.lock().await;
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
         // Resolving may have taken minutes: what was true before it is looked at again.
-        self.check_against_stored(documents).await?;
+        let found = self.check_against_stored(documents).await?;
         let asked: Vec<_> = documents.iter().map(|d| (&d.name, d.spec.clone())).collect();
         self.check_memory(&asked).await?;
-        let mut run = Run::new(request_id, command, documents.len());
+        let mut run = Run::new(request_id, &by, documents.len());
+        if found != read {
+            self.check_read(documents, &images, &read, &by).await?;
+        }
         for (document, image) in documents.iter().zip(images) {
             let edit = |before: &Before, writer: &Writer<'_>| {
                 before.service().map_or(Ok(()), |service| check_owner(document, service))?;
@@ -92,7 +87,7 @@ impl Controller {
             };
             if dry_run {
                 let before = self.read_before(&document.name).await?;
-                run.results.push(edit(&before, &self.writer(command))?.result());
+                run.results.push(edit(&before, &self.writer(&by))?.result());
             } else {
                 self.edit(&mut run, &document.name, &document.origin, edit).await?;
             }
@@ -108,7 +103,7 @@ impl Controller {
         &self,
         request_id: &str,
         targets: &BTreeMap<ServiceName, u32>,
-        command: &str,
+        by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
         if let Some((name, count)) = targets.iter().find(|(_, count)| **count > LIMITS.replicas) {
             let limit = LIMITS.replicas;
@@ -125,9 +120,9 @@ impl Controller {
             }
         }
         self.check_memory(&asked).await?;
-        self.edit_each(request_id, &names, command, |before, writer| {
-            let count = targets.get(before.name()).copied().unwrap_or_default();
-            edit::scale(before, count, writer)
+        self.edit_each(request_id, &names, &by.into(), |_, service, writer| {
+            let count = targets.get(service.name()).copied().unwrap_or_default();
+            Ok(edit::scale(service, count, writer))
         })
         .await
     }
@@ -140,56 +135,21 @@ impl Controller {
         &self,
         request_id: &str,
         names: &[ServiceName],
-        command: &str,
+        by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
-        self.edit_each(request_id, names, command, edit::delete).await
-    }
-
-    /// Rolls one service to another image, to new containers, or back to an earlier revision.
-    ///
-    /// # Errors
-    /// As [`Controller::apply`].
-    pub async fn rollout(
-        &self,
-        request_id: &str,
-        name: &ServiceName,
-        change: &RolloutChange,
-        command: &str,
-    ) -> Result<Vec<WriteResult>, Refused> {
-        if let Some(answer) = self.answered(request_id).await? {
-            return Ok(answer);
-        }
-        let service = self.existing(name).await?;
-        let resolved = match change {
-            RolloutChange::Image { image } => {
-                let image = with_image(&service.spec.image, image);
-                let resolved = self.resolve_one(name, command, &image, &service).await?;
-                Some((image, resolved))
-            }
-            RolloutChange::Restart | RolloutChange::Undo { .. } => None,
-        };
-        let revision = match change {
-            RolloutChange::Undo { to } => Some(self.revision_to_undo_to(name, *to).await?),
-            RolloutChange::Image { .. } | RolloutChange::Restart => None,
-        };
-        self.edit_each(request_id, std::slice::from_ref(name), command, |before, writer| {
-            match (&resolved, &revision) {
-                (Some((image, resolved)), _) => edit::set_image(before, image, resolved.clone(), writer),
-                (None, Some(revision)) => edit::undo(before, revision, writer),
-                (None, None) => edit::restart(before, writer),
-            }
-        })
-        .await
+        self.edit_each(request_id, names, &by.into(), |_, service, writer| Ok(edit::delete(service, writer)))
+            .await
     }
 
     /// Edits services that must exist and must not be on their way out (but to be deleted again).
-    async fn edit_each(
+    pub(super) async fn edit_each(
         &self,
         request_id: &str,
         names: &[ServiceName],
-        command: &str,
-        change: impl Fn(&Service, &Writer<'_>) -> Edit,
+        by: &Author,
+        change: impl Fn(&Before, &Service, &Writer<'_>) -> Result<Edit, Refused>,
     ) -> Result<Vec<WriteResult>, Refused> {
+        let by = by.clone().bounded();
         let _writing = self.writing.lock().await;
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
@@ -203,17 +163,17 @@ impl Controller {
         if !missing.is_empty() {
             return Err(Refused::NotFound(missing));
         }
-        let mut run = Run::new(request_id, command, names.len());
+        let mut run = Run::new(request_id, &by, names.len());
         for name in names {
             let edit = |before: &Before, writer: &Writer<'_>| match before.service() {
                 Some(service) => {
-                    let edit = change(service, writer);
+                    let edit = change(before, service, writer)?;
                     let going = service.deleted_at.is_some() && edit.action != Action::Deleted;
                     if going { Err(Refused::BeingDeleted(name.clone())) } else { Ok(edit) }
                 }
                 None => Err(Refused::NotFound(vec![name.clone()])),
             };
-            self.edit(&mut run, name, command, edit).await?;
+            self.edit(&mut run, name, &by.command, edit).await?;
         }
         Ok(run.results)
     }
@@ -226,9 +186,12 @@ impl Controller {
         origin: &str,
         change: impl Fn(&Before, &Writer<'_>) -> Result<Edit, Refused>,
     ) -> Result<(), Refused> {
+        let mut read = None;
         for _ in 0..COMMIT_TRIES {
             let before = self.read_before(name).await?;
-            let edit = change(&before, &self.writer(run.command))?;
+            read.get_or_insert(before.generation());
+            let mut edit = change(&before, &self.writer(run.by))?;
+            edit.notes.extend(before.taken_over(&edit));
             let mut txn = transaction(&before, &edit);
             if run.is_last() && (run.has_written() || !txn.ops.is_empty()) {
                 let answer: Vec<WriteResult> = run.results.iter().cloned().chain([edit.result()]).collect();
@@ -240,8 +203,8 @@ impl Controller {
             }
             match self.store.txn(txn).await? {
                 TxnOutcome::Committed { .. } => {
-                    let (generation, command) = (edit.after.metadata.generation, run.command);
-                    tracing::info!(service = %name, %generation, command, "written");
+                    let (generation, Author { command, user }) = (edit.after.metadata.generation, run.by);
+                    tracing::info!(service = %name, %generation, command, user, "written");
                     run.results.push(edit.result());
                     return Ok(());
                 }
@@ -251,23 +214,15 @@ impl Controller {
             }
         }
         let written = run.results.iter().map(|result| result.name.clone()).collect();
-        Err(Refused::ChangedMeanwhile { name: name.clone(), written })
+        let now = self.existing(name).await?;
+        Err(changed_meanwhile(&now, read.unwrap_or_default(), written))
     }
 
-    fn writer<'a>(&self, command: &'a str) -> Writer<'a> {
-        Writer { command, at: self.clock.wall(), uid: self.clock.uuid() }
+    fn writer<'a>(&self, by: &'a Author) -> Writer<'a> {
+        Writer { by, at: self.clock.wall(), uid: self.clock.uuid() }
     }
 
-    async fn read_before(&self, name: &ServiceName) -> Result<Before, Refused> {
-        let service = self.store.get(&key::service(name)).await?;
-        let applied = self.store.get(&key::applied(name)).await?;
-        Ok(Before {
-            service: service.map(|entry| entry.decode().map(|s| (s, entry.mod_revision))).transpose()?,
-            applied: applied.map(|entry| entry.decode()).transpose()?,
-        })
-    }
-
-    async fn existing(&self, name: &ServiceName) -> Result<Service, Refused> {
+    pub(super) async fn existing(&self, name: &ServiceName) -> Result<Service, Refused> {
         match self.store.get(&key::service(name)).await? {
             Some(entry) => Ok(entry.decode()?),
             None => Err(Refused::NotFound(vec![name.clone()])),
@@ -287,15 +242,33 @@ impl Controller {
     }
 
     /// Refuses documents whose name is another app's or on its way out, or whose routes a service outside of this run
-    /// holds; two documents of one run are `check_documents`' case.
-    async fn check_against_stored(&self, documents: &[ApplyDocument]) -> Result<(), Refused> {
+    /// holds; two documents of one run are `check_documents`' case. Brings the generations that were read.
+    async fn check_against_stored(&self, documents: &[ApplyDocument]) -> Result<Vec<Generation>, Refused> {
+        let mut read = Vec::new();
         for document in documents {
-            if let Some((service, _)) = self.read_before(&document.name).await?.service {
-                check_owner(document, &service)?;
-            }
+            let before = self.read_before(&document.name).await?;
+            before.service().map_or(Ok(()), |service| check_owner(document, service))?;
+            read.push(before.generation());
         }
         for document in documents {
             self.check_claims_of(&document.name, &document.origin, &document.spec.routes).await?;
+        }
+        Ok(read)
+    }
+
+    /// Refuses the run where somebody wrote one of its services while images were resolved, and it would be overwritten.
+    async fn check_read(
+        &self,
+        documents: &[ApplyDocument],
+        images: &[ResolvedImage],
+        read: &[Generation],
+        by: &Author,
+    ) -> Result<(), Refused> {
+        for ((document, image), read) in documents.iter().zip(images).zip(read) {
+            let before = self.read_before(&document.name).await?;
+            let (service, applied) = (before.service(), before.applied.as_ref());
+            let edit = edit::apply(document, service, applied, image.clone(), &self.writer(by));
+            before.check_read(*read, &edit)?;
         }
         Ok(())
     }
@@ -317,7 +290,7 @@ impl Controller {
         Ok(())
     }
 
-    async fn answered(&self, request_id: &str) -> Result<Option<Vec<WriteResult>>, Refused> {
+    pub(super) async fn answered(&self, request_id: &str) -> Result<Option<Vec<WriteResult>>, Refused> {
         requests::check_id(request_id)?;
         Ok(requests::answered(self.store.as_ref(), request_id).await?)
     }
@@ -350,6 +323,15 @@ fn transaction(before: &Before, edit: &Edit) -> Txn {
         Some((_, revision)) => Compare::ModRevision(key::service(name), *revision),
         None => Compare::Absent(key::service(name)),
     });
+    // What a halt was found fit for must still be so when it is written.
+    if let Some((service, _)) = before.service.as_ref().filter(|(service, _)| service.halt != edit.after.halt)
+        && service.release().is(edit.after.release())
+    {
+        txn.compare.push(match &before.rollout {
+            Some((_, revision)) => Compare::ModRevision(key::rollout(name), *revision),
+            None => Compare::Absent(key::rollout(name)),
+        });
+    }
     txn.ops.push(Op::put(key::service(name), &edit.after));
     let claims = |service: &Service| -> BTreeSet<String> {
         let routes = if service.deleted_at.is_some() { &[] } else { service.spec.routes.as_slice() };

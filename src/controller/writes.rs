@@ -32,11 +32,19 @@ pub enum RolloutChange {
         /// As typed.
         image: String,
     },
-    /// The same release in new containers.
+    /// The release that runs, in new containers.
     Restart,
+    /// The release that failed or was aborted, once more.
+    Retry,
+    /// Let the rollout stand still.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Go back to the stable revision, now.
+    Abort,
     /// An earlier release.
     Undo {
-        /// Which; `None` is the last one before the current.
+        /// Which; `None` is the last good one before the current.
         to: Option<RevisionNumber>,
     },
 }

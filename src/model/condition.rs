@@ -24,6 +24,8 @@ pub enum Reason {
     TooFewAvailable,
     /// A rollout is under way.
     RollingOut,
+    /// The user paused the rollout; no deadline runs.
+    RolloutPaused,
     /// A failed rollout is being undone.
     RollingBack,
     /// The last rollout completed.

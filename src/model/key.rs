@@ -6,6 +6,8 @@ use super::{HostId, ReplicaName, RevisionNumber, Route, ServiceName};
 pub const SERVICES: &str = "services/";
 /// Prefix of all revisions.
 pub const REVISIONS: &str = "revisions/";
+/// Prefix of all records of what became of revisions.
+pub const OUTCOMES: &str = "outcomes/";
 /// Prefix of all rollouts.
 pub const ROLLOUTS: &str = "rollouts/";
 /// Prefix of all replicas.
@@ -40,6 +42,16 @@ pub fn revisions_of(name: &ServiceName) -> String {
 /// One revision; the number is padded so that keys sort as numbers do.
 pub fn revision(name: &ServiceName, number: RevisionNumber) -> String {
     format!("{REVISIONS}{name}/{number:010}")
+}
+
+/// The records of a service's revisions.
+pub fn outcomes_of(name: &ServiceName) -> String {
+    format!("{OUTCOMES}{name}/")
+}
+
+/// The record of one revision.
+pub fn outcome(name: &ServiceName, number: RevisionNumber) -> String {
+    format!("{OUTCOMES}{name}/{number:010}")
 }
 
 /// A service's rollout.
@@ -106,6 +118,7 @@ pub fn host(id: &HostId) -> String {
 pub fn service_of(key: &str) -> Option<ServiceName> {
     let mut parts = key.split('/');
     let (prefix, name) = (parts.next()?, parts.next()?);
-    let owned = ["services", "revisions", "rollouts", "replicas", "status", "endpoints", "applied"];
+    let owned =
+        ["services", "revisions", "outcomes", "rollouts", "replicas", "status", "endpoints", "applied"];
     (owned.contains(&prefix) && !name.is_empty()).then(|| ServiceName::new(name))
 }

@@ -6,14 +6,17 @@
 //! serialise to.
 //! Deliberately absent: decisions (`orchestrator`, `agent`), YAML (`manifest`), Docker's words (`engine::translate`).
 
+mod author;
 mod check;
 mod condition;
 mod endpoint;
 mod event;
+mod halt;
 mod health;
 mod ids;
 pub mod key;
 mod now;
+mod outcome;
 mod policy;
 mod problem;
 mod quantity;
@@ -27,22 +30,25 @@ mod table;
 mod template;
 mod trouble;
 
+pub use author::Author;
 pub use check::{LIMITS, check_service};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use endpoint::{Endpoint, EndpointId, EndpointState};
 pub use event::{Event, EventKind};
+pub use halt::{Halt, HaltKind};
 pub use health::{Check, Health};
 pub use ids::{
     AppName, ContainerId, Epoch, Generation, HostId, NameError, ReplicaName, RevisionNumber, ServiceName,
     StoreId, TemplateHash,
 };
 pub use now::{Mono, Now};
+pub use outcome::{OutcomeRecord, RevisionOutcome};
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
 pub use quantity::{Cpu, Memory, Millis, NumberOrPercent, QuantityError};
 pub use replica::{Cause, Desired, ImageRefusal, Phase, Replica, ReplicaStatus, WaitReason};
 pub use report::{BalancerReport, EndpointStats, Incarnation, Refusal};
-pub use revision::{ResolvedImage, Revision};
+pub use revision::{Release, ResolvedImage, Revision};
 pub use rollout::{Case, Failure, FailureReason, Rollout, RolloutState};
 pub use service::{Metadata, Service};
 pub use spec::{

@@ -23,6 +23,32 @@ impl ResolvedImage {
     }
 }
 
+/// What a Service asks for and a Revision is: all that decides how a replica is created, probed, drained and stopped.
+#[derive(Debug, Clone, Copy)]
+pub struct Release<'a> {
+    /// Of the spec, only what a release fixes counts.
+    pub spec: &'a ServiceSpec,
+    /// The image containers are made from.
+    pub image: &'a ResolvedImage,
+    /// The restart counter.
+    pub restarts: u64,
+}
+
+impl<'a> Release<'a> {
+    /// What makes two replicas the same.
+    pub fn template(self) -> Template<'a> {
+        Template::of(self.spec, &self.image.pinned, self.restarts)
+    }
+
+    /// Whether the two are one: the same template, and the same way to probe, drain and stop.
+    pub fn is(self, other: Release<'_>) -> bool {
+        self.template() == other.template()
+            && self.spec.health == other.spec.health
+            && self.spec.stop == other.spec.stop
+            && self.spec.rollout.drain == other.spec.rollout.drain
+    }
+}
+
 /// A release: `revisions/<service>/<number>`. All that decides how a replica is created, probed, drained and stopped
 /// is read from here, never from the Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,22 +76,20 @@ pub struct Revision {
     /// The command that caused it.
     #[serde(default)]
     pub cause: String,
+    /// The user who gave it; empty where it was not told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
 }
 
 impl Revision {
     /// The template: what makes two replicas the same.
     pub fn template(&self) -> Template<'_> {
-        Template::of(&self.spec, &self.image.pinned, self.restarts)
+        self.release().template()
     }
 
-    /// Whether this revision already is the release that the spec, image and counter ask for: the same template, and
-    /// the same way to probe, drain and stop.
-    pub fn releases(&self, spec: &ServiceSpec, image: &ResolvedImage, restarts: u64) -> bool {
-        let same_template = self.template() == Template::of(spec, &image.pinned, restarts);
-        same_template
-            && self.spec.health == spec.health
-            && self.spec.stop == spec.stop
-            && self.spec.rollout.drain == spec.rollout.drain
+    /// What it releases.
+    pub fn release(&self) -> Release<'_> {
+        Release { spec: &self.spec, image: &self.image, restarts: self.restarts }
     }
 
     /// Whether a replica of `other`'s template may serve as one of this revision without being made anew.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Generation, Millis, ProbeAnswer, ReplicaName, RevisionNumber, Seen, Trouble};
+use super::{Author, Generation, Millis, ProbeAnswer, ReplicaName, RevisionNumber, Seen, Trouble};
 
 /// The replica that a rollout failed for, and what was observed of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,11 @@ pub enum FailureReason {
     WrongPort(Case),
     /// The health check never passed, for another reason.
     NeverHealthy(Case),
+    /// Nothing failed: the user ended it with `ctl abort`.
+    Aborted {
+        /// Who.
+        by: Author,
+    },
 }
 
 impl FailureReason {
@@ -69,7 +74,7 @@ impl FailureReason {
     /// The replica that it failed for, where there is one.
     pub fn case(&self) -> Option<&Case> {
         match self {
-            Self::DeadlineExceeded { .. } => None,
+            Self::DeadlineExceeded { .. } | Self::Aborted { .. } => None,
             Self::ImageNotFound(case)
             | Self::PullDenied(case)
             | Self::CannotStart(case)
@@ -83,10 +88,13 @@ impl FailureReason {
 
     /// What was observed, line by line; at least one.
     pub fn lines(&self) -> Vec<String> {
-        let Self::DeadlineExceeded { deadline, observed } = self else {
-            return self.case().map(Case::lines).unwrap_or_default();
-        };
-        std::iter::once(no_progress(*deadline)).chain(observed.iter().cloned()).collect()
+        match self {
+            Self::DeadlineExceeded { deadline, observed } => {
+                std::iter::once(no_progress(*deadline)).chain(observed.iter().cloned()).collect()
+            }
+            Self::Aborted { by } => vec![format!("aborted by {}", by.told())],
+            _ => self.case().map(Case::lines).unwrap_or_default(),
+        }
     }
 }
 
@@ -184,6 +192,9 @@ pub struct Rollout {
     /// Failures that replicas had before this state began: they do not count against it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub forgiven: BTreeMap<ReplicaName, u32>,
+    /// Whether a pause of the user's was in force at the last pass, so that its beginning and its end are told once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// Where it stands.
     #[serde(flatten)]
     pub state: RolloutState,

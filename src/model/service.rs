@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppName, Generation, ResolvedImage, ServiceName, ServiceSpec};
+use super::{AppName, Generation, Halt, Release, ResolvedImage, ServiceName, ServiceSpec};
 
 /// Who an object is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,15 +37,21 @@ pub struct Service {
     pub spec: ServiceSpec,
     /// What `spec.image` resolved to when the user wrote it.
     pub image: ResolvedImage,
-    /// Counts `ctl rollout restart`.
+    /// Counts `ctl restart` and `ctl rollout --retry`: each makes every container anew.
     #[serde(default)]
     pub restarts: u64,
+    /// The user's word against the rollout of this release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<Halt>,
     /// Set once the user deleted it: its replicas are drained and removed, then all its keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<jiff::Timestamp>,
     /// The command that wrote this generation, for history and events: `apply`, `scale users=3` …
     #[serde(default)]
     pub written_by: String,
+    /// The user who wrote this generation; empty where it was not told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
     /// When this generation was written.
     pub written_at: jiff::Timestamp,
 }
@@ -54,5 +60,10 @@ impl Service {
     /// Its name.
     pub fn name(&self) -> &ServiceName {
         &self.metadata.name
+    }
+
+    /// The release that it asks for.
+    pub fn release(&self) -> Release<'_> {
+        Release { spec: &self.spec, image: &self.image, restarts: self.restarts }
     }
 }

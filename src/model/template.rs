@@ -46,7 +46,7 @@ pub struct Template<'a> {
     /// Extra labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: &'a BTreeMap<String, String>,
-    /// Counts `ctl rollout restart`.
+    /// Counts `ctl restart` and `ctl rollout --retry`.
     #[serde(skip_serializing_if = "is_default")]
     pub restarts: u64,
 }

@@ -1,6 +1,7 @@
 //! What holds of a service right now, for people and for `ctl wait`. No decision reads it.
 
 use super::census::{is_available, is_gone};
+use super::halt;
 use super::observation::observation;
 use super::{ReplicaView, ServiceView};
 use crate::model::{Condition, ConditionKind, Phase, Reason, RolloutState};
@@ -68,6 +69,9 @@ fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
     let Some(rollout) = seen else {
         return is(true, Reason::RollingOut, "the last write has not been acted on yet");
     };
+    if let Some(halt) = halt::pause(view, rollout) {
+        return is(true, Reason::RolloutPaused, &format!("paused by {}", halt.by.told()));
+    }
     match &rollout.state {
         RolloutState::Progressing { .. } => is(true, Reason::RollingOut, counts),
         RolloutState::RollingBack { .. } => is(true, Reason::RollingBack, counts),

@@ -4,6 +4,7 @@
 //! elapsed since the last write.
 
 use super::census::{is_gone, is_portless};
+use super::halt;
 use super::pass::Pass;
 use crate::model::{Millis, Phase, Rollout, RolloutState};
 
@@ -16,10 +17,15 @@ pub(super) fn is_under_way(rollout: &Rollout) -> bool {
     matches!(rollout.state, RolloutState::Progressing { .. } | RolloutState::RollingBack { .. })
 }
 
+/// Whether it is so, and the user has not paused it: the time that passes counts.
+pub(super) fn is_running(pass: &Pass<'_>) -> bool {
+    is_under_way(&pass.rollout) && halt::pause(pass.view, &pass.rollout).is_none()
+}
+
 /// Says whether the clock runs, and when something that no store write announces can change the plan.
 pub(super) fn set_alarm(pass: &mut Pass<'_>) {
     let under_way = is_under_way(&pass.rollout);
-    pass.changes.clock_runs = under_way && !is_pulling(pass);
+    pass.changes.clock_runs = is_running(pass) && !is_pulling(pass);
     let mut alarms: Vec<Millis> = Vec::new();
     if pass.changes.clock_runs {
         let deadline = pass.view.service.spec.rollout.deadline;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::census::{has_ended, is_available, is_gone};
+use super::halt;
 use super::{Bounds, Changes, MOST_OPERATIONS, ReplicaView, ServiceView};
 use crate::model::{Cause, Desired, Replica, ReplicaName, RevisionNumber, Rollout, RolloutState};
 
@@ -43,6 +44,10 @@ pub enum Violation {
     RevisionNeeded(RevisionNumber),
     /// A new revision has not the next number.
     RevisionNumber(RevisionNumber),
+    /// A replica is replaced or moved though the user paused the rollout.
+    PausedMoves(ReplicaName),
+    /// A revision's record is written that is neither kept nor new.
+    OutcomeOfNothing(RevisionNumber),
     /// The plan does not fit a transaction.
     TooLarge(usize),
     /// A service is forgotten of which something is left.
@@ -62,6 +67,8 @@ impl fmt::Display for Violation {
             Self::Altered(name) => write!(f, "{name} changes what it never may"),
             Self::RevisionNeeded(number) => write!(f, "revision {number} is dropped and needed"),
             Self::RevisionNumber(number) => write!(f, "revision {number} is not the next"),
+            Self::PausedMoves(name) => write!(f, "{name} is replaced during a pause"),
+            Self::OutcomeOfNothing(number) => write!(f, "revision {number} is recorded and not there"),
             Self::TooLarge(operations) => write!(f, "{operations} operations do not fit a transaction"),
             Self::ForgottenAlive => f.write_str("the service is forgotten and not gone"),
         }
@@ -132,6 +139,20 @@ impl<'a> Plan<'a> {
             found.push(Violation::AboveCeiling { running, ceiling: bounds.ceiling });
         }
         self.rollback(bounds, found);
+        self.pause(found);
+    }
+
+    fn pause(&self, found: &mut Vec<Violation>) {
+        if self.rollout().and_then(|rollout| halt::pause(self.view, rollout)).is_none() {
+            return;
+        }
+        for put in &self.changes.put_replicas {
+            let Some(was) = self.before(&put.name).filter(|was| was.replica.runs()) else { continue };
+            let scaled = put.desired == Desired::Remove { cause: Cause::ScaledDown };
+            if !scaled && (!put.runs() || put.revision != was.replica.revision) {
+                found.push(Violation::PausedMoves(put.name.clone()));
+            }
+        }
     }
 
     fn rollback(&self, bounds: Bounds, found: &mut Vec<Violation>) {
@@ -209,6 +230,12 @@ impl<'a> Plan<'a> {
         {
             found.push(Violation::RevisionNumber(new.number));
         }
+        let new = self.changes.new_revision.as_ref().map(|revision| revision.number);
+        for number in self.changes.outcomes.keys() {
+            if new != Some(*number) && !self.view.revisions.contains_key(number) {
+                found.push(Violation::OutcomeOfNothing(*number));
+            }
+        }
         let Some(rollout) = self.rollout() else { return };
         for number in &self.changes.drop_revisions {
             let used = self.after().any(|(r, _)| r.revision == *number);
@@ -220,10 +247,11 @@ impl<'a> Plan<'a> {
     }
 
     fn size(&self, found: &mut Vec<Violation>) {
-        let Changes { put_replicas, delete_replicas, drop_revisions, events, .. } = self.changes;
-        let operations = put_replicas.len() + 2 * delete_replicas.len() + drop_revisions.len() + events.len();
-        // Two more than planned for: the events of a rollout that fails are always told.
-        if operations > MOST_OPERATIONS + 2 {
+        let Changes { put_replicas, delete_replicas, drop_revisions, outcomes, events, .. } = self.changes;
+        let replicas = put_replicas.len() + 2 * delete_replicas.len();
+        let operations = replicas + 2 * drop_revisions.len() + outcomes.len() + events.len();
+        // Some more than planned for: how a rollout ended is always told (two events) and recorded.
+        if operations > MOST_OPERATIONS + 3 {
             found.push(Violation::TooLarge(operations));
         }
         if self.changes.forget_service && self.after().next().is_some() {

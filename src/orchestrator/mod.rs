@@ -12,6 +12,7 @@ mod cleanup;
 mod conditions;
 mod deadline;
 mod delete;
+mod halt;
 pub mod invariants;
 mod observation;
 mod pass;
@@ -30,6 +31,7 @@ pub use deadline::SAVE_WAIT_EVERY;
 pub use pass::MOST_OPERATIONS;
 pub use placement::{Asked, Shortage, reserved, shortages};
 pub use report::Hold;
+pub use revision::asks_for_nothing_new;
 pub use scale::Bounds;
 pub use view::{Changes, ReplicaView, ServiceView};
 
@@ -54,6 +56,7 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
         return Changes { holds: vec![Hold::RevisionMissing { revision: number }], ..Changes::default() };
     };
     let mut pass = Pass::begin(view, now, observed.rollout, target, observed.events);
+    observed.outcomes.into_iter().for_each(|(revision, outcome)| pass.record(revision, outcome));
     cleanup::delete_gone(&mut pass);
     cleanup::remove_drained(&mut pass);
     cleanup::remove_kept(&mut pass);
@@ -62,6 +65,9 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
         pass.restart_wait();
     } else {
         progress::note(&mut pass);
+    }
+    halt::obey(&mut pass);
+    if !observed.fresh {
         rollback::fail_if_hopeless(&mut pass);
     }
     if !rolling::take_move(&mut pass) {

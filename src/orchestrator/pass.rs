@@ -6,7 +6,8 @@ use super::census::{Census, Seen, has_ended};
 use super::deadline::is_under_way;
 use super::{Bounds, Changes, Hold, ServiceView, placement};
 use crate::model::{
-    Cause, Desired, Event, EventKind, Millis, Now, Replica, ReplicaName, Revision, Rollout, RolloutState,
+    Cause, Desired, Event, EventKind, Millis, Now, OutcomeRecord, Replica, ReplicaName, Revision,
+    RevisionNumber, RevisionOutcome, Rollout, RolloutState,
 };
 
 /// Store operations a plan asks for at most. A transaction holds 128; the rest is left for the rollout, the revision and
@@ -142,9 +143,9 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Drops a revision.
+    /// Drops a revision with its record.
     pub(super) fn drop_revision(&mut self, revision: &Revision) {
-        if self.has_room_for(1) {
+        if self.has_room_for(2) {
             self.rollout.issued.remove(&revision.number);
             self.changes.drop_revisions.push(revision.number);
         }
@@ -189,6 +190,13 @@ impl<'a> Pass<'a> {
                 return name;
             }
         }
+    }
+
+    /// Records what became of a revision.
+    pub(super) fn record(&mut self, revision: RevisionNumber, outcome: RevisionOutcome) {
+        self.operations += 1;
+        let record = OutcomeRecord { revision, outcome, at: self.now.wall };
+        self.changes.outcomes.insert(revision, record);
     }
 
     /// Tells people.

@@ -3,7 +3,7 @@
 use super::census::{available, is_gone};
 use super::pass::Pass;
 use super::{Hold, deadline, observation};
-use crate::model::{Cause, Desired, EventKind, Millis, RolloutState};
+use crate::model::{Cause, Desired, EventKind, FailureReason, Millis, RevisionOutcome, RolloutState};
 
 /// Takes note of progress: more of the target than ever are available, or an old replica went.
 pub(super) fn note(pass: &mut Pass<'_>) {
@@ -25,7 +25,7 @@ pub(super) fn note(pass: &mut Pass<'_>) {
 /// Ends the rollout where the target is all that runs and all of it can be relied on; else says what is missing.
 pub(super) fn conclude(pass: &mut Pass<'_>) {
     let waits = match &pass.rollout.state {
-        RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => true,
+        RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => deadline::is_running(pass),
         RolloutState::Failed { .. } => pass.rollout.stable.is_none(),
         RolloutState::Complete | RolloutState::RolledBack { .. } => false,
     };
@@ -52,11 +52,17 @@ fn arrive(pass: &mut Pass<'_>) {
     let target = pass.rollout.target;
     let state = std::mem::replace(&mut pass.rollout.state, RolloutState::Complete);
     if let RolloutState::RollingBack { failure, .. } = state {
-        let message = format!("back on revision {target} after revision {} failed", failure.revision);
+        let aborted = matches!(failure.reason, FailureReason::Aborted { .. });
+        let how = if aborted { "was aborted" } else { "failed" };
+        let message = format!("back on revision {target} after revision {} {how}", failure.revision);
+        if !aborted {
+            pass.record(failure.revision, RevisionOutcome::RolledBack { failure: failure.clone() });
+        }
         pass.enter(RolloutState::RolledBack { failure });
         pass.event(EventKind::Warning, "RolledBack", message);
     } else {
         pass.rollout.stable = Some(target);
+        pass.record(target, RevisionOutcome::Complete);
         pass.enter(RolloutState::Complete);
         let message = format!("revision {target} runs with {} replicas", pass.bounds.wanted);
         pass.event(EventKind::Normal, "RolloutCompleted", message);

@@ -32,6 +32,11 @@ pub enum Hold {
         /// The revision that failed.
         revision: RevisionNumber,
     },
+    /// The user paused the rollout: nothing is replaced until it is resumed or aborted.
+    PausedByUser {
+        /// The revision that is rolled to.
+        revision: RevisionNumber,
+    },
     /// Replicas are missing and there is no host to place them on.
     NoHost,
     /// One transaction cannot hold all that is due; the rest follows in the next pass.
@@ -54,6 +59,9 @@ impl fmt::Display for Hold {
                     f,
                     "revision {revision} failed; nothing is replaced until the service is written again"
                 )
+            }
+            Self::PausedByUser { revision } => {
+                write!(f, "revision {revision} is paused; nothing is replaced until it is resumed")
             }
             Self::NoHost => f.write_str("there is no host to place a replica on"),
             Self::TransactionFull => f.write_str("the rest follows in the next pass"),

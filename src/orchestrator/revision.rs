@@ -10,7 +10,8 @@ use super::deadline::is_under_way;
 use super::pass::event;
 use super::{ServiceView, census};
 use crate::model::{
-    Event, EventKind, HASH_SCHEMA, Millis, Now, Revision, RevisionNumber, Rollout, RolloutState,
+    Event, EventKind, HASH_SCHEMA, Millis, Now, Revision, RevisionNumber, RevisionOutcome, Rollout,
+    RolloutState, Service,
 };
 
 /// The rollout after this generation was read.
@@ -20,30 +21,37 @@ pub(super) struct Observed {
     pub(super) new_revision: Option<Revision>,
     /// Whether a new rollout begins here.
     pub(super) fresh: bool,
+    /// What that makes of the revisions involved.
+    pub(super) outcomes: Vec<(RevisionNumber, RevisionOutcome)>,
     pub(super) events: Vec<Event>,
+}
+
+impl Observed {
+    fn nothing_new(rollout: Rollout, events: Vec<Event>) -> Self {
+        Self { rollout, new_revision: None, fresh: false, outcomes: Vec::new(), events }
+    }
 }
 
 /// Reads the generation, if it was not read before.
 pub(super) fn observe(view: &ServiceView, now: Now) -> Observed {
     let generation = view.service.metadata.generation;
     match &view.rollout {
-        Some(rollout) if rollout.observed == generation => {
-            Observed { rollout: rollout.clone(), new_revision: None, fresh: false, events: Vec::new() }
-        }
-        Some(rollout) if asks_for_nothing_new(view, rollout) => {
+        Some(rollout) if rollout.observed == generation => Observed::nothing_new(rollout.clone(), Vec::new()),
+        Some(rollout) if asks_for_nothing_new(&view.service, rollout, &view.revisions) => {
             let events = scaled(view, rollout, now).into_iter().collect();
-            let rollout = Rollout { observed: generation, ..rollout.clone() };
-            Observed { rollout, new_revision: None, fresh: false, events }
+            Observed::nothing_new(Rollout { observed: generation, ..rollout.clone() }, events)
         }
         before => start(view, before.as_ref(), now),
     }
 }
 
-fn asks_for_nothing_new(view: &ServiceView, rollout: &Rollout) -> bool {
-    let service = &view.service;
-    view.revisions
-        .get(&rollout.last_revision)
-        .is_some_and(|last| last.releases(&service.spec, &service.image, service.restarts))
+/// Whether a service asks for the release that was last made a revision of, whatever became of it.
+pub fn asks_for_nothing_new(
+    service: &Service,
+    rollout: &Rollout,
+    revisions: &BTreeMap<RevisionNumber, Revision>,
+) -> bool {
+    revisions.get(&rollout.last_revision).is_some_and(|last| last.release().is(service.release()))
 }
 
 /// A rollout to a new revision; it supersedes one that is under way.
@@ -59,6 +67,7 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
         last_revision: revision.number,
         issued: before.map(|r| r.issued.clone()).unwrap_or_default(),
         forgiven: BTreeMap::new(),
+        paused: false,
         state,
         since: now.wall,
     };
@@ -68,7 +77,15 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
         None => format!("{what} is created"),
     };
     let events = vec![event(view, now, EventKind::Normal, "RolloutStarted", message)];
-    Observed { rollout, new_revision: Some(revision), fresh: true, events }
+    let mut outcomes = vec![(revision.number, RevisionOutcome::InProgress)];
+    if let Some(before) = before.filter(|before| is_in_progress(view, before)) {
+        outcomes.push((before.target, RevisionOutcome::Superseded { by: revision.number }));
+    }
+    Observed { rollout, new_revision: Some(revision), fresh: true, outcomes, events }
+}
+
+fn is_in_progress(view: &ServiceView, rollout: &Rollout) -> bool {
+    matches!(rollout.state, RolloutState::Progressing { .. }) && view.revisions.contains_key(&rollout.target)
 }
 
 fn release(view: &ServiceView, number: RevisionNumber, now: Now) -> Revision {
@@ -84,6 +101,7 @@ fn release(view: &ServiceView, number: RevisionNumber, now: Now) -> Revision {
         hash_schema: HASH_SCHEMA,
         created_at: now.wall,
         cause: service.written_by.clone(),
+        user: service.user.clone(),
     };
     revision.hash = revision.template().hash();
     revision

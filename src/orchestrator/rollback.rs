@@ -5,15 +5,17 @@
 //! when it fails too, the rollout pauses. Spec and count stay the user's.
 
 use super::census::available;
-use super::deadline::is_under_way;
+use super::deadline::is_running;
 use super::observation::observation;
 use super::pass::Pass;
 use super::verdict;
-use crate::model::{EventKind, Failure, FailureReason, Millis, OnFailure, RolloutState};
+use crate::model::{
+    EventKind, Failure, FailureReason, Millis, OnFailure, Revision, RevisionOutcome, RolloutState,
+};
 
 /// Fails a rollout whose target cannot get healthy, or that made no progress for its deadline.
 pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
-    if !is_under_way(&pass.rollout) || has_arrived(pass) {
+    if !is_running(pass) || has_arrived(pass) {
         return;
     }
     let deadline = pass.view.service.spec.rollout.deadline;
@@ -25,14 +27,23 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
     let failed = pass.rollout.target;
     let failure = Failure { revision: failed, reason, at: pass.now.wall };
     let message = failure.to_string();
-    let may_go_back = matches!(pass.rollout.state, RolloutState::Progressing { .. })
-        && pass.view.service.spec.rollout.on_failure == OnFailure::Rollback;
+    let first = matches!(pass.rollout.state, RolloutState::Progressing { .. });
+    let may_go_back = first && pass.view.service.spec.rollout.on_failure == OnFailure::Rollback;
+    // What is gone back to has completed once, and that remains so.
+    if first {
+        pass.record(failed, RevisionOutcome::Failed { failure: failure.clone() });
+    }
     let stable = pass.rollout.stable.filter(|s| may_go_back && *s != failed);
     pass.event(EventKind::Warning, "RolloutFailed", message);
     let Some(stable) = stable.and_then(|s| pass.view.revisions.get(&s)) else {
         pass.enter(RolloutState::Failed { failure });
         return;
     };
+    go_back(pass, stable, failure);
+}
+
+/// Turns back to the stable revision.
+pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: Failure) {
     pass.aim_at(stable);
     let best = u32::try_from(available(&pass.census.current)).unwrap_or(u32::MAX);
     pass.enter(RolloutState::RollingBack { failure, waited: Millis(0), best });

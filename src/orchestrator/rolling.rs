@@ -5,7 +5,7 @@
 
 use super::census::{Seen, available};
 use super::pass::Pass;
-use super::{Hold, deadline, scale};
+use super::{Hold, deadline, halt, scale};
 use crate::model::{Cause, Replica, RolloutState};
 
 /// Takes the first move that is due; says whether there was one.
@@ -17,6 +17,10 @@ pub(super) fn take_move(pass: &mut Pass<'_>) -> bool {
         let revision = failure.revision;
         pass.changes.holds.push(Hold::Paused { revision });
         return fill_up(pass);
+    }
+    if halt::pause(pass.view, &pass.rollout).is_some() {
+        pass.changes.holds.push(Hold::PausedByUser { revision: pass.rollout.target });
+        return keep_count(pass);
     }
     move_over(pass) || start_new(pass) || remove_old(pass)
 }
@@ -46,6 +50,15 @@ fn fill_up(pass: &mut Pass<'_>) -> bool {
     let count = missing.min(bounds.ceiling.saturating_sub(census.running()));
     pass.create(revision, count);
     count > 0
+}
+
+/// Makes up for what is missing of a service that the user paused. What is made is of the revision that is known to run,
+/// at a first creation of the target.
+fn keep_count(pass: &mut Pass<'_>) -> bool {
+    let missing = pass.bounds.wanted.saturating_sub(pass.census.running());
+    let stable = pass.rollout.stable.and_then(|stable| pass.view.revisions.get(&stable));
+    pass.create(stable.unwrap_or(pass.target), missing);
+    missing > 0
 }
 
 /// Replicas of the same template go over to the target as they are. Where the target is probed in another way they go

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Hold;
 use crate::model::{
-    Event, HostId, Millis, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Rollout, Service,
+    Event, HostId, Millis, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber,
+    Rollout, Service,
 };
 
 /// One replica with all that is known of it.
@@ -42,13 +43,15 @@ pub struct ServiceView {
 pub struct Changes {
     /// A new revision.
     pub new_revision: Option<Revision>,
+    /// What became of revisions.
+    pub outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
     /// The rollout, where it is to be written (also every few seconds to save `waited`).
     pub rollout: Option<Rollout>,
     /// Replicas to write: new ones and ones whose desired state or revision changes.
     pub put_replicas: Vec<Replica>,
     /// Replicas that are gone: deleted with their status.
     pub delete_replicas: Vec<ReplicaName>,
-    /// Revisions that are no longer kept.
+    /// Revisions that are no longer kept: deleted with their records.
     pub drop_revisions: Vec<RevisionNumber>,
     /// The service is deleted and nothing of it is left: all its keys go.
     pub forget_service: bool,
@@ -67,6 +70,7 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         let Self {
             new_revision,
+            outcomes,
             rollout,
             put_replicas,
             delete_replicas,
@@ -78,6 +82,7 @@ impl Changes {
             holds: _,
         } = self;
         new_revision.is_none()
+            && outcomes.is_empty()
             && rollout.is_none()
             && put_replicas.is_empty()
             && delete_replicas.is_empty()

@@ -33,6 +33,8 @@ pub(super) fn service(name: &str, claims: &[&str]) -> Service {
         restarts: 0,
         deleted_at: None,
         written_by: "apply".to_owned(),
+        user: String::new(),
+        halt: None,
         written_at: Timestamp::UNIX_EPOCH,
     }
 }

@@ -15,8 +15,10 @@ use crate::model::{Epoch, StoreId};
 
 mod embedded;
 mod limits;
+mod schema;
 
 pub use embedded::EmbeddedStore;
+pub use schema::OBJECT_SCHEMA;
 
 /// Longest key, in bytes: a route claim (host of 253, path) is the longest there is and stays well below.
 pub const KEY_MAX_BYTES: usize = 4096;
@@ -71,6 +73,16 @@ pub enum StoreError {
         /// What was found.
         reason: String,
     },
+    /// A stored object was written by a later version.
+    #[error("{key} has schema {found}, this ctl knows up to {known}")]
+    ObjectTooNew {
+        /// Which key.
+        key: String,
+        /// Its schema.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
     /// No such lease, or it has lapsed.
     #[error("lease {0} does not exist or has lapsed")]
     NoLease(i64),
@@ -110,10 +122,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The value as the type that its key promises.
+    /// The value as the type that its key promises. One of a later schema is refused.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
-        serde_json::from_slice(&self.value)
-            .map_err(|error| StoreError::Decode { key: self.key.clone(), reason: error.to_string() })
+        schema::read(&self.key, &self.value)
     }
 }
 
@@ -157,10 +168,9 @@ pub enum Op {
 }
 
 impl Op {
-    /// Sets a key to an object's JSON, on no lease.
+    /// Sets a key to an object's JSON with its schema number, on no lease.
     pub fn put<T: Serialize>(key: impl Into<String>, object: &T) -> Op {
-        // The model's types have string keys only, so serialising them cannot fail.
-        Op::Put { key: key.into(), value: serde_json::to_vec(object).unwrap_or_default(), lease: None }
+        Op::Put { key: key.into(), value: schema::write(object), lease: None }
     }
 
     /// Removes a key.

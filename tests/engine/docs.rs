@@ -129,31 +129,50 @@ fn ends_well(shell: &mut Child) -> bool {
     false
 }
 
-/// Its manifest is applied and its commands are run in their order, against a daemon that is there.
+/// Runs the commands of a page in their order on a daemon that is there, with images of the test's own in place of
+/// `hello:v1` and `hello:v2`. A line says with `# exit N` where a command is to end with something else than 0.
+fn run_commands(page: &str, daemon: &Daemon) {
+    let manifests = blocks(page, "yaml");
+    let [manifest] = manifests.as_slice() else { panic!("one manifest is shown: {manifests:?}") };
+    let images = [daemon.image("v1"), daemon.image("v2")];
+    let file = daemon.file("app.yaml", &put(manifest, "hello:v1", &images[0]));
+    let tag = |image: &str| image.rsplit(':').next().expect("a tag").to_owned();
+    let commands = blocks(page, "sh").concat();
+    let ours: Vec<&str> = commands.lines().filter(|line| !line.starts_with("make ")).collect();
+    assert!(ours.len() >= 3, "{ours:?}");
+    for line in ours {
+        let (line, comment) = line.split_once(" #").unwrap_or((line, ""));
+        let exit = comment.trim().strip_prefix("exit ").map_or(0, |exit| exit.parse().expect("an exit code"));
+        let words =
+            line.trim().strip_prefix("ctl ").unwrap_or_else(|| panic!("{line} is no command of ours"));
+        let own = |word: &str| match word {
+            "app.yaml" => file.clone(),
+            "v1" => tag(&images[0]),
+            "v2" => tag(&images[1]),
+            word => word.to_owned(),
+        };
+        let words: Vec<String> = words.split_whitespace().map(own).collect();
+        daemon.expect(exit, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn what_the_readme_shows_works() {
     let daemon = Daemon::start();
     let readme = page("README.md");
-    let manifests = blocks(&readme, "yaml");
-    let [manifest] = manifests.as_slice() else { panic!("one manifest is shown: {manifests:?}") };
-    let image = daemon.image("v1");
-    let second = daemon.image("v2");
-    let file = daemon.file("app.yaml", &put(manifest, "hello:v1", &image));
-    let commands = blocks(&readme, "sh").concat();
-    let (made, ours): (Vec<&str>, Vec<&str>) = commands.lines().partition(|line| line.starts_with("make "));
+    let made: Vec<String> = blocks(&readme, "sh").concat().lines().map(str::to_owned).collect();
+    let made: Vec<&String> = made.iter().filter(|line| line.starts_with("make ")).collect();
     assert_eq!(made, ["make demo", "make test"]);
-    assert!(ours.len() >= 3, "{ours:?}");
-    for line in ours {
-        let line = line.split(" #").next().unwrap_or(line).trim();
-        let words = line.strip_prefix("ctl ").unwrap_or_else(|| panic!("{line} is no command of ours"));
-        let tag = second.rsplit(':').next().expect("a tag");
-        let own = |word: &str| match word {
-            "app.yaml" => file.clone(),
-            "v2" => tag.to_owned(),
-            word => word.to_owned(),
-        };
-        let words: Vec<String> = words.split_whitespace().map(own).collect();
-        daemon.expect(0, &words.iter().map(String::as_str).collect::<Vec<_>>());
-    }
+    run_commands(&readme, &daemon);
     assert!(daemon.get("hello.localhost", "/").expect("an answer").1.contains("v2"));
+}
+
+#[test]
+fn looking_and_going_back_works_as_written() {
+    let daemon = Daemon::start();
+    run_commands(&page("docs/how-to/undo.md"), &daemon);
+    let (history, _) = daemon.expect(0, &["history", "hello"]);
+    for outcome in ["complete, current", "aborted"] {
+        assert!(history.contains(outcome), "no `{outcome}` in:\n{history}");
+    }
 }

@@ -221,6 +221,24 @@ fn bad_input_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn an_undo_to_a_revision_whose_image_is_gone_is_refused() {
+    let daemon = Daemon::start();
+    let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
+    let file = daemon.file("app.yaml", &manifest(&v1, QUICK));
+    daemon.expect(0, &["apply", "-f", &file]);
+    daemon.expect(0, &["rollout", "hello", "--image", &v2]);
+    let before = daemon.containers("hello", true);
+    let image = docker(&["image", "inspect", "--format", "{{.Id}}", &v1]);
+    wait_for("no container uses it", || daemon.containers("hello", false).len() == before.len());
+    docker(&["image", "rm", "--force", image.trim()]);
+    let (_, report) = daemon.expect(2, &["undo", "hello"]);
+    assert!(report.contains("CTL-0208") && report.contains("revision 1"), "{report}");
+    assert_eq!(daemon.containers("hello", true), before);
+    let (history, _) = daemon.expect(0, &["history", "hello"]);
+    assert!(history.contains("complete, current") && !history.contains(" 3 "), "{history}");
+}
+
+#[test]
 fn docker_that_is_not_there_is_named() {
     let daemon = Daemon::start_with_docker(std::path::Path::new("/nowhere/docker.sock"));
     let file = daemon.file("app.yaml", &manifest("hello:v1", QUICK));

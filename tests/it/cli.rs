@@ -6,6 +6,7 @@ mod apply;
 mod errors;
 mod get;
 mod help;
+mod history;
 mod objects;
 mod operate;
 mod scripts;

@@ -8,11 +8,13 @@ use std::time::Duration;
 use coxswain::agent::{Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
 use coxswain::controller::{
-    Action, ApplyDocument, Controller, LogOptions, LogQuery, Outcome, Parts, Refused, RolloutChange,
+    Action, ApplyDocument, Awaited, Controller, LogOptions, LogQuery, Outcome, Parts, Refused, RolloutChange,
+    Standing, Steering,
 };
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::model::{
-    EnvField, EnvValue, Generation, ReplicaName, Route, Service, ServiceName, ServiceSpec, key,
+    EnvField, EnvValue, Generation, HaltKind, OutcomeRecord, ReplicaName, RevisionNumber, RevisionOutcome,
+    Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -133,6 +135,28 @@ impl Rig {
         self.store.get(&key::service(&name.into())).await.unwrap().unwrap().decode().unwrap()
     }
 
+    /// Takes in what was written, and has its rollout come to this.
+    async fn comes_to(&self, name: &str, state: RolloutState) {
+        self.controller.mark(name.into());
+        self.controller.pass_marked().await.unwrap();
+        let key = key::rollout(&name.into());
+        let rollout: Rollout = self.store.get(&key).await.unwrap().unwrap().decode().unwrap();
+        let stable = (state == RolloutState::Complete).then_some(rollout.target).or(rollout.stable);
+        let mut ops = Vec::new();
+        if state == RolloutState::Complete {
+            let (revision, outcome) = (rollout.target, RevisionOutcome::Complete);
+            let record = OutcomeRecord { revision, outcome, at: rollout.since };
+            ops.push(Op::put(key::outcome(&name.into(), revision), &record));
+        }
+        ops.push(Op::put(key, &Rollout { state, stable, ..rollout }));
+        self.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();
+    }
+
+    async fn roll(&self, id: &str, change: RolloutChange) -> Result<Vec<String>, Refused> {
+        let mut results = self.controller.rollout(id, &"users".into(), &change, "a command").await?;
+        Ok(results.remove(0).notes)
+    }
+
     /// Every key but for those of remembered answers.
     async fn keys(&self) -> Vec<String> {
         let entries = self.store.list("").await.unwrap().entries;
@@ -213,7 +237,8 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
     rig.controller.mark("users".into());
     rig.controller.pass_marked().await.unwrap();
     assert_eq!(rig.apply("r5", &[other]).await.unwrap(), [Action::Created]);
-    let progress = rig.controller.progress(&"users".into(), deleted[0].generation).await.unwrap();
+    let progress =
+        rig.controller.progress(&"users".into(), deleted[0].generation, Awaited::Release).await.unwrap();
     assert_eq!(progress.unwrap().outcome, Some(Outcome::Deleted), "what is there now is another service");
 }
 
@@ -222,6 +247,7 @@ async fn a_repeated_request_changes_nothing_twice() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     let users: ServiceName = "users".into();
+    rig.comes_to("users", RolloutState::Complete).await;
     let restart = || rig.controller.rollout("r2", &users, &RolloutChange::Restart, "rollout restart users");
     let first = restart().await.unwrap();
     assert_eq!(restart().await.unwrap(), first);
@@ -266,6 +292,95 @@ async fn a_write_that_loses_every_race_says_what_was_written_before_it() {
     let refused = rig.controller.scale("r3", &targets, "scale users=3 web=3").await.unwrap_err();
     let Refused::ChangedMeanwhile { name, .. } = refused else { panic!("{refused:?}") };
     assert_eq!(name.as_str(), "web");
+}
+
+#[tokio::test]
+async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
+    let rig = Rig::new();
+    let refused = rig.roll("r0", RolloutChange::Pause).await.unwrap_err();
+    assert_eq!(refused, Refused::NotFound(vec!["users".into()]));
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.comes_to("users", RolloutState::Complete).await;
+    let before = rig.service("users").await;
+    for (id, change, asked) in [
+        ("r2", RolloutChange::Pause, Steering::Pause),
+        ("r3", RolloutChange::Resume, Steering::Resume),
+        ("r4", RolloutChange::Abort, Steering::Abort),
+        ("r5", RolloutChange::Retry, Steering::Retry),
+    ] {
+        let standing = Standing::Complete { revision: RevisionNumber(1) };
+        let refused = rig.roll(id, change).await.unwrap_err();
+        assert_eq!(refused, Refused::NotNow { name: "users".into(), asked, standing, stable: None });
+    }
+    assert_eq!(rig.service("users").await, before, "nothing was changed");
+
+    rig.apply("r6", &[document("users", "users:2")]).await.unwrap();
+    rig.comes_to("users", RolloutState::Progressing { waited: Default::default(), best: 0 }).await;
+    rig.roll("r7", RolloutChange::Pause).await.unwrap();
+    let paused = rig.service("users").await;
+    assert_eq!(paused.halt.as_ref().map(|halt| halt.kind), Some(HaltKind::Pause));
+    assert_eq!(paused.halt.map(|halt| halt.by.command).as_deref(), Some("a command"));
+    let refused = rig.roll("r8", RolloutChange::Restart).await.unwrap_err();
+    assert!(matches!(refused, Refused::NotNow { standing: Standing::Paused { .. }, .. }), "{refused:?}");
+    let notes = rig.roll("r9", RolloutChange::Undo { to: None }).await.unwrap();
+    assert!(
+        notes.contains(&"takes the place of the rollout to revision 2, which was paused".into()),
+        "{notes:?}"
+    );
+    assert_eq!(rig.service("users").await.halt, None, "another release ends the pause");
+}
+
+#[tokio::test]
+async fn an_undo_to_a_revision_whose_image_is_gone_changes_nothing() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.comes_to("users", RolloutState::Complete).await;
+    let refused = rig.roll("r2", RolloutChange::Undo { to: None }).await.unwrap_err();
+    assert!(matches!(refused, Refused::NoRevision { wanted: None, .. }), "{refused:?}");
+    rig.apply("r3", &[document("users", "users:2")]).await.unwrap();
+    rig.comes_to("users", RolloutState::Complete).await;
+    let before = rig.service("users").await;
+    rig.engine.remove_image("users:1");
+    let refused = rig.roll("r4", RolloutChange::Undo { to: None }).await.unwrap_err();
+    assert!(matches!(refused, Refused::ImageGone { revision: RevisionNumber(1), .. }), "{refused:?}");
+    assert_eq!(rig.service("users").await, before);
+}
+
+#[tokio::test]
+async fn of_two_writers_of_a_release_one_is_told_of_the_other() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.rival.wins.store(1, Ordering::Relaxed);
+    let refused = rig.roll("r2", RolloutChange::Image { image: "2".into() }).await.unwrap_err();
+    let Refused::ChangedMeanwhile { read, found, by, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!((read, found, by.command.as_str()), (Generation(1), Generation(2), "apply -f app.yaml"));
+    assert_eq!(rig.service("users").await.spec.image, "users:1");
+}
+
+/// Whoever asks for the release that failed is told of it, whatever was written in between; a change of the count is done.
+#[tokio::test]
+async fn a_failed_release_applied_again_is_told_as_failed() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    let failure = coxswain::model::Failure {
+        revision: RevisionNumber(1),
+        reason: coxswain::model::FailureReason::Aborted { by: "abort users".into() },
+        at: jiff::Timestamp::UNIX_EPOCH,
+    };
+    rig.comes_to("users", RolloutState::RolledBack { failure: failure.clone() }).await;
+    rig.controller.scale("r2", &BTreeMap::from([("users".into(), 0)]), "scale users=0").await.unwrap();
+    let again = ApplyDocument {
+        spec: ServiceSpec { replicas: None, ..ServiceSpec::of_image("users:1") },
+        ..document("users", "users:1")
+    };
+    assert_eq!(rig.apply("r3", &[again]).await.unwrap(), [Action::Unchanged]);
+    rig.comes_to("users", RolloutState::RolledBack { failure: failure.clone() }).await;
+    let generation = rig.service("users").await.metadata.generation;
+    let outcome = async |awaited| {
+        rig.controller.progress(&"users".into(), generation, awaited).await.unwrap().unwrap().outcome
+    };
+    assert_eq!(outcome(Awaited::Release).await, Some(Outcome::RolledBack { failure }));
+    assert!(matches!(outcome(Awaited::Count).await, None | Some(Outcome::Done)));
 }
 
 #[tokio::test]

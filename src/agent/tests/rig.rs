@@ -190,6 +190,7 @@ impl Rig {
             hash_schema: 1,
             created_at: self.clock.wall(),
             cause: String::new(),
+            user: String::new(),
         }
     }
 
@@ -332,6 +333,8 @@ fn service(revision: &Revision) -> Service {
         restarts: 0,
         deleted_at: None,
         written_by: String::new(),
+        user: String::new(),
+        halt: None,
         written_at: revision.created_at,
     }
 }

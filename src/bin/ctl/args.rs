@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    apply, confirm, delete, events, explain, get, logs, rollout, scale, serve, status, undo, validate,
-    version, wait,
+    abort, apply, confirm, delete, diff, events, explain, get, history, logs, pause, restart, resume,
+    rollout, scale, serve, status, undo, validate, version, wait,
 };
 
 /// Runs services on plain Docker: declared in YAML, rolled without losing a request.
@@ -30,7 +30,13 @@ pub(crate) enum Command {
     Status(status::Args),
     Scale(scale::Args),
     Rollout(rollout::Args),
+    History(history::Args),
+    Diff(diff::Args),
     Undo(undo::Args),
+    Pause(pause::Args),
+    Resume(resume::Args),
+    Abort(abort::Args),
+    Restart(restart::Args),
     Delete(delete::Args),
     Logs(logs::Args),
     Events(events::Args),

@@ -17,6 +17,8 @@ pub(crate) enum CliError {
     },
     /// Someone who was asked said no.
     Declined(&'static str),
+    /// What was compared differs, and that was asked for as an exit code; what differs has been shown.
+    Differs,
     /// Ctrl-C while waiting; says how to attach again.
     Detached(String),
     /// Standard output cannot be written.
@@ -27,7 +29,8 @@ pub(crate) enum CliError {
 
 /// Where several services failed differently, the first of these that occurs.
 const GRAVEST_FIRST: [u8; 8] = [5, 4, 8, 6, 7, 3, 2, 1];
-const EXIT_DECLINED: u8 = 1;
+/// Asked, and the answer is no.
+const EXIT_NO: u8 = 1;
 const EXIT_DETACHED: u8 = 130;
 const EXIT_OUTPUT: u8 = 2;
 
@@ -46,7 +49,7 @@ impl CliError {
                 gravest.or(exits.first()).copied().unwrap_or(1)
             }
             Self::Manifests { error, .. } => error.exit,
-            Self::Declined(_) => EXIT_DECLINED,
+            Self::Declined(_) | Self::Differs => EXIT_NO,
             Self::Detached(_) => EXIT_DETACHED,
             Self::Output(_) => EXIT_OUTPUT,
             Self::BrokenPipe => 0,

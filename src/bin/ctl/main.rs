@@ -1,6 +1,7 @@
 //! The command line: parses, runs one command, and turns its error into text and an exit code.
 
 mod args;
+mod author;
 mod commands;
 mod error;
 mod files;

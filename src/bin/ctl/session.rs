@@ -1,6 +1,7 @@
 //! What a command works with.
 
 use coxswain::api::client::Client;
+use coxswain::model::Author;
 
 use crate::output::Ui;
 
@@ -8,8 +9,8 @@ use crate::output::Ui;
 pub(crate) struct Session<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) client: Client,
-    /// The command as it was typed, without `ctl`: the daemon records it with what it changed.
-    pub(crate) command: String,
+    /// Who works, and the command as it was typed, without `ctl`: the daemon records it with what it changed.
+    pub(crate) author: Author,
 }
 
 /// The arguments of this process in one line, quoted where a shell would need it.

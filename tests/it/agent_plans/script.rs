@@ -238,6 +238,7 @@ impl Script {
             hash_schema: 1,
             created_at: at(0),
             cause: String::new(),
+            user: String::new(),
         });
         self.view.revisions.insert((service.into(), RevisionNumber(1)), revision.clone());
         let replica = Replica {

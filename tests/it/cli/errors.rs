@@ -74,7 +74,7 @@ fn commands_that_do_not_exist() {
         "unknown_commands",
         transcript(
             &stub,
-            &["aply -f x", "describe users", "get --wach", "rollout users --retry", "status users"]
+            &["aply -f x", "describe users", "get --wach", "rollout users --again", "status users"]
         )
     );
 }

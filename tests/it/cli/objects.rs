@@ -52,6 +52,7 @@ pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> 
         last_revision: RevisionNumber(target),
         issued: [].into(),
         forgiven: [].into(),
+        paused: false,
         state,
         since: minutes_ago(1),
     }
@@ -170,6 +171,7 @@ pub(super) fn revision(number: u64, tag: &str) -> Revision {
         hash_schema: 1,
         created_at: minutes_ago(3),
         cause: format!("rollout users --image {tag}"),
+        user: "ann".to_owned(),
     }
 }
 

@@ -8,8 +8,8 @@ use coxswain::api::types::{
     Action, ConfirmResponse, DaemonStatus, List, Outcome, Progress, WriteResponse, WriteResult,
 };
 use coxswain::model::{
-    Case, ConditionKind, FailedProbe, Failure, FailureReason, Generation, Listener, Millis, Phase,
-    ProbeAnswer, Reason, RolloutState, Seen, Trouble,
+    Author, Case, ConditionKind, FailedProbe, Failure, FailureReason, Generation, Listener, Millis, Phase,
+    ProbeAnswer, Reason, RevisionNumber, RolloutState, Seen, Trouble,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -34,7 +34,8 @@ fn changing(call: &str, progress: Reply) -> Stub {
             "GET /v1/revisions?service=users",
             [Reply::json(&List::of(vec![revision(9, "v1"), revision(10, "v2")]))],
         )
-        .on(PROGRESS, [progress])
+        .on(PROGRESS, [progress.clone()])
+        .on(&format!("{PROGRESS}&awaited=count"), [progress])
 }
 
 fn ended(outcome: Outcome) -> Reply {
@@ -42,7 +43,7 @@ fn ended(outcome: Outcome) -> Reply {
     let last = snapshot(2, &[("users-9-a", Phase::Ready)], Some(outcome));
     Reply::lines(&[
         snapshot(0, &[("users-10-a", exited()), ("users-9-a", Phase::Ready)], None),
-        Progress { target: coxswain::model::RevisionNumber(back), ..last },
+        Progress { target: RevisionNumber(back), ..last },
     ])
 }
 
@@ -74,10 +75,14 @@ fn a_rollout_that_goes_well() {
 
 #[test]
 fn each_end_of_a_rollout_has_its_exit() {
-    let superseded = Outcome::Superseded { by: Generation(11), command: "scale users=5".to_owned() };
+    let author = Author { command: "apply -f b.yaml".to_owned(), user: "bob".to_owned() };
+    let superseded = Outcome::Superseded { by: Generation(11), revision: RevisionNumber(11), author };
+    let by = Author { command: "abort users".to_owned(), user: "bob".to_owned() };
+    let aborted = Failure { reason: FailureReason::Aborted { by }, ..failure(10) };
     for (name, outcome, exit) in [
         ("rolled_back", Outcome::RolledBack { failure: failure(10) }, 4),
         ("failed", Outcome::Failed { failure: failure(10) }, 5),
+        ("aborted", Outcome::RolledBack { failure: aborted }, 4),
         ("superseded", superseded, 7),
     ] {
         let stub = changing("POST /v1/rollout", ended(outcome));
@@ -167,8 +172,14 @@ fn of_several_services_the_gravest_end_decides() {
     let of = |name: &str, outcome| Progress { service: name.into(), ..snapshot(2, &[], Some(outcome)) };
     let stub = Stub::start()
         .on("POST /v1/scale", [written(&[result("users", Action::Changed), result("web", Action::Changed)])])
-        .on("GET /v1/services/web/progress?generation=10", [Reply::lines(&[of("web", Outcome::Done)])])
-        .on(PROGRESS, [Reply::lines(&[of("users", Outcome::RolledBack { failure: failure(10) })])]);
+        .on(
+            "GET /v1/services/web/progress?generation=10&awaited=count",
+            [Reply::lines(&[of("web", Outcome::Done)])],
+        )
+        .on(
+            &format!("{PROGRESS}&awaited=count"),
+            [Reply::lines(&[of("users", Outcome::RolledBack { failure: failure(10) })])],
+        );
     let ran = run(&stub, "scale users=3 web=2");
     assert_eq!(ran.exit, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains("✓ web  2/2 ready"), "{}", ran.stderr);

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use coxswain::model::{
-    Check, Desired, EnvValue, EventKind, FailedProbe, Generation, Health, Metadata, Millis, Mono, Now,
-    OnFailure, Phase, Port, ProbeAnswer, Protocol, Replica, ReplicaName, ReplicaStatus, ResolvedImage,
-    Revision, RevisionNumber, Rollout, RolloutState, Seen, Service, ServiceSpec, Trouble, WaitReason,
+    Check, Desired, EnvValue, EventKind, FailedProbe, Failure, FailureReason, Generation, Halt, HaltKind,
+    Health, Metadata, Millis, Mono, Now, OnFailure, OutcomeRecord, Phase, Port, ProbeAnswer, Protocol,
+    Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout,
+    RolloutState, Seen, Service, ServiceSpec, Trouble, WaitReason,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, invariants, plan};
 
@@ -41,6 +42,7 @@ pub(super) struct World {
     spec: ServiceSpec,
     rollout: Option<Rollout>,
     revisions: BTreeMap<RevisionNumber, Revision>,
+    outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
     live: BTreeMap<ReplicaName, Live>,
     healed: bool,
     hosts: Vec<&'static str>,
@@ -61,6 +63,7 @@ impl World {
             spec,
             rollout: None,
             revisions: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
             live: BTreeMap::new(),
             healed: false,
             hosts: vec!["elk"],
@@ -97,9 +100,13 @@ impl World {
             "restart" => {
                 if let Some(service) = &mut self.service {
                     service.restarts += 1;
+                    service.halt = None;
                 }
                 self.write(line);
             }
+            "pause" => self.halt(Some(HaltKind::Pause), line),
+            "resume" => self.halt(None, line),
+            "abort" => self.halt(Some(HaltKind::Abort), line),
             "undo" => {
                 let old = &self.revisions[&RevisionNumber(rest.parse().unwrap())];
                 self.spec = self.spec.with_release_of(&old.spec);
@@ -183,15 +190,29 @@ impl World {
             spec: self.spec.clone(),
             image: image.clone(),
             restarts: 0,
+            halt: None,
             deleted_at: None,
             written_by: String::new(),
+            user: String::new(),
             written_at: at,
         });
         service.metadata.generation = service.metadata.generation.next();
+        let before = service.clone();
         service.spec = self.spec.clone();
         service.image = image;
+        if !before.release().is(service.release()) {
+            service.halt = None;
+        }
         service.written_by = command.to_owned();
         service.written_at = at;
+    }
+
+    /// The user's word against the rollout, whether or not there is one: the controller refuses some, the planner must
+    /// take them all.
+    fn halt(&mut self, kind: Option<HaltKind>, command: &str) {
+        self.write(command);
+        let (at, by) = (self.now().wall, command.into());
+        self.service.as_mut().unwrap().halt = kind.map(|kind| Halt { kind, by, at });
     }
 
     fn happens(&mut self, name: &str, to: impl Fn(&mut Live)) {
@@ -384,8 +405,10 @@ impl World {
             self.unsaved = 0;
         }
         self.revisions.extend(changes.new_revision.iter().map(|r| (r.number, r.clone())));
+        self.outcomes.extend(changes.outcomes.clone());
         for number in &changes.drop_revisions {
             self.revisions.remove(number);
+            self.outcomes.remove(number);
         }
         for name in &changes.delete_replicas {
             self.live.remove(name);
@@ -466,6 +489,25 @@ impl World {
         }
     }
 
+    /// A revision with what became of it: nothing is said of one that completed.
+    fn kept(&self, number: RevisionNumber) -> String {
+        let outcome = match self.outcomes.get(&number).map(|record| &record.outcome) {
+            Some(RevisionOutcome::Complete) => return number.to_string(),
+            Some(RevisionOutcome::InProgress) => "in progress".to_owned(),
+            Some(RevisionOutcome::Failed { .. }) => "failed".to_owned(),
+            Some(RevisionOutcome::RolledBack { .. }) => "rolled back".to_owned(),
+            Some(RevisionOutcome::Aborted { .. }) => "aborted".to_owned(),
+            Some(RevisionOutcome::Superseded { by }) => format!("superseded by {by}"),
+            None => "not recorded".to_owned(),
+        };
+        format!("{number} ({outcome})")
+    }
+
+    /// What became of a kept revision.
+    pub(super) fn outcome(&self, number: RevisionNumber) -> Option<&RevisionOutcome> {
+        self.outcomes.get(&number).map(|record| &record.outcome)
+    }
+
     fn tell_end(&mut self) {
         if self.service.is_none() {
             writeln!(self.transcript, "        nothing is left").unwrap();
@@ -475,15 +517,21 @@ impl World {
         let assessment = coxswain::orchestrator::assess(&view);
         let rollout = self.rollout.as_ref().unwrap();
         let state = match &rollout.state {
+            RolloutState::Progressing { .. } if rollout.paused => "Paused".to_owned(),
             RolloutState::Progressing { .. } => "Progressing".to_owned(),
             RolloutState::Complete => "Complete".to_owned(),
             RolloutState::RollingBack { .. } => "RollingBack".to_owned(),
+            RolloutState::RolledBack {
+                failure: Failure { revision, reason: FailureReason::Aborted { .. }, .. },
+            } => {
+                format!("RolledBack, {revision} aborted")
+            }
             RolloutState::RolledBack { failure } => format!("RolledBack, {} failed", failure.revision),
             RolloutState::Failed { failure } => format!("Failed, {} failed", failure.revision),
         };
         let (available, wanted) = (assessment.available, assessment.wanted);
         let (at, target) = (Millis(self.now), rollout.target);
-        let kept: Vec<String> = self.revisions.keys().map(ToString::to_string).collect();
+        let kept: Vec<String> = self.revisions.keys().map(|number| self.kept(*number)).collect();
         let kept = kept.join(" ");
         writeln!(
             self.transcript,

@@ -1,6 +1,6 @@
 //! `ctl apply`: manifests to the daemon. Nothing is changed unless all of them are sound.
 
-use coxswain::api::types::ApplyRequest;
+use coxswain::api::types::{ApplyRequest, Awaited};
 use coxswain::daemon::request_id;
 
 use super::written;
@@ -32,7 +32,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         request_id: request_id(),
         documents: manifests.request(),
         dry_run: args.dry_run,
-        command: session.command.clone(),
+        by: session.author.clone(),
     };
     let applied = session.client.apply(&request).await;
     let mut response = applied.map_err(|error| manifests.refused(error, session.ui))?;
@@ -45,5 +45,5 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     if response.dry_run {
         return Ok(());
     }
-    wait(session, &response.results, &args.wait).await
+    wait(session, &response.results, Awaited::Release, &args.wait).await
 }

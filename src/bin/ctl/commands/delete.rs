@@ -1,7 +1,7 @@
 //! `ctl delete`: by name, by manifest or by app; asks first.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, DeleteRequest};
+use coxswain::api::types::{ApiError, Awaited, DeleteRequest};
 use coxswain::daemon::request_id;
 use coxswain::model::{AppName, ServiceName};
 
@@ -50,16 +50,16 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
             Some(true) => {}
             Some(false) => return Err(CliError::Declined("nothing was deleted")),
             None => {
-                let next = vec![format!("{} -y", format_args!("ctl {}", session.command))];
+                let next = vec![format!("{} -y", format_args!("ctl {}", session.author.command))];
                 let error = codes::USAGE.error(format!("deleting {list} needs -y where nobody can be asked"));
                 return Err(ApiError { next, ..error }.into());
             }
         }
     }
-    let request = DeleteRequest { request_id: request_id(), services, command: session.command.clone() };
+    let request = DeleteRequest { request_id: request_id(), services, by: session.author.clone() };
     let response = session.client.delete(&request).await?;
     written(session, &response.results, false)?;
-    wait(session, &response.results, &args.wait).await
+    wait(session, &response.results, Awaited::Release, &args.wait).await
 }
 
 async fn named(session: &Session<'_>, args: &Args) -> Result<Vec<ServiceName>, CliError> {

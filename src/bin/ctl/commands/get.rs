@@ -7,7 +7,7 @@ use coxswain::daemon::wall_time;
 use coxswain::model::ServiceName;
 use futures::StreamExt;
 
-use self::target::{Kind, Target};
+pub(super) use self::target::{Kind, Target};
 use crate::error::CliError;
 use crate::output::listing;
 use crate::output::object::{self, Envelope, Format};
@@ -37,7 +37,7 @@ pub(crate) struct Args {
 const REDRAW_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
+pub(super) enum Output {
     Table,
     Wide,
     Json,
@@ -78,21 +78,22 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         }
         Kind::Revisions => {
             let items = client.revisions(None).await?;
-            let items = target.select(items, |r| vec![r.service.as_str()])?;
+            let items = target.select(items, |r| vec![r.revision.service.as_str()])?;
             view.show(&items, listing::revisions, Envelope::revision)
         }
         Kind::Events => view.events().await,
     }
 }
 
-struct View<'a> {
-    session: &'a Session<'a>,
-    target: &'a Target,
-    output: Output,
+/// Objects of one kind on their way to the reader.
+pub(super) struct View<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) target: &'a Target,
+    pub(super) output: Output,
 }
 
 impl View<'_> {
-    fn show<T>(
+    pub(super) fn show<T>(
         &self,
         items: &[T],
         table: impl FnOnce(&[T], jiff::Timestamp, bool) -> Table,

@@ -1,12 +1,18 @@
 //! One file per verb: its arguments, whose doc comments are the help, and what it does.
 
+pub(crate) mod abort;
 pub(crate) mod apply;
 pub(crate) mod confirm;
 pub(crate) mod delete;
+pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod get;
+pub(crate) mod history;
 pub(crate) mod logs;
+pub(crate) mod pause;
+pub(crate) mod restart;
+pub(crate) mod resume;
 pub(crate) mod rollout;
 pub(crate) mod scale;
 pub(crate) mod serve;
@@ -18,8 +24,10 @@ pub(crate) mod wait;
 
 use coxswain::api::client::Client;
 use coxswain::api::types::WriteResult;
+use coxswain::model::Author;
 
 use crate::args::{Args, Command};
+use crate::author::Identity;
 use crate::error::CliError;
 use crate::output::{Ui, changes};
 use crate::places::Environment;
@@ -33,7 +41,8 @@ pub(crate) fn run(args: Args, ui: &Ui) -> Result<(), CliError> {
     if let Command::Serve(args) = args.command {
         return serve::run(args, socket, &environment);
     }
-    let session = Session { ui, client: Client::new(socket), command: typed(std::env::args().skip(1)) };
+    let author = Author { command: typed(std::env::args().skip(1)), user: Identity::of_process().user() };
+    let session = Session { ui, client: Client::new(socket), author };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(dispatch(&session, args.command))
 }
@@ -47,7 +56,13 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<(), CliErro
         Command::Status(args) => status::run(session, &args).await,
         Command::Scale(args) => scale::run(session, args).await,
         Command::Rollout(args) => rollout::run(session, args).await,
+        Command::History(args) => history::run(session, args).await,
+        Command::Diff(args) => diff::run(session, args).await,
         Command::Undo(args) => undo::run(session, args).await,
+        Command::Pause(args) => pause::run(session, args).await,
+        Command::Resume(args) => resume::run(session, args).await,
+        Command::Abort(args) => abort::run(session, args).await,
+        Command::Restart(args) => restart::run(session, args).await,
         Command::Delete(args) => delete::run(session, args).await,
         Command::Logs(args) => logs::run(session, args).await,
         Command::Events(args) => events::run(session, &args).await,

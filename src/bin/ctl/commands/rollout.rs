@@ -1,11 +1,13 @@
 //! `ctl rollout`: writes a rollout or follows the one under way.
 
 use coxswain::api::codes;
-use coxswain::api::types::{Action, ApiError, RolloutChange, RolloutRequest, ServiceObject, WriteResult};
+use coxswain::api::types::{
+    Action, ApiError, Awaited, RolloutChange, RolloutRequest, ServiceObject, WriteResult,
+};
 use coxswain::daemon::{request_id, wall_time};
-use coxswain::model::{Failure, RolloutState, ServiceName};
+use coxswain::model::{Failure, FailureReason, RolloutState, ServiceName};
 
-use super::{undo, written};
+use super::{abort, history, pause, restart, resume, undo, written};
 use crate::error::CliError;
 use crate::names;
 use crate::operation::{WaitArgs, wait};
@@ -15,7 +17,7 @@ use crate::session::Session;
 /// Roll a service to another image, or follow the rollout that is under way
 ///
 /// `ctl rollout users --image v2` rolls to a tag of the current repository, or to a full reference.
-/// `ctl rollout users` follows what goes on.
+/// `ctl rollout users` follows what goes on; with `--retry` it tries again what failed or was aborted.
 /// A service that is called like one of the commands below is written `service/NAME`.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -28,6 +30,9 @@ pub(crate) struct Args {
     /// A tag of the current repository (a value without `/`, `:` and `@`), or a full reference
     #[arg(long)]
     image: Option<String>,
+    /// Try again what failed or was aborted, in new containers
+    #[arg(long, conflicts_with = "image")]
+    retry: bool,
     #[command(flatten)]
     wait: WaitArgs,
 }
@@ -40,31 +45,44 @@ enum Verb {
         #[arg(value_parser = names::service)]
         service: ServiceName,
     },
-    /// Replace every container by a new one of the same release
-    Restart {
-        /// The service
-        #[arg(value_parser = names::service)]
-        service: ServiceName,
-        #[command(flatten)]
-        wait: WaitArgs,
-    },
+    /// The same as `ctl history`
+    History(history::Args),
     /// The same as `ctl undo`
     Undo(undo::Args),
+    /// The same as `ctl pause`
+    Pause(pause::Args),
+    /// The same as `ctl resume`
+    Resume(resume::Args),
+    /// The same as `ctl abort`
+    Abort(abort::Args),
+    /// The same as `ctl restart`
+    Restart(restart::Args),
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
-    match (args.verb, args.service, args.image) {
-        (Some(Verb::Status { service }), _, _) => status(session, &service).await,
-        (Some(Verb::Restart { service, wait }), _, _) => {
-            roll(session, service, RolloutChange::Restart, &wait).await
-        }
-        (Some(Verb::Undo(args)), _, _) => undo::run(session, args).await,
-        (None, Some(service), Some(image)) => {
+    if let Some(verb) = args.verb {
+        return run_verb(session, verb).await;
+    }
+    match (args.service, args.image) {
+        (Some(service), Some(image)) => {
             session.ui.note(&format!("resolving {image} for {service}"));
             roll(session, service, RolloutChange::Image { image }, &args.wait).await
         }
-        (None, Some(service), None) => attach(session, &service, &args.wait).await,
-        (None, None, _) => Err(CliError::of(&codes::USAGE, "no service is named")),
+        (Some(service), None) if args.retry => roll(session, service, RolloutChange::Retry, &args.wait).await,
+        (Some(service), None) => attach(session, &service, &args.wait).await,
+        (None, _) => Err(CliError::of(&codes::USAGE, "no service is named")),
+    }
+}
+
+async fn run_verb(session: &Session<'_>, verb: Verb) -> Result<(), CliError> {
+    match verb {
+        Verb::Status { service } => status(session, &service).await,
+        Verb::History(args) => history::run(session, args).await,
+        Verb::Undo(args) => undo::run(session, args).await,
+        Verb::Pause(args) => pause::run(session, args).await,
+        Verb::Resume(args) => resume::run(session, args).await,
+        Verb::Abort(args) => abort::run(session, args).await,
+        Verb::Restart(args) => restart::run(session, args).await,
     }
 }
 
@@ -75,11 +93,21 @@ pub(super) async fn roll(
     change: RolloutChange,
     args: &WaitArgs,
 ) -> Result<(), CliError> {
-    let command = session.command.clone();
-    let request = RolloutRequest { request_id: request_id(), service, change, command };
+    let results = steer(session, service, change).await?;
+    wait(session, &results, Awaited::Release, args).await
+}
+
+/// Writes a rollout, or a word about it, and says what that did.
+pub(super) async fn steer(
+    session: &Session<'_>,
+    service: ServiceName,
+    change: RolloutChange,
+) -> Result<Vec<WriteResult>, CliError> {
+    let by = session.author.clone();
+    let request = RolloutRequest { request_id: request_id(), service, change, by };
     let response = session.client.rollout(&request).await?;
     written(session, &response.results, false)?;
-    wait(session, &response.results, args).await
+    Ok(response.results)
 }
 
 /// Waits for the generation that is in force.
@@ -93,7 +121,7 @@ async fn attach(session: &Session<'_>, name: &ServiceName, args: &WaitArgs) -> R
         changes: Vec::new(),
         notes: Vec::new(),
     };
-    wait(session, &[result], args).await
+    wait(session, &[result], Awaited::Release, args).await
 }
 
 async fn status(session: &Session<'_>, name: &ServiceName) -> Result<(), CliError> {
@@ -116,6 +144,10 @@ fn failed(service: &ServiceObject) -> Option<ApiError> {
         ..code.error(format!("rollout of {name} to revision {} failed and was {how}", failure.revision))
     };
     match &service.status.rollout.as_ref()?.state {
+        RolloutState::RolledBack { failure } if matches!(failure.reason, FailureReason::Aborted { .. }) => {
+            let what = format!("rollout of {name} to revision {} was aborted", failure.revision);
+            Some(ApiError { next: vec![format!("ctl history {name}")], ..codes::ABORTED.error(what) })
+        }
         RolloutState::RolledBack { failure } => Some(of(&codes::ROLLED_BACK, failure, "rolled back")),
         RolloutState::Failed { failure } => Some(of(&codes::ROLLOUT_FAILED, failure, "not rolled back")),
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } | RolloutState::Complete => None,

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use coxswain::api::codes;
-use coxswain::api::types::ScaleRequest;
+use coxswain::api::types::{Awaited, ScaleRequest};
 use coxswain::daemon::request_id;
-use coxswain::model::ServiceName;
+use coxswain::model::{LIMITS, ServiceName};
 
 use super::written;
 use crate::error::CliError;
@@ -26,7 +26,9 @@ pub(crate) struct Args {
 /// `users=3`.
 fn target(text: &str) -> Result<(ServiceName, u32), String> {
     let (name, count) = text.split_once('=').ok_or("write SERVICE=COUNT, such as users=3")?;
-    let count = count.parse().map_err(|_| format!("`{count}` is not a number of replicas"))?;
+    let count = count
+        .parse()
+        .map_err(|_| format!("`{count}` is not a number of replicas: 0 to {}", LIMITS.replicas))?;
     Ok((names::service(name)?, count))
 }
 
@@ -36,8 +38,8 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     if targets.len() < given {
         return Err(CliError::of(&codes::USAGE, "a service is named twice"));
     }
-    let request = ScaleRequest { request_id: request_id(), targets, command: session.command.clone() };
+    let request = ScaleRequest { request_id: request_id(), targets, by: session.author.clone() };
     let response = session.client.scale(&request).await?;
     written(session, &response.results, false)?;
-    wait(session, &response.results, &args.wait).await
+    wait(session, &response.results, Awaited::Count, &args.wait).await
 }

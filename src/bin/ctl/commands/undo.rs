@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// The service
     #[arg(value_parser = names::service)]
     service: ServiceName,
-    /// The revision to go back to; without it the one before the current
+    /// The revision to go back to; without it the last good one before the current
     #[arg(long, value_name = "REVISION")]
     to: Option<u64>,
     #[command(flatten)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coxswain::api::client::{Client, ObjectStream};
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, Progress};
+use coxswain::api::types::{ApiError, Awaited, Progress};
 use coxswain::model::{Generation, ServiceName};
 use futures::stream::{BoxStream, StreamExt, unfold};
 use tokio::time::{Instant, sleep};
@@ -26,6 +26,7 @@ struct Follower {
     client: Client,
     service: ServiceName,
     generation: Generation,
+    awaited: Awaited,
     stream: Option<ObjectStream<Progress>>,
     /// Since when nothing was heard.
     lost_since: Option<Instant>,
@@ -37,8 +38,10 @@ pub(super) fn follow(
     client: Client,
     service: ServiceName,
     generation: Generation,
+    awaited: Awaited,
 ) -> BoxStream<'static, (ServiceName, Report)> {
-    let follower = Follower { client, service, generation, stream: None, lost_since: None, ended: false };
+    let stream = None;
+    let follower = Follower { client, service, generation, awaited, stream, lost_since: None, ended: false };
     unfold(follower, |mut follower| async move {
         if follower.ended {
             return None;
@@ -76,7 +79,9 @@ impl Follower {
     async fn attempt(&mut self) -> Result<Progress, ApiError> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
-            None => self.stream.insert(self.client.progress(&self.service, self.generation).await?),
+            None => {
+                self.stream.insert(self.client.progress(&self.service, self.generation, self.awaited).await?)
+            }
         };
         let ended = || codes::DAEMON_SILENT.error("the daemon ended the report before the operation ended");
         stream.next().await.unwrap_or_else(|| Err(ended()))

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coxswain::api::client::Client;
-use coxswain::api::types::{Action, ApiError, Progress, WriteResult};
+use coxswain::api::types::{Action, ApiError, Awaited, Progress, WriteResult};
 use coxswain::daemon::wall_time;
 use coxswain::model::{Generation, Millis, Revision, ServiceName};
 use futures::stream::{SelectAll, StreamExt};
@@ -57,12 +57,13 @@ pub(crate) async fn passed(deadline: Option<Instant>) {
 pub(crate) async fn wait(
     session: &Session<'_>,
     results: &[WriteResult],
+    awaited: Awaited,
     args: &WaitArgs,
 ) -> Result<(), CliError> {
     if args.detach || results.is_empty() {
         return Ok(());
     }
-    Operation::new(session, results).run(results, deadline(args.timeout)).await
+    Operation::new(session, results).run(results, awaited, deadline(args.timeout)).await
 }
 
 /// One service that is waited for.
@@ -122,9 +123,15 @@ impl<'a> Operation<'a> {
         }
     }
 
-    async fn run(mut self, results: &[WriteResult], deadline: Option<Instant>) -> Result<(), CliError> {
-        let stream =
-            |result: &WriteResult| follow(self.client.clone(), result.name.clone(), result.generation);
+    async fn run(
+        mut self,
+        results: &[WriteResult],
+        awaited: Awaited,
+        deadline: Option<Instant>,
+    ) -> Result<(), CliError> {
+        let stream = |result: &WriteResult| {
+            follow(self.client.clone(), result.name.clone(), result.generation, awaited)
+        };
         let mut reports: SelectAll<_> = results.iter().map(stream).collect();
         let mut redraw = tokio::time::interval(REDRAW_PAUSE);
         // One listener for the whole wait: an interrupt that comes while a report is taken in is not lost.
@@ -168,7 +175,8 @@ impl<'a> Operation<'a> {
         }
         if watched.last.as_ref().map(|last| last.target) != Some(snapshot.target) {
             // Only for the names of images: without them the numbers of the revisions are shown.
-            watched.revisions = self.client.revisions(Some(name)).await.unwrap_or_default();
+            let revisions = self.client.revisions(Some(name)).await.unwrap_or_default();
+            watched.revisions = revisions.into_iter().map(|object| object.revision).collect();
             watched.header = progress::header(&snapshot, &watched.revisions, watched.deletes);
             // That something is deleted has been said when it was written.
             if !self.live.redraws() && !watched.deletes {

@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, Outcome, Progress};
-use coxswain::model::Failure;
+use coxswain::model::{Failure, FailureReason, RevisionNumber};
 
 use super::Watched;
 use crate::output::progress::revision_name;
@@ -17,6 +17,14 @@ pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> 
             now: Some("nothing of it is left".to_owned()),
             ..codes::SUPERSEDED.error(format!("{name} was deleted while it was waited for"))
         }),
+        Outcome::RolledBack { failure: Failure { reason: FailureReason::Aborted { by }, revision, .. } } => {
+            Err(ApiError {
+                why: vec![format!("revision {revision} was aborted by {}", by.told())],
+                now: Some(standing(watched, last, "is back")),
+                next: vec![format!("ctl rollout {name} --retry"), format!("ctl history {name}")],
+                ..codes::ABORTED.error(format!("{} was aborted", attempt(watched, *revision)))
+            })
+        }
         Outcome::RolledBack { failure } => Err(ApiError {
             now: Some(standing(watched, last, "is back")),
             kept: kept(last, failure),
@@ -26,9 +34,12 @@ pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> 
             now: Some(standing(watched, last, "keeps trying")),
             ..failed(watched, failure, &codes::ROLLOUT_FAILED, "not rolled back")
         }),
-        Outcome::Superseded { by, command } => Err(ApiError {
-            why: vec![format!("`{command}` wrote generation {by} of {name}")],
-            now: Some(format!("{name} moves to that generation")),
+        Outcome::Superseded { by, revision, author } => Err(ApiError {
+            why: vec![
+                format!("this command wrote generation {} of {name}", watched.generation),
+                format!("{} wrote generation {by}, revision {revision}", author.told()),
+            ],
+            now: Some(format!("{name} moves to revision {revision}")),
             next: vec![format!("ctl rollout {name}")],
             ..codes::SUPERSEDED.error(format!("a later change of {name} took the place of this one"))
         }),
@@ -66,8 +77,11 @@ pub(super) fn is_gone(error: &ApiError) -> bool {
     error.code == codes::NOT_FOUND.id
 }
 
-fn attempt(watched: &Watched, failure: &Failure) -> String {
-    format!("rollout of {} to {}", watched.name, revision_name(failure.revision, &watched.revisions))
+/// `rollout of users to revision 10 (1.5.1)`: two revisions may have the same image, their numbers tell them apart.
+fn attempt(watched: &Watched, revision: RevisionNumber) -> String {
+    let known = watched.revisions.iter().any(|known| known.number == revision);
+    let name = known.then(|| format!(" ({})", revision_name(revision, &watched.revisions)));
+    format!("rollout of {} to revision {revision}{}", watched.name, name.unwrap_or_default())
 }
 
 /// What both ends of a failed rollout have in common.
@@ -85,7 +99,7 @@ fn failed(watched: &Watched, failure: &Failure, code: &codes::Code, how: &str) -
         log,
         next,
         class: Some(class),
-        ..code.error(format!("{} failed and was {how}", attempt(watched, failure)))
+        ..code.error(format!("{} failed and was {how}", attempt(watched, revision)))
     }
 }
 
@@ -108,7 +122,7 @@ fn standing(watched: &Watched, last: &Progress, how: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use coxswain::model::{FailureReason, Generation, RevisionNumber};
+    use coxswain::model::Generation;
 
     use super::*;
 
@@ -148,11 +162,15 @@ mod tests {
             },
             at: jiff::Timestamp::UNIX_EPOCH,
         };
-        let superseded = Outcome::Superseded { by: Generation(4), command: "scale users=2".to_owned() };
+        let author = "apply -f b.yaml".into();
+        let superseded = Outcome::Superseded { by: Generation(5), revision: RevisionNumber(11), author };
+        let aborted =
+            Failure { reason: FailureReason::Aborted { by: "abort users".into() }, ..failure.clone() };
         for (outcome, expected) in [
             (Outcome::Done, None),
             (Outcome::Deleted, Some(("CTL-0414", 7))),
             (Outcome::RolledBack { failure: failure.clone() }, Some(("CTL-0412", 4))),
+            (Outcome::RolledBack { failure: aborted }, Some(("CTL-0416", 4))),
             (Outcome::Failed { failure }, Some(("CTL-0411", 5))),
             (superseded, Some(("CTL-0414", 7))),
         ] {

@@ -27,7 +27,8 @@ fn pinned(image: &ResolvedImage) -> String {
     format!("{} @ {}", image.reference, image.short())
 }
 
-fn field(change: &FieldChange) -> String {
+/// `~ spec.env.LOG_LEVEL: "info" → "debug"`.
+pub(crate) fn field(change: &FieldChange) -> String {
     let FieldChange { path, old, new } = change;
     match (old, new) {
         (Some(old), Some(new)) => format!("~ {path}: {} → {}", plain(old), plain(new)),

@@ -20,7 +20,7 @@ pub(super) fn render(error: &CliError, style: Style) -> Option<String> {
         CliError::Declined(outcome) => Some((*outcome).to_owned()),
         CliError::Detached(how) => Some(format!("detached: {how}")),
         CliError::Output(error) => Some(format!("{} cannot write the output: {error}", heading(style, None))),
-        CliError::BrokenPipe => None,
+        CliError::BrokenPipe | CliError::Differs => None,
     }
 }
 

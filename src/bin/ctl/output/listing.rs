@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use coxswain::api::types::{HostObject, ReplicaObject, ServiceObject};
+use coxswain::api::types::{HostObject, ReplicaObject, RevisionObject, ServiceObject};
 use coxswain::model::{
-    Condition, ConditionKind, Endpoint, EndpointState, Event, EventKind, Reason, Revision, RolloutState,
+    Condition, ConditionKind, Endpoint, EndpointState, Event, EventKind, Failure, FailureReason, Reason,
+    RevisionOutcome, RolloutState,
 };
 use jiff::Timestamp;
 
@@ -92,9 +93,17 @@ fn trouble(service: &ServiceObject) -> String {
     if !service.status.troubles.is_empty() {
         return service.status.troubles.join("; ");
     }
+    if let Some(paused) = condition(service, ConditionKind::Progressing)
+        && paused.reason == Reason::RolloutPaused
+    {
+        return plain(&paused.message);
+    }
     match service.status.rollout.as_ref().map(|rollout| &rollout.state) {
         Some(RolloutState::RollingBack { failure, .. }) => format!("rolling back from {}", failure.revision),
-        Some(RolloutState::RolledBack { failure }) => format!("last rollout failed ({})", failure.revision),
+        Some(RolloutState::RolledBack { failure }) => match failure.reason {
+            FailureReason::Aborted { .. } => format!("last rollout aborted ({})", failure.revision),
+            _ => format!("last rollout failed ({})", failure.revision),
+        },
         Some(RolloutState::Failed { failure }) => format!("rollout failed ({})", failure.revision),
         Some(RolloutState::Progressing { .. } | RolloutState::Complete) | None => {
             condition(service, ConditionKind::Degraded).map(|c| c.message.clone()).unwrap_or_default()
@@ -199,25 +208,54 @@ pub(crate) fn hosts(items: &[HostObject], wide: bool) -> Table {
     table
 }
 
-/// Revisions.
-pub(crate) fn revisions(items: &[Revision], now: Timestamp, wide: bool) -> Table {
-    let row = |r: &Revision| {
+/// Revisions with what became of them; why one failed stands at the end of its row.
+pub(crate) fn revisions(items: &[RevisionObject], now: Timestamp, wide: bool) -> Table {
+    let row = |object: &RevisionObject| {
+        let revision = &object.revision;
+        let (outcome, _) = outcome(object);
         vec![
-            r.service.to_string(),
-            r.number.to_string(),
-            r.image.reference.clone(),
-            r.image.short().to_owned(),
-            ago(r.created_at, now),
-            plain(&r.cause),
+            revision.service.to_string(),
+            revision.number.to_string(),
+            if object.current { format!("{outcome}, current") } else { outcome },
+            revision.image.reference.clone(),
+            revision.image.short().to_owned(),
+            ago(revision.created_at, now),
+            dash(plain(&revision.user)),
+            plain(&revision.cause),
         ]
     };
     let mut table = Table {
-        header: vec!["SERVICE", "REVISION", "IMAGE", "DIGEST", "MADE", "BY"],
+        header: vec!["SERVICE", "REVISION", "OUTCOME", "IMAGE", "DIGEST", "MADE", "BY", "WITH"],
         rows: items.iter().map(row).collect(),
     };
-    widen(&mut table, wide, "GENERATION", items.iter().map(|r| r.generation.to_string()));
-    widen(&mut table, wide, "TEMPLATE", items.iter().map(|r| r.hash.to_string()));
+    let ended = |o: &RevisionObject| o.record.as_ref().map_or_else(|| "-".to_owned(), |r| ago(r.at, now));
+    widen(&mut table, wide, "SINCE", items.iter().map(ended));
+    widen(&mut table, wide, "GENERATION", items.iter().map(|o| o.revision.generation.to_string()));
+    widen(&mut table, wide, "TEMPLATE", items.iter().map(|o| o.revision.hash.to_string()));
+    widen(&mut table, true, "", items.iter().map(|o| outcome(o).1));
     table
+}
+
+/// What became of a revision in a word or two, and why.
+fn outcome(object: &RevisionObject) -> (String, String) {
+    let Some(record) = &object.record else { return ("-".to_owned(), String::new()) };
+    match &record.outcome {
+        RevisionOutcome::InProgress => ("in progress".to_owned(), String::new()),
+        RevisionOutcome::Complete => ("complete".to_owned(), String::new()),
+        RevisionOutcome::Failed { failure } => ("failed".to_owned(), reason(failure)),
+        RevisionOutcome::RolledBack { failure } => ("rolled back".to_owned(), reason(failure)),
+        RevisionOutcome::Aborted { failure } => ("aborted".to_owned(), reason(failure)),
+        RevisionOutcome::Superseded { by } => (format!("superseded by {by}"), String::new()),
+    }
+}
+
+/// In one line; under an outcome that says so, "no progress" and "aborted" need not be told again.
+fn reason(failure: &Failure) -> String {
+    plain(&match &failure.reason {
+        FailureReason::DeadlineExceeded { observed, .. } if !observed.is_empty() => observed[0].clone(),
+        FailureReason::Aborted { by } => by.told(),
+        reason => reason.to_string(),
+    })
 }
 
 /// Events, oldest first.

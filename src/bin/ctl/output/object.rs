@@ -2,8 +2,8 @@
 //!
 //! Every object has `apiVersion, kind, metadata, spec, status` in this order, and `apply` takes a service as it is.
 
-use coxswain::api::types::{API_VERSION, HostObject, ReplicaObject, ServiceObject};
-use coxswain::model::{Endpoint, Event, Revision};
+use coxswain::api::types::{API_VERSION, HostObject, ReplicaObject, RevisionObject, ServiceObject};
+use coxswain::model::{Endpoint, Event};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -90,9 +90,9 @@ impl Envelope {
     }
 
     /// A revision.
-    pub(crate) fn revision(revision: &Revision) -> Self {
-        let name = format!("{}-{}", revision.service, revision.number);
-        Self { status: Some(value(revision)), ..Self::of("Revision", &name, json!({"name": name})) }
+    pub(crate) fn revision(object: &RevisionObject) -> Self {
+        let name = format!("{}-{}", object.revision.service, object.revision.number);
+        Self { status: Some(value(object)), ..Self::of("Revision", &name, json!({"name": name})) }
     }
 
     /// An event; it has no name of its own, only that of its object.

@@ -7,7 +7,7 @@ use crate::error::CliError;
 
 /// A kind of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::commands) enum Kind {
     Services,
     Replicas,
     Endpoints,
@@ -29,9 +29,9 @@ const KINDS: [Kind; 7] = [
 
 /// A kind, and the names that select among its objects; no names select all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) kind: Kind,
-    pub(super) names: Vec<String>,
+pub(in crate::commands) struct Target {
+    pub(in crate::commands) kind: Kind,
+    pub(in crate::commands) names: Vec<String>,
 }
 
 impl Kind {

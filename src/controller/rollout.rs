@@ -1,0 +1,170 @@
+//! One service rolled to another image, anew, back, or held: what is asked of the rollout itself.
+
+use std::collections::BTreeMap;
+
+use super::edit::{self, Edit};
+use super::refused::Refused;
+use super::resolve::with_image;
+use super::steer::Steering;
+use super::{Controller, RolloutChange, WriteResult};
+use crate::model::{
+    Author, Generation, HaltKind, OutcomeRecord, ResolvedImage, Revision, RevisionNumber, RevisionOutcome,
+    Rollout, Service, ServiceName, key,
+};
+use crate::store::Entry;
+
+/// A change with what had to be asked for before it could be written.
+enum Ready<'a> {
+    Image { image: String, resolved: ResolvedImage, read: Generation },
+    Undo { revision: Box<Revision>, outcome: Option<RevisionOutcome>, read: Generation },
+    Steer(Steering, &'a ServiceName),
+}
+
+impl Controller {
+    /// Rolls one service to another image, to new containers, back to an earlier revision, or halts its rollout.
+    ///
+    /// # Errors
+    /// As [`Controller::apply`]; [`Refused::NotNow`] where the rollout does not stand as the change needs it.
+    pub async fn rollout(
+        &self,
+        request_id: &str,
+        name: &ServiceName,
+        change: &RolloutChange,
+        by: impl Into<Author>,
+    ) -> Result<Vec<WriteResult>, Refused> {
+        let by = by.into();
+        if let Some(answer) = self.answered(request_id).await? {
+            return Ok(answer);
+        }
+        let ready = self.prepare(name, change, &by.command).await?;
+        self.edit_each(request_id, std::slice::from_ref(name), &by, |before, service, writer| match &ready {
+            Ready::Image { image, resolved, read } => {
+                let edit = edit::set_image(service, image, resolved.clone(), writer);
+                before.check_read(*read, &edit)?;
+                Ok(edit)
+            }
+            Ready::Undo { revision, outcome, read } => {
+                let edit = edit::undo(service, revision, outcome.as_ref(), writer);
+                before.check_read(*read, &edit)?;
+                Ok(edit)
+            }
+            Ready::Steer(asked, name) => {
+                before.position(service).check(*asked, name)?;
+                Ok(steered(*asked, service, writer))
+            }
+        })
+        .await
+    }
+
+    async fn prepare<'a>(
+        &self,
+        name: &'a ServiceName,
+        change: &RolloutChange,
+        command: &str,
+    ) -> Result<Ready<'a>, Refused> {
+        Ok(match change {
+            RolloutChange::Image { image } => {
+                let service = self.existing(name).await?;
+                let image = with_image(&service.spec.image, image);
+                let resolved = self.resolve_one(name, command, &image, &service).await?;
+                Ready::Image { image, resolved, read: service.metadata.generation }
+            }
+            RolloutChange::Undo { to } => {
+                let read = self.existing(name).await?.metadata.generation;
+                let (revision, outcome) = self.revision_to_undo_to(name, *to).await?;
+                Ready::Undo { revision: Box::new(revision), outcome, read }
+            }
+            RolloutChange::Restart => Ready::Steer(Steering::Restart, name),
+            RolloutChange::Retry => Ready::Steer(Steering::Retry, name),
+            RolloutChange::Pause => Ready::Steer(Steering::Pause, name),
+            RolloutChange::Resume => Ready::Steer(Steering::Resume, name),
+            RolloutChange::Abort => Ready::Steer(Steering::Abort, name),
+        })
+    }
+
+    /// The revision asked for, or the last good one before the current; its image must still be there.
+    async fn revision_to_undo_to(
+        &self,
+        name: &ServiceName,
+        to: Option<RevisionNumber>,
+    ) -> Result<(Revision, Option<RevisionOutcome>), Refused> {
+        let listing = self.store.list(&key::revisions_of(name)).await?;
+        let revisions: Vec<Revision> = listing.entries.iter().map(Entry::decode).collect::<Result<_, _>>()?;
+        let mut outcomes = BTreeMap::new();
+        for entry in self.store.list(&key::outcomes_of(name)).await?.entries {
+            let record: OutcomeRecord = entry.decode()?;
+            outcomes.insert(record.revision, record.outcome);
+        }
+        let rollout = self.store.get(&key::rollout(name)).await?;
+        let rollout = rollout.map(|entry| entry.decode::<Rollout>()).transpose()?;
+        let kept: Vec<RevisionNumber> = revisions.iter().map(|revision| revision.number).collect();
+        let wanted = to.or_else(|| last_good(&kept, &outcomes, rollout.as_ref()?));
+        let found =
+            wanted.and_then(|number| revisions.into_iter().find(|revision| revision.number == number));
+        let Some(revision) = found else {
+            return Err(Refused::NoRevision { name: name.clone(), wanted: to, kept });
+        };
+        self.check_image_of(&revision).await?;
+        let outcome = outcomes.remove(&revision.number);
+        Ok((revision, outcome))
+    }
+}
+
+fn steered(asked: Steering, service: &Service, writer: &edit::Writer<'_>) -> Edit {
+    match asked {
+        Steering::Pause => edit::halt(service, Some(HaltKind::Pause), writer),
+        Steering::Resume => edit::halt(service, None, writer),
+        Steering::Abort => edit::halt(service, Some(HaltKind::Abort), writer),
+        Steering::Restart | Steering::Retry => edit::restart(service, writer),
+    }
+}
+
+/// What an undo goes back to: out of a rollout that is under way or paused, to the last revision that completed; else to
+/// the newest kept one before the current that completed. One without a record, made by an earlier version of `ctl`,
+/// counts as good.
+fn last_good(
+    kept: &[RevisionNumber],
+    outcomes: &BTreeMap<RevisionNumber, RevisionOutcome>,
+    rollout: &Rollout,
+) -> Option<RevisionNumber> {
+    let good = |number: &RevisionNumber| {
+        outcomes.get(number).is_none_or(|outcome| *outcome == RevisionOutcome::Complete)
+    };
+    let earlier = || kept.iter().copied().filter(good).rfind(|number| *number < rollout.target);
+    rollout.stable.filter(|stable| *stable != rollout.target).or_else(earlier)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Millis, RolloutState};
+
+    #[test]
+    fn an_undo_goes_back_to_what_last_completed() {
+        let kept: Vec<RevisionNumber> = (1..=4).map(RevisionNumber).collect();
+        let undone = |target, stable: Option<u64>, bad: &[u64]| {
+            let rollout = Rollout {
+                observed: Generation(4),
+                target: RevisionNumber(target),
+                stable: stable.map(RevisionNumber),
+                last_revision: RevisionNumber(4),
+                issued: BTreeMap::new(),
+                forgiven: Default::default(),
+                paused: false,
+                state: RolloutState::Progressing { waited: Millis(0), best: 0 },
+                since: jiff::Timestamp::UNIX_EPOCH,
+            };
+            let superseded =
+                |n: &u64| (RevisionNumber(*n), RevisionOutcome::Superseded { by: RevisionNumber(n + 1) });
+            let outcomes = bad.iter().map(superseded).collect();
+            last_good(&kept, &outcomes, &rollout).map(|number| number.0)
+        };
+        assert_eq!(undone(4, Some(4), &[]), Some(3), "at rest: the one before");
+        assert_eq!(undone(4, Some(4), &[3]), Some(2), "at rest: the last good one before");
+        assert_eq!(undone(4, Some(2), &[]), Some(2), "under way: 3 never completed");
+        assert_eq!(undone(2, Some(2), &[]), Some(1), "rolled back: 4 is not before 2");
+        assert_eq!(undone(3, None, &[]), Some(2), "nothing ever completed, by no record");
+        assert_eq!(undone(3, None, &[1, 2]), None, "nothing ever completed");
+        assert_eq!(undone(1, None, &[]), None);
+    }
+}

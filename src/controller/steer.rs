@@ -1,0 +1,180 @@
+//! What a user may do to a rollout, by where it stands. Pure: one table, from a word and a standing to yes or no.
+
+use std::collections::BTreeMap;
+
+use super::refused::Refused;
+use crate::model::{
+    Failure, HaltKind, Revision, RevisionNumber, Rollout, RolloutState, Service, ServiceName,
+};
+use crate::orchestrator::asks_for_nothing_new;
+
+/// A word of the user's about the rollout of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steering {
+    /// Let it stand still.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Go back to the stable revision.
+    Abort,
+    /// The release that runs in new containers.
+    Restart,
+    /// The release that failed once more.
+    Retry,
+}
+
+/// Where a rollout stands, as far as a user may steer it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// A release was asked for, and no pass has taken it in.
+    Starting,
+    /// On its way to a revision.
+    UnderWay {
+        /// Which.
+        to: RevisionNumber,
+    },
+    /// As `UnderWay`, and paused.
+    Paused {
+        /// Which.
+        to: RevisionNumber,
+    },
+    /// On its way back.
+    GoingBack {
+        /// Where to.
+        to: RevisionNumber,
+        /// What failed or was aborted.
+        failure: Failure,
+    },
+    /// What was asked for runs.
+    Complete {
+        /// Which.
+        revision: RevisionNumber,
+    },
+    /// Gone back.
+    Back {
+        /// What runs.
+        on: RevisionNumber,
+        /// What failed or was aborted.
+        failure: Failure,
+    },
+    /// Failed, and standing still.
+    Failed {
+        /// What failed.
+        failure: Failure,
+    },
+}
+
+/// A standing, and the revision that an abort would go back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) standing: Standing,
+    pub(crate) stable: Option<RevisionNumber>,
+}
+
+/// Where the rollout of a service stands.
+pub(crate) fn position(
+    service: &Service,
+    rollout: Option<&Rollout>,
+    revisions: &BTreeMap<RevisionNumber, Revision>,
+) -> Position {
+    let paused = service.halt.as_ref().is_some_and(|halt| halt.kind == HaltKind::Pause);
+    let Some(rollout) = rollout else { return Position { standing: Standing::Starting, stable: None } };
+    let target = rollout.target;
+    let taken_in =
+        rollout.observed == service.metadata.generation || asks_for_nothing_new(service, rollout, revisions);
+    if !taken_in {
+        return Position { standing: Standing::Starting, stable: rollout.stable };
+    }
+    let standing = match &rollout.state {
+        RolloutState::Progressing { .. } if paused => Standing::Paused { to: target },
+        RolloutState::Progressing { .. } => Standing::UnderWay { to: target },
+        RolloutState::RollingBack { failure, .. } => {
+            Standing::GoingBack { to: target, failure: failure.clone() }
+        }
+        RolloutState::Complete => Standing::Complete { revision: target },
+        RolloutState::RolledBack { failure } => Standing::Back { on: target, failure: failure.clone() },
+        RolloutState::Failed { failure } => Standing::Failed { failure: failure.clone() },
+    };
+    Position { standing, stable: rollout.stable.filter(|stable| *stable != target) }
+}
+
+impl Position {
+    /// Whether the user's word makes sense where things stand.
+    pub(crate) fn allows(&self, asked: Steering) -> bool {
+        use Standing::{Back, Complete, Failed, Paused, Starting, UnderWay};
+        match (asked, &self.standing) {
+            (Steering::Pause, Starting | UnderWay { .. }) => true,
+            (Steering::Resume, Paused { .. }) => true,
+            (Steering::Abort, Starting | UnderWay { .. } | Paused { .. } | Failed { .. }) => {
+                self.stable.is_some()
+            }
+            (Steering::Restart, Complete { .. }) => true,
+            (Steering::Retry, Back { .. } | Failed { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// The refusal where it does not.
+    pub(crate) fn check(&self, asked: Steering, name: &ServiceName) -> Result<(), Refused> {
+        if self.allows(asked) {
+            return Ok(());
+        }
+        let Self { standing, stable } = self.clone();
+        Err(Refused::NotNow { name: name.clone(), asked, standing, stable })
+    }
+
+    /// What is said to the one who asks for another release meanwhile.
+    pub(crate) fn taken_over(&self) -> Option<String> {
+        match &self.standing {
+            Standing::Starting
+            | Standing::Complete { .. }
+            | Standing::Back { .. }
+            | Standing::Failed { .. } => None,
+            Standing::UnderWay { to } => Some(format!("takes the place of the rollout to revision {to}")),
+            Standing::Paused { to } => {
+                Some(format!("takes the place of the rollout to revision {to}, which was paused"))
+            }
+            Standing::GoingBack { to, failure } => Some(format!(
+                "takes the place of the way back to revision {to} from revision {}",
+                failure.revision
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{FailureReason, Millis};
+
+    fn failure() -> Failure {
+        let reason = FailureReason::DeadlineExceeded { deadline: Millis::secs(1), observed: Vec::new() };
+        Failure { revision: RevisionNumber(2), reason, at: jiff::Timestamp::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn each_word_has_its_time() {
+        use Steering::{Abort, Pause, Restart, Resume, Retry};
+        let (one, two) = (RevisionNumber(1), RevisionNumber(2));
+        let stable = Some(one);
+        let rows: Vec<(Standing, Option<RevisionNumber>, &[Steering])> = vec![
+            (Standing::Starting, None, &[Pause]),
+            (Standing::Starting, stable, &[Pause, Abort]),
+            (Standing::UnderWay { to: one }, None, &[Pause]),
+            (Standing::UnderWay { to: two }, stable, &[Pause, Abort]),
+            (Standing::Paused { to: two }, stable, &[Resume, Abort]),
+            (Standing::GoingBack { to: one, failure: failure() }, None, &[]),
+            (Standing::Complete { revision: one }, None, &[Restart]),
+            (Standing::Back { on: one, failure: failure() }, None, &[Retry]),
+            (Standing::Failed { failure: failure() }, stable, &[Abort, Retry]),
+            (Standing::Failed { failure: failure() }, None, &[Retry]),
+        ];
+        for (standing, stable, allowed) in rows {
+            let position = Position { standing, stable };
+            for asked in [Pause, Resume, Abort, Restart, Retry] {
+                let refused = position.check(asked, &"users".into()).is_err();
+                assert_eq!(!refused, allowed.contains(&asked), "{asked:?} in {position:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The schema number that every stored object carries, written and read in one place.
+//!
+//! It stands inside the object, as `schema`. An object without one is of the first schema, as the versions before the
+//! number wrote it, and so is a bare value (the name in a route claim). A higher one than this version knows is refused:
+//! read as if it were known, fields that it cannot know would be lost with the next write.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::StoreError;
+
+/// The schema that this version writes, and the highest that it reads.
+pub const OBJECT_SCHEMA: u32 = 1;
+
+/// What an object says of itself before anything else of it is read.
+#[derive(Debug, Deserialize)]
+struct Numbered {
+    #[serde(default = "first")]
+    schema: u32,
+}
+
+fn first() -> u32 {
+    1
+}
+
+/// An object's JSON with its schema number.
+pub(super) fn write<T: Serialize>(object: &T) -> Vec<u8> {
+    // The model's types have string keys only, so serialising them cannot fail.
+    let json = serde_json::to_vec(object).unwrap_or_default();
+    let Some(fields) = json.strip_prefix(b"{") else { return json };
+    let comma = if fields == b"}" { "" } else { "," };
+    let mut numbered = format!("{{\"schema\":{OBJECT_SCHEMA}{comma}").into_bytes();
+    numbered.extend_from_slice(fields);
+    numbered
+}
+
+/// The object as the type that its key promises.
+pub(super) fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, StoreError> {
+    let unreadable =
+        |error: serde_json::Error| StoreError::Decode { key: key.to_owned(), reason: error.to_string() };
+    if value.first() == Some(&b'{') {
+        let found = serde_json::from_slice::<Numbered>(value).map_err(unreadable)?.schema;
+        if found > OBJECT_SCHEMA {
+            return Err(StoreError::ObjectTooNew { key: key.to_owned(), found, known: OBJECT_SCHEMA });
+        }
+    }
+    serde_json::from_slice(value).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ResolvedImage, ServiceName};
+    use std::collections::BTreeMap;
+
+    fn image() -> ResolvedImage {
+        ResolvedImage { reference: "users:1".into(), pinned: "sha256:aa".into() }
+    }
+
+    #[test]
+    fn what_is_written_is_numbered_and_read() {
+        let written = write(&image());
+        assert!(written.starts_with(br#"{"schema":1,"reference""#), "{}", String::from_utf8_lossy(&written));
+        assert_eq!(read("k", &written), Ok(image()));
+        assert_eq!(write(&BTreeMap::<String, u8>::new()), br#"{"schema":1}"#);
+        let name = ServiceName::from("users");
+        assert_eq!(read("k", &write(&name)), Ok(name), "a bare value has no number");
+    }
+
+    #[test]
+    fn an_object_without_a_number_is_of_the_first_schema() {
+        assert_eq!(read("k", br#"{"reference":"users:1","pinned":"sha256:aa"}"#), Ok(image()));
+    }
+
+    #[test]
+    fn a_later_schema_is_refused_with_its_number() {
+        let later = br#"{"schema":2,"reference":7}"#;
+        let refused = read::<ResolvedImage>("services/users", later).unwrap_err();
+        assert_eq!(refused.to_string(), "services/users has schema 2, this ctl knows up to 1");
+        assert!(matches!(read::<ResolvedImage>("k", br#"{"schema":"x"}"#), Err(StoreError::Decode { .. })));
+    }
+}

@@ -1,0 +1,114 @@
+//! The record of releases, and words about a rollout: history, diff, pause, resume, abort, restart, retry.
+
+use coxswain::api::codes;
+use coxswain::api::types::{Action, ApiError, List, Outcome, RevisionObject, WriteResponse, WriteResult};
+use coxswain::model::{
+    Author, EnvValue, Failure, FailureReason, OutcomeRecord, Phase, RevisionNumber, RevisionOutcome,
+};
+
+use super::objects::{failure, minutes_ago, result, revision, snapshot};
+use super::stub::{Reply, Stub};
+use super::transcript::{run, transcript};
+
+fn object(number: u64, tag: &str, outcome: Option<RevisionOutcome>) -> RevisionObject {
+    let record = outcome.map(|outcome| {
+        let (revision, at) = (RevisionNumber(number), minutes_ago(2));
+        OutcomeRecord { revision, outcome, at }
+    });
+    RevisionObject { revision: revision(number, tag), record, current: number == 9 }
+}
+
+fn kept() -> Vec<RevisionObject> {
+    let by = Author { command: "abort users".to_owned(), user: "bob".to_owned() };
+    let aborted = Failure { reason: FailureReason::Aborted { by }, ..failure(10) };
+    let mut last = object(11, "v2", Some(RevisionOutcome::RolledBack { failure: failure(11) }));
+    last.revision.spec.env.insert("LOG_LEVEL".to_owned(), EnvValue::Text("debug".to_owned()));
+    last.revision.restarts = 1;
+    vec![
+        object(6, "v0", None),
+        object(7, "v1", Some(RevisionOutcome::Complete)),
+        object(8, "v2", Some(RevisionOutcome::Superseded { by: RevisionNumber(9) })),
+        object(9, "v1", Some(RevisionOutcome::Complete)),
+        object(10, "v2", Some(RevisionOutcome::Aborted { failure: aborted })),
+        last,
+        object(12, "v3", Some(RevisionOutcome::InProgress)),
+    ]
+}
+
+fn stub() -> Stub {
+    Stub::start().on("GET /v1/revisions?service=users", [Reply::json(&List::of(kept()))])
+}
+
+#[test]
+fn each_revision_has_its_record() {
+    let stub = stub().on(
+        "GET /v1/revisions?service=none",
+        [Reply::error(&codes::NOT_FOUND.error("there is no service named none"))],
+    );
+    insta::assert_snapshot!(
+        "history",
+        transcript(&stub, &["history users", "rollout history users -o name", "history none", "history"])
+    );
+    let json: serde_json::Value = serde_json::from_str(&run(&stub, "history users -o json").stdout).unwrap();
+    let status = &json["items"][4]["status"];
+    assert_eq!((&status["record"]["outcome"], &status["user"]), (&"aborted".into(), &"ann".into()));
+}
+
+#[test]
+fn revisions_are_compared() {
+    insta::assert_snapshot!(
+        "diff",
+        transcript(
+            &stub(),
+            &[
+                "diff users --revisions 7..11",
+                "diff users --revisions 7..11 --exit-code",
+                "diff users --revisions 7..9 --exit-code",
+                "diff users --revisions 7..99",
+                "diff users --revisions 7",
+                "diff users",
+            ]
+        )
+    );
+}
+
+fn noted(note: &str) -> Reply {
+    let result = WriteResult { notes: vec![note.to_owned()], ..result("users", Action::Changed) };
+    Reply::json(&WriteResponse { results: vec![result] })
+}
+
+#[test]
+fn a_rollout_is_steered() {
+    let done = snapshot(2, &[("users-9-a", Phase::Ready)], Some(Outcome::Done));
+    let stub = stub()
+        .on("POST /v1/rollout", [noted("its rollout is held")])
+        .on("GET /v1/services/users/progress?generation=10", [Reply::lines(std::slice::from_ref(&done))])
+        .on("GET /v1/services/users/progress?generation=10&awaited=count", [Reply::lines(&[done])]);
+    let told = transcript(&stub, &["pause users", "resume service/users", "abort users", "restart users"]);
+    insta::assert_snapshot!("steer", told);
+    for command in
+        ["rollout pause users", "rollout resume users", "rollout abort users", "rollout users --retry"]
+    {
+        assert_eq!(run(&stub, command).exit, 0, "{command}");
+    }
+    let sent: Vec<_> = stub.bodies("POST /v1/rollout").iter().map(|body| body["change"].clone()).collect();
+    let words = ["pause", "resume", "abort", "restart"];
+    assert_eq!(sent[..4], words);
+    assert_eq!(sent[4..], ["pause", "resume", "abort", "retry"]);
+    assert!(stub.bodies("POST /v1/rollout").iter().all(|body| body["user"].is_string()));
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let refused = ApiError {
+        why: vec!["the rollout of revision 9 is complete".to_owned()],
+        now: Some("nothing was changed".to_owned()),
+        next: vec!["ctl rollout status users".to_owned()],
+        ..codes::NOT_NOW.error("the rollout of users cannot be paused")
+    };
+    let stub = Stub::start().on("POST /v1/rollout", [Reply::error(&refused)]);
+    insta::assert_snapshot!(
+        "steer_refused",
+        transcript(&stub, &["rollout pause users", "rollout users --retry --image v2", "rollout pause"])
+    );
+}
