@@ -10,8 +10,8 @@ use super::address::Subnet;
 use super::memory::Memory;
 use crate::engine::{LABEL_ATTEMPT, LABEL_REPLICA, LABEL_STORE, ObservedContainer, ObservedNetwork};
 use crate::model::{
-    AppName, ContainerId, Endpoint, EndpointId, HostId, Replica, ReplicaName, ReplicaStatus, Revision,
-    RevisionNumber, ServiceName, StoreId,
+    AppName, ContainerId, Endpoint, EndpointId, EndpointState, HostId, Phase, Replica, ReplicaName,
+    ReplicaStatus, Revision, RevisionNumber, ServiceName, StoreId,
 };
 use crate::probe::ProbeState;
 use crate::registry::Barrier;
@@ -166,4 +166,14 @@ pub(super) fn instance_of(container: &ObservedContainer) -> Option<EndpointId> {
 /// The address that a container has or will have when it is started again: from its label, so that a dead one counts.
 pub(super) fn address_of(container: &ObservedContainer) -> Option<Ipv4Addr> {
     container.labels.get(super::spec::LABEL_ADDRESS).and_then(|text| text.parse().ok())
+}
+
+/// Whether this container was ready before, and is, as far as its status tells: for replicas without an endpoint.
+pub(super) fn shown_state(wanted: &WantedReplica, container: &ObservedContainer) -> Option<EndpointState> {
+    let status = wanted.status.as_ref().filter(|s| s.container.as_ref() == Some(&container.id))?;
+    match status.phase {
+        Phase::Ready => Some(EndpointState::Ready),
+        Phase::Unready { .. } => Some(EndpointState::Unready),
+        _ => None,
+    }
 }

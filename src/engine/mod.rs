@@ -4,7 +4,7 @@
 //! says what an error means (`error`), and a fake that behaves (`fake`).
 //! Invariants: every call has a deadline; an error is a kind ([`EngineError`]), never a text to match on; nothing here
 //! chooses.
-//! Deliberately absent: published ports, volumes, exec; what to do about an error (the agent's).
+//! Deliberately absent: published ports, exec with a terminal; what to do about an error (the agent's).
 
 mod docker;
 mod error;
@@ -135,6 +135,30 @@ pub struct ContainerSpec {
     pub stop_grace: Millis,
 }
 
+impl ContainerSpec {
+    /// A container with all of Docker's defaults.
+    pub fn bare(name: &str, image: &str, network: &str, address: IpAddr) -> Self {
+        Self {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            entrypoint: None,
+            command: None,
+            env: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            exposed: Vec::new(),
+            network: network.to_owned(),
+            address,
+            cpu_reserved: None,
+            cpu_limit: None,
+            memory: None,
+            security: Security::default(),
+            logging: Logging::default(),
+            stop_signal: "SIGTERM".to_owned(),
+            stop_grace: Millis::secs(10),
+        }
+    }
+}
+
 /// A bridge network to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSpec {
@@ -185,6 +209,29 @@ pub struct EngineEvent {
     pub at: jiff::Timestamp,
 }
 
+/// Names a command that was started in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecId(pub String);
+
+/// What became of a command run in a container. Of its output, stdout and stderr as they came, a first part is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecOutcome {
+    /// It ended.
+    Ended {
+        /// Its exit code.
+        code: i64,
+        /// What it wrote; bytes that are not UTF-8 are replaced.
+        output: String,
+    },
+    /// Its time was up and it still runs: Docker has no way to end it.
+    Running {
+        /// Which.
+        exec: ExecId,
+        /// What it wrote so far.
+        output: String,
+    },
+}
+
 /// Which lines of a log to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogOptions {
@@ -227,6 +274,16 @@ pub trait Engine: Send + Sync {
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError>;
     /// Removes it, running or not, with its anonymous volumes; already gone is success.
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError>;
+    /// Runs a command in a running container, without a shell, and waits for its end, this long at most.
+    /// [`EngineError::Invalid`] is a command that cannot be run.
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Millis,
+    ) -> Result<ExecOutcome, EngineError>;
+    /// Whether such a command still runs.
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError>;
     /// Networks that have the label [`LABEL_STORE`].
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError>;
     /// Subnets in CIDR notation of every network, whoever made it: to choose one that is free.

@@ -125,6 +125,8 @@ pub(super) const HEALTH: Shape = Shape {
     keys: &[
         "http",
         "tcp",
+        "grpc",
+        "exec",
         "none",
         "port",
         "interval",
@@ -133,10 +135,12 @@ pub(super) const HEALTH: Shape = Shape {
         "healthyAfter",
         "unhealthyAfter",
     ],
-    later: &["grpc", "exec"],
     elsewhere: &[
         ("httpGet", "http", "write the path under `http`"),
         ("path", "http", "write the path under `http`"),
+        ("tcpSocket", "tcp", "write `tcp: true`, and the port's name under `port`"),
+        ("command", "exec", "write the command as a list under `exec`"),
+        ("test", "exec", "write the command as a list under `exec`, without Docker's CMD in front"),
         ("initialDelaySeconds", "startWithin", "probes begin at once and repeat until `startWithin`"),
         ("periodSeconds", "interval", "write a duration with a unit under `interval`"),
         ("timeoutSeconds", "timeout", "write a duration with a unit under `timeout`"),

@@ -10,10 +10,11 @@ use futures::stream::BoxStream;
 use super::rig::Balancer;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{
-    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LABEL_REPLICA,
-    LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
+    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome,
+    ImageInfo, LABEL_REPLICA, LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer,
+    ObservedNetwork,
 };
-use crate::model::{ContainerId, StoreId};
+use crate::model::{ContainerId, Millis, StoreId};
 
 /// What the guard knows and noted.
 pub(super) struct World {
@@ -158,6 +159,17 @@ impl Engine for GuardEngine {
         self.count("remove").await;
         self.check_end("remove", id);
         self.inner.remove(id).await
+    }
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Millis,
+    ) -> Result<ExecOutcome, EngineError> {
+        self.inner.exec(id, command, limit).await
+    }
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError> {
+        self.inner.exec_runs(exec).await
     }
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
         self.inner.networks().await

@@ -13,10 +13,10 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use super::{DockerEngine, QUICK, SLOW};
 use crate::engine::error::About;
 use crate::engine::{
-    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LABEL_STORE, LogLine, LogOptions,
-    NetworkSpec, ObservedContainer, ObservedNetwork, translate,
+    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LABEL_STORE,
+    LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, translate,
 };
-use crate::model::ContainerId;
+use crate::model::{ContainerId, Millis};
 
 /// Inspections at once: the Engine takes a lock per container, and each is a connection.
 const INSPECTIONS: usize = 8;
@@ -155,6 +155,19 @@ impl Engine for DockerEngine {
             })
             .await;
         gone_is_success(removed)
+    }
+
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Millis,
+    ) -> Result<ExecOutcome, EngineError> {
+        self.run_in(in_path("a container", id.as_str())?, command, limit).await
+    }
+
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError> {
+        Ok(self.exec_state(in_path("a command", &exec.0)?).await?.is_none())
     }
 
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {

@@ -45,6 +45,8 @@ pub enum Healthy {
     After(Millis),
     /// Not at all.
     Never,
+    /// Not over the network, and a command run in it does not end.
+    Hangs,
 }
 
 impl Default for Behaviour {
@@ -62,6 +64,11 @@ impl Behaviour {
     /// Runs and never passes a probe.
     pub fn never_healthy() -> Self {
         Self { health: Healthy::Never, ..Self::default() }
+    }
+
+    /// Commands run in it do not end.
+    pub fn hangs_in_exec() -> Self {
+        Self { health: Healthy::Hangs, ..Self::default() }
     }
 
     /// Passes probes from this long after its start on.

@@ -7,10 +7,10 @@ use super::FakeEngine;
 use super::faults::{Call, Fault, Mutation};
 use super::world::World;
 use crate::engine::{
-    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LogLine, LogOptions, NetworkSpec,
-    ObservedContainer, ObservedNetwork,
+    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
+    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
 };
-use crate::model::ContainerId;
+use crate::model::{ContainerId, Millis};
 
 impl FakeEngine {
     fn call<T>(
@@ -68,6 +68,19 @@ impl Engine for FakeEngine {
             }
             Ok(())
         })
+    }
+
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        _command: &[String],
+        _limit: Millis,
+    ) -> Result<ExecOutcome, EngineError> {
+        self.call(Call::Exec, |world, now| world.exec(id, now))
+    }
+
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError> {
+        self.call(Call::ExecRuns, |world, _| world.exec_runs(exec))
     }
 
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {

@@ -198,6 +198,7 @@ impl Script {
     fn setting(&mut self, setting: &str) -> Option<()> {
         match setting {
             "health=none" => self.spec.health = Health::with(Check::None(true)),
+            "health=exec" => self.spec.health = Health::with(Check::Exec(vec!["/app".to_owned()])),
             "port=none" => {
                 self.spec.ports.clear();
                 self.spec.health = Health::default_for(false);

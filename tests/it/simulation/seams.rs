@@ -9,10 +9,10 @@ use coxswain::agent::Probes;
 use coxswain::clock::Clock;
 use coxswain::engine::fake::FakeEngine;
 use coxswain::engine::{
-    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LogLine, LogOptions, NetworkSpec,
-    ObservedContainer, ObservedNetwork,
+    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
+    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
 };
-use coxswain::model::{ContainerId, EndpointId, Mono};
+use coxswain::model::{ContainerId, EndpointId, Millis, Mono};
 use coxswain::probe::{ProbeState, ProbeTarget};
 use coxswain::store::{
     EmbeddedStore, Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
@@ -157,6 +157,19 @@ impl Engine for LateEngine {
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
         let id = id.clone();
         late!(self, true, engine => engine.remove(&id))
+    }
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Millis,
+    ) -> Result<ExecOutcome, EngineError> {
+        let (id, command) = (id.clone(), command.to_vec());
+        late!(self, false, engine => engine.exec(&id, &command, limit))
+    }
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError> {
+        let exec = exec.clone();
+        late!(self, false, engine => engine.exec_runs(&exec))
     }
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
         late!(self, false, engine => engine.networks())

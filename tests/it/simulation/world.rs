@@ -250,22 +250,5 @@ fn app_of(name: &ServiceName) -> AppName {
 }
 
 fn stranger(name: &str, image: &str, address: std::net::IpAddr) -> ContainerSpec {
-    ContainerSpec {
-        name: name.to_owned(),
-        image: image.to_owned(),
-        entrypoint: None,
-        command: None,
-        env: [].into(),
-        labels: [].into(),
-        exposed: Vec::new(),
-        network: "strangers".to_owned(),
-        address,
-        cpu_reserved: None,
-        cpu_limit: None,
-        memory: None,
-        security: Security::default(),
-        logging: Logging::default(),
-        stop_signal: "SIGTERM".to_owned(),
-        stop_grace: Millis::secs(10),
-    }
+    ContainerSpec::bare(name, image, "strangers", address)
 }
