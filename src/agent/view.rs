@@ -33,13 +33,6 @@ pub struct HostFacts {
     pub http_port: Option<u16>,
 }
 
-impl HostFacts {
-    /// First 8 characters of the store's UUID: what names of networks and tags end with.
-    pub fn store_short(&self) -> &str {
-        self.store.as_str().get(..8).unwrap_or(self.store.as_str())
-    }
-}
-
 /// What is kept of an app's network: it is made again with the same subnet if it went missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -128,7 +121,7 @@ pub struct HostView {
 impl HostView {
     /// Name of an app's network.
     pub fn network_name(&self, app: &AppName) -> String {
-        format!("coxswain-{app}-{}", self.facts.store_short())
+        format!("coxswain-{app}-{}", self.facts.store.short())
     }
 
     /// Whether the container is of our store: only then may anything be done to it.

@@ -126,6 +126,11 @@ codes! {
          Nothing was changed.",
         "Check the path. A directory is read for *.yaml, *.yml and *.json, without its subdirectories unless -R is \
          given.";
+    /// A volume that should go with its service is another's as well.
+    VOLUME_SHARED = "CTL-0207", 2, "another service uses this volume",
+        "Services of one app that name the same volume share it, and `ctl delete --volumes` never takes a volume from a \
+         service that stays. Nothing was changed.",
+        "Delete the service without --volumes, or delete both services with it.";
     /// The name belongs to another app.
     OTHER_OWNER = "CTL-0301", 7, "the name belongs to another app",
         "Names of services are unique. A service of this name exists under another app, and an app cannot be \

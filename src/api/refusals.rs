@@ -44,6 +44,12 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
             let what = format!("service {name} belongs to app {there}");
             unchanged(ApiError { why, ..codes::OTHER_OWNER.error(what) })
         }
+        Refused::VolumeShared { volume, service, by } => {
+            let what = format!("volume {volume} cannot be deleted with {service}");
+            let why = vec![format!("service {by} uses it as well")];
+            let next = vec![format!("ctl delete {service}")];
+            unchanged(ApiError { why, next, ..codes::VOLUME_SHARED.error(what) })
+        }
         Refused::BeingDeleted(name) => {
             let next = vec![format!("ctl wait {name} --for deleted")];
             let what = format!("service {name} is being deleted");

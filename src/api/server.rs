@@ -149,7 +149,8 @@ async fn rollout(State(controller): Shared, Given(request): Given<RolloutRequest
 }
 
 async fn delete(State(controller): Shared, Given(request): Given<DeleteRequest>) -> Answer<WriteResponse> {
-    let results = controller.delete(&request.request_id, &request.services, &request.command).await?;
+    let DeleteRequest { request_id, services, volumes, command } = request;
+    let results = controller.delete(&request_id, &services, volumes, &command).await?;
     Ok(Json(WriteResponse { results }))
 }
 

@@ -97,6 +97,9 @@ pub struct DeleteRequest {
     pub request_id: String,
     /// Which.
     pub services: Vec<ServiceName>,
+    /// Their volumes too, with what is in them.
+    #[serde(default)]
+    pub volumes: bool,
     /// As in [`ApplyRequest`].
     pub command: String,
 }

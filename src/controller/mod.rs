@@ -23,6 +23,7 @@ mod resolve;
 mod run;
 mod serving;
 mod show;
+mod volumes;
 mod write;
 mod writes;
 

@@ -48,6 +48,16 @@ pub enum Refused {
         /// The app of the document.
         here: AppName,
     },
+    /// A volume that is to be deleted with its service is another's as well.
+    #[error("volume {volume} of {service} is used by {by} as well")]
+    VolumeShared {
+        /// Its name in the manifest.
+        volume: String,
+        /// With whom it should go.
+        service: ServiceName,
+        /// Who stays.
+        by: ServiceName,
+    },
     /// The service is being deleted.
     #[error("service {0} is being deleted")]
     BeingDeleted(ServiceName),

@@ -6,6 +6,7 @@ use super::orchestrate::view;
 use super::progress::{in_flight, progress};
 use super::read::Stored;
 use super::refused::Refused;
+use super::volumes::docker_names;
 use super::{
     API_VERSION, Controller, DaemonStatus, HostObject, Progress, ReplicaObject, ServiceObject, ServiceStatus,
 };
@@ -97,7 +98,10 @@ impl Controller {
     ) -> Result<Option<Progress>, Refused> {
         let Some(stored) = Stored::read(self.store.as_ref(), name).await? else { return Ok(None) };
         let serving = self.serving(&stored);
-        Ok(Some(progress(&stored, &serving, &self.registry.barrier(), generation, self.conditions())))
+        let mut held_by = self.conditions();
+        let volume = self.remembered(name, |memory| memory.held_by_volume.clone());
+        held_by.extend(volume.map(|message| degraded(Reason::VolumeInUse, message)));
+        Ok(Some(progress(&stored, &serving, &self.registry.barrier(), generation, held_by)))
     }
 
     /// The daemon itself.
@@ -138,12 +142,6 @@ impl Controller {
 
     /// What holds of the daemon and keeps it from going on.
     pub fn conditions(&self) -> Vec<Condition> {
-        let degraded = |reason, message: String| Condition {
-            kind: ConditionKind::Degraded,
-            status: true,
-            reason,
-            message,
-        };
         let state = self.state.borrow();
         let mut conditions = state.conditions.clone();
         if let EngineState::Away(error) = &state.engine
@@ -192,6 +190,8 @@ impl Controller {
         let assessment = orchestrator::assess(&view);
         let rollout = stored.rollout.clone();
         let written = stored.service.written_at;
+        let mut troubles = assessment.troubles;
+        troubles.extend(self.remembered(stored.service.name(), |memory| memory.held_by_volume.clone()));
         ServiceObject {
             api_version: API_VERSION.to_owned(),
             kind: "Service".to_owned(),
@@ -205,8 +205,13 @@ impl Controller {
                 image: stored.service.image.clone(),
                 changed_at: rollout.as_ref().map_or(written, |rollout| rollout.since.max(written)),
                 rollout,
-                troubles: assessment.troubles,
+                troubles,
+                volumes: docker_names(&stored.service, &self.store.identity().id),
             },
         }
     }
+}
+
+fn degraded(reason: Reason, message: String) -> Condition {
+    Condition { kind: ConditionKind::Degraded, status: true, reason, message }
 }

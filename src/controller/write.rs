@@ -122,17 +122,23 @@ impl Controller {
         .await
     }
 
-    /// Deletes services: they are marked, their routes are free at once, and their replicas drain and go.
+    /// Deletes services: they are marked, their routes are free at once, and their replicas drain and go. Their volumes
+    /// stay, unless they are named with them.
     ///
     /// # Errors
-    /// As [`Controller::apply`].
+    /// As [`Controller::apply`]; a volume that another service declares as well refuses the whole request.
     pub async fn delete(
         &self,
         request_id: &str,
         names: &[ServiceName],
+        volumes: bool,
         command: &str,
     ) -> Result<Vec<WriteResult>, Refused> {
-        self.edit_each(request_id, names, command, edit::delete).await
+        if volumes && self.answered(request_id).await?.is_none() {
+            self.check_volumes_unshared(names).await?;
+        }
+        self.edit_each(request_id, names, command, |before, writer| edit::delete(before, volumes, writer))
+            .await
     }
 
     /// Rolls one service to another image, to new containers, or back to an earlier revision.

@@ -37,8 +37,10 @@ pub const LABEL_REPLICA: &str = "coxswain.replica";
 pub const LABEL_ATTEMPT: &str = "coxswain.attempt";
 /// Label: template hash.
 pub const LABEL_HASH: &str = "coxswain.hash";
-/// Label on a network: name of the app.
+/// Label on a network and on a volume: name of the app.
 pub const LABEL_APP: &str = "coxswain.app";
+/// Label on a volume: its name in the manifest.
+pub const LABEL_VOLUME: &str = "coxswain.volume";
 
 /// What the Engine says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +121,8 @@ pub struct ContainerSpec {
     pub network: String,
     /// Fixed address on it.
     pub address: IpAddr,
+    /// Volumes and where they are mounted.
+    pub mounts: Vec<Mount>,
     /// Cpu shares reserved.
     pub cpu_reserved: Option<Cpu>,
     /// Cpu quota.
@@ -148,6 +152,7 @@ impl ContainerSpec {
             exposed: Vec::new(),
             network: network.to_owned(),
             address,
+            mounts: Vec::new(),
             cpu_reserved: None,
             cpu_limit: None,
             memory: None,
@@ -156,6 +161,46 @@ impl ContainerSpec {
             stop_signal: "SIGTERM".to_owned(),
             stop_grace: Millis::secs(10),
         }
+    }
+}
+
+/// A named volume to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeSpec {
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A volume in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Which.
+    pub volume: VolumeSpec,
+    /// Absolute path in the container.
+    pub path: String,
+    /// Nothing can be written.
+    pub read_only: bool,
+}
+
+/// A volume as the Engine describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedVolume {
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ObservedVolume {
+    /// Whether it is the volume that is asked for; somebody else's of the same name is refused.
+    fn is_of(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        if spec.labels.iter().all(|(label, value)| self.labels.get(label) == Some(value)) {
+            return Ok(());
+        }
+        let message = format!("there is a volume {} that is not of this service's app and daemon", self.name);
+        Err(EngineError::Invalid { message })
     }
 }
 
@@ -292,6 +337,14 @@ pub trait Engine: Send + Sync {
     async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError>;
     /// Removes a network by name; already gone is success.
     async fn remove_network(&self, name: &str) -> Result<(), EngineError>;
+    /// Makes a volume; one that is there with these labels is success, any other of its name is
+    /// [`EngineError::Invalid`].
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError>;
+    /// Volumes that have the label [`LABEL_STORE`].
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError>;
+    /// Removes a volume with what is in it; already gone is success, in use by a container is
+    /// [`EngineError::Conflict`].
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError>;
     /// An image by reference, digest or id.
     async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError>;
     /// Pulls an image to its end.

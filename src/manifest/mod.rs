@@ -31,6 +31,7 @@ mod shape;
 mod source;
 mod split;
 mod tree;
+mod volumes;
 
 #[cfg(test)]
 mod tests;

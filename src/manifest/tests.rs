@@ -393,6 +393,24 @@ fn ports_routes_and_health() {
                 "7:18 spec.health.exec | a list is needed here: no shell takes a text apart | [\"/app\", \"check\"]",
             ],
         ),
+        (
+            "image: a:1\nvolumes: [data:/data:ro]",
+            &["7:13 spec.volumes[0] | a volume of the list is a map | {name: data, path: /data}"],
+        ),
+        (
+            "image: a:1\nvolumes: [/srv:/data]",
+            &["7:13 spec.volumes[0] | a volume has a name; no path of the host is mounted"],
+        ),
+        ("image: a:1\nvolumes: {a: b}", &["7:3 spec.volumes | `volumes` is a list"]),
+        ("image: a:1\nvolumes: [{name: a}]", &["7:13 spec.volumes[0] | a volume needs a path"]),
+        (
+            "image: a:1\nvolumes: [{name: a, path: b}]",
+            &["7:29 spec.volumes[0].path | `b` is not an absolute path in the container"],
+        ),
+        (
+            "image: a:1\nvolumes: [{name: a, path: /b, mountPath: /c}]",
+            &["7:33 spec.volumes[0].mountPath | the path in the container is written under `path`"],
+        ),
         ("image: a:1\nhealth: {exec: []}", &["7:12 spec.health.exec | a command to run is needed"]),
         (
             "image: a:1\nport: 1\nhealth: {exec: [a], port: http}",

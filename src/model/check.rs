@@ -12,6 +12,8 @@ pub struct SpecLimits {
     pub routes: usize,
     /// Docker hands env to exec; the kernel's limit for all is far higher, a manifest with more is a mistake.
     pub env: usize,
+    /// As for ports; more are a mistake.
+    pub volumes: usize,
     /// Longest path of a route or probe; the balancer's own limit for a request line is 8 KiB.
     pub path: usize,
     /// All of the spec as JSON, in bytes. One transaction of at most 1 MiB stores it three times: as the service, as
@@ -21,7 +23,7 @@ pub struct SpecLimits {
 
 /// The limits in force.
 pub const LIMITS: SpecLimits =
-    SpecLimits { replicas: 200, ports: 16, routes: 60, env: 512, path: 1024, bytes: 256 * 1024 };
+    SpecLimits { replicas: 200, ports: 16, routes: 60, env: 512, volumes: 16, path: 1024, bytes: 256 * 1024 };
 
 const SIGNALS: [&str; 11] =
     ["HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "STOP", "CONT", "WINCH", "ABRT"];
@@ -35,6 +37,7 @@ pub fn check_service(spec: &ServiceSpec) -> Vec<Problem> {
     check_health(spec, &mut problems);
     check_rollout(spec, &mut problems);
     check_container(spec, &mut problems);
+    problems.extend(super::volume::check(&spec.volumes));
     problems
 }
 
@@ -53,6 +56,7 @@ fn check_numbers(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
         ("spec.ports", spec.ports.len(), LIMITS.ports),
         ("spec.route", spec.routes.len(), LIMITS.routes),
         ("spec.env", spec.env.len(), LIMITS.env),
+        ("spec.volumes", spec.volumes.len(), LIMITS.volumes),
     ] {
         if count > limit {
             problems.push(Problem::new(path, format!("{count} entries are more than the {limit} allowed")));

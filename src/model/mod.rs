@@ -25,6 +25,7 @@ mod service;
 mod spec;
 mod table;
 mod template;
+mod volume;
 
 pub use check::{LIMITS, check_service};
 pub use condition::{Condition, ConditionKind, Reason};
@@ -50,3 +51,4 @@ pub use spec::{
 };
 pub use table::{Pool, PoolEndpoint, RouteEntry, RoutingTable, TableName};
 pub use template::{HASH_SCHEMA, Template};
+pub use volume::Volume;

@@ -10,7 +10,7 @@ use coxswain::clock::{Clock, RealClock};
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{
     ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, ExecOutcome, FakeEngine, LABEL_STORE,
-    LogOptions, NetworkSpec,
+    LogOptions, Mount, NetworkSpec, VolumeSpec,
 };
 use coxswain::model::{Check, ContainerId, Cpu, EndpointId, Health, Memory, Millis};
 use coxswain::probe::{ProbeState, ProbeTarget, Prober};
@@ -474,6 +474,39 @@ async fn a_container_is_probed_at_its_address() {
             }
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn docker_keeps_volumes() {
+    on_docker(async |s| {
+        let labels = BTreeMap::from([(LABEL_STORE.to_owned(), s.run.to_owned())]);
+        let volume = VolumeSpec { name: format!("{}-v", s.run), labels };
+        s.engine.create_volume(&volume).await.unwrap();
+        s.engine.create_volume(&volume).await.expect("one that is there is success");
+        let other =
+            VolumeSpec { labels: [(LABEL_STORE.to_owned(), "else".to_owned())].into(), ..volume.clone() };
+        let refused = s.engine.create_volume(&other).await.unwrap_err();
+        assert!(matches!(refused, EngineError::Invalid { .. }), "{refused:?}");
+        let listed = async || s.engine.volumes().await.unwrap().iter().any(|v| v.name == volume.name);
+        assert!(listed().await);
+
+        let mount = Mount { volume: volume.clone(), path: "/data".to_owned(), read_only: true };
+        let spec = ContainerSpec { mounts: vec![mount], ..s.spec("a", 10) };
+        let id = s.engine.create(&spec).await.unwrap();
+        let in_use = s.engine.remove_volume(&volume.name).await.unwrap_err();
+        assert!(matches!(in_use, EngineError::Conflict { .. }), "{in_use:?}");
+        let container = images::client().inspect_container(id.as_str(), None).await.unwrap();
+        let mounts = container.mounts.unwrap();
+        let seen: Vec<_> =
+            mounts.iter().map(|m| (m.name.as_deref(), m.destination.as_deref(), m.rw)).collect();
+        assert_eq!(seen, [(Some(volume.name.as_str()), Some("/data"), Some(false))]);
+        s.engine.remove(&id).await.unwrap();
+        assert!(listed().await, "a container's end leaves it alone");
+        s.engine.remove_volume(&volume.name).await.unwrap();
+        s.engine.remove_volume(&volume.name).await.expect("already gone is success");
+        assert!(!listed().await);
     })
     .await;
 }

@@ -129,19 +129,16 @@ fn ends_well(shell: &mut Child) -> bool {
     false
 }
 
-/// Its manifest is applied and its commands are run in their order, against a daemon that is there.
-#[test]
-fn what_the_readme_shows_works() {
-    let daemon = Daemon::start();
-    let readme = page("README.md");
-    let manifests = blocks(&readme, "yaml");
+/// Applies the one manifest of a page and runs its commands in their order, against a daemon that is there; `v2` is
+/// another version of its image.
+fn works(daemon: &Daemon, text: &str) {
+    let manifests = blocks(text, "yaml");
     let [manifest] = manifests.as_slice() else { panic!("one manifest is shown: {manifests:?}") };
     let image = daemon.image("v1");
     let second = daemon.image("v2");
     let file = daemon.file("app.yaml", &put(manifest, "hello:v1", &image));
-    let commands = blocks(&readme, "sh").concat();
-    let (made, ours): (Vec<&str>, Vec<&str>) = commands.lines().partition(|line| line.starts_with("make "));
-    assert_eq!(made, ["make demo", "make test"]);
+    let commands = blocks(text, "sh").concat();
+    let ours: Vec<&str> = commands.lines().filter(|line| !line.starts_with("make ")).collect();
     assert!(ours.len() >= 3, "{ours:?}");
     for line in ours {
         let line = line.split(" #").next().unwrap_or(line).trim();
@@ -155,5 +152,23 @@ fn what_the_readme_shows_works() {
         let words: Vec<String> = words.split_whitespace().map(own).collect();
         daemon.expect(0, &words.iter().map(String::as_str).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn what_the_readme_shows_works() {
+    let daemon = Daemon::start();
+    let readme = page("README.md");
+    let commands = blocks(&readme, "sh").concat();
+    let made: Vec<&str> = commands.lines().filter(|line| line.starts_with("make ")).collect();
+    assert_eq!(made, ["make demo", "make test"]);
+    works(&daemon, &readme);
     assert!(daemon.get("hello.localhost", "/").expect("an answer").1.contains("v2"));
+}
+
+#[test]
+fn the_page_about_volumes_works() {
+    let daemon = Daemon::start();
+    works(&daemon, &page("docs/how-to/volumes.md"));
+    let ours = format!("label=coxswain.store={}", daemon.store());
+    assert_eq!(docker(&["volume", "ls", "--quiet", "--filter", &ours]), "");
 }

@@ -11,4 +11,5 @@ mod images;
 mod lifecycle;
 mod load;
 mod pull;
+mod storage;
 mod storm;

@@ -12,7 +12,7 @@ use crate::engine::fake::FakeEngine;
 use crate::engine::{
     ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome,
     ImageInfo, LABEL_REPLICA, LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer,
-    ObservedNetwork,
+    ObservedNetwork, ObservedVolume, VolumeSpec,
 };
 use crate::model::{ContainerId, Millis, StoreId};
 
@@ -184,6 +184,15 @@ impl Engine for GuardEngine {
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
         self.count("remove_network").await;
         self.inner.remove_network(name).await
+    }
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        self.inner.create_volume(spec).await
+    }
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
+        self.inner.volumes().await
+    }
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        self.inner.remove_volume(name).await
     }
     async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError> {
         self.count("image").await;

@@ -329,6 +329,7 @@ fn service(revision: &Revision) -> Service {
         image: revision.image.clone(),
         restarts: 0,
         deleted_at: None,
+        deletes_volumes: false,
         written_by: String::new(),
         written_at: revision.created_at,
     }

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
-    ListContainersOptionsBuilder, ListNetworksOptions, ListNetworksOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptions, StartContainerOptions, TagImageOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, StartContainerOptions,
+    TagImageOptionsBuilder,
 };
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
@@ -14,7 +15,8 @@ use super::{DockerEngine, QUICK, SLOW};
 use crate::engine::error::About;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LABEL_STORE,
-    LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, translate,
+    LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
+    translate,
 };
 use crate::model::{ContainerId, Millis};
 
@@ -199,6 +201,35 @@ impl Engine for DockerEngine {
         let removed = self
             .ask("remove network", About::Network(name), SLOW, |docker| async move {
                 docker.remove_network(name).await
+            })
+            .await;
+        gone_is_success(removed)
+    }
+
+    /// Docker answers with the volume of that name, whether it made it just now or not.
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        let body = translate::volume(spec);
+        let made = self.ask("create volume", About::Volume(&spec.name), SLOW, |docker| async move {
+            docker.create_volume(body).await
+        });
+        translate::observed_volume(made.await?).is_of(spec)
+    }
+
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
+        let filters = HashMap::from([("label", vec![LABEL_STORE])]);
+        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+        let found = self.ask("volumes", About::Engine, QUICK, |docker| async move {
+            docker.list_volumes(Some(options)).await
+        });
+        let found = found.await?.volumes.unwrap_or_default();
+        Ok(found.into_iter().map(translate::observed_volume).collect())
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        let name = in_path("a volume", name)?;
+        let removed = self
+            .ask("remove volume", About::Volume(name), SLOW, |docker| async move {
+                docker.remove_volume(name, None::<RemoveVolumeOptions>).await
             })
             .await;
         gone_is_success(removed)

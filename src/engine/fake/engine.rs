@@ -8,7 +8,7 @@ use super::faults::{Call, Fault, Mutation};
 use super::world::World;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
-    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
+    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
 use crate::model::{ContainerId, Millis};
 
@@ -97,6 +97,18 @@ impl Engine for FakeEngine {
 
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
         self.call(Call::RemoveNetwork, |world, _| world.remove_network(name))
+    }
+
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        self.call(Call::CreateVolume, |world, _| world.create_volume(spec))
+    }
+
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
+        self.call(Call::Volumes, |world, _| Ok(world.volumes()))
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        self.call(Call::RemoveVolume, |world, _| world.remove_volume(name))
     }
 
     async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError> {

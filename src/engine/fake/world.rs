@@ -13,7 +13,7 @@ use super::images::Images;
 use super::subnet;
 use crate::engine::{
     ContainerSpec, ContainerState, EngineError, EngineEvent, ExecId, ExecOutcome, LABEL_STORE, LogLine,
-    NetworkSpec, ObservedContainer, ObservedNetwork,
+    NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
 use crate::model::ContainerId;
 
@@ -49,6 +49,7 @@ impl Container {
 pub(super) struct World {
     containers: BTreeMap<ContainerId, Container>,
     networks: BTreeMap<String, NetworkSpec>,
+    volumes: BTreeMap<String, ObservedVolume>,
     pub(super) images: Images,
     pub(super) hub: Hub,
     pub(super) journal: Vec<Mutation>,
@@ -115,6 +116,10 @@ impl World {
         }
         let (image, behaviour) =
             self.images.behaviour(&spec.image).ok_or_else(|| no_such("image", &spec.image))?;
+        for mount in &spec.mounts {
+            let VolumeSpec { name, labels } = mount.volume.clone();
+            self.volumes.entry(name.clone()).or_insert(ObservedVolume { name, labels });
+        }
         self.made += 1;
         let id = ContainerId::new(hex_id(&format!("container {}", self.made)));
         let container = Container {
@@ -281,6 +286,25 @@ impl World {
 
     pub(super) fn subnets(&self) -> Vec<String> {
         self.networks.values().map(|n| n.subnet.clone()).collect()
+    }
+
+    pub(super) fn create_volume(&mut self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        let VolumeSpec { name, labels } = spec.clone();
+        self.volumes.entry(name.clone()).or_insert(ObservedVolume { name, labels }).is_of(spec)
+    }
+
+    pub(super) fn volumes(&self) -> Vec<ObservedVolume> {
+        self.volumes.values().filter(|v| v.labels.contains_key(LABEL_STORE)).cloned().collect()
+    }
+
+    pub(super) fn remove_volume(&mut self, name: &str) -> Result<(), EngineError> {
+        let uses = |c: &&Container| c.spec.mounts.iter().any(|mount| mount.volume.name == name);
+        if let Some(user) = self.containers.values().find(uses) {
+            let message = format!("remove {name}: volume is in use - [{}]", user.spec.name);
+            return Err(EngineError::Conflict { message });
+        }
+        self.volumes.remove(name);
+        Ok(())
     }
 
     pub(super) fn untag(&mut self, tag: &str) -> Result<(), EngineError> {

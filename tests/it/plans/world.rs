@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use coxswain::model::{
     Check, Desired, EnvValue, EventKind, Generation, Health, Metadata, Millis, Mono, Now, OnFailure, Phase,
     Port, Protocol, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout,
-    RolloutState, Service, ServiceSpec, WaitReason,
+    RolloutState, Service, ServiceSpec, Volume, WaitReason,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, invariants, plan};
 
@@ -150,6 +150,11 @@ impl World {
                 "env" => {
                     spec.env.insert("A".into(), EnvValue::Text(value.into()));
                 }
+                "volume" => {
+                    let (name, path) = (value.to_owned(), "/data".to_owned());
+                    let per_replica = value == "own";
+                    spec.volumes = vec![Volume { name, path, read_only: false, per_replica }];
+                }
                 "noport" => {
                     spec.ports.clear();
                     spec.health.check = Check::None(true);
@@ -183,6 +188,7 @@ impl World {
             image: image.clone(),
             restarts: 0,
             deleted_at: None,
+            deletes_volumes: false,
             written_by: String::new(),
             written_at: at,
         });

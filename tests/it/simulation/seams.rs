@@ -10,7 +10,7 @@ use coxswain::clock::Clock;
 use coxswain::engine::fake::FakeEngine;
 use coxswain::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
-    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
+    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
 use coxswain::model::{ContainerId, EndpointId, Millis, Mono};
 use coxswain::probe::{ProbeState, ProbeTarget};
@@ -184,6 +184,17 @@ impl Engine for LateEngine {
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
         let name = name.to_owned();
         late!(self, true, engine => engine.remove_network(&name))
+    }
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        let spec = spec.clone();
+        late!(self, true, engine => engine.create_volume(&spec))
+    }
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
+        late!(self, false, engine => engine.volumes())
+    }
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        let name = name.to_owned();
+        late!(self, true, engine => engine.remove_volume(&name))
     }
     async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError> {
         let reference = reference.to_owned();

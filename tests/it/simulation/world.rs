@@ -9,8 +9,8 @@ use coxswain::controller::{ApplyDocument, RolloutChange};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::engine::{ContainerSpec, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
-    AppName, Check, Health, Logging, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus, Revision,
-    Rollout, Security, Service, ServiceName, ServiceSpec, key,
+    AppName, Check, Health, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus, Revision, Rollout,
+    Service, ServiceName, ServiceSpec, key,
 };
 use coxswain::store::EmbeddedStore;
 
@@ -177,7 +177,7 @@ impl World {
                 }
                 Wish::Delete => {
                     let names = [name.clone()];
-                    (format!("delete {name}"), controller.delete(&id, &names, "delete").await)
+                    (format!("delete {name}"), controller.delete(&id, &names, false, "delete").await)
                 }
             };
             let answer = answer.map(|results| results.iter().map(|r| r.action).collect::<Vec<_>>());
