@@ -116,7 +116,7 @@ pub struct ConfirmRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmResponse {
-    /// Names of the containers that are now removed.
+    /// Names of the containers, and `service NAME` of the services, that are now removed.
     pub released: Vec<String>,
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) at: jiff::Timestamp,
     /// For an object that does not exist yet.
     pub(crate) uid: String,
+    /// The manifests directory that declares what is applied; `None` for a command.
+    pub(crate) source: Option<String>,
 }
 
 /// What is said of a service whose volumes bear one container at a time.
@@ -74,6 +76,7 @@ pub(crate) fn apply(
         restarts: before.map_or(0, |service| service.restarts),
         deleted_at: None,
         deletes_volumes: false,
+        source: writer.source.clone(),
         written_by: writer.command.to_owned(),
         written_at: writer.at,
     };
@@ -180,6 +183,7 @@ fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> E
             && before.restarts == after.restarts
             && before.deleted_at == after.deleted_at
             && before.deletes_volumes == after.deletes_volumes
+            && before.source == after.source
             && before.metadata.annotations == after.metadata.annotations
     });
     let (action, after) = match before {
@@ -212,7 +216,7 @@ mod tests {
     const AT: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
     fn writer() -> Writer<'static> {
-        Writer { command: "test", at: AT, uid: "u1".into() }
+        Writer { command: "test", at: AT, uid: "u1".into(), source: None }
     }
 
     fn image(pinned: &str) -> ResolvedImage {

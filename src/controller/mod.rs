@@ -7,6 +7,7 @@
 //! no deadline runs.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
+mod declared;
 mod diff;
 mod documents;
 mod edit;
@@ -33,6 +34,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
+pub use declared::Declared;
 pub use logs::LogQuery;
 pub use objects::{
     API_VERSION, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject, ReplicaProgress,
@@ -88,6 +90,9 @@ pub struct Controller {
     wake: Notify,
     memory: Mutex<BTreeMap<ServiceName, Memory>>,
     unacknowledged: Mutex<BTreeSet<ServiceName>>,
+    followed: Mutex<declared::Followed>,
+    /// The user let removals of the followed directory happen.
+    confirmed: Notify,
     /// Held by whoever writes for a user, so that a daemon's own writers queue up and never conflict.
     writing: tokio::sync::Mutex<()>,
     /// Counts what could change an answer: passes, reports, the agent's state. Streams look again when it moves.
@@ -114,6 +119,8 @@ impl Controller {
             wake: Notify::new(),
             memory: Mutex::default(),
             unacknowledged: Mutex::default(),
+            followed: Mutex::default(),
+            confirmed: Notify::new(),
             writing: tokio::sync::Mutex::default(),
             moved: watch::Sender::new(0),
         })

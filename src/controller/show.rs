@@ -149,6 +149,7 @@ impl Controller {
         {
             conditions.push(degraded(Reason::EngineUnavailable, error.to_string()));
         }
+        conditions.extend(self.source_condition());
         if let Some(refusal) = self.reports.borrow().as_ref().and_then(|report| report.refused.clone()) {
             conditions
                 .push(degraded(Reason::TableRefused, format!("table {}: {}", refusal.table, refusal.reason)));
@@ -156,9 +157,12 @@ impl Controller {
         conditions
     }
 
-    /// Lets the held removals happen; returns the names of the containers.
+    /// Lets the held removals happen; returns the names of the containers, and of the services that a manifests directory
+    /// does not declare any more.
     pub async fn confirm(&self) -> Vec<String> {
-        self.agent.confirm().await
+        let mut released = self.confirm_declared();
+        released.extend(self.agent.confirm().await);
+        released
     }
 
     /// Moves whenever an answer of this controller could have changed.

@@ -40,11 +40,13 @@ struct Run<'a> {
     command: &'a str,
     total: usize,
     results: Vec<WriteResult>,
+    /// The manifests directory that writes; `None` for a command.
+    source: Option<&'a str>,
 }
 
 impl<'a> Run<'a> {
     fn new(request_id: &'a str, command: &'a str, total: usize) -> Self {
-        Self { request_id, command, total, results: Vec::new() }
+        Self { request_id, command, total, results: Vec::new(), source: None }
     }
 
     fn is_last(&self) -> bool {
@@ -69,28 +71,40 @@ impl Controller {
         dry_run: bool,
         command: &str,
     ) -> Result<Vec<WriteResult>, Refused> {
+        self.apply_as(None, request_id, documents, dry_run, command).await
+    }
+
+    /// As [`Controller::apply`], for a command or for a manifests directory.
+    pub(crate) async fn apply_as(
+        &self,
+        source: Option<&str>,
+        request_id: &str,
+        documents: &[ApplyDocument],
+        dry_run: bool,
+        command: &str,
+    ) -> Result<Vec<WriteResult>, Refused> {
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
         check_documents(documents)?;
         self.check_listener(documents)?;
-        self.check_against_stored(documents).await?;
+        self.check_against_stored(source, documents).await?;
         let images = self.resolve_all(documents).await?;
         let _writing = self.writing.lock().await;
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
         // Resolving may have taken minutes: what was true before it is looked at again.
-        self.check_against_stored(documents).await?;
-        let mut run = Run::new(request_id, command, documents.len());
+        self.check_against_stored(source, documents).await?;
+        let mut run = Run { source, ..Run::new(request_id, command, documents.len()) };
         for (document, image) in documents.iter().zip(images) {
             let edit = |before: &Before, writer: &Writer<'_>| {
-                before.service().map_or(Ok(()), |service| check_owner(document, service))?;
+                before.service().map_or(Ok(()), |service| self.check_owner(source, document, service))?;
                 Ok(edit::apply(document, before.service(), before.applied.as_ref(), image.clone(), writer))
             };
             if dry_run {
                 let before = self.read_before(&document.name).await?;
-                run.results.push(edit(&before, &self.writer(command))?.result());
+                run.results.push(edit(&before, &self.writer(&run))?.result());
             } else {
                 self.edit(&mut run, &document.name, &document.origin, edit).await?;
             }
@@ -134,6 +148,25 @@ impl Controller {
         volumes: bool,
         command: &str,
     ) -> Result<Vec<WriteResult>, Refused> {
+        self.delete_as(None, request_id, names, volumes, command).await
+    }
+
+    /// As [`Controller::delete`], for a command or for a manifests directory.
+    pub(crate) async fn delete_as(
+        &self,
+        source: Option<&str>,
+        request_id: &str,
+        names: &[ServiceName],
+        volumes: bool,
+        command: &str,
+    ) -> Result<Vec<WriteResult>, Refused> {
+        for name in names {
+            if let Some((service, _)) = self.read_before(name).await?.service
+                && (service.source.is_some() || source.is_some())
+            {
+                self.check_source(&service, source)?;
+            }
+        }
         if volumes && self.answered(request_id).await?.is_none() {
             self.check_volumes_unshared(names).await?;
         }
@@ -224,7 +257,7 @@ impl Controller {
     ) -> Result<(), Refused> {
         for _ in 0..COMMIT_TRIES {
             let before = self.read_before(name).await?;
-            let edit = change(&before, &self.writer(run.command))?;
+            let edit = change(&before, &self.writer(run))?;
             let mut txn = transaction(&before, &edit);
             if run.is_last() && (run.has_written() || !txn.ops.is_empty()) {
                 let answer: Vec<WriteResult> = run.results.iter().cloned().chain([edit.result()]).collect();
@@ -250,8 +283,9 @@ impl Controller {
         Err(Refused::ChangedMeanwhile { name: name.clone(), written })
     }
 
-    fn writer<'a>(&self, command: &'a str) -> Writer<'a> {
-        Writer { command, at: self.clock.wall(), uid: self.clock.uuid() }
+    fn writer<'a>(&self, run: &Run<'a>) -> Writer<'a> {
+        let source = run.source.map(str::to_owned);
+        Writer { command: run.command, at: self.clock.wall(), uid: self.clock.uuid(), source }
     }
 
     async fn read_before(&self, name: &ServiceName) -> Result<Before, Refused> {
@@ -284,10 +318,14 @@ impl Controller {
 
     /// Refuses documents whose name is another app's or on its way out, or whose routes a service outside of this run
     /// holds; two documents of one run are `check_documents`' case.
-    async fn check_against_stored(&self, documents: &[ApplyDocument]) -> Result<(), Refused> {
+    async fn check_against_stored(
+        &self,
+        source: Option<&str>,
+        documents: &[ApplyDocument],
+    ) -> Result<(), Refused> {
         for document in documents {
             if let Some((service, _)) = self.read_before(&document.name).await?.service {
-                check_owner(document, &service)?;
+                self.check_owner(source, document, &service)?;
             }
         }
         for document in documents {
@@ -317,18 +355,6 @@ impl Controller {
         requests::check_id(request_id)?;
         Ok(requests::answered(self.store.as_ref(), request_id).await?)
     }
-}
-
-/// Whether a document may write the service of its name.
-fn check_owner(document: &ApplyDocument, service: &Service) -> Result<(), Refused> {
-    if service.deleted_at.is_some() {
-        return Err(Refused::BeingDeleted(document.name.clone()));
-    }
-    if service.metadata.app != document.app {
-        let (there, here) = (service.metadata.app.clone(), document.app.clone());
-        return Err(Refused::OtherApp { name: document.name.clone(), there, here });
-    }
-    Ok(())
 }
 
 /// The transaction of an edit: the service, its claims, and what was last applied.

@@ -39,7 +39,7 @@ mod tests;
 pub use document::Document;
 pub use finding::{Finding, Place};
 pub use limits::{LIMITS, Limits};
-pub use source::{Source, Span};
+pub use source::{Source, Span, is_manifest};
 
 use crate::model::Problem;
 use finding::Findings;

@@ -40,6 +40,9 @@ pub struct Service {
     /// Counts `ctl rollout restart`.
     #[serde(default)]
     pub restarts: u64,
+    /// The manifests directory that declares it; `None` where a command does. Only its source applies or deletes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Set once the user deleted it: its replicas are drained and removed, then all its keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<jiff::Timestamp>,

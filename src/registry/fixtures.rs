@@ -33,6 +33,7 @@ pub(super) fn service(name: &str, claims: &[&str]) -> Service {
         restarts: 0,
         deleted_at: None,
         deletes_volumes: false,
+        source: None,
         written_by: "apply".to_owned(),
         written_at: Timestamp::UNIX_EPOCH,
     }

@@ -25,8 +25,8 @@ use tokio::sync::watch;
 
 const HOST: &str = "FAKE:ENGINE";
 
-struct Rig {
-    controller: Arc<Controller>,
+pub(crate) struct Rig {
+    pub(crate) controller: Arc<Controller>,
     store: Arc<EmbeddedStore>,
     rival: Arc<Rival>,
     engine: FakeEngine,
@@ -83,7 +83,7 @@ impl Store for Rival {
 }
 
 impl Rig {
-    fn new() -> Rig {
+    pub(crate) fn new() -> Rig {
         let clock = Arc::new(VirtualClock::new(7));
         let wall = clock.clone();
         let engine = FakeEngine::new(move || wall.wall());
@@ -126,23 +126,23 @@ impl Rig {
         Rig { controller: Controller::new(parts), store, rival, engine }
     }
 
-    async fn apply(&self, id: &str, documents: &[ApplyDocument]) -> Result<Vec<Action>, Refused> {
+    pub(crate) async fn apply(&self, id: &str, documents: &[ApplyDocument]) -> Result<Vec<Action>, Refused> {
         let results = self.controller.apply(id, documents, false, "apply -f app.yaml").await?;
         Ok(results.into_iter().map(|result| result.action).collect())
     }
 
-    async fn service(&self, name: &str) -> Service {
+    pub(crate) async fn service(&self, name: &str) -> Service {
         self.store.get(&key::service(&name.into())).await.unwrap().unwrap().decode().unwrap()
     }
 
     /// Every key but for those of remembered answers.
-    async fn keys(&self) -> Vec<String> {
+    pub(crate) async fn keys(&self) -> Vec<String> {
         let entries = self.store.list("").await.unwrap().entries;
         entries.into_iter().map(|entry| entry.key).filter(|key| !key.starts_with("meta/")).collect()
     }
 }
 
-fn document(name: &str, image: &str) -> ApplyDocument {
+pub(crate) fn document(name: &str, image: &str) -> ApplyDocument {
     ApplyDocument {
         name: name.into(),
         app: "shop".into(),

@@ -330,6 +330,7 @@ fn service(revision: &Revision) -> Service {
         restarts: 0,
         deleted_at: None,
         deletes_volumes: false,
+        source: None,
         written_by: String::new(),
         written_at: revision.created_at,
     }

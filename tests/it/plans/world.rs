@@ -189,6 +189,7 @@ impl World {
             restarts: 0,
             deleted_at: None,
             deletes_volumes: false,
+            source: None,
             written_by: String::new(),
             written_at: at,
         });
