@@ -16,4 +16,5 @@ pub mod orchestrator;
 pub mod plane;
 pub mod probe;
 pub mod registry;
+pub mod source;
 pub mod store;

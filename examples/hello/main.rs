@@ -9,9 +9,14 @@
 //! | `/echo` | the body, as it comes |
 //! | `/headers` | the request's headers |
 //! | `/big?bytes=1000000` | a body of that size |
+//! | `/data/NAME` | the file of that name under `DATA` (`/data`); `PUT` writes it |
 //! | `/exit?code=3` | none: the process ends with that code |
 //!
-//! Environment: `PORT` (8080), `BIND` (0.0.0.0), `EAT_MEMORY=1` (takes memory until it is stopped), `VERSION`, `REPLICA`, `HEALTH`, `HEALTH_AFTER` (seconds), `START_DELAY_MS`,
+//! `hello check` asks the one that runs for `/healthz`, for a health check in the container; `hello check 500` does so
+//! that many milliseconds later.
+//!
+//! Environment: `PORT` (8080), `BIND` (0.0.0.0), `EAT_MEMORY=1` (takes memory until it is stopped), `VERSION`, `REPLICA`,
+//! `HEALTH`, `HEALTH_AFTER` (seconds), `START_DELAY_MS`, `DATA`,
 //! `EXIT_AT_START` (code), `IGNORE_SIGTERM=1`, `EXIT_ON_TERM=now` (else requests under way are finished on SIGTERM).
 
 use std::collections::HashMap;
@@ -29,6 +34,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +53,12 @@ struct Service {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some("check") = arguments.first().map(String::as_str) {
+        let wait = arguments.get(1).and_then(|ms| ms.parse().ok()).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        std::process::exit(check().await?);
+    }
     if let Some(code) = number("EXIT_AT_START") {
         say("stopping: told to exit at start");
         std::process::exit(code);
@@ -88,6 +100,17 @@ async fn main() -> std::io::Result<()> {
     tasks.close();
     tasks.wait().await;
     Ok(())
+}
+
+/// The exit code of `hello check`; what was answered is printed.
+async fn check() -> std::io::Result<i32> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, number("PORT").unwrap_or(8080)));
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    say(answer.split("\r\n\r\n").nth(1).unwrap_or("no answer"));
+    Ok(i32::from(!answer.starts_with("HTTP/1.1 200")))
 }
 
 fn say(line: &str) {
@@ -175,6 +198,7 @@ impl Service {
                 say("stopping: told to exit");
                 std::process::exit(asked("code").and_then(|c| i32::try_from(c).ok()).unwrap_or(1))
             }
+            path if path.starts_with("/data/") => data(request).await,
             path => {
                 let status = path.strip_prefix("/status/").and_then(|code| code.parse::<StatusCode>().ok());
                 text(status.unwrap_or(StatusCode::NOT_FOUND), "as you like\n")
@@ -195,6 +219,30 @@ fn headers(request: &Request<Incoming>) -> serde_json::Value {
     let value = |v: &http::HeaderValue| String::from_utf8_lossy(v.as_bytes()).into_owned();
     let all = request.headers().iter().map(|(name, v)| serde_json::json!([name.as_str(), value(v)]));
     serde_json::json!({ "method": request.method().as_str(), "headers": all.collect::<Vec<_>>() })
+}
+
+/// Reads or writes a file; only its name counts, so nothing outside of the directory can be had.
+async fn data(request: Request<Incoming>) -> Response<Body> {
+    let directory = std::env::var("DATA").unwrap_or_else(|_| "/data".to_owned());
+    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let file = std::path::Path::new(&directory).join(name);
+    let done = if request.method() == http::Method::PUT {
+        let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        std::fs::write(file, &body).map(|()| body)
+    } else {
+        std::fs::read(file).map(Bytes::from)
+    };
+    match done {
+        Ok(bytes) => Response::new(full(bytes)),
+        Err(error) => {
+            let mut response = Response::new(full(error.to_string()));
+            *response.status_mut() = match error.kind() {
+                std::io::ErrorKind::NotFound => StatusCode::NOT_FOUND,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            response
+        }
+    }
 }
 
 fn full(bytes: impl Into<Bytes>) -> Body {

@@ -35,7 +35,7 @@ pub enum Action {
         /// What.
         spec: Box<NetworkSpec>,
     },
-    /// Make a container, start it and look at it.
+    /// Make the volumes of a container and the container, start it and look at it.
     Create {
         /// Whose.
         replica: ReplicaName,

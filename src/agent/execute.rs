@@ -57,6 +57,11 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &Action)
 }
 
 async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> Outcome {
+    for mount in &spec.mounts {
+        if let Err(error) = engine.create_volume(&mount.volume).await {
+            return Outcome::Failed(error);
+        }
+    }
     match engine.create(spec).await {
         Ok(id) => match start(engine, ticks, &id).await {
             Outcome::Failed(error @ EngineError::NotFound { what: "container", .. }) => {

@@ -68,7 +68,7 @@ fn not_pullable(image: &str, policy: Pull) -> Option<String> {
 
 /// The tag of ours that protects the image of a revision.
 fn tag_of(draft: &Draft<'_>, service: &ServiceName, number: u64) -> String {
-    format!("coxswain/{service}:r{number}-{}", draft.view.facts.store_short())
+    format!("coxswain/{service}:r{number}-{}", draft.view.facts.store.short())
 }
 
 /// Tags the images of stored revisions and untags those of dropped ones. Called when nothing else is to do.

@@ -11,7 +11,7 @@ use super::network;
 use super::removal::{Leave, draining, retire};
 use super::spec;
 use super::status::Step;
-use super::view::{Subject, WantedReplica, instance_of};
+use super::view::{Subject, WantedReplica, instance_of, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
     Check, ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, Millis, Mono, Phase, Revision,
@@ -189,19 +189,13 @@ fn held_back<'a>(
     reason: WaitReason,
 ) -> Step<'a> {
     let endpoint = own_endpoint(wanted, current);
-    let was_ready = endpoint.is_some() || shown_ready(wanted, current);
+    let was_ready = endpoint.is_some() || shown_state(wanted, current).is_some();
     let phase = match was_ready {
         true => Phase::Unready { reason },
         false => Phase::Starting { reason: Some(reason) },
     };
     let endpoint = endpoint.map(|e| Endpoint { state: EndpointState::Unready, ..e.clone() });
     Step { endpoint, ..Step::of(phase, of) }
-}
-
-/// Whether this container was ready before, as far as its status tells: for replicas without an endpoint.
-fn shown_ready(wanted: &WantedReplica, current: &ObservedContainer) -> bool {
-    let status = wanted.status.as_ref().filter(|s| s.container.as_ref() == Some(&current.id));
-    status.is_some_and(|s| matches!(s.phase, Phase::Ready | Phase::Unready { .. }))
 }
 
 /// Running: probed, and in the registry once it passes.
@@ -223,32 +217,34 @@ fn running<'a>(
     let (Some(instance), Some(address)) = (instance, address) else {
         return Step::of(Phase::Starting { reason: None }, of);
     };
-    if revision.spec.ports.is_empty() {
-        return Step::of(Phase::Ready, of);
-    }
     let probe = target(&revision.spec, &instance, address);
     let state = probe.as_ref().and_then(|_| draft.view.probes.get(&instance));
+    let has_endpoint = !revision.spec.ports.is_empty();
+    let shown = match has_endpoint {
+        true => own_endpoint(wanted, current).map(|e| e.state),
+        false => shown_state(wanted, current),
+    };
     let phase = match probe {
         None => Phase::Ready,
-        Some(_) => judged(own_endpoint(wanted, current), state),
+        Some(_) => judged(shown, state),
     };
     if let (Phase::Starting { .. }, Some(ProbeState::Starting { since, last: Some(_) })) = (&phase, state) {
         examine_starting(draft, wanted, current, *since);
     }
     let endpoint = match phase {
-        Phase::Ready => Some(EndpointState::Ready),
-        Phase::Unready { .. } => Some(EndpointState::Unready),
+        Phase::Ready if has_endpoint => Some(EndpointState::Ready),
+        Phase::Unready { .. } if has_endpoint => Some(EndpointState::Unready),
         _ => None,
     };
     let endpoint = endpoint.map(|state| register(wanted, revision, current, address, state));
     Step { endpoint: endpoint.flatten(), probe, ..Step::of(phase, of) }
 }
 
-/// From the probe's state and the endpoint registered so far to the phase. One that is in the registry stays there as
-/// it is until its probe has an opinion: a restart of the agent alone changes nothing.
-fn judged(registered: Option<&Endpoint>, state: Option<&ProbeState>) -> Phase {
+/// From the probe's state and what was shown so far to the phase. What is ready stays so until its probe has an opinion:
+/// a restart of the agent alone changes nothing.
+fn judged(shown: Option<EndpointState>, state: Option<&ProbeState>) -> Phase {
     let failing = |probe: &FailedProbe| WaitReason::HealthCheckFailing { message: probe.message.clone() };
-    match (registered.map(|e| e.state), state) {
+    match (shown, state) {
         (_, Some(ProbeState::Ready { .. })) => Phase::Ready,
         (Some(_), Some(ProbeState::Failing { last, .. } | ProbeState::TooLate { last, .. })) => {
             Phase::Unready { reason: failing(last) }
@@ -270,10 +266,11 @@ fn judged(registered: Option<&Endpoint>, state: Option<&ProbeState>) -> Phase {
 
 /// What is probed; `None` where running is being ready.
 fn target(spec: &ServiceSpec, instance: &EndpointId, address: IpAddr) -> Option<ProbeTarget> {
-    if matches!(spec.health.check, Check::None(_)) {
-        return None;
-    }
-    let port = spec.port(spec.health.port.as_deref())?.port;
+    let port = match spec.health.check {
+        Check::None(_) => return None,
+        Check::Exec(_) => 0,
+        Check::Http(_) | Check::Tcp(_) | Check::Grpc(_) => spec.port(spec.health.port.as_deref())?.port,
+    };
     Some(ProbeTarget { id: instance.clone(), address, port, health: spec.health.clone() })
 }
 

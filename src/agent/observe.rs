@@ -149,7 +149,7 @@ fn is_news(event: &EngineEvent, known: Option<&ObservedContainer>) -> bool {
         // Every container comes to its network as it is started, and leaves it as it ends.
         ("connect", Some(_)) => started.is_none_or(|at| event.at.duration_since(at) > SAME_START),
         ("destroy" | "die" | "kill" | "stop" | "connect" | "disconnect", None) => false,
-        (action, _) => !action.starts_with("exec_"),
+        _ => true,
     }
 }
 
@@ -219,6 +219,11 @@ pub(super) async fn follow_events(
             wake.notify_one();
             while let Some(Ok(event)) = events.next().await {
                 last = last.max(Some(event.at));
+                // A health check in a container makes three of these a time, and they say nothing of the container: one
+                // must not take the place of an event that does.
+                if event.action.starts_with("exec_") {
+                    continue;
+                }
                 if let ("die", Some(container)) = (event.action.as_str(), &event.container) {
                     registry.withdraw_ended(container, event.at);
                 }

@@ -3,7 +3,7 @@
 use super::backoff;
 use super::crashes::Crashes;
 use super::memory::is_up;
-use super::view::{HostView, WantedReplica, instance_of};
+use super::view::{HostView, WantedReplica, instance_of, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{ContainerId, Millis, Mono, Now, Phase, Seen, WaitReason};
 use crate::probe::ProbeState;
@@ -73,7 +73,11 @@ impl ReplicaMemory {
             return;
         }
         let network = view.network_name(&wanted.replica.app);
-        let was_ready = wanted.endpoint.as_ref().is_some_and(|e| e.id() == instance);
+        let has_port = wanted.revision.as_ref().is_none_or(|r| !r.spec.ports.is_empty());
+        let was_ready = match has_port {
+            true => wanted.endpoint.as_ref().is_some_and(|e| e.id() == instance),
+            false => shown_state(wanted, current).is_some(),
+        };
         if !current.addresses.contains_key(&network) {
             let message = format!("the container was taken off its network {network}");
             self.condemn(&current.id, WaitReason::EngineRefused { message });

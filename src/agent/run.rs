@@ -97,7 +97,7 @@ impl Agent {
     ) -> Result<(Agent, AgentHandle), SubnetError> {
         let wake = Arc::new(Notify::new());
         let woken = wake.clone();
-        let prober = Prober::new(clock.clone(), move || woken.notify_one());
+        let prober = Prober::new(clock.clone(), engine.clone(), move || woken.notify_one());
         Self::build(config, engine, store, registry, clock, reports, Arc::new(prober), wake)
     }
 

@@ -7,9 +7,9 @@ use super::address::Subnet;
 use super::view::{HostFacts, HostView};
 use crate::engine::{
     ContainerSpec, LABEL_APP, LABEL_ATTEMPT, LABEL_HASH, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
-    LABEL_SERVICE, LABEL_STORE, NetworkSpec,
+    LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, Mount, NetworkSpec, VolumeSpec,
 };
-use crate::model::{AppName, EnvField, EnvValue, Replica, Revision};
+use crate::model::{AppName, EnvField, EnvValue, Replica, Revision, Volume};
 
 /// Label: the container's fixed address. Docker does not tell the address of a container that does not run, and a dead
 /// one takes it again when somebody starts it.
@@ -39,6 +39,7 @@ pub(super) fn container(
         exposed: spec.ports.iter().map(|p| p.port).collect(),
         network: view.network_name(&replica.app),
         address: IpAddr::V4(address),
+        mounts: spec.volumes.iter().map(|volume| mount(&view.facts, replica, volume)).collect(),
         cpu_reserved: spec.resources.cpu,
         cpu_limit: spec.limits.cpu,
         memory: spec.resources.memory,
@@ -47,6 +48,18 @@ pub(super) fn container(
         stop_signal: spec.stop.signal.clone(),
         stop_grace: spec.stop.grace,
     })
+}
+
+/// A volume in a replica's container. Its labels say whose it is, and nothing that changes in its life.
+fn mount(facts: &HostFacts, replica: &Replica, volume: &Volume) -> Mount {
+    let labels = [
+        (LABEL_STORE, facts.store.to_string()),
+        (LABEL_APP, replica.app.to_string()),
+        (LABEL_VOLUME, volume.name.clone()),
+    ];
+    let name = volume.docker_name(&replica.app, replica.slot, &facts.store);
+    let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Mount { volume: VolumeSpec { name, labels }, path: volume.path.clone(), read_only: volume.read_only }
 }
 
 fn own_labels(

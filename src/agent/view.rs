@@ -10,8 +10,8 @@ use super::address::Subnet;
 use super::memory::Memory;
 use crate::engine::{LABEL_ATTEMPT, LABEL_REPLICA, LABEL_STORE, ObservedContainer, ObservedNetwork};
 use crate::model::{
-    AppName, ContainerId, Endpoint, EndpointId, HostId, Replica, ReplicaName, ReplicaStatus, Revision,
-    RevisionNumber, ServiceName, StoreId,
+    AppName, ContainerId, Endpoint, EndpointId, EndpointState, HostId, Phase, Replica, ReplicaName,
+    ReplicaStatus, Revision, RevisionNumber, ServiceName, StoreId,
 };
 use crate::probe::ProbeState;
 use crate::registry::Barrier;
@@ -31,13 +31,6 @@ pub struct HostFacts {
     pub pool: Subnet,
     /// First HTTP port of the balancer that covers the gateways; `None` where there is none.
     pub http_port: Option<u16>,
-}
-
-impl HostFacts {
-    /// First 8 characters of the store's UUID: what names of networks and tags end with.
-    pub fn store_short(&self) -> &str {
-        self.store.as_str().get(..8).unwrap_or(self.store.as_str())
-    }
 }
 
 /// What is kept of an app's network: it is made again with the same subnet if it went missing.
@@ -128,7 +121,7 @@ pub struct HostView {
 impl HostView {
     /// Name of an app's network.
     pub fn network_name(&self, app: &AppName) -> String {
-        format!("coxswain-{app}-{}", self.facts.store_short())
+        format!("coxswain-{app}-{}", self.facts.store.short())
     }
 
     /// Whether the container is of our store: only then may anything be done to it.
@@ -166,4 +159,14 @@ pub(super) fn instance_of(container: &ObservedContainer) -> Option<EndpointId> {
 /// The address that a container has or will have when it is started again: from its label, so that a dead one counts.
 pub(super) fn address_of(container: &ObservedContainer) -> Option<Ipv4Addr> {
     container.labels.get(super::spec::LABEL_ADDRESS).and_then(|text| text.parse().ok())
+}
+
+/// Whether this container was ready before, and is, as far as its status tells: for replicas without an endpoint.
+pub(super) fn shown_state(wanted: &WantedReplica, container: &ObservedContainer) -> Option<EndpointState> {
+    let status = wanted.status.as_ref().filter(|s| s.container.as_ref() == Some(&container.id))?;
+    match status.phase {
+        Phase::Ready => Some(EndpointState::Ready),
+        Phase::Unready { .. } => Some(EndpointState::Unready),
+        _ => None,
+    }
 }

@@ -160,11 +160,18 @@ codes! {
          was changed.",
         "Build or load that very image again (its digest or id is what counts, not its tag), or choose another revision: \
          `ctl history SERVICE` lists them.";
-    /// The name belongs to another app.
-    OTHER_OWNER = "CTL-0301", 7, "the name belongs to another app",
+    /// A volume that should go with its service is another's as well.
+    VOLUME_SHARED = "CTL-0209", 2, "another service uses this volume",
+        "Services of one app that name the same volume share it, and `ctl delete --volumes` never takes a volume from a \
+         service that stays. Nothing was changed.",
+        "Delete the service without --volumes, or delete both services with it.";
+    /// The name belongs to another app or source.
+    OTHER_OWNER = "CTL-0301", 7, "the name belongs to another app or source",
         "Names of services are unique. A service of this name exists under another app, and an app cannot be \
-         changed. Nothing was changed.",
-        "Choose another name, apply with the app of the existing service, or delete that one first.";
+         changed; or it is declared in the manifests directory of the daemon, and only that applies or deletes it; or \
+         the other way round. Nothing was changed.",
+        "Choose another name, apply with the app of the existing service, edit the file in the manifests directory, or \
+         delete the other service first.";
     /// The object changed while the command ran.
     CHANGED_MEANWHILE = "CTL-0302", 7, "someone changed the object meanwhile",
         "Between reading the object and writing it, somebody else wrote it; both versions are named. Nothing was changed \

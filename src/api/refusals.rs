@@ -5,7 +5,7 @@ mod steering;
 use super::codes::{self, Code};
 use super::types::ApiError;
 use crate::controller::{EngineError, Refused, Shortage, UnresolvedImage};
-use crate::model::{RevisionNumber, ServiceName};
+use crate::model::{AppName, RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
@@ -42,10 +42,11 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
             let next = vec![format!("ctl get {holder} -o yaml")];
             unchanged(ApiError { why, next, ..codes::ROUTE_TAKEN.error(what) })
         }
-        Refused::OtherApp { name, there, here } => {
-            let why = vec![format!("the manifest says app {here}; a service cannot change its app")];
-            let what = format!("service {name} belongs to app {there}");
-            unchanged(ApiError { why, ..codes::OTHER_OWNER.error(what) })
+        Refused::OtherApp { name, there, here } => unchanged(other_app(&name, &there, &here)),
+        Refused::VolumeShared { volume, service, by } => unchanged(volume_shared(&volume, &service, &by)),
+        refused @ Refused::OtherSource { .. } => {
+            let why = vec!["a service is applied and deleted only where it is declared".to_owned()];
+            unchanged(ApiError { why, ..codes::OTHER_OWNER.error(refused.to_string()) })
         }
         Refused::BeingDeleted(name) => {
             let next = vec![format!("ctl wait {name} --for deleted")];
@@ -88,6 +89,18 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
             ApiError { next: vec!["ctl status".to_owned()], ..codes::STORE_FAILED.error(error.to_string()) }
         }
     }
+}
+
+fn other_app(name: &ServiceName, there: &AppName, here: &AppName) -> ApiError {
+    let why = vec![format!("the manifest says app {here}; a service cannot change its app")];
+    ApiError { why, ..codes::OTHER_OWNER.error(format!("service {name} belongs to app {there}")) }
+}
+
+fn volume_shared(volume: &str, service: &ServiceName, by: &ServiceName) -> ApiError {
+    let why = vec![format!("service {by} uses it as well")];
+    let next = vec![format!("ctl delete {service}")];
+    let what = format!("volume {volume} cannot be deleted with {service}");
+    ApiError { why, next, ..codes::VOLUME_SHARED.error(what) }
 }
 
 fn joined(names: &[ServiceName]) -> String {

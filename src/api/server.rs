@@ -149,7 +149,8 @@ async fn rollout(State(controller): Shared, Given(request): Given<RolloutRequest
 }
 
 async fn delete(State(controller): Shared, Given(request): Given<DeleteRequest>) -> Answer<WriteResponse> {
-    let results = controller.delete(&request.request_id, &request.services, request.by).await?;
+    let DeleteRequest { request_id, services, volumes, by } = request;
+    let results = controller.delete(&request_id, &services, volumes, by).await?;
     Ok(Json(WriteResponse { results }))
 }
 

@@ -100,6 +100,9 @@ pub struct DeleteRequest {
     pub request_id: String,
     /// Which.
     pub services: Vec<ServiceName>,
+    /// Their volumes too, with what is in them.
+    #[serde(default)]
+    pub volumes: bool,
     /// As in [`ApplyRequest`].
     #[serde(flatten)]
     pub by: Author,
@@ -117,7 +120,7 @@ pub struct ConfirmRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmResponse {
-    /// Names of the containers that are now removed.
+    /// Names of the containers, and `service NAME` of the services, that are now removed.
     pub released: Vec<String>,
 }
 

@@ -16,7 +16,12 @@ pub(crate) struct Writer<'a> {
     pub(crate) at: jiff::Timestamp,
     /// For an object that does not exist yet.
     pub(crate) uid: String,
+    /// The manifests directory that declares what is applied; `None` for a command.
+    pub(crate) source: Option<String>,
 }
+
+/// What is said of a service whose volumes bear one container at a time.
+const STOPS_FIRST: &str = "its volumes bear one container at a time: a replica is stopped before the one that takes its place is started";
 
 /// A Service before and after a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +79,8 @@ pub(crate) fn apply(
         restarts: before.map_or(0, |service| service.restarts),
         halt: before.and_then(|service| service.halt.clone()),
         deleted_at: None,
+        deletes_volumes: false,
+        source: writer.source.clone(),
         written_by: writer.by.command.clone(),
         user: writer.by.user.clone(),
         written_at: writer.at,
@@ -81,6 +88,9 @@ pub(crate) fn apply(
     let notes = overwritten(document, before, applied);
     let mut edit = finish(before, after, notes);
     edit.applied = Some(document.spec.clone());
+    if edit.action != Action::Unchanged && edit.after.spec.stops_first() {
+        edit.notes.push(STOPS_FIRST.to_owned());
+    }
     edit
 }
 
@@ -165,16 +175,24 @@ pub(crate) fn halt(before: &Service, kind: Option<HaltKind>, writer: &Writer<'_>
     finish(Some(before), after, vec![note])
 }
 
-/// The service marked as deleted. Deleting it again changes nothing.
-pub(crate) fn delete(before: &Service, writer: &Writer<'_>) -> Edit {
-    if before.deleted_at.is_some() {
+/// The service marked as deleted, its volumes with it where the user named them. Deleting it again changes nothing, but
+/// that volumes may be named then.
+pub(crate) fn delete(before: &Service, volumes: bool, writer: &Writer<'_>) -> Edit {
+    if before.deleted_at.is_some() && (before.deletes_volumes || !volumes) {
         let mut edit = finish(Some(before), before.clone(), Vec::new());
         edit.action = Action::Deleted;
         return edit;
     }
     let mut after = written(before, writer);
-    after.deleted_at = Some(writer.at);
-    let mut edit = finish(Some(before), after, Vec::new());
+    after.deleted_at = after.deleted_at.or(Some(writer.at));
+    after.deletes_volumes |= volumes;
+    let names: Vec<&str> = before.spec.volumes.iter().map(|volume| volume.name.as_str()).collect();
+    let note = match (names.join(", "), volumes) {
+        (names, _) if names.is_empty() => None,
+        (names, true) => Some(format!("its volumes are deleted with it: {names}")),
+        (names, false) => Some(format!("its volumes are kept: {names}")),
+    };
+    let mut edit = finish(Some(before), after, note.into_iter().collect());
     edit.action = Action::Deleted;
     edit
 }
@@ -199,6 +217,8 @@ fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> E
             && before.image.pinned == after.image.pinned
             && before.restarts == after.restarts
             && before.deleted_at == after.deleted_at
+            && before.deletes_volumes == after.deletes_volumes
+            && before.source == after.source
             && before.metadata.annotations == after.metadata.annotations
     });
     let (action, after) = match before {
@@ -225,7 +245,7 @@ fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{HASH_SCHEMA, RevisionNumber};
+    use crate::model::{HASH_SCHEMA, RevisionNumber, Volume};
     use std::collections::BTreeMap;
 
     const AT: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
@@ -233,7 +253,7 @@ mod tests {
     static ANN: Author = Author { command: String::new(), user: String::new() };
 
     fn writer() -> Writer<'static> {
-        Writer { by: &ANN, at: AT, uid: "u1".into() }
+        Writer { by: &ANN, at: AT, uid: "u1".into(), source: None }
     }
 
     fn image(pinned: &str) -> ResolvedImage {
@@ -338,9 +358,27 @@ mod tests {
 
     #[test]
     fn deleting_twice_is_deleting_once() {
-        let gone = delete(&stored(1), &writer()).after;
-        assert!(gone.deleted_at.is_some());
-        let again = delete(&gone, &writer());
-        assert_eq!((again.action, again.after), (Action::Deleted, gone));
+        let gone = delete(&stored(1), false, &writer()).after;
+        assert!(gone.deleted_at.is_some() && !gone.deletes_volumes);
+        let again = delete(&gone, false, &writer());
+        assert_eq!((again.action, &again.after), (Action::Deleted, &gone));
+        let named = delete(&gone, true, &writer()).after;
+        assert!(named.deletes_volumes && named.deleted_at == gone.deleted_at);
+        assert_eq!(delete(&named, false, &writer()).after, named, "what was named stays named");
+    }
+
+    #[test]
+    fn volumes_are_kept_and_that_is_said() {
+        let mut before = stored(1);
+        let (name, path) = ("data".to_owned(), "/data".to_owned());
+        before.spec.volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
+        assert_eq!(delete(&before, false, &writer()).notes, ["its volumes are kept: data"]);
+        assert_eq!(delete(&before, true, &writer()).notes, ["its volumes are deleted with it: data"]);
+        let mut document = document(Some(1));
+        document.spec = before.spec.clone();
+        let made = apply(&document, None, None, image("sha256:aa"), &writer());
+        assert_eq!(made.notes, [STOPS_FIRST]);
+        let again = apply(&document, Some(&made.after), None, image("sha256:aa"), &writer());
+        assert_eq!((again.action, again.notes), (Action::Unchanged, vec![]));
     }
 }

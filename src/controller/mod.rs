@@ -9,6 +9,7 @@
 
 mod before;
 mod capacity;
+mod declared;
 pub mod diff;
 mod documents;
 mod edit;
@@ -27,6 +28,7 @@ mod run;
 mod serving;
 mod show;
 mod steer;
+mod volumes;
 mod write;
 mod writes;
 
@@ -36,6 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
+pub use declared::Declared;
 pub use logs::LogQuery;
 pub use objects::{
     API_VERSION, Awaited, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
@@ -93,6 +96,9 @@ pub struct Controller {
     wake: Notify,
     memory: Mutex<BTreeMap<ServiceName, Memory>>,
     unacknowledged: Mutex<BTreeSet<ServiceName>>,
+    followed: Mutex<declared::Followed>,
+    /// The user let removals of the followed directory happen.
+    confirmed: Notify,
     /// Held by whoever writes for a user, so that a daemon's own writers queue up and never conflict.
     writing: tokio::sync::Mutex<()>,
     /// Counts what could change an answer: passes, reports, the agent's state. Streams look again when it moves.
@@ -119,6 +125,8 @@ impl Controller {
             wake: Notify::new(),
             memory: Mutex::default(),
             unacknowledged: Mutex::default(),
+            followed: Mutex::default(),
+            confirmed: Notify::new(),
             writing: tokio::sync::Mutex::default(),
             moved: watch::Sender::new(0),
         })

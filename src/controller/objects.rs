@@ -33,6 +33,9 @@ pub struct ServiceStatus {
     /// Replicas that are held up, with the reason in one line: `web-4-b: HealthCheckFailing …`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<String>,
+    /// Names in Docker of its volumes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<String>,
     /// When this service was last written or finished rolling.
     pub changed_at: jiff::Timestamp,
 }

@@ -18,6 +18,9 @@ use crate::store::{Compare, Op, StoreError, TXN_MAX_OPS, Txn, TxnOutcome};
 /// must not find every deadline passed.
 const WAIT_PER_PASS_MAX: Millis = Millis::secs(30);
 
+/// A volume that is in use, or an Engine that is away, is asked again after so long.
+const VOLUME_RETRY: Millis = Millis::secs(2);
+
 /// Time of one service that counts towards a deadline and is not stored yet.
 #[derive(Debug, Default)]
 pub(crate) struct Wait {
@@ -54,6 +57,8 @@ impl Wait {
 pub(crate) struct Memory {
     pub(crate) serving: Serving,
     pub(crate) wait: Wait,
+    /// What keeps the volumes of a deleted service from going, in words for people.
+    pub(crate) held_by_volume: Option<String>,
 }
 
 /// The input of a decision, from what is stored and what is known beside it.
@@ -109,6 +114,10 @@ impl Controller {
             self.awaiting().remove(name);
         }
         let changes = orchestrator::plan(&view(&stored, &serving, &self.hosts, unsaved), now);
+        if changes.forget_service && stored.service.deletes_volumes && !self.volumes_are_gone(&stored).await {
+            self.queued(|queue| queue.mark_at(name.clone(), Some(now.mono.after(VOLUME_RETRY))));
+            return Ok(());
+        }
         let nothing = changes.is_empty() && stored.stray_statuses().next().is_none();
         let committed = nothing || self.commit(&stored, &changes).await?;
         if committed {
@@ -119,6 +128,17 @@ impl Controller {
             self.mark(name.clone());
         }
         Ok(())
+    }
+
+    /// Removes the volumes of a deleted service; `false` where that is to be tried again, and why is remembered.
+    async fn volumes_are_gone(&self, stored: &Stored) -> bool {
+        let held = self.remove_volumes(&stored.service).await.err();
+        if let Some(message) = &held {
+            tracing::warn!(service = %stored.service.name(), message, "a volume stays for now");
+        }
+        let gone = held.is_none();
+        self.remembered(stored.service.name(), |memory| memory.held_by_volume = held);
+        gone
     }
 
     /// Services whose replicas wait for a balancer's word: they are looked at when it comes.

@@ -53,6 +53,24 @@ pub enum Refused {
         /// The app of the document.
         here: AppName,
     },
+    /// A volume that is to be deleted with its service is another's as well.
+    #[error("volume {volume} of {service} is used by {by} as well")]
+    VolumeShared {
+        /// Its name in the manifest.
+        volume: String,
+        /// With whom it should go.
+        service: ServiceName,
+        /// Who stays.
+        by: ServiceName,
+    },
+    /// The service is declared elsewhere: in a manifests directory, or by a command.
+    #[error("service {name} is declared {}", declared(there.as_deref()))]
+    OtherSource {
+        /// Which service.
+        name: ServiceName,
+        /// The directory; `None` for `ctl apply`.
+        there: Option<String>,
+    },
     /// The service is being deleted.
     #[error("service {0} is being deleted")]
     BeingDeleted(ServiceName),
@@ -126,4 +144,8 @@ pub struct UnresolvedImage {
 
 fn plural(n: usize, word: &str) -> String {
     if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+}
+
+fn declared(there: Option<&str>) -> String {
+    there.map_or("by `ctl apply`".to_owned(), |directory| format!("in the manifests directory {directory}"))
 }

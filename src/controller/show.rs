@@ -6,6 +6,7 @@ use super::orchestrate::view;
 use super::progress::{in_flight, progress};
 use super::read::Stored;
 use super::refused::Refused;
+use super::volumes::docker_names;
 use super::{
     API_VERSION, Awaited, Controller, DaemonStatus, HostObject, Progress, ReplicaObject, RevisionObject,
     ServiceObject, ServiceStatus,
@@ -111,6 +112,8 @@ impl Controller {
         let mut held_by = self.conditions();
         let assessment = orchestrator::assess(&view(&stored, &serving, &self.hosts, Millis(0)));
         held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
+        let volume = self.remembered(name, |memory| memory.held_by_volume.clone());
+        held_by.extend(volume.map(|message| degraded(Reason::VolumeInUse, message)));
         Ok(Some(progress(&stored, &serving, &self.registry.barrier(), generation, awaited, held_by)))
     }
 
@@ -152,12 +155,6 @@ impl Controller {
 
     /// What holds of the daemon and keeps it from going on.
     pub fn conditions(&self) -> Vec<Condition> {
-        let degraded = |reason, message: String| Condition {
-            kind: ConditionKind::Degraded,
-            status: true,
-            reason,
-            message,
-        };
         let state = self.state.borrow();
         let mut conditions = state.conditions.clone();
         if let EngineState::Away(error) = &state.engine
@@ -165,6 +162,7 @@ impl Controller {
         {
             conditions.push(degraded(Reason::EngineUnavailable, error.to_string()));
         }
+        conditions.extend(self.source_condition());
         if let Some(refusal) = self.reports.borrow().as_ref().and_then(|report| report.refused.clone()) {
             conditions
                 .push(degraded(Reason::TableRefused, format!("table {}: {}", refusal.table, refusal.reason)));
@@ -172,9 +170,12 @@ impl Controller {
         conditions
     }
 
-    /// Lets the held removals happen; returns the names of the containers.
+    /// Lets the held removals happen; returns the names of the containers, and of the services that a manifests directory
+    /// does not declare any more.
     pub async fn confirm(&self) -> Vec<String> {
-        self.agent.confirm().await
+        let mut released = self.confirm_declared();
+        released.extend(self.agent.confirm().await);
+        released
     }
 
     /// Moves whenever an answer of this controller could have changed.
@@ -206,6 +207,8 @@ impl Controller {
         let assessment = orchestrator::assess(&view);
         let rollout = stored.rollout.clone();
         let written = stored.service.written_at;
+        let mut troubles = assessment.troubles;
+        troubles.extend(self.remembered(stored.service.name(), |memory| memory.held_by_volume.clone()));
         ServiceObject {
             api_version: API_VERSION.to_owned(),
             kind: "Service".to_owned(),
@@ -219,8 +222,13 @@ impl Controller {
                 image: stored.service.image.clone(),
                 changed_at: rollout.as_ref().map_or(written, |rollout| rollout.since.max(written)),
                 rollout,
-                troubles: assessment.troubles,
+                troubles,
+                volumes: docker_names(&stored.service, &self.store.identity().id),
             },
         }
     }
+}
+
+fn degraded(reason: Reason, message: String) -> Condition {
+    Condition { kind: ConditionKind::Degraded, status: true, reason, message }
 }

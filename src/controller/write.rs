@@ -31,11 +31,13 @@ struct Run<'a> {
     by: &'a Author,
     total: usize,
     results: Vec<WriteResult>,
+    /// The manifests directory that writes; `None` for a command.
+    source: Option<&'a str>,
 }
 
 impl<'a> Run<'a> {
     fn new(request_id: &'a str, by: &'a Author, total: usize) -> Self {
-        Self { request_id, by, total, results: Vec::new() }
+        Self { request_id, by, total, results: Vec::new(), source: None }
     }
 
     fn is_last(&self) -> bool {
@@ -60,34 +62,46 @@ impl Controller {
         dry_run: bool,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
+        self.apply_as(None, request_id, documents, dry_run, by).await
+    }
+
+    /// As [`Controller::apply`], for a command or for a manifests directory.
+    pub(crate) async fn apply_as(
+        &self,
+        source: Option<&str>,
+        request_id: &str,
+        documents: &[ApplyDocument],
+        dry_run: bool,
+        by: impl Into<Author>,
+    ) -> Result<Vec<WriteResult>, Refused> {
         let by = by.into().bounded();
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
         check_documents(documents)?;
         self.check_listener(documents)?;
-        let read = self.check_against_stored(documents).await?;
+        let read = self.check_against_stored(source, documents).await?;
         let images = self.resolve_all(documents).await?;
         let _writing = self.writing.lock().await;
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
         // Resolving may have taken minutes: what was true before it is looked at again.
-        let found = self.check_against_stored(documents).await?;
+        let found = self.check_against_stored(source, documents).await?;
         let asked: Vec<_> = documents.iter().map(|d| (&d.name, d.spec.clone())).collect();
         self.check_memory(&asked).await?;
-        let mut run = Run::new(request_id, &by, documents.len());
+        let mut run = Run { source, ..Run::new(request_id, &by, documents.len()) };
         if found != read {
-            self.check_read(documents, &images, &read, &by).await?;
+            self.check_read(documents, &images, &read, &run).await?;
         }
         for (document, image) in documents.iter().zip(images) {
             let edit = |before: &Before, writer: &Writer<'_>| {
-                before.service().map_or(Ok(()), |service| check_owner(document, service))?;
+                before.service().map_or(Ok(()), |service| self.check_owner(source, document, service))?;
                 Ok(edit::apply(document, before.service(), before.applied.as_ref(), image.clone(), writer))
             };
             if dry_run {
                 let before = self.read_before(&document.name).await?;
-                run.results.push(edit(&before, &self.writer(&by))?.result());
+                run.results.push(edit(&before, &self.writer(&run))?.result());
             } else {
                 self.edit(&mut run, &document.name, &document.origin, edit).await?;
             }
@@ -127,18 +141,44 @@ impl Controller {
         .await
     }
 
-    /// Deletes services: they are marked, their routes are free at once, and their replicas drain and go.
+    /// Deletes services: they are marked, their routes are free at once, and their replicas drain and go. Their volumes
+    /// stay, unless they are named with them.
     ///
     /// # Errors
-    /// As [`Controller::apply`].
+    /// As [`Controller::apply`]; a volume that another service declares as well refuses the whole request.
     pub async fn delete(
         &self,
         request_id: &str,
         names: &[ServiceName],
+        volumes: bool,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
-        self.edit_each(request_id, names, &by.into(), |_, service, writer| Ok(edit::delete(service, writer)))
-            .await
+        self.delete_as(None, request_id, names, volumes, by).await
+    }
+
+    /// As [`Controller::delete`], for a command or for a manifests directory.
+    pub(crate) async fn delete_as(
+        &self,
+        source: Option<&str>,
+        request_id: &str,
+        names: &[ServiceName],
+        volumes: bool,
+        by: impl Into<Author>,
+    ) -> Result<Vec<WriteResult>, Refused> {
+        for name in names {
+            if let Some((service, _)) = self.read_before(name).await?.service
+                && (service.source.is_some() || source.is_some())
+            {
+                self.check_source(&service, source)?;
+            }
+        }
+        if volumes && self.answered(request_id).await?.is_none() {
+            self.check_volumes_unshared(names).await?;
+        }
+        self.edit_each(request_id, names, &by.into(), |_, service, writer| {
+            Ok(edit::delete(service, volumes, writer))
+        })
+        .await
     }
 
     /// Edits services that must exist and must not be on their way out (but to be deleted again).
@@ -190,7 +230,7 @@ impl Controller {
         for _ in 0..COMMIT_TRIES {
             let before = self.read_before(name).await?;
             read.get_or_insert(before.generation());
-            let mut edit = change(&before, &self.writer(run.by))?;
+            let mut edit = change(&before, &self.writer(run))?;
             edit.notes.extend(before.taken_over(&edit));
             let mut txn = transaction(&before, &edit);
             if run.is_last() && (run.has_written() || !txn.ops.is_empty()) {
@@ -218,8 +258,9 @@ impl Controller {
         Err(changed_meanwhile(&now, read.unwrap_or_default(), written))
     }
 
-    fn writer<'a>(&self, by: &'a Author) -> Writer<'a> {
-        Writer { by, at: self.clock.wall(), uid: self.clock.uuid() }
+    fn writer<'a>(&self, run: &Run<'a>) -> Writer<'a> {
+        let source = run.source.map(str::to_owned);
+        Writer { by: run.by, at: self.clock.wall(), uid: self.clock.uuid(), source }
     }
 
     pub(super) async fn existing(&self, name: &ServiceName) -> Result<Service, Refused> {
@@ -243,11 +284,15 @@ impl Controller {
 
     /// Refuses documents whose name is another app's or on its way out, or whose routes a service outside of this run
     /// holds; two documents of one run are `check_documents`' case. Brings the generations that were read.
-    async fn check_against_stored(&self, documents: &[ApplyDocument]) -> Result<Vec<Generation>, Refused> {
+    async fn check_against_stored(
+        &self,
+        source: Option<&str>,
+        documents: &[ApplyDocument],
+    ) -> Result<Vec<Generation>, Refused> {
         let mut read = Vec::new();
         for document in documents {
             let before = self.read_before(&document.name).await?;
-            before.service().map_or(Ok(()), |service| check_owner(document, service))?;
+            before.service().map_or(Ok(()), |service| self.check_owner(source, document, service))?;
             read.push(before.generation());
         }
         for document in documents {
@@ -262,12 +307,12 @@ impl Controller {
         documents: &[ApplyDocument],
         images: &[ResolvedImage],
         read: &[Generation],
-        by: &Author,
+        run: &Run<'_>,
     ) -> Result<(), Refused> {
         for ((document, image), read) in documents.iter().zip(images).zip(read) {
             let before = self.read_before(&document.name).await?;
             let (service, applied) = (before.service(), before.applied.as_ref());
-            let edit = edit::apply(document, service, applied, image.clone(), &self.writer(by));
+            let edit = edit::apply(document, service, applied, image.clone(), &self.writer(run));
             before.check_read(*read, &edit)?;
         }
         Ok(())
@@ -294,18 +339,6 @@ impl Controller {
         requests::check_id(request_id)?;
         Ok(requests::answered(self.store.as_ref(), request_id).await?)
     }
-}
-
-/// Whether a document may write the service of its name.
-fn check_owner(document: &ApplyDocument, service: &Service) -> Result<(), Refused> {
-    if service.deleted_at.is_some() {
-        return Err(Refused::BeingDeleted(document.name.clone()));
-    }
-    if service.metadata.app != document.app {
-        let (there, here) = (service.metadata.app.clone(), document.app.clone());
-        return Err(Refused::OtherApp { name: document.name.clone(), there, here });
-    }
-    Ok(())
 }
 
 /// The transaction of an edit: the service, its claims, and what was last applied.

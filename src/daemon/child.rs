@@ -163,7 +163,7 @@ fn mappings(handed: Vec<(String, OwnedFd)>) -> anyhow::Result<Vec<FdMapping>> {
 /// The command line of a child: the daemon's own, with its role, so that `ps` tells them apart. A new store is asked for
 /// only until a controller has lived: a store that disappears later must not be replaced by an empty one in silence.
 fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
-    let ServeOptions { state_dir, socket, http, docker, network_pool, new_store } = options;
+    let ServeOptions { state_dir, socket, http, docker, network_pool, new_store, manifests } = options;
     let mut arguments: Vec<OsString> = vec!["serve".into(), "--role".into(), role.as_str().into()];
     let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
     flag("--state-dir", state_dir.into());
@@ -173,6 +173,9 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
     }
     flag("--docker", docker.into());
     flag("--network-pool", network_pool.into());
+    if let Some(directory) = manifests {
+        flag("--manifests", directory.into());
+    }
     if *new_store && first {
         arguments.push("--new-store".into());
     }
@@ -274,6 +277,7 @@ mod tests {
             docker: "/run/docker.sock".into(),
             network_pool: "10.9.0.0/16".into(),
             new_store: true,
+            manifests: Some("/etc/m".into()),
         };
         let first = arguments(Role::Controller, &options, true);
         let expected = [
@@ -292,6 +296,8 @@ mod tests {
             "/run/docker.sock",
             "--network-pool",
             "10.9.0.0/16",
+            "--manifests",
+            "/etc/m",
             "--new-store",
         ];
         assert_eq!(first, expected);

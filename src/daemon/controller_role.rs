@@ -26,6 +26,7 @@ use crate::engine::{DockerEngine, Engine, EngineError, EngineInfo};
 use crate::model::{HostId, Millis, key};
 use crate::plane;
 use crate::registry::Registry;
+use crate::source;
 use crate::store::{EmbeddedStore, Op, Store, StoreError, Txn};
 
 /// Threads that do the work: the store's writer and Docker's answers are awaited, so two keep both cores of the
@@ -197,6 +198,10 @@ impl Daemon<'_> {
         }
         parts.spawn(registry.follow(stop()));
         parts.spawn(agent.run(stop()));
+        if let Some(directory) = &self.options.manifests {
+            controller.follows(directory.display().to_string());
+            parts.spawn(source::follow(Arc::clone(&controller), directory.clone(), stop()));
+        }
         parts.spawn(controller.run(stop()));
         Ok(parts)
     }

@@ -50,6 +50,8 @@ pub struct ServeOptions {
     pub network_pool: String,
     /// Start with a new store although containers of an older one of this directory run.
     pub new_store: bool,
+    /// Directory of manifests that is followed; absolute.
+    pub manifests: Option<PathBuf>,
 }
 
 /// A new id for a write that the command line sends.

@@ -32,7 +32,7 @@ pub enum EngineError {
     /// The object does not exist.
     #[error("no such {what}: {name}")]
     NotFound {
-        /// `container`, `image` or `network`.
+        /// `container`, `image`, `network` or `volume`.
         what: &'static str,
         /// Which.
         name: String,
@@ -125,6 +125,8 @@ pub(super) enum About<'a> {
     Pull(&'a str),
     /// A network.
     Network(&'a str),
+    /// A volume.
+    Volume(&'a str),
 }
 
 /// How a call failed, before it is known what that means.
@@ -178,6 +180,7 @@ fn by_status(call: &'static str, about: About<'_>, status: u16, message: String)
         (About::Signal(name), 409) => EngineError::NotRunning { name: name.to_owned() },
         (About::Container(name) | About::Signal(name), 404) => missing("container", name),
         (About::Create(image) | About::Image(image), 404) => missing("image", image),
+        (About::Volume(name), 404) => missing("volume", name),
         (About::Network(name), 404) => missing("network", name),
         // For networks Docker says "forbidden" where it means that something is in the way.
         (About::Network(_), 403) | (_, 409) => EngineError::Conflict { message },
@@ -343,6 +346,8 @@ mod tests {
             (About::Network("n"), 404, "network n not found", "NotFound network"),
             (About::Network("n"), 403, "Pool overlaps with other one on this address space", "Conflict"),
             (About::Network("n"), 403, "error while removing network: n has active endpoints", "Conflict"),
+            (About::Volume("v"), 404, "get v: no such volume", "NotFound volume"),
+            (About::Volume("v"), 409, "remove v: volume is in use - [c]", "Conflict"),
             (About::Engine, 500, "boom", "Failed"),
             (About::Engine, 503, "shutting down", "Failed"),
         ] {

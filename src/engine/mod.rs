@@ -4,7 +4,7 @@
 //! says what an error means (`error`), and a fake that behaves (`fake`).
 //! Invariants: every call has a deadline; an error is a kind ([`EngineError`]), never a text to match on; nothing here
 //! chooses.
-//! Deliberately absent: published ports, volumes, exec; what to do about an error (the agent's).
+//! Deliberately absent: published ports, exec with a terminal; what to do about an error (the agent's).
 
 mod docker;
 mod error;
@@ -38,8 +38,10 @@ pub const LABEL_REPLICA: &str = "coxswain.replica";
 pub const LABEL_ATTEMPT: &str = "coxswain.attempt";
 /// Label: template hash.
 pub const LABEL_HASH: &str = "coxswain.hash";
-/// Label on a network: name of the app.
+/// Label on a network and on a volume: name of the app.
 pub const LABEL_APP: &str = "coxswain.app";
+/// Label on a volume: its name in the manifest.
+pub const LABEL_VOLUME: &str = "coxswain.volume";
 
 /// What the Engine says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +124,8 @@ pub struct ContainerSpec {
     pub network: String,
     /// Fixed address on it.
     pub address: IpAddr,
+    /// Volumes and where they are mounted.
+    pub mounts: Vec<Mount>,
     /// Cpu shares reserved.
     pub cpu_reserved: Option<Cpu>,
     /// Cpu quota.
@@ -136,6 +140,71 @@ pub struct ContainerSpec {
     pub stop_signal: String,
     /// Grace for anyone's `docker stop`.
     pub stop_grace: Millis,
+}
+
+impl ContainerSpec {
+    /// A container with all of Docker's defaults.
+    pub fn bare(name: &str, image: &str, network: &str, address: IpAddr) -> Self {
+        Self {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            entrypoint: None,
+            command: None,
+            env: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            exposed: Vec::new(),
+            network: network.to_owned(),
+            address,
+            mounts: Vec::new(),
+            cpu_reserved: None,
+            cpu_limit: None,
+            memory: None,
+            security: Security::default(),
+            logging: Logging::default(),
+            stop_signal: "SIGTERM".to_owned(),
+            stop_grace: Millis::secs(10),
+        }
+    }
+}
+
+/// A named volume to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeSpec {
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A volume in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Which.
+    pub volume: VolumeSpec,
+    /// Absolute path in the container.
+    pub path: String,
+    /// Nothing can be written.
+    pub read_only: bool,
+}
+
+/// A volume as the Engine describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedVolume {
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ObservedVolume {
+    /// Whether it is the volume that is asked for; somebody else's of the same name is refused.
+    fn is_of(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        if spec.labels.iter().all(|(label, value)| self.labels.get(label) == Some(value)) {
+            return Ok(());
+        }
+        let message = format!("there is a volume {} that is not of this service's app and daemon", self.name);
+        Err(EngineError::Invalid { message })
+    }
 }
 
 /// A bridge network to make.
@@ -188,6 +257,29 @@ pub struct EngineEvent {
     pub at: jiff::Timestamp,
 }
 
+/// Names a command that was started in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecId(pub String);
+
+/// What became of a command run in a container. Of its output, stdout and stderr as they came, a first part is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExecOutcome {
+    /// It ended.
+    Ended {
+        /// Its exit code.
+        code: i64,
+        /// What it wrote; bytes that are not UTF-8 are replaced.
+        output: String,
+    },
+    /// Its time was up and it still runs: Docker has no way to end it.
+    Running {
+        /// Which.
+        exec: ExecId,
+        /// What it wrote so far.
+        output: String,
+    },
+}
+
 /// Which lines of a log to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogOptions {
@@ -230,6 +322,16 @@ pub trait Engine: Send + Sync {
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError>;
     /// Removes it, running or not, with its anonymous volumes; already gone is success.
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError>;
+    /// Runs a command in a running container, without a shell, and waits for its end, this long at most.
+    /// [`EngineError::Invalid`] is a command that cannot be run.
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Millis,
+    ) -> Result<ExecOutcome, EngineError>;
+    /// Whether such a command still runs.
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError>;
     /// Networks that have the label [`LABEL_STORE`].
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError>;
     /// Subnets in CIDR notation of every network, whoever made it: to choose one that is free.
@@ -238,6 +340,14 @@ pub trait Engine: Send + Sync {
     async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError>;
     /// Removes a network by name; already gone is success.
     async fn remove_network(&self, name: &str) -> Result<(), EngineError>;
+    /// Makes a volume; one that is there with these labels is success, any other of its name is
+    /// [`EngineError::Invalid`].
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError>;
+    /// Volumes that have the label [`LABEL_STORE`].
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError>;
+    /// Removes a volume with what is in it; already gone is success, in use by a container is
+    /// [`EngineError::Conflict`].
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError>;
     /// An image by reference, digest or id.
     async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError>;
     /// Pulls an image to its end.

@@ -6,11 +6,13 @@ use std::net::IpAddr;
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState as DockerState, ContainerStateStatusEnum,
     EndpointIpamConfig, EndpointSettings, EventMessage, HostConfig, HostConfigLogConfig, ImageInspect, Ipam,
-    IpamConfig, Network, NetworkCreateRequest, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
+    IpamConfig, Mount as DockerMount, MountType, MountVolumeOptions, Network, NetworkCreateRequest,
+    NetworkingConfig, RestartPolicy, RestartPolicyNameEnum, Volume, VolumeCreateRequest,
 };
 
 use super::{
-    ContainerSpec, ContainerState, EngineEvent, ImageInfo, NetworkSpec, ObservedContainer, ObservedNetwork,
+    ContainerSpec, ContainerState, EngineEvent, ImageInfo, Mount, NetworkSpec, ObservedContainer,
+    ObservedNetwork, ObservedVolume, VolumeSpec,
 };
 use crate::model::{ContainerId, Cpu, Memory, Millis};
 
@@ -41,6 +43,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
             name: Some(RestartPolicyNameEnum::NO),
             maximum_retry_count: None,
         }),
+        mounts: (!spec.mounts.is_empty()).then(|| spec.mounts.iter().map(mount).collect()),
         cpu_shares: spec.cpu_reserved.map(shares),
         nano_cpus: spec.cpu_limit.map(|cpu| i64::from(cpu.0) * 1_000_000),
         memory,
@@ -59,6 +62,33 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         }),
         ..HostConfig::default()
     }
+}
+
+/// With its labels: should the volume go between its making and the container's, Docker makes it anew by these.
+fn mount(mount: &Mount) -> DockerMount {
+    let labels = Some(unordered(&mount.volume.labels));
+    DockerMount {
+        typ: Some(MountType::VOLUME),
+        source: Some(mount.volume.name.clone()),
+        target: Some(mount.path.clone()),
+        read_only: Some(mount.read_only),
+        volume_options: Some(MountVolumeOptions { labels, ..MountVolumeOptions::default() }),
+        ..DockerMount::default()
+    }
+}
+
+/// What Docker is asked to make of a volume.
+pub(super) fn volume(spec: &VolumeSpec) -> VolumeCreateRequest {
+    VolumeCreateRequest {
+        name: Some(spec.name.clone()),
+        labels: Some(unordered(&spec.labels)),
+        ..VolumeCreateRequest::default()
+    }
+}
+
+/// A volume as Docker describes it.
+pub(super) fn observed_volume(volume: Volume) -> ObservedVolume {
+    ObservedVolume { name: volume.name, labels: volume.labels.into_iter().collect() }
 }
 
 fn networking(spec: &ContainerSpec) -> NetworkingConfig {
@@ -233,6 +263,11 @@ mod tests {
             exposed: vec![8080],
             network: "net".into(),
             address: "10.209.3.7".parse().unwrap(),
+            mounts: vec![Mount {
+                volume: VolumeSpec { name: "v".into(), labels: BTreeMap::from([("a".into(), "b".into())]) },
+                path: "/data".into(),
+                read_only: true,
+            }],
             cpu_reserved: Some(Cpu(250)),
             cpu_limit: Some(Cpu(1500)),
             memory: Some(Memory(64 << 20)),

@@ -40,10 +40,12 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>, has_port: boo
 fn read_check(reader: &mut Reader<'_, '_>, health: &Field<'_>, block: &Block<'_>) -> Option<Check> {
     let http = block.get(reader, "http").map(|field| reader.text(&field).map(Check::Http));
     let tcp = block.get(reader, "tcp").map(|field| only_true(reader, &field).map(Check::Tcp));
+    let grpc = block.get(reader, "grpc").map(|field| reader.text(&field).map(Check::Grpc));
+    let exec = block.get(reader, "exec").map(|field| reader.texts(&field).map(Check::Exec));
     let none = block.get(reader, "none").map(|field| only_true(reader, &field).map(Check::None));
-    let mut said: Vec<Option<Check>> = [http, tcp, none].into_iter().flatten().collect();
+    let mut said: Vec<Option<Check>> = [http, tcp, grpc, exec, none].into_iter().flatten().collect();
     if said.len() > 1 {
-        reader.wrong(health, "one check at most: `http`, `tcp` or `none`");
+        reader.wrong(health, "one check at most: `http`, `tcp`, `grpc`, `exec` or `none`");
         return None;
     }
     said.pop().flatten()

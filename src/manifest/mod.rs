@@ -31,6 +31,7 @@ mod shape;
 mod source;
 mod split;
 mod tree;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ mod tests;
 pub use document::Document;
 pub use finding::{Finding, Place};
 pub use limits::{LIMITS, Limits};
-pub use source::{Source, Span};
+pub use source::{Source, Span, is_manifest};
 
 use crate::model::Problem;
 use finding::Findings;

@@ -1,7 +1,7 @@
 //! The `spec` of a Service: every key of it to the model, defaults filled in.
 
 use super::reader::{Block, Field, Reader};
-use super::{container, env, health, policy, ports, routes, shape};
+use super::{container, env, health, policy, ports, routes, shape, volumes};
 use crate::model::{Balance, Health, Problem, Pull, ServiceSpec};
 
 /// The spec as far as it can be read. What is reported is replaced by its default, so that the rest can be checked.
@@ -34,6 +34,9 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Ser
     };
     if let Some(field) = block.get(reader, "env") {
         spec.env = env::read(reader, &field);
+    }
+    if let Some(field) = block.get(reader, "volumes") {
+        spec.volumes = volumes::read(reader, &field);
     }
     read_container(reader, &block, &mut spec);
     Some(spec)

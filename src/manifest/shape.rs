@@ -1,6 +1,6 @@
 //! Which keys each block has, which of them a later version brings, and which are known from elsewhere.
 //!
-//! A key of a later version is refused, never ignored: a manifest that asks for a volume must not run without one.
+//! A key of a later version is refused, never ignored: a manifest that asks for a secret must not run without one.
 
 /// The keys of a block.
 pub(super) struct Shape {
@@ -54,6 +54,7 @@ pub(super) const SPEC: Shape = Shape {
         "balance",
         "health",
         "env",
+        "volumes",
         "resources",
         "limits",
         "rollout",
@@ -66,7 +67,6 @@ pub(super) const SPEC: Shape = Shape {
         "registry",
         "liveness",
         "files",
-        "volumes",
         "hostPort",
         "placement",
         "dependsOn",
@@ -95,6 +95,7 @@ pub(super) const SPEC: Shape = Shape {
         ("readinessProbe", "health", "readiness is written under `health`"),
         ("healthcheck", "health", "readiness is written under `health`"),
         ("livenessProbe", "", "liveness is not supported yet; `health` decides about traffic"),
+        ("volumeMounts", "volumes", "volumes and where they are mounted are written under `volumes`"),
         ("networks", "", "every app has one network of its own; there is nothing to write"),
     ],
     ..NONE
@@ -125,6 +126,8 @@ pub(super) const HEALTH: Shape = Shape {
     keys: &[
         "http",
         "tcp",
+        "grpc",
+        "exec",
         "none",
         "port",
         "interval",
@@ -133,15 +136,30 @@ pub(super) const HEALTH: Shape = Shape {
         "healthyAfter",
         "unhealthyAfter",
     ],
-    later: &["grpc", "exec"],
     elsewhere: &[
         ("httpGet", "http", "write the path under `http`"),
         ("path", "http", "write the path under `http`"),
+        ("tcpSocket", "tcp", "write `tcp: true`, and the port's name under `port`"),
+        ("command", "exec", "write the command as a list under `exec`"),
+        ("test", "exec", "write the command as a list under `exec`, without Docker's CMD in front"),
         ("initialDelaySeconds", "startWithin", "probes begin at once and repeat until `startWithin`"),
         ("periodSeconds", "interval", "write a duration with a unit under `interval`"),
         ("timeoutSeconds", "timeout", "write a duration with a unit under `timeout`"),
         ("failureThreshold", "unhealthyAfter", "write the number under `unhealthyAfter`"),
         ("successThreshold", "healthyAfter", "write the number under `healthyAfter`"),
+    ],
+    ..NONE
+};
+
+pub(super) const VOLUME: Shape = Shape {
+    keys: &["name", "path", "readOnly", "perReplica"],
+    elsewhere: &[
+        ("mountPath", "path", "the path in the container is written under `path`"),
+        ("target", "path", "the path in the container is written under `path`"),
+        ("destination", "path", "the path in the container is written under `path`"),
+        ("source", "name", "a volume has a `name`; no path of the host is mounted"),
+        ("hostPath", "name", "a volume has a `name`; no path of the host is mounted"),
+        ("read_only", "readOnly", "written as `readOnly`"),
     ],
     ..NONE
 };

@@ -1,5 +1,7 @@
 //! The text that a run reads, positions in it, and what is refused before any YAML is parsed.
 
+use std::path::Path;
+
 use super::finding::Findings;
 use super::limits::LIMITS;
 use crate::model::Problem;
@@ -18,6 +20,15 @@ impl Source {
     pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), bytes: bytes.into() }
     }
+}
+
+/// What a manifest in a directory is called; everything else there is left alone.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Whether a file in a directory is a manifest, by its name.
+pub fn is_manifest(path: &Path) -> bool {
+    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    !hidden && path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
 }
 
 /// A stretch of a source.

@@ -1,7 +1,7 @@
 //! Tables of cases: what each rule says and where it points.
 
 use super::{Document, Finding, Source, parse};
-use crate::model::{Check, EnvField, EnvValue, Health, Problem, Route, ServiceSpec};
+use crate::model::{Check, EnvField, EnvValue, Health, Millis, Problem, Route, ServiceSpec};
 
 fn run(text: &str) -> Result<Vec<Document>, Vec<Finding>> {
     parse(&[Source::new("app.yaml", text)])
@@ -66,6 +66,11 @@ fn replicas_left_out_are_not_made_up_and_the_default_check_is_said() {
     assert_eq!(documents[0].spec.health.check, Check::Tcp(true));
     assert_eq!(documents[0].notes, ["no `health` is given: a TCP connect to port 80 decides"]);
     assert_eq!(spec("image: a:1").health.check, Check::None(true));
+    let exec = spec("image: a:1\nhealth: {exec: [/app, 1.10], interval: 9s}").health;
+    let command = vec!["/app".to_owned(), "1.10".to_owned()];
+    assert_eq!(exec, Health { interval: Millis::secs(9), ..Health::with(Check::Exec(command)) });
+    let grpc = spec("image: a:1\nport: 1\nhealth: {grpc: \"\"}").health;
+    assert_eq!(grpc, Health::with(Check::Grpc(String::new())));
 }
 
 #[test]
@@ -191,11 +196,6 @@ fn what_a_later_version_brings_is_named_as_such() {
         (
             "image: a:1\nports: [{name: a, port: 1, hostPort: 2}]",
             &["7:30 spec.ports[0].hostPort | `hostPort` is"],
-        ),
-        ("image: a:1\nport: 80\nhealth: {grpc: a}", &["8:12 spec.health.grpc | `grpc` is not supported yet"]),
-        (
-            "image: a:1\nport: 80\nhealth: {exec: [a]}",
-            &["8:12 spec.health.exec | `exec` is not supported yet"],
         ),
         ("image: a:1\nbalance: random", &["7:12 spec.balance | `random` is not supported yet"]),
         ("image: a:1\nbalance: source", &["7:12 spec.balance | `source` is not supported yet"]),
@@ -382,6 +382,45 @@ fn ports_routes_and_health() {
         ("image: a:1\nport: 1\nhealth: x", &["8:11 spec.health.http | `x` is not a path to ask for"]),
         ("image: a:1\nport: 1\nhealth: none", &["8:11 spec.health | no check is a map | {none: true}"]),
         ("image: a:1\nport: 1\nhealth: {http: /x, tcp: true}", &["8:3 spec.health | one check at most"]),
+        (
+            "image: a:1\nport: 1\nhealth: {grpc: a b}",
+            &["8:18 spec.health.grpc | `a b` is not the name of a gRPC service"],
+        ),
+        ("image: a:1\nhealth: {grpc: \"\"}", &["7:3 spec.health | a probe over the network needs a port"]),
+        (
+            "image: a:1\nhealth: {exec: /app check}",
+            &[
+                "7:18 spec.health.exec | a list is needed here: no shell takes a text apart | [\"/app\", \"check\"]",
+            ],
+        ),
+        (
+            "image: a:1\nvolumes: [data:/data:ro]",
+            &["7:13 spec.volumes[0] | a volume of the list is a map | {name: data, path: /data}"],
+        ),
+        (
+            "image: a:1\nvolumes: [/srv:/data]",
+            &["7:13 spec.volumes[0] | a volume has a name; no path of the host is mounted"],
+        ),
+        ("image: a:1\nvolumes: {a: b}", &["7:3 spec.volumes | `volumes` is a list"]),
+        ("image: a:1\nvolumes: [{name: a}]", &["7:13 spec.volumes[0] | a volume needs a path"]),
+        (
+            "image: a:1\nvolumes: [{name: a, path: b}]",
+            &["7:29 spec.volumes[0].path | `b` is not an absolute path in the container"],
+        ),
+        (
+            "image: a:1\nvolumes: [{name: a, path: /b, mountPath: /c}]",
+            &["7:33 spec.volumes[0].mountPath | the path in the container is written under `path`"],
+        ),
+        ("image: a:1\nhealth: {exec: []}", &["7:12 spec.health.exec | a command to run is needed"]),
+        (
+            "image: a:1\nport: 1\nhealth: {exec: [a], port: http}",
+            &["8:29 spec.health.port | `exec` runs in the container and asks no port"],
+        ),
+        ("image: a:1\nport: 1\nhealth: {exec: [a], grpc: b}", &["8:3 spec.health | one check at most"]),
+        (
+            "image: a:1\nport: 1\nhealth: {command: [a]}",
+            &["8:12 spec.health.command | write the command as a list under `exec`"],
+        ),
         ("image: a:1\nport: 1\nhealth: {tcp: false}", &["8:17 spec.health.tcp | leave the key out"]),
         (
             "image: a:1\nport: 1\nhealth: {interval: 5}",

@@ -12,6 +12,8 @@ pub struct SpecLimits {
     pub routes: usize,
     /// Docker hands env to exec; the kernel's limit for all is far higher, a manifest with more is a mistake.
     pub env: usize,
+    /// As for ports; more are a mistake.
+    pub volumes: usize,
     /// Longest path of a route or probe; the balancer's own limit for a request line is 8 KiB.
     pub path: usize,
     /// All of the spec as JSON, in bytes. One transaction of at most 1 MiB stores it three times: as the service, as
@@ -21,7 +23,7 @@ pub struct SpecLimits {
 
 /// The limits in force.
 pub const LIMITS: SpecLimits =
-    SpecLimits { replicas: 200, ports: 16, routes: 60, env: 512, path: 1024, bytes: 256 * 1024 };
+    SpecLimits { replicas: 200, ports: 16, routes: 60, env: 512, volumes: 16, path: 1024, bytes: 256 * 1024 };
 
 const SIGNALS: [&str; 11] =
     ["HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "STOP", "CONT", "WINCH", "ABRT"];
@@ -35,6 +37,7 @@ pub fn check_service(spec: &ServiceSpec) -> Vec<Problem> {
     check_health(spec, &mut problems);
     check_rollout(spec, &mut problems);
     check_container(spec, &mut problems);
+    problems.extend(super::volume::check(&spec.volumes));
     problems
 }
 
@@ -53,6 +56,7 @@ fn check_numbers(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
         ("spec.ports", spec.ports.len(), LIMITS.ports),
         ("spec.route", spec.routes.len(), LIMITS.routes),
         ("spec.env", spec.env.len(), LIMITS.env),
+        ("spec.volumes", spec.volumes.len(), LIMITS.volumes),
     ] {
         if count > limit {
             problems.push(Problem::new(path, format!("{count} entries are more than the {limit} allowed")));
@@ -143,7 +147,7 @@ fn path_problem(path: &str) -> Option<String> {
 
 fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     let health = &spec.health;
-    if !matches!(health.check, Check::None(_)) && spec.port(health.port.as_deref()).is_none() {
+    if health.check.needs_port() && spec.port(health.port.as_deref()).is_none() {
         problems.push(match &health.port {
             Some(name) => unknown_port(spec, "spec.health.port".to_owned(), name),
             None => {
@@ -151,12 +155,10 @@ fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
             }
         });
     }
-    if let Check::Http(path) = &health.check {
-        let bad = |c: char| c.is_whitespace() || c.is_control() || c == '#';
-        if !path.starts_with('/') || path.contains(bad) || path.len() > LIMITS.path {
-            let message = format!("`{path}` is not a path to ask for; it starts with `/`");
-            problems.push(Problem::new("spec.health.http", message));
-        }
+    problems.extend(check_asked(&health.check));
+    if matches!(health.check, Check::Exec(_)) && health.port.is_some() {
+        let message = "`exec` runs in the container and asks no port; leave `port` out";
+        problems.push(Problem::new("spec.health.port", message));
     }
     for (field, value) in
         [("interval", health.interval), ("timeout", health.timeout), ("startWithin", health.start_within)]
@@ -170,6 +172,32 @@ fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
         if value == 0 {
             problems.push(Problem::new(format!("spec.health.{field}"), "must be at least 1"));
         }
+    }
+}
+
+/// What a check asks for that no container can answer.
+fn check_asked(check: &Check) -> Option<Problem> {
+    match check {
+        Check::Http(path) => {
+            let bad = |c: char| c.is_whitespace() || c.is_control() || c == '#';
+            let sound = path.starts_with('/') && !path.contains(bad) && path.len() <= LIMITS.path;
+            let message = || format!("`{path}` is not a path to ask for; it starts with `/`");
+            (!sound).then(|| Problem::new("spec.health.http", message()))
+        }
+        Check::Grpc(service) => {
+            let sound = service.len() <= LIMITS.path && service.chars().all(|c| c.is_ascii_graphic());
+            let message = || format!("`{service}` is not the name of a gRPC service, such as `shop.Users`");
+            (!sound).then(|| Problem::new("spec.health.grpc", message()))
+        }
+        Check::Exec(command) if command.first().is_none_or(String::is_empty) => {
+            let message = "a command to run is needed; no shell takes it apart";
+            Some(Problem::new("spec.health.exec", message).suggest("exec: [\"/app\", \"check\"]"))
+        }
+        Check::Exec(command) => {
+            let nul = command.iter().any(|word| word.contains('\0'));
+            nul.then(|| Problem::new("spec.health.exec", "the command contains NUL"))
+        }
+        Check::Tcp(_) | Check::None(_) => None,
     }
 }
 
@@ -279,6 +307,15 @@ mod tests {
             ("spec.route[1].path", |s| s.routes.push(s.routes[0].clone())),
             ("spec.health.port", |s| s.health.port = Some("x".into())),
             ("spec.health.http", |s| s.health.check = Check::Http("x".into())),
+            ("spec.health.grpc", |s| s.health.check = Check::Grpc("a b".into())),
+            ("spec.health.grpc", |s| s.health.check = Check::Grpc("x".repeat(LIMITS.path + 1))),
+            ("spec.health.exec", |s| s.health.check = Check::Exec(vec![])),
+            ("spec.health.exec", |s| s.health.check = Check::Exec(vec![String::new()])),
+            ("spec.health.exec", |s| s.health.check = Check::Exec(vec!["a\0".into()])),
+            ("spec.health.port", |s| {
+                s.health =
+                    Health { port: Some("http".into()), ..Health::with(Check::Exec(vec!["a".into()])) };
+            }),
             ("spec.health.timeout", |s| s.health.timeout = Millis(0)),
             ("spec.health.healthyAfter", |s| s.health.healthy_after = 0),
             ("spec.rollout.maxSurge", |s| s.rollout.max_surge = NumberOrPercent::Number(0)),

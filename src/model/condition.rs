@@ -40,6 +40,10 @@ pub enum Reason {
     EngineUnavailable,
     /// More removals than the brake lets pass; `ctl confirm` lets them.
     DeletionHeld,
+    /// The manifests directory is not acted upon: a document or file of it is wrong, or the whole was refused.
+    ManifestsRefused,
+    /// A volume that is to be deleted with its service is still in use.
+    VolumeInUse,
     /// A balancer has not acknowledged a table for a while; no container is stopped before it does.
     BalancerUnacknowledged,
     /// A balancer refused a table.

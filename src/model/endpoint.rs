@@ -27,6 +27,11 @@ impl EndpointId {
         start.and_then(|start| start.parse::<i128>().ok()).is_some_and(|start| start <= at.as_nanosecond())
     }
 
+    /// Its container.
+    pub fn container(&self) -> ContainerId {
+        ContainerId::new(self.0.split_once('@').map_or(self.0.as_str(), |(container, _)| container))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -89,6 +94,7 @@ mod tests {
         let at = |nanos| jiff::Timestamp::from_nanosecond(nanos).unwrap();
         let id = EndpointId::new(&"abc".into(), at(20));
         let ends = |container: &str, nanos| id.ended_with(&container.into(), at(nanos));
+        assert_eq!(id.container(), "abc".into());
         assert!(ends("abc", 20) && ends("abc", 21));
         assert!(!ends("abc", 19), "the end of an earlier start");
         assert!(!ends("ab", 21) && !ends("abcd", 21), "another container");

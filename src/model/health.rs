@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Millis;
 
-/// How readiness is probed. Serialises as one key of the health block: `http: /healthz`, `tcp: true`, `none: true`.
+/// How readiness is probed. Serialises as one key of the health block: `http: /healthz`, `tcp: true`, `none: true` …
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Check {
@@ -12,6 +12,10 @@ pub enum Check {
     Http(String),
     /// A TCP connect passes. The flag is always `true`; it gives the key a value in YAML.
     Tcp(bool),
+    /// `grpc.health.v1.Health/Check` of this service over h2c; `SERVING` passes. Empty asks for the server as a whole.
+    Grpc(String),
+    /// This command, run in the container without a shell; exit code 0 passes. Needs no port.
+    Exec(Vec<String>),
     /// Ready as soon as the container runs. The flag is always `true`.
     None(bool),
 }
@@ -57,6 +61,16 @@ const fn default_healthy_after() -> u32 {
 }
 const fn default_unhealthy_after() -> u32 {
     3
+}
+
+impl Check {
+    /// Whether a port is probed.
+    pub fn needs_port(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Tcp(_) | Self::Grpc(_) => true,
+            Self::Exec(_) | Self::None(_) => false,
+        }
+    }
 }
 
 impl Health {

@@ -187,6 +187,13 @@ fn letters(mut n: u32) -> String {
     text.iter().rev().map(|b| char::from(*b)).collect()
 }
 
+impl StoreId {
+    /// Its first 8 characters: what the names of networks, volumes and tags end with.
+    pub fn short(&self) -> &str {
+        self.as_str().get(..8).unwrap_or(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

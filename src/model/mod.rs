@@ -29,6 +29,7 @@ mod spec;
 mod table;
 mod template;
 mod trouble;
+mod volume;
 
 pub use author::Author;
 pub use check::{LIMITS, check_service};
@@ -58,3 +59,4 @@ pub use spec::{
 pub use table::{Pool, PoolEndpoint, RouteEntry, RoutingTable, TableName};
 pub use template::{HASH_SCHEMA, Template};
 pub use trouble::{CRASHES_TOGETHER, FailedProbe, Listener, ProbeAnswer, Seen, Trouble};
+pub use volume::Volume;

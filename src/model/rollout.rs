@@ -64,7 +64,7 @@ impl FailureReason {
             Seen::Exited { .. } => Self::CrashLoop(case),
             Seen::OutOfMemory { .. } => Self::OutOfMemory(case),
             Seen::Unhealthy { probe, .. } => match probe.answer {
-                ProbeAnswer::Status { .. } => Self::BadAnswer(case),
+                ProbeAnswer::Status { .. } | ProbeAnswer::Unwell => Self::BadAnswer(case),
                 ProbeAnswer::Refused { .. } => Self::WrongPort(case),
                 ProbeAnswer::Nothing => Self::NeverHealthy(case),
             },

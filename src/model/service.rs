@@ -43,9 +43,15 @@ pub struct Service {
     /// The user's word against the rollout of this release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halt: Option<Halt>,
+    /// The manifests directory that declares it; `None` where a command does. Only its source applies or deletes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Set once the user deleted it: its replicas are drained and removed, then all its keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<jiff::Timestamp>,
+    /// Whether the user named its volumes with it: they go after its last container.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deletes_volumes: bool,
     /// The command that wrote this generation, for history and events: `apply`, `scale users=3` …
     #[serde(default)]
     pub written_by: String,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cpu, Health, Memory, Millis, RolloutPolicy, StopPolicy};
+use super::{Cpu, Health, Memory, Millis, RolloutPolicy, StopPolicy, Volume};
 
 /// When the image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -227,6 +227,9 @@ pub struct ServiceSpec {
     /// Environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, EnvValue>,
+    /// Volumes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
     /// Reserved.
     #[serde(default)]
     pub resources: Resources,
@@ -264,6 +267,7 @@ impl ServiceSpec {
             balance: Balance::default(),
             health: Health::default_for(false),
             env: BTreeMap::new(),
+            volumes: Vec::new(),
             resources: Resources::default(),
             limits: Limits::default(),
             rollout: RolloutPolicy::default(),
@@ -277,6 +281,13 @@ impl ServiceSpec {
     /// Wanted replicas.
     pub fn replica_count(&self) -> u32 {
         self.replicas.unwrap_or(1)
+    }
+
+    /// Whether a replica must be gone before the one that takes its place is started: no two containers may write to
+    /// the volume of one slot, nor to a volume that only ever had one writer.
+    pub fn stops_first(&self) -> bool {
+        let one = self.replica_count() <= 1;
+        self.volumes.iter().any(|volume| volume.per_replica || (one && !volume.read_only))
     }
 
     /// Where a route or probe names no port, the first; `None` where there is none (of that name).

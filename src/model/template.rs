@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{EnvValue, Limits, Logging, Port, Resources, Security, ServiceSpec, TemplateHash};
+use super::{EnvValue, Limits, Logging, Port, Resources, Security, ServiceSpec, TemplateHash, Volume};
 
 /// Number of the rules below. Hashes are compared only under one schema; raise it when a field's canonical form
 /// changes, never when a field is added (a field at its default is omitted, so old hashes hold).
@@ -31,6 +31,9 @@ pub struct Template<'a> {
     /// Environment.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: &'a BTreeMap<String, EnvValue>,
+    /// Volumes, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<&'a str, &'a Volume>,
     /// Reserved; memory is the hard limit.
     #[serde(skip_serializing_if = "is_default")]
     pub resources: Resources,
@@ -68,6 +71,7 @@ impl<'a> Template<'a> {
             command: spec.command.as_deref(),
             ports: spec.ports.iter().map(|p| (p.name.as_str(), p)).collect(),
             env: &spec.env,
+            volumes: spec.volumes.iter().map(|v| (v.name.as_str(), v)).collect(),
             resources: spec.resources,
             limits: spec.limits,
             security: &spec.security,
@@ -128,6 +132,18 @@ mod tests {
         let mut changed = base.clone();
         changed.labels.insert("team".into(), "identity".into());
         assert_ne!(hash(&changed), before);
+        let mut mounted = base.clone();
+        let volume = |path: &str| Volume {
+            name: "data".into(),
+            path: path.into(),
+            read_only: false,
+            per_replica: false,
+        };
+        mounted.volumes = vec![volume("/data")];
+        let mut moved = base.clone();
+        moved.volumes = vec![volume("/else")];
+        assert_ne!(hash(&mounted), before);
+        assert_ne!(hash(&mounted), hash(&moved));
         assert_ne!(Template::of(&base, "sha256:bb", 0).hash().to_string(), before);
         assert_ne!(Template::of(&base, "sha256:aa", 1).hash().to_string(), before);
     }

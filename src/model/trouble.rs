@@ -42,6 +42,9 @@ pub enum ProbeAnswer {
         /// Which.
         status: u16,
     },
+    /// An answer that does not pass, of a check that has no HTTP status: a command's exit code, a state that gRPC's
+    /// health service reports.
+    Unwell,
     /// Nobody listens there.
     Refused {
         /// On which port.

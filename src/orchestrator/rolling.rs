@@ -47,7 +47,7 @@ fn fill_up(pass: &mut Pass<'_>) -> bool {
         None => (pass.target, census.running()),
     };
     let missing = bounds.wanted.saturating_sub(serving);
-    let count = missing.min(bounds.ceiling.saturating_sub(census.running()));
+    let count = missing.min(room(pass));
     pass.create(revision, count);
     count > 0
 }
@@ -89,10 +89,17 @@ fn move_over(pass: &mut Pass<'_>) -> bool {
 fn start_new(pass: &mut Pass<'_>) -> bool {
     let (census, bounds) = (&pass.census, pass.bounds);
     let missing = bounds.wanted.saturating_sub(census.current.len() + census.matching.len());
-    let count = missing.min(bounds.ceiling.saturating_sub(census.running()));
+    let count = missing.min(room(pass));
     let target = pass.target;
     pass.create(target, count);
     count > 0
+}
+
+/// How many more may be started.
+fn room(pass: &Pass<'_>) -> usize {
+    let (census, bounds) = (&pass.census, pass.bounds);
+    let leaving = if bounds.stop_first { census.leaving.len() } else { 0 };
+    bounds.ceiling.saturating_sub(census.running() + leaving)
 }
 
 /// Takes old ones out: first those that serve nothing, then as many as those that can be relied on leave spare.

@@ -18,14 +18,17 @@ pub struct Bounds {
     /// No move leaves more meant to run. Replicas on their way out do not count: they take no new request, and how long
     /// they drain must not hold up a rollout.
     pub ceiling: usize,
+    /// A replica on its way out counts for the ceiling until it is gone: none that takes its place runs beside it.
+    pub stop_first: bool,
 }
 
 impl Bounds {
-    /// The bounds of a spec. Where both limits round to nothing (10 % of 3, and no surge) one replica may be missing,
+    /// The bounds of a spec. A spec that stops first has no surge, whatever its policy says. Where both limits round to nothing (10 % of 3, and no surge) one replica may be missing,
     /// or none could ever be replaced.
     pub fn of(spec: &ServiceSpec) -> Self {
         let count = spec.replica_count();
-        let surge = spec.rollout.max_surge.of_rounded_up(count);
+        let stop_first = spec.stops_first();
+        let surge = if stop_first { 0 } else { spec.rollout.max_surge.of_rounded_up(count) };
         let missing = spec.rollout.max_unavailable.of_rounded_down(count);
         let missing = if surge == 0 && missing == 0 { 1 } else { missing };
         let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
@@ -33,6 +36,7 @@ impl Bounds {
             wanted: size(count),
             floor: size(count.saturating_sub(missing)),
             ceiling: size(count.saturating_add(surge)),
+            stop_first,
         }
     }
 }
@@ -89,6 +93,27 @@ mod tests {
             spec.rollout.max_unavailable = *missing;
             let bounds = Bounds::of(&spec);
             assert_eq!((bounds.floor, bounds.ceiling), (*floor, *ceiling), "{count} +{surge} -{missing}");
+        }
+    }
+
+    #[test]
+    fn volumes_that_one_container_writes_to_stop_first() {
+        // count, read only, per replica, missing allowed -> stop first, floor, ceiling
+        for (count, read_only, per_replica, missing, expected) in [
+            (1, false, false, 0, (true, 0, 1)),
+            (1, true, false, 0, (false, 1, 2)),
+            (3, false, false, 0, (false, 3, 4)),
+            (3, false, true, 0, (true, 2, 3)),
+            (3, false, true, 2, (true, 1, 3)),
+            (3, true, true, 0, (true, 2, 3)),
+        ] {
+            let mut spec = ServiceSpec::of_image("db:1");
+            spec.replicas = Some(count);
+            spec.rollout.max_unavailable = Number(missing);
+            let (name, path) = ("data".to_owned(), "/data".to_owned());
+            spec.volumes = vec![crate::model::Volume { name, path, read_only, per_replica }];
+            let Bounds { stop_first, floor, ceiling, .. } = Bounds::of(&spec);
+            assert_eq!((stop_first, floor, ceiling), expected, "{count} {read_only} {per_replica} {missing}");
         }
     }
 }

@@ -74,13 +74,18 @@ async fn read_start(mut body: Incoming, seen: &mut Vec<u8>) {
 }
 
 /// What hyper's error means for people.
-fn reason(error: &hyper::Error) -> String {
+pub(super) fn reason(error: &hyper::Error) -> String {
     use std::error::Error as _;
     let io = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
     match io {
         Some(io) => observation::io_reason(io),
         None if error.is_incomplete_message() => "connection closed without an answer".to_owned(),
         None if error.is_parse() => "the answer is not HTTP".to_owned(),
+        // hyper says "http2 error" and keeps the cause to itself.
+        None if format!("{error:?}").contains("Http2") => {
+            let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            format!("the answer is not HTTP/2: {cause}")
+        }
         None => error.to_string(),
     }
 }

@@ -12,11 +12,37 @@ const PATH_MAX: usize = 48;
 
 /// `GET /healthz → 503 "warming cache"`: the status and the body's first line that says something.
 pub(super) fn answer(path: &str, status: u16, body: &[u8]) -> FailedProbe {
-    let body = String::from_utf8_lossy(body);
-    let line = body.lines().map(plain).find(|line| !line.is_empty());
-    let said = line.map(|line| format!(" \"{line}\"")).unwrap_or_default();
-    let message = cut(&format!("{} → {status}{said}", get(path)), LINE_MAX);
+    let message = cut(&format!("{} → {status}{}", get(path), said(body)), LINE_MAX);
     FailedProbe { message, answer: ProbeAnswer::Status { status } }
+}
+
+/// `grpc Health/Check users → NOT_SERVING`, with what was said to it.
+pub(super) fn grpc(service: &str, why: &str, message: &[u8]) -> FailedProbe {
+    let asked = format!("grpc Health/Check {}", cut(&plain(service), PATH_MAX));
+    cut(&format!("{} → {why}{}", asked.trim_end(), said(message)), LINE_MAX).as_str().into()
+}
+
+/// `exec /app check → exit code 1 "disk full"`: the command as a shell would read it, and its output's first line.
+pub(super) fn exec(command: &[String], why: &str, output: &[u8]) -> FailedProbe {
+    let quoted = |word: &String| match word.contains(char::is_whitespace) || word.is_empty() {
+        true => format!("'{}'", plain(word)),
+        false => plain(word),
+    };
+    let words: Vec<String> = command.iter().map(quoted).collect();
+    let words = cut(&words.join(" "), PATH_MAX);
+    cut(&format!("exec {words} → {}{}", plain(why), said(output)), LINE_MAX).as_str().into()
+}
+
+/// The same failure, of a check that was answered, and without an HTTP status.
+pub(super) fn unwell(failed: FailedProbe) -> FailedProbe {
+    FailedProbe { answer: ProbeAnswer::Unwell, ..failed }
+}
+
+/// The first line that says something, in quotes.
+fn said(output: &[u8]) -> String {
+    let output = String::from_utf8_lossy(output);
+    let line = output.lines().map(plain).find(|line| !line.is_empty());
+    line.map(|line| format!(" \"{line}\"")).unwrap_or_default()
 }
 
 /// `GET /healthz → connection refused`.
@@ -79,6 +105,20 @@ mod tests {
         assert_eq!(answer("/healthz", 500, b"").message, "GET /healthz → 500");
         assert_eq!(answer("/", 500, b"\x1b[31mred\x07").message, "GET / → 500 \"[31mred\"");
         assert_eq!(answer("/", 500, &[0xff, b'x']).message, "GET / → 500 \"\u{fffd}x\"");
+    }
+
+    #[test]
+    fn what_was_asked_is_told_with_the_answer() {
+        assert_eq!(grpc("", "UNIMPLEMENTED", b"").message, "grpc Health/Check → UNIMPLEMENTED");
+        assert_eq!(
+            grpc("a.B", "NOT_FOUND", b"\nno such").message,
+            "grpc Health/Check a.B → NOT_FOUND \"no such\""
+        );
+        let command = ["/app", "a b", ""].map(str::to_owned);
+        assert_eq!(
+            exec(&command, "exit code 1", b"\n full\n").message,
+            "exec /app 'a b' '' → exit code 1 \"full\""
+        );
     }
 
     #[test]

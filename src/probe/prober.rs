@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::tracker::{ProbeState, Tracker};
-use super::{http, observation, tcp};
+use super::{exec, grpc, http, observation, tcp};
 use crate::clock::Clock;
+use crate::engine::{Engine, ExecId};
 use crate::model::{Check, EndpointId, FailedProbe, Health, Millis, Mono};
 
 /// News that only reword a failure are passed on this often at most: an application that counts in its answer must not
@@ -22,7 +23,7 @@ pub struct ProbeTarget {
     pub id: EndpointId,
     /// Where.
     pub address: IpAddr,
-    /// On which port; not looked at if there is nothing to check.
+    /// On which port; not looked at by a check that needs none.
     pub port: u16,
     /// What, how often and against which thresholds.
     pub health: Health,
@@ -35,6 +36,7 @@ pub struct Prober {
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    engine: Arc<dyn Engine>,
     changed: Box<dyn Fn() + Send + Sync>,
     watched: Mutex<BTreeMap<EndpointId, Watched>>,
 }
@@ -49,10 +51,15 @@ struct Watched {
 }
 
 impl Prober {
-    /// Watches nothing yet. `changed` is called when a state has changed, from any thread; it only says that a look is
+    /// Watches nothing yet. The Engine runs commands in containers. `changed` is called when a state has changed, from any thread; it only says that a look is
     /// worth while, and must not block.
-    pub fn new(clock: Arc<dyn Clock>, changed: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { shared: Arc::new(Shared { clock, changed: Box::new(changed), watched: Mutex::default() }) }
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        engine: Arc<dyn Engine>,
+        changed: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let changed = Box::new(changed);
+        Self { shared: Arc::new(Shared { clock, engine, changed, watched: Mutex::default() }) }
     }
 
     /// Watches this endpoint, from now on or as before; a target that differs under the same identity (other timings)
@@ -71,7 +78,7 @@ impl Prober {
         };
         let task = match target.health.check {
             Check::None(_) => None,
-            Check::Http(_) | Check::Tcp(_) => {
+            Check::Http(_) | Check::Tcp(_) | Check::Grpc(_) | Check::Exec(_) => {
                 let probing = Arc::clone(&self.shared).probe_on(target.clone());
                 Some(AbortOnDropHandle::new(tokio::spawn(probing)))
             }
@@ -105,9 +112,10 @@ impl Shared {
 
     /// Probes at once and then again and again, until the endpoint is not watched any more.
     async fn probe_on(self: Arc<Self>, target: ProbeTarget) {
+        let mut left = None;
         loop {
             let began = self.clock.mono();
-            let outcome = probe(&target).await;
+            let outcome = probe(&*self.engine, &target, &mut left).await;
             let now = self.clock.mono();
             let Some(interval) = self.record(&target, outcome, now) else { return };
             let wait = sooner(interval, self.clock.random());
@@ -115,12 +123,21 @@ impl Shared {
         }
     }
 
-    /// Takes an outcome and returns the time to the next probe; `None` if this target is not watched any more.
-    fn record(&self, target: &ProbeTarget, outcome: Result<(), FailedProbe>, now: Mono) -> Option<Millis> {
+    /// Takes an outcome, or that nothing could be asked, and returns the time to the next probe; `None` if this target
+    /// is not watched any more.
+    fn record(
+        &self,
+        target: &ProbeTarget,
+        outcome: Option<Result<(), FailedProbe>>,
+        now: Mono,
+    ) -> Option<Millis> {
         let (interval, is_news) = {
             let mut all = self.lock();
             let watched = all.get_mut(&target.id).filter(|watched| watched.target == *target)?;
-            watched.tracker.record(outcome, now);
+            match outcome {
+                Some(outcome) => watched.tracker.record(outcome, now),
+                None => watched.tracker.skip(now),
+            }
             let is_news = is_news(&watched.told, watched.tracker.state(), now);
             if is_news {
                 watched.told = (watched.tracker.state().clone(), now);
@@ -147,19 +164,30 @@ fn sooner(interval: Millis, random: u64) -> Millis {
     Millis(interval.0 - random % (interval.0 / 5 + 1))
 }
 
-async fn probe(target: &ProbeTarget) -> Result<(), FailedProbe> {
+/// Probes once; `None` if that was not possible. `left` is a command that an earlier probe left running.
+async fn probe(
+    engine: &dyn Engine,
+    target: &ProbeTarget,
+    left: &mut Option<ExecId>,
+) -> Option<Result<(), FailedProbe>> {
     let Health { check, timeout, .. } = &target.health;
     let address = SocketAddr::new(target.address, target.port);
     let too_slow = format!("no answer in {timeout}");
-    match check {
+    Some(match check {
         Check::Http(path) => tokio::time::timeout(timeout.std(), http::probe(address, path))
             .await
             .unwrap_or_else(|_| Err(observation::no_answer(path, &too_slow))),
         Check::Tcp(_) => tokio::time::timeout(timeout.std(), tcp::probe(address))
             .await
             .unwrap_or_else(|_| Err(observation::no_connection(target.port, &too_slow))),
+        Check::Grpc(service) => tokio::time::timeout(timeout.std(), grpc::probe(address, service))
+            .await
+            .unwrap_or_else(|_| Err(observation::grpc(service, &too_slow, b""))),
+        Check::Exec(command) => {
+            return exec::probe(engine, &target.id.container(), command, *timeout, left).await;
+        }
         Check::None(_) => Ok(()),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -172,6 +200,7 @@ mod tests {
 
     use super::*;
     use crate::clock::RealClock;
+    use crate::engine::FakeEngine;
     use crate::model::ContainerId;
 
     /// Something to probe, with a switch and a counter.
@@ -224,7 +253,8 @@ mod tests {
         let changed = move || {
             counter.fetch_add(1, Ordering::SeqCst);
         };
-        (Prober::new(Arc::new(RealClock::new()), changed), news)
+        let engine = Arc::new(FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH));
+        (Prober::new(Arc::new(RealClock::new()), engine, changed), news)
     }
 
     async fn until(what: &str, is_so: impl Fn() -> bool) {

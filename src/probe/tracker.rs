@@ -58,7 +58,10 @@ impl ProbeState {
 pub struct Tracker {
     health: Health,
     state: ProbeState,
+    /// When it began; later by the time in which nothing could be asked.
     began: Mono,
+    /// When something was last asked, or could not be.
+    asked: Mono,
     has_passed: bool,
     passes: u32,
     failures: u32,
@@ -69,10 +72,10 @@ impl Tracker {
     pub fn new(health: &Health, now: Mono) -> Self {
         let state = match health.check {
             Check::None(_) => ProbeState::Ready { since: now },
-            Check::Http(_) | Check::Tcp(_) => ProbeState::Starting { since: now, last: None },
+            _ => ProbeState::Starting { since: now, last: None },
         };
         let health = health.clone();
-        Self { health, state, began: now, has_passed: false, passes: 0, failures: 0 }
+        Self { health, state, began: now, asked: now, has_passed: false, passes: 0, failures: 0 }
     }
 
     /// Goes on with other timings or another check; the state stays until probes say otherwise.
@@ -98,10 +101,17 @@ impl Tracker {
 
     /// Takes an outcome: passed, or what was seen instead.
     pub fn record(&mut self, outcome: Result<(), FailedProbe>, now: Mono) {
+        self.asked = now;
         match outcome {
             Ok(()) => self.passed(now),
             Err(seen) => self.failed(seen, now),
         }
+    }
+
+    /// Nothing could be asked, through no fault of what is probed: the state stays, and the time does not count.
+    pub fn skip(&mut self, now: Mono) {
+        self.began = self.began.after(now.since(self.asked));
+        self.asked = now;
     }
 
     fn passed(&mut self, now: Mono) {
@@ -202,6 +212,20 @@ mod tests {
         assert_eq!(tracker.interval(), Millis::secs(5), "not ready yet, but it answers");
         let short = Health { interval: Millis(50), ..health(1, 1) };
         assert_eq!(Tracker::new(&short, Mono(0)).interval(), Millis(50));
+    }
+
+    #[test]
+    fn time_in_which_nothing_can_be_asked_does_not_count() {
+        let mut tracker = Tracker::new(&health(1, 1), Mono(0));
+        tracker.record(Err("a".into()), Mono(9_000));
+        tracker.skip(Mono(60_000));
+        tracker.record(Err("b".into()), Mono(60_900));
+        assert!(matches!(tracker.state(), ProbeState::Starting { .. }), "{:?}", tracker.state());
+        tracker.record(Err("c".into()), Mono(61_000));
+        assert!(matches!(tracker.state(), ProbeState::TooLate { .. }), "{:?}", tracker.state());
+        tracker.record(Ok(()), Mono(61_100));
+        tracker.skip(Mono(99_000));
+        assert!(tracker.state().is_ready());
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) fn service(name: &str, claims: &[&str]) -> Service {
         image: ResolvedImage { reference: "image:1".to_owned(), pinned: "sha256:aa".to_owned() },
         restarts: 0,
         deleted_at: None,
+        deletes_volumes: false,
+        source: None,
         written_by: "apply".to_owned(),
         user: String::new(),
         halt: None,

@@ -9,10 +9,10 @@ use std::time::Duration;
 use coxswain::clock::{Clock, RealClock};
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{
-    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, FakeEngine, LABEL_STORE, LogOptions,
-    NetworkSpec,
+    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, ExecOutcome, FakeEngine, LABEL_STORE,
+    LogOptions, Mount, NetworkSpec, VolumeSpec,
 };
-use coxswain::model::{Check, ContainerId, Cpu, EndpointId, Health, Logging, Memory, Millis, Security};
+use coxswain::model::{Check, ContainerId, Cpu, EndpointId, Health, Memory, Millis};
 use coxswain::probe::{ProbeState, ProbeTarget, Prober};
 use futures::StreamExt;
 
@@ -43,25 +43,20 @@ impl Subject<'_> {
 
     fn spec(&self, name: &str, last: u8) -> ContainerSpec {
         ContainerSpec {
-            name: format!("{}-{name}", self.run),
-            image: self.image.clone(),
-            entrypoint: None,
-            command: None,
-            env: BTreeMap::new(),
             labels: BTreeMap::from([
                 (LABEL_STORE.to_owned(), self.run.to_owned()),
                 ("team".to_owned(), "a".to_owned()),
             ]),
             exposed: vec![8080],
-            network: self.network.name.clone(),
-            address: self.address(last),
             cpu_reserved: Some(Cpu(100)),
             cpu_limit: Some(Cpu(500)),
             memory: Some(Memory(64 << 20)),
-            security: Security::default(),
-            logging: Logging::default(),
-            stop_signal: "SIGTERM".to_owned(),
-            stop_grace: Millis::secs(10),
+            ..ContainerSpec::bare(
+                &format!("{}-{name}", self.run),
+                &self.image,
+                &self.network.name,
+                self.address(last),
+            )
         }
     }
 
@@ -458,7 +453,7 @@ async fn a_container_is_probed_at_its_address() {
             port: 8080,
             health: Health { interval: Millis(50), ..Health::with(Check::Http("/healthz".to_owned())) },
         };
-        let prober = Prober::new(Arc::new(RealClock::new()), || ());
+        let prober = Prober::new(Arc::new(RealClock::new()), Arc::new(images::engine().await), || ());
         prober.watch(target.clone());
         let mut seen = BTreeSet::new();
         bounded("the container gets ready", async {
@@ -479,6 +474,90 @@ async fn a_container_is_probed_at_its_address() {
             }
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn docker_keeps_volumes() {
+    on_docker(async |s| {
+        let labels = BTreeMap::from([(LABEL_STORE.to_owned(), s.run.to_owned())]);
+        let volume = VolumeSpec { name: format!("{}-v", s.run), labels };
+        s.engine.create_volume(&volume).await.unwrap();
+        s.engine.create_volume(&volume).await.expect("one that is there is success");
+        let other =
+            VolumeSpec { labels: [(LABEL_STORE.to_owned(), "else".to_owned())].into(), ..volume.clone() };
+        let refused = s.engine.create_volume(&other).await.unwrap_err();
+        assert!(matches!(refused, EngineError::Invalid { .. }), "{refused:?}");
+        let listed = async || s.engine.volumes().await.unwrap().iter().any(|v| v.name == volume.name);
+        assert!(listed().await);
+
+        let mount = Mount { volume: volume.clone(), path: "/data".to_owned(), read_only: true };
+        let spec = ContainerSpec { mounts: vec![mount], ..s.spec("a", 10) };
+        let id = s.engine.create(&spec).await.unwrap();
+        let in_use = s.engine.remove_volume(&volume.name).await.unwrap_err();
+        assert!(matches!(in_use, EngineError::Conflict { .. }), "{in_use:?}");
+        let container = images::client().inspect_container(id.as_str(), None).await.unwrap();
+        let mounts = container.mounts.unwrap();
+        let seen: Vec<_> =
+            mounts.iter().map(|m| (m.name.as_deref(), m.destination.as_deref(), m.rw)).collect();
+        assert_eq!(seen, [(Some(volume.name.as_str()), Some("/data"), Some(false))]);
+        s.engine.remove(&id).await.unwrap();
+        assert!(listed().await, "a container's end leaves it alone");
+        s.engine.remove_volume(&volume.name).await.unwrap();
+        s.engine.remove_volume(&volume.name).await.expect("already gone is success");
+        assert!(!listed().await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn docker_runs_commands_in_a_container() {
+    on_docker(async |s| {
+        let mut spec = s.spec("a", 10);
+        spec.env = BTreeMap::from([("HEALTH_AFTER".to_owned(), "0.5".to_owned())]);
+        let id = s.engine.create(&spec).await.unwrap();
+        let exec = async |words: &[&str], limit| {
+            let command: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            s.engine.exec(&id, &command, Millis(limit)).await
+        };
+        let refused = exec(&["/hello", "check"], 5_000).await.unwrap_err();
+        assert!(refused.to_string().contains("is not running"), "{refused:?}");
+        s.engine.start(&id).await.unwrap();
+        let mut seen = BTreeSet::new();
+        bounded("the check passes", async {
+            loop {
+                match exec(&["/hello", "check"], 5_000).await.unwrap() {
+                    ExecOutcome::Ended { code: 0, output } => break assert_eq!(output, "ok\n"),
+                    ExecOutcome::Ended { code, output } => seen.insert((code, output)),
+                    other => panic!("{other:?}"),
+                };
+            }
+        })
+        .await;
+        assert!(seen.contains(&(1, "warming cache\n".to_owned())), "{seen:?}");
+        match exec(&["/hello", "check", "2000"], 50).await.unwrap() {
+            ExecOutcome::Running { exec, .. } => {
+                assert_eq!(s.engine.exec_runs(&exec).await, Ok(true));
+                bounded("the command ends", async {
+                    while s.engine.exec_runs(&exec).await.unwrap() {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                })
+                .await;
+            }
+            other => panic!("{other:?}"),
+        }
+        match exec(&["/nothing"], 5_000).await {
+            Ok(ExecOutcome::Ended { code: 126 | 127, output }) => {
+                assert!(output.contains("/nothing"), "{output}")
+            }
+            Err(EngineError::Invalid { message }) => assert!(message.contains("/nothing"), "{message}"),
+            other => panic!("{other:?}"),
+        }
+        s.engine.remove(&id).await.unwrap();
+        let gone = exec(&["/hello", "check"], 5_000).await.unwrap_err();
+        assert!(gone.is_not_found(), "{gone:?}");
     })
     .await;
 }

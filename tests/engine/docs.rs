@@ -95,10 +95,18 @@ fn the_quickstart_works_as_written() {
     let prelude =
         format!("set -euo pipefail\ntrap '{keep}; kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n");
 
+    let said = runs(&scratch, env!("CARGO_MANIFEST_DIR"), &format!("{prelude}set -x\n{script}"));
+    for wanted in [r#""version":"v1""#, r#""version":"v2""#, "3/3 ready on revision 2", "no services"] {
+        assert!(said.contains(wanted), "no `{wanted}` in:\n{said}");
+    }
+}
+
+/// Runs a script in a folder; its output, once it succeeded.
+fn runs(scratch: &Scratch, folder: &str, script: &str) -> String {
     let output = fs::File::create(scratch.path("output")).expect("a file");
     let mut shell = Command::new("bash")
-        .args(["-c", &format!("{prelude}set -x\n{script}")])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["-c", script])
+        .current_dir(folder)
         .env("IMAGE", &scratch.image)
         .process_group(0)
         .stdin(Stdio::null())
@@ -109,7 +117,28 @@ fn the_quickstart_works_as_written() {
     let succeeded = ends_well(&mut shell);
     let said = fs::read_to_string(scratch.path("output")).expect("its output");
     assert!(succeeded, "{said}");
-    for wanted in [r#""version":"v1""#, r#""version":"v2""#, "3/3 ready on revision 2", "no services"] {
+    said
+}
+
+/// The page's own commands, with a daemon of the test's own behind them.
+#[test]
+fn the_page_about_the_manifests_directory_works() {
+    let scratch = Scratch::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let image = runtime.block_on(scratch.run.hello("v1"));
+    let text = page("docs/how-to/manifests-directory.md");
+    let manifest = put(&blocks(&text, "yaml").concat(), "hello:v1", &image);
+    fs::write(scratch.path("hello.yaml"), manifest).expect("a manifest is written");
+    let own = format!("ctl serve --state-dir state --http {} --manifests", free_port());
+    let script = put(&blocks(&text, "sh").concat(), "ctl serve --manifests", &own);
+    let script = put(&script, "kill %1", "cp state/store-id store-id; kill %1");
+    let ctl = assert_cmd::cargo::cargo_bin!("ctl").parent().expect("a folder").display().to_string();
+    let prelude = format!(
+        "set -euo pipefail\nexport PATH={ctl}:$PATH CTL_SOCKET=$PWD/ctl.sock\ntrap 'kill $(jobs -p) 2>/dev/null || true; \
+         wait' EXIT\nset -x\n"
+    );
+    let said = runs(&scratch, &scratch.path(""), &format!("{prelude}{script}"));
+    for wanted in ["does not declare hello any more", "service hello"] {
         assert!(said.contains(wanted), "no `{wanted}` in:\n{said}");
     }
 }
@@ -175,4 +204,12 @@ fn looking_and_going_back_works_as_written() {
     for outcome in ["complete, current", "aborted"] {
         assert!(history.contains(outcome), "no `{outcome}` in:\n{history}");
     }
+}
+
+#[test]
+fn the_page_about_volumes_works() {
+    let daemon = Daemon::start();
+    run_commands(&page("docs/how-to/volumes.md"), &daemon);
+    let ours = format!("label=coxswain.store={}", daemon.store());
+    assert_eq!(docker(&["volume", "ls", "--quiet", "--filter", &ours]), "");
 }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock};
 use bollard::Docker;
 use bollard::query_parameters::{
     BuildImageOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions,
 };
 use coxswain::clock::{Clock, RealClock};
 use coxswain::engine::{DockerEngine, LABEL_STORE};
@@ -126,6 +126,10 @@ async fn sweep(docker: &Docker, stores: &[String], images: &[String]) {
         let ours = ListNetworksOptionsBuilder::new().filters(&filters).build();
         for network in docker.list_networks(Some(ours)).await.unwrap() {
             unless_gone(docker.remove_network(&network.id.unwrap()).await);
+        }
+        let ours = ListVolumesOptionsBuilder::new().filters(&filters).build();
+        for volume in docker.list_volumes(Some(ours)).await.unwrap().volumes.unwrap_or_default() {
+            unless_gone(docker.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await);
         }
     }
     for image in images {

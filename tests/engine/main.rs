@@ -12,4 +12,5 @@ mod images;
 mod lifecycle;
 mod load;
 mod pull;
+mod storage;
 mod storm;

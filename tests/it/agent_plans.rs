@@ -1,7 +1,7 @@
 //! Golden plans of the agent: each `tests/plans/agent/<case>/script.txt` describes a host line by line; each `plan` line
 //! prints what the agent decides then, next to the expected `plan.snap`.
 //!
-//! `replica NAME run|drain|remove` · `service` (its app has one) · `spec health=none|http port=none pull=never`
+//! `replica NAME run|drain|remove` · `service` (its app has one) · `spec health=none|http port=none pull=never health=exec volumes`
 //! `env balancer` · `container ID REPLICA ATTEMPT STATE [error]` with STATE `created`, `running@S`, `paused@S`,
 //! `exited:CODE@S`, `dead`, `removing` · `foreign ID REPLICA ATTEMPT STATE` · `gone ID` · `off-network ID`
 //! `status REPLICA PHASE ATTEMPT FAILURES [ID]` · `endpoint REPLICA ID@S ready|unready|draining` · `no-endpoint REPLICA`

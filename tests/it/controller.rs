@@ -11,10 +11,11 @@ use coxswain::controller::{
     Action, ApplyDocument, Awaited, Controller, LogOptions, LogQuery, Outcome, Parts, Refused, RolloutChange,
     Standing, Steering,
 };
-use coxswain::engine::fake::{Behaviour, FakeEngine};
+use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
+use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
-    EnvField, EnvValue, Generation, HaltKind, OutcomeRecord, ReplicaName, RevisionNumber, RevisionOutcome,
-    Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, key,
+    EnvField, EnvValue, Generation, HaltKind, OutcomeRecord, Reason, ReplicaName, RevisionNumber,
+    RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -25,8 +26,8 @@ use tokio::sync::watch;
 
 const HOST: &str = "FAKE:ENGINE";
 
-struct Rig {
-    controller: Arc<Controller>,
+pub(crate) struct Rig {
+    pub(crate) controller: Arc<Controller>,
     store: Arc<EmbeddedStore>,
     rival: Arc<Rival>,
     engine: FakeEngine,
@@ -83,7 +84,7 @@ impl Store for Rival {
 }
 
 impl Rig {
-    fn new() -> Rig {
+    pub(crate) fn new() -> Rig {
         let clock = Arc::new(VirtualClock::new(7));
         let wall = clock.clone();
         let engine = FakeEngine::new(move || wall.wall());
@@ -126,12 +127,12 @@ impl Rig {
         Rig { controller: Controller::new(parts), store, rival, engine }
     }
 
-    async fn apply(&self, id: &str, documents: &[ApplyDocument]) -> Result<Vec<Action>, Refused> {
+    pub(crate) async fn apply(&self, id: &str, documents: &[ApplyDocument]) -> Result<Vec<Action>, Refused> {
         let results = self.controller.apply(id, documents, false, "apply -f app.yaml").await?;
         Ok(results.into_iter().map(|result| result.action).collect())
     }
 
-    async fn service(&self, name: &str) -> Service {
+    pub(crate) async fn service(&self, name: &str) -> Service {
         self.store.get(&key::service(&name.into())).await.unwrap().unwrap().decode().unwrap()
     }
 
@@ -158,13 +159,13 @@ impl Rig {
     }
 
     /// Every key but for those of remembered answers.
-    async fn keys(&self) -> Vec<String> {
+    pub(crate) async fn keys(&self) -> Vec<String> {
         let entries = self.store.list("").await.unwrap().entries;
         entries.into_iter().map(|entry| entry.key).filter(|key| !key.starts_with("meta/")).collect()
     }
 }
 
-fn document(name: &str, image: &str) -> ApplyDocument {
+pub(crate) fn document(name: &str, image: &str) -> ApplyDocument {
     ApplyDocument {
         name: name.into(),
         app: "shop".into(),
@@ -219,7 +220,7 @@ async fn a_route_that_another_service_holds_is_refused_naming_both() {
     assert_eq!((service.as_str(), holder.as_str()), ("web", "users"));
     assert_eq!(rig.keys().await, before, "nothing of the run was written");
 
-    rig.controller.delete("r3", &["users".into()], "delete users").await.unwrap();
+    rig.controller.delete("r3", &["users".into()], false, "delete users").await.unwrap();
     rig.apply("r4", &run).await.expect("a deleted service holds no route");
 }
 
@@ -231,7 +232,7 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
     let refused = rig.apply("r2", std::slice::from_ref(&other)).await.unwrap_err();
     assert!(matches!(refused, Refused::OtherApp { .. }), "{refused:?}");
 
-    let deleted = rig.controller.delete("r3", &["users".into()], "delete users").await.unwrap();
+    let deleted = rig.controller.delete("r3", &["users".into()], false, "delete users").await.unwrap();
     let refused = rig.apply("r4", std::slice::from_ref(&other)).await.unwrap_err();
     assert_eq!(refused, Refused::BeingDeleted("users".into()));
     rig.controller.mark("users".into());
@@ -240,6 +241,55 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
     let progress =
         rig.controller.progress(&"users".into(), deleted[0].generation, Awaited::Release).await.unwrap();
     assert_eq!(progress.unwrap().outcome, Some(Outcome::Deleted), "what is there now is another service");
+}
+
+fn with_volume(name: &str) -> ApplyDocument {
+    let mut document = document(name, "users:1");
+    let (name, path) = ("data".to_owned(), "/data".to_owned());
+    document.spec.volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
+    document
+}
+
+#[tokio::test]
+async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
+    let rig = Rig::new();
+    rig.apply("r1", &[with_volume("users"), with_volume("web")]).await.unwrap();
+    let shown = &rig.controller.services(&["users".into()]).await.unwrap()[0].status.volumes;
+    let [name] = shown.as_slice() else { panic!("{shown:?}") };
+    let app = rig.service("users").await.metadata.app.to_string();
+    let store = rig.store.identity().id.to_string();
+    let labels = [("coxswain.store", store), ("coxswain.app", app), ("coxswain.volume", "data".to_owned())];
+    let labels = labels.map(|(label, value)| (label.to_owned(), value)).into();
+    rig.engine.create_volume(&VolumeSpec { name: name.clone(), labels }).await.unwrap();
+    let left = async || rig.engine.volumes().await.unwrap().len();
+    let pass = async |name: &str| {
+        rig.controller.mark(name.into());
+        rig.controller.pass_marked().await.unwrap();
+    };
+
+    let before = rig.keys().await;
+    let refused = rig.controller.delete("r2", &["users".into()], true, "delete users --volumes").await;
+    let Err(Refused::VolumeShared { volume, by, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!((volume.as_str(), by.as_str()), ("data", "web"));
+    assert_eq!(rig.keys().await, before, "nothing was written");
+
+    let deleted = rig.controller.delete("r3", &["users".into()], false, "delete users").await.unwrap();
+    assert_eq!(deleted[0].notes, ["its volumes are kept: data"]);
+    pass("users").await;
+    assert_eq!(left().await, 1);
+
+    rig.controller.delete("r4", &["web".into()], true, "delete web --volumes").await.unwrap();
+    let in_use = EngineError::Conflict { message: "volume is in use - [c]".into() };
+    rig.engine.fail_next(Call::RemoveVolume, in_use);
+    pass("web").await;
+    assert_eq!(left().await, 1);
+    let generation = rig.service("web").await.metadata.generation;
+    let held =
+        rig.controller.progress(&"web".into(), generation, Awaited::Release).await.unwrap().unwrap().held_by;
+    assert!(held.iter().any(|c| c.reason == Reason::VolumeInUse && c.message.contains("in use")), "{held:?}");
+    pass("web").await;
+    assert_eq!(left().await, 0);
+    assert!(rig.controller.services(&[]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

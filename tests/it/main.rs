@@ -10,6 +10,7 @@ mod manifests;
 mod plane;
 mod plans;
 mod simulation;
+mod source;
 mod store;
 mod supervisor;
 mod tidy;

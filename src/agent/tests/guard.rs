@@ -10,10 +10,11 @@ use futures::stream::BoxStream;
 use super::rig::Balancer;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{
-    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LABEL_REPLICA,
-    LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
+    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome,
+    ImageInfo, LABEL_REPLICA, LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer,
+    ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use crate::model::{ContainerId, Listener, StoreId};
+use crate::model::{ContainerId, Listener, Millis, StoreId};
 
 /// What the guard knows and noted.
 pub(super) struct World {
@@ -159,6 +160,17 @@ impl Engine for GuardEngine {
         self.check_end("remove", id);
         self.inner.remove(id).await
     }
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Millis,
+    ) -> Result<ExecOutcome, EngineError> {
+        self.inner.exec(id, command, limit).await
+    }
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError> {
+        self.inner.exec_runs(exec).await
+    }
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
         self.inner.networks().await
     }
@@ -172,6 +184,15 @@ impl Engine for GuardEngine {
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
         self.count("remove_network").await;
         self.inner.remove_network(name).await
+    }
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        self.inner.create_volume(spec).await
+    }
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
+        self.inner.volumes().await
+    }
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        self.inner.remove_volume(name).await
     }
     async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError> {
         self.count("image").await;

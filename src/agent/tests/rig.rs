@@ -332,6 +332,8 @@ fn service(revision: &Revision) -> Service {
         image: revision.image.clone(),
         restarts: 0,
         deleted_at: None,
+        deletes_volumes: false,
+        source: None,
         written_by: String::new(),
         user: String::new(),
         halt: None,

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
-use coxswain::manifest::{LIMITS, Source};
+use coxswain::manifest::{LIMITS, Source, is_manifest};
 
 use crate::error::CliError;
 
 /// Directories within directories with `-R`; deeper is a mistake or a loop of links.
 const MAX_DEPTH: usize = 16;
-/// What a manifest in a directory is called; everything else there is left alone.
-const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 /// What stands for standard input, and what it is called in messages.
 const STDIN: (&str, &str) = ("-", "<stdin>");
 
@@ -82,11 +80,6 @@ impl FileArgs {
     }
 }
 
-fn is_manifest(path: &Path) -> bool {
-    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    !hidden && path.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
-}
-
 fn read(path: &Path) -> Result<Source, String> {
     let (name, bytes) = if path.as_os_str() == STDIN.0 {
         (STDIN.1.to_owned(), bounded(io::stdin().lock()))
@@ -110,10 +103,11 @@ fn bounded(reader: impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// The reason without the number of the system call's error.
-fn spoken(error: &io::Error) -> String {
+pub(crate) fn spoken(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::NotADirectory => "is not a directory".to_owned(),
         io::ErrorKind::IsADirectory => "is a directory".to_owned(),
         _ => error.to_string(),
     }

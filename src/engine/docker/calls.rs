@@ -6,18 +6,20 @@ use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
-    ListContainersOptionsBuilder, ListNetworksOptions, ListNetworksOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveImageOptions, StartContainerOptions, TagImageOptionsBuilder,
+    ListContainersOptionsBuilder, ListNetworksOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, StartContainerOptions,
+    TagImageOptionsBuilder,
 };
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use super::{DockerEngine, QUICK, SLOW};
 use crate::engine::error::About;
 use crate::engine::{
-    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LABEL_STORE, LogLine, LogOptions,
-    NetworkSpec, ObservedContainer, ObservedNetwork, listening, translate,
+    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LABEL_STORE,
+    LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
+    listening, translate,
 };
-use crate::model::{ContainerId, Listener, Memory};
+use crate::model::{ContainerId, Listener, Memory, Millis};
 
 /// Inspections at once: the Engine takes a lock per container, and each is a connection.
 const INSPECTIONS: usize = 8;
@@ -168,6 +170,19 @@ impl Engine for DockerEngine {
         gone_is_success(removed)
     }
 
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Millis,
+    ) -> Result<ExecOutcome, EngineError> {
+        self.run_in(in_path("a container", id.as_str())?, command, limit).await
+    }
+
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError> {
+        Ok(self.exec_state(in_path("a command", &exec.0)?).await?.is_none())
+    }
+
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
         let found = self.networks_by(Some(("label", LABEL_STORE))).await?;
         Ok(found.into_iter().map(translate::observed_network).collect())
@@ -197,6 +212,35 @@ impl Engine for DockerEngine {
         let removed = self
             .ask("remove network", About::Network(name), SLOW, |docker| async move {
                 docker.remove_network(name).await
+            })
+            .await;
+        gone_is_success(removed)
+    }
+
+    /// Docker answers with the volume of that name, whether it made it just now or not.
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        let body = translate::volume(spec);
+        let made = self.ask("create volume", About::Volume(&spec.name), SLOW, |docker| async move {
+            docker.create_volume(body).await
+        });
+        translate::observed_volume(made.await?).is_of(spec)
+    }
+
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
+        let filters = HashMap::from([("label", vec![LABEL_STORE])]);
+        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+        let found = self.ask("volumes", About::Engine, QUICK, |docker| async move {
+            docker.list_volumes(Some(options)).await
+        });
+        let found = found.await?.volumes.unwrap_or_default();
+        Ok(found.into_iter().map(translate::observed_volume).collect())
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        let name = in_path("a volume", name)?;
+        let removed = self
+            .ask("remove volume", About::Volume(name), SLOW, |docker| async move {
+                docker.remove_volume(name, None::<RemoveVolumeOptions>).await
             })
             .await;
         gone_is_success(removed)

@@ -8,6 +8,7 @@
 
 mod calls;
 mod credentials;
+mod exec;
 mod streams;
 
 use std::error::Error as _;

@@ -52,6 +52,8 @@ pub enum Healthy {
     After(Millis),
     /// Not at all.
     Never,
+    /// Not over the network, and a command run in it does not end.
+    Hangs,
 }
 
 impl Default for Behaviour {
@@ -84,6 +86,11 @@ impl Behaviour {
     /// Uses more memory than it may, this long after its start.
     pub fn runs_out_of_memory(after: Millis) -> Self {
         Self { runs: Runs::OutOfMemory { after }, ..Self::default() }
+    }
+
+    /// Commands run in it do not end.
+    pub fn hangs_in_exec() -> Self {
+        Self { health: Healthy::Hangs, ..Self::default() }
     }
 
     /// Passes probes from this long after its start on.

@@ -7,10 +7,10 @@ use super::FakeEngine;
 use super::faults::{Call, Fault, Mutation};
 use super::world::World;
 use crate::engine::{
-    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LogLine, LogOptions, NetworkSpec,
-    ObservedContainer, ObservedNetwork,
+    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
+    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use crate::model::{ContainerId, Listener};
+use crate::model::{ContainerId, Listener, Millis};
 
 impl FakeEngine {
     fn call<T>(
@@ -70,6 +70,19 @@ impl Engine for FakeEngine {
         })
     }
 
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        _command: &[String],
+        _limit: Millis,
+    ) -> Result<ExecOutcome, EngineError> {
+        self.call(Call::Exec, |world, now| world.exec(id, now))
+    }
+
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError> {
+        self.call(Call::ExecRuns, |world, _| world.exec_runs(exec))
+    }
+
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
         self.call(Call::Networks, |world, _| Ok(world.networks()))
     }
@@ -84,6 +97,18 @@ impl Engine for FakeEngine {
 
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
         self.call(Call::RemoveNetwork, |world, _| world.remove_network(name))
+    }
+
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        self.call(Call::CreateVolume, |world, _| world.create_volume(spec))
+    }
+
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
+        self.call(Call::Volumes, |world, _| Ok(world.volumes()))
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        self.call(Call::RemoveVolume, |world, _| world.remove_volume(name))
     }
 
     async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError> {

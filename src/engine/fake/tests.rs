@@ -7,7 +7,7 @@ use futures::{FutureExt, StreamExt};
 use super::*;
 use crate::clock::{Clock, VirtualClock};
 use crate::engine::{ContainerState, Engine, LABEL_STORE, LogOptions};
-use crate::model::{Logging, Millis, Security};
+use crate::model::Millis;
 
 struct Bench {
     clock: Arc<VirtualClock>,
@@ -32,24 +32,9 @@ fn bench(behaviour: Behaviour) -> Bench {
 }
 
 fn spec(name: &str, last: u8) -> ContainerSpec {
-    ContainerSpec {
-        name: name.into(),
-        image: "web:1".into(),
-        entrypoint: None,
-        command: None,
-        env: [].into(),
-        labels: [(LABEL_STORE.to_owned(), "s".to_owned())].into(),
-        exposed: vec![],
-        network: "net".into(),
-        address: std::net::Ipv4Addr::new(10, 209, 0, last).into(),
-        cpu_reserved: None,
-        cpu_limit: None,
-        memory: None,
-        security: Security::default(),
-        logging: Logging::default(),
-        stop_signal: "SIGTERM".into(),
-        stop_grace: Millis::secs(10),
-    }
+    let address = std::net::Ipv4Addr::new(10, 209, 0, last).into();
+    let labels = [(LABEL_STORE.to_owned(), "s".to_owned())].into();
+    ContainerSpec { labels, ..ContainerSpec::bare(name, "web:1", "net", address) }
 }
 
 impl Bench {

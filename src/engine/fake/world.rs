@@ -12,8 +12,8 @@ use super::hub::Hub;
 use super::images::Images;
 use super::subnet;
 use crate::engine::{
-    ContainerSpec, ContainerState, EngineError, EngineEvent, LABEL_STORE, LogLine, NetworkSpec,
-    ObservedContainer, ObservedNetwork,
+    ContainerSpec, ContainerState, EngineError, EngineEvent, ExecId, ExecOutcome, LABEL_STORE, LogLine,
+    NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
 use crate::model::{ContainerId, Listener};
 
@@ -32,6 +32,13 @@ pub(super) struct Container {
 }
 
 impl Container {
+    fn is_healthy(&self, now: jiff::Timestamp) -> bool {
+        match self.behaviour.health {
+            Healthy::Never | Healthy::Hangs => false,
+            Healthy::After(wait) => self.started_at.is_some_and(|start| start + wait.std() <= now),
+        }
+    }
+
     fn is_up(&self) -> bool {
         matches!(self.state, ContainerState::Running | ContainerState::Paused)
     }
@@ -45,6 +52,7 @@ const KILLED: i64 = 137;
 pub(super) struct World {
     containers: BTreeMap<ContainerId, Container>,
     networks: BTreeMap<String, NetworkSpec>,
+    volumes: BTreeMap<String, ObservedVolume>,
     pub(super) images: Images,
     pub(super) hub: Hub,
     pub(super) journal: Vec<Mutation>,
@@ -112,6 +120,10 @@ impl World {
         }
         let (image, behaviour) =
             self.images.behaviour(&spec.image).ok_or_else(|| no_such("image", &spec.image))?;
+        for mount in &spec.mounts {
+            let VolumeSpec { name, labels } = mount.volume.clone();
+            self.volumes.entry(name.clone()).or_insert(ObservedVolume { name, labels });
+        }
         self.made += 1;
         let id = ContainerId::new(hex_id(&format!("container {}", self.made)));
         let container = Container {
@@ -287,6 +299,25 @@ impl World {
         self.networks.values().map(|n| n.subnet.clone()).collect()
     }
 
+    pub(super) fn create_volume(&mut self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        let VolumeSpec { name, labels } = spec.clone();
+        self.volumes.entry(name.clone()).or_insert(ObservedVolume { name, labels }).is_of(spec)
+    }
+
+    pub(super) fn volumes(&self) -> Vec<ObservedVolume> {
+        self.volumes.values().filter(|v| v.labels.contains_key(LABEL_STORE)).cloned().collect()
+    }
+
+    pub(super) fn remove_volume(&mut self, name: &str) -> Result<(), EngineError> {
+        let uses = |c: &&Container| c.spec.mounts.iter().any(|mount| mount.volume.name == name);
+        if let Some(user) = self.containers.values().find(uses) {
+            let message = format!("remove {name}: volume is in use - [{}]", user.spec.name);
+            return Err(EngineError::Conflict { message });
+        }
+        self.volumes.remove(name);
+        Ok(())
+    }
+
     pub(super) fn untag(&mut self, tag: &str) -> Result<(), EngineError> {
         let used = |image: &str| self.containers.values().any(|c| c.image == image);
         if self.images.untag(tag, used)? {
@@ -321,11 +352,32 @@ impl World {
     pub(super) fn at_address(&self, address: IpAddr, now: jiff::Timestamp) -> Option<(ContainerId, bool)> {
         let here = |c: &Container| c.state == ContainerState::Running && c.spec.address == address;
         let (id, container) = self.containers.iter().find(|(_, c)| here(c))?;
-        let healthy = match container.behaviour.health {
-            Healthy::Never => false,
-            Healthy::After(wait) => container.started_at.is_some_and(|start| start + wait.std() <= now),
-        };
-        Some((id.clone(), healthy))
+        Some((id.clone(), container.is_healthy(now)))
+    }
+
+    /// A command's end is what a probe would find.
+    pub(super) fn exec(
+        &mut self,
+        id: &ContainerId,
+        now: jiff::Timestamp,
+    ) -> Result<ExecOutcome, EngineError> {
+        let container = self.container(id)?;
+        if container.state != ContainerState::Running {
+            return Err(EngineError::NotRunning { name: container.spec.name.clone() });
+        }
+        if container.behaviour.health == Healthy::Hangs {
+            return Ok(ExecOutcome::Running { exec: ExecId(id.to_string()), output: String::new() });
+        }
+        Ok(match container.is_healthy(now) {
+            true => ExecOutcome::Ended { code: 0, output: String::new() },
+            false => ExecOutcome::Ended { code: 1, output: "not healthy\n".to_owned() },
+        })
+    }
+
+    /// A command's id is its container's: it ends with that, or with the behaviour that made it hang.
+    pub(super) fn exec_runs(&mut self, exec: &ExecId) -> Result<bool, EngineError> {
+        let container = self.container(&ContainerId::new(exec.0.clone()))?;
+        Ok(container.state == ContainerState::Running && container.behaviour.health == Healthy::Hangs)
     }
 
     pub(super) fn set_behaviour(&mut self, id: &ContainerId, behaviour: Behaviour) {

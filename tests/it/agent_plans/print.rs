@@ -69,7 +69,17 @@ fn action(action: &Action) -> String {
         }
         Action::Create { attempt, address, spec, .. } => {
             let env: Vec<_> = spec.env.iter().map(|(k, v)| format!(" {k}={v}")).collect();
-            format!("create {} (attempt {attempt}) at {address}{}", spec.name, env.concat())
+            let mounts: Vec<_> = spec
+                .mounts
+                .iter()
+                .map(|m| format!(" {}:{}{}", m.volume.name, m.path, if m.read_only { ":ro" } else { "" }))
+                .collect();
+            format!(
+                "create {} (attempt {attempt}) at {address}{}{}",
+                spec.name,
+                env.concat(),
+                mounts.concat()
+            )
         }
         Action::Start { container, .. } => format!("start {container}"),
         Action::Signal { container, signal, .. } => format!("signal {container} {signal}"),

@@ -12,7 +12,7 @@ use coxswain::model::{
     AppName, Balance, BalancerReport, Cause, Check, ContainerId, Desired, Endpoint, EndpointId,
     EndpointState, EndpointStats, EnvField, EnvValue, Epoch, Generation, Health, Incarnation, Mono, Now,
     Phase, Pool, PoolEndpoint, Port, Protocol, Pull, Replica, ReplicaName, ReplicaStatus, ResolvedImage,
-    Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName, TemplateHash, WaitReason,
+    Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName, TemplateHash, Volume, WaitReason,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;
@@ -198,9 +198,18 @@ impl Script {
     fn setting(&mut self, setting: &str) -> Option<()> {
         match setting {
             "health=none" => self.spec.health = Health::with(Check::None(true)),
+            "health=exec" => self.spec.health = Health::with(Check::Exec(vec!["/app".to_owned()])),
             "port=none" => {
                 self.spec.ports.clear();
                 self.spec.health = Health::default_for(false);
+            }
+            "volumes" => {
+                let volume = |name: &str, read_only, per_replica| {
+                    let (name, path) = (name.to_owned(), format!("/{name}"));
+                    Volume { name, path, read_only, per_replica }
+                };
+                self.spec.volumes =
+                    vec![volume("data", false, false), volume("ro", true, false), volume("own", false, true)];
             }
             "pull=never" => self.spec.pull = Pull::Never,
             "env=balancer" => {

@@ -73,6 +73,7 @@ pub(super) fn service(name: &str) -> ServiceObject {
         },
         spec: spec(name, "v1"),
         status: ServiceStatus {
+            volumes: Vec::new(),
             observed_generation: Generation(9),
             conditions: vec![condition(ConditionKind::Ready, true, Reason::AllAvailable, "")],
             wanted: 3,

@@ -11,7 +11,7 @@ use coxswain::model::{
     Check, Desired, EnvValue, EventKind, FailedProbe, Failure, FailureReason, Generation, Halt, HaltKind,
     Health, Metadata, Millis, Mono, Now, OnFailure, OutcomeRecord, Phase, Port, ProbeAnswer, Protocol,
     Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout,
-    RolloutState, Seen, Service, ServiceSpec, Trouble, WaitReason,
+    RolloutState, Seen, Service, ServiceSpec, Trouble, Volume, WaitReason,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, invariants, plan};
 
@@ -158,6 +158,11 @@ impl World {
                 "env" => {
                     spec.env.insert("A".into(), EnvValue::Text(value.into()));
                 }
+                "volume" => {
+                    let (name, path) = (value.to_owned(), "/data".to_owned());
+                    let per_replica = value == "own";
+                    spec.volumes = vec![Volume { name, path, read_only: false, per_replica }];
+                }
                 "noport" => {
                     spec.ports.clear();
                     spec.health.check = Check::None(true);
@@ -192,6 +197,8 @@ impl World {
             restarts: 0,
             halt: None,
             deleted_at: None,
+            deletes_volumes: false,
+            source: None,
             written_by: String::new(),
             user: String::new(),
             written_at: at,

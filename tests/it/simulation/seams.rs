@@ -9,10 +9,10 @@ use coxswain::agent::Probes;
 use coxswain::clock::Clock;
 use coxswain::engine::fake::FakeEngine;
 use coxswain::engine::{
-    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ImageInfo, LogLine, LogOptions, NetworkSpec,
-    ObservedContainer, ObservedNetwork,
+    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
+    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use coxswain::model::{ContainerId, EndpointId, Listener, Mono};
+use coxswain::model::{ContainerId, EndpointId, Listener, Millis, Mono};
 use coxswain::probe::{ProbeState, ProbeTarget};
 use coxswain::store::{
     EmbeddedStore, Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
@@ -158,6 +158,19 @@ impl Engine for LateEngine {
         let id = id.clone();
         late!(self, true, engine => engine.remove(&id))
     }
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Millis,
+    ) -> Result<ExecOutcome, EngineError> {
+        let (id, command) = (id.clone(), command.to_vec());
+        late!(self, false, engine => engine.exec(&id, &command, limit))
+    }
+    async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError> {
+        let exec = exec.clone();
+        late!(self, false, engine => engine.exec_runs(&exec))
+    }
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
         late!(self, false, engine => engine.networks())
     }
@@ -171,6 +184,17 @@ impl Engine for LateEngine {
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
         let name = name.to_owned();
         late!(self, true, engine => engine.remove_network(&name))
+    }
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        let spec = spec.clone();
+        late!(self, true, engine => engine.create_volume(&spec))
+    }
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
+        late!(self, false, engine => engine.volumes())
+    }
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        let name = name.to_owned();
+        late!(self, true, engine => engine.remove_volume(&name))
     }
     async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError> {
         let reference = reference.to_owned();

@@ -9,8 +9,8 @@ use coxswain::controller::{ApplyDocument, RolloutChange};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::engine::{ContainerSpec, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
-    AppName, Check, Health, Logging, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus, Revision,
-    Rollout, Security, Service, ServiceName, ServiceSpec, key,
+    AppName, Check, Health, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus, Revision, Rollout,
+    Service, ServiceName, ServiceSpec, key,
 };
 use coxswain::store::EmbeddedStore;
 
@@ -177,7 +177,7 @@ impl World {
                 }
                 Wish::Delete => {
                     let names = [name.clone()];
-                    (format!("delete {name}"), controller.delete(&id, &names, "delete").await)
+                    (format!("delete {name}"), controller.delete(&id, &names, false, "delete").await)
                 }
             };
             let answer = answer.map(|results| results.iter().map(|r| r.action).collect::<Vec<_>>());
@@ -250,22 +250,5 @@ fn app_of(name: &ServiceName) -> AppName {
 }
 
 fn stranger(name: &str, image: &str, address: std::net::IpAddr) -> ContainerSpec {
-    ContainerSpec {
-        name: name.to_owned(),
-        image: image.to_owned(),
-        entrypoint: None,
-        command: None,
-        env: [].into(),
-        labels: [].into(),
-        exposed: Vec::new(),
-        network: "strangers".to_owned(),
-        address,
-        cpu_reserved: None,
-        cpu_limit: None,
-        memory: None,
-        security: Security::default(),
-        logging: Logging::default(),
-        stop_signal: "SIGTERM".to_owned(),
-        stop_grace: Millis::secs(10),
-    }
+    ContainerSpec::bare(name, image, "strangers", address)
 }

@@ -18,13 +18,14 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
     let status = session.client.status().await?;
-    let held = status.conditions.iter().find(|c| c.reason == Reason::DeletionHeld && c.status);
-    let Some(held) = held else {
+    let held = status.conditions.iter().filter(|c| c.reason == Reason::DeletionHeld && c.status);
+    let held: Vec<String> = held.map(|held| format!("! {}  {}", held.reason, held.message)).collect();
+    if held.is_empty() {
         return session.ui.out("= nothing is held");
-    };
-    session.ui.note(&format!("! {}  {}", held.reason, held.message));
+    }
+    held.iter().for_each(|line| session.ui.note(line));
     if !args.yes {
-        match session.ui.ask("remove these containers?") {
+        match session.ui.ask("let these removals happen?") {
             Some(true) => {}
             Some(false) => return Err(CliError::of(&codes::USAGE, "nothing was removed")),
             None => {

@@ -14,6 +14,8 @@ use crate::operation::{WaitArgs, wait};
 use crate::session::Session;
 
 /// Delete services: their requests are finished, their containers stopped and removed
+///
+/// Volumes are kept, unless --volumes is given.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["services", "files", "app"]))]
 pub(crate) struct Args {
@@ -29,6 +31,9 @@ pub(crate) struct Args {
     /// All services of this app
     #[arg(short, long, value_parser = app)]
     app: Option<AppName>,
+    /// Delete their volumes too, with all that is in them
+    #[arg(long)]
+    volumes: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -45,6 +50,10 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     services.sort();
     services.dedup();
     let list = services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let list = match args.volumes {
+        true => format!("{list} and {}", volumes(session, &services).await?),
+        false => list,
+    };
     if !args.yes {
         match session.ui.ask(&format!("delete {list}?")) {
             Some(true) => {}
@@ -56,10 +65,28 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
             }
         }
     }
-    let request = DeleteRequest { request_id: request_id(), services, by: session.author.clone() };
+    let request = DeleteRequest {
+        request_id: request_id(),
+        services,
+        volumes: args.volumes,
+        by: session.author.clone(),
+    };
     let response = session.client.delete(&request).await?;
     written(session, &response.results, false)?;
     wait(session, &response.results, Awaited::Release, &args.wait).await
+}
+
+/// What is lost with the volumes of these services.
+async fn volumes(session: &Session<'_>, names: &[ServiceName]) -> Result<String, CliError> {
+    let services = session.client.services().await?.into_iter();
+    let services = services.filter(|service| names.contains(&service.metadata.name));
+    let mut volumes: Vec<String> = services.flat_map(|s| s.spec.volumes).map(|volume| volume.name).collect();
+    volumes.sort();
+    volumes.dedup();
+    Ok(match volumes.as_slice() {
+        [] => "no volumes (none is declared)".to_owned(),
+        volumes => format!("all data in their volumes {}", volumes.join(", ")),
+    })
 }
 
 async fn named(session: &Session<'_>, args: &Args) -> Result<Vec<ServiceName>, CliError> {

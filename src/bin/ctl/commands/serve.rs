@@ -1,13 +1,14 @@
 //! `ctl serve`: from arguments to the daemon's options; the daemon itself is in the library.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
 use coxswain::daemon::{self, Role, ServeOptions, StartError};
 
 use crate::error::CliError;
+use crate::files::spoken;
 use crate::places::Environment;
 
 /// Run the daemon: it makes what is declared so, and keeps it so
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// Addresses that the networks of apps are taken from
     #[arg(long, value_name = "CIDR", default_value = "10.209.0.0/16", value_parser = pool)]
     network_pool: String,
+    /// Follow this directory: apply its *.yaml, *.yml and *.json, delete what goes from it
+    #[arg(long, value_name = "DIR")]
+    manifests: Option<PathBuf>,
     /// Start with a new store although containers of an earlier one run
     #[arg(long)]
     new_store: bool,
@@ -59,6 +63,11 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         Some(path) => path,
         None => environment.docker().map_err(|reason| CliError::of(&codes::USAGE, reason))?,
     };
+    // A child was given what the supervisor checked; a directory that went since is said by a condition.
+    let manifests = match (args.manifests, args.role) {
+        (Some(directory), None) => Some(followed(&directory)?),
+        (directory, _) => directory,
+    };
     let options = ServeOptions {
         state_dir: args.state_dir.unwrap_or_else(|| environment.state_dir()),
         socket,
@@ -66,12 +75,22 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         docker,
         network_pool: args.network_pool,
         new_store: args.new_store,
+        manifests,
     };
     let served = match args.role {
         Some(role) => daemon::run_role(role, options),
         None => daemon::serve(options),
     };
     served.map_err(refused)
+}
+
+/// The directory to follow, absolute; refused where it is none or cannot be read.
+fn followed(directory: &Path) -> Result<PathBuf, CliError> {
+    let refused = |error: std::io::Error| {
+        let why = vec![format!("{}: {}", directory.display(), spoken(&error))];
+        ApiError { why, ..codes::FILE_UNREADABLE.error("the manifests directory cannot be read") }.into()
+    };
+    std::fs::read_dir(directory).and_then(|_| std::path::absolute(directory)).map_err(refused)
 }
 
 /// A reason that has a code is told under it; every reason is told with its causes.

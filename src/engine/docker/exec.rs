@@ -1,0 +1,84 @@
+//! A command run in a container: made, started, read to its end, and asked for its exit code.
+
+use std::time::Duration;
+
+use bollard::exec::StartExecResults;
+use bollard::models::ExecConfig;
+use futures::StreamExt;
+use tokio::time::timeout;
+
+use super::{DockerEngine, QUICK};
+use crate::engine::error::About;
+use crate::engine::{EngineError, ExecId, ExecOutcome};
+use crate::model::Millis;
+
+/// As much of the output as is kept: its first line is what is shown.
+const OUTPUT_MAX: usize = 4096;
+
+/// After the end of its output a command is asked for its exit code this often: Docker knows it a moment later, and a
+/// command that closed its output may go on.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+impl DockerEngine {
+    pub(super) async fn run_in(
+        &self,
+        container: &str,
+        command: &[String],
+        limit: Millis,
+    ) -> Result<ExecOutcome, EngineError> {
+        let config = ExecConfig {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(command.to_vec()),
+            ..ExecConfig::default()
+        };
+        let made = self
+            .ask("exec", About::Container(container), QUICK, |docker| async move {
+                docker.create_exec(container, config).await
+            })
+            .await?;
+        let mut seen = Vec::new();
+        let ended = timeout(limit.std(), self.to_its_end(container, &made.id, &mut seen)).await;
+        let output = String::from_utf8_lossy(&seen).into_owned();
+        let state = match ended {
+            Ok(ended) => Some(ended?),
+            Err(_) => self.exec_state(&made.id).await?,
+        };
+        Ok(match state {
+            Some(code) => ExecOutcome::Ended { code, output },
+            None => ExecOutcome::Running { exec: ExecId(made.id), output },
+        })
+    }
+
+    /// Starts the command and reads its output into `seen`; its exit code.
+    async fn to_its_end(&self, container: &str, exec: &str, seen: &mut Vec<u8>) -> Result<i64, EngineError> {
+        let started = self
+            .ask("start exec", About::Start(container), QUICK, |docker| async move {
+                docker.start_exec(exec, None).await
+            })
+            .await?;
+        if let StartExecResults::Attached { mut output, .. } = started {
+            // An output that breaks off is as good as one that ends: the exit code is asked for all the same.
+            while let Some(Ok(part)) = output.next().await {
+                let part = part.into_bytes();
+                seen.extend_from_slice(&part[..part.len().min(OUTPUT_MAX - seen.len())]);
+            }
+        }
+        loop {
+            if let Some(code) = self.exec_state(exec).await? {
+                return Ok(code);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// The exit code of a command; `None` while it runs.
+    pub(super) async fn exec_state(&self, exec: &str) -> Result<Option<i64>, EngineError> {
+        let state = self
+            .ask("inspect exec", About::Container(exec), QUICK, |docker| async move {
+                docker.inspect_exec(exec).await
+            })
+            .await?;
+        Ok(state.exit_code.filter(|_| state.running != Some(true)))
+    }
+}

@@ -1,0 +1,113 @@
+//! Volumes and checks in the container, with the whole daemon on the real Engine.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use crate::daemon::{Daemon, docker, wait_for};
+
+const HOST: &str = "notes.localhost";
+
+fn manifest(image: &str, more: &str) -> String {
+    format!(
+        "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: notes, app: office}}\nspec:\n  image: {image}\n  \
+         port: 8080\n  route: {HOST}\n  rollout: {{healthyFor: 300ms, deadline: 60s}}\n{more}"
+    )
+}
+
+/// Writes a file in the service's volume through the balancer.
+fn put(daemon: &Daemon, name: &str, text: &str) {
+    let mut stream = std::net::TcpStream::connect(daemon.http).expect("the balancer listens");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let length = text.len();
+    write!(
+        stream,
+        "PUT /data/{name} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
+    )
+    .expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+fn volumes(daemon: &Daemon) -> String {
+    docker(&["volume", "ls", "--quiet", "--filter", &format!("label=coxswain.store={}", daemon.store())])
+}
+
+#[test]
+fn data_outlives_rollout_crash_and_delete_and_goes_only_when_named() {
+    let daemon = Daemon::start();
+    let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
+    let volume = "  health: {exec: [/hello, check]}\n  volumes: [{name: notes, path: /data}]\n";
+    let file = daemon.file("app.yaml", &manifest(&v1, volume));
+    let (said, _) = daemon.expect(0, &["apply", "-f", &file]);
+    assert!(said.contains("a replica is stopped before"), "{said}");
+    put(&daemon, "a", "kept");
+    let reads = || daemon.get(HOST, "/data/a");
+
+    daemon.expect(0, &["rollout", "notes", "--image", &v2]);
+    assert!(daemon.get(HOST, "/").expect("an answer").1.contains("v2"));
+    assert_eq!(reads(), Some((200, "kept".to_owned())), "after a rollout");
+    let [container] = &daemon.containers("notes", true)[..] else { panic!("one container") };
+    docker(&["rm", "--force", "--volumes", container]);
+    wait_for("it is replaced", || reads() == Some((200, "kept".to_owned())));
+
+    let (said, _) = daemon.expect(0, &["delete", "notes", "--yes"]);
+    assert!(said.contains("its volumes are kept: notes"), "{said}");
+    daemon.expect(0, &["apply", "-f", &file]);
+    assert_eq!(reads(), Some((200, "kept".to_owned())), "after delete and apply");
+
+    let shown = daemon.json(&["get", "services", "notes", "-o", "json"]);
+    let name = volumes(&daemon).trim().to_owned();
+    assert_eq!(shown["status"]["volumes"], serde_json::json!([name]), "{shown}");
+    daemon.expect(2, &["delete", "notes", "--volumes"]); // nobody can be asked
+    daemon.expect(0, &["delete", "notes", "--volumes", "--yes"]);
+    assert_eq!(volumes(&daemon), "");
+}
+
+#[test]
+fn each_replica_keeps_its_own_volume_and_a_foreign_one_is_refused() {
+    let daemon = Daemon::start();
+    let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
+    let own = "  replicas: 2\n  health: /healthz\n  env: {REPLICA: {field: replica.slot}}\n  volumes: [{name: own, \
+               path: /data, perReplica: true}]\n";
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&v1, own))]);
+    assert_eq!(volumes(&daemon).lines().count(), 2);
+    daemon.expect(0, &["rollout", "notes", "--image", &v2]);
+    assert_eq!(volumes(&daemon).lines().count(), 2, "no third slot was ever used");
+
+    let short = daemon.store()[..8].to_owned();
+    let foreign = format!("coxswain-office.theirs-{short}");
+    docker(&["volume", "create", &foreign]);
+    let theirs = "  health: /healthz\n  volumes: [{name: theirs, path: /data}]\n";
+    let text = manifest(&v1, theirs)
+        .replace("name: notes, app", "name: other, app")
+        .replace(HOST, "other.localhost");
+    daemon.expect(0, &["apply", "-f", &daemon.file("other.yaml", &text), "--detach"]);
+    wait_for("it says why", || {
+        let (replicas, _) = daemon.expect(0, &["get", "replicas", "-o", "json"]);
+        replicas.contains("is not of this service")
+    });
+    daemon.expect(0, &["delete", "-a", "office", "--volumes", "--yes"]);
+    assert_eq!(volumes(&daemon), "");
+    let left = docker(&["volume", "ls", "--quiet", "--filter", &format!("name={foreign}")]);
+    assert_eq!(left.trim(), foreign, "what is not ours is not touched");
+    docker(&["volume", "rm", &foreign]);
+}
+
+#[test]
+fn a_service_without_a_port_is_checked_by_exec() {
+    let daemon = Daemon::start();
+    let (good, bad) = (daemon.image("v1"), daemon.image("v2"));
+    let text = |image: &str, env: &str| {
+        format!(
+            "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: worker}}\nspec:\n  image: {image}\n  env: \
+             {{HEALTH_AFTER: \"0.5\"{env}}}\n  health: {{exec: [/hello, check], interval: 500ms}}\n  rollout: \
+             {{healthyFor: 300ms, deadline: 8s}}\n"
+        )
+    };
+    daemon.expect(0, &["apply", "-f", &daemon.file("good.yaml", &text(&good, ""))]);
+    let (_, said) =
+        daemon.expect(4, &["apply", "-f", &daemon.file("bad.yaml", &text(&bad, ", HEALTH: fail"))]);
+    assert!(said.contains("exec /hello check → exit code 1 \"told to fail\""), "{said}");
+    daemon.expect(0, &["delete", "worker", "--yes"]);
+}

@@ -1,0 +1,179 @@
+//! A manifests directory that is really followed: files come, change, break and go.
+
+use std::path::Path;
+use std::time::Duration;
+
+use coxswain::controller::Refused;
+use coxswain::model::{Condition, Reason, ServiceName};
+use coxswain::source::follow;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::controller::{Rig, document};
+
+/// Longest wait for what the follower does: several rescans.
+const BOUND: Duration = Duration::from_secs(60);
+
+struct Followed {
+    rig: Rig,
+    dir: tempfile::TempDir,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Followed {
+    /// Follows a directory that holds these files from the beginning.
+    fn start(files: &[(&str, String)]) -> Self {
+        let (rig, dir) = (Rig::new(), tempfile::tempdir().unwrap());
+        files.iter().for_each(|(name, text)| std::fs::write(dir.path().join(name), text).unwrap());
+        let path = dir.path().to_owned();
+        rig.controller.follows(path.display().to_string());
+        let task = follow(rig.controller.clone(), path, CancellationToken::new());
+        Self { rig, dir, _task: AbortOnDropHandle::new(tokio::spawn(task)) }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        std::fs::remove_file(self.path().join(name)).unwrap();
+    }
+
+    /// Services that are not being deleted.
+    async fn there(&self) -> Vec<String> {
+        let names = self.rig.controller.services(&[]).await.unwrap().into_iter().map(|s| s.metadata.name);
+        let mut there = Vec::new();
+        for name in names {
+            if self.rig.service(name.as_str()).await.deleted_at.is_none() {
+                there.push(name.to_string());
+            }
+        }
+        there
+    }
+
+    async fn until_there(&self, names: &[&str]) {
+        let waiting = async {
+            while self.there().await != names {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(BOUND, waiting).await;
+        assert!(
+            waited.is_ok(),
+            "{:?}, not {names:?}; {:?}",
+            self.there().await,
+            self.rig.controller.conditions()
+        );
+    }
+
+    /// Waits for a condition whose message has this text.
+    async fn until_said(&self, reason: Reason, text: &str) -> Condition {
+        let said = || {
+            let all = self.rig.controller.conditions();
+            all.into_iter().find(|c| c.reason == reason && c.message.contains(text))
+        };
+        let waiting = async {
+            loop {
+                if let Some(condition) = said() {
+                    return condition;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = tokio::time::timeout(BOUND, waiting).await;
+        waited.unwrap_or_else(|_| panic!("no {reason} {text}: {:?}", self.rig.controller.conditions()))
+    }
+}
+
+fn text(name: &str, image: &str) -> String {
+    format!(
+        "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: {name}, app: shop}}\nspec: {{image: {image}, replicas: 2}}\n"
+    )
+}
+
+#[tokio::test]
+async fn files_are_applied_and_take_their_services_with_them() {
+    let followed = Followed::start(&[("users.yaml", text("users", "users:1"))]);
+    followed.rig.apply("r1", &[document("other", "web:1")]).await.unwrap();
+    followed.until_there(&["other", "users"]).await;
+    followed.write("web.yaml", &text("web", "web:1"));
+    followed.until_there(&["other", "users", "web"]).await;
+    let users = followed.rig.service("users").await;
+    assert_eq!(users.source.as_deref(), followed.path().to_str());
+
+    // What a command changed stays while its document does not change, and goes with the next change.
+    let controller = &followed.rig.controller;
+    controller.scale("r2", &[(ServiceName::new("users"), 5)].into(), "scale users=5").await.unwrap();
+    followed.write("web.yaml", &text("web", "users:1"));
+    let changed = async {
+        while followed.rig.service("web").await.spec.image != "users:1" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, changed).await.expect("the change is applied");
+    assert_eq!(followed.rig.service("users").await.spec.replicas, Some(5));
+
+    followed.remove("web.yaml");
+    followed.until_there(&["other", "users"]).await;
+}
+
+#[tokio::test]
+async fn one_broken_document_holds_back_the_whole_directory() {
+    let followed = Followed::start(&[("users.yaml", text("users", "users:1"))]);
+    followed.until_there(&["users"]).await;
+    let before = followed.rig.keys().await;
+    followed.write("a.yaml", &text("web", "web:1"));
+    followed
+        .write("b.yaml", "apiVersion: coxswain/v1\nkind: Service\nmetadata: {name: b}\nspec: {imag: x}\n");
+    let said = followed.until_said(Reason::ManifestsRefused, "b.yaml:4").await;
+    assert!(said.message.contains("nothing of the directory is applied"), "{}", said.message);
+    assert_eq!(followed.rig.keys().await, before);
+
+    followed.remove("b.yaml");
+    followed.until_there(&["users", "web"]).await;
+    followed.write("c.yaml", &text("c", "nowhere:1"));
+    followed.until_said(Reason::ManifestsRefused, "nowhere:1").await;
+}
+
+#[tokio::test]
+async fn a_service_is_written_only_where_it_is_declared() {
+    let followed = Followed::start(&[("users.yaml", text("users", "users:1"))]);
+    followed.until_there(&["users"]).await;
+    let rig = &followed.rig;
+    let refused = rig.apply("r1", &[document("users", "users:2")]).await.unwrap_err();
+    assert!(matches!(refused, Refused::OtherSource { there: Some(_), .. }), "{refused:?}");
+    let refused = rig.controller.delete("r2", &["users".into()], false, "delete users").await.unwrap_err();
+    let Refused::OtherSource { there: Some(there), .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(Some(there.as_str()), followed.path().to_str());
+
+    rig.apply("r3", &[document("mine", "web:1")]).await.unwrap();
+    followed.write("mine.yaml", &text("mine", "web:1"));
+    followed.until_said(Reason::ManifestsRefused, "service mine is declared by `ctl apply`").await;
+    assert_eq!(rig.service("mine").await.source, None);
+}
+
+#[tokio::test]
+async fn an_empty_or_unreadable_directory_removes_nothing_until_it_is_confirmed() {
+    let followed = Followed::start(&[("users.yaml", text("users", "users:1"))]);
+    followed.until_there(&["users"]).await;
+    let moved = followed.path().with_extension("moved");
+    std::fs::rename(followed.path(), &moved).unwrap();
+    followed.until_said(Reason::DeletionHeld, "No such file").await;
+    assert_eq!(followed.rig.controller.confirm().await, Vec::<String>::new(), "there is nothing to confirm");
+    std::fs::write(followed.path(), "a file").unwrap();
+    followed.until_said(Reason::DeletionHeld, "Not a directory").await;
+    std::fs::remove_file(followed.path()).unwrap();
+    std::fs::rename(&moved, followed.path()).unwrap();
+
+    followed.remove("users.yaml");
+    followed.until_said(Reason::DeletionHeld, "does not declare users any more").await;
+    assert_eq!(followed.there().await, ["users"]);
+    let released = tokio::time::timeout(BOUND, followed.rig.controller.confirm()).await.unwrap();
+    assert_eq!(released, ["service users"]);
+    followed.until_there(&[]).await;
+    assert!(!followed.rig.controller.conditions().iter().any(|c| c.reason == Reason::DeletionHeld));
+}
