@@ -84,6 +84,11 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
         }
         Refused::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
         Refused::Engine(error) => engine(&error),
+        Refused::Agent(error) => ApiError {
+            now: Some("what was asked may yet happen".to_owned()),
+            next: vec!["ctl status".to_owned()],
+            ..codes::DAEMON_SILENT.error(error.to_string())
+        },
         Refused::Store(error) => {
             ApiError { next: vec!["ctl status".to_owned()], ..codes::STORE_FAILED.error(error.to_string()) }
         }

@@ -173,8 +173,11 @@ impl Controller {
     }
 
     /// Lets the held removals happen; returns the names of the containers.
-    pub async fn confirm(&self) -> Vec<String> {
-        self.agent.confirm().await
+    ///
+    /// # Errors
+    /// [`Refused::Agent`].
+    pub async fn confirm(&self) -> Result<Vec<String>, Refused> {
+        Ok(self.agent.confirm().await?)
     }
 
     /// Moves whenever an answer of this controller could have changed.

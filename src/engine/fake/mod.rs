@@ -134,7 +134,7 @@ impl FakeEngine {
 
     /// Removes a network by hand.
     pub fn remove_network_by_hand(&self, name: &str) -> Result<(), EngineError> {
-        self.unrecorded(|world, _| world.remove_network(name))
+        self.unrecorded(|world, now| world.remove_network(name, now))
     }
 
     /// The container's process ends by itself with this code.

@@ -261,12 +261,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn remove_network(&mut self, name: &str) -> Result<(), EngineError> {
+    pub(super) fn remove_network(&mut self, name: &str, now: jiff::Timestamp) -> Result<(), EngineError> {
         if self.containers.values().any(|c| c.is_up() && c.spec.network == name) {
             let message = format!("network {name} has active endpoints");
             return Err(EngineError::Conflict { message });
         }
         if self.networks.remove(name).is_some() {
+            self.hub.publish(EngineEvent { container: None, action: "destroy".to_owned(), at: now });
             self.journal.push(Mutation::RemoveNetwork { name: name.to_owned() });
         }
         Ok(())
