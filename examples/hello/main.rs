@@ -10,6 +10,8 @@
 //! | `/headers` | the request's headers |
 //! | `/big?bytes=1000000` | a body of that size |
 //! | `/exit?code=3` | none: the process ends with that code |
+//! | `/sick?ms=3000` | 200; `/healthz` answers 503 for that long |
+//! | `/eat?bytes=100000000` | 200 once so much memory is in use for good |
 //!
 //! Environment: `PORT` (8080), `BIND` (0.0.0.0), `EAT_MEMORY=1` (takes memory until it is stopped), `VERSION`, `REPLICA`, `HEALTH`, `HEALTH_AFTER` (seconds), `START_DELAY_MS`,
 //! `EXIT_AT_START` (code), `IGNORE_SIGTERM=1`, `EXIT_ON_TERM=now` (else requests under way are finished on SIGTERM).
@@ -18,8 +20,8 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +33,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,6 +46,8 @@ struct Service {
     replica: Option<String>,
     warm: AtomicBool,
     fails: bool,
+    sick_until: Mutex<Option<Instant>>,
+    eaten: Mutex<Vec<Vec<u8>>>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -151,6 +156,8 @@ impl Service {
             replica: std::env::var("REPLICA").ok(),
             warm: AtomicBool::new(true),
             fails: std::env::var("HEALTH").is_ok_and(|v| v == "fail"),
+            sick_until: Mutex::default(),
+            eaten: Mutex::default(),
         }
     }
 
@@ -163,7 +170,19 @@ impl Service {
             "/healthz" if !self.warm.load(Ordering::Relaxed) => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "warming cache")
             }
+            "/healthz" if self.is_sick() => text(StatusCode::SERVICE_UNAVAILABLE, "sick"),
             "/healthz" => text(StatusCode::OK, "ok"),
+            "/sick" => {
+                let until = Instant::now() + Duration::from_millis(asked("ms").unwrap_or(1000));
+                *lock(&self.sick_until) = Some(until);
+                text(StatusCode::OK, "sick\n")
+            }
+            "/eat" => {
+                // Pages that were never written to cost nothing.
+                let size = usize::try_from(asked("bytes").unwrap_or(1 << 20)).unwrap_or(usize::MAX);
+                lock(&self.eaten).push(vec![1; size]);
+                text(StatusCode::OK, "eaten\n")
+            }
             "/slow" => {
                 tokio::time::sleep(Duration::from_millis(asked("ms").unwrap_or(1000))).await;
                 json(&self.identity())
@@ -182,9 +201,17 @@ impl Service {
         }
     }
 
+    fn is_sick(&self) -> bool {
+        lock(&self.sick_until).is_some_and(|until| Instant::now() < until)
+    }
+
     fn identity(&self) -> serde_json::Value {
         serde_json::json!({ "version": self.version, "host": self.host, "replica": self.replica })
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn query(text: &str) -> HashMap<&str, String> {

@@ -13,3 +13,4 @@ mod lifecycle;
 mod load;
 mod pull;
 mod storm;
+mod troubles;
