@@ -4,7 +4,7 @@ mod steering;
 
 use super::codes::{self, Code};
 use super::types::ApiError;
-use crate::controller::{EngineError, Refused, Shortage, UnresolvedImage};
+use crate::controller::{AgentSilent, EngineError, Refused, Shortage, UnresolvedImage};
 use crate::model::{RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
@@ -84,11 +84,7 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
         }
         Refused::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
         Refused::Engine(error) => engine(&error),
-        Refused::Agent(error) => ApiError {
-            now: Some("what was asked may yet happen".to_owned()),
-            next: vec!["ctl status".to_owned()],
-            ..codes::DAEMON_SILENT.error(error.to_string())
-        },
+        Refused::Agent(error) => silent(error),
         Refused::Store(error) => {
             ApiError { next: vec!["ctl status".to_owned()], ..codes::STORE_FAILED.error(error.to_string()) }
         }
@@ -135,6 +131,14 @@ fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[Revis
     let why =
         vec![if kept.is_empty() { "no revision is kept yet".to_owned() } else { format!("kept: {numbers}") }];
     ApiError { why, next: vec![format!("ctl history {name}")], ..codes::NOT_FOUND.error(what) }
+}
+
+fn silent(error: AgentSilent) -> ApiError {
+    ApiError {
+        now: Some("what was asked may yet happen".to_owned()),
+        next: vec!["ctl status".to_owned()],
+        ..codes::DAEMON_SILENT.error(error.to_string())
+    }
 }
 
 fn engine(error: &EngineError) -> ApiError {

@@ -450,10 +450,10 @@ async fn logs_of_a_replica_that_is_not_there_are_refused() {
 }
 
 /// Puts a status of a replica that is not stored, as an agent's last word.
-async fn last_word(rig: &Rig, replica: &str) -> String {
+async fn last_word(rig: &Rig, replica: &str, phase: Phase) -> String {
     let status = ReplicaStatus {
         replica: replica.into(),
-        phase: Phase::Gone,
+        phase,
         attempt: 1,
         failures: 0,
         container: None,
@@ -473,8 +473,8 @@ async fn a_status_without_its_replica_goes_with_the_next_pass_and_no_other_does(
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.pass().await;
     let replica = rig.keys().await.into_iter().find(|key| key.starts_with(key::REPLICAS)).unwrap();
-    let kept = last_word(&rig, replica.rsplit('/').next().unwrap()).await;
-    let stray = last_word(&rig, "users-0-z").await;
+    let kept = last_word(&rig, replica.rsplit('/').next().unwrap(), Phase::Pulling).await;
+    let stray = last_word(&rig, "users-0-z", Phase::Gone).await;
     rig.pass().await;
     let keys = rig.keys().await;
     assert!(keys.contains(&kept) && !keys.contains(&stray), "{keys:?}");
@@ -493,7 +493,7 @@ async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_l
     rig.controller.delete("r2", &["users".into()], "delete users").await.unwrap();
     rig.pass().await;
     for key in rig.keys().await.iter().filter(|key| key.starts_with(&key::replicas_of(&"users".into()))) {
-        last_word(&rig, key.rsplit('/').next().unwrap()).await;
+        last_word(&rig, key.rsplit('/').next().unwrap(), Phase::Gone).await;
     }
     // Someone writes the service between the reading and the forgetting: it is forgotten with the next pass.
     rig.rival.wins.store(1, Ordering::Relaxed);
@@ -503,7 +503,7 @@ async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_l
         |keys: Vec<String>| keys.into_iter().filter(|key| key.contains("users")).collect::<Vec<_>>();
     assert_eq!(of_users(rig.keys().await), [] as [&str; 0]);
     assert!(rig.keys().await.iter().any(|key| key == "services/web"));
-    last_word(&rig, "users-1-z").await;
+    last_word(&rig, "users-1-z", Phase::Gone).await;
     rig.pass().await;
     assert_eq!(of_users(rig.keys().await), [] as [&str; 0]);
 }

@@ -188,9 +188,14 @@ fn every_kind_can_be_watched() {
                 "get hosts -w",
                 "get revisions -w",
                 "get routes -w",
-                "get events -w",
             ]
         )
+    );
+    let rows = run(&stub, "get events -w").stdout;
+    assert_eq!(
+        rows.lines().map(|row| row.contains("users-9-a")).collect::<Vec<_>>(),
+        [false, true, true],
+        "{rows}"
     );
     for kind in ["replicas", "endpoints", "hosts", "revisions", "services", "routes", "events"] {
         let lines = run(&stub, &format!("get {kind} -w -o json")).stdout;
