@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coxswain::agent::{Agent, AgentConfig};
+use coxswain::agent::{self, Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
 use coxswain::controller::{ApplyDocument, Controller, Parts};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
@@ -107,14 +107,14 @@ impl World {
             http_port: None,
             boot_id: "boot".to_owned(),
         };
-        let (agent, handle) = Agent::new(
+        let (agent, handle) = Agent::new(agent::Parts {
             config,
-            Arc::new(engine.clone()),
-            store.clone(),
-            registry.clone(),
-            clock.clone(),
-            heard.clone(),
-        )
+            engine: Arc::new(engine.clone()),
+            store: store.clone(),
+            registry: registry.clone(),
+            clock: clock.clone(),
+            reports: heard.clone(),
+        })
         .expect("a pool");
         let controller = Controller::new(Parts {
             store: store.clone(),

@@ -15,8 +15,9 @@ need() {
     "$@" >/dev/null 2>&1 && return
     if [[ -n $packages && $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
         echo "$name is missing: installing $packages" >&2
+        # In runlevel 1 no package starts a server.
         # shellcheck disable=SC2086 # several packages
-        if apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $packages >&2 &&
+        if apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $packages >&2 &&
             "$@" >/dev/null 2>&1; then
             return
         fi
@@ -24,12 +25,20 @@ need() {
     missing+=("$name: $hint")
 }
 
+# The package with Docker's command line: of its own since Debian 13, in docker.io before. Known once apt has its lists.
+docker_package() {
+    if command -v apt-cache >/dev/null && [[ -n $(apt-cache search --names-only '^docker-cli$') ]]; then
+        echo docker-cli
+    else
+        echo docker.io
+    fi
+}
+
 # wish TOOL: installed where possible, done without elsewhere. The package has the tool's name.
 wish() {
     command -v "$1" >/dev/null && return
     if [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
         echo "$1 is missing: installing it" >&2
-        # In runlevel 1 no package starts a server.
         if apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "$1" >&2; then
             return
         fi
@@ -55,7 +64,7 @@ for tool in "$@"; do
     # Compared with, and the load; where they cannot be installed that one figure is left out.
     nginx) wish nginx ;;
     wrk) wish wrk ;;
-    docker) need "the docker command" "docker-cli" "install Docker's command line (docker-cli or docker-ce-cli)" command -v docker ;;
+    docker) need "the docker command" "$(docker_package)" "install Docker's command line (docker-cli, docker.io or docker-ce-cli)" command -v docker ;;
     engine) need "a reachable Docker Engine" "" \
         "nothing answers on $socket; is the Engine installed and started, and may this user open the socket?" \
         curl --silent --fail --max-time 10 --unix-socket "$socket" http://docker/_ping ;;

@@ -11,6 +11,8 @@
 //! | `/big?bytes=1000000` | a body of that size |
 //! | `/data/NAME` | the file of that name under `DATA` (`/data`); `PUT` writes it |
 //! | `/exit?code=3` | none: the process ends with that code |
+//! | `/sick?ms=3000` | 200; `/healthz` answers 503 for that long |
+//! | `/eat?bytes=100000000` | 200 once so much memory is in use for good |
 //!
 //! `hello check` asks the one that runs for `/healthz`, for a health check in the container; `hello check 500` does so
 //! that many milliseconds later.
@@ -23,8 +25,8 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +39,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,6 +52,8 @@ struct Service {
     replica: Option<String>,
     warm: AtomicBool,
     fails: bool,
+    sick_until: Mutex<Option<Instant>>,
+    eaten: Mutex<Vec<Vec<u8>>>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -174,6 +179,8 @@ impl Service {
             replica: std::env::var("REPLICA").ok(),
             warm: AtomicBool::new(true),
             fails: std::env::var("HEALTH").is_ok_and(|v| v == "fail"),
+            sick_until: Mutex::default(),
+            eaten: Mutex::default(),
         }
     }
 
@@ -186,7 +193,19 @@ impl Service {
             "/healthz" if !self.warm.load(Ordering::Relaxed) => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "warming cache")
             }
+            "/healthz" if self.is_sick() => text(StatusCode::SERVICE_UNAVAILABLE, "sick"),
             "/healthz" => text(StatusCode::OK, "ok"),
+            "/sick" => {
+                let until = Instant::now() + Duration::from_millis(asked("ms").unwrap_or(1000));
+                *lock(&self.sick_until) = Some(until);
+                text(StatusCode::OK, "sick\n")
+            }
+            "/eat" => {
+                // Pages that were never written to cost nothing.
+                let size = usize::try_from(asked("bytes").unwrap_or(1 << 20)).unwrap_or(usize::MAX);
+                lock(&self.eaten).push(vec![1; size]);
+                text(StatusCode::OK, "eaten\n")
+            }
             "/slow" => {
                 tokio::time::sleep(Duration::from_millis(asked("ms").unwrap_or(1000))).await;
                 json(&self.identity())
@@ -206,9 +225,17 @@ impl Service {
         }
     }
 
+    fn is_sick(&self) -> bool {
+        lock(&self.sick_until).is_some_and(|until| Instant::now() < until)
+    }
+
     fn identity(&self) -> serde_json::Value {
         serde_json::json!({ "version": self.version, "host": self.host, "replica": self.replica })
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn query(text: &str) -> HashMap<&str, String> {

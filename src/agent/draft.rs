@@ -222,6 +222,11 @@ impl<'a> Draft<'a> {
         self.view.busy.contains(subject)
     }
 
+    /// Whether something is under way on it, or will be with this plan.
+    pub(super) fn is_claimed(&self, subject: &Subject) -> bool {
+        self.is_busy(subject) || self.claimed.contains(subject)
+    }
+
     /// Looks again then at the latest.
     pub(super) fn wake(&mut self, after: Millis) {
         let soonest = self.plan.wake_after.map_or(after, |before| before.min(after));

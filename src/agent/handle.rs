@@ -1,11 +1,24 @@
 //! What others hold of a running agent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use crate::clock::Clock;
 use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, LABEL_STORE};
-use crate::model::{Condition, HostId, StoreId};
+use crate::model::{BalancerReport, Condition, HostId, StoreId};
+use crate::registry::Registry;
+use crate::store::Store;
+
+/// The agent answers between two passes, and a pass waits for the store alone: that has a deadline of ten seconds for each
+/// write, and a pass with two late ones is not late yet.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(25);
+
+/// The agent did not answer in time. What it was asked may yet happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the agent did not answer within {} s", CONFIRM_WITHIN.as_secs())]
+pub struct AgentSilent;
 
 /// Who the agent is.
 #[derive(Debug, Clone)]
@@ -22,6 +35,22 @@ pub struct AgentConfig {
     pub http_port: Option<u16>,
     /// Id of the machine's boot; kept with the host's state.
     pub boot_id: String,
+}
+
+/// All that an agent is made from.
+pub struct Parts {
+    /// Who it is.
+    pub config: AgentConfig,
+    /// The Engine of its host.
+    pub engine: Arc<dyn Engine>,
+    /// Where replicas, statuses and endpoints are kept.
+    pub store: Arc<dyn Store>,
+    /// Endpoints and tables.
+    pub registry: Arc<Registry>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The balancer's last word.
+    pub reports: watch::Receiver<Option<BalancerReport>>,
 }
 
 /// Whether the Engine can be used.
@@ -66,13 +95,19 @@ impl AgentHandle {
     }
 
     /// Lets the held removals happen; the names of their containers. Empty if nothing was held, or the agent ended.
-    pub async fn confirm(&self) -> Vec<String> {
-        let (answer, released) = oneshot::channel();
-        if self.confirm.send(answer).await.is_err() {
-            return Vec::new();
-        }
-        self.wake.notify_one();
-        released.await.unwrap_or_default()
+    ///
+    /// # Errors
+    /// The agent does not come round to it by a deadline.
+    pub async fn confirm(&self) -> Result<Vec<String>, AgentSilent> {
+        let asked = async {
+            let (answer, released) = oneshot::channel();
+            if self.confirm.send(answer).await.is_err() {
+                return Vec::new();
+            }
+            self.wake.notify_one();
+            released.await.unwrap_or_default()
+        };
+        tokio::time::timeout(CONFIRM_WITHIN, asked).await.map_err(|_| AgentSilent)
     }
 
     /// What is so of the host, and when that changes.
@@ -96,4 +131,22 @@ pub async fn check_instance(
         .into_iter()
         .filter(|c| is(&c.labels, LABEL_INSTANCE, instance) && !is(&c.labels, LABEL_STORE, store.as_str()));
     Ok(foreign.map(|c| c.name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_hangs_is_told_of_and_one_that_ended_releases_nothing() {
+        let (confirm, mut asked) = mpsc::channel(1);
+        let (_, state) = watch::channel(AgentState::default());
+        let handle = AgentHandle { wake: Arc::default(), confirm, state };
+        let started = tokio::time::Instant::now();
+        assert_eq!(handle.confirm().await, Err(AgentSilent));
+        assert_eq!(started.elapsed(), CONFIRM_WITHIN);
+        assert!(asked.recv().await.is_some(), "it may yet happen");
+        drop(asked);
+        assert_eq!(handle.confirm().await, Ok(Vec::new()));
+    }
 }

@@ -1,12 +1,13 @@
 //! Images: there before a container is made, and protected for as long as a stored revision needs them. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{Action, Draft};
 use super::memory::ImageMemory;
 use super::replica_memory::Retry;
-use super::view::Subject;
-use crate::model::{ImageRefusal, Millis, Pull, ServiceName, WaitReason};
+use super::view::{HostView, Subject, WantedReplica};
+use crate::engine::{LABEL_SERVICE, ObservedContainer};
+use crate::model::{Cause, Desired, ImageRefusal, Millis, Pull, ServiceName, WaitReason};
 
 /// An image that cannot be pulled is looked for again after so long: someone may build it.
 pub(super) const LOOK_AGAIN: Millis = Millis::secs(5);
@@ -66,15 +67,51 @@ fn not_pullable(image: &str, policy: Pull) -> Option<String> {
     })
 }
 
+/// How the tags of ours begin that protect a service's images; a revision's number and our store's name follow.
+fn tag_prefix(service: &ServiceName) -> String {
+    format!("coxswain/{service}:r")
+}
+
 /// The tag of ours that protects the image of a revision.
 fn tag_of(draft: &Draft<'_>, service: &ServiceName, number: u64) -> String {
-    format!("coxswain/{service}:r{number}-{}", draft.view.facts.store.short())
+    format!("{}{number}-{}", tag_prefix(service), draft.view.facts.store.short())
+}
+
+/// Tags of ours, as far as is known: those stored and those set since, without those taken away.
+fn tags(view: &HostView) -> BTreeSet<String> {
+    let all = view.state.tags.union(&view.memory.tagged);
+    all.filter(|tag| !view.memory.untagged.contains(*tag)).cloned().collect()
+}
+
+/// Whether the user deleted the service: all of its replicas go for that reason.
+fn is_deleted(wanted: &WantedReplica) -> bool {
+    wanted.replica.desired == Desired::Remove { cause: Cause::Deleted }
+}
+
+/// Takes away the tags of a deleted service whose last container went, before its last replica is called gone: whoever
+/// saw the deletion end may stop the daemon. Whether that is under way; a tag that the Engine keeps holds up nothing.
+pub(super) fn untag_deleted(draft: &mut Draft<'_>, wanted: &WantedReplica) -> bool {
+    let (view, service) = (draft.view, &wanted.replica.service);
+    let stands =
+        |c: &ObservedContainer| c.labels.get(LABEL_SERVICE).map(String::as_str) == Some(service.as_str());
+    if !is_deleted(wanted) || view.ours().any(stands) {
+        return false;
+    }
+    let prefix = tag_prefix(service);
+    let mut under_way = false;
+    for tag in tags(view).into_iter().filter(|tag| tag.starts_with(&prefix)) {
+        let subject = Subject::Tag(tag.clone());
+        under_way |= draft.act(Action::Untag { tag }) || draft.is_claimed(&subject);
+    }
+    under_way
 }
 
 /// Tags the images of stored revisions and untags those of dropped ones. Called when nothing else is to do.
 pub(super) fn protect(draft: &mut Draft<'_>) {
     let view = draft.view;
-    let here = |service: &ServiceName| view.replicas.values().any(|w| w.replica.service == *service);
+    let here = |service: &ServiceName| {
+        view.replicas.values().any(|w| w.replica.service == *service && !is_deleted(w))
+    };
     let stored: BTreeMap<String, (&ServiceName, &str)> = view
         .revisions
         .iter()
@@ -82,10 +119,8 @@ pub(super) fn protect(draft: &mut Draft<'_>) {
             (tag_of(draft, service, number.0), (service, revision.image.pinned.as_str()))
         })
         .collect();
-    let state = draft.state_mut();
-    state.tags.extend(view.memory.tagged.iter().cloned());
-    state.tags.retain(|tag| !view.memory.untagged.contains(tag));
-    let tags = state.tags.clone();
+    let tags = tags(view);
+    draft.state_mut().tags.clone_from(&tags);
     for (tag, (service, image)) in &stored {
         if !tags.contains(tag) && here(service) {
             let image = (*image).to_owned();

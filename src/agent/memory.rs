@@ -98,6 +98,8 @@ pub struct Memory {
     rounds: BTreeMap<AppName, (u64, u64)>,
     /// What failed a moment ago and is not tried again before.
     resting: BTreeMap<Subject, Mono>,
+    /// Networks that the Engine refused to remove, and how often in a row.
+    networks_in_use: BTreeMap<String, u32>,
     /// Tags set by this run that the stored host state does not have yet, and ones taken away that it still has.
     pub tagged: BTreeSet<String>,
     /// See `tagged`.
@@ -125,6 +127,7 @@ impl Memory {
         self.noted.retain(|id| existing.contains(id));
         self.refusals.retain(|id, _| existing.contains(id));
         self.resting.retain(|_, until| *until > now.mono);
+        self.networks_in_use.retain(|name, _| view.networks.iter().any(|n| n.name == *name));
         let running: BTreeSet<EndpointId> =
             view.ours().filter(|c| is_up(c)).filter_map(instance_of).collect();
         self.signals.retain(|id, _| running.contains(id));
@@ -354,6 +357,13 @@ impl Memory {
     /// Something is not tried again for a while.
     pub(super) fn rest(&mut self, subject: Subject, until: Mono) {
         self.resting.insert(subject, until);
+    }
+
+    /// The Engine would not remove a network: something uses it. How long it rests.
+    pub(super) fn network_in_use(&mut self, name: &str) -> Millis {
+        let streak = self.networks_in_use.entry(name.to_owned()).or_default();
+        *streak += 1;
+        backoff::retry(*streak)
     }
 
     /// The Engine went away: what ends from now on until it is seen again does not count, and images may go.

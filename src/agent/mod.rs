@@ -49,7 +49,7 @@ pub use classify::{Bucket, OfReplica, Sorted, classify};
 pub use crashes::Crashes;
 pub use draft::{Action, EndpointWrite, MAX_PULLS, MAX_STARTS, Plan};
 pub use examine::Findings;
-pub use handle::{AgentConfig, AgentHandle, AgentState, EngineState, check_instance};
+pub use handle::{AgentConfig, AgentHandle, AgentSilent, AgentState, EngineState, Parts, check_instance};
 pub use memory::{ImageMemory, Memory, Signalled};
 pub use plan::plan;
 pub use probing::Probes;

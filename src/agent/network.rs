@@ -13,6 +13,10 @@ use crate::model::AppName;
 /// people. A network that went missing is made again with the same subnet, unless somebody took that.
 pub(super) fn need(draft: &mut Draft<'_>, app: &AppName) -> Result<bool, String> {
     let name = draft.view.network_name(app);
+    if draft.is_busy(&Subject::Network(name.clone())) {
+        // It is being made; or removed, and still seen: an app that comes back waits for that.
+        return Ok(false);
+    }
     let observed = draft.view.networks.iter().find(|n| n.name == name && is_ours(draft, n));
     let record = draft.state().networks.get(app).map(|r| r.subnet);
     if let Some(network) = observed {
@@ -22,9 +26,6 @@ pub(super) fn need(draft: &mut Draft<'_>, app: &AppName) -> Result<bool, String>
             record_subnet(draft, app, subnet);
         }
         return Ok(true);
-    }
-    if draft.is_busy(&Subject::Network(name.clone())) {
-        return Ok(false);
     }
     let in_use: Vec<Subnet> = draft.view.subnets.iter().filter_map(|s| s.parse().ok()).collect();
     let subnet = match record.filter(|own| choose_subnet(*own, &in_use).is_some()) {

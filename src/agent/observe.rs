@@ -63,13 +63,14 @@ pub(super) struct Observation {
     containers: BTreeMap<ContainerId, (u64, Option<ObservedContainer>)>,
     networks: (u64, Vec<ObservedNetwork>),
     subnets: Vec<String>,
-    complete: bool,
+    /// The tick of the last full look; `None` before the first.
+    looked: Option<u64>,
 }
 
 impl Observation {
     /// Whether a full look was ever taken.
     pub(super) fn is_complete(&self) -> bool {
-        self.complete
+        self.looked.is_some()
     }
 
     pub(super) fn containers(&self) -> impl Iterator<Item = &ObservedContainer> {
@@ -99,12 +100,16 @@ impl Observation {
             self.networks = (tick, look.networks);
             self.subnets = look.subnets;
         }
-        self.complete = true;
+        self.looked = self.looked.max(Some(tick));
     }
 
     /// A container, asked for at this tick. One without a store label is nobody's of us and is not kept.
+    ///
+    /// One that is not known was not listed by the last full look: where that was begun later, it is gone since. Docker
+    /// answers for a container that is being removed only when it is done with it, and tells how it was.
     pub(super) fn saw(&mut self, tick: u64, container: ObservedContainer) {
-        let newer = self.containers.get(&container.id).is_none_or(|(asked, _)| tick > *asked);
+        let known = self.containers.get(&container.id).map(|(asked, _)| *asked).or(self.looked);
+        let newer = known.is_none_or(|asked| tick > asked);
         if newer && container.labels.contains_key(LABEL_STORE) {
             self.containers.insert(container.id.clone(), (tick, Some(container)));
         }
@@ -162,7 +167,13 @@ pub(super) struct Hints {
 
 impl Hints {
     fn note(&self, event: EngineEvent) {
-        let Some(id) = event.container.clone() else { return };
+        let Some(id) = event.container.clone() else {
+            // A network that goes frees a subnet, which somebody may wait for; or it is ours, gone by hand.
+            if event.action == "destroy" {
+                self.look_at_all();
+            }
+            return;
+        };
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         // `create` and `start` of one container: the later says all.
         events.insert(id, event);
@@ -234,5 +245,69 @@ pub(super) async fn follow_events(
             wake.notify_one();
         }
         tokio::time::sleep(EVENTS_RETRY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(id: &str, state: ContainerState) -> ObservedContainer {
+        ObservedContainer {
+            id: ContainerId::new(id),
+            name: id.to_owned(),
+            labels: [(LABEL_STORE.to_owned(), "s".to_owned())].into(),
+            state,
+            started_at: None,
+            finished_at: None,
+            addresses: BTreeMap::new(),
+            error: String::new(),
+        }
+    }
+
+    fn look(containers: Vec<ObservedContainer>) -> Look {
+        Look { info: None, containers, networks: Vec::new(), subnets: Vec::new() }
+    }
+
+    fn seen(observation: &Observation) -> Vec<&str> {
+        observation.containers().map(|c| c.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_late_answer_brings_nothing_back_that_a_later_look_did_not_find() {
+        let mut observation = Observation::default();
+        observation.looked(1, look(vec![container("a", ContainerState::Running)]));
+        // asked at 2: Docker answers for a container that it removes only when it is done with it
+        observation.gone(4, &ContainerId::new("a"));
+        observation.looked(5, look(Vec::new()));
+        observation.saw(2, container("a", ContainerState::Removing));
+        assert_eq!(seen(&observation), [] as [&str; 0]);
+        observation.saw(6, container("b", ContainerState::Running));
+        assert_eq!(seen(&observation), ["b"], "a later answer counts");
+    }
+
+    #[test]
+    fn a_look_that_began_earlier_takes_nothing_away_that_was_seen_since() {
+        let mut observation = Observation::default();
+        observation.saw(3, container("a", ContainerState::Running));
+        observation.looked(2, look(vec![container("b", ContainerState::Running)]));
+        assert_eq!(seen(&observation), ["a", "b"]);
+        observation.gone(4, &ContainerId::new("a"));
+        observation.looked(3, look(vec![container("a", ContainerState::Running)]));
+        assert_eq!(seen(&observation), [] as [&str; 0], "gone as of 4, b by the look of 3");
+    }
+
+    #[test]
+    fn a_network_that_goes_is_a_hint_to_look_and_one_that_comes_is_none() {
+        let hints = Hints::default();
+        let event = |action: &str| EngineEvent {
+            container: None,
+            action: action.to_owned(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        hints.note(event("create"));
+        assert!(!hints.take_look());
+        hints.note(event("destroy"));
+        assert!(hints.take_look() && !hints.take_look());
     }
 }

@@ -6,6 +6,7 @@
 
 use super::classify::OfReplica;
 use super::draft::{Action, Draft};
+use super::images;
 use super::status::Step;
 use super::view::{Subject, WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
@@ -134,6 +135,7 @@ pub(super) fn remove<'a>(
     };
     let phases: Vec<Phase> = of.all().map(|c| retire(draft, c, registered(c), &leave)).collect();
     let phase = match phases.as_slice() {
+        [] if !is_gone(wanted) && images::untag_deleted(draft, wanted) => Phase::Stopping,
         [] => Phase::Gone,
         some if some.contains(&Phase::Draining) => Phase::Draining,
         _ => Phase::Stopping,
@@ -156,6 +158,11 @@ pub(super) fn keep<'a>(
         return Some(Step::of(Phase::Kept, of));
     }
     remove(draft, wanted, of)
+}
+
+/// Whether it was said already that nothing of it is left.
+fn is_gone(wanted: &WantedReplica) -> bool {
+    wanted.status.as_ref().is_some_and(|status| status.phase == Phase::Gone)
 }
 
 /// How long the wait for a balancer may take before it is told.

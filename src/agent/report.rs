@@ -179,7 +179,11 @@ impl Agent {
             Action::Remove { container } | Action::Examine { container, .. } => {
                 self.inspect(container.clone())
             }
-            Action::CreateNetwork { .. } | Action::RemoveNetwork { .. } => self.hints.look_at_all(),
+            Action::CreateNetwork { .. } => self.hints.look_at_all(),
+            Action::RemoveNetwork { name } => {
+                self.hints.look_at_all();
+                rest = self.memory.network_in_use(name);
+            }
             Action::Tag { .. } | Action::Untag { .. } => rest = REUSE_AFTER,
         }
         self.memory.rest(action.subject(), now.mono.after(rest));

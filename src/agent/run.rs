@@ -15,7 +15,7 @@ use super::availability::Availability;
 use super::commit::commit;
 use super::draft::Plan;
 use super::execute::execute;
-use super::handle::{AgentConfig, AgentHandle, AgentState, EngineState};
+use super::handle::{AgentConfig, AgentHandle, AgentState, EngineState, Parts};
 use super::memory::Memory;
 use super::observe::{Hints, Observation, Ticks, follow_events};
 use super::plan::plan;
@@ -25,7 +25,7 @@ use super::snapshot::Snapshot;
 use super::view::{HostFacts, HostView, Subject};
 use super::wake::{changed, follow_store};
 use crate::clock::Clock;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{ContainerState, Engine, EngineError, ObservedContainer};
 use crate::model::{BalancerReport, Condition, ConditionKind, ContainerId, Millis, Mono, Now, Reason, key};
 use crate::probe::Prober;
 use crate::registry::{Barrier, Registry};
@@ -67,7 +67,7 @@ pub struct Agent {
     held: Vec<(ContainerId, String)>,
     pub(super) looked_at: Option<Mono>,
     pub(super) looking: bool,
-    /// Since when there has been an action under way, other than pulls.
+    /// Since when there has been an action under way, other than pulls, or Docker at removing a container.
     acting_since: Option<Mono>,
     /// Whether the first table went out.
     open: bool,
@@ -87,44 +87,25 @@ pub struct Pass {
 
 impl Agent {
     /// An agent that probes over the network. An error is a network pool that is none.
-    pub fn new(
-        config: AgentConfig,
-        engine: Arc<dyn Engine>,
-        store: Arc<dyn Store>,
-        registry: Arc<Registry>,
-        clock: Arc<dyn Clock>,
-        reports: watch::Receiver<Option<BalancerReport>>,
-    ) -> Result<(Agent, AgentHandle), SubnetError> {
+    pub fn new(parts: Parts) -> Result<(Agent, AgentHandle), SubnetError> {
         let wake = Arc::new(Notify::new());
         let woken = wake.clone();
-        let prober = Prober::new(clock.clone(), engine.clone(), move || woken.notify_one());
-        Self::build(config, engine, store, registry, clock, reports, Arc::new(prober), wake)
+        let (clock, engine) = (parts.clock.clone(), parts.engine.clone());
+        let prober = Prober::new(clock, engine, move || woken.notify_one());
+        Self::build(parts, Arc::new(prober), wake)
     }
 
     /// As [`Agent::new`], with probes of the caller's own.
-    pub fn with_probes(
-        config: AgentConfig,
-        engine: Arc<dyn Engine>,
-        store: Arc<dyn Store>,
-        registry: Arc<Registry>,
-        clock: Arc<dyn Clock>,
-        reports: watch::Receiver<Option<BalancerReport>>,
-        probes: Arc<dyn Probes>,
-    ) -> Result<(Agent, AgentHandle), SubnetError> {
-        Self::build(config, engine, store, registry, clock, reports, probes, Arc::new(Notify::new()))
+    pub fn with_probes(parts: Parts, probes: Arc<dyn Probes>) -> Result<(Agent, AgentHandle), SubnetError> {
+        Self::build(parts, probes, Arc::new(Notify::new()))
     }
 
-    #[allow(clippy::too_many_arguments)] // the parts it is made of, each once
     fn build(
-        config: AgentConfig,
-        engine: Arc<dyn Engine>,
-        store: Arc<dyn Store>,
-        registry: Arc<Registry>,
-        clock: Arc<dyn Clock>,
-        reports: watch::Receiver<Option<BalancerReport>>,
+        parts: Parts,
         probes: Arc<dyn Probes>,
         wake: Arc<Notify>,
     ) -> Result<(Agent, AgentHandle), SubnetError> {
+        let Parts { config, engine, store, registry, clock, reports } = parts;
         let facts = HostFacts {
             host: config.host.clone(),
             host_name: config.host_name.clone(),
@@ -240,7 +221,9 @@ impl Agent {
     }
 
     fn note_acting(&mut self) {
-        let acting = self.busy.iter().any(|subject| !matches!(subject, Subject::Pull(_)));
+        let removing = |c: &ObservedContainer| c.state == ContainerState::Removing;
+        let acting = self.busy.iter().any(|subject| !matches!(subject, Subject::Pull(_)))
+            || self.observation.containers().any(removing);
         let since = self.acting_since.unwrap_or_else(|| self.clock.mono());
         self.acting_since = acting.then_some(since);
     }
@@ -362,7 +345,7 @@ impl Agent {
                 message: error.to_string(),
             });
         }
-        let ours = |c: &&crate::engine::ObservedContainer| {
+        let ours = |c: &&ObservedContainer| {
             c.labels.get(crate::engine::LABEL_STORE).map(String::as_str) == Some(self.facts.store.as_str())
         };
         let new = AgentState {

@@ -3,47 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-
 use super::view::{HostState, WantedReplica};
 use crate::model::{
     AppName, Endpoint, HostId, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Service,
     ServiceName, key,
 };
-use crate::store::{Listing, Store, StoreError};
-
-/// Objects by key, with the store's revision that wrote them.
-#[derive(Debug)]
-struct Decoded<T>(BTreeMap<String, (u64, Arc<T>)>);
-
-impl<T> Default for Decoded<T> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<T: DeserializeOwned> Decoded<T> {
-    fn refresh(&mut self, listing: Listing) -> Result<(), StoreError> {
-        let mut next = BTreeMap::new();
-        for entry in listing.entries {
-            let object = match self.0.remove(&entry.key) {
-                Some((revision, object)) if revision == entry.mod_revision => object,
-                _ => Arc::new(entry.decode()?),
-            };
-            next.insert(entry.key, (entry.mod_revision, object));
-        }
-        self.0 = next;
-        Ok(())
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Arc<T>> {
-        self.0.values().map(|(_, object)| object)
-    }
-
-    fn get(&self, key: &str) -> Option<&Arc<T>> {
-        self.0.get(key).map(|(_, object)| object)
-    }
-}
+use crate::store::{Decoded, Store, StoreError};
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -79,7 +44,7 @@ impl Snapshot {
 
     /// All revisions.
     pub(super) fn revisions(&self) -> BTreeMap<(ServiceName, RevisionNumber), Arc<Revision>> {
-        self.revisions.iter().map(|r| ((r.service.clone(), r.number), r.clone())).collect()
+        self.revisions.shared().map(|r| ((r.service.clone(), r.number), r.clone())).collect()
     }
 
     /// The replicas of this host.
@@ -100,7 +65,7 @@ impl Snapshot {
 
     /// Endpoints whose replica is not stored.
     pub(super) fn stray_endpoints(&self) -> Vec<Endpoint> {
-        let stray = |e: &&Arc<Endpoint>| self.replicas.get(&key::replica(&e.service, &e.replica)).is_none();
-        self.endpoints.iter().filter(stray).map(|e| (**e).clone()).collect()
+        let stray = |e: &&Endpoint| self.replicas.get(&key::replica(&e.service, &e.replica)).is_none();
+        self.endpoints.iter().filter(stray).cloned().collect()
     }
 }

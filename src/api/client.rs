@@ -146,6 +146,26 @@ impl Client {
         self.stream("/v1/services?watch=true").await
     }
 
+    /// All replicas, again whenever one changes.
+    pub async fn watch_replicas(&self) -> Result<ObjectStream<List<ReplicaObject>>, ApiError> {
+        self.stream("/v1/replicas?watch=true").await
+    }
+
+    /// All endpoints, again whenever one changes.
+    pub async fn watch_endpoints(&self) -> Result<ObjectStream<List<Endpoint>>, ApiError> {
+        self.stream("/v1/endpoints?watch=true").await
+    }
+
+    /// All revisions, again whenever there is another, or one less.
+    pub async fn watch_revisions(&self) -> Result<ObjectStream<List<RevisionObject>>, ApiError> {
+        self.stream("/v1/revisions?watch=true").await
+    }
+
+    /// All hosts, again whenever one changes.
+    pub async fn watch_hosts(&self) -> Result<ObjectStream<List<HostObject>>, ApiError> {
+        self.stream("/v1/hosts?watch=true").await
+    }
+
     /// Events, oldest first, of one service or of all.
     pub async fn events(
         &self,

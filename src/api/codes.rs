@@ -216,6 +216,12 @@ codes! {
          completed. The spec still asks for what was aborted; only another write tries it again.",
         "`ctl rollout SERVICE --retry` tries it again; `ctl undo SERVICE --to N` makes what runs the release that is \
          asked for.";
+    /// The balancer cannot take the routing table.
+    TABLE_REFUSED = "CTL-0418", 6, "the balancer cannot take the routing table",
+        "The balancer could not put the last routing table in place, so nothing that waits for it moves: most often the \
+         disk of the state directory is full. It serves on from what it has and tries again every second. The operation \
+         belongs to the daemon and continues once the table is in place.",
+        "`ctl status` names the reason. Mend it, then `ctl rollout SERVICE` waits on.";
     /// Class of a failed rollout.
     IMAGE_NOT_FOUND = "CTL-0421", 4, "an image is not to be had",
         "A host does not have the image of the release, and nobody else has it: it was removed from the registry or the \

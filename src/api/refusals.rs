@@ -4,8 +4,8 @@ mod steering;
 
 use super::codes::{self, Code};
 use super::types::ApiError;
-use crate::controller::{EngineError, Refused, Shortage, UnresolvedImage};
-use crate::model::{AppName, RevisionNumber, ServiceName};
+use crate::controller::{AgentSilent, EngineError, Refused, Shortage, UnresolvedImage};
+use crate::model::{AppName, ResolvedImage, RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
@@ -24,23 +24,11 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
             next: vec!["ctl get replicas".to_owned()],
             ..codes::NOT_FOUND.error(format!("there is no replica named {name}"))
         },
-        Refused::NoListener(origins) => {
-            let what = "no HTTP listener of the balancer covers the gateways of the apps' networks";
-            let line = |origin: &String| format!("{origin} asks for `balancer.url`");
-            let why = origins.iter().map(line).collect();
-            let next = vec!["ctl serve --http 0.0.0.0:8080".to_owned()];
-            unchanged(ApiError { why, next, ..codes::INVALID_MANIFEST.error(what) })
-        }
+        Refused::NoListener(origins) => unchanged(no_listener(&origins)),
         Refused::Images(images) => unchanged(unresolved(&images)),
         Refused::NoMemory(short) => unchanged(no_memory(&short)),
         Refused::RouteClaimed { route, service, origin, holder } => {
-            let why = vec![
-                format!("service {holder} holds {route}"),
-                format!("service {service} asks for it in {origin}"),
-            ];
-            let what = format!("{route} is claimed by both {holder} and {service}");
-            let next = vec![format!("ctl get {holder} -o yaml")];
-            unchanged(ApiError { why, next, ..codes::ROUTE_TAKEN.error(what) })
+            unchanged(route_claimed(&route, &service, &origin, &holder))
         }
         Refused::OtherApp { name, there, here } => unchanged(other_app(&name, &there, &here)),
         Refused::VolumeShared { volume, service, by } => unchanged(volume_shared(&volume, &service, &by)),
@@ -70,25 +58,42 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
                 ..codes::CHANGED_MEANWHILE.error(what)
             }
         }
-        Refused::ImageGone { revision, image, gone } => {
-            let name = &gone.service;
-            let what = format!("the image of revision {revision} of {name} is gone");
-            let why = vec![format!("{} @ {}: {}", image.reference, image.short(), gone.why)];
-            unchanged(ApiError {
-                why,
-                next: vec![format!("ctl history {name}")],
-                ..codes::IMAGE_GONE.error(what)
-            })
-        }
+        Refused::ImageGone { revision, image, gone } => unchanged(image_gone(revision, &image, &gone)),
         Refused::NotNow { name, asked, standing, stable } => {
             unchanged(steering::error(&name, asked, &standing, stable))
         }
         Refused::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
         Refused::Engine(error) => engine(&error),
+        Refused::Agent(error) => silent(error),
         Refused::Store(error) => {
             ApiError { next: vec!["ctl status".to_owned()], ..codes::STORE_FAILED.error(error.to_string()) }
         }
     }
+}
+
+fn no_listener(origins: &[String]) -> ApiError {
+    let what = "no HTTP listener of the balancer covers the gateways of the apps' networks";
+    let why = origins.iter().map(|origin| format!("{origin} asks for `balancer.url`")).collect();
+    let next = vec!["ctl serve --http 0.0.0.0:8080".to_owned()];
+    ApiError { why, next, ..codes::INVALID_MANIFEST.error(what) }
+}
+
+fn route_claimed(route: &str, service: &ServiceName, origin: &str, holder: &ServiceName) -> ApiError {
+    let why =
+        vec![format!("service {holder} holds {route}"), format!("service {service} asks for it in {origin}")];
+    let next = vec![format!("ctl get {holder} -o yaml")];
+    ApiError {
+        why,
+        next,
+        ..codes::ROUTE_TAKEN.error(format!("{route} is claimed by both {holder} and {service}"))
+    }
+}
+
+fn image_gone(revision: RevisionNumber, image: &ResolvedImage, gone: &UnresolvedImage) -> ApiError {
+    let name = &gone.service;
+    let what = format!("the image of revision {revision} of {name} is gone");
+    let why = vec![format!("{} @ {}: {}", image.reference, image.short(), gone.why)];
+    ApiError { why, next: vec![format!("ctl history {name}")], ..codes::IMAGE_GONE.error(what) }
 }
 
 fn other_app(name: &ServiceName, there: &AppName, here: &AppName) -> ApiError {
@@ -143,6 +148,14 @@ fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[Revis
     let why =
         vec![if kept.is_empty() { "no revision is kept yet".to_owned() } else { format!("kept: {numbers}") }];
     ApiError { why, next: vec![format!("ctl history {name}")], ..codes::NOT_FOUND.error(what) }
+}
+
+fn silent(error: AgentSilent) -> ApiError {
+    ApiError {
+        now: Some("what was asked may yet happen".to_owned()),
+        next: vec!["ctl status".to_owned()],
+        ..codes::DAEMON_SILENT.error(error.to_string())
+    }
 }
 
 fn engine(error: &EngineError) -> ApiError {

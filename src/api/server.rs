@@ -159,7 +159,7 @@ async fn confirm(
     Given(request): Given<ConfirmRequest>,
 ) -> Answer<ConfirmResponse> {
     tracing::info!(request = request.request_id, "held removals confirmed");
-    Ok(Json(ConfirmResponse { released: controller.confirm().await }))
+    Ok(Json(ConfirmResponse { released: controller.confirm().await? }))
 }
 
 /// Which services; commas between names, none is all.
@@ -179,20 +179,50 @@ impl Selection {
     }
 }
 
-async fn services(
+/// Objects of the services asked for, once or again whenever one changes.
+async fn listed<T, F>(
+    controller: Arc<Controller>,
+    shutdown: CancellationToken,
+    selection: Selection,
+    look: impl Fn(Arc<Controller>, Vec<ServiceName>) -> F + Send + Sync + 'static,
+) -> Result<Response, Failure>
+where
+    T: Clone + PartialEq + Serialize + Send + 'static,
+    F: Future<Output = Result<Vec<T>, Refused>> + Send + 'static,
+{
+    let names = selection.names();
+    if !selection.watch {
+        return Ok(Json(List::of(look(controller, names).await?)).into_response());
+    }
+    let again = move |controller: Arc<Controller>| {
+        let items = look(controller, names.clone());
+        async move { Ok(Look::Now(List::of(items.await?))) }
+    };
+    Ok(ndjson(snapshots(controller, shutdown, again)))
+}
+
+/// A handler that lists what one method of the controller finds.
+macro_rules! listing {
+    ($($name:ident)*) => {
+        $(async fn $name(
+            State(controller): Shared,
+            axum::Extension(shutdown): axum::Extension<CancellationToken>,
+            Asked(selection): Asked<Selection>,
+        ) -> Result<Response, Failure> {
+            listed(controller, shutdown, selection, |controller, names| async move { controller.$name(&names).await })
+                .await
+        })*
+    };
+}
+
+listing!(services replicas endpoints revisions);
+
+async fn hosts(
     State(controller): Shared,
     axum::Extension(shutdown): axum::Extension<CancellationToken>,
     Asked(selection): Asked<Selection>,
 ) -> Result<Response, Failure> {
-    let names = selection.names();
-    if !selection.watch {
-        return Ok(Json(List::of(controller.services(&names).await?)).into_response());
-    }
-    let look = move |controller: Arc<Controller>| {
-        let names = names.clone();
-        async move { Ok(Look::Now(List::of(controller.services(&names).await?))) }
-    };
-    Ok(ndjson(snapshots(controller, shutdown, look)))
+    listed(controller, shutdown, selection, |controller, _| async move { Ok(vec![controller.host()]) }).await
 }
 
 async fn service(
@@ -201,31 +231,6 @@ async fn service(
 ) -> Answer<super::types::ServiceObject> {
     let mut found = controller.services(std::slice::from_ref(&name)).await?;
     found.pop().map(Json).ok_or_else(|| Refused::NotFound(vec![name]).into())
-}
-
-async fn replicas(
-    State(controller): Shared,
-    Asked(selection): Asked<Selection>,
-) -> Answer<List<super::types::ReplicaObject>> {
-    Ok(Json(List::of(controller.replicas(&selection.names()).await?)))
-}
-
-async fn endpoints(
-    State(controller): Shared,
-    Asked(selection): Asked<Selection>,
-) -> Answer<List<crate::model::Endpoint>> {
-    Ok(Json(List::of(controller.endpoints(&selection.names()).await?)))
-}
-
-async fn revisions(
-    State(controller): Shared,
-    Asked(selection): Asked<Selection>,
-) -> Answer<List<super::types::RevisionObject>> {
-    Ok(Json(List::of(controller.revisions(&selection.names()).await?)))
-}
-
-async fn hosts(State(controller): Shared) -> Answer<List<super::types::HostObject>> {
-    Ok(Json(List::of(vec![controller.host()])))
 }
 
 async fn events(

@@ -8,12 +8,12 @@
 //! | `POST /v1/rollout` | [`RolloutRequest`] → [`WriteResponse`] |
 //! | `POST /v1/delete` | [`DeleteRequest`] → [`WriteResponse`] |
 //! | `POST /v1/confirm` | [`ConfirmRequest`] → [`ConfirmResponse`] |
-//! | `GET /v1/services[?watch=true]` | → [`List`] of [`ServiceObject`]; with `watch` a stream of lists |
+//! | `GET /v1/services?watch=` | → [`List`] of [`ServiceObject`]; with `watch` a stream of lists, as the next four |
 //! | `GET /v1/services/{name}` | → [`ServiceObject`] |
-//! | `GET /v1/replicas?service=` | → [`List`] of [`ReplicaObject`] |
-//! | `GET /v1/endpoints?service=` | → [`List`] of `Endpoint` |
-//! | `GET /v1/revisions?service=` | → [`List`] of [`RevisionObject`] |
-//! | `GET /v1/hosts` | → [`List`] of [`HostObject`] |
+//! | `GET /v1/replicas?service=&watch=` | → [`List`] of [`ReplicaObject`] |
+//! | `GET /v1/endpoints?service=&watch=` | → [`List`] of `Endpoint` |
+//! | `GET /v1/revisions?service=&watch=` | → [`List`] of [`RevisionObject`] |
+//! | `GET /v1/hosts?watch=` | → [`List`] of [`HostObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of `Event`, oldest first |
 //! | `GET /v1/services/{name}/progress?generation=&awaited=` | → stream of [`Progress`], the last has an outcome |
 //! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogRecord`] |

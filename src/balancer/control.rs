@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::file::{FileError, Saved, TableFile};
-use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TICK};
+use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TELL_UNSAVED_TICKS, TICK};
 use super::table::{Table, compile};
 use super::target::Target;
 use super::worker::Command;
@@ -39,6 +39,7 @@ pub(super) struct Control {
     /// The file being written, and what is written.
     saving: Option<(TableName, JoinHandle<Result<(), FileError>>)>,
     refused: Option<Refusal>,
+    unsaved: Unsaved,
     /// Woken by requests that end on endpoints that left.
     ended: Arc<Notify>,
     reports: watch::Sender<BalancerReport>,
@@ -68,6 +69,7 @@ impl Control {
             applied: None,
             saving: None,
             refused: None,
+            unsaved: Unsaved::default(),
             ended: Arc::default(),
             reports: watch::Sender::new(nothing),
             heartbeat,
@@ -155,6 +157,7 @@ impl Control {
                 }
                 () = over(&mut gap) => gap = None,
                 _ = ticks.tick() => {
+                    self.unsaved.ticked();
                     self.beat();
                     self.save();
                     self.report();
@@ -231,6 +234,9 @@ impl Control {
         self.saving = None;
         match written {
             Ok(()) => {
+                if let Some(failures) = self.unsaved.over() {
+                    tracing::info!(table = %name, failures, "the table file is written again");
+                }
                 // a refusal of a later table stands
                 let is_later =
                     |refused: &Refusal| refused.table.epoch >= name.epoch && !name.covers(&refused.table);
@@ -240,7 +246,9 @@ impl Control {
                 self.save();
             }
             Err(reason) => {
-                tracing::error!(table = %name, reason, "the table is served but not acknowledged");
+                if let Some(failures) = self.unsaved.failed() {
+                    tracing::error!(table = %name, reason, failures, "the table is served but not acknowledged");
+                }
                 self.refused = Some(Refusal { table: name, reason });
             }
         }
@@ -305,6 +313,36 @@ impl Control {
     }
 }
 
+/// How often in a row the file could not be written, and when that was last told: a full disk fails at every tick.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Unsaved {
+    failures: u64,
+    /// Ticks since it was told.
+    ticks: u64,
+}
+
+impl Unsaved {
+    fn ticked(&mut self) {
+        self.ticks += 1;
+    }
+
+    /// Another failure; the number of them where it is to be told.
+    fn failed(&mut self) -> Option<u64> {
+        self.failures += 1;
+        let tell = self.failures == 1 || self.ticks >= TELL_UNSAVED_TICKS;
+        if tell {
+            self.ticks = 0;
+        }
+        tell.then_some(self.failures)
+    }
+
+    /// It was written; the number of failures before it, if there were any.
+    fn over(&mut self) -> Option<u64> {
+        let failures = std::mem::take(self).failures;
+        (failures > 0).then_some(failures)
+    }
+}
+
 /// The end of the writing under way; never where there is none.
 async fn written(
     saving: &mut Option<(TableName, JoinHandle<Result<(), FileError>>)>,
@@ -325,5 +363,26 @@ async fn over(sleep: &mut Option<Pin<Box<Sleep>>>) {
     match sleep {
         Some(sleep) => sleep.await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_once_and_then_once_a_minute() {
+        let mut unsaved = Unsaved::default();
+        let mut told = Vec::new();
+        for second in 0..150 {
+            unsaved.ticked();
+            // a table that changes meanwhile makes for more than one failure a tick
+            for _ in 0..2 {
+                told.extend(unsaved.failed().map(|failures| (second, failures)));
+            }
+        }
+        assert_eq!(told, [(0, 1), (60, 121), (120, 241)]);
+        assert_eq!(unsaved.over(), Some(300));
+        assert_eq!((unsaved.over(), unsaved), (None, Unsaved::default()));
     }
 }

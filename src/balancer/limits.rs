@@ -69,3 +69,8 @@ pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) const REPORT_GAP: Duration = Duration::from_millis(5);
 /// Time between two heartbeats, and between two reports of counters.
 pub(super) const TICK: Duration = Duration::from_secs(1);
+/// A table file that cannot be written is told of once, and then after so many ticks: once a minute.
+pub(super) const TELL_UNSAVED_TICKS: u64 = 60;
+/// Shortest time between two lines of a thread's log about connections that could not be opened for want of something of
+/// ours: each request of a busy minute would write one.
+pub(super) const TELL_SHORT_EVERY: Duration = Duration::from_secs(10);

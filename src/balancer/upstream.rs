@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
+use nix::errno::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -33,6 +34,20 @@ pub(super) enum ConnectError {
     Late(SocketAddr),
     #[error("cannot speak HTTP to {0}")]
     Http(SocketAddr, #[source] hyper::Error),
+}
+
+impl ConnectError {
+    /// Whether this process or host ran short of something: no endpoint was asked, so none is to blame.
+    pub(super) fn is_our_shortage(&self) -> bool {
+        let Self::Io(_, error) = self else { return false };
+        let code = error.raw_os_error().map(Errno::from_raw);
+        code.is_some_and(|code| {
+            matches!(
+                code,
+                Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::EADDRNOTAVAIL
+            )
+        })
+    }
 }
 
 /// Whether an endpoint is passed over because it could not be connected to.
@@ -118,6 +133,7 @@ impl Upstream {
                 self.skip.set(None);
                 Ok(Lease { sender, reused: false, upstream: self, address })
             }
+            Err(error) if error.is_our_shortage() => Err(error),
             Err(error) => {
                 self.skip.set(Some(self.skip.get().unwrap_or_default().longer(self.clock.mono())));
                 Err(error)
@@ -256,6 +272,24 @@ impl AsyncWrite for EndpointSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shortage_of_ours_is_told_from_a_refusal() {
+        let address = SocketAddr::from(([10, 0, 0, 1], 80));
+        for (code, ours) in [
+            (Errno::EMFILE, true),
+            (Errno::ENFILE, true),
+            (Errno::ENOBUFS, true),
+            (Errno::ENOMEM, true),
+            (Errno::EADDRNOTAVAIL, true),
+            (Errno::ECONNREFUSED, false),
+            (Errno::EHOSTUNREACH, false),
+        ] {
+            let error = ConnectError::Io(address, io::Error::from_raw_os_error(code as i32));
+            assert_eq!(error.is_our_shortage(), ours, "{code}");
+        }
+        assert!(!ConnectError::Late(address).is_our_shortage());
+    }
 
     #[test]
     fn skips_double_up_to_the_longest() {

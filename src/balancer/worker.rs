@@ -12,13 +12,13 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::http;
-use super::limits::{ACCEPT_PAUSE, IDLE_UPSTREAM, Limits};
+use super::limits::{ACCEPT_PAUSE, IDLE_UPSTREAM, Limits, TELL_SHORT_EVERY};
 use super::select::{Draw, choose};
 use super::table::Table;
 use super::target::{Claim, Seat};
 use super::upstream::Upstream;
 use crate::clock::Clock;
-use crate::model::{Balance, EndpointId};
+use crate::model::{Balance, EndpointId, Mono};
 
 /// What the controlling thread says to a worker.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub(super) struct Worker {
     pub(super) draining: CancellationToken,
     clients: RefCell<HashMap<IpAddr, usize>>,
     connections: Cell<usize>,
+    short: Cell<Shortage>,
     /// Woken by each connection that ends.
     ended: Notify,
 }
@@ -150,6 +151,15 @@ impl Worker {
         *self.view.borrow_mut() = Some(View { table, pools });
     }
 
+    /// A connection, in or out, could not be had for want of something of ours. Told now and then, with a count.
+    pub(super) fn ran_short(&self, error: &(dyn std::error::Error + 'static)) {
+        let (short, told) = self.short.get().noted(self.clock.mono());
+        self.short.set(short);
+        if let Some(count) = told {
+            tracing::warn!(error, count, "out of connections");
+        }
+    }
+
     /// Admits a connection; `None` where its client has too many.
     fn admit(self: &Rc<Self>, client: IpAddr) -> Option<Admission> {
         let mut clients = self.clients.borrow_mut();
@@ -160,6 +170,24 @@ impl Worker {
         *count += 1;
         self.connections.set(self.connections.get() + 1);
         Some(Admission { worker: Rc::clone(self), client })
+    }
+}
+
+/// Connections that could not be had for want of something of ours, file descriptors most likely, and when that was told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Shortage {
+    untold: u64,
+    told_at: Option<Mono>,
+}
+
+impl Shortage {
+    /// One more; the number of them since the last time, where it is to be told.
+    fn noted(self, now: Mono) -> (Self, Option<u64>) {
+        let count = self.untold + 1;
+        match self.told_at {
+            Some(at) if now.since(at).std() < TELL_SHORT_EVERY => (Self { untold: count, ..self }, None),
+            _ => (Self { untold: 0, told_at: Some(now) }, Some(count)),
+        }
     }
 }
 
@@ -200,6 +228,7 @@ pub(super) async fn run(setup: Setup, mut commands: mpsc::Receiver<Command>) -> 
         draining: CancellationToken::new(),
         clients: RefCell::default(),
         connections: Cell::default(),
+        short: Cell::default(),
         ended: Notify::new(),
     });
     tokio::task::spawn_local(sweep(Rc::clone(&worker)));
@@ -244,7 +273,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener) {
                     None => tracing::debug!(client = %peer.ip(), "too many connections of one client"),
                 },
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    worker.ran_short(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -261,5 +290,22 @@ async fn sweep(worker: Rc<Worker>) {
     loop {
         tokio::time::sleep(IDLE_UPSTREAM / 4).await;
         worker.upstreams.borrow().values().for_each(|upstream| upstream.sweep());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_is_told_now_and_then_with_a_count() {
+        let mut short = Shortage::default();
+        let mut told = Vec::new();
+        for second in 0..25 {
+            let (next, tell) = short.noted(Mono(second * 1000));
+            short = next;
+            told.extend(tell.map(|count| (second, count)));
+        }
+        assert_eq!(told, [(0, 1), (10, 10), (20, 10)]);
     }
 }

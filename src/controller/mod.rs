@@ -46,6 +46,7 @@ pub use objects::{
 };
 pub use refused::{Refused, UnresolvedImage};
 // Parts of this module's own signatures: whoever calls it needs no other door.
+pub use crate::agent::AgentSilent;
 pub use crate::engine::{EngineError, LogOptions};
 pub use crate::orchestrator::Shortage;
 pub use steer::{Standing, Steering};

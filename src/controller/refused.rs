@@ -2,6 +2,7 @@
 
 use super::DocumentProblem;
 use super::steer::{Standing, Steering};
+use crate::agent::AgentSilent;
 use crate::engine::EngineError;
 use crate::model::{AppName, Author, Generation, ReplicaName, ResolvedImage, RevisionNumber, ServiceName};
 use crate::orchestrator::Shortage;
@@ -124,6 +125,9 @@ pub enum Refused {
     /// Docker is away.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The agent hangs.
+    #[error(transparent)]
+    Agent(#[from] AgentSilent),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -172,10 +172,14 @@ impl Controller {
 
     /// Lets the held removals happen; returns the names of the containers, and of the services that a manifests directory
     /// does not declare any more.
-    pub async fn confirm(&self) -> Vec<String> {
+    ///
+    /// # Errors
+    /// [`Refused::Agent`]; nothing was let go then.
+    pub async fn confirm(&self) -> Result<Vec<String>, Refused> {
+        let containers = self.agent.confirm().await?;
         let mut released = self.confirm_declared();
-        released.extend(self.agent.confirm().await);
-        released
+        released.extend(containers);
+        Ok(released)
     }
 
     /// Moves whenever an answer of this controller could have changed.

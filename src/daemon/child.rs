@@ -199,7 +199,8 @@ impl Child {
                 status = self.process.wait() => return Ok(Ending::Exited(status?)),
                 beat = tokio::time::timeout(self.role.patience(), heard(&self.line)) => match beat {
                     Ok(Beat::Starting) => {}
-                    Ok(Beat::Alive) => beaten.set(true),
+                    Ok(Beat::Alive) if beaten.replace(true) => {}
+                    Ok(Beat::Alive) => tracing::info!(role = %self.role, pid = self.pid, "is through with its start"),
                     // It is ending or has closed its line; the former is about to show, the latter counts as silence.
                     Ok(Beat::Closed) => return self.settle().await,
                     Err(_) => return self.silenced().await,

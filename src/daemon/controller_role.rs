@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::life::BEAT_EVERY;
 use super::role::Refusal;
 use super::{ChildSockets, Life, ServeOptions};
-use crate::agent::{Agent, AgentConfig, check_instance};
+use crate::agent::{self, Agent, AgentConfig, check_instance};
 use crate::api;
 use crate::clock::{Clock, RealClock};
 use crate::controller::{Controller, Parts};
@@ -161,14 +161,14 @@ impl Daemon<'_> {
         self.refuse_foreign_containers(&config.instance).await?;
         let (reports_in, reports) = watch::channel(None);
         let registry = Arc::new(Registry::new(Arc::clone(&self.store), reports.clone()));
-        let (agent, handle) = Agent::new(
+        let (agent, handle) = Agent::new(agent::Parts {
             config,
-            Arc::clone(&self.engine),
-            Arc::clone(&self.store),
-            Arc::clone(&registry),
-            Arc::clone(&self.clock),
-            reports.clone(),
-        )
+            engine: Arc::clone(&self.engine),
+            store: Arc::clone(&self.store),
+            registry: Arc::clone(&registry),
+            clock: Arc::clone(&self.clock),
+            reports: reports.clone(),
+        })
         .map_err(|error| Refusal(error.to_string()))?;
         let controller = Controller::new(Parts {
             store: Arc::clone(&self.store),

@@ -5,9 +5,10 @@
 //! Deliberately absent: everything else, because whatever could crash here would take the listening sockets along.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 
 use anyhow::{Context, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::child::{Ending, Nursery};
@@ -36,7 +37,33 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
     }
     let nursery = Nursery { options, listeners, state, balancer_user };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(supervise(&nursery))
+    runtime.block_on(async {
+        // Before there is a child: from here on a signal ends all of them.
+        let signals = Signals::watch()?;
+        supervise(&nursery, signals).await
+    })
+}
+
+/// The signals that stop the daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn watch() -> anyhow::Result<Self> {
+        let told = "cannot watch for signals";
+        let terminate = signal(SignalKind::terminate()).context(told)?;
+        let interrupt = signal(SignalKind::interrupt()).context(told)?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// What ends a child.
@@ -52,7 +79,7 @@ enum Over {
     Refused,
 }
 
-async fn supervise(nursery: &Nursery) -> anyhow::Result<()> {
+async fn supervise(nursery: &Nursery, signals: Signals) -> anyhow::Result<()> {
     let kill = CancellationToken::new();
     let controller = Orders { stop: CancellationToken::new(), kill: kill.clone() };
     let balancer = Orders { stop: CancellationToken::new(), kill: kill.clone() };
@@ -76,20 +103,14 @@ async fn supervise(nursery: &Nursery) -> anyhow::Result<()> {
             (Over::Refused, _) => bail!("the controller refused to start; the log above says why"),
             (_, Over::Refused) => bail!("the balancer refused to start; the log above says why"),
         },
-        error = obey(&controller.stop, &kill) => error,
+        never = obey(signals, &controller.stop, &kill) => match never {},
     }
 }
 
-/// The first signal stops, the second kills. Returns only when signals cannot be had.
-async fn obey(stop: &CancellationToken, kill: &CancellationToken) -> anyhow::Result<()> {
-    let told = "cannot watch for signals";
-    let mut terminate = signal(SignalKind::terminate()).context(told)?;
-    let mut interrupt = signal(SignalKind::interrupt()).context(told)?;
+/// The first signal stops, the second kills.
+async fn obey(mut signals: Signals, stop: &CancellationToken, kill: &CancellationToken) -> Infallible {
     for order in [stop, kill] {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signals.next().await;
         tracing::info!("{}", if stop.is_cancelled() { "killing the children" } else { "stopping" });
         order.cancel();
     }

@@ -324,6 +324,13 @@ mod tests {
                     "ReadonlyRootfs": true,
                     "CapAdd": ["NET_ADMIN"],
                     "CapDrop": ["ALL"],
+                    "Mounts": [{
+                        "Type": "volume",
+                        "Source": "v",
+                        "Target": "/data",
+                        "ReadOnly": true,
+                        "VolumeOptions": {"Labels": {"a": "b"}},
+                    }],
                     "LogConfig": {"Type": "json-file", "Config": {"max-size": "10485760", "max-file": "5"}},
                 },
                 "NetworkingConfig": {

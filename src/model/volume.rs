@@ -89,8 +89,8 @@ mod tests {
         let sound = volume("data", "/data");
         assert_eq!(check(std::slice::from_ref(&sound)), vec![]);
         for (name, path, field) in [
-            ("Data", "/data", "name"),
-            ("", "/data", "name"),
+            ("Data", "/else", "name"),
+            ("", "/else", "name"),
             ("data", "/else", "name"),
             ("other", "/data", "path"),
             ("other", "data", "path"),

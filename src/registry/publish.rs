@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +19,7 @@ use crate::model::{
     BalancerReport, ContainerId, Endpoint, EndpointId, EndpointState, ReplicaName, RoutingTable, Service,
     ServiceName, TableName, key,
 };
-use crate::store::{Listing, Op, Store, StoreError, WatchEvent};
+use crate::store::{Decoded, Op, Store, StoreError, WatchEvent};
 
 /// A full rebuild at least this often, should a watch ever miss a change.
 const RESYNC_EVERY: Duration = Duration::from_secs(30);
@@ -42,34 +41,6 @@ pub struct Registry {
 struct Objects {
     services: Decoded<Service>,
     endpoints: Decoded<Endpoint>,
-}
-
-/// Objects by key, with the revision that wrote them: only what changed is decoded again.
-struct Decoded<T>(BTreeMap<String, (u64, T)>);
-
-impl<T> Default for Decoded<T> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<T: DeserializeOwned> Decoded<T> {
-    fn refresh(&mut self, listing: Listing) -> Result<(), StoreError> {
-        let mut next = BTreeMap::new();
-        for entry in listing.entries {
-            let object = match self.0.remove(&entry.key) {
-                Some((revision, object)) if revision == entry.mod_revision => object,
-                _ => entry.decode()?,
-            };
-            next.insert(entry.key, (entry.mod_revision, object));
-        }
-        self.0 = next;
-        Ok(())
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.values().map(|(_, object)| object)
-    }
 }
 
 /// What was published and heard, and what must not be published.
@@ -305,7 +276,7 @@ mod tests {
     use super::*;
     use crate::clock::RealClock;
     use crate::model::{EndpointState::*, Incarnation};
-    use crate::store::{EmbeddedStore, Entry, LeaseId, StoreIdentity, Txn, TxnOutcome};
+    use crate::store::{EmbeddedStore, Entry, LeaseId, Listing, StoreIdentity, Txn, TxnOutcome};
 
     struct World {
         store: Arc<EmbeddedStore>,

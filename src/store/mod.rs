@@ -3,7 +3,7 @@
 //! Purpose: one trait, so that one host's embedded file and a cluster's etcd are the same to everyone else.
 //! Invariants: one revision per transaction, delivered whole to watchers; an acknowledged write survives power loss;
 //! `list` returns the revision it was read at; a watch never skips or reorders, or says [`WatchEvent::Resync`].
-//! Deliberately absent: objects (callers serialise `model` types), caching, retries.
+//! Deliberately absent: what objects mean (callers serialise `model` types), retries.
 
 use std::time::Duration;
 
@@ -13,10 +13,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::model::{Epoch, StoreId};
 
+mod decoded;
 mod embedded;
 mod limits;
 mod schema;
 
+pub use decoded::Decoded;
 pub use embedded::EmbeddedStore;
 pub use schema::OBJECT_SCHEMA;
 
@@ -55,6 +57,12 @@ pub enum StoreError {
         found: u32,
         /// Ours.
         known: u32,
+    },
+    /// No answer by the deadline: the disk hangs. Whether what was asked happens is not known.
+    #[error("the store did not answer within {seconds} s; whether it was written is not known")]
+    Unanswered {
+        /// The deadline.
+        seconds: u64,
     },
     /// The transaction is larger than either backend takes.
     #[error("the transaction is too large: {0}")]

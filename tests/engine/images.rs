@@ -125,7 +125,12 @@ async fn sweep(docker: &Docker, stores: &[String], images: &[String]) {
         }
         let ours = ListNetworksOptionsBuilder::new().filters(&filters).build();
         for network in docker.list_networks(Some(ours)).await.unwrap() {
-            unless_gone(docker.remove_network(&network.id.unwrap()).await);
+            match docker.remove_network(&network.id.unwrap()).await {
+                // Docker 20.10 sometimes loses count of a network's endpoints; only its restart frees it then.
+                Err(bollard::errors::Error::DockerResponseServerError { status_code: 403, message })
+                    if message.contains("has active endpoints") => {}
+                other => unless_gone(other),
+            }
         }
         let ours = ListVolumesOptionsBuilder::new().filters(&filters).build();
         for volume in docker.list_volumes(Some(ours)).await.unwrap().volumes.unwrap_or_default() {

@@ -14,3 +14,4 @@ mod load;
 mod pull;
 mod storage;
 mod storm;
+mod troubles;

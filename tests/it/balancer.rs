@@ -96,7 +96,9 @@ async fn the_endpoint_learns_who_asked_and_nothing_of_the_connection() {
     let wanted = [
         "a GET /x",
         "accept: b",
+        "connection: te",
         "host: Real:80",
+        "te: trailers",
         "x-forwarded-for: 127.0.0.1",
         "x-forwarded-host: Real:80",
         "x-forwarded-proto: http",

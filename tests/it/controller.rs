@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use coxswain::agent::{Agent, AgentConfig};
+use coxswain::agent::{self, Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
 use coxswain::controller::{
     Action, ApplyDocument, Awaited, Controller, LogOptions, LogQuery, Outcome, Parts, Refused, RolloutChange,
@@ -14,8 +14,9 @@ use coxswain::controller::{
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
-    EnvField, EnvValue, Generation, HaltKind, OutcomeRecord, Reason, ReplicaName, RevisionNumber,
-    RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
+    EnvField, EnvValue, Generation, HaltKind, OutcomeRecord, Phase, Reason, ReplicaName, ReplicaStatus,
+    RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume,
+    key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -104,14 +105,14 @@ impl Rig {
             boot_id: "boot".into(),
         };
         let shared = Arc::new(engine.clone());
-        let (_, agent) = Agent::new(
+        let (_, agent) = Agent::new(agent::Parts {
             config,
-            shared.clone(),
-            store.clone(),
-            registry.clone(),
-            clock.clone(),
-            reports.clone(),
-        )
+            engine: shared.clone(),
+            store: store.clone(),
+            registry: registry.clone(),
+            clock: clock.clone(),
+            reports: reports.clone(),
+        })
         .unwrap();
         let http = vec!["127.0.0.1:8080".parse().unwrap()];
         let parts = Parts {
@@ -156,6 +157,13 @@ impl Rig {
     async fn roll(&self, id: &str, change: RolloutChange) -> Result<Vec<String>, Refused> {
         let mut results = self.controller.rollout(id, &"users".into(), &change, "a command").await?;
         Ok(results.remove(0).notes)
+    }
+
+    /// Looks at every service there is, and at `users` if it is gone.
+    async fn pass(&self) {
+        self.controller.mark_all().await.unwrap();
+        self.controller.mark("users".into());
+        self.controller.pass_marked().await.unwrap();
     }
 
     /// Every key but for those of remembered answers.
@@ -490,4 +498,64 @@ async fn logs_of_a_replica_that_is_not_there_are_refused() {
     let query = LogQuery { services: Vec::new(), replica: Some(nobody.clone()), revision: None, options };
     let refused = rig.controller.logs(query).await.err().unwrap();
     assert_eq!(refused, Refused::NoReplica(nobody));
+}
+
+/// Puts a status of a replica that is not stored, as an agent's last word.
+async fn last_word(rig: &Rig, replica: &str, phase: Phase) -> String {
+    let status = ReplicaStatus {
+        replica: replica.into(),
+        phase,
+        attempt: 1,
+        failures: 0,
+        container: None,
+        address: None,
+        ready_after: None,
+        trouble: None,
+        since: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let key = key::status(&"users".into(), &replica.into());
+    let ops = vec![Op::put(key.clone(), &status)];
+    rig.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();
+    key
+}
+
+#[tokio::test]
+async fn a_status_without_its_replica_goes_with_the_next_pass_and_no_other_does() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.pass().await;
+    let replica = rig.keys().await.into_iter().find(|key| key.starts_with(key::REPLICAS)).unwrap();
+    let kept = last_word(&rig, replica.rsplit('/').next().unwrap(), Phase::Pulling).await;
+    let stray = last_word(&rig, "users-0-z", Phase::Gone).await;
+    rig.pass().await;
+    let keys = rig.keys().await;
+    assert!(keys.contains(&kept) && !keys.contains(&stray), "{keys:?}");
+}
+
+#[tokio::test]
+async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_later() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
+    rig.pass().await;
+    // more keys than one transaction takes
+    let events = (0..150).map(|n| Op::put(key::event(&"users".into(), n), &"told")).collect::<Vec<_>>();
+    for ops in events.chunks(100) {
+        rig.store.txn(Txn { compare: Vec::new(), ops: ops.to_vec() }).await.unwrap();
+    }
+    rig.controller.delete("r2", &["users".into()], false, "delete users").await.unwrap();
+    rig.pass().await;
+    for key in rig.keys().await.iter().filter(|key| key.starts_with(&key::replicas_of(&"users".into()))) {
+        last_word(&rig, key.rsplit('/').next().unwrap(), Phase::Gone).await;
+    }
+    // Someone writes the service between the reading and the forgetting: it is forgotten with the next pass.
+    rig.rival.wins.store(1, Ordering::Relaxed);
+    rig.pass().await;
+    rig.pass().await;
+    let of_users =
+        |keys: Vec<String>| keys.into_iter().filter(|key| key.contains("users")).collect::<Vec<_>>();
+    assert_eq!(of_users(rig.keys().await), [] as [&str; 0]);
+    assert!(rig.keys().await.iter().any(|key| key == "services/web"));
+    last_word(&rig, "users-1-z", Phase::Gone).await;
+    rig.pass().await;
+    assert_eq!(of_users(rig.keys().await), [] as [&str; 0]);
 }

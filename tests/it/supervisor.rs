@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -190,6 +190,23 @@ fn sigterm_ends_everything() {
 }
 
 #[test]
+fn a_signal_in_the_first_moments_leaves_nobody_behind() {
+    for wait in [0, 1, 2, 3, 5, 8, 13, 21, 34, 55] {
+        let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
+        let process = serve(&directory, http).stderr(Stdio::null()).spawn().unwrap();
+        let mut daemon = Daemon { process, directory, http, log: Arc::default() };
+        // What comes when is the point: from before there are children to after they have begun to serve.
+        std::thread::sleep(Duration::from_millis(wait));
+        send(daemon.pid(), Signal::SIGTERM);
+        let status = daemon.ended();
+        // The signal may come before the process has said what it does with it; there is no child yet then.
+        let by_signal = status.signal() == Some(Signal::SIGTERM as i32);
+        assert!(status.success() || by_signal, "after {wait} ms: {status}");
+        assert_eq!(daemon.children(), [], "after {wait} ms");
+    }
+}
+
+#[test]
 fn a_second_signal_does_not_wait_for_a_child_that_does_not_end() {
     let mut daemon = Daemon::start();
     let children = [daemon.child("controller"), daemon.child("balancer")];
@@ -286,6 +303,53 @@ fn a_damaged_store_is_refused_and_not_tried_over_and_over() {
     assert_eq!(status.code(), Some(2), "{log}");
     assert!(log.contains("damaged") && log.contains("refused to start"), "{log}");
     assert_eq!(log.matches("started role=controller").count(), 1, "{log}");
+}
+
+#[test]
+fn a_store_that_is_damaged_later_is_refused_again_and_again_while_the_balancer_serves() {
+    let daemon = Daemon::start();
+    daemon.logs("is through with its start role=controller");
+    let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    send(daemon.pid(), Signal::SIGSTOP);
+    send(controller, Signal::SIGKILL);
+    daemon.until("its end", || gone(controller).then_some(()));
+    fs::write(daemon.state().join("store.redb"), "not a store").unwrap();
+    send(daemon.pid(), Signal::SIGCONT);
+    daemon.until("two refusals", || {
+        (daemon.log().matches("ended (exit status: 78); starting it again").count() >= 2).then_some(())
+    });
+    assert!(daemon.log().contains("damaged"), "{}", daemon.log());
+    assert!(daemon.answers() && alive(balancer), "{}", daemon.log());
+}
+
+/// What a daemon without root may do is all that it needs here, for Docker is not asked.
+#[test]
+fn without_root_it_serves_as_one_user_and_says_so() {
+    let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
+    // Where another user can get at it, wherever this was built.
+    let plain = serve(&directory, http);
+    let program = directory.path().join("ctl");
+    fs::copy(plain.get_program(), &program).unwrap();
+    let mut command = Command::new(program);
+    command.args(plain.get_args()).env("COXSWAIN_LOG", "info").stdin(Stdio::null()).stdout(Stdio::null());
+    let user = match nix::unistd::geteuid() {
+        me if me.is_root() => {
+            std::os::unix::fs::chown(directory.path(), Some(65_534), Some(65_534)).unwrap();
+            command.uid(65_534).gid(65_534);
+            65_534
+        }
+        me => me.as_raw(),
+    };
+    let mut daemon = Daemon::run(command, directory, http);
+    daemon.logs("not started as root: the balancer runs as the same user as the controller");
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    for role in ["controller", "balancer"] {
+        let ids = status(daemon.child(role), "Uid");
+        assert!(ids.split_whitespace().all(|id| id == user.to_string()), "{role}: {ids}");
+    }
+    send(daemon.pid(), Signal::SIGTERM);
+    assert_eq!(daemon.ended().code(), Some(0), "{}", daemon.log());
 }
 
 #[test]

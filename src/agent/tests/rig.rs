@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::{GuardEngine, World};
-use crate::agent::{Agent, AgentConfig, AgentHandle, Probes};
+use crate::agent::{Agent, AgentConfig, AgentHandle, Parts, Probes};
 use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
 use crate::engine::{ContainerState, EngineError, ObservedContainer};
@@ -142,12 +142,14 @@ impl Rig {
             boot_id: "boot-1".to_owned(),
         };
         let (agent, handle) = Agent::with_probes(
-            config,
-            guarded,
-            store.clone(),
-            registry.clone(),
-            clock.clone(),
-            reports,
+            Parts {
+                config,
+                engine: guarded,
+                store: store.clone(),
+                registry: registry.clone(),
+                clock: clock.clone(),
+                reports,
+            },
             Arc::new(probes),
         )
         .unwrap();
@@ -222,6 +224,14 @@ impl Rig {
             Op::delete(key::status(&service, &name)),
             Op::delete(key::endpoint(&service, &name)),
         ];
+        self.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();
+    }
+
+    /// Takes the service out of the store, as the orchestrator does once its replicas are gone.
+    pub(super) async fn forget_service(&self) {
+        let service = "users".into();
+        let ops =
+            vec![Op::delete(key::service(&service)), Op::delete(key::revision(&service, RevisionNumber(1)))];
         self.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Answer {
     NoTable,
     #[error("no instance of this service could be reached")]
     Unreachable,
+    #[error("the balancer is out of connections")]
+    Short,
     #[error("the request's body broke off")]
     BodyBroken,
     #[error("the instance broke off before it answered")]
@@ -56,7 +58,7 @@ impl Answer {
             Self::TooLong => StatusCode::URI_TOO_LONG,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::NoEndpoint | Self::NoTable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoEndpoint | Self::NoTable | Self::Short => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable | Self::Broken => StatusCode::BAD_GATEWAY,
             Self::Late => StatusCode::GATEWAY_TIMEOUT,
         }

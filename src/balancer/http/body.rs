@@ -10,6 +10,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::Notify;
 
 use super::connection::{Activity, Exchange};
+use super::headers;
 use crate::balancer::target::Claim;
 use crate::balancer::upstream::Lease;
 use crate::clock::Clock;
@@ -28,12 +29,19 @@ pub(super) enum Upload {
 #[derive(Debug)]
 pub(super) struct Progress {
     upload: Cell<Upload>,
+    /// Whether the client broke it off, or sent what is no body.
+    broken: Cell<bool>,
     over: Notify,
 }
 
 impl Progress {
     pub(super) fn upload(&self) -> Upload {
         self.upload.get()
+    }
+
+    /// Whether the client is to blame that the endpoint did not get it whole.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get()
     }
 
     /// Resolves once the body is over.
@@ -75,7 +83,11 @@ impl RequestBody {
         if inner.is_end_stream() {
             return Self::Empty;
         }
-        let progress = Progress { upload: Cell::new(Upload::Since(clock.mono())), over: Notify::new() };
+        let progress = Progress {
+            upload: Cell::new(Upload::Since(clock.mono())),
+            broken: Cell::new(false),
+            over: Notify::new(),
+        };
         Self::Stream(Box::new(Stream {
             inner,
             activity: Rc::clone(activity),
@@ -114,7 +126,12 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Self::Stream(stream) = self.get_mut() else { return Poll::Ready(None) };
-        let polled = Pin::new(&mut stream.inner).poll_frame(cx);
+        let mut polled = Pin::new(&mut stream.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            headers::strip_claims(trailers);
+        }
         match &polled {
             Poll::Pending => stream.activity.waits_for_body(),
             Poll::Ready(Some(Ok(frame))) => {
@@ -123,7 +140,11 @@ impl Body for RequestBody {
                 stream.progress.upload.set(Upload::Since(stream.clock.mono()));
             }
             // there is no more to read
-            Poll::Ready(Some(Err(_)) | None) => stream.is_read = true,
+            Poll::Ready(None) => stream.is_read = true,
+            Poll::Ready(Some(Err(_))) => {
+                stream.is_read = true;
+                stream.progress.broken.set(true);
+            }
         }
         polled
     }

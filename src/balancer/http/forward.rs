@@ -129,6 +129,11 @@ impl<'a> Journey<'a> {
             };
             match Rc::clone(&choice.upstream).lease(choice.address, reuse).await {
                 Ok(lease) => return Ok((choice, lease)),
+                Err(error) if error.is_our_shortage() => {
+                    choice.claim.unsent();
+                    self.worker.ran_short(&error);
+                    return Err(Answer::Short);
+                }
                 Err(error) => {
                     let endpoint = choice.upstream.seat.target.id.as_str();
                     tracing::debug!(endpoint, error = &error as &dyn std::error::Error, "endpoint skipped");
@@ -159,14 +164,15 @@ async fn send(
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     let progress = request.body().progress();
     let sending = lease.sender.try_send_request(request);
-    let sent = match progress {
+    let sent = match &progress {
         None => tokio::time::timeout(timeout, sending).await.map_err(|_| Failure::Final(Answer::Late))?,
         Some(progress) => tokio::select! {
             sent = sending => sent,
-            () = too_late(&progress, timeout) => return Err(Failure::Final(Answer::Late)),
+            () = too_late(progress, timeout) => return Err(Failure::Final(Answer::Late)),
         },
     };
-    let mut response = sent.map_err(|error| failure(error, spare))?;
+    let is_broken = progress.is_some_and(|progress| progress.is_broken());
+    let mut response = sent.map_err(|error| failure(error, spare, is_broken))?;
     // an upgrade was never asked for
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::Final(Answer::Broken));
@@ -176,7 +182,12 @@ async fn send(
     Ok((response, lease))
 }
 
-fn failure(mut error: TrySendError<Request<RequestBody>>, spare: Option<Parts>) -> Failure {
+/// What a request without a response means. `is_broken` says that its client broke off the body: whatever the endpoint
+/// then does with half a request, closing included, is not its fault.
+fn failure(mut error: TrySendError<Request<RequestBody>>, spare: Option<Parts>, is_broken: bool) -> Failure {
+    if is_broken {
+        return Failure::Final(Answer::BodyBroken);
+    }
     if let Some(request) = error.take_message() {
         return Failure::Unsent(request);
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -19,15 +19,14 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 /// (CGI, WSGI and their like) would be given two values.
 const OF_THE_CLIENT: [HeaderName; 5] = [FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, REAL_IP];
 
-/// Of one connection, whether or not `Connection` names them.
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// Of one connection, whether or not `Connection` names them. `Trailer` is not among them: trailers are passed on.
+const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
     TE,
-    TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
 ];
@@ -56,9 +55,15 @@ fn strip_named(headers: &mut HeaderMap) {
     }
 }
 
-/// A client's headers as an endpoint gets them. What the client says of itself is replaced by what is so.
+/// A client's headers as an endpoint gets them. What the client says of itself is replaced by what is so. A client that
+/// takes trailers gets the endpoint's, so the endpoint is told.
 pub(super) fn for_endpoint(headers: &mut HeaderMap, client: &HeaderValue, host: HeaderValue) {
+    let takes_trailers = takes_trailers(headers);
     strip_hop_by_hop(headers);
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
     // the balancer has answered it
     headers.remove(EXPECT);
     strip_claims(headers);
@@ -68,8 +73,13 @@ pub(super) fn for_endpoint(headers: &mut HeaderMap, client: &HeaderValue, host: 
     headers.insert(HOST, host);
 }
 
-/// Takes off what a client says of itself.
-fn strip_claims(headers: &mut HeaderMap) {
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(TE).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|text| text.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// Takes off what a client says of itself, among headers or trailers.
+pub(super) fn strip_claims(headers: &mut HeaderMap) {
     for name in &OF_THE_CLIENT {
         headers.remove(name);
     }
@@ -118,6 +128,7 @@ mod tests {
             ("x-mine", "1"),
             ("keep-alive", "1"),
             ("te", "trailers"),
+            ("trailer", "x-sum"),
             ("upgrade", "websocket"),
             ("transfer-encoding", "chunked"),
             ("content-length", "3"),
@@ -125,7 +136,19 @@ mod tests {
             ("accept", "x"),
         ]);
         strip_hop_by_hop(&mut map);
-        assert_eq!(map, headers(&[("content-length", "3"), ("host", "h"), ("accept", "x")]));
+        let kept = [("content-length", "3"), ("host", "h"), ("accept", "x"), ("trailer", "x-sum")];
+        assert_eq!(map, headers(&kept));
+    }
+
+    #[test]
+    fn an_endpoint_is_told_who_takes_trailers() {
+        for (te, told) in
+            [("trailers", true), ("gzip, Trailers", true), ("gzip", false), ("trailers;q=x", false)]
+        {
+            let mut map = headers(&[("te", te), ("connection", "te")]);
+            for_endpoint(&mut map, &client_value([10, 0, 0, 1].into()), HeaderValue::from_static("h"));
+            assert_eq!((map.contains_key(TE), map.contains_key(CONNECTION)), (told, told), "{te}");
+        }
     }
 
     #[test]

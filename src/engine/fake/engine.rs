@@ -96,7 +96,7 @@ impl Engine for FakeEngine {
     }
 
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
-        self.call(Call::RemoveNetwork, |world, _| world.remove_network(name))
+        self.call(Call::RemoveNetwork, |world, now| world.remove_network(name, now))
     }
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {

@@ -15,6 +15,7 @@ mod images;
 mod subnet;
 #[cfg(test)]
 mod tests;
+mod volumes;
 mod world;
 
 use std::net::IpAddr;
@@ -134,7 +135,7 @@ impl FakeEngine {
 
     /// Removes a network by hand.
     pub fn remove_network_by_hand(&self, name: &str) -> Result<(), EngineError> {
-        self.unrecorded(|world, _| world.remove_network(name))
+        self.unrecorded(|world, now| world.remove_network(name, now))
     }
 
     /// The container's process ends by itself with this code.

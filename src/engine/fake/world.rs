@@ -52,7 +52,7 @@ const KILLED: i64 = 137;
 pub(super) struct World {
     containers: BTreeMap<ContainerId, Container>,
     networks: BTreeMap<String, NetworkSpec>,
-    volumes: BTreeMap<String, ObservedVolume>,
+    pub(super) volumes: BTreeMap<String, ObservedVolume>,
     pub(super) images: Images,
     pub(super) hub: Hub,
     pub(super) journal: Vec<Mutation>,
@@ -273,12 +273,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn remove_network(&mut self, name: &str) -> Result<(), EngineError> {
+    pub(super) fn remove_network(&mut self, name: &str, now: jiff::Timestamp) -> Result<(), EngineError> {
         if self.containers.values().any(|c| c.is_up() && c.spec.network == name) {
             let message = format!("network {name} has active endpoints");
             return Err(EngineError::Conflict { message });
         }
         if self.networks.remove(name).is_some() {
+            self.hub.publish(EngineEvent { container: None, action: "destroy".to_owned(), at: now });
             self.journal.push(Mutation::RemoveNetwork { name: name.to_owned() });
         }
         Ok(())
@@ -297,25 +298,6 @@ impl World {
 
     pub(super) fn subnets(&self) -> Vec<String> {
         self.networks.values().map(|n| n.subnet.clone()).collect()
-    }
-
-    pub(super) fn create_volume(&mut self, spec: &VolumeSpec) -> Result<(), EngineError> {
-        let VolumeSpec { name, labels } = spec.clone();
-        self.volumes.entry(name.clone()).or_insert(ObservedVolume { name, labels }).is_of(spec)
-    }
-
-    pub(super) fn volumes(&self) -> Vec<ObservedVolume> {
-        self.volumes.values().filter(|v| v.labels.contains_key(LABEL_STORE)).cloned().collect()
-    }
-
-    pub(super) fn remove_volume(&mut self, name: &str) -> Result<(), EngineError> {
-        let uses = |c: &&Container| c.spec.mounts.iter().any(|mount| mount.volume.name == name);
-        if let Some(user) = self.containers.values().find(uses) {
-            let message = format!("remove {name}: volume is in use - [{}]", user.spec.name);
-            return Err(EngineError::Conflict { message });
-        }
-        self.volumes.remove(name);
-        Ok(())
     }
 
     pub(super) fn untag(&mut self, tag: &str) -> Result<(), EngineError> {
@@ -342,6 +324,10 @@ impl World {
     pub(super) fn inspect_name(&self, name: &str) -> Result<ObservedContainer, EngineError> {
         let found = self.containers.iter().find(|(_, c)| c.spec.name == name);
         found.map(|(id, c)| observed(id, c)).ok_or_else(|| no_such("container", name))
+    }
+
+    pub(super) fn specs(&self) -> impl Iterator<Item = &ContainerSpec> {
+        self.containers.values().map(|container| &container.spec)
     }
 
     pub(super) fn spec(&self, id: &ContainerId) -> Option<ContainerSpec> {

@@ -4,7 +4,9 @@
 //! taken in place and never wait for the writer.
 //! Invariants: durable before the answer and before any watcher hears of it; a damaged or missing database is refused
 //! and never taken for an empty one; after a failed commit no write is taken any more; leases lapse on tokio's clock
-//! and have their full time after an opening.
+//! and have their full time after an opening; every write is answered by a deadline.
+//! A disk that hangs does not end the process: a successor would hang on the same disk at its opening, while this one goes
+//! on to read, to watch containers and to say what is wrong.
 //! Deliberately absent: repair of damage, compaction (only the last value of a key is kept; history is in memory).
 
 mod file;
@@ -31,6 +33,10 @@ use self::history::{History, HistoryReader};
 use self::writer::{QUEUE_MAX, Reply, Work, Writer};
 use super::{Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
 use crate::clock::Clock;
+
+/// A write waits so long for the disk. A healthy one takes milliseconds and a starved one a second or two; one that takes
+/// longer hangs, and the clients of the API wait for 30 s at most.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// The embedded store. Dropping it closes it some time later; [`EmbeddedStore::close`] says when it is closed.
 pub struct EmbeddedStore {
@@ -159,13 +165,18 @@ impl EmbeddedStore {
         })
     }
 
-    /// A caller that stops waiting does not take its request back.
+    /// A caller that stops waiting does not take its request back: after [`StoreError::Unanswered`] it may yet happen.
     async fn ask<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        if self.queue.send(work(reply)).await.is_err() {
-            return Err(self.shared.why_gone());
-        }
-        answer.await.unwrap_or_else(|_| Err(self.shared.why_gone()))
+        let asked = async {
+            if self.queue.send(work(reply)).await.is_err() {
+                return Err(self.shared.why_gone());
+            }
+            answer.await.unwrap_or_else(|_| Err(self.shared.why_gone()))
+        };
+        tokio::time::timeout(ANSWER_WITHIN, asked)
+            .await
+            .unwrap_or(Err(StoreError::Unanswered { seconds: ANSWER_WITHIN.as_secs() }))
     }
 }
 

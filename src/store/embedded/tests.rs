@@ -17,6 +17,8 @@ struct Disk {
     memory: Arc<InMemoryBackend>,
     syncs: Arc<AtomicUsize>,
     failing: Arc<AtomicBool>,
+    /// Held by whoever makes every sync hang.
+    hanging: Arc<Mutex<()>>,
     /// What the last sync found.
     durable: Arc<Mutex<Vec<u8>>>,
 }
@@ -47,6 +49,7 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         self.syncs.fetch_add(1, Ordering::SeqCst);
+        drop(self.hanging.lock().unwrap());
         if self.failing.load(Ordering::SeqCst) {
             return Err(io::Error::other("no"));
         }
@@ -61,8 +64,12 @@ impl StorageBackend for Disk {
 }
 
 fn store_on(disk: &Disk) -> EmbeddedStore {
+    started(disk, true)
+}
+
+fn started(disk: &Disk, in_memory: bool) -> EmbeddedStore {
     let opened = Opened::on_backend(disk.clone(), "id").unwrap();
-    let (store, writer) = EmbeddedStore::start(opened, true).unwrap();
+    let (store, writer) = EmbeddedStore::start(opened, in_memory).unwrap();
     tokio::spawn(writer);
     store
 }
@@ -131,4 +138,51 @@ async fn after_a_failed_sync_nothing_is_written_and_nothing_synced() {
     assert_eq!(store.txn(write(4)).await, first);
     assert_eq!(store.grant_lease(Duration::from_secs(1)).await.err(), first.err());
     assert_eq!(disk.syncs.load(Ordering::SeqCst), syncs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_is_told_by_a_deadline_and_reads_go_on() {
+    let disk = Disk::default();
+    let store = Arc::new(started(&disk, false));
+    store.txn(write(1)).await.unwrap();
+    let hang = disk.hanging.lock().unwrap();
+    let asked = store.clone();
+    let asked = tokio::spawn(async move { asked.txn(write(2)).await });
+    tokio::task::yield_now().await;
+    tokio::time::advance(ANSWER_WITHIN + Duration::from_millis(1)).await;
+    let unanswered = StoreError::Unanswered { seconds: 10 };
+    assert_eq!(asked.await.unwrap().err(), Some(unanswered));
+    assert!(store.get_now("k1").unwrap().is_some());
+    drop(hang);
+    store.txn(write(3)).await.unwrap();
+    assert!(store.get_now("k2").unwrap().is_some(), "it happened after all");
+}
+
+#[tokio::test]
+async fn a_store_in_memory_is_opened_again_as_after_the_end_of_its_process() {
+    let clock = Arc::new(crate::clock::RealClock::new());
+    let first = EmbeddedStore::in_memory(clock).unwrap();
+    first.txn(write(1)).await.unwrap();
+    let mut watch = first.watch("", 1).await.unwrap();
+    assert!(watch.next().await.is_some());
+    let (second, late) = futures::join!(first.reopened(), first.txn(write(2)));
+    let second = second.unwrap();
+    assert_eq!(late.err(), Some(StoreError::Closed), "what was asked after it has no effect");
+    assert_eq!(second.identity().id, first.identity().id);
+    assert_eq!(second.identity().epoch.0, first.identity().epoch.0 + 1);
+    assert_eq!(second.get_now("k1").unwrap().map(|entry| entry.mod_revision), Some(1));
+    assert_eq!(second.get_now("k2").unwrap(), None);
+    assert_eq!(first.get_now("k1").err(), Some(StoreError::Closed));
+    assert_eq!(first.txn(write(3)).await.err(), Some(StoreError::Closed));
+    assert_eq!(first.reopened().await.err(), Some(StoreError::Closed), "once only");
+    assert!(matches!(watch.next().await, None | Some(WatchEvent::Resync)), "watches end");
+    second.txn(write(4)).await.unwrap();
+    assert_eq!(second.list_now("").unwrap().revision, 2);
+    assert!(store_on_file().await.reopened().await.is_err(), "only a store in memory");
+}
+
+/// A store that lies in a directory, which is gone already.
+async fn store_on_file() -> EmbeddedStore {
+    let directory = tempfile::tempdir().unwrap();
+    EmbeddedStore::open(directory.path(), Arc::new(crate::clock::RealClock::new())).await.unwrap()
 }

@@ -171,6 +171,9 @@ impl Script {
             ["no-record"] => self.view.state.networks.clear(),
             ["no-apps"] => self.view.apps.clear(),
             ["tags", tags @ ..] => self.view.state.tags = tags.iter().map(|t| (*t).to_owned()).collect(),
+            ["busy", "network"] => {
+                self.view.busy.insert(Subject::Network(NETWORK.to_owned()));
+            }
             ["busy", replica] => {
                 self.view.busy.insert(Subject::Replica(ReplicaName::new(*replica)));
             }
@@ -228,6 +231,7 @@ impl Script {
             "drain" => Desired::Drain { cause },
             "keep" => Desired::Keep { cause },
             "remove" => Desired::Remove { cause },
+            "delete" => Desired::Remove { cause: Cause::Deleted },
             "none" => {
                 let gone = self.view.replicas.remove(&ReplicaName::new(name))?;
                 self.view.stray_endpoints.extend(gone.endpoint);

@@ -98,6 +98,55 @@ async fn chunks_and_trailers_reach_clients_of_both_versions_as_they_can_read_the
     assert_eq!(backend.accepted.load(Ordering::SeqCst), 1, "read to the end, trailers and all");
 }
 
+#[tokio::test]
+async fn trailers_are_passed_on_both_ways_to_those_who_take_them() {
+    let mut balancer = single().await;
+    let (seen, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let backend = Backend::raw("a", move |mut stream, _| {
+        let seen = seen.clone();
+        async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"0\r\nx-sum: 7\r\n\r\n")
+                && stream.read_buf(&mut request).await.unwrap() > 0
+            {}
+            seen.send(String::from_utf8(request).unwrap().to_lowercase()).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Grpc-Status\r\n\r\n\
+                           2\r\nok\r\n0\r\nGrpc-Status: 0\r\nX-Unsaid: 1\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        }
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTrailer: X-Sum, X-Forwarded-For\r\n\
+                   Connection: te, close\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   2\r\nhi\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\nX-Sum: 7\r\n\r\n";
+    let answer = exchange(balancer.address, request).await.to_lowercase();
+    assert!(answer.contains("\r\ntrailer: grpc-status\r\n"), "{answer}");
+    assert!(answer.ends_with("0\r\ngrpc-status: 0\r\n\r\n"), "only what was announced: {answer}");
+    let seen = tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
+    assert!(seen.contains("te: trailers") && seen.contains("x-forwarded-for: 127.0.0.1"), "{seen}");
+    assert!(!seen.contains("6.6.6.6"), "a client does not speak for itself in a trailer either: {seen}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_body_is_the_clients_fault() {
+    let mut balancer = single().await;
+    // reads until the balancer closes, and closes without a word, as a server does with half a request
+    let backend = Backend::raw("a", |mut stream, _| async move {
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    for body in ["zz\r\nhalf\r\n", "4\r\nhalfway\r\n", "-1\r\n\r\n", "4\r\nhalf\r\nzz\r\n"] {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = exchange(balancer.address, &format!("{head}{body}")).await;
+        assert_eq!(status(&answer), 400, "{body:?}: {answer}");
+        let report = balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
+        assert_eq!(report.endpoints[&backend.id()].errors, 0, "{body:?}");
+    }
+}
+
 /// Sends a large body while it reads the answer, as clients do.
 async fn post_large(address: std::net::SocketAddr, bytes: usize) -> String {
     let stream = TcpStream::connect(address).await.unwrap();

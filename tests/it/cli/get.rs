@@ -94,8 +94,6 @@ fn names_and_nothing() {
                 "get usres web nothing-like-it",
                 "get users replica/users-9-a",
                 "get -o yml",
-                "get replicas -w",
-                "get -w -o json",
             ]
         )
     );
@@ -148,6 +146,67 @@ fn a_watch_appends_what_changed() {
     let states = [List::of(first.clone()), List::of(first), List::of(second)];
     let stub = Stub::start().on("GET /v1/services?watch=true", [Reply::lines(&states)]);
     insta::assert_snapshot!("get_watch", transcript(&stub, &["get -w", "get web -w"]));
+}
+
+#[test]
+fn every_kind_can_be_watched() {
+    let mut busy = replica("users-9-a", Phase::Ready);
+    busy.in_flight = 7;
+    let replicas = [
+        List::of(vec![replica("users-9-a", Phase::Ready), replica("users-9-b", exited())]),
+        List::of(vec![busy.clone(), replica("users-9-b", exited())]),
+        List::of(vec![busy, replica("users-9-b", Phase::Ready)]),
+    ];
+    let away = HostObject { available: false, engine: "Docker is stopped".to_owned(), ..host() };
+    let mut moved = service("users");
+    moved.status.available = 1;
+    let events = [
+        event(EventKind::Normal, "ReplicaReady", "ready after 2.2s"),
+        event(EventKind::Warning, "ContainerExited", "exited with code 1"),
+    ];
+    let stub = Stub::start()
+        .on("GET /v1/replicas?watch=true", [Reply::lines(&replicas)])
+        .on(
+            "GET /v1/endpoints?watch=true",
+            [Reply::lines(&[List::of(vec![endpoint()]), List::of(Vec::new())])],
+        )
+        .on("GET /v1/hosts?watch=true", [Reply::lines(&[List::of(vec![host()]), List::of(vec![away])])])
+        .on("GET /v1/revisions?watch=true", [Reply::lines(&[List::of(vec![revision(9, "v1")])])])
+        .on(
+            "GET /v1/services?watch=true",
+            [Reply::lines(&[List::of(vec![service("users")]), List::of(vec![moved])])],
+        )
+        .on("GET /v1/events?follow=true", [Reply::lines(&events)]);
+    insta::assert_snapshot!(
+        "get_watch_kinds",
+        transcript(
+            &stub,
+            &[
+                "get replicas -w",
+                "get replica/users-9-b -w -o name",
+                "get endpoints -w -o wide",
+                "get hosts -w",
+                "get revisions -w",
+                "get routes -w",
+            ]
+        )
+    );
+    let rows = run(&stub, "get events -w").stdout;
+    assert_eq!(
+        rows.lines().map(|row| row.contains("users-9-a")).collect::<Vec<_>>(),
+        [false, true, true],
+        "{rows}"
+    );
+    for kind in ["replicas", "endpoints", "hosts", "revisions", "services", "routes", "events"] {
+        let lines = run(&stub, &format!("get {kind} -w -o json")).stdout;
+        for line in lines.lines() {
+            let object: serde_json::Value = serde_json::from_str(line).expect("one object a line");
+            assert_eq!(object["kind"].as_str().unwrap().to_lowercase() + "s", kind);
+        }
+        assert!(!lines.is_empty(), "{kind}");
+        let documents = run(&stub, &format!("get {kind} -w -o yaml")).stdout;
+        assert_eq!(documents.matches("---\n").count(), lines.lines().count(), "{kind}");
+    }
 }
 
 #[test]

@@ -241,6 +241,15 @@ fn a_lost_answer_is_asked_for_once_more_with_the_same_id() {
 }
 
 #[test]
+fn a_table_that_the_balancer_refuses_ends_the_waiting_with_its_reason() {
+    let mut refused = snapshot(0, &[("users-10-a", Phase::Ready)], None);
+    let reason = "table 1.7: cannot write /var/lib/coxswain/balancer/table: No space left on device";
+    refused.held_by = vec![condition(ConditionKind::Degraded, true, Reason::TableRefused, reason)];
+    let stub = changing("POST /v1/rollout", Reply::silence_after(&[refused]));
+    insta::assert_snapshot!("table_refused", transcript(&stub, &["rollout restart users --timeout 20s"]));
+}
+
+#[test]
 fn ctrl_c_detaches() {
     let starting = Phase::Starting { reason: None };
     let waits = Reply::silence_after(&[snapshot(1, &[("users-10-a", starting)], None)]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coxswain::agent::{Agent, AgentConfig, AgentHandle};
+use coxswain::agent::{self, Agent, AgentConfig, AgentHandle};
 use coxswain::clock::Clock;
 use coxswain::controller::{Controller, Parts};
 use coxswain::engine::fake::FakeEngine;
@@ -48,12 +48,14 @@ impl Daemon {
         let probes = Arc::new(FakeProbes::new(engine, clock.clone()));
         let shared: Arc<dyn Clock> = Arc::new(clock);
         let (agent, handle) = Agent::with_probes(
-            config(),
-            late.clone(),
-            store.clone(),
-            registry.clone(),
-            shared.clone(),
-            reports.clone(),
+            agent::Parts {
+                config: config(),
+                engine: late.clone(),
+                store: store.clone(),
+                registry: registry.clone(),
+                clock: shared.clone(),
+                reports: reports.clone(),
+            },
             probes.clone(),
         )
         .unwrap();

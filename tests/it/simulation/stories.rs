@@ -49,6 +49,19 @@ fn a_rolling_update_loses_nothing() {
     });
 }
 
+/// The same story with the barrier gone: if the laws let that pass, they prove nothing.
+#[test]
+#[should_panic(expected = "was told to end while the balancer may choose it")]
+fn a_rolling_update_that_does_not_wait_for_the_balancer_breaks_a_law() {
+    on_virtual_time(async {
+        let mut world = serving(1).await;
+        world.balancer.lock().unwrap().lies = true;
+        roll(&mut world);
+        world.until("users:2 serves", SOON, |world| is_settled_on(world, 2)).await;
+        settle(&mut world).await;
+    });
+}
+
 #[test]
 fn a_silent_balancer_holds_the_rollout_and_no_container_is_stopped() {
     on_virtual_time(async {

@@ -1,11 +1,11 @@
 //! `ctl get`: objects as tables for people, or as they are for programs.
 
-use std::time::Duration;
-
-use coxswain::api::types::ServiceObject;
+use coxswain::api::client::ObjectStream;
+use coxswain::api::types::{ApiError, HostObject, List, ReplicaObject, RevisionObject, ServiceObject};
 use coxswain::daemon::wall_time;
-use coxswain::model::ServiceName;
+use coxswain::model::{Endpoint, Event, ServiceName};
 use futures::StreamExt;
+use jiff::Timestamp;
 
 pub(super) use self::target::{Kind, Target};
 use crate::error::CliError;
@@ -15,6 +15,7 @@ use crate::output::table::Table;
 use crate::session::Session;
 
 mod target;
+mod watch;
 
 /// Show objects
 ///
@@ -28,13 +29,10 @@ pub(crate) struct Args {
     /// How to show them; json, yaml and name are for programs
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Output,
-    /// Go on and show what changes (services as a table)
+    /// Go on and show what changes
     #[arg(short, long)]
     watch: bool,
 }
-
-/// Between two pictures while nothing changes but the time.
-const REDRAW_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
@@ -45,42 +43,82 @@ pub(super) enum Output {
     Name,
 }
 
+/// How objects of a kind are selected and shown.
+pub(super) struct Show<T> {
+    /// By what an object is named on the command line.
+    names: fn(&T) -> Vec<&str>,
+    table: fn(&[T], Timestamp, bool) -> Table,
+    envelopes: fn(&T) -> Vec<Envelope>,
+    /// Whether there is nothing new to see in the second.
+    same: fn(&T, &T) -> bool,
+}
+
+const SERVICES: Show<ServiceObject> = Show {
+    names: |s| vec![s.metadata.name.as_str()],
+    table: listing::services,
+    envelopes: |s| vec![Envelope::service(s)],
+    same: |a, b| a == b,
+};
+
+const REPLICAS: Show<ReplicaObject> = Show {
+    names: |r| vec![r.spec.name.as_str(), r.spec.service.as_str()],
+    table: listing::replicas,
+    envelopes: |r| vec![Envelope::replica(r)],
+    // Requests come and go many times a second.
+    same: |a, b| *a == ReplicaObject { in_flight: a.in_flight, ..b.clone() },
+};
+
+const ENDPOINTS: Show<Endpoint> = Show {
+    names: |e| vec![e.replica.as_str(), e.service.as_str()],
+    table: listing::endpoints,
+    envelopes: |e| vec![Envelope::endpoint(e)],
+    same: |a, b| a == b,
+};
+
+const ROUTES: Show<ServiceObject> = Show {
+    names: |s| vec![s.metadata.name.as_str()],
+    table: |services, _, wide| listing::routes(services, wide),
+    envelopes: |s| Envelope::routes(s).collect(),
+    same: |a, b| {
+        let counts = |s: &ServiceObject| (s.status.available, s.status.wanted);
+        a.metadata.name == b.metadata.name
+            && counts(a) == counts(b)
+            && (&a.spec.routes, &a.spec.ports) == (&b.spec.routes, &b.spec.ports)
+    },
+};
+
+const HOSTS: Show<HostObject> = Show {
+    names: |h| vec![h.name.as_str(), h.id.as_str()],
+    table: |hosts, _, wide| listing::hosts(hosts, wide),
+    envelopes: |h| vec![Envelope::host(h)],
+    same: |a, b| a == b,
+};
+
+pub(super) const REVISIONS: Show<RevisionObject> = Show {
+    names: |r| vec![r.revision.service.as_str()],
+    table: listing::revisions,
+    envelopes: |r| vec![Envelope::revision(r)],
+    same: |a, b| a == b,
+};
+
+const EVENTS: Show<Event> = Show {
+    names: |e| vec![e.object.as_str()],
+    table: |events, now, _| listing::events(events, now),
+    envelopes: |e| vec![Envelope::event(e)],
+    same: |a, b| a == b,
+};
+
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
     let target = Target::parse(&args.objects)?;
-    if args.watch {
-        target.watched(matches!(args.output, Output::Table | Output::Wide))?;
-        return watch(session, &target, args.output == Output::Wide).await;
-    }
-    let view = View { session, target: &target, output: args.output };
+    let view = View { session, target: &target, output: args.output, watch: args.watch };
     let client = &session.client;
     match target.kind {
-        Kind::Services => {
-            let items = target.select(client.services().await?, |s| vec![s.metadata.name.as_str()])?;
-            view.show(&items, listing::services, Envelope::service)
-        }
-        Kind::Replicas => {
-            let items = client.replicas(None).await?;
-            let items = target.select(items, |r| vec![r.spec.name.as_str(), r.spec.service.as_str()])?;
-            view.show(&items, listing::replicas, Envelope::replica)
-        }
-        Kind::Endpoints => {
-            let items = client.endpoints(None).await?;
-            let items = target.select(items, |e| vec![e.replica.as_str(), e.service.as_str()])?;
-            view.show(&items, listing::endpoints, Envelope::endpoint)
-        }
-        Kind::Routes => {
-            let items = target.select(client.services().await?, |s| vec![s.metadata.name.as_str()])?;
-            view.routes(&items)
-        }
-        Kind::Hosts => {
-            let items = target.select(client.hosts().await?, |h| vec![h.name.as_str(), h.id.as_str()])?;
-            view.show(&items, |items, _, wide| listing::hosts(items, wide), Envelope::host)
-        }
-        Kind::Revisions => {
-            let items = client.revisions(None).await?;
-            let items = target.select(items, |r| vec![r.revision.service.as_str()])?;
-            view.show(&items, listing::revisions, Envelope::revision)
-        }
+        Kind::Services => view.go(&SERVICES, client.services(), client.watch_services()).await,
+        Kind::Replicas => view.go(&REPLICAS, client.replicas(None), client.watch_replicas()).await,
+        Kind::Endpoints => view.go(&ENDPOINTS, client.endpoints(None), client.watch_endpoints()).await,
+        Kind::Routes => view.go(&ROUTES, client.services(), client.watch_services()).await,
+        Kind::Hosts => view.go(&HOSTS, client.hosts(), client.watch_hosts()).await,
+        Kind::Revisions => view.go(&REVISIONS, client.revisions(None), client.watch_revisions()).await,
         Kind::Events => view.events().await,
     }
 }
@@ -90,25 +128,29 @@ pub(super) struct View<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) target: &'a Target,
     pub(super) output: Output,
+    /// Go on with what changes.
+    pub(super) watch: bool,
 }
 
 impl View<'_> {
-    pub(super) fn show<T>(
+    /// Shows what there is, or goes on with what changes: only one of the two is asked for.
+    async fn go<T: Clone>(
         &self,
-        items: &[T],
-        table: impl FnOnce(&[T], jiff::Timestamp, bool) -> Table,
-        envelope: impl Fn(&T) -> Envelope,
+        show: &Show<T>,
+        all: impl Future<Output = Result<Vec<T>, ApiError>>,
+        changing: impl Future<Output = Result<ObjectStream<List<T>>, ApiError>>,
     ) -> Result<(), CliError> {
-        match self.format() {
-            Ok(format) => self.print(items.iter().map(envelope).collect(), format),
-            Err(wide) => self.table(table(items, wall_time(), wide)),
+        if self.watch {
+            return watch::states(self, show, changing.await?).await;
         }
+        let items = self.target.select(all.await?, show.names)?;
+        self.show(&items, show)
     }
 
-    fn routes(&self, services: &[ServiceObject]) -> Result<(), CliError> {
+    pub(super) fn show<T>(&self, items: &[T], show: &Show<T>) -> Result<(), CliError> {
         match self.format() {
-            Ok(format) => self.print(services.iter().flat_map(Envelope::routes).collect(), format),
-            Err(wide) => self.table(listing::routes(services, wide)),
+            Ok(format) => self.print(items.iter().flat_map(show.envelopes).collect(), format),
+            Err(wide) => self.table((show.table)(items, wall_time(), wide)),
         }
     }
 
@@ -118,12 +160,15 @@ impl View<'_> {
             [name] => Some(ServiceName::new(name)),
             _ => return Err(self.target.one_only()),
         };
-        let mut stream = self.session.client.events(one.as_ref(), false).await?;
+        let mut stream = self.session.client.events(one.as_ref(), self.watch).await?;
+        if self.watch {
+            return watch::additions(self, &EVENTS, stream).await;
+        }
         let mut items = Vec::new();
         while let Some(event) = stream.next().await {
             items.push(event?);
         }
-        self.show(&items, |items, now, _| listing::events(items, now), Envelope::event)
+        self.show(&items, &EVENTS)
     }
 
     /// For programs, or as a table that may be wide.
@@ -150,39 +195,5 @@ impl View<'_> {
         let text = object::render(&objects, self.target.names.len() == 1, format);
         let text = text.map_err(|reason| CliError::Output(std::io::Error::other(reason)))?;
         if text.is_empty() { Ok(()) } else { self.session.ui.raw(&text) }
-    }
-}
-
-/// Redraws the table whenever a service changes, or appends the rows of those that changed.
-async fn watch(session: &Session<'_>, target: &Target, wide: bool) -> Result<(), CliError> {
-    let ui = session.ui;
-    let mut picture = ui.picture();
-    let mut shown: Option<Vec<ServiceObject>> = None;
-    let mut states = session.client.watch_services().await?;
-    let mut redraw = tokio::time::interval(REDRAW_PAUSE);
-    loop {
-        let items = tokio::select! {
-            state = states.next() => match state {
-                Some(state) => target.filter(state?.items, |s| vec![s.metadata.name.as_str()]),
-                None => return Ok(()),
-            },
-            // Only ages have changed: a picture shows them, appended rows would repeat themselves.
-            _ = redraw.tick(), if picture.is_some() => match &shown {
-                Some(shown) => shown.clone(),
-                None => continue,
-            },
-        };
-        let table = |items: &[ServiceObject]| listing::services(items, wall_time(), wide);
-        match (&mut picture, &shown) {
-            (Some(picture), _) => picture.draw("services", table(&items).render(ui.style())),
-            (None, None) => ui.out(&table(&items).render(ui.style()))?,
-            (None, Some(shown)) => {
-                let fresh: Vec<_> = items.iter().filter(|item| !shown.contains(item)).cloned().collect();
-                if !fresh.is_empty() {
-                    ui.out(&table(&fresh).render_rows(ui.style()))?;
-                }
-            }
-        }
-        shown = Some(items);
     }
 }

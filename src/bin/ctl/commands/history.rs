@@ -2,11 +2,9 @@
 
 use coxswain::model::ServiceName;
 
-use super::get::{Kind, Output, Target, View};
+use super::get::{Kind, Output, REVISIONS, Target, View};
 use crate::error::CliError;
 use crate::names;
-use crate::output::listing;
-use crate::output::object::Envelope;
 use crate::session::Session;
 
 /// Show the kept revisions of a service: what became of each, who made it, when and how
@@ -23,6 +21,6 @@ pub(crate) struct Args {
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
     let items = session.client.revisions(Some(&args.service)).await?;
     let target = Target { kind: Kind::Revisions, names: Vec::new() };
-    let view = View { session, target: &target, output: args.output };
-    view.show(&items, listing::revisions, Envelope::revision)
+    let view = View { session, target: &target, output: args.output, watch: false };
+    view.show(&items, &REVISIONS)
 }

@@ -24,6 +24,9 @@ use crate::session::Session;
 
 /// Between two pictures while nothing changes but the time.
 const REDRAW_PAUSE: Duration = Duration::from_millis(250);
+/// A balancer that cannot take a table tries again every second; one that still cannot after three tries has a full disk
+/// or the like, and nothing that is waited for comes about before someone mends that.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(3);
 /// `--timeout` at most: a year, so that adding it to a clock never overflows.
 const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Name of the picture that says what Ctrl-C does; sorts nowhere, no service can be called so.
@@ -76,6 +79,8 @@ pub(super) struct Watched {
     /// To call revisions by their images; fetched with the first snapshot.
     revisions: Vec<Revision>,
     last: Option<Progress>,
+    /// Since when the balancer has refused the routing table.
+    refused_since: Option<Instant>,
     /// Set once the waiting has ended, well or not.
     end: Option<Result<(), ApiError>>,
 }
@@ -112,6 +117,7 @@ impl<'a> Operation<'a> {
             header: result.name.to_string(),
             revisions: Vec::new(),
             last: None,
+            refused_since: None,
             end: None,
         };
         Self {
@@ -147,7 +153,12 @@ impl<'a> Operation<'a> {
                     self.time_out();
                     break;
                 }
-                _ = redraw.tick() => self.draw(),
+                _ = redraw.tick() => {
+                    self.draw();
+                    if self.give_up_refused() {
+                        break;
+                    }
+                }
             }
         }
         self.live.erase(HINT);
@@ -187,6 +198,8 @@ impl<'a> Operation<'a> {
             progress::changes(watched.last.as_ref(), &snapshot).iter().for_each(|line| self.ui.note(line));
         }
         watched.end = snapshot.outcome.as_ref().map(|outcome| verdict::verdict(watched, &snapshot, outcome));
+        let since = watched.refused_since.unwrap_or_else(Instant::now);
+        watched.refused_since = verdict::refusal(&snapshot).map(|_| since);
         watched.last = Some(snapshot);
         self.draw();
         self.conclude(name, elapsed);
@@ -249,6 +262,22 @@ impl<'a> Operation<'a> {
             watched.end = Some(Err(verdict::timed_out(watched)));
         }
         self.leave();
+    }
+
+    /// Ends the waiting for services whose endpoints the balancer does not take up; whether nothing is waited for any more.
+    fn give_up_refused(&mut self) -> bool {
+        let late = |since: Instant| since.elapsed() >= REFUSAL_PATIENCE;
+        let open = self.services.values_mut().filter(|watched| watched.end.is_none());
+        let mut gave_up = false;
+        for watched in open.filter(|watched| watched.refused_since.is_some_and(late)) {
+            watched.end = Some(Err(verdict::table_refused(watched)));
+            gave_up = true;
+        }
+        let over = gave_up && self.services.values().all(|watched| watched.end.is_some());
+        if over {
+            self.leave();
+        }
+        over
     }
 
     fn detached(&mut self) -> CliError {

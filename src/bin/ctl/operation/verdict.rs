@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, Outcome, Progress};
-use coxswain::model::{Failure, FailureReason, RevisionNumber};
+use coxswain::model::{Condition, Failure, FailureReason, Reason, RevisionNumber};
 
 use super::Watched;
 use crate::output::progress::revision_name;
@@ -60,6 +60,25 @@ pub(super) fn timed_out(watched: &Watched) -> ApiError {
         now: Some("the operation continues in the daemon".to_owned()),
         next: vec![format!("ctl rollout {name}")],
         ..codes::TIMED_OUT.error(format!("timed out waiting for {name}"))
+    }
+}
+
+/// The condition that says that the balancer does not take the routing table.
+pub(super) fn refusal(progress: &Progress) -> Option<&Condition> {
+    progress.held_by.iter().find(|condition| condition.reason == Reason::TableRefused)
+}
+
+/// The balancer cannot take what is waited for.
+pub(super) fn table_refused(watched: &Watched) -> ApiError {
+    let name = &watched.name;
+    let why = watched.last.as_ref().and_then(refusal).map(|condition| condition.message.clone());
+    ApiError {
+        why: why.into_iter().collect(),
+        now: Some(
+            "the balancer serves on; the operation continues in the daemon once that is mended".to_owned(),
+        ),
+        next: vec!["ctl status".to_owned(), format!("ctl rollout {name}")],
+        ..codes::TABLE_REFUSED.error(format!("the balancer does not take up what {name} needs"))
     }
 }
 
@@ -134,6 +153,7 @@ mod tests {
             header: String::new(),
             revisions: Vec::new(),
             last: None,
+            refused_since: None,
             end: None,
         }
     }
@@ -170,7 +190,7 @@ mod tests {
             (Outcome::Done, None),
             (Outcome::Deleted, Some(("CTL-0414", 7))),
             (Outcome::RolledBack { failure: failure.clone() }, Some(("CTL-0412", 4))),
-            (Outcome::RolledBack { failure: aborted }, Some(("CTL-0416", 4))),
+            (Outcome::RolledBack { failure: aborted }, Some(("CTL-0417", 4))),
             (Outcome::Failed { failure }, Some(("CTL-0411", 5))),
             (superseded, Some(("CTL-0414", 7))),
         ] {

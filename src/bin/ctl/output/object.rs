@@ -123,3 +123,14 @@ pub(crate) fn render(objects: &[Envelope], single: bool, format: Format) -> Resu
     }
     .map(|text| text.trim_end().to_owned())
 }
+
+/// One object of a stream: a line of JSON, a YAML document, or a name.
+pub(crate) fn render_one(object: &Envelope, format: Format) -> Result<String, String> {
+    match format {
+        Format::Json => serde_json::to_string(object).map_err(|e| e.to_string()),
+        Format::Yaml => serde_yaml::to_string(object)
+            .map(|text| format!("---\n{}", text.trim_end()))
+            .map_err(|e| e.to_string()),
+        Format::Name => Ok(object.address.clone()),
+    }
+}

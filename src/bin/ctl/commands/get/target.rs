@@ -114,22 +114,6 @@ impl Target {
         items.into_iter().filter(|item| self.names.is_empty() || named(item)).collect()
     }
 
-    /// Only services can be watched, and only for people.
-    pub(super) fn watched(&self, table: bool) -> Result<(), CliError> {
-        match self.kind {
-            Kind::Services if table => Ok(()),
-            Kind::Services => {
-                Err(CliError::of(&codes::USAGE, "-w shows tables; -o json, yaml and name do not go with it"))
-            }
-            Kind::Events => Err(ApiError {
-                next: vec!["ctl events -f".to_owned()],
-                ..codes::USAGE.error("events are followed with another command")
-            }
-            .into()),
-            _ => Err(CliError::of(&codes::USAGE, format!("-w watches services, not {}", self.kind.plural()))),
-        }
-    }
-
     /// Events are asked for by one service.
     pub(super) fn one_only(&self) -> CliError {
         CliError::of(&codes::USAGE, format!("{} are shown of one service or of all", self.kind.plural()))

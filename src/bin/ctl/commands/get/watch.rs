@@ -1,0 +1,85 @@
+//! `ctl get -w`: a table that is drawn anew on a terminal; elsewhere a row, or for programs an object, for each change.
+
+use std::time::Duration;
+
+use coxswain::api::client::ObjectStream;
+use coxswain::api::types::List;
+use coxswain::daemon::wall_time;
+use futures::StreamExt;
+
+use super::{Show, View};
+use crate::error::CliError;
+use crate::output::object;
+
+/// Between two pictures while nothing changes but the time.
+const REDRAW_PAUSE: Duration = Duration::from_secs(1);
+
+/// Objects whose states come as whole lists.
+pub(super) async fn states<T: Clone>(
+    view: &View<'_>,
+    show: &Show<T>,
+    mut states: ObjectStream<List<T>>,
+) -> Result<(), CliError> {
+    let ui = view.session.ui;
+    let mut picture = if view.format().is_err() { ui.picture() } else { None };
+    let mut shown: Option<Vec<T>> = None;
+    let mut redraw = tokio::time::interval(REDRAW_PAUSE);
+    loop {
+        let items = tokio::select! {
+            state = states.next() => match state {
+                Some(state) => view.target.filter(state?.items, show.names),
+                None => return Ok(()),
+            },
+            // Only ages have changed: a picture shows them, appended rows would repeat themselves.
+            _ = redraw.tick(), if picture.is_some() => match &shown {
+                Some(shown) => shown.clone(),
+                None => continue,
+            },
+        };
+        match (&mut picture, view.format()) {
+            (Some(picture), Err(wide)) => {
+                let table = (show.table)(&items, wall_time(), wide);
+                picture.draw(view.target.kind.plural(), table.render(ui.style()));
+            }
+            _ => {
+                let known = |item: &T| shown.iter().flatten().any(|known| (show.same)(known, item));
+                let fresh: Vec<T> = items.iter().filter(|item| !known(item)).cloned().collect();
+                append(view, show, &fresh, shown.is_none())?;
+            }
+        }
+        shown = Some(items);
+    }
+}
+
+/// Objects that come one by one and never change.
+pub(super) async fn additions<T>(
+    view: &View<'_>,
+    show: &Show<T>,
+    mut items: ObjectStream<T>,
+) -> Result<(), CliError> {
+    let mut first = true;
+    while let Some(item) = items.next().await {
+        append(view, show, &[item?], first)?;
+        first = false;
+    }
+    Ok(())
+}
+
+/// Rows under those that were shown before, or objects for programs.
+fn append<T>(view: &View<'_>, show: &Show<T>, fresh: &[T], first: bool) -> Result<(), CliError> {
+    let ui = view.session.ui;
+    match view.format() {
+        Err(wide) => {
+            let table = (show.table)(fresh, wall_time(), wide);
+            match (first, table.rows.is_empty()) {
+                (true, _) => ui.out(&table.render(ui.style())),
+                (false, true) => Ok(()),
+                (false, false) => ui.out(&table.render_rows(ui.style())),
+            }
+        }
+        Ok(format) => fresh.iter().flat_map(show.envelopes).try_for_each(|object| {
+            let text = object::render_one(&object, format);
+            ui.raw(&text.map_err(|reason| CliError::Output(std::io::Error::other(reason)))?)
+        }),
+    }
+}

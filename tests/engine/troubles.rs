@@ -1,0 +1,182 @@
+//! What happens to containers, images, addresses and descriptors on a real machine, each by itself and without load.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::daemon::{Daemon, docker, wait_for};
+
+const HOST: &str = "hello.localhost";
+
+fn manifest(image: &str, replicas: u32, more: &str) -> String {
+    format!(
+        "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: {replicas}\n  \
+         port: 8080\n  route: {HOST}\n  health: {{http: /healthz, interval: 500ms}}\n  \
+         rollout: {{healthyFor: 500ms, deadline: 60s}}\n{more}"
+    )
+}
+
+/// A daemon with that service running.
+fn running(replicas: u32, more: &str) -> (Daemon, String) {
+    let daemon = Daemon::start();
+    let image = daemon.image("v1");
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&image, replicas, more))]);
+    (daemon, image)
+}
+
+fn network(daemon: &Daemon) -> String {
+    format!("coxswain-default-{}", &daemon.store()[..8])
+}
+
+fn tags(daemon: &Daemon) -> Vec<String> {
+    let all = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+    let end = format!("-{}", &daemon.store()[..8]);
+    all.lines().filter(|tag| tag.starts_with("coxswain/") && tag.ends_with(&end)).map(str::to_owned).collect()
+}
+
+/// Reasons of the events so far.
+fn told(daemon: &Daemon, reason: &str) -> usize {
+    daemon.expect(0, &["events", "hello"]).0.lines().filter(|line| line.contains(reason)).count()
+}
+
+#[test]
+fn twenty_replicas_go_with_their_network_and_tags_and_come_back_at_once() {
+    let (daemon, image) = running(20, "");
+    let file = daemon.file("app.yaml", &manifest(&image, 20, ""));
+    wait_for("its image is protected", || tags(&daemon).len() == 1);
+    for round in 0..2 {
+        daemon.expect(0, &["delete", "hello", "--yes"]);
+        assert_eq!(tags(&daemon), [] as [&str; 0], "the tag goes before the service does");
+        if round == 0 {
+            // The network may be on its way out at this moment.
+            daemon.expect(0, &["apply", "-f", &file]);
+            assert_eq!(daemon.get(HOST, "/").map(|(status, _)| status), Some(200));
+            assert!(!daemon.log().contains("no such network"), "{}", daemon.log());
+        }
+    }
+    // Docker 20.10 counts a network's endpoints wrong now and then when many go at once: it lists none, and refuses to
+    // remove the network until it is restarted itself. All that is left to do then is to ask again and to say so.
+    let network = network(&daemon);
+    let gone = || docker(&["network", "ls", "--quiet", "--filter", &format!("name={network}")]).is_empty();
+    let asked = || daemon.log().matches("has active endpoints").count();
+    wait_for("the network is gone, or was asked for three times", || gone() || asked() >= 3);
+}
+
+#[test]
+fn an_address_that_somebody_else_took_is_left_to_him() {
+    let (daemon, image) = running(1, "");
+    let network = network(&daemon);
+    let first = daemon.json(&["get", "endpoints", "-o", "json"])["items"][0]["status"]["address"].clone();
+    let first: std::net::Ipv4Addr = first.as_str().unwrap().parse().unwrap();
+    let next = |n: u8| {
+        let [a, b, c, d] = first.octets();
+        std::net::Ipv4Addr::new(a, b, c, d + n).to_string()
+    };
+    let taken: Vec<String> = (1..=2)
+        .map(|n| {
+            docker(&["run", "--detach", "--network", &network, "--ip", &next(n), &image]).trim().to_owned()
+        })
+        .collect();
+    let scaled = daemon.ctl(&["scale", "hello=2", "--timeout", "40s"]);
+    let log = daemon.log();
+    let left_alone = docker(&["ps", "--quiet", "--no-trunc"]);
+    let left_alone = taken.iter().all(|id| !id.is_empty() && left_alone.contains(id.as_str()));
+    docker(&[&["rm", "--force"][..], &taken.iter().map(String::as_str).collect::<Vec<_>>()].concat());
+    assert!(scaled.status.success(), "{}\n{log}", String::from_utf8_lossy(&scaled.stderr));
+    assert!(left_alone, "somebody else's containers run on");
+    assert_eq!(daemon.containers("hello", true).len(), 2);
+}
+
+#[test]
+fn a_replica_whose_health_flaps_leaves_and_comes_back_and_is_not_replaced() {
+    let (daemon, _) = running(1, "");
+    let before = daemon.containers("hello", false);
+    for round in 1..=2 {
+        assert_eq!(daemon.get(HOST, "/sick?ms=3000").map(|(status, _)| status), Some(200));
+        wait_for("it is out of rotation", || daemon.get(HOST, "/").map(|(status, _)| status) == Some(503));
+        wait_for("it is back", || daemon.get(HOST, "/").map(|(status, _)| status) == Some(200));
+        wait_for("both are told", || told(&daemon, "ReplicaReady") == round + 1);
+    }
+    assert_eq!(daemon.containers("hello", false), before, "readiness restarts nothing");
+}
+
+#[test]
+fn a_container_that_ate_its_memory_is_told_as_such_and_replaced() {
+    let (daemon, _) = running(1, "  resources: {memory: 32Mi}\n");
+    let before = daemon.containers("hello", true);
+    // It is killed over it, so there is no answer of its own.
+    let answer = daemon.get(HOST, "/eat?bytes=200000000").map(|(status, _)| status);
+    assert!(answer.is_none_or(|status| status == 502), "{answer:?}");
+    wait_for("another runs", || {
+        let now = daemon.containers("hello", true);
+        now.len() == 1 && now != before
+    });
+    wait_for("it serves", || daemon.get(HOST, "/").map(|(status, _)| status) == Some(200));
+    assert_eq!(told(&daemon, "out of memory"), 1, "{}", daemon.expect(0, &["events", "hello"]).0);
+}
+
+#[test]
+fn an_image_removed_under_a_running_service_is_kept_by_our_tag() {
+    let (daemon, image) = running(1, "");
+    wait_for("its image is protected", || tags(&daemon).len() == 1);
+    docker(&["image", "rm", "--force", &image]);
+    assert!(docker(&["image", "ls", "--quiet", &image]).is_empty());
+    let before = daemon.containers("hello", true);
+    docker(&["kill", &before[0]]);
+    wait_for("another runs from the same image", || {
+        let now = daemon.containers("hello", true);
+        now.len() == 1 && now != before
+    });
+    wait_for("it serves", || daemon.get(HOST, "/").map(|(status, _)| status) == Some(200));
+    daemon.expect(0, &["scale", "hello=3"]);
+}
+
+/// One request on a connection that stays; the status.
+fn ask(stream: &mut TcpStream, host: &str) -> u16 {
+    write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") {
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&answer));
+        answer.push(byte[0]);
+    }
+    let head = String::from_utf8(answer).unwrap().to_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap();
+    stream.read_exact(&mut vec![0; length.parse().unwrap()]).unwrap();
+    head.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// As the process's own user: even root may not do this to another's process everywhere.
+fn limit_descriptors(pid: i32, limit: &str) {
+    let of = std::fs::metadata(format!("/proc/{pid}")).unwrap();
+    let mut prlimit = Command::new("prlimit");
+    if of.uid() != nix::unistd::geteuid().as_raw() {
+        prlimit.uid(of.uid()).gid(of.gid());
+    }
+    let set = prlimit.args([&format!("--pid={pid}"), &format!("--nofile={limit}:")]).status();
+    assert!(set.expect("prlimit of util-linux").success());
+}
+
+#[test]
+fn a_balancer_without_descriptors_blames_no_endpoint() {
+    let (daemon, _) = running(1, "");
+    let mut stream = TcpStream::connect(daemon.http).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // Accepted, and no connection to the endpoint is open yet that could be used again.
+    assert_eq!(ask(&mut stream, "other.localhost"), 404);
+    let balancer = daemon.pids("balancer")[0];
+    let open: Vec<u32> = std::fs::read_dir(format!("/proc/{balancer}/fd"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap())
+        .collect();
+    let lowest_free = (0..).find(|n| !open.contains(n)).unwrap();
+    limit_descriptors(balancer, &lowest_free.to_string());
+    let short: Vec<u16> = (0..5).map(|_| ask(&mut stream, HOST)).collect();
+    limit_descriptors(balancer, "4096");
+    assert_eq!(short, [503; 5]);
+    assert_eq!(ask(&mut stream, HOST), 200, "the endpoint was not to blame and is not skipped");
+    assert_eq!(daemon.log().matches("out of connections").count(), 1, "{}", daemon.log());
+}
