@@ -392,7 +392,7 @@ mod tests {
         async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
             self.store.get(key).await
         }
-        async fn list(&self, prefix: &str) -> Result<Listing, StoreError> {
+        async fn list(&self, prefix: &str) -> Result<crate::store::Listing, StoreError> {
             let listing = self.store.list(prefix).await;
             self.let_through.acquire().await.unwrap().forget();
             listing
