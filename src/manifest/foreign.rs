@@ -1,7 +1,7 @@
 //! Recognises what is no manifest of ours: files of Kubernetes and compose, kinds of later versions, kinds that are
 //! shown but not declared. None of them is ever half-executed.
 
-use super::nearest::nearest;
+use crate::model::nearest;
 use super::tree::{Node, Value};
 use crate::model::Problem;
 

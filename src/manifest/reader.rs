@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::str::FromStr;
 
 use super::finding::Findings;
-use super::nearest::nearest;
+use crate::model::nearest;
 use super::shape::Shape;
 use super::source::Span;
 use super::tree::{Entry, Node, Value};

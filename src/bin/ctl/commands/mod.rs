@@ -24,6 +24,7 @@ pub(crate) mod wait;
 
 use coxswain::api::client::Client;
 use coxswain::api::types::WriteResult;
+use coxswain::daemon::wall_time;
 use coxswain::model::Author;
 
 use crate::args::{Args, Command};
@@ -75,6 +76,8 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<(), CliErro
 
 /// Says what a write did to each service.
 fn written(session: &Session<'_>, results: &[WriteResult], dry_run: bool) -> Result<(), CliError> {
-    let lines: Vec<String> = results.iter().flat_map(|result| changes::result(result, dry_run)).collect();
+    let now = wall_time();
+    let lines: Vec<String> =
+        results.iter().flat_map(|result| changes::result(result, dry_run, now)).collect();
     if lines.is_empty() { Ok(()) } else { session.ui.out(&lines.join("\n")) }
 }
