@@ -6,9 +6,7 @@ use std::collections::BTreeSet;
 
 use super::codes::{self, Code};
 use super::types::ApiError;
-use crate::controller::{
-    AgentSilent, Conflict, EngineError, Overridden, Refused, Shortage, UnresolvedImage,
-};
+use crate::controller::{AgentSilent, Conflict, EngineError, Overridden, Refused, Shortage, UnresolvedImage};
 use crate::model::{AppName, Author, ResolvedImage, RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
@@ -138,7 +136,9 @@ fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
         )
     };
     let what = match conflicts {
-        [one] => format!("{} of {} was changed by a command and in the manifest", one.over.field, one.service),
+        [one] => {
+            format!("{} of {} was changed by a command and in the manifest", one.over.field, one.service)
+        }
         all => format!("{} fields were changed by commands and in the manifests", all.len()),
     };
     let fields: BTreeSet<&str> = conflicts.iter().map(|conflict| conflict.over.field.as_str()).collect();

@@ -23,9 +23,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::controller::{
-    API_VERSION, Action, ApplyDocument, Applying, Awaited, DaemonStatus, DocumentProblem, FieldChange, HostObject,
-    LogRecord, Outcome, Overridden, Progress, ReplicaObject, ReplicaProgress, RevisionObject, RolloutChange,
-    ServiceObject, ServiceStatus, WriteResult, diff,
+    API_VERSION, Action, ApplyDocument, Applying, Awaited, DaemonStatus, DocumentProblem, FieldChange,
+    HostObject, LogRecord, Outcome, Overridden, Progress, ReplicaObject, ReplicaProgress, RevisionObject,
+    RolloutChange, ServiceObject, ServiceStatus, WriteResult, diff,
 };
 use crate::model::{Author, ServiceName};
 

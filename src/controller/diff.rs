@@ -38,7 +38,7 @@ pub(crate) fn services(old: &Service, new: &Service) -> Vec<FieldChange> {
 }
 
 /// What a new service sets beside what it would have anyway; its image is told apart.
-pub(crate) fn settings(new: &ServiceSpec) -> Vec<FieldChange> {
+pub fn settings(new: &ServiceSpec) -> Vec<FieldChange> {
     let mut found = changes(Some(&ServiceSpec::of_image(&new.image)), new);
     found.iter_mut().for_each(|change| change.old = None);
     found

@@ -90,7 +90,8 @@ pub(crate) fn apply(
         user: writer.by.user.clone(),
         written_at: writer.at,
     };
-    let note = |over: &Overridden| format!("{} was set by {}, and is overwritten", over.field, over.by.told());
+    let note =
+        |over: &Overridden| format!("{} was set by {}, and is overwritten", over.field, over.by.told());
     let mut edit = finish(before, after, overwritten.iter().map(note).collect());
     if edit.action != Action::Unchanged && edit.after.spec.stops_first() {
         edit.notes.push(STOPS_FIRST.to_owned());

@@ -278,7 +278,12 @@ mod tests {
     }
 
     /// A service as a command leaves it.
-    fn commanded(live: &Service, image: Option<&str>, replicas: Option<u32>, a: Option<Option<&str>>) -> Service {
+    fn commanded(
+        live: &Service,
+        image: Option<&str>,
+        replicas: Option<u32>,
+        a: Option<Option<&str>>,
+    ) -> Service {
         let mut after = live.clone();
         if let Some(image) = image {
             after.spec.image = image.to_owned();
@@ -302,26 +307,11 @@ mod tests {
         // The file now; the fields kept, those in conflict, and the overrides that are left of image and replicas.
         let cases: [(&str, ServiceSpec, &[&str], &[&str]); 7] = [
             ("not changed", v1(), &["spec.image", "spec.replicas"], &[]),
-            (
-                "changed elsewhere",
-                file("users:1", Some(3), Some("2")),
-                &["spec.image", "spec.replicas"],
-                &[],
-            ),
+            ("changed elsewhere", file("users:1", Some(3), Some("2")), &["spec.image", "spec.replicas"], &[]),
             ("changed here", file("users:1", Some(4), Some("1")), &["spec.image"], &["spec.replicas"]),
-            (
-                "changed twice",
-                file("users:3", Some(4), Some("1")),
-                &[],
-                &["spec.image", "spec.replicas"],
-            ),
+            ("changed twice", file("users:3", Some(4), Some("1")), &[], &["spec.image", "spec.replicas"]),
             ("says what is live", file("users:2", Some(5), Some("1")), &[], &[]),
-            (
-                "leaves the count out",
-                file("users:1", None, Some("1")),
-                &["spec.image", "spec.replicas"],
-                &[],
-            ),
+            ("leaves the count out", file("users:1", None, Some("1")), &["spec.image", "spec.replicas"], &[]),
             ("another image", file("users:3", Some(3), Some("1")), &["spec.replicas"], &["spec.image"]),
         ];
         let (first, _) = applied(&v1(), None, None);
@@ -329,7 +319,11 @@ mod tests {
         assert_eq!(live.overrides.len(), 2);
         for (case, now, kept, conflicts) in cases {
             let (after, merged) = applied(&now, Some(&v1()), Some(&live));
-            assert_eq!((names(&merged.kept), names(&merged.conflicts)), (kept.to_vec(), conflicts.to_vec()), "{case}");
+            assert_eq!(
+                (names(&merged.kept), names(&merged.conflicts)),
+                (kept.to_vec(), conflicts.to_vec()),
+                "{case}"
+            );
             assert_eq!((after.spec.image.as_str(), after.spec.replicas), ("users:2", Some(5)), "{case}");
             assert_eq!(after.spec.env, now.env, "{case}");
             assert_eq!(after.overrides.len(), kept.len() + conflicts.len(), "{case}");
@@ -348,13 +342,19 @@ mod tests {
             Sides { file: &now, applied: Some(&v1), live: Some(&live) }.merge(&choices).unwrap()
         };
         let kept = merged(&["replicas"], &[]);
-        assert_eq!((kept.spec.replicas, kept.overrides, kept.conflicts), (Some(5), live.overrides.clone(), vec![]));
+        assert_eq!(
+            (kept.spec.replicas, kept.overrides, kept.conflicts),
+            (Some(5), live.overrides.clone(), vec![])
+        );
         let over = merged(&[], &["spec.replicas"]);
         assert_eq!((over.spec.replicas, over.overrides, over.conflicts), (Some(4), vec![], vec![]));
         assert_eq!(names(&over.overwritten), ["spec.replicas"]);
         let told = &merged(&[], &[]).conflicts[0];
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        assert_eq!((text(&told.file), text(&told.applied), text(&told.live)), ("4".into(), "3".into(), "5".into()));
+        assert_eq!(
+            (text(&told.file), text(&told.applied), text(&told.live)),
+            ("4".into(), "3".into(), "5".into())
+        );
     }
 
     #[test]

@@ -53,7 +53,9 @@ pub use crate::agent::AgentSilent;
 pub use crate::engine::{EngineError, LogOptions};
 pub use crate::orchestrator::Shortage;
 pub use steer::{Standing, Steering};
-pub use writes::{Action, ApplyDocument, Applying, DocumentProblem, FieldChange, Overridden, RolloutChange, WriteResult};
+pub use writes::{
+    Action, ApplyDocument, Applying, DocumentProblem, FieldChange, Overridden, RolloutChange, WriteResult,
+};
 
 use crate::agent::{AgentHandle, AgentState, EngineState};
 use crate::clock::Clock;

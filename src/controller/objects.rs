@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Author, Condition, Failure, Generation, HostId, Metadata, Millis, OutcomeRecord, Override, Replica, ReplicaName,
-    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, ServiceName, ServiceSpec, StoreId,
-    TableName,
+    Author, Condition, Failure, Generation, HostId, Metadata, Millis, OutcomeRecord, Override, Replica,
+    ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, ServiceName, ServiceSpec,
+    StoreId, TableName,
 };
 
 /// Version of the objects that are shown and applied.

@@ -1,7 +1,7 @@
 //! Why a user's request was not done. What the user reads is made from these in `api`.
 
-use super::{DocumentProblem, Overridden};
 use super::steer::{Standing, Steering};
+use super::{DocumentProblem, Overridden};
 use crate::agent::AgentSilent;
 use crate::engine::EngineError;
 use crate::model::{AppName, Author, Generation, ReplicaName, ResolvedImage, RevisionNumber, ServiceName};

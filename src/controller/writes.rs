@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppName, Author, Generation, Problem, ResolvedImage, RevisionNumber, ServiceName, ServiceSpec};
+use crate::model::{
+    AppName, Author, Generation, Problem, ResolvedImage, RevisionNumber, ServiceName, ServiceSpec,
+};
 
 /// One document of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -250,7 +250,8 @@ fn a_diff_shows_what_an_apply_would_do() {
     changed.kept = vec![over("spec.env.B", "\"2\"", "\"5\"")];
     changed.conflicts = vec![over("spec.replicas", "4", "5")];
     let changed = Reply::json(&ApplyResponse { results: vec![changed], dry_run: true });
-    let same = Reply::json(&ApplyResponse { results: vec![result("users", Action::Unchanged)], dry_run: true });
+    let same =
+        Reply::json(&ApplyResponse { results: vec![result("users", Action::Unchanged)], dry_run: true });
     let stub = good().on("POST /v1/apply", [changed.clone(), changed, same]);
     insta::assert_snapshot!(
         "diff_files",

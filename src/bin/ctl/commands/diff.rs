@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use coxswain::api::codes;
-use coxswain::api::types::{Action, ApiError, Applying, ApplyRequest, RevisionObject, diff};
+use coxswain::api::types::{Action, ApiError, ApplyRequest, Applying, RevisionObject, diff};
 use coxswain::daemon::request_id;
 use coxswain::model::{RevisionNumber, ServiceName};
 

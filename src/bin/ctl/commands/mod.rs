@@ -4,6 +4,7 @@ pub(crate) mod abort;
 pub(crate) mod apply;
 pub(crate) mod confirm;
 pub(crate) mod delete;
+pub(crate) mod describe;
 pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod explain;
@@ -54,6 +55,8 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<(), CliErro
         Command::Apply(args) => apply::run(session, args).await,
         Command::Validate(args) => validate::run(session, &args),
         Command::Get(args) => get::run(session, args).await,
+        Command::Describe(args) => describe::run(session, args).await,
+        Command::Why(args) => describe::why(session, args).await,
         Command::Status(args) => status::run(session, &args).await,
         Command::Scale(args) => scale::run(session, args).await,
         Command::Rollout(args) => rollout::run(session, args).await,

@@ -31,7 +31,9 @@ fn overridden(mark: char, over: &Overridden, now: Timestamp) -> String {
     let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), plain);
     let (file, live) = (value(file), value(live));
     let says = match mark {
-        '!' => format!("{live} is live; the file says {file}, and said {} before: a conflict", value(applied)),
+        '!' => {
+            format!("{live} is live; the file says {file}, and said {} before: a conflict", value(applied))
+        }
         _ => format!("{live} stays; the file says {file}"),
     };
     format!("{mark} {field}: {says}. Set by {}, {}", plain(&by.told()), ago(*at, now))
