@@ -177,6 +177,13 @@ codes! {
         "Between reading the object and writing it, somebody else wrote it; both versions are named. Nothing was changed \
          by this command, but for what it says.",
         "Look at it with `ctl get SERVICE -o yaml` and try again.";
+    /// A file changed what a command had changed.
+    OVERRIDDEN = "CTL-0303", 7, "a field was changed by a command and in the manifest",
+        "`scale`, `rollout --image` and `undo` change a service beside its manifest: an override. A manifest that leaves such \
+         a field as it was keeps the override. This one changes the field too, to something else: ctl does not guess \
+         which of the two is meant. Nothing was changed.",
+        "Apply again with `--keep FIELD` for the live value, or with `--overwrite FIELD` for the manifest's; or write the \
+         live value into the manifest. `ctl diff -f FILE` shows both.";
     /// A rollout failed and stays as it is.
     ROLLOUT_FAILED = "CTL-0411", 5, "the rollout failed and was not rolled back",
         "The new revision cannot get healthy, or did not in time; the class of the failure has a code of its own. It was not \

@@ -2,10 +2,12 @@
 
 mod steering;
 
+use std::collections::BTreeSet;
+
 use super::codes::{self, Code};
 use super::types::ApiError;
-use crate::controller::{AgentSilent, EngineError, Refused, Shortage, UnresolvedImage};
-use crate::model::{AppName, ResolvedImage, RevisionNumber, ServiceName};
+use crate::controller::{AgentSilent, Conflict, EngineError, Overridden, Refused, Shortage, UnresolvedImage};
+use crate::model::{AppName, Author, ResolvedImage, RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
@@ -30,6 +32,7 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
         Refused::RouteClaimed { route, service, origin, holder } => {
             unchanged(route_claimed(&route, &service, &origin, &holder))
         }
+        Refused::Overridden { conflicts, by } => unchanged(overridden(&conflicts, &by)),
         Refused::OtherApp { name, there, here } => unchanged(other_app(&name, &there, &here)),
         Refused::VolumeShared { volume, service, by } => unchanged(volume_shared(&volume, &service, &by)),
         refused @ Refused::OtherSource { .. } => {
@@ -118,6 +121,33 @@ fn not_found(names: &[ServiceName]) -> ApiError {
         names => format!("there are no services named {}", joined(names)),
     };
     ApiError { next: vec!["ctl get services".to_owned()], ..codes::NOT_FOUND.error(what) }
+}
+
+/// Each field with both values; the command again, with either answer for all of them.
+fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let line = |conflict: &Conflict| {
+        let Overridden { field, file, applied, live, by, at } = &conflict.over;
+        let (file, applied, live) = (value(file), value(applied), value(live));
+        let Conflict { service, origin, .. } = conflict;
+        format!(
+            "{service}: {field} is {live}, set by {} at {at:.0}; {origin} says {file}, and said {applied} before",
+            by.told()
+        )
+    };
+    let what = match conflicts {
+        [one] => {
+            format!("{} of {} was changed by a command and in the manifest", one.over.field, one.service)
+        }
+        all => format!("{} fields were changed by commands and in the manifests", all.len()),
+    };
+    let fields: BTreeSet<&str> = conflicts.iter().map(|conflict| conflict.over.field.as_str()).collect();
+    let again = |flag: &str| {
+        let flags: Vec<String> = fields.iter().map(|field| format!("{flag} {field}")).collect();
+        format!("ctl {} {}", by.command, flags.join(" "))
+    };
+    let next = vec![again("--keep"), again("--overwrite")];
+    ApiError { why: conflicts.iter().map(line).collect(), next, ..codes::OVERRIDDEN.error(what) }
 }
 
 fn unresolved(images: &[UnresolvedImage]) -> ApiError {

@@ -132,8 +132,9 @@ async fn status(State(controller): Shared) -> Answer<super::types::DaemonStatus>
 }
 
 async fn apply(State(controller): Shared, Given(request): Given<ApplyRequest>) -> Answer<ApplyResponse> {
-    let ApplyRequest { request_id, documents, dry_run, by } = request;
-    let results = controller.apply(&request_id, &documents, dry_run, by).await?;
+    let ApplyRequest { request_id, documents, applying, by } = request;
+    let dry_run = !applying.writes();
+    let results = controller.apply(&request_id, &documents, applying, by).await?;
     Ok(Json(ApplyResponse { results, dry_run }))
 }
 

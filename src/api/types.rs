@@ -23,9 +23,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::controller::{
-    API_VERSION, Action, ApplyDocument, Awaited, DaemonStatus, DocumentProblem, FieldChange, HostObject,
-    LogRecord, Outcome, Progress, ReplicaObject, ReplicaProgress, RevisionObject, RolloutChange,
-    ServiceObject, ServiceStatus, WriteResult, diff,
+    API_VERSION, Action, ApplyDocument, Applying, Awaited, DaemonStatus, DocumentProblem, FieldChange,
+    HostObject, LogRecord, Outcome, Overridden, Progress, ReplicaObject, ReplicaProgress, RevisionObject,
+    RolloutChange, ServiceObject, ServiceStatus, WriteResult, diff,
 };
 use crate::model::{Author, ServiceName};
 
@@ -37,9 +37,9 @@ pub struct ApplyRequest {
     pub request_id: String,
     /// What to apply.
     pub documents: Vec<ApplyDocument>,
-    /// Only say what would change.
-    #[serde(default)]
-    pub dry_run: bool,
+    /// How.
+    #[serde(flatten)]
+    pub applying: Applying,
     /// Who, with which command, for the record.
     #[serde(flatten)]
     pub by: Author,

@@ -1,7 +1,7 @@
 //! What a user's request makes of a Service. Pure: reading and committing are `write`'s.
 
-use super::resolve::full_reference;
-use super::{Action, ApplyDocument, FieldChange, WriteResult, diff};
+use super::merge::{Merged, record};
+use super::{Action, ApplyDocument, FieldChange, Overridden, WriteResult, diff};
 use crate::model::{
     Author, Generation, Halt, HaltKind, Metadata, ResolvedImage, Revision, RevisionOutcome, Service,
     ServiceSpec,
@@ -36,6 +36,10 @@ pub(crate) struct Edit {
     pub(crate) notes: Vec<String>,
     /// The spec to remember as last applied, where this is an apply.
     pub(crate) applied: Option<ServiceSpec>,
+    /// Of an apply: overrides that stay.
+    pub(crate) kept: Vec<Overridden>,
+    /// Of an apply: overrides in fields that the file changed; it may not be committed then.
+    pub(crate) conflicts: Vec<Overridden>,
 }
 
 impl Edit {
@@ -48,22 +52,22 @@ impl Edit {
             image: self.after.image.clone(),
             changes: self.changes.clone(),
             notes: self.notes.clone(),
+            kept: self.kept.clone(),
+            conflicts: self.conflicts.clone(),
         }
     }
 }
 
-/// The service that a document asks for. A document without `replicas` keeps the live number (1 on create); one with
-/// `replicas` wins over an earlier `scale`, and says so.
+/// The service that a document asks for, merged with what commands changed. `image` is what the image of the merged spec
+/// stands for.
 pub(crate) fn apply(
     document: &ApplyDocument,
     before: Option<&Service>,
-    applied: Option<&ServiceSpec>,
+    merged: Merged,
     image: ResolvedImage,
     writer: &Writer<'_>,
 ) -> Edit {
-    let live = before.map(|service| service.spec.replica_count());
-    let mut spec = document.spec.clone();
-    spec.replicas = Some(spec.replicas.or(live).unwrap_or(1));
+    let Merged { spec, keeps_image: _, overrides, kept, conflicts, overwritten } = merged;
     let metadata = Metadata {
         name: document.name.clone(),
         app: document.app.clone(),
@@ -78,6 +82,7 @@ pub(crate) fn apply(
         image,
         restarts: before.map_or(0, |service| service.restarts),
         halt: before.and_then(|service| service.halt.clone()),
+        overrides,
         deleted_at: None,
         deletes_volumes: false,
         source: writer.source.clone(),
@@ -85,40 +90,20 @@ pub(crate) fn apply(
         user: writer.by.user.clone(),
         written_at: writer.at,
     };
-    let notes = overwritten(document, before, applied);
-    let mut edit = finish(before, after, notes);
-    edit.applied = Some(document.spec.clone());
+    let note =
+        |over: &Overridden| format!("{} was set by {}, and is overwritten", over.field, over.by.told());
+    let mut edit = finish(before, after, overwritten.iter().map(note).collect());
     if edit.action != Action::Unchanged && edit.after.spec.stops_first() {
         edit.notes.push(STOPS_FIRST.to_owned());
     }
-    edit
-}
-
-/// Says where a file that did not change overwrites what a command changed since.
-fn overwritten(
-    document: &ApplyDocument,
-    before: Option<&Service>,
-    applied: Option<&ServiceSpec>,
-) -> Vec<String> {
-    let (Some(before), Some(applied)) = (before, applied) else { return Vec::new() };
-    let mut notes = Vec::new();
-    let (asked, live) = (document.spec.replicas, before.spec.replica_count());
-    if let Some(asked) = asked.filter(|asked| *asked != live && applied.replicas == Some(*asked)) {
-        notes.push(format!("replicas {live} → {asked}: the file wins over what was changed since"));
-    }
-    let same_text = full_reference(&document.spec.image) == full_reference(&applied.image);
-    if same_text && full_reference(&before.spec.image) != full_reference(&document.spec.image) {
-        let (live, asked) = (&before.spec.image, &document.spec.image);
-        notes.push(format!("image {live} → {asked}: the file wins over what was changed since"));
-    }
-    notes
+    Edit { applied: Some(document.spec.clone()), kept, conflicts, ..edit }
 }
 
 /// The service with another number of replicas.
 pub(crate) fn scale(before: &Service, replicas: u32, writer: &Writer<'_>) -> Edit {
     let mut after = written(before, writer);
     after.spec.replicas = Some(replicas);
-    finish(Some(before), after, Vec::new())
+    finish_live(before, after, writer, Vec::new())
 }
 
 /// The service with another image.
@@ -126,7 +111,7 @@ pub(crate) fn set_image(before: &Service, image: &str, resolved: ResolvedImage, 
     let mut after = written(before, writer);
     image.clone_into(&mut after.spec.image);
     after.image = resolved;
-    finish(Some(before), after, Vec::new())
+    finish_live(before, after, writer, Vec::new())
 }
 
 /// The same release in new containers.
@@ -159,7 +144,7 @@ pub(crate) fn undo(
         Some(RevisionOutcome::Superseded { .. }) => Some("was superseded before its rollout ended"),
     };
     notes.extend(doubt.map(|doubt| format!("revision {} {doubt}", revision.number)));
-    finish(Some(before), after, notes)
+    finish_live(before, after, writer, notes)
 }
 
 /// The service with the user's word against its rollout, or without it.
@@ -202,10 +187,16 @@ fn written(before: &Service, writer: &Writer<'_>) -> Service {
     Service { written_by: command, user, written_at: writer.at, ..before.clone() }
 }
 
+/// As [`finish`], for a command that changes what the manifest says: it is recorded beside it.
+fn finish_live(before: &Service, mut after: Service, writer: &Writer<'_>, notes: Vec<String>) -> Edit {
+    after.overrides = record(before, &after, writer.by, writer.at);
+    finish(Some(before), after, notes)
+}
+
 /// Compares, and gives the service its next generation where something that counts differs.
 fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> Edit {
     let changes = match before {
-        Some(before) => diff::changes(Some(&before.spec), &after.spec),
+        Some(before) => diff::services(before, &after),
         None => Vec::new(),
     };
     if before.is_some_and(|before| !before.release().is(after.release())) {
@@ -222,7 +213,8 @@ fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> E
             && before.metadata.annotations == after.metadata.annotations
     });
     let (action, after) = match before {
-        Some(before) if same => (Action::Unchanged, before.clone()),
+        // An override that is no longer one is taken off; nobody has to act on that.
+        Some(before) if same => (Action::Unchanged, Service { overrides: after.overrides, ..before.clone() }),
         Some(before) => {
             after.metadata.generation = before.metadata.generation.next();
             (Action::Changed, after)
@@ -232,19 +224,13 @@ fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> E
             (Action::Created, after)
         }
     };
-    let mut edit = Edit { after, action, changes, notes, applied: None };
-    if let Some(before) = before.filter(|before| before.image.pinned != edit.after.image.pinned)
-        && before.spec.image == edit.after.spec.image
-    {
-        let (old, new) = (before.image.short(), edit.after.image.short());
-        edit.notes.push(format!("{} now stands for {new}, it was {old}", edit.after.image.reference));
-    }
-    edit
+    Edit { after, action, changes, notes, applied: None, kept: Vec::new(), conflicts: Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::merge::{Choices, Sides};
     use crate::model::{HASH_SCHEMA, RevisionNumber, Volume};
     use std::collections::BTreeMap;
 
@@ -271,12 +257,20 @@ mod tests {
     }
 
     fn stored(replicas: u32) -> Service {
-        apply(&document(Some(replicas)), None, None, image("sha256:aa"), &writer()).after
+        applied(&document(Some(replicas)), None, "sha256:aa").after
+    }
+
+    /// The same file as last time, if it was applied before; its image stands for `pinned` now.
+    fn applied(document: &ApplyDocument, before: Option<&Service>, pinned: &str) -> Edit {
+        let sides = Sides { file: &document.spec, applied: None, live: before };
+        let merged = sides.merge(&Choices::default()).unwrap();
+        let kept = before.filter(|_| merged.keeps_image).map(|before| before.image.clone());
+        apply(document, before, merged, kept.unwrap_or_else(|| image(pinned)), &writer())
     }
 
     #[test]
     fn a_new_service_has_one_replica_and_generation_one() {
-        let edit = apply(&document(None), None, None, image("sha256:aa"), &writer());
+        let edit = applied(&document(None), None, "sha256:aa");
         assert_eq!((edit.action, edit.after.metadata.generation), (Action::Created, Generation(1)));
         assert_eq!(edit.after.spec.replicas, Some(1));
     }
@@ -284,38 +278,34 @@ mod tests {
     #[test]
     fn the_same_file_again_changes_nothing() {
         let before = stored(3);
-        let edit = apply(
-            &document(Some(3)),
-            Some(&before),
-            Some(&document(Some(3)).spec),
-            image("sha256:aa"),
-            &writer(),
-        );
+        let edit = applied(&document(Some(3)), Some(&before), "sha256:aa");
         assert_eq!((edit.action, &edit.after), (Action::Unchanged, &before));
         assert!(edit.changes.is_empty() && edit.notes.is_empty());
     }
 
     #[test]
     fn a_file_without_replicas_keeps_the_live_number() {
-        let edit = apply(&document(None), Some(&stored(7)), None, image("sha256:aa"), &writer());
+        let edit = applied(&document(None), Some(&stored(7)), "sha256:aa");
         assert_eq!((edit.action, edit.after.spec.replicas), (Action::Unchanged, Some(7)));
     }
 
     #[test]
-    fn a_file_wins_over_scale_and_says_so() {
+    fn a_file_that_did_not_change_leaves_what_a_command_did() {
         let scaled = scale(&stored(3), 5, &writer()).after;
         assert_eq!(scaled.metadata.generation, Generation(2));
-        let applied = document(Some(3)).spec;
-        let edit = apply(&document(Some(3)), Some(&scaled), Some(&applied), image("sha256:aa"), &writer());
-        assert_eq!(edit.notes, ["replicas 5 → 3: the file wins over what was changed since"]);
-        assert_eq!(edit.after.metadata.generation, Generation(3));
+        let edit = applied(&document(Some(3)), Some(&scaled), "sha256:aa");
+        assert_eq!((edit.action, &edit.after, edit.kept.len()), (Action::Unchanged, &scaled, 1));
+        let agreed = applied(&document(Some(5)), Some(&scaled), "sha256:aa");
+        assert_eq!(agreed.action, Action::Unchanged, "the file says what is live");
+        assert_eq!((agreed.after.metadata.generation, agreed.after.overrides), (Generation(2), vec![]));
     }
 
     #[test]
     fn a_moved_tag_is_a_change() {
-        let edit = apply(&document(Some(3)), Some(&stored(3)), None, image("sha256:bb"), &writer());
+        let edit = applied(&document(Some(3)), Some(&stored(3)), "sha256:bb");
         assert_eq!(edit.action, Action::Changed);
-        assert_eq!(edit.notes, ["users:1 now stands for bb, it was aa"]);
+        let (old, new) = (Some("users:1 @ aa".to_owned()), Some("users:1 @ bb".to_owned()));
+        assert_eq!(edit.changes, [FieldChange { path: "spec.image".to_owned(), old, new }]);
     }
 
     #[test]
@@ -348,9 +338,9 @@ mod tests {
         assert_eq!(paused.metadata.generation, Generation(2));
         let scaled = scale(&paused, 5, &writer()).after;
         assert_eq!(scaled.halt, paused.halt, "the count is no release");
-        let same = apply(&document(Some(5)), Some(&scaled), None, image("sha256:aa"), &writer());
+        let same = applied(&document(Some(5)), Some(&scaled), "sha256:aa");
         assert_eq!((same.action, same.after.halt), (Action::Unchanged, paused.halt.clone()));
-        let other = apply(&document(Some(5)), Some(&scaled), None, image("sha256:bb"), &writer());
+        let other = applied(&document(Some(5)), Some(&scaled), "sha256:bb");
         assert_eq!((other.action, other.after.halt), (Action::Changed, None));
         assert_eq!(halt(&scaled, None, &writer()).after.halt, None);
         assert_eq!(restart(&scaled, &writer()).after.halt, None);
@@ -376,9 +366,9 @@ mod tests {
         assert_eq!(delete(&before, true, &writer()).notes, ["its volumes are deleted with it: data"]);
         let mut document = document(Some(1));
         document.spec = before.spec.clone();
-        let made = apply(&document, None, None, image("sha256:aa"), &writer());
+        let made = applied(&document, None, "sha256:aa");
         assert_eq!(made.notes, [STOPS_FIRST]);
-        let again = apply(&document, Some(&made.after), None, image("sha256:aa"), &writer());
+        let again = applied(&document, Some(&made.after), "sha256:aa");
         assert_eq!((again.action, again.notes), (Action::Unchanged, vec![]));
     }
 }

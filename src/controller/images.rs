@@ -1,5 +1,6 @@
 //! What a write needs of the Engine: images resolved before anything is written, or there still for an undo.
 
+use super::merge::Merged;
 use super::refused::{Refused, UnresolvedImage};
 use super::resolve::{full_reference, resolve};
 use super::{ApplyDocument, Controller};
@@ -7,17 +8,22 @@ use crate::engine::EngineError;
 use crate::model::{Pull, ResolvedImage, Revision, Service, ServiceName};
 
 impl Controller {
-    /// What all documents are made from; those that cannot be resolved are refused together.
+    /// What all documents are made from, but for those that keep the live image; those that cannot be resolved are refused together.
     pub(super) async fn resolve_all(
         &self,
         documents: &[ApplyDocument],
-    ) -> Result<Vec<ResolvedImage>, Refused> {
-        let mut resolved: Vec<ResolvedImage> = Vec::new();
+        merged: &[Merged],
+    ) -> Result<Vec<Option<ResolvedImage>>, Refused> {
+        let mut resolved = Vec::new();
         let mut failed = Vec::new();
-        for document in documents {
+        for (document, merged) in documents.iter().zip(merged) {
             let spec = &document.spec;
+            if merged.keeps_image {
+                resolved.push(None);
+                continue;
+            }
             match resolve(self.engine.as_ref(), &spec.image, spec.pull).await {
-                Ok(image) => resolved.push(image),
+                Ok(image) => resolved.push(Some(image)),
                 Err(error) => {
                     failed.push(unresolved(&document.name, &document.origin, &spec.image, error)?);
                 }

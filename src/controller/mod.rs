@@ -13,10 +13,13 @@ mod declared;
 pub mod diff;
 mod documents;
 mod edit;
+mod fields;
 mod images;
 mod logs;
+mod merge;
 mod objects;
 mod orchestrate;
+mod overrides;
 mod progress;
 mod queue;
 mod read;
@@ -44,13 +47,15 @@ pub use objects::{
     API_VERSION, Awaited, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
     ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
 };
-pub use refused::{Refused, UnresolvedImage};
+pub use refused::{Conflict, Refused, UnresolvedImage};
 // Parts of this module's own signatures: whoever calls it needs no other door.
 pub use crate::agent::AgentSilent;
 pub use crate::engine::{EngineError, LogOptions};
 pub use crate::orchestrator::Shortage;
 pub use steer::{Standing, Steering};
-pub use writes::{Action, ApplyDocument, DocumentProblem, FieldChange, RolloutChange, WriteResult};
+pub use writes::{
+    Action, ApplyDocument, Applying, DocumentProblem, FieldChange, Overridden, RolloutChange, WriteResult,
+};
 
 use crate::agent::{AgentHandle, AgentState, EngineState};
 use crate::clock::Clock;

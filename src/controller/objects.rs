@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Author, Condition, Failure, Generation, HostId, Metadata, Millis, OutcomeRecord, Replica, ReplicaName,
-    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, ServiceName, ServiceSpec, StoreId,
-    TableName,
+    Author, Condition, Failure, Generation, HostId, Metadata, Millis, OutcomeRecord, Override, Replica,
+    ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, ServiceName, ServiceSpec,
+    StoreId, TableName,
 };
 
 /// Version of the objects that are shown and applied.
@@ -36,6 +36,9 @@ pub struct ServiceStatus {
     /// Names in Docker of its volumes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<String>,
+    /// What commands changed beside the manifest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
     /// When this service was last written or finished rolling.
     pub changed_at: jiff::Timestamp,
 }

@@ -1,7 +1,7 @@
 //! Why a user's request was not done. What the user reads is made from these in `api`.
 
-use super::DocumentProblem;
 use super::steer::{Standing, Steering};
+use super::{DocumentProblem, Overridden};
 use crate::agent::AgentSilent;
 use crate::engine::EngineError;
 use crate::model::{AppName, Author, Generation, ReplicaName, ResolvedImage, RevisionNumber, ServiceName};
@@ -43,6 +43,14 @@ pub enum Refused {
         origin: String,
         /// Who has it.
         holder: ServiceName,
+    },
+    /// The file changed fields that a command changed as well.
+    #[error("{} changed by a command and in the manifests", conflicts.iter().map(Conflict::told).collect::<Vec<_>>().join(", "))]
+    Overridden {
+        /// Which.
+        conflicts: Vec<Conflict>,
+        /// Who asks.
+        by: Author,
     },
     /// The name belongs to another app.
     #[error("service {name} belongs to app {there}, not {here}")]
@@ -144,6 +152,24 @@ pub struct UnresolvedImage {
     pub reference: String,
     /// Why, in one line.
     pub why: String,
+}
+
+/// A field that a file and a command both changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Of which service.
+    pub service: ServiceName,
+    /// Where the file is: `app.yaml:3`.
+    pub origin: String,
+    /// The field with its values.
+    pub over: Overridden,
+}
+
+impl Conflict {
+    /// `spec.replicas of users (app.yaml:3)`.
+    fn told(&self) -> String {
+        format!("{} of {} ({})", self.over.field, self.service, self.origin)
+    }
 }
 
 fn plural(n: usize, word: &str) -> String {

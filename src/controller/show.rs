@@ -224,6 +224,7 @@ impl Controller {
                 wanted: assessment.wanted,
                 available: assessment.available,
                 image: stored.service.image.clone(),
+                overrides: stored.service.overrides.clone(),
                 changed_at: rollout.as_ref().map_or(written, |rollout| rollout.since.max(written)),
                 rollout,
                 troubles,

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::before::{Before, changed_meanwhile};
 use super::documents::check_documents;
 use super::edit::{self, Edit, Writer};
+use super::overrides::{Way, specs};
 use super::refused::Refused;
 use super::requests;
-use super::{Action, ApplyDocument, Controller, WriteResult};
+use super::{Action, ApplyDocument, Applying, Controller, WriteResult};
 use crate::model::{
     Author, EnvField, EnvValue, Generation, LIMITS, ResolvedImage, Route, Service, ServiceName, ServiceSpec,
     key,
@@ -50,7 +51,8 @@ impl<'a> Run<'a> {
 }
 
 impl Controller {
-    /// Applies documents: all are checked and resolved before the first is written. With `dry_run` nothing is written.
+    /// Applies documents: all are checked, merged with what commands changed, and resolved before the first
+    /// is written.
     ///
     /// # Errors
     /// [`Refused`] with all problems of one kind together; nothing was written, but for
@@ -59,10 +61,10 @@ impl Controller {
         &self,
         request_id: &str,
         documents: &[ApplyDocument],
-        dry_run: bool,
+        applying: impl Into<Applying>,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
-        self.apply_as(None, request_id, documents, dry_run, by).await
+        self.apply_as(None, request_id, documents, applying, by).await
     }
 
     /// As [`Controller::apply`], for a command or for a manifests directory.
@@ -71,39 +73,41 @@ impl Controller {
         source: Option<&str>,
         request_id: &str,
         documents: &[ApplyDocument],
-        dry_run: bool,
+        applying: impl Into<Applying>,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
         let by = by.into().bounded();
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
+        let way = Way::of(applying.into())?;
         check_documents(documents)?;
         self.check_listener(documents)?;
         let read = self.check_against_stored(source, documents).await?;
-        let images = self.resolve_all(documents).await?;
+        let merged = self.merge_all(documents, &way, &by).await?;
+        let images = self.resolve_all(documents, &merged).await?;
         let _writing = self.writing.lock().await;
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
         // Resolving may have taken minutes: what was true before it is looked at again.
         let found = self.check_against_stored(source, documents).await?;
-        let asked: Vec<_> = documents.iter().map(|d| (&d.name, d.spec.clone())).collect();
-        self.check_memory(&asked).await?;
+        let merged = self.merge_all(documents, &way, &by).await?;
+        self.check_memory(&specs(documents, &merged)).await?;
         let mut run = Run { source, ..Run::new(request_id, &by, documents.len()) };
         if found != read {
-            self.check_read(documents, &images, &read, &run).await?;
+            self.check_read(documents, &way, &images, &read, &run).await?;
         }
-        for (document, image) in documents.iter().zip(images) {
+        for (document, image) in documents.iter().zip(&images) {
             let edit = |before: &Before, writer: &Writer<'_>| {
                 before.service().map_or(Ok(()), |service| self.check_owner(source, document, service))?;
-                Ok(edit::apply(document, before.service(), before.applied.as_ref(), image.clone(), writer))
+                before.apply(document, &way, image.as_ref(), writer)
             };
-            if dry_run {
+            if way.applying.writes() {
+                self.edit(&mut run, &document.name, &document.origin, edit).await?;
+            } else {
                 let before = self.read_before(&document.name).await?;
                 run.results.push(edit(&before, &self.writer(&run))?.result());
-            } else {
-                self.edit(&mut run, &document.name, &document.origin, edit).await?;
             }
         }
         Ok(run.results)
@@ -305,14 +309,14 @@ impl Controller {
     async fn check_read(
         &self,
         documents: &[ApplyDocument],
-        images: &[ResolvedImage],
+        way: &Way,
+        images: &[Option<ResolvedImage>],
         read: &[Generation],
         run: &Run<'_>,
     ) -> Result<(), Refused> {
         for ((document, image), read) in documents.iter().zip(images).zip(read) {
             let before = self.read_before(&document.name).await?;
-            let (service, applied) = (before.service(), before.applied.as_ref());
-            let edit = edit::apply(document, service, applied, image.clone(), &self.writer(run));
+            let edit = before.apply(document, way, image.as_ref(), &self.writer(run))?;
             before.check_read(*read, &edit)?;
         }
         Ok(())

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppName, Generation, Problem, ResolvedImage, RevisionNumber, ServiceName, ServiceSpec};
+use crate::model::{
+    AppName, Author, Generation, Problem, ResolvedImage, RevisionNumber, ServiceName, ServiceSpec,
+};
 
 /// One document of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +79,60 @@ pub struct FieldChange {
     pub new: Option<String>,
 }
 
+/// A field that a command changed beside the file; values are JSON text, an image is text alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overridden {
+    /// `spec.replicas`.
+    pub field: String,
+    /// What the file says; `None` where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// What the file said when it was last applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<String>,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<String>,
+    /// Who changed it, with which command.
+    #[serde(flatten)]
+    pub by: Author,
+    /// When.
+    pub at: jiff::Timestamp,
+}
+
+/// How documents are applied.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applying {
+    /// Only say what would change, or what is in the way.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// As `dry_run`, but a conflict is an answer and no refusal, and all that a new service sets is told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diff: bool,
+    /// Overridden fields (`spec.replicas` or `replicas`) whose live value stays though the file changed them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
+    /// Fields whose value is the file's, overridden or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overwrite: Vec<String>,
+}
+
+impl Applying {
+    /// Whether anything is to be written.
+    pub fn writes(&self) -> bool {
+        !self.dry_run && !self.diff
+    }
+}
+
+/// Without choices; whether it is a dry run.
+impl From<bool> for Applying {
+    fn from(dry_run: bool) -> Self {
+        Self { dry_run, ..Self::default() }
+    }
+}
+
 /// What a write did to one service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,6 +151,12 @@ pub struct WriteResult {
     /// What the user should know: `replicas: 3 → 2, set by an earlier "ctl scale users=3"`.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Fields that keep what a command made of them, though the file says something else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Overridden>,
+    /// Of a diff: fields that the file changed as well; an apply is refused for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Overridden>,
 }
 
 /// A problem of one document of an apply.

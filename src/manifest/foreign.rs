@@ -1,9 +1,9 @@
 //! Recognises what is no manifest of ours: files of Kubernetes and compose, kinds of later versions, kinds that are
 //! shown but not declared. None of them is ever half-executed.
 
-use super::nearest::nearest;
 use super::tree::{Node, Value};
 use crate::model::Problem;
+use crate::model::nearest;
 
 /// The version that this program reads.
 pub(super) const API_VERSION: &str = "coxswain/v1";

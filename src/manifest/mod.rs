@@ -21,7 +21,6 @@ mod finding;
 mod foreign;
 mod health;
 mod limits;
-mod nearest;
 mod policy;
 mod ports;
 mod reader;

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::str::FromStr;
 
 use super::finding::Findings;
-use super::nearest::nearest;
 use super::shape::Shape;
 use super::source::Span;
 use super::tree::{Entry, Node, Value};
+use crate::model::nearest;
 use crate::model::{Problem, QuantityError};
 
 /// Where each field of the long form stands.

@@ -15,8 +15,10 @@ mod halt;
 mod health;
 mod ids;
 pub mod key;
+mod nearest;
 mod now;
 mod outcome;
+mod overrides;
 mod policy;
 mod problem;
 mod quantity;
@@ -42,8 +44,10 @@ pub use ids::{
     AppName, ContainerId, Epoch, Generation, HostId, NameError, ReplicaName, RevisionNumber, ServiceName,
     StoreId, TemplateHash,
 };
+pub use nearest::nearest;
 pub use now::{Mono, Now};
 pub use outcome::{OutcomeRecord, RevisionOutcome};
+pub use overrides::Override;
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
 pub use quantity::{Cpu, Memory, Millis, NumberOrPercent, QuantityError};

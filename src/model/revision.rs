@@ -21,6 +21,11 @@ impl ResolvedImage {
         let digest = self.pinned.rsplit_once("sha256:").map_or(self.pinned.as_str(), |(_, d)| d);
         digest.get(..12).unwrap_or(digest)
     }
+
+    /// `users:1.5.0 @ c0ffee123456`, for a sentence.
+    pub fn told(&self) -> String {
+        format!("{} @ {}", self.reference, self.short())
+    }
 }
 
 /// What a Service asks for and a Revision is: all that decides how a replica is created, probed, drained and stopped.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppName, Generation, Halt, Release, ResolvedImage, ServiceName, ServiceSpec};
+use super::{AppName, Generation, Halt, Override, Release, ResolvedImage, ServiceName, ServiceSpec};
 
 /// Who an object is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct Service {
     /// The manifests directory that declares it; `None` where a command does. Only its source applies or deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// What commands changed beside the manifest, in the order of the fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
     /// Set once the user deleted it: its replicas are drained and removed, then all its keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<jiff::Timestamp>,

@@ -31,6 +31,7 @@ pub(super) fn service(name: &str, claims: &[&str]) -> Service {
         },
         image: ResolvedImage { reference: "image:1".to_owned(), pinned: "sha256:aa".to_owned() },
         restarts: 0,
+        overrides: Vec::new(),
         deleted_at: None,
         deletes_volumes: false,
         source: None,

@@ -341,6 +341,7 @@ fn service(revision: &Revision) -> Service {
         spec: revision.spec.clone(),
         image: revision.image.clone(),
         restarts: 0,
+        overrides: Vec::new(),
         deleted_at: None,
         deletes_volumes: false,
         source: None,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    abort, apply, confirm, delete, diff, events, explain, get, history, logs, pause, restart, resume,
-    rollout, scale, serve, status, undo, validate, version, wait,
+    abort, apply, confirm, delete, describe, diff, events, explain, get, history, logs, pause, restart,
+    resume, rollout, scale, serve, status, undo, validate, version, wait,
 };
 
 /// Runs services on plain Docker: declared in YAML, rolled without losing a request.
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Apply(apply::Args),
     Validate(validate::Args),
     Get(get::Args),
+    Describe(describe::Args),
+    Why(describe::WhyArgs),
     Status(status::Args),
     Scale(scale::Args),
     Rollout(rollout::Args),

@@ -1,10 +1,12 @@
 //! `ctl apply` and `ctl validate`.
 
 use coxswain::api::codes;
-use coxswain::api::types::{Action, ApiError, ApplyResponse, DocumentProblem, FieldChange, List, Outcome};
-use coxswain::model::{Phase, Problem};
+use coxswain::api::types::{
+    Action, ApiError, ApplyResponse, DocumentProblem, FieldChange, List, Outcome, Overridden,
+};
+use coxswain::model::{Author, Phase, Problem};
 
-use super::objects::{result, revision, snapshot, unhealthy};
+use super::objects::{minutes_ago, result, revision, snapshot, unhealthy};
 use super::stub::{Reply, Stub};
 use super::transcript::{command, finish, run, shown, transcript};
 
@@ -198,4 +200,72 @@ fn what_get_prints_apply_takes() {
         assert_eq!(ran.exit, 0, "{printed}\n{}", ran.stderr);
         assert_eq!(stub.bodies("POST /v1/apply").pop().unwrap()["documents"][0]["spec"], spec);
     }
+}
+
+fn over(field: &str, file: &str, live: &str) -> Overridden {
+    let text = |text: &str| Some(text.to_owned());
+    Overridden {
+        field: field.to_owned(),
+        file: text(file),
+        applied: text("2"),
+        live: text(live),
+        by: Author { command: "scale users=5".to_owned(), user: "ann".to_owned() },
+        at: minutes_ago(3),
+    }
+}
+
+#[test]
+fn what_a_command_changed_stays_and_that_is_said() {
+    let mut kept = result("users", Action::Unchanged);
+    kept.kept = vec![over("spec.replicas", "2", "5")];
+    let kept = Reply::json(&ApplyResponse { results: vec![kept], dry_run: false });
+    let conflict = ApiError {
+        why: vec!["users: spec.replicas is 5, set by ann with `scale users=5`".to_owned()],
+        now: Some("nothing was changed".to_owned()),
+        next: vec!["ctl apply -f app.yaml --keep spec.replicas".to_owned()],
+        ..codes::OVERRIDDEN.error("spec.replicas of users was changed by a command and in the manifest")
+    };
+    let stub = good().on("POST /v1/apply", [kept, Reply::error(&conflict), applied(Action::Unchanged)]);
+    insta::assert_snapshot!(
+        "apply_overrides",
+        transcript(&stub, &["apply -f app.yaml --detach", "apply -f app.yaml --detach"])
+    );
+    run(&stub, "apply -f app.yaml --detach --keep spec.replicas --overwrite image --keep env.A");
+    let sent = stub.bodies("POST /v1/apply").pop().unwrap();
+    assert_eq!(sent["keep"], serde_json::json!(["spec.replicas", "env.A"]));
+    assert_eq!(sent["overwrite"], serde_json::json!(["image"]));
+}
+
+#[test]
+fn a_diff_shows_what_an_apply_would_do() {
+    let mut changed = result("users", Action::Changed);
+    changed.changes = vec![
+        FieldChange {
+            path: "spec.image".to_owned(),
+            old: Some("users:v1 @ aa".to_owned()),
+            new: Some("users:v2 @ bb".to_owned()),
+        },
+        FieldChange { path: "spec.env.A".to_owned(), old: None, new: Some("\"1\"".to_owned()) },
+    ];
+    changed.kept = vec![over("spec.env.B", "\"2\"", "\"5\"")];
+    changed.conflicts = vec![over("spec.replicas", "4", "5")];
+    let changed = Reply::json(&ApplyResponse { results: vec![changed], dry_run: true });
+    let same =
+        Reply::json(&ApplyResponse { results: vec![result("users", Action::Unchanged)], dry_run: true });
+    let stub = good().on("POST /v1/apply", [changed.clone(), changed, same]);
+    insta::assert_snapshot!(
+        "diff_files",
+        transcript(
+            &stub,
+            &[
+                "diff -f app.yaml",
+                "diff -f app.yaml --exit-code",
+                "diff -f app.yaml --exit-code",
+                "diff -f missing.yaml",
+                "diff -f app.yaml users",
+                "diff",
+            ]
+        )
+    );
+    assert!(stub.bodies("POST /v1/apply").iter().all(|sent| sent["diff"] == true));
 }

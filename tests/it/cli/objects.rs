@@ -81,6 +81,7 @@ pub(super) fn service(name: &str) -> ServiceObject {
             image: image("v1"),
             rollout: Some(rollout(9, Some(9), RolloutState::Complete)),
             troubles: Vec::new(),
+            overrides: Vec::new(),
             changed_at: minutes_ago(2),
         },
     }
@@ -221,6 +222,8 @@ pub(super) fn result(name: &str, action: Action) -> WriteResult {
         image: image("v2"),
         changes: Vec::new(),
         notes: Vec::new(),
+        kept: Vec::new(),
+        conflicts: Vec::new(),
     }
 }
 

@@ -196,6 +196,7 @@ impl World {
             image: image.clone(),
             restarts: 0,
             halt: None,
+            overrides: Vec::new(),
             deleted_at: None,
             deletes_volumes: false,
             source: None,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coxswain::clock::Clock;
-use coxswain::controller::{ApplyDocument, RolloutChange};
+use coxswain::controller::{ApplyDocument, Applying, RolloutChange};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::engine::{ContainerSpec, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
@@ -147,6 +147,10 @@ impl World {
     /// The user asks; the answer is not waited for.
     pub(super) fn ask(&mut self, name: &str, wish: Wish) {
         self.asked += 1;
+        // Every other apply takes the file's side where a command changed the same; the others are refused there.
+        let sided = ["spec.image", "spec.replicas"].iter().filter(|_| self.asked % 2 == 0);
+        let applying =
+            Applying { overwrite: sided.map(|field| (*field).to_owned()).collect(), ..Applying::default() };
         let (id, laws) = (format!("request-{}", self.asked), self.laws.clone());
         let Some(daemon) = &mut self.daemon else { return };
         let (controller, name) = (daemon.controller.clone(), ServiceName::from(name));
@@ -161,7 +165,7 @@ impl World {
                         spec: *spec,
                         origin: "app.yaml:1".to_owned(),
                     };
-                    (told, controller.apply(&id, &[document], false, "apply").await)
+                    (told, controller.apply(&id, &[document], applying, "apply").await)
                 }
                 Wish::Scale(count) => {
                     let targets = [(name.clone(), count)].into();

@@ -1,6 +1,6 @@
 //! `ctl apply`: manifests to the daemon. Nothing is changed unless all of them are sound.
 
-use coxswain::api::types::{ApplyRequest, Awaited};
+use coxswain::api::types::{ApplyRequest, Applying, Awaited};
 use coxswain::daemon::request_id;
 
 use super::written;
@@ -12,7 +12,9 @@ use crate::session::Session;
 
 /// Make services as the manifests say, and wait until every replica is ready and routed
 ///
-/// All documents are checked and their images resolved before anything is changed.
+/// All documents are checked and their images resolved before anything is changed. What `scale`, `rollout --image` or
+/// `undo` changed since stays, unless the manifest changed the same field: then nothing is written and ctl exits with 7.
+/// A FIELD is written as it is shown, such as spec.replicas.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -20,6 +22,12 @@ pub(crate) struct Args {
     /// Only say what would change
     #[arg(long, conflicts_with_all = ["detach", "timeout"])]
     dry_run: bool,
+    /// Keep what a command made of this field, though the manifest changed it too; may be repeated
+    #[arg(long, value_name = "FIELD")]
+    keep: Vec<String>,
+    /// Take the manifest's value of this field, whatever a command made of it; may be repeated
+    #[arg(long, value_name = "FIELD")]
+    overwrite: Vec<String>,
     #[command(flatten)]
     wait: WaitArgs,
 }
@@ -31,7 +39,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     let request = ApplyRequest {
         request_id: request_id(),
         documents: manifests.request(),
-        dry_run: args.dry_run,
+        applying: Applying { dry_run: args.dry_run, diff: false, keep: args.keep, overwrite: args.overwrite },
         by: session.author.clone(),
     };
     let applied = session.client.apply(&request).await;

@@ -4,6 +4,7 @@ pub(crate) mod abort;
 pub(crate) mod apply;
 pub(crate) mod confirm;
 pub(crate) mod delete;
+pub(crate) mod describe;
 pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod explain;
@@ -24,6 +25,7 @@ pub(crate) mod wait;
 
 use coxswain::api::client::Client;
 use coxswain::api::types::WriteResult;
+use coxswain::daemon::wall_time;
 use coxswain::model::Author;
 
 use crate::args::{Args, Command};
@@ -53,6 +55,8 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<(), CliErro
         Command::Apply(args) => apply::run(session, args).await,
         Command::Validate(args) => validate::run(session, &args),
         Command::Get(args) => get::run(session, args).await,
+        Command::Describe(args) => describe::run(session, args).await,
+        Command::Why(args) => describe::why(session, args).await,
         Command::Status(args) => status::run(session, &args).await,
         Command::Scale(args) => scale::run(session, args).await,
         Command::Rollout(args) => rollout::run(session, args).await,
@@ -75,6 +79,8 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<(), CliErro
 
 /// Says what a write did to each service.
 fn written(session: &Session<'_>, results: &[WriteResult], dry_run: bool) -> Result<(), CliError> {
-    let lines: Vec<String> = results.iter().flat_map(|result| changes::result(result, dry_run)).collect();
+    let now = wall_time();
+    let lines: Vec<String> =
+        results.iter().flat_map(|result| changes::result(result, dry_run, now)).collect();
     if lines.is_empty() { Ok(()) } else { session.ui.out(&lines.join("\n")) }
 }

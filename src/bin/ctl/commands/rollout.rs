@@ -120,6 +120,8 @@ async fn attach(session: &Session<'_>, name: &ServiceName, args: &WaitArgs) -> R
         image: service.status.image,
         changes: Vec::new(),
         notes: Vec::new(),
+        kept: Vec::new(),
+        conflicts: Vec::new(),
     };
     wait(session, &[result], Awaited::Release, args).await
 }

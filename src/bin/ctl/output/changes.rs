@@ -1,13 +1,14 @@
 //! What a write did, or would do, as lines. PURE.
 
-use coxswain::api::types::{Action, FieldChange, WriteResult};
-use coxswain::model::ResolvedImage;
+use coxswain::api::types::{Action, FieldChange, Overridden, WriteResult};
+use jiff::Timestamp;
 
+use super::age::ago;
 use super::plain::plain;
 
-/// `+ users  created  users:1.5.0 @ c0ffee123456`, then a line per changed field and per note.
-pub(crate) fn result(result: &WriteResult, dry_run: bool) -> Vec<String> {
-    let WriteResult { name, action, generation: _, image, changes, notes } = result;
+/// `+ users  created  users:1.5.0 @ c0ffee123456`, then a line per changed field, per override and per note.
+pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec<String> {
+    let WriteResult { name, action, generation: _, image, changes, notes, kept, conflicts } = result;
     let (mark, done, would) = match action {
         Action::Created => ('+', "created", "would be created"),
         Action::Changed => ('~', "changed", "would be changed"),
@@ -15,16 +16,27 @@ pub(crate) fn result(result: &WriteResult, dry_run: bool) -> Vec<String> {
         Action::Deleted => ('-', "deleting", "would be deleted"),
     };
     let word = if dry_run { would } else { done };
-    let image = if *action == Action::Deleted { String::new() } else { format!("  {}", pinned(image)) };
+    let image = if *action == Action::Deleted { String::new() } else { format!("  {}", image.told()) };
     let head = format!("{mark} {name}  {word}{image}");
     let fields = changes.iter().map(|change| format!("    {}", field(change)));
     let notes = notes.iter().map(|note| format!("    {}", plain(note)));
-    std::iter::once(head).chain(fields).chain(notes).collect()
+    let kept = kept.iter().map(|over| format!("    {}", overridden('=', over, now)));
+    let conflicts = conflicts.iter().map(|over| format!("    {}", overridden('!', over, now)));
+    std::iter::once(head).chain(fields).chain(kept).chain(conflicts).chain(notes).collect()
 }
 
-/// `users:1.5.0 @ c0ffee123456`.
-fn pinned(image: &ResolvedImage) -> String {
-    format!("{} @ {}", image.reference, image.short())
+/// `= spec.replicas: 5 stays; the file says 3. Set by ann with `scale users=5`, 2m ago`.
+fn overridden(mark: char, over: &Overridden, now: Timestamp) -> String {
+    let Overridden { field, file, applied, live, by, at } = over;
+    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), plain);
+    let (file, live) = (value(file), value(live));
+    let says = match mark {
+        '!' => {
+            format!("{live} is live; the file says {file}, and said {} before: a conflict", value(applied))
+        }
+        _ => format!("{live} stays; the file says {file}"),
+    };
+    format!("{mark} {field}: {says}. Set by {}, {}", plain(&by.told()), ago(*at, now))
 }
 
 /// `~ spec.env.LOG_LEVEL: "info" → "debug"`.

@@ -7,6 +7,7 @@
 
 pub(crate) mod age;
 pub(crate) mod changes;
+pub(crate) mod describe;
 mod error;
 pub(crate) mod events;
 pub(crate) mod listing;

@@ -79,7 +79,7 @@ impl Target {
     }
 
     /// The objects that are named; a name that none has is an error with the nearest one.
-    pub(super) fn select<T>(
+    pub(in crate::commands) fn select<T>(
         &self,
         items: Vec<T>,
         names_of: impl Fn(&T) -> Vec<&str>,

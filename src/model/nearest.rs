@@ -7,7 +7,7 @@ const WORD_MAX: usize = 48;
 const SIMILAR: f64 = 0.84;
 
 /// The candidate nearest to a word; `None` where none is near.
-pub(super) fn nearest<'w>(word: &str, candidates: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+pub fn nearest<'w>(word: &str, candidates: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     if word.len() > WORD_MAX {
         return None;
     }

@@ -1,0 +1,196 @@
+//! One service whole, and why it is not as declared, as text. PURE.
+
+use coxswain::api::codes;
+use coxswain::api::types::{DaemonStatus, ReplicaObject, RevisionObject, ServiceObject, diff};
+use coxswain::model::{
+    Condition, ConditionKind, Endpoint, Event, Failure, Millis, Override, Phase, RevisionOutcome,
+    RolloutState,
+};
+use jiff::Timestamp;
+
+use super::age::{ago, seconds, since};
+use super::changes::field;
+use super::listing;
+use super::plain::plain;
+use super::progress::phase_text;
+use super::style::Style;
+use super::table::{MARK, Table};
+
+/// Events that are shown of a service; `ctl events` has them all.
+const EVENTS_SHOWN: usize = 10;
+
+/// All that the daemon says of a service.
+pub(crate) struct Whole {
+    pub(crate) service: ServiceObject,
+    pub(crate) replicas: Vec<ReplicaObject>,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) revisions: Vec<RevisionObject>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) daemon: DaemonStatus,
+}
+
+/// What is declared, what runs, what happened: a section each; an empty one is left out.
+pub(crate) fn service(whole: &Whole, now: Timestamp, style: Style) -> String {
+    let Whole { service, replicas, endpoints, revisions, events, daemon: _ } = whole;
+    let meta = &service.metadata;
+    let head = format!(
+        "service {}  app {}  generation {}  made {}\nimage   {}",
+        meta.name,
+        meta.app,
+        meta.generation,
+        ago(meta.created_at, now),
+        service.status.image.told()
+    );
+    let one = std::slice::from_ref(service);
+    let recent = &events[events.len().saturating_sub(EVENTS_SHOWN)..];
+    let table = |title: &str, table: Table| {
+        let text = if table.rows.is_empty() { String::new() } else { table.render(style) };
+        section(title, text.lines().map(str::to_owned).collect())
+    };
+    let sections = [
+        section("spec, beside the defaults", diff::settings(&service.spec).iter().map(setting).collect()),
+        section("overrides", service.status.overrides.iter().map(|over| overridden(over, now)).collect()),
+        section("conditions", service.status.conditions.iter().map(condition).collect()),
+        table("routes", listing::routes(one, false)),
+        table("replicas", listing::replicas(replicas, now, false)),
+        table("endpoints", listing::endpoints(endpoints, now, false)),
+        table("revisions", listing::revisions(revisions, now, false)),
+        section("volumes", service.status.volumes.clone()),
+        table("events", listing::events(recent, now)),
+    ];
+    std::iter::once(head).chain(sections.into_iter().flatten()).collect::<Vec<_>>().join("\n\n")
+}
+
+fn section(title: &str, lines: Vec<String>) -> Option<String> {
+    let indented = lines.iter().map(|line| format!("  {line}").trim_end().to_owned());
+    let text = std::iter::once(title.to_owned()).chain(indented).collect::<Vec<_>>().join("\n");
+    if lines.is_empty() { None } else { Some(text) }
+}
+
+fn setting(change: &coxswain::api::types::FieldChange) -> String {
+    field(change).trim_start_matches("+ ").to_owned()
+}
+
+fn overridden(over: &Override, now: Timestamp) -> String {
+    let text = |value: &Option<serde_json::Value>| match value {
+        Some(serde_json::Value::String(text)) => plain(text),
+        Some(value) => plain(&value.to_string()),
+        None => "nothing".to_owned(),
+    };
+    let (old, new) = (text(&over.old), text(&over.new));
+    format!("{}: {old} → {new}, by {}, {}", over.field, plain(&over.by.told()), ago(over.at, now))
+}
+
+fn condition(condition: &Condition) -> String {
+    let Condition { kind, status, reason, message } = condition;
+    let mark = if (*kind == ConditionKind::Degraded) == *status { MARK } else { " " };
+    let status = if *status { "yes" } else { "no" };
+    format!("{mark} {kind:?}: {status}, {reason}  {}", plain(message)).trim_end().to_owned()
+}
+
+/// On one screen: whether it is as declared, what is in the way, what it waits for, what failed last, what to type.
+pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
+    let Whole { service, replicas, daemon, .. } = whole;
+    let name = &service.metadata.name;
+    let waiting: Vec<String> =
+        replicas.iter().filter(|r| r.spec.runs() && !r.available).map(|r| waits(r, now)).collect();
+    let rollout = service.status.rollout.as_ref();
+    let holds = |kind| service.status.conditions.iter().find(|c| c.kind == kind && c.status);
+    let (ready, going) = (holds(ConditionKind::Ready).is_some(), holds(ConditionKind::Progressing));
+    let declared =
+        ready && going.is_none() && rollout.is_some_and(|r| matches!(r.state, RolloutState::Complete));
+    let mark = if declared { "✓" } else { MARK };
+    let is = if declared { "is as declared" } else { "is not as declared" };
+    let revision = rollout.map_or_else(String::new, |rollout| format!(", revision {}", rollout.target));
+    let (available, wanted) = (service.status.available, service.status.wanted);
+    let mut lines =
+        vec![format!("{mark} {name} {is}: {available}/{wanted} replicas are available{revision}")];
+    let mut add = |title: &str, texts: Vec<String>| {
+        for (index, text) in texts.into_iter().enumerate() {
+            lines.push(format!("  {:<8} {text}", if index == 0 { title } else { "" }));
+        }
+    };
+    let told = |c: &Condition| format!("{}  {}", c.reason, plain(&c.message)).trim_end().to_owned();
+    add("now", going.into_iter().chain(holds(ConditionKind::Degraded)).map(told).collect());
+    add("daemon", daemon.conditions.iter().filter(|c| c.status).map(told).collect());
+    add("waits", waiting);
+    add("then", deadline(service).into_iter().collect());
+    add("live", service.status.overrides.iter().map(|over| overridden(over, now)).collect());
+    let failed = last_failed(&whole.revisions);
+    add("failed", failed.iter().flat_map(|failure| told_failure(failure, now)).collect());
+    add("next", next(whole, declared, failed));
+    lines.join("\n")
+}
+
+/// `users-10-a starting for 12s: GET /healthz → 503; next attempt in 5s`.
+fn waits(replica: &ReplicaObject, now: Timestamp) -> String {
+    let status = replica.status.as_ref();
+    let text = phase_text(status, true, replica.available);
+    let lasts = status.map(|status| format!(" for {}", since(status.since, now))).unwrap_or_default();
+    let detail = if text.detail.is_empty() { String::new() } else { format!(": {}", text.detail) };
+    let again = match status.map(|status| &status.phase) {
+        Some(Phase::BackOff { retry_at, .. }) => {
+            format!("; next attempt in {}", seconds(retry_at.as_second() - now.as_second()))
+        }
+        _ => String::new(),
+    };
+    format!("{} {}{lasts}{detail}{again}", replica.spec.name, text.word)
+}
+
+/// When a rollout that makes no progress fails, and what then.
+fn deadline(service: &ServiceObject) -> Option<String> {
+    let rollout = service.status.rollout.as_ref()?;
+    let policy = &service.spec.rollout;
+    let left = |waited: &Millis| Millis(policy.deadline.0.saturating_sub(waited.0) / 1000 * 1000);
+    match &rollout.state {
+        RolloutState::Progressing { waited, .. } if !rollout.paused => {
+            let then = match rollout.stable.filter(|stable| *stable != rollout.target) {
+                Some(stable) if policy.on_failure == coxswain::model::OnFailure::Rollback => {
+                    format!("goes back to revision {stable}")
+                }
+                _ => "stays as it is".to_owned(),
+            };
+            Some(format!("without progress it fails in {}, and {then}", left(waited)))
+        }
+        RolloutState::RollingBack { waited, .. } => {
+            Some(format!("without progress going back fails in {}, and it stays as it is", left(waited)))
+        }
+        _ => None,
+    }
+}
+
+/// The failure of the newest revision that failed or was aborted.
+fn last_failed(revisions: &[RevisionObject]) -> Option<&Failure> {
+    revisions.iter().rev().find_map(|object| match &object.record.as_ref()?.outcome {
+        RevisionOutcome::Failed { failure }
+        | RevisionOutcome::RolledBack { failure }
+        | RevisionOutcome::Aborted { failure } => Some(failure),
+        _ => None,
+    })
+}
+
+fn told_failure(failure: &Failure, now: Timestamp) -> Vec<String> {
+    let class = codes::of_failure(&failure.reason);
+    let head = format!("revision {}, {}: {}", failure.revision, ago(failure.at, now), class.title);
+    std::iter::once(head).chain(failure.reason.lines().iter().map(|line| plain(line))).collect()
+}
+
+/// One or two commands.
+fn next(whole: &Whole, declared: bool, failed: Option<&Failure>) -> Vec<String> {
+    let name = &whole.service.metadata.name;
+    let state = whole.service.status.rollout.as_ref().map(|rollout| (&rollout.state, rollout.paused));
+    match (state, failed) {
+        (Some((_, true)), _) => vec![format!("ctl resume {name}"), format!("ctl abort {name}")],
+        (Some((RolloutState::Progressing { .. } | RolloutState::RollingBack { .. }, _)), _) | (None, _) => {
+            vec![format!("ctl rollout {name}")]
+        }
+        (_, Some(failure)) if !declared => {
+            vec![
+                format!("ctl logs {name} --revision {}", failure.revision),
+                format!("ctl rollout {name} --retry"),
+            ]
+        }
+        _ if !declared => vec![format!("ctl events {name}")],
+        _ => vec![format!("ctl describe {name}")],
+    }
+}
