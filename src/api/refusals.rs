@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::codes::{self, Code};
 use super::types::ApiError;
 use crate::controller::{AgentSilent, Conflict, EngineError, Overridden, Refused, Shortage, UnresolvedImage};
-use crate::model::{AppName, Author, ResolvedImage, RevisionNumber, ServiceName};
+use crate::model::{AppName, Author, RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
@@ -61,7 +61,7 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
                 ..codes::CHANGED_MEANWHILE.error(what)
             }
         }
-        Refused::ImageGone { revision, image, gone } => unchanged(image_gone(revision, &image, &gone)),
+        Refused::ImageGone { revision, gone } => unchanged(image_gone(revision, &gone)),
         Refused::NotNow { name, asked, standing, stable } => {
             unchanged(steering::error(&name, asked, &standing, stable))
         }
@@ -92,10 +92,10 @@ fn route_claimed(route: &str, service: &ServiceName, origin: &str, holder: &Serv
     }
 }
 
-fn image_gone(revision: RevisionNumber, image: &ResolvedImage, gone: &UnresolvedImage) -> ApiError {
+fn image_gone(revision: RevisionNumber, gone: &UnresolvedImage) -> ApiError {
     let name = &gone.service;
     let what = format!("the image of revision {revision} of {name} is gone");
-    let why = vec![format!("{} @ {}: {}", image.reference, image.short(), gone.why)];
+    let why = vec![format!("{}: {}", gone.reference, gone.why)];
     ApiError { why, next: vec![format!("ctl history {name}")], ..codes::IMAGE_GONE.error(what) }
 }
 

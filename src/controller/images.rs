@@ -56,8 +56,9 @@ impl Controller {
         match resolve(self.engine.as_ref(), pinned, pull).await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let gone = unresolved(&revision.service, "", reference, error)?;
-                Err(Refused::ImageGone { revision: revision.number, image: revision.image.clone(), gone })
+                let mut gone = unresolved(&revision.service, "", reference, error)?;
+                gone.reference = format!("{} @ {}", gone.reference, revision.image.short());
+                Err(Refused::ImageGone { revision: revision.number, gone: Box::new(gone) })
             }
         }
     }

@@ -4,7 +4,7 @@ use super::steer::{Standing, Steering};
 use super::{DocumentProblem, Overridden};
 use crate::agent::AgentSilent;
 use crate::engine::EngineError;
-use crate::model::{AppName, Author, Generation, ReplicaName, ResolvedImage, RevisionNumber, ServiceName};
+use crate::model::{AppName, Author, Generation, ReplicaName, RevisionNumber, ServiceName};
 use crate::orchestrator::Shortage;
 use crate::store::StoreError;
 
@@ -113,10 +113,8 @@ pub enum Refused {
     ImageGone {
         /// Of which.
         revision: RevisionNumber,
-        /// The image.
-        image: ResolvedImage,
-        /// What was found instead.
-        gone: UnresolvedImage,
+        /// Which image, with what it was pinned to, and what was found instead.
+        gone: Box<UnresolvedImage>,
     },
     /// The rollout does not stand as the change needs it.
     #[error("{asked:?} of {name} does not fit: {standing:?}")]
@@ -126,7 +124,7 @@ pub enum Refused {
         /// What was asked.
         asked: Steering,
         /// Where it stands.
-        standing: Standing,
+        standing: Box<Standing>,
         /// The revision that an abort would go back to.
         stable: Option<RevisionNumber>,
     },

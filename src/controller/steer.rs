@@ -120,7 +120,7 @@ impl Position {
             return Ok(());
         }
         let Self { standing, stable } = self.clone();
-        Err(Refused::NotNow { name: name.clone(), asked, standing, stable })
+        Err(Refused::NotNow { name: name.clone(), asked, standing: Box::new(standing), stable })
     }
 
     /// What is said to the one who asks for another release meanwhile.

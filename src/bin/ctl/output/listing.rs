@@ -90,13 +90,12 @@ fn trouble(service: &ServiceObject) -> String {
     if is_deleting(service) {
         return "deleting".to_owned();
     }
-    if !service.status.troubles.is_empty() {
-        return service.status.troubles.join("; ");
-    }
-    if let Some(paused) = condition(service, ConditionKind::Progressing)
-        && paused.reason == Reason::RolloutPaused
-    {
-        return plain(&paused.message);
+    let paused = condition(service, ConditionKind::Progressing).filter(|c| c.reason == Reason::RolloutPaused);
+    let paused = paused.map(|condition| &condition.message);
+    let troubles: Vec<&str> =
+        paused.into_iter().chain(&service.status.troubles).map(String::as_str).collect();
+    if !troubles.is_empty() {
+        return troubles.join("; ");
     }
     match service.status.rollout.as_ref().map(|rollout| &rollout.state) {
         Some(RolloutState::RollingBack { failure, .. }) => format!("rolling back from {}", failure.revision),
