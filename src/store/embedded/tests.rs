@@ -141,6 +141,7 @@ async fn after_a_failed_sync_nothing_is_written_and_nothing_synced() {
 }
 
 #[tokio::test(start_paused = true)]
+#[allow(clippy::await_holding_lock)] // the lock is the hanging disk; only a blocking thread waits for it
 async fn a_disk_that_hangs_is_told_by_a_deadline_and_reads_go_on() {
     let disk = Disk::default();
     let store = Arc::new(started(&disk, false));

@@ -148,7 +148,7 @@ impl World {
     pub(super) fn ask(&mut self, name: &str, wish: Wish) {
         self.asked += 1;
         // Every other apply takes the file's side where a command changed the same; the others are refused there.
-        let sided = ["spec.image", "spec.replicas"].iter().filter(|_| self.asked % 2 == 0);
+        let sided = ["spec.image", "spec.replicas"].iter().filter(|_| self.asked.is_multiple_of(2));
         let applying =
             Applying { overwrite: sided.map(|field| (*field).to_owned()).collect(), ..Applying::default() };
         let (id, laws) = (format!("request-{}", self.asked), self.laws.clone());
