@@ -29,6 +29,7 @@ mod serving;
 mod show;
 mod steer;
 mod volumes;
+mod watchers;
 mod write;
 mod writes;
 
@@ -41,7 +42,7 @@ use tokio::sync::{Notify, watch};
 pub use declared::Declared;
 pub use logs::LogQuery;
 pub use objects::{
-    API_VERSION, Awaited, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
+    API_VERSION, Awaited, Counted, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
     ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
 };
 pub use refused::{Refused, UnresolvedImage};
@@ -50,6 +51,7 @@ pub use crate::agent::AgentSilent;
 pub use crate::engine::{EngineError, LogOptions};
 pub use crate::orchestrator::Shortage;
 pub use steer::{Standing, Steering};
+pub use watchers::Watching;
 pub use writes::{Action, ApplyDocument, DocumentProblem, FieldChange, RolloutChange, WriteResult};
 
 use crate::agent::{AgentHandle, AgentState, EngineState};
@@ -104,6 +106,8 @@ pub struct Controller {
     writing: tokio::sync::Mutex<()>,
     /// Counts what could change an answer: passes, reports, the agent's state. Streams look again when it moves.
     moved: watch::Sender<u64>,
+    /// How many want the balancer's counters.
+    watchers: watch::Sender<usize>,
 }
 
 impl Controller {
@@ -130,6 +134,7 @@ impl Controller {
             confirmed: Notify::new(),
             writing: tokio::sync::Mutex::default(),
             moved: watch::Sender::new(0),
+            watchers: watch::Sender::new(0),
         })
     }
 

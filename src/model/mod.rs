@@ -15,6 +15,7 @@ mod halt;
 mod health;
 mod ids;
 pub mod key;
+mod latency;
 mod now;
 mod outcome;
 mod policy;
@@ -42,6 +43,7 @@ pub use ids::{
     AppName, ContainerId, Epoch, Generation, HostId, NameError, ReplicaName, RevisionNumber, ServiceName,
     StoreId, TemplateHash,
 };
+pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
 pub use now::{Mono, Now};
 pub use outcome::{OutcomeRecord, RevisionOutcome};
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
