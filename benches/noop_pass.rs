@@ -168,6 +168,7 @@ impl World {
             incarnation: Incarnation("bench".to_owned()),
             applied: Some(table.name.clone()),
             refused: None,
+            counted: None,
             endpoints: endpoints.map(|e| (e.id.clone(), EndpointStats::default())).collect(),
         }));
     }

@@ -176,18 +176,22 @@ impl Client {
         self.stream(&format!("/v1/events?{service}follow={follow}")).await
     }
 
-    /// Snapshots of the operation that this generation started; the last one has an outcome.
+    /// Snapshots of the operation that this generation started; the last one has an outcome. With `counters` the balancer
+    /// measures meanwhile, and a snapshot comes every second.
     pub async fn progress(
         &self,
         service: &ServiceName,
         generation: Generation,
         awaited: Awaited,
+        counters: bool,
     ) -> Result<ObjectStream<Progress>, ApiError> {
         let awaited = match awaited {
             Awaited::Release => "",
             Awaited::Count => "&awaited=count",
         };
-        self.stream(&format!("/v1/services/{service}/progress?generation={generation}{awaited}")).await
+        let counters = if counters { "&counters=true" } else { "" };
+        let query = format!("generation={generation}{awaited}{counters}");
+        self.stream(&format!("/v1/services/{service}/progress?{query}")).await
     }
 
     /// Lines of logs.

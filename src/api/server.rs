@@ -273,6 +273,8 @@ struct Since {
     generation: Generation,
     #[serde(default)]
     awaited: Awaited,
+    #[serde(default)]
+    counters: bool,
 }
 
 async fn progress(
@@ -284,7 +286,10 @@ async fn progress(
     let Some(first) = controller.progress(&name, since.generation, since.awaited).await? else {
         return Err(Refused::NotFound(vec![name]).into());
     };
+    // Dropped with the stream.
+    let watching = since.counters.then(|| controller.watch_counters());
     let look = move |controller: Arc<Controller>| {
+        let counters = watching.is_some();
         let (name, mut last) = (name.clone(), first.clone());
         async move {
             let now = match controller.progress(&name, since.generation, since.awaited).await? {
@@ -294,6 +299,7 @@ async fn progress(
                     Progress { outcome: Some(Outcome::Deleted), ..last }
                 }
             };
+            let now = if counters { now } else { now.without_counters() };
             Ok(if now.outcome.is_some() { Look::Last(now) } else { Look::Now(now) })
         }
     };

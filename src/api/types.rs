@@ -15,7 +15,7 @@
 //! | `GET /v1/revisions?service=&watch=` | → [`List`] of [`RevisionObject`] |
 //! | `GET /v1/hosts?watch=` | → [`List`] of [`HostObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of `Event`, oldest first |
-//! | `GET /v1/services/{name}/progress?generation=&awaited=` | → stream of [`Progress`], the last has an outcome |
+//! | `GET /v1/services/{name}/progress?generation=&awaited=&counters=` | → stream of [`Progress`], the last has an outcome |
 //! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogRecord`] |
 
 use std::collections::BTreeMap;
@@ -23,9 +23,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::controller::{
-    API_VERSION, Action, ApplyDocument, Applying, Awaited, DaemonStatus, DocumentProblem, FieldChange,
-    HostObject, LogRecord, Outcome, Overridden, Progress, ReplicaObject, ReplicaProgress, RevisionObject,
-    RolloutChange, ServiceObject, ServiceStatus, WriteResult, diff,
+    API_VERSION, Action, ApplyDocument, Applying, Awaited, Counted, DaemonStatus, DocumentProblem,
+    FieldChange, HostObject, LogRecord, Outcome, Overridden, Progress, ReplicaObject, ReplicaProgress,
+    RevisionObject, RolloutChange, ServiceObject, ServiceStatus, WriteResult, diff,
 };
 use crate::model::{Author, ServiceName};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -16,6 +16,7 @@ use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TELL_UNSAVED_TICKS, TICK};
 use super::table::{Table, compile};
 use super::target::Target;
 use super::worker::Command;
+use crate::clock::Clock;
 use crate::model::{BalancerReport, EndpointId, Incarnation, Refusal, RoutingTable, TableName};
 use crate::plane;
 
@@ -45,19 +46,27 @@ pub(super) struct Control {
     reports: watch::Sender<BalancerReport>,
     heartbeat: Box<dyn Fn() + Send>,
     pings: u64,
+    clock: Arc<dyn Clock>,
+    /// Whether somebody watches the counters: read by the threads before they measure.
+    measures: Arc<AtomicBool>,
+}
+
+/// What else it is made with.
+pub(super) struct Surroundings {
+    pub(super) file: TableFile,
+    pub(super) heartbeat: Box<dyn Fn() + Send>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) measures: Arc<AtomicBool>,
 }
 
 impl Control {
-    pub(super) fn new(
-        workers: Vec<Handle>,
-        file: TableFile,
-        incarnation: Incarnation,
-        heartbeat: Box<dyn Fn() + Send>,
-    ) -> Self {
+    pub(super) fn new(workers: Vec<Handle>, incarnation: Incarnation, surroundings: Surroundings) -> Self {
+        let Surroundings { file, heartbeat, clock, measures } = surroundings;
         let nothing = BalancerReport {
             incarnation: incarnation.clone(),
             applied: None,
             refused: None,
+            counted: None,
             endpoints: BTreeMap::new(),
         };
         Self {
@@ -74,18 +83,21 @@ impl Control {
             reports: watch::Sender::new(nothing),
             heartbeat,
             pings: 0,
+            clock,
+            measures,
         }
     }
 
     /// Serves until `stop`, then until the workers have drained or `drain` is over.
     pub(super) async fn run(mut self, plane: PathBuf, stop: CancellationToken, drain: std::time::Duration) {
         let (tables, mut incoming) = watch::channel(None);
+        let (watch, watched) = watch::channel(false);
         let following = CancellationToken::new();
         let reports = self.reports.subscribe();
-        let follower = tokio::spawn(plane::follow(plane, tables, reports, following.clone()));
+        let follower = tokio::spawn(plane::follow(plane, tables, reports, watch, following.clone()));
         self.first_table(&mut incoming).await;
         self.tell(|| Command::Open).await;
-        self.serve(incoming, &stop).await;
+        self.serve(incoming, watched, &stop).await;
         // a successor talks to the controller from here on
         following.cancel();
         if let Err(error) = follower.await {
@@ -132,6 +144,7 @@ impl Control {
     async fn serve(
         &mut self,
         mut incoming: watch::Receiver<Option<Arc<RoutingTable>>>,
+        mut watched: watch::Receiver<bool>,
         stop: &CancellationToken,
     ) {
         let mut ticks = tokio::time::interval(TICK);
@@ -146,6 +159,10 @@ impl Control {
                     if let Some(table) = newest {
                         self.offer(table).await;
                     }
+                }
+                Ok(()) = watched.changed() => {
+                    self.measures.store(*watched.borrow_and_update(), Ordering::Relaxed);
+                    self.report();
                 }
                 written = written(&mut self.saving) => {
                     self.saved(written);
@@ -212,7 +229,7 @@ impl Control {
             if leaves && !target.has_left() {
                 tracing::debug!(endpoint = %target.id, "no thread chooses it any more");
             }
-            target.set_left(leaves);
+            target.set_left(leaves, self.clock.mono());
         }
         Ok(())
     }
@@ -254,16 +271,19 @@ impl Control {
         }
     }
 
-    /// Publishes the state where it differs from what was last published, and forgets endpoints that left and are done.
+    /// Publishes the state where it differs from what was last published (while somebody watches it always does), and
+    /// forgets endpoints that left and are done.
     fn report(&mut self) {
-        let stats = |(id, target): (&EndpointId, &Arc<Target>)| (id.clone(), target.stats());
+        let (watched, now) = (self.measures.load(Ordering::Relaxed), self.clock.mono());
+        let stats = |(id, target): (&EndpointId, &Arc<Target>)| (id.clone(), target.stats(watched));
         let report = BalancerReport {
             incarnation: self.incarnation.clone(),
             applied: self.applied.clone(),
             refused: self.refused.clone(),
+            counted: watched.then_some(now),
             endpoints: self.targets.iter().map(stats).collect(),
         };
-        self.targets.retain(|id, target| !target.has_left() || report.in_flight(id) > 0);
+        self.targets.retain(|_, target| !target.is_over(now));
         self.reports.send_if_modified(|last| {
             let differs = *last != report;
             *last = report;

@@ -74,3 +74,5 @@ pub(super) const TELL_UNSAVED_TICKS: u64 = 60;
 /// Shortest time between two lines of a thread's log about connections that could not be opened for want of something of
 /// ours: each request of a busy minute would write one.
 pub(super) const TELL_SHORT_EVERY: Duration = Duration::from_secs(10);
+/// How long an endpoint that left is told of once it is idle: a reader who looks once in a second sees what it drained.
+pub(super) const LEFT_TOLD: Duration = Duration::from_secs(10);

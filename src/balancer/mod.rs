@@ -21,6 +21,7 @@ mod worker;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, LocalOptions};
@@ -82,6 +83,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         listener.set_nonblocking(true).map_err(BalancerError::Listener)?;
     }
     let incarnation = Incarnation(clock.uuid());
+    let measures = Arc::new(AtomicBool::new(false));
     let mut handles = Vec::new();
     let mut joins = Vec::new();
     for (thread, listeners) in threads.into_iter().enumerate() {
@@ -92,6 +94,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
             limits,
             clock: Arc::clone(&clock),
             answered: Arc::clone(&answered),
+            measures: Arc::clone(&measures),
         };
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         joins.push(spawn(setup, receiver, on_thread)?);
@@ -99,7 +102,8 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
     }
     let runtime = Builder::new_current_thread().enable_all().build().map_err(BalancerError::Thread)?;
     let file = file::TableFile::new(table_file, boot_id);
-    let control = control::Control::new(handles, file, incarnation, heartbeat);
+    let surroundings = control::Surroundings { file, heartbeat, clock, measures };
+    let control = control::Control::new(handles, incarnation, surroundings);
     runtime.block_on(control.run(plane, stop, limits.drain));
     // the channels to the threads are closed: each ends, and cuts what it still has
     for join in joins {

@@ -5,20 +5,29 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::model::{EndpointId, EndpointStats};
+use super::limits::LEFT_TOLD;
+use crate::model::{EndpointId, EndpointStats, LATENCY_BUCKETS, Latencies, Mono};
 
-/// One thread's counters of one endpoint: two cache lines, because processors fetch lines in pairs.
-#[derive(Debug, Default)]
+/// One thread's counters of one endpoint: pairs of cache lines, because processors fetch lines in pairs.
+#[derive(Debug)]
 #[repr(align(128))]
 struct Counters {
     in_flight: AtomicU64,
     requests: AtomicU64,
     errors: AtomicU64,
+    latencies: [AtomicU64; LATENCY_BUCKETS],
+}
+
+impl Counters {
+    fn new() -> Self {
+        let (in_flight, requests, errors) = Default::default();
+        Self { in_flight, requests, errors, latencies: std::array::from_fn(|_| AtomicU64::new(0)) }
+    }
 }
 
 /// An endpoint, as all threads know it.
@@ -28,20 +37,36 @@ pub(super) struct Target {
     counters: Box<[Counters]>,
     /// Whether the newest table is without it.
     left: AtomicBool,
+    /// When it left, and how many requests had ended by then; judged by the controlling thread alone.
+    left_at: Mutex<Option<(Mono, u64)>>,
     /// Woken by each request that ends after it left.
     ended: Arc<Notify>,
 }
 
 impl Target {
     pub(super) fn new(id: EndpointId, threads: usize, ended: Arc<Notify>) -> Self {
-        let counters = (0..threads).map(|_| Counters::default()).collect();
-        Self { id, counters, left: AtomicBool::new(false), ended }
+        let counters = (0..threads).map(|_| Counters::new()).collect();
+        Self { id, counters, left: AtomicBool::new(false), left_at: Mutex::new(None), ended }
     }
 
     /// Says whether the newest table is without it. To be called before the in-flight sum is read that the drain is
     /// judged by: a request that ends later then wakes the reader.
-    pub(super) fn set_left(&self, left: bool) {
+    pub(super) fn set_left(&self, left: bool, now: Mono) {
         self.left.store(left, Ordering::SeqCst);
+        let mut left_at = self.left_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *left_at = left.then(|| left_at.unwrap_or_else(|| (now, self.sum(|c| &c.requests))));
+    }
+
+    /// When the newest table came that is without it, and how many requests have ended since.
+    fn drained(&self) -> Option<(Mono, u64)> {
+        let left_at = *self.left_at.lock().unwrap_or_else(PoisonError::into_inner);
+        left_at.map(|(at, before)| (at, self.sum(|c| &c.requests).saturating_sub(before)))
+    }
+
+    /// Whether it left, has nothing in flight and was told of for long enough.
+    pub(super) fn is_over(&self, now: Mono) -> bool {
+        let told = self.drained().is_some_and(|(at, _)| now.since(at).std() > LEFT_TOLD);
+        told && self.in_flight() == 0
     }
 
     pub(super) fn has_left(&self) -> bool {
@@ -52,15 +77,24 @@ impl Target {
         self.counters.iter().map(|c| c.in_flight.load(Ordering::SeqCst)).sum()
     }
 
-    pub(super) fn stats(&self) -> EndpointStats {
-        let sum = |of: fn(&Counters) -> &AtomicU64| {
-            self.counters.iter().map(|counters| of(counters).load(Ordering::Relaxed)).sum()
-        };
-        EndpointStats {
-            in_flight: self.in_flight(),
-            requests: sum(|c| &c.requests),
-            errors: sum(|c| &c.errors),
+    /// What is counted of it; all of it only where that is watched.
+    pub(super) fn stats(&self, watched: bool) -> EndpointStats {
+        let in_flight = self.in_flight();
+        let drained = self.drained().map_or(0, |(_, drained)| drained);
+        let stats = EndpointStats { in_flight, drained, ..EndpointStats::default() };
+        if !watched {
+            return stats;
         }
+        EndpointStats {
+            requests: self.sum(|c| &c.requests),
+            errors: self.sum(|c| &c.errors),
+            latencies: Latencies::of(|bucket| self.sum(|c| &c.latencies[bucket])),
+            ..stats
+        }
+    }
+
+    fn sum(&self, of: impl Fn(&Counters) -> &AtomicU64) -> u64 {
+        self.counters.iter().map(|counters| of(counters).load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -113,6 +147,11 @@ impl Claim {
         self.outcome.set(Outcome::Error);
     }
 
+    /// It was answered after so many microseconds.
+    pub(super) fn answered(&self, micros: u64) {
+        self.seat.counters().latencies[Latencies::bucket(micros)].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// No byte of it was sent: it does not count as a request.
     pub(super) fn unsent(&self) {
         self.outcome.set(Outcome::Unsent);
@@ -142,6 +181,7 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Millis;
 
     #[test]
     fn threads_count_apart_and_are_summed() {
@@ -149,11 +189,36 @@ mod tests {
         let target = Arc::new(Target::new(id, 2, Arc::default()));
         let claim = |thread| Claim::new(Rc::new(Seat::new(Arc::clone(&target), thread)));
         let (a, b, c) = (claim(0), claim(1), claim(1));
-        assert_eq!(target.stats(), EndpointStats { in_flight: 3, requests: 0, errors: 0 });
+        let stats = EndpointStats::default();
+        assert_eq!(target.stats(true), EndpointStats { in_flight: 3, ..stats });
         a.failed();
         b.unsent();
+        a.answered(600);
+        c.answered(500);
+        let latencies = Latencies::from(vec![1, 1]);
         drop((a, b, c));
-        assert_eq!(target.stats(), EndpointStats { in_flight: 0, requests: 2, errors: 1 });
+        assert_eq!(target.stats(true), EndpointStats { requests: 2, errors: 1, latencies, ..stats });
+        assert_eq!(target.stats(false), stats, "nobody watches");
+    }
+
+    #[test]
+    fn what_ends_after_it_left_is_told_for_a_while() {
+        let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
+        let target = Arc::new(Target::new(id, 1, Arc::default()));
+        let claim = || Claim::new(Rc::new(Seat::new(Arc::clone(&target), 0)));
+        drop(claim());
+        let claims = [claim(), claim(), claim()];
+        target.set_left(true, Mono(5));
+        drop(claims);
+        target.set_left(true, Mono(9));
+        assert_eq!(target.stats(false).drained, 3);
+        let last = Mono(5).after(LEFT_TOLD.into());
+        assert!(!target.is_over(last) && target.is_over(last.after(Millis(1))));
+        let claim = claim();
+        assert!(!target.is_over(last.after(Millis(1))), "a request is in flight");
+        target.set_left(false, Mono(10));
+        drop(claim);
+        assert_eq!(target.stats(false).drained, 0, "it is back");
     }
 
     #[tokio::test]
@@ -166,7 +231,7 @@ mod tests {
         let woken = tokio::time::timeout(std::time::Duration::ZERO, ended.notified());
         assert!(woken.await.is_err());
         let claim = Claim::new(seat);
-        target.set_left(true);
+        target.set_left(true, Mono(1));
         drop(claim);
         ended.notified().await;
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -40,6 +40,7 @@ pub(super) struct Setup {
     pub(super) limits: Limits,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) answered: Arc<AtomicU64>,
+    pub(super) measures: Arc<AtomicBool>,
 }
 
 /// A thread's state, shared by its tasks. Nothing of it is borrowed over an await.
@@ -54,6 +55,8 @@ pub(super) struct Worker {
     clients: RefCell<HashMap<IpAddr, usize>>,
     connections: Cell<usize>,
     short: Cell<Shortage>,
+    /// Whether somebody watches how long answers take.
+    measures: Arc<AtomicBool>,
     /// Woken by each connection that ends.
     ended: Notify,
 }
@@ -75,6 +78,8 @@ pub(super) struct Choice {
     pub(super) upstream: Rc<Upstream>,
     pub(super) address: SocketAddr,
     pub(super) claim: Rc<Claim>,
+    /// When it was made, in microseconds; `None` while nobody watches.
+    pub(super) chosen: Option<u64>,
     /// From the request's last byte to the response's headers.
     pub(super) timeout: std::time::Duration,
     /// Length of the prefix that is taken off the path.
@@ -106,6 +111,7 @@ impl Worker {
             claim: Rc::new(Claim::new(Rc::clone(&upstream.seat))),
             upstream: Rc::clone(upstream),
             address: *address,
+            chosen: self.measures.load(Ordering::Relaxed).then(|| self.clock.micros()),
             timeout: rule.timeout,
             strip: rule.strip_prefix.then_some(prefix.len()),
         })
@@ -214,7 +220,7 @@ impl Drop for Admission {
 
 /// The thread's life: until it is told to drain and has, or the controlling thread is gone.
 pub(super) async fn run(setup: Setup, mut commands: mpsc::Receiver<Command>) -> Result<(), std::io::Error> {
-    let Setup { thread, listeners, limits, clock, answered } = setup;
+    let Setup { thread, listeners, limits, clock, answered, measures } = setup;
     let mut listeners: Vec<TcpListener> =
         listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?;
     let random = RefCell::new(fastrand::Rng::with_seed(clock.random()));
@@ -229,6 +235,7 @@ pub(super) async fn run(setup: Setup, mut commands: mpsc::Receiver<Command>) -> 
         clients: RefCell::default(),
         connections: Cell::default(),
         short: Cell::default(),
+        measures,
         ended: Notify::new(),
     });
     tokio::task::spawn_local(sweep(Rc::clone(&worker)));

@@ -14,6 +14,10 @@ use crate::model::{Mono, Now};
 pub trait Clock: Send + Sync {
     /// Monotonic time, for decisions.
     fn mono(&self) -> Mono;
+    /// Monotonic time in microseconds since the same start, to measure what takes less than a [`Mono`] can tell.
+    fn micros(&self) -> u64 {
+        self.mono().0.saturating_mul(1000)
+    }
     /// Wall time, for people.
     fn wall(&self) -> jiff::Timestamp;
     /// A random number; nothing secret hangs on it.
@@ -49,6 +53,10 @@ impl Default for RealClock {
 impl Clock for RealClock {
     fn mono(&self) -> Mono {
         Mono(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn wall(&self) -> jiff::Timestamp {

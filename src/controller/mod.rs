@@ -32,6 +32,7 @@ mod serving;
 mod show;
 mod steer;
 mod volumes;
+mod watchers;
 mod write;
 mod writes;
 
@@ -44,7 +45,7 @@ use tokio::sync::{Notify, watch};
 pub use declared::Declared;
 pub use logs::LogQuery;
 pub use objects::{
-    API_VERSION, Awaited, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
+    API_VERSION, Awaited, Counted, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
     ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
 };
 pub use refused::{Conflict, Refused, UnresolvedImage};
@@ -53,6 +54,7 @@ pub use crate::agent::AgentSilent;
 pub use crate::engine::{EngineError, LogOptions};
 pub use crate::orchestrator::Shortage;
 pub use steer::{Standing, Steering};
+pub use watchers::Watching;
 pub use writes::{
     Action, ApplyDocument, Applying, DocumentProblem, FieldChange, Overridden, RolloutChange, WriteResult,
 };
@@ -109,6 +111,8 @@ pub struct Controller {
     writing: tokio::sync::Mutex<()>,
     /// Counts what could change an answer: passes, reports, the agent's state. Streams look again when it moves.
     moved: watch::Sender<u64>,
+    /// How many want the balancer's counters.
+    watchers: watch::Sender<usize>,
 }
 
 impl Controller {
@@ -135,6 +139,7 @@ impl Controller {
             confirmed: Notify::new(),
             writing: tokio::sync::Mutex::default(),
             moved: watch::Sender::new(0),
+            watchers: watch::Sender::new(0),
         })
     }
 

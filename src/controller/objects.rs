@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Author, Condition, Failure, Generation, HostId, Metadata, Millis, OutcomeRecord, Override, Replica,
-    ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, ServiceName, ServiceSpec,
-    StoreId, TableName,
+    Author, Condition, EndpointStats, Failure, Generation, HostId, Incarnation, Metadata, Millis, Mono,
+    OutcomeRecord, Override, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
+    Rollout, ServiceName, ServiceSpec, StoreId, TableName,
 };
 
 /// Version of the objects that are shown and applied.
@@ -143,6 +143,22 @@ pub struct ReplicaProgress {
     pub status: Option<ReplicaStatus>,
     /// Requests in flight to it.
     pub in_flight: u64,
+    /// Requests that it finished since no new one is sent to it.
+    #[serde(default)]
+    pub drained: u64,
+    /// What the balancer counted of its endpoint; only for who asks for counters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<EndpointStats>,
+}
+
+/// When counters were read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counted {
+    /// By which balancer process: another one counts from zero.
+    pub by: Incarnation,
+    /// By its own clock.
+    pub at: Mono,
 }
 
 /// How an operation ended.
@@ -223,9 +239,22 @@ pub struct Progress {
     /// Conditions of the daemon that keep it from going on, such as `EngineUnavailable`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_by: Vec<Condition>,
+    /// When the replicas' counters were read; only for who asks for counters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
     /// How it ended; the stream ends after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+}
+
+impl Progress {
+    /// The same for one who did not ask for counters, although another one made the balancer send them.
+    #[must_use]
+    pub fn without_counters(mut self) -> Self {
+        self.counted = None;
+        self.replicas.iter_mut().for_each(|replica| replica.counters = None);
+        self
+    }
 }
 
 /// A line of a replica's log.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::read::Stored;
-use super::{Awaited, Outcome, Progress, ReplicaProgress};
-use crate::model::{Author, Condition, Generation, Millis, Phase, ReplicaName, RolloutState};
+use super::{Awaited, Counted, Outcome, Progress, ReplicaProgress};
+use crate::model::{Author, Condition, EndpointStats, Generation, Millis, Phase, ReplicaName, RolloutState};
 use crate::registry::Barrier;
 
 /// A snapshot for one who waits for `generation`.
@@ -16,6 +16,10 @@ pub(crate) fn progress(
     awaited: Awaited,
     held_by: Vec<Condition>,
 ) -> Progress {
+    let counted = barrier
+        .report
+        .as_deref()
+        .and_then(|report| Some(Counted { by: report.incarnation.clone(), at: report.counted? }));
     let replicas: Vec<ReplicaProgress> = stored
         .replicas
         .iter()
@@ -25,7 +29,9 @@ pub(crate) fn progress(
             runs: replica.runs(),
             available: serving.contains_key(&replica.name),
             status: stored.statuses.get(&replica.name).cloned(),
-            in_flight: in_flight(stored, barrier, &replica.name),
+            in_flight: stats(stored, barrier, &replica.name).in_flight,
+            drained: stats(stored, barrier, &replica.name).drained,
+            counters: counted.as_ref().map(|_| stats(stored, barrier, &replica.name)),
         })
         .collect();
     let target = stored.rollout.as_ref().map(|rollout| rollout.target).unwrap_or_default();
@@ -45,13 +51,15 @@ pub(crate) fn progress(
         outcome: outcome(stored, &replicas, generation, awaited),
         replicas,
         held_by,
+        counted,
     }
 }
 
-/// Requests in flight to a replica, by the balancer's last word.
-pub(crate) fn in_flight(stored: &Stored, barrier: &Barrier, replica: &ReplicaName) -> u64 {
+/// What a replica's endpoint has been asked, by the balancer's last word.
+pub(crate) fn stats(stored: &Stored, barrier: &Barrier, replica: &ReplicaName) -> EndpointStats {
     let endpoint = stored.endpoints.get(replica);
-    endpoint.zip(barrier.report.as_ref()).map_or(0, |(endpoint, report)| report.in_flight(&endpoint.id()))
+    let counted = endpoint.zip(barrier.report.as_ref());
+    counted.and_then(|(endpoint, report)| report.endpoints.get(&endpoint.id()).copied()).unwrap_or_default()
 }
 
 /// How the operation that wrote `generation` ended, if it did.

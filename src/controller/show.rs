@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::orchestrate::view;
-use super::progress::{in_flight, progress};
+use super::progress::{progress, stats};
 use super::read::Stored;
 use super::refused::Refused;
 use super::volumes::docker_names;
@@ -44,7 +44,7 @@ impl Controller {
                     kind: "Replica".to_owned(),
                     status: stored.statuses.get(&replica.name).cloned(),
                     available: serving.contains_key(&replica.name),
-                    in_flight: in_flight(&stored, &barrier, &replica.name),
+                    in_flight: stats(&stored, &barrier, &replica.name).in_flight,
                     image: revision
                         .map_or_else(|| stored.service.image.clone(), |revision| revision.image.clone()),
                     spec: replica.clone(),

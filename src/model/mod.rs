@@ -15,6 +15,7 @@ mod halt;
 mod health;
 mod ids;
 pub mod key;
+mod latency;
 mod nearest;
 mod now;
 mod outcome;
@@ -44,6 +45,7 @@ pub use ids::{
     AppName, ContainerId, Epoch, Generation, HostId, NameError, ReplicaName, RevisionNumber, ServiceName,
     StoreId, TemplateHash,
 };
+pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
 pub use nearest::nearest;
 pub use now::{Mono, Now};
 pub use outcome::{OutcomeRecord, RevisionOutcome};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndpointId, TableName};
+use super::{EndpointId, Latencies, Mono, TableName};
 
 /// Made anew by each start of a balancer process.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,10 +27,23 @@ pub struct Refusal {
 pub struct EndpointStats {
     /// Requests sent to it that have not ended: from the choice until request and response bodies are finished.
     pub in_flight: u64,
-    /// Requests sent to it that have ended.
+    /// Requests that have ended since the newest table was without it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drained: u64,
+    /// Requests sent to it that have ended; told while the counters are watched.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub requests: u64,
-    /// Of these, answered 500 to 599, or not at all.
+    /// Of these, answered 500 to 599, or not at all; told while the counters are watched.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub errors: u64,
+    /// From the choice of the endpoint to the headers of its answer; measured and told while the counters are watched.
+    #[serde(default, skip_serializing_if = "Latencies::is_empty")]
+    pub latencies: Latencies,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands out references
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// State of a balancer as of its last word. In-flight numbers were read after `applied` was on all threads and on
@@ -45,7 +58,10 @@ pub struct BalancerReport {
     /// The last table it refused, if it was refused after `applied`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
-    /// Endpoints of the table, and those that left it with requests in flight.
+    /// When the counters were read, by the balancer's own clock; `None` while nobody watches them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Mono>,
+    /// Endpoints of the table, and those that left it not long ago or with requests in flight.
     pub endpoints: BTreeMap<EndpointId, EndpointStats>,
 }
 

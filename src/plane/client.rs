@@ -38,22 +38,25 @@ enum ClientError {
 }
 
 /// Follows the controller behind the unix socket `path` until `stop`: says hello with the report as it stands, puts the
-/// newest table into `tables` and sends each report that `reports` comes to hold. Connects again whenever the
-/// connection ends; what `tables` holds stays meanwhile.
+/// newest table into `tables` and sends each report that `reports` comes to hold; `watched` is whether the controller wants
+/// counters. Connects again whenever the connection ends; what `tables` holds stays meanwhile, and nobody watches.
 pub async fn follow(
     path: PathBuf,
     tables: watch::Sender<Option<Arc<RoutingTable>>>,
     reports: watch::Receiver<BalancerReport>,
+    watched: watch::Sender<bool>,
     stop: CancellationToken,
 ) {
     let mut backoff = BACKOFF_MIN;
     loop {
         let mut connected = false;
-        let talk = converse(&path, &tables, reports.clone(), &mut connected);
+        let heard = Heard { tables: &tables, watched: &watched };
+        let talk = converse(&path, &heard, reports.clone(), &mut connected);
         let error = tokio::select! {
             () = stop.cancelled() => return,
             ended = talk => { let Err(error) = ended; error }
         };
+        watched.send_replace(false);
         if connected {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "lost the controller; serving the last table");
@@ -68,23 +71,29 @@ pub async fn follow(
     }
 }
 
+/// Where it goes what the controller says.
+struct Heard<'a> {
+    tables: &'a watch::Sender<Option<Arc<RoutingTable>>>,
+    watched: &'a watch::Sender<bool>,
+}
+
 async fn converse(
     path: &PathBuf,
-    tables: &watch::Sender<Option<Arc<RoutingTable>>>,
+    heard: &Heard<'_>,
     reports: watch::Receiver<BalancerReport>,
     connected: &mut bool,
 ) -> Result<Infallible, ClientError> {
     let (reader, writer) = UnixStream::connect(path).await.map_err(ClientError::Connect)?.into_split();
     let needs_table = Notify::new();
     tokio::select! {
-        ended = receive(FrameReader::new(reader), tables, &needs_table, connected) => ended,
+        ended = receive(FrameReader::new(reader), heard, &needs_table, connected) => ended,
         ended = report(writer, reports, &needs_table) => ended,
     }
 }
 
 async fn receive(
     mut reader: FrameReader<OwnedReadHalf>,
-    tables: &watch::Sender<Option<Arc<RoutingTable>>>,
+    heard: &Heard<'_>,
     needs_table: &Notify,
     connected: &mut bool,
 ) -> Result<Infallible, ClientError> {
@@ -94,11 +103,15 @@ async fn receive(
         let table = match message {
             ToBalancer::Table { table } => Some(table),
             ToBalancer::Delta { delta } => last.as_ref().and_then(|last| apply(last, delta)),
+            ToBalancer::Watch { watched } => {
+                heard.watched.send_replace(watched);
+                continue;
+            }
         };
         last = table.map(Arc::new);
         match &last {
             Some(table) => {
-                tables.send_replace(Some(Arc::clone(table)));
+                heard.tables.send_replace(Some(Arc::clone(table)));
             }
             None => needs_table.notify_one(),
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{BalancerReport, Pool, RouteEntry, RoutingTable, ServiceName, TableName};
 
 /// Version of this protocol; a controller refuses a balancer that speaks another.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// Largest frame: 5,000 services with 200 endpoints of 300 bytes fit four times over.
 pub const FRAME_MAX_BYTES: usize = 64 << 20;
 
@@ -25,6 +25,11 @@ pub enum ToBalancer {
     Delta {
         /// What changes.
         delta: TableDelta,
+    },
+    /// Begin or cease to measure, and to report counters every second. A balancer that has just connected does not.
+    Watch {
+        /// Whether somebody watches.
+        watched: bool,
     },
 }
 
@@ -54,7 +59,8 @@ pub enum ToController {
         /// Its state.
         report: BalancerReport,
     },
-    /// Its state: after each table, while requests end on endpoints that left the table, and every second.
+    /// Its state, where it differs from the last: after each table, while requests end on endpoints that left the
+    /// table, and every second. While the counters are watched, every second in any case.
     Report {
         /// Its state.
         report: BalancerReport,

@@ -42,6 +42,8 @@ enum PlaneError {
 }
 
 type Tables = watch::Receiver<Option<Arc<RoutingTable>>>;
+/// How many watch the counters.
+type Watchers = watch::Receiver<usize>;
 type Reports = watch::Sender<Option<BalancerReport>>;
 /// A step under way, if any.
 type Step<'a, T> = Option<Pin<Box<dyn Future<Output = Result<T, PlaneError>> + Send + 'a>>>;
@@ -53,9 +55,15 @@ struct Greeted {
 }
 
 /// Serves balancers until `shutdown`: the whole table on connect (as soon as there is one), then what changes; only the
-/// newest table matters, so a slow balancer skips some. `reports` holds the balancer's last word, `None` while there is
-/// no balancer.
-pub async fn serve(listener: UnixListener, tables: Tables, reports: Reports, shutdown: CancellationToken) {
+/// newest table matters, so a slow balancer skips some. Counters are asked for while `watchers` is not 0. `reports` holds the
+/// balancer's last word, `None` while there is no balancer.
+pub async fn serve(
+    listener: UnixListener,
+    tables: Tables,
+    watchers: Watchers,
+    reports: Reports,
+    shutdown: CancellationToken,
+) {
     let mut greeting: Step<'_, Greeted> = None;
     let mut conversation: Step<'_, ()> = None;
     loop {
@@ -74,7 +82,7 @@ pub async fn serve(listener: UnixListener, tables: Tables, reports: Reports, shu
                     Ok(Greeted { reader, writer, report }) => {
                         tracing::info!(incarnation = %report.incarnation.0, "balancer connected");
                         reports.send_replace(Some(report));
-                        let talk = converse(reader, writer, tables.clone(), &reports);
+                        let talk = converse(reader, writer, tables.clone(), watchers.clone(), &reports);
                         conversation = Some(Box::pin(talk));
                     }
                     Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "balancer refused"),
@@ -121,12 +129,13 @@ async fn converse(
     reader: FrameReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     tables: Tables,
+    watchers: Watchers,
     reports: &Reports,
 ) -> Result<(), PlaneError> {
     let wants_whole = Notify::new();
     tokio::select! {
         ended = listen(reader, reports, &wants_whole) => ended,
-        ended = publish(writer, tables, &wants_whole) => ended,
+        ended = publish(writer, tables, watchers, &wants_whole) => ended,
     }
 }
 
@@ -150,9 +159,11 @@ async fn listen(
 async fn publish(
     mut writer: OwnedWriteHalf,
     mut tables: Tables,
+    mut watchers: Watchers,
     wants_whole: &Notify,
 ) -> Result<(), PlaneError> {
     let mut sent: Option<Arc<RoutingTable>> = None;
+    let mut measures = false;
     loop {
         let newest = tables.borrow_and_update().clone();
         if let Some(newest) = newest
@@ -162,13 +173,23 @@ async fn publish(
                 Some(base) => ToBalancer::Delta { delta: diff(base, &newest) },
                 None => ToBalancer::Table { table: RoutingTable::clone(&newest) },
             };
-            let written = tokio::time::timeout(WRITE_DEADLINE, write_frame(&mut writer, &message)).await;
-            written.map_err(|_| PlaneError::Stuck)??;
+            say(&mut writer, &message).await?;
             sent = Some(newest);
+        }
+        let watched = *watchers.borrow_and_update() > 0;
+        if watched != measures {
+            say(&mut writer, &ToBalancer::Watch { watched }).await?;
+            measures = watched;
         }
         tokio::select! {
             changed = tables.changed() => changed.map_err(|_| PlaneError::Closed)?,
+            changed = watchers.changed() => changed.map_err(|_| PlaneError::Closed)?,
             () = wants_whole.notified() => sent = None,
         }
     }
+}
+
+async fn say(writer: &mut OwnedWriteHalf, message: &ToBalancer) -> Result<(), PlaneError> {
+    let written = tokio::time::timeout(WRITE_DEADLINE, write_frame(writer, message)).await;
+    Ok(written.map_err(|_| PlaneError::Stuck)??)
 }

@@ -128,6 +128,7 @@ mod tests {
             incarnation: Incarnation("i".into()),
             applied,
             refused: None,
+            counted: None,
             endpoints: BTreeMap::new(),
         };
         Barrier { published: Arc::new(published), report: Some(Arc::new(report)) }

@@ -213,3 +213,11 @@ fn the_page_about_volumes_works() {
     let ours = format!("label=coxswain.store={}", daemon.store());
     assert_eq!(docker(&["volume", "ls", "--quiet", "--filter", &ours]), "");
 }
+
+#[test]
+fn watching_a_rolling_upgrade_works_as_written() {
+    let daemon = Daemon::start();
+    run_commands(&page("docs/how-to/rolling-upgrade.md"), &daemon);
+    let (history, _) = daemon.expect(0, &["history", "hello"]);
+    assert!(history.contains("complete, current"), "{history}");
+}

@@ -30,6 +30,7 @@ fn report(incarnation: &str, requests: u64) -> BalancerReport {
         incarnation: Incarnation(incarnation.into()),
         applied: None,
         refused: None,
+        counted: None,
         endpoints: [(id, stats)].into(),
     }
 }
@@ -38,6 +39,7 @@ fn report(incarnation: &str, requests: u64) -> BalancerReport {
 struct Controller {
     path: PathBuf,
     tables: watch::Sender<Option<Arc<RoutingTable>>>,
+    watchers: watch::Sender<usize>,
     reports: watch::Receiver<Option<BalancerReport>>,
     _stop: DropGuard,
     _dir: tempfile::TempDir,
@@ -48,16 +50,18 @@ fn controller() -> Controller {
     let path = dir.path().join("plane.sock");
     let (tables, tables_rx) = watch::channel(None);
     let (reports_tx, reports) = watch::channel(None);
+    let (watchers, watchers_rx) = watch::channel(0);
     let stop = CancellationToken::new();
     let listener = UnixListener::bind(&path).unwrap();
-    tokio::spawn(plane::serve(listener, tables_rx, reports_tx, stop.clone()));
-    Controller { path, tables, reports, _stop: stop.drop_guard(), _dir: dir }
+    tokio::spawn(plane::serve(listener, tables_rx, watchers_rx, reports_tx, stop.clone()));
+    Controller { path, tables, watchers, reports, _stop: stop.drop_guard(), _dir: dir }
 }
 
 /// A balancer's end.
 struct Follower {
     tables: watch::Receiver<Option<Arc<RoutingTable>>>,
     reports: watch::Sender<BalancerReport>,
+    watched: watch::Receiver<bool>,
     _stop: DropGuard,
 }
 
@@ -65,8 +69,9 @@ fn follower(path: &Path, first: BalancerReport) -> Follower {
     let (tables_tx, tables) = watch::channel(None);
     let (reports, reports_rx) = watch::channel(first);
     let stop = CancellationToken::new();
-    tokio::spawn(plane::follow(path.to_owned(), tables_tx, reports_rx, stop.clone()));
-    Follower { tables, reports, _stop: stop.drop_guard() }
+    let (watch, watched) = watch::channel(false);
+    tokio::spawn(plane::follow(path.to_owned(), tables_tx, reports_rx, watch, stop.clone()));
+    Follower { tables, reports, watched, _stop: stop.drop_guard() }
 }
 
 async fn until<T: Clone>(receiver: &mut watch::Receiver<T>, wanted: impl FnMut(&T) -> bool) -> T {
@@ -183,7 +188,8 @@ async fn a_balancer_finds_a_controller_that_comes_later_or_comes_back() {
         let (_tables, tables) = watch::channel(Some(table(revision, &["x"])));
         let (reports_tx, mut reports) = watch::channel(None);
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(plane::serve(listener, tables, reports_tx, stop.clone()));
+        let (_watchers, watchers) = watch::channel(0);
+        let serving = tokio::spawn(plane::serve(listener, tables, watchers, reports_tx, stop.clone()));
         until(&mut follower.tables, |t| t.as_ref().is_some_and(|t| t.name.revision == revision)).await;
         until(&mut reports, |r| *r == Some(report("a", 3))).await;
         stop.cancel();
@@ -217,4 +223,26 @@ async fn a_delta_from_another_base_is_answered_with_a_request_for_the_whole() {
     }
     assert!(matches!(heard[0], ToController::Hello { .. }));
     until(&mut follower.tables, |t| t.as_ref() == Some(&a)).await;
+}
+
+#[tokio::test]
+async fn counters_are_asked_for_while_somebody_watches() {
+    let controller = controller();
+    let mut follower = follower(&controller.path, report("a", 0));
+    let answered = |watched: bool| move |now: &bool| *now == watched;
+    controller.tables.send_replace(Some(table(1, &["x"])));
+    until(&mut follower.tables, Option::is_some).await;
+    assert!(!*follower.watched.borrow());
+    controller.watchers.send_replace(2);
+    until(&mut follower.watched, answered(true)).await;
+    controller.watchers.send_replace(1);
+    controller.tables.send_replace(Some(table(2, &["x"])));
+    until(&mut follower.tables, |t| t.as_ref().is_some_and(|t| t.name.revision == 2)).await;
+    assert!(*follower.watched.borrow(), "one is left");
+    controller.watchers.send_replace(0);
+    until(&mut follower.watched, answered(false)).await;
+    controller.watchers.send_replace(1);
+    until(&mut follower.watched, answered(true)).await;
+    drop(controller);
+    until(&mut follower.watched, answered(false)).await;
 }

@@ -382,6 +382,7 @@ async fn balance(
             incarnation: Incarnation("i".to_owned()),
             applied: balancer.applied.as_ref().map(|table| table.name.clone()),
             refused: None,
+            counted: None,
             endpoints,
         });
         said.send_if_modified(|old| {

@@ -78,7 +78,7 @@ impl<'a> Journey<'a> {
     async fn run(mut self) -> Result<Response<Passing>, Answer> {
         for _ in 0..ATTEMPTS_MAX {
             let (choice, lease) = self.connect().await?;
-            let Choice { upstream, claim, timeout, strip, .. } = choice;
+            let Choice { upstream, claim, chosen, timeout, strip, .. } = choice;
             self.head.uri = self.wanted.forwarded(strip)?;
             self.body.claimed(&claim);
             let can_repeat = lease.reused && self.is_repeatable();
@@ -86,6 +86,9 @@ impl<'a> Journey<'a> {
             let request = Request::from_parts(self.head, self.body);
             match send(lease, request, spare, timeout).await {
                 Ok((response, lease)) => {
+                    if let Some(chosen) = chosen {
+                        claim.answered(self.worker.clock.micros().saturating_sub(chosen));
+                    }
                     if response.status().is_server_error() {
                         claim.failed();
                     }

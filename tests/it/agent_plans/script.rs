@@ -416,6 +416,7 @@ impl Script {
             incarnation: Incarnation("i".to_owned()),
             applied: Some(name(revision)),
             refused: None,
+            counted: None,
             endpoints: instances.map(|id| (id, stats)).collect(),
         }));
         Some(())

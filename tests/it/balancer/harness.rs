@@ -53,6 +53,8 @@ pub(crate) struct Balancer {
     pub(crate) tables: watch::Sender<Option<Arc<RoutingTable>>>,
     /// What the balancer said last.
     pub(crate) reports: watch::Receiver<Option<BalancerReport>>,
+    /// How many watch the counters: one from the start.
+    pub(crate) watchers: watch::Sender<usize>,
     pub(crate) heartbeats: Arc<AtomicUsize>,
     stop: CancellationToken,
     _controller: DropGuard,
@@ -66,11 +68,12 @@ impl Balancer {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("plane.sock");
         let (tables, tables_rx) = watch::channel(None);
+        let (watchers, watchers_rx) = watch::channel(1);
         let (reports_tx, reports) = watch::channel(None);
         let controller = CancellationToken::new();
         if setup.controller {
             let listener = UnixListener::bind(&socket).unwrap();
-            tokio::spawn(plane::serve(listener, tables_rx, reports_tx, controller.clone()));
+            tokio::spawn(plane::serve(listener, tables_rx, watchers_rx, reports_tx, controller.clone()));
         }
         let first = reuse_port("127.0.0.1:0".parse().unwrap());
         let address = first.local_addr().unwrap();
@@ -99,6 +102,7 @@ impl Balancer {
             address,
             tables,
             reports,
+            watchers,
             heartbeats,
             stop,
             _controller: controller.drop_guard(),

@@ -236,6 +236,8 @@ pub(super) fn snapshot(available: u32, replicas: &[(&str, Phase)], outcome: Opti
         available: *phase == Phase::Ready,
         status: Some(status(name, phase.clone())),
         in_flight: 0,
+        drained: 0,
+        counters: None,
     };
     Progress {
         service: "users".into(),
@@ -246,6 +248,7 @@ pub(super) fn snapshot(available: u32, replicas: &[(&str, Phase)], outcome: Opti
         available,
         replicas: replicas.iter().map(replica).collect(),
         held_by: Vec::new(),
+        counted: None,
         outcome,
     }
 }

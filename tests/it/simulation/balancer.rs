@@ -156,6 +156,7 @@ impl Balancer {
             incarnation: Incarnation(self.incarnation.to_string()),
             applied: self.claimed().map(|table| table.name.clone()),
             refused: None,
+            counted: None,
             endpoints: if self.lies { BTreeMap::new() } else { endpoints },
         };
         if let Some(connection) = &self.connection {

@@ -27,21 +27,24 @@ struct Follower {
     service: ServiceName,
     generation: Generation,
     awaited: Awaited,
+    counters: bool,
     stream: Option<ObjectStream<Progress>>,
     /// Since when nothing was heard.
     lost_since: Option<Instant>,
     ended: bool,
 }
 
-/// Snapshots until one has an outcome. A connection that breaks is made again, as the daemon may be restarting.
+/// Snapshots until one has an outcome, with the balancer's counters for who shows them. A connection that breaks is made again, as the daemon may be restarting.
 pub(super) fn follow(
     client: Client,
     service: ServiceName,
     generation: Generation,
     awaited: Awaited,
+    counters: bool,
 ) -> BoxStream<'static, (ServiceName, Report)> {
     let stream = None;
-    let follower = Follower { client, service, generation, awaited, stream, lost_since: None, ended: false };
+    let follower =
+        Follower { client, service, generation, awaited, counters, stream, lost_since: None, ended: false };
     unfold(follower, |mut follower| async move {
         if follower.ended {
             return None;
@@ -79,9 +82,9 @@ impl Follower {
     async fn attempt(&mut self) -> Result<Progress, ApiError> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
-            None => {
-                self.stream.insert(self.client.progress(&self.service, self.generation, self.awaited).await?)
-            }
+            None => self.stream.insert(
+                self.client.progress(&self.service, self.generation, self.awaited, self.counters).await?,
+            ),
         };
         let ended = || codes::DAEMON_SILENT.error("the daemon ended the report before the operation ended");
         stream.next().await.unwrap_or_else(|| Err(ended()))

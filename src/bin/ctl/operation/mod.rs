@@ -19,6 +19,9 @@ use tokio::time::Instant;
 
 use self::follow::{Report, follow};
 use crate::error::CliError;
+use crate::output::picture::{self, Scene};
+use crate::output::story::Story;
+use crate::output::traffic::Meter;
 use crate::output::{Live, Ui, progress};
 use crate::session::Session;
 
@@ -81,6 +84,10 @@ pub(super) struct Watched {
     last: Option<Progress>,
     /// Since when the balancer has refused the routing table.
     refused_since: Option<Instant>,
+    /// Who took whose place.
+    story: Story,
+    /// What its clients see.
+    meter: Meter,
     /// Set once the waiting has ended, well or not.
     end: Option<Result<(), ApiError>>,
 }
@@ -118,6 +125,8 @@ impl<'a> Operation<'a> {
             revisions: Vec::new(),
             last: None,
             refused_since: None,
+            story: Story::default(),
+            meter: Meter::default(),
             end: None,
         };
         Self {
@@ -135,8 +144,10 @@ impl<'a> Operation<'a> {
         awaited: Awaited,
         deadline: Option<Instant>,
     ) -> Result<(), CliError> {
+        // Figures change by the second: only a picture has a place for them.
+        let counters = self.live.redraws();
         let stream = |result: &WriteResult| {
-            follow(self.client.clone(), result.name.clone(), result.generation, awaited)
+            follow(self.client.clone(), result.name.clone(), result.generation, awaited, counters)
         };
         let mut reports: SelectAll<_> = results.iter().map(stream).collect();
         let mut redraw = tokio::time::interval(REDRAW_PAUSE);
@@ -200,6 +211,8 @@ impl<'a> Operation<'a> {
         watched.end = snapshot.outcome.as_ref().map(|outcome| verdict::verdict(watched, &snapshot, outcome));
         let since = watched.refused_since.unwrap_or_else(Instant::now);
         watched.refused_since = verdict::refusal(&snapshot).map(|_| since);
+        watched.story.take(&snapshot);
+        watched.meter.take(&snapshot);
         watched.last = Some(snapshot);
         self.draw();
         self.conclude(name, elapsed);
@@ -227,9 +240,17 @@ impl<'a> Operation<'a> {
         let elapsed = self.started.elapsed().as_secs();
         match &watched.last {
             Some(last) => {
-                let now = wall_time();
-                let healthy_for = watched.healthy_for();
-                progress::picture(&watched.header, last, healthy_for, elapsed, now, self.live.style())
+                let traffic = watched.meter.traffic();
+                let scene = Scene {
+                    header: &watched.header,
+                    current: last,
+                    story: &watched.story,
+                    traffic: traffic.as_ref(),
+                    healthy_for: watched.healthy_for(),
+                    elapsed,
+                    now: wall_time(),
+                };
+                picture::picture(&scene, self.live.room(), self.live.style())
             }
             None => watched.header.clone(),
         }
@@ -244,7 +265,10 @@ impl<'a> Operation<'a> {
         for (name, picture) in pictures {
             self.live.draw(&name, picture);
         }
-        self.live.draw(HINT, "  Ctrl-C detaches (the operation continues).".to_owned());
+        let waited = self.services.values().filter(|watched| watched.end.is_none());
+        let waited: Vec<&Progress> = waited.filter_map(|watched| watched.last.as_ref()).collect();
+        let hint = picture::hint(&waited, self.live.room(), self.live.style());
+        self.live.draw(HINT, hint);
     }
 
     /// Draws the pictures for the last time and leaves them.

@@ -143,6 +143,9 @@ fn standing(watched: &Watched, last: &Progress, how: &str) -> String {
 mod tests {
     use coxswain::model::Generation;
 
+    use crate::output::story::Story;
+    use crate::output::traffic::Meter;
+
     use super::*;
 
     fn watched() -> Watched {
@@ -154,6 +157,8 @@ mod tests {
             revisions: Vec::new(),
             last: None,
             refused_since: None,
+            story: Story::default(),
+            meter: Meter::default(),
             end: None,
         }
     }
@@ -168,6 +173,7 @@ mod tests {
             available: 3,
             replicas: Vec::new(),
             held_by: Vec::new(),
+            counted: None,
             outcome: None,
         }
     }

@@ -5,7 +5,11 @@ use std::io::Write;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::picture::Room;
 use super::style::Style;
+
+/// Of a terminal that does not say how large it is.
+const USUAL: Room = Room { columns: 80, rows: 24 };
 
 /// Frames a second; more is noise.
 const FRAMES: u8 = 10;
@@ -42,6 +46,12 @@ impl Live {
     /// What the pictures may use.
     pub(crate) fn style(&self) -> Style {
         self.style
+    }
+
+    /// What the terminal has room for now; a picture of what is on standard error.
+    pub(crate) fn room(&self) -> Room {
+        let size = console::Term::stderr().size_checked().filter(|(rows, columns)| *rows > 0 && *columns > 0);
+        size.map_or(USUAL, |(rows, columns)| Room { columns: columns.into(), rows: rows.into() })
     }
 
     /// Whether a picture of this name is drawn.

@@ -14,11 +14,14 @@ pub(crate) mod listing;
 mod live;
 pub(crate) mod manifest;
 pub(crate) mod object;
+pub(crate) mod picture;
 pub(crate) mod plain;
 pub(crate) mod progress;
+pub(crate) mod story;
 mod style;
 pub(crate) mod summary;
 pub(crate) mod table;
+pub(crate) mod traffic;
 
 use std::io::{BufRead, IsTerminal, Write};
 

@@ -1,4 +1,4 @@
-//! An operation on a service as text: lines for each change of state, and a picture that redraws. PURE.
+//! An operation on a service as text: a line for each change of state, what it is about, how it went. PURE.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,9 @@ use coxswain::api::types::{Progress, ReplicaProgress};
 use coxswain::model::{
     Condition, Millis, NumberOrPercent, OnFailure, Phase, ReplicaStatus, Revision, RevisionNumber,
 };
-use jiff::Timestamp;
 
 use super::age::seconds;
 use super::plain::plain;
-use super::style::{Paint, Style};
-
-/// Lines of replicas in one picture; more would scroll the picture off the terminal. The rest is counted.
-const PICTURE_MAX_REPLICAS: usize = 12;
-/// Cells of the bar.
-const BAR_WIDTH: u32 = 12;
 
 /// Where a replica stands, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +56,7 @@ pub(crate) fn phase_text(status: Option<&ReplicaStatus>, runs: bool, available: 
 }
 
 /// `2.2s` under a minute, else as in a manifest.
-fn short(duration: Millis) -> String {
+pub(super) fn short(duration: Millis) -> String {
     if duration.0 < 60_000 {
         format!("{}.{}s", duration.0 / 1000, duration.0 % 1000 / 100)
     } else {
@@ -73,7 +66,20 @@ fn short(duration: Millis) -> String {
 
 /// The same for a replica of an operation.
 pub(crate) fn of(replica: &ReplicaProgress) -> PhaseText {
-    phase_text(replica.status.as_ref(), replica.runs, replica.available)
+    let text = phase_text(replica.status.as_ref(), replica.runs, replica.available);
+    match text.word {
+        "stopping" if replica.drained > 0 => PhaseText { detail: drained(replica.drained), ..text },
+        _ => text,
+    }
+}
+
+/// `drained 41 requests`: what a replica finished since no new one was sent to it.
+pub(super) fn drained(requests: u64) -> String {
+    match requests {
+        0 => "drained".to_owned(),
+        1 => "drained 1 request".to_owned(),
+        many => format!("drained {many} requests"),
+    }
 }
 
 fn line(text: &PhaseText, name: &str) -> String {
@@ -89,7 +95,9 @@ pub(crate) fn changes(previous: Option<&Progress>, current: &Progress) -> Vec<St
         let text = of(replica);
         // What was ready before we looked is no news; the last line counts it.
         let known = previous.is_none() && text.mark == '✓';
-        if !known && before.get(&replica.name) != Some(&text) {
+        let same =
+            |before: &PhaseText| *before == text || (before.word, text.word) == ("stopping", "stopping");
+        if !known && !before.get(&replica.name).is_some_and(same) {
             let count = if text.mark == '✓' { count(current) } else { String::new() };
             lines.push(format!("{}  {count}", line(&text, replica.name.as_str())).trim_end().to_owned());
         }
@@ -111,11 +119,11 @@ pub(crate) fn changes(previous: Option<&Progress>, current: &Progress) -> Vec<St
     lines
 }
 
-fn hold(condition: &Condition) -> String {
+pub(super) fn hold(condition: &Condition) -> String {
     format!("  ! held by {}  {}", condition.reason, plain(&condition.message)).trim_end().to_owned()
 }
 
-fn count(progress: &Progress) -> String {
+pub(super) fn count(progress: &Progress) -> String {
     format!("{}/{}", progress.available, progress.wanted)
 }
 
@@ -154,7 +162,7 @@ pub(crate) fn header(progress: &Progress, revisions: &[Revision], deletes: bool)
 }
 
 /// Revisions are numbered upwards, so only a rollback goes to a lower number.
-fn is_rollback(progress: &Progress) -> bool {
+pub(super) fn is_rollback(progress: &Progress) -> bool {
     progress.from.is_some_and(|from| from > progress.target)
 }
 
@@ -181,103 +189,6 @@ pub(crate) fn revision_name(number: RevisionNumber, revisions: &[Revision]) -> S
     }
 }
 
-/// The picture of one service: header, replicas, bar. `healthy_for` is what the release that is rolled to asks for.
-pub(crate) fn picture(
-    header: &str,
-    current: &Progress,
-    healthy_for: Option<Millis>,
-    elapsed: u64,
-    now: Timestamp,
-    style: Style,
-) -> String {
-    let mut lines = vec![header.to_owned()];
-    if !current.replicas.is_empty() {
-        lines.push(String::new());
-    }
-    let width = current.replicas.iter().map(|r| r.name.as_str().len()).max().unwrap_or(0);
-    for replica in in_view(&current.replicas) {
-        let text = of(replica);
-        let mark = style.paint(paint(text.mark), &text.mark.to_string());
-        let detail = match rolling(current, replica, healthy_for, now) {
-            Some(detail) => detail,
-            None => detail(replica, &text, now),
-        };
-        let row = format!("  {mark} {:<width$}  {:<8}  {detail}", replica.name, text.word);
-        lines.push(row.trim_end().to_owned());
-    }
-    if let Some(more) = current.replicas.len().checked_sub(PICTURE_MAX_REPLICAS + 1) {
-        lines.push(format!("    … and {} more", more + 1));
-    }
-    lines.extend(current.held_by.iter().map(hold));
-    lines.push(String::new());
-    let elapsed = seconds(i64::try_from(elapsed).unwrap_or(i64::MAX));
-    // Nothing is wanted of what is deleted or scaled to none: there is no part of it to show.
-    let part =
-        if current.wanted > 0 { format!("{} {}   ", bar(current), count(current)) } else { String::new() };
-    lines.push(format!("  {part}elapsed {elapsed}"));
-    style.spell(&lines.join("\n"))
-}
-
-/// Those under way or in trouble first where there are too many, in the order of their names.
-fn in_view(replicas: &[ReplicaProgress]) -> Vec<&ReplicaProgress> {
-    let calm = |replica: &&ReplicaProgress| matches!(of(replica).mark, '✓' | ' ');
-    let mut shown: Vec<_> = replicas.iter().collect();
-    if shown.len() > PICTURE_MAX_REPLICAS {
-        shown.sort_by_key(calm);
-        shown.truncate(PICTURE_MAX_REPLICAS);
-        shown.sort_by(|a, b| a.name.cmp(&b.name));
-    }
-    shown
-}
-
-fn paint(mark: char) -> Paint {
-    match mark {
-        '✓' => Paint::Good,
-        '!' => Paint::Attention,
-        _ => Paint::Faint,
-    }
-}
-
-/// What a rollout waits for with a replica that serves: that a new one stays healthy, that an old one may go.
-fn rolling(
-    current: &Progress,
-    replica: &ReplicaProgress,
-    healthy_for: Option<Millis>,
-    now: Timestamp,
-) -> Option<String> {
-    let serves = replica.runs && replica.available;
-    let status = replica.status.as_ref().filter(|status| serves && status.is_ready())?;
-    current.from?;
-    if replica.revision != current.target {
-        return Some(format!("serves until it is replaced, revision {}", replica.revision));
-    }
-    if is_rollback(current) {
-        return None;
-    }
-    let wanted = i64::try_from(healthy_for?.0 / 1000).ok()?;
-    let served = now.as_second() - status.since.as_second();
-    (served < wanted).then(|| format!("healthy for {} of {}", seconds(served.max(0)), seconds(wanted)))
-}
-
-/// The detail with what changes by the second: a countdown, requests in flight.
-fn detail(replica: &ReplicaProgress, text: &PhaseText, now: Timestamp) -> String {
-    match replica.status.as_ref().map(|status| &status.phase) {
-        Some(Phase::BackOff { retry_at, .. }) => {
-            format!("{}, next in {}", text.detail, seconds(retry_at.as_second() - now.as_second()))
-        }
-        Some(Phase::Draining | Phase::Ready) if !replica.runs && replica.in_flight > 0 => {
-            format!("{} requests in flight", replica.in_flight)
-        }
-        _ => text.detail.clone(),
-    }
-}
-
-fn bar(progress: &Progress) -> String {
-    let full = (progress.available.min(progress.wanted) * BAR_WIDTH).checked_div(progress.wanted);
-    let full = full.unwrap_or(BAR_WIDTH);
-    (0..BAR_WIDTH).map(|cell| if cell < full { '█' } else { '░' }).collect()
-}
-
 /// The last line of an operation that went well.
 pub(crate) fn done(progress: &Progress, elapsed: u64) -> String {
     let elapsed = seconds(i64::try_from(elapsed).unwrap_or(i64::MAX));
@@ -290,12 +201,14 @@ pub(crate) fn deleted(service: &str, elapsed: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use coxswain::model::{ConditionKind, Reason, ReplicaName};
+
+    use jiff::Timestamp;
 
     use super::*;
 
-    fn snapshot(available: u32, replicas: &[(&str, Phase)]) -> Progress {
+    pub(in crate::output) fn snapshot(available: u32, replicas: &[(&str, Phase)]) -> Progress {
         let replica = |(name, phase): &(&str, Phase)| ReplicaProgress {
             name: ReplicaName::new(*name),
             revision: RevisionNumber(2),
@@ -313,6 +226,8 @@ mod tests {
                 trouble: None,
             }),
             in_flight: 0,
+            drained: 0,
+            counters: None,
         };
         Progress {
             service: "users".into(),
@@ -323,6 +238,7 @@ mod tests {
             available,
             replicas: replicas.iter().map(replica).collect(),
             held_by: Vec::new(),
+            counted: None,
             outcome: None,
         }
     }
@@ -361,23 +277,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_rollout_waits_for_is_told() {
-        let mut some = snapshot(1, &[("a", Phase::Ready), ("b", Phase::Ready)]);
-        some.replicas[0].revision = RevisionNumber(1);
-        let told = |progress: &Progress, replica: usize, second: i64| {
-            let now = Timestamp::from_second(second).expect("a time");
-            rolling(progress, &progress.replicas[replica], Some(Millis::secs(10)), now)
-        };
-        assert_eq!(told(&some, 1, 3), None, "nothing is replaced");
-        let rolls = Progress { from: Some(RevisionNumber(1)), ..some.clone() };
-        assert_eq!(told(&rolls, 0, 3).as_deref(), Some("serves until it is replaced, revision 1"));
-        assert_eq!(told(&rolls, 1, 3).as_deref(), Some("healthy for 3s of 10s"));
-        assert_eq!(told(&rolls, 1, 10), None, "it has proved itself");
-        let back = Progress { from: Some(RevisionNumber(3)), ..some };
-        assert_eq!(told(&back, 1, 3), None, "what ran before needs no proof");
-    }
-
-    #[test]
     fn a_new_service_has_no_revision_to_show() {
         let new = Progress { target: RevisionNumber::default(), ..snapshot(0, &[]) };
         assert_eq!(header(&new, &[], false), "users");
@@ -396,17 +295,13 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_has_a_row_for_each_replica_up_to_a_limit() {
-        let style = Style { colour: false, unicode: true };
-        let some = snapshot(1, &[("a", Phase::Ready), ("b", Phase::Pulling)]);
-        assert_eq!(
-            picture("users", &some, None, 24, Timestamp::UNIX_EPOCH, style),
-            "users\n\n  ✓ a  ready     after 0.9s\n  ▸ b  pulling\n\n  ██████░░░░░░ 1/2   elapsed 24s"
-        );
-        let names: Vec<String> = (0..20).map(|n| format!("r{n:02}")).collect();
-        let many: Vec<_> = names.iter().map(|name| (name.as_str(), Phase::Ready)).collect();
-        let text = picture("users", &snapshot(20, &many), None, 0, Timestamp::UNIX_EPOCH, style);
-        assert_eq!(text.matches('✓').count(), PICTURE_MAX_REPLICAS);
-        assert!(text.contains("… and 8 more"), "{text}");
+    fn what_a_replica_drained_is_told_as_it_stops() {
+        let drains = snapshot(1, &[("a", Phase::Draining)]);
+        let mut stops = snapshot(1, &[("a", Phase::Stopping)]);
+        stops.replicas[0].drained = 41;
+        assert_eq!(changes(Some(&drains), &stops), ["  - a  stopping  drained 41 requests"]);
+        let mut later = stops.clone();
+        later.replicas[0].drained = 42;
+        assert_eq!(changes(Some(&stops), &later), [""; 0], "it still stops");
     }
 }

@@ -1,0 +1,43 @@
+//! Who watches the balancer's counters. While nobody does the balancer measures nothing and sends no figures.
+
+use tokio::sync::watch;
+
+use super::Controller;
+
+/// One who watches, until it is dropped.
+#[derive(Debug)]
+pub struct Watching(watch::Sender<usize>);
+
+impl Controller {
+    /// How many watch.
+    pub fn watchers(&self) -> watch::Receiver<usize> {
+        self.watchers.subscribe()
+    }
+
+    /// Has the balancer count and measure until the answer is dropped.
+    pub fn watch_counters(&self) -> Watching {
+        self.watchers.send_modify(|count| *count += 1);
+        Watching(self.watchers.clone())
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watcher_counts_until_it_leaves() {
+        let watchers = watch::Sender::new(2);
+        let receiver = watchers.subscribe();
+        let pair = [Watching(watchers.clone()), Watching(watchers)];
+        let [one, _other] = pair;
+        drop(one);
+        assert_eq!(*receiver.borrow(), 1);
+    }
+}
