@@ -19,6 +19,7 @@ pub(crate) mod progress;
 mod style;
 pub(crate) mod summary;
 pub(crate) mod table;
+pub(crate) mod verification;
 
 use std::io::{BufRead, IsTerminal, Write};
 
