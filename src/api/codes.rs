@@ -235,7 +235,7 @@ codes! {
          status of 400 or more. Each kind of failure is named with its count and the step in which it happened. Where \
          requests failed before anything was done, nothing was done.",
         "Failures before the first step: choose a path that answers well with --path. Failures in a rolling restart or an \
-         undo: requests that take longer than `stop.drain` are cut, and so are those of a service that calls itself healthy \
+         undo: requests that take longer than `rollout.drain` are cut, and so are those of a service that calls itself healthy \
          before it can answer. See `ctl events SERVICE`.";
     /// Class of a failed rollout.
     IMAGE_NOT_FOUND = "CTL-0421", 4, "an image is not to be had",

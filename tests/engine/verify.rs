@@ -1,14 +1,16 @@
 //! `ctl verify` on real containers: a sound service loses nothing, and one that cuts its requests is found out.
 
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::daemon::{Daemon, wait_for};
 
-fn manifest(image: &str, more: &str) -> String {
+fn manifest(image: &str, drain: &str, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: users}}\nspec:\n  image: {image}\n  replicas: 2\n  \
          port: 8080\n  route: users.localhost\n  health: /healthz\n  \
-         rollout: {{healthyFor: 500ms, deadline: 120s}}\n{more}"
+         rollout: {{healthyFor: 500ms, drain: {drain}, deadline: 120s}}\n{more}"
     )
 }
 
@@ -25,7 +27,7 @@ fn step<'a>(found: &'a Value, name: &str) -> &'a Value {
 fn a_sound_service_loses_nothing_and_stays_as_it_was() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
-    let file = daemon.file("users.yaml", &manifest(&image, ""));
+    let file = daemon.file("users.yaml", &manifest(&image, "20s", ""));
     daemon.expect(0, &["apply", "-f", &file]);
     let spec = |daemon: &Daemon| daemon.json(&["get", "service/users", "-o", "json"])["spec"].clone();
     let before = spec(&daemon);
@@ -51,8 +53,8 @@ fn a_sound_service_loses_nothing_and_stays_as_it_was() {
 fn a_service_that_cuts_its_requests_is_found_out() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
-    let stop = "  stop: {drain: 100ms, grace: 100ms}\n  env: {EXIT_ON_TERM: now}\n";
-    let file = daemon.file("users.yaml", &manifest(&image, stop));
+    let hasty = "  env: {EXIT_ON_TERM: now}\n";
+    let file = daemon.file("users.yaml", &manifest(&image, "100ms", hasty));
     daemon.expect(0, &["apply", "-f", &file]);
     let args = ["verify", "users", "--path", "/slow?ms=2000", "--step", "restart", "--late", "500ms", "-y"];
     let (out, told) = daemon.expect(1, &args);
@@ -66,17 +68,19 @@ fn a_service_that_cuts_its_requests_is_found_out() {
 fn an_interrupt_puts_the_number_of_replicas_back() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
-    // A replica that is never counted, so that the first half of the step lasts.
-    let file = daemon.file("users.yaml", &manifest(&image, ""));
+    // So long takes the replica that the interrupt comes before.
+    let slow = "  env: {HEALTH_AFTER: '8'}\n";
+    let file = daemon.file("users.yaml", &manifest(&image, "20s", slow));
     daemon.expect(0, &["apply", "-f", &file]);
-    let mut verify =
-        daemon.command(&["verify", "users", "--step", "scale", "-y"]).spawn().expect("it starts");
+    let mut command = daemon.command(&["verify", "users", "--step", "scale", "-y"]);
+    let verify = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let replicas = || daemon.json(&["get", "service/users", "-o", "json"])["spec"]["replicas"].clone();
     wait_for("a replica more", || replicas() == 3);
     let pid = nix::unistd::Pid::from_raw(i32::try_from(verify.id()).expect("a pid"));
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it runs");
-    let ended = verify.wait().expect("a child");
-    // Where the step was over at that moment, there was nothing to interrupt.
-    assert!(matches!(ended.code(), Some(130 | 0)), "{ended}");
+    let ended = verify.wait_with_output().expect("a child");
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{told}");
+    assert!(told.contains("users goes back to 2 replicas"), "{told}");
     assert_eq!(replicas(), 2);
 }

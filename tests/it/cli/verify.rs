@@ -66,7 +66,9 @@ fn nothing_here() -> String {
                 let mut reader = BufReader::new(stream.try_clone().unwrap());
                 let (mut stream, mut line) = (stream, String::new());
                 while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
-                    if line == "\r\n" && write!(stream, "HTTP/1.1 404 x\r\ncontent-length: 2\r\n\r\nno").is_err() {
+                    if line == "\r\n"
+                        && write!(stream, "HTTP/1.1 404 x\r\ncontent-length: 2\r\n\r\nno").is_err()
+                    {
                         return;
                     }
                     line.clear();
