@@ -19,9 +19,25 @@ pub enum Writer {
     Agent,
     /// What happens to services and rollouts.
     Orchestrator,
+    /// What a user does to a container.
+    User,
 }
 
-/// Room for the events of one transaction and two writers within a microsecond.
+impl Writer {
+    /// Writers that there can be.
+    const COUNT: u64 = 3;
+
+    /// Where this one's keys begin within a microsecond.
+    fn lane(self) -> u64 {
+        match self {
+            Self::Agent => 0,
+            Self::Orchestrator => PER_WRITER,
+            Self::User => 2 * PER_WRITER,
+        }
+    }
+}
+
+/// Room for the events of one transaction of one writer within a microsecond.
 const PER_WRITER: u64 = 100;
 
 /// The writes that add a service's events and drop the oldest beyond [`MAX_EVENTS`]. `existing` are the keys under
@@ -32,8 +48,7 @@ pub fn append(existing: &[String], service: &ServiceName, writer: Writer, events
     let mut ops = Vec::with_capacity(events.len());
     for event in events {
         let micros = u64::try_from(event.at.as_microsecond()).unwrap_or(0);
-        let lane = if writer == Writer::Agent { 0 } else { PER_WRITER };
-        let by_time = micros.saturating_mul(2 * PER_WRITER) + lane;
+        let by_time = micros.saturating_mul(Writer::COUNT * PER_WRITER).saturating_add(writer.lane());
         // A clock that went back must not put news before what was told already.
         let sequence = last.map_or(by_time, |last| by_time.max(last + 1));
         last = Some(sequence);
@@ -190,16 +205,20 @@ mod tests {
     fn keys_are_in_the_order_of_telling_whatever_the_clock_does() {
         let service = "users".into();
         let mut existing = Vec::new();
-        for (writer, micros) in
-            [(Writer::Agent, 5), (Writer::Orchestrator, 5), (Writer::Agent, 5), (Writer::Agent, 2)]
-        {
+        for (writer, micros) in [
+            (Writer::Agent, 5),
+            (Writer::Orchestrator, 5),
+            (Writer::User, 5),
+            (Writer::Agent, 5),
+            (Writer::Agent, 2),
+        ] {
             existing.extend(keys(&append(&existing, &service, writer, &[event(micros), event(micros)])));
         }
         let mut sorted = existing.clone();
         sorted.sort();
         sorted.dedup();
         assert_eq!(existing, sorted);
-        assert_eq!(existing.len(), 8);
+        assert_eq!(existing.len(), 10);
     }
 
     #[test]

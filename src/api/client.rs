@@ -8,11 +8,13 @@
 
 #![allow(clippy::result_large_err)] // an error ends the command: it is made once and never copied around
 
+mod lines;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -23,11 +25,12 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use self::lines::{Lines, next_object};
 use super::codes;
 use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
-    DeleteRequest, HostObject, List, LogRecord, Progress, ReplicaObject, RevisionObject, RolloutRequest,
-    ScaleRequest, ServiceObject, WriteResponse,
+    DeleteRequest, HostObject, KillRequest, KillResponse, List, LogRecord, Progress, ReplicaObject,
+    RevisionObject, RolloutRequest, ScaleRequest, ServiceObject, WriteResponse,
 };
 use crate::model::{Endpoint, Event, Generation, ReplicaName, RevisionNumber, ServiceName};
 
@@ -39,10 +42,6 @@ const READ_DEADLINE: Duration = Duration::from_secs(10);
 const WRITE_DEADLINE: Duration = Duration::from_secs(600);
 /// An answer larger than this is not one of ours: 5,000 services with 20 KiB each fit.
 const ANSWER_MAX_BYTES: usize = 128 << 20;
-/// A line of a stream is at most a list of services.
-const LINE_MAX_BYTES: usize = ANSWER_MAX_BYTES;
-
-const HALF_LINE: &str = "the stream ended within a line";
 
 /// A stream of objects; it ends when the daemon ends it, or after its first error.
 pub type ObjectStream<T> = BoxStream<'static, Result<T, ApiError>>;
@@ -139,6 +138,11 @@ impl Client {
     /// Releases held removals.
     pub async fn confirm(&self, request: &ConfirmRequest) -> Result<ConfirmResponse, ApiError> {
         self.write("/v1/confirm", request).await
+    }
+
+    /// Ends a container by force.
+    pub async fn kill(&self, request: &KillRequest) -> Result<KillResponse, ApiError> {
+        self.write("/v1/kill", request).await
     }
 
     /// All services, again whenever one changes.
@@ -240,7 +244,7 @@ impl Client {
             let body = body.unwrap_or(Err(Failure::Late(READ_DEADLINE)));
             return Err(body.map_or_else(|failure| self.explain(failure), |(s, b)| self.refusal(s, &b)));
         }
-        let lines = Lines { client: self.clone(), body: response.into_body(), buffer: BytesMut::new() };
+        let lines = Lines::of(self.clone(), response.into_body());
         Ok(futures::stream::unfold(Some(lines), next_object).boxed())
     }
 
@@ -353,52 +357,4 @@ async fn collect(response: Response<Incoming>) -> Result<(StatusCode, Bytes), Fa
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect().await;
     Ok((status, body.map_err(|error| Failure::Lost(error.to_string()))?.to_bytes()))
-}
-
-/// A body that is read line by line.
-struct Lines {
-    client: Client,
-    body: Incoming,
-    buffer: BytesMut,
-}
-
-/// The next object of a stream, and what to read on from; an error is the last item.
-async fn next_object<T: DeserializeOwned>(
-    lines: Option<Lines>,
-) -> Option<(Result<T, ApiError>, Option<Lines>)> {
-    let mut lines = lines?;
-    loop {
-        match lines.next_line().await {
-            Ok(None) => return None,
-            Ok(Some(line)) if line.trim_ascii().is_empty() => {}
-            Ok(Some(line)) => {
-                let object = lines.client.object(&line);
-                let rest = object.is_ok().then_some(lines);
-                return Some((object, rest));
-            }
-            Err(error) => return Some((Err(error), None)),
-        }
-    }
-}
-
-impl Lines {
-    async fn next_line(&mut self) -> Result<Option<BytesMut>, ApiError> {
-        let mut searched = 0;
-        loop {
-            if let Some(end) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
-                return Ok(Some(self.buffer.split_to(searched + end + 1)));
-            }
-            searched = self.buffer.len();
-            if searched > LINE_MAX_BYTES {
-                return Err(self.client.silent(format!("a line of more than {LINE_MAX_BYTES} bytes")));
-            }
-            match self.body.frame().await {
-                Some(Ok(frame)) => self.buffer.extend_from_slice(&frame.into_data().unwrap_or_default()),
-                Some(Err(error)) => return Err(self.client.explain(Failure::Lost(error.to_string()))),
-                // A line without its end is half an object: the daemon died while it wrote.
-                None if searched > 0 => return Err(self.client.explain(Failure::Lost(HALF_LINE.to_owned()))),
-                None => return Ok(None),
-            }
-        }
-    }
 }

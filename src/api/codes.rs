@@ -229,6 +229,14 @@ codes! {
          disk of the state directory is full. It serves on from what it has and tries again every second. The operation \
          belongs to the daemon and continues once the table is in place.",
         "`ctl status` names the reason. Mend it, then `ctl rollout SERVICE` waits on.";
+    /// `ctl verify` saw requests fail.
+    REQUESTS_FAILED = "CTL-0419", 1, "requests failed while the service was verified",
+        "`ctl verify` counts a request as failed when there is no connection, no whole answer in time, or an answer with a \
+         status of 400 or more. Each kind of failure is named with its count and the step in which it happened. Where \
+         requests failed before anything was done, nothing was done.",
+        "Failures before the first step: choose a path that answers well with --path. Failures in a rolling restart or an \
+         undo: requests that take longer than `rollout.drain` are cut, and so are those of a service that calls itself healthy \
+         before it can answer. See `ctl events SERVICE`.";
     /// Class of a failed rollout.
     IMAGE_NOT_FOUND = "CTL-0421", 4, "an image is not to be had",
         "A host does not have the image of the release, and nobody else has it: it was removed from the registry or the \

@@ -4,38 +4,34 @@
 
 #![allow(clippy::result_large_err)] // an error ends a call or a stream: it is made once and never copied around
 
+mod streams;
+
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::streams::{Look, ndjson, snapshots};
 use super::codes;
 use super::refusals::error_of;
 use super::types::{
-    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DeleteRequest, List,
-    Outcome, Progress, RolloutRequest, ScaleRequest, WriteResponse,
+    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DeleteRequest,
+    KillRequest, KillResponse, List, Outcome, Progress, RolloutRequest, ScaleRequest, WriteResponse,
 };
 use crate::controller::{Controller, LogOptions, LogQuery, Refused};
 use crate::model::{Event, Generation, ReplicaName, RevisionNumber, ServiceName};
 
 /// Largest request: 1,000 documents of 1 MiB are refused by the client one by one; what is left of them as JSON fits.
 const REQUEST_MAX_BYTES: usize = 64 << 20;
-/// A stream looks again at most this often, however much moves.
-const STREAM_PAUSE: Duration = Duration::from_millis(50);
-/// A stream looks again at least this often: times that pass move nothing.
-const STREAM_PULSE: Duration = Duration::from_secs(1);
 
 type Shared = State<Arc<Controller>>;
 type Answer<T> = Result<Json<T>, Failure>;
@@ -62,6 +58,7 @@ fn router(controller: Arc<Controller>, shutdown: CancellationToken) -> Router {
         .route("/v1/rollout", post(rollout))
         .route("/v1/delete", post(delete))
         .route("/v1/confirm", post(confirm))
+        .route("/v1/kill", post(kill))
         .route("/v1/services", get(services))
         .route("/v1/services/{name}", get(service))
         .route("/v1/services/{name}/progress", get(progress))
@@ -161,6 +158,13 @@ async fn confirm(
 ) -> Answer<ConfirmResponse> {
     tracing::info!(request = request.request_id, "held removals confirmed");
     Ok(Json(ConfirmResponse { released: controller.confirm().await? }))
+}
+
+async fn kill(State(controller): Shared, Given(request): Given<KillRequest>) -> Answer<KillResponse> {
+    let KillRequest { request_id, service, replica, container, by } = request;
+    tracing::info!(request = request_id, %replica, "a container is killed by request");
+    controller.kill(&service, &replica, &container, by).await?;
+    Ok(Json(KillResponse { container }))
 }
 
 /// Which services; commas between names, none is all.
@@ -330,69 +334,4 @@ async fn logs(
     let lines = controller.logs(LogQuery { services, replica, revision, options }).await?;
     let lines = lines.map(|line| line.map_err(|error| error_of(error.into())));
     Ok(ndjson(lines.take_until(shutdown.cancelled_owned())))
-}
-
-/// What a stream sees when it looks.
-enum Look<T> {
-    /// How things stand.
-    Now(T),
-    /// How they ended.
-    Last(T),
-    /// There is nothing to look at any more.
-    Over,
-}
-
-/// Snapshots of something: the first at once, then each that differs from the one before. Where a look fails, its error
-/// is the last item.
-fn snapshots<T, F, L>(
-    controller: Arc<Controller>,
-    shutdown: CancellationToken,
-    look: L,
-) -> impl Stream<Item = Result<T, ApiError>> + Send + 'static
-where
-    T: Clone + PartialEq + Send + 'static,
-    F: Future<Output = Result<Look<T>, Refused>> + Send + 'static,
-    L: Fn(Arc<Controller>) -> F + Send + Sync + 'static,
-{
-    let moved = controller.moved();
-    let state = Some((controller, moved, shutdown, look, None::<T>));
-    futures::stream::unfold(state, |state| async move {
-        let (controller, mut moved, shutdown, look, mut last) = state?;
-        loop {
-            if last.is_some() {
-                tokio::select! {
-                    () = shutdown.cancelled() => return None,
-                    () = pause(&mut moved) => {}
-                }
-            }
-            match look(Arc::clone(&controller)).await {
-                Ok(Look::Now(now)) if last.as_ref() == Some(&now) => {}
-                Ok(Look::Now(now)) => {
-                    last = Some(now.clone());
-                    return Some((Ok(now), Some((controller, moved, shutdown, look, last))));
-                }
-                Ok(Look::Last(now)) => return Some((Ok(now), None)),
-                Ok(Look::Over) => return None,
-                Err(refused) => return Some((Err(error_of(refused)), None)),
-            }
-        }
-    })
-}
-
-/// Until it is worth to look again.
-async fn pause(moved: &mut watch::Receiver<u64>) {
-    tokio::time::sleep(STREAM_PAUSE).await;
-    // A closed channel means the controller is going; the pulse ends the wait as well.
-    let _ = tokio::time::timeout(STREAM_PULSE, moved.changed()).await;
-}
-
-/// One JSON document a line; an error ends what the client reads.
-fn ndjson<T: Serialize>(items: impl Stream<Item = Result<T, ApiError>> + Send + 'static) -> Response {
-    let lines = items.map(|item| {
-        let mut line =
-            item.map_or_else(|error| serde_json::to_vec(&error), |item| serde_json::to_vec(&item))?;
-        line.push(b'\n');
-        Ok::<_, serde_json::Error>(Bytes::from(line))
-    });
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }

@@ -8,6 +8,7 @@
 //! | `POST /v1/rollout` | [`RolloutRequest`] → [`WriteResponse`] |
 //! | `POST /v1/delete` | [`DeleteRequest`] → [`WriteResponse`] |
 //! | `POST /v1/confirm` | [`ConfirmRequest`] → [`ConfirmResponse`] |
+//! | `POST /v1/kill` | [`KillRequest`] → [`KillResponse`] |
 //! | `GET /v1/services?watch=` | → [`List`] of [`ServiceObject`]; with `watch` a stream of lists, as the next four |
 //! | `GET /v1/services/{name}` | → [`ServiceObject`] |
 //! | `GET /v1/replicas?service=&watch=` | → [`List`] of [`ReplicaObject`] |
@@ -27,7 +28,7 @@ pub use crate::controller::{
     FieldChange, HostObject, LogRecord, Outcome, Overridden, Progress, ReplicaObject, ReplicaProgress,
     RevisionObject, RolloutChange, ServiceObject, ServiceStatus, WriteResult, diff,
 };
-use crate::model::{Author, ServiceName};
+use crate::model::{Author, ContainerId, ReplicaName, ServiceName};
 
 /// Check, resolve and commit documents: nothing is written unless all are sound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +123,32 @@ pub struct ConfirmRequest {
 pub struct ConfirmResponse {
     /// Names of the containers, and `service NAME` of the services, that are now removed.
     pub released: Vec<String>,
+}
+
+/// End one container of a replica by force, as a crash would; its agent starts the replica anew. Safe to repeat, as it
+/// names the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KillRequest {
+    /// As in [`ApplyRequest`].
+    pub request_id: String,
+    /// Of which service.
+    pub service: ServiceName,
+    /// Which replica.
+    pub replica: ReplicaName,
+    /// Its container, as the client saw it.
+    pub container: ContainerId,
+    /// As in [`ApplyRequest`].
+    #[serde(flatten)]
+    pub by: Author,
+}
+
+/// It does not run any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KillResponse {
+    /// The container that was named.
+    pub container: ContainerId,
 }
 
 /// Several objects.

@@ -15,6 +15,7 @@ mod documents;
 mod edit;
 mod fields;
 mod images;
+mod kill;
 mod logs;
 mod merge;
 mod objects;

@@ -207,6 +207,11 @@ fn looking_and_going_back_works_as_written() {
 }
 
 #[test]
+fn the_page_about_verifying_works() {
+    run_commands(&page("docs/how-to/verify.md"), &Daemon::start());
+}
+
+#[test]
 fn the_page_about_volumes_works() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/volumes.md"), &daemon);

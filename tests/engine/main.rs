@@ -15,3 +15,4 @@ mod pull;
 mod storage;
 mod storm;
 mod troubles;
+mod verify;

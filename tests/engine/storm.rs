@@ -75,6 +75,31 @@ const ALL: &[Move] =
 const FULL: Storm =
     Storm { moves: [ALL, ALL, ALL], rounds: 4, requests: 100_000, limit: Duration::from_secs(1_800) };
 
+/// What is promised of it: services that finish, exit at once and ignore the signal; 20 rollouts, 10 changes of the number
+/// of replicas, 5 undos; kept and fresh connections, requests with and without a body, answers that take five seconds.
+#[test]
+fn the_long_storm_is_as_long_as_is_promised() {
+    let rounds = FULL.rounds as usize;
+    let times =
+        |wanted: fn(&Move) -> bool| FULL.moves.concat().iter().filter(|step| wanted(step)).count() * rounds;
+    assert!(times(|step| matches!(step, Move::Roll)) >= 20);
+    assert!(times(|step| matches!(step, Move::Scale(_))) >= 10);
+    assert!(times(|step| matches!(step, Move::Undo)) >= 5);
+    assert!(FULL.requests >= 100_000);
+    for more in ["EXIT_ON_TERM: now", "IGNORE_SIGTERM: '1'"] {
+        assert!(KINDS.iter().any(|kind| kind.more.contains(more)), "{more}");
+    }
+    let has = |wanted: fn(&Client) -> bool| REQUESTS.iter().any(wanted);
+    assert!(
+        has(|client| matches!(client, Client::KeepAlive)) && has(|client| matches!(client, Client::Fresh))
+    );
+    assert!(
+        has(|client| matches!(client, Client::Post(_)))
+            && has(|client| matches!(client, Client::PostFresh(_)))
+    );
+    assert!(has(|client| matches!(client, Client::Slow(5_000..))));
+}
+
 #[test]
 fn no_request_is_lost_in_a_storm() {
     let full = std::env::var("STORM").is_ok_and(|length| length == "full");

@@ -13,3 +13,4 @@ mod scripts;
 mod stub;
 mod terminal;
 mod transcript;
+mod verify;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     abort, apply, confirm, delete, describe, diff, events, explain, get, history, logs, pause, restart,
-    resume, rollout, scale, serve, status, undo, validate, version, wait,
+    resume, rollout, scale, serve, status, undo, validate, verify, version, wait,
 };
 
 /// Runs services on plain Docker: declared in YAML, rolled without losing a request.
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Logs(logs::Args),
     Events(events::Args),
     Wait(wait::Args),
+    Verify(verify::Args),
     Confirm(confirm::Args),
     Explain(explain::Args),
     Version(version::Args),

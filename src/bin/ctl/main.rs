@@ -5,6 +5,7 @@ mod author;
 mod commands;
 mod error;
 mod files;
+mod load;
 mod manifests;
 mod names;
 mod operation;

@@ -22,6 +22,7 @@ fn help_of_every_command() {
         "logs --help",
         "events --help",
         "wait --help",
+        "verify --help",
         "confirm --help",
         "explain --help",
         "version --help",

@@ -1,11 +1,11 @@
 //! `ctl delete`: by name, by manifest or by app; asks first.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, Awaited, DeleteRequest};
+use coxswain::api::types::{Awaited, DeleteRequest};
 use coxswain::daemon::request_id;
 use coxswain::model::{AppName, ServiceName};
 
-use super::written;
+use super::{ask, written};
 use crate::error::CliError;
 use crate::files::FileArgs;
 use crate::manifests::Manifests;
@@ -55,15 +55,8 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         false => list,
     };
     if !args.yes {
-        match session.ui.ask(&format!("delete {list}?")) {
-            Some(true) => {}
-            Some(false) => return Err(CliError::Declined("nothing was deleted")),
-            None => {
-                let next = vec![format!("{} -y", format_args!("ctl {}", session.author.command))];
-                let error = codes::USAGE.error(format!("deleting {list} needs -y where nobody can be asked"));
-                return Err(ApiError { next, ..error }.into());
-            }
-        }
+        let (question, doing) = (format!("delete {list}?"), format!("deleting {list}"));
+        ask(session, &question, &doing, "nothing was deleted")?;
     }
     let request = DeleteRequest {
         request_id: request_id(),

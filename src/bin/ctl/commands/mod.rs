@@ -20,11 +20,13 @@ pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod undo;
 pub(crate) mod validate;
+pub(crate) mod verify;
 pub(crate) mod version;
 pub(crate) mod wait;
 
 use coxswain::api::client::Client;
-use coxswain::api::types::WriteResult;
+use coxswain::api::codes;
+use coxswain::api::types::{ApiError, WriteResult};
 use coxswain::daemon::wall_time;
 use coxswain::model::Author;
 
@@ -71,9 +73,23 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<(), CliErro
         Command::Logs(args) => logs::run(session, args).await,
         Command::Events(args) => events::run(session, &args).await,
         Command::Wait(args) => wait::run(session, args).await,
+        Command::Verify(args) => verify::run(session, args).await,
         Command::Confirm(args) => confirm::run(session, &args).await,
         Command::Explain(args) => explain::run(session, &args),
         Command::Version(args) => version::run(session, &args).await,
+    }
+}
+
+/// Asks before what costs something. Where nobody can be asked, the error names `-y`.
+fn ask(session: &Session<'_>, question: &str, doing: &str, declined: &'static str) -> Result<(), CliError> {
+    match session.ui.ask(question) {
+        Some(true) => Ok(()),
+        Some(false) => Err(CliError::Declined(declined)),
+        None => {
+            let next = vec![format!("ctl {} -y", session.author.command)];
+            let error = codes::USAGE.error(format!("{doing} needs -y where nobody can be asked"));
+            Err(ApiError { next, ..error }.into())
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod style;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod traffic;
+pub(crate) mod verification;
 
 use std::io::{BufRead, IsTerminal, Write};
 

@@ -1,0 +1,130 @@
+//! What is verified: a service at rest, reached through its first route.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use coxswain::api::codes;
+use coxswain::api::types::{ApiError, ServiceObject};
+use coxswain::model::{RevisionNumber, RolloutState, Route, ServiceName};
+
+use super::Args;
+use crate::error::CliError;
+use crate::load::Target;
+use crate::session::Session;
+
+/// What an answer may take beyond the route's own timeout, which the balancer answers with 504: then that is what is counted.
+const BEYOND_ROUTE: Duration = Duration::from_secs(5);
+/// Named in requests to a route that takes any host.
+const ANY_HOST: &str = "localhost";
+
+/// A service as it was found, and as it is to be left.
+pub(super) struct Subject {
+    pub(super) name: ServiceName,
+    pub(super) replicas: u32,
+    pub(super) revision: RevisionNumber,
+    pub(super) target: Target,
+}
+
+impl Subject {
+    /// Looks at the service; an error unless it can be verified.
+    pub(super) async fn find(session: &Session<'_>, args: &Args) -> Result<Self, CliError> {
+        let service = session.client.service(&args.service).await?;
+        let listeners = session.client.status().await?.http;
+        let name = args.service.clone();
+        let revision = at_rest(&service)?;
+        let usage = |what: String| CliError::of(&codes::USAGE, what);
+        let Some(route) = service.spec.routes.first() else {
+            return Err(usage(format!("{name} has no route, and requests are sent through the balancer")));
+        };
+        let address = listeners.first().and_then(|address| address.parse().ok());
+        let Some(address) = address.map(reachable) else {
+            return Err(usage("the daemon has no HTTP entry point (`ctl serve --http ADDR`)".to_owned()));
+        };
+        let path = path(route, args.path.as_deref()).map_err(usage)?;
+        let target = Target {
+            address,
+            host: route.host.clone().unwrap_or_else(|| ANY_HOST.to_owned()),
+            path,
+            method: args.method.method(),
+            deadline: route.timeout.std() + BEYOND_ROUTE,
+            late_after: args.late.std(),
+        };
+        Ok(Self { name, replicas: service.status.wanted, revision, target })
+    }
+}
+
+/// The revision that runs, where nothing else goes on.
+fn at_rest(service: &ServiceObject) -> Result<RevisionNumber, ApiError> {
+    let (name, status) = (&service.metadata.name, &service.status);
+    let not_now = |what: String| ApiError {
+        now: Some("nothing was changed".to_owned()),
+        next: vec![format!("ctl rollout {name}")],
+        ..codes::NOT_NOW.error(what)
+    };
+    if status.wanted == 0 {
+        return Err(codes::USAGE.error(format!("{name} is scaled to 0: there is nothing to verify")));
+    }
+    let complete = status.rollout.as_ref().filter(|rollout| rollout.state == RolloutState::Complete);
+    match complete {
+        Some(rollout) if status.available == status.wanted => Ok(rollout.target),
+        Some(_) => {
+            let ready = format!("{}/{} replicas are ready", status.available, status.wanted);
+            Err(not_now(format!("{name} is not well before it is verified: {ready}")))
+        }
+        None => Err(not_now(format!("{name} is not at rest: its last rollout is not complete"))),
+    }
+}
+
+/// Where a listener can be reached from its own machine.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// The path asked for, or the route's.
+fn path(route: &Route, asked: Option<&str>) -> Result<String, String> {
+    let path = asked.unwrap_or(&route.path);
+    let sendable = path.starts_with('/') && path.parse::<http::Uri>().is_ok();
+    if !sendable {
+        return Err(format!("`{path}` is not a path such as /health?full=1"));
+    }
+    let plain = path.split('?').next().unwrap_or_default();
+    let under = plain.strip_prefix(route.path.as_str());
+    match under {
+        Some(rest) if rest.is_empty() || route.path.ends_with('/') || rest.starts_with('/') => {
+            Ok(path.to_owned())
+        }
+        _ => Err(format!("path {path} is not under the service's first route, {}", route.claim())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_of_the_route() {
+        let api = Route::to(None, "/api");
+        assert_eq!(path(&api, None).as_deref(), Ok("/api"));
+        for good in ["/api", "/api/", "/api/x?y=1", "/api?x=/"] {
+            assert_eq!(path(&api, Some(good)).as_deref(), Ok(good));
+        }
+        for bad in ["/", "/apis", "api", "/a pi", "http://x/api"] {
+            assert!(path(&api, Some(bad)).is_err(), "{bad}");
+        }
+        assert_eq!(path(&Route::to(None, "/"), Some("/x?y=1")).as_deref(), Ok("/x?y=1"));
+    }
+
+    #[test]
+    fn every_address_is_a_loopback_address_too() {
+        let reached = |text: &str| reachable(text.parse().expect("an address")).to_string();
+        assert_eq!(reached("0.0.0.0:80"), "127.0.0.1:80");
+        assert_eq!(reached("[::]:80"), "[::1]:80");
+        assert_eq!(reached("10.0.0.5:80"), "10.0.0.5:80");
+    }
+}

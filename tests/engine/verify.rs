@@ -1,0 +1,86 @@
+//! `ctl verify` on real containers: a sound service loses nothing, and one that cuts its requests is found out.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::daemon::{Daemon, wait_for};
+
+fn manifest(image: &str, drain: &str, more: &str) -> String {
+    format!(
+        "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: users}}\nspec:\n  image: {image}\n  replicas: 2\n  \
+         port: 8080\n  route: users.localhost\n  health: /healthz\n  \
+         rollout: {{healthyFor: 500ms, drain: {drain}, deadline: 120s}}\n{more}"
+    )
+}
+
+fn found(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+fn step<'a>(found: &'a Value, name: &str) -> &'a Value {
+    let steps = found["status"]["steps"].as_array().expect("steps");
+    steps.iter().find(|step| step["step"] == name).unwrap_or_else(|| panic!("no {name} in {found}"))
+}
+
+#[test]
+fn a_sound_service_loses_nothing_and_stays_as_it_was() {
+    let daemon = Daemon::start();
+    let image = daemon.image("v1");
+    let file = daemon.file("users.yaml", &manifest(&image, "20s", ""));
+    daemon.expect(0, &["apply", "-f", &file]);
+    let spec = |daemon: &Daemon| daemon.json(&["get", "service/users", "-o", "json"])["spec"].clone();
+    let before = spec(&daemon);
+    let containers = daemon.containers("users", true);
+
+    let (out, told) = daemon.expect(0, &["verify", "users", "-y", "-o", "json"]);
+    let found = found(&out);
+    assert_eq!(found["status"]["failed"], 0, "{found}\n{told}");
+    for name in ["baseline", "scale", "restart", "kill", "undo"] {
+        assert!(step(&found, name)["requests"].as_u64() > Some(50), "{found}");
+    }
+    assert_eq!(spec(&daemon), before);
+    let after = daemon.containers("users", true);
+    assert!(after.len() == 2 && after.iter().all(|id| !containers.contains(id)), "{containers:?} {after:?}");
+    let (events, _) = daemon.expect(0, &["events", "users"]);
+    assert!(events.contains("Killed") && events.contains("verify users -y -o json"), "{events}");
+    let (again, _) = daemon.expect(0, &["apply", "-f", &file]);
+    assert!(again.starts_with('='), "the file still says what runs: {again}");
+}
+
+/// Its requests take longer than it is given to finish them.
+#[test]
+fn a_service_that_cuts_its_requests_is_found_out() {
+    let daemon = Daemon::start();
+    let image = daemon.image("v1");
+    let hasty = "  env: {EXIT_ON_TERM: now}\n";
+    let file = daemon.file("users.yaml", &manifest(&image, "100ms", hasty));
+    daemon.expect(0, &["apply", "-f", &file]);
+    let args = ["verify", "users", "--path", "/slow?ms=2000", "--step", "restart", "--late", "500ms", "-y"];
+    let (out, told) = daemon.expect(1, &args);
+    assert!(told.contains("error[CTL-0419]") && told.contains("restart: "), "{told}");
+    let row = |name: &str| out.lines().find(|line| line.starts_with(name)).expect("a row").to_owned();
+    assert!(!row("baseline").contains('!') && row("restart").contains('!'), "{out}");
+    assert!(told.contains("2/2 replicas ready"), "{told}");
+}
+
+#[test]
+fn an_interrupt_puts_the_number_of_replicas_back() {
+    let daemon = Daemon::start();
+    let image = daemon.image("v1");
+    // So long takes the replica that the interrupt comes before.
+    let slow = "  env: {HEALTH_AFTER: '8'}\n";
+    let file = daemon.file("users.yaml", &manifest(&image, "20s", slow));
+    daemon.expect(0, &["apply", "-f", &file]);
+    let mut command = daemon.command(&["verify", "users", "--step", "scale", "-y"]);
+    let verify = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let replicas = || daemon.json(&["get", "service/users", "-o", "json"])["spec"]["replicas"].clone();
+    wait_for("a replica more", || replicas() == 3);
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(verify.id()).expect("a pid"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it runs");
+    let ended = verify.wait_with_output().expect("a child");
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{told}");
+    assert!(told.contains("users goes back to 2 replicas"), "{told}");
+    assert_eq!(replicas(), 2);
+}

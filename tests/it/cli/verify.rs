@@ -1,0 +1,100 @@
+//! `ctl verify` where it must not begin, and where requests fail before anything is done.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+
+use coxswain::api::codes;
+use coxswain::api::types::DaemonStatus;
+use coxswain::model::Route;
+
+use super::objects::{daemon, progressing, rollout, service};
+use super::stub::{Reply, Stub};
+use super::transcript::{run, transcript};
+
+const SERVICE: &str = "GET /v1/services/users";
+const STATUS: &str = "GET /v1/status";
+
+#[test]
+fn what_cannot_be_verified_is_left_alone() {
+    let fine = || service("users");
+    let mut unreached = fine();
+    unreached.spec.routes.clear();
+    let mut scaled_down = fine();
+    (scaled_down.status.wanted, scaled_down.status.available) = (0, 0);
+    let mut unready = fine();
+    unready.status.available = 2;
+    let mut rolling = fine();
+    rolling.status.rollout = Some(rollout(10, Some(9), progressing()));
+    let states = [fine(), fine(), unreached, scaled_down, unready, rolling, fine()];
+    let deaf = DaemonStatus { http: Vec::new(), ..daemon() };
+    let listening = || DaemonStatus { http: vec!["0.0.0.0:80".to_owned()], ..daemon() };
+    let statuses = (0..6).map(|_| Reply::json(&listening())).chain([Reply::json(&deaf)]);
+    let stub = Stub::start()
+        .on(SERVICE, states.iter().map(Reply::json))
+        .on(STATUS, statuses)
+        .on("GET /v1/services/none", [Reply::error(&codes::NOT_FOUND.error("no service is called `none`"))]);
+    insta::assert_snapshot!(
+        "verify_refused",
+        transcript(
+            &stub,
+            &[
+                "verify none -y",
+                "verify users",
+                "verify users --path /other -y",
+                "verify users -y",
+                "verify users -y",
+                "verify users -y",
+                "verify users -y",
+                "verify users -y",
+                "verify users --method POST",
+                "verify users --step explode",
+                "verify users --concurrency 1",
+            ]
+        )
+    );
+    let writes: Vec<String> = stub.calls().into_iter().filter(|call| call.starts_with("POST")).collect();
+    assert_eq!(writes, [""; 0]);
+}
+
+/// An entry point that answers everything with 404, as a service does that has nothing at this path.
+fn nothing_here() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let (mut stream, mut line) = (stream, String::new());
+                while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+                    if line == "\r\n"
+                        && write!(stream, "HTTP/1.1 404 x\r\ncontent-length: 2\r\n\r\nno").is_err()
+                    {
+                        return;
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn where_requests_fail_before_the_first_step_none_is_taken() {
+    let status = DaemonStatus { http: vec![nothing_here()], ..daemon() };
+    let mut anywhere = service("users");
+    anywhere.spec.routes = vec![Route::to(None, "/")];
+    let stub = Stub::start().on(SERVICE, [Reply::json(&anywhere)]).on(STATUS, [Reply::json(&status)]);
+    let ran = run(&stub, "verify users --path /missing?x=1 -o json -y");
+    assert_eq!(ran.exit, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("error[CTL-0419]"), "{}", ran.stderr);
+    let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let steps = found["status"]["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 1, "{found}");
+    assert_eq!(steps[0]["step"], "baseline");
+    assert_eq!(steps[0]["failures"][0]["kind"], "404 Not Found");
+    assert_eq!(found["status"]["failed"], found["status"]["requests"]);
+    assert!(found["status"]["failed"].as_u64().unwrap() >= 16, "{found}");
+    assert_eq!(found["spec"]["path"], "/missing?x=1");
+    assert!(stub.calls().iter().all(|call| call.starts_with("GET")), "{:?}", stub.calls());
+}
