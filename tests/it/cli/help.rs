@@ -24,6 +24,8 @@ fn help_of_every_command() {
         "wait --help",
         "confirm --help",
         "explain --help",
+        "schema --help",
+        "completion --help",
         "version --help",
         "--version",
     ];
