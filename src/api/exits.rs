@@ -3,7 +3,10 @@
 /// Every exit code, rising.
 pub const EXITS: &[(u8, &str)] = &[
     (0, "done, or nothing to do"),
-    (1, "checked, and the answer is no (`validate`, `wait`); or someone who was asked said no"),
+    (
+        1,
+        "checked, and the answer is no (`validate`, `wait`, `diff --exit-code`); or someone who was asked said no",
+    ),
     (
         2,
         "usage error, invalid manifest, object not found, or an image that cannot be resolved; nothing was changed",

@@ -30,8 +30,10 @@ fn around(shape: &Shape, key: &str, value: &str) -> String {
     required.for_each(|other| add(other.name));
     for rule in shape.rules {
         match rule {
-            Rule::Any(names) if !names.contains(&key) => add(names[0]),
-            Rule::Any(_) | Rule::One(_) => {}
+            Rule::Any(names) => {
+                names.iter().find(|name| **name != key).into_iter().for_each(|name| add(name))
+            }
+            Rule::One(_) => {}
         }
     }
     // What leads to a port or asks one needs one.

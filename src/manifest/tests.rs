@@ -17,7 +17,7 @@ fn with_spec(lines: &str) -> String {
 fn spec(lines: &str) -> ServiceSpec {
     let documents = run(&with_spec(lines)).unwrap_or_else(|f| panic!("{lines}\n{}", shown(&f)));
     assert_eq!(documents.len(), 1, "{lines}");
-    assert_eq!(complaints(&with_spec(lines)), Some(vec![]), "{lines}");
+    assert_eq!(complaints(&with_spec(lines)).unwrap_or_default(), Vec::<String>::new(), "{lines}");
     documents[0].spec.clone()
 }
 

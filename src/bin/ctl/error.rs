@@ -35,7 +35,7 @@ const EXIT_DETACHED: u8 = 130;
 const EXIT_OUTPUT: u8 = 2;
 /// Those that no error's code brings.
 #[cfg(test)]
-pub(crate) const EXITS_OF_ITS_OWN: [u8; 3] = [EXIT_DECLINED, EXIT_DETACHED, EXIT_OUTPUT];
+pub(crate) const EXITS_OF_ITS_OWN: [u8; 3] = [EXIT_NO, EXIT_DETACHED, EXIT_OUTPUT];
 
 impl CliError {
     /// An error of this code without more to say.

@@ -107,8 +107,8 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
             Form::List(&Form::Block(&VOLUME), Some(model::LIMITS.volumes)),
             Default("[]"),
             "[{name: avatars, path: /data}]",
-            "Volumes that outlive the containers. One replica with a volume that it writes to is stopped before the next \
-             one starts; requests are held meanwhile.",
+            "Volumes that outlive the containers. Where a service has one replica and a volume it writes to, or a \
+             `perReplica` volume, a replica is stopped before the next one is started.",
         ),
         key(
             "resources",
