@@ -15,7 +15,8 @@ static SCHEMA: LazyLock<Validator> =
 
 /// What an editor says to a text: `None` where its YAML parser stops before any schema is asked.
 pub(super) fn complaints(text: &str) -> Option<Vec<String>> {
-    let value: Value = serde_yaml::from_str(text).ok()?;
+    let options = serde_yaml::options! { strict_booleans: true };
+    let value: Value = serde_yaml::from_str_with_options(text, options).ok()?;
     Some(SCHEMA.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect())
 }
 

@@ -61,7 +61,7 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
             Form::Number(1, PORT_MAX),
             Means("the service has the `ports` it lists, or none"),
             "8080",
-            "Short for `ports` with one port, named `http`. Without a port there is no endpoint, no route and no probe.",
+            "Short for `ports` with one port, named `http`. Without a port there is no endpoint, no route and no probe but `exec`.",
         ),
         key(
             "ports",
