@@ -6,7 +6,9 @@
 use super::draft::Draft;
 use super::removal::UNACKNOWLEDGED_AFTER;
 use super::view::WantedReplica;
-use crate::model::{EndpointState, Event, EventKind, Phase, ReplicaStatus, ServiceName, WaitReason, key};
+use crate::model::{
+    EndpointState, Event, EventKind, EventReason, Phase, ReplicaStatus, ServiceName, WaitReason, key,
+};
 use crate::store::{Op, Store, StoreError};
 
 /// Events kept per service; the oldest go.
@@ -75,9 +77,9 @@ pub async fn append_to(
 pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &ReplicaStatus) -> Vec<Event> {
     let old = wanted.status.as_ref();
     let mut told = Vec::new();
-    let mut tell = |kind, reason: &str, message: String| {
+    let mut tell = |kind, reason, message: String| {
         let object = format!("replica/{}", wanted.replica.name);
-        told.push(Event { at: now, object, kind, reason: reason.to_owned(), message });
+        told.push(Event { at: now, object, kind, reason, message });
     };
     let image = wanted.revision.as_ref().map_or("", |r| r.image.reference.as_str());
     let was = old.map(|s| &s.phase);
@@ -86,45 +88,57 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
         Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Ready | Phase::Unready { .. }
     );
     if was == Some(&Phase::Pulling) && new.phase != Phase::Pulling && pulled {
-        tell(EventKind::Normal, "ImagePulled", format!("pulled {image}"));
+        tell(EventKind::Normal, EventReason::ImagePulled, format!("pulled {image}"));
     }
     let before = old.and_then(|s| s.container.as_ref());
     let lives = matches!(new.phase, Phase::Starting { .. } | Phase::Ready | Phase::Unready { .. });
     if let Some(container) = new.container.as_ref().filter(|c| lives && before != Some(*c)) {
         let message = format!("container {} (attempt {})", container.short(), new.attempt);
-        tell(EventKind::Normal, "ContainerStarted", message);
+        tell(EventKind::Normal, EventReason::ContainerStarted, message);
     }
     match (&new.phase, was) {
         (Phase::Pulling, was) if was != Some(&Phase::Pulling) => {
-            tell(EventKind::Normal, "ImagePulling", format!("pulling {image}"));
+            tell(EventKind::Normal, EventReason::ImagePulling, format!("pulling {image}"));
         }
         (Phase::Ready, was) if was != Some(&Phase::Ready) => {
             let after = new.ready_after.map_or(String::new(), |t| format!(" after {t}"));
-            tell(EventKind::Normal, "ReplicaReady", format!("ready{after}"));
+            tell(EventKind::Normal, EventReason::ReplicaReady, format!("ready{after}"));
         }
         (Phase::Unready { reason }, was) if !matches!(was, Some(Phase::Unready { .. })) => {
-            tell(EventKind::Warning, name(reason, "Unhealthy"), reason.to_string());
+            tell(EventKind::Warning, name(reason, EventReason::Unhealthy), reason.to_string());
         }
         (Phase::Waiting { reason: Some(reason) }, was) if !is_about(was, reason) => {
-            tell(EventKind::Warning, name(reason, "NotReadyInTime"), reason.to_string());
+            tell(EventKind::Warning, name(reason, EventReason::NotReadyInTime), reason.to_string());
         }
         (Phase::BackOff { reason, retry_at }, was) if !is_about(was, reason) || fails_again(old, new) => {
             if !is_about(was, reason) || old.is_some_and(|s| s.failures != new.failures) {
-                tell(EventKind::Warning, name(reason, "NotReadyInTime"), reason.to_string());
+                tell(EventKind::Warning, name(reason, EventReason::NotReadyInTime), reason.to_string());
             }
-            tell(EventKind::Warning, "BackOff", format!("next attempt at {}", retry_at.strftime("%H:%M:%S")));
+            tell(
+                EventKind::Warning,
+                EventReason::BackOff,
+                format!("next attempt at {}", retry_at.strftime("%H:%M:%S")),
+            );
         }
         (Phase::Draining, was) if was != Some(&Phase::Draining) => {
-            tell(EventKind::Normal, "Draining", "out of rotation; requests in flight end".to_owned());
+            tell(
+                EventKind::Normal,
+                EventReason::Draining,
+                "out of rotation; requests in flight end".to_owned(),
+            );
         }
         (Phase::Stopping, was) if was != Some(&Phase::Stopping) => {
-            tell(EventKind::Normal, "Stopping", "told to stop".to_owned());
+            tell(EventKind::Normal, EventReason::Stopping, "told to stop".to_owned());
         }
         (Phase::Kept, was) if was != Some(&Phase::Kept) => {
-            tell(EventKind::Normal, "Kept", "stopped; its container is kept to be looked at".to_owned());
+            tell(
+                EventKind::Normal,
+                EventReason::Kept,
+                "stopped; its container is kept to be looked at".to_owned(),
+            );
         }
         (Phase::Gone, was) if was != Some(&Phase::Gone) => {
-            tell(EventKind::Normal, "Stopped", "stopped and removed".to_owned());
+            tell(EventKind::Normal, EventReason::Stopped, "stopped and removed".to_owned());
         }
         _ => {}
     }
@@ -144,14 +158,14 @@ fn fails_again(old: Option<&ReplicaStatus>, new: &ReplicaStatus) -> bool {
     old.is_none_or(|s| s.failures != new.failures || !matches!(s.phase, Phase::BackOff { .. }))
 }
 
-fn name(reason: &WaitReason, health: &'static str) -> &'static str {
+fn name(reason: &WaitReason, health: EventReason) -> EventReason {
     match reason {
-        WaitReason::ImageUnavailable { .. } => "ImageUnavailable",
-        WaitReason::EngineRefused { .. } => "EngineRefused",
-        WaitReason::Exited { .. } => "ContainerExited",
+        WaitReason::ImageUnavailable { .. } => EventReason::ImageUnavailable,
+        WaitReason::EngineRefused { .. } => EventReason::EngineRefused,
+        WaitReason::Exited { .. } => EventReason::ContainerExited,
         WaitReason::HealthCheckFailing { .. } => health,
-        WaitReason::NoFreeAddress => "NoFreeAddress",
-        WaitReason::ContainerPaused => "ContainerPaused",
+        WaitReason::NoFreeAddress => EventReason::NoFreeAddress,
+        WaitReason::ContainerPaused => EventReason::ContainerPaused,
     }
 }
 
@@ -171,7 +185,7 @@ pub(super) fn unacknowledged(draft: &mut Draft<'_>) {
             at: draft.now.wall,
             object: format!("replica/{}", wanted.replica.name),
             kind: EventKind::Warning,
-            reason: "BalancerUnacknowledged".to_owned(),
+            reason: EventReason::BalancerUnacknowledged,
             message: "not stopped: the balancer has not acknowledged a table without it".to_owned(),
         };
         draft.plan.events.push((wanted.replica.service.clone(), event));
@@ -188,7 +202,7 @@ mod tests {
             at: jiff::Timestamp::from_microsecond(micros).unwrap(),
             object: "replica/users-1-a".to_owned(),
             kind: EventKind::Normal,
-            reason: "ReplicaReady".to_owned(),
+            reason: EventReason::ReplicaReady,
             message: String::new(),
         }
     }

@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod codes;
+pub mod exits;
 mod refusals;
 pub mod server;
 pub mod types;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::reader::{Field, Reader};
 use super::shape;
 use super::tree::Value;
-use crate::model::{EnvField, EnvValue};
+use crate::model::EnvValue;
 
 /// The environment.
 pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> BTreeMap<String, EnvValue> {
@@ -29,7 +29,7 @@ fn read_value(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<EnvValue
     }
     let block = reader.block(field, &shape::ENV_VALUE)?;
     if let Some(named) = block.get(reader, "field") {
-        return reader.choice(&named, &EnvField::ALL, &[]).map(|field| EnvValue::Field { field });
+        return reader.choice(&named, &shape::FIELDS).map(|field| EnvValue::Field { field });
     }
     if !reader.is_spoiled(&field.path) {
         reader.wrong_but(field, "a value is a text or names a field of the system", "{field: replica.name}");

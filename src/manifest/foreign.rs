@@ -1,15 +1,9 @@
 //! Recognises what is no manifest of ours: files of Kubernetes and compose, kinds of later versions, kinds that are
 //! shown but not declared. None of them is ever half-executed.
 
+use super::shape::{API_VERSION, KINDS};
 use super::tree::{Node, Value};
-use crate::model::Problem;
-use crate::model::nearest;
-
-/// The version that this program reads.
-pub(super) const API_VERSION: &str = "coxswain/v1";
-
-/// Kinds that the format has and this version does not.
-const LATER: [&str; 4] = ["Route", "Secret", "Config", "Host"];
+use crate::model::{Problem, nearest};
 
 /// Kinds that `ctl get` shows and nobody declares.
 const SHOWN: [&str; 4] = ["Replica", "Endpoint", "Revision", "Event"];
@@ -67,7 +61,7 @@ pub(super) fn recognise(root: &Node) -> Kind {
 }
 
 fn other_kind(kind: &str) -> Problem {
-    if LATER.contains(&kind) {
+    if KINDS.later.contains(&kind) {
         return Problem::new("kind", format!("kind `{kind}` is not supported yet"));
     }
     if SHOWN.contains(&kind) {
@@ -75,7 +69,7 @@ fn other_kind(kind: &str) -> Problem {
         return Problem::new("kind", message);
     }
     let problem = Problem::new("kind", format!("there is no kind `{kind}`"));
-    match nearest(kind, ["Service", "List"].into_iter().chain(LATER)) {
+    match nearest(kind, KINDS.names().chain(KINDS.later.iter().copied())) {
         Some(guess) => problem.suggest(guess),
         None => problem,
     }

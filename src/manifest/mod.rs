@@ -24,7 +24,9 @@ mod limits;
 mod policy;
 mod ports;
 mod reader;
+mod reference;
 mod routes;
+mod schema;
 mod service;
 mod shape;
 mod source;
@@ -33,11 +35,16 @@ mod tree;
 mod volumes;
 
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod tests;
 
 pub use document::Document;
 pub use finding::{Finding, Place};
 pub use limits::{LIMITS, Limits};
+pub use reference::{Topic, Unexplained, explain, kinds};
+pub use schema::schema;
+pub use shape::{Absent, Form, Key, Rule, Shape, Words};
 pub use source::{Source, Span, is_manifest};
 
 use crate::model::Problem;

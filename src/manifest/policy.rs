@@ -2,15 +2,13 @@
 
 use super::reader::{Field, Reader};
 use super::shape;
-use crate::model::{NumberOrPercent, OnFailure, RolloutPolicy, StopPolicy, Strategy};
+use crate::model::{NumberOrPercent, RolloutPolicy, StopPolicy};
 
 pub(super) fn rollout(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> RolloutPolicy {
     let mut policy = RolloutPolicy::default();
     let Some(block) = reader.block(field, &shape::ROLLOUT) else { return policy };
     if let Some(field) = block.get(reader, "strategy") {
-        let words = [("rolling", Strategy::Rolling)];
-        policy.strategy =
-            reader.choice(&field, &words, &["canary", "blueGreen", "recreate"]).unwrap_or_default();
+        policy.strategy = reader.choice(&field, &shape::STRATEGY).unwrap_or_default();
     }
     for (key, value) in [("maxSurge", &mut policy.max_surge), ("maxUnavailable", &mut policy.max_unavailable)]
     {
@@ -28,8 +26,7 @@ pub(super) fn rollout(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Rollout
         }
     }
     if let Some(field) = block.get(reader, "onFailure") {
-        let words = [("rollback", OnFailure::Rollback), ("pause", OnFailure::Pause)];
-        policy.on_failure = reader.choice(&field, &words, &[]).unwrap_or_default();
+        policy.on_failure = reader.choice(&field, &shape::ON_FAILURE).unwrap_or_default();
     }
     if let Some(kept) = block.get(reader, "keepRevisions").and_then(|field| reader.number(&field)) {
         policy.keep_revisions = kept;

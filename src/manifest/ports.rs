@@ -47,9 +47,7 @@ fn read_item(reader: &mut Reader<'_, '_>, item: &Field<'_>) -> Option<Port> {
     if number.is_none() && !reader.is_spoiled(&format!("{}.port", item.path)) {
         reader.wrong_but(item, "a port needs its number", "port: 8080");
     }
-    let protocol = block.get(reader, "protocol").and_then(|field| {
-        reader.choice(&field, &[("http", Protocol::Http)], &["h2c", "tcp", "TCP", "udp", "UDP"])
-    });
+    let protocol = block.get(reader, "protocol").and_then(|field| reader.choice(&field, &shape::PROTOCOL));
     let name = name.and_then(|field| reader.text(&field));
     let number = number.and_then(|field| read_number(reader, &field));
     Some(Port { name: name?, port: number?, protocol: protocol.unwrap_or_default() })

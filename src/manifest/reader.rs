@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::str::FromStr;
 
+use serde::Deserialize;
+use serde::de::value::{Error as Unknown, StrDeserializer};
+
 use super::finding::Findings;
-use super::shape::Shape;
+use super::shape::{Shape, Words};
 use super::source::Span;
 use super::tree::{Entry, Node, Value};
-use crate::model::nearest;
-use crate::model::{Problem, QuantityError};
+use crate::model::{Problem, QuantityError, nearest};
 
 /// Where each field of the long form stands.
 pub(super) type Spans = BTreeMap<String, Span>;
@@ -114,7 +116,7 @@ impl<'r, 's> Reader<'r, 's> {
 
     fn check_key(&mut self, entry: &Entry, block: &str, shape: &Shape) {
         let key = entry.key.as_str();
-        if self.findings.full() || shape.keys.contains(&key) || shape.ignored.contains(&key) {
+        if self.findings.full() || shape.key(key).is_some() || shape.ignored.contains(&key) {
             return;
         }
         let path = join(block, key);
@@ -126,7 +128,7 @@ impl<'r, 's> Reader<'r, 's> {
             self.silence(join(block, instead));
             return self.report(entry.key_span, Problem::new(path, *say));
         }
-        let guess = nearest(key, shape.keys.iter().chain(shape.later).copied());
+        let guess = nearest(key, shape.names().chain(shape.later.iter().copied()));
         let mut problem = Problem::new(path, format!("there is no key `{key}` here"));
         if let Some(guess) = guess {
             self.silence(join(block, guess));
@@ -255,16 +257,15 @@ impl<'r, 's> Reader<'r, 's> {
         }
     }
 
-    /// One of a few words; `later` are those that this version does not have yet.
-    pub(super) fn choice<T: Copy>(
+    /// One of a few words, as serde calls the variant.
+    pub(super) fn choice<'de, T: Deserialize<'de>>(
         &mut self,
         field: &Field<'_>,
-        words: &[(&str, T)],
-        later: &[&str],
+        Words { words, later }: &'static Words,
     ) -> Option<T> {
         let text = self.text(field)?;
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-            return Some(*value);
+        if let Some((word, _)) = words.iter().find(|(word, _)| *word == text) {
+            return T::deserialize(StrDeserializer::<Unknown>::new(word)).ok();
         }
         if later.contains(&text.as_str()) {
             self.not_yet(field, &text);

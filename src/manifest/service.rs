@@ -2,15 +2,14 @@
 
 use super::reader::{Block, Field, Reader};
 use super::{container, env, health, policy, ports, routes, shape, volumes};
-use crate::model::{Balance, Health, Problem, Pull, ServiceSpec};
+use crate::model::{Balance, Health, Problem, ServiceSpec};
 
 /// The spec as far as it can be read. What is reported is replaced by its default, so that the rest can be checked.
 pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<ServiceSpec> {
     let block = reader.block(field, &shape::SPEC)?;
     let mut spec = ServiceSpec::of_image(read_image(reader, field, &block).unwrap_or_default());
     if let Some(field) = block.get(reader, "pull") {
-        let words = [("ifMissing", Pull::IfMissing), ("always", Pull::Always), ("never", Pull::Never)];
-        spec.pull = reader.choice(&field, &words, &[]).unwrap_or_default();
+        spec.pull = reader.choice(&field, &shape::PULL).unwrap_or_default();
     }
     if let Some(field) = block.get(reader, "replicas") {
         if field.node.text() == Some("perHost") {
@@ -86,6 +85,5 @@ fn read_balance(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Balanc
         reader.not_yet(field, "hash");
         return None;
     }
-    let words = [("leastRequests", Balance::LeastRequests), ("roundRobin", Balance::RoundRobin)];
-    reader.choice(field, &words, &["random", "source", "hash"])
+    reader.choice(field, &shape::BALANCE)
 }

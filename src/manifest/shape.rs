@@ -1,211 +1,156 @@
-//! Which keys each block has, which of them a later version brings, and which are known from elsewhere.
+//! Which keys each block has, what may be written under them and what they mean; which keys a later version brings,
+//! and which are known from elsewhere.
 //!
-//! A key of a later version is refused, never ignored: a manifest that asks for a secret must not run without one.
+//! Purpose: one table that the reader checks keys against, and from which `ctl explain`, the reference page and the JSON
+//! Schema come. A key cannot be read without a description.
+//! Invariants: a key of a later version is refused, never ignored: a manifest that asks for a secret must not run
+//! without one. Tests read every example, and every default as if it were written.
+
+mod container;
+mod envelope;
+mod policy;
+mod service;
+mod traffic;
+
+pub(super) use container::*;
+pub(super) use envelope::*;
+pub(super) use policy::*;
+pub(super) use service::*;
+pub(super) use traffic::*;
 
 /// The keys of a block.
-pub(super) struct Shape {
+#[derive(Debug)]
+pub struct Shape {
     /// What is read.
-    pub(super) keys: &'static [&'static str],
+    pub keys: &'static [Key],
     /// What `ctl get` prints of the system's own: accepted and left out.
-    pub(super) ignored: &'static [&'static str],
+    pub ignored: &'static [&'static str],
     /// What the format has and this version does not.
-    pub(super) later: &'static [&'static str],
+    pub later: &'static [&'static str],
     /// Words from elsewhere: the key of this block that says it here (or none), and what to say to them.
-    pub(super) elsewhere: &'static [(&'static str, &'static str, &'static str)],
+    pub elsewhere: &'static [(&'static str, &'static str, &'static str)],
+    /// What its keys ask of one another.
+    pub rules: &'static [Rule],
 }
 
-const NONE: Shape = Shape { keys: &[], ignored: &[], later: &[], elsewhere: &[] };
+/// What the keys of a block ask of one another.
+#[derive(Debug)]
+pub enum Rule {
+    /// One of these at least.
+    Any(&'static [&'static str]),
+    /// One of these at most.
+    One(&'static [&'static str]),
+}
 
-pub(super) const DOCUMENT: Shape = Shape {
-    keys: &["apiVersion", "kind", "metadata", "spec"],
-    ignored: &["status"],
-    elsewhere: &[
-        ("name", "metadata", "the name is written under `metadata`"),
-        ("app", "metadata", "the app is written under `metadata`"),
-        ("image", "spec", "the image is written under `spec`"),
-        ("replicas", "spec", "the number of replicas is written under `spec`"),
-    ],
-    ..NONE
-};
+/// A key of a block.
+#[derive(Debug)]
+pub struct Key {
+    /// As it is written.
+    pub name: &'static str,
+    /// What may be written under it.
+    pub form: Form,
+    /// What holds where it is left out.
+    pub absent: Absent,
+    /// A value, as YAML on one line.
+    pub example: &'static str,
+    /// What it means: sentences, with units.
+    pub text: &'static str,
+    /// The first version of `ctl` that reads it.
+    pub since: &'static str,
+}
 
-pub(super) const LIST: Shape =
-    Shape { keys: &["apiVersion", "kind", "items"], ignored: &["metadata"], ..NONE };
+/// What holds where a key is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// It cannot be left out.
+    Required,
+    /// The same as this value, as YAML on one line.
+    Default(&'static str),
+    /// Something that no value says.
+    Means(&'static str),
+}
 
-pub(super) const METADATA: Shape = Shape {
-    keys: &["name", "app", "annotations"],
-    ignored: &["uid", "generation", "createdAt"],
-    elsewhere: &[
-        ("namespace", "app", "there are no namespaces; `app` groups what belongs together"),
-        ("labels", "", "labels of the containers are written under `spec.labels`"),
-    ],
-    ..NONE
-};
+/// What may be written under a key.
+#[derive(Debug)]
+pub enum Form {
+    /// Text exactly as written; it matches this pattern (of ECMA-262, as in JSON Schema), where there is one.
+    Text(Option<&'static str>),
+    /// Text that no number or truth value can be taken for, such as a path; it matches this pattern.
+    Path(&'static str),
+    /// One of a few words.
+    Words(&'static Words),
+    /// Name of a signal, with or without `SIG`.
+    Signal,
+    /// A whole number within these bounds.
+    Number(u32, u32),
+    /// `true` or `false`.
+    Flag,
+    /// `true`; the key is left out instead of `false`.
+    True,
+    /// A duration; `0s` is one of them.
+    Duration,
+    /// A duration of more than `0s`.
+    Span,
+    /// An amount of cpu.
+    Cpu,
+    /// An amount of memory.
+    Memory,
+    /// The same, and Docker's spelling of it.
+    LogSize,
+    /// A count, or a percentage of the replicas.
+    Count,
+    /// A list of at most so many.
+    List(&'static Form, Option<usize>),
+    /// A command as a list of at least one text.
+    Command,
+    /// A map of names that the user gives and that match this pattern.
+    Map(&'static str, &'static Form, Option<usize>),
+    /// A map with these keys.
+    Block(&'static Shape),
+    /// Any of these; the short form first.
+    Either(&'static [Form]),
+}
 
-pub(super) const SPEC: Shape = Shape {
-    keys: &[
-        "image",
-        "pull",
-        "replicas",
-        "entrypoint",
-        "command",
-        "port",
-        "ports",
-        "route",
-        "balance",
-        "health",
-        "env",
-        "volumes",
-        "resources",
-        "limits",
-        "rollout",
-        "stop",
-        "security",
-        "logging",
-        "labels",
-    ],
-    later: &[
-        "registry",
-        "liveness",
-        "files",
-        "hostPort",
-        "placement",
-        "dependsOn",
-        "preRollout",
-        "external",
-        "registration",
-    ],
-    elsewhere: &[
-        (
-            "args",
-            "command",
-            "`args` is not a key here: `entrypoint` is what runs (Docker's ENTRYPOINT) and `command` its arguments (Docker's CMD)",
-        ),
-        ("cmd", "command", "the arguments of the entrypoint are written under `command`"),
-        ("environment", "env", "the environment is written under `env`, as a map"),
-        (
-            "containers",
-            "image",
-            "a service is one container; write its `image` and the rest directly under `spec`",
-        ),
-        ("template", "image", "there is no pod template; write `image` and the rest directly under `spec`"),
-        ("selector", "", "a service selects nothing; its replicas are its own"),
-        ("strategy", "rollout", "how it is rolled is written under `rollout`"),
-        ("restart", "", "a replica that ends is always started again"),
-        ("restartPolicy", "", "a replica that ends is always started again"),
-        ("readinessProbe", "health", "readiness is written under `health`"),
-        ("healthcheck", "health", "readiness is written under `health`"),
-        ("livenessProbe", "", "liveness is not supported yet; `health` decides about traffic"),
-        ("volumeMounts", "volumes", "volumes and where they are mounted are written under `volumes`"),
-        ("networks", "", "every app has one network of its own; there is nothing to write"),
-    ],
-    ..NONE
-};
+/// The words that a key takes; each is what serde calls a variant of the model.
+#[derive(Debug)]
+pub struct Words {
+    /// Each with what it means.
+    pub words: &'static [(&'static str, &'static str)],
+    /// What the format has and this version does not.
+    pub later: &'static [&'static str],
+}
 
-pub(super) const PORT: Shape = Shape {
-    keys: &["name", "port", "protocol"],
-    later: &["hostPort"],
-    elsewhere: &[
-        ("containerPort", "port", "the port of the container is written under `port`"),
-        (
-            "targetPort",
-            "port",
-            "the port of the container is written under `port`; nothing is published on the host",
-        ),
-        ("nodePort", "", "nothing is published on the host; a `route` leads to the service"),
-    ],
-    ..NONE
-};
+const NONE: Shape = Shape { keys: &[], ignored: &[], later: &[], elsewhere: &[], rules: &[] };
 
-pub(super) const ROUTE: Shape = Shape {
-    keys: &["host", "path", "port", "timeout", "stripPrefix"],
-    later: &["tls", "retry", "sticky", "match"],
-    ..NONE
-};
+/// The first version.
+const FIRST: &str = "0.1.0";
 
-pub(super) const HEALTH: Shape = Shape {
-    keys: &[
-        "http",
-        "tcp",
-        "grpc",
-        "exec",
-        "none",
-        "port",
-        "interval",
-        "timeout",
-        "startWithin",
-        "healthyAfter",
-        "unhealthyAfter",
-    ],
-    elsewhere: &[
-        ("httpGet", "http", "write the path under `http`"),
-        ("path", "http", "write the path under `http`"),
-        ("tcpSocket", "tcp", "write `tcp: true`, and the port's name under `port`"),
-        ("command", "exec", "write the command as a list under `exec`"),
-        ("test", "exec", "write the command as a list under `exec`, without Docker's CMD in front"),
-        ("initialDelaySeconds", "startWithin", "probes begin at once and repeat until `startWithin`"),
-        ("periodSeconds", "interval", "write a duration with a unit under `interval`"),
-        ("timeoutSeconds", "timeout", "write a duration with a unit under `timeout`"),
-        ("failureThreshold", "unhealthyAfter", "write the number under `unhealthyAfter`"),
-        ("successThreshold", "healthyAfter", "write the number under `healthyAfter`"),
-    ],
-    ..NONE
-};
+/// A key of the first version; one of a later version says so by struct update.
+const fn key(
+    name: &'static str,
+    form: Form,
+    absent: Absent,
+    example: &'static str,
+    text: &'static str,
+) -> Key {
+    Key { name, form, absent, example, text, since: FIRST }
+}
 
-pub(super) const VOLUME: Shape = Shape {
-    keys: &["name", "path", "readOnly", "perReplica"],
-    elsewhere: &[
-        ("mountPath", "path", "the path in the container is written under `path`"),
-        ("target", "path", "the path in the container is written under `path`"),
-        ("destination", "path", "the path in the container is written under `path`"),
-        ("source", "name", "a volume has a `name`; no path of the host is mounted"),
-        ("hostPath", "name", "a volume has a `name`; no path of the host is mounted"),
-        ("read_only", "readOnly", "written as `readOnly`"),
-    ],
-    ..NONE
-};
+/// Text of any kind.
+pub(super) const TEXT: Form = Form::Text(None);
+/// A list of texts, such as a command.
+const TEXTS: Form = Form::List(&TEXT, None);
+/// A DNS label; the length is that of `model`'s names.
+const LABEL: Form = Form::Text(Some("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"));
 
-pub(super) const ENV_VALUE: Shape = Shape { keys: &["field"], later: &["secret", "config"], ..NONE };
+impl Shape {
+    /// The key of this name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
 
-pub(super) const RESOURCES: Shape = Shape {
-    keys: &["cpu", "memory"],
-    elsewhere: &[
-        ("requests", "", "write `cpu` and `memory` directly under `resources`"),
-        ("limits", "", "`memory` is the hard limit too; a limit of cpu is written under `spec.limits`"),
-    ],
-    ..NONE
-};
-
-pub(super) const LIMITS: Shape = Shape {
-    keys: &["cpu"],
-    elsewhere: &[("memory", "", "the limit of memory is `spec.resources.memory`, reserved and enforced")],
-    ..NONE
-};
-
-pub(super) const ROLLOUT: Shape = Shape {
-    keys: &[
-        "strategy",
-        "maxSurge",
-        "maxUnavailable",
-        "healthyFor",
-        "deadline",
-        "drain",
-        "onFailure",
-        "keepRevisions",
-    ],
-    later: &["steps", "match", "sticky", "abortIf", "preview", "promote", "keepOld"],
-    ..NONE
-};
-
-pub(super) const STOP: Shape = Shape { keys: &["signal", "grace"], ..NONE };
-
-pub(super) const SECURITY: Shape = Shape {
-    keys: &["user", "readOnlyRoot", "capAdd", "capDrop"],
-    elsewhere: &[(
-        "privileged",
-        "capAdd",
-        "containers are never privileged; add what is needed under `capAdd`",
-    )],
-    ..NONE
-};
-
-pub(super) const LOGGING: Shape = Shape { keys: &["maxSize", "maxFiles"], ..NONE };
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|key| key.name)
+    }
+}

@@ -25,7 +25,8 @@ pub struct SpecLimits {
 pub const LIMITS: SpecLimits =
     SpecLimits { replicas: 200, ports: 16, routes: 60, env: 512, volumes: 16, path: 1024, bytes: 256 * 1024 };
 
-const SIGNALS: [&str; 11] =
+/// Signals that can ask a process to stop, without `SIG`.
+pub const SIGNALS: [&str; 11] =
     ["HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "STOP", "CONT", "WINCH", "ABRT"];
 
 /// Everything about a spec that depends on more than the shape of one value. Paths are those of the long form.

@@ -4,50 +4,56 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a condition is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ConditionKind {
-    /// Every wanted replica is available.
-    Ready,
-    /// A rollout or scale is under way.
-    Progressing,
-    /// Something is wrong.
-    Degraded,
+use super::described::described;
+
+described! {
+    /// What a condition is about.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    pub enum ConditionKind {
+        /// Every wanted replica is available.
+        Ready,
+        /// A rollout or scale is under way.
+        Progressing,
+        /// Something is wrong.
+        Degraded,
+    }
 }
 
-/// Why a condition holds or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Reason {
-    /// All wanted replicas are available.
-    AllAvailable,
-    /// Fewer replicas are available than wanted.
-    TooFewAvailable,
-    /// A rollout is under way.
-    RollingOut,
-    /// The user paused the rollout; no deadline runs.
-    RolloutPaused,
-    /// A failed rollout is being undone.
-    RollingBack,
-    /// The last rollout completed.
-    RolledOut,
-    /// The last rollout failed and was undone.
-    RolledBack,
-    /// The last rollout failed and was not undone.
-    RolloutFailed,
-    /// The service is being deleted.
-    Deleting,
-    /// The Engine does not answer (missing, stopped or denied); nothing is changed and no deadline runs.
-    EngineUnavailable,
-    /// More removals than the brake lets pass; `ctl confirm` lets them.
-    DeletionHeld,
-    /// The manifests directory is not acted upon: a document or file of it is wrong, or the whole was refused.
-    ManifestsRefused,
-    /// A volume that is to be deleted with its service is still in use.
-    VolumeInUse,
-    /// A balancer has not acknowledged a table for a while; no container is stopped before it does.
-    BalancerUnacknowledged,
-    /// A balancer refused a table.
-    TableRefused,
+described! {
+    /// Why a condition holds or not.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    pub enum Reason {
+        /// All wanted replicas are available.
+        AllAvailable,
+        /// Fewer replicas are available than wanted.
+        TooFewAvailable,
+        /// A rollout is under way.
+        RollingOut,
+        /// The user paused the rollout; no deadline runs.
+        RolloutPaused,
+        /// A failed rollout is being undone.
+        RollingBack,
+        /// The last rollout completed.
+        RolledOut,
+        /// The last rollout failed and was undone.
+        RolledBack,
+        /// The last rollout failed and was not undone.
+        RolloutFailed,
+        /// The service is being deleted.
+        Deleting,
+        /// The Engine does not answer (missing, stopped or denied); nothing is changed and no deadline runs.
+        EngineUnavailable,
+        /// More removals than the brake lets pass; `ctl confirm` lets them.
+        DeletionHeld,
+        /// The manifests directory is not acted upon: a document or file of it is wrong, or the whole was refused.
+        ManifestsRefused,
+        /// A volume that is to be deleted with its service is still in use.
+        VolumeInUse,
+        /// A balancer has not acknowledged a table for a while; no container is stopped before it does.
+        BalancerUnacknowledged,
+        /// A balancer refused a table.
+        TableRefused,
+    }
 }
 
 impl fmt::Display for Reason {

@@ -9,6 +9,7 @@
 mod author;
 mod check;
 mod condition;
+mod described;
 mod endpoint;
 mod event;
 mod halt;
@@ -35,10 +36,10 @@ mod trouble;
 mod volume;
 
 pub use author::Author;
-pub use check::{LIMITS, check_service};
+pub use check::{LIMITS, SIGNALS, check_service};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use endpoint::{Endpoint, EndpointId, EndpointState};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, EventReason};
 pub use halt::{Halt, HaltKind};
 pub use health::{Check, Health};
 pub use ids::{

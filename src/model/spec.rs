@@ -129,17 +129,6 @@ pub enum EnvField {
     BalancerUrl,
 }
 
-impl EnvField {
-    /// All of them with their names in a manifest.
-    pub const ALL: [(&'static str, EnvField); 5] = [
-        ("replica.name", Self::ReplicaName),
-        ("replica.slot", Self::ReplicaSlot),
-        ("service.name", Self::ServiceName),
-        ("host.name", Self::HostName),
-        ("balancer.url", Self::BalancerUrl),
-    ];
-}
-
 /// Reserved for placement; memory is the hard limit too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

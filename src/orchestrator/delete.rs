@@ -3,7 +3,7 @@
 use super::census::is_gone;
 use super::pass::{MOST_OPERATIONS, event};
 use super::{Changes, Hold, ServiceView};
-use crate::model::{Cause, Desired, EventKind, Now, Replica};
+use crate::model::{Cause, Desired, EventKind, EventReason, Now, Replica};
 
 /// Removes what runs, deletes what is gone, and forgets the service when none is left. A rollout under way stays where
 /// it is: nothing reads it any more.
@@ -36,10 +36,10 @@ pub(super) fn plan(view: &ServiceView, now: Now) -> Changes {
     }
     changes.forget_service = left == 0;
     let told = if changes.forget_service {
-        Some(("ServiceDeleted", "nothing of it is left".to_owned()))
+        Some((EventReason::ServiceDeleted, "nothing of it is left".to_owned()))
     } else {
         let n = changes.put_replicas.len();
-        (n > 0).then(|| ("Deleting", format!("{n} replicas are drained and removed")))
+        (n > 0).then(|| (EventReason::Deleting, format!("{n} replicas are drained and removed")))
     };
     changes.events.extend(told.map(|(reason, text)| event(view, now, EventKind::Normal, reason, text)));
     changes

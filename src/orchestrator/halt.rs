@@ -8,7 +8,7 @@ use super::ServiceView;
 use super::pass::Pass;
 use super::rollback::go_back;
 use crate::model::{
-    EventKind, Failure, FailureReason, Halt, HaltKind, RevisionOutcome, Rollout, RolloutState,
+    EventKind, EventReason, Failure, FailureReason, Halt, HaltKind, RevisionOutcome, Rollout, RolloutState,
 };
 
 /// The pause that is in force. One that is left over from a rollout that ended means nothing.
@@ -27,7 +27,7 @@ pub(super) fn obey(pass: &mut Pass<'_>) {
         (Some(halt), false) => {
             let message = format!("revision {} is paused by {}", pass.rollout.target, halt.by.told());
             pass.rollout.paused = true;
-            pass.event(EventKind::Normal, "RolloutPaused", message);
+            pass.event(EventKind::Normal, EventReason::RolloutPaused, message);
         }
         (None, true) => {
             pass.rollout.paused = false;
@@ -35,7 +35,7 @@ pub(super) fn obey(pass: &mut Pass<'_>) {
                 // The user says that it gets on from here: it has its whole deadline for that.
                 pass.restart_wait();
                 let message = format!("revision {} goes on", pass.rollout.target);
-                pass.event(EventKind::Normal, "RolloutResumed", message);
+                pass.event(EventKind::Normal, EventReason::RolloutResumed, message);
             }
         }
         (Some(_), true) | (None, false) => {}
@@ -59,6 +59,6 @@ fn abort(pass: &mut Pass<'_>, halt: &Halt) {
         pass.record(target, RevisionOutcome::Aborted { failure: failure.clone() });
     }
     let message = format!("revision {target} is aborted by {}", halt.by.told());
-    pass.event(EventKind::Warning, "RolloutAborted", message);
+    pass.event(EventKind::Warning, EventReason::RolloutAborted, message);
     go_back(pass, stable, failure);
 }

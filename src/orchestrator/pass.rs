@@ -6,8 +6,8 @@ use super::census::{Census, Seen, has_ended};
 use super::deadline::is_under_way;
 use super::{Bounds, Changes, Hold, ServiceView, placement};
 use crate::model::{
-    Cause, Desired, Event, EventKind, Millis, Now, OutcomeRecord, Replica, ReplicaName, Revision,
-    RevisionNumber, RevisionOutcome, Rollout, RolloutState,
+    Cause, Desired, Event, EventKind, EventReason, Millis, Now, OutcomeRecord, Replica, ReplicaName,
+    Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutState,
 };
 
 /// Store operations a plan asks for at most. A transaction holds 128; the rest is left for the rollout, the revision and
@@ -200,7 +200,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Tells people.
-    pub(super) fn event(&mut self, kind: EventKind, reason: &str, message: String) {
+    pub(super) fn event(&mut self, kind: EventKind, reason: EventReason, message: String) {
         self.operations += 1;
         self.changes.events.push(event(self.view, self.now, kind, reason, message));
     }
@@ -235,7 +235,13 @@ impl<'a> Pass<'a> {
 }
 
 /// An event of this service.
-pub(super) fn event(view: &ServiceView, now: Now, kind: EventKind, reason: &str, message: String) -> Event {
+pub(super) fn event(
+    view: &ServiceView,
+    now: Now,
+    kind: EventKind,
+    reason: EventReason,
+    message: String,
+) -> Event {
     let object = format!("service/{}", view.service.name());
-    Event { at: now.wall, object, kind, reason: reason.to_owned(), message }
+    Event { at: now.wall, object, kind, reason, message }
 }

@@ -3,7 +3,9 @@
 use super::census::{available, is_gone};
 use super::pass::Pass;
 use super::{Hold, deadline, observation};
-use crate::model::{Cause, Desired, EventKind, FailureReason, Millis, RevisionOutcome, RolloutState};
+use crate::model::{
+    Cause, Desired, EventKind, EventReason, FailureReason, Millis, RevisionOutcome, RolloutState,
+};
 
 /// Takes note of progress: more of the target than ever are available, or an old replica went.
 pub(super) fn note(pass: &mut Pass<'_>) {
@@ -59,13 +61,13 @@ fn arrive(pass: &mut Pass<'_>) {
             pass.record(failure.revision, RevisionOutcome::RolledBack { failure: failure.clone() });
         }
         pass.enter(RolloutState::RolledBack { failure });
-        pass.event(EventKind::Warning, "RolledBack", message);
+        pass.event(EventKind::Warning, EventReason::RolledBack, message);
     } else {
         pass.rollout.stable = Some(target);
         pass.record(target, RevisionOutcome::Complete);
         pass.enter(RolloutState::Complete);
         let message = format!("revision {target} runs with {} replicas", pass.bounds.wanted);
-        pass.event(EventKind::Normal, "RolloutCompleted", message);
+        pass.event(EventKind::Normal, EventReason::RolloutCompleted, message);
     }
 }
 

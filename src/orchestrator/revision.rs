@@ -10,8 +10,8 @@ use super::deadline::is_under_way;
 use super::pass::event;
 use super::{ServiceView, census};
 use crate::model::{
-    Event, EventKind, HASH_SCHEMA, Millis, Now, Revision, RevisionNumber, RevisionOutcome, Rollout,
-    RolloutState, Service,
+    Event, EventKind, EventReason, HASH_SCHEMA, Millis, Now, Revision, RevisionNumber, RevisionOutcome,
+    Rollout, RolloutState, Service,
 };
 
 /// The rollout after this generation was read.
@@ -76,7 +76,7 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
         Some(target) => format!("{what} replaces revision {target}"),
         None => format!("{what} is created"),
     };
-    let events = vec![event(view, now, EventKind::Normal, "RolloutStarted", message)];
+    let events = vec![event(view, now, EventKind::Normal, EventReason::RolloutStarted, message)];
     let mut outcomes = vec![(revision.number, RevisionOutcome::InProgress)];
     if let Some(before) = before.filter(|before| is_in_progress(view, before)) {
         outcomes.push((before.target, RevisionOutcome::Superseded { by: revision.number }));
@@ -115,6 +115,6 @@ fn scaled(view: &ServiceView, rollout: &Rollout, now: Now) -> Option<Event> {
     let changed = !is_under_way(rollout) && usize::try_from(wanted) != Ok(running);
     changed.then(|| {
         let message = format!("from {running} to {wanted} replicas");
-        event(view, now, EventKind::Normal, "Scaled", message)
+        event(view, now, EventKind::Normal, EventReason::Scaled, message)
     })
 }

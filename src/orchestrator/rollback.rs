@@ -10,7 +10,8 @@ use super::observation::observation;
 use super::pass::Pass;
 use super::verdict;
 use crate::model::{
-    EventKind, Failure, FailureReason, Millis, OnFailure, Revision, RevisionOutcome, RolloutState,
+    EventKind, EventReason, Failure, FailureReason, Millis, OnFailure, Revision, RevisionOutcome,
+    RolloutState,
 };
 
 /// Fails a rollout whose target cannot get healthy, or that made no progress for its deadline.
@@ -34,7 +35,7 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
         pass.record(failed, RevisionOutcome::Failed { failure: failure.clone() });
     }
     let stable = pass.rollout.stable.filter(|s| may_go_back && *s != failed);
-    pass.event(EventKind::Warning, "RolloutFailed", message);
+    pass.event(EventKind::Warning, EventReason::RolloutFailed, message);
     let Some(stable) = stable.and_then(|s| pass.view.revisions.get(&s)) else {
         pass.enter(RolloutState::Failed { failure });
         return;
@@ -47,7 +48,7 @@ pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: Fa
     pass.aim_at(stable);
     let best = u32::try_from(available(&pass.census.current)).unwrap_or(u32::MAX);
     pass.enter(RolloutState::RollingBack { failure, waited: Millis(0), best });
-    pass.event(EventKind::Warning, "RollingBack", format!("back to revision {}", stable.number));
+    pass.event(EventKind::Warning, EventReason::RollingBack, format!("back to revision {}", stable.number));
 }
 
 /// A rollout that needs no more than this pass to end has not failed, however long it took.

@@ -35,6 +35,7 @@ fn every_manifest_in_the_pages_is_read() {
             if let Err(findings) = parse(&[Source::new(name.clone(), block)]) {
                 panic!("{name}: {}\n{block}", findings.iter().map(|f| format!("{f}\n")).collect::<String>());
             }
+            assert_eq!(crate::manifests::complaints(block), Vec::<String>::new(), "{name}");
             shown += 1;
         }
     }
@@ -59,4 +60,16 @@ fn every_file_that_the_pages_name_is_there() {
         missing.extend(linked.chain(named).filter(|path| !path.exists()).map(|path| (page.clone(), path)));
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Whoever looks for a page finds it: the list of pages has every one of them.
+#[test]
+fn the_list_of_pages_is_whole() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let list = fs::read_to_string(docs.join("README.md")).unwrap();
+    for page in pages().iter().filter_map(|page| page.strip_prefix(&docs).ok()) {
+        let name = page.to_str().unwrap();
+        let listed = name == "README.md" || name.starts_with("adr/") || list.contains(&format!("]({name})"));
+        assert!(listed, "docs/README.md does not list {name}");
+    }
 }

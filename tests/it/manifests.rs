@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use coxswain::clock::{Clock, RealClock};
-use coxswain::manifest::{Document, Finding, LIMITS, Source, parse};
+use coxswain::manifest::{Document, Finding, LIMITS, Source, parse, schema};
 use coxswain::model::{ServiceSpec, check_service};
 use proptest::prelude::*;
 
@@ -35,6 +35,23 @@ fn yaml_files(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
+/// What an editor says that has the schema.
+pub(super) fn complaints(text: &str) -> Vec<String> {
+    let schema = jsonschema::draft7::new(&schema()).unwrap();
+    let documents: Vec<serde_json::Value> = serde_yaml::from_multiple(text).unwrap();
+    let errors = documents.iter().flat_map(|document| schema.iter_errors(document));
+    errors.map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn the_schema_is_one_and_refuses_what_is_bad_on_purpose() {
+    jsonschema::draft7::meta::validate(&schema()).unwrap();
+    for name in ["compose", "habits", "kubernetes"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/manifests/bad/{name}.yaml"));
+        assert!(!complaints(&fs::read_to_string(file).unwrap()).is_empty(), "{name}");
+    }
+}
+
 #[test]
 fn every_yaml_file_of_the_repository_is_a_manifest() {
     let mut files = Vec::new();
@@ -43,7 +60,11 @@ fn every_yaml_file_of_the_repository_is_a_manifest() {
     for file in files {
         let source = Source::new(file.display().to_string(), fs::read(&file).unwrap());
         match parse(&[source]) {
-            Ok(documents) => assert!(!documents.is_empty(), "{} has no document", file.display()),
+            Ok(documents) => {
+                assert!(!documents.is_empty(), "{} has no document", file.display());
+                let text = fs::read_to_string(&file).unwrap();
+                assert_eq!(complaints(&text), Vec::<String>::new(), "{}", file.display());
+            }
             Err(findings) => panic!("{}", lines(&findings)),
         }
     }
@@ -329,6 +350,7 @@ proptest! {
         prop_assume!(check_service(&spec).is_empty());
         for text in [serde_json::to_string(&spec).unwrap(), serde_json::to_string_pretty(&spec).unwrap()] {
             let document = format!(r#"{{"apiVersion": "coxswain/v1", "kind": "Service", "metadata": {{"name": "web"}}, "spec": {text}}}"#);
+            prop_assert_eq!(complaints(&document), Vec::<String>::new());
             let documents = one(document).map_err(|f| TestCaseError::fail(lines(&f)))?;
             prop_assert_eq!(&documents[0].spec, &spec);
         }

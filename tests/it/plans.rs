@@ -10,8 +10,8 @@ mod world;
 use std::path::Path;
 
 use coxswain::model::{
-    Cause, ConditionKind, Desired, Millis, Reason, Replica, ReplicaName, RevisionNumber, RevisionOutcome,
-    RolloutState,
+    Cause, ConditionKind, Desired, EventReason, Millis, Reason, Replica, ReplicaName, RevisionNumber,
+    RevisionOutcome, RolloutState,
 };
 use coxswain::orchestrator::invariants::{self, Violation};
 use coxswain::orchestrator::{Changes, Hold, ReplicaView, SAVE_WAIT_EVERY, ServiceView, assess, plan};
@@ -303,7 +303,7 @@ fn time_waited_is_saved_as_it_grows() {
     let waiting = Hold::NotAvailable { replica: "users-1-a".into(), observed };
     assert_eq!(changes.holds, [Hold::Paused { revision: RevisionNumber(1) }, waiting]);
     assert!(!changes.clock_runs);
-    assert_eq!(changes.events.iter().map(|e| e.reason.as_str()).collect::<Vec<_>>(), ["RolloutFailed"]);
+    assert_eq!(changes.events.iter().map(|e| e.reason).collect::<Vec<_>>(), [EventReason::RolloutFailed]);
 }
 
 /// A paused rollout stands still: the rules see a move, and the planner makes none, whatever is due.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    abort, apply, confirm, delete, describe, diff, events, explain, get, history, logs, pause, restart,
-    resume, rollout, scale, serve, status, undo, validate, verify, version, wait,
+    abort, apply, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
+    restart, resume, rollout, scale, schema, serve, status, undo, validate, verify, version, wait,
 };
 
 /// Runs services on plain Docker: declared in YAML, rolled without losing a request.
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Verify(verify::Args),
     Confirm(confirm::Args),
     Explain(explain::Args),
+    Schema(schema::Args),
+    Completion(completion::Args),
     Version(version::Args),
 }
 

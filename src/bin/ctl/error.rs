@@ -33,6 +33,9 @@ const GRAVEST_FIRST: [u8; 8] = [5, 4, 8, 6, 7, 3, 2, 1];
 const EXIT_NO: u8 = 1;
 const EXIT_DETACHED: u8 = 130;
 const EXIT_OUTPUT: u8 = 2;
+/// Those that no error's code brings.
+#[cfg(test)]
+pub(crate) const EXITS_OF_ITS_OWN: [u8; 3] = [EXIT_NO, EXIT_DETACHED, EXIT_OUTPUT];
 
 impl CliError {
     /// An error of this code without more to say.

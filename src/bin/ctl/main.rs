@@ -11,6 +11,8 @@ mod names;
 mod operation;
 mod output;
 mod places;
+#[cfg(test)]
+mod reference;
 mod session;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

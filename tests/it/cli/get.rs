@@ -1,7 +1,7 @@
 //! What is shown: get, status, logs, events.
 
 use coxswain::api::types::{DaemonStatus, HostObject, List, LogRecord, ServiceObject};
-use coxswain::model::{ConditionKind, EventKind, Phase, Reason, ReplicaName, RolloutState};
+use coxswain::model::{ConditionKind, EventKind, EventReason, Phase, Reason, ReplicaName, RolloutState};
 
 use super::objects::{
     condition, daemon, endpoint, event, exited, failure, host, image, minutes_ago, progressing, replica,
@@ -42,8 +42,8 @@ fn stub() -> Stub {
         ..host()
     };
     let events = [
-        event(EventKind::Normal, "ReplicaReady", "ready after 2.2s"),
-        event(EventKind::Warning, "ContainerExited", "exited with code 1"),
+        event(EventKind::Normal, EventReason::ReplicaReady, "ready after 2.2s"),
+        event(EventKind::Warning, EventReason::ContainerExited, "exited with code 1"),
     ];
     Stub::start()
         .on("GET /v1/services", [Reply::json(&List::of(services()))])

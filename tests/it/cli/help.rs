@@ -25,6 +25,8 @@ fn help_of_every_command() {
         "verify --help",
         "confirm --help",
         "explain --help",
+        "schema --help",
+        "completion --help",
         "version --help",
         "--version",
     ];

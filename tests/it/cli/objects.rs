@@ -6,10 +6,10 @@ use coxswain::api::types::{
 };
 use coxswain::daemon::wall_time;
 use coxswain::model::{
-    Condition, ConditionKind, Desired, Endpoint, EndpointState, EnvValue, Epoch, Event, EventKind, Failure,
-    FailureReason, Generation, Metadata, Millis, Phase, Port, Protocol, Reason, Replica, ReplicaName,
-    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutState, Route, ServiceSpec,
-    TableName, WaitReason,
+    Condition, ConditionKind, Desired, Endpoint, EndpointState, EnvValue, Epoch, Event, EventKind,
+    EventReason, Failure, FailureReason, Generation, Metadata, Millis, Phase, Port, Protocol, Reason,
+    Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutState,
+    Route, ServiceSpec, TableName, WaitReason,
 };
 use jiff::Timestamp;
 
@@ -204,12 +204,12 @@ pub(super) fn daemon() -> DaemonStatus {
     }
 }
 
-pub(super) fn event(kind: EventKind, reason: &str, message: &str) -> Event {
+pub(super) fn event(kind: EventKind, reason: EventReason, message: &str) -> Event {
     Event {
         at: "2026-01-01T00:00:00.25Z".parse().unwrap(),
         object: "replica/users-9-a".to_owned(),
         kind,
-        reason: reason.to_owned(),
+        reason,
         message: message.to_owned(),
     }
 }

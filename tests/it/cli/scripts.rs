@@ -74,6 +74,47 @@ fn every_code_is_explained() {
     insta::assert_snapshot!("explain", transcript(&stub, &commands));
 }
 
+/// Fields: values, blocks, what is not there yet, what was meant.
+#[test]
+fn every_field_is_explained() {
+    let commands = [
+        "explain service",
+        "explain service.spec.rollout",
+        "explain service.spec.rollout.maxSurge",
+        "explain spec.ports[0].protocol",
+        "explain service.spec.env.LOG_LEVEL.field",
+        "explain service.spec.preRollout",
+        "explain route",
+        "explain service.spec.rollout.maxsurge",
+        "explain service.spec.args",
+        "explain service.spec.restart",
+        "explain rollout",
+        "explain timeout",
+        "explain servcie.spec",
+        "explain zzz",
+        "explain backoff",
+        "explain RollingBack",
+        "explain",
+    ];
+    insta::assert_snapshot!("fields", transcript(&Stub::start(), &commands));
+}
+
+#[test]
+fn the_schema_and_the_scripts_of_shells_are_printed() {
+    let stub = Stub::start();
+    let ran = run(&stub, "schema");
+    let printed: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.exit, printed), (0, coxswain::manifest::schema()));
+    for (shell, word) in [("bash", "complete -F _ctl"), ("zsh", "#compdef ctl"), ("fish", "complete -c ctl")]
+    {
+        let ran = run(&stub, &format!("completion {shell}"));
+        assert_eq!(ran.exit, 0, "{shell}: {}", ran.stderr);
+        assert!(ran.stdout.contains(word) && ran.stdout.contains("network-pool"), "{shell}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("--role"), "{shell} offers what is not for users");
+    }
+    assert_eq!(run(&stub, "completion tcsh").exit, 2);
+}
+
 #[test]
 fn a_reader_that_left_is_no_error() {
     let services = (0..100).map(|n| service(&format!("s{n}"))).collect();

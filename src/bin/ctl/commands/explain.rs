@@ -1,25 +1,55 @@
-//! `ctl explain`: an error code in full sentences.
+//! `ctl explain`: a field of a manifest, an error code, or a word of events and conditions.
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
+use coxswain::manifest::{self, Unexplained};
+use coxswain::model::{EventReason, Reason};
 
 use crate::error::CliError;
+use crate::output::explain;
 use crate::session::Session;
 
-/// Explain an error code
+/// Explain a field of a manifest, an error code, or a reason of an event or condition
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A code, such as CTL-0412
-    #[arg(value_name = "CODE")]
-    code: String,
+    /// A path such as `service.spec.rollout`, a code such as CTL-0412, or a reason such as BackOff
+    #[arg(value_name = "PATH|CODE|REASON")]
+    what: String,
 }
 
 pub(crate) fn run(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
-    let Some(code) = codes::find(&args.code) else {
+    session.ui.out(&text(args.what.trim())?)
+}
+
+fn text(what: &str) -> Result<String, CliError> {
+    if let Some(code) = codes::find(what) {
+        return Ok(explain::code(code));
+    }
+    if codes::is_code(what) {
         let known: Vec<&str> = codes::ALL.iter().map(|code| code.id).collect();
         let why = vec![format!("the codes are {}", known.join(", "))];
-        return Err(ApiError { why, ..codes::NOT_FOUND.error(format!("no code is `{}`", args.code)) }.into());
+        return Err(ApiError { why, ..codes::NOT_FOUND.error(format!("no code is `{what}`")) }.into());
+    }
+    if let Some(text) = explain::reason(EventReason::ALL, Reason::ALL, what) {
+        return Ok(text);
+    }
+    match manifest::explain(what) {
+        Ok(topic) => Ok(explain::topic(&topic)),
+        Err(Unexplained::Later { path }) => Ok(explain::later(&path)),
+        Err(Unexplained::Unknown { at, word, say, meant }) => Err(unknown(&at, &word, say, &meant).into()),
+    }
+}
+
+/// What was meant instead, where something was.
+fn unknown(at: &str, word: &str, say: Option<&str>, meant: &[String]) -> ApiError {
+    let what = match at {
+        "" => format!("no kind, code or reason is `{word}`"),
+        at => format!("{at} has no key `{word}`"),
     };
-    let codes::Code { id, exit, title, meaning, remedy } = code;
-    session.ui.out(&format!("{id}: {title} (exit {exit})\n\n{meaning}\n\n{remedy}"))
+    let next = match (meant, at) {
+        ([], "") => vec!["ctl explain service".to_owned()],
+        ([], at) => vec![format!("ctl explain {at}")],
+        (meant, _) => meant.iter().map(|path| format!("ctl explain {path}")).collect(),
+    };
+    ApiError { why: say.map(str::to_owned).into_iter().collect(), next, ..codes::NOT_FOUND.error(what) }
 }

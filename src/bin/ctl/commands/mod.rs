@@ -2,6 +2,7 @@
 
 pub(crate) mod abort;
 pub(crate) mod apply;
+pub(crate) mod completion;
 pub(crate) mod confirm;
 pub(crate) mod delete;
 pub(crate) mod describe;
@@ -16,6 +17,7 @@ pub(crate) mod restart;
 pub(crate) mod resume;
 pub(crate) mod rollout;
 pub(crate) mod scale;
+pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod undo;
@@ -76,6 +78,8 @@ async fn dispatch(session: &Session<'_>, command: Command) -> Result<(), CliErro
         Command::Verify(args) => verify::run(session, args).await,
         Command::Confirm(args) => confirm::run(session, &args).await,
         Command::Explain(args) => explain::run(session, &args),
+        Command::Schema(args) => schema::run(session, &args),
+        Command::Completion(args) => completion::run(session, &args),
         Command::Version(args) => version::run(session, &args).await,
     }
 }

@@ -261,7 +261,7 @@ fn reason(failure: &Failure) -> String {
 pub(crate) fn events(items: &[Event], now: Timestamp) -> Table {
     let row = |e: &Event| {
         let mark = if e.kind == EventKind::Warning { MARK } else { "" };
-        vec![ago(e.at, now), mark.to_owned(), e.object.clone(), e.reason.clone(), plain(&e.message)]
+        vec![ago(e.at, now), mark.to_owned(), e.object.clone(), e.reason.to_string(), plain(&e.message)]
     };
     Table { header: vec!["WHEN", "", "OBJECT", "REASON", "MESSAGE"], rows: items.iter().map(row).collect() }
 }

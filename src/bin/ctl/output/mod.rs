@@ -10,6 +10,7 @@ pub(crate) mod changes;
 pub(crate) mod describe;
 mod error;
 pub(crate) mod events;
+pub(crate) mod explain;
 pub(crate) mod listing;
 mod live;
 pub(crate) mod manifest;

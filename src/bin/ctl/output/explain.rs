@@ -1,0 +1,70 @@
+//! Explanations: a field, a code, a reason. PURE.
+
+use std::fmt::Display;
+
+use coxswain::api::codes::Code;
+use coxswain::manifest::{Absent, Form, Topic, Words};
+
+/// An error code in full sentences.
+pub(crate) fn code(Code { id, exit, title, meaning, remedy }: &Code) -> String {
+    format!("{id}: {title} (exit {exit})\n\n{meaning}\n\n{remedy}")
+}
+
+/// What a word of events or conditions means; `None` where it is none.
+pub(crate) fn reason<E: Display, C: Display>(
+    events: &[(E, &str)],
+    conditions: &[(C, &str)],
+    what: &str,
+) -> Option<String> {
+    let of_event = find(events, what).map(|said| format!("{} (reason of an event)\n\n{}", said.0, said.1));
+    let of_condition =
+        find(conditions, what).map(|said| format!("{} (reason of a condition)\n\n{}", said.0, said.1));
+    let found: Vec<String> = of_event.into_iter().chain(of_condition).collect();
+    (!found.is_empty()).then(|| found.join("\n\n"))
+}
+
+fn find<T: Display>(all: &[(T, &str)], what: &str) -> Option<(String, String)> {
+    let found = all.iter().find(|(reason, _)| reason.to_string().eq_ignore_ascii_case(what))?;
+    Some((found.0.to_string(), found.1.trim().to_owned()))
+}
+
+/// What the format has and this version does not.
+pub(crate) fn later(path: &str) -> String {
+    format!("{path}\n\nNot supported yet: a manifest that says it is refused.")
+}
+
+/// A field, and what is below it.
+pub(crate) fn topic(topic: &Topic) -> String {
+    let Topic { path, key } = topic;
+    let mut lines = vec![format!("{path}: {}", key.form.words()), String::new(), key.text.to_owned()];
+    lines.push(String::new());
+    match key.absent {
+        Absent::Required => lines.push("  required".to_owned()),
+        Absent::Default(value) => lines.push(format!("  default   {value}")),
+        Absent::Means(words) => lines.push(format!("  left out  {words}")),
+    }
+    lines.push(format!("  example   {}: {}", key.name, key.example));
+    lines.push(format!("  since     {}", key.since));
+    if let Form::Words(Words { words, later }) = &key.form {
+        lines.extend([String::new(), "Values:".to_owned()]);
+        lines.extend(aligned(words));
+        lines.extend(not_yet(later));
+    }
+    if let Some(shape) = topic.shape() {
+        let fields: Vec<(&str, &str)> = shape.keys.iter().map(|key| (key.name, key.text)).collect();
+        lines.extend([String::new(), "Keys:".to_owned()]);
+        lines.extend(aligned(&fields));
+        lines.extend(not_yet(shape.later));
+    }
+    lines.join("\n")
+}
+
+/// Words with their meanings in a column.
+fn aligned(rows: &[(&str, &str)]) -> Vec<String> {
+    let width = rows.iter().map(|(word, _)| word.len()).max().unwrap_or_default();
+    rows.iter().map(|(word, meaning)| format!("  {word:<width$}  {meaning}")).collect()
+}
+
+fn not_yet(later: &[&str]) -> Option<String> {
+    (!later.is_empty()).then(|| format!("\nNot supported yet: {}", later.join(", ")))
+}

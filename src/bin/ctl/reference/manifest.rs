@@ -1,0 +1,72 @@
+//! `docs/reference/manifest.md`: every field of a manifest, a section for each block.
+
+use coxswain::manifest::{self, Absent, Form, Topic, Words};
+
+use super::{check, head, table};
+
+#[test]
+fn the_page_of_fields_is_what_the_code_says() {
+    let about = "Every key of a manifest. `ctl explain PATH` shows the same in a terminal, `ctl schema` prints it as a \
+                 JSON Schema for editors. A key that is not here is refused, and so is one that is given twice. All \
+                 fields together: [manifests/reference.yaml](../../manifests/reference.yaml).\n\nA duration is \
+                 written `500ms`, `10s`, `1m30s`, `2h` or `14d`; an amount of cpu `500m`, `0.5` or `2`; an amount of \
+                 memory `256Mi`, `1Gi` or `512M`; a percentage `25%`.";
+    let mut out = head("The manifest", about);
+    for kind in manifest::kinds() {
+        section(&kind, &mut out);
+    }
+    check("manifest.md", &out);
+}
+
+fn section(topic: &Topic, out: &mut String) {
+    let Some(shape) = topic.shape() else { return };
+    let fields = topic.fields();
+    *out += &format!("\n## `{}`\n\n{}\n\n", topic.path, topic.key.text);
+    *out += &table(
+        &["key", "meaning", "value", "where it is left out", "example", "since"],
+        fields.iter().map(row),
+    );
+    for field in &fields {
+        if let Form::Words(words) = &field.key.form {
+            *out += &values(field.key.name, words);
+        }
+    }
+    if !shape.later.is_empty() {
+        let later: Vec<String> = shape.later.iter().map(|name| format!("`{name}`")).collect();
+        *out += &format!("\nNot supported yet, and refused: {}.\n", later.join(", "));
+    }
+    // What a list holds has its section once.
+    for field in fields.iter().filter(|field| !field.path.ends_with(".items")) {
+        section(field, out);
+    }
+}
+
+fn values(name: &str, Words { words, later }: &Words) -> String {
+    let mut out = format!("\nValues of `{name}`:\n\n");
+    words.iter().for_each(|(word, meaning)| out += &format!("- `{word}`: {meaning}\n"));
+    if !later.is_empty() {
+        let later: Vec<String> = later.iter().map(|word| format!("`{word}`")).collect();
+        out += &format!("- not supported yet: {}\n", later.join(", "));
+    }
+    out
+}
+
+fn row(field: &Topic) -> Vec<String> {
+    let key = field.key;
+    let name = match field.shape() {
+        Some(_) if key.name != "items" => format!("[`{}`](#{})", key.name, anchor(&field.path)),
+        _ => format!("`{}`", key.name),
+    };
+    let absent = match key.absent {
+        Absent::Required => "required".to_owned(),
+        Absent::Default(value) => format!("`{value}`"),
+        Absent::Means(words) => words.to_owned(),
+    };
+    let example = format!("`{}: {}`", key.name, key.example);
+    vec![name, key.text.to_owned(), key.form.words(), absent, example, key.since.to_owned()]
+}
+
+/// How a heading is linked to.
+fn anchor(path: &str) -> String {
+    path.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}

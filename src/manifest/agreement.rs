@@ -1,0 +1,185 @@
+//! The table of fields says what the reader does, and the schema agrees with both.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::reference::{Topic, explain, kinds};
+use super::shape::{Absent, Form, Rule, Shape};
+use super::{Source, Unexplained, parse, schema};
+use crate::model::ServiceSpec;
+
+static SCHEMA: LazyLock<Validator> =
+    LazyLock::new(|| jsonschema::draft7::new(&schema()).expect("the schema is one"));
+
+/// What an editor says to a text: `None` where its YAML parser stops before any schema is asked.
+pub(super) fn complaints(text: &str) -> Option<Vec<String>> {
+    let options = serde_yaml::options! { strict_booleans: true };
+    let value: Value = serde_yaml::from_str_with_options(text, options).ok()?;
+    Some(SCHEMA.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect())
+}
+
+/// A map of this block with this entry and what else the block asks for.
+fn around(shape: &Shape, key: &str, value: &str) -> String {
+    let mut entries = vec![format!("{key}: {value}")];
+    let mut add = |name: &str| {
+        let other = shape.key(name).expect("a rule names keys");
+        entries.push(format!("{name}: {}", other.example));
+    };
+    let required = shape.keys.iter().filter(|other| other.absent == Absent::Required && other.name != key);
+    required.for_each(|other| add(other.name));
+    for rule in shape.rules {
+        match rule {
+            Rule::Any(names) => {
+                names.iter().find(|name| **name != key).into_iter().for_each(|name| add(name))
+            }
+            Rule::One(_) => {}
+        }
+    }
+    // What leads to a port or asks one needs one.
+    let ports = shape.key("ports").filter(|_| !["port", "ports"].contains(&key));
+    entries.extend(ports.map(|ports| format!("ports: {}", ports.example)));
+    format!("{{{}}}", entries.join(", "))
+}
+
+/// Every field with a function that puts a value of it into a document.
+fn each(check: &mut dyn FnMut(&Topic, &dyn Fn(Option<&str>) -> String)) {
+    fn walk(
+        topic: &Topic,
+        put: &dyn Fn(&str) -> String,
+        check: &mut dyn FnMut(&Topic, &dyn Fn(Option<&str>) -> String),
+    ) {
+        let Some(shape) = topic.shape() else { return };
+        for field in topic.fields() {
+            let inner = |value: &str| put(&held(&topic.key.form, &around(shape, field.key.name, value)));
+            let optional = |value: Option<&str>| match value {
+                Some(value) => inner(value),
+                None => inner("GONE")
+                    .replace(&format!("{}: GONE, ", field.key.name), "")
+                    .replace(&format!("{}: GONE", field.key.name), ""),
+            };
+            check(&field, &optional);
+            walk(&field, &inner, check);
+        }
+    }
+    for kind in kinds() {
+        walk(&kind, &|value| value.to_owned(), check);
+    }
+}
+
+/// The long form of a value around one of its blocks.
+fn held(form: &Form, block: &str) -> String {
+    match form {
+        Form::List(of, _) => format!("[{}]", held(of, block)),
+        Form::Map(_, of, _) => format!("{{NAME: {}}}", held(of, block)),
+        Form::Either(forms) => {
+            let holds = |form: &&Form| matches!(form, Form::Block(_) | Form::List(..) | Form::Map(..));
+            held(forms.iter().find(holds).expect("one form has the block"), block)
+        }
+        _ => block.to_owned(),
+    }
+}
+
+fn read(text: &str) -> Vec<ServiceSpec> {
+    let documents =
+        parse(&[Source::new("x.yaml", text)]).unwrap_or_else(|found| panic!("{text}\n{found:#?}"));
+    assert_eq!(complaints(text), Some(vec![]), "{text}");
+    documents.into_iter().map(|document| document.spec).collect()
+}
+
+#[test]
+fn every_example_is_read_and_taken_by_the_schema() {
+    let mut count = 0;
+    each(&mut |topic, put| {
+        read(&put(Some(topic.key.example)));
+        count += 1;
+    });
+    assert!(count > 50, "{count} fields");
+}
+
+#[test]
+fn every_default_means_the_same_as_leaving_the_key_out() {
+    each(&mut |topic, put| {
+        if let Absent::Default(value) = topic.key.absent {
+            assert_eq!(read(&put(Some(value))), read(&put(None)), "{}", topic.path);
+        }
+        let without = parse(&[Source::new("x.yaml", put(None))]);
+        let required = topic.key.absent == Absent::Required;
+        assert_eq!(without.is_err(), required, "{} left out: {without:#?}", topic.path);
+        let taken = complaints(&put(None)).is_some_and(|found| found.is_empty());
+        assert_eq!(taken, !required, "{} left out, says the schema", topic.path);
+    });
+}
+
+#[test]
+fn every_word_is_read_and_those_of_later_are_not() {
+    fn of(form: &Form) -> Option<&'static super::Words> {
+        match form {
+            Form::Words(words) => Some(words),
+            _ => None,
+        }
+    }
+    each(&mut |topic, put| {
+        let Some(words) = of(&topic.key.form) else { return };
+        words.words.iter().for_each(|(word, _)| drop(read(&put(Some(word)))));
+        for later in words.later {
+            let text = put(Some(later));
+            assert!(parse(&[Source::new("x.yaml", text.clone())]).is_err(), "{text}");
+            assert!(complaints(&text).is_some_and(|found| !found.is_empty()), "{text}");
+        }
+    });
+}
+
+/// Texts are sentences, so that a page of them reads well; every path leads back to its field.
+#[test]
+fn what_is_said_of_fields_reads_well() {
+    each(&mut |topic, _| {
+        let text = topic.key.text;
+        let sentence = text.ends_with('.') && text.starts_with(|c: char| c.is_uppercase() || c == '`');
+        assert!(sentence, "{}: {text}", topic.path);
+        assert!(!topic.key.example.contains('\n'), "{}", topic.path);
+        let number = topic.key.since.split('.').filter(|part| part.parse::<u32>().is_ok()).count();
+        assert_eq!(number, 3, "{}: {}", topic.path, topic.key.since);
+        let plain = topic.path.replace("[]", "");
+        for path in [&topic.path, &plain, &topic.path.replace("NAME", "LOG_LEVEL").replace("[]", "[0]")] {
+            assert_eq!(explain(path).map(|found| found.path).as_ref(), Ok(&topic.path), "{path}");
+        }
+    });
+}
+
+#[test]
+fn paths_that_are_no_field_say_what_was_meant() {
+    let said = |path: &str| match explain(path) {
+        Ok(topic) => topic.path,
+        Err(Unexplained::Later { path }) => format!("later {path}"),
+        Err(Unexplained::Unknown { at, word, say, meant }) => {
+            format!("{at}|{word}|{}|{}", say.unwrap_or("-"), meant.join(" "))
+        }
+    };
+    let rows = [
+        ("Service", "service"),
+        ("services.spec", "service.spec"),
+        ("spec.rollout", "service.spec.rollout"),
+        ("service.spec.env.LOG_LEVEL", "service.spec.env"),
+        ("service.spec.env.LOG_LEVEL.field", "service.spec.env.NAME.field"),
+        ("service.spec.rollout.maxsurge", "service.spec.rollout|maxsurge|-|service.spec.rollout.maxSurge"),
+        ("service.spec.rollout.stategy", "service.spec.rollout|stategy|-|service.spec.rollout.strategy"),
+        ("service.spec.rollout.strategy.x", "service.spec.rollout.strategy|x|-|"),
+        ("service.spec.rollout.drain.", "service.spec.rollout.drain||-|"),
+        ("service.spec.replica", "service.spec|replica|-|service.spec.replicas"),
+        ("maxSurge", "|maxSurge|-|service.spec.rollout.maxSurge"),
+        ("timeout", "|timeout|-|service.spec.health.timeout service.spec.route[].timeout"),
+        ("servcie.spec", "|servcie|-|service"),
+        ("route", "later route"),
+        ("service.spec.rollout.abortIf", "later service.spec.rollout.abortIf"),
+        ("service.spec.route.tls", "later service.spec.route[].tls"),
+        ("service.spec.restart", "service.spec|restart|a replica that ends is always started again|"),
+        ("", "||-|"),
+        ("zzz", "|zzz|-|"),
+    ];
+    for (path, want) in rows {
+        assert_eq!(said(path), want, "{path}");
+    }
+    assert!(said("service.spec.args").ends_with("|service.spec.command"));
+}

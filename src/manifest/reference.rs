@@ -1,0 +1,200 @@
+//! What can be said of a field: found by its path for `ctl explain`, and walked through for the reference page.
+
+use super::shape::{DOCUMENT, Form, KINDS, Key, Shape};
+use crate::model::nearest;
+
+/// A field with its place.
+#[derive(Debug, Clone)]
+pub struct Topic {
+    /// `service.spec.ports[].name`; a name that the user gives is `NAME`.
+    pub path: String,
+    /// What the table says of it.
+    pub key: &'static Key,
+}
+
+/// Why a path is not explained as a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unexplained {
+    /// The format has it, this version does not.
+    Later {
+        /// Its path.
+        path: String,
+    },
+    /// There is no such key.
+    Unknown {
+        /// The path up to it; empty where the first word is not known.
+        at: String,
+        /// The word.
+        word: String,
+        /// Where the word comes from elsewhere, what is said to it.
+        say: Option<&'static str>,
+        /// Paths of what was probably meant.
+        meant: Vec<String>,
+    },
+}
+
+impl Topic {
+    /// The keys that may be written under it, as it is written in full; none where it is a value.
+    pub fn shape(&self) -> Option<&'static Shape> {
+        shape_of(&self.key.form)
+    }
+
+    /// These keys as topics.
+    pub fn fields(&self) -> Vec<Topic> {
+        let below = format!("{}{}", self.path, steps(&self.key.form));
+        let keys = self.shape().map_or(&[][..], |shape| shape.keys);
+        keys.iter().map(|key| Topic { path: format!("{below}.{}", key.name), key }).collect()
+    }
+}
+
+/// The kinds of documents, above everything else.
+pub fn kinds() -> Vec<Topic> {
+    KINDS.keys.iter().map(|key| Topic { path: key.name.to_ascii_lowercase(), key }).collect()
+}
+
+/// Finds a field by its path: `service.spec.rollout`, with or without the kind, with or without `[…]` and the names that
+/// the user gives.
+///
+/// # Errors
+/// What is known of the path instead.
+pub fn explain(path: &str) -> Result<Topic, Unexplained> {
+    let mut words = path.split('.').map(|word| word.split('[').next().unwrap_or(word)).peekable();
+    let first = words.peek().copied().unwrap_or_default();
+    let mut topic = match kind(first) {
+        Some(kind) => {
+            words.next();
+            kind
+        }
+        None if is_of(&DOCUMENT, first) => kinds().remove(0),
+        None => return Err(no_kind(first)),
+    };
+    while let Some(word) = words.next() {
+        match topic.fields().into_iter().find(|field| field.key.name == word) {
+            Some(field) => topic = field,
+            // A name of the user's, such as a variable of the environment; what is below it has a key again.
+            None if is_map(&topic.key.form) => {
+                let below = words.peek().copied().unwrap_or_default();
+                if !below.is_empty() && !topic.shape().is_some_and(|shape| is_of(shape, below)) {
+                    return Err(no_key(&topic, below));
+                }
+            }
+            None => return Err(no_key(&topic, word)),
+        }
+    }
+    Ok(topic)
+}
+
+fn kind(word: &str) -> Option<Topic> {
+    let word = word.to_ascii_lowercase();
+    kinds().into_iter().find(|kind| kind.path == word || Some(&*kind.path) == word.strip_suffix('s'))
+}
+
+fn is_of(shape: &Shape, word: &str) -> bool {
+    let foreign = shape.elsewhere.iter().map(|(word, ..)| *word);
+    shape.names().chain(shape.later.iter().copied()).chain(foreign).any(|name| name == word)
+}
+
+fn no_kind(word: &str) -> Unexplained {
+    if let Some(later) = KINDS.later.iter().find(|later| later.eq_ignore_ascii_case(word)) {
+        return Unexplained::Later { path: later.to_ascii_lowercase() };
+    }
+    let kinds = KINDS.names().map(str::to_ascii_lowercase).collect::<Vec<_>>();
+    let near = nearest(word, kinds.iter().map(String::as_str)).map(str::to_owned);
+    let meant = near.map_or_else(|| anywhere(word), |near| vec![near]);
+    Unexplained::Unknown { at: String::new(), word: word.to_owned(), say: None, meant }
+}
+
+fn no_key(topic: &Topic, word: &str) -> Unexplained {
+    let at = format!("{}{}", topic.path, steps(&topic.key.form));
+    let below = |name: &str| format!("{at}.{name}");
+    let unknown =
+        |say, meant| Unexplained::Unknown { at: topic.path.clone(), word: word.to_owned(), say, meant };
+    let Some(shape) = topic.shape() else { return unknown(None, anywhere(word)) };
+    if shape.later.contains(&word) {
+        return Unexplained::Later { path: below(word) };
+    }
+    if let Some((_, instead, say)) = shape.elsewhere.iter().find(|(foreign, ..)| *foreign == word) {
+        let meant = if instead.is_empty() { Vec::new() } else { vec![below(instead)] };
+        return unknown(Some(*say), meant);
+    }
+    match nearest(word, shape.names().chain(shape.later.iter().copied())) {
+        Some(near) => unknown(None, vec![below(near)]),
+        None => unknown(None, anywhere(word)),
+    }
+}
+
+/// Most paths that are named as what was meant.
+const MEANT_MAX: usize = 3;
+
+/// The fields of a service of this name, or of the name nearest to it.
+fn anywhere(word: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut open = vec![kinds().remove(0)];
+    while let Some(topic) = open.pop() {
+        open.extend(topic.fields());
+        all.push(topic);
+    }
+    let Some(near) = nearest(word, all.iter().map(|topic| topic.key.name)) else { return Vec::new() };
+    let mut paths: Vec<String> =
+        all.iter().filter(|topic| topic.key.name == near).map(|topic| topic.path.clone()).collect();
+    paths.sort();
+    paths.truncate(MEANT_MAX);
+    paths
+}
+
+fn is_map(form: &Form) -> bool {
+    matches!(form, Form::Map(..))
+}
+
+/// The block that a value is or holds, in its long form.
+fn shape_of(form: &Form) -> Option<&'static Shape> {
+    match form {
+        Form::Block(shape) => Some(shape),
+        Form::List(of, _) | Form::Map(_, of, _) => shape_of(of),
+        Form::Either(forms) => forms.iter().find_map(shape_of),
+        _ => None,
+    }
+}
+
+/// What is between a field's path and that of the keys below it.
+fn steps(form: &Form) -> &'static str {
+    match form {
+        Form::List(..) => "[]",
+        Form::Map(..) => ".NAME",
+        Form::Either(forms) => forms.iter().find(|form| shape_of(form).is_some()).map_or("", steps),
+        _ => "",
+    }
+}
+
+impl Form {
+    /// What may be written, in words.
+    pub fn words(&self) -> String {
+        match self {
+            Form::Text(_) => "text".to_owned(),
+            Form::Path(_) => "a path".to_owned(),
+            Form::Words(words) => {
+                words.words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(" | ")
+            }
+            Form::Signal => "name of a signal".to_owned(),
+            Form::Number(0, u32::MAX) => "a whole number".to_owned(),
+            Form::Number(least, u32::MAX) => format!("a whole number from {least}"),
+            Form::Number(least, most) => format!("a whole number from {least} to {most}"),
+            Form::Flag => "`true` | `false`".to_owned(),
+            Form::True => "`true`".to_owned(),
+            Form::Duration => "a duration".to_owned(),
+            Form::Span => "a duration of more than `0s`".to_owned(),
+            Form::Cpu => "an amount of cpu".to_owned(),
+            Form::Memory | Form::LogSize => "an amount of memory".to_owned(),
+            Form::Count => "a whole number or a percentage".to_owned(),
+            Form::List(of, most) => format!("a list{}: {}", at_most(*most), of.words()),
+            Form::Command => "a list: text".to_owned(),
+            Form::Map(_, of, most) => format!("a map of names{}: {}", at_most(*most), of.words()),
+            Form::Block(_) => "a map".to_owned(),
+            Form::Either(forms) => forms.iter().map(Form::words).collect::<Vec<_>>().join(" or "),
+        }
+    }
+}
+
+fn at_most(most: Option<usize>) -> String {
+    most.map_or_else(String::new, |most| format!(" of at most {most}"))
+}

@@ -1,0 +1,140 @@
+//! The JSON Schema (draft-07) of manifests, for editors, from the same table that the reader uses.
+//!
+//! Invariants: whatever the reader takes, the schema takes; what it refuses because of one value or one block's keys,
+//! the schema refuses. Rules that join several blocks are the reader's alone.
+
+use serde_json::{Map, Value, json};
+
+use super::shape::{Absent, DOCUMENT, Form, Key, LIST, Rule, Shape, TEXT};
+use crate::model::SIGNALS;
+
+/// The schema of a manifest.
+pub fn schema() -> Value {
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Coxswain manifest",
+        "if": {"properties": {"kind": {"const": "List"}}, "required": ["kind"]},
+        "then": block(&LIST),
+        "else": {"$ref": SERVICE},
+        "definitions": {"service": block(&DOCUMENT)},
+    })
+}
+
+/// Where the documents of a list find what they are.
+const SERVICE: &str = "#/definitions/service";
+
+fn block(shape: &Shape) -> Value {
+    let mut properties: Map<String, Value> =
+        shape.keys.iter().map(|key| (key.name.to_owned(), described(key))).collect();
+    let system = || json!({"description": "Written by the system; left out when it is applied."});
+    properties.extend(shape.ignored.iter().map(|name| ((*name).to_owned(), system())));
+    for name in shape.later {
+        properties.insert((*name).to_owned(), refused(&format!("`{name}` is not supported yet.")));
+    }
+    for (name, _, say) in shape.elsewhere {
+        properties.insert((*name).to_owned(), refused(say));
+    }
+    let required: Vec<&str> =
+        shape.keys.iter().filter(|key| key.absent == Absent::Required).map(|key| key.name).collect();
+    let mut value = json!({"type": "object", "additionalProperties": false, "properties": properties});
+    if !required.is_empty() {
+        value["required"] = json!(required);
+    }
+    let rules: Vec<Value> = shape.rules.iter().map(rule).collect();
+    if !rules.is_empty() {
+        value["allOf"] = json!(rules);
+    }
+    value
+}
+
+/// A key that is known and refused; editors show why and do not offer it.
+fn refused(say: &str) -> Value {
+    json!({"not": {}, "description": say, "doNotSuggest": true})
+}
+
+fn rule(rule: &Rule) -> Value {
+    match rule {
+        Rule::Any(names) => {
+            json!({"anyOf": names.iter().map(|name| json!({"required": [name]})).collect::<Vec<_>>()})
+        }
+        Rule::One(names) => {
+            let pairs = names.iter().enumerate().flat_map(|(i, a)| names[..i].iter().map(move |b| [a, b]));
+            json!({"not": {"anyOf": pairs.map(|pair| json!({"required": pair})).collect::<Vec<_>>()}})
+        }
+    }
+}
+
+fn described(key: &Key) -> Value {
+    let mut value = form(&key.form);
+    let default = match key.absent {
+        Absent::Required => None,
+        Absent::Default(value) => Some(format!("Default: `{value}`.")),
+        Absent::Means(words) => Some(format!("Left out: {words}.")),
+    };
+    let text: Vec<&str> = [key.text].into_iter().chain(default.as_deref()).collect();
+    // Beside `$ref`, draft-07 ignores everything else; no key's form is one.
+    value["description"] = json!(text.join(" "));
+    value
+}
+
+/// Scalars are typed by the editor's YAML parser before the schema sees them, and are text to ours.
+const SCALAR: [&str; 3] = ["string", "number", "boolean"];
+
+fn form(form: &Form) -> Value {
+    match form {
+        Form::Text(None) => json!({"type": SCALAR}),
+        Form::Text(Some(pattern)) => json!({"type": SCALAR, "pattern": pattern}),
+        Form::Path(pattern) => json!({"type": "string", "pattern": pattern}),
+        Form::Words(words) => {
+            json!({"enum": words.words.iter().map(|(word, _)| *word).collect::<Vec<_>>()})
+        }
+        Form::Signal => json!({"type": "string", "pattern": format!("^(SIG)?({})$", SIGNALS.join("|"))}),
+        Form::Number(least, u32::MAX) => json!({"type": "integer", "minimum": least}),
+        Form::Number(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Form::Flag => json!({"type": "boolean"}),
+        Form::True => json!({"const": true}),
+        Form::Duration => json!({"type": "string", "pattern": DURATION}),
+        Form::Span => json!({"type": "string", "pattern": format!("{MORE_THAN_ZERO}{DURATION}")}),
+        Form::Cpu => json!({
+            "type": ["string", "number"], "exclusiveMinimum": 0,
+            "pattern": format!("{MORE_THAN_ZERO}^([0-9]+m|[0-9]+(\\.[0-9]{{1,3}})?)$"),
+        }),
+        Form::Memory => memory(""),
+        Form::LogSize => memory("|m|g"),
+        Form::Count => json!({"type": ["string", "integer"], "minimum": 0, "pattern": "^[0-9]+%?$"}),
+        Form::List(of, most) => bounded(json!({"type": "array", "items": item(of)}), "maxItems", *most),
+        Form::Command => json!({"type": "array", "items": self::form(&TEXT), "minItems": 1}),
+        Form::Map(names, of, most) => {
+            let mut value = json!({"type": "object", "additionalProperties": self::form(of)});
+            if !names.is_empty() {
+                value["propertyNames"] = json!({"pattern": names});
+            }
+            bounded(value, "maxProperties", *most)
+        }
+        Form::Block(shape) => block(shape),
+        Form::Either(forms) => json!({"anyOf": forms.iter().map(self::form).collect::<Vec<_>>()}),
+    }
+}
+
+const DURATION: &str = "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+const MORE_THAN_ZERO: &str = "(?=^.*[1-9])";
+
+fn memory(more_units: &str) -> Value {
+    let pattern = format!("{MORE_THAN_ZERO}^[0-9]+(Ti|T|Gi|G|Mi|M|Ki|k{more_units})?$");
+    json!({"type": ["string", "integer"], "minimum": 1, "pattern": pattern})
+}
+
+fn bounded(mut value: Value, word: &str, most: Option<usize>) -> Value {
+    if let Some(most) = most {
+        value[word] = json!(most);
+    }
+    value
+}
+
+/// What a list holds: a document is the same wherever it stands.
+fn item(of: &Form) -> Value {
+    match of {
+        Form::Block(shape) if std::ptr::eq(*shape, &DOCUMENT) => json!({"$ref": SERVICE}),
+        of => form(of),
+    }
+}
