@@ -6,7 +6,7 @@ use super::Controller;
 use super::refused::Refused;
 use crate::agent::events::{Writer, append_to};
 use crate::engine::{ContainerState, EngineError, LABEL_REPLICA, LABEL_STORE, ObservedContainer};
-use crate::model::{Author, ContainerId, Event, EventKind, ReplicaName, ServiceName};
+use crate::model::{Author, ContainerId, Event, EventKind, EventReason, ReplicaName, ServiceName};
 use crate::store::Txn;
 
 const KILL_SIGNAL: &str = "SIGKILL";
@@ -44,7 +44,7 @@ impl Controller {
             at: self.clock.wall(),
             object: format!("replica/{replica}"),
             kind: EventKind::Warning,
-            reason: "Killed".to_owned(),
+            reason: EventReason::Killed,
             message: format!("container {} killed: {}", container.short(), by.bounded().told()),
         };
         let ops = append_to(self.store.as_ref(), service, Writer::User, &[event]).await?;

@@ -52,6 +52,8 @@ described! {
         ContainerStarted,
         /// The container ended by itself; the message has its exit code.
         ContainerExited,
+        /// Somebody asked for the container's end, as `ctl verify` does; the message says who.
+        Killed,
         /// Somebody paused the container by hand; nothing is done to it.
         ContainerPaused,
         /// The replica passes its health check and has an endpoint.

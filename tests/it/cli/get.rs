@@ -161,8 +161,8 @@ fn every_kind_can_be_watched() {
     let mut moved = service("users");
     moved.status.available = 1;
     let events = [
-        event(EventKind::Normal, "ReplicaReady", "ready after 2.2s"),
-        event(EventKind::Warning, "ContainerExited", "exited with code 1"),
+        event(EventKind::Normal, EventReason::ReplicaReady, "ready after 2.2s"),
+        event(EventKind::Warning, EventReason::ContainerExited, "exited with code 1"),
     ];
     let stub = Stub::start()
         .on("GET /v1/replicas?watch=true", [Reply::lines(&replicas)])
