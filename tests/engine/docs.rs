@@ -207,6 +207,12 @@ fn looking_and_going_back_works_as_written() {
 }
 
 #[test]
+fn the_page_about_live_changes_works() {
+    let daemon = Daemon::start();
+    run_commands(&page("docs/how-to/live-changes.md"), &daemon);
+}
+
+#[test]
 fn the_page_about_volumes_works() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/volumes.md"), &daemon);
