@@ -212,6 +212,12 @@ fn the_page_about_verifying_works() {
 }
 
 #[test]
+fn the_page_about_live_changes_works() {
+    let daemon = Daemon::start();
+    run_commands(&page("docs/how-to/live-changes.md"), &daemon);
+}
+
+#[test]
 fn the_page_about_volumes_works() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/volumes.md"), &daemon);

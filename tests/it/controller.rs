@@ -8,8 +8,8 @@ use std::time::Duration;
 use coxswain::agent::{self, Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
 use coxswain::controller::{
-    Action, ApplyDocument, Awaited, Controller, LogOptions, LogQuery, Outcome, Parts, Refused, RolloutChange,
-    Standing, Steering,
+    Action, ApplyDocument, Applying, Awaited, Controller, LogOptions, LogQuery, Outcome, Parts, Refused,
+    RolloutChange, Standing, Steering,
 };
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
@@ -562,4 +562,68 @@ async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_l
     last_word(&rig, "users-1-z", Phase::Gone).await;
     rig.pass().await;
     assert_eq!(of_users(rig.keys().await), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_conflict_with_a_command_writes_nothing_until_the_user_decides() {
+    let rig = Rig::new();
+    let counted = |count: Option<u32>| {
+        let mut document = document("users", "users:1");
+        document.spec.replicas = count;
+        document
+    };
+    rig.apply("r1", &[counted(Some(2))]).await.unwrap();
+    let targets = BTreeMap::from([("users".into(), 5)]);
+    rig.controller.scale("r2", &targets, "scale users=5").await.unwrap();
+    let scaled = rig.service("users").await;
+    let over = &scaled.overrides[0];
+    assert_eq!((over.field.as_str(), over.by.command.as_str()), ("spec.replicas", "scale users=5"));
+    assert_eq!(rig.apply("r3", &[counted(Some(2))]).await.unwrap(), [Action::Unchanged]);
+    assert_eq!(rig.service("users").await, scaled, "the file did not change");
+
+    let run = [document("web", "web:1"), counted(Some(3))];
+    let before = rig.keys().await;
+    let refused = rig.apply("r4", &run).await.unwrap_err();
+    let Refused::Overridden { conflicts, .. } = &refused else { panic!("{refused:?}") };
+    let told = (conflicts[0].over.file.as_deref(), conflicts[0].over.live.as_deref());
+    assert_eq!((conflicts[0].service.as_str(), told), ("users", (Some("3"), Some("5"))));
+    assert_eq!(
+        (rig.keys().await, rig.service("users").await),
+        (before, scaled.clone()),
+        "nothing is written"
+    );
+
+    let how = |keep: &[&str], overwrite: &[&str]| {
+        let paths = |list: &[&str]| list.iter().map(|path| (*path).to_owned()).collect();
+        Applying { keep: paths(keep), overwrite: paths(overwrite), ..Applying::default() }
+    };
+    for (id, bad) in [("r5", how(&["replica"], &[])), ("r6", how(&["image"], &[]))] {
+        let refused = rig.controller.apply(id, &run, bad, "apply").await.unwrap_err();
+        assert!(matches!(refused, Refused::BadValue(_)), "{refused:?}");
+    }
+    let diff = Applying { diff: true, ..Applying::default() };
+    let shown = rig.controller.apply("r7", &run, diff, "diff").await.unwrap();
+    assert_eq!((shown[0].action, shown[0].changes.len()), (Action::Created, 1), "{shown:?}");
+    assert_eq!(shown[1].conflicts.len(), 1);
+    assert_eq!(rig.service("users").await, scaled, "a diff writes nothing");
+
+    rig.controller.apply("r8", &run, how(&["replicas"], &[]), "apply").await.unwrap();
+    assert_eq!(rig.service("users").await.spec.replicas, Some(5));
+    rig.apply("r9", &run).await.expect("the file is as it was applied");
+    rig.controller.apply("r10", &run, how(&[], &["replicas"]), "apply").await.unwrap();
+    let service = rig.service("users").await;
+    assert_eq!((service.spec.replicas, service.overrides), (Some(3), vec![]));
+}
+
+#[tokio::test]
+async fn an_image_that_is_overridden_is_not_asked_for() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.roll("r2", RolloutChange::Image { image: "2".into() }).await.unwrap();
+    let rolled = rig.service("users").await;
+    rig.engine.remove_image("users:1");
+    assert_eq!(rig.apply("r3", &[document("users", "users:1")]).await.unwrap(), [Action::Unchanged]);
+    assert_eq!(rig.service("users").await, rolled);
+    assert_eq!(rig.apply("r4", &[document("users", "users:2")]).await.unwrap(), [Action::Unchanged]);
+    assert_eq!(rig.service("users").await.overrides, vec![], "the file says what is live");
 }

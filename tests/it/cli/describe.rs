@@ -1,0 +1,95 @@
+//! `ctl describe` and `ctl why`.
+
+use coxswain::api::types::{List, RevisionObject, ServiceObject};
+use coxswain::model::{
+    Author, ConditionKind, EventKind, OutcomeRecord, Override, Phase, Reason, RevisionNumber,
+    RevisionOutcome, RolloutState,
+};
+
+use super::objects::{
+    condition, daemon, endpoint, event, exited, failure, minutes_ago, progressing, replica, revision,
+    rollout, service, unhealthy,
+};
+use super::stub::{Reply, Stub};
+use super::transcript::transcript;
+
+fn stub(service: ServiceObject, phases: &[(&str, Phase)]) -> Stub {
+    let failed = OutcomeRecord {
+        revision: RevisionNumber(8),
+        outcome: RevisionOutcome::RolledBack { failure: failure(8) },
+        at: minutes_ago(2),
+    };
+    let kept = vec![
+        RevisionObject { revision: revision(8, "v2"), record: Some(failed), current: false },
+        RevisionObject { revision: revision(9, "v1"), record: None, current: true },
+    ];
+    let replicas: Vec<_> = phases.iter().map(|(name, phase)| replica(name, phase.clone())).collect();
+    Stub::start()
+        .on("GET /v1/services", [Reply::json(&List::of(vec![service.clone()]))])
+        .on("GET /v1/services/users", [Reply::json(&service)])
+        .on("GET /v1/replicas?service=users", [Reply::json(&List::of(replicas))])
+        .on("GET /v1/endpoints?service=users", [Reply::json(&List::of(vec![endpoint()]))])
+        .on("GET /v1/revisions?service=users", [Reply::json(&List::of(kept))])
+        .on(
+            "GET /v1/events?service=users&follow=false",
+            [Reply::lines(&[event(EventKind::Warning, "Exited", "exited with code 1")])],
+        )
+        .on("GET /v1/status", [Reply::json(&daemon())])
+}
+
+fn overridden() -> ServiceObject {
+    let mut service = service("users");
+    service.spec.env.clear();
+    service.status.overrides = vec![Override {
+        field: "spec.replicas".to_owned(),
+        old: Some(2.into()),
+        new: Some(3.into()),
+        by: Author { command: "scale users=3".to_owned(), user: "ann".to_owned() },
+        at: minutes_ago(4),
+    }];
+    service
+}
+
+#[test]
+fn a_service_is_described_whole() {
+    let phases = [("users-9-a", Phase::Ready), ("users-9-b", Phase::Ready)];
+    let stub = stub(overridden(), &phases);
+    // Its events are of a fixed day: their age is not.
+    let shown = transcript(&stub, &["describe users", "describe usres", "describe"]);
+    let shown: Vec<&str> = shown.lines().filter(|line| !line.contains("exited with code 1  ")).collect();
+    let shown: Vec<String> = shown.iter().map(|line| settled(line)).collect();
+    insta::assert_snapshot!("describe", shown.join("\n"));
+}
+
+/// The line of an event without its age.
+fn settled(line: &str) -> String {
+    match line.split_once("d ago") {
+        Some((_, rest)) if line.contains("Exited") => format!("1│  [some]d ago{rest}"),
+        _ => line.to_owned(),
+    }
+}
+
+#[test]
+fn why_says_what_is_in_the_way_and_what_comes_next() {
+    let sound = stub(overridden(), &[("users-9-a", Phase::Ready)]);
+    let mut rolling = overridden();
+    rolling.status.available = 1;
+    rolling.status.rollout = Some(rollout(9, Some(7), progressing()));
+    rolling.status.conditions = vec![
+        condition(ConditionKind::Ready, false, Reason::TooFewAvailable, "1 of 3 replicas are available"),
+        condition(ConditionKind::Progressing, true, Reason::RollingOut, "1 of 3 replicas are available"),
+    ];
+    let phases = [
+        ("users-9-a", Phase::Ready),
+        ("users-9-b", Phase::Starting { reason: Some(unhealthy()) }),
+        ("users-9-c", exited()),
+    ];
+    let rolling = stub(rolling, &phases);
+    let mut back = overridden();
+    let state = RolloutState::RolledBack { failure: failure(8) };
+    back.status.rollout = Some(rollout(9, Some(9), state));
+    let back = stub(back, &[("users-9-a", Phase::Ready)]);
+    let told = [&sound, &rolling, &back].map(|stub| transcript(stub, &["why users"]));
+    insta::assert_snapshot!("why", told.join("\n"));
+    insta::assert_snapshot!("why_unknown", transcript(&sound, &["why usres"]));
+}
