@@ -31,6 +31,8 @@ fn a_sound_service_loses_nothing_and_stays_as_it_was() {
     daemon.expect(0, &["apply", "-f", &file]);
     let spec = |daemon: &Daemon| daemon.json(&["get", "service/users", "-o", "json"])["spec"].clone();
     let before = spec(&daemon);
+    let overrides = || daemon.json(&["get", "service/users", "-o", "json"])["status"]["overrides"].clone();
+    let overridden = overrides();
     let containers = daemon.containers("users", true);
 
     let (out, told) = daemon.expect(0, &["verify", "users", "-y", "-o", "json"]);
@@ -40,6 +42,7 @@ fn a_sound_service_loses_nothing_and_stays_as_it_was() {
         assert!(step(&found, name)["requests"].as_u64() > Some(50), "{found}");
     }
     assert_eq!(spec(&daemon), before);
+    assert_eq!(overrides(), overridden);
     let after = daemon.containers("users", true);
     assert!(after.len() == 2 && after.iter().all(|id| !containers.contains(id)), "{containers:?} {after:?}");
     let (events, _) = daemon.expect(0, &["events", "users"]);
