@@ -2,7 +2,7 @@
 
 use coxswain::api::types::{List, RevisionObject, ServiceObject};
 use coxswain::model::{
-    Author, ConditionKind, EventKind, OutcomeRecord, Override, Phase, Reason, RevisionNumber,
+    Author, ConditionKind, EventKind, EventReason, OutcomeRecord, Override, Phase, Reason, RevisionNumber,
     RevisionOutcome, RolloutState,
 };
 
@@ -32,7 +32,7 @@ fn stub(service: ServiceObject, phases: &[(&str, Phase)]) -> Stub {
         .on("GET /v1/revisions?service=users", [Reply::json(&List::of(kept))])
         .on(
             "GET /v1/events?service=users&follow=false",
-            [Reply::lines(&[event(EventKind::Warning, "Exited", "exited with code 1")])],
+            [Reply::lines(&[event(EventKind::Warning, EventReason::ContainerExited, "exited with code 1")])],
         )
         .on("GET /v1/status", [Reply::json(&daemon())])
 }
