@@ -120,29 +120,25 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
                 format!("next attempt at {}", retry_at.strftime("%H:%M:%S")),
             );
         }
-        (Phase::Draining, was) if was != Some(&Phase::Draining) => {
-            tell(
-                EventKind::Normal,
-                EventReason::Draining,
-                "out of rotation; requests in flight end".to_owned(),
-            );
-        }
-        (Phase::Stopping, was) if was != Some(&Phase::Stopping) => {
-            tell(EventKind::Normal, EventReason::Stopping, "told to stop".to_owned());
-        }
-        (Phase::Kept, was) if was != Some(&Phase::Kept) => {
-            tell(
-                EventKind::Normal,
-                EventReason::Kept,
-                "stopped; its container is kept to be looked at".to_owned(),
-            );
-        }
-        (Phase::Gone, was) if was != Some(&Phase::Gone) => {
-            tell(EventKind::Normal, EventReason::Stopped, "stopped and removed".to_owned());
+        (phase, was) if was != Some(phase) => {
+            if let Some((reason, message)) = on_the_way_out(phase) {
+                tell(EventKind::Normal, reason, message.to_owned());
+            }
         }
         _ => {}
     }
     told
+}
+
+/// The steps of a replica that goes; there is no more to say of each than that it was taken.
+fn on_the_way_out(phase: &Phase) -> Option<(EventReason, &'static str)> {
+    match phase {
+        Phase::Draining => Some((EventReason::Draining, "out of rotation; requests in flight end")),
+        Phase::Stopping => Some((EventReason::Stopping, "told to stop")),
+        Phase::Kept => Some((EventReason::Kept, "stopped; its container is kept to be looked at")),
+        Phase::Gone => Some((EventReason::Stopped, "stopped and removed")),
+        _ => None,
+    }
 }
 
 fn is_about(was: Option<&Phase>, reason: &WaitReason) -> bool {

@@ -78,7 +78,7 @@ fn an_interrupt_leaves_the_picture_as_it_is() {
         )
         .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2")]))])
         .on(
-            "GET /v1/services/users/progress?generation=10&awaited=count",
+            "GET /v1/services/users/progress?generation=10&awaited=count&counters=true",
             [Reply::silence_after(&[snapshot(1, &[("users-10-a", Phase::Ready)], None)])],
         );
     let mut terminal = Terminal::start(&stub, "scale users=2");
@@ -104,7 +104,7 @@ fn the_state_before_is_not_shown() {
         )
         .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2")]))])
         .on(
-            "GET /v1/services/users/progress?generation=10&awaited=count",
+            "GET /v1/services/users/progress?generation=10&awaited=count&counters=true",
             [Reply::silence_after(&[early, snapshot(1, &[("users-10-a", Phase::Ready)], None)])],
         );
     let mut terminal = Terminal::start(&stub, "scale users=2 --timeout 1s");
