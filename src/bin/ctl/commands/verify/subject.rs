@@ -54,15 +54,17 @@ impl Subject {
 }
 
 /// The revision that runs, where nothing else goes on.
-fn at_rest(service: &ServiceObject) -> Result<RevisionNumber, ApiError> {
+fn at_rest(service: &ServiceObject) -> Result<RevisionNumber, CliError> {
     let (name, status) = (&service.metadata.name, &service.status);
-    let not_now = |what: String| ApiError {
-        now: Some("nothing was changed".to_owned()),
-        next: vec![format!("ctl rollout {name}")],
-        ..codes::NOT_NOW.error(what)
+    let not_now = |what: String| {
+        let (now, next) = (Some("nothing was changed".to_owned()), vec![format!("ctl rollout {name}")]);
+        CliError::from(ApiError { now, next, ..codes::NOT_NOW.error(what) })
     };
     if status.wanted == 0 {
-        return Err(codes::USAGE.error(format!("{name} is scaled to 0: there is nothing to verify")));
+        return Err(CliError::of(
+            &codes::USAGE,
+            format!("{name} is scaled to 0: there is nothing to verify"),
+        ));
     }
     let complete = status.rollout.as_ref().filter(|rollout| rollout.state == RolloutState::Complete);
     match complete {
