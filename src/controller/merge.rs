@@ -398,7 +398,7 @@ mod tests {
     fn what_does_not_fit_together_is_refused() {
         let (first, _) = applied(&file("users:1", Some(3), None), None, None);
         let mut live = first.clone();
-        live.spec.health.port = Some("admin".into());
+        live.spec.logging.max_files = 0;
         live.overrides = record(&first, &live, &ann("undo users"), AT);
         let sides = Sides { file: &first.spec, applied: Some(&first.spec), live: Some(&live) };
         let problem = sides.merge(&Choices::default()).unwrap_err();

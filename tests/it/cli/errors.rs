@@ -72,10 +72,7 @@ fn commands_that_do_not_exist() {
     let stub = Stub::start().on("GET /v1/status", [Reply::json(&daemon())]);
     insta::assert_snapshot!(
         "unknown_commands",
-        transcript(
-            &stub,
-            &["aply -f x", "describe users", "get --wach", "rollout users --again", "status users"]
-        )
+        transcript(&stub, &["aply -f x", "get --wach", "rollout users --again", "status users"])
     );
 }
 
