@@ -43,13 +43,12 @@ fn around(shape: &Shape, key: &str, value: &str) -> String {
     format!("{{{}}}", entries.join(", "))
 }
 
-/// Every field with a function that puts a value of it into a document.
-fn each(check: &mut dyn FnMut(&Topic, &dyn Fn(Option<&str>) -> String)) {
-    fn walk(
-        topic: &Topic,
-        put: &dyn Fn(&str) -> String,
-        check: &mut dyn FnMut(&Topic, &dyn Fn(Option<&str>) -> String),
-    ) {
+/// Takes a field and a function that puts a value of it, or none, into a document.
+type Check<'a> = dyn FnMut(&Topic, &dyn Fn(Option<&str>) -> String) + 'a;
+
+/// Every field, with what puts a value of it into a document.
+fn each(check: &mut Check<'_>) {
+    fn walk(topic: &Topic, put: &dyn Fn(&str) -> String, check: &mut Check<'_>) {
         let Some(shape) = topic.shape() else { return };
         for field in topic.fields() {
             let inner = |value: &str| put(&held(&topic.key.form, &around(shape, field.key.name, value)));
