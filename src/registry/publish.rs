@@ -276,7 +276,7 @@ mod tests {
     use super::*;
     use crate::clock::RealClock;
     use crate::model::{EndpointState::*, Incarnation};
-    use crate::store::{EmbeddedStore, Entry, LeaseId, Listing, StoreIdentity, Txn, TxnOutcome};
+    use crate::store::{EmbeddedStore, Entry, LeaseId, StoreIdentity, Txn, TxnOutcome};
 
     struct World {
         store: Arc<EmbeddedStore>,
