@@ -9,6 +9,7 @@
 #![allow(clippy::result_large_err)] // an error ends the command: it is made once and never copied around
 
 mod lines;
+mod log_query;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,9 @@ use super::types::{
     DeleteRequest, HostObject, KillRequest, KillResponse, List, LogRecord, Progress, ReplicaObject,
     RevisionObject, RolloutRequest, ScaleRequest, ServiceObject, WriteResponse,
 };
-use crate::model::{Endpoint, Event, Generation, ReplicaName, RevisionNumber, ServiceName};
+pub use log_query::LogQuery;
+
+use crate::model::{Endpoint, Event, Generation, ServiceName};
 
 /// A unix socket connects at once or its queue is full; the supervisor keeps it open while a controller restarts.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -45,23 +48,6 @@ const ANSWER_MAX_BYTES: usize = 128 << 20;
 
 /// A stream of objects; it ends when the daemon ends it, or after its first error.
 pub type ObjectStream<T> = BoxStream<'static, Result<T, ApiError>>;
-
-/// Which lines of logs to read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogQuery {
-    /// Of all replicas of this service …
-    pub service: Option<ServiceName>,
-    /// … or of this replica.
-    pub replica: Option<ReplicaName>,
-    /// Only of replicas of this revision.
-    pub revision: Option<RevisionNumber>,
-    /// Go on with new lines.
-    pub follow: bool,
-    /// Only the last so many lines of each replica.
-    pub tail: Option<u32>,
-    /// Only lines since then.
-    pub since: Option<jiff::Timestamp>,
-}
 
 /// Calls the daemon that listens on one socket.
 #[derive(Debug, Clone)]
@@ -200,15 +186,7 @@ impl Client {
 
     /// Lines of logs.
     pub async fn logs(&self, query: &LogQuery) -> Result<ObjectStream<LogRecord>, ApiError> {
-        let mut text = format!("/v1/logs?follow={}", query.follow);
-        let LogQuery { service, replica, revision, follow: _, tail, since } = query;
-        // Names are DNS labels and times are RFC 3339 in UTC: nothing of it needs escaping in a query.
-        text.extend(service.iter().map(|name| format!("&service={name}")));
-        text.extend(replica.iter().map(|name| format!("&replica={name}")));
-        text.extend(revision.iter().map(|number| format!("&revision={number}")));
-        text.extend(tail.iter().map(|lines| format!("&tail={lines}")));
-        text.extend(since.iter().map(|time| format!("&since={time}")));
-        self.stream(&text).await
+        self.stream(&query.path()).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {

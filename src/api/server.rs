@@ -4,6 +4,7 @@
 
 #![allow(clippy::result_large_err)] // an error ends a call or a stream: it is made once and never copied around
 
+mod logs;
 mod streams;
 
 use std::collections::HashSet;
@@ -27,8 +28,8 @@ use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DeleteRequest,
     KillRequest, KillResponse, List, Outcome, Progress, RolloutRequest, ScaleRequest, WriteResponse,
 };
-use crate::controller::{Controller, LogOptions, LogQuery, Refused};
-use crate::model::{Event, Generation, ReplicaName, RevisionNumber, ServiceName};
+use crate::controller::{Controller, Refused};
+use crate::model::{Event, Generation, ServiceName};
 
 /// Largest request: 1,000 documents of 1 MiB are refused by the client one by one; what is left of them as JSON fits.
 const REQUEST_MAX_BYTES: usize = 64 << 20;
@@ -67,7 +68,7 @@ fn router(controller: Arc<Controller>, shutdown: CancellationToken) -> Router {
         .route("/v1/revisions", get(revisions))
         .route("/v1/hosts", get(hosts))
         .route("/v1/events", get(events))
-        .route("/v1/logs", get(logs))
+        .route("/v1/logs", get(logs::logs))
         .fallback(unknown_call)
         .layer(DefaultBodyLimit::max(REQUEST_MAX_BYTES))
         .layer(axum::Extension(shutdown))
@@ -180,8 +181,13 @@ struct Selection {
 
 impl Selection {
     fn names(&self) -> Vec<ServiceName> {
-        self.service.split(',').filter(|name| !name.is_empty()).map(ServiceName::new).collect()
+        names_in(&self.service).map(ServiceName::new).collect()
     }
+}
+
+/// Names with commas between them.
+fn names_in(names: &str) -> impl Iterator<Item = &str> {
+    names.split(',').filter(|name| !name.is_empty())
 }
 
 /// Objects of the services asked for, once or again whenever one changes.
@@ -308,30 +314,4 @@ async fn progress(
         }
     };
     Ok(ndjson(snapshots(controller, shutdown, look)))
-}
-
-#[derive(Debug, Deserialize)]
-struct LogSelection {
-    #[serde(default)]
-    service: String,
-    replica: Option<ReplicaName>,
-    #[serde(default)]
-    revision: Option<RevisionNumber>,
-    #[serde(default)]
-    follow: bool,
-    tail: Option<u32>,
-    since: Option<jiff::Timestamp>,
-}
-
-async fn logs(
-    State(controller): Shared,
-    axum::Extension(shutdown): axum::Extension<CancellationToken>,
-    Asked(asked): Asked<LogSelection>,
-) -> Result<Response, Failure> {
-    let LogSelection { service, replica, revision, follow, tail, since } = asked;
-    let services = service.split(',').filter(|name| !name.is_empty()).map(ServiceName::new).collect();
-    let options = LogOptions { follow, tail, since };
-    let lines = controller.logs(LogQuery { services, replica, revision, options }).await?;
-    let lines = lines.map(|line| line.map_err(|error| error_of(error.into())));
-    Ok(ndjson(lines.take_until(shutdown.cancelled_owned())))
 }

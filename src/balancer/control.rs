@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::file::{FileError, Saved, TableFile};
 use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TELL_UNSAVED_TICKS, TICK};
+use super::pending::{over, written};
 use super::table::{Table, compile};
 use super::target::Target;
 use super::worker::Command;
@@ -360,29 +361,6 @@ impl Unsaved {
     fn over(&mut self) -> Option<u64> {
         let failures = std::mem::take(self).failures;
         (failures > 0).then_some(failures)
-    }
-}
-
-/// The end of the writing under way; never where there is none.
-async fn written(
-    saving: &mut Option<(TableName, JoinHandle<Result<(), FileError>>)>,
-) -> (TableName, Result<(), String>) {
-    let Some((name, task)) = saving else { return std::future::pending().await };
-    let written = match task.await {
-        Ok(written) => written.map_err(|error| {
-            let source = std::error::Error::source(&error);
-            source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-        }),
-        Err(error) => Err(error.to_string()),
-    };
-    (name.clone(), written)
-}
-
-/// The end of a sleep; never where there is none.
-async fn over(sleep: &mut Option<Pin<Box<Sleep>>>) {
-    match sleep {
-        Some(sleep) => sleep.await,
-        None => std::future::pending().await,
     }
 }
 

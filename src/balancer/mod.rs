@@ -11,6 +11,7 @@ mod control;
 mod file;
 mod http;
 mod limits;
+mod pending;
 mod route;
 mod select;
 mod table;

@@ -270,4 +270,7 @@ pub struct LogRecord {
     pub stderr: bool,
     /// Its text.
     pub text: String,
+    /// Whether it is not the program's: what happened to the replica.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub life: bool,
 }

@@ -287,7 +287,8 @@ async fn an_endpoint_that_leaves_finishes_what_it_has() {
     let took = before.elapsed();
     assert!(took < Duration::from_millis(500), "the drain waits for this: {took:?}");
     assert_eq!(slow.await.unwrap().unwrap(), (200, "slow".to_owned()));
-    balancer.until(|r| !r.endpoints.contains_key(&old.id())).await;
+    let report = balancer.until(|r| r.endpoints[&old.id()].requests == 1).await;
+    assert_eq!(report.endpoints[&old.id()].drained, 1, "it ended after the table without it");
 }
 
 #[tokio::test]
@@ -591,4 +592,25 @@ async fn hearts_beat_while_every_thread_answers() {
         }
     };
     tokio::time::timeout(PATIENCE, two).await.expect("two beats");
+}
+
+#[tokio::test]
+async fn figures_are_measured_and_told_while_somebody_watches() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut client = Client::connect(balancer.address).await;
+    let watched = balancer.until(|r| r.counted.is_some()).await;
+    balancer.until(|r| r.counted > watched.counted).await; // every second, though nothing happens
+    client.send("GET", "/", "").await.unwrap();
+    let measured = |r: &coxswain::model::BalancerReport| r.endpoints[&backend.id()];
+    balancer.until(|r| measured(r).requests == 1 && !measured(r).latencies.is_empty()).await;
+    balancer.watchers.send_replace(0);
+    balancer.until(|r| r.counted.is_none()).await;
+    client.send("GET", "/", "").await.unwrap();
+    let silent = balancer.until(|_| true).await;
+    assert_eq!((measured(&silent).requests, measured(&silent).latencies.is_empty()), (0, true));
+    balancer.watchers.send_replace(1);
+    let again = balancer.until(|r| measured(r).requests == 2).await;
+    assert_eq!(Vec::from(measured(&again).latencies).iter().sum::<u64>(), 1, "the second was not measured");
 }

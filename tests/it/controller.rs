@@ -499,7 +499,7 @@ async fn logs_of_a_replica_that_is_not_there_are_refused() {
     let rig = Rig::new();
     let nobody = ReplicaName::new("users-1-a");
     let options = LogOptions { follow: true, tail: None, since: None };
-    let query = LogQuery { services: Vec::new(), replica: Some(nobody.clone()), revision: None, options };
+    let query = LogQuery { services: Vec::new(), replicas: vec![nobody.clone()], revision: None, options };
     let refused = rig.controller.logs(query).await.err().unwrap();
     assert_eq!(refused, Refused::NoReplica(nobody));
 }

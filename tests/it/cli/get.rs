@@ -237,12 +237,16 @@ fn logs_of_services_and_replicas() {
         at: None,
         stderr: false,
         text: text.to_owned(),
+        life: false,
     };
     let both = [record("users-9-a", "listening"), record("users-9-b", "\x1b[31mred\x1b[0m \x07bell")];
     let one = [record("users-9-a", "listening")];
+    let ready = LogRecord { life: true, ..record("users-9-b", "ready after 2.2s") };
+    let followed = [both[0].clone(), ready, both[1].clone()];
     let stub = stub()
         .on("GET /v1/logs?follow=false&service=users", [Reply::lines(&both)])
-        .on("GET /v1/logs?follow=true&service=users&tail=5", [Reply::lines(&both)])
+        .on("GET /v1/logs?follow=true&service=users&tail=5", [Reply::lines(&followed)])
+        .on("GET /v1/logs?follow=false&service=users&replica=users-9-a", [Reply::lines(&both)])
         .on("GET /v1/logs?follow=false&replica=users-9-a", [Reply::lines(&one)]);
     insta::assert_snapshot!(
         "logs",

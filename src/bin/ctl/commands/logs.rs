@@ -1,4 +1,4 @@
-//! `ctl logs`: lines of one replica or of all replicas of services.
+//! `ctl logs`: lines of replicas and of all replicas of services, merged by time.
 
 use coxswain::api::client::LogQuery;
 use coxswain::api::codes;
@@ -6,19 +6,21 @@ use coxswain::api::types::ApiError;
 use coxswain::daemon::wall_time;
 use coxswain::model::{Millis, ReplicaName, RevisionNumber, ServiceName};
 use futures::StreamExt;
-use futures::stream::SelectAll;
 
 use crate::error::CliError;
 use crate::output::events;
 use crate::session::Session;
 
-/// Show the logs of services or replicas
+/// Show the logs of services or replicas, merged by time
+///
+/// What the containers wrote goes to standard output. With `--follow`, replicas that start later join in, and what happens
+/// to a replica (started, ready, draining, exited) is told between the lines, on standard error.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Services or replicas: `users`, `users-9-a`, `replica/users-9-a`
     #[arg(required = true, value_name = "SERVICE|REPLICA")]
     names: Vec<String>,
-    /// Only replicas of this revision, with the container that is kept after it failed
+    /// Of the services only replicas of this revision, with the container that is kept after it failed
     #[arg(long, value_name = "NUMBER", value_parser = revision)]
     revision: Option<RevisionNumber>,
     /// Go on with new lines
@@ -34,24 +36,16 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
     let since = args.since.map(ago).transpose()?;
-    let queries = sources(session, &args.names).await?;
-    let named = queries.len() > 1 || queries.iter().any(|query| query.service.is_some());
-    let mut streams = Vec::new();
-    for query in queries {
-        let query =
-            LogQuery { revision: args.revision, follow: args.follow, tail: args.tail, since, ..query };
-        streams.push(session.client.logs(&query).await?);
-    }
-    if args.follow {
-        let mut all: SelectAll<_> = streams.into_iter().collect();
-        while let Some(record) = all.next().await {
-            session.ui.raw(&events::log(&record?, named))?;
-        }
-        return Ok(());
-    }
-    for mut stream in streams {
-        while let Some(record) = stream.next().await {
-            session.ui.raw(&events::log(&record?, named))?;
+    let (services, replicas) = sources(session, &args.names).await?;
+    let named = !services.is_empty() || replicas.len() > 1;
+    let Args { revision, follow, tail, .. } = args;
+    let query = LogQuery { services, replicas, revision, follow, tail, since };
+    let mut records = session.client.logs(&query).await?;
+    while let Some(record) = records.next().await {
+        let record = record?;
+        match record.life {
+            true => session.ui.note(&events::life(&record)),
+            false => session.ui.raw(&events::log(&record, named, session.ui.colours_stdout()))?,
         }
     }
     Ok(())
@@ -69,27 +63,30 @@ fn ago(since: Millis) -> Result<jiff::Timestamp, CliError> {
 }
 
 /// Each name is that of a service, else of a replica.
-async fn sources(session: &Session<'_>, names: &[String]) -> Result<Vec<LogQuery>, CliError> {
-    let services = session.client.services().await?;
-    let mut replicas = None;
-    let mut queries = Vec::new();
+async fn sources(
+    session: &Session<'_>,
+    names: &[String],
+) -> Result<(Vec<ServiceName>, Vec<ReplicaName>), CliError> {
+    let known = session.client.services().await?;
+    let mut known_replicas = None;
+    let (mut services, mut replicas) = (Vec::new(), Vec::new());
     for text in names {
         let (kind, name) = text.split_once('/').unwrap_or(("", text));
         let as_service = matches!(kind, "" | "service" | "services");
-        if as_service && services.iter().any(|service| service.metadata.name.as_str() == name) {
-            queries.push(LogQuery { service: Some(ServiceName::new(name)), ..LogQuery::default() });
+        if as_service && known.iter().any(|service| service.metadata.name.as_str() == name) {
+            services.push(ServiceName::new(name));
             continue;
         }
-        if replicas.is_none() {
-            replicas = Some(session.client.replicas(None).await?);
+        if known_replicas.is_none() {
+            known_replicas = Some(session.client.replicas(None).await?);
         }
-        let found = replicas.iter().flatten().any(|replica| replica.spec.name.as_str() == name);
+        let found = known_replicas.iter().flatten().any(|replica| replica.spec.name.as_str() == name);
         if !matches!(kind, "" | "replica" | "replicas") || !found {
             let what = format!("there is no service or replica named {text}");
             let next = vec!["ctl get replicas".to_owned()];
             return Err(ApiError { next, ..codes::NOT_FOUND.error(what) }.into());
         }
-        queries.push(LogQuery { replica: Some(ReplicaName::new(name)), ..LogQuery::default() });
+        replicas.push(ReplicaName::new(name));
     }
-    Ok(queries)
+    Ok((services, replicas))
 }

@@ -1,7 +1,7 @@
 //! Lines of events and logs, one at a time as they come. PURE.
 
 use coxswain::api::types::LogRecord;
-use coxswain::model::{Event, EventKind};
+use coxswain::model::{Event, EventKind, ReplicaName};
 
 use super::plain::plain;
 use super::table::MARK;
@@ -18,8 +18,24 @@ pub(crate) fn event(event: &Event) -> String {
     format!("{at:.0} {mark} {object:<OBJECT_WIDTH$}  {reason:<REASON_WIDTH$}  {}", plain(message))
 }
 
-/// A line of a log; the replica is named where several are shown.
-pub(crate) fn log(record: &LogRecord, named: bool) -> String {
+/// A line of a log; the replica is named where several are shown, in a colour of its own where the reader sees colours.
+pub(crate) fn log(record: &LogRecord, named: bool, colours: bool) -> String {
     let text = plain(&record.text);
-    if named { format!("{} | {text}", record.replica) } else { text }
+    let replica = &record.replica;
+    match (named, colours) {
+        (false, _) => text,
+        (true, false) => format!("{replica} | {text}"),
+        (true, true) => format!("\x1b[{}m{replica}\x1b[0m | {text}", colour_of(replica)),
+    }
+}
+
+/// `--- users-9-a ready after 2.2s`: not to be mistaken for the program's output.
+pub(crate) fn life(record: &LogRecord) -> String {
+    format!("--- {} {}", record.replica, plain(&record.text))
+}
+
+/// One of the six colours that are told apart on dark and light; the same for a name each time.
+fn colour_of(replica: &ReplicaName) -> u8 {
+    let sum = replica.as_str().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    31 + sum % 6
 }

@@ -36,6 +36,8 @@ use crate::error::CliError;
 #[derive(Debug)]
 pub(crate) struct Ui {
     style: Style,
+    /// Whether standard output shows colours.
+    stdout_colour: bool,
     /// Whether standard output may be redrawn.
     stdout_redraws: bool,
     /// Whether standard error may be redrawn.
@@ -57,6 +59,7 @@ impl Ui {
                 colour: stderr && !dumb && set("NO_COLOR").is_none(),
                 unicode: !dumb && style::is_utf8(&locale),
             },
+            stdout_colour: stdout && !dumb && set("NO_COLOR").is_none(),
             stdout_redraws: stdout && redraws,
             stderr_redraws: stderr && redraws,
             asks: std::io::stdin().is_terminal() && stderr,
@@ -66,6 +69,11 @@ impl Ui {
     /// What the streams can show.
     pub(crate) fn style(&self) -> Style {
         self.style
+    }
+
+    /// Whether data may be coloured.
+    pub(crate) fn colours_stdout(&self) -> bool {
+        self.stdout_colour
     }
 
     /// Data for people: lines of text.
