@@ -9,8 +9,8 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::Life;
 use super::sockets::BalancerSockets;
-use super::{Life, priority};
 use crate::balancer::{self, BalancerConfig, Limits};
 use crate::clock::RealClock;
 
@@ -34,7 +34,6 @@ pub(super) fn run(sockets: BalancerSockets) -> anyhow::Result<()> {
         clock: Arc::new(RealClock::new()),
         limits: Limits::default(),
         heartbeat: Box::new(move || life.beat()),
-        on_thread: priority::back_to_usual,
         stop,
     })?;
     Ok(())

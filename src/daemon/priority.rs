@@ -2,8 +2,10 @@
 //!
 //! The way of a dead container out of the routing table leads through several threads, each of which waits for its turn.
 //! Among dozens of busy containers on few cores those turns add up to more than all the work; ahead of them they do not.
-//! What decides and what hands out tables works for milliseconds at a time, so it may go first. The threads that serve
-//! requests may not: one that interrupts its clients and servers for every single packet serves fewer of them.
+//! The controller works for milliseconds at a time, and the balancer only as much as the requests ask for.
+//!
+//! The price: where clients, balancer and services share too few cores, the balancer interrupts the others for every
+//! packet, and a tenth fewer requests are served at full load.
 
 use rustix::process::{getpriority_process, setpriority_process};
 
@@ -18,21 +20,11 @@ const USUAL: i32 = 0;
 /// thread. Without the right to do so (started by another user than root) everything works, only slower when the
 /// processor is busy.
 pub(super) fn raise() {
-    step(USUAL, NICENESS);
-}
-
-/// Takes the raise back for the calling thread alone.
-pub(super) fn back_to_usual() {
-    step(NICENESS, USUAL);
-}
-
-/// On Linux a priority is a thread's own, and inherited by what the thread starts.
-fn step(from: i32, to: i32) {
-    if getpriority_process(None) != Ok(from) {
+    if getpriority_process(None) != Ok(USUAL) {
         return;
     }
-    match setpriority_process(None, to) {
-        Ok(()) => tracing::debug!(niceness = to, "priority"),
-        Err(error) => tracing::debug!(%error, "the priority stays as it is"),
+    match setpriority_process(None, NICENESS) {
+        Ok(()) => tracing::debug!(niceness = NICENESS, "ahead of what runs at the usual priority"),
+        Err(error) => tracing::debug!(%error, "no higher priority"),
     }
 }

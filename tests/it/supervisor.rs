@@ -443,20 +443,15 @@ fn a_child_may_gain_no_privileges_and_holds_only_its_own_descriptors() {
 
 /// Only root may raise a priority, and one that somebody set is kept.
 #[test]
-fn what_decides_goes_ahead_and_what_serves_does_not() {
+fn the_children_go_ahead_of_what_runs_at_the_usual_priority() {
     let daemon = Daemon::start();
     let own = niceness("self/task", std::process::id().try_into().unwrap());
     let ahead = if own == 0 && nix::unistd::geteuid().is_root() { -10 } else { own };
-    let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
-    assert_eq!(niceness(&format!("{controller}/task"), controller), ahead);
-    assert_eq!(niceness(&format!("{balancer}/task"), balancer), ahead, "the thread that hands out tables");
-    daemon.until("an answer", || daemon.answers().then_some(()));
-    for task in fs::read_dir(format!("/proc/{balancer}/task")).unwrap() {
-        let path = task.unwrap().path();
-        let is_serving = fs::read_to_string(path.join("comm")).unwrap().trim() == "balancer";
-        if is_serving {
-            let thread = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
-            assert_eq!(niceness(&format!("{balancer}/task"), thread), own, "a thread that serves");
+    for role in ["controller", "balancer"] {
+        let pid = daemon.child(role);
+        for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+            let thread = task.unwrap().file_name().to_str().unwrap().parse().unwrap();
+            assert_eq!(niceness(&format!("{pid}/task"), thread), ahead, "{role}");
         }
     }
 }
