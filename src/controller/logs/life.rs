@@ -12,6 +12,8 @@ pub(super) fn told(before: Option<&ReplicaStatus>, now: &ReplicaStatus) -> Optio
     }
     Some(match &now.phase {
         Phase::Waiting { .. } | Phase::Pulling => return None,
+        // Its first container has a number only once it is made.
+        Phase::Starting { .. } if same_phase && now.attempt <= 1 => return None,
         Phase::Starting { .. } if now.attempt > 1 => format!("started again, attempt {}", now.attempt),
         Phase::Starting { .. } => "started".to_owned(),
         Phase::Ready => match now.ready_after {
@@ -61,6 +63,7 @@ mod tests {
             (None, status(1, Phase::Pulling), None),
             (None, starting(), Some("started")),
             (Some(starting()), starting(), None),
+            (Some(status(0, Phase::Starting { reason: None })), starting(), None),
             (Some(starting()), ready(), Some("ready after 2.2s")),
             (Some(ready()), ready(), None),
             (Some(ready()), status(1, Phase::Draining), Some("draining")),

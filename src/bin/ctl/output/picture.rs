@@ -112,7 +112,7 @@ fn rows<'a>(scene: &Scene<'a>) -> (Vec<Row<'a>>, usize) {
     let current = scene.current;
     let (mut rows, mut older) = (Vec::new(), 0);
     for replica in &current.replicas {
-        let is_old = replaces(current) && replica.revision != current.target;
+        let is_old = scene.story.rolls() && replica.revision != current.target;
         match () {
             () if is_old && replica.runs && replica.available => older += 1,
             () if is_old && scene.story.has_successor(&replica.name) => {}
@@ -142,7 +142,7 @@ fn row<'a>(scene: &Scene<'_>, replica: &'a ReplicaProgress) -> Row<'a> {
         _ => (text.word.to_owned(), text.detail),
     };
     let took = replica.available && replica.counters.is_some_and(|counters| counters.requests > 0);
-    let took = (took && replaces(scene.current)).then(|| "took traffic".to_owned());
+    let took = (took && scene.story.rolls()).then(|| "took traffic".to_owned());
     let details = [Some(detail), took, proving(scene, replica), scene.story.replaced_by(&replica.name)];
     let details = details.into_iter().flatten().filter(|detail| !detail.is_empty()).collect();
     Row { mark: text.mark, name: replica.name.as_str(), state, details }

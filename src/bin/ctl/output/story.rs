@@ -12,6 +12,8 @@ use super::progress::{drained, is_rollback};
 #[derive(Debug, Default)]
 pub(crate) struct Story {
     target: RevisionNumber,
+    /// Whether the target takes the place of another; the daemon forgets which once the last one has left.
+    rolls: bool,
     arrived: Vec<ReplicaName>,
     left: Vec<Left>,
 }
@@ -36,7 +38,8 @@ impl Story {
         if self.target != now.target {
             *self = Self { target: now.target, ..Self::default() };
         }
-        if !replaces(now) {
+        self.rolls |= replaces(now);
+        if !self.rolls {
             return;
         }
         for replica in now.replicas.iter().filter(|r| r.revision == now.target && r.runs && r.available) {
@@ -58,6 +61,11 @@ impl Story {
             let left = &mut self.left[at];
             (left.in_flight, left.drained) = (replica.in_flight, left.drained.max(replica.drained));
         }
+    }
+
+    /// Whether one revision takes the place of another, or just has.
+    pub(super) fn rolls(&self) -> bool {
+        self.rolls
     }
 
     /// Whether a replica that leaves is told of beside another.
@@ -112,6 +120,18 @@ mod tests {
         assert_eq!(story.replaced_by(&"a".into()).as_deref(), Some("x drained 2 requests"));
         assert_eq!(story.replaced_by(&"b".into()).as_deref(), Some("y drained 1 request"));
         assert!(story.has_successor(&"y".into()) && !story.has_successor(&"a".into()));
+    }
+
+    #[test]
+    fn the_last_that_leaves_belongs_to_the_story() {
+        let mut story = Story::default();
+        story.take(&at(&["a", "x"], &["x"], 1));
+        story.take(&Progress { from: None, ..at(&["a", "x"], &["x"], 3) });
+        assert_eq!(story.replaced_by(&"a".into()).as_deref(), Some("x drained 3 requests"));
+        assert!(story.rolls() && story.has_successor(&"x".into()));
+        let mut rest = Story::default();
+        rest.take(&Progress { from: None, ..at(&["a", "x"], &["x"], 1) });
+        assert!(!rest.rolls() && !rest.has_successor(&"x".into()), "a replica fewer replaces nobody");
     }
 
     #[test]
