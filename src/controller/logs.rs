@@ -17,7 +17,7 @@ use self::merge::Merge;
 use super::refused::Refused;
 use super::{Controller, LogRecord, ReplicaObject};
 use crate::engine::{Engine, EngineError, LogOptions};
-use crate::model::{ContainerId, Desired, ReplicaName, ReplicaStatus, RevisionNumber, ServiceName};
+use crate::model::{ContainerId, Desired, Phase, ReplicaName, ReplicaStatus, RevisionNumber, ServiceName};
 
 /// Lines that wait for a slow reader; the Engine is not read further then.
 const BUFFERED_LINES: usize = 256;
@@ -180,9 +180,10 @@ fn happened(now: &[ReplicaObject], before: &mut BTreeMap<ReplicaName, ReplicaSta
         let text = life::told(earlier.as_ref(), status);
         told.extend(text.map(|text| life_of(&status.replica, Some(status.since), text)));
     }
-    before.retain(|name, _| {
+    before.retain(|name, last| {
         let is_here = now.iter().any(|replica| replica.spec.name == *name);
-        if !is_here {
+        // Its agent may have said so before.
+        if !is_here && last.phase != Phase::Gone {
             told.push(life_of(name, None, "gone".to_owned()));
         }
         is_here

@@ -11,6 +11,7 @@ mod faultsock;
 mod images;
 mod lifecycle;
 mod load;
+mod logs;
 mod pull;
 mod storage;
 mod storm;
