@@ -34,7 +34,7 @@ described! {
         RolloutPaused,
         /// Somebody resumed the rollout.
         RolloutResumed,
-        /// Somebody aborted the rollout: the service goes back, or stays as it is where there is nothing to go back to.
+        /// Somebody aborted the rollout: the service goes back to the last revision whose rollout completed.
         RolloutAborted,
         /// The number of replicas was changed.
         Scaled,

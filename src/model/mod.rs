@@ -60,7 +60,7 @@ pub use revision::{Release, ResolvedImage, Revision};
 pub use rollout::{Case, Failure, FailureReason, Rollout, RolloutState};
 pub use service::{Metadata, Service};
 pub use spec::{
-    Balance, EnvField, EnvValue, Limits, Logging, Port, Protocol, Pull, Resources, Route, Security,
+    Balance, EnvField, EnvValue, Limits, Logging, Pace, Port, Protocol, Pull, Resources, Route, Security,
     ServiceSpec,
 };
 pub use table::{Pool, PoolEndpoint, RouteEntry, RoutingTable, TableName};

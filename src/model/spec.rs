@@ -242,6 +242,15 @@ pub struct ServiceSpec {
     pub labels: BTreeMap<String, String>,
 }
 
+/// Limits of a rollout, in replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// So many more than wanted may run.
+    pub surge: u32,
+    /// So many fewer than wanted may be available.
+    pub missing: u32,
+}
+
 impl ServiceSpec {
     /// A spec of this image with every default; what the minimal manifest means, without port and route.
     pub fn of_image(image: impl Into<String>) -> Self {
@@ -277,6 +286,16 @@ impl ServiceSpec {
     pub fn stops_first(&self) -> bool {
         let one = self.replica_count() <= 1;
         self.volumes.iter().any(|volume| volume.per_replica || (one && !volume.read_only))
+    }
+
+    /// How far a rollout may go above and below the count. One that stops first has no surge, whatever its policy says.
+    /// Where both limits round to nothing (10 % of 3, and no surge) one replica may be missing, or none could ever be
+    /// replaced.
+    pub fn pace(&self) -> Pace {
+        let count = self.replica_count();
+        let surge = if self.stops_first() { 0 } else { self.rollout.max_surge.of_rounded_up(count) };
+        let missing = self.rollout.max_unavailable.of_rounded_down(count);
+        Pace { surge, missing: if surge == 0 && missing == 0 { 1 } else { missing } }
     }
 
     /// Where a route or probe names no port, the first; `None` where there is none (of that name).

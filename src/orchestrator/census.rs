@@ -14,7 +14,7 @@ pub(super) struct Seen<'a> {
     pub(super) settled: bool,
 }
 
-/// The buckets. The first rule that fits decides: gone, leaving, current, matching, old.
+/// The buckets. The first rule that fits decides: ended, leaving, current, matching, old.
 #[derive(Debug, Default)]
 pub(super) struct Census<'a> {
     /// Meant to run, of the target revision.
@@ -23,7 +23,8 @@ pub(super) struct Census<'a> {
     pub(super) matching: Vec<Seen<'a>>,
     /// Meant to run, of another template.
     pub(super) old: Vec<Seen<'a>>,
-    /// On the way out, not yet gone. They hold their slots and count for nothing else.
+    /// On the way out, with something of them left that may run. They hold their slots, and the place of the one that
+    /// follows where that must wait for them.
     pub(super) leaving: Vec<&'a ReplicaView>,
 }
 
@@ -31,7 +32,7 @@ impl<'a> Census<'a> {
     /// Sorts the replicas of a service whose rollout goes to `target`.
     pub(super) fn take(view: &'a ServiceView, target: &Revision) -> Self {
         let mut census = Self::default();
-        for is in view.replicas.iter().filter(|r| !is_gone(r)) {
+        for is in view.replicas.iter().filter(|r| !has_ended(r)) {
             if !is.replica.runs() {
                 census.leaving.push(is);
                 continue;

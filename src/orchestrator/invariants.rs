@@ -133,7 +133,7 @@ impl<'a> Plan<'a> {
         if left < bounds.floor && self.stopped_serving().next().is_some() {
             found.push(Violation::BelowFloor { left, floor: bounds.floor });
         }
-        let holds = |before: Option<&ReplicaView>| bounds.stop_first && before.is_some_and(|b| !is_gone(b));
+        let holds = |before: Option<&ReplicaView>| bounds.stop_first && before.is_some_and(|b| !has_ended(b));
         let running = self.after().filter(|(r, before)| r.runs() || holds(*before)).count();
         let starts = self.after().any(|(_, before)| before.is_none());
         if starts && running > bounds.ceiling {

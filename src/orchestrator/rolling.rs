@@ -57,8 +57,9 @@ fn fill_up(pass: &mut Pass<'_>) -> bool {
 fn keep_count(pass: &mut Pass<'_>) -> bool {
     let missing = pass.bounds.wanted.saturating_sub(pass.census.running());
     let stable = pass.rollout.stable.and_then(|stable| pass.view.revisions.get(&stable));
-    pass.create(stable.unwrap_or(pass.target), missing);
-    missing > 0
+    let count = missing.min(room(pass));
+    pass.create(stable.unwrap_or(pass.target), count);
+    count > 0
 }
 
 /// Replicas of the same template go over to the target as they are. Where the target is probed in another way they go

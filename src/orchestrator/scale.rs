@@ -3,7 +3,7 @@
 //! A change of the count is taken at once, also during a rollout: it moves the bounds, and the rollout goes on in them.
 
 use super::census::{Census, Seen};
-use crate::model::ServiceSpec;
+use crate::model::{Pace, ServiceSpec};
 
 /// The bounds a move keeps, from the count that is wanted now.
 ///
@@ -23,20 +23,16 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The bounds of a spec. A spec that stops first has no surge, whatever its policy says. Where both limits round to nothing (10 % of 3, and no surge) one replica may be missing,
-    /// or none could ever be replaced.
+    /// The bounds of a spec.
     pub fn of(spec: &ServiceSpec) -> Self {
         let count = spec.replica_count();
-        let stop_first = spec.stops_first();
-        let surge = if stop_first { 0 } else { spec.rollout.max_surge.of_rounded_up(count) };
-        let missing = spec.rollout.max_unavailable.of_rounded_down(count);
-        let missing = if surge == 0 && missing == 0 { 1 } else { missing };
+        let Pace { surge, missing } = spec.pace();
         let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
         Self {
             wanted: size(count),
             floor: size(count.saturating_sub(missing)),
             ceiling: size(count.saturating_add(surge)),
-            stop_first,
+            stop_first: spec.stops_first(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coxswain::api::types::{Progress, ReplicaProgress};
 use coxswain::model::{
-    Condition, Millis, NumberOrPercent, OnFailure, Phase, ReplicaStatus, Revision, RevisionNumber,
+    Condition, Millis, OnFailure, Pace, Phase, ReplicaStatus, Revision, RevisionNumber, ServiceSpec,
 };
 
 use super::age::seconds;
@@ -155,10 +155,11 @@ pub(crate) fn header(progress: &Progress, revisions: &[Revision], deletes: bool)
         Some(from) => between(&from.image.reference, &target.image.reference),
         None => target.image.reference.clone(),
     };
-    let (surge, unavailable): (NumberOrPercent, NumberOrPercent) = (policy.max_surge, policy.max_unavailable);
+    let Pace { surge, missing } =
+        ServiceSpec { replicas: Some(progress.wanted), ..target.spec.clone() }.pace();
     let how = if is_rollback(progress) { "rolling back" } else { "rolling" };
     let failing = if is_rollback(progress) { String::new() } else { format!(", {failing}") };
-    format!("{name}  {images}  {digest}  {how} +{surge}/-{unavailable}{failing}  rev {}", target.number)
+    format!("{name}  {images}  {digest}  {how} +{surge}/-{missing}{failing}  rev {}", target.number)
 }
 
 /// Revisions are numbered upwards, so only a rollback goes to a lower number.
