@@ -1,13 +1,13 @@
-//! `ctl verify` where it must not begin, and where requests fail before anything is done.
+//! `ctl verify` where it must not begin, where requests fail before anything is done, and what it says after a stop.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
 use coxswain::api::codes;
-use coxswain::api::types::DaemonStatus;
-use coxswain::model::Route;
+use coxswain::api::types::{Action, DaemonStatus, KillResponse, List, Outcome, WriteResponse, WriteResult};
+use coxswain::model::{ContainerId, Generation, Phase, Route};
 
-use super::objects::{daemon, progressing, rollout, service};
+use super::objects::{daemon, progressing, replica, result, rollout, service, snapshot};
 use super::stub::{Reply, Stub};
 use super::transcript::{run, transcript};
 
@@ -56,8 +56,8 @@ fn what_cannot_be_verified_is_left_alone() {
     assert_eq!(writes, [""; 0]);
 }
 
-/// An entry point that answers everything with 404, as a service does that has nothing at this path.
-fn nothing_here() -> String {
+/// An entry point that answers everything with this status.
+fn entry_point(status: u16) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -67,7 +67,7 @@ fn nothing_here() -> String {
                 let (mut stream, mut line) = (stream, String::new());
                 while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
                     if line == "\r\n"
-                        && write!(stream, "HTTP/1.1 404 x\r\ncontent-length: 2\r\n\r\nno").is_err()
+                        && write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: 2\r\n\r\nno").is_err()
                     {
                         return;
                     }
@@ -79,15 +79,22 @@ fn nothing_here() -> String {
     address
 }
 
-#[test]
-fn where_requests_fail_before_the_first_step_none_is_taken() {
-    let status = DaemonStatus { http: vec![nothing_here()], ..daemon() };
+/// Its service is well, and its entry point answers with this status.
+fn reached(status: u16) -> Stub {
+    let http = DaemonStatus { http: vec![entry_point(status)], ..daemon() };
     let mut anywhere = service("users");
     anywhere.spec.routes = vec![Route::to(None, "/")];
-    let stub = Stub::start().on(SERVICE, [Reply::json(&anywhere)]).on(STATUS, [Reply::json(&status)]);
+    Stub::start().on(SERVICE, [Reply::json(&anywhere)]).on(STATUS, [Reply::json(&http)])
+}
+
+#[test]
+fn where_requests_fail_before_the_first_step_none_is_taken() {
+    let stub = reached(404);
     let ran = run(&stub, "verify users --path /missing?x=1 -o json -y");
     assert_eq!(ran.exit, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("error[CTL-0419]"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\n  now      nothing was done\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\n  next     ctl verify users --path PATH\n"), "{}", ran.stderr);
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let steps = found["status"]["steps"].as_array().unwrap();
     assert_eq!(steps.len(), 1, "{found}");
@@ -97,4 +104,47 @@ fn where_requests_fail_before_the_first_step_none_is_taken() {
     assert!(found["status"]["failed"].as_u64().unwrap() >= 16, "{found}");
     assert_eq!(found["spec"]["path"], "/missing?x=1");
     assert!(stub.calls().iter().all(|call| call.starts_with("GET")), "{:?}", stub.calls());
+}
+
+#[test]
+fn a_write_that_was_refused_has_left_nothing() {
+    let no = codes::NOT_NOW.error("users is rolled by somebody else");
+    let stub = reached(200).on("POST /v1/rollout", [Reply::error(&no)]);
+    let ran = run(&stub, "verify users --step restart -y");
+    assert_eq!(ran.exit, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("! users is as it was\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_way_back_that_was_accepted_is_under_way() {
+    let written = |generation| {
+        let result = WriteResult { generation: Generation(generation), ..result("users", Action::Changed) };
+        Reply::json(&WriteResponse { results: vec![result] })
+    };
+    let progress = |generation| format!("GET /v1/services/users/progress?generation={generation}");
+    let stub = reached(200)
+        .on("POST /v1/rollout", [written(10), written(11)])
+        .on(&progress(10), [Reply::lines(&[snapshot(2, &[], Some(Outcome::Done))])])
+        .on(&progress(11), [Reply::silence_after(&[snapshot(1, &[], None)])]);
+    let ran = run(&stub, "verify users --step restart,undo --timeout 2s -y");
+    assert_eq!(ran.exit, 6, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("! users is on its way back to revision 9; `ctl rollout users`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("is left at"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_replica_that_was_killed_is_on_its_way_back() {
+    let replicas = List::of(vec![replica("users-9-a", Phase::Ready)]);
+    let killed = KillResponse { container: ContainerId::new("4f".repeat(32)) };
+    let stub = reached(200)
+        .on("GET /v1/replicas?service=users", [Reply::json(&replicas)])
+        .on("POST /v1/kill", [Reply::json(&killed)])
+        .on("GET /v1/replicas?watch=true", [Reply::silence_after(&[replicas])]);
+    let ran = run(&stub, "verify users --step kill --timeout 1s -y");
+    assert_eq!(ran.exit, 6, "{}", ran.stderr);
+    assert!(ran.stderr.contains("! users-9-a was killed and is on its way back"), "{}", ran.stderr);
 }

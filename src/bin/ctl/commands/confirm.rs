@@ -39,6 +39,6 @@ pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliErr
     if response.released.is_empty() {
         return session.ui.out("= nothing is held any more");
     }
-    let lines: Vec<String> = response.released.iter().map(|name| format!("- {name}  removed")).collect();
+    let lines: Vec<String> = response.released.iter().map(|name| format!("- {name}  goes now")).collect();
     session.ui.out(&lines.join("\n"))
 }

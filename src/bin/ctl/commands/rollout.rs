@@ -5,12 +5,12 @@ use coxswain::api::types::{
     Action, ApiError, Awaited, RolloutChange, RolloutRequest, ServiceObject, WriteResult,
 };
 use coxswain::daemon::{request_id, wall_time};
-use coxswain::model::{Failure, FailureReason, RolloutState, ServiceName};
+use coxswain::model::{RolloutState, ServiceName};
 
 use super::{abort, history, pause, restart, resume, undo, written};
 use crate::error::CliError;
 use crate::names;
-use crate::operation::{WaitArgs, wait};
+use crate::operation::{self, End, WaitArgs, wait};
 use crate::output::listing;
 use crate::session::Session;
 
@@ -138,20 +138,13 @@ async fn status(session: &Session<'_>, name: &ServiceName) -> Result<(), CliErro
 
 /// As in kubectl, the status of a failed rollout is a failure.
 fn failed(service: &ServiceObject) -> Option<ApiError> {
-    let name = &service.metadata.name;
-    let of = |code: &codes::Code, failure: &Failure, how: &str| ApiError {
-        why: failure.reason.lines(),
-        class: Some(codes::of_failure(&failure.reason).id.to_owned()),
-        next: vec![format!("ctl events {name}")],
-        ..code.error(format!("rollout of {name} to revision {} failed and was {how}", failure.revision))
-    };
-    match &service.status.rollout.as_ref()?.state {
-        RolloutState::RolledBack { failure } if matches!(failure.reason, FailureReason::Aborted { .. }) => {
-            let what = format!("rollout of {name} to revision {} was aborted", failure.revision);
-            Some(ApiError { next: vec![format!("ctl history {name}")], ..codes::ABORTED.error(what) })
+    let (failure, end) = match &service.status.rollout.as_ref()?.state {
+        RolloutState::RolledBack { failure } => (failure, End::RolledBack),
+        RolloutState::Failed { failure } => (failure, End::StandsStill),
+        RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } | RolloutState::Complete => {
+            return None;
         }
-        RolloutState::RolledBack { failure } => Some(of(&codes::ROLLED_BACK, failure, "rolled back")),
-        RolloutState::Failed { failure } => Some(of(&codes::ROLLOUT_FAILED, failure, "not rolled back")),
-        RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } | RolloutState::Complete => None,
-    }
+    };
+    let called = format!("revision {}", failure.revision);
+    Some(operation::failed(&service.metadata.name, failure, end, &called))
 }

@@ -2,8 +2,8 @@
 //!
 //! Purpose: the judge of `ctl verify`. It shares no code with the balancer but the HTTP library.
 //! Invariants: number of clients, rate, memory and the time of each request are bounded; every request that was begun
-//! is counted unless the user interrupts it, in the step in which it was begun; a thread and runtime of its own, so that nothing else that `ctl` does
-//! makes a request late.
+//! is counted unless the user interrupts it, in the step in which it was begun; a thread and runtime of its own, so that
+//! nothing else that `ctl` does makes a request late.
 //! Deliberately absent: trying again (a failure is what is looked for), bodies of requests (safe methods have none).
 
 mod request;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use request::Target;
@@ -28,8 +28,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 struct Shared {
     /// A tally for each step so far; requests that begin now count in the last.
     tallies: Mutex<Vec<Tally>>,
-    /// Requests that have ended.
-    ended: watch::Sender<u64>,
+    /// For each client, how many of its requests have ended. It has one at a time.
+    ended: watch::Sender<Vec<u64>>,
     /// No request is begun any more.
     stop: CancellationToken,
     /// No answer is waited for any more.
@@ -39,6 +39,8 @@ struct Shared {
 /// Clients that send until they are stopped.
 pub(crate) struct Load {
     shared: Arc<Shared>,
+    /// The longest that a request can take.
+    deadline: Duration,
     thread: JoinHandle<()>,
 }
 
@@ -51,21 +53,22 @@ impl Load {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::new(Shared {
             tallies: Mutex::new(vec![Tally::default()]),
-            ended: watch::Sender::new(0),
+            ended: watch::Sender::new(vec![0; clients.into()]),
             stop: CancellationToken::new(),
             abandon: CancellationToken::new(),
         });
+        let deadline = target.deadline;
         let (of_thread, target) = (Arc::clone(&shared), Arc::new(target));
         let thread = std::thread::Builder::new().name("load".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let mut running = JoinSet::new();
                 for number in 0..clients {
-                    running.spawn(client(Arc::clone(&target), Arc::clone(&of_thread), number % 2 == 0));
+                    running.spawn(client(Arc::clone(&target), Arc::clone(&of_thread), number));
                 }
                 while running.join_next().await.is_some() {}
             });
         })?;
-        Ok(Self { shared, thread })
+        Ok(Self { shared, deadline, thread })
     }
 
     /// Another step begins.
@@ -73,12 +76,17 @@ impl Load {
         self.shared.tallies().push(Tally::default());
     }
 
-    /// Until this many further requests have ended.
-    pub(crate) async fn further(&self, requests: u64) {
+    /// Until every request that has been begun has ended, and this many more of each client, or as many as end within the
+    /// longest time of one.
+    pub(crate) async fn further(&self, each: u64) {
         let mut ended = self.shared.ended.subscribe();
-        let wanted = *ended.borrow() + requests;
-        // The sender is ours, so the wait ends with the requests alone.
-        let _ = ended.wait_for(|ended| *ended >= wanted).await;
+        let before = ended.borrow().clone();
+        let beyond = |now: &[u64], each: u64| now.iter().zip(&before).all(|(now, then)| *now >= then + each);
+        let late = Instant::now() + self.deadline;
+        // The sender is ours, so a wait ends with the requests alone. The next that ends of a client is the one that it
+        // has begun: even a client that hangs is judged.
+        let _ = ended.wait_for(|now| beyond(now, 1)).await;
+        let _ = timeout_at(late, ended.wait_for(|now| beyond(now, each))).await;
     }
 
     /// What became of the requests of the last step, so far.
@@ -91,13 +99,24 @@ impl Load {
         self.shared.abandon.cancel();
     }
 
-    /// Ends it once what was sent is answered; a tally for each step.
-    pub(crate) fn stop(self) -> Vec<Tally> {
+    /// Ends it once what was sent is answered, or nobody wants to wait for that; a tally for each step, and whether all
+    /// answers were waited for.
+    pub(crate) async fn stop(self, interrupted: impl Future<Output = ()>) -> (Vec<Tally>, bool) {
         self.shared.stop.cancel();
-        if let Err(bug) = self.thread.join() {
+        let thread = self.thread;
+        // Joining blocks, and an interrupt must be heard meanwhile.
+        let mut joined = tokio::task::spawn_blocking(move || thread.join());
+        let (joined, all) = tokio::select! {
+            joined = &mut joined => (joined, true),
+            () = interrupted => {
+                self.shared.abandon.cancel();
+                (joined.await, false)
+            }
+        };
+        if let Ok(Err(bug)) = joined {
             std::panic::resume_unwind(bug);
         }
-        std::mem::take(&mut self.shared.tallies())
+        (std::mem::take(&mut self.shared.tallies()), all)
     }
 }
 
@@ -107,7 +126,8 @@ impl Shared {
     }
 }
 
-async fn client(target: Arc<Target>, shared: Arc<Shared>, keep: bool) {
+async fn client(target: Arc<Target>, shared: Arc<Shared>, number: u16) {
+    let keep = number.is_multiple_of(2);
     let mut kept = None;
     while !shared.stop.is_cancelled() {
         let step = shared.tallies().len().saturating_sub(1);
@@ -127,10 +147,70 @@ async fn client(target: Arc<Target>, shared: Arc<Shared>, keep: bool) {
                 Err(kind) => tally.failed(kind),
             }
         }
-        shared.ended.send_modify(|ended| *ended += 1);
+        shared.ended.send_modify(|ended| {
+            if let Some(ended) = ended.get_mut(usize::from(number)) {
+                *ended += 1;
+            }
+        });
         tokio::select! {
             () = shared.stop.cancelled() => return,
             () = sleep(PAUSE) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Answers each connection once, but the first, which it keeps for good and tells of.
+    fn hanging_once() -> (SocketAddr, oneshot::Receiver<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (tell, hangs) = oneshot::channel();
+        std::thread::spawn(move || {
+            let (mut hung, mut tell) = (None, Some(tell));
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                if hung.is_none() {
+                    hung = Some(stream);
+                    let _ = tell.take().map(|tell| tell.send(()));
+                    continue;
+                }
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(b"HTTP/1.1 200 x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+            }
+        });
+        (address, hangs)
+    }
+
+    fn target(address: SocketAddr, deadline: Duration) -> Target {
+        let (host, path) = ("localhost".to_owned(), "/".to_owned());
+        Target { address, host, path, method: hyper::Method::GET, deadline, late_after: deadline }
+    }
+
+    #[tokio::test]
+    async fn what_hangs_is_judged_in_its_step() {
+        let (address, hangs) = hanging_once();
+        let load = Load::start(target(address, Duration::from_secs(1)), 4).expect("it starts");
+        hangs.await.expect("a request hangs");
+        assert_eq!(load.so_far().lost(), 0, "it hangs");
+        load.further(2).await;
+        assert_eq!(load.so_far().lost(), 1);
+        let (tallies, all) = load.stop(std::future::pending()).await;
+        assert!(all && tallies.len() == 1 && tallies[0].lost() == 1, "{tallies:?}");
+    }
+
+    #[tokio::test]
+    async fn an_interrupt_ends_the_wait_for_answers() {
+        let (address, hangs) = hanging_once();
+        let load = Load::start(target(address, Duration::from_secs(600)), 2).expect("it starts");
+        hangs.await.expect("a request hangs");
+        let (tallies, all) = load.stop(std::future::ready(())).await;
+        assert!(!all && tallies[0].lost() == 0, "{tallies:?}");
     }
 }

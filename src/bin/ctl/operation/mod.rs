@@ -6,6 +6,8 @@
 mod follow;
 mod verdict;
 
+pub(crate) use verdict::{End, failed};
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

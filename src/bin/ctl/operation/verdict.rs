@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, Outcome, Progress};
-use coxswain::model::{Condition, Failure, FailureReason, Reason, RevisionNumber};
+use coxswain::model::{Condition, Failure, FailureReason, Reason, RevisionNumber, ServiceName};
 
 use super::Watched;
 use crate::output::progress::revision_name;
@@ -17,22 +17,14 @@ pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> 
             now: Some("nothing of it is left".to_owned()),
             ..codes::SUPERSEDED.error(format!("{name} was deleted while it was waited for"))
         }),
-        Outcome::RolledBack { failure: Failure { reason: FailureReason::Aborted { by }, revision, .. } } => {
-            Err(ApiError {
-                why: vec![format!("revision {revision} was aborted by {}", by.told())],
-                now: Some(standing(watched, last, "is back")),
-                next: vec![format!("ctl rollout {name} --retry"), format!("ctl history {name}")],
-                ..codes::ABORTED.error(format!("{} was aborted", attempt(watched, *revision)))
-            })
-        }
         Outcome::RolledBack { failure } => Err(ApiError {
             now: Some(standing(watched, last, "is back")),
             kept: kept(last, failure),
-            ..failed(watched, failure, &codes::ROLLED_BACK, "rolled back")
+            ..failed(name, failure, End::RolledBack, &called(watched, failure.revision))
         }),
         Outcome::Failed { failure } => Err(ApiError {
             now: Some(standing(watched, last, "keeps trying")),
-            ..failed(watched, failure, &codes::ROLLOUT_FAILED, "not rolled back")
+            ..failed(name, failure, End::StandsStill, &called(watched, failure.revision))
         }),
         Outcome::Superseded { by, revision, author } => Err(ApiError {
             why: vec![
@@ -96,29 +88,45 @@ pub(super) fn is_gone(error: &ApiError) -> bool {
     error.code == codes::NOT_FOUND.id
 }
 
-/// `rollout of users to revision 10 (1.5.1)`: two revisions may have the same image, their numbers tell them apart.
-fn attempt(watched: &Watched, revision: RevisionNumber) -> String {
+/// `revision 10 (1.5.1)`: two revisions may have the same image, their numbers tell them apart.
+fn called(watched: &Watched, revision: RevisionNumber) -> String {
     let known = watched.revisions.iter().any(|known| known.number == revision);
     let name = known.then(|| format!(" ({})", revision_name(revision, &watched.revisions)));
-    format!("rollout of {} to revision {revision}{}", watched.name, name.unwrap_or_default())
+    format!("revision {revision}{}", name.unwrap_or_default())
 }
 
-/// What both ends of a failed rollout have in common.
-fn failed(watched: &Watched, failure: &Failure, code: &codes::Code, how: &str) -> ApiError {
-    let (name, revision) = (&watched.name, failure.revision);
+/// What became of a rollout that failed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    RolledBack,
+    StandsStill,
+}
+
+/// What there is to say of every failed rollout; `called` is its revision, `revision 10 (1.5.1)`.
+pub(crate) fn failed(name: &ServiceName, failure: &Failure, end: End, called: &str) -> ApiError {
+    if let FailureReason::Aborted { by } = &failure.reason {
+        return ApiError {
+            why: vec![format!("revision {} was aborted by {}", failure.revision, by.told())],
+            next: vec![format!("ctl rollout {name} --retry"), format!("ctl history {name}")],
+            ..codes::ABORTED.error(format!("rollout of {name} to {called} was aborted"))
+        };
+    }
+    let (code, how) = match end {
+        End::RolledBack => (&codes::ROLLED_BACK, "rolled back"),
+        End::StandsStill => (&codes::ROLLOUT_FAILED, "not rolled back"),
+    };
     let log: Vec<String> = failure.reason.case().map(|case| case.trouble.log.clone()).unwrap_or_default();
     let events = format!("ctl events {name}");
     let next = match log.is_empty() {
         true => vec![events],
-        false => vec![format!("ctl logs {name} --revision {revision}"), events],
+        false => vec![format!("ctl logs {name} --revision {}", failure.revision), events],
     };
-    let class = codes::of_failure(&failure.reason).id.to_owned();
     ApiError {
         why: failure.reason.lines(),
         log,
         next,
-        class: Some(class),
-        ..code.error(format!("{} failed and was {how}", attempt(watched, revision)))
+        class: Some(codes::of_failure(&failure.reason).id.to_owned()),
+        ..code.error(format!("rollout of {name} to {called} failed and was {how}"))
     }
 }
 
@@ -134,9 +142,7 @@ fn kept(last: &Progress, failure: &Failure) -> Option<String> {
 }
 
 fn standing(watched: &Watched, last: &Progress, how: &str) -> String {
-    let name = revision_name(last.target, &watched.revisions);
-    let (available, wanted) = (last.available, last.wanted);
-    format!("revision {} ({name}) {how}, {available}/{wanted} ready", last.target)
+    format!("{} {how}, {}/{} ready", called(watched, last.target), last.available, last.wanted)
 }
 
 #[cfg(test)]

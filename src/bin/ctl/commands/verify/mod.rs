@@ -1,12 +1,14 @@
 //! `ctl verify`: requests to a service while everything is done to it that the platform may do, and a count of those that
 //! failed.
 
+mod standing;
 mod steps;
 mod subject;
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
 use coxswain::model::{Millis, ServiceName};
+use futures::FutureExt;
 use hyper::Method;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,7 +46,7 @@ pub(crate) struct Args {
     /// A right answer that takes longer is counted as late
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     late: Millis,
-    /// The longest that each step may take
+    /// The longest that each step may take; requests that were begun in it may end later
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     timeout: Millis,
     /// Do not ask
@@ -113,17 +115,22 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     let mut interrupts = signal(SignalKind::interrupt())?;
     let load = Load::start(subject.target.clone(), args.concurrency)?;
     let mut verification = Verification::new(session, &subject, &load, &args);
-    let ended = tokio::select! {
+    let mut ended = tokio::select! {
         biased;
         ended = verification.run(&steps) => ended,
         _ = interrupts.recv() => Err(Stopped::Interrupted),
     };
-    let left = if ended.is_err() { verification.put_back().await } else { Vec::new() };
+    // Where the wait for a step has heard the interrupt, it is still to be heard here; the next one means what follows.
+    let _ = interrupts.recv().now_or_never();
+    let left = verification.put_back(&mut interrupts).await;
     let begun = verification.begun();
     if matches!(ended, Err(Stopped::Interrupted)) {
         load.abandon();
     }
-    let tallies = load.stop();
+    let (tallies, all) = load.stop(interrupts.recv().map(drop)).await;
+    if !all && ended.is_ok() {
+        ended = Err(Stopped::Interrupted);
+    }
     let steps = begun.into_iter().zip(tallies).map(|(step, tally)| StepReport { step, tally }).collect();
     let report = Report { service: subject.name.clone(), target: subject.target.clone(), steps };
     match args.output {
@@ -152,6 +159,7 @@ async fn conclude(
     left: Vec<String>,
 ) -> Result<(), CliError> {
     let mut errors = Vec::new();
+    let unfit = matches!(ended, Err(Stopped::Unfit));
     match ended {
         Err(Stopped::Interrupted) => {
             let lost = format!("{} of {} requests failed so far", report.lost(), report.requests());
@@ -164,24 +172,40 @@ async fn conclude(
                 other => return Err(other),
             }
         }
-        // Nothing was done, which the error below says.
+        // Requests failed, which the error below says.
         Err(Stopped::Unfit) | Ok(()) => {}
     }
     if report.lost() > 0 {
-        let name = &subject.name;
-        let what = format!("{} of {} requests to {name} failed", report.lost(), report.requests());
-        let now = session.client.service(name).await.ok().map(|service| {
-            format!("{name} has {}/{} replicas ready", service.status.available, service.status.wanted)
-        });
-        let next = vec![format!("ctl events {name}")];
-        errors.push(ApiError {
-            why: verification::kinds(report),
-            now,
-            next,
-            ..codes::REQUESTS_FAILED.error(what)
-        });
+        errors.push(if unfit { unfit_for(subject, report) } else { lost(session, subject, report).await });
     }
     if errors.is_empty() { Ok(()) } else { Err(CliError::Failed(errors)) }
+}
+
+/// Requests failed before the first step.
+fn unfit_for(subject: &Subject, report: &Report) -> ApiError {
+    let name = &subject.name;
+    let what = format!(
+        "{} of {} requests to {name} failed before anything was done to it",
+        report.lost(),
+        report.requests()
+    );
+    ApiError {
+        why: verification::kinds(report),
+        now: Some("nothing was done".to_owned()),
+        next: vec![format!("ctl verify {name} --path PATH")],
+        ..codes::REQUESTS_FAILED.error(what)
+    }
+}
+
+/// Requests failed in the end.
+async fn lost(session: &Session<'_>, subject: &Subject, report: &Report) -> ApiError {
+    let name = &subject.name;
+    let what = format!("{} of {} requests to {name} failed", report.lost(), report.requests());
+    let now = session.client.service(name).await.ok().map(|service| {
+        format!("{name} has {}/{} replicas ready", service.status.available, service.status.wanted)
+    });
+    let next = vec![format!("ctl events {name}")];
+    ApiError { why: verification::kinds(report), now, next, ..codes::REQUESTS_FAILED.error(what) }
 }
 
 #[cfg(test)]

@@ -7,15 +7,17 @@ use coxswain::api::types::{
     ApiError, Awaited, KillRequest, ReplicaObject, RolloutChange, RolloutRequest, ScaleRequest, WriteResult,
 };
 use coxswain::daemon::request_id;
-use coxswain::model::{ContainerId, Desired, LIMITS, Millis, RevisionNumber};
+use coxswain::model::{ContainerId, Desired, LIMITS, Millis};
 use futures::StreamExt;
+use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
+use super::standing::{Ask, Standing};
 use super::subject::Subject;
 use super::{Args, Step};
 use crate::error::CliError;
 use crate::load::Load;
-use crate::operation::{WaitArgs, wait};
+use crate::operation::{WaitArgs, deadline, passed, wait};
 use crate::output::verification::Begun;
 use crate::session::Session;
 
@@ -23,6 +25,8 @@ use crate::session::Session;
 const BASELINE: Duration = Duration::from_secs(3);
 /// A step lasts until this many requests more of each client have ended: what it did to the last ones is counted with it.
 const AFTERMATH: u64 = 2;
+/// For the write that puts the number of replicas back: it pulls no image, and someone waits for `ctl` to end.
+const PUT_BACK: Millis = Millis::secs(30);
 
 impl Step {
     pub(super) fn name(self) -> &'static str {
@@ -60,19 +64,17 @@ pub(super) struct Verification<'a> {
     session: &'a Session<'a>,
     subject: &'a Subject,
     load: &'a Load,
-    clients: u64,
     timeout: Millis,
+    /// When the step that is under way must have ended.
+    deadline: Option<Instant>,
     begun: Vec<(&'static str, Instant, Option<Duration>)>,
-    /// It has another number of replicas at this moment.
-    scaled: bool,
-    /// What was asked for last instead of the revision that it began with.
-    left_at: Option<&'static str>,
+    standing: Standing,
 }
 
 impl<'a> Verification<'a> {
     pub(super) fn new(session: &'a Session<'a>, subject: &'a Subject, load: &'a Load, args: &Args) -> Self {
-        let (clients, timeout) = (args.concurrency.into(), args.timeout);
-        Self { session, subject, load, clients, timeout, begun: Vec::new(), scaled: false, left_at: None }
+        let (timeout, deadline, begun, standing) = (args.timeout, None, Vec::new(), Standing::default());
+        Self { session, subject, load, timeout, deadline, begun, standing }
     }
 
     /// The steps that were begun, and how long each took.
@@ -93,6 +95,7 @@ impl<'a> Verification<'a> {
         }
         for step in steps {
             self.load.next_step();
+            self.deadline = deadline(Some(self.timeout));
             match step {
                 Step::Scale => self.scale().await?,
                 Step::Restart => self.restart().await?,
@@ -110,7 +113,7 @@ impl<'a> Verification<'a> {
     }
 
     async fn end(&mut self) {
-        self.load.further(AFTERMATH * self.clients).await;
+        self.load.further(AFTERMATH).await;
         if let Some((_, at, took)) = self.begun.last_mut() {
             *took = Some(at.elapsed());
         }
@@ -122,38 +125,32 @@ impl<'a> Verification<'a> {
         let before = self.subject.replicas;
         let other = if before < LIMITS.replicas { before + 1 } else { before - 1 };
         self.begin("scale", &format!("{before} → {other} → {before} replicas"));
-        self.scaled = true;
-        let results = self.write_count(other).await?;
-        wait(self.session, &results, Awaited::Count, &self.patience()).await?;
-        let results = self.write_count(before).await?;
-        self.scaled = false;
-        Ok(wait(self.session, &results, Awaited::Count, &self.patience()).await?)
+        let results = self.write_count(Ask::Scale, other).await?;
+        self.until_done(&results, Awaited::Count).await?;
+        let results = self.write_count(Ask::ScaleBack, before).await?;
+        self.until_done(&results, Awaited::Count).await
     }
 
     async fn restart(&mut self) -> Result<(), Stopped> {
         self.begin("restart", "every container by a new one of the same release");
-        self.left_at = Some("a restart of it");
-        self.roll(RolloutChange::Restart).await
+        self.roll(Ask::Leave("a restart of it"), RolloutChange::Restart).await
     }
 
     /// Undoes the restart, which is what it began with; without a restart before, there and back.
     async fn undo(&mut self) -> Result<(), Stopped> {
         let first = self.subject.revision;
-        if self.left_at.is_none() {
+        if self.standing.is_elsewhere() {
+            self.begin("undo", &format!("back to revision {first}"));
+        } else {
             let revisions = self.session.client.revisions(Some(&self.subject.name)).await?;
             if revisions.len() < 2 {
                 self.begin("undo", "left out: there is no earlier revision");
                 return Ok(());
             }
             self.begin("undo", &format!("to the earlier revision, and back to revision {first}"));
-            self.left_at = Some("an earlier one");
-            self.roll(RolloutChange::Undo { to: None }).await?;
-        } else {
-            self.begin("undo", &format!("back to revision {first}"));
+            self.roll(Ask::Leave("an earlier one"), RolloutChange::Undo { to: None }).await?;
         }
-        self.roll(RolloutChange::Undo { to: Some(first) }).await?;
-        self.left_at = None;
-        Ok(())
+        self.roll(Ask::Return, RolloutChange::Undo { to: Some(first) }).await
     }
 
     async fn kill(&mut self) -> Result<(), Stopped> {
@@ -171,15 +168,18 @@ impl<'a> Verification<'a> {
             container: container.clone(),
             by: self.session.author.clone(),
         };
-        self.session.client.kill(&request).await?;
-        match tokio::time::timeout(self.timeout.std(), self.recovered(container)).await {
-            Ok(recovered) => recovered,
-            Err(_) => {
+        let session = self.session;
+        self.write(Ask::Kill(name.clone()), session.client.kill(&request)).await?;
+        tokio::select! {
+            recovered = self.recovered(container) => recovered?,
+            () = passed(self.deadline) => {
                 let what = format!("{name} is not back after {}", self.timeout);
                 let next = vec![format!("ctl get replicas {}", self.subject.name)];
-                Err(ApiError { next, ..codes::TIMED_OUT.error(what) }.into())
+                return Err(ApiError { next, ..codes::TIMED_OUT.error(what) }.into());
             }
         }
+        self.standing.waited(None);
+        Ok(())
     }
 
     /// Until as many replicas serve as before, none of them from this container.
@@ -196,56 +196,64 @@ impl<'a> Verification<'a> {
         Err(codes::DAEMON_SILENT.error("the daemon ended while a replica was waited for").into())
     }
 
-    async fn roll(&self, change: RolloutChange) -> Result<(), Stopped> {
-        let results = self.write_rollout(change).await?;
-        Ok(wait(self.session, &results, Awaited::Release, &self.patience()).await?)
+    async fn roll(&mut self, ask: Ask, change: RolloutChange) -> Result<(), Stopped> {
+        let (service, by) = (self.subject.name.clone(), self.session.author.clone());
+        let request = RolloutRequest { request_id: request_id(), service, change, by };
+        let session = self.session;
+        let answer = self.write(ask, session.client.rollout(&request)).await?;
+        self.until_done(&answer.results, Awaited::Release).await
     }
 
-    async fn write_count(&self, replicas: u32) -> Result<Vec<WriteResult>, ApiError> {
+    async fn write_count(&mut self, ask: Ask, replicas: u32) -> Result<Vec<WriteResult>, ApiError> {
         let request = ScaleRequest {
             request_id: request_id(),
             targets: [(self.subject.name.clone(), replicas)].into(),
             by: self.session.author.clone(),
         };
-        Ok(self.session.client.scale(&request).await?.results)
+        let session = self.session;
+        Ok(self.write(ask, session.client.scale(&request)).await?.results)
     }
 
-    async fn write_rollout(&self, change: RolloutChange) -> Result<Vec<WriteResult>, ApiError> {
-        let (service, by) = (self.subject.name.clone(), self.session.author.clone());
-        let request = RolloutRequest { request_id: request_id(), service, change, by };
-        Ok(self.session.client.rollout(&request).await?.results)
+    /// Sends a write, and remembers what became of it. Dropped on the way, it is remembered as one without an answer.
+    async fn write<T>(
+        &mut self,
+        ask: Ask,
+        call: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        self.standing.asks(ask);
+        let answer = tokio::select! {
+            answer = call => answer,
+            () = passed(self.deadline) => {
+                let name = &self.subject.name;
+                Err(codes::TIMED_OUT.error(format!("no answer to what was asked of {name} in time")))
+            }
+        };
+        self.standing.answered(answer.as_ref().err());
+        answer
     }
 
-    fn patience(&self) -> WaitArgs {
-        WaitArgs { detach: false, timeout: Some(self.timeout) }
+    /// Waits for what was written, for as long as the step has left.
+    async fn until_done(&mut self, results: &[WriteResult], awaited: Awaited) -> Result<(), Stopped> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.map(|left| Millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
+        let waited = wait(self.session, results, awaited, &WaitArgs { detach: false, timeout }).await;
+        self.standing.waited(waited.as_ref().err());
+        Ok(waited?)
     }
 
-    /// After an end that was not planned: asks for the number of replicas that there was, and says how things stand.
-    pub(super) async fn put_back(&self) -> Vec<String> {
-        let Subject { name, replicas, revision, .. } = self.subject;
-        let mut said = Vec::new();
-        if self.scaled {
-            said.push(match self.write_count(*replicas).await {
-                Ok(_) => format!("{name} goes back to {replicas} replicas"),
-                Err(error) => {
-                    format!("{name} is left scaled ({error}); `ctl scale {name}={replicas}` mends it")
-                }
-            });
+    /// After the end: asks for the number of replicas that there was, if it was not asked for yet, and says how things
+    /// stand. An interrupt ends the wait for the answer.
+    pub(super) async fn put_back(&mut self, interrupts: &mut Signal) -> Vec<String> {
+        let mut error = None;
+        if self.standing.is_scaled() {
+            self.deadline = deadline(Some(PUT_BACK));
+            tokio::select! {
+                answer = self.write_count(Ask::ScaleBack, self.subject.replicas) => error = answer.err(),
+                _ = interrupts.recv() => {}
+            }
         }
-        if let Some(what) = self.left_at {
-            said.push(left_at(what, *revision, name.as_str()));
-        }
-        if said.is_empty() {
-            said.push(format!("{name} is as it was"));
-        }
-        said
+        self.standing.told(self.subject, error.as_ref())
     }
-}
-
-fn left_at(what: &str, revision: RevisionNumber, name: &str) -> String {
-    format!(
-        "{name} began with revision {revision} and is left at {what}; `ctl undo {name} --to {revision}` goes back"
-    )
 }
 
 /// The container of a replica that serves and is wanted to.
