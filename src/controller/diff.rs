@@ -40,6 +40,8 @@ pub(crate) fn services(old: &Service, new: &Service) -> Vec<FieldChange> {
 /// What a new service sets beside what it would have anyway; its image is told apart.
 pub fn settings(new: &ServiceSpec) -> Vec<FieldChange> {
     let mut found = changes(Some(&ServiceSpec::of_image(&new.image)), new);
+    // What it does without, because it has something else instead, is no setting.
+    found.retain(|change| change.new.is_some());
     found.iter_mut().for_each(|change| change.old = None);
     found
 }

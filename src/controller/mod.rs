@@ -9,6 +9,7 @@
 
 mod before;
 mod capacity;
+mod commit;
 mod declared;
 pub mod diff;
 mod documents;

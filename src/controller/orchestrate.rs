@@ -52,6 +52,10 @@ impl Wait {
     }
 }
 
+/// How long one pass waits for Docker to remove the volumes of a deleted service: the other services' passes wait with
+/// it. What is left is removed in later ones.
+const VOLUMES_WITHIN: Millis = Millis::secs(5);
+
 /// What the controller remembers of a service between passes.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
@@ -132,12 +136,15 @@ impl Controller {
 
     /// Removes the volumes of a deleted service; `false` where that is to be tried again, and why is remembered.
     async fn volumes_are_gone(&self, stored: &Stored) -> bool {
-        let held = self.remove_volumes(&stored.service).await.err();
-        if let Some(message) = &held {
-            tracing::warn!(service = %stored.service.name(), message, "a volume stays for now");
-        }
+        let name = stored.service.name();
+        let removed = tokio::time::timeout(VOLUMES_WITHIN.std(), self.remove_volumes(&stored.service)).await;
+        let held = removed.unwrap_or_else(|_| Err("Docker takes its time to remove them".to_owned())).err();
         let gone = held.is_none();
-        self.remembered(stored.service.name(), |memory| memory.held_by_volume = held);
+        let before =
+            self.remembered(name, |memory| std::mem::replace(&mut memory.held_by_volume, held.clone()));
+        if let Some(message) = held.filter(|held| before.as_ref() != Some(held)) {
+            tracing::warn!(service = %name, message, "its volumes stay for now");
+        }
         gone
     }
 

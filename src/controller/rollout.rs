@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::commit::Going;
 use super::edit::{self, Edit};
 use super::refused::Refused;
 use super::resolve::with_image;
@@ -37,7 +38,13 @@ impl Controller {
             return Ok(answer);
         }
         let ready = self.prepare(name, change, &by.command).await?;
-        self.edit_each(request_id, std::slice::from_ref(name), &by, |before, service, writer| match &ready {
+        let fits = async {
+            let Ready::Undo { revision, .. } = &ready else { return Ok(()) };
+            let after = self.existing(name).await?.spec.with_release_of(&revision.spec);
+            self.check_memory(&[(name, after)]).await
+        };
+        let names = std::slice::from_ref(name);
+        self.edit_each(request_id, names, Going::Refused, &by, fits, |before, service, writer| match &ready {
             Ready::Image { image, resolved, read } => {
                 let edit = edit::set_image(service, image, resolved.clone(), writer);
                 before.check_read(*read, &edit)?;
@@ -70,7 +77,8 @@ impl Controller {
                 Ready::Image { image, resolved, read: service.metadata.generation }
             }
             RolloutChange::Undo { to } => {
-                let read = self.existing(name).await?.metadata.generation;
+                let service = self.existing(name).await?;
+                let read = service.metadata.generation;
                 let (revision, outcome) = self.revision_to_undo_to(name, *to).await?;
                 Ready::Undo { revision: Box::new(revision), outcome, read }
             }

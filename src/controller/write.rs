@@ -1,54 +1,22 @@
 //! The user's writes: check, resolve, commit.
 //!
-//! Every document of a run is checked and every image resolved before the first write. Each service is one transaction
-//! that also claims its routes, so two services can never hold the same host and path.
+//! Every document of a run is checked and every image resolved before the first write; how one is written is
+//! `commit`'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::before::{Before, changed_meanwhile};
+use super::before::Before;
+use super::commit::{Going, Run};
 use super::documents::check_documents;
-use super::edit::{self, Edit, Writer};
+use super::edit::{self, Writer};
 use super::overrides::{Way, specs};
 use super::refused::Refused;
 use super::requests;
-use super::{Action, ApplyDocument, Applying, Controller, WriteResult};
+use super::{ApplyDocument, Applying, Controller, WriteResult};
 use crate::model::{
     Author, EnvField, EnvValue, Generation, LIMITS, ResolvedImage, Route, Service, ServiceName, ServiceSpec,
     key,
 };
-use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
-
-/// How often a write is tried when someone else wrote the same object in between. Writes of one daemon queue up, so
-/// this is for a cluster's other writers.
-const COMMIT_TRIES: usize = 3;
-
-// Every claim of a service may change at once: each old one goes and each new one comes, beside the service, what was
-// applied, and the answer.
-const _: () = assert!(2 * LIMITS.routes + 3 <= TXN_MAX_OPS);
-
-/// One request on its way: its answer is stored with its last write.
-struct Run<'a> {
-    request_id: &'a str,
-    by: &'a Author,
-    total: usize,
-    results: Vec<WriteResult>,
-    /// The manifests directory that writes; `None` for a command.
-    source: Option<&'a str>,
-}
-
-impl<'a> Run<'a> {
-    fn new(request_id: &'a str, by: &'a Author, total: usize) -> Self {
-        Self { request_id, by, total, results: Vec::new(), source: None }
-    }
-
-    fn is_last(&self) -> bool {
-        self.results.len() + 1 == self.total
-    }
-
-    fn has_written(&self) -> bool {
-        self.results.iter().any(|result| result.action != Action::Unchanged)
-    }
-}
 
 impl Controller {
     /// Applies documents: all are checked, merged with what commands changed, and resolved before the first
@@ -130,15 +98,15 @@ impl Controller {
             )));
         }
         let names: Vec<ServiceName> = targets.keys().cloned().collect();
-        let mut asked = Vec::new();
-        for (name, count) in targets {
-            // A name that is not known is refused below, together with all others.
-            if let Some((service, _)) = self.read_before(name).await?.service {
+        let fits = async {
+            let mut asked = Vec::new();
+            for (name, count) in targets {
+                let service = self.existing(name).await?;
                 asked.push((name, ServiceSpec { replicas: Some(*count), ..service.spec }));
             }
-        }
-        self.check_memory(&asked).await?;
-        self.edit_each(request_id, &names, &by.into(), |_, service, writer| {
+            self.check_memory(&asked).await
+        };
+        self.edit_each(request_id, &names, Going::Refused, &by.into(), fits, |_, service, writer| {
             let count = targets.get(service.name()).copied().unwrap_or_default();
             Ok(edit::scale(service, count, writer))
         })
@@ -169,102 +137,16 @@ impl Controller {
         volumes: bool,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
-        for name in names {
-            if let Some((service, _)) = self.read_before(name).await?.service
-                && (service.source.is_some() || source.is_some())
-            {
-                self.check_source(&service, source)?;
+        let may_go = async {
+            for name in names {
+                self.check_source(&self.existing(name).await?, source)?;
             }
-        }
-        if volumes && self.answered(request_id).await?.is_none() {
-            self.check_volumes_unshared(names).await?;
-        }
-        self.edit_each(request_id, names, &by.into(), |_, service, writer| {
+            if volumes { self.check_volumes_unshared(names).await } else { Ok(()) }
+        };
+        self.edit_each(request_id, names, Going::Taken, &by.into(), may_go, |_, service, writer| {
             Ok(edit::delete(service, volumes, writer))
         })
         .await
-    }
-
-    /// Edits services that must exist and must not be on their way out (but to be deleted again).
-    pub(super) async fn edit_each(
-        &self,
-        request_id: &str,
-        names: &[ServiceName],
-        by: &Author,
-        change: impl Fn(&Before, &Service, &Writer<'_>) -> Result<Edit, Refused>,
-    ) -> Result<Vec<WriteResult>, Refused> {
-        let by = by.clone().bounded();
-        let _writing = self.writing.lock().await;
-        if let Some(answer) = self.answered(request_id).await? {
-            return Ok(answer);
-        }
-        let mut missing = Vec::new();
-        for name in names {
-            if self.store.get(&key::service(name)).await?.is_none() {
-                missing.push(name.clone());
-            }
-        }
-        if !missing.is_empty() {
-            return Err(Refused::NotFound(missing));
-        }
-        let mut run = Run::new(request_id, &by, names.len());
-        for name in names {
-            let edit = |before: &Before, writer: &Writer<'_>| match before.service() {
-                Some(service) => {
-                    let edit = change(before, service, writer)?;
-                    let going = service.deleted_at.is_some() && edit.action != Action::Deleted;
-                    if going { Err(Refused::BeingDeleted(name.clone())) } else { Ok(edit) }
-                }
-                None => Err(Refused::NotFound(vec![name.clone()])),
-            };
-            self.edit(&mut run, name, &by.command, edit).await?;
-        }
-        Ok(run.results)
-    }
-
-    /// Reads, edits and commits one service; again where someone else was faster.
-    async fn edit(
-        &self,
-        run: &mut Run<'_>,
-        name: &ServiceName,
-        origin: &str,
-        change: impl Fn(&Before, &Writer<'_>) -> Result<Edit, Refused>,
-    ) -> Result<(), Refused> {
-        let mut read = None;
-        for _ in 0..COMMIT_TRIES {
-            let before = self.read_before(name).await?;
-            read.get_or_insert(before.generation());
-            let mut edit = change(&before, &self.writer(run))?;
-            edit.notes.extend(before.taken_over(&edit));
-            let mut txn = transaction(&before, &edit);
-            if run.is_last() && (run.has_written() || !txn.ops.is_empty()) {
-                let answer: Vec<WriteResult> = run.results.iter().cloned().chain([edit.result()]).collect();
-                txn.ops.push(requests::remember(self.store.as_ref(), run.request_id, answer).await?);
-            }
-            if txn.ops.is_empty() {
-                run.results.push(edit.result());
-                return Ok(());
-            }
-            match self.store.txn(txn).await? {
-                TxnOutcome::Committed { .. } => {
-                    let (generation, Author { command, user }) = (edit.after.metadata.generation, run.by);
-                    tracing::info!(service = %name, %generation, command, user, "written");
-                    run.results.push(edit.result());
-                    return Ok(());
-                }
-                TxnOutcome::Conflict { .. } => {
-                    self.check_claims_of(name, origin, &edit.after.spec.routes).await?
-                }
-            }
-        }
-        let written = run.results.iter().map(|result| result.name.clone()).collect();
-        let now = self.existing(name).await?;
-        Err(changed_meanwhile(&now, read.unwrap_or_default(), written))
-    }
-
-    fn writer<'a>(&self, run: &Run<'a>) -> Writer<'a> {
-        let source = run.source.map(str::to_owned);
-        Writer { by: run.by, at: self.clock.wall(), uid: self.clock.uuid(), source }
     }
 
     pub(super) async fn existing(&self, name: &ServiceName) -> Result<Service, Refused> {
@@ -322,7 +204,7 @@ impl Controller {
         Ok(())
     }
 
-    async fn check_claims_of(
+    pub(super) async fn check_claims_of(
         &self,
         name: &ServiceName,
         origin: &str,
@@ -343,43 +225,4 @@ impl Controller {
         requests::check_id(request_id)?;
         Ok(requests::answered(self.store.as_ref(), request_id).await?)
     }
-}
-
-/// The transaction of an edit: the service, its claims, and what was last applied.
-fn transaction(before: &Before, edit: &Edit) -> Txn {
-    let name = &edit.after.metadata.name;
-    let mut txn = Txn::default();
-    if edit.applied.is_some() && edit.applied != before.applied {
-        txn.ops.push(Op::put(key::applied(name), &edit.applied));
-    }
-    let unchanged = before.service().is_some_and(|service| *service == edit.after);
-    if unchanged {
-        return txn;
-    }
-    txn.compare.push(match &before.service {
-        Some((_, revision)) => Compare::ModRevision(key::service(name), *revision),
-        None => Compare::Absent(key::service(name)),
-    });
-    // What a halt was found fit for must still be so when it is written.
-    if let Some((service, _)) = before.service.as_ref().filter(|(service, _)| service.halt != edit.after.halt)
-        && service.release().is(edit.after.release())
-    {
-        txn.compare.push(match &before.rollout {
-            Some((_, revision)) => Compare::ModRevision(key::rollout(name), *revision),
-            None => Compare::Absent(key::rollout(name)),
-        });
-    }
-    txn.ops.push(Op::put(key::service(name), &edit.after));
-    let claims = |service: &Service| -> BTreeSet<String> {
-        let routes = if service.deleted_at.is_some() { &[] } else { service.spec.routes.as_slice() };
-        routes.iter().map(key::route_claim).collect()
-    };
-    let old = before.service().map(claims).unwrap_or_default();
-    let new = claims(&edit.after);
-    for claim in new.difference(&old) {
-        txn.compare.push(Compare::Absent(claim.clone()));
-        txn.ops.push(Op::put(claim.clone(), name));
-    }
-    txn.ops.extend(old.difference(&new).map(|claim| Op::delete(claim.clone())));
-    txn
 }
