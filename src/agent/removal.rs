@@ -151,6 +151,10 @@ pub(super) fn keep<'a>(
     wanted: &WantedReplica,
     of: &OfReplica<'a>,
 ) -> Option<Step<'a>> {
+    // A container that is being made would come up after it was said that nothing runs.
+    if draft.is_busy(&Subject::Replica(wanted.replica.name.clone())) {
+        return None;
+    }
     if of.current.is_none() && of.superseded.is_empty() && of.last.is_some() {
         for spent in &of.spent {
             draft.act(Action::Remove { container: spent.id.clone() });

@@ -1,7 +1,7 @@
 //! One probe inside the container: a command, run without a shell; exit code 0 passes.
 //!
 //! Docker cannot end a command that takes too long, so the next probe starts none while it runs: a check that hangs
-//! leaves one process behind, never more.
+//! leaves one process behind, and another only where Docker did not answer in between or the check's timings changed.
 
 use super::observation;
 use crate::engine::{Engine, EngineError, ExecId, ExecOutcome};

@@ -180,7 +180,7 @@ impl Engine for DockerEngine {
     }
 
     async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError> {
-        Ok(self.exec_state(in_path("a command", &exec.0)?).await?.is_none())
+        self.is_running(in_path("a command", &exec.0)?).await
     }
 
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bollard::exec::StartExecResults;
-use bollard::models::ExecConfig;
+use bollard::models::{ExecConfig, ExecInspectResponse};
 use futures::StreamExt;
 use tokio::time::timeout;
 
@@ -42,7 +42,7 @@ impl DockerEngine {
         let output = String::from_utf8_lossy(&seen).into_owned();
         let state = match ended {
             Ok(ended) => Some(ended?),
-            Err(_) => self.exec_state(&made.id).await?,
+            Err(_) => self.exit_code(&made.id).await?,
         };
         Ok(match state {
             Some(code) => ExecOutcome::Ended { code, output },
@@ -65,20 +65,29 @@ impl DockerEngine {
             }
         }
         loop {
-            if let Some(code) = self.exec_state(exec).await? {
+            if let Some(code) = self.exit_code(exec).await? {
                 return Ok(code);
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
-    /// The exit code of a command; `None` while it runs.
-    pub(super) async fn exec_state(&self, exec: &str) -> Result<Option<i64>, EngineError> {
-        let state = self
-            .ask("inspect exec", About::Container(exec), QUICK, |docker| async move {
-                docker.inspect_exec(exec).await
-            })
-            .await?;
+    /// The exit code of a command; `None` while it runs, and before it was started.
+    async fn exit_code(&self, exec: &str) -> Result<Option<i64>, EngineError> {
+        let state = self.inspect_exec(exec).await?;
         Ok(state.exit_code.filter(|_| state.running != Some(true)))
+    }
+
+    /// Whether a command runs. One that was made and never started, because Docker was too busy to take the start in
+    /// time, does not, nor will it.
+    pub(super) async fn is_running(&self, exec: &str) -> Result<bool, EngineError> {
+        Ok(self.inspect_exec(exec).await?.running == Some(true))
+    }
+
+    async fn inspect_exec(&self, exec: &str) -> Result<ExecInspectResponse, EngineError> {
+        self.ask("inspect exec", About::Container(exec), QUICK, |docker| async move {
+            docker.inspect_exec(exec).await
+        })
+        .await
     }
 }
