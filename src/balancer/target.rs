@@ -37,10 +37,19 @@ pub(super) struct Target {
     counters: Box<[Counters]>,
     /// Whether the newest table is without it.
     left: AtomicBool,
-    /// When it left, and how many requests had ended by then; judged by the controlling thread alone.
-    left_at: Mutex<Option<(Mono, u64)>>,
+    /// Since it left; judged by the controlling thread alone.
+    left_at: Mutex<Option<Left>>,
     /// Woken by each request that ends after it left.
     ended: Arc<Notify>,
+}
+
+/// What is remembered of an endpoint that left.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    /// Requests that had ended by then.
+    before: u64,
+    /// Since when no report has seen a request in flight.
+    idle_at: Option<Mono>,
 }
 
 impl Target {
@@ -54,19 +63,27 @@ impl Target {
     pub(super) fn set_left(&self, left: bool, now: Mono) {
         self.left.store(left, Ordering::SeqCst);
         let mut left_at = self.left_at.lock().unwrap_or_else(PoisonError::into_inner);
-        *left_at = left.then(|| left_at.unwrap_or_else(|| (now, self.sum(|c| &c.requests))));
+        *left_at = left.then(|| {
+            left_at.unwrap_or_else(|| Left { before: self.sum(|c| &c.requests), idle_at: Some(now) })
+        });
     }
 
-    /// When the newest table came that is without it, and how many requests have ended since.
-    fn drained(&self) -> Option<(Mono, u64)> {
+    /// How many requests have ended since the newest table came that is without it.
+    fn drained(&self) -> Option<u64> {
         let left_at = *self.left_at.lock().unwrap_or_else(PoisonError::into_inner);
-        left_at.map(|(at, before)| (at, self.sum(|c| &c.requests).saturating_sub(before)))
+        left_at.map(|left| self.sum(|c| &c.requests).saturating_sub(left.before))
     }
 
-    /// Whether it left, has nothing in flight and was told of for long enough.
+    /// Whether it left, has had nothing in flight since some report, and was told of for long enough since then. Asked at
+    /// every report.
     pub(super) fn is_over(&self, now: Mono) -> bool {
-        let told = self.drained().is_some_and(|(at, _)| now.since(at).std() > LEFT_TOLD);
-        told && self.in_flight() == 0
+        let mut left_at = self.left_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(left) = left_at.as_mut() else { return false };
+        if self.in_flight() > 0 {
+            left.idle_at = None;
+            return false;
+        }
+        now.since(*left.idle_at.get_or_insert(now)).std() > LEFT_TOLD
     }
 
     pub(super) fn has_left(&self) -> bool {
@@ -80,7 +97,7 @@ impl Target {
     /// What is counted of it; all of it only where that is watched.
     pub(super) fn stats(&self, watched: bool) -> EndpointStats {
         let in_flight = self.in_flight();
-        let drained = self.drained().map_or(0, |(_, drained)| drained);
+        let drained = self.drained().unwrap_or(0);
         let stats = EndpointStats { in_flight, drained, ..EndpointStats::default() };
         if !watched {
             return stats;
@@ -216,8 +233,14 @@ mod tests {
         assert!(!target.is_over(last) && target.is_over(last.after(Millis(1))));
         let claim = claim();
         assert!(!target.is_over(last.after(Millis(1))), "a request is in flight");
-        target.set_left(false, Mono(10));
         drop(claim);
+        let idle = last.after(Millis(2));
+        assert!(
+            !target.is_over(idle) && !target.is_over(idle.after(LEFT_TOLD.into())),
+            "told of since it is idle"
+        );
+        assert!(target.is_over(idle.after(LEFT_TOLD.into()).after(Millis(1))));
+        target.set_left(false, Mono(10));
         assert_eq!(target.stats(false).drained, 0, "it is back");
     }
 

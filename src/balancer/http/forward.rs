@@ -119,11 +119,12 @@ impl<'a> Journey<'a> {
     /// Chooses endpoints until one can be connected to.
     async fn connect(&mut self) -> Result<(Choice, Lease), Answer> {
         let mut refused: Vec<Rc<Upstream>> = Vec::new();
-        loop {
+        let mut answer = Answer::Unreachable;
+        while refused.len() < ATTEMPTS_MAX {
             let choice = self.worker.choose(&self.wanted.host, self.wanted.path(), &self.tried)?;
             if refused.iter().any(|upstream| Rc::ptr_eq(upstream, &choice.upstream)) {
                 choice.claim.unsent();
-                return Err(Answer::Unreachable);
+                return Err(answer);
             }
             let reuse = match () {
                 () if self.met_closed => Reuse::Never,
@@ -132,23 +133,22 @@ impl<'a> Journey<'a> {
             };
             match Rc::clone(&choice.upstream).lease(choice.address, reuse).await {
                 Ok(lease) => return Ok((choice, lease)),
+                // Ports of our own run out for one address at a time: another endpoint may still be reached.
                 Err(error) if error.is_our_shortage() => {
                     choice.claim.unsent();
                     self.worker.ran_short(&error);
-                    return Err(Answer::Short);
+                    answer = Answer::Short;
                 }
                 Err(error) => {
                     let endpoint = choice.upstream.seat.target.id.as_str();
                     tracing::debug!(endpoint, error = &error as &dyn std::error::Error, "endpoint skipped");
                     choice.claim.failed();
-                    self.tried.push(Rc::clone(&choice.upstream));
-                    refused.push(choice.upstream);
-                    if refused.len() >= ATTEMPTS_MAX {
-                        return Err(Answer::Unreachable);
-                    }
                 }
             }
+            self.tried.push(Rc::clone(&choice.upstream));
+            refused.push(choice.upstream);
         }
+        Err(answer)
     }
 
     /// Whether sending it twice does what sending it once does, and can be done.
