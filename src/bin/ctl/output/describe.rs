@@ -83,7 +83,12 @@ fn overridden(over: &Override, now: Timestamp) -> String {
 
 fn condition(condition: &Condition) -> String {
     let Condition { kind, status, reason, message } = condition;
-    let mark = if (*kind == ConditionKind::Degraded) == *status { MARK } else { " " };
+    let is_bad = match kind {
+        ConditionKind::Ready => !*status,
+        ConditionKind::Degraded => *status,
+        ConditionKind::Progressing => false,
+    };
+    let mark = if is_bad { MARK } else { " " };
     let status = if *status { "yes" } else { "no" };
     format!("{mark} {kind:?}: {status}, {reason}  {}", plain(message)).trim_end().to_owned()
 }
@@ -118,7 +123,7 @@ pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
     add("live", service.status.overrides.iter().map(|over| overridden(over, now)).collect());
     let failed = last_failed(&whole.revisions);
     add("failed", failed.iter().flat_map(|failure| told_failure(failure, now)).collect());
-    add("next", next(whole, declared, failed));
+    add("next", next(whole, declared));
     lines.join("\n")
 }
 
@@ -176,21 +181,21 @@ fn told_failure(failure: &Failure, now: Timestamp) -> Vec<String> {
 }
 
 /// One or two commands.
-fn next(whole: &Whole, declared: bool, failed: Option<&Failure>) -> Vec<String> {
+fn next(whole: &Whole, declared: bool) -> Vec<String> {
     let name = &whole.service.metadata.name;
-    let state = whole.service.status.rollout.as_ref().map(|rollout| (&rollout.state, rollout.paused));
-    match (state, failed) {
-        (Some((_, true)), _) => vec![format!("ctl resume {name}"), format!("ctl abort {name}")],
-        (Some((RolloutState::Progressing { .. } | RolloutState::RollingBack { .. }, _)), _) | (None, _) => {
+    let Some(rollout) = &whole.service.status.rollout else { return vec![format!("ctl rollout {name}")] };
+    match &rollout.state {
+        _ if rollout.paused => vec![format!("ctl resume {name}"), format!("ctl abort {name}")],
+        RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => {
             vec![format!("ctl rollout {name}")]
         }
-        (_, Some(failure)) if !declared => {
+        RolloutState::RolledBack { failure } | RolloutState::Failed { failure } => {
             vec![
                 format!("ctl logs {name} --revision {}", failure.revision),
                 format!("ctl rollout {name} --retry"),
             ]
         }
-        _ if !declared => vec![format!("ctl events {name}")],
-        _ => vec![format!("ctl describe {name}")],
+        RolloutState::Complete if declared => vec![format!("ctl describe {name}")],
+        RolloutState::Complete => vec![format!("ctl events {name}")],
     }
 }

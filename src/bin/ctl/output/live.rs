@@ -18,6 +18,8 @@ const FRAMES: u8 = 10;
 #[derive(Debug)]
 pub(crate) struct Live {
     style: Style,
+    /// Where pictures are drawn.
+    terminal: console::Term,
     /// `None` where nothing can be redrawn: lines only.
     screen: Option<MultiProgress>,
     pictures: BTreeMap<String, ProgressBar>,
@@ -25,17 +27,17 @@ pub(crate) struct Live {
 
 impl Live {
     pub(super) fn stderr(style: Style, redraws: bool) -> Self {
-        let target = || ProgressDrawTarget::stderr_with_hz(FRAMES);
-        Self::on(style, redraws.then(|| MultiProgress::with_draw_target(target())))
+        Self::on(style, console::Term::stderr(), redraws)
     }
 
     pub(super) fn stdout(style: Style) -> Self {
-        let target = ProgressDrawTarget::stdout_with_hz(FRAMES);
-        Self::on(style, Some(MultiProgress::with_draw_target(target)))
+        Self::on(style, console::Term::stdout(), true)
     }
 
-    fn on(style: Style, screen: Option<MultiProgress>) -> Self {
-        Self { style, screen, pictures: BTreeMap::new() }
+    fn on(style: Style, terminal: console::Term, redraws: bool) -> Self {
+        let target = || ProgressDrawTarget::term(terminal.clone(), FRAMES);
+        let screen = redraws.then(|| MultiProgress::with_draw_target(target()));
+        Self { style, screen, terminal, pictures: BTreeMap::new() }
     }
 
     /// Whether pictures are shown; else only lines are.
@@ -48,9 +50,9 @@ impl Live {
         self.style
     }
 
-    /// What the terminal has room for now; a picture of what is on standard error.
+    /// What the terminal has room for now.
     pub(crate) fn room(&self) -> Room {
-        let size = console::Term::stderr().size_checked().filter(|(rows, columns)| *rows > 0 && *columns > 0);
+        let size = self.terminal.size_checked().filter(|(rows, columns)| *rows > 0 && *columns > 0);
         size.map_or(USUAL, |(rows, columns)| Room { columns: columns.into(), rows: rows.into() })
     }
 

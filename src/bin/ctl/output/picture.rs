@@ -107,6 +107,18 @@ pub(crate) fn cut(text: &str, room: Room, style: Style) -> String {
     lines.join("\n")
 }
 
+/// A table as a picture: cut to the terminal, with the rows that it has no room for counted.
+pub(crate) fn table(text: &str, room: Room, style: Style) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    // A line for the count, one for the shell's prompt.
+    let max = room.rows.saturating_sub(2).max(1);
+    if lines.len() <= max + 1 {
+        return cut(text, room, style);
+    }
+    let more = format!("… and {} more", lines.len() - max);
+    cut(&format!("{}\n{more}", lines[..max].join("\n")), room, style)
+}
+
 /// A row for each replica that is told of by itself, and how many older ones serve until they are replaced.
 fn rows<'a>(scene: &Scene<'a>) -> (Vec<Row<'a>>, usize) {
     let current = scene.current;

@@ -3,8 +3,10 @@
 //! The daemon replaces by number, not by pair; for the reader a replica that leaves belongs to the one that arrived last
 //! and has nobody yet.
 
-use coxswain::api::types::Progress;
-use coxswain::model::{ReplicaName, RevisionNumber};
+use std::collections::BTreeSet;
+
+use coxswain::api::types::{Progress, ReplicaProgress};
+use coxswain::model::{Phase, ReplicaName, RevisionNumber};
 
 use super::progress::{drained, is_rollback};
 
@@ -15,6 +17,8 @@ pub(crate) struct Story {
     /// Whether the target takes the place of another; the daemon forgets which once the last one has left.
     rolls: bool,
     arrived: Vec<ReplicaName>,
+    /// Of other revisions, seen while they ran. What did not (a container that is kept after a failure) leaves no place.
+    ran: BTreeSet<ReplicaName>,
     left: Vec<Left>,
 }
 
@@ -50,7 +54,10 @@ impl Story {
         for left in &mut self.left {
             left.in_flight = 0; // unless it is still there
         }
-        for replica in now.replicas.iter().filter(|r| r.revision != now.target && !r.runs) {
+        let (running, leaving): (Vec<_>, Vec<_>) =
+            now.replicas.iter().filter(|r| r.revision != now.target).partition(|r| r.runs);
+        self.ran.extend(running.into_iter().map(|r| r.name.clone()));
+        for replica in leaving.into_iter().filter(|r| may_have_served(r) || self.ran.contains(&r.name)) {
             let at = self.left.iter().position(|left| left.name == replica.name).unwrap_or_else(|| {
                 let is_free =
                     |new: &&ReplicaName| !self.left.iter().any(|left| left.by.as_ref() == Some(*new));
@@ -85,10 +92,14 @@ impl Story {
     }
 }
 
+/// Whether one that was never seen to run may have served until now: whoever looks only now has missed that.
+fn may_have_served(replica: &ReplicaProgress) -> bool {
+    let phase = replica.status.as_ref().map(|status| &status.phase);
+    !matches!(phase, Some(Phase::Kept | Phase::Stopping | Phase::Gone))
+}
+
 #[cfg(test)]
 mod tests {
-    use coxswain::model::Phase;
-
     use super::super::progress::tests::snapshot;
     use super::*;
 
@@ -132,6 +143,20 @@ mod tests {
         let mut rest = Story::default();
         rest.take(&Progress { from: None, ..at(&["a", "x"], &["x"], 1) });
         assert!(!rest.rolls() && !rest.has_successor(&"x".into()), "a replica fewer replaces nobody");
+    }
+
+    #[test]
+    fn a_container_that_was_kept_leaves_no_place() {
+        let with = |phase: Phase| {
+            let mut progress = at(&["a", "x"], &["x"], 0);
+            progress.replicas[1].status.as_mut().unwrap().phase = phase;
+            progress
+        };
+        let mut story = Story::default();
+        for phase in [Phase::Kept, Phase::Stopping, Phase::Gone] {
+            story.take(&with(phase));
+            assert!(!story.has_successor(&"x".into()));
+        }
     }
 
     #[test]

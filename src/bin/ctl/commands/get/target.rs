@@ -2,6 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
+use coxswain::model::nearest;
 
 use crate::error::CliError;
 
@@ -120,15 +121,6 @@ impl Target {
     }
 }
 
-/// The name that was probably meant: at most a third of it differs.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, known)| distance * 3 <= known.len().max(name.len()))
-        .min()
-        .map(|(_, known)| known)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,12 +140,5 @@ mod tests {
         assert_eq!(parse(&["service/status"]), target(Kind::Services, &["status"]));
         assert_eq!(parse(&["replica/users-9-a"]), target(Kind::Replicas, &["users-9-a"]));
         assert_eq!(parse(&["users", "replica/users-9-a"]), None);
-    }
-
-    #[test]
-    fn the_nearest_name_is_near() {
-        let known = || ["users", "web"].into_iter();
-        assert_eq!(nearest("usres", known()), Some("users"));
-        assert_eq!(nearest("checkout", known()), None);
     }
 }

@@ -9,7 +9,7 @@ use futures::StreamExt;
 
 use super::{Show, View};
 use crate::error::CliError;
-use crate::output::object;
+use crate::output::{object, picture};
 
 /// Between two pictures while nothing changes but the time.
 const REDRAW_PAUSE: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ pub(super) async fn states<T: Clone>(
     mut states: ObjectStream<List<T>>,
 ) -> Result<(), CliError> {
     let ui = view.session.ui;
-    let mut picture = if view.format().is_err() { ui.picture() } else { None };
+    let mut live = if view.format().is_err() { ui.picture() } else { None };
     let mut shown: Option<Vec<T>> = None;
     let mut redraw = tokio::time::interval(REDRAW_PAUSE);
     loop {
@@ -31,15 +31,16 @@ pub(super) async fn states<T: Clone>(
                 None => return Ok(()),
             },
             // Only ages have changed: a picture shows them, appended rows would repeat themselves.
-            _ = redraw.tick(), if picture.is_some() => match &shown {
+            _ = redraw.tick(), if live.is_some() => match &shown {
                 Some(shown) => shown.clone(),
                 None => continue,
             },
         };
-        match (&mut picture, view.format()) {
-            (Some(picture), Err(wide)) => {
+        match (&mut live, view.format()) {
+            (Some(live), Err(wide)) => {
                 let table = (show.table)(&items, wall_time(), wide);
-                picture.draw(view.target.kind.plural(), table.render(ui.style()));
+                let drawn = picture::table(&table.render(ui.style()), live.room(), ui.style());
+                live.draw(view.target.kind.plural(), drawn);
             }
             _ => {
                 let known = |item: &T| shown.iter().flatten().any(|known| (show.same)(known, item));
