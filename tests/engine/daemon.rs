@@ -137,6 +137,17 @@ impl Daemon {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
+    /// Waits until the daemon has removed its networks. Docker 20.10 counts a network's endpoints wrong now and then when
+    /// many go at once: it lists none, and refuses to remove the network until it is restarted itself. All that is left
+    /// to do then is to ask again, which the daemon must go on to do.
+    pub(crate) fn lets_networks_go(&self) {
+        let filter = format!("label=coxswain.store={}", self.store());
+        let gone = || docker(&["network", "ls", "--quiet", "--filter", &filter]).is_empty();
+        let refused = || self.log().matches("has active endpoints").count();
+        let before = refused();
+        wait_for("the network is gone, or was asked for three times", || gone() || refused() >= before + 3);
+    }
+
     /// Process ids of a role, by the arguments that `ps` shows.
     pub(crate) fn pids(&self, role: &str) -> Vec<i32> {
         let state = self.dir.path().join("state").to_string_lossy().into_owned();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::daemon::{Daemon, docker, wait_for};
+use crate::daemon::{Daemon, wait_for};
 
 /// A service whose old release serves, and what of it ran before.
 struct Serving {
@@ -87,8 +87,7 @@ fn what_is_kept_is_adopted_and_deleted_with_its_service() {
     assert_eq!(after, kept, "a restart of the daemon changes nothing");
     daemon.expect(0, &["delete", "hello", "--yes"]);
     assert_eq!(daemon.containers("hello", false), Vec::<String>::new());
-    let filter = format!("label=coxswain.store={}", daemon.store());
-    wait_for("the network is gone", || docker(&["network", "ls", "--quiet", "--filter", &filter]).is_empty());
+    daemon.lets_networks_go();
 }
 
 #[test]

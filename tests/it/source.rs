@@ -105,7 +105,7 @@ async fn files_are_applied_and_take_their_services_with_them() {
     let users = followed.rig.service("users").await;
     assert_eq!(users.source.as_deref(), followed.path().to_str());
 
-    // What a command changed stays while its document does not change, and goes with the next change.
+    // What a command changed stays where its document does not change the same field.
     let controller = &followed.rig.controller;
     controller.scale("r2", &[(ServiceName::new("users"), 5)].into(), "scale users=5").await.unwrap();
     followed.write("web.yaml", &text("web", "users:1"));
