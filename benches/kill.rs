@@ -1,8 +1,8 @@
 //! A container is killed, a hundred times, under load: from the time in Docker's `die` event to the moment at which the
 //! last thread of the balancer serves without it, and what became of the requests.
 //!
-//! That moment is told by the balancer itself: when all its threads have answered that they took a table, it logs each
-//! endpoint that no thread chooses any more, with the wall time, in whole milliseconds. Docker's event carries its own
+//! That moment is told by the balancer itself: an endpoint that a table is without is passed over by every thread from one
+//! moment on, which it logs with the wall time, in whole milliseconds. Docker's event carries its own
 //! wall time. Both are of one machine and one clock; a millisecond is added for what the log cuts off.
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,7 +26,7 @@ const REPLICAS: usize = 25;
 /// The next container is killed once so many are ready.
 const READY: usize = 10;
 /// In the balancer's log, before the endpoint's id.
-const LEFT: &str = "no thread chooses it any more endpoint=";
+const LEFT: &str = "every thread passes it over endpoint=";
 
 pub(crate) fn measure(_: &Shared) -> Vec<Figure> {
     let daemon = Daemon::start_logging("info,coxswain::balancer=debug,coxswain::registry=debug");

@@ -212,6 +212,7 @@ impl Control {
             Arc::clone(targets.entry(id.clone()).or_insert_with(new))
         };
         let compiled: Arc<Table> = Arc::new(compile(table, target).map_err(|bad| bad.to_string())?);
+        self.mark_left(table);
         let mut answers = Vec::with_capacity(threads);
         for worker in &self.workers {
             let (taken, answer) = oneshot::channel();
@@ -223,16 +224,22 @@ impl Control {
         for answer in answers {
             let _ = answer.await;
         }
+        Ok(())
+    }
+
+    /// Tells all threads at once which endpoints a table is without. Each thread takes the table in its turn, which on a
+    /// busy machine may be long in coming; until then it passes these over wherever it has another.
+    fn mark_left(&self, table: &RoutingTable) {
         let pools = table.pools.values();
         let served: BTreeSet<&EndpointId> = pools.flat_map(|pool| &pool.endpoints).map(|e| &e.id).collect();
         for target in self.targets.values() {
             let leaves = !served.contains(&target.id);
-            if leaves && !target.has_left() {
-                tracing::debug!(endpoint = %target.id, "no thread chooses it any more");
-            }
+            let news = leaves && !target.has_left();
             target.set_left(leaves, self.clock.mono());
+            if news {
+                tracing::debug!(endpoint = %target.id, "every thread passes it over");
+            }
         }
-        Ok(())
     }
 
     /// Begins to put the file in place where it is behind; only then is the table acknowledged. The disk may take its

@@ -51,6 +51,8 @@ pub struct BalancerConfig {
     pub clock: Arc<dyn Clock>,
     /// Bounds on clients.
     pub limits: Limits,
+    /// Called by each thread that serves, before all else.
+    pub on_thread: fn(),
     /// Called about every second, only while every thread answers.
     pub heartbeat: Box<dyn Fn() + Send>,
     /// Stop accepting, finish what is in flight, return.
@@ -73,7 +75,8 @@ pub enum BalancerError {
 
 /// Serves until `stop`, then finishes what is in flight and returns.
 pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
-    let BalancerConfig { threads, plane, table_file, boot_id, clock, limits, heartbeat, stop } = config;
+    let BalancerConfig { threads, plane, table_file, boot_id, clock, limits, on_thread, heartbeat, stop } =
+        config;
     if threads.is_empty() || threads.iter().any(Vec::is_empty) {
         return Err(BalancerError::NoListener);
     }
@@ -95,7 +98,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
             measures: Arc::clone(&measures),
         };
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
-        joins.push(spawn(setup, receiver)?);
+        joins.push(spawn(setup, receiver, on_thread)?);
         handles.push(control::Handle { commands, answered });
     }
     let runtime = Builder::new_current_thread().enable_all().build().map_err(BalancerError::Thread)?;
@@ -118,9 +121,11 @@ type Ended = Result<(), std::io::Error>;
 fn spawn(
     setup: worker::Setup,
     commands: mpsc::Receiver<worker::Command>,
+    on_thread: fn(),
 ) -> Result<JoinHandle<Ended>, BalancerError> {
     let body = move || {
         let _end_process = EndProcess;
+        on_thread();
         let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         runtime.block_on(worker::run(setup, commands))
     };

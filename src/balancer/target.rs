@@ -58,8 +58,8 @@ impl Target {
         Self { id, counters, left: AtomicBool::new(false), left_at: Mutex::new(None), ended }
     }
 
-    /// Says whether the newest table is without it. To be called before the in-flight sum is read that the drain is
-    /// judged by: a request that ends later then wakes the reader.
+    /// Says whether the newest table is without it: from then on every thread passes it over, whatever table it has. To be
+    /// called before the in-flight sum is read that the drain is judged by: a request that ends later then wakes the reader.
     pub(super) fn set_left(&self, left: bool, now: Mono) {
         self.left.store(left, Ordering::SeqCst);
         let mut left_at = self.left_at.lock().unwrap_or_else(PoisonError::into_inner);

@@ -112,9 +112,10 @@ impl Upstream {
         }
     }
 
-    /// Whether a choice should pass it over, because it failed lately.
-    pub(super) fn is_skipped(&self) -> bool {
-        self.skip.get().is_some_and(|skip| self.clock.mono() < skip.until)
+    /// Whether a choice should pass it over, because it could not be connected to lately, or because the newest table is
+    /// without it, which this thread has yet to take.
+    pub(super) fn is_passed_over(&self) -> bool {
+        self.seat.target.has_left() || self.skip.get().is_some_and(|skip| self.clock.mono() < skip.until)
     }
 
     /// A connection: an idle one, else a new one.
@@ -272,6 +273,7 @@ impl AsyncWrite for EndpointSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balancer::target::Target;
 
     #[test]
     fn a_shortage_of_ours_is_told_from_a_refusal() {
@@ -289,6 +291,19 @@ mod tests {
             assert_eq!(error.is_our_shortage(), ours, "{code}");
         }
         assert!(!ConnectError::Late(address).is_our_shortage());
+    }
+
+    #[test]
+    fn what_a_newer_table_is_without_is_passed_over() {
+        let id = crate::model::EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
+        let target = Arc::new(Target::new(id, 1, Arc::default()));
+        let clock = Arc::new(crate::clock::RealClock::new());
+        let upstream = Upstream::new(Seat::new(Arc::clone(&target), 0), clock);
+        assert!(!upstream.is_passed_over());
+        target.set_left(true, Mono(1));
+        assert!(upstream.is_passed_over());
+        target.set_left(false, Mono(2));
+        assert!(!upstream.is_passed_over(), "it is back");
     }
 
     #[test]

@@ -98,8 +98,8 @@ pub(super) enum NoChoice {
 }
 
 impl Worker {
-    /// Chooses an endpoint from the table as it is now, and counts the request: one step. Endpoints of `avoid`, and those
-    /// that failed to connect lately, are chosen only where no other is left.
+    /// Chooses an endpoint from the table as it is now, and counts the request: one step. Endpoints of `avoid`, those that
+    /// failed to connect lately, and those that a newer table is without are chosen only where no other is left.
     pub(super) fn choose(&self, host: &str, path: &str, avoid: &[Rc<Upstream>]) -> Result<Choice, NoChoice> {
         let view = self.view.borrow();
         let view = view.as_ref().ok_or(NoChoice::Table)?;
@@ -124,7 +124,7 @@ impl Worker {
         let upstream = |index: usize| &pool.upstreams[index].0;
         let load = |index: usize| upstream(index).seat.target.in_flight();
         let is_new = |index: usize| !avoid.iter().any(|other| Rc::ptr_eq(other, upstream(index)));
-        let is_up = |index: usize| !upstream(index).is_skipped();
+        let is_up = |index: usize| !upstream(index).is_passed_over();
         let count = pool.upstreams.len();
         let choose = |usable: &dyn Fn(usize) -> bool| choose(pool.balance, draw, count, load, usable);
         choose(&|i| is_new(i) && is_up(i)).or_else(|| choose(&is_new)).or_else(|| choose(&|_| true))

@@ -9,8 +9,8 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Life;
 use super::sockets::BalancerSockets;
+use super::{Life, priority};
 use crate::balancer::{self, BalancerConfig, Limits};
 use crate::clock::RealClock;
 
@@ -33,6 +33,7 @@ pub(super) fn run(sockets: BalancerSockets) -> anyhow::Result<()> {
         boot_id: boot_id.trim().to_owned(),
         clock: Arc::new(RealClock::new()),
         limits: Limits::default(),
+        on_thread: priority::back_to_usual,
         heartbeat: Box::new(move || life.beat()),
         stop,
     })?;

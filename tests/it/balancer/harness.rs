@@ -91,6 +91,7 @@ impl Balancer {
             boot_id: setup.boot.to_owned(),
             clock,
             limits: setup.limits,
+            on_thread: || {},
             heartbeat: Box::new(move || {
                 beats.fetch_add(1, Ordering::Relaxed);
             }),
