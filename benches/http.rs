@@ -1,6 +1,7 @@
 //! Requests per second through the balancer as a ratio to nginx: the same containers behind both, keep-alive on both
 //! sides, 64 connections, in turns. Client, proxy and service share the machine's cores in both cases.
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -24,14 +25,73 @@ pub(crate) fn measure(_: &Shared) -> Vec<Figure> {
     let file = manifest(&daemon, &daemon.image("v1"), BACKENDS, "  health: {none: true}\n");
     daemon.expect(0, &["apply", "-f", &file]);
     let nginx = Nginx::start(&addresses(&daemon));
-    let pair = |seconds| (rate(nginx.address, seconds), rate(daemon.http, seconds));
-    pair(1); // warm
-    let pairs: Vec<(f64, f64)> = (0..PAIRS).map(|_| pair(SECONDS)).collect();
-    let ratios: Vec<f64> = pairs.iter().map(|(nginx, ours)| ours / nginx).collect();
-    let nginx = median(&pairs.iter().map(|(nginx, _)| *nginx).collect::<Vec<_>>());
-    let ours = median(&pairs.iter().map(|(_, ours)| *ours).collect::<Vec<_>>());
-    let details = format!("{ours:.0}/s to {nginx:.0}/s");
-    vec![Figure::at_least(what, median(&ratios), 1.0, "x", &details)]
+    let against = Rates::take(|| rate(nginx.address), || rate(daemon.http));
+    drop(nginx);
+    let watched = Rates::take(
+        || rate(daemon.http),
+        || {
+            let _watcher = Watcher::start(&daemon);
+            rate(daemon.http)
+        },
+    );
+    vec![
+        against.at_least(what, 1.0),
+        watched.note(
+            "requests/s through the balancer while somebody watches ÷ while nobody does, median of 3 pairs",
+        ),
+    ]
+}
+
+/// Requests per second through something else and through the balancer, in turns.
+struct Rates(Vec<(f64, f64)>);
+
+impl Rates {
+    /// So many pairs, after one to warm up.
+    fn take(other: impl Fn() -> f64, ours: impl Fn() -> f64) -> Self {
+        let pair = || (other(), ours());
+        pair();
+        Self((0..PAIRS).map(|_| pair()).collect())
+    }
+
+    fn ratio(&self) -> f64 {
+        median(&self.0.iter().map(|(other, ours)| ours / other).collect::<Vec<_>>())
+    }
+
+    fn details(&self) -> String {
+        let other = median(&self.0.iter().map(|(other, _)| *other).collect::<Vec<_>>());
+        let ours = median(&self.0.iter().map(|(_, ours)| *ours).collect::<Vec<_>>());
+        format!("{ours:.0}/s to {other:.0}/s")
+    }
+
+    fn at_least(&self, what: &str, limit: f64) -> Figure {
+        Figure::at_least(what, self.ratio(), limit, "x", &self.details())
+    }
+
+    fn note(&self, what: &str) -> Figure {
+        Figure::note(what, format!("{:.2} x ({})", self.ratio(), self.details()))
+    }
+}
+
+/// One who follows a change that never comes, with the balancer's figures, as a terminal does.
+struct Watcher(Child);
+
+impl Watcher {
+    fn start(daemon: &Daemon) -> Self {
+        let url = "http://ctl/v1/services/hello/progress?generation=1000000&counters=true";
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--no-buffer", "--unix-socket"]).arg(daemon.socket()).arg(url);
+        let mut child = curl.stdout(Stdio::piped()).spawn().expect("curl starts");
+        let mut first = [0];
+        child.stdout.as_mut().expect("piped").read_exact(&mut first).expect("it watches");
+        Self(child)
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn is_installed(tool: &str) -> bool {
@@ -51,9 +111,9 @@ fn addresses(daemon: &Daemon) -> Vec<String> {
 }
 
 /// One run of wrk; every answer must be a good one.
-fn rate(address: SocketAddr, seconds: u32) -> f64 {
+fn rate(address: SocketAddr) -> f64 {
     let output = Command::new("wrk")
-        .args(["--threads", "2", "--connections", "64", "--duration", &format!("{seconds}s")])
+        .args(["--threads", "2", "--connections", "64", "--duration", &format!("{SECONDS}s")])
         .args(["--header", &format!("Host: {HOST}"), &format!("http://{address}/")])
         .output()
         .expect("wrk runs");

@@ -18,6 +18,7 @@ mod daemon;
 mod faultsock;
 mod fifty;
 mod figure;
+mod first_byte;
 mod get;
 mod http;
 mod idle;
@@ -41,7 +42,7 @@ type Shared = OnceCell<Fifty>;
 
 type Measure = fn(&Shared) -> Vec<Figure>;
 
-const ALL: [(&str, Measure); 7] = [
+const ALL: [(&str, Measure); 8] = [
     ("noop_pass", noop_pass::measure),
     ("apply", apply::measure),
     ("rollout", rollout::measure),
@@ -49,6 +50,7 @@ const ALL: [(&str, Measure); 7] = [
     ("http", http::measure),
     ("idle", idle::measure),
     ("get", get::measure),
+    ("first_byte", first_byte::measure),
 ];
 
 fn main() {

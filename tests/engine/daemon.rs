@@ -88,7 +88,7 @@ impl Daemon {
         runtime.block_on(self.run.hello(version))
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("ctl.sock")
     }
 
