@@ -56,8 +56,9 @@ fn first_byte(daemon: &Daemon, args: &[&str]) -> Duration {
         child
     });
     drop(command); // it holds ends of the pipe
-    let mut rest = String::new();
-    output.read_to_string(&mut rest).expect("text");
-    assert!(child.wait().expect("it ends").success(), "ctl {args:?}: {rest}");
+    let mut rest = Vec::new();
+    output.read_to_end(&mut rest).expect("it is read to its end");
+    let ended = child.wait().expect("it ends");
+    assert!(ended.success(), "ctl {args:?}: {}", String::from_utf8_lossy(&rest));
     time
 }
