@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{BalancerReport, Pool, RouteEntry, RoutingTable, ServiceName, TableName};
 
 /// Version of this protocol; a controller refuses a balancer that speaks another.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// Largest frame: 5,000 services with 200 endpoints of 300 bytes fit four times over.
 pub const FRAME_MAX_BYTES: usize = 64 << 20;
 

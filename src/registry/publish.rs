@@ -316,7 +316,7 @@ mod tests {
             let applied = Some(TableName { revision, ..last.name.clone() });
             let incarnation = Incarnation("i".to_owned());
             let report =
-                BalancerReport { incarnation, applied, refused: None, counted: None, endpoints: [].into() };
+                BalancerReport { incarnation, applied, refused: None, counted: None, failed: [].into(), endpoints: [].into() };
             self.reports.send_replace(Some(report));
         }
     }
