@@ -166,7 +166,8 @@ mod tests {
         for (reason, spoil) in rows {
             let mut table = table();
             spoil(&mut table);
-            let refused = compile(&table, |_| Failures::default(), |_, _| panic!("a target was made")).unwrap_err();
+            let refused =
+                compile(&table, |_| Failures::default(), |_, _| panic!("a target was made")).unwrap_err();
             assert_eq!(refused.to_string(), reason);
         }
     }

@@ -59,6 +59,10 @@ fn a_crash_loop_is_explained_within_thirty_seconds_and_its_container_kept() {
     assert!(took < Duration::from_secs(30), "{took:?}\n{report}");
     says(&report, &["CTL-0412", "CTL-0424", "exited with code 7 before its first healthy check, 3 times in"]);
     says(&report, &["stopping: told to exit at start", "ctl logs hello --revision 2"]);
+    // Nobody sent a request, so none failed.
+    says(&report, &[" serves all traffic, 2/2 ready; 0 failed requests during the attempt"]);
+    let (_, status) = daemon.expect(4, &["rollout", "status", "hello"]);
+    says(&status, &["2/2 ready; 0 failed requests during the attempt"]);
 
     wait_for("one container is kept beside those that serve", || {
         daemon.containers("hello", false).len() == 3

@@ -73,6 +73,7 @@ fn why_says_what_is_in_the_way_and_what_comes_next() {
     let sound = stub(overridden(), &[("users-9-a", Phase::Ready)]);
     let mut rolling = overridden();
     rolling.status.available = 1;
+    rolling.status.waits = vec!["users-9-a has to serve for another 8s".to_owned()];
     rolling.status.rollout = Some(rollout(9, Some(7), progressing()));
     rolling.status.conditions = vec![
         condition(ConditionKind::Ready, false, Reason::TooFewAvailable, "1 of 3 replicas are available"),
