@@ -154,8 +154,10 @@ impl Control {
     ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let ended = Arc::clone(&self.ended);
+        let (ended, failed) = (Arc::clone(&self.ended), self.failures.added());
         let mut gap: Option<Pin<Box<Sleep>>> = None;
+        // The first failure is told at once: whoever says that there was none must know.
+        let mut told: Option<Pin<Box<Sleep>>> = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -178,6 +180,11 @@ impl Control {
                     gap = Some(Box::pin(tokio::time::sleep(REPORT_GAP)));
                 }
                 () = over(&mut gap) => gap = None,
+                () = failed.notified(), if told.is_none() => {
+                    self.report();
+                    told = Some(Box::pin(tokio::time::sleep(TICK)));
+                }
+                () = over(&mut told) => told = None,
                 _ = ticks.tick() => {
                     self.unsaved.ticked();
                     self.beat();

@@ -7,41 +7,58 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::Notify;
+
 use crate::model::{Pool, ServiceName};
 
 /// The count of one service, shared by all threads.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Failures(Arc<AtomicU64>);
+pub(super) struct Failures {
+    count: Arc<AtomicU64>,
+    /// Woken by each.
+    added: Arc<Notify>,
+}
 
 impl Failures {
     /// One more.
     pub(super) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.added.notify_one();
     }
 
     fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
     }
 }
 
 /// The counts of all services of the newest table.
 #[derive(Debug, Default)]
-pub(super) struct FailuresByService(BTreeMap<ServiceName, Failures>);
+pub(super) struct FailuresByService {
+    all: BTreeMap<ServiceName, Failures>,
+    added: Arc<Notify>,
+}
 
 impl FailuresByService {
     /// The count of a service.
     pub(super) fn of(&mut self, service: &ServiceName) -> Failures {
-        self.0.entry(service.clone()).or_default().clone()
+        let added = &self.added;
+        let new = || Failures { added: Arc::clone(added), ..Failures::default() };
+        self.all.entry(service.clone()).or_insert_with(new).clone()
     }
 
     /// Forgets services that the newest table is without.
     pub(super) fn keep(&mut self, pools: &BTreeMap<ServiceName, Pool>) {
-        self.0.retain(|service, _| pools.contains_key(service));
+        self.all.retain(|service, _| pools.contains_key(service));
+    }
+
+    /// Woken by each request that fails.
+    pub(super) fn added(&self) -> Arc<Notify> {
+        Arc::clone(&self.added)
     }
 
     /// The services that have any.
     pub(super) fn told(&self) -> BTreeMap<ServiceName, u64> {
-        let counts = self.0.iter().map(|(service, failures)| (service.clone(), failures.count()));
+        let counts = self.all.iter().map(|(service, failures)| (service.clone(), failures.count()));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 }

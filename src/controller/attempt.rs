@@ -1,7 +1,8 @@
 //! How many requests of a service failed while a release was attempted. Pure; in memory only, as counters are never stored.
 //!
 //! Known only where one balancer process counted from the beginning of the attempt to its end, and this controller saw
-//! both: else nothing is said. The figure is that of the balancer's last word, which is a second old at most.
+//! both: else nothing is said. The figure is that of the balancer's last word, which is a second old at most; that there was
+//! one at all is told at once.
 
 use crate::model::{BalancerReport, Incarnation, Rollout, RolloutState, ServiceName};
 
