@@ -53,7 +53,9 @@ fn overridden() -> ServiceObject {
 #[test]
 fn a_service_is_described_whole() {
     let phases = [("users-9-a", Phase::Ready), ("users-9-b", Phase::Ready)];
-    let stub = stub(overridden(), &phases);
+    let mut waits = overridden();
+    waits.status.waits = vec!["users-9-b has to serve for another 8s".to_owned()];
+    let stub = stub(waits, &phases);
     // Its events are of a fixed day: their age is not.
     let shown = transcript(&stub, &["describe users", "describe usres", "describe"]);
     let shown: Vec<String> = shown.lines().map(settled).collect();

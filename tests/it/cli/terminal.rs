@@ -11,14 +11,14 @@ use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::objects::{result, revision, snapshot};
+use super::objects::{result, revision, service, snapshot};
 use super::stub::{Reply, Stub};
 use super::transcript::BOUND;
 
 /// Of a terminal that does not say how wide it is.
 const COLUMNS: usize = 80;
 
-/// A command with a terminal of its own for standard error.
+/// A command with a terminal of its own.
 pub(super) struct Terminal {
     child: Child,
     screen: File,
@@ -35,7 +35,7 @@ impl Terminal {
             .envs([("LANG", "C.UTF-8"), ("TERM", "xterm")])
             .env("CTL_SOCKET", stub.socket())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(pty.slave.try_clone().unwrap())
             .stderr(pty.slave)
             .spawn()
             .unwrap();
@@ -148,6 +148,22 @@ fn an_interrupt_leaves_the_picture_as_it_is() {
     let after = terminal.shown.rsplit("Ctrl-C detaches").next().unwrap_or_default().to_owned();
     assert!(!after.contains("\x1b["), "{after:?}");
     assert_eq!(terminal.exit(), Some(130));
+}
+
+#[test]
+fn what_goes_leaves_a_watched_table() {
+    let states = [List::of(vec![service("users"), service("web")]), List::of(vec![service("users")])];
+    let stub = Stub::start().on("GET /v1/services?watch=true", [Reply::lines(&states)]);
+    let (screen, exit) = Terminal::start(&stub, "get -w").run();
+    insta::assert_snapshot!(screen, @"
+    SERVICE   READY  REVISION  IMAGE     ROUTE                CHANGED
+    users     3/3    9         users:v1  shop.acme.dev/users  2m ago
+    error[CTL-0103]: the daemon ended the watch
+      why      the daemon stopped or restarts
+      next     ctl status
+      help     ctl explain CTL-0103
+    ");
+    assert_eq!(exit, Some(3));
 }
 
 /// Reports of the state before the write took effect are not shown as its progress.
