@@ -169,6 +169,7 @@ impl World {
             applied: Some(table.name.clone()),
             refused: None,
             counted: None,
+            failed: [].into(),
             endpoints: endpoints.map(|e| (e.id.clone(), EndpointStats::default())).collect(),
         }));
     }

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, Sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::failures::{Failures, FailuresByService};
 use super::file::{FileError, Saved, TableFile};
 use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TELL_UNSAVED_TICKS, TICK};
 use super::pending::{over, written};
@@ -18,7 +19,7 @@ use super::table::{Table, compile};
 use super::target::Target;
 use super::worker::Command;
 use crate::clock::Clock;
-use crate::model::{BalancerReport, EndpointId, Incarnation, Refusal, RoutingTable, TableName};
+use crate::model::{BalancerReport, EndpointId, Incarnation, Refusal, RoutingTable, ServiceName, TableName};
 use crate::plane;
 
 /// A worker, as seen from here.
@@ -34,6 +35,7 @@ pub(super) struct Control {
     file: TableFile,
     incarnation: Incarnation,
     targets: BTreeMap<EndpointId, Arc<Target>>,
+    failures: FailuresByService,
     /// What all threads serve from; `None` before the first table, and while a file from another boot is served.
     live: Option<Arc<RoutingTable>>,
     /// What the file has and all threads took, this table or a later one.
@@ -68,6 +70,7 @@ impl Control {
             applied: None,
             refused: None,
             counted: None,
+            failed: BTreeMap::new(),
             endpoints: BTreeMap::new(),
         };
         Self {
@@ -75,6 +78,7 @@ impl Control {
             file,
             incarnation,
             targets: BTreeMap::new(),
+            failures: FailuresByService::default(),
             live: None,
             applied: None,
             saving: None,
@@ -150,8 +154,10 @@ impl Control {
     ) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let ended = Arc::clone(&self.ended);
+        let (ended, failed) = (Arc::clone(&self.ended), self.failures.added());
         let mut gap: Option<Pin<Box<Sleep>>> = None;
+        // The first failure is told at once: whoever says that there was none must know.
+        let mut told: Option<Pin<Box<Sleep>>> = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -174,6 +180,11 @@ impl Control {
                     gap = Some(Box::pin(tokio::time::sleep(REPORT_GAP)));
                 }
                 () = over(&mut gap) => gap = None,
+                () = failed.notified(), if told.is_none() => {
+                    self.report();
+                    told = Some(Box::pin(tokio::time::sleep(TICK)));
+                }
+                () = over(&mut told) => told = None,
                 _ = ticks.tick() => {
                     self.unsaved.ticked();
                     self.beat();
@@ -207,11 +218,13 @@ impl Control {
     async fn install(&mut self, table: &RoutingTable) -> Result<(), String> {
         let threads = self.workers.len();
         let (targets, ended) = (&mut self.targets, &self.ended);
-        let target = |id: &EndpointId| {
-            let new = || Arc::new(Target::new(id.clone(), threads, Arc::clone(ended)));
+        let target = |id: &EndpointId, failures: &Failures| {
+            let new = || Arc::new(Target::new(id.clone(), threads, Arc::clone(ended), failures.clone()));
             Arc::clone(targets.entry(id.clone()).or_insert_with(new))
         };
-        let compiled: Arc<Table> = Arc::new(compile(table, target).map_err(|bad| bad.to_string())?);
+        let failures = |service: &ServiceName| self.failures.of(service);
+        let compiled = compile(table, failures, target).map_err(|bad| bad.to_string())?;
+        let compiled: Arc<Table> = Arc::new(compiled);
         self.mark_left(table);
         let mut answers = Vec::with_capacity(threads);
         for worker in &self.workers {
@@ -224,6 +237,7 @@ impl Control {
         for answer in answers {
             let _ = answer.await;
         }
+        self.failures.keep(&table.pools);
         Ok(())
     }
 
@@ -289,6 +303,7 @@ impl Control {
             applied: self.applied.clone(),
             refused: self.refused.clone(),
             counted: watched.then_some(now),
+            failed: self.failures.told(),
             endpoints: self.targets.iter().map(stats).collect(),
         };
         self.targets.retain(|_, target| !target.is_over(now));

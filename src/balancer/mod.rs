@@ -8,6 +8,7 @@
 //! Deliberately absent: health checks (an endpoint in the table is ready), the store, Docker.
 
 mod control;
+mod failures;
 mod file;
 mod http;
 mod limits;

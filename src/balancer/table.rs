@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::failures::Failures;
 use super::route::{BadRoute, Router};
 use super::target::Target;
 use crate::model::{Balance, EndpointId, Pool, RoutingTable, ServiceName};
@@ -37,6 +38,8 @@ pub(super) struct Rule {
 pub(super) struct TargetPool {
     pub(super) balance: Balance,
     pub(super) targets: Vec<(Arc<Target>, SocketAddr)>,
+    /// Requests of the service that failed.
+    pub(super) failures: Failures,
 }
 
 /// What all threads share of a table.
@@ -46,15 +49,16 @@ pub(super) struct Table {
     pub(super) pools: Vec<TargetPool>,
 }
 
-/// Checks a table and brings it into serving form; `target` gives the counters of an endpoint and is called only where
-/// the table is sound.
+/// Checks a table and brings it into serving form; `failures` gives the count of a service, `target` the counters of an
+/// endpoint of it. Both are called only where the table is sound.
 pub(super) fn compile(
     table: &RoutingTable,
-    mut target: impl FnMut(&EndpointId) -> Arc<Target>,
+    mut failures: impl FnMut(&ServiceName) -> Failures,
+    mut target: impl FnMut(&EndpointId, &Failures) -> Arc<Target>,
 ) -> Result<Table, BadTable> {
     check_endpoints(table)?;
     let mut ports: BTreeMap<(&ServiceName, &str), usize> = BTreeMap::new();
-    let mut sources: Vec<(&Pool, &str)> = Vec::new();
+    let mut sources: Vec<(&ServiceName, &Pool, &str)> = Vec::new();
     let mut rules = Vec::new();
     for route in &table.routes {
         let pool = table.pools.get(&route.service).ok_or_else(|| BadTable::NoPool(route.service.clone()))?;
@@ -62,15 +66,18 @@ pub(super) fn compile(
             return Err(BadTable::Timeout(route.service.clone()));
         }
         let index = *ports.entry((&route.service, &route.port)).or_insert_with(|| {
-            sources.push((pool, &route.port));
+            sources.push((&route.service, pool, &route.port));
             sources.len() - 1
         });
         let rule = Rule { pool: index, timeout: route.timeout.std(), strip_prefix: route.strip_prefix };
         rules.push((route.host.clone(), route.path.clone(), rule));
     }
     let router = Router::new(rules)?;
-    let pools = sources.into_iter().map(|(pool, port)| target_pool(pool, port, &mut target)).collect();
-    Ok(Table { router, pools })
+    let pools = sources.into_iter().map(|(service, pool, port)| {
+        let failures = failures(service);
+        target_pool(pool, port, failures, &mut target)
+    });
+    Ok(Table { router, pools: pools.collect() })
 }
 
 fn check_endpoints(table: &RoutingTable) -> Result<(), BadTable> {
@@ -84,12 +91,17 @@ fn check_endpoints(table: &RoutingTable) -> Result<(), BadTable> {
 }
 
 /// An endpoint of another revision may lack the port; it takes none of this route's requests.
-fn target_pool(pool: &Pool, port: &str, target: &mut impl FnMut(&EndpointId) -> Arc<Target>) -> TargetPool {
+fn target_pool(
+    pool: &Pool,
+    port: &str,
+    failures: Failures,
+    target: &mut impl FnMut(&EndpointId, &Failures) -> Arc<Target>,
+) -> TargetPool {
     let with_port = pool.endpoints.iter().filter_map(|endpoint| {
         let port = endpoint.ports.get(port)?;
-        Some((target(&endpoint.id), SocketAddr::new(endpoint.address, *port)))
+        Some((target(&endpoint.id, &failures), SocketAddr::new(endpoint.address, *port)))
     });
-    TargetPool { balance: pool.balance, targets: with_port.collect() }
+    TargetPool { balance: pool.balance, targets: with_port.collect(), failures }
 }
 
 #[cfg(test)]
@@ -123,7 +135,10 @@ mod tests {
     }
 
     fn compiled(table: &RoutingTable) -> Result<Table, BadTable> {
-        compile(table, |id| Arc::new(Target::new(id.clone(), 1, Arc::default())))
+        let target = |id: &EndpointId, failures: &Failures| {
+            Arc::new(Target::new(id.clone(), 1, Arc::default(), failures.clone()))
+        };
+        compile(table, |_| Failures::default(), target)
     }
 
     #[test]
@@ -151,7 +166,8 @@ mod tests {
         for (reason, spoil) in rows {
             let mut table = table();
             spoil(&mut table);
-            let refused = compile(&table, |_| panic!("a target was made")).unwrap_err();
+            let refused =
+                compile(&table, |_| Failures::default(), |_, _| panic!("a target was made")).unwrap_err();
             assert_eq!(refused.to_string(), reason);
         }
     }

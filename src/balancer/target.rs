@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::failures::Failures;
 use super::limits::LEFT_TOLD;
 use crate::model::{EndpointId, EndpointStats, LATENCY_BUCKETS, Latencies, Mono};
 
@@ -41,6 +42,8 @@ pub(super) struct Target {
     left_at: Mutex<Option<Left>>,
     /// Woken by each request that ends after it left.
     ended: Arc<Notify>,
+    /// Requests of its service that failed.
+    failures: Failures,
 }
 
 /// What is remembered of an endpoint that left.
@@ -53,9 +56,9 @@ struct Left {
 }
 
 impl Target {
-    pub(super) fn new(id: EndpointId, threads: usize, ended: Arc<Notify>) -> Self {
+    pub(super) fn new(id: EndpointId, threads: usize, ended: Arc<Notify>, failures: Failures) -> Self {
         let counters = (0..threads).map(|_| Counters::new()).collect();
-        Self { id, counters, left: AtomicBool::new(false), left_at: Mutex::new(None), ended }
+        Self { id, counters, left: AtomicBool::new(false), left_at: Mutex::new(None), ended, failures }
     }
 
     /// Says whether the newest table is without it: from then on every thread passes it over, whatever table it has. To be
@@ -139,8 +142,10 @@ impl Seat {
 enum Outcome {
     /// Answered below 500, or the client left.
     Fine,
-    /// Answered 500 to 599, or not at all.
+    /// Answered 500 to 599, or not at all; its client was told so.
     Error,
+    /// Not answered, and asked of another endpoint.
+    PassedOn,
     /// No byte of it was sent.
     Unsent,
 }
@@ -159,9 +164,14 @@ impl Claim {
         Self { seat, outcome: Cell::new(Outcome::Fine) }
     }
 
-    /// It was answered 500 to 599, or not at all.
+    /// It was answered 500 to 599, or not at all, and so its client is.
     pub(super) fn failed(&self) {
         self.outcome.set(Outcome::Error);
+    }
+
+    /// The endpoint did not answer; what its client is told is another one's.
+    pub(super) fn passed_on(&self) {
+        self.outcome.set(Outcome::PassedOn);
     }
 
     /// It was answered after so many microseconds.
@@ -183,9 +193,12 @@ impl Drop for Claim {
             Outcome::Fine => {
                 counters.requests.fetch_add(1, Ordering::Relaxed);
             }
-            Outcome::Error => {
+            outcome @ (Outcome::Error | Outcome::PassedOn) => {
                 counters.requests.fetch_add(1, Ordering::Relaxed);
                 counters.errors.fetch_add(1, Ordering::Relaxed);
+                if outcome == Outcome::Error {
+                    self.seat.target.failures.add();
+                }
             }
         }
         counters.in_flight.fetch_sub(1, Ordering::SeqCst);
@@ -203,7 +216,7 @@ mod tests {
     #[test]
     fn threads_count_apart_and_are_summed() {
         let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
-        let target = Arc::new(Target::new(id, 2, Arc::default()));
+        let target = Arc::new(Target::new(id, 2, Arc::default(), Failures::default()));
         let claim = |thread| Claim::new(Rc::new(Seat::new(Arc::clone(&target), thread)));
         let (a, b, c) = (claim(0), claim(1), claim(1));
         let stats = EndpointStats::default();
@@ -221,7 +234,7 @@ mod tests {
     #[test]
     fn what_ends_after_it_left_is_told_for_a_while() {
         let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
-        let target = Arc::new(Target::new(id, 1, Arc::default()));
+        let target = Arc::new(Target::new(id, 1, Arc::default(), Failures::default()));
         let claim = || Claim::new(Rc::new(Seat::new(Arc::clone(&target), 0)));
         drop(claim());
         let claims = [claim(), claim(), claim()];
@@ -248,7 +261,7 @@ mod tests {
     async fn only_an_end_after_leaving_wakes() {
         let ended = Arc::new(Notify::new());
         let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
-        let target = Arc::new(Target::new(id, 1, Arc::clone(&ended)));
+        let target = Arc::new(Target::new(id, 1, Arc::clone(&ended), Failures::default()));
         let seat = Rc::new(Seat::new(Arc::clone(&target), 0));
         drop(Claim::new(Rc::clone(&seat)));
         let woken = tokio::time::timeout(std::time::Duration::ZERO, ended.notified());

@@ -273,6 +273,7 @@ impl AsyncWrite for EndpointSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balancer::failures::Failures;
     use crate::balancer::target::Target;
 
     #[test]
@@ -296,7 +297,7 @@ mod tests {
     #[test]
     fn what_a_newer_table_is_without_is_passed_over() {
         let id = crate::model::EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
-        let target = Arc::new(Target::new(id, 1, Arc::default()));
+        let target = Arc::new(Target::new(id, 1, Arc::default(), Failures::default()));
         let clock = Arc::new(crate::clock::RealClock::new());
         let upstream = Upstream::new(Seat::new(Arc::clone(&target), 0), clock);
         assert!(!upstream.is_passed_over());

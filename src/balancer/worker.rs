@@ -117,6 +117,16 @@ impl Worker {
         })
     }
 
+    /// No endpoint has answered a request, which counts as failed where it has a service.
+    pub(super) fn unanswered(&self, host: &str, path: &str) {
+        let view = self.view.borrow();
+        if let Some(view) = view.as_ref()
+            && let Some((_, rule)) = view.table.router.find(host, path)
+        {
+            view.table.pools[rule.pool].failures.add();
+        }
+    }
+
     fn draw(&self, pool: &UpstreamPool, avoid: &[Rc<Upstream>]) -> Option<usize> {
         let turn = pool.turn.get();
         pool.turn.set(turn.wrapping_add(1));

@@ -7,6 +7,7 @@
 //! no deadline runs.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
+mod attempt;
 mod before;
 mod capacity;
 mod commit;
@@ -34,6 +35,7 @@ mod serving;
 mod show;
 mod steer;
 mod volumes;
+mod waits;
 mod watchers;
 mod write;
 mod writes;

@@ -33,6 +33,13 @@ pub struct ServiceStatus {
     /// Replicas that are held up, with the reason in one line: `web-4-b: HealthCheckFailing …`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<String>,
+    /// What the orchestrator waits for beside them, as of now: `users-9-a has to serve for another 8s`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<String>,
+    /// Requests that failed during the rollout under way or, where none is, the last one; `None` where that is not known
+    /// for all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_requests: Option<u64>,
     /// Names in Docker of its volumes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<String>,
@@ -242,6 +249,9 @@ pub struct Progress {
     /// When the replicas' counters were read; only for who asks for counters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Counted>,
+    /// As in the status of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_requests: Option<u64>,
     /// How it ended; the stream ends after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,

@@ -1,16 +1,17 @@
 //! The orchestrator's loop: read a service, plan, commit, and know when to look again.
 //!
-//! One pass at a time; a pass rereads everything and is idempotent. What is kept between passes is time only.
+//! One pass at a time; a pass rereads everything and is idempotent. What is kept between passes decides nothing but time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
 
 use super::Controller;
+use super::attempt::{Attempt, Tally};
 use super::read::Stored;
 use super::serving::Serving;
 use crate::agent::events::{Writer, append_to};
 use crate::model::{Endpoint, HostId, Millis, Mono, Replica, ReplicaName, ServiceName, key};
-use crate::orchestrator::{self, Changes, ReplicaView, ServiceView};
+use crate::orchestrator::{self, Changes, Hold, ReplicaView, ServiceView};
 use crate::registry::Barrier;
 use crate::store::{Compare, Op, StoreError, TXN_MAX_OPS, Txn, TxnOutcome};
 
@@ -63,6 +64,25 @@ pub(crate) struct Memory {
     pub(crate) wait: Wait,
     /// What keeps the volumes of a deleted service from going, in words for people.
     pub(crate) held_by_volume: Option<String>,
+    /// Requests that failed in its rollout.
+    pub(crate) attempt: Attempt,
+    /// What its last pass waited for.
+    pub(crate) holds: Vec<Hold>,
+    /// When that was.
+    pub(crate) held_at: Mono,
+}
+
+impl Memory {
+    /// Takes in a pass that was committed.
+    fn passed(&mut self, stored: &Stored, changes: &Changes, barrier: &Barrier, now: Mono) {
+        self.wait.planned(changes);
+        (self.holds, self.held_at) = (changes.holds.clone(), now);
+        let before = stored.rollout.as_ref();
+        if let Some(after) = changes.rollout.as_ref().or(before) {
+            let counted = Tally::of(barrier.report.as_deref(), stored.service.name());
+            self.attempt.pass(before, after, counted);
+        }
+    }
 }
 
 /// The input of a decision, from what is stored and what is known beside it.
@@ -125,7 +145,7 @@ impl Controller {
         let nothing = changes.is_empty() && stored.stray_statuses().next().is_none();
         let committed = nothing || self.commit(&stored, &changes).await?;
         if committed {
-            self.remembered(name, |memory| memory.wait.planned(&changes));
+            self.remembered(name, |memory| memory.passed(&stored, &changes, &barrier, now.mono));
             let at = changes.wake_after.map(|wait| now.mono.after(wait));
             self.queued(|queue| queue.mark_at(name.clone(), at));
         } else {

@@ -15,6 +15,7 @@ pub(crate) fn progress(
     generation: Generation,
     awaited: Awaited,
     held_by: Vec<Condition>,
+    failed_requests: Option<u64>,
 ) -> Progress {
     let counted = barrier
         .report
@@ -52,6 +53,7 @@ pub(crate) fn progress(
         replicas,
         held_by,
         counted,
+        failed_requests,
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::attempt::Tally;
 use super::orchestrate::view;
 use super::progress::{progress, stats};
 use super::read::Stored;
 use super::refused::Refused;
 use super::volumes::docker_names;
+use super::waits::waits;
 use super::{
     API_VERSION, Awaited, Controller, DaemonStatus, HostObject, Progress, ReplicaObject, RevisionObject,
     ServiceObject, ServiceStatus,
@@ -114,7 +116,8 @@ impl Controller {
         held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
         let volume = self.remembered(name, |memory| memory.held_by_volume.clone());
         held_by.extend(volume.map(|message| degraded(Reason::VolumeInUse, message)));
-        Ok(Some(progress(&stored, &serving, &self.registry.barrier(), generation, awaited, held_by)))
+        let (barrier, failed) = (self.registry.barrier(), self.failed_requests(name));
+        Ok(Some(progress(&stored, &serving, &barrier, generation, awaited, held_by, failed)))
     }
 
     /// The daemon itself.
@@ -205,6 +208,12 @@ impl Controller {
         self.remembered(stored.service.name(), |memory| memory.serving.observe(stored, &barrier, now))
     }
 
+    /// Requests that failed in the rollout under way, or in the last one.
+    fn failed_requests(&self, name: &ServiceName) -> Option<u64> {
+        let counted = Tally::of(self.registry.barrier().report.as_deref(), name);
+        self.remembered(name, |memory| memory.attempt.failed(counted.as_ref()))
+    }
+
     fn service_object(&self, stored: &Stored) -> ServiceObject {
         let serving = self.serving(stored);
         let view = view(stored, &serving, &self.hosts, Millis(0));
@@ -212,7 +221,11 @@ impl Controller {
         let rollout = stored.rollout.clone();
         let written = stored.service.written_at;
         let mut troubles = assessment.troubles;
-        troubles.extend(self.remembered(stored.service.name(), |memory| memory.held_by_volume.clone()));
+        let (name, now) = (stored.service.name(), self.clock.mono());
+        let (held_by_volume, waits) = self.remembered(name, |memory| {
+            (memory.held_by_volume.clone(), waits(&memory.holds, now.since(memory.held_at)))
+        });
+        troubles.extend(held_by_volume);
         ServiceObject {
             api_version: API_VERSION.to_owned(),
             kind: "Service".to_owned(),
@@ -228,6 +241,8 @@ impl Controller {
                 changed_at: rollout.as_ref().map_or(written, |rollout| rollout.since.max(written)),
                 rollout,
                 troubles,
+                waits,
+                failed_requests: self.failed_requests(name),
                 volumes: docker_names(&stored.service, &self.store.identity().id),
             },
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EndpointId, Latencies, Mono, TableName};
+use super::{EndpointId, Latencies, Mono, ServiceName, TableName};
 
 /// Made anew by each start of a balancer process.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,6 +61,10 @@ pub struct BalancerReport {
     /// When the counters were read, by the balancer's own clock; `None` while nobody watches them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Mono>,
+    /// Requests that failed since the balancer started, of each service of the table that has any: its client was answered
+    /// 500 to 599, or not whole. Told whether or not somebody watches.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<ServiceName, u64>,
     /// Endpoints of the table, and those that left it not long ago or with requests in flight.
     pub endpoints: BTreeMap<EndpointId, EndpointStats>,
 }

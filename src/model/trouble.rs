@@ -181,7 +181,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.seen {
             Seen::ImageNotFound { message } | Seen::PullDenied { message } => {
-                return write!(f, "cannot have its image: {message}");
+                return write!(f, "cannot get its image: {message}");
             }
             Seen::CannotStart { message } => write!(f, "cannot be started: {message}")?,
             Seen::Exited { code, was_healthy: false } => {
@@ -232,7 +232,7 @@ mod tests {
     fn each_observation_has_its_words() {
         let probe: FailedProbe = "GET / → 503 \"warming\"".into();
         for (seen, times, expected) in [
-            (Seen::PullDenied { message: "no".into() }, 0, "cannot have its image: no"),
+            (Seen::PullDenied { message: "no".into() }, 0, "cannot get its image: no"),
             (
                 Seen::CannotStart { message: "no such file".into() },
                 3,

@@ -61,7 +61,7 @@ impl fmt::Display for Hold {
                 )
             }
             Self::PausedByUser { revision } => {
-                write!(f, "revision {revision} is paused; nothing is replaced until it is resumed")
+                write!(f, "nothing is replaced until revision {revision} is resumed")
             }
             Self::NoHost => f.write_str("there is no host to place a replica on"),
             Self::TransactionFull => f.write_str("the rest follows in the next pass"),

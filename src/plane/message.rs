@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{BalancerReport, Pool, RouteEntry, RoutingTable, ServiceName, TableName};
 
 /// Version of this protocol; a controller refuses a balancer that speaks another.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// Largest frame: 5,000 services with 200 endpoints of 300 bytes fit four times over.
 pub const FRAME_MAX_BYTES: usize = 64 << 20;
 
@@ -60,7 +60,7 @@ pub enum ToController {
         report: BalancerReport,
     },
     /// Its state, where it differs from the last: after each table, while requests end on endpoints that left the
-    /// table, and every second. While the counters are watched, every second in any case.
+    /// table, with the first request that fails after a second without, and every second. While the counters are watched, every second in any case.
     Report {
         /// Its state.
         report: BalancerReport,

@@ -129,6 +129,7 @@ mod tests {
             applied,
             refused: None,
             counted: None,
+            failed: [].into(),
             endpoints: BTreeMap::new(),
         };
         Barrier { published: Arc::new(published), report: Some(Arc::new(report)) }

@@ -315,8 +315,14 @@ mod tests {
             let last = self.registry.tables().borrow().clone().unwrap();
             let applied = Some(TableName { revision, ..last.name.clone() });
             let incarnation = Incarnation("i".to_owned());
-            let report =
-                BalancerReport { incarnation, applied, refused: None, counted: None, endpoints: [].into() };
+            let report = BalancerReport {
+                incarnation,
+                applied,
+                refused: None,
+                counted: None,
+                failed: [].into(),
+                endpoints: [].into(),
+            };
             self.reports.send_replace(Some(report));
         }
     }

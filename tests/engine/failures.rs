@@ -14,10 +14,12 @@ struct Serving {
     before: BTreeSet<String>,
 }
 
+const HOST: &str = "hello.localhost";
+
 fn manifest(image: &str, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: 2\n  \
-         port: 8080\n  health: {{http: /healthz, startWithin: 20s}}\n  rollout: {{healthyFor: 500ms, deadline: 2m}}\n{more}"
+         port: 8080\n  route: {HOST}\n  health: {{http: /healthz, startWithin: 20s}}\n  rollout: {{healthyFor: 500ms, deadline: 2m}}\n{more}"
     )
 }
 
@@ -55,10 +57,21 @@ fn says(report: &str, all: &[&str]) {
 fn a_crash_loop_is_explained_within_thirty_seconds_and_its_container_kept() {
     let serving = Serving::start();
     let daemon = &serving.daemon;
-    let (report, took) = serving.fails("  env: {EXIT_AT_START: '7'}\n");
+    let (report, took) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_for("the release is tried", || daemon.containers("hello", false).len() > 2);
+            for _ in 0..2 {
+                assert_eq!(daemon.get(HOST, "/status/500").map(|(status, _)| status), Some(500));
+            }
+        });
+        serving.fails("  env: {EXIT_AT_START: '7'}\n")
+    });
     assert!(took < Duration::from_secs(30), "{took:?}\n{report}");
     says(&report, &["CTL-0412", "CTL-0424", "exited with code 7 before its first healthy check, 3 times in"]);
     says(&report, &["stopping: told to exit at start", "ctl logs hello --revision 2"]);
+    says(&report, &[" serves all traffic, 2/2 ready; 2 failed requests during the attempt"]);
+    let (_, status) = daemon.expect(4, &["rollout", "status", "hello"]);
+    says(&status, &["2/2 ready; 2 failed requests during the attempt"]);
 
     wait_for("one container is kept beside those that serve", || {
         daemon.containers("hello", false).len() == 3
@@ -96,6 +109,7 @@ fn a_wrong_port_names_the_ports_that_listen() {
     let (report, _) = serving.fails("  env: {PORT: '3000'}\n");
     says(&report, &["CTL-0412", "CTL-0427", "connection refused"]);
     says(&report, &["nothing listens on 8080; the container listens on 3000"]);
+    says(&report, &["serves all traffic, 2/2 ready; 0 failed requests during the attempt"]);
     let (report, _) = serving.fails("  env: {BIND: 127.0.0.1}\n");
     says(&report, &["the container listens on 127.0.0.1:8080 only, which nobody outside of it can reach"]);
 }

@@ -596,6 +596,49 @@ async fn hearts_beat_while_every_thread_answers() {
     tokio::time::timeout(PATIENCE, two).await.expect("two beats");
 }
 
+/// What an endpoint failed and another one answered is no failed request.
+#[tokio::test]
+async fn failed_requests_are_counted_by_service_while_nobody_watches() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    balancer.watchers.send_replace(0);
+    let good = Backend::echo("good").await;
+    let ill = Backend::http("ill", |_| async {
+        let mut answer = Response::new(Full::default());
+        *answer.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+        answer
+    })
+    .await;
+    let requests = Arc::new(AtomicUsize::new(0));
+    let closing = one_answer_a_connection("closing", requests).await;
+    let short = Backend::raw("short", |mut stream, _| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+    })
+    .await;
+    let [dead, dead_too] = [Backend::absent("dead").await, Backend::absent("dead-too").await];
+    let pools: [(&str, &[&Backend]); 6] = [
+        ("closing", &[&closing]),
+        ("empty", &[]),
+        ("half-dead", &[&dead, &good]),
+        ("ill", &[&ill]),
+        ("short", &[&short]),
+        ("dead", &[&dead_too]),
+    ];
+    let routes: Vec<RouteEntry> =
+        pools.iter().map(|(name, _)| route(None, &format!("/{name}"), name)).collect();
+    balancer.publish(table(1, &routes, &pools)).await;
+    for (path, code) in [("/ill", 500), ("/empty", 503), ("/dead", 502), ("/short", 200), ("/none", 404)] {
+        assert_eq!(status(&get(balancer.address, "a", path).await), code, "{path}");
+    }
+    let mut client = Client::connect(balancer.address).await;
+    for path in ["/closing", "/half-dead"].repeat(4) {
+        assert_eq!(client.send("GET", path, "").await.unwrap().0, 200, "{path}");
+    }
+    let expected = ["dead", "empty", "ill", "short"].map(|service| (service.into(), 1)).into();
+    let report = balancer.until(|r| r.failed.len() >= 4).await;
+    assert_eq!((report.failed, report.counted), (expected, None));
+}
+
 #[tokio::test]
 async fn figures_are_measured_and_told_while_somebody_watches() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;

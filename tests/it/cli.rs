@@ -5,6 +5,7 @@
 mod apply;
 mod describe;
 mod errors;
+mod failures;
 mod get;
 mod help;
 mod history;

@@ -14,9 +14,9 @@ use coxswain::controller::{
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
-    EnvField, EnvValue, Generation, HaltKind, OutcomeRecord, Phase, Reason, ReplicaName, ReplicaStatus,
-    RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume,
-    key,
+    BalancerReport, EnvField, EnvValue, Generation, HaltKind, Incarnation, OutcomeRecord, Phase, Reason,
+    ReplicaName, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route, Service,
+    ServiceName, ServiceSpec, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -32,6 +32,8 @@ pub(crate) struct Rig {
     store: Arc<EmbeddedStore>,
     rival: Arc<Rival>,
     engine: FakeEngine,
+    /// What the balancer says.
+    said: watch::Sender<Option<BalancerReport>>,
 }
 
 /// The store, with someone who writes a service just before we do.
@@ -94,7 +96,7 @@ impl Rig {
         }
         let store = Arc::new(EmbeddedStore::in_memory(clock.clone()).unwrap());
         let rival = Arc::new(Rival { store: store.clone(), wins: AtomicUsize::new(0) });
-        let (_, reports) = watch::channel(None);
+        let (said, reports) = watch::channel(None);
         let registry = Arc::new(Registry::new(store.clone(), reports.clone()));
         let config = AgentConfig {
             host: HOST.into(),
@@ -125,7 +127,7 @@ impl Rig {
             reports,
             http,
         };
-        Rig { controller: Controller::new(parts), store, rival, engine }
+        Rig { controller: Controller::new(parts), store, rival, engine, said }
     }
 
     pub(crate) async fn apply(&self, id: &str, documents: &[ApplyDocument]) -> Result<Vec<Action>, Refused> {
@@ -164,6 +166,18 @@ impl Rig {
         self.controller.mark_all().await.unwrap();
         self.controller.mark("users".into());
         self.controller.pass_marked().await.unwrap();
+    }
+
+    /// A balancer has counted so many failed requests of `users`.
+    fn counted(&self, balancer: &str, failed: u64) {
+        self.said.send_replace(Some(BalancerReport {
+            incarnation: Incarnation(balancer.to_owned()),
+            applied: None,
+            refused: None,
+            counted: None,
+            failed: [("users".into(), failed)].into(),
+            endpoints: BTreeMap::new(),
+        }));
     }
 
     /// Every key but for those of remembered answers.
@@ -443,6 +457,44 @@ async fn a_failed_release_applied_again_is_told_as_failed() {
     };
     assert_eq!(outcome(Awaited::Release).await, Some(Outcome::RolledBack { failure }));
     assert!(matches!(outcome(Awaited::Count).await, None | Some(Outcome::Done)));
+}
+
+#[tokio::test]
+async fn failed_requests_of_a_rollout_are_those_since_it_began() {
+    let rig = Rig::new();
+    let told = async || {
+        let name: ServiceName = "users".into();
+        let progress =
+            rig.controller.progress(&name, Generation(1), Awaited::Release).await.unwrap().unwrap();
+        let service = rig.controller.services(&[name]).await.unwrap().remove(0);
+        assert_eq!(service.status.failed_requests, progress.failed_requests);
+        progress.failed_requests
+    };
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.comes_to("users", RolloutState::Complete).await;
+    rig.pass().await;
+    assert_eq!(told().await, None, "nobody balanced when it began");
+    rig.counted("a", 5);
+    rig.apply("r2", &[document("users", "users:2")]).await.unwrap();
+    rig.pass().await;
+    assert_eq!(told().await, Some(0));
+    rig.counted("a", 7);
+    assert_eq!(told().await, Some(2));
+    rig.counted("b", 9);
+    assert_eq!(told().await, None, "another balancer knows nothing of the beginning");
+}
+
+#[tokio::test]
+async fn what_the_last_pass_waited_for_is_told() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.comes_to("users", RolloutState::Complete).await;
+    rig.apply("r2", &[document("users", "users:2")]).await.unwrap();
+    rig.pass().await;
+    rig.roll("r3", RolloutChange::Pause).await.unwrap();
+    rig.pass().await;
+    let service = rig.controller.services(&["users".into()]).await.unwrap().remove(0);
+    assert_eq!(service.status.waits, ["nothing is replaced until revision 2 is resumed"]);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ fn report(incarnation: &str, requests: u64) -> BalancerReport {
         applied: None,
         refused: None,
         counted: None,
+        failed: [].into(),
         endpoints: [(id, stats)].into(),
     }
 }

@@ -383,6 +383,7 @@ async fn balance(
             applied: balancer.applied.as_ref().map(|table| table.name.clone()),
             refused: None,
             counted: None,
+            failed: [].into(),
             endpoints,
         });
         said.send_if_modified(|old| {

@@ -77,7 +77,7 @@ impl<'a> Journey<'a> {
 
     async fn run(mut self) -> Result<Response<Passing>, Answer> {
         for _ in 0..ATTEMPTS_MAX {
-            let (choice, lease) = self.connect().await?;
+            let (choice, lease) = self.connect().await.map_err(|answer| self.unanswered(answer))?;
             let Choice { upstream, claim, chosen, timeout, strip, .. } = choice;
             self.head.uri = self.wanted.forwarded(strip)?;
             self.body.claimed(&claim);
@@ -100,7 +100,7 @@ impl<'a> Journey<'a> {
                     (self.head, self.body) = request.into_parts();
                 }
                 Err(Failure::Stale(head)) => {
-                    claim.failed();
+                    claim.passed_on();
                     self.met_closed = true;
                     self.tried.push(upstream);
                     (self.head, self.body) = (head, RequestBody::Empty);
@@ -113,7 +113,13 @@ impl<'a> Journey<'a> {
                 }
             }
         }
-        Err(Answer::Unreachable)
+        Err(self.unanswered(Answer::Unreachable))
+    }
+
+    /// Counts it as failed: there is no endpoint to do so with its claim.
+    fn unanswered(&self, answer: Answer) -> Answer {
+        self.worker.unanswered(&self.wanted.host, self.wanted.path());
+        answer
     }
 
     /// Chooses endpoints until one can be connected to.
@@ -142,7 +148,7 @@ impl<'a> Journey<'a> {
                 Err(error) => {
                     let endpoint = choice.upstream.seat.target.id.as_str();
                     tracing::debug!(endpoint, error = &error as &dyn std::error::Error, "endpoint skipped");
-                    choice.claim.failed();
+                    choice.claim.passed_on();
                 }
             }
             self.tried.push(Rc::clone(&choice.upstream));

@@ -417,6 +417,7 @@ impl Script {
             applied: Some(name(revision)),
             refused: None,
             counted: None,
+            failed: [].into(),
             endpoints: instances.map(|id| (id, stats)).collect(),
         }));
         Some(())

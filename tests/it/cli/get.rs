@@ -143,9 +143,18 @@ fn a_watch_appends_what_changed() {
     let mut second = first.clone();
     second[2].status.available = 3;
     second[2].status.troubles.clear();
-    let states = [List::of(first.clone()), List::of(first), List::of(second)];
+    let mut waits = first.clone();
+    waits[0].status.waits = vec!["checkout-13-a has to serve for another 8s".to_owned()];
+    let third = second[..2].to_vec();
+    let states = [first, waits, second, third].map(List::of);
     let stub = Stub::start().on("GET /v1/services?watch=true", [Reply::lines(&states)]);
-    insta::assert_snapshot!("get_watch", transcript(&stub, &["get -w", "get web -w"]));
+    insta::assert_snapshot!("get_watch", transcript(&stub, &["get -w", "get web -w", "get web -w -o name"]));
+    let last = run(&stub, "get routes web -w -o json").stdout;
+    assert_eq!(last, "", "it has none");
+    let last = run(&stub, "get web -w -o json").stdout;
+    let gone =
+        r#"{"apiVersion":"coxswain/v1","kind":"Service","metadata":{"name":"web"},"status":{"gone":true}}"#;
+    assert_eq!(last.lines().last(), Some(gone));
 }
 
 #[test]

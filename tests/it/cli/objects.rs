@@ -81,6 +81,8 @@ pub(super) fn service(name: &str) -> ServiceObject {
             image: image("v1"),
             rollout: Some(rollout(9, Some(9), RolloutState::Complete)),
             troubles: Vec::new(),
+            waits: Vec::new(),
+            failed_requests: None,
             overrides: Vec::new(),
             changed_at: minutes_ago(2),
         },
@@ -249,6 +251,7 @@ pub(super) fn snapshot(available: u32, replicas: &[(&str, Phase)], outcome: Opti
         replicas: replicas.iter().map(replica).collect(),
         held_by: Vec::new(),
         counted: None,
+        failed_requests: None,
         outcome,
     }
 }

@@ -110,6 +110,7 @@ fn the_schema_and_the_scripts_of_shells_are_printed() {
         let ran = run(&stub, &format!("completion {shell}"));
         assert_eq!(ran.exit, 0, "{shell}: {}", ran.stderr);
         assert!(ran.stdout.contains(word) && ran.stdout.contains("network-pool"), "{shell}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("role"), "{shell} offers what the help hides: {}", ran.stdout);
     }
     assert_eq!(run(&stub, "completion tcsh").exit, 2);
 }

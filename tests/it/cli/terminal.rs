@@ -11,19 +11,22 @@ use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::objects::{result, revision, snapshot};
+use super::objects::{result, revision, service, snapshot};
 use super::stub::{Reply, Stub};
 use super::transcript::BOUND;
 
-/// A command with a terminal of its own for standard error.
-struct Terminal {
+/// Of a terminal that does not say how wide it is.
+const COLUMNS: usize = 80;
+
+/// A command with a terminal of its own.
+pub(super) struct Terminal {
     child: Child,
     screen: File,
     shown: String,
 }
 
 impl Terminal {
-    fn start(stub: &Stub, arguments: &str) -> Self {
+    pub(super) fn start(stub: &Stub, arguments: &str) -> Self {
         let pty = openpty(None, None).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_ctl"))
             .args(arguments.split_whitespace())
@@ -32,7 +35,7 @@ impl Terminal {
             .envs([("LANG", "C.UTF-8"), ("TERM", "xterm")])
             .env("CTL_SOCKET", stub.socket())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(pty.slave.try_clone().unwrap())
             .stderr(pty.slave)
             .spawn()
             .unwrap();
@@ -56,6 +59,19 @@ impl Terminal {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
+    /// Runs it to its end: what stays on the screen, with elapsed time taken out, and the exit code.
+    pub(super) fn run(mut self) -> (String, Option<i32>) {
+        let mut sent = Vec::new();
+        // A terminal that nobody holds any more is an error to read on Linux.
+        drop(self.screen.read_to_end(&mut sent));
+        let shown = screen(&String::from_utf8_lossy(&sent));
+        let settled = |line: &str| match line.split_once("elapsed ") {
+            Some((before, _)) => format!("{before}elapsed [some]\n"),
+            None => format!("{line}\n"),
+        };
+        (shown.lines().map(settled).collect(), self.exit())
+    }
+
     fn exit(mut self) -> Option<i32> {
         let start = tokio::time::Instant::now();
         while start.elapsed() < BOUND {
@@ -67,6 +83,48 @@ impl Terminal {
         self.signal(Signal::SIGKILL);
         panic!("it does not end: {:?}", self.shown);
     }
+}
+
+/// What a terminal shows that was sent this: lines, of which some were gone back to and written anew. Colours are left out.
+fn screen(sent: &str) -> String {
+    let (mut lines, mut row, mut column) = (vec![Vec::<char>::new()], 0, 0);
+    let mut rest = sent.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '\r' => column = 0,
+            '\n' => row += 1,
+            '\x1b' => {
+                // `[`, a number, a letter.
+                let mut number = String::new();
+                let letter = rest.by_ref().skip(1).find(|c| {
+                    number.extend(c.is_ascii_digit().then_some(*c));
+                    c.is_ascii_alphabetic()
+                });
+                let count = number.parse().unwrap_or(1);
+                match letter {
+                    Some('A') => row -= count.min(row),
+                    Some('B') => row += count,
+                    Some('K') => lines[row].clear(),
+                    Some('J') => lines.truncate(row + 1),
+                    _ => {}
+                }
+            }
+            shown => {
+                // What fills a line is followed by the next one without a word.
+                if column == COLUMNS {
+                    (row, column) = (row + 1, 0);
+                    lines.resize(lines.len().max(row + 1), Vec::new());
+                }
+                let line = &mut lines[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = shown;
+                column += 1;
+            }
+        }
+        lines.resize(lines.len().max(row + 1), Vec::new());
+    }
+    let line = |line: &Vec<char>| line.iter().collect::<String>().trim_end().to_owned() + "\n";
+    lines.iter().map(line).collect()
 }
 
 #[test]
@@ -90,6 +148,22 @@ fn an_interrupt_leaves_the_picture_as_it_is() {
     let after = terminal.shown.rsplit("Ctrl-C detaches").next().unwrap_or_default().to_owned();
     assert!(!after.contains("\x1b["), "{after:?}");
     assert_eq!(terminal.exit(), Some(130));
+}
+
+#[test]
+fn what_goes_leaves_a_watched_table() {
+    let states = [List::of(vec![service("users"), service("web")]), List::of(vec![service("users")])];
+    let stub = Stub::start().on("GET /v1/services?watch=true", [Reply::lines(&states)]);
+    let (screen, exit) = Terminal::start(&stub, "get -w").run();
+    insta::assert_snapshot!(screen, @"
+    SERVICE   READY  REVISION  IMAGE     ROUTE                CHANGED
+    users     3/3    9         users:v1  shop.acme.dev/users  2m ago
+    error[CTL-0103]: the daemon ended the watch
+      why      the daemon stopped or restarts
+      next     ctl status
+      help     ctl explain CTL-0103
+    ");
+    assert_eq!(exit, Some(3));
 }
 
 /// Reports of the state before the write took effect are not shown as its progress.

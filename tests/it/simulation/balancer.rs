@@ -157,6 +157,7 @@ impl Balancer {
             applied: self.claimed().map(|table| table.name.clone()),
             refused: None,
             counted: None,
+            failed: [].into(),
             endpoints: if self.lies { BTreeMap::new() } else { endpoints },
         };
         if let Some(connection) = &self.connection {

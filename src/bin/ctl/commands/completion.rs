@@ -1,6 +1,6 @@
 //! `ctl completion`: a script that completes commands and flags in a shell.
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::{Shell, generate};
 
 use crate::error::CliError;
@@ -32,6 +32,20 @@ pub(crate) fn run(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
         For::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
-    generate(shell, &mut crate::args::Args::command(), "ctl", &mut script);
+    generate(shell, &mut shown(&crate::args::Args::command()), "ctl", &mut script);
     session.ui.raw(String::from_utf8_lossy(&script).trim_end())
+}
+
+/// A command without what its help hides: the generators would offer that too.
+fn shown(command: &Command) -> Command {
+    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let copy = Command::new(command.get_name().to_owned())
+        .about(command.get_about().cloned().unwrap_or_default())
+        .args(arguments)
+        .subcommands(commands.map(shown));
+    match command.get_version() {
+        Some(version) => copy.version(version.to_owned()),
+        None => copy,
+    }
 }

@@ -1,10 +1,11 @@
 //! `ctl delete`: by name, by manifest or by app; asks first.
 
 use coxswain::api::codes;
-use coxswain::api::types::{Awaited, DeleteRequest};
+use coxswain::api::types::{Awaited, DeleteRequest, ServiceObject};
 use coxswain::daemon::request_id;
 use coxswain::model::{AppName, ServiceName};
 
+use super::get::{Kind, Target};
 use super::{ask, written};
 use crate::error::CliError;
 use crate::files::FileArgs;
@@ -46,14 +47,11 @@ fn app(text: &str) -> Result<AppName, String> {
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
-    let mut services = named(session, &args).await?;
-    services.sort();
-    services.dedup();
+    // Nobody is asked about what does not exist; the daemon looks again.
+    let objects = chosen(session, &args).await?;
+    let services: Vec<ServiceName> = objects.iter().map(|service| service.metadata.name.clone()).collect();
     let list = services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let list = match args.volumes {
-        true => format!("{list} and {}", volumes(session, &services).await?),
-        false => list,
-    };
+    let list = if args.volumes { format!("{list} and {}", volumes(objects)) } else { list };
     if !args.yes {
         let (question, doing) = (format!("delete {list}?"), format!("deleting {list}"));
         ask(session, &question, &doing, "nothing was deleted")?;
@@ -70,32 +68,35 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
 }
 
 /// What is lost with the volumes of these services.
-async fn volumes(session: &Session<'_>, names: &[ServiceName]) -> Result<String, CliError> {
-    let services = session.client.services().await?.into_iter();
-    let services = services.filter(|service| names.contains(&service.metadata.name));
-    let mut volumes: Vec<String> = services.flat_map(|s| s.spec.volumes).map(|volume| volume.name).collect();
+fn volumes(services: Vec<ServiceObject>) -> String {
+    let volumes = services.into_iter().flat_map(|service| service.spec.volumes);
+    let mut volumes: Vec<String> = volumes.map(|volume| volume.name).collect();
     volumes.sort();
     volumes.dedup();
-    Ok(match volumes.as_slice() {
+    match volumes.as_slice() {
         [] => "no volumes (none is declared)".to_owned(),
         volumes => format!("all data in their volumes {}", volumes.join(", ")),
-    })
+    }
 }
 
-async fn named(session: &Session<'_>, args: &Args) -> Result<Vec<ServiceName>, CliError> {
-    if let Some(app) = &args.app {
-        let services = session.client.services().await?;
-        let of_app = services.into_iter().filter(|service| service.metadata.app == *app);
-        let names: Vec<ServiceName> = of_app.map(|service| service.metadata.name).collect();
-        if names.is_empty() {
-            return Err(CliError::of(&codes::NOT_FOUND, format!("app {app} has no service")));
+/// The services that go, in the order of their names; an unknown one is an error with the nearest one.
+async fn chosen(session: &Session<'_>, args: &Args) -> Result<Vec<ServiceObject>, CliError> {
+    let names = match args.files.is_empty() {
+        true => args.services.iter().map(ToString::to_string).collect(),
+        false => {
+            let files = FileArgs { files: args.files.clone(), recursive: args.recursive };
+            let documents = Manifests::load(&files, session.ui)?.documents;
+            documents.into_iter().map(|document| document.name.to_string()).collect()
         }
-        return Ok(names);
+    };
+    let mut services = session.client.services().await?;
+    services.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    let Some(app) = &args.app else {
+        return Target { kind: Kind::Services, names }.select(services, |s| vec![s.metadata.name.as_str()]);
+    };
+    services.retain(|service| service.metadata.app == *app);
+    if services.is_empty() {
+        return Err(CliError::of(&codes::NOT_FOUND, format!("app {app} has no service")));
     }
-    if args.files.is_empty() {
-        return Ok(args.services.clone());
-    }
-    let files = FileArgs { files: args.files.clone(), recursive: args.recursive };
-    let manifests = Manifests::load(&files, session.ui)?;
-    Ok(manifests.documents.into_iter().map(|document| document.name).collect())
+    Ok(services)
 }

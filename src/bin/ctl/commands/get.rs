@@ -21,6 +21,9 @@ mod watch;
 ///
 /// KIND is one of services, replicas, endpoints, routes, hosts, revisions, events; without one, services are shown.
 /// Names of services select what belongs to them.
+///
+/// With --watch and no terminal there is a row for each change, and `NAME  gone` for what goes; for programs an object
+/// with `status: {gone: true}` and nothing else but its name. A daemon that stops or restarts ends the watch, with exit 3.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A kind of objects, or a name, then more names
@@ -57,8 +60,16 @@ const SERVICES: Show<ServiceObject> = Show {
     names: |s| vec![s.metadata.name.as_str()],
     table: listing::services,
     envelopes: |s| vec![Envelope::service(s)],
-    same: |a, b| a == b,
+    same: told_alike,
 };
+
+/// The time that is left to wait for passes, and failed requests are counted: neither is news.
+fn told_alike(a: &ServiceObject, b: &ServiceObject) -> bool {
+    let mut b = b.clone();
+    b.status.waits.clone_from(&a.status.waits);
+    b.status.failed_requests = a.status.failed_requests;
+    *a == b
+}
 
 const REPLICAS: Show<ReplicaObject> = Show {
     names: |r| vec![r.spec.name.as_str(), r.spec.service.as_str()],

@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    Action, ApiError, Awaited, RolloutChange, RolloutRequest, ServiceObject, WriteResult,
+    Action, ApiError, Awaited, ReplicaObject, RolloutChange, RolloutRequest, ServiceObject, WriteResult,
 };
 use coxswain::daemon::{request_id, wall_time};
 use coxswain::model::{RolloutState, ServiceName};
@@ -10,7 +10,7 @@ use coxswain::model::{RolloutState, ServiceName};
 use super::{abort, history, pause, restart, resume, undo, written};
 use crate::error::CliError;
 use crate::names;
-use crate::operation::{self, End, WaitArgs, wait};
+use crate::operation::{self, End, Standing, WaitArgs, wait};
 use crate::output::listing;
 use crate::session::Session;
 
@@ -133,18 +133,33 @@ async fn status(session: &Session<'_>, name: &ServiceName) -> Result<(), CliErro
     let style = session.ui.style();
     session.ui.out(&listing::services(std::slice::from_ref(&service), now, false).render(style))?;
     session.ui.out(&format!("\n{}", listing::replicas(&replicas, now, false).render(style)))?;
-    failed(&service).map_or(Ok(()), |error| Err(error.into()))
+    failed(&service, &replicas).map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// As in kubectl, the status of a failed rollout is a failure.
-fn failed(service: &ServiceObject) -> Option<ApiError> {
-    let (failure, end) = match &service.status.rollout.as_ref()?.state {
+fn failed(service: &ServiceObject, replicas: &[ReplicaObject]) -> Option<ApiError> {
+    let rollout = service.status.rollout.as_ref()?;
+    let (failure, end) = match &rollout.state {
         RolloutState::RolledBack { failure } => (failure, End::RolledBack),
-        RolloutState::Failed { failure } => (failure, End::StandsStill),
+        RolloutState::Failed { failure } => {
+            let may_go_back = rollout.stable.is_some_and(|stable| stable != rollout.target);
+            (failure, End::StandsStill { may_go_back })
+        }
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } | RolloutState::Complete => {
             return None;
         }
     };
+    let serving = replicas.iter().filter(|replica| replica.available);
+    let (of_target, others): (Vec<_>, Vec<_>) = serving.partition(|r| r.spec.revision == rollout.target);
+    let count = |replicas: Vec<&ReplicaObject>| u32::try_from(replicas.len()).unwrap_or(u32::MAX);
+    let standing = Standing {
+        called: format!("revision {}", rollout.target),
+        available: count(of_target),
+        others: count(others),
+        wanted: service.status.wanted,
+        failed_requests: service.status.failed_requests,
+    };
     let called = format!("revision {}", failure.revision);
-    Some(operation::failed(&service.metadata.name, failure, end, &called))
+    let error = operation::failed(&service.metadata.name, failure, end, &called);
+    Some(ApiError { now: Some(standing.told(end)), ..error })
 }

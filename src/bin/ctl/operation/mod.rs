@@ -6,7 +6,7 @@
 mod follow;
 mod verdict;
 
-pub(crate) use verdict::{End, failed};
+pub(crate) use verdict::{End, Standing, failed};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,11 +1,11 @@
 //! How the end of an operation is told. PURE.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, Outcome, Progress};
+use coxswain::api::types::{ApiError, Outcome, Progress, ReplicaProgress};
 use coxswain::model::{Condition, Failure, FailureReason, Reason, RevisionNumber, ServiceName};
 
 use super::Watched;
-use crate::output::progress::revision_name;
+use crate::output::progress::{self, PhaseText, revision_name};
 
 /// Success, or the error that says what happened, how things stand and what to do next.
 pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> Result<(), ApiError> {
@@ -18,14 +18,17 @@ pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> 
             ..codes::SUPERSEDED.error(format!("{name} was deleted while it was waited for"))
         }),
         Outcome::RolledBack { failure } => Err(ApiError {
-            now: Some(standing(watched, last, "is back")),
+            now: Some(standing(watched, last).told(End::RolledBack)),
             kept: kept(last, failure),
             ..failed(name, failure, End::RolledBack, &called(watched, failure.revision))
         }),
-        Outcome::Failed { failure } => Err(ApiError {
-            now: Some(standing(watched, last, "keeps trying")),
-            ..failed(name, failure, End::StandsStill, &called(watched, failure.revision))
-        }),
+        Outcome::Failed { failure } => {
+            let end = End::StandsStill { may_go_back: last.from.is_some() };
+            Err(ApiError {
+                now: Some(standing(watched, last).told(end)),
+                ..failed(name, failure, end, &called(watched, failure.revision))
+            })
+        }
         Outcome::Superseded { by, revision, author } => Err(ApiError {
             why: vec![
                 format!("this command wrote generation {} of {name}", watched.generation),
@@ -41,16 +44,19 @@ pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> 
 /// The waiting ended first.
 pub(super) fn timed_out(watched: &Watched) -> ApiError {
     let name = &watched.name;
-    let not_ready = watched.last.iter().flat_map(|last| &last.replicas).filter(|r| r.runs && !r.available);
-    let line = |text: crate::output::progress::PhaseText| format!("{} {}", text.word, text.detail);
-    let why = not_ready.map(|replica| {
-        let text = crate::output::progress::of(replica);
-        format!("{} {}", replica.name, line(text).trim_end())
-    });
+    let last = watched.last.as_ref();
+    let missing = last.iter().flat_map(|last| &last.replicas).filter(|r| !(r.runs && r.available));
+    let replica = |replica: &ReplicaProgress| {
+        let PhaseText { word, detail, .. } = progress::of(replica);
+        let is = if detail.is_empty() { word.to_owned() } else { format!("{word}: {detail}") };
+        format!("{} is {is}", replica.name)
+    };
+    let held_by = last.iter().flat_map(|last| &last.held_by);
+    let held_by = held_by.map(|condition| format!("{}: {}", condition.reason, condition.message));
     ApiError {
-        why: why.collect(),
+        why: held_by.chain(missing.map(replica)).collect(),
         now: Some("the operation continues in the daemon".to_owned()),
-        next: vec![format!("ctl rollout {name}")],
+        next: vec![format!("ctl rollout {name}"), format!("ctl why {name}")],
         ..codes::TIMED_OUT.error(format!("timed out waiting for {name}"))
     }
 }
@@ -99,7 +105,42 @@ fn called(watched: &Watched, revision: RevisionNumber) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     RolledBack,
-    StandsStill,
+    /// Whether there is a revision that `ctl abort` goes back to.
+    StandsStill {
+        may_go_back: bool,
+    },
+}
+
+/// How things stand after a rollout that failed.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// What should run: `revision 9 (1.5.0)`.
+    pub(crate) called: String,
+    pub(crate) available: u32,
+    /// Replicas of other revisions that serve.
+    pub(crate) others: u32,
+    pub(crate) wanted: u32,
+    /// During the attempt, where that is known.
+    pub(crate) failed_requests: Option<u64>,
+}
+
+impl Standing {
+    /// `revision 9 (1.5.0) serves all traffic, 3/3 ready; 0 failed requests during the attempt`.
+    pub(crate) fn told(&self, end: End) -> String {
+        let Self { called, available, others, wanted, failed_requests } = self;
+        let how = match end {
+            End::RolledBack if *available > 0 && *others == 0 => "serves all traffic",
+            End::RolledBack => "is back",
+            End::StandsStill { .. } => "keeps trying",
+        };
+        let others = if *others == 0 { String::new() } else { format!(", {others} of other revisions") };
+        let failed = match failed_requests {
+            None => String::new(),
+            Some(1) => "; 1 failed request during the attempt".to_owned(),
+            Some(many) => format!("; {many} failed requests during the attempt"),
+        };
+        format!("{called} {how}, {available}/{wanted} ready{others}{failed}")
+    }
 }
 
 /// What there is to say of every failed rollout; `called` is its revision, `revision 10 (1.5.1)`.
@@ -113,20 +154,32 @@ pub(crate) fn failed(name: &ServiceName, failure: &Failure, end: End, called: &s
     }
     let (code, how) = match end {
         End::RolledBack => (&codes::ROLLED_BACK, "rolled back"),
-        End::StandsStill => (&codes::ROLLOUT_FAILED, "not rolled back"),
-    };
-    let log: Vec<String> = failure.reason.case().map(|case| case.trouble.log.clone()).unwrap_or_default();
-    let events = format!("ctl events {name}");
-    let next = match log.is_empty() {
-        true => vec![events],
-        false => vec![format!("ctl logs {name} --revision {}", failure.revision), events],
+        End::StandsStill { .. } => (&codes::ROLLOUT_FAILED, "not rolled back"),
     };
     ApiError {
         why: failure.reason.lines(),
-        log,
-        next,
+        log: failure.reason.case().map(|case| case.trouble.log.clone()).unwrap_or_default(),
+        next: next(name, failure, end),
         class: Some(codes::of_failure(&failure.reason).id.to_owned()),
         ..code.error(format!("rollout of {name} to {called} failed and was {how}"))
+    }
+}
+
+/// Where to look, then what to do: go back where that can be done, else what helps against this class of failure.
+fn next(name: &ServiceName, failure: &Failure, end: End) -> Vec<String> {
+    let logs = format!("ctl logs {name} --revision {}", failure.revision);
+    let events = format!("ctl events {name}");
+    let retry = format!("ctl rollout {name} --retry");
+    let (look, help) = match &failure.reason {
+        FailureReason::ImageNotFound(_) => (events, format!("ctl rollout {name} --image TAG")),
+        FailureReason::PullDenied(_) => ("docker login".to_owned(), retry),
+        FailureReason::DeadlineExceeded { .. } => (format!("ctl why {name}"), events),
+        reason if reason.case().is_some_and(|case| !case.trouble.log.is_empty()) => (logs, events),
+        _ => (events, retry),
+    };
+    match end {
+        End::StandsStill { may_go_back: true } => vec![look, format!("ctl abort {name}")],
+        End::RolledBack | End::StandsStill { may_go_back: false } => vec![look, help],
     }
 }
 
@@ -141,8 +194,15 @@ fn kept(last: &Progress, failure: &Failure) -> Option<String> {
         .map(|_| format!("container {name}, stopped; it goes with the next release that succeeds"))
 }
 
-fn standing(watched: &Watched, last: &Progress, how: &str) -> String {
-    format!("{} {how}, {}/{} ready", called(watched, last.target), last.available, last.wanted)
+fn standing(watched: &Watched, last: &Progress) -> Standing {
+    let others = last.replicas.iter().filter(|r| r.available && r.revision != last.target).count();
+    Standing {
+        called: called(watched, last.target),
+        available: last.available,
+        others: u32::try_from(others).unwrap_or(u32::MAX),
+        wanted: last.wanted,
+        failed_requests: last.failed_requests,
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +240,7 @@ mod tests {
             replicas: Vec::new(),
             held_by: Vec::new(),
             counted: None,
+            failed_requests: None,
             outcome: None,
         }
     }
@@ -211,5 +272,29 @@ mod tests {
         }
         let deleting = Watched { deletes: true, ..watched() };
         assert_eq!(verdict(&deleting, &snapshot(), &Outcome::Deleted), Ok(()), "what a delete waits for");
+    }
+
+    #[test]
+    fn failed_requests_are_told_where_they_are_known() {
+        let back = End::RolledBack;
+        let stands = End::StandsStill { may_go_back: true };
+        for (available, others, failed_requests, end, expected) in [
+            (3, 0, Some(0), back, "serves all traffic, 3/3 ready; 0 failed requests during the attempt"),
+            (3, 0, Some(1), back, "serves all traffic, 3/3 ready; 1 failed request during the attempt"),
+            (
+                3,
+                1,
+                Some(2),
+                back,
+                "is back, 3/3 ready, 1 of other revisions; 2 failed requests during the attempt",
+            ),
+            (3, 0, None, back, "serves all traffic, 3/3 ready"),
+            (0, 0, None, back, "is back, 0/3 ready"),
+            (1, 2, None, stands, "keeps trying, 1/3 ready, 2 of other revisions"),
+        ] {
+            let called = "revision 9".to_owned();
+            let standing = Standing { called, available, others, wanted: 3, failed_requests };
+            assert_eq!(standing.told(end), format!("revision 9 {expected}"));
+        }
     }
 }

@@ -16,6 +16,8 @@ use super::progress::phase_text;
 use super::style::Style;
 use super::table::{MARK, Table};
 
+/// Replicas and other reasons that `why` waits for: with more it would not be one screen.
+const WAITS_SHOWN: usize = 12;
 /// Events that are shown of a service; `ctl events` has them all.
 const EVENTS_SHOWN: usize = 10;
 
@@ -51,6 +53,7 @@ pub(crate) fn service(whole: &Whole, now: Timestamp, style: Style) -> String {
         section("spec, beside the defaults", diff::settings(&service.spec).iter().map(setting).collect()),
         section("overrides", service.status.overrides.iter().map(|over| overridden(over, now)).collect()),
         section("conditions", service.status.conditions.iter().map(condition).collect()),
+        section("waits", service.status.waits.iter().map(|wait| plain(wait)).collect()),
         table("routes", listing::routes(one, false)),
         table("replicas", listing::replicas(replicas, now, false)),
         table("endpoints", listing::endpoints(endpoints, now, false)),
@@ -97,8 +100,8 @@ fn condition(condition: &Condition) -> String {
 pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
     let Whole { service, replicas, daemon, .. } = whole;
     let name = &service.metadata.name;
-    let waiting: Vec<String> =
-        replicas.iter().filter(|r| r.spec.runs() && !r.available).map(|r| waits(r, now)).collect();
+    let missing = replicas.iter().filter(|r| r.spec.runs() && !r.available).map(|r| waits(r, now));
+    let waiting = missing.chain(service.status.waits.iter().map(|wait| plain(wait))).collect();
     let rollout = service.status.rollout.as_ref();
     let holds = |kind| service.status.conditions.iter().find(|c| c.kind == kind && c.status);
     let (ready, going) = (holds(ConditionKind::Ready).is_some(), holds(ConditionKind::Progressing));
@@ -118,13 +121,21 @@ pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
     let told = |c: &Condition| format!("{}  {}", c.reason, plain(&c.message)).trim_end().to_owned();
     add("now", going.into_iter().chain(holds(ConditionKind::Degraded)).map(told).collect());
     add("daemon", daemon.conditions.iter().filter(|c| c.status).map(told).collect());
-    add("waits", waiting);
+    add("waits", at_most(WAITS_SHOWN, waiting));
     add("then", deadline(service).into_iter().collect());
     add("live", service.status.overrides.iter().map(|over| overridden(over, now)).collect());
     let failed = last_failed(&whole.revisions);
     add("failed", failed.iter().flat_map(|failure| told_failure(failure, now)).collect());
     add("next", next(whole, declared));
     lines.join("\n")
+}
+
+/// The first ones, and how many more there are.
+fn at_most(count: usize, mut lines: Vec<String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(count);
+    lines.truncate(count);
+    lines.extend((more > 0).then(|| format!("… and {more} more")));
+    lines
 }
 
 /// `users-10-a starting for 12s: GET /healthz → 503; next attempt in 5s`.

@@ -100,6 +100,17 @@ impl Envelope {
         Self { status: Some(value(event)), ..Self::of("Event", &event.object, json!({"name": event.object})) }
     }
 
+    /// The same once it is there no more.
+    pub(crate) fn gone(self) -> Self {
+        let metadata = json!({"name": self.name()});
+        Self { metadata, spec: None, status: Some(json!({"gone": true})), ..self }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.metadata["name"].as_str().unwrap_or_default()
+    }
+
     /// What it is called where one asks for it.
     pub(crate) fn address(&self) -> &str {
         &self.address

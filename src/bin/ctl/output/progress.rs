@@ -240,6 +240,7 @@ pub(super) mod tests {
             replicas: replicas.iter().map(replica).collect(),
             held_by: Vec::new(),
             counted: None,
+            failed_requests: None,
             outcome: None,
         }
     }

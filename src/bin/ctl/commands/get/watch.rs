@@ -1,15 +1,21 @@
 //! `ctl get -w`: a table that is drawn anew on a terminal; elsewhere a row, or for programs an object, for each change.
+//!
+//! What goes leaves the table; elsewhere it is told once. A watch has no end of its own: where the daemon ends it, that is
+//! an error. It is not asked for again, because what happened in between would be missing without a word.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use coxswain::api::client::ObjectStream;
-use coxswain::api::types::List;
+use coxswain::api::codes;
+use coxswain::api::types::{ApiError, List};
 use coxswain::daemon::wall_time;
 use futures::StreamExt;
 
 use super::{Show, View};
 use crate::error::CliError;
-use crate::output::{object, picture};
+use crate::output::object::{Envelope, Format};
+use crate::output::{Live, object, picture};
 
 /// Between two pictures while nothing changes but the time.
 const REDRAW_PAUSE: Duration = Duration::from_secs(1);
@@ -28,7 +34,10 @@ pub(super) async fn states<T: Clone>(
         let items = tokio::select! {
             state = states.next() => match state {
                 Some(state) => view.target.filter(state?.items, show.names),
-                None => return Ok(()),
+                None => {
+                    live.iter_mut().for_each(Live::abandon);
+                    return Err(ended());
+                }
             },
             // Only ages have changed: a picture shows them, appended rows would repeat themselves.
             _ = redraw.tick(), if live.is_some() => match &shown {
@@ -46,6 +55,9 @@ pub(super) async fn states<T: Clone>(
                 let known = |item: &T| shown.iter().flatten().any(|known| (show.same)(known, item));
                 let fresh: Vec<T> = items.iter().filter(|item| !known(item)).cloned().collect();
                 append(view, show, &fresh, shown.is_none())?;
+                for gone in gone(show, shown.as_deref().unwrap_or_default(), &items) {
+                    tell_gone(view, &gone)?;
+                }
             }
         }
         shown = Some(items);
@@ -63,7 +75,34 @@ pub(super) async fn additions<T>(
         append(view, show, &[item?], first)?;
         first = false;
     }
-    Ok(())
+    Err(ended())
+}
+
+fn ended() -> CliError {
+    let why = vec!["the daemon stopped or restarts".to_owned()];
+    let next = vec!["ctl status".to_owned()];
+    ApiError { why, next, ..codes::DAEMON_SILENT.error("the daemon ended the watch") }.into()
+}
+
+/// What was there before and is not any more.
+fn gone<T>(show: &Show<T>, before: &[T], now: &[T]) -> Vec<Envelope> {
+    let now: Vec<Envelope> = now.iter().flat_map(show.envelopes).collect();
+    let there: BTreeSet<&str> = now.iter().map(Envelope::address).collect();
+    let before = before.iter().flat_map(show.envelopes);
+    before.filter(|object| !there.contains(object.address())).map(Envelope::gone).collect()
+}
+
+fn tell_gone(view: &View<'_>, gone: &Envelope) -> Result<(), CliError> {
+    match view.format() {
+        Err(_) => view.session.ui.out(&format!("{}  gone", gone.name())),
+        Ok(Format::Name) => view.session.ui.raw(&format!("{}  gone", gone.address())),
+        Ok(format) => write_one(view, gone, format),
+    }
+}
+
+fn write_one(view: &View<'_>, object: &Envelope, format: Format) -> Result<(), CliError> {
+    let text = object::render_one(object, format);
+    view.session.ui.raw(&text.map_err(|reason| CliError::Output(std::io::Error::other(reason)))?)
 }
 
 /// Rows under those that were shown before, or objects for programs.
@@ -78,9 +117,8 @@ fn append<T>(view: &View<'_>, show: &Show<T>, fresh: &[T], first: bool) -> Resul
                 (false, false) => ui.out(&table.render_rows(ui.style())),
             }
         }
-        Ok(format) => fresh.iter().flat_map(show.envelopes).try_for_each(|object| {
-            let text = object::render_one(&object, format);
-            ui.raw(&text.map_err(|reason| CliError::Output(std::io::Error::other(reason)))?)
-        }),
+        Ok(format) => {
+            fresh.iter().flat_map(show.envelopes).try_for_each(|object| write_one(view, &object, format))
+        }
     }
 }

@@ -1,0 +1,156 @@
+//! Every end of a rollout that is not a good one: what is said of it, piped and on a terminal.
+
+use coxswain::api::types::{Outcome, Progress};
+use coxswain::model::{
+    Author, Case, FailedProbe, Failure, FailureReason, Listener, Millis, Phase, ProbeAnswer, RevisionNumber,
+    Seen, Trouble,
+};
+
+use super::objects::{exited, failure, snapshot, unhealthy};
+use super::operate::changing;
+use super::stub::{Reply, Stub};
+use super::terminal::Terminal;
+use super::transcript::run;
+
+/// One end.
+struct End {
+    /// The codes that are explained.
+    codes: &'static str,
+    exit: i32,
+    /// `None` where the waiting ends first.
+    outcome: Option<Outcome>,
+}
+
+/// What an agent sees of a release, class by class, and for how long the rollout was without progress if that ended it.
+fn seen() -> Vec<(&'static str, Seen, Option<Millis>)> {
+    let within = Some(Millis::secs(60));
+    let unhealthy = |message: &str, answer, listening, start_within| Seen::Unhealthy {
+        probe: FailedProbe { message: message.to_owned(), answer },
+        listening,
+        start_within,
+    };
+    let listening = Some(vec![Listener { address: [0, 0, 0, 0].into(), port: 3000 }]);
+    let message = |text: &str| text.to_owned();
+    let busy = "GET /healthz → 503 \"warming cache\"";
+    let refused = ProbeAnswer::Refused { port: 8080 };
+    vec![
+        (
+            "0421",
+            Seen::ImageNotFound { message: message("the registry does not have users:v2: manifest unknown") },
+            None,
+        ),
+        (
+            "0422",
+            Seen::PullDenied { message: message("the registry refuses to give users:v2: denied") },
+            None,
+        ),
+        (
+            "0423",
+            Seen::CannotStart { message: message("exec: \"x\": executable file not found in $PATH") },
+            None,
+        ),
+        ("0424", Seen::Exited { code: 1, was_healthy: false }, None),
+        ("0425", Seen::OutOfMemory { limit: "64Mi".parse().ok() }, None),
+        ("0426", unhealthy(busy, ProbeAnswer::Status { status: 503 }, None, within), None),
+        (
+            "0427",
+            unhealthy("GET /healthz → connection refused", refused, listening, None),
+            Some(Millis::secs(30)),
+        ),
+        ("0428", unhealthy("GET /healthz → no answer in 2s", ProbeAnswer::Nothing, None, within), None),
+    ]
+}
+
+fn of_class(seen: Seen, deadline: Option<Millis>) -> Failure {
+    let has_run =
+        !matches!(seen, Seen::ImageNotFound { .. } | Seen::PullDenied { .. } | Seen::CannotStart { .. });
+    let log = ["reading \u{1b}[31m/etc/users.toml", "panic: no such file"].map(str::to_owned);
+    let log = if has_run { log.to_vec() } else { Vec::new() };
+    let times = if matches!(seen, Seen::Unhealthy { .. }) { 0 } else { 3 };
+    let trouble = Trouble { seen, times, within: Millis(13_200), log };
+    Failure {
+        reason: FailureReason::of(Case { replica: "users-10-a".into(), trouble, deadline }),
+        ..failure(10)
+    }
+}
+
+fn ends() -> Vec<End> {
+    let back = |codes, failure| End { codes, exit: 4, outcome: Some(Outcome::RolledBack { failure }) };
+    let stands = |codes, failure| End { codes, exit: 5, outcome: Some(Outcome::Failed { failure }) };
+    let by = Author { command: "abort users".to_owned(), user: "bob".to_owned() };
+    let aborted = Failure { reason: FailureReason::Aborted { by }, ..failure(10) };
+    let crashes = of_class(Seen::Exited { code: 1, was_healthy: false }, None);
+    let mut ends: Vec<End> =
+        seen().into_iter().map(|(code, seen, deadline)| back(code, of_class(seen, deadline))).collect();
+    ends.extend([
+        back("0429", failure(10)),
+        stands("0411", failure(10)),
+        stands("0411", crashes),
+        back("0417", aborted),
+        End { codes: "0413", exit: 6, outcome: None },
+    ]);
+    ends
+}
+
+/// A stub whose rollout comes to this end, and the command that waits for it.
+fn coming_to(end: &End) -> (Stub, &'static str) {
+    let starting = Phase::Starting { reason: Some(unhealthy()) };
+    let Some(outcome) = &end.outcome else {
+        let waits = snapshot(1, &[("users-10-a", Phase::Ready), ("users-10-b", starting)], None);
+        let stub = changing("POST /v1/rollout", Reply::silence_after(&[waits]));
+        return (stub, "rollout users --image v2 --timeout 700ms");
+    };
+    let at_work = snapshot(0, &[("users-10-a", exited()), ("users-9-a", Phase::Ready)], None);
+    let mut last = match outcome {
+        Outcome::RolledBack { failure } => {
+            let case = failure.reason.case();
+            let ran = case.is_some_and(|case| !case.trouble.log.is_empty());
+            let kept: &[(&str, Phase)] = if ran { &[("users-10-a", Phase::Kept)] } else { &[] };
+            let serve = [("users-9-a", Phase::Ready), ("users-9-b", Phase::Ready)];
+            let back = snapshot(2, &[kept, &serve].concat(), Some(outcome.clone()));
+            Progress { target: RevisionNumber(9), from: None, ..back }
+        }
+        _ => snapshot(0, &[("users-10-a", exited()), ("users-9-a", Phase::Ready)], Some(outcome.clone())),
+    };
+    for replica in last.replicas.iter_mut().filter(|replica| replica.name.as_str().starts_with("users-9")) {
+        replica.revision = RevisionNumber(9);
+    }
+    for replica in last.replicas.iter_mut().filter(|replica| replica.name.as_str() == "users-10-a") {
+        replica.runs = replica.status.as_ref().is_some_and(|status| status.phase != Phase::Kept);
+    }
+    last.failed_requests = Some(0);
+    (changing("POST /v1/rollout", Reply::lines(&[at_work, last])), "rollout users --image v2")
+}
+
+#[test]
+fn each_end_is_told_piped() {
+    let mut all = String::new();
+    for end in ends() {
+        let (stub, command) = coming_to(&end);
+        let ran = run(&stub, command);
+        assert_eq!(ran.exit, end.exit, "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("ctl explain CTL-{}", end.codes)), "{}", ran.stderr);
+        let header = ran.stderr.find("users  ").expect("what it is about");
+        all += &format!("{}exit {}\n\n", &ran.stderr[header..], ran.exit);
+    }
+    insta::assert_snapshot!("failures_piped", all);
+}
+
+/// The last picture stays, and below it stands the error as it is told piped.
+#[test]
+fn each_end_is_told_on_a_terminal() {
+    let mut all = String::new();
+    for end in ends() {
+        let (stub, command) = coming_to(&end);
+        let piped = run(&stub, command).stderr;
+        let (stub, command) = coming_to(&end);
+        let (screen, exit) = Terminal::start(&stub, command).run();
+        assert_eq!(exit, Some(end.exit), "{screen}");
+        let (picture, error) = screen.split_at(screen.find("error[").expect("an error"));
+        // A terminal breaks lines where it ends.
+        let unbroken = |text: &str| text.split_whitespace().collect::<String>();
+        assert_eq!(unbroken(error), unbroken(&piped[piped.find("error[").expect("an error")..]));
+        all += &format!("{picture}{}\n\n", error.lines().next().unwrap_or_default());
+    }
+    insta::assert_snapshot!("failures_on_a_terminal", all);
+}
