@@ -29,9 +29,9 @@ const HOST: &str = "FAKE:ENGINE";
 
 pub(crate) struct Rig {
     pub(crate) controller: Arc<Controller>,
-    store: Arc<EmbeddedStore>,
+    pub(crate) store: Arc<EmbeddedStore>,
     rival: Arc<Rival>,
-    engine: FakeEngine,
+    pub(crate) engine: FakeEngine,
 }
 
 /// The store, with someone who writes a service just before we do.
@@ -160,7 +160,7 @@ impl Rig {
     }
 
     /// Looks at every service there is, and at `users` if it is gone.
-    async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         self.controller.mark_all().await.unwrap();
         self.controller.mark("users".into());
         self.controller.pass_marked().await.unwrap();
@@ -499,7 +499,7 @@ async fn logs_of_a_replica_that_is_not_there_are_refused() {
     let rig = Rig::new();
     let nobody = ReplicaName::new("users-1-a");
     let options = LogOptions { follow: true, tail: None, since: None };
-    let query = LogQuery { services: Vec::new(), replicas: vec![nobody.clone()], revision: None, options };
+    let query = LogQuery { replicas: vec![nobody.clone()], options, ..LogQuery::default() };
     let refused = rig.controller.logs(query).await.err().unwrap();
     assert_eq!(refused, Refused::NoReplica(nobody));
 }
