@@ -86,6 +86,11 @@ impl Store for Rival {
 
 impl Rig {
     pub(crate) fn new() -> Rig {
+        Self::following(None)
+    }
+
+    /// With a manifests directory that is followed.
+    pub(crate) fn following(manifests: Option<String>) -> Rig {
         let clock = Arc::new(VirtualClock::new(7));
         let wall = clock.clone();
         let engine = FakeEngine::new(move || wall.wall());
@@ -124,6 +129,7 @@ impl Rig {
             host: HOST.into(),
             reports,
             http,
+            manifests,
         };
         Rig { controller: Controller::new(parts), store, rival, engine }
     }
