@@ -125,6 +125,7 @@ impl World {
             host,
             reports: heard,
             http: Vec::new(),
+            manifests: None,
         });
         let has_containers = true;
         Self { clock, engine, store, registry, reports, agent, controller, has_containers, _folder: folder }

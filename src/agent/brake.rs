@@ -2,14 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{ContainerId, Millis, Mono};
-
-/// So many orphans may always go.
-const ALWAYS: usize = 3;
-/// Beyond that, so many per cent of what is ours.
-const PERCENT: usize = 30;
-/// Removals within this time are summed.
-const WINDOW: Millis = Millis::secs(600);
+use crate::model::{BRAKE_WINDOW, ContainerId, Mono, brake_lets_go};
 
 /// What the brake remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,10 +17,10 @@ impl Brake {
     /// Whether these orphans may go: all of those not confirmed, or none of them. `owned` counts the running
     /// containers of ours, orphans included.
     pub(super) fn lets_go(&self, orphans: &BTreeSet<ContainerId>, owned: usize, now: Mono) -> bool {
-        let recent = |id: &ContainerId| self.released.get(id).is_some_and(|at| now.since(*at) < WINDOW);
+        let recent = |id: &ContainerId| self.released.get(id).is_some_and(|at| now.since(*at) < BRAKE_WINDOW);
         let gone = self.released.keys().filter(|id| recent(id) && !orphans.contains(*id)).count();
         let wanted = orphans.iter().filter(|id| !self.confirmed.contains(*id)).count();
-        wanted + gone <= ALWAYS.max((owned + gone) * PERCENT / 100)
+        brake_lets_go(wanted + gone, owned + gone)
     }
 
     /// Whether the user confirmed the removal.
@@ -47,7 +40,7 @@ impl Brake {
 
     /// Forgets what is over.
     pub(super) fn forget(&mut self, existing: &BTreeSet<ContainerId>, now: Mono) {
-        self.released.retain(|id, at| existing.contains(id) || now.since(*at) < WINDOW);
+        self.released.retain(|id, at| existing.contains(id) || now.since(*at) < BRAKE_WINDOW);
         self.confirmed.retain(|id| existing.contains(id));
     }
 }

@@ -8,7 +8,7 @@ use super::draft::{Action, Draft, Plan};
 use super::status::settle;
 use super::view::HostView;
 use super::{cleanup, events, images, lifecycle, network, removal};
-use crate::model::{Condition, ConditionKind, Desired, Now, Reason};
+use crate::model::{Condition, Desired, Now, Reason};
 
 /// Decides. The memory in the view has taken note of this view before.
 pub fn plan(view: &HostView, now: Now) -> Plan {
@@ -54,8 +54,6 @@ fn is_quiet(draft: &Draft<'_>) -> bool {
 }
 
 fn judge(draft: &mut Draft<'_>) {
-    let degraded =
-        |reason, message| Condition { kind: ConditionKind::Degraded, status: true, reason, message };
     if !draft.plan.held.is_empty() {
         let names: Vec<&str> = draft.plan.held.iter().map(|(_, name)| name.as_str()).collect();
         let message = format!(
@@ -63,7 +61,7 @@ fn judge(draft: &mut Draft<'_>) {
             names.len(),
             names.join(", ")
         );
-        draft.plan.conditions.push(degraded(Reason::DeletionHeld, message));
+        draft.plan.conditions.push(Condition::degraded(Reason::DeletionHeld, message));
     }
     if let Some(waited) = removal::unacknowledged(draft) {
         let what = match draft.view.barrier.report {
@@ -71,7 +69,7 @@ fn judge(draft: &mut Draft<'_>) {
             None => "is not connected",
         };
         let message = format!("the balancer {what}; no container is stopped before it does (for {waited})");
-        draft.plan.conditions.push(degraded(Reason::BalancerUnacknowledged, message));
+        draft.plan.conditions.push(Condition::degraded(Reason::BalancerUnacknowledged, message));
         events::unacknowledged(draft);
     }
 }

@@ -26,7 +26,7 @@ use super::view::{HostFacts, HostView, Subject};
 use super::wake::{changed, follow_store};
 use crate::clock::Clock;
 use crate::engine::{ContainerState, Engine, EngineError, ObservedContainer};
-use crate::model::{BalancerReport, Condition, ConditionKind, ContainerId, Millis, Mono, Now, Reason, key};
+use crate::model::{BalancerReport, Condition, ContainerId, Millis, Mono, Now, Reason, key};
 use crate::probe::Prober;
 use crate::registry::{Barrier, Registry};
 use crate::store::{Op, Store, StoreError, Txn};
@@ -338,12 +338,7 @@ impl Agent {
     fn publish(&self, plan: &Plan) {
         let mut conditions = plan.conditions.clone();
         if let EngineState::Away(error) = self.availability.state() {
-            conditions.push(Condition {
-                kind: ConditionKind::Degraded,
-                status: true,
-                reason: Reason::EngineUnavailable,
-                message: error.to_string(),
-            });
+            conditions.push(Condition::degraded(Reason::EngineUnavailable, error.to_string()));
         }
         let ours = |c: &&ObservedContainer| {
             c.labels.get(crate::engine::LABEL_STORE).map(String::as_str) == Some(self.facts.store.as_str())

@@ -30,10 +30,9 @@ use self::lines::{Lines, next_object};
 use super::codes;
 use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
-    DeleteRequest, HostObject, KillRequest, KillResponse, List, LogRecord, Progress, ReplicaObject,
+    DeleteRequest, HostObject, KillRequest, KillResponse, List, LogQuery, LogRecord, Progress, ReplicaObject,
     RevisionObject, RolloutRequest, ScaleRequest, ServiceObject, WriteResponse,
 };
-pub use log_query::LogQuery;
 
 use crate::model::{Endpoint, Event, Generation, ServiceName};
 
@@ -186,7 +185,7 @@ impl Client {
 
     /// Lines of logs.
     pub async fn logs(&self, query: &LogQuery) -> Result<ObjectStream<LogRecord>, ApiError> {
-        self.stream(&query.path()).await
+        self.stream(&log_query::path(query)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {

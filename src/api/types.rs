@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::controller::{
     API_VERSION, Action, ApplyDocument, Applying, Awaited, Counted, DaemonStatus, DocumentProblem,
-    FieldChange, HostObject, LogRecord, Outcome, Overridden, Progress, ReplicaObject, ReplicaProgress,
-    RevisionObject, RolloutChange, ServiceObject, ServiceStatus, WriteResult, diff,
+    FieldChange, HostObject, LogOptions, LogQuery, LogRecord, Outcome, Overridden, Progress, ReplicaObject,
+    ReplicaProgress, RevisionObject, RolloutChange, ServiceObject, ServiceStatus, WriteResult, diff,
 };
 use crate::model::{Author, ContainerId, ReplicaName, ServiceName};
 

@@ -8,9 +8,13 @@ use crate::orchestrator::{Asked, reserved, shortages};
 use crate::store::Entry;
 
 impl Controller {
-    /// Refuses specs whose replicas reserve more memory than there is beside all other services. One without a count
-    /// keeps the live one. Where the Engine does not say what there is, everything fits.
-    pub(super) async fn check_memory(&self, asked: &[(&ServiceName, ServiceSpec)]) -> Result<(), Refused> {
+    /// Refuses specs whose replicas reserve more memory than there is beside all other services but those that are
+    /// `leaving`. One without a count keeps the live one. Where the Engine does not say what there is, everything fits.
+    pub(super) async fn check_memory(
+        &self,
+        asked: &[(&ServiceName, ServiceSpec)],
+        leaving: &[ServiceName],
+    ) -> Result<(), Refused> {
         let EngineState::Available(engine) = self.state.borrow().engine.clone() else { return Ok(()) };
         let Some(total) = engine.memory else { return Ok(()) };
         if asked.iter().all(|(_, spec)| spec.resources.memory.is_none()) {
@@ -19,7 +23,8 @@ impl Controller {
         let listing = self.store.list(key::SERVICES).await?;
         let stored: Vec<Service> = listing.entries.iter().map(Entry::decode).collect::<Result<_, _>>()?;
         let is_asked = |service: &Service| asked.iter().any(|(name, _)| *name == service.name());
-        let others = stored.iter().filter(|s| s.deleted_at.is_none() && !is_asked(s));
+        let stays = |service: &Service| service.deleted_at.is_none() && !leaving.contains(service.name());
+        let others = stored.iter().filter(|s| stays(s) && !is_asked(s));
         let others = Memory(others.fold(0, |sum: u64, s| sum.saturating_add(reserved(&s.spec).0)));
         let spec_of = |name: &ServiceName| stored.iter().find(|s| s.name() == name).map(|s| &s.spec);
         let counted: Vec<(&ServiceName, ServiceSpec)> = asked

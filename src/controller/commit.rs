@@ -135,7 +135,7 @@ impl Controller {
                     return Ok(());
                 }
                 TxnOutcome::Conflict { .. } => {
-                    self.check_claims_of(name, origin, &edit.after.spec.routes).await?
+                    self.check_claims_of(name, origin, &edit.after.spec.routes, &[]).await?
                 }
             }
         }

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
 
+use super::before::Before;
+use super::commit::Run;
+use super::edit::{self, Writer};
 use super::refused::Refused;
 use super::{ApplyDocument, Controller, WriteResult};
-use crate::model::{AppName, Condition, ConditionKind, Reason, Service, ServiceName, ServiceSpec, key};
+use crate::model::{AppName, Condition, Mono, Reason, Service, ServiceName, ServiceSpec, key};
 
 /// A service as a directory declared it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,21 +21,44 @@ pub struct Declared {
     pub applied: Option<ServiceSpec>,
 }
 
+/// Removals of a directory's services that the deletion brake held back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Removals {
+    /// They stay until the user lets them go.
+    pub held: BTreeSet<ServiceName>,
+    /// The user let them go; they are not gone yet.
+    pub confirmed: BTreeSet<ServiceName>,
+}
+
 /// The directory this controller follows, and what its follower last said.
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
     source: Option<String>,
-    condition: Option<Condition>,
-    held: Vec<ServiceName>,
-    confirmed: BTreeSet<ServiceName>,
+    /// Why it is not acted upon.
+    stopped: Option<Condition>,
+    removals: Removals,
+}
+
+impl Followed {
+    pub(crate) fn of(source: Option<String>) -> Self {
+        Self { source, ..Self::default() }
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        let held: Vec<&str> = self.removals.held.iter().map(ServiceName::as_str).collect();
+        let held = (!held.is_empty()).then(|| {
+            let source = self.source.as_deref().unwrap_or_default();
+            let what = format!("{source} does not declare {} any more", held.join(", "));
+            Condition::degraded(
+                Reason::DeletionHeld,
+                format!("{what}; nothing is removed until `ctl confirm`"),
+            )
+        });
+        self.stopped.iter().cloned().chain(held).collect()
+    }
 }
 
 impl Controller {
-    /// Says that a directory is followed from now on: its services are its alone.
-    pub fn follows(&self, source: impl Into<String>) {
-        self.followed().source = Some(source.into());
-    }
-
     /// What this source declared before and what is not being deleted.
     ///
     /// # Errors
@@ -52,34 +78,42 @@ impl Controller {
         Ok(declared)
     }
 
-    /// Applies documents of a source.
+    /// Applies documents of a source, and deletes services that it does not declare any more: all or nothing.
     ///
     /// # Errors
     /// As [`Controller::apply`].
-    pub async fn apply_declared(
+    pub async fn declare(
         &self,
         source: &str,
         documents: &[ApplyDocument],
+        leaving: &[ServiceName],
     ) -> Result<Vec<WriteResult>, Refused> {
         let command = format!("manifests in {source}");
-        self.apply_as(Some(source), &self.clock.uuid(), documents, false, command.as_str()).await
+        self.apply_as(Some(source), &self.clock.uuid(), documents, leaving, false, command.as_str()).await
     }
 
-    /// Deletes services that a source does not declare any more.
-    ///
-    /// # Errors
-    /// As [`Controller::delete`].
-    pub async fn delete_declared(
+    /// Deletes what leaves with a run, before its documents are written: they may want its routes.
+    pub(super) async fn delete_leaving(
         &self,
-        source: &str,
-        names: &[ServiceName],
-    ) -> Result<Vec<WriteResult>, Refused> {
-        let command = format!("manifests in {source}");
-        let deleted =
-            self.delete_as(Some(source), &self.clock.uuid(), names, false, command.as_str()).await?;
-        let mut followed = self.followed();
-        followed.confirmed.retain(|name| !names.contains(name));
-        Ok(deleted)
+        run: &mut Run<'_>,
+        leaving: &[ServiceName],
+    ) -> Result<(), Refused> {
+        let (source, origin) = (run.source, run.by.command.as_str());
+        for name in leaving {
+            let delete = |before: &Before, writer: &Writer<'_>| match before.service() {
+                Some(service) => {
+                    self.check_source(service, source).map(|()| edit::delete(service, false, writer))
+                }
+                None => Err(Refused::NotFound(vec![name.clone()])),
+            };
+            self.edit(run, name, origin, delete).await?;
+        }
+        Ok(())
+    }
+
+    /// Time for what is decided outside of the controller.
+    pub fn mono(&self) -> Mono {
+        self.clock.mono()
     }
 
     /// Whether a document may write the service of its name.
@@ -110,21 +144,31 @@ impl Controller {
         if may { Ok(()) } else { Err(Refused::OtherSource { name, there }) }
     }
 
-    /// How the directory stands: what keeps it from being acted upon, and what of it would go.
-    pub fn source_says(&self, condition: Option<(Reason, String)>, held: Vec<ServiceName>) {
-        let condition = condition.map(|(reason, message)| Condition {
-            kind: ConditionKind::Degraded,
-            status: true,
-            reason,
-            message,
+    /// What keeps the directory from being acted upon, if anything does. What was held or confirmed stays so.
+    pub fn source_stopped(&self, why: Option<(Reason, String)>) {
+        self.source_changes(|followed| {
+            followed.stopped = why.map(|(reason, message)| Condition::degraded(reason, message));
         });
+    }
+
+    /// What of the directory would go and is held, and what goes now; whatever else was held or confirmed is declared
+    /// again, or gone.
+    pub fn source_holds(&self, held: BTreeSet<ServiceName>, going: &[ServiceName]) {
+        self.source_changes(|Followed { removals, .. }| {
+            removals.confirmed.retain(|name| held.contains(name) || going.contains(name));
+            // The user may have confirmed it while it was decided upon.
+            removals.held = held;
+            removals.held.retain(|name| !removals.confirmed.contains(name));
+        });
+    }
+
+    fn source_changes(&self, change: impl FnOnce(&mut Followed)) {
         let mut followed = self.followed();
-        if followed.condition != condition {
+        let before = followed.conditions();
+        change(&mut followed);
+        if followed.conditions() != before {
             self.moved.send_modify(|n| *n += 1);
         }
-        followed.confirmed.retain(|name| held.contains(name));
-        followed.condition = condition;
-        followed.held = held;
     }
 
     /// Passes when the user let held removals happen.
@@ -132,27 +176,26 @@ impl Controller {
         self.confirmed.notified().await;
     }
 
-    /// The removals that the user let happen.
-    pub fn source_confirmations(&self) -> BTreeSet<ServiceName> {
-        self.followed().confirmed.clone()
+    /// The removals that are held or confirmed.
+    pub fn source_removals(&self) -> Removals {
+        self.followed().removals.clone()
     }
 
     /// Lets the directory's held removals happen; the names of its services.
     pub(crate) fn confirm_declared(&self) -> Vec<String> {
         let mut followed = self.followed();
-        let held = std::mem::take(&mut followed.held);
+        let held = std::mem::take(&mut followed.removals.held);
         if held.is_empty() {
             return Vec::new();
         }
-        followed.confirmed.extend(held.iter().cloned());
-        followed.condition = None;
+        followed.removals.confirmed.extend(held.iter().cloned());
         self.confirmed.notify_one();
         held.iter().map(|name| format!("service {name}")).collect()
     }
 
     /// What holds of the directory.
-    pub(crate) fn source_condition(&self) -> Option<Condition> {
-        self.followed().condition.clone()
+    pub fn source_conditions(&self) -> Vec<Condition> {
+        self.followed().conditions()
     }
 
     fn followed(&self) -> MutexGuard<'_, Followed> {

@@ -46,7 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-pub use declared::Declared;
+pub use declared::{Declared, Removals};
 pub use logs::LogQuery;
 pub use objects::{
     API_VERSION, Awaited, Counted, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
@@ -69,6 +69,7 @@ use crate::engine::Engine;
 use crate::model::{BalancerReport, HostId, Mono, ServiceName};
 use crate::registry::Registry;
 use crate::store::Store;
+use declared::Followed;
 use orchestrate::Memory;
 use queue::Queue;
 
@@ -90,6 +91,8 @@ pub struct Parts {
     pub reports: watch::Receiver<Option<BalancerReport>>,
     /// Addresses of the HTTP entry point.
     pub http: Vec<SocketAddr>,
+    /// The manifests directory that is followed: its services are its alone, from the first request on.
+    pub manifests: Option<String>,
 }
 
 /// The controller of one daemon.
@@ -108,7 +111,7 @@ pub struct Controller {
     wake: Notify,
     memory: Mutex<BTreeMap<ServiceName, Memory>>,
     unacknowledged: Mutex<BTreeSet<ServiceName>>,
-    followed: Mutex<declared::Followed>,
+    followed: Mutex<Followed>,
     /// The user let removals of the followed directory happen.
     confirmed: Notify,
     /// Held by whoever writes for a user, so that a daemon's own writers queue up and never conflict.
@@ -122,7 +125,7 @@ pub struct Controller {
 impl Controller {
     /// A controller that does nothing until [`Controller::run`].
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, engine, registry, clock, agent, host, reports, http } = parts;
+        let Parts { store, engine, registry, clock, agent, host, reports, http, manifests } = parts;
         let started = clock.mono();
         Arc::new(Self {
             store,
@@ -139,7 +142,7 @@ impl Controller {
             wake: Notify::new(),
             memory: Mutex::default(),
             unacknowledged: Mutex::default(),
-            followed: Mutex::default(),
+            followed: Mutex::new(Followed::of(manifests)),
             confirmed: Notify::new(),
             writing: tokio::sync::Mutex::default(),
             moved: watch::Sender::new(0),

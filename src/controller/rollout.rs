@@ -41,7 +41,7 @@ impl Controller {
         let fits = async {
             let Ready::Undo { revision, .. } = &ready else { return Ok(()) };
             let after = self.existing(name).await?.spec.with_release_of(&revision.spec);
-            self.check_memory(&[(name, after)]).await
+            self.check_memory(&[(name, after)], &[]).await
         };
         let names = std::slice::from_ref(name);
         self.edit_each(request_id, names, Going::Refused, &by, fits, |before, service, writer| match &ready {

@@ -14,9 +14,7 @@ use super::{
     ServiceObject, ServiceStatus,
 };
 use crate::agent::EngineState;
-use crate::model::{
-    Condition, ConditionKind, Endpoint, Event, Generation, Millis, Reason, ReplicaName, ServiceName, key,
-};
+use crate::model::{Condition, Endpoint, Event, Generation, Millis, Reason, ReplicaName, ServiceName, key};
 use crate::orchestrator;
 use crate::store::Entry;
 
@@ -115,7 +113,7 @@ impl Controller {
         let assessment = orchestrator::assess(&view(&stored, &serving, &self.hosts, Millis(0)));
         held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
         let volume = self.remembered(name, |memory| memory.held_by_volume.clone());
-        held_by.extend(volume.map(|message| degraded(Reason::VolumeInUse, message)));
+        held_by.extend(volume.map(|message| Condition::degraded(Reason::VolumeInUse, message)));
         let (barrier, failed) = (self.registry.barrier(), self.failed_requests(name));
         Ok(Some(progress(&stored, &serving, &barrier, generation, awaited, held_by, failed)))
     }
@@ -163,12 +161,14 @@ impl Controller {
         if let EngineState::Away(error) = &state.engine
             && !conditions.iter().any(|condition| condition.reason == Reason::EngineUnavailable)
         {
-            conditions.push(degraded(Reason::EngineUnavailable, error.to_string()));
+            conditions.push(Condition::degraded(Reason::EngineUnavailable, error.to_string()));
         }
-        conditions.extend(self.source_condition());
+        conditions.extend(self.source_conditions());
         if let Some(refusal) = self.reports.borrow().as_ref().and_then(|report| report.refused.clone()) {
-            conditions
-                .push(degraded(Reason::TableRefused, format!("table {}: {}", refusal.table, refusal.reason)));
+            conditions.push(Condition::degraded(
+                Reason::TableRefused,
+                format!("table {}: {}", refusal.table, refusal.reason),
+            ));
         }
         conditions
     }
@@ -247,8 +247,4 @@ impl Controller {
             },
         }
     }
-}
-
-fn degraded(reason: Reason, message: String) -> Condition {
-    Condition { kind: ConditionKind::Degraded, status: true, reason, message }
 }

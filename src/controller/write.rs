@@ -32,15 +32,17 @@ impl Controller {
         applying: impl Into<Applying>,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
-        self.apply_as(None, request_id, documents, applying, by).await
+        self.apply_as(None, request_id, documents, &[], applying, by).await
     }
 
-    /// As [`Controller::apply`], for a command or for a manifests directory.
-    pub(crate) async fn apply_as(
+    /// As [`Controller::apply`], for a command or for a manifests directory, whose services `leaving` go in the same
+    /// request: what they hold is free for the documents, and they stay where a document is refused.
+    pub(super) async fn apply_as(
         &self,
         source: Option<&str>,
         request_id: &str,
         documents: &[ApplyDocument],
+        leaving: &[ServiceName],
         applying: impl Into<Applying>,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
@@ -51,7 +53,7 @@ impl Controller {
         let way = Way::of(applying.into())?;
         check_documents(documents)?;
         self.check_listener(documents)?;
-        let read = self.check_against_stored(source, documents).await?;
+        let read = self.check_against_stored(source, documents, leaving).await?;
         let merged = self.merge_all(documents, &way, &by).await?;
         let images = self.resolve_all(documents, &merged).await?;
         let _writing = self.writing.lock().await;
@@ -59,13 +61,14 @@ impl Controller {
             return Ok(answer);
         }
         // Resolving may have taken minutes: what was true before it is looked at again.
-        let found = self.check_against_stored(source, documents).await?;
+        let found = self.check_against_stored(source, documents, leaving).await?;
         let merged = self.merge_all(documents, &way, &by).await?;
-        self.check_memory(&specs(documents, &merged)).await?;
-        let mut run = Run { source, ..Run::new(request_id, &by, documents.len()) };
+        self.check_memory(&specs(documents, &merged), leaving).await?;
+        let mut run = Run { source, ..Run::new(request_id, &by, leaving.len() + documents.len()) };
         if found != read {
             self.check_read(documents, &way, &images, &read, &run).await?;
         }
+        self.delete_leaving(&mut run, leaving).await?;
         for (document, image) in documents.iter().zip(&images) {
             let edit = |before: &Before, writer: &Writer<'_>| {
                 before.service().map_or(Ok(()), |service| self.check_owner(source, document, service))?;
@@ -104,7 +107,7 @@ impl Controller {
                 let service = self.existing(name).await?;
                 asked.push((name, ServiceSpec { replicas: Some(*count), ..service.spec }));
             }
-            self.check_memory(&asked).await
+            self.check_memory(&asked, &[]).await
         };
         self.edit_each(request_id, &names, Going::Refused, &by.into(), fits, |_, service, writer| {
             let count = targets.get(service.name()).copied().unwrap_or_default();
@@ -125,21 +128,9 @@ impl Controller {
         volumes: bool,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, Refused> {
-        self.delete_as(None, request_id, names, volumes, by).await
-    }
-
-    /// As [`Controller::delete`], for a command or for a manifests directory.
-    pub(crate) async fn delete_as(
-        &self,
-        source: Option<&str>,
-        request_id: &str,
-        names: &[ServiceName],
-        volumes: bool,
-        by: impl Into<Author>,
-    ) -> Result<Vec<WriteResult>, Refused> {
         let may_go = async {
             for name in names {
-                self.check_source(&self.existing(name).await?, source)?;
+                self.check_source(&self.existing(name).await?, None)?;
             }
             if volumes { self.check_volumes_unshared(names).await } else { Ok(()) }
         };
@@ -168,12 +159,13 @@ impl Controller {
         if origins.is_empty() { Ok(()) } else { Err(Refused::NoListener(origins)) }
     }
 
-    /// Refuses documents whose name is another app's or on its way out, or whose routes a service outside of this run
-    /// holds; two documents of one run are `check_documents`' case. Brings the generations that were read.
+    /// Refuses documents whose name is another app's or on its way out, or whose routes a service holds that is outside of
+    /// this run and stays; two documents of one run are `check_documents`' case. Brings the generations that were read.
     async fn check_against_stored(
         &self,
         source: Option<&str>,
         documents: &[ApplyDocument],
+        leaving: &[ServiceName],
     ) -> Result<Vec<Generation>, Refused> {
         let mut read = Vec::new();
         for document in documents {
@@ -182,7 +174,7 @@ impl Controller {
             read.push(before.generation());
         }
         for document in documents {
-            self.check_claims_of(&document.name, &document.origin, &document.spec.routes).await?;
+            self.check_claims_of(&document.name, &document.origin, &document.spec.routes, leaving).await?;
         }
         Ok(read)
     }
@@ -209,11 +201,12 @@ impl Controller {
         name: &ServiceName,
         origin: &str,
         routes: &[Route],
+        leaving: &[ServiceName],
     ) -> Result<(), Refused> {
         for route in routes {
             let Some(entry) = self.store.get(&key::route_claim(route)).await? else { continue };
             let holder: ServiceName = entry.decode()?;
-            if holder != *name {
+            if holder != *name && !leaving.contains(&holder) {
                 let (route, service, origin) = (route.claim(), name.clone(), origin.to_owned());
                 return Err(Refused::RouteClaimed { route, service, origin, holder });
             }

@@ -40,6 +40,9 @@ const FIRST_CONTACT_EVERY: Millis = Millis(500);
 /// A start waits so long for a Docker whose host is known; the agent goes on asking.
 const PATIENCE_WITH_DOCKER: Duration = Duration::from_secs(2);
 
+/// A file system that hangs does not keep the process: what a call to it was for is over.
+const BLOCKED_WITHIN: Duration = Duration::from_secs(2);
+
 /// Runs until SIGTERM or until the supervisor is gone. Containers go on running.
 ///
 /// # Errors
@@ -47,7 +50,7 @@ const PATIENCE_WITH_DOCKER: Duration = Duration::from_secs(2);
 pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let ChildSockets { api, plane, life } = sockets;
         let shutdown = CancellationToken::new();
         let started = Arc::new(AtomicBool::new(false));
@@ -71,7 +74,9 @@ pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Resu
         shutdown.cancel();
         while parts.join_next().await.is_some() {}
         ended
-    })
+    });
+    runtime.shutdown_timeout(BLOCKED_WITHIN);
+    ended
 }
 
 /// Docker at the socket asked for; pulls use this user's own `docker login`.
@@ -179,6 +184,7 @@ impl Daemon<'_> {
             host,
             reports,
             http: self.options.http.clone(),
+            manifests: self.options.manifests.as_ref().map(|directory| directory.display().to_string()),
         });
         let (plane, api) = (listener(plane)?, listener(api)?);
         let stop = || self.shutdown.clone();
@@ -199,7 +205,6 @@ impl Daemon<'_> {
         parts.spawn(registry.follow(stop()));
         parts.spawn(agent.run(stop()));
         if let Some(directory) = &self.options.manifests {
-            controller.follows(directory.display().to_string());
             parts.spawn(source::follow(Arc::clone(&controller), directory.clone(), stop()));
         }
         parts.spawn(controller.run(stop()));

@@ -77,3 +77,10 @@ pub struct Condition {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
+
+impl Condition {
+    /// Something is wrong.
+    pub fn degraded(reason: Reason, message: String) -> Self {
+        Self { kind: ConditionKind::Degraded, status: true, reason, message }
+    }
+}

@@ -7,6 +7,7 @@
 //! Deliberately absent: decisions (`orchestrator`, `agent`), YAML (`manifest`), Docker's words (`engine::translate`).
 
 mod author;
+mod brake;
 mod check;
 mod condition;
 mod described;
@@ -36,6 +37,7 @@ mod trouble;
 mod volume;
 
 pub use author::Author;
+pub use brake::{BRAKE_WINDOW, brake_lets_go};
 pub use check::{LIMITS, SIGNALS, check_service};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use endpoint::{Endpoint, EndpointId, EndpointState};

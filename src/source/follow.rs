@@ -1,6 +1,5 @@
 //! The loop: look, wait until the directory is at rest, decide, act, say how things stand.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,97 +8,64 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::brake::Brake;
+use super::look::{Eye, LOOK_WITHIN};
 use super::plan::{Decision, decide};
-use super::scan::{Scan, scan};
+use super::scan::Scan;
 use crate::controller::{Controller, Refused};
 use crate::manifest::{Finding, parse};
-use crate::model::{Reason, ServiceName};
+use crate::model::{Condition, Reason};
 
 /// The directory is looked at this often, whatever the events say: some file systems have none.
 const RESCAN: Duration = Duration::from_secs(10);
-/// Between two looks that must see the same: longer than an editor or `cp` takes from one write to the next.
-const AT_REST: Duration = Duration::from_millis(200);
 /// Problems of a directory that are shown; the log has no more either.
 const SHOWN: usize = 5;
 
 /// Follows the directory until told to stop. Services stay as they are then.
 pub async fn follow(controller: Arc<Controller>, directory: PathBuf, shutdown: CancellationToken) {
-    let source = directory.display().to_string();
     let changed = Arc::new(Notify::new());
-    let mut told = String::new();
+    let mut eye = Eye::of(directory.clone());
+    let mut follower =
+        Follower { controller, source: directory.display().to_string(), brake: Brake::default() };
+    let mut told = Vec::new();
     loop {
-        // Anew each time, and before the look: a directory that was replaced has another inode.
-        let _hints = hints(&directory, &changed);
         let step = async {
-            let seen = at_rest(&directory).await;
-            pass(&controller, &source, seen, &mut told).await;
+            // Anew each time, and before the look: a directory that was replaced has another inode.
+            let hints = if eye.hangs() { None } else { hints(&directory, &changed).await };
+            let seen = eye.at_rest().await;
+            follower.pass(seen, &mut told).await;
+            hints
+        };
+        let _hints = tokio::select! {
+            () = shutdown.cancelled() => return,
+            hints = step => hints,
         };
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = step => {}
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => return,
             () = changed.notified() => {}
-            () = controller.source_confirmed() => {}
+            () = follower.controller.source_confirmed() => {}
             () = tokio::time::sleep(RESCAN) => {}
         }
     }
 }
 
-/// Wakes when something in the directory changes; `None` where the system cannot say.
-fn hints(directory: &Path, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
-    let wake = Arc::clone(changed);
-    let watcher = notify::recommended_watcher(move |event: Result<notify::Event, notify::Error>| {
+/// Wakes when something in the directory changes; `None` where the system cannot say, or does not answer.
+async fn hints(directory: &Path, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
+    let (directory, wake) = (directory.to_owned(), Arc::clone(changed));
+    let watching = tokio::task::spawn_blocking(move || watch(&directory, wake));
+    let watcher = tokio::time::timeout(LOOK_WITHIN, watching).await.ok()?.ok()?;
+    watcher.inspect_err(|error| tracing::debug!(%error, "no file events; only the rescan")).ok()
+}
+
+fn watch(directory: &Path, wake: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: Result<notify::Event, notify::Error>| {
         // Our own reading is an event, too.
         if !event.is_ok_and(|event| event.kind.is_access()) {
             wake.notify_one();
         }
-    });
-    let watching = watcher.and_then(|mut watcher| {
-        watcher.watch(directory, RecursiveMode::NonRecursive)?;
-        Ok(watcher)
-    });
-    watching.inspect_err(|error| tracing::debug!(%error, "no file events; only the rescan")).ok()
-}
-
-/// What two looks in a row saw.
-async fn at_rest(directory: &Path) -> Scan {
-    let mut before = look(directory).await;
-    loop {
-        tokio::time::sleep(AT_REST).await;
-        let now = look(directory).await;
-        if now == before {
-            return now;
-        }
-        before = now;
-    }
-}
-
-async fn look(directory: &Path) -> Scan {
-    let path = directory.to_owned();
-    let looked = tokio::task::spawn_blocking(move || scan(&path)).await;
-    looked.unwrap_or_else(|error| Scan::Unreadable(error.to_string()))
-}
-
-/// Acts on one look. How things stand becomes a condition, and is logged where it is new.
-async fn pass(controller: &Controller, source: &str, seen: Scan, told: &mut String) {
-    let (condition, held) = match act(controller, source, seen).await {
-        Ok(held) if held.is_empty() => (None, held),
-        Ok(held) => {
-            let names = held.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let message =
-                format!("{source} does not declare {names} any more; nothing is removed until `ctl confirm`");
-            (Some((Reason::DeletionHeld, message)), held)
-        }
-        Err(stop) => (Some((stop.reason, stop.message)), Vec::new()),
-    };
-    let message = condition.as_ref().map(|(_, message)| message.clone()).unwrap_or_default();
-    if message != *told && !message.is_empty() {
-        tracing::warn!(source, message, "the manifests directory is held back");
-    }
-    *told = message;
-    controller.source_says(condition, held);
+    })?;
+    watcher.watch(directory, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
 }
 
 /// Why a directory is not acted upon.
@@ -126,27 +92,49 @@ impl From<Refused> for Stop {
     }
 }
 
-async fn act(controller: &Controller, source: &str, seen: Scan) -> Result<Vec<ServiceName>, Stop> {
-    let refused = |message| Stop { reason: Reason::ManifestsRefused, message };
-    let sources = match seen {
-        Scan::Read(sources) => sources,
-        Scan::Broken(why) => return Err(refused(format!("{why}; nothing of the directory is applied"))),
-        Scan::Unreadable(why) => {
-            let message = format!("{why}; nothing is removed");
-            return Err(Stop { reason: Reason::DeletionHeld, message });
+/// What acts on a directory.
+struct Follower {
+    controller: Arc<Controller>,
+    source: String,
+    brake: Brake,
+}
+
+impl Follower {
+    /// Acts on one look. How things stand becomes conditions, and is logged where it is new.
+    async fn pass(&mut self, seen: Scan, told: &mut Vec<Condition>) {
+        let stopped = self.act(seen).await.err();
+        self.controller.source_stopped(stopped.map(|stop| (stop.reason, stop.message)));
+        let conditions = self.controller.source_conditions();
+        for Condition { reason, message, .. } in conditions.iter().filter(|now| !told.contains(now)) {
+            tracing::warn!(source = self.source, %reason, message, "the manifests directory is held back");
         }
-    };
-    let documents = parse(&sources).map_err(|findings| refused(problems(&findings)))?;
-    let declared = controller.declared_by(source).await?;
-    let confirmed: BTreeSet<ServiceName> = controller.source_confirmations();
-    let Decision { apply, remove, held } = decide(&documents, &declared, &confirmed);
-    if !remove.is_empty() {
-        controller.delete_declared(source, &remove).await?;
+        *told = conditions;
     }
-    if !apply.is_empty() {
-        controller.apply_declared(source, &apply).await?;
+
+    async fn act(&mut self, seen: Scan) -> Result<(), Stop> {
+        let Self { controller, source, brake } = self;
+        let refused = |message| Stop { reason: Reason::ManifestsRefused, message };
+        let sources = match seen {
+            Scan::Read(sources) => sources,
+            Scan::Broken(why) => return Err(refused(format!("{why}; nothing of the directory is applied"))),
+            Scan::Unreadable(why) => {
+                let message = format!("{why}; nothing is removed");
+                return Err(Stop { reason: Reason::DeletionHeld, message });
+            }
+        };
+        let documents = parse(&sources).map_err(|findings| refused(problems(&findings)))?;
+        let declared = controller.declared_by(source).await?;
+        let (removals, now) = (controller.source_removals(), controller.mono());
+        let Decision { apply, remove, held } = decide(&documents, &declared, &removals, brake, now);
+        controller.source_holds(held, &remove);
+        if apply.is_empty() && remove.is_empty() {
+            return Ok(());
+        }
+        // Before the effect: what fails on its way is still declared, and does not count as gone.
+        brake.release(remove.iter().filter(|name| !removals.confirmed.contains(*name)), now);
+        controller.declare(source, &apply, &remove).await?;
+        Ok(())
     }
-    Ok(held)
 }
 
 /// `dir/a.yaml:3:5: spec.image: …`, the first of them.
@@ -165,7 +153,7 @@ mod tests {
     async fn a_change_in_the_directory_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         let changed = Arc::new(Notify::new());
-        let _hints = hints(dir.path(), &changed).expect("this system has file events");
+        let _hints = hints(dir.path(), &changed).await.expect("this system has file events");
         let file = dir.path().join("a.yaml");
         for change in ["write", "again", "rename", "remove"] {
             match change {

@@ -2,33 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::controller::{ApplyDocument, Declared};
+use super::brake::Brake;
+use crate::controller::{ApplyDocument, Declared, Removals};
 use crate::manifest::Document;
-use crate::model::ServiceName;
-
-/// So many services may always go at once.
-const ALWAYS: usize = 3;
-/// Beyond that, so many per cent of what the directory declared.
-const PERCENT: usize = 30;
+use crate::model::{Mono, ServiceName};
 
 /// What is to be done with a directory's documents.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Decision {
+pub(super) struct Decision {
     /// New or changed documents. One that did not change is left alone: its image is not resolved anew, and what a
     /// command changed since stays.
-    pub apply: Vec<ApplyDocument>,
+    pub(super) apply: Vec<ApplyDocument>,
     /// Services of the directory whose document went.
-    pub remove: Vec<ServiceName>,
-    /// Such services that stay until the user confirms it: too many at once, or all of them.
-    pub held: Vec<ServiceName>,
+    pub(super) remove: Vec<ServiceName>,
+    /// Such services that stay until the user confirms it: too many lately, or all of them. What was held stays held, for
+    /// the user was told so.
+    pub(super) held: BTreeSet<ServiceName>,
 }
 
-/// Decides. `declared` is what this directory brought before and is not being deleted; `confirmed` are removals that the
-/// user let happen.
-pub fn decide(
+/// Decides. `declared` is what this directory brought before and is not being deleted; `removals` is what was held back
+/// and what the user let go of it, `brake` what went without being asked.
+pub(super) fn decide(
     documents: &[Document],
     declared: &BTreeMap<ServiceName, Declared>,
-    confirmed: &BTreeSet<ServiceName>,
+    removals: &Removals,
+    brake: &Brake,
+    now: Mono,
 ) -> Decision {
     let unchanged = |document: &&Document| {
         declared.get(&document.name).is_some_and(|before| {
@@ -46,18 +45,16 @@ pub fn decide(
     });
     let stays: BTreeSet<&ServiceName> = documents.iter().map(|document| &document.name).collect();
     let going = declared.keys().filter(|name| !stays.contains(name)).cloned();
-    let (mut remove, held): (Vec<ServiceName>, Vec<ServiceName>) =
-        going.partition(|name| confirmed.contains(name));
-    let may_go = ALWAYS.max(declared.len() * PERCENT / 100);
-    let lets_go = !documents.is_empty() && held.len() <= may_go;
-    let held = if lets_go {
-        remove.extend(held);
-        Vec::new()
-    } else {
-        held
-    };
-    remove.sort();
-    Decision { apply: apply.collect(), remove, held }
+    let (confirmed, mut held): (BTreeSet<ServiceName>, BTreeSet<ServiceName>) =
+        going.partition(|name| removals.confirmed.contains(name));
+    let mut remove = confirmed;
+    let all: BTreeSet<&ServiceName> = declared.keys().chain(stays.iter().copied()).collect();
+    if !documents.is_empty() && brake.lets_go(held.len(), &all, declared.len(), now) {
+        let stays_held = held.intersection(&removals.held).cloned().collect();
+        remove.extend(held.difference(&removals.held).cloned());
+        held = stays_held;
+    }
+    Decision { apply: apply.collect(), remove: remove.into_iter().collect(), held }
 }
 
 #[cfg(test)]
@@ -84,20 +81,23 @@ mod tests {
         documents(names).into_iter().map(of).collect()
     }
 
-    fn check(there: &[&str], before: &[&str], confirmed: &[&str], expected: [&str; 3]) {
-        let confirmed = confirmed.iter().map(|name| ServiceName::new(*name)).collect();
-        let decision = decide(&documents(there), &declared(before), &confirmed);
-        let text =
-            |names: &[ServiceName]| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        let apply: Vec<ServiceName> = decision.apply.iter().map(|document| document.name.clone()).collect();
-        let seen = [text(&apply), text(&decision.remove), text(&decision.held)];
-        assert_eq!(seen, expected, "{there:?} after {before:?}, confirmed {confirmed:?}");
+    /// What was held is written `-a`, what was confirmed `+a`.
+    fn check(there: &[&str], before: &[&str], said: &[&str], expected: [&str; 3]) {
+        let said = |sign: char| {
+            said.iter().filter_map(|name| name.strip_prefix(sign)).map(ServiceName::new).collect()
+        };
+        let removals = Removals { held: said('-'), confirmed: said('+') };
+        let decision = decide(&documents(there), &declared(before), &removals, &Brake::default(), Mono(0));
+        let apply = decision.apply.into_iter().map(|document| document.name).collect();
+        let text = |names: Vec<ServiceName>| names.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(" ");
+        let seen = [apply, decision.remove, decision.held.into_iter().collect()].map(text);
+        assert_eq!(seen, expected, "{there:?} after {before:?}, {removals:?}");
     }
 
     #[test]
     fn documents_are_applied_removed_and_held() {
         let ten = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
-        // there, before, confirmed -> apply, remove, held
+        // there, before, held and confirmed -> apply, remove, held
         check(&["a", "b"], &[], &[], ["a b", "", ""]);
         check(&["a", "b"], &["a", "b"], &[], ["", "", ""]);
         check(&["a=a:2", "b"], &["a", "b"], &[], ["a", "", ""]);
@@ -105,23 +105,66 @@ mod tests {
         check(&["a"], &["a", "b", "c", "d"], &[], ["", "b c d", ""]);
         check(&["a"], &["a", "b", "c", "d", "e"], &[], ["", "", "b c d e"]);
         check(&["a", "x"], &["a", "b", "c", "d", "e"], &[], ["x", "", "b c d e"]);
-        check(&["a"], &["a", "b", "c", "d", "e"], &["b", "c", "d", "e"], ["", "b c d e", ""]);
-        check(&["a"], &["a", "b", "c", "d", "e"], &["b"], ["", "b c d e", ""]);
+        check(&["a"], &["a", "b", "c", "d", "e"], &["+b", "+c", "+d", "+e"], ["", "b c d e", ""]);
+        check(&["a"], &["a", "b", "c", "d", "e"], &["+b"], ["", "b c d e", ""]);
         check(&ten[..7], &ten, &[], ["", "h i j", ""]);
         check(&ten[..6], &ten, &[], ["", "", "g h i j"]);
         // An empty directory is a mistake more often than a wish.
         check(&[], &["a"], &[], ["", "", "a"]);
-        check(&[], &["a"], &["a"], ["", "a", ""]);
+        check(&[], &["a"], &["+a"], ["", "a", ""]);
         check(&[], &[], &[], ["", "", ""]);
+        // What is held stays held until it is confirmed or declared again, however few they are by then.
+        check(&["a", "b", "c"], &["a", "b", "c", "d"], &["-d"], ["", "", "d"]);
+        check(&["a", "b"], &["a", "b", "c", "d"], &["-d"], ["", "c", "d"]);
+        check(&["a", "b"], &["a", "b", "c", "d"], &["-c", "+d"], ["", "d", "c"]);
+        check(&["a", "b"], &["a", "b"], &["-b"], ["", "", ""]);
+    }
+
+    /// Takes one service after another out of a directory of so many, `apart` ms each; how many went and how many are held.
+    fn one_by_one(of: usize, gone: usize, apart: u64) -> (usize, usize) {
+        let names: Vec<String> = (0..of).map(|n| format!("s{n:03}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (mut there, mut removals, mut brake) = (declared(&names), Removals::default(), Brake::default());
+        for n in 1..=gone {
+            let now = Mono(apart * n as u64);
+            let decision = decide(&documents(&names[n..]), &there, &removals, &brake, now);
+            brake.release(&decision.remove, now);
+            there.retain(|name, _| !decision.remove.contains(name));
+            removals.held = decision.held;
+        }
+        (of - there.len(), removals.held.len())
+    }
+
+    #[test]
+    fn removals_of_ten_minutes_are_summed() {
+        assert_eq!(one_by_one(100, 60, 1_000), (30, 30));
+        assert_eq!(one_by_one(6, 5, 1_000), (3, 2));
+        assert_eq!(one_by_one(6, 5, 200_000), (5, 0), "three in ten minutes");
+    }
+
+    #[test]
+    fn what_is_declared_again_is_not_gone() {
+        let mut brake = Brake::default();
+        let names = ["a", "b", "c"].map(ServiceName::new);
+        brake.release(&names, Mono(0));
+        let remove = |there: &[&str], before: &[&str]| {
+            decide(&documents(there), &declared(before), &Removals::default(), &brake, Mono(1)).remove.len()
+        };
+        assert_eq!(remove(&["x"], &["x", "y"]), 0, "three went");
+        assert_eq!(remove(&["x", "a"], &["x", "y"]), 1, "one of them is declared again");
+        assert_eq!(remove(&["x"], &["a", "b", "c", "x"]), 3, "none of them has gone yet");
     }
 
     #[test]
     fn any_part_of_a_document_makes_it_another() {
+        let changed = |before: &BTreeMap<ServiceName, Declared>| {
+            decide(&documents(&["a"]), before, &Removals::default(), &Brake::default(), Mono(0)).apply.len()
+        };
         let mut before = declared(&["a"]);
         before.get_mut(&ServiceName::new("a")).unwrap().annotations.insert("owner".into(), "x".into());
-        assert_eq!(decide(&documents(&["a"]), &before, &BTreeSet::new()).apply.len(), 1);
+        assert_eq!(changed(&before), 1);
         let mut before = declared(&["a"]);
         before.get_mut(&ServiceName::new("a")).unwrap().applied = None;
-        assert_eq!(decide(&documents(&["a"]), &before, &BTreeSet::new()).apply.len(), 1);
+        assert_eq!(changed(&before), 1);
     }
 }

@@ -29,9 +29,9 @@ const HOST: &str = "FAKE:ENGINE";
 
 pub(crate) struct Rig {
     pub(crate) controller: Arc<Controller>,
-    store: Arc<EmbeddedStore>,
+    pub(crate) store: Arc<EmbeddedStore>,
     rival: Arc<Rival>,
-    engine: FakeEngine,
+    pub(crate) engine: FakeEngine,
     /// What the balancer says.
     said: watch::Sender<Option<BalancerReport>>,
 }
@@ -88,6 +88,11 @@ impl Store for Rival {
 
 impl Rig {
     pub(crate) fn new() -> Rig {
+        Self::following(None)
+    }
+
+    /// With a manifests directory that is followed.
+    pub(crate) fn following(manifests: Option<String>) -> Rig {
         let clock = Arc::new(VirtualClock::new(7));
         let wall = clock.clone();
         let engine = FakeEngine::new(move || wall.wall());
@@ -126,6 +131,7 @@ impl Rig {
             host: HOST.into(),
             reports,
             http,
+            manifests,
         };
         Rig { controller: Controller::new(parts), store, rival, engine, said }
     }
@@ -162,7 +168,7 @@ impl Rig {
     }
 
     /// Looks at every service there is, and at `users` if it is gone.
-    async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         self.controller.mark_all().await.unwrap();
         self.controller.mark("users".into());
         self.controller.pass_marked().await.unwrap();
@@ -551,7 +557,7 @@ async fn logs_of_a_replica_that_is_not_there_are_refused() {
     let rig = Rig::new();
     let nobody = ReplicaName::new("users-1-a");
     let options = LogOptions { follow: true, tail: None, since: None };
-    let query = LogQuery { services: Vec::new(), replicas: vec![nobody.clone()], revision: None, options };
+    let query = LogQuery { replicas: vec![nobody.clone()], options, ..LogQuery::default() };
     let refused = rig.controller.logs(query).await.err().unwrap();
     assert_eq!(refused, Refused::NoReplica(nobody));
 }

@@ -23,10 +23,10 @@ struct Followed {
 impl Followed {
     /// Follows a directory that holds these files from the beginning.
     fn start(files: &[(&str, String)]) -> Self {
-        let (rig, dir) = (Rig::new(), tempfile::tempdir().unwrap());
+        let dir = tempfile::tempdir().unwrap();
         files.iter().for_each(|(name, text)| std::fs::write(dir.path().join(name), text).unwrap());
         let path = dir.path().to_owned();
-        rig.controller.follows(path.display().to_string());
+        let rig = Rig::following(Some(path.display().to_string()));
         let task = follow(rig.controller.clone(), path, CancellationToken::new());
         Self { rig, dir, _task: AbortOnDropHandle::new(tokio::spawn(task)) }
     }
@@ -176,4 +176,69 @@ async fn an_empty_or_unreadable_directory_removes_nothing_until_it_is_confirmed(
     assert_eq!(released, Ok(vec!["service users".to_owned()]));
     followed.until_there(&[]).await;
     assert!(!followed.rig.controller.conditions().iter().any(|c| c.reason == Reason::DeletionHeld));
+}
+
+#[tokio::test]
+async fn what_is_held_or_confirmed_outlives_a_file_that_is_wrong() {
+    let followed = Followed::start(&[("users.yaml", text("users", "users:1"))]);
+    followed.until_there(&["users"]).await;
+    followed.remove("users.yaml");
+    followed.until_said(Reason::DeletionHeld, "does not declare users any more").await;
+    followed.write("bad.yaml", "kind: Nothing\n");
+    followed.until_said(Reason::ManifestsRefused, "bad.yaml:1").await;
+    followed.until_said(Reason::DeletionHeld, "does not declare users any more").await;
+    let controller = &followed.rig.controller;
+    let released = tokio::time::timeout(BOUND, controller.confirm()).await.unwrap();
+    assert_eq!(released, Ok(vec!["service users".to_owned()]));
+    followed.write("bad.yaml", "kind: Neither\n");
+    followed.until_said(Reason::ManifestsRefused, "Neither").await;
+    assert_eq!(followed.there().await, ["users"], "one file that is wrong holds back everything");
+    followed.remove("bad.yaml");
+    followed.until_there(&[]).await;
+}
+
+#[tokio::test]
+async fn files_that_go_one_by_one_are_held_as_those_that_go_at_once() {
+    let names = ["a", "b", "c", "d", "e"];
+    let files = names.map(|name| (format!("{name}.yaml"), text(name, "web:1")));
+    let followed = Followed::start(&files.each_ref().map(|(name, text)| (name.as_str(), text.clone())));
+    followed.until_there(&names).await;
+    for gone in 1..=3 {
+        followed.remove(&files[gone - 1].0);
+        followed.until_there(&names[gone..]).await;
+    }
+    followed.remove("d.yaml");
+    followed.until_said(Reason::DeletionHeld, "does not declare d any more").await;
+    assert_eq!(followed.there().await, ["d", "e"]);
+    followed.write("d.yaml", &files[3].1);
+    let declared_again = async {
+        while !followed.rig.controller.conditions().iter().all(|c| c.reason != Reason::DeletionHeld) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, declared_again).await.expect("nothing is held");
+}
+
+#[tokio::test]
+async fn a_service_makes_room_for_another_only_if_that_can_be_applied() {
+    let routed = |name: &str, image: &str| {
+        let spec = format!("{{image: {image}, port: 8080, route: shop.localhost/x}}");
+        format!("apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+    };
+    let followed =
+        Followed::start(&[("shop.yaml", routed("old", "web:1")), ("users.yaml", text("users", "users:1"))]);
+    followed.until_there(&["old", "users"]).await;
+    followed.write("shop.yaml", &routed("new", "nowhere:1"));
+    followed.until_said(Reason::ManifestsRefused, "nowhere:1").await;
+    assert_eq!(followed.there().await, ["old", "users"], "it serves until its successor can be had");
+    followed.write("shop.yaml", &routed("new", "web:1"));
+    followed.until_there(&["new", "users"]).await;
+}
+
+#[tokio::test]
+async fn a_directorys_service_is_its_alone_before_it_is_looked_at() {
+    let rig = Rig::following(Some("manifests.d".to_owned()));
+    rig.controller.declare("manifests.d", &[document("users", "users:1")], &[]).await.unwrap();
+    let refused = rig.apply("r1", &[document("users", "users:2")]).await.unwrap_err();
+    assert!(matches!(refused, Refused::OtherSource { there: Some(_), .. }), "{refused:?}");
 }

@@ -35,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
 const ALL: &str = "all";
 
 /// Files and folders without async, I/O, clock, randomness and logging.
-const PURE: [&str; 16] = [
+const PURE: [&str; 17] = [
     "src/model/",
     "src/manifest/",
     "src/orchestrator/",
@@ -51,6 +51,7 @@ const PURE: [&str; 16] = [
     "src/balancer/select.rs",
     "src/dns/zone.rs",
     "src/daemon/restart.rs",
+    "src/source/brake.rs",
     "src/source/plan.rs",
 ];
 /// Crates that pure files may use.

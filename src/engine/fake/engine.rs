@@ -143,19 +143,24 @@ impl Engine for FakeEngine {
         self.call(Call::Events, |world, _| Ok(world.hub.listen(since)))
     }
 
-    /// The lines written so far; `follow` then waits without end, for the fake's containers write before it is asked.
+    /// The lines written so far; `follow` then waits for the end of the container, for the fake's containers write before
+    /// it is asked.
     async fn logs(
         &self,
         id: &ContainerId,
         options: &LogOptions,
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError> {
-        let lines = self.call(Call::Logs, |world, _| world.log(id))?;
+        let (lines, end) = self.call(Call::Logs, |world, _| world.log(id))?;
         let recent = |line: &LogLine| options.since.is_none_or(|since| line.at.is_none_or(|at| at >= since));
         let lines: Vec<LogLine> = lines.into_iter().filter(recent).collect();
         let tail = options.tail.and_then(|n| usize::try_from(n).ok()).unwrap_or(lines.len());
         let skipped = lines.len().saturating_sub(tail);
         let written = futures::stream::iter(lines.into_iter().skip(skipped).map(Ok));
-        Ok(if options.follow { written.chain(futures::stream::pending()).boxed() } else { written.boxed() })
+        Ok(if options.follow {
+            written.chain(futures::stream::pending().take_until(end)).boxed()
+        } else {
+            written.boxed()
+        })
     }
 
     async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {

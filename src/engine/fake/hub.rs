@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::mpsc;
 
 use crate::engine::{EngineError, EngineEvent};
+use crate::model::ContainerId;
 
 /// Docker keeps as many for `since`, and drops events for a listener that is slower than this.
 const KEPT: usize = 256;
@@ -46,6 +48,15 @@ impl Hub {
             receiver.recv().await.map(|item| (item, receiver))
         });
         futures::stream::iter(earlier).chain(later).boxed()
+    }
+
+    /// Passes when this container ends.
+    pub(super) fn end_of(&mut self, id: &ContainerId) -> BoxFuture<'static, ()> {
+        let id = id.clone();
+        let is_end =
+            move |event: &EngineEvent| event.container.as_ref() == Some(&id) && event.action == "die";
+        let goes_on = move |item: &Item| std::future::ready(!item.as_ref().is_ok_and(&is_end));
+        self.listen(None).take_while(goes_on).for_each(|_| std::future::ready(())).boxed()
     }
 
     /// Ends every stream, with this error as its last item.

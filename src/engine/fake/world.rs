@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use futures::future::{BoxFuture, FutureExt};
 use sha2::{Digest, Sha256};
 
 use super::behaviour::{Behaviour, Healthy, Runs, Stops};
@@ -246,8 +247,14 @@ impl World {
         }
     }
 
-    pub(super) fn log(&mut self, id: &ContainerId) -> Result<Vec<LogLine>, EngineError> {
-        Ok(self.container(id)?.log.clone())
+    /// What the container wrote, and its end.
+    pub(super) fn log(
+        &mut self,
+        id: &ContainerId,
+    ) -> Result<(Vec<LogLine>, BoxFuture<'static, ()>), EngineError> {
+        let container = self.container(id)?;
+        let (lines, is_up) = (container.log.clone(), container.is_up());
+        Ok((lines, if is_up { self.hub.end_of(id) } else { std::future::ready(()).boxed() }))
     }
 
     pub(super) fn listening(&mut self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {

@@ -68,6 +68,7 @@ impl Daemon {
             host: HostId::new(HOST),
             reports: reports.clone(),
             http: Vec::new(),
+            manifests: None,
         });
         let Seam { chance, wakes, fuse, .. } = seam;
         let mut tasks = JoinSet::new();

@@ -1,8 +1,7 @@
 //! `ctl logs`: lines of replicas and of all replicas of services, merged by time.
 
-use coxswain::api::client::LogQuery;
 use coxswain::api::codes;
-use coxswain::api::types::ApiError;
+use coxswain::api::types::{ApiError, LogOptions, LogQuery};
 use coxswain::daemon::wall_time;
 use coxswain::model::{Millis, ReplicaName, RevisionNumber, ServiceName};
 use futures::StreamExt;
@@ -39,7 +38,8 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     let (services, replicas) = sources(session, &args.names).await?;
     let named = !services.is_empty() || replicas.len() > 1;
     let Args { revision, follow, tail, .. } = args;
-    let query = LogQuery { services, replicas, revision, follow, tail, since };
+    let options = LogOptions { follow, tail, since };
+    let query = LogQuery { services, replicas, revision, options };
     let mut records = session.client.logs(&query).await?;
     while let Some(record) = records.next().await {
         let record = record?;
