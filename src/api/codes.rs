@@ -42,6 +42,12 @@ impl Code {
     }
 }
 
+/// What goes on until its reader leaves was ended by the daemon.
+pub fn stream_ended() -> ApiError {
+    let why = vec!["the daemon stopped or restarts".to_owned()];
+    ApiError { why, next: vec!["ctl status".to_owned()], ..DAEMON_SILENT.error("the daemon ended the watch") }
+}
+
 /// Finds a code by its text, in any case, with or without `CTL-`.
 pub fn find(text: &str) -> Option<&'static Code> {
     let text = text.trim().to_ascii_uppercase();

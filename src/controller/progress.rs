@@ -21,13 +21,14 @@ pub(crate) fn progress(
         .report
         .as_deref()
         .and_then(|report| Some(Counted { by: report.incarnation.clone(), at: report.counted? }));
+    let deleted = stored.service.deleted_at.is_some();
     let replicas: Vec<ReplicaProgress> = stored
         .replicas
         .iter()
         .map(|replica| ReplicaProgress {
             name: replica.name.clone(),
             revision: replica.revision,
-            runs: replica.runs(),
+            runs: replica.runs() && !deleted,
             available: serving.contains_key(&replica.name),
             status: stored.statuses.get(&replica.name).cloned(),
             in_flight: stats(stored, barrier, &replica.name).in_flight,
@@ -36,7 +37,6 @@ pub(crate) fn progress(
         })
         .collect();
     let target = stored.rollout.as_ref().map(|rollout| rollout.target).unwrap_or_default();
-    let deleted = stored.service.deleted_at.is_some();
     let from = stored.rollout.as_ref().and_then(|rollout| match &rollout.state {
         RolloutState::RollingBack { failure, .. } => Some(failure.revision),
         _ => rollout.stable,

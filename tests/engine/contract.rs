@@ -398,8 +398,8 @@ async fn docker_logs_are_followed_line_by_line() {
         let mut lines = s.engine.logs(&id, &follow).await.unwrap();
         let line = bounded("the first line comes", lines.next()).await.unwrap().unwrap();
         assert!(line.text.starts_with("hello 1 listens on"), "{line:?}");
-        let since = s.engine.inspect(&id).await.unwrap().started_at;
-        assert!(line.at > since && !line.stderr, "{line:?}");
+        // not compared with the start, which Docker notes once it hears of it: the process may have written by then
+        assert!(line.at.is_some() && !line.stderr, "{line:?}");
         s.engine.kill(&id, "SIGTERM").await.unwrap();
         let last = bounded("the last line comes", lines.next()).await.unwrap().unwrap();
         assert!(last.text.starts_with("stopping"), "{last:?}");

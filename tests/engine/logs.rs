@@ -4,10 +4,11 @@ use std::fs::File;
 
 use crate::daemon::{Daemon, wait_for};
 
-/// Followed over a rollout: every line of every container once, those of the program apart from what happened.
+/// Followed over a rollout: every line of every container once, those of the program apart from what happened; until the
+/// daemon stops, which is told from an end of the logs.
 #[test]
 fn logs_are_followed_over_a_rollout() {
-    let daemon = Daemon::start();
+    let mut daemon = Daemon::start();
     let images = [daemon.image("v1"), daemon.image("v2")];
     let manifest = |image: &str| {
         format!(
@@ -29,9 +30,11 @@ fn logs_are_followed_over_a_rollout() {
     wait_for("what was written before", || text(&said).matches("listens on").count() == 2);
     apply(&images[1]);
     wait_for("the end of the old", || text(&told).matches(" gone\n").count() == 2);
-    follower.kill().expect("it runs");
-    follower.wait().expect("a child");
+    daemon.stop();
+    assert_eq!(follower.wait().expect("a child").code(), Some(3), "the daemon ended it");
     let (said, told) = (text(&said), text(&told));
+    let (told, error) = told.split_once("error[CTL-0103]").expect("it says so");
+    assert!(error.contains("the daemon ended the watch"), "{error}");
     for replica in ["hello-1-a", "hello-1-b", "hello-2-a", "hello-2-b"] {
         let lines = said.lines().filter(|line| line.starts_with(replica) && line.contains("listens on"));
         assert_eq!(lines.count(), 1, "{replica} in\n{said}");

@@ -1,11 +1,14 @@
 //! Logs as a stream.
 
+use std::future::ready;
+
 use axum::extract::State;
 use axum::response::Response;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use super::super::codes;
 use super::super::refusals::error_of;
 use super::{Asked, Failure, Shared, names_in, ndjson};
 use crate::controller::{LogOptions, LogQuery};
@@ -36,5 +39,9 @@ pub(super) async fn logs(
     let options = LogOptions { follow, tail, since };
     let lines = controller.logs(LogQuery { services, replicas, revision, options }).await?;
     let lines = lines.map(|line| line.map_err(|error| error_of(error.into())));
-    Ok(ndjson(lines.take_until(shutdown.cancelled_owned())))
+    let stopped = shutdown.clone();
+    let ended = stream::once(async move { Err(codes::stream_ended()) });
+    // logs end by themselves where nothing is left to follow, so the end of the daemon is told from that
+    let ended = ended.filter(move |_| ready(stopped.is_cancelled()));
+    Ok(ndjson(lines.take_until(shutdown.cancelled_owned()).chain(ended)))
 }

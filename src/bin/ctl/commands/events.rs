@@ -1,5 +1,6 @@
 //! `ctl events`: what happened, a line each.
 
+use coxswain::api::codes;
 use coxswain::model::ServiceName;
 use futures::StreamExt;
 
@@ -24,5 +25,5 @@ pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliErr
     while let Some(event) = stream.next().await {
         session.ui.out(&events::event(&event?))?;
     }
-    Ok(())
+    if args.follow { Err(codes::stream_ended().into()) } else { Ok(()) }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use coxswain::api::client::ObjectStream;
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, List};
+use coxswain::api::types::List;
 use coxswain::daemon::wall_time;
 use futures::StreamExt;
 
@@ -36,7 +36,7 @@ pub(super) async fn states<T: Clone>(
                 Some(state) => view.target.filter(state?.items, show.names),
                 None => {
                     live.iter_mut().for_each(Live::abandon);
-                    return Err(ended());
+                    return Err(codes::stream_ended().into());
                 }
             },
             // Only ages have changed: a picture shows them, appended rows would repeat themselves.
@@ -75,13 +75,7 @@ pub(super) async fn additions<T>(
         append(view, show, &[item?], first)?;
         first = false;
     }
-    Err(ended())
-}
-
-fn ended() -> CliError {
-    let why = vec!["the daemon stopped or restarts".to_owned()];
-    let next = vec!["ctl status".to_owned()];
-    ApiError { why, next, ..codes::DAEMON_SILENT.error("the daemon ended the watch") }.into()
+    Err(codes::stream_ended().into())
 }
 
 /// What was there before and is not any more.
