@@ -104,6 +104,8 @@ pub struct Controller {
     started: Mono,
     queue: Mutex<Queue>,
     wake: Notify,
+    /// A pass asked for the removal of volumes.
+    volumes_wanted: Notify,
     memory: Mutex<BTreeMap<ServiceName, Memory>>,
     unacknowledged: Mutex<BTreeSet<ServiceName>>,
     followed: Mutex<declared::Followed>,
@@ -135,6 +137,7 @@ impl Controller {
             started,
             queue: Mutex::default(),
             wake: Notify::new(),
+            volumes_wanted: Notify::new(),
             memory: Mutex::default(),
             unacknowledged: Mutex::default(),
             followed: Mutex::default(),

@@ -112,7 +112,7 @@ impl Controller {
         let mut held_by = self.conditions();
         let assessment = orchestrator::assess(&view(&stored, &serving, &self.hosts, Millis(0)));
         held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
-        let volume = self.remembered(name, |memory| memory.held_by_volume.clone());
+        let volume = self.remembered(name, |memory| memory.volumes.held_by());
         held_by.extend(volume.map(|message| degraded(Reason::VolumeInUse, message)));
         Ok(Some(progress(&stored, &serving, &self.registry.barrier(), generation, awaited, held_by)))
     }
@@ -212,7 +212,7 @@ impl Controller {
         let rollout = stored.rollout.clone();
         let written = stored.service.written_at;
         let mut troubles = assessment.troubles;
-        troubles.extend(self.remembered(stored.service.name(), |memory| memory.held_by_volume.clone()));
+        troubles.extend(self.remembered(stored.service.name(), |memory| memory.volumes.held_by()));
         ServiceObject {
             api_version: API_VERSION.to_owned(),
             kind: "Service".to_owned(),
