@@ -45,7 +45,7 @@ impl<'a> Pass<'a> {
             rollout,
             target,
             census: Census::take(view, target),
-            bounds: Bounds::of(&view.service.spec),
+            bounds: Bounds::of(view, target),
             operations: events.len(),
             changes: Changes { events, ..Changes::default() },
             wait_restarted: false,
@@ -57,6 +57,7 @@ impl<'a> Pass<'a> {
         self.rollout.target = target.number;
         self.target = target;
         self.census = Census::take(self.view, target);
+        self.bounds = Bounds::of(self.view, target);
     }
 
     /// Enters another state.
@@ -108,6 +109,16 @@ impl<'a> Pass<'a> {
     /// have served for `healthyFor`, at a first creation it is enough that it serves.
     pub(super) fn is_relied_on(&self, seen: &Seen<'_>) -> bool {
         seen.available && (seen.settled || !self.is_paced())
+    }
+
+    /// Whether the target is all that runs, and as much of it as is wanted.
+    pub(super) fn is_all_there(&self) -> bool {
+        self.census.current.len() == self.bounds.wanted && self.census.running() == self.bounds.wanted
+    }
+
+    /// Whether it is, and all of it can be relied on.
+    pub(super) fn has_arrived(&self) -> bool {
+        self.is_all_there() && self.census.current.iter().all(|seen| self.is_relied_on(seen))
     }
 
     /// Whether this rollout replaces a revision that may be serving.
