@@ -128,11 +128,7 @@ impl<'a> Pass<'a> {
 
     /// Takes a replica out. The one that a rollout failed for is kept, to be looked at.
     pub(super) fn remove(&mut self, seen: &Seen<'_>, cause: Cause) {
-        let failure = match &self.rollout.state {
-            RolloutState::RollingBack { failure, .. } | RolloutState::RolledBack { failure } => Some(failure),
-            _ => None,
-        };
-        let failed_for = failure.and_then(|failure| failure.reason.case());
+        let failed_for = self.rollout.state.back_from().and_then(|failure| failure.reason.case());
         let desired = match failed_for.is_some_and(|case| case.replica == seen.is.replica.name) {
             true => Desired::Keep { cause },
             false => Desired::Remove { cause },

@@ -101,10 +101,7 @@ fn make<'a>(pass: &mut Pass<'a>, revision: &'a Revision, missing: usize) -> bool
 /// Takes old ones out: first those that serve nothing, then as many as those that can be relied on leave spare.
 fn remove_old(pass: &mut Pass<'_>) -> bool {
     let going = removable(pass);
-    let cause = match pass.rollout.state {
-        RolloutState::RollingBack { .. } | RolloutState::RolledBack { .. } => Cause::RolledBack,
-        _ => Cause::Replaced,
-    };
+    let cause = pass.rollout.state.back_from().map_or(Cause::Replaced, |_| Cause::RolledBack);
     for seen in &going {
         pass.remove(seen, cause);
     }
