@@ -19,7 +19,7 @@ pub(super) fn restart(streak: u32) -> Millis {
 }
 
 /// Wait before something without a container is tried again: 1 s after the first failure in a row, doubling to 60 s.
-pub(super) fn retry(streak: u32) -> Millis {
+pub(crate) fn retry(streak: u32) -> Millis {
     let doublings = streak.saturating_sub(1).min(16);
     Millis(BASE.0 << doublings).min(MAX)
 }

@@ -1,6 +1,6 @@
 //! What is left over: containers without a replica, endpoints without a container. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::classify::Sorted;
 use super::draft::{Action, Draft, EndpointWrite};
@@ -62,13 +62,14 @@ pub(super) fn remove_orphans(draft: &mut Draft<'_>, sorted: &Sorted<'_>) {
     let owned = view.ours().filter(may_run).count();
     let ids: BTreeSet<ContainerId> = sorted.orphans.iter().map(|c| c.id.clone()).collect();
     let lets_go = view.memory.brake.lets_go(&ids, owned, draft.now.mono);
+    let endpoints = if sorted.orphans.is_empty() { BTreeMap::new() } else { view.endpoints() };
     for orphan in &sorted.orphans {
         if !lets_go && !view.memory.brake.is_confirmed(&orphan.id) {
             draft.plan.held.push((orphan.id.clone(), orphan.name.clone()));
             continue;
         }
         draft.plan.released.push(orphan.id.clone());
-        let registered = instance_of(orphan).is_some_and(|id| view.endpoint(&id).is_some());
+        let registered = instance_of(orphan).is_some_and(|id| endpoints.contains_key(&id));
         retire(draft, orphan, registered, &leave(view, orphan));
     }
 }

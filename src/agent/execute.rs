@@ -1,10 +1,12 @@
 //! Does what a plan says, one task per action. No choice is made here: every outcome goes back to the agent, and the next
 //! plan decides.
 
+use std::collections::BTreeMap;
+
 use super::draft::Action;
 use super::examine::{Findings, examine};
 use super::observe::Ticks;
-use crate::engine::{ContainerSpec, Engine, EngineError, ObservedContainer};
+use crate::engine::{ContainerSpec, ContainerState, Engine, EngineError, ObservedContainer};
 use crate::model::ContainerId;
 
 /// What became of an action.
@@ -29,8 +31,8 @@ pub(super) enum Outcome {
     NameTaken(u64, Box<ObservedContainer>),
     /// The container was looked into.
     Examined(Findings),
-    /// The container was made, and somebody removed it before it was seen: its name is used all the same.
-    Vanished(EngineError),
+    /// The container was made, and nobody knows what came of its start; this is how it was made, as of this tick.
+    Made(u64, Box<ObservedContainer>, EngineError),
     /// It did not happen, or nobody knows whether it did.
     Failed(EngineError),
 }
@@ -63,12 +65,16 @@ async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> Out
         }
     }
     match engine.create(spec).await {
-        Ok(id) => match start(engine, ticks, &id).await {
-            Outcome::Failed(error @ EngineError::NotFound { what: "container", .. }) => {
-                Outcome::Vanished(error)
+        Ok(id) => {
+            let (tick, made) = (ticks.next(), as_made(id, spec));
+            match start(engine, ticks, &made.id).await {
+                Outcome::Failed(error) => Outcome::Made(tick, made, error),
+                Outcome::StartRefused { container, message, is_fault, looks: None } => {
+                    Outcome::StartRefused { container, message, is_fault, looks: Some((tick, made)) }
+                }
+                outcome => outcome,
             }
-            outcome => outcome,
-        },
+        }
         Err(EngineError::Conflict { message }) => {
             let tick = ticks.next();
             match engine.inspect_name(&spec.name).await {
@@ -81,6 +87,20 @@ async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> Out
     }
 }
 
+/// A container that was made a moment ago, before anybody looked at it.
+fn as_made(id: ContainerId, spec: &ContainerSpec) -> Box<ObservedContainer> {
+    Box::new(ObservedContainer {
+        id,
+        name: spec.name.clone(),
+        labels: spec.labels.clone(),
+        state: ContainerState::Created,
+        started_at: None,
+        finished_at: None,
+        addresses: BTreeMap::new(),
+        error: String::new(),
+    })
+}
+
 async fn start(engine: &dyn Engine, ticks: &Ticks, id: &ContainerId) -> Outcome {
     let refused = match engine.start(id).await {
         Ok(()) => None,
@@ -88,12 +108,7 @@ async fn start(engine: &dyn Engine, ticks: &Ticks, id: &ContainerId) -> Outcome 
         Err(error) => Some(error),
     };
     let tick = ticks.next();
-    let mut looks = engine.inspect(id).await;
-    if matches!(looks, Err(EngineError::Failed { .. })) {
-        // Once more: a container that nobody saw and somebody removes would have its name used again.
-        looks = engine.inspect(id).await;
-    }
-    match (looks, refused) {
+    match (engine.inspect(id).await, refused) {
         (Ok(container), None) => Outcome::Up(tick, Box::new(container)),
         (Err(error), None) => Outcome::Failed(error),
         (looks, Some(refused)) => Outcome::StartRefused {

@@ -42,12 +42,8 @@ pub(super) fn need(draft: &mut Draft<'_>, image: &str, policy: Pull) -> Need {
         Some(ImageMemory::Absent | ImageMemory::Failed { .. }) => match not_pullable(image, policy) {
             Some(message) => {
                 draft.act(look);
-                let retry = Retry {
-                    at: draft.now.mono.after(LOOK_AGAIN),
-                    wall: draft.now.wall + LOOK_AGAIN.std(),
-                    reason: WaitReason::ImageUnavailable { message, refusal: Some(ImageRefusal::NotFound) },
-                };
-                Need::Unavailable(retry)
+                let reason = WaitReason::ImageUnavailable { message, refusal: Some(ImageRefusal::NotFound) };
+                Need::Unavailable(Retry::after(draft.now, LOOK_AGAIN, reason))
             }
             None => {
                 draft.pull(image);

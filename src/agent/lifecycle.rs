@@ -132,7 +132,7 @@ fn absent(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'_>) -> 
         Ok(false) => return waiting(ended),
         Err(message) => return waiting(Some(WaitReason::EngineRefused { message })),
     }
-    let highest = remembered.name_taken.max(of.highest_attempt());
+    let highest = remembered.attempted.max(of.highest_attempt());
     match create(draft, wanted, revision, highest) {
         Ok(true) if ended.is_none() => Phase::Starting { reason: None },
         Ok(_) => waiting(ended),

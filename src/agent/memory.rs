@@ -172,11 +172,12 @@ impl Memory {
     }
 
     fn notice_barrier(&mut self, view: &HostView, now: Mono) {
+        let endpoints = view.endpoints();
         let mut let_go = BTreeMap::new();
         let mut unacknowledged = BTreeMap::new();
         for container in view.ours().filter(|c| is_up(c)) {
             let Some(id) = instance_of(container) else { continue };
-            let endpoint = view.endpoint(&id);
+            let endpoint = endpoints.get(&id);
             if endpoint.is_some_and(|e| e.state == EndpointState::Ready) {
                 continue;
             }
@@ -308,10 +309,10 @@ impl Memory {
         own.retry = Some(Retry::after(now, wait, WaitReason::EngineRefused { message }));
     }
 
-    /// Another container has the name of this attempt, or had it and is gone.
-    pub fn name_taken(&mut self, replica: &ReplicaName, attempt: u32) {
+    /// A container has the name of this attempt, or may have had it: no other gets it.
+    pub fn attempted(&mut self, replica: &ReplicaName, attempt: u32) {
         let own = self.replicas.entry(replica.clone()).or_default();
-        own.name_taken = own.name_taken.max(attempt);
+        own.attempted = own.attempted.max(attempt);
     }
 
     /// A signal went out.

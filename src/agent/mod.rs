@@ -11,7 +11,7 @@
 
 mod address;
 mod availability;
-mod backoff;
+pub(crate) mod backoff;
 mod brake;
 mod classify;
 mod cleanup;

@@ -62,8 +62,9 @@ pub(super) fn remove_unused(draft: &mut Draft<'_>) {
     let needed: BTreeSet<AppName> = view.apps.iter().cloned().chain(replicas).collect();
     for network in &view.networks {
         let Some(app) = network.labels.get(LABEL_APP).map(AppName::new) else { continue };
-        let used = view.containers.iter().any(|c| c.addresses.contains_key(&network.name));
-        if !is_ours(draft, network) || needed.contains(&app) || used {
+        // Last, because it looks at every container.
+        let is_used = || view.containers.iter().any(|c| c.addresses.contains_key(&network.name));
+        if !is_ours(draft, network) || needed.contains(&app) || is_used() {
             continue;
         }
         draft.act(Action::RemoveNetwork { name: network.name.clone() });

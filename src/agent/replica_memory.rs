@@ -36,8 +36,8 @@ pub struct ReplicaMemory {
     pub retry: Option<Retry>,
     /// A container that never became ready in time, or cannot be reached: it is replaced, for this reason.
     pub condemned: Option<(ContainerId, WaitReason)>,
-    /// The highest attempt whose container name another container has, or had and is gone.
-    pub name_taken: u32,
+    /// The highest attempt whose container name some container has, or may have had.
+    pub attempted: u32,
     /// Healthy without a break since.
     pub healthy_since: Option<Mono>,
     /// Its containers that failed, and what was found in them.

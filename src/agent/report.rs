@@ -73,6 +73,15 @@ impl Agent {
     }
 
     fn acted(&mut self, tick: u64, action: Action, outcome: Outcome) {
+        // The name of a container that may have been made is used, though somebody may remove it before it is seen.
+        if let Action::Create { replica, attempt, .. } = &action
+            && let Outcome::Up(..)
+            | Outcome::Made(..)
+            | Outcome::StartRefused { .. }
+            | Outcome::Failed(EngineError::Unanswered { .. }) = outcome
+        {
+            self.memory.attempted(replica, *attempt);
+        }
         match outcome {
             Outcome::Done => self.done(tick, action),
             Outcome::Up(tick, container) => {
@@ -100,11 +109,12 @@ impl Agent {
                 }
             }
             Outcome::NameTaken(tick, holder) => self.name_taken(tick, &action, *holder),
-            Outcome::Vanished(error) => {
-                if let Action::Create { replica, attempt, .. } = &action {
-                    self.memory.name_taken(replica, *attempt);
-                }
-                self.not_done(tick, action, error);
+            // From here on it is a start that was not answered.
+            Outcome::Made(made, container, error) => {
+                let Action::Create { replica, .. } = action else { return };
+                let start = Action::Start { replica, container: container.id.clone() };
+                self.observation.saw(made, *container);
+                self.not_done(self.ticks.next(), start, error);
             }
             Outcome::Failed(error) => self.not_done(tick, action, error),
         }
@@ -140,7 +150,7 @@ impl Agent {
             self.observation.saw(tick, holder);
         } else {
             tracing::warn!(%replica, name = holder.name, "somebody else's container has the name; taking the next");
-            self.memory.name_taken(replica, *attempt);
+            self.memory.attempted(replica, *attempt);
         }
     }
 

@@ -134,10 +134,10 @@ impl HostView {
         self.containers.iter().filter(|c| self.is_ours(c))
     }
 
-    /// The stored endpoint with this identity.
-    pub fn endpoint(&self, id: &EndpointId) -> Option<&Endpoint> {
+    /// Stored endpoints by their identity.
+    pub fn endpoints(&self) -> BTreeMap<EndpointId, &Endpoint> {
         let wanted = self.replicas.values().filter_map(|w| w.endpoint.as_ref());
-        wanted.chain(&self.stray_endpoints).find(|e| e.id() == *id)
+        wanted.chain(&self.stray_endpoints).map(|endpoint| (endpoint.id(), endpoint)).collect()
     }
 }
 

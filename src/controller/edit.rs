@@ -93,7 +93,8 @@ pub(crate) fn apply(
     let note =
         |over: &Overridden| format!("{} was set by {}, and is overwritten", over.field, over.by.told());
     let mut edit = finish(before, after, overwritten.iter().map(note).collect());
-    if edit.action != Action::Unchanged && edit.after.spec.stops_first() {
+    let old = before.map_or(&edit.after.spec, |service| &service.spec);
+    if edit.action != Action::Unchanged && edit.after.spec.waits_for(old, edit.after.spec.replica_count()) {
         edit.notes.push(STOPS_FIRST.to_owned());
     }
     Edit { applied: Some(document.spec.clone()), kept, conflicts, ..edit }

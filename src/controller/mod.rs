@@ -109,6 +109,8 @@ pub struct Controller {
     started: Mono,
     queue: Mutex<Queue>,
     wake: Notify,
+    /// A pass asked for the removal of volumes.
+    volumes_wanted: Notify,
     memory: Mutex<BTreeMap<ServiceName, Memory>>,
     unacknowledged: Mutex<BTreeSet<ServiceName>>,
     followed: Mutex<Followed>,
@@ -140,6 +142,7 @@ impl Controller {
             started,
             queue: Mutex::default(),
             wake: Notify::new(),
+            volumes_wanted: Notify::new(),
             memory: Mutex::default(),
             unacknowledged: Mutex::default(),
             followed: Mutex::new(Followed::of(manifests)),

@@ -9,6 +9,7 @@ use super::Controller;
 use super::attempt::{Attempt, Tally};
 use super::read::Stored;
 use super::serving::Serving;
+use super::volumes::Removal;
 use crate::agent::events::{Writer, append_to};
 use crate::model::{Endpoint, HostId, Millis, Mono, Replica, ReplicaName, ServiceName, key};
 use crate::orchestrator::{self, Changes, Hold, ReplicaView, ServiceView};
@@ -18,9 +19,6 @@ use crate::store::{Compare, Op, StoreError, TXN_MAX_OPS, Txn, TxnOutcome};
 /// The most that one pass adds to a deadline: a controller that was held up (a suspended machine, a stopped process)
 /// must not find every deadline passed.
 const WAIT_PER_PASS_MAX: Millis = Millis::secs(30);
-
-/// A volume that is in use, or an Engine that is away, is asked again after so long.
-const VOLUME_RETRY: Millis = Millis::secs(2);
 
 /// Time of one service that counts towards a deadline and is not stored yet.
 #[derive(Debug, Default)]
@@ -53,17 +51,12 @@ impl Wait {
     }
 }
 
-/// How long one pass waits for Docker to remove the volumes of a deleted service: the other services' passes wait with
-/// it. What is left is removed in later ones.
-const VOLUMES_WITHIN: Millis = Millis::secs(5);
-
 /// What the controller remembers of a service between passes.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) serving: Serving,
     pub(crate) wait: Wait,
-    /// What keeps the volumes of a deleted service from going, in words for people.
-    pub(crate) held_by_volume: Option<String>,
+    pub(crate) volumes: Removal,
     /// Requests that failed in its rollout.
     pub(crate) attempt: Attempt,
     /// What its last pass waited for.
@@ -89,6 +82,7 @@ impl Memory {
 pub(crate) fn view(
     stored: &Stored,
     serving: &BTreeMap<ReplicaName, Millis>,
+    barrier: &Barrier,
     hosts: &[HostId],
     unsaved_wait: Millis,
 ) -> ServiceView {
@@ -102,6 +96,7 @@ pub(crate) fn view(
         rollout: stored.rollout.clone(),
         revisions: stored.revisions.clone(),
         replicas: stored.replicas.iter().map(replica).collect(),
+        balancer_heard: barrier.is_heard(),
         hosts: hosts.to_vec(),
         unsaved_wait,
     }
@@ -137,9 +132,9 @@ impl Controller {
         if !awaits_balancer(&stored, &serving, &barrier) {
             self.awaiting().remove(name);
         }
-        let changes = orchestrator::plan(&view(&stored, &serving, &self.hosts, unsaved), now);
-        if changes.forget_service && stored.service.deletes_volumes && !self.volumes_are_gone(&stored).await {
-            self.queued(|queue| queue.mark_at(name.clone(), Some(now.mono.after(VOLUME_RETRY))));
+        let changes = orchestrator::plan(&view(&stored, &serving, &barrier, &self.hosts, unsaved), now);
+        if changes.forget_service && stored.service.deletes_volumes && !self.volumes_are_gone(&stored.service)
+        {
             return Ok(());
         }
         let nothing = changes.is_empty() && stored.stray_statuses().next().is_none();
@@ -152,20 +147,6 @@ impl Controller {
             self.mark(name.clone());
         }
         Ok(())
-    }
-
-    /// Removes the volumes of a deleted service; `false` where that is to be tried again, and why is remembered.
-    async fn volumes_are_gone(&self, stored: &Stored) -> bool {
-        let name = stored.service.name();
-        let removed = tokio::time::timeout(VOLUMES_WITHIN.std(), self.remove_volumes(&stored.service)).await;
-        let held = removed.unwrap_or_else(|_| Err("Docker takes its time to remove them".to_owned())).err();
-        let gone = held.is_none();
-        let before =
-            self.remembered(name, |memory| std::mem::replace(&mut memory.held_by_volume, held.clone()));
-        if let Some(message) = held.filter(|held| before.as_ref() != Some(held)) {
-            tracing::warn!(service = %name, message, "its volumes stay for now");
-        }
-        gone
     }
 
     /// Services whose replicas wait for a balancer's word: they are looked at when it comes.

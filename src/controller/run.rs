@@ -19,11 +19,12 @@ const STORE_RETRY: Millis = Millis(500);
 impl Controller {
     /// Runs until told to stop; containers go on running. The agent runs beside it, on its own.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        let all: [futures::future::BoxFuture<'_, ()>; 4] = [
+        let all: [futures::future::BoxFuture<'_, ()>; 5] = [
             Box::pin(self.pass_when_woken()),
             Box::pin(self.mark_what_the_store_says()),
             Box::pin(self.mark_what_the_balancer_says()),
             Box::pin(self.mark_all_now_and_then()),
+            Box::pin(self.remove_volumes_when_asked()),
         ];
         tokio::select! {
             () = shutdown.cancelled() => {}

@@ -110,11 +110,12 @@ impl Controller {
         let Some(stored) = Stored::read(self.store.as_ref(), name).await? else { return Ok(None) };
         let serving = self.serving(&stored);
         let mut held_by = self.conditions();
-        let assessment = orchestrator::assess(&view(&stored, &serving, &self.hosts, Millis(0)));
+        let barrier = self.registry.barrier();
+        let assessment = orchestrator::assess(&view(&stored, &serving, &barrier, &self.hosts, Millis(0)));
         held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
-        let volume = self.remembered(name, |memory| memory.held_by_volume.clone());
+        let volume = self.remembered(name, |memory| memory.volumes.held_by());
         held_by.extend(volume.map(|message| Condition::degraded(Reason::VolumeInUse, message)));
-        let (barrier, failed) = (self.registry.barrier(), self.failed_requests(name));
+        let failed = self.failed_requests(name);
         Ok(Some(progress(&stored, &serving, &barrier, generation, awaited, held_by, failed)))
     }
 
@@ -216,14 +217,14 @@ impl Controller {
 
     fn service_object(&self, stored: &Stored) -> ServiceObject {
         let serving = self.serving(stored);
-        let view = view(stored, &serving, &self.hosts, Millis(0));
+        let view = view(stored, &serving, &self.registry.barrier(), &self.hosts, Millis(0));
         let assessment = orchestrator::assess(&view);
         let rollout = stored.rollout.clone();
         let written = stored.service.written_at;
         let mut troubles = assessment.troubles;
         let (name, now) = (stored.service.name(), self.clock.mono());
         let (held_by_volume, waits) = self.remembered(name, |memory| {
-            (memory.held_by_volume.clone(), waits(&memory.holds, now.since(memory.held_at)))
+            (memory.volumes.held_by(), waits(&memory.holds, now.since(memory.held_at)))
         });
         troubles.extend(held_by_volume);
         ServiceObject {

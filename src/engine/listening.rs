@@ -1,13 +1,20 @@
-//! What listens in a network namespace, from the text of `/proc/<pid>/net/tcp` and `tcp6`. Pure.
+//! What listens in a network namespace, from the text of `/proc/<pid>/net/tcp` and `tcp6`, and whether it is a
+//! container's, from that of `/proc/<pid>/cgroup`. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::model::Listener;
+use crate::model::{ContainerId, Listener};
 
 /// The state of a socket that listens.
 const LISTEN: &str = "0A";
 /// Docker's own DNS server within each container.
 const DOCKER_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
+
+/// Whether a process with these control groups runs in the container: Docker names them after its id, `/docker/<id>` or
+/// `/system.slice/docker-<id>.scope`.
+pub(super) fn is_of(cgroups: &str, container: &ContainerId) -> bool {
+    !container.as_str().is_empty() && cgroups.contains(container.as_str())
+}
 
 /// The sockets that listen, without Docker's own, each once. Lines that are not understood are left out.
 pub(super) fn listeners(table: &str) -> Vec<Listener> {
@@ -66,6 +73,25 @@ mod tests {
         let texts = |table| listeners(table).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(texts(TCP), ["3000", "127.0.0.1:8080"], "neither Docker's own nor a connection");
         assert_eq!(texts(TCP6), ["127.0.0.1:81", "8080", "[::1]:80"]);
+    }
+
+    #[test]
+    fn another_process_is_told_by_its_control_groups() {
+        let id = ContainerId::new("a2746faa40adc00a584da78045bcb8c2318001866354753893862af4940d945b");
+        for (cgroups, own) in [
+            (format!("0::/docker/{id}\n"), true),
+            (format!("0::/system.slice/docker-{id}.scope\n"), true),
+            (format!("9:name=systemd:/docker/{id}\n0::/\n"), true),
+            ("0::/user.slice/user-1000.slice/session-2.scope\n".to_owned(), false),
+            (
+                "0::/docker/23ae09403b7c316cd6936bbb90194de27807937795b29319116b5275683d5f4c\n".to_owned(),
+                false,
+            ),
+            (String::new(), false),
+        ] {
+            assert_eq!(is_of(&cgroups, &id), own, "{cgroups}");
+        }
+        assert!(!is_of("0::/", &ContainerId::new("")));
     }
 
     #[test]

@@ -173,6 +173,16 @@ pub enum RolloutState {
     },
 }
 
+impl RolloutState {
+    /// What failed or was aborted, where the way leads back from it or has.
+    pub fn back_from(&self) -> Option<&Failure> {
+        match self {
+            Self::RollingBack { failure, .. } | Self::RolledBack { failure } => Some(failure),
+            Self::Progressing { .. } | Self::Complete | Self::Failed { .. } => None,
+        }
+    }
+}
+
 /// State of a service's rollout: `rollouts/<service>`. Written by the orchestrator alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

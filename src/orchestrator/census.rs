@@ -10,11 +10,13 @@ pub(super) struct Seen<'a> {
     pub(super) is: &'a ReplicaView,
     /// Whether it serves: acknowledged by every balancer or, without a port, up for `healthyFor`.
     pub(super) available: bool,
+    /// Whether it serves or, as far as is known, may: unknown is not idle.
+    pub(super) may_serve: bool,
     /// Whether it has served for `healthyFor`.
     pub(super) settled: bool,
 }
 
-/// The buckets. The first rule that fits decides: ended, leaving, current, matching, old.
+/// The buckets. The first rule that fits decides: ended or leaving (in none), current, matching, old.
 #[derive(Debug, Default)]
 pub(super) struct Census<'a> {
     /// Meant to run, of the target revision.
@@ -23,24 +25,20 @@ pub(super) struct Census<'a> {
     pub(super) matching: Vec<Seen<'a>>,
     /// Meant to run, of another template.
     pub(super) old: Vec<Seen<'a>>,
-    /// On the way out, with something of them left that may run. They hold their slots, and the place of the one that
-    /// follows where that must wait for them.
-    pub(super) leaving: Vec<&'a ReplicaView>,
 }
 
 impl<'a> Census<'a> {
     /// Sorts the replicas of a service whose rollout goes to `target`.
     pub(super) fn take(view: &'a ServiceView, target: &Revision) -> Self {
         let mut census = Self::default();
-        for is in view.replicas.iter().filter(|r| !has_ended(r)) {
-            if !is.replica.runs() {
-                census.leaving.push(is);
-                continue;
-            }
+        for is in view.replicas.iter().filter(|r| r.replica.runs() && !has_ended(r)) {
             let own = view.revisions.get(&is.replica.revision);
+            let available = is_available(view, is);
+            let ready = is.status.as_ref().is_some_and(|status| status.is_ready());
             let seen = Seen {
                 is,
-                available: is_available(view, is),
+                available,
+                may_serve: available || (ready && !view.balancer_heard),
                 settled: is.serving_for.is_some_and(|t| t >= view.service.spec.rollout.healthy_for),
             };
             if is.replica.revision == target.number {

@@ -24,11 +24,10 @@ pub(super) fn remove_drained(pass: &mut Pass<'_>) {
 
 /// Removes the container of an earlier failure once a release succeeded, or another one failed in its turn.
 pub(super) fn remove_kept(pass: &mut Pass<'_>) {
-    let failure = match &pass.rollout.state {
-        RolloutState::Complete => None,
-        RolloutState::RollingBack { failure, .. } | RolloutState::RolledBack { failure } => Some(failure),
-        RolloutState::Progressing { .. } | RolloutState::Failed { .. } => return,
-    };
+    let failure = pass.rollout.state.back_from();
+    if failure.is_none() && pass.rollout.state != RolloutState::Complete {
+        return;
+    }
     let shown = failure.and_then(|failure| failure.reason.case()).map(|case| case.replica.clone());
     let view = pass.view;
     let is_kept = |r: &&ReplicaView| matches!(r.replica.desired, Desired::Keep { .. }) && !is_gone(r);

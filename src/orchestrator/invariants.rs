@@ -8,8 +8,9 @@ use std::fmt;
 
 use super::census::{has_ended, is_available, is_gone};
 use super::halt;
+use super::scale::is_waited_for;
 use super::{Bounds, Changes, MOST_OPERATIONS, ReplicaView, ServiceView};
-use crate::model::{Cause, Desired, Replica, ReplicaName, RevisionNumber, Rollout, RolloutState};
+use crate::model::{Cause, Desired, Replica, ReplicaName, Revision, RevisionNumber, Rollout, RolloutState};
 
 /// A rule that a plan broke.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +101,11 @@ impl<'a> Plan<'a> {
         self.view.replicas.iter().find(|r| r.replica.name == *name)
     }
 
+    fn revision(&self, number: RevisionNumber) -> Option<&'a Revision> {
+        let new = self.changes.new_revision.as_ref().filter(|revision| revision.number == number);
+        new.or_else(|| self.view.revisions.get(&number))
+    }
+
     fn rollout(&self) -> Option<&'a Rollout> {
         self.changes.rollout.as_ref().or(self.view.rollout.as_ref())
     }
@@ -127,20 +133,30 @@ impl<'a> Plan<'a> {
         if self.view.service.deleted_at.is_some() {
             return;
         }
-        let bounds = Bounds::of(&self.view.service.spec);
+        let Some(target) = self.rollout().and_then(|rollout| self.revision(rollout.target)) else { return };
+        let bounds = Bounds::of(self.view, target);
         let serves = |b: &ReplicaView| is_available(self.view, b) && !is_gone(b);
         let left = self.after().filter(|(r, b)| r.runs() && b.is_some_and(serves)).count();
         if left < bounds.floor && self.stopped_serving().next().is_some() {
             found.push(Violation::BelowFloor { left, floor: bounds.floor });
         }
-        let holds = |before: Option<&ReplicaView>| bounds.stop_first && before.is_some_and(|b| !has_ended(b));
-        let running = self.after().filter(|(r, before)| r.runs() || holds(*before)).count();
-        let starts = self.after().any(|(_, before)| before.is_none());
-        if starts && running > bounds.ceiling {
-            found.push(Violation::AboveCeiling { running, ceiling: bounds.ceiling });
-        }
+        self.ceiling(found);
         self.rollback(bounds, found);
         self.pause(found);
+    }
+
+    /// What is started finds room, beside the replicas that it waits for.
+    fn ceiling(&self, found: &mut Vec<Violation>) {
+        let started = self.after().filter(|(_, before)| before.is_none());
+        let made: BTreeSet<RevisionNumber> = started.map(|(replica, _)| replica.revision).collect();
+        for made in made.into_iter().filter_map(|number| self.revision(number)) {
+            let Bounds { ceiling, .. } = Bounds::of(self.view, made);
+            let holds = |b: &ReplicaView| is_waited_for(self.view, made, b);
+            let running = self.after().filter(|(r, before)| r.runs() || before.is_some_and(holds)).count();
+            if running > ceiling {
+                found.push(Violation::AboveCeiling { running, ceiling });
+            }
+        }
     }
 
     fn pause(&self, found: &mut Vec<Violation>) {

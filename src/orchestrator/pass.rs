@@ -45,7 +45,7 @@ impl<'a> Pass<'a> {
             rollout,
             target,
             census: Census::take(view, target),
-            bounds: Bounds::of(&view.service.spec),
+            bounds: Bounds::of(view, target),
             operations: events.len(),
             changes: Changes { events, ..Changes::default() },
             wait_restarted: false,
@@ -57,6 +57,7 @@ impl<'a> Pass<'a> {
         self.rollout.target = target.number;
         self.target = target;
         self.census = Census::take(self.view, target);
+        self.bounds = Bounds::of(self.view, target);
     }
 
     /// Enters another state.
@@ -110,6 +111,16 @@ impl<'a> Pass<'a> {
         seen.available && (seen.settled || !self.is_paced())
     }
 
+    /// Whether the target is all that runs, and as much of it as is wanted.
+    pub(super) fn is_all_there(&self) -> bool {
+        self.census.current.len() == self.bounds.wanted && self.census.running() == self.bounds.wanted
+    }
+
+    /// Whether it is, and all of it can be relied on.
+    pub(super) fn has_arrived(&self) -> bool {
+        self.is_all_there() && self.census.current.iter().all(|seen| self.is_relied_on(seen))
+    }
+
     /// Whether this rollout replaces a revision that may be serving.
     pub(super) fn is_paced(&self) -> bool {
         self.rollout.stable.is_some() || !self.census.old.is_empty()
@@ -117,11 +128,7 @@ impl<'a> Pass<'a> {
 
     /// Takes a replica out. The one that a rollout failed for is kept, to be looked at.
     pub(super) fn remove(&mut self, seen: &Seen<'_>, cause: Cause) {
-        let failure = match &self.rollout.state {
-            RolloutState::RollingBack { failure, .. } | RolloutState::RolledBack { failure } => Some(failure),
-            _ => None,
-        };
-        let failed_for = failure.and_then(|failure| failure.reason.case());
+        let failed_for = self.rollout.state.back_from().and_then(|failure| failure.reason.case());
         let desired = match failed_for.is_some_and(|case| case.replica == seen.is.replica.name) {
             true => Desired::Keep { cause },
             false => Desired::Remove { cause },

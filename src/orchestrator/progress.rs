@@ -34,16 +34,13 @@ pub(super) fn conclude(pass: &mut Pass<'_>) {
     if !waits {
         return;
     }
-    let census = &pass.census;
-    let all_there = census.current.len() == pass.bounds.wanted && census.running() == pass.bounds.wanted;
-    let relied_on = census.current.iter().all(|s| pass.is_relied_on(s));
     let left = deadline::probation(pass).filter(|left| left.0 > 0 && !pass.census.current.is_empty());
-    if all_there && relied_on && left.is_none() {
+    if left.is_none() && pass.has_arrived() {
         arrive(pass);
         return;
     }
     if let Some(left) = left
-        && all_there
+        && pass.is_all_there()
     {
         pass.changes.holds.push(Hold::OnProbation { left });
     }

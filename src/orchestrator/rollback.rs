@@ -16,7 +16,8 @@ use crate::model::{
 
 /// Fails a rollout whose target cannot get healthy, or that made no progress for its deadline.
 pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
-    if !is_running(pass) || has_arrived(pass) {
+    // One that needs no more than this pass to end has not failed, however long it took.
+    if !is_running(pass) || pass.has_arrived() {
         return;
     }
     let deadline = pass.view.service.spec.rollout.deadline;
@@ -49,14 +50,6 @@ pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: Fa
     let best = u32::try_from(available(&pass.census.current)).unwrap_or(u32::MAX);
     pass.enter(RolloutState::RollingBack { failure, waited: Millis(0), best });
     pass.event(EventKind::Warning, EventReason::RollingBack, format!("back to revision {}", stable.number));
-}
-
-/// A rollout that needs no more than this pass to end has not failed, however long it took.
-fn has_arrived(pass: &Pass<'_>) -> bool {
-    let census = &pass.census;
-    census.current.len() == pass.bounds.wanted
-        && census.running() == pass.bounds.wanted
-        && census.current.iter().all(|s| pass.is_relied_on(s))
 }
 
 /// The class of the target's trouble; where no agent saw any, a line for each replica of the target that is not

@@ -5,8 +5,8 @@
 
 use super::census::{Seen, available};
 use super::pass::Pass;
-use super::{Hold, deadline, halt, scale};
-use crate::model::{Cause, Replica, RolloutState};
+use super::{Bounds, Hold, deadline, halt, scale};
+use crate::model::{Cause, Replica, Revision, RolloutState};
 
 /// Takes the first move that is due; says whether there was one.
 pub(super) fn take_move(pass: &mut Pass<'_>) -> bool {
@@ -47,9 +47,7 @@ fn fill_up(pass: &mut Pass<'_>) -> bool {
         None => (pass.target, census.running()),
     };
     let missing = bounds.wanted.saturating_sub(serving);
-    let count = missing.min(room(pass));
-    pass.create(revision, count);
-    count > 0
+    make(pass, revision, missing)
 }
 
 /// Makes up for what is missing of a service that the user paused. What is made is of the revision that is known to run,
@@ -57,9 +55,7 @@ fn fill_up(pass: &mut Pass<'_>) -> bool {
 fn keep_count(pass: &mut Pass<'_>) -> bool {
     let missing = pass.bounds.wanted.saturating_sub(pass.census.running());
     let stable = pass.rollout.stable.and_then(|stable| pass.view.revisions.get(&stable));
-    let count = missing.min(room(pass));
-    pass.create(stable.unwrap_or(pass.target), count);
-    count > 0
+    make(pass, stable.unwrap_or(pass.target), missing)
 }
 
 /// Replicas of the same template go over to the target as they are. Where the target is probed in another way they go
@@ -90,26 +86,22 @@ fn move_over(pass: &mut Pass<'_>) -> bool {
 fn start_new(pass: &mut Pass<'_>) -> bool {
     let (census, bounds) = (&pass.census, pass.bounds);
     let missing = bounds.wanted.saturating_sub(census.current.len() + census.matching.len());
-    let count = missing.min(room(pass));
-    let target = pass.target;
-    pass.create(target, count);
-    count > 0
+    make(pass, pass.target, missing)
 }
 
-/// How many more may be started.
-fn room(pass: &Pass<'_>) -> usize {
-    let (census, bounds) = (&pass.census, pass.bounds);
-    let leaving = if bounds.stop_first { census.leaving.len() } else { 0 };
-    bounds.ceiling.saturating_sub(census.running() + leaving)
+/// Makes as many of what is missing as the ceiling lets; says whether any.
+fn make<'a>(pass: &mut Pass<'a>, revision: &'a Revision, missing: usize) -> bool {
+    let bounds = Bounds::of(pass.view, revision);
+    let room = bounds.ceiling.saturating_sub(pass.census.running() + bounds.held);
+    let count = missing.min(room);
+    pass.create(revision, count);
+    count > 0
 }
 
 /// Takes old ones out: first those that serve nothing, then as many as those that can be relied on leave spare.
 fn remove_old(pass: &mut Pass<'_>) -> bool {
     let going = removable(pass);
-    let cause = match pass.rollout.state {
-        RolloutState::RollingBack { .. } | RolloutState::RolledBack { .. } => Cause::RolledBack,
-        _ => Cause::Replaced,
-    };
+    let cause = pass.rollout.state.back_from().map_or(Cause::Replaced, |_| Cause::RolledBack);
     for seen in &going {
         pass.remove(seen, cause);
     }
@@ -120,7 +112,8 @@ fn removable<'a>(pass: &Pass<'a>) -> Vec<Seen<'a>> {
     let (census, bounds) = (&pass.census, pass.bounds);
     let mut old = census.old.clone();
     old.sort_by_key(|s| s.is.replica.slot);
-    let (serving, idle): (Vec<_>, Vec<_>) = old.into_iter().partition(|s| s.available);
+    let (serving, others): (Vec<_>, Vec<_>) = old.into_iter().partition(|s| s.available);
+    let idle: Vec<_> = others.into_iter().filter(|s| !s.may_serve).collect();
     let target = census.current.iter().chain(&census.matching);
     let relied_on = target.filter(|s| pass.is_relied_on(s)).count();
     let idle_spare = if may_drop_idle(pass) {

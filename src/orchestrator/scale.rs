@@ -2,8 +2,9 @@
 //!
 //! A change of the count is taken at once, also during a rollout: it moves the bounds, and the rollout goes on in them.
 
-use super::census::{Census, Seen};
-use crate::model::{Pace, ServiceSpec};
+use super::census::{Census, Seen, has_ended};
+use super::{ReplicaView, ServiceView};
+use crate::model::{Pace, Revision};
 
 /// The bounds a move keeps, from the count that is wanted now.
 ///
@@ -18,33 +19,51 @@ pub struct Bounds {
     /// No move leaves more meant to run. Replicas on their way out do not count: they take no new request, and how long
     /// they drain must not hold up a rollout.
     pub ceiling: usize,
-    /// A replica on its way out counts for the ceiling until it is gone: none that takes its place runs beside it.
-    pub stop_first: bool,
+    /// Replicas on their way out that do count for the ceiling: none that takes their place runs beside them.
+    pub held: usize,
 }
 
 impl Bounds {
-    /// The bounds of a spec.
-    pub fn of(spec: &ServiceSpec) -> Self {
+    /// The bounds while replicas of `made` are made: policy and count are the Service's, and whether the old must be gone
+    /// first is said by the revision that is made and those that are there.
+    ///
+    /// With 1 wanted and a volume that both write to: no surge, so the old one goes (0 left, 0 must be). Until it is gone
+    /// it holds the only place; then the new one is started.
+    pub fn of(view: &ServiceView, made: &Revision) -> Self {
+        let spec = &view.service.spec;
+        let waited_for = view.replicas.iter().filter(|r| is_waited_for(view, made, r));
+        let (running, leaving): (Vec<_>, Vec<_>) = waited_for.partition(|r| r.replica.runs());
+        let Pace { surge, missing } = spec.pace(!running.is_empty());
+        let surge = if leaving.is_empty() { surge } else { 0 };
         let count = spec.replica_count();
-        let Pace { surge, missing } = spec.pace();
         let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
         Self {
             wanted: size(count),
             floor: size(count.saturating_sub(missing)),
             ceiling: size(count.saturating_add(surge)),
-            stop_first: spec.stops_first(),
+            held: leaving.len(),
         }
     }
 }
 
+/// Whether a replica of `made` that takes the place of this one is started only when it is gone. One that is to run and
+/// has the template of `made` gives its place to nobody.
+pub(super) fn is_waited_for(view: &ServiceView, made: &Revision, replica: &ReplicaView) -> bool {
+    let own = view.revisions.get(&replica.replica.revision);
+    let stays = replica.replica.runs()
+        && (replica.replica.revision == made.number || own.is_some_and(|own| own.same_template(made)));
+    let spec = own.map_or(&made.spec, |own| &own.spec);
+    !stays && !has_ended(replica) && made.spec.waits_for(spec, view.service.spec.replica_count())
+}
+
 /// The replicas that are too many for the bounds, whatever the rollout does.
 ///
-/// First those of the target above the count: not available ones first, then those in the highest slots, so that the
-/// places stay 1, 2, 3 … Then, where old and new together are above the ceiling: old ones that are not available, old
-/// ones as far as the floor lets, and new ones that are not available.
+/// First those of the target above the count: idle ones first, then those in the highest slots, so that the places stay
+/// 1, 2, 3 … Then, where old and new together are above the ceiling: old ones that are idle, old ones as far as the floor
+/// lets, and new ones that are idle.
 pub(super) fn surplus<'a>(census: &Census<'a>, bounds: Bounds) -> Vec<Seen<'a>> {
     let mut target: Vec<Seen<'a>> = census.current.iter().chain(&census.matching).copied().collect();
-    target.sort_by_key(|s| (s.available, std::cmp::Reverse(s.is.replica.slot)));
+    target.sort_by_key(|s| (s.available, s.may_serve, std::cmp::Reverse(s.is.replica.slot)));
     let kept = target.split_off(target.len().saturating_sub(bounds.wanted));
     let mut surplus = target;
     let excess = (kept.len() + census.old.len()).saturating_sub(bounds.ceiling);
@@ -55,61 +74,9 @@ pub(super) fn surplus<'a>(census: &Census<'a>, bounds: Bounds) -> Vec<Seen<'a>> 
     old.sort_by_key(|s| (s.available, s.is.replica.slot));
     let available = super::census::available(&kept) + super::census::available(&old);
     let spare = available.saturating_sub(bounds.floor);
-    let (idle, serving): (Vec<_>, Vec<_>) = old.into_iter().partition(|s| !s.available);
-    let candidates = idle.into_iter().chain(serving.into_iter().take(spare));
-    surplus.extend(candidates.chain(kept.into_iter().filter(|s| !s.available)).take(excess));
+    let (serving, others): (Vec<_>, Vec<_>) = old.into_iter().partition(|s| s.available);
+    let idle = |s: &Seen<'_>| !s.may_serve;
+    let candidates = others.into_iter().filter(idle).chain(serving.into_iter().take(spare));
+    surplus.extend(candidates.chain(kept.into_iter().filter(idle)).take(excess));
     surplus
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::NumberOrPercent::{self, Number, Percent};
-
-    #[test]
-    fn bounds_in_numbers() {
-        let n = Number;
-        let p = Percent;
-        let cases: &[(u32, NumberOrPercent, NumberOrPercent, usize, usize)] = &[
-            (3, n(1), n(0), 3, 4),
-            (1, n(1), n(0), 1, 2),
-            (10, p(25), p(25), 8, 13), // 2.5 down is 2, 2.5 up is 3
-            (3, p(10), p(10), 3, 4),   // 0.3 down is 0, 0.3 up is 1
-            (3, n(0), p(10), 2, 3),    // both nothing: one may be missing
-            (4, p(100), p(0), 4, 8),
-            (4, n(0), p(100), 0, 4),
-            (2, n(0), n(5), 0, 2), // more than there are
-            (0, n(1), n(0), 0, 1),
-            (200, p(1), p(1), 198, 202),
-        ];
-        for (count, surge, missing, floor, ceiling) in cases {
-            let mut spec = ServiceSpec::of_image("users:1");
-            spec.replicas = Some(*count);
-            spec.rollout.max_surge = *surge;
-            spec.rollout.max_unavailable = *missing;
-            let bounds = Bounds::of(&spec);
-            assert_eq!((bounds.floor, bounds.ceiling), (*floor, *ceiling), "{count} +{surge} -{missing}");
-        }
-    }
-
-    #[test]
-    fn volumes_that_one_container_writes_to_stop_first() {
-        // count, read only, per replica, missing allowed -> stop first, floor, ceiling
-        for (count, read_only, per_replica, missing, expected) in [
-            (1, false, false, 0, (true, 0, 1)),
-            (1, true, false, 0, (false, 1, 2)),
-            (3, false, false, 0, (false, 3, 4)),
-            (3, false, true, 0, (true, 2, 3)),
-            (3, false, true, 2, (true, 1, 3)),
-            (3, true, true, 0, (true, 2, 3)),
-        ] {
-            let mut spec = ServiceSpec::of_image("db:1");
-            spec.replicas = Some(count);
-            spec.rollout.max_unavailable = Number(missing);
-            let (name, path) = ("data".to_owned(), "/data".to_owned());
-            spec.volumes = vec![crate::model::Volume { name, path, read_only, per_replica }];
-            let Bounds { stop_first, floor, ceiling, .. } = Bounds::of(&spec);
-            assert_eq!((stop_first, floor, ceiling), expected, "{count} {read_only} {per_replica} {missing}");
-        }
-    }
 }

@@ -108,9 +108,26 @@ fn refusal(headers: &HeaderMap) -> Option<(String, String)> {
     let code = text("grpc-status");
     match code.parse::<u64>() {
         Ok(0) => None,
-        Ok(number) => Some((named(&CODES, number), text("grpc-message").replace("%20", " "))),
+        Ok(number) => Some((named(&CODES, number), percent_decoded(text("grpc-message")))),
         Err(_) => Some(("no gRPC status".to_owned(), String::new())),
     }
+}
+
+/// gRPC writes `%E2%86%92` for bytes outside of printable ASCII and for `%`. What is no such code stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        let coded = others.first_chunk().filter(|_| *first == b'%').and_then(|digits| byte(*digits));
+        bytes.push(coded.unwrap_or(*first));
+        rest = if coded.is_some() { &others[2..] } else { others };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn byte([high, low]: [u8; 2]) -> Option<u8> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
 fn named(names: &[&str], number: u64) -> String {
@@ -270,6 +287,23 @@ mod tests {
             let (outcome, _) = ask("users", answer).await;
             let message = outcome.map_err(|failed| failed.message);
             assert_eq!(message, Err(format!("grpc Health/Check users → {told}")));
+        }
+    }
+
+    #[test]
+    fn messages_are_written_as_people_read_them() {
+        for (coded, text) in [
+            ("unknown service", "unknown service"),
+            ("unknown%20service", "unknown service"),
+            ("1%25 of %E2%86%92%e2%86%90", "1% of →←"),
+            ("100%", "100%"),
+            ("%2", "%2"),
+            ("%zz %+1", "%zz %+1"),
+            ("%FF", "\u{fffd}"),
+            ("%25%32%30", "%20"),
+            ("", ""),
+        ] {
+            assert_eq!(percent_decoded(coded), text, "{coded}");
         }
     }
 

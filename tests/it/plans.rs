@@ -83,6 +83,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Command("restart".into())),
         2 => prop::sample::select(vec!["pause", "resume", "abort"]).prop_map(|c| Step::Command(c.into())),
         1 => prop::sample::select(vec!["noport", "port"]).prop_map(|p| Step::Command(format!("set {p}"))),
+        2 => prop::sample::select(vec!["volume=data", "volume=own", "novolume"])
+            .prop_map(|v| Step::Command(format!("set {v}"))),
         2 => any::<usize>().prop_map(Step::Break),
         2 => any::<usize>().prop_map(Step::Mend),
         1 => any::<usize>().prop_map(Step::Vanish),

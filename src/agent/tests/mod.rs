@@ -153,6 +153,22 @@ async fn a_lost_answer_makes_no_second_container() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_that_was_removed_before_anybody_saw_it_has_used_its_name() {
+    let rig = Rig::new(Behaviour::default());
+    rig.pass_time(1).await;
+    for call in [Call::Inspect, Call::List] {
+        let fault = || EngineError::Failed { call: call.name(), status: 500, message: "a fault".to_owned() };
+        (0..100).for_each(|_| rig.engine.fail_next(call, fault()));
+    }
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("made", 2, |rig| !rig.engine.containers().is_empty()).await;
+    rig.engine.remove_by_hand(&rig.engine.containers()[0].id);
+    rig.engine.clear_faults();
+    rig.until("ready", 40, |rig| rig.is_ready("users-1-a")).await;
+    assert_eq!(rig.running(), ["users-1-a.2"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_that_somebody_else_has_is_left_to_him() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-z"], quick).await;

@@ -24,10 +24,15 @@ use crate::model::{ContainerId, Listener, Memory, Millis};
 /// Inspections at once: the Engine takes a lock per container, and each is a connection.
 const INSPECTIONS: usize = 8;
 
-/// What listens in the network namespace of a process; `None` if its tables cannot be read.
-async fn listening_at(pid: i64) -> Option<Vec<Listener>> {
-    let table = async |name: &str| tokio::fs::read_to_string(format!("/proc/{pid}/net/{name}")).await;
-    let (tcp, tcp6) = (table("tcp").await.ok()?, table("tcp6").await.unwrap_or_default());
+/// What listens in the network namespace of a container's process; `None` if its tables cannot be read, or are another
+/// process's: the pid is the Engine's, which may be elsewhere, and may be given out again.
+async fn listening_at(pid: i64, container: &ContainerId) -> Option<Vec<Listener>> {
+    let text = async |name: &str| tokio::fs::read_to_string(format!("/proc/{pid}/{name}")).await;
+    let (tcp, tcp6) = (text("net/tcp").await.ok()?, text("net/tcp6").await.unwrap_or_default());
+    // After the tables: what is the container's now was the container's when they were read.
+    if !listening::is_of(&text("cgroup").await.ok()?, container) {
+        return None;
+    }
     Some(listening::listeners(&tcp).into_iter().chain(listening::listeners(&tcp6)).collect())
 }
 
@@ -301,7 +306,7 @@ impl Engine for DockerEngine {
         let state = self.inspect_raw(id.as_str()).await?.state;
         let pid = state.and_then(|state| state.pid).filter(|pid| *pid > 0);
         Ok(match pid {
-            Some(pid) => listening_at(pid).await,
+            Some(pid) => listening_at(pid, id).await,
             None => None,
         })
     }

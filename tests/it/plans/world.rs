@@ -45,6 +45,8 @@ pub(super) struct World {
     outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
     live: BTreeMap<ReplicaName, Live>,
     healed: bool,
+    /// The balancer is not connected: nothing is acknowledged.
+    silent: bool,
     hosts: Vec<&'static str>,
     unsaved: u64,
     clock_runs: bool,
@@ -66,6 +68,7 @@ impl World {
             outcomes: BTreeMap::new(),
             live: BTreeMap::new(),
             healed: false,
+            silent: false,
             hosts: vec!["elk"],
             unsaved: 0,
             clock_runs: false,
@@ -120,6 +123,10 @@ impl World {
             "break" => self.happens(rest, |live| live.broken = true),
             "vanish" => self.happens(rest, |live| live.gone = true),
             "heal" => self.heal_all(),
+            "balancer" => {
+                self.silent = rest == "away";
+                self.observe();
+            }
             "controller-restarts" => self.restart_controller(),
             "wait" => self.advance(rest.parse::<Millis>().unwrap().0),
             "pass" => {
@@ -163,6 +170,7 @@ impl World {
                     let per_replica = value == "own";
                     spec.volumes = vec![Volume { name, path, read_only: false, per_replica }];
                 }
+                "novolume" => spec.volumes.clear(),
                 "noport" => {
                     spec.ports.clear();
                     spec.health.check = Check::None(true);
@@ -281,7 +289,7 @@ impl World {
     fn observe(&mut self) {
         let names: Vec<ReplicaName> = self.live.keys().cloned().collect();
         for name in names {
-            let ready = self.phase(&self.live[&name]) == Phase::Ready;
+            let ready = self.phase(&self.live[&name]) == Phase::Ready && !self.silent;
             let live = self.live.get_mut(&name).unwrap();
             live.serving_since = ready.then(|| live.serving_since.unwrap_or(self.now));
         }
@@ -383,6 +391,7 @@ impl World {
             revisions: self.revisions.clone(),
             replicas: replicas.collect(),
             hosts: self.hosts.iter().map(|h| (*h).into()).collect(),
+            balancer_heard: !self.silent,
             unsaved_wait: Millis(self.unsaved),
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coxswain::model::{
-    BalancerReport, ContainerId, EndpointId, EndpointStats, Incarnation, PoolEndpoint, RoutingTable,
+    BalancerReport, ContainerId, EndpointId, EndpointStats, Incarnation, PoolEndpoint, ReplicaName,
+    RoutingTable,
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -185,6 +186,11 @@ impl Balancer {
     /// Endpoints that it may choose, now or after a restart.
     pub(super) fn may_choose(&self) -> impl Iterator<Item = &PoolEndpoint> {
         self.current.iter().chain(&self.file).flat_map(|table| endpoints_of(table))
+    }
+
+    /// Whether it may choose this replica now.
+    pub(super) fn chooses(&self, replica: &ReplicaName) -> bool {
+        self.current.iter().flat_map(|table| endpoints_of(table)).any(|e| e.replica == *replica)
     }
 
     /// Ids of the endpoints of the table that it chooses from.

@@ -2,15 +2,25 @@
 
 use std::time::Duration;
 
+use coxswain::controller::RolloutChange;
 use coxswain::engine::EngineError;
 use coxswain::engine::fake::{Behaviour, Fault, Healthy, Runs, Stops};
-use coxswain::model::{Check, Health, Millis, NumberOrPercent, OnFailure, ServiceSpec};
+use coxswain::model::{Check, Health, Millis, NumberOrPercent, OnFailure, ServiceSpec, Volume};
 
 use super::clock::Chance;
 use super::laws::is_up;
 use super::world::{Wish, World};
 
 pub(super) const SERVICES: [&str; 3] = ["users", "web", "jobs"];
+/// What the user does to a rollout; most of it is refused where things do not stand so.
+const STEERING: [RolloutChange; 6] = [
+    RolloutChange::Restart,
+    RolloutChange::Undo { to: None },
+    RolloutChange::Pause,
+    RolloutChange::Resume,
+    RolloutChange::Abort,
+    RolloutChange::Retry,
+];
 
 /// What is amiss and ends by itself, with the time at which it does.
 #[derive(Default)]
@@ -81,42 +91,44 @@ async fn happen(world: &mut World, amiss: &mut Amiss) {
     let chance = world.chance.clone();
     let name = SERVICES[usize::try_from(chance.below(3)).unwrap()];
     let later = world.clock.elapsed() + chance.millis(100, 8_000);
-    match chance.below(24) {
+    match chance.below(26) {
         0..4 => apply(world, name),
         4 => world.ask(name, Wish::Scale(u32::try_from(chance.below(5)).unwrap())),
-        5 => world.ask(name, Wish::Restart),
-        6 => world.ask(name, Wish::Undo),
-        7 if chance.one_in(2) => world.ask(name, Wish::Delete),
-        8..13 => by_hand(world),
-        13 => {
+        5..9 => {
+            let change = chance.pick(&STEERING).unwrap().clone();
+            world.ask(name, Wish::Roll(change));
+        }
+        9 if chance.one_in(2) => world.ask(name, Wish::Delete(chance.one_in(2))),
+        10..15 => by_hand(world),
+        15 => {
             world.laws.tell("the engine goes away");
             world.engine.go_away();
             amiss.engine = Some(later);
         }
-        14 => {
+        16 => {
             world.engine.silence_events(true);
             amiss.events = Some(later);
         }
-        15 => world.engine.break_events(),
-        16 => {
+        17 => world.engine.break_events(),
+        18 => {
             world.laws.tell("the balancer disconnects");
             world.balancer.lock().unwrap().disconnect();
             amiss.connection = Some(later);
         }
-        17 => {
+        19 => {
             world.laws.tell("the balancer restarts");
             world.balancer.lock().unwrap().restart();
             amiss.connection = Some(world.clock.elapsed() + chance.millis(0, 1_500));
         }
-        18 => {
+        20 => {
             world.balancer.lock().unwrap().stuck = true;
             amiss.stuck = Some(later);
         }
-        19..21 if world.daemon.is_some() => {
+        21..23 if world.daemon.is_some() => {
             world.kill_daemon().await;
             amiss.daemon = Some(world.clock.elapsed() + chance.millis(0, 2_000));
         }
-        21 => {
+        23 => {
             let tag = format!("{name}:{}", chance.below(12));
             world.laws.tell(format!("the image {tag} is removed by hand"));
             world.engine.remove_image(&tag);
@@ -173,6 +185,8 @@ fn apply(world: &mut World, name: &str) {
     }
     let mut spec = world.release(&tag, u32::try_from(chance.below(5)).unwrap());
     vary(&mut spec, &chance);
+    // Not shared: what another service mounts keeps a deletion with volumes waiting, as it should.
+    spec.volumes.iter_mut().for_each(|volume| volume.name = format!("{name}-data"));
     if name == "jobs" {
         spec.ports.clear();
         spec.health = Health::with(Check::None(true));
@@ -192,6 +206,11 @@ fn vary(spec: &mut ServiceSpec, chance: &Chance) {
     }
     if chance.one_in(3) {
         spec.replicas = None;
+    }
+    if chance.one_in(3) {
+        let (name, path) = ("data".to_owned(), "/data".to_owned());
+        let (read_only, per_replica) = (chance.one_in(4), chance.one_in(3));
+        spec.volumes = vec![Volume { name, path, read_only, per_replica }];
     }
 }
 
@@ -226,4 +245,7 @@ pub(super) fn calm(world: &mut World) {
         world.start_daemon(None);
     }
     world.connect();
+    for name in SERVICES {
+        world.ask(name, Wish::Roll(RolloutChange::Resume));
+    }
 }

@@ -75,6 +75,8 @@ impl Daemon {
         tasks.spawn(agent.follow_events());
         tasks.spawn(reconcile(agent, wakes.clone(), chance.clone()));
         tasks.spawn(orchestrate(controller.clone(), wakes.clone(), chance.clone()));
+        let removing = controller.clone();
+        tasks.spawn(async move { removing.remove_volumes_when_asked().await });
         tasks.spawn(publish(registry.clone(), wakes.clone(), chance));
         tasks.spawn(hear(reports, wakes.clone()));
         Daemon { controller, agent: handle, wakes, fuse, probes, registry, said, tasks }

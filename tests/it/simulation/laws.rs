@@ -1,19 +1,25 @@
 //! What must never happen, noted at the moment it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coxswain::engine::fake::{FakeEngine, Mutation};
 use coxswain::engine::{ContainerState, LABEL_REPLICA, LABEL_STORE, ObservedContainer};
 use coxswain::model::{
-    ContainerId, EndpointId, PoolEndpoint, Replica, ReplicaName, Service, ServiceName, StoreId, key,
+    Cause, ContainerId, Desired, EndpointId, Pace, Phase, PoolEndpoint, Replica, ReplicaName, ReplicaStatus,
+    Revision, Rollout, RolloutState, Service, ServiceName, StoreId, Volume, key,
 };
-use coxswain::orchestrator::Bounds;
-use coxswain::store::{EmbeddedStore, Op};
+use coxswain::store::{EmbeddedStore, Op, Store};
 
 use super::balancer::{Balancer, container_of};
 use super::clock::SimClock;
+
+/// A pass may decide on what it read so long before it writes: what was ready then counts as ready.
+const JUST_NOW: Duration = Duration::from_millis(500);
+
+/// By then a ready replica is in the table of a balancer that is there, and the controller has heard so.
+const IN_ROTATION: Duration = Duration::from_secs(2);
 
 /// The judge of a run.
 pub(super) struct Laws {
@@ -32,6 +38,10 @@ pub(super) struct Laws {
     of: Mutex<BTreeMap<ReplicaName, String>>,
     /// Containers that ran, by that and their name.
     ran: Mutex<BTreeMap<(String, String), ContainerId>>,
+    /// Containers that a status named.
+    told: Mutex<BTreeSet<ContainerId>>,
+    /// From when until when a replica's status last said that it is ready.
+    ready: Mutex<BTreeMap<ReplicaName, (Duration, Duration)>>,
 }
 
 impl Laws {
@@ -44,13 +54,22 @@ impl Laws {
     ) -> Self {
         let (found, story) = (Mutex::default(), Mutex::default());
         let (issued, of, ran) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { store, clock, engine, balancer, drain, found, story, issued, of, ran }
+        let (told, ready) = (Mutex::default(), Mutex::default());
+        Self { store, clock, engine, balancer, drain, found, story, issued, of, ran, told, ready }
     }
 
     /// Something worth reading happened.
     pub(super) fn tell(&self, what: impl std::fmt::Display) {
         let at = self.clock.elapsed().as_millis();
         self.story.lock().unwrap().push(format!("{at:>8} {what}"));
+    }
+
+    /// What the daemon knew and had not stored is lost: a container that it never told of, and that somebody removes
+    /// before the next one looks, was never there.
+    pub(super) fn daemon_died(&self) {
+        let told = self.told.lock().unwrap();
+        self.ran.lock().unwrap().retain(|_, container| told.contains(container));
+        self.tell("the daemon dies");
     }
 
     fn note(&self, what: String) {
@@ -167,7 +186,7 @@ impl Laws {
 
     /// This is stored now.
     pub(super) fn stored(&self, ops: &[Op], store: &EmbeddedStore) {
-        let mut grown: Vec<ServiceName> = Vec::new();
+        let mut grown: Vec<Replica> = Vec::new();
         for op in ops {
             match op {
                 Op::Put { key, value, .. } if key.starts_with(key::REPLICAS) => {
@@ -181,8 +200,12 @@ impl Laws {
                     let id = (uid, replica.name.clone());
                     let known = self.issued.lock().unwrap().insert(id, true);
                     match known {
-                        None => grown.push(replica.service),
-                        Some(true) => {}
+                        None => grown.push(replica),
+                        Some(true) => {
+                            if let Desired::Remove { cause } | Desired::Keep { cause } = desired {
+                                self.shrank(&replica, cause, store);
+                            }
+                        }
                         Some(false) => self.note(format!("{} was issued again", replica.name)),
                     }
                 }
@@ -192,26 +215,100 @@ impl Laws {
                     let mut issued = self.issued.lock().unwrap();
                     issued.iter_mut().filter(|(id, _)| id.1.as_str() == name).for_each(|(_, is)| *is = false);
                 }
+                Op::Put { key, value, .. } if key.starts_with(key::STATUS) => {
+                    let status: ReplicaStatus = serde_json::from_slice(value).unwrap();
+                    self.told.lock().unwrap().extend(status.container.clone());
+                    let (now, mut ready) = (self.clock.elapsed(), self.ready.lock().unwrap());
+                    let (since, until) = ready.entry(status.replica.clone()).or_default();
+                    match (status.is_ready(), *until == Duration::MAX) {
+                        (true, false) => (*since, *until) = (now, Duration::MAX),
+                        (false, true) => *until = now,
+                        (true, true) | (false, false) => {}
+                    }
+                    drop(ready);
+                    self.tell(format!("store {key} {}", String::from_utf8_lossy(value)));
+                }
                 Op::Put { key, value, .. }
-                    if [key::STATUS, key::ENDPOINTS, key::ROLLOUTS].iter().any(|p| key.starts_with(p)) =>
+                    if [key::ENDPOINTS, key::ROLLOUTS].iter().any(|p| key.starts_with(p)) =>
                 {
                     self.tell(format!("store {key} {}", String::from_utf8_lossy(value)));
                 }
                 Op::Put { key, .. } | Op::Delete { key } => self.tell(format!("store {key}")),
             }
         }
-        grown.iter().for_each(|name| self.grew(name, store));
+        grown.iter().for_each(|replica| self.grew(replica, store));
     }
 
-    fn grew(&self, name: &ServiceName, store: &EmbeddedStore) {
+    fn grew(&self, new: &Replica, store: &EmbeddedStore) {
+        let name = &new.service;
         let Some(service) = service(store, name) else { return };
-        let entries = store.list_now(&key::replicas_of(name)).unwrap().entries;
-        let running = entries.iter().filter(|e| e.decode::<Replica>().unwrap().runs()).count();
-        let ceiling = Bounds::of(&service.spec).ceiling;
+        let replicas: Vec<Replica> = all(store, &key::replicas_of(name));
+        let running = replicas.iter().filter(|r| r.runs()).count();
+        let Pace { surge, .. } = service.spec.pace(false);
+        let ceiling = usize::try_from(service.spec.replica_count() + surge).unwrap();
         if running > ceiling {
             self.note(format!("{running} replicas of {name} run, {ceiling} may"));
         }
+        let written = |replica: &Replica| writes(replica, service.spec.replica_count(), store);
+        for other in replicas.iter().filter(|r| r.name != new.name && !has_ended(r, store)) {
+            if let Some(volume) = written(other).intersection(&written(new)).next() {
+                self.note(format!("{} is made beside {}, and both write to {volume}", new.name, other.name));
+            }
+        }
     }
+
+    /// A replica is not to run any more.
+    fn shrank(&self, gone: &Replica, cause: Cause, store: &EmbeddedStore) {
+        let name = &gone.service;
+        let Some(service) = service(store, name).filter(|s| s.deleted_at.is_none()) else { return };
+        let (now, ready) = (self.clock.elapsed(), self.ready.lock().unwrap());
+        let is_routed = self.balancer.lock().unwrap().chooses(&gone.name);
+        let ready_since = ready.get(&gone.name).filter(|spell| spell.1 == Duration::MAX).map(|spell| spell.0);
+        if !is_routed || ready_since.is_none_or(|since| now - since < IN_ROTATION) {
+            return;
+        }
+        let rollout: Vec<Rollout> = all(store, &key::rollout(name));
+        let back_to = rollout.iter().find(|r| matches!(r.state, RolloutState::RollingBack { .. }));
+        if cause != Cause::ScaledDown && back_to.is_some_and(|rollout| rollout.target == gone.revision) {
+            self.note(format!("a rollback takes out {}, which it goes back to", gone.name));
+        }
+        let replicas: Vec<Replica> = all(store, &key::replicas_of(name));
+        let was_ready =
+            |r: &Replica| ready.get(&r.name).is_some_and(|(_, until)| now.saturating_sub(*until) <= JUST_NOW);
+        let left = replicas.iter().filter(|r| r.runs() && was_ready(r)).count();
+        let revisions: Vec<Revision> = all(store, &key::revisions_of(name));
+        let Pace { missing, .. } = service.spec.pace(revisions.iter().any(|r| !r.spec.volumes.is_empty()));
+        let floor = service.spec.replica_count().saturating_sub(missing) as usize;
+        if left < floor {
+            self.note(format!(
+                "{} is taken out ({cause:?}), {left} ready are left, {floor} must be",
+                gone.name
+            ));
+        }
+    }
+}
+
+fn all<T: serde::de::DeserializeOwned>(store: &EmbeddedStore, prefix: &str) -> Vec<T> {
+    store.list_now(prefix).unwrap().entries.iter().map(|entry| entry.decode().unwrap()).collect()
+}
+
+fn status(replica: &Replica, store: &EmbeddedStore) -> Option<ReplicaStatus> {
+    let entry = store.get_now(&key::status(&replica.service, &replica.name)).unwrap()?;
+    Some(entry.decode().unwrap())
+}
+
+fn has_ended(replica: &Replica, store: &EmbeddedStore) -> bool {
+    status(replica, store).is_some_and(|status| matches!(status.phase, Phase::Gone | Phase::Kept))
+}
+
+/// Volumes that bear one container at a time and that this one writes to: its slot's, and a shared one where one is
+/// wanted.
+fn writes(replica: &Replica, wanted: u32, store: &EmbeddedStore) -> BTreeSet<String> {
+    let entry = store.get_now(&key::revision(&replica.service, replica.revision)).unwrap();
+    let volumes = entry.map(|entry| entry.decode::<Revision>().unwrap().spec.volumes).unwrap_or_default();
+    let alone = |v: &&Volume| !v.read_only && (v.per_replica || wanted <= 1);
+    let store = Store::identity(store).id.clone();
+    volumes.iter().filter(alone).map(|v| v.docker_name(&replica.app, replica.slot, &store)).collect()
 }
 
 fn service(store: &EmbeddedStore, name: &ServiceName) -> Option<Service> {

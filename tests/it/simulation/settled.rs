@@ -71,7 +71,7 @@ fn help(world: &mut World) {
             let image = format!("{name}:good");
             world.engine.publish(&image, Behaviour::default());
             let release = coxswain::model::ServiceSpec { image, ..service.spec.clone() };
-            world.ask(name.as_str(), Wish::Apply(Box::new(release)));
+            world.ask(name.as_str(), Wish::Insist(Box::new(release)));
         }
     }
 }

@@ -126,7 +126,7 @@ fn a_daemon_that_dies_at_any_step_of_a_rollout_loses_nothing() {
 fn a_deleted_service_whose_replicas_go_all_at_once_leaves_nothing() {
     on_virtual_time(async {
         let mut world = serving(4).await;
-        world.ask("users", Wish::Delete);
+        world.ask("users", Wish::Delete(false));
         world.until("it is asked for", SOON, |world| world.services()[0].deleted_at.is_some()).await;
         world.kill_daemon().await;
         for container in world.containers() {

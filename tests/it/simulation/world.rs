@@ -23,10 +23,12 @@ use super::seams::{Fuse, Seam, Wakes};
 /// What the user wants next.
 pub(super) enum Wish {
     Apply(Box<ServiceSpec>),
+    /// As `Apply`, over whatever a command changed meanwhile.
+    Insist(Box<ServiceSpec>),
     Scale(u32),
-    Restart,
-    Undo,
-    Delete,
+    Roll(RolloutChange),
+    /// With its volumes, or without.
+    Delete(bool),
 }
 
 pub(super) struct World {
@@ -109,7 +111,7 @@ impl World {
 
     /// The daemon dies wherever it is; the store is opened again.
     pub(super) async fn kill_daemon(&mut self) {
-        self.laws.tell("the daemon dies");
+        self.laws.daemon_died();
         self.balancer.lock().unwrap().disconnect();
         self.daemon = None;
         self.store = Arc::new(self.store.reopened().await.unwrap());
@@ -148,7 +150,8 @@ impl World {
     pub(super) fn ask(&mut self, name: &str, wish: Wish) {
         self.asked += 1;
         // Every other apply takes the file's side where a command changed the same; the others are refused there.
-        let sided = ["spec.image", "spec.replicas"].iter().filter(|_| self.asked.is_multiple_of(2));
+        let insists = matches!(wish, Wish::Insist(_)) || self.asked.is_multiple_of(2);
+        let sided = ["spec.image", "spec.replicas"].iter().filter(|_| insists);
         let applying =
             Applying { overwrite: sided.map(|field| (*field).to_owned()).collect(), ..Applying::default() };
         let (id, laws) = (format!("request-{}", self.asked), self.laws.clone());
@@ -156,7 +159,7 @@ impl World {
         let (controller, name) = (daemon.controller.clone(), ServiceName::from(name));
         daemon.tasks.spawn(async move {
             let (told, answer) = match wish {
-                Wish::Apply(spec) => {
+                Wish::Apply(spec) | Wish::Insist(spec) => {
                     let told = format!("apply {name} {} x{:?}", spec.image, spec.replicas);
                     let document = ApplyDocument {
                         app: app_of(&name),
@@ -171,17 +174,14 @@ impl World {
                     let targets = [(name.clone(), count)].into();
                     (format!("scale {name}={count}"), controller.scale(&id, &targets, "scale").await)
                 }
-                Wish::Restart => {
-                    let change = RolloutChange::Restart;
-                    (format!("restart {name}"), controller.rollout(&id, &name, &change, "restart").await)
+                Wish::Roll(change) => {
+                    let told = format!("{change:?} {name}");
+                    (told, controller.rollout(&id, &name, &change, "rollout").await)
                 }
-                Wish::Undo => {
-                    let change = RolloutChange::Undo { to: None };
-                    (format!("undo {name}"), controller.rollout(&id, &name, &change, "undo").await)
-                }
-                Wish::Delete => {
+                Wish::Delete(volumes) => {
                     let names = [name.clone()];
-                    (format!("delete {name}"), controller.delete(&id, &names, false, "delete").await)
+                    let told = format!("delete {name}, volumes {volumes}");
+                    (told, controller.delete(&id, &names, volumes, "delete").await)
                 }
             };
             let answer = answer.map(|results| results.iter().map(|r| r.action).collect::<Vec<_>>());

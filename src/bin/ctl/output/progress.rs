@@ -151,12 +151,14 @@ pub(crate) fn header(progress: &Progress, revisions: &[Revision], deletes: bool)
         OnFailure::Rollback => "rollback on failure",
         OnFailure::Pause => "pause on failure",
     };
-    let images = match find(from) {
+    let from = find(from);
+    let images = match from {
         Some(from) => between(&from.image.reference, &target.image.reference),
         None => target.image.reference.clone(),
     };
+    let stops_first = from.is_some_and(|from| target.spec.waits_for(&from.spec, progress.wanted));
     let Pace { surge, missing } =
-        ServiceSpec { replicas: Some(progress.wanted), ..target.spec.clone() }.pace();
+        ServiceSpec { replicas: Some(progress.wanted), ..target.spec.clone() }.pace(stops_first);
     let how = if is_rollback(progress) { "rolling back" } else { "rolling" };
     let failing = if is_rollback(progress) { String::new() } else { format!(", {failing}") };
     format!("{name}  {images}  {digest}  {how} +{surge}/-{missing}{failing}  rev {}", target.number)

@@ -87,9 +87,7 @@ fn at_revision(service: &ServiceObject, number: RevisionNumber) -> Answer {
     let Some(rollout) = &service.status.rollout else { return Answer::NotYet };
     match &rollout.state {
         RolloutState::Complete if rollout.target == number => Answer::Yes,
-        RolloutState::RollingBack { failure, .. } | RolloutState::RolledBack { failure }
-            if failure.revision == number =>
-        {
+        state if state.back_from().is_some_and(|failure| failure.revision == number) => {
             Answer::Never(format!("revision {number} failed and was rolled back"))
         }
         _ if number < rollout.target => Answer::Never(format!("revision {} is the target", rollout.target)),
