@@ -227,7 +227,8 @@ codes! {
     /// The machine does not have the memory.
     CANNOT_PLACE = "CTL-0416", 8, "no host has the memory",
         "Replicas reserve memory (`resources: {memory: 256Mi}`), and all reservations together are more than the host \
-         has. Nothing was changed: a host that is short of memory would end containers at random.",
+         has. Nothing was changed: a host that is short of memory would end containers at random. What a rollout starts \
+         beside the old ones for a while (`maxSurge`) is not counted: leave room for it.",
         "Ask for fewer replicas or less memory, or make room: `ctl get` lists the services.";
     /// The rollout that was waited for was aborted.
     ABORTED = "CTL-0417", 4, "the rollout was aborted",
