@@ -38,6 +38,9 @@ pub(super) struct Laws {
     of: Mutex<BTreeMap<ReplicaName, String>>,
     /// Containers that ran, by that and their name.
     ran: Mutex<BTreeMap<(String, String), ContainerId>>,
+    /// How many daemons have died, and what calls of dead ones made when another lived.
+    deaths: Mutex<u64>,
+    late: Mutex<BTreeSet<ContainerId>>,
     /// Containers that a status named.
     told: Mutex<BTreeSet<ContainerId>>,
     /// From when until when a replica's status last said that it is ready.
@@ -54,8 +57,23 @@ impl Laws {
     ) -> Self {
         let (found, story) = (Mutex::default(), Mutex::default());
         let (issued, of, ran) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let (told, ready) = (Mutex::default(), Mutex::default());
-        Self { store, clock, engine, balancer, drain, found, story, issued, of, ran, told, ready }
+        let (deaths, late, told, ready) = Default::default();
+        Self {
+            store,
+            clock,
+            engine,
+            balancer,
+            drain,
+            found,
+            story,
+            issued,
+            of,
+            ran,
+            deaths,
+            late,
+            told,
+            ready,
+        }
     }
 
     /// Something worth reading happened.
@@ -69,7 +87,13 @@ impl Laws {
     pub(super) fn daemon_died(&self) {
         let told = self.told.lock().unwrap();
         self.ran.lock().unwrap().retain(|_, container| told.contains(container));
+        *self.deaths.lock().unwrap() += 1;
         self.tell("the daemon dies");
+    }
+
+    /// Which daemon lives, counted.
+    pub(super) fn life(&self) -> u64 {
+        *self.deaths.lock().unwrap()
     }
 
     fn note(&self, what: String) {
@@ -102,9 +126,14 @@ impl Laws {
         container.labels.get(LABEL_STORE).map(String::as_str) == Some(self.store.as_str())
     }
 
-    /// The Engine did this because it was asked to; `before` is how its containers were.
-    pub(super) fn happened(&self, mutation: &Mutation, before: &[ObservedContainer]) {
+    /// The Engine did this because the daemon of that life asked for it; `before` is how its containers were.
+    pub(super) fn happened(&self, mutation: &Mutation, before: &[ObservedContainer], life: u64) {
         self.tell(format!("{mutation:?}"));
+        if let Mutation::Create { id, .. } = mutation
+            && life != self.life()
+        {
+            self.late.lock().unwrap().insert(id.clone());
+        }
         let find = |id: &ContainerId| before.iter().find(|c| c.id == *id);
         match mutation {
             Mutation::Kill { id, .. } | Mutation::Remove { id, .. } => {
@@ -158,7 +187,8 @@ impl Laws {
         let of = replica.and_then(|name| self.of.lock().unwrap().get(&ReplicaName::new(name)).cloned());
         let key = (of.unwrap_or_default(), name.clone());
         let earlier = self.ran.lock().unwrap().insert(key, container.id.clone());
-        if earlier.is_some_and(|id| id != container.id) {
+        let is_late = self.late.lock().unwrap().contains(&container.id);
+        if earlier.is_some_and(|id| id != container.id) && !is_late {
             self.note(format!("the name {name} was another container's before"));
         }
         let others = before.iter().filter(|c| c.id != container.id && self.is_ours(c) && is_up(c));
@@ -262,7 +292,10 @@ impl Laws {
         let name = &gone.service;
         let Some(service) = service(store, name).filter(|s| s.deleted_at.is_none()) else { return };
         let (now, ready) = (self.clock.elapsed(), self.ready.lock().unwrap());
-        let is_routed = self.balancer.lock().unwrap().chooses(&gone.name);
+        let is_of =
+            |c: &ObservedContainer| c.labels.get(LABEL_REPLICA).is_some_and(|r| *r == gone.name.to_string());
+        let runs = self.engine.containers().iter().any(|c| is_of(c) && is_up(c));
+        let is_routed = runs && self.balancer.lock().unwrap().chooses(&gone.name);
         let ready_since = ready.get(&gone.name).filter(|spell| spell.1 == Duration::MAX).map(|spell| spell.0);
         if !is_routed || ready_since.is_none_or(|since| now - since < IN_ROTATION) {
             return;

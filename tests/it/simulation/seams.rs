@@ -102,12 +102,12 @@ impl LateEngine {
             true => (chance.millis(1, 2_000), chance.millis(0, 500)),
             false => (chance.millis(1, 20), chance.millis(0, 10)),
         };
-        let engine = self.inner.clone();
+        let (engine, life) = (self.inner.clone(), laws.life());
         let happens = tokio::spawn(async move {
             tokio::time::sleep(there).await;
             let before = if changes { engine.containers() } else { Vec::new() };
             let result = work(engine.clone()).await;
-            engine.take_journal().iter().for_each(|mutation| laws.happened(mutation, &before));
+            engine.take_journal().iter().for_each(|mutation| laws.happened(mutation, &before, life));
             result
         });
         let result = happens.await.unwrap();
