@@ -159,7 +159,7 @@ fn create(
         draft.wake(ADDRESS_RETRY);
         return Err(WaitReason::NoFreeAddress);
     };
-    // An attempt whose making was not answered keeps its number: its name then finds what was made.
+    // One whose making was not answered has its number too: should its container come up after all, it is superseded.
     let attempt = wanted.status.as_ref().map_or(0, |s| s.attempt).max(highest) + 1;
     let spec = spec::container(draft.view, replica, revision, attempt, subnet, address)
         .map_err(|message| refused(&message))?;

@@ -313,6 +313,55 @@ async fn sweep(worker: Rc<Worker>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balancer::failures::Failures;
+    use crate::balancer::route::Router;
+    use crate::balancer::table::{Rule, TargetPool};
+    use crate::balancer::target::Target;
+
+    fn worker() -> Worker {
+        Worker {
+            thread: 0,
+            limits: Limits::default(),
+            clock: Arc::new(crate::clock::RealClock::new()),
+            view: RefCell::default(),
+            upstreams: RefCell::default(),
+            random: RefCell::new(fastrand::Rng::with_seed(1)),
+            draining: CancellationToken::new(),
+            clients: RefCell::default(),
+            connections: Cell::default(),
+            short: Cell::default(),
+            measures: Arc::default(),
+            ended: Notify::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_newer_table_is_without_is_chosen_only_where_there_is_no_other() {
+        let target = |name: &str| {
+            let id = EndpointId::new(&name.into(), jiff::Timestamp::UNIX_EPOCH);
+            Arc::new(Target::new(id, 1, Arc::default(), Failures::default()))
+        };
+        let targets = [target("a"), target("b")];
+        let address = SocketAddr::from(([10, 0, 0, 1], 80));
+        let pool = TargetPool {
+            balance: Balance::default(),
+            targets: targets.iter().map(|target| (Arc::clone(target), address)).collect(),
+            failures: Failures::default(),
+        };
+        let rule = Rule { pool: 0, timeout: std::time::Duration::from_secs(1), strip_prefix: false };
+        let router = Router::new([(None, "/".to_owned(), rule)]).unwrap();
+        let worker = worker();
+        worker.install(Arc::new(Table { router, pools: vec![pool] }));
+        let chosen = || -> std::collections::BTreeSet<String> {
+            let choices = (0..64).map(|_| worker.choose("h", "/", &[]).unwrap());
+            choices.map(|choice| choice.upstream.seat.target.id.to_string()).collect()
+        };
+        assert_eq!(chosen().len(), 2);
+        targets[0].set_left(true, Mono(1));
+        assert_eq!(chosen(), [targets[1].id.to_string()].into());
+        targets[1].set_left(true, Mono(2));
+        assert_eq!(chosen().len(), 2, "the thread knows of no other");
+    }
 
     #[test]
     fn a_shortage_is_told_now_and_then_with_a_count() {

@@ -18,8 +18,8 @@ const NICENESS: i32 = -10;
 const USUAL: i32 = 0;
 
 /// Raises the priority of this process and of all processes and threads that it starts from now on. Call it before the
-/// process has a second thread. Without the right to do so (started by another user than root) everything works, only slower when the
-/// processor is busy.
+/// process has a second thread. Without the right to do so (started by another user than root) everything works, only
+/// slower when the processor is busy.
 pub(super) fn raise() {
     if getpriority_process(None) != Ok(USUAL) {
         return;
@@ -30,7 +30,8 @@ pub(super) fn raise() {
     }
 }
 
-/// Takes the calling thread back to where [`raise`] had found it. Linux keeps a niceness for each thread.
+/// Takes the calling thread back to where [`raise`] had found it. Linux keeps a niceness for each thread. A daemon that
+/// somebody started at the very same niceness cannot be told from one that raised itself.
 pub(super) fn back_to_usual() {
     if getpriority_process(None) == Ok(NICENESS)
         && let Err(error) = setpriority_process(None, USUAL)

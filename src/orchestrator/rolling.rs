@@ -38,15 +38,16 @@ fn remove_surplus(pass: &mut Pass<'_>) -> bool {
 }
 
 /// Keeps the count of a service whose rollout is paused, replacing nothing. New ones are of the revision that is known
-/// to run; replicas of the failed one count only while they serve.
+/// to run; replicas of the failed one count only while they serve, or may.
 fn fill_up(pass: &mut Pass<'_>) -> bool {
     let (census, bounds) = (&pass.census, pass.bounds);
     let stable = pass.rollout.stable.filter(|s| *s != pass.target.number);
-    let (revision, serving) = match stable.and_then(|s| pass.view.revisions.get(&s)) {
-        Some(stable) => (stable, available(&census.current) + available(&census.matching) + census.old.len()),
+    let target = census.current.iter().chain(&census.matching);
+    let (revision, counted) = match stable.and_then(|s| pass.view.revisions.get(&s)) {
+        Some(stable) => (stable, target.filter(|s| s.may_serve).count() + census.old.len()),
         None => (pass.target, census.running()),
     };
-    let missing = bounds.wanted.saturating_sub(serving);
+    let missing = bounds.wanted.saturating_sub(counted);
     make(pass, revision, missing)
 }
 

@@ -60,7 +60,8 @@ pub enum ToController {
         report: BalancerReport,
     },
     /// Its state, where it differs from the last: after each table, while requests end on endpoints that left the
-    /// table, with the first request that fails after a second without, and every second. While the counters are watched, every second in any case.
+    /// table, with the first request that fails after a second without, and every second. While the counters are watched,
+    /// every second in any case.
     Report {
         /// Its state.
         report: BalancerReport,

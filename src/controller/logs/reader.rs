@@ -1,7 +1,8 @@
 //! What one reader reads: which containers' logs, and how their replicas stood when it last looked.
 //!
-//! Invariants: a container's log is opened once, and tried again only a pause after the Engine refused it; what is not
-//! listed any more is forgotten.
+//! Invariants: a container's log is opened once, with the options of the look that first saw it, and tried again only a
+//! pause after the Engine refused it; while the Engine is away one log is tried a pause; what is not listed any more is
+//! forgotten.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +21,14 @@ const READ_MAX: usize = 256;
 /// Before a log is asked for again that the Engine would not open: an Engine in trouble is not hammered, and a reader does
 /// not notice the wait.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// A container's log.
+#[derive(Debug)]
+struct Log {
+    reading: Reading,
+    /// Which lines of it: what has to wait is not read from another line on than it would have been at once.
+    options: LogOptions,
+}
 
 /// How it stands with a container's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +54,7 @@ pub(super) struct Taken {
 #[derive(Default)]
 pub(super) struct Reader {
     pub(super) merge: Merge,
-    containers: BTreeMap<(ReplicaName, ContainerId), Reading>,
+    containers: BTreeMap<(ReplicaName, ContainerId), Log>,
     statuses: BTreeMap<ReplicaName, ReplicaStatus>,
 }
 
@@ -61,20 +70,21 @@ impl Reader {
         let mut taken = Taken::default();
         self.forget(replicas);
         for of in replicas.iter().filter_map(container) {
-            let before = self.containers.get(&of).copied();
-            match before {
+            let before = self.containers.get(&of);
+            match before.map(|log| log.reading) {
                 Some(Reading::Taken) => continue,
                 Some(Reading::Refused(again_at)) if again_at > now => continue,
                 Some(Reading::Refused(_) | Reading::LeftOut) | None => {}
             }
+            let options = before.map_or(options, |log| &log.options).clone();
             let reading = if self.merge.len() >= READ_MAX {
-                if before != Some(Reading::LeftOut) {
+                if before.is_none_or(|log| log.reading != Reading::LeftOut) {
                     let text = format!("not read: {READ_MAX} logs are read already");
                     taken.told.push(life_of(&of.0, None, text));
                 }
                 Reading::LeftOut
             } else {
-                match lines(engine, &of.0, &of.1, options).await {
+                match lines(engine, &of.0, &of.1, &options).await {
                     Ok(lines) => {
                         self.merge.push(lines);
                         Reading::Taken
@@ -86,18 +96,28 @@ impl Reader {
                     }
                 }
             };
-            self.containers.insert(of, reading);
+            self.containers.insert(of, Log { reading, options });
             if taken.failed.as_ref().is_some_and(EngineError::is_away) {
-                break; // each further one would wait for its deadline
+                self.all_wait_until(now + AGAIN); // each further one would wait for its deadline
+                break;
             }
         }
         taken
     }
 
+    /// None of the logs that could not be opened is asked for before then.
+    fn all_wait_until(&mut self, until: Instant) {
+        for log in self.containers.values_mut() {
+            if let Reading::Refused(at) = &mut log.reading {
+                *at = until.max(*at);
+            }
+        }
+    }
+
     /// When a log that could not be opened is to be asked for again.
     pub(super) fn again_at(&self) -> Option<Instant> {
-        let again = |reading: &Reading| match reading {
-            Reading::Refused(at) => Some(*at),
+        let again = |log: &Log| match log.reading {
+            Reading::Refused(at) => Some(at),
             Reading::Taken | Reading::LeftOut => None,
         };
         self.containers.values().filter_map(again).min()
@@ -248,6 +268,34 @@ mod tests {
         assert_eq!((asks(), reader.merge.len(), reader.again_at()), (3, 2, None));
         take_in(&mut reader, &engine, &replicas, now + AGAIN * 2).await;
         assert_eq!(asks(), 3, "what is open is not opened again");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_away_is_asked_for_one_log_a_pause() {
+        let (engine, replicas) = world(4);
+        let (mut reader, now) = (Reader::default(), Instant::now());
+        let fails = |error: fn() -> EngineError| engine.choose_faults(move |_| Some(Fault::Fails(error())));
+        fails(|| EngineError::Failed { call: "logs", status: 500, message: "no".into() });
+        take_in(&mut reader, &engine, &replicas, now).await;
+        fails(|| EngineError::Stopped { socket: "docker.sock".into() });
+        assert!(take_in(&mut reader, &engine, &replicas, now + AGAIN).await.failed.is_some());
+        assert_eq!(reader.again_at(), Some(now + AGAIN * 2), "the other three were due");
+        engine.choose_faults(|_| None);
+        take_in(&mut reader, &engine, &replicas, now + AGAIN * 2).await;
+        assert_eq!(reader.merge.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_had_to_wait_is_read_from_the_line_that_was_asked_for() {
+        let (engine, replicas) = world(READ_MAX + 1);
+        let last = container(&replicas[READ_MAX]).unwrap();
+        engine.write_log(&last.1, LogLine { at: None, stderr: false, text: "its last".to_owned() });
+        let (mut reader, now) = (Reader::default(), Instant::now());
+        let options = LogOptions { tail: Some(1), ..LogOptions::default() };
+        reader.take_in(&engine, &replicas, &options, now).await;
+        while reader.merge.next().await.is_some() {}
+        take_in(&mut reader, &engine, &replicas, now).await;
+        assert_eq!(reader.merge.next().await.unwrap().unwrap().text, "its last");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, Outcome, Progress, ReplicaProgress};
-use coxswain::model::{Condition, Failure, FailureReason, Reason, RevisionNumber, ServiceName};
+use coxswain::model::{Condition, Failure, FailureReason, Phase, Reason, RevisionNumber, ServiceName};
 
 use super::Watched;
 use crate::output::progress::{self, PhaseText, revision_name};
@@ -45,7 +45,10 @@ pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> 
 pub(super) fn timed_out(watched: &Watched) -> ApiError {
     let name = &watched.name;
     let last = watched.last.as_ref();
-    let missing = last.iter().flat_map(|last| &last.replicas).filter(|r| !(r.runs && r.available));
+    // A container that is kept after an earlier failure is waited for by nobody.
+    let is_kept = |r: &ReplicaProgress| r.status.as_ref().is_some_and(|status| status.phase == Phase::Kept);
+    let replicas = last.iter().flat_map(|last| &last.replicas).filter(|r| !is_kept(r));
+    let missing = replicas.filter(|r| !(r.runs && r.available));
     let replica = |replica: &ReplicaProgress| {
         let PhaseText { word, detail, .. } = progress::of(replica);
         let is = if detail.is_empty() { word.to_owned() } else { format!("{word}: {detail}") };
@@ -272,6 +275,14 @@ mod tests {
         }
         let deleting = Watched { deletes: true, ..watched() };
         assert_eq!(verdict(&deleting, &snapshot(), &Outcome::Deleted), Ok(()), "what a delete waits for");
+    }
+
+    #[test]
+    fn a_container_that_is_kept_is_not_waited_for() {
+        let replicas = [("a", Phase::Kept), ("b", Phase::Pulling)];
+        let last = Some(progress::tests::snapshot(0, &replicas));
+        let error = timed_out(&Watched { last, ..watched() });
+        assert_eq!(error.why, ["b is pulling"]);
     }
 
     #[test]

@@ -204,14 +204,14 @@ pub(crate) fn deleted(service: &str, elapsed: u64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use coxswain::model::{ConditionKind, Reason, ReplicaName};
 
     use jiff::Timestamp;
 
     use super::*;
 
-    pub(in crate::output) fn snapshot(available: u32, replicas: &[(&str, Phase)]) -> Progress {
+    pub(crate) fn snapshot(available: u32, replicas: &[(&str, Phase)]) -> Progress {
         let replica = |(name, phase): &(&str, Phase)| ReplicaProgress {
             name: ReplicaName::new(*name),
             revision: RevisionNumber(2),

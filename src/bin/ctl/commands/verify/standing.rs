@@ -59,7 +59,12 @@ impl Standing {
         if let Some(error) = error {
             // Without an answer nobody knows whether it was done.
             let unknown = [codes::DAEMON_SILENT.id, codes::TIMED_OUT.id].contains(&error.code.as_str());
-            self.unanswered = self.unanswered.take().filter(|_| unknown);
+            self.unanswered = match self.unanswered.take() {
+                asked if unknown => asked,
+                // Asked for without an answer to the other number: that perhaps remains.
+                Some(Ask::ScaleBack) if self.replicas == At::Found => Some(Ask::Scale),
+                _ => None,
+            };
             return;
         }
         match self.unanswered.take() {
@@ -248,6 +253,11 @@ mod tests {
             standing.answered(Some(&codes::NOT_NOW.error("no")));
             assert_eq!(told(&standing), AS_IT_WAS, "{ask:?}");
         }
+        let mut standing = after(&[]);
+        standing.asks(Ask::Scale);
+        standing.asks(Ask::ScaleBack);
+        standing.answered(Some(&codes::NOT_NOW.error("no")));
+        assert!(told(&standing).contains("may be left scaled"), "the other number was never answered");
         let mut standing = after(&[RESTART]);
         standing.asks(Ask::Return);
         assert!(told(&standing).contains("may still be left at a restart of it"));
