@@ -1,5 +1,6 @@
 //! The loop: look, wait until the directory is at rest, decide, act, say how things stand.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,13 @@ use super::plan::{Decision, decide};
 use super::scan::Scan;
 use crate::controller::{Controller, Refused};
 use crate::manifest::{Finding, parse};
-use crate::model::{Condition, Reason};
+use crate::model::{Condition, Reason, ServiceName};
 
 /// The directory is looked at this often, whatever the events say: some file systems have none.
 const RESCAN: Duration = Duration::from_secs(10);
+/// A document has to be missing for so long before its service goes. Who saves a file by moving the old one away, or
+/// writes it with `generate > a.yaml`, leaves the directory without it for a moment, and that moment costs the service.
+const GONE_FOR: Duration = Duration::from_secs(2);
 /// Problems of a directory that are shown; the log has no more either.
 const SHOWN: usize = 5;
 
@@ -32,7 +36,7 @@ pub async fn follow(controller: Arc<Controller>, directory: PathBuf, shutdown: C
         let step = async {
             // Anew each time, and before the look: a directory that was replaced has another inode.
             let hints = if eye.hangs() { None } else { hints(&directory, &changed).await };
-            let seen = eye.at_rest().await;
+            let seen = follower.look(&mut eye).await;
             follower.pass(seen, &mut told).await;
             hints
         };
@@ -100,6 +104,40 @@ struct Follower {
 }
 
 impl Follower {
+    /// What the directory holds at rest; the documents that it lacks have been missing for `GONE_FOR`. Whatever else
+    /// changed waits with them: it is acted upon together.
+    async fn look(&self, eye: &mut Eye) -> Scan {
+        let mut seen = eye.at_rest().await;
+        let mut missing = self.newly_missing(&seen).await;
+        while !missing.is_empty() {
+            tokio::time::sleep(GONE_FOR).await;
+            seen = eye.at_rest().await;
+            let still = self.newly_missing(&seen).await;
+            if still.is_subset(&missing) {
+                break;
+            }
+            missing = still;
+        }
+        seen
+    }
+
+    /// Services of the directory without a document whose removal is neither held nor confirmed. Where the directory or
+    /// the store cannot be read, acting on it will say so.
+    async fn newly_missing(&self, seen: &Scan) -> BTreeSet<ServiceName> {
+        let Scan::Read(sources) = seen else { return BTreeSet::new() };
+        let (Ok(documents), Ok(declared)) = (parse(sources), self.controller.declared_by(&self.source).await)
+        else {
+            return BTreeSet::new();
+        };
+        let known = self.controller.source_removals();
+        let mut missing: BTreeSet<ServiceName> = declared.into_keys().collect();
+        missing.retain(|name| !known.held.contains(name) && !known.confirmed.contains(name));
+        documents.iter().for_each(|document| {
+            missing.remove(&document.name);
+        });
+        missing
+    }
+
     /// Acts on one look. How things stand becomes conditions, and is logged where it is new.
     async fn pass(&mut self, seen: Scan, told: &mut Vec<Condition>) {
         let stopped = self.act(seen).await.err();

@@ -235,6 +235,27 @@ async fn a_service_makes_room_for_another_only_if_that_can_be_applied() {
     followed.until_there(&["new", "users"]).await;
 }
 
+/// Saved by moving the old file away, or written by something slow behind a `>`.
+#[tokio::test]
+async fn a_document_that_is_away_for_a_moment_keeps_its_service() {
+    let files = [("users.yaml", text("users", "users:1")), ("web.yaml", text("web", "web:1"))];
+    let followed = Followed::start(&files);
+    followed.until_there(&["users", "web"]).await;
+    let before = followed.rig.service("users").await;
+    followed.remove("users.yaml");
+    // Longer than the directory takes to be at rest, shorter than a document has to be missing.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    followed.write("users.yaml", &text("users", "web:1"));
+    let changed = async {
+        while followed.rig.service("users").await.spec.image != "web:1" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(BOUND, changed).await.expect("the change is applied");
+    assert_eq!(followed.rig.service("users").await.metadata.uid, before.metadata.uid);
+    assert_eq!(followed.there().await, ["users", "web"]);
+}
+
 #[tokio::test]
 async fn a_directorys_service_is_its_alone_before_it_is_looked_at() {
     let rig = Rig::following(Some("manifests.d".to_owned()));

@@ -91,7 +91,15 @@ fn why_says_what_is_in_the_way_and_what_comes_next() {
     let state = RolloutState::RolledBack { failure: failure(8) };
     back.status.rollout = Some(rollout(9, Some(9), state));
     let back = stub(back, &[("users-9-a", Phase::Ready)]);
-    let told = [&sound, &rolling, &back].map(|stub| transcript(stub, &["why users"]));
+    let mut going = overridden();
+    going.status.conditions = vec![condition(
+        ConditionKind::Progressing,
+        true,
+        Reason::Deleting,
+        "its replicas are drained and removed",
+    )];
+    let going = stub(going, &[("users-9-a", Phase::Draining), ("users-9-b", Phase::Stopping)]);
+    let told = [&sound, &rolling, &back, &going].map(|stub| transcript(stub, &["why users"]));
     insta::assert_snapshot!("why", told.join("\n"));
     insta::assert_snapshot!("why_unknown", transcript(&sound, &["why usres"]));
 }

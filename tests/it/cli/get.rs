@@ -1,7 +1,9 @@
 //! What is shown: get, status, logs, events.
 
 use coxswain::api::types::{DaemonStatus, HostObject, List, LogRecord, ServiceObject};
-use coxswain::model::{ConditionKind, EventKind, EventReason, Phase, Reason, ReplicaName, RolloutState};
+use coxswain::model::{
+    ConditionKind, Epoch, EventKind, EventReason, Phase, Reason, ReplicaName, RolloutState, TableName,
+};
 
 use super::objects::{
     condition, daemon, endpoint, event, exited, failure, host, image, minutes_ago, progressing, replica,
@@ -221,7 +223,7 @@ fn every_kind_can_be_watched() {
 #[test]
 fn the_daemon_in_a_few_lines() {
     let behind = DaemonStatus {
-        acknowledged: daemon().table.map(|table| coxswain::model::TableName { revision: 40, ..table }),
+        acknowledged: daemon().table.map(|table| TableName { revision: 40, ..table }),
         conditions: vec![condition(
             ConditionKind::Degraded,
             true,
@@ -231,12 +233,17 @@ fn the_daemon_in_a_few_lines() {
         host: HostObject { available: false, ..host() },
         ..daemon()
     };
+    let unanswered = DaemonStatus {
+        acknowledged: daemon().table.map(|table| TableName { epoch: Epoch(1), revision: 77, ..table }),
+        ..daemon()
+    };
     let alone = DaemonStatus { acknowledged: None, ..daemon() };
-    let stub = Stub::start().on(
-        "GET /v1/status",
-        [Reply::json(&daemon()), Reply::json(&behind), Reply::json(&alone), Reply::json(&daemon())],
+    let stub = Stub::start()
+        .on("GET /v1/status", [&daemon(), &behind, &unanswered, &alone, &daemon()].map(Reply::json));
+    insta::assert_snapshot!(
+        "status",
+        transcript(&stub, &["status", "status", "status", "status", "version"])
     );
-    insta::assert_snapshot!("status", transcript(&stub, &["status", "status", "status", "version"]));
 }
 
 #[test]
@@ -267,6 +274,7 @@ fn logs_of_services_and_replicas() {
                 "logs users-9-a",
                 "logs users replica/users-9-a",
                 "logs users-9-z",
+                "logs users --revision 7",
                 "logs",
             ]
         )

@@ -63,6 +63,8 @@ fn waiting_has_a_bound_and_a_grammar() {
             &["wait users --for ready --timeout 200ms", "wait users --for health", "wait users"]
         )
     );
+    let stopped = Stub::start().on(WATCH, [Reply::lines(&[unready()])]);
+    insta::assert_snapshot!("wait_unanswered", transcript(&stopped, &["wait users --for ready"]));
 }
 
 #[test]

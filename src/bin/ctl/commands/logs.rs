@@ -38,6 +38,9 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     let (services, replicas) = sources(session, &args.names).await?;
     let named = !services.is_empty() || replicas.len() > 1;
     let Args { revision, follow, tail, .. } = args;
+    if let Some(revision) = revision.filter(|_| !follow) {
+        check_left(session, &services, revision).await?;
+    }
     let options = LogOptions { follow, tail, since };
     let query = LogQuery { services, replicas, revision, options };
     let mut records = session.client.logs(&query).await?;
@@ -49,6 +52,28 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         }
     }
     Ok(())
+}
+
+/// Refuses a revision that no replica is left of: silence would look like containers that wrote nothing.
+async fn check_left(
+    session: &Session<'_>,
+    services: &[ServiceName],
+    revision: RevisionNumber,
+) -> Result<(), CliError> {
+    let replicas = session.client.replicas(None).await?;
+    let is_left = |service: &ServiceName| {
+        replicas.iter().any(|r| r.spec.service == *service && r.spec.revision == revision)
+    };
+    if services.is_empty() || services.iter().any(is_left) {
+        return Ok(());
+    }
+    let names = services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
+    Err(ApiError {
+        why: vec!["a log goes with its container".to_owned()],
+        next: services.iter().map(|name| format!("ctl history {name}")).collect(),
+        ..codes::NOT_FOUND.error(format!("no container of revision {revision} of {names} is left"))
+    }
+    .into())
 }
 
 fn revision(text: &str) -> Result<RevisionNumber, std::num::ParseIntError> {

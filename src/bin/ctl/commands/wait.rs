@@ -64,5 +64,5 @@ async fn watch(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
             }
         }
     }
-    Err(CliError::of(&codes::DAEMON_SILENT, "the daemon ended the watch"))
+    Err(codes::stream_ended().into())
 }

@@ -4,7 +4,7 @@ use coxswain::api::codes;
 use coxswain::api::types::{DaemonStatus, ReplicaObject, RevisionObject, ServiceObject, diff};
 use coxswain::model::{
     Condition, ConditionKind, Endpoint, Event, Failure, Millis, Override, Phase, RevisionOutcome,
-    RolloutState,
+    RolloutState, WaitReason,
 };
 use jiff::Timestamp;
 
@@ -100,7 +100,9 @@ fn condition(condition: &Condition) -> String {
 pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
     let Whole { service, replicas, daemon, .. } = whole;
     let name = &service.metadata.name;
-    let missing = replicas.iter().filter(|r| r.spec.runs() && !r.available).map(|r| waits(r, now));
+    let deleting = listing::is_deleting(service);
+    let is_awaited = |r: &&ReplicaObject| deleting || r.spec.runs() && !r.available;
+    let missing = replicas.iter().filter(is_awaited).map(|r| waits(r, now));
     let waiting = missing.chain(service.status.waits.iter().map(|wait| plain(wait))).collect();
     let rollout = service.status.rollout.as_ref();
     let holds = |kind| service.status.conditions.iter().find(|c| c.kind == kind && c.status);
@@ -111,8 +113,12 @@ pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
     let is = if declared { "is as declared" } else { "is not as declared" };
     let revision = rollout.map_or_else(String::new, |rollout| format!(", revision {}", rollout.target));
     let (available, wanted) = (service.status.available, service.status.wanted);
-    let mut lines =
-        vec![format!("{mark} {name} {is}: {available}/{wanted} replicas are available{revision}")];
+    let head = match (deleting, replicas.len()) {
+        (false, _) => format!("{mark} {name} {is}: {available}/{wanted} replicas are available{revision}"),
+        (true, 1) => format!("{mark} {name} is being deleted: 1 replica is left"),
+        (true, left) => format!("{mark} {name} is being deleted: {left} replicas are left"),
+    };
+    let mut lines = vec![head];
     let mut add = |title: &str, texts: Vec<String>| {
         for (index, text) in texts.into_iter().enumerate() {
             lines.push(format!("  {:<8} {text}", if index == 0 { title } else { "" }));
@@ -122,7 +128,7 @@ pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
     add("now", going.into_iter().chain(holds(ConditionKind::Degraded)).map(told).collect());
     add("daemon", daemon.conditions.iter().filter(|c| c.status).map(told).collect());
     add("waits", at_most(WAITS_SHOWN, waiting));
-    add("then", deadline(service).into_iter().collect());
+    add("then", deadline(whole, now).into_iter().collect());
     add("live", service.status.overrides.iter().map(|over| overridden(over, now)).collect());
     let failed = last_failed(&whole.revisions);
     add("failed", failed.iter().flat_map(|failure| told_failure(failure, now)).collect());
@@ -141,7 +147,7 @@ fn at_most(count: usize, mut lines: Vec<String>) -> Vec<String> {
 /// `users-10-a starting for 12s: GET /healthz → 503; next attempt in 5s`.
 fn waits(replica: &ReplicaObject, now: Timestamp) -> String {
     let status = replica.status.as_ref();
-    let text = phase_text(status, true, replica.available);
+    let text = phase_text(status, replica.spec.runs(), replica.available);
     let lasts = status.map(|status| format!(" for {}", since(status.since, now))).unwrap_or_default();
     let detail = if text.detail.is_empty() { String::new() } else { format!(": {}", text.detail) };
     let again = match status.map(|status| &status.phase) {
@@ -154,7 +160,8 @@ fn waits(replica: &ReplicaObject, now: Timestamp) -> String {
 }
 
 /// When a rollout that makes no progress fails, and what then.
-fn deadline(service: &ServiceObject) -> Option<String> {
+fn deadline(whole: &Whole, now: Timestamp) -> Option<String> {
+    let service = &whole.service;
     let rollout = service.status.rollout.as_ref()?;
     let policy = &service.spec.rollout;
     let left = |waited: &Millis| Millis(policy.deadline.0.saturating_sub(waited.0) / 1000 * 1000);
@@ -166,13 +173,31 @@ fn deadline(service: &ServiceObject) -> Option<String> {
                 }
                 _ => "stays as it is".to_owned(),
             };
-            Some(format!("without progress it fails in {}, and {then}", left(waited)))
+            let unhealthy = whole.replicas.iter().filter(|r| r.spec.revision == rollout.target);
+            let unhealthy = unhealthy.filter_map(|r| Some((patience(r, service, now)?, &r.spec.name)));
+            let by_deadline = left(waited);
+            Some(match unhealthy.min().filter(|(left, _)| *left < by_deadline) {
+                Some((left, name)) => {
+                    format!("it fails in {left} unless {name} is healthy by then, and {then}")
+                }
+                None => format!("without progress it fails in {by_deadline}, and {then}"),
+            })
         }
         RolloutState::RollingBack { waited, .. } => {
             Some(format!("without progress going back fails in {}, and it stays as it is", left(waited)))
         }
         _ => None,
     }
+}
+
+/// How much of `startWithin` is left to a replica that has not passed its first health check.
+fn patience(replica: &ReplicaObject, service: &ServiceObject, now: Timestamp) -> Option<Millis> {
+    let status = replica.status.as_ref()?;
+    let probed = replica.spec.runs()
+        && matches!(status.phase, Phase::Starting { reason: Some(WaitReason::HealthCheckFailing { .. }) });
+    let passed = u64::try_from(now.as_second() - status.since.as_second()).unwrap_or(0);
+    let left = service.spec.health.start_within.0.saturating_sub(passed.saturating_mul(1000));
+    probed.then_some(Millis(left / 1000 * 1000))
 }
 
 /// The failure of the newest revision that failed or was aborted.

@@ -1,6 +1,6 @@
 //! An operation on a service as text: a line for each change of state, what it is about, how it went. PURE.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coxswain::api::types::{Progress, ReplicaProgress};
 use coxswain::model::{
@@ -195,7 +195,16 @@ pub(crate) fn revision_name(number: RevisionNumber, revisions: &[Revision]) -> S
 /// The last line of an operation that went well.
 pub(crate) fn done(progress: &Progress, elapsed: u64) -> String {
     let elapsed = seconds(i64::try_from(elapsed).unwrap_or(i64::MAX));
-    format!("✓ {}  {} ready on revision {}  {elapsed}", progress.service, count(progress), progress.target)
+    // Of a rollout that is paused or stands still others serve as well.
+    let serving = || progress.replicas.iter().filter(|replica| replica.runs && replica.available);
+    let others: BTreeSet<_> =
+        serving().map(|replica| replica.revision).filter(|revision| *revision != progress.target).collect();
+    let Progress { service, target, wanted, .. } = progress;
+    if others.is_empty() {
+        return format!("✓ {service}  {} ready on revision {target}  {elapsed}", count(progress));
+    }
+    let on = others.iter().chain([target]).map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    format!("✓ {service}  {}/{wanted} ready on revisions {on}  {elapsed}", serving().count())
 }
 
 /// The last line of a deletion.
@@ -284,6 +293,14 @@ pub(crate) mod tests {
     fn a_new_service_has_no_revision_to_show() {
         let new = Progress { target: RevisionNumber::default(), ..snapshot(0, &[]) };
         assert_eq!(header(&new, &[], false), "users");
+    }
+
+    #[test]
+    fn what_serves_beside_the_target_counts_at_the_end() {
+        let mut paused = snapshot(1, &[("a", Phase::Ready), ("b", Phase::Ready)]);
+        assert_eq!(done(&snapshot(2, &[("a", Phase::Ready)]), 3), "✓ users  2/2 ready on revision 2  3s");
+        paused.replicas[0].revision = RevisionNumber(1);
+        assert_eq!(done(&paused, 3), "✓ users  2/2 ready on revisions 1 and 2  3s");
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         (Some(table), Some(acknowledged)) if table == acknowledged => {
             format!("serves table {}, the newest", table.revision)
         }
+        // Tables are counted anew by each controller.
+        (Some(table), Some(old)) if table.epoch != old.epoch => {
+            format!("serves a table of the controller before this one; the newest is {}", table.revision)
+        }
         (Some(table), Some(old)) => {
             format!("serves table {}, the newest is {}", old.revision, table.revision)
         }
