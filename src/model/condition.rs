@@ -27,6 +27,8 @@ described! {
         AllAvailable,
         /// Fewer replicas are available than wanted.
         TooFewAvailable,
+        /// A replica does not get to serve, or does not any more; enough others are available.
+        ReplicaHeldUp,
         /// A rollout is under way.
         RollingOut,
         /// The user paused the rollout; no deadline runs.

@@ -41,7 +41,7 @@ pub fn assess(view: &ServiceView) -> Assessment {
     let conditions = [
         ready(deleting, available >= wanted, &counts),
         progressing(view, count != wanted || starting, &counts),
-        degraded(view, &troubles),
+        degraded(view, &troubles, available >= wanted),
     ];
     Assessment { conditions, wanted, available, of_target, troubles }
 }
@@ -82,7 +82,7 @@ fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
     }
 }
 
-fn degraded(view: &ServiceView, troubles: &[String]) -> Condition {
+fn degraded(view: &ServiceView, troubles: &[String], enough: bool) -> Condition {
     let is = |status, reason, message: String| condition(ConditionKind::Degraded, status, reason, message);
     if view.service.deleted_at.is_some() {
         return is(false, Reason::Deleting, String::new());
@@ -92,6 +92,7 @@ fn degraded(view: &ServiceView, troubles: &[String]) -> Condition {
         Some(RolloutState::RolledBack { failure }) => is(true, Reason::RolledBack, failure.to_string()),
         Some(RolloutState::Failed { failure }) => is(true, Reason::RolloutFailed, failure.to_string()),
         Some(RolloutState::Progressing { .. } | RolloutState::Complete) | None => match troubles.first() {
+            Some(first) if enough => is(true, Reason::ReplicaHeldUp, first.clone()),
             Some(first) => is(true, Reason::TooFewAvailable, first.clone()),
             None => is(false, Reason::AllAvailable, String::new()),
         },

@@ -252,11 +252,7 @@ fn conditions_tell_the_story() {
             (
                 2,
                 0,
-                vec![
-                    (true, Reason::AllAvailable),
-                    (true, Reason::RollingOut),
-                    (true, Reason::TooFewAvailable)
-                ]
+                vec![(true, Reason::AllAvailable), (true, Reason::RollingOut), (true, Reason::ReplicaHeldUp)]
             ),
             (
                 2,
@@ -266,6 +262,13 @@ fn conditions_tell_the_story() {
             (2, 2, vec![(false, Reason::Deleting), (true, Reason::Deleting), (false, Reason::Deleting)]),
         ]
     );
+
+    let mut world = World::new();
+    world.command("apply users:bad replicas=2 deadline=30s healthyFor=5s");
+    world.pass();
+    world.advance(3_000);
+    let [.., degraded] = assess(&world.view()).conditions;
+    assert_eq!((degraded.status, degraded.reason), (true, Reason::TooFewAvailable), "nobody serves");
 }
 
 /// A service at rest plans nothing, and a thousand of them cost next to nothing.
