@@ -7,7 +7,8 @@ use super::draft::Draft;
 use super::removal::UNACKNOWLEDGED_AFTER;
 use super::view::WantedReplica;
 use crate::model::{
-    EndpointState, Event, EventKind, EventReason, Phase, ReplicaStatus, ServiceName, WaitReason, key,
+    ContainerId, EndpointState, Event, EventKind, EventReason, Phase, ReplicaStatus, ServiceName, WaitReason,
+    key,
 };
 use crate::store::{Op, Store, StoreError};
 
@@ -92,6 +93,10 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
     }
     let before = old.and_then(|s| s.container.as_ref());
     let lives = matches!(new.phase, Phase::Starting { .. } | Phase::Ready | Phase::Unready { .. });
+    if let Some(container) = before.filter(|_| is_missing(was, new, before)) {
+        let message = format!("container {} is gone, and was not removed here", container.short());
+        tell(EventKind::Warning, EventReason::ContainerMissing, message);
+    }
     if let Some(container) = new.container.as_ref().filter(|c| lives && before != Some(*c)) {
         let message = format!("container {} (attempt {})", container.short(), new.attempt);
         tell(EventKind::Normal, EventReason::ContainerStarted, message);
@@ -128,6 +133,17 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
         _ => {}
     }
     told
+}
+
+/// Whether the container of a replica that was to run has vanished: what ends leaves a reason, and what is wanted to go is
+/// on its way out.
+fn is_missing(was: Option<&Phase>, new: &ReplicaStatus, before: Option<&ContainerId>) -> bool {
+    let ran = matches!(was, Some(Phase::Starting { .. } | Phase::Ready | Phase::Unready { .. }));
+    let begins_anew = matches!(
+        new.phase,
+        Phase::Waiting { reason: None } | Phase::Pulling | Phase::Starting { .. } | Phase::Ready
+    );
+    ran && begins_anew && new.container.as_ref() != before
 }
 
 /// The steps of a replica that goes; there is no more to say of each than that it was taken.

@@ -162,7 +162,7 @@ impl Agent {
         if error.is_away() {
             return self.failed("act on the Engine", error);
         }
-        tracing::warn!(%error, subject = ?action.subject(), "the Engine did not do it");
+        tracing::warn!(%error, subject = %action.subject(), "the Engine did not do it");
         let mut rest = REST;
         match &action {
             Action::FindImage { image } if error.is_not_found() => {

@@ -1,6 +1,7 @@
 //! What a pass sees: one host, whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -83,6 +84,18 @@ pub enum Subject {
     Network(String),
     /// It is set or taken away.
     Tag(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replica(name) => write!(f, "replica {name}"),
+            Self::Container(id) => write!(f, "container {}", id.short()),
+            Self::Image(text) | Self::Pull(text) => write!(f, "image {text}"),
+            Self::Network(name) => write!(f, "network {name}"),
+            Self::Tag(tag) => write!(f, "tag {tag}"),
+        }
+    }
 }
 
 /// One host: the whole input of a decision.

@@ -58,6 +58,8 @@ described! {
         ContainerPaused,
         /// The replica passes its health check and has an endpoint.
         ReplicaReady,
+        /// A container that was to run is not there any more, and nobody here removed it.
+        ContainerMissing,
         /// A replica that was ready fails its health check and is out of rotation.
         Unhealthy,
         /// The replica did not pass its health check within `startWithin`.

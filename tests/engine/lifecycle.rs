@@ -154,6 +154,9 @@ fn what_is_stopped_or_removed_by_hand_is_replaced() {
         });
         daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "60s"]);
     }
+    let (events, _) = daemon.expect(0, &["events", "hello"]);
+    let count = |reason: &str| events.matches(reason).count();
+    assert_eq!((count("ContainerMissing"), count("ContainerExited")), (1, 2), "{events}");
 }
 
 #[test]

@@ -66,6 +66,19 @@ async fn a_crash_is_restarted_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_that_vanished_is_told_from_one_that_ended() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    rig.engine.exit(&rig.container("users-1-a").id, 3);
+    rig.until("ready again", 1, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.2"]).await;
+    assert_eq!(rig.told("ContainerMissing"), 0);
+    rig.engine.remove_by_hand(&rig.container("users-1-a.2").id);
+    rig.until("ready again", 2, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.3"]).await;
+    assert_eq!((rig.told("ContainerMissing"), rig.told("ContainerExited")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crash_loop_waits_ever_longer() {
     let runs = Runs::Exits { after: Millis(500), code: 7 };
     let rig = Rig::new(Behaviour { runs, ..Behaviour::default() });
@@ -133,9 +146,7 @@ async fn a_silent_balancer_holds_every_stop() {
     rig.want("users-1-a", REMOVE).await;
     rig.pass_time(60).await;
     assert_eq!(rig.running(), ["users-1-a"]);
-    let events = rig.store.list_now(&key::events_of(&"users".into())).unwrap().entries;
-    let told = events.iter().filter(|e| String::from_utf8_lossy(&e.value).contains("BalancerUnacknowledged"));
-    assert_eq!(told.count(), 1);
+    assert_eq!(rig.told("BalancerUnacknowledged"), 1);
     rig.balancer.lock().unwrap().connected = true;
     rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
 }

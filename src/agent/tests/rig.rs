@@ -235,6 +235,12 @@ impl Rig {
         self.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();
     }
 
+    /// How many events with this reason there are.
+    pub(super) fn told(&self, reason: &str) -> usize {
+        let events = self.store.list_now(&key::events_of(&"users".into())).unwrap().entries;
+        events.iter().filter(|event| String::from_utf8_lossy(&event.value).contains(reason)).count()
+    }
+
     pub(super) fn status(&self, name: &str) -> Option<ReplicaStatus> {
         let key = key::status(&"users".into(), &name.into());
         self.store.get_now(&key).unwrap().map(|entry| entry.decode().unwrap())

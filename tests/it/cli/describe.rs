@@ -14,15 +14,21 @@ use super::stub::{Reply, Stub};
 use super::transcript::transcript;
 
 fn stub(service: ServiceObject, phases: &[(&str, Phase)]) -> Stub {
-    let failed = OutcomeRecord {
-        revision: RevisionNumber(8),
-        outcome: RevisionOutcome::RolledBack { failure: failure(8) },
+    stub_after(8, service, phases)
+}
+
+/// Revision 9 runs, and this one has failed.
+fn stub_after(failed: u64, service: ServiceObject, phases: &[(&str, Phase)]) -> Stub {
+    let record = OutcomeRecord {
+        revision: RevisionNumber(failed),
+        outcome: RevisionOutcome::RolledBack { failure: failure(failed) },
         at: minutes_ago(2),
     };
-    let kept = vec![
-        RevisionObject { revision: revision(8, "v2"), record: Some(failed), current: false },
+    let mut kept = vec![
+        RevisionObject { revision: revision(failed, "v2"), record: Some(record), current: false },
         RevisionObject { revision: revision(9, "v1"), record: None, current: true },
     ];
+    kept.sort_by_key(|object| object.revision.number);
     let replicas: Vec<_> = phases.iter().map(|(name, phase)| replica(name, phase.clone())).collect();
     Stub::start()
         .on("GET /v1/services", [Reply::json(&List::of(vec![service.clone()]))])
@@ -88,9 +94,9 @@ fn why_says_what_is_in_the_way_and_what_comes_next() {
     ];
     let rolling = stub(rolling, &phases);
     let mut back = overridden();
-    let state = RolloutState::RolledBack { failure: failure(8) };
+    let state = RolloutState::RolledBack { failure: failure(10) };
     back.status.rollout = Some(rollout(9, Some(9), state));
-    let back = stub(back, &[("users-9-a", Phase::Ready)]);
+    let back = stub_after(10, back, &[("users-9-a", Phase::Ready)]);
     let mut going = overridden();
     going.status.conditions = vec![condition(
         ConditionKind::Progressing,

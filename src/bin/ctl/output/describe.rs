@@ -130,7 +130,9 @@ pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
     add("waits", at_most(WAITS_SHOWN, waiting));
     add("then", deadline(whole, now).into_iter().collect());
     add("live", service.status.overrides.iter().map(|over| overridden(over, now)).collect());
-    let failed = last_failed(&whole.revisions);
+    // One before what runs is history, which `ctl history` tells.
+    let runs = rollout.map(|rollout| rollout.target);
+    let failed = last_failed(&whole.revisions).filter(|failure| Some(failure.revision) >= runs);
     add("failed", failed.iter().flat_map(|failure| told_failure(failure, now)).collect());
     add("next", next(whole, declared));
     lines.join("\n")
