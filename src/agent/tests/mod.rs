@@ -9,7 +9,7 @@ use rig::Rig;
 use super::{EngineState, check_instance};
 use crate::engine::fake::{Behaviour, Call, Mutation, Runs};
 use crate::engine::{ContainerState, Engine, EngineError, LABEL_STORE, NetworkSpec};
-use crate::model::{Cause, Check, Desired, EndpointState, Health, Millis, Phase, Reason, WaitReason, key};
+use crate::model::{Cause, Check, Desired, EndpointState, Health, Millis, Phase, Reason, WaitReason};
 use crate::store::Store;
 
 const REMOVE: Desired = Desired::Remove { cause: Cause::ScaledDown };
