@@ -38,7 +38,7 @@ impl<'a> Census<'a> {
             let seen = Seen {
                 is,
                 available,
-                may_serve: available || (ready && !view.balancer_heard),
+                may_serve: available || ready,
                 settled: is.serving_for.is_some_and(|t| t >= view.service.spec.rollout.healthy_for),
             };
             if is.replica.revision == target.number {
