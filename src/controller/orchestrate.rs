@@ -82,7 +82,6 @@ impl Memory {
 pub(crate) fn view(
     stored: &Stored,
     serving: &BTreeMap<ReplicaName, Millis>,
-    barrier: &Barrier,
     hosts: &[HostId],
     unsaved_wait: Millis,
 ) -> ServiceView {
@@ -96,7 +95,6 @@ pub(crate) fn view(
         rollout: stored.rollout.clone(),
         revisions: stored.revisions.clone(),
         replicas: stored.replicas.iter().map(replica).collect(),
-        balancer_heard: barrier.is_heard(),
         hosts: hosts.to_vec(),
         unsaved_wait,
     }
@@ -132,7 +130,7 @@ impl Controller {
         if !awaits_balancer(&stored, &serving, &barrier) {
             self.awaiting().remove(name);
         }
-        let changes = orchestrator::plan(&view(&stored, &serving, &barrier, &self.hosts, unsaved), now);
+        let changes = orchestrator::plan(&view(&stored, &serving, &self.hosts, unsaved), now);
         if changes.forget_service && stored.service.deletes_volumes && !self.volumes_are_gone(&stored.service)
         {
             return Ok(());

@@ -111,7 +111,7 @@ impl Controller {
         let serving = self.serving(&stored);
         let mut held_by = self.conditions();
         let barrier = self.registry.barrier();
-        let assessment = orchestrator::assess(&view(&stored, &serving, &barrier, &self.hosts, Millis(0)));
+        let assessment = orchestrator::assess(&view(&stored, &serving, &self.hosts, Millis(0)));
         held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
         let volume = self.remembered(name, |memory| memory.volumes.held_by());
         held_by.extend(volume.map(|message| Condition::degraded(Reason::VolumeInUse, message)));
@@ -217,7 +217,7 @@ impl Controller {
 
     fn service_object(&self, stored: &Stored) -> ServiceObject {
         let serving = self.serving(stored);
-        let view = view(stored, &serving, &self.registry.barrier(), &self.hosts, Millis(0));
+        let view = view(stored, &serving, &self.hosts, Millis(0));
         let assessment = orchestrator::assess(&view);
         let rollout = stored.rollout.clone();
         let written = stored.service.written_at;

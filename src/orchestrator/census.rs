@@ -10,7 +10,7 @@ pub(super) struct Seen<'a> {
     pub(super) is: &'a ReplicaView,
     /// Whether it serves: acknowledged by every balancer or, without a port, up for `healthyFor`.
     pub(super) available: bool,
-    /// Whether it serves or, as far as is known, may: unknown is not idle.
+    /// Whether it serves or may: a balancer has a table before its acknowledgement is here, and what is unknown is not idle.
     pub(super) may_serve: bool,
     /// Whether it has served for `healthyFor`.
     pub(super) settled: bool,

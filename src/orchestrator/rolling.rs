@@ -114,9 +114,11 @@ fn removable<'a>(pass: &Pass<'a>) -> Vec<Seen<'a>> {
     let mut old = census.old.clone();
     old.sort_by_key(|s| s.is.replica.slot);
     let (serving, others): (Vec<_>, Vec<_>) = old.into_iter().partition(|s| s.available);
-    let idle: Vec<_> = others.into_iter().filter(|s| !s.may_serve).collect();
     let target = census.current.iter().chain(&census.matching);
     let relied_on = target.filter(|s| pass.is_relied_on(s)).count();
+    // One that may serve is spared until the others that surely do are enough.
+    let enough = relied_on + serving.len() >= bounds.wanted;
+    let idle: Vec<_> = others.into_iter().filter(|s| !s.may_serve || enough).collect();
     let idle_spare = if may_drop_idle(pass) {
         idle.len()
     } else {

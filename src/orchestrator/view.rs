@@ -31,9 +31,6 @@ pub struct ServiceView {
     pub revisions: BTreeMap<RevisionNumber, Revision>,
     /// Its replicas in the order of their names.
     pub replicas: Vec<ReplicaView>,
-    /// Whether every balancer said which table of this run it serves from. Until then one that is not connected, or has
-    /// just come back, may serve from an earlier one: a ready replica that is not acknowledged is not known to be idle.
-    pub balancer_heard: bool,
     /// Hosts that replicas may be placed on; never empty.
     pub hosts: Vec<HostId>,
     /// Time that counts and is not yet in the stored rollout's `waited`: grown by at most 30 s a pass, and only while

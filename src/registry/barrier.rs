@@ -81,12 +81,6 @@ impl Barrier {
         self.acked_absent(id).then(|| report.in_flight(id))
     }
 
-    /// Whether every balancer serves from a table of this run. Until then it may serve from an earlier one: what is not
-    /// acknowledged is unknown.
-    pub fn is_heard(&self) -> bool {
-        self.published.first.as_ref().is_some_and(|first| self.applied_covers(first.revision))
-    }
-
     /// Whether every balancer serves from the last table published.
     pub fn is_current(&self) -> bool {
         self.published.last.as_ref().is_some_and(|last| self.applied_covers(last.revision))

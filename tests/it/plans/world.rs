@@ -391,7 +391,6 @@ impl World {
             revisions: self.revisions.clone(),
             replicas: replicas.collect(),
             hosts: self.hosts.iter().map(|h| (*h).into()).collect(),
-            balancer_heard: !self.silent,
             unsaved_wait: Millis(self.unsaved),
         }
     }
