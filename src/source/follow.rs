@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::brake::Brake;
 use super::look::{Eye, LOOK_WITHIN};
-use super::plan::{Decision, decide};
+use super::plan::{Decision, Missing, Next, decide, newly_missing};
 use super::scan::Scan;
 use crate::controller::{Controller, Refused};
 use crate::manifest::{Finding, parse};
@@ -107,35 +107,31 @@ impl Follower {
     /// What the directory holds at rest; the documents that it lacks have been missing for `GONE_FOR`. Whatever else
     /// changed waits with them: it is acted upon together.
     async fn look(&self, eye: &mut Eye) -> Scan {
-        let mut seen = eye.at_rest().await;
-        let mut missing = self.newly_missing(&seen).await;
-        while !missing.is_empty() {
-            tokio::time::sleep(GONE_FOR).await;
-            seen = eye.at_rest().await;
-            let still = self.newly_missing(&seen).await;
-            if still.is_subset(&missing) {
-                break;
+        let mut missing = Missing::default();
+        loop {
+            let seen = eye.at_rest().await;
+            match missing.next(self.newly_missing(&seen).await) {
+                Next::Act => return seen,
+                Next::LookAgain => tokio::time::sleep(GONE_FOR).await,
+                Next::GiveUp => {
+                    return Scan::Broken(format!(
+                        "{}: other documents are missing at each look",
+                        self.source
+                    ));
+                }
             }
-            missing = still;
         }
-        seen
     }
 
-    /// Services of the directory without a document whose removal is neither held nor confirmed. Where the directory or
-    /// the store cannot be read, acting on it will say so.
+    /// Where the directory or the store cannot be read, nothing: acting on it will say so.
     async fn newly_missing(&self, seen: &Scan) -> BTreeSet<ServiceName> {
         let Scan::Read(sources) = seen else { return BTreeSet::new() };
-        let (Ok(documents), Ok(declared)) = (parse(sources), self.controller.declared_by(&self.source).await)
-        else {
-            return BTreeSet::new();
-        };
-        let known = self.controller.source_removals();
-        let mut missing: BTreeSet<ServiceName> = declared.into_keys().collect();
-        missing.retain(|name| !known.held.contains(name) && !known.confirmed.contains(name));
-        documents.iter().for_each(|document| {
-            missing.remove(&document.name);
-        });
-        missing
+        match (parse(sources), self.controller.declared_by(&self.source).await) {
+            (Ok(documents), Ok(declared)) => {
+                newly_missing(&documents, &declared, &self.controller.source_removals())
+            }
+            _ => BTreeSet::new(),
+        }
     }
 
     /// Acts on one look. How things stand becomes conditions, and is logged where it is new.

@@ -7,6 +7,9 @@ use crate::controller::{ApplyDocument, Declared, Removals};
 use crate::manifest::Document;
 use crate::model::{Mono, ServiceName};
 
+/// Looks that may miss something else than the one before, before that is told of.
+const LOOKS_MAX: usize = 5;
+
 /// What is to be done with a directory's documents.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Decision {
@@ -44,9 +47,8 @@ pub(super) fn decide(
         origin: document.origin(),
     });
     let stays: BTreeSet<&ServiceName> = documents.iter().map(|document| &document.name).collect();
-    let going = declared.keys().filter(|name| !stays.contains(name)).cloned();
     let (confirmed, mut held): (BTreeSet<ServiceName>, BTreeSet<ServiceName>) =
-        going.partition(|name| removals.confirmed.contains(name));
+        missing(documents, declared).partition(|name| removals.confirmed.contains(name));
     let mut remove = confirmed;
     let all: BTreeSet<&ServiceName> = declared.keys().chain(stays.iter().copied()).collect();
     if !documents.is_empty() && brake.lets_go(held.len(), &all, declared.len(), now) {
@@ -55,6 +57,55 @@ pub(super) fn decide(
         held = stays_held;
     }
     Decision { apply: apply.collect(), remove: remove.into_iter().collect(), held }
+}
+
+/// Services of the directory without a document whose removal is neither held nor confirmed.
+pub(super) fn newly_missing(
+    documents: &[Document],
+    declared: &BTreeMap<ServiceName, Declared>,
+    removals: &Removals,
+) -> BTreeSet<ServiceName> {
+    let is_known = |name: &ServiceName| removals.held.contains(name) || removals.confirmed.contains(name);
+    missing(documents, declared).filter(|name| !is_known(name)).collect()
+}
+
+fn missing(
+    documents: &[Document],
+    declared: &BTreeMap<ServiceName, Declared>,
+) -> impl Iterator<Item = ServiceName> {
+    let there: BTreeSet<&ServiceName> = documents.iter().map(|document| &document.name).collect();
+    declared.keys().filter(move |name| !there.contains(name)).cloned()
+}
+
+/// What is missing of a directory, from one look at it to the next.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    names: BTreeSet<ServiceName>,
+    looks: usize,
+}
+
+/// What to do after a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing is missing that was not missing at the look before.
+    Act,
+    /// Something is, and may be back in a moment.
+    LookAgain,
+    /// Something else was missing each time: whoever writes the directory never gets done.
+    GiveUp,
+}
+
+impl Missing {
+    /// Takes in what a look missed.
+    pub(super) fn next(&mut self, now: BTreeSet<ServiceName>) -> Next {
+        let next = match () {
+            () if now.is_subset(&self.names) => Next::Act,
+            () if self.looks >= LOOKS_MAX => Next::GiveUp,
+            () => Next::LookAgain,
+        };
+        (self.names, self.looks) = (now, self.looks + 1);
+        next
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +184,24 @@ mod tests {
             removals.held = decision.held;
         }
         (of - there.len(), removals.held.len())
+    }
+
+    #[test]
+    fn a_document_must_be_missing_at_two_looks_and_somebody_must_get_done() {
+        let next = |looks: &[&[&str]]| -> Vec<Next> {
+            let mut missing = Missing::default();
+            let names = |look: &&[&str]| look.iter().map(|name| ServiceName::new(*name)).collect();
+            looks.iter().map(|look| missing.next(names(look))).collect()
+        };
+        use Next::{Act, GiveUp, LookAgain};
+        assert_eq!(next(&[&[]]), [Act]);
+        assert_eq!(next(&[&["a"], &["a"]]), [LookAgain, Act]);
+        assert_eq!(next(&[&["a", "b"], &["b"]]), [LookAgain, Act]);
+        assert_eq!(next(&[&["a"], &[]]), [LookAgain, Act], "it is back");
+        assert_eq!(next(&[&["a"], &["a", "b"], &["a", "b"]]), [LookAgain, LookAgain, Act]);
+        let in_turns: Vec<&[&str]> =
+            (0..=LOOKS_MAX).map(|n| if n % 2 == 0 { &["a"][..] } else { &["b"] }).collect();
+        assert_eq!(next(&in_turns).last(), Some(&GiveUp));
     }
 
     #[test]
