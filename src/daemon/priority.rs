@@ -21,21 +21,22 @@ const USUAL: i32 = 0;
 /// process has a second thread. Without the right to do so (started by another user than root) everything works, only
 /// slower when the processor is busy.
 pub(super) fn raise() {
-    if getpriority_process(None) != Ok(USUAL) {
-        return;
-    }
-    match setpriority_process(None, NICENESS) {
-        Ok(()) => tracing::debug!(niceness = NICENESS, "ahead of what runs at the usual priority"),
-        Err(error) => tracing::debug!(%error, "no higher priority"),
-    }
+    step(USUAL, NICENESS);
 }
 
-/// Takes the calling thread back to where [`raise`] had found it. Linux keeps a niceness for each thread. A daemon that
-/// somebody started at the very same niceness cannot be told from one that raised itself.
+/// Takes the calling thread back to where [`raise`] had found it. A daemon that somebody started at the very same niceness
+/// cannot be told from one that raised itself.
 pub(super) fn back_to_usual() {
-    if getpriority_process(None) == Ok(NICENESS)
-        && let Err(error) = setpriority_process(None, USUAL)
-    {
-        tracing::debug!(%error, "a thread that serves stays ahead");
+    step(NICENESS, USUAL);
+}
+
+/// On Linux a niceness is a thread's own, and inherited by what the thread starts.
+fn step(from: i32, to: i32) {
+    if getpriority_process(None) != Ok(from) {
+        return;
+    }
+    match setpriority_process(None, to) {
+        Ok(()) => tracing::debug!(niceness = to, "priority"),
+        Err(error) => tracing::debug!(%error, "the priority stays as it is"),
     }
 }
