@@ -1,6 +1,8 @@
 //! The whole agent over the fake engine: each test is a story, told by what the store and the engine show.
 
 mod guard;
+mod outages;
+mod resources;
 mod rig;
 mod trouble;
 
@@ -8,7 +10,7 @@ use rig::Rig;
 
 use super::{EngineState, check_instance};
 use crate::engine::fake::{Behaviour, Call, Mutation, Runs};
-use crate::engine::{ContainerState, Engine, EngineError, LABEL_STORE, NetworkSpec};
+use crate::engine::{ContainerState, Engine, EngineError, LABEL_STORE};
 use crate::model::{Cause, Check, Desired, EndpointState, Health, Millis, Phase, Reason, WaitReason};
 use crate::store::Store;
 
@@ -195,94 +197,6 @@ async fn a_name_that_somebody_else_has_is_left_to_him() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_events_it_converges_all_the_same() {
-    let rig = Rig::new(Behaviour::default());
-    rig.engine.silence_events(true);
-    rig.declare(&["users-1-a"], quick).await;
-    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
-    rig.engine.remove_by_hand(&rig.container("users-1-a").id);
-    rig.until("ready again", 35, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.2"]).await;
-    rig.want("users-1-a", REMOVE).await;
-    rig.until("gone", 70, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_broken_event_stream_hides_nothing() {
-    let rig = Rig::new(Behaviour::default());
-    rig.declare(&["users-1-a"], quick).await;
-    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
-    rig.engine.silence_events(true);
-    rig.engine.exit(&rig.container("users-1-a").id, 1);
-    rig.engine.silence_events(false);
-    rig.engine.break_events();
-    rig.until("restarted", 3, |rig| rig.running() == ["users-1-a.2"]).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn while_the_engine_is_away_nothing_is_withdrawn_and_its_exits_do_not_count() {
-    let rig = Rig::new(Behaviour::default());
-    rig.declare(&["users-1-a", "users-1-b"], quick).await;
-    rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.is_ready("users-1-b")).await;
-    rig.engine.go_away();
-    rig.until("noticed", 40, |rig| matches!(rig.handle.state().borrow().engine, EngineState::Away(_))).await;
-    let conditions = rig.handle.state().borrow().conditions.clone();
-    assert!(
-        conditions.iter().any(|c| c.reason == Reason::EngineUnavailable && c.message.contains("not running"))
-    );
-    rig.want("users-1-b", REMOVE).await;
-    rig.pass_time(300).await;
-    assert_eq!(rig.endpoint("users-1-a").unwrap().state, EndpointState::Ready);
-    let dead = rig.container("users-1-a");
-    rig.engine.exit(&dead.id, 137);
-    rig.pass_time(5).await;
-    rig.engine.come_back();
-    rig.until("restarted", 7, |rig| {
-        rig.is_ready("users-1-a") && rig.running().contains(&"users-1-a.2".to_owned())
-    })
-    .await;
-    assert_eq!(rig.status("users-1-a").unwrap().failures, 0);
-    rig.until("removed", 5, |rig| rig.phase("users-1-b") == Some(Phase::Gone)).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_restarted_agent_adopts_what_runs_and_replaces_what_ended_meanwhile() {
-    let rig = Rig::new(Behaviour::default());
-    rig.declare(&["users-1-a", "users-1-b"], quick).await;
-    rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.is_ready("users-1-b")).await;
-    let (kept, dead) = (rig.container("users-1-a"), rig.container("users-1-b"));
-    let before = rig.status("users-1-a");
-    let made = rig.guard.calls("create");
-    rig.handle.wake();
-    let rig = rig.restarted();
-    rig.engine.exit(&dead.id, 0);
-    rig.until("open", 5, |rig| rig.handle.state().borrow().open).await;
-    rig.until("ready", 5, |rig| rig.running() == ["users-1-a", "users-1-b.2"] && rig.is_ready("users-1-b"))
-        .await;
-    assert_eq!(rig.container("users-1-a").id, kept.id);
-    assert_eq!(rig.status("users-1-a"), before, "nothing to write about what went on");
-    assert_eq!(rig.status("users-1-b").unwrap().failures, 0);
-    assert_eq!((made, rig.guard.calls("create")), (2, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_restart_nothing_is_published_before_the_engine_was_asked() {
-    let rig = Rig::new(Behaviour::default());
-    rig.declare(&["users-1-a"], quick).await;
-    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
-    rig.engine.go_away();
-    let rig = rig.restarted();
-    rig.pass_time(60).await;
-    assert!(!rig.handle.state().borrow().open);
-    assert!(rig.endpoint("users-1-a").is_some());
-    let gone = rig.container("users-1-a").id;
-    rig.engine.remove_by_hand(&gone);
-    rig.engine.come_back();
-    rig.until("open", 6, |rig| rig.handle.state().borrow().open).await;
-    assert!(!rig.balancer.lock().unwrap().serves(gone.as_str()));
-    rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.2"]).await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn orphans_go_but_not_all_at_once() {
     let rig = Rig::new(Behaviour::default());
     let names: Vec<String> = (0..6).map(|n| format!("users-1-{n}")).collect();
@@ -390,118 +304,6 @@ async fn a_container_that_cannot_start_says_why_and_is_tried_again() {
     let made = rig.guard.calls("create");
     assert!((5..=8).contains(&made), "1, 1, 2, 4, 8, 16, 32 s: {made}");
     assert_eq!(rig.engine.containers().len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_missing_network_is_made_again_and_an_unused_one_is_removed() {
-    let rig = Rig::new(Behaviour::default());
-    rig.declare(&["users-1-a"], quick).await;
-    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
-    let networks = rig.engine.networks().await.unwrap();
-    assert_eq!(networks[0].subnets, ["10.209.0.0/24"]);
-    rig.want("users-1-a", REMOVE).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
-    rig.engine.remove_network_by_hand(&networks[0].name).unwrap();
-    rig.pass_time(31).await;
-    rig.want("users-1-b", Desired::Run).await;
-    rig.until("ready", 35, |rig| rig.is_ready("users-1-b")).await;
-    assert_eq!(rig.engine.networks().await.unwrap()[0].subnets, ["10.209.0.0/24"]);
-    rig.want("users-1-b", REMOVE).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-b") == Some(Phase::Gone)).await;
-    rig.forget("users-1-a").await;
-    rig.forget("users-1-b").await;
-    rig.forget_service().await;
-    rig.until("removed", 35, |rig| rig.guard.calls("remove_network") == 1).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_network_that_docker_will_not_let_go_is_asked_for_again_and_again() {
-    let rig = Rig::new(Behaviour::default());
-    rig.declare(&["users-1-a"], quick).await;
-    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
-    let in_use = || EngineError::Conflict { message: "network has active endpoints".to_owned() };
-    for _ in 0..3 {
-        rig.engine.fail_next(Call::RemoveNetwork, in_use());
-    }
-    rig.want("users-1-a", REMOVE).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
-    rig.forget("users-1-a").await;
-    rig.forget_service().await;
-    rig.until("asked for twice", 3, |rig| rig.guard.calls("remove_network") == 2).await;
-    let lists = rig.guard.calls("list");
-    rig.until("after 1, 2 and 4 s it is gone", 8, |rig| rig.guard.calls("remove_network") == 4).await;
-    assert!(rig.engine.networks().await.unwrap().is_empty());
-    assert!(rig.guard.calls("list") - lists <= 4, "a look after each refusal, and no more");
-    rig.pass_time(60).await;
-    assert_eq!(rig.guard.calls("remove_network"), 4);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_subnet_that_gets_free_is_taken_at_once() {
-    let rig = Rig::new(Behaviour::default());
-    let spec = |subnet: &str| NetworkSpec {
-        name: format!("strangers-{subnet}"),
-        subnet: format!("{subnet}.0/24"),
-        ip_range: format!("{subnet}.248/29"),
-        gateway: format!("{subnet}.1").parse().unwrap(),
-        labels: [].into(),
-    };
-    let all: Vec<NetworkSpec> = (0..=255).map(|n| spec(&format!("10.209.{n}"))).collect();
-    all.iter().for_each(|spec| rig.engine.create_network_by_hand(spec).unwrap());
-    rig.declare(&["users-1-a"], quick).await;
-    rig.pass_time(70).await;
-    assert_eq!(rig.running(), Vec::<String>::new());
-    rig.engine.remove_network_by_hand(&all[77].name).unwrap();
-    rig.until("ready", 3, |rig| rig.is_ready("users-1-a")).await;
-    assert_eq!(rig.engine.networks().await.unwrap()[0].subnets, ["10.209.77.0/24"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_deleted_service_has_no_tag_left_when_its_last_replica_is_gone() {
-    let rig = Rig::new(Behaviour::default());
-    rig.declare(&["users-1-a", "users-1-b"], quick).await;
-    rig.until("protected", 60, |rig| rig.guard.calls("tag") == 1).await;
-    // one answer is lost: the tag is gone all the same
-    rig.engine.lose_answer(Call::Untag);
-    let delete = Desired::Remove { cause: Cause::Deleted };
-    rig.want("users-1-a", delete).await;
-    rig.want("users-1-b", delete).await;
-    rig.until("gone", 10, |rig| {
-        ["users-1-a", "users-1-b"].iter().all(|name| rig.phase(name) == Some(Phase::Gone))
-    })
-    .await;
-    let untagged = rig.engine.journal().into_iter().filter(|m| matches!(m, Mutation::Untag { .. })).count();
-    assert_eq!(untagged, 1);
-    rig.pass_time(70).await;
-    assert_eq!(rig.guard.calls("tag"), 1, "not protected again while its revision is still stored");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tag_that_docker_keeps_holds_up_no_deletion() {
-    let rig = Rig::new(Behaviour::default());
-    rig.declare(&["users-1-a"], quick).await;
-    rig.until("protected", 60, |rig| rig.guard.calls("tag") == 1).await;
-    let in_use = EngineError::Conflict { message: "image is being used".to_owned() };
-    rig.engine.fail_next(Call::Untag, in_use);
-    rig.want("users-1-a", Desired::Remove { cause: Cause::Deleted }).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_image_that_is_missing_is_pulled_and_one_that_cannot_be_had_is_told() {
-    let rig = Rig::new(Behaviour::default());
-    rig.declare(&["users-1-a"], quick).await;
-    rig.engine.remove_image("users:1");
-    rig.until("told", 5, |rig| {
-        matches!(
-            rig.phase("users-1-a"),
-            Some(Phase::BackOff { reason: WaitReason::ImageUnavailable { .. }, .. })
-        )
-    })
-    .await;
-    assert_eq!(rig.guard.calls("pull"), 0, "no registry has it");
-    rig.pass_time(60).await;
-    assert!(rig.guard.calls("image") <= 15);
 }
 
 /// Seeded worlds with faults of every kind: the guard says what must never happen, and once the faults stop everything

@@ -1,0 +1,119 @@
+//! What replicas need beside their containers: networks, images, tags.
+
+use super::rig::Rig;
+use super::{REMOVE, quick};
+use crate::engine::fake::{Behaviour, Call, Mutation};
+use crate::engine::{Engine, EngineError, NetworkSpec};
+use crate::model::{Cause, Desired, Phase, WaitReason};
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_network_is_made_again_and_an_unused_one_is_removed() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    let networks = rig.engine.networks().await.unwrap();
+    assert_eq!(networks[0].subnets, ["10.209.0.0/24"]);
+    rig.want("users-1-a", REMOVE).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.engine.remove_network_by_hand(&networks[0].name).unwrap();
+    rig.pass_time(31).await;
+    rig.want("users-1-b", Desired::Run).await;
+    rig.until("ready", 35, |rig| rig.is_ready("users-1-b")).await;
+    assert_eq!(rig.engine.networks().await.unwrap()[0].subnets, ["10.209.0.0/24"]);
+    rig.want("users-1-b", REMOVE).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-b") == Some(Phase::Gone)).await;
+    rig.forget("users-1-a").await;
+    rig.forget("users-1-b").await;
+    rig.forget_service().await;
+    rig.until("removed", 35, |rig| rig.guard.calls("remove_network") == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_docker_will_not_let_go_is_asked_for_again_and_again() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    let in_use = || EngineError::Conflict { message: "network has active endpoints".to_owned() };
+    for _ in 0..3 {
+        rig.engine.fail_next(Call::RemoveNetwork, in_use());
+    }
+    rig.want("users-1-a", REMOVE).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.forget("users-1-a").await;
+    rig.forget_service().await;
+    rig.until("asked for twice", 3, |rig| rig.guard.calls("remove_network") == 2).await;
+    let lists = rig.guard.calls("list");
+    rig.until("after 1, 2 and 4 s it is gone", 8, |rig| rig.guard.calls("remove_network") == 4).await;
+    assert!(rig.engine.networks().await.unwrap().is_empty());
+    assert!(rig.guard.calls("list") - lists <= 4, "a look after each refusal, and no more");
+    rig.pass_time(60).await;
+    assert_eq!(rig.guard.calls("remove_network"), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subnet_that_gets_free_is_taken_at_once() {
+    let rig = Rig::new(Behaviour::default());
+    let spec = |subnet: &str| NetworkSpec {
+        name: format!("strangers-{subnet}"),
+        subnet: format!("{subnet}.0/24"),
+        ip_range: format!("{subnet}.248/29"),
+        gateway: format!("{subnet}.1").parse().unwrap(),
+        labels: [].into(),
+    };
+    let all: Vec<NetworkSpec> = (0..=255).map(|n| spec(&format!("10.209.{n}"))).collect();
+    all.iter().for_each(|spec| rig.engine.create_network_by_hand(spec).unwrap());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.pass_time(70).await;
+    assert_eq!(rig.running(), Vec::<String>::new());
+    rig.engine.remove_network_by_hand(&all[77].name).unwrap();
+    rig.until("ready", 3, |rig| rig.is_ready("users-1-a")).await;
+    assert_eq!(rig.engine.networks().await.unwrap()[0].subnets, ["10.209.77.0/24"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_service_has_no_tag_left_when_its_last_replica_is_gone() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a", "users-1-b"], quick).await;
+    rig.until("protected", 60, |rig| rig.guard.calls("tag") == 1).await;
+    // one answer is lost: the tag is gone all the same
+    rig.engine.lose_answer(Call::Untag);
+    let delete = Desired::Remove { cause: Cause::Deleted };
+    rig.want("users-1-a", delete).await;
+    rig.want("users-1-b", delete).await;
+    rig.until("gone", 10, |rig| {
+        ["users-1-a", "users-1-b"].iter().all(|name| rig.phase(name) == Some(Phase::Gone))
+    })
+    .await;
+    let untagged = rig.engine.journal().into_iter().filter(|m| matches!(m, Mutation::Untag { .. })).count();
+    assert_eq!(untagged, 1);
+    rig.pass_time(70).await;
+    assert_eq!(rig.guard.calls("tag"), 1, "not protected again while its revision is still stored");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_docker_keeps_holds_up_no_deletion() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("protected", 60, |rig| rig.guard.calls("tag") == 1).await;
+    let in_use = EngineError::Conflict { message: "image is being used".to_owned() };
+    rig.engine.fail_next(Call::Untag, in_use);
+    rig.want("users-1-a", Desired::Remove { cause: Cause::Deleted }).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_missing_is_pulled_and_one_that_cannot_be_had_is_told() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.engine.remove_image("users:1");
+    rig.until("told", 5, |rig| {
+        matches!(
+            rig.phase("users-1-a"),
+            Some(Phase::BackOff { reason: WaitReason::ImageUnavailable { .. }, .. })
+        )
+    })
+    .await;
+    assert_eq!(rig.guard.calls("pull"), 0, "no registry has it");
+    rig.pass_time(60).await;
+    assert!(rig.guard.calls("image") <= 15);
+}
