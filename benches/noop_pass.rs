@@ -104,7 +104,9 @@ impl World {
             host_name: "bench".to_owned(),
             instance: "bench:/state".to_owned(),
             network_pool: "10.209.0.0/16".to_owned(),
-            http_port: None,
+            reach: None,
+            http: Vec::new(),
+            balancer_host: None,
             boot_id: "boot".to_owned(),
         };
         let (agent, handle) = Agent::new(agent::Parts {

@@ -1,26 +1,15 @@
-//! Subnets of apps and addresses of containers: which to take next. Pure.
-//!
-//! Addresses of a network are given out in an endless round, so that one that was left comes again as late as possible.
-//! The place in the round is reserved in the store in blocks: after a restart the round goes on behind every address
-//! that may have been given out before.
+//! Subnets of apps, and the addresses in them that containers are given. Pure.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::model::Millis;
-
 /// Host number of the first address we give out; `.1` is the gateway.
 const FIRST: u64 = 2;
 /// Addresses we give out: `.2` to `.247`; `.248/29` is Docker's, for containers that someone else attaches.
 pub(super) const ROUND: u64 = 246;
-/// Addresses reserved with one write: a whole apply of 20 replicas fits.
-pub(super) const BLOCK: u64 = 32;
-/// An address is used again only so long after the balancers let it go: connections in the kernel's tables are over.
-pub(super) const REUSE_AFTER: Millis = Millis::secs(60);
 /// Prefix length of an app's network.
 const APP_PREFIX: u8 = 24;
 
@@ -115,19 +104,6 @@ pub(super) fn choose_subnet(pool: Subnet, in_use: &[Subnet]) -> Option<Subnet> {
     pool.apps_networks().find(|candidate| !in_use.iter().any(|used| used.overlaps(*candidate)))
 }
 
-/// The first place of the round, from `next` on, whose address is free. Within `REUSE_AFTER` of the agent's start the
-/// round must not come to its beginning (`origin`) again: what was left before the start is not remembered.
-pub(super) fn choose_place(
-    subnet: Subnet,
-    origin: u64,
-    next: u64,
-    since_start: Millis,
-    taken: &BTreeSet<Ipv4Addr>,
-) -> Option<u64> {
-    let fresh = |place: u64| since_start >= REUSE_AFTER || place < origin + ROUND;
-    (next..next + ROUND).find(|place| fresh(*place) && !taken.contains(&subnet.at(*place)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,24 +148,5 @@ mod tests {
             assert_eq!(chosen.as_deref(), expected, "{in_use:?}");
         }
         assert_eq!(choose_subnet(net("10.209.0.0/25"), &[]), None, "a pool smaller than a network");
-    }
-
-    #[test]
-    fn the_round_goes_on_and_skips_what_is_taken() {
-        let subnet = net("10.209.0.0/24");
-        let taken: BTreeSet<_> = [subnet.at(5), subnet.at(6)].into();
-        let later = REUSE_AFTER;
-        assert_eq!(choose_place(subnet, 0, 5, later, &taken), Some(7));
-        assert_eq!(choose_place(subnet, 0, ROUND + 5, later, &taken), Some(ROUND + 7));
-        let all: BTreeSet<_> = (0..ROUND).map(|p| subnet.at(p)).collect();
-        assert_eq!(choose_place(subnet, 0, 0, later, &all), None);
-    }
-
-    #[test]
-    fn shortly_after_a_start_the_round_does_not_close() {
-        let (subnet, none) = (net("10.209.0.0/24"), BTreeSet::new());
-        assert_eq!(choose_place(subnet, 32, 32 + ROUND, Millis(59_999), &none), None);
-        assert_eq!(choose_place(subnet, 32, 31 + ROUND, Millis(59_999), &none), Some(31 + ROUND));
-        assert_eq!(choose_place(subnet, 32, 32 + ROUND, REUSE_AFTER, &none), Some(32 + ROUND));
     }
 }

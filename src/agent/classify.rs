@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::memory::is_up;
 use super::view::{HostView, attempt_of, replica_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{ReplicaName, WaitReason};
@@ -17,9 +18,9 @@ pub enum Bucket {
     Orphan,
     /// Of no stored replica, and it has ended.
     DeadOrphan,
-    /// The container of its replica.
+    /// The container of its replica: the last attempt that runs, else the last that may be started.
     Current,
-    /// Alive although a later attempt of its replica is too.
+    /// Alive although another one is its replica's: an earlier attempt, or one that was made late and never started.
     Superseded,
     /// The last container of a replica that has none alive; its log is kept until the next one exists.
     Last,
@@ -30,7 +31,7 @@ pub enum Bucket {
 /// The containers of one replica.
 #[derive(Debug, Clone, Default)]
 pub struct OfReplica<'a> {
-    /// The one alive; the highest attempt if there are several.
+    /// The one alive; of several the highest attempt that runs, so that nothing is started beside it.
     pub current: Option<&'a ObservedContainer>,
     /// Others alive.
     pub superseded: Vec<&'a ObservedContainer>,
@@ -102,9 +103,9 @@ fn bucket(view: &HostView, container: &ObservedContainer, newest: &BTreeMap<Repl
         _ if container.state == ContainerState::Removing => Bucket::Leaving,
         None if dead => Bucket::DeadOrphan,
         None => Bucket::Orphan,
-        Some(newest) if !dead && newest.alive == Some(attempt) => Bucket::Current,
+        Some(newest) if !dead && newest.alive() == Some(attempt) => Bucket::Current,
         Some(_) if !dead => Bucket::Superseded,
-        Some(newest) if newest.alive.is_none() && newest.dead == Some(attempt) => Bucket::Last,
+        Some(newest) if newest.alive().is_none() && newest.dead == Some(attempt) => Bucket::Last,
         Some(_) => Bucket::Spent,
     }
 }
@@ -112,8 +113,16 @@ fn bucket(view: &HostView, container: &ObservedContainer, newest: &BTreeMap<Repl
 /// The highest attempts of a replica.
 #[derive(Debug, Clone, Copy, Default)]
 struct Newest {
-    alive: Option<u32>,
+    up: Option<u32>,
+    created: Option<u32>,
     dead: Option<u32>,
+}
+
+impl Newest {
+    /// The attempt that is the replica's, if any is alive.
+    fn alive(self) -> Option<u32> {
+        self.up.or(self.created)
+    }
 }
 
 /// Sorts all containers of the view.
@@ -122,8 +131,11 @@ pub fn classify(view: &HostView) -> Sorted<'_> {
     for container in view.ours().filter(|c| c.state != ContainerState::Removing) {
         let Some(name) = replica_of(container) else { continue };
         let entry = newest.entry(name).or_default();
-        let dead = ended(view, container).is_some();
-        let place = if dead { &mut entry.dead } else { &mut entry.alive };
+        let place = match ended(view, container) {
+            Some(_) => &mut entry.dead,
+            None if is_up(container) => &mut entry.up,
+            None => &mut entry.created,
+        };
         *place = (*place).max(Some(attempt_of(container)));
     }
     let mut sorted = Sorted::default();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::address;
+use super::round::{self, Claim, Round, Stand};
 use super::view::{HostState, HostView, NetworkRecord, Subject};
 use crate::engine::{ContainerSpec, NetworkSpec};
 use crate::model::{
@@ -39,14 +40,10 @@ pub enum Action {
     Create {
         /// Whose.
         replica: ReplicaName,
-        /// Of which app: where the address comes from.
-        app: AppName,
         /// Which attempt it is.
         attempt: u32,
-        /// The address.
-        address: Ipv4Addr,
-        /// Where the round of addresses began and goes on.
-        round: (u64, u64),
+        /// Where the rounds stand that its address and ports come from.
+        rounds: BTreeMap<Round, Stand>,
         /// What.
         spec: Box<ContainerSpec>,
     },
@@ -181,8 +178,8 @@ pub(super) struct Draft<'a> {
     state: HostState,
     starts_left: usize,
     pulls_left: usize,
-    in_use: BTreeSet<Ipv4Addr>,
-    rounds: BTreeMap<AppName, (u64, u64)>,
+    in_use: BTreeSet<Claim>,
+    rounds: BTreeMap<Round, Stand>,
     claimed: BTreeSet<Subject>,
 }
 
@@ -198,7 +195,7 @@ impl<'a> Draft<'a> {
             state: view.state.clone(),
             starts_left: MAX_STARTS.saturating_sub(starts),
             pulls_left: MAX_PULLS.saturating_sub(pulls),
-            in_use: view.memory.addresses_in_use(),
+            in_use: view.memory.claims.in_use(),
             rounds: BTreeMap::new(),
             claimed: BTreeSet::new(),
         }
@@ -256,22 +253,48 @@ impl<'a> Draft<'a> {
         &self.state
     }
 
-    /// An address for a new container and the round as it goes on; `None` while none is free. Reserves another block
-    /// where the last one is used up.
-    pub(super) fn take_address(&mut self, app: &AppName) -> Option<(Ipv4Addr, (u64, u64))> {
+    /// An address for a new container; `None` while none is free.
+    pub(super) fn take_address(&mut self, app: &AppName) -> Option<Ipv4Addr> {
         let record: NetworkRecord = self.state.networks.get(app)?.clone();
-        let known = self.rounds.get(app).copied();
-        let (origin, next) = known.unwrap_or_else(|| self.view.memory.round(app, record.reserved));
-        let since_start = self.now.mono.since(self.view.memory.started);
-        let place = address::choose_place(record.subnet, origin, next, since_start, &self.in_use)?;
-        if place >= record.reserved {
-            let reserved = place + address::BLOCK;
+        let address = |place| Claim::Address(record.subnet.at(place));
+        let (place, reserved) =
+            self.take(Round::Addresses(app.clone()), address::ROUND, record.reserved, address)?;
+        if reserved != record.reserved {
             self.state.networks.insert(app.clone(), NetworkRecord { reserved, ..record });
         }
-        let address = record.subnet.at(place);
-        self.in_use.insert(address);
-        self.rounds.insert(app.clone(), (origin, place + 1));
-        Some((address, (origin, place + 1)))
+        Some(record.subnet.at(place))
+    }
+
+    /// A port of 127.0.0.1 to publish a container's at; `None` while none is free.
+    pub(super) fn take_port(&mut self) -> Option<u16> {
+        let reserved = self.state.ports.unwrap_or_else(|| round::first_port(&self.view.facts.store));
+        let port = |place| Claim::Port(round::port(place));
+        let (place, reserved) = self.take(Round::Ports, round::ports(), reserved, port)?;
+        self.state.ports = Some(reserved);
+        Some(round::port(place))
+    }
+
+    /// The next free place of a round, and up to where it is reserved then: another block where the last is used up.
+    fn take(
+        &mut self,
+        round: Round,
+        length: u64,
+        reserved: u64,
+        claim: impl Fn(u64) -> Claim,
+    ) -> Option<(u64, u64)> {
+        let known = self.rounds.get(&round).copied();
+        let stand = known.unwrap_or_else(|| self.view.memory.claims.stand(&round, reserved));
+        let since_start = self.now.mono.since(self.view.memory.started);
+        let is_free = |place| !self.in_use.contains(&claim(place));
+        let place = round::choose(length, stand, since_start, is_free)?;
+        self.in_use.insert(claim(place));
+        self.rounds.insert(round, Stand { next: place + 1, ..stand });
+        Some((place, if place >= reserved { place + round::BLOCK } else { reserved }))
+    }
+
+    /// Where the rounds stand that were used in this pass.
+    pub(super) fn rounds(&self) -> &BTreeMap<Round, Stand> {
+        &self.rounds
     }
 
     pub(super) fn finish(mut self) -> Plan {

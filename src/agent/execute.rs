@@ -97,6 +97,7 @@ fn as_made(id: ContainerId, spec: &ContainerSpec) -> Box<ObservedContainer> {
         started_at: None,
         finished_at: None,
         addresses: BTreeMap::new(),
+        published: spec.published.clone(),
         error: String::new(),
     })
 }

@@ -1,13 +1,15 @@
 //! What others hold of a running agent.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::host::BalancerAt;
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, LABEL_STORE};
-use crate::model::{BalancerReport, Condition, HostId, StoreId};
+use crate::model::{BalancerReport, Condition, HostId, Reach, StoreId};
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -31,8 +33,12 @@ pub struct AgentConfig {
     pub instance: String,
     /// What networks of apps are taken from, in CIDR notation.
     pub network_pool: String,
-    /// First HTTP port of the balancer that covers the gateways of apps' networks; `None` where there is none.
-    pub http_port: Option<u16>,
+    /// How containers are reached; `None` follows from the kind of Engine.
+    pub reach: Option<Reach>,
+    /// Addresses of the HTTP entry point.
+    pub http: Vec<SocketAddr>,
+    /// The host by which containers reach it; `None` follows from the kind of Engine and the addresses.
+    pub balancer_host: Option<String>,
     /// Id of the machine's boot; kept with the host's state.
     pub boot_id: String,
 }
@@ -74,6 +80,10 @@ pub struct AgentState {
     pub held: Vec<String>,
     /// `EngineUnavailable`, `DeletionHeld`, `BalancerUnacknowledged`.
     pub conditions: Vec<Condition>,
+    /// How containers are reached that are made from now on.
+    pub reach: Reach,
+    /// Where containers find the balancer; `None` before the Engine's first answer.
+    pub balancer: Option<BalancerAt>,
     /// Containers of ours, in every state.
     pub containers: u32,
     /// Whether the endpoints found at the start were checked, so that routing tables go out.

@@ -2,22 +2,23 @@
 //!
 //! One step per pass, the first that is missing. Never a second container while one is alive; readiness never restarts.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 
 use super::classify::OfReplica;
 use super::draft::{Action, Draft};
 use super::images::{self, Need};
 use super::network;
+use super::reached::Reached;
 use super::removal::{Leave, draining, retire};
 use super::spec;
 use super::status::Step;
 use super::view::{Subject, WantedReplica, instance_of, shown_state};
-use crate::engine::{ContainerState, ObservedContainer};
+use crate::engine::{ContainerSpec, ContainerState, ObservedContainer};
 use crate::model::{
-    Check, ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, Millis, Mono, Phase, Revision,
-    ServiceSpec, WaitReason,
+    Check, ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, Millis, Mono, Phase, Reach,
+    Revision, ServiceSpec, WaitReason,
 };
-use crate::probe::{ProbeState, ProbeTarget};
+use crate::probe::{Place, ProbeState, ProbeTarget};
 
 /// With every address taken, looked at again after so long; they come free one by one.
 const ADDRESS_RETRY: Millis = Millis::secs(5);
@@ -155,16 +156,27 @@ fn create(
     if !draft.take_start() {
         return Ok(false);
     }
-    let Some((address, round)) = draft.take_address(&replica.app) else {
+    let Some(address) = draft.take_address(&replica.app) else {
         draft.wake(ADDRESS_RETRY);
         return Err(WaitReason::NoFreeAddress);
     };
+    let mut published = BTreeMap::new();
+    if draft.view.facts.reach == Reach::Published {
+        for own in &revision.spec.ports {
+            let Some(port) = draft.take_port() else {
+                draft.wake(ADDRESS_RETRY);
+                return Err(refused("no port of 127.0.0.1 is free to publish it at"));
+            };
+            published.insert(own.port, port);
+        }
+    }
     // One whose making was not answered has its number too: should its container come up after all, it is superseded.
     let attempt = wanted.status.as_ref().map_or(0, |s| s.attempt).max(highest) + 1;
     let spec = spec::container(draft.view, replica, revision, attempt, subnet, address)
         .map_err(|message| refused(&message))?;
-    let (replica, app) = (replica.name.clone(), replica.app.clone());
-    Ok(draft.act(Action::Create { replica, app, attempt, address, round, spec: Box::new(spec) }))
+    let (replica, rounds) = (replica.name.clone(), draft.rounds().clone());
+    let spec = Box::new(ContainerSpec { published, ..spec });
+    Ok(draft.act(Action::Create { replica, attempt, rounds, spec }))
 }
 
 /// A container that was made and never started: a lost answer, or an earlier run of the agent.
@@ -211,13 +223,11 @@ fn running<'a>(
             of,
         );
     };
-    let network = draft.view.network_name(&wanted.replica.app);
-    let address = current.addresses.get(&network).copied();
-    let instance = instance_of(current);
-    let (Some(instance), Some(address)) = (instance, address) else {
+    let reached = Reached::of(current, &draft.view.network_name(&wanted.replica.app));
+    let (Some(instance), Some(reached)) = (instance_of(current), reached) else {
         return Step::of(Phase::Starting { reason: None }, of);
     };
-    let probe = target(&revision.spec, &instance, address);
+    let probe = target(&revision.spec, &instance, reached);
     let state = probe.as_ref().and_then(|_| draft.view.probes.get(&instance));
     let has_endpoint = !revision.spec.ports.is_empty();
     let shown = match has_endpoint {
@@ -236,7 +246,7 @@ fn running<'a>(
         Phase::Unready { .. } if has_endpoint => Some(EndpointState::Unready),
         _ => None,
     };
-    let endpoint = endpoint.map(|state| register(wanted, revision, current, address, state));
+    let endpoint = endpoint.map(|state| register(wanted, revision, current, reached, state));
     Step { endpoint: endpoint.flatten(), probe, ..Step::of(phase, of) }
 }
 
@@ -265,20 +275,22 @@ fn judged(shown: Option<EndpointState>, state: Option<&ProbeState>) -> Phase {
 }
 
 /// What is probed; `None` where running is being ready.
-fn target(spec: &ServiceSpec, instance: &EndpointId, address: IpAddr) -> Option<ProbeTarget> {
-    let port = match spec.health.check {
+fn target(spec: &ServiceSpec, instance: &EndpointId, reached: Reached<'_>) -> Option<ProbeTarget> {
+    let place = match spec.health.check {
         Check::None(_) => return None,
-        Check::Exec(_) => 0,
-        Check::Http(_) | Check::Tcp(_) | Check::Grpc(_) => spec.port(spec.health.port.as_deref())?.port,
+        Check::Exec(_) => Place::direct((reached.address(), 0).into()),
+        Check::Http(_) | Check::Tcp(_) | Check::Grpc(_) => {
+            reached.place(spec.port(spec.health.port.as_deref())?.port)?
+        }
     };
-    Some(ProbeTarget { id: instance.clone(), address, port, health: spec.health.clone() })
+    Some(ProbeTarget { id: instance.clone(), place, health: spec.health.clone() })
 }
 
 fn register(
     wanted: &WantedReplica,
     revision: &Revision,
     current: &ObservedContainer,
-    address: IpAddr,
+    reached: Reached<'_>,
     state: EndpointState,
 ) -> Option<Endpoint> {
     let replica = &wanted.replica;
@@ -286,8 +298,8 @@ fn register(
         service: replica.service.clone(),
         replica: replica.name.clone(),
         revision: replica.revision,
-        address,
-        ports: revision.spec.ports.iter().map(|p| (p.name.clone(), p.port)).collect(),
+        address: reached.address(),
+        ports: reached.ports(&revision.spec.ports),
         state,
         container: current.id.clone(),
         started_at: current.started_at?,

@@ -4,20 +4,18 @@
 //! person reads one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 
-use super::address::REUSE_AFTER;
 use super::backoff;
 use super::brake::Brake;
+use super::claims::Claims;
 use super::classify::{OfReplica, classify, ended};
-use super::draft::{Action, Plan};
+use super::draft::Plan;
 use super::examine::Findings;
 use super::replica_memory::{ReplicaMemory, Retry};
-use super::view::{HostView, Subject, WantedReplica, address_of, instance_of};
+use super::view::{HostView, Subject, WantedReplica, instance_of};
 use crate::engine::{ContainerState, EngineError, ObservedContainer};
 use crate::model::{
-    AppName, ContainerId, EndpointId, EndpointState, ImageRefusal, Millis, Mono, Now, ReplicaName, Seen,
-    WaitReason,
+    ContainerId, EndpointId, EndpointState, ImageRefusal, Millis, Mono, Now, ReplicaName, Seen, WaitReason,
 };
 
 /// A stop signal that went out.
@@ -54,15 +52,6 @@ struct StartRefusal {
     is_fault: bool,
 }
 
-/// An address that was left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Left {
-    /// What had it; `None` if nothing ever ran there.
-    instance: Option<EndpointId>,
-    /// Since when every balancer has let it go.
-    let_go_at: Option<Mono>,
-}
-
 /// What the agent remembers between passes.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
@@ -88,14 +77,8 @@ pub struct Memory {
     noted: BTreeSet<ContainerId>,
     /// Containers that the Engine refused to start, in its words.
     refusals: BTreeMap<ContainerId, StartRefusal>,
-    /// Addresses of containers that exist, or are being made.
-    held: BTreeMap<ContainerId, (Ipv4Addr, Option<EndpointId>)>,
-    /// Addresses of containers being made.
-    reserved: BTreeMap<ReplicaName, Ipv4Addr>,
-    /// Addresses that were left and are not free yet.
-    left: BTreeMap<Ipv4Addr, Left>,
-    /// Where the round of each app's addresses began in this run, and where it goes on.
-    rounds: BTreeMap<AppName, (u64, u64)>,
+    /// Addresses and published ports.
+    pub(super) claims: Claims,
     /// What failed a moment ago and is not tried again before.
     resting: BTreeMap<Subject, Mono>,
     /// Networks that the Engine refused to remove, and how often in a row.
@@ -121,7 +104,7 @@ impl Memory {
             self.notice_replica(view, name, wanted, sorted.replicas.get(name).unwrap_or(&none), now);
         }
         self.notice_barrier(view, now.mono);
-        self.notice_addresses(view, &existing, now.mono);
+        self.claims.notice(view, now.mono);
         self.replicas.retain(|name, _| view.replicas.contains_key(name));
         self.brake.forget(&existing, now.mono);
         self.noted.retain(|id| existing.contains(id));
@@ -194,26 +177,6 @@ impl Memory {
         self.unacknowledged = unacknowledged;
     }
 
-    fn notice_addresses(&mut self, view: &HostView, existing: &BTreeSet<ContainerId>, now: Mono) {
-        for container in &view.containers {
-            let Some(address) = address_of(container) else { continue };
-            self.left.remove(&address);
-            self.held.insert(container.id.clone(), (address, instance_of(container)));
-        }
-        let gone: Vec<ContainerId> = self.held.keys().filter(|id| !existing.contains(*id)).cloned().collect();
-        for id in gone {
-            let Some((address, instance)) = self.held.remove(&id) else { continue };
-            self.left.insert(address, Left { instance, let_go_at: None });
-        }
-        for left in self.left.values_mut() {
-            let acknowledged = left.instance.as_ref().is_none_or(|id| view.barrier.acked_absent(id));
-            if acknowledged {
-                left.let_go_at.get_or_insert(now);
-            }
-        }
-        self.left.retain(|_, left| left.let_go_at.is_none_or(|at| now.since(at) < REUSE_AFTER));
-    }
-
     /// Since when a running instance that is out is acknowledged as absent.
     pub(super) fn let_go_at(&self, id: &EndpointId) -> Option<Mono> {
         self.let_go.get(id).copied()
@@ -239,17 +202,6 @@ impl Memory {
         self.refusals.get(id).map(|refusal| refusal.message.as_str())
     }
 
-    /// Addresses that must not be given out.
-    pub(super) fn addresses_in_use(&self) -> BTreeSet<Ipv4Addr> {
-        let held = self.held.values().map(|(address, _)| *address);
-        held.chain(self.reserved.values().copied()).chain(self.left.keys().copied()).collect()
-    }
-
-    /// Where the round of an app's addresses began in this run, and where it goes on.
-    pub(super) fn round(&self, app: &AppName, reserved: u64) -> (u64, u64) {
-        self.rounds.get(app).copied().unwrap_or((reserved, reserved))
-    }
-
     /// How long this is not tried again, because it failed a moment ago.
     pub(super) fn rests_for(&self, subject: &Subject, now: Mono) -> Option<Millis> {
         self.resting.get(subject).filter(|until| **until > now).map(|until| until.since(now))
@@ -257,22 +209,9 @@ impl Memory {
 
     /// A plan is about to be carried out.
     pub fn planned(&mut self, plan: &Plan, now: Mono) {
-        for action in &plan.actions {
-            let Action::Create { replica, app, address, round, .. } = action else { continue };
-            self.reserved.insert(replica.clone(), *address);
-            let furthest = self.rounds.get(app).map_or(*round, |known| (round.0, round.1.max(known.1)));
-            self.rounds.insert(app.clone(), furthest);
-        }
+        self.claims.planned(&plan.actions);
         for container in &plan.released {
             self.brake.release(container, now);
-        }
-    }
-
-    /// The making of a replica's container ended, and what exists now is observed. If its answer was lost, the address
-    /// may be in use by a container that appears later.
-    pub(super) fn made(&mut self, replica: &ReplicaName) {
-        if let Some(address) = self.reserved.remove(replica) {
-            self.left.insert(address, Left { instance: None, let_go_at: None });
         }
     }
 

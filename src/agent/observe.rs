@@ -261,6 +261,7 @@ mod tests {
             started_at: None,
             finished_at: None,
             addresses: BTreeMap::new(),
+            published: BTreeMap::new(),
             error: String::new(),
         }
     }

@@ -5,7 +5,7 @@ use super::crashes::Crashes;
 use super::memory::is_up;
 use super::view::{HostView, WantedReplica, instance_of, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
-use crate::model::{ContainerId, Millis, Mono, Now, Phase, Seen, WaitReason};
+use crate::model::{ContainerId, Millis, Mono, Now, Phase, Reach, Seen, WaitReason};
 use crate::probe::ProbeState;
 
 /// A wait that was begun: when it ends, and why it is.
@@ -78,8 +78,12 @@ impl ReplicaMemory {
             true => wanted.endpoint.as_ref().is_some_and(|e| e.id() == instance),
             false => shown_state(wanted, current).is_some(),
         };
+        let out_of_reach = view.facts.reach == Reach::Published && current.published.is_empty() && has_port;
         if !current.addresses.contains_key(&network) {
             let message = format!("the container was taken off its network {network}");
+            self.condemn(&current.id, WaitReason::EngineRefused { message });
+        } else if out_of_reach && !was_ready {
+            let message = "the container was made without published ports".to_owned();
             self.condemn(&current.id, WaitReason::EngineRefused { message });
         } else if let (Some(ProbeState::TooLate { last, .. }), false) =
             (view.probes.get(&instance), was_ready)

@@ -2,15 +2,15 @@
 
 use tokio::task::JoinError;
 
-use super::address::REUSE_AFTER;
 use super::draft::Action;
 use super::execute::Outcome;
 use super::images::LOOK_AGAIN;
 use super::observe::Look;
+use super::round::REUSE_AFTER;
 use super::run::Agent;
 use super::view::{attempt_of, replica_of};
-use crate::engine::{EngineError, LABEL_STORE, ObservedContainer};
-use crate::model::{ContainerId, Millis, ReplicaName};
+use crate::engine::{EngineError, EngineKind, LABEL_STORE, ObservedContainer};
+use crate::model::{ContainerId, Millis, Reach, ReplicaName};
 
 /// What failed for a reason that is not the Engine's absence rests for so long before it is tried again.
 const REST: Millis = Millis::secs(1);
@@ -45,11 +45,24 @@ impl Agent {
         self.looking = false;
         match look {
             Ok(mut look) => {
-                self.availability.back(look.info.take());
+                let info = look.info.take();
+                if let Some(info) = &info {
+                    self.learn(info.kind);
+                }
+                self.availability.back(info);
                 self.looked_at = Some(self.clock.mono());
                 self.observation.looked(tick, *look);
             }
             Err(error) => self.failed("look at the Engine", error),
+        }
+    }
+
+    /// The Engine said what it is.
+    fn learn(&mut self, kind: EngineKind) {
+        let before = self.facts.reach;
+        self.facts.learn(&self.config, kind);
+        if self.facts.reach != before && self.facts.reach == Reach::Published {
+            tracing::info!(?kind, "containers are reached at ports published on 127.0.0.1");
         }
     }
 
@@ -86,7 +99,7 @@ impl Agent {
             Outcome::Done => self.done(tick, action),
             Outcome::Up(tick, container) => {
                 if let Some(replica) = maker(&action) {
-                    self.memory.made(replica);
+                    self.memory.claims.made(replica);
                     self.memory.started(replica, &container);
                 }
                 self.observation.saw(tick, *container);
@@ -94,7 +107,7 @@ impl Agent {
             Outcome::StartRefused { container, message, is_fault, looks } => {
                 self.memory.start_refused(&container, message, is_fault);
                 if let Some(replica) = maker(&action) {
-                    self.memory.made(replica);
+                    self.memory.claims.made(replica);
                 }
                 match looks {
                     Some((tick, looks)) => self.observation.saw(tick, *looks),
@@ -144,7 +157,7 @@ impl Agent {
     /// is adopted by the next pass. Else the attempt is skipped.
     fn name_taken(&mut self, tick: u64, action: &Action, holder: ObservedContainer) {
         let Action::Create { replica, attempt, .. } = action else { return };
-        self.memory.made(replica);
+        self.memory.claims.made(replica);
         let ours = holder.labels.get(LABEL_STORE).map(String::as_str) == Some(self.facts.store.as_str());
         if ours && replica_of(&holder).as_ref() == Some(replica) && attempt_of(&holder) == *attempt {
             self.observation.saw(tick, holder);
@@ -157,7 +170,7 @@ impl Agent {
     fn not_done(&mut self, tick: u64, action: Action, error: EngineError) {
         let now = self.clock.now();
         if let Some(replica) = maker(&action) {
-            self.memory.made(replica);
+            self.memory.claims.made(replica);
         }
         if error.is_away() {
             return self.failed("act on the Engine", error);

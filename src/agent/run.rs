@@ -16,17 +16,18 @@ use super::commit::commit;
 use super::draft::Plan;
 use super::execute::execute;
 use super::handle::{AgentConfig, AgentHandle, AgentState, EngineState, Parts};
+use super::host::{BalancerAt, HostFacts};
 use super::memory::Memory;
 use super::observe::{Hints, Observation, Ticks, follow_events};
 use super::plan::plan;
 use super::probing::Probes;
 use super::report::Report;
 use super::snapshot::Snapshot;
-use super::view::{HostFacts, HostView, Subject};
+use super::view::{HostView, Subject};
 use super::wake::{changed, follow_store};
 use crate::clock::Clock;
 use crate::engine::{ContainerState, Engine, EngineError, ObservedContainer};
-use crate::model::{BalancerReport, Condition, ContainerId, Millis, Mono, Now, Reason, key};
+use crate::model::{BalancerReport, Condition, ContainerId, Millis, Mono, Now, Reach, Reason, key};
 use crate::probe::Prober;
 use crate::registry::{Barrier, Registry};
 use crate::store::{Op, Store, StoreError, Txn};
@@ -112,7 +113,8 @@ impl Agent {
             instance: config.instance.clone(),
             store: store.identity().id.clone(),
             pool: config.network_pool.parse()?,
-            http_port: config.http_port,
+            reach: Reach::default(),
+            balancer: BalancerAt::default(),
         };
         let (confirm, confirmations) = mpsc::channel(CONFIRM_QUEUE);
         let (state, seen) = watch::channel(AgentState::default());
@@ -347,6 +349,8 @@ impl Agent {
             engine: self.availability.state().clone(),
             held: self.held.iter().map(|(_, name)| name.clone()).collect(),
             conditions,
+            reach: self.facts.reach,
+            balancer: self.observation.is_complete().then(|| self.facts.balancer.clone()),
             containers: u32::try_from(self.observation.containers().filter(ours).count()).unwrap_or(u32::MAX),
             open: self.open,
         };

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::Subnet;
-use super::view::{HostFacts, HostView};
+use super::host::{BalancerAt, HostFacts};
+use super::view::HostView;
 use crate::engine::{
     ContainerSpec, LABEL_APP, LABEL_ATTEMPT, LABEL_HASH, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
     LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, Mount, NetworkSpec, VolumeSpec,
@@ -37,6 +38,7 @@ pub(super) fn container(
         env,
         labels,
         exposed: spec.ports.iter().map(|p| p.port).collect(),
+        published: BTreeMap::new(),
         network: view.network_name(&replica.app),
         address: IpAddr::V4(address),
         mounts: spec.volumes.iter().map(|volume| mount(&view.facts, replica, volume)).collect(),
@@ -92,9 +94,10 @@ fn environment(
         EnvField::ReplicaSlot => Ok(replica.slot.to_string()),
         EnvField::ServiceName => Ok(replica.service.to_string()),
         EnvField::HostName => Ok(facts.host_name.clone()),
-        EnvField::BalancerUrl => match facts.http_port {
-            Some(port) => Ok(format!("http://{}:{port}", subnet.gateway())),
-            None => Err("no HTTP listener of the balancer covers the gateway of the network".to_owned()),
+        EnvField::BalancerUrl => match &facts.balancer {
+            BalancerAt::Gateway(port) => Ok(format!("http://{}:{port}", subnet.gateway())),
+            BalancerAt::Host(address) => Ok(format!("http://{address}")),
+            BalancerAt::Unknown => Err("it is not known where containers reach the balancer".to_owned()),
         },
     };
     let value = |value: &EnvValue| match value {

@@ -86,6 +86,7 @@ fn status(draft: &Draft<'_>, wanted: &WantedReplica, step: &Step<'_>) -> Replica
         attempt: stored.map_or(0, |s| s.attempt).max(step.attempt),
         failures: remembered.map_or(0, |m| m.failures).max(stored.map_or(0, |s| s.failures)),
         container: shown.map(|c| c.id.clone()),
+        published: shown.map(|c| c.published.clone()).unwrap_or_default(),
         address: shown.and_then(address_of).map(IpAddr::V4),
         ready_after,
         since: same_phase.map_or(now, |s| s.since),

@@ -8,31 +8,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::address::Subnet;
+use super::host::HostFacts;
 use super::memory::Memory;
 use crate::engine::{LABEL_ATTEMPT, LABEL_REPLICA, LABEL_STORE, ObservedContainer, ObservedNetwork};
 use crate::model::{
-    AppName, ContainerId, Endpoint, EndpointId, EndpointState, HostId, Phase, Replica, ReplicaName,
-    ReplicaStatus, Revision, RevisionNumber, ServiceName, StoreId,
+    AppName, ContainerId, Endpoint, EndpointId, EndpointState, Phase, Replica, ReplicaName, ReplicaStatus,
+    Revision, RevisionNumber, ServiceName,
 };
 use crate::probe::ProbeState;
 use crate::registry::Barrier;
-
-/// What does not change while the agent runs.
-#[derive(Debug, Clone)]
-pub struct HostFacts {
-    /// The Engine's id.
-    pub host: HostId,
-    /// Name of the host, for `{field: host.name}`.
-    pub host_name: String,
-    /// Value of the instance label: host and state directory.
-    pub instance: String,
-    /// The store whose containers are ours.
-    pub store: StoreId,
-    /// What networks of apps are taken from.
-    pub pool: Subnet,
-    /// First HTTP port of the balancer that covers the gateways; `None` where there is none.
-    pub http_port: Option<u16>,
-}
 
 /// What is kept of an app's network: it is made again with the same subnet if it went missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +36,9 @@ pub struct HostState {
     pub boot_id: String,
     /// Networks by app.
     pub networks: BTreeMap<AppName, NetworkRecord>,
+    /// Published ports up to this place in their endless round may have been given out; `None` if none ever was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports: Option<u64>,
     /// Tags of ours that protect images of stored revisions.
     pub tags: BTreeSet<String>,
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::codes::{self, Code};
 use super::types::ApiError;
 use crate::controller::{AgentSilent, Conflict, EngineError, Overridden, Refused, Shortage, UnresolvedImage};
-use crate::model::{AppName, Author, RevisionNumber, ServiceName};
+use crate::model::{AppName, Author, Reach, RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
@@ -26,7 +26,7 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
             next: vec!["ctl get replicas".to_owned()],
             ..codes::NOT_FOUND.error(format!("there is no replica named {name}"))
         },
-        Refused::NoListener(origins) => unchanged(no_listener(&origins)),
+        Refused::BalancerUnknown { origins, reach } => unchanged(balancer_unknown(&origins, reach)),
         Refused::Images(images) => unchanged(unresolved(&images)),
         Refused::NoMemory(short) => unchanged(no_memory(&short)),
         Refused::RouteClaimed { route, service, origin, holder } => {
@@ -74,10 +74,19 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
     }
 }
 
-fn no_listener(origins: &[String]) -> ApiError {
-    let what = "no HTTP listener of the balancer covers the gateways of the apps' networks";
+fn balancer_unknown(origins: &[String], reach: Reach) -> ApiError {
+    let (what, next) = match reach {
+        Reach::Bridge => (
+            "no HTTP listener of the balancer covers the gateways of the apps' networks",
+            "ctl serve --http 0.0.0.0:8080",
+        ),
+        Reach::Published => (
+            "containers of this Docker Engine reach no gateway of this machine",
+            "ctl serve --balancer-host ADDRESS",
+        ),
+    };
     let why = origins.iter().map(|origin| format!("{origin} asks for `balancer.url`")).collect();
-    let next = vec!["ctl serve --http 0.0.0.0:8080".to_owned()];
+    let next = vec![next.to_owned()];
     ApiError { why, next, ..codes::INVALID_MANIFEST.error(what) }
 }
 

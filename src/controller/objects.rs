@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Author, Condition, EndpointStats, Failure, Generation, HostId, Incarnation, Metadata, Millis, Mono,
-    OutcomeRecord, Override, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
-    Rollout, ServiceName, ServiceSpec, StoreId, TableName,
+    OutcomeRecord, Override, Reach, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision,
+    RevisionNumber, Rollout, ServiceName, ServiceSpec, StoreId, TableName,
 };
 
 /// Version of the objects that are shown and applied.
@@ -99,6 +99,9 @@ pub struct HostObject {
     pub engine: String,
     /// Whether the Engine answers.
     pub available: bool,
+    /// How containers are reached that are made on it.
+    #[serde(default)]
+    pub reach: Reach,
     /// Containers of ours on it.
     pub containers: u32,
 }

@@ -4,7 +4,7 @@ use super::steer::{Standing, Steering};
 use super::{DocumentProblem, Overridden};
 use crate::agent::AgentSilent;
 use crate::engine::EngineError;
-use crate::model::{AppName, Author, Generation, ReplicaName, RevisionNumber, ServiceName};
+use crate::model::{AppName, Author, Generation, Reach, ReplicaName, RevisionNumber, ServiceName};
 use crate::orchestrator::Shortage;
 use crate::store::StoreError;
 
@@ -23,9 +23,14 @@ pub enum Refused {
     /// No such replica.
     #[error("no replica named {0}")]
     NoReplica(ReplicaName),
-    /// Documents (`app.yaml:3`) that want the balancer's address where containers cannot reach it.
-    #[error("no HTTP listener covers the gateways of the apps' networks, and {} ask for `balancer.url`", .0.join(", "))]
-    NoListener(Vec<String>),
+    /// Documents that want the balancer's address, and nobody knows where containers reach it.
+    #[error("it is not known where containers reach the balancer, and {} ask for `balancer.url`", origins.join(", "))]
+    BalancerUnknown {
+        /// Which: `app.yaml:3`.
+        origins: Vec<String>,
+        /// How containers are reached.
+        reach: Reach,
+    },
     /// Images that nothing can be made from.
     #[error("{} cannot be resolved", .0.iter().map(|image| image.reference.as_str()).collect::<Vec<_>>().join(", "))]
     Images(Vec<UnresolvedImage>),

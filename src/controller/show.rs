@@ -14,6 +14,7 @@ use super::{
     ServiceObject, ServiceStatus,
 };
 use crate::agent::EngineState;
+use crate::engine::{EngineInfo, EngineKind};
 use crate::model::{Condition, Endpoint, Event, Generation, Millis, Reason, ReplicaName, ServiceName, key};
 use crate::orchestrator;
 use crate::store::Entry;
@@ -145,14 +146,12 @@ impl Controller {
     pub fn host(&self) -> HostObject {
         let state = self.state.borrow();
         let (name, engine, available) = match &state.engine {
-            EngineState::Available(info) => {
-                (info.name.clone(), format!("Docker {} (API {})", info.version, info.api_version), true)
-            }
+            EngineState::Available(info) => (info.name.clone(), engine_text(info), true),
             EngineState::Away(error) => (String::new(), error.to_string(), false),
             EngineState::Unknown => (String::new(), "not asked yet".to_owned(), false),
         };
         let id = self.hosts.first().cloned().unwrap_or_else(|| "".into());
-        HostObject { id, name, engine, available, containers: state.containers }
+        HostObject { id, name, engine, available, reach: state.reach, containers: state.containers }
     }
 
     /// What holds of the daemon and keeps it from going on.
@@ -248,4 +247,14 @@ impl Controller {
             },
         }
     }
+}
+
+/// `Docker 20.10.24 (API 1.41), rootless`.
+fn engine_text(info: &EngineInfo) -> String {
+    let kind = match info.kind {
+        EngineKind::Native => "",
+        EngineKind::Rootless => ", rootless",
+        EngineKind::Desktop => ", of Docker Desktop",
+    };
+    format!("Docker {} (API {}){kind}", info.version, info.api_version)
 }

@@ -13,6 +13,7 @@ use super::overrides::{Way, specs};
 use super::refused::Refused;
 use super::requests;
 use super::{ApplyDocument, Applying, Controller, WriteResult};
+use crate::agent::{AgentState, BalancerAt};
 use crate::model::{
     Author, EnvField, EnvValue, Generation, LIMITS, ResolvedImage, Route, Service, ServiceName, ServiceSpec,
     key,
@@ -52,7 +53,7 @@ impl Controller {
         }
         let way = Way::of(applying.into())?;
         check_documents(documents)?;
-        self.check_listener(documents)?;
+        self.check_balancer_known(documents)?;
         let read = self.check_against_stored(source, documents, leaving).await?;
         let merged = self.merge_all(documents, &way, &by).await?;
         let images = self.resolve_all(documents, &merged).await?;
@@ -147,16 +148,18 @@ impl Controller {
         }
     }
 
-    /// Refuses documents that want the balancer's address where no listener covers the gateways of the apps' networks.
-    fn check_listener(&self, documents: &[ApplyDocument]) -> Result<(), Refused> {
-        if self.http.iter().any(|address| address.ip().is_unspecified()) {
-            return Ok(());
-        }
+    /// Refuses documents that want the balancer's address where nobody knows it. Before Docker has answered for the first
+    /// time nothing can be said of it, nor is anything made.
+    fn check_balancer_known(&self, documents: &[ApplyDocument]) -> Result<(), Refused> {
+        let reach = match &*self.state.borrow() {
+            AgentState { balancer: Some(BalancerAt::Unknown), reach, .. } => *reach,
+            _ => return Ok(()),
+        };
         let url = EnvValue::Field { field: EnvField::BalancerUrl };
         let asking =
             documents.iter().filter(|document| document.spec.env.values().any(|value| *value == url));
         let origins: Vec<String> = asking.map(|document| document.origin.clone()).collect();
-        if origins.is_empty() { Ok(()) } else { Err(Refused::NoListener(origins)) }
+        if origins.is_empty() { Ok(()) } else { Err(Refused::BalancerUnknown { origins, reach }) }
     }
 
     /// Refuses documents whose name is another app's or on its way out, or whose routes a service holds that is outside of

@@ -163,7 +163,17 @@ fn mappings(handed: Vec<(String, OwnedFd)>) -> anyhow::Result<Vec<FdMapping>> {
 /// The command line of a child: the daemon's own, with its role, so that `ps` tells them apart. A new store is asked for
 /// only until a controller has lived: a store that disappears later must not be replaced by an empty one in silence.
 fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
-    let ServeOptions { state_dir, socket, http, docker, network_pool, new_store, manifests } = options;
+    let ServeOptions {
+        state_dir,
+        socket,
+        http,
+        docker,
+        network_pool,
+        reach,
+        balancer_host,
+        new_store,
+        manifests,
+    } = options;
     let mut arguments: Vec<OsString> = vec!["serve".into(), "--role".into(), role.as_str().into()];
     let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
     flag("--state-dir", state_dir.into());
@@ -173,6 +183,12 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
     }
     flag("--docker", docker.into());
     flag("--network-pool", network_pool.into());
+    if let Some(reach) = reach {
+        flag("--reach", reach.to_string().into());
+    }
+    if let Some(host) = balancer_host {
+        flag("--balancer-host", host.into());
+    }
     if let Some(directory) = manifests {
         flag("--manifests", directory.into());
     }
@@ -277,6 +293,8 @@ mod tests {
             http: vec!["0.0.0.0:80".parse().unwrap(), "[::]:81".parse().unwrap()],
             docker: "/run/docker.sock".into(),
             network_pool: "10.9.0.0/16".into(),
+            reach: Some(crate::model::Reach::Published),
+            balancer_host: Some("harbour.lan".into()),
             new_store: true,
             manifests: Some("/etc/m".into()),
         };
@@ -297,6 +315,10 @@ mod tests {
             "/run/docker.sock",
             "--network-pool",
             "10.9.0.0/16",
+            "--reach",
+            "published",
+            "--balancer-host",
+            "harbour.lan",
             "--manifests",
             "/etc/m",
             "--new-store",

@@ -212,14 +212,15 @@ impl Daemon<'_> {
     }
 
     fn agent_config(&self, host: HostId, host_name: String) -> anyhow::Result<AgentConfig> {
-        let ServeOptions { state_dir, http, network_pool, .. } = self.options;
-        let covers_gateways = http.iter().find(|address| address.ip().is_unspecified());
+        let ServeOptions { state_dir, http, network_pool, reach, balancer_host, .. } = self.options;
         Ok(AgentConfig {
             instance: format!("{host}:{}", state_dir.display()),
             host,
             host_name,
             network_pool: network_pool.clone(),
-            http_port: covers_gateways.map(|address| address.port()),
+            reach: *reach,
+            http: http.clone(),
+            balancer_host: balancer_host.clone(),
             boot_id: std::fs::read_to_string(BOOT_ID).context("cannot read the boot id")?.trim().to_owned(),
         })
     }

@@ -34,6 +34,7 @@ pub use start_error::StartError;
 pub use supervisor::serve;
 
 use crate::clock::{Clock, RealClock};
+use crate::model::Reach;
 
 /// What `ctl serve` was asked for, with defaults filled in and nothing bound or opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,10 @@ pub struct ServeOptions {
     pub docker: PathBuf,
     /// Pool that networks of apps are taken from, in CIDR notation.
     pub network_pool: String,
+    /// How containers are reached; `None` follows from the kind of Engine.
+    pub reach: Option<Reach>,
+    /// Host, as it stands in a URL, by which containers reach the balancer; `None` is found out.
+    pub balancer_host: Option<String>,
     /// Start with a new store although containers of an older one of this directory run.
     pub new_store: bool,
     /// Directory of manifests that is followed; absolute.

@@ -4,11 +4,13 @@
 //! says what an error means (`error`), and a fake that behaves (`fake`).
 //! Invariants: every call has a deadline; an error is a kind ([`EngineError`]), never a text to match on; nothing here
 //! chooses.
-//! Deliberately absent: published ports, exec with a terminal; what to do about an error (the agent's).
+//! Deliberately absent: ports that other machines could reach, exec with a terminal; what to do about an error (the
+//! agent's).
 
 mod docker;
 mod error;
 pub mod fake;
+mod kind;
 mod listening;
 mod translate;
 
@@ -21,6 +23,7 @@ use futures::stream::BoxStream;
 pub use docker::DockerEngine;
 pub use error::EngineError;
 pub use fake::FakeEngine;
+pub use kind::EngineKind;
 
 use crate::model::{ContainerId, Cpu, Listener, Logging, Memory, Millis, Security};
 
@@ -56,6 +59,8 @@ pub struct EngineInfo {
     pub api_version: String,
     /// Memory of the machine; `None` if the Engine does not say.
     pub memory: Option<Memory>,
+    /// Where it runs its containers.
+    pub kind: EngineKind,
 }
 
 /// Where a container stands.
@@ -99,6 +104,8 @@ pub struct ObservedContainer {
     pub finished_at: Option<jiff::Timestamp>,
     /// Addresses by network name: the one in use, else the one it will ask for when it is started.
     pub addresses: BTreeMap<String, IpAddr>,
+    /// Its TCP ports that are published on 127.0.0.1 whenever it runs, with the port there.
+    pub published: BTreeMap<u16, u16>,
     /// Why the Engine could not start it, in its words; empty if it could.
     pub error: String,
 }
@@ -118,8 +125,10 @@ pub struct ContainerSpec {
     pub env: BTreeMap<String, String>,
     /// Labels, ours and the user's.
     pub labels: BTreeMap<String, String>,
-    /// Container ports, for `docker inspect`; nothing is published.
+    /// Container ports, for `docker inspect`.
     pub exposed: Vec<u16>,
+    /// Those of them that are published, with the port of 127.0.0.1.
+    pub published: BTreeMap<u16, u16>,
     /// Name of the network.
     pub network: String,
     /// Fixed address on it.
@@ -153,6 +162,7 @@ impl ContainerSpec {
             env: BTreeMap::new(),
             labels: BTreeMap::new(),
             exposed: Vec::new(),
+            published: BTreeMap::new(),
             network: network.to_owned(),
             address,
             mounts: Vec::new(),

@@ -1,13 +1,14 @@
 //! Our words to Docker's and back. Pure.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState as DockerState, ContainerStateStatusEnum,
     EndpointIpamConfig, EndpointSettings, EventMessage, HostConfig, HostConfigLogConfig, ImageInspect, Ipam,
     IpamConfig, Mount as DockerMount, MountType, MountVolumeOptions, Network, NetworkCreateRequest,
-    NetworkingConfig, RestartPolicy, RestartPolicyNameEnum, Volume, VolumeCreateRequest,
+    NetworkingConfig, PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum, Volume,
+    VolumeCreateRequest,
 };
 
 use super::{
@@ -25,7 +26,7 @@ pub(super) fn container(spec: &ContainerSpec) -> ContainerCreateBody {
         cmd: spec.command.clone(),
         env: Some(env),
         labels: Some(unordered(&spec.labels)),
-        exposed_ports: Some(spec.exposed.iter().map(|port| format!("{port}/tcp")).collect()),
+        exposed_ports: Some(spec.exposed.iter().copied().map(tcp).collect()),
         user: spec.security.user.clone(),
         stop_signal: Some(spec.stop_signal.clone()),
         stop_timeout: Some(whole_seconds(spec.stop_grace)),
@@ -39,6 +40,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
     let memory = spec.memory.map(bytes);
     HostConfig {
         network_mode: Some(spec.network.clone()),
+        port_bindings: (!spec.published.is_empty()).then(|| port_bindings(&spec.published)),
         restart_policy: Some(RestartPolicy {
             name: Some(RestartPolicyNameEnum::NO),
             maximum_retry_count: None,
@@ -62,6 +64,32 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         }),
         ..HostConfig::default()
     }
+}
+
+fn port_bindings(published: &BTreeMap<u16, u16>) -> PortMap {
+    let binding = |port: &u16| PortBinding {
+        host_ip: Some(Ipv4Addr::LOCALHOST.to_string()),
+        host_port: Some(port.to_string()),
+    };
+    published.iter().map(|(own, port)| (tcp(*own), Some(vec![binding(port)]))).collect()
+}
+
+/// A container's TCP port, as Docker names it.
+fn tcp(port: u16) -> String {
+    format!("{port}/tcp")
+}
+
+/// What was asked for; a container that does not run has no other.
+fn published(bindings: PortMap) -> BTreeMap<u16, u16> {
+    let local = |binding: &PortBinding| {
+        let is_local = binding.host_ip.as_deref() == Some("127.0.0.1");
+        binding.host_port.as_deref().filter(|_| is_local)?.parse().ok()
+    };
+    let port = |(name, bindings): (String, Option<Vec<PortBinding>>)| {
+        let own = name.strip_suffix("/tcp")?.parse().ok()?;
+        Some((own, bindings?.iter().find_map(local)?))
+    };
+    bindings.into_iter().filter_map(port).collect()
 }
 
 /// With its labels: should the volume go between its making and the container's, Docker makes it anew by these.
@@ -148,6 +176,11 @@ pub(super) fn observed(container: ContainerInspectResponse) -> Option<ObservedCo
         started_at: state.started_at.as_deref().and_then(time),
         finished_at: state.finished_at.as_deref().and_then(time),
         addresses: networks.iter().filter_map(|(name, e)| Some((name.clone(), address(e)?))).collect(),
+        published: container
+            .host_config
+            .and_then(|host| host.port_bindings)
+            .map(published)
+            .unwrap_or_default(),
         error: state.error.clone().unwrap_or_default(),
         state: container_state(&state),
     })
@@ -261,6 +294,7 @@ mod tests {
             env: BTreeMap::from([("A".into(), "x=y".into())]),
             labels: BTreeMap::from([("coxswain.store".into(), "s".into())]),
             exposed: vec![8080],
+            published: BTreeMap::from([(8080, 20_003)]),
             network: "net".into(),
             address: "10.209.3.7".parse().unwrap(),
             mounts: vec![Mount {
@@ -315,6 +349,7 @@ mod tests {
                 "StopTimeout": 2,
                 "HostConfig": {
                     "NetworkMode": "net",
+                    "PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "20003"}]},
                     "RestartPolicy": {"Name": "no"},
                     "CpuShares": 256,
                     "NanoCpus": 1_500_000_000_i64,

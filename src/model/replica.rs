@@ -1,5 +1,6 @@
 //! One instance the orchestrator wants, and what the agent says of it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -180,6 +181,9 @@ pub struct ReplicaStatus {
     /// The current container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<ContainerId>,
+    /// Its ports that are published on 127.0.0.1, with the port there: it is reached by these and not by its address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub published: BTreeMap<u16, u16>,
     /// Its address on the app's network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<IpAddr>,

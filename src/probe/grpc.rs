@@ -2,16 +2,14 @@
 //!
 //! The two messages have one field each, so they are written and read here: no `protoc`, no generated code.
 
-use std::net::SocketAddr;
-
 use ::http::{HeaderMap, Request, Response, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
 
+use super::place::Place;
 use super::{http, observation};
 use crate::model::FailedProbe;
 
@@ -43,15 +41,13 @@ const CODES: [&str; 17] = [
 ];
 
 /// Asks once. The caller bounds the time.
-pub(super) async fn probe(target: SocketAddr, service: &str) -> Result<(), FailedProbe> {
+pub(super) async fn probe(place: &Place, service: &str) -> Result<(), FailedProbe> {
     let failed = |why: &str| observation::grpc(service, why, b"");
-    let stream = TcpStream::connect(target).await.map_err(|error| {
-        observation::unconnected(failed(&observation::io_reason(&error)), target.port(), &error)
-    })?;
+    let stream = place.connect(failed).await?;
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
         .await
-        .map_err(|error| failed(&http::reason(&error)))?;
-    let request = Request::post(format!("http://{target}/grpc.health.v1.Health/Check"))
+        .map_err(|error| http::failed(place, failed, &error))?;
+    let request = Request::post(format!("http://{}/grpc.health.v1.Health/Check", place.address))
         .header(header::USER_AGENT, "coxswain-probe")
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
@@ -59,7 +55,8 @@ pub(super) async fn probe(target: SocketAddr, service: &str) -> Result<(), Faile
         .map_err(|error| failed(&error.to_string()))?;
 
     let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| failed(&http::reason(&error)))?;
+        let response = sender.send_request(request).await;
+        let response = response.map_err(|error| http::failed(place, failed, &error))?;
         judge(service, response).await
     };
     tokio::pin!(exchange, connection);
@@ -238,7 +235,7 @@ mod tests {
                 .serve_connection(TokioIo::new(stream), reply)
                 .await;
         });
-        let outcome = probe(target, service).await;
+        let outcome = probe(&Place::direct(target), service).await;
         server.abort();
         let asked = asked.lock().unwrap().clone();
         (outcome, asked)
@@ -311,7 +308,9 @@ mod tests {
     async fn what_is_not_http2_is_told() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = listener.local_addr().unwrap();
+        // A relay would make nothing else of it.
+        let address = listener.local_addr().unwrap();
+        let place = Place { address, port: 8080, relayed: true };
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 1024]).await;
@@ -320,12 +319,13 @@ mod tests {
             while stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {}
             drop(listener);
         });
-        let told = probe(target, "").await.unwrap_err();
+        let told = probe(&place, "").await.unwrap_err();
         assert!(told.message.starts_with("grpc Health/Check → the answer is not HTTP/2"), "{told:?}");
+        assert_eq!(told.answer, crate::model::ProbeAnswer::Nothing);
         server.await.unwrap();
-        let refused = probe(target, "").await.unwrap_err();
+        let refused = probe(&place, "").await.unwrap_err();
         assert_eq!(refused.message, "grpc Health/Check → connection refused");
-        assert_eq!(refused.answer, crate::model::ProbeAnswer::Refused { port: target.port() });
+        assert_eq!(refused.answer, crate::model::ProbeAnswer::Refused { port: 8080 });
     }
 
     #[test]

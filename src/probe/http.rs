@@ -1,6 +1,5 @@
 //! One HTTP probe: `GET` over a connection of its own; 200 to 399 passes.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use ::http::{Request, Response, header};
@@ -9,9 +8,9 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::observation;
+use super::place::Place;
 use crate::model::FailedProbe;
 
 /// As much of a failed answer's body as is looked at for its first line.
@@ -21,22 +20,21 @@ const BODY_MAX: usize = 4096;
 const BODY_WAIT: Duration = Duration::from_millis(200);
 
 /// Asks once. The caller bounds the time.
-pub(super) async fn probe(target: SocketAddr, path: &str) -> Result<(), FailedProbe> {
-    let failed = |why: &str| observation::no_answer(path, why);
-    let stream = TcpStream::connect(target).await.map_err(|error| {
-        observation::unconnected(failed(&observation::io_reason(&error)), target.port(), &error)
-    })?;
+pub(super) async fn probe(place: &Place, path: &str) -> Result<(), FailedProbe> {
+    let no_answer = |why: &str| observation::no_answer(path, why);
+    let stream = place.connect(no_answer).await?;
     let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&reason(&error)))?;
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(place, no_answer, &error))?;
     let request = Request::get(path)
-        .header(header::HOST, target.to_string())
+        .header(header::HOST, place.address.to_string())
         .header(header::USER_AGENT, "coxswain-probe")
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
-        .map_err(|error| failed(&error.to_string()))?;
+        .map_err(|error| no_answer(&error.to_string()))?;
 
     let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| failed(&reason(&error)))?;
+        let response = sender.send_request(request).await;
+        let response = response.map_err(|error| failed(place, no_answer, &error))?;
         judge(path, response).await
     };
     tokio::pin!(exchange, connection);
@@ -71,6 +69,30 @@ async fn read_start(mut body: Incoming, seen: &mut Vec<u8>) {
             return;
         }
     }
+}
+
+/// What an exchange failed with that brought no answer; `told` makes the line from the reason.
+pub(super) fn failed(
+    place: &Place,
+    told: impl FnOnce(&str) -> FailedProbe,
+    error: &hyper::Error,
+) -> FailedProbe {
+    let failed = told(&reason(error));
+    if hung_up(error) { place.hung_up(failed) } else { failed }
+}
+
+/// Whether the connection ended, and nothing else was wrong.
+fn hung_up(error: &hyper::Error) -> bool {
+    use std::error::Error as _;
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return matches!(io.kind(), BrokenPipe | ConnectionReset | NotConnected | UnexpectedEof);
+        }
+        cause = error.source();
+    }
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed()
 }
 
 /// What hyper's error means for people.
@@ -108,7 +130,7 @@ mod tests {
             stream.write_all(answer).await.unwrap();
             String::from_utf8_lossy(&request[..n]).into_owned()
         });
-        let outcome = probe(target, "/healthz?full=1").await;
+        let outcome = probe(&Place::direct(target), "/healthz?full=1").await;
         (outcome, server.await.unwrap())
     }
 
@@ -143,17 +165,41 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_told() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = listener.local_addr().unwrap();
+        let place = Place::direct(listener.local_addr().unwrap());
         drop(listener);
-        let answer = ProbeAnswer::Refused { port: target.port() };
+        let answer = ProbeAnswer::Refused { port: place.port };
         for (told, expected) in [
-            (probe(target, "/").await, "GET / → connection refused".to_owned()),
+            (probe(&place, "/").await, "GET / → connection refused".to_owned()),
             (
-                super::super::tcp::probe(target).await,
-                format!("connect to port {} → connection refused", target.port()),
+                super::super::tcp::probe(&place).await,
+                format!("connect to port {} → connection refused", place.port),
             ),
         ] {
             assert_eq!(told, Err(FailedProbe { message: expected, answer: answer.clone() }));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_hangs_up_has_found_nobody() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let direct = Place::direct(listener.local_addr().unwrap());
+        let relayed = Place { port: 8080, relayed: true, ..direct };
+        let closing = async {
+            while let Ok((stream, _)) = listener.accept().await {
+                drop(stream);
+            }
+        };
+        let probes = async {
+            let answer = async |place: &Place| probe(place, "/").await.unwrap_err().answer;
+            let grpc = async |place: &Place| super::super::grpc::probe(place, "").await.unwrap_err().answer;
+            assert_eq!(answer(&direct).await, ProbeAnswer::Nothing, "someone accepted");
+            assert_eq!(answer(&relayed).await, ProbeAnswer::Refused { port: 8080 });
+            assert_eq!(grpc(&direct).await, ProbeAnswer::Nothing);
+            assert_eq!(grpc(&relayed).await, ProbeAnswer::Refused { port: 8080 });
+        };
+        tokio::select! {
+            () = closing => unreachable!("it accepts on"),
+            () = probes => {}
         }
     }
 }

@@ -10,9 +10,11 @@ mod exec;
 mod grpc;
 mod http;
 mod observation;
+mod place;
 mod prober;
 mod tcp;
 mod tracker;
 
+pub use place::Place;
 pub use prober::{ProbeTarget, Prober};
 pub use tracker::{ProbeState, Tracker};

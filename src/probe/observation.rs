@@ -56,11 +56,16 @@ pub(super) fn no_connection(port: u16, why: &str) -> FailedProbe {
 }
 
 /// The same failure, of a connection that could not be made: a port where nobody listens is told apart.
-pub(super) fn unconnected(failed: FailedProbe, port: u16, error: &std::io::Error) -> FailedProbe {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => FailedProbe { answer: ProbeAnswer::Refused { port }, ..failed },
+pub(super) fn unconnected(failed: FailedProbe, port: u16, kind: ErrorKind) -> FailedProbe {
+    match kind {
+        ErrorKind::ConnectionRefused => nobody_listens(failed, port),
         _ => failed,
     }
+}
+
+/// The same failure, of a port where nobody listens.
+pub(super) fn nobody_listens(failed: FailedProbe, port: u16) -> FailedProbe {
+    FailedProbe { answer: ProbeAnswer::Refused { port }, ..failed }
 }
 
 /// Why a connection could not be made or broke, without the machine's error number.

@@ -1,11 +1,11 @@
 //! Watches many endpoints, a task for each, and remembers where each stands.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::task::AbortOnDropHandle;
 
+use super::place::Place;
 use super::tracker::{ProbeState, Tracker};
 use super::{exec, grpc, http, observation, tcp};
 use crate::clock::Clock;
@@ -21,10 +21,8 @@ const REWORDED_EVERY: Millis = Millis(1000);
 pub struct ProbeTarget {
     /// Under which identity.
     pub id: EndpointId,
-    /// Where.
-    pub address: IpAddr,
-    /// On which port; not looked at by a check that needs none.
-    pub port: u16,
+    /// Where; not looked at by a check that needs no connection.
+    pub place: Place,
     /// What, how often and against which thresholds.
     pub health: Health,
 }
@@ -171,16 +169,16 @@ async fn probe(
     left: &mut Option<ExecId>,
 ) -> Option<Result<(), FailedProbe>> {
     let Health { check, timeout, .. } = &target.health;
-    let address = SocketAddr::new(target.address, target.port);
+    let place = &target.place;
     let too_slow = format!("no answer in {timeout}");
     Some(match check {
-        Check::Http(path) => tokio::time::timeout(timeout.std(), http::probe(address, path))
+        Check::Http(path) => tokio::time::timeout(timeout.std(), http::probe(place, path))
             .await
             .unwrap_or_else(|_| Err(observation::no_answer(path, &too_slow))),
-        Check::Tcp(_) => tokio::time::timeout(timeout.std(), tcp::probe(address))
+        Check::Tcp(_) => tokio::time::timeout(timeout.std(), tcp::probe(place))
             .await
-            .unwrap_or_else(|_| Err(observation::no_connection(target.port, &too_slow))),
-        Check::Grpc(service) => tokio::time::timeout(timeout.std(), grpc::probe(address, service))
+            .unwrap_or_else(|_| Err(observation::no_connection(place.port, &too_slow))),
+        Check::Grpc(service) => tokio::time::timeout(timeout.std(), grpc::probe(place, service))
             .await
             .unwrap_or_else(|_| Err(observation::grpc(service, &too_slow, b""))),
         Check::Exec(command) => {
@@ -202,6 +200,8 @@ mod tests {
     use crate::clock::RealClock;
     use crate::engine::FakeEngine;
     use crate::model::ContainerId;
+
+    use std::net::SocketAddr;
 
     /// Something to probe, with a switch and a counter.
     struct Server {
@@ -234,7 +234,7 @@ mod tests {
 
         fn target(&self, health: Health) -> ProbeTarget {
             let id = EndpointId::new(&ContainerId::new("c"), jiff::Timestamp::UNIX_EPOCH);
-            ProbeTarget { id, address: self.address.ip(), port: self.address.port(), health }
+            ProbeTarget { id, place: Place::direct(self.address), health }
         }
     }
 
@@ -341,7 +341,8 @@ mod tests {
         let (prober, _) = prober();
         let server = Server::start(true).await;
         let health = Health { timeout: Millis(20), ..quick() };
-        let target = ProbeTarget { port: listener.local_addr().unwrap().port(), ..server.target(health) };
+        let target =
+            ProbeTarget { place: Place::direct(listener.local_addr().unwrap()), ..server.target(health) };
         prober.watch(target.clone());
         let told = || prober.state(&target.id).and_then(|s| s.last().map(|f| f.message.clone()));
         until("told", || told().as_deref() == Some("GET /h → no answer in 20ms")).await;

@@ -1,19 +1,69 @@
 //! One TCP probe: a connect passes.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
 
 use super::observation;
+use super::place::Place;
 use crate::model::FailedProbe;
 
-/// Connects and closes again.
-pub(super) async fn probe(target: SocketAddr) -> Result<(), FailedProbe> {
-    match TcpStream::connect(target).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let failed = observation::no_connection(target.port(), &observation::io_reason(&error));
-            Err(observation::unconnected(failed, target.port(), &error))
+/// A relay that finds nobody hangs up within milliseconds; a connection that is there after so long has reached someone.
+const HELD_FOR: Duration = Duration::from_millis(100);
+
+/// Connects and closes again. Through a relay the connection must also hold, or bring something.
+pub(super) async fn probe(place: &Place) -> Result<(), FailedProbe> {
+    let failed = |why: &str| observation::no_connection(place.port, why);
+    let mut stream = place.connect(failed).await?;
+    if !place.relayed {
+        return Ok(());
+    }
+    match tokio::time::timeout(HELD_FOR, stream.read(&mut [0; 1])).await {
+        Err(_) | Ok(Ok(1..)) => Ok(()),
+        Ok(Ok(0)) => Err(place.hung_up(failed("connection closed at once"))),
+        Ok(Err(error)) => Err(place.hung_up(failed(&observation::io_reason(&error)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ProbeAnswer;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// What a probe finds, directly and through a relay, of a server that does this with each connection.
+    async fn found<F: Future<Output = ()> + Send>(
+        serve: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> [Result<(), FailedProbe>; 2] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                serve(stream).await;
+            }
+        };
+        let probes = async {
+            let direct = probe(&Place::direct(address)).await;
+            [direct, probe(&Place { address, port: 8080, relayed: true }).await]
+        };
+        tokio::select! {
+            () = serving => unreachable!("the server serves on"),
+            found = probes => found,
         }
+    }
+
+    #[tokio::test]
+    async fn behind_a_relay_a_connection_must_hold_or_bring_something() {
+        let closed = FailedProbe {
+            message: "connect to port 8080 → connection closed at once".to_owned(),
+            answer: ProbeAnswer::Refused { port: 8080 },
+        };
+        assert_eq!(found(async |stream| drop(stream)).await, [Ok(()), Err(closed)]);
+        assert_eq!(found(async |stream| std::mem::forget(stream)).await, [Ok(()), Ok(())]);
+        let greeting = async |mut stream: TcpStream| {
+            let _ = stream.write_all(b"220 ready").await;
+        };
+        assert_eq!(found(greeting).await, [Ok(()), Ok(())]);
     }
 }

@@ -13,7 +13,7 @@ use coxswain::engine::{
     LogOptions, Mount, NetworkSpec, VolumeSpec,
 };
 use coxswain::model::{Check, ContainerId, Cpu, EndpointId, Health, Memory, Millis};
-use coxswain::probe::{ProbeState, ProbeTarget, Prober};
+use coxswain::probe::{Place, ProbeState, ProbeTarget, Prober};
 use futures::StreamExt;
 
 use crate::images::{self, Run};
@@ -449,8 +449,7 @@ async fn a_container_is_probed_at_its_address() {
         let container = s.engine.inspect(&id).await.unwrap();
         let target = ProbeTarget {
             id: EndpointId::new(&id, container.started_at.unwrap()),
-            address: container.addresses[&s.network.name],
-            port: 8080,
+            place: Place::direct((container.addresses[&s.network.name], 8080).into()),
             health: Health { interval: Millis(50), ..Health::with(Check::Http("/healthz".to_owned())) },
         };
         let prober = Prober::new(Arc::new(RealClock::new()), Arc::new(images::engine().await), || ());

@@ -12,11 +12,11 @@ use coxswain::controller::{
     RolloutChange, Standing, Steering,
 };
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
-use coxswain::engine::{Engine, EngineError, VolumeSpec};
+use coxswain::engine::{Engine, EngineError, EngineKind, VolumeSpec};
 use coxswain::model::{
-    BalancerReport, EnvField, EnvValue, Generation, HaltKind, Incarnation, OutcomeRecord, Phase, Reason,
-    ReplicaName, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route, Service,
-    ServiceName, ServiceSpec, Volume, key,
+    BalancerReport, EnvField, EnvValue, Generation, HaltKind, Incarnation, OutcomeRecord, Phase, Reach,
+    Reason, ReplicaName, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route,
+    Service, ServiceName, ServiceSpec, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -94,9 +94,14 @@ impl Rig {
 
     /// With a manifests directory that is followed.
     pub(crate) fn following(manifests: Option<String>) -> Rig {
+        Self::with_agent(manifests, EngineKind::Native).0
+    }
+
+    /// With an agent that can be run, on an Engine of this kind.
+    fn with_agent(manifests: Option<String>, kind: EngineKind) -> (Rig, Agent) {
         let clock = Arc::new(VirtualClock::new(7));
         let wall = clock.clone();
-        let engine = FakeEngine::new(move || wall.wall());
+        let engine = FakeEngine::new(move || wall.wall()).of_kind(kind);
         for tag in ["users:1", "users:2", "web:1"] {
             engine.add_image(tag, Behaviour::default());
         }
@@ -109,11 +114,13 @@ impl Rig {
             host_name: "elk".into(),
             instance: format!("{HOST}:/var/lib/coxswain"),
             network_pool: "10.209.0.0/16".into(),
-            http_port: None,
+            reach: None,
+            http: vec!["127.0.0.1:8080".parse().unwrap()],
+            balancer_host: None,
             boot_id: "boot".into(),
         };
         let shared = Arc::new(engine.clone());
-        let (_, agent) = Agent::new(agent::Parts {
+        let (runs, agent) = Agent::new(agent::Parts {
             config,
             engine: shared.clone(),
             store: store.clone(),
@@ -134,7 +141,7 @@ impl Rig {
             http,
             manifests,
         };
-        Rig { controller: Controller::new(parts), store, rival, engine, said, clock }
+        (Rig { controller: Controller::new(parts), store, rival, engine, said, clock }, runs)
     }
 
     pub(crate) async fn apply(&self, id: &str, documents: &[ApplyDocument]) -> Result<Vec<Action>, Refused> {
@@ -541,12 +548,17 @@ async fn every_route_of_a_service_may_change_at_once() {
 
 #[tokio::test]
 async fn the_balancers_address_is_refused_where_containers_cannot_reach_it() {
-    let rig = Rig::new();
-    let mut asking = document("users", "users:1");
-    asking.spec.env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
-    let refused = rig.apply("r1", &[asking]).await.unwrap_err();
-    assert_eq!(refused, Refused::NoListener(vec!["users.yaml:1".into()]));
-    assert_eq!(rig.keys().await, [] as [&str; 0]);
+    for (kind, reach) in [(EngineKind::Native, Reach::Bridge), (EngineKind::Rootless, Reach::Published)] {
+        let (rig, mut agent) = Rig::with_agent(None, kind);
+        assert!(agent.settle(5).await);
+        assert_eq!(rig.controller.host().reach, reach);
+        let mut asking = document("users", "users:1");
+        asking.spec.env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
+        let before = rig.keys().await;
+        let refused = rig.apply("r1", &[asking]).await.unwrap_err();
+        assert_eq!(refused, Refused::BalancerUnknown { origins: vec!["users.yaml:1".into()], reach });
+        assert_eq!(rig.keys().await, before);
+    }
 }
 
 #[tokio::test]
@@ -590,6 +602,7 @@ async fn last_word(rig: &Rig, replica: &str, phase: Phase) -> String {
         attempt: 1,
         failures: 0,
         container: None,
+        published: BTreeMap::new(),
         address: None,
         ready_after: None,
         trouble: None,

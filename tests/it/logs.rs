@@ -55,6 +55,7 @@ async fn starts(rig: &Rig, service: &str, attempt: u32, host: u8) -> ContainerId
         attempt,
         failures: 0,
         container: Some(container.clone()),
+        published: Default::default(),
         address: None,
         ready_after: None,
         since: jiff::Timestamp::UNIX_EPOCH,

@@ -68,9 +68,9 @@ impl Probes for FakeProbes {
     fn state(&self, id: &EndpointId) -> Option<ProbeState> {
         let mut targets = self.targets.lock().unwrap();
         let (target, since, passed) = targets.get_mut(id)?;
-        let healthy = self.engine.answer(target.address).is_some_and(|answer| answer.healthy);
+        let healthy = self.engine.answer(target.place.address).is_some_and(|answer| answer.healthy);
         *passed |= healthy;
-        let answer = ProbeAnswer::Refused { port: target.port };
+        let answer = ProbeAnswer::Refused { port: target.place.port };
         let (since, last) = (*since, FailedProbe { message: "refused".to_owned(), answer });
         Some(match (healthy, *passed) {
             (true, _) => ProbeState::Ready { since },
@@ -138,7 +138,9 @@ impl Rig {
             host_name: "harbour".to_owned(),
             instance: "harbour:/var/lib/coxswain".to_owned(),
             network_pool: "10.209.0.0/16".to_owned(),
-            http_port: Some(8080),
+            reach: None,
+            http: vec![([0, 0, 0, 0], 8080).into()],
+            balancer_host: None,
             boot_id: "boot-1".to_owned(),
         };
         let (agent, handle) = Agent::with_probes(

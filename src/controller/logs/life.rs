@@ -44,6 +44,7 @@ mod tests {
             attempt,
             failures: 0,
             container: None,
+            published: Default::default(),
             address: None,
             ready_after: Some(Millis(2_250)),
             since: jiff::Timestamp::UNIX_EPOCH,

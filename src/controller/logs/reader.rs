@@ -227,6 +227,7 @@ mod tests {
             attempt: 1,
             failures: 0,
             container: Some(container),
+            published: Default::default(),
             address: None,
             ready_after: None,
             since: jiff::Timestamp::UNIX_EPOCH,

@@ -8,24 +8,28 @@
 //! Deliberately absent: processes and packets. A simulated prober asks [`FakeEngine::answer`].
 
 mod behaviour;
+mod container;
 mod engine;
 mod faults;
 mod hub;
 mod images;
+mod ports;
 mod subnet;
 #[cfg(test)]
 mod tests;
 mod volumes;
 mod world;
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use behaviour::{Behaviour, Healthy, Runs, Stops};
 pub use faults::{Call, Fault, Mutation};
 
-use super::{ContainerSpec, EngineError, EngineInfo, ImageInfo, LogLine, NetworkSpec, ObservedContainer};
-use crate::model::{ContainerId, Memory};
+use super::{
+    ContainerSpec, EngineError, EngineInfo, EngineKind, ImageInfo, LogLine, NetworkSpec, ObservedContainer,
+};
+use crate::model::{ContainerId, Memory, Reach};
 use faults::Faults;
 use world::World;
 
@@ -64,6 +68,7 @@ impl FakeEngine {
             version: "0".to_owned(),
             api_version: "1.41".to_owned(),
             memory: None,
+            kind: EngineKind::Native,
         };
         Self { now: Arc::new(now), info, state: Arc::default() }
     }
@@ -170,6 +175,13 @@ impl FakeEngine {
         self
     }
 
+    /// Says where the Engine runs its containers.
+    #[must_use]
+    pub fn of_kind(mut self, kind: EngineKind) -> Self {
+        self.info.kind = kind;
+        self
+    }
+
     /// The container writes a line.
     pub fn write_log(&self, id: &ContainerId, line: LogLine) {
         self.locked(|state, _| state.world.write_log(id, line));
@@ -185,8 +197,11 @@ impl FakeEngine {
         self.locked(|state, _| state.world.spec(id))
     }
 
-    /// What a probe of this address would find now; `None` if nobody runs there.
-    pub fn answer(&self, address: IpAddr) -> Option<Answer> {
+    /// What a probe there would find now; `None` if nobody is reached there.
+    pub fn answer(&self, address: SocketAddr) -> Option<Answer> {
+        if self.info.kind.reach() == Reach::Published && !address.ip().is_loopback() {
+            return None;
+        }
         self.locked(|state, now| {
             let found = state.world.at_address(address, now);
             found.map(|(container, healthy)| Answer { container, healthy })
@@ -239,6 +254,11 @@ impl FakeEngine {
     /// The engine is there again.
     pub fn come_back(&self) {
         self.locked(|state, _| state.faults.away = None);
+    }
+
+    /// Something other than a container listens on a port of the machine.
+    pub fn take_port(&self, port: u16) {
+        self.locked(|state, _| state.world.taken_ports.insert(port));
     }
 
     /// While on, no event reaches anybody, and the streams stay open.

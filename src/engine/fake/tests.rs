@@ -103,7 +103,7 @@ async fn a_paused_container_waits() {
 async fn probes_find_who_runs_at_an_address() {
     let b = bench(Behaviour::healthy_after(Millis(500)));
     let id = b.running().await;
-    let address = spec("a", 10).address;
+    let address = (spec("a", 10).address, 8080).into();
     let answer = |healthy| Some(Answer { container: id.clone(), healthy });
     assert_eq!(b.engine.answer(address), answer(false));
     b.clock.advance(500);

@@ -1,49 +1,23 @@
 //! Containers, networks and images of the fake, as plain data with Docker's rules. Time comes in as an argument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use futures::future::{BoxFuture, FutureExt};
 use sha2::{Digest, Sha256};
 
 use super::behaviour::{Behaviour, Healthy, Runs, Stops};
+use super::container::Container;
 use super::faults::Mutation;
 use super::hub::Hub;
 use super::images::Images;
-use super::subnet;
+use super::{ports, subnet};
 use crate::engine::{
     ContainerSpec, ContainerState, EngineError, EngineEvent, ExecId, ExecOutcome, LABEL_STORE, LogLine,
     NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
 use crate::model::{ContainerId, Listener};
-
-/// A container of the fake.
-pub(super) struct Container {
-    spec: ContainerSpec,
-    image: String,
-    behaviour: Behaviour,
-    state: ContainerState,
-    started_at: Option<jiff::Timestamp>,
-    finished_at: Option<jiff::Timestamp>,
-    error: String,
-    /// When it ends and with which code, if nothing happens before.
-    ends: Option<(jiff::Timestamp, i64)>,
-    log: Vec<LogLine>,
-}
-
-impl Container {
-    fn is_healthy(&self, now: jiff::Timestamp) -> bool {
-        match self.behaviour.health {
-            Healthy::Never | Healthy::Hangs => false,
-            Healthy::After(wait) => self.started_at.is_some_and(|start| start + wait.std() <= now),
-        }
-    }
-
-    fn is_up(&self) -> bool {
-        matches!(self.state, ContainerState::Running | ContainerState::Paused)
-    }
-}
 
 /// The exit code of a process that SIGKILL ended.
 const KILLED: i64 = 137;
@@ -57,6 +31,8 @@ pub(super) struct World {
     pub(super) images: Images,
     pub(super) hub: Hub,
     pub(super) journal: Vec<Mutation>,
+    /// Ports of the machine that something other than a container listens on.
+    pub(super) taken_ports: BTreeSet<u16>,
     /// Containers ever made: the source of ids.
     made: u64,
     /// The last time given out, so that no two starts share one.
@@ -185,6 +161,8 @@ impl World {
         if spec.address == network.gateway || self.containers.iter().any(taken) {
             return Err(EngineError::Conflict { message: format!("{} is already in use", spec.address) });
         }
+        let running = self.containers.iter().filter(|(other, c)| *other != id && c.is_up());
+        ports::are_free(spec, running.map(|(_, c)| &c.spec), &self.taken_ports)?;
         match runs {
             Runs::CannotStart(message) => Err(EngineError::Invalid { message: message.clone() }),
             Runs::Forever | Runs::Exits { .. } | Runs::OutOfMemory { .. } => Ok(()),
@@ -317,20 +295,20 @@ impl World {
 
     pub(super) fn list(&self) -> Vec<ObservedContainer> {
         let ours = self.containers.iter().filter(|(_, c)| c.spec.labels.contains_key(LABEL_STORE));
-        ours.map(|(id, c)| observed(id, c)).collect()
+        ours.map(|(id, c)| c.observed(id)).collect()
     }
 
     pub(super) fn all(&self) -> Vec<ObservedContainer> {
-        self.containers.iter().map(|(id, c)| observed(id, c)).collect()
+        self.containers.iter().map(|(id, c)| c.observed(id)).collect()
     }
 
     pub(super) fn inspect(&self, id: &ContainerId) -> Result<ObservedContainer, EngineError> {
-        self.containers.get(id).map(|c| observed(id, c)).ok_or_else(|| no_such("container", id))
+        self.containers.get(id).map(|c| c.observed(id)).ok_or_else(|| no_such("container", id))
     }
 
     pub(super) fn inspect_name(&self, name: &str) -> Result<ObservedContainer, EngineError> {
         let found = self.containers.iter().find(|(_, c)| c.spec.name == name);
-        found.map(|(id, c)| observed(id, c)).ok_or_else(|| no_such("container", name))
+        found.map(|(id, c)| c.observed(id)).ok_or_else(|| no_such("container", name))
     }
 
     pub(super) fn specs(&self) -> impl Iterator<Item = &ContainerSpec> {
@@ -342,9 +320,8 @@ impl World {
     }
 
     /// Who runs at this address, and whether it is healthy.
-    pub(super) fn at_address(&self, address: IpAddr, now: jiff::Timestamp) -> Option<(ContainerId, bool)> {
-        let here = |c: &Container| c.state == ContainerState::Running && c.spec.address == address;
-        let (id, container) = self.containers.iter().find(|(_, c)| here(c))?;
+    pub(super) fn at_address(&self, at: SocketAddr, now: jiff::Timestamp) -> Option<(ContainerId, bool)> {
+        let (id, container) = self.containers.iter().find(|(_, c)| c.is_at(at))?;
         Some((id.clone(), container.is_healthy(now)))
     }
 
@@ -377,18 +354,5 @@ impl World {
         if let Some(container) = self.containers.get_mut(id) {
             container.behaviour = behaviour;
         }
-    }
-}
-
-fn observed(id: &ContainerId, container: &Container) -> ObservedContainer {
-    ObservedContainer {
-        id: id.clone(),
-        name: container.spec.name.clone(),
-        labels: container.spec.labels.clone(),
-        state: container.state.clone(),
-        started_at: container.started_at,
-        finished_at: container.finished_at,
-        addresses: BTreeMap::from([(container.spec.network.clone(), container.spec.address)]),
-        error: container.error.clone(),
     }
 }

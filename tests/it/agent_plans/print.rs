@@ -23,7 +23,8 @@ pub(super) fn plan(seconds: u64, plan: &Plan) -> String {
             .iter()
             .map(|(app, r)| format!("{app}={} up to {}", r.subnet, r.reserved))
             .collect();
-        line(format!("keep networks [{}] tags {:?}", networks.join(", "), state.tags));
+        let ports = state.ports.map_or_else(String::new, |place| format!(" ports up to {place}"));
+        line(format!("keep networks [{}]{ports} tags {:?}", networks.join(", "), state.tags));
     }
     plan.actions.iter().for_each(|a| line(action(a)));
     for (_, status) in &plan.statuses {
@@ -39,12 +40,19 @@ pub(super) fn plan(seconds: u64, plan: &Plan) -> String {
     for write in &plan.endpoints {
         line(match write {
             EndpointWrite::Put(e) => {
-                format!("endpoint of {}: {} {:?} at {}", e.replica, short(&e.id()), e.state, e.address)
+                let port = |port: &u16| format!(":{port}");
+                let ports: String = e.ports.values().filter(|_| e.address.is_loopback()).map(port).collect();
+                format!("endpoint of {}: {} {:?} at {}{ports}", e.replica, short(&e.id()), e.state, e.address)
             }
             EndpointWrite::Delete { replica, .. } => format!("endpoint of {replica}: deleted"),
         });
     }
-    plan.probes.iter().for_each(|t| line(format!("probe {} at {}:{}", short(&t.id), t.address, t.port)));
+    plan.probes.iter().for_each(|t| {
+        line({
+            let relayed = if t.place.relayed { " by a relay" } else { "" };
+            format!("probe {} at {}{relayed}", short(&t.id), t.place.address)
+        })
+    });
     plan.events.iter().for_each(|(_, e)| line(format!("tell {} {}: {}", e.object, e.reason, e.message)));
     plan.held.iter().for_each(|(_, name)| line(format!("hold {name}")));
     plan.conditions.iter().for_each(|c| line(format!("condition {}: {}", c.reason, c.message)));
@@ -67,7 +75,9 @@ fn action(action: &Action) -> String {
                 spec.name, spec.subnet, spec.ip_range, spec.gateway
             )
         }
-        Action::Create { attempt, address, spec, .. } => {
+        Action::Create { attempt, spec, .. } => {
+            let ports: Vec<_> =
+                spec.published.iter().map(|(own, port)| format!(" published {own} at {port}")).collect();
             let env: Vec<_> = spec.env.iter().map(|(k, v)| format!(" {k}={v}")).collect();
             let mounts: Vec<_> = spec
                 .mounts
@@ -75,8 +85,10 @@ fn action(action: &Action) -> String {
                 .map(|m| format!(" {}:{}{}", m.volume.name, m.path, if m.read_only { ":ro" } else { "" }))
                 .collect();
             format!(
-                "create {} (attempt {attempt}) at {address}{}{}",
+                "create {} (attempt {attempt}) at {}{}{}{}",
                 spec.name,
+                spec.address,
+                ports.concat(),
                 env.concat(),
                 mounts.concat()
             )

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use coxswain::agent::{HostFacts, HostState, HostView, Memory, NetworkRecord, Subject, WantedReplica, plan};
+use coxswain::agent::{
+    BalancerAt, HostFacts, HostState, HostView, Memory, NetworkRecord, Subject, WantedReplica, plan,
+};
 use coxswain::engine::{
     ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE,
     ObservedContainer, ObservedNetwork,
@@ -11,8 +13,9 @@ use coxswain::engine::{
 use coxswain::model::{
     AppName, Balance, BalancerReport, Cause, Check, ContainerId, Desired, Endpoint, EndpointId,
     EndpointState, EndpointStats, EnvField, EnvValue, Epoch, Generation, Health, Incarnation, Mono, Now,
-    Phase, Pool, PoolEndpoint, Port, Protocol, Pull, Replica, ReplicaName, ReplicaStatus, ResolvedImage,
-    Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName, TemplateHash, Volume, WaitReason,
+    Phase, Pool, PoolEndpoint, Port, Protocol, Pull, Reach, Replica, ReplicaName, ReplicaStatus,
+    ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName, TemplateHash, Volume,
+    WaitReason,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;
@@ -70,7 +73,8 @@ impl Script {
             instance: "harbour:/state".to_owned(),
             store: STORE.into(),
             pool: "10.209.0.0/16".parse().unwrap(),
-            http_port: Some(8080),
+            reach: Reach::Bridge,
+            balancer: BalancerAt::Gateway(8080),
         };
         let mut spec = ServiceSpec::of_image("users:1");
         spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
@@ -135,6 +139,11 @@ impl Script {
                 self.container("other", id, replica, attempt, state, "")?;
             }
             ["gone", id] => self.view.containers.retain(|c| c.id.as_str() != *id),
+            ["reach", "published"] => self.view.facts.reach = Reach::Published,
+            ["published", id, port] => {
+                let container = self.view.containers.iter_mut().find(|c| c.id.as_str() == *id)?;
+                container.published = [(8080, port.parse().ok()?)].into();
+            }
             ["off-network", id] => {
                 self.view.containers.iter_mut().find(|c| c.id.as_str() == *id)?.addresses.clear();
             }
@@ -218,7 +227,7 @@ impl Script {
             "env=balancer" => {
                 self.spec.env.insert("B".to_owned(), EnvValue::Field { field: EnvField::BalancerUrl });
             }
-            "no-listener" => self.view.facts.http_port = None,
+            "no-listener" => self.view.facts.balancer = BalancerAt::Unknown,
             _ => return None,
         }
         Some(())
@@ -311,6 +320,7 @@ impl Script {
             state,
             started_at: started.map(at),
             finished_at: None,
+            published: BTreeMap::new(),
             addresses: if up { [(NETWORK.to_owned(), address.into())].into() } else { BTreeMap::new() },
             error: error.to_owned(),
         });
@@ -352,6 +362,7 @@ impl Script {
             attempt,
             failures,
             container,
+            published: BTreeMap::new(),
             address,
             ready_after,
             since,
@@ -363,13 +374,17 @@ impl Script {
     fn endpoint(&mut self, replica: &str, on: &str, state: &str) -> Option<()> {
         let (container, started_at) = instance(on)?;
         let known = self.view.containers.iter().find(|c| c.id == container);
-        let address = known.and_then(|c| c.labels.get("coxswain.address")?.parse().ok());
+        let published = known.and_then(|c| c.published.get(&8080).copied());
+        let address = match published {
+            Some(_) => Some(std::net::Ipv4Addr::LOCALHOST.into()),
+            None => known.and_then(|c| c.labels.get("coxswain.address")?.parse().ok()),
+        };
         let endpoint = Endpoint {
             service: service_of(replica).into(),
             replica: replica.into(),
             revision: RevisionNumber(1),
             address: address.unwrap_or([10, 209, 0, 99].into()),
-            ports: [("http".to_owned(), 8080)].into(),
+            ports: [("http".to_owned(), published.unwrap_or(8080))].into(),
             state: match state {
                 "ready" => EndpointState::Ready,
                 "unready" => EndpointState::Unready,

@@ -113,6 +113,7 @@ pub(super) fn status(replica: &str, phase: Phase) -> ReplicaStatus {
         attempt: 1,
         failures: 0,
         container: Some(coxswain::model::ContainerId::new("4f".repeat(32))),
+        published: Default::default(),
         address: Some("10.209.1.4".parse().unwrap()),
         ready_after: ready.then_some(Millis(2_250)),
         since: minutes_ago(5),
@@ -185,6 +186,7 @@ pub(super) fn host() -> HostObject {
         name: "elk".to_owned(),
         engine: "Docker 29.0.1, API 1.52".to_owned(),
         available: true,
+        reach: coxswain::model::Reach::Bridge,
         containers: 4,
     }
 }

@@ -378,6 +378,7 @@ impl World {
                 attempt: 1,
                 failures: self.failures(live),
                 container: None,
+                published: BTreeMap::new(),
                 address: None,
                 ready_after: None,
                 since: self.now().wall,

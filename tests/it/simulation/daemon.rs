@@ -101,7 +101,9 @@ fn config() -> AgentConfig {
         host_name: "harbour".to_owned(),
         instance: "harbour:/var/lib/coxswain".to_owned(),
         network_pool: "10.209.0.0/16".to_owned(),
-        http_port: Some(8080),
+        reach: None,
+        http: vec!["0.0.0.0:8080".parse().unwrap()],
+        balancer_host: None,
         boot_id: "boot-1".to_owned(),
     }
 }

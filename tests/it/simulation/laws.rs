@@ -197,7 +197,9 @@ impl Laws {
         }
         for endpoint in self.balancer.lock().unwrap().may_choose() {
             let same = container.addresses.values().any(|address| *address == endpoint.address);
-            if same && container_of(&endpoint.id) != container.id {
+            let published = endpoint.address.is_loopback()
+                && endpoint.ports.values().any(|port| container.published.values().any(|own| own == port));
+            if (same || published) && container_of(&endpoint.id) != container.id {
                 let (address, there) = (endpoint.address, &endpoint.replica);
                 self.note(format!("{name} has {address}, where the balancer still finds {there}"));
             }
@@ -206,7 +208,8 @@ impl Laws {
 
     /// A request is sent to this endpoint.
     pub(super) fn sent(&self, endpoint: &PoolEndpoint) {
-        if let Some(answer) = self.engine.answer(endpoint.address)
+        let port = endpoint.ports.values().next().copied().unwrap_or_default();
+        if let Some(answer) = self.engine.answer((endpoint.address, port).into())
             && answer.container != container_of(&endpoint.id)
         {
             let replica = &endpoint.replica;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use coxswain::clock::Clock;
 use coxswain::controller::{ApplyDocument, Applying, RolloutChange};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
-use coxswain::engine::{ContainerSpec, LABEL_STORE, NetworkSpec, ObservedContainer};
+use coxswain::engine::{ContainerSpec, EngineKind, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
     AppName, Check, Health, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus, Revision, Rollout,
     Service, ServiceName, ServiceSpec, key,
@@ -51,7 +51,10 @@ impl World {
         let chance = Chance::of_seed(seed);
         let clock = SimClock::new(chance.clone());
         let wall = clock.clone();
-        let engine = FakeEngine::new(move || wall.wall());
+        // One world in four has an Engine whose networks are its own, and other programs on the machine.
+        let kind = if seed % 4 == 1 { EngineKind::Rootless } else { EngineKind::Native };
+        let engine = FakeEngine::new(move || wall.wall()).of_kind(kind);
+        (20_000..30_000).step_by(16).for_each(|port| engine.take_port(port));
         let store = Arc::new(EmbeddedStore::in_memory(Arc::new(clock.clone())).unwrap());
         let balancer = Arc::new(Mutex::new(Balancer::new(chance.clone())));
         let id = coxswain::store::Store::identity(store.as_ref()).id.clone();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
 use coxswain::daemon::{self, Role, ServeOptions, StartError};
+use coxswain::model::Reach;
 
 use crate::error::CliError;
 use crate::files::spoken;
@@ -26,6 +27,14 @@ pub(crate) struct Args {
     /// Addresses that the networks of apps are taken from
     #[arg(long, value_name = "CIDR", default_value = "10.209.0.0/16", value_parser = pool)]
     network_pool: String,
+    /// How containers are reached: at their address on a bridge network, or at ports published on 127.0.0.1 [default:
+    /// published for rootless Docker and Docker Desktop, else bridge]
+    #[arg(long, value_name = "HOW", value_parser = reach)]
+    reach: Option<Reach>,
+    /// Host name or IP address by which containers reach the balancer, for the field balancer.url [default: the gateway
+    /// of their network; with Docker Desktop host.docker.internal]
+    #[arg(long, value_name = "HOST", value_parser = host)]
+    balancer_host: Option<String>,
     /// Follow this directory: apply its *.yaml, *.yml and *.json, delete what goes from it
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
@@ -58,6 +67,27 @@ fn pool(text: &str) -> Result<String, String> {
     }
 }
 
+fn reach(text: &str) -> Result<Reach, String> {
+    let named = [Reach::Bridge, Reach::Published].into_iter().find(|reach| reach.to_string() == text);
+    named.ok_or_else(|| "write `bridge` or `published`".to_owned())
+}
+
+/// As it stands in a URL: an IPv6 address in brackets.
+fn host(text: &str) -> Result<String, String> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = bare.parse::<std::net::Ipv6Addr>() {
+        return Ok(format!("[{address}]"));
+    }
+    let is_label = |label: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !label.is_empty() && label.chars().all(plain) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    match text.split('.').all(is_label) {
+        true => Ok(text.to_owned()),
+        false => Err("write a host name or an IP address, without a port, such as 192.168.1.5".to_owned()),
+    }
+}
+
 pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Result<(), CliError> {
     let docker = match args.docker {
         Some(path) => path,
@@ -74,6 +104,8 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         http: args.http,
         docker,
         network_pool: args.network_pool,
+        reach: args.reach,
+        balancer_host: args.balancer_host,
         new_store: args.new_store,
         manifests,
     };

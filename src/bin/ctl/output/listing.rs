@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use coxswain::api::types::{HostObject, ReplicaObject, RevisionObject, ServiceObject};
 use coxswain::model::{
     Condition, ConditionKind, Endpoint, EndpointState, Event, EventKind, Failure, FailureReason, Reason,
-    RevisionOutcome, RolloutState,
+    ReplicaStatus, RevisionOutcome, RolloutState,
 };
 use jiff::Timestamp;
 
@@ -125,7 +125,7 @@ pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> T
             r.spec.service.to_string(),
             r.spec.revision.to_string(),
             phase_text(status.as_ref(), r.spec.runs(), r.available).word.to_owned(),
-            status.as_ref().and_then(|s| s.address).map_or_else(|| "-".to_owned(), |a| a.to_string()),
+            status.as_ref().and_then(address).unwrap_or_else(|| "-".to_owned()),
             status.as_ref().map_or(0, |s| s.attempt.saturating_sub(1)).to_string(),
             status.as_ref().map_or_else(|| "-".to_owned(), |s| since(s.since, now)),
         ]
@@ -145,6 +145,14 @@ pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> T
     let detail = |r: &ReplicaObject| phase_text(status(r).as_ref(), r.spec.runs(), r.available).detail;
     widen(&mut table, true, "", items.iter().map(detail));
     table
+}
+
+/// Where a replica is reached: its address, or the first of its ports that are published.
+fn address(status: &ReplicaStatus) -> Option<String> {
+    match status.published.values().next() {
+        Some(port) => Some(format!("127.0.0.1:{port}")),
+        None => status.address.map(|address| address.to_string()),
+    }
 }
 
 /// Endpoints of the registry.
@@ -203,6 +211,7 @@ pub(crate) fn hosts(items: &[HostObject], wide: bool) -> Table {
     };
     let mut table =
         Table { header: vec!["HOST", "", "CONTAINERS", "ENGINE"], rows: items.iter().map(row).collect() };
+    widen(&mut table, wide, "REACH", items.iter().map(|h| h.reach.to_string()));
     widen(&mut table, wide, "ID", items.iter().map(|h| h.id.to_string()));
     table
 }

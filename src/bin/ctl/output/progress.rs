@@ -232,6 +232,7 @@ pub(crate) mod tests {
                 attempt: 1,
                 failures: 0,
                 container: None,
+                published: Default::default(),
                 address: None,
                 ready_after: Some(Millis(900)),
                 since: Timestamp::UNIX_EPOCH,

@@ -1,6 +1,7 @@
 //! `ctl status` as text. PURE.
 
 use coxswain::api::types::DaemonStatus;
+use coxswain::model::Reach;
 
 use super::age::seconds;
 use super::plain::plain;
@@ -37,6 +38,12 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         (None, Some(old)) => format!("serves table {}; none is published yet", old.revision),
     };
     let engine = plain(&host.engine);
+    let reach = match host.reach {
+        Reach::Bridge => None,
+        Reach::Published => {
+            Some("reach     containers are reached at ports published on 127.0.0.1".to_owned())
+        }
+    };
     let host = match (host.available, host.name.as_str()) {
         (true, name) => format!("{name}, {engine}, {} containers", host.containers),
         // Before its first answer not even its name is known.
@@ -51,6 +58,7 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         format!("store     {store}, revision {store_revision}"),
         format!("services  {services}"),
     ];
+    lines.splice(2..2, reach);
     lines.extend(conditions.iter().filter(|condition| condition.status).map(|condition| {
         format!("{MARK} {}  {}", condition.reason, plain(&condition.message)).trim_end().to_owned()
     }));

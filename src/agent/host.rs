@@ -1,0 +1,86 @@
+//! What is so of this host while the agent runs, and what follows for where things are reached. Pure.
+
+use std::net::SocketAddr;
+
+use super::address::Subnet;
+use super::handle::AgentConfig;
+use crate::engine::EngineKind;
+use crate::model::{HostId, Reach, StoreId};
+
+/// What does not change while the agent runs; the last two are known with the Engine's first answer, before which nothing
+/// is planned.
+#[derive(Debug, Clone)]
+pub struct HostFacts {
+    /// The Engine's id.
+    pub host: HostId,
+    /// Name of the host, for `{field: host.name}`.
+    pub host_name: String,
+    /// Value of the instance label: host and state directory.
+    pub instance: String,
+    /// The store whose containers are ours.
+    pub store: StoreId,
+    /// What networks of apps are taken from.
+    pub pool: Subnet,
+    /// How containers are reached that are made from now on.
+    pub reach: Reach,
+    /// Where they find the balancer, for `{field: balancer.url}`.
+    pub balancer: BalancerAt,
+}
+
+/// Where containers find the balancer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum BalancerAt {
+    /// At the gateway of their network, on this port.
+    Gateway(u16),
+    /// At this host and port.
+    Host(String),
+    /// Nobody knows.
+    #[default]
+    Unknown,
+}
+
+impl BalancerAt {
+    /// From what the daemon was told, else from what kind of Engine it is; a listener on every address covers the gateways
+    /// of networks that are this machine's.
+    pub(super) fn of(told: Option<&str>, http: &[SocketAddr], kind: EngineKind, reach: Reach) -> Self {
+        let Some(first) = http.first().map(SocketAddr::port) else { return Self::Unknown };
+        let covering = http.iter().find(|address| address.ip().is_unspecified());
+        match (told.or(kind.machine_name()), covering) {
+            (Some(host), _) => Self::Host(format!("{host}:{first}")),
+            (None, Some(address)) if reach == Reach::Bridge => Self::Gateway(address.port()),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl HostFacts {
+    /// The Engine said what it is.
+    pub(super) fn learn(&mut self, config: &AgentConfig, kind: EngineKind) {
+        self.reach = config.reach.unwrap_or(kind.reach());
+        self.balancer = BalancerAt::of(config.balancer_host.as_deref(), &config.http, kind, self.reach);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_balancer_is_where_containers_can_reach_it() {
+        use EngineKind::{Desktop, Native, Rootless};
+        let host = |text: &str| BalancerAt::Host(text.to_owned());
+        for (told, http, kind, at) in [
+            (None, "0.0.0.0:8080", Native, BalancerAt::Gateway(8080)),
+            (None, "127.0.0.1:81 0.0.0.0:80", Native, BalancerAt::Gateway(80)),
+            (None, "127.0.0.1:8080", Native, BalancerAt::Unknown),
+            (Some("10.0.0.5"), "10.0.0.5:8080", Native, host("10.0.0.5:8080")),
+            (None, "0.0.0.0:8080", Rootless, BalancerAt::Unknown),
+            (Some("harbour.lan"), "0.0.0.0:8080", Rootless, host("harbour.lan:8080")),
+            (None, "127.0.0.1:8080", Desktop, host("host.docker.internal:8080")),
+            (Some("10.0.0.5"), "", Desktop, BalancerAt::Unknown),
+        ] {
+            let http: Vec<SocketAddr> = http.split_whitespace().map(|a| a.parse().unwrap()).collect();
+            assert_eq!(BalancerAt::of(told, &http, kind, kind.reach()), at, "{told:?} {http:?} {kind:?}");
+        }
+    }
+}

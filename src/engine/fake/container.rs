@@ -1,0 +1,59 @@
+//! A container of the fake, as plain data.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use super::behaviour::{Behaviour, Healthy};
+use crate::engine::{ContainerSpec, ContainerState, LogLine, ObservedContainer};
+use crate::model::ContainerId;
+
+/// A container of the fake.
+pub(super) struct Container {
+    pub(super) spec: ContainerSpec,
+    pub(super) image: String,
+    pub(super) behaviour: Behaviour,
+    pub(super) state: ContainerState,
+    pub(super) started_at: Option<jiff::Timestamp>,
+    pub(super) finished_at: Option<jiff::Timestamp>,
+    pub(super) error: String,
+    /// When it ends and with which code, if nothing happens before.
+    pub(super) ends: Option<(jiff::Timestamp, i64)>,
+    pub(super) log: Vec<LogLine>,
+}
+
+impl Container {
+    pub(super) fn is_healthy(&self, now: jiff::Timestamp) -> bool {
+        match self.behaviour.health {
+            Healthy::Never | Healthy::Hangs => false,
+            Healthy::After(wait) => self.started_at.is_some_and(|start| start + wait.std() <= now),
+        }
+    }
+
+    /// Whether its probe would come here: to its address, or to a port of this machine.
+    pub(super) fn is_at(&self, at: SocketAddr) -> bool {
+        self.state == ContainerState::Running
+            && match at.ip().is_loopback() {
+                true => self.spec.published.values().any(|port| *port == at.port()),
+                false => self.spec.address == at.ip(),
+            }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, ContainerState::Running | ContainerState::Paused)
+    }
+
+    /// As the Engine describes it.
+    pub(super) fn observed(&self, id: &ContainerId) -> ObservedContainer {
+        ObservedContainer {
+            id: id.clone(),
+            name: self.spec.name.clone(),
+            labels: self.spec.labels.clone(),
+            state: self.state.clone(),
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            addresses: BTreeMap::from([(self.spec.network.clone(), self.spec.address)]),
+            published: self.spec.published.clone(),
+            error: self.error.clone(),
+        }
+    }
+}

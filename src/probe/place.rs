@@ -1,0 +1,43 @@
+//! Where a probe goes, and how a connection to it is made.
+
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+
+use super::observation;
+use crate::model::FailedProbe;
+
+/// Where a probe goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Connections are made to this.
+    pub address: SocketAddr,
+    /// The container's own port, which people are told of.
+    pub port: u16,
+    /// Something between here and the container accepts connections, whether or not anyone listens in it: Docker's proxy
+    /// of a published port. It hangs up when it finds nobody.
+    pub relayed: bool,
+}
+
+impl Place {
+    /// Where the container itself answers.
+    pub fn direct(address: SocketAddr) -> Self {
+        Self { address, port: address.port(), relayed: false }
+    }
+
+    /// Connects; a failure is told by `failed` from its reason.
+    pub(super) async fn connect(
+        &self,
+        failed: impl FnOnce(&str) -> FailedProbe,
+    ) -> Result<TcpStream, FailedProbe> {
+        TcpStream::connect(self.address).await.map_err(|error| {
+            let failed = failed(&observation::io_reason(&error));
+            observation::unconnected(failed, self.port, error.kind())
+        })
+    }
+
+    /// A connection that was made ended without an answer: through a relay that is how a port looks where nobody listens.
+    pub(super) fn hung_up(&self, failed: FailedProbe) -> FailedProbe {
+        if self.relayed { observation::nobody_listens(failed, self.port) } else { failed }
+    }
+}
