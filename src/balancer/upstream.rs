@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -93,10 +93,22 @@ pub(super) enum Reuse {
     Never,
 }
 
+/// How a connection came to be, and so what it means that it ends without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// For an earlier request: it may have ended between the two.
+    Before,
+    /// For this request, with the endpoint itself: the endpoint has seen the request.
+    Directly,
+    /// For this request, with Docker's proxy of a published port, which accepts also where nobody is: the endpoint may not
+    /// be there.
+    ByRelay,
+}
+
 /// A connection in use by one request.
 pub(super) struct Lease {
     pub(super) sender: SendRequest<RequestBody>,
-    pub(super) reused: bool,
+    pub(super) made: Made,
     upstream: Rc<Upstream>,
     address: SocketAddr,
 }
@@ -127,19 +139,24 @@ impl Upstream {
         if reuse != Reuse::Never
             && let Some(sender) = self.take_idle(address, reuse)
         {
-            return Ok(Lease { sender, reused: true, upstream: self, address });
+            return Ok(Lease { sender, made: Made::Before, upstream: self, address });
         }
         match connect(address).await {
             Ok(sender) => {
                 self.skip.set(None);
-                Ok(Lease { sender, reused: false, upstream: self, address })
+                Ok(Lease { sender, made: Made::with(address), upstream: self, address })
             }
             Err(error) if error.is_our_shortage() => Err(error),
             Err(error) => {
-                self.skip.set(Some(self.skip.get().unwrap_or_default().longer(self.clock.mono())));
+                self.skip_for_a_while();
                 Err(error)
             }
         }
+    }
+
+    /// It was not there just now.
+    pub(super) fn skip_for_a_while(&self) {
+        self.skip.set(Some(self.skip.get().unwrap_or_default().longer(self.clock.mono())));
     }
 
     /// The one used last: it is the least likely to be closed. One whose last exchange is still being finished is not
@@ -187,6 +204,13 @@ impl Lease {
         if !upstream.gone.get() && idle.len() < IDLE_UPSTREAM_MAX && !sender.is_closed() {
             idle.push(Idle { sender, address, since: upstream.clock.mono() });
         }
+    }
+}
+
+impl Made {
+    /// No container has the address 127.0.0.1: what is there is published by Docker.
+    fn with(address: SocketAddr) -> Self {
+        if address.ip() == Ipv4Addr::LOCALHOST { Self::ByRelay } else { Self::Directly }
     }
 }
 

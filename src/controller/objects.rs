@@ -102,6 +102,9 @@ pub struct HostObject {
     /// How containers are reached that are made on it.
     #[serde(default)]
     pub reach: Reach,
+    /// Limits that its Engine takes and does not enforce: `memory`, `cpu`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unenforced: Vec<String>,
     /// Containers of ours on it.
     pub containers: u32,
 }

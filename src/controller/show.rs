@@ -13,7 +13,7 @@ use super::{
     API_VERSION, Awaited, Controller, DaemonStatus, HostObject, Progress, ReplicaObject, RevisionObject,
     ServiceObject, ServiceStatus,
 };
-use crate::agent::EngineState;
+use crate::agent::{AgentState, EngineState};
 use crate::engine::{EngineInfo, EngineKind};
 use crate::model::{Condition, Endpoint, Event, Generation, Millis, Reason, ReplicaName, ServiceName, key};
 use crate::orchestrator;
@@ -151,7 +151,12 @@ impl Controller {
             EngineState::Unknown => (String::new(), "not asked yet".to_owned(), false),
         };
         let id = self.hosts.first().cloned().unwrap_or_else(|| "".into());
-        HostObject { id, name, engine, available, reach: state.reach, containers: state.containers }
+        let unenforced = match &state.engine {
+            EngineState::Available(info) => info.unenforced.iter().map(ToString::to_string).collect(),
+            EngineState::Away(_) | EngineState::Unknown => Vec::new(),
+        };
+        let AgentState { reach, containers, .. } = *state;
+        HostObject { id, name, engine, available, reach, unenforced, containers }
     }
 
     /// What holds of the daemon and keeps it from going on.

@@ -42,6 +42,12 @@ impl EngineKind {
     }
 }
 
+/// Limits that the Engine takes and does not enforce, from `MemoryLimit` and `CpuCfsQuota` of `docker info`.
+pub(super) fn unenforced(memory: Option<bool>, cpu: Option<bool>) -> Vec<&'static str> {
+    let limits = [("memory", memory), ("cpu", cpu)];
+    limits.into_iter().filter(|(_, enforced)| *enforced == Some(false)).map(|(name, _)| name).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +55,8 @@ mod tests {
     #[test]
     fn an_engine_is_known_by_what_it_says_of_itself() {
         let seccomp = "name=seccomp,profile=default";
+        assert_eq!(unenforced(Some(true), None), [] as [&str; 0]);
+        assert_eq!(unenforced(Some(false), Some(false)), ["memory", "cpu"]);
         for (options, system, kind) in [
             (vec![seccomp], "Debian GNU/Linux 12 (bookworm)", EngineKind::Native),
             (vec![], "", EngineKind::Native),

@@ -1,5 +1,5 @@
 //! What listens in a network namespace, from the text of `/proc/<pid>/net/tcp` and `tcp6`, and whether it is a
-//! container's, from that of `/proc/<pid>/cgroup`. Pure.
+//! container's, from that of `/proc/<pid>/mountinfo`. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,10 +10,10 @@ const LISTEN: &str = "0A";
 /// Docker's own DNS server within each container.
 const DOCKER_DNS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
 
-/// Whether a process with these control groups runs in the container: Docker names them after its id, `/docker/<id>` or
-/// `/system.slice/docker-<id>.scope`.
-pub(super) fn is_of(cgroups: &str, container: &ContainerId) -> bool {
-    !container.as_str().is_empty() && cgroups.contains(container.as_str())
+/// Whether a process with these mounts runs in the container: Docker mounts `resolv.conf` and its like from the container's
+/// own folder, which is named after its id. Control groups do not tell: a rootless Engine may have none.
+pub(super) fn is_of(mounts: &str, container: &ContainerId) -> bool {
+    !container.as_str().is_empty() && mounts.contains(&format!("/containers/{container}/"))
 }
 
 /// The sockets that listen, without Docker's own, each once. Lines that are not understood are left out.
@@ -76,22 +76,25 @@ mod tests {
     }
 
     #[test]
-    fn another_process_is_told_by_its_control_groups() {
+    fn another_process_is_told_by_its_mounts() {
         let id = ContainerId::new("a2746faa40adc00a584da78045bcb8c2318001866354753893862af4940d945b");
-        for (cgroups, own) in [
-            (format!("0::/docker/{id}\n"), true),
-            (format!("0::/system.slice/docker-{id}.scope\n"), true),
-            (format!("9:name=systemd:/docker/{id}\n0::/\n"), true),
-            ("0::/user.slice/user-1000.slice/session-2.scope\n".to_owned(), false),
-            (
-                "0::/docker/23ae09403b7c316cd6936bbb90194de27807937795b29319116b5275683d5f4c\n".to_owned(),
-                false,
-            ),
+        let other = "23ae09403b7c316cd6936bbb90194de27807937795b29319116b5275683d5f4c";
+        let mounted = |folder: &str| {
+            format!(
+                "22 1 8:1 / / rw - ext4 /dev/a rw\n580 570 254:0 {folder} /etc/resolv.conf rw - ext4 /dev/a rw\n"
+            )
+        };
+        for (mounts, own) in [
+            (mounted(&format!("/var/lib/docker/containers/{id}/resolv.conf")), true),
+            (mounted(&format!("/containers/{id}/resolv.conf")), true),
+            (mounted(&format!("/home/ann/.local/share/docker/containers/{id}/hosts")), true),
+            (mounted(&format!("/var/lib/docker/containers/{other}/resolv.conf")), false),
+            (mounted("/run/resolv.conf"), false),
             (String::new(), false),
         ] {
-            assert_eq!(is_of(&cgroups, &id), own, "{cgroups}");
+            assert_eq!(is_of(&mounts, &id), own, "{mounts}");
         }
-        assert!(!is_of("0::/", &ContainerId::new("")));
+        assert!(!is_of("/containers//x", &ContainerId::new("")));
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub struct EngineInfo {
     pub memory: Option<Memory>,
     /// Where it runs its containers.
     pub kind: EngineKind,
+    /// Limits that it takes and does not enforce: `memory`, `cpu`.
+    pub unenforced: Vec<&'static str>,
 }
 
 /// Where a container stands.

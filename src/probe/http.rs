@@ -77,8 +77,8 @@ pub(super) fn failed(
     told: impl FnOnce(&str) -> FailedProbe,
     error: &hyper::Error,
 ) -> FailedProbe {
-    let failed = told(&reason(error));
-    if hung_up(error) { place.hung_up(failed) } else { failed }
+    let why = reason(error);
+    if hung_up(error) { place.hung_up(told, &why) } else { told(&why) }
 }
 
 /// Whether the connection ended, and nothing else was wrong.
@@ -101,7 +101,9 @@ pub(super) fn reason(error: &hyper::Error) -> String {
     let io = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
     match io {
         Some(io) => observation::io_reason(io),
-        None if error.is_incomplete_message() => "connection closed without an answer".to_owned(),
+        None if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => {
+            "connection closed without an answer".to_owned()
+        }
         None if error.is_parse() => "the answer is not HTTP".to_owned(),
         // hyper says "http2 error" and keeps the cause to itself.
         None if format!("{error:?}").contains("Http2") => {

@@ -25,19 +25,23 @@ impl Place {
         Self { address, port: address.port(), relayed: false }
     }
 
-    /// Connects; a failure is told by `failed` from its reason.
+    /// Connects; `told` makes a line of the reason why it could not.
     pub(super) async fn connect(
         &self,
-        failed: impl FnOnce(&str) -> FailedProbe,
+        told: impl FnOnce(&str) -> FailedProbe,
     ) -> Result<TcpStream, FailedProbe> {
         TcpStream::connect(self.address).await.map_err(|error| {
-            let failed = failed(&observation::io_reason(&error));
+            let failed = told(&observation::io_reason(&error));
             observation::unconnected(failed, self.port, error.kind())
         })
     }
 
     /// A connection that was made ended without an answer: through a relay that is how a port looks where nobody listens.
-    pub(super) fn hung_up(&self, failed: FailedProbe) -> FailedProbe {
-        if self.relayed { observation::nobody_listens(failed, self.port) } else { failed }
+    pub(super) fn hung_up(&self, told: impl FnOnce(&str) -> FailedProbe, why: &str) -> FailedProbe {
+        if !self.relayed {
+            return told(why);
+        }
+        let why = format!("{why}, as if nothing listened on {}", self.port);
+        observation::nobody_listens(told(&why), self.port)
     }
 }

@@ -20,8 +20,8 @@ pub(super) async fn probe(place: &Place) -> Result<(), FailedProbe> {
     }
     match tokio::time::timeout(HELD_FOR, stream.read(&mut [0; 1])).await {
         Err(_) | Ok(Ok(1..)) => Ok(()),
-        Ok(Ok(0)) => Err(place.hung_up(failed("connection closed at once"))),
-        Ok(Err(error)) => Err(place.hung_up(failed(&observation::io_reason(&error)))),
+        Ok(Ok(0)) => Err(place.hung_up(failed, "connection closed at once")),
+        Ok(Err(error)) => Err(place.hung_up(failed, &observation::io_reason(&error))),
     }
 }
 
@@ -56,7 +56,8 @@ mod tests {
     #[tokio::test]
     async fn behind_a_relay_a_connection_must_hold_or_bring_something() {
         let closed = FailedProbe {
-            message: "connect to port 8080 → connection closed at once".to_owned(),
+            message: "connect to port 8080 → connection closed at once, as if nothing listened on 8080"
+                .to_owned(),
             answer: ProbeAnswer::Refused { port: 8080 },
         };
         assert_eq!(found(async |stream| drop(stream)).await, [Ok(()), Err(closed)]);

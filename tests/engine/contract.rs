@@ -12,7 +12,7 @@ use coxswain::engine::{
     ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, ExecOutcome, FakeEngine, LABEL_STORE,
     LogOptions, Mount, NetworkSpec, VolumeSpec,
 };
-use coxswain::model::{Check, ContainerId, Cpu, EndpointId, Health, Memory, Millis};
+use coxswain::model::{Check, ContainerId, Cpu, EndpointId, Health, Memory, Millis, Reach};
 use coxswain::probe::{Place, ProbeState, ProbeTarget, Prober};
 use futures::StreamExt;
 
@@ -39,6 +39,12 @@ impl Subject<'_> {
         let IpAddr::V4(gateway) = self.network.gateway else { panic!("an IPv4 network") };
         let [a, b, c, _] = gateway.octets();
         IpAddr::V4(Ipv4Addr::new(a, b, c, last))
+    }
+
+    /// A port of this machine that follows from the run: tests run side by side, and daemons take others.
+    fn port(&self) -> u16 {
+        self.run.bytes().fold(0, |sum: u16, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 2_000
+            + 30_000
     }
 
     fn spec(&self, name: &str, last: u8) -> ContainerSpec {
@@ -184,6 +190,7 @@ contract!(
     it_says_what_it_is,
     a_container_lives_and_dies,
     names_and_addresses_are_taken_once,
+    published_ports_are_taken_once,
     what_is_missing_is_named,
     exits_and_failed_starts_are_told,
     networks_are_made_once_and_kept_while_used,
@@ -262,6 +269,22 @@ async fn names_and_addresses_are_taken_once(s: &Subject<'_>) {
     s.engine.remove(&first).await.unwrap();
     s.engine.start(&second).await.unwrap();
     assert_eq!(s.state(&second).await, ContainerState::Running, "the address is free again");
+}
+
+async fn published_ports_are_taken_once(s: &Subject<'_>) {
+    let spec = |name, last| ContainerSpec { published: [(8080, s.port())].into(), ..s.spec(name, last) };
+    let first = s.engine.create(&spec("a", 10)).await.unwrap();
+    s.engine.start(&first).await.unwrap();
+    assert_eq!(s.engine.inspect(&first).await.unwrap().published, spec("a", 10).published);
+
+    let second = s.engine.create(&spec("b", 11)).await.unwrap();
+    let refused = s.engine.start(&second).await.unwrap_err();
+    assert!(matches!(refused, EngineError::Conflict { .. }), "{refused:?}");
+    let held = s.engine.inspect(&second).await.unwrap();
+    assert_eq!((held.started_at, held.published), (None, spec("b", 11).published), "what it will ask for");
+    s.engine.remove(&first).await.unwrap();
+    s.engine.start(&second).await.unwrap();
+    assert_eq!(s.state(&second).await, ContainerState::Running, "the port is free again");
 }
 
 async fn what_is_missing_is_named(s: &Subject<'_>) {
@@ -440,16 +463,25 @@ async fn docker_gets_the_limits() {
 }
 
 #[tokio::test]
-async fn a_container_is_probed_at_its_address() {
+async fn a_container_is_probed_where_it_is_reached() {
     on_docker(async |s| {
         let mut spec = s.spec("a", 10);
+        let reach = s.engine.info().await.unwrap().kind.reach();
+        if reach == Reach::Published {
+            spec.published = [(8080, s.port())].into();
+        }
         spec.env = BTreeMap::from([("HEALTH_AFTER".to_owned(), "0.5".to_owned())]);
         let id = s.engine.create(&spec).await.unwrap();
         s.engine.start(&id).await.unwrap();
         let container = s.engine.inspect(&id).await.unwrap();
         let target = ProbeTarget {
             id: EndpointId::new(&id, container.started_at.unwrap()),
-            place: Place::direct((container.addresses[&s.network.name], 8080).into()),
+            place: match reach {
+                Reach::Bridge => Place::direct((container.addresses[&s.network.name], 8080).into()),
+                Reach::Published => {
+                    Place { address: (Ipv4Addr::LOCALHOST, s.port()).into(), port: 8080, relayed: true }
+                }
+            },
             health: Health { interval: Millis(50), ..Health::with(Check::Http("/healthz".to_owned())) },
         };
         let prober = Prober::new(Arc::new(RealClock::new()), Arc::new(images::engine().await), || ());

@@ -18,6 +18,8 @@ pub(crate) struct Daemon {
     docker: PathBuf,
     /// What it logs, in the syntax of `RUST_LOG`; empty for what it logs by itself.
     logs: &'static str,
+    /// Further arguments of `ctl serve`.
+    pub(crate) flags: Vec<&'static str>,
     process: Option<Child>,
     run: Run,
 }
@@ -28,29 +30,35 @@ impl Daemon {
         Self::start_logging("")
     }
 
+    /// Starts one with further arguments.
+    pub(crate) fn start_with(flags: &[&'static str]) -> Self {
+        Self::start_in(folder(), Path::new(&socket()), "", flags)
+    }
+
     pub(crate) fn start_with_docker(docker: &Path) -> Self {
-        Self::start_in(folder(), docker, "")
+        Self::start_in(folder(), docker, "", &[])
     }
 
     /// Starts one whose log tells what this filter lets through.
     pub(crate) fn start_logging(logs: &'static str) -> Self {
-        Self::start_in(folder(), Path::new(&socket()), logs)
+        Self::start_in(folder(), Path::new(&socket()), logs, &[])
     }
 
     /// Starts one behind a socket that forwards to Docker, until told otherwise.
     pub(crate) fn start_behind_faults() -> (Self, FaultSock) {
         let dir = folder();
         let faults = FaultSock::start(&dir.path().join("docker.sock"), &socket());
-        let daemon = Self::start_in(dir, faults.path(), "");
+        let daemon = Self::start_in(dir, faults.path(), "", &[]);
         (daemon, faults)
     }
 
-    fn start_in(dir: tempfile::TempDir, docker: &Path, logs: &'static str) -> Self {
+    fn start_in(dir: tempfile::TempDir, docker: &Path, logs: &'static str, flags: &[&'static str]) -> Self {
         let mut daemon = Self {
             dir,
             http: free_port(),
             docker: docker.to_owned(),
             logs,
+            flags: flags.to_vec(),
             process: None,
             run: Run::start(),
         };
@@ -72,6 +80,7 @@ impl Daemon {
             .args(["--socket".as_ref(), self.socket().as_os_str()])
             .args(["--docker".as_ref(), self.docker.as_os_str()])
             .args(["--http", &self.http.to_string()])
+            .args(&self.flags)
             .env("COXSWAIN_LOG", self.logs)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -197,6 +197,16 @@ fn what_the_readme_shows_works() {
 }
 
 #[test]
+fn the_page_about_rootless_docker_works() {
+    let daemon = Daemon::start_with(&["--reach", "published"]);
+    let text = page("docs/how-to/rootless.md");
+    run_commands(&text, &daemon);
+    let (status, _) = daemon.expect(0, &["status"]);
+    let line = "reach     containers are reached at ports published on 127.0.0.1";
+    assert!(text.contains(line) && status.contains(line), "{status}");
+}
+
+#[test]
 fn looking_and_going_back_works_as_written() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/undo.md"), &daemon);

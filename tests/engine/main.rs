@@ -12,6 +12,7 @@ mod images;
 mod lifecycle;
 mod load;
 mod logs;
+mod published;
 mod pull;
 mod storage;
 mod storm;

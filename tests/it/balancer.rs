@@ -258,6 +258,36 @@ async fn an_endpoint_that_breaks_off_on_a_new_connection_is_a_502() {
     assert_eq!(seen.load(Ordering::SeqCst), 1, "it may have been acted on");
 }
 
+/// Docker's proxy accepts for a container that has ended, until Docker has cleared up behind it.
+#[tokio::test]
+async fn a_proxy_that_hangs_up_costs_a_get_nothing_and_a_post_may_have_been_acted_on() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let seen = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&seen);
+    let dead = Backend::published("dead", move |mut stream, _| {
+        let counter = Arc::clone(&counter);
+        async move {
+            read_head(&mut stream).await;
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    })
+    .await;
+    let well = Backend::echo("well").await;
+    balancer.publish(simple(1, &[&dead, &well])).await;
+    for _ in 0..20 {
+        assert_eq!(status(&get(balancer.address, "a", "/").await), 200);
+    }
+    assert_eq!(seen.swap(0, Ordering::SeqCst), 1, "it is passed over for a while");
+
+    balancer.publish(simple(2, &[&dead])).await;
+    let mut client = Client::connect(balancer.address).await;
+    assert_eq!(client.send("GET", "/", "").await.unwrap().0, 502);
+    assert_eq!(seen.swap(0, Ordering::SeqCst), 2, "with nowhere else to go it is asked once more");
+    let mut client = Client::connect(balancer.address).await;
+    assert_eq!(client.send("POST", "/", "body").await.unwrap().0, 502);
+    assert_eq!(seen.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn an_endpoint_that_leaves_finishes_what_it_has() {
     let mut balancer = started().await;

@@ -1,7 +1,7 @@
 //! An engine that watches what it is asked for: what must never happen is noted at the moment it is asked.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -23,7 +23,8 @@ pub(super) struct World {
     violations: Mutex<Vec<String>>,
     calls: Mutex<BTreeMap<&'static str, usize>>,
     creating: Mutex<(usize, usize)>,
-    addresses: Mutex<BTreeMap<IpAddr, String>>,
+    /// Who had which address, at port 0, or which port of 127.0.0.1.
+    given: Mutex<BTreeMap<SocketAddr, String>>,
 }
 
 impl World {
@@ -34,7 +35,7 @@ impl World {
             violations: Mutex::default(),
             calls: Mutex::default(),
             creating: Mutex::default(),
-            addresses: Mutex::default(),
+            given: Mutex::default(),
         }
     }
 
@@ -110,9 +111,12 @@ impl GuardEngine {
                 self.world.note(format!("{} and {} both have {}", spec.name, other.name, spec.address));
             }
         }
-        let before = self.world.addresses.lock().unwrap().insert(spec.address, spec.name.clone());
-        if before.is_some_and(|name| name != spec.name) {
-            self.world.note(format!("{} has an address that was used in this test before", spec.name));
+        let ports = spec.published.values().map(|port| (Ipv4Addr::LOCALHOST, *port).into());
+        for place in ports.chain([(spec.address, 0).into()]) {
+            let before = self.world.given.lock().unwrap().insert(place, spec.name.clone());
+            if before.is_some_and(|name| name != spec.name) {
+                self.world.note(format!("{} has {place}, which was used in this test before", spec.name));
+            }
         }
     }
 }

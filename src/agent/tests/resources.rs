@@ -3,7 +3,7 @@
 use super::rig::Rig;
 use super::{REMOVE, quick};
 use crate::engine::fake::{Behaviour, Call, Mutation};
-use crate::engine::{Engine, EngineError, NetworkSpec};
+use crate::engine::{Engine, EngineError, EngineKind, NetworkSpec};
 use crate::model::{Cause, Desired, Phase, WaitReason};
 
 #[tokio::test(start_paused = true)]
@@ -116,4 +116,40 @@ async fn an_image_that_is_missing_is_pulled_and_one_that_cannot_be_had_is_told()
     assert_eq!(rig.guard.calls("pull"), 0, "no registry has it");
     rig.pass_time(60).await;
     assert!(rig.guard.calls("image") <= 15);
+}
+
+/// The guard notes every address and port that is given out twice.
+#[tokio::test(start_paused = true)]
+async fn published_ports_go_round_past_what_others_have_and_over_a_restart() {
+    let rig = Rig::of_kind(EngineKind::Rootless, Behaviour::default());
+    let names = ["users-1-a", "users-1-b", "users-1-c"];
+    rig.declare(&names, quick).await;
+    rig.until("ready", 5, |rig| names.iter().all(|name| rig.is_ready(name))).await;
+    let port = |rig: &Rig, name: &str| {
+        let endpoint = rig.endpoint(name).unwrap();
+        assert!(endpoint.address.is_loopback());
+        assert_eq!(rig.status(name).unwrap().published, [(8080, endpoint.ports["http"])].into());
+        endpoint.ports["http"]
+    };
+    let first: Vec<u16> = names.iter().map(|name| port(&rig, name)).collect();
+
+    rig.engine.take_port(first[2] + 1);
+    rig.engine.exit(&rig.container("users-1-a").id, 1);
+    rig.until("the second attempt was refused, the third is ready", 10, |rig| {
+        rig.is_ready("users-1-a") && rig.status("users-1-a").unwrap().attempt == 3
+    })
+    .await;
+    assert_eq!(port(&rig, "users-1-a"), first[2] + 2);
+    assert!(rig.told("EngineRefused") > 0);
+
+    let rig = rig.restarted();
+    rig.until("found again", 5, |rig| rig.handle.state().borrow().open).await;
+    assert_eq!(port(&rig, "users-1-b"), first[1], "what runs keeps its port");
+    rig.engine.exit(&rig.container("users-1-b").id, 1);
+    rig.until("ready again", 5, |rig| {
+        rig.is_ready("users-1-b") && rig.status("users-1-b").unwrap().attempt == 2
+    })
+    .await;
+    let latest = port(&rig, "users-1-b");
+    assert!(!first.contains(&latest) && latest > first[2] + 2, "{latest} after {first:?}");
 }

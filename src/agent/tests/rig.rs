@@ -13,7 +13,7 @@ use super::guard::{GuardEngine, World};
 use crate::agent::{Agent, AgentConfig, AgentHandle, Parts, Probes};
 use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
-use crate::engine::{ContainerState, EngineError, ObservedContainer};
+use crate::engine::{ContainerState, EngineError, EngineKind, ObservedContainer};
 use crate::model::{
     AppName, BalancerReport, Check, Desired, Endpoint, EndpointId, EndpointStats, FailedProbe, Generation,
     Health, HostId, Incarnation, Metadata, Mono, Phase, Port, ProbeAnswer, Protocol, Pull, Replica,
@@ -110,9 +110,14 @@ pub(super) const HOST: &str = "FAKE:ENGINE";
 impl Rig {
     /// Everything new, with this behaviour of `users:1`.
     pub(super) fn new(behaviour: Behaviour) -> Rig {
+        Self::of_kind(EngineKind::Native, behaviour)
+    }
+
+    /// On an Engine of this kind.
+    pub(super) fn of_kind(kind: EngineKind, behaviour: Behaviour) -> Rig {
         let clock = Arc::new(PausedClock::new());
         let wall = clock.clone();
-        let engine = FakeEngine::new(move || wall.wall());
+        let engine = FakeEngine::new(move || wall.wall()).of_kind(kind);
         let image = engine.add_image("users:1", behaviour).id;
         let store = Arc::new(EmbeddedStore::in_memory(clock.clone()).unwrap());
         Rig::around(clock, engine, image, store)

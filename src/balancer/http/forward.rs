@@ -15,7 +15,7 @@ use super::connection::Activity;
 use super::headers;
 use super::target::Wanted;
 use crate::balancer::limits::{ATTEMPTS_MAX, UPLOAD_STALL};
-use crate::balancer::upstream::{Lease, Reuse, Upstream};
+use crate::balancer::upstream::{Lease, Made, Reuse, Upstream};
 use crate::balancer::worker::{Choice, Worker};
 
 /// Who asks.
@@ -46,7 +46,7 @@ struct Journey<'a> {
     body: RequestBody,
     /// Endpoints that this request has failed at.
     tried: Vec<Rc<Upstream>>,
-    /// Whether a reused connection turned out closed: from then on only new ones are taken.
+    /// Whether a connection turned out closed: from then on only new ones are taken.
     met_closed: bool,
 }
 
@@ -54,7 +54,8 @@ struct Journey<'a> {
 enum Failure {
     /// No byte was sent; the request is whole.
     Unsent(Request<RequestBody>),
-    /// It was sent on a reused connection that was closed before a byte of a response came, and may be sent again.
+    /// It was sent on a connection that may have been dead, and was closed before a byte of a response came; it may be sent
+    /// again.
     Stale(Parts),
     /// Nothing more can be done.
     Final(Answer),
@@ -81,7 +82,13 @@ impl<'a> Journey<'a> {
             let Choice { upstream, claim, chosen, timeout, strip, .. } = choice;
             self.head.uri = self.wanted.forwarded(strip)?;
             self.body.claimed(&claim);
-            let can_repeat = lease.reused && self.is_repeatable();
+            let made = lease.made;
+            let may_be_elsewhere = match made {
+                Made::Before => true,
+                Made::Directly => false,
+                Made::ByRelay => !self.tried.iter().any(|tried| Rc::ptr_eq(tried, &upstream)),
+            };
+            let can_repeat = may_be_elsewhere && self.is_repeatable();
             let spare = can_repeat.then(|| self.head.clone());
             let request = Request::from_parts(self.head, self.body);
             match send(lease, request, spare, timeout).await {
@@ -102,6 +109,9 @@ impl<'a> Journey<'a> {
                 Err(Failure::Stale(head)) => {
                     claim.passed_on();
                     self.met_closed = true;
+                    if made == Made::ByRelay {
+                        upstream.skip_for_a_while();
+                    }
                     self.tried.push(upstream);
                     (self.head, self.body) = (head, RequestBody::Empty);
                 }

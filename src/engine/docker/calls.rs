@@ -17,7 +17,7 @@ use crate::engine::error::About;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, EngineKind, ExecId, ExecOutcome, ImageInfo,
     LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume,
-    VolumeSpec, listening, translate,
+    VolumeSpec, kind, listening, translate,
 };
 use crate::model::{ContainerId, Listener, Memory, Millis};
 
@@ -30,7 +30,7 @@ async fn listening_at(pid: i64, container: &ContainerId) -> Option<Vec<Listener>
     let text = async |name: &str| tokio::fs::read_to_string(format!("/proc/{pid}/{name}")).await;
     let (tcp, tcp6) = (text("net/tcp").await.ok()?, text("net/tcp6").await.unwrap_or_default());
     // After the tables: what is the container's now was the container's when they were read.
-    if !listening::is_of(&text("cgroup").await.ok()?, container) {
+    if !listening::is_of(&text("mountinfo").await.ok()?, container) {
         return None;
     }
     Some(listening::listeners(&tcp).into_iter().chain(listening::listeners(&tcp6)).collect())
@@ -98,6 +98,7 @@ impl Engine for DockerEngine {
                 &info.security_options.unwrap_or_default(),
                 info.operating_system.as_deref().unwrap_or_default(),
             ),
+            unenforced: kind::unenforced(info.memory_limit, info.cpu_cfs_quota),
             memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).filter(|b| *b > 0).map(Memory),
         })
     }

@@ -69,6 +69,7 @@ impl FakeEngine {
             api_version: "1.41".to_owned(),
             memory: None,
             kind: EngineKind::Native,
+            unenforced: Vec::new(),
         };
         Self { now: Arc::new(now), info, state: Arc::default() }
     }

@@ -208,7 +208,10 @@ pub(in crate::manifest) const FIELDS: Words = Words {
         ("replica.slot", "which of the service's places the replica fills, from 1"),
         ("service.name", "name of the service"),
         ("host.name", "name of the host"),
-        ("balancer.url", "where the container reaches the balancer: `http://<gateway>:<first http port>`"),
+        (
+            "balancer.url",
+            "where the container reaches the balancer: `http://<gateway>:<first http port>`, or the host of `ctl serve --balancer-host`",
+        ),
     ],
     later: &[],
 };

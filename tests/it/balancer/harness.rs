@@ -179,7 +179,25 @@ impl Backend {
         F: Fn(TcpStream, usize) -> Talk + Send + 'static,
         Talk: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // At 127.0.0.1 the balancer would take it for a port that Docker publishes.
+        Self::raw_at("127.0.0.2:0", name, talk).await
+    }
+
+    /// As [`Self::raw`], as behind Docker's proxy of a published port.
+    pub(crate) async fn published<F, Talk>(name: &str, talk: F) -> Self
+    where
+        F: Fn(TcpStream, usize) -> Talk + Send + 'static,
+        Talk: Future<Output = ()> + Send + 'static,
+    {
+        Self::raw_at("127.0.0.1:0", name, talk).await
+    }
+
+    async fn raw_at<F, Talk>(address: &str, name: &str, talk: F) -> Self
+    where
+        F: Fn(TcpStream, usize) -> Talk + Send + 'static,
+        Talk: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&accepted);

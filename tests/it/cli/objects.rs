@@ -187,6 +187,7 @@ pub(super) fn host() -> HostObject {
         engine: "Docker 29.0.1, API 1.52".to_owned(),
         available: true,
         reach: coxswain::model::Reach::Bridge,
+        unenforced: Vec::new(),
         containers: 4,
     }
 }

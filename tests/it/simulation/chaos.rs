@@ -158,6 +158,9 @@ fn by_hand(world: &World) {
         }
         3 => {
             world.engine.remove_by_hand(id);
+            if world.daemon.is_none() {
+                world.laws.removed_unseen(id);
+            }
             "is removed by hand"
         }
         4 if is_up(container) => {

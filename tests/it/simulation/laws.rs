@@ -178,6 +178,12 @@ impl Laws {
         }
     }
 
+    /// Somebody removed a container while no daemon lived. The last one may have made it as it died, and told nobody: then
+    /// its name is given again.
+    pub(super) fn removed_unseen(&self, container: &ContainerId) {
+        self.ran.lock().unwrap().retain(|_, id| id != container);
+    }
+
     fn started(&self, container: &ObservedContainer, before: &[ObservedContainer]) {
         let name = &container.name;
         if !self.is_ours(container) {

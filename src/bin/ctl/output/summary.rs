@@ -44,6 +44,10 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
             Some("reach     containers are reached at ports published on 127.0.0.1".to_owned())
         }
     };
+    let limits = match host.unenforced.as_slice() {
+        [] => None,
+        some => Some(format!("limits    of {} are not enforced by this Docker Engine", some.join(" and "))),
+    };
     let host = match (host.available, host.name.as_str()) {
         (true, name) => format!("{name}, {engine}, {} containers", host.containers),
         // Before its first answer not even its name is known.
@@ -58,7 +62,7 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         format!("store     {store}, revision {store_revision}"),
         format!("services  {services}"),
     ];
-    lines.splice(2..2, reach);
+    lines.splice(2..2, reach.into_iter().chain(limits));
     lines.extend(conditions.iter().filter(|condition| condition.status).map(|condition| {
         format!("{MARK} {}  {}", condition.reason, plain(&condition.message)).trim_end().to_owned()
     }));
