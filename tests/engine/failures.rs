@@ -107,7 +107,7 @@ fn what_is_kept_is_adopted_and_deleted_with_its_service() {
 fn a_wrong_port_names_the_ports_that_listen() {
     let serving = Serving::start();
     let (report, _) = serving.fails("  env: {PORT: '3000'}\n");
-    says(&report, &["CTL-0412", "CTL-0427", "connection refused"]);
+    says(&report, &["CTL-0412", "CTL-0427", "GET /healthz → connection "]);
     says(&report, &["nothing listens on 8080; the container listens on 3000"]);
     says(&report, &["serves all traffic, 2/2 ready; 0 failed requests during the attempt"]);
     let (report, _) = serving.fails("  env: {BIND: 127.0.0.1}\n");

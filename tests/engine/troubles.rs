@@ -64,7 +64,7 @@ fn twenty_replicas_go_with_their_network_and_tags_and_come_back_at_once() {
 fn an_address_that_somebody_else_took_is_left_to_him() {
     let (daemon, image) = running(1, "");
     let network = network(&daemon);
-    let first = daemon.json(&["get", "endpoints", "-o", "json"])["items"][0]["status"]["address"].clone();
+    let first = daemon.json(&["get", "replicas", "-o", "json"])["items"][0]["status"]["address"].clone();
     let first: std::net::Ipv4Addr = first.as_str().unwrap().parse().unwrap();
     let next = |n: u8| {
         let [a, b, c, d] = first.octets();
