@@ -140,7 +140,7 @@ impl Laws {
                 find(id).into_iter().for_each(|container| self.ended(container));
             }
             Mutation::Start { id, .. } => {
-                find(id).into_iter().for_each(|container| self.started(container, before));
+                find(id).into_iter().for_each(|container| self.started(container, before, life));
             }
             Mutation::RemoveNetwork { name } => {
                 let ours = name.ends_with(&self.store.as_str()[..8]);
@@ -184,7 +184,7 @@ impl Laws {
         self.ran.lock().unwrap().retain(|_, id| id != container);
     }
 
-    fn started(&self, container: &ObservedContainer, before: &[ObservedContainer]) {
+    fn started(&self, container: &ObservedContainer, before: &[ObservedContainer], life: u64) {
         let name = &container.name;
         if !self.is_ours(container) {
             self.note(format!("the foreign container {name} was started"));
@@ -197,7 +197,10 @@ impl Laws {
         if earlier.is_some_and(|id| id != container.id) && !is_late {
             self.note(format!("the name {name} was another container's before"));
         }
-        let others = before.iter().filter(|c| c.id != container.id && self.is_ours(c) && is_up(c));
+        // What a dead daemon asked for comes when it comes; its successor sees it, and one of the two goes.
+        let is_heard = life == self.life();
+        let others =
+            before.iter().filter(|c| is_heard && c.id != container.id && self.is_ours(c) && is_up(c));
         for other in others.filter(|c| c.labels.get(LABEL_REPLICA) == replica) {
             self.note(format!("{name} was started while {} is alive", other.name));
         }
