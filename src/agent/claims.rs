@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::Action;
 use super::round::{Claim, REUSE_AFTER, Round, Stand};
-use super::view::{HostView, address_of, instance_of};
+use super::view::{address_of, instance_of};
 use crate::engine::{ContainerSpec, ObservedContainer};
 use crate::model::{ContainerId, EndpointId, Mono, ReplicaName};
 
@@ -31,22 +31,27 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// Takes note of the containers there are, whoever's, and of what the balancers have acknowledged.
-    pub(super) fn notice(&mut self, view: &HostView, now: Mono) {
-        for container in &view.containers {
+    /// Takes note of the containers there are, whoever's; `let_go` says whether every balancer has acknowledged that an
+    /// instance is out.
+    pub(super) fn notice(
+        &mut self,
+        containers: &[ObservedContainer],
+        let_go: impl Fn(&EndpointId) -> bool,
+        now: Mono,
+    ) {
+        for container in containers {
             let claims = of_container(container);
             claims.iter().for_each(|claim| drop(self.left.remove(claim)));
             self.held.insert(container.id.clone(), (claims, instance_of(container)));
         }
-        let existing: BTreeSet<&ContainerId> = view.containers.iter().map(|c| &c.id).collect();
+        let existing: BTreeSet<&ContainerId> = containers.iter().map(|c| &c.id).collect();
         let gone: Vec<ContainerId> = self.held.keys().filter(|id| !existing.contains(*id)).cloned().collect();
         for (claims, instance) in gone.iter().filter_map(|id| self.held.remove(id)) {
             let left = Left { instance, let_go_at: None };
             self.left.extend(claims.into_iter().map(|claim| (claim, left.clone())));
         }
         for left in self.left.values_mut() {
-            let acknowledged = left.instance.as_ref().is_none_or(|id| view.barrier.acked_absent(id));
-            if acknowledged {
+            if left.instance.as_ref().is_none_or(&let_go) {
                 left.let_go_at.get_or_insert(now);
             }
         }
@@ -96,4 +101,73 @@ fn of_spec(spec: &ContainerSpec) -> Vec<Claim> {
         std::net::IpAddr::V6(_) => None,
     };
     address.into_iter().chain(spec.published.values().map(|port| Claim::Port(*port))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::spec::LABEL_ADDRESS;
+    use crate::engine::ContainerState;
+
+    const ADDRESS: Claim = Claim::Address(std::net::Ipv4Addr::new(10, 209, 0, 7));
+    const PORT: Claim = Claim::Port(20_003);
+
+    fn container(state: ContainerState) -> ObservedContainer {
+        ObservedContainer {
+            id: "c1".into(),
+            name: "users-1-a".to_owned(),
+            labels: [(LABEL_ADDRESS.to_owned(), "10.209.0.7".to_owned())].into(),
+            state,
+            started_at: Some(jiff::Timestamp::UNIX_EPOCH),
+            finished_at: None,
+            addresses: BTreeMap::new(),
+            published: [(8080, 20_003)].into(),
+            error: String::new(),
+        }
+    }
+
+    fn seconds(seconds: u64) -> Mono {
+        Mono(seconds * 1000)
+    }
+
+    #[test]
+    fn what_is_left_is_free_a_minute_after_the_acknowledgement_and_not_before() {
+        let mut claims = Claims::default();
+        let both: BTreeSet<Claim> = [ADDRESS, PORT].into();
+        claims.notice(&[container(ContainerState::Running)], |_| false, seconds(0));
+        assert_eq!(claims.in_use(), both);
+        let ended = ContainerState::Exited { code: 1, oom_killed: false };
+        claims.notice(&[container(ended)], |_| true, seconds(1));
+        claims.notice(&[], |_| false, seconds(2));
+        claims.notice(&[], |_| false, seconds(3_600));
+        assert_eq!(claims.in_use(), both, "time never replaces an acknowledgement");
+        claims.notice(&[], |_| true, seconds(3_601));
+        claims.notice(&[], |_| true, seconds(3_660));
+        assert_eq!(claims.in_use(), both);
+        claims.notice(&[], |_| true, seconds(3_661));
+        assert_eq!(claims.in_use(), [].into());
+    }
+
+    #[test]
+    fn what_was_meant_for_a_lost_answer_is_kept_for_its_container() {
+        let spec = ContainerSpec {
+            published: [(8080, 20_003)].into(),
+            ..ContainerSpec::bare("users-1-a", "users:1", "net", std::net::IpAddr::from([10, 209, 0, 7]))
+        };
+        let stand = Stand { origin: 3, next: 4 };
+        let create = Action::Create {
+            replica: "users-1-a".into(),
+            attempt: 1,
+            rounds: [(Round::Ports, stand)].into(),
+            spec: Box::new(spec),
+        };
+        let mut claims = Claims::default();
+        claims.planned(&[create]);
+        assert_eq!((claims.in_use().len(), claims.stand(&Round::Ports, 0)), (2, stand));
+        claims.made(&"users-1-a".into());
+        assert_eq!(claims.in_use(), [ADDRESS, PORT].into(), "the container may come up yet");
+        claims.notice(&[container(ContainerState::Created)], |_| true, seconds(100));
+        claims.notice(&[container(ContainerState::Created)], |_| true, seconds(300));
+        assert_eq!(claims.in_use(), [ADDRESS, PORT].into(), "it did");
+    }
 }

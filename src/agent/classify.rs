@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::memory::is_up;
-use super::view::{HostView, attempt_of, replica_of};
+use super::view::{HostView, attempt_of, is_up, replica_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{ReplicaName, WaitReason};
 
@@ -103,7 +102,7 @@ fn bucket(view: &HostView, container: &ObservedContainer, newest: &BTreeMap<Repl
         _ if container.state == ContainerState::Removing => Bucket::Leaving,
         None if dead => Bucket::DeadOrphan,
         None => Bucket::Orphan,
-        Some(newest) if !dead && newest.alive() == Some(attempt) => Bucket::Current,
+        Some(newest) if !dead && newest.alive() == Some((is_up(container), attempt)) => Bucket::Current,
         Some(_) if !dead => Bucket::Superseded,
         Some(newest) if newest.alive().is_none() && newest.dead == Some(attempt) => Bucket::Last,
         Some(_) => Bucket::Spent,
@@ -119,9 +118,10 @@ struct Newest {
 }
 
 impl Newest {
-    /// The attempt that is the replica's, if any is alive.
-    fn alive(self) -> Option<u32> {
-        self.up.or(self.created)
+    /// The attempt that is the replica's, if any is alive, and whether it runs.
+    fn alive(self) -> Option<(bool, u32)> {
+        let up = self.up.map(|attempt| (true, attempt));
+        up.or(self.created.map(|attempt| (false, attempt)))
     }
 }
 

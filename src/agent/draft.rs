@@ -8,8 +8,8 @@ use super::round::{self, Claim, Round, Stand};
 use super::view::{HostState, HostView, NetworkRecord, Subject};
 use crate::engine::{ContainerSpec, NetworkSpec};
 use crate::model::{
-    AppName, Condition, ContainerId, Endpoint, EndpointId, Event, Millis, Now, ReplicaName, ReplicaStatus,
-    ServiceName,
+    AppName, Condition, ContainerId, Endpoint, EndpointId, Event, Millis, Now, Port, Reach, ReplicaName,
+    ReplicaStatus, ServiceName, WaitReason,
 };
 use crate::probe::ProbeTarget;
 
@@ -127,6 +127,15 @@ pub enum EndpointWrite {
     },
 }
 
+/// Where a container will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// On its app's network.
+    pub(super) address: Ipv4Addr,
+    /// Its own ports with those of 127.0.0.1, where it is to be published.
+    pub(super) published: BTreeMap<u16, u16>,
+}
+
 /// Everything one pass decided.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
@@ -232,9 +241,14 @@ impl<'a> Draft<'a> {
 
     /// One of the starts of this pass, if there is one left.
     pub(super) fn take_start(&mut self) -> bool {
-        let left = self.starts_left > 0;
+        let left = self.may_start();
         self.starts_left = self.starts_left.saturating_sub(1);
         left
+    }
+
+    /// Whether there is one left.
+    pub(super) fn may_start(&self) -> bool {
+        self.starts_left > 0
     }
 
     /// Pulls an image unless it is being pulled already, or too many are.
@@ -253,8 +267,22 @@ impl<'a> Draft<'a> {
         &self.state
     }
 
+    /// Where a new container with these ports of its own will be.
+    pub(super) fn take_place(&mut self, app: &AppName, ports: &[Port]) -> Result<Place, WaitReason> {
+        let address = self.take_address(app).ok_or(WaitReason::NoFreeAddress)?;
+        let mut published = BTreeMap::new();
+        for own in ports.iter().filter(|_| self.view.facts.reach == Reach::Published) {
+            let port = self.take_port().ok_or_else(|| {
+                let message = "every port of 127.0.0.1 that it could be published at is taken".to_owned();
+                WaitReason::EngineRefused { message }
+            })?;
+            published.insert(own.port, port);
+        }
+        Ok(Place { address, published })
+    }
+
     /// An address for a new container; `None` while none is free.
-    pub(super) fn take_address(&mut self, app: &AppName) -> Option<Ipv4Addr> {
+    fn take_address(&mut self, app: &AppName) -> Option<Ipv4Addr> {
         let record: NetworkRecord = self.state.networks.get(app)?.clone();
         let address = |place| Claim::Address(record.subnet.at(place));
         let (place, reserved) =
@@ -266,7 +294,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A port of 127.0.0.1 to publish a container's at; `None` while none is free.
-    pub(super) fn take_port(&mut self) -> Option<u16> {
+    fn take_port(&mut self) -> Option<u16> {
         let reserved = self.state.ports.unwrap_or_else(|| round::first_port(&self.view.facts.store));
         let port = |place| Claim::Port(round::port(place));
         let (place, reserved) = self.take(Round::Ports, round::ports(), reserved, port)?;

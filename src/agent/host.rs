@@ -43,13 +43,14 @@ impl BalancerAt {
     /// From what the daemon was told, else from what kind of Engine it is; a listener on every address covers the gateways
     /// of networks that are this machine's.
     pub(super) fn of(told: Option<&str>, http: &[SocketAddr], kind: EngineKind, reach: Reach) -> Self {
-        let Some(first) = http.first().map(SocketAddr::port) else { return Self::Unknown };
         let covering = http.iter().find(|address| address.ip().is_unspecified());
-        match (told.or(kind.machine_name()), covering) {
-            (Some(host), _) => Self::Host(format!("{host}:{first}")),
-            (None, Some(address)) if reach == Reach::Bridge => Self::Gateway(address.port()),
-            _ => Self::Unknown,
-        }
+        let Some(host) = told.or(kind.machine_name()) else {
+            let covering = covering.filter(|_| reach == Reach::Bridge);
+            return covering.map_or(Self::Unknown, |address| Self::Gateway(address.port()));
+        };
+        let of_host = || http.iter().find(|address| address.ip().to_string() == host);
+        let listener = covering.or_else(of_host).or(http.first());
+        listener.map_or(Self::Unknown, |address| Self::Host(format!("{host}:{}", address.port())))
     }
 }
 
@@ -76,6 +77,8 @@ mod tests {
             (Some("10.0.0.5"), "10.0.0.5:8080", Native, host("10.0.0.5:8080")),
             (None, "0.0.0.0:8080", Rootless, BalancerAt::Unknown),
             (Some("harbour.lan"), "0.0.0.0:8080", Rootless, host("harbour.lan:8080")),
+            (Some("10.0.0.5"), "127.0.0.1:81 0.0.0.0:80", Rootless, host("10.0.0.5:80")),
+            (Some("10.0.0.5"), "127.0.0.1:81 10.0.0.5:82", Native, host("10.0.0.5:82")),
             (None, "127.0.0.1:8080", Desktop, host("host.docker.internal:8080")),
             (Some("10.0.0.5"), "", Desktop, BalancerAt::Unknown),
         ] {

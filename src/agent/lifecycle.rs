@@ -2,8 +2,6 @@
 //!
 //! One step per pass, the first that is missing. Never a second container while one is alive; readiness never restarts.
 
-use std::collections::BTreeMap;
-
 use super::classify::OfReplica;
 use super::draft::{Action, Draft};
 use super::images::{self, Need};
@@ -13,15 +11,15 @@ use super::removal::{Leave, draining, retire};
 use super::spec;
 use super::status::Step;
 use super::view::{Subject, WantedReplica, instance_of, shown_state};
-use crate::engine::{ContainerSpec, ContainerState, ObservedContainer};
+use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    Check, ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, Millis, Mono, Phase, Reach,
-    Revision, ServiceSpec, WaitReason,
+    Check, ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, Millis, Mono, Phase, Revision,
+    ServiceSpec, WaitReason,
 };
 use crate::probe::{Place, ProbeState, ProbeTarget};
 
-/// With every address taken, looked at again after so long; they come free one by one.
-const ADDRESS_RETRY: Millis = Millis::secs(5);
+/// With every address or port taken, looked at again after so long; they come free one by one.
+const PLACE_RETRY: Millis = Millis::secs(5);
 
 /// The next step of a replica that is to run; `None` while an action is under way on it.
 pub(super) fn run<'a>(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'a>) -> Option<Step<'a>> {
@@ -153,29 +151,23 @@ fn create(
     let Some(subnet) = draft.state().networks.get(&replica.app).map(|record| record.subnet) else {
         return Err(refused("the network of the app is not known"));
     };
-    if !draft.take_start() {
+    let env = spec::environment(&draft.view.facts, replica, revision, subnet)
+        .map_err(|message| refused(&message))?;
+    if !draft.may_start() {
         return Ok(false);
     }
-    let Some(address) = draft.take_address(&replica.app) else {
-        draft.wake(ADDRESS_RETRY);
-        return Err(WaitReason::NoFreeAddress);
-    };
-    let mut published = BTreeMap::new();
-    if draft.view.facts.reach == Reach::Published {
-        for own in &revision.spec.ports {
-            let Some(port) = draft.take_port() else {
-                draft.wake(ADDRESS_RETRY);
-                return Err(refused("no port of 127.0.0.1 is free to publish it at"));
-            };
-            published.insert(own.port, port);
+    let place = match draft.take_place(&replica.app, &revision.spec.ports) {
+        Ok(place) => place,
+        Err(reason) => {
+            draft.wake(PLACE_RETRY);
+            return Err(reason);
         }
-    }
+    };
+    draft.take_start();
     // One whose making was not answered has its number too: should its container come up after all, it is superseded.
     let attempt = wanted.status.as_ref().map_or(0, |s| s.attempt).max(highest) + 1;
-    let spec = spec::container(draft.view, replica, revision, attempt, subnet, address)
-        .map_err(|message| refused(&message))?;
+    let spec = Box::new(spec::container(draft.view, replica, revision, attempt, env, place));
     let (replica, rounds) = (replica.name.clone(), draft.rounds().clone());
-    let spec = Box::new(ContainerSpec { published, ..spec });
     Ok(draft.act(Action::Create { replica, attempt, rounds, spec }))
 }
 
@@ -234,9 +226,13 @@ fn running<'a>(
         true => own_endpoint(wanted, current).map(|e| e.state),
         false => shown_state(wanted, current),
     };
-    let phase = match probe {
-        None => Phase::Ready,
-        Some(_) => judged(shown, state),
+    let phase = match (&probe, &revision.spec.health.check) {
+        (Some(_), _) => judged(shown, state),
+        (None, Check::None(_)) => Phase::Ready,
+        (None, _) => {
+            let message = "the port of its health check is not published".to_owned();
+            Phase::Starting { reason: Some(WaitReason::EngineRefused { message }) }
+        }
     };
     if let (Phase::Starting { .. }, Some(ProbeState::Starting { since, last: Some(_) })) = (&phase, state) {
         examine_starting(draft, wanted, current, *since);
@@ -274,7 +270,7 @@ fn judged(shown: Option<EndpointState>, state: Option<&ProbeState>) -> Phase {
     }
 }
 
-/// What is probed; `None` where running is being ready.
+/// What is probed; `None` where nothing is, or nothing can be.
 fn target(spec: &ServiceSpec, instance: &EndpointId, reached: Reached<'_>) -> Option<ProbeTarget> {
     let place = match spec.health.check {
         Check::None(_) => return None,

@@ -12,8 +12,8 @@ use super::classify::{OfReplica, classify, ended};
 use super::draft::Plan;
 use super::examine::Findings;
 use super::replica_memory::{ReplicaMemory, Retry};
-use super::view::{HostView, Subject, WantedReplica, instance_of};
-use crate::engine::{ContainerState, EngineError, ObservedContainer};
+use super::view::{HostView, Subject, WantedReplica, instance_of, is_up};
+use crate::engine::{EngineError, ObservedContainer};
 use crate::model::{
     ContainerId, EndpointId, EndpointState, ImageRefusal, Millis, Mono, Now, ReplicaName, Seen, WaitReason,
 };
@@ -104,7 +104,7 @@ impl Memory {
             self.notice_replica(view, name, wanted, sorted.replicas.get(name).unwrap_or(&none), now);
         }
         self.notice_barrier(view, now.mono);
-        self.claims.notice(view, now.mono);
+        self.claims.notice(&view.containers, |id| view.barrier.acked_absent(id), now.mono);
         self.replicas.retain(|name, _| view.replicas.contains_key(name));
         self.brake.forget(&existing, now.mono);
         self.noted.retain(|id| existing.contains(id));
@@ -324,8 +324,4 @@ fn seen(wanted: &WantedReplica, dead: &ObservedContainer, reason: &WaitReason) -
         WaitReason::EngineRefused { message } => Some(Seen::CannotStart { message: message.clone() }),
         _ => None,
     }
-}
-
-pub(super) fn is_up(container: &ObservedContainer) -> bool {
-    matches!(container.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting)
 }

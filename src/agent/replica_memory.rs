@@ -2,8 +2,7 @@
 
 use super::backoff;
 use super::crashes::Crashes;
-use super::memory::is_up;
-use super::view::{HostView, WantedReplica, instance_of, shown_state};
+use super::view::{HostView, WantedReplica, instance_of, is_up, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{ContainerId, Millis, Mono, Now, Phase, Reach, Seen, WaitReason};
 use crate::probe::ProbeState;

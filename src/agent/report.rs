@@ -4,6 +4,7 @@ use tokio::task::JoinError;
 
 use super::draft::Action;
 use super::execute::Outcome;
+use super::handle::EngineState;
 use super::images::LOOK_AGAIN;
 use super::observe::Look;
 use super::round::REUSE_AFTER;
@@ -59,9 +60,9 @@ impl Agent {
 
     /// The Engine said what it is.
     fn learn(&mut self, kind: EngineKind) {
-        let before = self.facts.reach;
         self.facts.learn(&self.config, kind);
-        if self.facts.reach != before && self.facts.reach == Reach::Published {
+        let is_first = *self.availability.state() == EngineState::Unknown;
+        if is_first && self.facts.reach == Reach::Published {
             tracing::info!(?kind, "containers are reached at ports published on 127.0.0.1");
         }
     }

@@ -27,7 +27,7 @@ use super::view::{HostView, Subject};
 use super::wake::{changed, follow_store};
 use crate::clock::Clock;
 use crate::engine::{ContainerState, Engine, EngineError, ObservedContainer};
-use crate::model::{BalancerReport, Condition, ContainerId, Millis, Mono, Now, Reach, Reason, key};
+use crate::model::{BalancerReport, Condition, ContainerId, Millis, Mono, Now, Reason, key};
 use crate::probe::Prober;
 use crate::registry::{Barrier, Registry};
 use crate::store::{Op, Store, StoreError, Txn};
@@ -113,7 +113,7 @@ impl Agent {
             instance: config.instance.clone(),
             store: store.identity().id.clone(),
             pool: config.network_pool.parse()?,
-            reach: Reach::default(),
+            reach: config.reach.unwrap_or_default(),
             balancer: BalancerAt::default(),
         };
         let (confirm, confirmations) = mpsc::channel(CONFIRM_QUEUE);

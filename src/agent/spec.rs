@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::Subnet;
+use super::draft::Place;
 use super::host::{BalancerAt, HostFacts};
 use super::view::HostView;
 use crate::engine::{
@@ -16,21 +17,21 @@ use crate::model::{AppName, EnvField, EnvValue, Replica, Revision, Volume};
 /// one takes it again when somebody starts it.
 pub(super) const LABEL_ADDRESS: &str = "coxswain.address";
 
-/// The container of an attempt; an error is a text for people.
+/// The container of an attempt.
 pub(super) fn container(
     view: &HostView,
     replica: &Replica,
     revision: &Revision,
     attempt: u32,
-    subnet: Subnet,
-    address: Ipv4Addr,
-) -> Result<ContainerSpec, String> {
+    env: BTreeMap<String, String>,
+    place: Place,
+) -> ContainerSpec {
     let spec = &revision.spec;
-    let env = environment(&view.facts, replica, revision, subnet)?;
+    let Place { address, published } = place;
     let mut labels = spec.labels.clone();
     // Ours come last: a user's label never replaces one that says whose the container is.
     labels.extend(own_labels(&view.facts, replica, attempt, address));
-    Ok(ContainerSpec {
+    ContainerSpec {
         name: replica.name.container_name(attempt),
         image: revision.image.pinned.clone(),
         entrypoint: spec.entrypoint.clone(),
@@ -38,7 +39,7 @@ pub(super) fn container(
         env,
         labels,
         exposed: spec.ports.iter().map(|p| p.port).collect(),
-        published: BTreeMap::new(),
+        published,
         network: view.network_name(&replica.app),
         address: IpAddr::V4(address),
         mounts: spec.volumes.iter().map(|volume| mount(&view.facts, replica, volume)).collect(),
@@ -49,7 +50,7 @@ pub(super) fn container(
         logging: spec.logging.clone(),
         stop_signal: spec.stop.signal.clone(),
         stop_grace: spec.stop.grace,
-    })
+    }
 }
 
 /// A volume in a replica's container. Its labels say whose it is, and nothing that changes in its life.
@@ -83,7 +84,8 @@ fn own_labels(
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn environment(
+/// Its environment, with every field filled in; an error is a text for people.
+pub(super) fn environment(
     facts: &HostFacts,
     replica: &Replica,
     revision: &Revision,

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::address::Subnet;
 use super::host::HostFacts;
 use super::memory::Memory;
-use crate::engine::{LABEL_ATTEMPT, LABEL_REPLICA, LABEL_STORE, ObservedContainer, ObservedNetwork};
+use crate::engine::{
+    ContainerState, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_STORE, ObservedContainer, ObservedNetwork,
+};
 use crate::model::{
     AppName, ContainerId, Endpoint, EndpointId, EndpointState, Phase, Replica, ReplicaName, ReplicaStatus,
     Revision, RevisionNumber, ServiceName,
@@ -59,7 +61,7 @@ pub struct WantedReplica {
 /// What an action is under way on. A pass plans nothing for these.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// A container of this replica is being made or started, at this address where it is a new one.
+    /// A container of this replica is being made or started.
     Replica(ReplicaName),
     /// It is being stopped, removed or looked into: evidence is taken before anything is done to it.
     Container(ContainerId),
@@ -149,6 +151,11 @@ pub(super) fn replica_of(container: &ObservedContainer) -> Option<ReplicaName> {
 /// The attempt that a container is, by its label; 0 where the label is not a number.
 pub(super) fn attempt_of(container: &ObservedContainer) -> u32 {
     container.labels.get(LABEL_ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Whether its process lives.
+pub(super) fn is_up(container: &ObservedContainer) -> bool {
+    matches!(container.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting)
 }
 
 /// The identity of what runs in a container; `None` before its first start.

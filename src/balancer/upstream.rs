@@ -102,7 +102,7 @@ pub(super) enum Made {
     Directly,
     /// For this request, with Docker's proxy of a published port, which accepts also where nobody is: the endpoint may not
     /// be there.
-    ByRelay,
+    ByProxy,
 }
 
 /// A connection in use by one request.
@@ -143,8 +143,11 @@ impl Upstream {
         }
         match connect(address).await {
             Ok(sender) => {
-                self.skip.set(None);
-                Ok(Lease { sender, made: Made::with(address), upstream: self, address })
+                let made = Made::with(address);
+                if made == Made::Directly {
+                    self.is_there();
+                }
+                Ok(Lease { sender, made, upstream: self, address })
             }
             Err(error) if error.is_our_shortage() => Err(error),
             Err(error) => {
@@ -152,6 +155,11 @@ impl Upstream {
                 Err(error)
             }
         }
+    }
+
+    /// It was reached.
+    pub(super) fn is_there(&self) {
+        self.skip.set(None);
     }
 
     /// It was not there just now.
@@ -210,7 +218,7 @@ impl Lease {
 impl Made {
     /// No container has the address 127.0.0.1: what is there is published by Docker.
     fn with(address: SocketAddr) -> Self {
-        if address.ip() == Ipv4Addr::LOCALHOST { Self::ByRelay } else { Self::Directly }
+        if address.ip() == Ipv4Addr::LOCALHOST { Self::ByProxy } else { Self::Directly }
     }
 }
 

@@ -10,7 +10,7 @@ use super::Millis;
 pub enum Check {
     /// `GET` this path (with query); 200 to 399 passes.
     Http(String),
-    /// A TCP connect passes. The flag is always `true`; it gives the key a value in YAML.
+    /// A TCP connect passes; through a proxy it must also hold. The flag is always `true`; it gives the key a value in YAML.
     Tcp(bool),
     /// `grpc.health.v1.Health/Check` of this service over h2c; `SERVING` passes. Empty asks for the server as a whole.
     Grpc(String),

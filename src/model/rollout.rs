@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Generation, Millis, ProbeAnswer, ReplicaName, RevisionNumber, Seen, Trouble};
+use super::{Author, Generation, Listener, Millis, ProbeAnswer, ReplicaName, RevisionNumber, Seen, Trouble};
 
 /// The replica that a rollout failed for, and what was observed of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,8 +63,12 @@ impl FailureReason {
             Seen::CannotStart { .. } => Self::CannotStart(case),
             Seen::Exited { .. } => Self::CrashLoop(case),
             Seen::OutOfMemory { .. } => Self::OutOfMemory(case),
-            Seen::Unhealthy { probe, .. } => match probe.answer {
+            Seen::Unhealthy { probe, listening, .. } => match probe.answer {
                 ProbeAnswer::Status { .. } | ProbeAnswer::Unwell => Self::BadAnswer(case),
+                // It listens after all: late, or it is there and hangs up.
+                ProbeAnswer::Refused { port } if listens_on(listening.as_deref(), port) => {
+                    Self::NeverHealthy(case)
+                }
                 ProbeAnswer::Refused { .. } => Self::WrongPort(case),
                 ProbeAnswer::Nothing => Self::NeverHealthy(case),
             },
@@ -96,6 +100,11 @@ impl FailureReason {
             _ => self.case().map(Case::lines).unwrap_or_default(),
         }
     }
+}
+
+/// Whether it is known that somebody listens on the port, where the container is reached.
+fn listens_on(listening: Option<&[Listener]>, port: u16) -> bool {
+    listening.is_some_and(|all| all.iter().any(|l| l.port == port && !l.address.is_loopback()))
 }
 
 fn no_progress(deadline: Millis) -> String {
@@ -210,4 +219,38 @@ pub struct Rollout {
     pub state: RolloutState,
     /// When this state began, for people.
     pub since: jiff::Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::FailedProbe;
+
+    #[test]
+    fn a_refusal_of_a_port_that_is_listened_on_is_no_wrong_port() {
+        let class = |answer: ProbeAnswer, listening: Option<&[&str]>| {
+            let listener = |text: &&str| {
+                let socket: std::net::SocketAddr = text.parse().unwrap();
+                Listener { address: socket.ip(), port: socket.port() }
+            };
+            let listening = listening.map(|all| all.iter().map(listener).collect());
+            let probe = FailedProbe { message: String::new(), answer };
+            let seen = Seen::Unhealthy { probe, listening, start_within: None };
+            let trouble = Trouble { seen, times: 0, within: Millis(0), log: Vec::new() };
+            let case = Case { replica: "users-1-a".into(), trouble, deadline: None };
+            FailureReason::of(case)
+        };
+        let refused = || ProbeAnswer::Refused { port: 8080 };
+        for (listening, wrong) in [
+            (None, true),
+            (Some(&[] as &[&str]), true),
+            (Some(&["0.0.0.0:3000"]), true),
+            (Some(&["127.0.0.1:8080"]), true),
+            (Some(&["0.0.0.0:3000", "0.0.0.0:8080"]), false),
+        ] {
+            let class = class(refused(), listening);
+            assert_eq!(matches!(class, FailureReason::WrongPort(_)), wrong, "{listening:?}");
+            assert_eq!(matches!(class, FailureReason::NeverHealthy(_)), !wrong, "{listening:?}");
+        }
+    }
 }

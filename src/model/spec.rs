@@ -31,7 +31,7 @@ pub enum Protocol {
     Http,
 }
 
-/// A port of the container. Nothing is published on the host.
+/// A port of the container. Which port of the host it is published at, if any, is the agent's to choose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Port {
@@ -124,7 +124,7 @@ pub enum EnvField {
     /// Name of the host.
     #[serde(rename = "host.name")]
     HostName,
-    /// `http://<gateway>:<first http port>`.
+    /// Where the container reaches the balancer: `http://<gateway>:<first http port>`, or the host that the daemon was told.
     #[serde(rename = "balancer.url")]
     BalancerUrl,
 }

@@ -45,7 +45,7 @@ pub enum ProbeAnswer {
     /// An answer that does not pass, of a check that has no HTTP status: a command's exit code, a state that gRPC's
     /// health service reports.
     Unwell,
-    /// Nobody listens there.
+    /// Nobody listens there; behind Docker's proxy, where that cannot be told apart, somebody may who hangs up.
     Refused {
         /// On which port.
         port: u16,

@@ -308,9 +308,9 @@ mod tests {
     async fn what_is_not_http2_is_told() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // A relay would make nothing else of it.
+        // A proxy would make nothing else of it.
         let address = listener.local_addr().unwrap();
-        let place = Place { address, port: 8080, relayed: true };
+        let place = Place { address, port: 8080, proxied: true };
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 1024]).await;

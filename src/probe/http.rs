@@ -173,7 +173,7 @@ mod tests {
         for (told, expected) in [
             (probe(&place, "/").await, "GET / → connection refused".to_owned()),
             (
-                super::super::tcp::probe(&place).await,
+                super::super::tcp::probe(&place, crate::model::Millis::secs(1)).await,
                 format!("connect to port {} → connection refused", place.port),
             ),
         ] {
@@ -182,10 +182,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_relay_that_hangs_up_has_found_nobody() {
+    async fn a_proxy_that_hangs_up_has_found_nobody() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let direct = Place::direct(listener.local_addr().unwrap());
-        let relayed = Place { port: 8080, relayed: true, ..direct };
+        let proxied = Place { port: 8080, proxied: true, ..direct };
         let closing = async {
             while let Ok((stream, _)) = listener.accept().await {
                 drop(stream);
@@ -195,9 +195,9 @@ mod tests {
             let answer = async |place: &Place| probe(place, "/").await.unwrap_err().answer;
             let grpc = async |place: &Place| super::super::grpc::probe(place, "").await.unwrap_err().answer;
             assert_eq!(answer(&direct).await, ProbeAnswer::Nothing, "someone accepted");
-            assert_eq!(answer(&relayed).await, ProbeAnswer::Refused { port: 8080 });
+            assert_eq!(answer(&proxied).await, ProbeAnswer::Refused { port: 8080 });
             assert_eq!(grpc(&direct).await, ProbeAnswer::Nothing);
-            assert_eq!(grpc(&relayed).await, ProbeAnswer::Refused { port: 8080 });
+            assert_eq!(grpc(&proxied).await, ProbeAnswer::Refused { port: 8080 });
         };
         tokio::select! {
             () = closing => unreachable!("it accepts on"),

@@ -16,13 +16,13 @@ pub struct Place {
     pub port: u16,
     /// Something between here and the container accepts connections, whether or not anyone listens in it: Docker's proxy
     /// of a published port. It hangs up when it finds nobody.
-    pub relayed: bool,
+    pub proxied: bool,
 }
 
 impl Place {
     /// Where the container itself answers.
     pub fn direct(address: SocketAddr) -> Self {
-        Self { address, port: address.port(), relayed: false }
+        Self { address, port: address.port(), proxied: false }
     }
 
     /// Connects; `told` makes a line of the reason why it could not.
@@ -36,9 +36,9 @@ impl Place {
         })
     }
 
-    /// A connection that was made ended without an answer: through a relay that is how a port looks where nobody listens.
+    /// A connection that was made ended without an answer: through a proxy that is how a port looks where nobody listens.
     pub(super) fn hung_up(&self, told: impl FnOnce(&str) -> FailedProbe, why: &str) -> FailedProbe {
-        if !self.relayed {
+        if !self.proxied {
             return told(why);
         }
         let why = format!("{why}, as if nothing listened on {}", self.port);

@@ -175,7 +175,7 @@ async fn probe(
         Check::Http(path) => tokio::time::timeout(timeout.std(), http::probe(place, path))
             .await
             .unwrap_or_else(|_| Err(observation::no_answer(path, &too_slow))),
-        Check::Tcp(_) => tokio::time::timeout(timeout.std(), tcp::probe(place))
+        Check::Tcp(_) => tokio::time::timeout(timeout.std(), tcp::probe(place, *timeout))
             .await
             .unwrap_or_else(|_| Err(observation::no_connection(place.port, &too_slow))),
         Check::Grpc(service) => tokio::time::timeout(timeout.std(), grpc::probe(place, service))

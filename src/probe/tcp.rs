@@ -1,4 +1,4 @@
-//! One TCP probe: a connect passes.
+//! One TCP probe: a connect passes; through a proxy it must also hold.
 
 use std::time::Duration;
 
@@ -6,19 +6,20 @@ use tokio::io::AsyncReadExt;
 
 use super::observation;
 use super::place::Place;
-use crate::model::FailedProbe;
+use crate::model::{FailedProbe, Millis};
 
-/// A relay that finds nobody hangs up within milliseconds; a connection that is there after so long has reached someone.
+/// A proxy that finds nobody hangs up within milliseconds; a connection that is there after so long has reached someone.
 const HELD_FOR: Duration = Duration::from_millis(100);
 
-/// Connects and closes again. Through a relay the connection must also hold, or bring something.
-pub(super) async fn probe(place: &Place) -> Result<(), FailedProbe> {
+/// Connects and closes again, within `timeout`, which is the caller's to keep. Through a proxy the connection must also hold, or bring something.
+pub(super) async fn probe(place: &Place, timeout: Millis) -> Result<(), FailedProbe> {
     let failed = |why: &str| observation::no_connection(place.port, why);
     let mut stream = place.connect(failed).await?;
-    if !place.relayed {
+    if !place.proxied {
         return Ok(());
     }
-    match tokio::time::timeout(HELD_FOR, stream.read(&mut [0; 1])).await {
+    let held_for = HELD_FOR.min(timeout.std() / 2);
+    match tokio::time::timeout(held_for, stream.read(&mut [0; 1])).await {
         Err(_) | Ok(Ok(1..)) => Ok(()),
         Ok(Ok(0)) => Err(place.hung_up(failed, "connection closed at once")),
         Ok(Err(error)) => Err(place.hung_up(failed, &observation::io_reason(&error))),
@@ -32,7 +33,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream};
 
-    /// What a probe finds, directly and through a relay, of a server that does this with each connection.
+    /// What a probe finds, directly and through a proxy, of a server that does this with each connection.
     async fn found<F: Future<Output = ()> + Send>(
         serve: impl Fn(TcpStream) -> F + Send + 'static,
     ) -> [Result<(), FailedProbe>; 2] {
@@ -44,8 +45,8 @@ mod tests {
             }
         };
         let probes = async {
-            let direct = probe(&Place::direct(address)).await;
-            [direct, probe(&Place { address, port: 8080, relayed: true }).await]
+            let direct = probe(&Place::direct(address), Millis::secs(1)).await;
+            [direct, probe(&Place { address, port: 8080, proxied: true }, Millis::secs(1)).await]
         };
         tokio::select! {
             () = serving => unreachable!("the server serves on"),
@@ -54,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn behind_a_relay_a_connection_must_hold_or_bring_something() {
+    async fn behind_a_proxy_a_connection_must_hold_or_bring_something() {
         let closed = FailedProbe {
             message: "connect to port 8080 → connection closed at once, as if nothing listened on 8080"
                 .to_owned(),

@@ -479,7 +479,7 @@ async fn a_container_is_probed_where_it_is_reached() {
             place: match reach {
                 Reach::Bridge => Place::direct((container.addresses[&s.network.name], 8080).into()),
                 Reach::Published => {
-                    Place { address: (Ipv4Addr::LOCALHOST, s.port()).into(), port: 8080, relayed: true }
+                    Place { address: (Ipv4Addr::LOCALHOST, s.port()).into(), port: 8080, proxied: true }
                 }
             },
             health: Health { interval: Millis(50), ..Health::with(Check::Http("/healthz".to_owned())) },

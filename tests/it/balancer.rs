@@ -288,6 +288,57 @@ async fn a_proxy_that_hangs_up_costs_a_get_nothing_and_a_post_may_have_been_acte
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }
 
+/// Something like Docker's proxy in front of a container where nobody listens: it hangs up after this long, having read
+/// the request or not.
+async fn nobody_behind_a_proxy(name: &str, reads: bool, after: Duration) -> Backend {
+    Backend::published(name, move |mut stream, _| async move {
+        if reads {
+            read_head(&mut stream).await;
+        }
+        tokio::time::sleep(after).await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn posts_go_past_a_proxy_that_hung_up_on_one() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let dead = nobody_behind_a_proxy("dead", true, Duration::ZERO).await;
+    let well = Backend::echo("well").await;
+    balancer.publish(simple(1, &[&dead, &well])).await;
+    let mut failed = 0;
+    for _ in 0..20 {
+        let mut client = Client::connect(balancer.address).await;
+        failed += usize::from(client.send("POST", "/", "body").await.unwrap().0 == 502);
+    }
+    assert!(failed <= 1, "it answers fastest, and would draw them all: {failed} failed");
+}
+
+#[tokio::test]
+async fn a_proxy_that_hangs_up_unheard_is_passed_over_whatever_is_sent() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let (one, two) = (
+        nobody_behind_a_proxy("one", false, Duration::ZERO).await,
+        nobody_behind_a_proxy("two", false, Duration::ZERO).await,
+    );
+    let well = Backend::echo("well").await;
+    balancer.publish(simple(1, &[&one, &two, &well])).await;
+    let mut failed = 0;
+    for _ in 0..20 {
+        failed += usize::from(status(&get(balancer.address, "a", "/").await) != 200);
+    }
+    assert!(failed <= 1, "two of three are gone: {failed} failed");
+}
+
+#[tokio::test]
+async fn what_was_worked_on_behind_a_proxy_is_not_sent_again() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let late = nobody_behind_a_proxy("late", true, Duration::from_millis(700)).await;
+    balancer.publish(simple(1, &[&late])).await;
+    assert_eq!(status(&get(balancer.address, "a", "/").await), 502);
+    assert_eq!(late.accepted.load(Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn an_endpoint_that_leaves_finishes_what_it_has() {
     let mut balancer = started().await;

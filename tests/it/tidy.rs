@@ -35,17 +35,22 @@ const LAYERS: [(&str, &[&str]); 18] = [
 const ALL: &str = "all";
 
 /// Files and folders without async, I/O, clock, randomness and logging.
-const PURE: [&str; 17] = [
+const PURE: [&str; 22] = [
     "src/model/",
     "src/manifest/",
     "src/orchestrator/",
     "src/engine/translate.rs",
+    "src/engine/kind.rs",
     "src/probe/tracker.rs",
     "src/registry/table.rs",
     "src/registry/barrier.rs",
     "src/agent/plan.rs",
     "src/agent/classify.rs",
     "src/agent/backoff.rs",
+    "src/agent/claims.rs",
+    "src/agent/host.rs",
+    "src/agent/reached.rs",
+    "src/agent/round.rs",
     "src/agent/cleanup.rs",
     "src/balancer/route.rs",
     "src/balancer/select.rs",

@@ -1,10 +1,12 @@
 //! What replicas need beside their containers: networks, images, tags.
 
+use std::collections::BTreeSet;
+
 use super::rig::Rig;
 use super::{REMOVE, quick};
 use crate::engine::fake::{Behaviour, Call, Mutation};
 use crate::engine::{Engine, EngineError, EngineKind, NetworkSpec};
-use crate::model::{Cause, Desired, Phase, WaitReason};
+use crate::model::{Cause, Desired, Phase, Port, Protocol, WaitReason};
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_network_is_made_again_and_an_unused_one_is_removed() {
@@ -152,4 +154,17 @@ async fn published_ports_go_round_past_what_others_have_and_over_a_restart() {
     .await;
     let latest = port(&rig, "users-1-b");
     assert!(!first.contains(&latest) && latest > first[2] + 2, "{latest} after {first:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_port_of_a_container_is_published_at_one_of_its_own() {
+    let rig = Rig::of_kind(EngineKind::Rootless, Behaviour::default());
+    let admin = Port { name: "admin".to_owned(), port: 9090, protocol: Protocol::Http };
+    rig.declare(&["users-1-a", "users-1-b"], |spec| spec.ports.push(admin)).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.is_ready("users-1-b")).await;
+    let ports = |name| rig.endpoint(name).unwrap().ports;
+    let all: BTreeSet<u16> =
+        ["users-1-a", "users-1-b"].into_iter().flat_map(|name| ports(name).into_values()).collect();
+    assert_eq!(all.len(), 4, "{all:?}");
+    assert_eq!(rig.status("users-1-a").unwrap().published[&9090], ports("users-1-a")["admin"]);
 }

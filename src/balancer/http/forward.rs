@@ -14,9 +14,10 @@ use super::body::{Passing, Progress, RequestBody, ResponseBody, Upload};
 use super::connection::Activity;
 use super::headers;
 use super::target::Wanted;
-use crate::balancer::limits::{ATTEMPTS_MAX, UPLOAD_STALL};
+use crate::balancer::limits::{ATTEMPTS_MAX, CONNECT_DEADLINE, UPLOAD_STALL};
 use crate::balancer::upstream::{Lease, Made, Reuse, Upstream};
 use crate::balancer::worker::{Choice, Worker};
+use crate::model::Mono;
 
 /// Who asks.
 pub(super) struct Client {
@@ -48,15 +49,16 @@ struct Journey<'a> {
     tried: Vec<Rc<Upstream>>,
     /// Whether a connection turned out closed: from then on only new ones are taken.
     met_closed: bool,
+    /// Whether it was sent again because a proxy hung up: that happens once.
+    met_proxy: bool,
 }
 
 /// What became of one attempt that brought no response.
 enum Failure {
     /// No byte was sent; the request is whole.
     Unsent(Request<RequestBody>),
-    /// It was sent on a connection that may have been dead, and was closed before a byte of a response came; it may be sent
-    /// again.
-    Stale(Parts),
+    /// It was sent, and the connection was closed before a byte of a response came. With its head where it may be sent again.
+    HungUp(Option<Parts>),
     /// Nothing more can be done.
     Final(Answer),
 }
@@ -73,7 +75,7 @@ impl<'a> Journey<'a> {
         if !body.is_empty() {
             headers::announce_body(&mut head.headers);
         }
-        Ok(Self { worker, wanted, head, body, tried: Vec::new(), met_closed: false })
+        Ok(Self { worker, wanted, head, body, tried: Vec::new(), met_closed: false, met_proxy: false })
     }
 
     async fn run(mut self) -> Result<Response<Passing>, Answer> {
@@ -83,16 +85,15 @@ impl<'a> Journey<'a> {
             self.head.uri = self.wanted.forwarded(strip)?;
             self.body.claimed(&claim);
             let made = lease.made;
-            let may_be_elsewhere = match made {
-                Made::Before => true,
-                Made::Directly => false,
-                Made::ByRelay => !self.tried.iter().any(|tried| Rc::ptr_eq(tried, &upstream)),
-            };
-            let can_repeat = may_be_elsewhere && self.is_repeatable();
+            let can_repeat = self.may_be_elsewhere(made) && self.is_repeatable();
             let spare = can_repeat.then(|| self.head.clone());
             let request = Request::from_parts(self.head, self.body);
+            let sent_at = (made == Made::ByProxy).then(|| self.worker.clock.mono());
             match send(lease, request, spare, timeout).await {
                 Ok((response, lease)) => {
+                    if made == Made::ByProxy {
+                        upstream.is_there();
+                    }
                     if let Some(chosen) = chosen {
                         claim.answered(self.worker.clock.micros().saturating_sub(chosen));
                     }
@@ -104,14 +105,24 @@ impl<'a> Journey<'a> {
                 Err(Failure::Unsent(request)) => {
                     claim.unsent();
                     self.met_closed = true;
+                    if made == Made::ByProxy {
+                        upstream.skip_for_a_while();
+                        self.tried.push(upstream);
+                    }
                     (self.head, self.body) = request.into_parts();
                 }
-                Err(Failure::Stale(head)) => {
-                    claim.passed_on();
-                    self.met_closed = true;
-                    if made == Made::ByRelay {
+                Err(Failure::HungUp(spare)) => {
+                    let found_nobody = sent_at.is_some_and(|at| found_nobody(self.worker, at));
+                    if found_nobody {
                         upstream.skip_for_a_while();
                     }
+                    let Some(head) = spare.filter(|_| found_nobody || made == Made::Before) else {
+                        claim.failed();
+                        return Err(Answer::Broken);
+                    };
+                    claim.passed_on();
+                    self.met_closed = true;
+                    self.met_proxy |= found_nobody;
                     self.tried.push(upstream);
                     (self.head, self.body) = (head, RequestBody::Empty);
                 }
@@ -167,11 +178,26 @@ impl<'a> Journey<'a> {
         Err(answer)
     }
 
+    /// Whether a connection's end without an answer may mean that nobody saw the request.
+    fn may_be_elsewhere(&self, made: Made) -> bool {
+        match made {
+            Made::Before => true,
+            Made::Directly => false,
+            Made::ByProxy => !self.met_proxy,
+        }
+    }
+
     /// Whether sending it twice does what sending it once does, and can be done.
     fn is_repeatable(&self) -> bool {
         let is_safe = matches!(self.head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         is_safe && self.body.is_empty()
     }
+}
+
+/// Whether a proxy that was sent a request then, and has hung up now, found nobody: it does so at once. What takes longer
+/// was begun by somebody.
+fn found_nobody(worker: &Worker, sent_at: Mono) -> bool {
+    worker.clock.mono().since(sent_at).std() < CONNECT_DEADLINE
 }
 
 /// Sends a request and waits for the response's headers.
@@ -216,10 +242,9 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, spare: Option<Parts>, 
         return Failure::Final(Answer::BodyBroken);
     }
     tracing::debug!(error = &error as &dyn std::error::Error, "an endpoint broke off");
-    match spare {
-        // closed or reset, as opposed to bytes that are not HTTP
-        Some(head) if is_closed(&error) => Failure::Stale(head),
-        _ => Failure::Final(Answer::Broken),
+    match is_closed(&error) {
+        true => Failure::HungUp(spare),
+        false => Failure::Final(Answer::Broken), // bytes that are not HTTP
     }
 }
 

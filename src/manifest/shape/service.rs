@@ -68,7 +68,8 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
             Form::List(&Form::Block(&PORT), Some(model::LIMITS.ports)),
             Default("[]"),
             "[{name: http, port: 8080}, {name: metrics, port: 9090}]",
-            "Ports of the container. Nothing is published on the host.",
+            "Ports of the container. Nothing is published on the host, but with rootless Docker and Docker Desktop on its \
+             127.0.0.1.",
         ),
         key(
             "route",

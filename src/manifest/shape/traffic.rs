@@ -86,7 +86,13 @@ pub(in crate::manifest) const HEALTH: Shape = Shape {
             "/healthz",
             "A GET of this path, which may have a query, passes with a status of 200 to 399.",
         ),
-        key("tcp", Form::True, Means("another check decides"), "true", "A TCP connect passes."),
+        key(
+            "tcp",
+            Form::True,
+            Means("another check decides"),
+            "true",
+            "A TCP connect passes. Through the proxy of a published port the connection must hold for 100 ms, too.",
+        ),
         key(
             "grpc",
             Form::Text(Some("^[!-~]*$")),

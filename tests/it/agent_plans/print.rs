@@ -49,8 +49,8 @@ pub(super) fn plan(seconds: u64, plan: &Plan) -> String {
     }
     plan.probes.iter().for_each(|t| {
         line({
-            let relayed = if t.place.relayed { " by a relay" } else { "" };
-            format!("probe {} at {}{relayed}", short(&t.id), t.place.address)
+            let proxied = if t.place.proxied { " by a proxy" } else { "" };
+            format!("probe {} at {}{proxied}", short(&t.id), t.place.address)
         })
     });
     plan.events.iter().for_each(|(_, e)| line(format!("tell {} {}: {}", e.object, e.reason, e.message)));

@@ -227,6 +227,7 @@ impl Script {
             "env=balancer" => {
                 self.spec.env.insert("B".to_owned(), EnvValue::Field { field: EnvField::BalancerUrl });
             }
+            "env=none" => self.spec.env.clear(),
             "no-listener" => self.view.facts.balancer = BalancerAt::Unknown,
             _ => return None,
         }
