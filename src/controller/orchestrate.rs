@@ -29,12 +29,12 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    /// Time counts from one pass to the next where the Engine answered at both.
-    fn pass(&mut self, now: Mono, engine_answers: bool) -> Millis {
-        if let Some(last) = self.last_pass.filter(|_| self.runs && engine_answers) {
+    /// Time counts from one pass to the next where something could have come of it at both.
+    fn pass(&mut self, now: Mono, counts: bool) -> Millis {
+        if let Some(last) = self.last_pass.filter(|_| self.runs && counts) {
             self.unsaved = self.unsaved.plus(now.since(last).min(WAIT_PER_PASS_MAX));
         }
-        self.last_pass = engine_answers.then_some(now);
+        self.last_pass = counts.then_some(now);
         self.unsaved
     }
 
@@ -122,10 +122,11 @@ impl Controller {
         // Before the barrier is read: a word of the balancer that comes in between wants another pass.
         self.awaiting().insert(name.clone());
         let barrier = self.registry.barrier();
-        let engine_answers = self.engine_answers();
+        // Nothing becomes available that no balancer acknowledges, and that is no fault of the release.
+        let counts = self.engine_answers() && barrier.report.is_some();
         let (serving, unsaved) = self.remembered(name, |memory| {
             let serving = memory.serving.observe(&stored, &barrier, now.mono);
-            (serving, memory.wait.pass(now.mono, engine_answers))
+            (serving, memory.wait.pass(now.mono, counts))
         });
         if !awaits_balancer(&stored, &serving, &barrier) {
             self.awaiting().remove(name);
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn time_without_engine_or_store_does_not_count() {
+    fn time_without_engine_balancer_or_store_does_not_count() {
         let mut wait = waiting();
         wait.pass(Mono(0), true);
         wait.pass(Mono(9_000), false);

@@ -718,3 +718,24 @@ async fn an_image_that_is_overridden_is_not_asked_for() {
     assert_eq!(rig.apply("r4", &[document("users", "users:2")]).await.unwrap(), [Action::Unchanged]);
     assert_eq!(rig.service("users").await.overrides, vec![], "the file says what is live");
 }
+
+#[tokio::test]
+async fn no_deadline_runs_while_the_balancer_is_away() {
+    let (rig, mut agent) = Rig::with_agent(None, EngineKind::Native);
+    assert!(agent.settle(5).await);
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    let after_hours = async || {
+        for _ in 0..1_000 {
+            rig.controller.mark("users".into());
+            rig.controller.pass_marked().await.unwrap();
+            rig.clock.advance(10_000);
+        }
+        let rollout = rig.store.get(&key::rollout(&"users".into())).await.unwrap().unwrap();
+        rollout.decode::<Rollout>().unwrap().state
+    };
+    let waiting = after_hours().await;
+    assert!(matches!(waiting, RolloutState::Progressing { .. }), "{waiting:?}");
+    rig.counted("balancer-1", 0);
+    let failed = after_hours().await;
+    assert!(matches!(failed, RolloutState::Failed { .. }), "{failed:?}");
+}
