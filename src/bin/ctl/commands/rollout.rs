@@ -10,7 +10,7 @@ use coxswain::model::{RolloutState, ServiceName};
 use super::{abort, history, pause, restart, resume, undo, written};
 use crate::error::CliError;
 use crate::names;
-use crate::operation::{self, End, Standing, WaitArgs, wait};
+use crate::operation::{self, Aftermath, End, WaitArgs, wait};
 use crate::output::listing;
 use crate::session::Session;
 
@@ -152,7 +152,7 @@ fn failed(service: &ServiceObject, replicas: &[ReplicaObject]) -> Option<ApiErro
     let serving = replicas.iter().filter(|replica| replica.available);
     let (of_target, others): (Vec<_>, Vec<_>) = serving.partition(|r| r.spec.revision == rollout.target);
     let count = |replicas: Vec<&ReplicaObject>| u32::try_from(replicas.len()).unwrap_or(u32::MAX);
-    let standing = Standing {
+    let aftermath = Aftermath {
         called: format!("revision {}", rollout.target),
         available: count(of_target),
         others: count(others),
@@ -161,5 +161,5 @@ fn failed(service: &ServiceObject, replicas: &[ReplicaObject]) -> Option<ApiErro
     };
     let called = format!("revision {}", failure.revision);
     let error = operation::failed(&service.metadata.name, failure, end, &called);
-    Some(ApiError { now: Some(standing.told(end)), ..error })
+    Some(ApiError { now: Some(aftermath.told(end)), ..error })
 }

@@ -6,7 +6,7 @@
 mod follow;
 mod verdict;
 
-pub(crate) use verdict::{End, Standing, failed};
+pub(crate) use verdict::{Aftermath, End, failed};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -18,14 +18,14 @@ pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> 
             ..codes::SUPERSEDED.error(format!("{name} was deleted while it was waited for"))
         }),
         Outcome::RolledBack { failure } => Err(ApiError {
-            now: Some(standing(watched, last).told(End::RolledBack)),
+            now: Some(aftermath(watched, last).told(End::RolledBack)),
             kept: kept(last, failure),
             ..failed(name, failure, End::RolledBack, &called(watched, failure.revision))
         }),
         Outcome::Failed { failure } => {
             let end = End::StandsStill { may_go_back: last.from.is_some() };
             Err(ApiError {
-                now: Some(standing(watched, last).told(end)),
+                now: Some(aftermath(watched, last).told(end)),
                 ..failed(name, failure, end, &called(watched, failure.revision))
             })
         }
@@ -116,7 +116,7 @@ pub(crate) enum End {
 
 /// How things stand after a rollout that failed.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct Aftermath {
     /// What should run: `revision 9 (1.5.0)`.
     pub(crate) called: String,
     pub(crate) available: u32,
@@ -127,7 +127,7 @@ pub(crate) struct Standing {
     pub(crate) failed_requests: Option<u64>,
 }
 
-impl Standing {
+impl Aftermath {
     /// `revision 9 (1.5.0) serves all traffic, 3/3 ready; 0 failed requests during the attempt`.
     pub(crate) fn told(&self, end: End) -> String {
         let Self { called, available, others, wanted, failed_requests } = self;
@@ -197,9 +197,9 @@ fn kept(last: &Progress, failure: &Failure) -> Option<String> {
         .map(|_| format!("container {name}, stopped; it goes with the next release that succeeds"))
 }
 
-fn standing(watched: &Watched, last: &Progress) -> Standing {
+fn aftermath(watched: &Watched, last: &Progress) -> Aftermath {
     let others = last.replicas.iter().filter(|r| r.available && r.revision != last.target).count();
-    Standing {
+    Aftermath {
         called: called(watched, last.target),
         available: last.available,
         others: u32::try_from(others).unwrap_or(u32::MAX),
@@ -304,8 +304,8 @@ mod tests {
             (1, 2, None, stands, "keeps trying, 1/3 ready, 2 of other revisions"),
         ] {
             let called = "revision 9".to_owned();
-            let standing = Standing { called, available, others, wanted: 3, failed_requests };
-            assert_eq!(standing.told(end), format!("revision 9 {expected}"));
+            let aftermath = Aftermath { called, available, others, wanted: 3, failed_requests };
+            assert_eq!(aftermath.told(end), format!("revision 9 {expected}"));
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `ctl verify`: requests to a service while everything is done to it that the platform may do, and a count of those that
 //! failed.
 
-mod standing;
 mod steps;
 mod subject;
+mod writes;
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;

@@ -12,8 +12,8 @@ use futures::StreamExt;
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
-use super::standing::{Ask, Standing};
 use super::subject::Subject;
+use super::writes::{Ask, Writes};
 use super::{Args, Step};
 use crate::error::CliError;
 use crate::load::Load;
@@ -68,13 +68,13 @@ pub(super) struct Verification<'a> {
     /// When the step that is under way must have ended.
     deadline: Option<Instant>,
     begun: Vec<(&'static str, Instant, Option<Duration>)>,
-    standing: Standing,
+    writes: Writes,
 }
 
 impl<'a> Verification<'a> {
     pub(super) fn new(session: &'a Session<'a>, subject: &'a Subject, load: &'a Load, args: &Args) -> Self {
-        let (timeout, deadline, begun, standing) = (args.timeout, None, Vec::new(), Standing::default());
-        Self { session, subject, load, timeout, deadline, begun, standing }
+        let (timeout, deadline, begun, writes) = (args.timeout, None, Vec::new(), Writes::default());
+        Self { session, subject, load, timeout, deadline, begun, writes }
     }
 
     /// The steps that were begun, and how long each took.
@@ -139,7 +139,7 @@ impl<'a> Verification<'a> {
     /// Undoes the restart, which is what it began with; without a restart before, there and back.
     async fn undo(&mut self) -> Result<(), Stopped> {
         let first = self.subject.revision;
-        if self.standing.is_elsewhere() {
+        if self.writes.is_elsewhere() {
             self.begin("undo", &format!("back to revision {first}"));
         } else {
             let revisions = self.session.client.revisions(Some(&self.subject.name)).await?;
@@ -178,7 +178,7 @@ impl<'a> Verification<'a> {
                 return Err(ApiError { next, ..codes::TIMED_OUT.error(what) }.into());
             }
         }
-        self.standing.waited(None);
+        self.writes.waited(None);
         Ok(())
     }
 
@@ -220,7 +220,7 @@ impl<'a> Verification<'a> {
         ask: Ask,
         call: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
-        self.standing.asks(ask);
+        self.writes.asks(ask);
         let answer = tokio::select! {
             answer = call => answer,
             () = passed(self.deadline) => {
@@ -228,7 +228,7 @@ impl<'a> Verification<'a> {
                 Err(codes::TIMED_OUT.error(format!("no answer to what was asked of {name} in time")))
             }
         };
-        self.standing.answered(answer.as_ref().err());
+        self.writes.answered(answer.as_ref().err());
         answer
     }
 
@@ -237,7 +237,7 @@ impl<'a> Verification<'a> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map(|left| Millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
         let waited = wait(self.session, results, awaited, &WaitArgs { detach: false, timeout }).await;
-        self.standing.waited(waited.as_ref().err());
+        self.writes.waited(waited.as_ref().err());
         Ok(waited?)
     }
 
@@ -245,14 +245,14 @@ impl<'a> Verification<'a> {
     /// stand. An interrupt ends the wait for the answer.
     pub(super) async fn put_back(&mut self, interrupts: &mut Signal) -> Vec<String> {
         let mut error = None;
-        if self.standing.is_scaled() {
+        if self.writes.is_scaled() {
             self.deadline = deadline(Some(PUT_BACK));
             tokio::select! {
                 answer = self.write_count(Ask::ScaleBack, self.subject.replicas) => error = answer.err(),
                 _ = interrupts.recv() => {}
             }
         }
-        self.standing.told(self.subject, error.as_ref())
+        self.writes.told(self.subject, error.as_ref())
     }
 }
 

@@ -36,7 +36,7 @@ enum At<T> {
 
 /// What has become of the writes so far.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct Writes {
     replicas: At<()>,
     release: At<&'static str>,
     /// Where the release was before the last write: there it is again when that is rolled back.
@@ -48,7 +48,7 @@ pub(super) struct Standing {
     overtaken: bool,
 }
 
-impl Standing {
+impl Writes {
     /// A write is sent.
     pub(super) fn asks(&mut self, ask: Ask) {
         self.unanswered = Some(ask);
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
     use crate::load::Target;
 
-    fn told(standing: &Standing) -> String {
+    fn told(writes: &Writes) -> String {
         let target = Target {
             address: ([127, 0, 0, 1], 80).into(),
             host: String::new(),
@@ -192,22 +192,22 @@ mod tests {
             late_after: Duration::ZERO,
         };
         let (name, revision) = ("users".into(), RevisionNumber(9));
-        standing.told(&Subject { name, replicas: 2, revision, target }, None).join("; ")
+        writes.told(&Subject { name, replicas: 2, revision, target }, None).join("; ")
     }
 
     /// After these writes, of which each was accepted and came about.
-    fn after(asks: &[Ask]) -> Standing {
-        let mut standing = Standing::default();
+    fn after(asks: &[Ask]) -> Writes {
+        let mut writes = Writes::default();
         for ask in asks {
-            accepted(&mut standing, ask.clone());
-            standing.waited(None);
+            accepted(&mut writes, ask.clone());
+            writes.waited(None);
         }
-        standing
+        writes
     }
 
-    fn accepted(standing: &mut Standing, ask: Ask) {
-        standing.asks(ask);
-        standing.answered(None);
+    fn accepted(writes: &mut Writes, ask: Ask) {
+        writes.asks(ask);
+        writes.answered(None);
     }
 
     const RESTART: Ask = Ask::Leave("a restart of it");
@@ -227,63 +227,63 @@ mod tests {
 
     #[test]
     fn what_was_accepted_is_under_way_until_it_came_about() {
-        let mut standing = after(&[RESTART]);
-        accepted(&mut standing, Ask::Return);
+        let mut writes = after(&[RESTART]);
+        accepted(&mut writes, Ask::Return);
         // Ctrl-C, and `--timeout`: the daemon goes on.
-        standing.waited(Some(&CliError::Detached(String::new())));
-        standing.waited(Some(&codes::TIMED_OUT.error("late").into()));
-        assert!(!standing.is_elsewhere());
-        assert_eq!(told(&standing), "users is on its way back to revision 9; `ctl rollout users` follows it");
-        let mut standing = after(&[Ask::Scale]);
-        accepted(&mut standing, Ask::ScaleBack);
-        assert_eq!(told(&standing), "users goes back to 2 replicas");
-        let mut standing = after(&[]);
-        accepted(&mut standing, Ask::Kill(ReplicaName::new("users-9-a")));
-        assert!(told(&standing).starts_with("users-9-a was killed and is on its way back"));
+        writes.waited(Some(&CliError::Detached(String::new())));
+        writes.waited(Some(&codes::TIMED_OUT.error("late").into()));
+        assert!(!writes.is_elsewhere());
+        assert_eq!(told(&writes), "users is on its way back to revision 9; `ctl rollout users` follows it");
+        let mut writes = after(&[Ask::Scale]);
+        accepted(&mut writes, Ask::ScaleBack);
+        assert_eq!(told(&writes), "users goes back to 2 replicas");
+        let mut writes = after(&[]);
+        accepted(&mut writes, Ask::Kill(ReplicaName::new("users-9-a")));
+        assert!(told(&writes).starts_with("users-9-a was killed and is on its way back"));
     }
 
     #[test]
     fn what_was_refused_was_not_done_and_what_was_not_answered_perhaps() {
         for ask in [Ask::Scale, RESTART, Ask::Kill(ReplicaName::new("users-9-a"))] {
-            let mut standing = after(&[]);
-            standing.asks(ask.clone());
-            assert!(told(&standing).contains(" may "), "an interrupt in between: {ask:?}");
-            standing.answered(Some(&codes::DAEMON_SILENT.error("lost")));
-            assert!(told(&standing).contains(" may "), "{ask:?}");
-            standing.answered(Some(&codes::NOT_NOW.error("no")));
-            assert_eq!(told(&standing), AS_IT_WAS, "{ask:?}");
+            let mut writes = after(&[]);
+            writes.asks(ask.clone());
+            assert!(told(&writes).contains(" may "), "an interrupt in between: {ask:?}");
+            writes.answered(Some(&codes::DAEMON_SILENT.error("lost")));
+            assert!(told(&writes).contains(" may "), "{ask:?}");
+            writes.answered(Some(&codes::NOT_NOW.error("no")));
+            assert_eq!(told(&writes), AS_IT_WAS, "{ask:?}");
         }
-        let mut standing = after(&[]);
-        standing.asks(Ask::Scale);
-        standing.asks(Ask::ScaleBack);
-        standing.answered(Some(&codes::NOT_NOW.error("no")));
-        assert!(told(&standing).contains("may be left scaled"), "the other number was never answered");
-        let mut standing = after(&[RESTART]);
-        standing.asks(Ask::Return);
-        assert!(told(&standing).contains("may still be left at a restart of it"));
-        standing.answered(Some(&codes::NOT_NOW.error("no")));
-        assert!(told(&standing).contains("is left at a restart of it"));
+        let mut writes = after(&[]);
+        writes.asks(Ask::Scale);
+        writes.asks(Ask::ScaleBack);
+        writes.answered(Some(&codes::NOT_NOW.error("no")));
+        assert!(told(&writes).contains("may be left scaled"), "the other number was never answered");
+        let mut writes = after(&[RESTART]);
+        writes.asks(Ask::Return);
+        assert!(told(&writes).contains("may still be left at a restart of it"));
+        writes.answered(Some(&codes::NOT_NOW.error("no")));
+        assert!(told(&writes).contains("is left at a restart of it"));
     }
 
     #[test]
     fn a_release_that_failed_is_where_it_was_before() {
         let rolled_back = CliError::of(&codes::ROLLED_BACK, "no");
-        let mut standing = after(&[]);
-        accepted(&mut standing, RESTART);
-        standing.waited(Some(&rolled_back));
-        assert_eq!(told(&standing), AS_IT_WAS);
-        let mut standing = after(&[RESTART]);
-        accepted(&mut standing, Ask::Return);
-        standing.waited(Some(&rolled_back));
-        assert!(told(&standing).contains("is left at a restart of it"));
+        let mut writes = after(&[]);
+        accepted(&mut writes, RESTART);
+        writes.waited(Some(&rolled_back));
+        assert_eq!(told(&writes), AS_IT_WAS);
+        let mut writes = after(&[RESTART]);
+        accepted(&mut writes, Ask::Return);
+        writes.waited(Some(&rolled_back));
+        assert!(told(&writes).contains("is left at a restart of it"));
     }
 
     #[test]
     fn what_somebody_else_wrote_is_left_alone() {
-        let mut standing = after(&[]);
-        accepted(&mut standing, Ask::Scale);
-        standing.waited(Some(&CliError::of(&codes::SUPERSEDED, "theirs")));
-        assert!(!standing.is_scaled());
-        assert!(told(&standing).starts_with("users was changed by somebody else meanwhile and is left so"));
+        let mut writes = after(&[]);
+        accepted(&mut writes, Ask::Scale);
+        writes.waited(Some(&CliError::of(&codes::SUPERSEDED, "theirs")));
+        assert!(!writes.is_scaled());
+        assert!(told(&writes).starts_with("users was changed by somebody else meanwhile and is left so"));
     }
 }
