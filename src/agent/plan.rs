@@ -63,13 +63,13 @@ fn judge(draft: &mut Draft<'_>) {
         );
         draft.plan.conditions.push(Condition::degraded(Reason::DeletionHeld, message));
     }
-    if let Some(waited) = removal::unacknowledged(draft) {
-        let what = match draft.view.barrier.report {
-            Some(_) => "has not acknowledged the last table",
-            None => "is not connected",
-        };
-        let message = format!("the balancer {what}; no container is stopped before it does (for {waited})");
-        draft.plan.conditions.push(Condition::degraded(Reason::BalancerUnacknowledged, message));
+    if removal::is_unacknowledged(draft) {
+        let message =
+            "the balancer has not acknowledged the last table; no container is stopped before it does";
+        draft.plan.conditions.push(match draft.view.barrier.report {
+            Some(_) => Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned()),
+            None => Condition::balancer_away(),
+        });
         events::unacknowledged(draft);
     }
 }

@@ -172,13 +172,12 @@ fn is_gone(wanted: &WantedReplica) -> bool {
 /// How long the wait for a balancer may take before it is told.
 pub(super) const UNACKNOWLEDGED_AFTER: Millis = Millis::secs(10);
 
-/// How long an endpoint on its way out has waited for a balancer, if that is too long.
-pub(super) fn unacknowledged(draft: &mut Draft<'_>) -> Option<Millis> {
+/// Whether an endpoint on its way out has waited too long for a balancer.
+pub(super) fn is_unacknowledged(draft: &mut Draft<'_>) -> bool {
     let now: Mono = draft.now.mono;
-    let waited = draft.view.memory.unacknowledged_for(now)?;
+    let Some(waited) = draft.view.memory.unacknowledged_for(now) else { return false };
     if waited < UNACKNOWLEDGED_AFTER {
         draft.wake(Millis(UNACKNOWLEDGED_AFTER.0 - waited.0));
-        return None;
     }
-    Some(waited)
+    waited >= UNACKNOWLEDGED_AFTER
 }

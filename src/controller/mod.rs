@@ -8,6 +8,7 @@
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
 mod attempt;
+mod away;
 mod before;
 mod capacity;
 mod commit;
@@ -42,7 +43,7 @@ mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
@@ -69,6 +70,7 @@ use crate::engine::Engine;
 use crate::model::{BalancerReport, HostId, Mono, ServiceName};
 use crate::registry::Registry;
 use crate::store::Store;
+use away::Away;
 use declared::Followed;
 use orchestrate::Memory;
 use queue::Queue;
@@ -118,6 +120,7 @@ pub struct Controller {
     confirmed: Notify,
     /// Held by whoever writes for a user, so that a daemon's own writers queue up and never conflict.
     writing: tokio::sync::Mutex<()>,
+    balancer_away: Mutex<Away>,
     /// Counts what could change an answer: passes, reports, the agent's state. Streams look again when it moves.
     moved: watch::Sender<u64>,
     /// How many want the balancer's counters.
@@ -148,6 +151,7 @@ impl Controller {
             followed: Mutex::new(Followed::of(manifests)),
             confirmed: Notify::new(),
             writing: tokio::sync::Mutex::default(),
+            balancer_away: Mutex::default(),
             moved: watch::Sender::new(0),
             watchers: watch::Sender::new(0),
         })
@@ -157,6 +161,10 @@ impl Controller {
     pub fn mark(&self, name: ServiceName) {
         self.queued(|queue| queue.mark(name));
         self.wake.notify_one();
+    }
+
+    fn balancer_away(&self) -> MutexGuard<'_, Away> {
+        self.balancer_away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn queued<T>(&self, f: impl FnOnce(&mut Queue) -> T) -> T {

@@ -112,9 +112,12 @@ impl Controller {
         let mut reports = self.reports.clone();
         let mut state = self.state.clone();
         loop {
+            let connected = reports.borrow_and_update().is_some();
+            let told_in = self.balancer_away().observe(connected, self.clock.mono());
             let changed = tokio::select! {
                 changed = reports.changed() => changed,
                 changed = state.changed() => changed,
+                () = tokio::time::sleep(told_in.unwrap_or_default().std()), if told_in.is_some() => Ok(()),
             };
             if changed.is_err() {
                 return; // the senders are gone: the daemon is stopping

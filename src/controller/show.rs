@@ -168,6 +168,9 @@ impl Controller {
         {
             conditions.push(Condition::degraded(Reason::EngineUnavailable, error.to_string()));
         }
+        if !conditions.iter().any(|condition| condition.reason == Reason::BalancerUnacknowledged) {
+            conditions.extend(self.balancer_away().condition(self.clock.mono()));
+        }
         conditions.extend(self.source_conditions());
         if let Some(refusal) = self.reports.borrow().as_ref().and_then(|report| report.refused.clone()) {
             conditions.push(Condition::degraded(

@@ -51,7 +51,8 @@ described! {
         ManifestsRefused,
         /// A volume that is to be deleted with its service is still in use.
         VolumeInUse,
-        /// A balancer has not acknowledged a table for a while; no container is stopped before it does.
+        /// A balancer is away, or has not acknowledged a table, for a while: nothing new is routed, and no container is
+        /// stopped before it does. While it is away no deadline runs.
         BalancerUnacknowledged,
         /// A balancer refused a table.
         TableRefused,
@@ -84,5 +85,13 @@ impl Condition {
     /// Something is wrong.
     pub fn degraded(reason: Reason, message: String) -> Self {
         Self { kind: ConditionKind::Degraded, status: true, reason, message }
+    }
+
+    /// The balancer has been away for a while. How long is left out: a condition that changed each second would be told each
+    /// second.
+    pub fn balancer_away() -> Self {
+        let message =
+            "the balancer is not connected; nothing new is routed, nothing is stopped, and no deadline runs";
+        Self::degraded(Reason::BalancerUnacknowledged, message.to_owned())
     }
 }

@@ -35,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
 const ALL: &str = "all";
 
 /// Files and folders without async, I/O, clock, randomness and logging.
-const PURE: [&str; 22] = [
+const PURE: [&str; 23] = [
     "src/model/",
     "src/manifest/",
     "src/orchestrator/",
@@ -54,6 +54,7 @@ const PURE: [&str; 22] = [
     "src/agent/cleanup.rs",
     "src/balancer/route.rs",
     "src/balancer/select.rs",
+    "src/controller/away.rs",
     "src/dns/zone.rs",
     "src/daemon/restart.rs",
     "src/source/brake.rs",
