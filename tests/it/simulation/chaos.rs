@@ -158,7 +158,7 @@ fn by_hand(world: &World) {
         }
         3 => {
             world.engine.remove_by_hand(id);
-            if world.daemon.is_none() {
+            if world.daemon.as_ref().is_none_or(|daemon| !daemon.agent.state().borrow().open) {
                 world.laws.removed_unseen(id);
             }
             "is removed by hand"

@@ -178,8 +178,8 @@ impl Laws {
         }
     }
 
-    /// Somebody removed a container while no daemon lived. The last one may have made it as it died, and told nobody: then
-    /// its name is given again.
+    /// Somebody removed a container that no living daemon has seen. The last one may have made it as it died, and told
+    /// nobody: then its name is given again.
     pub(super) fn removed_unseen(&self, container: &ContainerId) {
         self.ran.lock().unwrap().retain(|_, id| id != container);
     }
