@@ -80,8 +80,8 @@ pub struct AgentState {
     pub held: Vec<String>,
     /// `EngineUnavailable`, `DeletionHeld`, `BalancerUnacknowledged`.
     pub conditions: Vec<Condition>,
-    /// How containers are reached that are made from now on.
-    pub reach: Reach,
+    /// How containers are reached that are made from now on; `None` before that is known.
+    pub reach: Option<Reach>,
     /// Where containers find the balancer; `None` before the Engine's first answer.
     pub balancer: Option<BalancerAt>,
     /// Containers of ours, in every state.

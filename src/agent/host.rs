@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use super::address::Subnet;
 use super::handle::AgentConfig;
-use crate::engine::EngineKind;
-use crate::model::{HostId, Reach, StoreId};
+use crate::model::{EngineKind, HostId, Reach, StoreId};
 
 /// What does not change while the agent runs; the last two are known with the Engine's first answer, before which nothing
 /// is planned.

@@ -10,8 +10,8 @@ use super::observe::Look;
 use super::round::REUSE_AFTER;
 use super::run::Agent;
 use super::view::{attempt_of, replica_of};
-use crate::engine::{EngineError, EngineKind, LABEL_STORE, ObservedContainer};
-use crate::model::{ContainerId, Millis, Reach, ReplicaName};
+use crate::engine::{EngineError, LABEL_STORE, ObservedContainer};
+use crate::model::{ContainerId, EngineKind, Millis, Reach, ReplicaName};
 
 /// What failed for a reason that is not the Engine's absence rests for so long before it is tried again.
 const REST: Millis = Millis::secs(1);
@@ -62,8 +62,18 @@ impl Agent {
     fn learn(&mut self, kind: EngineKind) {
         self.facts.learn(&self.config, kind);
         let is_first = *self.availability.state() == EngineState::Unknown;
-        if is_first && self.facts.reach == Reach::Published {
-            tracing::info!(?kind, "containers are reached at ports published on 127.0.0.1");
+        match (self.facts.reach, kind.reach()) {
+            _ if !is_first => {}
+            (Reach::Published, _) => {
+                tracing::info!(?kind, "containers are reached at ports published on 127.0.0.1");
+            }
+            (Reach::Bridge, Reach::Published) => {
+                tracing::warn!(
+                    ?kind,
+                    "started with --reach bridge, and this Engine keeps its bridge networks to itself"
+                );
+            }
+            (Reach::Bridge, Reach::Bridge) => {}
         }
     }
 

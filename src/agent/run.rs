@@ -349,7 +349,7 @@ impl Agent {
             engine: self.availability.state().clone(),
             held: self.held.iter().map(|(_, name)| name.clone()).collect(),
             conditions,
-            reach: self.facts.reach,
+            reach: self.observation.is_complete().then_some(self.facts.reach).or(self.config.reach),
             balancer: self.observation.is_complete().then(|| self.facts.balancer.clone()),
             containers: u32::try_from(self.observation.containers().filter(ours).count()).unwrap_or(u32::MAX),
             open: self.open,

@@ -119,9 +119,9 @@ codes! {
         "Install Docker Engine, or name its socket with `ctl serve --docker PATH`.";
     /// Docker does not run.
     DOCKER_STOPPED = "CTL-0112", 3, "Docker is not running",
-        "The Docker Engine does not listen on its socket. Traffic to running containers is not affected, nothing is \
-         changed, and no deadline runs until it is back.",
-        "Start it, for instance with `systemctl start docker`.";
+        "The Docker Engine does not listen on its socket. Traffic to running containers is not affected, but for published \
+         ports, which end with a rootless Engine. Nothing is changed, and no deadline runs until it is back.",
+        "Start it, for instance with `systemctl start docker`; a rootless one with `systemctl --user start docker`.";
     /// The daemon may not use Docker.
     DOCKER_DENIED = "CTL-0113", 3, "no permission to use Docker",
         "The daemon's user may not open Docker's socket.",

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Author, Condition, EndpointStats, Failure, Generation, HostId, Incarnation, Metadata, Millis, Mono,
-    OutcomeRecord, Override, Reach, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision,
+    Author, Condition, EndpointStats, EngineKind, Failure, Generation, HostId, Incarnation, Metadata, Millis,
+    Mono, OutcomeRecord, Override, Reach, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision,
     RevisionNumber, Rollout, ServiceName, ServiceSpec, StoreId, TableName,
 };
 
@@ -99,9 +99,12 @@ pub struct HostObject {
     pub engine: String,
     /// Whether the Engine answers.
     pub available: bool,
-    /// How containers are reached that are made on it.
-    #[serde(default)]
-    pub reach: Reach,
+    /// The kind of its Engine; `None` while that does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<EngineKind>,
+    /// How containers are reached that are made on it; `None` before that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// Limits that its Engine takes and does not enforce: `memory`, `cpu`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unenforced: Vec<String>,

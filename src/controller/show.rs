@@ -14,8 +14,10 @@ use super::{
     ServiceObject, ServiceStatus,
 };
 use crate::agent::{AgentState, EngineState};
-use crate::engine::{EngineInfo, EngineKind};
-use crate::model::{Condition, Endpoint, Event, Generation, Millis, Reason, ReplicaName, ServiceName, key};
+use crate::engine::EngineInfo;
+use crate::model::{
+    Condition, Endpoint, EngineKind, Event, Generation, Millis, Reason, ReplicaName, ServiceName, key,
+};
 use crate::orchestrator;
 use crate::store::Entry;
 
@@ -151,12 +153,14 @@ impl Controller {
             EngineState::Unknown => (String::new(), "not asked yet".to_owned(), false),
         };
         let id = self.hosts.first().cloned().unwrap_or_else(|| "".into());
-        let unenforced = match &state.engine {
-            EngineState::Available(info) => info.unenforced.iter().map(ToString::to_string).collect(),
-            EngineState::Away(_) | EngineState::Unknown => Vec::new(),
+        let (kind, unenforced) = match &state.engine {
+            EngineState::Available(info) => {
+                (Some(info.kind), info.unenforced.iter().map(ToString::to_string).collect())
+            }
+            EngineState::Away(_) | EngineState::Unknown => (None, Vec::new()),
         };
         let AgentState { reach, containers, .. } = *state;
-        HostObject { id, name, engine, available, reach, unenforced, containers }
+        HostObject { id, name, engine, available, kind, reach, unenforced, containers }
     }
 
     /// What holds of the daemon and keeps it from going on.

@@ -152,7 +152,7 @@ impl Controller {
     /// time nothing can be said of it, nor is anything made.
     fn check_balancer_known(&self, documents: &[ApplyDocument]) -> Result<(), Refused> {
         let reach = match &*self.state.borrow() {
-            AgentState { balancer: Some(BalancerAt::Unknown), reach, .. } => *reach,
+            AgentState { balancer: Some(BalancerAt::Unknown), reach: Some(reach), .. } => *reach,
             _ => return Ok(()),
         };
         let url = EnvValue::Field { field: EnvField::BalancerUrl };

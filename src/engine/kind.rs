@@ -1,48 +1,18 @@
-//! Which kind of Engine it is, from what it says of itself, and what follows for reaching its containers. Pure.
+//! What an Engine says of itself in `docker info`: its kind, and what it does not enforce. Pure.
 
-use crate::model::Reach;
+use crate::model::EngineKind;
 
-/// Where an Engine runs its containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum EngineKind {
-    /// In this machine's own network: its bridges are ours to use.
-    #[default]
-    Native,
-    /// In a network namespace of its own, as a user without rights: its bridges lie in there.
-    Rootless,
-    /// In a virtual machine that Docker Desktop runs.
-    Desktop,
-}
-
-impl EngineKind {
-    /// From `SecurityOptions` and `OperatingSystem` of `docker info`. What is not known by these is taken for native.
-    pub(super) fn of(security_options: &[String], operating_system: &str) -> Self {
-        let is_rootless = |option: &String| option.split(',').any(|part| part == "name=rootless");
-        match operating_system {
-            "Docker Desktop" => Self::Desktop,
-            _ if security_options.iter().any(is_rootless) => Self::Rootless,
-            _ => Self::Native,
-        }
-    }
-
-    /// How its containers are reached.
-    pub fn reach(self) -> Reach {
-        match self {
-            Self::Native => Reach::Bridge,
-            Self::Rootless | Self::Desktop => Reach::Published,
-        }
-    }
-
-    /// The name by which its containers know this machine, where it has one.
-    pub fn machine_name(self) -> Option<&'static str> {
-        match self {
-            Self::Native | Self::Rootless => None,
-            Self::Desktop => Some("host.docker.internal"),
-        }
+/// The kind, from `SecurityOptions` and `OperatingSystem`. What is not known by these is taken for native.
+pub(super) fn kind(security_options: &[String], operating_system: &str) -> EngineKind {
+    let is_rootless = |option: &String| option.split(',').any(|part| part == "name=rootless");
+    match operating_system {
+        "Docker Desktop" => EngineKind::Desktop,
+        _ if security_options.iter().any(is_rootless) => EngineKind::Rootless,
+        _ => EngineKind::Native,
     }
 }
 
-/// Limits that the Engine takes and does not enforce, from `MemoryLimit` and `CpuCfsQuota` of `docker info`.
+/// Limits that it takes and does not enforce, from `MemoryLimit` and `CpuCfsQuota`.
 pub(super) fn unenforced(memory: Option<bool>, cpu: Option<bool>) -> Vec<&'static str> {
     let limits = [("memory", memory), ("cpu", cpu)];
     limits.into_iter().filter(|(_, enforced)| *enforced == Some(false)).map(|(name, _)| name).collect()
@@ -65,7 +35,7 @@ mod tests {
             (vec!["name=rootlessness"], "Rootless OS", EngineKind::Native),
         ] {
             let options: Vec<String> = options.into_iter().map(str::to_owned).collect();
-            assert_eq!(EngineKind::of(&options, system), kind, "{options:?} {system}");
+            assert_eq!(super::kind(&options, system), kind, "{options:?} {system}");
         }
     }
 }

@@ -23,9 +23,8 @@ use futures::stream::BoxStream;
 pub use docker::DockerEngine;
 pub use error::EngineError;
 pub use fake::FakeEngine;
-pub use kind::EngineKind;
 
-use crate::model::{ContainerId, Cpu, Listener, Logging, Memory, Millis, Security};
+use crate::model::{ContainerId, Cpu, EngineKind, Listener, Logging, Memory, Millis, Security};
 
 /// Label: UUID of the store a container belongs to. Everything of ours has it, and nothing else is touched.
 pub const LABEL_STORE: &str = "coxswain.store";

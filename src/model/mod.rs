@@ -57,7 +57,7 @@ pub use overrides::Override;
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
 pub use quantity::{Cpu, Memory, Millis, NumberOrPercent, QuantityError};
-pub use reach::Reach;
+pub use reach::{EngineKind, Reach};
 pub use replica::{Cause, Desired, ImageRefusal, Phase, Replica, ReplicaStatus, WaitReason};
 pub use report::{BalancerReport, EndpointStats, Incarnation, Refusal};
 pub use revision::{Release, ResolvedImage, Revision};

@@ -1,4 +1,4 @@
-//! How the containers of a host are reached.
+//! How the containers of a host are reached, and which kinds of Engine there are.
 
 use std::fmt;
 
@@ -24,5 +24,36 @@ impl fmt::Display for Reach {
             Self::Bridge => "bridge",
             Self::Published => "published",
         })
+    }
+}
+
+/// Where an Engine runs its containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EngineKind {
+    /// In this machine's own network: its bridges are ours to use.
+    #[default]
+    Native,
+    /// In a network namespace of its own, as a user without rights: its bridges lie in there.
+    Rootless,
+    /// In a virtual machine that Docker Desktop runs.
+    Desktop,
+}
+
+impl EngineKind {
+    /// How its containers are reached.
+    pub fn reach(self) -> Reach {
+        match self {
+            Self::Native => Reach::Bridge,
+            Self::Rootless | Self::Desktop => Reach::Published,
+        }
+    }
+
+    /// The name by which its containers know this machine, where it has one.
+    pub fn machine_name(self) -> Option<&'static str> {
+        match self {
+            Self::Native | Self::Rootless => None,
+            Self::Desktop => Some("host.docker.internal"),
+        }
     }
 }

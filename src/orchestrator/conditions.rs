@@ -17,7 +17,7 @@ pub struct Assessment {
     pub available: u32,
     /// Of these, the ones of the rollout's target.
     pub of_target: u32,
-    /// One line per replica that is held up: `web-4-b: exited with code 1 (3 times)`.
+    /// One line per replica that is held up: `web-4-b: exited with code 1 (3 failures so far)`.
     pub troubles: Vec<String>,
 }
 

@@ -3,7 +3,7 @@
 use super::ReplicaView;
 use crate::model::Phase;
 
-/// `users-10-a: exited with code 1 (3 times)`.
+/// `users-10-a: exited with code 1 (3 failures so far)`.
 pub(super) fn observation(replica: &ReplicaView) -> String {
     format!("{}: {}", replica.replica.name, standing(replica))
 }
@@ -28,5 +28,5 @@ pub(super) fn standing(replica: &ReplicaView) -> String {
         Phase::Gone => "gone".to_owned(),
     };
     let repeats = matches!(status.phase, Phase::BackOff { .. }) && status.failures > 1;
-    if repeats { format!("{text} ({} times)", status.failures) } else { text }
+    if repeats { format!("{text} ({} failures so far)", status.failures) } else { text }
 }

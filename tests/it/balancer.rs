@@ -330,6 +330,36 @@ async fn a_proxy_that_hangs_up_unheard_is_passed_over_whatever_is_sent() {
     assert!(failed <= 1, "two of three are gone: {failed} failed");
 }
 
+/// A request that ends whoever sees it must not go round them all.
+#[tokio::test]
+async fn a_get_that_ends_its_server_is_sent_twice_at_most() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let ended = Arc::new(AtomicUsize::new(0));
+    let fragile = async |name: &str| {
+        let counter = Arc::clone(&ended);
+        Backend::published(name, move |mut stream, _| {
+            let counter = Arc::clone(&counter);
+            async move {
+                while let Some(head) = read_head(&mut stream).await {
+                    if head.starts_with("GET /end ") {
+                        counter.fetch_add(1, Ordering::SeqCst);
+                        return;
+                    }
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+                }
+            }
+        })
+        .await
+    };
+    let (one, two, three) = (fragile("one").await, fragile("two").await, fragile("three").await);
+    balancer.publish(simple(1, &[&one, &two, &three])).await;
+    for _ in 0..9 {
+        assert_eq!(status(&get(balancer.address, "a", "/").await), 200);
+    }
+    assert_eq!(status(&get(balancer.address, "a", "/end").await), 502);
+    assert_eq!(ended.load(Ordering::SeqCst), 2, "over a kept connection, and once again");
+}
+
 #[tokio::test]
 async fn what_was_worked_on_behind_a_proxy_is_not_sent_again() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;

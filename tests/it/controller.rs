@@ -12,10 +12,10 @@ use coxswain::controller::{
     RolloutChange, Standing, Steering,
 };
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
-use coxswain::engine::{Engine, EngineError, EngineKind, VolumeSpec};
+use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
-    BalancerReport, EnvField, EnvValue, Generation, HaltKind, Incarnation, OutcomeRecord, Phase, Reach,
-    Reason, ReplicaName, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route,
+    BalancerReport, EngineKind, EnvField, EnvValue, Generation, HaltKind, Incarnation, OutcomeRecord, Phase,
+    Reach, Reason, ReplicaName, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route,
     Service, ServiceName, ServiceSpec, Volume, key,
 };
 use coxswain::registry::Registry;
@@ -551,7 +551,7 @@ async fn the_balancers_address_is_refused_where_containers_cannot_reach_it() {
     for (kind, reach) in [(EngineKind::Native, Reach::Bridge), (EngineKind::Rootless, Reach::Published)] {
         let (rig, mut agent) = Rig::with_agent(None, kind);
         assert!(agent.settle(5).await);
-        assert_eq!(rig.controller.host().reach, reach);
+        assert_eq!(rig.controller.host().reach, Some(reach));
         let mut asking = document("users", "users:1");
         asking.spec.env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
         let before = rig.keys().await;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::rig::Rig;
 use super::{REMOVE, quick};
 use crate::engine::fake::{Behaviour, Call, Mutation};
-use crate::engine::{Engine, EngineError, EngineKind, NetworkSpec};
-use crate::model::{Cause, Desired, Phase, Port, Protocol, WaitReason};
+use crate::engine::{Engine, EngineError, NetworkSpec};
+use crate::model::{Cause, Desired, EngineKind, Phase, Port, Protocol, WaitReason};
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_network_is_made_again_and_an_unused_one_is_removed() {

@@ -13,12 +13,12 @@ use super::guard::{GuardEngine, World};
 use crate::agent::{Agent, AgentConfig, AgentHandle, Parts, Probes};
 use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
-use crate::engine::{ContainerState, EngineError, EngineKind, ObservedContainer};
+use crate::engine::{ContainerState, EngineError, ObservedContainer};
 use crate::model::{
-    AppName, BalancerReport, Check, Desired, Endpoint, EndpointId, EndpointStats, FailedProbe, Generation,
-    Health, HostId, Incarnation, Metadata, Mono, Phase, Port, ProbeAnswer, Protocol, Pull, Replica,
-    ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec,
-    Template, key,
+    AppName, BalancerReport, Check, Desired, Endpoint, EndpointId, EndpointStats, EngineKind, FailedProbe,
+    Generation, Health, HostId, Incarnation, Metadata, Mono, Phase, Port, ProbeAnswer, Protocol, Pull,
+    Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, Service,
+    ServiceSpec, Template, key,
 };
 use crate::probe::{ProbeState, ProbeTarget};
 use crate::registry::Registry;

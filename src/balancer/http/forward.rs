@@ -49,8 +49,8 @@ struct Journey<'a> {
     tried: Vec<Rc<Upstream>>,
     /// Whether a connection turned out closed: from then on only new ones are taken.
     met_closed: bool,
-    /// Whether it was sent again because a proxy hung up: that happens once.
-    met_proxy: bool,
+    /// Whether it was sent again because a connection was closed on it: that happens once.
+    repeated: bool,
 }
 
 /// What became of one attempt that brought no response.
@@ -75,7 +75,7 @@ impl<'a> Journey<'a> {
         if !body.is_empty() {
             headers::announce_body(&mut head.headers);
         }
-        Ok(Self { worker, wanted, head, body, tried: Vec::new(), met_closed: false, met_proxy: false })
+        Ok(Self { worker, wanted, head, body, tried: Vec::new(), met_closed: false, repeated: false })
     }
 
     async fn run(mut self) -> Result<Response<Passing>, Answer> {
@@ -122,7 +122,7 @@ impl<'a> Journey<'a> {
                     };
                     claim.passed_on();
                     self.met_closed = true;
-                    self.met_proxy |= found_nobody;
+                    self.repeated = true;
                     self.tried.push(upstream);
                     (self.head, self.body) = (head, RequestBody::Empty);
                 }
@@ -178,12 +178,12 @@ impl<'a> Journey<'a> {
         Err(answer)
     }
 
-    /// Whether a connection's end without an answer may mean that nobody saw the request.
+    /// Whether a connection's end without an answer may mean that nobody saw the request. Believed once: a request that ends
+    /// whoever sees it must not go round.
     fn may_be_elsewhere(&self, made: Made) -> bool {
         match made {
-            Made::Before => true,
+            Made::Before | Made::ByProxy => !self.repeated,
             Made::Directly => false,
-            Made::ByProxy => !self.met_proxy,
         }
     }
 

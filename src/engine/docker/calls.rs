@@ -15,9 +15,9 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use super::{DockerEngine, QUICK, SLOW};
 use crate::engine::error::About;
 use crate::engine::{
-    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, EngineKind, ExecId, ExecOutcome, ImageInfo,
-    LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume,
-    VolumeSpec, kind, listening, translate,
+    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LABEL_STORE,
+    LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec, kind,
+    listening, translate,
 };
 use crate::model::{ContainerId, Listener, Memory, Millis};
 
@@ -94,7 +94,7 @@ impl Engine for DockerEngine {
             name: info.name.unwrap_or_default(),
             version: info.server_version.unwrap_or_default(),
             api_version,
-            kind: EngineKind::of(
+            kind: kind::kind(
                 &info.security_options.unwrap_or_default(),
                 info.operating_system.as_deref().unwrap_or_default(),
             ),

@@ -26,10 +26,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use behaviour::{Behaviour, Healthy, Runs, Stops};
 pub use faults::{Call, Fault, Mutation};
 
-use super::{
-    ContainerSpec, EngineError, EngineInfo, EngineKind, ImageInfo, LogLine, NetworkSpec, ObservedContainer,
-};
-use crate::model::{ContainerId, Memory, Reach};
+use super::{ContainerSpec, EngineError, EngineInfo, ImageInfo, LogLine, NetworkSpec, ObservedContainer};
+use crate::model::{ContainerId, EngineKind, Memory, Reach};
 use faults::Faults;
 use world::World;
 

@@ -2,7 +2,8 @@
 
 use coxswain::api::types::{DaemonStatus, HostObject, List, LogRecord, ServiceObject};
 use coxswain::model::{
-    ConditionKind, Epoch, EventKind, EventReason, Phase, Reason, ReplicaName, RolloutState, TableName,
+    ConditionKind, EngineKind, Epoch, EventKind, EventReason, Phase, Reach, Reason, ReplicaName,
+    RolloutState, TableName,
 };
 
 use super::objects::{
@@ -238,11 +239,21 @@ fn the_daemon_in_a_few_lines() {
         ..daemon()
     };
     let alone = DaemonStatus { acknowledged: None, ..daemon() };
-    let stub = Stub::start()
-        .on("GET /v1/status", [&daemon(), &behind, &unanswered, &alone, &daemon()].map(Reply::json));
+    let rootless = |reach| HostObject {
+        kind: Some(EngineKind::Rootless),
+        reach: Some(reach),
+        unenforced: vec!["memory".to_owned(), "cpu".to_owned()],
+        ..host()
+    };
+    let published = DaemonStatus { host: rootless(Reach::Published), ..daemon() };
+    let unreached = DaemonStatus { host: rootless(Reach::Bridge), ..daemon() };
+    let stub = Stub::start().on(
+        "GET /v1/status",
+        [&daemon(), &behind, &unanswered, &alone, &published, &unreached, &daemon()].map(Reply::json),
+    );
     insta::assert_snapshot!(
         "status",
-        transcript(&stub, &["status", "status", "status", "status", "version"])
+        transcript(&stub, &["status", "status", "status", "status", "status", "status", "version"])
     );
 }
 

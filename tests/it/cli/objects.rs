@@ -186,7 +186,8 @@ pub(super) fn host() -> HostObject {
         name: "elk".to_owned(),
         engine: "Docker 29.0.1, API 1.52".to_owned(),
         available: true,
-        reach: coxswain::model::Reach::Bridge,
+        kind: Some(coxswain::model::EngineKind::Native),
+        reach: Some(coxswain::model::Reach::Bridge),
         unenforced: Vec::new(),
         containers: 4,
     }

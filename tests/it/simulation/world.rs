@@ -7,10 +7,10 @@ use std::time::Duration;
 use coxswain::clock::Clock;
 use coxswain::controller::{ApplyDocument, Applying, RolloutChange};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
-use coxswain::engine::{ContainerSpec, EngineKind, LABEL_STORE, NetworkSpec, ObservedContainer};
+use coxswain::engine::{ContainerSpec, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
-    AppName, Check, Health, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus, Revision, Rollout,
-    Service, ServiceName, ServiceSpec, key,
+    AppName, Check, EngineKind, Health, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus,
+    Revision, Rollout, Service, ServiceName, ServiceSpec, key,
 };
 use coxswain::store::EmbeddedStore;
 

@@ -1,6 +1,6 @@
 //! `ctl serve`: from arguments to the daemon's options; the daemon itself is in the library.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use coxswain::api::codes;
@@ -51,6 +51,10 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
+/// Longest label and longest name of a host, by RFC 1035.
+const LABEL_MAX: usize = 63;
+const NAME_MAX: usize = 253;
+
 /// Each app takes a /24, so a smaller pool would hold none.
 const POOL_MAX_PREFIX: u8 = 24;
 
@@ -72,17 +76,29 @@ fn reach(text: &str) -> Result<Reach, String> {
     named.ok_or_else(|| "write `bridge` or `published`".to_owned())
 }
 
-/// As it stands in a URL: an IPv6 address in brackets.
+/// As it stands in a URL: an IPv6 address in brackets. Of itself a container knows loopback too, and means itself by it.
 fn host(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    if let Ok(address) = bare.parse::<std::net::Ipv6Addr>() {
-        return Ok(format!("[{address}]"));
+    let own = "a container means itself by that; write the address of this machine in its network";
+    match bare.parse::<IpAddr>() {
+        Ok(address) if address.is_loopback() || address.is_unspecified() => return Err(own.to_owned()),
+        Ok(IpAddr::V6(address)) => return Ok(format!("[{address}]")),
+        Ok(IpAddr::V4(address)) => return Ok(address.to_string()),
+        Err(_) if text == "localhost" => return Err(own.to_owned()),
+        Err(_) => {}
     }
     let is_label = |label: &str| {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        !label.is_empty() && label.chars().all(plain) && !label.starts_with('-') && !label.ends_with('-')
+        (1..=LABEL_MAX).contains(&label.len())
+            && label.chars().all(plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
-    match text.split('.').all(is_label) {
+    let is_number = |label: &str| label.chars().all(|c| c.is_ascii_digit());
+    // A name whose last label is a number is an address that is wrong.
+    let is_name =
+        text.split('.').all(is_label) && text.rsplit('.').next().is_some_and(|last| !is_number(last));
+    match is_name && text.len() <= NAME_MAX {
         true => Ok(text.to_owned()),
         false => Err("write a host name or an IP address, without a port, such as 192.168.1.5".to_owned()),
     }
@@ -134,4 +150,31 @@ fn refused(error: anyhow::Error) -> CliError {
     let code = error.downcast_ref::<StartError>().and_then(|reason| codes::find(reason.code()));
     let why = error.chain().skip(1).map(ToString::to_string).collect();
     ApiError { why, ..code.unwrap_or(&codes::SERVE_FAILED).error(error.to_string()) }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_one_that_a_container_can_mean() {
+        for (text, host_of) in [
+            ("192.168.1.5", Some("192.168.1.5")),
+            ("harbour.lan", Some("harbour.lan")),
+            ("fd00::2", Some("[fd00::2]")),
+            ("[fd00::2]", Some("[fd00::2]")),
+            ("127.0.0.1", None),
+            ("localhost", None),
+            ("[::1]", None),
+            ("0.0.0.0", None),
+            ("999.1.1.1", None),
+            ("http://harbour", None),
+            ("harbour:8080", None),
+            ("-harbour", None),
+            ("", None),
+        ] {
+            assert_eq!(host(text).ok().as_deref(), host_of, "{text}");
+        }
+        assert!(host(&"a".repeat(64)).is_err());
+    }
 }

@@ -211,7 +211,12 @@ pub(crate) fn hosts(items: &[HostObject], wide: bool) -> Table {
     };
     let mut table =
         Table { header: vec!["HOST", "", "CONTAINERS", "ENGINE"], rows: items.iter().map(row).collect() };
-    widen(&mut table, wide, "REACH", items.iter().map(|h| h.reach.to_string()));
+    widen(
+        &mut table,
+        wide,
+        "REACH",
+        items.iter().map(|h| dash(h.reach.map(|r| r.to_string()).unwrap_or_default())),
+    );
     widen(&mut table, wide, "ID", items.iter().map(|h| h.id.to_string()));
     table
 }

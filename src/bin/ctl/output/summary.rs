@@ -1,7 +1,7 @@
 //! `ctl status` as text. PURE.
 
-use coxswain::api::types::DaemonStatus;
-use coxswain::model::Reach;
+use coxswain::api::types::{DaemonStatus, HostObject};
+use coxswain::model::{EngineKind, Reach};
 
 use super::age::seconds;
 use super::plain::plain;
@@ -38,12 +38,7 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         (None, Some(old)) => format!("serves table {}; none is published yet", old.revision),
     };
     let engine = plain(&host.engine);
-    let reach = match host.reach {
-        Reach::Bridge => None,
-        Reach::Published => {
-            Some("reach     containers are reached at ports published on 127.0.0.1".to_owned())
-        }
-    };
+    let reach = reach(host);
     let limits = match host.unenforced.as_slice() {
         [] => None,
         some => Some(format!("limits    of {} are not enforced by this Docker Engine", some.join(" and "))),
@@ -67,4 +62,17 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         format!("{MARK} {}  {}", condition.reason, plain(&condition.message)).trim_end().to_owned()
     }));
     lines.join("\n")
+}
+
+/// How containers are reached, where that is not as usual.
+fn reach(host: &HostObject) -> Option<String> {
+    match (host.reach?, host.kind.map(EngineKind::reach)) {
+        (Reach::Published, _) => {
+            Some("reach     containers are reached at ports published on 127.0.0.1".to_owned())
+        }
+        (Reach::Bridge, Some(Reach::Published)) => Some(format!(
+            "reach   {MARK} by --reach bridge, and this Engine keeps its bridge networks to itself"
+        )),
+        (Reach::Bridge, _) => None,
+    }
 }
