@@ -38,9 +38,10 @@ pub(super) struct Laws {
     of: Mutex<BTreeMap<ReplicaName, String>>,
     /// Containers that ran, by that and their name.
     ran: Mutex<BTreeMap<(String, String), ContainerId>>,
-    /// How many daemons have died, and what calls of dead ones made when another lived.
+    /// How many daemons have died, and what calls of dead ones made or started when another lived.
     deaths: Mutex<u64>,
     late: Mutex<BTreeSet<ContainerId>>,
+    started_late: Mutex<BTreeSet<ContainerId>>,
     /// Containers that a status named.
     told: Mutex<BTreeSet<ContainerId>>,
     /// From when until when a replica's status last said that it is ready.
@@ -57,7 +58,7 @@ impl Laws {
     ) -> Self {
         let (found, story) = (Mutex::default(), Mutex::default());
         let (issued, of, ran) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let (deaths, late, told, ready) = Default::default();
+        let (deaths, late, started_late, told, ready) = Default::default();
         Self {
             store,
             clock,
@@ -71,6 +72,7 @@ impl Laws {
             ran,
             deaths,
             late,
+            started_late,
             told,
             ready,
         }
@@ -198,9 +200,14 @@ impl Laws {
             self.note(format!("the name {name} was another container's before"));
         }
         // What a dead daemon asked for comes when it comes; its successor sees it, and one of the two goes.
-        let is_heard = life == self.life();
+        let is_late = life != self.life();
+        let mut started_late = self.started_late.lock().unwrap();
+        if is_late {
+            started_late.insert(container.id.clone());
+        }
+        let is_known = |c: &ObservedContainer| !is_late && !started_late.contains(&c.id);
         let others =
-            before.iter().filter(|c| is_heard && c.id != container.id && self.is_ours(c) && is_up(c));
+            before.iter().filter(|c| c.id != container.id && self.is_ours(c) && is_up(c) && is_known(c));
         for other in others.filter(|c| c.labels.get(LABEL_REPLICA) == replica) {
             self.note(format!("{name} was started while {} is alive", other.name));
         }
