@@ -97,7 +97,7 @@ fn check_routes(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
         if let Some(message) = path_problem(&route.path) {
             problems.push(Problem::new(at("path"), message));
         }
-        if let Some(host) = route.host.as_deref().filter(|h| !is_host(h)) {
+        if let Some(host) = route.host.as_deref().filter(|h| !is_host_name(h)) {
             let message = format!("`{host}` is not a host name in lower case, without a port");
             problems.push(Problem::new(at("host"), message));
         }
@@ -116,8 +116,8 @@ fn unknown_port(spec: &ServiceSpec, path: String, name: &str) -> Problem {
     if names.is_empty() { problem } else { problem.suggest(names.join(", ")) }
 }
 
-/// Whether a text is a host name as routes match it.
-fn is_host(host: &str) -> bool {
+/// Whether a text is a host name in lower case, as routes match it (lengths: RFC 1035).
+pub fn is_host_name(host: &str) -> bool {
     let label = |l: &str| {
         !l.is_empty()
             && l.len() <= 63

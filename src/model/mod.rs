@@ -39,7 +39,7 @@ mod volume;
 
 pub use author::Author;
 pub use brake::{BRAKE_WINDOW, brake_lets_go};
-pub use check::{LIMITS, SIGNALS, check_service};
+pub use check::{LIMITS, SIGNALS, check_service, is_host_name};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use endpoint::{Endpoint, EndpointId, EndpointState};
 pub use event::{Event, EventKind, EventReason};

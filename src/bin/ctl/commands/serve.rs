@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
 use coxswain::daemon::{self, Role, ServeOptions, StartError};
-use coxswain::model::Reach;
+use coxswain::model::{Reach, is_host_name};
 
 use crate::error::CliError;
 use crate::files::spoken;
@@ -51,10 +51,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
-/// Longest label and longest name of a host, by RFC 1035.
-const LABEL_MAX: usize = 63;
-const NAME_MAX: usize = 253;
-
 /// Each app takes a /24, so a smaller pool would hold none.
 const POOL_MAX_PREFIX: u8 = 24;
 
@@ -87,19 +83,11 @@ fn host(text: &str) -> Result<String, String> {
         Err(_) if text == "localhost" => return Err(own.to_owned()),
         Err(_) => {}
     }
-    let is_label = |label: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        (1..=LABEL_MAX).contains(&label.len())
-            && label.chars().all(plain)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let is_number = |label: &str| label.chars().all(|c| c.is_ascii_digit());
+    let name = text.to_ascii_lowercase();
     // A name whose last label is a number is an address that is wrong.
-    let is_name =
-        text.split('.').all(is_label) && text.rsplit('.').next().is_some_and(|last| !is_number(last));
-    match is_name && text.len() <= NAME_MAX {
-        true => Ok(text.to_owned()),
+    let is_address = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    match is_host_name(&name) && !is_address {
+        true => Ok(name),
         false => Err("write a host name or an IP address, without a port, such as 192.168.1.5".to_owned()),
     }
 }
