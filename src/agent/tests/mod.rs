@@ -1,5 +1,6 @@
 //! The whole agent over the fake engine: each test is a story, told by what the store and the engine show.
 
+mod fakes;
 mod guard;
 mod outages;
 mod resources;

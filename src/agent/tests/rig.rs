@@ -1,7 +1,7 @@
 //! An agent with everything around it: the fake engine behind a guard, a store in memory, the registry, a balancer and
 //! probes that a test controls, and tokio's paused clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,79 +9,19 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::fakes::{FakeProbes, PausedClock};
 use super::guard::{GuardEngine, World};
-use crate::agent::{Agent, AgentConfig, AgentHandle, Parts, Probes};
+use crate::agent::{Agent, AgentConfig, AgentHandle, Parts};
 use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
 use crate::engine::{ContainerState, EngineError, ObservedContainer};
 use crate::model::{
-    AppName, BalancerReport, Check, Desired, Endpoint, EndpointId, EndpointStats, EngineKind, FailedProbe,
-    Generation, Health, HostId, Incarnation, Metadata, Mono, Phase, Port, ProbeAnswer, Protocol, Pull,
-    Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, Service,
-    ServiceSpec, Template, key,
+    AppName, BalancerReport, Check, Desired, Endpoint, EndpointId, EndpointStats, EngineKind, Generation,
+    Health, HostId, Incarnation, Metadata, Phase, Port, Protocol, Pull, Replica, ReplicaName, ReplicaStatus,
+    ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec, Template, key,
 };
-use crate::probe::{ProbeState, ProbeTarget};
 use crate::registry::Registry;
 use crate::store::{EmbeddedStore, Op, Store, Txn};
-
-/// Tokio's clock, wall time included.
-pub(super) struct PausedClock(tokio::time::Instant);
-
-impl PausedClock {
-    fn new() -> Self {
-        Self(tokio::time::Instant::now())
-    }
-}
-
-impl Clock for PausedClock {
-    fn mono(&self) -> Mono {
-        Mono(u64::try_from(self.0.elapsed().as_millis()).unwrap())
-    }
-    fn wall(&self) -> jiff::Timestamp {
-        jiff::Timestamp::from_second(1_767_225_600).unwrap() + self.0.elapsed()
-    }
-    fn random(&self) -> u64 {
-        4
-    }
-    fn uuid(&self) -> String {
-        "11111111-2222-4333-8444-555555555555".to_owned()
-    }
-}
-
-/// Probes that ask the fake.
-struct FakeProbes {
-    engine: FakeEngine,
-    clock: Arc<PausedClock>,
-    targets: Mutex<BTreeMap<EndpointId, (ProbeTarget, Mono, bool)>>,
-}
-
-impl Probes for FakeProbes {
-    fn watch(&self, target: ProbeTarget) {
-        let now = self.clock.mono();
-        self.targets.lock().unwrap().entry(target.id.clone()).or_insert((target, now, false));
-    }
-
-    fn retain(&self, keep: &BTreeSet<EndpointId>) {
-        self.targets.lock().unwrap().retain(|id, _| keep.contains(id));
-    }
-
-    fn state(&self, id: &EndpointId) -> Option<ProbeState> {
-        let mut targets = self.targets.lock().unwrap();
-        let (target, since, passed) = targets.get_mut(id)?;
-        let healthy = self.engine.answer(target.place.address).is_some_and(|answer| answer.healthy);
-        *passed |= healthy;
-        let answer = ProbeAnswer::Refused { port: target.place.port };
-        let (since, last) = (*since, FailedProbe { message: "refused".to_owned(), answer });
-        Some(match (healthy, *passed) {
-            (true, _) => ProbeState::Ready { since },
-            (false, true) => ProbeState::Failing { since, last },
-            (false, false) if self.clock.mono().since(since) >= target.health.start_within => {
-                ProbeState::TooLate { since, last }
-            }
-            (false, false) => ProbeState::Starting { since, last: Some(last) },
-        })
-    }
-}
 
 /// What the balancer of a test does.
 #[derive(Default)]
@@ -137,7 +77,7 @@ impl Rig {
         let registry = Arc::new(Registry::new(store.clone(), reports.clone()));
         let guard = Arc::new(World::new(store.identity().id.clone(), balancer.clone()));
         let guarded = Arc::new(GuardEngine::new(engine.clone(), guard.clone()));
-        let probes = FakeProbes { engine: engine.clone(), clock: clock.clone(), targets: Mutex::default() };
+        let probes = FakeProbes::new(engine.clone(), clock.clone());
         let config = AgentConfig {
             host: HostId::new(HOST),
             host_name: "harbour".to_owned(),
