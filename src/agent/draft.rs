@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::address;
-use super::round::{self, Claim, Round, Stand};
+use super::round::{self, Holding, Round, Stand};
 use super::view::{HostState, HostView, NetworkRecord, Subject};
 use crate::engine::{ContainerSpec, NetworkSpec};
 use crate::model::{
@@ -42,7 +42,7 @@ pub enum Action {
         replica: ReplicaName,
         /// Which attempt it is.
         attempt: u32,
-        /// Where the rounds stand that its address and ports come from.
+        /// Where the rounds stand that this pass has taken from so far.
         rounds: BTreeMap<Round, Stand>,
         /// What.
         spec: Box<ContainerSpec>,
@@ -127,9 +127,9 @@ pub enum EndpointWrite {
     },
 }
 
-/// Where a container will be.
+/// What a new container is given to be reached at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Allotment {
     /// On its app's network.
     pub(super) address: Ipv4Addr,
     /// Its own ports with those of 127.0.0.1, where it is to be published.
@@ -187,7 +187,7 @@ pub(super) struct Draft<'a> {
     state: HostState,
     starts_left: usize,
     pulls_left: usize,
-    in_use: BTreeSet<Claim>,
+    in_use: BTreeSet<Holding>,
     rounds: BTreeMap<Round, Stand>,
     claimed: BTreeSet<Subject>,
 }
@@ -204,7 +204,7 @@ impl<'a> Draft<'a> {
             state: view.state.clone(),
             starts_left: MAX_STARTS.saturating_sub(starts),
             pulls_left: MAX_PULLS.saturating_sub(pulls),
-            in_use: view.memory.claims.in_use(),
+            in_use: view.memory.holdings.in_use(),
             rounds: BTreeMap::new(),
             claimed: BTreeSet::new(),
         }
@@ -267,8 +267,8 @@ impl<'a> Draft<'a> {
         &self.state
     }
 
-    /// Where a new container with these ports of its own will be.
-    pub(super) fn take_place(&mut self, app: &AppName, ports: &[Port]) -> Result<Place, WaitReason> {
+    /// What a new container with these ports of its own is given.
+    pub(super) fn allot(&mut self, app: &AppName, ports: &[Port]) -> Result<Allotment, WaitReason> {
         let address = self.take_address(app).ok_or(WaitReason::NoFreeAddress)?;
         let mut published = BTreeMap::new();
         for own in ports.iter().filter(|_| self.view.facts.reach == Reach::Published) {
@@ -278,13 +278,13 @@ impl<'a> Draft<'a> {
             })?;
             published.insert(own.port, port);
         }
-        Ok(Place { address, published })
+        Ok(Allotment { address, published })
     }
 
     /// An address for a new container; `None` while none is free.
     fn take_address(&mut self, app: &AppName) -> Option<Ipv4Addr> {
         let record: NetworkRecord = self.state.networks.get(app)?.clone();
-        let address = |place| Claim::Address(record.subnet.at(place));
+        let address = |place| Holding::Address(record.subnet.at(place));
         let (place, reserved) =
             self.take(Round::Addresses(app.clone()), address::ROUND, record.reserved, address)?;
         if reserved != record.reserved {
@@ -296,7 +296,7 @@ impl<'a> Draft<'a> {
     /// A port of 127.0.0.1 to publish a container's at; `None` while none is free.
     fn take_port(&mut self) -> Option<u16> {
         let reserved = self.state.ports.unwrap_or_else(|| round::first_port(&self.view.facts.store));
-        let port = |place| Claim::Port(round::port(place));
+        let port = |place| Holding::Port(round::port(place));
         let (place, reserved) = self.take(Round::Ports, round::ports(), reserved, port)?;
         self.state.ports = Some(reserved);
         Some(round::port(place))
@@ -308,14 +308,14 @@ impl<'a> Draft<'a> {
         round: Round,
         length: u64,
         reserved: u64,
-        claim: impl Fn(u64) -> Claim,
+        holding: impl Fn(u64) -> Holding,
     ) -> Option<(u64, u64)> {
         let known = self.rounds.get(&round).copied();
-        let stand = known.unwrap_or_else(|| self.view.memory.claims.stand(&round, reserved));
+        let stand = known.unwrap_or_else(|| self.view.memory.holdings.stand(&round, reserved));
         let since_start = self.now.mono.since(self.view.memory.started);
-        let is_free = |place| !self.in_use.contains(&claim(place));
+        let is_free = |place| !self.in_use.contains(&holding(place));
         let place = round::choose(length, stand, since_start, is_free)?;
-        self.in_use.insert(claim(place));
+        self.in_use.insert(holding(place));
         self.rounds.insert(round, Stand { next: place + 1, ..stand });
         Some((place, if place >= reserved { place + round::BLOCK } else { reserved }))
     }

@@ -1,9 +1,10 @@
 //! Addresses and published ports: who has which, and when one that was left may be given out again. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::draft::Action;
-use super::round::{Claim, REUSE_AFTER, Round, Stand};
+use super::round::{Holding, REUSE_AFTER, Round, Stand};
 use super::view::{address_of, instance_of};
 use crate::engine::{ContainerSpec, ObservedContainer};
 use crate::model::{ContainerId, EndpointId, Mono, ReplicaName};
@@ -19,18 +20,18 @@ struct Left {
 
 /// What is remembered of addresses and ports.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Claims {
+pub(super) struct Holdings {
     /// Of containers that exist.
-    held: BTreeMap<ContainerId, (Vec<Claim>, Option<EndpointId>)>,
+    held: BTreeMap<ContainerId, (Vec<Holding>, Option<EndpointId>)>,
     /// Of containers being made.
-    reserved: BTreeMap<ReplicaName, Vec<Claim>>,
+    reserved: BTreeMap<ReplicaName, Vec<Holding>>,
     /// Left, and not free yet.
-    left: BTreeMap<Claim, Left>,
+    left: BTreeMap<Holding, Left>,
     /// Where the rounds stand.
     rounds: BTreeMap<Round, Stand>,
 }
 
-impl Claims {
+impl Holdings {
     /// Takes note of the containers there are, whoever's; `let_go` says whether every balancer has acknowledged that an
     /// instance is out.
     pub(super) fn notice(
@@ -40,15 +41,15 @@ impl Claims {
         now: Mono,
     ) {
         for container in containers {
-            let claims = of_container(container);
-            claims.iter().for_each(|claim| drop(self.left.remove(claim)));
-            self.held.insert(container.id.clone(), (claims, instance_of(container)));
+            let holdings = of_container(container);
+            holdings.iter().for_each(|holding| drop(self.left.remove(holding)));
+            self.held.insert(container.id.clone(), (holdings, instance_of(container)));
         }
         let existing: BTreeSet<&ContainerId> = containers.iter().map(|c| &c.id).collect();
         let gone: Vec<ContainerId> = self.held.keys().filter(|id| !existing.contains(*id)).cloned().collect();
-        for (claims, instance) in gone.iter().filter_map(|id| self.held.remove(id)) {
+        for (holdings, instance) in gone.iter().filter_map(|id| self.held.remove(id)) {
             let left = Left { instance, let_go_at: None };
-            self.left.extend(claims.into_iter().map(|claim| (claim, left.clone())));
+            self.left.extend(holdings.into_iter().map(|holding| (holding, left.clone())));
         }
         for left in self.left.values_mut() {
             if left.instance.as_ref().is_none_or(&let_go) {
@@ -59,8 +60,8 @@ impl Claims {
     }
 
     /// What must not be given out.
-    pub(super) fn in_use(&self) -> BTreeSet<Claim> {
-        let held = self.held.values().flat_map(|(claims, _)| claims);
+    pub(super) fn in_use(&self) -> BTreeSet<Holding> {
+        let held = self.held.values().flat_map(|(holdings, _)| holdings);
         held.chain(self.reserved.values().flatten()).chain(self.left.keys()).copied().collect()
     }
 
@@ -85,22 +86,27 @@ impl Claims {
     /// for it may be in use by a container that appears later.
     pub(super) fn made(&mut self, replica: &ReplicaName) {
         let left = || Left { instance: None, let_go_at: None };
-        self.left.extend(self.reserved.remove(replica).into_iter().flatten().map(|claim| (claim, left())));
+        self.left
+            .extend(self.reserved.remove(replica).into_iter().flatten().map(|holding| (holding, left())));
     }
 }
 
 /// What a container has or will have when it is started again: a dead one counts.
-fn of_container(container: &ObservedContainer) -> Vec<Claim> {
-    let address = address_of(container).map(Claim::Address);
-    address.into_iter().chain(container.published.values().map(|port| Claim::Port(*port))).collect()
+fn of_container(container: &ObservedContainer) -> Vec<Holding> {
+    of(address_of(container), &container.published)
 }
 
-fn of_spec(spec: &ContainerSpec) -> Vec<Claim> {
+fn of_spec(spec: &ContainerSpec) -> Vec<Holding> {
     let address = match spec.address {
-        std::net::IpAddr::V4(address) => Some(Claim::Address(address)),
-        std::net::IpAddr::V6(_) => None,
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
     };
-    address.into_iter().chain(spec.published.values().map(|port| Claim::Port(*port))).collect()
+    of(address, &spec.published)
+}
+
+fn of(address: Option<Ipv4Addr>, published: &BTreeMap<u16, u16>) -> Vec<Holding> {
+    let ports = published.values().map(|port| Holding::Port(*port));
+    address.map(Holding::Address).into_iter().chain(ports).collect()
 }
 
 #[cfg(test)]
@@ -109,8 +115,8 @@ mod tests {
     use crate::agent::spec::LABEL_ADDRESS;
     use crate::engine::ContainerState;
 
-    const ADDRESS: Claim = Claim::Address(std::net::Ipv4Addr::new(10, 209, 0, 7));
-    const PORT: Claim = Claim::Port(20_003);
+    const ADDRESS: Holding = Holding::Address(Ipv4Addr::new(10, 209, 0, 7));
+    const PORT: Holding = Holding::Port(20_003);
 
     fn container(state: ContainerState) -> ObservedContainer {
         ObservedContainer {
@@ -132,27 +138,27 @@ mod tests {
 
     #[test]
     fn what_is_left_is_free_a_minute_after_the_acknowledgement_and_not_before() {
-        let mut claims = Claims::default();
-        let both: BTreeSet<Claim> = [ADDRESS, PORT].into();
-        claims.notice(&[container(ContainerState::Running)], |_| false, seconds(0));
-        assert_eq!(claims.in_use(), both);
+        let mut holdings = Holdings::default();
+        let both: BTreeSet<Holding> = [ADDRESS, PORT].into();
+        holdings.notice(&[container(ContainerState::Running)], |_| false, seconds(0));
+        assert_eq!(holdings.in_use(), both);
         let ended = ContainerState::Exited { code: 1, oom_killed: false };
-        claims.notice(&[container(ended)], |_| true, seconds(1));
-        claims.notice(&[], |_| false, seconds(2));
-        claims.notice(&[], |_| false, seconds(3_600));
-        assert_eq!(claims.in_use(), both, "time never replaces an acknowledgement");
-        claims.notice(&[], |_| true, seconds(3_601));
-        claims.notice(&[], |_| true, seconds(3_660));
-        assert_eq!(claims.in_use(), both);
-        claims.notice(&[], |_| true, seconds(3_661));
-        assert_eq!(claims.in_use(), [].into());
+        holdings.notice(&[container(ended)], |_| true, seconds(1));
+        holdings.notice(&[], |_| false, seconds(2));
+        holdings.notice(&[], |_| false, seconds(3_600));
+        assert_eq!(holdings.in_use(), both, "time never replaces an acknowledgement");
+        holdings.notice(&[], |_| true, seconds(3_601));
+        holdings.notice(&[], |_| true, seconds(3_660));
+        assert_eq!(holdings.in_use(), both);
+        holdings.notice(&[], |_| true, seconds(3_661));
+        assert_eq!(holdings.in_use(), [].into());
     }
 
     #[test]
     fn what_was_meant_for_a_lost_answer_is_kept_for_its_container() {
         let spec = ContainerSpec {
             published: [(8080, 20_003)].into(),
-            ..ContainerSpec::bare("users-1-a", "users:1", "net", std::net::IpAddr::from([10, 209, 0, 7]))
+            ..ContainerSpec::bare("users-1-a", "users:1", "net", IpAddr::from([10, 209, 0, 7]))
         };
         let stand = Stand { origin: 3, next: 4 };
         let create = Action::Create {
@@ -161,13 +167,13 @@ mod tests {
             rounds: [(Round::Ports, stand)].into(),
             spec: Box::new(spec),
         };
-        let mut claims = Claims::default();
-        claims.planned(&[create]);
-        assert_eq!((claims.in_use().len(), claims.stand(&Round::Ports, 0)), (2, stand));
-        claims.made(&"users-1-a".into());
-        assert_eq!(claims.in_use(), [ADDRESS, PORT].into(), "the container may come up yet");
-        claims.notice(&[container(ContainerState::Created)], |_| true, seconds(100));
-        claims.notice(&[container(ContainerState::Created)], |_| true, seconds(300));
-        assert_eq!(claims.in_use(), [ADDRESS, PORT].into(), "it did");
+        let mut holdings = Holdings::default();
+        holdings.planned(&[create]);
+        assert_eq!((holdings.in_use().len(), holdings.stand(&Round::Ports, 0)), (2, stand));
+        holdings.made(&"users-1-a".into());
+        assert_eq!(holdings.in_use(), [ADDRESS, PORT].into(), "the container may come up yet");
+        holdings.notice(&[container(ContainerState::Created)], |_| true, seconds(100));
+        holdings.notice(&[container(ContainerState::Created)], |_| true, seconds(300));
+        assert_eq!(holdings.in_use(), [ADDRESS, PORT].into(), "it did");
     }
 }

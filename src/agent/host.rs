@@ -47,7 +47,8 @@ impl BalancerAt {
             let covering = covering.filter(|_| reach == Reach::Bridge);
             return covering.map_or(Self::Unknown, |address| Self::Gateway(address.port()));
         };
-        let of_host = || http.iter().find(|address| address.ip().to_string() == host);
+        let bare = host.trim_matches(['[', ']']);
+        let of_host = || http.iter().find(|address| address.ip().to_string() == bare);
         let listener = covering.or_else(of_host).or(http.first());
         listener.map_or(Self::Unknown, |address| Self::Host(format!("{host}:{}", address.port())))
     }
@@ -78,6 +79,7 @@ mod tests {
             (Some("harbour.lan"), "0.0.0.0:8080", Rootless, host("harbour.lan:8080")),
             (Some("10.0.0.5"), "127.0.0.1:81 0.0.0.0:80", Rootless, host("10.0.0.5:80")),
             (Some("10.0.0.5"), "127.0.0.1:81 10.0.0.5:82", Native, host("10.0.0.5:82")),
+            (Some("[fd00::2]"), "127.0.0.1:81 [fd00::2]:82", Native, host("[fd00::2]:82")),
             (None, "127.0.0.1:8080", Desktop, host("host.docker.internal:8080")),
             (Some("10.0.0.5"), "", Desktop, BalancerAt::Unknown),
         ] {

@@ -19,7 +19,7 @@ use crate::model::{
 use crate::probe::{Place, ProbeState, ProbeTarget};
 
 /// With every address or port taken, looked at again after so long; they come free one by one.
-const PLACE_RETRY: Millis = Millis::secs(5);
+const ALLOT_RETRY: Millis = Millis::secs(5);
 
 /// The next step of a replica that is to run; `None` while an action is under way on it.
 pub(super) fn run<'a>(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'a>) -> Option<Step<'a>> {
@@ -156,17 +156,17 @@ fn create(
     if !draft.may_start() {
         return Ok(false);
     }
-    let place = match draft.take_place(&replica.app, &revision.spec.ports) {
-        Ok(place) => place,
+    let allotment = match draft.allot(&replica.app, &revision.spec.ports) {
+        Ok(allotment) => allotment,
         Err(reason) => {
-            draft.wake(PLACE_RETRY);
+            draft.wake(ALLOT_RETRY);
             return Err(reason);
         }
     };
     draft.take_start();
     // One whose making was not answered has its number too: should its container come up after all, it is superseded.
     let attempt = wanted.status.as_ref().map_or(0, |s| s.attempt).max(highest) + 1;
-    let spec = Box::new(spec::container(draft.view, replica, revision, attempt, env, place));
+    let spec = Box::new(spec::container(draft.view, replica, revision, attempt, env, allotment));
     let (replica, rounds) = (replica.name.clone(), draft.rounds().clone());
     Ok(draft.act(Action::Create { replica, attempt, rounds, spec }))
 }

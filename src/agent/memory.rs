@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::backoff;
 use super::brake::Brake;
-use super::claims::Claims;
 use super::classify::{OfReplica, classify, ended};
 use super::draft::Plan;
 use super::examine::Findings;
+use super::holdings::Holdings;
 use super::replica_memory::{ReplicaMemory, Retry};
 use super::view::{HostView, Subject, WantedReplica, instance_of, is_up};
 use crate::engine::{EngineError, ObservedContainer};
@@ -78,7 +78,7 @@ pub struct Memory {
     /// Containers that the Engine refused to start, in its words.
     refusals: BTreeMap<ContainerId, StartRefusal>,
     /// Addresses and published ports.
-    pub(super) claims: Claims,
+    pub(super) holdings: Holdings,
     /// What failed a moment ago and is not tried again before.
     resting: BTreeMap<Subject, Mono>,
     /// Networks that the Engine refused to remove, and how often in a row.
@@ -104,7 +104,7 @@ impl Memory {
             self.notice_replica(view, name, wanted, sorted.replicas.get(name).unwrap_or(&none), now);
         }
         self.notice_barrier(view, now.mono);
-        self.claims.notice(&view.containers, |id| view.barrier.acked_absent(id), now.mono);
+        self.holdings.notice(&view.containers, |id| view.barrier.acked_absent(id), now.mono);
         self.replicas.retain(|name, _| view.replicas.contains_key(name));
         self.brake.forget(&existing, now.mono);
         self.noted.retain(|id| existing.contains(id));
@@ -209,7 +209,7 @@ impl Memory {
 
     /// A plan is about to be carried out.
     pub fn planned(&mut self, plan: &Plan, now: Mono) {
-        self.claims.planned(&plan.actions);
+        self.holdings.planned(&plan.actions);
         for container in &plan.released {
             self.brake.release(container, now);
         }

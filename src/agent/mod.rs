@@ -1,11 +1,11 @@
 //! Replicas to containers on one host: what the orchestrator wants, done through the container engine.
 //!
 //! Purpose: [`plan`] decides from one [`HostView`] what is to do (pure; `plan` is the sequence, `classify`, `lifecycle`,
-//! `removal`, `cleanup`, `brake`, `backoff`, `address`, `network`, `images` the parts); [`Agent`] looks, reads, decides,
-//! acts and writes, over and over.
+//! `removal`, `cleanup`, `brake`, `backoff`, `address`, `round`, `holdings`, `reached`, `network`, `images` the parts);
+//! [`Agent`] looks, reads, decides, acts and writes, over and over.
 //! Invariants: a container that runs gets its stop signal only after every balancer acknowledged a table without its
 //! endpoint; two containers of one replica never run by our doing; what is not of our store is never touched; an address
-//! is given out again only long after every balancer let it go; while the Engine is away nothing is changed.
+//! or port is given out again only long after every balancer let it go; while the Engine is away nothing is changed.
 //! Deliberately absent: which replicas there are (`orchestrator`), routing tables (`registry`), stopping containers when
 //! the agent ends.
 
@@ -13,7 +13,6 @@ mod address;
 mod availability;
 pub(crate) mod backoff;
 mod brake;
-mod claims;
 mod classify;
 mod cleanup;
 mod commit;
@@ -23,6 +22,7 @@ pub mod events;
 mod examine;
 mod execute;
 mod handle;
+mod holdings;
 mod host;
 mod images;
 mod lifecycle;
@@ -58,7 +58,8 @@ pub use host::{BalancerAt, HostFacts};
 pub use memory::{ImageMemory, Memory, Signalled};
 pub use plan::plan;
 pub use probing::Probes;
+pub use removal::UNACKNOWLEDGED_AFTER;
 pub use replica_memory::{ReplicaMemory, Retry};
-pub use round::{Claim, Round, Stand};
+pub use round::{Round, Stand};
 pub use run::{Agent, Pass};
 pub use view::{HostState, HostView, NetworkRecord, Subject, WantedReplica};

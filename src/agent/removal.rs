@@ -169,8 +169,8 @@ fn is_gone(wanted: &WantedReplica) -> bool {
     wanted.status.as_ref().is_some_and(|status| status.phase == Phase::Gone)
 }
 
-/// How long the wait for a balancer may take before it is told.
-pub(super) const UNACKNOWLEDGED_AFTER: Millis = Millis::secs(10);
+/// How long the wait for a balancer may take before it is told: its own restart, or the controller's, is over long before.
+pub const UNACKNOWLEDGED_AFTER: Millis = Millis::secs(10);
 
 /// Whether an endpoint on its way out has waited too long for a balancer.
 pub(super) fn is_unacknowledged(draft: &mut Draft<'_>) -> bool {

@@ -110,7 +110,7 @@ impl Agent {
             Outcome::Done => self.done(tick, action),
             Outcome::Up(tick, container) => {
                 if let Some(replica) = maker(&action) {
-                    self.memory.claims.made(replica);
+                    self.memory.holdings.made(replica);
                     self.memory.started(replica, &container);
                 }
                 self.observation.saw(tick, *container);
@@ -118,7 +118,7 @@ impl Agent {
             Outcome::StartRefused { container, message, is_fault, looks } => {
                 self.memory.start_refused(&container, message, is_fault);
                 if let Some(replica) = maker(&action) {
-                    self.memory.claims.made(replica);
+                    self.memory.holdings.made(replica);
                 }
                 match looks {
                     Some((tick, looks)) => self.observation.saw(tick, *looks),
@@ -168,7 +168,7 @@ impl Agent {
     /// is adopted by the next pass. Else the attempt is skipped.
     fn name_taken(&mut self, tick: u64, action: &Action, holder: ObservedContainer) {
         let Action::Create { replica, attempt, .. } = action else { return };
-        self.memory.claims.made(replica);
+        self.memory.holdings.made(replica);
         let ours = holder.labels.get(LABEL_STORE).map(String::as_str) == Some(self.facts.store.as_str());
         if ours && replica_of(&holder).as_ref() == Some(replica) && attempt_of(&holder) == *attempt {
             self.observation.saw(tick, holder);
@@ -181,7 +181,7 @@ impl Agent {
     fn not_done(&mut self, tick: u64, action: Action, error: EngineError) {
         let now = self.clock.now();
         if let Some(replica) = maker(&action) {
-            self.memory.claims.made(replica);
+            self.memory.holdings.made(replica);
         }
         if error.is_away() {
             return self.failed("act on the Engine", error);

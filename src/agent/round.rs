@@ -20,7 +20,7 @@ pub(super) const PORTS: RangeInclusive<u16> = 20_000..=29_999;
 /// What no two containers have at a time, and none soon after another: a stale routing table would send it requests that
 /// are another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Claim {
+pub(super) enum Holding {
     /// An address on an app's network.
     Address(Ipv4Addr),
     /// A port of 127.0.0.1.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::Subnet;
-use super::draft::Place;
+use super::draft::Allotment;
 use super::host::{BalancerAt, HostFacts};
 use super::view::HostView;
 use crate::engine::{
@@ -24,10 +24,10 @@ pub(super) fn container(
     revision: &Revision,
     attempt: u32,
     env: BTreeMap<String, String>,
-    place: Place,
+    allotment: Allotment,
 ) -> ContainerSpec {
     let spec = &revision.spec;
-    let Place { address, published } = place;
+    let Allotment { address, published } = allotment;
     let mut labels = spec.labels.clone();
     // Ours come last: a user's label never replaces one that says whose the container is.
     labels.extend(own_labels(&view.facts, replica, attempt, address));

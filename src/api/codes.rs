@@ -283,8 +283,8 @@ codes! {
     /// Class of a failed rollout.
     WRONG_PORT = "CTL-0427", 4, "nothing listens on the port of the health check",
         "The container runs, and connecting to the port of its health check is refused, or cut off by the proxy of a \
-         published port. Where it can be seen, the ports that do listen in the container are named. One that listens on 127.0.0.1 only cannot be reached from outside of \
-         the container.",
+         published port. Where it can be seen, the ports that do listen in the container are named. One that listens \
+         on 127.0.0.1 only cannot be reached from outside of the container.",
         "Correct `port` in the manifest, or let the service listen on that port of every address (0.0.0.0).";
     /// Class of a failed rollout.
     NEVER_HEALTHY = "CTL-0428", 4, "the health check never passed",

@@ -81,7 +81,8 @@ fn balancer_unknown(origins: &[String], reach: Reach) -> ApiError {
             "ctl serve --http 0.0.0.0:8080",
         ),
         Reach::Published => (
-            "it is not known at which address containers reach the balancer: the gateway of their network is not this machine",
+            "it is not known at which address containers reach the balancer: the gateway of their network is not this \
+             machine",
             "ctl serve --balancer-host ADDRESS",
         ),
     };

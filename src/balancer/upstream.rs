@@ -145,7 +145,7 @@ impl Upstream {
             Ok(sender) => {
                 let made = Made::with(address);
                 if made == Made::Directly {
-                    self.is_there();
+                    self.note_reached();
                 }
                 Ok(Lease { sender, made, upstream: self, address })
             }
@@ -158,7 +158,7 @@ impl Upstream {
     }
 
     /// It was reached.
-    pub(super) fn is_there(&self) {
+    pub(super) fn note_reached(&self) {
         self.skip.set(None);
     }
 

@@ -1,9 +1,7 @@
 //! Since when the balancer is away, and when that is worth telling. Pure.
 
+use crate::agent::UNACKNOWLEDGED_AFTER;
 use crate::model::{Condition, Millis, Mono};
-
-/// Its own restart, or the controller's, is over long before.
-const TOLD_AFTER: Millis = Millis::secs(10);
 
 /// Since when the balancer is away; `None` while it is connected.
 #[derive(Debug, Default)]
@@ -17,12 +15,12 @@ impl Away {
             return None;
         }
         let away = now.since(*self.0.get_or_insert(now));
-        Some(Millis(TOLD_AFTER.0.saturating_sub(away.0))).filter(|wait| wait.0 > 0)
+        Some(Millis(UNACKNOWLEDGED_AFTER.0.saturating_sub(away.0))).filter(|wait| wait.0 > 0)
     }
 
     /// What people are told, once it has been away for long.
     pub(super) fn condition(&self, now: Mono) -> Option<Condition> {
-        self.0.filter(|since| now.since(*since) >= TOLD_AFTER).map(|_| Condition::balancer_away())
+        self.0.filter(|since| now.since(*since) >= UNACKNOWLEDGED_AFTER).map(|_| Condition::balancer_away())
     }
 }
 

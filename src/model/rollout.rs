@@ -104,7 +104,7 @@ impl FailureReason {
 
 /// Whether it is known that somebody listens on the port, where the container is reached.
 fn listens_on(listening: Option<&[Listener]>, port: u16) -> bool {
-    listening.is_some_and(|all| all.iter().any(|l| l.port == port && !l.address.is_loopback()))
+    listening.is_some_and(|all| all.iter().any(|listener| listener.takes(port)))
 }
 
 fn no_progress(deadline: Millis) -> String {

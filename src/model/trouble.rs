@@ -24,6 +24,13 @@ pub struct Listener {
     pub port: u16,
 }
 
+impl Listener {
+    /// Whether it takes connections to this port from outside of the container.
+    pub fn takes(&self, port: u16) -> bool {
+        self.port == port && !self.address.is_loopback()
+    }
+}
+
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address.is_unspecified() {
@@ -148,7 +155,7 @@ impl Trouble {
         };
         let (within, reachable): (Vec<_>, Vec<_>) = listening.iter().partition(|l| l.address.is_loopback());
         let same: Vec<&Listener> = within.iter().filter(|l: &&&Listener| l.port == port).copied().collect();
-        if reachable.iter().any(|l| l.port == port) {
+        if listening.iter().any(|listener| listener.takes(port)) {
             return None; // it listens by now
         }
         Some(if !same.is_empty() {

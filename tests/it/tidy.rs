@@ -47,7 +47,7 @@ const PURE: [&str; 23] = [
     "src/agent/plan.rs",
     "src/agent/classify.rs",
     "src/agent/backoff.rs",
-    "src/agent/claims.rs",
+    "src/agent/holdings.rs",
     "src/agent/host.rs",
     "src/agent/reached.rs",
     "src/agent/round.rs",

@@ -92,7 +92,7 @@ impl<'a> Journey<'a> {
             match send(lease, request, spare, timeout).await {
                 Ok((response, lease)) => {
                     if made == Made::ByProxy {
-                        upstream.is_there();
+                        upstream.note_reached();
                     }
                     if let Some(chosen) = chosen {
                         claim.answered(self.worker.clock.micros().saturating_sub(chosen));
