@@ -25,7 +25,7 @@ pub struct ServiceStatus {
     pub wanted: u32,
     /// Replicas that are ready and routed.
     pub available: u32,
-    /// The image containers are made from.
+    /// The image that containers should be made from: of the rollout's target, after a rollback not the spec's.
     pub image: ResolvedImage,
     /// The rollout; `None` before the first pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,8 @@ use super::{
 use crate::agent::{AgentState, EngineState};
 use crate::engine::EngineInfo;
 use crate::model::{
-    Condition, Endpoint, EngineKind, Event, Generation, Millis, Reason, ReplicaName, ServiceName, key,
+    Condition, Endpoint, EngineKind, Event, Generation, Millis, Reason, ReplicaName, ResolvedImage,
+    ServiceName, key,
 };
 use crate::orchestrator;
 use crate::store::Entry;
@@ -248,7 +249,7 @@ impl Controller {
                 conditions: assessment.conditions.to_vec(),
                 wanted: assessment.wanted,
                 available: assessment.available,
-                image: stored.service.image.clone(),
+                image: image(stored),
                 overrides: stored.service.overrides.clone(),
                 changed_at: rollout.as_ref().map_or(written, |rollout| rollout.since.max(written)),
                 rollout,
@@ -269,4 +270,12 @@ fn engine_text(info: &EngineInfo) -> String {
         EngineKind::Desktop => ", of Docker Desktop",
     };
     format!("Docker {} (API {}){kind}", info.version, info.api_version)
+}
+
+/// The image of the revision that should run, which after a rollback is not the spec's; of a release that no pass has taken
+/// in, the spec's.
+fn image(stored: &Stored) -> ResolvedImage {
+    let rollout = stored.rollout.as_ref().filter(|r| r.observed == stored.service.metadata.generation);
+    let target = rollout.and_then(|rollout| stored.revisions.get(&rollout.target));
+    target.map_or_else(|| stored.service.image.clone(), |revision| revision.image.clone())
 }

@@ -739,3 +739,21 @@ async fn no_deadline_runs_while_the_balancer_is_away() {
     let failed = after_hours().await;
     assert!(matches!(failed, RolloutState::Failed { .. }), "{failed:?}");
 }
+
+#[tokio::test]
+async fn after_a_rollback_the_image_is_told_that_runs() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.comes_to("users", RolloutState::Complete).await;
+    rig.apply("r2", &[document("users", "users:2")]).await.unwrap();
+    let told = async || rig.controller.services(&[]).await.unwrap().remove(0).status.image.reference;
+    assert_eq!(told().await, "users:2", "before any pass has seen it, too");
+    rig.controller.mark("users".into());
+    rig.controller.pass_marked().await.unwrap();
+    assert_eq!(told().await, "users:2");
+    let key = key::rollout(&"users".into());
+    let rollout: Rollout = rig.store.get(&key).await.unwrap().unwrap().decode().unwrap();
+    let back = Rollout { target: RevisionNumber(1), ..rollout };
+    rig.store.txn(Txn { compare: Vec::new(), ops: vec![Op::put(key, &back)] }).await.unwrap();
+    assert_eq!(told().await, "users:1");
+}
