@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use coxswain::agent::{self, Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
-use coxswain::controller::{ApplyDocument, Controller, Parts};
+use coxswain::controller::{ApplyDocument, Controller, ControllerParts};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::engine::{Engine, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
-    BalancerReport, Check, EndpointStats, Health, HostId, Incarnation, Millis, Port, Protocol, Route,
+    BalancerReport, EndpointStats, Health, HealthCheck, Incarnation, Millis, NodeId, Port, Protocol, Route,
     ServiceSpec, key,
 };
 use coxswain::registry::Registry;
@@ -98,18 +98,18 @@ impl World {
         let store = Arc::new(EmbeddedStore::open(folder.path(), clock.clone()).await.expect("a store"));
         let (reports, heard) = watch::channel(None);
         let registry = Arc::new(Registry::new(store.clone(), heard.clone()));
-        let host = HostId::new(engine.info().await.expect("the fake answers").id);
+        let node = NodeId::new(engine.info().await.expect("the fake answers").id);
         let config = AgentConfig {
-            host: host.clone(),
-            host_name: "bench".to_owned(),
+            node: node.clone(),
+            node_name: "bench".to_owned(),
             instance: "bench:/state".to_owned(),
             network_pool: "10.209.0.0/16".to_owned(),
-            reach: None,
+            exposure: None,
             http: Vec::new(),
             balancer_host: None,
             boot_id: "boot".to_owned(),
         };
-        let (agent, handle) = Agent::new(agent::Parts {
+        let (agent, handle) = Agent::new(agent::AgentParts {
             config,
             engine: Arc::new(engine.clone()),
             store: store.clone(),
@@ -118,13 +118,13 @@ impl World {
             reports: heard.clone(),
         })
         .expect("a pool");
-        let controller = Controller::new(Parts {
+        let controller = Controller::new(ControllerParts {
             store: store.clone(),
             engine: Arc::new(engine.clone()),
             registry: registry.clone(),
             clock: clock.clone(),
             agent: handle,
-            host,
+            node,
             reports: heard,
             http: Vec::new(),
             manifests: None,
@@ -138,7 +138,7 @@ impl World {
             replicas: Some(REPLICAS),
             ports: vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }],
             routes: vec![Route::to(Some(format!("{FIRST}.localhost")), "/")],
-            health: Health::with(Check::None(true)),
+            health: Health::with(HealthCheck::None(true)),
             ..ServiceSpec::of_image("hello:v1")
         };
         let document = ApplyDocument {
@@ -261,7 +261,7 @@ impl World {
     }
 
     async fn revision(&self) -> u64 {
-        self.store.list(key::HOST).await.expect("the store answers").revision
+        self.store.list(key::NODE).await.expect("the store answers").revision
     }
 
     /// The median of passes over every service; asserts that none of them wrote.

@@ -38,24 +38,24 @@ impl Subnet {
     }
 
     /// The address with this number in it.
-    pub(super) fn host(self, number: u64) -> Ipv4Addr {
+    pub(super) fn node(self, number: u64) -> Ipv4Addr {
         let offset = u32::try_from(number % self.size()).unwrap_or(0);
         Ipv4Addr::from(self.base | offset)
     }
 
     /// The gateway of an app's network.
     pub(super) fn gateway(self) -> Ipv4Addr {
-        self.host(1)
+        self.node(1)
     }
 
     /// The part of an app's network that Docker may hand out itself.
     pub(super) fn ip_range(self) -> String {
-        format!("{}/29", self.host(FIRST + ROUND))
+        format!("{}/29", self.node(FIRST + ROUND))
     }
 
     /// The address at a place of the round.
     pub(super) fn at(self, place: u64) -> Ipv4Addr {
-        self.host(FIRST + place % ROUND)
+        self.node(FIRST + place % ROUND)
     }
 
     fn apps_networks(self) -> impl Iterator<Item = Subnet> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::view::{HostView, attempt_of, is_up, replica_of};
+use super::view::{NodeView, attempt_of, is_up, replica_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{ReplicaName, WaitReason};
 
@@ -72,7 +72,7 @@ pub struct Sorted<'a> {
 }
 
 /// Why a container that will not run by itself again ended; `None` for one that runs, may run, or is being removed.
-pub(super) fn ended(view: &HostView, container: &ObservedContainer) -> Option<WaitReason> {
+pub(super) fn ended(view: &NodeView, container: &ObservedContainer) -> Option<WaitReason> {
     let refused = view.memory.start_refusal(&container.id).or(Some(container.error.as_str()));
     let refused = refused.filter(|message| !message.is_empty());
     let in_words = |message: &str| WaitReason::EngineRefused { message: message.to_owned() };
@@ -91,7 +91,7 @@ pub(super) fn ended(view: &HostView, container: &ObservedContainer) -> Option<Wa
 }
 
 /// The bucket of a container: the first rule that holds.
-fn bucket(view: &HostView, container: &ObservedContainer, newest: &BTreeMap<ReplicaName, Newest>) -> Bucket {
+fn bucket(view: &NodeView, container: &ObservedContainer, newest: &BTreeMap<ReplicaName, Newest>) -> Bucket {
     let dead = ended(view, container).is_some();
     let newest = replica_of(container)
         .filter(|name| view.replicas.contains_key(name))
@@ -126,7 +126,7 @@ impl Newest {
 }
 
 /// Sorts all containers of the view.
-pub fn classify(view: &HostView) -> Sorted<'_> {
+pub fn classify(view: &NodeView) -> Sorted<'_> {
     let mut newest: BTreeMap<ReplicaName, Newest> = BTreeMap::new();
     for container in view.ours().filter(|c| c.state != ContainerState::Removing) {
         let Some(name) = replica_of(container) else { continue };

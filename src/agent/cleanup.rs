@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::classify::Sorted;
-use super::draft::{Action, Draft, EndpointWrite};
+use super::draft::{AgentAction, Draft, EndpointWrite};
 use super::removal::{Leave, retire};
-use super::view::{HostView, WantedReplica, instance_of};
+use super::view::{NodeView, WantedReplica, instance_of};
 use crate::engine::{ContainerState, LABEL_REVISION, LABEL_SERVICE, ObservedContainer};
 use crate::model::{ContainerId, Endpoint, EndpointId, RevisionNumber, ServiceName};
 
 /// Instances that may take requests: their process runs. A paused one keeps its identity but answers nothing.
-fn alive(view: &HostView) -> (BTreeSet<EndpointId>, BTreeSet<EndpointId>) {
+fn alive(view: &NodeView) -> (BTreeSet<EndpointId>, BTreeSet<EndpointId>) {
     let of = |states: &[ContainerState]| {
         let there = view.ours().filter(|c| states.contains(&c.state));
         there.filter_map(instance_of).collect::<BTreeSet<_>>()
@@ -24,7 +24,7 @@ fn alive(view: &HostView) -> (BTreeSet<EndpointId>, BTreeSet<EndpointId>) {
 pub(super) fn withdraw_dead(draft: &mut Draft<'_>) -> Vec<WantedReplica> {
     let view = draft.view;
     let (running, exists) = alive(view);
-    let withdraw = |endpoint: &Endpoint, plan: &mut super::draft::Plan| {
+    let withdraw = |endpoint: &Endpoint, plan: &mut super::draft::NodePlan| {
         let id = endpoint.id();
         if !running.contains(&id) && endpoint.state == crate::model::EndpointState::Ready {
             plan.withdraw.push(id.clone());
@@ -54,17 +54,17 @@ pub(super) fn withdraw_dead(draft: &mut Draft<'_>) -> Vec<WantedReplica> {
 /// Removes containers of ours that no stored replica has: those that ended at once, those alive if the brake lets them.
 pub(super) fn remove_orphans(draft: &mut Draft<'_>, sorted: &Sorted<'_>) {
     for dead in &sorted.dead_orphans {
-        draft.act(Action::Remove { container: dead.id.clone() });
+        draft.act(AgentAction::Remove { container: dead.id.clone() });
     }
     let view = draft.view;
     let may_run =
         |c: &&ObservedContainer| !matches!(c.state, ContainerState::Exited { .. } | ContainerState::Dead);
     let owned = view.ours().filter(may_run).count();
     let ids: BTreeSet<ContainerId> = sorted.orphans.iter().map(|c| c.id.clone()).collect();
-    let lets_go = view.memory.brake.lets_go(&ids, owned, draft.now.mono);
+    let lets_go = view.memory.deletion_guard.lets_go(&ids, owned, draft.now.mono);
     let endpoints = if sorted.orphans.is_empty() { BTreeMap::new() } else { view.endpoints() };
     for orphan in &sorted.orphans {
-        if !lets_go && !view.memory.brake.is_confirmed(&orphan.id) {
+        if !lets_go && !view.memory.deletion_guard.is_confirmed(&orphan.id) {
             draft.plan.held.push((orphan.id.clone(), orphan.name.clone()));
             continue;
         }
@@ -75,7 +75,7 @@ pub(super) fn remove_orphans(draft: &mut Draft<'_>, sorted: &Sorted<'_>) {
 }
 
 /// How an orphan is let go: as its revision says, if that is still stored.
-fn leave(view: &HostView, orphan: &ObservedContainer) -> Leave {
+fn leave(view: &NodeView, orphan: &ObservedContainer) -> Leave {
     let service = orphan.labels.get(LABEL_SERVICE).map(ServiceName::new);
     let number = orphan.labels.get(LABEL_REVISION).and_then(|text| text.parse().ok()).map(RevisionNumber);
     let revision = service.zip(number).and_then(|key| view.revisions.get(&key));

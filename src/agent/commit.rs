@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::draft::{EndpointWrite, Plan};
+use super::draft::{EndpointWrite, NodePlan};
 use super::events::{self, Writer};
 use crate::model::{Event, ReplicaName, ServiceName, key};
 use crate::registry::Registry;
 use crate::store::{Op, Store, StoreError, TXN_MAX_BYTES, TXN_MAX_OPS, Txn};
 
 /// Writes everything of the plan but the host's state.
-pub(super) async fn commit(store: &dyn Store, plan: &Plan) -> Result<(), StoreError> {
+pub(super) async fn commit(store: &dyn Store, plan: &NodePlan) -> Result<(), StoreError> {
     let mut told: BTreeMap<&ServiceName, Vec<Event>> = BTreeMap::new();
     for (service, event) in &plan.events {
         told.entry(service).or_default().push(event.clone());
@@ -26,7 +26,7 @@ pub(super) async fn commit(store: &dyn Store, plan: &Plan) -> Result<(), StoreEr
 }
 
 /// The writes of each replica: its status and its endpoint belong together.
-fn groups(plan: &Plan) -> Vec<Vec<Op>> {
+fn groups(plan: &NodePlan) -> Vec<Vec<Op>> {
     let mut groups: BTreeMap<ReplicaName, BTreeMap<String, Op>> = BTreeMap::new();
     for write in &plan.endpoints {
         let (service, replica, op) = match write {

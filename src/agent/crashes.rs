@@ -3,7 +3,8 @@
 use super::examine::Findings;
 use crate::engine::ObservedContainer;
 use crate::model::{
-    CRASHES_TOGETHER, ContainerId, FailedProbe, ImageRefusal, Millis, Mono, Phase, Seen, Trouble, WaitReason,
+    CRASHES_TOGETHER, ContainerId, Diagnosis, FailedProbe, FailureCause, ImageRefusal, Millis, Mono,
+    ReplicaPhase, WaitReason,
 };
 
 /// What is found in a container that does not get healthy is asked for again after so long.
@@ -16,7 +17,7 @@ const PATIENCE: Millis = Millis::secs(1);
 pub(super) struct Crash {
     /// Which; `None` if it could not even be made.
     container: Option<ContainerId>,
-    seen: Seen,
+    cause: FailureCause,
     began: Mono,
     ended: Mono,
     log: Vec<String>,
@@ -35,13 +36,13 @@ pub struct Crashes {
 
 impl Crashes {
     /// A container failed; it is to be looked at.
-    pub(super) fn failed(&mut self, container: &ObservedContainer, seen: Seen, now: Mono) {
+    pub(super) fn failed(&mut self, container: &ObservedContainer, cause: FailureCause, now: Mono) {
         let ran = container.started_at.zip(container.finished_at).map(|(from, to)| to.duration_since(from));
         let ran = ran.and_then(|ran| u64::try_from(ran.as_millis()).ok()).unwrap_or(0);
         let began = Mono(now.0.saturating_sub(ran));
         self.push(Crash {
             container: Some(container.id.clone()),
-            seen,
+            cause,
             began,
             ended: now,
             log: Vec::new(),
@@ -51,9 +52,9 @@ impl Crashes {
 
     /// A container could not be made.
     pub(super) fn not_made(&mut self, message: String, now: Mono) {
-        let seen = Seen::CannotStart { message };
+        let cause = FailureCause::CannotStart { message };
         let (container, log) = (None, Vec::new());
-        self.push(Crash { container, seen, began: now, ended: now, log, examined: true });
+        self.push(Crash { container, cause, began: now, ended: now, log, examined: true });
     }
 
     fn push(&mut self, crash: Crash) {
@@ -72,7 +73,7 @@ impl Crashes {
         for crash in self.all.iter_mut().filter(|c| c.container.as_ref() == Some(container)) {
             crash.examined = true;
             crash.log.clone_from(&findings.log);
-            if let Seen::Unhealthy { listening, .. } = &mut crash.seen {
+            if let FailureCause::Unhealthy { listening, .. } = &mut crash.cause {
                 listening.clone_from(&findings.listening);
             }
         }
@@ -100,38 +101,38 @@ impl Crashes {
     }
 
     /// The trouble of a replica in this phase, if it is in any. `probe` is the last failed one of its container.
-    pub(super) fn trouble(
+    pub(super) fn diagnosis(
         &self,
-        phase: &Phase,
+        phase: &ReplicaPhase,
         running: Option<(&ContainerId, &FailedProbe)>,
-    ) -> Option<Trouble> {
+    ) -> Option<Diagnosis> {
         let reason = match phase {
-            Phase::Waiting { reason } | Phase::Starting { reason } => reason.as_ref(),
-            Phase::BackOff { reason, .. } => Some(reason),
+            ReplicaPhase::Waiting { reason } | ReplicaPhase::Starting { reason } => reason.as_ref(),
+            ReplicaPhase::BackOff { reason, .. } => Some(reason),
             _ => return None,
         };
-        let of = |seen| Trouble { seen, times: 0, within: Millis(0), log: Vec::new() };
+        let of = |cause| Diagnosis { cause, times: 0, within: Millis(0), log: Vec::new() };
         if let Some(WaitReason::ImageUnavailable { message, refusal: Some(refusal) }) = reason {
             let message = message.clone();
             return Some(of(match refusal {
-                ImageRefusal::NotFound => Seen::ImageNotFound { message },
-                ImageRefusal::Denied => Seen::PullDenied { message },
+                ImageRefusal::NotFound => FailureCause::ImageNotFound { message },
+                ImageRefusal::Denied => FailureCause::PullDenied { message },
             }));
         }
         let known: Vec<&Crash> = self.all.iter().take_while(|crash| crash.examined).collect();
         if let (Some(first), Some(last)) = (known.first(), known.last()) {
-            return Some(Trouble {
-                seen: last.seen.clone(),
+            return Some(Diagnosis {
+                cause: last.cause.clone(),
                 times: u32::try_from(known.len()).unwrap_or(u32::MAX),
                 within: last.ended.since(first.began),
                 log: last.log.clone(),
             });
         }
-        let (container, probe) = running.filter(|_| matches!(phase, Phase::Starting { .. }))?;
+        let (container, probe) = running.filter(|_| matches!(phase, ReplicaPhase::Starting { .. }))?;
         let inside = self.inside.as_ref().filter(|(id, ..)| id == container).map(|(.., found)| found);
         let listening = inside.and_then(|found| found.listening.clone());
         let log = inside.map(|found| found.log.clone()).unwrap_or_default();
-        let seen = Seen::Unhealthy { probe: probe.clone(), listening, start_within: None };
-        Some(Trouble { log, ..of(seen) })
+        let cause = FailureCause::Unhealthy { probe: probe.clone(), listening, start_within: None };
+        Some(Diagnosis { log, ..of(cause) })
     }
 }

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 
 use super::address;
 use super::round::{self, Holding, Round, Stand};
-use super::view::{HostState, HostView, NetworkRecord, Subject};
+use super::view::{NetworkRecord, NodeState, NodeView, Subject};
 use crate::engine::{ContainerSpec, NetworkSpec};
 use crate::model::{
-    AppName, Condition, ContainerId, Endpoint, EndpointId, Event, Millis, Now, Port, Reach, ReplicaName,
-    ReplicaStatus, ServiceName, WaitReason,
+    AppName, Condition, ContainerId, Endpoint, EndpointId, Event, ExposureMode, Millis, Now, Port,
+    ReplicaName, ReplicaStatus, ServiceName, WaitReason,
 };
 use crate::probe::ProbeTarget;
 
@@ -20,7 +20,7 @@ pub const MAX_PULLS: usize = 3;
 
 /// Something to do. The executor does it and makes no choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum AgentAction {
     /// Ask whether the Engine has an image.
     FindImage {
         /// Pinned form.
@@ -96,7 +96,7 @@ pub enum Action {
     },
 }
 
-impl Action {
+impl AgentAction {
     /// What it is under way on.
     pub fn subject(&self) -> Subject {
         match self {
@@ -138,13 +138,13 @@ pub(super) struct Allotment {
 
 /// Everything one pass decided.
 #[derive(Debug, Clone, Default)]
-pub struct Plan {
+pub struct NodePlan {
     /// Out of our own balancer now, before any write: what ran there has ended.
     pub withdraw: Vec<EndpointId>,
     /// To be stored before the actions start.
-    pub state: Option<HostState>,
+    pub state: Option<NodeState>,
     /// To do, at once and side by side.
-    pub actions: Vec<Action>,
+    pub actions: Vec<AgentAction>,
     /// To be stored, each together with its endpoint.
     pub statuses: Vec<(ServiceName, ReplicaStatus)>,
     /// To be stored.
@@ -167,7 +167,7 @@ pub struct Plan {
     pub awaits_balancer: bool,
 }
 
-impl Plan {
+impl NodePlan {
     /// Whether there is nothing to do and nothing to write.
     pub fn is_empty(&self) -> bool {
         self.withdraw.is_empty()
@@ -181,10 +181,10 @@ impl Plan {
 
 /// A plan in the making: the plan, and what is left to give out in this pass.
 pub(super) struct Draft<'a> {
-    pub(super) view: &'a HostView,
+    pub(super) view: &'a NodeView,
     pub(super) now: Now,
-    pub(super) plan: Plan,
-    state: HostState,
+    pub(super) plan: NodePlan,
+    state: NodeState,
     starts_left: usize,
     pulls_left: usize,
     in_use: BTreeSet<Holding>,
@@ -193,14 +193,14 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(view: &'a HostView, now: Now) -> Self {
+    pub(super) fn new(view: &'a NodeView, now: Now) -> Self {
         let count = |f: fn(&Subject) -> bool| view.busy.iter().filter(|s| f(s)).count();
         let starts = count(|s| matches!(s, Subject::Replica(_)));
         let pulls = count(|s| matches!(s, Subject::Pull(_)));
         Self {
             view,
             now,
-            plan: Plan::default(),
+            plan: NodePlan::default(),
             state: view.state.clone(),
             starts_left: MAX_STARTS.saturating_sub(starts),
             pulls_left: MAX_PULLS.saturating_sub(pulls),
@@ -211,7 +211,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Does this unless something is under way on its subject, or failed on it a moment ago. Says whether it will be done.
-    pub(super) fn act(&mut self, action: Action) -> bool {
+    pub(super) fn act(&mut self, action: AgentAction) -> bool {
         let subject = action.subject();
         if let Some(rest) = self.view.memory.rests_for(&subject, self.now.mono) {
             self.wake(rest);
@@ -253,17 +253,17 @@ impl<'a> Draft<'a> {
 
     /// Pulls an image unless it is being pulled already, or too many are.
     pub(super) fn pull(&mut self, image: &str) {
-        if self.pulls_left > 0 && self.act(Action::Pull { image: image.to_owned() }) {
+        if self.pulls_left > 0 && self.act(AgentAction::Pull { image: image.to_owned() }) {
             self.pulls_left -= 1;
         }
     }
 
     /// The host's state as this pass leaves it.
-    pub(super) fn state_mut(&mut self) -> &mut HostState {
+    pub(super) fn state_mut(&mut self) -> &mut NodeState {
         &mut self.state
     }
 
-    pub(super) fn state(&self) -> &HostState {
+    pub(super) fn state(&self) -> &NodeState {
         &self.state
     }
 
@@ -271,7 +271,7 @@ impl<'a> Draft<'a> {
     pub(super) fn allot(&mut self, app: &AppName, ports: &[Port]) -> Result<Allotment, WaitReason> {
         let address = self.take_address(app).ok_or(WaitReason::NoFreeAddress)?;
         let mut published = BTreeMap::new();
-        for own in ports.iter().filter(|_| self.view.facts.reach == Reach::Published) {
+        for own in ports.iter().filter(|_| self.view.facts.exposure == ExposureMode::Published) {
             let port = self.take_port().ok_or_else(|| {
                 let message = "every port of 127.0.0.1 that it could be published at is taken".to_owned();
                 WaitReason::EngineRefused { message }
@@ -325,7 +325,7 @@ impl<'a> Draft<'a> {
         &self.rounds
     }
 
-    pub(super) fn finish(mut self) -> Plan {
+    pub(super) fn finish(mut self) -> NodePlan {
         if self.state != self.view.state {
             self.plan.state = Some(self.state);
         }

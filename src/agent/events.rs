@@ -7,8 +7,8 @@ use super::draft::Draft;
 use super::removal::UNACKNOWLEDGED_AFTER;
 use super::view::WantedReplica;
 use crate::model::{
-    ContainerId, EndpointState, Event, EventKind, EventReason, Phase, ReplicaStatus, ServiceName, WaitReason,
-    key,
+    ContainerId, EndpointState, Event, EventKind, EventReason, ReplicaPhase, ReplicaStatus, ServiceName,
+    WaitReason, key,
 };
 use crate::store::{Op, Store, StoreError};
 
@@ -86,13 +86,19 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
     let was = old.map(|s| &s.phase);
     let pulled = matches!(
         new.phase,
-        Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Ready | Phase::Unready { .. }
+        ReplicaPhase::Waiting { .. }
+            | ReplicaPhase::Starting { .. }
+            | ReplicaPhase::Ready
+            | ReplicaPhase::Unready { .. }
     );
-    if was == Some(&Phase::Pulling) && new.phase != Phase::Pulling && pulled {
+    if was == Some(&ReplicaPhase::Pulling) && new.phase != ReplicaPhase::Pulling && pulled {
         tell(EventKind::Normal, EventReason::ImagePulled, format!("pulled {image}"));
     }
     let before = old.and_then(|s| s.container.as_ref());
-    let lives = matches!(new.phase, Phase::Starting { .. } | Phase::Ready | Phase::Unready { .. });
+    let lives = matches!(
+        new.phase,
+        ReplicaPhase::Starting { .. } | ReplicaPhase::Ready | ReplicaPhase::Unready { .. }
+    );
     if let Some(container) = before.filter(|_| is_missing(was, new, before)) {
         let message = format!("container {} is gone, and was not removed here", container.short());
         tell(EventKind::Warning, EventReason::ContainerMissing, message);
@@ -102,20 +108,22 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
         tell(EventKind::Normal, EventReason::ContainerStarted, message);
     }
     match (&new.phase, was) {
-        (Phase::Pulling, was) if was != Some(&Phase::Pulling) => {
+        (ReplicaPhase::Pulling, was) if was != Some(&ReplicaPhase::Pulling) => {
             tell(EventKind::Normal, EventReason::ImagePulling, format!("pulling {image}"));
         }
-        (Phase::Ready, was) if was != Some(&Phase::Ready) => {
+        (ReplicaPhase::Ready, was) if was != Some(&ReplicaPhase::Ready) => {
             let after = new.ready_after.map_or(String::new(), |t| format!(" after {t}"));
             tell(EventKind::Normal, EventReason::ReplicaReady, format!("ready{after}"));
         }
-        (Phase::Unready { reason }, was) if !matches!(was, Some(Phase::Unready { .. })) => {
+        (ReplicaPhase::Unready { reason }, was) if !matches!(was, Some(ReplicaPhase::Unready { .. })) => {
             tell(EventKind::Warning, name(reason, EventReason::Unhealthy), reason.to_string());
         }
-        (Phase::Waiting { reason: Some(reason) }, was) if !is_about(was, reason) => {
+        (ReplicaPhase::Waiting { reason: Some(reason) }, was) if !is_about(was, reason) => {
             tell(EventKind::Warning, name(reason, EventReason::NotReadyInTime), reason.to_string());
         }
-        (Phase::BackOff { reason, retry_at }, was) if !is_about(was, reason) || fails_again(old, new) => {
+        (ReplicaPhase::BackOff { reason, retry_at }, was)
+            if !is_about(was, reason) || fails_again(old, new) =>
+        {
             if !is_about(was, reason) || old.is_some_and(|s| s.failures != new.failures) {
                 tell(EventKind::Warning, name(reason, EventReason::NotReadyInTime), reason.to_string());
             }
@@ -137,37 +145,43 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
 
 /// Whether the container of a replica that was to run has vanished: what ends leaves a reason, and what is wanted to go is
 /// on its way out.
-fn is_missing(was: Option<&Phase>, new: &ReplicaStatus, before: Option<&ContainerId>) -> bool {
-    let ran = matches!(was, Some(Phase::Starting { .. } | Phase::Ready | Phase::Unready { .. }));
+fn is_missing(was: Option<&ReplicaPhase>, new: &ReplicaStatus, before: Option<&ContainerId>) -> bool {
+    let ran = matches!(
+        was,
+        Some(ReplicaPhase::Starting { .. } | ReplicaPhase::Ready | ReplicaPhase::Unready { .. })
+    );
     let begins_anew = matches!(
         new.phase,
-        Phase::Waiting { reason: None } | Phase::Pulling | Phase::Starting { .. } | Phase::Ready
+        ReplicaPhase::Waiting { reason: None }
+            | ReplicaPhase::Pulling
+            | ReplicaPhase::Starting { .. }
+            | ReplicaPhase::Ready
     );
     ran && begins_anew && new.container.as_ref() != before
 }
 
 /// The steps of a replica that goes; there is no more to say of each than that it was taken.
-fn on_the_way_out(phase: &Phase) -> Option<(EventReason, &'static str)> {
+fn on_the_way_out(phase: &ReplicaPhase) -> Option<(EventReason, &'static str)> {
     match phase {
-        Phase::Draining => Some((EventReason::Draining, "out of rotation; requests in flight end")),
-        Phase::Stopping => Some((EventReason::Stopping, "told to stop")),
-        Phase::Kept => Some((EventReason::Kept, "stopped; its container is kept to be looked at")),
-        Phase::Gone => Some((EventReason::Stopped, "stopped and removed")),
+        ReplicaPhase::Draining => Some((EventReason::Draining, "out of rotation; requests in flight end")),
+        ReplicaPhase::Stopping => Some((EventReason::Stopping, "told to stop")),
+        ReplicaPhase::Kept => Some((EventReason::Kept, "stopped; its container is kept to be looked at")),
+        ReplicaPhase::Gone => Some((EventReason::Stopped, "stopped and removed")),
         _ => None,
     }
 }
 
-fn is_about(was: Option<&Phase>, reason: &WaitReason) -> bool {
+fn is_about(was: Option<&ReplicaPhase>, reason: &WaitReason) -> bool {
     match was {
-        Some(Phase::Waiting { reason: Some(before) } | Phase::BackOff { reason: before, .. }) => {
-            before == reason
-        }
+        Some(
+            ReplicaPhase::Waiting { reason: Some(before) } | ReplicaPhase::BackOff { reason: before, .. },
+        ) => before == reason,
         _ => false,
     }
 }
 
 fn fails_again(old: Option<&ReplicaStatus>, new: &ReplicaStatus) -> bool {
-    old.is_none_or(|s| s.failures != new.failures || !matches!(s.phase, Phase::BackOff { .. }))
+    old.is_none_or(|s| s.failures != new.failures || !matches!(s.phase, ReplicaPhase::BackOff { .. }))
 }
 
 fn name(reason: &WaitReason, health: EventReason) -> EventReason {

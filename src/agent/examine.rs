@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 
 use crate::engine::{Engine, EngineError, LogOptions};
-use crate::model::{ContainerId, Listener};
+use crate::model::{ContainerId, ListeningSocket};
 
 /// Lines of its log that are kept: enough for the end of a stack trace. They go into the store and onto a terminal.
 const LOG_LINES: u32 = 10;
@@ -20,7 +20,7 @@ pub struct Findings {
     /// The last lines of its log, oldest first.
     pub log: Vec<String>,
     /// What listens in it; `None` where that is not known.
-    pub listening: Option<Vec<Listener>>,
+    pub listening: Option<Vec<ListeningSocket>>,
 }
 
 /// Looks. What cannot be found out is left out: evidence is no reason to hold anything up.

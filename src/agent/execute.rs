@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::draft::Action;
+use super::draft::AgentAction;
 use super::examine::{Findings, examine};
 use super::observe::Ticks;
 use crate::engine::{ContainerSpec, ContainerState, Engine, EngineError, ObservedContainer};
@@ -38,22 +38,22 @@ pub(super) enum Outcome {
 }
 
 /// Does one action.
-pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &Action) -> Outcome {
+pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &AgentAction) -> Outcome {
     let done = match action {
-        Action::FindImage { image } => engine.image(image).await.map(|_| ()),
-        Action::Pull { image } => engine.pull(image).await,
-        Action::CreateNetwork { spec } => engine.create_network(spec).await,
-        Action::Create { spec, .. } => return create(engine, ticks, spec).await,
-        Action::Start { container, .. } => return start(engine, ticks, container).await,
-        Action::Signal { container, signal, .. } => engine.kill(container, signal).await,
-        Action::Examine { container, .. } => return Outcome::Examined(examine(engine, container).await),
-        Action::Remove { container } => engine.remove(container).await,
-        Action::RemoveNetwork { name } => engine.remove_network(name).await,
-        Action::Tag { image, tag } => {
+        AgentAction::FindImage { image } => engine.image(image).await.map(|_| ()),
+        AgentAction::Pull { image } => engine.pull(image).await,
+        AgentAction::CreateNetwork { spec } => engine.create_network(spec).await,
+        AgentAction::Create { spec, .. } => return create(engine, ticks, spec).await,
+        AgentAction::Start { container, .. } => return start(engine, ticks, container).await,
+        AgentAction::Signal { container, signal, .. } => engine.kill(container, signal).await,
+        AgentAction::Examine { container, .. } => return Outcome::Examined(examine(engine, container).await),
+        AgentAction::Remove { container } => engine.remove(container).await,
+        AgentAction::RemoveNetwork { name } => engine.remove_network(name).await,
+        AgentAction::Tag { image, tag } => {
             let (repository, tag) = tag.rsplit_once(':').unwrap_or((tag, "latest"));
             engine.tag(image, repository, tag).await
         }
-        Action::Untag { tag } => engine.untag(tag).await,
+        AgentAction::Untag { tag } => engine.untag(tag).await,
     };
     done.map_or_else(Outcome::Failed, |()| Outcome::Done)
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::host::BalancerAt;
+use super::node::BalancerUrl;
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, LABEL_STORE};
-use crate::model::{BalancerReport, Condition, HostId, Reach, StoreId};
+use crate::model::{BalancerReport, Condition, ExposureMode, NodeId, StoreId};
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -26,15 +26,15 @@ pub struct AgentSilent;
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
     /// The Engine's id.
-    pub host: HostId,
+    pub node: NodeId,
     /// Name of the host.
-    pub host_name: String,
+    pub node_name: String,
     /// Value of the instance label: host and state directory.
     pub instance: String,
     /// What networks of apps are taken from, in CIDR notation.
     pub network_pool: String,
     /// How containers are reached; `None` follows from the kind of Engine.
-    pub reach: Option<Reach>,
+    pub exposure: Option<ExposureMode>,
     /// Addresses of the HTTP entry point.
     pub http: Vec<SocketAddr>,
     /// The host by which containers reach it; `None` follows from the kind of Engine and the addresses.
@@ -44,7 +44,7 @@ pub struct AgentConfig {
 }
 
 /// All that an agent is made from.
-pub struct Parts {
+pub struct AgentParts {
     /// Who it is.
     pub config: AgentConfig,
     /// The Engine of its host.
@@ -81,9 +81,9 @@ pub struct AgentState {
     /// `EngineUnavailable`, `DeletionHeld`, `BalancerUnacknowledged`.
     pub conditions: Vec<Condition>,
     /// How containers are reached that are made from now on; `None` before that is known.
-    pub reach: Option<Reach>,
+    pub exposure: Option<ExposureMode>,
     /// Where containers find the balancer; `None` before the Engine's first answer.
-    pub balancer: Option<BalancerAt>,
+    pub balancer: Option<BalancerUrl>,
     /// Containers of ours, in every state.
     pub containers: u32,
     /// Whether the endpoints found at the start were checked, so that routing tables go out.

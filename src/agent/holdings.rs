@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::draft::Action;
+use super::draft::AgentAction;
 use super::round::{Holding, REUSE_AFTER, Round, Stand};
 use super::view::{address_of, instance_of};
 use crate::engine::{ContainerSpec, ObservedContainer};
@@ -71,9 +71,9 @@ impl Holdings {
     }
 
     /// A plan is about to be carried out.
-    pub(super) fn planned(&mut self, actions: &[Action]) {
+    pub(super) fn planned(&mut self, actions: &[AgentAction]) {
         for action in actions {
-            let Action::Create { replica, rounds, spec, .. } = action else { continue };
+            let AgentAction::Create { replica, rounds, spec, .. } = action else { continue };
             self.reserved.insert(replica.clone(), of_spec(spec));
             for (round, stand) in rounds {
                 let known = self.rounds.entry(round.clone()).or_insert(*stand);
@@ -161,7 +161,7 @@ mod tests {
             ..ContainerSpec::bare("users-1-a", "users:1", "net", IpAddr::from([10, 209, 0, 7]))
         };
         let stand = Stand { origin: 3, next: 4 };
-        let create = Action::Create {
+        let create = AgentAction::Create {
             replica: "users-1-a".into(),
             attempt: 1,
             rounds: [(Round::Ports, stand)].into(),

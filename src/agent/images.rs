@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::draft::{Action, Draft};
+use super::draft::{AgentAction, Draft};
 use super::memory::ImageMemory;
 use super::replica_memory::Retry;
-use super::view::{HostView, Subject, WantedReplica};
+use super::view::{NodeView, Subject, WantedReplica};
 use crate::engine::{LABEL_SERVICE, ObservedContainer};
 use crate::model::{Cause, Desired, ImageRefusal, Millis, Pull, ServiceName, WaitReason};
 
@@ -29,7 +29,7 @@ pub(super) fn need(draft: &mut Draft<'_>, image: &str, policy: Pull) -> Need {
     if draft.is_busy(&Subject::Pull(image.to_owned())) {
         return Need::Pulling;
     }
-    let look = Action::FindImage { image: image.to_owned() };
+    let look = AgentAction::FindImage { image: image.to_owned() };
     match draft.view.memory.images.get(image) {
         Some(ImageMemory::Present) => Need::Met,
         None => {
@@ -74,7 +74,7 @@ fn tag_of(draft: &Draft<'_>, service: &ServiceName, number: u64) -> String {
 }
 
 /// Tags of ours, as far as is known: those stored and those set since, without those taken away.
-fn tags(view: &HostView) -> BTreeSet<String> {
+fn tags(view: &NodeView) -> BTreeSet<String> {
     let all = view.state.tags.union(&view.memory.tagged);
     all.filter(|tag| !view.memory.untagged.contains(*tag)).cloned().collect()
 }
@@ -97,7 +97,7 @@ pub(super) fn untag_deleted(draft: &mut Draft<'_>, wanted: &WantedReplica) -> bo
     let mut under_way = false;
     for tag in tags(view).into_iter().filter(|tag| tag.starts_with(&prefix)) {
         let subject = Subject::Tag(tag.clone());
-        under_way |= draft.act(Action::Untag { tag }) || draft.is_claimed(&subject);
+        under_way |= draft.act(AgentAction::Untag { tag }) || draft.is_claimed(&subject);
     }
     under_way
 }
@@ -120,11 +120,11 @@ pub(super) fn protect(draft: &mut Draft<'_>) {
     for (tag, (service, image)) in &stored {
         if !tags.contains(tag) && here(service) {
             let image = (*image).to_owned();
-            draft.act(Action::Tag { image, tag: tag.clone() });
+            draft.act(AgentAction::Tag { image, tag: tag.clone() });
         }
     }
     // A service scaled to nothing keeps its images: it may be scaled up again.
     for tag in tags.iter().filter(|tag| !stored.contains_key(*tag)) {
-        draft.act(Action::Untag { tag: tag.clone() });
+        draft.act(AgentAction::Untag { tag: tag.clone() });
     }
 }

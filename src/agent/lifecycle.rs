@@ -3,7 +3,7 @@
 //! One step per pass, the first that is missing. Never a second container while one is alive; readiness never restarts.
 
 use super::classify::OfReplica;
-use super::draft::{Action, Draft};
+use super::draft::{AgentAction, Draft};
 use super::images::{self, Need};
 use super::network;
 use super::reached::Reached;
@@ -13,8 +13,8 @@ use super::status::Step;
 use super::view::{Subject, WantedReplica, instance_of, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    Check, ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, Millis, Mono, Phase, Revision,
-    ServiceSpec, WaitReason,
+    ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, HealthCheck, Millis, Mono, ReplicaPhase,
+    Revision, ServiceSpec, WaitReason,
 };
 use crate::probe::{Place, ProbeState, ProbeTarget};
 
@@ -34,7 +34,7 @@ pub(super) fn run<'a>(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfRepl
         return Some(Step::of(absent(draft, wanted, of), of));
     };
     for spent in of.spent.iter().chain(&of.last) {
-        draft.act(Action::Remove { container: spent.id.clone() });
+        draft.act(AgentAction::Remove { container: spent.id.clone() });
     }
     if leaves(draft, wanted, current) {
         return Some(replace(draft, wanted, of, current));
@@ -59,7 +59,7 @@ fn examine_failed(draft: &mut Draft<'_>, wanted: &WantedReplica) {
 }
 
 fn examine(draft: &mut Draft<'_>, wanted: &WantedReplica, container: &ContainerId) {
-    draft.act(Action::Examine { replica: wanted.replica.name.clone(), container: container.clone() });
+    draft.act(AgentAction::Examine { replica: wanted.replica.name.clone(), container: container.clone() });
 }
 
 /// Looks into a container that has failed its first probes for a while.
@@ -93,7 +93,7 @@ fn replace<'a>(
     let phase = retire(draft, current, registered, &Leave::of(wanted));
     let condemned = draft.view.memory.replicas.get(&wanted.replica.name).and_then(|m| m.condemned.clone());
     // What people should read is why, not that it is being stopped.
-    let phase = condemned.map_or(phase, |(_, reason)| Phase::Starting { reason: Some(reason) });
+    let phase = condemned.map_or(phase, |(_, reason)| ReplicaPhase::Starting { reason: Some(reason) });
     Step { endpoint: endpoint.and_then(draining), ..Step::of(phase, of) }
 }
 
@@ -102,17 +102,17 @@ fn own_endpoint<'w>(wanted: &'w WantedReplica, current: &ObservedContainer) -> O
 }
 
 /// No container is alive: makes one, as soon as it may be.
-fn absent(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'_>) -> Phase {
+fn absent(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'_>) -> ReplicaPhase {
     for spent in &of.spent {
-        draft.act(Action::Remove { container: spent.id.clone() });
+        draft.act(AgentAction::Remove { container: spent.id.clone() });
     }
     let remembered = draft.view.memory.replicas.get(&wanted.replica.name).cloned().unwrap_or_default();
     let ended = remembered.retry.as_ref().map(|r| r.reason.clone());
     if let Some(retry) = remembered.retry.filter(|r| r.at > draft.now.mono) {
         draft.wake(retry.at.since(draft.now.mono));
-        return Phase::BackOff { reason: retry.reason, retry_at: retry.wall };
+        return ReplicaPhase::BackOff { reason: retry.reason, retry_at: retry.wall };
     }
-    let waiting = |reason| Phase::Waiting { reason };
+    let waiting = |reason| ReplicaPhase::Waiting { reason };
     let Some(revision) = &wanted.revision else {
         let message = format!("revision {} is not in the store", wanted.replica.revision);
         return waiting(Some(WaitReason::EngineRefused { message }));
@@ -120,10 +120,10 @@ fn absent(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'_>) -> 
     match images::need(draft, &revision.image.pinned, revision.spec.pull) {
         Need::Met => {}
         Need::Looking => return waiting(ended),
-        Need::Pulling => return Phase::Pulling,
+        Need::Pulling => return ReplicaPhase::Pulling,
         Need::Unavailable(retry) => {
             draft.wake(retry.at.since(draft.now.mono));
-            return Phase::BackOff { reason: retry.reason, retry_at: retry.wall };
+            return ReplicaPhase::BackOff { reason: retry.reason, retry_at: retry.wall };
         }
     }
     match network::need(draft, &wanted.replica.app) {
@@ -133,7 +133,7 @@ fn absent(draft: &mut Draft<'_>, wanted: &WantedReplica, of: &OfReplica<'_>) -> 
     }
     let highest = remembered.attempted.max(of.highest_attempt());
     match create(draft, wanted, revision, highest) {
-        Ok(true) if ended.is_none() => Phase::Starting { reason: None },
+        Ok(true) if ended.is_none() => ReplicaPhase::Starting { reason: None },
         Ok(_) => waiting(ended),
         Err(reason) => waiting(Some(reason)),
     }
@@ -168,7 +168,7 @@ fn create(
     let attempt = wanted.status.as_ref().map_or(0, |s| s.attempt).max(highest) + 1;
     let spec = Box::new(spec::container(draft.view, replica, revision, attempt, env, allotment));
     let (replica, rounds) = (replica.name.clone(), draft.rounds().clone());
-    Ok(draft.act(Action::Create { replica, attempt, rounds, spec }))
+    Ok(draft.act(AgentAction::Create { replica, attempt, rounds, spec }))
 }
 
 /// A container that was made and never started: a lost answer, or an earlier run of the agent.
@@ -180,9 +180,9 @@ fn start<'a>(
 ) -> Step<'a> {
     if draft.take_start() {
         let (replica, container) = (wanted.replica.name.clone(), current.id.clone());
-        draft.act(Action::Start { replica, container });
+        draft.act(AgentAction::Start { replica, container });
     }
-    Step::of(Phase::Starting { reason: None }, of)
+    Step::of(ReplicaPhase::Starting { reason: None }, of)
 }
 
 /// Alive, and for a reason outside its health not to be reached: out of rotation until that is over.
@@ -195,8 +195,8 @@ fn held_back<'a>(
     let endpoint = own_endpoint(wanted, current);
     let was_ready = endpoint.is_some() || shown_state(wanted, current).is_some();
     let phase = match was_ready {
-        true => Phase::Unready { reason },
-        false => Phase::Starting { reason: Some(reason) },
+        true => ReplicaPhase::Unready { reason },
+        false => ReplicaPhase::Starting { reason: Some(reason) },
     };
     let endpoint = endpoint.map(|e| Endpoint { state: EndpointState::Unready, ..e.clone() });
     Step { endpoint, ..Step::of(phase, of) }
@@ -211,13 +211,13 @@ fn running<'a>(
 ) -> Step<'a> {
     let Some(revision) = wanted.revision.as_deref() else {
         return Step::of(
-            wanted.status.as_ref().map_or(Phase::Starting { reason: None }, |s| s.phase.clone()),
+            wanted.status.as_ref().map_or(ReplicaPhase::Starting { reason: None }, |s| s.phase.clone()),
             of,
         );
     };
     let reached = Reached::of(current, &draft.view.network_name(&wanted.replica.app));
     let (Some(instance), Some(reached)) = (instance_of(current), reached) else {
-        return Step::of(Phase::Starting { reason: None }, of);
+        return Step::of(ReplicaPhase::Starting { reason: None }, of);
     };
     let probe = target(&revision.spec, &instance, reached);
     let state = probe.as_ref().and_then(|_| draft.view.probes.get(&instance));
@@ -228,18 +228,20 @@ fn running<'a>(
     };
     let phase = match (&probe, &revision.spec.health.check) {
         (Some(_), _) => judged(shown, state),
-        (None, Check::None(_)) => Phase::Ready,
+        (None, HealthCheck::None(_)) => ReplicaPhase::Ready,
         (None, _) => {
             let message = "the port of its health check is not published".to_owned();
-            Phase::Starting { reason: Some(WaitReason::EngineRefused { message }) }
+            ReplicaPhase::Starting { reason: Some(WaitReason::EngineRefused { message }) }
         }
     };
-    if let (Phase::Starting { .. }, Some(ProbeState::Starting { since, last: Some(_) })) = (&phase, state) {
+    if let (ReplicaPhase::Starting { .. }, Some(ProbeState::Starting { since, last: Some(_) })) =
+        (&phase, state)
+    {
         examine_starting(draft, wanted, current, *since);
     }
     let endpoint = match phase {
-        Phase::Ready if has_endpoint => Some(EndpointState::Ready),
-        Phase::Unready { .. } if has_endpoint => Some(EndpointState::Unready),
+        ReplicaPhase::Ready if has_endpoint => Some(EndpointState::Ready),
+        ReplicaPhase::Unready { .. } if has_endpoint => Some(EndpointState::Unready),
         _ => None,
     };
     let endpoint = endpoint.map(|state| register(wanted, revision, current, reached, state));
@@ -248,34 +250,34 @@ fn running<'a>(
 
 /// From the probe's state and what was shown so far to the phase. What is ready stays so until its probe has an opinion:
 /// a restart of the agent alone changes nothing.
-fn judged(shown: Option<EndpointState>, state: Option<&ProbeState>) -> Phase {
+fn judged(shown: Option<EndpointState>, state: Option<&ProbeState>) -> ReplicaPhase {
     let failing = |probe: &FailedProbe| WaitReason::HealthCheckFailing { message: probe.message.clone() };
     match (shown, state) {
-        (_, Some(ProbeState::Ready { .. })) => Phase::Ready,
+        (_, Some(ProbeState::Ready { .. })) => ReplicaPhase::Ready,
         (Some(_), Some(ProbeState::Failing { last, .. } | ProbeState::TooLate { last, .. })) => {
-            Phase::Unready { reason: failing(last) }
+            ReplicaPhase::Unready { reason: failing(last) }
         }
-        (Some(EndpointState::Ready), _) => Phase::Ready,
+        (Some(EndpointState::Ready), _) => ReplicaPhase::Ready,
         (Some(_), Some(ProbeState::Starting { last: Some(last), .. })) => {
-            Phase::Unready { reason: failing(last) }
+            ReplicaPhase::Unready { reason: failing(last) }
         }
-        (Some(_), _) => Phase::Unready { reason: failing(&"not probed yet".into()) },
+        (Some(_), _) => ReplicaPhase::Unready { reason: failing(&"not probed yet".into()) },
         (None, Some(ProbeState::Starting { last: Some(last), .. })) => {
-            Phase::Starting { reason: Some(failing(last)) }
+            ReplicaPhase::Starting { reason: Some(failing(last)) }
         }
         (None, Some(ProbeState::Failing { last, .. } | ProbeState::TooLate { last, .. })) => {
-            Phase::Starting { reason: Some(failing(last)) }
+            ReplicaPhase::Starting { reason: Some(failing(last)) }
         }
-        (None, _) => Phase::Starting { reason: None },
+        (None, _) => ReplicaPhase::Starting { reason: None },
     }
 }
 
 /// What is probed; `None` where nothing is, or nothing can be.
 fn target(spec: &ServiceSpec, instance: &EndpointId, reached: Reached<'_>) -> Option<ProbeTarget> {
     let place = match spec.health.check {
-        Check::None(_) => return None,
-        Check::Exec(_) => Place::direct((reached.address(), 0).into()),
-        Check::Http(_) | Check::Tcp(_) | Check::Grpc(_) => {
+        HealthCheck::None(_) => return None,
+        HealthCheck::Exec(_) => Place::direct((reached.address(), 0).into()),
+        HealthCheck::Http(_) | HealthCheck::Tcp(_) | HealthCheck::Grpc(_) => {
             reached.place(spec.port(spec.health.port.as_deref())?.port)?
         }
     };

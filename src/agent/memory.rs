@@ -6,16 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::backoff;
-use super::brake::Brake;
 use super::classify::{OfReplica, classify, ended};
-use super::draft::Plan;
+use super::deletion_guard::DeletionGuard;
+use super::draft::NodePlan;
 use super::examine::Findings;
 use super::holdings::Holdings;
 use super::replica_memory::{ReplicaMemory, Retry};
-use super::view::{HostView, Subject, WantedReplica, instance_of, is_up};
+use super::view::{NodeView, Subject, WantedReplica, instance_of, is_up};
 use crate::engine::{EngineError, ObservedContainer};
 use crate::model::{
-    ContainerId, EndpointId, EndpointState, ImageRefusal, Millis, Mono, Now, ReplicaName, Seen, WaitReason,
+    ContainerId, EndpointId, EndpointState, FailureCause, ImageRefusal, Millis, Mono, Now, ReplicaName,
+    WaitReason,
 };
 
 /// A stop signal that went out.
@@ -54,7 +55,7 @@ struct StartRefusal {
 
 /// What the agent remembers between passes.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub struct AgentMemory {
     /// When this agent started.
     pub started: Mono,
     /// By replica.
@@ -62,7 +63,7 @@ pub struct Memory {
     /// By image, pinned form.
     pub images: BTreeMap<String, ImageMemory>,
     /// The deletion brake.
-    pub brake: Brake,
+    pub deletion_guard: DeletionGuard,
     /// Stop signals by instance.
     pub signals: BTreeMap<EndpointId, Signalled>,
     /// Since when an endpoint that is out is acknowledged as absent.
@@ -89,14 +90,14 @@ pub struct Memory {
     pub untagged: BTreeSet<String>,
 }
 
-impl Memory {
+impl AgentMemory {
     /// A memory of an agent that starts now.
     pub fn new(started: Mono) -> Self {
         Self { started, ..Self::default() }
     }
 
     /// Takes note of what this pass sees, before anything is planned.
-    pub fn notice(&mut self, view: &HostView, now: Now) {
+    pub fn notice(&mut self, view: &NodeView, now: Now) {
         let existing: BTreeSet<ContainerId> = view.containers.iter().map(|c| c.id.clone()).collect();
         let sorted = classify(view);
         for (name, wanted) in &view.replicas {
@@ -106,7 +107,7 @@ impl Memory {
         self.notice_barrier(view, now.mono);
         self.holdings.notice(&view.containers, |id| view.barrier.acked_absent(id), now.mono);
         self.replicas.retain(|name, _| view.replicas.contains_key(name));
-        self.brake.forget(&existing, now.mono);
+        self.deletion_guard.forget(&existing, now.mono);
         self.noted.retain(|id| existing.contains(id));
         self.refusals.retain(|id, _| existing.contains(id));
         self.resting.retain(|_, until| *until > now.mono);
@@ -122,7 +123,7 @@ impl Memory {
 
     fn notice_replica(
         &mut self,
-        view: &HostView,
+        view: &NodeView,
         name: &ReplicaName,
         wanted: &WantedReplica,
         of: &OfReplica<'_>,
@@ -154,7 +155,7 @@ impl Memory {
         self.noted.insert(dead.id.clone());
     }
 
-    fn notice_barrier(&mut self, view: &HostView, now: Mono) {
+    fn notice_barrier(&mut self, view: &NodeView, now: Mono) {
         let endpoints = view.endpoints();
         let mut let_go = BTreeMap::new();
         let mut unacknowledged = BTreeMap::new();
@@ -208,10 +209,10 @@ impl Memory {
     }
 
     /// A plan is about to be carried out.
-    pub fn planned(&mut self, plan: &Plan, now: Mono) {
+    pub fn planned(&mut self, plan: &NodePlan, now: Mono) {
         self.holdings.planned(&plan.actions);
         for container in &plan.released {
-            self.brake.release(container, now);
+            self.deletion_guard.release(container, now);
         }
     }
 
@@ -287,7 +288,7 @@ impl Memory {
     }
 
     /// A plan was stored.
-    pub(super) fn stored(&mut self, plan: &Plan, now: Mono) {
+    pub(super) fn stored(&mut self, plan: &NodePlan, now: Mono) {
         for (_, status) in &plan.statuses {
             self.replicas.entry(status.replica.clone()).or_default().written_at = Some(now);
         }
@@ -314,14 +315,14 @@ impl Memory {
 }
 
 /// What the end of a container is called.
-fn seen(wanted: &WantedReplica, dead: &ObservedContainer, reason: &WaitReason) -> Option<Seen> {
+fn seen(wanted: &WantedReplica, dead: &ObservedContainer, reason: &WaitReason) -> Option<FailureCause> {
     let limit = wanted.revision.as_ref().and_then(|revision| revision.spec.resources.memory);
     let own = wanted.status.as_ref().filter(|status| status.container.as_ref() == Some(&dead.id));
     let was_healthy = own.is_some_and(|status| status.ready_after.is_some());
     match reason {
-        WaitReason::Exited { oom_killed: true, .. } => Some(Seen::OutOfMemory { limit }),
-        WaitReason::Exited { code, .. } => Some(Seen::Exited { code: *code, was_healthy }),
-        WaitReason::EngineRefused { message } => Some(Seen::CannotStart { message: message.clone() }),
+        WaitReason::Exited { oom_killed: true, .. } => Some(FailureCause::OutOfMemory { limit }),
+        WaitReason::Exited { code, .. } => Some(FailureCause::Exited { code: *code, was_healthy }),
+        WaitReason::EngineRefused { message } => Some(FailureCause::CannotStart { message: message.clone() }),
         _ => None,
     }
 }

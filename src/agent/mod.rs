@@ -1,7 +1,7 @@
 //! Replicas to containers on one host: what the orchestrator wants, done through the container engine.
 //!
-//! Purpose: [`plan`] decides from one [`HostView`] what is to do (pure; `plan` is the sequence, `classify`, `lifecycle`,
-//! `removal`, `cleanup`, `brake`, `backoff`, `address`, `round`, `holdings`, `reached`, `network`, `images` the parts);
+//! Purpose: [`plan`] decides from one [`NodeView`] what is to do (pure; `plan` is the sequence, `classify`, `lifecycle`,
+//! `removal`, `cleanup`, `deletion_guard`, `backoff`, `address`, `round`, `holdings`, `reached`, `network`, `images` the parts);
 //! [`Agent`] looks, reads, decides, acts and writes, over and over.
 //! Invariants: a container that runs gets its stop signal only after every balancer acknowledged a table without its
 //! endpoint; two containers of one replica never run by our doing; what is not of our store is never touched; an address
@@ -12,23 +12,23 @@
 mod address;
 mod availability;
 pub(crate) mod backoff;
-mod brake;
 mod classify;
 mod cleanup;
 mod commit;
 mod crashes;
+mod deletion_guard;
 mod draft;
 pub mod events;
 mod examine;
 mod execute;
 mod handle;
 mod holdings;
-mod host;
 mod images;
 mod lifecycle;
 mod looks;
 mod memory;
 mod network;
+mod node;
 mod observe;
 mod plan;
 mod probing;
@@ -48,18 +48,20 @@ mod wake;
 mod tests;
 
 pub use address::{Subnet, SubnetError};
-pub use brake::Brake;
 pub use classify::{Bucket, OfReplica, Sorted, classify};
 pub use crashes::Crashes;
-pub use draft::{Action, EndpointWrite, MAX_PULLS, MAX_STARTS, Plan};
+pub use deletion_guard::DeletionGuard;
+pub use draft::{AgentAction, EndpointWrite, MAX_PULLS, MAX_STARTS, NodePlan};
 pub use examine::Findings;
-pub use handle::{AgentConfig, AgentHandle, AgentSilent, AgentState, EngineState, Parts, check_instance};
-pub use host::{BalancerAt, HostFacts};
-pub use memory::{ImageMemory, Memory, Signalled};
+pub use handle::{
+    AgentConfig, AgentHandle, AgentParts, AgentSilent, AgentState, EngineState, check_instance,
+};
+pub use memory::{AgentMemory, ImageMemory, Signalled};
+pub use node::{BalancerUrl, NodeFacts};
 pub use plan::plan;
 pub use probing::Probes;
 pub use removal::UNACKNOWLEDGED_AFTER;
 pub use replica_memory::{ReplicaMemory, Retry};
 pub use round::{Round, Stand};
 pub use run::{Agent, Pass};
-pub use view::{HostState, HostView, NetworkRecord, Subject, WantedReplica};
+pub use view::{NetworkRecord, NodeState, NodeView, Subject, WantedReplica};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::address::{Subnet, choose_subnet};
-use super::draft::{Action, Draft};
+use super::draft::{AgentAction, Draft};
 use super::spec;
 use super::view::{NetworkRecord, Subject};
 use crate::engine::{LABEL_APP, LABEL_STORE, ObservedNetwork};
@@ -40,7 +40,7 @@ pub(super) fn need(draft: &mut Draft<'_>, app: &AppName) -> Result<bool, String>
     if record != Some(subnet) {
         record_subnet(draft, app, subnet);
     }
-    draft.act(Action::CreateNetwork { spec: Box::new(spec::network(draft.view, app, subnet)) });
+    draft.act(AgentAction::CreateNetwork { spec: Box::new(spec::network(draft.view, app, subnet)) });
     Ok(false)
 }
 
@@ -67,7 +67,7 @@ pub(super) fn remove_unused(draft: &mut Draft<'_>) {
         if !is_ours(draft, network) || needed.contains(&app) || is_used() {
             continue;
         }
-        draft.act(Action::RemoveNetwork { name: network.name.clone() });
+        draft.act(AgentAction::RemoveNetwork { name: network.name.clone() });
     }
     let standing: BTreeSet<&str> = view.networks.iter().map(|n| n.name.as_str()).collect();
     let unused = |app: &AppName| !needed.contains(app) && !standing.contains(view.network_name(app).as_str());

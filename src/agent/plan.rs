@@ -4,14 +4,14 @@
 //! without a process are out before a replica is judged, and tags wait until nothing else is to do.
 
 use super::classify::{OfReplica, classify};
-use super::draft::{Action, Draft, Plan};
+use super::draft::{AgentAction, Draft, NodePlan};
 use super::status::settle;
-use super::view::HostView;
+use super::view::NodeView;
 use super::{cleanup, events, images, lifecycle, network, removal};
 use crate::model::{Condition, Desired, Now, Reason};
 
 /// Decides. The memory in the view has taken note of this view before.
-pub fn plan(view: &HostView, now: Now) -> Plan {
+pub fn plan(view: &NodeView, now: Now) -> NodePlan {
     let mut draft = Draft::new(view, now);
     let sorted = classify(view);
     let none = OfReplica::default();
@@ -47,8 +47,11 @@ pub fn plan(view: &HostView, now: Now) -> Plan {
 
 /// Whether nobody waits for a container: then there is time for housekeeping.
 fn is_quiet(draft: &Draft<'_>) -> bool {
-    let urgent = |action: &Action| {
-        !matches!(action, Action::Remove { .. } | Action::Signal { .. } | Action::Examine { .. })
+    let urgent = |action: &AgentAction| {
+        !matches!(
+            action,
+            AgentAction::Remove { .. } | AgentAction::Signal { .. } | AgentAction::Examine { .. }
+        )
     };
     draft.view.busy.is_empty() && !draft.plan.actions.iter().any(urgent)
 }

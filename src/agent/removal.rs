@@ -5,13 +5,13 @@
 //! ended is removed without asking anyone.
 
 use super::classify::OfReplica;
-use super::draft::{Action, Draft};
+use super::draft::{AgentAction, Draft};
 use super::images;
 use super::status::Step;
 use super::view::{Subject, WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, Millis, Mono, Phase, RolloutPolicy, ServiceSpec, StopPolicy,
+    Endpoint, EndpointId, EndpointState, Millis, Mono, ReplicaPhase, RolloutPolicy, ServiceSpec, StopPolicy,
 };
 
 /// SIGKILL is sent again after this long: the first may have been lost.
@@ -49,24 +49,24 @@ pub(super) fn retire(
     container: &ObservedContainer,
     registered: bool,
     leave: &Leave,
-) -> Phase {
+) -> ReplicaPhase {
     let instance = match container.state {
-        ContainerState::Removing => return Phase::Stopping,
+        ContainerState::Removing => return ReplicaPhase::Stopping,
         ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => None,
         ContainerState::Running | ContainerState::Paused | ContainerState::Restarting => {
             instance_of(container)
         }
     };
     let Some(instance) = instance else {
-        draft.act(Action::Remove { container: container.id.clone() });
-        return Phase::Stopping;
+        draft.act(AgentAction::Remove { container: container.id.clone() });
+        return ReplicaPhase::Stopping;
     };
     let now = draft.now.mono;
     let let_go =
         draft.view.memory.let_go_at(&instance).filter(|_| draft.view.barrier.acked_absent(&instance));
     let Some(let_go) = let_go.filter(|_| !registered) else {
         draft.plan.awaits_balancer = true;
-        return Phase::Draining;
+        return ReplicaPhase::Draining;
     };
     let signalled = draft.view.memory.signals.get(&instance).copied();
     let Some(signalled) = signalled else {
@@ -75,15 +75,15 @@ pub(super) fn retire(
         if in_flight != Some(0) && now < until {
             draft.plan.awaits_balancer = true;
             draft.wake(until.since(now));
-            return Phase::Draining;
+            return ReplicaPhase::Draining;
         }
         if container.state == ContainerState::Paused {
             // A frozen process hears no signal.
-            draft.act(Action::Remove { container: container.id.clone() });
+            draft.act(AgentAction::Remove { container: container.id.clone() });
         } else {
             signal(draft, container, instance, &leave.stop.signal, false);
         }
-        return Phase::Stopping;
+        return ReplicaPhase::Stopping;
     };
     let next =
         signalled.kill_at.map_or(signalled.stop_at.after(leave.stop.grace), |at| at.after(KILL_AGAIN_AFTER));
@@ -92,7 +92,7 @@ pub(super) fn retire(
     } else {
         draft.wake(next.since(now));
     }
-    Phase::Stopping
+    ReplicaPhase::Stopping
 }
 
 fn signal(
@@ -103,7 +103,7 @@ fn signal(
     kill: bool,
 ) {
     let container = container.id.clone();
-    draft.act(Action::Signal { container, instance, signal: signal.to_owned(), kill });
+    draft.act(AgentAction::Signal { container, instance, signal: signal.to_owned(), kill });
 }
 
 /// The endpoint as it is on its way out: draining, from where there is no way back.
@@ -114,7 +114,7 @@ pub(super) fn draining(endpoint: &Endpoint) -> Option<Endpoint> {
 
 /// Out of rotation, and kept running; what has ended is not started again.
 pub(super) fn drain<'a>(wanted: &WantedReplica, of: &OfReplica<'a>) -> Step<'a> {
-    let mut step = Step::of(Phase::Draining, of);
+    let mut step = Step::of(ReplicaPhase::Draining, of);
     step.endpoint = wanted.endpoint.as_ref().and_then(draining);
     step
 }
@@ -133,12 +133,12 @@ pub(super) fn remove<'a>(
         let endpoint = wanted.endpoint.as_ref().filter(|e| instance_of(container) == Some(e.id()));
         endpoint.is_some_and(|e| e.state != EndpointState::Draining)
     };
-    let phases: Vec<Phase> = of.all().map(|c| retire(draft, c, registered(c), &leave)).collect();
+    let phases: Vec<ReplicaPhase> = of.all().map(|c| retire(draft, c, registered(c), &leave)).collect();
     let phase = match phases.as_slice() {
-        [] if !is_gone(wanted) && images::untag_deleted(draft, wanted) => Phase::Stopping,
-        [] => Phase::Gone,
-        some if some.contains(&Phase::Draining) => Phase::Draining,
-        _ => Phase::Stopping,
+        [] if !is_gone(wanted) && images::untag_deleted(draft, wanted) => ReplicaPhase::Stopping,
+        [] => ReplicaPhase::Gone,
+        some if some.contains(&ReplicaPhase::Draining) => ReplicaPhase::Draining,
+        _ => ReplicaPhase::Stopping,
     };
     let mut step = Step::of(phase, of);
     step.endpoint = wanted.endpoint.as_ref().and_then(draining);
@@ -157,16 +157,16 @@ pub(super) fn keep<'a>(
     }
     if of.current.is_none() && of.superseded.is_empty() && of.last.is_some() {
         for spent in &of.spent {
-            draft.act(Action::Remove { container: spent.id.clone() });
+            draft.act(AgentAction::Remove { container: spent.id.clone() });
         }
-        return Some(Step::of(Phase::Kept, of));
+        return Some(Step::of(ReplicaPhase::Kept, of));
     }
     remove(draft, wanted, of)
 }
 
 /// Whether it was said already that nothing of it is left.
 fn is_gone(wanted: &WantedReplica) -> bool {
-    wanted.status.as_ref().is_some_and(|status| status.phase == Phase::Gone)
+    wanted.status.as_ref().is_some_and(|status| status.phase == ReplicaPhase::Gone)
 }
 
 /// How long the wait for a balancer may take before it is told: its own restart, or the controller's, is over long before.

@@ -2,9 +2,9 @@
 
 use super::backoff;
 use super::crashes::Crashes;
-use super::view::{HostView, WantedReplica, instance_of, is_up, shown_state};
+use super::view::{NodeView, WantedReplica, instance_of, is_up, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
-use crate::model::{ContainerId, Millis, Mono, Now, Phase, Reach, Seen, WaitReason};
+use crate::model::{ContainerId, ExposureMode, FailureCause, Millis, Mono, Now, ReplicaPhase, WaitReason};
 use crate::probe::ProbeState;
 
 /// A wait that was begun: when it ends, and why it is.
@@ -48,7 +48,7 @@ pub struct ReplicaMemory {
 impl ReplicaMemory {
     pub(super) fn notice_health(&mut self, wanted: &WantedReplica, current: &ObservedContainer, now: Mono) {
         let stored = wanted.status.as_ref().filter(|s| s.container.as_ref() == Some(&current.id));
-        let ready = stored.is_some_and(|s| s.phase == Phase::Ready) && is_up(current);
+        let ready = stored.is_some_and(|s| s.phase == ReplicaPhase::Ready) && is_up(current);
         self.healthy_since = if ready { self.healthy_since.or(Some(now)) } else { None };
         if self.healthy_since.is_some_and(|since| now.since(since) >= backoff::RESET_AFTER) {
             self.streak = 0;
@@ -60,7 +60,7 @@ impl ReplicaMemory {
     /// replaced for its health.
     pub(super) fn notice_trouble(
         &mut self,
-        view: &HostView,
+        view: &NodeView,
         wanted: &WantedReplica,
         current: &ObservedContainer,
         now: Mono,
@@ -77,7 +77,8 @@ impl ReplicaMemory {
             true => wanted.endpoint.as_ref().is_some_and(|e| e.id() == instance),
             false => shown_state(wanted, current).is_some(),
         };
-        let out_of_reach = view.facts.reach == Reach::Published && current.published.is_empty() && has_port;
+        let out_of_reach =
+            view.facts.exposure == ExposureMode::Published && current.published.is_empty() && has_port;
         if !current.addresses.contains_key(&network) {
             let message = format!("the container was taken off its network {network}");
             self.condemn(&current.id, WaitReason::EngineRefused { message });
@@ -89,7 +90,7 @@ impl ReplicaMemory {
         {
             self.condemn(&current.id, WaitReason::HealthCheckFailing { message: last.message.clone() });
             let start_within = wanted.revision.as_ref().map(|revision| revision.spec.health.start_within);
-            let seen = Seen::Unhealthy { probe: last.clone(), listening: None, start_within };
+            let seen = FailureCause::Unhealthy { probe: last.clone(), listening: None, start_within };
             self.crashes.failed(current, seen, now);
         }
     }

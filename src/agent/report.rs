@@ -2,7 +2,7 @@
 
 use tokio::task::JoinError;
 
-use super::draft::Action;
+use super::draft::AgentAction;
 use super::execute::Outcome;
 use super::handle::EngineState;
 use super::images::LOOK_AGAIN;
@@ -11,7 +11,7 @@ use super::round::REUSE_AFTER;
 use super::run::Agent;
 use super::view::{attempt_of, replica_of};
 use crate::engine::{EngineError, LABEL_STORE, ObservedContainer};
-use crate::model::{ContainerId, EngineKind, Millis, Reach, ReplicaName};
+use crate::model::{ContainerId, EngineKind, ExposureMode, Millis, ReplicaName};
 
 /// What failed for a reason that is not the Engine's absence rests for so long before it is tried again.
 const REST: Millis = Millis::secs(1);
@@ -24,7 +24,7 @@ pub(super) enum Report {
     /// A look at one container, begun at this tick.
     Inspected { tick: u64, id: ContainerId, found: Result<Box<ObservedContainer>, EngineError> },
     /// An action, begun at this tick.
-    Acted { tick: u64, action: Action, outcome: Outcome },
+    Acted { tick: u64, action: AgentAction, outcome: Outcome },
 }
 
 impl Agent {
@@ -62,18 +62,18 @@ impl Agent {
     fn learn(&mut self, kind: EngineKind) {
         self.facts.learn(&self.config, kind);
         let is_first = *self.availability.state() == EngineState::Unknown;
-        match (self.facts.reach, kind.reach()) {
+        match (self.facts.exposure, kind.exposure()) {
             _ if !is_first => {}
-            (Reach::Published, _) => {
+            (ExposureMode::Published, _) => {
                 tracing::info!(?kind, "containers are reached at ports published on 127.0.0.1");
             }
-            (Reach::Bridge, Reach::Published) => {
+            (ExposureMode::Bridge, ExposureMode::Published) => {
                 tracing::warn!(
                     ?kind,
-                    "started with --reach bridge, and this Engine keeps its bridge networks to itself"
+                    "started with --exposure bridge, and this Engine keeps its bridge networks to itself"
                 );
             }
-            (Reach::Bridge, Reach::Bridge) => {}
+            (ExposureMode::Bridge, ExposureMode::Bridge) => {}
         }
     }
 
@@ -96,9 +96,9 @@ impl Agent {
         }
     }
 
-    fn acted(&mut self, tick: u64, action: Action, outcome: Outcome) {
+    fn acted(&mut self, tick: u64, action: AgentAction, outcome: Outcome) {
         // The name of a container that may have been made is used, though somebody may remove it before it is seen.
-        if let Action::Create { replica, attempt, .. } = &action
+        if let AgentAction::Create { replica, attempt, .. } = &action
             && let Outcome::Up(..)
             | Outcome::Made(..)
             | Outcome::StartRefused { .. }
@@ -128,15 +128,15 @@ impl Agent {
                 self.hints.look_at_all();
             }
             Outcome::Examined(findings) => {
-                if let Action::Examine { replica, container } = &action {
+                if let AgentAction::Examine { replica, container } = &action {
                     self.memory.examined(replica, container, findings, self.clock.mono());
                 }
             }
             Outcome::NameTaken(tick, holder) => self.name_taken(tick, &action, *holder),
             // From here on it is a start that was not answered.
             Outcome::Made(made, container, error) => {
-                let Action::Create { replica, .. } = action else { return };
-                let start = Action::Start { replica, container: container.id.clone() };
+                let AgentAction::Create { replica, .. } = action else { return };
+                let start = AgentAction::Start { replica, container: container.id.clone() };
                 self.observation.saw(made, *container);
                 self.not_done(self.ticks.next(), start, error);
             }
@@ -144,30 +144,32 @@ impl Agent {
         }
     }
 
-    fn done(&mut self, tick: u64, action: Action) {
+    fn done(&mut self, tick: u64, action: AgentAction) {
         let now = self.clock.mono();
         match action {
-            Action::FindImage { image } | Action::Pull { image } => self.memory.image(&image, true),
-            Action::CreateNetwork { spec } => self.observation.network_made(self.ticks.next(), &spec),
-            Action::RemoveNetwork { name } => self.observation.network_gone(self.ticks.next(), &name),
-            Action::Signal { instance, kill, .. } => self.memory.signalled(&instance, kill, now),
-            Action::Remove { container } => self.observation.gone(self.ticks.next().max(tick), &container),
-            Action::Tag { tag, .. } => {
+            AgentAction::FindImage { image } | AgentAction::Pull { image } => self.memory.image(&image, true),
+            AgentAction::CreateNetwork { spec } => self.observation.network_made(self.ticks.next(), &spec),
+            AgentAction::RemoveNetwork { name } => self.observation.network_gone(self.ticks.next(), &name),
+            AgentAction::Signal { instance, kill, .. } => self.memory.signalled(&instance, kill, now),
+            AgentAction::Remove { container } => {
+                self.observation.gone(self.ticks.next().max(tick), &container)
+            }
+            AgentAction::Tag { tag, .. } => {
                 self.memory.untagged.remove(&tag);
                 self.memory.tagged.insert(tag);
             }
-            Action::Untag { tag } => {
+            AgentAction::Untag { tag } => {
                 self.memory.tagged.remove(&tag);
                 self.memory.untagged.insert(tag);
             }
-            Action::Create { .. } | Action::Start { .. } | Action::Examine { .. } => {}
+            AgentAction::Create { .. } | AgentAction::Start { .. } | AgentAction::Examine { .. } => {}
         }
     }
 
     /// The name of an attempt is taken. If the holder is the attempt itself, its making was not answered: seen now, it
     /// is adopted by the next pass. Else the attempt is skipped.
-    fn name_taken(&mut self, tick: u64, action: &Action, holder: ObservedContainer) {
-        let Action::Create { replica, attempt, .. } = action else { return };
+    fn name_taken(&mut self, tick: u64, action: &AgentAction, holder: ObservedContainer) {
+        let AgentAction::Create { replica, attempt, .. } = action else { return };
         self.memory.holdings.made(replica);
         let ours = holder.labels.get(LABEL_STORE).map(String::as_str) == Some(self.facts.store.as_str());
         if ours && replica_of(&holder).as_ref() == Some(replica) && attempt_of(&holder) == *attempt {
@@ -178,7 +180,7 @@ impl Agent {
         }
     }
 
-    fn not_done(&mut self, tick: u64, action: Action, error: EngineError) {
+    fn not_done(&mut self, tick: u64, action: AgentAction, error: EngineError) {
         let now = self.clock.now();
         if let Some(replica) = maker(&action) {
             self.memory.holdings.made(replica);
@@ -189,45 +191,49 @@ impl Agent {
         tracing::warn!(%error, subject = %action.subject(), "the Engine did not do it");
         let mut rest = REST;
         match &action {
-            Action::FindImage { image } if error.is_not_found() => {
+            AgentAction::FindImage { image } if error.is_not_found() => {
                 self.memory.image(image, false);
                 rest = LOOK_AGAIN;
             }
-            Action::FindImage { image } | Action::Pull { image } => {
+            AgentAction::FindImage { image } | AgentAction::Pull { image } => {
                 self.memory.image_failed(image, &error, now);
                 rest = Millis(0);
             }
-            Action::Create { spec, .. } if matches!(error, EngineError::NotFound { what: "image", .. }) => {
+            AgentAction::Create { spec, .. }
+                if matches!(error, EngineError::NotFound { what: "image", .. }) =>
+            {
                 self.memory.image(&spec.image, false);
                 rest = Millis(0);
             }
-            Action::Create { replica, .. } => {
+            AgentAction::Create { replica, .. } => {
                 self.memory.create_refused(replica, &error, now);
                 self.hints.look_at_all();
                 rest = Millis(0);
             }
-            Action::Start { container, .. } if error.is_not_found() => self.observation.gone(tick, container),
-            Action::Signal { container, .. } | Action::Start { container, .. } => {
+            AgentAction::Start { container, .. } if error.is_not_found() => {
+                self.observation.gone(tick, container)
+            }
+            AgentAction::Signal { container, .. } | AgentAction::Start { container, .. } => {
                 self.inspect(container.clone())
             }
-            Action::Remove { container } | Action::Examine { container, .. } => {
+            AgentAction::Remove { container } | AgentAction::Examine { container, .. } => {
                 self.inspect(container.clone())
             }
-            Action::CreateNetwork { .. } => self.hints.look_at_all(),
-            Action::RemoveNetwork { name } => {
+            AgentAction::CreateNetwork { .. } => self.hints.look_at_all(),
+            AgentAction::RemoveNetwork { name } => {
                 self.hints.look_at_all();
                 rest = self.memory.network_in_use(name);
             }
-            Action::Tag { .. } | Action::Untag { .. } => rest = REUSE_AFTER,
+            AgentAction::Tag { .. } | AgentAction::Untag { .. } => rest = REUSE_AFTER,
         }
         self.memory.rest(action.subject(), now.mono.after(rest));
     }
 }
 
 /// The replica whose container an action makes or starts.
-fn maker(action: &Action) -> Option<&ReplicaName> {
+fn maker(action: &AgentAction) -> Option<&ReplicaName> {
     match action {
-        Action::Create { replica, .. } | Action::Start { replica, .. } => Some(replica),
+        AgentAction::Create { replica, .. } | AgentAction::Start { replica, .. } => Some(replica),
         _ => None,
     }
 }

@@ -13,17 +13,17 @@ use tokio_util::sync::CancellationToken;
 use super::address::SubnetError;
 use super::availability::Availability;
 use super::commit::commit;
-use super::draft::Plan;
+use super::draft::NodePlan;
 use super::execute::execute;
-use super::handle::{AgentConfig, AgentHandle, AgentState, EngineState, Parts};
-use super::host::{BalancerAt, HostFacts};
-use super::memory::Memory;
+use super::handle::{AgentConfig, AgentHandle, AgentParts, AgentState, EngineState};
+use super::memory::AgentMemory;
+use super::node::{BalancerUrl, NodeFacts};
 use super::observe::{Hints, Observation, Ticks, follow_events};
 use super::plan::plan;
 use super::probing::Probes;
 use super::report::Report;
 use super::snapshot::Snapshot;
-use super::view::{HostView, Subject};
+use super::view::{NodeView, Subject};
 use super::wake::{changed, follow_store};
 use crate::clock::Clock;
 use crate::engine::{ContainerState, Engine, EngineError, ObservedContainer};
@@ -47,7 +47,7 @@ const CONFIRM_QUEUE: usize = 16;
 /// The agent of one host. Containers are left running when it ends.
 pub struct Agent {
     pub(super) config: AgentConfig,
-    pub(super) facts: HostFacts,
+    pub(super) facts: NodeFacts,
     pub(super) engine: Arc<dyn Engine>,
     store: Arc<dyn Store>,
     registry: Arc<Registry>,
@@ -60,7 +60,7 @@ pub struct Agent {
     pub(super) hints: Arc<Hints>,
     pub(super) ticks: Ticks,
     pub(super) observation: Observation,
-    pub(super) memory: Memory,
+    pub(super) memory: AgentMemory,
     pub(super) availability: Availability,
     snapshot: Snapshot,
     pub(super) busy: BTreeSet<Subject>,
@@ -81,14 +81,14 @@ pub struct Agent {
 #[derive(Debug, Clone, Default)]
 pub struct Pass {
     /// What it decided; empty while nothing is known of the Engine yet.
-    pub plan: Plan,
+    pub plan: NodePlan,
     /// Look again after this long at the latest.
     pub wake_after: Millis,
 }
 
 impl Agent {
     /// An agent that probes over the network. An error is a network pool that is none.
-    pub fn new(parts: Parts) -> Result<(Agent, AgentHandle), SubnetError> {
+    pub fn new(parts: AgentParts) -> Result<(Agent, AgentHandle), SubnetError> {
         let wake = Arc::new(Notify::new());
         let woken = wake.clone();
         let (clock, engine) = (parts.clock.clone(), parts.engine.clone());
@@ -97,29 +97,32 @@ impl Agent {
     }
 
     /// As [`Agent::new`], with probes of the caller's own.
-    pub fn with_probes(parts: Parts, probes: Arc<dyn Probes>) -> Result<(Agent, AgentHandle), SubnetError> {
+    pub fn with_probes(
+        parts: AgentParts,
+        probes: Arc<dyn Probes>,
+    ) -> Result<(Agent, AgentHandle), SubnetError> {
         Self::build(parts, probes, Arc::new(Notify::new()))
     }
 
     fn build(
-        parts: Parts,
+        parts: AgentParts,
         probes: Arc<dyn Probes>,
         wake: Arc<Notify>,
     ) -> Result<(Agent, AgentHandle), SubnetError> {
-        let Parts { config, engine, store, registry, clock, reports } = parts;
-        let facts = HostFacts {
-            host: config.host.clone(),
-            host_name: config.host_name.clone(),
+        let AgentParts { config, engine, store, registry, clock, reports } = parts;
+        let facts = NodeFacts {
+            node: config.node.clone(),
+            node_name: config.node_name.clone(),
             instance: config.instance.clone(),
             store: store.identity().id.clone(),
             pool: config.network_pool.parse()?,
-            reach: config.reach.unwrap_or_default(),
-            balancer: BalancerAt::default(),
+            exposure: config.exposure.unwrap_or_default(),
+            balancer: BalancerUrl::default(),
         };
         let (confirm, confirmations) = mpsc::channel(CONFIRM_QUEUE);
         let (state, seen) = watch::channel(AgentState::default());
         let handle = AgentHandle { wake: wake.clone(), confirm, state: seen };
-        let memory = Memory::new(clock.mono());
+        let memory = AgentMemory::new(clock.mono());
         let agent = Agent {
             config,
             facts,
@@ -195,7 +198,7 @@ impl Agent {
         self.start_looks();
         let decided = match self.observation.is_complete() {
             true => self.decide().await,
-            false => Ok(Plan::default()),
+            false => Ok(NodePlan::default()),
         };
         let now = self.clock.mono();
         let plan = match decided {
@@ -208,7 +211,7 @@ impl Agent {
                 self.store_failures += 1;
                 let wait = STORE_RETRY.0.0 << self.store_failures.min(10);
                 let wake_after = Some(Millis(wait).min(STORE_RETRY.1));
-                Plan { wake_after, ..Plan::default() }
+                NodePlan { wake_after, ..NodePlan::default() }
             }
         };
         self.publish(&plan);
@@ -255,8 +258,8 @@ impl Agent {
         false
     }
 
-    async fn decide(&mut self) -> Result<Plan, StoreError> {
-        self.snapshot.refresh(&*self.store, &self.facts.host).await?;
+    async fn decide(&mut self) -> Result<NodePlan, StoreError> {
+        self.snapshot.refresh(&*self.store, &self.facts.node).await?;
         if self.unpublished && self.open {
             self.registry.rebuild().await?;
             self.unpublished = false;
@@ -271,7 +274,7 @@ impl Agent {
         Ok(plan)
     }
 
-    async fn carry_out(&mut self, plan: &Plan, now: Now) -> Result<(), StoreError> {
+    async fn carry_out(&mut self, plan: &NodePlan, now: Now) -> Result<(), StoreError> {
         if !plan.withdraw.is_empty() {
             self.registry.withdraw_now(&plan.withdraw);
         }
@@ -281,7 +284,7 @@ impl Agent {
         if plan.state.is_some() || (boot_changed && self.availability.answers()) {
             let mut state = plan.state.clone().unwrap_or_else(|| self.snapshot.state.clone());
             state.boot_id = self.config.boot_id.clone();
-            let ops = vec![Op::put(key::host(&self.facts.host), &state)];
+            let ops = vec![Op::put(key::node(&self.facts.node), &state)];
             self.store.txn(Txn { compare: Vec::new(), ops }).await?;
         }
         self.memory.planned(plan, now.mono);
@@ -307,11 +310,11 @@ impl Agent {
         Ok(())
     }
 
-    fn view(&self) -> HostView {
-        let replicas = self.snapshot.replicas(&self.facts.host);
+    fn view(&self) -> NodeView {
+        let replicas = self.snapshot.replicas(&self.facts.node);
         let instances = self.observation.containers().filter_map(super::view::instance_of);
         let probes = instances.filter_map(|id| self.probes.state(&id).map(|state| (id, state))).collect();
-        HostView {
+        NodeView {
             facts: self.facts.clone(),
             engine_answers: self.availability.answers(),
             state: self.snapshot.state.clone(),
@@ -331,13 +334,13 @@ impl Agent {
 
     fn answer_confirmations(&mut self) {
         while let Ok(answer) = self.confirmations.try_recv() {
-            self.memory.brake.confirm(self.held.iter().map(|(id, _)| id.clone()));
+            self.memory.deletion_guard.confirm(self.held.iter().map(|(id, _)| id.clone()));
             // Whoever asked may be gone; the confirmation stands all the same.
             let _ = answer.send(self.held.iter().map(|(_, name)| name.clone()).collect());
         }
     }
 
-    fn publish(&self, plan: &Plan) {
+    fn publish(&self, plan: &NodePlan) {
         let mut conditions = plan.conditions.clone();
         if let EngineState::Away(error) = self.availability.state() {
             conditions.push(Condition::degraded(Reason::EngineUnavailable, error.to_string()));
@@ -349,7 +352,7 @@ impl Agent {
             engine: self.availability.state().clone(),
             held: self.held.iter().map(|(_, name)| name.clone()).collect(),
             conditions,
-            reach: self.observation.is_complete().then_some(self.facts.reach).or(self.config.reach),
+            exposure: self.observation.is_complete().then_some(self.facts.exposure).or(self.config.exposure),
             balancer: self.observation.is_complete().then(|| self.facts.balancer.clone()),
             containers: u32::try_from(self.observation.containers().filter(ours).count()).unwrap_or(u32::MAX),
             open: self.open,

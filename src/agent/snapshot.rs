@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::view::{HostState, WantedReplica};
+use super::view::{NodeState, WantedReplica};
 use crate::model::{
-    AppName, Endpoint, HostId, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Service,
+    AppName, Endpoint, NodeId, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Service,
     ServiceName, key,
 };
 use crate::store::{Decoded, Store, StoreError};
@@ -19,20 +19,20 @@ pub(super) struct Snapshot {
     statuses: Decoded<ReplicaStatus>,
     endpoints: Decoded<Endpoint>,
     /// What is kept of this host.
-    pub(super) state: HostState,
+    pub(super) state: NodeState,
 }
 
 impl Snapshot {
     /// Reads again. Replicas come first: a revision is stored no later than the first replica of it.
-    pub(super) async fn refresh(&mut self, store: &dyn Store, host: &HostId) -> Result<(), StoreError> {
+    pub(super) async fn refresh(&mut self, store: &dyn Store, node: &NodeId) -> Result<(), StoreError> {
         self.replicas.refresh(store.list(key::REPLICAS).await?)?;
         self.revisions.refresh(store.list(key::REVISIONS).await?)?;
         self.services.refresh(store.list(key::SERVICES).await?)?;
         self.statuses.refresh(store.list(key::STATUS).await?)?;
         self.endpoints.refresh(store.list(key::ENDPOINTS).await?)?;
-        self.state = match store.get(&key::host(host)).await? {
+        self.state = match store.get(&key::node(node)).await? {
             Some(entry) => entry.decode()?,
-            None => HostState::default(),
+            None => NodeState::default(),
         };
         Ok(())
     }
@@ -48,8 +48,8 @@ impl Snapshot {
     }
 
     /// The replicas of this host.
-    pub(super) fn replicas(&self, host: &HostId) -> BTreeMap<ReplicaName, WantedReplica> {
-        let here = self.replicas.iter().filter(|replica| replica.host == *host);
+    pub(super) fn replicas(&self, node: &NodeId) -> BTreeMap<ReplicaName, WantedReplica> {
+        let here = self.replicas.iter().filter(|replica| replica.node == *node);
         here.map(|replica| (replica.name.clone(), self.wanted(replica))).collect()
     }
 

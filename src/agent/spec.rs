@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::Subnet;
 use super::draft::Allotment;
-use super::host::{BalancerAt, HostFacts};
-use super::view::HostView;
+use super::node::{BalancerUrl, NodeFacts};
+use super::view::NodeView;
 use crate::engine::{
     ContainerSpec, LABEL_APP, LABEL_ATTEMPT, LABEL_HASH, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
     LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, Mount, NetworkSpec, VolumeSpec,
@@ -19,7 +19,7 @@ pub(super) const LABEL_ADDRESS: &str = "coxswain.address";
 
 /// The container of an attempt.
 pub(super) fn container(
-    view: &HostView,
+    view: &NodeView,
     replica: &Replica,
     revision: &Revision,
     attempt: u32,
@@ -54,7 +54,7 @@ pub(super) fn container(
 }
 
 /// A volume in a replica's container. Its labels say whose it is, and nothing that changes in its life.
-fn mount(facts: &HostFacts, replica: &Replica, volume: &Volume) -> Mount {
+fn mount(facts: &NodeFacts, replica: &Replica, volume: &Volume) -> Mount {
     let labels = [
         (LABEL_STORE, facts.store.to_string()),
         (LABEL_APP, replica.app.to_string()),
@@ -66,7 +66,7 @@ fn mount(facts: &HostFacts, replica: &Replica, volume: &Volume) -> Mount {
 }
 
 fn own_labels(
-    facts: &HostFacts,
+    facts: &NodeFacts,
     replica: &Replica,
     attempt: u32,
     address: Ipv4Addr,
@@ -86,7 +86,7 @@ fn own_labels(
 
 /// Its environment, with every field filled in; an error is a text for people.
 pub(super) fn environment(
-    facts: &HostFacts,
+    facts: &NodeFacts,
     replica: &Replica,
     revision: &Revision,
     subnet: Subnet,
@@ -95,11 +95,11 @@ pub(super) fn environment(
         EnvField::ReplicaName => Ok(replica.name.to_string()),
         EnvField::ReplicaSlot => Ok(replica.slot.to_string()),
         EnvField::ServiceName => Ok(replica.service.to_string()),
-        EnvField::HostName => Ok(facts.host_name.clone()),
+        EnvField::HostName => Ok(facts.node_name.clone()),
         EnvField::BalancerUrl => match &facts.balancer {
-            BalancerAt::Gateway(port) => Ok(format!("http://{}:{port}", subnet.gateway())),
-            BalancerAt::Host(address) => Ok(format!("http://{address}")),
-            BalancerAt::Unknown => Err("it is not known where containers reach the balancer".to_owned()),
+            BalancerUrl::Gateway(port) => Ok(format!("http://{}:{port}", subnet.gateway())),
+            BalancerUrl::Host(address) => Ok(format!("http://{address}")),
+            BalancerUrl::Unknown => Err("it is not known where containers reach the balancer".to_owned()),
         },
     };
     let value = |value: &EnvValue| match value {
@@ -114,7 +114,7 @@ pub(super) fn environment(
 }
 
 /// The network of an app.
-pub(super) fn network(view: &HostView, app: &AppName, subnet: Subnet) -> NetworkSpec {
+pub(super) fn network(view: &NodeView, app: &AppName, subnet: Subnet) -> NetworkSpec {
     let labels = [
         (LABEL_STORE, view.facts.store.to_string()),
         (LABEL_INSTANCE, view.facts.instance.clone()),

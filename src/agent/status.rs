@@ -8,7 +8,7 @@ use super::draft::{Draft, EndpointWrite};
 use super::events;
 use super::view::{WantedReplica, address_of, instance_of};
 use crate::engine::ObservedContainer;
-use crate::model::{ContainerId, Endpoint, FailedProbe, Millis, Phase, ReplicaStatus, WaitReason};
+use crate::model::{ContainerId, Endpoint, FailedProbe, Millis, ReplicaPhase, ReplicaStatus, WaitReason};
 use crate::probe::ProbeTarget;
 
 /// A status that differs only in the text of its last observation is written at most so often: a probe's answer may
@@ -20,7 +20,7 @@ const DETAIL_EVERY: Millis = Millis::secs(5);
 #[derive(Debug)]
 pub(super) struct Step<'a> {
     /// Where it stands.
-    pub(super) phase: Phase,
+    pub(super) phase: ReplicaPhase,
     /// The container to show: the one alive, else the last one.
     pub(super) shown: Option<&'a ObservedContainer>,
     /// The highest attempt that exists.
@@ -33,7 +33,7 @@ pub(super) struct Step<'a> {
 
 impl<'a> Step<'a> {
     /// A step that only says where the replica stands.
-    pub(super) fn of(phase: Phase, of: &OfReplica<'a>) -> Self {
+    pub(super) fn of(phase: ReplicaPhase, of: &OfReplica<'a>) -> Self {
         let shown = of.current.or(of.last);
         Self { phase, shown, attempt: of.highest_attempt(), endpoint: None, probe: None }
     }
@@ -67,7 +67,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, wanted: &WantedReplica, step: Step<'
 fn status(draft: &Draft<'_>, wanted: &WantedReplica, step: &Step<'_>) -> ReplicaStatus {
     let stored = wanted.status.as_ref();
     let remembered = draft.view.memory.replicas.get(&wanted.replica.name);
-    let shown = step.shown.filter(|_| step.phase != Phase::Gone);
+    let shown = step.shown.filter(|_| step.phase != ReplicaPhase::Gone);
     let same_container = stored.filter(|s| s.container.as_ref() == shown.map(|c| &c.id));
     let same_phase = stored.filter(|s| discriminant(&s.phase) == discriminant(&step.phase));
     let now = draft.now.wall;
@@ -76,7 +76,7 @@ fn status(draft: &Draft<'_>, wanted: &WantedReplica, step: &Step<'_>) -> Replica
         (_, new) => new.clone(),
     };
     let ready_after = same_container.and_then(|s| s.ready_after).or_else(|| {
-        let started = shown?.started_at.filter(|_| step.phase == Phase::Ready)?;
+        let started = shown?.started_at.filter(|_| step.phase == ReplicaPhase::Ready)?;
         let millis = now.as_millisecond() - started.as_millisecond();
         Some(Millis(u64::try_from(millis).unwrap_or(0)))
     });
@@ -90,7 +90,7 @@ fn status(draft: &Draft<'_>, wanted: &WantedReplica, step: &Step<'_>) -> Replica
         address: shown.and_then(address_of).map(IpAddr::V4),
         ready_after,
         since: same_phase.map_or(now, |s| s.since),
-        trouble: remembered.and_then(|own| own.crashes.trouble(&step.phase, failed_probe(draft, shown))),
+        diagnosis: remembered.and_then(|own| own.crashes.diagnosis(&step.phase, failed_probe(draft, shown))),
     }
 }
 
@@ -105,11 +105,12 @@ fn failed_probe<'v>(
 }
 
 /// Whether both are the same wait, whose end is only computed a little differently.
-fn is_same_wait(stored: &Phase, new: &Phase) -> bool {
+fn is_same_wait(stored: &ReplicaPhase, new: &ReplicaPhase) -> bool {
     match (stored, new) {
-        (Phase::BackOff { reason: a, retry_at: x }, Phase::BackOff { reason: b, retry_at: y }) => {
-            a == b && (*x - *y).abs().total(jiff::Unit::Second).is_ok_and(|seconds| seconds < 1.0)
-        }
+        (
+            ReplicaPhase::BackOff { reason: a, retry_at: x },
+            ReplicaPhase::BackOff { reason: b, retry_at: y },
+        ) => a == b && (*x - *y).abs().total(jiff::Unit::Second).is_ok_and(|seconds| seconds < 1.0),
         _ => false,
     }
 }
@@ -118,18 +119,23 @@ fn is_same_wait(stored: &Phase, new: &Phase) -> bool {
 fn only_detail(stored: &ReplicaStatus, new: &ReplicaStatus) -> bool {
     let same_kind = discriminant(&stored.phase) == discriminant(&new.phase)
         && reason(&stored.phase).map(discriminant) == reason(&new.phase).map(discriminant);
-    let same_trouble = match (&stored.trouble, &new.trouble) {
+    let same_trouble = match (&stored.diagnosis, &new.diagnosis) {
         (Some(stored), Some(new)) => stored.is_same_as(new),
         (stored, new) => stored == new,
     };
-    let (phase, trouble) = (stored.phase.clone(), stored.trouble.clone());
-    same_kind && same_trouble && ReplicaStatus { phase, trouble, ..new.clone() } == *stored
+    let (phase, diagnosis) = (stored.phase.clone(), stored.diagnosis.clone());
+    same_kind && same_trouble && ReplicaStatus { phase, diagnosis, ..new.clone() } == *stored
 }
 
-fn reason(phase: &Phase) -> Option<&WaitReason> {
+fn reason(phase: &ReplicaPhase) -> Option<&WaitReason> {
     match phase {
-        Phase::Waiting { reason } | Phase::Starting { reason } => reason.as_ref(),
-        Phase::Unready { reason } | Phase::BackOff { reason, .. } => Some(reason),
-        Phase::Pulling | Phase::Ready | Phase::Draining | Phase::Stopping | Phase::Kept | Phase::Gone => None,
+        ReplicaPhase::Waiting { reason } | ReplicaPhase::Starting { reason } => reason.as_ref(),
+        ReplicaPhase::Unready { reason } | ReplicaPhase::BackOff { reason, .. } => Some(reason),
+        ReplicaPhase::Pulling
+        | ReplicaPhase::Ready
+        | ReplicaPhase::Draining
+        | ReplicaPhase::Stopping
+        | ReplicaPhase::Kept
+        | ReplicaPhase::Gone => None,
     }
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::address::Subnet;
-use super::host::HostFacts;
-use super::memory::Memory;
+use super::memory::AgentMemory;
+use super::node::NodeFacts;
 use crate::engine::{
     ContainerState, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_STORE, ObservedContainer, ObservedNetwork,
 };
 use crate::model::{
-    AppName, ContainerId, Endpoint, EndpointId, EndpointState, Phase, Replica, ReplicaName, ReplicaStatus,
-    Revision, RevisionNumber, ServiceName,
+    AppName, ContainerId, Endpoint, EndpointId, EndpointState, Replica, ReplicaName, ReplicaPhase,
+    ReplicaStatus, Revision, RevisionNumber, ServiceName,
 };
 use crate::probe::ProbeState;
 use crate::registry::Barrier;
@@ -30,10 +30,10 @@ pub struct NetworkRecord {
     pub reserved: u64,
 }
 
-/// What the agent keeps over a restart: `hosts/<id>/state`.
+/// What the agent keeps over a restart: `nodes/<id>/state`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct HostState {
+pub struct NodeState {
     /// The machine's boot id when this was written.
     pub boot_id: String,
     /// Networks by app.
@@ -89,13 +89,13 @@ impl fmt::Display for Subject {
 
 /// One host: the whole input of a decision.
 #[derive(Debug, Clone)]
-pub struct HostView {
+pub struct NodeView {
     /// Who we are.
-    pub facts: HostFacts,
+    pub facts: NodeFacts,
     /// Whether the Engine answers. If not, everything observed is of before.
     pub engine_answers: bool,
     /// What is kept of this host.
-    pub state: HostState,
+    pub state: NodeState,
     /// Apps that a stored service belongs to.
     pub apps: BTreeSet<AppName>,
     /// Replicas of this host.
@@ -117,10 +117,10 @@ pub struct HostView {
     /// What an action is under way on.
     pub busy: BTreeSet<Subject>,
     /// What earlier passes saw.
-    pub memory: Memory,
+    pub memory: AgentMemory,
 }
 
-impl HostView {
+impl NodeView {
     /// Name of an app's network.
     pub fn network_name(&self, app: &AppName) -> String {
         format!("coxswain-{app}-{}", self.facts.store.short())
@@ -172,8 +172,8 @@ pub(super) fn address_of(container: &ObservedContainer) -> Option<Ipv4Addr> {
 pub(super) fn shown_state(wanted: &WantedReplica, container: &ObservedContainer) -> Option<EndpointState> {
     let status = wanted.status.as_ref().filter(|s| s.container.as_ref() == Some(&container.id))?;
     match status.phase {
-        Phase::Ready => Some(EndpointState::Ready),
-        Phase::Unready { .. } => Some(EndpointState::Unready),
+        ReplicaPhase::Ready => Some(EndpointState::Ready),
+        ReplicaPhase::Unready { .. } => Some(EndpointState::Unready),
         _ => None,
     }
 }

@@ -30,8 +30,8 @@ use self::lines::{Lines, next_object};
 use super::codes;
 use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
-    DeleteRequest, HostObject, KillRequest, KillResponse, List, LogQuery, LogRecord, Progress, ReplicaObject,
-    RevisionObject, RolloutRequest, ScaleRequest, ServiceObject, WriteResponse,
+    DeleteRequest, KillRequest, KillResponse, List, LogQuery, LogRecord, NodeObject, OperationProgress,
+    ReplicaObject, RevisionObject, RolloutRequest, ScaleRequest, ServiceObject, WriteResponse,
 };
 
 use crate::model::{Endpoint, Event, Generation, ServiceName};
@@ -50,11 +50,11 @@ pub type ObjectStream<T> = BoxStream<'static, Result<T, ApiError>>;
 
 /// Calls the daemon that listens on one socket.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct ApiClient {
     socket: PathBuf,
 }
 
-impl Client {
+impl ApiClient {
     /// A client for this socket; nothing is opened before the first call.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self { socket: socket.into() }
@@ -96,8 +96,8 @@ impl Client {
     }
 
     /// Hosts.
-    pub async fn hosts(&self) -> Result<Vec<HostObject>, ApiError> {
-        Ok(self.get::<List<_>>("/v1/hosts").await?.items)
+    pub async fn nodes(&self) -> Result<Vec<NodeObject>, ApiError> {
+        Ok(self.get::<List<_>>("/v1/nodes").await?.items)
     }
 
     /// Applies documents.
@@ -151,8 +151,8 @@ impl Client {
     }
 
     /// All hosts, again whenever one changes.
-    pub async fn watch_hosts(&self) -> Result<ObjectStream<List<HostObject>>, ApiError> {
-        self.stream("/v1/hosts?watch=true").await
+    pub async fn watch_nodes(&self) -> Result<ObjectStream<List<NodeObject>>, ApiError> {
+        self.stream("/v1/nodes?watch=true").await
     }
 
     /// Events, oldest first, of one service or of all.
@@ -173,7 +173,7 @@ impl Client {
         generation: Generation,
         awaited: Awaited,
         counters: bool,
-    ) -> Result<ObjectStream<Progress>, ApiError> {
+    ) -> Result<ObjectStream<OperationProgress>, ApiError> {
         let awaited = match awaited {
             Awaited::Release => "",
             Awaited::Count => "&awaited=count",

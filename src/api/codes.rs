@@ -100,7 +100,7 @@ codes! {
     SOCKET_DENIED = "CTL-0102", 3, "no permission to use the daemon's socket",
         "The daemon's socket exists, and this user may not open it.",
         "Run ctl as the user that runs the daemon, or ask for membership of the group that owns the socket. Whoever \
-         may use this socket may run any container on the host.";
+         may use this socket may run any container on the node.";
     /// The daemon was reached and did not answer, or not in its protocol.
     DAEMON_SILENT = "CTL-0103", 3, "the daemon did not answer",
         "The connection was accepted, and no usable answer came in time, or it ended too early. A write may have \
@@ -115,7 +115,7 @@ codes! {
         "Look at the output of `ctl serve` and at the disk of the state directory, then try again.";
     /// There is no Docker on the host.
     DOCKER_MISSING = "CTL-0111", 3, "Docker is not installed",
-        "There is no Docker socket and no dockerd on the host of the daemon.",
+        "There is no Docker socket and no dockerd on the node of the daemon.",
         "Install Docker Engine, or name its socket with `ctl serve --docker PATH`.";
     /// Docker does not run.
     DOCKER_STOPPED = "CTL-0112", 3, "Docker is not running",
@@ -142,12 +142,12 @@ codes! {
     IMAGE_UNRESOLVED = "CTL-0203", 2, "the image cannot be resolved",
         "The Engine has no image of that name, and it cannot be had from a registry (unknown name or tag, missing \
          credentials, or the registry is away). Nothing was changed.",
-        "Check the spelling with `docker pull IMAGE` on the daemon's host; for a private registry, `docker login` \
+        "Check the spelling with `docker pull IMAGE` on the daemon's node; for a private registry, `docker login` \
          there as the daemon's user.";
     /// Another service holds the route.
     ROUTE_TAKEN = "CTL-0204", 2, "another service has this route",
-        "A host and path lead to one service. The message names the one that holds them. Nothing was changed.",
-        "Choose another host or path, or take the route out of the other service first.";
+        "A node and path lead to one service. The message names the one that holds them. Nothing was changed.",
+        "Choose another node or path, or take the route out of the other service first.";
     /// The command was not used as it is meant to be.
     USAGE = "CTL-0205", 2, "the command cannot be used like this",
         "The arguments do not fit together, or a confirmation is needed and there is no terminal to ask on. Nothing \
@@ -207,7 +207,7 @@ codes! {
     ROLLED_BACK = "CTL-0412", 4, "the rollout failed and was rolled back",
         "The new revision cannot get healthy, or did not in time, so the service went back to the last revision whose rollout \
          completed; the class of the failure has a code of its own. No healthy replica of that revision was stopped. The \
-         container at fault is kept, stopped, until a release succeeds. Applying the same again tells the same; only \
+         container at fault is kept, stopped, until a release succeeds. ApplyOptions the same again tells the same; only \
          another release or `--retry` tries again.",
         "`ctl logs SERVICE --revision N` and `ctl events SERVICE` show what was seen. Correct it and apply, or try the same \
          again with `ctl rollout SERVICE --retry`.";
@@ -225,9 +225,9 @@ codes! {
          failed or was passed over.",
         "`ctl get SERVICE` shows where the service stands.";
     /// The machine does not have the memory.
-    CANNOT_PLACE = "CTL-0416", 8, "no host has the memory",
-        "Replicas reserve memory (`resources: {memory: 256Mi}`), and all reservations together are more than the host \
-         has. Nothing was changed: a host that is short of memory would end containers at random. What a rollout starts \
+    CANNOT_PLACE = "CTL-0416", 8, "no node has the memory",
+        "Replicas reserve memory (`resources: {memory: 256Mi}`), and all reservations together are more than the node \
+         has. Nothing was changed: a node that is short of memory would end containers at random. What a rollout starts \
          beside the old ones for a while (`maxSurge`) is not counted: leave room for it.",
         "Ask for fewer replicas or less memory, or make room: `ctl get` lists the services.";
     /// The rollout that was waited for was aborted.
@@ -252,14 +252,14 @@ codes! {
          before it can answer. See `ctl events SERVICE`.";
     /// Class of a failed rollout.
     IMAGE_NOT_FOUND = "CTL-0421", 4, "an image is not to be had",
-        "A host does not have the image of the release, and nobody else has it: it was removed from the registry or the \
-         host since it was resolved, or `pull: never` forbids to ask. The rollout failed at once. Where it was not \
+        "A node does not have the image of the release, and nobody else has it: it was removed from the registry or the \
+         node since it was resolved, or `pull: never` forbids to ask. The rollout failed at once. Where it was not \
          rolled back the exit is 5, as for every class of failure.",
         "Push or build the image again under a tag, then `ctl rollout SERVICE --image TAG`.";
     /// Class of a failed rollout.
     PULL_DENIED = "CTL-0422", 4, "the registry refuses an image",
         "The registry wants credentials for the image, or refuses those of the daemon's user. The rollout failed at once.",
-        "`docker login` on the host as the daemon's user, then apply or roll out again.";
+        "`docker login` on the node as the daemon's user, then apply or roll out again.";
     /// Class of a failed rollout.
     CANNOT_START = "CTL-0423", 4, "a container cannot be started",
         "Docker refused to make or start the container, three times within `startWithin`: a command that does not exist, \
@@ -311,7 +311,7 @@ codes! {
         "Stop that process, or choose another address with --http.";
     /// The host runs containers of an earlier store of this instance.
     FOREIGN_STORE = "CTL-0504", 2, "containers of another store are running",
-        "The store is new, and the host runs containers that an earlier store of this state directory made. A new \
+        "The store is new, and the node runs containers that an earlier store of this state directory made. A new \
          store would start everything a second time.",
         "Put the earlier store back, or start with --new-store to leave those containers alone for good.";
     /// The daemon could not start for another reason.

@@ -6,45 +6,51 @@ use std::collections::BTreeSet;
 
 use super::codes::{self, Code};
 use super::types::ApiError;
-use crate::controller::{AgentSilent, Conflict, EngineError, Overridden, Refused, Shortage, UnresolvedImage};
-use crate::model::{AppName, Author, Reach, RevisionNumber, ServiceName};
+use crate::controller::{
+    AgentSilent, CapacityShortage, Conflict, ControllerError, EngineError, Overridden, UnresolvedImage,
+};
+use crate::model::{AppName, Author, ExposureMode, RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
 
 /// The error for a refusal.
-pub(crate) fn error_of(refused: Refused) -> ApiError {
+pub(crate) fn error_of(refused: ControllerError) -> ApiError {
     let unchanged = |error: ApiError| ApiError { now: Some(NOTHING_CHANGED.to_owned()), ..error };
     match refused {
-        Refused::Invalid(problems) => {
+        ControllerError::Invalid(problems) => {
             let what = codes::INVALID_MANIFEST.title;
             unchanged(ApiError { problems, ..codes::INVALID_MANIFEST.error(what) })
         }
-        Refused::BadValue(message) => unchanged(codes::USAGE.error(message)),
-        Refused::NotFound(names) => not_found(&names),
-        Refused::NoReplica(name) => ApiError {
+        ControllerError::BadValue(message) => unchanged(codes::USAGE.error(message)),
+        ControllerError::NotFound(names) => not_found(&names),
+        ControllerError::NoReplica(name) => ApiError {
             next: vec!["ctl get replicas".to_owned()],
             ..codes::NOT_FOUND.error(format!("there is no replica named {name}"))
         },
-        Refused::BalancerUnknown { origins, reach } => unchanged(balancer_unknown(&origins, reach)),
-        Refused::Images(images) => unchanged(unresolved(&images)),
-        Refused::NoMemory(short) => unchanged(no_memory(&short)),
-        Refused::RouteClaimed { route, service, origin, holder } => {
+        ControllerError::BalancerUnknown { origins, exposure } => {
+            unchanged(balancer_unknown(&origins, exposure))
+        }
+        ControllerError::Images(images) => unchanged(unresolved(&images)),
+        ControllerError::NoMemory(short) => unchanged(no_memory(&short)),
+        ControllerError::RouteClaimed { route, service, origin, holder } => {
             unchanged(route_claimed(&route, &service, &origin, &holder))
         }
-        Refused::Overridden { conflicts, by } => unchanged(overridden(&conflicts, &by)),
-        Refused::OtherApp { name, there, here } => unchanged(other_app(&name, &there, &here)),
-        Refused::VolumeShared { volume, service, by } => unchanged(volume_shared(&volume, &service, &by)),
-        refused @ Refused::OtherSource { .. } => {
+        ControllerError::Overridden { conflicts, by } => unchanged(overridden(&conflicts, &by)),
+        ControllerError::OtherApp { name, there, here } => unchanged(other_app(&name, &there, &here)),
+        ControllerError::VolumeShared { volume, service, by } => {
+            unchanged(volume_shared(&volume, &service, &by))
+        }
+        refused @ ControllerError::OtherSource { .. } => {
             let why = vec!["a service is applied and deleted only where it is declared".to_owned()];
             unchanged(ApiError { why, ..codes::OTHER_OWNER.error(refused.to_string()) })
         }
-        Refused::BeingDeleted(name) => {
+        ControllerError::BeingDeleted(name) => {
             let next = vec![format!("ctl wait {name} --for deleted")];
             let what = format!("service {name} is being deleted");
             unchanged(ApiError { next, ..codes::CHANGED_MEANWHILE.error(what) })
         }
-        Refused::ChangedMeanwhile { name, read, found, by, written } => {
+        ControllerError::ChangedMeanwhile { name, read, found, by, written } => {
             let now = match written.as_slice() {
                 [] => NOTHING_CHANGED.to_owned(),
                 written => format!("written before it: {}", joined(written)),
@@ -61,29 +67,29 @@ pub(crate) fn error_of(refused: Refused) -> ApiError {
                 ..codes::CHANGED_MEANWHILE.error(what)
             }
         }
-        Refused::ImageGone { revision, gone } => unchanged(image_gone(revision, &gone)),
-        Refused::NotNow { name, asked, standing, stable } => {
+        ControllerError::ImageGone { revision, gone } => unchanged(image_gone(revision, &gone)),
+        ControllerError::NotNow { name, asked, standing, stable } => {
             unchanged(steering::error(&name, asked, &standing, stable))
         }
-        Refused::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
-        Refused::Engine(error) => engine(&error),
-        Refused::Agent(error) => silent(error),
-        Refused::Store(error) => {
+        ControllerError::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
+        ControllerError::Engine(error) => engine(&error),
+        ControllerError::Agent(error) => silent(error),
+        ControllerError::Store(error) => {
             ApiError { next: vec!["ctl status".to_owned()], ..codes::STORE_FAILED.error(error.to_string()) }
         }
     }
 }
 
-fn balancer_unknown(origins: &[String], reach: Reach) -> ApiError {
-    let (what, next) = match reach {
-        Reach::Bridge => (
+fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ApiError {
+    let (what, next) = match exposure {
+        ExposureMode::Bridge => (
             "no HTTP listener of the balancer covers the gateways of the apps' networks",
             "ctl serve --http 0.0.0.0:8080",
         ),
-        Reach::Published => (
-            "it is not known at which address containers reach the balancer: the gateway of their network is not this \
+        ExposureMode::Published => (
+            "it is not known at which address containers exposure the balancer: the gateway of their network is not this \
              machine",
-            "ctl serve --balancer-host ADDRESS",
+            "ctl serve --balancer-node ADDRESS",
         ),
     };
     let why = origins.iter().map(|origin| format!("{origin} asks for `balancer.url`")).collect();
@@ -173,10 +179,10 @@ fn unresolved(images: &[UnresolvedImage]) -> ApiError {
     ApiError { why: images.iter().map(line).collect(), ..codes::IMAGE_UNRESOLVED.error(what) }
 }
 
-fn no_memory(short: &[Shortage]) -> ApiError {
+fn no_memory(short: &[CapacityShortage]) -> ApiError {
     let why = short.iter().map(ToString::to_string).collect();
     let next = vec!["ctl get".to_owned()];
-    ApiError { why, next, ..codes::CANNOT_PLACE.error("no host has the memory for this") }
+    ApiError { why, next, ..codes::CANNOT_PLACE.error("no node has the memory for this") }
 }
 
 fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[RevisionNumber]) -> ApiError {

@@ -26,9 +26,10 @@ use super::codes;
 use super::refusals::error_of;
 use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DeleteRequest,
-    KillRequest, KillResponse, List, Outcome, Progress, RolloutRequest, ScaleRequest, WriteResponse,
+    KillRequest, KillResponse, List, OperationOutcome, OperationProgress, RolloutRequest, ScaleRequest,
+    WriteResponse,
 };
-use crate::controller::{Controller, Refused};
+use crate::controller::{Controller, ControllerError};
 use crate::model::{Event, Generation, ServiceName};
 
 /// Largest request: 1,000 documents of 1 MiB are refused by the client one by one; what is left of them as JSON fits.
@@ -66,7 +67,7 @@ fn router(controller: Arc<Controller>, shutdown: CancellationToken) -> Router {
         .route("/v1/replicas", get(replicas))
         .route("/v1/endpoints", get(endpoints))
         .route("/v1/revisions", get(revisions))
-        .route("/v1/hosts", get(hosts))
+        .route("/v1/nodes", get(nodes))
         .route("/v1/events", get(events))
         .route("/v1/logs", get(logs::logs))
         .fallback(unknown_call)
@@ -78,8 +79,8 @@ fn router(controller: Arc<Controller>, shutdown: CancellationToken) -> Router {
 /// An error on its way out.
 struct Failure(ApiError);
 
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
+impl From<ControllerError> for Failure {
+    fn from(refused: ControllerError) -> Self {
         Self(error_of(refused))
     }
 }
@@ -199,7 +200,7 @@ async fn listed<T, F>(
 ) -> Result<Response, Failure>
 where
     T: Clone + PartialEq + Serialize + Send + 'static,
-    F: Future<Output = Result<Vec<T>, Refused>> + Send + 'static,
+    F: Future<Output = Result<Vec<T>, ControllerError>> + Send + 'static,
 {
     let names = selection.names();
     if !selection.watch {
@@ -228,12 +229,12 @@ macro_rules! listing {
 
 listing!(services replicas endpoints revisions);
 
-async fn hosts(
+async fn nodes(
     State(controller): Shared,
     axum::Extension(shutdown): axum::Extension<CancellationToken>,
     Asked(selection): Asked<Selection>,
 ) -> Result<Response, Failure> {
-    listed(controller, shutdown, selection, |controller, _| async move { Ok(vec![controller.host()]) }).await
+    listed(controller, shutdown, selection, |controller, _| async move { Ok(vec![controller.node()]) }).await
 }
 
 async fn service(
@@ -241,7 +242,7 @@ async fn service(
     Path(name): Path<ServiceName>,
 ) -> Answer<super::types::ServiceObject> {
     let mut found = controller.services(std::slice::from_ref(&name)).await?;
-    found.pop().map(Json).ok_or_else(|| Refused::NotFound(vec![name]).into())
+    found.pop().map(Json).ok_or_else(|| ControllerError::NotFound(vec![name]).into())
 }
 
 async fn events(
@@ -258,7 +259,7 @@ async fn events(
         let name = name.clone();
         async move {
             match controller.events(name.as_ref()).await {
-                Err(Refused::NotFound(_)) => Ok(Look::Over), // deleted, and its events with it
+                Err(ControllerError::NotFound(_)) => Ok(Look::Over), // deleted, and its events with it
                 events => Ok(Look::Now(events?)),
             }
         }
@@ -294,7 +295,7 @@ async fn progress(
     Asked(since): Asked<Since>,
 ) -> Result<Response, Failure> {
     let Some(first) = controller.progress(&name, since.generation, since.awaited).await? else {
-        return Err(Refused::NotFound(vec![name]).into());
+        return Err(ControllerError::NotFound(vec![name]).into());
     };
     // Dropped with the stream.
     let watching = since.counters.then(|| controller.watch_counters());
@@ -306,7 +307,7 @@ async fn progress(
                 Some(now) => now,
                 None => {
                     last.replicas.clear();
-                    Progress { outcome: Some(Outcome::Deleted), ..last }
+                    OperationProgress { outcome: Some(OperationOutcome::Deleted), ..last }
                 }
             };
             let now = if counters { now } else { now.without_counters() };

@@ -14,9 +14,9 @@
 //! | `GET /v1/replicas?service=&watch=` | → [`List`] of [`ReplicaObject`] |
 //! | `GET /v1/endpoints?service=&watch=` | → [`List`] of `Endpoint` |
 //! | `GET /v1/revisions?service=&watch=` | → [`List`] of [`RevisionObject`] |
-//! | `GET /v1/hosts?watch=` | → [`List`] of [`HostObject`] |
+//! | `GET /v1/nodes?watch=` | → [`List`] of [`NodeObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of `Event`, oldest first |
-//! | `GET /v1/services/{name}/progress?generation=&awaited=&counters=` | → stream of [`Progress`], the last has an outcome |
+//! | `GET /v1/services/{name}/progress?generation=&awaited=&counters=` | → stream of [`OperationProgress`], the last has an outcome |
 //! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogRecord`] |
 
 use std::collections::BTreeMap;
@@ -24,9 +24,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::controller::{
-    API_VERSION, Action, ApplyDocument, Applying, Awaited, Counted, DaemonStatus, DocumentProblem,
-    FieldChange, HostObject, LogOptions, LogQuery, LogRecord, Outcome, Overridden, Progress, ReplicaObject,
-    ReplicaProgress, RevisionObject, RolloutChange, ServiceObject, ServiceStatus, WriteResult, diff,
+    API_VERSION, ApplyDocument, ApplyOptions, Awaited, Counted, DaemonStatus, DocumentProblem, FieldChange,
+    LogOptions, LogQuery, LogRecord, NodeObject, OperationOutcome, OperationProgress, Overridden,
+    ReplicaObject, ReplicaProgress, RevisionObject, RolloutChange, ServiceObject, ServiceStatus, WriteAction,
+    WriteResult, diff,
 };
 use crate::model::{Author, ContainerId, ReplicaName, ServiceName};
 
@@ -40,7 +41,7 @@ pub struct ApplyRequest {
     pub documents: Vec<ApplyDocument>,
     /// How.
     #[serde(flatten)]
-    pub applying: Applying,
+    pub applying: ApplyOptions,
     /// Who, with which command, for the record.
     #[serde(flatten)]
     pub by: Author,

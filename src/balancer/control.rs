@@ -19,7 +19,9 @@ use super::table::{Table, compile};
 use super::target::Target;
 use super::worker::Command;
 use crate::clock::Clock;
-use crate::model::{BalancerReport, EndpointId, Incarnation, Refusal, RoutingTable, ServiceName, TableName};
+use crate::model::{
+    BalancerReport, EndpointId, Incarnation, RoutingTable, ServiceName, TableName, TableRejection,
+};
 use crate::plane;
 
 /// A worker, as seen from here.
@@ -42,7 +44,7 @@ pub(super) struct Control {
     applied: Option<TableName>,
     /// The file being written, and what is written.
     saving: Option<(TableName, JoinHandle<Result<(), FileError>>)>,
-    refused: Option<Refusal>,
+    refused: Option<TableRejection>,
     unsaved: Unsaved,
     /// Woken by requests that end on endpoints that left.
     ended: Arc<Notify>,
@@ -208,7 +210,7 @@ impl Control {
             }
             Err(reason) => {
                 tracing::error!(table = %table.name, reason, "table refused");
-                self.refused = Some(Refusal { table: table.name.clone(), reason });
+                self.refused = Some(TableRejection { table: table.name.clone(), reason });
             }
         }
         self.report();
@@ -277,8 +279,9 @@ impl Control {
                     tracing::info!(table = %name, failures, "the table file is written again");
                 }
                 // a refusal of a later table stands
-                let is_later =
-                    |refused: &Refusal| refused.table.epoch >= name.epoch && !name.covers(&refused.table);
+                let is_later = |refused: &TableRejection| {
+                    refused.table.epoch >= name.epoch && !name.covers(&refused.table)
+                };
                 self.refused = self.refused.take().filter(is_later);
                 self.applied = Some(name);
                 // a later table may have come meanwhile
@@ -288,7 +291,7 @@ impl Control {
                 if let Some(failures) = self.unsaved.failed() {
                     tracing::error!(table = %name, reason, failures, "the table is served but not acknowledged");
                 }
-                self.refused = Some(Refusal { table: name, reason });
+                self.refused = Some(TableRejection { table: name, reason });
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Bounds on clients. All apply to one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct BalancerLimits {
     /// From a request's first byte to the end of its headers: an honest client sends them at once.
     pub header: Duration,
     /// Between two requests on a connection; longer than the minute that common clients keep one for.
@@ -20,7 +20,7 @@ pub struct Limits {
     pub drain: Duration,
 }
 
-impl Default for Limits {
+impl Default for BalancerLimits {
     fn default() -> Self {
         Self {
             header: Duration::from_secs(10),

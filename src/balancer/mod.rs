@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::model::Incarnation;
 
-pub use limits::Limits;
+pub use limits::BalancerLimits;
 
 /// A table waits for its answer, so no more than a table, a ping and a drain are ever queued.
 const COMMANDS_MAX: usize = 4;
@@ -51,7 +51,7 @@ pub struct BalancerConfig {
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
     /// Bounds on clients.
-    pub limits: Limits,
+    pub limits: BalancerLimits,
     /// Called by each thread that serves, before all else.
     pub on_thread: fn(),
     /// Called about every second, only while every thread answers.

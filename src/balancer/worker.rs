@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::http;
-use super::limits::{ACCEPT_PAUSE, IDLE_UPSTREAM, Limits, TELL_SHORT_EVERY};
+use super::limits::{ACCEPT_PAUSE, BalancerLimits, IDLE_UPSTREAM, TELL_SHORT_EVERY};
 use super::select::{Draw, choose};
 use super::table::Table;
 use super::target::{Claim, Seat};
@@ -37,7 +37,7 @@ pub(super) enum Command {
 pub(super) struct Setup {
     pub(super) thread: usize,
     pub(super) listeners: Vec<std::net::TcpListener>,
-    pub(super) limits: Limits,
+    pub(super) limits: BalancerLimits,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) answered: Arc<AtomicU64>,
     pub(super) measures: Arc<AtomicBool>,
@@ -46,7 +46,7 @@ pub(super) struct Setup {
 /// A thread's state, shared by its tasks. Nothing of it is borrowed over an await.
 pub(super) struct Worker {
     thread: usize,
-    pub(super) limits: Limits,
+    pub(super) limits: BalancerLimits,
     pub(super) clock: Arc<dyn Clock>,
     view: RefCell<Option<View>>,
     upstreams: RefCell<HashMap<EndpointId, Rc<Upstream>>>,
@@ -321,7 +321,7 @@ mod tests {
     fn worker() -> Worker {
         Worker {
             thread: 0,
-            limits: Limits::default(),
+            limits: BalancerLimits::default(),
             clock: Arc::new(crate::clock::RealClock::new()),
             view: RefCell::default(),
             upstreams: RefCell::default(),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::edit::Edit;
-use super::refused::Refused;
+use super::refused::ControllerError;
 use super::steer::{Position, position};
-use super::{Action, Controller};
+use super::{Controller, WriteAction};
 use crate::model::{
     Author, Generation, Revision, RevisionNumber, Rollout, Service, ServiceName, ServiceSpec, key,
 };
@@ -34,11 +34,11 @@ impl Before {
 
     /// Refuses a change that was worked out from an earlier generation than the one that it would overwrite. One that
     /// changes nothing overwrites nothing.
-    pub(super) fn check_read(&self, read: Generation, edit: &Edit) -> Result<(), Refused> {
+    pub(super) fn check_read(&self, read: Generation, edit: &Edit) -> Result<(), ControllerError> {
         let Some(service) = self.service().filter(|service| service.metadata.generation != read) else {
             return Ok(());
         };
-        if edit.action == Action::Unchanged {
+        if edit.action == WriteAction::Unchanged {
             return Ok(());
         }
         Err(changed_meanwhile(service, read, Vec::new()))
@@ -52,8 +52,12 @@ impl Before {
 }
 
 /// The refusal of a change that was worked out from generation `read`.
-pub(super) fn changed_meanwhile(service: &Service, read: Generation, written: Vec<ServiceName>) -> Refused {
-    Refused::ChangedMeanwhile {
+pub(super) fn changed_meanwhile(
+    service: &Service,
+    read: Generation,
+    written: Vec<ServiceName>,
+) -> ControllerError {
+    ControllerError::ChangedMeanwhile {
         name: service.name().clone(),
         read,
         found: service.metadata.generation,
@@ -64,7 +68,7 @@ pub(super) fn changed_meanwhile(service: &Service, read: Generation, written: Ve
 
 impl Controller {
     /// Reads what a write of this service starts from.
-    pub(super) async fn read_before(&self, name: &ServiceName) -> Result<Before, Refused> {
+    pub(super) async fn read_before(&self, name: &ServiceName) -> Result<Before, ControllerError> {
         let service = self.store.get(&key::service(name)).await?;
         let applied = self.store.get(&key::applied(name)).await?;
         let rollout = self.store.get(&key::rollout(name)).await?;

@@ -1,9 +1,9 @@
 //! Whether the machine has the memory for a write: what is reserved, read; the decision is the orchestrator's.
 
 use super::Controller;
-use super::refused::Refused;
+use super::refused::ControllerError;
 use crate::agent::EngineState;
-use crate::model::{Memory, Service, ServiceName, ServiceSpec, key};
+use crate::model::{MemorySize, Service, ServiceName, ServiceSpec, key};
 use crate::orchestrator::{Asked, reserved, shortages};
 use crate::store::Entry;
 
@@ -14,7 +14,7 @@ impl Controller {
         &self,
         asked: &[(&ServiceName, ServiceSpec)],
         leaving: &[ServiceName],
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ControllerError> {
         let EngineState::Available(engine) = self.state.borrow().engine.clone() else { return Ok(()) };
         let Some(total) = engine.memory else { return Ok(()) };
         if asked.iter().all(|(_, spec)| spec.resources.memory.is_none()) {
@@ -25,7 +25,7 @@ impl Controller {
         let is_asked = |service: &Service| asked.iter().any(|(name, _)| *name == service.name());
         let stays = |service: &Service| service.deleted_at.is_none() && !leaving.contains(service.name());
         let others = stored.iter().filter(|s| stays(s) && !is_asked(s));
-        let others = Memory(others.fold(0, |sum: u64, s| sum.saturating_add(reserved(&s.spec).0)));
+        let others = MemorySize(others.fold(0, |sum: u64, s| sum.saturating_add(reserved(&s.spec).0)));
         let spec_of = |name: &ServiceName| stored.iter().find(|s| s.name() == name).map(|s| &s.spec);
         let counted: Vec<(&ServiceName, ServiceSpec)> = asked
             .iter()
@@ -39,6 +39,6 @@ impl Controller {
             .map(|(service, after)| Asked { service, before: spec_of(service), after })
             .collect();
         let short = shortages(&asked, others, total);
-        if short.is_empty() { Ok(()) } else { Err(Refused::NoMemory(short)) }
+        if short.is_empty() { Ok(()) } else { Err(ControllerError::NoMemory(short)) }
     }
 }

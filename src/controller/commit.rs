@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use super::before::{Before, changed_meanwhile};
 use super::edit::{Edit, Writer};
-use super::refused::Refused;
+use super::refused::ControllerError;
 use super::requests;
-use super::{Action, Controller, WriteResult};
+use super::{Controller, WriteAction, WriteResult};
 use crate::model::{Author, LIMITS, Service, ServiceName, key};
 use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
 
@@ -25,7 +25,7 @@ const _: () = assert!(2 * LIMITS.routes + 3 <= TXN_MAX_OPS);
 /// What becomes of a request about a service that is being deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Going {
-    Refused,
+    ControllerError,
     /// To be deleted twice is to be deleted once.
     Taken,
 }
@@ -50,14 +50,14 @@ impl<'a> Run<'a> {
     }
 
     fn has_written(&self) -> bool {
-        self.results.iter().any(|result| result.action != Action::Unchanged)
+        self.results.iter().any(|result| result.action != WriteAction::Unchanged)
     }
 }
 
 impl Controller {
     /// Refuses the whole request before its first write where a service does not exist, or is on its way out and may not
     /// be.
-    async fn check_there(&self, names: &[ServiceName], going: Going) -> Result<(), Refused> {
+    async fn check_there(&self, names: &[ServiceName], going: Going) -> Result<(), ControllerError> {
         let (mut missing, mut first_going) = (Vec::new(), None);
         for name in names {
             match self.store.get(&key::service(name)).await? {
@@ -69,8 +69,8 @@ impl Controller {
             }
         }
         match (missing.is_empty(), first_going) {
-            (false, _) => Err(Refused::NotFound(missing)),
-            (true, Some(name)) if going == Going::Refused => Err(Refused::BeingDeleted(name)),
+            (false, _) => Err(ControllerError::NotFound(missing)),
+            (true, Some(name)) if going == Going::ControllerError => Err(ControllerError::BeingDeleted(name)),
             (true, _) => Ok(()),
         }
     }
@@ -83,9 +83,9 @@ impl Controller {
         names: &[ServiceName],
         going: Going,
         by: &Author,
-        check: impl Future<Output = Result<(), Refused>>,
-        change: impl Fn(&Before, &Service, &Writer<'_>) -> Result<Edit, Refused>,
-    ) -> Result<Vec<WriteResult>, Refused> {
+        check: impl Future<Output = Result<(), ControllerError>>,
+        change: impl Fn(&Before, &Service, &Writer<'_>) -> Result<Edit, ControllerError>,
+    ) -> Result<Vec<WriteResult>, ControllerError> {
         let by = by.clone().bounded();
         let _writing = self.writing.lock().await;
         if let Some(answer) = self.answered(request_id).await? {
@@ -97,7 +97,7 @@ impl Controller {
         for name in names {
             let edit = |before: &Before, writer: &Writer<'_>| match before.service() {
                 Some(service) => change(before, service, writer),
-                None => Err(Refused::NotFound(vec![name.clone()])),
+                None => Err(ControllerError::NotFound(vec![name.clone()])),
             };
             self.edit(&mut run, name, &by.command, edit).await?;
         }
@@ -110,8 +110,8 @@ impl Controller {
         run: &mut Run<'_>,
         name: &ServiceName,
         origin: &str,
-        change: impl Fn(&Before, &Writer<'_>) -> Result<Edit, Refused>,
-    ) -> Result<(), Refused> {
+        change: impl Fn(&Before, &Writer<'_>) -> Result<Edit, ControllerError>,
+    ) -> Result<(), ControllerError> {
         let mut read = None;
         for _ in 0..COMMIT_TRIES {
             let before = self.read_before(name).await?;
@@ -166,7 +166,8 @@ fn transaction(before: &Before, edit: &Edit) -> Txn {
         None => Compare::Absent(key::service(name)),
     });
     // What a halt was found fit for must still be so when it is written.
-    if let Some((service, _)) = before.service.as_ref().filter(|(service, _)| service.halt != edit.after.halt)
+    if let Some((service, _)) =
+        before.service.as_ref().filter(|(service, _)| service.intervention != edit.after.intervention)
         && service.release().is(edit.after.release())
     {
         txn.compare.push(match &before.rollout {

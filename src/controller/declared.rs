@@ -6,7 +6,7 @@ use std::sync::{MutexGuard, PoisonError};
 use super::before::Before;
 use super::commit::Run;
 use super::edit::{self, Writer};
-use super::refused::Refused;
+use super::refused::ControllerError;
 use super::{ApplyDocument, Controller, WriteResult};
 use crate::model::{AppName, Condition, Mono, Reason, Service, ServiceName, ServiceSpec, key};
 
@@ -63,7 +63,10 @@ impl Controller {
     ///
     /// # Errors
     /// The store's.
-    pub async fn declared_by(&self, source: &str) -> Result<BTreeMap<ServiceName, Declared>, Refused> {
+    pub async fn declared_by(
+        &self,
+        source: &str,
+    ) -> Result<BTreeMap<ServiceName, Declared>, ControllerError> {
         let mut declared = BTreeMap::new();
         for entry in self.store.list(key::SERVICES).await?.entries {
             let service: Service = entry.decode()?;
@@ -87,7 +90,7 @@ impl Controller {
         source: &str,
         documents: &[ApplyDocument],
         leaving: &[ServiceName],
-    ) -> Result<Vec<WriteResult>, Refused> {
+    ) -> Result<Vec<WriteResult>, ControllerError> {
         let command = format!("manifests in {source}");
         self.apply_as(Some(source), &self.clock.uuid(), documents, leaving, false, command.as_str()).await
     }
@@ -97,14 +100,14 @@ impl Controller {
         &self,
         run: &mut Run<'_>,
         leaving: &[ServiceName],
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ControllerError> {
         let (source, origin) = (run.source, run.by.command.as_str());
         for name in leaving {
             let delete = |before: &Before, writer: &Writer<'_>| match before.service() {
                 Some(service) => {
                     self.check_source(service, source).map(|()| edit::delete(service, false, writer))
                 }
-                None => Err(Refused::NotFound(vec![name.clone()])),
+                None => Err(ControllerError::NotFound(vec![name.clone()])),
             };
             self.edit(run, name, origin, delete).await?;
         }
@@ -122,26 +125,30 @@ impl Controller {
         source: Option<&str>,
         document: &ApplyDocument,
         service: &Service,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ControllerError> {
         if service.deleted_at.is_some() {
-            return Err(Refused::BeingDeleted(document.name.clone()));
+            return Err(ControllerError::BeingDeleted(document.name.clone()));
         }
         if service.metadata.app != document.app {
             let (there, here) = (service.metadata.app.clone(), document.app.clone());
-            return Err(Refused::OtherApp { name: document.name.clone(), there, here });
+            return Err(ControllerError::OtherApp { name: document.name.clone(), there, here });
         }
         self.check_source(service, source)
     }
 
     /// Refuses a write by another source than the service's own. A source that is not followed any more owns nothing.
-    pub(crate) fn check_source(&self, service: &Service, writer: Option<&str>) -> Result<(), Refused> {
+    pub(crate) fn check_source(
+        &self,
+        service: &Service,
+        writer: Option<&str>,
+    ) -> Result<(), ControllerError> {
         let may = match service.source.as_deref() {
             None => writer.is_none(),
             own if own == self.followed().source.as_deref() => own == writer,
             Some(_) => true,
         };
         let (name, there) = (service.name().clone(), service.source.clone());
-        if may { Ok(()) } else { Err(Refused::OtherSource { name, there }) }
+        if may { Ok(()) } else { Err(ControllerError::OtherSource { name, there }) }
     }
 
     /// What keeps the directory from being acted upon, if anything does. What was held or confirmed stays so.

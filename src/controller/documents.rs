@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::refused::Refused;
+use super::refused::ControllerError;
 use super::{ApplyDocument, DocumentProblem};
 use crate::model::{AppName, Problem, ServiceName, check_service};
 
@@ -14,10 +14,10 @@ const DOCUMENTS_MAX: usize = 1_000;
 const ANNOTATIONS_MAX_BYTES: usize = 64 << 10;
 
 /// What is wrong with the documents of a run, taken by themselves.
-pub(crate) fn check_documents(documents: &[ApplyDocument]) -> Result<(), Refused> {
+pub(crate) fn check_documents(documents: &[ApplyDocument]) -> Result<(), ControllerError> {
     if documents.len() > DOCUMENTS_MAX {
         let message = format!("{} documents are more than the {DOCUMENTS_MAX} of one run", documents.len());
-        return Err(Refused::BadValue(message));
+        return Err(ControllerError::BadValue(message));
     }
     let mut problems = Vec::new();
     let mut names: BTreeSet<&ServiceName> = BTreeSet::new();
@@ -51,5 +51,5 @@ pub(crate) fn check_documents(documents: &[ApplyDocument]) -> Result<(), Refused
         }
         problems.extend(found.into_iter().map(|problem| DocumentProblem { document: index, problem }));
     }
-    if problems.is_empty() { Ok(()) } else { Err(Refused::Invalid(problems)) }
+    if problems.is_empty() { Ok(()) } else { Err(ControllerError::Invalid(problems)) }
 }

@@ -1,10 +1,10 @@
 //! What a user's request makes of a Service. Pure: reading and committing are `write`'s.
 
 use super::merge::{Merged, record};
-use super::{Action, ApplyDocument, FieldChange, Overridden, WriteResult, diff};
+use super::{ApplyDocument, FieldChange, Overridden, WriteAction, WriteResult, diff};
 use crate::model::{
-    Author, Generation, Halt, HaltKind, Metadata, ResolvedImage, Revision, RevisionOutcome, Service,
-    ServiceSpec,
+    Author, Generation, InterventionKind, Metadata, ResolvedImage, Revision, RevisionOutcome,
+    RolloutIntervention, Service, ServiceSpec,
 };
 
 /// Who writes, and when; times and ids are arguments.
@@ -29,7 +29,7 @@ pub(crate) struct Edit {
     /// The service with its next generation, or as it is where nothing changes.
     pub(crate) after: Service,
     /// What kind of change it is.
-    pub(crate) action: Action,
+    pub(crate) action: WriteAction,
     /// Field by field.
     pub(crate) changes: Vec<FieldChange>,
     /// What the user should know.
@@ -81,7 +81,7 @@ pub(crate) fn apply(
         spec,
         image,
         restarts: before.map_or(0, |service| service.restarts),
-        halt: before.and_then(|service| service.halt.clone()),
+        intervention: before.and_then(|service| service.intervention.clone()),
         overrides,
         deleted_at: None,
         deletes_volumes: false,
@@ -94,7 +94,9 @@ pub(crate) fn apply(
         |over: &Overridden| format!("{} was set by {}, and is overwritten", over.field, over.by.told());
     let mut edit = finish(before, after, overwritten.iter().map(note).collect());
     let old = before.map_or(&edit.after.spec, |service| &service.spec);
-    if edit.action != Action::Unchanged && edit.after.spec.waits_for(old, edit.after.spec.replica_count()) {
+    if edit.action != WriteAction::Unchanged
+        && edit.after.spec.waits_for(old, edit.after.spec.replica_count())
+    {
         edit.notes.push(STOPS_FIRST.to_owned());
     }
     Edit { applied: Some(document.spec.clone()), kept, conflicts, ..edit }
@@ -149,13 +151,15 @@ pub(crate) fn undo(
 }
 
 /// The service with the user's word against its rollout, or without it.
-pub(crate) fn halt(before: &Service, kind: Option<HaltKind>, writer: &Writer<'_>) -> Edit {
+pub(crate) fn intervention(before: &Service, kind: Option<InterventionKind>, writer: &Writer<'_>) -> Edit {
     let mut after = written(before, writer);
-    after.halt = kind.map(|kind| Halt { kind, by: writer.by.clone(), at: writer.at });
+    after.intervention = kind.map(|kind| RolloutIntervention { kind, by: writer.by.clone(), at: writer.at });
     let name = &before.metadata.name;
     let note = match kind {
-        Some(HaltKind::Pause) => format!("its rollout is paused; `ctl resume {name}` lets it go on"),
-        Some(HaltKind::Abort) => "its rollout is aborted; it goes back to the stable revision".to_owned(),
+        Some(InterventionKind::Pause) => format!("its rollout is paused; `ctl resume {name}` lets it go on"),
+        Some(InterventionKind::Abort) => {
+            "its rollout is aborted; it goes back to the stable revision".to_owned()
+        }
         None => format!("its rollout goes on; `ctl rollout {name}` follows it"),
     };
     finish(Some(before), after, vec![note])
@@ -166,7 +170,7 @@ pub(crate) fn halt(before: &Service, kind: Option<HaltKind>, writer: &Writer<'_>
 pub(crate) fn delete(before: &Service, volumes: bool, writer: &Writer<'_>) -> Edit {
     if before.deleted_at.is_some() && (before.deletes_volumes || !volumes) {
         let mut edit = finish(Some(before), before.clone(), Vec::new());
-        edit.action = Action::Deleted;
+        edit.action = WriteAction::Deleted;
         return edit;
     }
     let mut after = written(before, writer);
@@ -179,7 +183,7 @@ pub(crate) fn delete(before: &Service, volumes: bool, writer: &Writer<'_>) -> Ed
         (names, false) => Some(format!("its volumes are kept: {names}")),
     };
     let mut edit = finish(Some(before), after, note.into_iter().collect());
-    edit.action = Action::Deleted;
+    edit.action = WriteAction::Deleted;
     edit
 }
 
@@ -201,11 +205,11 @@ fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> E
         None => Vec::new(),
     };
     if before.is_some_and(|before| !before.release().is(after.release())) {
-        after.halt = None; // it was about the release that this one takes the place of
+        after.intervention = None; // it was about the release that this one takes the place of
     }
     let same = before.is_some_and(|before| {
         before.spec == after.spec
-            && before.halt == after.halt
+            && before.intervention == after.intervention
             && before.image.pinned == after.image.pinned
             && before.restarts == after.restarts
             && before.deleted_at == after.deleted_at
@@ -215,14 +219,16 @@ fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> E
     });
     let (action, after) = match before {
         // An override that is no longer one is taken off; nobody has to act on that.
-        Some(before) if same => (Action::Unchanged, Service { overrides: after.overrides, ..before.clone() }),
+        Some(before) if same => {
+            (WriteAction::Unchanged, Service { overrides: after.overrides, ..before.clone() })
+        }
         Some(before) => {
             after.metadata.generation = before.metadata.generation.next();
-            (Action::Changed, after)
+            (WriteAction::Changed, after)
         }
         None => {
             after.metadata.generation = Generation(1);
-            (Action::Created, after)
+            (WriteAction::Created, after)
         }
     };
     Edit { after, action, changes, notes, applied: None, kept: Vec::new(), conflicts: Vec::new() }
@@ -272,7 +278,7 @@ mod tests {
     #[test]
     fn a_new_service_has_one_replica_and_generation_one() {
         let edit = applied(&document(None), None, "sha256:aa");
-        assert_eq!((edit.action, edit.after.metadata.generation), (Action::Created, Generation(1)));
+        assert_eq!((edit.action, edit.after.metadata.generation), (WriteAction::Created, Generation(1)));
         assert_eq!(edit.after.spec.replicas, Some(1));
     }
 
@@ -280,14 +286,14 @@ mod tests {
     fn the_same_file_again_changes_nothing() {
         let before = stored(3);
         let edit = applied(&document(Some(3)), Some(&before), "sha256:aa");
-        assert_eq!((edit.action, &edit.after), (Action::Unchanged, &before));
+        assert_eq!((edit.action, &edit.after), (WriteAction::Unchanged, &before));
         assert!(edit.changes.is_empty() && edit.notes.is_empty());
     }
 
     #[test]
     fn a_file_without_replicas_keeps_the_live_number() {
         let edit = applied(&document(None), Some(&stored(7)), "sha256:aa");
-        assert_eq!((edit.action, edit.after.spec.replicas), (Action::Unchanged, Some(7)));
+        assert_eq!((edit.action, edit.after.spec.replicas), (WriteAction::Unchanged, Some(7)));
     }
 
     #[test]
@@ -295,16 +301,16 @@ mod tests {
         let scaled = scale(&stored(3), 5, &writer()).after;
         assert_eq!(scaled.metadata.generation, Generation(2));
         let edit = applied(&document(Some(3)), Some(&scaled), "sha256:aa");
-        assert_eq!((edit.action, &edit.after, edit.kept.len()), (Action::Unchanged, &scaled, 1));
+        assert_eq!((edit.action, &edit.after, edit.kept.len()), (WriteAction::Unchanged, &scaled, 1));
         let agreed = applied(&document(Some(5)), Some(&scaled), "sha256:aa");
-        assert_eq!(agreed.action, Action::Unchanged, "the file says what is live");
+        assert_eq!(agreed.action, WriteAction::Unchanged, "the file says what is live");
         assert_eq!((agreed.after.metadata.generation, agreed.after.overrides), (Generation(2), vec![]));
     }
 
     #[test]
     fn a_moved_tag_is_a_change() {
         let edit = applied(&document(Some(3)), Some(&stored(3)), "sha256:bb");
-        assert_eq!(edit.action, Action::Changed);
+        assert_eq!(edit.action, WriteAction::Changed);
         let (old, new) = (Some("users:1 @ aa".to_owned()), Some("users:1 @ bb".to_owned()));
         assert_eq!(edit.changes, [FieldChange { path: "spec.image".to_owned(), old, new }]);
     }
@@ -329,22 +335,25 @@ mod tests {
         assert_eq!((restarted.restarts, restarted.metadata.generation), (1, Generation(2)));
         let scaled = scale(&restarted, 5, &writer()).after;
         let undone = undo(&scaled, &revision, None, &writer());
-        assert_eq!((undone.action, undone.after.restarts), (Action::Changed, 0));
+        assert_eq!((undone.action, undone.after.restarts), (WriteAction::Changed, 0));
         assert_eq!(undone.after.spec.replicas, Some(5), "an undo leaves the count alone");
     }
 
     #[test]
     fn a_halt_ends_with_the_release_it_is_about() {
-        let paused = halt(&stored(3), Some(HaltKind::Pause), &writer()).after;
+        let paused = intervention(&stored(3), Some(InterventionKind::Pause), &writer()).after;
         assert_eq!(paused.metadata.generation, Generation(2));
         let scaled = scale(&paused, 5, &writer()).after;
-        assert_eq!(scaled.halt, paused.halt, "the count is no release");
+        assert_eq!(scaled.intervention, paused.intervention, "the count is no release");
         let same = applied(&document(Some(5)), Some(&scaled), "sha256:aa");
-        assert_eq!((same.action, same.after.halt), (Action::Unchanged, paused.halt.clone()));
+        assert_eq!(
+            (same.action, same.after.intervention),
+            (WriteAction::Unchanged, paused.intervention.clone())
+        );
         let other = applied(&document(Some(5)), Some(&scaled), "sha256:bb");
-        assert_eq!((other.action, other.after.halt), (Action::Changed, None));
-        assert_eq!(halt(&scaled, None, &writer()).after.halt, None);
-        assert_eq!(restart(&scaled, &writer()).after.halt, None);
+        assert_eq!((other.action, other.after.intervention), (WriteAction::Changed, None));
+        assert_eq!(intervention(&scaled, None, &writer()).after.intervention, None);
+        assert_eq!(restart(&scaled, &writer()).after.intervention, None);
     }
 
     #[test]
@@ -352,7 +361,7 @@ mod tests {
         let gone = delete(&stored(1), false, &writer()).after;
         assert!(gone.deleted_at.is_some() && !gone.deletes_volumes);
         let again = delete(&gone, false, &writer());
-        assert_eq!((again.action, &again.after), (Action::Deleted, &gone));
+        assert_eq!((again.action, &again.after), (WriteAction::Deleted, &gone));
         let named = delete(&gone, true, &writer()).after;
         assert!(named.deletes_volumes && named.deleted_at == gone.deleted_at);
         assert_eq!(delete(&named, false, &writer()).after, named, "what was named stays named");
@@ -370,6 +379,6 @@ mod tests {
         let made = applied(&document, None, "sha256:aa");
         assert_eq!(made.notes, [STOPS_FIRST]);
         let again = applied(&document, Some(&made.after), "sha256:aa");
-        assert_eq!((again.action, again.notes), (Action::Unchanged, vec![]));
+        assert_eq!((again.action, again.notes), (WriteAction::Unchanged, vec![]));
     }
 }

@@ -92,14 +92,14 @@ pub(crate) fn assemble(fields: Fields) -> Result<ServiceSpec, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Check, EnvField, EnvValue, Health};
+    use crate::model::{EnvField, EnvValue, Health, HealthCheck};
 
     #[test]
     fn taken_apart_and_put_together_a_spec_is_the_same() {
         let mut spec = ServiceSpec::of_image("users:1");
         assert_eq!(assemble(fields(&spec)), Ok(spec.clone()));
         spec.env.insert("A.B".into(), EnvValue::Field { field: EnvField::HostName });
-        spec.health = Health::with(Check::Http("/healthz".into()));
+        spec.health = Health::with(HealthCheck::Http("/healthz".into()));
         spec.command = Some(vec!["serve".into()]);
         let apart = fields(&spec);
         assert!(apart.contains_key(&Field::parse("env.A.B")), "{apart:?}");

@@ -1,7 +1,7 @@
 //! What a write needs of the Engine: images resolved before anything is written, or there still for an undo.
 
 use super::merge::Merged;
-use super::refused::{Refused, UnresolvedImage};
+use super::refused::{ControllerError, UnresolvedImage};
 use super::resolve::{full_reference, resolve};
 use super::{ApplyDocument, Controller};
 use crate::engine::EngineError;
@@ -13,7 +13,7 @@ impl Controller {
         &self,
         documents: &[ApplyDocument],
         merged: &[Merged],
-    ) -> Result<Vec<Option<ResolvedImage>>, Refused> {
+    ) -> Result<Vec<Option<ResolvedImage>>, ControllerError> {
         let mut resolved = Vec::new();
         let mut failed = Vec::new();
         for (document, merged) in documents.iter().zip(merged) {
@@ -29,7 +29,7 @@ impl Controller {
                 }
             }
         }
-        if failed.is_empty() { Ok(resolved) } else { Err(Refused::Images(failed)) }
+        if failed.is_empty() { Ok(resolved) } else { Err(ControllerError::Images(failed)) }
     }
 
     /// What a service would be made from with another image.
@@ -39,15 +39,15 @@ impl Controller {
         command: &str,
         image: &str,
         service: &Service,
-    ) -> Result<ResolvedImage, Refused> {
+    ) -> Result<ResolvedImage, ControllerError> {
         match resolve(self.engine.as_ref(), image, service.spec.pull).await {
             Ok(resolved) => Ok(resolved),
-            Err(error) => Err(Refused::Images(vec![unresolved(name, command, image, error)?])),
+            Err(error) => Err(ControllerError::Images(vec![unresolved(name, command, image, error)?])),
         }
     }
 
     /// Refuses to go back to a revision whose image is neither on the Engine nor, where it may be pulled, in a registry.
-    pub(super) async fn check_image_of(&self, revision: &Revision) -> Result<(), Refused> {
+    pub(super) async fn check_image_of(&self, revision: &Revision) -> Result<(), ControllerError> {
         let pull = match revision.spec.pull {
             Pull::Never => Pull::Never,
             Pull::Always | Pull::IfMissing => Pull::IfMissing,
@@ -58,7 +58,7 @@ impl Controller {
             Err(error) => {
                 let mut gone = unresolved(&revision.service, "", reference, error)?;
                 gone.reference = format!("{} @ {}", gone.reference, revision.image.short());
-                Err(Refused::ImageGone { revision: revision.number, gone: Box::new(gone) })
+                Err(ControllerError::ImageGone { revision: revision.number, gone: Box::new(gone) })
             }
         }
     }
@@ -70,7 +70,7 @@ fn unresolved(
     origin: &str,
     reference: &str,
     error: EngineError,
-) -> Result<UnresolvedImage, Refused> {
+) -> Result<UnresolvedImage, ControllerError> {
     if error.is_away() {
         return Err(error.into());
     }

@@ -3,7 +3,7 @@
 //! Nothing that is wanted changes: the replica stays, and its agent starts it anew as after any crash.
 
 use super::Controller;
-use super::refused::Refused;
+use super::refused::ControllerError;
 use crate::agent::events::{Writer, append_to};
 use crate::engine::{ContainerState, EngineError, LABEL_REPLICA, LABEL_STORE, ObservedContainer};
 use crate::model::{Author, ContainerId, Event, EventKind, EventReason, ReplicaName, ServiceName};
@@ -16,7 +16,7 @@ impl Controller {
     /// repeat: one that has ended already is left alone, and its successor is another.
     ///
     /// # Errors
-    /// [`Refused::NotFound`] and [`Refused::NoReplica`]; [`Refused::BadValue`] for a container that is not this
+    /// [`ControllerError::NotFound`] and [`ControllerError::NoReplica`]; [`ControllerError::BadValue`] for a container that is not this
     /// replica's; the store's and the Engine's.
     pub async fn kill(
         &self,
@@ -24,10 +24,10 @@ impl Controller {
         replica: &ReplicaName,
         container: &ContainerId,
         by: Author,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ControllerError> {
         let replicas = self.replicas(std::slice::from_ref(service)).await?;
         if !replicas.iter().any(|found| found.spec.name == *replica) {
-            return Err(Refused::NoReplica(replica.clone()));
+            return Err(ControllerError::NoReplica(replica.clone()));
         }
         let found = match self.engine.inspect(container).await {
             Ok(found) => found,
@@ -62,6 +62,6 @@ fn is_of(container: &ObservedContainer, store: &str, replica: &ReplicaName) -> b
     is(LABEL_STORE, store) && is(LABEL_REPLICA, replica.as_str())
 }
 
-fn not_its(replica: &ReplicaName, container: &ContainerId) -> Refused {
-    Refused::BadValue(format!("replica {replica} has no container {}", container.short()))
+fn not_its(replica: &ReplicaName, container: &ContainerId) -> ControllerError {
+    ControllerError::BadValue(format!("replica {replica} has no container {}", container.short()))
 }

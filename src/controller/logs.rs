@@ -15,7 +15,7 @@ use futures::stream::BoxStream;
 use tokio::time::Instant;
 
 use self::reader::Reader;
-use super::refused::Refused;
+use super::refused::ControllerError;
 use super::{Controller, LogRecord, ReplicaObject};
 use crate::engine::{EngineError, LogOptions};
 use crate::model::{Desired, ReplicaName, RevisionNumber, ServiceName};
@@ -41,8 +41,8 @@ impl Controller {
     /// for is left: replicas that start later join in, and what happens to the replicas is told between the lines.
     ///
     /// # Errors
-    /// [`Refused::NotFound`] for an unknown service, [`Refused::NoReplica`], or the Engine's.
-    pub async fn logs(self: &Arc<Self>, query: LogQuery) -> Result<Lines, Refused> {
+    /// [`ControllerError::NotFound`] for an unknown service, [`ControllerError::NoReplica`], or the Engine's.
+    pub async fn logs(self: &Arc<Self>, query: LogQuery) -> Result<Lines, ControllerError> {
         // Before the look, so that what moves after it is not missed.
         let moved = self.moved();
         let replicas = self.replicas_of(&query).await?;
@@ -57,7 +57,7 @@ impl Controller {
         Ok(left_out.chain(self.follow_logs(query, reader, moved)).boxed())
     }
 
-    async fn replicas_of(&self, query: &LogQuery) -> Result<Vec<ReplicaObject>, Refused> {
+    async fn replicas_of(&self, query: &LogQuery) -> Result<Vec<ReplicaObject>, ControllerError> {
         // Of a replica only the name is known: it is looked for among all.
         let all = self.replicas(if query.replicas.is_empty() { &query.services } else { &[] }).await?;
         let wanted = |replica: &ReplicaObject| {
@@ -70,7 +70,7 @@ impl Controller {
             query.replicas.contains(&replica.spec.name) || of_service && of_revision
         };
         if let Some(none) = query.replicas.iter().find(|name| !all.iter().any(|r| r.spec.name == **name)) {
-            return Err(Refused::NoReplica(none.clone()));
+            return Err(ControllerError::NoReplica(none.clone()));
         }
         Ok(all.into_iter().filter(wanted).collect())
     }

@@ -7,8 +7,7 @@
 //! no deadline runs.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
-mod attempt;
-mod away;
+mod balancer_outage;
 mod before;
 mod capacity;
 mod commit;
@@ -16,6 +15,7 @@ mod declared;
 pub mod diff;
 mod documents;
 mod edit;
+mod error_count;
 mod fields;
 mod images;
 mod kill;
@@ -50,33 +50,34 @@ use tokio::sync::{Notify, watch};
 pub use declared::{Declared, Removals};
 pub use logs::LogQuery;
 pub use objects::{
-    API_VERSION, Awaited, Counted, DaemonStatus, HostObject, LogRecord, Outcome, Progress, ReplicaObject,
-    ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
+    API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, NodeObject, OperationOutcome, OperationProgress,
+    ReplicaObject, ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
 };
-pub use refused::{Conflict, Refused, UnresolvedImage};
+pub use refused::{Conflict, ControllerError, UnresolvedImage};
 // Parts of this module's own signatures: whoever calls it needs no other door.
 pub use crate::agent::AgentSilent;
 pub use crate::engine::{EngineError, LogOptions};
-pub use crate::orchestrator::Shortage;
-pub use steer::{Standing, Steering};
-pub use watchers::Watching;
+pub use crate::orchestrator::CapacityShortage;
+pub use steer::{RolloutCommand, RolloutPhase};
+pub use watchers::MetricsSubscription;
 pub use writes::{
-    Action, ApplyDocument, Applying, DocumentProblem, FieldChange, Overridden, RolloutChange, WriteResult,
+    ApplyDocument, ApplyOptions, DocumentProblem, FieldChange, Overridden, RolloutChange, WriteAction,
+    WriteResult,
 };
 
 use crate::agent::{AgentHandle, AgentState, EngineState};
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::model::{BalancerReport, HostId, Mono, ServiceName};
+use crate::model::{BalancerReport, Mono, NodeId, ServiceName};
 use crate::registry::Registry;
 use crate::store::Store;
-use away::Away;
+use balancer_outage::BalancerOutage;
 use declared::Followed;
 use orchestrate::Memory;
 use queue::Queue;
 
 /// What a controller is made from.
-pub struct Parts {
+pub struct ControllerParts {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
     /// The container engine: images are resolved on it and logs read.
@@ -88,7 +89,7 @@ pub struct Parts {
     /// This host's agent.
     pub agent: AgentHandle,
     /// This host.
-    pub host: HostId,
+    pub node: NodeId,
     /// The balancer's last word.
     pub reports: watch::Receiver<Option<BalancerReport>>,
     /// Addresses of the HTTP entry point.
@@ -105,7 +106,7 @@ pub struct Controller {
     clock: Arc<dyn Clock>,
     agent: AgentHandle,
     state: watch::Receiver<AgentState>,
-    hosts: Vec<HostId>,
+    nodes: Vec<NodeId>,
     reports: watch::Receiver<Option<BalancerReport>>,
     http: Vec<SocketAddr>,
     started: Mono,
@@ -120,7 +121,7 @@ pub struct Controller {
     confirmed: Notify,
     /// Held by whoever writes for a user, so that a daemon's own writers queue up and never conflict.
     writing: tokio::sync::Mutex<()>,
-    balancer_away: Mutex<Away>,
+    balancer_away: Mutex<BalancerOutage>,
     /// Counts what could change an answer: passes, reports, the agent's state. Streams look again when it moves.
     moved: watch::Sender<u64>,
     /// How many want the balancer's counters.
@@ -129,8 +130,8 @@ pub struct Controller {
 
 impl Controller {
     /// A controller that does nothing until [`Controller::run`].
-    pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { store, engine, registry, clock, agent, host, reports, http, manifests } = parts;
+    pub fn new(parts: ControllerParts) -> Arc<Self> {
+        let ControllerParts { store, engine, registry, clock, agent, node, reports, http, manifests } = parts;
         let started = clock.mono();
         Arc::new(Self {
             store,
@@ -139,7 +140,7 @@ impl Controller {
             state: agent.state(),
             agent,
             clock,
-            hosts: vec![host],
+            nodes: vec![node],
             reports,
             http,
             started,
@@ -163,7 +164,7 @@ impl Controller {
         self.wake.notify_one();
     }
 
-    fn balancer_away(&self) -> MutexGuard<'_, Away> {
+    fn balancer_away(&self) -> MutexGuard<'_, BalancerOutage> {
         self.balancer_away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

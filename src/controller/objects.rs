@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Author, Condition, EndpointStats, EngineKind, Failure, Generation, HostId, Incarnation, Metadata, Millis,
-    Mono, OutcomeRecord, Override, Reach, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision,
-    RevisionNumber, Rollout, ServiceName, ServiceSpec, StoreId, TableName,
+    Author, Condition, EndpointStats, EngineKind, ExposureMode, Generation, Incarnation, Metadata, Millis,
+    Mono, NodeId, OutcomeRecord, Override, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision,
+    RevisionNumber, Rollout, RolloutFailure, ServiceName, ServiceSpec, StoreId, TableName,
 };
 
 /// Version of the objects that are shown and applied.
@@ -90,9 +90,9 @@ pub struct ReplicaObject {
 /// A host as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HostObject {
+pub struct NodeObject {
     /// The Engine's id.
-    pub id: HostId,
+    pub id: NodeId,
     /// Its name.
     pub name: String,
     /// Version and API version of the Engine, or what keeps us from it.
@@ -104,7 +104,7 @@ pub struct HostObject {
     pub kind: Option<EngineKind>,
     /// How containers are reached that are made on it; `None` before that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reach: Option<Reach>,
+    pub exposure: Option<ExposureMode>,
     /// Limits that its Engine takes and does not enforce: `memory`, `cpu`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unenforced: Vec<String>,
@@ -127,7 +127,7 @@ pub struct DaemonStatus {
     /// Revision of the store.
     pub store_revision: u64,
     /// The host.
-    pub host: HostObject,
+    pub node: NodeObject,
     /// The last table published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<TableName>,
@@ -180,7 +180,7 @@ pub struct Counted {
 /// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "outcome")]
-pub enum Outcome {
+pub enum OperationOutcome {
     /// Every wanted replica is ready and routed, and nothing else is left.
     Done,
     /// The service is gone.
@@ -188,12 +188,12 @@ pub enum Outcome {
     /// The rollout failed and was undone.
     RolledBack {
         /// What failed.
-        failure: Failure,
+        failure: RolloutFailure,
     },
     /// The rollout failed and was not undone.
     Failed {
         /// What failed.
-        failure: Failure,
+        failure: RolloutFailure,
     },
     /// Someone released something else.
     Superseded {
@@ -235,7 +235,7 @@ pub struct RevisionObject {
 /// A snapshot of an operation on one service: sent whenever it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Progress {
+pub struct OperationProgress {
     /// Which service.
     pub service: ServiceName,
     /// The generation that the orchestrator has taken in; an earlier one than was asked about says nothing of it yet.
@@ -263,10 +263,10 @@ pub struct Progress {
     pub failed_requests: Option<u64>,
     /// How it ended; the stream ends after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<OperationOutcome>,
 }
 
-impl Progress {
+impl OperationProgress {
     /// The same for one who did not ask for counters, although another one made the balancer send them.
     #[must_use]
     pub fn without_counters(mut self) -> Self {

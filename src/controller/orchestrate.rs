@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
 
 use super::Controller;
-use super::attempt::{Attempt, Tally};
-use super::read::Stored;
+use super::error_count::{Attempt, RolloutErrorCount};
+use super::read::ServiceState;
 use super::serving::Serving;
 use super::volumes::Removal;
 use crate::agent::events::{Writer, append_to};
-use crate::model::{Endpoint, HostId, Millis, Mono, Replica, ReplicaName, ServiceName, key};
-use crate::orchestrator::{self, Changes, Hold, ReplicaView, ServiceView};
+use crate::model::{Endpoint, Millis, Mono, NodeId, Replica, ReplicaName, ServiceName, key};
+use crate::orchestrator::{self, Blocker, Changes, ReplicaView, ServiceView};
 use crate::registry::Barrier;
 use crate::store::{Compare, Op, StoreError, TXN_MAX_OPS, Txn, TxnOutcome};
 
@@ -58,31 +58,31 @@ pub(crate) struct Memory {
     pub(crate) wait: Wait,
     pub(crate) volumes: Removal,
     /// Requests that failed in its rollout.
-    pub(crate) attempt: Attempt,
+    pub(crate) error_count: Attempt,
     /// What its last pass waited for.
-    pub(crate) holds: Vec<Hold>,
+    pub(crate) blockers: Vec<Blocker>,
     /// When that was.
     pub(crate) held_at: Mono,
 }
 
 impl Memory {
     /// Takes in a pass that was committed.
-    fn passed(&mut self, stored: &Stored, changes: &Changes, barrier: &Barrier, now: Mono) {
+    fn passed(&mut self, stored: &ServiceState, changes: &Changes, barrier: &Barrier, now: Mono) {
         self.wait.planned(changes);
-        (self.holds, self.held_at) = (changes.holds.clone(), now);
+        (self.blockers, self.held_at) = (changes.blockers.clone(), now);
         let before = stored.rollout.as_ref();
         if let Some(after) = changes.rollout.as_ref().or(before) {
-            let counted = Tally::of(barrier.report.as_deref(), stored.service.name());
-            self.attempt.pass(before, after, counted);
+            let counted = RolloutErrorCount::of(barrier.report.as_deref(), stored.service.name());
+            self.error_count.pass(before, after, counted);
         }
     }
 }
 
 /// The input of a decision, from what is stored and what is known beside it.
 pub(crate) fn view(
-    stored: &Stored,
+    stored: &ServiceState,
     serving: &BTreeMap<ReplicaName, Millis>,
-    hosts: &[HostId],
+    nodes: &[NodeId],
     unsaved_wait: Millis,
 ) -> ServiceView {
     let replica = |replica: &Replica| ReplicaView {
@@ -95,7 +95,7 @@ pub(crate) fn view(
         rollout: stored.rollout.clone(),
         revisions: stored.revisions.clone(),
         replicas: stored.replicas.iter().map(replica).collect(),
-        hosts: hosts.to_vec(),
+        nodes: nodes.to_vec(),
         unsaved_wait,
     }
 }
@@ -114,7 +114,7 @@ impl Controller {
     }
 
     async fn try_pass(&self, name: &ServiceName) -> Result<(), StoreError> {
-        let Some(stored) = Stored::read(self.store.as_ref(), name).await? else {
+        let Some(stored) = ServiceState::read(self.store.as_ref(), name).await? else {
             self.forget(name);
             return self.drop_last_words(name).await;
         };
@@ -131,7 +131,7 @@ impl Controller {
         if !awaits_balancer(&stored, &serving, &barrier) {
             self.awaiting().remove(name);
         }
-        let changes = orchestrator::plan(&view(&stored, &serving, &self.hosts, unsaved), now);
+        let changes = orchestrator::plan(&view(&stored, &serving, &self.nodes, unsaved), now);
         if changes.forget_service && stored.service.deletes_volumes && !self.volumes_are_gone(&stored.service)
         {
             return Ok(());
@@ -154,7 +154,7 @@ impl Controller {
     }
 
     /// Writes a plan; `false` where someone wrote the service in between, and the plan is void.
-    async fn commit(&self, stored: &Stored, changes: &Changes) -> Result<bool, StoreError> {
+    async fn commit(&self, stored: &ServiceState, changes: &Changes) -> Result<bool, StoreError> {
         let name = stored.service.name();
         if changes.forget_service {
             return self.forget_stored(stored).await;
@@ -191,7 +191,7 @@ impl Controller {
     }
 
     /// Removes every key of a deleted service, the Service itself last.
-    async fn forget_stored(&self, stored: &Stored) -> Result<bool, StoreError> {
+    async fn forget_stored(&self, stored: &ServiceState) -> Result<bool, StoreError> {
         let name = stored.service.name();
         let mut ops = Vec::new();
         // The plan that finds the last replicas gone is the one that forgets the service: their keys are still there.
@@ -245,7 +245,11 @@ impl Controller {
 }
 
 /// Whether an endpoint of the service is in the store and not yet acknowledged by every balancer.
-fn awaits_balancer(stored: &Stored, serving: &BTreeMap<ReplicaName, Millis>, barrier: &Barrier) -> bool {
+fn awaits_balancer(
+    stored: &ServiceState,
+    serving: &BTreeMap<ReplicaName, Millis>,
+    barrier: &Barrier,
+) -> bool {
     let awaited = |(name, endpoint): (&ReplicaName, &Endpoint)| {
         !serving.contains_key(name) && !barrier.acked_present(&endpoint.id())
     };

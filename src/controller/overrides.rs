@@ -5,21 +5,21 @@ use std::collections::BTreeSet;
 use super::before::{Before, changed_meanwhile};
 use super::edit::{self, Edit, Writer};
 use super::merge::{Choices, Merged, Sides};
-use super::refused::{Conflict, Refused};
-use super::{Action, ApplyDocument, Applying, Controller, DocumentProblem, diff};
+use super::refused::{Conflict, ControllerError};
+use super::{ApplyDocument, ApplyOptions, Controller, DocumentProblem, WriteAction, diff};
 use crate::model::{Author, ResolvedImage, ServiceName, ServiceSpec};
 
 /// How a run is applied, its choices understood.
 pub(super) struct Way {
-    pub(super) applying: Applying,
+    pub(super) applying: ApplyOptions,
     choices: Choices,
 }
 
 impl Way {
     /// # Errors
-    /// [`Refused::BadValue`] where the choices contradict one another.
-    pub(super) fn of(applying: Applying) -> Result<Self, Refused> {
-        let choices = Choices::of(&applying.keep, &applying.overwrite).map_err(Refused::BadValue)?;
+    /// [`ControllerError::BadValue`] where the choices contradict one another.
+    pub(super) fn of(applying: ApplyOptions) -> Result<Self, ControllerError> {
+        let choices = Choices::of(&applying.keep, &applying.overwrite).map_err(ControllerError::BadValue)?;
         Ok(Self { applying, choices })
     }
 }
@@ -32,19 +32,19 @@ impl Before {
     /// What applying a document makes of the service; `image` is what its image stands for, where that was asked.
     ///
     /// # Errors
-    /// [`Refused::Overridden`]; [`Refused::ChangedMeanwhile`] where an override went after the images were resolved.
+    /// [`ControllerError::Overridden`]; [`ControllerError::ChangedMeanwhile`] where an override went after the images were resolved.
     pub(super) fn apply(
         &self,
         document: &ApplyDocument,
         way: &Way,
         image: Option<&ResolvedImage>,
         writer: &Writer<'_>,
-    ) -> Result<Edit, Refused> {
-        let invalid = |problem| Refused::Invalid(vec![DocumentProblem { document: 0, problem }]);
+    ) -> Result<Edit, ControllerError> {
+        let invalid = |problem| ControllerError::Invalid(vec![DocumentProblem { document: 0, problem }]);
         let merged = self.sides(document).merge(&way.choices).map_err(invalid)?;
         let conflicts = conflicts(document, &merged);
         if !way.applying.diff && !conflicts.is_empty() {
-            return Err(Refused::Overridden { conflicts, by: writer.by.clone() });
+            return Err(ControllerError::Overridden { conflicts, by: writer.by.clone() });
         }
         let image = match (self.service(), image) {
             (Some(service), _) if merged.keeps_image => service.image.clone(),
@@ -52,10 +52,10 @@ impl Before {
             (Some(service), None) => {
                 return Err(changed_meanwhile(service, service.metadata.generation, Vec::new()));
             }
-            (None, None) => return Err(Refused::NotFound(vec![document.name.clone()])),
+            (None, None) => return Err(ControllerError::NotFound(vec![document.name.clone()])),
         };
         let mut edit = edit::apply(document, self.service(), merged, image, writer);
-        if way.applying.diff && edit.action == Action::Created {
+        if way.applying.diff && edit.action == WriteAction::Created {
             edit.changes = diff::settings(&edit.after.spec);
         }
         Ok(edit)
@@ -75,14 +75,14 @@ impl Controller {
     /// Merges all documents with what is stored now.
     ///
     /// # Errors
-    /// [`Refused::Overridden`] with all conflicts together, unless this is a diff; [`Refused::BadValue`] for a choice about
+    /// [`ControllerError::Overridden`] with all conflicts together, unless this is a diff; [`ControllerError::BadValue`] for a choice about
     /// a field that there is none of.
     pub(super) async fn merge_all(
         &self,
         documents: &[ApplyDocument],
         way: &Way,
         by: &Author,
-    ) -> Result<Vec<Merged>, Refused> {
+    ) -> Result<Vec<Merged>, ControllerError> {
         let (mut known, mut overridden) = (BTreeSet::new(), BTreeSet::new());
         let (mut all, mut problems, mut in_the_way) = (Vec::new(), Vec::new(), Vec::new());
         for (index, document) in documents.iter().enumerate() {
@@ -98,12 +98,12 @@ impl Controller {
                 Err(problem) => problems.push(DocumentProblem { document: index, problem }),
             }
         }
-        way.choices.check(&known, &overridden).map_err(Refused::BadValue)?;
+        way.choices.check(&known, &overridden).map_err(ControllerError::BadValue)?;
         if !problems.is_empty() {
-            return Err(Refused::Invalid(problems));
+            return Err(ControllerError::Invalid(problems));
         }
         if !in_the_way.is_empty() && !way.applying.diff {
-            return Err(Refused::Overridden { conflicts: in_the_way, by: by.clone() });
+            return Err(ControllerError::Overridden { conflicts: in_the_way, by: by.clone() });
         }
         Ok(all)
     }

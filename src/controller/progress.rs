@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::read::Stored;
-use super::{Awaited, Counted, Outcome, Progress, ReplicaProgress};
-use crate::model::{Author, Condition, EndpointStats, Generation, Millis, Phase, ReplicaName, RolloutState};
+use super::read::ServiceState;
+use super::{Awaited, Counted, OperationOutcome, OperationProgress, ReplicaProgress};
+use crate::model::{
+    Author, Condition, EndpointStats, Generation, Millis, ReplicaName, ReplicaPhase, RolloutState,
+};
 use crate::registry::Barrier;
 
 /// A snapshot for one who waits for `generation`.
 pub(crate) fn progress(
-    stored: &Stored,
+    stored: &ServiceState,
     serving: &BTreeMap<ReplicaName, Millis>,
     barrier: &Barrier,
     generation: Generation,
     awaited: Awaited,
     held_by: Vec<Condition>,
     failed_requests: Option<u64>,
-) -> Progress {
+) -> OperationProgress {
     let counted = barrier
         .report
         .as_deref()
@@ -42,7 +44,7 @@ pub(crate) fn progress(
         _ => rollout.stable,
     });
     let available = replicas.iter().filter(|r| r.runs && r.available && r.revision == target).count();
-    Progress {
+    OperationProgress {
         service: stored.service.name().clone(),
         observed: stored.rollout.as_ref().map(|rollout| rollout.observed).unwrap_or_default(),
         from: from.filter(|from| *from != target),
@@ -58,7 +60,7 @@ pub(crate) fn progress(
 }
 
 /// What a replica's endpoint has been asked, by the balancer's last word.
-pub(crate) fn stats(stored: &Stored, barrier: &Barrier, replica: &ReplicaName) -> EndpointStats {
+pub(crate) fn stats(stored: &ServiceState, barrier: &Barrier, replica: &ReplicaName) -> EndpointStats {
     let endpoint = stored.endpoints.get(replica);
     let counted = endpoint.zip(barrier.report.as_ref());
     counted.and_then(|(endpoint, report)| report.endpoints.get(&endpoint.id()).copied()).unwrap_or_default()
@@ -66,14 +68,14 @@ pub(crate) fn stats(stored: &Stored, barrier: &Barrier, replica: &ReplicaName) -
 
 /// How the operation that wrote `generation` ended, if it did.
 fn outcome(
-    stored: &Stored,
+    stored: &ServiceState,
     replicas: &[ReplicaProgress],
     generation: Generation,
     awaited: Awaited,
-) -> Option<Outcome> {
+) -> Option<OperationOutcome> {
     // Generations of a name only rise: a lower one is another service, made after the one that was written is gone.
     if stored.service.metadata.generation < generation {
-        return Some(Outcome::Deleted);
+        return Some(OperationOutcome::Deleted);
     }
     if stored.service.deleted_at.is_some() {
         return None; // `Deleted` once nothing is left to read
@@ -83,26 +85,30 @@ fn outcome(
     let newest = stored.revisions.values().max_by_key(|revision| revision.generation);
     if let Some(newest) = newest.filter(|newest| newest.generation > generation) {
         let by = Author { command: newest.cause.clone(), user: newest.user.clone() };
-        return Some(Outcome::Superseded { by: newest.generation, revision: newest.number, author: by });
+        return Some(OperationOutcome::Superseded {
+            by: newest.generation,
+            revision: newest.number,
+            author: by,
+        });
     }
     let wanted = stored.service.spec.replica_count() as usize;
-    let is_kept = |r: &&ReplicaProgress| r.status.as_ref().is_some_and(|s| s.phase == Phase::Kept);
+    let is_kept = |r: &&ReplicaProgress| r.status.as_ref().is_some_and(|s| s.phase == ReplicaPhase::Kept);
     let mut left = replicas.iter().filter(|r| !is_kept(r));
     let settled = left.clone().count() == wanted && left.all(|r| r.runs && r.available);
     match &rollout.state {
         // A pause keeps the count; whoever waits for no more than that need not wait for its end.
         RolloutState::Progressing { .. } if rollout.paused && awaited == Awaited::Count => {
             let serving = replicas.iter().filter(|r| r.runs && r.available).count();
-            (serving >= wanted).then_some(Outcome::Done)
+            (serving >= wanted).then_some(OperationOutcome::Done)
         }
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => None,
         // Whoever asks for the release that failed, first or once more, is told of it.
         RolloutState::RolledBack { failure } if awaited == Awaited::Release => {
-            Some(Outcome::RolledBack { failure: failure.clone() })
+            Some(OperationOutcome::RolledBack { failure: failure.clone() })
         }
         // A change of the count is done where what stands still serves all the same.
-        RolloutState::Failed { .. } if settled && awaited == Awaited::Count => Some(Outcome::Done),
-        RolloutState::Failed { failure } => Some(Outcome::Failed { failure: failure.clone() }),
-        RolloutState::Complete | RolloutState::RolledBack { .. } => settled.then_some(Outcome::Done),
+        RolloutState::Failed { .. } if settled && awaited == Awaited::Count => Some(OperationOutcome::Done),
+        RolloutState::Failed { failure } => Some(OperationOutcome::Failed { failure: failure.clone() }),
+        RolloutState::Complete | RolloutState::RolledBack { .. } => settled.then_some(OperationOutcome::Done),
     }
 }

@@ -11,7 +11,7 @@ use crate::store::{Store, StoreError};
 /// All that is stored of one service. Read key by key; a commit compares the two revisions kept here, and statuses that
 /// moved on meanwhile mark the service for another pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
+pub(crate) struct ServiceState {
     pub(crate) service: Service,
     pub(crate) service_revision: u64,
     pub(crate) rollout: Option<Rollout>,
@@ -23,7 +23,7 @@ pub(crate) struct Stored {
     pub(crate) endpoints: BTreeMap<ReplicaName, Endpoint>,
 }
 
-impl Stored {
+impl ServiceState {
     /// A service by name; `None` where there is none.
     pub(crate) async fn read(store: &dyn Store, name: &ServiceName) -> Result<Option<Self>, StoreError> {
         let Some(service) = store.get(&key::service(name)).await? else { return Ok(None) };

@@ -1,16 +1,16 @@
 //! Why a user's request was not done. What the user reads is made from these in `api`.
 
-use super::steer::{Standing, Steering};
+use super::steer::{RolloutCommand, RolloutPhase};
 use super::{DocumentProblem, Overridden};
 use crate::agent::AgentSilent;
 use crate::engine::EngineError;
-use crate::model::{AppName, Author, Generation, Reach, ReplicaName, RevisionNumber, ServiceName};
-use crate::orchestrator::Shortage;
+use crate::model::{AppName, Author, ExposureMode, Generation, ReplicaName, RevisionNumber, ServiceName};
+use crate::orchestrator::CapacityShortage;
 use crate::store::StoreError;
 
 /// Nothing was written, unless the variant says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum ControllerError {
     /// Documents are not sound.
     #[error("{} in the manifests", plural(.0.len(), "problem"))]
     Invalid(Vec<DocumentProblem>),
@@ -29,18 +29,18 @@ pub enum Refused {
         /// Which: `app.yaml:3`.
         origins: Vec<String>,
         /// How containers are reached.
-        reach: Reach,
+        exposure: ExposureMode,
     },
     /// Images that nothing can be made from.
     #[error("{} cannot be resolved", .0.iter().map(|image| image.reference.as_str()).collect::<Vec<_>>().join(", "))]
     Images(Vec<UnresolvedImage>),
     /// Services that ask for more memory than there is.
     #[error("no host has the memory: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    NoMemory(Vec<Shortage>),
+    NoMemory(Vec<CapacityShortage>),
     /// Host and path that another service holds.
     #[error("route {route} of {service} is held by {holder}")]
     RouteClaimed {
-        /// `host/path`.
+        /// `node/path`.
         route: String,
         /// Who asked.
         service: ServiceName,
@@ -127,9 +127,9 @@ pub enum Refused {
         /// Which service.
         name: ServiceName,
         /// What was asked.
-        asked: Steering,
+        asked: RolloutCommand,
         /// Where it stands.
-        standing: Box<Standing>,
+        standing: Box<RolloutPhase>,
         /// The revision that an abort would go back to.
         stable: Option<RevisionNumber>,
     },

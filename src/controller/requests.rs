@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::WriteResult;
-use super::refused::Refused;
+use super::refused::ControllerError;
 use crate::model::key::REQUESTS;
 use crate::store::{Op, Store, StoreError};
 
@@ -16,11 +16,11 @@ const ID_MAX_BYTES: usize = 64;
 const ANSWER_MAX_BYTES: usize = 256 << 10;
 
 /// Refuses ids that cannot tell requests apart or are no part of a key.
-pub(crate) fn check_id(id: &str) -> Result<(), Refused> {
+pub(crate) fn check_id(id: &str) -> Result<(), ControllerError> {
     let sound = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if id.is_empty() || id.len() > ID_MAX_BYTES || !id.bytes().all(sound) {
         let message = format!("a request id has 1 to {ID_MAX_BYTES} letters, digits, `-` or `_`");
-        return Err(Refused::BadValue(message));
+        return Err(ControllerError::BadValue(message));
     }
     Ok(())
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::commit::Going;
 use super::edit::{self, Edit};
-use super::refused::Refused;
+use super::refused::ControllerError;
 use super::resolve::with_image;
-use super::steer::Steering;
+use super::steer::RolloutCommand;
 use super::{Controller, RolloutChange, WriteResult};
 use crate::model::{
-    Author, Generation, HaltKind, OutcomeRecord, ResolvedImage, Revision, RevisionNumber, RevisionOutcome,
-    Rollout, Service, ServiceName, key,
+    Author, Generation, InterventionKind, OutcomeRecord, ResolvedImage, Revision, RevisionNumber,
+    RevisionOutcome, Rollout, Service, ServiceName, key,
 };
 use crate::store::Entry;
 
@@ -18,21 +18,21 @@ use crate::store::Entry;
 enum Ready<'a> {
     Image { image: String, resolved: ResolvedImage, read: Generation },
     Undo { revision: Box<Revision>, outcome: Option<RevisionOutcome>, read: Generation },
-    Steer(Steering, &'a ServiceName),
+    Steer(RolloutCommand, &'a ServiceName),
 }
 
 impl Controller {
     /// Rolls one service to another image, to new containers, back to an earlier revision, or halts its rollout.
     ///
     /// # Errors
-    /// As [`Controller::apply`]; [`Refused::NotNow`] where the rollout does not stand as the change needs it.
+    /// As [`Controller::apply`]; [`ControllerError::NotNow`] where the rollout does not stand as the change needs it.
     pub async fn rollout(
         &self,
         request_id: &str,
         name: &ServiceName,
         change: &RolloutChange,
         by: impl Into<Author>,
-    ) -> Result<Vec<WriteResult>, Refused> {
+    ) -> Result<Vec<WriteResult>, ControllerError> {
         let by = by.into();
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
@@ -44,20 +44,22 @@ impl Controller {
             self.check_memory(&[(name, after)], &[]).await
         };
         let names = std::slice::from_ref(name);
-        self.edit_each(request_id, names, Going::Refused, &by, fits, |before, service, writer| match &ready {
-            Ready::Image { image, resolved, read } => {
-                let edit = edit::set_image(service, image, resolved.clone(), writer);
-                before.check_read(*read, &edit)?;
-                Ok(edit)
-            }
-            Ready::Undo { revision, outcome, read } => {
-                let edit = edit::undo(service, revision, outcome.as_ref(), writer);
-                before.check_read(*read, &edit)?;
-                Ok(edit)
-            }
-            Ready::Steer(asked, name) => {
-                before.position(service).check(*asked, name)?;
-                Ok(steered(*asked, service, writer))
+        self.edit_each(request_id, names, Going::ControllerError, &by, fits, |before, service, writer| {
+            match &ready {
+                Ready::Image { image, resolved, read } => {
+                    let edit = edit::set_image(service, image, resolved.clone(), writer);
+                    before.check_read(*read, &edit)?;
+                    Ok(edit)
+                }
+                Ready::Undo { revision, outcome, read } => {
+                    let edit = edit::undo(service, revision, outcome.as_ref(), writer);
+                    before.check_read(*read, &edit)?;
+                    Ok(edit)
+                }
+                Ready::Steer(asked, name) => {
+                    before.position(service).check(*asked, name)?;
+                    Ok(steered(*asked, service, writer))
+                }
             }
         })
         .await
@@ -68,7 +70,7 @@ impl Controller {
         name: &'a ServiceName,
         change: &RolloutChange,
         command: &str,
-    ) -> Result<Ready<'a>, Refused> {
+    ) -> Result<Ready<'a>, ControllerError> {
         Ok(match change {
             RolloutChange::Image { image } => {
                 let service = self.existing(name).await?;
@@ -82,11 +84,11 @@ impl Controller {
                 let (revision, outcome) = self.revision_to_undo_to(name, *to).await?;
                 Ready::Undo { revision: Box::new(revision), outcome, read }
             }
-            RolloutChange::Restart => Ready::Steer(Steering::Restart, name),
-            RolloutChange::Retry => Ready::Steer(Steering::Retry, name),
-            RolloutChange::Pause => Ready::Steer(Steering::Pause, name),
-            RolloutChange::Resume => Ready::Steer(Steering::Resume, name),
-            RolloutChange::Abort => Ready::Steer(Steering::Abort, name),
+            RolloutChange::Restart => Ready::Steer(RolloutCommand::Restart, name),
+            RolloutChange::Retry => Ready::Steer(RolloutCommand::Retry, name),
+            RolloutChange::Pause => Ready::Steer(RolloutCommand::Pause, name),
+            RolloutChange::Resume => Ready::Steer(RolloutCommand::Resume, name),
+            RolloutChange::Abort => Ready::Steer(RolloutCommand::Abort, name),
         })
     }
 
@@ -95,7 +97,7 @@ impl Controller {
         &self,
         name: &ServiceName,
         to: Option<RevisionNumber>,
-    ) -> Result<(Revision, Option<RevisionOutcome>), Refused> {
+    ) -> Result<(Revision, Option<RevisionOutcome>), ControllerError> {
         let listing = self.store.list(&key::revisions_of(name)).await?;
         let revisions: Vec<Revision> = listing.entries.iter().map(Entry::decode).collect::<Result<_, _>>()?;
         let mut outcomes = BTreeMap::new();
@@ -110,7 +112,7 @@ impl Controller {
         let found =
             wanted.and_then(|number| revisions.into_iter().find(|revision| revision.number == number));
         let Some(revision) = found else {
-            return Err(Refused::NoRevision { name: name.clone(), wanted: to, kept });
+            return Err(ControllerError::NoRevision { name: name.clone(), wanted: to, kept });
         };
         self.check_image_of(&revision).await?;
         let outcome = outcomes.remove(&revision.number);
@@ -118,12 +120,12 @@ impl Controller {
     }
 }
 
-fn steered(asked: Steering, service: &Service, writer: &edit::Writer<'_>) -> Edit {
+fn steered(asked: RolloutCommand, service: &Service, writer: &edit::Writer<'_>) -> Edit {
     match asked {
-        Steering::Pause => edit::halt(service, Some(HaltKind::Pause), writer),
-        Steering::Resume => edit::halt(service, None, writer),
-        Steering::Abort => edit::halt(service, Some(HaltKind::Abort), writer),
-        Steering::Restart | Steering::Retry => edit::restart(service, writer),
+        RolloutCommand::Pause => edit::intervention(service, Some(InterventionKind::Pause), writer),
+        RolloutCommand::Resume => edit::intervention(service, None, writer),
+        RolloutCommand::Abort => edit::intervention(service, Some(InterventionKind::Abort), writer),
+        RolloutCommand::Restart | RolloutCommand::Retry => edit::restart(service, writer),
     }
 }
 

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::Controller;
-use super::read::Stored;
+use super::read::ServiceState;
 use crate::model::{Millis, ServiceName, key};
 use crate::store::{StoreError, WatchEvent};
 
@@ -62,7 +62,7 @@ impl Controller {
     /// # Errors
     /// The store's.
     pub async fn mark_all(&self) -> Result<(), StoreError> {
-        for name in Stored::names(self.store.as_ref()).await? {
+        for name in ServiceState::names(self.store.as_ref()).await? {
             self.mark(name);
         }
         Ok(())

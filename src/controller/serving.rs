@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::read::Stored;
+use super::read::ServiceState;
 use crate::model::{EndpointId, EndpointState, Millis, Mono, Replica, ReplicaName};
 use crate::registry::Barrier;
 
 /// What must stay the same for the time to go on: the endpoint (or none, without a port) and the phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Spell {
+struct ReadyInterval {
     endpoint: Option<EndpointId>,
     phase_since: jiff::Timestamp,
 }
@@ -17,7 +17,7 @@ struct Spell {
 /// The clocks of one service's replicas.
 #[derive(Debug, Default)]
 pub(crate) struct Serving {
-    since: BTreeMap<ReplicaName, (Spell, Mono)>,
+    since: BTreeMap<ReplicaName, (ReadyInterval, Mono)>,
 }
 
 impl Serving {
@@ -25,7 +25,7 @@ impl Serving {
     /// are missing.
     pub(crate) fn observe(
         &mut self,
-        stored: &Stored,
+        stored: &ServiceState,
         barrier: &Barrier,
         now: Mono,
     ) -> BTreeMap<ReplicaName, Millis> {
@@ -44,7 +44,7 @@ impl Serving {
 }
 
 /// A replica serves when its status is ready and, where it has a port, every balancer acknowledged its endpoint.
-fn spell(stored: &Stored, barrier: &Barrier, replica: &Replica) -> Option<Spell> {
+fn spell(stored: &ServiceState, barrier: &Barrier, replica: &Replica) -> Option<ReadyInterval> {
     let status = stored.statuses.get(&replica.name).filter(|status| status.is_ready())?;
     let has_port = stored.revisions.get(&replica.revision).is_some_and(|r| !r.spec.ports.is_empty());
     let endpoint = match stored.endpoints.get(&replica.name) {
@@ -58,5 +58,5 @@ fn spell(stored: &Stored, barrier: &Barrier, replica: &Replica) -> Option<Spell>
         None if has_port => return None,
         None => None,
     };
-    Some(Spell { endpoint, phase_since: status.since })
+    Some(ReadyInterval { endpoint, phase_since: status.since })
 }

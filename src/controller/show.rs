@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::attempt::Tally;
+use super::error_count::RolloutErrorCount;
 use super::orchestrate::view;
 use super::progress::{progress, stats};
-use super::read::Stored;
-use super::refused::Refused;
+use super::read::ServiceState;
+use super::refused::ControllerError;
 use super::volumes::docker_names;
 use super::waits::waits;
 use super::{
-    API_VERSION, Awaited, Controller, DaemonStatus, HostObject, Progress, ReplicaObject, RevisionObject,
-    ServiceObject, ServiceStatus,
+    API_VERSION, Awaited, Controller, DaemonStatus, NodeObject, OperationProgress, ReplicaObject,
+    RevisionObject, ServiceObject, ServiceStatus,
 };
 use crate::agent::{AgentState, EngineState};
 use crate::engine::EngineInfo;
@@ -26,8 +26,8 @@ impl Controller {
     /// All services, or those named; unknown names are refused together.
     ///
     /// # Errors
-    /// [`Refused::NotFound`], or the store's.
-    pub async fn services(&self, names: &[ServiceName]) -> Result<Vec<ServiceObject>, Refused> {
+    /// [`ControllerError::NotFound`], or the store's.
+    pub async fn services(&self, names: &[ServiceName]) -> Result<Vec<ServiceObject>, ControllerError> {
         let stored = self.stored(names).await?;
         Ok(stored.iter().map(|stored| self.service_object(stored)).collect())
     }
@@ -36,7 +36,7 @@ impl Controller {
     ///
     /// # Errors
     /// As [`Controller::services`].
-    pub async fn replicas(&self, names: &[ServiceName]) -> Result<Vec<ReplicaObject>, Refused> {
+    pub async fn replicas(&self, names: &[ServiceName]) -> Result<Vec<ReplicaObject>, ControllerError> {
         let barrier = self.registry.barrier();
         let mut objects = Vec::new();
         for stored in self.stored(names).await? {
@@ -62,7 +62,7 @@ impl Controller {
     ///
     /// # Errors
     /// As [`Controller::services`].
-    pub async fn endpoints(&self, names: &[ServiceName]) -> Result<Vec<Endpoint>, Refused> {
+    pub async fn endpoints(&self, names: &[ServiceName]) -> Result<Vec<Endpoint>, ControllerError> {
         Ok(self.stored(names).await?.into_iter().flat_map(|stored| stored.endpoints.into_values()).collect())
     }
 
@@ -70,10 +70,10 @@ impl Controller {
     ///
     /// # Errors
     /// As [`Controller::services`].
-    pub async fn revisions(&self, names: &[ServiceName]) -> Result<Vec<RevisionObject>, Refused> {
+    pub async fn revisions(&self, names: &[ServiceName]) -> Result<Vec<RevisionObject>, ControllerError> {
         let mut objects = Vec::new();
         for stored in self.stored(names).await? {
-            let Stored { revisions, mut outcomes, rollout, .. } = stored;
+            let ServiceState { revisions, mut outcomes, rollout, .. } = stored;
             let target = rollout.map(|rollout| rollout.target);
             objects.extend(revisions.into_values().map(|revision| RevisionObject {
                 record: outcomes.remove(&revision.number),
@@ -87,12 +87,12 @@ impl Controller {
     /// The kept events of all services, or of one, oldest first.
     ///
     /// # Errors
-    /// [`Refused::NotFound`], or the store's.
-    pub async fn events(&self, service: Option<&ServiceName>) -> Result<Vec<Event>, Refused> {
+    /// [`ControllerError::NotFound`], or the store's.
+    pub async fn events(&self, service: Option<&ServiceName>) -> Result<Vec<Event>, ControllerError> {
         if let Some(name) = service
             && self.store.get(&key::service(name)).await?.is_none()
         {
-            return Err(Refused::NotFound(vec![name.clone()]));
+            return Err(ControllerError::NotFound(vec![name.clone()]));
         }
         let prefix = service.map_or_else(|| key::EVENTS.to_owned(), key::events_of);
         let listing = self.store.list(&prefix).await?;
@@ -110,12 +110,12 @@ impl Controller {
         name: &ServiceName,
         generation: Generation,
         awaited: Awaited,
-    ) -> Result<Option<Progress>, Refused> {
-        let Some(stored) = Stored::read(self.store.as_ref(), name).await? else { return Ok(None) };
+    ) -> Result<Option<OperationProgress>, ControllerError> {
+        let Some(stored) = ServiceState::read(self.store.as_ref(), name).await? else { return Ok(None) };
         let serving = self.serving(&stored);
         let mut held_by = self.conditions();
         let barrier = self.registry.barrier();
-        let assessment = orchestrator::assess(&view(&stored, &serving, &self.hosts, Millis(0)));
+        let assessment = orchestrator::assess(&view(&stored, &serving, &self.nodes, Millis(0)));
         held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
         let volume = self.remembered(name, |memory| memory.volumes.held_by());
         held_by.extend(volume.map(|message| Condition::degraded(Reason::VolumeInUse, message)));
@@ -127,7 +127,7 @@ impl Controller {
     ///
     /// # Errors
     /// The store's.
-    pub async fn status(&self) -> Result<DaemonStatus, Refused> {
+    pub async fn status(&self) -> Result<DaemonStatus, ControllerError> {
         let services = self.store.list(key::SERVICES).await?;
         let barrier = self.registry.barrier();
         Ok(DaemonStatus {
@@ -136,7 +136,7 @@ impl Controller {
             uptime: self.clock.mono().since(self.started),
             store: self.store.identity().id.clone(),
             store_revision: services.revision,
-            host: self.host(),
+            node: self.node(),
             table: barrier.published.last().cloned(),
             acknowledged: barrier.report.as_ref().and_then(|report| report.applied.clone()),
             http: self.http.iter().map(ToString::to_string).collect(),
@@ -146,22 +146,22 @@ impl Controller {
     }
 
     /// This host.
-    pub fn host(&self) -> HostObject {
+    pub fn node(&self) -> NodeObject {
         let state = self.state.borrow();
         let (name, engine, available) = match &state.engine {
             EngineState::Available(info) => (info.name.clone(), engine_text(info), true),
             EngineState::Away(error) => (String::new(), error.to_string(), false),
             EngineState::Unknown => (String::new(), "not asked yet".to_owned(), false),
         };
-        let id = self.hosts.first().cloned().unwrap_or_else(|| "".into());
+        let id = self.nodes.first().cloned().unwrap_or_else(|| "".into());
         let (kind, unenforced) = match &state.engine {
             EngineState::Available(info) => {
                 (Some(info.kind), info.unenforced.iter().map(ToString::to_string).collect())
             }
             EngineState::Away(_) | EngineState::Unknown => (None, Vec::new()),
         };
-        let AgentState { reach, containers, .. } = *state;
-        HostObject { id, name, engine, available, kind, reach, unenforced, containers }
+        let AgentState { exposure, containers, .. } = *state;
+        NodeObject { id, name, engine, available, kind, exposure, unenforced, containers }
     }
 
     /// What holds of the daemon and keeps it from going on.
@@ -190,8 +190,8 @@ impl Controller {
     /// does not declare any more.
     ///
     /// # Errors
-    /// [`Refused::Agent`]; nothing was let go then.
-    pub async fn confirm(&self) -> Result<Vec<String>, Refused> {
+    /// [`ControllerError::Agent`]; nothing was let go then.
+    pub async fn confirm(&self) -> Result<Vec<String>, ControllerError> {
         let containers = self.agent.confirm().await?;
         let mut released = self.confirm_declared();
         released.extend(containers);
@@ -203,40 +203,45 @@ impl Controller {
         self.moved.subscribe()
     }
 
-    async fn stored(&self, names: &[ServiceName]) -> Result<Vec<Stored>, Refused> {
-        let all = if names.is_empty() { Stored::names(self.store.as_ref()).await? } else { names.to_vec() };
+    async fn stored(&self, names: &[ServiceName]) -> Result<Vec<ServiceState>, ControllerError> {
+        let all =
+            if names.is_empty() { ServiceState::names(self.store.as_ref()).await? } else { names.to_vec() };
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for name in all {
-            match Stored::read(self.store.as_ref(), &name).await? {
+            match ServiceState::read(self.store.as_ref(), &name).await? {
                 Some(stored) => found.push(stored),
                 None => missing.push(name),
             }
         }
         // A service may go between the listing and its read; only a name that was asked for is missed.
-        if missing.is_empty() || names.is_empty() { Ok(found) } else { Err(Refused::NotFound(missing)) }
+        if missing.is_empty() || names.is_empty() {
+            Ok(found)
+        } else {
+            Err(ControllerError::NotFound(missing))
+        }
     }
 
-    fn serving(&self, stored: &Stored) -> BTreeMap<ReplicaName, Millis> {
+    fn serving(&self, stored: &ServiceState) -> BTreeMap<ReplicaName, Millis> {
         let (barrier, now) = (self.registry.barrier(), self.clock.mono());
         self.remembered(stored.service.name(), |memory| memory.serving.observe(stored, &barrier, now))
     }
 
     /// Requests that failed in the rollout under way, or in the last one.
     fn failed_requests(&self, name: &ServiceName) -> Option<u64> {
-        let counted = Tally::of(self.registry.barrier().report.as_deref(), name);
-        self.remembered(name, |memory| memory.attempt.failed(counted.as_ref()))
+        let counted = RolloutErrorCount::of(self.registry.barrier().report.as_deref(), name);
+        self.remembered(name, |memory| memory.error_count.failed(counted.as_ref()))
     }
 
-    fn service_object(&self, stored: &Stored) -> ServiceObject {
+    fn service_object(&self, stored: &ServiceState) -> ServiceObject {
         let serving = self.serving(stored);
-        let view = view(stored, &serving, &self.hosts, Millis(0));
+        let view = view(stored, &serving, &self.nodes, Millis(0));
         let assessment = orchestrator::assess(&view);
         let rollout = stored.rollout.clone();
         let written = stored.service.written_at;
         let mut troubles = assessment.troubles;
         let (name, now) = (stored.service.name(), self.clock.mono());
         let (held_by_volume, waits) = self.remembered(name, |memory| {
-            (memory.volumes.held_by(), waits(&memory.holds, now.since(memory.held_at)))
+            (memory.volumes.held_by(), waits(&memory.blockers, now.since(memory.held_at)))
         });
         troubles.extend(held_by_volume);
         ServiceObject {
@@ -274,7 +279,7 @@ fn engine_text(info: &EngineInfo) -> String {
 
 /// The image of the revision that should run, which after a rollback is not the spec's; of a release that no pass has taken
 /// in, the spec's.
-fn image(stored: &Stored) -> ResolvedImage {
+fn image(stored: &ServiceState) -> ResolvedImage {
     let rollout = stored.rollout.as_ref().filter(|r| r.observed == stored.service.metadata.generation);
     let target = rollout.and_then(|rollout| stored.revisions.get(&rollout.target));
     target.map_or_else(|| stored.service.image.clone(), |revision| revision.image.clone())

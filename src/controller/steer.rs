@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::refused::Refused;
+use super::refused::ControllerError;
 use crate::model::{
-    Failure, HaltKind, Revision, RevisionNumber, Rollout, RolloutState, Service, ServiceName,
+    InterventionKind, Revision, RevisionNumber, Rollout, RolloutFailure, RolloutState, Service, ServiceName,
 };
 use crate::orchestrator::asks_for_nothing_new;
 
 /// A word of the user's about the rollout of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Steering {
+pub enum RolloutCommand {
     /// Let it stand still.
     Pause,
     /// Let it go on.
@@ -25,7 +25,7 @@ pub enum Steering {
 
 /// Where a rollout stands, as far as a user may steer it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum RolloutPhase {
     /// A release was asked for, and no pass has taken it in.
     Starting,
     /// On its way to a revision.
@@ -43,7 +43,7 @@ pub enum Standing {
         /// Where to.
         to: RevisionNumber,
         /// What failed or was aborted.
-        failure: Failure,
+        failure: RolloutFailure,
     },
     /// What was asked for runs.
     Complete {
@@ -55,19 +55,19 @@ pub enum Standing {
         /// What runs.
         on: RevisionNumber,
         /// What failed or was aborted.
-        failure: Failure,
+        failure: RolloutFailure,
     },
     /// Failed, and standing still.
     Failed {
         /// What failed.
-        failure: Failure,
+        failure: RolloutFailure,
     },
 }
 
 /// A standing, and the revision that an abort would go back to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
-    pub(crate) standing: Standing,
+    pub(crate) standing: RolloutPhase,
     pub(crate) stable: Option<RevisionNumber>,
 }
 
@@ -77,64 +77,67 @@ pub(crate) fn position(
     rollout: Option<&Rollout>,
     revisions: &BTreeMap<RevisionNumber, Revision>,
 ) -> Position {
-    let paused = service.halt.as_ref().is_some_and(|halt| halt.kind == HaltKind::Pause);
-    let Some(rollout) = rollout else { return Position { standing: Standing::Starting, stable: None } };
+    let paused = service
+        .intervention
+        .as_ref()
+        .is_some_and(|intervention| intervention.kind == InterventionKind::Pause);
+    let Some(rollout) = rollout else { return Position { standing: RolloutPhase::Starting, stable: None } };
     let target = rollout.target;
     let taken_in =
         rollout.observed == service.metadata.generation || asks_for_nothing_new(service, rollout, revisions);
     if !taken_in {
-        return Position { standing: Standing::Starting, stable: rollout.stable };
+        return Position { standing: RolloutPhase::Starting, stable: rollout.stable };
     }
     let standing = match &rollout.state {
-        RolloutState::Progressing { .. } if paused => Standing::Paused { to: target },
-        RolloutState::Progressing { .. } => Standing::UnderWay { to: target },
+        RolloutState::Progressing { .. } if paused => RolloutPhase::Paused { to: target },
+        RolloutState::Progressing { .. } => RolloutPhase::UnderWay { to: target },
         RolloutState::RollingBack { failure, .. } => {
-            Standing::GoingBack { to: target, failure: failure.clone() }
+            RolloutPhase::GoingBack { to: target, failure: failure.clone() }
         }
-        RolloutState::Complete => Standing::Complete { revision: target },
-        RolloutState::RolledBack { failure } => Standing::Back { on: target, failure: failure.clone() },
-        RolloutState::Failed { failure } => Standing::Failed { failure: failure.clone() },
+        RolloutState::Complete => RolloutPhase::Complete { revision: target },
+        RolloutState::RolledBack { failure } => RolloutPhase::Back { on: target, failure: failure.clone() },
+        RolloutState::Failed { failure } => RolloutPhase::Failed { failure: failure.clone() },
     };
     Position { standing, stable: rollout.stable.filter(|stable| *stable != target) }
 }
 
 impl Position {
     /// Whether the user's word makes sense where things stand.
-    pub(crate) fn allows(&self, asked: Steering) -> bool {
-        use Standing::{Back, Complete, Failed, Paused, Starting, UnderWay};
+    pub(crate) fn allows(&self, asked: RolloutCommand) -> bool {
+        use RolloutPhase::{Back, Complete, Failed, Paused, Starting, UnderWay};
         match (asked, &self.standing) {
-            (Steering::Pause, Starting | UnderWay { .. }) => true,
-            (Steering::Resume, Paused { .. }) => true,
-            (Steering::Abort, Starting | UnderWay { .. } | Paused { .. } | Failed { .. }) => {
+            (RolloutCommand::Pause, Starting | UnderWay { .. }) => true,
+            (RolloutCommand::Resume, Paused { .. }) => true,
+            (RolloutCommand::Abort, Starting | UnderWay { .. } | Paused { .. } | Failed { .. }) => {
                 self.stable.is_some()
             }
-            (Steering::Restart, Complete { .. }) => true,
-            (Steering::Retry, Back { .. } | Failed { .. }) => true,
+            (RolloutCommand::Restart, Complete { .. }) => true,
+            (RolloutCommand::Retry, Back { .. } | Failed { .. }) => true,
             _ => false,
         }
     }
 
     /// The refusal where it does not.
-    pub(crate) fn check(&self, asked: Steering, name: &ServiceName) -> Result<(), Refused> {
+    pub(crate) fn check(&self, asked: RolloutCommand, name: &ServiceName) -> Result<(), ControllerError> {
         if self.allows(asked) {
             return Ok(());
         }
         let Self { standing, stable } = self.clone();
-        Err(Refused::NotNow { name: name.clone(), asked, standing: Box::new(standing), stable })
+        Err(ControllerError::NotNow { name: name.clone(), asked, standing: Box::new(standing), stable })
     }
 
     /// What is said to the one who asks for another release meanwhile.
     pub(crate) fn taken_over(&self) -> Option<String> {
         match &self.standing {
-            Standing::Starting
-            | Standing::Complete { .. }
-            | Standing::Back { .. }
-            | Standing::Failed { .. } => None,
-            Standing::UnderWay { to } => Some(format!("takes the place of the rollout to revision {to}")),
-            Standing::Paused { to } => {
+            RolloutPhase::Starting
+            | RolloutPhase::Complete { .. }
+            | RolloutPhase::Back { .. }
+            | RolloutPhase::Failed { .. } => None,
+            RolloutPhase::UnderWay { to } => Some(format!("takes the place of the rollout to revision {to}")),
+            RolloutPhase::Paused { to } => {
                 Some(format!("takes the place of the rollout to revision {to}, which was paused"))
             }
-            Standing::GoingBack { to, failure } => Some(format!(
+            RolloutPhase::GoingBack { to, failure } => Some(format!(
                 "takes the place of the way back to revision {to} from revision {}",
                 failure.revision
             )),
@@ -147,27 +150,27 @@ mod tests {
     use super::*;
     use crate::model::{FailureReason, Millis};
 
-    fn failure() -> Failure {
+    fn failure() -> RolloutFailure {
         let reason = FailureReason::DeadlineExceeded { deadline: Millis::secs(1), observed: Vec::new() };
-        Failure { revision: RevisionNumber(2), reason, at: jiff::Timestamp::UNIX_EPOCH }
+        RolloutFailure { revision: RevisionNumber(2), reason, at: jiff::Timestamp::UNIX_EPOCH }
     }
 
     #[test]
     fn each_word_has_its_time() {
-        use Steering::{Abort, Pause, Restart, Resume, Retry};
+        use RolloutCommand::{Abort, Pause, Restart, Resume, Retry};
         let (one, two) = (RevisionNumber(1), RevisionNumber(2));
         let stable = Some(one);
-        let rows: Vec<(Standing, Option<RevisionNumber>, &[Steering])> = vec![
-            (Standing::Starting, None, &[Pause]),
-            (Standing::Starting, stable, &[Pause, Abort]),
-            (Standing::UnderWay { to: one }, None, &[Pause]),
-            (Standing::UnderWay { to: two }, stable, &[Pause, Abort]),
-            (Standing::Paused { to: two }, stable, &[Resume, Abort]),
-            (Standing::GoingBack { to: one, failure: failure() }, None, &[]),
-            (Standing::Complete { revision: one }, None, &[Restart]),
-            (Standing::Back { on: one, failure: failure() }, None, &[Retry]),
-            (Standing::Failed { failure: failure() }, stable, &[Abort, Retry]),
-            (Standing::Failed { failure: failure() }, None, &[Retry]),
+        let rows: Vec<(RolloutPhase, Option<RevisionNumber>, &[RolloutCommand])> = vec![
+            (RolloutPhase::Starting, None, &[Pause]),
+            (RolloutPhase::Starting, stable, &[Pause, Abort]),
+            (RolloutPhase::UnderWay { to: one }, None, &[Pause]),
+            (RolloutPhase::UnderWay { to: two }, stable, &[Pause, Abort]),
+            (RolloutPhase::Paused { to: two }, stable, &[Resume, Abort]),
+            (RolloutPhase::GoingBack { to: one, failure: failure() }, None, &[]),
+            (RolloutPhase::Complete { revision: one }, None, &[Restart]),
+            (RolloutPhase::Back { on: one, failure: failure() }, None, &[Retry]),
+            (RolloutPhase::Failed { failure: failure() }, stable, &[Abort, Retry]),
+            (RolloutPhase::Failed { failure: failure() }, None, &[Retry]),
         ];
         for (standing, stable, allowed) in rows {
             let position = Position { standing, stable };

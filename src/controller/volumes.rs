@@ -11,8 +11,8 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use super::Controller;
-use super::read::Stored;
-use super::refused::Refused;
+use super::read::ServiceState;
+use super::refused::ControllerError;
 use crate::agent::backoff;
 use crate::engine::{EngineError, LABEL_APP, LABEL_STORE, LABEL_VOLUME, ObservedVolume};
 use crate::model::{Mono, Service, ServiceName, StoreId, Volume, key};
@@ -107,7 +107,7 @@ pub(crate) fn docker_names(service: &Service, store: &StoreId) -> Vec<String> {
 
 impl Controller {
     /// Refuses to delete volumes that a service outside of `names` declares as well.
-    pub(crate) async fn check_volumes_unshared(&self, names: &[ServiceName]) -> Result<(), Refused> {
+    pub(crate) async fn check_volumes_unshared(&self, names: &[ServiceName]) -> Result<(), ControllerError> {
         for name in names {
             let Some(service) = self.store.get(&key::service(name)).await? else { continue };
             let service: Service = service.decode()?;
@@ -115,7 +115,7 @@ impl Controller {
                 let shared = service.spec.volumes.iter().find(|v| declares(&other, &v.name));
                 if let Some(volume) = shared {
                     let (volume, by) = (volume.name.clone(), other.name().clone());
-                    return Err(Refused::VolumeShared { volume, service: name.clone(), by });
+                    return Err(ControllerError::VolumeShared { volume, service: name.clone(), by });
                 }
             }
         }
@@ -123,9 +123,13 @@ impl Controller {
     }
 
     /// Services of the same app that stay, but for these.
-    async fn others_of_app(&self, service: &Service, but: &[ServiceName]) -> Result<Vec<Service>, Refused> {
+    async fn others_of_app(
+        &self,
+        service: &Service,
+        but: &[ServiceName],
+    ) -> Result<Vec<Service>, ControllerError> {
         let mut others = Vec::new();
-        for name in Stored::names(self.store.as_ref()).await? {
+        for name in ServiceState::names(self.store.as_ref()).await? {
             let Some(entry) = self.store.get(&key::service(&name)).await? else { continue };
             let other: Service = entry.decode()?;
             let same_app = other.metadata.app == service.metadata.app;

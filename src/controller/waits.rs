@@ -1,31 +1,31 @@
 //! What the last pass over a service waited for, for people. Pure.
 
 use crate::model::Millis;
-use crate::orchestrator::Hold;
+use crate::orchestrator::Blocker;
 
 /// The reasons so long after that pass, a line each. A replica that is not available is left out: its own status says
 /// more.
-pub(crate) fn waits(holds: &[Hold], passed: Millis) -> Vec<String> {
-    holds.iter().filter_map(|hold| later(hold, passed)).map(|hold| hold.to_string()).collect()
+pub(crate) fn waits(blockers: &[Blocker], passed: Millis) -> Vec<String> {
+    blockers.iter().filter_map(|hold| later(hold, passed)).map(|hold| hold.to_string()).collect()
 }
 
 /// The reason as it is later, in whole seconds; `None` where it has passed.
-fn later(hold: &Hold, passed: Millis) -> Option<Hold> {
+fn later(hold: &Blocker, passed: Millis) -> Option<Blocker> {
     let rest = |left: &Millis| {
         let left = left.0.saturating_sub(passed.0);
         (left > 0).then(|| Millis::secs(left.div_ceil(1000)))
     };
     match hold {
-        Hold::NotAvailable { .. } => None,
-        Hold::NotSettled { replica, left } => {
-            rest(left).map(|left| Hold::NotSettled { replica: replica.clone(), left })
+        Blocker::NotAvailable { .. } => None,
+        Blocker::NotSettled { replica, left } => {
+            rest(left).map(|left| Blocker::NotSettled { replica: replica.clone(), left })
         }
-        Hold::OnProbation { left } => rest(left).map(|left| Hold::OnProbation { left }),
-        Hold::Paused { .. }
-        | Hold::PausedByUser { .. }
-        | Hold::NoHost
-        | Hold::TransactionFull
-        | Hold::RevisionMissing { .. } => Some(hold.clone()),
+        Blocker::OnProbation { left } => rest(left).map(|left| Blocker::OnProbation { left }),
+        Blocker::Paused { .. }
+        | Blocker::PausedByUser { .. }
+        | Blocker::NoNode
+        | Blocker::TransactionFull
+        | Blocker::RevisionMissing { .. } => Some(hold.clone()),
     }
 }
 
@@ -35,11 +35,11 @@ mod tests {
 
     #[test]
     fn time_that_passes_is_taken_off_and_replicas_tell_themselves() {
-        let holds = [
-            Hold::NotAvailable { replica: "users-9-b".into(), observed: "starting".to_owned() },
-            Hold::NotSettled { replica: "users-9-a".into(), left: Millis(9_200) },
-            Hold::OnProbation { left: Millis(2_000) },
-            Hold::NoHost,
+        let blockers = [
+            Blocker::NotAvailable { replica: "users-9-b".into(), observed: "starting".to_owned() },
+            Blocker::NotSettled { replica: "users-9-a".into(), left: Millis(9_200) },
+            Blocker::OnProbation { left: Millis(2_000) },
+            Blocker::NoNode,
         ];
         for (passed, expected) in [
             (
@@ -53,7 +53,7 @@ mod tests {
             (2_000, &["users-9-a has to serve for another 8s", "there is no host to place a replica on"]),
             (60_000, &["there is no host to place a replica on"]),
         ] {
-            assert_eq!(waits(&holds, Millis(passed)), expected, "{passed}");
+            assert_eq!(waits(&blockers, Millis(passed)), expected, "{passed}");
         }
     }
 }

@@ -6,7 +6,7 @@ use super::Controller;
 
 /// One who watches, until it is dropped.
 #[derive(Debug)]
-pub struct Watching(watch::Sender<usize>);
+pub struct MetricsSubscription(watch::Sender<usize>);
 
 impl Controller {
     /// How many watch.
@@ -15,13 +15,13 @@ impl Controller {
     }
 
     /// Has the balancer count and measure until the answer is dropped.
-    pub fn watch_counters(&self) -> Watching {
+    pub fn watch_counters(&self) -> MetricsSubscription {
         self.watchers.send_modify(|count| *count += 1);
-        Watching(self.watchers.clone())
+        MetricsSubscription(self.watchers.clone())
     }
 }
 
-impl Drop for Watching {
+impl Drop for MetricsSubscription {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
@@ -35,7 +35,7 @@ mod tests {
     fn a_watcher_counts_until_it_leaves() {
         let watchers = watch::Sender::new(2);
         let receiver = watchers.subscribe();
-        let pair = [Watching(watchers.clone()), Watching(watchers)];
+        let pair = [MetricsSubscription(watchers.clone()), MetricsSubscription(watchers)];
         let [one, _other] = pair;
         drop(one);
         assert_eq!(*receiver.borrow(), 1);

@@ -10,10 +10,10 @@ use super::commit::{Going, Run};
 use super::documents::check_documents;
 use super::edit::{self, Writer};
 use super::overrides::{Way, specs};
-use super::refused::Refused;
+use super::refused::ControllerError;
 use super::requests;
-use super::{ApplyDocument, Applying, Controller, WriteResult};
-use crate::agent::{AgentState, BalancerAt};
+use super::{ApplyDocument, ApplyOptions, Controller, WriteResult};
+use crate::agent::{AgentState, BalancerUrl};
 use crate::model::{
     Author, EnvField, EnvValue, Generation, LIMITS, ResolvedImage, Route, Service, ServiceName, ServiceSpec,
     key,
@@ -24,15 +24,15 @@ impl Controller {
     /// is written.
     ///
     /// # Errors
-    /// [`Refused`] with all problems of one kind together; nothing was written, but for
-    /// [`Refused::ChangedMeanwhile`], which says what was.
+    /// [`ControllerError`] with all problems of one kind together; nothing was written, but for
+    /// [`ControllerError::ChangedMeanwhile`], which says what was.
     pub async fn apply(
         &self,
         request_id: &str,
         documents: &[ApplyDocument],
-        applying: impl Into<Applying>,
+        applying: impl Into<ApplyOptions>,
         by: impl Into<Author>,
-    ) -> Result<Vec<WriteResult>, Refused> {
+    ) -> Result<Vec<WriteResult>, ControllerError> {
         self.apply_as(None, request_id, documents, &[], applying, by).await
     }
 
@@ -44,9 +44,9 @@ impl Controller {
         request_id: &str,
         documents: &[ApplyDocument],
         leaving: &[ServiceName],
-        applying: impl Into<Applying>,
+        applying: impl Into<ApplyOptions>,
         by: impl Into<Author>,
-    ) -> Result<Vec<WriteResult>, Refused> {
+    ) -> Result<Vec<WriteResult>, ControllerError> {
         let by = by.into().bounded();
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
@@ -94,10 +94,10 @@ impl Controller {
         request_id: &str,
         targets: &BTreeMap<ServiceName, u32>,
         by: impl Into<Author>,
-    ) -> Result<Vec<WriteResult>, Refused> {
+    ) -> Result<Vec<WriteResult>, ControllerError> {
         if let Some((name, count)) = targets.iter().find(|(_, count)| **count > LIMITS.replicas) {
             let limit = LIMITS.replicas;
-            return Err(Refused::BadValue(format!(
+            return Err(ControllerError::BadValue(format!(
                 "{name}={count} is more than the {limit} replicas a service may have"
             )));
         }
@@ -110,7 +110,7 @@ impl Controller {
             }
             self.check_memory(&asked, &[]).await
         };
-        self.edit_each(request_id, &names, Going::Refused, &by.into(), fits, |_, service, writer| {
+        self.edit_each(request_id, &names, Going::ControllerError, &by.into(), fits, |_, service, writer| {
             let count = targets.get(service.name()).copied().unwrap_or_default();
             Ok(edit::scale(service, count, writer))
         })
@@ -128,7 +128,7 @@ impl Controller {
         names: &[ServiceName],
         volumes: bool,
         by: impl Into<Author>,
-    ) -> Result<Vec<WriteResult>, Refused> {
+    ) -> Result<Vec<WriteResult>, ControllerError> {
         let may_go = async {
             for name in names {
                 self.check_source(&self.existing(name).await?, None)?;
@@ -141,25 +141,25 @@ impl Controller {
         .await
     }
 
-    pub(super) async fn existing(&self, name: &ServiceName) -> Result<Service, Refused> {
+    pub(super) async fn existing(&self, name: &ServiceName) -> Result<Service, ControllerError> {
         match self.store.get(&key::service(name)).await? {
             Some(entry) => Ok(entry.decode()?),
-            None => Err(Refused::NotFound(vec![name.clone()])),
+            None => Err(ControllerError::NotFound(vec![name.clone()])),
         }
     }
 
     /// Refuses documents that want the balancer's address where nobody knows it. Before Docker has answered for the first
     /// time nothing can be said of it, nor is anything made.
-    fn check_balancer_known(&self, documents: &[ApplyDocument]) -> Result<(), Refused> {
-        let reach = match &*self.state.borrow() {
-            AgentState { balancer: Some(BalancerAt::Unknown), reach: Some(reach), .. } => *reach,
+    fn check_balancer_known(&self, documents: &[ApplyDocument]) -> Result<(), ControllerError> {
+        let exposure = match &*self.state.borrow() {
+            AgentState { balancer: Some(BalancerUrl::Unknown), exposure: Some(exposure), .. } => *exposure,
             _ => return Ok(()),
         };
         let url = EnvValue::Field { field: EnvField::BalancerUrl };
         let asking =
             documents.iter().filter(|document| document.spec.env.values().any(|value| *value == url));
         let origins: Vec<String> = asking.map(|document| document.origin.clone()).collect();
-        if origins.is_empty() { Ok(()) } else { Err(Refused::BalancerUnknown { origins, reach }) }
+        if origins.is_empty() { Ok(()) } else { Err(ControllerError::BalancerUnknown { origins, exposure }) }
     }
 
     /// Refuses documents whose name is another app's or on its way out, or whose routes a service holds that is outside of
@@ -169,7 +169,7 @@ impl Controller {
         source: Option<&str>,
         documents: &[ApplyDocument],
         leaving: &[ServiceName],
-    ) -> Result<Vec<Generation>, Refused> {
+    ) -> Result<Vec<Generation>, ControllerError> {
         let mut read = Vec::new();
         for document in documents {
             let before = self.read_before(&document.name).await?;
@@ -190,7 +190,7 @@ impl Controller {
         images: &[Option<ResolvedImage>],
         read: &[Generation],
         run: &Run<'_>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ControllerError> {
         for ((document, image), read) in documents.iter().zip(images).zip(read) {
             let before = self.read_before(&document.name).await?;
             let edit = before.apply(document, way, image.as_ref(), &self.writer(run))?;
@@ -205,19 +205,22 @@ impl Controller {
         origin: &str,
         routes: &[Route],
         leaving: &[ServiceName],
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ControllerError> {
         for route in routes {
             let Some(entry) = self.store.get(&key::route_claim(route)).await? else { continue };
             let holder: ServiceName = entry.decode()?;
             if holder != *name && !leaving.contains(&holder) {
                 let (route, service, origin) = (route.claim(), name.clone(), origin.to_owned());
-                return Err(Refused::RouteClaimed { route, service, origin, holder });
+                return Err(ControllerError::RouteClaimed { route, service, origin, holder });
             }
         }
         Ok(())
     }
 
-    pub(super) async fn answered(&self, request_id: &str) -> Result<Option<Vec<WriteResult>>, Refused> {
+    pub(super) async fn answered(
+        &self,
+        request_id: &str,
+    ) -> Result<Option<Vec<WriteResult>>, ControllerError> {
         requests::check_id(request_id)?;
         Ok(requests::answered(self.store.as_ref(), request_id).await?)
     }

@@ -54,7 +54,7 @@ pub enum RolloutChange {
 /// What a write did to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Action {
+pub enum WriteAction {
     /// It did not exist.
     Created,
     /// Its spec or image changed.
@@ -104,7 +104,7 @@ pub struct Overridden {
 /// How documents are applied.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Applying {
+pub struct ApplyOptions {
     /// Only say what would change, or what is in the way.
     #[serde(default)]
     pub dry_run: bool,
@@ -119,7 +119,7 @@ pub struct Applying {
     pub overwrite: Vec<String>,
 }
 
-impl Applying {
+impl ApplyOptions {
     /// Whether anything is to be written.
     pub fn writes(&self) -> bool {
         !self.dry_run && !self.diff
@@ -127,7 +127,7 @@ impl Applying {
 }
 
 /// Without choices; whether it is a dry run.
-impl From<bool> for Applying {
+impl From<bool> for ApplyOptions {
     fn from(dry_run: bool) -> Self {
         Self { dry_run, ..Self::default() }
     }
@@ -140,7 +140,7 @@ pub struct WriteResult {
     /// Which.
     pub name: ServiceName,
     /// What.
-    pub action: Action,
+    pub action: WriteAction,
     /// Its generation now: what to wait for.
     pub generation: Generation,
     /// What its image resolved to.

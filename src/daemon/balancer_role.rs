@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::sockets::BalancerSockets;
 use super::{Life, priority};
-use crate::balancer::{self, BalancerConfig, Limits};
+use crate::balancer::{self, BalancerConfig, BalancerLimits};
 use crate::clock::RealClock;
 
 /// Changes at each boot of the machine; addresses in the table file mean nothing after it changed.
@@ -32,7 +32,7 @@ pub(super) fn run(sockets: BalancerSockets) -> anyhow::Result<()> {
         table_file: directory.join("table.json"),
         boot_id: boot_id.trim().to_owned(),
         clock: Arc::new(RealClock::new()),
-        limits: Limits::default(),
+        limits: BalancerLimits::default(),
         on_thread: priority::back_to_usual,
         heartbeat: Box::new(move || life.beat()),
         stop,

@@ -169,7 +169,7 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
         http,
         docker,
         network_pool,
-        reach,
+        exposure,
         balancer_host,
         new_store,
         manifests,
@@ -183,8 +183,8 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
     }
     flag("--docker", docker.into());
     flag("--network-pool", network_pool.into());
-    if let Some(reach) = reach {
-        flag("--reach", reach.to_string().into());
+    if let Some(exposure) = exposure {
+        flag("--exposure", exposure.to_string().into());
     }
     if let Some(host) = balancer_host {
         flag("--balancer-host", host.into());
@@ -293,7 +293,7 @@ mod tests {
             http: vec!["0.0.0.0:80".parse().unwrap(), "[::]:81".parse().unwrap()],
             docker: "/run/docker.sock".into(),
             network_pool: "10.9.0.0/16".into(),
-            reach: Some(crate::model::Reach::Published),
+            exposure: Some(crate::model::ExposureMode::Published),
             balancer_host: Some("harbour.lan".into()),
             new_store: true,
             manifests: Some("/etc/m".into()),
@@ -315,7 +315,7 @@ mod tests {
             "/run/docker.sock",
             "--network-pool",
             "10.9.0.0/16",
-            "--reach",
+            "--exposure",
             "published",
             "--balancer-host",
             "harbour.lan",

@@ -21,9 +21,9 @@ use super::{ChildSockets, Life, ServeOptions};
 use crate::agent::{self, Agent, AgentConfig, check_instance};
 use crate::api;
 use crate::clock::{Clock, RealClock};
-use crate::controller::{Controller, Parts};
+use crate::controller::{Controller, ControllerParts};
 use crate::engine::{DockerEngine, Engine, EngineError, EngineInfo};
-use crate::model::{HostId, Millis, key};
+use crate::model::{Millis, NodeId, key};
 use crate::plane;
 use crate::registry::Registry;
 use crate::source;
@@ -58,10 +58,10 @@ pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Resu
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let store = open_store(&options.state_dir, Arc::clone(&clock)).await?;
         let engine: Arc<dyn Engine> = Arc::new(docker(options));
-        let host = host(store.as_ref(), engine.as_ref()).await?;
+        let node = node(store.as_ref(), engine.as_ref()).await?;
         let writing = Arc::clone(&store);
         let daemon = Daemon { options, store, engine, clock, shutdown: shutdown.clone() };
-        let mut parts = daemon.start(host, api, plane).await?;
+        let mut parts = daemon.start(node, api, plane).await?;
         started.store(true, Ordering::Relaxed);
         let mut terminate = signal(SignalKind::terminate())?;
         let ended = tokio::select! {
@@ -117,8 +117,8 @@ async fn open_store(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Emb
 }
 
 /// The host's id and name: the Engine's, kept in the store for a start while Docker is away.
-async fn host(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(HostId, String)>> {
-    let stored = store.get(key::HOST).await?.map(|entry| entry.decode::<(HostId, String)>()).transpose()?;
+async fn node(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(NodeId, String)>> {
+    let stored = store.get(key::NODE).await?.map(|entry| entry.decode::<(NodeId, String)>()).transpose()?;
     let asked = engine.info();
     let answer = match &stored {
         // The API and the plane wait for this start, and a Docker that hangs must not keep them waiting.
@@ -130,11 +130,11 @@ async fn host(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(
     };
     match answer {
         Ok(EngineInfo { id, name, .. }) => {
-            let host = (HostId::new(id), name);
-            if stored.as_ref() != Some(&host) {
-                store.txn(Txn { compare: Vec::new(), ops: vec![Op::put(key::HOST, &host)] }).await?;
+            let node = (NodeId::new(id), name);
+            if stored.as_ref() != Some(&node) {
+                store.txn(Txn { compare: Vec::new(), ops: vec![Op::put(key::NODE, &node)] }).await?;
             }
-            Ok(Some(host))
+            Ok(Some(node))
         }
         Err(error) => {
             tracing::warn!(%error, "Docker does not answer; the balancer serves its last table meanwhile");
@@ -156,17 +156,17 @@ impl Daemon<'_> {
     /// Starts every part as a task of the set.
     async fn start(
         &self,
-        host: Option<(HostId, String)>,
+        node: Option<(NodeId, String)>,
         api: std::os::unix::net::UnixListener,
         plane: std::os::unix::net::UnixListener,
     ) -> anyhow::Result<JoinSet<()>> {
-        let first_contact = host.is_none();
-        let (host, host_name) = host.unwrap_or_else(|| (HostId::new(""), String::new()));
-        let config = self.agent_config(host.clone(), host_name)?;
+        let first_contact = node.is_none();
+        let (node, node_name) = node.unwrap_or_else(|| (NodeId::new(""), String::new()));
+        let config = self.agent_config(node.clone(), node_name)?;
         self.refuse_foreign_containers(&config.instance).await?;
         let (reports_in, reports) = watch::channel(None);
         let registry = Arc::new(Registry::new(Arc::clone(&self.store), reports.clone()));
-        let (agent, handle) = Agent::new(agent::Parts {
+        let (agent, handle) = Agent::new(agent::AgentParts {
             config,
             engine: Arc::clone(&self.engine),
             store: Arc::clone(&self.store),
@@ -175,13 +175,13 @@ impl Daemon<'_> {
             reports: reports.clone(),
         })
         .map_err(|error| Refusal(error.to_string()))?;
-        let controller = Controller::new(Parts {
+        let controller = Controller::new(ControllerParts {
             store: Arc::clone(&self.store),
             engine: Arc::clone(&self.engine),
             registry: Arc::clone(&registry),
             clock: Arc::clone(&self.clock),
             agent: handle,
-            host,
+            node,
             reports,
             http: self.options.http.clone(),
             manifests: self.options.manifests.as_ref().map(|directory| directory.display().to_string()),
@@ -211,14 +211,14 @@ impl Daemon<'_> {
         Ok(parts)
     }
 
-    fn agent_config(&self, host: HostId, host_name: String) -> anyhow::Result<AgentConfig> {
-        let ServeOptions { state_dir, http, network_pool, reach, balancer_host, .. } = self.options;
+    fn agent_config(&self, node: NodeId, node_name: String) -> anyhow::Result<AgentConfig> {
+        let ServeOptions { state_dir, http, network_pool, exposure, balancer_host, .. } = self.options;
         Ok(AgentConfig {
-            instance: format!("{host}:{}", state_dir.display()),
-            host,
-            host_name,
+            instance: format!("{node}:{}", state_dir.display()),
+            node,
+            node_name,
             network_pool: network_pool.clone(),
-            reach: *reach,
+            exposure: *exposure,
             http: http.clone(),
             balancer_host: balancer_host.clone(),
             boot_id: std::fs::read_to_string(BOOT_ID).context("cannot read the boot id")?.trim().to_owned(),
@@ -260,7 +260,7 @@ async fn first_answer(agent: Agent, engine: Arc<dyn Engine>, shutdown: Cancellat
             () = tokio::time::sleep(FIRST_CONTACT_EVERY.std()) => {}
         }
     }
-    tracing::info!("Docker answers for the first time; starting over with the host's id");
+    tracing::info!("Docker answers for the first time; starting over with the node's id");
 }
 
 fn listener(listener: std::os::unix::net::UnixListener) -> anyhow::Result<tokio::net::UnixListener> {

@@ -34,7 +34,7 @@ pub use start_error::StartError;
 pub use supervisor::serve;
 
 use crate::clock::{Clock, RealClock};
-use crate::model::Reach;
+use crate::model::ExposureMode;
 
 /// What `ctl serve` was asked for, with defaults filled in and nothing bound or opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct ServeOptions {
     /// Pool that networks of apps are taken from, in CIDR notation.
     pub network_pool: String,
     /// How containers are reached; `None` follows from the kind of Engine.
-    pub reach: Option<Reach>,
+    pub exposure: Option<ExposureMode>,
     /// Host, as it stands in a URL, by which containers reach the balancer; `None` is found out.
     pub balancer_host: Option<String>,
     /// Start with a new store although containers of an older one of this directory run.

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::model::{ContainerId, Listener};
+use crate::model::{ContainerId, ListeningSocket};
 
 /// The state of a socket that listens.
 const LISTEN: &str = "0A";
@@ -17,8 +17,8 @@ pub(super) fn is_of(mounts: &str, container: &ContainerId) -> bool {
 }
 
 /// The sockets that listen, without Docker's own, each once. Lines that are not understood are left out.
-pub(super) fn listeners(table: &str) -> Vec<Listener> {
-    let mut found: Vec<Listener> = table.lines().skip(1).filter_map(listener).collect();
+pub(super) fn listeners(table: &str) -> Vec<ListeningSocket> {
+    let mut found: Vec<ListeningSocket> = table.lines().skip(1).filter_map(listener).collect();
     found.retain(|listener| listener.address != DOCKER_DNS);
     found.sort();
     found.dedup();
@@ -26,12 +26,13 @@ pub(super) fn listeners(table: &str) -> Vec<Listener> {
 }
 
 /// `0: 0100007F:1F90 00000000:0000 0A …`
-fn listener(line: &str) -> Option<Listener> {
+fn listener(line: &str) -> Option<ListeningSocket> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (address, port) = fields.next()?.split_once(':')?;
     let state = fields.nth(1)?;
     let listens = state == LISTEN;
-    Some(Listener { address: ip(address)?, port: u16::from_str_radix(port, 16).ok()? }).filter(|_| listens)
+    Some(ListeningSocket { address: ip(address)?, port: u16::from_str_radix(port, 16).ok()? })
+        .filter(|_| listens)
 }
 
 /// Each group of eight digits is a word of the address as the machine keeps it, whose bytes are the network's.

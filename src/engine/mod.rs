@@ -24,7 +24,7 @@ pub use docker::DockerEngine;
 pub use error::EngineError;
 pub use fake::FakeEngine;
 
-use crate::model::{ContainerId, Cpu, EngineKind, Listener, Logging, Memory, Millis, Security};
+use crate::model::{ContainerId, Cpu, EngineKind, ListeningSocket, Logging, MemorySize, Millis, Security};
 
 /// Label: UUID of the store a container belongs to. Everything of ours has it, and nothing else is touched.
 pub const LABEL_STORE: &str = "coxswain.store";
@@ -57,7 +57,7 @@ pub struct EngineInfo {
     /// API version in use after negotiation.
     pub api_version: String,
     /// Memory of the machine; `None` if the Engine does not say.
-    pub memory: Option<Memory>,
+    pub memory: Option<MemorySize>,
     /// Where it runs its containers.
     pub kind: EngineKind,
     /// Limits that it takes and does not enforce: `memory`, `cpu`.
@@ -141,7 +141,7 @@ pub struct ContainerSpec {
     /// Cpu quota.
     pub cpu_limit: Option<Cpu>,
     /// Memory, reserved and hard limit.
-    pub memory: Option<Memory>,
+    pub memory: Option<MemorySize>,
     /// What it may do; no-new-privileges always.
     pub security: Security,
     /// Rotation of its log (driver `json-file`, so that `docker logs` and ours read it).
@@ -381,5 +381,5 @@ pub trait Engine: Send + Sync {
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError>;
     /// The TCP sockets that listen in a running container; `None` where that cannot be seen, as with an Engine whose
     /// processes are not on this machine.
-    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError>;
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<ListeningSocket>>, EngineError>;
 }

@@ -15,7 +15,7 @@ use super::{
     ContainerSpec, ContainerState, EngineEvent, ImageInfo, Mount, NetworkSpec, ObservedContainer,
     ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use crate::model::{ContainerId, Cpu, Memory, Millis};
+use crate::model::{ContainerId, Cpu, MemorySize, Millis};
 
 /// What Docker is asked to make of a spec.
 pub(super) fn container(spec: &ContainerSpec) -> ContainerCreateBody {
@@ -133,7 +133,7 @@ fn unordered(map: &BTreeMap<String, String>) -> HashMap<String, String> {
     map.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-fn bytes(memory: Memory) -> i64 {
+fn bytes(memory: MemorySize) -> i64 {
     i64::try_from(memory.0).unwrap_or(i64::MAX)
 }
 
@@ -304,7 +304,7 @@ mod tests {
             }],
             cpu_reserved: Some(Cpu(250)),
             cpu_limit: Some(Cpu(1500)),
-            memory: Some(Memory(64 << 20)),
+            memory: Some(MemorySize(64 << 20)),
             security: Security {
                 user: Some("1000:1000".into()),
                 read_only_root: true,

@@ -2,7 +2,7 @@
 
 use super::reader::{Block, Field, Reader};
 use super::shape;
-use crate::model::{Limits, Logging, Memory, Resources, Security};
+use crate::model::{ContainerLimits, Logging, MemorySize, Resources, Security};
 
 pub(super) fn resources(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Resources {
     let Some(block) = reader.block(field, &shape::RESOURCES) else { return Resources::default() };
@@ -12,9 +12,9 @@ pub(super) fn resources(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Resou
     }
 }
 
-pub(super) fn limits(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Limits {
-    let Some(block) = reader.block(field, &shape::LIMITS) else { return Limits::default() };
-    Limits { cpu: block.get(reader, "cpu").and_then(|field| reader.quantity(&field)) }
+pub(super) fn limits(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> ContainerLimits {
+    let Some(block) = reader.block(field, &shape::LIMITS) else { return ContainerLimits::default() };
+    ContainerLimits { cpu: block.get(reader, "cpu").and_then(|field| reader.quantity(&field)) }
 }
 
 pub(super) fn security(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Security {
@@ -47,7 +47,7 @@ pub(super) fn logging(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Logging
 }
 
 /// A size in Docker's spelling too: `10m` and `1g` are mebibytes and gibibytes in its `max-size`.
-fn log_size(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Memory> {
+fn log_size(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<MemorySize> {
     let text = field.node.text().unwrap_or("");
     let docker = text.strip_suffix('m').map(|n| (n, "Mi")).or(text.strip_suffix('g').map(|n| (n, "Gi")));
     if let Some((number, unit)) = docker

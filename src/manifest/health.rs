@@ -2,7 +2,7 @@
 
 use super::reader::{Block, Field, Reader};
 use super::shape;
-use crate::model::{Check, Health};
+use crate::model::{Health, HealthCheck};
 
 /// The check, from whichever form. A map that says only timings keeps the default check.
 pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>, has_port: bool) -> Health {
@@ -13,7 +13,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>, has_port: boo
             reader.wrong_but(field, "no check is a map", "{none: true}");
             return default;
         }
-        return Health::with(Check::Http(text.to_owned()));
+        return Health::with(HealthCheck::Http(text.to_owned()));
     }
     let Some(block) = reader.block(field, &shape::HEALTH) else { return default };
     let mut health = Health { check: read_check(reader, field, &block).unwrap_or(default.check), ..default };
@@ -37,13 +37,13 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>, has_port: boo
     health
 }
 
-fn read_check(reader: &mut Reader<'_, '_>, health: &Field<'_>, block: &Block<'_>) -> Option<Check> {
-    let http = block.get(reader, "http").map(|field| reader.text(&field).map(Check::Http));
-    let tcp = block.get(reader, "tcp").map(|field| only_true(reader, &field).map(Check::Tcp));
-    let grpc = block.get(reader, "grpc").map(|field| reader.text(&field).map(Check::Grpc));
-    let exec = block.get(reader, "exec").map(|field| reader.texts(&field).map(Check::Exec));
-    let none = block.get(reader, "none").map(|field| only_true(reader, &field).map(Check::None));
-    let mut said: Vec<Option<Check>> = [http, tcp, grpc, exec, none].into_iter().flatten().collect();
+fn read_check(reader: &mut Reader<'_, '_>, health: &Field<'_>, block: &Block<'_>) -> Option<HealthCheck> {
+    let http = block.get(reader, "http").map(|field| reader.text(&field).map(HealthCheck::Http));
+    let tcp = block.get(reader, "tcp").map(|field| only_true(reader, &field).map(HealthCheck::Tcp));
+    let grpc = block.get(reader, "grpc").map(|field| reader.text(&field).map(HealthCheck::Grpc));
+    let exec = block.get(reader, "exec").map(|field| reader.texts(&field).map(HealthCheck::Exec));
+    let none = block.get(reader, "none").map(|field| only_true(reader, &field).map(HealthCheck::None));
+    let mut said: Vec<Option<HealthCheck>> = [http, tcp, grpc, exec, none].into_iter().flatten().collect();
     if said.len() > 1 {
         reader.wrong(health, "one check at most: `http`, `tcp`, `grpc`, `exec` or `none`");
         return None;

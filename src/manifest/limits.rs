@@ -1,7 +1,7 @@
 //! What a run may cost, so that hostile text is refused before it is expensive.
 
 /// Limits on the text of one run, with their reasons.
-pub struct Limits {
+pub struct ManifestLimits {
     /// Bytes of one document, as written and again with its aliases expanded: what one store transaction holds.
     pub document: usize,
     /// Documents of a run, items of lists included.
@@ -18,5 +18,11 @@ pub struct Limits {
 }
 
 /// The limits in force.
-pub const LIMITS: Limits =
-    Limits { document: 1 << 20, documents: 1_000, run: 16 << 20, depth: 32, nodes: 100_000, findings: 1_000 };
+pub const LIMITS: ManifestLimits = ManifestLimits {
+    document: 1 << 20,
+    documents: 1_000,
+    run: 16 << 20,
+    depth: 32,
+    nodes: 100_000,
+    findings: 1_000,
+};

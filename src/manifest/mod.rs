@@ -41,7 +41,7 @@ mod tests;
 
 pub use document::Document;
 pub use finding::{Finding, Place};
-pub use limits::{LIMITS, Limits};
+pub use limits::{LIMITS, ManifestLimits};
 pub use reference::{Topic, Unexplained, explain, kinds};
 pub use schema::schema;
 pub use shape::{Absent, Form, Key, Rule, Shape, Words};

@@ -2,7 +2,7 @@
 
 use super::agreement::complaints;
 use super::{Document, Finding, Source, parse};
-use crate::model::{Check, EnvField, EnvValue, Health, Millis, Problem, Route, ServiceSpec};
+use crate::model::{EnvField, EnvValue, Health, HealthCheck, Millis, Problem, Route, ServiceSpec};
 
 fn run(text: &str) -> Result<Vec<Document>, Vec<Finding>> {
     parse(&[Source::new("app.yaml", text)])
@@ -72,7 +72,7 @@ fn the_minimal_manifest_means_every_default() {
     want.replicas = Some(2);
     want.ports = serde_json::from_str(r#"[{"name": "http", "port": 8080}]"#).unwrap();
     want.routes = vec![Route::to(Some("hello.localhost".into()), "/")];
-    want.health = Health::with(Check::Http("/healthz".into()));
+    want.health = Health::with(HealthCheck::Http("/healthz".into()));
     assert_eq!(documents[0].spec, want);
     assert_eq!((documents[0].name.as_str(), documents[0].app.as_str()), ("hello", "default"));
     assert_eq!(documents[0].origin(), "app.yaml:2");
@@ -83,14 +83,14 @@ fn the_minimal_manifest_means_every_default() {
 fn replicas_left_out_are_not_made_up_and_the_default_check_is_said() {
     let documents = run(&with_spec("image: a:1\nport: 80")).unwrap();
     assert_eq!(documents[0].spec.replicas, None);
-    assert_eq!(documents[0].spec.health.check, Check::Tcp(true));
+    assert_eq!(documents[0].spec.health.check, HealthCheck::Tcp(true));
     assert_eq!(documents[0].notes, ["no `health` is given: a TCP connect to port 80 decides"]);
-    assert_eq!(spec("image: a:1").health.check, Check::None(true));
+    assert_eq!(spec("image: a:1").health.check, HealthCheck::None(true));
     let exec = spec("image: a:1\nhealth: {exec: [/app, 1.10], interval: 9s}").health;
     let command = vec!["/app".to_owned(), "1.10".to_owned()];
-    assert_eq!(exec, Health { interval: Millis::secs(9), ..Health::with(Check::Exec(command)) });
+    assert_eq!(exec, Health { interval: Millis::secs(9), ..Health::with(HealthCheck::Exec(command)) });
     let grpc = spec("image: a:1\nport: 1\nhealth: {grpc: \"\"}").health;
-    assert_eq!(grpc, Health::with(Check::Grpc(String::new())));
+    assert_eq!(grpc, Health::with(HealthCheck::Grpc(String::new())));
 }
 
 #[test]

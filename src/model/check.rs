@@ -1,6 +1,6 @@
 //! Rules over a whole spec that both ends check: the client for the line number, the server because it is the server.
 
-use super::{Check, EnvValue, NumberOrPercent, Problem, ServiceSpec};
+use super::{EnvValue, HealthCheck, NumberOrPercent, Problem, ServiceSpec};
 
 /// Limits on one Service, with their reasons.
 pub struct SpecLimits {
@@ -157,7 +157,7 @@ fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
         });
     }
     problems.extend(check_asked(&health.check));
-    if matches!(health.check, Check::Exec(_)) && health.port.is_some() {
+    if matches!(health.check, HealthCheck::Exec(_)) && health.port.is_some() {
         let message = "`exec` runs in the container and asks no port; leave `port` out";
         problems.push(Problem::new("spec.health.port", message));
     }
@@ -177,28 +177,28 @@ fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
 }
 
 /// What a check asks for that no container can answer.
-fn check_asked(check: &Check) -> Option<Problem> {
+fn check_asked(check: &HealthCheck) -> Option<Problem> {
     match check {
-        Check::Http(path) => {
+        HealthCheck::Http(path) => {
             let bad = |c: char| c.is_whitespace() || c.is_control() || c == '#';
             let sound = path.starts_with('/') && !path.contains(bad) && path.len() <= LIMITS.path;
             let message = || format!("`{path}` is not a path to ask for; it starts with `/`");
             (!sound).then(|| Problem::new("spec.health.http", message()))
         }
-        Check::Grpc(service) => {
+        HealthCheck::Grpc(service) => {
             let sound = service.len() <= LIMITS.path && service.chars().all(|c| c.is_ascii_graphic());
             let message = || format!("`{service}` is not the name of a gRPC service, such as `shop.Users`");
             (!sound).then(|| Problem::new("spec.health.grpc", message()))
         }
-        Check::Exec(command) if command.first().is_none_or(String::is_empty) => {
+        HealthCheck::Exec(command) if command.first().is_none_or(String::is_empty) => {
             let message = "a command to run is needed; no shell takes it apart";
             Some(Problem::new("spec.health.exec", message).suggest("exec: [\"/app\", \"check\"]"))
         }
-        Check::Exec(command) => {
+        HealthCheck::Exec(command) => {
             let nul = command.iter().any(|word| word.contains('\0'));
             nul.then(|| Problem::new("spec.health.exec", "the command contains NUL"))
         }
-        Check::Tcp(_) | Check::None(_) => None,
+        HealthCheck::Tcp(_) | HealthCheck::None(_) => None,
     }
 }
 
@@ -279,7 +279,7 @@ mod tests {
         let mut spec = ServiceSpec::of_image("web:1");
         spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
         spec.routes = vec![Route::to(Some("shop.localhost".into()), "/api")];
-        spec.health = Health::with(Check::Http("/healthz".into()));
+        spec.health = Health::with(HealthCheck::Http("/healthz".into()));
         spec
     }
 
@@ -307,15 +307,15 @@ mod tests {
             ("spec.route[0].port", |s| s.routes[0].port = Some("grpc".into())),
             ("spec.route[1].path", |s| s.routes.push(s.routes[0].clone())),
             ("spec.health.port", |s| s.health.port = Some("x".into())),
-            ("spec.health.http", |s| s.health.check = Check::Http("x".into())),
-            ("spec.health.grpc", |s| s.health.check = Check::Grpc("a b".into())),
-            ("spec.health.grpc", |s| s.health.check = Check::Grpc("x".repeat(LIMITS.path + 1))),
-            ("spec.health.exec", |s| s.health.check = Check::Exec(vec![])),
-            ("spec.health.exec", |s| s.health.check = Check::Exec(vec![String::new()])),
-            ("spec.health.exec", |s| s.health.check = Check::Exec(vec!["a\0".into()])),
+            ("spec.health.http", |s| s.health.check = HealthCheck::Http("x".into())),
+            ("spec.health.grpc", |s| s.health.check = HealthCheck::Grpc("a b".into())),
+            ("spec.health.grpc", |s| s.health.check = HealthCheck::Grpc("x".repeat(LIMITS.path + 1))),
+            ("spec.health.exec", |s| s.health.check = HealthCheck::Exec(vec![])),
+            ("spec.health.exec", |s| s.health.check = HealthCheck::Exec(vec![String::new()])),
+            ("spec.health.exec", |s| s.health.check = HealthCheck::Exec(vec!["a\0".into()])),
             ("spec.health.port", |s| {
                 s.health =
-                    Health { port: Some("http".into()), ..Health::with(Check::Exec(vec!["a".into()])) };
+                    Health { port: Some("http".into()), ..Health::with(HealthCheck::Exec(vec!["a".into()])) };
             }),
             ("spec.health.timeout", |s| s.health.timeout = Millis(0)),
             ("spec.health.healthyAfter", |s| s.health.healthy_after = 0),

@@ -7,12 +7,12 @@ use super::Millis;
 /// How readiness is probed. Serialises as one key of the health block: `http: /healthz`, `tcp: true`, `none: true` …
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Check {
+pub enum HealthCheck {
     /// `GET` this path (with query); 200 to 399 passes.
     Http(String),
     /// A TCP connect passes; through a proxy it must also hold. The flag is always `true`; it gives the key a value in YAML.
     Tcp(bool),
-    /// `grpc.health.v1.Health/Check` of this service over h2c; `SERVING` passes. Empty asks for the server as a whole.
+    /// `grpc.health.v1.Health/HealthCheck` of this service over h2c; `SERVING` passes. Empty asks for the server as a whole.
     Grpc(String),
     /// This command, run in the container without a shell; exit code 0 passes. Needs no port.
     Exec(Vec<String>),
@@ -26,7 +26,7 @@ pub enum Check {
 pub struct Health {
     /// What is probed.
     #[serde(flatten)]
-    pub check: Check,
+    pub check: HealthCheck,
     /// Name of the port that is probed; without it the first port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
@@ -63,7 +63,7 @@ const fn default_unhealthy_after() -> u32 {
     3
 }
 
-impl Check {
+impl HealthCheck {
     /// Whether a port is probed.
     pub fn needs_port(&self) -> bool {
         match self {
@@ -75,7 +75,7 @@ impl Check {
 
 impl Health {
     /// This check with the default timings.
-    pub fn with(check: Check) -> Self {
+    pub fn with(check: HealthCheck) -> Self {
         Self {
             check,
             port: None,
@@ -89,6 +89,6 @@ impl Health {
 
     /// What a service without `health` gets: a TCP connect where it has a port, else nothing to probe.
     pub fn default_for(has_port: bool) -> Self {
-        Self::with(if has_port { Check::Tcp(true) } else { Check::None(true) })
+        Self::with(if has_port { HealthCheck::Tcp(true) } else { HealthCheck::None(true) })
     }
 }

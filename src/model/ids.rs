@@ -107,7 +107,7 @@ text_id!(
 );
 text_id!(
     /// Id of a Host: the Docker Engine's own id.
-    HostId
+    NodeId
 );
 text_id!(
     /// Docker's id of a container (64 hex digits).

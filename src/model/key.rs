@@ -1,6 +1,6 @@
 //! Where each object lies in the store. Every key has one writer (see `docs/ARCHITECTURE.md`).
 
-use super::{HostId, ReplicaName, RevisionNumber, Route, ServiceName};
+use super::{NodeId, ReplicaName, RevisionNumber, Route, ServiceName};
 
 /// Prefix of all services.
 pub const SERVICES: &str = "services/";
@@ -16,6 +16,8 @@ pub const REPLICAS: &str = "replicas/";
 pub const STATUS: &str = "status/";
 /// Prefix of all endpoints.
 pub const ENDPOINTS: &str = "endpoints/";
+/// Prefix of all traffic records.
+pub const TRAFFIC: &str = "traffic/";
 /// Prefix of all route claims.
 pub const ROUTES: &str = "routes/";
 /// Prefix of all last-applied specs.
@@ -23,9 +25,9 @@ pub const APPLIED: &str = "applied/";
 /// Prefix of all events.
 pub const EVENTS: &str = "events/";
 /// Prefix of all host records.
-pub const HOSTS: &str = "hosts/";
+pub const NODES: &str = "nodes/";
 /// Id and name of the host that this store belongs to.
-pub const HOST: &str = "meta/host";
+pub const NODE: &str = "meta/node";
 /// Prefix of remembered request ids.
 pub const REQUESTS: &str = "meta/requests/";
 
@@ -89,6 +91,11 @@ pub fn endpoint(service: &ServiceName, replica: &ReplicaName) -> String {
     format!("{ENDPOINTS}{service}/{replica}")
 }
 
+/// A service's traffic record.
+pub fn traffic(name: &ServiceName) -> String {
+    format!("{TRAFFIC}{name}")
+}
+
 /// The claim of a host and path: its value is the name of the service that holds it.
 pub fn route_claim(route: &Route) -> String {
     format!("{ROUTES}{}", route.claim())
@@ -110,15 +117,24 @@ pub fn event(name: &ServiceName, sequence: u64) -> String {
 }
 
 /// What a host's agent keeps over a restart.
-pub fn host(id: &HostId) -> String {
-    format!("{HOSTS}{id}/state")
+pub fn node(id: &NodeId) -> String {
+    format!("{NODES}{id}/state")
 }
 
 /// The service a key of `services/`, `replicas/`, `status/`, `endpoints/` … belongs to: its second segment.
 pub fn service_of(key: &str) -> Option<ServiceName> {
     let mut parts = key.split('/');
     let (prefix, name) = (parts.next()?, parts.next()?);
-    let owned =
-        ["services", "revisions", "outcomes", "rollouts", "replicas", "status", "endpoints", "applied"];
+    let owned = [
+        "services",
+        "revisions",
+        "outcomes",
+        "rollouts",
+        "replicas",
+        "status",
+        "endpoints",
+        "traffic",
+        "applied",
+    ];
     (owned.contains(&prefix) && !name.is_empty()).then(|| ServiceName::new(name))
 }

@@ -7,25 +7,27 @@
 //! Deliberately absent: decisions (`orchestrator`, `agent`), YAML (`manifest`), Docker's words (`engine::translate`).
 
 mod author;
-mod brake;
 mod check;
 mod condition;
+mod deletion_guard;
 mod described;
+mod diagnosis;
 mod endpoint;
 mod event;
-mod halt;
+mod exposure;
 mod health;
 mod ids;
+mod intervention;
 pub mod key;
 mod latency;
 mod nearest;
 mod now;
+mod object;
 mod outcome;
 mod overrides;
 mod policy;
 mod problem;
 mod quantity;
-mod reach;
 mod replica;
 mod report;
 mod revision;
@@ -34,40 +36,42 @@ mod service;
 mod spec;
 mod table;
 mod template;
-mod trouble;
+mod traffic;
 mod volume;
 
 pub use author::Author;
-pub use brake::{BRAKE_WINDOW, brake_lets_go};
 pub use check::{LIMITS, SIGNALS, check_service, is_host_name};
 pub use condition::{Condition, ConditionKind, Reason};
+pub use deletion_guard::{DELETION_GUARD_WINDOW, deletion_allowed};
+pub use diagnosis::{CRASHES_TOGETHER, Diagnosis, FailedProbe, FailureCause, ListeningSocket, ProbeAnswer};
 pub use endpoint::{Endpoint, EndpointId, EndpointState};
 pub use event::{Event, EventKind, EventReason};
-pub use halt::{Halt, HaltKind};
-pub use health::{Check, Health};
+pub use exposure::{EngineKind, ExposureMode};
+pub use health::{Health, HealthCheck};
 pub use ids::{
-    AppName, ContainerId, Epoch, Generation, HostId, NameError, ReplicaName, RevisionNumber, ServiceName,
+    AppName, ContainerId, Epoch, Generation, NameError, NodeId, ReplicaName, RevisionNumber, ServiceName,
     StoreId, TemplateHash,
 };
+pub use intervention::{InterventionKind, RolloutIntervention};
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
 pub use nearest::nearest;
 pub use now::{Mono, Now};
+pub use object::{ObjectKind, ObjectRef, ObjectRefError};
 pub use outcome::{OutcomeRecord, RevisionOutcome};
 pub use overrides::Override;
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
-pub use quantity::{Cpu, Memory, Millis, NumberOrPercent, QuantityError};
-pub use reach::{EngineKind, Reach};
-pub use replica::{Cause, Desired, ImageRefusal, Phase, Replica, ReplicaStatus, WaitReason};
-pub use report::{BalancerReport, EndpointStats, Incarnation, Refusal};
+pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
+pub use replica::{Cause, Desired, ImageRefusal, Replica, ReplicaPhase, ReplicaStatus, WaitReason};
+pub use report::{BalancerReport, EndpointStats, Incarnation, TableRejection};
 pub use revision::{Release, ResolvedImage, Revision};
-pub use rollout::{Case, Failure, FailureReason, Rollout, RolloutState};
+pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutFailure, RolloutState};
 pub use service::{Metadata, Service};
 pub use spec::{
-    Balance, EnvField, EnvValue, Limits, Logging, Pace, Port, Protocol, Pull, Resources, Route, Security,
-    ServiceSpec,
+    Balance, ContainerLimits, EnvField, EnvValue, Logging, Pace, Port, Protocol, Pull, Resources, Route,
+    Security, ServiceSpec,
 };
 pub use table::{Pool, PoolEndpoint, RouteEntry, RoutingTable, TableName};
 pub use template::{HASH_SCHEMA, Template};
-pub use trouble::{CRASHES_TOGETHER, FailedProbe, Listener, ProbeAnswer, Seen, Trouble};
+pub use traffic::Traffic;
 pub use volume::Volume;

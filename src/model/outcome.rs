@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, RevisionNumber};
+use super::{RevisionNumber, RolloutFailure};
 
 /// How the rollout of a revision went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,17 +15,17 @@ pub enum RevisionOutcome {
     /// It failed; it was not gone back from, or that is under way or failed as well.
     Failed {
         /// Why.
-        failure: Failure,
+        failure: RolloutFailure,
     },
     /// It failed, and the service went back.
     RolledBack {
         /// Why.
-        failure: Failure,
+        failure: RolloutFailure,
     },
     /// The user ended it, and the service goes or went back.
     Aborted {
         /// By whom.
-        failure: Failure,
+        failure: RolloutFailure,
     },
     /// A later revision took its place before it ended.
     Superseded {

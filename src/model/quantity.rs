@@ -166,7 +166,7 @@ serde_as_text!(Cpu);
 
 /// An amount of memory in bytes; written `256Mi`, `1Gi`, `512M`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Memory(pub u64);
+pub struct MemorySize(pub u64);
 
 const MEMORY_UNITS: [(&str, u64); 8] = [
     ("Ti", 1 << 40),
@@ -179,7 +179,7 @@ const MEMORY_UNITS: [(&str, u64); 8] = [
     ("k", 1_000),
 ];
 
-impl FromStr for Memory {
+impl FromStr for MemorySize {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
@@ -204,7 +204,7 @@ impl FromStr for Memory {
     }
 }
 
-impl fmt::Display for Memory {
+impl fmt::Display for MemorySize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = MEMORY_UNITS.iter().find(|(_, size)| self.0 >= *size && self.0.is_multiple_of(*size));
         match unit {
@@ -213,7 +213,7 @@ impl fmt::Display for Memory {
         }
     }
 }
-serde_as_text!(Memory);
+serde_as_text!(MemorySize);
 
 /// A count, or a percentage of the replica count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -361,11 +361,11 @@ mod tests {
     fn memory() {
         check(
             &[
-                ("256Mi", Memory(256 << 20), "256Mi"),
-                ("1Gi", Memory(1 << 30), "1Gi"),
-                ("512M", Memory(512_000_000), "512M"),
-                ("1000", Memory(1_000), "1k"),
-                ("1001", Memory(1_001), "1001"),
+                ("256Mi", MemorySize(256 << 20), "256Mi"),
+                ("1Gi", MemorySize(1 << 30), "1Gi"),
+                ("512M", MemorySize(512_000_000), "512M"),
+                ("1000", MemorySize(1_000), "1k"),
+                ("1001", MemorySize(1_001), "1001"),
             ],
             &[("256m", Some("256Mi")), ("0", None), ("", None), ("Mi", None), ("1.5Gi", None), ("1gb", None)],
         );

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppName, ContainerId, HostId, Millis, ReplicaName, RevisionNumber, ServiceName, TemplateHash, Trouble,
+    AppName, ContainerId, Diagnosis, Millis, NodeId, ReplicaName, RevisionNumber, ServiceName, TemplateHash,
 };
 
 /// Why a replica is taken out. A running container of ours is stopped only with one of these.
@@ -48,7 +48,7 @@ pub enum Desired {
 }
 
 /// A wanted instance: `replicas/<service>/<name>`. Written by the orchestrator alone, before its container is made;
-/// deleted by it after its status says [`Phase::Gone`].
+/// deleted by it after its status says [`ReplicaPhase::Gone`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replica {
@@ -65,7 +65,7 @@ pub struct Replica {
     /// Template hash of the revision it was made from.
     pub hash: TemplateHash,
     /// The host it runs on.
-    pub host: HostId,
+    pub node: NodeId,
     /// What is wanted of it.
     pub desired: Desired,
 }
@@ -125,7 +125,7 @@ pub enum WaitReason {
 /// Where a replica stands. Written by the agent; the orchestrator reads progress from it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "phase")]
-pub enum Phase {
+pub enum ReplicaPhase {
     /// Nothing done yet, or held up.
     Waiting {
         /// By what; `None` while it merely has not been its turn.
@@ -172,7 +172,7 @@ pub struct ReplicaStatus {
     pub replica: ReplicaName,
     /// Where it stands.
     #[serde(flatten)]
-    pub phase: Phase,
+    pub phase: ReplicaPhase,
     /// Number of the current container; counts up from 1.
     pub attempt: u32,
     /// Containers that ended by themselves, could not be started or never became ready within `startWithin`, that
@@ -194,13 +194,13 @@ pub struct ReplicaStatus {
     pub since: jiff::Timestamp,
     /// What was observed of it while it is not healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<Trouble>,
+    pub diagnosis: Option<Diagnosis>,
 }
 
 impl ReplicaStatus {
     /// Whether its endpoint is registered as ready.
     pub fn is_ready(&self) -> bool {
-        matches!(self.phase, Phase::Ready)
+        matches!(self.phase, ReplicaPhase::Ready)
     }
 }
 

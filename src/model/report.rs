@@ -14,7 +14,7 @@ pub struct Incarnation(pub String);
 /// A table that a balancer could not apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Refusal {
+pub struct TableRejection {
     /// Which.
     pub table: TableName,
     /// Why.
@@ -57,7 +57,7 @@ pub struct BalancerReport {
     pub applied: Option<TableName>,
     /// The last table it refused, if it was refused after `applied`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Refusal>,
+    pub refused: Option<TableRejection>,
     /// When the counters were read, by the balancer's own clock; `None` while nobody watches them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Mono>,

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Generation, Listener, Millis, ProbeAnswer, ReplicaName, RevisionNumber, Seen, Trouble};
+use super::{
+    Author, Diagnosis, FailureCause, Generation, ListeningSocket, Millis, ProbeAnswer, ReplicaName,
+    RevisionNumber,
+};
 
 /// The replica that a rollout failed for, and what was observed of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Case {
+pub struct FailedReplica {
     /// Which.
     pub replica: ReplicaName,
     /// What.
     #[serde(flatten)]
-    pub trouble: Trouble,
+    pub diagnosis: Diagnosis,
     /// The rollout's deadline, where it was that which passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Millis>,
@@ -32,21 +35,21 @@ pub enum FailureReason {
         observed: Vec<String>,
     },
     /// Nobody has the image.
-    ImageNotFound(Case),
+    ImageNotFound(FailedReplica),
     /// The registry refuses to give the image.
-    PullDenied(Case),
+    PullDenied(FailedReplica),
     /// The Engine cannot start the container.
-    CannotStart(Case),
+    CannotStart(FailedReplica),
     /// The container ends, again and again.
-    CrashLoop(Case),
+    CrashLoop(FailedReplica),
     /// The container uses more memory than it may.
-    OutOfMemory(Case),
+    OutOfMemory(FailedReplica),
     /// The health check answers, and not well.
-    BadAnswer(Case),
+    BadAnswer(FailedReplica),
     /// Nothing listens on the port of the health check; what listens instead may be known.
-    WrongPort(Case),
+    WrongPort(FailedReplica),
     /// The health check never passed, for another reason.
-    NeverHealthy(Case),
+    NeverHealthy(FailedReplica),
     /// Nothing failed: the user ended it with `ctl abort`.
     Aborted {
         /// Who.
@@ -56,14 +59,14 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// The class of what was observed.
-    pub fn of(case: Case) -> Self {
-        match &case.trouble.seen {
-            Seen::ImageNotFound { .. } => Self::ImageNotFound(case),
-            Seen::PullDenied { .. } => Self::PullDenied(case),
-            Seen::CannotStart { .. } => Self::CannotStart(case),
-            Seen::Exited { .. } => Self::CrashLoop(case),
-            Seen::OutOfMemory { .. } => Self::OutOfMemory(case),
-            Seen::Unhealthy { probe, listening, .. } => match probe.answer {
+    pub fn of(case: FailedReplica) -> Self {
+        match &case.diagnosis.cause {
+            FailureCause::ImageNotFound { .. } => Self::ImageNotFound(case),
+            FailureCause::PullDenied { .. } => Self::PullDenied(case),
+            FailureCause::CannotStart { .. } => Self::CannotStart(case),
+            FailureCause::Exited { .. } => Self::CrashLoop(case),
+            FailureCause::OutOfMemory { .. } => Self::OutOfMemory(case),
+            FailureCause::Unhealthy { probe, listening, .. } => match probe.answer {
                 ProbeAnswer::Status { .. } | ProbeAnswer::Unwell => Self::BadAnswer(case),
                 // It listens after all: late, or it is there and hangs up.
                 ProbeAnswer::Refused { port } if listens_on(listening.as_deref(), port) => {
@@ -76,7 +79,7 @@ impl FailureReason {
     }
 
     /// The replica that it failed for, where there is one.
-    pub fn case(&self) -> Option<&Case> {
+    pub fn case(&self) -> Option<&FailedReplica> {
         match self {
             Self::DeadlineExceeded { .. } | Self::Aborted { .. } => None,
             Self::ImageNotFound(case)
@@ -97,13 +100,13 @@ impl FailureReason {
                 std::iter::once(no_progress(*deadline)).chain(observed.iter().cloned()).collect()
             }
             Self::Aborted { by } => vec![format!("aborted by {}", by.told())],
-            _ => self.case().map(Case::lines).unwrap_or_default(),
+            _ => self.case().map(FailedReplica::lines).unwrap_or_default(),
         }
     }
 }
 
 /// Whether it is known that somebody listens on the port, where the container is reached.
-fn listens_on(listening: Option<&[Listener]>, port: u16) -> bool {
+fn listens_on(listening: Option<&[ListeningSocket]>, port: u16) -> bool {
     listening.is_some_and(|all| all.iter().any(|listener| listener.takes(port)))
 }
 
@@ -120,18 +123,18 @@ impl std::fmt::Display for FailureReason {
     }
 }
 
-impl Case {
+impl FailedReplica {
     fn lines(&self) -> Vec<String> {
         let late = self.deadline.map(no_progress);
-        let seen = format!("{} {}", self.replica, self.trouble);
-        std::iter::once(seen).chain(self.trouble.wrong_port()).chain(late).collect()
+        let cause = format!("{} {}", self.replica, self.diagnosis);
+        std::iter::once(cause).chain(self.diagnosis.wrong_port()).chain(late).collect()
     }
 }
 
 /// What went wrong with a revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failure {
+pub struct RolloutFailure {
     /// With which.
     pub revision: RevisionNumber,
     /// What.
@@ -141,7 +144,7 @@ pub struct Failure {
 }
 
 /// `revision 10: users-10-a exited with code 1 before its first healthy check, 3 times in 14s`.
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for RolloutFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "revision {}: {}", self.revision, self.reason)
     }
@@ -163,7 +166,7 @@ pub enum RolloutState {
     /// On the way back to `stable`, which is `target` now; as `Progressing`, but its own failure pauses.
     RollingBack {
         /// What failed.
-        failure: Failure,
+        failure: RolloutFailure,
         /// As in `Progressing`.
         waited: Millis,
         /// As in `Progressing`.
@@ -172,19 +175,19 @@ pub enum RolloutState {
     /// Back on `stable`; as `Complete`. Only a user's write tries again.
     RolledBack {
         /// What failed.
-        failure: Failure,
+        failure: RolloutFailure,
     },
     /// Failed and not rolled back: no replica is replaced; those that exist are kept and keep trying. Where it is a
     /// first creation, it becomes `Complete` once all are available.
     Failed {
         /// What failed.
-        failure: Failure,
+        failure: RolloutFailure,
     },
 }
 
 impl RolloutState {
     /// What failed or was aborted, where the way leads back from it or has.
-    pub fn back_from(&self) -> Option<&Failure> {
+    pub fn back_from(&self) -> Option<&RolloutFailure> {
         match self {
             Self::RollingBack { failure, .. } | Self::RolledBack { failure } => Some(failure),
             Self::Progressing { .. } | Self::Complete | Self::Failed { .. } => None,
@@ -231,13 +234,13 @@ mod tests {
         let class = |answer: ProbeAnswer, listening: Option<&[&str]>| {
             let listener = |text: &&str| {
                 let socket: std::net::SocketAddr = text.parse().unwrap();
-                Listener { address: socket.ip(), port: socket.port() }
+                ListeningSocket { address: socket.ip(), port: socket.port() }
             };
             let listening = listening.map(|all| all.iter().map(listener).collect());
             let probe = FailedProbe { message: String::new(), answer };
-            let seen = Seen::Unhealthy { probe, listening, start_within: None };
-            let trouble = Trouble { seen, times: 0, within: Millis(0), log: Vec::new() };
-            let case = Case { replica: "users-1-a".into(), trouble, deadline: None };
+            let cause = FailureCause::Unhealthy { probe, listening, start_within: None };
+            let diagnosis = Diagnosis { cause, times: 0, within: Millis(0), log: Vec::new() };
+            let case = FailedReplica { replica: "users-1-a".into(), diagnosis, deadline: None };
             FailureReason::of(case)
         };
         let refused = || ProbeAnswer::Refused { port: 8080 };

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppName, Generation, Halt, Override, Release, ResolvedImage, ServiceName, ServiceSpec};
+use super::{
+    AppName, Generation, Override, Release, ResolvedImage, RolloutIntervention, ServiceName, ServiceSpec,
+};
 
 /// Who an object is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +44,7 @@ pub struct Service {
     pub restarts: u64,
     /// The user's word against the rollout of this release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub halt: Option<Halt>,
+    pub intervention: Option<RolloutIntervention>,
     /// The manifests directory that declares it; `None` where a command does. Only its source applies or deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,

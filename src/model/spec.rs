@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cpu, Health, Memory, Millis, RolloutPolicy, StopPolicy, Volume};
+use super::{Cpu, Health, MemorySize, Millis, RolloutPolicy, StopPolicy, Volume};
 
 /// When the image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -138,13 +138,13 @@ pub struct Resources {
     pub cpu: Option<Cpu>,
     /// Memory; the container is killed above it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Memory>,
+    pub memory: Option<MemorySize>,
 }
 
 /// Hard limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Limits {
+pub struct ContainerLimits {
     /// Cpu quota.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Cpu>,
@@ -173,14 +173,14 @@ pub struct Security {
 #[serde(rename_all = "camelCase", default)]
 pub struct Logging {
     /// Size of one file; `10m`, Docker's spelling.
-    pub max_size: Memory,
+    pub max_size: MemorySize,
     /// Number of files.
     pub max_files: u32,
 }
 
 impl Default for Logging {
     fn default() -> Self {
-        Self { max_size: Memory(10 * 1024 * 1024), max_files: 5 }
+        Self { max_size: MemorySize(10 * 1024 * 1024), max_files: 5 }
     }
 }
 
@@ -224,7 +224,7 @@ pub struct ServiceSpec {
     pub resources: Resources,
     /// Hard limits.
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: ContainerLimits,
     /// How it is rolled.
     #[serde(default)]
     pub rollout: RolloutPolicy,
@@ -267,7 +267,7 @@ impl ServiceSpec {
             env: BTreeMap::new(),
             volumes: Vec::new(),
             resources: Resources::default(),
-            limits: Limits::default(),
+            limits: ContainerLimits::default(),
             rollout: RolloutPolicy::default(),
             stop: StopPolicy::default(),
             security: Security::default(),

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{EnvValue, Limits, Logging, Port, Resources, Security, ServiceSpec, TemplateHash, Volume};
+use super::{
+    ContainerLimits, EnvValue, Logging, Port, Resources, Security, ServiceSpec, TemplateHash, Volume,
+};
 
 /// Number of the rules below. Hashes are compared only under one schema; raise it when a field's canonical form
 /// changes, never when a field is added (a field at its default is omitted, so old hashes hold).
@@ -39,7 +41,7 @@ pub struct Template<'a> {
     pub resources: Resources,
     /// Hard limits.
     #[serde(skip_serializing_if = "is_default")]
-    pub limits: Limits,
+    pub limits: ContainerLimits,
     /// What it may do.
     #[serde(skip_serializing_if = "refers_to_default")]
     pub security: &'a Security,
@@ -95,7 +97,7 @@ impl<'a> Template<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Balance, Check, Health, Millis, Port, Protocol, Route};
+    use crate::model::{Balance, Health, HealthCheck, Millis, Port, Protocol, Route};
 
     fn hash(spec: &ServiceSpec) -> String {
         Template::of(spec, "sha256:aa", 0).hash().to_string()
@@ -124,7 +126,7 @@ mod tests {
         same.replicas = Some(7);
         same.routes = vec![Route::to(None, "/")];
         same.balance = Balance::RoundRobin;
-        same.health = Health::with(Check::None(true));
+        same.health = Health::with(HealthCheck::None(true));
         same.stop.grace = Millis::secs(1);
         same.rollout.drain = Millis::secs(1);
         assert_eq!(hash(&same), before);

@@ -1,11 +1,11 @@
 //! Every replica in exactly one bucket, before any arithmetic.
 
 use super::{ReplicaView, ServiceView};
-use crate::model::{Desired, Phase, Revision};
+use crate::model::{Desired, ReplicaPhase, Revision};
 
 /// A replica and what it is worth.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen<'a> {
+pub(super) struct CountedReplica<'a> {
     /// The replica.
     pub(super) is: &'a ReplicaView,
     /// Whether it serves: acknowledged by every balancer or, without a port, up for `healthyFor`.
@@ -20,11 +20,11 @@ pub(super) struct Seen<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Census<'a> {
     /// Meant to run, of the target revision.
-    pub(super) current: Vec<Seen<'a>>,
+    pub(super) current: Vec<CountedReplica<'a>>,
     /// Meant to run, of another revision with the target's template: move over without a restart.
-    pub(super) matching: Vec<Seen<'a>>,
+    pub(super) matching: Vec<CountedReplica<'a>>,
     /// Meant to run, of another template.
-    pub(super) old: Vec<Seen<'a>>,
+    pub(super) old: Vec<CountedReplica<'a>>,
 }
 
 impl<'a> Census<'a> {
@@ -35,7 +35,7 @@ impl<'a> Census<'a> {
             let own = view.revisions.get(&is.replica.revision);
             let available = is_available(view, is);
             let ready = is.status.as_ref().is_some_and(|status| status.is_ready());
-            let seen = Seen {
+            let seen = CountedReplica {
                 is,
                 available,
                 may_serve: available || ready,
@@ -59,18 +59,18 @@ impl<'a> Census<'a> {
 }
 
 /// How many of these are available.
-pub(super) fn available(seen: &[Seen<'_>]) -> usize {
+pub(super) fn available(seen: &[CountedReplica<'_>]) -> usize {
     seen.iter().filter(|s| s.available).count()
 }
 
 /// Whether nothing is left of it.
 pub(super) fn is_gone(replica: &ReplicaView) -> bool {
-    replica.status.as_ref().is_some_and(|s| s.phase == Phase::Gone)
+    replica.status.as_ref().is_some_and(|s| s.phase == ReplicaPhase::Gone)
 }
 
 /// Whether nothing of it runs, nor will again: its slot is free.
 pub(super) fn has_ended(replica: &ReplicaView) -> bool {
-    replica.status.as_ref().is_some_and(|s| matches!(s.phase, Phase::Gone | Phase::Kept))
+    replica.status.as_ref().is_some_and(|s| matches!(s.phase, ReplicaPhase::Gone | ReplicaPhase::Kept))
 }
 
 /// Whether it is kept running out of rotation: rolling never asks for that, another strategy may have.

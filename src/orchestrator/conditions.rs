@@ -1,10 +1,10 @@
 //! What holds of a service right now, for people and for `ctl wait`. No decision reads it.
 
 use super::census::{is_available, is_gone};
-use super::halt;
+use super::intervention;
 use super::observation::observation;
 use super::{ReplicaView, ServiceView};
-use crate::model::{Condition, ConditionKind, Phase, Reason, RolloutState};
+use crate::model::{Condition, ConditionKind, Reason, ReplicaPhase, RolloutState};
 
 /// The state of a service in a few numbers and conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +69,8 @@ fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
     let Some(rollout) = seen else {
         return is(true, Reason::RollingOut, "the last write has not been acted on yet");
     };
-    if let Some(halt) = halt::pause(view, rollout) {
-        return is(true, Reason::RolloutPaused, &format!("paused by {}", halt.by.told()));
+    if let Some(intervention) = intervention::pause(view, rollout) {
+        return is(true, Reason::RolloutPaused, &format!("paused by {}", intervention.by.told()));
     }
     match &rollout.state {
         RolloutState::Progressing { .. } => is(true, Reason::RollingOut, counts),
@@ -104,10 +104,10 @@ fn is_in_trouble(replica: &ReplicaView) -> bool {
     replica.status.as_ref().is_some_and(|status| {
         matches!(
             status.phase,
-            Phase::Waiting { reason: Some(_) }
-                | Phase::Starting { reason: Some(_) }
-                | Phase::Unready { .. }
-                | Phase::BackOff { .. }
+            ReplicaPhase::Waiting { reason: Some(_) }
+                | ReplicaPhase::Starting { reason: Some(_) }
+                | ReplicaPhase::Unready { .. }
+                | ReplicaPhase::BackOff { .. }
         )
     })
 }
@@ -118,7 +118,9 @@ fn is_first_start(replica: &ReplicaView) -> bool {
         status.failures == 0
             && matches!(
                 status.phase,
-                Phase::Waiting { reason: None } | Phase::Pulling | Phase::Starting { .. }
+                ReplicaPhase::Waiting { reason: None }
+                    | ReplicaPhase::Pulling
+                    | ReplicaPhase::Starting { .. }
             )
     })
 }

@@ -4,9 +4,9 @@
 //! elapsed since the last write.
 
 use super::census::{is_gone, is_portless};
-use super::halt;
+use super::intervention;
 use super::pass::Pass;
-use crate::model::{Millis, Phase, Rollout, RolloutState};
+use crate::model::{Millis, ReplicaPhase, Rollout, RolloutState};
 
 /// Time waited is saved once this much of it is unsaved: a crash loses at most this, and a rollout under way costs one
 /// small write in that time.
@@ -19,7 +19,7 @@ pub(super) fn is_under_way(rollout: &Rollout) -> bool {
 
 /// Whether it is so, and the user has not paused it: the time that passes counts.
 pub(super) fn is_running(pass: &Pass<'_>) -> bool {
-    is_under_way(&pass.rollout) && halt::pause(pass.view, &pass.rollout).is_none()
+    is_under_way(&pass.rollout) && intervention::pause(pass.view, &pass.rollout).is_none()
 }
 
 /// Says whether the clock runs, and when something that no store write announces can change the plan.
@@ -49,7 +49,7 @@ pub(super) fn set_alarm(pass: &mut Pass<'_>) {
 /// The time spent pulling an image counts apart.
 fn is_pulling(pass: &Pass<'_>) -> bool {
     let mut current = pass.census.current.iter().filter_map(|s| s.is.status.as_ref());
-    current.any(|status| status.phase == Phase::Pulling)
+    current.any(|status| status.phase == ReplicaPhase::Pulling)
 }
 
 /// Where the target is the stable revision with another health check, its replicas are the same containers and were

@@ -2,7 +2,7 @@
 
 use super::census::is_gone;
 use super::pass::{MOST_OPERATIONS, event};
-use super::{Changes, Hold, ServiceView};
+use super::{Blocker, Changes, ServiceView};
 use crate::model::{Cause, Desired, EventKind, EventReason, Now, Replica};
 
 /// Removes what runs, deletes what is gone, and forgets the service when none is left. A rollout under way stays where
@@ -30,8 +30,8 @@ pub(super) fn plan(view: &ServiceView, now: Now) -> Changes {
         }
         if fits {
             room -= operations;
-        } else if changes.holds.is_empty() {
-            changes.holds.push(Hold::TransactionFull);
+        } else if changes.blockers.is_empty() {
+            changes.blockers.push(Blocker::TransactionFull);
         }
     }
     changes.forget_service = left == 0;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::census::{has_ended, is_available, is_gone};
-use super::halt;
+use super::intervention;
 use super::scale::is_waited_for;
 use super::{Bounds, Changes, MOST_OPERATIONS, ReplicaView, ServiceView};
 use crate::model::{Cause, Desired, Replica, ReplicaName, Revision, RevisionNumber, Rollout, RolloutState};
@@ -151,8 +151,8 @@ impl<'a> Plan<'a> {
         let made: BTreeSet<RevisionNumber> = started.map(|(replica, _)| replica.revision).collect();
         for made in made.into_iter().filter_map(|number| self.revision(number)) {
             let Bounds { ceiling, .. } = Bounds::of(self.view, made);
-            let holds = |b: &ReplicaView| is_waited_for(self.view, made, b);
-            let running = self.after().filter(|(r, before)| r.runs() || before.is_some_and(holds)).count();
+            let blockers = |b: &ReplicaView| is_waited_for(self.view, made, b);
+            let running = self.after().filter(|(r, before)| r.runs() || before.is_some_and(blockers)).count();
             if running > ceiling {
                 found.push(Violation::AboveCeiling { running, ceiling });
             }
@@ -160,7 +160,7 @@ impl<'a> Plan<'a> {
     }
 
     fn pause(&self, found: &mut Vec<Violation>) {
-        if self.rollout().and_then(|rollout| halt::pause(self.view, rollout)).is_none() {
+        if self.rollout().and_then(|rollout| intervention::pause(self.view, rollout)).is_none() {
             return;
         }
         for put in &self.changes.put_replicas {

@@ -1,7 +1,7 @@
 //! Services to replicas: decides which revision each service should run and takes one move per pass towards it.
 //!
 //! Purpose: `plan(&ServiceView, now) -> Changes`, a pure function; the controller reads the view and commits the changes
-//! in one transaction. [`Changes::holds`] says why nothing moved, [`assess`] what holds of the service right now.
+//! in one transaction. [`Changes::blockers`] says why nothing moved, [`assess`] what holds of the service right now.
 //! Invariants: pure and synchronous; one move per pass, progress is read back from the view, so a restarted leader
 //! resumes where the last one was; follows the rollout's `target`, never the spec directly. What no plan may ever do is
 //! written down in [`invariants`] and checked on every plan of a debug build.
@@ -12,7 +12,7 @@ mod cleanup;
 mod conditions;
 mod deadline;
 mod delete;
-mod halt;
+mod intervention;
 pub mod invariants;
 mod observation;
 mod pass;
@@ -29,8 +29,8 @@ mod view;
 pub use conditions::{Assessment, assess};
 pub use deadline::SAVE_WAIT_EVERY;
 pub use pass::MOST_OPERATIONS;
-pub use placement::{Asked, Shortage, reserved, shortages};
-pub use report::Hold;
+pub use placement::{Asked, CapacityShortage, reserved, shortages};
+pub use report::Blocker;
 pub use revision::asks_for_nothing_new;
 pub use scale::Bounds;
 pub use view::{Changes, ReplicaView, ServiceView};
@@ -53,7 +53,10 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     let number = observed.rollout.target;
     let new = observed.new_revision.as_ref().filter(|r| r.number == number);
     let Some(target) = new.or_else(|| view.revisions.get(&number)) else {
-        return Changes { holds: vec![Hold::RevisionMissing { revision: number }], ..Changes::default() };
+        return Changes {
+            blockers: vec![Blocker::RevisionMissing { revision: number }],
+            ..Changes::default()
+        };
     };
     let mut pass = Pass::begin(view, now, observed.rollout, target, observed.events);
     observed.outcomes.into_iter().for_each(|(revision, outcome)| pass.record(revision, outcome));
@@ -66,7 +69,7 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     } else {
         progress::note(&mut pass);
     }
-    halt::obey(&mut pass);
+    intervention::obey(&mut pass);
     if !observed.fresh {
         rollback::fail_if_hopeless(&mut pass);
     }

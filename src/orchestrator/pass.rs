@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::census::{Census, Seen, has_ended};
+use super::census::{Census, CountedReplica, has_ended};
 use super::deadline::is_under_way;
-use super::{Bounds, Changes, Hold, ServiceView, placement};
+use super::{Blocker, Bounds, Changes, ServiceView, placement};
 use crate::model::{
     Cause, Desired, Event, EventKind, EventReason, Millis, Now, OutcomeRecord, Replica, ReplicaName,
     Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutState,
@@ -107,7 +107,7 @@ impl<'a> Pass<'a> {
 
     /// Whether a replica serves well enough to be relied on for the next move: where a revision is replaced it must
     /// have served for `healthyFor`, at a first creation it is enough that it serves.
-    pub(super) fn is_relied_on(&self, seen: &Seen<'_>) -> bool {
+    pub(super) fn is_relied_on(&self, seen: &CountedReplica<'_>) -> bool {
         seen.available && (seen.settled || !self.is_paced())
     }
 
@@ -127,7 +127,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Takes a replica out. The one that a rollout failed for is kept, to be looked at.
-    pub(super) fn remove(&mut self, seen: &Seen<'_>, cause: Cause) {
+    pub(super) fn remove(&mut self, seen: &CountedReplica<'_>, cause: Cause) {
         let failed_for = self.rollout.state.back_from().and_then(|failure| failure.reason.case());
         let desired = match failed_for.is_some_and(|case| case.replica == seen.is.replica.name) {
             true => Desired::Keep { cause },
@@ -167,8 +167,8 @@ impl<'a> Pass<'a> {
         let held: BTreeSet<u32> = there.map(|r| r.replica.slot).collect();
         let free = (1..=u32::MAX).filter(|slot| !held.contains(slot));
         for slot in free.take(count) {
-            let Some(host) = placement::choose(self.view, &self.changes.put_replicas) else {
-                self.changes.holds.push(Hold::NoHost);
+            let Some(node) = placement::choose(self.view, &self.changes.put_replicas) else {
+                self.changes.blockers.push(Blocker::NoNode);
                 return;
             };
             if !self.has_room_for(1) {
@@ -181,7 +181,7 @@ impl<'a> Pass<'a> {
                 slot,
                 revision: revision.number,
                 hash: revision.hash.clone(),
-                host: host.clone(),
+                node: node.clone(),
                 desired: Desired::Run,
             };
             self.changes.put_replicas.push(replica);
@@ -216,8 +216,8 @@ impl<'a> Pass<'a> {
         let fits = self.operations + operations <= MOST_OPERATIONS;
         if fits {
             self.operations += operations;
-        } else if self.changes.holds.last() != Some(&Hold::TransactionFull) {
-            self.changes.holds.push(Hold::TransactionFull);
+        } else if self.changes.blockers.last() != Some(&Blocker::TransactionFull) {
+            self.changes.blockers.push(Blocker::TransactionFull);
         }
         fits
     }

@@ -10,34 +10,34 @@ use std::fmt;
 
 use super::ServiceView;
 use super::census::is_gone;
-use crate::model::{HostId, Memory, Replica, ServiceName, ServiceSpec};
+use crate::model::{MemorySize, NodeId, Replica, ServiceName, ServiceSpec};
 
 /// The host for one more replica, counting those that this pass already places; `None` where no host is offered.
-pub(super) fn choose<'a>(view: &'a ServiceView, placed: &[Replica]) -> Option<&'a HostId> {
-    if let [only] = view.hosts.as_slice() {
+pub(super) fn choose<'a>(view: &'a ServiceView, placed: &[Replica]) -> Option<&'a NodeId> {
+    if let [only] = view.nodes.as_slice() {
         return Some(only);
     }
-    let there = |host: &HostId| {
+    let there = |node: &NodeId| {
         let running = view.replicas.iter().filter(|r| r.replica.runs() && !is_gone(r));
-        running.filter(|r| r.replica.host == *host).count()
-            + placed.iter().filter(|r| r.host == *host).count()
+        running.filter(|r| r.replica.node == *node).count()
+            + placed.iter().filter(|r| r.node == *node).count()
     };
-    view.hosts.iter().min_by_key(|host| there(host))
+    view.nodes.iter().min_by_key(|node| there(node))
 }
 
 /// A service that asks for more memory than there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortage {
+pub struct CapacityShortage {
     /// Which.
     pub service: ServiceName,
     /// Replicas wanted of it.
     pub replicas: u32,
     /// What each reserves.
-    pub each: Memory,
+    pub each: MemorySize,
     /// What others reserve.
-    pub others: Memory,
+    pub others: MemorySize,
     /// What there is.
-    pub total: Memory,
+    pub total: MemorySize,
 }
 
 /// One service of a write, as it was and as it is to be.
@@ -52,18 +52,18 @@ pub struct Asked<'a> {
 }
 
 /// The services of a write that do not fit beside what `others` reserve, each counted after those before it.
-pub fn shortages(asked: &[Asked<'_>], others: Memory, total: Memory) -> Vec<Shortage> {
+pub fn shortages(asked: &[Asked<'_>], others: MemorySize, total: MemorySize) -> Vec<CapacityShortage> {
     let mut taken = others.0;
     let mut short = Vec::new();
     for Asked { service, before, after } in asked {
         let needed = reserved(after);
         let grows = needed.0 > before.map_or(0, |before| reserved(before).0);
         if grows && taken.saturating_add(needed.0) > total.0 {
-            short.push(Shortage {
+            short.push(CapacityShortage {
                 service: (*service).clone(),
                 replicas: after.replica_count(),
-                each: after.resources.memory.unwrap_or(Memory(0)),
-                others: Memory(taken),
+                each: after.resources.memory.unwrap_or(MemorySize(0)),
+                others: MemorySize(taken),
                 total,
             });
         }
@@ -73,11 +73,11 @@ pub fn shortages(asked: &[Asked<'_>], others: Memory, total: Memory) -> Vec<Shor
 }
 
 /// What all replicas of a service reserve.
-pub fn reserved(spec: &ServiceSpec) -> Memory {
-    Memory(spec.resources.memory.map_or(0, |each| each.0.saturating_mul(u64::from(spec.replica_count()))))
+pub fn reserved(spec: &ServiceSpec) -> MemorySize {
+    MemorySize(spec.resources.memory.map_or(0, |each| each.0.saturating_mul(u64::from(spec.replica_count()))))
 }
 
-impl fmt::Display for Shortage {
+impl fmt::Display for CapacityShortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, replicas, each, others, total } = self;
         let needed = Gibibytes(each.0.saturating_mul(u64::from(*replicas)));
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_write_that_needs_more_than_is_left_is_short() {
-        let gibibytes = |n: u64| Memory(n << 30);
+        let gibibytes = |n: u64| MemorySize(n << 30);
         for (before, after, others, short) in [
             (None, spec(4, "1Gi"), 0, false),
             (None, spec(5, "1Gi"), 0, true),
@@ -142,7 +142,7 @@ mod tests {
             before: None,
             after,
         });
-        let found = shortages(&asked, Memory(0), Memory(7 << 29));
+        let found = shortages(&asked, MemorySize(0), MemorySize(7 << 29));
         let told: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(
             told,

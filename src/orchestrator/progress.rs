@@ -2,7 +2,7 @@
 
 use super::census::{available, is_gone};
 use super::pass::Pass;
-use super::{Hold, deadline, observation};
+use super::{Blocker, deadline, observation};
 use crate::model::{
     Cause, Desired, EventKind, EventReason, FailureReason, Millis, RevisionOutcome, RolloutState,
 };
@@ -42,7 +42,7 @@ pub(super) fn conclude(pass: &mut Pass<'_>) {
     if let Some(left) = left
         && pass.is_all_there()
     {
-        pass.changes.holds.push(Hold::OnProbation { left });
+        pass.changes.blockers.push(Blocker::OnProbation { left });
     }
     explain(pass);
 }
@@ -74,11 +74,11 @@ fn explain(pass: &mut Pass<'_>) {
         let replica = seen.is.replica.name.clone();
         if !seen.available {
             let observed = observation::standing(seen.is);
-            pass.changes.holds.push(Hold::NotAvailable { replica, observed });
+            pass.changes.blockers.push(Blocker::NotAvailable { replica, observed });
         } else if !pass.is_relied_on(seen) {
             let served = seen.is.serving_for.unwrap_or_default();
             let left = Millis(healthy_for.0.saturating_sub(served.0));
-            pass.changes.holds.push(Hold::NotSettled { replica, left });
+            pass.changes.blockers.push(Blocker::NotSettled { replica, left });
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::model::{Millis, ReplicaName, RevisionNumber};
 
 /// Something a plan waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hold {
+pub enum Blocker {
     /// A replica of the target is not available yet; the last observation says why.
     NotAvailable {
         /// Which.
@@ -38,7 +38,7 @@ pub enum Hold {
         revision: RevisionNumber,
     },
     /// Replicas are missing and there is no host to place them on.
-    NoHost,
+    NoNode,
     /// One transaction cannot hold all that is due; the rest follows in the next pass.
     TransactionFull,
     /// The revision that should run is not in the store.
@@ -48,7 +48,7 @@ pub enum Hold {
     },
 }
 
-impl fmt::Display for Hold {
+impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAvailable { replica, observed } => write!(f, "{replica} is not available: {observed}"),
@@ -63,7 +63,7 @@ impl fmt::Display for Hold {
             Self::PausedByUser { revision } => {
                 write!(f, "nothing is replaced until revision {revision} is resumed")
             }
-            Self::NoHost => f.write_str("there is no host to place a replica on"),
+            Self::NoNode => f.write_str("there is no host to place a replica on"),
             Self::TransactionFull => f.write_str("the rest follows in the next pass"),
             Self::RevisionMissing { revision } => write!(f, "revision {revision} is not in the store"),
         }

@@ -10,7 +10,7 @@ use super::observation::observation;
 use super::pass::Pass;
 use super::verdict;
 use crate::model::{
-    EventKind, EventReason, Failure, FailureReason, Millis, OnFailure, Revision, RevisionOutcome,
+    EventKind, EventReason, FailureReason, Millis, OnFailure, Revision, RevisionOutcome, RolloutFailure,
     RolloutState,
 };
 
@@ -27,7 +27,7 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
         None => return,
     };
     let failed = pass.rollout.target;
-    let failure = Failure { revision: failed, reason, at: pass.now.wall };
+    let failure = RolloutFailure { revision: failed, reason, at: pass.now.wall };
     let message = failure.to_string();
     let first = matches!(pass.rollout.state, RolloutState::Progressing { .. });
     let may_go_back = first && pass.view.service.spec.rollout.on_failure == OnFailure::Rollback;
@@ -45,7 +45,7 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
 }
 
 /// Turns back to the stable revision.
-pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: Failure) {
+pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: RolloutFailure) {
     pass.aim_at(stable);
     let best = u32::try_from(available(&pass.census.current)).unwrap_or(u32::MAX);
     pass.enter(RolloutState::RollingBack { failure, waited: Millis(0), best });

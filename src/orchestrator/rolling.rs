@@ -3,9 +3,9 @@
 //! Old and new are counted, never paired. With 3 wanted, surge 1 and nothing to be missing: 3 old run; a new one is
 //! started (4 run); when it has served for `healthyFor`, 4 can be relied on, so one old may go (3 run); and again.
 
-use super::census::{Seen, available};
+use super::census::{CountedReplica, available};
 use super::pass::Pass;
-use super::{Bounds, Hold, deadline, halt, scale};
+use super::{Blocker, Bounds, deadline, intervention, scale};
 use crate::model::{Cause, Replica, Revision, RolloutState};
 
 /// Takes the first move that is due; says whether there was one.
@@ -15,11 +15,11 @@ pub(super) fn take_move(pass: &mut Pass<'_>) -> bool {
     }
     if let RolloutState::Failed { failure } = &pass.rollout.state {
         let revision = failure.revision;
-        pass.changes.holds.push(Hold::Paused { revision });
+        pass.changes.blockers.push(Blocker::Paused { revision });
         return fill_up(pass);
     }
-    if halt::pause(pass.view, &pass.rollout).is_some() {
-        pass.changes.holds.push(Hold::PausedByUser { revision: pass.rollout.target });
+    if intervention::pause(pass.view, &pass.rollout).is_some() {
+        pass.changes.blockers.push(Blocker::PausedByUser { revision: pass.rollout.target });
         return keep_count(pass);
     }
     move_over(pass) || start_new(pass) || remove_old(pass)
@@ -66,7 +66,7 @@ fn move_over(pass: &mut Pass<'_>) -> bool {
         None => usize::MAX,
         Some(left) if left.0 > 0 && !pass.census.current.is_empty() => {
             if !pass.census.matching.is_empty() {
-                pass.changes.holds.push(Hold::OnProbation { left });
+                pass.changes.blockers.push(Blocker::OnProbation { left });
             }
             0
         }
@@ -74,9 +74,9 @@ fn move_over(pass: &mut Pass<'_>) -> bool {
         Some(_) => (pass.bounds.wanted - pass.bounds.floor).max(1),
     };
     // What does not serve loses nothing by another check.
-    let (serving, idle): (Vec<Seen<'_>>, Vec<Seen<'_>>) =
+    let (serving, idle): (Vec<CountedReplica<'_>>, Vec<CountedReplica<'_>>) =
         pass.census.matching.iter().partition(|s| s.available);
-    let moving: Vec<Seen<'_>> = idle.into_iter().chain(serving.into_iter().take(at_once)).collect();
+    let moving: Vec<CountedReplica<'_>> = idle.into_iter().chain(serving.into_iter().take(at_once)).collect();
     for seen in &moving {
         pass.put(Replica { revision: pass.target.number, ..seen.is.replica.clone() });
     }
@@ -109,7 +109,7 @@ fn remove_old(pass: &mut Pass<'_>) -> bool {
     !going.is_empty()
 }
 
-fn removable<'a>(pass: &Pass<'a>) -> Vec<Seen<'a>> {
+fn removable<'a>(pass: &Pass<'a>) -> Vec<CountedReplica<'a>> {
     let (census, bounds) = (&pass.census, pass.bounds);
     let mut old = census.old.clone();
     old.sort_by_key(|s| s.is.replica.slot);

@@ -2,7 +2,7 @@
 //!
 //! A change of the count is taken at once, also during a rollout: it moves the bounds, and the rollout goes on in them.
 
-use super::census::{Census, Seen, has_ended};
+use super::census::{Census, CountedReplica, has_ended};
 use super::{ReplicaView, ServiceView};
 use crate::model::{Pace, Revision};
 
@@ -61,8 +61,9 @@ pub(super) fn is_waited_for(view: &ServiceView, made: &Revision, replica: &Repli
 /// First those of the target above the count: idle ones first, then those in the highest slots, so that the places stay
 /// 1, 2, 3 … Then, where old and new together are above the ceiling: old ones that are idle, old ones as far as the floor
 /// lets, and new ones that are idle.
-pub(super) fn surplus<'a>(census: &Census<'a>, bounds: Bounds) -> Vec<Seen<'a>> {
-    let mut target: Vec<Seen<'a>> = census.current.iter().chain(&census.matching).copied().collect();
+pub(super) fn surplus<'a>(census: &Census<'a>, bounds: Bounds) -> Vec<CountedReplica<'a>> {
+    let mut target: Vec<CountedReplica<'a>> =
+        census.current.iter().chain(&census.matching).copied().collect();
     target.sort_by_key(|s| (s.available, s.may_serve, std::cmp::Reverse(s.is.replica.slot)));
     let kept = target.split_off(target.len().saturating_sub(bounds.wanted));
     let mut surplus = target;
@@ -75,7 +76,7 @@ pub(super) fn surplus<'a>(census: &Census<'a>, bounds: Bounds) -> Vec<Seen<'a>> 
     let available = super::census::available(&kept) + super::census::available(&old);
     let spare = available.saturating_sub(bounds.floor);
     let (serving, others): (Vec<_>, Vec<_>) = old.into_iter().partition(|s| s.available);
-    let idle = |s: &Seen<'_>| !s.may_serve;
+    let idle = |s: &CountedReplica<'_>| !s.may_serve;
     let candidates = others.into_iter().filter(idle).chain(serving.into_iter().take(spare));
     surplus.extend(candidates.chain(kept.into_iter().filter(idle)).take(excess));
     surplus

@@ -4,76 +4,80 @@
 //! one that had all of `startWithin` without passing its health check. Everything else has until the deadline. What a
 //! replica suffered before the rollout reached it is forgiven (`Rollout::forgiven`).
 
-use super::census::Seen;
+use super::census::CountedReplica;
 use super::pass::Pass;
-use crate::model::{self, CRASHES_TOGETHER, Case, Millis, Trouble};
+use crate::model::{CRASHES_TOGETHER, Diagnosis, FailedReplica, FailureCause, Millis};
 
 /// The first replica of the target whose trouble no waiting mends.
-pub(super) fn hopeless(pass: &Pass<'_>) -> Option<Case> {
+pub(super) fn hopeless(pass: &Pass<'_>) -> Option<FailedReplica> {
     let start_within = pass.target.spec.health.start_within;
     let mut troubled = troubled(pass);
-    let found = troubled.find(|(seen, trouble)| is_hopeless(trouble, start_within, counted(pass, seen)))?;
+    let found =
+        troubled.find(|(cause, diagnosis)| is_hopeless(diagnosis, start_within, counted(pass, cause)))?;
     Some(case(&found.0, found.1, None))
 }
 
 /// What is told of a rollout whose deadline passed: the first trouble of the target that an agent saw.
-pub(super) fn at_deadline(pass: &Pass<'_>, deadline: Millis) -> Option<Case> {
-    troubled(pass).next().map(|(seen, trouble)| case(&seen, trouble, Some(deadline)))
+pub(super) fn at_deadline(pass: &Pass<'_>, deadline: Millis) -> Option<FailedReplica> {
+    troubled(pass).next().map(|(cause, diagnosis)| case(&cause, diagnosis, Some(deadline)))
 }
 
-fn troubled<'p, 'a>(pass: &'p Pass<'a>) -> impl Iterator<Item = (Seen<'a>, &'a Trouble)> + use<'p, 'a> {
-    let of = |seen: &Seen<'a>| Some((*seen, seen.is.status.as_ref()?.trouble.as_ref()?));
-    pass.census.current.iter().filter(|seen| !seen.available).filter_map(of)
+fn troubled<'p, 'a>(
+    pass: &'p Pass<'a>,
+) -> impl Iterator<Item = (CountedReplica<'a>, &'a Diagnosis)> + use<'p, 'a> {
+    let of = |replica: &CountedReplica<'a>| Some((*replica, replica.is.status.as_ref()?.diagnosis.as_ref()?));
+    pass.census.current.iter().filter(|replica| !replica.available).filter_map(of)
 }
 
 /// Failures of a replica since this rollout reached it.
-fn counted(pass: &Pass<'_>, seen: &Seen<'_>) -> u32 {
-    let before = pass.rollout.forgiven.get(&seen.is.replica.name).copied().unwrap_or(0);
-    seen.is.status.as_ref().map_or(0, |status| status.failures.saturating_sub(before))
+fn counted(pass: &Pass<'_>, replica: &CountedReplica<'_>) -> u32 {
+    let before = pass.rollout.forgiven.get(&replica.is.replica.name).copied().unwrap_or(0);
+    replica.is.status.as_ref().map_or(0, |status| status.failures.saturating_sub(before))
 }
 
-fn is_hopeless(trouble: &Trouble, start_within: Millis, counted: u32) -> bool {
+fn is_hopeless(diagnosis: &Diagnosis, start_within: Millis, counted: u32) -> bool {
     let together = u32::try_from(CRASHES_TOGETHER).unwrap_or(u32::MAX);
-    match &trouble.seen {
-        model::Seen::ImageNotFound { .. } | model::Seen::PullDenied { .. } => true,
-        model::Seen::CannotStart { .. } | model::Seen::Exited { .. } | model::Seen::OutOfMemory { .. } => {
-            trouble.times.min(counted) >= together && trouble.within <= start_within
+    match &diagnosis.cause {
+        FailureCause::ImageNotFound { .. } | FailureCause::PullDenied { .. } => true,
+        FailureCause::CannotStart { .. } | FailureCause::Exited { .. } | FailureCause::OutOfMemory { .. } => {
+            diagnosis.times.min(counted) >= together && diagnosis.within <= start_within
         }
-        model::Seen::Unhealthy { start_within, .. } => start_within.is_some() && counted >= 1,
+        FailureCause::Unhealthy { start_within, .. } => start_within.is_some() && counted >= 1,
     }
 }
 
-fn case(seen: &Seen<'_>, trouble: &Trouble, deadline: Option<Millis>) -> Case {
-    Case { replica: seen.is.replica.name.clone(), trouble: trouble.clone(), deadline }
+fn case(replica: &CountedReplica<'_>, diagnosis: &Diagnosis, deadline: Option<Millis>) -> FailedReplica {
+    FailedReplica { replica: replica.is.replica.name.clone(), diagnosis: diagnosis.clone(), deadline }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FailedProbe, ProbeAnswer, Seen};
+    use crate::model::{FailedProbe, ProbeAnswer};
 
     #[test]
     fn each_class_has_its_patience() {
-        let exited = || Seen::Exited { code: 1, was_healthy: false };
+        let exited = || FailureCause::Exited { code: 1, was_healthy: false };
         let probe = FailedProbe { message: "m".into(), answer: ProbeAnswer::Status { status: 503 } };
-        let late = |within| Seen::Unhealthy { probe: probe.clone(), listening: None, start_within: within };
-        for (what, seen, times, seconds, counted, expected) in [
-            ("no image", Seen::ImageNotFound { message: String::new() }, 0, 0, 0, true),
-            ("denied", Seen::PullDenied { message: String::new() }, 0, 0, 0, true),
+        let late =
+            |within| FailureCause::Unhealthy { probe: probe.clone(), listening: None, start_within: within };
+        for (what, cause, times, seconds, counted, expected) in [
+            ("no image", FailureCause::ImageNotFound { message: String::new() }, 0, 0, 0, true),
+            ("denied", FailureCause::PullDenied { message: String::new() }, 0, 0, 0, true),
             ("once", exited(), 1, 1, 1, false),
             ("twice", exited(), 2, 1, 2, false),
             ("three times", exited(), 3, 10, 3, true),
             ("three times, too far apart", exited(), 3, 11, 9, false),
             ("three times, two of them forgiven", exited(), 3, 5, 1, false),
-            ("memory", Seen::OutOfMemory { limit: None }, 3, 5, 3, true),
-            ("cannot start", Seen::CannotStart { message: String::new() }, 3, 5, 3, true),
-            ("cannot start once", Seen::CannotStart { message: String::new() }, 1, 5, 1, false),
+            ("memory", FailureCause::OutOfMemory { limit: None }, 3, 5, 3, true),
+            ("cannot start", FailureCause::CannotStart { message: String::new() }, 3, 5, 3, true),
+            ("cannot start once", FailureCause::CannotStart { message: String::new() }, 1, 5, 1, false),
             ("starting", late(None), 0, 0, 0, false),
             ("all of startWithin", late(Some(Millis::secs(10))), 1, 10, 1, true),
             ("all of it, forgiven", late(Some(Millis::secs(10))), 1, 10, 0, false),
         ] {
-            let trouble = Trouble { seen, times, within: Millis::secs(seconds), log: Vec::new() };
-            assert_eq!(is_hopeless(&trouble, Millis::secs(10), counted), expected, "{what}");
+            let diagnosis = Diagnosis { cause, times, within: Millis::secs(seconds), log: Vec::new() };
+            assert_eq!(is_hopeless(&diagnosis, Millis::secs(10), counted), expected, "{what}");
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Hold;
+use super::Blocker;
 use crate::model::{
-    Event, HostId, Millis, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber,
+    Event, Millis, NodeId, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber,
     Rollout, Service,
 };
 
@@ -32,7 +32,7 @@ pub struct ServiceView {
     /// Its replicas in the order of their names.
     pub replicas: Vec<ReplicaView>,
     /// Hosts that replicas may be placed on; never empty.
-    pub hosts: Vec<HostId>,
+    pub nodes: Vec<NodeId>,
     /// Time that counts and is not yet in the stored rollout's `waited`: grown by at most 30 s a pass, and only while
     /// the last plan said that its clock runs and the Engine answered. Zero after a start of the controller.
     pub unsaved_wait: Millis,
@@ -62,7 +62,7 @@ pub struct Changes {
     /// Whether time until the next pass counts towards the deadline.
     pub clock_runs: bool,
     /// What is waited for, where something is; nothing to write.
-    pub holds: Vec<Hold>,
+    pub blockers: Vec<Blocker>,
 }
 
 impl Changes {
@@ -79,7 +79,7 @@ impl Changes {
             events,
             wake_after: _,
             clock_runs: _,
-            holds: _,
+            blockers: _,
         } = self;
         new_revision.is_none()
             && outcomes.is_empty()

@@ -10,7 +10,7 @@ use super::tracker::{ProbeState, Tracker};
 use super::{exec, grpc, http, observation, tcp};
 use crate::clock::Clock;
 use crate::engine::{Engine, ExecId};
-use crate::model::{Check, EndpointId, FailedProbe, Health, Millis, Mono};
+use crate::model::{EndpointId, FailedProbe, Health, HealthCheck, Millis, Mono};
 
 /// News that only reword a failure are passed on this often at most: an application that counts in its answer must not
 /// keep the agent busy.
@@ -75,8 +75,8 @@ impl Prober {
             None => Tracker::new(&target.health, now),
         };
         let task = match target.health.check {
-            Check::None(_) => None,
-            Check::Http(_) | Check::Tcp(_) | Check::Grpc(_) | Check::Exec(_) => {
+            HealthCheck::None(_) => None,
+            HealthCheck::Http(_) | HealthCheck::Tcp(_) | HealthCheck::Grpc(_) | HealthCheck::Exec(_) => {
                 let probing = Arc::clone(&self.shared).probe_on(target.clone());
                 Some(AbortOnDropHandle::new(tokio::spawn(probing)))
             }
@@ -172,19 +172,19 @@ async fn probe(
     let place = &target.place;
     let too_slow = format!("no answer in {timeout}");
     Some(match check {
-        Check::Http(path) => tokio::time::timeout(timeout.std(), http::probe(place, path))
+        HealthCheck::Http(path) => tokio::time::timeout(timeout.std(), http::probe(place, path))
             .await
             .unwrap_or_else(|_| Err(observation::no_answer(path, &too_slow))),
-        Check::Tcp(_) => tokio::time::timeout(timeout.std(), tcp::probe(place, *timeout))
+        HealthCheck::Tcp(_) => tokio::time::timeout(timeout.std(), tcp::probe(place, *timeout))
             .await
             .unwrap_or_else(|_| Err(observation::no_connection(place.port, &too_slow))),
-        Check::Grpc(service) => tokio::time::timeout(timeout.std(), grpc::probe(place, service))
+        HealthCheck::Grpc(service) => tokio::time::timeout(timeout.std(), grpc::probe(place, service))
             .await
             .unwrap_or_else(|_| Err(observation::grpc(service, &too_slow, b""))),
-        Check::Exec(command) => {
+        HealthCheck::Exec(command) => {
             return exec::probe(engine, &target.id.container(), command, *timeout, left).await;
         }
-        Check::None(_) => Ok(()),
+        HealthCheck::None(_) => Ok(()),
     })
 }
 
@@ -243,7 +243,7 @@ mod tests {
             interval: Millis(10),
             start_within: Millis(100),
             unhealthy_after: 2,
-            ..Health::with(Check::Http("/h".into()))
+            ..Health::with(HealthCheck::Http("/h".into()))
         }
     }
 
@@ -329,7 +329,7 @@ mod tests {
     async fn without_a_check_it_is_ready_without_a_task() {
         let (prober, _) = prober();
         let server = Server::start(false).await;
-        let target = server.target(Health::with(Check::None(true)));
+        let target = server.target(Health::with(HealthCheck::None(true)));
         prober.watch(target.clone());
         assert!(prober.state(&target.id).unwrap().is_ready());
         assert_eq!(Arc::strong_count(&prober.shared), 1);

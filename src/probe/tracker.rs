@@ -1,6 +1,6 @@
 //! From the outcomes of probes to a state. Pure.
 
-use crate::model::{Check, FailedProbe, Health, Millis, Mono};
+use crate::model::{FailedProbe, Health, HealthCheck, Millis, Mono};
 
 /// Before its first success an endpoint is probed this often, or at its interval if that is shorter: a rollout waits
 /// for each replica in turn.
@@ -71,7 +71,7 @@ impl Tracker {
     /// Begins to watch; without a check an endpoint is ready at once.
     pub fn new(health: &Health, now: Mono) -> Self {
         let state = match health.check {
-            Check::None(_) => ProbeState::Ready { since: now },
+            HealthCheck::None(_) => ProbeState::Ready { since: now },
             _ => ProbeState::Starting { since: now, last: None },
         };
         let health = health.clone();
@@ -81,7 +81,7 @@ impl Tracker {
     /// Goes on with other timings or another check; the state stays until probes say otherwise.
     pub fn set_health(&mut self, health: &Health, now: Mono) {
         self.health = health.clone();
-        if matches!(health.check, Check::None(_)) && !self.state.is_ready() {
+        if matches!(health.check, HealthCheck::None(_)) && !self.state.is_ready() {
             self.state = ProbeState::Ready { since: now };
         }
     }
@@ -150,7 +150,7 @@ mod tests {
             start_within: Millis::secs(10),
             healthy_after,
             unhealthy_after,
-            ..Health::with(Check::Http("/healthz".into()))
+            ..Health::with(HealthCheck::Http("/healthz".into()))
         }
     }
 
@@ -236,7 +236,7 @@ mod tests {
         assert!(tracker.state().is_ready());
         tracker.record(Err("a".into()), Mono(3));
         assert!(!tracker.state().is_ready());
-        tracker.set_health(&Health::with(Check::None(true)), Mono(4));
+        tracker.set_health(&Health::with(HealthCheck::None(true)), Mono(4));
         assert_eq!(*tracker.state(), ProbeState::Ready { since: Mono(4) });
     }
 }

@@ -7,12 +7,12 @@ use crate::model::{
     Route, Service, ServiceSpec, TableName,
 };
 
-/// A service with ports `http` and `admin`, reached under these claims: `host/path`, or `*/path` for any host.
+/// A service with ports `http` and `admin`, reached under these claims: `node/path`, or `*/path` for any host.
 pub(super) fn service(name: &str, claims: &[&str]) -> Service {
     let port = |name: &str, port| Port { name: name.to_owned(), port, protocol: Protocol::Http };
     let route = |claim: &&str| {
-        let (host, path) = claim.split_at(claim.find('/').unwrap());
-        Route::to((host != "*").then(|| host.to_owned()), path)
+        let (node, path) = claim.split_at(claim.find('/').unwrap());
+        Route::to((node != "*").then(|| node.to_owned()), path)
     };
     Service {
         metadata: Metadata {
@@ -37,7 +37,7 @@ pub(super) fn service(name: &str, claims: &[&str]) -> Service {
         source: None,
         written_by: "apply".to_owned(),
         user: String::new(),
-        halt: None,
+        intervention: None,
         written_at: Timestamp::UNIX_EPOCH,
     }
 }

@@ -9,11 +9,11 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::brake::Brake;
 use super::look::{Eye, LOOK_WITHIN};
 use super::plan::{Decision, Missing, Next, decide, newly_missing};
+use super::removal_guard::RemovalGuard;
 use super::scan::Scan;
-use crate::controller::{Controller, Refused};
+use crate::controller::{Controller, ControllerError};
 use crate::manifest::{Finding, parse};
 use crate::model::{Condition, Reason, ServiceName};
 
@@ -29,8 +29,11 @@ const SHOWN: usize = 5;
 pub async fn follow(controller: Arc<Controller>, directory: PathBuf, shutdown: CancellationToken) {
     let changed = Arc::new(Notify::new());
     let mut eye = Eye::of(directory.clone());
-    let mut follower =
-        Follower { controller, source: directory.display().to_string(), brake: Brake::default() };
+    let mut follower = Follower {
+        controller,
+        source: directory.display().to_string(),
+        removal_guard: RemovalGuard::default(),
+    };
     let mut told = Vec::new();
     loop {
         let step = async {
@@ -78,14 +81,14 @@ struct Stop {
     message: String,
 }
 
-impl From<Refused> for Stop {
-    fn from(refused: Refused) -> Self {
+impl From<ControllerError> for Stop {
+    fn from(refused: ControllerError) -> Self {
         let mut message = refused.to_string();
         match &refused {
-            Refused::Images(images) => {
+            ControllerError::Images(images) => {
                 images.iter().for_each(|i| message += &format!("; {} ({}): {}", i.service, i.origin, i.why));
             }
-            Refused::Invalid(problems) => {
+            ControllerError::Invalid(problems) => {
                 problems.iter().take(SHOWN).for_each(|p| {
                     message += &format!("; {}: {}", p.problem.path, p.problem.message);
                 });
@@ -100,7 +103,7 @@ impl From<Refused> for Stop {
 struct Follower {
     controller: Arc<Controller>,
     source: String,
-    brake: Brake,
+    removal_guard: RemovalGuard,
 }
 
 impl Follower {
@@ -146,7 +149,7 @@ impl Follower {
     }
 
     async fn act(&mut self, seen: Scan) -> Result<(), Stop> {
-        let Self { controller, source, brake } = self;
+        let Self { controller, source, removal_guard } = self;
         let refused = |message| Stop { reason: Reason::ManifestsRefused, message };
         let sources = match seen {
             Scan::Read(sources) => sources,
@@ -159,13 +162,13 @@ impl Follower {
         let documents = parse(&sources).map_err(|findings| refused(problems(&findings)))?;
         let declared = controller.declared_by(source).await?;
         let (removals, now) = (controller.source_removals(), controller.mono());
-        let Decision { apply, remove, held } = decide(&documents, &declared, &removals, brake, now);
+        let Decision { apply, remove, held } = decide(&documents, &declared, &removals, removal_guard, now);
         controller.source_holds(held, &remove);
         if apply.is_empty() && remove.is_empty() {
             return Ok(());
         }
         // Before the effect: what fails on its way is still declared, and does not count as gone.
-        brake.release(remove.iter().filter(|name| !removals.confirmed.contains(*name)), now);
+        removal_guard.release(remove.iter().filter(|name| !removals.confirmed.contains(*name)), now);
         controller.declare(source, &apply, &remove).await?;
         Ok(())
     }

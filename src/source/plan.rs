@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::brake::Brake;
+use super::removal_guard::RemovalGuard;
 use crate::controller::{ApplyDocument, Declared, Removals};
 use crate::manifest::Document;
 use crate::model::{Mono, ServiceName};
@@ -24,12 +24,12 @@ pub(super) struct Decision {
 }
 
 /// Decides. `declared` is what this directory brought before and is not being deleted; `removals` is what was held back
-/// and what the user let go of it, `brake` what went without being asked.
+/// and what the user let go of it, `removal_guard` what went without being asked.
 pub(super) fn decide(
     documents: &[Document],
     declared: &BTreeMap<ServiceName, Declared>,
     removals: &Removals,
-    brake: &Brake,
+    removal_guard: &RemovalGuard,
     now: Mono,
 ) -> Decision {
     let unchanged = |document: &&Document| {
@@ -51,7 +51,7 @@ pub(super) fn decide(
         missing(documents, declared).partition(|name| removals.confirmed.contains(name));
     let mut remove = confirmed;
     let all: BTreeSet<&ServiceName> = declared.keys().chain(stays.iter().copied()).collect();
-    if !documents.is_empty() && brake.lets_go(held.len(), &all, declared.len(), now) {
+    if !documents.is_empty() && removal_guard.lets_go(held.len(), &all, declared.len(), now) {
         let stays_held = held.intersection(&removals.held).cloned().collect();
         remove.extend(held.difference(&removals.held).cloned());
         held = stays_held;
@@ -138,7 +138,8 @@ mod tests {
             said.iter().filter_map(|name| name.strip_prefix(sign)).map(ServiceName::new).collect()
         };
         let removals = Removals { held: said('-'), confirmed: said('+') };
-        let decision = decide(&documents(there), &declared(before), &removals, &Brake::default(), Mono(0));
+        let decision =
+            decide(&documents(there), &declared(before), &removals, &RemovalGuard::default(), Mono(0));
         let apply = decision.apply.into_iter().map(|document| document.name).collect();
         let text = |names: Vec<ServiceName>| names.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(" ");
         let seen = [apply, decision.remove, decision.held.into_iter().collect()].map(text);
@@ -175,11 +176,12 @@ mod tests {
     fn one_by_one(of: usize, gone: usize, apart: u64) -> (usize, usize) {
         let names: Vec<String> = (0..of).map(|n| format!("s{n:03}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (mut there, mut removals, mut brake) = (declared(&names), Removals::default(), Brake::default());
+        let (mut there, mut removals, mut removal_guard) =
+            (declared(&names), Removals::default(), RemovalGuard::default());
         for n in 1..=gone {
             let now = Mono(apart * n as u64);
-            let decision = decide(&documents(&names[n..]), &there, &removals, &brake, now);
-            brake.release(&decision.remove, now);
+            let decision = decide(&documents(&names[n..]), &there, &removals, &removal_guard, now);
+            removal_guard.release(&decision.remove, now);
             there.retain(|name, _| !decision.remove.contains(name));
             removals.held = decision.held;
         }
@@ -213,11 +215,13 @@ mod tests {
 
     #[test]
     fn what_is_declared_again_is_not_gone() {
-        let mut brake = Brake::default();
+        let mut removal_guard = RemovalGuard::default();
         let names = ["a", "b", "c"].map(ServiceName::new);
-        brake.release(&names, Mono(0));
+        removal_guard.release(&names, Mono(0));
         let remove = |there: &[&str], before: &[&str]| {
-            decide(&documents(there), &declared(before), &Removals::default(), &brake, Mono(1)).remove.len()
+            decide(&documents(there), &declared(before), &Removals::default(), &removal_guard, Mono(1))
+                .remove
+                .len()
         };
         assert_eq!(remove(&["x"], &["x", "y"]), 0, "three went");
         assert_eq!(remove(&["x", "a"], &["x", "y"]), 1, "one of them is declared again");
@@ -227,7 +231,9 @@ mod tests {
     #[test]
     fn any_part_of_a_document_makes_it_another() {
         let changed = |before: &BTreeMap<ServiceName, Declared>| {
-            decide(&documents(&["a"]), before, &Removals::default(), &Brake::default(), Mono(0)).apply.len()
+            decide(&documents(&["a"]), before, &Removals::default(), &RemovalGuard::default(), Mono(0))
+                .apply
+                .len()
         };
         let mut before = declared(&["a"]);
         before.get_mut(&ServiceName::new("a")).unwrap().annotations.insert("owner".into(), "x".into());

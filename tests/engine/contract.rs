@@ -12,7 +12,7 @@ use coxswain::engine::{
     ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, ExecOutcome, FakeEngine, LABEL_STORE,
     LogOptions, Mount, NetworkSpec, VolumeSpec,
 };
-use coxswain::model::{Check, ContainerId, Cpu, EndpointId, Health, Memory, Millis, Reach};
+use coxswain::model::{ContainerId, Cpu, EndpointId, ExposureMode, Health, HealthCheck, MemorySize, Millis};
 use coxswain::probe::{Place, ProbeState, ProbeTarget, Prober};
 use futures::StreamExt;
 
@@ -56,7 +56,7 @@ impl Subject<'_> {
             exposed: vec![8080],
             cpu_reserved: Some(Cpu(100)),
             cpu_limit: Some(Cpu(500)),
-            memory: Some(Memory(64 << 20)),
+            memory: Some(MemorySize(64 << 20)),
             ..ContainerSpec::bare(
                 &format!("{}-{name}", self.run),
                 &self.image,
@@ -466,8 +466,8 @@ async fn docker_gets_the_limits() {
 async fn a_container_is_probed_where_it_is_reached() {
     on_docker(async |s| {
         let mut spec = s.spec("a", 10);
-        let reach = s.engine.info().await.unwrap().kind.reach();
-        if reach == Reach::Published {
+        let reach = s.engine.info().await.unwrap().kind.exposure();
+        if reach == ExposureMode::Published {
             spec.published = [(8080, s.port())].into();
         }
         spec.env = BTreeMap::from([("HEALTH_AFTER".to_owned(), "0.5".to_owned())]);
@@ -477,12 +477,12 @@ async fn a_container_is_probed_where_it_is_reached() {
         let target = ProbeTarget {
             id: EndpointId::new(&id, container.started_at.unwrap()),
             place: match reach {
-                Reach::Bridge => Place::direct((container.addresses[&s.network.name], 8080).into()),
-                Reach::Published => {
+                ExposureMode::Bridge => Place::direct((container.addresses[&s.network.name], 8080).into()),
+                ExposureMode::Published => {
                     Place { address: (Ipv4Addr::LOCALHOST, s.port()).into(), port: 8080, proxied: true }
                 }
             },
-            health: Health { interval: Millis(50), ..Health::with(Check::Http("/healthz".to_owned())) },
+            health: Health { interval: Millis(50), ..Health::with(HealthCheck::Http("/healthz".to_owned())) },
         };
         let prober = Prober::new(Arc::new(RealClock::new()), Arc::new(images::engine().await), || ());
         prober.watch(target.clone());

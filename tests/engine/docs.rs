@@ -198,7 +198,7 @@ fn what_the_readme_shows_works() {
 
 #[test]
 fn the_page_about_rootless_docker_works() {
-    let daemon = Daemon::start_with(&["--reach", "published"]);
+    let daemon = Daemon::start_with(&["--exposure", "published"]);
     let text = page("docs/how-to/rootless.md");
     run_commands(&text, &daemon);
     let (status, _) = daemon.expect(0, &["status"]);

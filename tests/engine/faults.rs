@@ -26,7 +26,7 @@ fn nothing_failed(tally: &Tally) {
 
 /// Whether the daemon says that Docker is away.
 fn engine_is_away(daemon: &Daemon) -> bool {
-    let hosts = daemon.json(&["get", "hosts", "-o", "json"]);
+    let hosts = daemon.json(&["get", "nodes", "-o", "json"]);
     hosts["items"][0]["status"]["available"] == serde_json::json!(false)
 }
 

@@ -7,7 +7,7 @@ use crate::daemon::{Daemon, docker, wait_for};
 use crate::load::{Client, Load};
 
 const HOST: &str = "ports.localhost";
-const FLAGS: [&str; 2] = ["--reach", "published"];
+const FLAGS: [&str; 2] = ["--exposure", "published"];
 const KINDS: [Client; 4] = [Client::KeepAlive, Client::Fresh, Client::Post(20_000), Client::Slow(300)];
 
 fn manifest(image: &str, more: &str) -> String {
@@ -91,7 +91,7 @@ fn containers_stay_as_they_are_reached_when_the_daemon_is_told_otherwise() {
     let (before, containers) = (endpoints(&daemon), daemon.containers("ports", true));
 
     daemon.stop();
-    daemon.flags = vec!["--reach", "bridge"];
+    daemon.flags = vec!["--exposure", "bridge"];
     daemon.serve();
     wait_for("it serves again", || daemon.get(HOST, "/").is_some_and(|(status, _)| status == 200));
     assert_eq!((endpoints(&daemon), daemon.containers("ports", true)), (before, containers));

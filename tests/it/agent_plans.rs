@@ -6,7 +6,7 @@
 //! `exited:CODE@S`, `dead`, `removing` · `foreign ID REPLICA ATTEMPT STATE` · `gone ID` · `off-network ID`
 //! `status REPLICA PHASE ATTEMPT FAILURES [ID]` · `endpoint REPLICA ID@S ready|unready|draining` · `no-endpoint REPLICA`
 //! `probe ID@S ready|starting|failing|late` · `table [ID@S …]` · `ack REVISION [in-flight]` · `silent`
-//! `reach published` · `published ID PORT` (its port 8080, at this port of 127.0.0.1)
+//! `exposure published` · `published ID PORT` (its port 8080, at this port of 127.0.0.1)
 //! `image present|absent` · `network [SUBNET]` · `no-network` · `subnet CIDR` · `record SUBNET RESERVED` · `busy REPLICA`
 //! `away` / `back` · `signalled ID@S` · `refused ID MESSAGE` · `plan SECONDS`
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use coxswain::balancer::Limits;
+use coxswain::balancer::BalancerLimits;
 use coxswain::model::{Millis, RouteEntry};
 use harness::{
     Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, route, simple, status, table,
@@ -608,7 +608,7 @@ async fn what_could_be_read_in_two_ways_is_not_passed_on() {
 async fn slow_clients_are_let_go() {
     // long enough that a busy machine does not make a good client of the test's a slow one
     let second = Duration::from_secs(1);
-    let limits = Limits { header: second, idle: second, stall: second, ..Limits::default() };
+    let limits = BalancerLimits { header: second, idle: second, stall: second, ..BalancerLimits::default() };
     let mut balancer = Balancer::start(Setup { limits, ..Setup::default() }).await;
     let backend = Backend::echo("a").await;
     balancer.publish(simple(1, &[&backend])).await;
@@ -626,7 +626,7 @@ async fn slow_clients_are_let_go() {
 
 #[tokio::test]
 async fn a_client_with_too_many_connections_is_turned_away() {
-    let limits = Limits { per_client: 2, ..Limits::default() };
+    let limits = BalancerLimits { per_client: 2, ..BalancerLimits::default() };
     let mut balancer = Balancer::start(Setup { threads: 1, limits, ..Setup::default() }).await;
     let backend = Backend::echo("a").await;
     balancer.publish(simple(1, &[&backend])).await;

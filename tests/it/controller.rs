@@ -8,15 +8,15 @@ use std::time::Duration;
 use coxswain::agent::{self, Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
 use coxswain::controller::{
-    Action, ApplyDocument, Applying, Awaited, Controller, LogOptions, LogQuery, Outcome, Parts, Refused,
-    RolloutChange, Standing, Steering,
+    ApplyDocument, ApplyOptions, Awaited, Controller, ControllerError, ControllerParts, LogOptions, LogQuery,
+    OperationOutcome, RolloutChange, RolloutCommand, RolloutPhase, WriteAction,
 };
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
-    BalancerReport, EngineKind, EnvField, EnvValue, Generation, HaltKind, Incarnation, OutcomeRecord, Phase,
-    Reach, Reason, ReplicaName, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route,
-    Service, ServiceName, ServiceSpec, Volume, key,
+    BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, Incarnation, InterventionKind,
+    OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome,
+    Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -110,17 +110,17 @@ impl Rig {
         let (said, reports) = watch::channel(None);
         let registry = Arc::new(Registry::new(store.clone(), reports.clone()));
         let config = AgentConfig {
-            host: HOST.into(),
-            host_name: "elk".into(),
+            node: HOST.into(),
+            node_name: "elk".into(),
             instance: format!("{HOST}:/var/lib/coxswain"),
             network_pool: "10.209.0.0/16".into(),
-            reach: None,
+            exposure: None,
             http: vec!["127.0.0.1:8080".parse().unwrap()],
             balancer_host: None,
             boot_id: "boot".into(),
         };
         let shared = Arc::new(engine.clone());
-        let (runs, agent) = Agent::new(agent::Parts {
+        let (runs, agent) = Agent::new(agent::AgentParts {
             config,
             engine: shared.clone(),
             store: store.clone(),
@@ -130,13 +130,13 @@ impl Rig {
         })
         .unwrap();
         let http = vec!["127.0.0.1:8080".parse().unwrap()];
-        let parts = Parts {
+        let parts = ControllerParts {
             store: rival.clone(),
             engine: shared,
             registry,
             clock: clock.clone(),
             agent,
-            host: HOST.into(),
+            node: HOST.into(),
             reports,
             http,
             manifests,
@@ -144,7 +144,11 @@ impl Rig {
         (Rig { controller: Controller::new(parts), store, rival, engine, said, clock }, runs)
     }
 
-    pub(crate) async fn apply(&self, id: &str, documents: &[ApplyDocument]) -> Result<Vec<Action>, Refused> {
+    pub(crate) async fn apply(
+        &self,
+        id: &str,
+        documents: &[ApplyDocument],
+    ) -> Result<Vec<WriteAction>, ControllerError> {
         let results = self.controller.apply(id, documents, false, "apply -f app.yaml").await?;
         Ok(results.into_iter().map(|result| result.action).collect())
     }
@@ -170,7 +174,7 @@ impl Rig {
         self.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();
     }
 
-    async fn roll(&self, id: &str, change: RolloutChange) -> Result<Vec<String>, Refused> {
+    async fn roll(&self, id: &str, change: RolloutChange) -> Result<Vec<String>, ControllerError> {
         let mut results = self.controller.rollout(id, &"users".into(), &change, "a command").await?;
         Ok(results.remove(0).notes)
     }
@@ -225,13 +229,13 @@ async fn an_apply_is_whole_or_nothing() {
     let rig = Rig::new();
     let run = [document("users", "users:1"), document("web", "nosuch:1"), document("api", "nosuch:2")];
     let refused = rig.apply("r1", &run).await.unwrap_err();
-    let Refused::Images(images) = refused else { panic!("{refused:?}") };
+    let ControllerError::Images(images) = refused else { panic!("{refused:?}") };
     let named: Vec<&str> = images.iter().map(|image| image.reference.as_str()).collect();
     assert_eq!(named, ["nosuch:1", "nosuch:2"], "all of them at once");
     assert_eq!(rig.keys().await, [] as [&str; 0]);
 
     let done = rig.apply("r2", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
-    assert_eq!(done, [Action::Created, Action::Created]);
+    assert_eq!(done, [WriteAction::Created, WriteAction::Created]);
     assert_eq!(rig.keys().await, ["applied/users", "applied/web", "services/users", "services/web"]);
 }
 
@@ -240,7 +244,7 @@ async fn a_dry_run_writes_nothing() {
     let rig = Rig::new();
     let run = [routed("users", "users:1", "/api")];
     let results = rig.controller.apply("r1", &run, true, "apply --dry-run").await.unwrap();
-    assert_eq!(results[0].action, Action::Created);
+    assert_eq!(results[0].action, WriteAction::Created);
     assert_eq!(rig.keys().await, [] as [&str; 0]);
 }
 
@@ -251,7 +255,9 @@ async fn a_route_that_another_service_holds_is_refused_naming_both() {
     let before = rig.keys().await;
     let run = [document("other", "web:1"), routed("web", "web:1", "/api")];
     let refused = rig.apply("r2", &run).await.unwrap_err();
-    let Refused::RouteClaimed { route, service, origin, holder } = refused else { panic!("{refused:?}") };
+    let ControllerError::RouteClaimed { route, service, origin, holder } = refused else {
+        panic!("{refused:?}")
+    };
     assert_eq!((route.as_str(), origin.as_str()), ("shop.localhost/api", "web.yaml:1"));
     assert_eq!((service.as_str(), holder.as_str()), ("web", "users"));
     assert_eq!(rig.keys().await, before, "nothing of the run was written");
@@ -266,17 +272,21 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     let other = ApplyDocument { app: "else".into(), ..document("users", "users:1") };
     let refused = rig.apply("r2", std::slice::from_ref(&other)).await.unwrap_err();
-    assert!(matches!(refused, Refused::OtherApp { .. }), "{refused:?}");
+    assert!(matches!(refused, ControllerError::OtherApp { .. }), "{refused:?}");
 
     let deleted = rig.controller.delete("r3", &["users".into()], false, "delete users").await.unwrap();
     let refused = rig.apply("r4", std::slice::from_ref(&other)).await.unwrap_err();
-    assert_eq!(refused, Refused::BeingDeleted("users".into()));
+    assert_eq!(refused, ControllerError::BeingDeleted("users".into()));
     rig.controller.mark("users".into());
     rig.controller.pass_marked().await.unwrap();
-    assert_eq!(rig.apply("r5", &[other]).await.unwrap(), [Action::Created]);
+    assert_eq!(rig.apply("r5", &[other]).await.unwrap(), [WriteAction::Created]);
     let progress =
         rig.controller.progress(&"users".into(), deleted[0].generation, Awaited::Release).await.unwrap();
-    assert_eq!(progress.unwrap().outcome, Some(Outcome::Deleted), "what is there now is another service");
+    assert_eq!(
+        progress.unwrap().outcome,
+        Some(OperationOutcome::Deleted),
+        "what is there now is another service"
+    );
 }
 
 fn with_volume(name: &str) -> ApplyDocument {
@@ -305,7 +315,7 @@ async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
 
     let before = rig.keys().await;
     let refused = rig.controller.delete("r2", &["users".into()], true, "delete users --volumes").await;
-    let Err(Refused::VolumeShared { volume, by, .. }) = refused else { panic!("{refused:?}") };
+    let Err(ControllerError::VolumeShared { volume, by, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!((volume.as_str(), by.as_str()), ("data", "web"));
     assert_eq!(rig.keys().await, before, "nothing was written");
 
@@ -357,7 +367,10 @@ async fn a_repeated_request_changes_nothing_twice() {
     rig.apply("r3", &[document("web", "web:1")]).await.unwrap();
     let targets = BTreeMap::from([("users".into(), 5), ("web".into(), 2)]);
     let first = rig.controller.scale("r4", &targets, "scale users=5 web=2").await.unwrap();
-    assert_eq!(first.iter().map(|r| r.action).collect::<Vec<_>>(), [Action::Changed, Action::Unchanged]);
+    assert_eq!(
+        first.iter().map(|r| r.action).collect::<Vec<_>>(),
+        [WriteAction::Changed, WriteAction::Unchanged]
+    );
     assert_eq!(rig.controller.scale("r4", &targets, "scale users=5 web=2").await.unwrap(), first);
 }
 
@@ -366,7 +379,7 @@ async fn an_id_that_cannot_tell_requests_apart_is_refused() {
     let rig = Rig::new();
     for id in ["", "a/b", &"x".repeat(65)] {
         let refused = rig.apply(id, &[document("users", "users:1")]).await.unwrap_err();
-        assert!(matches!(refused, Refused::BadValue(_)), "{id}: {refused:?}");
+        assert!(matches!(refused, ControllerError::BadValue(_)), "{id}: {refused:?}");
     }
 }
 
@@ -390,7 +403,7 @@ async fn a_write_that_loses_every_race_says_what_was_written_before_it() {
     rig.rival.wins.store(99, Ordering::Relaxed);
     let targets = BTreeMap::from([("users".into(), 3), ("web".into(), 3)]);
     let refused = rig.controller.scale("r3", &targets, "scale users=3 web=3").await.unwrap_err();
-    let Refused::ChangedMeanwhile { name, .. } = refused else { panic!("{refused:?}") };
+    let ControllerError::ChangedMeanwhile { name, .. } = refused else { panic!("{refused:?}") };
     assert_eq!(name.as_str(), "web");
 }
 
@@ -398,21 +411,26 @@ async fn a_write_that_loses_every_race_says_what_was_written_before_it() {
 async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
     let rig = Rig::new();
     let refused = rig.roll("r0", RolloutChange::Pause).await.unwrap_err();
-    assert_eq!(refused, Refused::NotFound(vec!["users".into()]));
+    assert_eq!(refused, ControllerError::NotFound(vec!["users".into()]));
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
     let before = rig.service("users").await;
     for (id, change, asked) in [
-        ("r2", RolloutChange::Pause, Steering::Pause),
-        ("r3", RolloutChange::Resume, Steering::Resume),
-        ("r4", RolloutChange::Abort, Steering::Abort),
-        ("r5", RolloutChange::Retry, Steering::Retry),
+        ("r2", RolloutChange::Pause, RolloutCommand::Pause),
+        ("r3", RolloutChange::Resume, RolloutCommand::Resume),
+        ("r4", RolloutChange::Abort, RolloutCommand::Abort),
+        ("r5", RolloutChange::Retry, RolloutCommand::Retry),
     ] {
-        let standing = Standing::Complete { revision: RevisionNumber(1) };
+        let standing = RolloutPhase::Complete { revision: RevisionNumber(1) };
         let refused = rig.roll(id, change).await.unwrap_err();
         assert_eq!(
             refused,
-            Refused::NotNow { name: "users".into(), asked, standing: Box::new(standing), stable: None }
+            ControllerError::NotNow {
+                name: "users".into(),
+                asked,
+                standing: Box::new(standing),
+                stable: None
+            }
         );
     }
     assert_eq!(rig.service("users").await, before, "nothing was changed");
@@ -421,17 +439,20 @@ async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
     rig.comes_to("users", RolloutState::Progressing { waited: Default::default(), best: 0 }).await;
     rig.roll("r7", RolloutChange::Pause).await.unwrap();
     let paused = rig.service("users").await;
-    assert_eq!(paused.halt.as_ref().map(|halt| halt.kind), Some(HaltKind::Pause));
-    assert_eq!(paused.halt.map(|halt| halt.by.command).as_deref(), Some("a command"));
+    assert_eq!(
+        paused.intervention.as_ref().map(|intervention| intervention.kind),
+        Some(InterventionKind::Pause)
+    );
+    assert_eq!(paused.intervention.map(|intervention| intervention.by.command).as_deref(), Some("a command"));
     let refused = rig.roll("r8", RolloutChange::Restart).await.unwrap_err();
-    let Refused::NotNow { standing, .. } = refused else { panic!("{refused:?}") };
-    assert_eq!(*standing, Standing::Paused { to: RevisionNumber(2) });
+    let ControllerError::NotNow { standing, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(*standing, RolloutPhase::Paused { to: RevisionNumber(2) });
     let notes = rig.roll("r9", RolloutChange::Undo { to: None }).await.unwrap();
     assert!(
         notes.contains(&"takes the place of the rollout to revision 2, which was paused".into()),
         "{notes:?}"
     );
-    assert_eq!(rig.service("users").await.halt, None, "another release ends the pause");
+    assert_eq!(rig.service("users").await.intervention, None, "another release ends the pause");
 }
 
 #[tokio::test]
@@ -440,13 +461,13 @@ async fn an_undo_to_a_revision_whose_image_is_gone_changes_nothing() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
     let refused = rig.roll("r2", RolloutChange::Undo { to: None }).await.unwrap_err();
-    assert!(matches!(refused, Refused::NoRevision { wanted: None, .. }), "{refused:?}");
+    assert!(matches!(refused, ControllerError::NoRevision { wanted: None, .. }), "{refused:?}");
     rig.apply("r3", &[document("users", "users:2")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
     let before = rig.service("users").await;
     rig.engine.remove_image("users:1");
     let refused = rig.roll("r4", RolloutChange::Undo { to: None }).await.unwrap_err();
-    assert!(matches!(refused, Refused::ImageGone { revision: RevisionNumber(1), .. }), "{refused:?}");
+    assert!(matches!(refused, ControllerError::ImageGone { revision: RevisionNumber(1), .. }), "{refused:?}");
     assert_eq!(rig.service("users").await, before);
 }
 
@@ -456,7 +477,7 @@ async fn of_two_writers_of_a_release_one_is_told_of_the_other() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.rival.wins.store(1, Ordering::Relaxed);
     let refused = rig.roll("r2", RolloutChange::Image { image: "2".into() }).await.unwrap_err();
-    let Refused::ChangedMeanwhile { read, found, by, .. } = refused else { panic!("{refused:?}") };
+    let ControllerError::ChangedMeanwhile { read, found, by, .. } = refused else { panic!("{refused:?}") };
     assert_eq!((read, found, by.command.as_str()), (Generation(1), Generation(2), "apply -f app.yaml"));
     assert_eq!(rig.service("users").await.spec.image, "users:1");
 }
@@ -466,7 +487,7 @@ async fn of_two_writers_of_a_release_one_is_told_of_the_other() {
 async fn a_failed_release_applied_again_is_told_as_failed() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
-    let failure = coxswain::model::Failure {
+    let failure = coxswain::model::RolloutFailure {
         revision: RevisionNumber(1),
         reason: coxswain::model::FailureReason::Aborted { by: "abort users".into() },
         at: jiff::Timestamp::UNIX_EPOCH,
@@ -477,19 +498,19 @@ async fn a_failed_release_applied_again_is_told_as_failed() {
         spec: ServiceSpec { replicas: None, ..ServiceSpec::of_image("users:1") },
         ..document("users", "users:1")
     };
-    assert_eq!(rig.apply("r3", &[again]).await.unwrap(), [Action::Unchanged]);
+    assert_eq!(rig.apply("r3", &[again]).await.unwrap(), [WriteAction::Unchanged]);
     rig.comes_to("users", RolloutState::RolledBack { failure: failure.clone() }).await;
     let generation = rig.service("users").await.metadata.generation;
     let outcome = async |awaited| {
         rig.controller.progress(&"users".into(), generation, awaited).await.unwrap().unwrap().outcome
     };
-    assert_eq!(outcome(Awaited::Release).await, Some(Outcome::RolledBack { failure }));
+    assert_eq!(outcome(Awaited::Release).await, Some(OperationOutcome::RolledBack { failure }));
     assert_eq!(outcome(Awaited::Count).await, None, "two replicas are on their way out");
     for key in rig.keys().await.iter().filter(|key| key.starts_with(&key::replicas_of(&"users".into()))) {
-        last_word(&rig, key.rsplit('/').next().unwrap(), Phase::Gone).await;
+        last_word(&rig, key.rsplit('/').next().unwrap(), ReplicaPhase::Gone).await;
     }
     rig.pass().await;
-    assert_eq!(outcome(Awaited::Count).await, Some(Outcome::Done));
+    assert_eq!(outcome(Awaited::Count).await, Some(OperationOutcome::Done));
 }
 
 #[tokio::test]
@@ -540,7 +561,7 @@ async fn every_route_of_a_service_may_change_at_once() {
         document
     };
     rig.apply("r1", &[of("a")]).await.unwrap();
-    assert_eq!(rig.apply("r2", &[of("b")]).await.unwrap(), [Action::Changed]);
+    assert_eq!(rig.apply("r2", &[of("b")]).await.unwrap(), [WriteAction::Changed]);
     let claims = rig.store.list(key::ROUTES).await.unwrap().entries;
     assert_eq!(claims.len(), coxswain::model::LIMITS.routes);
     assert!(claims.iter().all(|claim| claim.key.contains("/b")));
@@ -548,15 +569,20 @@ async fn every_route_of_a_service_may_change_at_once() {
 
 #[tokio::test]
 async fn the_balancers_address_is_refused_where_containers_cannot_reach_it() {
-    for (kind, reach) in [(EngineKind::Native, Reach::Bridge), (EngineKind::Rootless, Reach::Published)] {
+    for (kind, exposure) in
+        [(EngineKind::Native, ExposureMode::Bridge), (EngineKind::Rootless, ExposureMode::Published)]
+    {
         let (rig, mut agent) = Rig::with_agent(None, kind);
         assert!(agent.settle(5).await);
-        assert_eq!(rig.controller.host().reach, Some(reach));
+        assert_eq!(rig.controller.node().exposure, Some(exposure));
         let mut asking = document("users", "users:1");
         asking.spec.env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
         let before = rig.keys().await;
         let refused = rig.apply("r1", &[asking]).await.unwrap_err();
-        assert_eq!(refused, Refused::BalancerUnknown { origins: vec!["users.yaml:1".into()], reach });
+        assert_eq!(
+            refused,
+            ControllerError::BalancerUnknown { origins: vec!["users.yaml:1".into()], exposure }
+        );
         assert_eq!(rig.keys().await, before);
     }
 }
@@ -567,9 +593,9 @@ async fn docker_away_refuses_an_apply_and_hinders_no_scale() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.engine.go_away();
     let refused = rig.apply("r2", &[document("users", "users:2")]).await.unwrap_err();
-    assert!(matches!(refused, Refused::Engine(_)), "{refused:?}");
+    assert!(matches!(refused, ControllerError::Engine(_)), "{refused:?}");
     let scaled = rig.controller.scale("r3", &BTreeMap::from([("users".into(), 5)]), "scale users=5").await;
-    assert_eq!(scaled.unwrap()[0].action, Action::Changed);
+    assert_eq!(scaled.unwrap()[0].action, WriteAction::Changed);
 }
 
 #[tokio::test]
@@ -591,11 +617,11 @@ async fn logs_of_a_replica_that_is_not_there_are_refused() {
     let options = LogOptions { follow: true, tail: None, since: None };
     let query = LogQuery { replicas: vec![nobody.clone()], options, ..LogQuery::default() };
     let refused = rig.controller.logs(query).await.err().unwrap();
-    assert_eq!(refused, Refused::NoReplica(nobody));
+    assert_eq!(refused, ControllerError::NoReplica(nobody));
 }
 
 /// Puts a status of a replica that is not stored, as an agent's last word.
-async fn last_word(rig: &Rig, replica: &str, phase: Phase) -> String {
+async fn last_word(rig: &Rig, replica: &str, phase: ReplicaPhase) -> String {
     let status = ReplicaStatus {
         replica: replica.into(),
         phase,
@@ -605,7 +631,7 @@ async fn last_word(rig: &Rig, replica: &str, phase: Phase) -> String {
         published: BTreeMap::new(),
         address: None,
         ready_after: None,
-        trouble: None,
+        diagnosis: None,
         since: jiff::Timestamp::UNIX_EPOCH,
     };
     let key = key::status(&"users".into(), &replica.into());
@@ -620,8 +646,8 @@ async fn a_status_without_its_replica_goes_with_the_next_pass_and_no_other_does(
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.pass().await;
     let replica = rig.keys().await.into_iter().find(|key| key.starts_with(key::REPLICAS)).unwrap();
-    let kept = last_word(&rig, replica.rsplit('/').next().unwrap(), Phase::Pulling).await;
-    let stray = last_word(&rig, "users-0-z", Phase::Gone).await;
+    let kept = last_word(&rig, replica.rsplit('/').next().unwrap(), ReplicaPhase::Pulling).await;
+    let stray = last_word(&rig, "users-0-z", ReplicaPhase::Gone).await;
     rig.pass().await;
     let keys = rig.keys().await;
     assert!(keys.contains(&kept) && !keys.contains(&stray), "{keys:?}");
@@ -640,7 +666,7 @@ async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_l
     rig.controller.delete("r2", &["users".into()], false, "delete users").await.unwrap();
     rig.pass().await;
     for key in rig.keys().await.iter().filter(|key| key.starts_with(&key::replicas_of(&"users".into()))) {
-        last_word(&rig, key.rsplit('/').next().unwrap(), Phase::Gone).await;
+        last_word(&rig, key.rsplit('/').next().unwrap(), ReplicaPhase::Gone).await;
     }
     // Someone writes the service between the reading and the forgetting: it is forgotten with the next pass.
     rig.rival.wins.store(1, Ordering::Relaxed);
@@ -650,7 +676,7 @@ async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_l
         |keys: Vec<String>| keys.into_iter().filter(|key| key.contains("users")).collect::<Vec<_>>();
     assert_eq!(of_users(rig.keys().await), [] as [&str; 0]);
     assert!(rig.keys().await.iter().any(|key| key == "services/web"));
-    last_word(&rig, "users-1-z", Phase::Gone).await;
+    last_word(&rig, "users-1-z", ReplicaPhase::Gone).await;
     rig.pass().await;
     assert_eq!(of_users(rig.keys().await), [] as [&str; 0]);
 }
@@ -669,13 +695,13 @@ async fn a_conflict_with_a_command_writes_nothing_until_the_user_decides() {
     let scaled = rig.service("users").await;
     let over = &scaled.overrides[0];
     assert_eq!((over.field.as_str(), over.by.command.as_str()), ("spec.replicas", "scale users=5"));
-    assert_eq!(rig.apply("r3", &[counted(Some(2))]).await.unwrap(), [Action::Unchanged]);
+    assert_eq!(rig.apply("r3", &[counted(Some(2))]).await.unwrap(), [WriteAction::Unchanged]);
     assert_eq!(rig.service("users").await, scaled, "the file did not change");
 
     let run = [document("web", "web:1"), counted(Some(3))];
     let before = rig.keys().await;
     let refused = rig.apply("r4", &run).await.unwrap_err();
-    let Refused::Overridden { conflicts, .. } = &refused else { panic!("{refused:?}") };
+    let ControllerError::Overridden { conflicts, .. } = &refused else { panic!("{refused:?}") };
     let told = (conflicts[0].over.file.as_deref(), conflicts[0].over.live.as_deref());
     assert_eq!((conflicts[0].service.as_str(), told), ("users", (Some("3"), Some("5"))));
     assert_eq!(
@@ -686,15 +712,15 @@ async fn a_conflict_with_a_command_writes_nothing_until_the_user_decides() {
 
     let how = |keep: &[&str], overwrite: &[&str]| {
         let paths = |list: &[&str]| list.iter().map(|path| (*path).to_owned()).collect();
-        Applying { keep: paths(keep), overwrite: paths(overwrite), ..Applying::default() }
+        ApplyOptions { keep: paths(keep), overwrite: paths(overwrite), ..ApplyOptions::default() }
     };
     for (id, bad) in [("r5", how(&["replica"], &[])), ("r6", how(&["image"], &[]))] {
         let refused = rig.controller.apply(id, &run, bad, "apply").await.unwrap_err();
-        assert!(matches!(refused, Refused::BadValue(_)), "{refused:?}");
+        assert!(matches!(refused, ControllerError::BadValue(_)), "{refused:?}");
     }
-    let diff = Applying { diff: true, ..Applying::default() };
+    let diff = ApplyOptions { diff: true, ..ApplyOptions::default() };
     let shown = rig.controller.apply("r7", &run, diff, "diff").await.unwrap();
-    assert_eq!((shown[0].action, shown[0].changes.len()), (Action::Created, 1), "{shown:?}");
+    assert_eq!((shown[0].action, shown[0].changes.len()), (WriteAction::Created, 1), "{shown:?}");
     assert_eq!(shown[1].conflicts.len(), 1);
     assert_eq!(rig.service("users").await, scaled, "a diff writes nothing");
 
@@ -713,9 +739,9 @@ async fn an_image_that_is_overridden_is_not_asked_for() {
     rig.roll("r2", RolloutChange::Image { image: "2".into() }).await.unwrap();
     let rolled = rig.service("users").await;
     rig.engine.remove_image("users:1");
-    assert_eq!(rig.apply("r3", &[document("users", "users:1")]).await.unwrap(), [Action::Unchanged]);
+    assert_eq!(rig.apply("r3", &[document("users", "users:1")]).await.unwrap(), [WriteAction::Unchanged]);
     assert_eq!(rig.service("users").await, rolled);
-    assert_eq!(rig.apply("r4", &[document("users", "users:2")]).await.unwrap(), [Action::Unchanged]);
+    assert_eq!(rig.apply("r4", &[document("users", "users:2")]).await.unwrap(), [WriteAction::Unchanged]);
     assert_eq!(rig.service("users").await.overrides, vec![], "the file says what is live");
 }
 

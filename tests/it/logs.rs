@@ -5,7 +5,7 @@ use std::time::Duration;
 use coxswain::controller::{LogOptions, LogQuery, LogRecord};
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{ContainerSpec, EngineError, LogLine, NetworkSpec};
-use coxswain::model::{ContainerId, Phase, ReplicaName, ReplicaStatus, ServiceName, key};
+use coxswain::model::{ContainerId, ReplicaName, ReplicaPhase, ReplicaStatus, ServiceName, key};
 use coxswain::store::{Op, Store, Txn};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -41,17 +41,17 @@ async fn rig(services: &[&str]) -> Rig {
 }
 
 /// The replica of a service has a container that runs.
-async fn starts(rig: &Rig, service: &str, attempt: u32, host: u8) -> ContainerId {
+async fn starts(rig: &Rig, service: &str, attempt: u32, node: u8) -> ContainerId {
     let replica = ReplicaName::new(format!("{service}-1-a"));
     let name = format!("{replica}.{attempt}");
-    let address = format!("10.209.0.{host}").parse().unwrap();
+    let address = format!("10.209.0.{node}").parse().unwrap();
     let spec = ContainerSpec::bare(&name, "web:1", NETWORK, address);
     let container = rig.engine.create_by_hand(&spec).unwrap();
     rig.engine.start_by_hand(&container).unwrap();
     rig.engine.write_log(&container, LogLine { at: None, stderr: false, text: name });
     let status = ReplicaStatus {
         replica: replica.clone(),
-        phase: Phase::Ready,
+        phase: ReplicaPhase::Ready,
         attempt,
         failures: 0,
         container: Some(container.clone()),
@@ -59,7 +59,7 @@ async fn starts(rig: &Rig, service: &str, attempt: u32, host: u8) -> ContainerId
         address: None,
         ready_after: None,
         since: jiff::Timestamp::UNIX_EPOCH,
-        trouble: None,
+        diagnosis: None,
     };
     let ops = vec![Op::put(key::status(&service.into(), &replica), &status)];
     rig.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();

@@ -305,9 +305,9 @@ fn specs() -> impl Strategy<Value = serde_json::Value> {
                 "image": "a:1", "pull": if yes { "never" } else { "always" }, "ports": [{"name": "http", "port": 80}],
                 "route": routes, "balance": if yes { "roundRobin" } else { "leastRequests" },
                 "health": {"http": "/x", "interval": interval, "timeout": timeout},
-                "env": env, "resources": {"cpu": coxswain::model::Cpu(cpu).to_string(), "memory": coxswain::model::Memory(memory).to_string()},
+                "env": env, "resources": {"cpu": coxswain::model::Cpu(cpu).to_string(), "memory": coxswain::model::MemorySize(memory).to_string()},
                 "rollout": {"maxSurge": percent, "maxUnavailable": 1, "drain": interval},
-                "logging": {"maxSize": coxswain::model::Memory(log).to_string(), "maxFiles": 3},
+                "logging": {"maxSize": coxswain::model::MemorySize(log).to_string(), "maxFiles": 3},
                 "labels": {"note": label}, "security": {"readOnlyRoot": yes, "capDrop": ["ALL"]},
             });
             if let Some(words) = words {

@@ -14,7 +14,7 @@ use coxswain::model::{
     RevisionOutcome, RolloutState,
 };
 use coxswain::orchestrator::invariants::{self, Violation};
-use coxswain::orchestrator::{Changes, Hold, ReplicaView, SAVE_WAIT_EVERY, ServiceView, assess, plan};
+use coxswain::orchestrator::{Blocker, Changes, ReplicaView, SAVE_WAIT_EVERY, ServiceView, assess, plan};
 use proptest::prelude::*;
 use world::World;
 
@@ -305,8 +305,8 @@ fn time_waited_is_saved_as_it_grows() {
     world.advance(1_000);
     let changes = world.pass();
     let observed = "exited with code 1".to_owned();
-    let waiting = Hold::NotAvailable { replica: "users-1-a".into(), observed };
-    assert_eq!(changes.holds, [Hold::Paused { revision: RevisionNumber(1) }, waiting]);
+    let waiting = Blocker::NotAvailable { replica: "users-1-a".into(), observed };
+    assert_eq!(changes.blockers, [Blocker::Paused { revision: RevisionNumber(1) }, waiting]);
     assert!(!changes.clock_runs);
     assert_eq!(changes.events.iter().map(|e| e.reason).collect::<Vec<_>>(), [EventReason::RolloutFailed]);
 }
@@ -324,7 +324,7 @@ fn nothing_moves_during_a_pause() {
     world.pass();
     world.advance(3_600_000);
     let (view, changes) = (world.view(), world.pass());
-    assert_eq!(changes.holds, [Hold::PausedByUser { revision: RevisionNumber(2) }]);
+    assert_eq!(changes.blockers, [Blocker::PausedByUser { revision: RevisionNumber(2) }]);
     assert!(changes.is_empty() && !changes.clock_runs, "{changes:?}");
     let old = view.replicas[0].replica.clone();
     let name = old.name.clone();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use coxswain::controller::Refused;
+use coxswain::controller::ControllerError;
 use coxswain::model::{Condition, Reason, ServiceName};
 use coxswain::source::follow;
 use tokio_util::sync::CancellationToken;
@@ -145,9 +145,9 @@ async fn a_service_is_written_only_where_it_is_declared() {
     followed.until_there(&["users"]).await;
     let rig = &followed.rig;
     let refused = rig.apply("r1", &[document("users", "users:2")]).await.unwrap_err();
-    assert!(matches!(refused, Refused::OtherSource { there: Some(_), .. }), "{refused:?}");
+    assert!(matches!(refused, ControllerError::OtherSource { there: Some(_), .. }), "{refused:?}");
     let refused = rig.controller.delete("r2", &["users".into()], false, "delete users").await.unwrap_err();
-    let Refused::OtherSource { there: Some(there), .. } = refused else { panic!("{refused:?}") };
+    let ControllerError::OtherSource { there: Some(there), .. } = refused else { panic!("{refused:?}") };
     assert_eq!(Some(there.as_str()), followed.path().to_str());
 
     rig.apply("r3", &[document("mine", "web:1")]).await.unwrap();
@@ -261,5 +261,5 @@ async fn a_directorys_service_is_its_alone_before_it_is_looked_at() {
     let rig = Rig::following(Some("manifests.d".to_owned()));
     rig.controller.declare("manifests.d", &[document("users", "users:1")], &[]).await.unwrap();
     let refused = rig.apply("r1", &[document("users", "users:2")]).await.unwrap_err();
-    assert!(matches!(refused, Refused::OtherSource { there: Some(_), .. }), "{refused:?}");
+    assert!(matches!(refused, ControllerError::OtherSource { there: Some(_), .. }), "{refused:?}");
 }

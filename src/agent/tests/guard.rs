@@ -14,7 +14,7 @@ use crate::engine::{
     ImageInfo, LABEL_REPLICA, LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer,
     ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use crate::model::{ContainerId, Listener, Millis, StoreId};
+use crate::model::{ContainerId, ListeningSocket, Millis, StoreId};
 
 /// What the guard knows and noted.
 pub(super) struct World {
@@ -227,7 +227,7 @@ impl Engine for GuardEngine {
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError> {
         self.inner.logs(id, options).await
     }
-    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<ListeningSocket>>, EngineError> {
         self.inner.listening(id).await
     }
 }

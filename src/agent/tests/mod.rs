@@ -1,18 +1,20 @@
 //! The whole agent over the fake engine: each test is a story, told by what the store and the engine show.
 
+mod diagnosis;
 mod fakes;
 mod guard;
 mod outages;
 mod resources;
 mod rig;
-mod trouble;
 
 use rig::Rig;
 
 use super::{EngineState, check_instance};
 use crate::engine::fake::{Behaviour, Call, Mutation, Runs};
 use crate::engine::{ContainerState, Engine, EngineError, LABEL_STORE};
-use crate::model::{Cause, Check, Desired, EndpointState, Health, Millis, Phase, Reason, WaitReason};
+use crate::model::{
+    Cause, Desired, EndpointState, Health, HealthCheck, Millis, Reason, ReplicaPhase, WaitReason,
+};
 use crate::store::Store;
 
 const REMOVE: Desired = Desired::Remove { cause: Cause::ScaledDown };
@@ -49,7 +51,7 @@ async fn the_first_reason_why_it_is_not_ready_is_told_at_once() {
     rig.declare(&["users-1-a"], quick).await;
     rig.until("the reason", 2, |rig| {
         let failing = WaitReason::HealthCheckFailing { message: "refused".to_owned() };
-        rig.phase("users-1-a") == Some(Phase::Starting { reason: Some(failing) })
+        rig.phase("users-1-a") == Some(ReplicaPhase::Starting { reason: Some(failing) })
     })
     .await;
 }
@@ -89,7 +91,7 @@ async fn a_crash_loop_waits_ever_longer() {
     rig.until("backing off", 3, |rig| {
         matches!(
             rig.phase("users-1-a"),
-            Some(Phase::BackOff { reason: WaitReason::Exited { code: 7, .. }, .. })
+            Some(ReplicaPhase::BackOff { reason: WaitReason::Exited { code: 7, .. }, .. })
         )
     })
     .await;
@@ -108,7 +110,7 @@ async fn a_container_is_stopped_only_after_the_balancer_let_it_go() {
     rig.balancer.lock().unwrap().in_flight = 1;
     rig.balancer.lock().unwrap().acknowledges = false;
     rig.want("users-1-a", REMOVE).await;
-    rig.until("draining", 1, |rig| rig.phase("users-1-a") == Some(Phase::Draining)).await;
+    rig.until("draining", 1, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Draining)).await;
     rig.pass_time(120).await;
     assert_eq!(rig.running().len(), 2, "time never replaces an acknowledgement");
     let told =
@@ -119,7 +121,7 @@ async fn a_container_is_stopped_only_after_the_balancer_let_it_go() {
     let acknowledged = rig.seconds();
     rig.until("stopped after the drain time", 30, |rig| rig.running().len() == 1).await;
     assert!((19..=21).contains(&(rig.seconds() - acknowledged)), "in flight until the drain time ends");
-    rig.until("gone", 2, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 2, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
     assert_eq!(rig.endpoint("users-1-a"), None);
     assert!(rig.is_ready("users-1-b"));
     let stops: Vec<_> =
@@ -133,9 +135,9 @@ async fn without_requests_in_flight_nothing_waits_and_a_deaf_one_is_killed() {
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
     rig.want("users-1-a", REMOVE).await;
-    rig.until("stopping", 1, |rig| rig.phase("users-1-a") == Some(Phase::Stopping)).await;
+    rig.until("stopping", 1, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Stopping)).await;
     let told = rig.seconds();
-    rig.until("gone", 15, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 15, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
     assert!((9..=11).contains(&(rig.seconds() - told)), "after the grace");
     rig.until("nothing is left", 40, |rig| rig.engine.containers().is_empty()).await;
 }
@@ -151,7 +153,7 @@ async fn a_silent_balancer_holds_every_stop() {
     assert_eq!(rig.running(), ["users-1-a"]);
     assert_eq!(rig.told("BalancerUnacknowledged"), 1);
     rig.balancer.lock().unwrap().connected = true;
-    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +253,7 @@ async fn by_hand_stopped_is_replaced_and_paused_is_reported() {
     rig.until("replaced", 2, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.2"]).await;
     let second = rig.container("users-1-a.2").id;
     rig.engine.pause_by_hand(&second);
-    let paused = Some(Phase::Unready { reason: WaitReason::ContainerPaused });
+    let paused = Some(ReplicaPhase::Unready { reason: WaitReason::ContainerPaused });
     rig.until("reported", 40, |rig| rig.phase("users-1-a") == paused).await;
     rig.pass_time(120).await;
     assert!(!rig.balancer.lock().unwrap().serves(second.as_str()));
@@ -279,7 +281,7 @@ async fn not_ready_in_time_is_replaced_and_unready_is_not() {
 #[tokio::test(start_paused = true)]
 async fn without_port_or_check_running_is_ready() {
     let rig = Rig::new(Behaviour::never_healthy());
-    rig.declare(&["users-1-a"], |spec| spec.health = Health::with(Check::None(true))).await;
+    rig.declare(&["users-1-a"], |spec| spec.health = Health::with(HealthCheck::None(true))).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.endpoint("users-1-a").is_some()).await;
     let rig = Rig::new(Behaviour::never_healthy());
     rig.declare(&["users-1-a"], |spec| {
@@ -290,7 +292,7 @@ async fn without_port_or_check_running_is_ready() {
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
     assert_eq!(rig.endpoint("users-1-a"), None);
     rig.want("users-1-a", REMOVE).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,7 +300,7 @@ async fn a_container_that_cannot_start_says_why_and_is_tried_again() {
     let rig = Rig::new(Behaviour::cannot_start("exec: \"serve\": not found"));
     rig.declare(&["users-1-a"], quick).await;
     rig.until("backing off", 5, |rig| {
-        matches!(rig.phase("users-1-a"), Some(Phase::BackOff { reason: WaitReason::EngineRefused { message }, .. }) if message.contains("serve"))
+        matches!(rig.phase("users-1-a"), Some(ReplicaPhase::BackOff { reason: WaitReason::EngineRefused { message }, .. }) if message.contains("serve"))
     })
     .await;
     rig.pass_time(60).await;
@@ -345,7 +347,7 @@ async fn random_worlds_stay_sound_and_converge() {
         rig.calm();
         rig.until(&format!("seed {seed} converges"), 240, |rig| {
             names.iter().all(|name| match removed.contains(name) {
-                true => rig.phase(name) == Some(Phase::Gone),
+                true => rig.phase(name) == Some(ReplicaPhase::Gone),
                 false => rig.is_ready(name),
             }) && rig.running().len() == names.len() - removed.len()
         })

@@ -4,7 +4,7 @@ use super::rig::Rig;
 use super::{REMOVE, quick};
 use crate::agent::EngineState;
 use crate::engine::fake::Behaviour;
-use crate::model::{EndpointState, Phase, Reason};
+use crate::model::{EndpointState, Reason, ReplicaPhase};
 
 #[tokio::test(start_paused = true)]
 async fn without_events_it_converges_all_the_same() {
@@ -15,7 +15,7 @@ async fn without_events_it_converges_all_the_same() {
     rig.engine.remove_by_hand(&rig.container("users-1-a").id);
     rig.until("ready again", 35, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.2"]).await;
     rig.want("users-1-a", REMOVE).await;
-    rig.until("gone", 70, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 70, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,7 +53,7 @@ async fn while_the_engine_is_away_nothing_is_withdrawn_and_its_exits_do_not_coun
     })
     .await;
     assert_eq!(rig.status("users-1-a").unwrap().failures, 0);
-    rig.until("removed", 5, |rig| rig.phase("users-1-b") == Some(Phase::Gone)).await;
+    rig.until("removed", 5, |rig| rig.phase("users-1-b") == Some(ReplicaPhase::Gone)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use super::rig::Rig;
 use super::{REMOVE, quick};
 use crate::engine::fake::{Behaviour, Call, Mutation};
 use crate::engine::{Engine, EngineError, NetworkSpec};
-use crate::model::{Cause, Desired, EngineKind, Phase, Port, Protocol, WaitReason};
+use crate::model::{Cause, Desired, EngineKind, Port, Protocol, ReplicaPhase, WaitReason};
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_network_is_made_again_and_an_unused_one_is_removed() {
@@ -16,14 +16,14 @@ async fn a_missing_network_is_made_again_and_an_unused_one_is_removed() {
     let networks = rig.engine.networks().await.unwrap();
     assert_eq!(networks[0].subnets, ["10.209.0.0/24"]);
     rig.want("users-1-a", REMOVE).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
     rig.engine.remove_network_by_hand(&networks[0].name).unwrap();
     rig.pass_time(31).await;
     rig.want("users-1-b", Desired::Run).await;
     rig.until("ready", 35, |rig| rig.is_ready("users-1-b")).await;
     assert_eq!(rig.engine.networks().await.unwrap()[0].subnets, ["10.209.0.0/24"]);
     rig.want("users-1-b", REMOVE).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-b") == Some(Phase::Gone)).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-b") == Some(ReplicaPhase::Gone)).await;
     rig.forget("users-1-a").await;
     rig.forget("users-1-b").await;
     rig.forget_service().await;
@@ -40,7 +40,7 @@ async fn a_network_that_docker_will_not_let_go_is_asked_for_again_and_again() {
         rig.engine.fail_next(Call::RemoveNetwork, in_use());
     }
     rig.want("users-1-a", REMOVE).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
     rig.forget("users-1-a").await;
     rig.forget_service().await;
     rig.until("asked for twice", 3, |rig| rig.guard.calls("remove_network") == 2).await;
@@ -83,7 +83,7 @@ async fn a_deleted_service_has_no_tag_left_when_its_last_replica_is_gone() {
     rig.want("users-1-a", delete).await;
     rig.want("users-1-b", delete).await;
     rig.until("gone", 10, |rig| {
-        ["users-1-a", "users-1-b"].iter().all(|name| rig.phase(name) == Some(Phase::Gone))
+        ["users-1-a", "users-1-b"].iter().all(|name| rig.phase(name) == Some(ReplicaPhase::Gone))
     })
     .await;
     let untagged = rig.engine.journal().into_iter().filter(|m| matches!(m, Mutation::Untag { .. })).count();
@@ -100,7 +100,7 @@ async fn a_tag_that_docker_keeps_holds_up_no_deletion() {
     let in_use = EngineError::Conflict { message: "image is being used".to_owned() };
     rig.engine.fail_next(Call::Untag, in_use);
     rig.want("users-1-a", Desired::Remove { cause: Cause::Deleted }).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +111,7 @@ async fn an_image_that_is_missing_is_pulled_and_one_that_cannot_be_had_is_told()
     rig.until("told", 5, |rig| {
         matches!(
             rig.phase("users-1-a"),
-            Some(Phase::BackOff { reason: WaitReason::ImageUnavailable { .. }, .. })
+            Some(ReplicaPhase::BackOff { reason: WaitReason::ImageUnavailable { .. }, .. })
         )
     })
     .await;

@@ -11,14 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::fakes::{FakeProbes, PausedClock};
 use super::guard::{GuardEngine, World};
-use crate::agent::{Agent, AgentConfig, AgentHandle, Parts};
+use crate::agent::{Agent, AgentConfig, AgentHandle, AgentParts};
 use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
 use crate::engine::{ContainerState, EngineError, ObservedContainer};
 use crate::model::{
-    AppName, BalancerReport, Check, Desired, Endpoint, EndpointId, EndpointStats, EngineKind, Generation,
-    Health, HostId, Incarnation, Metadata, Phase, Port, Protocol, Pull, Replica, ReplicaName, ReplicaStatus,
-    ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec, Template, key,
+    AppName, BalancerReport, Desired, Endpoint, EndpointId, EndpointStats, EngineKind, Generation, Health,
+    HealthCheck, Incarnation, Metadata, NodeId, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase,
+    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec, Template,
+    key,
 };
 use crate::registry::Registry;
 use crate::store::{EmbeddedStore, Op, Store, Txn};
@@ -79,17 +80,17 @@ impl Rig {
         let guarded = Arc::new(GuardEngine::new(engine.clone(), guard.clone()));
         let probes = FakeProbes::new(engine.clone(), clock.clone());
         let config = AgentConfig {
-            host: HostId::new(HOST),
-            host_name: "harbour".to_owned(),
+            node: NodeId::new(HOST),
+            node_name: "harbour".to_owned(),
             instance: "harbour:/var/lib/coxswain".to_owned(),
             network_pool: "10.209.0.0/16".to_owned(),
-            reach: None,
+            exposure: None,
             http: vec![([0, 0, 0, 0], 8080).into()],
             balancer_host: None,
             boot_id: "boot-1".to_owned(),
         };
         let (agent, handle) = Agent::with_probes(
-            Parts {
+            AgentParts {
                 config,
                 engine: guarded,
                 store: store.clone(),
@@ -113,7 +114,7 @@ impl Rig {
     pub(super) async fn declare(&self, replicas: &[&str], change: impl FnOnce(&mut ServiceSpec)) {
         let mut spec = ServiceSpec::of_image("users:1");
         spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
-        spec.health = Health::with(Check::Http("/healthz".to_owned()));
+        spec.health = Health::with(HealthCheck::Http("/healthz".to_owned()));
         spec.pull = Pull::IfMissing;
         change(&mut spec);
         let revision = self.revision(spec);
@@ -151,7 +152,7 @@ impl Rig {
             slot: 1,
             revision: RevisionNumber(1),
             hash: crate::model::TemplateHash::new("h"),
-            host: HostId::new(HOST),
+            node: NodeId::new(HOST),
             desired,
         }
     }
@@ -193,12 +194,12 @@ impl Rig {
         self.store.get_now(&key).unwrap().map(|entry| entry.decode().unwrap())
     }
 
-    pub(super) fn phase(&self, name: &str) -> Option<Phase> {
+    pub(super) fn phase(&self, name: &str) -> Option<ReplicaPhase> {
         self.status(name).map(|status| status.phase)
     }
 
     pub(super) fn is_ready(&self, name: &str) -> bool {
-        self.phase(name) == Some(Phase::Ready)
+        self.phase(name) == Some(ReplicaPhase::Ready)
     }
 
     pub(super) fn endpoint(&self, name: &str) -> Option<Endpoint> {
@@ -300,7 +301,7 @@ fn service(revision: &Revision) -> Service {
         source: None,
         written_by: String::new(),
         user: String::new(),
-        halt: None,
+        intervention: None,
         written_at: revision.created_at,
     }
 }

@@ -5,7 +5,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
-use super::{ANSWER_MAX_BYTES, Client, Failure};
+use super::{ANSWER_MAX_BYTES, ApiClient, Failure};
 use crate::api::types::ApiError;
 
 /// A line of a stream is at most a list of services.
@@ -15,7 +15,7 @@ const HALF_LINE: &str = "the stream ended within a line";
 
 /// A body that is read line by line.
 pub(super) struct Lines {
-    client: Client,
+    client: ApiClient,
     body: Incoming,
     buffer: BytesMut,
 }
@@ -41,7 +41,7 @@ pub(super) async fn next_object<T: DeserializeOwned>(
 
 impl Lines {
     /// The lines of this body; `client` says what goes wrong.
-    pub(super) fn of(client: Client, body: Incoming) -> Self {
+    pub(super) fn of(client: ApiClient, body: Incoming) -> Self {
         Self { client, body, buffer: BytesMut::new() }
     }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::refusals::error_of;
 use crate::api::types::ApiError;
-use crate::controller::{Controller, Refused};
+use crate::controller::{Controller, ControllerError};
 
 /// A stream looks again at most this often, however much moves.
 const STREAM_PAUSE: Duration = Duration::from_millis(50);
@@ -39,7 +39,7 @@ pub(super) fn snapshots<T, F, L>(
 ) -> impl Stream<Item = Result<T, ApiError>> + Send + 'static
 where
     T: Clone + PartialEq + Send + 'static,
-    F: Future<Output = Result<Look<T>, Refused>> + Send + 'static,
+    F: Future<Output = Result<Look<T>, ControllerError>> + Send + 'static,
     L: Fn(Arc<Controller>) -> F + Send + Sync + 'static,
 {
     let moved = controller.moved();

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 use super::forward::{Client, forward};
 use super::headers::client_value;
-use crate::balancer::limits::{BODY_RATE_MIN, HEADERS_MAX_BYTES, LINGER, Limits};
+use crate::balancer::limits::{BODY_RATE_MIN, BalancerLimits, HEADERS_MAX_BYTES, LINGER};
 use crate::balancer::worker::Admission;
 use crate::clock::Clock;
 use crate::model::{Millis, Mono};
@@ -127,7 +127,7 @@ impl Activity {
     }
 
     /// When the client's patience with us, or ours with it, ends; `None` while nothing is owed by the client.
-    fn deadline(&self, limits: &Limits) -> Option<Mono> {
+    fn deadline(&self, limits: &BalancerLimits) -> Option<Mono> {
         let after = |since: Mono, limit: Duration| since.after(Millis::from(limit));
         let phase = match self.phase.get() {
             Phase::Idle(since) => Some(after(since, limits.idle)),
@@ -201,13 +201,13 @@ pub(in crate::balancer) async fn serve(admission: Admission, stream: TcpStream) 
 /// it is set to, so that a request that comes and goes costs none.
 struct Watch<'a> {
     activity: &'a Activity,
-    limits: Limits,
+    limits: BalancerLimits,
     timer: Pin<Box<tokio::time::Sleep>>,
     set_to: Mono,
 }
 
 impl<'a> Watch<'a> {
-    fn new(activity: &'a Activity, limits: Limits) -> Self {
+    fn new(activity: &'a Activity, limits: BalancerLimits) -> Self {
         let first = limits.stall.min(limits.idle);
         let set_to = activity.clock.mono().after(Millis::from(first));
         Self { activity, limits, timer: Box::pin(tokio::time::sleep(first)), set_to }

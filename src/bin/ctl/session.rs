@@ -1,6 +1,6 @@
 //! What a command works with.
 
-use coxswain::api::client::Client;
+use coxswain::api::client::ApiClient;
 use coxswain::model::Author;
 
 use crate::output::Ui;
@@ -8,7 +8,7 @@ use crate::output::Ui;
 /// One run of a client command.
 pub(crate) struct Session<'a> {
     pub(crate) ui: &'a Ui,
-    pub(crate) client: Client,
+    pub(crate) client: ApiClient,
     /// Who works, and the command as it was typed, without `ctl`: the daemon records it with what it changed.
     pub(crate) author: Author,
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::reader::Reader;
 use super::{Lines, LogQuery};
-use crate::controller::refused::Refused;
+use crate::controller::refused::ControllerError;
 use crate::controller::{Controller, LogRecord, ReplicaObject};
 use crate::engine::{EngineError, LogOptions};
 
@@ -92,13 +92,13 @@ impl Controller {
     }
 
     /// The replicas of what is still there; `None` once nothing is.
-    async fn left_of(&self, query: &LogQuery) -> Result<Option<Vec<ReplicaObject>>, Refused> {
+    async fn left_of(&self, query: &LogQuery) -> Result<Option<Vec<ReplicaObject>>, ControllerError> {
         let mut left = query.clone();
         loop {
             match self.replicas_of(&left).await {
                 Ok(replicas) => return Ok(Some(replicas)),
-                Err(Refused::NotFound(names)) => left.services.retain(|name| !names.contains(name)),
-                Err(Refused::NoReplica(gone)) => left.replicas.retain(|name| *name != gone),
+                Err(ControllerError::NotFound(names)) => left.services.retain(|name| !names.contains(name)),
+                Err(ControllerError::NoReplica(gone)) => left.replicas.retain(|name| *name != gone),
                 Err(error) => return Err(error),
             }
             // A query that names nothing would mean everything.

@@ -14,7 +14,7 @@ use super::merge::Merge;
 use super::{Lines, life};
 use crate::controller::{LogRecord, ReplicaObject};
 use crate::engine::{Engine, EngineError, LogOptions};
-use crate::model::{ContainerId, Phase, ReplicaName, ReplicaStatus};
+use crate::model::{ContainerId, ReplicaName, ReplicaPhase, ReplicaStatus};
 
 /// Logs read at a time by one reader: each is a connection to the Engine.
 const READ_MAX: usize = 256;
@@ -36,7 +36,7 @@ enum Reading {
     /// It is read, or was to its end.
     Taken,
     /// The Engine would not open it; it is asked again then.
-    Refused(Instant),
+    ControllerError(Instant),
     /// There was no room for it, and that has been said.
     LeftOut,
 }
@@ -73,8 +73,8 @@ impl Reader {
             let before = self.containers.get(&of);
             match before.map(|log| log.reading) {
                 Some(Reading::Taken) => continue,
-                Some(Reading::Refused(again_at)) if again_at > now => continue,
-                Some(Reading::Refused(_) | Reading::LeftOut) | None => {}
+                Some(Reading::ControllerError(again_at)) if again_at > now => continue,
+                Some(Reading::ControllerError(_) | Reading::LeftOut) | None => {}
             }
             let options = before.map_or(options, |log| &log.options).clone();
             let reading = if self.merge.len() >= READ_MAX {
@@ -92,7 +92,7 @@ impl Reader {
                     Err(error) if error.is_not_found() => Reading::Taken, // removed meanwhile, and its log with it
                     Err(error) => {
                         taken.failed.get_or_insert(error);
-                        Reading::Refused(now + AGAIN)
+                        Reading::ControllerError(now + AGAIN)
                     }
                 }
             };
@@ -108,7 +108,7 @@ impl Reader {
     /// None of the logs that could not be opened is asked for before then.
     fn all_wait_until(&mut self, until: Instant) {
         for log in self.containers.values_mut() {
-            if let Reading::Refused(at) = &mut log.reading {
+            if let Reading::ControllerError(at) = &mut log.reading {
                 *at = until.max(*at);
             }
         }
@@ -117,7 +117,7 @@ impl Reader {
     /// When a log that could not be opened is to be asked for again.
     pub(super) fn again_at(&self) -> Option<Instant> {
         let again = |log: &Log| match log.reading {
-            Reading::Refused(at) => Some(at),
+            Reading::ControllerError(at) => Some(at),
             Reading::Taken | Reading::LeftOut => None,
         };
         self.containers.values().filter_map(again).min()
@@ -134,7 +134,7 @@ impl Reader {
         self.statuses.retain(|name, last| {
             let is_here = now.iter().any(|replica| replica.spec.name == *name);
             // Its agent may have said so before.
-            if !is_here && last.phase != Phase::Gone {
+            if !is_here && last.phase != ReplicaPhase::Gone {
                 told.push(life_of(name, None, "gone".to_owned()));
             }
             is_here
@@ -218,12 +218,12 @@ mod tests {
             slot: 1,
             revision: RevisionNumber(1),
             hash: TemplateHash::new("h"),
-            host: "host".into(),
+            node: "host".into(),
             desired: Desired::Run,
         };
         let status = ReplicaStatus {
             replica: name.into(),
-            phase: Phase::Ready,
+            phase: ReplicaPhase::Ready,
             attempt: 1,
             failures: 0,
             container: Some(container),
@@ -231,7 +231,7 @@ mod tests {
             address: None,
             ready_after: None,
             since: jiff::Timestamp::UNIX_EPOCH,
-            trouble: None,
+            diagnosis: None,
         };
         ReplicaObject {
             api_version: API_VERSION.to_owned(),

@@ -19,14 +19,14 @@ use crate::engine::{
     LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec, kind,
     listening, translate,
 };
-use crate::model::{ContainerId, Listener, Memory, Millis};
+use crate::model::{ContainerId, ListeningSocket, MemorySize, Millis};
 
 /// Inspections at once: the Engine takes a lock per container, and each is a connection.
 const INSPECTIONS: usize = 8;
 
 /// What listens in the network namespace of a container's process; `None` if its tables cannot be read, or are another
 /// process's: the pid is the Engine's, which may be elsewhere, and may be given out again.
-async fn listening_at(pid: i64, container: &ContainerId) -> Option<Vec<Listener>> {
+async fn listening_at(pid: i64, container: &ContainerId) -> Option<Vec<ListeningSocket>> {
     let text = async |name: &str| tokio::fs::read_to_string(format!("/proc/{pid}/{name}")).await;
     let (tcp, tcp6) = (text("net/tcp").await.ok()?, text("net/tcp6").await.unwrap_or_default());
     // After the tables: what is the container's now was the container's when they were read.
@@ -99,7 +99,11 @@ impl Engine for DockerEngine {
                 info.operating_system.as_deref().unwrap_or_default(),
             ),
             unenforced: kind::unenforced(info.memory_limit, info.cpu_cfs_quota),
-            memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).filter(|b| *b > 0).map(Memory),
+            memory: info
+                .mem_total
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .filter(|b| *b > 0)
+                .map(MemorySize),
         })
     }
 
@@ -307,7 +311,7 @@ impl Engine for DockerEngine {
         self.log_stream(id, options).await
     }
 
-    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<ListeningSocket>>, EngineError> {
         let state = self.inspect_raw(id.as_str()).await?.state;
         let pid = state.and_then(|state| state.pid).filter(|pid| *pid > 0);
         Ok(match pid {

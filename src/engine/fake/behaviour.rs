@@ -1,6 +1,6 @@
 //! What the containers of an image do, as a test programs it.
 
-use crate::model::{Listener, Millis};
+use crate::model::{ListeningSocket, Millis};
 
 /// What the containers of an image do. The default runs until it is told to stop, obeys at once, and is healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Behaviour {
     /// To a probe.
     pub health: Healthy,
     /// What listens in it, where that can be seen.
-    pub listens: Option<Vec<Listener>>,
+    pub listens: Option<Vec<ListeningSocket>>,
 }
 
 /// How long the process runs if nobody stops it.
@@ -79,7 +79,7 @@ impl Behaviour {
     }
 
     /// Runs, and listens elsewhere than it is probed.
-    pub fn listens_on(listeners: Vec<Listener>) -> Self {
+    pub fn listens_on(listeners: Vec<ListeningSocket>) -> Self {
         Self { listens: Some(listeners), ..Self::never_healthy() }
     }
 

@@ -10,7 +10,7 @@ use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
     LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use crate::model::{ContainerId, Listener, Millis};
+use crate::model::{ContainerId, ListeningSocket, Millis};
 
 impl FakeEngine {
     fn call<T>(
@@ -163,7 +163,7 @@ impl Engine for FakeEngine {
         })
     }
 
-    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<ListeningSocket>>, EngineError> {
         self.call(Call::Listening, |world, _| world.listening(id))
     }
 }

@@ -27,7 +27,7 @@ pub use behaviour::{Behaviour, Healthy, Runs, Stops};
 pub use faults::{Call, Fault, Mutation};
 
 use super::{ContainerSpec, EngineError, EngineInfo, ImageInfo, LogLine, NetworkSpec, ObservedContainer};
-use crate::model::{ContainerId, EngineKind, Memory, Reach};
+use crate::model::{ContainerId, EngineKind, ExposureMode, MemorySize};
 use faults::Faults;
 use world::World;
 
@@ -169,7 +169,7 @@ impl FakeEngine {
 
     /// Says how much memory the machine has.
     #[must_use]
-    pub fn with_memory(mut self, memory: Memory) -> Self {
+    pub fn with_memory(mut self, memory: MemorySize) -> Self {
         self.info.memory = Some(memory);
         self
     }
@@ -198,7 +198,7 @@ impl FakeEngine {
 
     /// What a probe there would find now; `None` if nobody is reached there.
     pub fn answer(&self, address: SocketAddr) -> Option<Answer> {
-        if self.info.kind.reach() == Reach::Published && !address.ip().is_loopback() {
+        if self.info.kind.exposure() == ExposureMode::Published && !address.ip().is_loopback() {
             return None;
         }
         self.locked(|state, now| {

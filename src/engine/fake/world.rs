@@ -17,7 +17,7 @@ use crate::engine::{
     ContainerSpec, ContainerState, EngineError, EngineEvent, ExecId, ExecOutcome, LABEL_STORE, LogLine,
     NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use crate::model::{ContainerId, Listener};
+use crate::model::{ContainerId, ListeningSocket};
 
 /// The exit code of a process that SIGKILL ended.
 const KILLED: i64 = 137;
@@ -235,7 +235,10 @@ impl World {
         Ok((lines, if is_up { self.hub.end_of(id) } else { std::future::ready(()).boxed() }))
     }
 
-    pub(super) fn listening(&mut self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+    pub(super) fn listening(
+        &mut self,
+        id: &ContainerId,
+    ) -> Result<Option<Vec<ListeningSocket>>, EngineError> {
         let container = self.container(id)?;
         Ok(container.behaviour.listens.clone().filter(|_| container.state == ContainerState::Running))
     }

@@ -79,7 +79,7 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
             ]),
             Default("[]"),
             "shop.localhost/users",
-            "Hosts and paths that lead to the service: `host/path`, or a list. A path alone means any host.",
+            "Nodes and paths that lead to the service: `host/path`, or a list. A path alone means any host.",
         ),
         key(
             "balance",

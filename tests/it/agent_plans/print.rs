@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use coxswain::agent::{Action, EndpointWrite, Plan};
-use coxswain::model::{EndpointId, Phase, WaitReason};
+use coxswain::agent::{AgentAction, EndpointWrite, NodePlan};
+use coxswain::model::{EndpointId, ReplicaPhase, WaitReason};
 
 /// `c1@10`: seconds are enough for people.
 fn short(id: &EndpointId) -> String {
@@ -11,7 +11,7 @@ fn short(id: &EndpointId) -> String {
     format!("{container}@{}", nanos.parse::<u64>().unwrap() / 1_000_000_000)
 }
 
-pub(super) fn plan(seconds: u64, plan: &Plan) -> String {
+pub(super) fn plan(seconds: u64, plan: &NodePlan) -> String {
     let mut out = format!("at {seconds} s\n");
     let mut line = |text: String| {
         let _ = writeln!(out, "  {text}");
@@ -65,17 +65,17 @@ pub(super) fn plan(seconds: u64, plan: &Plan) -> String {
     out
 }
 
-fn action(action: &Action) -> String {
+fn action(action: &AgentAction) -> String {
     match action {
-        Action::FindImage { image } => format!("find image {image}"),
-        Action::Pull { image } => format!("pull {image}"),
-        Action::CreateNetwork { spec } => {
+        AgentAction::FindImage { image } => format!("find image {image}"),
+        AgentAction::Pull { image } => format!("pull {image}"),
+        AgentAction::CreateNetwork { spec } => {
             format!(
                 "create network {} {} range {} gateway {}",
                 spec.name, spec.subnet, spec.ip_range, spec.gateway
             )
         }
-        Action::Create { attempt, spec, .. } => {
+        AgentAction::Create { attempt, spec, .. } => {
             let ports: Vec<_> =
                 spec.published.iter().map(|(own, port)| format!(" published {own} at {port}")).collect();
             let env: Vec<_> = spec.env.iter().map(|(k, v)| format!(" {k}={v}")).collect();
@@ -93,24 +93,24 @@ fn action(action: &Action) -> String {
                 mounts.concat()
             )
         }
-        Action::Start { container, .. } => format!("start {container}"),
-        Action::Signal { container, signal, .. } => format!("signal {container} {signal}"),
-        Action::Examine { container, .. } => format!("examine {container}"),
-        Action::Remove { container } => format!("remove {container}"),
-        Action::RemoveNetwork { name } => format!("remove network {name}"),
-        Action::Tag { image, tag } => format!("tag {image} {tag}"),
-        Action::Untag { tag } => format!("untag {tag}"),
+        AgentAction::Start { container, .. } => format!("start {container}"),
+        AgentAction::Signal { container, signal, .. } => format!("signal {container} {signal}"),
+        AgentAction::Examine { container, .. } => format!("examine {container}"),
+        AgentAction::Remove { container } => format!("remove {container}"),
+        AgentAction::RemoveNetwork { name } => format!("remove network {name}"),
+        AgentAction::Tag { image, tag } => format!("tag {image} {tag}"),
+        AgentAction::Untag { tag } => format!("untag {tag}"),
     }
 }
 
-fn phase(phase: &Phase) -> String {
+fn phase(phase: &ReplicaPhase) -> String {
     match phase {
-        Phase::Waiting { reason: None } => "Waiting".to_owned(),
-        Phase::Waiting { reason: Some(r) } => format!("Waiting ({})", reason(r)),
-        Phase::Starting { reason: None } => "Starting".to_owned(),
-        Phase::Starting { reason: Some(r) } => format!("Starting ({})", reason(r)),
-        Phase::Unready { reason: r } => format!("Unready ({})", reason(r)),
-        Phase::BackOff { reason: r, retry_at } => {
+        ReplicaPhase::Waiting { reason: None } => "Waiting".to_owned(),
+        ReplicaPhase::Waiting { reason: Some(r) } => format!("Waiting ({})", reason(r)),
+        ReplicaPhase::Starting { reason: None } => "Starting".to_owned(),
+        ReplicaPhase::Starting { reason: Some(r) } => format!("Starting ({})", reason(r)),
+        ReplicaPhase::Unready { reason: r } => format!("Unready ({})", reason(r)),
+        ReplicaPhase::BackOff { reason: r, retry_at } => {
             format!("BackOff ({}) until {} s", reason(r), retry_at.as_second())
         }
         other => format!("{other:?}"),

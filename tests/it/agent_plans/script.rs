@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use coxswain::agent::{
-    BalancerAt, HostFacts, HostState, HostView, Memory, NetworkRecord, Subject, WantedReplica, plan,
+    AgentMemory, BalancerUrl, NetworkRecord, NodeFacts, NodeState, NodeView, Subject, WantedReplica, plan,
 };
 use coxswain::engine::{
     ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE,
     ObservedContainer, ObservedNetwork,
 };
 use coxswain::model::{
-    AppName, Balance, BalancerReport, Cause, Check, ContainerId, Desired, Endpoint, EndpointId,
-    EndpointState, EndpointStats, EnvField, EnvValue, Epoch, Generation, Health, Incarnation, Mono, Now,
-    Phase, Pool, PoolEndpoint, Port, Protocol, Pull, Reach, Replica, ReplicaName, ReplicaStatus,
+    AppName, Balance, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId, EndpointState,
+    EndpointStats, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health, HealthCheck, Incarnation,
+    Mono, Now, Pool, PoolEndpoint, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
     ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName, TemplateHash, Volume,
     WaitReason,
 };
@@ -27,7 +27,7 @@ const NETWORK: &str = "coxswain-shop-5708e000";
 pub(super) const IMAGE: &str = "sha256:aa11";
 
 struct Script {
-    view: HostView,
+    view: NodeView,
     spec: ServiceSpec,
     tables: u64,
 }
@@ -67,26 +67,26 @@ fn service_of(replica: &str) -> &str {
 
 impl Script {
     fn new() -> Script {
-        let facts = HostFacts {
-            host: "host".into(),
-            host_name: "harbour".to_owned(),
+        let facts = NodeFacts {
+            node: "host".into(),
+            node_name: "harbour".to_owned(),
             instance: "harbour:/state".to_owned(),
             store: STORE.into(),
             pool: "10.209.0.0/16".parse().unwrap(),
-            reach: Reach::Bridge,
-            balancer: BalancerAt::Gateway(8080),
+            exposure: ExposureMode::Bridge,
+            balancer: BalancerUrl::Gateway(8080),
         };
         let mut spec = ServiceSpec::of_image("users:1");
         spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
-        spec.health = Health::with(Check::Http("/healthz".to_owned()));
+        spec.health = Health::with(HealthCheck::Http("/healthz".to_owned()));
         let record = NetworkRecord { subnet: "10.209.0.0/24".parse().unwrap(), reserved: 32 };
         let mut script = Script {
-            view: HostView {
+            view: NodeView {
                 facts,
                 engine_answers: true,
-                state: HostState {
+                state: NodeState {
                     networks: [(AppName::new("shop"), record)].into(),
-                    ..HostState::default()
+                    ..NodeState::default()
                 },
                 apps: BTreeSet::from([AppName::new("shop")]),
                 replicas: BTreeMap::new(),
@@ -98,7 +98,7 @@ impl Script {
                 probes: BTreeMap::new(),
                 barrier: Barrier::default(),
                 busy: BTreeSet::new(),
-                memory: Memory::new(Mono(0)),
+                memory: AgentMemory::new(Mono(0)),
             },
             spec,
             tables: 0,
@@ -139,7 +139,7 @@ impl Script {
                 self.container("other", id, replica, attempt, state, "")?;
             }
             ["gone", id] => self.view.containers.retain(|c| c.id.as_str() != *id),
-            ["reach", "published"] => self.view.facts.reach = Reach::Published,
+            ["reach", "published"] => self.view.facts.exposure = ExposureMode::Published,
             ["published", id, port] => {
                 let container = self.view.containers.iter_mut().find(|c| c.id.as_str() == *id)?;
                 container.published = [(8080, port.parse().ok()?)].into();
@@ -209,8 +209,8 @@ impl Script {
 
     fn setting(&mut self, setting: &str) -> Option<()> {
         match setting {
-            "health=none" => self.spec.health = Health::with(Check::None(true)),
-            "health=exec" => self.spec.health = Health::with(Check::Exec(vec!["/app".to_owned()])),
+            "health=none" => self.spec.health = Health::with(HealthCheck::None(true)),
+            "health=exec" => self.spec.health = Health::with(HealthCheck::Exec(vec!["/app".to_owned()])),
             "port=none" => {
                 self.spec.ports.clear();
                 self.spec.health = Health::default_for(false);
@@ -228,7 +228,7 @@ impl Script {
                 self.spec.env.insert("B".to_owned(), EnvValue::Field { field: EnvField::BalancerUrl });
             }
             "env=none" => self.spec.env.clear(),
-            "no-listener" => self.view.facts.balancer = BalancerAt::Unknown,
+            "no-listener" => self.view.facts.balancer = BalancerUrl::Unknown,
             _ => return None,
         }
         Some(())
@@ -271,7 +271,7 @@ impl Script {
             slot: 1,
             revision: RevisionNumber(1),
             hash: TemplateHash::new("h"),
-            host: "host".into(),
+            node: "host".into(),
             desired,
         };
         let old = self.view.replicas.remove(&replica.name);
@@ -302,8 +302,8 @@ impl Script {
                 oom_killed: false,
             },
         };
-        let host: u32 = id.trim_start_matches(char::is_alphabetic).parse().ok()?;
-        let address = std::net::Ipv4Addr::new(10, 209, 0, u8::try_from(100 + host).ok()?);
+        let node: u32 = id.trim_start_matches(char::is_alphabetic).parse().ok()?;
+        let address = std::net::Ipv4Addr::new(10, 209, 0, u8::try_from(100 + node).ok()?);
         let up = matches!(state, ContainerState::Running | ContainerState::Paused);
         let labels = [
             (LABEL_STORE, store.to_owned()),
@@ -337,23 +337,23 @@ impl Script {
         container: Option<&&str>,
     ) -> Option<()> {
         let phase = match phase {
-            "waiting" => Phase::Waiting { reason: None },
-            "pulling" => Phase::Pulling,
-            "starting" => Phase::Starting { reason: None },
-            "ready" => Phase::Ready,
-            "unready" => Phase::Unready {
+            "waiting" => ReplicaPhase::Waiting { reason: None },
+            "pulling" => ReplicaPhase::Pulling,
+            "starting" => ReplicaPhase::Starting { reason: None },
+            "ready" => ReplicaPhase::Ready,
+            "unready" => ReplicaPhase::Unready {
                 reason: WaitReason::HealthCheckFailing { message: "GET /healthz → 503".to_owned() },
             },
-            "draining" => Phase::Draining,
-            "stopping" => Phase::Stopping,
-            "kept" => Phase::Kept,
-            "gone" => Phase::Gone,
+            "draining" => ReplicaPhase::Draining,
+            "stopping" => ReplicaPhase::Stopping,
+            "kept" => ReplicaPhase::Kept,
+            "gone" => ReplicaPhase::Gone,
             _ => return None,
         };
         let container = container.map(|id| ContainerId::new(*id));
         let known = self.view.containers.iter().find(|c| Some(&c.id) == container.as_ref());
         let address = known.and_then(|c| c.labels.get("coxswain.address")?.parse().ok());
-        let ready_after = (phase == Phase::Ready).then_some(coxswain::model::Millis(400));
+        let ready_after = (phase == ReplicaPhase::Ready).then_some(coxswain::model::Millis(400));
         let wanted = self.view.replicas.get_mut(&ReplicaName::new(replica))?;
         let replica = ReplicaName::new(replica);
         let since = at(0);
@@ -367,7 +367,7 @@ impl Script {
             address,
             ready_after,
             since,
-            trouble: None,
+            diagnosis: None,
         });
         Some(())
     }

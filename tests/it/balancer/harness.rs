@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coxswain::balancer::{self, BalancerConfig, Limits};
+use coxswain::balancer::{self, BalancerConfig, BalancerLimits};
 use coxswain::clock::{Clock, RealClock};
 use coxswain::model::{
     Balance, BalancerReport, EndpointId, Epoch, Millis, Pool, PoolEndpoint, RevisionNumber, RouteEntry,
@@ -32,7 +32,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How a balancer is started.
 pub(crate) struct Setup {
     pub(crate) threads: usize,
-    pub(crate) limits: Limits,
+    pub(crate) limits: BalancerLimits,
     /// Whether there is a controller.
     pub(crate) controller: bool,
     pub(crate) boot: &'static str,
@@ -42,7 +42,13 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { threads: 2, limits: Limits::default(), controller: true, boot: "boot-1", directory: None }
+        Self {
+            threads: 2,
+            limits: BalancerLimits::default(),
+            controller: true,
+            boot: "boot-1",
+            directory: None,
+        }
     }
 }
 

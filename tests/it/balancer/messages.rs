@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use coxswain::balancer::Limits;
+use coxswain::balancer::BalancerLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -272,7 +272,7 @@ async fn a_client_that_vanishes_in_its_body_frees_the_endpoint_at_once() {
 
 #[tokio::test]
 async fn a_body_that_dribbles_is_given_up() {
-    let limits = Limits { stall: Duration::from_millis(200), ..Limits::default() };
+    let limits = BalancerLimits { stall: Duration::from_millis(200), ..BalancerLimits::default() };
     let mut balancer = Balancer::start(Setup { threads: 1, limits, ..Setup::default() }).await;
     let backend = Backend::echo("a").await;
     balancer.publish(simple(1, &[&backend])).await;

@@ -2,9 +2,9 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    Action, ApiError, ApplyResponse, DocumentProblem, FieldChange, List, Outcome, Overridden,
+    ApiError, ApplyResponse, DocumentProblem, FieldChange, List, OperationOutcome, Overridden, WriteAction,
 };
-use coxswain::model::{Author, Phase, Problem};
+use coxswain::model::{Author, Problem, ReplicaPhase};
 
 use super::objects::{minutes_ago, result, revision, snapshot, unhealthy};
 use super::stub::{Reply, Stub};
@@ -38,9 +38,9 @@ fn good() -> Stub {
     Stub::start().file("app.yaml", GOOD)
 }
 
-fn applied(action: Action) -> Reply {
+fn applied(action: WriteAction) -> Reply {
     let mut result = result("users", action);
-    if action == Action::Changed {
+    if action == WriteAction::Changed {
         let change = |path: &str, old: &str, new: &str| FieldChange {
             path: path.to_owned(),
             old: Some(old.to_owned()),
@@ -54,23 +54,42 @@ fn applied(action: Action) -> Reply {
 }
 
 fn rolling() -> Reply {
-    let starting = || Phase::Starting { reason: None };
+    let starting = || ReplicaPhase::Starting { reason: None };
     let old = "users-9-a";
     Reply::lines(&[
-        snapshot(0, &[("users-10-a", Phase::Waiting { reason: None }), (old, Phase::Ready)], None),
-        snapshot(0, &[("users-10-a", starting()), (old, Phase::Ready)], None),
         snapshot(
             0,
-            &[("users-10-a", Phase::Starting { reason: Some(unhealthy()) }), (old, Phase::Ready)],
+            &[("users-10-a", ReplicaPhase::Waiting { reason: None }), (old, ReplicaPhase::Ready)],
+            None,
+        ),
+        snapshot(0, &[("users-10-a", starting()), (old, ReplicaPhase::Ready)], None),
+        snapshot(
+            0,
+            &[
+                ("users-10-a", ReplicaPhase::Starting { reason: Some(unhealthy()) }),
+                (old, ReplicaPhase::Ready),
+            ],
             None,
         ),
         snapshot(
             1,
-            &[("users-10-a", Phase::Ready), ("users-10-b", starting()), (old, Phase::Draining)],
+            &[("users-10-a", ReplicaPhase::Ready), ("users-10-b", starting()), (old, ReplicaPhase::Draining)],
             None,
         ),
-        snapshot(2, &[("users-10-a", Phase::Ready), ("users-10-b", Phase::Ready), (old, Phase::Gone)], None),
-        snapshot(2, &[("users-10-a", Phase::Ready), ("users-10-b", Phase::Ready)], Some(Outcome::Done)),
+        snapshot(
+            2,
+            &[
+                ("users-10-a", ReplicaPhase::Ready),
+                ("users-10-b", ReplicaPhase::Ready),
+                (old, ReplicaPhase::Gone),
+            ],
+            None,
+        ),
+        snapshot(
+            2,
+            &[("users-10-a", ReplicaPhase::Ready), ("users-10-b", ReplicaPhase::Ready)],
+            Some(OperationOutcome::Done),
+        ),
     ])
 }
 
@@ -81,7 +100,7 @@ fn revisions() -> Reply {
 #[test]
 fn apply_says_what_it_did_and_waits() {
     let stub = good()
-        .on("POST /v1/apply", [applied(Action::Changed)])
+        .on("POST /v1/apply", [applied(WriteAction::Changed)])
         .on("GET /v1/services/users/progress?generation=10", [rolling()])
         .on("GET /v1/revisions?service=users", [revisions()]);
     insta::assert_snapshot!("apply", transcript(&stub, &["apply -f app.yaml"]));
@@ -95,7 +114,7 @@ fn apply_says_what_it_did_and_waits() {
 #[test]
 fn without_utf8_everything_of_ours_is_ascii() {
     let stub = good()
-        .on("POST /v1/apply", [applied(Action::Created)])
+        .on("POST /v1/apply", [applied(WriteAction::Created)])
         .on("GET /v1/services/users/progress?generation=10", [rolling()])
         .on("GET /v1/revisions?service=users", [revisions()]);
     let ran = finish(&stub, command(&stub, "apply -f app.yaml").env("LANG", "C"));
@@ -104,10 +123,10 @@ fn without_utf8_everything_of_ours_is_ascii() {
 
 #[test]
 fn a_dry_run_and_detaching_do_not_wait() {
-    let mut preview = result("users", Action::Created);
+    let mut preview = result("users", WriteAction::Created);
     preview.notes = vec!["replicas: 2".to_owned()];
     let dry = Reply::json(&ApplyResponse { results: vec![preview], dry_run: true });
-    let stub = good().on("POST /v1/apply", [dry, applied(Action::Unchanged)]);
+    let stub = good().on("POST /v1/apply", [dry, applied(WriteAction::Unchanged)]);
     insta::assert_snapshot!(
         "apply_no_wait",
         transcript(&stub, &["apply -f app.yaml --dry-run", "apply -f app.yaml --detach"])
@@ -193,7 +212,7 @@ fn what_get_prints_apply_takes() {
     let spec = serde_json::to_value(&service.spec).unwrap();
     let stub = Stub::start()
         .on("GET /v1/services", [Reply::json(&List::of(vec![service]))])
-        .on("POST /v1/apply", [applied(Action::Unchanged)]);
+        .on("POST /v1/apply", [applied(WriteAction::Unchanged)]);
     for printed in ["get users -o yaml", "get users -o json", "get -o yaml", "get -o json"] {
         let printed = run(&stub, printed).stdout;
         let ran = finish(&stub, command(&stub, "apply --detach -f -").write_stdin(printed.clone()));
@@ -216,7 +235,7 @@ fn over(field: &str, file: &str, live: &str) -> Overridden {
 
 #[test]
 fn what_a_command_changed_stays_and_that_is_said() {
-    let mut kept = result("users", Action::Unchanged);
+    let mut kept = result("users", WriteAction::Unchanged);
     kept.kept = vec![over("spec.replicas", "2", "5")];
     let kept = Reply::json(&ApplyResponse { results: vec![kept], dry_run: false });
     let conflict = ApiError {
@@ -225,7 +244,7 @@ fn what_a_command_changed_stays_and_that_is_said() {
         next: vec!["ctl apply -f app.yaml --keep spec.replicas".to_owned()],
         ..codes::OVERRIDDEN.error("spec.replicas of users was changed by a command and in the manifest")
     };
-    let stub = good().on("POST /v1/apply", [kept, Reply::error(&conflict), applied(Action::Unchanged)]);
+    let stub = good().on("POST /v1/apply", [kept, Reply::error(&conflict), applied(WriteAction::Unchanged)]);
     insta::assert_snapshot!(
         "apply_overrides",
         transcript(&stub, &["apply -f app.yaml --detach", "apply -f app.yaml --detach"])
@@ -238,7 +257,7 @@ fn what_a_command_changed_stays_and_that_is_said() {
 
 #[test]
 fn a_diff_shows_what_an_apply_would_do() {
-    let mut changed = result("users", Action::Changed);
+    let mut changed = result("users", WriteAction::Changed);
     changed.changes = vec![
         FieldChange {
             path: "spec.image".to_owned(),
@@ -251,7 +270,7 @@ fn a_diff_shows_what_an_apply_would_do() {
     changed.conflicts = vec![over("spec.replicas", "4", "5")];
     let changed = Reply::json(&ApplyResponse { results: vec![changed], dry_run: true });
     let same =
-        Reply::json(&ApplyResponse { results: vec![result("users", Action::Unchanged)], dry_run: true });
+        Reply::json(&ApplyResponse { results: vec![result("users", WriteAction::Unchanged)], dry_run: true });
     let stub = good().on("POST /v1/apply", [changed.clone(), changed, same]);
     insta::assert_snapshot!(
         "diff_files",

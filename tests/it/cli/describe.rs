@@ -2,8 +2,8 @@
 
 use coxswain::api::types::{List, RevisionObject, ServiceObject};
 use coxswain::model::{
-    Author, ConditionKind, EventKind, EventReason, OutcomeRecord, Override, Phase, Reason, RevisionNumber,
-    RevisionOutcome, RolloutState,
+    Author, ConditionKind, EventKind, EventReason, OutcomeRecord, Override, Reason, ReplicaPhase,
+    RevisionNumber, RevisionOutcome, RolloutState,
 };
 
 use super::objects::{
@@ -13,12 +13,12 @@ use super::objects::{
 use super::stub::{Reply, Stub};
 use super::transcript::transcript;
 
-fn stub(service: ServiceObject, phases: &[(&str, Phase)]) -> Stub {
+fn stub(service: ServiceObject, phases: &[(&str, ReplicaPhase)]) -> Stub {
     stub_after(8, service, phases)
 }
 
 /// Revision 9 runs, and this one has failed.
-fn stub_after(failed: u64, service: ServiceObject, phases: &[(&str, Phase)]) -> Stub {
+fn stub_after(failed: u64, service: ServiceObject, phases: &[(&str, ReplicaPhase)]) -> Stub {
     let record = OutcomeRecord {
         revision: RevisionNumber(failed),
         outcome: RevisionOutcome::RolledBack { failure: failure(failed) },
@@ -58,7 +58,7 @@ fn overridden() -> ServiceObject {
 
 #[test]
 fn a_service_is_described_whole() {
-    let phases = [("users-9-a", Phase::Ready), ("users-9-b", Phase::Ready)];
+    let phases = [("users-9-a", ReplicaPhase::Ready), ("users-9-b", ReplicaPhase::Ready)];
     let mut waits = overridden();
     waits.status.waits = vec!["users-9-b has to serve for another 8s".to_owned()];
     let stub = stub(waits, &phases);
@@ -78,7 +78,7 @@ fn settled(line: &str) -> String {
 
 #[test]
 fn why_says_what_is_in_the_way_and_what_comes_next() {
-    let sound = stub(overridden(), &[("users-9-a", Phase::Ready)]);
+    let sound = stub(overridden(), &[("users-9-a", ReplicaPhase::Ready)]);
     let mut rolling = overridden();
     rolling.status.available = 1;
     rolling.status.waits = vec!["users-9-a has to serve for another 8s".to_owned()];
@@ -88,15 +88,15 @@ fn why_says_what_is_in_the_way_and_what_comes_next() {
         condition(ConditionKind::Progressing, true, Reason::RollingOut, "1 of 3 replicas are available"),
     ];
     let phases = [
-        ("users-9-a", Phase::Ready),
-        ("users-9-b", Phase::Starting { reason: Some(unhealthy()) }),
+        ("users-9-a", ReplicaPhase::Ready),
+        ("users-9-b", ReplicaPhase::Starting { reason: Some(unhealthy()) }),
         ("users-9-c", exited()),
     ];
     let rolling = stub(rolling, &phases);
     let mut back = overridden();
     let state = RolloutState::RolledBack { failure: failure(10) };
     back.status.rollout = Some(rollout(9, Some(9), state));
-    let back = stub_after(10, back, &[("users-9-a", Phase::Ready)]);
+    let back = stub_after(10, back, &[("users-9-a", ReplicaPhase::Ready)]);
     let mut going = overridden();
     going.status.conditions = vec![condition(
         ConditionKind::Progressing,
@@ -104,7 +104,7 @@ fn why_says_what_is_in_the_way_and_what_comes_next() {
         Reason::Deleting,
         "its replicas are drained and removed",
     )];
-    let going = stub(going, &[("users-9-a", Phase::Draining), ("users-9-b", Phase::Stopping)]);
+    let going = stub(going, &[("users-9-a", ReplicaPhase::Draining), ("users-9-b", ReplicaPhase::Stopping)]);
     let told = [&sound, &rolling, &back, &going].map(|stub| transcript(stub, &["why users"]));
     insta::assert_snapshot!("why", told.join("\n"));
     insta::assert_snapshot!("why_unknown", transcript(&sound, &["why usres"]));

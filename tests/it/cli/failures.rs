@@ -1,9 +1,9 @@
 //! Every end of a rollout that is not a good one: what is said of it, piped and on a terminal.
 
-use coxswain::api::types::{Outcome, Progress};
+use coxswain::api::types::{OperationOutcome, OperationProgress};
 use coxswain::model::{
-    Author, Case, FailedProbe, Failure, FailureReason, Listener, Millis, Phase, ProbeAnswer, RevisionNumber,
-    Seen, Trouble,
+    Author, Diagnosis, FailedProbe, FailedReplica, FailureCause, FailureReason, ListeningSocket, Millis,
+    ProbeAnswer, ReplicaPhase, RevisionNumber, RolloutFailure,
 };
 
 use super::objects::{exited, failure, snapshot, unhealthy};
@@ -18,39 +18,41 @@ struct End {
     codes: &'static str,
     exit: i32,
     /// `None` where the waiting ends first.
-    outcome: Option<Outcome>,
+    outcome: Option<OperationOutcome>,
 }
 
 /// What an agent sees of a release, class by class, and for how long the rollout was without progress if that ended it.
-fn seen() -> Vec<(&'static str, Seen, Option<Millis>)> {
+fn seen() -> Vec<(&'static str, FailureCause, Option<Millis>)> {
     let within = Some(Millis::secs(60));
-    let unhealthy = |message: &str, answer, listening, start_within| Seen::Unhealthy {
+    let unhealthy = |message: &str, answer, listening, start_within| FailureCause::Unhealthy {
         probe: FailedProbe { message: message.to_owned(), answer },
         listening,
         start_within,
     };
-    let listening = Some(vec![Listener { address: [0, 0, 0, 0].into(), port: 3000 }]);
+    let listening = Some(vec![ListeningSocket { address: [0, 0, 0, 0].into(), port: 3000 }]);
     let message = |text: &str| text.to_owned();
     let busy = "GET /healthz → 503 \"warming cache\"";
     let refused = ProbeAnswer::Refused { port: 8080 };
     vec![
         (
             "0421",
-            Seen::ImageNotFound { message: message("the registry does not have users:v2: manifest unknown") },
+            FailureCause::ImageNotFound {
+                message: message("the registry does not have users:v2: manifest unknown"),
+            },
             None,
         ),
         (
             "0422",
-            Seen::PullDenied { message: message("the registry refuses to give users:v2: denied") },
+            FailureCause::PullDenied { message: message("the registry refuses to give users:v2: denied") },
             None,
         ),
         (
             "0423",
-            Seen::CannotStart { message: message("exec: \"x\": executable file not found in $PATH") },
+            FailureCause::CannotStart { message: message("exec: \"x\": executable file not found in $PATH") },
             None,
         ),
-        ("0424", Seen::Exited { code: 1, was_healthy: false }, None),
-        ("0425", Seen::OutOfMemory { limit: "64Mi".parse().ok() }, None),
+        ("0424", FailureCause::Exited { code: 1, was_healthy: false }, None),
+        ("0425", FailureCause::OutOfMemory { limit: "64Mi".parse().ok() }, None),
         ("0426", unhealthy(busy, ProbeAnswer::Status { status: 503 }, None, within), None),
         (
             "0427",
@@ -61,25 +63,30 @@ fn seen() -> Vec<(&'static str, Seen, Option<Millis>)> {
     ]
 }
 
-fn of_class(seen: Seen, deadline: Option<Millis>) -> Failure {
-    let has_run =
-        !matches!(seen, Seen::ImageNotFound { .. } | Seen::PullDenied { .. } | Seen::CannotStart { .. });
+fn of_class(seen: FailureCause, deadline: Option<Millis>) -> RolloutFailure {
+    let has_run = !matches!(
+        seen,
+        FailureCause::ImageNotFound { .. }
+            | FailureCause::PullDenied { .. }
+            | FailureCause::CannotStart { .. }
+    );
     let log = ["reading \u{1b}[31m/etc/users.toml", "panic: no such file"].map(str::to_owned);
     let log = if has_run { log.to_vec() } else { Vec::new() };
-    let times = if matches!(seen, Seen::Unhealthy { .. }) { 0 } else { 3 };
-    let trouble = Trouble { seen, times, within: Millis(13_200), log };
-    Failure {
-        reason: FailureReason::of(Case { replica: "users-10-a".into(), trouble, deadline }),
+    let times = if matches!(seen, FailureCause::Unhealthy { .. }) { 0 } else { 3 };
+    let diagnosis = Diagnosis { cause: seen, times, within: Millis(13_200), log };
+    RolloutFailure {
+        reason: FailureReason::of(FailedReplica { replica: "users-10-a".into(), diagnosis, deadline }),
         ..failure(10)
     }
 }
 
 fn ends() -> Vec<End> {
-    let back = |codes, failure| End { codes, exit: 4, outcome: Some(Outcome::RolledBack { failure }) };
-    let stands = |codes, failure| End { codes, exit: 5, outcome: Some(Outcome::Failed { failure }) };
+    let back =
+        |codes, failure| End { codes, exit: 4, outcome: Some(OperationOutcome::RolledBack { failure }) };
+    let stands = |codes, failure| End { codes, exit: 5, outcome: Some(OperationOutcome::Failed { failure }) };
     let by = Author { command: "abort users".to_owned(), user: "bob".to_owned() };
-    let aborted = Failure { reason: FailureReason::Aborted { by }, ..failure(10) };
-    let crashes = of_class(Seen::Exited { code: 1, was_healthy: false }, None);
+    let aborted = RolloutFailure { reason: FailureReason::Aborted { by }, ..failure(10) };
+    let crashes = of_class(FailureCause::Exited { code: 1, was_healthy: false }, None);
     let mut ends: Vec<End> =
         seen().into_iter().map(|(code, seen, deadline)| back(code, of_class(seen, deadline))).collect();
     ends.extend([
@@ -94,29 +101,33 @@ fn ends() -> Vec<End> {
 
 /// A stub whose rollout comes to this end, and the command that waits for it.
 fn coming_to(end: &End) -> (Stub, &'static str) {
-    let starting = Phase::Starting { reason: Some(unhealthy()) };
+    let starting = ReplicaPhase::Starting { reason: Some(unhealthy()) };
     let Some(outcome) = &end.outcome else {
-        let waits = snapshot(1, &[("users-10-a", Phase::Ready), ("users-10-b", starting)], None);
+        let waits = snapshot(1, &[("users-10-a", ReplicaPhase::Ready), ("users-10-b", starting)], None);
         let stub = changing("POST /v1/rollout", Reply::silence_after(&[waits]));
         return (stub, "rollout users --image v2 --timeout 700ms");
     };
-    let at_work = snapshot(0, &[("users-10-a", exited()), ("users-9-a", Phase::Ready)], None);
+    let at_work = snapshot(0, &[("users-10-a", exited()), ("users-9-a", ReplicaPhase::Ready)], None);
     let mut last = match outcome {
-        Outcome::RolledBack { failure } => {
+        OperationOutcome::RolledBack { failure } => {
             let case = failure.reason.case();
-            let ran = case.is_some_and(|case| !case.trouble.log.is_empty());
-            let kept: &[(&str, Phase)] = if ran { &[("users-10-a", Phase::Kept)] } else { &[] };
-            let serve = [("users-9-a", Phase::Ready), ("users-9-b", Phase::Ready)];
+            let ran = case.is_some_and(|case| !case.diagnosis.log.is_empty());
+            let kept: &[(&str, ReplicaPhase)] = if ran { &[("users-10-a", ReplicaPhase::Kept)] } else { &[] };
+            let serve = [("users-9-a", ReplicaPhase::Ready), ("users-9-b", ReplicaPhase::Ready)];
             let back = snapshot(2, &[kept, &serve].concat(), Some(outcome.clone()));
-            Progress { target: RevisionNumber(9), from: None, ..back }
+            OperationProgress { target: RevisionNumber(9), from: None, ..back }
         }
-        _ => snapshot(0, &[("users-10-a", exited()), ("users-9-a", Phase::Ready)], Some(outcome.clone())),
+        _ => snapshot(
+            0,
+            &[("users-10-a", exited()), ("users-9-a", ReplicaPhase::Ready)],
+            Some(outcome.clone()),
+        ),
     };
     for replica in last.replicas.iter_mut().filter(|replica| replica.name.as_str().starts_with("users-9")) {
         replica.revision = RevisionNumber(9);
     }
     for replica in last.replicas.iter_mut().filter(|replica| replica.name.as_str() == "users-10-a") {
-        replica.runs = replica.status.as_ref().is_some_and(|status| status.phase != Phase::Kept);
+        replica.runs = replica.status.as_ref().is_some_and(|status| status.phase != ReplicaPhase::Kept);
     }
     last.failed_requests = Some(0);
     (changing("POST /v1/rollout", Reply::lines(&[at_work, last])), "rollout users --image v2")

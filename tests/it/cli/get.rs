@@ -1,9 +1,9 @@
 //! What is shown: get, status, logs, events.
 
-use coxswain::api::types::{DaemonStatus, HostObject, List, LogRecord, ServiceObject};
+use coxswain::api::types::{DaemonStatus, List, LogRecord, NodeObject, ServiceObject};
 use coxswain::model::{
-    ConditionKind, EngineKind, Epoch, EventKind, EventReason, Phase, Reach, Reason, ReplicaName,
-    RolloutState, TableName,
+    ConditionKind, EngineKind, Epoch, EventKind, EventReason, ExposureMode, Reason, ReplicaName,
+    ReplicaPhase, RolloutState, TableName,
 };
 
 use super::objects::{
@@ -33,12 +33,12 @@ fn services() -> Vec<ServiceObject> {
 
 fn stub() -> Stub {
     let replicas = vec![
-        replica("users-9-a", Phase::Ready),
+        replica("users-9-a", ReplicaPhase::Ready),
         replica("users-9-b", exited()),
-        replica("users-9-c", Phase::Starting { reason: Some(unhealthy()) }),
-        replica("users-9-d", Phase::Waiting { reason: None }),
+        replica("users-9-c", ReplicaPhase::Starting { reason: Some(unhealthy()) }),
+        replica("users-9-d", ReplicaPhase::Waiting { reason: None }),
     ];
-    let away = HostObject {
+    let away = NodeObject {
         name: "oak".to_owned(),
         available: false,
         engine: "Docker is stopped".to_owned(),
@@ -53,7 +53,7 @@ fn stub() -> Stub {
         .on("GET /v1/replicas", [Reply::json(&List::of(replicas))])
         .on("GET /v1/endpoints", [Reply::json(&List::of(vec![endpoint()]))])
         .on("GET /v1/revisions", [Reply::json(&List::of(vec![revision(9, "v1"), revision(10, "v2")]))])
-        .on("GET /v1/hosts", [Reply::json(&List::of(vec![host(), away]))])
+        .on("GET /v1/nodes", [Reply::json(&List::of(vec![host(), away]))])
         .on("GET /v1/events?follow=false", [Reply::lines(&events)])
         .on("GET /v1/events?service=users&follow=false", [Reply::lines(&events[..1])])
         .on("GET /v1/events?service=users&follow=true", [Reply::lines(&events)])
@@ -72,7 +72,7 @@ fn tables() {
                 "get replicas users -o wide",
                 "get endpoints",
                 "get routes -o wide",
-                "get hosts",
+                "get nodes",
                 "get revisions",
                 "events",
                 "events service/users -f",
@@ -115,12 +115,12 @@ fn objects_for_programs() {
     };
     let stub = Stub::start()
         .on("GET /v1/services", [Reply::json(&List::of(vec![fixed]))])
-        .on("GET /v1/hosts", [Reply::json(&List::of(vec![host()]))]);
+        .on("GET /v1/nodes", [Reply::json(&List::of(vec![host()]))]);
     insta::assert_snapshot!(
         "get_objects",
         transcript(
             &stub,
-            &["get users -o yaml", "get service -o json", "get routes -o yaml", "get hosts elk -o yaml"]
+            &["get users -o yaml", "get service -o json", "get routes -o yaml", "get nodes elk -o yaml"]
         )
     );
 }
@@ -128,7 +128,7 @@ fn objects_for_programs() {
 #[test]
 fn every_kind_is_an_envelope() {
     let stub = stub();
-    for kind in ["services", "replicas", "endpoints", "routes", "hosts", "revisions", "events"] {
+    for kind in ["services", "replicas", "endpoints", "routes", "nodes", "revisions", "events"] {
         let printed = run(&stub, &format!("get {kind} -o json")).stdout;
         let list: serde_json::Value = serde_json::from_str(&printed).unwrap();
         assert_eq!(list["kind"], "List");
@@ -162,14 +162,14 @@ fn a_watch_appends_what_changed() {
 
 #[test]
 fn every_kind_can_be_watched() {
-    let mut busy = replica("users-9-a", Phase::Ready);
+    let mut busy = replica("users-9-a", ReplicaPhase::Ready);
     busy.in_flight = 7;
     let replicas = [
-        List::of(vec![replica("users-9-a", Phase::Ready), replica("users-9-b", exited())]),
+        List::of(vec![replica("users-9-a", ReplicaPhase::Ready), replica("users-9-b", exited())]),
         List::of(vec![busy.clone(), replica("users-9-b", exited())]),
-        List::of(vec![busy, replica("users-9-b", Phase::Ready)]),
+        List::of(vec![busy, replica("users-9-b", ReplicaPhase::Ready)]),
     ];
-    let away = HostObject { available: false, engine: "Docker is stopped".to_owned(), ..host() };
+    let away = NodeObject { available: false, engine: "Docker is stopped".to_owned(), ..host() };
     let mut moved = service("users");
     moved.status.available = 1;
     let events = [
@@ -182,7 +182,7 @@ fn every_kind_can_be_watched() {
             "GET /v1/endpoints?watch=true",
             [Reply::lines(&[List::of(vec![endpoint()]), List::of(Vec::new())])],
         )
-        .on("GET /v1/hosts?watch=true", [Reply::lines(&[List::of(vec![host()]), List::of(vec![away])])])
+        .on("GET /v1/nodes?watch=true", [Reply::lines(&[List::of(vec![host()]), List::of(vec![away])])])
         .on("GET /v1/revisions?watch=true", [Reply::lines(&[List::of(vec![revision(9, "v1")])])])
         .on(
             "GET /v1/services?watch=true",
@@ -197,7 +197,7 @@ fn every_kind_can_be_watched() {
                 "get replicas -w",
                 "get replica/users-9-b -w -o name",
                 "get endpoints -w -o wide",
-                "get hosts -w",
+                "get nodes -w",
                 "get revisions -w",
                 "get routes -w",
             ]
@@ -209,7 +209,7 @@ fn every_kind_can_be_watched() {
         [false, true, true],
         "{rows}"
     );
-    for kind in ["replicas", "endpoints", "hosts", "revisions", "services", "routes", "events"] {
+    for kind in ["replicas", "endpoints", "nodes", "revisions", "services", "routes", "events"] {
         let lines = run(&stub, &format!("get {kind} -w -o json")).stdout;
         for line in lines.lines() {
             let object: serde_json::Value = serde_json::from_str(line).expect("one object a line");
@@ -231,7 +231,7 @@ fn the_daemon_in_a_few_lines() {
             Reason::EngineUnavailable,
             "Docker is stopped",
         )],
-        host: HostObject { available: false, ..host() },
+        node: NodeObject { available: false, ..host() },
         ..daemon()
     };
     let unanswered = DaemonStatus {
@@ -239,14 +239,14 @@ fn the_daemon_in_a_few_lines() {
         ..daemon()
     };
     let alone = DaemonStatus { acknowledged: None, ..daemon() };
-    let rootless = |reach| HostObject {
+    let rootless = |exposure| NodeObject {
         kind: Some(EngineKind::Rootless),
-        reach: Some(reach),
+        exposure: Some(exposure),
         unenforced: vec!["memory".to_owned(), "cpu".to_owned()],
         ..host()
     };
-    let published = DaemonStatus { host: rootless(Reach::Published), ..daemon() };
-    let unreached = DaemonStatus { host: rootless(Reach::Bridge), ..daemon() };
+    let published = DaemonStatus { node: rootless(ExposureMode::Published), ..daemon() };
+    let unreached = DaemonStatus { node: rootless(ExposureMode::Bridge), ..daemon() };
     let stub = Stub::start().on(
         "GET /v1/status",
         [&daemon(), &behind, &unanswered, &alone, &published, &unreached, &daemon()].map(Reply::json),

@@ -1,9 +1,12 @@
 //! The record of releases, and words about a rollout: history, diff, pause, resume, abort, restart, retry.
 
 use coxswain::api::codes;
-use coxswain::api::types::{Action, ApiError, List, Outcome, RevisionObject, WriteResponse, WriteResult};
+use coxswain::api::types::{
+    ApiError, List, OperationOutcome, RevisionObject, WriteAction, WriteResponse, WriteResult,
+};
 use coxswain::model::{
-    Author, EnvValue, Failure, FailureReason, OutcomeRecord, Phase, RevisionNumber, RevisionOutcome,
+    Author, EnvValue, FailureReason, OutcomeRecord, ReplicaPhase, RevisionNumber, RevisionOutcome,
+    RolloutFailure,
 };
 
 use super::objects::{failure, minutes_ago, result, revision, snapshot};
@@ -20,7 +23,7 @@ fn object(number: u64, tag: &str, outcome: Option<RevisionOutcome>) -> RevisionO
 
 fn kept() -> Vec<RevisionObject> {
     let by = Author { command: "abort users".to_owned(), user: "bob".to_owned() };
-    let aborted = Failure { reason: FailureReason::Aborted { by }, ..failure(10) };
+    let aborted = RolloutFailure { reason: FailureReason::Aborted { by }, ..failure(10) };
     let mut last = object(11, "v2", Some(RevisionOutcome::RolledBack { failure: failure(11) }));
     last.revision.spec.env.insert("LOG_LEVEL".to_owned(), EnvValue::Text("debug".to_owned()));
     last.revision.restarts = 1;
@@ -73,13 +76,13 @@ fn revisions_are_compared() {
 }
 
 fn noted(note: &str) -> Reply {
-    let result = WriteResult { notes: vec![note.to_owned()], ..result("users", Action::Changed) };
+    let result = WriteResult { notes: vec![note.to_owned()], ..result("users", WriteAction::Changed) };
     Reply::json(&WriteResponse { results: vec![result] })
 }
 
 #[test]
 fn a_rollout_is_steered() {
-    let done = snapshot(2, &[("users-9-a", Phase::Ready)], Some(Outcome::Done));
+    let done = snapshot(2, &[("users-9-a", ReplicaPhase::Ready)], Some(OperationOutcome::Done));
     let stub = stub()
         .on("POST /v1/rollout", [noted("its rollout is held")])
         .on("GET /v1/services/users/progress?generation=10", [Reply::lines(std::slice::from_ref(&done))])

@@ -1,15 +1,15 @@
 //! Objects that the scripted daemon shows.
 
 use coxswain::api::types::{
-    API_VERSION, Action, DaemonStatus, HostObject, Outcome, Progress, ReplicaObject, ReplicaProgress,
-    ServiceObject, ServiceStatus, WriteResult,
+    API_VERSION, DaemonStatus, NodeObject, OperationOutcome, OperationProgress, ReplicaObject,
+    ReplicaProgress, ServiceObject, ServiceStatus, WriteAction, WriteResult,
 };
 use coxswain::daemon::wall_time;
 use coxswain::model::{
     Condition, ConditionKind, Desired, Endpoint, EndpointState, EnvValue, Epoch, Event, EventKind,
-    EventReason, Failure, FailureReason, Generation, Metadata, Millis, Phase, Port, Protocol, Reason,
-    Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutState,
-    Route, ServiceSpec, TableName, WaitReason,
+    EventReason, FailureReason, Generation, Metadata, Millis, Port, Protocol, Reason, Replica, ReplicaName,
+    ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutFailure,
+    RolloutState, Route, ServiceSpec, TableName, WaitReason,
 };
 use jiff::Timestamp;
 
@@ -89,12 +89,12 @@ pub(super) fn service(name: &str) -> ServiceObject {
     }
 }
 
-pub(super) fn failure(revision: u64) -> Failure {
+pub(super) fn failure(revision: u64) -> RolloutFailure {
     let observed = vec![
         "users-10-a exited with code 1 before its first healthy check, attempt 3".to_owned(),
         "users-10-b waiting".to_owned(),
     ];
-    Failure {
+    RolloutFailure {
         revision: RevisionNumber(revision),
         reason: FailureReason::DeadlineExceeded { deadline: Millis::secs(300), observed },
         at: minutes_ago(1),
@@ -105,8 +105,8 @@ pub(super) fn progressing() -> RolloutState {
     RolloutState::Progressing { waited: Millis(0), best: 0 }
 }
 
-pub(super) fn status(replica: &str, phase: Phase) -> ReplicaStatus {
-    let ready = phase == Phase::Ready;
+pub(super) fn status(replica: &str, phase: ReplicaPhase) -> ReplicaStatus {
+    let ready = phase == ReplicaPhase::Ready;
     ReplicaStatus {
         replica: ReplicaName::new(replica),
         phase,
@@ -117,7 +117,7 @@ pub(super) fn status(replica: &str, phase: Phase) -> ReplicaStatus {
         address: Some("10.209.1.4".parse().unwrap()),
         ready_after: ready.then_some(Millis(2_250)),
         since: minutes_ago(5),
-        trouble: None,
+        diagnosis: None,
     }
 }
 
@@ -125,12 +125,15 @@ pub(super) fn unhealthy() -> WaitReason {
     WaitReason::HealthCheckFailing { message: "GET /healthz → 503 \"\x1b[31mwarming cache\"".to_owned() }
 }
 
-pub(super) fn exited() -> Phase {
-    Phase::BackOff { reason: WaitReason::Exited { code: 1, oom_killed: false }, retry_at: minutes_ago(0) }
+pub(super) fn exited() -> ReplicaPhase {
+    ReplicaPhase::BackOff {
+        reason: WaitReason::Exited { code: 1, oom_killed: false },
+        retry_at: minutes_ago(0),
+    }
 }
 
-pub(super) fn replica(name: &str, phase: Phase) -> ReplicaObject {
-    let available = phase == Phase::Ready;
+pub(super) fn replica(name: &str, phase: ReplicaPhase) -> ReplicaObject {
+    let available = phase == ReplicaPhase::Ready;
     ReplicaObject {
         api_version: API_VERSION.to_owned(),
         kind: "Replica".to_owned(),
@@ -141,7 +144,7 @@ pub(super) fn replica(name: &str, phase: Phase) -> ReplicaObject {
             slot: 1,
             revision: RevisionNumber(9),
             hash: coxswain::model::TemplateHash::new("ab12"),
-            host: coxswain::model::HostId::new("ELK1"),
+            node: coxswain::model::NodeId::new("ELK1"),
             desired: Desired::Run,
         },
         status: Some(status(name, phase)),
@@ -180,14 +183,14 @@ pub(super) fn revision(number: u64, tag: &str) -> Revision {
     }
 }
 
-pub(super) fn host() -> HostObject {
-    HostObject {
-        id: coxswain::model::HostId::new("ELK1"),
+pub(super) fn host() -> NodeObject {
+    NodeObject {
+        id: coxswain::model::NodeId::new("ELK1"),
         name: "elk".to_owned(),
         engine: "Docker 29.0.1, API 1.52".to_owned(),
         available: true,
         kind: Some(coxswain::model::EngineKind::Native),
-        reach: Some(coxswain::model::Reach::Bridge),
+        exposure: Some(coxswain::model::ExposureMode::Bridge),
         unenforced: Vec::new(),
         containers: 4,
     }
@@ -201,7 +204,7 @@ pub(super) fn daemon() -> DaemonStatus {
         uptime: Millis::secs(7_300),
         store: "3f2a".into(),
         store_revision: 912,
-        host: host(),
+        node: host(),
         table: Some(table.clone()),
         acknowledged: Some(table),
         http: vec!["0.0.0.0:8080".to_owned()],
@@ -220,7 +223,7 @@ pub(super) fn event(kind: EventKind, reason: EventReason, message: &str) -> Even
     }
 }
 
-pub(super) fn result(name: &str, action: Action) -> WriteResult {
+pub(super) fn result(name: &str, action: WriteAction) -> WriteResult {
     WriteResult {
         name: name.into(),
         action,
@@ -234,18 +237,22 @@ pub(super) fn result(name: &str, action: Action) -> WriteResult {
 }
 
 /// A snapshot of users on its way from revision 9 to 10; a replica is named with its phase.
-pub(super) fn snapshot(available: u32, replicas: &[(&str, Phase)], outcome: Option<Outcome>) -> Progress {
-    let replica = |(name, phase): &(&str, Phase)| ReplicaProgress {
+pub(super) fn snapshot(
+    available: u32,
+    replicas: &[(&str, ReplicaPhase)],
+    outcome: Option<OperationOutcome>,
+) -> OperationProgress {
+    let replica = |(name, phase): &(&str, ReplicaPhase)| ReplicaProgress {
         name: ReplicaName::new(*name),
         revision: RevisionNumber(10),
-        runs: !matches!(phase, Phase::Draining | Phase::Stopping | Phase::Gone),
-        available: *phase == Phase::Ready,
+        runs: !matches!(phase, ReplicaPhase::Draining | ReplicaPhase::Stopping | ReplicaPhase::Gone),
+        available: *phase == ReplicaPhase::Ready,
         status: Some(status(name, phase.clone())),
         in_flight: 0,
         drained: 0,
         counters: None,
     };
-    Progress {
+    OperationProgress {
         service: "users".into(),
         observed: Generation(10),
         from: Some(RevisionNumber(9)),

@@ -5,9 +5,12 @@ use std::process::{Command, Stdio};
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    Action, ConfirmResponse, DaemonStatus, List, Outcome, Progress, WriteResponse, WriteResult,
+    ConfirmResponse, DaemonStatus, List, OperationOutcome, OperationProgress, WriteAction, WriteResponse,
+    WriteResult,
 };
-use coxswain::model::{Author, ConditionKind, Generation, Phase, Reason, RevisionNumber, RolloutState};
+use coxswain::model::{
+    Author, ConditionKind, Generation, Reason, ReplicaPhase, RevisionNumber, RolloutState,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -26,7 +29,7 @@ fn written(results: &[WriteResult]) -> Reply {
 /// A stub whose writes change users, and that tells these snapshots of it.
 pub(super) fn changing(call: &str, progress: Reply) -> Stub {
     Stub::start()
-        .on(call, [written(&[result("users", Action::Changed)])])
+        .on(call, [written(&[result("users", WriteAction::Changed)])])
         .on(
             "GET /v1/revisions?service=users",
             [Reply::json(&List::of(vec![revision(9, "v1"), revision(10, "v2")]))],
@@ -36,18 +39,18 @@ pub(super) fn changing(call: &str, progress: Reply) -> Stub {
         .on(&format!("{PROGRESS}&awaited=count"), [progress])
 }
 
-fn ended(outcome: Outcome) -> Reply {
-    let back = if matches!(outcome, Outcome::RolledBack { .. }) { 9 } else { 10 };
-    let last = snapshot(2, &[("users-9-a", Phase::Ready)], Some(outcome));
+fn ended(outcome: OperationOutcome) -> Reply {
+    let back = if matches!(outcome, OperationOutcome::RolledBack { .. }) { 9 } else { 10 };
+    let last = snapshot(2, &[("users-9-a", ReplicaPhase::Ready)], Some(outcome));
     Reply::lines(&[
-        snapshot(0, &[("users-10-a", exited()), ("users-9-a", Phase::Ready)], None),
-        Progress { target: RevisionNumber(back), ..last },
+        snapshot(0, &[("users-10-a", exited()), ("users-9-a", ReplicaPhase::Ready)], None),
+        OperationProgress { target: RevisionNumber(back), ..last },
     ])
 }
 
 #[test]
 fn a_rollout_that_goes_well() {
-    let stub = changing("POST /v1/rollout", ended(Outcome::Done));
+    let stub = changing("POST /v1/rollout", ended(OperationOutcome::Done));
     insta::assert_snapshot!(
         "rollout",
         transcript(
@@ -74,23 +77,27 @@ fn a_rollout_that_goes_well() {
 #[test]
 fn a_rollout_that_another_takes_the_place_of() {
     let author = Author { command: "apply -f b.yaml".to_owned(), user: "bob".to_owned() };
-    let by = Outcome::Superseded { by: Generation(11), revision: RevisionNumber(11), author };
+    let by = OperationOutcome::Superseded { by: Generation(11), revision: RevisionNumber(11), author };
     let stub = changing("POST /v1/rollout", ended(by));
     insta::assert_snapshot!("superseded", transcript(&stub, &["rollout users --image v2"]));
 }
 
 #[test]
 fn of_several_services_the_gravest_end_decides() {
-    let of = |name: &str, outcome| Progress { service: name.into(), ..snapshot(2, &[], Some(outcome)) };
+    let of =
+        |name: &str, outcome| OperationProgress { service: name.into(), ..snapshot(2, &[], Some(outcome)) };
     let stub = Stub::start()
-        .on("POST /v1/scale", [written(&[result("users", Action::Changed), result("web", Action::Changed)])])
+        .on(
+            "POST /v1/scale",
+            [written(&[result("users", WriteAction::Changed), result("web", WriteAction::Changed)])],
+        )
         .on(
             "GET /v1/services/web/progress?generation=10&awaited=count",
-            [Reply::lines(&[of("web", Outcome::Done)])],
+            [Reply::lines(&[of("web", OperationOutcome::Done)])],
         )
         .on(
             &format!("{PROGRESS}&awaited=count"),
-            [Reply::lines(&[of("users", Outcome::RolledBack { failure: failure(10) })])],
+            [Reply::lines(&[of("users", OperationOutcome::RolledBack { failure: failure(10) })])],
         );
     let ran = run(&stub, "scale users=3 web=2");
     assert_eq!(ran.exit, 4, "{}", ran.stderr);
@@ -120,16 +127,18 @@ fn a_held_operation_says_by_what() {
         vec![condition(ConditionKind::Degraded, true, Reason::EngineUnavailable, "Docker is stopped")];
     let stub = changing(
         "POST /v1/rollout",
-        Reply::lines(&[held, snapshot(0, &[], None), snapshot(2, &[], Some(Outcome::Done))]),
+        Reply::lines(&[held, snapshot(0, &[], None), snapshot(2, &[], Some(OperationOutcome::Done))]),
     );
     insta::assert_snapshot!("held", transcript(&stub, &["rollout restart users"]));
 }
 
 #[test]
 fn a_controller_that_restarts_is_found_again() {
-    let first = Reply::lines(&[snapshot(1, &[("users-10-a", Phase::Ready)], None)]);
-    let stub = changing("POST /v1/rollout", Reply::Lost)
-        .on(PROGRESS, [first, Reply::Lost, Reply::Whole(200, "{\"half".to_owned()), ended(Outcome::Done)]);
+    let first = Reply::lines(&[snapshot(1, &[("users-10-a", ReplicaPhase::Ready)], None)]);
+    let stub = changing("POST /v1/rollout", Reply::Lost).on(
+        PROGRESS,
+        [first, Reply::Lost, Reply::Whole(200, "{\"half".to_owned()), ended(OperationOutcome::Done)],
+    );
     let ran = run(&stub, "rollout restart users");
     assert_eq!(ran.exit, 0, "{}", ran.stderr);
     assert_eq!(stub.calls().iter().filter(|call| *call == PROGRESS).count(), 4);
@@ -137,7 +146,7 @@ fn a_controller_that_restarts_is_found_again() {
 
 #[test]
 fn a_lost_answer_is_asked_for_once_more_with_the_same_id() {
-    let answer = written(&[result("users", Action::Changed)]);
+    let answer = written(&[result("users", WriteAction::Changed)]);
     let stub = Stub::start().on("POST /v1/scale", [Reply::Lost, answer]);
     assert_eq!(run(&stub, "scale users=3 --detach").exit, 0);
     let sent = stub.bodies("POST /v1/scale");
@@ -154,7 +163,7 @@ fn a_lost_answer_is_asked_for_once_more_with_the_same_id() {
 
 #[test]
 fn a_table_that_the_balancer_refuses_ends_the_waiting_with_its_reason() {
-    let mut refused = snapshot(0, &[("users-10-a", Phase::Ready)], None);
+    let mut refused = snapshot(0, &[("users-10-a", ReplicaPhase::Ready)], None);
     let reason = "table 1.7: cannot write /var/lib/coxswain/balancer/table: No space left on device";
     refused.held_by = vec![condition(ConditionKind::Degraded, true, Reason::TableRefused, reason)];
     let stub = changing("POST /v1/rollout", Reply::silence_after(&[refused]));
@@ -163,7 +172,7 @@ fn a_table_that_the_balancer_refuses_ends_the_waiting_with_its_reason() {
 
 #[test]
 fn ctrl_c_detaches() {
-    let starting = Phase::Starting { reason: None };
+    let starting = ReplicaPhase::Starting { reason: None };
     let waits = Reply::silence_after(&[snapshot(1, &[("users-10-a", starting)], None)]);
     let stub = changing("POST /v1/rollout", waits);
     let mut child = Command::new(env!("CARGO_BIN_EXE_ctl"))
@@ -188,8 +197,8 @@ fn following_and_showing_a_rollout() {
     rolling.metadata.generation = Generation(10);
     rolling.status.rollout = Some(rollout(10, Some(9), RolloutState::Failed { failure: failure(10) }));
     (rolling.status.available, rolling.status.failed_requests) = (2, Some(3));
-    let replicas = List::of(vec![replica("users-9-a", Phase::Ready), replica("users-10-a", exited())]);
-    let stub = changing("POST /v1/rollout", ended(Outcome::Done))
+    let replicas = List::of(vec![replica("users-9-a", ReplicaPhase::Ready), replica("users-10-a", exited())]);
+    let stub = changing("POST /v1/rollout", ended(OperationOutcome::Done))
         .on("GET /v1/services/users", [Reply::json(&rolling)])
         .on("GET /v1/replicas?service=users", [Reply::json(&replicas)])
         .on("GET /v1/services/none", [Reply::error(&codes::NOT_FOUND.error("no service is called `none`"))]);
@@ -201,7 +210,7 @@ fn following_and_showing_a_rollout() {
 
 #[test]
 fn a_service_deleted_while_it_is_rolled_did_not_end_well() {
-    let stub = changing("POST /v1/rollout", ended(Outcome::Deleted));
+    let stub = changing("POST /v1/rollout", ended(OperationOutcome::Deleted));
     let ran = run(&stub, "rollout restart users");
     assert_eq!(ran.exit, 7);
     assert!(ran.stderr.contains("error[CTL-0414]: users was deleted"), "{}", ran.stderr);
@@ -211,12 +220,13 @@ fn a_service_deleted_while_it_is_rolled_did_not_end_well() {
 fn deleting_asks_and_waits() {
     let gone = Reply::error(&codes::NOT_FOUND.error("no service is called `web`"));
     let leaving = Reply::lines(&[
-        snapshot(0, &[("users-9-a", Phase::Draining)], None),
-        snapshot(0, &[("users-9-a", Phase::Stopping)], None),
-        snapshot(0, &[], Some(Outcome::Deleted)),
+        snapshot(0, &[("users-9-a", ReplicaPhase::Draining)], None),
+        snapshot(0, &[("users-9-a", ReplicaPhase::Stopping)], None),
+        snapshot(0, &[], Some(OperationOutcome::Deleted)),
     ]);
-    let deleted =
-        |names: &[&str]| written(&names.iter().map(|name| result(name, Action::Deleted)).collect::<Vec<_>>());
+    let deleted = |names: &[&str]| {
+        written(&names.iter().map(|name| result(name, WriteAction::Deleted)).collect::<Vec<_>>())
+    };
     let mut web = service("web");
     web.metadata.app = "crm".into();
     let stub = Stub::start()

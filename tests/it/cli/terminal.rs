@@ -5,8 +5,8 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use coxswain::api::types::{Action, List, WriteResponse};
-use coxswain::model::Phase;
+use coxswain::api::types::{List, WriteAction, WriteResponse};
+use coxswain::model::ReplicaPhase;
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -132,12 +132,12 @@ fn an_interrupt_leaves_the_picture_as_it_is() {
     let stub = Stub::start()
         .on(
             "POST /v1/scale",
-            [Reply::json(&WriteResponse { results: vec![result("users", Action::Changed)] })],
+            [Reply::json(&WriteResponse { results: vec![result("users", WriteAction::Changed)] })],
         )
         .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2")]))])
         .on(
             "GET /v1/services/users/progress?generation=10&awaited=count&counters=true",
-            [Reply::silence_after(&[snapshot(1, &[("users-10-a", Phase::Ready)], None)])],
+            [Reply::silence_after(&[snapshot(1, &[("users-10-a", ReplicaPhase::Ready)], None)])],
         );
     let mut terminal = Terminal::start(&stub, "scale users=2");
     terminal.until("Ctrl-C detaches");
@@ -169,17 +169,17 @@ fn what_goes_leaves_a_watched_table() {
 /// Reports of the state before the write took effect are not shown as its progress.
 #[test]
 fn the_state_before_is_not_shown() {
-    let mut early = snapshot(0, &[("users-9-z", Phase::Pulling)], None);
+    let mut early = snapshot(0, &[("users-9-z", ReplicaPhase::Pulling)], None);
     early.observed = coxswain::model::Generation(9);
     let stub = Stub::start()
         .on(
             "POST /v1/scale",
-            [Reply::json(&WriteResponse { results: vec![result("users", Action::Changed)] })],
+            [Reply::json(&WriteResponse { results: vec![result("users", WriteAction::Changed)] })],
         )
         .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2")]))])
         .on(
             "GET /v1/services/users/progress?generation=10&awaited=count&counters=true",
-            [Reply::silence_after(&[early, snapshot(1, &[("users-10-a", Phase::Ready)], None)])],
+            [Reply::silence_after(&[early, snapshot(1, &[("users-10-a", ReplicaPhase::Ready)], None)])],
         );
     let mut terminal = Terminal::start(&stub, "scale users=2 --timeout 1s");
     terminal.until("error[CTL-0413]");

@@ -4,8 +4,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
 use coxswain::api::codes;
-use coxswain::api::types::{Action, DaemonStatus, KillResponse, List, Outcome, WriteResponse, WriteResult};
-use coxswain::model::{ContainerId, Generation, Phase, Route};
+use coxswain::api::types::{
+    DaemonStatus, KillResponse, List, OperationOutcome, WriteAction, WriteResponse, WriteResult,
+};
+use coxswain::model::{ContainerId, Generation, ReplicaPhase, Route};
 
 use super::objects::{daemon, progressing, replica, result, rollout, service, snapshot};
 use super::stub::{Reply, Stub};
@@ -118,13 +120,14 @@ fn a_write_that_was_refused_has_left_nothing() {
 #[test]
 fn a_way_back_that_was_accepted_is_under_way() {
     let written = |generation| {
-        let result = WriteResult { generation: Generation(generation), ..result("users", Action::Changed) };
+        let result =
+            WriteResult { generation: Generation(generation), ..result("users", WriteAction::Changed) };
         Reply::json(&WriteResponse { results: vec![result] })
     };
     let progress = |generation| format!("GET /v1/services/users/progress?generation={generation}");
     let stub = reached(200)
         .on("POST /v1/rollout", [written(10), written(11)])
-        .on(&progress(10), [Reply::lines(&[snapshot(2, &[], Some(Outcome::Done))])])
+        .on(&progress(10), [Reply::lines(&[snapshot(2, &[], Some(OperationOutcome::Done))])])
         .on(&progress(11), [Reply::silence_after(&[snapshot(1, &[], None)])]);
     let ran = run(&stub, "verify users --step restart,undo --timeout 2s -y");
     assert_eq!(ran.exit, 6, "{}", ran.stderr);
@@ -138,7 +141,7 @@ fn a_way_back_that_was_accepted_is_under_way() {
 
 #[test]
 fn a_replica_that_was_killed_is_on_its_way_back() {
-    let replicas = List::of(vec![replica("users-9-a", Phase::Ready)]);
+    let replicas = List::of(vec![replica("users-9-a", ReplicaPhase::Ready)]);
     let killed = KillResponse { container: ContainerId::new("4f".repeat(32)) };
     let stub = reached(200)
         .on("GET /v1/replicas?service=users", [Reply::json(&replicas)])

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use coxswain::model::{
-    Check, Desired, EnvValue, EventKind, FailedProbe, Failure, FailureReason, Generation, Halt, HaltKind,
-    Health, Metadata, Millis, Mono, Now, OnFailure, OutcomeRecord, Phase, Port, ProbeAnswer, Protocol,
-    Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout,
-    RolloutState, Seen, Service, ServiceSpec, Trouble, Volume, WaitReason,
+    Desired, Diagnosis, EnvValue, EventKind, FailedProbe, FailureCause, FailureReason, Generation, Health,
+    HealthCheck, InterventionKind, Metadata, Millis, Mono, Now, OnFailure, OutcomeRecord, Port, ProbeAnswer,
+    Protocol, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
+    RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceSpec,
+    Volume, WaitReason,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, invariants, plan};
 
@@ -47,7 +48,7 @@ pub(super) struct World {
     healed: bool,
     /// The balancer is not connected: nothing is acknowledged.
     silent: bool,
-    hosts: Vec<&'static str>,
+    nodes: Vec<&'static str>,
     unsaved: u64,
     clock_runs: bool,
     issued: BTreeSet<ReplicaName>,
@@ -58,7 +59,7 @@ impl World {
     pub(super) fn new() -> Self {
         let mut spec = ServiceSpec::of_image("users:1");
         spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
-        spec.health = Health::with(Check::Http("/healthz".into()));
+        spec.health = Health::with(HealthCheck::Http("/healthz".into()));
         Self {
             now: 0,
             service: None,
@@ -69,7 +70,7 @@ impl World {
             live: BTreeMap::new(),
             healed: false,
             silent: false,
-            hosts: vec!["elk"],
+            nodes: vec!["elk"],
             unsaved: 0,
             clock_runs: false,
             issued: BTreeSet::new(),
@@ -103,13 +104,13 @@ impl World {
             "restart" => {
                 if let Some(service) = &mut self.service {
                     service.restarts += 1;
-                    service.halt = None;
+                    service.intervention = None;
                 }
                 self.write(line);
             }
-            "pause" => self.halt(Some(HaltKind::Pause), line),
-            "resume" => self.halt(None, line),
-            "abort" => self.halt(Some(HaltKind::Abort), line),
+            "pause" => self.intervention(Some(InterventionKind::Pause), line),
+            "resume" => self.intervention(None, line),
+            "abort" => self.intervention(Some(InterventionKind::Abort), line),
             "undo" => {
                 let old = &self.revisions[&RevisionNumber(rest.parse().unwrap())];
                 self.spec = self.spec.with_release_of(&old.spec);
@@ -119,7 +120,7 @@ impl World {
                 let at = self.now().wall;
                 self.service.as_mut().unwrap().deleted_at = Some(at);
             }
-            "hosts" => self.hosts = rest.split(' ').map(|h| &*h.to_owned().leak()).collect(),
+            "nodes" => self.nodes = rest.split(' ').map(|h| &*h.to_owned().leak()).collect(),
             "break" => self.happens(rest, |live| live.broken = true),
             "vanish" => self.happens(rest, |live| live.gone = true),
             "heal" => self.heal_all(),
@@ -131,7 +132,7 @@ impl World {
             "wait" => self.advance(rest.parse::<Millis>().unwrap().0),
             "pass" => {
                 let changes = self.pass();
-                for hold in &changes.holds {
+                for hold in &changes.blockers {
                     writeln!(self.transcript, "        waits: {hold}").unwrap();
                 }
             }
@@ -161,7 +162,7 @@ impl World {
                 "keep" => spec.rollout.keep_revisions = value.parse().unwrap(),
                 "onFailure" if value == "pause" => spec.rollout.on_failure = OnFailure::Pause,
                 "onFailure" => spec.rollout.on_failure = OnFailure::Rollback,
-                "health" => spec.health.check = Check::Http(value.into()),
+                "health" => spec.health.check = HealthCheck::Http(value.into()),
                 "env" => {
                     spec.env.insert("A".into(), EnvValue::Text(value.into()));
                 }
@@ -173,11 +174,11 @@ impl World {
                 "novolume" => spec.volumes.clear(),
                 "noport" => {
                     spec.ports.clear();
-                    spec.health.check = Check::None(true);
+                    spec.health.check = HealthCheck::None(true);
                 }
                 "port" => {
                     spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
-                    spec.health.check = Check::Http("/healthz".into());
+                    spec.health.check = HealthCheck::Http("/healthz".into());
                 }
                 other => panic!("no such setting: {other}"),
             }
@@ -203,7 +204,7 @@ impl World {
             spec: self.spec.clone(),
             image: image.clone(),
             restarts: 0,
-            halt: None,
+            intervention: None,
             overrides: Vec::new(),
             deleted_at: None,
             deletes_volumes: false,
@@ -217,7 +218,7 @@ impl World {
         service.spec = self.spec.clone();
         service.image = image;
         if !before.release().is(service.release()) {
-            service.halt = None;
+            service.intervention = None;
         }
         service.written_by = command.to_owned();
         service.written_at = at;
@@ -225,10 +226,10 @@ impl World {
 
     /// The user's word against the rollout, whether or not there is one: the controller refuses some, the planner must
     /// take them all.
-    fn halt(&mut self, kind: Option<HaltKind>, command: &str) {
+    fn intervention(&mut self, kind: Option<InterventionKind>, command: &str) {
         self.write(command);
         let (at, by) = (self.now().wall, command.into());
-        self.service.as_mut().unwrap().halt = kind.map(|kind| Halt { kind, by, at });
+        self.service.as_mut().unwrap().intervention = kind.map(|kind| RolloutIntervention { kind, by, at });
     }
 
     fn happens(&mut self, name: &str, to: impl Fn(&mut Live)) {
@@ -289,43 +290,43 @@ impl World {
     fn observe(&mut self) {
         let names: Vec<ReplicaName> = self.live.keys().cloned().collect();
         for name in names {
-            let ready = self.phase(&self.live[&name]) == Phase::Ready && !self.silent;
+            let ready = self.phase(&self.live[&name]) == ReplicaPhase::Ready && !self.silent;
             let live = self.live.get_mut(&name).unwrap();
             live.serving_since = ready.then(|| live.serving_since.unwrap_or(self.now));
         }
     }
 
-    fn phase(&self, live: &Live) -> Phase {
+    fn phase(&self, live: &Live) -> ReplicaPhase {
         if live.gone || live.leaving_since.is_some_and(|t| self.now - t >= GONE_AFTER) {
             let kept = matches!(live.replica.desired, Desired::Keep { .. }) && !live.gone;
-            return if kept { Phase::Kept } else { Phase::Gone };
+            return if kept { ReplicaPhase::Kept } else { ReplicaPhase::Gone };
         }
         if live.leaving_since.is_some() {
-            return Phase::Draining;
+            return ReplicaPhase::Draining;
         }
         let revision = &self.revisions[&live.replica.revision];
         let age = self.now - live.made_at;
         let image = &revision.image.reference;
         if image.contains("slow") && age < PULLED_AFTER {
-            return Phase::Pulling;
+            return ReplicaPhase::Pulling;
         }
         if self.fails(live) == Some("late") {
             let message = "GET / → 503".into();
-            return Phase::Starting { reason: Some(WaitReason::HealthCheckFailing { message }) };
+            return ReplicaPhase::Starting { reason: Some(WaitReason::HealthCheckFailing { message }) };
         }
         if (image.contains("bad") && !self.healed) || self.fails(live).is_some() {
             let reason = WaitReason::Exited { code: 1, oom_killed: false };
-            return Phase::BackOff { reason, retry_at: self.now().wall };
+            return ReplicaPhase::BackOff { reason, retry_at: self.now().wall };
         }
         let typo =
-            matches!(&revision.spec.health.check, Check::Http(path) if path == "/typo") && !self.healed;
+            matches!(&revision.spec.health.check, HealthCheck::Http(path) if path == "/typo") && !self.healed;
         let shows = live.moved_at.is_none_or(|t| self.now - t >= TYPO_SHOWS_AFTER);
         if live.broken || (typo && shows) {
-            return Phase::Unready {
-                reason: WaitReason::HealthCheckFailing { message: "GET → 500".into() }
+            return ReplicaPhase::Unready {
+                reason: WaitReason::HealthCheckFailing { message: "GET → 500".into() },
             };
         }
-        if age < READY_AFTER { Phase::Starting { reason: None } } else { Phase::Ready }
+        if age < READY_AFTER { ReplicaPhase::Starting { reason: None } } else { ReplicaPhase::Ready }
     }
 
     /// How the image of a replica fails, as its tag says.
@@ -352,21 +353,22 @@ impl World {
         (self.now - live.made_at >= within.0).then_some(within)
     }
 
-    fn trouble(&self, live: &Live) -> Option<Trouble> {
+    fn diagnosis(&self, live: &Live) -> Option<Diagnosis> {
         let times = self.failures(live).min(3);
         let seen = match self.fails(live)? {
-            "crash" => Seen::Exited { code: 1, was_healthy: false },
-            "oom" => Seen::OutOfMemory { limit: "64Mi".parse().ok() },
-            "noimage" => Seen::ImageNotFound { message: "manifest unknown".into() },
+            "crash" => FailureCause::Exited { code: 1, was_healthy: false },
+            "oom" => FailureCause::OutOfMemory { limit: "64Mi".parse().ok() },
+            "noimage" => FailureCause::ImageNotFound { message: "manifest unknown".into() },
             _ => {
                 let answer = ProbeAnswer::Status { status: 503 };
                 let probe = FailedProbe { message: "GET / → 503".into(), answer };
-                Seen::Unhealthy { probe, listening: None, start_within: self.start_within(live) }
+                FailureCause::Unhealthy { probe, listening: None, start_within: self.start_within(live) }
             }
         };
-        let none_yet = matches!(seen, Seen::Exited { .. } | Seen::OutOfMemory { .. }) && times == 0;
+        let none_yet =
+            matches!(seen, FailureCause::Exited { .. } | FailureCause::OutOfMemory { .. }) && times == 0;
         let within = Millis(u64::from(times) * 1_000);
-        (!none_yet).then(|| Trouble { seen, times, within, log: vec!["panic: at the disco".into()] })
+        (!none_yet).then(|| Diagnosis { cause: seen, times, within, log: vec!["panic: at the disco".into()] })
     }
 
     pub(super) fn view(&self) -> ServiceView {
@@ -382,7 +384,7 @@ impl World {
                 address: None,
                 ready_after: None,
                 since: self.now().wall,
-                trouble: self.trouble(live),
+                diagnosis: self.diagnosis(live),
             }),
             serving_for: live.serving_since.map(|t| Millis(self.now - t)),
         });
@@ -391,7 +393,7 @@ impl World {
             rollout: self.rollout.clone(),
             revisions: self.revisions.clone(),
             replicas: replicas.collect(),
-            hosts: self.hosts.iter().map(|h| (*h).into()).collect(),
+            nodes: self.nodes.iter().map(|h| (*h).into()).collect(),
             unsaved_wait: Millis(self.unsaved),
         }
     }
@@ -461,8 +463,8 @@ impl World {
         for _ in 0..MOST_PASSES {
             let changes = self.pass();
             let moving = self.live.values().any(|live| {
-                (live.leaving_since.is_some() && self.phase(live) != Phase::Kept)
-                    || matches!(self.phase(live), Phase::Starting { .. } | Phase::Pulling)
+                (live.leaving_since.is_some() && self.phase(live) != ReplicaPhase::Kept)
+                    || matches!(self.phase(live), ReplicaPhase::Starting { .. } | ReplicaPhase::Pulling)
                     || (live.moved_at.is_some_and(|t| self.now - t < TYPO_SHOWS_AFTER))
             });
             if changes.is_empty() && changes.wake_after.is_none() && !moving {
@@ -487,9 +489,9 @@ impl World {
             lines.push(format!("{mark} {}: {}", event.reason, event.message));
         }
         for replica in &changes.put_replicas {
-            let Replica { name, slot, revision, host, desired, .. } = replica;
+            let Replica { name, slot, revision, node, desired, .. } = replica;
             lines.push(match (desired, self.live.contains_key(name)) {
-                (Desired::Run, false) => format!("+ {name} in slot {slot} on {host}"),
+                (Desired::Run, false) => format!("+ {name} in slot {slot} on {node}"),
                 (Desired::Run, true) => format!("= {name} moves to revision {revision}"),
                 (Desired::Drain { cause }, _) => format!("~ {name} {cause:?}"),
                 (Desired::Keep { cause }, _) => format!("k {name} {cause:?}"),
@@ -539,7 +541,7 @@ impl World {
             RolloutState::Complete => "Complete".to_owned(),
             RolloutState::RollingBack { .. } => "RollingBack".to_owned(),
             RolloutState::RolledBack {
-                failure: Failure { revision, reason: FailureReason::Aborted { .. }, .. },
+                failure: RolloutFailure { revision, reason: FailureReason::Aborted { .. }, .. },
             } => {
                 format!("RolledBack, {revision} aborted")
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use coxswain::controller::RolloutChange;
 use coxswain::engine::EngineError;
 use coxswain::engine::fake::{Behaviour, Fault, Healthy, Runs, Stops};
-use coxswain::model::{Check, Health, Millis, NumberOrPercent, OnFailure, ServiceSpec, Volume};
+use coxswain::model::{Health, HealthCheck, Millis, NumberOrPercent, OnFailure, ServiceSpec, Volume};
 
 use super::clock::Chance;
 use super::laws::is_up;
@@ -192,7 +192,7 @@ fn apply(world: &mut World, name: &str) {
     spec.volumes.iter_mut().for_each(|volume| volume.name = format!("{name}-data"));
     if name == "jobs" {
         spec.ports.clear();
-        spec.health = Health::with(Check::None(true));
+        spec.health = Health::with(HealthCheck::None(true));
     }
     world.ask(name, Wish::Apply(Box::new(spec)));
 }

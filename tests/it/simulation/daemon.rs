@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use coxswain::agent::{self, Agent, AgentConfig, AgentHandle};
 use coxswain::clock::Clock;
-use coxswain::controller::{Controller, Parts};
+use coxswain::controller::{Controller, ControllerParts};
 use coxswain::engine::fake::FakeEngine;
-use coxswain::model::{BalancerReport, HostId};
+use coxswain::model::{BalancerReport, NodeId};
 use coxswain::registry::Registry;
 use coxswain::store::{EmbeddedStore, Store};
 use tokio::sync::watch;
@@ -48,7 +48,7 @@ impl Daemon {
         let probes = Arc::new(FakeProbes::new(engine, clock.clone()));
         let shared: Arc<dyn Clock> = Arc::new(clock);
         let (agent, handle) = Agent::with_probes(
-            agent::Parts {
+            agent::AgentParts {
                 config: config(),
                 engine: late.clone(),
                 store: store.clone(),
@@ -59,13 +59,13 @@ impl Daemon {
             probes.clone(),
         )
         .unwrap();
-        let controller = Controller::new(Parts {
+        let controller = Controller::new(ControllerParts {
             store,
             engine: late,
             registry: registry.clone(),
             clock: shared,
             agent: handle.clone(),
-            host: HostId::new(HOST),
+            node: NodeId::new(HOST),
             reports: reports.clone(),
             http: Vec::new(),
             manifests: None,
@@ -97,11 +97,11 @@ impl Daemon {
 
 fn config() -> AgentConfig {
     AgentConfig {
-        host: HostId::new(HOST),
-        host_name: "harbour".to_owned(),
+        node: NodeId::new(HOST),
+        node_name: "harbour".to_owned(),
         instance: "harbour:/var/lib/coxswain".to_owned(),
         network_pool: "10.209.0.0/16".to_owned(),
-        reach: None,
+        exposure: None,
         http: vec!["0.0.0.0:8080".parse().unwrap()],
         balancer_host: None,
         boot_id: "boot-1".to_owned(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use coxswain::engine::fake::{FakeEngine, Mutation};
 use coxswain::engine::{ContainerState, LABEL_REPLICA, LABEL_STORE, ObservedContainer};
 use coxswain::model::{
-    Cause, ContainerId, Desired, EndpointId, Pace, Phase, PoolEndpoint, Replica, ReplicaName, ReplicaStatus,
-    Revision, Rollout, RolloutState, Service, ServiceName, StoreId, Volume, key,
+    Cause, ContainerId, Desired, EndpointId, Pace, PoolEndpoint, Replica, ReplicaName, ReplicaPhase,
+    ReplicaStatus, Revision, Rollout, RolloutState, Service, ServiceName, StoreId, Volume, key,
 };
 use coxswain::store::{EmbeddedStore, Op, Store};
 
@@ -350,7 +350,8 @@ fn status(replica: &Replica, store: &EmbeddedStore) -> Option<ReplicaStatus> {
 }
 
 fn has_ended(replica: &Replica, store: &EmbeddedStore) -> bool {
-    status(replica, store).is_some_and(|status| matches!(status.phase, Phase::Gone | Phase::Kept))
+    status(replica, store)
+        .is_some_and(|status| matches!(status.phase, ReplicaPhase::Gone | ReplicaPhase::Kept))
 }
 
 /// Volumes that bear one container at a time and that this one writes to: its slot's, and a shared one where one is

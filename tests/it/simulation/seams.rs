@@ -12,7 +12,7 @@ use coxswain::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
     LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use coxswain::model::{ContainerId, EndpointId, Listener, Millis, Mono};
+use coxswain::model::{ContainerId, EndpointId, ListeningSocket, Millis, Mono};
 use coxswain::probe::{ProbeState, ProbeTarget};
 use coxswain::store::{
     EmbeddedStore, Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
@@ -227,7 +227,7 @@ impl Engine for LateEngine {
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError> {
         self.inner.logs(id, options).await
     }
-    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<Listener>>, EngineError> {
+    async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<ListeningSocket>>, EngineError> {
         self.inner.listening(id).await
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{ContainerState, LABEL_REPLICA};
 use coxswain::model::{
-    Desired, Endpoint, EndpointId, EndpointState, Phase, Replica, ReplicaStatus, RolloutState, Service, key,
+    Desired, Endpoint, EndpointId, EndpointState, Replica, ReplicaPhase, ReplicaStatus, RolloutState,
+    Service, key,
 };
 
 use super::world::{Wish, World};
@@ -104,7 +105,7 @@ fn service_unsettled(world: &World, service: &Service) -> Option<String> {
     }
     let all = world.replicas().into_iter().filter(|r| r.service == *name);
     let (kept, replicas): (Vec<_>, Vec<_>) = all.partition(is_kept);
-    let moving = |r: &&Replica| world.status(name, &r.name).is_none_or(|s| s.phase != Phase::Kept);
+    let moving = |r: &&Replica| world.status(name, &r.name).is_none_or(|s| s.phase != ReplicaPhase::Kept);
     if let Some(moving) = kept.iter().find(moving).or(kept.get(1)) {
         return Some(format!("{} is kept beside another, or not yet stopped", moving.name));
     }

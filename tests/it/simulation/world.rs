@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use coxswain::clock::Clock;
-use coxswain::controller::{ApplyDocument, Applying, RolloutChange};
+use coxswain::controller::{ApplyDocument, ApplyOptions, RolloutChange};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::engine::{ContainerSpec, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
-    AppName, Check, EngineKind, Health, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus,
+    AppName, EngineKind, Health, HealthCheck, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus,
     Revision, Rollout, Service, ServiceName, ServiceSpec, key,
 };
 use coxswain::store::EmbeddedStore;
@@ -155,8 +155,10 @@ impl World {
         // Every other apply takes the file's side where a command changed the same; the others are refused there.
         let insists = matches!(wish, Wish::Insist(_)) || self.asked.is_multiple_of(2);
         let sided = ["spec.image", "spec.replicas"].iter().filter(|_| insists);
-        let applying =
-            Applying { overwrite: sided.map(|field| (*field).to_owned()).collect(), ..Applying::default() };
+        let applying = ApplyOptions {
+            overwrite: sided.map(|field| (*field).to_owned()).collect(),
+            ..ApplyOptions::default()
+        };
         let (id, laws) = (format!("request-{}", self.asked), self.laws.clone());
         let Some(daemon) = &mut self.daemon else { return };
         let (controller, name) = (daemon.controller.clone(), ServiceName::from(name));
@@ -197,7 +199,7 @@ impl World {
         let mut spec = ServiceSpec::of_image(image);
         spec.replicas = Some(replicas);
         spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
-        spec.health = Health::with(Check::Http("/healthz".to_owned()));
+        spec.health = Health::with(HealthCheck::Http("/healthz".to_owned()));
         spec.health.interval = Millis(500);
         spec.health.timeout = Millis(400);
         spec.health.start_within = Millis::secs(8);
@@ -240,9 +242,9 @@ impl World {
     }
 
     /// Ticks until this holds, at most so long.
-    pub(super) async fn until(&mut self, what: &str, limit: Duration, holds: impl Fn(&World) -> bool) {
+    pub(super) async fn until(&mut self, what: &str, limit: Duration, blockers: impl Fn(&World) -> bool) {
         let begin = self.clock.elapsed();
-        while !holds(self) {
+        while !blockers(self) {
             if self.clock.elapsed() - begin > limit {
                 self.fail(&format!("not within {limit:?}: {what}"));
             }

@@ -87,9 +87,9 @@ async fn comparisons_decide(store: &dyn Store) {
         (Compare::Value(key("k"), b"w".to_vec()), false),
         (Compare::Value(key("other"), b"".to_vec()), false),
     ];
-    for (compare, holds) in rows {
+    for (compare, blockers) in rows {
         let outcome = store.txn(Txn { compare: vec![compare.clone()], ops: vec![] }).await.unwrap();
-        let expected = match holds {
+        let expected = match blockers {
             true => TxnOutcome::Committed { revision },
             false => TxnOutcome::Conflict { revision },
         };

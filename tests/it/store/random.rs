@@ -17,14 +17,14 @@ struct Model {
 
 impl Model {
     fn txn(&mut self, txn: &Txn) -> (TxnOutcome, Vec<Change>) {
-        let holds = |compare: &Compare| match compare {
+        let blockers = |compare: &Compare| match compare {
             Compare::Absent(key) => !self.entries.contains_key(key),
             Compare::ModRevision(key, revision) => {
                 self.entries.get(key).is_some_and(|e| e.mod_revision == *revision)
             }
             Compare::Value(key, value) => self.entries.get(key).is_some_and(|e| e.value == *value),
         };
-        if !txn.compare.iter().all(holds) {
+        if !txn.compare.iter().all(blockers) {
             return (TxnOutcome::Conflict { revision: self.revision }, vec![]);
         }
         let changes: Vec<Change> = txn.ops.iter().filter_map(|op| self.apply(op)).collect();

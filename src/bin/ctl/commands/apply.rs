@@ -1,6 +1,6 @@
 //! `ctl apply`: manifests to the daemon. Nothing is changed unless all of them are sound.
 
-use coxswain::api::types::{ApplyRequest, Applying, Awaited};
+use coxswain::api::types::{ApplyOptions, ApplyRequest, Awaited};
 use coxswain::daemon::request_id;
 
 use super::written;
@@ -39,7 +39,12 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     let request = ApplyRequest {
         request_id: request_id(),
         documents: manifests.request(),
-        applying: Applying { dry_run: args.dry_run, diff: false, keep: args.keep, overwrite: args.overwrite },
+        applying: ApplyOptions {
+            dry_run: args.dry_run,
+            diff: false,
+            keep: args.keep,
+            overwrite: args.overwrite,
+        },
         by: session.author.clone(),
     };
     let applied = session.client.apply(&request).await;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use coxswain::api::codes;
-use coxswain::api::types::{Action, ApiError, ApplyRequest, Applying, RevisionObject, diff};
+use coxswain::api::types::{ApiError, ApplyOptions, ApplyRequest, RevisionObject, WriteAction, diff};
 use coxswain::daemon::request_id;
 use coxswain::model::{RevisionNumber, ServiceName};
 
@@ -77,13 +77,13 @@ async fn files_differ(session: &Session<'_>, files: FileArgs) -> Result<bool, Cl
     let request = ApplyRequest {
         request_id: request_id(),
         documents: manifests.request(),
-        applying: Applying { diff: true, ..Applying::default() },
+        applying: ApplyOptions { diff: true, ..ApplyOptions::default() },
         by: session.author.clone(),
     };
     let compared = session.client.apply(&request).await;
     let results = compared.map_err(|error| manifests.refused(error, session.ui))?.results;
     written(session, &results, true)?;
-    Ok(results.iter().any(|result| result.action != Action::Unchanged || !result.conflicts.is_empty()))
+    Ok(results.iter().any(|result| result.action != WriteAction::Unchanged || !result.conflicts.is_empty()))
 }
 
 /// Shows what differs between two revisions; whether anything does.

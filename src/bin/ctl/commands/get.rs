@@ -1,7 +1,7 @@
 //! `ctl get`: objects as tables for people, or as they are for programs.
 
 use coxswain::api::client::ObjectStream;
-use coxswain::api::types::{ApiError, HostObject, List, ReplicaObject, RevisionObject, ServiceObject};
+use coxswain::api::types::{ApiError, List, NodeObject, ReplicaObject, RevisionObject, ServiceObject};
 use coxswain::daemon::wall_time;
 use coxswain::model::{Endpoint, Event, ServiceName};
 use futures::StreamExt;
@@ -19,7 +19,7 @@ mod watch;
 
 /// Show objects
 ///
-/// KIND is one of services, replicas, endpoints, routes, hosts, revisions, events; without one, services are shown.
+/// KIND is one of services, replicas, endpoints, routes, nodes, revisions, events; without one, services are shown.
 /// Names of services select what belongs to them.
 ///
 /// With --watch and no terminal there is a row for each change, and `NAME  gone` for what goes; for programs an object
@@ -101,9 +101,9 @@ const ROUTES: Show<ServiceObject> = Show {
     },
 };
 
-const HOSTS: Show<HostObject> = Show {
+const NODES: Show<NodeObject> = Show {
     names: |h| vec![h.name.as_str(), h.id.as_str()],
-    table: |hosts, _, wide| listing::hosts(hosts, wide),
+    table: |nodes, _, wide| listing::nodes(nodes, wide),
     envelopes: |h| vec![Envelope::host(h)],
     same: |a, b| a == b,
 };
@@ -131,7 +131,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         Kind::Replicas => view.go(&REPLICAS, client.replicas(None), client.watch_replicas()).await,
         Kind::Endpoints => view.go(&ENDPOINTS, client.endpoints(None), client.watch_endpoints()).await,
         Kind::Routes => view.go(&ROUTES, client.services(), client.watch_services()).await,
-        Kind::Hosts => view.go(&HOSTS, client.hosts(), client.watch_hosts()).await,
+        Kind::Nodes => view.go(&NODES, client.nodes(), client.watch_nodes()).await,
         Kind::Revisions => view.go(&REVISIONS, client.revisions(None), client.watch_revisions()).await,
         Kind::Events => view.events().await,
     }

@@ -26,7 +26,7 @@ pub(crate) mod verify;
 pub(crate) mod version;
 pub(crate) mod wait;
 
-use coxswain::api::client::Client;
+use coxswain::api::client::ApiClient;
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, WriteResult};
 use coxswain::daemon::wall_time;
@@ -48,7 +48,7 @@ pub(crate) fn run(args: Args, ui: &Ui) -> Result<(), CliError> {
         return serve::run(args, socket, &environment);
     }
     let author = Author { command: typed(std::env::args().skip(1)), user: Identity::of_process().user() };
-    let session = Session { ui, client: Client::new(socket), author };
+    let session = Session { ui, client: ApiClient::new(socket), author };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(dispatch(&session, args.command))
 }

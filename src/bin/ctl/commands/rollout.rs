@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    Action, ApiError, Awaited, ReplicaObject, RolloutChange, RolloutRequest, ServiceObject, WriteResult,
+    ApiError, Awaited, ReplicaObject, RolloutChange, RolloutRequest, ServiceObject, WriteAction, WriteResult,
 };
 use coxswain::daemon::{request_id, wall_time};
 use coxswain::model::{RolloutState, ServiceName};
@@ -115,7 +115,7 @@ async fn attach(session: &Session<'_>, name: &ServiceName, args: &WaitArgs) -> R
     let service = session.client.service(name).await?;
     let result = WriteResult {
         name: name.clone(),
-        action: if listing::is_deleting(&service) { Action::Deleted } else { Action::Unchanged },
+        action: if listing::is_deleting(&service) { WriteAction::Deleted } else { WriteAction::Unchanged },
         generation: service.metadata.generation,
         image: service.status.image,
         changes: Vec::new(),

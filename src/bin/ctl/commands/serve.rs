@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
 use coxswain::daemon::{self, Role, ServeOptions, StartError};
-use coxswain::model::{Reach, is_host_name};
+use coxswain::model::{ExposureMode, is_host_name};
 
 use crate::error::CliError;
 use crate::files::spoken;
@@ -29,8 +29,8 @@ pub(crate) struct Args {
     network_pool: String,
     /// How containers are reached: at their address on a bridge network, or at ports published on 127.0.0.1 [default:
     /// published for rootless Docker and Docker Desktop, else bridge]
-    #[arg(long, value_name = "HOW", value_parser = reach)]
-    reach: Option<Reach>,
+    #[arg(long, value_name = "HOW", value_parser = exposure)]
+    exposure: Option<ExposureMode>,
     /// Host name or IP address by which containers reach the balancer, for the field balancer.url [default: the gateway
     /// of their network; with Docker Desktop host.docker.internal]
     #[arg(long, value_name = "HOST", value_parser = host)]
@@ -67,8 +67,10 @@ fn pool(text: &str) -> Result<String, String> {
     }
 }
 
-fn reach(text: &str) -> Result<Reach, String> {
-    let named = [Reach::Bridge, Reach::Published].into_iter().find(|reach| reach.to_string() == text);
+fn exposure(text: &str) -> Result<ExposureMode, String> {
+    let named = [ExposureMode::Bridge, ExposureMode::Published]
+        .into_iter()
+        .find(|exposure| exposure.to_string() == text);
     named.ok_or_else(|| "write `bridge` or `published`".to_owned())
 }
 
@@ -108,7 +110,7 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         http: args.http,
         docker,
         network_pool: args.network_pool,
-        reach: args.reach,
+        exposure: args.exposure,
         balancer_host: args.balancer_host,
         new_store: args.new_store,
         manifests,

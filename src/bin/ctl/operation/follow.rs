@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use coxswain::api::client::{Client, ObjectStream};
+use coxswain::api::client::{ApiClient, ObjectStream};
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, Awaited, Progress};
+use coxswain::api::types::{ApiError, Awaited, OperationProgress};
 use coxswain::model::{Generation, ServiceName};
 use futures::stream::{BoxStream, StreamExt, unfold};
 use tokio::time::{Instant, sleep};
@@ -17,18 +17,18 @@ const RECONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// What the stream of a service brings.
 pub(super) enum Report {
     /// Where it stands.
-    Snapshot(Box<Progress>),
+    Snapshot(Box<OperationProgress>),
     /// The daemon will not tell any more, for this reason.
     Ended(Box<ApiError>),
 }
 
 struct Follower {
-    client: Client,
+    client: ApiClient,
     service: ServiceName,
     generation: Generation,
     awaited: Awaited,
     counters: bool,
-    stream: Option<ObjectStream<Progress>>,
+    stream: Option<ObjectStream<OperationProgress>>,
     /// Since when nothing was heard.
     lost_since: Option<Instant>,
     ended: bool,
@@ -36,7 +36,7 @@ struct Follower {
 
 /// Snapshots until one has an outcome, with the balancer's counters for who shows them. A connection that breaks is made again, as the daemon may be restarting.
 pub(super) fn follow(
-    client: Client,
+    client: ApiClient,
     service: ServiceName,
     generation: Generation,
     awaited: Awaited,
@@ -79,7 +79,7 @@ impl Follower {
         }
     }
 
-    async fn attempt(&mut self) -> Result<Progress, ApiError> {
+    async fn attempt(&mut self) -> Result<OperationProgress, ApiError> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             None => self.stream.insert(

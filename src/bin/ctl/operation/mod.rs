@@ -11,8 +11,8 @@ pub(crate) use verdict::{Aftermath, End, failed};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use coxswain::api::client::Client;
-use coxswain::api::types::{Action, ApiError, Awaited, Progress, WriteResult};
+use coxswain::api::client::ApiClient;
+use coxswain::api::types::{ApiError, Awaited, OperationProgress, WriteAction, WriteResult};
 use coxswain::daemon::wall_time;
 use coxswain::model::{Generation, Millis, Revision, ServiceName};
 use futures::stream::{SelectAll, StreamExt};
@@ -83,7 +83,7 @@ pub(super) struct Watched {
     header: String,
     /// To call revisions by their images; fetched with the first snapshot.
     revisions: Vec<Revision>,
-    last: Option<Progress>,
+    last: Option<OperationProgress>,
     /// Since when the balancer has refused the routing table.
     refused_since: Option<Instant>,
     /// Who took whose place.
@@ -96,7 +96,7 @@ pub(super) struct Watched {
 
 impl Watched {
     /// Whether a report shows the state before the write, with nothing that holds the daemon back from taking it in.
-    fn is_before(&self, report: &Progress) -> bool {
+    fn is_before(&self, report: &OperationProgress) -> bool {
         let taken_in = self.deletes || report.observed >= self.generation || report.outcome.is_some();
         !taken_in && report.held_by.is_empty()
     }
@@ -111,7 +111,7 @@ impl Watched {
 
 struct Operation<'a> {
     ui: &'a Ui,
-    client: &'a Client,
+    client: &'a ApiClient,
     live: Live,
     started: Instant,
     services: BTreeMap<ServiceName, Watched>,
@@ -122,7 +122,7 @@ impl<'a> Operation<'a> {
         let watched = |result: &WriteResult| Watched {
             name: result.name.clone(),
             generation: result.generation,
-            deletes: result.action == Action::Deleted,
+            deletes: result.action == WriteAction::Deleted,
             header: result.name.to_string(),
             revisions: Vec::new(),
             last: None,
@@ -268,7 +268,7 @@ impl<'a> Operation<'a> {
             self.live.draw(&name, picture);
         }
         let waited = self.services.values().filter(|watched| watched.end.is_none());
-        let waited: Vec<&Progress> = waited.filter_map(|watched| watched.last.as_ref()).collect();
+        let waited: Vec<&OperationProgress> = waited.filter_map(|watched| watched.last.as_ref()).collect();
         let hint = picture::hint(&waited, self.live.room(), self.live.style());
         self.live.draw(HINT, hint);
     }

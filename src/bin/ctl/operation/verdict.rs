@@ -1,35 +1,41 @@
 //! How the end of an operation is told. PURE.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, Outcome, Progress, ReplicaProgress};
-use coxswain::model::{Condition, Failure, FailureReason, Phase, Reason, RevisionNumber, ServiceName};
+use coxswain::api::types::{ApiError, OperationOutcome, OperationProgress, ReplicaProgress};
+use coxswain::model::{
+    Condition, FailureReason, Reason, ReplicaPhase, RevisionNumber, RolloutFailure, ServiceName,
+};
 
 use super::Watched;
 use crate::output::progress::{self, PhaseText, revision_name};
 
 /// Success, or the error that says what happened, how things stand and what to do next.
-pub(super) fn verdict(watched: &Watched, last: &Progress, outcome: &Outcome) -> Result<(), ApiError> {
+pub(super) fn verdict(
+    watched: &Watched,
+    last: &OperationProgress,
+    outcome: &OperationOutcome,
+) -> Result<(), ApiError> {
     let name = &watched.name;
     match outcome {
-        Outcome::Done => Ok(()),
-        Outcome::Deleted if watched.deletes => Ok(()),
-        Outcome::Deleted => Err(ApiError {
+        OperationOutcome::Done => Ok(()),
+        OperationOutcome::Deleted if watched.deletes => Ok(()),
+        OperationOutcome::Deleted => Err(ApiError {
             now: Some("nothing of it is left".to_owned()),
             ..codes::SUPERSEDED.error(format!("{name} was deleted while it was waited for"))
         }),
-        Outcome::RolledBack { failure } => Err(ApiError {
+        OperationOutcome::RolledBack { failure } => Err(ApiError {
             now: Some(aftermath(watched, last).told(End::RolledBack)),
             kept: kept(last, failure),
             ..failed(name, failure, End::RolledBack, &called(watched, failure.revision))
         }),
-        Outcome::Failed { failure } => {
+        OperationOutcome::Failed { failure } => {
             let end = End::StandsStill { may_go_back: last.from.is_some() };
             Err(ApiError {
                 now: Some(aftermath(watched, last).told(end)),
                 ..failed(name, failure, end, &called(watched, failure.revision))
             })
         }
-        Outcome::Superseded { by, revision, author } => Err(ApiError {
+        OperationOutcome::Superseded { by, revision, author } => Err(ApiError {
             why: vec![
                 format!("this command wrote generation {} of {name}", watched.generation),
                 format!("{} wrote generation {by}, revision {revision}", author.told()),
@@ -46,7 +52,8 @@ pub(super) fn timed_out(watched: &Watched) -> ApiError {
     let name = &watched.name;
     let last = watched.last.as_ref();
     // A container that is kept after an earlier failure is waited for by nobody.
-    let is_kept = |r: &ReplicaProgress| r.status.as_ref().is_some_and(|status| status.phase == Phase::Kept);
+    let is_kept =
+        |r: &ReplicaProgress| r.status.as_ref().is_some_and(|status| status.phase == ReplicaPhase::Kept);
     let replicas = last.iter().flat_map(|last| &last.replicas).filter(|r| !is_kept(r));
     let missing = replicas.filter(|r| !(r.runs && r.available));
     let replica = |replica: &ReplicaProgress| {
@@ -65,7 +72,7 @@ pub(super) fn timed_out(watched: &Watched) -> ApiError {
 }
 
 /// The condition that says that the balancer does not take the routing table.
-pub(super) fn refusal(progress: &Progress) -> Option<&Condition> {
+pub(super) fn refusal(progress: &OperationProgress) -> Option<&Condition> {
     progress.held_by.iter().find(|condition| condition.reason == Reason::TableRefused)
 }
 
@@ -147,7 +154,7 @@ impl Aftermath {
 }
 
 /// What there is to say of every failed rollout; `called` is its revision, `revision 10 (1.5.1)`.
-pub(crate) fn failed(name: &ServiceName, failure: &Failure, end: End, called: &str) -> ApiError {
+pub(crate) fn failed(name: &ServiceName, failure: &RolloutFailure, end: End, called: &str) -> ApiError {
     if let FailureReason::Aborted { by } = &failure.reason {
         return ApiError {
             why: vec![format!("revision {} was aborted by {}", failure.revision, by.told())],
@@ -161,7 +168,7 @@ pub(crate) fn failed(name: &ServiceName, failure: &Failure, end: End, called: &s
     };
     ApiError {
         why: failure.reason.lines(),
-        log: failure.reason.case().map(|case| case.trouble.log.clone()).unwrap_or_default(),
+        log: failure.reason.case().map(|case| case.diagnosis.log.clone()).unwrap_or_default(),
         next: next(name, failure, end),
         class: Some(codes::of_failure(&failure.reason).id.to_owned()),
         ..code.error(format!("rollout of {name} to {called} failed and was {how}"))
@@ -169,7 +176,7 @@ pub(crate) fn failed(name: &ServiceName, failure: &Failure, end: End, called: &s
 }
 
 /// Where to look, then what to do: go back where that can be done, else what helps against this class of failure.
-fn next(name: &ServiceName, failure: &Failure, end: End) -> Vec<String> {
+fn next(name: &ServiceName, failure: &RolloutFailure, end: End) -> Vec<String> {
     let logs = format!("ctl logs {name} --revision {}", failure.revision);
     let events = format!("ctl events {name}");
     let retry = format!("ctl rollout {name} --retry");
@@ -177,7 +184,7 @@ fn next(name: &ServiceName, failure: &Failure, end: End) -> Vec<String> {
         FailureReason::ImageNotFound(_) => (events, format!("ctl rollout {name} --image TAG")),
         FailureReason::PullDenied(_) => ("docker login".to_owned(), retry),
         FailureReason::DeadlineExceeded { .. } => (format!("ctl why {name}"), events),
-        reason if reason.case().is_some_and(|case| !case.trouble.log.is_empty()) => (logs, events),
+        reason if reason.case().is_some_and(|case| !case.diagnosis.log.is_empty()) => (logs, events),
         _ => (events, retry),
     };
     match end {
@@ -187,7 +194,7 @@ fn next(name: &ServiceName, failure: &Failure, end: End) -> Vec<String> {
 }
 
 /// The container that is kept to be looked at.
-fn kept(last: &Progress, failure: &Failure) -> Option<String> {
+fn kept(last: &OperationProgress, failure: &RolloutFailure) -> Option<String> {
     let replica = &failure.reason.case()?.replica;
     let status = last.replicas.iter().find(|r| r.name == *replica)?.status.as_ref()?;
     let name = replica.container_name(status.attempt);
@@ -197,7 +204,7 @@ fn kept(last: &Progress, failure: &Failure) -> Option<String> {
         .map(|_| format!("container {name}, stopped; it goes with the next release that succeeds"))
 }
 
-fn aftermath(watched: &Watched, last: &Progress) -> Aftermath {
+fn aftermath(watched: &Watched, last: &OperationProgress) -> Aftermath {
     let others = last.replicas.iter().filter(|r| r.available && r.revision != last.target).count();
     Aftermath {
         called: called(watched, last.target),
@@ -232,8 +239,8 @@ mod tests {
         }
     }
 
-    fn snapshot() -> Progress {
-        Progress {
+    fn snapshot() -> OperationProgress {
+        OperationProgress {
             service: "users".into(),
             observed: Generation(4),
             from: None,
@@ -250,7 +257,7 @@ mod tests {
 
     #[test]
     fn each_outcome_has_its_code() {
-        let failure = Failure {
+        let failure = RolloutFailure {
             revision: RevisionNumber(10),
             reason: FailureReason::DeadlineExceeded {
                 deadline: coxswain::model::Millis::secs(300),
@@ -259,27 +266,32 @@ mod tests {
             at: jiff::Timestamp::UNIX_EPOCH,
         };
         let author = "apply -f b.yaml".into();
-        let superseded = Outcome::Superseded { by: Generation(5), revision: RevisionNumber(11), author };
+        let superseded =
+            OperationOutcome::Superseded { by: Generation(5), revision: RevisionNumber(11), author };
         let aborted =
-            Failure { reason: FailureReason::Aborted { by: "abort users".into() }, ..failure.clone() };
+            RolloutFailure { reason: FailureReason::Aborted { by: "abort users".into() }, ..failure.clone() };
         for (outcome, expected) in [
-            (Outcome::Done, None),
-            (Outcome::Deleted, Some(("CTL-0414", 7))),
-            (Outcome::RolledBack { failure: failure.clone() }, Some(("CTL-0412", 4))),
-            (Outcome::RolledBack { failure: aborted }, Some(("CTL-0417", 4))),
-            (Outcome::Failed { failure }, Some(("CTL-0411", 5))),
+            (OperationOutcome::Done, None),
+            (OperationOutcome::Deleted, Some(("CTL-0414", 7))),
+            (OperationOutcome::RolledBack { failure: failure.clone() }, Some(("CTL-0412", 4))),
+            (OperationOutcome::RolledBack { failure: aborted }, Some(("CTL-0417", 4))),
+            (OperationOutcome::Failed { failure }, Some(("CTL-0411", 5))),
             (superseded, Some(("CTL-0414", 7))),
         ] {
             let verdict = verdict(&watched(), &snapshot(), &outcome).err();
             assert_eq!(verdict.as_ref().map(|e| (e.code.as_str(), e.exit)), expected, "{outcome:?}");
         }
         let deleting = Watched { deletes: true, ..watched() };
-        assert_eq!(verdict(&deleting, &snapshot(), &Outcome::Deleted), Ok(()), "what a delete waits for");
+        assert_eq!(
+            verdict(&deleting, &snapshot(), &OperationOutcome::Deleted),
+            Ok(()),
+            "what a delete waits for"
+        );
     }
 
     #[test]
     fn a_container_that_is_kept_is_not_waited_for() {
-        let replicas = [("a", Phase::Kept), ("b", Phase::Pulling)];
+        let replicas = [("a", ReplicaPhase::Kept), ("b", ReplicaPhase::Pulling)];
         let last = Some(progress::tests::snapshot(0, &replicas));
         let error = timed_out(&Watched { last, ..watched() });
         assert_eq!(error.why, ["b is pulling"]);

@@ -1,6 +1,6 @@
 //! What a write did, or would do, as lines. PURE.
 
-use coxswain::api::types::{Action, FieldChange, Overridden, WriteResult};
+use coxswain::api::types::{FieldChange, Overridden, WriteAction, WriteResult};
 use jiff::Timestamp;
 
 use super::age::ago;
@@ -10,13 +10,13 @@ use super::plain::plain;
 pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec<String> {
     let WriteResult { name, action, generation: _, image, changes, notes, kept, conflicts } = result;
     let (mark, done, would) = match action {
-        Action::Created => ('+', "created", "would be created"),
-        Action::Changed => ('~', "changed", "would be changed"),
-        Action::Unchanged => ('=', "unchanged", "unchanged"),
-        Action::Deleted => ('-', "deleting", "would be deleted"),
+        WriteAction::Created => ('+', "created", "would be created"),
+        WriteAction::Changed => ('~', "changed", "would be changed"),
+        WriteAction::Unchanged => ('=', "unchanged", "unchanged"),
+        WriteAction::Deleted => ('-', "deleting", "would be deleted"),
     };
     let word = if dry_run { would } else { done };
-    let image = if *action == Action::Deleted { String::new() } else { format!("  {}", image.told()) };
+    let image = if *action == WriteAction::Deleted { String::new() } else { format!("  {}", image.told()) };
     let head = format!("{mark} {name}  {word}{image}");
     let fields = changes.iter().map(|change| format!("    {}", field(change)));
     let notes = notes.iter().map(|note| format!("    {}", plain(note)));

@@ -3,8 +3,8 @@
 use coxswain::api::codes;
 use coxswain::api::types::{DaemonStatus, ReplicaObject, RevisionObject, ServiceObject, diff};
 use coxswain::model::{
-    Condition, ConditionKind, Endpoint, Event, Failure, Millis, Override, Phase, RevisionOutcome,
-    RolloutState, WaitReason,
+    Condition, ConditionKind, Endpoint, Event, Millis, Override, ReplicaPhase, RevisionOutcome,
+    RolloutFailure, RolloutState, WaitReason,
 };
 use jiff::Timestamp;
 
@@ -153,7 +153,7 @@ fn waits(replica: &ReplicaObject, now: Timestamp) -> String {
     let lasts = status.map(|status| format!(" for {}", since(status.since, now))).unwrap_or_default();
     let detail = if text.detail.is_empty() { String::new() } else { format!(": {}", text.detail) };
     let again = match status.map(|status| &status.phase) {
-        Some(Phase::BackOff { retry_at, .. }) => {
+        Some(ReplicaPhase::BackOff { retry_at, .. }) => {
             format!("; next attempt in {}", seconds(retry_at.as_second() - now.as_second()))
         }
         _ => String::new(),
@@ -196,14 +196,17 @@ fn deadline(whole: &Whole, now: Timestamp) -> Option<String> {
 fn patience(replica: &ReplicaObject, service: &ServiceObject, now: Timestamp) -> Option<Millis> {
     let status = replica.status.as_ref()?;
     let probed = replica.spec.runs()
-        && matches!(status.phase, Phase::Starting { reason: Some(WaitReason::HealthCheckFailing { .. }) });
+        && matches!(
+            status.phase,
+            ReplicaPhase::Starting { reason: Some(WaitReason::HealthCheckFailing { .. }) }
+        );
     let passed = u64::try_from(now.as_second() - status.since.as_second()).unwrap_or(0);
     let left = service.spec.health.start_within.0.saturating_sub(passed.saturating_mul(1000));
     probed.then_some(Millis(left / 1000 * 1000))
 }
 
 /// The failure of the newest revision that failed or was aborted.
-fn last_failed(revisions: &[RevisionObject]) -> Option<&Failure> {
+fn last_failed(revisions: &[RevisionObject]) -> Option<&RolloutFailure> {
     revisions.iter().rev().find_map(|object| match &object.record.as_ref()?.outcome {
         RevisionOutcome::Failed { failure }
         | RevisionOutcome::RolledBack { failure }
@@ -212,7 +215,7 @@ fn last_failed(revisions: &[RevisionObject]) -> Option<&Failure> {
     })
 }
 
-fn told_failure(failure: &Failure, now: Timestamp) -> Vec<String> {
+fn told_failure(failure: &RolloutFailure, now: Timestamp) -> Vec<String> {
     let class = codes::of_failure(&failure.reason);
     let head = format!("revision {}, {}: {}", failure.revision, ago(failure.at, now), class.title);
     std::iter::once(head).chain(failure.reason.lines().iter().map(|line| plain(line))).collect()

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use coxswain::api::types::{HostObject, ReplicaObject, RevisionObject, ServiceObject};
+use coxswain::api::types::{NodeObject, ReplicaObject, RevisionObject, ServiceObject};
 use coxswain::model::{
-    Condition, ConditionKind, Endpoint, EndpointState, Event, EventKind, Failure, FailureReason, Reason,
-    ReplicaStatus, RevisionOutcome, RolloutState,
+    Condition, ConditionKind, Endpoint, EndpointState, Event, EventKind, FailureReason, Reason,
+    ReplicaStatus, RevisionOutcome, RolloutFailure, RolloutState,
 };
 use jiff::Timestamp;
 
@@ -47,7 +47,7 @@ pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> T
     widen(&mut table, wide, "APP", items.iter().map(|s| s.metadata.app.to_string()));
     widen(&mut table, wide, "DIGEST", items.iter().map(|s| s.status.image.short().to_owned()));
     widen(&mut table, wide, "AGE", items.iter().map(|s| since(s.metadata.created_at, now)));
-    widen(&mut table, true, "", items.iter().map(|s| plain(&trouble(s))));
+    widen(&mut table, true, "", items.iter().map(|s| plain(&diagnosis(s))));
     table
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn is_deleting(service: &ServiceObject) -> bool {
     service.status.conditions.iter().any(|condition| condition.reason == Reason::Deleting)
 }
 
-fn trouble(service: &ServiceObject) -> String {
+fn diagnosis(service: &ServiceObject) -> String {
     if is_deleting(service) {
         return "deleting".to_owned();
     }
@@ -111,7 +111,7 @@ fn trouble(service: &ServiceObject) -> String {
 }
 
 /// Enough of a host's id, an Engine's twelve groups of four, to tell hosts apart.
-fn short_host(id: &str) -> String {
+fn short_node(id: &str) -> String {
     id.chars().take(HOST_ID_SHOWN).collect()
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> T
     };
     widen(&mut table, wide, "IMAGE", items.iter().map(|r| r.image.reference.clone()));
     widen(&mut table, wide, "CONTAINER", items.iter().map(container));
-    widen(&mut table, wide, "HOST", items.iter().map(|r| short_host(r.spec.host.as_str())));
+    widen(&mut table, wide, "NODE", items.iter().map(|r| short_node(r.spec.node.as_str())));
     widen(&mut table, wide, "SLOT", items.iter().map(|r| r.spec.slot.to_string()));
     widen(&mut table, wide, "IN FLIGHT", items.iter().map(|r| r.in_flight.to_string()));
     let detail = |r: &ReplicaObject| phase_text(status(r).as_ref(), r.spec.runs(), r.available).detail;
@@ -204,18 +204,18 @@ pub(crate) fn routes(items: &[ServiceObject], wide: bool) -> Table {
 }
 
 /// Hosts.
-pub(crate) fn hosts(items: &[HostObject], wide: bool) -> Table {
-    let row = |h: &HostObject| {
+pub(crate) fn nodes(items: &[NodeObject], wide: bool) -> Table {
+    let row = |h: &NodeObject| {
         let mark = if h.available { "" } else { MARK };
         vec![h.name.clone(), mark.to_owned(), h.containers.to_string(), plain(&h.engine)]
     };
     let mut table =
-        Table { header: vec!["HOST", "", "CONTAINERS", "ENGINE"], rows: items.iter().map(row).collect() };
+        Table { header: vec!["NODE", "", "CONTAINERS", "ENGINE"], rows: items.iter().map(row).collect() };
     widen(
         &mut table,
         wide,
         "REACH",
-        items.iter().map(|h| dash(h.reach.map(|r| r.to_string()).unwrap_or_default())),
+        items.iter().map(|h| dash(h.exposure.map(|r| r.to_string()).unwrap_or_default())),
     );
     widen(&mut table, wide, "ID", items.iter().map(|h| h.id.to_string()));
     table
@@ -263,7 +263,7 @@ fn outcome(object: &RevisionObject) -> (String, String) {
 }
 
 /// In one line; under an outcome that says so, "no progress" and "aborted" need not be told again.
-fn reason(failure: &Failure) -> String {
+fn reason(failure: &RolloutFailure) -> String {
     plain(&match &failure.reason {
         FailureReason::DeadlineExceeded { observed, .. } if !observed.is_empty() => observed[0].clone(),
         FailureReason::Aborted { by } => by.told(),

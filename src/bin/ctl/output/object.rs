@@ -2,7 +2,7 @@
 //!
 //! Every object has `apiVersion, kind, metadata, spec, status` in this order, and `apply` takes a service as it is.
 
-use coxswain::api::types::{API_VERSION, HostObject, ReplicaObject, RevisionObject, ServiceObject};
+use coxswain::api::types::{API_VERSION, NodeObject, ReplicaObject, RevisionObject, ServiceObject};
 use coxswain::model::{Endpoint, Event};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -85,8 +85,8 @@ impl Envelope {
     }
 
     /// A host.
-    pub(crate) fn host(host: &HostObject) -> Self {
-        Self { status: Some(value(host)), ..Self::of("Host", &host.name, json!({"name": host.name})) }
+    pub(crate) fn host(host: &NodeObject) -> Self {
+        Self { status: Some(value(host)), ..Self::of("Node", &host.name, json!({"name": host.name})) }
     }
 
     /// A revision.

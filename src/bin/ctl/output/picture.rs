@@ -4,8 +4,8 @@
 //! be drawn over.
 
 use console::{measure_text_width, truncate_str};
-use coxswain::api::types::{Progress, ReplicaProgress};
-use coxswain::model::{Millis, Phase, ReplicaStatus};
+use coxswain::api::types::{OperationProgress, ReplicaProgress};
+use coxswain::model::{Millis, ReplicaPhase, ReplicaStatus};
 use jiff::Timestamp;
 
 use super::age::seconds;
@@ -34,7 +34,7 @@ pub(crate) struct Room {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) header: &'a str,
-    pub(crate) current: &'a Progress,
+    pub(crate) current: &'a OperationProgress,
     pub(crate) story: &'a Story,
     pub(crate) traffic: Option<&'a Traffic>,
     /// What the release that is rolled to asks for.
@@ -139,16 +139,16 @@ fn row<'a>(scene: &Scene<'_>, replica: &'a ReplicaProgress) -> Row<'a> {
     let status = replica.status.as_ref();
     let since = |status: &ReplicaStatus| seconds((scene.now.as_second() - status.since.as_second()).max(0));
     let (state, detail) = match status.map(|status| (&status.phase, status)) {
-        Some((Phase::Ready, status)) if text.mark == '✓' => {
+        Some((ReplicaPhase::Ready, status)) if text.mark == '✓' => {
             let after = status.ready_after.map(|after| format!(" {}", short(after)));
             (format!("ready{}", after.unwrap_or_default()), String::new())
         }
-        Some((Phase::Starting { .. }, status)) => (format!("starting {}", since(status)), text.detail),
-        Some((Phase::BackOff { retry_at, .. }, _)) => {
+        Some((ReplicaPhase::Starting { .. }, status)) => (format!("starting {}", since(status)), text.detail),
+        Some((ReplicaPhase::BackOff { retry_at, .. }, _)) => {
             let next = seconds(retry_at.as_second() - scene.now.as_second());
             (text.word.to_owned(), format!("{}, next in {next}", text.detail))
         }
-        Some((Phase::Draining | Phase::Ready, _)) if !replica.runs && replica.in_flight > 0 => {
+        Some((ReplicaPhase::Draining | ReplicaPhase::Ready, _)) if !replica.runs && replica.in_flight > 0 => {
             (text.word.to_owned(), format!("{} requests in flight", replica.in_flight))
         }
         _ => (text.word.to_owned(), text.detail),
@@ -218,14 +218,14 @@ fn latency(micros: u64) -> String {
     }
 }
 
-fn bar(progress: &Progress) -> String {
+fn bar(progress: &OperationProgress) -> String {
     let full = (progress.available.min(progress.wanted) * BAR_WIDTH).checked_div(progress.wanted);
     let full = full.unwrap_or(BAR_WIDTH);
     (0..BAR_WIDTH).map(|cell| if cell < full { '█' } else { '░' }).collect()
 }
 
 /// What the keys and other commands do meanwhile, for the services that are waited for.
-pub(crate) fn hint(waited: &[&Progress], room: Room, style: Style) -> String {
+pub(crate) fn hint(waited: &[&OperationProgress], room: Room, style: Style) -> String {
     let parts = match waited {
         [one] if replaces(one) => vec![
             "Ctrl-C detaches (the rollout continues).".to_owned(),
@@ -253,24 +253,28 @@ mod tests {
         text
     }
 
-    fn scene<'a>(current: &'a Progress, story: &'a Story, traffic: Option<&'a Traffic>) -> Scene<'a> {
+    fn scene<'a>(
+        current: &'a OperationProgress,
+        story: &'a Story,
+        traffic: Option<&'a Traffic>,
+    ) -> Scene<'a> {
         let now = Timestamp::from_second(4).expect("a time");
         Scene { header: "users", current, story, traffic, healthy_for: None, elapsed: 24, now }
     }
 
     /// One replica has taken the place of another, the next one starts, a third waits, two old ones serve.
-    fn rolling() -> (Progress, Story) {
+    fn rolling() -> (OperationProgress, Story) {
         let reason =
             WaitReason::HealthCheckFailing { message: "GET /healthz → 503 \"warming cache\"".to_owned() };
-        let starting = Phase::Starting { reason: Some(reason) };
-        let ready = || Phase::Ready;
+        let starting = ReplicaPhase::Starting { reason: Some(reason) };
+        let ready = || ReplicaPhase::Ready;
         let phases = [
             ("users-8-a", ready()),
             ("users-8-b", ready()),
             ("users-8-c", ready()),
             ("users-9-a", ready()),
             ("users-9-b", starting),
-            ("users-9-c", Phase::Waiting { reason: None }),
+            ("users-9-c", ReplicaPhase::Waiting { reason: None }),
         ];
         let mut progress = snapshot(1, &phases);
         (progress.wanted, progress.from) = (3, Some(RevisionNumber(1)));
@@ -325,7 +329,7 @@ mod tests {
     #[test]
     fn those_that_move_are_shown_and_the_rest_counted() {
         let names: Vec<String> = (0..20).map(|n| format!("r{n:02}")).collect();
-        let phase = |n: usize| if n == 17 { Phase::Pulling } else { Phase::Ready };
+        let phase = |n: usize| if n == 17 { ReplicaPhase::Pulling } else { ReplicaPhase::Ready };
         let many: Vec<_> = names.iter().enumerate().map(|(n, name)| (name.as_str(), phase(n))).collect();
         let (progress, story) = (snapshot(19, &many), Story::default());
         let scene = scene(&progress, &story, None);
@@ -337,20 +341,20 @@ mod tests {
 
     #[test]
     fn what_a_rollout_waits_for_is_told() {
-        let mut some = snapshot(1, &[("a", Phase::Ready), ("b", Phase::Ready)]);
+        let mut some = snapshot(1, &[("a", ReplicaPhase::Ready), ("b", ReplicaPhase::Ready)]);
         some.replicas[0].revision = RevisionNumber(1);
         let story = Story::default();
-        let told = |progress: &Progress, replica: usize, second: i64| {
+        let told = |progress: &OperationProgress, replica: usize, second: i64| {
             let now = Timestamp::from_second(second).expect("a time");
             let scene = Scene { healthy_for: Some(Millis::secs(10)), now, ..scene(progress, &story, None) };
             proving(&scene, &progress.replicas[replica])
         };
         assert_eq!(told(&some, 1, 3), None, "nothing is replaced");
-        let rolls = Progress { from: Some(RevisionNumber(1)), ..some.clone() };
+        let rolls = OperationProgress { from: Some(RevisionNumber(1)), ..some.clone() };
         assert_eq!(told(&rolls, 0, 3), None, "it is old");
         assert_eq!(told(&rolls, 1, 3).as_deref(), Some("healthy for 3s of 10s"));
         assert_eq!(told(&rolls, 1, 10), None, "it has proved itself");
-        let back = Progress { from: Some(RevisionNumber(3)), ..some };
+        let back = OperationProgress { from: Some(RevisionNumber(3)), ..some };
         assert_eq!(told(&back, 1, 3), None, "what ran before needs no proof");
     }
 

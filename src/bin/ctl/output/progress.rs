@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coxswain::api::types::{Progress, ReplicaProgress};
+use coxswain::api::types::{OperationProgress, ReplicaProgress};
 use coxswain::model::{
-    Condition, Millis, OnFailure, Pace, Phase, ReplicaStatus, Revision, RevisionNumber, ServiceSpec,
+    Condition, Millis, OnFailure, Pace, ReplicaPhase, ReplicaStatus, Revision, RevisionNumber, ServiceSpec,
 };
 
 use super::age::seconds;
@@ -29,29 +29,29 @@ pub(crate) fn phase_text(status: Option<&ReplicaStatus>, runs: bool, available: 
         return if runs { text(' ', "waiting", String::new()) } else { text('-', "gone", String::new()) };
     };
     match &status.phase {
-        Phase::Ready if !runs => text('-', "leaving", String::new()),
-        Phase::Ready if !available => text('▸', "ready", "not routed yet".to_owned()),
-        Phase::Ready => text(
+        ReplicaPhase::Ready if !runs => text('-', "leaving", String::new()),
+        ReplicaPhase::Ready if !available => text('▸', "ready", "not routed yet".to_owned()),
+        ReplicaPhase::Ready => text(
             '✓',
             "ready",
             status.ready_after.map(|after| format!("after {}", short(after))).unwrap_or_default(),
         ),
-        Phase::Waiting { reason: None } => text(' ', "waiting", String::new()),
-        Phase::Waiting { reason: Some(reason) } => text('!', "waiting", plain(&reason.to_string())),
-        Phase::Pulling => text('▸', "pulling", String::new()),
-        Phase::Starting { reason } => text(
+        ReplicaPhase::Waiting { reason: None } => text(' ', "waiting", String::new()),
+        ReplicaPhase::Waiting { reason: Some(reason) } => text('!', "waiting", plain(&reason.to_string())),
+        ReplicaPhase::Pulling => text('▸', "pulling", String::new()),
+        ReplicaPhase::Starting { reason } => text(
             '▸',
             "starting",
             reason.as_ref().map(|reason| plain(&reason.to_string())).unwrap_or_default(),
         ),
-        Phase::Unready { reason } => text('!', "unready", plain(&reason.to_string())),
-        Phase::BackOff { reason, retry_at: _ } => {
+        ReplicaPhase::Unready { reason } => text('!', "unready", plain(&reason.to_string())),
+        ReplicaPhase::BackOff { reason, retry_at: _ } => {
             text('!', "back-off", format!("{}, attempt {}", plain(&reason.to_string()), status.attempt))
         }
-        Phase::Draining => text('-', "draining", String::new()),
-        Phase::Stopping => text('-', "stopping", String::new()),
-        Phase::Kept => text('-', "kept", "stopped, to be looked at".to_owned()),
-        Phase::Gone => text('-', "gone", String::new()),
+        ReplicaPhase::Draining => text('-', "draining", String::new()),
+        ReplicaPhase::Stopping => text('-', "stopping", String::new()),
+        ReplicaPhase::Kept => text('-', "kept", "stopped, to be looked at".to_owned()),
+        ReplicaPhase::Gone => text('-', "gone", String::new()),
     }
 }
 
@@ -87,7 +87,7 @@ fn line(text: &PhaseText, name: &str) -> String {
 }
 
 /// What changed from one snapshot to the next: a line per replica in another state, per hold that began or ended.
-pub(crate) fn changes(previous: Option<&Progress>, current: &Progress) -> Vec<String> {
+pub(crate) fn changes(previous: Option<&OperationProgress>, current: &OperationProgress) -> Vec<String> {
     let before: BTreeMap<_, _> =
         previous.iter().flat_map(|p| &p.replicas).map(|replica| (&replica.name, of(replica))).collect();
     let mut lines = Vec::new();
@@ -123,12 +123,12 @@ pub(super) fn hold(condition: &Condition) -> String {
     format!("  ! held by {}  {}", condition.reason, plain(&condition.message)).trim_end().to_owned()
 }
 
-pub(super) fn count(progress: &Progress) -> String {
+pub(super) fn count(progress: &OperationProgress) -> String {
     format!("{}/{}", progress.available, progress.wanted)
 }
 
 /// What an operation is about, from the revisions it goes between (those that are known).
-pub(crate) fn header(progress: &Progress, revisions: &[Revision], deletes: bool) -> String {
+pub(crate) fn header(progress: &OperationProgress, revisions: &[Revision], deletes: bool) -> String {
     let find = |number| revisions.iter().find(|r| r.number == number);
     let from = progress.from.filter(|from| *from != progress.target);
     let name = &progress.service;
@@ -165,7 +165,7 @@ pub(crate) fn header(progress: &Progress, revisions: &[Revision], deletes: bool)
 }
 
 /// Revisions are numbered upwards, so only a rollback goes to a lower number.
-pub(super) fn is_rollback(progress: &Progress) -> bool {
+pub(super) fn is_rollback(progress: &OperationProgress) -> bool {
     progress.from.is_some_and(|from| from > progress.target)
 }
 
@@ -193,13 +193,13 @@ pub(crate) fn revision_name(number: RevisionNumber, revisions: &[Revision]) -> S
 }
 
 /// The last line of an operation that went well.
-pub(crate) fn done(progress: &Progress, elapsed: u64) -> String {
+pub(crate) fn done(progress: &OperationProgress, elapsed: u64) -> String {
     let elapsed = seconds(i64::try_from(elapsed).unwrap_or(i64::MAX));
     // Of a rollout that is paused or stands still others serve as well.
     let serving = || progress.replicas.iter().filter(|replica| replica.runs && replica.available);
     let others: BTreeSet<_> =
         serving().map(|replica| replica.revision).filter(|revision| *revision != progress.target).collect();
-    let Progress { service, target, wanted, .. } = progress;
+    let OperationProgress { service, target, wanted, .. } = progress;
     if others.is_empty() {
         return format!("✓ {service}  {} ready on revision {target}  {elapsed}", count(progress));
     }
@@ -220,12 +220,12 @@ pub(crate) mod tests {
 
     use super::*;
 
-    pub(crate) fn snapshot(available: u32, replicas: &[(&str, Phase)]) -> Progress {
-        let replica = |(name, phase): &(&str, Phase)| ReplicaProgress {
+    pub(crate) fn snapshot(available: u32, replicas: &[(&str, ReplicaPhase)]) -> OperationProgress {
+        let replica = |(name, phase): &(&str, ReplicaPhase)| ReplicaProgress {
             name: ReplicaName::new(*name),
             revision: RevisionNumber(2),
             runs: true,
-            available: *phase == Phase::Ready,
+            available: *phase == ReplicaPhase::Ready,
             status: Some(ReplicaStatus {
                 replica: ReplicaName::new(*name),
                 phase: phase.clone(),
@@ -236,13 +236,13 @@ pub(crate) mod tests {
                 address: None,
                 ready_after: Some(Millis(900)),
                 since: Timestamp::UNIX_EPOCH,
-                trouble: None,
+                diagnosis: None,
             }),
             in_flight: 0,
             drained: 0,
             counters: None,
         };
-        Progress {
+        OperationProgress {
             service: "users".into(),
             observed: coxswain::model::Generation(1),
             from: None,
@@ -259,10 +259,10 @@ pub(crate) mod tests {
 
     #[test]
     fn only_what_changed_is_told() {
-        let starting = || Phase::Starting { reason: None };
-        let first = snapshot(1, &[("a", Phase::Ready), ("b", starting())]);
-        let second = snapshot(2, &[("a", Phase::Ready), ("b", Phase::Ready)]);
-        let third = snapshot(1, &[("b", Phase::Ready)]);
+        let starting = || ReplicaPhase::Starting { reason: None };
+        let first = snapshot(1, &[("a", ReplicaPhase::Ready), ("b", starting())]);
+        let second = snapshot(2, &[("a", ReplicaPhase::Ready), ("b", ReplicaPhase::Ready)]);
+        let third = snapshot(1, &[("b", ReplicaPhase::Ready)]);
         assert_eq!(changes(None, &first), ["  ▸ b  starting"]);
         assert_eq!(changes(Some(&first), &first), [""; 0]);
         assert_eq!(changes(Some(&first), &second), ["  ✓ b  ready  after 0.9s  2/2"]);
@@ -284,7 +284,7 @@ pub(crate) mod tests {
             reason: Reason::DeletionHeld,
             message: "14 of 20".to_owned(),
         };
-        let held = Progress { held_by: vec![condition], ..free.clone() };
+        let held = OperationProgress { held_by: vec![condition], ..free.clone() };
         assert_eq!(changes(Some(&free), &held), ["  ! held by DeletionHeld  14 of 20"]);
         assert_eq!(changes(Some(&held), &held), [""; 0]);
         assert_eq!(changes(Some(&held), &free), ["  ▸ goes on"]);
@@ -292,14 +292,17 @@ pub(crate) mod tests {
 
     #[test]
     fn a_new_service_has_no_revision_to_show() {
-        let new = Progress { target: RevisionNumber::default(), ..snapshot(0, &[]) };
+        let new = OperationProgress { target: RevisionNumber::default(), ..snapshot(0, &[]) };
         assert_eq!(header(&new, &[], false), "users");
     }
 
     #[test]
     fn what_serves_beside_the_target_counts_at_the_end() {
-        let mut paused = snapshot(1, &[("a", Phase::Ready), ("b", Phase::Ready)]);
-        assert_eq!(done(&snapshot(2, &[("a", Phase::Ready)]), 3), "✓ users  2/2 ready on revision 2  3s");
+        let mut paused = snapshot(1, &[("a", ReplicaPhase::Ready), ("b", ReplicaPhase::Ready)]);
+        assert_eq!(
+            done(&snapshot(2, &[("a", ReplicaPhase::Ready)]), 3),
+            "✓ users  2/2 ready on revision 2  3s"
+        );
         paused.replicas[0].revision = RevisionNumber(1);
         assert_eq!(done(&paused, 3), "✓ users  2/2 ready on revisions 1 and 2  3s");
     }
@@ -318,8 +321,8 @@ pub(crate) mod tests {
 
     #[test]
     fn what_a_replica_drained_is_told_as_it_stops() {
-        let drains = snapshot(1, &[("a", Phase::Draining)]);
-        let mut stops = snapshot(1, &[("a", Phase::Stopping)]);
+        let drains = snapshot(1, &[("a", ReplicaPhase::Draining)]);
+        let mut stops = snapshot(1, &[("a", ReplicaPhase::Stopping)]);
         stops.replicas[0].drained = 41;
         assert_eq!(changes(Some(&drains), &stops), ["  - a  stopping  drained 41 requests"]);
         let mut later = stops.clone();

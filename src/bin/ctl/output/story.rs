@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use coxswain::api::types::{Progress, ReplicaProgress};
-use coxswain::model::{Phase, ReplicaName, RevisionNumber};
+use coxswain::api::types::{OperationProgress, ReplicaProgress};
+use coxswain::model::{ReplicaName, ReplicaPhase, RevisionNumber};
 
 use super::progress::{drained, is_rollback};
 
@@ -32,13 +32,13 @@ struct Left {
 }
 
 /// Whether one revision takes the place of another, and nothing goes back.
-pub(super) fn replaces(progress: &Progress) -> bool {
+pub(super) fn replaces(progress: &OperationProgress) -> bool {
     progress.from.is_some() && !is_rollback(progress)
 }
 
 impl Story {
     /// Takes in how things stand now.
-    pub(crate) fn take(&mut self, now: &Progress) {
+    pub(crate) fn take(&mut self, now: &OperationProgress) {
         if self.target != now.target {
             *self = Self { target: now.target, ..Self::default() };
         }
@@ -95,7 +95,7 @@ impl Story {
 /// Whether one that was never seen to run may have served until now: whoever looks only now has missed that.
 fn may_have_served(replica: &ReplicaProgress) -> bool {
     let phase = replica.status.as_ref().map(|status| &status.phase);
-    !matches!(phase, Some(Phase::Kept | Phase::Stopping | Phase::Gone))
+    !matches!(phase, Some(ReplicaPhase::Kept | ReplicaPhase::Stopping | ReplicaPhase::Gone))
 }
 
 #[cfg(test)]
@@ -104,8 +104,8 @@ mod tests {
     use super::*;
 
     /// `a` and `b` are new, `x` and `y` old; those in `leaving` leave.
-    fn at(names: &[&str], leaving: &[&str], drained: u64) -> Progress {
-        let phases: Vec<_> = names.iter().map(|name| (*name, Phase::Ready)).collect();
+    fn at(names: &[&str], leaving: &[&str], drained: u64) -> OperationProgress {
+        let phases: Vec<_> = names.iter().map(|name| (*name, ReplicaPhase::Ready)).collect();
         let mut progress = snapshot(1, &phases);
         progress.from = Some(RevisionNumber(1));
         for replica in &mut progress.replicas {
@@ -137,23 +137,23 @@ mod tests {
     fn the_last_that_leaves_belongs_to_the_story() {
         let mut story = Story::default();
         story.take(&at(&["a", "x"], &["x"], 1));
-        story.take(&Progress { from: None, ..at(&["a", "x"], &["x"], 3) });
+        story.take(&OperationProgress { from: None, ..at(&["a", "x"], &["x"], 3) });
         assert_eq!(story.replaced_by(&"a".into()).as_deref(), Some("x drained 3 requests"));
         assert!(story.rolls() && story.has_successor(&"x".into()));
         let mut rest = Story::default();
-        rest.take(&Progress { from: None, ..at(&["a", "x"], &["x"], 1) });
+        rest.take(&OperationProgress { from: None, ..at(&["a", "x"], &["x"], 1) });
         assert!(!rest.rolls() && !rest.has_successor(&"x".into()), "a replica fewer replaces nobody");
     }
 
     #[test]
     fn a_container_that_was_kept_leaves_no_place() {
-        let with = |phase: Phase| {
+        let with = |phase: ReplicaPhase| {
             let mut progress = at(&["a", "x"], &["x"], 0);
             progress.replicas[1].status.as_mut().unwrap().phase = phase;
             progress
         };
         let mut story = Story::default();
-        for phase in [Phase::Kept, Phase::Stopping, Phase::Gone] {
+        for phase in [ReplicaPhase::Kept, ReplicaPhase::Stopping, ReplicaPhase::Gone] {
             story.take(&with(phase));
             assert!(!story.has_successor(&"x".into()));
         }
@@ -164,7 +164,7 @@ mod tests {
         let mut story = Story::default();
         story.take(&at(&["a", "x"], &["x"], 1));
         assert!(story.has_successor(&"x".into()));
-        story.take(&Progress { target: RevisionNumber(3), ..at(&["a", "x"], &[], 0) });
+        story.take(&OperationProgress { target: RevisionNumber(3), ..at(&["a", "x"], &[], 0) });
         assert!(!story.has_successor(&"x".into()));
     }
 }

@@ -1,7 +1,7 @@
 //! `ctl status` as text. PURE.
 
-use coxswain::api::types::{DaemonStatus, HostObject};
-use coxswain::model::{EngineKind, Reach};
+use coxswain::api::types::{DaemonStatus, NodeObject};
+use coxswain::model::{EngineKind, ExposureMode};
 
 use super::age::seconds;
 use super::plain::plain;
@@ -15,7 +15,7 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         uptime,
         store,
         store_revision,
-        host,
+        node,
         table,
         acknowledged,
         http,
@@ -37,27 +37,27 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         }
         (None, Some(old)) => format!("serves table {}; none is published yet", old.revision),
     };
-    let engine = plain(&host.engine);
-    let reach = reach(host);
-    let limits = match host.unenforced.as_slice() {
+    let engine = plain(&node.engine);
+    let exposure = exposure(node);
+    let limits = match node.unenforced.as_slice() {
         [] => None,
         some => Some(format!("limits    of {} are not enforced by this Docker Engine", some.join(" and "))),
     };
-    let host = match (host.available, host.name.as_str()) {
-        (true, name) => format!("{name}, {engine}, {} containers", host.containers),
+    let node = match (node.available, node.name.as_str()) {
+        (true, name) => format!("{name}, {engine}, {} containers", node.containers),
         // Before its first answer not even its name is known.
         (false, "") => engine.to_string(),
-        (false, name) => format!("{name}, {engine}; {} containers when it last answered", host.containers),
+        (false, name) => format!("{name}, {engine}; {} containers when it last answered", node.containers),
     };
     let mut lines = vec![
         format!("daemon    version {version}, pid {pid}, up {up}"),
-        format!("host      {host}"),
+        format!("node      {node}"),
         format!("entry     {}", http.iter().map(|a| format!("http://{a}")).collect::<Vec<_>>().join(", ")),
         format!("balancer  {balancer}"),
         format!("store     {store}, revision {store_revision}"),
         format!("services  {services}"),
     ];
-    lines.splice(2..2, reach.into_iter().chain(limits));
+    lines.splice(2..2, exposure.into_iter().chain(limits));
     lines.extend(conditions.iter().filter(|condition| condition.status).map(|condition| {
         format!("{MARK} {}  {}", condition.reason, plain(&condition.message)).trim_end().to_owned()
     }));
@@ -65,14 +65,14 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
 }
 
 /// How containers are reached, where that is not as usual.
-fn reach(host: &HostObject) -> Option<String> {
-    match (host.reach?, host.kind.map(EngineKind::reach)) {
-        (Reach::Published, _) => {
-            Some("reach     containers are reached at ports published on 127.0.0.1".to_owned())
+fn exposure(node: &NodeObject) -> Option<String> {
+    match (node.exposure?, node.kind.map(EngineKind::exposure)) {
+        (ExposureMode::Published, _) => {
+            Some("exposed    containers are reached at ports published on 127.0.0.1".to_owned())
         }
-        (Reach::Bridge, Some(Reach::Published)) => Some(format!(
-            "reach   {MARK} by --reach bridge, and this Engine keeps its bridge networks to itself"
+        (ExposureMode::Bridge, Some(ExposureMode::Published)) => Some(format!(
+            "exposed  {MARK} by --exposure bridge, and this Engine keeps its bridge networks to itself"
         )),
-        (Reach::Bridge, _) => None,
+        (ExposureMode::Bridge, _) => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use coxswain::api::types::Progress;
+use coxswain::api::types::OperationProgress;
 use coxswain::model::{EndpointStats, Incarnation, Latencies, Millis, Mono, ReplicaName};
 
 /// The time that a rate and a percentile speak of: long enough to be steady, short enough to show a bad release.
@@ -40,7 +40,7 @@ struct Point {
 
 impl Meter {
     /// Takes in a snapshot.
-    pub(crate) fn take(&mut self, now: &Progress) {
+    pub(crate) fn take(&mut self, now: &OperationProgress) {
         let Some(counted) = &now.counted else { return };
         if self.points.back().is_some_and(|last| last.at == counted.at) {
             return;
@@ -88,14 +88,14 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use coxswain::api::types::Counted;
-    use coxswain::model::Phase;
+    use coxswain::model::ReplicaPhase;
 
     use super::super::progress::tests::snapshot;
     use super::*;
 
     /// At this second of that balancer: requests and errors of each replica, each answered within 2 ms.
-    fn at(by: &str, second: u64, counts: &[(&str, u64, u64)]) -> Progress {
-        let phases: Vec<_> = counts.iter().map(|(name, ..)| (*name, Phase::Ready)).collect();
+    fn at(by: &str, second: u64, counts: &[(&str, u64, u64)]) -> OperationProgress {
+        let phases: Vec<_> = counts.iter().map(|(name, ..)| (*name, ReplicaPhase::Ready)).collect();
         let mut progress = snapshot(1, &phases);
         progress.counted = Some(Counted { by: Incarnation(by.to_owned()), at: Mono(second * 1000) });
         for (replica, (_, requests, errors)) in progress.replicas.iter_mut().zip(counts) {
@@ -107,7 +107,7 @@ mod tests {
         progress
     }
 
-    fn told(snapshots: &[Progress]) -> Option<(u64, u64, bool)> {
+    fn told(snapshots: &[OperationProgress]) -> Option<(u64, u64, bool)> {
         let mut meter = Meter::default();
         snapshots.iter().for_each(|snapshot| meter.take(snapshot));
         meter.traffic().map(|traffic| (traffic.per_second, traffic.errors, traffic.p99.is_some()))
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_of_the_last_seconds() {
-        let snapshots: Vec<Progress> =
+        let snapshots: Vec<OperationProgress> =
             (0..20).map(|second| at("i", second, &[("a", second * second, 0)])).collect();
         assert_eq!(told(&snapshots), Some(((19 * 19 - 14 * 14) / 5, 0, true)));
     }

@@ -13,7 +13,7 @@ pub(in crate::commands) enum Kind {
     Replicas,
     Endpoints,
     Routes,
-    Hosts,
+    Nodes,
     Revisions,
     Events,
 }
@@ -23,7 +23,7 @@ const KINDS: [Kind; 7] = [
     Kind::Replicas,
     Kind::Endpoints,
     Kind::Routes,
-    Kind::Hosts,
+    Kind::Nodes,
     Kind::Revisions,
     Kind::Events,
 ];
@@ -42,7 +42,7 @@ impl Kind {
             Self::Replicas => "replicas",
             Self::Endpoints => "endpoints",
             Self::Routes => "routes",
-            Self::Hosts => "hosts",
+            Self::Nodes => "nodes",
             Self::Revisions => "revisions",
             Self::Events => "events",
         }

@@ -7,7 +7,7 @@ use super::Author;
 /// What is to become of the rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum HaltKind {
+pub enum InterventionKind {
     /// It stays as it is: nothing is replaced, no deadline runs, the count is kept. `ctl resume` takes it back.
     Pause,
     /// It goes back to the stable revision, now.
@@ -18,9 +18,9 @@ pub enum HaltKind {
 /// spec, and ends with the release: whatever asks for another one takes it away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Halt {
+pub struct RolloutIntervention {
     /// What it says.
-    pub kind: HaltKind,
+    pub kind: InterventionKind,
     /// Whose it is.
     pub by: Author,
     /// Since when, for people.

@@ -7,9 +7,9 @@ const ALWAYS: usize = 3;
 /// Beyond that, so many per cent of all there are.
 const PERCENT: usize = 30;
 /// Removals within this time are summed.
-pub const BRAKE_WINDOW: Millis = Millis::secs(600);
+pub const DELETION_GUARD_WINDOW: Millis = Millis::secs(600);
 
-/// Whether so many of `all` may go within [`BRAKE_WINDOW`].
-pub fn brake_lets_go(count: usize, all: usize) -> bool {
+/// Whether so many of `all` may go within [`DELETION_GUARD_WINDOW`].
+pub fn deletion_allowed(count: usize, all: usize) -> bool {
     count <= ALWAYS.max(all * PERCENT / 100)
 }

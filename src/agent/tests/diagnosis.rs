@@ -4,16 +4,18 @@ use super::rig::Rig;
 use super::{REMOVE, quick};
 use crate::engine::fake::{Behaviour, Runs};
 use crate::engine::{ContainerState, LogLine};
-use crate::model::{Cause, Desired, FailedProbe, Listener, Millis, Phase, ProbeAnswer, Seen, Trouble};
+use crate::model::{
+    Cause, Desired, Diagnosis, FailedProbe, FailureCause, ListeningSocket, Millis, ProbeAnswer, ReplicaPhase,
+};
 
 const KEEP: Desired = Desired::Keep { cause: Cause::RolledBack };
 
-fn trouble(rig: &Rig) -> Option<Trouble> {
-    rig.status("users-1-a").and_then(|status| status.trouble)
+fn diagnosis(rig: &Rig) -> Option<Diagnosis> {
+    rig.status("users-1-a").and_then(|status| status.diagnosis)
 }
 
 fn times(rig: &Rig) -> u32 {
-    trouble(rig).map_or(0, |trouble| trouble.times)
+    diagnosis(rig).map_or(0, |diagnosis| diagnosis.times)
 }
 
 /// An agent whose replica ends half a second after each start.
@@ -33,12 +35,12 @@ async fn a_crash_loop_is_told_with_times_and_log() {
         rig.engine.write_log(&rig.container("users-1-a").id, line(&format!("line {n} \u{1b}[0m")));
     }
     rig.until("one crash is told", 2, |rig| times(rig) == 1).await;
-    let first = trouble(&rig).unwrap();
-    assert_eq!(first.seen, Seen::Exited { code: 7, was_healthy: false });
+    let first = diagnosis(&rig).unwrap();
+    assert_eq!(first.cause, FailureCause::Exited { code: 7, was_healthy: false });
     assert_eq!(first.log.len(), 10);
     assert_eq!(first.log[9], "line 29 [0m", "the last of them, and nothing that moves a cursor");
     rig.until("three are told together", 10, |rig| times(rig) == 3).await;
-    let third = trouble(&rig).unwrap();
+    let third = diagnosis(&rig).unwrap();
     assert_eq!(rig.status("users-1-a").unwrap().failures, 3);
     assert!((2_400..4_000).contains(&third.within.0), "three runs and 1 s of waiting: {}", third.within);
     rig.until("a fourth", 10, |rig| rig.status("users-1-a").unwrap().failures == 4).await;
@@ -51,31 +53,31 @@ async fn out_of_memory_and_a_start_that_is_refused_are_told_apart() {
     let limited = |spec: &mut crate::model::ServiceSpec| spec.resources.memory = "32Mi".parse().ok();
     rig.declare(&["users-1-a"], limited).await;
     rig.until("told", 10, |rig| times(rig) == 3).await;
-    assert_eq!(trouble(&rig).unwrap().seen, Seen::OutOfMemory { limit: "32Mi".parse().ok() });
+    assert_eq!(diagnosis(&rig).unwrap().cause, FailureCause::OutOfMemory { limit: "32Mi".parse().ok() });
 
     let rig = Rig::new(Behaviour::cannot_start("exec: \"x\": executable file not found in $PATH"));
     rig.declare(&["users-1-a"], quick).await;
     rig.until("told", 10, |rig| times(rig) == 3).await;
     assert!(
-        matches!(trouble(&rig).unwrap().seen, Seen::CannotStart { message } if message.contains("not found"))
+        matches!(diagnosis(&rig).unwrap().cause, FailureCause::CannotStart { message } if message.contains("not found"))
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_listens_instead_is_looked_for_and_a_late_one_told() {
-    let listener = Listener { address: [0, 0, 0, 0].into(), port: 3000 };
+    let listener = ListeningSocket { address: [0, 0, 0, 0].into(), port: 3000 };
     let rig = Rig::new(Behaviour::listens_on(vec![listener]));
     rig.declare(&["users-1-a"], |spec| spec.health.start_within = Millis::secs(20)).await;
     let answer = ProbeAnswer::Refused { port: 8080 };
-    let seen = |start_within| Seen::Unhealthy {
+    let seen = |start_within| FailureCause::Unhealthy {
         probe: FailedProbe { message: "refused".into(), answer: answer.clone() },
         listening: Some(vec![listener]),
         start_within,
     };
-    rig.until("its ports are told", 3, |rig| trouble(rig).is_some_and(|t| t.seen == seen(None))).await;
+    rig.until("its ports are told", 3, |rig| diagnosis(rig).is_some_and(|t| t.cause == seen(None))).await;
     assert_eq!(rig.status("users-1-a").unwrap().failures, 0);
     let late = seen(Some(Millis::secs(20)));
-    rig.until("all of startWithin is told", 25, |rig| trouble(rig).is_some_and(|t| t.seen == late)).await;
+    rig.until("all of startWithin is told", 25, |rig| diagnosis(rig).is_some_and(|t| t.cause == late)).await;
     assert_eq!(rig.status("users-1-a").unwrap().failures, 1);
 }
 
@@ -84,7 +86,7 @@ async fn what_is_kept_stays_stopped_over_a_restart_until_it_is_removed() {
     let rig = crashing().await;
     rig.until("it crashed", 10, |rig| times(rig) == 3).await;
     rig.want("users-1-a", KEEP).await;
-    rig.until("kept", 5, |rig| rig.phase("users-1-a") == Some(Phase::Kept)).await;
+    rig.until("kept", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Kept)).await;
     let all = rig.engine.containers();
     assert!(
         matches!(all.as_slice(), [one] if matches!(one.state, ContainerState::Exited { code: 7, .. })),
@@ -93,9 +95,9 @@ async fn what_is_kept_stays_stopped_over_a_restart_until_it_is_removed() {
     rig.pass_time(120).await;
     let rig = rig.restarted();
     rig.pass_time(120).await;
-    assert_eq!((rig.engine.containers(), rig.phase("users-1-a")), (all, Some(Phase::Kept)));
+    assert_eq!((rig.engine.containers(), rig.phase("users-1-a")), (all, Some(ReplicaPhase::Kept)));
     rig.want("users-1-a", REMOVE).await;
-    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
     rig.until("nothing is left", 5, |rig| rig.engine.containers().is_empty()).await;
 }
 
@@ -105,16 +107,16 @@ async fn one_that_runs_is_stopped_first_and_started_by_nobody() {
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
     rig.want("users-1-a", KEEP).await;
-    rig.until("kept", 25, |rig| rig.phase("users-1-a") == Some(Phase::Kept)).await;
+    rig.until("kept", 25, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Kept)).await;
     assert_eq!((rig.running(), rig.endpoint("users-1-a")), (Vec::new(), None));
     let kept = rig.container("users-1-a");
     rig.engine.start_by_hand(&kept.id).unwrap();
     rig.until("stopped again", 40, |rig| {
-        rig.running().is_empty() && rig.phase("users-1-a") == Some(Phase::Kept)
+        rig.running().is_empty() && rig.phase("users-1-a") == Some(ReplicaPhase::Kept)
     })
     .await;
     rig.engine.remove_by_hand(&kept.id);
-    rig.until("nothing is left to keep", 40, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("nothing is left to keep", 40, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +125,7 @@ async fn a_stop_that_was_asked_for_is_no_failure() {
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
     rig.want("users-1-a", REMOVE).await;
-    rig.until("gone", 30, |rig| rig.phase("users-1-a") == Some(Phase::Gone)).await;
+    rig.until("gone", 30, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
     let status = rig.status("users-1-a").unwrap();
-    assert_eq!((status.failures, status.trouble), (0, None));
+    assert_eq!((status.failures, status.diagnosis), (0, None));
 }

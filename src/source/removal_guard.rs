@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{BRAKE_WINDOW, Mono, ServiceName, brake_lets_go};
+use crate::model::{DELETION_GUARD_WINDOW, Mono, ServiceName, deletion_allowed};
 
 /// What the brake remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Brake {
+pub(super) struct RemovalGuard {
     /// Services let go, and when.
     released: BTreeMap<ServiceName, Mono>,
 }
 
-impl Brake {
+impl RemovalGuard {
     /// Whether so many of what was `declared` before may go as well. What is `there` is not gone: released and declared
     /// again, or not yet deleted.
     pub(super) fn lets_go(
@@ -22,15 +22,16 @@ impl Brake {
         declared: usize,
         now: Mono,
     ) -> bool {
-        let is_gone =
-            |(name, at): &(&ServiceName, &Mono)| now.since(**at) < BRAKE_WINDOW && !there.contains(name);
+        let is_gone = |(name, at): &(&ServiceName, &Mono)| {
+            now.since(**at) < DELETION_GUARD_WINDOW && !there.contains(name)
+        };
         let gone = self.released.iter().filter(is_gone).count();
-        brake_lets_go(wanted + gone, declared + gone)
+        deletion_allowed(wanted + gone, declared + gone)
     }
 
     /// These go. What is over is forgotten.
     pub(super) fn release<'a>(&mut self, names: impl IntoIterator<Item = &'a ServiceName>, now: Mono) {
-        self.released.retain(|_, at| now.since(*at) < BRAKE_WINDOW);
+        self.released.retain(|_, at| now.since(*at) < DELETION_GUARD_WINDOW);
         self.released.extend(names.into_iter().map(|name| (name.clone(), now)));
     }
 }

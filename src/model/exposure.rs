@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// made the one way are as good as those made the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Reach {
+pub enum ExposureMode {
     /// At the container's address on its app's bridge network.
     #[default]
     Bridge,
@@ -17,8 +17,8 @@ pub enum Reach {
     Published,
 }
 
-/// As `ctl serve --reach` takes it.
-impl fmt::Display for Reach {
+/// As `ctl serve --exposure` takes it.
+impl fmt::Display for ExposureMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bridge => "bridge",
@@ -42,10 +42,10 @@ pub enum EngineKind {
 
 impl EngineKind {
     /// How its containers are reached.
-    pub fn reach(self) -> Reach {
+    pub fn exposure(self) -> ExposureMode {
         match self {
-            Self::Native => Reach::Bridge,
-            Self::Rootless | Self::Desktop => Reach::Published,
+            Self::Native => ExposureMode::Bridge,
+            Self::Rootless | Self::Desktop => ExposureMode::Published,
         }
     }
 

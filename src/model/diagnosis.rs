@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Memory, Millis};
+use super::{MemorySize, Millis};
 
 /// So many containers of a replica in a row are looked at together: once is an accident, twice may be one, three times
 /// is a fault of what was released.
@@ -17,21 +17,21 @@ pub const CRASHES_TOGETHER: usize = 3;
 /// A TCP socket that a process in a container listens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Listener {
+pub struct ListeningSocket {
     /// Where it listens, as seen from within the container; unspecified for every address.
     pub address: IpAddr,
     /// On which port.
     pub port: u16,
 }
 
-impl Listener {
+impl ListeningSocket {
     /// Whether it takes connections to this port from outside of the container.
     pub fn takes(&self, port: u16) -> bool {
         self.port == port && !self.address.is_loopback()
     }
 }
 
-impl fmt::Display for Listener {
+impl fmt::Display for ListeningSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address.is_unspecified() {
             true => write!(f, "{}", self.port),
@@ -82,7 +82,7 @@ impl From<&str> for FailedProbe {
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "seen")]
-pub enum Seen {
+pub enum FailureCause {
     /// Nobody has the image, and asking again does not help.
     ImageNotFound {
         /// In the Engine's words.
@@ -110,7 +110,7 @@ pub enum Seen {
     OutOfMemory {
         /// What it may use; `None` for all of the machine's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        limit: Option<Memory>,
+        limit: Option<MemorySize>,
     },
     /// It runs, and its health check fails.
     Unhealthy {
@@ -118,7 +118,7 @@ pub enum Seen {
         probe: FailedProbe,
         /// What listens in the container; `None` where that is not known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        listening: Option<Vec<Listener>>,
+        listening: Option<Vec<ListeningSocket>>,
         /// The whole of `startWithin`, once that has passed without a success.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         start_within: Option<Millis>,
@@ -128,10 +128,10 @@ pub enum Seen {
 /// What an agent observed, with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Trouble {
+pub struct Diagnosis {
     /// What was seen last.
     #[serde(flatten)]
-    pub seen: Seen,
+    pub cause: FailureCause,
     /// Containers that failed in a row, of the last [`CRASHES_TOGETHER`].
     #[serde(default)]
     pub times: u32,
@@ -143,18 +143,21 @@ pub struct Trouble {
     pub log: Vec<String>,
 }
 
-impl Trouble {
+impl Diagnosis {
     /// What listens instead, where a probe was refused and that is known: a line for people.
     pub fn wrong_port(&self) -> Option<String> {
-        let Seen::Unhealthy { probe, listening: Some(listening), .. } = &self.seen else { return None };
+        let FailureCause::Unhealthy { probe, listening: Some(listening), .. } = &self.cause else {
+            return None;
+        };
         let ProbeAnswer::Refused { port } = probe.answer else { return None };
-        let shown = |listeners: &[&Listener]| {
+        let shown = |listeners: &[&ListeningSocket]| {
             // One of each port, however many families it listens in.
             let texts: BTreeSet<(u16, String)> = listeners.iter().map(|l| (l.port, l.to_string())).collect();
             texts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(", ")
         };
         let (within, reachable): (Vec<_>, Vec<_>) = listening.iter().partition(|l| l.address.is_loopback());
-        let same: Vec<&Listener> = within.iter().filter(|l: &&&Listener| l.port == port).copied().collect();
+        let same: Vec<&ListeningSocket> =
+            within.iter().filter(|l: &&&ListeningSocket| l.port == port).copied().collect();
         if listening.iter().any(|listener| listener.takes(port)) {
             return None; // it listens by now
         }
@@ -171,38 +174,38 @@ impl Trouble {
 
     /// Whether both are the same trouble, told in other words.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        let known = |seen: &Seen| match seen {
-            Seen::Unhealthy { probe, listening, start_within } => {
+        let known = |cause: &FailureCause| match cause {
+            FailureCause::Unhealthy { probe, listening, start_within } => {
                 Some((std::mem::discriminant(&probe.answer), listening.is_some(), start_within.is_some()))
             }
             _ => None,
         };
-        std::mem::discriminant(&self.seen) == std::mem::discriminant(&other.seen)
-            && known(&self.seen) == known(&other.seen)
+        std::mem::discriminant(&self.cause) == std::mem::discriminant(&other.cause)
+            && known(&self.cause) == known(&other.cause)
             && self.times == other.times
     }
 }
 
 /// The one wording, without the replica's name: `exited with code 1 before its first healthy check, 3 times in 14s`.
-impl fmt::Display for Trouble {
+impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.seen {
-            Seen::ImageNotFound { message } | Seen::PullDenied { message } => {
+        match &self.cause {
+            FailureCause::ImageNotFound { message } | FailureCause::PullDenied { message } => {
                 return write!(f, "cannot get its image: {message}");
             }
-            Seen::CannotStart { message } => write!(f, "cannot be started: {message}")?,
-            Seen::Exited { code, was_healthy: false } => {
+            FailureCause::CannotStart { message } => write!(f, "cannot be started: {message}")?,
+            FailureCause::Exited { code, was_healthy: false } => {
                 write!(f, "exited with code {code} before its first healthy check")?;
             }
-            Seen::Exited { code, was_healthy: true } => write!(f, "exited with code {code}")?,
-            Seen::OutOfMemory { limit: Some(limit) } => {
+            FailureCause::Exited { code, was_healthy: true } => write!(f, "exited with code {code}")?,
+            FailureCause::OutOfMemory { limit: Some(limit) } => {
                 write!(f, "was killed for want of memory, it may use {limit}")?
             }
-            Seen::OutOfMemory { limit: None } => write!(f, "was killed for want of memory")?,
-            Seen::Unhealthy { probe, start_within: Some(within), .. } => {
+            FailureCause::OutOfMemory { limit: None } => write!(f, "was killed for want of memory")?,
+            FailureCause::Unhealthy { probe, start_within: Some(within), .. } => {
                 return write!(f, "did not pass its health check within {within}: {}", probe.message);
             }
-            Seen::Unhealthy { probe, start_within: None, .. } => {
+            FailureCause::Unhealthy { probe, start_within: None, .. } => {
                 return write!(f, "does not pass its health check: {}", probe.message);
             }
         }
@@ -222,47 +225,47 @@ fn in_seconds(time: Millis) -> Millis {
 mod tests {
     use super::*;
 
-    fn trouble(seen: Seen, times: u32) -> Trouble {
-        Trouble { seen, times, within: Millis(3_210), log: Vec::new() }
+    fn diagnosis(cause: FailureCause, times: u32) -> Diagnosis {
+        Diagnosis { cause, times, within: Millis(3_210), log: Vec::new() }
     }
 
-    fn refused(listening: &[&str]) -> Trouble {
+    fn refused(listening: &[&str]) -> Diagnosis {
         let socket = |text: &&str| text.parse::<SocketAddr>().unwrap();
-        let listener = |socket: SocketAddr| Listener { address: socket.ip(), port: socket.port() };
+        let listener = |socket: SocketAddr| ListeningSocket { address: socket.ip(), port: socket.port() };
         let listening = Some(listening.iter().map(socket).map(listener).collect());
         let message = "GET / → connection refused".to_owned();
         let probe = FailedProbe { message, answer: ProbeAnswer::Refused { port: 8080 } };
-        trouble(Seen::Unhealthy { probe, listening, start_within: None }, 0)
+        diagnosis(FailureCause::Unhealthy { probe, listening, start_within: None }, 0)
     }
 
     #[test]
     fn each_observation_has_its_words() {
         let probe: FailedProbe = "GET / → 503 \"warming\"".into();
-        for (seen, times, expected) in [
-            (Seen::PullDenied { message: "no".into() }, 0, "cannot get its image: no"),
+        for (cause, times, expected) in [
+            (FailureCause::PullDenied { message: "no".into() }, 0, "cannot get its image: no"),
             (
-                Seen::CannotStart { message: "no such file".into() },
+                FailureCause::CannotStart { message: "no such file".into() },
                 3,
                 "cannot be started: no such file, 3 times in 4s",
             ),
             (
-                Seen::Exited { code: 1, was_healthy: false },
+                FailureCause::Exited { code: 1, was_healthy: false },
                 3,
                 "exited with code 1 before its first healthy check, 3 times in 4s",
             ),
-            (Seen::Exited { code: 137, was_healthy: true }, 1, "exited with code 137"),
+            (FailureCause::Exited { code: 137, was_healthy: true }, 1, "exited with code 137"),
             (
-                Seen::OutOfMemory { limit: "16Mi".parse().ok() },
+                FailureCause::OutOfMemory { limit: "16Mi".parse().ok() },
                 2,
                 "was killed for want of memory, it may use 16Mi, 2 times in 4s",
             ),
             (
-                Seen::Unhealthy { probe, listening: None, start_within: Some(Millis::secs(60)) },
+                FailureCause::Unhealthy { probe, listening: None, start_within: Some(Millis::secs(60)) },
                 1,
                 "did not pass its health check within 1m: GET / → 503 \"warming\"",
             ),
         ] {
-            assert_eq!(trouble(seen, times).to_string(), expected);
+            assert_eq!(diagnosis(cause, times).to_string(), expected);
         }
     }
 
@@ -291,11 +294,11 @@ mod tests {
 
     #[test]
     fn what_is_stored_reads_again() {
-        for trouble in
-            [refused(&["127.0.0.1:3000"]), trouble(Seen::Exited { code: 1, was_healthy: false }, 3)]
+        for diagnosis in
+            [refused(&["127.0.0.1:3000"]), diagnosis(FailureCause::Exited { code: 1, was_healthy: false }, 3)]
         {
-            let json = serde_json::to_string(&trouble).unwrap();
-            assert_eq!(serde_json::from_str::<Trouble>(&json).unwrap(), trouble, "{json}");
+            let json = serde_json::to_string(&diagnosis).unwrap();
+            assert_eq!(serde_json::from_str::<Diagnosis>(&json).unwrap(), diagnosis, "{json}");
         }
     }
 }

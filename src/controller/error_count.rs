@@ -8,12 +8,12 @@ use crate::model::{BalancerReport, Incarnation, Rollout, RolloutState, ServiceNa
 
 /// What a balancer process has counted of a service since it started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct RolloutErrorCount {
     by: Incarnation,
     failed: u64,
 }
 
-impl Tally {
+impl RolloutErrorCount {
     /// From the balancer's last word; `None` while there is no balancer.
     pub(crate) fn of(report: Option<&BalancerReport>, service: &ServiceName) -> Option<Self> {
         let report = report?;
@@ -34,14 +34,14 @@ pub(crate) enum Attempt {
     #[default]
     Unknown,
     /// It began when so many had been counted.
-    Since(Tally),
+    Since(RolloutErrorCount),
     /// It ended, and so many failed in it.
     Ended(u64),
 }
 
 impl Attempt {
     /// Takes in a pass: the rollout before and after it, and what was counted when it began.
-    pub(crate) fn pass(&mut self, before: Option<&Rollout>, after: &Rollout, now: Option<Tally>) {
+    pub(crate) fn pass(&mut self, before: Option<&Rollout>, after: &Rollout, now: Option<RolloutErrorCount>) {
         if begins(before, after) {
             *self = now.map_or(Self::Unknown, Self::Since);
         } else if let Self::Since(_) = self
@@ -52,7 +52,7 @@ impl Attempt {
     }
 
     /// How many failed in it, until now where it is under way.
-    pub(crate) fn failed(&self, now: Option<&Tally>) -> Option<u64> {
+    pub(crate) fn failed(&self, now: Option<&RolloutErrorCount>) -> Option<u64> {
         match self {
             Self::Unknown => None,
             Self::Since(began) => now?.since(began),
@@ -74,7 +74,7 @@ fn is_under_way(state: &RolloutState) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Failure, FailureReason, Millis, RevisionNumber};
+    use crate::model::{FailureReason, Millis, RevisionNumber, RolloutFailure};
 
     fn rollout(target: u64, state: RolloutState) -> Rollout {
         Rollout {
@@ -90,18 +90,18 @@ mod tests {
         }
     }
 
-    fn failure() -> Failure {
+    fn failure() -> RolloutFailure {
         let reason = FailureReason::DeadlineExceeded { deadline: Millis(1), observed: vec![] };
-        Failure { revision: RevisionNumber(2), reason, at: jiff::Timestamp::UNIX_EPOCH }
+        RolloutFailure { revision: RevisionNumber(2), reason, at: jiff::Timestamp::UNIX_EPOCH }
     }
 
-    fn tally(by: &str, failed: u64) -> Option<Tally> {
-        Some(Tally { by: Incarnation(by.to_owned()), failed })
+    fn tally(by: &str, failed: u64) -> Option<RolloutErrorCount> {
+        Some(RolloutErrorCount { by: Incarnation(by.to_owned()), failed })
     }
 
     /// The figure after each pass, from stable revision 1 on; a row is the target, the state, and the balancer's count.
     #[track_caller]
-    fn check(passes: &[(u64, RolloutState, Option<Tally>)], expected: &[Option<u64>]) {
+    fn check(passes: &[(u64, RolloutState, Option<RolloutErrorCount>)], expected: &[Option<u64>]) {
         let (mut attempt, mut before) = (Attempt::default(), rollout(1, RolloutState::Complete));
         let mut told = Vec::new();
         for (target, state, now) in passes {

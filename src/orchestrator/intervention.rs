@@ -8,24 +8,30 @@ use super::ServiceView;
 use super::pass::Pass;
 use super::rollback::go_back;
 use crate::model::{
-    EventKind, EventReason, Failure, FailureReason, Halt, HaltKind, RevisionOutcome, Rollout, RolloutState,
+    EventKind, EventReason, FailureReason, InterventionKind, RevisionOutcome, Rollout, RolloutFailure,
+    RolloutIntervention, RolloutState,
 };
 
 /// The pause that is in force. One that is left over from a rollout that ended means nothing.
-pub(super) fn pause<'a>(view: &'a ServiceView, rollout: &Rollout) -> Option<&'a Halt> {
+pub(super) fn pause<'a>(view: &'a ServiceView, rollout: &Rollout) -> Option<&'a RolloutIntervention> {
     let under_way = matches!(rollout.state, RolloutState::Progressing { .. });
-    view.service.halt.as_ref().filter(|halt| under_way && halt.kind == HaltKind::Pause)
+    view.service
+        .intervention
+        .as_ref()
+        .filter(|intervention| under_way && intervention.kind == InterventionKind::Pause)
 }
 
 /// Does what the user's word says, and tells when a pause begins or ends.
 pub(super) fn obey(pass: &mut Pass<'_>) {
     let view = pass.view;
-    if let Some(halt) = view.service.halt.as_ref().filter(|halt| halt.kind == HaltKind::Abort) {
-        abort(pass, halt);
+    if let Some(intervention) =
+        view.service.intervention.as_ref().filter(|intervention| intervention.kind == InterventionKind::Abort)
+    {
+        abort(pass, intervention);
     }
     match (pause(view, &pass.rollout), pass.rollout.paused) {
-        (Some(halt), false) => {
-            let message = format!("revision {} is paused by {}", pass.rollout.target, halt.by.told());
+        (Some(intervention), false) => {
+            let message = format!("revision {} is paused by {}", pass.rollout.target, intervention.by.told());
             pass.rollout.paused = true;
             pass.event(EventKind::Normal, EventReason::RolloutPaused, message);
         }
@@ -43,12 +49,12 @@ pub(super) fn obey(pass: &mut Pass<'_>) {
 }
 
 /// Back to the stable revision, out of a rollout that is under way or stands still because it failed.
-fn abort(pass: &mut Pass<'_>, halt: &Halt) {
+fn abort(pass: &mut Pass<'_>, intervention: &RolloutIntervention) {
     let target = pass.rollout.target;
     let failure = match &pass.rollout.state {
         RolloutState::Progressing { .. } => {
-            let reason = FailureReason::Aborted { by: halt.by.clone() };
-            Failure { revision: target, reason, at: pass.now.wall }
+            let reason = FailureReason::Aborted { by: intervention.by.clone() };
+            RolloutFailure { revision: target, reason, at: pass.now.wall }
         }
         RolloutState::Failed { failure } => failure.clone(),
         RolloutState::RollingBack { .. } | RolloutState::RolledBack { .. } | RolloutState::Complete => return,
@@ -58,7 +64,7 @@ fn abort(pass: &mut Pass<'_>, halt: &Halt) {
     if matches!(failure.reason, FailureReason::Aborted { .. }) {
         pass.record(target, RevisionOutcome::Aborted { failure: failure.clone() });
     }
-    let message = format!("revision {target} is aborted by {}", halt.by.told());
+    let message = format!("revision {target} is aborted by {}", intervention.by.told());
     pass.event(EventKind::Warning, EventReason::RolloutAborted, message);
     go_back(pass, stable, failure);
 }
