@@ -1,8 +1,8 @@
 //! What a write needs of the Engine: images resolved before anything is written, or there still for an undo.
 
-use super::merge::Merged;
 use super::refused::{ControllerError, UnresolvedImage};
 use super::resolve::{full_reference, resolve};
+use super::writes::Merged;
 use super::{ApplyDocument, Controller};
 use crate::engine::EngineError;
 use crate::model::{Pull, ResolvedImage, Revision, Service, ServiceName};

@@ -8,37 +8,24 @@
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
 mod balancer_outage;
-mod before;
 mod capacity;
-mod commit;
-mod declared;
-pub mod diff;
-mod documents;
-mod edit;
 mod error_count;
-mod fields;
 mod images;
 mod kill;
 mod logs;
-mod merge;
 mod objects;
 mod orchestrate;
-mod overrides;
 mod progress;
 mod queue;
 mod read;
 mod refused;
-mod requests;
 mod resolve;
-mod rollout;
 mod run;
 mod serving;
 mod show;
-mod steer;
 mod volumes;
 mod waits;
 mod watchers;
-mod write;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +34,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-pub use declared::{Declared, Removals};
 pub use logs::LogQuery;
 pub use objects::{
     API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, NodeObject, OperationOutcome, OperationProgress,
@@ -58,11 +44,10 @@ pub use refused::{Conflict, ControllerError, UnresolvedImage};
 pub use crate::agent::AgentSilent;
 pub use crate::engine::{EngineError, LogOptions};
 pub use crate::orchestrator::CapacityShortage;
-pub use steer::{RolloutCommand, RolloutPhase};
 pub use watchers::MetricsSubscription;
 pub use writes::{
-    ApplyDocument, ApplyOptions, DocumentProblem, FieldChange, Overridden, RolloutChange, WriteAction,
-    WriteResult,
+    ApplyDocument, ApplyOptions, Declared, DocumentProblem, FieldChange, Overridden, Removals, RolloutChange,
+    RolloutCommand, RolloutPhase, WriteAction, WriteResult, diff,
 };
 
 use crate::agent::{AgentHandle, AgentState, EngineState};
@@ -72,9 +57,9 @@ use crate::model::{BalancerReport, Mono, NodeId, ServiceName};
 use crate::registry::Registry;
 use crate::store::Store;
 use balancer_outage::BalancerOutage;
-use declared::Followed;
 use orchestrate::Memory;
 use queue::Queue;
+use writes::Followed;
 
 /// What a controller is made from.
 pub struct ControllerParts {

@@ -1,7 +1,6 @@
 //! Why a user's request was not done. What the user reads is made from these in `api`.
 
-use super::steer::{RolloutCommand, RolloutPhase};
-use super::{DocumentProblem, Overridden};
+use super::writes::{DocumentProblem, Overridden, RolloutCommand, RolloutPhase};
 use crate::agent::AgentSilent;
 use crate::engine::EngineError;
 use crate::model::{AppName, Author, ExposureMode, Generation, ReplicaName, RevisionNumber, ServiceName};

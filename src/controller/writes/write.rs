@@ -10,10 +10,11 @@ use super::commit::{Going, Run};
 use super::documents::check_documents;
 use super::edit::{self, Writer};
 use super::overrides::{Way, specs};
-use super::refused::ControllerError;
+use super::request::{ApplyDocument, ApplyOptions, WriteResult};
 use super::requests;
-use super::{ApplyDocument, ApplyOptions, Controller, WriteResult};
 use crate::agent::{AgentState, BalancerUrl};
+use crate::controller::Controller;
+use crate::controller::refused::ControllerError;
 use crate::model::{
     Author, EnvField, EnvValue, Generation, LIMITS, ResolvedImage, Route, Service, ServiceName, ServiceSpec,
     key,

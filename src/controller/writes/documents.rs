@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::refused::ControllerError;
-use super::{ApplyDocument, DocumentProblem};
+use super::request::{ApplyDocument, DocumentProblem};
+use crate::controller::refused::ControllerError;
 use crate::model::{AppName, Problem, ServiceName, check_service};
 
 /// Documents of one run; the manifest reader has the same limit.

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use super::before::{Before, changed_meanwhile};
 use super::edit::{Edit, Writer};
-use super::refused::ControllerError;
+use super::request::{WriteAction, WriteResult};
 use super::requests;
-use super::{Controller, WriteAction, WriteResult};
+use crate::controller::Controller;
+use crate::controller::refused::ControllerError;
 use crate::model::{Author, LIMITS, Service, ServiceName, key};
 use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
 

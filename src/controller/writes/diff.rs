@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::FieldChange;
 use super::fields::Field;
+use super::request::FieldChange;
 use crate::model::{Revision, Service, ServiceSpec};
 
 /// What differs between two revisions, of all that a release fixes.

@@ -10,9 +10,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Overridden;
 use super::fields::{Field, Fields, assemble, fields};
-use super::resolve::full_reference;
+use super::request::Overridden;
+use crate::controller::resolve::full_reference;
 use crate::model::{Author, Override, Problem, Service, ServiceSpec, check_service, nearest};
 
 /// What the user decided beforehand, by field.
@@ -235,8 +235,8 @@ fn with_digest(service: &Service) -> Fields {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ApplyDocument;
     use super::super::edit::{self, Writer};
+    use super::super::request::ApplyDocument;
     use super::*;
     use crate::model::{EnvValue, ResolvedImage};
     use proptest::prelude::*;

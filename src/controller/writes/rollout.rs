@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::commit::Going;
 use super::edit::{self, Edit};
-use super::refused::ControllerError;
-use super::resolve::with_image;
+use super::request::{RolloutChange, WriteResult};
 use super::steer::RolloutCommand;
-use super::{Controller, RolloutChange, WriteResult};
+use crate::controller::Controller;
+use crate::controller::refused::ControllerError;
+use crate::controller::resolve::with_image;
 use crate::model::{
     Author, Generation, InterventionKind, OutcomeRecord, ResolvedImage, Revision, RevisionNumber,
     RevisionOutcome, Rollout, Service, ServiceName, key,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::edit::Edit;
-use super::refused::ControllerError;
+use super::request::WriteAction;
 use super::steer::{Position, position};
-use super::{Controller, WriteAction};
+use crate::controller::Controller;
+use crate::controller::refused::ControllerError;
 use crate::model::{
     Author, Generation, Revision, RevisionNumber, Rollout, Service, ServiceName, ServiceSpec, key,
 };

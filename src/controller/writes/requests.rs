@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::WriteResult;
-use super::refused::ControllerError;
+use super::request::WriteResult;
+use crate::controller::refused::ControllerError;
 use crate::model::key::REQUESTS;
 use crate::store::{Op, Store, StoreError};
 

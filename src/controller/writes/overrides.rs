@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::before::{Before, changed_meanwhile};
+use super::diff;
 use super::edit::{self, Edit, Writer};
 use super::merge::{Choices, Merged, Sides};
-use super::refused::{Conflict, ControllerError};
-use super::{ApplyDocument, ApplyOptions, Controller, DocumentProblem, WriteAction, diff};
+use super::request::{ApplyDocument, ApplyOptions, DocumentProblem, Overridden, WriteAction};
+use crate::controller::Controller;
+use crate::controller::refused::{Conflict, ControllerError};
 use crate::model::{Author, ResolvedImage, ServiceName, ServiceSpec};
 
 /// How a run is applied, its choices understood.
@@ -63,7 +65,7 @@ impl Before {
 }
 
 fn conflicts(document: &ApplyDocument, merged: &Merged) -> Vec<Conflict> {
-    let of = |over: &super::Overridden| Conflict {
+    let of = |over: &Overridden| Conflict {
         service: document.name.clone(),
         origin: document.origin.clone(),
         over: over.clone(),

@@ -1,7 +1,8 @@
 //! What a user's request makes of a Service. Pure: reading and committing are `write`'s.
 
+use super::diff;
 use super::merge::{Merged, record};
-use super::{ApplyDocument, FieldChange, Overridden, WriteAction, WriteResult, diff};
+use super::request::{ApplyDocument, FieldChange, Overridden, WriteAction, WriteResult};
 use crate::model::{
     Author, Generation, InterventionKind, Metadata, ResolvedImage, Revision, RevisionOutcome,
     RolloutIntervention, Service, ServiceSpec,
@@ -236,8 +237,8 @@ fn finish(before: Option<&Service>, mut after: Service, notes: Vec<String>) -> E
 
 #[cfg(test)]
 mod tests {
+    use super::super::merge::{Choices, Sides};
     use super::*;
-    use crate::controller::merge::{Choices, Sides};
     use crate::model::{HASH_SCHEMA, RevisionNumber, Volume};
     use std::collections::BTreeMap;
 

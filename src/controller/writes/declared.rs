@@ -6,8 +6,9 @@ use std::sync::{MutexGuard, PoisonError};
 use super::before::Before;
 use super::commit::Run;
 use super::edit::{self, Writer};
-use super::refused::ControllerError;
-use super::{ApplyDocument, Controller, WriteResult};
+use super::request::{ApplyDocument, WriteResult};
+use crate::controller::Controller;
+use crate::controller::refused::ControllerError;
 use crate::model::{AppName, Condition, Mono, Reason, Service, ServiceName, ServiceSpec, key};
 
 /// A service as a directory declared it before.
