@@ -3,7 +3,6 @@
 //!
 //! Figures depend on the machine; where something else does the same work they are ratios to it, both taken in turns in
 //! the same run. Everything a measurement makes is removed by it.
-#![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used)] // what cannot be measured ends the run
 #![allow(clippy::print_stdout, clippy::print_stderr)] // printing is what it is for
 

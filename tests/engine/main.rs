@@ -1,5 +1,4 @@
 //! Tests against the real Docker Engine. Every object they make carries the run's id and is removed by the run.
-#![allow(missing_docs)]
 #![allow(clippy::unwrap_used)] // here everything is a test, also what carries no `#[test]`
 
 mod contract;

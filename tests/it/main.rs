@@ -1,5 +1,5 @@
 //! Tests that need no Docker. One binary: a module per subject.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)] // here everything is a test
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // here everything is a test
 
 mod agent_plans;
 mod balancer;
