@@ -120,7 +120,6 @@ impl World {
         .expect("a pool");
         let controller = Controller::new(ControllerParts {
             store: store.clone(),
-            engine: Arc::new(engine.clone()),
             registry: registry.clone(),
             clock: clock.clone(),
             agent: handle,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::node::BalancerUrl;
+use super::requests::NodeRequests;
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, LABEL_STORE};
 use crate::model::{BalancerReport, Condition, ExposureMode, NodeId, StoreId};
@@ -96,6 +97,7 @@ pub struct AgentHandle {
     pub(super) wake: Arc<Notify>,
     pub(super) confirm: mpsc::Sender<oneshot::Sender<Vec<String>>>,
     pub(super) state: watch::Receiver<AgentState>,
+    pub(super) requests: Arc<dyn NodeRequests>,
 }
 
 impl AgentHandle {
@@ -118,6 +120,11 @@ impl AgentHandle {
             released.await.unwrap_or_default()
         };
         tokio::time::timeout(CONFIRM_WITHIN, asked).await.map_err(|_| AgentSilent)
+    }
+
+    /// What the agent does for commands, past its loop.
+    pub fn requests(&self) -> Arc<dyn NodeRequests> {
+        Arc::clone(&self.requests)
     }
 
     /// What is so of the host, and when that changes.
@@ -146,12 +153,16 @@ pub async fn check_instance(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::requests::LocalNode;
+    use crate::engine::FakeEngine;
 
     #[tokio::test(start_paused = true)]
     async fn an_agent_that_hangs_is_told_of_and_one_that_ended_releases_nothing() {
         let (confirm, mut asked) = mpsc::channel(1);
         let (_, state) = watch::channel(AgentState::default());
-        let handle = AgentHandle { wake: Arc::default(), confirm, state };
+        let engine = Arc::new(FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH));
+        let requests = Arc::new(LocalNode::new(engine, StoreId::new("store")));
+        let handle = AgentHandle { wake: Arc::default(), confirm, state, requests };
         let started = tokio::time::Instant::now();
         assert_eq!(handle.confirm().await, Err(AgentSilent));
         assert_eq!(started.elapsed(), CONFIRM_WITHIN);

@@ -36,6 +36,7 @@ mod reached;
 mod removal;
 mod replica_memory;
 mod report;
+mod requests;
 mod round;
 mod run;
 mod snapshot;
@@ -62,6 +63,11 @@ pub use plan::plan;
 pub use probing::Probes;
 pub use removal::UNACKNOWLEDGED_AFTER;
 pub use replica_memory::{ReplicaMemory, Retry};
+#[cfg(test)]
+pub(crate) use requests::LocalNode;
+pub use requests::{KillTarget, LogLines, NodeRequests, VolumeRemovalError};
 pub use round::{Round, Stand};
 pub use run::{Agent, Pass};
+// In the signatures above: a caller of this module needs no import of `engine`.
+pub use crate::engine::{EngineError, EngineInfo, LogLine, LogOptions};
 pub use view::{NetworkRecord, NodeState, NodeView, Subject, WantedReplica};

@@ -22,6 +22,7 @@ use super::observe::{Hints, Observation, Ticks, follow_events};
 use super::plan::plan;
 use super::probing::Probes;
 use super::report::Report;
+use super::requests::LocalNode;
 use super::snapshot::Snapshot;
 use super::view::{NodeView, Subject};
 use super::wake::{changed, follow_store};
@@ -121,7 +122,8 @@ impl Agent {
         };
         let (confirm, confirmations) = mpsc::channel(CONFIRM_QUEUE);
         let (state, seen) = watch::channel(AgentState::default());
-        let handle = AgentHandle { wake: wake.clone(), confirm, state: seen };
+        let requests = Arc::new(LocalNode::new(Arc::clone(&engine), facts.store.clone()));
+        let handle = AgentHandle { wake: wake.clone(), confirm, state: seen, requests };
         let memory = AgentMemory::new(clock.mono());
         let agent = Agent {
             config,

@@ -10,16 +10,13 @@
 mod balancer_outage;
 mod capacity;
 mod error_count;
-mod images;
-mod kill;
-mod logs;
+mod nodes;
 mod objects;
 mod orchestrate;
 mod progress;
 mod queue;
 mod read;
 mod refused;
-mod resolve;
 mod run;
 mod serving;
 mod show;
@@ -34,15 +31,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-pub use logs::LogQuery;
+pub use nodes::logs::LogQuery;
 pub use objects::{
     API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, NodeObject, OperationOutcome, OperationProgress,
     ReplicaObject, ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
 };
 pub use refused::{Conflict, ControllerError, UnresolvedImage};
 // Parts of this module's own signatures: whoever calls it needs no other door.
-pub use crate::agent::AgentSilent;
-pub use crate::engine::{EngineError, LogOptions};
+pub use crate::agent::{AgentSilent, EngineError, LogOptions};
 pub use crate::orchestrator::CapacityShortage;
 pub use watchers::MetricsSubscription;
 pub use writes::{
@@ -52,11 +48,11 @@ pub use writes::{
 
 use crate::agent::{AgentHandle, AgentState, EngineState};
 use crate::clock::Clock;
-use crate::engine::Engine;
 use crate::model::{BalancerReport, Mono, NodeId, ServiceName};
 use crate::registry::Registry;
 use crate::store::Store;
 use balancer_outage::BalancerOutage;
+use nodes::NodeLinks;
 use orchestrate::Memory;
 use queue::Queue;
 use writes::Followed;
@@ -65,8 +61,6 @@ use writes::Followed;
 pub struct ControllerParts {
     /// Where everything is kept.
     pub store: Arc<dyn Store>,
-    /// The container engine: images are resolved on it and logs read.
-    pub engine: Arc<dyn Engine>,
     /// Endpoints and tables.
     pub registry: Arc<Registry>,
     /// Time, randomness, ids.
@@ -86,10 +80,10 @@ pub struct ControllerParts {
 /// The controller of one daemon.
 pub struct Controller {
     store: Arc<dyn Store>,
-    engine: Arc<dyn Engine>,
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
     agent: AgentHandle,
+    links: NodeLinks,
     state: watch::Receiver<AgentState>,
     nodes: Vec<NodeId>,
     reports: watch::Receiver<Option<BalancerReport>>,
@@ -116,12 +110,12 @@ pub struct Controller {
 impl Controller {
     /// A controller that does nothing until [`Controller::run`].
     pub fn new(parts: ControllerParts) -> Arc<Self> {
-        let ControllerParts { store, engine, registry, clock, agent, node, reports, http, manifests } = parts;
+        let ControllerParts { store, registry, clock, agent, node, reports, http, manifests } = parts;
         let started = clock.mono();
         Arc::new(Self {
             store,
-            engine,
             registry,
+            links: NodeLinks::of_one(node.clone(), agent.requests()),
             state: agent.state(),
             agent,
             clock,

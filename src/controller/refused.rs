@@ -1,8 +1,7 @@
 //! Why a user's request was not done. What the user reads is made from these in `api`.
 
 use super::writes::{DocumentProblem, Overridden, RolloutCommand, RolloutPhase};
-use crate::agent::AgentSilent;
-use crate::engine::EngineError;
+use crate::agent::{AgentSilent, EngineError};
 use crate::model::{AppName, Author, ExposureMode, Generation, ReplicaName, RevisionNumber, ServiceName};
 use crate::orchestrator::CapacityShortage;
 use crate::store::StoreError;

@@ -13,8 +13,7 @@ use super::{
     API_VERSION, Awaited, Controller, DaemonStatus, NodeObject, OperationProgress, ReplicaObject,
     RevisionObject, ServiceObject, ServiceStatus,
 };
-use crate::agent::{AgentState, EngineState};
-use crate::engine::EngineInfo;
+use crate::agent::{AgentState, EngineInfo, EngineState};
 use crate::model::{
     Condition, Endpoint, EngineKind, Event, Generation, Millis, Reason, ReplicaName, ResolvedImage,
     ServiceName, key,

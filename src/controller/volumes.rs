@@ -14,7 +14,6 @@ use super::Controller;
 use super::read::ServiceState;
 use super::refused::ControllerError;
 use crate::agent::backoff;
-use crate::engine::{EngineError, LABEL_APP, LABEL_STORE, LABEL_VOLUME, ObservedVolume};
 use crate::model::{Mono, Service, ServiceName, StoreId, Volume, key};
 
 /// The removal of a deleted service's volumes, as far as this run has brought it.
@@ -184,39 +183,18 @@ impl Controller {
     /// A text for people: a volume is in use by a container that is not ours, or the Engine or the store is away.
     async fn remove_volumes(&self, service: &Service) -> Result<(), String> {
         let others = self.others_of_app(service, &[]).await.map_err(|error| error.to_string())?;
-        let going = service.spec.volumes.iter().map(|v| v.name.as_str());
-        let going: BTreeSet<&str> =
+        let going = service.spec.volumes.iter().map(|v| v.name.clone());
+        let going: BTreeSet<String> =
             going.filter(|name| !others.iter().any(|other| declares(other, name))).collect();
         if going.is_empty() {
             return Ok(());
         }
-        let (store, app) = (self.store.identity().id.as_str(), service.metadata.app.as_str());
-        let is = |volume: &ObservedVolume, label: &str, value: &str| {
-            volume.labels.get(label).map(String::as_str) == Some(value)
-        };
-        for volume in self.engine.volumes().await.map_err(|error| error.to_string())? {
-            let named = volume.labels.get(LABEL_VOLUME).is_some_and(|name| going.contains(name.as_str()));
-            if named && is(&volume, LABEL_STORE, store) && is(&volume, LABEL_APP, app) {
-                self.engine
-                    .remove_volume(&volume.name)
-                    .await
-                    .map_err(|error| in_the_way(&volume.name, &error))?;
-                tracing::info!(service = %service.name(), volume = volume.name, "volume removed");
-            }
-        }
-        Ok(())
+        self.links.remove_volumes(&service.metadata.app, &going).await.map_err(|error| error.to_string())
     }
 }
 
 fn declares(service: &Service, volume: &str) -> bool {
     service.spec.volumes.iter().any(|v| v.name == volume)
-}
-
-fn in_the_way(volume: &str, error: &EngineError) -> String {
-    match error {
-        EngineError::Conflict { message } => format!("volume {volume} is in use: {message}"),
-        error => format!("volume {volume} cannot be removed: {error}"),
-    }
 }
 
 #[cfg(test)]

@@ -177,7 +177,6 @@ impl Daemon<'_> {
         .map_err(|error| Refusal(error.to_string()))?;
         let controller = Controller::new(ControllerParts {
             store: Arc::clone(&self.store),
-            engine: Arc::clone(&self.engine),
             registry: Arc::clone(&registry),
             clock: Arc::clone(&self.clock),
             agent: handle,

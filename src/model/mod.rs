@@ -17,6 +17,7 @@ mod event;
 mod exposure;
 mod health;
 mod ids;
+pub mod image_reference;
 mod intervention;
 pub mod key;
 mod latency;

@@ -119,10 +119,9 @@ impl Rig {
             balancer_host: None,
             boot_id: "boot".into(),
         };
-        let shared = Arc::new(engine.clone());
         let (runs, agent) = Agent::new(agent::AgentParts {
             config,
-            engine: shared.clone(),
+            engine: Arc::new(engine.clone()),
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),
@@ -132,7 +131,6 @@ impl Rig {
         let http = vec!["127.0.0.1:8080".parse().unwrap()];
         let parts = ControllerParts {
             store: rival.clone(),
-            engine: shared,
             registry,
             clock: clock.clone(),
             agent,

@@ -25,7 +25,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("plane", &["model"]),
     ("balancer", &["model", "clock", "plane"]),
     ("dns", &["model", "plane"]),
-    ("controller", &["model", "clock", "orchestrator", "agent", "engine", "store", "registry", "plane"]),
+    ("controller", &["model", "clock", "orchestrator", "agent", "store", "registry", "plane"]),
     ("source", &["model", "manifest", "controller"]),
     ("api", &["model", "controller"]),
     ("dashboard", &["model", "api"]),

@@ -4,7 +4,7 @@
 //! place is a conflict that the user decides.
 //! Invariants: merging what was merged changes nothing; a field without an override is the file's; `replicas` that the file
 //! leaves out are the live ones.
-//! Deliberately absent: what an image stands for (`resolve`), the transaction (`write`).
+//! Deliberately absent: what an image stands for (the node's agent resolves it), the transaction (`write`).
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::fields::{Field, Fields, assemble, fields};
 use super::request::Overridden;
-use crate::controller::resolve::full_reference;
+use crate::model::image_reference::with_default_tag;
 use crate::model::{Author, Override, Problem, Service, ServiceSpec, check_service, nearest};
 
 /// What the user decided beforehand, by field.
@@ -187,7 +187,7 @@ fn put(spec: &mut Fields, field: Field, live: &Fields) {
 /// Whether two values of a field mean the same; a missing tag is `latest`.
 fn same(field: &Field, a: Option<&Value>, b: Option<&Value>) -> bool {
     match (a.and_then(Value::as_str), b.and_then(Value::as_str)) {
-        (Some(a), Some(b)) if field.is_image() => full_reference(a) == full_reference(b),
+        (Some(a), Some(b)) if field.is_image() => with_default_tag(a) == with_default_tag(b),
         _ => a == b,
     }
 }
@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn resolved(text: &str) -> ResolvedImage {
-        ResolvedImage { reference: full_reference(text), pinned: format!("sha256:{text}") }
+        ResolvedImage { reference: with_default_tag(text), pinned: format!("sha256:{text}") }
     }
 
     /// A file: image, number of replicas, the variable `A`.

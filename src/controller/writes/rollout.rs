@@ -8,7 +8,7 @@ use super::request::{RolloutChange, WriteResult};
 use super::steer::RolloutCommand;
 use crate::controller::Controller;
 use crate::controller::refused::ControllerError;
-use crate::controller::resolve::with_image;
+use crate::model::image_reference::with_image;
 use crate::model::{
     Author, Generation, InterventionKind, OutcomeRecord, ResolvedImage, Revision, RevisionNumber,
     RevisionOutcome, Rollout, Service, ServiceName, key,

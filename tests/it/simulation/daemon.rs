@@ -50,7 +50,7 @@ impl Daemon {
         let (agent, handle) = Agent::with_probes(
             agent::AgentParts {
                 config: config(),
-                engine: late.clone(),
+                engine: late,
                 store: store.clone(),
                 registry: registry.clone(),
                 clock: shared.clone(),
@@ -61,7 +61,6 @@ impl Daemon {
         .unwrap();
         let controller = Controller::new(ControllerParts {
             store,
-            engine: late,
             registry: registry.clone(),
             clock: shared,
             agent: handle.clone(),

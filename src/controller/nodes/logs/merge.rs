@@ -11,8 +11,8 @@ use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep};
 
 use super::Lines;
+use crate::agent::EngineError;
 use crate::controller::LogRecord;
-use crate::engine::EngineError;
 
 /// How long an earlier line of another log is waited for: what Docker has is read within a few milliseconds, and nobody
 /// notices this delay.

@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::reader::Reader;
 use super::{Lines, LogQuery};
+use crate::agent::{EngineError, LogOptions};
 use crate::controller::refused::ControllerError;
 use crate::controller::{Controller, LogRecord, ReplicaObject};
-use crate::engine::{EngineError, LogOptions};
 
 /// Lines that wait for a slow reader; the Engine is not read further then.
 const BUFFERED_LINES: usize = 256;
@@ -83,7 +83,7 @@ impl Controller {
         let mut told = reader.happened(&now);
         // From its first line: what it wrote before we saw it belongs to the story.
         let options = LogOptions { follow: true, tail: None, since: None };
-        let taken = reader.take_in(self.engine.as_ref(), &now, &options, Instant::now()).await;
+        let taken = reader.take_in(&self.links, &now, &options, Instant::now()).await;
         if let Some(error) = taken.failed {
             tracing::debug!(%error, "no log yet");
         }

@@ -15,9 +15,9 @@ use futures::stream::BoxStream;
 use tokio::time::Instant;
 
 use self::reader::Reader;
-use super::refused::ControllerError;
-use super::{Controller, LogRecord, ReplicaObject};
-use crate::engine::{EngineError, LogOptions};
+use crate::agent::{EngineError, LogOptions};
+use crate::controller::refused::ControllerError;
+use crate::controller::{Controller, LogRecord, ReplicaObject};
 use crate::model::{Desired, ReplicaName, RevisionNumber, ServiceName};
 
 /// Whose log, and which lines of it.
@@ -47,7 +47,7 @@ impl Controller {
         let moved = self.moved();
         let replicas = self.replicas_of(&query).await?;
         let mut reader = Reader::default();
-        let taken = reader.take_in(self.engine.as_ref(), &replicas, &query.options, Instant::now()).await;
+        let taken = reader.take_in(&self.links, &replicas, &query.options, Instant::now()).await;
         taken.failed.map_or(Ok(()), Err)?;
         let left_out = futures::stream::iter(taken.told.into_iter().map(Ok));
         if !query.options.follow {

@@ -1,15 +1,15 @@
 //! What a write needs of the Engine: images resolved before anything is written, or there still for an undo.
 
-use super::refused::{ControllerError, UnresolvedImage};
-use super::resolve::{full_reference, resolve};
-use super::writes::Merged;
-use super::{ApplyDocument, Controller};
-use crate::engine::EngineError;
+use crate::agent::EngineError;
+use crate::controller::refused::{ControllerError, UnresolvedImage};
+use crate::controller::writes::Merged;
+use crate::controller::{ApplyDocument, Controller};
+use crate::model::image_reference::with_default_tag;
 use crate::model::{Pull, ResolvedImage, Revision, Service, ServiceName};
 
 impl Controller {
     /// What all documents are made from, but for those that keep the live image; those that cannot be resolved are refused together.
-    pub(super) async fn resolve_all(
+    pub(crate) async fn resolve_all(
         &self,
         documents: &[ApplyDocument],
         merged: &[Merged],
@@ -22,7 +22,7 @@ impl Controller {
                 resolved.push(None);
                 continue;
             }
-            match resolve(self.engine.as_ref(), &spec.image, spec.pull).await {
+            match self.links.resolve_image(&spec.image, spec.pull).await {
                 Ok(image) => resolved.push(Some(image)),
                 Err(error) => {
                     failed.push(unresolved(&document.name, &document.origin, &spec.image, error)?);
@@ -33,27 +33,27 @@ impl Controller {
     }
 
     /// What a service would be made from with another image.
-    pub(super) async fn resolve_one(
+    pub(crate) async fn resolve_one(
         &self,
         name: &ServiceName,
         command: &str,
         image: &str,
         service: &Service,
     ) -> Result<ResolvedImage, ControllerError> {
-        match resolve(self.engine.as_ref(), image, service.spec.pull).await {
+        match self.links.resolve_image(image, service.spec.pull).await {
             Ok(resolved) => Ok(resolved),
             Err(error) => Err(ControllerError::Images(vec![unresolved(name, command, image, error)?])),
         }
     }
 
     /// Refuses to go back to a revision whose image is neither on the Engine nor, where it may be pulled, in a registry.
-    pub(super) async fn check_image_of(&self, revision: &Revision) -> Result<(), ControllerError> {
+    pub(crate) async fn check_image_of(&self, revision: &Revision) -> Result<(), ControllerError> {
         let pull = match revision.spec.pull {
             Pull::Never => Pull::Never,
             Pull::Always | Pull::IfMissing => Pull::IfMissing,
         };
         let ResolvedImage { reference, pinned } = &revision.image;
-        match resolve(self.engine.as_ref(), pinned, pull).await {
+        match self.links.resolve_image(pinned, pull).await {
             Ok(_) => Ok(()),
             Err(error) => {
                 let mut gone = unresolved(&revision.service, "", reference, error)?;
@@ -74,7 +74,7 @@ fn unresolved(
     if error.is_away() {
         return Err(error.into());
     }
-    let reference = full_reference(reference);
+    let reference = with_default_tag(reference);
     let (service, origin, why) = (service.clone(), origin.to_owned(), why(&error));
     Ok(UnresolvedImage { service, origin, reference, why })
 }

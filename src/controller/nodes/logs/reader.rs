@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::merge::Merge;
 use super::{Lines, life};
+use crate::agent::{EngineError, LogLine, LogOptions, NodeRequests};
+use crate::controller::nodes::NodeLinks;
 use crate::controller::{LogRecord, ReplicaObject};
-use crate::engine::{Engine, EngineError, LogOptions};
 use crate::model::{ContainerId, ReplicaName, ReplicaPhase, ReplicaStatus};
 
 /// Logs read at a time by one reader: each is a connection to the Engine.
@@ -62,14 +63,14 @@ impl Reader {
     /// Opens the logs of containers that are not read yet, as long as there is room.
     pub(super) async fn take_in(
         &mut self,
-        engine: &dyn Engine,
+        nodes: &NodeLinks,
         replicas: &[ReplicaObject],
         options: &LogOptions,
         now: Instant,
     ) -> Taken {
         let mut taken = Taken::default();
         self.forget(replicas);
-        for of in replicas.iter().filter_map(container) {
+        for (of, node) in replicas.iter().filter_map(|r| Some((container(r)?, nodes.get(&r.spec.node)?))) {
             let before = self.containers.get(&of);
             match before.map(|log| log.reading) {
                 Some(Reading::Taken) => continue,
@@ -84,7 +85,7 @@ impl Reader {
                 }
                 Reading::LeftOut
             } else {
-                match lines(engine, &of.0, &of.1, &options).await {
+                match lines(node, &of.0, &of.1, &options).await {
                     Ok(lines) => {
                         self.merge.push(lines);
                         Reading::Taken
@@ -166,20 +167,20 @@ fn container(replica: &ReplicaObject) -> Option<(ReplicaName, ContainerId)> {
 }
 
 async fn lines(
-    engine: &dyn Engine,
+    node: &dyn NodeRequests,
     replica: &ReplicaName,
     container: &ContainerId,
     options: &LogOptions,
 ) -> Result<Lines, EngineError> {
     let replica = replica.clone();
-    let record = move |line: crate::engine::LogLine| LogRecord {
+    let record = move |line: LogLine| LogRecord {
         replica: replica.clone(),
         at: line.at,
         stderr: line.stderr,
         text: line.text,
         life: false,
     };
-    let lines = engine.logs(container, options).await?;
+    let lines = node.logs(container, options).await?;
     // A container that is removed as its log is opened has no further line, and that is no error of the others.
     let still_there = |line: &Result<_, EngineError>| {
         std::future::ready(!line.as_ref().is_err_and(EngineError::is_not_found))
@@ -193,10 +194,11 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::agent::LocalNode;
     use crate::controller::API_VERSION;
     use crate::engine::fake::{Behaviour, FakeEngine, Fault};
-    use crate::engine::{ContainerSpec, LogLine};
-    use crate::model::{Desired, Replica, RevisionNumber, TemplateHash};
+    use crate::engine::ContainerSpec;
+    use crate::model::{Desired, Replica, RevisionNumber, StoreId, TemplateHash};
 
     /// An Engine with this many containers that wrote a line, and their replicas.
     fn world(containers: usize) -> (FakeEngine, Vec<ReplicaObject>) {
@@ -244,8 +246,13 @@ mod tests {
         }
     }
 
+    fn nodes(engine: &FakeEngine) -> NodeLinks {
+        let node = LocalNode::new(Arc::new(engine.clone()), StoreId::new("store"));
+        NodeLinks::of_one("host".into(), Arc::new(node))
+    }
+
     async fn take_in(reader: &mut Reader, engine: &FakeEngine, of: &[ReplicaObject], now: Instant) -> Taken {
-        reader.take_in(engine, of, &LogOptions::default(), now).await
+        reader.take_in(&nodes(engine), of, &LogOptions::default(), now).await
     }
 
     #[tokio::test]
@@ -293,7 +300,7 @@ mod tests {
         engine.write_log(&last.1, LogLine { at: None, stderr: false, text: "its last".to_owned() });
         let (mut reader, now) = (Reader::default(), Instant::now());
         let options = LogOptions { tail: Some(1), ..LogOptions::default() };
-        reader.take_in(&engine, &replicas, &options, now).await;
+        reader.take_in(&nodes(&engine), &replicas, &options, now).await;
         while reader.merge.next().await.is_some() {}
         take_in(&mut reader, &engine, &replicas, now).await;
         assert_eq!(reader.merge.next().await.unwrap().unwrap().text, "its last");

@@ -1,0 +1,189 @@
+//! Requests to a node's agent that go past its reconcile loop: what a user's command needs of the node's Engine.
+//!
+//! Purpose: the port by which the controller reaches a node. Today the only implementation is [`LocalNode`], in the same
+//! process; a link to a remote node is another one.
+//! Invariants: the agent changes nothing but containers and volumes of its own store; every request has a deadline.
+//! Deliberately absent: what a pass of the agent does anyway (start, stop, remove replicas).
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::engine::{
+    ContainerState, Engine, EngineError, LABEL_APP, LABEL_REPLICA, LABEL_STORE, LABEL_VOLUME, LogLine,
+    LogOptions, ObservedContainer, ObservedVolume,
+};
+use crate::model::image_reference::{ImageReference, is_image_id, with_default_tag};
+use crate::model::{AppName, ContainerId, Pull, ReplicaName, ResolvedImage, StoreId};
+
+const KILL_SIGNAL: &str = "SIGKILL";
+
+/// Lines of a container's log, as they come.
+pub type LogLines = BoxStream<'static, Result<LogLine, EngineError>>;
+
+/// Whether a container can be killed as a replica's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KillTarget {
+    /// It runs.
+    Running,
+    /// It has ended already.
+    NotRunning,
+    /// The node has no such container, or it is not this replica's.
+    NotOfReplica,
+}
+
+/// Why a volume was not removed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VolumeRemovalError {
+    /// The Engine did not list its volumes.
+    #[error(transparent)]
+    NotListed(EngineError),
+    /// A container uses it.
+    #[error("volume {volume} is in use: {message}")]
+    InUse {
+        /// Its name in Docker.
+        volume: String,
+        /// Docker's message.
+        message: String,
+    },
+    /// Any other error.
+    #[error("volume {volume} cannot be removed: {error}")]
+    Failed {
+        /// Its name in Docker.
+        volume: String,
+        /// The Engine's error.
+        error: EngineError,
+    },
+}
+
+/// What a node's agent does on request.
+#[async_trait]
+pub trait NodeRequests: fmt::Debug + Send + Sync {
+    /// Resolves an image reference, pulling it first where the policy says so. Pinned to the digest under which the
+    /// reference's own repository knows the image, or to the image id where no registry does.
+    async fn resolve_image(&self, image: &str, pull: Pull) -> Result<ResolvedImage, EngineError>;
+
+    /// Looks up a container of a replica.
+    async fn kill_target(
+        &self,
+        replica: &ReplicaName,
+        container: &ContainerId,
+    ) -> Result<KillTarget, EngineError>;
+
+    /// Kills a replica's container with SIGKILL; returns what it found. Only [`KillTarget::Running`] is killed.
+    async fn kill_container(
+        &self,
+        replica: &ReplicaName,
+        container: &ContainerId,
+    ) -> Result<KillTarget, EngineError>;
+
+    /// Opens a container's log.
+    async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogLines, EngineError>;
+
+    /// Removes the volumes of an app that have these names in its manifests, with their data.
+    async fn remove_volumes(&self, app: &AppName, names: &BTreeSet<String>) -> Result<(), VolumeRemovalError>;
+}
+
+/// The node of this process.
+pub(crate) struct LocalNode {
+    engine: Arc<dyn Engine>,
+    store: StoreId,
+}
+
+impl LocalNode {
+    pub(crate) fn new(engine: Arc<dyn Engine>, store: StoreId) -> Self {
+        Self { engine, store }
+    }
+
+    fn has_labels(&self, container: &ObservedContainer, replica: &ReplicaName) -> bool {
+        let has = |label: &str, value: &str| container.labels.get(label).map(String::as_str) == Some(value);
+        has(LABEL_STORE, self.store.as_str()) && has(LABEL_REPLICA, replica.as_str())
+    }
+
+    fn is_volume_of(&self, volume: &ObservedVolume, app: &AppName, names: &BTreeSet<String>) -> bool {
+        let has = |label: &str, value: &str| volume.labels.get(label).map(String::as_str) == Some(value);
+        let is_named = volume.labels.get(LABEL_VOLUME).is_some_and(|name| names.contains(name));
+        is_named && has(LABEL_STORE, self.store.as_str()) && has(LABEL_APP, app.as_str())
+    }
+}
+
+impl fmt::Debug for LocalNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalNode").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl NodeRequests for LocalNode {
+    async fn resolve_image(&self, image: &str, pull: Pull) -> Result<ResolvedImage, EngineError> {
+        let reference = with_default_tag(image);
+        if pull == Pull::Always && !is_image_id(image) {
+            self.engine.pull(&reference).await?;
+        }
+        let found = match self.engine.image(&reference).await {
+            Err(error) if error.is_not_found() && pull == Pull::IfMissing && !is_image_id(image) => {
+                self.engine.pull(&reference).await?;
+                self.engine.image(&reference).await?
+            }
+            other => other?,
+        };
+        let repository = ImageReference::parse(&reference).repository;
+        let of_repository = |digest: &&String| ImageReference::parse(digest).repository == repository;
+        let pinned = found.digests.iter().find(of_repository).unwrap_or(&found.id).clone();
+        Ok(ResolvedImage { reference, pinned })
+    }
+
+    async fn kill_target(
+        &self,
+        replica: &ReplicaName,
+        container: &ContainerId,
+    ) -> Result<KillTarget, EngineError> {
+        let found = match self.engine.inspect(container).await {
+            Ok(found) => found,
+            Err(error) if error.is_not_found() => return Ok(KillTarget::NotOfReplica),
+            Err(error) => return Err(error),
+        };
+        Ok(match found.state {
+            _ if !self.has_labels(&found, replica) => KillTarget::NotOfReplica,
+            ContainerState::Running => KillTarget::Running,
+            _ => KillTarget::NotRunning,
+        })
+    }
+
+    async fn kill_container(
+        &self,
+        replica: &ReplicaName,
+        container: &ContainerId,
+    ) -> Result<KillTarget, EngineError> {
+        let target = self.kill_target(replica, container).await?;
+        if target != KillTarget::Running {
+            return Ok(target);
+        }
+        match self.engine.kill(container, KILL_SIGNAL).await {
+            Ok(()) => Ok(target),
+            Err(EngineError::NotFound { .. } | EngineError::NotRunning { .. }) => Ok(KillTarget::NotRunning),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogLines, EngineError> {
+        self.engine.logs(container, options).await
+    }
+
+    async fn remove_volumes(&self, app: &AppName, names: &BTreeSet<String>) -> Result<(), VolumeRemovalError> {
+        let volumes = self.engine.volumes().await.map_err(VolumeRemovalError::NotListed)?;
+        for volume in volumes.into_iter().filter(|volume| self.is_volume_of(volume, app, names)) {
+            match self.engine.remove_volume(&volume.name).await {
+                Ok(()) => tracing::info!(%app, volume = volume.name, "volume removed"),
+                Err(EngineError::Conflict { message }) => {
+                    return Err(VolumeRemovalError::InUse { volume: volume.name, message });
+                }
+                Err(error) => return Err(VolumeRemovalError::Failed { volume: volume.name, error }),
+            }
+        }
+        Ok(())
+    }
+}
