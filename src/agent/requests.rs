@@ -84,7 +84,8 @@ pub trait NodeRequests: fmt::Debug + Send + Sync {
     async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogLines, EngineError>;
 
     /// Removes the volumes of an app that have these names in its manifests, with their data.
-    async fn remove_volumes(&self, app: &AppName, names: &BTreeSet<String>) -> Result<(), VolumeRemovalError>;
+    async fn remove_volumes(&self, app: &AppName, names: &BTreeSet<String>)
+    -> Result<(), VolumeRemovalError>;
 }
 
 /// The node of this process.
@@ -173,7 +174,11 @@ impl NodeRequests for LocalNode {
         self.engine.logs(container, options).await
     }
 
-    async fn remove_volumes(&self, app: &AppName, names: &BTreeSet<String>) -> Result<(), VolumeRemovalError> {
+    async fn remove_volumes(
+        &self,
+        app: &AppName,
+        names: &BTreeSet<String>,
+    ) -> Result<(), VolumeRemovalError> {
         let volumes = self.engine.volumes().await.map_err(VolumeRemovalError::NotListed)?;
         for volume in volumes.into_iter().filter(|volume| self.is_volume_of(volume, app, names)) {
             match self.engine.remove_volume(&volume.name).await {

@@ -17,8 +17,7 @@ pub struct ImageReference<'a> {
 impl<'a> ImageReference<'a> {
     /// Splits a reference into its parts. An image id is a repository named `sha256` to this: ask [`is_image_id`] first.
     pub fn parse(text: &'a str) -> Self {
-        let (name, digest) =
-            text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
+        let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
         // A colon before the last slash belongs to the registry's port.
         match name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
             Some((repository, tag)) => Self { repository, tag: Some(tag), digest },

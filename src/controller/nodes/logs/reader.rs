@@ -196,8 +196,8 @@ mod tests {
     use super::*;
     use crate::agent::LocalNode;
     use crate::controller::API_VERSION;
-    use crate::engine::fake::{Behaviour, FakeEngine, Fault};
     use crate::engine::ContainerSpec;
+    use crate::engine::fake::{Behaviour, FakeEngine, Fault};
     use crate::model::{Desired, Replica, RevisionNumber, StoreId, TemplateHash};
 
     /// An Engine with this many containers that wrote a line, and their replicas.
