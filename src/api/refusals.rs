@@ -9,7 +9,7 @@ use super::types::ApiError;
 use crate::controller::{
     AgentSilent, CapacityShortage, Conflict, ControllerError, EngineError, Overridden, UnresolvedImage,
 };
-use crate::model::{AppName, Author, ExposureMode, RevisionNumber, ServiceName};
+use crate::model::{AppName, Author, ExposureMode, ObjectRef, RevisionNumber, ServiceName};
 
 /// What is said of how things stand after a request that was refused before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
@@ -33,8 +33,8 @@ pub(crate) fn error_of(refused: ControllerError) -> ApiError {
         }
         ControllerError::Images(images) => unchanged(unresolved(&images)),
         ControllerError::NoMemory(short) => unchanged(no_memory(&short)),
-        ControllerError::RouteClaimed { route, service, origin, holder } => {
-            unchanged(route_claimed(&route, &service, &origin, &holder))
+        ControllerError::RouteClaimed { route, object, origin, holder } => {
+            unchanged(route_claimed(&route, &object, &origin, &holder))
         }
         ControllerError::Overridden { conflicts, by } => unchanged(overridden(&conflicts, &by)),
         ControllerError::OtherApp { name, there, here } => unchanged(other_app(&name, &there, &here)),
@@ -97,14 +97,16 @@ fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ApiError {
     ApiError { why, next, ..codes::INVALID_MANIFEST.error(what) }
 }
 
-fn route_claimed(route: &str, service: &ServiceName, origin: &str, holder: &ServiceName) -> ApiError {
-    let why =
-        vec![format!("service {holder} holds {route}"), format!("service {service} asks for it in {origin}")];
-    let next = vec![format!("ctl get {holder} -o yaml")];
+fn route_claimed(route: &str, object: &ObjectRef, origin: &str, holder: &ObjectRef) -> ApiError {
+    let why = vec![
+        format!("{} {} holds {route}", holder.kind.word(), holder.name),
+        format!("{} {} asks for it in {origin}", object.kind.word(), object.name),
+    ];
+    let next = vec![format!("ctl get {} -o yaml", holder.name)];
     ApiError {
         why,
         next,
-        ..codes::ROUTE_TAKEN.error(format!("{route} is claimed by both {holder} and {service}"))
+        ..codes::ROUTE_TAKEN.error(format!("{route} is claimed by both {} and {}", holder.name, object.name))
     }
 }
 

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::read::ServiceState;
 use super::{Awaited, Counted, OperationOutcome, OperationProgress, ReplicaProgress};
-use crate::model::{
-    Author, Condition, EndpointStats, Generation, Millis, ReplicaName, ReplicaPhase, RolloutState,
-};
+use crate::model::{Condition, EndpointStats, Generation, Millis, ReplicaName, ReplicaPhase, RolloutState};
 use crate::registry::Barrier;
 
 /// A snapshot for one who waits for `generation`.
@@ -84,11 +82,10 @@ fn outcome(
     // A later write that only edits the count of a rollout does not supersede it; one that releases something does.
     let newest = stored.revisions.values().max_by_key(|revision| revision.generation);
     if let Some(newest) = newest.filter(|newest| newest.generation > generation) {
-        let by = Author { command: newest.cause.clone(), user: newest.user.clone() };
         return Some(OperationOutcome::Superseded {
             by: newest.generation,
             revision: newest.number,
-            author: by,
+            author: newest.created_by.clone(),
         });
     }
     let wanted = stored.service.spec.replica_count() as usize;

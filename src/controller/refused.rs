@@ -2,7 +2,7 @@
 
 use super::writes::{DocumentProblem, Overridden, RolloutCommand, RolloutPhase};
 use crate::agent::{AgentSilent, EngineError};
-use crate::model::{AppName, Author, ExposureMode, Generation, ReplicaName, RevisionNumber, ServiceName};
+use crate::model::{AppName, Author, ExposureMode, Generation, ObjectRef, ReplicaName, RevisionNumber, ServiceName};
 use crate::orchestrator::CapacityShortage;
 use crate::store::StoreError;
 
@@ -36,16 +36,16 @@ pub enum ControllerError {
     #[error("no host has the memory: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoMemory(Vec<CapacityShortage>),
     /// Host and path that another service holds.
-    #[error("route {route} of {service} is held by {holder}")]
+    #[error("route {route} of {object} is held by {holder}")]
     RouteClaimed {
         /// `node/path`.
         route: String,
-        /// Who asked.
-        service: ServiceName,
-        /// Where: `app.yaml:3`.
+        /// The object that asks for it.
+        object: ObjectRef,
+        /// Where it is declared: `app.yaml:3`.
         origin: String,
-        /// Who has it.
-        holder: ServiceName,
+        /// The object that holds the claim.
+        holder: ObjectRef,
     },
     /// The file changed fields that a command changed as well.
     #[error("{} changed by a command and in the manifests", conflicts.iter().map(Conflict::told).collect::<Vec<_>>().join(", "))]

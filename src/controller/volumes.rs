@@ -207,7 +207,7 @@ mod tests {
             "metadata": { "name": "users", "app": "shop", "uid": "u1", "generation": 1, "createdAt": "1970-01-01T00:00:00Z" },
             "spec": ServiceSpec::of_image("users:1"),
             "image": { "reference": "users:1", "pinned": "sha256:aa" },
-            "writtenBy": "apply",
+            "writtenBy": {"command": "apply"},
             "writtenAt": "1970-01-01T00:00:00Z",
         }))
         .unwrap()

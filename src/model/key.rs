@@ -96,7 +96,7 @@ pub fn traffic(name: &ServiceName) -> String {
     format!("{TRAFFIC}{name}")
 }
 
-/// The claim of a host and path: its value is the name of the service that holds it.
+/// The claim of a host and path: its value is the [`ObjectRef`](super::ObjectRef) that holds it.
 pub fn route_claim(route: &Route) -> String {
     format!("{ROUTES}{}", route.claim())
 }

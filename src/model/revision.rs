@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Generation, HASH_SCHEMA, RevisionNumber, ServiceName, ServiceSpec, Template, TemplateHash};
+use super::{
+    Author, Generation, HASH_SCHEMA, RevisionNumber, ServiceName, ServiceSpec, Template, TemplateHash,
+};
 
 /// What an image reference stood for when it was resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -78,12 +80,9 @@ pub struct Revision {
     pub hash_schema: u32,
     /// When it was made.
     pub created_at: jiff::Timestamp,
-    /// The command that caused it.
+    /// Who wrote the generation it was made from.
     #[serde(default)]
-    pub cause: String,
-    /// The user who gave it; empty where it was not told.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub user: String,
+    pub created_by: Author,
 }
 
 impl Revision {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppName, Generation, Override, Release, ResolvedImage, RolloutIntervention, ServiceName, ServiceSpec,
+    AppName, Author, Generation, Override, Release, ResolvedImage, RolloutIntervention, ServiceName,
+    ServiceSpec,
 };
 
 /// Who an object is.
@@ -57,12 +58,9 @@ pub struct Service {
     /// Whether the user named its volumes with it: they go after its last container.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deletes_volumes: bool,
-    /// The command that wrote this generation, for history and events: `apply`, `scale users=3` …
+    /// Who wrote this generation, for history and events.
     #[serde(default)]
-    pub written_by: String,
-    /// The user who wrote this generation; empty where it was not told.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub user: String,
+    pub written_by: Author,
     /// When this generation was written.
     pub written_at: jiff::Timestamp,
 }

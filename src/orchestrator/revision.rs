@@ -100,8 +100,7 @@ fn release(view: &ServiceView, number: RevisionNumber, now: Now) -> Revision {
         hash: "".into(),
         hash_schema: HASH_SCHEMA,
         created_at: now.wall,
-        cause: service.written_by.clone(),
-        user: service.user.clone(),
+        created_by: service.written_by.clone(),
     };
     revision.hash = revision.template().hash();
     revision

@@ -35,8 +35,7 @@ pub(super) fn service(name: &str, claims: &[&str]) -> Service {
         deleted_at: None,
         deletes_volumes: false,
         source: None,
-        written_by: "apply".to_owned(),
-        user: String::new(),
+        written_by: "apply".into(),
         intervention: None,
         written_at: Timestamp::UNIX_EPOCH,
     }

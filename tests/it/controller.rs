@@ -15,8 +15,8 @@ use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
     BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, Incarnation, InterventionKind,
-    OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome,
-    Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
+    ObjectRef, OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber,
+    RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -253,11 +253,11 @@ async fn a_route_that_another_service_holds_is_refused_naming_both() {
     let before = rig.keys().await;
     let run = [document("other", "web:1"), routed("web", "web:1", "/api")];
     let refused = rig.apply("r2", &run).await.unwrap_err();
-    let ControllerError::RouteClaimed { route, service, origin, holder } = refused else {
+    let ControllerError::RouteClaimed { route, object, origin, holder } = refused else {
         panic!("{refused:?}")
     };
     assert_eq!((route.as_str(), origin.as_str()), ("shop.localhost/api", "web.yaml:1"));
-    assert_eq!((service.as_str(), holder.as_str()), ("web", "users"));
+    assert_eq!((object.to_string().as_str(), holder.to_string().as_str()), ("service/web", "service/users"));
     assert_eq!(rig.keys().await, before, "nothing of the run was written");
 
     rig.controller.delete("r3", &["users".into()], false, "delete users").await.unwrap();
@@ -563,6 +563,8 @@ async fn every_route_of_a_service_may_change_at_once() {
     let claims = rig.store.list(key::ROUTES).await.unwrap().entries;
     assert_eq!(claims.len(), coxswain::model::LIMITS.routes);
     assert!(claims.iter().all(|claim| claim.key.contains("/b")));
+    let holder: ObjectRef = claims[0].decode().unwrap();
+    assert_eq!(holder.to_string(), "service/users");
 }
 
 #[tokio::test]

@@ -16,10 +16,10 @@ use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
 use crate::engine::{ContainerState, EngineError, ObservedContainer};
 use crate::model::{
-    AppName, BalancerReport, Desired, Endpoint, EndpointId, EndpointStats, EngineKind, Generation, Health,
-    HealthCheck, Incarnation, Metadata, NodeId, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase,
-    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec, Template,
-    key,
+    AppName, Author, BalancerReport, Desired, Endpoint, EndpointId, EndpointStats, EngineKind, Generation,
+    Health, HealthCheck, Incarnation, Metadata, NodeId, Port, Protocol, Pull, Replica, ReplicaName,
+    ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec,
+    Template, key,
 };
 use crate::registry::Registry;
 use crate::store::{EmbeddedStore, Op, Store, Txn};
@@ -139,8 +139,7 @@ impl Rig {
             restarts: 0,
             hash_schema: 1,
             created_at: self.clock.wall(),
-            cause: String::new(),
-            user: String::new(),
+            created_by: Author::default(),
         }
     }
 
@@ -299,8 +298,7 @@ fn service(revision: &Revision) -> Service {
         deleted_at: None,
         deletes_volumes: false,
         source: None,
-        written_by: String::new(),
-        user: String::new(),
+        written_by: Author::default(),
         intervention: None,
         written_at: revision.created_at,
     }

@@ -7,9 +7,7 @@ use super::request::WriteAction;
 use super::steer::{Position, position};
 use crate::controller::Controller;
 use crate::controller::refused::ControllerError;
-use crate::model::{
-    Author, Generation, Revision, RevisionNumber, Rollout, Service, ServiceName, ServiceSpec, key,
-};
+use crate::model::{Generation, Revision, RevisionNumber, Rollout, Service, ServiceName, ServiceSpec, key};
 
 /// A service as it was read for a write, with where its rollout stands.
 pub(super) struct Before {
@@ -62,7 +60,7 @@ pub(super) fn changed_meanwhile(
         name: service.name().clone(),
         read,
         found: service.metadata.generation,
-        by: Author { command: service.written_by.clone(), user: service.user.clone() },
+        by: service.written_by.clone(),
         written,
     }
 }

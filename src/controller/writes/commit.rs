@@ -12,7 +12,7 @@ use super::request::{WriteAction, WriteResult};
 use super::requests;
 use crate::controller::Controller;
 use crate::controller::refused::ControllerError;
-use crate::model::{Author, LIMITS, Service, ServiceName, key};
+use crate::model::{Author, LIMITS, ObjectRef, Service, ServiceName, key};
 use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
 
 /// How often a write is tried when someone else wrote the same object in between. Writes of one daemon queue up, so
@@ -185,7 +185,7 @@ fn transaction(before: &Before, edit: &Edit) -> Txn {
     let new = claims(&edit.after);
     for claim in new.difference(&old) {
         txn.compare.push(Compare::Absent(claim.clone()));
-        txn.ops.push(Op::put(claim.clone(), name));
+        txn.ops.push(Op::put(claim.clone(), &ObjectRef::from(name)));
     }
     txn.ops.extend(old.difference(&new).map(|claim| Op::delete(claim.clone())));
     txn

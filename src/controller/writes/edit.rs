@@ -87,8 +87,7 @@ pub(crate) fn apply(
         deleted_at: None,
         deletes_volumes: false,
         source: writer.source.clone(),
-        written_by: writer.by.command.clone(),
-        user: writer.by.user.clone(),
+        written_by: writer.by.clone(),
         written_at: writer.at,
     };
     let note =
@@ -189,8 +188,7 @@ pub(crate) fn delete(before: &Service, volumes: bool, writer: &Writer<'_>) -> Ed
 }
 
 fn written(before: &Service, writer: &Writer<'_>) -> Service {
-    let Author { command, user } = writer.by.clone();
-    Service { written_by: command, user, written_at: writer.at, ..before.clone() }
+    Service { written_by: writer.by.clone(), written_at: writer.at, ..before.clone() }
 }
 
 /// As [`finish`], for a command that changes what the manifest says: it is recorded beside it.
@@ -329,8 +327,7 @@ mod tests {
             hash: "h".into(),
             hash_schema: HASH_SCHEMA,
             created_at: AT,
-            cause: String::new(),
-            user: String::new(),
+            created_by: Author::default(),
         };
         let restarted = restart(&first, &writer()).after;
         assert_eq!((restarted.restarts, restarted.metadata.generation), (1, Generation(2)));

@@ -16,8 +16,8 @@ use crate::agent::{AgentState, BalancerUrl};
 use crate::controller::Controller;
 use crate::controller::refused::ControllerError;
 use crate::model::{
-    Author, EnvField, EnvValue, Generation, LIMITS, ResolvedImage, Route, Service, ServiceName, ServiceSpec,
-    key,
+    Author, EnvField, EnvValue, Generation, LIMITS, ObjectRef, ResolvedImage, Route, Service, ServiceName,
+    ServiceSpec, key,
 };
 
 impl Controller {
@@ -209,10 +209,17 @@ impl Controller {
     ) -> Result<(), ControllerError> {
         for route in routes {
             let Some(entry) = self.store.get(&key::route_claim(route)).await? else { continue };
-            let holder: ServiceName = entry.decode()?;
-            if holder != *name && !leaving.contains(&holder) {
-                let (route, service, origin) = (route.claim(), name.clone(), origin.to_owned());
-                return Err(ControllerError::RouteClaimed { route, service, origin, holder });
+            let holder: ObjectRef = entry.decode()?;
+            let object = ObjectRef::from(name);
+            let leaves = leaving.iter().any(|name| ObjectRef::from(name) == holder);
+            if holder != object && !leaves {
+                let route = route.claim();
+                return Err(ControllerError::RouteClaimed {
+                    route,
+                    object,
+                    origin: origin.to_owned(),
+                    holder,
+                });
             }
         }
         Ok(())

@@ -11,11 +11,11 @@ use coxswain::engine::{
     ObservedContainer, ObservedNetwork,
 };
 use coxswain::model::{
-    AppName, Balance, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId, EndpointState,
-    EndpointStats, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health, HealthCheck, Incarnation,
-    Mono, Now, Pool, PoolEndpoint, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
-    ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName, TemplateHash, Volume,
-    WaitReason,
+    AppName, Author, Balance, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId,
+    EndpointState, EndpointStats, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health, HealthCheck,
+    Incarnation, Mono, Now, Pool, PoolEndpoint, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase,
+    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName,
+    TemplateHash, Volume, WaitReason,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;
@@ -260,8 +260,7 @@ impl Script {
             hash: TemplateHash::new("h"),
             hash_schema: 1,
             created_at: at(0),
-            cause: String::new(),
-            user: String::new(),
+            created_by: Author::default(),
         });
         self.view.revisions.insert((service.into(), RevisionNumber(1)), revision.clone());
         let replica = Replica {

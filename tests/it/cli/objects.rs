@@ -6,7 +6,7 @@ use coxswain::api::types::{
 };
 use coxswain::daemon::wall_time;
 use coxswain::model::{
-    Condition, ConditionKind, Desired, Endpoint, EndpointState, EnvValue, Epoch, Event, EventKind,
+    Author, Condition, ConditionKind, Desired, Endpoint, EndpointState, EnvValue, Epoch, Event, EventKind,
     EventReason, FailureReason, Generation, Metadata, Millis, Port, Protocol, Reason, Replica, ReplicaName,
     ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutFailure,
     RolloutState, Route, ServiceSpec, TableName, WaitReason,
@@ -178,8 +178,7 @@ pub(super) fn revision(number: u64, tag: &str) -> Revision {
         hash: coxswain::model::TemplateHash::new("ab12"),
         hash_schema: 1,
         created_at: minutes_ago(3),
-        cause: format!("rollout users --image {tag}"),
-        user: "ann".to_owned(),
+        created_by: Author { command: format!("rollout users --image {tag}"), user: "ann".to_owned() },
     }
 }
 

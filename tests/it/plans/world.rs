@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use coxswain::model::{
-    Desired, Diagnosis, EnvValue, EventKind, FailedProbe, FailureCause, FailureReason, Generation, Health,
-    HealthCheck, InterventionKind, Metadata, Millis, Mono, Now, OnFailure, OutcomeRecord, Port, ProbeAnswer,
-    Protocol, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
-    RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceSpec,
-    Volume, WaitReason,
+    Author, Desired, Diagnosis, EnvValue, EventKind, FailedProbe, FailureCause, FailureReason, Generation,
+    Health, HealthCheck, InterventionKind, Metadata, Millis, Mono, Now, OnFailure, OutcomeRecord, Port,
+    ProbeAnswer, Protocol, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision,
+    RevisionNumber, RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service,
+    ServiceSpec, Volume, WaitReason,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, invariants, plan};
 
@@ -209,8 +209,7 @@ impl World {
             deleted_at: None,
             deletes_volumes: false,
             source: None,
-            written_by: String::new(),
-            user: String::new(),
+            written_by: Author::default(),
             written_at: at,
         });
         service.metadata.generation = service.metadata.generation.next();
@@ -220,7 +219,7 @@ impl World {
         if !before.release().is(service.release()) {
             service.intervention = None;
         }
-        service.written_by = command.to_owned();
+        service.written_by = command.into();
         service.written_at = at;
     }
 
@@ -481,7 +480,7 @@ impl World {
         if let Some(revision) = &changes.new_revision {
             lines.push(format!(
                 "revision {} of {} ({})",
-                revision.number, revision.spec.image, revision.cause
+                revision.number, revision.spec.image, revision.created_by.command
             ));
         }
         for event in &changes.events {

@@ -233,8 +233,8 @@ pub(crate) fn revisions(items: &[RevisionObject], now: Timestamp, wide: bool) ->
             revision.image.reference.clone(),
             revision.image.short().to_owned(),
             ago(revision.created_at, now),
-            dash(plain(&revision.user)),
-            plain(&revision.cause),
+            dash(plain(&revision.created_by.user)),
+            plain(&revision.created_by.command),
         ]
     };
     let mut table = Table {
