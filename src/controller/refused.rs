@@ -2,7 +2,9 @@
 
 use super::writes::{DocumentProblem, Overridden, RolloutCommand, RolloutPhase};
 use crate::agent::{AgentSilent, EngineError};
-use crate::model::{AppName, Author, ExposureMode, Generation, ObjectRef, ReplicaName, RevisionNumber, ServiceName};
+use crate::model::{
+    AppName, Author, ExposureMode, Generation, ObjectRef, ReplicaName, RevisionNumber, ServiceName,
+};
 use crate::orchestrator::CapacityShortage;
 use crate::store::StoreError;
 
