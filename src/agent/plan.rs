@@ -28,8 +28,7 @@ pub fn plan(view: &NodeView, now: Now) -> NodePlan {
         let of = sorted.replicas.get(&wanted.replica.name).unwrap_or(&none);
         let step = match wanted.replica.desired {
             Desired::Run => lifecycle::run(&mut draft, wanted, of),
-            Desired::Drain { .. } => Some(removal::drain(wanted, of)),
-            Desired::Keep { .. } => removal::keep(&mut draft, wanted, of),
+            Desired::Retain { .. } => removal::keep(&mut draft, wanted, of),
             Desired::Remove { .. } => removal::remove(&mut draft, wanted, of),
         };
         if let Some(step) = step {

@@ -112,13 +112,6 @@ pub(super) fn draining(endpoint: &Endpoint) -> Option<Endpoint> {
     (!out).then(|| Endpoint { state: EndpointState::Draining, ..endpoint.clone() })
 }
 
-/// Out of rotation, and kept running; what has ended is not started again.
-pub(super) fn drain<'a>(wanted: &WantedReplica, of: &OfReplica<'a>) -> Step<'a> {
-    let mut step = Step::of(ReplicaPhase::Draining, of);
-    step.endpoint = wanted.endpoint.as_ref().and_then(draining);
-    step
-}
-
 /// Out of rotation, stopped and removed, with everything that belongs to it.
 pub(super) fn remove<'a>(
     draft: &mut Draft<'_>,
@@ -159,7 +152,7 @@ pub(super) fn keep<'a>(
         for spent in &of.spent {
             draft.act(AgentAction::Remove { container: spent.id.clone() });
         }
-        return Some(Step::of(ReplicaPhase::Kept, of));
+        return Some(Step::of(ReplicaPhase::Retained, of));
     }
     remove(draft, wanted, of)
 }

@@ -135,7 +135,7 @@ fn reason(phase: &ReplicaPhase) -> Option<&WaitReason> {
         | ReplicaPhase::Ready
         | ReplicaPhase::Draining
         | ReplicaPhase::Stopping
-        | ReplicaPhase::Kept
+        | ReplicaPhase::Retained
         | ReplicaPhase::Gone => None,
     }
 }

@@ -4,7 +4,7 @@ use super::Controller;
 use super::refused::ControllerError;
 use crate::agent::EngineState;
 use crate::model::{MemorySize, Service, ServiceName, ServiceSpec, key};
-use crate::orchestrator::{Asked, reserved, shortages};
+use crate::orchestrator::{CapacityRequest, reserved, shortages};
 use crate::store::Entry;
 
 impl Controller {
@@ -34,9 +34,9 @@ impl Controller {
                 (*name, ServiceSpec { replicas: spec.replicas.or(live), ..spec.clone() })
             })
             .collect();
-        let asked: Vec<Asked<'_>> = counted
+        let asked: Vec<CapacityRequest<'_>> = counted
             .iter()
-            .map(|(service, after)| Asked { service, before: spec_of(service), after })
+            .map(|(service, after)| CapacityRequest { service, before: spec_of(service), after })
             .collect();
         let short = shortages(&asked, others, total);
         if short.is_empty() { Ok(()) } else { Err(ControllerError::NoMemory(short)) }

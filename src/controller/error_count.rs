@@ -45,7 +45,7 @@ impl Attempt {
         if begins(before, after) {
             *self = now.map_or(Self::Unknown, Self::Since);
         } else if let Self::Since(_) = self
-            && !is_under_way(&after.state)
+            && !after.state.is_under_way()
         {
             *self = self.failed(now.as_ref()).map_or(Self::Unknown, Self::Ended);
         }
@@ -67,10 +67,6 @@ fn begins(before: Option<&Rollout>, after: &Rollout) -> bool {
     progresses(after) && !went_on
 }
 
-fn is_under_way(state: &RolloutState) -> bool {
-    matches!(state, RolloutState::Progressing { .. } | RolloutState::RollingBack { .. })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,12 +74,12 @@ mod tests {
 
     fn rollout(target: u64, state: RolloutState) -> Rollout {
         Rollout {
-            observed: Default::default(),
+            observed_generation: Default::default(),
             target: RevisionNumber(target),
             stable: None,
             last_revision: RevisionNumber(target),
-            issued: [].into(),
-            forgiven: [].into(),
+            issued_names: [].into(),
+            failure_baseline: [].into(),
             paused: false,
             state,
             since: jiff::Timestamp::UNIX_EPOCH,
@@ -115,8 +111,8 @@ mod tests {
 
     #[test]
     fn failures_count_from_the_beginning_of_an_attempt_to_its_end() {
-        let goes = || RolloutState::Progressing { waited: Millis(0), best: 0 };
-        let goes_back = || RolloutState::RollingBack { failure: failure(), waited: Millis(0), best: 0 };
+        let goes = || RolloutState::Progressing { waited: Millis(0), most_available: 0 };
+        let goes_back = || RolloutState::RollingBack { failure: failure(), waited: Millis(0), most_available: 0 };
         let is_back = || RolloutState::RolledBack { failure: failure() };
         let stands = || RolloutState::Failed { failure: failure() };
         check(
@@ -148,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_controller_that_starts_meanwhile_says_nothing() {
-        let goes = rollout(2, RolloutState::Progressing { waited: Millis(0), best: 0 });
+        let goes = rollout(2, RolloutState::Progressing { waited: Millis(0), most_available: 0 });
         let mut attempt = Attempt::default();
         attempt.pass(Some(&goes), &goes, tally("a", 7));
         assert_eq!(attempt.failed(tally("a", 8).as_ref()), None);

@@ -12,13 +12,16 @@ use super::serving::Serving;
 use super::volumes::Removal;
 use crate::agent::events::{Writer, append_to};
 use crate::model::{Endpoint, Millis, Mono, NodeId, Replica, ReplicaName, ServiceName, key};
-use crate::orchestrator::{self, Blocker, Changes, ReplicaView, ServiceView};
+use crate::orchestrator::{self, Blocker, Changes, InvalidPlan, ReplicaView, ServiceView};
 use crate::registry::Barrier;
 use crate::store::{Compare, Op, StoreError, TXN_MAX_OPS, Txn, TxnOutcome};
 
 /// The most that one pass adds to a deadline: a controller that was held up (a suspended machine, a stopped process)
 /// must not find every deadline passed.
 const WAIT_PER_PASS_MAX: Millis = Millis::secs(30);
+
+/// When a service whose plan was refused is planned again, if nothing wakes it before.
+const RETRY_REFUSED_PLAN_AFTER: Millis = Millis::secs(5);
 
 /// Time of one service that counts towards a deadline and is not stored yet.
 #[derive(Debug, Default)]
@@ -93,6 +96,7 @@ pub(crate) fn view(
     ServiceView {
         service: stored.service.clone(),
         rollout: stored.rollout.clone(),
+        traffic: stored.traffic.clone(),
         revisions: stored.revisions.clone(),
         replicas: stored.replicas.iter().map(replica).collect(),
         nodes: nodes.to_vec(),
@@ -131,7 +135,13 @@ impl Controller {
         if !awaits_balancer(&stored, &serving, &barrier) {
             self.awaiting().remove(name);
         }
-        let changes = orchestrator::plan(&view(&stored, &serving, &self.nodes, unsaved), now);
+        let changes = match orchestrator::plan(&view(&stored, &serving, &self.nodes, unsaved), now) {
+            Ok(changes) => changes,
+            Err(invalid) => {
+                self.refuse_plan(name, &invalid, now.mono);
+                return Ok(());
+            }
+        };
         if changes.forget_service && stored.service.deletes_volumes && !self.volumes_are_gone(&stored.service)
         {
             return Ok(());
@@ -148,6 +158,19 @@ impl Controller {
         Ok(())
     }
 
+    /// A plan that breaks an invariant is a defect of the orchestrator: nothing of it is written, and the service stays as
+    /// it is until another pass makes a plan that is valid.
+    fn refuse_plan(&self, name: &ServiceName, invalid: &InvalidPlan, now: Mono) {
+        tracing::error!(service = %name, violations = %invalid, "plan refused; nothing is written");
+        let violations = invalid.violations.iter().map(ToString::to_string).collect();
+        self.remembered(name, |memory| {
+            memory.wait.interrupt();
+            memory.blockers = vec![Blocker::PlanRefused { violations }];
+            memory.held_at = now;
+        });
+        self.queued(|queue| queue.mark_at(name.clone(), Some(now.after(RETRY_REFUSED_PLAN_AFTER))));
+    }
+
     /// Services whose replicas wait for a balancer's word: they are looked at when it comes.
     pub(crate) fn awaiting(&self) -> MutexGuard<'_, BTreeSet<ServiceName>> {
         self.unacknowledged.lock().unwrap_or_else(PoisonError::into_inner)
@@ -162,6 +185,9 @@ impl Controller {
         let mut ops = Vec::new();
         if let Some(rollout) = &changes.rollout {
             ops.push(Op::put(key::rollout(name), rollout));
+        }
+        if let Some(traffic) = &changes.traffic {
+            ops.push(Op::put(key::traffic(name), traffic));
         }
         if let Some(revision) = &changes.new_revision {
             ops.push(Op::put(key::revision(name, revision.number), revision));
@@ -207,6 +233,7 @@ impl Controller {
             ops.extend(listing.entries.into_iter().map(|entry| Op::delete(entry.key)));
         }
         ops.push(Op::delete(key::rollout(name)));
+        ops.push(Op::delete(key::traffic(name)));
         ops.push(Op::delete(key::applied(name)));
         for chunk in ops.chunks(TXN_MAX_OPS) {
             self.store.txn(Txn { compare: Vec::new(), ops: chunk.to_vec() }).await?;

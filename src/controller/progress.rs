@@ -44,7 +44,7 @@ pub(crate) fn progress(
     let available = replicas.iter().filter(|r| r.runs && r.available && r.revision == target).count();
     OperationProgress {
         service: stored.service.name().clone(),
-        observed: stored.rollout.as_ref().map(|rollout| rollout.observed).unwrap_or_default(),
+        observed: stored.rollout.as_ref().map(|rollout| rollout.observed_generation).unwrap_or_default(),
         from: from.filter(|from| *from != target),
         target,
         wanted: if deleted { 0 } else { stored.service.spec.replica_count() },
@@ -78,7 +78,7 @@ fn outcome(
     if stored.service.deleted_at.is_some() {
         return None; // `Deleted` once nothing is left to read
     }
-    let rollout = stored.rollout.as_ref().filter(|rollout| rollout.observed >= generation)?;
+    let rollout = stored.rollout.as_ref().filter(|rollout| rollout.observed_generation >= generation)?;
     // A later write that only edits the count of a rollout does not supersede it; one that releases something does.
     let newest = stored.revisions.values().max_by_key(|revision| revision.generation);
     if let Some(newest) = newest.filter(|newest| newest.generation > generation) {
@@ -89,7 +89,7 @@ fn outcome(
         });
     }
     let wanted = stored.service.spec.replica_count() as usize;
-    let is_kept = |r: &&ReplicaProgress| r.status.as_ref().is_some_and(|s| s.phase == ReplicaPhase::Kept);
+    let is_kept = |r: &&ReplicaProgress| r.status.as_ref().is_some_and(|s| s.phase == ReplicaPhase::Retained);
     let mut left = replicas.iter().filter(|r| !is_kept(r));
     let settled = left.clone().count() == wanted && left.all(|r| r.runs && r.available);
     match &rollout.state {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     Endpoint, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Rollout, Service,
-    ServiceName, key,
+    ServiceName, Traffic, key,
 };
 use crate::store::{Store, StoreError};
 
@@ -16,6 +16,7 @@ pub(crate) struct ServiceState {
     pub(crate) service_revision: u64,
     pub(crate) rollout: Option<Rollout>,
     pub(crate) rollout_revision: Option<u64>,
+    pub(crate) traffic: Option<Traffic>,
     pub(crate) revisions: BTreeMap<RevisionNumber, Revision>,
     pub(crate) outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
     pub(crate) replicas: Vec<Replica>,
@@ -28,6 +29,7 @@ impl ServiceState {
     pub(crate) async fn read(store: &dyn Store, name: &ServiceName) -> Result<Option<Self>, StoreError> {
         let Some(service) = store.get(&key::service(name)).await? else { return Ok(None) };
         let rollout = store.get(&key::rollout(name)).await?;
+        let traffic = store.get(&key::traffic(name)).await?;
         let mut revisions = BTreeMap::new();
         for entry in store.list(&key::revisions_of(name)).await?.entries {
             let revision: Revision = entry.decode()?;
@@ -57,6 +59,7 @@ impl ServiceState {
             service_revision: service.mod_revision,
             rollout: rollout.as_ref().map(|entry| entry.decode()).transpose()?,
             rollout_revision: rollout.map(|entry| entry.mod_revision),
+            traffic: traffic.map(|entry| entry.decode()).transpose()?,
             revisions,
             outcomes,
             replicas,

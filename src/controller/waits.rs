@@ -25,6 +25,7 @@ fn later(hold: &Blocker, passed: Millis) -> Option<Blocker> {
         | Blocker::PausedByUser { .. }
         | Blocker::NoNode
         | Blocker::TransactionFull
+        | Blocker::PlanRefused { .. }
         | Blocker::RevisionMissing { .. } => Some(hold.clone()),
     }
 }

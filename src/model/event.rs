@@ -77,7 +77,7 @@ described! {
         /// The container stopped and was removed.
         Stopped,
         /// The replica of a failed rollout stopped; its container is kept to be looked at.
-        Kept,
+        Retained,
         /// A container is not stopped, because a balancer has not acknowledged a table without it for a while.
         BalancerUnacknowledged,
         /// An event that another version of the daemon wrote.

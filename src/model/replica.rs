@@ -29,14 +29,9 @@ pub enum Cause {
 pub enum Desired {
     /// Run, in rotation once ready.
     Run,
-    /// Out of rotation, kept running.
-    Drain {
-        /// Why.
-        cause: Cause,
-    },
-    /// Drain, stop, and keep what has ended, to be looked at: the last container of a failed rollout. Not started
-    /// again; the only way on is `Remove`.
-    Keep {
+    /// Drain, stop, and retain the container for inspection: the last one of a failed rollout. It is never started again;
+    /// only `Remove` follows.
+    Retain {
         /// Why.
         cause: Cause,
     },
@@ -158,8 +153,8 @@ pub enum ReplicaPhase {
     Draining,
     /// The stop signal went out.
     Stopping,
-    /// The container has ended and is kept, to be looked at.
-    Kept,
+    /// The container has stopped and is retained for inspection.
+    Retained,
     /// No container, endpoint or address is left. The orchestrator deletes the replica.
     Gone,
 }

@@ -158,8 +158,8 @@ pub enum RolloutState {
     Progressing {
         /// Time without progress; grows only while a controller runs and the Engine answers, not while pulling.
         waited: Millis,
-        /// The largest number of available replicas of the target seen, to tell progress.
-        best: u32,
+        /// The most replicas of the target that were available at a time: more than that is progress.
+        most_available: u32,
     },
     /// `target` is what runs: a pass only keeps the count.
     Complete,
@@ -170,7 +170,7 @@ pub enum RolloutState {
         /// As in `Progressing`.
         waited: Millis,
         /// As in `Progressing`.
-        best: u32,
+        most_available: u32,
     },
     /// Back on `stable`; as `Complete`. Only a user's write tries again.
     RolledBack {
@@ -186,6 +186,19 @@ pub enum RolloutState {
 }
 
 impl RolloutState {
+    /// Whether the rollout is on its way to its target, against a deadline.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self, Self::Progressing { .. } | Self::RollingBack { .. })
+    }
+
+    /// The time without progress that is stored, in a state that has a deadline.
+    pub fn waited_mut(&mut self) -> Option<&mut Millis> {
+        match self {
+            Self::Progressing { waited, .. } | Self::RollingBack { waited, .. } => Some(waited),
+            Self::Complete | Self::RolledBack { .. } | Self::Failed { .. } => None,
+        }
+    }
+
     /// What failed or was aborted, where the way leads back from it or has.
     pub fn back_from(&self) -> Option<&RolloutFailure> {
         match self {
@@ -199,8 +212,8 @@ impl RolloutState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
-    /// The generation of the Service that was last turned into `target`.
-    pub observed: Generation,
+    /// The last generation of the Service that a pass has read.
+    pub observed_generation: Generation,
     /// The revision that should run.
     pub target: RevisionNumber,
     /// The last revision whose rollout completed.
@@ -210,10 +223,10 @@ pub struct Rollout {
     pub last_revision: RevisionNumber,
     /// How many replica names were issued, per kept revision: names are never reused.
     #[serde(default)]
-    pub issued: BTreeMap<RevisionNumber, u32>,
+    pub issued_names: BTreeMap<RevisionNumber, u32>,
     /// Failures that replicas had before this state began: they do not count against it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub forgiven: BTreeMap<ReplicaName, u32>,
+    pub failure_baseline: BTreeMap<ReplicaName, u32>,
     /// Whether a pause of the user's was in force at the last pass, so that its beginning and its end are told once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,

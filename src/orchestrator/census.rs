@@ -1,13 +1,12 @@
 //! Every replica in exactly one bucket, before any arithmetic.
 
 use super::{ReplicaView, ServiceView};
-use crate::model::{Desired, ReplicaPhase, Revision};
+use crate::model::{ReplicaPhase, Revision};
 
-/// A replica and what it is worth.
+/// A replica and what a move may rely on it for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CountedReplica<'a> {
-    /// The replica.
-    pub(super) is: &'a ReplicaView,
+pub(super) struct ClassifiedReplica<'a> {
+    pub(super) view: &'a ReplicaView,
     /// Whether it serves: acknowledged by every balancer or, without a port, up for `healthyFor`.
     pub(super) available: bool,
     /// Whether it serves or may: a balancer has a table before its acknowledgement is here, and what is unknown is not idle.
@@ -20,28 +19,28 @@ pub(super) struct CountedReplica<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Census<'a> {
     /// Meant to run, of the target revision.
-    pub(super) current: Vec<CountedReplica<'a>>,
+    pub(super) current: Vec<ClassifiedReplica<'a>>,
     /// Meant to run, of another revision with the target's template: move over without a restart.
-    pub(super) matching: Vec<CountedReplica<'a>>,
+    pub(super) matching: Vec<ClassifiedReplica<'a>>,
     /// Meant to run, of another template.
-    pub(super) old: Vec<CountedReplica<'a>>,
+    pub(super) old: Vec<ClassifiedReplica<'a>>,
 }
 
 impl<'a> Census<'a> {
     /// Sorts the replicas of a service whose rollout goes to `target`.
     pub(super) fn take(view: &'a ServiceView, target: &Revision) -> Self {
         let mut census = Self::default();
-        for is in view.replicas.iter().filter(|r| r.replica.runs() && !has_ended(r)) {
-            let own = view.revisions.get(&is.replica.revision);
-            let available = is_available(view, is);
-            let ready = is.status.as_ref().is_some_and(|status| status.is_ready());
-            let seen = CountedReplica {
-                is,
+        for replica in view.replicas.iter().filter(|r| r.replica.runs() && !has_ended(r)) {
+            let own = view.revisions.get(&replica.replica.revision);
+            let available = is_available(view, replica);
+            let ready = replica.status.as_ref().is_some_and(|status| status.is_ready());
+            let seen = ClassifiedReplica {
+                view: replica,
                 available,
                 may_serve: available || ready,
-                settled: is.serving_for.is_some_and(|t| t >= view.service.spec.rollout.healthy_for),
+                settled: replica.serving_for.is_some_and(|t| t >= view.service.spec.rollout.healthy_for),
             };
-            if is.replica.revision == target.number {
+            if replica.replica.revision == target.number {
                 census.current.push(seen);
             } else if own.is_some_and(|own| own.same_template(target)) {
                 census.matching.push(seen);
@@ -59,23 +58,18 @@ impl<'a> Census<'a> {
 }
 
 /// How many of these are available.
-pub(super) fn available(seen: &[CountedReplica<'_>]) -> usize {
+pub(super) fn available(seen: &[ClassifiedReplica<'_>]) -> usize {
     seen.iter().filter(|s| s.available).count()
 }
 
-/// Whether nothing is left of it.
+/// Whether nothing of it is left.
 pub(super) fn is_gone(replica: &ReplicaView) -> bool {
     replica.status.as_ref().is_some_and(|s| s.phase == ReplicaPhase::Gone)
 }
 
-/// Whether nothing of it runs, nor will again: its slot is free.
+/// Whether it does not run and never will again: its slot is free.
 pub(super) fn has_ended(replica: &ReplicaView) -> bool {
-    replica.status.as_ref().is_some_and(|s| matches!(s.phase, ReplicaPhase::Gone | ReplicaPhase::Kept))
-}
-
-/// Whether it is kept running out of rotation: rolling never asks for that, another strategy may have.
-pub(super) fn is_drained(replica: &ReplicaView) -> bool {
-    matches!(replica.replica.desired, Desired::Drain { .. })
+    replica.status.as_ref().is_some_and(|s| matches!(s.phase, ReplicaPhase::Gone | ReplicaPhase::Retained))
 }
 
 /// Whether a replica serves. Without a port there is nothing to acknowledge: it counts once it ran for `healthyFor`.

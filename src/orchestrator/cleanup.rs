@@ -1,11 +1,11 @@
 //! What is no longer needed: replicas that are gone, revisions beyond those that are kept.
 
 use super::ReplicaView;
-use super::census::{is_drained, is_gone};
+use super::census::is_gone;
 use super::pass::Pass;
 use crate::model::{Cause, Desired, Replica, Revision, RolloutState};
 
-/// Deletes replicas of which nothing is left. One that is gone though it should run is made anew by the count.
+/// Deletes replicas of which nothing is left. A replica that is gone though it should run is replaced, because it is missing from the count.
 pub(super) fn delete_gone(pass: &mut Pass<'_>) {
     let view = pass.view;
     for gone in view.replicas.iter().filter(|r| is_gone(r)) {
@@ -13,31 +13,22 @@ pub(super) fn delete_gone(pass: &mut Pass<'_>) {
     }
 }
 
-/// Removes replicas that another strategy kept out of rotation: rolling has no use for them.
-pub(super) fn remove_drained(pass: &mut Pass<'_>) {
-    let view = pass.view;
-    for kept in view.replicas.iter().filter(|r| is_drained(r) && !is_gone(r)) {
-        let desired = Desired::Remove { cause: Cause::Replaced };
-        pass.put(Replica { desired, ..kept.replica.clone() });
-    }
-}
-
-/// Removes the container of an earlier failure once a release succeeded, or another one failed in its turn.
-pub(super) fn remove_kept(pass: &mut Pass<'_>) {
+/// Removes the retained container of an earlier failure once a release succeeded or another one failed.
+pub(super) fn remove_retained(pass: &mut Pass<'_>) {
     let failure = pass.rollout.state.back_from();
     if failure.is_none() && pass.rollout.state != RolloutState::Complete {
         return;
     }
     let shown = failure.and_then(|failure| failure.reason.case()).map(|case| case.replica.clone());
     let view = pass.view;
-    let is_kept = |r: &&ReplicaView| matches!(r.replica.desired, Desired::Keep { .. }) && !is_gone(r);
-    for kept in view.replicas.iter().filter(is_kept).filter(|r| Some(&r.replica.name) != shown.as_ref()) {
+    let is_retained = |r: &&ReplicaView| matches!(r.replica.desired, Desired::Retain { .. }) && !is_gone(r);
+    for retained in view.replicas.iter().filter(is_retained).filter(|r| Some(&r.replica.name) != shown.as_ref()) {
         let desired = Desired::Remove { cause: Cause::Replaced };
-        pass.put(Replica { desired, ..kept.replica.clone() });
+        pass.put(Replica { desired, ..retained.replica.clone() });
     }
 }
 
-/// Drops revisions of a service at rest: those that nobody uses, beyond the newest `keepRevisions` of them.
+/// Drops revisions of a service at rest: unused ones, beyond the newest `keepRevisions` of them.
 pub(super) fn drop_revisions(pass: &mut Pass<'_>) {
     if !matches!(pass.rollout.state, RolloutState::Complete | RolloutState::RolledBack { .. }) {
         return;

@@ -1,8 +1,8 @@
 //! What holds of a service right now, for people and for `ctl wait`. No decision reads it.
 
 use super::census::{is_available, is_gone};
-use super::intervention;
 use super::observation::observation;
+use super::pause;
 use super::{ReplicaView, ServiceView};
 use crate::model::{Condition, ConditionKind, Reason, ReplicaPhase, RolloutState};
 
@@ -65,11 +65,11 @@ fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
     if view.service.deleted_at.is_some() {
         return is(true, Reason::Deleting, "its replicas are drained and removed");
     }
-    let seen = view.rollout.as_ref().filter(|r| r.observed == view.service.metadata.generation);
+    let seen = view.rollout.as_ref().filter(|r| r.observed_generation == view.service.metadata.generation);
     let Some(rollout) = seen else {
         return is(true, Reason::RollingOut, "the last write has not been acted on yet");
     };
-    if let Some(intervention) = intervention::pause(view, rollout) {
+    if let Some(intervention) = pause::in_force(view, rollout) {
         return is(true, Reason::RolloutPaused, &format!("paused by {}", intervention.by.told()));
     }
     match &rollout.state {

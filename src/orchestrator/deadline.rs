@@ -4,27 +4,18 @@
 //! elapsed since the last write.
 
 use super::census::{is_gone, is_portless};
-use super::intervention;
-use super::pass::Pass;
-use crate::model::{Millis, ReplicaPhase, Rollout, RolloutState};
+use super::pass::{Pass, SAVE_WAIT_EVERY};
+use super::pause;
+use crate::model::{Millis, ReplicaPhase, RolloutState};
 
-/// Time waited is saved once this much of it is unsaved: a crash loses at most this, and a rollout under way costs one
-/// small write in that time.
-pub const SAVE_WAIT_EVERY: Millis = Millis::secs(5);
-
-/// Whether a rollout is on its way somewhere, against a deadline.
-pub(super) fn is_under_way(rollout: &Rollout) -> bool {
-    matches!(rollout.state, RolloutState::Progressing { .. } | RolloutState::RollingBack { .. })
-}
-
-/// Whether it is so, and the user has not paused it: the time that passes counts.
+/// Whether the rollout is under way and not paused by the user: the time that passes counts.
 pub(super) fn is_running(pass: &Pass<'_>) -> bool {
-    is_under_way(&pass.rollout) && intervention::pause(pass.view, &pass.rollout).is_none()
+    pass.rollout.state.is_under_way() && pause::in_force(pass.view, &pass.rollout).is_none()
 }
 
-/// Says whether the clock runs, and when something that no store write announces can change the plan.
+/// Sets whether the clock runs, and when the plan can change without a write to the store.
 pub(super) fn set_alarm(pass: &mut Pass<'_>) {
-    let under_way = is_under_way(&pass.rollout);
+    let under_way = pass.rollout.state.is_under_way();
     pass.changes.clock_runs = is_running(pass) && !is_pulling(pass);
     let mut alarms: Vec<Millis> = Vec::new();
     if pass.changes.clock_runs {
@@ -48,7 +39,7 @@ pub(super) fn set_alarm(pass: &mut Pass<'_>) {
 
 /// The time spent pulling an image counts apart.
 fn is_pulling(pass: &Pass<'_>) -> bool {
-    let mut current = pass.census.current.iter().filter_map(|s| s.is.status.as_ref());
+    let mut current = pass.census.current.iter().filter_map(|s| s.view.status.as_ref());
     current.any(|status| status.phase == ReplicaPhase::Pulling)
 }
 

@@ -16,7 +16,7 @@ pub(super) fn plan(view: &ServiceView, now: Now) -> Changes {
         let operations = match (is_gone(seen), seen.replica.desired) {
             (true, _) => 2,
             (false, Desired::Remove { .. }) => 0,
-            (false, Desired::Run | Desired::Drain { .. } | Desired::Keep { .. }) => 1,
+            (false, Desired::Run | Desired::Retain { .. }) => 1,
         };
         let fits = operations <= room;
         if fits && is_gone(seen) {

@@ -1,35 +1,25 @@
-//! The user's word against a rollout: a pause that it stands still for, an abort that it goes back for.
+//! A user's request to pause or abort a rollout.
 //!
-//! Level-triggered: the word is looked at in every pass and means something only while there is a rollout to halt. A
+//! Level-triggered: every pass reads the request, and it has an effect only while there is a rollout to pause or abort. A
 //! paused service is kept at its count; nothing is replaced, and no deadline runs. An abort is a rollback like any other,
-//! so it never stops what serves of the stable revision.
+//! so it never stops serving replicas of the stable revision.
 
-use super::ServiceView;
 use super::pass::Pass;
+use super::pause;
 use super::rollback::go_back;
 use crate::model::{
-    EventKind, EventReason, FailureReason, InterventionKind, RevisionOutcome, Rollout, RolloutFailure,
-    RolloutIntervention, RolloutState,
+    EventKind, EventReason, FailureReason, InterventionKind, RevisionOutcome, RolloutFailure, RolloutIntervention,
+    RolloutState,
 };
 
-/// The pause that is in force. One that is left over from a rollout that ended means nothing.
-pub(super) fn pause<'a>(view: &'a ServiceView, rollout: &Rollout) -> Option<&'a RolloutIntervention> {
-    let under_way = matches!(rollout.state, RolloutState::Progressing { .. });
-    view.service
-        .intervention
-        .as_ref()
-        .filter(|intervention| under_way && intervention.kind == InterventionKind::Pause)
-}
-
-/// Does what the user's word says, and tells when a pause begins or ends.
+/// Carries out the user's request, and writes an event when a pause begins or ends.
 pub(super) fn obey(pass: &mut Pass<'_>) {
     let view = pass.view;
-    if let Some(intervention) =
-        view.service.intervention.as_ref().filter(|intervention| intervention.kind == InterventionKind::Abort)
-    {
-        abort(pass, intervention);
+    let requested = view.service.intervention.as_ref();
+    if let Some(request) = requested.filter(|request| request.kind == InterventionKind::Abort) {
+        abort(pass, request);
     }
-    match (pause(view, &pass.rollout), pass.rollout.paused) {
+    match (pause::in_force(view, &pass.rollout), pass.rollout.paused) {
         (Some(intervention), false) => {
             let message = format!("revision {} is paused by {}", pass.rollout.target, intervention.by.told());
             pass.rollout.paused = true;
@@ -38,7 +28,7 @@ pub(super) fn obey(pass: &mut Pass<'_>) {
         (None, true) => {
             pass.rollout.paused = false;
             if matches!(pass.rollout.state, RolloutState::Progressing { .. }) {
-                // The user says that it gets on from here: it has its whole deadline for that.
+                // A resumed rollout has its whole deadline before it.
                 pass.restart_wait();
                 let message = format!("revision {} goes on", pass.rollout.target);
                 pass.event(EventKind::Normal, EventReason::RolloutResumed, message);
@@ -48,7 +38,7 @@ pub(super) fn obey(pass: &mut Pass<'_>) {
     }
 }
 
-/// Back to the stable revision, out of a rollout that is under way or stands still because it failed.
+/// Goes back to the stable revision, from a rollout that is under way or failed without a rollback.
 fn abort(pass: &mut Pass<'_>, intervention: &RolloutIntervention) {
     let target = pass.rollout.target;
     let failure = match &pass.rollout.state {

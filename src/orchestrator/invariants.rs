@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::census::{has_ended, is_available, is_gone};
-use super::intervention;
-use super::scale::is_waited_for;
+use super::exclusive_volumes::is_waited_for;
+use super::pause;
 use super::{Bounds, Changes, MOST_OPERATIONS, ReplicaView, ServiceView};
 use crate::model::{Cause, Desired, Replica, ReplicaName, Revision, RevisionNumber, Rollout, RolloutState};
 
@@ -76,13 +76,38 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Every rule that this plan breaks; none is as it should be.
+/// A plan that breaks invariants: nothing of it may be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidPlan {
+    /// The rules that it breaks; at least one.
+    pub violations: Vec<Violation>,
+}
+
+impl fmt::Display for InvalidPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules: Vec<String> = self.violations.iter().map(ToString::to_string).collect();
+        write!(f, "the plan breaks an invariant: {}", rules.join("; "))
+    }
+}
+
+impl std::error::Error for InvalidPlan {}
+
+/// The plan, if it breaks no rule.
+///
+/// # Errors
+/// The rules that it breaks.
+pub fn validate(view: &ServiceView, changes: Changes) -> Result<Changes, InvalidPlan> {
+    let violations = check(view, &changes);
+    if violations.is_empty() { Ok(changes) } else { Err(InvalidPlan { violations }) }
+}
+
+/// Every rule that this plan breaks.
 pub fn check(view: &ServiceView, changes: &Changes) -> Vec<Violation> {
     let mut found = Vec::new();
     if changes.is_empty() {
         return found;
     }
-    let plan = Plan { view, changes };
+    let plan = CheckedPlan { view, changes };
     plan.counts(&mut found);
     plan.slots(&mut found);
     plan.replicas(&mut found);
@@ -91,12 +116,12 @@ pub fn check(view: &ServiceView, changes: &Changes) -> Vec<Violation> {
     found
 }
 
-struct Plan<'a> {
+struct CheckedPlan<'a> {
     view: &'a ServiceView,
     changes: &'a Changes,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> CheckedPlan<'a> {
     fn before(&self, name: &ReplicaName) -> Option<&'a ReplicaView> {
         self.view.replicas.iter().find(|r| r.replica.name == *name)
     }
@@ -112,7 +137,7 @@ impl<'a> Plan<'a> {
 
     /// Replicas as they are after the plan, with what was seen of them.
     fn after(&self) -> impl Iterator<Item = (&'a Replica, Option<&'a ReplicaView>)> {
-        let Plan { view, changes } = *self;
+        let CheckedPlan { view, changes } = *self;
         let put = |name: &ReplicaName| changes.put_replicas.iter().find(|r| r.name == *name);
         let old = view.replicas.iter().filter(|r| !changes.delete_replicas.contains(&r.replica.name));
         let old = old.map(move |r| (put(&r.replica.name).unwrap_or(&r.replica), Some(r)));
@@ -160,7 +185,7 @@ impl<'a> Plan<'a> {
     }
 
     fn pause(&self, found: &mut Vec<Violation>) {
-        if self.rollout().and_then(|rollout| intervention::pause(self.view, rollout)).is_none() {
+        if self.rollout().and_then(|rollout| pause::in_force(self.view, rollout)).is_none() {
             return;
         }
         for put in &self.changes.put_replicas {
@@ -203,7 +228,7 @@ impl<'a> Plan<'a> {
     }
 
     fn replicas(&self, found: &mut Vec<Violation>) {
-        let issued = |r: Option<&Rollout>, n| r.and_then(|r| r.issued.get(&n)).copied().unwrap_or(0);
+        let issued = |r: Option<&Rollout>, n| r.and_then(|r| r.issued_names.get(&n)).copied().unwrap_or(0);
         let mut names = BTreeSet::new();
         for put in &self.changes.put_replicas {
             match self.before(&put.name) {
@@ -212,8 +237,8 @@ impl<'a> Plan<'a> {
                     let removes = matches!(put.desired, Desired::Remove { .. });
                     let way_back = match was.desired {
                         Desired::Remove { .. } => true,
-                        Desired::Keep { .. } => !removes,
-                        Desired::Run | Desired::Drain { .. } => false,
+                        Desired::Retain { .. } => !removes,
+                        Desired::Run => false,
                     };
                     if way_back {
                         found.push(Violation::WayBack(put.name.clone()));

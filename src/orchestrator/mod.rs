@@ -1,38 +1,44 @@
 //! Services to replicas: decides which revision each service should run and takes one move per pass towards it.
 //!
-//! Purpose: `plan(&ServiceView, now) -> Changes`, a pure function; the controller reads the view and commits the changes
-//! in one transaction. [`Changes::blockers`] says why nothing moved, [`assess`] what holds of the service right now.
+//! [`plan`] is a pure function; the controller reads the view and commits the changes in one transaction.
+//! [`Changes::blockers`] says why nothing moved, [`assess`] what is true of the service right now.
 //! Invariants: pure and synchronous; one move per pass, progress is read back from the view, so a restarted leader
-//! resumes where the last one was; follows the rollout's `target`, never the spec directly. What no plan may ever do is
-//! written down in [`invariants`] and checked on every plan of a debug build.
+//! resumes where the last one stopped; a pass follows the rollout's `target`, never the spec directly. What no plan may do
+//! is written down in [`invariants`] and checked on every plan; a plan that breaks a rule is refused.
 //! Deliberately absent: containers, probes, addresses (`agent`), tables (`registry`).
 
+mod adoption;
+mod blocker;
+mod bounds;
 mod census;
 mod cleanup;
 mod conditions;
 mod deadline;
 mod delete;
+mod exclusive_volumes;
 mod intervention;
 pub mod invariants;
+mod moves;
 mod observation;
 mod pass;
+mod pause;
 mod placement;
 mod progress;
-mod report;
+mod replica_count;
 mod revision;
 mod rollback;
-mod rolling;
-mod scale;
+mod strategies;
+mod surplus;
 mod verdict;
 mod view;
 
+pub use blocker::Blocker;
+pub use bounds::Bounds;
 pub use conditions::{Assessment, assess};
-pub use deadline::SAVE_WAIT_EVERY;
-pub use pass::MOST_OPERATIONS;
-pub use placement::{Asked, CapacityShortage, reserved, shortages};
-pub use report::Blocker;
+pub use invariants::{InvalidPlan, Violation};
+pub use pass::{MOST_OPERATIONS, SAVE_WAIT_EVERY};
+pub use placement::{CapacityRequest, CapacityShortage, reserved, shortages};
 pub use revision::asks_for_nothing_new;
-pub use scale::Bounds;
 pub use view::{Changes, ReplicaView, ServiceView};
 
 use crate::model::Now;
@@ -40,11 +46,13 @@ use pass::Pass;
 
 /// What is to be written for this service now. The controller commits it whole; the write wakes the next pass. Where it
 /// writes `rollout`, the view's `unsaved_wait` starts again at zero.
-pub fn plan(view: &ServiceView, now: Now) -> Changes {
+///
+/// # Errors
+/// The plan breaks an invariant: nothing of it may be written.
+pub fn plan(view: &ServiceView, now: Now) -> Result<Changes, InvalidPlan> {
     let changes =
         if view.service.deleted_at.is_some() { delete::plan(view, now) } else { keep_running(view, now) };
-    debug_assert_eq!(invariants::check(view, &changes), []);
-    changes
+    invariants::validate(view, changes)
 }
 
 /// The steps of a pass over a service that is to run; each sees what the earlier ones decided.
@@ -61,10 +69,9 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     let mut pass = Pass::begin(view, now, observed.rollout, target, observed.events);
     observed.outcomes.into_iter().for_each(|(revision, outcome)| pass.record(revision, outcome));
     cleanup::delete_gone(&mut pass);
-    cleanup::remove_drained(&mut pass);
-    cleanup::remove_kept(&mut pass);
+    cleanup::remove_retained(&mut pass);
     if observed.fresh {
-        pass.forgive();
+        pass.reset_failure_baseline();
         pass.restart_wait();
     } else {
         progress::note(&mut pass);
@@ -73,11 +80,24 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     if !observed.fresh {
         rollback::fail_if_hopeless(&mut pass);
     }
-    if !rolling::take_move(&mut pass) {
+    if !take_move(&mut pass) {
         progress::conclude(&mut pass);
     }
+    strategies::share_traffic(&mut pass);
     cleanup::drop_revisions(&mut pass);
     deadline::set_alarm(&mut pass);
     let changes = pass.finish();
     Changes { new_revision: observed.new_revision, ..changes }
+}
+
+/// Takes the first move that is due; says whether there was one. Only a rollout that neither failed nor is paused follows
+/// its strategy.
+fn take_move(pass: &mut Pass<'_>) -> bool {
+    if surplus::remove(pass) {
+        return true;
+    }
+    if let Some(took) = replica_count::keep_while_halted(pass) {
+        return took;
+    }
+    adoption::adopt(pass) || strategies::next_move(pass).is_some_and(|next| pass.take(next))
 }

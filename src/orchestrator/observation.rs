@@ -26,7 +26,7 @@ pub(super) fn standing(replica: &ReplicaView) -> String {
         ReplicaPhase::BackOff { reason, .. } => reason.to_string(),
         ReplicaPhase::Draining => "draining".to_owned(),
         ReplicaPhase::Stopping => "stopping".to_owned(),
-        ReplicaPhase::Kept => "stopped, kept to be looked at".to_owned(),
+        ReplicaPhase::Retained => "stopped, kept to be looked at".to_owned(),
         ReplicaPhase::Gone => "gone".to_owned(),
     };
     let repeats = matches!(status.phase, ReplicaPhase::BackOff { .. }) && status.failures > 1;

@@ -1,9 +1,9 @@
-//! One pass at work: the rollout as it will be, what is written so far, and how much more a transaction holds.
+//! The state of one pass: the rollout as it will be, what is written so far, and how much more a transaction holds.
 
 use std::collections::BTreeSet;
 
-use super::census::{Census, CountedReplica, has_ended};
-use super::deadline::is_under_way;
+use super::census::{Census, ClassifiedReplica, has_ended};
+use super::moves::Move;
 use super::{Blocker, Bounds, Changes, ServiceView, placement};
 use crate::model::{
     Cause, Desired, Event, EventKind, EventReason, Millis, Now, OutcomeRecord, Replica, ReplicaName,
@@ -14,12 +14,16 @@ use crate::model::{
 /// for what the controller keeps beside them (older events that make room for new ones).
 pub const MOST_OPERATIONS: usize = 96;
 
-/// See the module.
+/// Time waited is saved once this much of it is unsaved: a crash loses at most this, and a rollout under way costs one
+/// small write in that time.
+pub const SAVE_WAIT_EVERY: Millis = Millis::secs(5);
+
+/// A pass over one service.
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
     pub(super) view: &'a ServiceView,
     pub(super) now: Now,
-    /// As it will be.
+    /// The rollout as this pass leaves it.
     pub(super) rollout: Rollout,
     /// The revision `rollout.target` names.
     pub(super) target: &'a Revision,
@@ -52,7 +56,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Goes for another revision from here on.
+    /// Makes another revision the target.
     pub(super) fn aim_at(&mut self, target: &'a Revision) {
         self.rollout.target = target.number;
         self.target = target;
@@ -64,27 +68,25 @@ impl<'a> Pass<'a> {
     pub(super) fn enter(&mut self, state: RolloutState) {
         self.rollout.state = state;
         self.rollout.since = self.now.wall;
-        self.forgive();
+        self.reset_failure_baseline();
         self.restart_wait();
     }
 
-    /// What replicas suffered until now does not count against the state that begins.
-    pub(super) fn forgive(&mut self) {
-        self.rollout.forgiven.clear();
-        if is_under_way(&self.rollout) {
+    /// Failures until now do not count against the state that begins.
+    pub(super) fn reset_failure_baseline(&mut self) {
+        self.rollout.failure_baseline.clear();
+        if self.rollout.state.is_under_way() {
             let running = self.view.replicas.iter().filter(|r| r.replica.runs());
             let failed = running.filter_map(|r| r.status.as_ref()).filter(|status| status.failures > 0);
-            self.rollout.forgiven.extend(failed.map(|status| (status.replica.clone(), status.failures)));
+            self.rollout.failure_baseline.extend(failed.map(|status| (status.replica.clone(), status.failures)));
         }
     }
 
     /// The time without progress counts from zero again.
     pub(super) fn restart_wait(&mut self) {
         self.wait_restarted = true;
-        if let RolloutState::Progressing { waited, .. } | RolloutState::RollingBack { waited, .. } =
-            &mut self.rollout.state
-        {
-            waited.0 = 0;
+        if let Some(waited) = self.rollout.state.waited_mut() {
+            *waited = Millis(0);
         }
     }
 
@@ -100,14 +102,14 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// What of it is not yet in the rollout.
+    /// The part of that time that is not yet in the rollout.
     pub(super) fn unsaved(&self) -> Millis {
         if self.wait_restarted { Millis(0) } else { self.view.unsaved_wait }
     }
 
     /// Whether a replica serves well enough to be relied on for the next move: where a revision is replaced it must
     /// have served for `healthyFor`, at a first creation it is enough that it serves.
-    pub(super) fn is_relied_on(&self, seen: &CountedReplica<'_>) -> bool {
+    pub(super) fn is_relied_on(&self, seen: &ClassifiedReplica<'_>) -> bool {
         seen.available && (seen.settled || !self.is_paced())
     }
 
@@ -116,7 +118,7 @@ impl<'a> Pass<'a> {
         self.census.current.len() == self.bounds.wanted && self.census.running() == self.bounds.wanted
     }
 
-    /// Whether it is, and all of it can be relied on.
+    /// Whether the target is all that runs, and every replica of it can be relied on.
     pub(super) fn has_arrived(&self) -> bool {
         self.is_all_there() && self.census.current.iter().all(|seen| self.is_relied_on(seen))
     }
@@ -126,14 +128,37 @@ impl<'a> Pass<'a> {
         self.rollout.stable.is_some() || !self.census.old.is_empty()
     }
 
-    /// Takes a replica out. The one that a rollout failed for is kept, to be looked at.
-    pub(super) fn remove(&mut self, seen: &CountedReplica<'_>, cause: Cause) {
+    /// The start of as many replicas as are missing and the ceiling allows; `None` where there is nothing to start.
+    pub(super) fn start(&self, revision: &'a Revision, missing: usize) -> Option<Move<'a>> {
+        let room = Bounds::of(self.view, revision).room(self.census.running());
+        let count = missing.min(room);
+        (count > 0).then_some(Move::Start { revision, count })
+    }
+
+    /// Carries out a move; says whether there was anything to do.
+    pub(super) fn take(&mut self, next: Move<'a>) -> bool {
+        match next {
+            Move::Start { revision, count } => {
+                self.create(revision, count);
+                count > 0
+            }
+            Move::Remove { replicas, cause } => {
+                for replica in &replicas {
+                    self.remove(replica, cause);
+                }
+                !replicas.is_empty()
+            }
+        }
+    }
+
+    /// Takes a replica out. The replica that the rollout failed for is retained for inspection.
+    fn remove(&mut self, seen: &ClassifiedReplica<'_>, cause: Cause) {
         let failed_for = self.rollout.state.back_from().and_then(|failure| failure.reason.case());
-        let desired = match failed_for.is_some_and(|case| case.replica == seen.is.replica.name) {
-            true => Desired::Keep { cause },
+        let desired = match failed_for.is_some_and(|case| case.replica == seen.view.replica.name) {
+            true => Desired::Retain { cause },
             false => Desired::Remove { cause },
         };
-        self.put(Replica { desired, ..seen.is.replica.clone() });
+        self.put(Replica { desired, ..seen.view.replica.clone() });
     }
 
     /// Writes a replica.
@@ -153,16 +178,16 @@ impl<'a> Pass<'a> {
     /// Drops a revision with its record.
     pub(super) fn drop_revision(&mut self, revision: &Revision) {
         if self.has_room_for(2) {
-            self.rollout.issued.remove(&revision.number);
+            self.rollout.issued_names.remove(&revision.number);
             self.changes.drop_revisions.push(revision.number);
         }
     }
 
-    /// Creates replicas of a revision, in the smallest slots that nobody holds, spread over the hosts.
+    /// Creates replicas of a revision, in the smallest free slots, spread over the nodes.
     ///
     /// A slot is free again when its replica is gone or stopped for good, not when it leaves: until then its container
     /// may still run.
-    pub(super) fn create(&mut self, revision: &Revision, count: usize) {
+    fn create(&mut self, revision: &Revision, count: usize) {
         let there = self.view.replicas.iter().filter(|r| !has_ended(r));
         let held: BTreeSet<u32> = there.map(|r| r.replica.slot).collect();
         let free = (1..=u32::MAX).filter(|slot| !held.contains(slot));
@@ -189,7 +214,7 @@ impl<'a> Pass<'a> {
     }
 
     fn issue_name(&mut self, revision: &Revision) -> ReplicaName {
-        let issued = self.rollout.issued.entry(revision.number).or_default();
+        let issued = self.rollout.issued_names.entry(revision.number).or_default();
         loop {
             let name = ReplicaName::of(&revision.service, revision.number, *issued);
             *issued = issued.saturating_add(1);
@@ -199,14 +224,14 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Records what became of a revision.
+    /// Records the outcome of a revision.
     pub(super) fn record(&mut self, revision: RevisionNumber, outcome: RevisionOutcome) {
         self.operations += 1;
         let record = OutcomeRecord { revision, outcome, at: self.now.wall };
         self.changes.outcomes.insert(revision, record);
     }
 
-    /// Tells people.
+    /// Adds an event.
     pub(super) fn event(&mut self, kind: EventKind, reason: EventReason, message: String) {
         self.operations += 1;
         self.changes.events.push(event(self.view, self.now, kind, reason, message));
@@ -227,12 +252,10 @@ impl<'a> Pass<'a> {
     pub(super) fn finish(mut self) -> Changes {
         let changed = self.view.rollout.as_ref() != Some(&self.rollout);
         let unsaved = self.view.unsaved_wait;
-        let save = if self.wait_restarted { unsaved.0 > 0 } else { unsaved >= super::SAVE_WAIT_EVERY };
-        if changed || (save && is_under_way(&self.rollout)) {
+        let save = if self.wait_restarted { unsaved.0 > 0 } else { unsaved >= SAVE_WAIT_EVERY };
+        if changed || (save && self.rollout.state.is_under_way()) {
             let now = self.waited();
-            if let RolloutState::Progressing { waited, .. } | RolloutState::RollingBack { waited, .. } =
-                &mut self.rollout.state
-            {
+            if let Some(waited) = self.rollout.state.waited_mut() {
                 *waited = now;
             }
             self.changes.rollout = Some(self.rollout);

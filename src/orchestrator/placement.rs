@@ -42,7 +42,7 @@ pub struct CapacityShortage {
 
 /// One service of a write, as it was and as it is to be.
 #[derive(Debug, Clone)]
-pub struct Asked<'a> {
+pub struct CapacityRequest<'a> {
     /// Which.
     pub service: &'a ServiceName,
     /// `None` for a new one.
@@ -52,10 +52,10 @@ pub struct Asked<'a> {
 }
 
 /// The services of a write that do not fit beside what `others` reserve, each counted after those before it.
-pub fn shortages(asked: &[Asked<'_>], others: MemorySize, total: MemorySize) -> Vec<CapacityShortage> {
+pub fn shortages(asked: &[CapacityRequest<'_>], others: MemorySize, total: MemorySize) -> Vec<CapacityShortage> {
     let mut taken = others.0;
     let mut short = Vec::new();
-    for Asked { service, before, after } in asked {
+    for CapacityRequest { service, before, after } in asked {
         let needed = reserved(after);
         let grows = needed.0 > before.map_or(0, |before| reserved(before).0);
         if grows && taken.saturating_add(needed.0) > total.0 {
@@ -127,7 +127,7 @@ mod tests {
             (None, spec(4, "8388608Ti"), 0, true),
         ] {
             let name = "users".into();
-            let asked = Asked { service: &name, before: before.as_ref(), after: &after };
+            let asked = CapacityRequest { service: &name, before: before.as_ref(), after: &after };
             let found = shortages(&[asked], gibibytes(others), gibibytes(4));
             assert_eq!(!found.is_empty(), short, "{before:?} to {after:?} beside {others}");
         }
@@ -137,7 +137,7 @@ mod tests {
     fn services_of_one_write_are_counted_together_and_told_with_figures() {
         let (one, two) = (spec(3, "1Gi"), spec(2, "512Mi"));
         let names: [ServiceName; 2] = ["users".into(), "web".into()];
-        let asked = [(&names[0], &one), (&names[1], &two)].map(|(service, after)| Asked {
+        let asked = [(&names[0], &one), (&names[1], &two)].map(|(service, after)| CapacityRequest {
             service,
             before: None,
             after,

@@ -11,13 +11,13 @@ use crate::model::{
 pub(super) fn note(pass: &mut Pass<'_>) {
     let seen = available(&pass.census.current).min(pass.bounds.wanted);
     let seen = u32::try_from(seen).unwrap_or(u32::MAX);
-    let (RolloutState::Progressing { best, .. } | RolloutState::RollingBack { best, .. }) =
+    let (RolloutState::Progressing { most_available, .. } | RolloutState::RollingBack { most_available, .. }) =
         &mut pass.rollout.state
     else {
         return;
     };
-    let more = seen > *best;
-    *best = seen.max(*best);
+    let more = seen > *most_available;
+    *most_available = seen.max(*most_available);
     let replaced = |d: Desired| matches!(d, Desired::Remove { cause: Cause::Replaced | Cause::RolledBack });
     if more || pass.view.replicas.iter().any(|r| is_gone(r) && replaced(r.replica.desired)) {
         pass.restart_wait();
@@ -71,12 +71,12 @@ fn arrive(pass: &mut Pass<'_>) {
 fn explain(pass: &mut Pass<'_>) {
     let healthy_for = pass.view.service.spec.rollout.healthy_for;
     for seen in &pass.census.current {
-        let replica = seen.is.replica.name.clone();
+        let replica = seen.view.replica.name.clone();
         if !seen.available {
-            let observed = observation::standing(seen.is);
+            let observed = observation::standing(seen.view);
             pass.changes.blockers.push(Blocker::NotAvailable { replica, observed });
         } else if !pass.is_relied_on(seen) {
-            let served = seen.is.serving_for.unwrap_or_default();
+            let served = seen.view.serving_for.unwrap_or_default();
             let left = Millis(healthy_for.0.saturating_sub(served.0));
             pass.changes.blockers.push(Blocker::NotSettled { replica, left });
         }

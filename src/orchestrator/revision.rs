@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use super::deadline::is_under_way;
 use super::pass::event;
 use super::{ServiceView, census};
 use crate::model::{
@@ -36,10 +35,10 @@ impl Observed {
 pub(super) fn observe(view: &ServiceView, now: Now) -> Observed {
     let generation = view.service.metadata.generation;
     match &view.rollout {
-        Some(rollout) if rollout.observed == generation => Observed::nothing_new(rollout.clone(), Vec::new()),
+        Some(rollout) if rollout.observed_generation == generation => Observed::nothing_new(rollout.clone(), Vec::new()),
         Some(rollout) if asks_for_nothing_new(&view.service, rollout, &view.revisions) => {
             let events = scaled(view, rollout, now).into_iter().collect();
-            Observed::nothing_new(Rollout { observed: generation, ..rollout.clone() }, events)
+            Observed::nothing_new(Rollout { observed_generation: generation, ..rollout.clone() }, events)
         }
         before => start(view, before.as_ref(), now),
     }
@@ -59,14 +58,14 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
     let newest_kept = view.revisions.keys().next_back().copied().unwrap_or_default();
     let last = before.map_or(newest_kept, |r| r.last_revision.max(newest_kept));
     let revision = release(view, last.next(), now);
-    let state = RolloutState::Progressing { waited: Millis(0), best: 0 };
+    let state = RolloutState::Progressing { waited: Millis(0), most_available: 0 };
     let rollout = Rollout {
-        observed: view.service.metadata.generation,
+        observed_generation: view.service.metadata.generation,
         target: revision.number,
         stable: before.and_then(|r| r.stable),
         last_revision: revision.number,
-        issued: before.map(|r| r.issued.clone()).unwrap_or_default(),
-        forgiven: BTreeMap::new(),
+        issued_names: before.map(|r| r.issued_names.clone()).unwrap_or_default(),
+        failure_baseline: BTreeMap::new(),
         paused: false,
         state,
         since: now.wall,
@@ -111,7 +110,7 @@ fn release(view: &ServiceView, number: RevisionNumber, now: Now) -> Revision {
 fn scaled(view: &ServiceView, rollout: &Rollout, now: Now) -> Option<Event> {
     let running = view.replicas.iter().filter(|r| r.replica.runs() && !census::is_gone(r)).count();
     let wanted = view.service.spec.replica_count();
-    let changed = !is_under_way(rollout) && usize::try_from(wanted) != Ok(running);
+    let changed = !rollout.state.is_under_way() && usize::try_from(wanted) != Ok(running);
     changed.then(|| {
         let message = format!("from {running} to {wanted} replicas");
         event(view, now, EventKind::Normal, EventReason::Scaled, message)

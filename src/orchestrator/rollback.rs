@@ -47,8 +47,8 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
 /// Turns back to the stable revision.
 pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: RolloutFailure) {
     pass.aim_at(stable);
-    let best = u32::try_from(available(&pass.census.current)).unwrap_or(u32::MAX);
-    pass.enter(RolloutState::RollingBack { failure, waited: Millis(0), best });
+    let most_available = u32::try_from(available(&pass.census.current)).unwrap_or(u32::MAX);
+    pass.enter(RolloutState::RollingBack { failure, waited: Millis(0), most_available });
     pass.event(EventKind::Warning, EventReason::RollingBack, format!("back to revision {}", stable.number));
 }
 
@@ -59,10 +59,10 @@ fn too_late(pass: &Pass<'_>, deadline: Millis) -> FailureReason {
         return FailureReason::of(case);
     }
     let of_target = pass.census.current.iter().filter(|s| !s.available);
-    let mut observed: Vec<String> = of_target.map(|s| observation(s.is)).collect();
+    let mut observed: Vec<String> = of_target.map(|s| observation(s.view)).collect();
     if observed.is_empty() {
         let others = pass.census.old.iter().filter(|s| !s.available);
-        observed.extend(others.map(|s| observation(s.is)));
+        observed.extend(others.map(|s| observation(s.view)));
     }
     FailureReason::DeadlineExceeded { deadline, observed }
 }

@@ -2,9 +2,9 @@
 //!
 //! An image that is not to be had fails it at once, three containers that ended within `startWithin` fail it, and so does
 //! one that had all of `startWithin` without passing its health check. Everything else has until the deadline. What a
-//! replica suffered before the rollout reached it is forgiven (`Rollout::forgiven`).
+//! replica suffered before the rollout reached it does not count (`Rollout::failure_baseline`).
 
-use super::census::CountedReplica;
+use super::census::ClassifiedReplica;
 use super::pass::Pass;
 use crate::model::{CRASHES_TOGETHER, Diagnosis, FailedReplica, FailureCause, Millis};
 
@@ -24,15 +24,15 @@ pub(super) fn at_deadline(pass: &Pass<'_>, deadline: Millis) -> Option<FailedRep
 
 fn troubled<'p, 'a>(
     pass: &'p Pass<'a>,
-) -> impl Iterator<Item = (CountedReplica<'a>, &'a Diagnosis)> + use<'p, 'a> {
-    let of = |replica: &CountedReplica<'a>| Some((*replica, replica.is.status.as_ref()?.diagnosis.as_ref()?));
+) -> impl Iterator<Item = (ClassifiedReplica<'a>, &'a Diagnosis)> + use<'p, 'a> {
+    let of = |replica: &ClassifiedReplica<'a>| Some((*replica, replica.view.status.as_ref()?.diagnosis.as_ref()?));
     pass.census.current.iter().filter(|replica| !replica.available).filter_map(of)
 }
 
 /// Failures of a replica since this rollout reached it.
-fn counted(pass: &Pass<'_>, replica: &CountedReplica<'_>) -> u32 {
-    let before = pass.rollout.forgiven.get(&replica.is.replica.name).copied().unwrap_or(0);
-    replica.is.status.as_ref().map_or(0, |status| status.failures.saturating_sub(before))
+fn counted(pass: &Pass<'_>, replica: &ClassifiedReplica<'_>) -> u32 {
+    let before = pass.rollout.failure_baseline.get(&replica.view.replica.name).copied().unwrap_or(0);
+    replica.view.status.as_ref().map_or(0, |status| status.failures.saturating_sub(before))
 }
 
 fn is_hopeless(diagnosis: &Diagnosis, start_within: Millis, counted: u32) -> bool {
@@ -46,8 +46,8 @@ fn is_hopeless(diagnosis: &Diagnosis, start_within: Millis, counted: u32) -> boo
     }
 }
 
-fn case(replica: &CountedReplica<'_>, diagnosis: &Diagnosis, deadline: Option<Millis>) -> FailedReplica {
-    FailedReplica { replica: replica.is.replica.name.clone(), diagnosis: diagnosis.clone(), deadline }
+fn case(replica: &ClassifiedReplica<'_>, diagnosis: &Diagnosis, deadline: Option<Millis>) -> FailedReplica {
+    FailedReplica { replica: replica.view.replica.name.clone(), diagnosis: diagnosis.clone(), deadline }
 }
 
 #[cfg(test)]

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use super::Blocker;
 use crate::model::{
     Event, Millis, NodeId, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber,
-    Rollout, Service,
+    Rollout, Service, Traffic,
 };
 
 /// One replica with all that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaView {
-    /// What is wanted.
+    /// What the orchestrator wants.
     pub replica: Replica,
-    /// What its agent says; `None` before its first word.
+    /// What its agent reported; `None` before the first report.
     pub status: Option<ReplicaStatus>,
     /// How long, as seen by this controller, it has been ready without a break and (where its revision has a port)
     /// acknowledged by every balancer. `None` while it is not.
@@ -31,7 +31,9 @@ pub struct ServiceView {
     pub revisions: BTreeMap<RevisionNumber, Revision>,
     /// Its replicas in the order of their names.
     pub replicas: Vec<ReplicaView>,
-    /// Hosts that replicas may be placed on; never empty.
+    /// Its traffic record; `None` before the first pass.
+    pub traffic: Option<Traffic>,
+    /// Nodes that replicas may be placed on; never empty.
     pub nodes: Vec<NodeId>,
     /// Time that counts and is not yet in the stored rollout's `waited`: grown by at most 30 s a pass, and only while
     /// the last plan said that its clock runs and the Engine answered. Zero after a start of the controller.
@@ -47,6 +49,8 @@ pub struct Changes {
     pub outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
     /// The rollout, where it is to be written (also every few seconds to save `waited`).
     pub rollout: Option<Rollout>,
+    /// The traffic record, where it is to be written.
+    pub traffic: Option<Traffic>,
     /// Replicas to write: new ones and ones whose desired state or revision changes.
     pub put_replicas: Vec<Replica>,
     /// Replicas that are gone: deleted with their status.
@@ -72,6 +76,7 @@ impl Changes {
             new_revision,
             outcomes,
             rollout,
+            traffic,
             put_replicas,
             delete_replicas,
             drop_revisions,
@@ -84,6 +89,7 @@ impl Changes {
         new_revision.is_none()
             && outcomes.is_empty()
             && rollout.is_none()
+            && traffic.is_none()
             && put_replicas.is_empty()
             && delete_replicas.is_empty()
             && drop_revisions.is_empty()

@@ -434,7 +434,7 @@ async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
     assert_eq!(rig.service("users").await, before, "nothing was changed");
 
     rig.apply("r6", &[document("users", "users:2")]).await.unwrap();
-    rig.comes_to("users", RolloutState::Progressing { waited: Default::default(), best: 0 }).await;
+    rig.comes_to("users", RolloutState::Progressing { waited: Default::default(), most_available: 0 }).await;
     rig.roll("r7", RolloutChange::Pause).await.unwrap();
     let paused = rig.service("users").await;
     assert_eq!(

@@ -155,9 +155,9 @@ proptest! {
             other => prop_assert!(false, "still {:?}", other),
         }
         prop_assert!(assess(&view).available >= wanted);
-        let kept = view.replicas.iter().filter(|r| matches!(r.replica.desired, Desired::Keep { .. }));
+        let kept = view.replicas.iter().filter(|r| matches!(r.replica.desired, Desired::Retain { .. }));
         prop_assert!(kept.count() <= 1, "one failure is shown at most");
-        let shown = |r: &ReplicaView| matches!(r.replica.desired, Desired::Keep { .. });
+        let shown = |r: &ReplicaView| matches!(r.replica.desired, Desired::Retain { .. });
         prop_assert!(view.replicas.iter().all(|r| r.replica.runs() || shown(r)), "something is left");
     }
 
@@ -277,7 +277,7 @@ fn a_service_at_rest_plans_nothing() {
     let mut world = World::new();
     world.command("apply users:1 replicas=5");
     world.command("run");
-    assert_eq!(plan(&world.view(), world.now()), Changes::default());
+    assert_eq!(plan(&world.view(), world.now()), Ok(Changes::default()));
 }
 
 /// Time without progress: saved every 5 s, lost at most that much by a restart, and nothing but it runs out.
@@ -360,7 +360,7 @@ fn the_rules_have_teeth() {
         (
             |c, v| {
                 let mut rollout = v.rollout.clone().unwrap();
-                rollout.issued.insert(RevisionNumber(1), 6);
+                rollout.issued_names.insert(RevisionNumber(1), 6);
                 for (n, slot) in [(4, 5), (5, 6)] {
                     let name = ReplicaName::of(&"users".into(), RevisionNumber(1), n);
                     c.put_replicas.push(Replica { name, slot, ..v.replicas[0].replica.clone() });
@@ -372,7 +372,7 @@ fn the_rules_have_teeth() {
         (
             |c, v| {
                 let mut rollout = v.rollout.clone().unwrap();
-                rollout.issued.insert(RevisionNumber(1), 5);
+                rollout.issued_names.insert(RevisionNumber(1), 5);
                 let name = ReplicaName::of(&"users".into(), RevisionNumber(1), 4);
                 c.put_replicas.push(Replica { name, ..v.replicas[1].replica.clone() });
                 c.rollout = Some(rollout);
@@ -412,6 +412,8 @@ fn the_rules_have_teeth() {
     for (spoil, violation) in cases {
         let mut changes = Changes::default();
         spoil(&mut changes, &view);
-        assert_eq!(invariants::check(&view, &changes), [violation]);
+        assert_eq!(invariants::check(&view, &changes), [violation.clone()]);
+        let refused = invariants::validate(&view, changes).unwrap_err();
+        assert_eq!(refused.violations, [violation]);
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{
     Cause, Desired, Diagnosis, FailedProbe, FailureCause, ListeningSocket, Millis, ProbeAnswer, ReplicaPhase,
 };
 
-const KEEP: Desired = Desired::Keep { cause: Cause::RolledBack };
+const KEEP: Desired = Desired::Retain { cause: Cause::RolledBack };
 
 fn diagnosis(rig: &Rig) -> Option<Diagnosis> {
     rig.status("users-1-a").and_then(|status| status.diagnosis)
@@ -86,7 +86,7 @@ async fn what_is_kept_stays_stopped_over_a_restart_until_it_is_removed() {
     let rig = crashing().await;
     rig.until("it crashed", 10, |rig| times(rig) == 3).await;
     rig.want("users-1-a", KEEP).await;
-    rig.until("kept", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Kept)).await;
+    rig.until("kept", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Retained)).await;
     let all = rig.engine.containers();
     assert!(
         matches!(all.as_slice(), [one] if matches!(one.state, ContainerState::Exited { code: 7, .. })),
@@ -95,7 +95,7 @@ async fn what_is_kept_stays_stopped_over_a_restart_until_it_is_removed() {
     rig.pass_time(120).await;
     let rig = rig.restarted();
     rig.pass_time(120).await;
-    assert_eq!((rig.engine.containers(), rig.phase("users-1-a")), (all, Some(ReplicaPhase::Kept)));
+    assert_eq!((rig.engine.containers(), rig.phase("users-1-a")), (all, Some(ReplicaPhase::Retained)));
     rig.want("users-1-a", REMOVE).await;
     rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
     rig.until("nothing is left", 5, |rig| rig.engine.containers().is_empty()).await;
@@ -107,12 +107,12 @@ async fn one_that_runs_is_stopped_first_and_started_by_nobody() {
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
     rig.want("users-1-a", KEEP).await;
-    rig.until("kept", 25, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Kept)).await;
+    rig.until("kept", 25, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Retained)).await;
     assert_eq!((rig.running(), rig.endpoint("users-1-a")), (Vec::new(), None));
     let kept = rig.container("users-1-a");
     rig.engine.start_by_hand(&kept.id).unwrap();
     rig.until("stopped again", 40, |rig| {
-        rig.running().is_empty() && rig.phase("users-1-a") == Some(ReplicaPhase::Kept)
+        rig.running().is_empty() && rig.phase("users-1-a") == Some(ReplicaPhase::Retained)
     })
     .await;
     rig.engine.remove_by_hand(&kept.id);

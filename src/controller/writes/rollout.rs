@@ -155,14 +155,14 @@ mod tests {
         let kept: Vec<RevisionNumber> = (1..=4).map(RevisionNumber).collect();
         let undone = |target, stable: Option<u64>, bad: &[u64]| {
             let rollout = Rollout {
-                observed: Generation(4),
+                observed_generation: Generation(4),
                 target: RevisionNumber(target),
                 stable: stable.map(RevisionNumber),
                 last_revision: RevisionNumber(4),
-                issued: BTreeMap::new(),
-                forgiven: Default::default(),
+                issued_names: BTreeMap::new(),
+                failure_baseline: Default::default(),
                 paused: false,
-                state: RolloutState::Progressing { waited: Millis(0), best: 0 },
+                state: RolloutState::Progressing { waited: Millis(0), most_available: 0 },
                 since: jiff::Timestamp::UNIX_EPOCH,
             };
             let superseded =

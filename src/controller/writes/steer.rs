@@ -84,7 +84,7 @@ pub(crate) fn position(
     let Some(rollout) = rollout else { return Position { standing: RolloutPhase::Starting, stable: None } };
     let target = rollout.target;
     let taken_in =
-        rollout.observed == service.metadata.generation || asks_for_nothing_new(service, rollout, revisions);
+        rollout.observed_generation == service.metadata.generation || asks_for_nothing_new(service, rollout, revisions);
     if !taken_in {
         return Position { standing: RolloutPhase::Starting, stable: rollout.stable };
     }

@@ -238,8 +238,7 @@ impl Script {
         let cause = Cause::ScaledDown;
         let desired = match desired {
             "run" => Desired::Run,
-            "drain" => Desired::Drain { cause },
-            "keep" => Desired::Keep { cause },
+            "keep" => Desired::Retain { cause },
             "remove" => Desired::Remove { cause },
             "delete" => Desired::Remove { cause: Cause::Deleted },
             "none" => {
@@ -345,7 +344,7 @@ impl Script {
             },
             "draining" => ReplicaPhase::Draining,
             "stopping" => ReplicaPhase::Stopping,
-            "kept" => ReplicaPhase::Kept,
+            "kept" => ReplicaPhase::Retained,
             "gone" => ReplicaPhase::Gone,
             _ => return None,
         };

@@ -112,7 +112,7 @@ fn coming_to(end: &End) -> (Stub, &'static str) {
         OperationOutcome::RolledBack { failure } => {
             let case = failure.reason.case();
             let ran = case.is_some_and(|case| !case.diagnosis.log.is_empty());
-            let kept: &[(&str, ReplicaPhase)] = if ran { &[("users-10-a", ReplicaPhase::Kept)] } else { &[] };
+            let kept: &[(&str, ReplicaPhase)] = if ran { &[("users-10-a", ReplicaPhase::Retained)] } else { &[] };
             let serve = [("users-9-a", ReplicaPhase::Ready), ("users-9-b", ReplicaPhase::Ready)];
             let back = snapshot(2, &[kept, &serve].concat(), Some(outcome.clone()));
             OperationProgress { target: RevisionNumber(9), from: None, ..back }
@@ -127,7 +127,7 @@ fn coming_to(end: &End) -> (Stub, &'static str) {
         replica.revision = RevisionNumber(9);
     }
     for replica in last.replicas.iter_mut().filter(|replica| replica.name.as_str() == "users-10-a") {
-        replica.runs = replica.status.as_ref().is_some_and(|status| status.phase != ReplicaPhase::Kept);
+        replica.runs = replica.status.as_ref().is_some_and(|status| status.phase != ReplicaPhase::Retained);
     }
     last.failed_requests = Some(0);
     (changing("POST /v1/rollout", Reply::lines(&[at_work, last])), "rollout users --image v2")

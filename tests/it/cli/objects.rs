@@ -46,12 +46,12 @@ pub(super) fn condition(kind: ConditionKind, status: bool, reason: Reason, messa
 
 pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> Rollout {
     Rollout {
-        observed: Generation(target),
+        observed_generation: Generation(target),
         target: RevisionNumber(target),
         stable: stable.map(RevisionNumber),
         last_revision: RevisionNumber(target),
-        issued: [].into(),
-        forgiven: [].into(),
+        issued_names: [].into(),
+        failure_baseline: [].into(),
         paused: false,
         state,
         since: minutes_ago(1),
@@ -102,7 +102,7 @@ pub(super) fn failure(revision: u64) -> RolloutFailure {
 }
 
 pub(super) fn progressing() -> RolloutState {
-    RolloutState::Progressing { waited: Millis(0), best: 0 }
+    RolloutState::Progressing { waited: Millis(0), most_available: 0 }
 }
 
 pub(super) fn status(replica: &str, phase: ReplicaPhase) -> ReplicaStatus {

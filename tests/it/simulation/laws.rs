@@ -251,7 +251,7 @@ impl Laws {
                     match known {
                         None => grown.push(replica),
                         Some(true) => {
-                            if let Desired::Remove { cause } | Desired::Keep { cause } = desired {
+                            if let Desired::Remove { cause } | Desired::Retain { cause } = desired {
                                 self.shrank(&replica, cause, store);
                             }
                         }
@@ -351,7 +351,7 @@ fn status(replica: &Replica, store: &EmbeddedStore) -> Option<ReplicaStatus> {
 
 fn has_ended(replica: &Replica, store: &EmbeddedStore) -> bool {
     status(replica, store)
-        .is_some_and(|status| matches!(status.phase, ReplicaPhase::Gone | ReplicaPhase::Kept))
+        .is_some_and(|status| matches!(status.phase, ReplicaPhase::Gone | ReplicaPhase::Retained))
 }
 
 /// Volumes that bear one container at a time and that this one writes to: its slot's, and a shared one where one is

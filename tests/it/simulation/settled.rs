@@ -97,7 +97,7 @@ fn service_unsettled(world: &World, service: &Service) -> Option<String> {
         return Some(format!("{name} is not gone"));
     }
     let Some(rollout) = world.rollout(name) else { return Some(format!("{name} has no rollout")) };
-    if rollout.observed != service.metadata.generation {
+    if rollout.observed_generation != service.metadata.generation {
         return Some(format!("the last word about {name} was not heard"));
     }
     if !matches!(rollout.state, RolloutState::Complete | RolloutState::RolledBack { .. }) {
@@ -105,7 +105,7 @@ fn service_unsettled(world: &World, service: &Service) -> Option<String> {
     }
     let all = world.replicas().into_iter().filter(|r| r.service == *name);
     let (kept, replicas): (Vec<_>, Vec<_>) = all.partition(is_kept);
-    let moving = |r: &&Replica| world.status(name, &r.name).is_none_or(|s| s.phase != ReplicaPhase::Kept);
+    let moving = |r: &&Replica| world.status(name, &r.name).is_none_or(|s| s.phase != ReplicaPhase::Retained);
     if let Some(moving) = kept.iter().find(moving).or(kept.get(1)) {
         return Some(format!("{} is kept beside another, or not yet stopped", moving.name));
     }
@@ -128,7 +128,7 @@ fn service_unsettled(world: &World, service: &Service) -> Option<String> {
 
 /// Whether its container is to be looked at after a failure.
 fn is_kept(replica: &Replica) -> bool {
-    matches!(replica.desired, Desired::Keep { .. })
+    matches!(replica.desired, Desired::Retain { .. })
 }
 
 /// One running container per replica, one that has ended per kept one, and no other of ours.

@@ -162,7 +162,7 @@ fn a_crash_loop_is_rolled_back_in_seconds_and_its_container_kept() {
         assert!(matches!(failure.reason, FailureReason::CrashLoop(_)), "{failure}");
         world
             .until("one is kept", SOON, |world| {
-                world.replicas().iter().any(|r| matches!(r.desired, Desired::Keep { .. }))
+                world.replicas().iter().any(|r| matches!(r.desired, Desired::Retain { .. }))
                     && unsettled(world).is_none()
             })
             .await;

@@ -53,7 +53,7 @@ pub(super) fn timed_out(watched: &Watched) -> ApiError {
     let last = watched.last.as_ref();
     // A container that is kept after an earlier failure is waited for by nobody.
     let is_kept =
-        |r: &ReplicaProgress| r.status.as_ref().is_some_and(|status| status.phase == ReplicaPhase::Kept);
+        |r: &ReplicaProgress| r.status.as_ref().is_some_and(|status| status.phase == ReplicaPhase::Retained);
     let replicas = last.iter().flat_map(|last| &last.replicas).filter(|r| !is_kept(r));
     let missing = replicas.filter(|r| !(r.runs && r.available));
     let replica = |replica: &ReplicaProgress| {
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_container_that_is_kept_is_not_waited_for() {
-        let replicas = [("a", ReplicaPhase::Kept), ("b", ReplicaPhase::Pulling)];
+        let replicas = [("a", ReplicaPhase::Retained), ("b", ReplicaPhase::Pulling)];
         let last = Some(progress::tests::snapshot(0, &replicas));
         let error = timed_out(&Watched { last, ..watched() });
         assert_eq!(error.why, ["b is pulling"]);

@@ -50,7 +50,7 @@ pub(crate) fn phase_text(status: Option<&ReplicaStatus>, runs: bool, available: 
         }
         ReplicaPhase::Draining => text('-', "draining", String::new()),
         ReplicaPhase::Stopping => text('-', "stopping", String::new()),
-        ReplicaPhase::Kept => text('-', "kept", "stopped, to be looked at".to_owned()),
+        ReplicaPhase::Retained => text('-', "kept", "stopped, to be looked at".to_owned()),
         ReplicaPhase::Gone => text('-', "gone", String::new()),
     }
 }

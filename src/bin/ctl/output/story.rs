@@ -95,7 +95,7 @@ impl Story {
 /// Whether one that was never seen to run may have served until now: whoever looks only now has missed that.
 fn may_have_served(replica: &ReplicaProgress) -> bool {
     let phase = replica.status.as_ref().map(|status| &status.phase);
-    !matches!(phase, Some(ReplicaPhase::Kept | ReplicaPhase::Stopping | ReplicaPhase::Gone))
+    !matches!(phase, Some(ReplicaPhase::Retained | ReplicaPhase::Stopping | ReplicaPhase::Gone))
 }
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
             progress
         };
         let mut story = Story::default();
-        for phase in [ReplicaPhase::Kept, ReplicaPhase::Stopping, ReplicaPhase::Gone] {
+        for phase in [ReplicaPhase::Retained, ReplicaPhase::Stopping, ReplicaPhase::Gone] {
             story.take(&with(phase));
             assert!(!story.has_successor(&"x".into()));
         }

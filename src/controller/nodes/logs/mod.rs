@@ -65,7 +65,7 @@ impl Controller {
                 || query.services.contains(&replica.spec.service);
             let of_revision = match query.revision {
                 Some(revision) => replica.spec.revision == revision,
-                None => !matches!(replica.spec.desired, Desired::Keep { .. }),
+                None => !matches!(replica.spec.desired, Desired::Retain { .. }),
             };
             query.replicas.contains(&replica.spec.name) || of_service && of_revision
         };

@@ -41,6 +41,11 @@ pub enum Blocker {
     NoNode,
     /// One transaction cannot hold all that is due; the rest follows in the next pass.
     TransactionFull,
+    /// The plan broke an invariant, so nothing of it was written: a defect of the orchestrator.
+    PlanRefused {
+        /// The rules that it broke.
+        violations: Vec<String>,
+    },
     /// The revision that should run is not in the store.
     RevisionMissing {
         /// Which.
@@ -65,6 +70,9 @@ impl fmt::Display for Blocker {
             }
             Self::NoNode => f.write_str("there is no host to place a replica on"),
             Self::TransactionFull => f.write_str("the rest follows in the next pass"),
+            Self::PlanRefused { violations } => {
+                write!(f, "the plan was refused, because it breaks an invariant: {}", violations.join("; "))
+            }
             Self::RevisionMissing { revision } => write!(f, "revision {revision} is not in the store"),
         }
     }

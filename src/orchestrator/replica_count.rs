@@ -1,0 +1,42 @@
+//! The number of replicas of a rollout that failed or is paused: nothing is replaced, what is missing is made up for.
+
+use super::moves::Move;
+use super::pass::Pass;
+use super::{Blocker, pause};
+use crate::model::RolloutState;
+
+/// Keeps the count where the rollout is halted, and says whether that took a move; `None` where the rollout proceeds.
+pub(super) fn keep_while_halted(pass: &mut Pass<'_>) -> Option<bool> {
+    if let RolloutState::Failed { failure } = &pass.rollout.state {
+        let revision = failure.revision;
+        pass.changes.blockers.push(Blocker::Paused { revision });
+        let missing = missing_of_failed(pass);
+        return Some(missing.is_some_and(|start| pass.take(start)));
+    }
+    if pause::in_force(pass.view, &pass.rollout).is_some() {
+        pass.changes.blockers.push(Blocker::PausedByUser { revision: pass.rollout.target });
+        let missing = missing_of_paused(pass);
+        return Some(missing.is_some_and(|start| pass.take(start)));
+    }
+    None
+}
+
+/// New replicas are of the stable revision, which is known to run; replicas of the failed one count only while they serve,
+/// or may.
+fn missing_of_failed<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {
+    let census = &pass.census;
+    let stable = pass.rollout.stable.filter(|stable| *stable != pass.target.number);
+    let target = census.current.iter().chain(&census.matching);
+    let (revision, counted) = match stable.and_then(|stable| pass.view.revisions.get(&stable)) {
+        Some(stable) => (stable, target.filter(|s| s.may_serve).count() + census.old.len()),
+        None => (pass.target, census.running()),
+    };
+    pass.start(revision, pass.bounds.wanted.saturating_sub(counted))
+}
+
+/// New replicas are of the stable revision, which is known to run; at a first creation, of the target.
+fn missing_of_paused<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {
+    let missing = pass.bounds.wanted.saturating_sub(pass.census.running());
+    let stable = pass.rollout.stable.and_then(|stable| pass.view.revisions.get(&stable));
+    pass.start(stable.unwrap_or(pass.target), missing)
+}
