@@ -165,7 +165,9 @@ fn on_the_way_out(phase: &ReplicaPhase) -> Option<(EventReason, &'static str)> {
     match phase {
         ReplicaPhase::Draining => Some((EventReason::Draining, "out of rotation; requests in flight end")),
         ReplicaPhase::Stopping => Some((EventReason::Stopping, "told to stop")),
-        ReplicaPhase::Retained => Some((EventReason::Retained, "stopped; its container is kept to be looked at")),
+        ReplicaPhase::Retained => {
+            Some((EventReason::Retained, "stopped; its container is kept to be looked at"))
+        }
         ReplicaPhase::Gone => Some((EventReason::Stopped, "stopped and removed")),
         _ => None,
     }

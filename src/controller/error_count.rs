@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn failures_count_from_the_beginning_of_an_attempt_to_its_end() {
         let goes = || RolloutState::Progressing { waited: Millis(0), most_available: 0 };
-        let goes_back = || RolloutState::RollingBack { failure: failure(), waited: Millis(0), most_available: 0 };
+        let goes_back =
+            || RolloutState::RollingBack { failure: failure(), waited: Millis(0), most_available: 0 };
         let is_back = || RolloutState::RolledBack { failure: failure() };
         let stands = || RolloutState::Failed { failure: failure() };
         check(

@@ -249,7 +249,10 @@ impl Controller {
             metadata: stored.service.metadata.clone(),
             spec: stored.service.spec.clone(),
             status: ServiceStatus {
-                observed_generation: rollout.as_ref().map(|rollout| rollout.observed_generation).unwrap_or_default(),
+                observed_generation: rollout
+                    .as_ref()
+                    .map(|rollout| rollout.observed_generation)
+                    .unwrap_or_default(),
                 conditions: assessment.conditions.to_vec(),
                 wanted: assessment.wanted,
                 available: assessment.available,
@@ -279,7 +282,8 @@ fn engine_text(info: &EngineInfo) -> String {
 /// The image of the revision that should run, which after a rollback is not the spec's; of a release that no pass has taken
 /// in, the spec's.
 fn image(stored: &ServiceState) -> ResolvedImage {
-    let rollout = stored.rollout.as_ref().filter(|r| r.observed_generation == stored.service.metadata.generation);
+    let rollout =
+        stored.rollout.as_ref().filter(|r| r.observed_generation == stored.service.metadata.generation);
     let target = rollout.and_then(|rollout| stored.revisions.get(&rollout.target));
     target.map_or_else(|| stored.service.image.clone(), |revision| revision.image.clone())
 }

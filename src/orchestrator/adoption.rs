@@ -22,7 +22,8 @@ pub(super) fn adopt(pass: &mut Pass<'_>) -> bool {
     // A replica that does not serve loses nothing by another check.
     let (serving, idle): (Vec<ClassifiedReplica<'_>>, Vec<ClassifiedReplica<'_>>) =
         pass.census.matching.iter().partition(|s| s.available);
-    let moving: Vec<ClassifiedReplica<'_>> = idle.into_iter().chain(serving.into_iter().take(at_once)).collect();
+    let moving: Vec<ClassifiedReplica<'_>> =
+        idle.into_iter().chain(serving.into_iter().take(at_once)).collect();
     for seen in &moving {
         pass.put(Replica { revision: pass.target.number, ..seen.view.replica.clone() });
     }

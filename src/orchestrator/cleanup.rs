@@ -22,7 +22,9 @@ pub(super) fn remove_retained(pass: &mut Pass<'_>) {
     let shown = failure.and_then(|failure| failure.reason.case()).map(|case| case.replica.clone());
     let view = pass.view;
     let is_retained = |r: &&ReplicaView| matches!(r.replica.desired, Desired::Retain { .. }) && !is_gone(r);
-    for retained in view.replicas.iter().filter(is_retained).filter(|r| Some(&r.replica.name) != shown.as_ref()) {
+    for retained in
+        view.replicas.iter().filter(is_retained).filter(|r| Some(&r.replica.name) != shown.as_ref())
+    {
         let desired = Desired::Remove { cause: Cause::Replaced };
         pass.put(Replica { desired, ..retained.replica.clone() });
     }

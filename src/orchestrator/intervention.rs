@@ -8,8 +8,8 @@ use super::pass::Pass;
 use super::pause;
 use super::rollback::go_back;
 use crate::model::{
-    EventKind, EventReason, FailureReason, InterventionKind, RevisionOutcome, RolloutFailure, RolloutIntervention,
-    RolloutState,
+    EventKind, EventReason, FailureReason, InterventionKind, RevisionOutcome, RolloutFailure,
+    RolloutIntervention, RolloutState,
 };
 
 /// Carries out the user's request, and writes an event when a pause begins or ends.

@@ -78,7 +78,9 @@ impl<'a> Pass<'a> {
         if self.rollout.state.is_under_way() {
             let running = self.view.replicas.iter().filter(|r| r.replica.runs());
             let failed = running.filter_map(|r| r.status.as_ref()).filter(|status| status.failures > 0);
-            self.rollout.failure_baseline.extend(failed.map(|status| (status.replica.clone(), status.failures)));
+            self.rollout
+                .failure_baseline
+                .extend(failed.map(|status| (status.replica.clone(), status.failures)));
         }
     }
 

@@ -52,7 +52,11 @@ pub struct CapacityRequest<'a> {
 }
 
 /// The services of a write that do not fit beside what `others` reserve, each counted after those before it.
-pub fn shortages(asked: &[CapacityRequest<'_>], others: MemorySize, total: MemorySize) -> Vec<CapacityShortage> {
+pub fn shortages(
+    asked: &[CapacityRequest<'_>],
+    others: MemorySize,
+    total: MemorySize,
+) -> Vec<CapacityShortage> {
     let mut taken = others.0;
     let mut short = Vec::new();
     for CapacityRequest { service, before, after } in asked {

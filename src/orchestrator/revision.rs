@@ -35,7 +35,9 @@ impl Observed {
 pub(super) fn observe(view: &ServiceView, now: Now) -> Observed {
     let generation = view.service.metadata.generation;
     match &view.rollout {
-        Some(rollout) if rollout.observed_generation == generation => Observed::nothing_new(rollout.clone(), Vec::new()),
+        Some(rollout) if rollout.observed_generation == generation => {
+            Observed::nothing_new(rollout.clone(), Vec::new())
+        }
         Some(rollout) if asks_for_nothing_new(&view.service, rollout, &view.revisions) => {
             let events = scaled(view, rollout, now).into_iter().collect();
             Observed::nothing_new(Rollout { observed_generation: generation, ..rollout.clone() }, events)

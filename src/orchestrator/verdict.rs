@@ -25,7 +25,8 @@ pub(super) fn at_deadline(pass: &Pass<'_>, deadline: Millis) -> Option<FailedRep
 fn troubled<'p, 'a>(
     pass: &'p Pass<'a>,
 ) -> impl Iterator<Item = (ClassifiedReplica<'a>, &'a Diagnosis)> + use<'p, 'a> {
-    let of = |replica: &ClassifiedReplica<'a>| Some((*replica, replica.view.status.as_ref()?.diagnosis.as_ref()?));
+    let of =
+        |replica: &ClassifiedReplica<'a>| Some((*replica, replica.view.status.as_ref()?.diagnosis.as_ref()?));
     pass.census.current.iter().filter(|replica| !replica.available).filter_map(of)
 }
 

@@ -83,8 +83,8 @@ pub(crate) fn position(
         .is_some_and(|intervention| intervention.kind == InterventionKind::Pause);
     let Some(rollout) = rollout else { return Position { standing: RolloutPhase::Starting, stable: None } };
     let target = rollout.target;
-    let taken_in =
-        rollout.observed_generation == service.metadata.generation || asks_for_nothing_new(service, rollout, revisions);
+    let taken_in = rollout.observed_generation == service.metadata.generation
+        || asks_for_nothing_new(service, rollout, revisions);
     if !taken_in {
         return Position { standing: RolloutPhase::Starting, stable: rollout.stable };
     }

@@ -1,9 +1,9 @@
 //! The two steps that strategies are made of: start what is missing of the target, remove old replicas.
 
+use crate::model::{Cause, RolloutState};
 use crate::orchestrator::census::ClassifiedReplica;
 use crate::orchestrator::moves::Move;
 use crate::orchestrator::pass::Pass;
-use crate::model::{Cause, RolloutState};
 
 /// Starts as many of the target as are missing and the ceiling allows: all of them at a first creation.
 pub(super) fn start_missing<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {

@@ -3,9 +3,9 @@
 //! The bounds have no surge, let at least one replica be missing, and count a replica until it is gone. With 1 wanted: the
 //! old one is removed, holds its place while it drains and stops, then the new one is started.
 
+use super::replacement::{remove_old, start_missing};
 use crate::orchestrator::moves::Move;
 use crate::orchestrator::pass::Pass;
-use super::replacement::{remove_old, start_missing};
 
 /// Fills the places that are free, else frees as many as may be missing.
 pub(super) fn next_move<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {

@@ -112,7 +112,8 @@ fn coming_to(end: &End) -> (Stub, &'static str) {
         OperationOutcome::RolledBack { failure } => {
             let case = failure.reason.case();
             let ran = case.is_some_and(|case| !case.diagnosis.log.is_empty());
-            let kept: &[(&str, ReplicaPhase)] = if ran { &[("users-10-a", ReplicaPhase::Retained)] } else { &[] };
+            let kept: &[(&str, ReplicaPhase)] =
+                if ran { &[("users-10-a", ReplicaPhase::Retained)] } else { &[] };
             let serve = [("users-9-a", ReplicaPhase::Ready), ("users-9-b", ReplicaPhase::Ready)];
             let back = snapshot(2, &[kept, &serve].concat(), Some(outcome.clone()));
             OperationProgress { target: RevisionNumber(9), from: None, ..back }
