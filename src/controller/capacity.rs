@@ -1,7 +1,7 @@
 //! Whether the machine has the memory for a write: what is reserved, read; the decision is the orchestrator's.
 
 use super::Controller;
-use super::refused::ControllerError;
+use super::error::ControllerError;
 use crate::agent::EngineState;
 use crate::model::{MemorySize, Service, ServiceName, ServiceSpec, key};
 use crate::orchestrator::{CapacityRequest, reserved, shortages};

@@ -7,22 +7,12 @@
 //! no deadline runs.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
-mod balancer_outage;
 mod capacity;
-mod error_count;
+mod error;
 mod nodes;
-mod objects;
-mod orchestrate;
-mod progress;
-mod queue;
-mod read;
-mod refused;
-mod run;
-mod serving;
-mod show;
-mod volumes;
-mod waits;
-mod watchers;
+mod queries;
+mod reconciler;
+mod service_state;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,16 +21,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
+pub use error::{Conflict, ControllerError, UnresolvedImage};
 pub use nodes::logs::LogQuery;
-pub use objects::{
-    API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, NodeObject, OperationOutcome, OperationProgress,
-    ReplicaObject, ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
+pub use queries::{
+    API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, MetricsSubscription, NodeObject,
+    OperationOutcome, OperationProgress, ReplicaObject, ReplicaProgress, RevisionObject, ServiceObject,
+    ServiceStatus,
 };
-pub use refused::{Conflict, ControllerError, UnresolvedImage};
 // Parts of this module's own signatures: whoever calls it needs no other door.
 pub use crate::agent::{AgentSilent, EngineError, LogOptions};
 pub use crate::orchestrator::CapacityShortage;
-pub use watchers::MetricsSubscription;
 pub use writes::{
     ApplyDocument, ApplyOptions, Declared, DocumentProblem, FieldChange, Overridden, Removals, RolloutChange,
     RolloutCommand, RolloutPhase, WriteAction, WriteResult, diff,
@@ -51,10 +41,9 @@ use crate::clock::Clock;
 use crate::model::{BalancerReport, Mono, NodeId, ServiceName};
 use crate::registry::Registry;
 use crate::store::Store;
-use balancer_outage::BalancerOutage;
 use nodes::NodeLinks;
-use orchestrate::Memory;
-use queue::Queue;
+use queries::BalancerOutage;
+use reconciler::{Memory, Queue};
 use writes::Followed;
 
 /// What a controller is made from.

@@ -1,7 +1,7 @@
 //! What a write needs of the Engine: images resolved before anything is written, or there still for an undo.
 
 use crate::agent::EngineError;
-use crate::controller::refused::{ControllerError, UnresolvedImage};
+use crate::controller::error::{ControllerError, UnresolvedImage};
 use crate::controller::writes::Merged;
 use crate::controller::{ApplyDocument, Controller};
 use crate::model::image_reference::with_default_tag;

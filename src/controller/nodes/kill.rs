@@ -5,7 +5,7 @@
 use crate::agent::KillTarget;
 use crate::agent::events::{Writer, append_to};
 use crate::controller::Controller;
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::model::{Author, ContainerId, Event, EventKind, EventReason, ReplicaName, ServiceName};
 use crate::store::Txn;
 

@@ -6,7 +6,7 @@ use super::edit::Edit;
 use super::request::WriteAction;
 use super::steer::{Position, position};
 use crate::controller::Controller;
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::model::{Generation, Revision, RevisionNumber, Rollout, Service, ServiceName, ServiceSpec, key};
 
 /// A service as it was read for a write, with where its rollout stands.

@@ -11,7 +11,7 @@ use super::edit::{Edit, Writer};
 use super::request::{WriteAction, WriteResult};
 use super::requests;
 use crate::controller::Controller;
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::model::{Author, LIMITS, ObjectRef, Service, ServiceName, key};
 use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
 

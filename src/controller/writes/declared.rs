@@ -8,7 +8,7 @@ use super::commit::Run;
 use super::edit::{self, Writer};
 use super::request::{ApplyDocument, WriteResult};
 use crate::controller::Controller;
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::model::{AppName, Condition, Mono, Reason, Service, ServiceName, ServiceSpec, key};
 
 /// A service as a directory declared it before.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::request::{ApplyDocument, DocumentProblem};
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::model::{AppName, Problem, ServiceName, check_service};
 
 /// Documents of one run; the manifest reader has the same limit.

@@ -8,7 +8,7 @@ use super::edit::{self, Edit, Writer};
 use super::merge::{Choices, Merged, Sides};
 use super::request::{ApplyDocument, ApplyOptions, DocumentProblem, Overridden, WriteAction};
 use crate::controller::Controller;
-use crate::controller::refused::{Conflict, ControllerError};
+use crate::controller::error::{Conflict, ControllerError};
 use crate::model::{Author, ResolvedImage, ServiceName, ServiceSpec};
 
 /// How a run is applied, its choices understood.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::request::WriteResult;
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::model::key::REQUESTS;
 use crate::store::{Op, Store, StoreError};
 

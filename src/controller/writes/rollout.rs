@@ -7,7 +7,7 @@ use super::edit::{self, Edit};
 use super::request::{RolloutChange, WriteResult};
 use super::steer::RolloutCommand;
 use crate::controller::Controller;
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::model::image_reference::with_image;
 use crate::model::{
     Author, Generation, InterventionKind, OutcomeRecord, ResolvedImage, Revision, RevisionNumber,

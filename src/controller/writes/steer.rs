@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::model::{
     InterventionKind, Revision, RevisionNumber, Rollout, RolloutFailure, RolloutState, Service, ServiceName,
 };

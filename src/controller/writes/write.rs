@@ -14,7 +14,7 @@ use super::request::{ApplyDocument, ApplyOptions, WriteResult};
 use super::requests;
 use crate::agent::{AgentState, BalancerUrl};
 use crate::controller::Controller;
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::model::{
     Author, EnvField, EnvValue, Generation, LIMITS, ObjectRef, ResolvedImage, Route, Service, ServiceName,
     ServiceSpec, key,

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::reader::Reader;
 use super::{Lines, LogQuery};
 use crate::agent::{EngineError, LogOptions};
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::controller::{Controller, LogRecord, ReplicaObject};
 
 /// Lines that wait for a slow reader; the Engine is not read further then.

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use self::reader::Reader;
 use crate::agent::{EngineError, LogOptions};
-use crate::controller::refused::ControllerError;
+use crate::controller::error::ControllerError;
 use crate::controller::{Controller, LogRecord, ReplicaObject};
 use crate::model::{Desired, ReplicaName, RevisionNumber, ServiceName};
 

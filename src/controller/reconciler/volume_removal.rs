@@ -10,10 +10,10 @@ use std::sync::PoisonError;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use super::Controller;
-use super::read::ServiceState;
-use super::refused::ControllerError;
 use crate::agent::backoff;
+use crate::controller::Controller;
+use crate::controller::error::ControllerError;
+use crate::controller::service_state::ServiceState;
 use crate::model::{Mono, Service, ServiceName, StoreId, Volume, key};
 
 /// The removal of a deleted service's volumes, as far as this run has brought it.

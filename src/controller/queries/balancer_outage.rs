@@ -5,11 +5,11 @@ use crate::model::{Condition, Millis, Mono};
 
 /// Since when the balancer is away; `None` while it is connected.
 #[derive(Debug, Default)]
-pub(super) struct BalancerOutage(Option<Mono>);
+pub(in crate::controller) struct BalancerOutage(Option<Mono>);
 
 impl BalancerOutage {
     /// Takes note of whether it is connected. How long until there is something to tell; `None` if nothing comes by itself.
-    pub(super) fn observe(&mut self, connected: bool, now: Mono) -> Option<Millis> {
+    pub(in crate::controller) fn observe(&mut self, connected: bool, now: Mono) -> Option<Millis> {
         if connected {
             self.0 = None;
             return None;
@@ -19,7 +19,7 @@ impl BalancerOutage {
     }
 
     /// What people are told, once it has been away for long.
-    pub(super) fn condition(&self, now: Mono) -> Option<Condition> {
+    pub(in crate::controller) fn condition(&self, now: Mono) -> Option<Condition> {
         self.0.filter(|since| now.since(*since) >= UNACKNOWLEDGED_AFTER).map(|_| Condition::balancer_away())
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::read::ServiceState;
+use crate::controller::service_state::ServiceState;
 use crate::model::{EndpointId, EndpointState, Millis, Mono, Replica, ReplicaName};
 use crate::registry::Barrier;
 

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use super::Controller;
+use crate::controller::Controller;
 
 /// One who watches, until it is dropped.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::read::ServiceState;
-use super::{Awaited, Counted, OperationOutcome, OperationProgress, ReplicaProgress};
+use super::objects::{Awaited, Counted, OperationOutcome, OperationProgress, ReplicaProgress};
+use crate::controller::service_state::ServiceState;
 use crate::model::{Condition, EndpointStats, Generation, Millis, ReplicaName, ReplicaPhase, RolloutState};
 use crate::registry::Barrier;
 

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::error_count::RolloutErrorCount;
-use super::orchestrate::view;
-use super::progress::{progress, stats};
-use super::read::ServiceState;
-use super::refused::ControllerError;
-use super::volumes::docker_names;
-use super::waits::waits;
-use super::{
-    API_VERSION, Awaited, Controller, DaemonStatus, NodeObject, OperationProgress, ReplicaObject,
-    RevisionObject, ServiceObject, ServiceStatus,
+use super::objects::{
+    API_VERSION, Awaited, DaemonStatus, NodeObject, OperationProgress, ReplicaObject, RevisionObject,
+    ServiceObject, ServiceStatus,
 };
+use super::progress::{progress, stats};
+use super::waits::waits;
 use crate::agent::{AgentState, EngineInfo, EngineState};
+use crate::controller::Controller;
+use crate::controller::error::ControllerError;
+use crate::controller::reconciler::{RolloutErrorCount, docker_names, view};
+use crate::controller::service_state::ServiceState;
 use crate::model::{
     Condition, Endpoint, EngineKind, Event, Generation, Millis, Reason, ReplicaName, ResolvedImage,
     ServiceName, key,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::Controller;
-use super::read::ServiceState;
+use crate::controller::Controller;
+use crate::controller::service_state::ServiceState;
 use crate::model::{Millis, ServiceName, key};
 use crate::store::{StoreError, WatchEvent};
 

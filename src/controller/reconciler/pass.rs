@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
 
-use super::Controller;
 use super::error_count::{Attempt, RolloutErrorCount};
-use super::read::ServiceState;
-use super::serving::Serving;
-use super::volumes::Removal;
+use super::readiness::Serving;
+use super::volume_removal::Removal;
 use crate::agent::events::{Writer, append_to};
+use crate::controller::Controller;
+use crate::controller::service_state::ServiceState;
 use crate::model::{Endpoint, Millis, Mono, NodeId, Replica, ReplicaName, ServiceName, key};
 use crate::orchestrator::{self, Blocker, Changes, InvalidPlan, ReplicaView, ServiceView};
 use crate::registry::Barrier;
