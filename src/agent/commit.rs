@@ -66,7 +66,7 @@ fn batches(groups: Vec<Vec<Op>>) -> Vec<Vec<Op>> {
 fn bytes(op: &Op) -> usize {
     match op {
         Op::Put { key, value, .. } => key.len() + value.len(),
-        Op::Delete { key } => key.len(),
+        Op::Delete { key } | Op::Unencodable { key, .. } => key.len(),
     }
 }
 

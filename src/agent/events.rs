@@ -238,7 +238,7 @@ mod tests {
     fn keys(ops: &[Op]) -> Vec<String> {
         let put = |op: &Op| match op {
             Op::Put { key, .. } => Some(key.clone()),
-            Op::Delete { .. } => None,
+            Op::Delete { .. } | Op::Unencodable { .. } => None,
         };
         ops.iter().filter_map(put).collect()
     }

@@ -1,8 +1,7 @@
 //! The schema number that every stored object carries, written and read in one place.
 //!
-//! It stands inside the object, as `schema`. An object without one is of the first schema, as the versions before the
-//! number wrote it, and so is a bare value (the name in a route claim). A higher one than this version knows is refused:
-//! read as if it were known, fields that it cannot know would be lost with the next write.
+//! The number is a field of the object, `schema`. An object without it has the first schema, as does a bare value. A number
+//! higher than this version knows is refused: fields that this version does not know would be lost with the next write.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -11,9 +10,9 @@ use super::StoreError;
 /// The schema that this version writes, and the highest that it reads.
 pub const OBJECT_SCHEMA: u32 = 1;
 
-/// What an object says of itself before anything else of it is read.
+/// The part of an object that is read before the rest.
 #[derive(Debug, Deserialize)]
-struct Numbered {
+struct SchemaNumber {
     #[serde(default = "first")]
     schema: u32,
 }
@@ -23,14 +22,13 @@ fn first() -> u32 {
 }
 
 /// An object's JSON with its schema number.
-pub(super) fn write<T: Serialize>(object: &T) -> Vec<u8> {
-    // The model's types have string keys only, so serialising them cannot fail.
-    let json = serde_json::to_vec(object).unwrap_or_default();
-    let Some(fields) = json.strip_prefix(b"{") else { return json };
+pub(super) fn write<T: Serialize>(object: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let json = serde_json::to_vec(object)?;
+    let Some(fields) = json.strip_prefix(b"{") else { return Ok(json) };
     let comma = if fields == b"}" { "" } else { "," };
     let mut numbered = format!("{{\"schema\":{OBJECT_SCHEMA}{comma}").into_bytes();
     numbered.extend_from_slice(fields);
-    numbered
+    Ok(numbered)
 }
 
 /// The object as the type that its key promises.
@@ -38,7 +36,7 @@ pub(super) fn read<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, St
     let unreadable =
         |error: serde_json::Error| StoreError::Decode { key: key.to_owned(), reason: error.to_string() };
     if value.first() == Some(&b'{') {
-        let found = serde_json::from_slice::<Numbered>(value).map_err(unreadable)?.schema;
+        let found = serde_json::from_slice::<SchemaNumber>(value).map_err(unreadable)?.schema;
         if found > OBJECT_SCHEMA {
             return Err(StoreError::ObjectTooNew { key: key.to_owned(), found, known: OBJECT_SCHEMA });
         }
@@ -58,12 +56,17 @@ mod tests {
 
     #[test]
     fn what_is_written_is_numbered_and_read() {
-        let written = write(&image());
+        let written = write(&image()).unwrap();
         assert!(written.starts_with(br#"{"schema":1,"reference""#), "{}", String::from_utf8_lossy(&written));
         assert_eq!(read("k", &written), Ok(image()));
-        assert_eq!(write(&BTreeMap::<String, u8>::new()), br#"{"schema":1}"#);
+        assert_eq!(write(&BTreeMap::<String, u8>::new()).unwrap(), br#"{"schema":1}"#);
         let name = ServiceName::from("users");
-        assert_eq!(read("k", &write(&name)), Ok(name), "a bare value has no number");
+        assert_eq!(read("k", &write(&name).unwrap()), Ok(name), "a bare value has no number");
+    }
+
+    #[test]
+    fn write_of_an_unencodable_object_is_an_error() {
+        assert!(write(&BTreeMap::from([((1, 2), 3)])).is_err(), "JSON keys are strings");
     }
 
     #[test]

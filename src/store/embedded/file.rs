@@ -1,29 +1,29 @@
-//! The store's files in the state directory: made, locked, opened, or refused.
+//! The store's files in the state directory: created, locked, opened, or refused.
 //!
-//! `store.lock` is held while the store is open and names the holder's pid. `store.redb` is made whole under another
-//! name and renamed into place; only then `store-id` is written. From then on a missing database is damage: nothing
-//! here ever puts an empty store where one was before.
+//! `store.lock` is held while the store is open and names the holder's pid. `store.redb` is written under another
+//! name and renamed into place; only then `store-id` is written. From then on a missing database is damage: an empty store
+//! never replaces one.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use redb::{Builder, Database, StorageBackend, backends::FileBackend};
+use redb::{Builder, Database, backends::FileBackend};
 
 use super::tables::{SCHEMA, initialise, read_identity, store_error};
 use crate::store::StoreError;
 
 /// Most memory for pages of the database; only what is read takes any. 5,000 services with 5 replicas fit: with less,
-/// a pass over all of them would read every page from the kernel anew.
+/// a pass over all of them would read every page from the kernel again.
 const CACHE_BYTES: usize = 128 << 20;
 
 /// The files of one state directory.
-struct Files {
+struct StoreFiles {
     dir: PathBuf,
 }
 
-impl Files {
+impl StoreFiles {
     fn id(&self) -> PathBuf {
         self.dir.join("store-id")
     }
@@ -37,19 +37,20 @@ impl Files {
     }
 }
 
-/// A database that nobody else has open.
+/// A database that no other process has open.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenedDatabase {
     pub(super) database: Database,
-    /// Where it lies, for messages.
+    /// Its path, for messages.
     pub(super) path: String,
-    /// Let go after the database is closed (fields drop in order).
+    /// Released after the database is closed (fields drop in order).
     _lock: Option<File>,
 }
 
-impl Opened {
-    /// A new store on something else than files: no lock, no `store-id`.
-    pub(super) fn on_backend(backend: impl StorageBackend, id: &str) -> Result<Self, StoreError> {
+impl OpenedDatabase {
+    /// A new store on another backend than files: no lock, no `store-id`.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn on_backend(backend: impl redb::StorageBackend, id: &str) -> Result<Self, StoreError> {
         let path = "(in memory)".to_owned();
         let database =
             Builder::new().create_with_backend(backend).map_err(|error| store_error(&path, error.into()))?;
@@ -58,23 +59,23 @@ impl Opened {
     }
 }
 
-/// Opens the store of a directory, or makes it where there is none yet; `new_id` is then its UUID. Blocks.
-pub(super) fn open(dir: &Path, new_id: &str) -> Result<Opened, StoreError> {
-    let files = Files { dir: dir.to_owned() };
+/// Opens the store of a directory, or creates it where there is none yet; `new_id` is then its UUID. Blocks.
+pub(super) fn open(dir: &Path, new_id: &str) -> Result<OpenedDatabase, StoreError> {
+    let files = StoreFiles { dir: dir.to_owned() };
     make_dir(dir).map_err(|e| io_error(dir, &e))?;
     let lock = lock(&files)?;
     let path = files.database();
     match (read_id(&files)?, exists(&path)?) {
         (None, false) => create(&files, new_id)?,
         (Some(_), false) => {
-            let reason = format!("it is missing, and {} says that it was made", files.id().display());
+            let reason = format!("it is missing, and {} says that it existed", files.id().display());
             return Err(StoreError::Damaged { path: path.display().to_string(), reason });
         }
         (_, true) => {}
     }
     let database = open_database(&path)?;
     check_identity(&files, &database)?;
-    Ok(Opened { database, path: path.display().to_string(), _lock: Some(lock) })
+    Ok(OpenedDatabase { database, path: path.display().to_string(), _lock: Some(lock) })
 }
 
 fn io_error(path: &Path, error: &io::Error) -> StoreError {
@@ -95,7 +96,7 @@ fn private() -> OpenOptions {
     options
 }
 
-fn lock(files: &Files) -> Result<File, StoreError> {
+fn lock(files: &StoreFiles) -> Result<File, StoreError> {
     let path = files.lock();
     let failed = |e: io::Error| io_error(&path, &e);
     let mut file = private().create(true).open(&path).map_err(failed)?;
@@ -115,7 +116,7 @@ fn lock(files: &Files) -> Result<File, StoreError> {
 }
 
 /// What `store-id` says; `None` where there is none.
-fn read_id(files: &Files) -> Result<Option<String>, StoreError> {
+fn read_id(files: &StoreFiles) -> Result<Option<String>, StoreError> {
     let path = files.id();
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
@@ -132,8 +133,8 @@ fn read_id(files: &Files) -> Result<Option<String>, StoreError> {
     }
 }
 
-/// Makes the database whole under another name, then puts it in place. A crash leaves nothing, or all of it.
-fn create(files: &Files, id: &str) -> Result<(), StoreError> {
+/// Writes the database under another name, then puts it in place. A crash leaves nothing, or all of it.
+fn create(files: &StoreFiles, id: &str) -> Result<(), StoreError> {
     let (path, unfinished) = (files.database(), files.dir.join("store.redb.new"));
     let failed = |e: io::Error| io_error(&unfinished, &e);
     let file = private().create(true).truncate(true).open(&unfinished).map_err(failed)?;
@@ -147,7 +148,7 @@ fn create(files: &Files, id: &str) -> Result<(), StoreError> {
     sync_dir(files)
 }
 
-fn sync_dir(files: &Files) -> Result<(), StoreError> {
+fn sync_dir(files: &StoreFiles) -> Result<(), StoreError> {
     File::open(&files.dir).and_then(|dir| dir.sync_all()).map_err(|e| io_error(&files.dir, &e))
 }
 
@@ -161,8 +162,8 @@ fn open_database(path: &Path) -> Result<Database, StoreError> {
 }
 
 /// The database is the one that `store-id` names, and not from a later version. Where `store-id` is missing (the
-/// machine stopped right after the database was put in place, or someone took it away) it is written again.
-fn check_identity(files: &Files, database: &Database) -> Result<(), StoreError> {
+/// machine stopped right after the database was put in place, or it was removed) it is written again.
+fn check_identity(files: &StoreFiles, database: &Database) -> Result<(), StoreError> {
     let path = files.database().display().to_string();
     let (id, schema) = read_identity(database).map_err(|error| store_error(&path, error))?;
     if schema > u64::from(SCHEMA) {
@@ -178,7 +179,7 @@ fn check_identity(files: &Files, database: &Database) -> Result<(), StoreError> 
     }
 }
 
-fn write_id(files: &Files, id: &str) -> Result<(), StoreError> {
+fn write_id(files: &StoreFiles, id: &str) -> Result<(), StoreError> {
     let (path, unfinished) = (files.id(), files.dir.join("store-id.new"));
     let write = || {
         let mut file = private().create(true).truncate(true).open(&unfinished)?;

@@ -1,12 +1,13 @@
 //! Recent transactions, and the watches that read them.
 //!
-//! Every watch reads the one history at its own pace, so a slow reader costs nobody memory: once the history has moved
-//! past it, it is told to resync.
+//! Every watch reads the one history at its own pace, so a slow reader costs no memory: once the history has moved past
+//! it, it gets a resync.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::store::{Change, WatchEvent};
@@ -18,7 +19,7 @@ const HISTORY_MAX_BYTES: usize = 8 << 20;
 
 /// The writing end: owned by the writer, so that watches end when it does.
 pub(super) struct History {
-    kept: Arc<Mutex<Kept>>,
+    recent: Arc<Mutex<RecentTxns>>,
     /// The last revision watchers may know of.
     published: watch::Sender<u64>,
 }
@@ -26,20 +27,20 @@ pub(super) struct History {
 /// The reading end.
 #[derive(Clone)]
 pub(super) struct HistoryReader {
-    kept: Arc<Mutex<Kept>>,
+    recent: Arc<Mutex<RecentTxns>>,
     published: watch::Receiver<u64>,
 }
 
 /// Transactions in the order of their revisions, without a gap.
-struct Kept {
+struct RecentTxns {
     /// Revision of the first one kept (or of the next to come, where none is).
     first: u64,
     txns: VecDeque<Arc<Vec<Change>>>,
     bytes: usize,
 }
 
-/// What a watch finds when it looks.
-enum Look {
+/// What a watch finds in the history.
+enum HistoryLookup {
     /// A transaction with changes under its prefix.
     Found(u64, Vec<Change>),
     /// Nothing up to here.
@@ -51,24 +52,24 @@ enum Look {
 impl History {
     /// A history that begins after this revision.
     pub(super) fn after(revision: u64) -> (Self, HistoryReader) {
-        let kept = Arc::new(Mutex::new(Kept { first: revision + 1, txns: VecDeque::new(), bytes: 0 }));
+        let recent = Arc::new(Mutex::new(RecentTxns { first: revision + 1, txns: VecDeque::new(), bytes: 0 }));
         let (published, receiver) = watch::channel(revision);
-        (Self { kept: kept.clone(), published }, HistoryReader { kept, published: receiver })
+        (Self { recent: recent.clone(), published }, HistoryReader { recent, published: receiver })
     }
 
-    /// Adds durable transactions, whose revisions follow one another up to `last`, and tells the watches.
+    /// Adds durable transactions, whose revisions follow one another up to `last`, and wakes the watches.
     pub(super) fn publish(&self, txns: Vec<Vec<Change>>, last: u64) {
         if txns.is_empty() {
             return;
         }
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        txns.into_iter().for_each(|changes| kept.push(changes));
-        drop(kept);
+        let mut recent = self.recent.lock();
+        txns.into_iter().for_each(|changes| recent.push(changes));
+        drop(recent);
         self.published.send_replace(last);
     }
 }
 
-impl Kept {
+impl RecentTxns {
     fn push(&mut self, changes: Vec<Change>) {
         self.bytes += size(&changes);
         self.txns.push_back(Arc::new(changes));
@@ -79,20 +80,20 @@ impl Kept {
         }
     }
 
-    fn look(&self, prefix: &str, from: u64) -> Look {
+    fn lookup(&self, prefix: &str, from: u64) -> HistoryLookup {
         let Some(skip) = from.checked_sub(self.first).and_then(|n| usize::try_from(n).ok()) else {
-            return Look::Gone;
+            return HistoryLookup::Gone;
         };
         let mut revision = from;
         for changes in self.txns.iter().skip(skip) {
             let wanted: Vec<Change> =
                 changes.iter().filter(|c| c.key().starts_with(prefix)).cloned().collect();
             if !wanted.is_empty() {
-                return Look::Found(revision, wanted);
+                return HistoryLookup::Found(revision, wanted);
             }
             revision += 1;
         }
-        Look::Nothing { next: revision }
+        HistoryLookup::Nothing { next: revision }
     }
 }
 
@@ -123,13 +124,13 @@ impl HistoryReader {
 
     async fn next(&mut self, prefix: &str, mut from: u64) -> Option<(u64, Vec<Change>)> {
         loop {
-            // Marked as seen before looking: what comes in between wakes us again.
+            // Marked as seen before the lookup: what comes in between wakes the watch again.
             self.published.borrow_and_update();
-            let look = self.kept.lock().unwrap_or_else(PoisonError::into_inner).look(prefix, from);
-            match look {
-                Look::Found(revision, changes) => return Some((revision, changes)),
-                Look::Nothing { next } => from = next,
-                Look::Gone => return None,
+            let lookup = self.recent.lock().lookup(prefix, from);
+            match lookup {
+                HistoryLookup::Found(revision, changes) => return Some((revision, changes)),
+                HistoryLookup::Nothing { next } => from = next,
+                HistoryLookup::Gone => return None,
             }
             self.published.changed().await.ok()?;
         }

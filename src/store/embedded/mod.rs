@@ -1,71 +1,64 @@
-//! The store of one host: a redb database in the state directory.
+//! The store of one node: a redb database in the state directory.
 //!
 //! Purpose: etcd's contract without etcd. Writes go through one writer that commits in groups; reads are snapshots
 //! taken in place and never wait for the writer.
 //! Invariants: durable before the answer and before any watcher hears of it; a damaged or missing database is refused
-//! and never taken for an empty one; after a failed commit no write is taken any more; leases lapse on tokio's clock
-//! and have their full time after an opening; every write is answered by a deadline.
-//! A disk that hangs does not end the process: a successor would hang on the same disk at its opening, while this one goes
-//! on to read, to watch containers and to say what is wrong.
+//! and never taken for an empty one; after a failed commit the store takes no more writes; leases have their full time
+//! after an opening; every write is answered by a deadline.
+//! A disk that hangs does not end the process: a successor would hang on the same disk when it opens the store, while this
+//! process continues to read, to watch containers and to report what is wrong.
 //! Deliberately absent: repair of damage, compaction (only the last value of a key is kept; history is in memory).
 
 mod file;
+mod group;
 mod history;
 mod lease;
+mod shared;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::file::Opened;
+use self::file::OpenedDatabase;
+use self::group::{ReplySender, WriterRequest};
 use self::history::{History, HistoryReader};
-use self::writer::{QUEUE_MAX, Reply, Work, Writer};
+use self::shared::SharedDatabase;
+use self::writer::{GroupWriter, QUEUE_MAX};
 use super::{Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
 use crate::clock::Clock;
 
-/// A write waits so long for the disk. A healthy one takes milliseconds and a starved one a second or two; one that takes
+/// How long a write waits for the disk. A healthy disk takes milliseconds and a starved one a second or two; one that takes
 /// longer hangs, and the clients of the API wait for 30 s at most.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// The embedded store. Dropping it closes it some time later; [`EmbeddedStore::close`] says when it is closed.
+/// The embedded store. Dropping it closes it some time later; [`EmbeddedStore::close`] returns once it is closed.
 pub struct EmbeddedStore {
-    shared: Arc<Shared>,
+    shared: Arc<SharedDatabase>,
     history: HistoryReader,
-    queue: mpsc::Sender<Work>,
+    queue: mpsc::Sender<WriterRequest>,
     closing: CancellationToken,
-}
-
-/// What readers and the writer share.
-struct Shared {
-    identity: StoreIdentity,
-    path: String,
-    in_memory: bool,
-    /// `None` once closed.
-    opened: RwLock<Option<Opened>>,
-    /// Why no write is taken any more.
-    failed: OnceLock<StoreError>,
+    clock: Arc<dyn Clock>,
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a state directory, or makes it where the directory has none yet. The clock gives a new store
-    /// its UUID. Needs a tokio runtime, as all that follows.
+    /// Opens the store in a state directory, or creates it where the directory has none yet. The clock gives a new store
+    /// its UUID and times the leases. Needs a tokio runtime, as do all other calls.
     pub async fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let (dir, new_id) = (dir.to_owned(), clock.uuid());
         let shown = dir.display().to_string();
         let open = move || {
             let opened = file::open(&dir, &new_id)?;
-            Self::start(opened, false)
+            Self::start(opened, false, clock)
         };
         let (store, writer) = match tokio::task::spawn_blocking(open).await {
             Ok(outcome) => outcome?,
@@ -80,60 +73,57 @@ impl EmbeddedStore {
         Ok(store)
     }
 
-    /// A store that lives in memory and ends with its last handle: same contract, nothing durable. For tests.
+    /// A store that lives in memory and ends with its last handle: same contract, nothing durable.
+    #[cfg(any(test, feature = "testing"))]
     pub fn in_memory(clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let opened = Opened::on_backend(redb::backends::InMemoryBackend::new(), &clock.uuid())?;
-        let (store, writer) = Self::start(opened, true)?;
+        let opened = OpenedDatabase::on_backend(redb::backends::InMemoryBackend::new(), &clock.uuid())?;
+        let (store, writer) = Self::start(opened, true, clock)?;
         tokio::spawn(writer);
         Ok(store)
     }
 
-    /// The next opening of a store in memory, as after the end of a process: this handle and all that was asked of it
-    /// are closed, what was committed is there, the epoch is raised. For tests.
+    /// The next opening of a store in memory, as after the end of a process: this handle and its pending writes are
+    /// closed, committed writes are there, the epoch is raised.
+    #[cfg(any(test, feature = "testing"))]
     pub async fn reopened(&self) -> Result<Self, StoreError> {
         if !self.shared.in_memory {
             return Err(StoreError::Invalid(
                 "only a store in memory is opened again from its handle".to_owned(),
             ));
         }
-        let opened = self.shared.opened.write().unwrap_or_else(PoisonError::into_inner).take();
+        let opened = self.shared.opened.write().take();
         self.close().await;
-        let (store, writer) = Self::start(opened.ok_or(StoreError::Closed)?, true)?;
+        let (store, writer) = Self::start(opened.ok_or(StoreError::Closed)?, true, self.clock.clone())?;
         tokio::spawn(writer);
         Ok(store)
     }
 
     fn start(
-        opened: Opened,
+        opened: OpenedDatabase,
         in_memory: bool,
+        clock: Arc<dyn Clock>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), StoreError> {
         let path = opened.path.clone();
         let start = tables::start(&opened.database).map_err(|error| tables::store_error(&path, error))?;
         let (history, reader) = History::after(start.revision);
-        let shared = Arc::new(Shared {
-            identity: start.identity.clone(),
-            path,
-            in_memory,
-            opened: RwLock::new(Some(opened)),
-            failed: OnceLock::new(),
-        });
+        let shared = Arc::new(SharedDatabase::new(start.identity.clone(), opened, in_memory));
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let closing = CancellationToken::new();
-        let writer = Writer::new(shared.clone(), history, start, Instant::now());
+        let writer = GroupWriter::new(shared.clone(), history, start, clock.clone());
         let writer = writer.run(requests, closing.clone());
-        Ok((Self { shared, history: reader, queue, closing }, writer))
+        Ok((Self { shared, history: reader, queue, closing, clock }, writer))
     }
 
-    /// Closes the files and lets go of the lock. Writes without an answer yet are answered [`StoreError::Closed`], and
-    /// so is every later call.
+    /// Closes the files and releases the lock. Pending writes are answered with [`StoreError::Closed`], as is every later
+    /// call.
     pub async fn close(&self) {
         self.closing.cancel();
         self.queue.closed().await;
         self.shared.close();
     }
 
-    /// Returns when no write is taken any more, with the reason: the store was closed, or a commit failed. Only opening it
-    /// anew helps.
+    /// Returns when the store takes no more writes, with the reason: it was closed, or a commit failed. It must then be
+    /// opened again.
     pub async fn ended(&self) -> StoreError {
         self.queue.closed().await;
         self.shared.why_gone()
@@ -165,8 +155,8 @@ impl EmbeddedStore {
         })
     }
 
-    /// A caller that stops waiting does not take its request back: after [`StoreError::Unanswered`] it may yet happen.
-    async fn ask<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, StoreError> {
+    /// A caller that stops waiting does not cancel its request: after [`StoreError::Unanswered`] it may still take effect.
+    async fn ask<T>(&self, work: impl FnOnce(ReplySender<T>) -> WriterRequest) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
             if self.queue.send(work(reply)).await.is_err() {
@@ -177,46 +167,6 @@ impl EmbeddedStore {
         tokio::time::timeout(ANSWER_WITHIN, asked)
             .await
             .unwrap_or(Err(StoreError::Unanswered { seconds: ANSWER_WITHIN.as_secs() }))
-    }
-}
-
-impl Shared {
-    fn with_database<T>(
-        &self,
-        f: impl FnOnce(&Database) -> Result<T, redb::Error>,
-    ) -> Result<T, redb::Error> {
-        match &*self.opened.read().unwrap_or_else(PoisonError::into_inner) {
-            Some(opened) => f(&opened.database),
-            None => Err(redb::Error::DatabaseClosed),
-        }
-    }
-
-    fn read<T>(&self, f: impl FnOnce(ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        let txn = self.with_database(|database| Ok(database.begin_read()?));
-        txn.and_then(f).map_err(|error| self.store_error(error))
-    }
-
-    fn begin_write(&self) -> Result<WriteTransaction, redb::Error> {
-        self.with_database(|database| Ok(database.begin_write()?))
-    }
-
-    fn store_error(&self, error: redb::Error) -> StoreError {
-        tables::store_error(&self.path, error)
-    }
-
-    /// No write is taken from here on; every caller hears this.
-    fn fail(&self, error: StoreError) -> StoreError {
-        tracing::error!(%error, "the store takes no more writes");
-        self.failed.get_or_init(|| error).clone()
-    }
-
-    fn why_gone(&self) -> StoreError {
-        self.failed.get().cloned().unwrap_or(StoreError::Closed)
-    }
-
-    /// Closes the files and lets go of the lock.
-    fn close(&self) {
-        self.opened.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -236,7 +186,7 @@ impl Store for EmbeddedStore {
 
     async fn txn(&self, txn: Txn) -> Result<TxnOutcome, StoreError> {
         txn.check()?;
-        self.ask(|reply| Work::Txn(txn, reply)).await
+        self.ask(|reply| WriterRequest::Txn(txn, reply)).await
     }
 
     async fn watch(
@@ -251,14 +201,14 @@ impl Store for EmbeddedStore {
     }
 
     async fn grant_lease(&self, ttl: Duration) -> Result<LeaseId, StoreError> {
-        self.ask(|reply| Work::Grant(ttl, reply)).await
+        self.ask(|reply| WriterRequest::Grant(ttl, reply)).await
     }
 
     async fn keep_alive(&self, lease: LeaseId) -> Result<(), StoreError> {
-        self.ask(|reply| Work::KeepAlive(lease, reply)).await
+        self.ask(|reply| WriterRequest::KeepAlive(lease, reply)).await
     }
 
     async fn revoke_lease(&self, lease: LeaseId) -> Result<(), StoreError> {
-        self.ask(|reply| Work::Revoke(lease, reply)).await
+        self.ask(|reply| WriterRequest::Revoke(lease, reply)).await
     }
 }

@@ -1,4 +1,4 @@
-//! What lies in the database: its tables, their rows, and what an opening reads from them.
+//! The layout of the database: its tables, their rows, and what an opening reads from them.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::store::{Entry, LeaseId, StoreError, StoreIdentity};
 pub(super) const SCHEMA: u32 = 1;
 
 /// Create revision, revision of the last write, version, lease (0: none), value.
-type Row = (u64, u64, u64, i64, &'static [u8]);
+type EntryRow = (u64, u64, u64, i64, &'static [u8]);
 
-pub(super) const ENTRIES: TableDefinition<&str, Row> = TableDefinition::new("entries");
+pub(super) const ENTRIES: TableDefinition<&str, EntryRow> = TableDefinition::new("entries");
 /// Lease and its full time in milliseconds. What is left of it is not stored: time without a daemon does not count.
 pub(super) const LEASES: TableDefinition<i64, u64> = TableDefinition::new("leases");
 pub(super) const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers");
@@ -27,7 +27,7 @@ const EPOCH: &str = "epoch";
 const SCHEMA_NUMBER: &str = "schema";
 const STORE: &str = "store";
 
-pub(super) fn entry(key: &str, row: &AccessGuard<'_, Row>) -> Entry {
+pub(super) fn entry(key: &str, row: &AccessGuard<'_, EntryRow>) -> Entry {
     let (create_revision, mod_revision, version, lease, value) = row.value();
     Entry {
         key: key.to_owned(),
@@ -66,22 +66,22 @@ pub(super) fn read_identity(database: &Database) -> Result<(String, u64), Error>
     let schema = txn.open_table(NUMBERS)?.get(SCHEMA_NUMBER)?.map(|n| n.value());
     match (id, schema) {
         (Some(id), Some(schema)) => Ok((id, schema)),
-        _ => Err(Error::Corrupted("it does not say which store it is".to_owned())),
+        _ => Err(Error::Corrupted("it does not name its store".to_owned())),
     }
 }
 
 /// What an opening starts from.
-pub(super) struct Start {
+pub(super) struct StoredState {
     pub(super) identity: StoreIdentity,
     pub(super) revision: u64,
     pub(super) last_lease: i64,
     pub(super) leases: Vec<(LeaseId, Duration)>,
-    /// Keys that hang on a lease.
-    pub(super) hung: Vec<(String, LeaseId)>,
+    /// Keys that are attached to a lease.
+    pub(super) attached: Vec<(String, LeaseId)>,
 }
 
 /// Raises the epoch, durably, and reads what the writer keeps in memory.
-pub(super) fn start(database: &Database) -> Result<Start, Error> {
+pub(super) fn start(database: &Database) -> Result<StoredState, Error> {
     let (id, _) = read_identity(database)?;
     let txn = database.begin_write()?;
     let start = read_start(&txn, id)?;
@@ -90,7 +90,7 @@ pub(super) fn start(database: &Database) -> Result<Start, Error> {
     Ok(start)
 }
 
-fn read_start(txn: &WriteTransaction, id: String) -> Result<Start, Error> {
+fn read_start(txn: &WriteTransaction, id: String) -> Result<StoredState, Error> {
     let numbers = txn.open_table(NUMBERS)?;
     let number = |name: &str| Ok::<_, Error>(numbers.get(name)?.map(|n| n.value()));
     let missing = |name: &str| Error::Corrupted(format!("its {name} is missing"));
@@ -103,14 +103,14 @@ fn read_start(txn: &WriteTransaction, id: String) -> Result<Start, Error> {
         let (lease, millis) = row?;
         leases.push((LeaseId(lease.value()), Duration::from_millis(millis.value())));
     }
-    let mut hung = Vec::new();
+    let mut attached = Vec::new();
     for row in txn.open_table(ENTRIES)?.iter()? {
         let (key, row) = row?;
         if let lease @ 1.. = row.value().3 {
-            hung.push((key.value().to_owned(), LeaseId(lease)));
+            attached.push((key.value().to_owned(), LeaseId(lease)));
         }
     }
-    Ok(Start { identity: StoreIdentity { id: StoreId::new(id), epoch }, revision, last_lease, leases, hung })
+    Ok(StoredState { identity: StoreIdentity { id: StoreId::new(id), epoch }, revision, last_lease, leases, attached })
 }
 
 /// What a failure of the database means to callers.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::{FutureExt, StreamExt};
 use redb::backends::InMemoryBackend;
-use redb::{ReadableTable, StorageBackend};
+use redb::{ReadableDatabase, ReadableTable, StorageBackend};
 
 use super::*;
 use crate::store::Op;
@@ -68,8 +68,8 @@ fn store_on(disk: &Disk) -> EmbeddedStore {
 }
 
 fn started(disk: &Disk, in_memory: bool) -> EmbeddedStore {
-    let opened = Opened::on_backend(disk.clone(), "id").unwrap();
-    let (store, writer) = EmbeddedStore::start(opened, in_memory).unwrap();
+    let opened = OpenedDatabase::on_backend(disk.clone(), "id").unwrap();
+    let (store, writer) = EmbeddedStore::start(opened, in_memory, Arc::new(crate::clock::RealClock::new())).unwrap();
     tokio::spawn(writer);
     store
 }

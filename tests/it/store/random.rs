@@ -49,6 +49,7 @@ impl Model {
                 Some(Change::Put(entry))
             }
             Op::Delete { key } => self.entries.remove(key).map(|e| Change::Delete { key: e.key }),
+            Op::Unencodable { .. } => None,
         }
     }
 }
