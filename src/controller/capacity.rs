@@ -5,7 +5,7 @@ use super::error::ControllerError;
 use crate::agent::EngineState;
 use crate::model::{MemorySize, Service, ServiceName, ServiceSpec, key};
 use crate::orchestrator::{CapacityRequest, reserved, shortages};
-use crate::store::Entry;
+use crate::store::StoreEntry;
 
 impl Controller {
     /// Refuses specs whose replicas reserve more memory than there is beside all other services but those that are
@@ -21,7 +21,7 @@ impl Controller {
             return Ok(());
         }
         let listing = self.store.list(key::SERVICES).await?;
-        let stored: Vec<Service> = listing.entries.iter().map(Entry::decode).collect::<Result<_, _>>()?;
+        let stored: Vec<Service> = listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
         let is_asked = |service: &Service| asked.iter().any(|(name, _)| *name == service.name());
         let stays = |service: &Service| service.deleted_at.is_none() && !leaving.contains(service.name());
         let others = stored.iter().filter(|s| stays(s) && !is_asked(s));

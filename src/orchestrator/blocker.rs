@@ -9,14 +9,12 @@ use crate::model::{Millis, ReplicaName, RevisionNumber};
 pub enum Blocker {
     /// A replica of the target is not available yet; the last observation says why.
     NotAvailable {
-        /// Which.
         replica: ReplicaName,
         /// `exited with code 1`, `starting` …
         observed: String,
     },
     /// A replica of the target is available, but not yet for `healthyFor`.
     NotSettled {
-        /// Which.
         replica: ReplicaName,
         /// How long it still has to serve.
         left: Millis,
@@ -48,7 +46,6 @@ pub enum Blocker {
     },
     /// The revision that should run is not in the store.
     RevisionMissing {
-        /// Which.
         revision: RevisionNumber,
     },
 }

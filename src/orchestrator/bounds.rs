@@ -19,7 +19,7 @@ pub struct Bounds {
     /// No move leaves more meant to run. Replicas on their way out do not count: they take no new request, and how long
     /// they drain must not hold up a rollout.
     pub ceiling: usize,
-    /// Replicas on their way out that do count for the ceiling: no replica that takes their place runs beside them.
+    /// Replicas on their way out that do count for the ceiling: the replicas that take their place wait until they are gone.
     pub held: usize,
 }
 

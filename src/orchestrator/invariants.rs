@@ -1,96 +1,15 @@
 //! What no plan may ever do, checked against the view it was made from.
 //!
-//! Each rule speaks of what the plan *causes*: a world that is broken already (two replicas crashed, too many run) is no
+//! Each rule is about what the plan *causes*: a state that is broken already (two replicas crashed, too many run) is no
 //! violation, a move that makes it worse is.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use super::census::{has_ended, is_available, is_gone};
 use super::exclusive_volumes::is_waited_for;
 use super::pause;
-use super::{Bounds, Changes, MOST_OPERATIONS, ReplicaView, ServiceView};
+use super::{Bounds, Changes, InvalidPlan, MOST_OPERATIONS, ReplicaView, ServiceView, Violation};
 use crate::model::{Cause, Desired, Replica, ReplicaName, Revision, RevisionNumber, Rollout, RolloutState};
-
-/// A rule that a plan broke.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Violation {
-    /// It takes out available replicas though fewer than the floor are left.
-    BelowFloor {
-        /// Available replicas left.
-        left: usize,
-        /// As many must be.
-        floor: usize,
-    },
-    /// It starts replicas above the ceiling.
-    AboveCeiling {
-        /// Replicas meant to run.
-        running: usize,
-        /// As many may.
-        ceiling: usize,
-    },
-    /// Two replicas hold one slot.
-    SlotShared(u32),
-    /// A new replica has a name that was issued before.
-    NameReused(ReplicaName),
-    /// A replica on its way out is called back, or given another cause.
-    WayBack(ReplicaName),
-    /// A replica is deleted of which something is left.
-    DeletedAlive(ReplicaName),
-    /// A rollback takes out a serving replica of the revision it goes back to.
-    RollbackStopsHealthy(ReplicaName),
-    /// A replica changes what it never may: slot, host, hash or service.
-    Altered(ReplicaName),
-    /// A revision is dropped that is needed.
-    RevisionNeeded(RevisionNumber),
-    /// A new revision has not the next number.
-    RevisionNumber(RevisionNumber),
-    /// A replica is replaced or moved though the user paused the rollout.
-    PausedMoves(ReplicaName),
-    /// A revision's record is written that is neither kept nor new.
-    OutcomeOfNothing(RevisionNumber),
-    /// The plan does not fit a transaction.
-    TooLarge(usize),
-    /// A service is forgotten of which something is left.
-    ForgottenAlive,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BelowFloor { left, floor } => write!(f, "{left} available replicas left, {floor} must be"),
-            Self::AboveCeiling { running, ceiling } => write!(f, "{running} replicas run, {ceiling} may"),
-            Self::SlotShared(slot) => write!(f, "two replicas hold slot {slot}"),
-            Self::NameReused(name) => write!(f, "the name {name} was issued before"),
-            Self::WayBack(name) => write!(f, "{name} is called back from removal"),
-            Self::DeletedAlive(name) => write!(f, "{name} is deleted and not gone"),
-            Self::RollbackStopsHealthy(name) => write!(f, "a rollback stops {name}, which serves"),
-            Self::Altered(name) => write!(f, "{name} changes what it never may"),
-            Self::RevisionNeeded(number) => write!(f, "revision {number} is dropped and needed"),
-            Self::RevisionNumber(number) => write!(f, "revision {number} is not the next"),
-            Self::PausedMoves(name) => write!(f, "{name} is replaced during a pause"),
-            Self::OutcomeOfNothing(number) => write!(f, "revision {number} is recorded and not there"),
-            Self::TooLarge(operations) => write!(f, "{operations} operations do not fit a transaction"),
-            Self::ForgottenAlive => f.write_str("the service is forgotten and not gone"),
-        }
-    }
-}
-
-/// A plan that breaks invariants: nothing of it may be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidPlan {
-    /// The rules that it breaks; at least one.
-    pub violations: Vec<Violation>,
-}
-
-impl fmt::Display for InvalidPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rules: Vec<String> = self.violations.iter().map(ToString::to_string).collect();
-        write!(f, "the plan breaks an invariant: {}", rules.join("; "))
-    }
-}
-
-impl std::error::Error for InvalidPlan {}
 
 /// The plan, if it breaks no rule.
 ///
@@ -170,7 +89,7 @@ impl<'a> CheckedPlan<'a> {
         self.pause(found);
     }
 
-    /// What is started finds room, beside the replicas that it waits for.
+    /// New replicas find room next to the replicas that they wait for.
     fn ceiling(&self, found: &mut Vec<Violation>) {
         let started = self.after().filter(|(_, before)| before.is_none());
         let made: BTreeSet<RevisionNumber> = started.map(|(replica, _)| replica.revision).collect();
@@ -292,7 +211,7 @@ impl<'a> CheckedPlan<'a> {
         let Changes { put_replicas, delete_replicas, drop_revisions, outcomes, events, .. } = self.changes;
         let replicas = put_replicas.len() + 2 * delete_replicas.len();
         let operations = replicas + 2 * drop_revisions.len() + outcomes.len() + events.len();
-        // Some more than planned for: how a rollout ended is always told (two events) and recorded.
+        // Some more than planned for: how a rollout ended is always written (two events) and recorded.
         if operations > MOST_OPERATIONS + 3 {
             found.push(Violation::TooLarge(operations));
         }

@@ -31,15 +31,16 @@ mod strategies;
 mod surplus;
 mod verdict;
 mod view;
+mod violation;
 
 pub use blocker::Blocker;
 pub use bounds::Bounds;
 pub use conditions::{Assessment, assess};
-pub use invariants::{InvalidPlan, Violation};
 pub use pass::{MOST_OPERATIONS, SAVE_WAIT_EVERY};
 pub use placement::{CapacityRequest, CapacityShortage, reserved, shortages};
 pub use revision::asks_for_nothing_new;
 pub use view::{Changes, ReplicaView, ServiceView};
+pub use violation::{InvalidPlan, Violation};
 
 use crate::model::Now;
 use pass::Pass;

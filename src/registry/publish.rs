@@ -276,7 +276,7 @@ mod tests {
     use super::*;
     use crate::clock::RealClock;
     use crate::model::{EndpointState::*, Incarnation};
-    use crate::store::{EmbeddedStore, Entry, LeaseId, StoreIdentity, Txn, TxnOutcome};
+    use crate::store::{EmbeddedStore, StoreEntry, LeaseId, StoreIdentity, Txn, TxnOutcome};
 
     struct World {
         store: Arc<EmbeddedStore>,
@@ -396,7 +396,7 @@ mod tests {
         fn identity(&self) -> &StoreIdentity {
             self.store.identity()
         }
-        async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        async fn get(&self, key: &str) -> Result<Option<StoreEntry>, StoreError> {
             self.store.get(key).await
         }
         async fn list(&self, prefix: &str) -> Result<crate::store::Listing, StoreError> {

@@ -1,12 +1,12 @@
 //! What a watch delivers.
 
-use super::Entry;
+use super::StoreEntry;
 
 /// One change of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Set; the new entry.
-    Put(Entry),
+    Put(StoreEntry),
     /// Gone, by a delete or a lapsed lease.
     Delete {
         key: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use super::{Entry, LeaseId, Listing, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
+use super::{StoreEntry, LeaseId, Listing, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
 
 /// The store. Contract tests run on every backend: `tests/it/store.rs`.
 #[async_trait]
@@ -13,7 +13,7 @@ pub trait Store: Send + Sync {
     /// Which store, and which opening of it.
     fn identity(&self) -> &StoreIdentity;
     /// One key.
-    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
+    async fn get(&self, key: &str) -> Result<Option<StoreEntry>, StoreError>;
     /// All keys with this prefix, read at one revision.
     async fn list(&self, prefix: &str) -> Result<Listing, StoreError>;
     /// A transaction. Durable before it returns and before any watcher hears of it.

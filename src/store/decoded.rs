@@ -60,11 +60,11 @@ impl<T> Decoded<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Entry;
+    use super::super::StoreEntry;
     use super::*;
 
     fn listing(rows: &[(&str, u64, &str)]) -> Listing {
-        let entry = |(key, revision, value): &(&str, u64, &str)| Entry {
+        let entry = |(key, revision, value): &(&str, u64, &str)| StoreEntry {
             key: (*key).to_owned(),
             value: value.as_bytes().to_vec(),
             create_revision: 1,

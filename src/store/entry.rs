@@ -20,7 +20,7 @@ pub struct StoreIdentity {
 
 /// A key with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct StoreEntry {
     pub key: String,
     pub value: Vec<u8>,
     /// Revision of the transaction that created it.
@@ -33,7 +33,7 @@ pub struct Entry {
     pub lease: Option<LeaseId>,
 }
 
-impl Entry {
+impl StoreEntry {
     /// The value as the type that its key promises. One of a later schema is refused.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
         schema::read(&self.key, &self.value)
@@ -45,5 +45,5 @@ impl Entry {
 pub struct Listing {
     /// The store's revision when it was read.
     pub revision: u64,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<StoreEntry>,
 }

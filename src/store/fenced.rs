@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use super::{
-    Compare, Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
+    Compare, StoreEntry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
 };
 
 /// The key that a holder wrote with its lease, and the revision of that write. It holds as long as the key does: the key
@@ -52,7 +52,7 @@ impl Store for FencedStore {
         self.inner.identity()
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+    async fn get(&self, key: &str) -> Result<Option<StoreEntry>, StoreError> {
         self.inner.get(key).await
     }
 

@@ -49,7 +49,7 @@ impl Store for Rival {
     fn identity(&self) -> &StoreIdentity {
         self.store.identity()
     }
-    async fn get(&self, key: &str) -> Result<Option<coxswain::store::Entry>, StoreError> {
+    async fn get(&self, key: &str) -> Result<Option<coxswain::store::StoreEntry>, StoreError> {
         self.store.get(key).await
     }
     async fn list(&self, prefix: &str) -> Result<Listing, StoreError> {

@@ -13,8 +13,9 @@ use coxswain::model::{
     Cause, ConditionKind, Desired, EventReason, Millis, Reason, Replica, ReplicaName, RevisionNumber,
     RevisionOutcome, RolloutState,
 };
-use coxswain::orchestrator::invariants::{self, Violation};
-use coxswain::orchestrator::{Blocker, Changes, ReplicaView, SAVE_WAIT_EVERY, ServiceView, assess, plan};
+use coxswain::orchestrator::{
+    Blocker, Changes, ReplicaView, SAVE_WAIT_EVERY, ServiceView, Violation, assess, invariants, plan,
+};
 use proptest::prelude::*;
 use world::World;
 

@@ -18,7 +18,7 @@ use crate::model::{
     ServiceName, key,
 };
 use crate::orchestrator;
-use crate::store::Entry;
+use crate::store::StoreEntry;
 
 impl Controller {
     /// All services, or those named; unknown names are refused together.
@@ -94,7 +94,7 @@ impl Controller {
         }
         let prefix = service.map_or_else(|| key::EVENTS.to_owned(), key::events_of);
         let listing = self.store.list(&prefix).await?;
-        let mut events: Vec<Event> = listing.entries.iter().map(Entry::decode).collect::<Result<_, _>>()?;
+        let mut events: Vec<Event> = listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
         events.sort_by_key(|event| event.at);
         Ok(events)
     }

@@ -13,7 +13,7 @@ use crate::model::{
     Author, Generation, InterventionKind, OutcomeRecord, ResolvedImage, Revision, RevisionNumber,
     RevisionOutcome, Rollout, Service, ServiceName, key,
 };
-use crate::store::Entry;
+use crate::store::StoreEntry;
 
 /// A change with what had to be asked for before it could be written.
 enum Ready<'a> {
@@ -100,7 +100,7 @@ impl Controller {
         to: Option<RevisionNumber>,
     ) -> Result<(Revision, Option<RevisionOutcome>), ControllerError> {
         let listing = self.store.list(&key::revisions_of(name)).await?;
-        let revisions: Vec<Revision> = listing.entries.iter().map(Entry::decode).collect::<Result<_, _>>()?;
+        let revisions: Vec<Revision> = listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
         let mut outcomes = BTreeMap::new();
         for entry in self.store.list(&key::outcomes_of(name)).await?.entries {
             let record: OutcomeRecord = entry.decode()?;

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::lease::{LEASE_TTL_MAX, LeaseTable};
 use super::tables::{self, ENTRIES, LAST_LEASE, LEASES, NUMBERS, REVISION};
 use crate::model::Mono;
-use crate::store::{Change, Compare, Entry, LeaseId, Op, StoreError, Txn, TxnOutcome};
+use crate::store::{Change, Compare, StoreEntry, LeaseId, Op, StoreError, Txn, TxnOutcome};
 
 pub(super) type ReplySender<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -135,13 +135,13 @@ impl<'a> GroupCommit<'a> {
         value: Vec<u8>,
         lease: Option<LeaseId>,
         revision: u64,
-    ) -> Result<Entry, redb::Error> {
+    ) -> Result<StoreEntry, redb::Error> {
         let before = self.entries.get(key.as_str())?.map(|row| tables::entry(&key, &row));
         let (create_revision, version, attached_to) =
             before.map_or((revision, 0, None), |e| (e.create_revision, e.version, e.lease));
         self.state.leases.attach(&key, attached_to, lease);
         let entry =
-            Entry { key, value, create_revision, mod_revision: revision, version: version + 1, lease };
+            StoreEntry { key, value, create_revision, mod_revision: revision, version: version + 1, lease };
         self.entries.insert(entry.key.as_str(), tables::row(&entry))?;
         Ok(entry)
     }

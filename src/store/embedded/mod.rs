@@ -34,7 +34,7 @@ use self::group::{ReplySender, WriterRequest};
 use self::history::{History, HistoryReader};
 use self::shared::SharedDatabase;
 use self::writer::{GroupWriter, QUEUE_MAX};
-use super::{Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
+use super::{StoreEntry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
 use crate::clock::Clock;
 
 /// How long a write waits for the disk. A healthy disk takes milliseconds and a starved one a second or two; one that takes
@@ -130,7 +130,7 @@ impl EmbeddedStore {
     }
 
     /// One key, read in place.
-    pub fn get_now(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+    pub fn get_now(&self, key: &str) -> Result<Option<StoreEntry>, StoreError> {
         self.shared.read(|txn| {
             let entries = txn.open_table(tables::ENTRIES)?;
             Ok(entries.get(key)?.map(|row| tables::entry(key, &row)))
@@ -176,7 +176,7 @@ impl Store for EmbeddedStore {
         &self.shared.identity
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+    async fn get(&self, key: &str) -> Result<Option<StoreEntry>, StoreError> {
         self.get_now(key)
     }
 

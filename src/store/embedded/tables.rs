@@ -7,7 +7,7 @@ use redb::{
 };
 
 use crate::model::{Epoch, StoreId};
-use crate::store::{Entry, LeaseId, StoreError, StoreIdentity};
+use crate::store::{StoreEntry, LeaseId, StoreError, StoreIdentity};
 
 /// The layout below. Raise it when an older `ctl` could no longer read what is written.
 pub(super) const SCHEMA: u32 = 1;
@@ -27,9 +27,9 @@ const EPOCH: &str = "epoch";
 const SCHEMA_NUMBER: &str = "schema";
 const STORE: &str = "store";
 
-pub(super) fn entry(key: &str, row: &AccessGuard<'_, EntryRow>) -> Entry {
+pub(super) fn entry(key: &str, row: &AccessGuard<'_, EntryRow>) -> StoreEntry {
     let (create_revision, mod_revision, version, lease, value) = row.value();
-    Entry {
+    StoreEntry {
         key: key.to_owned(),
         value: value.to_vec(),
         create_revision,
@@ -39,7 +39,7 @@ pub(super) fn entry(key: &str, row: &AccessGuard<'_, EntryRow>) -> Entry {
     }
 }
 
-pub(super) fn row(entry: &Entry) -> (u64, u64, u64, i64, &[u8]) {
+pub(super) fn row(entry: &StoreEntry) -> (u64, u64, u64, i64, &[u8]) {
     let lease = entry.lease.map_or(0, |lease| lease.0);
     (entry.create_revision, entry.mod_revision, entry.version, lease, &entry.value)
 }

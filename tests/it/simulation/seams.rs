@@ -15,7 +15,7 @@ use coxswain::engine::{
 use coxswain::model::{ContainerId, EndpointId, ListeningSocket, Millis, Mono};
 use coxswain::probe::{ProbeState, ProbeTarget};
 use coxswain::store::{
-    EmbeddedStore, Entry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
+    EmbeddedStore, StoreEntry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
 };
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -251,7 +251,7 @@ impl Store for LateStore {
     fn identity(&self) -> &StoreIdentity {
         self.inner.identity()
     }
-    async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+    async fn get(&self, key: &str) -> Result<Option<StoreEntry>, StoreError> {
         self.dawdle().await;
         self.inner.get(key).await
     }

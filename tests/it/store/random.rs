@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use coxswain::clock::RealClock;
-use coxswain::store::{Change, Compare, EmbeddedStore, Entry, Op, Store, Txn, TxnOutcome, WatchEvent};
+use coxswain::store::{Change, Compare, EmbeddedStore, StoreEntry, Op, Store, Txn, TxnOutcome, WatchEvent};
 use futures::{FutureExt, StreamExt};
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 #[derive(Default)]
 struct Model {
     revision: u64,
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, StoreEntry>,
 }
 
 impl Model {
@@ -37,7 +37,7 @@ impl Model {
             Op::Put { key, value, lease } => {
                 let now = self.revision + 1;
                 let before = self.entries.get(key);
-                let entry = Entry {
+                let entry = StoreEntry {
                     key: key.clone(),
                     value: value.clone(),
                     create_revision: before.map_or(now, |e| e.create_revision),
@@ -105,7 +105,7 @@ async fn check(txns: Vec<Txn>) {
     }
     for prefix in ["", "a", "a/", "b", "d"] {
         let listing = store.list(prefix).await.unwrap();
-        let entries: Vec<Entry> =
+        let entries: Vec<StoreEntry> =
             model.entries.values().filter(|e| e.key.starts_with(prefix)).cloned().collect();
         assert_eq!((listing.revision, listing.entries), (model.revision, entries), "{prefix}");
         assert_eq!(watched(&store, prefix).await, under(prefix, &expected), "{prefix}");
