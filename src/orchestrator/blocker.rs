@@ -45,9 +45,7 @@ pub enum Blocker {
         violations: Vec<String>,
     },
     /// The revision that should run is not in the store.
-    RevisionMissing {
-        revision: RevisionNumber,
-    },
+    RevisionMissing { revision: RevisionNumber },
 }
 
 impl fmt::Display for Blocker {

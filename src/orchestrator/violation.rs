@@ -8,15 +8,9 @@ use crate::model::{ReplicaName, RevisionNumber};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Violation {
     /// It removes available replicas although fewer than the floor are left.
-    BelowFloor {
-        left: usize,
-        floor: usize,
-    },
+    BelowFloor { left: usize, floor: usize },
     /// It starts replicas above the ceiling.
-    AboveCeiling {
-        running: usize,
-        ceiling: usize,
-    },
+    AboveCeiling { running: usize, ceiling: usize },
     /// Two replicas hold one slot.
     SlotShared(u32),
     /// A new replica has a name that was issued before.

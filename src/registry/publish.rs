@@ -276,7 +276,7 @@ mod tests {
     use super::*;
     use crate::clock::RealClock;
     use crate::model::{EndpointState::*, Incarnation};
-    use crate::store::{EmbeddedStore, StoreEntry, LeaseId, StoreIdentity, Txn, TxnOutcome};
+    use crate::store::{EmbeddedStore, LeaseId, StoreEntry, StoreIdentity, Txn, TxnOutcome};
 
     struct World {
         store: Arc<EmbeddedStore>,

@@ -8,9 +8,7 @@ pub enum Change {
     /// Set; the new entry.
     Put(StoreEntry),
     /// Gone, by a delete or a lapsed lease.
-    Delete {
-        key: String,
-    },
+    Delete { key: String },
 }
 
 impl Change {
@@ -27,10 +25,7 @@ impl Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchEvent {
     /// All changes of one transaction under the watched prefix.
-    Changes {
-        revision: u64,
-        changes: Vec<Change>,
-    },
+    Changes { revision: u64, changes: Vec<Change> },
     /// The history from there is no longer known (compacted, from before a restart, or the reader was too slow). The
     /// stream ends; the reader lists again and watches from the listing's revision + 1.
     Resync,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use super::{StoreEntry, LeaseId, Listing, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
+use super::{LeaseId, Listing, StoreEntry, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
 
 /// The store. Contract tests run on every backend: `tests/it/store.rs`.
 #[async_trait]

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use super::{
-    Compare, StoreEntry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
+    Compare, LeaseId, Listing, Store, StoreEntry, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
 };
 
 /// The key that a holder wrote with its lease, and the revision of that write. It holds as long as the key does: the key

@@ -19,7 +19,7 @@ pub use change::{Change, WatchEvent};
 pub use contract::Store;
 pub use decoded::Decoded;
 pub use embedded::EmbeddedStore;
-pub use entry::{StoreEntry, LeaseId, Listing, StoreIdentity};
+pub use entry::{LeaseId, Listing, StoreEntry, StoreIdentity};
 pub use error::StoreError;
 pub use fenced::{FencedStore, StoreFence};
 pub use schema::OBJECT_SCHEMA;

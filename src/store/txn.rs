@@ -28,20 +28,11 @@ pub enum Compare {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
     /// Sets a key, attached to the lease, where there is one.
-    Put {
-        key: String,
-        value: Vec<u8>,
-        lease: Option<LeaseId>,
-    },
+    Put { key: String, value: Vec<u8>, lease: Option<LeaseId> },
     /// Removes a key. A key that does not exist is no error.
-    Delete {
-        key: String,
-    },
+    Delete { key: String },
     /// An object that could not be encoded: the store refuses the transaction with [`StoreError::Encode`].
-    Unencodable {
-        key: String,
-        reason: String,
-    },
+    Unencodable { key: String, reason: String },
 }
 
 impl Op {

@@ -94,7 +94,8 @@ impl Controller {
         }
         let prefix = service.map_or_else(|| key::EVENTS.to_owned(), key::events_of);
         let listing = self.store.list(&prefix).await?;
-        let mut events: Vec<Event> = listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
+        let mut events: Vec<Event> =
+            listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
         events.sort_by_key(|event| event.at);
         Ok(events)
     }

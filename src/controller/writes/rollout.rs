@@ -100,7 +100,8 @@ impl Controller {
         to: Option<RevisionNumber>,
     ) -> Result<(Revision, Option<RevisionOutcome>), ControllerError> {
         let listing = self.store.list(&key::revisions_of(name)).await?;
-        let revisions: Vec<Revision> = listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
+        let revisions: Vec<Revision> =
+            listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
         let mut outcomes = BTreeMap::new();
         for entry in self.store.list(&key::outcomes_of(name)).await?.entries {
             let record: OutcomeRecord = entry.decode()?;

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::lease::{LEASE_TTL_MAX, LeaseTable};
 use super::tables::{self, ENTRIES, LAST_LEASE, LEASES, NUMBERS, REVISION};
 use crate::model::Mono;
-use crate::store::{Change, Compare, StoreEntry, LeaseId, Op, StoreError, Txn, TxnOutcome};
+use crate::store::{Change, Compare, LeaseId, Op, StoreEntry, StoreError, Txn, TxnOutcome};
 
 pub(super) type ReplySender<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -23,7 +23,10 @@ pub(super) enum WriterRequest {
 /// A reply that waits for the commit; a failed commit answers every request of its group.
 pub(super) type PendingReply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-fn reply_after_commit<T: Send + 'static>(reply: ReplySender<T>, outcome: Result<T, StoreError>) -> PendingReply {
+fn reply_after_commit<T: Send + 'static>(
+    reply: ReplySender<T>,
+    outcome: Result<T, StoreError>,
+) -> PendingReply {
     Box::new(move |committed| {
         // The caller may have stopped waiting.
         let _ = reply.send(committed.and(outcome));
@@ -52,7 +55,11 @@ pub(super) struct GroupCommit<'a> {
 type ServedRequest<T> = Result<Result<T, StoreError>, redb::Error>;
 
 impl<'a> GroupCommit<'a> {
-    pub(super) fn begin(txn: &'a WriteTransaction, state: &'a mut CommitState, now: Mono) -> Result<Self, redb::Error> {
+    pub(super) fn begin(
+        txn: &'a WriteTransaction,
+        state: &'a mut CommitState,
+        now: Mono,
+    ) -> Result<Self, redb::Error> {
         Ok(Self {
             entries: txn.open_table(ENTRIES)?,
             stored_leases: txn.open_table(LEASES)?,
@@ -77,7 +84,9 @@ impl<'a> GroupCommit<'a> {
         Ok(match work {
             WriterRequest::Txn(txn, reply) => reply_after_commit(reply, self.txn(txn)?),
             WriterRequest::Grant(ttl, reply) => reply_after_commit(reply, self.grant(ttl)?),
-            WriterRequest::KeepAlive(id, reply) => reply_after_commit(reply, self.state.leases.keep_alive(id, self.now)),
+            WriterRequest::KeepAlive(id, reply) => {
+                reply_after_commit(reply, self.state.leases.keep_alive(id, self.now))
+            }
             WriterRequest::Revoke(id, reply) => reply_after_commit(reply, self.end_lease(id)?),
         })
     }

@@ -52,7 +52,8 @@ enum HistoryLookup {
 impl History {
     /// A history that begins after this revision.
     pub(super) fn after(revision: u64) -> (Self, HistoryReader) {
-        let recent = Arc::new(Mutex::new(RecentTxns { first: revision + 1, txns: VecDeque::new(), bytes: 0 }));
+        let recent =
+            Arc::new(Mutex::new(RecentTxns { first: revision + 1, txns: VecDeque::new(), bytes: 0 }));
         let (published, receiver) = watch::channel(revision);
         (Self { recent: recent.clone(), published }, HistoryReader { recent, published: receiver })
     }

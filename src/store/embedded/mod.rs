@@ -34,7 +34,7 @@ use self::group::{ReplySender, WriterRequest};
 use self::history::{History, HistoryReader};
 use self::shared::SharedDatabase;
 use self::writer::{GroupWriter, QUEUE_MAX};
-use super::{StoreEntry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
+use super::{LeaseId, Listing, Store, StoreEntry, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
 use crate::clock::Clock;
 
 /// How long a write waits for the disk. A healthy disk takes milliseconds and a starved one a second or two; one that takes

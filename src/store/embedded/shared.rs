@@ -36,7 +36,10 @@ impl SharedDatabase {
         }
     }
 
-    pub(super) fn read<T>(&self, f: impl FnOnce(ReadTransaction) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+    pub(super) fn read<T>(
+        &self,
+        f: impl FnOnce(ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
         let txn = self.with_database(|database| Ok(database.begin_read()?));
         txn.and_then(f).map_err(|error| self.store_error(error))
     }

@@ -7,7 +7,7 @@ use redb::{
 };
 
 use crate::model::{Epoch, StoreId};
-use crate::store::{StoreEntry, LeaseId, StoreError, StoreIdentity};
+use crate::store::{LeaseId, StoreEntry, StoreError, StoreIdentity};
 
 /// The layout below. Raise it when an older `ctl` could no longer read what is written.
 pub(super) const SCHEMA: u32 = 1;
@@ -110,7 +110,13 @@ fn read_start(txn: &WriteTransaction, id: String) -> Result<StoredState, Error> 
             attached.push((key.value().to_owned(), LeaseId(lease)));
         }
     }
-    Ok(StoredState { identity: StoreIdentity { id: StoreId::new(id), epoch }, revision, last_lease, leases, attached })
+    Ok(StoredState {
+        identity: StoreIdentity { id: StoreId::new(id), epoch },
+        revision,
+        last_lease,
+        leases,
+        attached,
+    })
 }
 
 /// What a failure of the database means to callers.

@@ -69,7 +69,8 @@ fn store_on(disk: &Disk) -> EmbeddedStore {
 
 fn started(disk: &Disk, in_memory: bool) -> EmbeddedStore {
     let opened = OpenedDatabase::on_backend(disk.clone(), "id").unwrap();
-    let (store, writer) = EmbeddedStore::start(opened, in_memory, Arc::new(crate::clock::RealClock::new())).unwrap();
+    let (store, writer) =
+        EmbeddedStore::start(opened, in_memory, Arc::new(crate::clock::RealClock::new())).unwrap();
     tokio::spawn(writer);
     store
 }

@@ -34,7 +34,12 @@ pub(super) struct GroupWriter {
 
 impl GroupWriter {
     /// A writer that continues where the last one stopped. Every stored lease has its full time.
-    pub(super) fn new(shared: Arc<SharedDatabase>, history: History, start: StoredState, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        shared: Arc<SharedDatabase>,
+        history: History,
+        start: StoredState,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let now = clock.mono();
         let mut leases = LeaseTable::default();
         for (id, ttl) in start.leases {

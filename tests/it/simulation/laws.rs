@@ -282,7 +282,9 @@ impl Laws {
                 {
                     self.tell(format!("store {key} {}", String::from_utf8_lossy(value)));
                 }
-                Op::Put { key, .. } | Op::Delete { key } | Op::Unencodable { key, .. } => self.tell(format!("store {key}")),
+                Op::Put { key, .. } | Op::Delete { key } | Op::Unencodable { key, .. } => {
+                    self.tell(format!("store {key}"))
+                }
             }
         }
         grown.iter().for_each(|replica| self.grew(replica, store));

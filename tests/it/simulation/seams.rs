@@ -15,7 +15,8 @@ use coxswain::engine::{
 use coxswain::model::{ContainerId, EndpointId, ListeningSocket, Millis, Mono};
 use coxswain::probe::{ProbeState, ProbeTarget};
 use coxswain::store::{
-    EmbeddedStore, StoreEntry, LeaseId, Listing, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
+    EmbeddedStore, LeaseId, Listing, Store, StoreEntry, StoreError, StoreIdentity, Txn, TxnOutcome,
+    WatchEvent,
 };
 use futures::StreamExt;
 use futures::future::BoxFuture;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use coxswain::clock::RealClock;
-use coxswain::store::{Change, Compare, EmbeddedStore, StoreEntry, Op, Store, Txn, TxnOutcome, WatchEvent};
+use coxswain::store::{Change, Compare, EmbeddedStore, Op, Store, StoreEntry, Txn, TxnOutcome, WatchEvent};
 use futures::{FutureExt, StreamExt};
 use proptest::prelude::*;
 
