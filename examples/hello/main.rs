@@ -9,6 +9,7 @@
 //! | `/echo` | the body, as it comes |
 //! | `/headers` | the request's headers |
 //! | `/big?bytes=1000000` | a body of that size |
+//! | `/trickle?ms=2000` | a body whose second half comes that much later |
 //! | `/data/NAME` | the file of that name under `DATA` (`/data`); `PUT` writes it |
 //! | `/exit?code=3` | none: the process ends with that code |
 //! | `/sick?ms=3000` | 200; `/healthz` answers 503 for that long |
@@ -119,7 +120,7 @@ async fn check() -> std::io::Result<i32> {
 }
 
 fn say(line: &str) {
-    // Nobody may be reading; that is no reason to stop.
+    // A closed standard output is no reason to stop.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
@@ -127,7 +128,7 @@ fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// Takes memory and uses it, until somebody ends it.
+/// Takes memory and uses it until the kernel kills the process.
 fn eat_memory() {
     const BITE: usize = 1 << 20;
     say("eating memory");
@@ -213,6 +214,7 @@ impl Service {
             "/echo" => Response::new(request.into_body().boxed()),
             "/headers" => json(&headers(&request)),
             "/big" => Response::new(big(asked("bytes").unwrap_or(1 << 20))),
+            "/trickle" => Response::new(trickle(Duration::from_millis(asked("ms").unwrap_or(1000)))),
             "/exit" => {
                 say("stopping: told to exit");
                 std::process::exit(asked("code").and_then(|c| i32::try_from(c).ok()).unwrap_or(1))
@@ -234,8 +236,8 @@ impl Service {
     }
 }
 
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn query(text: &str) -> HashMap<&str, String> {
@@ -289,6 +291,17 @@ fn json(value: &serde_json::Value) -> Response<Body> {
     response
 }
 
+/// The two halves of a body, with a pause between them.
+fn trickle(pause: Duration) -> Body {
+    let halves = futures::stream::unfold(0, move |sent| async move {
+        if sent == 1 {
+            tokio::time::sleep(pause).await;
+        }
+        (sent < 2).then(|| (Ok(Frame::data(Bytes::from_static(b"half\n"))), sent + 1))
+    });
+    streamed(halves)
+}
+
 fn big(bytes: u64) -> Body {
     const CHUNK: u64 = 64 * 1024;
     let chunks = futures::stream::unfold(bytes, |left| async move {
@@ -296,6 +309,11 @@ fn big(bytes: u64) -> Body {
         let chunk = Bytes::from_static(&[b'x'; CHUNK as usize]).slice(..size);
         (left > 0).then(|| (Ok(Frame::data(chunk)), left.saturating_sub(CHUNK)))
     });
-    StreamBody::new(Box::pin(chunks) as std::pin::Pin<Box<dyn futures::Stream<Item = _> + Send + Sync>>)
-        .boxed()
+    streamed(chunks)
+}
+
+fn streamed(
+    frames: impl futures::Stream<Item = Result<Frame<Bytes>, hyper::Error>> + Send + Sync + 'static,
+) -> Body {
+    StreamBody::new(frames).boxed()
 }

@@ -19,7 +19,7 @@ use futures::StreamExt;
 use crate::images::{self, Run};
 
 /// Longest wait for what an engine does by itself.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(60);
 
 /// An engine with a network and images that do what the contract needs.
 struct Subject<'a> {

@@ -15,11 +15,14 @@ struct Serving {
 }
 
 const HOST: &str = "hello.localhost";
+/// So long that what ends an attempt well before it was recognized, even on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(600);
 
 fn manifest(image: &str, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: 2\n  \
-         port: 8080\n  route: {HOST}\n  health: {{http: /healthz, startWithin: 20s}}\n  rollout: {{healthyFor: 500ms, deadline: 2m}}\n{more}"
+         port: 8080\n  route: {HOST}\n  health: {{http: /healthz, startWithin: 20s}}\n  rollout: {{healthyFor: 500ms, deadline: {}s}}\n{more}",
+        DEADLINE.as_secs()
     )
 }
 
@@ -54,7 +57,7 @@ fn says(report: &str, all: &[&str]) {
 }
 
 #[test]
-fn a_crash_loop_is_explained_within_thirty_seconds_and_its_container_kept() {
+fn a_crash_loop_is_explained_long_before_the_deadline_and_its_container_kept() {
     let serving = Serving::start();
     let daemon = &serving.daemon;
     let (report, took) = std::thread::scope(|scope| {
@@ -66,7 +69,7 @@ fn a_crash_loop_is_explained_within_thirty_seconds_and_its_container_kept() {
         });
         serving.fails("  env: {EXIT_AT_START: '7'}\n")
     });
-    assert!(took < Duration::from_secs(30), "{took:?}\n{report}");
+    assert!(took < DEADLINE / 4, "{took:?}\n{report}");
     says(&report, &["CTL-0412", "CTL-0424", "exited with code 7 before its first healthy check, 3 times in"]);
     says(&report, &["stopping: told to exit at start", "ctl logs hello --revision 2"]);
     says(&report, &[" serves all traffic, 2/2 ready; 2 failed requests during the attempt"]);
@@ -95,7 +98,7 @@ fn what_is_kept_is_adopted_and_deleted_with_its_service() {
     let kept: BTreeSet<String> = daemon.containers("hello", false).into_iter().collect();
     daemon.stop();
     daemon.serve();
-    daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "60s"]);
+    daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "120s"]);
     let after: BTreeSet<String> = daemon.containers("hello", false).into_iter().collect();
     assert_eq!(after, kept, "a restart of the daemon changes nothing");
     daemon.expect(0, &["delete", "hello", "--yes"]);
@@ -118,7 +121,7 @@ fn a_wrong_port_names_the_ports_that_listen() {
 fn a_container_without_the_memory_it_wants_is_told_so() {
     let serving = Serving::start();
     let (report, took) = serving.fails("  env: {EAT_MEMORY: '1'}\n  resources: {memory: 32Mi}\n");
-    assert!(took < Duration::from_secs(60), "{took:?}\n{report}");
+    assert!(took < DEADLINE / 4, "{took:?}\n{report}");
     says(&report, &["CTL-0425", "was killed for want of memory, it may use 32Mi, 3 times in"]);
 }
 

@@ -14,7 +14,7 @@ const KINDS: [Client; 4] = [Client::KeepAlive, Client::Fresh, Client::Post(20_00
 fn manifest(image: &str, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: 2\n  \
-         port: 8080\n  route: {HOST}\n  health: {{http: /healthz, interval: 1s}}\n  rollout: {{healthyFor: 500ms, deadline: 30s}}\n{more}"
+         port: 8080\n  route: {HOST}\n  health: {{http: /healthz, interval: 1s}}\n  rollout: {{healthyFor: 500ms, deadline: 120s}}\n{more}"
     )
 }
 
@@ -49,7 +49,7 @@ fn rolls_through(trouble: impl FnOnce(&Daemon, &FaultSock)) {
     trouble(&daemon, &faults);
 
     faults.set(Fault::None);
-    daemon.expect(0, &["wait", "hello", "--for", "revision=2", "--timeout", "60s"]);
+    daemon.expect(0, &["wait", "hello", "--for", "revision=2", "--timeout", "120s"]);
     wait_for("nothing is left over", || daemon.containers("hello", false).len() == 2);
     nothing_failed(&load.stop());
     assert!(daemon.get(HOST, "/").expect("an answer").1.contains("v2"));
@@ -108,7 +108,7 @@ fn a_controller_killed_ten_times_loses_no_request_and_leaves_nothing_over() {
         wait_for("the API is back", || daemon.ctl(&["status"]).status.success());
     }
     daemon.expect(0, &["scale", "hello=2"]);
-    daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "60s"]);
+    daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "120s"]);
     wait_for("nothing is left over", || daemon.containers("hello", false).len() == 2);
     nothing_failed(&load.stop());
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());

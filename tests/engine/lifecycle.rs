@@ -15,7 +15,7 @@ fn manifest(image: &str, more: &str) -> String {
 }
 
 /// A policy that does not make tests wait for `healthyFor`.
-const QUICK: &str = "  rollout: {healthyFor: 500ms, deadline: 60s}\n";
+const QUICK: &str = "  rollout: {healthyFor: 500ms, deadline: 120s}\n";
 
 #[track_caller]
 fn nothing_failed(tally: &Tally) {
@@ -69,12 +69,12 @@ fn killing_controller_and_balancer_during_a_rollout_finishes_it() {
         daemon.kill("controller");
         wait_for("the API is back", || daemon.ctl(&["status"]).status.success());
     }
-    daemon.expect(0, &["wait", "hello", "--for", "revision=2", "--timeout", "60s"]);
+    daemon.expect(0, &["wait", "hello", "--for", "revision=2", "--timeout", "120s"]);
     nothing_failed(&load.stop());
 
     daemon.expect(0, &["rollout", "hello", "--image", &v1, "--detach"]);
     daemon.kill("balancer");
-    daemon.expect(0, &["wait", "hello", "--for", "revision=3", "--timeout", "60s"]);
+    daemon.expect(0, &["wait", "hello", "--for", "revision=3", "--timeout", "120s"]);
     wait_for("no container is left over", || daemon.containers("hello", false).len() == 2);
     assert_eq!(daemon.get(HOST, "/").map(|(status, _)| status), Some(200));
 }
@@ -98,7 +98,7 @@ fn a_release_that_never_gets_healthy_is_rolled_back() {
     let daemon = Daemon::start();
     let (v1, bad) = (daemon.image("v1"), daemon.image("v2"));
     let policy = "  rollout: {healthyFor: 500ms, deadline: 10s}\n";
-    let file = daemon.file("app.yaml", &manifest(&v1, policy));
+    let file = daemon.file("app.yaml", &manifest(&v1, QUICK));
     daemon.expect(0, &["apply", "-f", &file]);
     let before: BTreeSet<String> = daemon.containers("hello", true).into_iter().collect();
 
@@ -135,7 +135,7 @@ fn a_first_creation_that_fails_exits_5_and_keeps_trying() {
         Some(503),
         "a route without a ready endpoint"
     );
-    let good = daemon.file("good.yaml", &manifest(&image, policy));
+    let good = daemon.file("good.yaml", &manifest(&image, QUICK));
     daemon.expect(0, &["apply", "-f", &good]);
     assert_eq!(daemon.get(HOST, "/").map(|(status, _)| status), Some(200));
 }
@@ -152,7 +152,7 @@ fn what_is_stopped_or_removed_by_hand_is_replaced() {
             let now = daemon.containers("hello", true);
             now.len() == 2 && !now.contains(&victim)
         });
-        daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "60s"]);
+        daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "120s"]);
     }
     let (events, _) = daemon.expect(0, &["events", "hello"]);
     let count = |reason: &str| events.matches(reason).count();
@@ -169,7 +169,7 @@ fn a_restart_of_the_daemon_adopts_what_runs() {
     assert_eq!(daemon.containers("hello", true).len(), 2, "containers go on running");
     daemon.serve();
     wait_for("it serves", || daemon.get(HOST, "/").is_some_and(|(status, _)| status == 200));
-    daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "60s"]);
+    daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "120s"]);
     let after: BTreeSet<String> = daemon.containers("hello", true).into_iter().collect();
     assert_eq!(before, after);
 }

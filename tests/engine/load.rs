@@ -12,7 +12,9 @@ use std::time::Duration;
 pub(crate) struct Tally {
     pub(crate) sent: u64,
     pub(crate) failures: Vec<String>,
-    /// Distinct bodies, to tell versions apart.
+    /// Right answers, by the kind of client.
+    pub(crate) answered: std::collections::BTreeMap<String, u64>,
+    /// Distinct bodies: they differ between versions.
     pub(crate) bodies: std::collections::BTreeMap<String, u64>,
 }
 
@@ -102,6 +104,9 @@ impl Tally {
     pub(crate) fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.failures.extend(other.failures);
+        for (kind, count) in other.answered {
+            *self.answered.entry(kind).or_default() += count;
+        }
         for (body, count) in other.bodies {
             *self.bodies.entry(body).or_default() += count;
         }
@@ -129,6 +134,7 @@ fn run(
             Ok((body, connection)) => {
                 kept = connection;
                 answered.fetch_add(1, Ordering::Relaxed);
+                *tally.answered.entry(format!("{kind:?}")).or_default() += 1;
                 if let Some(body) = body {
                     *tally.bodies.entry(body).or_default() += 1;
                 }
@@ -141,7 +147,7 @@ fn run(
 }
 
 fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
-    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+    let stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;

@@ -13,7 +13,7 @@ const KINDS: [Client; 4] = [Client::KeepAlive, Client::Fresh, Client::Post(20_00
 fn manifest(image: &str, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: ports}}\nspec:\n  image: {image}\n  replicas: 3\n  \
-         port: 8080\n  route: {HOST}\n  rollout: {{healthyFor: 500ms, deadline: 30s}}\n{more}"
+         port: 8080\n  route: {HOST}\n  rollout: {{healthyFor: 500ms, deadline: 120s}}\n{more}"
     )
 }
 

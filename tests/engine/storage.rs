@@ -1,23 +1,22 @@
 //! Volumes and checks in the container, with the whole daemon on the real Engine.
 
 use std::io::{Read, Write};
-use std::time::Duration;
 
-use crate::daemon::{Daemon, docker, wait_for};
+use crate::daemon::{Daemon, PATIENCE, docker, wait_for};
 
 const HOST: &str = "notes.localhost";
 
 fn manifest(image: &str, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: notes, app: office}}\nspec:\n  image: {image}\n  \
-         port: 8080\n  route: {HOST}\n  rollout: {{healthyFor: 300ms, deadline: 60s}}\n{more}"
+         port: 8080\n  route: {HOST}\n  rollout: {{healthyFor: 300ms, deadline: 120s}}\n{more}"
     )
 }
 
 /// Writes a file in the service's volume through the balancer.
 fn put(daemon: &Daemon, name: &str, text: &str) {
     let mut stream = std::net::TcpStream::connect(daemon.http).expect("the balancer listens");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let length = text.len();
     write!(
         stream,
@@ -98,16 +97,16 @@ fn each_replica_keeps_its_own_volume_and_a_foreign_one_is_refused() {
 fn a_service_without_a_port_is_checked_by_exec() {
     let daemon = Daemon::start();
     let (good, bad) = (daemon.image("v1"), daemon.image("v2"));
-    let text = |image: &str, env: &str| {
+    let text = |image: &str, env: &str, deadline: &str| {
         format!(
             "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: worker}}\nspec:\n  image: {image}\n  env: \
              {{HEALTH_AFTER: \"0.5\"{env}}}\n  health: {{exec: [/hello, check], interval: 500ms}}\n  rollout: \
-             {{healthyFor: 300ms, deadline: 8s}}\n"
+             {{healthyFor: 300ms, deadline: {deadline}}}\n"
         )
     };
-    daemon.expect(0, &["apply", "-f", &daemon.file("good.yaml", &text(&good, ""))]);
+    daemon.expect(0, &["apply", "-f", &daemon.file("good.yaml", &text(&good, "", "120s"))]);
     let (_, said) =
-        daemon.expect(4, &["apply", "-f", &daemon.file("bad.yaml", &text(&bad, ", HEALTH: fail"))]);
+        daemon.expect(4, &["apply", "-f", &daemon.file("bad.yaml", &text(&bad, ", HEALTH: fail", "8s"))]);
     assert!(said.contains("exec /hello check → exit code 1 \"told to fail\""), "{said}");
     daemon.expect(0, &["delete", "worker", "--yes"]);
 }

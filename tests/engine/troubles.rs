@@ -5,9 +5,8 @@ use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::Duration;
 
-use crate::daemon::{Daemon, docker, wait_for};
+use crate::daemon::{Daemon, PATIENCE, docker, wait_for};
 
 const HOST: &str = "hello.localhost";
 
@@ -15,7 +14,7 @@ fn manifest(image: &str, replicas: u32, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: {replicas}\n  \
          port: 8080\n  route: {HOST}\n  health: {{http: /healthz, interval: 500ms}}\n  \
-         rollout: {{healthyFor: 500ms, deadline: 60s}}\n{more}"
+         rollout: {{healthyFor: 500ms, deadline: 120s}}\n{more}"
     )
 }
 
@@ -75,7 +74,7 @@ fn an_address_that_somebody_else_took_is_left_to_him() {
             docker(&["run", "--detach", "--network", &network, "--ip", &next(n), &image]).trim().to_owned()
         })
         .collect();
-    let scaled = daemon.ctl(&["scale", "hello=2", "--timeout", "40s"]);
+    let scaled = daemon.ctl(&["scale", "hello=2", "--timeout", "120s"]);
     let log = daemon.log();
     let left_alone = docker(&["ps", "--quiet", "--no-trunc"]);
     let left_alone = taken.iter().all(|id| !id.is_empty() && left_alone.contains(id.as_str()));
@@ -159,7 +158,7 @@ fn limit_descriptors(pid: i32, limit: &str) {
 fn a_balancer_without_descriptors_blames_no_endpoint() {
     let (daemon, _) = running(1, "");
     let mut stream = TcpStream::connect(daemon.http).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // Accepted, and no connection to the endpoint is open yet that could be used again.
     assert_eq!(ask(&mut stream, "other.localhost"), 404);
     let balancer = daemon.pids("balancer")[0];

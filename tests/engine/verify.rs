@@ -51,16 +51,16 @@ fn a_sound_service_loses_nothing_and_stays_as_it_was() {
     assert!(again.starts_with('='), "the file still says what runs: {again}");
 }
 
-/// Its answers take longer than it is given to finish them. They have begun when they are cut, so that no balancer can ask
-/// for them again.
+/// Its answers take longer than it has to finish them. They have begun when they are cut, so no balancer can send their
+/// requests again.
 #[test]
-fn a_service_that_cuts_its_requests_is_found_out() {
+fn verify_reports_failures_of_a_service_that_cuts_its_requests() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
     let hasty = "  env: {EXIT_ON_TERM: now}\n";
     let file = daemon.file("users.yaml", &manifest(&image, "1ms", hasty));
     daemon.expect(0, &["apply", "-f", &file]);
-    let args = ["verify", "users", "--path", "/big?bytes=100000000", "--step", "restart", "-y"];
+    let args = ["verify", "users", "--path", "/trickle?ms=2000", "--late", "10m", "--step", "restart", "-y"];
     let (out, told) = daemon.expect(1, &args);
     assert!(told.contains("error[CTL-0419]") && told.contains("restart: "), "{told}");
     let row = |name: &str| out.lines().find(|line| line.starts_with(name)).expect("a row").to_owned();

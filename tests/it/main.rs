@@ -6,6 +6,7 @@ mod balancer;
 mod cli;
 mod controller;
 mod docs;
+mod golden;
 mod logs;
 mod manifests;
 mod plane;

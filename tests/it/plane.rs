@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn table(revision: u64, services: &[&str]) -> Arc<RoutingTable> {
     let name = TableName { store: "s".into(), epoch: Epoch(1), revision };

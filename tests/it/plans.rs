@@ -1,13 +1,9 @@
 //! Golden plans and properties of the orchestrator: scripts over a small pure world, no engine, no clock.
 //!
-//! A case is `tests/plans/orchestrator/<case>/`: `script.txt` is what the user and the world do, `plan.txt` every plan
-//! that wrote something, up to "the next plan is empty". `UPDATE_PLANS=1` writes the second file anew.
-
-#![allow(clippy::unwrap_used)]
+//! A case is `tests/plans/orchestrator/<case>/`: `script.txt` is what the user and the world do, `plan.snap` every plan
+//! that wrote something, up to "the next plan is empty". The grammar is in `tests/README.md`.
 
 mod world;
-
-use std::path::Path;
 
 use coxswain::model::{
     Cause, ConditionKind, Desired, EventReason, Millis, Reason, Replica, ReplicaName, RevisionNumber,
@@ -19,32 +15,15 @@ use coxswain::orchestrator::{
 use proptest::prelude::*;
 use world::World;
 
-/// Runs a script and compares what was planned with what is stored.
-fn check(case: &Path) -> Result<(), String> {
-    let read = |file: &str| std::fs::read_to_string(case.join(file)).map_err(|e| format!("{file}: {e}"));
-    let script = read("script.txt")?;
-    let mut world = World::new();
-    for line in script.lines() {
-        world.command(line);
-    }
-    let got = world.transcript();
-    if std::env::var_os("UPDATE_PLANS").is_some() {
-        return std::fs::write(case.join("plan.txt"), got).map_err(|e| e.to_string());
-    }
-    let wanted = read("plan.txt")?;
-    if got == wanted { Ok(()) } else { Err(format!("planned:\n{got}\nstored:\n{wanted}")) }
-}
-
 #[test]
 fn golden_plans() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans/orchestrator");
-    let entries = std::fs::read_dir(&folder).unwrap();
-    let mut cases: Vec<_> = entries.map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
-    cases.sort();
-    assert!(cases.len() >= 25, "only {} cases in {}", cases.len(), folder.display());
-    let failed: Vec<String> =
-        cases.iter().filter_map(|c| check(c).err().map(|e| format!("{}\n{e}", c.display()))).collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    crate::golden::check("orchestrator", 61, |script| {
+        let mut world = World::new();
+        for line in script.lines() {
+            world.command(line);
+        }
+        Ok(world.transcript())
+    });
 }
 
 /// What a user or the world does in a random history.

@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// For what should take milliseconds, on a machine that is busy with other tests.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(60);
 
 /// A running `ctl serve` in a directory of its own.
 struct Daemon {
@@ -214,10 +214,9 @@ fn a_second_signal_does_not_wait_for_a_child_that_does_not_end() {
     send(children[0], Signal::SIGSTOP);
     send(daemon.pid(), Signal::SIGINT);
     daemon.logs("stopping");
-    let second = Instant::now();
     send(daemon.pid(), Signal::SIGINT);
     daemon.ended();
-    assert!(second.elapsed() < Duration::from_secs(8), "it waited for the deadline of 10 s");
+    assert!(!daemon.log().contains("did not end within"), "it waited for the deadline: {}", daemon.log());
     assert!(children.iter().all(|&pid| !alive(pid)), "a child is left");
 }
 

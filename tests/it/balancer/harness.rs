@@ -26,8 +26,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Longest wait for a value that must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for a value that must come, on a busy machine too; shorter than the 60 s after which the balancer closes an
+/// idle connection to an endpoint on its own.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(50);
 
 /// How a balancer is started.
 pub(crate) struct Setup {

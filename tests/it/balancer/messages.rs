@@ -350,5 +350,5 @@ async fn a_connection_in_use_when_its_endpoint_leaves_is_closed_after_its_answer
     release.notify_one();
     assert!(asking.await.unwrap().ends_with("ok"));
     // a container that waits for its connections to end is not held up
-    tokio::time::timeout(Duration::from_secs(2), closed.notified()).await.expect("the connection was closed");
+    tokio::time::timeout(PATIENCE, closed.notified()).await.expect("the connection was closed");
 }
