@@ -237,23 +237,33 @@ async fn a_service_makes_room_for_another_only_if_that_can_be_applied() {
 
 /// Saved by moving the old file away, or written by something slow behind a `>`.
 #[tokio::test]
-async fn a_document_that_is_away_for_a_moment_keeps_its_service() {
+async fn a_document_that_is_missing_for_a_moment_keeps_its_service() {
     let files = [("users.yaml", text("users", "users:1")), ("web.yaml", text("web", "web:1"))];
     let followed = Followed::start(&files);
     followed.until_there(&["users", "web"]).await;
-    let before = followed.rig.service("users").await;
-    followed.remove("users.yaml");
-    // Longer than the directory takes to be at rest, shorter than a document has to be missing.
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    followed.write("users.yaml", &text("users", "web:1"));
-    let changed = async {
-        while followed.rig.service("users").await.spec.image != "web:1" {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+    // On a busy machine the moment may get too long. Then the service may go, and the attempt shows nothing.
+    for image in ["web:1", "users:1"].repeat(10) {
+        let before = followed.rig.service("users").await;
+        let missing_since = tokio::time::Instant::now();
+        followed.remove("users.yaml");
+        // Longer than the directory takes to be at rest, shorter than the 2 s that a document has to be missing.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        followed.write("users.yaml", &text("users", image));
+        let missing_for = missing_since.elapsed();
+        followed.until_there(&["users", "web"]).await;
+        let changed = async {
+            while followed.rig.service("users").await.spec.image != image {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(BOUND, changed).await.expect("the change is applied");
+        if missing_for < Duration::from_millis(1500) {
+            let after = followed.rig.service("users").await;
+            assert_eq!(after.metadata.uid, before.metadata.uid);
+            return;
         }
-    };
-    tokio::time::timeout(BOUND, changed).await.expect("the change is applied");
-    assert_eq!(followed.rig.service("users").await.metadata.uid, before.metadata.uid);
-    assert_eq!(followed.there().await, ["users", "web"]);
+    }
+    panic!("the file was missing for more than 1.5 s, each time");
 }
 
 #[tokio::test]
