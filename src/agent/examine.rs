@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 
 use crate::engine::{Engine, EngineError, LogOptions};
-use crate::model::{ContainerId, ListeningSocket};
+use crate::model::{ContainerId, ListeningSocket, sanitize};
 
 /// Lines of its log that are kept: enough for the end of a stack trace. They go into the store and onto a terminal.
 const LOG_LINES: u32 = 10;
@@ -59,7 +59,7 @@ async fn read_log(
 
 /// A line without control characters and not too long; `None` if nothing is left of it.
 fn legible(text: &str) -> Option<String> {
-    let line: String = text.chars().filter(|c| !c.is_control() || *c == '\t').take(LINE_CHARS).collect();
+    let line: String = sanitize(text).chars().take(LINE_CHARS).collect();
     let line = line.trim_end();
     (!line.is_empty()).then(|| line.to_owned())
 }
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn lines_are_bounded_and_legible() {
-        assert_eq!(legible("\x1b[31mpanic\x07\r"), Some("[31mpanic".to_owned()));
+        assert_eq!(legible("\x1b[31mpanic\x07\r"), Some("panic".to_owned()));
         assert_eq!(legible(" \r"), None);
         assert_eq!(legible(&"ü".repeat(500)).map(|line| line.chars().count()), Some(LINE_CHARS));
     }

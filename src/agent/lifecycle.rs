@@ -16,7 +16,7 @@ use crate::model::{
     ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, HealthCheck, Millis, Mono, ReplicaPhase,
     Revision, ServiceSpec, WaitReason,
 };
-use crate::probe::{Place, ProbeState, ProbeTarget};
+use crate::probe::{ProbeAddress, ProbeState, ProbeTarget};
 
 /// With every address or port taken, looked at again after so long; they come free one by one.
 const ALLOT_RETRY: Millis = Millis::secs(5);
@@ -276,7 +276,7 @@ fn judged(shown: Option<EndpointState>, state: Option<&ProbeState>) -> ReplicaPh
 fn target(spec: &ServiceSpec, instance: &EndpointId, reached: Reached<'_>) -> Option<ProbeTarget> {
     let place = match spec.health.check {
         HealthCheck::None(_) => return None,
-        HealthCheck::Exec(_) => Place::direct((reached.address(), 0).into()),
+        HealthCheck::Exec(_) => ProbeAddress::direct((reached.address(), 0).into()),
         HealthCheck::Http(_) | HealthCheck::Tcp(_) | HealthCheck::Grpc(_) => {
             reached.place(spec.port(spec.health.port.as_deref())?.port)?
         }

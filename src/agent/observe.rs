@@ -4,11 +4,12 @@
 //! a later, in whatever order they arrive. An event is a hint where to look, never a fact.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::engine::{
@@ -174,25 +175,25 @@ impl Hints {
             }
             return;
         };
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = self.events.lock();
         // `create` and `start` of one container: the later says all.
         events.insert(id, event);
     }
 
     /// Everything must be looked at again.
     pub(super) fn look_at_all(&self) {
-        *self.look.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.look.lock() = true;
     }
 
     /// Whether that was said since the last time this was asked.
     pub(super) fn take_look(&self) -> bool {
-        std::mem::take(&mut *self.look.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.look.lock())
     }
 
     /// Containers to inspect. While containers are being made (`making`), events of unknown ones wait: most are theirs,
     /// and each of these is looked at when it is done.
     pub(super) fn take_news(&self, observation: &Observation, making: bool) -> Vec<ContainerId> {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = self.events.lock();
         let taken = std::mem::take(&mut *events);
         let mut news = Vec::new();
         for (id, event) in taken {

@@ -51,8 +51,8 @@ impl<'c> Reached<'c> {
     }
 
     /// Where a probe of one of its ports goes.
-    pub(super) fn place(self, own: u16) -> Option<probe::Place> {
+    pub(super) fn place(self, own: u16) -> Option<probe::ProbeAddress> {
         let address = SocketAddr::new(self.address(), self.port(own)?);
-        Some(probe::Place { address, port: own, proxied: matches!(self, Self::Published(_)) })
+        Some(probe::ProbeAddress { address, port: own, proxied: matches!(self, Self::Published(_)) })
     }
 }

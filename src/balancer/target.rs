@@ -5,9 +5,10 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::failures::Failures;
@@ -65,7 +66,7 @@ impl Target {
     /// called before the in-flight sum is read that the drain is judged by: a request that ends later then wakes the reader.
     pub(super) fn set_left(&self, left: bool, now: Mono) {
         self.left.store(left, Ordering::SeqCst);
-        let mut left_at = self.left_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left_at = self.left_at.lock();
         *left_at = left.then(|| {
             left_at.unwrap_or_else(|| Left { before: self.sum(|c| &c.requests), idle_at: Some(now) })
         });
@@ -73,14 +74,14 @@ impl Target {
 
     /// How many requests have ended since the newest table came that is without it.
     fn drained(&self) -> Option<u64> {
-        let left_at = *self.left_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let left_at = *self.left_at.lock();
         left_at.map(|left| self.sum(|c| &c.requests).saturating_sub(left.before))
     }
 
     /// Whether it left, has had nothing in flight since some report, and was told of for long enough since then. Asked at
     /// every report.
     pub(super) fn is_over(&self, now: Mono) -> bool {
-        let mut left_at = self.left_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left_at = self.left_at.lock();
         let Some(left) = left_at.as_mut() else { return false };
         if self.in_flight() > 0 {
             left.idle_at = None;

@@ -6,7 +6,7 @@
 
 #![allow(clippy::disallowed_methods)] // this module is what the ban points to
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use crate::model::{Mono, Now};
 
@@ -99,7 +99,7 @@ impl VirtualClock {
     }
 
     fn locked<T>(&self, f: impl FnOnce(&mut VirtualState) -> T) -> T {
-        f(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        f(&mut self.state.lock())
     }
 }
 

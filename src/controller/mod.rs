@@ -17,8 +17,9 @@ mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 pub use error::{Conflict, ControllerError, UnresolvedImage};
@@ -133,11 +134,11 @@ impl Controller {
     }
 
     fn balancer_away(&self) -> MutexGuard<'_, BalancerOutage> {
-        self.balancer_away.lock().unwrap_or_else(PoisonError::into_inner)
+        self.balancer_away.lock()
     }
 
     fn queued<T>(&self, f: impl FnOnce(&mut Queue) -> T) -> T {
-        f(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.queue.lock())
     }
 
     fn engine_answers(&self) -> bool {

@@ -1,29 +1,6 @@
-//! Rules over a whole spec that both ends check: the client for the line number, the server because it is the server.
+//! Rules over a whole spec. The client checks them to report the line, the server because no client can be trusted. Pure.
 
-use super::{EnvValue, HealthCheck, NumberOrPercent, Problem, ServiceSpec};
-
-/// Limits on one Service, with their reasons.
-pub struct SpecLimits {
-    /// A /24 network has 246 addresses that we hand out.
-    pub replicas: u32,
-    /// Enough for any service; keeps tables small.
-    pub ports: usize,
-    /// As above.
-    pub routes: usize,
-    /// Docker hands env to exec; the kernel's limit for all is far higher, a manifest with more is a mistake.
-    pub env: usize,
-    /// As for ports; more are a mistake.
-    pub volumes: usize,
-    /// Longest path of a route or probe; the balancer's own limit for a request line is 8 KiB.
-    pub path: usize,
-    /// All of the spec as JSON, in bytes. One transaction of at most 1 MiB stores it three times: as the service, as
-    /// what was applied, and as the revision.
-    pub bytes: usize,
-}
-
-/// The limits in force.
-pub const LIMITS: SpecLimits =
-    SpecLimits { replicas: 200, ports: 16, routes: 60, env: 512, volumes: 16, path: 1024, bytes: 256 * 1024 };
+use super::{EnvValue, HealthCheck, LIMITS, NumberOrPercent, Problem, ServiceSpec};
 
 /// Signals that can ask a process to stop, without `SIG`.
 pub const SIGNALS: [&str; 11] =

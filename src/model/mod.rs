@@ -15,6 +15,7 @@ mod diagnosis;
 mod endpoint;
 mod event;
 mod exposure;
+mod hash;
 mod health;
 mod ids;
 pub mod image_reference;
@@ -26,6 +27,7 @@ mod now;
 mod object;
 mod outcome;
 mod overrides;
+mod pace;
 mod policy;
 mod problem;
 mod quantity;
@@ -33,21 +35,24 @@ mod replica;
 mod report;
 mod revision;
 mod rollout;
+mod sanitize;
 mod service;
 mod spec;
+mod spec_limits;
 mod table;
 mod template;
 mod traffic;
 mod volume;
 
 pub use author::Author;
-pub use check::{LIMITS, SIGNALS, check_service, is_host_name};
+pub use check::{SIGNALS, check_service, is_host_name};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use deletion_guard::{DELETION_GUARD_WINDOW, deletion_allowed};
 pub use diagnosis::{CRASHES_TOGETHER, Diagnosis, FailedProbe, FailureCause, ListeningSocket, ProbeAnswer};
 pub use endpoint::{Endpoint, EndpointId, EndpointState};
 pub use event::{Event, EventKind, EventReason};
 pub use exposure::{EngineKind, ExposureMode};
+pub use hash::sha256_hex;
 pub use health::{Health, HealthCheck};
 pub use ids::{
     AppName, ContainerId, Epoch, Generation, NameError, NodeId, ReplicaName, RevisionNumber, ServiceName,
@@ -60,6 +65,7 @@ pub use now::{Mono, Now};
 pub use object::{ObjectKind, ObjectRef, ObjectRefError};
 pub use outcome::{OutcomeRecord, RevisionOutcome};
 pub use overrides::Override;
+pub use pace::Pace;
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
 pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
@@ -67,11 +73,13 @@ pub use replica::{Cause, Desired, ImageRefusal, Replica, ReplicaPhase, ReplicaSt
 pub use report::{BalancerReport, EndpointStats, Incarnation, TableRejection};
 pub use revision::{Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutFailure, RolloutState};
+pub use sanitize::sanitize;
 pub use service::{Metadata, Service};
 pub use spec::{
-    Balance, ContainerLimits, EnvField, EnvValue, Logging, Pace, Port, Protocol, Pull, Resources, Route,
-    Security, ServiceSpec,
+    Balance, ContainerLimits, EnvField, EnvValue, Logging, Port, Protocol, Pull, Resources, Route, Security,
+    ServiceSpec,
 };
+pub use spec_limits::{LIMITS, SpecLimits};
 pub use table::{Pool, PoolEndpoint, RouteEntry, RoutingTable, TableName};
 pub use template::{HASH_SCHEMA, Template};
 pub use traffic::Traffic;

@@ -242,15 +242,6 @@ pub struct ServiceSpec {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Limits of a rollout, in replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// So many more than wanted may run.
-    pub surge: u32,
-    /// So many fewer than wanted may be available.
-    pub missing: u32,
-}
-
 impl ServiceSpec {
     /// A spec of this image with every default; what the minimal manifest means, without port and route.
     pub fn of_image(image: impl Into<String>) -> Self {
@@ -281,25 +272,6 @@ impl ServiceSpec {
         self.replicas.unwrap_or(1)
     }
 
-    /// Whether a replica of this release takes the place of one of `other` only when that is gone, where `count` are
-    /// wanted: no two containers may write to a volume that only ever had one writer, and a replica with a volume of its
-    /// slot can take none but a slot that is free.
-    pub fn waits_for(&self, other: &ServiceSpec, count: u32) -> bool {
-        let written = |v: &Volume| !v.per_replica && !v.read_only;
-        let shares = |v: &Volume| other.volumes.iter().any(|o| o.name == v.name && written(o));
-        self.volumes.iter().any(|v| v.per_replica || (count <= 1 && written(v) && shares(v)))
-    }
-
-    /// How far a rollout may go above and below the count. One that stops replicas first has no surge, whatever its
-    /// policy says. Where both limits round to nothing (10 % of 3, and no surge) one replica may be missing, or none
-    /// could ever be replaced.
-    pub fn pace(&self, stops_first: bool) -> Pace {
-        let count = self.replica_count();
-        let surge = if stops_first { 0 } else { self.rollout.max_surge.of_rounded_up(count) };
-        let missing = self.rollout.max_unavailable.of_rounded_down(count);
-        Pace { surge, missing: if surge == 0 && missing == 0 { 1 } else { missing } }
-    }
-
     /// Where a route or probe names no port, the first; `None` where there is none (of that name).
     pub fn port(&self, name: Option<&str>) -> Option<&Port> {
         match name {
@@ -320,75 +292,5 @@ impl ServiceSpec {
             rollout: self.rollout.clone(),
             ..released.clone()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::NumberOrPercent::{self, Number, Percent};
-
-    #[test]
-    fn the_pace_in_numbers() {
-        let n = Number;
-        let p = Percent;
-        let cases: &[(u32, NumberOrPercent, NumberOrPercent, u32, u32)] = &[
-            (3, n(1), n(0), 0, 1),
-            (1, n(1), n(0), 0, 1),
-            (10, p(25), p(25), 2, 3), // 2.5 down is 2, 2.5 up is 3
-            (3, p(10), p(10), 0, 1),  // 0.3 down is 0, 0.3 up is 1
-            (3, n(0), p(10), 1, 0),   // both nothing: one may be missing
-            (4, p(100), p(0), 0, 4),
-            (4, n(0), p(100), 4, 0),
-            (2, n(0), n(5), 5, 0), // more than there are
-            (0, n(1), n(0), 0, 1),
-            (200, p(1), p(1), 2, 2),
-        ];
-        for (count, up, down, missing, surge) in cases {
-            let mut spec = ServiceSpec::of_image("users:1");
-            spec.replicas = Some(*count);
-            spec.rollout.max_surge = *up;
-            spec.rollout.max_unavailable = *down;
-            let pace = spec.pace(false);
-            assert_eq!((pace.missing, pace.surge), (*missing, *surge), "{count} +{up} -{down}");
-        }
-    }
-
-    #[test]
-    fn volumes_that_one_container_writes_to_stop_first() {
-        let spec = |volume: &str| {
-            let mut spec = ServiceSpec::of_image("db:1");
-            let (name, how) = volume.split_once(' ').unwrap_or((volume, ""));
-            let (name, path) = (name.to_owned(), "/data".to_owned());
-            let (read_only, per_replica) = (how == "ro", how == "own");
-            let volume = Volume { name, path, read_only, per_replica };
-            spec.volumes = Some(volume).into_iter().filter(|v| !v.name.is_empty()).collect();
-            spec
-        };
-        // made, there, count -> whether it waits
-        for (made, there, count, waits) in [
-            ("", "", 1, false),
-            ("data", "data", 1, true),
-            ("data", "data", 3, false),
-            ("data", "", 1, false),
-            ("", "data", 1, false),
-            ("data", "other", 1, false),
-            ("data", "data ro", 1, false),
-            ("data ro", "data", 1, false),
-            ("data", "data own", 1, false),
-            ("data own", "data own", 3, true),
-            ("data own", "", 3, true),
-            ("", "data own", 3, false),
-        ] {
-            assert_eq!(spec(made).waits_for(&spec(there), count), waits, "{made:?} {there:?} {count}");
-        }
-        let paces = [(true, 0), (true, 2), (false, 0)].map(|(stops_first, missing)| {
-            let mut spec = ServiceSpec::of_image("db:1");
-            spec.replicas = Some(3);
-            spec.rollout.max_unavailable = Number(missing);
-            let pace = spec.pace(stops_first);
-            (pace.surge, pace.missing)
-        });
-        assert_eq!(paces, [(0, 1), (0, 2), (1, 0)]);
     }
 }

@@ -1,13 +1,12 @@
 //! What a container must be made anew for, and the hash over it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{
     ContainerLimits, EnvValue, Logging, Port, Resources, Security, ServiceSpec, TemplateHash, Volume,
+    sha256_hex,
 };
 
 /// Number of the rules below. Hashes are compared only under one schema; raise it when a field's canonical form
@@ -86,11 +85,9 @@ impl<'a> Template<'a> {
     /// SHA-256 over the canonical JSON, first 16 hex digits.
     pub fn hash(&self) -> TemplateHash {
         let json = serde_json::to_vec(self).unwrap_or_default();
-        let mut hex = String::with_capacity(16);
-        for byte in &Sha256::digest(&json)[..8] {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        TemplateHash::new(hex)
+        let mut digits = sha256_hex(&json);
+        digits.truncate(16);
+        TemplateHash::new(digits)
     }
 }
 

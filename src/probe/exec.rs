@@ -7,8 +7,8 @@ use super::observation;
 use crate::engine::{Engine, EngineError, ExecId, ExecOutcome};
 use crate::model::{ContainerId, FailedProbe, Millis};
 
-/// Runs the command once, at most for `timeout`; `None` if the Engine is away and nothing can be said. `left` is what an
-/// earlier probe left running.
+/// Runs the command once, at most for `timeout`; `None` if the Engine is away. `left` is a
+/// command that an earlier probe left running.
 pub(super) async fn probe(
     engine: &dyn Engine,
     container: &ContainerId,
@@ -33,7 +33,7 @@ pub(super) async fn probe(
         }
         Ok(ExecOutcome::Running { exec, output }) => {
             *left = Some(exec);
-            failed(&format!("not done in {timeout}"), &output)
+            failed(&format!("no exit within {timeout}"), &output)
         }
         Err(error) if error.is_away() => None,
         Err(EngineError::Invalid { message }) => failed(&format!("cannot run: {message}"), ""),
@@ -76,7 +76,7 @@ mod tests {
         Some(outcome.map_err(|failed| failed.message))
     }
 
-    fn told(text: &str) -> Option<Result<(), String>> {
+    fn failed_with(text: &str) -> Option<Result<(), String>> {
         Some(Err(format!("exec /app 'check it' → {text}")))
     }
 
@@ -85,13 +85,13 @@ mod tests {
         let (engine, id) = running(Behaviour::default());
         assert_eq!(ask(&engine, &id, &mut None).await, Some(Ok(())));
         let (engine, id) = running(Behaviour::never_healthy());
-        assert_eq!(ask(&engine, &id, &mut None).await, told("exit code 1 \"not healthy\""));
+        assert_eq!(ask(&engine, &id, &mut None).await, failed_with("exit code 1 \"not healthy\""));
         engine.exit(&id, 0);
-        assert_eq!(ask(&engine, &id, &mut None).await, told("container a is not running"));
+        assert_eq!(ask(&engine, &id, &mut None).await, failed_with("container a is not running"));
     }
 
     #[tokio::test]
-    async fn nothing_is_said_while_the_engine_is_away() {
+    async fn probe_has_no_outcome_while_the_engine_is_away() {
         let (engine, id) = running(Behaviour::default());
         engine.go_away();
         assert_eq!(ask(&engine, &id, &mut None).await, None);
@@ -101,9 +101,9 @@ mod tests {
     async fn a_command_that_hangs_is_not_started_again() {
         let (engine, id) = running(Behaviour::hangs_in_exec());
         let mut left = None;
-        assert_eq!(ask(&engine, &id, &mut left).await, told("not done in 2s"));
+        assert_eq!(ask(&engine, &id, &mut left).await, failed_with("no exit within 2s"));
         assert!(left.is_some());
-        let again = told("still running from an earlier check");
+        let again = failed_with("still running from an earlier check");
         assert_eq!(ask(&engine, &id, &mut left).await, again);
         engine.set_behaviour(&id, Behaviour::default());
         engine.fail_next(Call::ExecRuns, EngineError::Stopped { socket: "s".into() });

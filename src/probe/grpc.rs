@@ -1,19 +1,18 @@
 //! One gRPC probe: `grpc.health.v1.Health/Check` over h2c, on a connection of its own; `SERVING` passes.
-//!
-//! The two messages have one field each, so they are written and read here: no `protoc`, no generated code.
 
 use ::http::{HeaderMap, Request, Response, header};
-use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use percent_encoding::percent_decode_str;
 
-use super::place::Place;
+use super::address::ProbeAddress;
+use super::health_message::{request, serving};
 use super::{http, observation};
 use crate::model::FailedProbe;
 
-/// As much of an answer as is read: its message has a few bytes.
+/// How much of a response is read: its message has a few bytes.
 const BODY_MAX: usize = 1024;
 
 /// `HealthCheckResponse.ServingStatus`, by its number.
@@ -40,8 +39,8 @@ const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// Asks once. The caller bounds the time.
-pub(super) async fn probe(place: &Place, service: &str) -> Result<(), FailedProbe> {
+/// Probes once. The caller bounds the time.
+pub(super) async fn probe(place: &ProbeAddress, service: &str) -> Result<(), FailedProbe> {
     let failed = |why: &str| observation::grpc(service, why, b"");
     let stream = place.connect(failed).await?;
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
@@ -63,7 +62,7 @@ pub(super) async fn probe(place: &Place, service: &str) -> Result<(), FailedProb
     tokio::select! {
         biased;
         outcome = &mut exchange => outcome,
-        // The connection's end also wakes the exchange, which says what it meant.
+        // The connection's end also wakes the exchange, which reports the cause.
         _ = &mut connection => exchange.await,
     }
 }
@@ -95,105 +94,27 @@ async fn judge(service: &str, response: Response<Incoming>) -> Result<(), Failed
     match serving(&seen) {
         Some(1) => Ok(()),
         Some(other) => unwell(&named(&SERVING, other), ""),
-        None => Err(observation::grpc(service, "the answer is not a health check's", b"")),
+        None => Err(observation::grpc(service, "the response is not a health check's", b"")),
     }
 }
 
-/// What the call itself failed with, if it did: status and message from the headers or trailers.
+/// Status and message of a call that failed, from the headers or trailers.
 fn refusal(headers: &HeaderMap) -> Option<(String, String)> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let code = text("grpc-status");
     match code.parse::<u64>() {
         Ok(0) => None,
-        Ok(number) => Some((named(&CODES, number), percent_decoded(text("grpc-message")))),
+        Ok(number) => Some((
+            named(&CODES, number),
+            percent_decode_str(text("grpc-message")).decode_utf8_lossy().into_owned(),
+        )),
         Err(_) => Some(("no gRPC status".to_owned(), String::new())),
     }
-}
-
-/// gRPC writes `%E2%86%92` for bytes outside of printable ASCII and for `%`. What is no such code stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, others @ ..] = rest {
-        let coded = others.first_chunk().filter(|_| *first == b'%').and_then(|digits| byte(*digits));
-        bytes.push(coded.unwrap_or(*first));
-        rest = if coded.is_some() { &others[2..] } else { others };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn byte([high, low]: [u8; 2]) -> Option<u8> {
-    let digit = |digit: u8| char::from(digit).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
 fn named(names: &[&str], number: u64) -> String {
     let name = usize::try_from(number).ok().and_then(|index| names.get(index));
     name.map_or_else(|| number.to_string(), |name| (*name).to_owned())
-}
-
-/// `HealthCheckRequest { service = 1 }` in gRPC's frame: not compressed, length, message.
-fn request(service: &str) -> Bytes {
-    let mut message = Vec::new();
-    if !service.is_empty() {
-        message.push(0x0a);
-        write_varint(&mut message, service.len());
-        message.extend_from_slice(service.as_bytes());
-    }
-    let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
-    let mut frame = vec![0];
-    frame.extend_from_slice(&length.to_be_bytes());
-    frame.extend_from_slice(&message);
-    frame.into()
-}
-
-fn write_varint(out: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// `HealthCheckResponse { status = 1 }` out of gRPC's frame; a message without the field says 0.
-fn serving(frame: &[u8]) -> Option<u64> {
-    let (head, rest) = frame.split_at_checked(5)?;
-    let length = usize::try_from(u32::from_be_bytes([head[1], head[2], head[3], head[4]])).ok()?;
-    if head[0] != 0 {
-        return None;
-    }
-    let mut message = rest.get(..length)?;
-    let mut status = 0;
-    while !message.is_empty() {
-        let key = read_varint(&mut message)?;
-        let skipped = match key & 7 {
-            0 => {
-                let value = read_varint(&mut message)?;
-                if key >> 3 == 1 {
-                    status = value;
-                }
-                0
-            }
-            1 => 8,
-            2 => usize::try_from(read_varint(&mut message)?).ok()?,
-            5 => 4,
-            _ => return None,
-        };
-        message = message.get(skipped..)?;
-    }
-    Some(status)
-}
-
-fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for (shift, byte) in (0..64).step_by(7).zip(*bytes) {
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            *bytes = &bytes[shift / 7 + 1..];
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -202,6 +123,7 @@ mod tests {
     use std::sync::Arc;
 
     use ::http::{HeaderValue, StatusCode};
+    use bytes::Bytes;
     use http_body_util::StreamBody;
     use hyper::body::Frame;
     use hyper::service::service_fn;
@@ -209,12 +131,12 @@ mod tests {
 
     use super::*;
 
-    /// What a server answers: status, message, trailers.
+    /// The reply of a server: status, message, trailers.
     #[derive(Clone)]
-    struct Answer(u16, &'static [u8], &'static [(&'static str, &'static str)]);
+    struct GrpcReply(u16, &'static [u8], &'static [(&'static str, &'static str)]);
 
     /// An h2c server that answers one connection so; the outcome of a probe, and what it was asked.
-    async fn ask(service: &str, answer: Answer) -> (Result<(), FailedProbe>, (String, Vec<u8>)) {
+    async fn ask(service: &str, answer: GrpcReply) -> (Result<(), FailedProbe>, (String, Vec<u8>)) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap();
         let asked = Arc::new(std::sync::Mutex::new((String::new(), Vec::new())));
@@ -235,7 +157,7 @@ mod tests {
                 .serve_connection(TokioIo::new(stream), reply)
                 .await;
         });
-        let outcome = probe(&Place::direct(target), service).await;
+        let outcome = probe(&ProbeAddress::direct(target), service).await;
         server.abort();
         let asked = asked.lock().unwrap().clone();
         (outcome, asked)
@@ -243,7 +165,7 @@ mod tests {
 
     type Frames = futures::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, Infallible>>>;
 
-    fn reply_with(Answer(status, message, trailers): &Answer) -> Response<StreamBody<Frames>> {
+    fn reply_with(GrpcReply(status, message, trailers): &GrpcReply) -> Response<StreamBody<Frames>> {
         let pairs = trailers
             .iter()
             .map(|(name, value)| (::http::HeaderName::from_static(name), HeaderValue::from_static(value)));
@@ -260,26 +182,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_serving_service_passes() {
-        let (outcome, asked) = ask("shop.Users", Answer(200, b"\0\0\0\0\x02\x08\x01", OK)).await;
+        let (outcome, asked) = ask("shop.Users", GrpcReply(200, b"\0\0\0\0\x02\x08\x01", OK)).await;
         assert_eq!(outcome, Ok(()));
         assert_eq!(asked.0, "/grpc.health.v1.Health/Check trailers");
         assert_eq!(asked.1, b"\0\0\0\0\x0c\x0a\x0ashop.Users");
-        let (outcome, asked) = ask("", Answer(200, b"\0\0\0\0\x02\x08\x01", OK)).await;
+        let (outcome, asked) = ask("", GrpcReply(200, b"\0\0\0\0\x02\x08\x01", OK)).await;
         assert_eq!((outcome, asked.1.as_slice()), (Ok(()), &b"\0\0\0\0\0"[..]));
     }
 
     #[tokio::test]
-    async fn other_answers_are_told() {
+    async fn other_statuses_fail_with_their_name() {
         let unknown: &[(&str, &str)] = &[("grpc-status", "5"), ("grpc-message", "unknown%20service")];
         for (answer, told) in [
-            (Answer(200, b"\0\0\0\0\x02\x08\x02", OK), "NOT_SERVING"),
-            (Answer(200, b"\0\0\0\0\0", OK), "UNKNOWN"),
-            (Answer(200, b"\0\0\0\0\x02\x08\x09", OK), "9"),
-            (Answer(200, b"", OK), "the answer is not a health check's"),
-            (Answer(200, b"", unknown), "NOT_FOUND \"unknown service\""),
-            (Answer(200, b"", &[("grpc-status", "12")]), "UNIMPLEMENTED"),
-            (Answer(200, b"hello", &[]), "no gRPC status"),
-            (Answer(404, b"", OK), "HTTP 404"),
+            (GrpcReply(200, b"\0\0\0\0\x02\x08\x02", OK), "NOT_SERVING"),
+            (GrpcReply(200, b"\0\0\0\0\0", OK), "UNKNOWN"),
+            (GrpcReply(200, b"\0\0\0\0\x02\x08\x09", OK), "9"),
+            (GrpcReply(200, b"", OK), "the response is not a health check's"),
+            (GrpcReply(200, b"", unknown), "NOT_FOUND \"unknown service\""),
+            (GrpcReply(200, b"", &[("grpc-status", "12")]), "UNIMPLEMENTED"),
+            (GrpcReply(200, b"hello", &[]), "no gRPC status"),
+            (GrpcReply(404, b"", OK), "HTTP 404"),
         ] {
             let (outcome, _) = ask("users", answer).await;
             let message = outcome.map_err(|failed| failed.message);
@@ -300,17 +222,20 @@ mod tests {
             ("%25%32%30", "%20"),
             ("", ""),
         ] {
-            assert_eq!(percent_decoded(coded), text, "{coded}");
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-status", HeaderValue::from_static("2"));
+            headers.insert("grpc-message", HeaderValue::from_static(coded));
+            assert_eq!(refusal(&headers), Some(("UNKNOWN".to_owned(), text.to_owned())), "{coded}");
         }
     }
 
     #[tokio::test]
-    async fn what_is_not_http2_is_told() {
+    async fn a_server_without_http2_fails() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // A proxy would make nothing else of it.
         let address = listener.local_addr().unwrap();
-        let place = Place { address, port: 8080, proxied: true };
+        let place = ProbeAddress { address, port: 8080, proxied: true };
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 1024]).await;
@@ -320,29 +245,11 @@ mod tests {
             drop(listener);
         });
         let told = probe(&place, "").await.unwrap_err();
-        assert!(told.message.starts_with("grpc Health/Check → the answer is not HTTP/2"), "{told:?}");
+        assert!(told.message.starts_with("grpc Health/Check → the response is not HTTP/2"), "{told:?}");
         assert_eq!(told.answer, crate::model::ProbeAnswer::Nothing);
         server.await.unwrap();
         let refused = probe(&place, "").await.unwrap_err();
         assert_eq!(refused.message, "grpc Health/Check → connection refused");
         assert_eq!(refused.answer, crate::model::ProbeAnswer::Refused { port: 8080 });
-    }
-
-    #[test]
-    fn messages_are_read_as_protobuf_has_them() {
-        for (frame, status) in [
-            (&b"\0\0\0\0\x02\x08\x01"[..], Some(1)),
-            (b"\0\0\0\0\x07\x12\x03abc\x08\x01", Some(1)),
-            (b"\0\0\0\0\x03\x08\x80\x01", Some(128)),
-            (b"\0\0\0\0\x02\x08\x80", None),
-            (b"\0\0\0\0\x03\x12\x7fa", None),
-            (b"\x01\0\0\0\x02\x08\x01", None),
-            (b"\0\0\0\0\x09\x08\x01", None),
-            (b"\0\0", None),
-        ] {
-            assert_eq!(serving(frame), status, "{frame:?}");
-        }
-        let long = request(&"x".repeat(200));
-        assert_eq!(&long[..8], b"\0\0\0\0\xcb\x0a\xc8\x01");
     }
 }

@@ -9,18 +9,18 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
+use super::address::ProbeAddress;
 use super::observation;
-use super::place::Place;
 use crate::model::FailedProbe;
 
-/// As much of a failed answer's body as is looked at for its first line.
+/// How much of a failed response's body is read for its first line.
 const BODY_MAX: usize = 4096;
 
-/// How long the body of a failed answer may take: its status is known and must not be lost to a body without end.
+/// How long the body of a failed response may take: its status is known and must not be lost to an endless body.
 const BODY_WAIT: Duration = Duration::from_millis(200);
 
-/// Asks once. The caller bounds the time.
-pub(super) async fn probe(place: &Place, path: &str) -> Result<(), FailedProbe> {
+/// Probes once. The caller bounds the time.
+pub(super) async fn probe(place: &ProbeAddress, path: &str) -> Result<(), FailedProbe> {
     let no_answer = |why: &str| observation::no_answer(path, why);
     let stream = place.connect(no_answer).await?;
     let (mut sender, connection) =
@@ -41,7 +41,7 @@ pub(super) async fn probe(place: &Place, path: &str) -> Result<(), FailedProbe> 
     tokio::select! {
         biased;
         outcome = &mut exchange => outcome,
-        // The connection's end also wakes the exchange, which says what it meant.
+        // The connection's end also wakes the exchange, which reports the cause.
         _ = &mut connection => exchange.await,
     }
 }
@@ -59,7 +59,7 @@ async fn judge(path: &str, response: Response<Incoming>) -> Result<(), FailedPro
     Err(observation::answer(path, status.as_u16(), &seen))
 }
 
-/// Reads up to [`BODY_MAX`] bytes; a body that breaks off is as good as one that ends.
+/// Reads up to [`BODY_MAX`] bytes; a body that breaks off counts as complete.
 async fn read_start(mut body: Incoming, seen: &mut Vec<u8>) {
     while let Some(Ok(frame)) = body.frame().await {
         if let Some(data) = frame.data_ref() {
@@ -71,17 +71,17 @@ async fn read_start(mut body: Incoming, seen: &mut Vec<u8>) {
     }
 }
 
-/// What an exchange failed with that brought no answer; `told` makes the line from the reason.
+/// The failure of an exchange without a response; `describe` makes the observation from the reason.
 pub(super) fn failed(
-    place: &Place,
-    told: impl FnOnce(&str) -> FailedProbe,
+    place: &ProbeAddress,
+    describe: impl FnOnce(&str) -> FailedProbe,
     error: &hyper::Error,
 ) -> FailedProbe {
     let why = reason(error);
-    if hung_up(error) { place.hung_up(told, &why) } else { told(&why) }
+    if hung_up(error) { place.hung_up(describe, &why) } else { describe(&why) }
 }
 
-/// Whether the connection ended, and nothing else was wrong.
+/// Whether the only failure is that the connection ended.
 fn hung_up(error: &hyper::Error) -> bool {
     use std::error::Error as _;
     use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
@@ -95,20 +95,20 @@ fn hung_up(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_canceled() || error.is_closed()
 }
 
-/// What hyper's error means for people.
+/// hyper's error in the words of an observation.
 pub(super) fn reason(error: &hyper::Error) -> String {
     use std::error::Error as _;
     let io = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
     match io {
         Some(io) => observation::io_reason(io),
         None if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => {
-            "connection closed without an answer".to_owned()
+            "connection closed without a response".to_owned()
         }
-        None if error.is_parse() => "the answer is not HTTP".to_owned(),
-        // hyper says "http2 error" and keeps the cause to itself.
+        None if error.is_parse() => "the response is not HTTP".to_owned(),
+        // hyper displays "http2 error" without the cause.
         None if format!("{error:?}").contains("Http2") => {
             let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-            format!("the answer is not HTTP/2: {cause}")
+            format!("the response is not HTTP/2: {cause}")
         }
         None => error.to_string(),
     }
@@ -132,7 +132,7 @@ mod tests {
             stream.write_all(answer).await.unwrap();
             String::from_utf8_lossy(&request[..n]).into_owned()
         });
-        let outcome = probe(&Place::direct(target), "/healthz?full=1").await;
+        let outcome = probe(&ProbeAddress::direct(target), "/healthz?full=1").await;
         (outcome, server.await.unwrap())
     }
 
@@ -151,13 +151,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_answers_are_told() {
+    async fn other_statuses_fail_with_their_first_line() {
         for (answer, told) in [
             (&b"HTTP/1.1 503 No\r\ncontent-length: 13\r\n\r\nwarming cache"[..], "503 \"warming cache\""),
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "404"),
             (b"HTTP/1.1 500 No\r\ncontent-length: 99\r\n\r\nbroken off", "500 \"broken off\""),
-            (b"", "connection closed without an answer"),
-            (b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP"),
+            (b"", "connection closed without a response"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", "the response is not HTTP"),
         ] {
             let message = ask(answer).await.0.map_err(|failed| failed.message);
             assert_eq!(message, Err(format!("GET /healthz?full=1 → {told}")));
@@ -165,9 +165,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_there_is_told() {
+    async fn closed_port_is_connection_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let place = Place::direct(listener.local_addr().unwrap());
+        let place = ProbeAddress::direct(listener.local_addr().unwrap());
         drop(listener);
         let answer = ProbeAnswer::Refused { port: place.port };
         for (told, expected) in [
@@ -182,18 +182,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_that_hangs_up_has_found_nobody() {
+    async fn proxy_that_closes_means_nothing_listens() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let direct = Place::direct(listener.local_addr().unwrap());
-        let proxied = Place { port: 8080, proxied: true, ..direct };
+        let direct = ProbeAddress::direct(listener.local_addr().unwrap());
+        let proxied = ProbeAddress { port: 8080, proxied: true, ..direct };
         let closing = async {
             while let Ok((stream, _)) = listener.accept().await {
                 drop(stream);
             }
         };
         let probes = async {
-            let answer = async |place: &Place| probe(place, "/").await.unwrap_err().answer;
-            let grpc = async |place: &Place| super::super::grpc::probe(place, "").await.unwrap_err().answer;
+            let answer = async |place: &ProbeAddress| probe(place, "/").await.unwrap_err().answer;
+            let grpc =
+                async |place: &ProbeAddress| super::super::grpc::probe(place, "").await.unwrap_err().answer;
             assert_eq!(answer(&direct).await, ProbeAnswer::Nothing, "someone accepted");
             assert_eq!(answer(&proxied).await, ProbeAnswer::Refused { port: 8080 });
             assert_eq!(grpc(&direct).await, ProbeAnswer::Nothing);

@@ -1,22 +1,22 @@
-//! What a probe saw, as a short line for people. Pure.
+//! What a probe observed, in a short line. Pure.
 
 use std::io::ErrorKind;
 
-use crate::model::{FailedProbe, ProbeAnswer};
+use crate::model::{FailedProbe, ProbeAnswer, sanitize};
 
-/// Longest line: it stands in a table next to a replica's name.
+/// Longest line: tables show it next to a replica's name.
 const LINE_MAX: usize = 120;
 
 /// Longest path within it, so that the answer stays in sight.
 const PATH_MAX: usize = 48;
 
-/// `GET /healthz → 503 "warming cache"`: the status and the body's first line that says something.
+/// `GET /healthz → 503 "warming cache"`: the status and the body's first line that is not empty.
 pub(super) fn answer(path: &str, status: u16, body: &[u8]) -> FailedProbe {
     let message = cut(&format!("{} → {status}{}", get(path), said(body)), LINE_MAX);
     FailedProbe { message, answer: ProbeAnswer::Status { status } }
 }
 
-/// `grpc Health/Check users → NOT_SERVING`, with what was said to it.
+/// `grpc Health/Check users → NOT_SERVING`, with the message of the response.
 pub(super) fn grpc(service: &str, why: &str, message: &[u8]) -> FailedProbe {
     let asked = format!("grpc Health/Check {}", cut(&plain(service), PATH_MAX));
     cut(&format!("{} → {why}{}", asked.trim_end(), said(message)), LINE_MAX).as_str().into()
@@ -33,12 +33,12 @@ pub(super) fn exec(command: &[String], why: &str, output: &[u8]) -> FailedProbe 
     cut(&format!("exec {words} → {}{}", plain(why), said(output)), LINE_MAX).as_str().into()
 }
 
-/// The same failure, of a check that was answered, and without an HTTP status.
+/// The same failure, of a check that got a response without an HTTP status.
 pub(super) fn unwell(failed: FailedProbe) -> FailedProbe {
     FailedProbe { answer: ProbeAnswer::Unwell, ..failed }
 }
 
-/// The first line that says something, in quotes.
+/// The first line that is not empty, in quotes.
 fn said(output: &[u8]) -> String {
     let output = String::from_utf8_lossy(output);
     let line = output.lines().map(plain).find(|line| !line.is_empty());
@@ -55,16 +55,16 @@ pub(super) fn no_connection(port: u16, why: &str) -> FailedProbe {
     cut(&format!("connect to port {port} → {why}"), LINE_MAX).as_str().into()
 }
 
-/// The same failure, of a connection that could not be made: a port where nobody listens is told apart.
+/// The same failure, of a connection that could not be made; a port without a listener has an answer of its own.
 pub(super) fn unconnected(failed: FailedProbe, port: u16, kind: ErrorKind) -> FailedProbe {
     match kind {
-        ErrorKind::ConnectionRefused => nobody_listens(failed, port),
+        ErrorKind::ConnectionRefused => nothing_listens(failed, port),
         _ => failed,
     }
 }
 
-/// The same failure, of a port where nobody listens.
-pub(super) fn nobody_listens(failed: FailedProbe, port: u16) -> FailedProbe {
+/// The same failure, of a port without a listener.
+pub(super) fn nothing_listens(failed: FailedProbe, port: u16) -> FailedProbe {
     FailedProbe { answer: ProbeAnswer::Refused { port }, ..failed }
 }
 
@@ -83,9 +83,9 @@ fn get(path: &str) -> String {
     format!("GET {}", cut(&plain(path), PATH_MAX))
 }
 
-/// Without control characters, which could move a terminal's cursor.
+/// One line, safe for a terminal.
 fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned()
+    sanitize(text).replace('\t', "").trim().to_owned()
 }
 
 fn cut(text: &str, max: usize) -> String {
@@ -102,18 +102,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_that_says_something_is_shown() {
+    fn observation_shows_the_first_line_of_the_body() {
         assert_eq!(
             answer("/healthz", 503, b"\r\n warming cache\nmore").message,
             "GET /healthz → 503 \"warming cache\""
         );
         assert_eq!(answer("/healthz", 500, b"").message, "GET /healthz → 500");
-        assert_eq!(answer("/", 500, b"\x1b[31mred\x07").message, "GET / → 500 \"[31mred\"");
+        assert_eq!(answer("/", 500, b"\x1b[31mred\x07").message, "GET / → 500 \"red\"");
         assert_eq!(answer("/", 500, &[0xff, b'x']).message, "GET / → 500 \"\u{fffd}x\"");
     }
 
     #[test]
-    fn what_was_asked_is_told_with_the_answer() {
+    fn observation_shows_request_and_response() {
         assert_eq!(grpc("", "UNIMPLEMENTED", b"").message, "grpc Health/Check → UNIMPLEMENTED");
         assert_eq!(
             grpc("a.B", "NOT_FOUND", b"\nno such").message,

@@ -1,67 +1,66 @@
-//! Watches many endpoints, a task for each, and remembers where each stands.
+//! Watches many endpoints, a task for each, and remembers the state of each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::place::Place;
+use super::address::ProbeAddress;
 use super::tracker::{ProbeState, Tracker};
 use super::{exec, grpc, http, observation, tcp};
 use crate::clock::Clock;
 use crate::engine::{Engine, ExecId};
 use crate::model::{EndpointId, FailedProbe, Health, HealthCheck, Millis, Mono};
 
-/// News that only reword a failure are passed on this often at most: an application that counts in its answer must not
+/// How often at most a change in the wording of a failure is reported: an application that counts in its response must not
 /// keep the agent busy.
 const REWORDED_EVERY: Millis = Millis(1000);
 
 /// What is watched, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeTarget {
-    /// Under which identity.
     pub id: EndpointId,
-    /// Where; not looked at by a check that needs no connection.
-    pub place: Place,
-    /// What, how often and against which thresholds.
+    /// Ignored by a check that needs no connection.
+    pub place: ProbeAddress,
     pub health: Health,
 }
 
-/// Watches endpoints until told otherwise; dropping it stops all probes.
+/// Watches endpoints; dropping it stops all probes.
 pub struct Prober {
-    shared: Arc<Shared>,
+    shared: Arc<ProberState>,
 }
 
-struct Shared {
+struct ProberState {
     clock: Arc<dyn Clock>,
     engine: Arc<dyn Engine>,
     changed: Box<dyn Fn() + Send + Sync>,
-    watched: Mutex<BTreeMap<EndpointId, Watched>>,
+    watched: Mutex<BTreeMap<EndpointId, WatchedEndpoint>>,
 }
 
-struct Watched {
+struct WatchedEndpoint {
     target: ProbeTarget,
     tracker: Tracker,
-    /// The state and time last passed on as news.
-    told: (ProbeState, Mono),
-    /// None where there is nothing to probe.
+    /// The state last reported, and when.
+    reported: (ProbeState, Mono),
+    /// `None` where there is nothing to probe.
     _task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Prober {
-    /// Watches nothing yet. The Engine runs commands in containers. `changed` is called when a state has changed, from any thread; it only says that a look is
-    /// worth while, and must not block.
+    /// A prober that watches nothing yet. The Engine runs commands in containers. `changed` is called from any thread when a
+    /// state has changed, and must not block.
     pub fn new(
         clock: Arc<dyn Clock>,
         engine: Arc<dyn Engine>,
         changed: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         let changed = Box::new(changed);
-        Self { shared: Arc::new(Shared { clock, engine, changed, watched: Mutex::default() }) }
+        Self { shared: Arc::new(ProberState { clock, engine, changed, watched: Mutex::default() }) }
     }
 
-    /// Watches this endpoint, from now on or as before; a target that differs under the same identity (other timings)
-    /// is probed as it says from now on and keeps its state. Call it within a tokio runtime.
+    /// Watches this endpoint, from now on or as before. A target that differs under the same identity (other timings) keeps
+    /// its state. Call it within a tokio runtime.
     pub fn watch(&self, target: ProbeTarget) {
         let now = self.shared.clock.mono();
         let mut watched = self.shared.lock();
@@ -81,16 +80,16 @@ impl Prober {
                 Some(AbortOnDropHandle::new(tokio::spawn(probing)))
             }
         };
-        let told = (tracker.state().clone(), now);
-        watched.insert(target.id.clone(), Watched { target, tracker, told, _task: task });
+        let reported = (tracker.state().clone(), now);
+        watched.insert(target.id.clone(), WatchedEndpoint { target, tracker, reported, _task: task });
     }
 
-    /// Watches none but these any more.
+    /// Stops watching all endpoints but these.
     pub fn retain(&self, wanted: &BTreeSet<EndpointId>) {
         self.shared.lock().retain(|id, _| wanted.contains(id));
     }
 
-    /// Where an endpoint stands; `None` if it is not watched.
+    /// The state of an endpoint; `None` if it is not watched.
     pub fn state(&self, id: &EndpointId) -> Option<ProbeState> {
         self.shared.lock().get(id).map(|watched| watched.tracker.state().clone())
     }
@@ -98,17 +97,17 @@ impl Prober {
 
 impl Drop for Prober {
     fn drop(&mut self) {
-        // Each task holds the map that holds its handle; only this ends the circle.
+        // Each task holds the map that holds its handle; only this ends the reference cycle.
         self.shared.lock().clear();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Watched>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+impl ProberState {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<EndpointId, WatchedEndpoint>> {
+        self.watched.lock()
     }
 
-    /// Probes at once and then again and again, until the endpoint is not watched any more.
+    /// Probes at once and then at intervals, until the endpoint is no longer watched.
     async fn probe_on(self: Arc<Self>, target: ProbeTarget) {
         let mut left = None;
         loop {
@@ -121,8 +120,8 @@ impl Shared {
         }
     }
 
-    /// Takes an outcome, or that nothing could be asked, and returns the time to the next probe; `None` if this target
-    /// is not watched any more.
+    /// Records an outcome (`None` if the probe was not possible) and returns the time to the next probe; `None` if this
+    /// target is no longer watched.
     fn record(
         &self,
         target: &ProbeTarget,
@@ -136,9 +135,9 @@ impl Shared {
                 Some(outcome) => watched.tracker.record(outcome, now),
                 None => watched.tracker.skip(now),
             }
-            let is_news = is_news(&watched.told, watched.tracker.state(), now);
+            let is_news = is_news(&watched.reported, watched.tracker.state(), now);
             if is_news {
-                watched.told = (watched.tracker.state().clone(), now);
+                watched.reported = (watched.tracker.state().clone(), now);
             }
             (watched.tracker.interval(), is_news)
         };
@@ -149,11 +148,11 @@ impl Shared {
     }
 }
 
-/// Whether a state is worth telling after the one last told.
-fn is_news((told, at): &(ProbeState, Mono), state: &ProbeState, now: Mono) -> bool {
-    let another = std::mem::discriminant(told) != std::mem::discriminant(state);
-    let first_word = told.last().is_none() && state.last().is_some();
-    another || first_word || (told.last() != state.last() && now.since(*at) >= REWORDED_EVERY)
+/// Whether a state is worth a report after the one last reported.
+fn is_news((reported, at): &(ProbeState, Mono), state: &ProbeState, now: Mono) -> bool {
+    let another = std::mem::discriminant(reported) != std::mem::discriminant(state);
+    let first_observation = reported.last().is_none() && state.last().is_some();
+    another || first_observation || (reported.last() != state.last() && now.since(*at) >= REWORDED_EVERY)
 }
 
 /// Between four fifths of the interval and all of it, so that probes that began together drift apart within a few
@@ -234,7 +233,7 @@ mod tests {
 
         fn target(&self, health: Health) -> ProbeTarget {
             let id = EndpointId::new(&ContainerId::new("c"), jiff::Timestamp::UNIX_EPOCH);
-            ProbeTarget { id, place: Place::direct(self.address), health }
+            ProbeTarget { id, place: ProbeAddress::direct(self.address), health }
         }
     }
 
@@ -341,8 +340,10 @@ mod tests {
         let (prober, _) = prober();
         let server = Server::start(true).await;
         let health = Health { timeout: Millis(20), ..quick() };
-        let target =
-            ProbeTarget { place: Place::direct(listener.local_addr().unwrap()), ..server.target(health) };
+        let target = ProbeTarget {
+            place: ProbeAddress::direct(listener.local_addr().unwrap()),
+            ..server.target(health)
+        };
         prober.watch(target.clone());
         let told = || prober.state(&target.id).and_then(|s| s.last().map(|f| f.message.clone()));
         until("told", || told().as_deref() == Some("GET /h → no answer in 20ms")).await;

@@ -1,18 +1,19 @@
-//! One TCP probe: a connect passes; through a proxy it must also hold.
+//! One TCP probe: a connection passes; through a proxy it must also stay open.
 
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 
+use super::address::ProbeAddress;
 use super::observation;
-use super::place::Place;
 use crate::model::{FailedProbe, Millis};
 
-/// A proxy that finds nobody hangs up within milliseconds; a connection that is there after so long has reached someone.
+/// A proxy without a listener behind it closes within milliseconds; a connection that lasts this long has reached one.
 const HELD_FOR: Duration = Duration::from_millis(100);
 
-/// Connects and closes again, within `timeout`, which is the caller's to keep. Through a proxy the connection must also hold, or bring something.
-pub(super) async fn probe(place: &Place, timeout: Millis) -> Result<(), FailedProbe> {
+/// Connects and closes again, within `timeout`, which the caller enforces. Through a proxy the connection must also stay
+/// open, or deliver a byte.
+pub(super) async fn probe(place: &ProbeAddress, timeout: Millis) -> Result<(), FailedProbe> {
     let failed = |why: &str| observation::no_connection(place.port, why);
     let mut stream = place.connect(failed).await?;
     if !place.proxied {
@@ -21,7 +22,7 @@ pub(super) async fn probe(place: &Place, timeout: Millis) -> Result<(), FailedPr
     let held_for = HELD_FOR.min(timeout.std() / 2);
     match tokio::time::timeout(held_for, stream.read(&mut [0; 1])).await {
         Err(_) | Ok(Ok(1..)) => Ok(()),
-        Ok(Ok(0)) => Err(place.hung_up(failed, "connection closed at once")),
+        Ok(Ok(0)) => Err(place.hung_up(failed, "connection closed immediately")),
         Ok(Err(error)) => Err(place.hung_up(failed, &observation::io_reason(&error))),
     }
 }
@@ -45,8 +46,8 @@ mod tests {
             }
         };
         let probes = async {
-            let direct = probe(&Place::direct(address), Millis::secs(1)).await;
-            [direct, probe(&Place { address, port: 8080, proxied: true }, Millis::secs(1)).await]
+            let direct = probe(&ProbeAddress::direct(address), Millis::secs(1)).await;
+            [direct, probe(&ProbeAddress { address, port: 8080, proxied: true }, Millis::secs(1)).await]
         };
         tokio::select! {
             () = serving => unreachable!("the server serves on"),
@@ -57,7 +58,7 @@ mod tests {
     #[tokio::test]
     async fn behind_a_proxy_a_connection_must_hold_or_bring_something() {
         let closed = FailedProbe {
-            message: "connect to port 8080 → connection closed at once, as if nothing listened on 8080"
+            message: "connect to port 8080 → connection closed immediately; probably nothing listens on 8080"
                 .to_owned(),
             answer: ProbeAnswer::Refused { port: 8080 },
         };

@@ -6,35 +6,17 @@ use crate::model::{FailedProbe, Health, HealthCheck, Millis, Mono};
 /// for each replica in turn.
 const STARTING_INTERVAL: Millis = Millis(200);
 
-/// Where an endpoint stands.
+/// The state of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeState {
     /// Not ready yet.
-    Starting {
-        /// Watched since then.
-        since: Mono,
-        /// What the last failed probe saw.
-        last: Option<FailedProbe>,
-    },
+    Starting { since: Mono, last: Option<FailedProbe> },
     /// Passes.
-    Ready {
-        /// Since then.
-        since: Mono,
-    },
+    Ready { since: Mono },
     /// Was ready, and fails.
-    Failing {
-        /// Since then.
-        since: Mono,
-        /// What the last failed probe saw.
-        last: FailedProbe,
-    },
+    Failing { since: Mono, last: FailedProbe },
     /// Has not passed once within `startWithin`. It is still probed, and a success makes it ready.
-    TooLate {
-        /// Since then.
-        since: Mono,
-        /// What the last failed probe saw.
-        last: FailedProbe,
-    },
+    TooLate { since: Mono, last: FailedProbe },
 }
 
 impl ProbeState {
@@ -43,7 +25,7 @@ impl ProbeState {
         matches!(self, Self::Ready { .. })
     }
 
-    /// What the last failed probe saw; nothing of a ready endpoint.
+    /// The last failed probe; `None` for a ready endpoint.
     pub fn last(&self) -> Option<&FailedProbe> {
         match self {
             Self::Starting { last, .. } => last.as_ref(),
@@ -58,9 +40,9 @@ impl ProbeState {
 pub struct Tracker {
     health: Health,
     state: ProbeState,
-    /// When it began; later by the time in which nothing could be asked.
+    /// When it began; later by the time in which no probe was possible.
     began: Mono,
-    /// When something was last asked, or could not be.
+    /// When a probe last ended, or was not possible.
     asked: Mono,
     has_passed: bool,
     passes: u32,
@@ -68,7 +50,7 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Begins to watch; without a check an endpoint is ready at once.
+    /// Starts to track; without a check an endpoint is ready at once.
     pub fn new(health: &Health, now: Mono) -> Self {
         let state = match health.check {
             HealthCheck::None(_) => ProbeState::Ready { since: now },
@@ -78,7 +60,7 @@ impl Tracker {
         Self { health, state, began: now, asked: now, has_passed: false, passes: 0, failures: 0 }
     }
 
-    /// Goes on with other timings or another check; the state stays until probes say otherwise.
+    /// Continues with other timings or another check; the state stays until a probe changes it.
     pub fn set_health(&mut self, health: &Health, now: Mono) {
         self.health = health.clone();
         if matches!(health.check, HealthCheck::None(_)) && !self.state.is_ready() {
@@ -86,7 +68,7 @@ impl Tracker {
         }
     }
 
-    /// The state.
+    /// The state so far.
     pub fn state(&self) -> &ProbeState {
         &self.state
     }
@@ -99,7 +81,7 @@ impl Tracker {
         }
     }
 
-    /// Takes an outcome: passed, or what was seen instead.
+    /// Records an outcome: passed, or what was observed instead.
     pub fn record(&mut self, outcome: Result<(), FailedProbe>, now: Mono) {
         self.asked = now;
         match outcome {
@@ -108,7 +90,7 @@ impl Tracker {
         }
     }
 
-    /// Nothing could be asked, through no fault of what is probed: the state stays, and the time does not count.
+    /// The probe was not possible, through no fault of the endpoint: the state stays, and the time does not count.
     pub fn skip(&mut self, now: Mono) {
         self.began = self.began.after(now.since(self.asked));
         self.asked = now;

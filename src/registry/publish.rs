@@ -6,10 +6,11 @@
 //! Deliberately absent: repeating a failed write (there is none), judging endpoints (the agent does).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -254,7 +255,7 @@ impl Registry {
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // A panic elsewhere leaves the ledger whole: each change of it is one call.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock()
     }
 }
 

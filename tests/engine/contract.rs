@@ -13,7 +13,7 @@ use coxswain::engine::{
     LogOptions, Mount, NetworkSpec, VolumeSpec,
 };
 use coxswain::model::{ContainerId, Cpu, EndpointId, ExposureMode, Health, HealthCheck, MemorySize, Millis};
-use coxswain::probe::{Place, ProbeState, ProbeTarget, Prober};
+use coxswain::probe::{ProbeAddress, ProbeState, ProbeTarget, Prober};
 use futures::StreamExt;
 
 use crate::images::{self, Run};
@@ -477,10 +477,14 @@ async fn a_container_is_probed_where_it_is_reached() {
         let target = ProbeTarget {
             id: EndpointId::new(&id, container.started_at.unwrap()),
             place: match reach {
-                ExposureMode::Bridge => Place::direct((container.addresses[&s.network.name], 8080).into()),
-                ExposureMode::Published => {
-                    Place { address: (Ipv4Addr::LOCALHOST, s.port()).into(), port: 8080, proxied: true }
+                ExposureMode::Bridge => {
+                    ProbeAddress::direct((container.addresses[&s.network.name], 8080).into())
                 }
+                ExposureMode::Published => ProbeAddress {
+                    address: (Ipv4Addr::LOCALHOST, s.port()).into(),
+                    port: 8080,
+                    proxied: true,
+                },
             },
             health: Health { interval: Millis(50), ..Health::with(HealthCheck::Http("/healthz".to_owned())) },
         };

@@ -3,7 +3,8 @@
 //! One pass at a time; a pass rereads everything and is idempotent. What is kept between passes decides nothing but time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{MutexGuard, PoisonError};
+
+use parking_lot::MutexGuard;
 
 use super::error_count::{Attempt, RolloutErrorCount};
 use super::readiness::Serving;
@@ -173,7 +174,7 @@ impl Controller {
 
     /// Services whose replicas wait for a balancer's word: they are looked at when it comes.
     pub(crate) fn awaiting(&self) -> MutexGuard<'_, BTreeSet<ServiceName>> {
-        self.unacknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unacknowledged.lock()
     }
 
     /// Writes a plan; `false` where someone wrote the service in between, and the plan is void.
@@ -261,12 +262,12 @@ impl Controller {
     }
 
     pub(crate) fn remembered<T>(&self, name: &ServiceName, f: impl FnOnce(&mut Memory) -> T) -> T {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory.lock();
         f(memory.entry(name.clone()).or_default())
     }
 
     fn forget(&self, name: &ServiceName) {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.memory.lock().remove(name);
         self.awaiting().remove(name);
     }
 }

@@ -5,7 +5,6 @@
 //! daemon that starts finds it and asks again.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -162,7 +161,7 @@ impl Controller {
     }
 
     fn wanted_removals(&self) -> Vec<Service> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory.lock();
         memory.values_mut().filter_map(|memory| memory.volumes.take_wanted()).collect()
     }
 

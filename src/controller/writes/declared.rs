@@ -1,7 +1,8 @@
 //! What a manifests directory declares: whose a service is, and what is said of the directory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{MutexGuard, PoisonError};
+
+use parking_lot::MutexGuard;
 
 use super::before::Before;
 use super::commit::Run;
@@ -207,6 +208,6 @@ impl Controller {
     }
 
     fn followed(&self) -> MutexGuard<'_, Followed> {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.followed.lock()
     }
 }

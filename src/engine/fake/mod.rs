@@ -21,7 +21,9 @@ mod volumes;
 mod world;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 pub use behaviour::{Behaviour, Healthy, Runs, Stops};
 pub use faults::{Call, Fault, Mutation};
@@ -82,7 +84,7 @@ impl FakeEngine {
 
     fn locked<T>(&self, f: impl FnOnce(&mut State, jiff::Timestamp) -> T) -> T {
         let now = (self.now)();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.world.settle(now);
         f(&mut state, now)
     }

@@ -1,11 +1,9 @@
 //! Containers, networks and images of the fake, as plain data with Docker's rules. Time comes in as an argument.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use futures::future::{BoxFuture, FutureExt};
-use sha2::{Digest, Sha256};
 
 use super::behaviour::{Behaviour, Healthy, Runs, Stops};
 use super::container::Container;
@@ -17,7 +15,7 @@ use crate::engine::{
     ContainerSpec, ContainerState, EngineError, EngineEvent, ExecId, ExecOutcome, LABEL_STORE, LogLine,
     NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use crate::model::{ContainerId, ListeningSocket};
+use crate::model::{ContainerId, ListeningSocket, sha256_hex};
 
 /// The exit code of a process that SIGKILL ended.
 const KILLED: i64 = 137;
@@ -41,10 +39,7 @@ pub(super) struct World {
 
 /// Hex digits of a hash of the text: ids that are the same in every run.
 pub(super) fn hex_id(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    sha256_hex(text.as_bytes())
 }
 
 fn no_such(what: &'static str, name: impl ToString) -> EngineError {

@@ -9,10 +9,11 @@
 mod request;
 mod tally;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -121,8 +122,8 @@ impl Load {
 }
 
 impl Shared {
-    fn tallies(&self) -> std::sync::MutexGuard<'_, Vec<Tally>> {
-        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tallies(&self) -> parking_lot::MutexGuard<'_, Vec<Tally>> {
+        self.tallies.lock()
     }
 }
 

@@ -1,0 +1,24 @@
+//! The limits of a spec.
+
+/// Limits on one Service, with their reasons.
+pub struct SpecLimits {
+    /// A /24 network has 246 addresses for containers.
+    pub replicas: u32,
+    /// Enough for any service; keeps tables small.
+    pub ports: usize,
+    /// As for ports.
+    pub routes: usize,
+    /// Docker hands env to exec; the kernel's limit for all is far higher, a manifest with more is a mistake.
+    pub env: usize,
+    /// As for ports; a manifest with more is a mistake.
+    pub volumes: usize,
+    /// Longest path of a route or probe; the balancer's own limit for a request line is 8 KiB.
+    pub path: usize,
+    /// All of the spec as JSON, in bytes. One transaction of at most 1 MiB stores it three times: as the service, as
+    /// what was applied, and as the revision.
+    pub bytes: usize,
+}
+
+/// The limits in force.
+pub const LIMITS: SpecLimits =
+    SpecLimits { replicas: 200, ports: 16, routes: 60, env: 512, volumes: 16, path: 1024, bytes: 256 * 1024 };
