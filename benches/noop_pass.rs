@@ -15,11 +15,12 @@ use coxswain::controller::{ApplyDocument, Controller, ControllerParts};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::engine::{Engine, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
-    BalancerReport, EndpointStats, Health, HealthCheck, Incarnation, Millis, NodeId, Port, Protocol, Route,
-    ServiceSpec, key,
+    BalancerReport, EndpointStats, Health, HealthCheck, Millis, NodeId, Port, Protocol, Route, ServiceSpec,
+    key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{EmbeddedStore, Op, Store, TXN_MAX_OPS, Txn};
+use coxswain::testing;
 use tokio::sync::watch;
 
 use crate::Shared;
@@ -167,12 +168,9 @@ impl World {
         let Some(table) = self.registry.tables().borrow().clone() else { return };
         let endpoints = table.pools.values().flat_map(|pool| &pool.endpoints);
         self.reports.send_replace(Some(BalancerReport {
-            incarnation: Incarnation("bench".to_owned()),
             applied: Some(table.name.clone()),
-            refused: None,
-            counted: None,
-            failed: [].into(),
             endpoints: endpoints.map(|e| (e.id.clone(), EndpointStats::default())).collect(),
+            ..testing::report("bench")
         }));
     }
 

@@ -18,3 +18,5 @@ pub mod probe;
 pub mod registry;
 pub mod source;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

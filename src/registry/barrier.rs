@@ -98,7 +98,8 @@ impl Barrier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Balance, Epoch, Incarnation, Pool, PoolEndpoint, RevisionNumber};
+    use crate::model::{Balance, Epoch, Pool, PoolEndpoint, RevisionNumber};
+    use crate::testing;
 
     fn name(epoch: u64, revision: u64) -> TableName {
         TableName { store: "s".into(), epoch: Epoch(epoch), revision }
@@ -124,14 +125,7 @@ mod tests {
     fn barrier(tables: &[RoutingTable], applied: Option<TableName>) -> Barrier {
         let mut published = Published::default();
         tables.iter().for_each(|t| published.record(t));
-        let report = BalancerReport {
-            incarnation: Incarnation("i".into()),
-            applied,
-            refused: None,
-            counted: None,
-            failed: [].into(),
-            endpoints: BTreeMap::new(),
-        };
+        let report = BalancerReport { applied, ..testing::report("i") };
         Barrier { published: Arc::new(published), report: Some(Arc::new(report)) }
     }
 

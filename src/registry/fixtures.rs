@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::model::{
-    Endpoint, EndpointState, Epoch, Generation, Metadata, Port, Protocol, ResolvedImage, RevisionNumber,
-    Route, Service, ServiceSpec, TableName,
+    Endpoint, EndpointState, Epoch, Port, Protocol, RevisionNumber, Route, Service, TableName,
 };
+use crate::testing;
 
 /// A service with ports `http` and `admin`, reached under these claims: `node/path`, or `*/path` for any host.
 pub(super) fn service(name: &str, claims: &[&str]) -> Service {
@@ -14,31 +14,10 @@ pub(super) fn service(name: &str, claims: &[&str]) -> Service {
         let (node, path) = claim.split_at(claim.find('/').unwrap());
         Route::to((node != "*").then(|| node.to_owned()), path)
     };
-    Service {
-        metadata: Metadata {
-            name: name.into(),
-            app: "shop".into(),
-            annotations: [].into(),
-            uid: "u".to_owned(),
-            generation: Generation(1),
-            created_at: Timestamp::UNIX_EPOCH,
-        },
-        spec: ServiceSpec {
-            replicas: Some(1),
-            ports: vec![port("http", 80), port("admin", 81)],
-            routes: claims.iter().map(route).collect(),
-            ..ServiceSpec::of_image("image:1")
-        },
-        image: ResolvedImage { reference: "image:1".to_owned(), pinned: "sha256:aa".to_owned() },
-        restarts: 0,
-        overrides: Vec::new(),
-        deleted_at: None,
-        deletes_volumes: false,
-        source: None,
-        written_by: "apply".into(),
-        intervention: None,
-        written_at: Timestamp::UNIX_EPOCH,
-    }
+    let mut service = testing::service(name);
+    service.spec.ports = vec![port("http", 80), port("admin", 81)];
+    service.spec.routes = claims.iter().map(route).collect();
+    service
 }
 
 /// An endpoint of a service; replica and container have the same name.

@@ -278,6 +278,7 @@ mod tests {
     use crate::clock::RealClock;
     use crate::model::{EndpointState::*, Incarnation};
     use crate::store::{EmbeddedStore, LeaseId, StoreEntry, StoreIdentity, Txn, TxnOutcome};
+    use crate::testing;
 
     struct World {
         store: Arc<EmbeddedStore>,
@@ -316,14 +317,7 @@ mod tests {
             let last = self.registry.tables().borrow().clone().unwrap();
             let applied = Some(TableName { revision, ..last.name.clone() });
             let incarnation = Incarnation("i".to_owned());
-            let report = BalancerReport {
-                incarnation,
-                applied,
-                refused: None,
-                counted: None,
-                failed: [].into(),
-                endpoints: [].into(),
-            };
+            let report = BalancerReport { incarnation, applied, ..testing::report("") };
             self.reports.send_replace(Some(report));
         }
     }

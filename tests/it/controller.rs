@@ -14,14 +14,15 @@ use coxswain::controller::{
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
-    BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, Incarnation, InterventionKind,
-    ObjectRef, OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber,
-    RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
+    BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, InterventionKind, ObjectRef,
+    OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome,
+    Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
     EmbeddedStore, LeaseId, Listing, Op, Store, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
 };
+use coxswain::testing;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
 
@@ -187,12 +188,8 @@ impl Rig {
     /// A balancer has counted so many failed requests of `users`.
     fn counted(&self, balancer: &str, failed: u64) {
         self.said.send_replace(Some(BalancerReport {
-            incarnation: Incarnation(balancer.to_owned()),
-            applied: None,
-            refused: None,
-            counted: None,
             failed: [("users".into(), failed)].into(),
-            endpoints: BTreeMap::new(),
+            ..testing::report(balancer)
         }));
     }
 

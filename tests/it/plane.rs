@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coxswain::model::{
-    Balance, BalancerReport, EndpointStats, Epoch, Incarnation, Pool, RoutingTable, TableName,
-};
+use coxswain::model::{Balance, BalancerReport, EndpointStats, Epoch, Pool, RoutingTable, TableName};
 use coxswain::plane::{self, PROTOCOL, ToBalancer, ToController};
+use coxswain::testing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -26,14 +25,7 @@ fn table(revision: u64, services: &[&str]) -> Arc<RoutingTable> {
 fn report(incarnation: &str, requests: u64) -> BalancerReport {
     let id = coxswain::model::EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
     let stats = EndpointStats { requests, ..EndpointStats::default() };
-    BalancerReport {
-        incarnation: Incarnation(incarnation.into()),
-        applied: None,
-        refused: None,
-        counted: None,
-        failed: [].into(),
-        endpoints: [(id, stats)].into(),
-    }
+    BalancerReport { endpoints: [(id, stats)].into(), ..testing::report(incarnation) }
 }
 
 /// A controller's end.

@@ -17,12 +17,12 @@ use crate::engine::fake::{Behaviour, FakeEngine, Fault};
 use crate::engine::{ContainerState, EngineError, ObservedContainer};
 use crate::model::{
     AppName, Author, BalancerReport, Desired, Endpoint, EndpointId, EndpointStats, EngineKind, Generation,
-    Health, HealthCheck, Incarnation, Metadata, NodeId, Port, Protocol, Pull, Replica, ReplicaName,
-    ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec,
-    Template, key,
+    Health, HealthCheck, NodeId, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
+    ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec, Template, key,
 };
 use crate::registry::Registry;
 use crate::store::{EmbeddedStore, Op, Store, Txn};
+use crate::testing;
 
 /// What the balancer of a test does.
 #[derive(Default)]
@@ -283,24 +283,10 @@ impl Rig {
 
 fn service(revision: &Revision) -> Service {
     Service {
-        metadata: Metadata {
-            name: "users".into(),
-            app: AppName::new("shop"),
-            annotations: BTreeMap::new(),
-            uid: "u".to_owned(),
-            generation: Generation(1),
-            created_at: revision.created_at,
-        },
         spec: revision.spec.clone(),
         image: revision.image.clone(),
-        restarts: 0,
-        overrides: Vec::new(),
-        deleted_at: None,
-        deletes_volumes: false,
-        source: None,
-        written_by: Author::default(),
-        intervention: None,
         written_at: revision.created_at,
+        ..testing::service("users")
     }
 }
 
@@ -331,12 +317,9 @@ async fn balance(
         endpoints.extend(pools.flat_map(|p| &p.endpoints).map(|e| (e.id.clone(), stats)));
         endpoints.values_mut().for_each(|s| *s = stats);
         let report = balancer.connected.then(|| BalancerReport {
-            incarnation: Incarnation("i".to_owned()),
             applied: balancer.applied.as_ref().map(|table| table.name.clone()),
-            refused: None,
-            counted: None,
-            failed: [].into(),
             endpoints,
+            ..testing::report("i")
         });
         said.send_if_modified(|old| {
             let differs = *old != report;

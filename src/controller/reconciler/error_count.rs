@@ -73,17 +73,7 @@ mod tests {
     use crate::model::{FailureReason, Millis, RevisionNumber, RolloutFailure};
 
     fn rollout(target: u64, state: RolloutState) -> Rollout {
-        Rollout {
-            observed_generation: Default::default(),
-            target: RevisionNumber(target),
-            stable: None,
-            last_revision: RevisionNumber(target),
-            issued_names: [].into(),
-            failure_baseline: [].into(),
-            paused: false,
-            state,
-            since: jiff::Timestamp::UNIX_EPOCH,
-        }
+        Rollout { state, ..crate::testing::rollout(target) }
     }
 
     fn failure() -> RolloutFailure {

@@ -199,22 +199,11 @@ fn declares(service: &Service, volume: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ServiceSpec;
-
-    fn service() -> Service {
-        serde_json::from_value(serde_json::json!({
-            "metadata": { "name": "users", "app": "shop", "uid": "u1", "generation": 1, "createdAt": "1970-01-01T00:00:00Z" },
-            "spec": ServiceSpec::of_image("users:1"),
-            "image": { "reference": "users:1", "pinned": "sha256:aa" },
-            "writtenBy": {"command": "apply"},
-            "writtenAt": "1970-01-01T00:00:00Z",
-        }))
-        .unwrap()
-    }
+    use crate::testing;
 
     #[test]
     fn a_removal_is_asked_for_once_at_a_time_and_again_after_a_wait_that_grows() {
-        let (service, mut removal) = (service(), Removal::default());
+        let (service, mut removal) = (testing::service("users"), Removal::default());
         let asked =
             |removal: &mut Removal, at| (removal.ask(&service, Mono(at)), removal.take_wanted().is_some());
         assert_eq!(asked(&mut removal, 0), (false, true));

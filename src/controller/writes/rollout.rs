@@ -149,22 +149,15 @@ fn last_good(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Millis, RolloutState};
 
     #[test]
     fn an_undo_goes_back_to_what_last_completed() {
         let kept: Vec<RevisionNumber> = (1..=4).map(RevisionNumber).collect();
         let undone = |target, stable: Option<u64>, bad: &[u64]| {
             let rollout = Rollout {
-                observed_generation: Generation(4),
-                target: RevisionNumber(target),
                 stable: stable.map(RevisionNumber),
                 last_revision: RevisionNumber(4),
-                issued_names: BTreeMap::new(),
-                failure_baseline: Default::default(),
-                paused: false,
-                state: RolloutState::Progressing { waited: Millis(0), most_available: 0 },
-                since: jiff::Timestamp::UNIX_EPOCH,
+                ..crate::testing::rollout(target)
             };
             let superseded =
                 |n: &u64| (RevisionNumber(*n), RevisionOutcome::Superseded { by: RevisionNumber(n + 1) });

@@ -13,12 +13,13 @@ use coxswain::engine::{
 use coxswain::model::{
     AppName, Author, Balance, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId,
     EndpointState, EndpointStats, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health, HealthCheck,
-    Incarnation, Mono, Now, Pool, PoolEndpoint, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase,
-    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName,
-    TemplateHash, Volume, WaitReason,
+    Mono, Now, Pool, PoolEndpoint, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
+    ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName, TemplateHash, Volume,
+    WaitReason,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;
+use coxswain::testing;
 
 use super::print;
 
@@ -427,12 +428,9 @@ impl Script {
         let instances =
             self.view.containers.iter().filter_map(|c| Some(EndpointId::new(&c.id, c.started_at?)));
         self.view.barrier.report = Some(Arc::new(BalancerReport {
-            incarnation: Incarnation("i".to_owned()),
             applied: Some(name(revision)),
-            refused: None,
-            counted: None,
-            failed: [].into(),
             endpoints: instances.map(|id| (id, stats)).collect(),
+            ..testing::report("i")
         }));
         Some(())
     }

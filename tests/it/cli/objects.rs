@@ -11,6 +11,7 @@ use coxswain::model::{
     ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutFailure,
     RolloutState, Route, ServiceSpec, TableName, WaitReason,
 };
+use coxswain::testing;
 use jiff::Timestamp;
 
 /// Half a minute of slack either way: what is shown as `2m` stays so however slow the test is.
@@ -45,17 +46,7 @@ pub(super) fn condition(kind: ConditionKind, status: bool, reason: Reason, messa
 }
 
 pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> Rollout {
-    Rollout {
-        observed_generation: Generation(target),
-        target: RevisionNumber(target),
-        stable: stable.map(RevisionNumber),
-        last_revision: RevisionNumber(target),
-        issued_names: [].into(),
-        failure_baseline: [].into(),
-        paused: false,
-        state,
-        since: minutes_ago(1),
-    }
+    Rollout { stable: stable.map(RevisionNumber), state, since: minutes_ago(1), ..testing::rollout(target) }
 }
 
 /// A service `name` at revision 9, all ready.

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use coxswain::model::{
-    Author, Desired, Diagnosis, EnvValue, EventKind, FailedProbe, FailureCause, FailureReason, Generation,
-    Health, HealthCheck, InterventionKind, Metadata, Millis, Mono, Now, OnFailure, OutcomeRecord, Port,
-    ProbeAnswer, Protocol, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision,
-    RevisionNumber, RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service,
-    ServiceSpec, Traffic, Volume, WaitReason,
+    Desired, Diagnosis, EnvValue, EventKind, FailedProbe, FailureCause, FailureReason, Generation, Health,
+    HealthCheck, InterventionKind, Millis, Mono, Now, OnFailure, OutcomeRecord, Port, ProbeAnswer, Protocol,
+    Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
+    RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceSpec,
+    Traffic, Volume, WaitReason,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, plan};
+use coxswain::testing;
 
 const READY_AFTER: u64 = 2_000;
 const PULLED_AFTER: u64 = 60_000;
@@ -194,25 +195,12 @@ impl World {
             reference: self.spec.image.clone(),
             pinned: format!("sha256:{}", self.spec.image.replace(':', "-")),
         };
-        let service = self.service.get_or_insert_with(|| Service {
-            metadata: Metadata {
-                name: "users".into(),
-                app: "shop".into(),
-                annotations: BTreeMap::new(),
-                uid: "u1".into(),
-                generation: Generation(0),
-                created_at: at,
-            },
-            spec: self.spec.clone(),
-            image: image.clone(),
-            restarts: 0,
-            intervention: None,
-            overrides: Vec::new(),
-            deleted_at: None,
-            deletes_volumes: false,
-            source: None,
-            written_by: Author::default(),
-            written_at: at,
+        let service = self.service.get_or_insert_with(|| {
+            let mut service = testing::service("users");
+            service.metadata.generation = Generation(0);
+            service.spec = self.spec.clone();
+            service.image = image.clone();
+            service
         });
         service.metadata.generation = service.metadata.generation.next();
         let before = service.clone();

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coxswain::model::{
-    BalancerReport, ContainerId, EndpointId, EndpointStats, Incarnation, PoolEndpoint, ReplicaName,
-    RoutingTable,
+    BalancerReport, ContainerId, EndpointId, EndpointStats, PoolEndpoint, ReplicaName, RoutingTable,
 };
+use coxswain::testing;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -154,12 +154,9 @@ impl Balancer {
             endpoints.entry(request.endpoint.clone()).or_default().in_flight += 1;
         }
         let report = BalancerReport {
-            incarnation: Incarnation(self.incarnation.to_string()),
             applied: self.claimed().map(|table| table.name.clone()),
-            refused: None,
-            counted: None,
-            failed: [].into(),
             endpoints: if self.lies { BTreeMap::new() } else { endpoints },
+            ..testing::report(&self.incarnation.to_string())
         };
         if let Some(connection) = &self.connection {
             connection.reports.send_if_modified(|old| {

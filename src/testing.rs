@@ -1,0 +1,64 @@
+//! Values for tests: of this crate, under `tests/` and in the benchmarks.
+//!
+//! Built for tests and with the feature `testing` only. A test sets the fields that it is about and takes the rest from
+//! here: `BalancerReport { applied, ..report("b") }`. So a new field is added in one place.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    Author, BalancerReport, Generation, Incarnation, Metadata, Millis, ResolvedImage, RevisionNumber,
+    Rollout, RolloutState, Service, ServiceSpec,
+};
+
+/// The report of a balancer that has no table and has served no request.
+pub fn report(incarnation: &str) -> BalancerReport {
+    BalancerReport {
+        incarnation: Incarnation(incarnation.to_owned()),
+        applied: None,
+        refused: None,
+        counted: None,
+        failed: BTreeMap::new(),
+        endpoints: BTreeMap::new(),
+    }
+}
+
+/// A service of the app `shop` with one replica of `image:1`, as `ctl apply` writes it for the first time.
+pub fn service(name: &str) -> Service {
+    Service {
+        metadata: Metadata {
+            name: name.into(),
+            app: "shop".into(),
+            annotations: BTreeMap::new(),
+            uid: "u".to_owned(),
+            generation: Generation(1),
+            created_at: Timestamp::UNIX_EPOCH,
+        },
+        spec: ServiceSpec { replicas: Some(1), ..ServiceSpec::of_image("image:1") },
+        image: ResolvedImage { reference: "image:1".to_owned(), pinned: "sha256:aa".to_owned() },
+        restarts: 0,
+        intervention: None,
+        overrides: Vec::new(),
+        deleted_at: None,
+        deletes_volumes: false,
+        source: None,
+        written_by: Author::from("apply"),
+        written_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// A rollout to a revision, in progress since the epoch.
+pub fn rollout(target: u64) -> Rollout {
+    Rollout {
+        observed_generation: Generation(target),
+        target: RevisionNumber(target),
+        stable: None,
+        last_revision: RevisionNumber(target),
+        issued_names: BTreeMap::new(),
+        failure_baseline: BTreeMap::new(),
+        paused: false,
+        state: RolloutState::Progressing { waited: Millis(0), most_available: 0 },
+        since: Timestamp::UNIX_EPOCH,
+    }
+}
