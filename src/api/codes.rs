@@ -1,31 +1,28 @@
-//! The registry of error codes: what each one means and what to do about it. PURE.
+//! The registry of error codes with their meaning and remedy, used by `ctl explain`, the server and the docs. Pure.
 //!
-//! Purpose: `ctl explain`, the server and the command line draw on one list.
-//! Invariants: a number is never given to another meaning; a code has one exit code. 01xx: reaching the daemon and
-//! Docker; 02xx: what the user wrote; 03xx: conflicts; 04xx: rollouts and waiting (042x: classes
-//! of failure, which a failed rollout names beside its own code); 05xx: starting the daemon.
-//! Deliberately absent: the observations of one case; they are in the [`ApiError`] that a code makes.
+//! Invariants: a number is never reused for another meaning; a code has one exit code. 01xx: reaching the daemon and
+//! Docker; 02xx: user input; 03xx: conflicts; 04xx: rollouts and waiting (042x: causes of a failed rollout, given in
+//! addition to its own code); 05xx: starting the daemon.
+//! Deliberately absent: the observations of one case, which are in the [`ApiError`].
 
 use super::types::ApiError;
 use crate::model::FailureReason;
 
-/// One entry of the registry.
+/// An entry of the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
     /// `CTL-0412`.
     pub id: &'static str,
-    /// What `ctl` ends with.
+    /// Exit code of `ctl`.
     pub exit: u8,
     /// One line, without a full stop.
     pub title: &'static str,
-    /// What it means, in full sentences.
     pub meaning: &'static str,
-    /// What to do about it.
     pub remedy: &'static str,
 }
 
 impl Code {
-    /// An error of this code that says what was not done; the other fields are filled by struct update.
+    /// An error of this code. Callers fill further fields with struct update syntax.
     pub fn error(&self, what: impl Into<String>) -> ApiError {
         ApiError {
             code: self.id.to_owned(),
@@ -42,9 +39,9 @@ impl Code {
     }
 }
 
-/// What goes on until its reader leaves was ended by the daemon.
+/// The daemon ended a stream that only the client should end.
 pub fn stream_ended() -> ApiError {
-    let why = vec!["the daemon stopped or restarts".to_owned()];
+    let why = vec!["the daemon stopped or restarted".to_owned()];
     ApiError { why, next: vec!["ctl status".to_owned()], ..DAEMON_SILENT.error("the daemon ended the watch") }
 }
 
@@ -55,7 +52,7 @@ pub fn find(text: &str) -> Option<&'static Code> {
     ALL.iter().find(|code| code.id.strip_prefix("CTL-") == Some(number))
 }
 
-/// The code that explains the class of a failure.
+/// The code of a failure's cause.
 pub fn of_failure(reason: &FailureReason) -> &'static Code {
     match reason {
         FailureReason::DeadlineExceeded { .. } => &NO_PROGRESS,
@@ -71,7 +68,7 @@ pub fn of_failure(reason: &FailureReason) -> &'static Code {
     }
 }
 
-/// Whether a text is meant as a code, known or not.
+/// Whether a text looks like a code, known or not.
 pub fn is_code(text: &str) -> bool {
     let number = text.get(4..).filter(|_| text[..4].eq_ignore_ascii_case("CTL-")).unwrap_or(text);
     !text.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
@@ -93,231 +90,228 @@ macro_rules! codes {
 codes! {
     /// Nothing listens on the daemon's socket.
     DAEMON_NOT_RUNNING = "CTL-0101", 3, "the daemon is not running",
-        "Nothing listens on the daemon's socket: the socket does not exist, or its daemon has ended. Containers that \
-         were running keep running.",
-        "Start it with `ctl serve`. If it runs with another socket, name that with --socket or CTL_SOCKET.";
+        "Nothing listens on the daemon's socket: the socket does not exist, or its daemon has stopped. Running containers \
+         keep running.",
+        "Start it with `ctl serve`. If it uses another socket, pass --socket or set CTL_SOCKET.";
     /// The user may not open the daemon's socket.
-    SOCKET_DENIED = "CTL-0102", 3, "no permission to use the daemon's socket",
-        "The daemon's socket exists, and this user may not open it.",
-        "Run ctl as the user that runs the daemon, or ask for membership of the group that owns the socket. Whoever \
-         may use this socket may run any container on the node.";
-    /// The daemon was reached and did not answer, or not in its protocol.
+    SOCKET_DENIED = "CTL-0102", 3, "permission denied on the daemon's socket",
+        "The daemon's socket exists, but this user may not open it.",
+        "Run ctl as the user that runs the daemon, or join the group that owns the socket. Access to this socket allows \
+         running any container on the node.";
+    /// The daemon sent no valid answer.
     DAEMON_SILENT = "CTL-0103", 3, "the daemon did not answer",
-        "The connection was accepted, and no usable answer came in time, or it ended too early. A write may have \
-         happened: it carries an id, so that repeating the command does no harm.",
-        "Look at the output of `ctl serve` and try again. If the versions of ctl and the daemon differ (`ctl \
-         version`), restart the daemon.";
+        "The daemon accepted the connection but did not send a complete, valid answer in time. A write may have \
+         happened; it carries a request id, so repeating the command is safe.",
+        "Check the output of `ctl serve` and try again. If the versions of ctl and the daemon differ (`ctl version`), \
+         restart the daemon.";
     /// The daemon cannot read or write its store.
     STORE_FAILED = "CTL-0104", 3, "the daemon cannot use its store",
-        "The daemon was reached, and its store could not be read or written: the disk is full or failing, or an object \
-         in it cannot be understood. A write may have happened: it carries an id, so that repeating the command does no \
-         harm. Traffic and running containers are not affected.",
-        "Look at the output of `ctl serve` and at the disk of the state directory, then try again.";
-    /// There is no Docker on the host.
+        "The daemon cannot read or write its store: the disk is full or failing, or a stored object cannot be decoded. A \
+         write may have happened; it carries a request id, so repeating the command is safe. Traffic and running \
+         containers are not affected.",
+        "Check the output of `ctl serve` and the disk of the state directory, then try again.";
+    /// There is no Docker on the node.
     DOCKER_MISSING = "CTL-0111", 3, "Docker is not installed",
-        "There is no Docker socket and no dockerd on the node of the daemon.",
-        "Install Docker Engine, or name its socket with `ctl serve --docker PATH`.";
+        "There is no Docker socket and no dockerd on the daemon's node.",
+        "Install Docker Engine, or pass the path of its socket with `ctl serve --docker PATH`.";
     /// Docker does not run.
     DOCKER_STOPPED = "CTL-0112", 3, "Docker is not running",
-        "The Docker Engine does not listen on its socket. Traffic to running containers is not affected, but for published \
-         ports, which end with a rootless Engine. Nothing is changed, and no deadline runs until it is back.",
-        "Start it, for instance with `systemctl start docker`; a rootless one with `systemctl --user start docker`.";
+        "The Docker Engine does not listen on its socket. Traffic to running containers is not affected, except to \
+         published ports, which disappear with a rootless Engine. Until Docker is back nothing is changed and no \
+         deadline runs.",
+        "Start it, for example with `systemctl start docker`, or `systemctl --user start docker` for rootless Docker.";
     /// The daemon may not use Docker.
-    DOCKER_DENIED = "CTL-0113", 3, "no permission to use Docker",
+    DOCKER_DENIED = "CTL-0113", 3, "permission denied on Docker's socket",
         "The daemon's user may not open Docker's socket.",
         "Run `ctl serve` as root or as a member of the group that owns Docker's socket.";
-    /// Docker answered, and not with what was asked for.
-    DOCKER_REFUSED = "CTL-0114", 3, "Docker did not do what was asked",
-        "The Docker Engine answered with an error of its own; the message is in its words.",
-        "Look at the log of the Docker Engine, for instance with `journalctl -u docker`.";
+    /// Docker returned an error.
+    DOCKER_REFUSED = "CTL-0114", 3, "Docker returned an error",
+        "The Docker Engine answered with an error; the message is Docker's own.",
+        "Check the log of the Docker Engine, for example with `journalctl -u docker`.";
     /// A document is not a valid manifest.
     INVALID_MANIFEST = "CTL-0201", 2, "invalid manifest",
-        "At least one document has a problem. All problems of the run are shown, and nothing was changed.",
-        "Correct what the messages point to. `ctl validate -f FILE` checks without a daemon.";
+        "At least one document is invalid. All problems of the run are shown, and nothing was changed.",
+        "Fix the reported problems. `ctl validate -f FILE` checks manifests without a daemon.";
     /// The named object does not exist.
-    NOT_FOUND = "CTL-0202", 2, "no such object",
-        "The service, replica or revision that was named does not exist. Nothing was changed.",
-        "`ctl get` lists the services, `ctl get replicas` their replicas.";
+    NOT_FOUND = "CTL-0202", 2, "object not found",
+        "The service, replica or revision does not exist. Nothing was changed.",
+        "`ctl get` lists the services, `ctl get replicas` the replicas.";
     /// An image reference cannot be resolved.
-    IMAGE_UNRESOLVED = "CTL-0203", 2, "the image cannot be resolved",
-        "The Engine has no image of that name, and it cannot be had from a registry (unknown name or tag, missing \
-         credentials, or the registry is away). Nothing was changed.",
-        "Check the spelling with `docker pull IMAGE` on the daemon's node; for a private registry, `docker login` \
-         there as the daemon's user.";
-    /// Another service holds the route.
+    IMAGE_UNRESOLVED = "CTL-0203", 2, "cannot resolve the image",
+        "The Engine has no image of that name and cannot pull it: unknown name or tag, missing credentials, or registry \
+         unreachable. Nothing was changed.",
+        "Run `docker pull IMAGE` on the daemon's node to check the name. For a private registry, run `docker login` there \
+         as the daemon's user.";
+    /// Another service has the route.
     ROUTE_TAKEN = "CTL-0204", 2, "another service has this route",
-        "A node and path lead to one service. The message names the one that holds them. Nothing was changed.",
-        "Choose another node or path, or take the route out of the other service first.";
-    /// The command was not used as it is meant to be.
-    USAGE = "CTL-0205", 2, "the command cannot be used like this",
-        "The arguments do not fit together, or a confirmation is needed and there is no terminal to ask on. Nothing \
-         was changed.",
+        "A host and path can belong to only one service. The message names the service that has it. Nothing was changed.",
+        "Choose another host or path, or remove the route from the other service first.";
+    /// The arguments are invalid.
+    USAGE = "CTL-0205", 2, "invalid arguments",
+        "The arguments do not fit together, or a confirmation is needed and there is no terminal. Nothing was changed.",
         "`ctl help COMMAND` shows the arguments.";
     /// A manifest cannot be read.
-    FILE_UNREADABLE = "CTL-0206", 2, "a file cannot be read",
-        "A file or directory given with -f does not exist, cannot be read, is too large, or holds no manifest. \
-         Nothing was changed.",
-        "Check the path. A directory is read for *.yaml, *.yml and *.json, without its subdirectories unless -R is \
-         given.";
-    /// The rollout does not stand as the command needs it.
-    NOT_NOW = "CTL-0207", 2, "the rollout does not stand like this",
-        "Only a rollout that is under way can be paused, only a paused one resumed. One that is under way or failed can \
-         be aborted where an earlier revision completed. A restart needs a service at rest on the release that it asks \
-         for, and `--retry` one whose release failed or was aborted. Nothing was changed.",
-        "`ctl rollout status SERVICE` shows where it stands, `ctl history SERVICE` what became of each revision.";
-    /// The image of a revision is gone.
-    IMAGE_GONE = "CTL-0208", 2, "the image of the revision is gone",
-        "The revision to go back to needs an image that is neither on the Engine nor, where it may be pulled, in its \
-         registry. The images of kept revisions are protected by a tag of ours; this one was removed by hand. Nothing \
+    FILE_UNREADABLE = "CTL-0206", 2, "cannot read a file",
+        "A file or directory given with -f does not exist, cannot be read, is too large, or contains no manifest. Nothing \
          was changed.",
-        "Build or load that very image again (its digest or id is what counts, not its tag), or choose another revision: \
-         `ctl history SERVICE` lists them.";
-    /// A volume that should go with its service is another's as well.
+        "Check the path. In a directory ctl reads *.yaml, *.yml and *.json; pass -R to include subdirectories.";
+    /// The rollout is not in a state for the command.
+    NOT_NOW = "CTL-0207", 2, "not possible in the rollout's current state",
+        "Only a rollout in progress can be paused, and only a paused one resumed. A rollout in progress or failed can be \
+         aborted if an earlier revision completed. A restart needs an idle service that runs the release of its spec; \
+         `--retry` needs a failed or aborted release. Nothing was changed.",
+        "`ctl rollout status SERVICE` shows the state, `ctl history SERVICE` the outcome of each revision.";
+    /// The image of a revision no longer exists.
+    IMAGE_GONE = "CTL-0208", 2, "the image of the revision no longer exists",
+        "The image of the revision to roll back to is neither on the Engine nor, if it may be pulled, in its registry. \
+         Coxswain protects the images of retained revisions with a tag; this one was removed by hand. Nothing was changed.",
+        "Build or load exactly that image again (its digest or id counts, not its tag), or choose another revision from \
+         `ctl history SERVICE`.";
+    /// A volume to delete is shared with another service.
     VOLUME_SHARED = "CTL-0209", 2, "another service uses this volume",
-        "Services of one app that name the same volume share it, and `ctl delete --volumes` never takes a volume from a \
-         service that stays. Nothing was changed.",
-        "Delete the service without --volumes, or delete both services with it.";
+        "Services of one app that declare a volume of the same name share it. `ctl delete --volumes` never deletes a \
+         volume that a remaining service uses. Nothing was changed.",
+        "Delete the service without --volumes, or delete all services that use the volume.";
     /// The name belongs to another app or source.
     OTHER_OWNER = "CTL-0301", 7, "the name belongs to another app or source",
-        "Names of services are unique. A service of this name exists under another app, and an app cannot be \
-         changed; or it is declared in the manifests directory of the daemon, and only that applies or deletes it; or \
-         the other way round. Nothing was changed.",
+        "Service names are unique. A service of this name exists in another app, and a service cannot change its app; or \
+         one side is declared in the daemon's manifests directory and the other was applied with a command. Only the \
+         source of a service can change or delete it. Nothing was changed.",
         "Choose another name, apply with the app of the existing service, edit the file in the manifests directory, or \
          delete the other service first.";
     /// The object changed while the command ran.
-    CHANGED_MEANWHILE = "CTL-0302", 7, "someone changed the object meanwhile",
-        "Between reading the object and writing it, somebody else wrote it; both versions are named. Nothing was changed \
-         by this command, but for what it says.",
-        "Look at it with `ctl get SERVICE -o yaml` and try again.";
-    /// A file changed what a command had changed.
-    OVERRIDDEN = "CTL-0303", 7, "a field was changed by a command and in the manifest",
-        "`scale`, `rollout --image` and `undo` change a service beside its manifest: an override. A manifest that leaves such \
-         a field as it was keeps the override. This one changes the field too, to something else: ctl does not guess \
-         which of the two is meant. Nothing was changed.",
-        "Apply again with `--keep FIELD` for the live value, or with `--overwrite FIELD` for the manifest's; or write the \
+    CHANGED_MEANWHILE = "CTL-0302", 7, "someone else changed the object",
+        "Someone else wrote the object after this command had read it; the message names both versions. This command \
+         changed nothing except what it lists.",
+        "Check the object with `ctl get SERVICE -o yaml` and try again.";
+    /// A manifest changes a field that was overridden live.
+    OVERRIDDEN = "CTL-0303", 7, "a field was changed both live and in the manifest",
+        "`scale`, `rollout --image` and `undo` change a service without its manifest; each changed field is an override. An \
+         apply keeps an override as long as the manifest does not change that field. This manifest changes it to another \
+         value, so ctl cannot know which one you want. Nothing was changed.",
+        "Apply again with `--keep FIELD` to keep the live value or `--overwrite FIELD` to use the manifest's, or write the \
          live value into the manifest. `ctl diff -f FILE` shows both.";
-    /// A rollout failed and stays as it is.
+    /// A rollout failed and was not rolled back.
     ROLLOUT_FAILED = "CTL-0411", 5, "the rollout failed and was not rolled back",
-        "The new revision cannot get healthy, or did not in time; the class of the failure has a code of its own. It was not \
-         undone: there is no earlier revision, the policy \
-         says `onFailure: pause`, or going back failed too. What exists is kept and keeps trying.",
-        "`ctl events SERVICE` and `ctl logs SERVICE` show why. Apply a correction, try again with `ctl rollout SERVICE \
-         --retry`, or go back with `ctl abort SERVICE`.";
-    /// A rollout failed and was undone.
+        "The new revision did not become healthy; a second code names the cause. It was not rolled back because there is \
+         no earlier revision, the policy is `onFailure: pause`, or the rollback failed too. Existing replicas keep \
+         running and the daemon keeps retrying.",
+        "`ctl events SERVICE` and `ctl logs SERVICE` show the cause. Apply a fix, retry with `ctl rollout SERVICE --retry`, \
+         or roll back with `ctl abort SERVICE`.";
+    /// A rollout failed and was rolled back.
     ROLLED_BACK = "CTL-0412", 4, "the rollout failed and was rolled back",
-        "The new revision cannot get healthy, or did not in time, so the service went back to the last revision whose rollout \
-         completed; the class of the failure has a code of its own. No healthy replica of that revision was stopped. The \
-         container at fault is kept, stopped, until a release succeeds. ApplyOptions the same again tells the same; only \
-         another release or `--retry` tries again.",
-        "`ctl logs SERVICE --revision N` and `ctl events SERVICE` show what was seen. Correct it and apply, or try the same \
-         again with `ctl rollout SERVICE --retry`.";
-    /// The waiting ended before the operation did.
+        "The new revision did not become healthy, so the service was rolled back to the last completed revision; a second \
+         code names the cause. No healthy replica of that revision was stopped. The failed container is stopped and \
+         retained until a release succeeds. Re-applying the same manifest reports the same failure; only a new release \
+         or `--retry` tries again.",
+        "`ctl logs SERVICE --revision N` and `ctl events SERVICE` show the cause. Apply a fix, or retry with `ctl rollout \
+         SERVICE --retry`.";
+    /// The wait ended before the operation.
     TIMED_OUT = "CTL-0413", 6, "timed out waiting",
-        "What was waited for did not happen within --timeout. The operation belongs to the daemon and continues.",
-        "`ctl rollout SERVICE` waits on; `ctl get SERVICE` shows where it stands.";
-    /// A later write took the place of the one that was waited for.
-    SUPERSEDED = "CTL-0414", 7, "a later change took its place",
-        "While this command waited, the service was written again; the later write is the one that counts.",
-        "`ctl rollout SERVICE` follows the later one.";
-    /// What was waited for cannot happen any more.
-    NEVER = "CTL-0415", 1, "this cannot come true any more",
-        "What `ctl wait` was asked for can no longer happen: the service is gone or being deleted, or the revision \
-         failed or was passed over.",
-        "`ctl get SERVICE` shows where the service stands.";
-    /// The machine does not have the memory.
-    CANNOT_PLACE = "CTL-0416", 8, "no node has the memory",
-        "Replicas reserve memory (`resources: {memory: 256Mi}`), and all reservations together are more than the node \
-         has. Nothing was changed: a node that is short of memory would end containers at random. What a rollout starts \
-         beside the old ones for a while (`maxSurge`) is not counted: leave room for it.",
-        "Ask for fewer replicas or less memory, or make room: `ctl get` lists the services.";
+        "The operation did not complete within --timeout. It continues in the daemon.",
+        "Run `ctl rollout SERVICE` to keep waiting, or `ctl get SERVICE` to see the current state.";
+    /// A newer change replaced the one that was waited for.
+    SUPERSEDED = "CTL-0414", 7, "superseded by a newer change",
+        "While this command waited, someone changed the service again; the newer change is in effect.",
+        "Run `ctl rollout SERVICE` to follow the newer change.";
+    /// The awaited condition can no longer be met.
+    NEVER = "CTL-0415", 1, "the condition can no longer be met",
+        "`ctl wait` waits for something that can no longer happen: the service is deleted or being deleted, or the \
+         revision failed or was superseded.",
+        "`ctl get SERVICE` shows the current state.";
+    /// The node has too little memory.
+    CANNOT_PLACE = "CTL-0416", 8, "insufficient memory",
+        "Replicas reserve memory (`resources: {memory: 256Mi}`), and the reservations exceed the node's memory. Nothing was \
+         changed, because a node without free memory kills containers at random. Extra replicas during a rollout \
+         (`maxSurge`) are not counted: leave room for them.",
+        "Reduce replicas or memory, or free memory by scaling down other services; `ctl get` lists them.";
     /// The rollout that was waited for was aborted.
     ABORTED = "CTL-0417", 4, "the rollout was aborted",
-        "Somebody ended the rollout with `ctl abort`, so the service went back to the last revision whose rollout \
-         completed. The spec still asks for what was aborted; only another write tries it again.",
-        "`ctl rollout SERVICE --retry` tries it again; `ctl undo SERVICE --to N` makes what runs the release that is \
-         asked for.";
-    /// The balancer cannot take the routing table.
-    TABLE_REFUSED = "CTL-0418", 6, "the balancer cannot take the routing table",
-        "The balancer could not put the last routing table in place, so nothing that waits for it moves: most often the \
-         disk of the state directory is full. It serves on from what it has and tries again every second. The operation \
-         belongs to the daemon and continues once the table is in place.",
-        "`ctl status` names the reason. Mend it, then `ctl rollout SERVICE` waits on.";
-    /// `ctl verify` saw requests fail.
-    REQUESTS_FAILED = "CTL-0419", 1, "requests failed while the service was verified",
-        "`ctl verify` counts a request as failed when there is no connection, no whole answer in time, or an answer with a \
-         status of 400 or more. Each kind of failure is named with its count and the step in which it happened. Where \
-         requests failed before anything was done, nothing was done.",
-        "Failures before the first step: choose a path that answers well with --path. Failures in a rolling restart or an \
-         undo: requests that take longer than `rollout.drain` are cut, and so are those of a service that calls itself healthy \
-         before it can answer. See `ctl events SERVICE`.";
-    /// Class of a failed rollout.
-    IMAGE_NOT_FOUND = "CTL-0421", 4, "an image is not to be had",
-        "A node does not have the image of the release, and nobody else has it: it was removed from the registry or the \
-         node since it was resolved, or `pull: never` forbids to ask. The rollout failed at once. Where it was not \
-         rolled back the exit is 5, as for every class of failure.",
-        "Push or build the image again under a tag, then `ctl rollout SERVICE --image TAG`.";
-    /// Class of a failed rollout.
-    PULL_DENIED = "CTL-0422", 4, "the registry refuses an image",
-        "The registry wants credentials for the image, or refuses those of the daemon's user. The rollout failed at once.",
-        "`docker login` on the node as the daemon's user, then apply or roll out again.";
-    /// Class of a failed rollout.
-    CANNOT_START = "CTL-0423", 4, "a container cannot be started",
-        "Docker refused to make or start the container, three times within `startWithin`: a command that does not exist, \
-         a user, limit or capability that it does not know. The message is Docker's.",
-        "Correct `command`, `entrypoint`, `security` or `resources` as the message says, then apply again.";
-    /// Class of a failed rollout.
-    CRASH_LOOP = "CTL-0424", 4, "a container ends again and again",
-        "A container of the new release ended by itself, three times within `startWithin`. Its last lines are shown; the \
-         last container is kept, stopped, until the next release succeeds.",
-        "`ctl logs SERVICE --revision N` shows its log, `docker inspect` the container. Correct it, then apply again.";
-    /// Class of a failed rollout.
-    OUT_OF_MEMORY = "CTL-0425", 4, "a container uses more memory than it may",
-        "The kernel ended a container of the new release because it used more than `resources.memory`, three times within \
-         `startWithin`.",
-        "Raise `resources: {memory: …}` or let the service use less, then apply again.";
-    /// Class of a failed rollout.
-    BAD_ANSWER = "CTL-0426", 4, "the health check answers, and not well",
-        "The service runs and answers its health check with a status outside of 200 to 399, for all of `startWithin` or \
-         until the rollout's deadline. The first line of its last answer is shown.",
-        "See why the service says so: `ctl logs SERVICE --revision N`. If it only needs longer, raise `startWithin`.";
-    /// Class of a failed rollout.
-    WRONG_PORT = "CTL-0427", 4, "nothing listens on the port of the health check",
-        "The container runs, and connecting to the port of its health check is refused, or cut off by the proxy of a \
-         published port. Where it can be seen, the ports that do listen in the container are named. One that listens \
-         on 127.0.0.1 only cannot be reached from outside of the container.",
-        "Correct `port` in the manifest, or let the service listen on that port of every address (0.0.0.0).";
-    /// Class of a failed rollout.
+        "Someone ran `ctl abort`, so the service was rolled back to the last completed revision. The spec still asks for the \
+         aborted release; only a new write tries it again.",
+        "`ctl rollout SERVICE --retry` tries it again. `ctl undo SERVICE --to N` makes the running release the desired one.";
+    /// The balancer cannot install the routing table.
+    TABLE_REFUSED = "CTL-0418", 6, "the balancer rejected the routing table",
+        "The balancer could not install the latest routing table, usually because the disk of the state directory is full. \
+         It keeps serving the previous table and retries every second. Changes that wait for the table are blocked; the \
+         operation continues once it is installed.",
+        "`ctl status` shows the reason. Fix it, then run `ctl rollout SERVICE` to keep waiting.";
+    /// `ctl verify` saw failed requests.
+    REQUESTS_FAILED = "CTL-0419", 1, "requests failed during verification",
+        "`ctl verify` counts a request as failed if there is no connection, no complete answer in time, or a status of 400 \
+         or more. Each kind of failure is listed with its count and step. If requests fail before the first step, no step \
+         is run.",
+        "Before the first step: choose a path that answers successfully with --path. During restart or undo: requests longer \
+         than `rollout.drain` are cut, and so are requests to a service that reports healthy before it can answer. See \
+         `ctl events SERVICE`.";
+    /// Cause of a failed rollout.
+    IMAGE_NOT_FOUND = "CTL-0421", 4, "image not found",
+        "The node does not have the image of the release and cannot pull it: it was removed from the registry or the node \
+         after it was resolved, or `pull: never` forbids pulling. The rollout failed immediately. Like for every cause, \
+         the exit code is 5 if the rollout was not rolled back.",
+        "Push or build the image again under a tag, then run `ctl rollout SERVICE --image TAG`.";
+    /// Cause of a failed rollout.
+    PULL_DENIED = "CTL-0422", 4, "image pull denied",
+        "The registry requires credentials, or rejects those of the daemon's user. The rollout failed immediately.",
+        "Run `docker login` on the node as the daemon's user, then apply or roll out again.";
+    /// Cause of a failed rollout.
+    CANNOT_START = "CTL-0423", 4, "container cannot be started",
+        "Docker failed to create or start the container three times within `startWithin`, for example because the command, \
+         user, limit or capability is unknown. The message is Docker's.",
+        "Fix `command`, `entrypoint`, `security` or `resources`, then apply again.";
+    /// Cause of a failed rollout.
+    CRASH_LOOP = "CTL-0424", 4, "container is crash-looping",
+        "A container of the new release exited three times within `startWithin`. Its last log lines are shown. The last \
+         container is stopped and retained until the next release succeeds.",
+        "`ctl logs SERVICE --revision N` shows its log; `docker inspect` works on the container. Fix it, then apply again.";
+    /// Cause of a failed rollout.
+    OUT_OF_MEMORY = "CTL-0425", 4, "container is OOM-killed",
+        "The kernel killed a container of the new release three times within `startWithin` because it exceeded \
+         `resources.memory`.",
+        "Raise `resources: {memory: …}` or reduce the service's memory use, then apply again.";
+    /// Cause of a failed rollout.
+    BAD_ANSWER = "CTL-0426", 4, "health check returns an unhealthy response",
+        "The service runs, but its health check returned a status outside 200 to 399 for all of `startWithin` or until the \
+         rollout's deadline. The first line of the last response is shown.",
+        "Check `ctl logs SERVICE --revision N`. If the service only starts slowly, raise `startWithin`.";
+    /// Cause of a failed rollout.
+    WRONG_PORT = "CTL-0427", 4, "nothing listens on the health check's port",
+        "The container runs, but connections to the port of its health check are refused, or closed by the proxy of a \
+         published port. If possible, the message lists the ports that the container listens on. A port that listens on \
+         127.0.0.1 only cannot be reached from outside the container.",
+        "Fix `port` in the manifest, or make the service listen on that port on all addresses (0.0.0.0).";
+    /// Cause of a failed rollout.
     NEVER_HEALTHY = "CTL-0428", 4, "the health check never passed",
-        "The container runs, and its health check had no usable answer for all of `startWithin` or until the rollout's \
-         deadline: none in time, or none that is HTTP.",
-        "Raise `health.timeout` or `startWithin` if the service is slow; check that path and protocol are right.";
-    /// Class of a failed rollout.
-    NO_PROGRESS = "CTL-0429", 4, "a rollout made no progress",
-        "For the whole of `rollout.deadline` no further replica of the new release became available, for none of the \
-         reasons that have a code of their own.",
-        "The lines under *why* say what each replica waits for; `ctl status` says what holds the daemon up.";
+        "The container runs, but its health check got no valid response for all of `startWithin` or until the rollout's \
+         deadline: it timed out, or the response was not HTTP.",
+        "If the service is slow, raise `health.timeout` or `startWithin`. Check the path and the protocol.";
+    /// Cause of a failed rollout.
+    NO_PROGRESS = "CTL-0429", 4, "rollout deadline exceeded",
+        "No further replica of the new release became available within `rollout.deadline`, for no cause that has a code of \
+         its own.",
+        "The lines under *why* show what each replica waits for; `ctl status` shows what blocks the daemon.";
     /// Two daemons on one state directory.
     STATE_DIR_IN_USE = "CTL-0501", 2, "the state directory is in use",
-        "Another daemon holds the lock of the state directory. Two daemons never share one.",
-        "Stop the other, or give this one its own directory with --state-dir.";
-    /// The store cannot be trusted.
+        "Another daemon holds the lock of the state directory. Two daemons cannot share one.",
+        "Stop the other daemon, or choose another directory with --state-dir.";
+    /// The store is damaged.
     STORE_DAMAGED = "CTL-0502", 2, "the store is damaged",
-        "The store's file is damaged, was taken away, or was written by a later version. It is never taken for an \
-         empty one. Containers keep running.",
+        "The store's file is damaged, missing, or was written by a later version. The daemon never treats it as an empty \
+         store. Containers keep running.",
         "Restore the state directory from a backup, or run the version of ctl that wrote it.";
-    /// An address that the daemon should listen on is taken.
-    PORT_IN_USE = "CTL-0503", 2, "an address is in use",
-        "Another process listens on an address that the daemon should serve.",
+    /// A listen address is taken.
+    PORT_IN_USE = "CTL-0503", 2, "address already in use",
+        "Another process listens on an address that the daemon should listen on.",
         "Stop that process, or choose another address with --http.";
-    /// The host runs containers of an earlier store of this instance.
+    /// The node runs containers of an earlier store.
     FOREIGN_STORE = "CTL-0504", 2, "containers of another store are running",
-        "The store is new, and the node runs containers that an earlier store of this state directory made. A new \
-         store would start everything a second time.",
-        "Put the earlier store back, or start with --new-store to leave those containers alone for good.";
+        "The store is new, but containers created by an earlier store of this state directory are running. A new store \
+         would start all services a second time.",
+        "Restore the earlier store, or pass --new-store to leave those containers alone permanently.";
     /// The daemon could not start for another reason.
     SERVE_FAILED = "CTL-0505", 2, "the daemon could not start",
-        "Something that the daemon needs was not there or did not work; the message says what.",
-        "Correct what the message names and start it again.";
+        "Something that the daemon needs is missing or failed; the message names it.",
+        "Fix the cause and start the daemon again.";
 }
 
 #[cfg(test)]
@@ -326,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_rise_and_are_well_formed() {
+    fn codes_are_sorted_and_well_formed() {
         for pair in ALL.windows(2) {
             assert!(pair[0].id < pair[1].id, "{} before {}", pair[0].id, pair[1].id);
         }
@@ -339,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_found_however_they_are_typed() {
+    fn find_accepts_all_spellings() {
         for text in ["CTL-0412", "ctl-0412", "0412", " 0412 "] {
             assert_eq!(find(text), Some(&ROLLED_BACK), "{text}");
         }

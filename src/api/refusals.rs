@@ -1,6 +1,6 @@
-//! From a refusal of the controller to the error that the user reads.
+//! Turns a controller error into the error that the user reads.
 
-mod steering;
+mod rollout_command;
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use crate::controller::{
 };
 use crate::model::{AppName, Author, ExposureMode, ObjectRef, RevisionNumber, ServiceName};
 
-/// What is said of how things stand after a request that was refused before any write.
+/// For requests that were rejected before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
 
-/// The error for a refusal.
+/// The API error for a controller error.
 pub(crate) fn error_of(refused: ControllerError) -> ApiError {
     let unchanged = |error: ApiError| ApiError { now: Some(NOTHING_CHANGED.to_owned()), ..error };
     match refused {
@@ -26,7 +26,7 @@ pub(crate) fn error_of(refused: ControllerError) -> ApiError {
         ControllerError::NotFound(names) => not_found(&names),
         ControllerError::NoReplica(name) => ApiError {
             next: vec!["ctl get replicas".to_owned()],
-            ..codes::NOT_FOUND.error(format!("there is no replica named {name}"))
+            ..codes::NOT_FOUND.error(format!("no replica named {name}"))
         },
         ControllerError::BalancerUnknown { origins, exposure } => {
             unchanged(balancer_unknown(&origins, exposure))
@@ -42,7 +42,7 @@ pub(crate) fn error_of(refused: ControllerError) -> ApiError {
             unchanged(volume_shared(&volume, &service, &by))
         }
         refused @ ControllerError::OtherSource { .. } => {
-            let why = vec!["a service is applied and deleted only where it is declared".to_owned()];
+            let why = vec!["only the source that declares a service can change or delete it".to_owned()];
             unchanged(ApiError { why, ..codes::OTHER_OWNER.error(refused.to_string()) })
         }
         ControllerError::BeingDeleted(name) => {
@@ -53,11 +53,11 @@ pub(crate) fn error_of(refused: ControllerError) -> ApiError {
         ControllerError::ChangedMeanwhile { name, read, found, by, written } => {
             let now = match written.as_slice() {
                 [] => NOTHING_CHANGED.to_owned(),
-                written => format!("written before it: {}", joined(written)),
+                written => format!("already written: {}", joined(written)),
             };
-            let what = format!("service {name} was changed by someone else meanwhile");
+            let what = format!("service {name} was changed by someone else");
             let why = vec![
-                format!("this command started from generation {read} of {name}"),
+                format!("this command is based on generation {read} of {name}"),
                 format!("{} wrote generation {found}", by.told()),
             ];
             ApiError {
@@ -69,7 +69,7 @@ pub(crate) fn error_of(refused: ControllerError) -> ApiError {
         }
         ControllerError::ImageGone { revision, gone } => unchanged(image_gone(revision, &gone)),
         ControllerError::NotNow { name, asked, standing, stable } => {
-            unchanged(steering::error(&name, asked, &standing, stable))
+            unchanged(rollout_command::error(&name, asked, &standing, stable))
         }
         ControllerError::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
         ControllerError::Engine(error) => engine(&error),
@@ -83,24 +83,23 @@ pub(crate) fn error_of(refused: ControllerError) -> ApiError {
 fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ApiError {
     let (what, next) = match exposure {
         ExposureMode::Bridge => (
-            "no HTTP listener of the balancer covers the gateways of the apps' networks",
+            "no HTTP listener of the balancer is reachable at the gateways of the app networks",
             "ctl serve --http 0.0.0.0:8080",
         ),
         ExposureMode::Published => (
-            "it is not known at which address containers exposure the balancer: the gateway of their network is not this \
-             machine",
-            "ctl serve --balancer-node ADDRESS",
+            "the address at which containers reach the balancer is unknown: the gateway of their network is not this machine",
+            "ctl serve --balancer-host ADDRESS",
         ),
     };
-    let why = origins.iter().map(|origin| format!("{origin} asks for `balancer.url`")).collect();
+    let why = origins.iter().map(|origin| format!("{origin} uses `balancer.url`")).collect();
     let next = vec![next.to_owned()];
     ApiError { why, next, ..codes::INVALID_MANIFEST.error(what) }
 }
 
 fn route_claimed(route: &str, object: &ObjectRef, origin: &str, holder: &ObjectRef) -> ApiError {
     let why = vec![
-        format!("{} {} holds {route}", holder.kind.word(), holder.name),
-        format!("{} {} asks for it in {origin}", object.kind.word(), object.name),
+        format!("{} {} has {route}", holder.kind.word(), holder.name),
+        format!("{} {} declares it in {origin}", object.kind.word(), object.name),
     ];
     let next = vec![format!("ctl get {} -o yaml", holder.name)];
     ApiError {
@@ -112,7 +111,7 @@ fn route_claimed(route: &str, object: &ObjectRef, origin: &str, holder: &ObjectR
 
 fn image_gone(revision: RevisionNumber, gone: &UnresolvedImage) -> ApiError {
     let name = &gone.service;
-    let what = format!("the image of revision {revision} of {name} is gone");
+    let what = format!("the image of revision {revision} of {name} no longer exists");
     let why = vec![format!("{}: {}", gone.reference, gone.why)];
     ApiError { why, next: vec![format!("ctl history {name}")], ..codes::IMAGE_GONE.error(what) }
 }
@@ -123,7 +122,7 @@ fn other_app(name: &ServiceName, there: &AppName, here: &AppName) -> ApiError {
 }
 
 fn volume_shared(volume: &str, service: &ServiceName, by: &ServiceName) -> ApiError {
-    let why = vec![format!("service {by} uses it as well")];
+    let why = vec![format!("service {by} uses it too")];
     let next = vec![format!("ctl delete {service}")];
     let what = format!("volume {volume} cannot be deleted with {service}");
     ApiError { why, next, ..codes::VOLUME_SHARED.error(what) }
@@ -135,13 +134,13 @@ fn joined(names: &[ServiceName]) -> String {
 
 fn not_found(names: &[ServiceName]) -> ApiError {
     let what = match names {
-        [name] => format!("there is no service named {name}"),
-        names => format!("there are no services named {}", joined(names)),
+        [name] => format!("no service named {name}"),
+        names => format!("no services named {}", joined(names)),
     };
     ApiError { next: vec!["ctl get services".to_owned()], ..codes::NOT_FOUND.error(what) }
 }
 
-/// Each field with both values; the command again, with either answer for all of them.
+/// Names each field with both values, and the command with either flag for all fields.
 fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
     let line = |conflict: &Conflict| {
@@ -149,15 +148,15 @@ fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
         let (file, applied, live) = (value(file), value(applied), value(live));
         let Conflict { service, origin, .. } = conflict;
         format!(
-            "{service}: {field} is {live}, set by {} at {at:.0}; {origin} says {file}, and said {applied} before",
+            "{service}: live value of {field} is {live}, set by {} at {at:.0}; {origin} says {file}, and said {applied} before",
             by.told()
         )
     };
     let what = match conflicts {
         [one] => {
-            format!("{} of {} was changed by a command and in the manifest", one.over.field, one.service)
+            format!("{} of {} was changed both live and in the manifest", one.over.field, one.service)
         }
-        all => format!("{} fields were changed by commands and in the manifests", all.len()),
+        all => format!("{} fields were changed both live and in the manifests", all.len()),
     };
     let fields: BTreeSet<&str> = conflicts.iter().map(|conflict| conflict.over.field.as_str()).collect();
     let again = |flag: &str| {
@@ -170,10 +169,10 @@ fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
 
 fn unresolved(images: &[UnresolvedImage]) -> ApiError {
     let what = match images {
-        [image] => format!("image {} of service {} cannot be resolved", image.reference, image.service),
-        images => format!("{} images cannot be resolved", images.len()),
+        [image] => format!("cannot resolve image {} of service {}", image.reference, image.service),
+        images => format!("cannot resolve {} images", images.len()),
     };
-    // Where it is one, the first line has named it.
+    // A single image is named by the first line already.
     let line = |i: &UnresolvedImage| match images {
         [_] => format!("{}: {}", i.origin, i.why),
         _ => format!("{} ({}): {}: {}", i.service, i.origin, i.reference, i.why),
@@ -184,23 +183,26 @@ fn unresolved(images: &[UnresolvedImage]) -> ApiError {
 fn no_memory(short: &[CapacityShortage]) -> ApiError {
     let why = short.iter().map(ToString::to_string).collect();
     let next = vec!["ctl get".to_owned()];
-    ApiError { why, next, ..codes::CANNOT_PLACE.error("no node has the memory for this") }
+    ApiError { why, next, ..codes::CANNOT_PLACE.error("insufficient memory") }
 }
 
 fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[RevisionNumber]) -> ApiError {
     let what = match wanted {
         Some(number) => format!("service {name} has no revision {number}"),
-        None => format!("service {name} has no earlier revision to go back to"),
+        None => format!("service {name} has no earlier revision to roll back to"),
     };
     let numbers = kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let why =
-        vec![if kept.is_empty() { "no revision is kept yet".to_owned() } else { format!("kept: {numbers}") }];
+    let why = vec![if kept.is_empty() {
+        "no revisions yet".to_owned()
+    } else {
+        format!("revisions kept: {numbers}")
+    }];
     ApiError { why, next: vec![format!("ctl history {name}")], ..codes::NOT_FOUND.error(what) }
 }
 
 fn silent(error: AgentSilent) -> ApiError {
     ApiError {
-        now: Some("what was asked may yet happen".to_owned()),
+        now: Some("the request may still take effect".to_owned()),
         next: vec!["ctl status".to_owned()],
         ..codes::DAEMON_SILENT.error(error.to_string())
     }

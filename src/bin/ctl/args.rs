@@ -1,4 +1,4 @@
-//! The grammar; doc comments are the help.
+//! The command-line grammar. Doc comments become the help text.
 
 use std::path::PathBuf;
 
@@ -9,20 +9,20 @@ use crate::commands::{
     restart, resume, rollout, scale, schema, serve, status, undo, validate, verify, version, wait,
 };
 
-/// Runs services on plain Docker: declared in YAML, rolled without losing a request.
+/// Run services on plain Docker: declare them in YAML, update them without dropping a request.
 #[derive(Debug, Parser)]
 #[command(name = "ctl", version, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Args {
-    /// Socket of the daemon [default: /run/coxswain/ctl.sock for root, else under XDG_RUNTIME_DIR] [env:
+    /// Path of the daemon's socket [default: /run/coxswain/ctl.sock for root, otherwise under XDG_RUNTIME_DIR] [env:
     /// CTL_SOCKET]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CtlCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CtlCommand {
     Serve(serve::Args),
     Apply(apply::Args),
     Validate(validate::Args),
@@ -56,7 +56,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_grammar_is_sound() {
+    fn args_grammar_is_valid() {
         super::Args::command().debug_assert();
     }
 }

@@ -1,17 +1,17 @@
-//! Who gives a command: told to the daemon for the record.
+//! The user who runs a command. The daemon records the name with each change.
 
 use std::path::Path;
 
-/// What says who one is; read once, so that the rule is a function of it.
+/// Inputs for the user's name, read once so that the rule below is a pure function.
 #[derive(Debug, Default)]
-pub(crate) struct Identity {
+pub(crate) struct UserIdentity {
     uid: u32,
     sudo_user: Option<String>,
     passwd: String,
 }
 
-impl Identity {
-    /// That of this process. Names are looked up in the file: a static binary has no other way.
+impl UserIdentity {
+    /// Reads `/etc/passwd` directly: a static binary cannot use NSS.
     pub(crate) fn of_process() -> Self {
         Self {
             uid: nix::unistd::getuid().as_raw(),
@@ -20,7 +20,7 @@ impl Identity {
         }
     }
 
-    /// The name of the user; of whoever became root with sudo, the one they had before; a number where it has no name.
+    /// The user's name. Under sudo, the user who called sudo. Without a passwd entry, the uid.
     pub(crate) fn user(&self) -> String {
         if let Some(name) = self.sudo_user.as_ref().filter(|_| self.uid == 0) {
             return name.clone();
@@ -40,15 +40,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_have_names_or_numbers() {
+    fn user_name_prefers_sudo_user_then_passwd_then_uid() {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nodd\n".to_owned();
-        let of = |uid, sudo_user: Option<&str>| {
-            Identity { uid, sudo_user: sudo_user.map(str::to_owned), passwd: passwd.clone() }.user()
+        let user_of = |uid, sudo_user: Option<&str>| {
+            UserIdentity { uid, sudo_user: sudo_user.map(str::to_owned), passwd: passwd.clone() }.user()
         };
-        assert_eq!(of(0, None), "root");
-        assert_eq!(of(1000, None), "ann");
-        assert_eq!(of(7, None), "uid 7");
-        assert_eq!(of(0, Some("ann")), "ann", "sudo");
-        assert_eq!(of(1000, Some("bob")), "ann", "only root can have come by sudo");
+        assert_eq!(user_of(0, None), "root");
+        assert_eq!(user_of(1000, None), "ann");
+        assert_eq!(user_of(7, None), "uid 7");
+        assert_eq!(user_of(0, Some("ann")), "ann", "sudo");
+        assert_eq!(user_of(1000, Some("bob")), "ann", "SUDO_USER counts only for root");
     }
 }

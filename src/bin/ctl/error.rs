@@ -1,55 +1,54 @@
-//! Why a command did not succeed.
+//! The error type of the command line and its exit codes.
 
 use coxswain::api::codes::Code;
 use coxswain::api::types::ApiError;
 
-/// The one error type of the command line. It is printed in one place, `output::error`.
+/// Why a command failed. Only `output::error` prints it.
 #[derive(Debug)]
 pub(crate) enum CliError {
-    /// What the daemon, or `ctl` in its place, has to say; at least one.
+    /// Errors from the daemon or from `ctl`; at least one.
     Failed(Vec<ApiError>),
-    /// Problems in manifests, rendered with their snippets, then the error they add up to.
+    /// Problems in manifests, rendered with their snippets.
     Manifests {
-        /// One rendered report per problem.
         reports: Vec<String>,
-        /// The sum of it.
+        /// The error that sums them up.
         error: Box<ApiError>,
     },
-    /// Someone who was asked said no.
+    /// The user answered no to a prompt.
     Declined(&'static str),
-    /// What was compared differs, and that was asked for as an exit code; what differs has been shown.
+    /// `diff --exit-code` found differences, which it has already printed.
     Differs,
-    /// Ctrl-C while waiting; says how to attach again.
+    /// Ctrl-C while waiting. The text says how to attach again.
     Detached(String),
-    /// Standard output cannot be written.
+    /// Writing to standard output failed.
     Output(std::io::Error),
-    /// Whoever read standard output has gone: nothing is wrong.
+    /// The reader of standard output closed the pipe, which is not an error.
     BrokenPipe,
 }
 
-/// Where several services failed differently, the first of these that occurs.
-const GRAVEST_FIRST: [u8; 8] = [5, 4, 8, 6, 7, 3, 2, 1];
-/// Asked, and the answer is no.
+/// If several services failed differently, the first of these that occurs.
+const EXIT_PRIORITY: [u8; 8] = [5, 4, 8, 6, 7, 3, 2, 1];
+/// A check whose answer is no.
 const EXIT_NO: u8 = 1;
 const EXIT_DETACHED: u8 = 130;
 const EXIT_OUTPUT: u8 = 2;
-/// Those that no error's code brings.
+/// Exit codes that do not come from an error code.
 #[cfg(test)]
-pub(crate) const EXITS_OF_ITS_OWN: [u8; 3] = [EXIT_NO, EXIT_DETACHED, EXIT_OUTPUT];
+pub(crate) const OTHER_EXITS: [u8; 3] = [EXIT_NO, EXIT_DETACHED, EXIT_OUTPUT];
 
 impl CliError {
-    /// An error of this code without more to say.
+    /// An error with this code and message.
     pub(crate) fn of(code: &Code, what: impl Into<String>) -> Self {
         code.error(what).into()
     }
 
-    /// What the process ends with.
+    /// The exit code of the process.
     pub(crate) fn exit(&self) -> u8 {
         match self {
             Self::Failed(errors) => {
                 let exits: Vec<u8> = errors.iter().map(|error| error.exit).collect();
-                let gravest = GRAVEST_FIRST.iter().find(|exit| exits.contains(exit));
-                gravest.or(exits.first()).copied().unwrap_or(1)
+                let worst = EXIT_PRIORITY.iter().find(|exit| exits.contains(exit));
+                worst.or(exits.first()).copied().unwrap_or(1)
             }
             Self::Manifests { error, .. } => error.exit,
             Self::Declined(_) | Self::Differs => EXIT_NO,
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_errors_the_gravest_decides() {
+    fn exit_of_several_errors_is_the_worst() {
         let exit = |list: &[&Code]| CliError::Failed(list.iter().map(|c| c.error("x")).collect()).exit();
         assert_eq!(exit(&[&codes::ROLLED_BACK, &codes::ROLLOUT_FAILED]), 5);
         assert_eq!(exit(&[&codes::TIMED_OUT, &codes::ROLLED_BACK]), 4);

@@ -1,4 +1,4 @@
-//! The manifests that `-f` names: files, directories and standard input, as texts.
+//! Reads the manifests that `-f` names: files, directories and standard input.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -10,30 +10,34 @@ use coxswain::manifest::{LIMITS, Source, is_manifest};
 
 use crate::error::CliError;
 
-/// Directories within directories with `-R`; deeper is a mistake or a loop of links.
+/// Nesting limit for `-R`; deeper is a mistake or a symlink loop.
 const MAX_DEPTH: usize = 16;
-/// What stands for standard input, and what it is called in messages.
-const STDIN: (&str, &str) = ("-", "<stdin>");
+const STDIN_ARGUMENT: &str = "-";
+/// How messages call standard input.
+const STDIN_NAME: &str = "<stdin>";
 
-/// Which manifests to read.
+/// `-f` and `-R`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct FileArgs {
-    /// A file, a directory (its *.yaml, *.yml and *.json) or `-` for standard input; may be repeated
+    /// Manifest file, directory (its *.yaml, *.yml and *.json) or `-` for standard input; may be repeated
     #[arg(short = 'f', long = "file", value_name = "FILE|DIR|-", required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// Read directories with what lies under them
+    /// Read directories recursively
     #[arg(short = 'R', long)]
     pub(crate) recursive: bool,
 }
 
 impl FileArgs {
-    /// Reads them all, in the order they were named; everything that cannot be read is reported at once.
+    /// Reads all of them in the order given and reports every unreadable one at once.
     pub(crate) fn read(&self) -> Result<Vec<Source>, CliError> {
         let mut sources = Vec::new();
         let mut why = Vec::new();
         for path in &self.files {
-            let found =
-                if path.as_os_str() == STDIN.0 { Ok(vec![path.clone()]) } else { self.expand(path, 0) };
+            let found = if path.as_os_str() == STDIN_ARGUMENT {
+                Ok(vec![path.clone()])
+            } else {
+                self.expand(path, 0)
+            };
             for path in found.unwrap_or_else(|reason| {
                 why.push(reason);
                 Vec::new()
@@ -50,18 +54,20 @@ impl FileArgs {
         Err(ApiError { why, ..codes::FILE_UNREADABLE.error("the manifests cannot be read") }.into())
     }
 
-    /// The files that a path stands for: itself, or what a directory holds, in the order of the names.
+    /// The path itself, or the manifests in the directory, sorted by name.
     fn expand(&self, path: &Path, depth: usize) -> Result<Vec<PathBuf>, String> {
-        let said = |error: io::Error| format!("{}: {}", path.display(), spoken(&error));
-        if !fs::metadata(path).map_err(said)?.is_dir() {
+        let reason = |error: io::Error| format!("{}: {}", path.display(), io_error_text(&error));
+        if !fs::metadata(path).map_err(reason)?.is_dir() {
             return Ok(vec![path.to_owned()]);
         }
         if depth > MAX_DEPTH {
             return Err(format!("{}: more than {MAX_DEPTH} directories deep", path.display()));
         }
-        let entries = fs::read_dir(path).map_err(said)?;
-        let mut entries: Vec<PathBuf> =
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>().map_err(said)?;
+        let entries = fs::read_dir(path).map_err(reason)?;
+        let mut entries: Vec<PathBuf> = entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<io::Result<_>>()
+            .map_err(reason)?;
         entries.sort();
         let mut files = Vec::new();
         for entry in entries {
@@ -74,36 +80,36 @@ impl FileArgs {
             }
         }
         if files.is_empty() && depth == 0 {
-            return Err(format!("{}: the directory has no *.yaml, *.yml or *.json", path.display()));
+            return Err(format!("{}: no *.yaml, *.yml or *.json in this directory", path.display()));
         }
         Ok(files)
     }
 }
 
 fn read(path: &Path) -> Result<Source, String> {
-    let (name, bytes) = if path.as_os_str() == STDIN.0 {
-        (STDIN.1.to_owned(), bounded(io::stdin().lock()))
+    let (name, bytes) = if path.as_os_str() == STDIN_ARGUMENT {
+        (STDIN_NAME.to_owned(), bounded(io::stdin().lock()))
     } else {
         (path.display().to_string(), File::open(path).and_then(bounded))
     };
     match bytes {
         Ok(bytes) if bytes.len() > LIMITS.run => {
-            Err(format!("{name}: larger than {} MiB, the most a run may have", LIMITS.run >> 20))
+            Err(format!("{name}: larger than {} MiB, the limit per run", LIMITS.run >> 20))
         }
         Ok(bytes) => Ok(Source::new(name, bytes)),
-        Err(error) => Err(format!("{name}: {}", spoken(&error))),
+        Err(error) => Err(format!("{name}: {}", io_error_text(&error))),
     }
 }
 
-/// At most one byte more than a run may have, whatever the file claims to be.
+/// Reads at most one byte more than the limit: a pipe or device may never end.
 fn bounded(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(LIMITS.run as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The reason without the number of the system call's error.
-pub(crate) fn spoken(error: &io::Error) -> String {
+/// The reason without `(os error N)`.
+pub(crate) fn io_error_text(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

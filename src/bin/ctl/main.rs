@@ -1,8 +1,9 @@
-//! The command line: parses, runs one command, and turns its error into text and an exit code.
+//! Entry point of `ctl`: parses the command line, runs one command, prints its error and sets the exit code.
 
 mod args;
 mod author;
 mod commands;
+mod dispatch;
 mod error;
 mod files;
 mod load;
@@ -10,30 +11,33 @@ mod manifests;
 mod names;
 mod operation;
 mod output;
-mod places;
+mod paths;
+mod prompt;
 #[cfg(test)]
 mod reference;
+mod selection;
 mod session;
+mod writes;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-/// A bug in `ctl` itself; the panic has already said where.
+/// A bug in `ctl` itself; the panic message names the place.
 const EXIT_BUG: u8 = 70;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
     let ui = output::Ui::of_process();
-    match catch_unwind(AssertUnwindSafe(|| commands::run(args, &ui))) {
+    match catch_unwind(AssertUnwindSafe(|| dispatch::run(args, &ui))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             ui.error(&error);
             ExitCode::from(error.exit())
         }
         Err(_) => {
-            ui.note("this is a bug in ctl; what was asked of the daemon may have happened");
+            ui.note("this is a bug in ctl; the daemon may have carried out the request");
             ExitCode::from(EXIT_BUG)
         }
     }

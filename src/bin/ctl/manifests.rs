@@ -1,4 +1,4 @@
-//! Documents from files, and the problems in them shown where they stand.
+//! Loads manifests and shows each problem at its place in the file.
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ApplyDocument};
@@ -8,27 +8,27 @@ use crate::error::CliError;
 use crate::files::FileArgs;
 use crate::output::{Ui, manifest};
 
-/// The sound documents of a run and the texts they came from.
-pub(crate) struct Manifests {
+/// The valid documents of a run and their sources.
+pub(crate) struct LoadedManifests {
     sources: Vec<Source>,
     pub(crate) documents: Vec<Document>,
 }
 
-impl Manifests {
-    /// Reads and checks everything that the arguments name; all problems are reported at once.
+impl LoadedManifests {
+    /// Reads and checks all manifests; reports all problems at once.
     pub(crate) fn load(files: &FileArgs, ui: &Ui) -> Result<Self, CliError> {
         let sources = files.read()?;
         match parse(&sources) {
             Ok(documents) if documents.is_empty() => {
                 let why =
-                    sources.iter().map(|source| format!("{}: no document in it", source.name)).collect();
-                let error = codes::FILE_UNREADABLE.error("there is nothing to apply");
+                    sources.iter().map(|source| format!("{}: no document found", source.name)).collect();
+                let error = codes::FILE_UNREADABLE.error("no document found");
                 Err(ApiError { why, ..error }.into())
             }
             Ok(documents) => Ok(Self { sources, documents }),
             Err(findings) => {
                 let now = Some("nothing was changed".to_owned());
-                let error = Box::new(ApiError { now, ..codes::INVALID_MANIFEST.error(sum(&findings)) });
+                let error = Box::new(ApiError { now, ..codes::INVALID_MANIFEST.error(summary(&findings)) });
                 Err(CliError::Manifests {
                     reports: manifest::reports(&findings, &sources, ui.style()),
                     error,
@@ -37,7 +37,6 @@ impl Manifests {
         }
     }
 
-    /// What the daemon is sent.
     pub(crate) fn request(&self) -> Vec<ApplyDocument> {
         let document = |document: &Document| ApplyDocument {
             name: document.name.clone(),
@@ -49,8 +48,8 @@ impl Manifests {
         self.documents.iter().map(document).collect()
     }
 
-    /// The daemon's refusal, its problems shown where they stand.
-    pub(crate) fn refused(&self, mut error: ApiError, ui: &Ui) -> CliError {
+    /// Turns the daemon's error into one that shows its problems at their place in the files.
+    pub(crate) fn rejected(&self, mut error: ApiError, ui: &Ui) -> CliError {
         let problems = std::mem::take(&mut error.problems);
         let (known, unknown): (Vec<_>, Vec<_>) =
             problems.into_iter().partition(|problem| problem.document < self.documents.len());
@@ -65,7 +64,7 @@ impl Manifests {
     }
 }
 
-fn sum(findings: &[Finding]) -> String {
+fn summary(findings: &[Finding]) -> String {
     let mut files: Vec<&str> = findings.iter().map(|finding| finding.place.file.as_str()).collect();
     files.dedup();
     let problems = if findings.len() == 1 { "problem" } else { "problems" };

@@ -1,13 +1,13 @@
-//! Names of objects as users type them: `users`, `service/users`.
+//! Parses object names as users type them: `users`, `service/users`.
 
 use coxswain::model::ServiceName;
 
-/// A service, with or without `service/` before it.
+/// A service name, with or without the prefix `service/`.
 pub(crate) fn service(text: &str) -> Result<ServiceName, String> {
     let name = match text.split_once('/') {
         Some(("service" | "services" | "svc", name)) => name,
         Some((kind, _)) => {
-            return Err(format!("`{kind}` is not a kind that fits here; write `service/NAME`"));
+            return Err(format!("`{kind}` is not allowed here; write `service/NAME`"));
         }
         None => text,
     };
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_with_and_without_their_kind() {
+    fn service_accepts_names_with_and_without_kind() {
         for text in ["users", "service/users", "services/users"] {
             assert_eq!(service(text), Ok("users".into()), "{text}");
         }

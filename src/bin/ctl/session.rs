@@ -1,23 +1,22 @@
-//! What a command works with.
+//! The context of a client command: terminal, API client, author.
 
 use coxswain::api::client::ApiClient;
 use coxswain::model::Author;
 
 use crate::output::Ui;
 
-/// One run of a client command.
 pub(crate) struct Session<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) client: ApiClient,
-    /// Who works, and the command as it was typed, without `ctl`: the daemon records it with what it changed.
+    /// The user and the command line without `ctl`; the daemon records both with each change.
     pub(crate) author: Author,
 }
 
-/// The arguments of this process in one line, quoted where a shell would need it.
+/// Arguments as one line, quoted where a shell needs quotes.
 pub(crate) fn typed(arguments: impl Iterator<Item = String>) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
     let quoted = |word: String| {
-        if !word.is_empty() && word.chars().all(plain) {
+        if !word.is_empty() && word.chars().all(is_safe) {
             word
         } else {
             format!("'{}'", word.replace('\'', r"'\''"))
@@ -29,10 +28,10 @@ pub(crate) fn typed(arguments: impl Iterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn words_are_quoted_where_a_shell_needs_it() {
-        let typed = |words: &[&str]| super::typed(words.iter().map(|w| (*w).to_owned()));
-        assert_eq!(typed(&["scale", "users=3"]), "scale users=3");
-        assert_eq!(typed(&["apply", "-f", "my app.yaml", ""]), "apply -f 'my app.yaml' ''");
-        assert_eq!(typed(&["it's"]), r"'it'\''s'");
+    fn typed_quotes_words_a_shell_would_split() {
+        let line_of = |words: &[&str]| super::typed(words.iter().map(|w| (*w).to_owned()));
+        assert_eq!(line_of(&["scale", "users=3"]), "scale users=3");
+        assert_eq!(line_of(&["apply", "-f", "my app.yaml", ""]), "apply -f 'my app.yaml' ''");
+        assert_eq!(line_of(&["it's"]), r"'it'\''s'");
     }
 }

@@ -1,21 +1,21 @@
-//! `ctl abort`: a rollout goes back.
+//! `ctl abort`: aborts a rollout.
 
 use coxswain::api::types::{Awaited, RolloutChange};
 use coxswain::model::ServiceName;
 
-use super::rollout::steer;
 use crate::error::CliError;
 use crate::names;
 use crate::operation::{WaitArgs, wait};
 use crate::session::Session;
+use crate::writes::change_rollout;
 
-/// End a rollout: go back to the last revision that completed, and wait for it
+/// Abort a rollout: roll back to the last completed revision and wait for it
 ///
-/// What serves of that revision is never stopped. The file still asks for what was aborted: applying it again says so,
-/// and `ctl rollout NAME --retry` tries it again.
+/// Running replicas of that revision are never stopped. The spec still asks for the aborted release: applying the same
+/// manifest again reports the abort, and `ctl rollout NAME --retry` tries the release again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The service
+    /// Name of the service
     #[arg(value_parser = names::service)]
     service: ServiceName,
     #[command(flatten)]
@@ -23,6 +23,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
-    let results = steer(session, args.service, RolloutChange::Abort).await?;
+    let results = change_rollout(session, args.service, RolloutChange::Abort).await?;
     wait(session, &results, Awaited::Count, &args.wait).await
 }

@@ -1,4 +1,4 @@
-//! `ctl confirm`: releases what the deletion brake holds.
+//! `ctl confirm`: allows the removals that the deletion guard holds back.
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ConfirmRequest};
@@ -8,10 +8,10 @@ use coxswain::model::Reason;
 use crate::error::CliError;
 use crate::session::Session;
 
-/// Let removals happen that the deletion brake holds
+/// Confirm removals held back by the deletion guard
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Do not ask
+    /// Do not prompt for confirmation
     #[arg(short, long)]
     yes: bool,
 }
@@ -21,24 +21,25 @@ pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliErr
     let held = status.conditions.iter().filter(|c| c.reason == Reason::DeletionHeld && c.status);
     let held: Vec<String> = held.map(|held| format!("! {}  {}", held.reason, held.message)).collect();
     if held.is_empty() {
-        return session.ui.out("= nothing is held");
+        return session.ui.out("= nothing is waiting for confirmation");
     }
     held.iter().for_each(|line| session.ui.note(line));
     if !args.yes {
-        match session.ui.ask("let these removals happen?") {
+        match session.ui.ask("remove these?") {
             Some(true) => {}
             Some(false) => return Err(CliError::of(&codes::USAGE, "nothing was removed")),
             None => {
                 let next = vec!["ctl confirm -y".to_owned()];
-                let error = codes::USAGE.error("letting removals happen needs -y where nobody can be asked");
+                let error =
+                    codes::USAGE.error("confirming removals needs confirmation: pass -y (not a terminal)");
                 return Err(ApiError { next, ..error }.into());
             }
         }
     }
     let response = session.client.confirm(&ConfirmRequest { request_id: request_id() }).await?;
     if response.released.is_empty() {
-        return session.ui.out("= nothing is held any more");
+        return session.ui.out("= nothing is waiting for confirmation any more");
     }
-    let lines: Vec<String> = response.released.iter().map(|name| format!("- {name}  goes now")).collect();
+    let lines: Vec<String> = response.released.iter().map(|name| format!("- {name}  removing")).collect();
     session.ui.out(&lines.join("\n"))
 }

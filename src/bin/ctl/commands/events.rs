@@ -1,4 +1,4 @@
-//! `ctl events`: what happened, a line each.
+//! `ctl events`: prints events, one per line.
 
 use coxswain::api::codes;
 use coxswain::model::ServiceName;
@@ -9,13 +9,13 @@ use crate::names;
 use crate::output::events;
 use crate::session::Session;
 
-/// Show what happened, oldest first
+/// Show events, oldest first
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only of this service
+    /// Only events of this service
     #[arg(value_parser = names::service)]
     service: Option<ServiceName>,
-    /// Go on with new ones
+    /// Keep printing new events
     #[arg(short, long)]
     follow: bool,
 }

@@ -1,4 +1,4 @@
-//! `ctl explain`: a field of a manifest, an error code, or a word of events and conditions.
+//! `ctl explain`: documents a manifest field, an error code, or a reason of an event or condition.
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
@@ -12,7 +12,7 @@ use crate::session::Session;
 /// Explain a field of a manifest, an error code, or a reason of an event or condition
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A path such as `service.spec.rollout`, a code such as CTL-0412, or a reason such as BackOff
+    /// Field path such as `service.spec.rollout`, error code such as CTL-0412, or reason such as BackOff
     #[arg(value_name = "PATH|CODE|REASON")]
     what: String,
 }
@@ -27,8 +27,8 @@ fn text(what: &str) -> Result<String, CliError> {
     }
     if codes::is_code(what) {
         let known: Vec<&str> = codes::ALL.iter().map(|code| code.id).collect();
-        let why = vec![format!("the codes are {}", known.join(", "))];
-        return Err(ApiError { why, ..codes::NOT_FOUND.error(format!("no code is `{what}`")) }.into());
+        let why = vec![format!("known codes: {}", known.join(", "))];
+        return Err(ApiError { why, ..codes::NOT_FOUND.error(format!("unknown error code `{what}`")) }.into());
     }
     if let Some(text) = explain::reason(EventReason::ALL, Reason::ALL, what) {
         return Ok(text);
@@ -40,11 +40,11 @@ fn text(what: &str) -> Result<String, CliError> {
     }
 }
 
-/// What was meant instead, where something was.
+/// Suggests the nearest topics.
 fn unknown(at: &str, word: &str, say: Option<&str>, meant: &[String]) -> ApiError {
     let what = match at {
-        "" => format!("no kind, code or reason is `{word}`"),
-        at => format!("{at} has no key `{word}`"),
+        "" => format!("unknown kind, code or reason `{word}`"),
+        at => format!("unknown key `{word}` in {at}"),
     };
     let next = match (meant, at) {
         ([], "") => vec!["ctl explain service".to_owned()],

@@ -1,26 +1,26 @@
-//! `ctl history`: the revisions of a service, and what became of each.
+//! `ctl history`: lists the revisions of a service with their outcomes.
 
 use coxswain::model::ServiceName;
 
-use super::get::{Kind, Output, REVISIONS, Target, View};
+use super::get::{ObjectPrinter, OutputFormat, REVISIONS};
 use crate::error::CliError;
 use crate::names;
+use crate::selection::{ResourceKind, Selection};
 use crate::session::Session;
 
-/// Show the kept revisions of a service: what became of each, who made it, when and how
+/// Show the revisions of a service: outcome, image, author, time and command
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The service
+    /// Name of the service
     #[arg(value_parser = names::service)]
     service: ServiceName,
-    /// How to show them; json, yaml and name are for programs
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    output: Output,
+    output: OutputFormat,
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
     let items = session.client.revisions(Some(&args.service)).await?;
-    let target = Target { kind: Kind::Revisions, names: Vec::new() };
-    let view = View { session, target: &target, output: args.output, watch: false };
-    view.show(&items, &REVISIONS)
+    let selection = Selection { kind: ResourceKind::Revisions, names: Vec::new() };
+    ObjectPrinter { session, selection: &selection, output: args.output }.print(&items, &REVISIONS)
 }

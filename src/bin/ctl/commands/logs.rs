@@ -1,4 +1,4 @@
-//! `ctl logs`: lines of replicas and of all replicas of services, merged by time.
+//! `ctl logs`: prints the logs of replicas, merged by time.
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, LogOptions, LogQuery};
@@ -10,25 +10,25 @@ use crate::error::CliError;
 use crate::output::events;
 use crate::session::Session;
 
-/// Show the logs of services or replicas, merged by time
+/// Print the logs of services or replicas, merged by time
 ///
-/// What the containers wrote goes to standard output. With `--follow`, replicas that start later join in, and what happens
-/// to a replica (started, ready, draining, exited) is told between the lines, on standard error.
+/// Container output goes to standard output. With `--follow`, new replicas are added as they start, and lifecycle changes
+/// (started, ready, draining, exited) are printed on standard error.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Services or replicas: `users`, `users-9-a`, `replica/users-9-a`
+    /// Services or replicas, such as `users`, `users-9-a`, `replica/users-9-a`
     #[arg(required = true, value_name = "SERVICE|REPLICA")]
     names: Vec<String>,
-    /// Of the services only replicas of this revision, with the container that is kept after it failed
+    /// Only replicas of this revision, including the container retained after a failure
     #[arg(long, value_name = "NUMBER", value_parser = revision)]
     revision: Option<RevisionNumber>,
-    /// Go on with new lines
+    /// Keep printing new lines
     #[arg(short, long)]
     follow: bool,
-    /// Only lines of the last so long (`10m`)
+    /// Only lines newer than DURATION (`10m`)
     #[arg(long, value_name = "DURATION")]
     since: Option<Millis>,
-    /// Only the last so many lines of each replica
+    /// Only the last LINES lines per replica
     #[arg(long, value_name = "LINES")]
     tail: Option<u32>,
 }
@@ -54,24 +54,24 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     Ok(())
 }
 
-/// Refuses a revision that no replica is left of: silence would look like containers that wrote nothing.
+/// Rejects a revision without replicas: an empty log would suggest that they printed nothing.
 async fn check_left(
     session: &Session<'_>,
     services: &[ServiceName],
     revision: RevisionNumber,
 ) -> Result<(), CliError> {
     let replicas = session.client.replicas(None).await?;
-    let is_left = |service: &ServiceName| {
+    let has_replica = |service: &ServiceName| {
         replicas.iter().any(|r| r.spec.service == *service && r.spec.revision == revision)
     };
-    if services.is_empty() || services.iter().any(is_left) {
+    if services.is_empty() || services.iter().any(has_replica) {
         return Ok(());
     }
     let names = services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
     Err(ApiError {
-        why: vec!["a log goes with its container".to_owned()],
+        why: vec!["logs are removed together with their container".to_owned()],
         next: services.iter().map(|name| format!("ctl history {name}")).collect(),
-        ..codes::NOT_FOUND.error(format!("no container of revision {revision} of {names} is left"))
+        ..codes::NOT_FOUND.error(format!("no container of revision {revision} of {names} exists any more"))
     }
     .into())
 }
@@ -82,19 +82,18 @@ fn revision(text: &str) -> Result<RevisionNumber, std::num::ParseIntError> {
 
 fn ago(since: Millis) -> Result<jiff::Timestamp, CliError> {
     let since = std::time::Duration::from_millis(since.0);
-    wall_time()
-        .checked_sub(since)
-        .map_err(|_| CliError::of(&codes::USAGE, "--since reaches back further than time is counted"))
+    wall_time().checked_sub(since).map_err(|_| CliError::of(&codes::USAGE, "--since is too long"))
 }
 
-/// Each name is that of a service, else of a replica.
+/// Resolves each name to a service or, failing that, a replica.
 async fn sources(
     session: &Session<'_>,
     names: &[String],
 ) -> Result<(Vec<ServiceName>, Vec<ReplicaName>), CliError> {
     let known = session.client.services().await?;
     let mut known_replicas = None;
-    let (mut services, mut replicas) = (Vec::new(), Vec::new());
+    let mut services = Vec::new();
+    let mut replicas = Vec::new();
     for text in names {
         let (kind, name) = text.split_once('/').unwrap_or(("", text));
         let as_service = matches!(kind, "" | "service" | "services");
@@ -107,7 +106,7 @@ async fn sources(
         }
         let found = known_replicas.iter().flatten().any(|replica| replica.spec.name.as_str() == name);
         if !matches!(kind, "" | "replica" | "replicas") || !found {
-            let what = format!("there is no service or replica named {text}");
+            let what = format!("no service or replica named {text}");
             let next = vec!["ctl get replicas".to_owned()];
             return Err(ApiError { next, ..codes::NOT_FOUND.error(what) }.into());
         }

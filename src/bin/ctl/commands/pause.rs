@@ -1,23 +1,23 @@
-//! `ctl pause`: a rollout stands still.
+//! `ctl pause`: pauses a rollout.
 
 use coxswain::api::types::RolloutChange;
 use coxswain::model::ServiceName;
 
-use super::rollout::steer;
 use crate::error::CliError;
 use crate::names;
 use crate::session::Session;
+use crate::writes::change_rollout;
 
-/// Let a rollout stand still: nothing is replaced and no deadline runs until it is resumed or aborted
+/// Pause a rollout: no replica is replaced and the deadline stops until it is resumed or aborted
 ///
-/// The number of replicas is still kept, and can be changed. Another release ends the pause with the rollout.
+/// The replica count is still maintained and can be changed. A new release replaces the paused rollout.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The service
+    /// Name of the service
     #[arg(value_parser = names::service)]
     service: ServiceName,
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
-    steer(session, args.service, RolloutChange::Pause).await.map(drop)
+    change_rollout(session, args.service, RolloutChange::Pause).await.map(drop)
 }

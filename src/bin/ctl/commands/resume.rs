@@ -1,23 +1,23 @@
-//! `ctl resume`: a paused rollout goes on.
+//! `ctl resume`: resumes a paused rollout.
 
 use coxswain::api::types::RolloutChange;
 use coxswain::model::ServiceName;
 
-use super::rollout::steer;
 use crate::error::CliError;
 use crate::names;
 use crate::session::Session;
+use crate::writes::change_rollout;
 
-/// Let a paused rollout go on, with its whole deadline before it
+/// Resume a paused rollout; its deadline starts over
 ///
-/// `ctl rollout NAME` follows it.
+/// Run `ctl rollout NAME` to follow it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The service
+    /// Name of the service
     #[arg(value_parser = names::service)]
     service: ServiceName,
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
-    steer(session, args.service, RolloutChange::Resume).await.map(drop)
+    change_rollout(session, args.service, RolloutChange::Resume).await.map(drop)
 }

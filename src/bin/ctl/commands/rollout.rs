@@ -1,36 +1,37 @@
-//! `ctl rollout`: writes a rollout or follows the one under way.
+//! `ctl rollout`: starts a rollout, or follows the one in progress.
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    ApiError, Awaited, ReplicaObject, RolloutChange, RolloutRequest, ServiceObject, WriteAction, WriteResult,
+    ApiError, Awaited, ReplicaObject, RolloutChange, ServiceObject, WriteAction, WriteResult,
 };
-use coxswain::daemon::{request_id, wall_time};
+use coxswain::daemon::wall_time;
 use coxswain::model::{RolloutState, ServiceName};
 
-use super::{abort, history, pause, restart, resume, undo, written};
+use super::{abort, history, pause, restart, resume, undo};
 use crate::error::CliError;
 use crate::names;
-use crate::operation::{self, Aftermath, End, WaitArgs, wait};
+use crate::operation::{self, RolloutEnd, ServingSummary, WaitArgs, wait};
 use crate::output::listing;
 use crate::session::Session;
+use crate::writes::change_rollout_and_wait;
 
-/// Roll a service to another image, or follow the rollout that is under way
+/// Roll out another image of a service, or follow the rollout in progress
 ///
-/// `ctl rollout users --image v2` rolls to a tag of the current repository, or to a full reference.
-/// `ctl rollout users` follows what goes on; with `--retry` it tries again what failed or was aborted.
-/// A service that is called like one of the commands below is written `service/NAME`.
+/// `ctl rollout users --image v2` rolls out a tag of the current repository, or a full reference.
+/// `ctl rollout users` follows the rollout in progress; with `--retry` it retries one that failed or was aborted.
+/// If a service has the name of a subcommand, write `service/NAME`.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    verb: Option<Verb>,
-    /// The service
+    verb: Option<RolloutVerb>,
+    /// Name of the service
     #[arg(required = true, value_parser = names::service)]
     service: Option<ServiceName>,
-    /// A tag of the current repository (a value without `/`, `:` and `@`), or a full reference
+    /// Tag of the current repository (a value without `/`, `:` and `@`), or full image reference
     #[arg(long)]
     image: Option<String>,
-    /// Try again what failed or was aborted, in new containers
+    /// Retry a failed or aborted rollout with new containers
     #[arg(long, conflicts_with = "image")]
     retry: bool,
     #[command(flatten)]
@@ -38,24 +39,24 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
-    /// Show where the rollout stands
+enum RolloutVerb {
+    /// Show the status of the rollout
     Status {
-        /// The service
+        /// Name of the service
         #[arg(value_parser = names::service)]
         service: ServiceName,
     },
-    /// The same as `ctl history`
+    /// Same as `ctl history`
     History(history::Args),
-    /// The same as `ctl undo`
+    /// Same as `ctl undo`
     Undo(undo::Args),
-    /// The same as `ctl pause`
+    /// Same as `ctl pause`
     Pause(pause::Args),
-    /// The same as `ctl resume`
+    /// Same as `ctl resume`
     Resume(resume::Args),
-    /// The same as `ctl abort`
+    /// Same as `ctl abort`
     Abort(abort::Args),
-    /// The same as `ctl restart`
+    /// Same as `ctl restart`
     Restart(restart::Args),
 }
 
@@ -63,54 +64,34 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     if let Some(verb) = args.verb {
         return run_verb(session, verb).await;
     }
-    match (args.service, args.image) {
-        (Some(service), Some(image)) => {
+    let Some(service) = args.service else {
+        return Err(CliError::of(&codes::USAGE, "no service given"));
+    };
+    match args.image {
+        Some(image) => {
             session.ui.note(&format!("resolving {image} for {service}"));
-            roll(session, service, RolloutChange::Image { image }, &args.wait).await
+            change_rollout_and_wait(session, service, RolloutChange::Image { image }, &args.wait).await
         }
-        (Some(service), None) if args.retry => roll(session, service, RolloutChange::Retry, &args.wait).await,
-        (Some(service), None) => attach(session, &service, &args.wait).await,
-        (None, _) => Err(CliError::of(&codes::USAGE, "no service is named")),
+        None if args.retry => {
+            change_rollout_and_wait(session, service, RolloutChange::Retry, &args.wait).await
+        }
+        None => attach(session, &service, &args.wait).await,
     }
 }
 
-async fn run_verb(session: &Session<'_>, verb: Verb) -> Result<(), CliError> {
+async fn run_verb(session: &Session<'_>, verb: RolloutVerb) -> Result<(), CliError> {
     match verb {
-        Verb::Status { service } => status(session, &service).await,
-        Verb::History(args) => history::run(session, args).await,
-        Verb::Undo(args) => undo::run(session, args).await,
-        Verb::Pause(args) => pause::run(session, args).await,
-        Verb::Resume(args) => resume::run(session, args).await,
-        Verb::Abort(args) => abort::run(session, args).await,
-        Verb::Restart(args) => restart::run(session, args).await,
+        RolloutVerb::Status { service } => status(session, &service).await,
+        RolloutVerb::History(args) => history::run(session, args).await,
+        RolloutVerb::Undo(args) => undo::run(session, args).await,
+        RolloutVerb::Pause(args) => pause::run(session, args).await,
+        RolloutVerb::Resume(args) => resume::run(session, args).await,
+        RolloutVerb::Abort(args) => abort::run(session, args).await,
+        RolloutVerb::Restart(args) => restart::run(session, args).await,
     }
 }
 
-/// Writes a rollout and waits for it.
-pub(super) async fn roll(
-    session: &Session<'_>,
-    service: ServiceName,
-    change: RolloutChange,
-    args: &WaitArgs,
-) -> Result<(), CliError> {
-    let results = steer(session, service, change).await?;
-    wait(session, &results, Awaited::Release, args).await
-}
-
-/// Writes a rollout, or a word about it, and says what that did.
-pub(super) async fn steer(
-    session: &Session<'_>,
-    service: ServiceName,
-    change: RolloutChange,
-) -> Result<Vec<WriteResult>, CliError> {
-    let by = session.author.clone();
-    let request = RolloutRequest { request_id: request_id(), service, change, by };
-    let response = session.client.rollout(&request).await?;
-    written(session, &response.results, false)?;
-    Ok(response.results)
-}
-
-/// Waits for the generation that is in force.
+/// Waits for the current generation, whoever wrote it.
 async fn attach(session: &Session<'_>, name: &ServiceName, args: &WaitArgs) -> Result<(), CliError> {
     let service = session.client.service(name).await?;
     let result = WriteResult {
@@ -140,10 +121,10 @@ async fn status(session: &Session<'_>, name: &ServiceName) -> Result<(), CliErro
 fn failed(service: &ServiceObject, replicas: &[ReplicaObject]) -> Option<ApiError> {
     let rollout = service.status.rollout.as_ref()?;
     let (failure, end) = match &rollout.state {
-        RolloutState::RolledBack { failure } => (failure, End::RolledBack),
+        RolloutState::RolledBack { failure } => (failure, RolloutEnd::RolledBack),
         RolloutState::Failed { failure } => {
-            let may_go_back = rollout.stable.is_some_and(|stable| stable != rollout.target);
-            (failure, End::StandsStill { may_go_back })
+            let can_abort = rollout.stable.is_some_and(|stable| stable != rollout.target);
+            (failure, RolloutEnd::NotRolledBack { can_abort })
         }
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } | RolloutState::Complete => {
             return None;
@@ -152,14 +133,14 @@ fn failed(service: &ServiceObject, replicas: &[ReplicaObject]) -> Option<ApiErro
     let serving = replicas.iter().filter(|replica| replica.available);
     let (of_target, others): (Vec<_>, Vec<_>) = serving.partition(|r| r.spec.revision == rollout.target);
     let count = |replicas: Vec<&ReplicaObject>| u32::try_from(replicas.len()).unwrap_or(u32::MAX);
-    let aftermath = Aftermath {
-        called: format!("revision {}", rollout.target),
+    let summary = ServingSummary {
+        release: format!("revision {}", rollout.target),
         available: count(of_target),
         others: count(others),
         wanted: service.status.wanted,
         failed_requests: service.status.failed_requests,
     };
-    let called = format!("revision {}", failure.revision);
-    let error = operation::failed(&service.metadata.name, failure, end, &called);
-    Some(ApiError { now: Some(aftermath.told(end)), ..error })
+    let release = format!("revision {}", failure.revision);
+    let error = operation::failed(&service.metadata.name, failure, end, &release);
+    Some(ApiError { now: Some(summary.text(end)), ..error })
 }

@@ -1,4 +1,4 @@
-//! `ctl scale`: numbers of replicas, of several services in one write.
+//! `ctl scale`: sets the replica counts of one or more services in one write.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use coxswain::api::types::{Awaited, ScaleRequest};
 use coxswain::daemon::request_id;
 use coxswain::model::{LIMITS, ServiceName};
 
-use super::written;
 use crate::error::CliError;
 use crate::names;
 use crate::operation::{WaitArgs, wait};
 use crate::session::Session;
+use crate::writes::print_results;
 
-/// Set the number of replicas of services, and wait until they are ready and routed
+/// Set the number of replicas of services and wait until they are ready and routed
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A service and its number of replicas
+    /// Service and its number of replicas, such as users=3
     #[arg(required = true, value_name = "SERVICE=COUNT", value_parser = target)]
     targets: Vec<(ServiceName, u32)>,
     #[command(flatten)]
@@ -28,7 +28,7 @@ fn target(text: &str) -> Result<(ServiceName, u32), String> {
     let (name, count) = text.split_once('=').ok_or("write SERVICE=COUNT, such as users=3")?;
     let count = count
         .parse()
-        .map_err(|_| format!("`{count}` is not a number of replicas: 0 to {}", LIMITS.replicas))?;
+        .map_err(|_| format!("`{count}` is not a number of replicas (0 to {})", LIMITS.replicas))?;
     Ok((names::service(name)?, count))
 }
 
@@ -36,10 +36,10 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     let given = args.targets.len();
     let targets: BTreeMap<ServiceName, u32> = args.targets.into_iter().collect();
     if targets.len() < given {
-        return Err(CliError::of(&codes::USAGE, "a service is named twice"));
+        return Err(CliError::of(&codes::USAGE, "a service is given twice"));
     }
     let request = ScaleRequest { request_id: request_id(), targets, by: session.author.clone() };
     let response = session.client.scale(&request).await?;
-    written(session, &response.results, false)?;
+    print_results(session, &response.results, false)?;
     wait(session, &response.results, Awaited::Count, &args.wait).await
 }

@@ -1,11 +1,11 @@
-//! `ctl schema`: the JSON Schema of manifests, for editors.
+//! `ctl schema`: prints the JSON Schema of manifests.
 
 use coxswain::manifest;
 
 use crate::error::CliError;
 use crate::session::Session;
 
-/// Print the JSON Schema (draft-07) of manifests, for editors
+/// Print the JSON Schema (draft-07) of manifests, for use in editors
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 

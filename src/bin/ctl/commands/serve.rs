@@ -1,4 +1,4 @@
-//! `ctl serve`: from arguments to the daemon's options; the daemon itself is in the library.
+//! `ctl serve`: turns arguments into the daemon's options. The daemon itself is in the library.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,49 +9,49 @@ use coxswain::daemon::{self, Role, ServeOptions, StartError};
 use coxswain::model::{ExposureMode, is_host_name};
 
 use crate::error::CliError;
-use crate::files::spoken;
-use crate::places::Environment;
+use crate::files::io_error_text;
+use crate::paths::Environment;
 
-/// Run the daemon: it makes what is declared so, and keeps it so
+/// Run the daemon that reconciles containers with the declared services
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where the store lies [default: /var/lib/coxswain for root, else under XDG_STATE_HOME]
+    /// State directory [default: /var/lib/coxswain for root, otherwise under XDG_STATE_HOME]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Address of the HTTP entry point; may be repeated
+    /// Address to serve HTTP on; may be repeated
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080", value_parser = address)]
     http: Vec<SocketAddr>,
-    /// Docker's socket [default: /var/run/docker.sock] [env: DOCKER_HOST]
+    /// Path of Docker's socket [default: /var/run/docker.sock] [env: DOCKER_HOST]
     #[arg(long, value_name = "PATH")]
     docker: Option<PathBuf>,
-    /// Addresses that the networks of apps are taken from
+    /// Address pool for the networks of apps
     #[arg(long, value_name = "CIDR", default_value = "10.209.0.0/16", value_parser = pool)]
     network_pool: String,
-    /// How containers are reached: at their address on a bridge network, or at ports published on 127.0.0.1 [default:
-    /// published for rootless Docker and Docker Desktop, else bridge]
-    #[arg(long, value_name = "HOW", value_parser = exposure)]
+    /// How the balancer reaches containers: at their address on a bridge network, or at ports published on 127.0.0.1
+    /// [default: published for rootless Docker and Docker Desktop, otherwise bridge]
+    #[arg(long, value_name = "bridge|published", value_parser = exposure)]
     exposure: Option<ExposureMode>,
-    /// Host name or IP address by which containers reach the balancer, for the field balancer.url [default: the gateway
-    /// of their network; with Docker Desktop host.docker.internal]
+    /// Host name or IP address at which containers reach the balancer, used for balancer.url [default: the gateway of
+    /// their network; with Docker Desktop host.docker.internal]
     #[arg(long, value_name = "HOST", value_parser = host)]
     balancer_host: Option<String>,
-    /// Follow this directory: apply its *.yaml, *.yml and *.json, delete what goes from it
+    /// Watch DIR: apply its *.yaml, *.yml and *.json; delete services whose manifest is removed
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
-    /// Start with a new store although containers of an earlier one run
+    /// Start with a new store even if containers of an earlier store are running
     #[arg(long)]
     new_store: bool,
-    /// Which part of the daemon to be; the supervisor starts its children with this
+    /// Which process of the daemon to run; set by the supervisor for its children
     #[arg(long, hide = true)]
     role: Option<Role>,
 }
 
 /// An IP address with a port.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080".to_owned())
+    text.parse().map_err(|_| "expected an IP address and port, such as 127.0.0.1:8080".to_owned())
 }
 
-/// Each app takes a /24, so a smaller pool would hold none.
+/// Each app gets a /24.
 const POOL_MAX_PREFIX: u8 = 24;
 
 /// An IPv4 network that holds at least one /24.
@@ -63,7 +63,7 @@ fn pool(text: &str) -> Result<String, String> {
     if fits {
         Ok(text.to_owned())
     } else {
-        Err("write an IPv4 network of /24 or larger, such as 10.209.0.0/16".to_owned())
+        Err("expected an IPv4 network of /24 or larger, such as 10.209.0.0/16".to_owned())
     }
 }
 
@@ -71,26 +71,27 @@ fn exposure(text: &str) -> Result<ExposureMode, String> {
     let named = [ExposureMode::Bridge, ExposureMode::Published]
         .into_iter()
         .find(|exposure| exposure.to_string() == text);
-    named.ok_or_else(|| "write `bridge` or `published`".to_owned())
+    named.ok_or_else(|| "expected `bridge` or `published`".to_owned())
 }
 
-/// As it stands in a URL: an IPv6 address in brackets. Of itself a container knows loopback too, and means itself by it.
+/// The host as it appears in a URL: IPv6 in brackets. Rejects loopback, which inside a container is the container.
 fn host(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let own = "a container means itself by that; write the address of this machine in its network";
+    let loopback =
+        "inside a container that address is the container itself; use this machine's network address";
     match bare.parse::<IpAddr>() {
-        Ok(address) if address.is_loopback() || address.is_unspecified() => return Err(own.to_owned()),
+        Ok(address) if address.is_loopback() || address.is_unspecified() => return Err(loopback.to_owned()),
         Ok(IpAddr::V6(address)) => return Ok(format!("[{address}]")),
         Ok(IpAddr::V4(address)) => return Ok(address.to_string()),
-        Err(_) if text == "localhost" => return Err(own.to_owned()),
+        Err(_) if text == "localhost" => return Err(loopback.to_owned()),
         Err(_) => {}
     }
     let name = text.to_ascii_lowercase();
-    // A name whose last label is a number is an address that is wrong.
+    // A name whose last label is a number is a mistyped address.
     let is_address = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
     match is_host_name(&name) && !is_address {
         true => Ok(name),
-        false => Err("write a host name or an IP address, without a port, such as 192.168.1.5".to_owned()),
+        false => Err("expected a host name or IP address without a port, such as 192.168.1.5".to_owned()),
     }
 }
 
@@ -99,9 +100,9 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         Some(path) => path,
         None => environment.docker().map_err(|reason| CliError::of(&codes::USAGE, reason))?,
     };
-    // A child was given what the supervisor checked; a directory that went since is said by a condition.
+    // The supervisor has checked it for its children; a directory removed later becomes a condition.
     let manifests = match (args.manifests, args.role) {
-        (Some(directory), None) => Some(followed(&directory)?),
+        (Some(directory), None) => Some(checked_directory(&directory)?),
         (directory, _) => directory,
     };
     let options = ServeOptions {
@@ -119,22 +120,22 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         Some(role) => daemon::run_role(role, options),
         None => daemon::serve(options),
     };
-    served.map_err(refused)
+    served.map_err(start_failure)
 }
 
-/// The directory to follow, absolute; refused where it is none or cannot be read.
-fn followed(directory: &Path) -> Result<PathBuf, CliError> {
-    let refused = |error: std::io::Error| {
-        let why = vec![format!("{}: {}", directory.display(), spoken(&error))];
-        ApiError { why, ..codes::FILE_UNREADABLE.error("the manifests directory cannot be read") }.into()
+/// The absolute path of the manifests directory; an error if it cannot be read.
+fn checked_directory(directory: &Path) -> Result<PathBuf, CliError> {
+    let unreadable = |error: std::io::Error| {
+        let why = vec![format!("{}: {}", directory.display(), io_error_text(&error))];
+        ApiError { why, ..codes::FILE_UNREADABLE.error("cannot read the manifests directory") }.into()
     };
-    std::fs::read_dir(directory).and_then(|_| std::path::absolute(directory)).map_err(refused)
+    std::fs::read_dir(directory).and_then(|_| std::path::absolute(directory)).map_err(unreadable)
 }
 
-/// A reason that has a code is told under it; every reason is told with its causes.
-fn refused(error: anyhow::Error) -> CliError {
+/// Keeps the code of an error that has one, and lists all causes.
+fn start_failure(error: anyhow::Error) -> CliError {
     let error = match error.downcast::<ApiError>() {
-        Ok(told) => return told.into(),
+        Ok(error) => return error.into(),
         Err(error) => error,
     };
     let code = error.downcast_ref::<StartError>().and_then(|reason| codes::find(reason.code()));
@@ -147,8 +148,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_one_that_a_container_can_mean() {
-        for (text, host_of) in [
+    fn host_rejects_loopback_ports_and_urls() {
+        for (text, expected) in [
             ("192.168.1.5", Some("192.168.1.5")),
             ("harbour.lan", Some("harbour.lan")),
             ("fd00::2", Some("[fd00::2]")),
@@ -163,7 +164,7 @@ mod tests {
             ("-harbour", None),
             ("", None),
         ] {
-            assert_eq!(host(text).ok().as_deref(), host_of, "{text}");
+            assert_eq!(host(text).ok().as_deref(), expected, "{text}");
         }
         assert!(host(&"a".repeat(64)).is_err());
     }

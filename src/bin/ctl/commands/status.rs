@@ -1,10 +1,10 @@
-//! `ctl status`: the daemon in a few lines.
+//! `ctl status`: a summary of the daemon.
 
 use crate::error::CliError;
 use crate::output::summary;
 use crate::session::Session;
 
-/// Show how the daemon, its host and its balancer are
+/// Show the health of the daemon, its node and its balancer
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 

@@ -1,21 +1,21 @@
-//! `ctl undo`: back to an earlier revision; `ctl rollout undo` is the same.
+//! `ctl undo`: rolls back to an earlier revision; `ctl rollout undo` is the same command.
 
 use coxswain::api::types::RolloutChange;
 use coxswain::model::{RevisionNumber, ServiceName};
 
-use super::rollout::roll;
 use crate::error::CliError;
 use crate::names;
 use crate::operation::WaitArgs;
 use crate::session::Session;
+use crate::writes::change_rollout_and_wait;
 
-/// Roll a service back to an earlier revision, and wait for it
+/// Roll back a service to an earlier revision and wait until it is ready
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The service
+    /// Name of the service
     #[arg(value_parser = names::service)]
     service: ServiceName,
-    /// The revision to go back to; without it the last good one before the current
+    /// Revision to roll back to [default: the last completed revision before the current one]
     #[arg(long, value_name = "REVISION")]
     to: Option<u64>,
     #[command(flatten)]
@@ -24,5 +24,5 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
     let change = RolloutChange::Undo { to: args.to.map(RevisionNumber) };
-    roll(session, args.service, change, &args.wait).await
+    change_rollout_and_wait(session, args.service, change, &args.wait).await
 }

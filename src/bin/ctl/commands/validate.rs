@@ -1,22 +1,21 @@
-//! `ctl validate`: the check that apply begins with, without a daemon.
+//! `ctl validate`: checks manifests offline, as apply does first.
 
 use crate::error::CliError;
 use crate::files::FileArgs;
-use crate::manifests::Manifests;
+use crate::manifests::LoadedManifests;
 use crate::session::Session;
 
-/// Check manifests without a daemon; exits with 1 if something is wrong with them
+/// Check manifests without a daemon; exits with 1 if they are invalid
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     files: FileArgs,
 }
 
-/// The answer to the question is no.
 const EXIT_INVALID: u8 = 1;
 
 pub(crate) fn run(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
-    let manifests = Manifests::load(&args.files, session.ui).map_err(|error| match error {
+    let manifests = LoadedManifests::load(&args.files, session.ui).map_err(|error| match error {
         CliError::Manifests { reports, mut error } => {
             error.exit = EXIT_INVALID;
             error.now = None;

@@ -1,11 +1,11 @@
-//! `ctl version`: ours, and the daemon's if it answers.
+//! `ctl version`: versions of ctl and, if it answers, of the daemon.
 
 use coxswain::api::codes;
 
 use crate::error::CliError;
 use crate::session::Session;
 
-/// Show the versions of ctl and of the daemon
+/// Show the versions of ctl and the daemon
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 

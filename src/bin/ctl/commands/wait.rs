@@ -1,4 +1,4 @@
-//! `ctl wait`: for scripts; watches the services until the question is answered.
+//! `ctl wait`: waits until a service reaches a state; for scripts.
 
 use std::str::FromStr;
 
@@ -14,18 +14,20 @@ use crate::session::Session;
 
 mod condition;
 
-use condition::{Answer, Wanted};
+use condition::{WaitAnswer, WaitCondition};
 
-/// Wait until a service is ready, at a revision or deleted; exits with 1 once it cannot, 6 on a timeout
+/// Wait until a service is ready, at a revision or deleted
+///
+/// Exits with 1 if that can no longer happen, and with 6 on a timeout.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The service
+    /// Name of the service
     #[arg(value_parser = names::service)]
     service: ServiceName,
-    /// What to wait for: `ready`, `revision=N` or `deleted`
-    #[arg(long = "for", value_name = "WHAT", value_parser = Wanted::from_str)]
-    wanted: Wanted,
-    /// Give up after this time (`90s`, `5m`)
+    /// Condition to wait for: `ready`, `revision=N` or `deleted`
+    #[arg(long = "for", value_name = "CONDITION", value_parser = WaitCondition::from_str)]
+    wanted: WaitCondition,
+    /// Stop waiting after DURATION (`90s`, `5m`)
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Millis>,
 }
@@ -39,11 +41,11 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
             let next = vec![format!("ctl get {}", args.service)];
             Err(ApiError { next, ..codes::TIMED_OUT.error(what) }.into())
         }
-        _ = tokio::signal::ctrl_c() => Err(CliError::Detached(format!("{} is left as it is", args.service))),
+        _ = tokio::signal::ctrl_c() => Err(CliError::Detached(format!("stopped waiting for {}", args.service))),
     }
 }
 
-/// Looks at each state of the services that the daemon sends, until one answers.
+/// Checks each state that the daemon sends until one decides.
 async fn watch(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
     let mut seen = false;
     let mut states = session.client.watch_services().await?;
@@ -51,15 +53,15 @@ async fn watch(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
         let services = state?.items;
         let service: Option<&ServiceObject> = services.iter().find(|s| s.metadata.name == args.service);
         match args.wanted.answer(service, seen) {
-            Answer::Yes => return session.ui.out(&format!("✓ {} is {}", args.service, args.wanted)),
-            Answer::NotYet => seen = true,
-            Answer::Unknown => {
-                let what = format!("there is no service named {}", args.service);
+            WaitAnswer::Yes => return session.ui.out(&format!("✓ {} is {}", args.service, args.wanted)),
+            WaitAnswer::NotYet => seen = true,
+            WaitAnswer::Unknown => {
+                let what = format!("no service named {}", args.service);
                 let next = vec!["ctl get services".to_owned()];
                 return Err(ApiError { next, ..codes::NOT_FOUND.error(what) }.into());
             }
-            Answer::Never(why) => {
-                let what = format!("{} will not be {} any more", args.service, args.wanted);
+            WaitAnswer::Never(why) => {
+                let what = format!("{} can no longer be {}", args.service, args.wanted);
                 return Err(ApiError { why: vec![why], ..codes::NEVER.error(what) }.into());
             }
         }

@@ -1,10 +1,9 @@
-//! Requests from outside, at a steady and modest rate, counted step by step.
+//! The load generator of `ctl verify`: steady, modest request rate, counted per step.
 //!
-//! Purpose: the judge of `ctl verify`. It shares no code with the balancer but the HTTP library.
-//! Invariants: number of clients, rate, memory and the time of each request are bounded; every request that was begun
-//! is counted unless the user interrupts it, in the step in which it was begun; a thread and runtime of its own, so that
-//! nothing else that `ctl` does makes a request late.
-//! Deliberately absent: trying again (a failure is what is looked for), bodies of requests (safe methods have none).
+//! It shares no code with the balancer except the HTTP library.
+//! Invariants: clients, rate, memory and request time are bounded; each request counts in the step in which it started,
+//! unless the user interrupts it; requests run on a separate thread and runtime, so that `ctl` itself delays none.
+//! Deliberately absent: retries (failures are the result), request bodies (safe methods have none).
 
 mod request;
 mod tally;
@@ -19,41 +18,41 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use request::Target;
-pub(crate) use tally::Tally;
+pub(crate) use request::LoadTarget;
+pub(crate) use tally::RequestTally;
 
-/// Between two requests of a client: ten clients make some 900 requests in a second of a fast service, which meets every
-/// moment of a release and is no benchmark.
+/// Between two requests of a client: ten clients send about 900 requests per second to a fast service, enough to hit every
+/// moment of a release without being a benchmark.
 const PAUSE: Duration = Duration::from_millis(10);
 
-struct Shared {
-    /// A tally for each step so far; requests that begin now count in the last.
-    tallies: Mutex<Vec<Tally>>,
-    /// For each client, how many of its requests have ended. It has one at a time.
+struct LoadState {
+    /// One per step; new requests count in the last.
+    tallies: Mutex<Vec<RequestTally>>,
+    /// Completed requests per client. A client has one request at a time.
     ended: watch::Sender<Vec<u64>>,
-    /// No request is begun any more.
+    /// Start no more requests.
     stop: CancellationToken,
-    /// No answer is waited for any more.
+    /// Wait for no more answers.
     abandon: CancellationToken,
 }
 
-/// Clients that send until they are stopped.
+/// Clients that send requests until stopped.
 pub(crate) struct Load {
-    shared: Arc<Shared>,
-    /// The longest that a request can take.
+    shared: Arc<LoadState>,
+    /// Time limit of a request.
     deadline: Duration,
     thread: JoinHandle<()>,
 }
 
 impl Load {
-    /// Starts this many clients, of which every second makes a new connection for each request; the first step begins.
+    /// Starts the clients and the first step. Every second client opens a new connection per request.
     ///
     /// # Errors
     /// When the system has no descriptors or threads left.
-    pub(crate) fn start(target: Target, clients: u16) -> std::io::Result<Self> {
+    pub(crate) fn start(target: LoadTarget, clients: u16) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let shared = Arc::new(Shared {
-            tallies: Mutex::new(vec![Tally::default()]),
+        let shared = Arc::new(LoadState {
+            tallies: Mutex::new(vec![RequestTally::default()]),
             ended: watch::Sender::new(vec![0; clients.into()]),
             stop: CancellationToken::new(),
             abandon: CancellationToken::new(),
@@ -72,40 +71,37 @@ impl Load {
         Ok(Self { shared, deadline, thread })
     }
 
-    /// Another step begins.
     pub(crate) fn next_step(&self) {
-        self.shared.tallies().push(Tally::default());
+        self.shared.tallies().push(RequestTally::default());
     }
 
-    /// Until every request that has been begun has ended, and this many more of each client, or as many as end within the
-    /// longest time of one.
+    /// Waits until all requests in flight have ended, and `each` more per client or as many as fit in one time limit.
     pub(crate) async fn further(&self, each: u64) {
         let mut ended = self.shared.ended.subscribe();
         let before = ended.borrow().clone();
         let beyond = |now: &[u64], each: u64| now.iter().zip(&before).all(|(now, then)| *now >= then + each);
         let late = Instant::now() + self.deadline;
-        // The sender is ours, so a wait ends with the requests alone. The next that ends of a client is the one that it
-        // has begun: even a client that hangs is judged.
+        // `self` owns the sender, so the wait cannot fail. The next request to end per client is the one in flight, so a
+        // hanging request is counted as well.
         let _ = ended.wait_for(|now| beyond(now, 1)).await;
         let _ = timeout_at(late, ended.wait_for(|now| beyond(now, each))).await;
     }
 
-    /// What became of the requests of the last step, so far.
-    pub(crate) fn so_far(&self) -> Tally {
+    /// The results of the current step so far.
+    pub(crate) fn so_far(&self) -> RequestTally {
         self.shared.tallies().last().cloned().unwrap_or_default()
     }
 
-    /// Waits for no answer any more; requests without one are not counted.
+    /// Stops waiting for answers; requests without one are not counted.
     pub(crate) fn abandon(&self) {
         self.shared.abandon.cancel();
     }
 
-    /// Ends it once what was sent is answered, or nobody wants to wait for that; a tally for each step, and whether all
-    /// answers were waited for.
-    pub(crate) async fn stop(self, interrupted: impl Future<Output = ()>) -> (Vec<Tally>, bool) {
+    /// Stops after all answers have arrived, or on an interrupt. Returns a tally per step and whether all answers arrived.
+    pub(crate) async fn stop(self, interrupted: impl Future<Output = ()>) -> (Vec<RequestTally>, bool) {
         self.shared.stop.cancel();
         let thread = self.thread;
-        // Joining blocks, and an interrupt must be heard meanwhile.
+        // Joining blocks, and an interrupt must still get through.
         let mut joined = tokio::task::spawn_blocking(move || thread.join());
         let (joined, all) = tokio::select! {
             joined = &mut joined => (joined, true),
@@ -121,13 +117,13 @@ impl Load {
     }
 }
 
-impl Shared {
-    fn tallies(&self) -> parking_lot::MutexGuard<'_, Vec<Tally>> {
+impl LoadState {
+    fn tallies(&self) -> parking_lot::MutexGuard<'_, Vec<RequestTally>> {
         self.tallies.lock()
     }
 }
 
-async fn client(target: Arc<Target>, shared: Arc<Shared>, number: u16) {
+async fn client(target: Arc<LoadTarget>, shared: Arc<LoadState>, number: u16) {
     let keep = number.is_multiple_of(2);
     let mut kept = None;
     while !shared.stop.is_cancelled() {
@@ -137,8 +133,8 @@ async fn client(target: Arc<Target>, shared: Arc<Shared>, number: u16) {
             () = shared.abandon.cancelled() => return,
             answer = timeout(target.deadline, request::exchange(&target, kept.take(), keep)) => answer,
         };
-        let answer =
-            answer.unwrap_or_else(|_| Err(format!("no whole answer within {}s", target.deadline.as_secs())));
+        let answer = answer
+            .unwrap_or_else(|_| Err(format!("no complete answer within {}s", target.deadline.as_secs())));
         if let Some(tally) = shared.tallies().get_mut(step) {
             match answer {
                 Ok(connection) => {
@@ -169,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers each connection once, but the first, which it keeps for good and tells of.
+    /// Answers every connection once, except the first, which it holds open and reports.
     fn hanging_once() -> (SocketAddr, oneshot::Receiver<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
@@ -189,13 +185,13 @@ mod tests {
         (address, hangs)
     }
 
-    fn target(address: SocketAddr, deadline: Duration) -> Target {
+    fn target(address: SocketAddr, deadline: Duration) -> LoadTarget {
         let (host, path) = ("localhost".to_owned(), "/".to_owned());
-        Target { address, host, path, method: hyper::Method::GET, deadline, late_after: deadline }
+        LoadTarget { address, host, path, method: hyper::Method::GET, deadline, late_after: deadline }
     }
 
     #[tokio::test]
-    async fn what_hangs_is_judged_in_its_step() {
+    async fn further_waits_for_hanging_requests_of_the_step() {
         let (address, hangs) = hanging_once();
         let load = Load::start(target(address, Duration::from_secs(1)), 4).expect("it starts");
         hangs.await.expect("a request hangs");
@@ -207,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_interrupt_ends_the_wait_for_answers() {
+    async fn stop_returns_on_interrupt() {
         let (address, hangs) = hanging_once();
         let load = Load::start(target(address, Duration::from_secs(600)), 2).expect("it starts");
         hangs.await.expect("a request hangs");

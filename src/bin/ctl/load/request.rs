@@ -1,4 +1,4 @@
-//! One request and its answer, judged strictly: a client that would try again is not the point here.
+//! One request and its answer, without retries.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,39 +11,36 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// The entry point is on this machine: it accepts at once, or its queue is full.
+/// The listener is local: it accepts at once unless its queue is full.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Where requests go, and what is right.
 #[derive(Debug, Clone)]
-pub(crate) struct Target {
-    /// The HTTP entry point.
+pub(crate) struct LoadTarget {
     pub(crate) address: SocketAddr,
     /// For the `Host` header.
     pub(crate) host: String,
-    /// With its query.
+    /// Including the query.
     pub(crate) path: String,
-    /// A safe one: it may come in the middle of anything.
+    /// A safe method.
     pub(crate) method: Method,
-    /// The longest until an answer is whole; longer is a failure.
+    /// Time limit for the complete answer.
     pub(crate) deadline: Duration,
-    /// A right answer that takes longer is late.
+    /// Slower correct answers count as late.
     pub(crate) late_after: Duration,
 }
 
-/// A connection that can carry another request.
-pub(super) type Connection = SendRequest<Empty<Bytes>>;
+pub(super) type KeptConnection = SendRequest<Empty<Bytes>>;
 
-/// Sends a request and reads its answer to the end. Over the kept connection, unless the other side has closed that before
-/// a byte was sent: then, and without one, over a new one.
+/// Sends a request and reads the complete answer. Uses the kept connection unless the server closed it before a byte was
+/// sent; otherwise opens a new one.
 ///
 /// # Errors
-/// The kind of failure, in words that are the same for each request.
+/// The kind of failure, the same text for the same kind.
 pub(super) async fn exchange(
-    target: &Target,
-    kept: Option<Connection>,
+    target: &LoadTarget,
+    kept: Option<KeptConnection>,
     keep: bool,
-) -> Result<Connection, String> {
+) -> Result<KeptConnection, String> {
     if let Some(mut connection) = kept
         && connection.ready().await.is_ok()
     {
@@ -51,30 +48,30 @@ pub(super) async fn exchange(
             Ok(response) => return finish(connection, response).await,
             Err(mut error) => {
                 if error.take_message().is_none() {
-                    return Err(cut(&error.into_error()));
+                    return Err(connection_failure(&error.into_error()));
                 }
             }
         }
     }
     let mut connection = connect(target.address).await?;
     let sent = connection.send_request(request(target, keep)?).await;
-    finish(connection, sent.map_err(|error| cut(&error))?).await
+    finish(connection, sent.map_err(|error| connection_failure(&error))?).await
 }
 
-async fn connect(address: SocketAddr) -> Result<Connection, String> {
+async fn connect(address: SocketAddr) -> Result<KeptConnection, String> {
     let stream = match tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(format!("no connection: {}", error.kind())),
         Err(_) => return Err(format!("no connection within {}s", CONNECT_DEADLINE.as_secs())),
     };
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|error| cut(&error))?;
-    // It lives as long as its sender; what goes wrong on it comes out at the request.
+    let (sender, connection) = handshake.map_err(|error| connection_failure(&error))?;
+    // The connection lives as long as its sender, and its errors surface at the request.
     tokio::spawn(connection);
     Ok(sender)
 }
 
-fn request(target: &Target, keep: bool) -> Result<Request<Empty<Bytes>>, String> {
+fn request(target: &LoadTarget, keep: bool) -> Result<Request<Empty<Bytes>>, String> {
     let request = Request::builder()
         .method(target.method.clone())
         .uri(&target.path)
@@ -84,12 +81,12 @@ fn request(target: &Target, keep: bool) -> Result<Request<Empty<Bytes>>, String>
     request.body(Empty::new()).map_err(|error| format!("not a request: {error}"))
 }
 
-/// Reads the body, whatever is in it; a service that answers with 400 or more does not serve this request.
-async fn finish(connection: Connection, response: Response<Incoming>) -> Result<Connection, String> {
+/// Reads and discards the body. A status of 400 or more is a failure.
+async fn finish(connection: KeptConnection, response: Response<Incoming>) -> Result<KeptConnection, String> {
     let status = response.status();
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
-        frame.map_err(|_| "the answer was cut off".to_owned())?;
+        frame.map_err(|_| "the answer was truncated".to_owned())?;
     }
     if status.is_client_error() || status.is_server_error() {
         Err(status.to_string())
@@ -98,10 +95,11 @@ async fn finish(connection: Connection, response: Response<Incoming>) -> Result<
     }
 }
 
-fn cut(error: &hyper::Error) -> String {
-    let kind = match () {
-        () if error.is_parse() => "an answer that is not HTTP",
-        () => "the connection was closed before an answer",
+fn connection_failure(error: &hyper::Error) -> String {
+    let kind = if error.is_parse() {
+        "the answer is not HTTP"
+    } else {
+        "the connection was closed before an answer"
     };
     kind.to_owned()
 }

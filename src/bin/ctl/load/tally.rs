@@ -1,30 +1,28 @@
-//! What became of the requests of one step. PURE.
+//! The results of the requests of one step. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Kinds of failure that are told apart; there are about a dozen, and an answer's status is one each.
+/// Distinct kinds of failure; there are about a dozen, plus one per status.
 const KINDS_MAX: usize = 32;
-/// What failures beyond that are called.
+/// For failures beyond that.
 const OTHER: &str = "other failures";
-/// Times are kept to the millisecond up to here, which is longer than a route waits; longer ones count as this.
+/// Longer times count as this; it is longer than a route's timeout.
 const TIME_MAX_MS: u32 = 60_000;
 
-/// Counts, bounded in size however long the load lasts.
+/// Counters of bounded size, however long the load runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// Requests that have ended, well or not.
+pub(crate) struct RequestTally {
+    /// Completed requests, successful or not.
     pub(crate) requests: u64,
-    /// Answers that were right and came later than is wanted.
+    /// Correct answers that were late.
     pub(crate) late: u64,
-    /// How often each kind of failure was met.
     pub(crate) failures: BTreeMap<String, u64>,
-    /// How many answers took how many milliseconds.
+    /// Answers per millisecond.
     times: BTreeMap<u32, u64>,
 }
 
-impl Tally {
-    /// A right answer.
+impl RequestTally {
     pub(super) fn answered(&mut self, took: Duration, late_after: Duration) {
         self.requests += 1;
         self.late += u64::from(took > late_after);
@@ -32,19 +30,17 @@ impl Tally {
         *self.times.entry(ms).or_default() += 1;
     }
 
-    /// None, or a wrong one.
     pub(super) fn failed(&mut self, kind: String) {
         self.requests += 1;
         let known = self.failures.contains_key(&kind) || self.failures.len() < KINDS_MAX;
         *self.failures.entry(if known { kind } else { OTHER.to_owned() }).or_default() += 1;
     }
 
-    /// Requests that failed.
     pub(crate) fn lost(&self) -> u64 {
         self.failures.values().sum()
     }
 
-    /// The time within which 99 of 100 right answers came, in milliseconds, rounded down; `None` without an answer.
+    /// The 99th percentile of correct answers in milliseconds, rounded down; `None` without answers.
     pub(crate) fn p99_ms(&self) -> Option<u32> {
         let answers: u64 = self.times.values().sum();
         let wanted = (answers * 99).div_ceil(100);
@@ -61,8 +57,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_and_failures_are_counted() {
-        let mut tally = Tally::default();
+    fn tally_counts_answers_and_failures() {
+        let mut tally = RequestTally::default();
         assert_eq!(tally.p99_ms(), None);
         for ms in 1..=100 {
             tally.answered(Duration::from_millis(ms), Duration::from_millis(98));
@@ -75,8 +71,8 @@ mod tests {
     }
 
     #[test]
-    fn it_stays_small() {
-        let mut tally = Tally::default();
+    fn tally_size_is_bounded() {
+        let mut tally = RequestTally::default();
         for n in 0..1_000 {
             tally.failed(format!("kind {n}"));
         }

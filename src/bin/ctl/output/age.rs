@@ -1,4 +1,4 @@
-//! Times for people. PURE.
+//! Ages and durations for people. Pure.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// `12s`, `2m`, `3h`, `5d`: the largest unit, rounded down. What lies ahead counts as now.
+/// `12s`, `2m`, `3h`, `5d`: the largest unit, rounded down. A time in the future counts as now.
 pub(crate) fn since(then: Timestamp, now: Timestamp) -> String {
     seconds(now.as_second() - then.as_second())
 }
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_unit_rounded_down() {
+    fn seconds_uses_the_largest_unit_rounded_down() {
         for (given, expected) in [
             (-5, "0s"),
             (0, "0s"),

@@ -1,12 +1,12 @@
-//! What a write did, or would do, as lines. PURE.
+//! The result of a write, or of a dry run, as lines. Pure.
 
 use coxswain::api::types::{FieldChange, Overridden, WriteAction, WriteResult};
 use jiff::Timestamp;
 
 use super::age::ago;
-use super::plain::plain;
+use super::sanitize::sanitize;
 
-/// `+ users  created  users:1.5.0 @ c0ffee123456`, then a line per changed field, per override and per note.
+/// `+ users  created  users:1.5.0 @ c0ffee123456`, then a line per changed field, override, conflict and note.
 pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec<String> {
     let WriteResult { name, action, generation: _, image, changes, notes, kept, conflicts } = result;
     let (mark, done, would) = match action {
@@ -19,33 +19,36 @@ pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec
     let image = if *action == WriteAction::Deleted { String::new() } else { format!("  {}", image.told()) };
     let head = format!("{mark} {name}  {word}{image}");
     let fields = changes.iter().map(|change| format!("    {}", field(change)));
-    let notes = notes.iter().map(|note| format!("    {}", plain(note)));
+    let notes = notes.iter().map(|note| format!("    {}", sanitize(note)));
     let kept = kept.iter().map(|over| format!("    {}", overridden('=', over, now)));
     let conflicts = conflicts.iter().map(|over| format!("    {}", overridden('!', over, now)));
     std::iter::once(head).chain(fields).chain(kept).chain(conflicts).chain(notes).collect()
 }
 
-/// `= spec.replicas: 5 stays; the file says 3. Set by ann with `scale users=5`, 2m ago`.
+/// `= spec.replicas: keeping live value 5; the manifest says 3. Set by ann with `scale users=5`, 2m ago`.
 fn overridden(mark: char, over: &Overridden, now: Timestamp) -> String {
     let Overridden { field, file, applied, live, by, at } = over;
-    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), plain);
+    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), sanitize);
     let (file, live) = (value(file), value(live));
-    let says = match mark {
+    let text = match mark {
         '!' => {
-            format!("{live} is live; the file says {file}, and said {} before: a conflict", value(applied))
+            format!(
+                "conflict: live value {live}; the manifest says {file}, and said {} before",
+                value(applied)
+            )
         }
-        _ => format!("{live} stays; the file says {file}"),
+        _ => format!("keeping live value {live}; the manifest says {file}"),
     };
-    format!("{mark} {field}: {says}. Set by {}, {}", plain(&by.told()), ago(*at, now))
+    format!("{mark} {field}: {text}. Set by {}, {}", sanitize(&by.told()), ago(*at, now))
 }
 
 /// `~ spec.env.LOG_LEVEL: "info" → "debug"`.
 pub(crate) fn field(change: &FieldChange) -> String {
     let FieldChange { path, old, new } = change;
     match (old, new) {
-        (Some(old), Some(new)) => format!("~ {path}: {} → {}", plain(old), plain(new)),
-        (None, Some(new)) => format!("+ {path}: {}", plain(new)),
-        (Some(old), None) => format!("- {path}: {}", plain(old)),
+        (Some(old), Some(new)) => format!("~ {path}: {} → {}", sanitize(old), sanitize(new)),
+        (None, Some(new)) => format!("+ {path}: {}", sanitize(new)),
+        (Some(old), None) => format!("- {path}: {}", sanitize(old)),
         (None, None) => format!("~ {path}"),
     }
 }

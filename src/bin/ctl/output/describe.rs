@@ -1,4 +1,4 @@
-//! One service whole, and why it is not as declared, as text. PURE.
+//! The text of `ctl describe` and `ctl why`. Pure.
 
 use coxswain::api::codes;
 use coxswain::api::types::{DaemonStatus, ReplicaObject, RevisionObject, ServiceObject, diff};
@@ -11,18 +11,17 @@ use jiff::Timestamp;
 use super::age::{ago, seconds, since};
 use super::changes::field;
 use super::listing;
-use super::plain::plain;
-use super::progress::phase_text;
+use super::phase_text::phase_text;
+use super::sanitize::sanitize;
 use super::style::Style;
-use super::table::{MARK, Table};
+use super::table::{MARK, TextTable};
 
-/// Replicas and other reasons that `why` waits for: with more it would not be one screen.
+/// Lines that `why` shows of what it waits for, to fit one screen.
 const WAITS_SHOWN: usize = 12;
-/// Events that are shown of a service; `ctl events` has them all.
+/// Events that `describe` shows; `ctl events` has all of them.
 const EVENTS_SHOWN: usize = 10;
 
-/// All that the daemon says of a service.
-pub(crate) struct Whole {
+pub(crate) struct ServiceDetails {
     pub(crate) service: ServiceObject,
     pub(crate) replicas: Vec<ReplicaObject>,
     pub(crate) endpoints: Vec<Endpoint>,
@@ -31,12 +30,12 @@ pub(crate) struct Whole {
     pub(crate) daemon: DaemonStatus,
 }
 
-/// What is declared, what runs, what happened: a section each; an empty one is left out.
-pub(crate) fn service(whole: &Whole, now: Timestamp, style: Style) -> String {
-    let Whole { service, replicas, endpoints, revisions, events, daemon: _ } = whole;
+/// `ctl describe`: a section each for spec, status and events; empty sections are left out.
+pub(crate) fn service(details: &ServiceDetails, now: Timestamp, style: Style) -> String {
+    let ServiceDetails { service, replicas, endpoints, revisions, events, daemon: _ } = details;
     let meta = &service.metadata;
     let head = format!(
-        "service {}  app {}  generation {}  made {}\nimage   {}",
+        "service {}  app {}  generation {}  created {}\nimage   {}",
         meta.name,
         meta.app,
         meta.generation,
@@ -45,15 +44,15 @@ pub(crate) fn service(whole: &Whole, now: Timestamp, style: Style) -> String {
     );
     let one = std::slice::from_ref(service);
     let recent = &events[events.len().saturating_sub(EVENTS_SHOWN)..];
-    let table = |title: &str, table: Table| {
+    let table = |title: &str, table: TextTable| {
         let text = if table.rows.is_empty() { String::new() } else { table.render(style) };
         section(title, text.lines().map(str::to_owned).collect())
     };
     let sections = [
-        section("spec, beside the defaults", diff::settings(&service.spec).iter().map(setting).collect()),
+        section("spec (non-default values)", diff::settings(&service.spec).iter().map(setting).collect()),
         section("overrides", service.status.overrides.iter().map(|over| overridden(over, now)).collect()),
         section("conditions", service.status.conditions.iter().map(condition).collect()),
-        section("waits", service.status.waits.iter().map(|wait| plain(wait)).collect()),
+        section("waits", service.status.waits.iter().map(|wait| sanitize(wait)).collect()),
         table("routes", listing::routes(one, false)),
         table("replicas", listing::replicas(replicas, now, false)),
         table("endpoints", listing::endpoints(endpoints, now, false)),
@@ -76,12 +75,12 @@ fn setting(change: &coxswain::api::types::FieldChange) -> String {
 
 fn overridden(over: &Override, now: Timestamp) -> String {
     let text = |value: &Option<serde_json::Value>| match value {
-        Some(serde_json::Value::String(text)) => plain(text),
-        Some(value) => plain(&value.to_string()),
+        Some(serde_json::Value::String(text)) => sanitize(text),
+        Some(value) => sanitize(&value.to_string()),
         None => "nothing".to_owned(),
     };
     let (old, new) = (text(&over.old), text(&over.new));
-    format!("{}: {old} → {new}, by {}, {}", over.field, plain(&over.by.told()), ago(over.at, now))
+    format!("{}: {old} → {new}, by {}, {}", over.field, sanitize(&over.by.told()), ago(over.at, now))
 }
 
 fn condition(condition: &Condition) -> String {
@@ -93,30 +92,33 @@ fn condition(condition: &Condition) -> String {
     };
     let mark = if is_bad { MARK } else { " " };
     let status = if *status { "yes" } else { "no" };
-    format!("{mark} {kind:?}: {status}, {reason}  {}", plain(message)).trim_end().to_owned()
+    format!("{mark} {kind:?}: {status}, {reason}  {}", sanitize(message)).trim_end().to_owned()
 }
 
-/// On one screen: whether it is as declared, what is in the way, what it waits for, what failed last, what to type.
-pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
-    let Whole { service, replicas, daemon, .. } = whole;
+/// `ctl why`: whether the service is in sync, what blocks it, what it waits for, what failed last, what to do next.
+pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
+    let ServiceDetails { service, replicas, daemon, .. } = details;
     let name = &service.metadata.name;
     let deleting = listing::is_deleting(service);
     let is_awaited = |r: &&ReplicaObject| deleting || r.spec.runs() && !r.available;
     let missing = replicas.iter().filter(is_awaited).map(|r| waits(r, now));
-    let waiting = missing.chain(service.status.waits.iter().map(|wait| plain(wait))).collect();
+    let waiting = missing.chain(service.status.waits.iter().map(|wait| sanitize(wait))).collect();
     let rollout = service.status.rollout.as_ref();
-    let holds = |kind| service.status.conditions.iter().find(|c| c.kind == kind && c.status);
-    let (ready, going) = (holds(ConditionKind::Ready).is_some(), holds(ConditionKind::Progressing));
-    let declared =
-        ready && going.is_none() && rollout.is_some_and(|r| matches!(r.state, RolloutState::Complete));
-    let mark = if declared { "✓" } else { MARK };
-    let is = if declared { "is as declared" } else { "is not as declared" };
+    let active = |kind| service.status.conditions.iter().find(|c| c.kind == kind && c.status);
+    let is_ready = active(ConditionKind::Ready).is_some();
+    let progressing = active(ConditionKind::Progressing);
+    let in_sync = is_ready
+        && progressing.is_none()
+        && rollout.is_some_and(|r| matches!(r.state, RolloutState::Complete));
+    let mark = if in_sync { "✓" } else { MARK };
+    let state = if in_sync { "is in sync" } else { "is out of sync" };
     let revision = rollout.map_or_else(String::new, |rollout| format!(", revision {}", rollout.target));
-    let (available, wanted) = (service.status.available, service.status.wanted);
+    let available = service.status.available;
+    let wanted = service.status.wanted;
     let head = match (deleting, replicas.len()) {
-        (false, _) => format!("{mark} {name} {is}: {available}/{wanted} replicas are available{revision}"),
-        (true, 1) => format!("{mark} {name} is being deleted: 1 replica is left"),
-        (true, left) => format!("{mark} {name} is being deleted: {left} replicas are left"),
+        (false, _) => format!("{mark} {name} {state}: {available}/{wanted} replicas available{revision}"),
+        (true, 1) => format!("{mark} {name} is being deleted: 1 replica left"),
+        (true, left) => format!("{mark} {name} is being deleted: {left} replicas left"),
     };
     let mut lines = vec![head];
     let mut add = |title: &str, texts: Vec<String>| {
@@ -124,21 +126,20 @@ pub(crate) fn why(whole: &Whole, now: Timestamp) -> String {
             lines.push(format!("  {:<8} {text}", if index == 0 { title } else { "" }));
         }
     };
-    let told = |c: &Condition| format!("{}  {}", c.reason, plain(&c.message)).trim_end().to_owned();
-    add("now", going.into_iter().chain(holds(ConditionKind::Degraded)).map(told).collect());
-    add("daemon", daemon.conditions.iter().filter(|c| c.status).map(told).collect());
+    let line = |c: &Condition| format!("{}  {}", c.reason, sanitize(&c.message)).trim_end().to_owned();
+    add("now", progressing.into_iter().chain(active(ConditionKind::Degraded)).map(line).collect());
+    add("daemon", daemon.conditions.iter().filter(|c| c.status).map(line).collect());
     add("waits", at_most(WAITS_SHOWN, waiting));
-    add("then", deadline(whole, now).into_iter().collect());
+    add("then", deadline(details, now).into_iter().collect());
     add("live", service.status.overrides.iter().map(|over| overridden(over, now)).collect());
-    // One before what runs is history, which `ctl history` tells.
+    // A failure older than the running revision is only of interest in `ctl history`.
     let runs = rollout.map(|rollout| rollout.target);
-    let failed = last_failed(&whole.revisions).filter(|failure| Some(failure.revision) >= runs);
-    add("failed", failed.iter().flat_map(|failure| told_failure(failure, now)).collect());
-    add("next", next(whole, declared));
+    let failed = last_failed(&details.revisions).filter(|failure| Some(failure.revision) >= runs);
+    add("failed", failed.iter().flat_map(|failure| failure_lines(failure, now)).collect());
+    add("next", next(details, in_sync));
     lines.join("\n")
 }
 
-/// The first ones, and how many more there are.
 fn at_most(count: usize, mut lines: Vec<String>) -> Vec<String> {
     let more = lines.len().saturating_sub(count);
     lines.truncate(count);
@@ -150,20 +151,20 @@ fn at_most(count: usize, mut lines: Vec<String>) -> Vec<String> {
 fn waits(replica: &ReplicaObject, now: Timestamp) -> String {
     let status = replica.status.as_ref();
     let text = phase_text(status, replica.spec.runs(), replica.available);
-    let lasts = status.map(|status| format!(" for {}", since(status.since, now))).unwrap_or_default();
+    let age = status.map(|status| format!(" for {}", since(status.since, now))).unwrap_or_default();
     let detail = if text.detail.is_empty() { String::new() } else { format!(": {}", text.detail) };
-    let again = match status.map(|status| &status.phase) {
+    let retry = match status.map(|status| &status.phase) {
         Some(ReplicaPhase::BackOff { retry_at, .. }) => {
             format!("; next attempt in {}", seconds(retry_at.as_second() - now.as_second()))
         }
         _ => String::new(),
     };
-    format!("{} {}{lasts}{detail}{again}", replica.spec.name, text.word)
+    format!("{} {}{age}{detail}{retry}", replica.spec.name, text.word)
 }
 
-/// When a rollout that makes no progress fails, and what then.
-fn deadline(whole: &Whole, now: Timestamp) -> Option<String> {
-    let service = &whole.service;
+/// When the rollout fails unless it makes progress, and what happens then.
+fn deadline(details: &ServiceDetails, now: Timestamp) -> Option<String> {
+    let service = &details.service;
     let rollout = service.status.rollout.as_ref()?;
     let policy = &service.spec.rollout;
     let left = |waited: &Millis| Millis(policy.deadline.0.saturating_sub(waited.0) / 1000 * 1000);
@@ -171,41 +172,41 @@ fn deadline(whole: &Whole, now: Timestamp) -> Option<String> {
         RolloutState::Progressing { waited, .. } if !rollout.paused => {
             let then = match rollout.stable.filter(|stable| *stable != rollout.target) {
                 Some(stable) if policy.on_failure == coxswain::model::OnFailure::Rollback => {
-                    format!("goes back to revision {stable}")
+                    format!("rolls back to revision {stable}")
                 }
-                _ => "stays as it is".to_owned(),
+                _ => "is not rolled back".to_owned(),
             };
-            let unhealthy = whole.replicas.iter().filter(|r| r.spec.revision == rollout.target);
-            let unhealthy = unhealthy.filter_map(|r| Some((patience(r, service, now)?, &r.spec.name)));
+            let unhealthy = details.replicas.iter().filter(|r| r.spec.revision == rollout.target);
+            let unhealthy = unhealthy.filter_map(|r| Some((start_time_left(r, service, now)?, &r.spec.name)));
             let by_deadline = left(waited);
             Some(match unhealthy.min().filter(|(left, _)| *left < by_deadline) {
                 Some((left, name)) => {
-                    format!("it fails in {left} unless {name} is healthy by then, and {then}")
+                    format!("the rollout fails in {left} unless {name} becomes healthy, and {then}")
                 }
-                None => format!("without progress it fails in {by_deadline}, and {then}"),
+                None => format!("without progress the rollout fails in {by_deadline}, and {then}"),
             })
         }
         RolloutState::RollingBack { waited, .. } => {
-            Some(format!("without progress going back fails in {}, and it stays as it is", left(waited)))
+            Some(format!("without progress the rollback fails in {} and stops", left(waited)))
         }
         _ => None,
     }
 }
 
-/// How much of `startWithin` is left to a replica that has not passed its first health check.
-fn patience(replica: &ReplicaObject, service: &ServiceObject, now: Timestamp) -> Option<Millis> {
+/// The rest of `startWithin` for a replica that has not passed its first health check.
+fn start_time_left(replica: &ReplicaObject, service: &ServiceObject, now: Timestamp) -> Option<Millis> {
     let status = replica.status.as_ref()?;
-    let probed = replica.spec.runs()
+    let is_probed = replica.spec.runs()
         && matches!(
             status.phase,
             ReplicaPhase::Starting { reason: Some(WaitReason::HealthCheckFailing { .. }) }
         );
-    let passed = u64::try_from(now.as_second() - status.since.as_second()).unwrap_or(0);
-    let left = service.spec.health.start_within.0.saturating_sub(passed.saturating_mul(1000));
-    probed.then_some(Millis(left / 1000 * 1000))
+    let elapsed = u64::try_from(now.as_second() - status.since.as_second()).unwrap_or(0);
+    let left = service.spec.health.start_within.0.saturating_sub(elapsed.saturating_mul(1000));
+    is_probed.then_some(Millis(left / 1000 * 1000))
 }
 
-/// The failure of the newest revision that failed or was aborted.
+/// The failure of the latest revision that failed or was aborted.
 fn last_failed(revisions: &[RevisionObject]) -> Option<&RolloutFailure> {
     revisions.iter().rev().find_map(|object| match &object.record.as_ref()?.outcome {
         RevisionOutcome::Failed { failure }
@@ -215,16 +216,15 @@ fn last_failed(revisions: &[RevisionObject]) -> Option<&RolloutFailure> {
     })
 }
 
-fn told_failure(failure: &RolloutFailure, now: Timestamp) -> Vec<String> {
+fn failure_lines(failure: &RolloutFailure, now: Timestamp) -> Vec<String> {
     let class = codes::of_failure(&failure.reason);
     let head = format!("revision {}, {}: {}", failure.revision, ago(failure.at, now), class.title);
-    std::iter::once(head).chain(failure.reason.lines().iter().map(|line| plain(line))).collect()
+    std::iter::once(head).chain(failure.reason.lines().iter().map(|line| sanitize(line))).collect()
 }
 
-/// One or two commands.
-fn next(whole: &Whole, declared: bool) -> Vec<String> {
-    let name = &whole.service.metadata.name;
-    let Some(rollout) = &whole.service.status.rollout else { return vec![format!("ctl rollout {name}")] };
+fn next(details: &ServiceDetails, in_sync: bool) -> Vec<String> {
+    let name = &details.service.metadata.name;
+    let Some(rollout) = &details.service.status.rollout else { return vec![format!("ctl rollout {name}")] };
     match &rollout.state {
         _ if rollout.paused => vec![format!("ctl resume {name}"), format!("ctl abort {name}")],
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => {
@@ -236,7 +236,7 @@ fn next(whole: &Whole, declared: bool) -> Vec<String> {
                 format!("ctl rollout {name} --retry"),
             ]
         }
-        RolloutState::Complete if declared => vec![format!("ctl describe {name}")],
+        RolloutState::Complete if in_sync => vec![format!("ctl describe {name}")],
         RolloutState::Complete => vec![format!("ctl events {name}")],
     }
 }

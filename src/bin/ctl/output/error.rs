@@ -1,12 +1,12 @@
-//! Errors as text: `error[CODE]: what`, then why, now, next and help. PURE.
+//! The text of errors: `error[CODE]: what`, then why, now, next and help. Pure.
 
 use coxswain::api::types::ApiError;
 
-use super::plain::plain;
+use super::sanitize::sanitize;
 use super::style::{Paint, Style};
 use crate::error::CliError;
 
-/// The text of an error; `None` where there is nothing to say.
+/// `None` if the error has no text.
 pub(super) fn render(error: &CliError, style: Style) -> Option<String> {
     match error {
         CliError::Failed(errors) => {
@@ -19,7 +19,9 @@ pub(super) fn render(error: &CliError, style: Style) -> Option<String> {
         }
         CliError::Declined(outcome) => Some((*outcome).to_owned()),
         CliError::Detached(how) => Some(format!("detached: {how}")),
-        CliError::Output(error) => Some(format!("{} cannot write the output: {error}", heading(style, None))),
+        CliError::Output(error) => {
+            Some(format!("{} cannot write to standard output: {error}", heading(style, None)))
+        }
         CliError::BrokenPipe | CliError::Differs => None,
     }
 }
@@ -31,11 +33,11 @@ fn heading(style: Style, code: Option<&str>) -> String {
 
 fn block(error: &ApiError, style: Style) -> String {
     let ApiError { code, exit: _, what, why, log, kept, class, now, next, problems } = error;
-    let mut lines = vec![format!("{} {}", heading(style, Some(code)), plain(what))];
+    let mut lines = vec![format!("{} {}", heading(style, Some(code)), sanitize(what))];
     let mut field = |name: &str, values: &mut dyn Iterator<Item = &str>| {
         for (index, value) in values.enumerate() {
             let name = if index == 0 { name } else { "" };
-            lines.push(format!("  {name:<7}  {}", plain(value)));
+            lines.push(format!("  {name:<7}  {}", sanitize(value)));
         }
     };
     let problems: Vec<String> =
@@ -65,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_says_what_why_now_next() {
+    fn error_block_has_what_why_now_next_help() {
         let error = ApiError {
             why: vec!["users-10-a exited with code 1".into(), "users-10-b \x1b[31mexited".into()],
             now: Some("revision 9 runs".into()),
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_pipe_says_nothing() {
+    fn broken_pipe_has_no_text() {
         assert_eq!(render(&CliError::BrokenPipe, Style { colour: true, unicode: true }), None);
     }
 }

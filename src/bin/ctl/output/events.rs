@@ -1,26 +1,26 @@
-//! Lines of events and logs, one at a time as they come. PURE.
+//! Lines of events and logs, as they stream in. Pure.
 
 use coxswain::api::types::LogRecord;
 use coxswain::model::{Event, EventKind, ReplicaName};
 
-use super::plain::plain;
+use super::sanitize::sanitize;
 use super::table::MARK;
 
-/// Wide enough for most objects, so that the lines of a stream line up.
+/// Wide enough for most objects, so that the columns of a stream line up.
 const OBJECT_WIDTH: usize = 20;
-/// As wide as the longest reasons that are common.
+/// As wide as the longest common reasons.
 const REASON_WIDTH: usize = 16;
 
 /// `2026-01-01T00:00:00Z ! replica/web-4-b  HealthCheckFailing  GET /healthz → 503`.
 pub(crate) fn event(event: &Event) -> String {
     let Event { at, object, kind, reason, message } = event;
     let mark = if *kind == EventKind::Warning { MARK } else { " " };
-    format!("{at:.0} {mark} {object:<OBJECT_WIDTH$}  {reason:<REASON_WIDTH$}  {}", plain(message))
+    format!("{at:.0} {mark} {object:<OBJECT_WIDTH$}  {reason:<REASON_WIDTH$}  {}", sanitize(message))
 }
 
-/// A line of a log; the replica is named where several are shown, in a colour of its own where the reader sees colours.
+/// A log line. With several replicas the name comes first, in a colour per replica if colours are on.
 pub(crate) fn log(record: &LogRecord, named: bool, colours: bool) -> String {
-    let text = plain(&record.text);
+    let text = sanitize(&record.text);
     let replica = &record.replica;
     match (named, colours) {
         (false, _) => text,
@@ -29,12 +29,12 @@ pub(crate) fn log(record: &LogRecord, named: bool, colours: bool) -> String {
     }
 }
 
-/// `--- users-9-a ready after 2.2s`: not to be mistaken for the program's output.
+/// `--- users-9-a ready after 2.2s`, distinct from container output.
 pub(crate) fn life(record: &LogRecord) -> String {
-    format!("--- {} {}", record.replica, plain(&record.text))
+    format!("--- {} {}", record.replica, sanitize(&record.text))
 }
 
-/// One of the six colours that are told apart on dark and light; the same for a name each time.
+/// One of six colours that are readable on dark and light, stable per name.
 fn colour_of(replica: &ReplicaName) -> u8 {
     let sum = replica.as_str().bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
     31 + sum % 6

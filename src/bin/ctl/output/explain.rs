@@ -1,24 +1,23 @@
-//! Explanations: a field, a code, a reason. PURE.
+//! The text of `ctl explain`: fields, codes, reasons. Pure.
 
 use std::fmt::Display;
 
 use coxswain::api::codes::Code;
 use coxswain::manifest::{Absent, Form, Topic, Words};
 
-/// An error code in full sentences.
 pub(crate) fn code(Code { id, exit, title, meaning, remedy }: &Code) -> String {
     format!("{id}: {title} (exit {exit})\n\n{meaning}\n\n{remedy}")
 }
 
-/// What a word of events or conditions means; `None` where it is none.
+/// The meaning of an event or condition reason; `None` if it is neither.
 pub(crate) fn reason<E: Display, C: Display>(
     events: &[(E, &str)],
     conditions: &[(C, &str)],
     what: &str,
 ) -> Option<String> {
-    let of_event = find(events, what).map(|said| format!("{} (reason of an event)\n\n{}", said.0, said.1));
+    let of_event = find(events, what).map(|(name, text)| format!("{name} (event reason)\n\n{text}"));
     let of_condition =
-        find(conditions, what).map(|said| format!("{} (reason of a condition)\n\n{}", said.0, said.1));
+        find(conditions, what).map(|(name, text)| format!("{name} (condition reason)\n\n{text}"));
     let found: Vec<String> = of_event.into_iter().chain(of_condition).collect();
     (!found.is_empty()).then(|| found.join("\n\n"))
 }
@@ -28,12 +27,11 @@ fn find<T: Display>(all: &[(T, &str)], what: &str) -> Option<(String, String)> {
     Some((found.0.to_string(), found.1.trim().to_owned()))
 }
 
-/// What the format has and this version does not.
 pub(crate) fn later(path: &str) -> String {
-    format!("{path}\n\nNot supported yet: a manifest that says it is refused.")
+    format!("{path}\n\nNot supported yet: a manifest that uses it is rejected.")
 }
 
-/// A field, and what is below it.
+/// A field and the keys below it.
 pub(crate) fn topic(topic: &Topic) -> String {
     let Topic { path, key } = topic;
     let mut lines = vec![format!("{path}: {}", key.form.words()), String::new(), key.text.to_owned()];
@@ -41,7 +39,7 @@ pub(crate) fn topic(topic: &Topic) -> String {
     match key.absent {
         Absent::Required => lines.push("  required".to_owned()),
         Absent::Default(value) => lines.push(format!("  default   {value}")),
-        Absent::Means(words) => lines.push(format!("  left out  {words}")),
+        Absent::Means(words) => lines.push(format!("  omitted   {words}")),
     }
     lines.push(format!("  example   {}: {}", key.name, key.example));
     lines.push(format!("  since     {}", key.since));
@@ -59,7 +57,6 @@ pub(crate) fn topic(topic: &Topic) -> String {
     lines.join("\n")
 }
 
-/// Words with their meanings in a column.
 fn aligned(rows: &[(&str, &str)]) -> Vec<String> {
     let width = rows.iter().map(|(word, _)| word.len()).max().unwrap_or_default();
     rows.iter().map(|(word, meaning)| format!("  {word:<width$}  {meaning}")).collect()

@@ -1,4 +1,4 @@
-//! Tables of `ctl get`, from objects. PURE.
+//! The tables of `ctl get`. Pure.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use coxswain::model::{
 use jiff::Timestamp;
 
 use super::age::{ago, since};
-use super::plain::plain;
-use super::progress::phase_text;
-use super::table::{MARK, Table};
+use super::phase_text::phase_text;
+use super::sanitize::sanitize;
+use super::table::{MARK, TextTable};
 
-/// Three groups of an Engine's id.
-const HOST_ID_SHOWN: usize = 14;
+/// Three groups of an Engine id.
+const NODE_ID_SHOWN: usize = 14;
 
-/// A column that only `-o wide` shows, appended to the header and to each row.
-fn widen(table: &mut Table, wide: bool, title: &'static str, cells: impl Iterator<Item = String>) {
+/// Appends a column that only `-o wide` shows.
+fn widen(table: &mut TextTable, wide: bool, title: &'static str, cells: impl Iterator<Item = String>) {
     if wide {
         table.header.push(title);
         table.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
     }
 }
 
-/// Services; what is wrong with one stands at the end of its row.
-pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> Table {
+/// Services, each with its problem at the end of the row.
+pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> TextTable {
     let row = |s: &ServiceObject| {
         let mark = if wants_attention(s) { MARK } else { "" };
         let routes: Vec<String> = s.spec.routes.iter().map(coxswain::model::Route::claim).collect();
@@ -40,14 +40,14 @@ pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> T
             ago(s.status.changed_at, now),
         ]
     };
-    let mut table = Table {
+    let mut table = TextTable {
         header: vec!["SERVICE", "", "READY", "REVISION", "IMAGE", "ROUTE", "CHANGED"],
         rows: items.iter().map(row).collect(),
     };
     widen(&mut table, wide, "APP", items.iter().map(|s| s.metadata.app.to_string()));
     widen(&mut table, wide, "DIGEST", items.iter().map(|s| s.status.image.short().to_owned()));
     widen(&mut table, wide, "AGE", items.iter().map(|s| since(s.metadata.created_at, now)));
-    widen(&mut table, true, "", items.iter().map(|s| plain(&diagnosis(s))));
+    widen(&mut table, true, "", items.iter().map(|s| sanitize(&diagnosis(s))));
     table
 }
 
@@ -59,7 +59,7 @@ fn condition(service: &ServiceObject, kind: ConditionKind) -> Option<&Condition>
     service.status.conditions.iter().find(|condition| condition.kind == kind && condition.status)
 }
 
-/// Troubles of replicas, or fewer than wanted while nothing is under way.
+/// A replica has a problem, or replicas are missing although no rollout is in progress.
 fn wants_attention(service: &ServiceObject) -> bool {
     let status = &service.status;
     let missing =
@@ -81,7 +81,6 @@ fn revision(service: &ServiceObject) -> String {
     }
 }
 
-/// Whether a service is on its way out.
 pub(crate) fn is_deleting(service: &ServiceObject) -> bool {
     service.status.conditions.iter().any(|condition| condition.reason == Reason::Deleting)
 }
@@ -110,13 +109,13 @@ fn diagnosis(service: &ServiceObject) -> String {
     }
 }
 
-/// Enough of a host's id, an Engine's twelve groups of four, to tell hosts apart.
+/// Enough of a node's id (the Engine's twelve groups of four) to distinguish nodes.
 fn short_node(id: &str) -> String {
-    id.chars().take(HOST_ID_SHOWN).collect()
+    id.chars().take(NODE_ID_SHOWN).collect()
 }
 
-/// Replicas; the reason why one is held up stands at the end of its row.
-pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> Table {
+/// Replicas, each with the reason for its state at the end of the row.
+pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> TextTable {
     let status = |r: &ReplicaObject| r.status.clone();
     let row = |r: &ReplicaObject| {
         let status = status(r);
@@ -130,8 +129,8 @@ pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> T
             status.as_ref().map_or_else(|| "-".to_owned(), |s| since(s.since, now)),
         ]
     };
-    let mut table = Table {
-        header: vec!["REPLICA", "SERVICE", "REVISION", "STATE", "ADDRESS", "RESTARTS", "FOR"],
+    let mut table = TextTable {
+        header: vec!["REPLICA", "SERVICE", "REVISION", "STATE", "ADDRESS", "RESTARTS", "SINCE"],
         rows: items.iter().map(row).collect(),
     };
     let container = |r: &ReplicaObject| {
@@ -147,7 +146,7 @@ pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> T
     table
 }
 
-/// Where a replica is reached: its address, or the first of its ports that are published.
+/// The address of a replica, or its first published port.
 fn address(status: &ReplicaStatus) -> Option<String> {
     match status.published.values().next() {
         Some(port) => Some(format!("127.0.0.1:{port}")),
@@ -155,8 +154,7 @@ fn address(status: &ReplicaStatus) -> Option<String> {
     }
 }
 
-/// Endpoints of the registry.
-pub(crate) fn endpoints(items: &[Endpoint], now: Timestamp, wide: bool) -> Table {
+pub(crate) fn endpoints(items: &[Endpoint], now: Timestamp, wide: bool) -> TextTable {
     let row = |e: &Endpoint| {
         let ports: Vec<String> = e.ports.iter().map(|(name, port)| format!("{name}:{port}")).collect();
         let state = match e.state {
@@ -174,7 +172,7 @@ pub(crate) fn endpoints(items: &[Endpoint], now: Timestamp, wide: bool) -> Table
             since(e.started_at, now),
         ]
     };
-    let mut table = Table {
+    let mut table = TextTable {
         header: vec!["ENDPOINT", "SERVICE", "REVISION", "ADDRESS", "PORTS", "STATE", "AGE"],
         rows: items.iter().map(row).collect(),
     };
@@ -182,8 +180,8 @@ pub(crate) fn endpoints(items: &[Endpoint], now: Timestamp, wide: bool) -> Table
     table
 }
 
-/// Routes, as the specs of the services declare them, in the order of their text.
-pub(crate) fn routes(items: &[ServiceObject], wide: bool) -> Table {
+/// Routes declared by the services, sorted.
+pub(crate) fn routes(items: &[ServiceObject], wide: bool) -> TextTable {
     let by_claim: BTreeMap<String, _> =
         items.iter().flat_map(|s| s.spec.routes.iter().map(move |r| (r.claim(), (s, r)))).collect();
     let row = |(claim, (service, route)): (&String, &(&ServiceObject, &coxswain::model::Route))| {
@@ -195,34 +193,35 @@ pub(crate) fn routes(items: &[ServiceObject], wide: bool) -> Table {
             format!("{}/{}", service.status.available, service.status.wanted),
         ]
     };
-    let mut table =
-        Table { header: vec!["ROUTE", "SERVICE", "PORT", "READY"], rows: by_claim.iter().map(row).collect() };
+    let mut table = TextTable {
+        header: vec!["ROUTE", "SERVICE", "PORT", "READY"],
+        rows: by_claim.iter().map(row).collect(),
+    };
     widen(&mut table, wide, "TIMEOUT", by_claim.values().map(|(_, r)| r.timeout.to_string()));
     let stripped = |r: &coxswain::model::Route| if r.strip_prefix { "yes" } else { "no" }.to_owned();
     widen(&mut table, wide, "STRIP PREFIX", by_claim.values().map(|(_, r)| stripped(r)));
     table
 }
 
-/// Hosts.
-pub(crate) fn nodes(items: &[NodeObject], wide: bool) -> Table {
-    let row = |h: &NodeObject| {
-        let mark = if h.available { "" } else { MARK };
-        vec![h.name.clone(), mark.to_owned(), h.containers.to_string(), plain(&h.engine)]
+pub(crate) fn nodes(items: &[NodeObject], wide: bool) -> TextTable {
+    let row = |n: &NodeObject| {
+        let mark = if n.available { "" } else { MARK };
+        vec![n.name.clone(), mark.to_owned(), n.containers.to_string(), sanitize(&n.engine)]
     };
     let mut table =
-        Table { header: vec!["NODE", "", "CONTAINERS", "ENGINE"], rows: items.iter().map(row).collect() };
+        TextTable { header: vec!["NODE", "", "CONTAINERS", "ENGINE"], rows: items.iter().map(row).collect() };
     widen(
         &mut table,
         wide,
-        "REACH",
+        "EXPOSURE",
         items.iter().map(|h| dash(h.exposure.map(|r| r.to_string()).unwrap_or_default())),
     );
     widen(&mut table, wide, "ID", items.iter().map(|h| h.id.to_string()));
     table
 }
 
-/// Revisions with what became of them; why one failed stands at the end of its row.
-pub(crate) fn revisions(items: &[RevisionObject], now: Timestamp, wide: bool) -> Table {
+/// Revisions with their outcomes, and the reason of a failure at the end of the row.
+pub(crate) fn revisions(items: &[RevisionObject], now: Timestamp, wide: bool) -> TextTable {
     let row = |object: &RevisionObject| {
         let revision = &object.revision;
         let (outcome, _) = outcome(object);
@@ -233,12 +232,12 @@ pub(crate) fn revisions(items: &[RevisionObject], now: Timestamp, wide: bool) ->
             revision.image.reference.clone(),
             revision.image.short().to_owned(),
             ago(revision.created_at, now),
-            dash(plain(&revision.created_by.user)),
-            plain(&revision.created_by.command),
+            dash(sanitize(&revision.created_by.user)),
+            sanitize(&revision.created_by.command),
         ]
     };
-    let mut table = Table {
-        header: vec!["SERVICE", "REVISION", "OUTCOME", "IMAGE", "DIGEST", "MADE", "BY", "WITH"],
+    let mut table = TextTable {
+        header: vec!["SERVICE", "REVISION", "OUTCOME", "IMAGE", "DIGEST", "CREATED", "BY", "COMMAND"],
         rows: items.iter().map(row).collect(),
     };
     let ended = |o: &RevisionObject| o.record.as_ref().map_or_else(|| "-".to_owned(), |r| ago(r.at, now));
@@ -249,7 +248,7 @@ pub(crate) fn revisions(items: &[RevisionObject], now: Timestamp, wide: bool) ->
     table
 }
 
-/// What became of a revision in a word or two, and why.
+/// The outcome of a revision and its reason.
 fn outcome(object: &RevisionObject) -> (String, String) {
     let Some(record) = &object.record else { return ("-".to_owned(), String::new()) };
     match &record.outcome {
@@ -262,9 +261,9 @@ fn outcome(object: &RevisionObject) -> (String, String) {
     }
 }
 
-/// In one line; under an outcome that says so, "no progress" and "aborted" need not be told again.
+/// One line, without repeating "no progress" or "aborted" from the outcome column.
 fn reason(failure: &RolloutFailure) -> String {
-    plain(&match &failure.reason {
+    sanitize(&match &failure.reason {
         FailureReason::DeadlineExceeded { observed, .. } if !observed.is_empty() => observed[0].clone(),
         FailureReason::Aborted { by } => by.told(),
         reason => reason.to_string(),
@@ -272,10 +271,13 @@ fn reason(failure: &RolloutFailure) -> String {
 }
 
 /// Events, oldest first.
-pub(crate) fn events(items: &[Event], now: Timestamp) -> Table {
+pub(crate) fn events(items: &[Event], now: Timestamp) -> TextTable {
     let row = |e: &Event| {
         let mark = if e.kind == EventKind::Warning { MARK } else { "" };
-        vec![ago(e.at, now), mark.to_owned(), e.object.clone(), e.reason.to_string(), plain(&e.message)]
+        vec![ago(e.at, now), mark.to_owned(), e.object.clone(), e.reason.to_string(), sanitize(&e.message)]
     };
-    Table { header: vec!["WHEN", "", "OBJECT", "REASON", "MESSAGE"], rows: items.iter().map(row).collect() }
+    TextTable {
+        header: vec!["WHEN", "", "OBJECT", "REASON", "MESSAGE"],
+        rows: items.iter().map(row).collect(),
+    }
 }

@@ -1,4 +1,4 @@
-//! Problems in manifests with the lines they stand in. PURE.
+//! Problems in manifests with the lines that cause them. Pure.
 
 use std::fmt;
 
@@ -9,18 +9,17 @@ use miette::{
 
 use super::style::Style;
 
-/// Columns of a report; a terminal that is narrower wraps.
+/// Columns of a report; narrower terminals wrap.
 const WIDTH: usize = 110;
-/// A line longer than this is not worth showing: it would push the message off the screen.
+/// Longer lines are not shown: they would push the message off the screen.
 const LINE_MAX_BYTES: usize = 500;
 
-/// One report per finding, in their order.
 pub(crate) fn reports(findings: &[Finding], sources: &[Source], style: Style) -> Vec<String> {
     findings.iter().map(|finding| report(finding, sources, style)).collect()
 }
 
 fn report(finding: &Finding, sources: &[Source], style: Style) -> String {
-    let shown = Shown { finding, source: source(&finding.place, sources) };
+    let shown = RenderedFinding { finding, source: source(&finding.place, sources) };
     if shown.source.is_none() {
         return format!("error: {finding}");
     }
@@ -39,7 +38,7 @@ fn report(finding: &Finding, sources: &[Source], style: Style) -> String {
     }
 }
 
-/// The text that a place counts in, if it can be shown.
+/// The source text of a place, if it can be shown.
 fn source(place: &Place, sources: &[Source]) -> Option<NamedSource<String>> {
     let text = std::str::from_utf8(&sources.get(place.source)?.bytes).ok()?;
     let start = text.get(..place.span.offset)?.rfind('\n').map_or(0, |end| end + 1);
@@ -47,14 +46,14 @@ fn source(place: &Place, sources: &[Source]) -> Option<NamedSource<String>> {
     (line.len() <= LINE_MAX_BYTES).then(|| NamedSource::new(&place.file, text.to_owned()))
 }
 
-/// A finding the way miette wants it.
+/// Adapts a finding to miette.
 #[derive(Debug)]
-struct Shown<'a> {
+struct RenderedFinding<'a> {
     finding: &'a Finding,
     source: Option<NamedSource<String>>,
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for RenderedFinding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = &self.finding.problem;
         if !problem.path.is_empty() {
@@ -68,9 +67,9 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-impl std::error::Error for Shown<'_> {}
+impl std::error::Error for RenderedFinding<'_> {}
 
-impl Diagnostic for Shown<'_> {
+impl Diagnostic for RenderedFinding<'_> {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let suggestion = self.finding.problem.suggestion.as_ref()?;
         Some(Box::new(format!("write `{suggestion}`")))

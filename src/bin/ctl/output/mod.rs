@@ -1,9 +1,8 @@
 //! The only place that prints.
 //!
-//! Invariants: data goes to standard output, everything else to standard error; no escape byte leaves where nobody
-//! asked for one (no terminal, `NO_COLOR`, `TERM=dumb`); every mark has a spelling in ASCII; whoever stops reading
-//! standard output ends the command without an error.
-//! The text itself is made by pure functions in the files beside this one.
+//! Invariants: data goes to standard output, everything else to standard error; no escape bytes without a terminal or with
+//! `NO_COLOR` or `TERM=dumb`; every mark has an ASCII fallback; a closed pipe on standard output is not an error.
+//! The other files of this module only build text.
 
 pub(crate) mod age;
 pub(crate) mod changes;
@@ -11,14 +10,15 @@ pub(crate) mod describe;
 mod error;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod frame;
 pub(crate) mod listing;
 mod live;
 pub(crate) mod manifest;
 pub(crate) mod object;
-pub(crate) mod picture;
-pub(crate) mod plain;
+pub(crate) mod phase_text;
 pub(crate) mod progress;
-pub(crate) mod story;
+pub(crate) mod replacement_history;
+pub(crate) mod sanitize;
 mod style;
 pub(crate) mod summary;
 pub(crate) mod table;
@@ -27,27 +27,24 @@ pub(crate) mod verification;
 
 use std::io::{BufRead, IsTerminal, Write};
 
-pub(crate) use live::Live;
+pub(crate) use live::LiveDisplay;
 pub(crate) use style::Style;
 
 use crate::error::CliError;
 
-/// The process's standard streams and what they can show.
+/// The standard streams of the process and what they can display.
 #[derive(Debug)]
 pub(crate) struct Ui {
     style: Style,
-    /// Whether standard output shows colours.
     stdout_colour: bool,
-    /// Whether standard output may be redrawn.
     stdout_redraws: bool,
-    /// Whether standard error may be redrawn.
     stderr_redraws: bool,
-    /// Whether someone is there to answer a question.
+    /// Whether a user can answer a prompt.
     asks: bool,
 }
 
 impl Ui {
-    /// For this process: looks at its streams and environment once.
+    /// Inspects the streams and the environment once.
     pub(crate) fn of_process() -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let dumb = set("TERM").as_deref() == Some("dumb");
@@ -66,42 +63,40 @@ impl Ui {
         }
     }
 
-    /// What the streams can show.
     pub(crate) fn style(&self) -> Style {
         self.style
     }
 
-    /// Whether data may be coloured.
     pub(crate) fn colours_stdout(&self) -> bool {
         self.stdout_colour
     }
 
-    /// Data for people: lines of text.
+    /// Prints data for people, with marks spelled for the terminal.
     pub(crate) fn out(&self, text: &str) -> Result<(), CliError> {
         self.raw(&self.style.spell(text))
     }
 
-    /// Data for programs: exactly this text and the end of its line.
+    /// Prints exactly this text and a newline.
     pub(crate) fn raw(&self, text: &str) -> Result<(), CliError> {
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(CliError::from)
     }
 
-    /// A remark on standard error.
+    /// Prints a message on standard error.
     pub(crate) fn note(&self, text: &str) {
         let written = writeln!(std::io::stderr().lock(), "{}", self.style.spell(text));
-        // Where standard error is gone, there is no place left to say so.
+        // If standard error is closed, there is nowhere to report it.
         drop(written);
     }
 
-    /// The one place where errors are printed.
+    /// The only place that prints errors.
     pub(crate) fn error(&self, error: &CliError) {
         if let Some(text) = error::render(error, self.style) {
             self.note(&text);
         }
     }
 
-    /// Asks on the terminal; `None` where nobody is there to answer.
+    /// Asks on the terminal; `None` without one.
     pub(crate) fn ask(&self, question: &str) -> Option<bool> {
         if !self.asks {
             return None;
@@ -113,13 +108,13 @@ impl Ui {
         Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
-    /// Progress on standard error.
-    pub(crate) fn progress(&self) -> Live {
-        Live::stderr(self.style, self.stderr_redraws)
+    /// A live display on standard error, for progress.
+    pub(crate) fn live_stderr(&self) -> LiveDisplay {
+        LiveDisplay::stderr(self.style, self.stderr_redraws)
     }
 
-    /// A picture on standard output that replaces itself; `None` where it cannot.
-    pub(crate) fn picture(&self) -> Option<Live> {
-        self.stdout_redraws.then(|| Live::stdout(self.style))
+    /// A live display on standard output, for data; `None` if it cannot be redrawn.
+    pub(crate) fn live_stdout(&self) -> Option<LiveDisplay> {
+        self.stdout_redraws.then(|| LiveDisplay::stdout(self.style))
     }
 }

@@ -1,13 +1,12 @@
-//! Objects for programs: JSON, YAML and names. PURE.
+//! Objects for programs: JSON, YAML and names. Pure.
 //!
-//! Every object has `apiVersion, kind, metadata, spec, status` in this order, and `apply` takes a service as it is.
+//! Every object has `apiVersion, kind, metadata, spec, status` in this order, and `apply` accepts a service unchanged.
 
 use coxswain::api::types::{API_VERSION, NodeObject, ReplicaObject, RevisionObject, ServiceObject};
 use coxswain::model::{Endpoint, Event};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// An object with what all have in common.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Envelope {
@@ -24,14 +23,13 @@ pub(crate) struct Envelope {
 }
 
 #[derive(Debug, Serialize)]
-struct Items<'a> {
+struct EnvelopeList<'a> {
     kind: &'static str,
     items: &'a [Envelope],
 }
 
-/// How objects are written for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum ObjectFormat {
     Json,
     Yaml,
     Name,
@@ -43,7 +41,6 @@ impl Envelope {
         Self { api_version: API_VERSION, kind, metadata, spec: None, status: None, address }
     }
 
-    /// A service.
     pub(crate) fn service(service: &ServiceObject) -> Self {
         let mut envelope = Self::of("Service", service.metadata.name.as_str(), value(&service.metadata));
         envelope.spec = Some(value(&service.spec));
@@ -51,7 +48,6 @@ impl Envelope {
         envelope
     }
 
-    /// A replica.
     pub(crate) fn replica(replica: &ReplicaObject) -> Self {
         let name = replica.spec.name.as_str();
         let mut status = value(&replica.status);
@@ -67,13 +63,12 @@ impl Envelope {
         envelope
     }
 
-    /// An endpoint.
     pub(crate) fn endpoint(endpoint: &Endpoint) -> Self {
         let name = endpoint.replica.as_str();
         Self { status: Some(value(endpoint)), ..Self::of("Endpoint", name, json!({"name": name})) }
     }
 
-    /// The routes of a service, each by what it claims.
+    /// The routes of a service, each named by its claim.
     pub(crate) fn routes(service: &ServiceObject) -> impl Iterator<Item = Self> {
         service.spec.routes.iter().map(|route| {
             let claim = route.claim();
@@ -84,64 +79,62 @@ impl Envelope {
         })
     }
 
-    /// A host.
-    pub(crate) fn host(host: &NodeObject) -> Self {
-        Self { status: Some(value(host)), ..Self::of("Node", &host.name, json!({"name": host.name})) }
+    pub(crate) fn node(node: &NodeObject) -> Self {
+        Self { status: Some(value(node)), ..Self::of("Node", &node.name, json!({"name": node.name})) }
     }
 
-    /// A revision.
     pub(crate) fn revision(object: &RevisionObject) -> Self {
         let name = format!("{}-{}", object.revision.service, object.revision.number);
         Self { status: Some(value(object)), ..Self::of("Revision", &name, json!({"name": name})) }
     }
 
-    /// An event; it has no name of its own, only that of its object.
+    /// An event. It has no name, so it uses that of its object.
     pub(crate) fn event(event: &Event) -> Self {
         Self { status: Some(value(event)), ..Self::of("Event", &event.object, json!({"name": event.object})) }
     }
 
-    /// The same once it is there no more.
+    /// The tombstone of a deleted object in a watch.
     pub(crate) fn gone(self) -> Self {
         let metadata = json!({"name": self.name()});
         Self { metadata, spec: None, status: Some(json!({"gone": true})), ..self }
     }
 
-    /// Its name.
     pub(crate) fn name(&self) -> &str {
         self.metadata["name"].as_str().unwrap_or_default()
     }
 
-    /// What it is called where one asks for it.
+    /// `kind/name`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 }
 
-/// Model and API types have string keys only, so this cannot fail.
+/// Cannot fail: model and API types have string keys only.
 fn value(object: &impl Serialize) -> Value {
     serde_json::to_value(object).unwrap_or_default()
 }
 
-/// One object, or a list of them. An error names what could not be written.
-pub(crate) fn render(objects: &[Envelope], single: bool, format: Format) -> Result<String, String> {
-    let list = Items { kind: "List", items: objects };
+pub(crate) fn render(objects: &[Envelope], single: bool, format: ObjectFormat) -> Result<String, String> {
+    let list = EnvelopeList { kind: "List", items: objects };
     match (format, objects) {
-        (Format::Name, _) => Ok(objects.iter().map(Envelope::address).collect::<Vec<_>>().join("\n")),
-        (Format::Json, [object]) if single => serde_json::to_string_pretty(object).map_err(|e| e.to_string()),
-        (Format::Json, _) => serde_json::to_string_pretty(&list).map_err(|e| e.to_string()),
-        (Format::Yaml, [object]) if single => serde_yaml::to_string(object).map_err(|e| e.to_string()),
-        (Format::Yaml, _) => serde_yaml::to_string(&list).map_err(|e| e.to_string()),
+        (ObjectFormat::Name, _) => Ok(objects.iter().map(Envelope::address).collect::<Vec<_>>().join("\n")),
+        (ObjectFormat::Json, [object]) if single => {
+            serde_json::to_string_pretty(object).map_err(|e| e.to_string())
+        }
+        (ObjectFormat::Json, _) => serde_json::to_string_pretty(&list).map_err(|e| e.to_string()),
+        (ObjectFormat::Yaml, [object]) if single => serde_yaml::to_string(object).map_err(|e| e.to_string()),
+        (ObjectFormat::Yaml, _) => serde_yaml::to_string(&list).map_err(|e| e.to_string()),
     }
     .map(|text| text.trim_end().to_owned())
 }
 
 /// One object of a stream: a line of JSON, a YAML document, or a name.
-pub(crate) fn render_one(object: &Envelope, format: Format) -> Result<String, String> {
+pub(crate) fn render_one(object: &Envelope, format: ObjectFormat) -> Result<String, String> {
     match format {
-        Format::Json => serde_json::to_string(object).map_err(|e| e.to_string()),
-        Format::Yaml => serde_yaml::to_string(object)
+        ObjectFormat::Json => serde_json::to_string(object).map_err(|e| e.to_string()),
+        ObjectFormat::Yaml => serde_yaml::to_string(object)
             .map(|text| format!("---\n{}", text.trim_end()))
             .map_err(|e| e.to_string()),
-        Format::Name => Ok(object.address.clone()),
+        ObjectFormat::Name => Ok(object.address.clone()),
     }
 }

@@ -1,13 +1,13 @@
-//! Colours and marks. PURE.
+//! Colours and marks. Pure.
 
-/// What the reader's terminal can show.
+/// What the terminal can display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
     pub(crate) colour: bool,
     pub(crate) unicode: bool,
 }
 
-/// A colour. It only repeats what a mark or a word says already.
+/// A colour. It only repeats what a mark or word already says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
     Good,
@@ -16,12 +16,12 @@ pub(crate) enum Paint {
     Faint,
 }
 
-/// Marks of ours and how they are spelled in ASCII. Text of others is left as it is.
+/// Our marks and their ASCII fallbacks.
 const SPELLINGS: [(char, &str); 8] =
     [('✓', "ok"), ('✗', "x"), ('▸', ">"), ('→', "->"), ('…', "..."), ('█', "#"), ('░', "."), ('·', "-")];
 
 impl Style {
-    /// The text with our marks as this terminal can show them.
+    /// Replaces marks that the terminal cannot display.
     pub(crate) fn spell(self, text: &str) -> String {
         if self.unicode {
             return text.to_owned();
@@ -29,7 +29,6 @@ impl Style {
         SPELLINGS.iter().fold(text.to_owned(), |text, (mark, spelling)| text.replace(*mark, spelling))
     }
 
-    /// The text in a colour, where colours are wanted.
     pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
         let code = match paint {
             _ if !self.colour => return text.to_owned(),
@@ -42,7 +41,7 @@ impl Style {
     }
 }
 
-/// Whether a locale (`LC_ALL`, `LC_CTYPE` or `LANG`) shows UTF-8.
+/// Whether a locale (`LC_ALL`, `LC_CTYPE` or `LANG`) uses UTF-8.
 pub(super) fn is_utf8(locale: &str) -> bool {
     let locale = locale.to_ascii_lowercase();
     locale.ends_with("utf-8") || locale.ends_with("utf8")
@@ -53,21 +52,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_have_a_spelling() {
+    fn spell_replaces_marks_without_unicode() {
         let style = Style { colour: false, unicode: false };
         assert_eq!(style.spell("✓ 12 → 13 …"), "ok 12 -> 13 ...");
         assert_eq!(Style { unicode: true, ..style }.spell("✓"), "✓");
     }
 
     #[test]
-    fn colour_only_where_wanted() {
+    fn paint_needs_colour() {
         let style = Style { colour: false, unicode: true };
         assert_eq!(style.paint(Paint::Bad, "x"), "x");
         assert_eq!(Style { colour: true, ..style }.paint(Paint::Bad, "x"), "\x1b[1;31mx\x1b[0m");
     }
 
     #[test]
-    fn locales() {
+    fn is_utf8_recognises_locales() {
         for (locale, utf8) in [("C.UTF-8", true), ("de_DE.utf8", true), ("C", false), ("", false)] {
             assert_eq!(is_utf8(locale), utf8, "{locale}");
         }

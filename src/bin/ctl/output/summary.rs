@@ -1,13 +1,13 @@
-//! `ctl status` as text. PURE.
+//! The text of `ctl status`. Pure.
 
 use coxswain::api::types::{DaemonStatus, NodeObject};
 use coxswain::model::{EngineKind, ExposureMode};
 
 use super::age::seconds;
-use super::plain::plain;
+use super::sanitize::sanitize;
 use super::table::MARK;
 
-/// A line per part of the daemon, then a line per condition.
+/// A line per part of the daemon, then a line per active condition.
 pub(crate) fn daemon(status: &DaemonStatus) -> String {
     let DaemonStatus {
         version,
@@ -24,30 +24,32 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
     } = status;
     let up = seconds(i64::try_from(uptime.0 / 1000).unwrap_or(i64::MAX));
     let balancer = match (table, acknowledged) {
-        (_, None) => "not connected; it serves its last table".to_owned(),
+        (_, None) => "not connected; it keeps serving its last table, if it has one".to_owned(),
         (Some(table), Some(acknowledged)) if table == acknowledged => {
-            format!("serves table {}, the newest", table.revision)
+            format!("up to date (table {})", table.revision)
         }
-        // Tables are counted anew by each controller.
+        // Each controller numbers its tables from the start.
         (Some(table), Some(old)) if table.epoch != old.epoch => {
-            format!("serves a table of the controller before this one; the newest is {}", table.revision)
+            format!("serves a table of the previous controller; the latest is {}", table.revision)
         }
         (Some(table), Some(old)) => {
-            format!("serves table {}, the newest is {}", old.revision, table.revision)
+            format!("serves table {}; the latest is {}", old.revision, table.revision)
         }
-        (None, Some(old)) => format!("serves table {}; none is published yet", old.revision),
+        (None, Some(old)) => format!("serves table {}; no newer one is published yet", old.revision),
     };
-    let engine = plain(&node.engine);
+    let engine = sanitize(&node.engine);
     let exposure = exposure(node);
     let limits = match node.unenforced.as_slice() {
         [] => None,
-        some => Some(format!("limits    of {} are not enforced by this Docker Engine", some.join(" and "))),
+        some => {
+            Some(format!("limits    {} limits are not enforced by this Docker Engine", some.join(" and ")))
+        }
     };
     let node = match (node.available, node.name.as_str()) {
         (true, name) => format!("{name}, {engine}, {} containers", node.containers),
-        // Before its first answer not even its name is known.
+        // The name is unknown before the Engine's first answer.
         (false, "") => engine.to_string(),
-        (false, name) => format!("{name}, {engine}; {} containers when it last answered", node.containers),
+        (false, name) => format!("{name}, {engine}; {} containers at its last answer", node.containers),
     };
     let mut lines = vec![
         format!("daemon    version {version}, pid {pid}, up {up}"),
@@ -59,19 +61,19 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
     ];
     lines.splice(2..2, exposure.into_iter().chain(limits));
     lines.extend(conditions.iter().filter(|condition| condition.status).map(|condition| {
-        format!("{MARK} {}  {}", condition.reason, plain(&condition.message)).trim_end().to_owned()
+        format!("{MARK} {}  {}", condition.reason, sanitize(&condition.message)).trim_end().to_owned()
     }));
     lines.join("\n")
 }
 
-/// How containers are reached, where that is not as usual.
+/// The exposure mode, if it is unusual.
 fn exposure(node: &NodeObject) -> Option<String> {
     match (node.exposure?, node.kind.map(EngineKind::exposure)) {
         (ExposureMode::Published, _) => {
-            Some("exposed    containers are reached at ports published on 127.0.0.1".to_owned())
+            Some("exposure  containers are reached at ports published on 127.0.0.1".to_owned())
         }
         (ExposureMode::Bridge, Some(ExposureMode::Published)) => Some(format!(
-            "exposed  {MARK} by --exposure bridge, and this Engine keeps its bridge networks to itself"
+            "exposure  {MARK} --exposure bridge is set, but bridge networks of this Engine cannot be reached from outside"
         )),
         (ExposureMode::Bridge, _) => None,
     }

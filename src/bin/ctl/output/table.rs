@@ -1,26 +1,26 @@
-//! Tables without lines. PURE.
+//! Tables without borders. Pure.
 
 use comfy_table::{ContentArrangement, presets};
 
 use super::style::Style;
 
-/// A header and rows of the same length. A column of marks has the header `""` and sits in the gutter.
+/// A header and rows of the same length. A column of marks has the header `""` and sits between two columns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Table {
+pub(crate) struct TextTable {
     pub(crate) header: Vec<&'static str>,
     pub(crate) rows: Vec<Vec<String>>,
 }
 
-/// The mark of a row that wants attention, in a column of its own.
+/// Marks a row that needs attention.
 pub(crate) const MARK: &str = "!";
 
-impl Table {
-    /// Header and rows, without an end of line after the last.
+impl TextTable {
+    /// Header and rows, without a trailing newline.
     pub(crate) fn render(&self, style: Style) -> String {
         self.lines(style).join("\n")
     }
 
-    /// The rows alone: what follows under a header that has been shown.
+    /// Rows without the header, to append below earlier rows.
     pub(crate) fn render_rows(&self, style: Style) -> String {
         self.lines(style).split_off(1).join("\n")
     }
@@ -32,7 +32,7 @@ impl Table {
         for row in &self.rows {
             table.add_row(row.iter().map(|cell| style.spell(cell)));
         }
-        // Two blanks between columns; before a column of marks one, and after it one.
+        // Two spaces between columns, one on each side of a column of marks.
         for (index, column) in table.column_iter_mut().enumerate() {
             let title = |index: usize| self.header.get(index).copied();
             let mark = |index: usize| title(index) == Some("") && index + 1 < self.header.len();
@@ -48,9 +48,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_and_marks_sit_in_the_gutter() {
+    fn render_aligns_columns_and_marks() {
         let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
-        let table = Table {
+        let table = TextTable {
             header: vec!["SERVICE", "", "READY", ""],
             rows: vec![row(["checkout", "", "4/4", ""]), row(["web", MARK, "1/2", "web-4-b: → x"])],
         };

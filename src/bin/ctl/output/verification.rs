@@ -1,4 +1,4 @@
-//! What `ctl verify` found, for people and for programs. PURE.
+//! The result of `ctl verify` as a table and as JSON. Pure.
 
 use std::time::Duration;
 
@@ -7,45 +7,40 @@ use coxswain::model::ServiceName;
 use serde_json::{Value, json};
 
 use super::style::Style;
-use super::table::Table;
-use crate::load::{Tally, Target};
+use super::table::TextTable;
+use crate::load::{LoadTarget, RequestTally};
 
-/// A step that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Begun {
-    /// `restart`.
+pub(crate) struct StepTiming {
     pub(crate) name: &'static str,
     pub(crate) took: Duration,
 }
 
-/// A step, and what became of the requests that were begun in it.
+/// A step and the results of the requests that started in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StepReport {
-    pub(crate) step: Begun,
-    pub(crate) tally: Tally,
+    pub(crate) step: StepTiming,
+    pub(crate) tally: RequestTally,
 }
 
-/// All of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Report {
+pub(crate) struct VerificationReport {
     pub(crate) service: ServiceName,
-    pub(crate) target: Target,
+    pub(crate) target: LoadTarget,
     pub(crate) steps: Vec<StepReport>,
 }
 
-impl Report {
+impl VerificationReport {
     pub(crate) fn requests(&self) -> u64 {
         self.steps.iter().map(|step| step.tally.requests).sum()
     }
 
-    /// Requests that failed.
     pub(crate) fn lost(&self) -> u64 {
         self.steps.iter().map(|step| step.tally.lost()).sum()
     }
 }
 
-/// A table with a row for each step.
-pub(crate) fn text(report: &Report, style: Style) -> String {
+pub(crate) fn text(report: &VerificationReport, style: Style) -> String {
     let row = |name: &str, requests: u64, lost: u64, late: u64, p99: Option<u32>, took: Duration| {
         let mark = if lost > 0 { super::table::MARK } else { "" };
         let p99 = p99.map_or_else(|| "-".to_owned(), |ms| format!("{ms}ms"));
@@ -56,13 +51,15 @@ pub(crate) fn text(report: &Report, style: Style) -> String {
     let rows = report.steps.iter().map(|StepReport { step, tally }| {
         row(step.name, tally.requests, tally.lost(), tally.late, tally.p99_ms(), step.took)
     });
-    let table =
-        Table { header: vec!["STEP", "", "REQUESTS", "FAILED", "LATE", "P99", "TOOK"], rows: rows.collect() };
+    let table = TextTable {
+        header: vec!["STEP", "", "REQUESTS", "FAILED", "LATE", "P99", "TOOK"],
+        rows: rows.collect(),
+    };
     table.render(style)
 }
 
 /// Each kind of failure of each step, with its count: `kill: 3 × 502 Bad Gateway`.
-pub(crate) fn kinds(report: &Report) -> Vec<String> {
+pub(crate) fn kinds(report: &VerificationReport) -> Vec<String> {
     let of_step = |step: &StepReport| -> Vec<String> {
         let name = step.step.name;
         step.tally.failures.iter().map(|(kind, count)| format!("{name}: {count} × {kind}")).collect()
@@ -70,8 +67,7 @@ pub(crate) fn kinds(report: &Report) -> Vec<String> {
     report.steps.iter().flat_map(of_step).collect()
 }
 
-/// The same as one JSON object.
-pub(crate) fn json(report: &Report) -> String {
+pub(crate) fn json(report: &VerificationReport) -> String {
     let step = |StepReport { step, tally }: &StepReport| -> Value {
         let failures = tally.failures.iter().map(|(kind, count)| json!({"kind": kind, "count": count}));
         json!({
@@ -84,7 +80,7 @@ pub(crate) fn json(report: &Report) -> String {
             "failures": failures.collect::<Vec<_>>(),
         })
     };
-    let Target { address, host, path, method, .. } = &report.target;
+    let LoadTarget { address, host, path, method, .. } = &report.target;
     let object = json!({
         "apiVersion": API_VERSION,
         "kind": "Verification",

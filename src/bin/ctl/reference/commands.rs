@@ -1,4 +1,4 @@
-//! `docs/reference/cli.md`: the tree of commands, and what `ctl` ends with.
+//! `docs/reference/cli.md`: all commands and exit codes.
 
 use clap::{Arg, Command, CommandFactory};
 use coxswain::api::exits::EXITS;
@@ -6,17 +6,17 @@ use coxswain::api::exits::EXITS;
 use super::{check, head, sentence, table};
 
 #[test]
-fn the_page_of_commands_is_what_the_code_says() {
+fn cli_page_is_up_to_date() {
     check("cli.md", &page());
 }
 
 fn page() -> String {
     let mut root = crate::args::Args::command();
     root.build();
-    let about = "Every command with its arguments. `ctl help COMMAND` shows the same in a terminal. Data goes to \
-                 standard output, everything else to standard error.";
+    let about = "All commands and their arguments, as `ctl help COMMAND` prints them. Data goes to standard output, \
+                 everything else to standard error.";
     let mut out = head("The command line", about);
-    out += "\n## Every command\n\n";
+    out += "\n## Global options\n\n";
     out += &arguments(&root, |arg| arg.is_global_set());
     for command in root.get_subcommands() {
         section("ctl", command, &mut out);
@@ -26,7 +26,7 @@ fn page() -> String {
         &["exit", "meaning"],
         EXITS.iter().map(|(exit, meaning)| vec![exit.to_string(), sentence(meaning)]),
     );
-    out += "\nOf several services in one run, the first that occurs of 5, 4, 8, 6 counts.\n";
+    out += "\nIf a command handles several services, the exit code is the first of 5, 4, 8, 6 that occurs.\n";
     out
 }
 
@@ -63,7 +63,7 @@ fn row(command: &Command, arg: &Arg) -> Vec<String> {
     let value = arg.get_value_names().unwrap_or_default().join(" ");
     let flags = [arg.get_short().map(|c| format!("-{c}")), arg.get_long().map(|long| format!("--{long}"))];
     let flags = flags.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let spelt = if takes { format!("{flags} {value}") } else { flags };
+    let usage = if takes { format!("{flags} {value}") } else { flags };
     let help = arg.get_long_help().or(arg.get_help());
     let help =
         help.unwrap_or_else(|| panic!("{} of `{}` has no description", arg.get_id(), command.get_name()));
@@ -80,14 +80,14 @@ fn row(command: &Command, arg: &Arg) -> Vec<String> {
         .filter(|_| takes)
         .map(|v| format!("`{}`", v.to_string_lossy()))
         .collect();
-    vec![format!("`{}`", spelt.trim()), sentence(&help.to_string()) + &words, default.join(", ")]
+    vec![format!("`{}`", usage.trim()), sentence(&help.to_string()) + &words, default.join(", ")]
 }
 
 #[test]
-fn every_number_that_ctl_ends_with_is_listed() {
+fn every_exit_code_is_listed() {
     let listed: Vec<u8> = EXITS.iter().map(|(exit, _)| *exit).collect();
     assert!(listed.is_sorted(), "{listed:?}");
-    for exit in crate::error::EXITS_OF_ITS_OWN.into_iter().chain([crate::EXIT_BUG]) {
+    for exit in crate::error::OTHER_EXITS.into_iter().chain([crate::EXIT_BUG]) {
         assert!(listed.contains(&exit), "{exit}");
     }
 }

@@ -1,4 +1,4 @@
-//! `docs/reference/errors.md` and `docs/reference/events.md`: closed lists with their meanings.
+//! `docs/reference/errors.md` and `docs/reference/events.md`: closed lists and their meanings.
 
 use std::fmt::Debug;
 
@@ -8,9 +8,9 @@ use coxswain::model::{ConditionKind, EventReason, Reason};
 use super::{check, head, sentence, table};
 
 #[test]
-fn the_page_of_errors_is_what_the_code_says() {
-    let about = "What `ctl` says when something does not work has a code. `ctl explain CODE` shows the same in a \
-                 terminal. The exit codes are explained with the [commands](cli.md#exit-codes).";
+fn errors_page_is_up_to_date() {
+    let about = "Every error of `ctl` has a code. `ctl explain CODE` prints the same text. See also the \
+                 [exit codes](cli.md#exit-codes).";
     let mut out = head("Errors", about);
     for code in codes::ALL {
         let codes::Code { id, exit, title, meaning, remedy } = code;
@@ -20,15 +20,15 @@ fn the_page_of_errors_is_what_the_code_says() {
 }
 
 #[test]
-fn the_page_of_events_is_what_the_code_says() {
-    let about = "What the daemon says of services, replicas and the host. The lists are closed: a program may rely on \
-                 the words. `ctl explain REASON` shows the same in a terminal.";
+fn events_page_is_up_to_date() {
+    let about = "Conditions and events of services, replicas and nodes. The lists are complete, so programs can rely on \
+                 them. `ctl explain REASON` prints the same text.";
     let mut out = head("Events and conditions", about);
-    out += "\n## Conditions\n\nWhat holds right now: `ctl get SERVICE -o yaml` and `ctl status` show it.\n\n";
-    out += &table(&["condition", "what it says"], words(ConditionKind::ALL));
-    out += "\nWhy it holds or does not:\n\n";
+    out += "\n## Conditions\n\nThe current state, shown by `ctl get SERVICE -o yaml` and `ctl status`.\n\n";
+    out += &table(&["condition", "meaning"], words(ConditionKind::ALL));
+    out += "\nReasons:\n\n";
     out += &table(&["reason", "meaning"], words(Reason::ALL));
-    out += "\n## Events\n\nWhat happened: `ctl events` shows it, oldest first. Of each service the last are kept.\n\n";
+    out += "\n## Events\n\nWhat happened, shown by `ctl events`, oldest first. The latest events of each service are kept.\n\n";
     out += &table(&["reason", "meaning"], words(EventReason::ALL));
     check("events.md", &out);
 }

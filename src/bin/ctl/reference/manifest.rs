@@ -1,16 +1,15 @@
-//! `docs/reference/manifest.md`: every field of a manifest, a section for each block.
+//! `docs/reference/manifest.md`: all fields of a manifest, a section per block.
 
 use coxswain::manifest::{self, Absent, Form, Topic, Words};
 
 use super::{check, head, table};
 
 #[test]
-fn the_page_of_fields_is_what_the_code_says() {
-    let about = "Every key of a manifest. `ctl explain PATH` shows the same in a terminal, `ctl schema` prints it as a \
-                 JSON Schema for editors. A key that is not here is refused, and so is one that is given twice. All \
-                 fields together: [manifests/reference.yaml](../../manifests/reference.yaml).\n\nA duration is \
-                 written `500ms`, `10s`, `1m30s`, `2h` or `14d`; an amount of cpu `500m`, `0.5` or `2`; an amount of \
-                 memory `256Mi`, `1Gi` or `512M`; a percentage `25%`.";
+fn manifest_page_is_up_to_date() {
+    let about = "All keys of a manifest. `ctl explain PATH` prints the same text, `ctl schema` a JSON Schema for \
+                 editors. Unknown and duplicate keys are rejected. An example with all fields: [manifests/reference.yaml](../../manifests/reference.yaml).\n\nA duration is \
+                 written `500ms`, `10s`, `1m30s`, `2h` or `14d`; a CPU quantity `500m`, `0.5` or `2`; a memory \
+                 quantity `256Mi`, `1Gi` or `512M`; a percentage `25%`.";
     let mut out = head("The manifest", about);
     for kind in manifest::kinds() {
         section(&kind, &mut out);
@@ -22,10 +21,7 @@ fn section(topic: &Topic, out: &mut String) {
     let Some(shape) = topic.shape() else { return };
     let fields = topic.fields();
     *out += &format!("\n## `{}`\n\n{}\n\n", topic.path, topic.key.text);
-    *out += &table(
-        &["key", "meaning", "value", "where it is left out", "example", "since"],
-        fields.iter().map(row),
-    );
+    *out += &table(&["key", "meaning", "value", "if omitted", "example", "since"], fields.iter().map(row));
     for field in &fields {
         if let Form::Words(words) = &field.key.form {
             *out += &values(field.key.name, words);
@@ -33,9 +29,9 @@ fn section(topic: &Topic, out: &mut String) {
     }
     if !shape.later.is_empty() {
         let later: Vec<String> = shape.later.iter().map(|name| format!("`{name}`")).collect();
-        *out += &format!("\nNot supported yet, and refused: {}.\n", later.join(", "));
+        *out += &format!("\nNot supported yet and rejected: {}.\n", later.join(", "));
     }
-    // What a list holds has its section once.
+    // The items of a list have one section.
     for field in fields.iter().filter(|field| !field.path.ends_with(".items")) {
         section(field, out);
     }

@@ -1,7 +1,7 @@
-//! `ctl get -w`: a table that is drawn anew on a terminal; elsewhere a row, or for programs an object, for each change.
+//! `ctl get -w`: redraws a table on a terminal; otherwise appends a row or an object for each change.
 //!
-//! What goes leaves the table; elsewhere it is told once. A watch has no end of its own: where the daemon ends it, that is
-//! an error. It is not asked for again, because what happened in between would be missing without a word.
+//! A watch has no end of its own: if the daemon ends it, that is an error. It is not reopened, because changes in between
+//! would be lost silently.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,51 +12,52 @@ use coxswain::api::types::List;
 use coxswain::daemon::wall_time;
 use futures::StreamExt;
 
-use super::{Show, View};
+use super::kinds::KindDisplay;
+use super::printer::ObjectPrinter;
 use crate::error::CliError;
-use crate::output::object::{Envelope, Format};
-use crate::output::{Live, object, picture};
+use crate::output::object::{Envelope, ObjectFormat};
+use crate::output::{LiveDisplay, frame, object};
 
-/// Between two pictures while nothing changes but the time.
+/// Between two frames while only ages change.
 const REDRAW_PAUSE: Duration = Duration::from_secs(1);
 
-/// Objects whose states come as whole lists.
-pub(super) async fn states<T: Clone>(
-    view: &View<'_>,
-    show: &Show<T>,
+/// Watches a stream of complete lists.
+pub(super) async fn lists<T: Clone>(
+    printer: &ObjectPrinter<'_>,
+    kind: &KindDisplay<T>,
     mut states: ObjectStream<List<T>>,
 ) -> Result<(), CliError> {
-    let ui = view.session.ui;
-    let mut live = if view.format().is_err() { ui.picture() } else { None };
+    let ui = printer.session.ui;
+    let mut live = if printer.format().is_err() { ui.live_stdout() } else { None };
     let mut shown: Option<Vec<T>> = None;
     let mut redraw = tokio::time::interval(REDRAW_PAUSE);
     loop {
         let items = tokio::select! {
             state = states.next() => match state {
-                Some(state) => view.target.filter(state?.items, show.names),
+                Some(state) => printer.selection.filter(state?.items, kind.names),
                 None => {
-                    live.iter_mut().for_each(Live::abandon);
+                    live.iter_mut().for_each(LiveDisplay::abandon);
                     return Err(codes::stream_ended().into());
                 }
             },
-            // Only ages have changed: a picture shows them, appended rows would repeat themselves.
+            // A redrawn table shows new ages; appended rows would only repeat themselves.
             _ = redraw.tick(), if live.is_some() => match &shown {
                 Some(shown) => shown.clone(),
                 None => continue,
             },
         };
-        match (&mut live, view.format()) {
+        match (&mut live, printer.format()) {
             (Some(live), Err(wide)) => {
-                let table = (show.table)(&items, wall_time(), wide);
-                let drawn = picture::table(&table.render(ui.style()), live.room(), ui.style());
-                live.draw(view.target.kind.plural(), drawn);
+                let table = (kind.table)(&items, wall_time(), wide);
+                let drawn = frame::table(&table.render(ui.style()), live.term_size(), ui.style());
+                live.draw(printer.selection.kind.plural(), drawn);
             }
             _ => {
-                let known = |item: &T| shown.iter().flatten().any(|known| (show.same)(known, item));
-                let fresh: Vec<T> = items.iter().filter(|item| !known(item)).cloned().collect();
-                append(view, show, &fresh, shown.is_none())?;
-                for gone in gone(show, shown.as_deref().unwrap_or_default(), &items) {
-                    tell_gone(view, &gone)?;
+                let is_known = |item: &T| shown.iter().flatten().any(|known| (kind.same)(known, item));
+                let fresh: Vec<T> = items.iter().filter(|item| !is_known(item)).cloned().collect();
+                append(printer, kind, &fresh, shown.is_none())?;
+                for gone in gone(kind, shown.as_deref().unwrap_or_default(), &items) {
+                    print_gone(printer, &gone)?;
                 }
             }
         }
@@ -64,47 +65,51 @@ pub(super) async fn states<T: Clone>(
     }
 }
 
-/// Objects that come one by one and never change.
+/// Watches a stream of single objects that never change.
 pub(super) async fn additions<T>(
-    view: &View<'_>,
-    show: &Show<T>,
+    printer: &ObjectPrinter<'_>,
+    kind: &KindDisplay<T>,
     mut items: ObjectStream<T>,
 ) -> Result<(), CliError> {
     let mut first = true;
     while let Some(item) = items.next().await {
-        append(view, show, &[item?], first)?;
+        append(printer, kind, &[item?], first)?;
         first = false;
     }
     Err(codes::stream_ended().into())
 }
 
-/// What was there before and is not any more.
-fn gone<T>(show: &Show<T>, before: &[T], now: &[T]) -> Vec<Envelope> {
-    let now: Vec<Envelope> = now.iter().flat_map(show.envelopes).collect();
-    let there: BTreeSet<&str> = now.iter().map(Envelope::address).collect();
-    let before = before.iter().flat_map(show.envelopes);
-    before.filter(|object| !there.contains(object.address())).map(Envelope::gone).collect()
+fn gone<T>(kind: &KindDisplay<T>, before: &[T], now: &[T]) -> Vec<Envelope> {
+    let now: Vec<Envelope> = now.iter().flat_map(kind.envelopes).collect();
+    let existing: BTreeSet<&str> = now.iter().map(Envelope::address).collect();
+    let before = before.iter().flat_map(kind.envelopes);
+    before.filter(|object| !existing.contains(object.address())).map(Envelope::gone).collect()
 }
 
-fn tell_gone(view: &View<'_>, gone: &Envelope) -> Result<(), CliError> {
-    match view.format() {
-        Err(_) => view.session.ui.out(&format!("{}  gone", gone.name())),
-        Ok(Format::Name) => view.session.ui.raw(&format!("{}  gone", gone.address())),
-        Ok(format) => write_one(view, gone, format),
+fn print_gone(printer: &ObjectPrinter<'_>, gone: &Envelope) -> Result<(), CliError> {
+    match printer.format() {
+        Err(_) => printer.session.ui.out(&format!("{}  gone", gone.name())),
+        Ok(ObjectFormat::Name) => printer.session.ui.raw(&format!("{}  gone", gone.address())),
+        Ok(format) => write_one(printer, gone, format),
     }
 }
 
-fn write_one(view: &View<'_>, object: &Envelope, format: Format) -> Result<(), CliError> {
+fn write_one(printer: &ObjectPrinter<'_>, object: &Envelope, format: ObjectFormat) -> Result<(), CliError> {
     let text = object::render_one(object, format);
-    view.session.ui.raw(&text.map_err(|reason| CliError::Output(std::io::Error::other(reason)))?)
+    printer.session.ui.raw(&text.map_err(|reason| CliError::Output(std::io::Error::other(reason)))?)
 }
 
-/// Rows under those that were shown before, or objects for programs.
-fn append<T>(view: &View<'_>, show: &Show<T>, fresh: &[T], first: bool) -> Result<(), CliError> {
-    let ui = view.session.ui;
-    match view.format() {
+/// Appends rows below the earlier ones, or objects for programs.
+fn append<T>(
+    printer: &ObjectPrinter<'_>,
+    kind: &KindDisplay<T>,
+    fresh: &[T],
+    first: bool,
+) -> Result<(), CliError> {
+    let ui = printer.session.ui;
+    match printer.format() {
         Err(wide) => {
-            let table = (show.table)(fresh, wall_time(), wide);
+            let table = (kind.table)(fresh, wall_time(), wide);
             match (first, table.rows.is_empty()) {
                 (true, _) => ui.out(&table.render(ui.style())),
                 (false, true) => Ok(()),
@@ -112,7 +117,7 @@ fn append<T>(view: &View<'_>, show: &Show<T>, fresh: &[T], first: bool) -> Resul
             }
         }
         Ok(format) => {
-            fresh.iter().flat_map(show.envelopes).try_for_each(|object| write_one(view, &object, format))
+            fresh.iter().flat_map(kind.envelopes).try_for_each(|object| write_one(printer, &object, format))
         }
     }
 }

@@ -1,5 +1,4 @@
-//! `ctl verify`: requests to a service while everything is done to it that the platform may do, and a count of those that
-//! failed.
+//! `ctl verify`: sends requests to a service while it is scaled, restarted, killed and rolled back, and counts failures.
 
 mod steps;
 mod subject;
@@ -12,67 +11,65 @@ use futures::FutureExt;
 use hyper::Method;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::steps::{Stopped, Verification};
-use self::subject::Subject;
-use super::ask;
+use self::steps::{VerificationRun, VerifyStop};
+use self::subject::VerifiedService;
 use crate::error::CliError;
 use crate::load::Load;
 use crate::names;
-use crate::output::verification::{self, Report, StepReport};
+use crate::output::verification::{self, StepReport, VerificationReport};
+use crate::prompt::ask;
 use crate::session::Session;
 
-/// Send requests to a service while it is scaled, restarted, killed and undone, and count those that fail
+/// Send requests to a service while scaling, restarting, killing and rolling it back, and count failures
 ///
-/// Requests go through the HTTP entry point to the service's first route, half of them over kept connections, half over a
-/// new one each. An answer with a status of 400 or more is a failure, as is none. Exits 1 when any failed. The service
-/// ends with the replicas and the spec that it had; the restart and the undo are revisions of their own.
+/// Requests go through the HTTP listener to the service's first route. Half of the clients keep their connection, half
+/// open a new one per request. A request fails if it gets no answer or a status of 400 or more. Exits with 1 if any
+/// request failed. Afterwards the service has its original replica count and spec; restart and undo create revisions.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The service
+    /// Name of the service
     #[arg(value_parser = names::service)]
     service: ServiceName,
-    /// The path to ask for, with its query; it must be under the service's first route [default: the route's path]
+    /// Path and query to request; must be below the service's first route [default: the route's path]
     #[arg(long)]
     path: Option<String>,
-    /// Clients that send side by side
+    /// Number of concurrent clients
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..=256))]
     concurrency: u16,
-    /// A method that changes nothing
+    /// HTTP method; safe methods only
     #[arg(long, default_value = "GET", ignore_case = true)]
     method: SafeMethod,
-    /// What is done, one after the other [default: scale,restart,kill,undo; without kill where there is one replica]
+    /// Steps to run, in order [default: scale,restart,kill,undo; without kill if there is one replica]
     #[arg(long = "step", value_name = "STEP,…", value_delimiter = ',')]
-    steps: Vec<Step>,
-    /// A right answer that takes longer is counted as late
+    steps: Vec<VerifyStep>,
+    /// Count correct answers slower than this as late
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     late: Millis,
-    /// The longest that each step may take; requests that were begun in it may end later
+    /// Time limit per step; its requests may end later
     #[arg(long, value_name = "DURATION", default_value = "10m")]
     timeout: Millis,
-    /// Do not ask
+    /// Do not prompt for confirmation
     #[arg(short, long)]
     yes: bool,
-    /// How to show the result; json is for programs
+    /// Output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    output: VerifyOutput,
 }
 
-/// Said where the kill is left out.
-const KILL_LEFT_OUT: &str = "! kill is left out: with one replica nobody serves until it is started anew; --step kill does it all the same";
-/// Said where it was asked for.
+const KILL_SKIPPED: &str =
+    "! skipping kill: with one replica the service is down until it restarts; force it with --step kill";
 const KILL_COUNTS: &str =
-    "! kill: with one replica nobody serves until it is started anew; what fails meanwhile is counted";
+    "! kill: with one replica the service is down until it restarts; failures in between are counted";
 
-/// What is done to the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Step {
-    /// One replica more, and back
+pub(super) enum VerifyStep {
+    /// Add a replica, then remove it
     Scale,
-    /// Every container by a new one of the same release
+    /// Replace every container with a new one of the same release
     Restart,
-    /// The container of one replica ends as by a crash
+    /// Kill the container of one replica
     Kill,
-    /// To the earlier revision; back to the one it began with, if that is another
+    /// Roll back to the previous revision, then return to the original one
     Undo,
 }
 
@@ -97,83 +94,83 @@ impl SafeMethod {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+enum VerifyOutput {
     Table,
     Json,
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
-    let subject = Subject::find(session, &args).await?;
+    let subject = VerifiedService::find(session, &args).await?;
     let (steps, note) = planned(&args.steps, subject.replicas);
     note.iter().for_each(|note| session.ui.note(note));
     if !args.yes {
         let name = &subject.name;
         let names = steps.iter().map(|step| step.name()).collect::<Vec<_>>().join(", ");
-        let question = format!("verify {name} under load ({names}), which restarts and ends its containers?");
-        ask(session, &question, &format!("verifying {name}"), "nothing was done")?;
+        let question = format!("verify {name} under load ({names})? This restarts and kills its containers.");
+        ask(session, &question, &format!("verifying {name}"), "nothing was changed")?;
     }
     let mut interrupts = signal(SignalKind::interrupt())?;
     let load = Load::start(subject.target.clone(), args.concurrency)?;
-    let mut verification = Verification::new(session, &subject, &load, &args);
+    let mut verification = VerificationRun::new(session, &subject, &load, &args);
     let mut ended = tokio::select! {
         biased;
         ended = verification.run(&steps) => ended,
-        _ = interrupts.recv() => Err(Stopped::Interrupted),
+        _ = interrupts.recv() => Err(VerifyStop::Interrupted),
     };
-    // Where the wait for a step has heard the interrupt, it is still to be heard here; the next one means what follows.
+    // If the wait of a step consumed the interrupt, this listener still has it; the next one concerns what follows.
     let _ = interrupts.recv().now_or_never();
     let left = verification.put_back(&mut interrupts).await;
     let begun = verification.begun();
-    if matches!(ended, Err(Stopped::Interrupted)) {
+    if matches!(ended, Err(VerifyStop::Interrupted)) {
         load.abandon();
     }
     let (tallies, all) = load.stop(interrupts.recv().map(drop)).await;
     if !all && ended.is_ok() {
-        ended = Err(Stopped::Interrupted);
+        ended = Err(VerifyStop::Interrupted);
     }
     let steps = begun.into_iter().zip(tallies).map(|(step, tally)| StepReport { step, tally }).collect();
-    let report = Report { service: subject.name.clone(), target: subject.target.clone(), steps };
+    let report = VerificationReport { service: subject.name.clone(), target: subject.target.clone(), steps };
     match args.output {
-        Format::Table => session.ui.out(&verification::text(&report, session.ui.style()))?,
-        Format::Json => session.ui.raw(&verification::json(&report))?,
+        VerifyOutput::Table => session.ui.out(&verification::text(&report, session.ui.style()))?,
+        VerifyOutput::Json => session.ui.raw(&verification::json(&report))?,
     }
     conclude(session, &subject, &report, ended, left).await
 }
 
-/// The steps to take, and what is to be said about them before.
-fn planned(asked: &[Step], replicas: u32) -> (Vec<Step>, Option<&'static str>) {
+/// The steps to run and a note about them.
+fn planned(asked: &[VerifyStep], replicas: u32) -> (Vec<VerifyStep>, Option<&'static str>) {
     match (asked, replicas) {
-        ([], 1) => (vec![Step::Scale, Step::Restart, Step::Undo], Some(KILL_LEFT_OUT)),
-        ([], _) => (vec![Step::Scale, Step::Restart, Step::Kill, Step::Undo], None),
-        (asked, 1) if asked.contains(&Step::Kill) => (asked.to_vec(), Some(KILL_COUNTS)),
+        ([], 1) => (vec![VerifyStep::Scale, VerifyStep::Restart, VerifyStep::Undo], Some(KILL_SKIPPED)),
+        ([], _) => (vec![VerifyStep::Scale, VerifyStep::Restart, VerifyStep::Kill, VerifyStep::Undo], None),
+        (asked, 1) if asked.contains(&VerifyStep::Kill) => (asked.to_vec(), Some(KILL_COUNTS)),
         (asked, _) => (asked.to_vec(), None),
     }
 }
 
-/// What the whole of it means: what went wrong on the way, and whether requests failed.
+/// Turns the end of the run and its failed requests into the result of the command.
 async fn conclude(
     session: &Session<'_>,
-    subject: &Subject,
-    report: &Report,
-    ended: Result<(), Stopped>,
+    subject: &VerifiedService,
+    report: &VerificationReport,
+    ended: Result<(), VerifyStop>,
     left: Vec<String>,
 ) -> Result<(), CliError> {
     let mut errors = Vec::new();
-    let unfit = matches!(ended, Err(Stopped::Unfit));
+    let unfit = matches!(ended, Err(VerifyStop::Unfit));
     match ended {
-        Err(Stopped::Interrupted) => {
+        Err(VerifyStop::Interrupted) => {
             let lost = format!("{} of {} requests failed so far", report.lost(), report.requests());
             return Err(CliError::Detached(format!("{lost}; {}", left.join("; "))));
         }
-        Err(Stopped::Failed(failed)) => {
+        Err(VerifyStop::Failed(failed)) => {
             left.iter().for_each(|line| session.ui.note(&format!("! {line}")));
             match *failed {
                 CliError::Failed(failed) => errors.extend(failed),
                 other => return Err(other),
             }
         }
-        // Requests failed, which the error below says.
-        Err(Stopped::Unfit) | Ok(()) => {}
+        // The error below reports the failed requests.
+        Err(VerifyStop::Unfit) | Ok(()) => {}
     }
     if report.lost() > 0 {
         errors.push(if unfit { unfit_for(subject, report) } else { lost(session, subject, report).await });
@@ -181,24 +178,19 @@ async fn conclude(
     if errors.is_empty() { Ok(()) } else { Err(CliError::Failed(errors)) }
 }
 
-/// Requests failed before the first step.
-fn unfit_for(subject: &Subject, report: &Report) -> ApiError {
+fn unfit_for(subject: &VerifiedService, report: &VerificationReport) -> ApiError {
     let name = &subject.name;
-    let what = format!(
-        "{} of {} requests to {name} failed before anything was done to it",
-        report.lost(),
-        report.requests()
-    );
+    let what =
+        format!("{} of {} requests to {name} failed before the first step", report.lost(), report.requests());
     ApiError {
         why: verification::kinds(report),
-        now: Some("nothing was done".to_owned()),
+        now: Some("nothing was changed".to_owned()),
         next: vec![format!("ctl verify {name} --path PATH")],
         ..codes::REQUESTS_FAILED.error(what)
     }
 }
 
-/// Requests failed in the end.
-async fn lost(session: &Session<'_>, subject: &Subject, report: &Report) -> ApiError {
+async fn lost(session: &Session<'_>, subject: &VerifiedService, report: &VerificationReport) -> ApiError {
     let name = &subject.name;
     let what = format!("{} of {} requests to {name} failed", report.lost(), report.requests());
     let now = session.client.service(name).await.ok().map(|service| {
@@ -213,10 +205,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_only_replica_is_killed_only_on_request() {
-        use Step::{Kill, Restart, Scale, Undo};
+    fn planned_kills_the_only_replica_only_on_request() {
+        use VerifyStep::{Kill, Restart, Scale, Undo};
         assert_eq!(planned(&[], 2), (vec![Scale, Restart, Kill, Undo], None));
-        assert_eq!(planned(&[], 1), (vec![Scale, Restart, Undo], Some(KILL_LEFT_OUT)));
+        assert_eq!(planned(&[], 1), (vec![Scale, Restart, Undo], Some(KILL_SKIPPED)));
         assert_eq!(planned(&[Kill], 1), (vec![Kill], Some(KILL_COUNTS)));
         assert_eq!(planned(&[Undo, Undo], 1), (vec![Undo, Undo], None));
     }

@@ -1,4 +1,4 @@
-//! What is done to the service while requests are sent, step by step, and how it is put back.
+//! Runs the steps of a verification and restores the service afterwards.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use futures::StreamExt;
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
-use super::subject::Subject;
-use super::writes::{Ask, Writes};
-use super::{Args, Step};
+use super::subject::VerifiedService;
+use super::writes::{VerifyWrite, WriteTracker};
+use super::{Args, VerifyStep};
 use crate::error::CliError;
 use crate::load::Load;
 use crate::operation::{WaitArgs, deadline, passed, wait};
-use crate::output::verification::Begun;
+use crate::output::verification::StepTiming;
 use crate::session::Session;
 
-/// Requests are sent for so long before anything is done: what fails then is not the platform's doing.
+/// Requests that fail in this time, before the first step, are not caused by the steps.
 const BASELINE: Duration = Duration::from_secs(3);
-/// A step lasts until this many requests more of each client have ended: what it did to the last ones is counted with it.
+/// A step ends after this many more requests per client, so that it also counts the last requests it affected.
 const AFTERMATH: u64 = 2;
-/// For the write that puts the number of replicas back: it pulls no image, and someone waits for `ctl` to end.
+/// Time limit of the write that restores the replica count: it pulls no image, and the user waits for ctl to exit.
 const PUT_BACK: Millis = Millis::secs(30);
 
-impl Step {
+impl VerifyStep {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Scale => "scale",
@@ -39,68 +39,78 @@ impl Step {
     }
 }
 
-/// Why it ended early.
-pub(super) enum Stopped {
+/// Why a run stopped early.
+pub(super) enum VerifyStop {
     /// Ctrl-C.
     Interrupted,
-    /// Requests failed before anything was done, so nothing was.
+    /// Requests failed before the first step.
     Unfit,
-    /// A step did not end well.
     Failed(Box<CliError>),
 }
 
-impl<E: Into<CliError>> From<E> for Stopped {
+impl<E: Into<CliError>> From<E> for VerifyStop {
     fn from(error: E) -> Self {
         match error.into() {
-            // The wait for a step has heard the interrupt first.
+            // The wait of a step received the interrupt first.
             CliError::Detached(_) => Self::Interrupted,
             error => Self::Failed(Box::new(error)),
         }
     }
 }
 
-/// A verification under way.
-pub(super) struct Verification<'a> {
+pub(super) struct VerificationRun<'a> {
     session: &'a Session<'a>,
-    subject: &'a Subject,
+    subject: &'a VerifiedService,
     load: &'a Load,
     timeout: Millis,
-    /// When the step that is under way must have ended.
+    /// When the current step times out.
     deadline: Option<Instant>,
     begun: Vec<(&'static str, Instant, Option<Duration>)>,
-    writes: Writes,
+    writes: WriteTracker,
 }
 
-impl<'a> Verification<'a> {
-    pub(super) fn new(session: &'a Session<'a>, subject: &'a Subject, load: &'a Load, args: &Args) -> Self {
-        let (timeout, deadline, begun, writes) = (args.timeout, None, Vec::new(), Writes::default());
-        Self { session, subject, load, timeout, deadline, begun, writes }
+impl<'a> VerificationRun<'a> {
+    pub(super) fn new(
+        session: &'a Session<'a>,
+        subject: &'a VerifiedService,
+        load: &'a Load,
+        args: &Args,
+    ) -> Self {
+        Self {
+            session,
+            subject,
+            load,
+            timeout: args.timeout,
+            deadline: None,
+            begun: Vec::new(),
+            writes: WriteTracker::default(),
+        }
     }
 
-    /// The steps that were begun, and how long each took.
-    pub(super) fn begun(&self) -> Vec<Begun> {
-        let told = |(name, at, took): &(&'static str, Instant, Option<Duration>)| Begun {
+    /// The steps so far and their durations.
+    pub(super) fn begun(&self) -> Vec<StepTiming> {
+        let timing = |(name, at, took): &(&'static str, Instant, Option<Duration>)| StepTiming {
             name,
             took: took.unwrap_or_else(|| at.elapsed()),
         };
-        self.begun.iter().map(told).collect()
+        self.begun.iter().map(timing).collect()
     }
 
-    pub(super) async fn run(&mut self, steps: &[Step]) -> Result<(), Stopped> {
-        self.begin("baseline", "requests alone");
+    pub(super) async fn run(&mut self, steps: &[VerifyStep]) -> Result<(), VerifyStop> {
+        self.begin("baseline", "requests only");
         tokio::time::sleep(BASELINE).await;
         self.end().await;
         if self.load.so_far().lost() > 0 {
-            return Err(Stopped::Unfit);
+            return Err(VerifyStop::Unfit);
         }
         for step in steps {
             self.load.next_step();
             self.deadline = deadline(Some(self.timeout));
             match step {
-                Step::Scale => self.scale().await?,
-                Step::Restart => self.restart().await?,
-                Step::Kill => self.kill().await?,
-                Step::Undo => self.undo().await?,
+                VerifyStep::Scale => self.scale().await?,
+                VerifyStep::Restart => self.restart().await?,
+                VerifyStep::Kill => self.kill().await?,
+                VerifyStep::Undo => self.undo().await?,
             }
             self.end().await;
         }
@@ -121,46 +131,46 @@ impl<'a> Verification<'a> {
         self.session.ui.note(&format!("  {} requests, {} failed", tally.requests, tally.lost()));
     }
 
-    async fn scale(&mut self) -> Result<(), Stopped> {
+    async fn scale(&mut self) -> Result<(), VerifyStop> {
         let before = self.subject.replicas;
         let other = if before < LIMITS.replicas { before + 1 } else { before - 1 };
         self.begin("scale", &format!("{before} → {other} → {before} replicas"));
-        let results = self.write_count(Ask::Scale, other).await?;
+        let results = self.write_count(VerifyWrite::Scale, other).await?;
         self.until_done(&results, Awaited::Count).await?;
-        let results = self.write_count(Ask::ScaleBack, before).await?;
+        let results = self.write_count(VerifyWrite::ScaleBack, before).await?;
         self.until_done(&results, Awaited::Count).await
     }
 
-    async fn restart(&mut self) -> Result<(), Stopped> {
-        self.begin("restart", "every container by a new one of the same release");
-        self.roll(Ask::Leave("a restart of it"), RolloutChange::Restart).await
+    async fn restart(&mut self) -> Result<(), VerifyStop> {
+        self.begin("restart", "replacing every container with a new one of the same release");
+        self.roll(VerifyWrite::Leave("its restart"), RolloutChange::Restart).await
     }
 
-    /// Undoes the restart, which is what it began with; without a restart before, there and back.
-    async fn undo(&mut self) -> Result<(), Stopped> {
+    /// Undoes the restart if there was one; otherwise rolls back and forward again.
+    async fn undo(&mut self) -> Result<(), VerifyStop> {
         let first = self.subject.revision;
-        if self.writes.is_elsewhere() {
+        if self.writes.is_on_other_release() {
             self.begin("undo", &format!("back to revision {first}"));
         } else {
             let revisions = self.session.client.revisions(Some(&self.subject.name)).await?;
             if revisions.len() < 2 {
-                self.begin("undo", "left out: there is no earlier revision");
+                self.begin("undo", "skipped: no earlier revision");
                 return Ok(());
             }
-            self.begin("undo", &format!("to the earlier revision, and back to revision {first}"));
-            self.roll(Ask::Leave("an earlier one"), RolloutChange::Undo { to: None }).await?;
+            self.begin("undo", &format!("to the previous revision, then back to revision {first}"));
+            self.roll(VerifyWrite::Leave("an earlier revision"), RolloutChange::Undo { to: None }).await?;
         }
-        self.roll(Ask::Return, RolloutChange::Undo { to: Some(first) }).await
+        self.roll(VerifyWrite::Return, RolloutChange::Undo { to: Some(first) }).await
     }
 
-    async fn kill(&mut self) -> Result<(), Stopped> {
+    async fn kill(&mut self) -> Result<(), VerifyStop> {
         let replicas = self.session.client.replicas(Some(&self.subject.name)).await?;
         let victim = replicas.iter().find_map(|replica| Some((&replica.spec.name, running(replica)?)));
         let Some((name, container)) = victim else {
-            let what = format!("{} has no replica that is ready", self.subject.name);
+            let what = format!("{} has no ready replica", self.subject.name);
             return Err(codes::NOT_NOW.error(what).into());
         };
-        self.begin("kill", &format!("SIGKILL for the container of {name}"));
+        self.begin("kill", &format!("SIGKILL to the container of {name}"));
         let request = KillRequest {
             request_id: request_id(),
             service: self.subject.name.clone(),
@@ -169,11 +179,11 @@ impl<'a> Verification<'a> {
             by: self.session.author.clone(),
         };
         let session = self.session;
-        self.write(Ask::Kill(name.clone()), session.client.kill(&request)).await?;
+        self.write(VerifyWrite::Kill(name.clone()), session.client.kill(&request)).await?;
         tokio::select! {
             recovered = self.recovered(container) => recovered?,
             () = passed(self.deadline) => {
-                let what = format!("{name} is not back after {}", self.timeout);
+                let what = format!("{name} did not recover within {}", self.timeout);
                 let next = vec![format!("ctl get replicas {}", self.subject.name)];
                 return Err(ApiError { next, ..codes::TIMED_OUT.error(what) }.into());
             }
@@ -182,8 +192,8 @@ impl<'a> Verification<'a> {
         Ok(())
     }
 
-    /// Until as many replicas serve as before, none of them from this container.
-    async fn recovered(&self, killed: &ContainerId) -> Result<(), Stopped> {
+    /// Waits until as many replicas serve as before, none of them in the killed container.
+    async fn recovered(&self, killed: &ContainerId) -> Result<(), VerifyStop> {
         let mut snapshots = self.session.client.watch_replicas().await?;
         while let Some(snapshot) = snapshots.next().await {
             let replicas = snapshot?.items;
@@ -193,10 +203,12 @@ impl<'a> Verification<'a> {
                 return Ok(());
             }
         }
-        Err(codes::DAEMON_SILENT.error("the daemon ended while a replica was waited for").into())
+        Err(codes::DAEMON_SILENT
+            .error("the daemon closed the connection while ctl waited for a replica")
+            .into())
     }
 
-    async fn roll(&mut self, ask: Ask, change: RolloutChange) -> Result<(), Stopped> {
+    async fn roll(&mut self, ask: VerifyWrite, change: RolloutChange) -> Result<(), VerifyStop> {
         let (service, by) = (self.subject.name.clone(), self.session.author.clone());
         let request = RolloutRequest { request_id: request_id(), service, change, by };
         let session = self.session;
@@ -204,7 +216,7 @@ impl<'a> Verification<'a> {
         self.until_done(&answer.results, Awaited::Release).await
     }
 
-    async fn write_count(&mut self, ask: Ask, replicas: u32) -> Result<Vec<WriteResult>, ApiError> {
+    async fn write_count(&mut self, ask: VerifyWrite, replicas: u32) -> Result<Vec<WriteResult>, ApiError> {
         let request = ScaleRequest {
             request_id: request_id(),
             targets: [(self.subject.name.clone(), replicas)].into(),
@@ -214,26 +226,26 @@ impl<'a> Verification<'a> {
         Ok(self.write(ask, session.client.scale(&request)).await?.results)
     }
 
-    /// Sends a write, and remembers what became of it. Dropped on the way, it is remembered as one without an answer.
+    /// Sends a write and records its outcome. If the future is dropped, the write stays recorded as unanswered.
     async fn write<T>(
         &mut self,
-        ask: Ask,
+        ask: VerifyWrite,
         call: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
-        self.writes.asks(ask);
+        self.writes.sent(ask);
         let answer = tokio::select! {
             answer = call => answer,
             () = passed(self.deadline) => {
                 let name = &self.subject.name;
-                Err(codes::TIMED_OUT.error(format!("no answer to what was asked of {name} in time")))
+                Err(codes::TIMED_OUT.error(format!("the daemon did not answer a change to {name} in time")))
             }
         };
         self.writes.answered(answer.as_ref().err());
         answer
     }
 
-    /// Waits for what was written, for as long as the step has left.
-    async fn until_done(&mut self, results: &[WriteResult], awaited: Awaited) -> Result<(), Stopped> {
+    /// Waits for a write within the time left for the step.
+    async fn until_done(&mut self, results: &[WriteResult], awaited: Awaited) -> Result<(), VerifyStop> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map(|left| Millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
         let waited = wait(self.session, results, awaited, &WaitArgs { detach: false, timeout }).await;
@@ -241,22 +253,21 @@ impl<'a> Verification<'a> {
         Ok(waited?)
     }
 
-    /// After the end: asks for the number of replicas that there was, if it was not asked for yet, and says how things
-    /// stand. An interrupt ends the wait for the answer.
+    /// Restores the replica count if necessary and returns what is left to do, one line each. An interrupt stops waiting.
     pub(super) async fn put_back(&mut self, interrupts: &mut Signal) -> Vec<String> {
         let mut error = None;
         if self.writes.is_scaled() {
             self.deadline = deadline(Some(PUT_BACK));
             tokio::select! {
-                answer = self.write_count(Ask::ScaleBack, self.subject.replicas) => error = answer.err(),
+                answer = self.write_count(VerifyWrite::ScaleBack, self.subject.replicas) => error = answer.err(),
                 _ = interrupts.recv() => {}
             }
         }
-        self.writes.told(self.subject, error.as_ref())
+        self.writes.report(self.subject, error.as_ref())
     }
 }
 
-/// The container of a replica that serves and is wanted to.
+/// The container of a replica that serves and should run.
 fn running(replica: &ReplicaObject) -> Option<&ContainerId> {
     let serves = replica.available && replica.spec.desired == Desired::Run;
     replica.status.as_ref().filter(|_| serves)?.container.as_ref()

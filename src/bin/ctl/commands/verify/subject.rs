@@ -1,4 +1,4 @@
-//! What is verified: a service at rest, reached through its first route.
+//! The service to verify: idle, and reached through its first route.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -9,39 +9,40 @@ use coxswain::model::{RevisionNumber, RolloutState, Route, ServiceName};
 
 use super::Args;
 use crate::error::CliError;
-use crate::load::Target;
+use crate::load::LoadTarget;
 use crate::session::Session;
 
-/// What an answer may take beyond the route's own timeout, which the balancer answers with 504: then that is what is counted.
+/// Beyond the route's timeout, so that a slow answer is counted as the balancer's 504.
 const BEYOND_ROUTE: Duration = Duration::from_secs(5);
-/// Named in requests to a route that takes any host.
+/// The `Host` header for a route without a host.
 const ANY_HOST: &str = "localhost";
 
-/// A service as it was found, and as it is to be left.
-pub(super) struct Subject {
+/// The state of the service before the run.
+pub(super) struct VerifiedService {
     pub(super) name: ServiceName,
     pub(super) replicas: u32,
     pub(super) revision: RevisionNumber,
-    pub(super) target: Target,
+    pub(super) target: LoadTarget,
 }
 
-impl Subject {
-    /// Looks at the service; an error unless it can be verified.
+impl VerifiedService {
     pub(super) async fn find(session: &Session<'_>, args: &Args) -> Result<Self, CliError> {
         let service = session.client.service(&args.service).await?;
         let listeners = session.client.status().await?.http;
         let name = args.service.clone();
-        let revision = at_rest(&service)?;
+        let revision = idle_revision(&service)?;
         let usage = |what: String| CliError::of(&codes::USAGE, what);
         let Some(route) = service.spec.routes.first() else {
-            return Err(usage(format!("{name} has no route, and requests are sent through the balancer")));
+            return Err(usage(format!(
+                "{name} has no route, and verify sends requests through the balancer"
+            )));
         };
         let address = listeners.first().and_then(|address| address.parse().ok());
         let Some(address) = address.map(reachable) else {
-            return Err(usage("the daemon has no HTTP entry point (`ctl serve --http ADDR`)".to_owned()));
+            return Err(usage("the daemon has no HTTP listener (`ctl serve --http ADDR`)".to_owned()));
         };
         let path = path(route, args.path.as_deref()).map_err(usage)?;
-        let target = Target {
+        let target = LoadTarget {
             address,
             host: route.host.clone().unwrap_or_else(|| ANY_HOST.to_owned()),
             path,
@@ -53,31 +54,33 @@ impl Subject {
     }
 }
 
-/// The revision that runs, where nothing else goes on.
-fn at_rest(service: &ServiceObject) -> Result<RevisionNumber, CliError> {
+/// The running revision of an idle service.
+fn idle_revision(service: &ServiceObject) -> Result<RevisionNumber, CliError> {
     let (name, status) = (&service.metadata.name, &service.status);
     let not_now = |what: String| {
-        let (now, next) = (Some("nothing was changed".to_owned()), vec![format!("ctl rollout {name}")]);
-        CliError::from(ApiError { now, next, ..codes::NOT_NOW.error(what) })
+        CliError::from(ApiError {
+            now: Some("nothing was changed".to_owned()),
+            next: vec![format!("ctl rollout {name}")],
+            ..codes::NOT_NOW.error(what)
+        })
     };
     if status.wanted == 0 {
-        return Err(CliError::of(
-            &codes::USAGE,
-            format!("{name} is scaled to 0: there is nothing to verify"),
-        ));
+        return Err(CliError::of(&codes::USAGE, format!("{name} is scaled to 0; nothing to verify")));
     }
     let complete = status.rollout.as_ref().filter(|rollout| rollout.state == RolloutState::Complete);
     match complete {
         Some(rollout) if status.available == status.wanted => Ok(rollout.target),
         Some(_) => {
-            let ready = format!("{}/{} replicas are ready", status.available, status.wanted);
-            Err(not_now(format!("{name} is not well before it is verified: {ready}")))
+            let ready = format!("{}/{} replicas ready", status.available, status.wanted);
+            Err(not_now(format!("{name} must be healthy before it is verified: {ready}")))
         }
-        None => Err(not_now(format!("{name} is not at rest: its last rollout is not complete"))),
+        None => Err(not_now(format!(
+            "{name} must be idle before it is verified: its last rollout is not complete"
+        ))),
     }
 }
 
-/// Where a listener can be reached from its own machine.
+/// The address of a listener as seen from this machine.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -88,12 +91,12 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// The path asked for, or the route's.
+/// The requested path, or the route's.
 fn path(route: &Route, asked: Option<&str>) -> Result<String, String> {
     let path = asked.unwrap_or(&route.path);
     let sendable = path.starts_with('/') && path.parse::<http::Uri>().is_ok();
     if !sendable {
-        return Err(format!("`{path}` is not a path such as /health?full=1"));
+        return Err(format!("`{path}` is not a path; expected something like /health?full=1"));
     }
     let plain = path.split('?').next().unwrap_or_default();
     let under = plain.strip_prefix(route.path.as_str());
@@ -101,7 +104,7 @@ fn path(route: &Route, asked: Option<&str>) -> Result<String, String> {
         Some(rest) if rest.is_empty() || route.path.ends_with('/') || rest.starts_with('/') => {
             Ok(path.to_owned())
         }
-        _ => Err(format!("path {path} is not under the service's first route, {}", route.claim())),
+        _ => Err(format!("path {path} is not below the service's first route, {}", route.claim())),
     }
 }
 
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_one_of_the_route() {
+    fn path_must_be_below_the_route() {
         let api = Route::to(None, "/api");
         assert_eq!(path(&api, None).as_deref(), Ok("/api"));
         for good in ["/api", "/api/", "/api/x?y=1", "/api?x=/"] {
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_address_is_a_loopback_address_too() {
+    fn reachable_replaces_unspecified_with_loopback() {
         let reached = |text: &str| reachable(text.parse().expect("an address")).to_string();
         assert_eq!(reached("0.0.0.0:80"), "127.0.0.1:80");
         assert_eq!(reached("[::]:80"), "[::1]:80");

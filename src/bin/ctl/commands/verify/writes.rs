@@ -1,175 +1,171 @@
-//! How far what was asked of the service has come, so that after a stop it can be said how things stand. PURE.
+//! Tracks the writes of a verification, to report after a stop what state the service is in. Pure.
 //!
-//! Invariants: a change counts once the daemon has accepted it, not when it was meant; one without an answer is told as a
-//! perhaps; what the daemon still works on is told as under way.
+//! Invariants: a change counts once the daemon has accepted it; a write without an answer is reported as possible; a
+//! change that the daemon still works on is reported as in progress.
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
 use coxswain::model::{ReplicaName, RevisionNumber};
 
-use super::subject::Subject;
+use super::subject::VerifiedService;
 use crate::error::CliError;
 
-/// A write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// Another number of replicas.
+pub(super) enum VerifyWrite {
     Scale,
-    /// The number that there was.
+    /// Back to the original replica count.
     ScaleBack,
-    /// Something else than the revision that it began with, in words.
+    /// To another release, described in words.
     Leave(&'static str),
-    /// That revision.
+    /// Back to the original release.
     Return,
-    /// The end of this replica's container.
     Kill(ReplicaName),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum At<T> {
+enum Deviation<T> {
+    /// The original value.
     #[default]
-    Found,
+    None,
     Other(T),
-    /// On its way from there to what was found.
-    Back,
+    /// Returning to the original value.
+    Returning,
 }
 
-/// What has become of the writes so far.
 #[derive(Debug, Default)]
-pub(super) struct Writes {
-    replicas: At<()>,
-    release: At<&'static str>,
-    /// Where the release was before the last write: there it is again when that is rolled back.
-    release_before: At<&'static str>,
+pub(super) struct WriteTracker {
+    replicas: Deviation<()>,
+    release: Deviation<&'static str>,
+    /// The release before the last write, which a rollback of that write restores.
+    release_before: Deviation<&'static str>,
     killed: Option<ReplicaName>,
-    /// Sent, and neither accepted nor refused so far.
-    unanswered: Option<Ask>,
-    /// Somebody else has written since.
-    overtaken: bool,
+    /// Sent, but neither accepted nor rejected yet.
+    unanswered: Option<VerifyWrite>,
+    /// Someone else changed the service since.
+    superseded: bool,
 }
 
-impl Writes {
-    /// A write is sent.
-    pub(super) fn asks(&mut self, ask: Ask) {
+impl WriteTracker {
+    pub(super) fn sent(&mut self, ask: VerifyWrite) {
         self.unanswered = Some(ask);
     }
 
-    /// It was accepted, or not.
+    /// The write was accepted, or failed with an error.
     pub(super) fn answered(&mut self, error: Option<&ApiError>) {
         if let Some(error) = error {
-            // Without an answer nobody knows whether it was done.
+            // Without an answer the write may have happened.
             let unknown = [codes::DAEMON_SILENT.id, codes::TIMED_OUT.id].contains(&error.code.as_str());
             self.unanswered = match self.unanswered.take() {
                 asked if unknown => asked,
-                // Asked for without an answer to the other number: that perhaps remains.
-                Some(Ask::ScaleBack) if self.replicas == At::Found => Some(Ask::Scale),
+                // The first scale was never answered, so it may still have happened.
+                Some(VerifyWrite::ScaleBack) if self.replicas == Deviation::None => Some(VerifyWrite::Scale),
                 _ => None,
             };
             return;
         }
         match self.unanswered.take() {
-            Some(Ask::Scale) => self.replicas = At::Other(()),
-            Some(Ask::ScaleBack) => self.replicas = At::Back,
-            Some(Ask::Leave(what)) => self.rolls(At::Other(what)),
-            Some(Ask::Return) => self.rolls(At::Back),
-            Some(Ask::Kill(replica)) => self.killed = Some(replica),
+            Some(VerifyWrite::Scale) => self.replicas = Deviation::Other(()),
+            Some(VerifyWrite::ScaleBack) => self.replicas = Deviation::Returning,
+            Some(VerifyWrite::Leave(what)) => self.rolls(Deviation::Other(what)),
+            Some(VerifyWrite::Return) => self.rolls(Deviation::Returning),
+            Some(VerifyWrite::Kill(replica)) => self.killed = Some(replica),
             None => {}
         }
     }
 
-    fn rolls(&mut self, to: At<&'static str>) {
+    fn rolls(&mut self, to: Deviation<&'static str>) {
         self.release_before = std::mem::replace(&mut self.release, to);
     }
 
-    /// The wait for what was accepted last has ended, well or not.
+    /// The wait for the last accepted write has ended.
     pub(super) fn waited(&mut self, error: Option<&CliError>) {
         match error {
             None => {
-                if self.replicas == At::Back {
-                    self.replicas = At::Found;
+                if self.replicas == Deviation::Returning {
+                    self.replicas = Deviation::None;
                 }
-                if self.release == At::Back {
-                    self.release = At::Found;
+                if self.release == Deviation::Returning {
+                    self.release = Deviation::None;
                 }
                 self.killed = None;
             }
             Some(CliError::Failed(errors)) => {
-                let is = |code: &codes::Code| errors.iter().any(|error| error.code == code.id);
-                if is(&codes::ROLLED_BACK) || is(&codes::ABORTED) {
+                let has_code = |code: &codes::Code| errors.iter().any(|error| error.code == code.id);
+                if has_code(&codes::ROLLED_BACK) || has_code(&codes::ABORTED) {
                     self.release = self.release_before;
                 }
-                self.overtaken |= is(&codes::SUPERSEDED);
+                self.superseded |= has_code(&codes::SUPERSEDED);
             }
             Some(_) => {}
         }
     }
 
-    /// Whether it has something else than the revision that it began with, and stays there.
-    pub(super) fn is_elsewhere(&self) -> bool {
-        matches!(self.release, At::Other(_))
+    /// Whether the service stays on another release than the original one.
+    pub(super) fn is_on_other_release(&self) -> bool {
+        matches!(self.release, Deviation::Other(_))
     }
 
-    /// Whether the number of replicas has to be put back. Not after somebody else has written: theirs is the last word.
+    /// Whether the replica count must be restored. Not if someone else changed the service since.
     pub(super) fn is_scaled(&self) -> bool {
-        let perhaps = self.unanswered == Some(Ask::Scale);
-        !self.overtaken && (self.replicas == At::Other(()) || perhaps)
+        let may_be_scaled = self.unanswered == Some(VerifyWrite::Scale);
+        !self.superseded && (self.replicas == Deviation::Other(()) || may_be_scaled)
     }
 
-    /// How things stand, a line each; the error is of the write that was to put the number of replicas back.
-    pub(super) fn told(&self, subject: &Subject, error: Option<&ApiError>) -> Vec<String> {
-        let Subject { name, replicas, revision, .. } = subject;
-        if self.overtaken {
+    /// The state of the service, a line per deviation. `error` is from the write that restores the replica count.
+    pub(super) fn report(&self, subject: &VerifiedService, error: Option<&ApiError>) -> Vec<String> {
+        let VerifiedService { name, replicas, revision, .. } = subject;
+        if self.superseded {
             return vec![format!(
-                "{name} was changed by somebody else meanwhile and is left so; \
-                 it began with revision {revision} and {replicas} replicas"
+                "{name} was changed by someone else and is left unchanged; \
+                 it had revision {revision} and {replicas} replicas before"
             )];
         }
         let mut lines: Vec<String> = [
-            self.told_replicas(name.as_str(), *replicas, error),
-            self.told_release(name.as_str(), *revision),
-            self.told_killed(name.as_str()),
+            self.replicas_line(name.as_str(), *replicas, error),
+            self.release_line(name.as_str(), *revision),
+            self.killed_line(name.as_str()),
         ]
         .into_iter()
         .flatten()
         .collect();
         if lines.is_empty() {
-            lines.push(format!("{name} is as it was"));
+            lines.push(format!("{name} is in its original state"));
         }
         lines
     }
 
-    fn told_replicas(&self, name: &str, replicas: u32, error: Option<&ApiError>) -> Option<String> {
-        let perhaps = matches!(self.unanswered, Some(Ask::Scale | Ask::ScaleBack));
-        let is = match self.replicas {
-            _ if perhaps => "may be left",
-            At::Other(()) => "is left",
-            At::Back => return Some(format!("{name} goes back to {replicas} replicas")),
-            At::Found => return None,
+    fn replicas_line(&self, name: &str, replicas: u32, error: Option<&ApiError>) -> Option<String> {
+        let uncertain = matches!(self.unanswered, Some(VerifyWrite::Scale | VerifyWrite::ScaleBack));
+        let state = match self.replicas {
+            _ if uncertain => "may still be",
+            Deviation::Other(()) => "is still",
+            Deviation::Returning => return Some(format!("{name} is scaling back to {replicas} replicas")),
+            Deviation::None => return None,
         };
         let why = error.map(|error| format!(" ({error})")).unwrap_or_default();
-        Some(format!("{name} {is} scaled{why}; `ctl scale {name}={replicas}` mends it"))
+        Some(format!("{name} {state} scaled{why}; run `ctl scale {name}={replicas}` to restore it"))
     }
 
-    fn told_release(&self, name: &str, revision: RevisionNumber) -> Option<String> {
-        let (is, what) = match (&self.unanswered, self.release) {
-            (Some(Ask::Leave(what)), _) => ("may be", *what),
-            (Some(Ask::Return), At::Other(what)) => ("may still be", what),
-            (_, At::Other(what)) => ("is", what),
-            (_, At::Back) => {
-                let follow = format!("`ctl rollout {name}` follows it");
-                return Some(format!("{name} is on its way back to revision {revision}; {follow}"));
+    fn release_line(&self, name: &str, revision: RevisionNumber) -> Option<String> {
+        let (state, what) = match (&self.unanswered, self.release) {
+            (Some(VerifyWrite::Leave(what)), _) => ("may be", *what),
+            (Some(VerifyWrite::Return), Deviation::Other(what)) => ("may still be", what),
+            (_, Deviation::Other(what)) => ("is", what),
+            (_, Deviation::Returning) => {
+                let follow = format!("run `ctl rollout {name}` to follow it");
+                return Some(format!("{name} is rolling back to revision {revision}; {follow}"));
             }
-            (_, At::Found) => return None,
+            (_, Deviation::None) => return None,
         };
-        let back = format!("`ctl undo {name} --to {revision}` goes back");
-        Some(format!("{name} began with revision {revision} and {is} left at {what}; {back}"))
+        let back = format!("run `ctl undo {name} --to {revision}` to return");
+        Some(format!("{name} had revision {revision} and {state} on {what}; {back}"))
     }
 
-    fn told_killed(&self, name: &str) -> Option<String> {
-        let show = format!("`ctl get replicas {name}` shows it");
+    fn killed_line(&self, name: &str) -> Option<String> {
+        let show = format!("run `ctl get replicas {name}` to see it");
         match (&self.unanswered, &self.killed) {
-            (Some(Ask::Kill(replica)), _) => Some(format!("{replica} may have been killed; {show}")),
-            (_, Some(replica)) => Some(format!("{replica} was killed and is on its way back; {show}")),
+            (Some(VerifyWrite::Kill(replica)), _) => Some(format!("{replica} may have been killed; {show}")),
+            (_, Some(replica)) => Some(format!("{replica} was killed and is restarting; {show}")),
             (_, None) => None,
         }
     }
@@ -180,10 +176,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::load::Target;
+    use crate::load::LoadTarget;
 
-    fn told(writes: &Writes) -> String {
-        let target = Target {
+    fn report(writes: &WriteTracker) -> String {
+        let target = LoadTarget {
             address: ([127, 0, 0, 1], 80).into(),
             host: String::new(),
             path: String::new(),
@@ -192,12 +188,12 @@ mod tests {
             late_after: Duration::ZERO,
         };
         let (name, revision) = ("users".into(), RevisionNumber(9));
-        writes.told(&Subject { name, replicas: 2, revision, target }, None).join("; ")
+        writes.report(&VerifiedService { name, replicas: 2, revision, target }, None).join("; ")
     }
 
-    /// After these writes, of which each was accepted and came about.
-    fn after(asks: &[Ask]) -> Writes {
-        let mut writes = Writes::default();
+    /// After these writes, each accepted and completed.
+    fn after(asks: &[VerifyWrite]) -> WriteTracker {
+        let mut writes = WriteTracker::default();
         for ask in asks {
             accepted(&mut writes, ask.clone());
             writes.waited(None);
@@ -205,85 +201,88 @@ mod tests {
         writes
     }
 
-    fn accepted(writes: &mut Writes, ask: Ask) {
-        writes.asks(ask);
+    fn accepted(writes: &mut WriteTracker, ask: VerifyWrite) {
+        writes.sent(ask);
         writes.answered(None);
     }
 
-    const RESTART: Ask = Ask::Leave("a restart of it");
-    const AS_IT_WAS: &str = "users is as it was";
+    const RESTART: VerifyWrite = VerifyWrite::Leave("its restart");
+    const ORIGINAL: &str = "users is in its original state";
 
     #[test]
-    fn what_came_back_is_as_it_was() {
-        let killed = Ask::Kill(ReplicaName::new("users-9-a"));
-        let all = [Ask::Scale, Ask::ScaleBack, RESTART, killed, Ask::Return];
-        assert_eq!(told(&after(&[])), AS_IT_WAS);
-        assert_eq!(told(&after(&all)), AS_IT_WAS);
+    fn report_after_return_is_original() {
+        let killed = VerifyWrite::Kill(ReplicaName::new("users-9-a"));
+        let all = [VerifyWrite::Scale, VerifyWrite::ScaleBack, RESTART, killed, VerifyWrite::Return];
+        assert_eq!(report(&after(&[])), ORIGINAL);
+        assert_eq!(report(&after(&all)), ORIGINAL);
         assert!(
-            told(&after(&all[..4])).contains("is left at a restart of it; `ctl undo users --to 9` goes back")
+            report(&after(&all[..4])).contains("is on its restart; run `ctl undo users --to 9` to return")
         );
         assert!(after(&all[..1]).is_scaled() && !after(&all[..2]).is_scaled());
     }
 
     #[test]
-    fn what_was_accepted_is_under_way_until_it_came_about() {
+    fn report_of_accepted_writes_is_in_progress_until_done() {
         let mut writes = after(&[RESTART]);
-        accepted(&mut writes, Ask::Return);
-        // Ctrl-C, and `--timeout`: the daemon goes on.
+        accepted(&mut writes, VerifyWrite::Return);
+        // After Ctrl-C or `--timeout` the daemon continues.
         writes.waited(Some(&CliError::Detached(String::new())));
         writes.waited(Some(&codes::TIMED_OUT.error("late").into()));
-        assert!(!writes.is_elsewhere());
-        assert_eq!(told(&writes), "users is on its way back to revision 9; `ctl rollout users` follows it");
-        let mut writes = after(&[Ask::Scale]);
-        accepted(&mut writes, Ask::ScaleBack);
-        assert_eq!(told(&writes), "users goes back to 2 replicas");
+        assert!(!writes.is_on_other_release());
+        assert_eq!(
+            report(&writes),
+            "users is rolling back to revision 9; run `ctl rollout users` to follow it"
+        );
+        let mut writes = after(&[VerifyWrite::Scale]);
+        accepted(&mut writes, VerifyWrite::ScaleBack);
+        assert_eq!(report(&writes), "users is scaling back to 2 replicas");
         let mut writes = after(&[]);
-        accepted(&mut writes, Ask::Kill(ReplicaName::new("users-9-a")));
-        assert!(told(&writes).starts_with("users-9-a was killed and is on its way back"));
+        accepted(&mut writes, VerifyWrite::Kill(ReplicaName::new("users-9-a")));
+        assert!(report(&writes).starts_with("users-9-a was killed and is restarting"));
     }
 
     #[test]
-    fn what_was_refused_was_not_done_and_what_was_not_answered_perhaps() {
-        for ask in [Ask::Scale, RESTART, Ask::Kill(ReplicaName::new("users-9-a"))] {
+    fn report_of_unanswered_writes_is_possible_and_of_rejected_ones_original() {
+        for ask in [VerifyWrite::Scale, RESTART, VerifyWrite::Kill(ReplicaName::new("users-9-a"))] {
             let mut writes = after(&[]);
-            writes.asks(ask.clone());
-            assert!(told(&writes).contains(" may "), "an interrupt in between: {ask:?}");
+            writes.sent(ask.clone());
+            assert!(report(&writes).contains(" may "), "an interrupt in between: {ask:?}");
             writes.answered(Some(&codes::DAEMON_SILENT.error("lost")));
-            assert!(told(&writes).contains(" may "), "{ask:?}");
+            assert!(report(&writes).contains(" may "), "{ask:?}");
             writes.answered(Some(&codes::NOT_NOW.error("no")));
-            assert_eq!(told(&writes), AS_IT_WAS, "{ask:?}");
+            assert_eq!(report(&writes), ORIGINAL, "{ask:?}");
         }
         let mut writes = after(&[]);
-        writes.asks(Ask::Scale);
-        writes.asks(Ask::ScaleBack);
+        writes.sent(VerifyWrite::Scale);
+        writes.sent(VerifyWrite::ScaleBack);
         writes.answered(Some(&codes::NOT_NOW.error("no")));
-        assert!(told(&writes).contains("may be left scaled"), "the other number was never answered");
+        assert!(report(&writes).contains("may still be scaled"), "the other number was never answered");
         let mut writes = after(&[RESTART]);
-        writes.asks(Ask::Return);
-        assert!(told(&writes).contains("may still be left at a restart of it"));
+        writes.sent(VerifyWrite::Return);
+        assert!(report(&writes).contains("may still be on its restart"));
         writes.answered(Some(&codes::NOT_NOW.error("no")));
-        assert!(told(&writes).contains("is left at a restart of it"));
+        assert!(report(&writes).contains("is on its restart"));
     }
 
     #[test]
-    fn a_release_that_failed_is_where_it_was_before() {
+    fn report_after_rollback_is_the_release_before() {
         let rolled_back = CliError::of(&codes::ROLLED_BACK, "no");
         let mut writes = after(&[]);
         accepted(&mut writes, RESTART);
         writes.waited(Some(&rolled_back));
-        assert_eq!(told(&writes), AS_IT_WAS);
+        assert_eq!(report(&writes), ORIGINAL);
         let mut writes = after(&[RESTART]);
-        accepted(&mut writes, Ask::Return);
+        accepted(&mut writes, VerifyWrite::Return);
         writes.waited(Some(&rolled_back));
-        assert!(told(&writes).contains("is left at a restart of it"));
+        assert!(report(&writes).contains("is on its restart"));
     }
 
     #[test]
-    fn what_somebody_else_wrote_is_left_alone() {
+    fn report_after_foreign_change_restores_nothing() {
         let mut writes = after(&[]);
-        accepted(&mut writes, Ask::Scale);
+        accepted(&mut writes, VerifyWrite::Scale);
         writes.waited(Some(&CliError::of(&codes::SUPERSEDED, "theirs")));
         assert!(!writes.is_scaled());
-        assert!(told(&writes).starts_with("users was changed by somebody else meanwhile and is left so"));
+        assert!(report(&writes).starts_with("users was changed by someone else and is left unchanged"));
     }
 }

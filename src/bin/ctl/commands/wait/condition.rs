@@ -1,4 +1,4 @@
-//! What can be waited for, and whether it is so. PURE.
+//! The conditions that `ctl wait` knows and how a service's state decides them. Pure.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,29 +8,26 @@ use coxswain::model::{ConditionKind, RevisionNumber, RolloutState};
 
 use crate::output::listing::is_deleting;
 
-/// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// Every wanted replica of the newest generation is ready and routed; no rollout is under way.
+pub(super) enum WaitCondition {
+    /// All replicas of the latest generation are ready and routed, and no rollout is in progress.
     Ready,
     /// The rollout of this revision is complete.
     Revision(RevisionNumber),
-    /// The service is gone.
     Deleted,
 }
 
-/// Whether it is so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum WaitAnswer {
     Yes,
     NotYet,
-    /// It cannot come true any more, for this reason.
+    /// It can no longer happen, for this reason.
     Never(String),
-    /// There was no such service from the start.
+    /// The service did not exist in the first state.
     Unknown,
 }
 
-impl FromStr for Wanted {
+impl FromStr for WaitCondition {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -38,16 +35,15 @@ impl FromStr for Wanted {
             None if text == "ready" => Ok(Self::Ready),
             None if text == "deleted" => Ok(Self::Deleted),
             Some(("revision", number)) => {
-                let number =
-                    number.parse().map_err(|_| format!("`{number}` is not the number of a revision"))?;
+                let number = number.parse().map_err(|_| format!("`{number}` is not a revision number"))?;
                 Ok(Self::Revision(RevisionNumber(number)))
             }
-            _ => Err("write ready, revision=N or deleted".to_owned()),
+            _ => Err("expected ready, revision=N or deleted".to_owned()),
         }
     }
 }
 
-impl fmt::Display for Wanted {
+impl fmt::Display for WaitCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready => f.write_str("ready"),
@@ -57,16 +53,18 @@ impl fmt::Display for Wanted {
     }
 }
 
-impl Wanted {
-    /// Of a service as it is now; `seen` says whether it existed before.
-    pub(super) fn answer(self, service: Option<&ServiceObject>, seen: bool) -> Answer {
+impl WaitCondition {
+    /// Decides on the service's current state; `seen` tells whether it existed before.
+    pub(super) fn answer(self, service: Option<&ServiceObject>, seen: bool) -> WaitAnswer {
         match (self, service) {
-            (Self::Deleted, None) => Answer::Yes,
-            (Self::Deleted, Some(_)) => Answer::NotYet,
-            (Self::Ready | Self::Revision(_), None) if seen => Answer::Never("it was deleted".to_owned()),
-            (Self::Ready | Self::Revision(_), None) => Answer::Unknown,
+            (Self::Deleted, None) => WaitAnswer::Yes,
+            (Self::Deleted, Some(_)) => WaitAnswer::NotYet,
+            (Self::Ready | Self::Revision(_), None) if seen => {
+                WaitAnswer::Never("the service was deleted".to_owned())
+            }
+            (Self::Ready | Self::Revision(_), None) => WaitAnswer::Unknown,
             (Self::Ready | Self::Revision(_), Some(service)) if is_deleting(service) => {
-                Answer::Never("it is being deleted".to_owned())
+                WaitAnswer::Never("the service is being deleted".to_owned())
             }
             (Self::Ready, Some(service)) => ready(service),
             (Self::Revision(number), Some(service)) => at_revision(service, number),
@@ -74,23 +72,25 @@ impl Wanted {
     }
 }
 
-fn ready(service: &ServiceObject) -> Answer {
-    let holds = service.status.conditions.iter().any(|c| c.kind == ConditionKind::Ready && c.status);
-    let current = service.status.observed_generation >= service.metadata.generation;
-    let rolls = service.status.rollout.as_ref().is_some_and(|rollout| {
+fn ready(service: &ServiceObject) -> WaitAnswer {
+    let is_ready = service.status.conditions.iter().any(|c| c.kind == ConditionKind::Ready && c.status);
+    let is_current = service.status.observed_generation >= service.metadata.generation;
+    let is_rolling = service.status.rollout.as_ref().is_some_and(|rollout| {
         matches!(rollout.state, RolloutState::Progressing { .. } | RolloutState::RollingBack { .. })
     });
-    if holds && current && !rolls { Answer::Yes } else { Answer::NotYet }
+    if is_ready && is_current && !is_rolling { WaitAnswer::Yes } else { WaitAnswer::NotYet }
 }
 
-fn at_revision(service: &ServiceObject, number: RevisionNumber) -> Answer {
-    let Some(rollout) = &service.status.rollout else { return Answer::NotYet };
+fn at_revision(service: &ServiceObject, number: RevisionNumber) -> WaitAnswer {
+    let Some(rollout) = &service.status.rollout else { return WaitAnswer::NotYet };
     match &rollout.state {
-        RolloutState::Complete if rollout.target == number => Answer::Yes,
+        RolloutState::Complete if rollout.target == number => WaitAnswer::Yes,
         state if state.back_from().is_some_and(|failure| failure.revision == number) => {
-            Answer::Never(format!("revision {number} failed and was rolled back"))
+            WaitAnswer::Never(format!("revision {number} failed and was rolled back"))
         }
-        _ if number < rollout.target => Answer::Never(format!("revision {} is the target", rollout.target)),
-        _ => Answer::NotYet,
+        _ if number < rollout.target => {
+            WaitAnswer::Never(format!("it is moving to revision {}", rollout.target))
+        }
+        _ => WaitAnswer::NotYet,
     }
 }

@@ -1,43 +1,41 @@
-//! Who took whose place in a rolling update, as far as it was watched. PURE.
+//! Which new replica replaced which old one in a rolling update, as far as ctl watched it. Pure.
 //!
-//! The daemon replaces by number, not by pair; for the reader a replica that leaves belongs to the one that arrived last
-//! and has nobody yet.
+//! The daemon replaces by count, not in pairs. For display, an old replica is paired with the newest replica that has no
+//! partner yet.
 
 use std::collections::BTreeSet;
 
 use coxswain::api::types::{OperationProgress, ReplicaProgress};
 use coxswain::model::{ReplicaName, ReplicaPhase, RevisionNumber};
 
-use super::progress::{drained, is_rollback};
+use super::phase_text::drained;
+use super::progress::is_rollback;
 
-/// What was seen of one rolling update.
 #[derive(Debug, Default)]
-pub(crate) struct Story {
+pub(crate) struct ReplacementHistory {
     target: RevisionNumber,
-    /// Whether the target takes the place of another; the daemon forgets which once the last one has left.
+    /// Whether the target replaces another revision; the daemon forgets the other once its last replica is gone.
     rolls: bool,
     arrived: Vec<ReplicaName>,
-    /// Of other revisions, seen while they ran. What did not (a container that is kept after a failure) leaves no place.
+    /// Replicas of other revisions seen running. A container retained after a failure never ran here.
     ran: BTreeSet<ReplicaName>,
-    left: Vec<Left>,
+    left: Vec<ReplacedReplica>,
 }
 
-/// One that was replaced.
 #[derive(Debug, PartialEq, Eq)]
-struct Left {
+struct ReplacedReplica {
     name: ReplicaName,
     by: Option<ReplicaName>,
     in_flight: u64,
     drained: u64,
 }
 
-/// Whether one revision takes the place of another, and nothing goes back.
+/// Whether one revision replaces another and this is not a rollback.
 pub(super) fn replaces(progress: &OperationProgress) -> bool {
     progress.from.is_some() && !is_rollback(progress)
 }
 
-impl Story {
-    /// Takes in how things stand now.
+impl ReplacementHistory {
     pub(crate) fn take(&mut self, now: &OperationProgress) {
         if self.target != now.target {
             *self = Self { target: now.target, ..Self::default() };
@@ -52,7 +50,7 @@ impl Story {
             }
         }
         for left in &mut self.left {
-            left.in_flight = 0; // unless it is still there
+            left.in_flight = 0; // set again below if it still exists
         }
         let (running, leaving): (Vec<_>, Vec<_>) =
             now.replicas.iter().filter(|r| r.revision != now.target).partition(|r| r.runs);
@@ -62,7 +60,7 @@ impl Story {
                 let is_free =
                     |new: &&ReplicaName| !self.left.iter().any(|left| left.by.as_ref() == Some(*new));
                 let by = self.arrived.iter().rev().find(is_free).cloned();
-                self.left.push(Left { name: replica.name.clone(), by, in_flight: 0, drained: 0 });
+                self.left.push(ReplacedReplica { name: replica.name.clone(), by, in_flight: 0, drained: 0 });
                 self.left.len() - 1
             });
             let left = &mut self.left[at];
@@ -70,29 +68,29 @@ impl Story {
         }
     }
 
-    /// Whether one revision takes the place of another, or just has.
+    /// Whether one revision replaces another, or just has.
     pub(super) fn rolls(&self) -> bool {
         self.rolls
     }
 
-    /// Whether a replica that leaves is told of beside another.
+    /// Whether an old replica is shown on the row of its replacement.
     pub(super) fn has_successor(&self, name: &ReplicaName) -> bool {
         self.left.iter().any(|left| left.name == *name && left.by.is_some())
     }
 
-    /// `users-8-a drained 41 requests`, of the one whose place this one took.
+    /// `users-8-a drained 41 requests`, for the replica that this one replaced.
     pub(super) fn replaced_by(&self, name: &ReplicaName) -> Option<String> {
         let left = self.left.iter().find(|left| left.by.as_ref() == Some(name))?;
         let what = match left.in_flight {
             0 => drained(left.drained),
-            1 => "drains, 1 request in flight".to_owned(),
-            many => format!("drains, {many} requests in flight"),
+            1 => "draining, 1 request in flight".to_owned(),
+            many => format!("draining, {many} requests in flight"),
         };
         Some(format!("{} {what}", left.name))
     }
 }
 
-/// Whether one that was never seen to run may have served until now: whoever looks only now has missed that.
+/// Whether a replica that was never seen running may have served before ctl attached.
 fn may_have_served(replica: &ReplicaProgress) -> bool {
     let phase = replica.status.as_ref().map(|status| &status.phase);
     !matches!(phase, Some(ReplicaPhase::Retained | ReplicaPhase::Stopping | ReplicaPhase::Gone))
@@ -100,10 +98,10 @@ fn may_have_served(replica: &ReplicaProgress) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::progress::tests::snapshot;
+    use super::super::phase_text::tests::snapshot;
     use super::*;
 
-    /// `a` and `b` are new, `x` and `y` old; those in `leaving` leave.
+    /// `a` and `b` are new, `x` and `y` old; those in `leaving` are being removed.
     fn at(names: &[&str], leaving: &[&str], drained: u64) -> OperationProgress {
         let phases: Vec<_> = names.iter().map(|name| (*name, ReplicaPhase::Ready)).collect();
         let mut progress = snapshot(1, &phases);
@@ -119,52 +117,52 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_belongs_to_the_last_that_arrived() {
-        let mut story = Story::default();
-        story.take(&at(&["a", "x", "y"], &[], 0));
-        assert_eq!(story.replaced_by(&"a".into()), None);
+    fn replaced_by_pairs_old_with_newest_replica() {
+        let mut history = ReplacementHistory::default();
+        history.take(&at(&["a", "x", "y"], &[], 0));
+        assert_eq!(history.replaced_by(&"a".into()), None);
         let mut drains = at(&["a", "x", "y"], &["x"], 2);
         drains.replicas[1].in_flight = 3;
-        story.take(&drains);
-        assert_eq!(story.replaced_by(&"a".into()).as_deref(), Some("x drains, 3 requests in flight"));
-        story.take(&at(&["a", "b", "y"], &["y"], 1));
-        assert_eq!(story.replaced_by(&"a".into()).as_deref(), Some("x drained 2 requests"));
-        assert_eq!(story.replaced_by(&"b".into()).as_deref(), Some("y drained 1 request"));
-        assert!(story.has_successor(&"y".into()) && !story.has_successor(&"a".into()));
+        history.take(&drains);
+        assert_eq!(history.replaced_by(&"a".into()).as_deref(), Some("x draining, 3 requests in flight"));
+        history.take(&at(&["a", "b", "y"], &["y"], 1));
+        assert_eq!(history.replaced_by(&"a".into()).as_deref(), Some("x drained 2 requests"));
+        assert_eq!(history.replaced_by(&"b".into()).as_deref(), Some("y drained 1 request"));
+        assert!(history.has_successor(&"y".into()) && !history.has_successor(&"a".into()));
     }
 
     #[test]
-    fn the_last_that_leaves_belongs_to_the_story() {
-        let mut story = Story::default();
-        story.take(&at(&["a", "x"], &["x"], 1));
-        story.take(&OperationProgress { from: None, ..at(&["a", "x"], &["x"], 3) });
-        assert_eq!(story.replaced_by(&"a".into()).as_deref(), Some("x drained 3 requests"));
-        assert!(story.rolls() && story.has_successor(&"x".into()));
-        let mut rest = Story::default();
+    fn rolls_stays_true_for_the_last_old_replica() {
+        let mut history = ReplacementHistory::default();
+        history.take(&at(&["a", "x"], &["x"], 1));
+        history.take(&OperationProgress { from: None, ..at(&["a", "x"], &["x"], 3) });
+        assert_eq!(history.replaced_by(&"a".into()).as_deref(), Some("x drained 3 requests"));
+        assert!(history.rolls() && history.has_successor(&"x".into()));
+        let mut rest = ReplacementHistory::default();
         rest.take(&OperationProgress { from: None, ..at(&["a", "x"], &["x"], 1) });
-        assert!(!rest.rolls() && !rest.has_successor(&"x".into()), "a replica fewer replaces nobody");
+        assert!(!rest.rolls() && !rest.has_successor(&"x".into()), "scaling down replaces nothing");
     }
 
     #[test]
-    fn a_container_that_was_kept_leaves_no_place() {
+    fn has_successor_is_false_for_retained_containers() {
         let with = |phase: ReplicaPhase| {
             let mut progress = at(&["a", "x"], &["x"], 0);
             progress.replicas[1].status.as_mut().unwrap().phase = phase;
             progress
         };
-        let mut story = Story::default();
+        let mut history = ReplacementHistory::default();
         for phase in [ReplicaPhase::Retained, ReplicaPhase::Stopping, ReplicaPhase::Gone] {
-            story.take(&with(phase));
-            assert!(!story.has_successor(&"x".into()));
+            history.take(&with(phase));
+            assert!(!history.has_successor(&"x".into()));
         }
     }
 
     #[test]
-    fn another_rollout_is_another_story() {
-        let mut story = Story::default();
-        story.take(&at(&["a", "x"], &["x"], 1));
-        assert!(story.has_successor(&"x".into()));
-        story.take(&OperationProgress { target: RevisionNumber(3), ..at(&["a", "x"], &[], 0) });
-        assert!(!story.has_successor(&"x".into()));
+    fn take_resets_on_a_new_target() {
+        let mut history = ReplacementHistory::default();
+        history.take(&at(&["a", "x"], &["x"], 1));
+        assert!(history.has_successor(&"x".into()));
+        history.take(&OperationProgress { target: RevisionNumber(3), ..at(&["a", "x"], &[], 0) });
+        assert!(!history.has_successor(&"x".into()));
     }
 }

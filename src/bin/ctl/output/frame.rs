@@ -1,7 +1,6 @@
-//! An operation on a service as a picture that redraws: what it is about, its replicas, how far it is. PURE.
+//! One frame of a live display: header, replicas, progress bar and traffic. Pure.
 //!
-//! Invariant: no line is wider than the terminal, and no more lines than it shows: a picture that wraps or scrolls cannot
-//! be drawn over.
+//! Invariant: a frame fits the terminal, because a frame that wraps or scrolls cannot be redrawn.
 
 use console::{measure_text_width, truncate_str};
 use coxswain::api::types::{OperationProgress, ReplicaProgress};
@@ -9,62 +8,59 @@ use coxswain::model::{Millis, ReplicaPhase, ReplicaStatus};
 use jiff::Timestamp;
 
 use super::age::seconds;
-use super::progress::{count, hold, of, short};
-use super::story::{Story, replaces};
+use super::phase_text::{of_progress, short};
+use super::progress::{blocked, count};
+use super::replacement_history::{ReplacementHistory, replaces};
 use super::style::{Paint, Style};
-use super::traffic::Traffic;
+use super::traffic::TrafficFigures;
 
-/// Rows of replicas in one picture; with more nobody sees which one moves. The rest is counted.
+/// Replica rows in one frame; more would hide the ones that change. The rest is counted.
 const REPLICAS_MAX: usize = 12;
-/// Lines of a picture that are not rows of replicas: header, blank lines, foot, hint, the shell's prompt.
+/// Lines that are not replica rows: header, blank lines, footer, hint, the shell's prompt.
 const OTHER_LINES: usize = 9;
-/// Cells of the bar.
 const BAR_WIDTH: u32 = 12;
-/// Between two parts of a line.
 const GAP: &str = "   ";
 
-/// What the terminal has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Room {
+pub(crate) struct TermSize {
     pub(crate) columns: usize,
     pub(crate) rows: usize,
 }
 
-/// What a picture shows.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scene<'a> {
+pub(crate) struct ProgressView<'a> {
     pub(crate) header: &'a str,
     pub(crate) current: &'a OperationProgress,
-    pub(crate) story: &'a Story,
-    pub(crate) traffic: Option<&'a Traffic>,
-    /// What the release that is rolled to asks for.
+    pub(crate) replacements: &'a ReplacementHistory,
+    pub(crate) traffic: Option<&'a TrafficFigures>,
+    /// `healthyFor` of the target release.
     pub(crate) healthy_for: Option<Millis>,
     /// Seconds.
     pub(crate) elapsed: u64,
     pub(crate) now: Timestamp,
 }
 
-struct Row<'a> {
+struct ReplicaRow<'a> {
     mark: char,
     name: &'a str,
     state: String,
     details: Vec<String>,
 }
 
-/// The picture of one service: header, replicas, foot.
-pub(crate) fn picture(scene: &Scene<'_>, room: Room, style: Style) -> String {
-    let mut lines = vec![scene.header.to_owned()];
-    let (rows, older) = rows(scene);
+/// The frame of one service: header, replicas, footer.
+pub(crate) fn frame(view: &ProgressView<'_>, size: TermSize, style: Style) -> String {
+    let mut lines = vec![view.header.to_owned()];
+    let (rows, older) = rows(view);
     if !rows.is_empty() || older > 0 {
         lines.push(String::new());
     }
-    let max = room.rows.saturating_sub(OTHER_LINES).clamp(1, REPLICAS_MAX);
+    let max = size.rows.saturating_sub(OTHER_LINES).clamp(1, REPLICAS_MAX);
     let hidden = rows.len().saturating_sub(max);
-    let width = |of: fn(&Row<'_>) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let width = |of: fn(&ReplicaRow<'_>) -> usize| rows.iter().map(of).max().unwrap_or(0);
     let (names, states) = (width(|row| row.name.len()), width(|row| measure_text_width(&row.state)));
     for row in in_view(&rows, max) {
         let mark = style.paint(paint(row.mark), &row.mark.to_string());
-        let Row { name, state, details, .. } = row;
+        let ReplicaRow { name, state, details, .. } = row;
         let line = format!("  {mark} {name:<names$}{GAP}{state:<states$}{GAP}{}", details.join(GAP));
         lines.push(line.trim_end().to_owned());
     }
@@ -72,21 +68,21 @@ pub(crate) fn picture(scene: &Scene<'_>, room: Room, style: Style) -> String {
         lines.push(format!("    … and {hidden} more"));
     }
     if older > 0 {
-        let revision = scene.current.from.map(|from| format!(" of revision {from}")).unwrap_or_default();
-        lines.push(format!("    {older}{revision} until replaced"));
+        let revision = view.current.from.map(|from| format!(" of revision {from}")).unwrap_or_default();
+        lines.push(format!("    {older}{revision} still to replace"));
     }
-    lines.extend(scene.current.held_by.iter().map(hold));
+    lines.extend(view.current.held_by.iter().map(blocked));
     lines.push(String::new());
-    lines.extend(fitted(&foot(scene), room));
-    cut(&lines.join("\n"), room, style)
+    lines.extend(fitted(&footer(view), size));
+    cut(&lines.join("\n"), size, style)
 }
 
-/// Parts of a line, on as many lines as they need.
-pub(crate) fn fitted(parts: &[String], room: Room) -> Vec<String> {
+/// Lays out parts on as many lines as they need.
+pub(crate) fn fitted(parts: &[String], size: TermSize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in parts {
         let fits = |line: &&mut String| {
-            measure_text_width(line) + GAP.len() + measure_text_width(part) <= room.columns
+            measure_text_width(line) + GAP.len() + measure_text_width(part) <= size.columns
         };
         match lines.last_mut().filter(fits) {
             Some(line) => *line += &format!("{GAP}{part}"),
@@ -96,48 +92,48 @@ pub(crate) fn fitted(parts: &[String], room: Room) -> Vec<String> {
     lines
 }
 
-/// Our marks as the terminal shows them, and no line longer than it is wide.
-pub(crate) fn cut(text: &str, room: Room, style: Style) -> String {
+/// Spells marks for the terminal and cuts each line to its width.
+pub(crate) fn cut(text: &str, size: TermSize, style: Style) -> String {
     let tail = style.spell("…");
     let lines: Vec<String> = style
         .spell(text)
         .lines()
-        .map(|line| truncate_str(&line.replace('\t', " "), room.columns, &tail).into_owned())
+        .map(|line| truncate_str(&line.replace('\t', " "), size.columns, &tail).into_owned())
         .collect();
     lines.join("\n")
 }
 
-/// A table as a picture: cut to the terminal, with the rows that it has no room for counted.
-pub(crate) fn table(text: &str, room: Room, style: Style) -> String {
+/// A table as a frame: cut to the terminal, with hidden rows counted.
+pub(crate) fn table(text: &str, size: TermSize, style: Style) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    // A line for the count, one for the shell's prompt.
-    let max = room.rows.saturating_sub(2).max(1);
+    // One line for the count and one for the shell's prompt.
+    let max = size.rows.saturating_sub(2).max(1);
     if lines.len() <= max + 1 {
-        return cut(text, room, style);
+        return cut(text, size, style);
     }
     let more = format!("… and {} more", lines.len() - max);
-    cut(&format!("{}\n{more}", lines[..max].join("\n")), room, style)
+    cut(&format!("{}\n{more}", lines[..max].join("\n")), size, style)
 }
 
-/// A row for each replica that is told of by itself, and how many older ones serve until they are replaced.
-fn rows<'a>(scene: &Scene<'a>) -> (Vec<Row<'a>>, usize) {
-    let current = scene.current;
+/// A row per replica, without old ones that only wait to be replaced; those are counted.
+fn rows<'a>(view: &ProgressView<'a>) -> (Vec<ReplicaRow<'a>>, usize) {
+    let current = view.current;
     let (mut rows, mut older) = (Vec::new(), 0);
     for replica in &current.replicas {
-        let is_old = scene.story.rolls() && replica.revision != current.target;
+        let is_old = view.replacements.rolls() && replica.revision != current.target;
         match () {
             () if is_old && replica.runs && replica.available => older += 1,
-            () if is_old && scene.story.has_successor(&replica.name) => {}
-            () => rows.push(row(scene, replica)),
+            () if is_old && view.replacements.has_successor(&replica.name) => {}
+            () => rows.push(row(view, replica)),
         }
     }
     (rows, older)
 }
 
-fn row<'a>(scene: &Scene<'_>, replica: &'a ReplicaProgress) -> Row<'a> {
-    let text = of(replica);
+fn row<'a>(view: &ProgressView<'_>, replica: &'a ReplicaProgress) -> ReplicaRow<'a> {
+    let text = of_progress(replica);
     let status = replica.status.as_ref();
-    let since = |status: &ReplicaStatus| seconds((scene.now.as_second() - status.since.as_second()).max(0));
+    let since = |status: &ReplicaStatus| seconds((view.now.as_second() - status.since.as_second()).max(0));
     let (state, detail) = match status.map(|status| (&status.phase, status)) {
         Some((ReplicaPhase::Ready, status)) if text.mark == '✓' => {
             let after = status.ready_after.map(|after| format!(" {}", short(after)));
@@ -145,7 +141,7 @@ fn row<'a>(scene: &Scene<'_>, replica: &'a ReplicaProgress) -> Row<'a> {
         }
         Some((ReplicaPhase::Starting { .. }, status)) => (format!("starting {}", since(status)), text.detail),
         Some((ReplicaPhase::BackOff { retry_at, .. }, _)) => {
-            let next = seconds(retry_at.as_second() - scene.now.as_second());
+            let next = seconds(retry_at.as_second() - view.now.as_second());
             (text.word.to_owned(), format!("{}, next in {next}", text.detail))
         }
         Some((ReplicaPhase::Draining | ReplicaPhase::Ready, _)) if !replica.runs && replica.in_flight > 0 => {
@@ -153,32 +149,33 @@ fn row<'a>(scene: &Scene<'_>, replica: &'a ReplicaProgress) -> Row<'a> {
         }
         _ => (text.word.to_owned(), text.detail),
     };
-    let took = replica.available && replica.counters.is_some_and(|counters| counters.requests > 0);
-    let took = (took && scene.story.rolls()).then(|| "took traffic".to_owned());
-    let details = [Some(detail), took, proving(scene, replica), scene.story.replaced_by(&replica.name)];
+    let serves = replica.available && replica.counters.is_some_and(|counters| counters.requests > 0);
+    let serves = (serves && view.replacements.rolls()).then(|| "serving".to_owned());
+    let details =
+        [Some(detail), serves, proving(view, replica), view.replacements.replaced_by(&replica.name)];
     let details = details.into_iter().flatten().filter(|detail| !detail.is_empty()).collect();
-    Row { mark: text.mark, name: replica.name.as_str(), state, details }
+    ReplicaRow { mark: text.mark, name: replica.name.as_str(), state, details }
 }
 
-/// What a rollout waits for with a new replica that serves: that it stays healthy.
-fn proving(scene: &Scene<'_>, replica: &ReplicaProgress) -> Option<String> {
-    let current = scene.current;
+/// How long a new replica has been healthy, while the rollout waits for `healthyFor`.
+fn proving(view: &ProgressView<'_>, replica: &ReplicaProgress) -> Option<String> {
+    let current = view.current;
     let serves = replica.runs && replica.available && replica.revision == current.target;
     let status = replica.status.as_ref().filter(|status| serves && status.is_ready())?;
     if !replaces(current) {
         return None;
     }
-    let wanted = i64::try_from(scene.healthy_for?.0 / 1000).ok()?;
-    let served = scene.now.as_second() - status.since.as_second();
+    let wanted = i64::try_from(view.healthy_for?.0 / 1000).ok()?;
+    let served = view.now.as_second() - status.since.as_second();
     (served < wanted).then(|| format!("healthy for {} of {}", seconds(served.max(0)), seconds(wanted)))
 }
 
-/// Those under way or in trouble first where there are too many, in the order they came.
-fn in_view<'a, 'b>(rows: &'b [Row<'a>], max: usize) -> Vec<&'b Row<'a>> {
-    let calm = |at: &usize| matches!(rows[*at].mark, '✓' | ' ');
+/// At most `max` rows in their order; those that change or need attention have priority.
+fn in_view<'a, 'b>(rows: &'b [ReplicaRow<'a>], max: usize) -> Vec<&'b ReplicaRow<'a>> {
+    let settled = |at: &usize| matches!(rows[*at].mark, '✓' | ' ');
     let mut shown: Vec<usize> = (0..rows.len()).collect();
     if rows.len() > max {
-        shown.sort_by_key(calm);
+        shown.sort_by_key(settled);
         shown.truncate(max);
         shown.sort_unstable();
     }
@@ -193,19 +190,19 @@ fn paint(mark: char) -> Paint {
     }
 }
 
-/// How far it is, and what its clients see.
-fn foot(scene: &Scene<'_>) -> Vec<String> {
+/// Progress and traffic.
+fn footer(view: &ProgressView<'_>) -> Vec<String> {
     let mut parts = Vec::new();
-    // Nothing is wanted of what is deleted or scaled to none: there is no part of it to show.
-    if scene.current.wanted > 0 {
-        parts.push(format!("{} {}", bar(scene.current), count(scene.current)));
+    // A service that is deleted or scaled to 0 has no progress to show.
+    if view.current.wanted > 0 {
+        parts.push(format!("{} {}", bar(view.current), count(view.current)));
     }
-    if let Some(Traffic { per_second, errors, p99 }) = scene.traffic {
+    if let Some(TrafficFigures { per_second, errors, p99 }) = view.traffic {
         parts.push(format!("requests {per_second}/s"));
         parts.push(format!("errors {errors}"));
         parts.push(format!("p99 {}", p99.map_or_else(|| "-".to_owned(), latency)));
     }
-    parts.push(format!("elapsed {}", seconds(i64::try_from(scene.elapsed).unwrap_or(i64::MAX))));
+    parts.push(format!("elapsed {}", seconds(i64::try_from(view.elapsed).unwrap_or(i64::MAX))));
     parts
 }
 
@@ -224,8 +221,8 @@ fn bar(progress: &OperationProgress) -> String {
     (0..BAR_WIDTH).map(|cell| if cell < full { '█' } else { '░' }).collect()
 }
 
-/// What the keys and other commands do meanwhile, for the services that are waited for.
-pub(crate) fn hint(waited: &[&OperationProgress], room: Room, style: Style) -> String {
+/// What Ctrl-C and `ctl abort` do, for the services in progress.
+pub(crate) fn hint(waited: &[&OperationProgress], size: TermSize, style: Style) -> String {
     let parts = match waited {
         [one] if replaces(one) => vec![
             "Ctrl-C detaches (the rollout continues).".to_owned(),
@@ -233,37 +230,45 @@ pub(crate) fn hint(waited: &[&OperationProgress], room: Room, style: Style) -> S
         ],
         _ => vec!["Ctrl-C detaches (the operation continues).".to_owned()],
     };
-    cut(&fitted(&parts, room).join("\n"), room, style)
+    cut(&fitted(&parts, size).join("\n"), size, style)
 }
 
 #[cfg(test)]
 mod tests {
     use coxswain::model::{EndpointStats, RevisionNumber, WaitReason};
 
-    use super::super::progress::tests::snapshot;
+    use super::super::phase_text::tests::snapshot;
     use super::*;
 
     const PLAIN: Style = Style { colour: false, unicode: true };
 
-    fn shown(scene: &Scene<'_>, columns: usize, rows: usize, style: Style) -> String {
-        let room = Room { columns, rows };
-        let text = picture(scene, room, style) + "\n" + &hint(&[scene.current], room, style);
+    fn shown(view: &ProgressView<'_>, columns: usize, rows: usize, style: Style) -> String {
+        let size = TermSize { columns, rows };
+        let text = frame(view, size, style) + "\n" + &hint(&[view.current], size, style);
         assert!(text.lines().all(|line| measure_text_width(line) <= columns), "{text}");
         assert!(text.lines().count() < rows, "{text}");
         text
     }
 
-    fn scene<'a>(
+    fn view<'a>(
         current: &'a OperationProgress,
-        story: &'a Story,
-        traffic: Option<&'a Traffic>,
-    ) -> Scene<'a> {
+        history: &'a ReplacementHistory,
+        traffic: Option<&'a TrafficFigures>,
+    ) -> ProgressView<'a> {
         let now = Timestamp::from_second(4).expect("a time");
-        Scene { header: "users", current, story, traffic, healthy_for: None, elapsed: 24, now }
+        ProgressView {
+            header: "users",
+            current,
+            replacements: history,
+            traffic,
+            healthy_for: None,
+            elapsed: 24,
+            now,
+        }
     }
 
-    /// One replica has taken the place of another, the next one starts, a third waits, two old ones serve.
-    fn rolling() -> (OperationProgress, Story) {
+    /// One replica is replaced, the next one is starting, a third waits, two old ones serve.
+    fn rolling() -> (OperationProgress, ReplacementHistory) {
         let reason =
             WaitReason::HealthCheckFailing { message: "GET /healthz → 503 \"warming cache\"".to_owned() };
         let starting = ReplicaPhase::Starting { reason: Some(reason) };
@@ -282,34 +287,34 @@ mod tests {
         progress.replicas[0].runs = false;
         progress.replicas[0].drained = 41;
         progress.replicas[3].counters = Some(EndpointStats { requests: 9, ..EndpointStats::default() });
-        let mut story = Story::default();
-        story.take(&progress);
-        (progress, story)
+        let mut history = ReplacementHistory::default();
+        history.take(&progress);
+        (progress, history)
     }
 
     #[test]
-    fn a_rolling_update_at_80_and_60_columns() {
-        let (progress, story) = rolling();
-        let traffic = Traffic { per_second: 312, errors: 0, p99: Some(41_300) };
-        let scene = scene(&progress, &story, Some(&traffic));
-        insta::assert_snapshot!(shown(&scene, 80, 24, PLAIN), @r#"
+    fn frame_of_a_rolling_update_fits_80_and_60_columns() {
+        let (progress, history) = rolling();
+        let traffic = TrafficFigures { per_second: 312, errors: 0, p99: Some(41_300) };
+        let view = view(&progress, &history, Some(&traffic));
+        insta::assert_snapshot!(shown(&view, 80, 24, PLAIN), @r#"
         users
 
           ✓ users-9-a   ready 0.9s    took traffic   users-8-a drained 41 requests
           ▸ users-9-b   starting 4s   GET /healthz → 503 "warming cache"
             users-9-c   waiting
-            2 of revision 1 until replaced
+            2 of revision 1 still to replace
 
           ████░░░░░░░░ 1/3   requests 312/s   errors 0   p99 41ms   elapsed 24s
           Ctrl-C detaches (the rollout continues).   ctl abort users   stops it.
         "#);
-        insta::assert_snapshot!(shown(&scene, 60, 24, Style { unicode: false, ..PLAIN }), @r#"
+        insta::assert_snapshot!(shown(&view, 60, 24, Style { unicode: false, ..PLAIN }), @r#"
         users
 
           ok users-9-a   ready 0.9s    took traffic   users-8-a d...
           > users-9-b   starting 4s   GET /healthz -> 503 "warmin...
             users-9-c   waiting
-            2 of revision 1 until replaced
+            2 of revision 1 still to replace
 
           ####........ 1/3   requests 312/s   errors 0   p99 41ms
           elapsed 24s
@@ -319,47 +324,48 @@ mod tests {
     }
 
     #[test]
-    fn colours_do_not_count_as_columns() {
-        let (progress, story) = rolling();
-        let coloured = shown(&scene(&progress, &story, None), 60, 24, Style { colour: true, ..PLAIN });
-        let plain = shown(&scene(&progress, &story, None), 60, 24, PLAIN);
-        assert_eq!(console::strip_ansi_codes(&coloured), plain);
+    fn frame_ignores_colours_in_widths() {
+        let (progress, history) = rolling();
+        let coloured = shown(&view(&progress, &history, None), 60, 24, Style { colour: true, ..PLAIN });
+        let sanitize = shown(&view(&progress, &history, None), 60, 24, PLAIN);
+        assert_eq!(console::strip_ansi_codes(&coloured), sanitize);
     }
 
     #[test]
-    fn those_that_move_are_shown_and_the_rest_counted() {
+    fn frame_prefers_changing_rows_and_counts_the_rest() {
         let names: Vec<String> = (0..20).map(|n| format!("r{n:02}")).collect();
         let phase = |n: usize| if n == 17 { ReplicaPhase::Pulling } else { ReplicaPhase::Ready };
         let many: Vec<_> = names.iter().enumerate().map(|(n, name)| (name.as_str(), phase(n))).collect();
-        let (progress, story) = (snapshot(19, &many), Story::default());
-        let scene = scene(&progress, &story, None);
+        let (progress, history) = (snapshot(19, &many), ReplacementHistory::default());
+        let view = view(&progress, &history, None);
         for (rows, told) in [(24, "… and 8 more"), (14, "… and 15 more"), (12, "… and 17 more")] {
-            let text = shown(&scene, 80, rows, PLAIN);
+            let text = shown(&view, 80, rows, PLAIN);
             assert!(text.contains(told) && text.contains("▸ r17"), "{text}");
         }
     }
 
     #[test]
-    fn what_a_rollout_waits_for_is_told() {
+    fn proving_shows_healthy_time_of_new_replicas_only() {
         let mut some = snapshot(1, &[("a", ReplicaPhase::Ready), ("b", ReplicaPhase::Ready)]);
         some.replicas[0].revision = RevisionNumber(1);
-        let story = Story::default();
+        let history = ReplacementHistory::default();
         let told = |progress: &OperationProgress, replica: usize, second: i64| {
             let now = Timestamp::from_second(second).expect("a time");
-            let scene = Scene { healthy_for: Some(Millis::secs(10)), now, ..scene(progress, &story, None) };
-            proving(&scene, &progress.replicas[replica])
+            let view =
+                ProgressView { healthy_for: Some(Millis::secs(10)), now, ..view(progress, &history, None) };
+            proving(&view, &progress.replicas[replica])
         };
         assert_eq!(told(&some, 1, 3), None, "nothing is replaced");
         let rolls = OperationProgress { from: Some(RevisionNumber(1)), ..some.clone() };
         assert_eq!(told(&rolls, 0, 3), None, "it is old");
         assert_eq!(told(&rolls, 1, 3).as_deref(), Some("healthy for 3s of 10s"));
-        assert_eq!(told(&rolls, 1, 10), None, "it has proved itself");
+        assert_eq!(told(&rolls, 1, 10), None, "healthyFor has passed");
         let back = OperationProgress { from: Some(RevisionNumber(3)), ..some };
-        assert_eq!(told(&back, 1, 3), None, "what ran before needs no proof");
+        assert_eq!(told(&back, 1, 3), None, "a revision that ran before needs no proof");
     }
 
     #[test]
-    fn latencies_are_told_in_few_digits() {
+    fn latency_has_few_digits() {
         for (micros, told) in [(850, "0.8ms"), (41_300, "41ms"), (2_560_000, "2.5s")] {
             assert_eq!(latency(micros), told);
         }

@@ -1,28 +1,27 @@
-//! What is said to one who steers a rollout that does not stand like that. PURE.
+//! The error for a rollout command that the current phase does not allow. Pure.
 
 use crate::api::codes;
 use crate::api::types::ApiError;
 use crate::controller::{RolloutCommand, RolloutPhase};
 use crate::model::{FailureReason, RevisionNumber, RolloutFailure, ServiceName};
 
-/// The error for a word that does not fit.
 pub(super) fn error(
     name: &ServiceName,
     asked: RolloutCommand,
-    standing: &RolloutPhase,
+    phase: &RolloutPhase,
     stable: Option<RevisionNumber>,
 ) -> ApiError {
     let what = match asked {
-        RolloutCommand::Pause => format!("the rollout of {name} cannot be paused"),
-        RolloutCommand::Resume => format!("the rollout of {name} cannot be resumed"),
-        RolloutCommand::Abort => format!("the rollout of {name} cannot be aborted"),
-        RolloutCommand::Restart => format!("{name} cannot be restarted now"),
-        RolloutCommand::Retry => format!("there is nothing of {name} to try again"),
+        RolloutCommand::Pause => format!("cannot pause the rollout of {name}"),
+        RolloutCommand::Resume => format!("cannot resume the rollout of {name}"),
+        RolloutCommand::Abort => format!("cannot abort the rollout of {name}"),
+        RolloutCommand::Restart => format!("cannot restart {name} now"),
+        RolloutCommand::Retry => format!("{name} has no failed or aborted rollout to retry"),
     };
-    let mut why = vec![stands(standing)];
-    why.extend(reason(asked, standing, stable).map(str::to_owned));
+    let mut why = vec![phase_line(phase)];
+    why.extend(reason(asked, phase, stable).map(str::to_owned));
     let next =
-        next(asked, standing, stable).into_iter().map(|command| command.replace("SERVICE", name.as_str()));
+        next(asked, phase, stable).into_iter().map(|command| command.replace("SERVICE", name.as_str()));
     ApiError { why, next: next.collect(), ..codes::NOT_NOW.error(what) }
 }
 
@@ -31,27 +30,29 @@ fn ended(failure: &RolloutFailure) -> String {
     format!("revision {} {how}", failure.revision)
 }
 
-fn stands(standing: &RolloutPhase) -> String {
-    match standing {
-        RolloutPhase::Starting => "a rollout of it is about to start".to_owned(),
-        RolloutPhase::UnderWay { to } => format!("the rollout to revision {to} is under way"),
+fn phase_line(phase: &RolloutPhase) -> String {
+    match phase {
+        RolloutPhase::Starting => "a rollout is about to start".to_owned(),
+        RolloutPhase::UnderWay { to } => format!("the rollout to revision {to} is in progress"),
         RolloutPhase::Paused { to } => format!("the rollout to revision {to} is paused"),
         RolloutPhase::GoingBack { to, failure } => {
-            format!("{}; it is going back to revision {to}", ended(failure))
+            format!("{}; rolling back to revision {to}", ended(failure))
         }
-        RolloutPhase::Complete { revision } => format!("the rollout of revision {revision} is complete"),
-        RolloutPhase::Back { on, failure } => format!("{}; it went back to revision {on}", ended(failure)),
-        RolloutPhase::Failed { failure } => format!("{}; nothing is being replaced", ended(failure)),
+        RolloutPhase::Complete { revision } => format!("the rollout to revision {revision} is complete"),
+        RolloutPhase::Back { on, failure } => {
+            format!("{}; it was rolled back to revision {on}", ended(failure))
+        }
+        RolloutPhase::Failed { failure } => format!("{}; it was not rolled back", ended(failure)),
     }
 }
 
-/// Where the standing alone does not say why.
+/// A reason in addition to the phase.
 fn reason(
     asked: RolloutCommand,
-    standing: &RolloutPhase,
+    phase: &RolloutPhase,
     stable: Option<RevisionNumber>,
 ) -> Option<&'static str> {
-    match (asked, standing) {
+    match (asked, phase) {
         (RolloutCommand::Resume, RolloutPhase::UnderWay { .. } | RolloutPhase::Starting) => {
             Some("it is not paused")
         }
@@ -61,16 +62,16 @@ fn reason(
             | RolloutPhase::UnderWay { .. }
             | RolloutPhase::Paused { .. }
             | RolloutPhase::Failed { .. },
-        ) if stable.is_none() => Some("there is no other revision that completed, to go back to"),
+        ) if stable.is_none() => Some("there is no completed revision to roll back to"),
         (RolloutCommand::Restart, RolloutPhase::Back { .. }) => {
-            Some("what runs is not what its spec asks for")
+            Some("the running release is not the one in its spec")
         }
         _ => None,
     }
 }
 
-fn next(asked: RolloutCommand, standing: &RolloutPhase, stable: Option<RevisionNumber>) -> Vec<String> {
-    let commands: &[&str] = match standing {
+fn next(asked: RolloutCommand, phase: &RolloutPhase, stable: Option<RevisionNumber>) -> Vec<String> {
+    let commands: &[&str] = match phase {
         RolloutPhase::Starting | RolloutPhase::GoingBack { .. } => &["ctl rollout SERVICE"],
         RolloutPhase::UnderWay { .. } if stable.is_some() => &["ctl rollout SERVICE", "ctl abort SERVICE"],
         RolloutPhase::UnderWay { .. } => &["ctl rollout SERVICE"],
@@ -95,30 +96,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_names_where_it_stands_and_what_to_do() {
+    fn error_names_phase_reason_and_next_commands() {
         let two = RevisionNumber(2);
-        let told = |asked, standing: RolloutPhase, stable| {
-            let error = error(&"users".into(), asked, &standing, stable);
+        let lines = |asked, phase: RolloutPhase, stable| {
+            let error = error(&"users".into(), asked, &phase, stable);
             (error.exit, error.why.join("; "), error.next.join("; "))
         };
         assert_eq!(
-            told(RolloutCommand::Pause, RolloutPhase::Complete { revision: two }, None),
-            (2, "the rollout of revision 2 is complete".to_owned(), "ctl rollout status users".to_owned())
+            lines(RolloutCommand::Pause, RolloutPhase::Complete { revision: two }, None),
+            (2, "the rollout to revision 2 is complete".to_owned(), "ctl rollout status users".to_owned())
         );
         assert_eq!(
-            told(RolloutCommand::Abort, RolloutPhase::UnderWay { to: two }, None),
+            lines(RolloutCommand::Abort, RolloutPhase::UnderWay { to: two }, None),
             (
                 2,
-                "the rollout to revision 2 is under way; there is no other revision that completed, to go back to"
+                "the rollout to revision 2 is in progress; there is no completed revision to roll back to"
                     .to_owned(),
                 "ctl rollout users".to_owned()
             )
         );
         assert_eq!(
-            told(RolloutCommand::Resume, RolloutPhase::UnderWay { to: two }, Some(RevisionNumber(1))),
+            lines(RolloutCommand::Resume, RolloutPhase::UnderWay { to: two }, Some(RevisionNumber(1))),
             (
                 2,
-                "the rollout to revision 2 is under way; it is not paused".to_owned(),
+                "the rollout to revision 2 is in progress; it is not paused".to_owned(),
                 "ctl rollout users; ctl abort users".to_owned()
             )
         );

@@ -1,8 +1,8 @@
-//! Where the daemon's socket, state and Docker are, unless a flag says otherwise.
+//! Default paths of the daemon's socket, its state directory and Docker's socket.
 
 use std::path::PathBuf;
 
-/// What the environment says of places; read once, so that the rules are a function of it.
+/// The environment variables that paths depend on, read once so that the rules below are pure functions.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     pub(crate) root: bool,
@@ -18,7 +18,7 @@ const ROOT_STATE: &str = "/var/lib/coxswain";
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 
 impl Environment {
-    /// That of this process. A variable that is set to nothing counts as not set.
+    /// An empty variable counts as unset.
     pub(crate) fn of_process() -> Self {
         let path = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
@@ -31,7 +31,6 @@ impl Environment {
         }
     }
 
-    /// The daemon's socket.
     pub(crate) fn socket(&self) -> PathBuf {
         match (&self.ctl_socket, &self.runtime_dir) {
             (Some(socket), _) => socket.clone(),
@@ -41,7 +40,6 @@ impl Environment {
         }
     }
 
-    /// The daemon's state.
     pub(crate) fn state_dir(&self) -> PathBuf {
         match (&self.state_home, &self.home) {
             _ if self.root => PathBuf::from(ROOT_STATE),
@@ -51,14 +49,14 @@ impl Environment {
         }
     }
 
-    /// Docker's socket; an error names a `DOCKER_HOST` that is not a unix socket.
+    /// Rejects a `DOCKER_HOST` that is not a unix socket.
     pub(crate) fn docker(&self) -> Result<PathBuf, String> {
         match &self.docker_host {
             None => Ok(PathBuf::from(DOCKER_SOCKET)),
             Some(host) => host
                 .strip_prefix("unix://")
                 .map(PathBuf::from)
-                .ok_or_else(|| format!("DOCKER_HOST is {host}, and only unix:// is supported")),
+                .ok_or_else(|| format!("DOCKER_HOST is {host}; only unix:// is supported")),
         }
     }
 }
@@ -72,14 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn root_has_system_places() {
+    fn paths_of_root_are_system_paths() {
         let root = Environment { root: true, ..user() };
         assert_eq!(root.socket(), PathBuf::from("/run/coxswain/ctl.sock"));
         assert_eq!(root.state_dir(), PathBuf::from("/var/lib/coxswain"));
     }
 
     #[test]
-    fn a_user_has_places_of_their_own() {
+    fn paths_of_a_user_follow_xdg() {
         let runtime = Environment { runtime_dir: Some("/run/user/7".into()), ..user() };
         assert_eq!(runtime.socket(), PathBuf::from("/run/user/7/coxswain/ctl.sock"));
         assert_eq!(user().socket(), PathBuf::from("/home/ann/.local/state/coxswain/ctl.sock"));
@@ -88,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_wins_even_for_root() {
+    fn socket_prefers_ctl_socket_even_for_root() {
         let set = Environment { root: true, ctl_socket: Some("/tmp/x".into()), ..user() };
         assert_eq!(set.socket(), PathBuf::from("/tmp/x"));
     }
 
     #[test]
-    fn docker_is_a_unix_socket() {
+    fn docker_accepts_unix_sockets_only() {
         let with = |host: &str| Environment { docker_host: Some(host.to_owned()), ..user() }.docker();
         assert_eq!(user().docker(), Ok("/var/run/docker.sock".into()));
         assert_eq!(with("unix:///run/d.sock"), Ok("/run/d.sock".into()));

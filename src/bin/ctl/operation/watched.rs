@@ -1,0 +1,55 @@
+//! What `ctl` knows of one service while it waits for it.
+
+use coxswain::api::types::{ApiError, OperationProgress, WriteAction, WriteResult};
+use coxswain::model::{Generation, Millis, Revision, ServiceName};
+use tokio::time::Instant;
+
+use crate::output::replacement_history::ReplacementHistory;
+use crate::output::traffic::TrafficMeter;
+
+pub(super) struct WatchedService {
+    pub(super) name: ServiceName,
+    /// The generation that was written; reports of an earlier one describe the old state and are ignored.
+    pub(super) generation: Generation,
+    pub(super) deletes: bool,
+    pub(super) header: String,
+    /// To name revisions by their images; fetched with the first snapshot.
+    pub(super) revisions: Vec<Revision>,
+    pub(super) last: Option<OperationProgress>,
+    /// Since when the balancer has rejected the routing table.
+    pub(super) table_refused_since: Option<Instant>,
+    pub(super) replacements: ReplacementHistory,
+    pub(super) meter: TrafficMeter,
+    /// Set once the wait has ended, with success or an error.
+    pub(super) end: Option<Result<(), ApiError>>,
+}
+
+impl WatchedService {
+    pub(super) fn new(result: &WriteResult) -> Self {
+        Self {
+            name: result.name.clone(),
+            generation: result.generation,
+            deletes: result.action == WriteAction::Deleted,
+            header: result.name.to_string(),
+            revisions: Vec::new(),
+            last: None,
+            table_refused_since: None,
+            replacements: ReplacementHistory::default(),
+            meter: TrafficMeter::default(),
+            end: None,
+        }
+    }
+
+    /// Whether a report is older than the write. If a condition blocks the daemon, it counts as current.
+    pub(super) fn is_before(&self, report: &OperationProgress) -> bool {
+        let is_current = self.deletes || report.observed >= self.generation || report.outcome.is_some();
+        !is_current && report.held_by.is_empty()
+    }
+
+    /// `healthyFor` of the release that is rolled out, once it is known.
+    pub(super) fn healthy_for(&self) -> Option<Millis> {
+        let target = self.last.as_ref()?.target;
+        let revision = self.revisions.iter().find(|revision| revision.number == target)?;
+        Some(revision.spec.rollout.healthy_for)
+    }
+}

@@ -1,0 +1,127 @@
+//! The state of a replica in words. Pure.
+
+use coxswain::api::types::ReplicaProgress;
+use coxswain::model::{Millis, ReplicaPhase, ReplicaStatus};
+
+use super::sanitize::sanitize;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PhaseText {
+    /// `✓` ready, `▸` in progress, `!` needs attention, `-` being removed, blank waiting.
+    pub(crate) mark: char,
+    pub(crate) word: &'static str,
+    /// The reason or result; may be empty.
+    pub(crate) detail: String,
+}
+
+pub(crate) fn phase_text(status: Option<&ReplicaStatus>, runs: bool, available: bool) -> PhaseText {
+    let text = |mark, word, detail| PhaseText { mark, word, detail };
+    let Some(status) = status else {
+        // The status is deleted with the container, so a replica to remove has no container left.
+        return if runs { text(' ', "waiting", String::new()) } else { text('-', "gone", String::new()) };
+    };
+    match &status.phase {
+        ReplicaPhase::Ready if !runs => text('-', "leaving", String::new()),
+        ReplicaPhase::Ready if !available => text('▸', "ready", "not routed yet".to_owned()),
+        ReplicaPhase::Ready => text(
+            '✓',
+            "ready",
+            status.ready_after.map(|after| format!("after {}", short(after))).unwrap_or_default(),
+        ),
+        ReplicaPhase::Waiting { reason: None } => text(' ', "waiting", String::new()),
+        ReplicaPhase::Waiting { reason: Some(reason) } => text('!', "waiting", sanitize(&reason.to_string())),
+        ReplicaPhase::Pulling => text('▸', "pulling", String::new()),
+        ReplicaPhase::Starting { reason } => text(
+            '▸',
+            "starting",
+            reason.as_ref().map(|reason| sanitize(&reason.to_string())).unwrap_or_default(),
+        ),
+        ReplicaPhase::Unready { reason } => text('!', "unready", sanitize(&reason.to_string())),
+        ReplicaPhase::BackOff { reason, retry_at: _ } => {
+            text('!', "back-off", format!("{}, attempt {}", sanitize(&reason.to_string()), status.attempt))
+        }
+        ReplicaPhase::Draining => text('-', "draining", String::new()),
+        ReplicaPhase::Stopping => text('-', "stopping", String::new()),
+        ReplicaPhase::Retained => text('-', "retained", "stopped, for inspection".to_owned()),
+        ReplicaPhase::Gone => text('-', "gone", String::new()),
+    }
+}
+
+/// `2.2s` under a minute, otherwise as in a manifest.
+pub(super) fn short(duration: Millis) -> String {
+    if duration.0 < 60_000 {
+        format!("{}.{}s", duration.0 / 1000, duration.0 % 1000 / 100)
+    } else {
+        Millis(duration.0 / 1000 * 1000).to_string()
+    }
+}
+
+/// The state of a replica in an operation, with the requests it drained.
+pub(crate) fn of_progress(replica: &ReplicaProgress) -> PhaseText {
+    let text = phase_text(replica.status.as_ref(), replica.runs, replica.available);
+    match text.word {
+        "stopping" if replica.drained > 0 => PhaseText { detail: drained(replica.drained), ..text },
+        _ => text,
+    }
+}
+
+/// Requests that a replica finished after it left rotation.
+pub(super) fn drained(requests: u64) -> String {
+    match requests {
+        0 => "drained".to_owned(),
+        1 => "drained 1 request".to_owned(),
+        many => format!("drained {many} requests"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use coxswain::api::types::OperationProgress;
+    use coxswain::model::{ReplicaName, RevisionNumber};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    pub(crate) fn snapshot(available: u32, replicas: &[(&str, ReplicaPhase)]) -> OperationProgress {
+        let replica = |(name, phase): &(&str, ReplicaPhase)| ReplicaProgress {
+            name: ReplicaName::new(*name),
+            revision: RevisionNumber(2),
+            runs: true,
+            available: *phase == ReplicaPhase::Ready,
+            status: Some(ReplicaStatus {
+                replica: ReplicaName::new(*name),
+                phase: phase.clone(),
+                attempt: 1,
+                failures: 0,
+                container: None,
+                published: Default::default(),
+                address: None,
+                ready_after: Some(Millis(900)),
+                since: Timestamp::UNIX_EPOCH,
+                diagnosis: None,
+            }),
+            in_flight: 0,
+            drained: 0,
+            counters: None,
+        };
+        OperationProgress {
+            service: "users".into(),
+            observed: coxswain::model::Generation(1),
+            from: None,
+            target: RevisionNumber(2),
+            wanted: 2,
+            available,
+            replicas: replicas.iter().map(replica).collect(),
+            held_by: Vec::new(),
+            counted: None,
+            failed_requests: None,
+            outcome: None,
+        }
+    }
+
+    #[test]
+    fn phase_text_without_status_is_waiting_or_gone() {
+        assert_eq!(phase_text(None, true, false).word, "waiting");
+        assert_eq!(phase_text(None, false, false).word, "gone");
+    }
+}

@@ -1,0 +1,25 @@
+//! Asks for confirmation before a command that deletes data or causes downtime.
+
+use coxswain::api::codes;
+use coxswain::api::types::ApiError;
+
+use crate::error::CliError;
+use crate::session::Session;
+
+/// Asks the question. Without a terminal the error names `-y`.
+pub(crate) fn ask(
+    session: &Session<'_>,
+    question: &str,
+    action: &str,
+    declined: &'static str,
+) -> Result<(), CliError> {
+    match session.ui.ask(question) {
+        Some(true) => Ok(()),
+        Some(false) => Err(CliError::Declined(declined)),
+        None => {
+            let next = vec![format!("ctl {} -y", session.author.command)];
+            let error = codes::USAGE.error(format!("{action} needs confirmation: pass -y (not a terminal)"));
+            Err(ApiError { next, ..error }.into())
+        }
+    }
+}
