@@ -203,7 +203,7 @@ fn the_page_about_rootless_docker_works() {
     let text = page("docs/how-to/rootless.md");
     run_commands(&text, &daemon);
     let (status, _) = daemon.expect(0, &["status"]);
-    let line = "reach     containers are reached at ports published on 127.0.0.1";
+    let line = "exposure  containers are reached at ports published on 127.0.0.1";
     assert!(text.contains(line) && status.contains(line), "{status}");
 }
 

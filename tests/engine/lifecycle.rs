@@ -48,7 +48,7 @@ fn declare_reach_scale_roll_undo_delete() {
     nothing_failed(&load.stop());
 
     let (notes, _) = daemon.expect(0, &["apply", "-f", &file]);
-    assert!(notes.contains("= spec.replicas: 1 stays; the file says 2"), "{notes}");
+    assert!(notes.contains("= spec.replicas: keeping live value 1; the manifest says 2"), "{notes}");
     daemon.expect(0, &["delete", "hello", "--yes"]);
     assert_eq!(daemon.containers("hello", false), Vec::<String>::new());
     assert_eq!(daemon.json(&["get", "services", "-o", "json"])["items"], serde_json::json!([]));

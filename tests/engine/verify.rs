@@ -85,6 +85,6 @@ fn an_interrupt_puts_the_number_of_replicas_back() {
     let ended = verify.wait_with_output().expect("a child");
     let told = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(130), "{told}");
-    assert!(told.contains("users goes back to 2 replicas"), "{told}");
+    assert!(told.contains("users is scaling back to 2 replicas"), "{told}");
     assert_eq!(replicas(), 2);
 }

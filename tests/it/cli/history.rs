@@ -43,7 +43,7 @@ fn stub() -> Stub {
 }
 
 #[test]
-fn each_revision_has_its_record() {
+fn history_shows_the_record_of_each_revision() {
     let stub = stub().on(
         "GET /v1/revisions?service=none",
         [Reply::error(&codes::NOT_FOUND.error("there is no service named none"))],
@@ -54,7 +54,7 @@ fn each_revision_has_its_record() {
     );
     let json: serde_json::Value = serde_json::from_str(&run(&stub, "history users -o json").stdout).unwrap();
     let status = &json["items"][4]["status"];
-    assert_eq!((&status["record"]["outcome"], &status["user"]), (&"aborted".into(), &"ann".into()));
+    assert_eq!((&status["record"]["outcome"], &status["createdBy"]["user"]), (&"aborted".into(), &"ann".into()));
 }
 
 #[test]

@@ -188,7 +188,7 @@ fn ctrl_c_detaches() {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let last = lines.last().unwrap();
-    assert_eq!(last, "detached: the operation on users continues; `ctl rollout users` follows it again");
+    assert_eq!(last, "detached: the operation on users continues; run `ctl rollout users` to follow it");
 }
 
 #[test]

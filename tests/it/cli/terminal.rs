@@ -159,7 +159,7 @@ fn what_goes_leaves_a_watched_table() {
     SERVICE   READY  REVISION  IMAGE     ROUTE                CHANGED
     users     3/3    9         users:v1  shop.acme.dev/users  2m ago
     error[CTL-0103]: the daemon ended the watch
-      why      the daemon stopped or restarts
+      why      the daemon stopped or restarted
       next     ctl status
       help     ctl explain CTL-0103
     ");

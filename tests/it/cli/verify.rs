@@ -95,7 +95,7 @@ fn where_requests_fail_before_the_first_step_none_is_taken() {
     let ran = run(&stub, "verify users --path /missing?x=1 -o json -y");
     assert_eq!(ran.exit, 1, "{}", ran.stderr);
     assert!(ran.stderr.contains("error[CTL-0419]"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("\n  now      nothing was done\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\n  now      nothing was changed\n"), "{}", ran.stderr);
     assert!(ran.stderr.contains("\n  next     ctl verify users --path PATH\n"), "{}", ran.stderr);
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let steps = found["status"]["steps"].as_array().unwrap();
@@ -114,7 +114,7 @@ fn a_write_that_was_refused_has_left_nothing() {
     let stub = reached(200).on("POST /v1/rollout", [Reply::error(&no)]);
     let ran = run(&stub, "verify users --step restart -y");
     assert_eq!(ran.exit, 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("! users is as it was\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("! users is in its original state\n"), "{}", ran.stderr);
 }
 
 #[test]
@@ -132,11 +132,11 @@ fn a_way_back_that_was_accepted_is_under_way() {
     let ran = run(&stub, "verify users --step restart,undo --timeout 2s -y");
     assert_eq!(ran.exit, 6, "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("! users is on its way back to revision 9; `ctl rollout users`"),
+        ran.stderr.contains("! users is rolling back to revision 9; run `ctl rollout users`"),
         "{}",
         ran.stderr
     );
-    assert!(!ran.stderr.contains("is left at"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("is on its restart"), "{}", ran.stderr);
 }
 
 #[test]
@@ -149,5 +149,5 @@ fn a_replica_that_was_killed_is_on_its_way_back() {
         .on("GET /v1/replicas?watch=true", [Reply::silence_after(&[replicas])]);
     let ran = run(&stub, "verify users --step kill --timeout 1s -y");
     assert_eq!(ran.exit, 6, "{}", ran.stderr);
-    assert!(ran.stderr.contains("! users-9-a was killed and is on its way back"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("! users-9-a was killed and is restarting"), "{}", ran.stderr);
 }

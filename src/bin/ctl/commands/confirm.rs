@@ -31,7 +31,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliErr
             None => {
                 let next = vec!["ctl confirm -y".to_owned()];
                 let error =
-                    codes::USAGE.error("confirming removals needs confirmation: pass -y (not a terminal)");
+                    codes::USAGE.error("confirming removals needs -y (not a terminal)");
                 return Err(ApiError { next, ..error }.into());
             }
         }

@@ -300,7 +300,7 @@ mod tests {
         insta::assert_snapshot!(shown(&view, 80, 24, PLAIN), @r#"
         users
 
-          ✓ users-9-a   ready 0.9s    took traffic   users-8-a drained 41 requests
+          ✓ users-9-a   ready 0.9s    serving   users-8-a drained 41 requests
           ▸ users-9-b   starting 4s   GET /healthz → 503 "warming cache"
             users-9-c   waiting
             2 of revision 1 still to replace
@@ -311,7 +311,7 @@ mod tests {
         insta::assert_snapshot!(shown(&view, 60, 24, Style { unicode: false, ..PLAIN }), @r#"
         users
 
-          ok users-9-a   ready 0.9s    took traffic   users-8-a d...
+          ok users-9-a   ready 0.9s    serving   users-8-a draine...
           > users-9-b   starting 4s   GET /healthz -> 503 "warmin...
             users-9-c   waiting
             2 of revision 1 still to replace
