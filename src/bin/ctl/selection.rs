@@ -30,7 +30,7 @@ const RESOURCE_KINDS: [ResourceKind; 7] = [
 
 /// A kind and names of its objects; no names select all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Selection {
+pub(crate) struct ObjectSelection {
     pub(crate) kind: ResourceKind,
     pub(crate) names: Vec<String>,
 }
@@ -59,7 +59,7 @@ impl ResourceKind {
     }
 }
 
-impl Selection {
+impl ObjectSelection {
     /// `[KIND] [NAME…]` or `KIND/NAME…`. A first word that is not a kind is the name of a service.
     pub(crate) fn parse(words: &[String]) -> Result<Self, CliError> {
         let (kind, rest) = match words.split_first() {
@@ -142,7 +142,7 @@ mod tests {
 
     fn parse(words: &[&str]) -> Option<(ResourceKind, Vec<String>)> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        Selection::parse(&words).ok().map(|target| (target.kind, target.names))
+        ObjectSelection::parse(&words).ok().map(|target| (target.kind, target.names))
     }
 
     #[test]

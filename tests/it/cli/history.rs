@@ -54,7 +54,10 @@ fn history_shows_the_record_of_each_revision() {
     );
     let json: serde_json::Value = serde_json::from_str(&run(&stub, "history users -o json").stdout).unwrap();
     let status = &json["items"][4]["status"];
-    assert_eq!((&status["record"]["outcome"], &status["createdBy"]["user"]), (&"aborted".into(), &"ann".into()));
+    assert_eq!(
+        (&status["record"]["outcome"], &status["createdBy"]["user"]),
+        (&"aborted".into(), &"ann".into())
+    );
 }
 
 #[test]

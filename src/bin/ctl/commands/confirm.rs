@@ -30,8 +30,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliErr
             Some(false) => return Err(CliError::of(&codes::USAGE, "nothing was removed")),
             None => {
                 let next = vec!["ctl confirm -y".to_owned()];
-                let error =
-                    codes::USAGE.error("confirming removals needs -y (not a terminal)");
+                let error = codes::USAGE.error("confirming removals needs -y (not a terminal)");
                 return Err(ApiError { next, ..error }.into());
             }
         }

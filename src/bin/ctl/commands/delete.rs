@@ -11,7 +11,7 @@ use crate::manifests::LoadedManifests;
 use crate::names;
 use crate::operation::{WaitArgs, wait};
 use crate::prompt::ask;
-use crate::selection::{ResourceKind, Selection};
+use crate::selection::{ObjectSelection, ResourceKind};
 use crate::session::Session;
 use crate::writes::print_results;
 
@@ -92,7 +92,7 @@ async fn chosen(session: &Session<'_>, args: &Args) -> Result<Vec<ServiceObject>
     let mut services = session.client.services().await?;
     services.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     let Some(app) = &args.app else {
-        return Selection { kind: ResourceKind::Services, names }
+        return ObjectSelection { kind: ResourceKind::Services, names }
             .select(services, |s| vec![s.metadata.name.as_str()]);
     };
     services.retain(|service| service.metadata.app == *app);

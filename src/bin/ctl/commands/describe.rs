@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use crate::error::CliError;
 use crate::names;
 use crate::output::describe::{self, ServiceDetails};
-use crate::selection::{ResourceKind, Selection};
+use crate::selection::{ObjectSelection, ResourceKind};
 use crate::session::Session;
 
 /// Show the details of a service: spec, replicas, revisions and events
@@ -38,7 +38,7 @@ pub(crate) async fn why(session: &Session<'_>, args: WhyArgs) -> Result<(), CliE
 }
 
 async fn details(session: &Session<'_>, name: &ServiceName) -> Result<ServiceDetails, CliError> {
-    let target = Selection { kind: ResourceKind::Services, names: vec![name.to_string()] };
+    let target = ObjectSelection { kind: ResourceKind::Services, names: vec![name.to_string()] };
     let all = session.client.services().await?;
     target.select(all, |s: &ServiceObject| vec![s.metadata.name.as_str()])?;
     Ok(ServiceDetails {

@@ -1,7 +1,7 @@
 //! `ctl get`: lists objects as tables for people or as JSON, YAML and names for programs.
 
 use crate::error::CliError;
-use crate::selection::{ResourceKind, Selection};
+use crate::selection::{ObjectSelection, ResourceKind};
 use crate::session::Session;
 
 mod kinds;
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
-    let selection = Selection::parse(&args.objects)?;
+    let selection = ObjectSelection::parse(&args.objects)?;
     let printer = ObjectPrinter { session, selection: &selection, output: args.output };
     let client = &session.client;
     if args.watch {

@@ -5,7 +5,7 @@ use coxswain::model::ServiceName;
 use super::get::{ObjectPrinter, OutputFormat, REVISIONS};
 use crate::error::CliError;
 use crate::names;
-use crate::selection::{ResourceKind, Selection};
+use crate::selection::{ObjectSelection, ResourceKind};
 use crate::session::Session;
 
 /// Show the revisions of a service: outcome, image, author, time and command
@@ -21,6 +21,6 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
     let items = session.client.revisions(Some(&args.service)).await?;
-    let selection = Selection { kind: ResourceKind::Revisions, names: Vec::new() };
+    let selection = ObjectSelection { kind: ResourceKind::Revisions, names: Vec::new() };
     ObjectPrinter { session, selection: &selection, output: args.output }.print(&items, &REVISIONS)
 }

@@ -91,7 +91,7 @@ async fn run_verb(session: &Session<'_>, verb: RolloutVerb) -> Result<(), CliErr
     }
 }
 
-/// Waits for the current generation, whoever wrote it.
+/// Waits for the current generation, no matter who wrote it.
 async fn attach(session: &Session<'_>, name: &ServiceName, args: &WaitArgs) -> Result<(), CliError> {
     let service = session.client.service(name).await?;
     let result = WriteResult {

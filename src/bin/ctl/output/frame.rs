@@ -56,8 +56,8 @@ pub(crate) fn frame(view: &ProgressView<'_>, size: TermSize, style: Style) -> St
     }
     let max = size.rows.saturating_sub(OTHER_LINES).clamp(1, REPLICAS_MAX);
     let hidden = rows.len().saturating_sub(max);
-    let width = |of: fn(&ReplicaRow<'_>) -> usize| rows.iter().map(of).max().unwrap_or(0);
-    let (names, states) = (width(|row| row.name.len()), width(|row| measure_text_width(&row.state)));
+    let names = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let states = rows.iter().map(|row| measure_text_width(&row.state)).max().unwrap_or(0);
     for row in in_view(&rows, max) {
         let mark = style.paint(paint(row.mark), &row.mark.to_string());
         let ReplicaRow { name, state, details, .. } = row;
@@ -118,13 +118,14 @@ pub(crate) fn table(text: &str, size: TermSize, style: Style) -> String {
 /// A row per replica, without old ones that only wait to be replaced; those are counted.
 fn rows<'a>(view: &ProgressView<'a>) -> (Vec<ReplicaRow<'a>>, usize) {
     let current = view.current;
-    let (mut rows, mut older) = (Vec::new(), 0);
+    let mut rows = Vec::new();
+    let mut older = 0;
     for replica in &current.replicas {
         let is_old = view.replacements.rolls() && replica.revision != current.target;
-        match () {
-            () if is_old && replica.runs && replica.available => older += 1,
-            () if is_old && view.replacements.has_successor(&replica.name) => {}
-            () => rows.push(row(view, replica)),
+        if is_old && replica.runs && replica.available {
+            older += 1;
+        } else if !(is_old && view.replacements.has_successor(&replica.name)) {
+            rows.push(row(view, replica));
         }
     }
     (rows, older)
@@ -338,9 +339,9 @@ mod tests {
         let many: Vec<_> = names.iter().enumerate().map(|(n, name)| (name.as_str(), phase(n))).collect();
         let (progress, history) = (snapshot(19, &many), ReplacementHistory::default());
         let view = view(&progress, &history, None);
-        for (rows, told) in [(24, "… and 8 more"), (14, "… and 15 more"), (12, "… and 17 more")] {
+        for (rows, expected) in [(24, "… and 8 more"), (14, "… and 15 more"), (12, "… and 17 more")] {
             let text = shown(&view, 80, rows, PLAIN);
-            assert!(text.contains(told) && text.contains("▸ r17"), "{text}");
+            assert!(text.contains(expected) && text.contains("▸ r17"), "{text}");
         }
     }
 
@@ -349,25 +350,25 @@ mod tests {
         let mut some = snapshot(1, &[("a", ReplicaPhase::Ready), ("b", ReplicaPhase::Ready)]);
         some.replicas[0].revision = RevisionNumber(1);
         let history = ReplacementHistory::default();
-        let told = |progress: &OperationProgress, replica: usize, second: i64| {
+        let shown_for = |progress: &OperationProgress, replica: usize, second: i64| {
             let now = Timestamp::from_second(second).expect("a time");
             let view =
                 ProgressView { healthy_for: Some(Millis::secs(10)), now, ..view(progress, &history, None) };
             proving(&view, &progress.replicas[replica])
         };
-        assert_eq!(told(&some, 1, 3), None, "nothing is replaced");
+        assert_eq!(shown_for(&some, 1, 3), None, "nothing is replaced");
         let rolls = OperationProgress { from: Some(RevisionNumber(1)), ..some.clone() };
-        assert_eq!(told(&rolls, 0, 3), None, "it is old");
-        assert_eq!(told(&rolls, 1, 3).as_deref(), Some("healthy for 3s of 10s"));
-        assert_eq!(told(&rolls, 1, 10), None, "healthyFor has passed");
+        assert_eq!(shown_for(&rolls, 0, 3), None, "it is old");
+        assert_eq!(shown_for(&rolls, 1, 3).as_deref(), Some("healthy for 3s of 10s"));
+        assert_eq!(shown_for(&rolls, 1, 10), None, "healthyFor has passed");
         let back = OperationProgress { from: Some(RevisionNumber(3)), ..some };
-        assert_eq!(told(&back, 1, 3), None, "a revision that ran before needs no proof");
+        assert_eq!(shown_for(&back, 1, 3), None, "a revision that ran before needs no proof");
     }
 
     #[test]
     fn latency_has_few_digits() {
-        for (micros, told) in [(850, "0.8ms"), (41_300, "41ms"), (2_560_000, "2.5s")] {
-            assert_eq!(latency(micros), told);
+        for (micros, expected) in [(850, "0.8ms"), (41_300, "41ms"), (2_560_000, "2.5s")] {
+            assert_eq!(latency(micros), expected);
         }
     }
 }

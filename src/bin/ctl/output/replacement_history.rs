@@ -64,7 +64,8 @@ impl ReplacementHistory {
                 self.left.len() - 1
             });
             let left = &mut self.left[at];
-            (left.in_flight, left.drained) = (replica.in_flight, left.drained.max(replica.drained));
+            left.in_flight = replica.in_flight;
+            left.drained = left.drained.max(replica.drained);
         }
     }
 

@@ -6,7 +6,7 @@ use super::kinds::KindDisplay;
 use crate::error::CliError;
 use crate::output::object::{self, Envelope, ObjectFormat};
 use crate::output::table::TextTable;
-use crate::selection::Selection;
+use crate::selection::ObjectSelection;
 use crate::session::Session;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -20,7 +20,7 @@ pub(in crate::commands) enum OutputFormat {
 
 pub(in crate::commands) struct ObjectPrinter<'a> {
     pub(in crate::commands) session: &'a Session<'a>,
-    pub(in crate::commands) selection: &'a Selection,
+    pub(in crate::commands) selection: &'a ObjectSelection,
     pub(in crate::commands) output: OutputFormat,
 }
 
