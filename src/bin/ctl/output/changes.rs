@@ -4,7 +4,7 @@ use coxswain::api::types::{FieldChange, Overridden, WriteAction, WriteResult};
 use jiff::Timestamp;
 
 use super::age::ago;
-use super::sanitize::sanitize;
+use coxswain::model::sanitize;
 
 /// `+ users  created  users:1.5.0 @ c0ffee123456`, then a line per changed field, override, conflict and note.
 pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec<String> {

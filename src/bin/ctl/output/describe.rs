@@ -12,9 +12,9 @@ use super::age::{ago, seconds, since};
 use super::changes::field;
 use super::listing;
 use super::phase_text::phase_text;
-use super::sanitize::sanitize;
 use super::style::Style;
 use super::table::{MARK, TextTable};
+use coxswain::model::sanitize;
 
 /// Lines that `why` shows of what it waits for, to fit one screen.
 const WAITS_SHOWN: usize = 12;

@@ -2,9 +2,9 @@
 
 use coxswain::api::types::ApiError;
 
-use super::sanitize::sanitize;
 use super::style::{Paint, Style};
 use crate::error::CliError;
+use coxswain::model::sanitize;
 
 /// `None` if the error has no text.
 pub(super) fn render(error: &CliError, style: Style) -> Option<String> {

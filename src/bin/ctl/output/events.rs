@@ -3,8 +3,8 @@
 use coxswain::api::types::LogRecord;
 use coxswain::model::{Event, EventKind, ReplicaName};
 
-use super::sanitize::sanitize;
 use super::table::MARK;
+use coxswain::model::sanitize;
 
 /// Wide enough for most objects, so that the columns of a stream line up.
 const OBJECT_WIDTH: usize = 20;

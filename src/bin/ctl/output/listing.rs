@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::age::{ago, since};
 use super::phase_text::phase_text;
-use super::sanitize::sanitize;
 use super::table::{MARK, TextTable};
+use coxswain::model::sanitize;
 
 /// Three groups of an Engine id.
 const NODE_ID_SHOWN: usize = 14;

@@ -18,7 +18,6 @@ pub(crate) mod object;
 pub(crate) mod phase_text;
 pub(crate) mod progress;
 pub(crate) mod replacement_history;
-pub(crate) mod sanitize;
 mod style;
 pub(crate) mod summary;
 pub(crate) mod table;

@@ -3,7 +3,7 @@
 use coxswain::api::types::ReplicaProgress;
 use coxswain::model::{Millis, ReplicaPhase, ReplicaStatus};
 
-use super::sanitize::sanitize;
+use coxswain::model::sanitize;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PhaseText {

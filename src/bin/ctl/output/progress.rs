@@ -7,7 +7,7 @@ use coxswain::model::{Condition, OnFailure, Pace, Revision, RevisionNumber, Serv
 
 use super::age::seconds;
 use super::phase_text::{PhaseText, of_progress};
-use super::sanitize::sanitize;
+use coxswain::model::sanitize;
 
 fn line(text: &PhaseText, name: &str) -> String {
     format!("  {} {name}  {}  {}", text.mark, text.word, text.detail).trim_end().to_owned()

@@ -4,8 +4,8 @@ use coxswain::api::types::{DaemonStatus, NodeObject};
 use coxswain::model::{EngineKind, ExposureMode};
 
 use super::age::seconds;
-use super::sanitize::sanitize;
 use super::table::MARK;
+use coxswain::model::sanitize;
 
 /// A line per part of the daemon, then a line per active condition.
 pub(crate) fn daemon(status: &DaemonStatus) -> String {
