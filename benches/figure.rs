@@ -47,7 +47,7 @@ impl Figure {
 pub(crate) struct Pairs(Vec<(Duration, Duration)>);
 
 impl Pairs {
-    /// So many pairs, after one that does not count: nobody pays for what is only done once.
+    /// So many pairs, after one that does not count: costs that occur only once are left out.
     pub(crate) fn take(count: usize, raw: impl Fn() -> Duration, ours: impl Fn() -> Duration) -> Self {
         let pair = || (raw(), ours());
         pair();

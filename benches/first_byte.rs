@@ -1,4 +1,4 @@
-//! The first byte of a command's output, on whichever stream it comes: somebody who typed something sees that it is being
+//! The first byte of a command's output, on whichever stream it comes: a user who typed something sees that it is being
 //! done. Each command is started, and its output is a pipe.
 
 use std::io::Read;

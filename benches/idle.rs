@@ -64,7 +64,7 @@ fn field(status: &str, name: &str) -> String {
 fn usage(pid: i32) -> Usage {
     let kib: f64 = field(&status(pid), "VmRSS:").parse().expect("a number");
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
-    // The name stands in parentheses and may hold anything; user and system time are fields 14 and 15.
+    // The name is in parentheses and may hold anything; user and system time are fields 14 and 15.
     let (_, rest) = stat.rsplit_once(')').expect("a name in parentheses");
     let ticks = rest.split_whitespace().skip(11).take(2).map(|text| text.parse::<f64>().expect("a number"));
     Usage { cpu_seconds: ticks.sum::<f64>() / TICKS_PER_SECOND, resident_mib: kib / 1024.0 }

@@ -1,7 +1,7 @@
 //! A container is killed, a hundred times, under load: from the time in Docker's `die` event to the moment at which the
 //! last thread of the balancer serves without it, and what became of the requests.
 //!
-//! That moment is told by the balancer itself: an endpoint that a table is without is passed over by every thread from one
+//! That moment is reported by the balancer itself: an endpoint that a table lacks is passed over by every thread from one
 //! moment on, which it logs with the wall time, in whole milliseconds. Docker's event carries its own
 //! wall time. Both are of one machine and one clock; a millisecond is added for what the log cuts off.
 
@@ -104,7 +104,7 @@ fn left_at(log: &str, container: &str) -> Option<i128> {
 }
 
 /// What a client sees of a request that the dead container had been sent: the balancer's answer, or the beginning of the
-/// container's own. An end before the answer began would be the balancer's fault and is told in other words.
+/// container's own. An end before the answer began would be the balancer's fault and is reported separately.
 const BROKEN_OFF: [&str; 2] = ["502 the instance broke off", "failed to fill whole buffer"];
 
 /// How many requests failed, and why. One that was sent to the dead container may have been acted upon; it is repeated

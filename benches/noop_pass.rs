@@ -2,7 +2,7 @@
 //! embedded store on disk, the fake engine.
 //!
 //! The first service is brought to rest by the real controller and agent; the others are copies of all that is stored of
-//! it, under other names. Beside the goals: what a pass of the agent costs with 5,000 replicas on its host.
+//! it, under other names. In addition to the goals: what a pass of the agent costs with 5,000 replicas on its node.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

@@ -26,7 +26,7 @@ struct Subject<'a> {
     engine: &'a dyn Engine,
     run: &'a str,
     network: NetworkSpec,
-    /// Runs until it is told to stop.
+    /// Runs until it gets a stop signal.
     image: String,
     /// Ends at once with code 3: image and environment.
     exiting: (String, BTreeMap<String, String>),
@@ -114,7 +114,7 @@ fn network(run: &Run, name: &str, third: u8) -> NetworkSpec {
     }
 }
 
-/// A network whose subnet nobody else has; runs may be side by side.
+/// A network with a subnet of its own; runs may overlap.
 async fn free_network(engine: &dyn Engine, run: &Run, name: &str) -> NetworkSpec {
     let clock = RealClock::new();
     for _ in 0..20 {
@@ -391,7 +391,7 @@ async fn events_tell_where_to_look(s: &Subject<'_>) {
     }
 
     let mut replayed = s.engine.events(Some(started - Duration::from_secs(1))).await.unwrap();
-    let first = bounded("earlier events are told again", async {
+    let first = bounded("earlier events are replayed", async {
         loop {
             let event = replayed.next().await.unwrap().unwrap();
             if about(&event) {
@@ -606,5 +606,5 @@ async fn an_engine_that_is_away_is_told_from_one_that_is_not_there() {
     assert!(matches!(error, EngineError::Stopped { .. }), "dockerd is on this machine: {error:?}");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let error = engine.info().await.unwrap_err();
-    assert!(matches!(error, EngineError::Stopped { .. }), "nobody accepts: {error:?}");
+    assert!(matches!(error, EngineError::Stopped { .. }), "nothing accepts: {error:?}");
 }

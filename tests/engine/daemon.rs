@@ -44,7 +44,7 @@ impl Daemon {
         Self::start_in(folder(), Path::new(&socket()), logs, &[])
     }
 
-    /// Starts one behind a socket that forwards to Docker, until told otherwise.
+    /// Starts one behind a socket that forwards to Docker, until a fault is set.
     pub(crate) fn start_behind_faults() -> (Self, FaultSock) {
         let dir = folder();
         let faults = FaultSock::start(&dir.path().join("docker.sock"), &socket());
@@ -148,7 +148,7 @@ impl Daemon {
 
     /// Waits until the daemon has removed its networks. Docker 20.10 counts a network's endpoints wrong now and then when
     /// many go at once: it lists none, and refuses to remove the network until it is restarted itself. All that is left
-    /// to do then is to ask again, which the daemon must go on to do.
+    /// to do then is to ask again, which the daemon must keep doing.
     pub(crate) fn lets_networks_go(&self) {
         let filter = format!("label=coxswain.store={}", self.store());
         let gone = || docker(&["network", "ls", "--quiet", "--filter", &filter]).is_empty();
@@ -191,7 +191,7 @@ impl Daemon {
         });
     }
 
-    /// Stops the daemon as an administrator does; containers go on running.
+    /// Stops the daemon as an administrator does; containers keep running.
     pub(crate) fn stop(&mut self) {
         let Some(mut process) = self.process.take() else { return };
         let pid = nix::unistd::Pid::from_raw(i32::try_from(process.id()).expect("a pid"));

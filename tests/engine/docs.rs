@@ -1,4 +1,4 @@
-//! The pages are true: the quickstart is run as it stands, and so are the commands that the README shows.
+//! The pages are true: the quickstart runs as written, and so do the commands that the README shows.
 
 use std::fs;
 use std::os::unix::process::CommandExt;

@@ -76,7 +76,7 @@ fn a_crash_loop_is_explained_long_before_the_deadline_and_its_container_kept() {
     let (_, status) = daemon.expect(4, &["rollout", "status", "hello"]);
     says(&status, &["2/2 ready; 2 failed requests during the attempt"]);
 
-    wait_for("one container is kept beside those that serve", || {
+    wait_for("one container is kept in addition to those that serve", || {
         daemon.containers("hello", false).len() == 3
     });
     let (log, _) = daemon.expect(0, &["logs", "hello", "--revision", "2"]);

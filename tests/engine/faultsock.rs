@@ -1,4 +1,4 @@
-//! A socket between the daemon and Docker that misbehaves when told to.
+//! A socket between the daemon and Docker that misbehaves on request.
 //!
 //! Forwards bytes both ways, a thread for each, without understanding them. What was read before the fault is held back,
 //! not lost: a hung Engine answers everything once it comes to itself again.
@@ -22,7 +22,7 @@ pub(crate) enum Fault {
     None,
     /// Accepts and takes bytes, and passes none on, in neither direction.
     Hang,
-    /// Passes requests on and no answer: what was asked happens, and nobody hears of it.
+    /// Passes requests on and no answer: the call takes effect, and its answer is lost.
     Mute,
     /// Closes every connection, old ones and new ones.
     Cut,
@@ -56,7 +56,7 @@ impl FaultSock {
             engine: engine.into(),
         });
         let listener = UnixListener::bind(path).expect("a socket in a folder of ours");
-        listener.set_nonblocking(true).expect("a listener can be told not to block");
+        listener.set_nonblocking(true).expect("a non-blocking listener");
         let of_acceptor = Arc::clone(&shared);
         let acceptor = std::thread::spawn(move || accept(&listener, &of_acceptor));
         Self { path: path.to_owned(), shared, acceptor: Some(acceptor) }
@@ -109,7 +109,7 @@ fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
 
 fn connect(client: UnixStream, shared: &Arc<Shared>) {
     let Ok(engine) = UnixStream::connect(&shared.engine) else { return };
-    client.set_nonblocking(false).expect("a stream can be told to block");
+    client.set_nonblocking(false).expect("a blocking stream");
     let both = (client.try_clone().expect("a descriptor"), engine.try_clone().expect("a descriptor"));
     let (up, down) = (Arc::clone(shared), Arc::clone(shared));
     std::thread::spawn(move || forward(client, engine, false, &up));

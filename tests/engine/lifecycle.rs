@@ -166,7 +166,7 @@ fn a_restart_of_the_daemon_adopts_what_runs() {
     daemon.expect(0, &["apply", "-f", &file]);
     let before: BTreeSet<String> = daemon.containers("hello", true).into_iter().collect();
     daemon.stop();
-    assert_eq!(daemon.containers("hello", true).len(), 2, "containers go on running");
+    assert_eq!(daemon.containers("hello", true).len(), 2, "containers keep running");
     daemon.serve();
     wait_for("it serves", || daemon.get(HOST, "/").is_some_and(|(status, _)| status == 200));
     daemon.expect(0, &["wait", "hello", "--for", "ready", "--timeout", "120s"]);

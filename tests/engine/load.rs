@@ -18,7 +18,7 @@ pub(crate) struct Tally {
     pub(crate) bodies: std::collections::BTreeMap<String, u64>,
 }
 
-/// Clients that send until told to stop.
+/// Clients that send until they are stopped.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,

@@ -5,7 +5,7 @@ use std::fs::File;
 use crate::daemon::{Daemon, wait_for};
 
 /// Followed over a rollout: every line of every container once, those of the program apart from what happened; until the
-/// daemon stops, which is told from an end of the logs.
+/// daemon stops, which differs from an end of the logs.
 #[test]
 fn logs_are_followed_over_a_rollout() {
     let mut daemon = Daemon::start();

@@ -1,4 +1,4 @@
-//! Containers that are reached at ports of 127.0.0.1, as with rootless Docker: told so, on whatever Engine there is.
+//! Containers that are reached at ports of 127.0.0.1, as with rootless Docker: by configuration, on any Engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpListener};
@@ -80,7 +80,7 @@ fn a_port_that_is_taken_costs_an_attempt_and_no_release() {
     daemon.expect(0, &["scale", "ports=4"]);
     assert_eq!(endpoints(&daemon).len(), 4);
     let (events, _) = daemon.expect(0, &["events"]);
-    assert!(events.contains("already"), "it is told: {events}");
+    assert!(events.contains("already"), "an event reports it: {events}");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn containers_stay_as_they_are_reached_when_the_daemon_is_told_otherwise() {
     assert_eq!((endpoints(&daemon), daemon.containers("ports", true)), (before, containers));
 }
 
-/// Docker's proxy accepts a connection to a port where nobody listens in the container.
+/// Docker's proxy accepts a connection to a port without a listener in the container.
 #[test]
 fn a_port_where_nobody_listens_is_found_out_behind_dockers_proxy() {
     let daemon = Daemon::start_with(&FLAGS);

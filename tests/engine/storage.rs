@@ -58,7 +58,7 @@ fn data_outlives_rollout_crash_and_delete_and_goes_only_when_named() {
     let shown = daemon.json(&["get", "services", "notes", "-o", "json"]);
     let name = volumes(&daemon).trim().to_owned();
     assert_eq!(shown["status"]["volumes"], serde_json::json!([name]), "{shown}");
-    daemon.expect(2, &["delete", "notes", "--volumes"]); // nobody can be asked
+    daemon.expect(2, &["delete", "notes", "--volumes"]); // no terminal to ask for confirmation
     daemon.expect(0, &["delete", "notes", "--volumes", "--yes"]);
     assert_eq!(volumes(&daemon), "");
 }

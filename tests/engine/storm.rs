@@ -58,7 +58,7 @@ struct Storm {
     moves: [&'static [Move]; 3],
     /// How often.
     rounds: u32,
-    /// Goes on until so many requests were answered,
+    /// It lasts until so many requests were answered,
     requests: u64,
     /// or so much time has passed, which fails it.
     limit: Duration,

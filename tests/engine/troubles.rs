@@ -37,7 +37,7 @@ fn tags(daemon: &Daemon) -> Vec<String> {
 }
 
 /// Reasons of the events so far.
-fn told(daemon: &Daemon, reason: &str) -> usize {
+fn events_about(daemon: &Daemon, reason: &str) -> usize {
     daemon.expect(0, &["events", "hello"]).0.lines().filter(|line| line.contains(reason)).count()
 }
 
@@ -80,7 +80,7 @@ fn an_address_that_somebody_else_took_is_left_to_him() {
     let left_alone = taken.iter().all(|id| !id.is_empty() && left_alone.contains(id.as_str()));
     docker(&[&["rm", "--force"][..], &taken.iter().map(String::as_str).collect::<Vec<_>>()].concat());
     assert!(scaled.status.success(), "{}\n{log}", String::from_utf8_lossy(&scaled.stderr));
-    assert!(left_alone, "somebody else's containers run on");
+    assert!(left_alone, "foreign containers keep running");
     assert_eq!(daemon.containers("hello", true).len(), 2);
 }
 
@@ -92,7 +92,7 @@ fn a_replica_whose_health_flaps_leaves_and_comes_back_and_is_not_replaced() {
         assert_eq!(daemon.get(HOST, "/sick?ms=3000").map(|(status, _)| status), Some(200));
         wait_for("it is out of rotation", || daemon.get(HOST, "/").map(|(status, _)| status) == Some(503));
         wait_for("it is back", || daemon.get(HOST, "/").map(|(status, _)| status) == Some(200));
-        wait_for("both are told", || told(&daemon, "ReplicaReady") == round + 1);
+        wait_for("both are reported", || events_about(&daemon, "ReplicaReady") == round + 1);
     }
     assert_eq!(daemon.containers("hello", false), before, "readiness restarts nothing");
 }
@@ -109,7 +109,7 @@ fn a_container_that_ate_its_memory_is_told_as_such_and_replaced() {
         now.len() == 1 && now != before
     });
     wait_for("it serves", || daemon.get(HOST, "/").map(|(status, _)| status) == Some(200));
-    assert_eq!(told(&daemon, "out of memory"), 1, "{}", daemon.expect(0, &["events", "hello"]).0);
+    assert_eq!(events_about(&daemon, "out of memory"), 1, "{}", daemon.expect(0, &["events", "hello"]).0);
 }
 
 #[test]

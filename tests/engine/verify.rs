@@ -1,4 +1,4 @@
-//! `ctl verify` on real containers: a sound service loses nothing, and one that cuts its requests is found out.
+//! `ctl verify` on real containers: a sound service loses nothing, and one that cuts its requests is detected.
 
 use std::process::Stdio;
 
@@ -24,7 +24,7 @@ fn step<'a>(found: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn a_sound_service_loses_nothing_and_stays_as_it_was() {
+fn verify_of_a_sound_service_finds_no_failure_and_restores_it() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
     let file = daemon.file("users.yaml", &manifest(&image, "20s", ""));
@@ -35,9 +35,9 @@ fn a_sound_service_loses_nothing_and_stays_as_it_was() {
     let overridden = overrides();
     let containers = daemon.containers("users", true);
 
-    let (out, told) = daemon.expect(0, &["verify", "users", "-y", "-o", "json"]);
+    let (out, stderr) = daemon.expect(0, &["verify", "users", "-y", "-o", "json"]);
     let found = found(&out);
-    assert_eq!(found["status"]["failed"], 0, "{found}\n{told}");
+    assert_eq!(found["status"]["failed"], 0, "{found}\n{stderr}");
     for name in ["baseline", "scale", "restart", "kill", "undo"] {
         assert!(step(&found, name)["requests"].as_u64() > Some(50), "{found}");
     }
@@ -61,18 +61,18 @@ fn verify_reports_failures_of_a_service_that_cuts_its_requests() {
     let file = daemon.file("users.yaml", &manifest(&image, "1ms", hasty));
     daemon.expect(0, &["apply", "-f", &file]);
     let args = ["verify", "users", "--path", "/trickle?ms=2000", "--late", "10m", "--step", "restart", "-y"];
-    let (out, told) = daemon.expect(1, &args);
-    assert!(told.contains("error[CTL-0419]") && told.contains("restart: "), "{told}");
+    let (out, stderr) = daemon.expect(1, &args);
+    assert!(stderr.contains("error[CTL-0419]") && stderr.contains("restart: "), "{stderr}");
     let row = |name: &str| out.lines().find(|line| line.starts_with(name)).expect("a row").to_owned();
     assert!(!row("baseline").contains('!') && row("restart").contains('!'), "{out}");
-    assert!(told.contains("2/2 replicas ready"), "{told}");
+    assert!(stderr.contains("2/2 replicas ready"), "{stderr}");
 }
 
 #[test]
-fn an_interrupt_puts_the_number_of_replicas_back() {
+fn an_interrupted_verify_restores_the_number_of_replicas() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
-    // So long takes the replica that the interrupt comes before.
+    // The replica takes so long that the interrupt comes first.
     let slow = "  env: {HEALTH_AFTER: '8'}\n";
     let file = daemon.file("users.yaml", &manifest(&image, "20s", slow));
     daemon.expect(0, &["apply", "-f", &file]);
@@ -83,8 +83,8 @@ fn an_interrupt_puts_the_number_of_replicas_back() {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(verify.id()).expect("a pid"));
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it runs");
     let ended = verify.wait_with_output().expect("a child");
-    let told = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(130), "{told}");
-    assert!(told.contains("users is scaling back to 2 replicas"), "{told}");
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("users is scaling back to 2 replicas"), "{stderr}");
     assert_eq!(replicas(), 2);
 }

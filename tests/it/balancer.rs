@@ -288,7 +288,7 @@ async fn a_proxy_that_hangs_up_costs_a_get_nothing_and_a_post_may_have_been_acte
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }
 
-/// Something like Docker's proxy in front of a container where nobody listens: it hangs up after this long, having read
+/// Something like Docker's proxy in front of a container without a listener: it hangs up after this long, having read
 /// the request or not.
 async fn nobody_behind_a_proxy(name: &str, reads: bool, after: Duration) -> Backend {
     Backend::published(name, move |mut stream, _| async move {
@@ -330,7 +330,7 @@ async fn a_proxy_that_hangs_up_unheard_is_passed_over_whatever_is_sent() {
     assert!(failed <= 1, "two of three are gone: {failed} failed");
 }
 
-/// A request that ends whoever sees it must not go round them all.
+/// A request that ends its server must not be sent to all of them.
 #[tokio::test]
 async fn a_get_that_ends_its_server_is_sent_twice_at_most() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
@@ -620,7 +620,7 @@ async fn what_could_be_read_in_two_ways_is_not_passed_on() {
         ("a folded header", "X: a\r\n b\r\n", 400, 0),
         ("an empty name", ": x\r\n", 400, 0),
         ("two hosts", "Host: b\r\n", 400, 0),
-        // a lone line feed ends a line, as it may; the request is written anew with both
+        // a lone line feed ends a line, as it may; the request is written again with both
         ("a lone line feed", "Connection: close\nX: y\r\n", 200, 1),
         // the chunks count, the length is taken off, and the connection is closed
         ("length and chunks", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 200, 1),

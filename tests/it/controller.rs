@@ -477,7 +477,8 @@ async fn of_two_writers_of_a_release_one_is_told_of_the_other() {
     assert_eq!(rig.service("users").await.spec.image, "users:1");
 }
 
-/// Whoever asks for the release that failed is told of it, whatever was written in between; a change of the count is done.
+/// A request for the release that failed is answered with that failure, whatever was written in between; a change of the
+/// count is carried out.
 #[tokio::test]
 async fn a_failed_release_applied_again_is_told_as_failed() {
     let rig = Rig::new();

@@ -1,4 +1,4 @@
-//! Golden cases: folders under `tests/plans/` with a `script.txt` and, beside it, the snapshot of what it leads to.
+//! Golden cases: folders under `tests/plans/` with a `script.txt` and the snapshot of what it leads to.
 //!
 //! `INSTA_UPDATE=always cargo test --test it plans` writes the snapshots again. The scripts' grammars are in
 //! `tests/README.md`.

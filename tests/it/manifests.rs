@@ -84,7 +84,7 @@ fn the_folder_of_the_shop_is_one_run() {
     assert!(documents.iter().all(|d| d.app.as_str() == "shop"));
 }
 
-/// Every file under `tests/manifests/bad` has its findings beside it.
+/// Every file under `tests/manifests/bad` has a snapshot of its findings.
 #[test]
 fn bad_manifests_say_everything_at_once() {
     let mut files: Vec<PathBuf> =

@@ -248,7 +248,7 @@ fn conditions_tell_the_story() {
     world.pass();
     world.advance(3_000);
     let [.., degraded] = assess(&world.view()).conditions;
-    assert_eq!((degraded.status, degraded.reason), (true, Reason::TooFewAvailable), "nobody serves");
+    assert_eq!((degraded.status, degraded.reason), (true, Reason::TooFewAvailable), "no replica serves");
 }
 
 /// A service at rest plans nothing, and a thousand of them cost next to nothing.
@@ -291,7 +291,7 @@ fn time_waited_is_saved_as_it_grows() {
     assert_eq!(changes.events.iter().map(|e| e.reason).collect::<Vec<_>>(), [EventReason::RolloutFailed]);
 }
 
-/// A paused rollout stands still: the rules see a move, and the planner makes none, whatever is due.
+/// The planner moves nothing during a pause, whatever is due, and the invariants refuse a plan that does.
 #[test]
 fn nothing_moves_during_a_pause() {
     let mut world = World::new();

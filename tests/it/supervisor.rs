@@ -1,4 +1,4 @@
-//! The supervisor, on the built binary: who is started, who is replaced, who is refused, and that nobody is left over.
+//! The supervisor, on the built binary: which processes start, are replaced, are refused, and that none is left behind.
 
 #![allow(clippy::disallowed_methods)] // other processes live by the real clock
 
@@ -138,7 +138,7 @@ fn serve(directory: &TempDir, http: SocketAddr) -> Command {
     command
 }
 
-/// Nobody listened there a moment ago. Not port 0: the second daemon must be given the first one's port.
+/// Nothing listened there a moment ago. Not port 0: the second daemon must be given the first one's port.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -190,7 +190,7 @@ fn sigterm_ends_everything() {
 }
 
 #[test]
-fn a_signal_in_the_first_moments_leaves_nobody_behind() {
+fn a_signal_in_the_first_moments_leaves_no_child_behind() {
     for wait in [0, 1, 2, 3, 5, 8, 13, 21, 34, 55] {
         let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
         let process = serve(&directory, http).stderr(Stdio::null()).spawn().unwrap();
@@ -235,7 +235,7 @@ fn a_socket_from_systemd_is_served_in_place_of_the_address() {
     for _ in 0..8 {
         assert!(daemon.answers(), "{}", daemon.log());
     }
-    assert!(TcpStream::connect(unused).is_err(), "the address was bound beside the socket");
+    assert!(TcpStream::connect(unused).is_err(), "the address was bound in addition to the socket");
 }
 
 #[test]
@@ -372,7 +372,7 @@ fn the_children_end_with_their_supervisor() {
     daemon.until("their reaping", || children.iter().all(|&pid| gone(pid)).then_some(()));
 }
 
-/// Ended, also if whoever adopted it has not reaped it.
+/// Ended, even if its new parent has not reaped it.
 fn gone(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/status")).map_or(true, |text| text.contains("State:\tZ"))
 }
@@ -440,7 +440,7 @@ fn a_child_may_gain_no_privileges_and_holds_only_its_own_descriptors() {
     }
 }
 
-/// Only root may raise a priority, and one that somebody set is kept.
+/// Only root may raise a priority, and one that was set is kept.
 #[test]
 fn all_but_the_threads_that_serve_go_ahead_of_the_usual_priority() {
     let daemon = Daemon::start();

@@ -280,6 +280,7 @@ fn check_source(path: &str, source: &Source) -> Vec<Complaint> {
     let mut complaints = sizes::check(path, source);
     complaints.extend(names::check_documented(path, source));
     complaints.extend(purity::check_claim(path, source));
+    complaints.extend(purity::check_clock(path, source));
     if !path.starts_with("src/bin/ctl/output") {
         let printed = source.paths().filter(|path| {
             path.is_macro && path.parts.len() == 1 && PRINTING.contains(&path.parts[0].as_str())

@@ -259,7 +259,7 @@ impl Backend {
         .await
     }
 
-    /// A backend that nobody listens for.
+    /// A backend without a listener.
     pub(crate) async fn absent(name: &str) -> Self {
         let backend = Self::raw(name, |_, _| async {}).await;
         backend._task.0.abort();

@@ -234,7 +234,7 @@ async fn a_connection_whose_body_is_unfinished_is_not_used_again() {
     slow.read_exact(&mut ok).await.unwrap();
     slow.write_all(b"body").await.unwrap();
     balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
-    // and the client's connection goes on
+    // and the client's connection stays open
     slow.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
     let mut rest = String::new();
     slow.read_to_string(&mut rest).await.unwrap();
@@ -266,7 +266,9 @@ async fn a_client_that_vanishes_in_its_body_frees_the_endpoint_at_once() {
         drop(stream);
         let report = balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
         assert_eq!(report.endpoints[&backend.id()].errors, 0, "{what}: the endpoint is not to blame");
-        tokio::time::timeout(PATIENCE, closed.notified()).await.expect("the endpoint is told");
+        tokio::time::timeout(PATIENCE, closed.notified())
+            .await
+            .expect("the connection to the endpoint is closed");
     }
 }
 

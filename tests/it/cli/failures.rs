@@ -148,7 +148,7 @@ fn each_end_is_told_piped() {
     insta::assert_snapshot!("failures_piped", all);
 }
 
-/// The last picture stays, and below it stands the error as it is told piped.
+/// The last picture stays, followed by the error as a pipe gets it.
 #[test]
 fn each_end_is_told_on_a_terminal() {
     let mut all = String::new();

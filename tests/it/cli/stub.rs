@@ -76,7 +76,7 @@ impl Stub {
         self
     }
 
-    /// Puts a file beside the socket, where the commands run.
+    /// Writes a file next to the socket, where the commands run.
     pub(super) fn file(self, name: &str, text: &str) -> Self {
         let path = self.directory().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -140,7 +140,7 @@ fn answer(mut stream: UnixStream, reader: &mut impl Read, reply: Reply) {
         Reply::LinesThenSilence(body) => (200, body, String::new(), true),
         Reply::Lost => return,
     };
-    // A client may leave before it has read everything; then there is nobody to tell.
+    // A client may leave before it has read everything; that is no error.
     if write!(stream, "HTTP/1.1 {status} x\r\nconnection: close\r\n{length}\r\n{body}").is_ok() && silent {
         reader.read_exact(&mut [0]).ok();
     }

@@ -46,7 +46,7 @@ impl Terminal {
     fn until(&mut self, wanted: &str) {
         let mut buffer = [0; 4096];
         while !self.shown.contains(wanted) {
-            // A terminal that nobody holds any more is an error to read on Linux.
+            // On Linux, reading a terminal that no process holds any more is an error.
             match self.screen.read(&mut buffer) {
                 Ok(0) | Err(_) => break,
                 Ok(count) => self.shown += &String::from_utf8_lossy(&buffer[..count]),
@@ -62,7 +62,7 @@ impl Terminal {
     /// Runs it to its end: what stays on the screen, with elapsed time taken out, and the exit code.
     pub(super) fn run(mut self) -> (String, Option<i32>) {
         let mut sent = Vec::new();
-        // A terminal that nobody holds any more is an error to read on Linux.
+        // On Linux, reading a terminal that no process holds any more is an error.
         drop(self.screen.read_to_end(&mut sent));
         let shown = screen(&String::from_utf8_lossy(&sent));
         let settled = |line: &str| match line.split_once("elapsed ") {
@@ -85,7 +85,7 @@ impl Terminal {
     }
 }
 
-/// What a terminal shows that was sent this: lines, of which some were gone back to and written anew. Colours are left out.
+/// What a terminal shows that was sent this: lines, of which some were written again. Colours are left out.
 fn screen(sent: &str) -> String {
     let (mut lines, mut row, mut column) = (vec![Vec::<char>::new()], 0, 0);
     let mut rest = sent.chars();
@@ -200,5 +200,5 @@ fn the_daemon_starts_on_a_terminal() {
     );
     terminal.until("balancer connected"); // by then it hears signals
     terminal.signal(Signal::SIGTERM);
-    assert_eq!(terminal.exit(), Some(0), "it stops when told to");
+    assert_eq!(terminal.exit(), Some(0), "it stops on request");
 }

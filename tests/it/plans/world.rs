@@ -388,7 +388,7 @@ impl World {
         }
     }
 
-    /// One plan, held against the rules, told and committed.
+    /// One plan: checked against the invariants, written to the transcript, committed.
     pub(super) fn pass(&mut self) -> Changes {
         if self.service.is_none() {
             return Changes::default();
@@ -398,7 +398,7 @@ impl World {
         assert_eq!(planned, plan(&view, self.now()), "a plan depends on its view alone");
         let changes = planned.unwrap();
         if !changes.is_empty() {
-            self.tell(&changes);
+            self.write_plan(&changes);
         }
         self.commit(&changes);
         changes
@@ -461,7 +461,7 @@ impl World {
                     || (live.moved_at.is_some_and(|t| self.now - t < TYPO_SHOWS_AFTER))
             });
             if changes.is_empty() && changes.wake_after.is_none() && !moving {
-                self.tell_end();
+                self.write_end();
                 return;
             }
             self.advance(1_000);
@@ -469,7 +469,7 @@ impl World {
         panic!("no end after {MOST_PASSES} passes:\n{}", self.transcript);
     }
 
-    fn tell(&mut self, changes: &Changes) {
+    fn write_plan(&mut self, changes: &Changes) {
         let mut lines: Vec<String> = Vec::new();
         if let Some(revision) = &changes.new_revision {
             lines.push(format!(
@@ -520,7 +520,7 @@ impl World {
         self.outcomes.get(&number).map(|record| &record.outcome)
     }
 
-    fn tell_end(&mut self) {
+    fn write_end(&mut self) {
         if self.service.is_none() {
             writeln!(self.transcript, "        nothing is left").unwrap();
             return;

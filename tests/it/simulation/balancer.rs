@@ -46,7 +46,7 @@ pub(super) struct Balancer {
     report_at: Instant,
     /// Takes no table, so acknowledges none.
     pub(super) stuck: bool,
-    /// Says that it serves from the newest table as soon as there is one: whoever believes it sees every endpoint that
+    /// Says that it serves from the newest table as soon as there is one: a controller that believes it sees every endpoint that
     /// left acknowledged as absent at once.
     pub(super) lies: bool,
     pub(super) requests: Vec<Request>,

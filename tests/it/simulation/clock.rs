@@ -35,7 +35,7 @@ impl Chance {
     }
 }
 
-/// The clock of one daemon: wall time goes on over its restarts, monotonic time begins anew.
+/// The clock of one daemon: wall time continues over its restarts, monotonic time starts again.
 #[derive(Clone)]
 pub(super) struct SimClock {
     origin: Instant,

@@ -84,7 +84,7 @@ impl Laws {
         self.story.lock().unwrap().push(format!("{at:>8} {what}"));
     }
 
-    /// What the daemon knew and had not stored is lost: a container that it never told of, and that somebody removes
+    /// What the daemon knew and had not stored is lost: a container that it never reported, and that is removed from outside
     /// before the next one looks, was never there.
     pub(super) fn daemon_died(&self) {
         let told = self.told.lock().unwrap();
@@ -180,8 +180,8 @@ impl Laws {
         }
     }
 
-    /// Somebody removed a container that no living daemon has seen. The last one may have made it as it died, and told
-    /// nobody: then its name is given again.
+    /// A container that no living daemon has seen was removed from outside. The last daemon may have created it as it died,
+    /// without a report: then its name is given again.
     pub(super) fn removed_unseen(&self, container: &ContainerId) {
         self.ran.lock().unwrap().retain(|_, id| id != container);
     }

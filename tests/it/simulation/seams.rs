@@ -83,7 +83,7 @@ pub(super) struct Seam {
     pub(super) fuse: Arc<Fuse>,
 }
 
-/// The fake engine, late on both ways. What was asked of it happens even if whoever asked is gone.
+/// The fake engine, late on both ways. A call takes effect even if its caller is gone.
 pub(super) struct LateEngine {
     pub(super) inner: FakeEngine,
     pub(super) seam: Seam,
@@ -233,7 +233,7 @@ impl Engine for LateEngine {
     }
 }
 
-/// The store, late now and then, so that whoever reads and writes it does so in between of others.
+/// The store, late now and then, so that reads and writes of several callers interleave.
 pub(super) struct LateStore {
     pub(super) inner: Arc<EmbeddedStore>,
     pub(super) seam: Seam,

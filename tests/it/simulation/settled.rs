@@ -16,7 +16,7 @@ use super::world::{Wish, World};
 const BY_ITSELF: Duration = Duration::from_secs(180);
 /// From the user's good release on: two deadlines, the longest wait between attempts, and as much again.
 const WITH_GOOD_RELEASES: Duration = Duration::from_secs(400);
-/// A settled world may still tidy up: what failed and harms nobody, such as a tag, is tried again after so long.
+/// A settled world may still tidy up: what failed without harm, such as a tag, is tried again after so long.
 const RETRIED: Duration = Duration::from_secs(70);
 /// How often the world is asked whether it has settled.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! Runs told as stories: one thing at a time, and every law holds all the same.
+//! Scripted runs: one event at a time, checked against the same laws.
 
 use std::time::Duration;
 

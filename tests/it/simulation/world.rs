@@ -77,7 +77,7 @@ impl World {
         world
     }
 
-    /// Somebody else's containers, one of them of another store, and a network in the way.
+    /// Foreign containers, one of them of another store, and a network in the way.
     fn settle_strangers(&self) {
         let image = self.engine.add_image("stranger:1", Behaviour::default()).id;
         let network = NetworkSpec {
@@ -120,7 +120,7 @@ impl World {
         self.store = Arc::new(self.store.reopened().await.unwrap());
     }
 
-    /// Time goes on by a little, and everything is held against the laws.
+    /// A little time passes, and everything is checked against the laws.
     pub(super) async fn tick(&mut self, longest_millis: u64) {
         tokio::time::sleep(self.chance.millis(1, longest_millis)).await;
         self.engine.tick();

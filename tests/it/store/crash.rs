@@ -1,4 +1,4 @@
-//! A process that is killed while it writes: everything it was told is durable is there afterwards.
+//! A process that is killed while it writes: everything that was acknowledged as durable is there afterwards.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};

@@ -68,7 +68,7 @@ pub(super) fn check_documented(path: &str, source: &Source) -> Vec<Complaint> {
     source
         .items
         .iter()
-        .flat_map(|item| undocumented(item))
+        .flat_map(undocumented)
         .map(|(name, line)| {
             Complaint::new(path, format!("`{name}` is public and has no doc comment")).at(line)
         })

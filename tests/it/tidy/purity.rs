@@ -35,6 +35,21 @@ const IMPURE_WORDS: [&str; 11] = [
 /// Types whose `now` asks the clock.
 const CLOCKS: [&str; 2] = ["Timestamp", "Zoned"];
 
+/// Where time is not an argument: the clock itself, and `ctl`, which no simulation runs.
+const ASKS_THE_CLOCK: [&str; 2] = ["src/clock/", "src/bin/ctl/"];
+
+/// Tokio's clock stops in tests and simulations only where everything asks the same one. (clippy refuses the system's.)
+pub(super) fn check_clock(path: &str, source: &Source) -> Vec<Complaint> {
+    if ASKS_THE_CLOCK.iter().any(|place| path.starts_with(place)) {
+        return Vec::new();
+    }
+    let asked =
+        source.paths_in_code().filter(|path| path.parts.ends_with(&["Instant".to_owned(), "now".to_owned()]));
+    asked
+        .map(|found| Complaint::new(path, "`Instant::now`: time is an argument; ask `Clock`").at(found.line))
+        .collect()
+}
+
 /// Whether a header makes the claim.
 pub(super) fn claims(source: &Source) -> bool {
     words(&source.header).any(|word| word == "Pure.")
@@ -89,6 +104,14 @@ fn only_the_exact_claim_counts() {
         let source = Source::parse(&format!("//! {header}\n"));
         assert_eq!(claims(&source), claimed, "{header}");
         assert_eq!(!check_claim("src/agent/plan.rs", &source).is_empty(), complained, "{header}");
+    }
+}
+
+#[test]
+fn only_the_clock_is_asked_for_the_time() {
+    for asking in ["fn f() { tokio::time::Instant::now(); }", "fn f() { x.unwrap_or_else(Instant::now) }"] {
+        assert_eq!(check_clock("src/agent/run.rs", &Source::parse(asking)).len(), 1, "{asking}");
+        assert_eq!(check_clock("src/clock/mod.rs", &Source::parse(asking)).len(), 0, "{asking}");
     }
 }
 
