@@ -10,6 +10,7 @@ pub mod clock;
 pub mod controller;
 pub mod daemon;
 pub mod engine;
+pub mod events;
 pub mod manifest;
 pub mod model;
 pub mod orchestrator;

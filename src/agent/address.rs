@@ -1,4 +1,4 @@
-//! Subnets of apps, and the addresses in them that containers are given. Pure.
+//! Subnets of apps, and the addresses in them that containers get. Pure.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Host number of the first address we give out; `.1` is the gateway.
+/// Host number of the first address that containers get; `.1` is the gateway.
 const FIRST: u64 = 2;
-/// Addresses we give out: `.2` to `.247`; `.248/29` is Docker's, for containers that someone else attaches.
-pub(super) const ROUND: u64 = 246;
+/// Addresses that containers get: `.2` to `.247`; `.248/29` is Docker's, for containers that users attach.
+pub(super) const RING: u64 = 246;
 /// Prefix length of an app's network.
 const APP_PREFIX: u8 = 24;
 
@@ -50,12 +50,12 @@ impl Subnet {
 
     /// The part of an app's network that Docker may hand out itself.
     pub(super) fn ip_range(self) -> String {
-        format!("{}/29", self.node(FIRST + ROUND))
+        format!("{}/29", self.node(FIRST + RING))
     }
 
-    /// The address at a place of the round.
+    /// The address at a place of the ring.
     pub(super) fn at(self, place: u64) -> Ipv4Addr {
-        self.node(FIRST + place % ROUND)
+        self.node(FIRST + place % RING)
     }
 
     fn apps_networks(self) -> impl Iterator<Item = Subnet> {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn subnets_print_what_they_parse() {
+    fn subnet_prints_what_it_parses() {
         for text in ["10.209.0.0/16", "10.209.3.0/24", "0.0.0.0/0", "1.2.3.4/32"] {
             assert_eq!(net(text).to_string(), text);
         }
@@ -124,17 +124,17 @@ mod tests {
     }
 
     #[test]
-    fn an_apps_network_has_gateway_range_and_round() {
+    fn apps_network_has_gateway_docker_range_and_ring() {
         let subnet = net("10.209.3.0/24");
         assert_eq!(subnet.gateway().to_string(), "10.209.3.1");
         assert_eq!(subnet.ip_range(), "10.209.3.248/29");
         assert_eq!(subnet.at(0).to_string(), "10.209.3.2");
-        assert_eq!(subnet.at(ROUND - 1).to_string(), "10.209.3.247");
-        assert_eq!(subnet.at(ROUND), subnet.at(0));
+        assert_eq!(subnet.at(RING - 1).to_string(), "10.209.3.247");
+        assert_eq!(subnet.at(RING), subnet.at(0));
     }
 
     #[test]
-    fn the_subnet_avoids_what_is_in_use() {
+    fn choose_subnet_avoids_what_is_in_use() {
         let pool = net("10.209.0.0/16");
         let used = |texts: &[&str]| texts.iter().map(|t| net(t)).collect::<Vec<_>>();
         let rows = [

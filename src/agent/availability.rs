@@ -1,13 +1,11 @@
-//! Whether the Engine answers, and when it is asked again. Pure.
+//! Whether the Engine answers, and when the agent tries again. Pure.
 
 use super::handle::EngineState;
 use crate::engine::{EngineError, EngineInfo};
-use crate::model::{Millis, Mono};
+use crate::model::{Backoff, Millis, Mono};
 
-/// First wait after the Engine went away.
-const RETRY_FIRST: Millis = Millis(200);
-/// Longest wait between two questions to an Engine that is away.
-const RETRY_MAX: Millis = Millis::secs(5);
+/// Waits between two attempts to reach an Engine that is away.
+const RETRY: Backoff = Backoff::new(Millis(200), Millis::secs(5));
 
 /// Whether the Engine answers.
 #[derive(Debug, Default)]
@@ -22,36 +20,35 @@ impl Availability {
         &self.state
     }
 
-    /// Whether it answered last time.
+    /// Whether it answered the last call.
     pub(super) fn answers(&self) -> bool {
         matches!(self.state, EngineState::Available(_))
     }
 
-    /// It is away. Says whether that is new.
+    /// A call found it away; returns whether that is new.
     pub(super) fn away(&mut self, error: EngineError, now: Mono) -> bool {
         let new = !matches!(self.state, EngineState::Away(_));
         self.failures = if new { 1 } else { self.failures.saturating_add(1) };
-        let wait = Millis(RETRY_FIRST.0 << (self.failures - 1).min(8)).min(RETRY_MAX);
-        self.retry_at = now.after(wait);
+        self.retry_at = now.after(RETRY.wait(self.failures));
         self.state = EngineState::Away(error);
         new
     }
 
-    /// It answers.
+    /// A call was answered.
     pub(super) fn back(&mut self, info: Option<EngineInfo>) {
         if let Some(info) = info {
             self.state = EngineState::Available(info);
         }
     }
 
-    /// Whether it may be asked now.
-    pub(super) fn may_look(&self, now: Mono) -> bool {
+    /// Whether the agent may call it now.
+    pub(super) fn may_list(&self, now: Mono) -> bool {
         !matches!(self.state, EngineState::Away(_)) || now >= self.retry_at
     }
 
-    /// How long until the next full look is due.
-    pub(super) fn next_look(&self, looked_at: Option<Mono>, every: Millis, now: Mono) -> Millis {
-        let due = match (&self.state, looked_at) {
+    /// How long until the next full listing is due.
+    pub(super) fn next_listing(&self, listed_at: Option<Mono>, every: Millis, now: Mono) -> Millis {
+        let due = match (&self.state, listed_at) {
             (EngineState::Away(_), _) => self.retry_at,
             (_, Some(at)) => at.after(every),
             (_, None) => now,
@@ -65,18 +62,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_absent_engine_is_asked_from_200_ms_to_5_s() {
+    fn availability_backs_off_from_200_ms_to_5_s() {
         let mut availability = Availability::default();
         let error = EngineError::Stopped { socket: "s".to_owned() };
         let mut now = Mono(0);
         let mut waits = Vec::new();
         for _ in 0..7 {
             availability.away(error.clone(), now);
-            let wait = availability.next_look(None, Millis::secs(30), now);
-            assert!(!availability.may_look(now));
+            let wait = availability.next_listing(None, Millis::secs(30), now);
+            assert!(!availability.may_list(now));
             waits.push(wait.0);
             now = now.after(wait);
-            assert!(availability.may_look(now));
+            assert!(availability.may_list(now));
         }
         assert_eq!(waits, [200, 400, 800, 1600, 3200, 5000, 5000]);
     }

@@ -1,16 +1,13 @@
-//! How long to wait after the n-th failure in a row. Pure.
+//! The back-off of containers and of actions on the Engine. Pure.
 
-use crate::model::Millis;
+use crate::model::{Backoff, Millis};
 
-/// The second failure in a row waits so long; the first does not wait.
-const BASE: Millis = Millis::secs(1);
-/// No wait is longer.
-const MAX: Millis = Millis::secs(60);
-/// So long of health and the next failure counts as the first.
+const RETRY: Backoff = Backoff::new(Millis::secs(1), Millis::secs(60));
+/// After this much health the next failure counts as the first.
 pub(super) const RESET_AFTER: Millis = Millis::secs(300);
 
-/// Wait before the next container: nothing after the first failure in a row, then 1 s, doubling to 60 s. The first
-/// restart is at once because most exits are single: someone stopped it by hand, or it hit a bug once.
+/// Wait before the next container: none after the first failure in a row, then 1 s, doubling to 60 s. The first restart is
+/// immediate because most exits are single: a user stopped the container, or it hit a bug once.
 pub(super) fn restart(streak: u32) -> Millis {
     match streak {
         0 | 1 => Millis(0),
@@ -20,8 +17,7 @@ pub(super) fn restart(streak: u32) -> Millis {
 
 /// Wait before something without a container is tried again: 1 s after the first failure in a row, doubling to 60 s.
 pub(crate) fn retry(streak: u32) -> Millis {
-    let doublings = streak.saturating_sub(1).min(16);
-    Millis(BASE.0 << doublings).min(MAX)
+    RETRY.wait(streak)
 }
 
 #[cfg(test)]
@@ -29,10 +25,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_to_a_minute() {
+    fn restart_doubles_to_a_minute_from_the_second_failure_on() {
         let waits: Vec<u64> = (0..=9).map(|n| restart(n).0 / 1000).collect();
         assert_eq!(waits, [0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(restart(u32::MAX), MAX);
-        assert_eq!(retry(1), BASE);
+        assert_eq!(restart(u32::MAX), Millis::secs(60));
+        assert_eq!(retry(1), Millis::secs(1));
     }
 }

@@ -1,22 +1,22 @@
-//! Writes a plan into the store, in transactions as large as they may be, each replica's writes in one.
+//! Writes a plan into the store, in as few transactions as fit, each replica's writes in one.
 
 use std::collections::BTreeMap;
 
-use super::draft::{EndpointWrite, NodePlan};
-use super::events::{self, Writer};
-use crate::model::{Event, ReplicaName, ServiceName, key};
+use super::node_plan::{EndpointWrite, NodePlan};
+use crate::events::{EventWriter, append_to};
+use crate::model::{Event, NodeId, ReplicaName, ServiceName, key};
 use crate::registry::Registry;
 use crate::store::{Op, Store, StoreError, TXN_MAX_BYTES, TXN_MAX_OPS, Txn};
 
-/// Writes everything of the plan but the host's state.
-pub(super) async fn commit(store: &dyn Store, plan: &NodePlan) -> Result<(), StoreError> {
-    let mut told: BTreeMap<&ServiceName, Vec<Event>> = BTreeMap::new();
+/// Writes everything of the plan except the node's state.
+pub(super) async fn commit(store: &dyn Store, node: &NodeId, plan: &NodePlan) -> Result<(), StoreError> {
+    let mut events: BTreeMap<&ServiceName, Vec<Event>> = BTreeMap::new();
     for (service, event) in &plan.events {
-        told.entry(service).or_default().push(event.clone());
+        events.entry(service).or_default().push(event.clone());
     }
     let mut groups = groups(plan);
-    for (service, events) in told {
-        let ops = events::append_to(store, service, Writer::Agent, &events).await?;
+    for (service, events) in events {
+        let ops = append_to(store, service, EventWriter::Agent(node), &events).await?;
         groups.extend(ops.into_iter().map(|op| vec![op]));
     }
     for ops in batches(groups) {
@@ -35,7 +35,7 @@ fn groups(plan: &NodePlan) -> Vec<Vec<Op>> {
                 (service, replica, Registry::delete(service, replica))
             }
         };
-        // A later write of the same endpoint is the one that counts: no key twice in a transaction.
+        // Of two writes of one endpoint the later counts: no key twice in a transaction.
         groups.entry(replica.clone()).or_default().insert(key::endpoint(service, replica), op);
     }
     for (service, status) in &plan.statuses {
@@ -45,7 +45,7 @@ fn groups(plan: &NodePlan) -> Vec<Vec<Op>> {
     groups.into_values().map(|ops| ops.into_values().collect()).collect()
 }
 
-/// Groups put together into as few transactions as fit; a group is never torn.
+/// Groups joined into as few transactions as fit; a group is never split.
 fn batches(groups: Vec<Vec<Op>>) -> Vec<Vec<Op>> {
     let size = |ops: &[Op]| -> usize { ops.iter().map(bytes).sum() };
     let mut batches: Vec<Vec<Op>> = Vec::new();
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_stay_whole_and_transactions_within_the_limits() {
+    fn batches_keep_groups_whole_and_transactions_within_the_limits() {
         let group = |n: usize| vec![Op::delete(format!("a/{n}")), Op::delete(format!("b/{n}"))];
         let all = batches((0..150).map(group).collect());
         assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [128, 128, 44]);

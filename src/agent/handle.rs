@@ -1,97 +1,70 @@
-//! What others hold of a running agent.
+//! The handle of a running agent, and the state that it publishes.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::config::AgentConfig;
 use super::node::BalancerUrl;
 use super::requests::NodeRequests;
 use crate::clock::Clock;
-use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, LABEL_STORE};
-use crate::model::{BalancerReport, Condition, ExposureMode, NodeId, StoreId};
+use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, has_label, is_of_store};
+use crate::model::{BalancerReport, Condition, ExposureMode, StoreId};
 use crate::registry::Registry;
 use crate::store::Store;
 
-/// The agent answers between two passes, and a pass waits for the store alone: that has a deadline of ten seconds for each
-/// write, and a pass with two late ones is not late yet.
+/// The agent answers between two passes, and a pass waits only for the store: with a deadline of ten seconds for each write,
+/// this allows for two late ones.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(25);
 
-/// The agent did not answer in time. What it was asked may yet happen.
+/// The agent did not answer in time. The request may still take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the agent did not answer within {} s", CONFIRM_WITHIN.as_secs())]
 pub struct AgentSilent;
 
-/// Who the agent is.
-#[derive(Debug, Clone)]
-pub struct AgentConfig {
-    /// The Engine's id.
-    pub node: NodeId,
-    /// Name of the host.
-    pub node_name: String,
-    /// Value of the instance label: host and state directory.
-    pub instance: String,
-    /// What networks of apps are taken from, in CIDR notation.
-    pub network_pool: String,
-    /// How containers are reached; `None` follows from the kind of Engine.
-    pub exposure: Option<ExposureMode>,
-    /// Addresses of the HTTP entry point.
-    pub http: Vec<SocketAddr>,
-    /// The host by which containers reach it; `None` follows from the kind of Engine and the addresses.
-    pub balancer_host: Option<String>,
-    /// Id of the machine's boot; kept with the host's state.
-    pub boot_id: String,
-}
-
-/// All that an agent is made from.
+/// The parts of an agent.
 pub struct AgentParts {
-    /// Who it is.
     pub config: AgentConfig,
-    /// The Engine of its host.
     pub engine: Arc<dyn Engine>,
-    /// Where replicas, statuses and endpoints are kept.
     pub store: Arc<dyn Store>,
-    /// Endpoints and tables.
     pub registry: Arc<Registry>,
-    /// Time.
     pub clock: Arc<dyn Clock>,
-    /// The balancer's last word.
+    /// The balancer's last report.
     pub reports: watch::Receiver<Option<BalancerReport>>,
 }
 
 /// Whether the Engine can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum EngineState {
-    /// It was not asked yet.
+    /// It was not called yet.
     #[default]
     Unknown,
     /// It answers.
     Available(EngineInfo),
-    /// It does not: nothing is changed until it does.
+    /// It does not answer: nothing is changed until it does.
     Away(EngineError),
 }
 
-/// What is so of the host, as the agent sees it.
+/// The node's state, as the agent observes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AgentState {
-    /// The Engine.
     pub engine: EngineState,
-    /// Names of containers whose removal waits for a confirmation.
+    /// Names of containers whose removal waits for `ctl confirm`.
     pub held: Vec<String>,
     /// `EngineUnavailable`, `DeletionHeld`, `BalancerUnacknowledged`.
     pub conditions: Vec<Condition>,
-    /// How containers are reached that are made from now on; `None` before that is known.
+    /// Of containers created from now on; `None` before it is known.
     pub exposure: Option<ExposureMode>,
-    /// Where containers find the balancer; `None` before the Engine's first answer.
+    /// Where containers reach the balancer; `None` before the Engine's first response.
     pub balancer: Option<BalancerUrl>,
-    /// Containers of ours, in every state.
+    /// How many containers of ours there are, in every state.
     pub containers: u32,
-    /// Whether the endpoints found at the start were checked, so that routing tables go out.
+    /// Whether the endpoints found at the start were checked, so that routing tables are published.
     pub open: bool,
 }
 
-/// Wakes the agent, and tells what it sees.
+/// Wakes the agent, reads its state and sends it requests.
 #[derive(Debug, Clone)]
 pub struct AgentHandle {
     pub(super) wake: Arc<Notify>,
@@ -101,17 +74,17 @@ pub struct AgentHandle {
 }
 
 impl AgentHandle {
-    /// Something may have changed: look.
+    /// Wakes the agent: something may have changed.
     pub fn wake(&self) {
         self.wake.notify_one();
     }
 
-    /// Lets the held removals happen; the names of their containers. Empty if nothing was held, or the agent ended.
+    /// Confirms the held removals; returns the names of their containers. Empty if nothing was held, or the agent ended.
     ///
     /// # Errors
-    /// The agent does not come round to it by a deadline.
+    /// The agent does not answer by a deadline.
     pub async fn confirm(&self) -> Result<Vec<String>, AgentSilent> {
-        let asked = async {
+        let request = async {
             let (answer, released) = oneshot::channel();
             if self.confirm.send(answer).await.is_err() {
                 return Vec::new();
@@ -119,34 +92,31 @@ impl AgentHandle {
             self.wake.notify_one();
             released.await.unwrap_or_default()
         };
-        tokio::time::timeout(CONFIRM_WITHIN, asked).await.map_err(|_| AgentSilent)
+        tokio::time::timeout(CONFIRM_WITHIN, request).await.map_err(|_| AgentSilent)
     }
 
-    /// What the agent does for commands, past its loop.
+    /// What the agent does on request, past its loop.
     pub fn requests(&self) -> Arc<dyn NodeRequests> {
         Arc::clone(&self.requests)
     }
 
-    /// What is so of the host, and when that changes.
+    /// The node's state, and when it changes.
     pub fn state(&self) -> watch::Receiver<AgentState> {
         self.state.clone()
     }
 }
 
-/// Names of the containers of this instance (host and state directory) that belong to another store: a daemon that finds
-/// any must not take their place unless it was told to start with a new store.
+/// Names of the containers of this instance (node and state directory) that belong to another store: a daemon that finds
+/// any must not start unless the user wants a new store.
 pub async fn check_instance(
     engine: &dyn Engine,
     instance: &str,
     store: &StoreId,
 ) -> Result<Vec<String>, EngineError> {
     let containers = engine.list().await?;
-    let is = |labels: &std::collections::BTreeMap<String, String>, key: &str, value: &str| {
-        labels.get(key).map(String::as_str) == Some(value)
-    };
-    let foreign = containers
-        .into_iter()
-        .filter(|c| is(&c.labels, LABEL_INSTANCE, instance) && !is(&c.labels, LABEL_STORE, store.as_str()));
+    let foreign = containers.into_iter().filter(|container| {
+        has_label(&container.labels, LABEL_INSTANCE, instance) && !is_of_store(&container.labels, store)
+    });
     Ok(foreign.map(|c| c.name).collect())
 }
 
@@ -157,7 +127,7 @@ mod tests {
     use crate::engine::FakeEngine;
 
     #[tokio::test(start_paused = true)]
-    async fn an_agent_that_hangs_is_told_of_and_one_that_ended_releases_nothing() {
+    async fn confirm_of_a_hanging_agent_fails_and_of_an_ended_one_releases_nothing() {
         let (confirm, mut asked) = mpsc::channel(1);
         let (_, state) = watch::channel(AgentState::default());
         let engine = Arc::new(FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH));

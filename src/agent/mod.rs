@@ -1,73 +1,74 @@
-//! Replicas to containers on one host: what the orchestrator wants, done through the container engine.
+//! Reconciles the containers of one node with the stored replicas, through the container engine.
 //!
-//! Purpose: [`plan`] decides from one [`NodeView`] what is to do (pure; `plan` is the sequence, `classify`, `lifecycle`,
-//! `removal`, `cleanup`, `deletion_guard`, `backoff`, `address`, `round`, `holdings`, `reached`, `network`, `images` the parts);
-//! [`Agent`] looks, reads, decides, acts and writes, over and over.
-//! Invariants: a container that runs gets its stop signal only after every balancer acknowledged a table without its
-//! endpoint; two containers of one replica never run by our doing; what is not of our store is never touched; an address
-//! or port is given out again only long after every balancer let it go; while the Engine is away nothing is changed.
-//! Deliberately absent: which replicas there are (`orchestrator`), routing tables (`registry`), stopping containers when
-//! the agent ends.
+//! Purpose: [`plan`] decides from a [`NodeView`] and the [`AgentMemory`] (pure; `plan` is the sequence, the files next to it
+//! the steps); [`Agent`] lists, reads, decides, acts and writes, again and again. `requests` answers what the controller
+//! asks of a node.
+//! Invariants: a running container gets its stop signal only after every balancer has acknowledged a table without its
+//! endpoint; the agent never runs two containers of one replica; it never changes objects of another store; it reuses an
+//! address or port only long after every balancer has dropped it; while the Engine is away it changes nothing.
+//! Deliberately absent: which replicas exist (`orchestrator`), routing tables (`registry`), stopping containers when the
+//! agent ends.
 
+mod action;
 mod address;
+mod allocator;
 mod availability;
 pub(crate) mod backoff;
 mod classify;
 mod cleanup;
 mod commit;
-mod crashes;
-mod deletion_guard;
-mod draft;
-pub mod events;
+mod conditions;
+mod config;
+mod endpoint_address;
+mod engine_watch;
 mod examine;
 mod execute;
 mod handle;
-mod holdings;
 mod images;
 mod lifecycle;
-mod looks;
 mod memory;
 mod network;
 mod node;
+mod node_plan;
+mod node_state;
 mod observe;
 mod plan;
+mod plan_builder;
 mod probing;
-mod reached;
+mod publisher;
 mod removal;
-mod replica_memory;
 mod report;
 mod requests;
-mod round;
+mod resync;
+mod ring_allocator;
 mod run;
 mod snapshot;
 mod spec;
 mod status;
+mod status_events;
+mod task;
 mod view;
 mod wake;
 
 #[cfg(test)]
 mod tests;
 
+pub use action::{ActionSubject, AgentAction};
 pub use address::{Subnet, SubnetError};
-pub use classify::{Bucket, OfReplica, Sorted, classify};
-pub use crashes::Crashes;
-pub use deletion_guard::DeletionGuard;
-pub use draft::{AgentAction, EndpointWrite, MAX_PULLS, MAX_STARTS, NodePlan};
-pub use examine::Findings;
-pub use handle::{
-    AgentConfig, AgentHandle, AgentParts, AgentSilent, AgentState, EngineState, check_instance,
-};
-pub use memory::{AgentMemory, ImageMemory, Signalled};
+pub use config::AgentConfig;
+pub use handle::{AgentHandle, AgentParts, AgentSilent, AgentState, EngineState, check_instance};
+pub use memory::{AgentMemory, UNACKNOWLEDGED_AFTER};
 pub use node::{BalancerUrl, NodeFacts};
+pub use node_plan::{EndpointWrite, NodePlan};
+pub use node_state::{NetworkRecord, NodeState};
 pub use plan::plan;
+pub use plan_builder::{MAX_PULLS, MAX_STARTS};
 pub use probing::Probes;
-pub use removal::UNACKNOWLEDGED_AFTER;
-pub use replica_memory::{ReplicaMemory, Retry};
 #[cfg(test)]
 pub(crate) use requests::LocalNode;
 pub use requests::{KillTarget, LogLines, NodeRequests, VolumeRemovalError};
-pub use round::{Round, Stand};
-pub use run::{Agent, Pass};
+pub use ring_allocator::{LeasePool, PoolCursor};
+pub use run::{Agent, AgentPass};
 // In the signatures above: a caller of this module needs no import of `engine`.
 pub use crate::engine::{EngineError, EngineInfo, LogLine, LogOptions};
-pub use view::{NetworkRecord, NodeState, NodeView, Subject, WantedReplica};
+pub use view::{NodeView, WantedReplica};

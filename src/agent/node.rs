@@ -1,28 +1,28 @@
-//! What is so of this host while the agent runs, and what follows for where things are reached. Pure.
+//! The facts of this node, and how containers and the balancer reach each other on it. Pure.
 
 use std::net::SocketAddr;
 
 use super::address::Subnet;
-use super::handle::AgentConfig;
+use super::config::AgentConfig;
 use crate::model::{EngineKind, ExposureMode, NodeId, StoreId};
 
-/// What does not change while the agent runs; the last two are known with the Engine's first answer, before which nothing
+/// What does not change while the agent runs; the last two are known from the Engine's first response on, before which nothing
 /// is planned.
 #[derive(Debug, Clone)]
 pub struct NodeFacts {
     /// The Engine's id.
     pub node: NodeId,
-    /// Name of the host, for `{field: node.name}`.
+    /// For `{field: node.name}`.
     pub node_name: String,
-    /// Value of the instance label: host and state directory.
+    /// Value of the instance label: node and state directory.
     pub instance: String,
     /// The store whose containers are ours.
     pub store: StoreId,
-    /// What networks of apps are taken from.
+    /// The pool of the apps' networks.
     pub pool: Subnet,
-    /// How containers are reached that are made from now on.
+    /// Of containers created from now on.
     pub exposure: ExposureMode,
-    /// Where they find the balancer, for `{field: balancer.url}`.
+    /// For `{field: balancer.url}`.
     pub balancer: BalancerUrl,
 }
 
@@ -33,22 +33,22 @@ pub enum BalancerUrl {
     Gateway(u16),
     /// At this host and port.
     Host(String),
-    /// Nobody knows.
+    /// No address is known that containers can reach.
     #[default]
     Unknown,
 }
 
 impl BalancerUrl {
-    /// From what the daemon was told, else from what kind of Engine it is; a listener on every address covers the gateways
-    /// of networks that are this machine's.
+    /// From the configured host, else from the kind of Engine; a listener on every address covers the gateways of networks on
+    /// this machine.
     pub(super) fn of(
-        told: Option<&str>,
+        configured: Option<&str>,
         http: &[SocketAddr],
         kind: EngineKind,
         exposure: ExposureMode,
     ) -> Self {
         let covering = http.iter().find(|address| address.ip().is_unspecified());
-        let Some(host) = told.or(kind.machine_name()) else {
+        let Some(host) = configured.or(kind.machine_name()) else {
             let covering = covering.filter(|_| exposure == ExposureMode::Bridge);
             return covering.map_or(Self::Unknown, |address| Self::Gateway(address.port()));
         };
@@ -60,7 +60,7 @@ impl BalancerUrl {
 }
 
 impl NodeFacts {
-    /// The Engine said what it is.
+    /// The Engine's first response.
     pub(super) fn learn(&mut self, config: &AgentConfig, kind: EngineKind) {
         self.exposure = config.exposure.unwrap_or(kind.exposure());
         self.balancer = BalancerUrl::of(config.balancer_host.as_deref(), &config.http, kind, self.exposure);
@@ -72,10 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_balancer_is_where_containers_can_reach_it() {
+    fn balancer_url_is_one_that_containers_can_reach() {
         use EngineKind::{Desktop, Native, Rootless};
         let host = |text: &str| BalancerUrl::Host(text.to_owned());
-        for (told, http, kind, at) in [
+        for (configured, http, kind, at) in [
             (None, "0.0.0.0:8080", Native, BalancerUrl::Gateway(8080)),
             (None, "127.0.0.1:81 0.0.0.0:80", Native, BalancerUrl::Gateway(80)),
             (None, "127.0.0.1:8080", Native, BalancerUrl::Unknown),
@@ -89,7 +89,11 @@ mod tests {
             (Some("10.0.0.5"), "", Desktop, BalancerUrl::Unknown),
         ] {
             let http: Vec<SocketAddr> = http.split_whitespace().map(|a| a.parse().unwrap()).collect();
-            assert_eq!(BalancerUrl::of(told, &http, kind, kind.exposure()), at, "{told:?} {http:?} {kind:?}");
+            assert_eq!(
+                BalancerUrl::of(configured, &http, kind, kind.exposure()),
+                at,
+                "{configured:?} {http:?} {kind:?}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What the Engine shows: a cache of containers and networks, kept by full looks and by inspecting what a hint names.
+//! The containers and networks of the Engine: a cache, kept by full listings and by inspecting what events name.
 //!
-//! Every answer carries the tick at which its question was asked; an answer to an earlier question never replaces one to
-//! a later, in whatever order they arrive. An event is a hint where to look, never a fact.
+//! Every response carries the tick of its request; the response to an earlier request never replaces that to a later one, in
+//! whatever order they arrive. An event is a hint where to look, never a fact.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,67 +13,60 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::engine::{
-    ContainerState, Engine, EngineError, EngineEvent, EngineInfo, LABEL_STORE, NetworkSpec,
+    ContainerState, Engine, EngineError, EngineEvent, EngineEventKind, EngineInfo, LABEL_STORE, NetworkSpec,
     ObservedContainer, ObservedNetwork,
 };
 use crate::model::ContainerId;
 use crate::registry::Registry;
 
-/// Events of so long before the last one seen are asked for again: the stream may have lost some, and doubles do no harm.
+/// A reopened stream starts this long before the last event: the old one may have lost some, and duplicates do no harm.
 const EVENT_OVERLAP: Duration = Duration::from_secs(5);
-/// Wait before the event stream is asked for again.
+/// Wait before the event stream is reopened.
 const EVENTS_RETRY: Duration = Duration::from_millis(500);
-/// A start event so soon after the start that is known is the event of that start.
+/// A start event within this time of the known start belongs to that start.
 const SAME_START: jiff::SignedDuration = jiff::SignedDuration::from_secs(1);
 
-/// When a question was asked, as an order.
+/// Numbers requests in their order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ticks(Arc<AtomicU64>);
 
 impl Ticks {
-    /// The next one.
     pub(super) fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
-/// One full look at the Engine.
+/// A full listing of the Engine's objects.
 #[derive(Debug)]
-pub(super) struct Look {
-    /// What it is; only asked for after it was away.
+pub(super) struct EngineListing {
+    /// Only requested after the Engine was away.
     pub(super) info: Option<EngineInfo>,
     containers: Vec<ObservedContainer>,
     networks: Vec<ObservedNetwork>,
     subnets: Vec<String>,
 }
 
-impl Look {
-    /// Looks at everything.
-    pub(super) async fn take(engine: &dyn Engine, with_info: bool) -> Result<Look, EngineError> {
+impl EngineListing {
+    pub(super) async fn take(engine: &dyn Engine, with_info: bool) -> Result<EngineListing, EngineError> {
         let info = if with_info { Some(engine.info().await?) } else { None };
         let (containers, networks, subnets) =
             futures::try_join!(engine.list(), engine.networks(), engine.subnets())?;
-        Ok(Look { info, containers, networks, subnets })
+        Ok(EngineListing { info, containers, networks, subnets })
     }
 }
 
 /// The cache.
 #[derive(Debug, Default)]
 pub(super) struct Observation {
-    /// With the tick of the question; `None` is known to be gone.
+    /// With the tick of the request; `None` is known to be gone.
     containers: BTreeMap<ContainerId, (u64, Option<ObservedContainer>)>,
     networks: (u64, Vec<ObservedNetwork>),
     subnets: Vec<String>,
-    /// The tick of the last full look; `None` before the first.
-    looked: Option<u64>,
+    /// The tick of the last full listing; `None` before the first.
+    listed_at: Option<u64>,
 }
 
 impl Observation {
-    /// Whether a full look was ever taken.
-    pub(super) fn is_complete(&self) -> bool {
-        self.looked.is_some()
-    }
-
     pub(super) fn containers(&self) -> impl Iterator<Item = &ObservedContainer> {
         self.containers.values().filter_map(|(_, container)| container.as_ref())
     }
@@ -90,26 +83,26 @@ impl Observation {
         self.containers.get(id).and_then(|(_, container)| container.as_ref())
     }
 
-    /// A full look, begun at this tick.
-    pub(super) fn looked(&mut self, tick: u64, look: Look) {
-        let listed: BTreeSet<ContainerId> = look.containers.iter().map(|c| c.id.clone()).collect();
-        for container in look.containers {
+    /// A full listing, requested at this tick.
+    pub(super) fn listed(&mut self, tick: u64, listing: EngineListing) {
+        let listed: BTreeSet<ContainerId> = listing.containers.iter().map(|c| c.id.clone()).collect();
+        for container in listing.containers {
             self.saw(tick, container);
         }
         self.containers.retain(|id, (asked, _)| listed.contains(id) || *asked > tick);
         if tick > self.networks.0 {
-            self.networks = (tick, look.networks);
-            self.subnets = look.subnets;
+            self.networks = (tick, listing.networks);
+            self.subnets = listing.subnets;
         }
-        self.looked = self.looked.max(Some(tick));
+        self.listed_at = self.listed_at.max(Some(tick));
     }
 
-    /// A container, asked for at this tick. One without a store label is nobody's of us and is not kept.
+    /// A container, requested at this tick. One without a store label is ignored.
     ///
-    /// One that is not known was not listed by the last full look: where that was begun later, it is gone since. Docker
-    /// answers for a container that is being removed only when it is done with it, and tells how it was.
+    /// An unknown container was not in the last full listing: if that was requested later, the container is gone. Docker
+    /// answers for a container that is being removed only after the removal, with the old state.
     pub(super) fn saw(&mut self, tick: u64, container: ObservedContainer) {
-        let known = self.containers.get(&container.id).map(|(asked, _)| *asked).or(self.looked);
+        let known = self.containers.get(&container.id).map(|(asked, _)| *asked).or(self.listed_at);
         let newer = known.is_none_or(|asked| tick > asked);
         if newer && container.labels.contains_key(LABEL_STORE) {
             self.containers.insert(container.id.clone(), (tick, Some(container)));
@@ -123,9 +116,9 @@ impl Observation {
         }
     }
 
-    /// A network was made.
-    pub(super) fn network_made(&mut self, tick: u64, spec: &NetworkSpec) {
-        self.network_gone(tick, &spec.name);
+    /// A network was created.
+    pub(super) fn network_created(&mut self, tick: u64, spec: &NetworkSpec) {
+        self.network_removed(tick, &spec.name);
         self.subnets.push(spec.subnet.clone());
         self.networks.1.push(ObservedNetwork {
             id: String::new(),
@@ -135,8 +128,8 @@ impl Observation {
         });
     }
 
-    /// A network is gone.
-    pub(super) fn network_gone(&mut self, tick: u64, name: &str) {
+    /// A network was removed.
+    pub(super) fn network_removed(&mut self, tick: u64, name: &str) {
         self.networks.0 = tick;
         let gone: Vec<String> =
             self.networks.1.iter().filter(|n| n.name == name).flat_map(|n| n.subnets.clone()).collect();
@@ -145,54 +138,61 @@ impl Observation {
     }
 }
 
-/// Whether an event may say something that the cache does not know. Our own creates and starts are looked at by
-/// themselves, so their events are old news; what nobody knows and ends does not matter.
+/// Whether an event may say something that the cache does not know. The agent inspects its own creates and starts anyway;
+/// the exit of an unknown container does not matter.
 fn is_news(event: &EngineEvent, known: Option<&ObservedContainer>) -> bool {
     let started = known.filter(|c| c.state == ContainerState::Running).and_then(|c| c.started_at);
-    match (event.action.as_str(), known) {
-        ("create", known) => known.is_none(),
-        ("start", Some(_)) => started.is_none_or(|at| event.at.duration_since(at) > SAME_START),
-        // Every container comes to its network as it is started, and leaves it as it ends.
-        ("connect", Some(_)) => started.is_none_or(|at| event.at.duration_since(at) > SAME_START),
-        ("destroy" | "die" | "kill" | "stop" | "connect" | "disconnect", None) => false,
+    match (event.kind, known) {
+        (EngineEventKind::Create, known) => known.is_none(),
+        // Docker connects every container to its network as it starts, and disconnects it as it exits.
+        (EngineEventKind::Start | EngineEventKind::Connect, Some(_)) => {
+            started.is_none_or(|at| event.at.duration_since(at) > SAME_START)
+        }
+        (
+            EngineEventKind::Die
+            | EngineEventKind::Destroy
+            | EngineEventKind::Stop
+            | EngineEventKind::Connect,
+            None,
+        ) => false,
         _ => true,
     }
 }
 
-/// What the event stream found: shared between its reader and the loop.
+/// What the events hint at: shared between the stream's reader and the loop.
 #[derive(Debug, Default)]
 pub(super) struct Hints {
     events: Mutex<BTreeMap<ContainerId, EngineEvent>>,
-    look: Mutex<bool>,
+    list_all: Mutex<bool>,
 }
 
 impl Hints {
     fn note(&self, event: EngineEvent) {
         let Some(id) = event.container.clone() else {
-            // A network that goes frees a subnet, which somebody may wait for; or it is ours, gone by hand.
-            if event.action == "destroy" {
-                self.look_at_all();
+            // A removed network frees a subnet that a replica may wait for; or it is ours, removed by a user.
+            if event.kind == EngineEventKind::Destroy {
+                self.list_all();
             }
             return;
         };
         let mut events = self.events.lock();
-        // `create` and `start` of one container: the later says all.
+        // Of `create` and `start` of one container the later one is enough.
         events.insert(id, event);
     }
 
-    /// Everything must be looked at again.
-    pub(super) fn look_at_all(&self) {
-        *self.look.lock() = true;
+    /// Requests a full listing.
+    pub(super) fn list_all(&self) {
+        *self.list_all.lock() = true;
     }
 
-    /// Whether that was said since the last time this was asked.
-    pub(super) fn take_look(&self) -> bool {
-        std::mem::take(&mut *self.look.lock())
+    /// Whether a full listing was requested since the last call.
+    pub(super) fn take_list_all(&self) -> bool {
+        std::mem::take(&mut *self.list_all.lock())
     }
 
-    /// Containers to inspect. While containers are being made (`making`), events of unknown ones wait: most are theirs,
-    /// and each of these is looked at when it is done.
-    pub(super) fn take_news(&self, observation: &Observation, making: bool) -> Vec<ContainerId> {
+    /// Containers to inspect. While containers are being created, events of unknown ones wait: most belong to those, and the
+    /// agent inspects each of them when it is done.
+    pub(super) fn take_news(&self, observation: &Observation, creating: bool) -> Vec<ContainerId> {
         let mut events = self.events.lock();
         let taken = std::mem::take(&mut *events);
         let mut news = Vec::new();
@@ -201,7 +201,7 @@ impl Hints {
             if !is_news(&event, known) {
                 continue;
             }
-            if known.is_none() && making {
+            if known.is_none() && creating {
                 events.insert(id, event);
             } else {
                 news.push(id);
@@ -211,12 +211,11 @@ impl Hints {
     }
 }
 
-/// Reads the event stream for as long as the agent runs. Each time it is opened everything is looked at *afterwards*,
-/// so that nothing falls between a look and the stream.
+/// Reads the event stream for as long as the agent runs. Each time the stream is opened, a full listing follows
+/// *afterwards*, so that nothing is lost between the two.
 ///
-/// One event is more than a hint: the end of a container tells which start of it ended, for good. Its endpoint is out at
-/// once, because Docker answers no question about a container while it clears up behind it, hundreds of milliseconds
-/// long.
+/// One event is more than a hint: `die` says which start of a container has ended, for good. Its endpoint is withdrawn at
+/// once, because Docker answers no request about a container while it cleans up, for hundreds of milliseconds.
 pub(super) async fn follow_events(
     engine: Arc<dyn Engine>,
     registry: Arc<Registry>,
@@ -227,22 +226,22 @@ pub(super) async fn follow_events(
     loop {
         let since = last.map(|at| at - EVENT_OVERLAP);
         if let Ok(mut events) = engine.events(since).await {
-            hints.look_at_all();
+            hints.list_all();
             wake.notify_one();
             while let Some(Ok(event)) = events.next().await {
                 last = last.max(Some(event.at));
-                // A health check in a container makes three of these a time, and they say nothing of the container: one
-                // must not take the place of an event that does.
-                if event.action.starts_with("exec_") {
+                // Each exec probe causes three of these, and they say nothing about the container: one must not replace an
+                // event that does.
+                if event.kind == EngineEventKind::Exec {
                     continue;
                 }
-                if let ("die", Some(container)) = (event.action.as_str(), &event.container) {
+                if let (EngineEventKind::Die, Some(container)) = (event.kind, &event.container) {
                     registry.withdraw_ended(container, event.at);
                 }
                 hints.note(event);
                 wake.notify_one();
             }
-            hints.look_at_all();
+            hints.list_all();
             wake.notify_one();
         }
         tokio::time::sleep(EVENTS_RETRY).await;
@@ -267,8 +266,8 @@ mod tests {
         }
     }
 
-    fn look(containers: Vec<ObservedContainer>) -> Look {
-        Look { info: None, containers, networks: Vec::new(), subnets: Vec::new() }
+    fn listing(containers: Vec<ObservedContainer>) -> EngineListing {
+        EngineListing { info: None, containers, networks: Vec::new(), subnets: Vec::new() }
     }
 
     fn seen(observation: &Observation) -> Vec<&str> {
@@ -276,40 +275,36 @@ mod tests {
     }
 
     #[test]
-    fn a_late_answer_brings_nothing_back_that_a_later_look_did_not_find() {
+    fn observation_ignores_a_late_response_to_a_request_before_the_last_listing() {
         let mut observation = Observation::default();
-        observation.looked(1, look(vec![container("a", ContainerState::Running)]));
-        // asked at 2: Docker answers for a container that it removes only when it is done with it
+        observation.listed(1, listing(vec![container("a", ContainerState::Running)]));
+        // Requested at 2: Docker answers for a container that it removes only after the removal.
         observation.gone(4, &ContainerId::new("a"));
-        observation.looked(5, look(Vec::new()));
+        observation.listed(5, listing(Vec::new()));
         observation.saw(2, container("a", ContainerState::Removing));
         assert_eq!(seen(&observation), [] as [&str; 0]);
         observation.saw(6, container("b", ContainerState::Running));
-        assert_eq!(seen(&observation), ["b"], "a later answer counts");
+        assert_eq!(seen(&observation), ["b"], "a later response counts");
     }
 
     #[test]
-    fn a_look_that_began_earlier_takes_nothing_away_that_was_seen_since() {
+    fn observation_keeps_what_was_seen_after_a_listing_was_requested() {
         let mut observation = Observation::default();
         observation.saw(3, container("a", ContainerState::Running));
-        observation.looked(2, look(vec![container("b", ContainerState::Running)]));
+        observation.listed(2, listing(vec![container("b", ContainerState::Running)]));
         assert_eq!(seen(&observation), ["a", "b"]);
         observation.gone(4, &ContainerId::new("a"));
-        observation.looked(3, look(vec![container("a", ContainerState::Running)]));
-        assert_eq!(seen(&observation), [] as [&str; 0], "gone as of 4, b by the look of 3");
+        observation.listed(3, listing(vec![container("a", ContainerState::Running)]));
+        assert_eq!(seen(&observation), [] as [&str; 0], "a is gone as of 4, b by the listing of 3");
     }
 
     #[test]
-    fn a_network_that_goes_is_a_hint_to_look_and_one_that_comes_is_none() {
+    fn hints_request_a_listing_when_a_network_is_removed_not_when_one_is_created() {
         let hints = Hints::default();
-        let event = |action: &str| EngineEvent {
-            container: None,
-            action: action.to_owned(),
-            at: jiff::Timestamp::UNIX_EPOCH,
-        };
-        hints.note(event("create"));
-        assert!(!hints.take_look());
-        hints.note(event("destroy"));
-        assert!(hints.take_look() && !hints.take_look());
+        let event = |kind| EngineEvent { container: None, kind, at: jiff::Timestamp::UNIX_EPOCH };
+        hints.note(event(EngineEventKind::Create));
+        assert!(!hints.take_list_all());
+        hints.note(event(EngineEventKind::Destroy));
+        assert!(hints.take_list_all() && !hints.take_list_all());
     }
 }

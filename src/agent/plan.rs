@@ -1,77 +1,82 @@
-//! The decision of a pass: one host, what it should run and what it runs, to what is to do. Pure.
+//! The decision of a pass: from the node as observed and what the agent remembers to what it does next. Pure.
 //!
-//! This file is the sequence only; each step lies in a file of its own. Later steps rely on earlier ones: endpoints
-//! without a process are out before a replica is judged, and tags wait until nothing else is to do.
+//! This file is the sequence only; each step is in a file of its own. Later steps rely on earlier ones: endpoints without
+//! a process are withdrawn before a replica is judged, and image tags wait until there is nothing else to do.
 
-use super::classify::{OfReplica, classify};
-use super::draft::{AgentAction, Draft, NodePlan};
-use super::status::settle;
+use super::action::AgentAction;
+use super::classify::{ClassifiedContainers, ReplicaContainers, classify};
+use super::memory::{AgentMemory, fold};
+use super::node_plan::NodePlan;
+use super::plan_builder::PlanBuilder;
+use super::status::record;
 use super::view::NodeView;
-use super::{cleanup, events, images, lifecycle, network, removal};
-use crate::model::{Condition, Desired, Now, Reason};
+use super::{cleanup, conditions, images, lifecycle, network, removal};
+use crate::model::{Desired, Now};
 
-/// Decides. The memory in the view has taken note of this view before.
-pub fn plan(view: &NodeView, now: Now) -> NodePlan {
-    let mut draft = Draft::new(view, now);
-    let sorted = classify(view);
-    let none = OfReplica::default();
-    if !view.engine_answers {
-        for wanted in view.replicas.values() {
-            let of = sorted.replicas.get(&wanted.replica.name).unwrap_or(&none);
-            if let Some(step) = lifecycle::while_away(&mut draft, wanted, of) {
-                settle(&mut draft, wanted, step);
-            }
-        }
-        return draft.finish();
-    }
-    for wanted in &cleanup::withdraw_dead(&mut draft) {
-        let of = sorted.replicas.get(&wanted.replica.name).unwrap_or(&none);
-        let step = match wanted.replica.desired {
-            Desired::Run => lifecycle::run(&mut draft, wanted, of),
-            Desired::Retain { .. } => removal::keep(&mut draft, wanted, of),
-            Desired::Remove { .. } => removal::remove(&mut draft, wanted, of),
-        };
-        if let Some(step) = step {
-            settle(&mut draft, wanted, step);
-        }
-    }
-    cleanup::remove_orphans(&mut draft, &sorted);
-    network::remove_unused(&mut draft);
-    if is_quiet(&draft) {
-        images::protect(&mut draft);
-    }
-    judge(&mut draft);
-    draft.finish()
+/// Folds what the view shows into the memory, and decides from both; returns the plan and the memory for the next pass.
+pub fn plan(view: &NodeView, memory: AgentMemory, now: Now) -> (NodePlan, AgentMemory) {
+    let classified = classify(view, &memory);
+    let memory = fold(memory, view, &classified, now);
+    let plan = match view.engine_answers {
+        true => decide(view, &memory, &classified, now),
+        false => decide_while_away(view, &memory, &classified, now),
+    };
+    (plan, memory)
 }
 
-/// Whether nobody waits for a container: then there is time for housekeeping.
-fn is_quiet(draft: &Draft<'_>) -> bool {
-    let urgent = |action: &AgentAction| {
+fn decide(
+    view: &NodeView,
+    memory: &AgentMemory,
+    classified: &ClassifiedContainers<'_>,
+    now: Now,
+) -> NodePlan {
+    let mut builder = PlanBuilder::new(view, memory, now);
+    let none = ReplicaContainers::default();
+    for wanted in &cleanup::withdraw_dead(&mut builder) {
+        let containers = classified.replicas.get(&wanted.replica.name).unwrap_or(&none);
+        let step = match wanted.replica.desired {
+            Desired::Run => lifecycle::run(&mut builder, wanted, containers),
+            Desired::Retain { .. } => removal::retain(&mut builder, wanted, containers),
+            Desired::Remove { .. } => removal::remove(&mut builder, wanted, containers),
+        };
+        if let Some(step) = step {
+            record(&mut builder, wanted, step);
+        }
+    }
+    cleanup::remove_orphans(&mut builder, classified);
+    network::remove_unused(&mut builder);
+    if is_quiet(&builder) {
+        images::protect(&mut builder);
+    }
+    conditions::report(&mut builder);
+    builder.finish()
+}
+
+/// With the Engine away, nothing is changed: only the probes still count.
+fn decide_while_away(
+    view: &NodeView,
+    memory: &AgentMemory,
+    classified: &ClassifiedContainers<'_>,
+    now: Now,
+) -> NodePlan {
+    let mut builder = PlanBuilder::new(view, memory, now);
+    let none = ReplicaContainers::default();
+    for wanted in view.replicas.values() {
+        let containers = classified.replicas.get(&wanted.replica.name).unwrap_or(&none);
+        if let Some(step) = lifecycle::while_away(&mut builder, wanted, containers) {
+            record(&mut builder, wanted, step);
+        }
+    }
+    builder.finish()
+}
+
+/// Whether no replica waits for a container: then there is time for housekeeping.
+fn is_quiet(builder: &PlanBuilder<'_>) -> bool {
+    let is_urgent = |action: &AgentAction| {
         !matches!(
             action,
             AgentAction::Remove { .. } | AgentAction::Signal { .. } | AgentAction::Examine { .. }
         )
     };
-    draft.view.busy.is_empty() && !draft.plan.actions.iter().any(urgent)
-}
-
-fn judge(draft: &mut Draft<'_>) {
-    if !draft.plan.held.is_empty() {
-        let names: Vec<&str> = draft.plan.held.iter().map(|(_, name)| name.as_str()).collect();
-        let message = format!(
-            "{} running containers have no replica; they are kept until `ctl confirm`: {}",
-            names.len(),
-            names.join(", ")
-        );
-        draft.plan.conditions.push(Condition::degraded(Reason::DeletionHeld, message));
-    }
-    if removal::is_unacknowledged(draft) {
-        let message =
-            "the balancer has not acknowledged the last table; no container is stopped before it does";
-        draft.plan.conditions.push(match draft.view.barrier.report {
-            Some(_) => Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned()),
-            None => Condition::balancer_away(),
-        });
-        events::unacknowledged(draft);
-    }
+    builder.view.busy.is_empty() && !builder.plan.actions.iter().any(is_urgent)
 }

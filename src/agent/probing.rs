@@ -1,17 +1,17 @@
-//! The seam between the agent and the probes: a simulation has no network to probe over.
+//! The port between the agent and the probes: a simulation has no network to probe over.
 
 use std::collections::BTreeSet;
 
 use crate::model::EndpointId;
 use crate::probe::{ProbeState, ProbeTarget, Prober};
 
-/// Who probes. Results arrive by themselves; a change wakes the agent.
+/// Runs probes. A changed result wakes the agent.
 pub trait Probes: Send + Sync {
-    /// Probes this from now on, if it does not already.
+    /// Starts to probe a target, unless it is probed already.
     fn watch(&self, target: ProbeTarget);
-    /// Probes only these from now on.
+    /// Stops all probes except these.
     fn retain(&self, keep: &BTreeSet<EndpointId>);
-    /// What the probes of a target came to; `None` for one that is not probed.
+    /// The state of a target's probes; `None` for one that is not probed.
     fn state(&self, id: &EndpointId) -> Option<ProbeState>;
 }
 

@@ -1,54 +1,54 @@
-//! The way out: drain, barrier, in flight zero or drain time, stop signal, grace, SIGKILL, remove. Pure.
+//! Stopping a container: drain, barrier, in-flight zero or drain time, stop signal, grace, SIGKILL, removal. Pure.
 //!
-//! One step per pass, and each is read from the world: a restarted agent goes on where the last one was. A container
-//! that runs is told to stop only after every balancer acknowledged a table without its endpoint. A container that has
-//! ended is removed without asking anyone.
+//! One step per pass, and each is derived from what is observed: a restarted agent continues where the last one was. A
+//! running container gets its stop signal only after every balancer has acknowledged a table without its endpoint. An
+//! exited container is removed at once.
 
-use super::classify::OfReplica;
-use super::draft::{AgentAction, Draft};
+use super::action::{ActionSubject, AgentAction};
+use super::classify::ReplicaContainers;
 use super::images;
-use super::status::Step;
-use super::view::{Subject, WantedReplica, instance_of};
+use super::plan_builder::PlanBuilder;
+use super::status::ReplicaStep;
+use super::view::{WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, Millis, Mono, ReplicaPhase, RolloutPolicy, ServiceSpec, StopPolicy,
+    Endpoint, EndpointId, EndpointState, Millis, ReplicaPhase, RolloutPolicy, ServiceSpec, StopPolicy,
 };
 
 /// SIGKILL is sent again after this long: the first may have been lost.
 const KILL_AGAIN_AFTER: Millis = Millis::secs(10);
 
-/// How a container is let go, from its revision.
+/// Drain time, stop signal and grace of a container, from its revision.
 #[derive(Debug, Clone)]
-pub(super) struct Leave {
+pub(super) struct StopTerms {
     drain: Millis,
     stop: StopPolicy,
 }
 
-impl Default for Leave {
+impl Default for StopTerms {
     fn default() -> Self {
         Self { drain: RolloutPolicy::default().drain, stop: StopPolicy::default() }
     }
 }
 
-impl Leave {
-    /// As the replica's revision says; with every default if it is not known.
+impl StopTerms {
+    /// Of the replica's revision; the defaults if it is not known.
     pub(super) fn of(wanted: &WantedReplica) -> Self {
         wanted.revision.as_ref().map_or_else(Self::default, |r| Self::as_in(&r.spec))
     }
 
-    /// As a spec says.
     pub(super) fn as_in(spec: &ServiceSpec) -> Self {
         Self { drain: spec.rollout.drain, stop: spec.stop.clone() }
     }
 }
 
-/// One step of a container's way out; the phase its replica is in. `registered` says that the store has its endpoint
-/// in rotation: then the next step is to take it out, and nothing else happens.
+/// Takes the next step to stop a container; returns the phase of its replica. `registered` says that the store has its
+/// endpoint in rotation: then the next step is to deregister it, and nothing else happens.
 pub(super) fn retire(
-    draft: &mut Draft<'_>,
+    builder: &mut PlanBuilder<'_>,
     container: &ObservedContainer,
     registered: bool,
-    leave: &Leave,
+    stop_terms: &StopTerms,
 ) -> ReplicaPhase {
     let instance = match container.state {
         ContainerState::Removing => return ReplicaPhase::Stopping,
@@ -58,119 +58,106 @@ pub(super) fn retire(
         }
     };
     let Some(instance) = instance else {
-        draft.act(AgentAction::Remove { container: container.id.clone() });
+        builder.act(AgentAction::Remove { container: container.id.clone() });
         return ReplicaPhase::Stopping;
     };
-    let now = draft.now.mono;
-    let let_go =
-        draft.view.memory.let_go_at(&instance).filter(|_| draft.view.barrier.acked_absent(&instance));
-    let Some(let_go) = let_go.filter(|_| !registered) else {
-        draft.plan.awaits_balancer = true;
+    let now = builder.now.mono;
+    let deregistered = builder.memory.barrier.deregistered_since(&instance);
+    let deregistered = deregistered.filter(|_| builder.view.barrier.acked_absent(&instance) && !registered);
+    let Some(deregistered) = deregistered else {
+        builder.plan.awaits_balancer = true;
         return ReplicaPhase::Draining;
     };
-    let signalled = draft.view.memory.signals.get(&instance).copied();
-    let Some(signalled) = signalled else {
-        let in_flight = draft.view.barrier.in_flight(&instance);
-        let until = let_go.after(leave.drain);
+    let Some(sent) = builder.memory.barrier.signals(&instance) else {
+        let in_flight = builder.view.barrier.in_flight(&instance);
+        let until = deregistered.after(stop_terms.drain);
         if in_flight != Some(0) && now < until {
-            draft.plan.awaits_balancer = true;
-            draft.wake(until.since(now));
+            builder.plan.awaits_balancer = true;
+            builder.wake(until.since(now));
             return ReplicaPhase::Draining;
         }
         if container.state == ContainerState::Paused {
-            // A frozen process hears no signal.
-            draft.act(AgentAction::Remove { container: container.id.clone() });
+            // A frozen process handles no signal.
+            builder.act(AgentAction::Remove { container: container.id.clone() });
         } else {
-            signal(draft, container, instance, &leave.stop.signal, false);
+            signal(builder, container, instance, &stop_terms.stop.signal, false);
         }
         return ReplicaPhase::Stopping;
     };
     let next =
-        signalled.kill_at.map_or(signalled.stop_at.after(leave.stop.grace), |at| at.after(KILL_AGAIN_AFTER));
+        sent.kill_at.map_or(sent.stop_at.after(stop_terms.stop.grace), |at| at.after(KILL_AGAIN_AFTER));
     if now >= next {
-        signal(draft, container, instance, "SIGKILL", true);
+        signal(builder, container, instance, "SIGKILL", true);
     } else {
-        draft.wake(next.since(now));
+        builder.wake(next.since(now));
     }
     ReplicaPhase::Stopping
 }
 
 fn signal(
-    draft: &mut Draft<'_>,
+    builder: &mut PlanBuilder<'_>,
     container: &ObservedContainer,
     instance: EndpointId,
     signal: &str,
     kill: bool,
 ) {
     let container = container.id.clone();
-    draft.act(AgentAction::Signal { container, instance, signal: signal.to_owned(), kill });
+    builder.act(AgentAction::Signal { container, instance, signal: signal.to_owned(), kill });
 }
 
-/// The endpoint as it is on its way out: draining, from where there is no way back.
+/// The endpoint as draining, from where there is no way back; `None` if it already is.
 pub(super) fn draining(endpoint: &Endpoint) -> Option<Endpoint> {
-    let out = endpoint.state == EndpointState::Draining;
-    (!out).then(|| Endpoint { state: EndpointState::Draining, ..endpoint.clone() })
+    let is_draining = endpoint.state == EndpointState::Draining;
+    (!is_draining).then(|| Endpoint { state: EndpointState::Draining, ..endpoint.clone() })
 }
 
 /// Out of rotation, stopped and removed, with everything that belongs to it.
 pub(super) fn remove<'a>(
-    draft: &mut Draft<'_>,
+    builder: &mut PlanBuilder<'_>,
     wanted: &WantedReplica,
-    of: &OfReplica<'a>,
-) -> Option<Step<'a>> {
-    if draft.is_busy(&Subject::Replica(wanted.replica.name.clone())) {
+    containers: &ReplicaContainers<'a>,
+) -> Option<ReplicaStep<'a>> {
+    if builder.is_busy(&ActionSubject::Replica(wanted.replica.name.clone())) {
         return None;
     }
-    let leave = Leave::of(wanted);
+    let stop_terms = StopTerms::of(wanted);
     let registered = |container: &ObservedContainer| {
         let endpoint = wanted.endpoint.as_ref().filter(|e| instance_of(container) == Some(e.id()));
         endpoint.is_some_and(|e| e.state != EndpointState::Draining)
     };
-    let phases: Vec<ReplicaPhase> = of.all().map(|c| retire(draft, c, registered(c), &leave)).collect();
+    let phases: Vec<ReplicaPhase> =
+        containers.all().map(|c| retire(builder, c, registered(c), &stop_terms)).collect();
     let phase = match phases.as_slice() {
-        [] if !is_gone(wanted) && images::untag_deleted(draft, wanted) => ReplicaPhase::Stopping,
+        [] if !is_gone(wanted) && images::untag_deleted(builder, wanted) => ReplicaPhase::Stopping,
         [] => ReplicaPhase::Gone,
         some if some.contains(&ReplicaPhase::Draining) => ReplicaPhase::Draining,
         _ => ReplicaPhase::Stopping,
     };
-    let mut step = Step::of(phase, of);
+    let mut step = ReplicaStep::of(phase, containers);
     step.endpoint = wanted.endpoint.as_ref().and_then(draining);
     Some(step)
 }
 
-/// Out of rotation and stopped, and what has ended is kept: its last container.
-pub(super) fn keep<'a>(
-    draft: &mut Draft<'_>,
+/// Out of rotation and stopped; the last container is retained.
+pub(super) fn retain<'a>(
+    builder: &mut PlanBuilder<'_>,
     wanted: &WantedReplica,
-    of: &OfReplica<'a>,
-) -> Option<Step<'a>> {
-    // A container that is being made would come up after it was said that nothing runs.
-    if draft.is_busy(&Subject::Replica(wanted.replica.name.clone())) {
+    containers: &ReplicaContainers<'a>,
+) -> Option<ReplicaStep<'a>> {
+    // A container that is being created would start after the replica was reported as stopped.
+    if builder.is_busy(&ActionSubject::Replica(wanted.replica.name.clone())) {
         return None;
     }
-    if of.current.is_none() && of.superseded.is_empty() && of.last.is_some() {
-        for spent in &of.spent {
-            draft.act(AgentAction::Remove { container: spent.id.clone() });
+    if containers.current.is_none() && containers.superseded.is_empty() && containers.last.is_some() {
+        for spent in &containers.spent {
+            builder.act(AgentAction::Remove { container: spent.id.clone() });
         }
-        return Some(Step::of(ReplicaPhase::Retained, of));
+        return Some(ReplicaStep::of(ReplicaPhase::Retained, containers));
     }
-    remove(draft, wanted, of)
+    remove(builder, wanted, containers)
 }
 
-/// Whether it was said already that nothing of it is left.
+/// Whether the replica was reported as gone already.
 fn is_gone(wanted: &WantedReplica) -> bool {
     wanted.status.as_ref().is_some_and(|status| status.phase == ReplicaPhase::Gone)
-}
-
-/// How long the wait for a balancer may take before it is told: its own restart, or the controller's, is over long before.
-pub const UNACKNOWLEDGED_AFTER: Millis = Millis::secs(10);
-
-/// Whether an endpoint on its way out has waited too long for a balancer.
-pub(super) fn is_unacknowledged(draft: &mut Draft<'_>) -> bool {
-    let now: Mono = draft.now.mono;
-    let Some(waited) = draft.view.memory.unacknowledged_for(now) else { return false };
-    if waited < UNACKNOWLEDGED_AFTER {
-        draft.wake(Millis(UNACKNOWLEDGED_AFTER.0 - waited.0));
-    }
-    waited >= UNACKNOWLEDGED_AFTER
 }

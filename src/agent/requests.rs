@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::engine::{
-    ContainerState, Engine, EngineError, LABEL_APP, LABEL_REPLICA, LABEL_STORE, LABEL_VOLUME, LogLine,
-    LogOptions, ObservedContainer, ObservedVolume,
+    ContainerState, Engine, EngineError, LABEL_APP, LABEL_REPLICA, LABEL_VOLUME, LogLine, LogOptions,
+    ObservedContainer, ObservedVolume, has_label, is_of_store,
 };
 use crate::model::image_reference::{ImageReference, is_image_id, with_default_tag};
 use crate::model::{AppName, ContainerId, Pull, ReplicaName, ResolvedImage, StoreId};
@@ -100,14 +100,14 @@ impl LocalNode {
     }
 
     fn has_labels(&self, container: &ObservedContainer, replica: &ReplicaName) -> bool {
-        let has = |label: &str, value: &str| container.labels.get(label).map(String::as_str) == Some(value);
-        has(LABEL_STORE, self.store.as_str()) && has(LABEL_REPLICA, replica.as_str())
+        let labels = &container.labels;
+        is_of_store(labels, &self.store) && has_label(labels, LABEL_REPLICA, replica.as_str())
     }
 
     fn is_volume_of(&self, volume: &ObservedVolume, app: &AppName, names: &BTreeSet<String>) -> bool {
-        let has = |label: &str, value: &str| volume.labels.get(label).map(String::as_str) == Some(value);
-        let is_named = volume.labels.get(LABEL_VOLUME).is_some_and(|name| names.contains(name));
-        is_named && has(LABEL_STORE, self.store.as_str()) && has(LABEL_APP, app.as_str())
+        let labels = &volume.labels;
+        let is_named = labels.get(LABEL_VOLUME).is_some_and(|name| names.contains(name));
+        is_named && is_of_store(labels, &self.store) && has_label(labels, LABEL_APP, app.as_str())
     }
 }
 

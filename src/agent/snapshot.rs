@@ -1,29 +1,29 @@
-//! What the store says of this host, read anew by each pass; only what changed is decoded again.
+//! What is stored about this node, read again by each pass; only what changed is decoded again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::view::{NodeState, WantedReplica};
+use super::node_state::NodeState;
+use super::view::WantedReplica;
 use crate::model::{
     AppName, Endpoint, NodeId, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Service,
     ServiceName, key,
 };
 use crate::store::{Decoded, Store, StoreError};
 
-/// What was read.
+/// The stored objects.
 #[derive(Debug, Default)]
-pub(super) struct Snapshot {
+pub(super) struct StoreSnapshot {
     services: Decoded<Service>,
     revisions: Decoded<Revision>,
     replicas: Decoded<Replica>,
     statuses: Decoded<ReplicaStatus>,
     endpoints: Decoded<Endpoint>,
-    /// What is kept of this host.
     pub(super) state: NodeState,
 }
 
-impl Snapshot {
-    /// Reads again. Replicas come first: a revision is stored no later than the first replica of it.
+impl StoreSnapshot {
+    /// Reads everything. Replicas come first: a revision is stored no later than the first replica of it.
     pub(super) async fn refresh(&mut self, store: &dyn Store, node: &NodeId) -> Result<(), StoreError> {
         self.replicas.refresh(store.list(key::REPLICAS).await?)?;
         self.revisions.refresh(store.list(key::REVISIONS).await?)?;
@@ -42,12 +42,11 @@ impl Snapshot {
         self.services.iter().map(|s| s.metadata.app.clone()).collect()
     }
 
-    /// All revisions.
     pub(super) fn revisions(&self) -> BTreeMap<(ServiceName, RevisionNumber), Arc<Revision>> {
         self.revisions.shared().map(|r| ((r.service.clone(), r.number), r.clone())).collect()
     }
 
-    /// The replicas of this host.
+    /// The replicas of this node.
     pub(super) fn replicas(&self, node: &NodeId) -> BTreeMap<ReplicaName, WantedReplica> {
         let here = self.replicas.iter().filter(|replica| replica.node == *node);
         here.map(|replica| (replica.name.clone(), self.wanted(replica))).collect()

@@ -1,21 +1,17 @@
-//! What a container and a network are made from. Pure.
+//! The specs of containers and networks. Pure.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::Subnet;
-use super::draft::Allotment;
+use super::allocator::NetworkAllocation;
 use super::node::{BalancerUrl, NodeFacts};
 use super::view::NodeView;
 use crate::engine::{
-    ContainerSpec, LABEL_APP, LABEL_ATTEMPT, LABEL_HASH, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
-    LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, Mount, NetworkSpec, VolumeSpec,
+    ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_HASH, LABEL_INSTANCE, LABEL_REPLICA,
+    LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, Mount, NetworkSpec, VolumeSpec,
 };
 use crate::model::{AppName, EnvField, EnvValue, Replica, Revision, Volume};
-
-/// Label: the container's fixed address. Docker does not tell the address of a container that does not run, and a dead
-/// one takes it again when somebody starts it.
-pub(super) const LABEL_ADDRESS: &str = "coxswain.address";
 
 /// The container of an attempt.
 pub(super) fn container(
@@ -24,12 +20,12 @@ pub(super) fn container(
     revision: &Revision,
     attempt: u32,
     env: BTreeMap<String, String>,
-    allotment: Allotment,
+    allocation: NetworkAllocation,
 ) -> ContainerSpec {
     let spec = &revision.spec;
-    let Allotment { address, published } = allotment;
+    let NetworkAllocation { address, published } = allocation;
     let mut labels = spec.labels.clone();
-    // Ours come last: a user's label never replaces one that says whose the container is.
+    // Ours come last: a user's label never replaces one that identifies the container.
     labels.extend(own_labels(&view.facts, replica, attempt, address));
     ContainerSpec {
         name: replica.name.container_name(attempt),
@@ -53,7 +49,7 @@ pub(super) fn container(
     }
 }
 
-/// A volume in a replica's container. Its labels say whose it is, and nothing that changes in its life.
+/// A volume in a replica's container. Its labels say what it belongs to, and nothing that can change.
 fn mount(facts: &NodeFacts, replica: &Replica, volume: &Volume) -> Mount {
     let labels = [
         (LABEL_STORE, facts.store.to_string()),
@@ -84,7 +80,7 @@ fn own_labels(
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Its environment, with every field filled in; an error is a text for people.
+/// A container's environment, with every field resolved; an error is a message for the user.
 pub(super) fn environment(
     facts: &NodeFacts,
     replica: &Replica,

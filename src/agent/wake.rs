@@ -1,4 +1,4 @@
-//! What wakes the agent beside the Engine's events: the store and the balancer. A wake-up carries no meaning.
+//! What wakes the agent besides the Engine's events: the store and the balancer. A wake-up carries no meaning.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use futures::StreamExt;
 use tokio::sync::{Notify, watch};
 
 use crate::model::BalancerReport;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
-/// Pause before a watch of the store that ended is opened again.
+/// Wait before a watch of the store is reopened.
 const STORE_RETRY: Duration = Duration::from_millis(200);
 
-/// Waits for a balancer's word; for ever once nobody can bring one.
+/// Waits for a balancer's report; forever once none can come.
 pub(super) async fn changed(
     reports: &mut Option<watch::Receiver<Option<BalancerReport>>>,
 ) -> Result<(), watch::error::RecvError> {
@@ -22,17 +22,23 @@ pub(super) async fn changed(
     }
 }
 
-/// Wakes the agent when the store has other replicas, or other services: with an app's last one its network goes.
+/// Wakes the agent when the store's replicas change, or its services: an app's network is removed with its last service.
 pub(super) async fn follow_store(store: Arc<dyn Store>, wake: Arc<Notify>, prefix: &'static str) {
     loop {
-        if let Ok(listing) = store.list(prefix).await {
-            wake.notify_one();
-            if let Ok(mut changes) = store.watch(prefix, listing.revision + 1).await {
-                while changes.next().await.is_some() {
-                    wake.notify_one();
-                }
-            }
+        if let Err(error) = watch_once(store.as_ref(), &wake, prefix).await {
+            tracing::warn!(%error, prefix, "cannot watch the store; the agent retries");
         }
         tokio::time::sleep(STORE_RETRY).await;
     }
+}
+
+/// Wakes the agent until the watch ends.
+async fn watch_once(store: &dyn Store, wake: &Notify, prefix: &str) -> Result<(), StoreError> {
+    let listing = store.list(prefix).await?;
+    wake.notify_one();
+    let mut changes = store.watch(prefix, listing.revision + 1).await?;
+    while changes.next().await.is_some() {
+        wake.notify_one();
+    }
+    Ok(())
 }

@@ -111,9 +111,14 @@ pub fn events_of(name: &ServiceName) -> String {
     format!("{EVENTS}{name}/")
 }
 
-/// One event; sequence numbers sort as text.
-pub fn event(name: &ServiceName, sequence: u64) -> String {
-    format!("{EVENTS}{name}/{sequence:020}")
+/// One event; sequence numbers sort as text, and the writer keeps keys of one moment apart.
+pub fn event(name: &ServiceName, sequence: u64, writer: &str) -> String {
+    format!("{}{sequence:020}-{writer}", events_of(name))
+}
+
+/// The sequence number in an event's key.
+pub fn event_sequence(key: &str) -> Option<u64> {
+    key.rsplit('/').next()?.split('-').next()?.parse().ok()
 }
 
 /// What a host's agent keeps over a restart.

@@ -7,6 +7,7 @@
 //! Deliberately absent: decisions (`orchestrator`, `agent`), YAML (`manifest`), Docker's words (`engine::translate`).
 
 mod author;
+mod backoff;
 mod check;
 mod condition;
 mod deletion_guard;
@@ -45,6 +46,7 @@ mod traffic;
 mod volume;
 
 pub use author::Author;
+pub use backoff::Backoff;
 pub use check::{SIGNALS, check_service, is_host_name};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use deletion_guard::{DELETION_GUARD_WINDOW, deletion_allowed};

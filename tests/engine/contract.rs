@@ -9,8 +9,8 @@ use std::time::Duration;
 use coxswain::clock::{Clock, RealClock};
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{
-    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, ExecOutcome, FakeEngine, LABEL_STORE,
-    LogOptions, Mount, NetworkSpec, VolumeSpec,
+    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineEventKind, ExecOutcome,
+    FakeEngine, LABEL_STORE, LogOptions, Mount, NetworkSpec, VolumeSpec,
 };
 use coxswain::model::{ContainerId, Cpu, EndpointId, ExposureMode, Health, HealthCheck, MemorySize, Millis};
 use coxswain::probe::{ProbeAddress, ProbeState, ProbeTarget, Prober};
@@ -378,16 +378,17 @@ async fn events_tell_where_to_look(s: &Subject<'_>) {
     let about = |event: &EngineEvent| event.container.as_ref() == Some(&id);
     let mut seen = Vec::new();
     bounded("the events come", async {
-        while !seen.iter().any(|action| action == "destroy") {
+        while !seen.contains(&EngineEventKind::Destroy) {
             let event = events.next().await.unwrap().unwrap();
             if about(&event) {
-                seen.push(event.action);
+                seen.push(event.kind);
             }
         }
     })
     .await;
-    for action in ["create", "start", "kill", "die"] {
-        assert!(seen.iter().any(|a| a == action), "{action} in {seen:?}");
+    for kind in [EngineEventKind::Create, EngineEventKind::Start, EngineEventKind::Stop, EngineEventKind::Die]
+    {
+        assert!(seen.contains(&kind), "{kind:?} in {seen:?}");
     }
 
     let mut replayed = s.engine.events(Some(started - Duration::from_secs(1))).await.unwrap();
@@ -400,7 +401,7 @@ async fn events_tell_where_to_look(s: &Subject<'_>) {
         }
     })
     .await;
-    assert!(["create", "start"].contains(&first.action.as_str()), "{first:?}");
+    assert!([EngineEventKind::Create, EngineEventKind::Start].contains(&first.kind), "{first:?}");
 }
 
 async fn a_log_can_be_read(s: &Subject<'_>) {

@@ -657,7 +657,8 @@ async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_l
     rig.apply("r1", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
     rig.pass().await;
     // more keys than one transaction takes
-    let events = (0..150).map(|n| Op::put(key::event(&"users".into(), n), &"told")).collect::<Vec<_>>();
+    let events =
+        (0..150).map(|n| Op::put(key::event(&"users".into(), n, "user"), &"told")).collect::<Vec<_>>();
     for ops in events.chunks(100) {
         rig.store.txn(Txn { compare: Vec::new(), ops: ops.to_vec() }).await.unwrap();
     }

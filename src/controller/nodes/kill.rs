@@ -3,9 +3,9 @@
 //! Nothing declared changes: the replica stays, and its agent restarts it as after any crash.
 
 use crate::agent::KillTarget;
-use crate::agent::events::{Writer, append_to};
 use crate::controller::Controller;
 use crate::controller::error::ControllerError;
+use crate::events::{EventWriter, append_to};
 use crate::model::{Author, ContainerId, Event, EventKind, EventReason, ReplicaName, ServiceName};
 use crate::store::Txn;
 
@@ -43,7 +43,7 @@ impl Controller {
             reason: EventReason::Killed,
             message: format!("container {} killed: {}", container.short(), by.bounded().told()),
         };
-        let ops = append_to(self.store.as_ref(), service, Writer::User, &[event]).await?;
+        let ops = append_to(self.store.as_ref(), service, EventWriter::User, &[event]).await?;
         self.store.txn(Txn { compare: Vec::new(), ops }).await?;
         node.kill_container(replica, container).await?;
         Ok(())

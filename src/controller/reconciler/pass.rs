@@ -9,9 +9,9 @@ use parking_lot::MutexGuard;
 use super::error_count::{Attempt, RolloutErrorCount};
 use super::readiness::Serving;
 use super::volume_removal::Removal;
-use crate::agent::events::{Writer, append_to};
 use crate::controller::Controller;
 use crate::controller::service_state::ServiceState;
+use crate::events::{EventWriter, append_to};
 use crate::model::{Endpoint, Millis, Mono, NodeId, Replica, ReplicaName, ServiceName, key};
 use crate::orchestrator::{self, Blocker, Changes, InvalidPlan, ReplicaView, ServiceView};
 use crate::registry::Barrier;
@@ -203,7 +203,7 @@ impl Controller {
             ops.push(Op::delete(key::revision(name, *number)));
             ops.push(Op::delete(key::outcome(name, *number)));
         }
-        ops.extend(append_to(self.store.as_ref(), name, Writer::Orchestrator, &changes.events).await?);
+        ops.extend(append_to(self.store.as_ref(), name, EventWriter::Orchestrator, &changes.events).await?);
         // An agent may say its last word of a replica after that was deleted.
         let room = TXN_MAX_OPS.saturating_sub(ops.len());
         ops.extend(stored.stray_statuses().take(room).map(|gone| Op::delete(key::status(name, gone))));

@@ -13,11 +13,11 @@ use bollard::query_parameters::{
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use super::{DockerEngine, QUICK, SLOW};
-use crate::engine::error::About;
+use crate::engine::classify::CallObject;
 use crate::engine::{
-    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LABEL_STORE,
-    LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec, kind,
-    listening, translate,
+    ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, EngineObject, ExecId, ExecOutcome,
+    ImageInfo, LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
+    ObservedVolume, VolumeSpec, kind, listening, translate,
 };
 use crate::model::{ContainerId, ListeningSocket, MemorySize, Millis};
 
@@ -53,7 +53,7 @@ fn in_path<'a>(what: &str, name: &'a str) -> Result<&'a str, EngineError> {
 impl DockerEngine {
     async fn inspect_raw(&self, name: &str) -> Result<ContainerInspectResponse, EngineError> {
         let name = in_path("a container", name)?;
-        self.ask("inspect", About::Container(name), QUICK, |docker| async move {
+        self.ask("inspect", CallObject::Container(name), QUICK, |docker| async move {
             docker.inspect_container(name, None::<InspectContainerOptions>).await
         })
         .await
@@ -73,7 +73,7 @@ impl DockerEngine {
             }
             None => ListNetworksOptionsBuilder::new().build(),
         };
-        self.ask("networks", About::Engine, QUICK, |docker| async move {
+        self.ask("networks", CallObject::Engine, QUICK, |docker| async move {
             docker.list_networks(Some(options)).await
         })
         .await
@@ -84,7 +84,7 @@ impl DockerEngine {
 impl Engine for DockerEngine {
     async fn info(&self) -> Result<EngineInfo, EngineError> {
         let (info, api_version) = self
-            .ask("info", About::Engine, QUICK, |docker| async move {
+            .ask("info", CallObject::Engine, QUICK, |docker| async move {
                 let info = docker.info().await?;
                 Ok((info, docker.client_version().to_string()))
             })
@@ -112,8 +112,8 @@ impl Engine for DockerEngine {
     async fn list(&self) -> Result<Vec<ObservedContainer>, EngineError> {
         let filters = HashMap::from([("label", vec![LABEL_STORE])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let found =
-            self.ask("list", About::Engine, QUICK, |docker| async move {
+        let found = self
+            .ask("list", CallObject::Engine, QUICK, |docker| async move {
                 docker.list_containers(Some(options)).await
             })
             .await?;
@@ -138,7 +138,7 @@ impl Engine for DockerEngine {
         if found.name == name {
             Ok(found)
         } else {
-            Err(EngineError::NotFound { what: "container", name: name.to_owned() })
+            Err(EngineError::NotFound { what: EngineObject::Container, name: name.to_owned() })
         }
     }
 
@@ -146,7 +146,7 @@ impl Engine for DockerEngine {
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
         let body = translate::container(spec);
         let made = self
-            .ask("create", About::Create(&spec.image), SLOW, |docker| async move {
+            .ask("create", CallObject::Create(&spec.image), SLOW, |docker| async move {
                 docker.create_container(Some(options), body).await
             })
             .await?;
@@ -158,7 +158,7 @@ impl Engine for DockerEngine {
 
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
         let id = in_path("a container", id.as_str())?;
-        self.ask("start", About::Start(id), SLOW, |docker| async move {
+        self.ask("start", CallObject::Start(id), SLOW, |docker| async move {
             docker.start_container(id, None::<StartContainerOptions>).await
         })
         .await
@@ -167,7 +167,7 @@ impl Engine for DockerEngine {
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
         let id = in_path("a container", id.as_str())?;
         let options = KillContainerOptionsBuilder::new().signal(signal).build();
-        self.ask("kill", About::Signal(id), QUICK, |docker| async move {
+        self.ask("kill", CallObject::Signal(id), QUICK, |docker| async move {
             docker.kill_container(id, Some(options)).await
         })
         .await
@@ -177,7 +177,7 @@ impl Engine for DockerEngine {
         let id = in_path("a container", id.as_str())?;
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let removed = self
-            .ask("remove", About::Container(id), SLOW, |docker| async move {
+            .ask("remove", CallObject::Container(id), SLOW, |docker| async move {
                 docker.remove_container(id, Some(options)).await
             })
             .await;
@@ -215,7 +215,7 @@ impl Engine for DockerEngine {
             return Err(EngineError::Conflict { message });
         }
         let body = translate::network(spec);
-        let made = self.ask("create network", About::Network(&spec.name), SLOW, |docker| async move {
+        let made = self.ask("create network", CallObject::Network(&spec.name), SLOW, |docker| async move {
             docker.create_network(body).await
         });
         made.await.map(|_| ())
@@ -224,7 +224,7 @@ impl Engine for DockerEngine {
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
         let name = in_path("a network", name)?;
         let removed = self
-            .ask("remove network", About::Network(name), SLOW, |docker| async move {
+            .ask("remove network", CallObject::Network(name), SLOW, |docker| async move {
                 docker.remove_network(name).await
             })
             .await;
@@ -234,16 +234,16 @@ impl Engine for DockerEngine {
     /// Docker answers with the volume of that name, whether it made it just now or not.
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
         let body = translate::volume(spec);
-        let made = self.ask("create volume", About::Volume(&spec.name), SLOW, |docker| async move {
+        let made = self.ask("create volume", CallObject::Volume(&spec.name), SLOW, |docker| async move {
             docker.create_volume(body).await
         });
-        translate::observed_volume(made.await?).is_of(spec)
+        translate::observed_volume(made.await?).check_is(spec)
     }
 
     async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
         let filters = HashMap::from([("label", vec![LABEL_STORE])]);
         let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
-        let found = self.ask("volumes", About::Engine, QUICK, |docker| async move {
+        let found = self.ask("volumes", CallObject::Engine, QUICK, |docker| async move {
             docker.list_volumes(Some(options)).await
         });
         let found = found.await?.volumes.unwrap_or_default();
@@ -253,7 +253,7 @@ impl Engine for DockerEngine {
     async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
         let name = in_path("a volume", name)?;
         let removed = self
-            .ask("remove volume", About::Volume(name), SLOW, |docker| async move {
+            .ask("remove volume", CallObject::Volume(name), SLOW, |docker| async move {
                 docker.remove_volume(name, None::<RemoveVolumeOptions>).await
             })
             .await;
@@ -263,7 +263,7 @@ impl Engine for DockerEngine {
     async fn image(&self, reference: &str) -> Result<ImageInfo, EngineError> {
         let reference = in_path("an image", reference)?;
         let found = self
-            .ask("image", About::Image(reference), QUICK, |docker| async move {
+            .ask("image", CallObject::Image(reference), QUICK, |docker| async move {
                 docker.inspect_image(reference).await
             })
             .await?;
@@ -278,7 +278,7 @@ impl Engine for DockerEngine {
     async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), EngineError> {
         let image = in_path("an image", image)?;
         let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-        self.ask("tag", About::Image(image), QUICK, |docker| async move {
+        self.ask("tag", CallObject::Image(image), QUICK, |docker| async move {
             docker.tag_image(image, Some(options)).await
         })
         .await
@@ -288,7 +288,7 @@ impl Engine for DockerEngine {
     async fn untag(&self, tag: &str) -> Result<(), EngineError> {
         let tag = in_path("an image", tag)?;
         let removed = self
-            .ask("untag", About::Image(tag), SLOW, |docker| async move {
+            .ask("untag", CallObject::Image(tag), SLOW, |docker| async move {
                 docker.remove_image(tag, None::<RemoveImageOptions>, None).await
             })
             .await;

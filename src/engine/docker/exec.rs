@@ -8,7 +8,7 @@ use futures::StreamExt;
 use tokio::time::timeout;
 
 use super::{DockerEngine, QUICK};
-use crate::engine::error::About;
+use crate::engine::classify::CallObject;
 use crate::engine::{EngineError, ExecId, ExecOutcome};
 use crate::model::Millis;
 
@@ -33,7 +33,7 @@ impl DockerEngine {
             ..ExecConfig::default()
         };
         let made = self
-            .ask("exec", About::Container(container), QUICK, |docker| async move {
+            .ask("exec", CallObject::Container(container), QUICK, |docker| async move {
                 docker.create_exec(container, config).await
             })
             .await?;
@@ -53,7 +53,7 @@ impl DockerEngine {
     /// Starts the command and reads its output into `seen`; its exit code.
     async fn to_its_end(&self, container: &str, exec: &str, seen: &mut Vec<u8>) -> Result<i64, EngineError> {
         let started = self
-            .ask("start exec", About::Start(container), QUICK, |docker| async move {
+            .ask("start exec", CallObject::Start(container), QUICK, |docker| async move {
                 docker.start_exec(exec, None).await
             })
             .await?;
@@ -85,7 +85,7 @@ impl DockerEngine {
     }
 
     async fn inspect_exec(&self, exec: &str) -> Result<ExecInspectResponse, EngineError> {
-        self.ask("inspect exec", About::Container(exec), QUICK, |docker| async move {
+        self.ask("inspect exec", CallObject::Container(exec), QUICK, |docker| async move {
             docker.inspect_exec(exec).await
         })
         .await

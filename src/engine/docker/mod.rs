@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::EngineError;
-use super::error::{About, Failure, classify};
+use super::classify::{CallFailure, CallObject, classify};
 
 /// Questions and small changes: milliseconds on a healthy Engine, seconds on one that is starved for disk.
 const QUICK: Duration = Duration::from_secs(10);
@@ -81,14 +81,14 @@ impl DockerEngine {
         }
         let connected = match timeout(QUICK, self.negotiate()).await {
             Ok(connected) => connected,
-            Err(_) => Err(Failure::Timeout),
+            Err(_) => Err(CallFailure::Timeout),
         };
-        let connected = connected.map_err(|f| classify(&self.socket, "version", About::Engine, f))?;
+        let connected = connected.map_err(|f| classify(&self.socket, "version", CallObject::Engine, f))?;
         *client = Some(connected.clone());
         Ok(connected)
     }
 
-    async fn negotiate(&self) -> Result<Docker, Failure> {
+    async fn negotiate(&self) -> Result<Docker, CallFailure> {
         // The client reports a socket it may not see as one that is not there, so this is asked first.
         if let Err(error) = tokio::fs::metadata(&self.socket).await {
             return Err(of_io(&error));
@@ -102,7 +102,7 @@ impl DockerEngine {
     async fn ask<T, F>(
         &self,
         call: &'static str,
-        about: About<'_>,
+        about: CallObject<'_>,
         deadline: Duration,
         f: impl FnOnce(Docker) -> F,
     ) -> Result<T, EngineError>
@@ -113,7 +113,7 @@ impl DockerEngine {
         let failure = match timeout(deadline, f(client)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => of_client(&error),
-            Err(_) => Failure::Timeout,
+            Err(_) => CallFailure::Timeout,
         };
         let error = classify(&self.socket, call, about, failure);
         if error.is_away() {
@@ -124,24 +124,24 @@ impl DockerEngine {
 }
 
 /// What the client's error is, for [`classify`].
-fn of_client(error: &bollard::errors::Error) -> Failure {
+fn of_client(error: &bollard::errors::Error) -> CallFailure {
     use bollard::errors::Error;
     match error {
         Error::DockerResponseServerError { status_code, message } => {
-            Failure::Status(*status_code, message.trim().to_owned())
+            CallFailure::Status(*status_code, message.trim().to_owned())
         }
-        Error::DockerStreamError { error } => Failure::Reported(error.trim().to_owned()),
-        Error::RequestTimeoutError => Failure::Timeout,
-        Error::SocketNotFoundError(_) => Failure::NoSocket { installed: is_installed() },
-        Error::JsonDataError { message, .. } => Failure::Garbled(message.clone()),
+        Error::DockerStreamError { error } => CallFailure::Reported(error.trim().to_owned()),
+        Error::RequestTimeoutError => CallFailure::Timeout,
+        Error::SocketNotFoundError(_) => CallFailure::NoSocket { installed: is_installed() },
+        Error::JsonDataError { message, .. } => CallFailure::Garbled(message.clone()),
         Error::IOError { err } => of_io(err),
         Error::HyperLegacyError { .. } | Error::HyperResponseError { .. } => of_connection(error),
-        _ => Failure::Garbled(error.to_string()),
+        _ => CallFailure::Garbled(error.to_string()),
     }
 }
 
 /// A connection that could not be made or broke: the cause of the cause says which.
-fn of_connection(error: &bollard::errors::Error) -> Failure {
+fn of_connection(error: &bollard::errors::Error) -> CallFailure {
     let mut cause = error.source();
     let mut last = error.to_string();
     while let Some(error) = cause {
@@ -151,13 +151,13 @@ fn of_connection(error: &bollard::errors::Error) -> Failure {
         last = error.to_string();
         cause = error.source();
     }
-    Failure::Io(std::io::ErrorKind::Other, last)
+    CallFailure::Io(std::io::ErrorKind::Other, last)
 }
 
-fn of_io(error: &std::io::Error) -> Failure {
+fn of_io(error: &std::io::Error) -> CallFailure {
     match error.kind() {
-        std::io::ErrorKind::NotFound => Failure::NoSocket { installed: is_installed() },
-        kind => Failure::Io(kind, error.to_string()),
+        std::io::ErrorKind::NotFound => CallFailure::NoSocket { installed: is_installed() },
+        kind => CallFailure::Io(kind, error.to_string()),
     }
 }
 

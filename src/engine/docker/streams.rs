@@ -10,9 +10,10 @@ use tokio::time::timeout;
 
 use super::credentials::{self, Login};
 use super::{DockerEngine, QUICK, of_client};
-use crate::engine::error::{About, Failure, classify};
+use crate::engine::classify::{CallFailure, CallObject, classify};
 use crate::engine::{EngineError, EngineEvent, LogLine, LogOptions, translate};
 use crate::model::ContainerId;
+use crate::model::image_reference::with_default_tag;
 
 /// A pull that reports nothing for this long is stuck; one that makes progress may take as long as it takes.
 const PULL_SILENCE: Duration = Duration::from_secs(300);
@@ -35,17 +36,17 @@ impl DockerEngine {
             Login::Unusable(why) => (None, Some(why)),
         };
         let client = self.client().await?;
-        let options = CreateImageOptionsBuilder::new().from_image(&translate::with_tag(reference)).build();
+        let options = CreateImageOptionsBuilder::new().from_image(&with_default_tag(reference)).build();
         let mut progress = Box::pin(client.create_image(Some(options), None, known));
         let failure = loop {
             match timeout(PULL_SILENCE, progress.next()).await {
                 Ok(Some(Ok(_))) => {}
                 Ok(Some(Err(error))) => break of_client(&error),
                 Ok(None) => return Ok(()),
-                Err(_) => break Failure::Timeout,
+                Err(_) => break CallFailure::Timeout,
             }
         };
-        let error = classify(&self.socket, "pull", About::Pull(reference), failure);
+        let error = classify(&self.socket, "pull", CallObject::Pull(reference), failure);
         Err(match (error, unusable) {
             (EngineError::PullDenied { image, message }, Some(why)) => {
                 EngineError::PullDenied { image, message: format!("{message} ({why})") }
@@ -73,7 +74,7 @@ impl DockerEngine {
         let events = client.events(Some(options)).filter_map(move |item| {
             let item = match item {
                 Ok(event) => translate::event(event).map(Ok),
-                Err(error) => Some(Err(classify(&socket, "events", About::Engine, of_client(&error)))),
+                Err(error) => Some(Err(classify(&socket, "events", CallObject::Engine, of_client(&error)))),
             };
             std::future::ready(item)
         });
@@ -82,7 +83,7 @@ impl DockerEngine {
 
     async fn engine_time(&self) -> Result<jiff::Timestamp, EngineError> {
         let info =
-            self.ask("info", About::Engine, QUICK, |docker| async move { docker.info().await }).await?;
+            self.ask("info", CallObject::Engine, QUICK, |docker| async move { docker.info().await }).await?;
         info.system_time.as_deref().and_then(|text| text.parse().ok()).ok_or_else(|| EngineError::Failed {
             call: "info",
             status: 200,
@@ -159,10 +160,10 @@ impl LogReader {
                     self.ready.extend(self.lines.rest());
                     continue;
                 }
-                Err(_) => Failure::Timeout,
+                Err(_) => CallFailure::Timeout,
             };
             self.ended = true;
-            let about = About::Container(self.container.as_str());
+            let about = CallObject::Container(self.container.as_str());
             let error = classify(&self.socket, "logs", about, failure);
             return Some((Err(error), self));
         }

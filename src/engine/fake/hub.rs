@@ -6,7 +6,7 @@ use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::mpsc;
 
-use crate::engine::{EngineError, EngineEvent};
+use crate::engine::{EngineError, EngineEvent, EngineEventKind};
 use crate::model::ContainerId;
 
 /// Docker keeps as many for `since`, and drops events for a listener that is slower than this.
@@ -53,8 +53,9 @@ impl Hub {
     /// Passes when this container ends.
     pub(super) fn end_of(&mut self, id: &ContainerId) -> BoxFuture<'static, ()> {
         let id = id.clone();
-        let is_end =
-            move |event: &EngineEvent| event.container.as_ref() == Some(&id) && event.action == "die";
+        let is_end = move |event: &EngineEvent| {
+            event.container.as_ref() == Some(&id) && event.kind == EngineEventKind::Die
+        };
         let goes_on = move |item: &Item| std::future::ready(!item.as_ref().is_ok_and(&is_end));
         self.listen(None).take_while(goes_on).for_each(|_| std::future::ready(())).boxed()
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::behaviour::Behaviour;
 use super::world::hex_id;
-use crate::engine::{EngineError, ImageInfo};
+use crate::engine::{EngineError, EngineObject, ImageInfo};
+use crate::model::image_reference::{ImageReference, with_default_tag};
 
 #[derive(Debug, Clone)]
 struct Image {
@@ -31,24 +32,9 @@ pub(super) struct Images {
     made: u64,
 }
 
-/// `users` → `users:latest`; digest references and ids stay as they are.
-fn full(reference: &str) -> String {
-    let last = reference.rsplit('/').next().unwrap_or(reference);
-    let complete = last.contains(':') || reference.contains('@');
-    if complete { reference.to_owned() } else { format!("{reference}:latest") }
-}
-
-fn repository(reference: &str) -> String {
-    let reference = full(reference);
-    let name = reference.split('@').next().unwrap_or(&reference);
-    let slash = name.rfind('/').map_or(0, |i| i + 1);
-    let end = name[slash..].find(':').map_or(name.len(), |i| slash + i);
-    name[..end].to_owned()
-}
-
 impl Images {
     fn find(&self, reference: &str) -> Option<(&String, &Image)> {
-        let wanted = full(reference);
+        let wanted = with_default_tag(reference);
         let has = |id: &String, image: &Image| {
             *id == reference || image.tags.contains(&wanted) || image.digests.contains(reference)
         };
@@ -65,7 +51,7 @@ impl Images {
 
     pub(super) fn get(&self, reference: &str) -> Result<ImageInfo, EngineError> {
         let found = self.find(reference).map(|(id, image)| Self::info(id, image));
-        found.ok_or_else(|| EngineError::NotFound { what: "image", name: reference.to_owned() })
+        found.ok_or_else(|| EngineError::NotFound { what: EngineObject::Image, name: reference.to_owned() })
     }
 
     /// Image id and behaviour of what a container would be made from.
@@ -86,30 +72,30 @@ impl Images {
     /// Builds an image that only this Engine has.
     pub(super) fn build(&mut self, tag: &str, behaviour: Behaviour) -> ImageInfo {
         self.made += 1;
-        let id = format!("sha256:{}", hex_id(&format!("image {} {}", self.made, full(tag))));
+        let id = format!("sha256:{}", hex_id(&format!("image {} {}", self.made, with_default_tag(tag))));
         let image = Image { digests: BTreeSet::new(), tags: BTreeSet::new(), behaviour };
         self.local.insert(id.clone(), image.clone());
-        self.give_tag(&id, full(tag));
+        self.give_tag(&id, with_default_tag(tag));
         Self::info(&id, self.local.get(&id).unwrap_or(&image))
     }
 
     /// Pushes an image to the registry under a tag; its digest reference from then on names it too.
     pub(super) fn publish(&mut self, tag: &str, behaviour: Behaviour) -> String {
         self.made += 1;
-        let digest = hex_id(&format!("manifest {} {}", self.made, full(tag)));
-        let digest = format!("{}@sha256:{digest}", repository(tag));
+        let digest = hex_id(&format!("manifest {} {}", self.made, with_default_tag(tag)));
+        let digest = format!("{}@sha256:{digest}", ImageReference::parse(tag).repository);
         let remote = Remote::Has { digest: digest.clone(), behaviour };
         self.remote.insert(digest.clone(), remote.clone());
-        self.remote.insert(full(tag), remote);
+        self.remote.insert(with_default_tag(tag), remote);
         digest
     }
 
     pub(super) fn fail_pull(&mut self, reference: &str, error: EngineError) {
-        self.remote.insert(full(reference), Remote::Fails(error));
+        self.remote.insert(with_default_tag(reference), Remote::Fails(error));
     }
 
     pub(super) fn pull(&mut self, reference: &str) -> Result<(), EngineError> {
-        let (digest, behaviour) = match self.remote.get(&full(reference)) {
+        let (digest, behaviour) = match self.remote.get(&with_default_tag(reference)) {
             Some(Remote::Has { digest, behaviour }) => (digest.clone(), behaviour.clone()),
             Some(Remote::Fails(error)) => return Err(error.clone()),
             None => {
@@ -125,20 +111,20 @@ impl Images {
         });
         image.digests.insert(digest);
         if !reference.contains('@') {
-            self.give_tag(&id, full(reference));
+            self.give_tag(&id, with_default_tag(reference));
         }
         Ok(())
     }
 
     pub(super) fn tag(&mut self, image: &str, tag: &str) -> Result<(), EngineError> {
         let id = self.get(image)?.id;
-        self.give_tag(&id, full(tag));
+        self.give_tag(&id, with_default_tag(tag));
         Ok(())
     }
 
     /// Takes a tag away, and the image with its last tag; false if there was no such tag.
     pub(super) fn untag(&mut self, tag: &str, used: impl Fn(&str) -> bool) -> Result<bool, EngineError> {
-        let tag = full(tag);
+        let tag = with_default_tag(tag);
         let Some((id, image)) = self.local.iter_mut().find(|(_, image)| image.tags.contains(&tag)) else {
             return Ok(false);
         };
@@ -159,25 +145,6 @@ impl Images {
     pub(super) fn remove(&mut self, reference: &str) {
         if let Some(id) = self.find(reference).map(|(id, _)| id.clone()) {
             self.local.remove(&id);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_are_filled_in() {
-        for (reference, filled, repo) in [
-            ("users", "users:latest", "users"),
-            ("users:1", "users:1", "users"),
-            ("reg:5000/users", "reg:5000/users:latest", "reg:5000/users"),
-            ("reg:5000/a/users:2", "reg:5000/a/users:2", "reg:5000/a/users"),
-            ("users@sha256:aa", "users@sha256:aa", "users"),
-        ] {
-            assert_eq!(full(reference), filled);
-            assert_eq!(repository(reference), repo);
         }
     }
 }

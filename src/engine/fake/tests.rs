@@ -6,7 +6,7 @@ use futures::{FutureExt, StreamExt};
 
 use super::*;
 use crate::clock::{Clock, VirtualClock};
-use crate::engine::{ContainerState, Engine, LABEL_STORE, LogOptions};
+use crate::engine::{ContainerState, Engine, EngineEventKind, LABEL_STORE, LogOptions};
 use crate::model::Millis;
 
 struct Bench {
@@ -182,7 +182,7 @@ async fn silenced_events_are_lost_and_what_is_done_by_hand_is_not_in_the_journal
     b.engine.silence_events(false);
     b.engine.exit(&id, 1);
     let event = events.next().await.unwrap().unwrap();
-    assert_eq!((event.action.as_str(), event.container.as_ref()), ("die", Some(&id)));
+    assert_eq!((event.kind, event.container.as_ref()), (EngineEventKind::Die, Some(&id)));
     assert!(events.next().now_or_never().is_none(), "nothing else");
     assert_eq!(b.engine.journal(), []);
     b.engine.break_events();

@@ -6,7 +6,7 @@ use crate::engine::{EngineError, LABEL_STORE, ObservedVolume, VolumeSpec};
 impl World {
     pub(super) fn create_volume(&mut self, spec: &VolumeSpec) -> Result<(), EngineError> {
         let VolumeSpec { name, labels } = spec.clone();
-        self.volumes.entry(name.clone()).or_insert(ObservedVolume { name, labels }).is_of(spec)
+        self.volumes.entry(name.clone()).or_insert(ObservedVolume { name, labels }).check_is(spec)
     }
 
     pub(super) fn volumes(&self) -> Vec<ObservedVolume> {

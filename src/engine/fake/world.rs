@@ -12,8 +12,9 @@ use super::hub::Hub;
 use super::images::Images;
 use super::{ports, subnet};
 use crate::engine::{
-    ContainerSpec, ContainerState, EngineError, EngineEvent, ExecId, ExecOutcome, LABEL_STORE, LogLine,
-    NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
+    ContainerSpec, ContainerState, EngineError, EngineEvent, EngineEventKind, EngineObject, ExecId,
+    ExecOutcome, LABEL_STORE, LogLine, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume,
+    VolumeSpec,
 };
 use crate::model::{ContainerId, ListeningSocket, sha256_hex};
 
@@ -42,7 +43,7 @@ pub(super) fn hex_id(text: &str) -> String {
     sha256_hex(text.as_bytes())
 }
 
-fn no_such(what: &'static str, name: impl ToString) -> EngineError {
+fn no_such(what: EngineObject, name: impl ToString) -> EngineError {
     EngineError::NotFound { what, name: name.to_string() }
 }
 
@@ -63,12 +64,12 @@ impl World {
         running.filter_map(|c| c.ends.map(|(at, _)| at)).min()
     }
 
-    fn event(&mut self, id: &ContainerId, action: &str, at: jiff::Timestamp) {
-        self.hub.publish(EngineEvent { container: Some(id.clone()), action: action.to_owned(), at });
+    fn event(&mut self, id: &ContainerId, kind: EngineEventKind, at: jiff::Timestamp) {
+        self.hub.publish(EngineEvent { container: Some(id.clone()), kind, at });
     }
 
     fn container(&mut self, id: &ContainerId) -> Result<&mut Container, EngineError> {
-        self.containers.get_mut(id).ok_or_else(|| no_such("container", id))
+        self.containers.get_mut(id).ok_or_else(|| no_such(EngineObject::Container, id))
     }
 
     /// Ends a container's process; nothing if it does not run.
@@ -78,7 +79,7 @@ impl World {
         container.state = ContainerState::Exited { code, oom_killed };
         container.finished_at = Some(at);
         container.ends = None;
-        self.event(id, "die", at);
+        self.event(id, EngineEventKind::Die, at);
     }
 
     pub(super) fn create(
@@ -91,7 +92,7 @@ impl World {
             return Err(EngineError::Conflict { message });
         }
         let (image, behaviour) =
-            self.images.behaviour(&spec.image).ok_or_else(|| no_such("image", &spec.image))?;
+            self.images.behaviour(&spec.image).ok_or_else(|| no_such(EngineObject::Image, &spec.image))?;
         for mount in &spec.mounts {
             let VolumeSpec { name, labels } = mount.volume.clone();
             self.volumes.entry(name.clone()).or_insert(ObservedVolume { name, labels });
@@ -111,7 +112,7 @@ impl World {
         };
         self.containers.insert(id.clone(), container);
         self.journal.push(Mutation::Create { id: id.clone(), name: spec.name.clone() });
-        self.event(&id, "create", now);
+        self.event(&id, EngineEventKind::Create, now);
         Ok(id)
     }
 
@@ -137,14 +138,15 @@ impl World {
             Runs::Forever | Runs::CannotStart(_) => container.ends,
         };
         self.journal.push(Mutation::Start { id: id.clone(), name: spec.name });
-        self.event(id, "start", at);
+        self.event(id, EngineEventKind::Start, at);
         self.settle(at);
         Ok(())
     }
 
     /// What Docker checks only when a container is started.
     fn may_start(&self, id: &ContainerId, spec: &ContainerSpec, runs: &Runs) -> Result<(), EngineError> {
-        let network = self.networks.get(&spec.network).ok_or_else(|| no_such("network", &spec.network))?;
+        let network =
+            self.networks.get(&spec.network).ok_or_else(|| no_such(EngineObject::Network, &spec.network))?;
         if !subnet::contains(&network.subnet, spec.address) {
             let message =
                 format!("invalid address {}: it does not belong to {}", spec.address, network.subnet);
@@ -194,7 +196,7 @@ impl World {
         }
         let name = container.spec.name.clone();
         self.journal.push(Mutation::Kill { id: id.clone(), name, signal: signal.to_owned() });
-        self.event(id, "kill", now);
+        self.event(id, EngineEventKind::Stop, now);
         self.settle(now);
         Ok(())
     }
@@ -203,14 +205,14 @@ impl World {
     pub(super) fn remove(&mut self, id: &ContainerId, now: jiff::Timestamp) -> Option<String> {
         self.end(id, now, KILLED);
         let container = self.containers.remove(id)?;
-        self.event(id, "destroy", now);
+        self.event(id, EngineEventKind::Destroy, now);
         Some(container.spec.name)
     }
 
     pub(super) fn pause(&mut self, id: &ContainerId, paused: bool, now: jiff::Timestamp) {
         let Some(container) = self.containers.get_mut(id).filter(|c| c.is_up()) else { return };
         container.state = if paused { ContainerState::Paused } else { ContainerState::Running };
-        self.event(id, if paused { "pause" } else { "unpause" }, now);
+        self.event(id, EngineEventKind::Other, now);
         self.settle(now);
     }
 
@@ -262,7 +264,7 @@ impl World {
             return Err(EngineError::Conflict { message });
         }
         if self.networks.remove(name).is_some() {
-            self.hub.publish(EngineEvent { container: None, action: "destroy".to_owned(), at: now });
+            self.hub.publish(EngineEvent { container: None, kind: EngineEventKind::Destroy, at: now });
             self.journal.push(Mutation::RemoveNetwork { name: name.to_owned() });
         }
         Ok(())
@@ -301,12 +303,12 @@ impl World {
     }
 
     pub(super) fn inspect(&self, id: &ContainerId) -> Result<ObservedContainer, EngineError> {
-        self.containers.get(id).map(|c| c.observed(id)).ok_or_else(|| no_such("container", id))
+        self.containers.get(id).map(|c| c.observed(id)).ok_or_else(|| no_such(EngineObject::Container, id))
     }
 
     pub(super) fn inspect_name(&self, name: &str) -> Result<ObservedContainer, EngineError> {
         let found = self.containers.iter().find(|(_, c)| c.spec.name == name);
-        found.map(|(id, c)| c.observed(id)).ok_or_else(|| no_such("container", name))
+        found.map(|(id, c)| c.observed(id)).ok_or_else(|| no_such(EngineObject::Container, name))
     }
 
     pub(super) fn specs(&self) -> impl Iterator<Item = &ContainerSpec> {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use coxswain::agent::{
-    AgentMemory, BalancerUrl, NetworkRecord, NodeFacts, NodeState, NodeView, Subject, WantedReplica, plan,
+    ActionSubject, AgentMemory, BalancerUrl, NetworkRecord, NodeFacts, NodeState, NodeView, WantedReplica,
+    plan,
 };
 use coxswain::engine::{
     ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE,
@@ -29,6 +30,7 @@ pub(super) const IMAGE: &str = "sha256:aa11";
 
 struct Script {
     view: NodeView,
+    memory: AgentMemory,
     spec: ServiceSpec,
     tables: u64,
 }
@@ -99,22 +101,20 @@ impl Script {
                 probes: BTreeMap::new(),
                 barrier: Barrier::default(),
                 busy: BTreeSet::new(),
-                memory: AgentMemory::new(Mono(0)),
             },
+            memory: AgentMemory::new(Mono(0)),
             spec,
             tables: 0,
         };
-        script.view.memory.image(IMAGE, true);
+        script.memory.image(IMAGE, true);
         script.network("10.209.0.0/24");
         script
     }
 
     fn plan(&mut self, seconds: u64) -> String {
         let now = Now { mono: Mono(seconds * 1000), wall: at(i64::try_from(seconds).unwrap()) };
-        let mut memory = self.view.memory.clone();
-        memory.notice(&self.view, now);
-        self.view.memory = memory;
-        let decided = plan(&self.view, now);
+        let (decided, memory) = plan(&self.view, std::mem::take(&mut self.memory), now);
+        self.memory = memory;
         print::plan(seconds, &decided)
     }
 
@@ -167,7 +167,7 @@ impl Script {
             ["table", on @ ..] => self.table(on)?,
             ["ack", revision, in_flight @ ..] => self.ack(revision.parse().ok()?, in_flight.first())?,
             ["silent"] => self.view.barrier.report = None,
-            ["image", state] => self.view.memory.image(IMAGE, *state == "present"),
+            ["image", state] => self.memory.image(IMAGE, *state == "present"),
             ["network", subnet] => self.network(subnet),
             ["no-network"] => {
                 self.view.networks.clear();
@@ -182,26 +182,22 @@ impl Script {
             ["no-apps"] => self.view.apps.clear(),
             ["tags", tags @ ..] => self.view.state.tags = tags.iter().map(|t| (*t).to_owned()).collect(),
             ["busy", "network"] => {
-                self.view.busy.insert(Subject::Network(NETWORK.to_owned()));
+                self.view.busy.insert(ActionSubject::Network(NETWORK.to_owned()));
             }
             ["busy", replica] => {
-                self.view.busy.insert(Subject::Replica(ReplicaName::new(*replica)));
+                self.view.busy.insert(ActionSubject::Replica(ReplicaName::new(*replica)));
             }
             ["away"] => {
                 self.view.engine_answers = false;
-                self.view.memory.engine_lost();
-                self.view.memory.image(IMAGE, true);
+                self.memory.engine_lost();
+                self.memory.image(IMAGE, true);
             }
             ["back"] => self.view.engine_answers = true,
             ["signalled", on, seconds] => {
-                self.view.memory.signalled(
-                    &instance_id(on)?,
-                    false,
-                    Mono(seconds.parse::<u64>().ok()? * 1000),
-                );
+                self.memory.signalled(&instance_id(on)?, false, Mono(seconds.parse::<u64>().ok()? * 1000));
             }
             ["refused", id, message @ ..] => {
-                self.view.memory.start_refused(&ContainerId::new(*id), message.join(" "), true);
+                self.memory.start_refused(&ContainerId::new(*id), message.join(" "), true);
             }
             _ => return None,
         }

@@ -1,41 +1,41 @@
-//! Containers of a replica that failed in a row, with what was found of each: what its status says of its trouble. Pure.
+//! The containers of a replica that failed in a row, with the evidence from each: the source of its diagnosis. Pure.
 
-use super::examine::Findings;
+use crate::agent::examine::ContainerFindings;
 use crate::engine::ObservedContainer;
 use crate::model::{
     CRASHES_TOGETHER, ContainerId, Diagnosis, FailedProbe, FailureCause, ImageRefusal, Millis, Mono,
     ReplicaPhase, WaitReason,
 };
 
-/// What is found in a container that does not get healthy is asked for again after so long.
-const LOOK_AGAIN: Millis = Millis::secs(5);
-/// A container that fails its first probes only for so long is starting, and nothing is looked for in it.
+/// A container that does not become healthy is examined again after this long.
+const EXAMINE_AGAIN: Millis = Millis::secs(5);
+/// A container that fails its first probes for less than this is starting, and is not examined.
 const PATIENCE: Millis = Millis::secs(1);
 
 /// A container that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Crash {
-    /// Which; `None` if it could not even be made.
+    /// `None` if it could not even be created.
     container: Option<ContainerId>,
     cause: FailureCause,
     began: Mono,
     ended: Mono,
     log: Vec<String>,
-    /// Whether it was looked at: only then is it told of, so that nobody judges it without the evidence.
+    /// Whether evidence was collected: only then is it reported, so that no one judges it without.
     examined: bool,
 }
 
 /// What is remembered of a replica's failures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Crashes {
+pub(in crate::agent) struct Crashes {
     /// The last of them, oldest first.
     all: Vec<Crash>,
-    /// What was last found in the container that runs, and when.
-    inside: Option<(ContainerId, Mono, Findings)>,
+    /// The last findings in the running container, and when.
+    inside: Option<(ContainerId, Mono, ContainerFindings)>,
 }
 
 impl Crashes {
-    /// A container failed; it is to be looked at.
+    /// A container failed; it is to be examined.
     pub(super) fn failed(&mut self, container: &ObservedContainer, cause: FailureCause, now: Mono) {
         let ran = container.started_at.zip(container.finished_at).map(|(from, to)| to.duration_since(from));
         let ran = ran.and_then(|ran| u64::try_from(ran.as_millis()).ok()).unwrap_or(0);
@@ -50,11 +50,10 @@ impl Crashes {
         });
     }
 
-    /// A container could not be made.
-    pub(super) fn not_made(&mut self, message: String, now: Mono) {
+    /// A container could not be created.
+    pub(super) fn not_created(&mut self, message: String, now: Mono) {
         let cause = FailureCause::CannotStart { message };
-        let (container, log) = (None, Vec::new());
-        self.push(Crash { container, cause, began: now, ended: now, log, examined: true });
+        self.push(Crash { container: None, cause, began: now, ended: now, log: Vec::new(), examined: true });
     }
 
     fn push(&mut self, crash: Crash) {
@@ -63,13 +62,13 @@ impl Crashes {
         self.all.drain(..surplus);
     }
 
-    /// It was healthy for long: what was before is over.
+    /// It was healthy for long: earlier failures are over.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// This was found in a container.
-    pub(super) fn found(&mut self, container: &ContainerId, findings: Findings, now: Mono) {
+    /// A container was examined.
+    pub(super) fn found(&mut self, container: &ContainerId, findings: ContainerFindings, now: Mono) {
         for crash in self.all.iter_mut().filter(|c| c.container.as_ref() == Some(container)) {
             crash.examined = true;
             crash.log.clone_from(&findings.log);
@@ -80,28 +79,28 @@ impl Crashes {
         self.inside = Some((container.clone(), now, findings));
     }
 
-    /// A container that is gone can be looked at no more.
+    /// A container that is gone cannot be examined any more.
     pub(super) fn retain(&mut self, exists: impl Fn(&ContainerId) -> bool) {
         for crash in &mut self.all {
             crash.examined |= crash.container.as_ref().is_some_and(|id| !exists(id));
         }
     }
 
-    /// Containers that failed and were not looked at.
-    pub(super) fn unexamined(&self) -> impl Iterator<Item = &ContainerId> {
+    /// Containers that failed and were not examined.
+    pub(in crate::agent) fn unexamined(&self) -> impl Iterator<Item = &ContainerId> {
         self.all.iter().filter(|crash| !crash.examined).filter_map(|crash| crash.container.as_ref())
     }
 
-    /// How long until a container that has failed its probes since `since` is to be looked at.
-    pub(super) fn look_after(&self, container: &ContainerId, since: Mono, now: Mono) -> Millis {
+    /// How long until a container that has failed its probes since `since` is to be examined.
+    pub(in crate::agent) fn examine_after(&self, container: &ContainerId, since: Mono, now: Mono) -> Millis {
         match self.inside.as_ref().filter(|(id, ..)| id == container) {
-            Some((_, at, _)) => at.after(LOOK_AGAIN).since(now),
+            Some((_, at, _)) => at.after(EXAMINE_AGAIN).since(now),
             None => since.after(PATIENCE).since(now),
         }
     }
 
-    /// The trouble of a replica in this phase, if it is in any. `probe` is the last failed one of its container.
-    pub(super) fn diagnosis(
+    /// The diagnosis of a replica in this phase, if anything is wrong. `running` has the last failed probe of its container.
+    pub(in crate::agent) fn diagnosis(
         &self,
         phase: &ReplicaPhase,
         running: Option<(&ContainerId, &FailedProbe)>,
@@ -111,10 +110,10 @@ impl Crashes {
             ReplicaPhase::BackOff { reason, .. } => Some(reason),
             _ => return None,
         };
-        let of = |cause| Diagnosis { cause, times: 0, within: Millis(0), log: Vec::new() };
+        let diagnosis = |cause| Diagnosis { cause, times: 0, within: Millis(0), log: Vec::new() };
         if let Some(WaitReason::ImageUnavailable { message, refusal: Some(refusal) }) = reason {
             let message = message.clone();
-            return Some(of(match refusal {
+            return Some(diagnosis(match refusal {
                 ImageRefusal::NotFound => FailureCause::ImageNotFound { message },
                 ImageRefusal::Denied => FailureCause::PullDenied { message },
             }));
@@ -133,6 +132,6 @@ impl Crashes {
         let listening = inside.and_then(|found| found.listening.clone());
         let log = inside.map(|found| found.log.clone()).unwrap_or_default();
         let cause = FailureCause::Unhealthy { probe: probe.clone(), listening, start_within: None };
-        Some(Diagnosis { log, ..of(cause) })
+        Some(Diagnosis { log, ..diagnosis(cause) })
     }
 }

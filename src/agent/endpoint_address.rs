@@ -1,7 +1,6 @@
-//! Where a container is reached: at its address on its app's network, or at ports of 127.0.0.1. Pure.
+//! Where a container is reachable: at its address on its app's network, or at ports of 127.0.0.1. Pure.
 //!
-//! A container says by itself how it is reached, by the ports it was published with: those of an earlier run that was told
-//! otherwise stay as good as they are.
+//! The published ports of a container decide: containers of an earlier run with another exposure mode stay reachable.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,17 +9,17 @@ use crate::engine::ObservedContainer;
 use crate::model::Port;
 use crate::probe;
 
-/// Where a container is reached.
+/// Where a container is reachable.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Reached<'c> {
+pub(super) enum EndpointAddress<'c> {
     /// At this address, at its own ports.
     Bridge(IpAddr),
     /// At 127.0.0.1, its ports at these.
     Published(&'c BTreeMap<u16, u16>),
 }
 
-impl<'c> Reached<'c> {
-    /// Where this container is reached; `None` for one that is not on its network, which has no published ports then.
+impl<'c> EndpointAddress<'c> {
+    /// `None` for a container that is not on its network: it has no published ports either.
     pub(super) fn of(container: &'c ObservedContainer, network: &str) -> Option<Self> {
         let address = container.addresses.get(network)?;
         Some(match container.published.is_empty() {
@@ -29,15 +28,14 @@ impl<'c> Reached<'c> {
         })
     }
 
-    /// The address for all ports.
-    pub(super) fn address(self) -> IpAddr {
+    pub(super) fn ip(self) -> IpAddr {
         match self {
             Self::Bridge(address) => address,
             Self::Published(_) => Ipv4Addr::LOCALHOST.into(),
         }
     }
 
-    /// The port there for one of the container's; `None` if that is not published.
+    /// The reachable port for one of the container's; `None` if that is not published.
     fn port(self, own: u16) -> Option<u16> {
         match self {
             Self::Bridge(_) => Some(own),
@@ -45,14 +43,14 @@ impl<'c> Reached<'c> {
         }
     }
 
-    /// The ports there by name.
+    /// The reachable ports by name.
     pub(super) fn ports(self, ports: &[Port]) -> BTreeMap<String, u16> {
         ports.iter().filter_map(|p| Some((p.name.clone(), self.port(p.port)?))).collect()
     }
 
-    /// Where a probe of one of its ports goes.
+    /// Where to probe one of the container's ports.
     pub(super) fn place(self, own: u16) -> Option<probe::ProbeAddress> {
-        let address = SocketAddr::new(self.address(), self.port(own)?);
+        let address = SocketAddr::new(self.ip(), self.port(own)?);
         Some(probe::ProbeAddress { address, port: own, proxied: matches!(self, Self::Published(_)) })
     }
 }

@@ -1,0 +1,60 @@
+//! What a pass reports about the node: its conditions, and a warning for each endpoint that waits too long. Pure.
+
+use super::memory::UNACKNOWLEDGED_AFTER;
+use super::plan_builder::PlanBuilder;
+use crate::model::{Condition, EndpointState, Event, EventKind, EventReason, Millis, Reason};
+
+/// Adds the node's conditions to the plan.
+pub(super) fn report(builder: &mut PlanBuilder<'_>) {
+    if !builder.plan.held.is_empty() {
+        let names: Vec<&str> = builder.plan.held.iter().map(|(_, name)| name.as_str()).collect();
+        let message = format!(
+            "{} running containers have no replica; they are kept until `ctl confirm`: {}",
+            names.len(),
+            names.join(", ")
+        );
+        builder.plan.conditions.push(Condition::degraded(Reason::DeletionHeld, message));
+    }
+    if is_unacknowledged(builder) {
+        let message =
+            "the balancer has not acknowledged the last table; no container is stopped before it does";
+        builder.plan.conditions.push(match builder.view.barrier.report {
+            Some(_) => Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned()),
+            None => Condition::balancer_away(),
+        });
+        warn(builder);
+    }
+}
+
+/// Whether an endpoint that is to leave has waited too long for a balancer.
+fn is_unacknowledged(builder: &mut PlanBuilder<'_>) -> bool {
+    let Some(waited) = builder.memory.barrier.longest_wait(builder.now.mono) else { return false };
+    if waited < UNACKNOWLEDGED_AFTER {
+        builder.wake(Millis(UNACKNOWLEDGED_AFTER.0 - waited.0));
+    }
+    waited >= UNACKNOWLEDGED_AFTER
+}
+
+/// Warns once about each endpoint that waits too long for a balancer.
+fn warn(builder: &mut PlanBuilder<'_>) {
+    let barrier = &builder.memory.barrier;
+    for wanted in builder.view.replicas.values() {
+        let Some(endpoint) = wanted.endpoint.as_ref().filter(|e| e.state == EndpointState::Draining) else {
+            continue;
+        };
+        let id = endpoint.id();
+        let waited = barrier.wait(&id, builder.now.mono);
+        if waited.is_none_or(|waited| waited < UNACKNOWLEDGED_AFTER) || barrier.was_warned(&id) {
+            continue;
+        }
+        let event = Event {
+            at: builder.now.wall,
+            object: format!("replica/{}", wanted.replica.name),
+            kind: EventKind::Warning,
+            reason: EventReason::BalancerUnacknowledged,
+            message: "not stopped: the balancer has not acknowledged a table without it".to_owned(),
+        };
+        builder.plan.events.push((wanted.replica.service.clone(), event));
+        builder.plan.warned.push(id);
+    }
+}

@@ -1,0 +1,81 @@
+//! Brings the memory up to date with what a pass observes: exits, health, acknowledgements, leases. Pure.
+
+use std::collections::BTreeSet;
+
+use super::agent_memory::AgentMemory;
+use super::replica::ReplicaMemory;
+use crate::agent::classify::{ClassifiedContainers, ReplicaContainers, exit_reason};
+use crate::agent::view::{NodeView, WantedReplica, instance_of};
+use crate::engine::ObservedContainer;
+use crate::model::{ContainerId, FailureCause, Now, WaitReason};
+
+/// The memory after this observation.
+pub(in crate::agent) fn fold(
+    mut memory: AgentMemory,
+    view: &NodeView,
+    classified: &ClassifiedContainers<'_>,
+    now: Now,
+) -> AgentMemory {
+    let none = ReplicaContainers::default();
+    for (name, wanted) in &view.replicas {
+        let containers = classified.replicas.get(name).unwrap_or(&none);
+        fold_replica(&mut memory, view, wanted, containers, now);
+    }
+    let existing: BTreeSet<ContainerId> = view.containers.iter().map(|c| c.id.clone()).collect();
+    memory.barrier.fold(view, now.mono);
+    memory.leases.fold(&view.containers, |id| view.barrier.acked_absent(id), now.mono);
+    memory.replicas.retain(|name, _| view.replicas.contains_key(name));
+    memory.deletion_guard.forget(&existing, now.mono);
+    memory.retries.forget(view, now.mono);
+    memory.exits.fold(view, &existing);
+    memory
+}
+
+fn fold_replica(
+    memory: &mut AgentMemory,
+    view: &NodeView,
+    wanted: &WantedReplica,
+    containers: &ReplicaContainers<'_>,
+    now: Now,
+) {
+    let failures = wanted.status.as_ref().map_or(0, |status| status.failures);
+    let own = memory
+        .replicas
+        .entry(wanted.replica.name.clone())
+        .or_insert_with(|| ReplicaMemory { failures, ..ReplicaMemory::default() });
+    own.crashes.retain(|id| containers.all().any(|c| c.id == *id));
+    if let Some(current) = containers.current {
+        own.fold_health(wanted, current, now.mono);
+        own.fold_running(view, wanted, current, now.mono);
+    }
+    let Some(exited) = containers.last.filter(|c| !memory.exits.is_handled(&c.id)) else { return };
+    let Some(reason) = exit_reason(&memory.exits, exited) else { return };
+    let refusal = memory.exits.refusal(&exited.id);
+    let instance = instance_of(exited);
+    // One that was asked to stop, or that should not run, has not failed.
+    let was_stopped = instance.as_ref().is_some_and(|id| memory.barrier.signals(id).is_some());
+    let was_observed = instance.as_ref().is_some_and(|id| memory.exits.was_observed_running(id));
+    let counts = wanted.replica.runs() && !was_stopped && (was_observed || refusal.is_some());
+    if own.fold_exit(&exited.id, reason.clone(), counts, now) {
+        let is_fault = refusal.is_none_or(|refusal| refusal.is_fault);
+        let cause = failure_cause(wanted, exited, &reason).filter(|_| is_fault);
+        cause.into_iter().for_each(|cause| own.crashes.failed(exited, cause, now.mono));
+    }
+    memory.exits.handled(&exited.id);
+}
+
+fn failure_cause(
+    wanted: &WantedReplica,
+    exited: &ObservedContainer,
+    reason: &WaitReason,
+) -> Option<FailureCause> {
+    let limit = wanted.revision.as_ref().and_then(|revision| revision.spec.resources.memory);
+    let own = wanted.status.as_ref().filter(|status| status.container.as_ref() == Some(&exited.id));
+    let was_healthy = own.is_some_and(|status| status.ready_after.is_some());
+    match reason {
+        WaitReason::Exited { oom_killed: true, .. } => Some(FailureCause::OutOfMemory { limit }),
+        WaitReason::Exited { code, .. } => Some(FailureCause::Exited { code: *code, was_healthy }),
+        WaitReason::EngineRefused { message } => Some(FailureCause::CannotStart { message: message.clone() }),
+        _ => None,
+    }
+}

@@ -1,0 +1,32 @@
+//! What the agent stores about its node. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::address::Subnet;
+use crate::model::AppName;
+
+/// An app's network: the agent recreates it with the same subnet if it disappears.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkRecord {
+    /// `10.209.3.0/24`.
+    pub subnet: Subnet,
+    /// Addresses up to this place in the ring may have been handed out: a later run continues behind it.
+    pub reserved: u64,
+}
+
+/// What the agent keeps over a restart: `nodes/<id>/state`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeState {
+    /// The machine's boot id when this was written.
+    pub boot_id: String,
+    pub networks: BTreeMap<AppName, NetworkRecord>,
+    /// Published ports up to this place in the ring may have been handed out; `None` if none ever was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ports: Option<u64>,
+    /// Tags of ours that protect images of stored revisions.
+    pub tags: BTreeSet<String>,
+}

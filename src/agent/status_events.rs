@@ -1,0 +1,129 @@
+//! The events that follow from a change of a replica's status. Pure.
+//!
+//! They are written with the status: each is reported once, and none is lost.
+
+use super::view::WantedReplica;
+use crate::model::{ContainerId, Event, EventKind, EventReason, ReplicaPhase, ReplicaStatus, WaitReason};
+
+/// The events of a status change.
+pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &ReplicaStatus) -> Vec<Event> {
+    let old = wanted.status.as_ref();
+    let mut events = Vec::new();
+    let mut report = |kind, reason, message: String| {
+        let object = format!("replica/{}", wanted.replica.name);
+        events.push(Event { at: now, object, kind, reason, message });
+    };
+    let image = wanted.revision.as_ref().map_or("", |r| r.image.reference.as_str());
+    let was = old.map(|s| &s.phase);
+    let pulled = matches!(
+        new.phase,
+        ReplicaPhase::Waiting { .. }
+            | ReplicaPhase::Starting { .. }
+            | ReplicaPhase::Ready
+            | ReplicaPhase::Unready { .. }
+    );
+    if was == Some(&ReplicaPhase::Pulling) && new.phase != ReplicaPhase::Pulling && pulled {
+        report(EventKind::Normal, EventReason::ImagePulled, format!("pulled {image}"));
+    }
+    let before = old.and_then(|s| s.container.as_ref());
+    let lives = matches!(
+        new.phase,
+        ReplicaPhase::Starting { .. } | ReplicaPhase::Ready | ReplicaPhase::Unready { .. }
+    );
+    if let Some(container) = before.filter(|_| is_missing(was, new, before)) {
+        let message = format!("container {} disappeared (not removed by Coxswain)", container.short());
+        report(EventKind::Warning, EventReason::ContainerMissing, message);
+    }
+    if let Some(container) = new.container.as_ref().filter(|c| lives && before != Some(*c)) {
+        let message = format!("container {} (attempt {})", container.short(), new.attempt);
+        report(EventKind::Normal, EventReason::ContainerStarted, message);
+    }
+    match (&new.phase, was) {
+        (ReplicaPhase::Pulling, was) if was != Some(&ReplicaPhase::Pulling) => {
+            report(EventKind::Normal, EventReason::ImagePulling, format!("pulling {image}"));
+        }
+        (ReplicaPhase::Ready, was) if was != Some(&ReplicaPhase::Ready) => {
+            let after = new.ready_after.map_or(String::new(), |t| format!(" after {t}"));
+            report(EventKind::Normal, EventReason::ReplicaReady, format!("ready{after}"));
+        }
+        (ReplicaPhase::Unready { reason }, was) if !matches!(was, Some(ReplicaPhase::Unready { .. })) => {
+            report(EventKind::Warning, name(reason, EventReason::Unhealthy), reason.to_string());
+        }
+        (ReplicaPhase::Waiting { reason: Some(reason) }, was) if !is_about(was, reason) => {
+            report(EventKind::Warning, name(reason, EventReason::NotReadyInTime), reason.to_string());
+        }
+        (ReplicaPhase::BackOff { reason, retry_at }, was)
+            if !is_about(was, reason) || fails_again(old, new) =>
+        {
+            if !is_about(was, reason) || old.is_some_and(|s| s.failures != new.failures) {
+                report(EventKind::Warning, name(reason, EventReason::NotReadyInTime), reason.to_string());
+            }
+            report(
+                EventKind::Warning,
+                EventReason::BackOff,
+                format!("next attempt at {}", retry_at.strftime("%H:%M:%S")),
+            );
+        }
+        (phase, was) if was != Some(phase) => {
+            if let Some((reason, message)) = removal_event(phase) {
+                report(EventKind::Normal, reason, message.to_owned());
+            }
+        }
+        _ => {}
+    }
+    events
+}
+
+/// Whether the container of a replica that should run has disappeared: an exit leaves a reason, and a replica that should go
+/// is draining or stopping.
+fn is_missing(was: Option<&ReplicaPhase>, new: &ReplicaStatus, before: Option<&ContainerId>) -> bool {
+    let ran = matches!(
+        was,
+        Some(ReplicaPhase::Starting { .. } | ReplicaPhase::Ready | ReplicaPhase::Unready { .. })
+    );
+    let starts_over = matches!(
+        new.phase,
+        ReplicaPhase::Waiting { reason: None }
+            | ReplicaPhase::Pulling
+            | ReplicaPhase::Starting { .. }
+            | ReplicaPhase::Ready
+    );
+    ran && starts_over && new.container.as_ref() != before
+}
+
+/// The event of each step of a removal.
+fn removal_event(phase: &ReplicaPhase) -> Option<(EventReason, &'static str)> {
+    match phase {
+        ReplicaPhase::Draining => Some((EventReason::Draining, "out of rotation; requests in flight end")),
+        ReplicaPhase::Stopping => Some((EventReason::Stopping, "stop signal sent")),
+        ReplicaPhase::Retained => {
+            Some((EventReason::Retained, "stopped; its container is retained for inspection"))
+        }
+        ReplicaPhase::Gone => Some((EventReason::Stopped, "stopped and removed")),
+        _ => None,
+    }
+}
+
+fn is_about(was: Option<&ReplicaPhase>, reason: &WaitReason) -> bool {
+    match was {
+        Some(
+            ReplicaPhase::Waiting { reason: Some(before) } | ReplicaPhase::BackOff { reason: before, .. },
+        ) => before == reason,
+        _ => false,
+    }
+}
+
+fn fails_again(old: Option<&ReplicaStatus>, new: &ReplicaStatus) -> bool {
+    old.is_none_or(|s| s.failures != new.failures || !matches!(s.phase, ReplicaPhase::BackOff { .. }))
+}
+
+fn name(reason: &WaitReason, health: EventReason) -> EventReason {
+    match reason {
+        WaitReason::ImageUnavailable { .. } => EventReason::ImageUnavailable,
+        WaitReason::EngineRefused { .. } => EventReason::EngineRefused,
+        WaitReason::Exited { .. } => EventReason::ContainerExited,
+        WaitReason::HealthCheckFailing { .. } => health,
+        WaitReason::NoFreeAddress => EventReason::NoFreeAddress,
+        WaitReason::ContainerPaused => EventReason::ContainerPaused,
+    }
+}

@@ -1,0 +1,37 @@
+//! The labels of containers, networks and volumes. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::model::StoreId;
+
+/// UUID of the store that an object belongs to. Everything of ours has it, and nothing else is changed.
+pub const LABEL_STORE: &str = "coxswain.store";
+/// Host and state directory of the daemon that created the container.
+pub const LABEL_INSTANCE: &str = "coxswain.instance";
+/// Name of the service.
+pub const LABEL_SERVICE: &str = "coxswain.service";
+/// Number of the revision that the container was created from.
+pub const LABEL_REVISION: &str = "coxswain.revision";
+/// Name of the replica.
+pub const LABEL_REPLICA: &str = "coxswain.replica";
+/// Number of the attempt, from 1.
+pub const LABEL_ATTEMPT: &str = "coxswain.attempt";
+/// Template hash, for `docker inspect`; the store decides what a container was created from.
+pub const LABEL_HASH: &str = "coxswain.hash";
+/// The container's fixed address. Docker does not report the address of a container that does not run, and an exited one
+/// takes it again when a user starts it.
+pub const LABEL_ADDRESS: &str = "coxswain.address";
+/// On a network and on a volume: name of the app.
+pub const LABEL_APP: &str = "coxswain.app";
+/// On a volume: its name in the manifest.
+pub const LABEL_VOLUME: &str = "coxswain.volume";
+
+/// Whether a label has this value.
+pub fn has_label(labels: &BTreeMap<String, String>, label: &str, value: &str) -> bool {
+    labels.get(label).is_some_and(|found| found == value)
+}
+
+/// Whether an object belongs to this store: only then may anything be done to it.
+pub fn is_of_store(labels: &BTreeMap<String, String>, store: &StoreId) -> bool {
+    has_label(labels, LABEL_STORE, store.as_str())
+}

@@ -1,0 +1,16 @@
+//! The project's types to Docker's and back, a file per object. Pure.
+
+mod container;
+mod event;
+mod image;
+mod labels;
+mod network;
+mod path;
+mod volume;
+
+pub(super) use container::{container, observed};
+pub(super) use event::event;
+pub(super) use image::image;
+pub(super) use network::{network, observed_network, subnets};
+pub(super) use path::fits_a_path;
+pub(super) use volume::{observed_volume, volume};

@@ -1,0 +1,38 @@
+//! Networks. Pure.
+
+use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
+
+use super::labels::unordered;
+use crate::engine::{NetworkSpec, ObservedNetwork};
+
+/// The request that creates a network.
+pub(in crate::engine) fn network(spec: &NetworkSpec) -> NetworkCreateRequest {
+    let config = IpamConfig {
+        subnet: Some(spec.subnet.clone()),
+        ip_range: Some(spec.ip_range.clone()),
+        gateway: Some(spec.gateway.to_string()),
+        ..IpamConfig::default()
+    };
+    NetworkCreateRequest {
+        name: spec.name.clone(),
+        driver: Some("bridge".to_owned()),
+        ipam: Some(Ipam { config: Some(vec![config]), ..Ipam::default() }),
+        labels: Some(unordered(&spec.labels)),
+        ..NetworkCreateRequest::default()
+    }
+}
+
+pub(in crate::engine) fn observed_network(network: Network) -> ObservedNetwork {
+    ObservedNetwork {
+        id: network.id.clone().unwrap_or_default(),
+        name: network.name.clone().unwrap_or_default(),
+        subnets: subnets(&network),
+        labels: network.labels.unwrap_or_default().into_iter().collect(),
+    }
+}
+
+/// A network's subnets in CIDR notation.
+pub(in crate::engine) fn subnets(network: &Network) -> Vec<String> {
+    let configs = network.ipam.iter().flat_map(|ipam| ipam.config.iter().flatten());
+    configs.filter_map(|config| config.subnet.clone()).collect()
+}
