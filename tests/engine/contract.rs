@@ -9,8 +9,8 @@ use std::time::Duration;
 use coxswain::clock::{Clock, RealClock};
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{
-    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineEventKind, ExecOutcome,
-    FakeEngine, LABEL_STORE, LogOptions, Mount, NetworkSpec, VolumeSpec,
+    ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineEventKind, EngineObject,
+    ExecOutcome, FakeEngine, LABEL_STORE, LogOptions, Mount, NetworkSpec, VolumeSpec,
 };
 use coxswain::model::{ContainerId, Cpu, EndpointId, ExposureMode, Health, HealthCheck, MemorySize, Millis};
 use coxswain::probe::{ProbeAddress, ProbeState, ProbeTarget, Prober};
@@ -293,21 +293,24 @@ async fn what_is_missing_is_named(s: &Subject<'_>) {
         other => panic!("{other:?}"),
     };
     let none = ContainerId::new("0".repeat(64));
-    assert_eq!(missing(s.engine.inspect(&none).await.unwrap_err()), "container");
-    assert_eq!(missing(s.engine.start(&none).await.unwrap_err()), "container");
-    assert_eq!(missing(s.engine.kill(&none, "SIGTERM").await.unwrap_err()), "container");
+    assert_eq!(missing(s.engine.inspect(&none).await.unwrap_err()), EngineObject::Container);
+    assert_eq!(missing(s.engine.start(&none).await.unwrap_err()), EngineObject::Container);
+    assert_eq!(missing(s.engine.kill(&none, "SIGTERM").await.unwrap_err()), EngineObject::Container);
     let name = format!("{}-none", s.run);
-    assert_eq!(missing(s.engine.inspect_name(&name).await.unwrap_err()), "container");
-    assert_eq!(missing(s.engine.image(&format!("none:{}", s.run)).await.unwrap_err()), "image");
-    assert_eq!(missing(s.engine.tag(&format!("none:{}", s.run), "a", "b").await.unwrap_err()), "image");
+    assert_eq!(missing(s.engine.inspect_name(&name).await.unwrap_err()), EngineObject::Container);
+    assert_eq!(missing(s.engine.image(&format!("none:{}", s.run)).await.unwrap_err()), EngineObject::Image);
+    assert_eq!(
+        missing(s.engine.tag(&format!("none:{}", s.run), "a", "b").await.unwrap_err()),
+        EngineObject::Image
+    );
 
     let mut spec = s.spec("a", 10);
     spec.image = format!("none:{}", s.run);
-    assert_eq!(missing(s.engine.create(&spec).await.unwrap_err()), "image");
+    assert_eq!(missing(s.engine.create(&spec).await.unwrap_err()), EngineObject::Image);
     let mut spec = s.spec("b", 10);
     spec.network = format!("{}-none", s.run);
     let id = s.engine.create(&spec).await.unwrap();
-    assert_eq!(missing(s.engine.start(&id).await.unwrap_err()), "network");
+    assert_eq!(missing(s.engine.start(&id).await.unwrap_err()), EngineObject::Network);
 }
 
 async fn exits_and_failed_starts_are_told(s: &Subject<'_>) {
