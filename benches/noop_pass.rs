@@ -153,8 +153,8 @@ impl World {
 
     /// Everyone has a turn, and time passes.
     async fn step(&mut self) {
-        self.controller.mark_all().await.expect("the store answers");
-        self.controller.pass_marked().await.expect("the store answers");
+        self.controller.reconciler().mark_all().await.expect("the store answers");
+        self.controller.reconciler().pass_marked().await.expect("the store answers");
         if self.has_containers {
             assert!(self.agent.settle(100).await, "the agent comes to rest");
         }
@@ -267,8 +267,8 @@ impl World {
         let mut times = Vec::new();
         for _ in 0..RUNS {
             let start = tokio::time::Instant::now();
-            self.controller.mark_all().await.expect("the store answers");
-            self.controller.pass_marked().await.expect("the store answers");
+            self.controller.reconciler().mark_all().await.expect("the store answers");
+            self.controller.reconciler().pass_marked().await.expect("the store answers");
             times.push(start.elapsed());
         }
         assert_eq!(self.revision().await, before, "a pass over services at rest wrote something");

@@ -127,7 +127,7 @@ async fn unknown_call(method: axum::http::Method, uri: axum::http::Uri) -> Failu
 }
 
 async fn status(State(controller): Shared) -> Answer<super::types::DaemonStatus> {
-    Ok(Json(controller.status().await?))
+    Ok(Json(controller.queries().status().await?))
 }
 
 async fn apply(State(controller): Shared, Given(request): Given<ApplyRequest>) -> Answer<ApplyResponse> {
@@ -165,7 +165,7 @@ async fn confirm(
 async fn kill(State(controller): Shared, Given(request): Given<KillRequest>) -> Answer<KillResponse> {
     let KillRequest { request_id, service, replica, container, by } = request;
     tracing::info!(request = request_id, %replica, "a container is killed by request");
-    controller.kill(&service, &replica, &container, by).await?;
+    controller.nodes().kill(&service, &replica, &container, by).await?;
     Ok(Json(KillResponse { container }))
 }
 
@@ -221,7 +221,7 @@ macro_rules! listing {
             axum::Extension(shutdown): axum::Extension<CancellationToken>,
             Asked(selection): Asked<Selection>,
         ) -> Result<Response, Failure> {
-            listed(controller, shutdown, selection, |controller, names| async move { controller.$name(&names).await })
+            listed(controller, shutdown, selection, |controller, names| async move { controller.queries().$name(&names).await })
                 .await
         })*
     };
@@ -234,14 +234,15 @@ async fn nodes(
     axum::Extension(shutdown): axum::Extension<CancellationToken>,
     Asked(selection): Asked<Selection>,
 ) -> Result<Response, Failure> {
-    listed(controller, shutdown, selection, |controller, _| async move { Ok(vec![controller.node()]) }).await
+    listed(controller, shutdown, selection, |controller, _| async move { Ok(controller.queries().nodes()) })
+        .await
 }
 
 async fn service(
     State(controller): Shared,
     Path(name): Path<ServiceName>,
 ) -> Answer<super::types::ServiceObject> {
-    let mut found = controller.services(std::slice::from_ref(&name)).await?;
+    let mut found = controller.queries().services(std::slice::from_ref(&name)).await?;
     found.pop().map(Json).ok_or_else(|| ControllerError::NotFound(vec![name]).into())
 }
 
@@ -251,14 +252,14 @@ async fn events(
     Asked(selection): Asked<Selection>,
 ) -> Result<Response, Failure> {
     let name = selection.names().into_iter().next();
-    let first = controller.events(name.as_ref()).await?;
+    let first = controller.queries().events(name.as_ref()).await?;
     if !selection.follow {
         return Ok(ndjson(futures::stream::iter(first.into_iter().map(Ok))));
     }
     let look = move |controller: Arc<Controller>| {
         let name = name.clone();
         async move {
-            match controller.events(name.as_ref()).await {
+            match controller.queries().events(name.as_ref()).await {
                 Err(ControllerError::NotFound(_)) => Ok(Look::Over), // deleted, and its events with it
                 events => Ok(Look::Now(events?)),
             }
@@ -294,16 +295,16 @@ async fn progress(
     Path(name): Path<ServiceName>,
     Asked(since): Asked<Since>,
 ) -> Result<Response, Failure> {
-    let Some(first) = controller.progress(&name, since.generation, since.awaited).await? else {
+    let Some(first) = controller.queries().progress(&name, since.generation, since.awaited).await? else {
         return Err(ControllerError::NotFound(vec![name]).into());
     };
     // Dropped with the stream.
-    let watching = since.counters.then(|| controller.watch_counters());
+    let watching = since.counters.then(|| controller.queries().subscribe_to_metrics());
     let look = move |controller: Arc<Controller>| {
         let counters = watching.is_some();
         let (name, mut last) = (name.clone(), first.clone());
         async move {
-            let now = match controller.progress(&name, since.generation, since.awaited).await? {
+            let now = match controller.queries().progress(&name, since.generation, since.awaited).await? {
                 Some(now) => now,
                 None => {
                     last.replicas.clear();

@@ -1,10 +1,8 @@
-//! The controller: the user's writes, the orchestrator's loop, the agent's run, and what is shown of it all.
+//! The controller, in four parts: `writes`, `reconciler`, `queries` and `nodes`.
 //!
-//! Purpose: reads views for the pure planners and commits what they decide; the one place where store, registry, engine
-//! and agent meet.
-//! Invariants: a wake-up only marks a service; a pass rereads everything, runs once at a time and writes nothing where
-//! nothing changes; every document of an apply is checked and resolved before the first write; while the Engine is away
-//! no deadline runs.
+//! Purpose: commits what users and the pure planners decide, and answers what users ask; the one place where store,
+//! registry and agent meet.
+//! Invariants: the parts share the store and no state: what one remembers, no other changes.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
 mod capacity;
@@ -13,135 +11,156 @@ mod nodes;
 mod queries;
 mod reconciler;
 mod service_state;
+mod shared_volumes;
 mod writes;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 pub use error::{Conflict, ControllerError, UnresolvedImage};
+pub use nodes::Nodes;
 pub use nodes::logs::LogQuery;
 pub use queries::{
     API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, MetricsSubscription, NodeObject,
-    OperationOutcome, OperationProgress, ReplicaObject, ReplicaProgress, RevisionObject, ServiceObject,
-    ServiceStatus,
+    OperationOutcome, OperationProgress, Queries, ReplicaObject, ReplicaProgress, RevisionObject,
+    ServiceObject, ServiceStatus,
 };
 // Parts of this module's own signatures: whoever calls it needs no other door.
 pub use crate::agent::{AgentSilent, EngineError, LogOptions};
 pub use crate::orchestrator::CapacityShortage;
+pub use reconciler::Reconciler;
 pub use writes::{
     ApplyDocument, ApplyOptions, Declared, DocumentProblem, FieldChange, Overridden, Removals, RolloutChange,
     RolloutCommand, RolloutPhase, WriteAction, WriteResult, diff,
 };
 
-use crate::agent::{AgentHandle, AgentState, EngineState};
+use crate::agent::{AgentHandle, AgentState};
 use crate::clock::Clock;
-use crate::model::{BalancerReport, Mono, NodeId, ServiceName};
+use crate::model::{BalancerReport, NodeId};
 use crate::registry::Registry;
 use crate::store::Store;
-use nodes::NodeLinks;
-use queries::BalancerOutage;
-use reconciler::{Memory, Queue};
+use nodes::{NodeLinks, NodeStates, NodesParts};
+use queries::QueriesParts;
+use reconciler::ReconcilerParts;
 use writes::Followed;
 
 /// What a controller is made from.
 pub struct ControllerParts {
-    /// Where everything is kept.
     pub store: Arc<dyn Store>,
-    /// Endpoints and tables.
     pub registry: Arc<Registry>,
-    /// Time, randomness, ids.
     pub clock: Arc<dyn Clock>,
-    /// This host's agent.
+    /// The agent of this node.
     pub agent: AgentHandle,
-    /// This host.
+    /// This node.
     pub node: NodeId,
-    /// The balancer's last word.
+    /// The balancer's last report.
     pub reports: watch::Receiver<Option<BalancerReport>>,
     /// Addresses of the HTTP entry point.
     pub http: Vec<SocketAddr>,
-    /// The manifests directory that is followed: its services are its alone, from the first request on.
+    /// The manifests directory that is followed: no one else may change its services, from the first request on.
     pub manifests: Option<String>,
 }
 
-/// The controller of one daemon.
+/// The parts of one daemon's controller.
 pub struct Controller {
+    reconciler: Arc<Reconciler>,
+    queries: Arc<Queries>,
+    nodes: Arc<Nodes>,
     store: Arc<dyn Store>,
-    registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
-    agent: AgentHandle,
-    links: NodeLinks,
+    links: Arc<NodeLinks>,
     state: watch::Receiver<AgentState>,
-    nodes: Vec<NodeId>,
-    reports: watch::Receiver<Option<BalancerReport>>,
-    http: Vec<SocketAddr>,
-    started: Mono,
-    queue: Mutex<Queue>,
-    wake: Notify,
-    /// A pass asked for the removal of volumes.
-    volumes_wanted: Notify,
-    memory: Mutex<BTreeMap<ServiceName, Memory>>,
-    unacknowledged: Mutex<BTreeSet<ServiceName>>,
-    followed: Mutex<Followed>,
+    followed: Arc<Mutex<Followed>>,
     /// The user let removals of the followed directory happen.
     confirmed: Notify,
-    /// Held by whoever writes for a user, so that a daemon's own writers queue up and never conflict.
+    /// Held while a user's request is written, so that a daemon's own writers queue up and never conflict.
     writing: tokio::sync::Mutex<()>,
-    balancer_away: Mutex<BalancerOutage>,
-    /// Counts what could change an answer: passes, reports, the agent's state. Streams look again when it moves.
+    /// Counts what can change an answer: passes, reports, the states of agents. Streams read again when it changes.
     moved: watch::Sender<u64>,
-    /// How many want the balancer's counters.
-    watchers: watch::Sender<usize>,
 }
 
 impl Controller {
     /// A controller that does nothing until [`Controller::run`].
     pub fn new(parts: ControllerParts) -> Arc<Self> {
         let ControllerParts { store, registry, clock, agent, node, reports, http, manifests } = parts;
-        let started = clock.mono();
-        Arc::new(Self {
-            store,
+        let version = watch::Sender::new(0);
+        let links = Arc::new(NodeLinks::of_one(node.clone(), agent.requests()));
+        let states = NodeStates::of_one(node, agent.state());
+        let followed = Arc::new(Mutex::new(Followed::of(manifests)));
+        let source = Arc::clone(&followed);
+        let reconciler = Arc::new(Reconciler::new(ReconcilerParts {
+            store: Arc::clone(&store),
+            registry: Arc::clone(&registry),
+            clock: Arc::clone(&clock),
+            links: Arc::clone(&links),
+            nodes: states.clone(),
+            reports: reports.clone(),
+            version: version.clone(),
+        }));
+        let queries = Arc::new(Queries::new(QueriesParts {
+            store: Arc::clone(&store),
             registry,
-            links: NodeLinks::of_one(node.clone(), agent.requests()),
-            state: agent.state(),
-            agent,
-            clock,
-            nodes: vec![node],
+            clock: Arc::clone(&clock),
+            nodes: states,
             reports,
+            facts: reconciler.facts(),
+            source_conditions: Box::new(move || source.lock().conditions()),
+            version: version.clone(),
             http,
-            started,
-            queue: Mutex::default(),
-            wake: Notify::new(),
-            volumes_wanted: Notify::new(),
-            memory: Mutex::default(),
-            unacknowledged: Mutex::default(),
-            followed: Mutex::new(Followed::of(manifests)),
+        }));
+        let state = agent.state();
+        let nodes = Arc::new(Nodes::new(NodesParts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            agent,
+            links: Arc::clone(&links),
+            queries: Arc::clone(&queries),
+        }));
+        Arc::new(Self {
+            reconciler,
+            queries,
+            nodes,
+            store,
+            clock,
+            links,
+            state,
+            followed,
             confirmed: Notify::new(),
             writing: tokio::sync::Mutex::default(),
-            balancer_away: Mutex::default(),
-            moved: watch::Sender::new(0),
-            watchers: watch::Sender::new(0),
+            moved: version,
         })
     }
 
-    /// Wants a pass over a service. Carries no meaning: the pass rereads everything.
-    pub fn mark(&self, name: ServiceName) {
-        self.queued(|queue| queue.mark(name));
-        self.wake.notify_one();
+    pub fn reconciler(&self) -> &Arc<Reconciler> {
+        &self.reconciler
     }
 
-    fn balancer_away(&self) -> MutexGuard<'_, BalancerOutage> {
-        self.balancer_away.lock()
+    pub fn queries(&self) -> &Arc<Queries> {
+        &self.queries
     }
 
-    fn queued<T>(&self, f: impl FnOnce(&mut Queue) -> T) -> T {
-        f(&mut self.queue.lock())
+    pub fn nodes(&self) -> &Arc<Nodes> {
+        &self.nodes
     }
 
-    fn engine_answers(&self) -> bool {
-        matches!(self.state.borrow().engine, EngineState::Available(_))
+    /// Runs the reconciler until `shutdown`; containers keep running. The agent runs separately.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        tokio::join!(self.reconciler.run(shutdown.clone()), self.queries.follow_balancer(shutdown));
+    }
+
+    /// Allows the removals that are held back; returns the names of the containers, and of the services that a manifests
+    /// directory no longer declares.
+    ///
+    /// # Errors
+    /// [`ControllerError::Agent`]; nothing was allowed then.
+    pub async fn confirm(&self) -> Result<Vec<String>, ControllerError> {
+        let containers = self.nodes.confirm().await?;
+        let mut released = self.confirm_declared();
+        released.extend(containers);
+        Ok(released)
     }
 }

@@ -1,15 +1,16 @@
-//! Reading one service whole from the store.
+//! All that is stored of one service.
 
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Endpoint, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber, Rollout, Service,
-    ServiceName, Traffic, key,
+    Endpoint, Millis, NodeId, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, Revision, RevisionNumber,
+    Rollout, Service, ServiceName, Traffic, key,
 };
-use crate::store::{Store, StoreError};
+use crate::orchestrator::{ReplicaView, ServiceView, VolumeRemovalState};
+use crate::store::{Store, StoreEntry, StoreError};
 
-/// All that is stored of one service. Read key by key; a commit compares the two revisions kept here, and statuses that
-/// moved on meanwhile mark the service for another pass.
+/// A service with all its records. Read key by key: a commit compares the two revisions kept here, and a record that
+/// changes in the meantime marks the service for another pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServiceState {
     pub(crate) service: Service,
@@ -24,42 +25,78 @@ pub(crate) struct ServiceState {
     pub(crate) endpoints: BTreeMap<ReplicaName, Endpoint>,
 }
 
+/// Prefixes of the records that a service has one of.
+const SINGLE: [&str; 3] = [key::SERVICES, key::ROLLOUTS, key::TRAFFIC];
+/// Prefixes of the records that a service has any number of.
+const MULTIPLE: [&str; 5] = [key::REVISIONS, key::OUTCOMES, key::REPLICAS, key::STATUS, key::ENDPOINTS];
+
 impl ServiceState {
-    /// A service by name; `None` where there is none.
+    /// The service of this name; `None` if there is none.
     pub(crate) async fn read(store: &dyn Store, name: &ServiceName) -> Result<Option<Self>, StoreError> {
         let Some(service) = store.get(&key::service(name)).await? else { return Ok(None) };
-        let rollout = store.get(&key::rollout(name)).await?;
-        let traffic = store.get(&key::traffic(name)).await?;
+        let mut entries = vec![service];
+        entries.extend(store.get(&key::rollout(name)).await?);
+        entries.extend(store.get(&key::traffic(name)).await?);
+        for prefix in MULTIPLE {
+            entries.extend(store.list(&format!("{prefix}{name}/")).await?.entries);
+        }
+        Self::from_entries(name, entries.iter())
+    }
+
+    /// Whether a key belongs to the state of a service.
+    pub(crate) fn has_record(key: &str) -> bool {
+        SINGLE.iter().chain(&MULTIPLE).any(|prefix| key.starts_with(prefix))
+    }
+
+    /// The service from its records, in the order of their keys; `None` without the Service itself.
+    ///
+    /// # Errors
+    /// A record that cannot be decoded.
+    pub(crate) fn from_entries<'a>(
+        name: &ServiceName,
+        entries: impl Iterator<Item = &'a StoreEntry>,
+    ) -> Result<Option<Self>, StoreError> {
+        let mut service = None;
+        let mut rollout = None;
+        let mut traffic = None;
         let mut revisions = BTreeMap::new();
-        for entry in store.list(&key::revisions_of(name)).await?.entries {
-            let revision: Revision = entry.decode()?;
-            revisions.insert(revision.number, revision);
-        }
         let mut outcomes = BTreeMap::new();
-        for entry in store.list(&key::outcomes_of(name)).await?.entries {
-            let record: OutcomeRecord = entry.decode()?;
-            outcomes.insert(record.revision, record);
-        }
         let mut replicas = Vec::new();
-        for entry in store.list(&key::replicas_of(name)).await?.entries {
-            replicas.push(entry.decode::<Replica>()?);
-        }
         let mut statuses = BTreeMap::new();
-        for entry in store.list(&key::statuses_of(name)).await?.entries {
-            let status: ReplicaStatus = entry.decode()?;
-            statuses.insert(status.replica.clone(), status);
-        }
         let mut endpoints = BTreeMap::new();
-        for entry in store.list(&key::endpoints_of(name)).await?.entries {
-            let endpoint: Endpoint = entry.decode()?;
-            endpoints.insert(endpoint.replica.clone(), endpoint);
+        for entry in entries {
+            let prefix = entry.key.split_inclusive('/').next().unwrap_or_default();
+            match prefix {
+                key::SERVICES => service = Some((entry.decode::<Service>()?, entry.mod_revision)),
+                key::ROLLOUTS => rollout = Some((entry.decode::<Rollout>()?, entry.mod_revision)),
+                key::TRAFFIC => traffic = Some(entry.decode::<Traffic>()?),
+                key::REVISIONS => {
+                    let revision: Revision = entry.decode()?;
+                    revisions.insert(revision.number, revision);
+                }
+                key::OUTCOMES => {
+                    let record: OutcomeRecord = entry.decode()?;
+                    outcomes.insert(record.revision, record);
+                }
+                key::REPLICAS => replicas.push(entry.decode::<Replica>()?),
+                key::STATUS => {
+                    let status: ReplicaStatus = entry.decode()?;
+                    statuses.insert(status.replica.clone(), status);
+                }
+                key::ENDPOINTS => {
+                    let endpoint: Endpoint = entry.decode()?;
+                    endpoints.insert(endpoint.replica.clone(), endpoint);
+                }
+                _ => debug_assert!(false, "{} is no record of {name}", entry.key),
+            }
         }
+        let Some((service, service_revision)) = service else { return Ok(None) };
         Ok(Some(Self {
-            service: service.decode()?,
-            service_revision: service.mod_revision,
-            rollout: rollout.as_ref().map(|entry| entry.decode()).transpose()?,
-            rollout_revision: rollout.map(|entry| entry.mod_revision),
-            traffic: traffic.map(|entry| entry.decode()).transpose()?,
+            service,
+            service_revision,
+            rollout_revision: rollout.as_ref().map(|(_, revision)| *revision),
+            rollout: rollout.map(|(rollout, _)| rollout),
+            traffic,
             revisions,
             outcomes,
             replicas,
@@ -68,7 +105,32 @@ impl ServiceState {
         }))
     }
 
-    /// Replicas that are not stored any more and have a status all the same.
+    /// The input of a decision.
+    pub(crate) fn view(
+        &self,
+        available: &BTreeMap<ReplicaName, Millis>,
+        nodes: Vec<NodeId>,
+        unsaved_wait: Millis,
+        volume_removal: VolumeRemovalState,
+    ) -> ServiceView {
+        let replica = |replica: &Replica| ReplicaView {
+            replica: replica.clone(),
+            status: self.statuses.get(&replica.name).cloned(),
+            serving_for: available.get(&replica.name).copied(),
+        };
+        ServiceView {
+            service: self.service.clone(),
+            rollout: self.rollout.clone(),
+            traffic: self.traffic.clone(),
+            revisions: self.revisions.clone(),
+            replicas: self.replicas.iter().map(replica).collect(),
+            nodes,
+            unsaved_wait,
+            volume_removal,
+        }
+    }
+
+    /// Statuses of replicas that are no longer stored.
     pub(crate) fn stray_statuses(&self) -> impl Iterator<Item = &ReplicaName> {
         self.statuses.keys().filter(|name| !self.replicas.iter().any(|replica| replica.name == **name))
     }

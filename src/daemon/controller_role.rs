@@ -188,7 +188,13 @@ impl Daemon<'_> {
         let (plane, api) = (listener(plane)?, listener(api)?);
         let stop = || self.shutdown.clone();
         let mut parts = JoinSet::new();
-        parts.spawn(plane::serve(plane, registry.tables(), controller.watchers(), reports_in, stop()));
+        parts.spawn(plane::serve(
+            plane,
+            registry.tables(),
+            controller.queries().metrics_subscribers(),
+            reports_in,
+            stop(),
+        ));
         let (server, stopped) = (Arc::clone(&controller), stop());
         parts.spawn(async move {
             if let Err(error) = api::server::serve(api, server, stopped).await {

@@ -1,9 +1,9 @@
-//! A deleted service: every replica out, then nothing left.
+//! A deleted service: every replica is removed, then its volumes if the user named them, then the service itself.
 
 use super::census::is_gone;
 use super::pass::{MOST_OPERATIONS, event};
-use super::{Blocker, Changes, ServiceView};
-use crate::model::{Cause, Desired, EventKind, EventReason, Now, Replica};
+use super::{Blocker, Changes, ServiceView, VolumeRemovalState};
+use crate::model::{Cause, Desired, EventKind, EventReason, Millis, Now, Replica};
 
 /// Removes what runs, deletes what is gone, and forgets the service when none is left. A rollout under way stays where
 /// it is: nothing reads it any more.
@@ -34,7 +34,9 @@ pub(super) fn plan(view: &ServiceView, now: Now) -> Changes {
             changes.blockers.push(Blocker::TransactionFull);
         }
     }
-    changes.forget_service = left == 0;
+    if left == 0 {
+        finish(view, &mut changes);
+    }
     let told = if changes.forget_service {
         Some((EventReason::ServiceDeleted, "nothing of it is left".to_owned()))
     } else {
@@ -43,4 +45,84 @@ pub(super) fn plan(view: &ServiceView, now: Now) -> Changes {
     };
     changes.events.extend(told.map(|(reason, text)| event(view, now, EventKind::Normal, reason, text)));
     changes
+}
+
+/// No replica is left: removes the volumes where the user named them, and forgets the service once they are gone.
+fn finish(view: &ServiceView, changes: &mut Changes) {
+    if !view.service.deletes_volumes {
+        changes.forget_service = true;
+        return;
+    }
+    match view.volume_removal {
+        VolumeRemovalState::NotRequested | VolumeRemovalState::Failed { retry_after: Millis(0) } => {
+            changes.remove_volumes = true;
+        }
+        VolumeRemovalState::Failed { retry_after } => changes.wake_after = Some(retry_after),
+        VolumeRemovalState::InProgress => {}
+        VolumeRemovalState::Done => changes.forget_service = true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::{ReplicaView, invariants};
+    use super::*;
+    use crate::model::{Mono, Service};
+    use crate::testing;
+
+    const NOW: Now = Now { mono: Mono(0), wall: jiff::Timestamp::UNIX_EPOCH };
+
+    fn view(deletes_volumes: bool, volume_removal: VolumeRemovalState) -> ServiceView {
+        let service = Service {
+            deleted_at: Some(jiff::Timestamp::UNIX_EPOCH),
+            deletes_volumes,
+            ..testing::service("db")
+        };
+        ServiceView {
+            service,
+            rollout: None,
+            revisions: BTreeMap::new(),
+            replicas: Vec::new(),
+            traffic: None,
+            nodes: vec!["n".into()],
+            unsaved_wait: Millis(0),
+            volume_removal,
+        }
+    }
+
+    /// What the plan does: remove the volumes, forget the service, look again after.
+    fn planned(view: &ServiceView) -> (bool, bool, Option<Millis>) {
+        let changes = invariants::validate(view, plan(view, NOW)).unwrap();
+        (changes.remove_volumes, changes.forget_service, changes.wake_after)
+    }
+
+    #[test]
+    fn deleted_service_is_forgotten_only_after_its_volumes_are_gone() {
+        use VolumeRemovalState::{Done, Failed, InProgress, NotRequested};
+        let failed = |millis| Failed { retry_after: Millis(millis) };
+        assert_eq!(planned(&view(true, NotRequested)), (true, false, None));
+        assert_eq!(planned(&view(true, InProgress)), (false, false, None));
+        assert_eq!(planned(&view(true, failed(900))), (false, false, Some(Millis(900))));
+        assert_eq!(planned(&view(true, failed(0))), (true, false, None));
+        assert_eq!(planned(&view(true, Done)), (false, true, None));
+    }
+
+    #[test]
+    fn deleted_service_keeps_volumes_that_the_user_did_not_name() {
+        assert_eq!(planned(&view(false, VolumeRemovalState::NotRequested)), (false, true, None));
+    }
+
+    #[test]
+    fn volumes_stay_while_a_replica_is_left() {
+        let mut view = view(true, VolumeRemovalState::NotRequested);
+        let replica: Replica = serde_json::from_value(serde_json::json!({
+            "name": "db-1-a", "service": "db", "app": "shop", "slot": 1, "revision": 1, "hash": "h", "node": "n",
+            "desired": { "state": "run" },
+        }))
+        .unwrap();
+        view.replicas.push(ReplicaView { replica, status: None, serving_for: None });
+        assert_eq!(planned(&view), (false, false, None));
+    }
 }

@@ -215,8 +215,12 @@ impl<'a> CheckedPlan<'a> {
         if operations > MOST_OPERATIONS + 3 {
             found.push(Violation::TooLarge(operations));
         }
-        if self.changes.forget_service && self.after().next().is_some() {
+        let replicas_left = self.after().next().is_some();
+        if self.changes.forget_service && replicas_left {
             found.push(Violation::ForgottenAlive);
+        }
+        if self.changes.remove_volumes && (replicas_left || !self.view.service.deletes_volumes) {
+            found.push(Violation::VolumesNeeded);
         }
     }
 }

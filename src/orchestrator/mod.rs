@@ -39,7 +39,7 @@ pub use conditions::{Assessment, assess};
 pub use pass::{MOST_OPERATIONS, SAVE_WAIT_EVERY};
 pub use placement::{CapacityRequest, CapacityShortage, reserved, shortages};
 pub use revision::asks_for_nothing_new;
-pub use view::{Changes, ReplicaView, ServiceView};
+pub use view::{Changes, ReplicaView, ServiceView, VolumeRemovalState};
 pub use violation::{InvalidPlan, Violation};
 
 use crate::model::Now;

@@ -20,6 +20,21 @@ pub struct ReplicaView {
     pub serving_for: Option<Millis>,
 }
 
+/// How far the removal of a deleted service's volumes has come. Kept in memory only: after a restart it starts again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VolumeRemovalState {
+    /// No plan has asked for it.
+    #[default]
+    NotRequested,
+    InProgress,
+    /// The last attempt failed; the next one is due after this long.
+    Failed {
+        retry_after: Millis,
+    },
+    /// None of the volumes is left.
+    Done,
+}
+
 /// One service with all that is known of it: the whole input of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceView {
@@ -38,6 +53,8 @@ pub struct ServiceView {
     /// Time that counts and is not yet in the stored rollout's `waited`: grown by at most 30 s a pass, and only while
     /// the last plan said that its clock runs and the Engine answered. Zero after a start of the controller.
     pub unsaved_wait: Millis,
+    /// The removal of its volumes, for a service that is deleted with them.
+    pub volume_removal: VolumeRemovalState,
 }
 
 /// The plan of one pass: what to write, in one transaction, and when to look again.
@@ -59,6 +76,8 @@ pub struct Changes {
     pub drop_revisions: Vec<RevisionNumber>,
     /// The service is deleted and nothing of it is left: all its keys go.
     pub forget_service: bool,
+    /// The service is deleted with its volumes and no replica is left: request the removal of the volumes.
+    pub remove_volumes: bool,
     /// What happened, for people.
     pub events: Vec<Event>,
     /// Look again after this long even if nothing wakes us.
@@ -81,6 +100,7 @@ impl Changes {
             delete_replicas,
             drop_revisions,
             forget_service,
+            remove_volumes,
             events,
             wake_after: _,
             clock_runs: _,
@@ -94,6 +114,7 @@ impl Changes {
             && delete_replicas.is_empty()
             && drop_revisions.is_empty()
             && !forget_service
+            && !remove_volumes
             && events.is_empty()
     }
 }

@@ -35,6 +35,8 @@ pub enum Violation {
     TooLarge(usize),
     /// A service is forgotten before its replicas are gone.
     ForgottenAlive,
+    /// Volumes are removed before the replicas are gone, or although the user keeps them.
+    VolumesNeeded,
 }
 
 impl fmt::Display for Violation {
@@ -53,6 +55,7 @@ impl fmt::Display for Violation {
             Self::PausedMoves(name) => write!(f, "{name} is replaced during a pause"),
             Self::OutcomeOfNothing(number) => write!(f, "revision {number} is recorded and not there"),
             Self::TooLarge(operations) => write!(f, "{operations} operations do not fit a transaction"),
+            Self::VolumesNeeded => f.write_str("volumes are removed and needed"),
             Self::ForgottenAlive => f.write_str("the service is forgotten and not gone"),
         }
     }

@@ -158,8 +158,8 @@ impl Rig {
 
     /// Takes in what was written, and has its rollout come to this.
     async fn comes_to(&self, name: &str, state: RolloutState) {
-        self.controller.mark(name.into());
-        self.controller.pass_marked().await.unwrap();
+        self.controller.reconciler().mark(name.into());
+        self.controller.reconciler().pass_marked().await.unwrap();
         let key = key::rollout(&name.into());
         let rollout: Rollout = self.store.get(&key).await.unwrap().unwrap().decode().unwrap();
         let stable = (state == RolloutState::Complete).then_some(rollout.target).or(rollout.stable);
@@ -180,9 +180,9 @@ impl Rig {
 
     /// Looks at every service there is, and at `users` if it is gone.
     pub(crate) async fn pass(&self) {
-        self.controller.mark_all().await.unwrap();
-        self.controller.mark("users".into());
-        self.controller.pass_marked().await.unwrap();
+        self.controller.reconciler().mark_all().await.unwrap();
+        self.controller.reconciler().mark("users".into());
+        self.controller.reconciler().pass_marked().await.unwrap();
     }
 
     /// A balancer has counted so many failed requests of `users`.
@@ -272,11 +272,15 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
     let deleted = rig.controller.delete("r3", &["users".into()], false, "delete users").await.unwrap();
     let refused = rig.apply("r4", std::slice::from_ref(&other)).await.unwrap_err();
     assert_eq!(refused, ControllerError::BeingDeleted("users".into()));
-    rig.controller.mark("users".into());
-    rig.controller.pass_marked().await.unwrap();
+    rig.controller.reconciler().mark("users".into());
+    rig.controller.reconciler().pass_marked().await.unwrap();
     assert_eq!(rig.apply("r5", &[other]).await.unwrap(), [WriteAction::Created]);
-    let progress =
-        rig.controller.progress(&"users".into(), deleted[0].generation, Awaited::Release).await.unwrap();
+    let progress = rig
+        .controller
+        .queries()
+        .progress(&"users".into(), deleted[0].generation, Awaited::Release)
+        .await
+        .unwrap();
     assert_eq!(
         progress.unwrap().outcome,
         Some(OperationOutcome::Deleted),
@@ -295,7 +299,7 @@ fn with_volume(name: &str) -> ApplyDocument {
 async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
     let rig = Rig::new();
     rig.apply("r1", &[with_volume("users"), with_volume("web")]).await.unwrap();
-    let shown = &rig.controller.services(&["users".into()]).await.unwrap()[0].status.volumes;
+    let shown = &rig.controller.queries().services(&["users".into()]).await.unwrap()[0].status.volumes;
     let [name] = shown.as_slice() else { panic!("{shown:?}") };
     let app = rig.service("users").await.metadata.app.to_string();
     let store = rig.store.identity().id.to_string();
@@ -304,8 +308,8 @@ async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
     rig.engine.create_volume(&VolumeSpec { name: name.clone(), labels }).await.unwrap();
     let left = async || rig.engine.volumes().await.unwrap().len();
     let pass = async |name: &str| {
-        rig.controller.mark(name.into());
-        rig.controller.pass_marked().await.unwrap();
+        rig.controller.reconciler().mark(name.into());
+        rig.controller.reconciler().pass_marked().await.unwrap();
     };
 
     let before = rig.keys().await;
@@ -326,11 +330,12 @@ async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
     pass("web").await;
     assert_eq!(left().await, 1, "a pass asks for it, and waits for no Docker");
     let removing = rig.controller.clone();
-    let removing = tokio::spawn(async move { removing.remove_volumes_when_asked().await });
+    let removing = tokio::spawn(async move { removing.reconciler().remove_requested_volumes().await });
     let generation = rig.service("web").await.metadata.generation;
     let held = loop {
         tokio::task::yield_now().await;
-        let progress = rig.controller.progress(&"web".into(), generation, Awaited::Release).await.unwrap();
+        let progress =
+            rig.controller.queries().progress(&"web".into(), generation, Awaited::Release).await.unwrap();
         let held = progress.unwrap().held_by;
         if !held.is_empty() {
             break held;
@@ -339,7 +344,7 @@ async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
     assert!(held.iter().any(|c| c.reason == Reason::VolumeInUse && c.message.contains("in use")), "{held:?}");
     assert_eq!(left().await, 1);
     rig.clock.advance(1_000);
-    while !rig.controller.services(&[]).await.unwrap().is_empty() {
+    while !rig.controller.queries().services(&[]).await.unwrap().is_empty() {
         tokio::task::yield_now().await;
         pass("web").await;
     }
@@ -498,7 +503,13 @@ async fn a_failed_release_applied_again_is_told_as_failed() {
     rig.comes_to("users", RolloutState::RolledBack { failure: failure.clone() }).await;
     let generation = rig.service("users").await.metadata.generation;
     let outcome = async |awaited| {
-        rig.controller.progress(&"users".into(), generation, awaited).await.unwrap().unwrap().outcome
+        rig.controller
+            .queries()
+            .progress(&"users".into(), generation, awaited)
+            .await
+            .unwrap()
+            .unwrap()
+            .outcome
     };
     assert_eq!(outcome(Awaited::Release).await, Some(OperationOutcome::RolledBack { failure }));
     assert_eq!(outcome(Awaited::Count).await, None, "two replicas are on their way out");
@@ -515,8 +526,8 @@ async fn failed_requests_of_a_rollout_are_those_since_it_began() {
     let told = async || {
         let name: ServiceName = "users".into();
         let progress =
-            rig.controller.progress(&name, Generation(1), Awaited::Release).await.unwrap().unwrap();
-        let service = rig.controller.services(&[name]).await.unwrap().remove(0);
+            rig.controller.queries().progress(&name, Generation(1), Awaited::Release).await.unwrap().unwrap();
+        let service = rig.controller.queries().services(&[name]).await.unwrap().remove(0);
         assert_eq!(service.status.failed_requests, progress.failed_requests);
         progress.failed_requests
     };
@@ -543,7 +554,7 @@ async fn what_the_last_pass_waited_for_is_told() {
     rig.pass().await;
     rig.roll("r3", RolloutChange::Pause).await.unwrap();
     rig.pass().await;
-    let service = rig.controller.services(&["users".into()]).await.unwrap().remove(0);
+    let service = rig.controller.queries().services(&["users".into()]).await.unwrap().remove(0);
     assert_eq!(service.status.waits, ["nothing is replaced until revision 2 is resumed"]);
 }
 
@@ -572,7 +583,7 @@ async fn the_balancers_address_is_refused_where_containers_cannot_reach_it() {
     {
         let (rig, mut agent) = Rig::with_agent(None, kind);
         assert!(agent.settle(5).await);
-        assert_eq!(rig.controller.node().exposure, Some(exposure));
+        assert_eq!(rig.controller.queries().nodes().remove(0).exposure, Some(exposure));
         let mut asking = document("users", "users:1");
         asking.spec.env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
         let before = rig.keys().await;
@@ -602,8 +613,8 @@ async fn one_service_that_cannot_be_read_does_not_hold_up_the_others() {
     rig.apply("r1", &[document("web", "web:1")]).await.unwrap();
     let torn = Op::Put { key: "services/api".into(), value: b"{".to_vec(), lease: None };
     rig.store.txn(Txn { compare: Vec::new(), ops: vec![torn] }).await.unwrap();
-    rig.controller.mark_all().await.unwrap();
-    let error = rig.controller.pass_marked().await.unwrap_err();
+    rig.controller.reconciler().mark_all().await.unwrap();
+    let error = rig.controller.reconciler().pass_marked().await.unwrap_err();
     assert!(matches!(error, StoreError::Decode { .. }), "{error:?}");
     assert_eq!(rig.store.list("replicas/web/").await.unwrap().entries.len(), 2);
 }
@@ -614,7 +625,7 @@ async fn logs_of_a_replica_that_is_not_there_are_refused() {
     let nobody = ReplicaName::new("users-1-a");
     let options = LogOptions { follow: true, tail: None, since: None };
     let query = LogQuery { replicas: vec![nobody.clone()], options, ..LogQuery::default() };
-    let refused = rig.controller.logs(query).await.err().unwrap();
+    let refused = rig.controller.nodes().logs(query).await.err().unwrap();
     assert_eq!(refused, ControllerError::NoReplica(nobody));
 }
 
@@ -751,8 +762,8 @@ async fn no_deadline_runs_while_the_balancer_is_away() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     let after_hours = async || {
         for _ in 0..1_000 {
-            rig.controller.mark("users".into());
-            rig.controller.pass_marked().await.unwrap();
+            rig.controller.reconciler().mark("users".into());
+            rig.controller.reconciler().pass_marked().await.unwrap();
             rig.clock.advance(10_000);
         }
         let rollout = rig.store.get(&key::rollout(&"users".into())).await.unwrap().unwrap();
@@ -771,10 +782,11 @@ async fn after_a_rollback_the_image_is_told_that_runs() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
     rig.apply("r2", &[document("users", "users:2")]).await.unwrap();
-    let told = async || rig.controller.services(&[]).await.unwrap().remove(0).status.image.reference;
+    let told =
+        async || rig.controller.queries().services(&[]).await.unwrap().remove(0).status.image.reference;
     assert_eq!(told().await, "users:2", "before any pass has seen it, too");
-    rig.controller.mark("users".into());
-    rig.controller.pass_marked().await.unwrap();
+    rig.controller.reconciler().mark("users".into());
+    rig.controller.reconciler().pass_marked().await.unwrap();
     assert_eq!(told().await, "users:2");
     let key = key::rollout(&"users".into());
     let rollout: Rollout = rig.store.get(&key).await.unwrap().unwrap().decode().unwrap();

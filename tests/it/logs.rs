@@ -75,8 +75,8 @@ async fn goes(rig: &Rig, service: &str) {
     rig.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();
     let ended = rig.engine.containers().into_iter().filter(|container| container.name.starts_with(&prefix));
     ended.for_each(|container| rig.engine.remove_by_hand(&container.id));
-    rig.controller.mark(service.into());
-    rig.controller.pass_marked().await.unwrap();
+    rig.controller.reconciler().mark(service.into());
+    rig.controller.reconciler().pass_marked().await.unwrap();
 }
 
 async fn follow(rig: &Rig, services: &[&str], replicas: &[&str]) -> Lines {
@@ -86,7 +86,7 @@ async fn follow(rig: &Rig, services: &[&str], replicas: &[&str]) -> Lines {
         options: LogOptions { follow: true, ..LogOptions::default() },
         ..LogQuery::default()
     };
-    rig.controller.logs(query).await.unwrap()
+    rig.controller.nodes().logs(query).await.unwrap()
 }
 
 /// The next lines, as `REPLICA TEXT`; what happened to the replica with dashes before it.

@@ -45,7 +45,8 @@ impl Followed {
 
     /// Services that are not being deleted.
     async fn there(&self) -> Vec<String> {
-        let names = self.rig.controller.services(&[]).await.unwrap().into_iter().map(|s| s.metadata.name);
+        let names =
+            self.rig.controller.queries().services(&[]).await.unwrap().into_iter().map(|s| s.metadata.name);
         let mut there = Vec::new();
         for name in names {
             if self.rig.service(name.as_str()).await.deleted_at.is_none() {
@@ -66,14 +67,14 @@ impl Followed {
             waited.is_ok(),
             "{:?}, not {names:?}; {:?}",
             self.there().await,
-            self.rig.controller.conditions()
+            self.rig.controller.queries().conditions()
         );
     }
 
     /// Waits for a condition whose message has this text.
     async fn until_said(&self, reason: Reason, text: &str) -> Condition {
         let said = || {
-            let all = self.rig.controller.conditions();
+            let all = self.rig.controller.queries().conditions();
             all.into_iter().find(|c| c.reason == reason && c.message.contains(text))
         };
         let waiting = async {
@@ -85,7 +86,9 @@ impl Followed {
             }
         };
         let waited = tokio::time::timeout(BOUND, waiting).await;
-        waited.unwrap_or_else(|_| panic!("no {reason} {text}: {:?}", self.rig.controller.conditions()))
+        waited.unwrap_or_else(|_| {
+            panic!("no {reason} {text}: {:?}", self.rig.controller.queries().conditions())
+        })
     }
 }
 
@@ -175,7 +178,7 @@ async fn an_empty_or_unreadable_directory_removes_nothing_until_it_is_confirmed(
     let released = tokio::time::timeout(BOUND, followed.rig.controller.confirm()).await.unwrap();
     assert_eq!(released, Ok(vec!["service users".to_owned()]));
     followed.until_there(&[]).await;
-    assert!(!followed.rig.controller.conditions().iter().any(|c| c.reason == Reason::DeletionHeld));
+    assert!(!followed.rig.controller.queries().conditions().iter().any(|c| c.reason == Reason::DeletionHeld));
 }
 
 #[tokio::test]
@@ -212,7 +215,8 @@ async fn files_that_go_one_by_one_are_held_as_those_that_go_at_once() {
     assert_eq!(followed.there().await, ["d", "e"]);
     followed.write("d.yaml", &files[3].1);
     let declared_again = async {
-        while !followed.rig.controller.conditions().iter().all(|c| c.reason != Reason::DeletionHeld) {
+        while !followed.rig.controller.queries().conditions().iter().all(|c| c.reason != Reason::DeletionHeld)
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

@@ -37,7 +37,7 @@ pub(super) async fn logs(
     let services = names_in(&service).map(ServiceName::new).collect();
     let replicas = names_in(&replica).map(ReplicaName::new).collect();
     let options = LogOptions { follow, tail, since };
-    let lines = controller.logs(LogQuery { services, replicas, revision, options }).await?;
+    let lines = controller.nodes().logs(LogQuery { services, replicas, revision, options }).await?;
     let lines = lines.map(|line| line.map_err(|error| error_of(error.into())));
     let stopped = shutdown.clone();
     let ended = stream::once(async move { Err(codes::stream_ended()) });

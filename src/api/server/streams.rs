@@ -42,7 +42,7 @@ where
     F: Future<Output = Result<Look<T>, ControllerError>> + Send + 'static,
     L: Fn(Arc<Controller>) -> F + Send + Sync + 'static,
 {
-    let moved = controller.moved();
+    let moved = controller.queries().version();
     let state = Some((controller, moved, shutdown, look, None::<T>));
     futures::stream::unfold(state, |state| async move {
         let (controller, mut moved, shutdown, look, mut last) = state?;

@@ -2,14 +2,14 @@
 //!
 //! Nothing declared changes: the replica stays, and its agent restarts it as after any crash.
 
+use super::handle::Nodes;
 use crate::agent::KillTarget;
-use crate::controller::Controller;
 use crate::controller::error::ControllerError;
 use crate::events::{EventWriter, append_to};
 use crate::model::{Author, ContainerId, Event, EventKind, EventReason, ReplicaName, ServiceName};
 use crate::store::Txn;
 
-impl Controller {
+impl Nodes {
     /// Kills the container of a replica with SIGKILL, and records who asked. The caller names the container, so a repeated
     /// call does nothing: a container that has ended is left alone, and its successor has another id.
     ///
@@ -23,7 +23,7 @@ impl Controller {
         container: &ContainerId,
         by: Author,
     ) -> Result<(), ControllerError> {
-        let replicas = self.replicas(std::slice::from_ref(service)).await?;
+        let replicas = self.queries.replicas(std::slice::from_ref(service)).await?;
         let Some(found) = replicas.iter().find(|found| found.spec.name == *replica) else {
             return Err(ControllerError::NoReplica(replica.clone()));
         };

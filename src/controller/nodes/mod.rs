@@ -1,50 +1,17 @@
 //! The nodes: which agent a request goes to, and the commands that need one.
 //!
 //! Purpose: the controller's only way to a node's Engine: resolving images, reading logs, killing a container, removing
-//! volumes. One [`NodeRequests`] per node.
+//! volumes. One [`NodeRequests`](crate::agent::NodeRequests) per node.
 //! Deliberately absent: the Engine itself (the agent's), and replicas: they reach an agent through the store.
 
+mod handle;
 mod images;
 mod kill;
+mod links;
 pub(crate) mod logs;
+mod states;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-use crate::agent::{EngineError, NodeRequests, VolumeRemovalError};
-use crate::model::{AppName, NodeId, Pull, ResolvedImage};
-
-/// The link to each node's agent.
-pub(crate) struct NodeLinks {
-    links: BTreeMap<NodeId, Arc<dyn NodeRequests>>,
-    /// Resolves images.
-    first: Arc<dyn NodeRequests>,
-}
-
-impl NodeLinks {
-    pub(crate) fn of_one(node: NodeId, link: Arc<dyn NodeRequests>) -> Self {
-        Self { links: BTreeMap::from([(node, Arc::clone(&link))]), first: link }
-    }
-
-    /// `None` for a node that is not connected.
-    pub(super) fn get(&self, node: &NodeId) -> Option<&dyn NodeRequests> {
-        self.links.get(node).map(AsRef::as_ref)
-    }
-
-    /// Resolves an image; it is the same one on every node.
-    pub(super) async fn resolve_image(&self, image: &str, pull: Pull) -> Result<ResolvedImage, EngineError> {
-        self.first.resolve_image(image, pull).await
-    }
-
-    /// Removes the named volumes of an app from every node.
-    pub(super) async fn remove_volumes(
-        &self,
-        app: &AppName,
-        names: &BTreeSet<String>,
-    ) -> Result<(), VolumeRemovalError> {
-        for link in self.links.values() {
-            link.remove_volumes(app, names).await?;
-        }
-        Ok(())
-    }
-}
+pub use handle::Nodes;
+pub(super) use handle::NodesParts;
+pub(super) use links::NodeLinks;
+pub(super) use states::NodeStates;

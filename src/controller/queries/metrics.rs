@@ -1,23 +1,23 @@
-//! Who watches the balancer's counters. While nobody does the balancer measures nothing and sends no figures.
+//! Subscriptions to the balancer's counters. Without one the balancer measures nothing and sends no figures.
 
 use tokio::sync::watch;
 
-use crate::controller::Controller;
+use super::handle::Queries;
 
-/// One who watches, until it is dropped.
+/// A subscription; it ends when it is dropped.
 #[derive(Debug)]
 pub struct MetricsSubscription(watch::Sender<usize>);
 
-impl Controller {
-    /// How many watch.
-    pub fn watchers(&self) -> watch::Receiver<usize> {
-        self.watchers.subscribe()
+impl Queries {
+    /// The number of subscriptions.
+    pub fn metrics_subscribers(&self) -> watch::Receiver<usize> {
+        self.metrics_subscribers.subscribe()
     }
 
-    /// Has the balancer count and measure until the answer is dropped.
-    pub fn watch_counters(&self) -> MetricsSubscription {
-        self.watchers.send_modify(|count| *count += 1);
-        MetricsSubscription(self.watchers.clone())
+    /// Has the balancer count and measure until the subscription is dropped.
+    pub fn subscribe_to_metrics(&self) -> MetricsSubscription {
+        self.metrics_subscribers.send_modify(|count| *count += 1);
+        MetricsSubscription(self.metrics_subscribers.clone())
     }
 }
 
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watcher_counts_until_it_leaves() {
+    fn subscription_counts_until_it_is_dropped() {
         let watchers = watch::Sender::new(2);
         let receiver = watchers.subscribe();
         let pair = [MetricsSubscription(watchers.clone()), MetricsSubscription(watchers)];

@@ -1,16 +1,21 @@
-//! Queries: what is shown of services, replicas, nodes and the daemon.
+//! Queries: answers to reads and watches, from a read model that follows the store and the balancer's reports.
 //!
-//! Invariants: reads only; what the reconciler decides on is never changed here.
-//! Deliberately absent: HTTP and streams (`api`).
+//! Invariants: everything is `&self`, and nothing that the reconciler decides on is changed; what only the reconciler
+//! knows (how long a replica has been available, what a pass waits for) is read from the facts that it publishes.
+//! Deliberately absent: HTTP, streams and JSON (`api`).
 
 mod balancer_outage;
+mod daemon;
+mod handle;
 mod metrics;
 mod objects;
 mod progress;
-mod show;
+mod read_model;
+mod services;
 mod waits;
 
-pub(super) use balancer_outage::BalancerOutage;
+pub use handle::Queries;
+pub(super) use handle::QueriesParts;
 pub use metrics::MetricsSubscription;
 pub use objects::{
     API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, NodeObject, OperationOutcome, OperationProgress,

@@ -1,63 +1,71 @@
-//! The loops: what wakes a pass, and the passes themselves.
+//! The loops that wake passes, and the loop that runs them.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::{BoxFuture, join_all};
 use tokio_util::sync::CancellationToken;
 
-use crate::controller::Controller;
+use super::handle::Reconciler;
 use crate::controller::service_state::ServiceState;
 use crate::model::{Millis, ServiceName, key};
 use crate::store::{StoreError, WatchEvent};
 
-/// Every service is looked at this often, whatever woke us or not.
+/// Every service gets a pass this often, even if nothing wakes it.
 const RESYNC: Duration = Duration::from_secs(30);
-/// Pause after the store failed, before it is asked again.
+/// Pause after the store failed.
 const STORE_RETRY: Millis = Millis(500);
+/// Upper bound of the sleep between two passes.
+const IDLE_MAX: Millis = Millis::secs(3_600);
 
-impl Controller {
-    /// Runs until told to stop; containers go on running. The agent runs beside it, on its own.
-    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        let all: [futures::future::BoxFuture<'_, ()>; 5] = [
-            Box::pin(self.pass_when_woken()),
-            Box::pin(self.mark_what_the_store_says()),
-            Box::pin(self.mark_what_the_balancer_says()),
-            Box::pin(self.mark_all_now_and_then()),
-            Box::pin(self.remove_volumes_when_asked()),
+impl Reconciler {
+    /// Runs until `shutdown`; containers keep running. Leadership begins with this call and ends with it.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let loops: [BoxFuture<'_, ()>; 5] = [
+            Box::pin(self.run_passes()),
+            Box::pin(self.mark_on_store_changes()),
+            Box::pin(self.mark_on_reports()),
+            Box::pin(self.mark_all_periodically()),
+            Box::pin(self.remove_requested_volumes()),
         ];
         tokio::select! {
             () = shutdown.cancelled() => {}
-            _ = futures::future::join_all(all) => {}
+            _ = join_all(loops) => {}
         }
     }
 
-    /// One pass over every service that wants one; returns how many went through. A service whose pass failed is looked
-    /// at again after a pause, so that one that cannot be read does not keep the others waiting. For simulations, which
-    /// have no loop.
+    /// Runs every pass that is due and returns how many succeeded. A service whose pass failed is queued again after a
+    /// pause, so that one that cannot be read does not hold up the others. For simulations, which do not run the loops.
     ///
     /// # Errors
     /// The store's first one.
     pub async fn pass_marked(&self) -> Result<usize, StoreError> {
-        let (mut passes, mut first_error) = (0, None);
-        while let Some(name) = self.queued(|queue| queue.pop(self.clock.mono())) {
+        let mut passes = 0;
+        let mut first_error = None;
+        while let Some(name) = self.next_due() {
             match self.pass(&name).await {
                 Ok(()) => passes += 1,
                 Err(error) => {
                     tracing::error!(service = %name, %error, "a pass failed");
-                    let again = self.clock.mono().after(STORE_RETRY);
-                    self.queued(|queue| queue.mark_at(name, Some(again)));
+                    let retry_at = self.clock.mono().after(STORE_RETRY);
+                    self.memory.lock().queue.mark_at(name, Some(retry_at));
                     first_error.get_or_insert(error);
                 }
             }
         }
         if passes > 0 {
-            self.moved.send_modify(|n| *n += 1);
+            self.version.send_modify(|version| *version += 1);
         }
         first_error.map_or(Ok(passes), Err)
     }
 
-    /// Wants a pass over every service.
+    fn next_due(&self) -> Option<ServiceName> {
+        let now = self.clock.mono();
+        self.memory.lock().queue.pop(now)
+    }
+
+    /// Queues a pass over every service.
     ///
     /// # Errors
     /// The store's.
@@ -68,23 +76,23 @@ impl Controller {
         Ok(())
     }
 
-    async fn pass_when_woken(&self) {
+    async fn run_passes(&self) {
         loop {
-            let notified = self.wake.notified();
-            // What failed is logged and comes again by itself.
+            let woken = self.wake.notified();
+            // A failed pass is logged and queued again.
             if self.pass_marked().await.is_err() {
                 tokio::time::sleep(STORE_RETRY.std()).await;
             }
-            let due = self.queued(|queue| queue.next_due());
-            let wait = due.map_or(Millis::secs(3_600), |due| due.since(self.clock.mono()));
+            let due = self.memory.lock().queue.next_due();
+            let wait = due.map_or(IDLE_MAX, |due| due.since(self.clock.mono()));
             tokio::select! {
-                () = notified => {}
+                () = woken => {}
                 () = tokio::time::sleep(wait.std()) => {}
             }
         }
     }
 
-    async fn mark_what_the_store_says(&self) {
+    async fn mark_on_store_changes(&self) {
         loop {
             if let Err(error) = self.follow_store().await {
                 tracing::error!(%error, "watching the store failed");
@@ -101,34 +109,32 @@ impl Controller {
         }
         while let Some(event) = changes.next().await {
             let WatchEvent::Changes { changes, .. } = event else { break };
-            let names: std::collections::BTreeSet<ServiceName> =
+            let names: BTreeSet<ServiceName> =
                 changes.iter().filter_map(|change| key::service_of(change.key())).collect();
             names.into_iter().for_each(|name| self.mark(name));
         }
         Ok(())
     }
 
-    async fn mark_what_the_balancer_says(&self) {
+    /// A report of the balancer, or an Engine that answers again, wakes the services that wait for a balancer.
+    async fn mark_on_reports(&self) {
         let mut reports = self.reports.clone();
-        let mut state = self.state.clone();
+        let mut nodes = self.nodes.clone();
         loop {
-            let connected = reports.borrow_and_update().is_some();
-            let told_in = self.balancer_away().observe(connected, self.clock.mono());
-            let changed = tokio::select! {
-                changed = reports.changed() => changed,
-                changed = state.changed() => changed,
-                () = tokio::time::sleep(told_in.unwrap_or_default().std()), if told_in.is_some() => Ok(()),
+            let is_running = tokio::select! {
+                changed = reports.changed() => changed.is_ok(),
+                is_running = nodes.changed() => is_running,
             };
-            if changed.is_err() {
-                return; // the senders are gone: the daemon is stopping
+            if !is_running {
+                return;
             }
-            let waiting = self.awaiting().clone();
-            waiting.into_iter().for_each(|name| self.mark(name));
-            self.moved.send_modify(|n| *n += 1);
+            let awaiting = self.memory.lock().awaiting.clone();
+            awaiting.into_iter().for_each(|name| self.mark(name));
+            self.version.send_modify(|version| *version += 1);
         }
     }
 
-    async fn mark_all_now_and_then(&self) {
+    async fn mark_all_periodically(&self) {
         loop {
             tokio::time::sleep(RESYNC).await;
             if let Err(error) = self.mark_all().await {

@@ -46,7 +46,7 @@ impl Followed {
         Self { source, ..Self::default() }
     }
 
-    fn conditions(&self) -> Vec<Condition> {
+    pub(in crate::controller) fn conditions(&self) -> Vec<Condition> {
         let held: Vec<&str> = self.removals.held.iter().map(ServiceName::as_str).collect();
         let held = (!held.is_empty()).then(|| {
             let source = self.source.as_deref().unwrap_or_default();

@@ -14,7 +14,7 @@ use coxswain::model::{
     RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceSpec,
     Traffic, Volume, WaitReason,
 };
-use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, plan};
+use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, VolumeRemovalState, plan};
 use coxswain::testing;
 
 const READY_AFTER: u64 = 2_000;
@@ -385,6 +385,7 @@ impl World {
             replicas: replicas.collect(),
             nodes: self.nodes.iter().map(|h| (*h).into()).collect(),
             unsaved_wait: Millis(self.unsaved),
+            volume_removal: VolumeRemovalState::NotRequested,
         }
     }
 

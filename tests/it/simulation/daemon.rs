@@ -75,7 +75,7 @@ impl Daemon {
         tasks.spawn(reconcile(agent, wakes.clone(), chance.clone()));
         tasks.spawn(orchestrate(controller.clone(), wakes.clone(), chance.clone()));
         let removing = controller.clone();
-        tasks.spawn(async move { removing.remove_volumes_when_asked().await });
+        tasks.spawn(async move { removing.reconciler().remove_requested_volumes().await });
         tasks.spawn(publish(registry.clone(), wakes.clone(), chance));
         tasks.spawn(hear(reports, wakes.clone()));
         Daemon { controller, agent: handle, wakes, fuse, probes, registry, said, tasks }
@@ -122,7 +122,7 @@ async fn reconcile(mut agent: Agent, wakes: Arc<Wakes>, chance: Chance) {
 async fn orchestrate(controller: Arc<Controller>, wakes: Arc<Wakes>, chance: Chance) {
     loop {
         // Nothing but the store fails here, and only because it was closed: the daemon is about to end.
-        let Ok(_) = controller.pass_marked().await else { return };
+        let Ok(_) = controller.reconciler().pass_marked().await else { return };
         let told = tokio::select! {
             biased;
             () = wakes.controller.notified() => true,
@@ -130,7 +130,7 @@ async fn orchestrate(controller: Arc<Controller>, wakes: Arc<Wakes>, chance: Cha
         };
         tokio::time::sleep(chance.millis(1, 30)).await;
         if told {
-            SERVICES.iter().for_each(|name| controller.mark((*name).into()));
+            SERVICES.iter().for_each(|name| controller.reconciler().mark((*name).into()));
         }
     }
 }

@@ -10,12 +10,13 @@ use super::reader::Reader;
 use super::{Lines, LogQuery};
 use crate::agent::{EngineError, LogOptions};
 use crate::controller::error::ControllerError;
-use crate::controller::{Controller, LogRecord, ReplicaObject};
+use crate::controller::nodes::handle::Nodes;
+use crate::controller::queries::{LogRecord, ReplicaObject};
 
 /// Lines that wait for a slow reader; the Engine is not read further then.
 const BUFFERED_LINES: usize = 256;
 
-impl Controller {
+impl Nodes {
     /// Goes on with what the reader has taken in.
     pub(super) fn follow_logs(
         self: &Arc<Self>,
@@ -24,9 +25,9 @@ impl Controller {
         moved: watch::Receiver<u64>,
     ) -> Lines {
         let (sender, receiver) = mpsc::channel(BUFFERED_LINES);
-        let controller = Arc::clone(self);
+        let nodes = Arc::clone(self);
         tokio::spawn(async move {
-            let forwarding = controller.forward(&query, reader, moved, &sender);
+            let forwarding = nodes.forward(&query, reader, moved, &sender);
             tokio::select! {
                 () = sender.closed() => {}
                 () = forwarding => {}

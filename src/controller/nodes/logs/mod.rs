@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use self::reader::Reader;
 use crate::agent::{EngineError, LogOptions};
 use crate::controller::error::ControllerError;
-use crate::controller::{Controller, LogRecord, ReplicaObject};
+use crate::controller::nodes::handle::Nodes;
+use crate::controller::queries::{LogRecord, ReplicaObject};
 use crate::model::{Desired, ReplicaName, RevisionNumber, ServiceName};
 
 /// Whose log, and which lines of it.
@@ -36,7 +37,7 @@ pub struct LogQuery {
 
 type Lines = BoxStream<'static, Result<LogRecord, EngineError>>;
 
-impl Controller {
+impl Nodes {
     /// Lines of the replicas' current containers, merged by time. With `follow` it goes on until nothing of what was asked
     /// for is left: replicas that start later join in, and what happens to the replicas is told between the lines.
     ///
@@ -44,7 +45,7 @@ impl Controller {
     /// [`ControllerError::NotFound`] for an unknown service, [`ControllerError::NoReplica`], or the Engine's.
     pub async fn logs(self: &Arc<Self>, query: LogQuery) -> Result<Lines, ControllerError> {
         // Before the look, so that what moves after it is not missed.
-        let moved = self.moved();
+        let moved = self.queries.version();
         let replicas = self.replicas_of(&query).await?;
         let mut reader = Reader::default();
         let taken = reader.take_in(&self.links, &replicas, &query.options, Instant::now()).await;
@@ -59,7 +60,8 @@ impl Controller {
 
     async fn replicas_of(&self, query: &LogQuery) -> Result<Vec<ReplicaObject>, ControllerError> {
         // Of a replica only the name is known: it is looked for among all.
-        let all = self.replicas(if query.replicas.is_empty() { &query.services } else { &[] }).await?;
+        let all =
+            self.queries.replicas(if query.replicas.is_empty() { &query.services } else { &[] }).await?;
         let wanted = |replica: &ReplicaObject| {
             let of_service = query.services.is_empty() && query.replicas.is_empty()
                 || query.services.contains(&replica.spec.service);

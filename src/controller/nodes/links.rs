@@ -1,0 +1,46 @@
+//! The link to each node's agent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::agent::{EngineError, NodeRequests, VolumeRemovalError};
+use crate::model::{AppName, NodeId, Pull, ResolvedImage};
+
+/// Sends requests to the agents.
+pub(in crate::controller) struct NodeLinks {
+    links: BTreeMap<NodeId, Arc<dyn NodeRequests>>,
+    /// Resolves images.
+    first: Arc<dyn NodeRequests>,
+}
+
+impl NodeLinks {
+    pub(in crate::controller) fn of_one(node: NodeId, link: Arc<dyn NodeRequests>) -> Self {
+        Self { links: BTreeMap::from([(node, Arc::clone(&link))]), first: link }
+    }
+
+    /// `None` for a node that is not connected.
+    pub(super) fn get(&self, node: &NodeId) -> Option<&dyn NodeRequests> {
+        self.links.get(node).map(AsRef::as_ref)
+    }
+
+    /// Resolves an image; it is the same one on every node.
+    pub(in crate::controller) async fn resolve_image(
+        &self,
+        image: &str,
+        pull: Pull,
+    ) -> Result<ResolvedImage, EngineError> {
+        self.first.resolve_image(image, pull).await
+    }
+
+    /// Removes the named volumes of an app from every node.
+    pub(in crate::controller) async fn remove_volumes(
+        &self,
+        app: &AppName,
+        names: &BTreeSet<String>,
+    ) -> Result<(), VolumeRemovalError> {
+        for link in self.links.values() {
+            link.remove_volumes(app, names).await?;
+        }
+        Ok(())
+    }
+}

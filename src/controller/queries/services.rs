@@ -1,0 +1,202 @@
+//! Services and what belongs to them: replicas, endpoints, revisions, events, the progress of an operation.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::handle::Queries;
+use super::objects::{
+    API_VERSION, Awaited, OperationProgress, ReplicaObject, RevisionObject, ServiceObject, ServiceStatus,
+};
+use super::progress::{progress, stats};
+use super::read_model::ServicesSnapshot;
+use super::waits::waits;
+use crate::controller::error::ControllerError;
+use crate::controller::reconciler::FailedRequestCount;
+use crate::controller::service_state::ServiceState;
+use crate::model::{
+    Condition, Endpoint, Event, Generation, Millis, Reason, ReplicaName, ResolvedImage, Service, ServiceName,
+    StoreId, Volume,
+};
+use crate::orchestrator::{self, Assessment, VolumeRemovalState};
+
+impl Queries {
+    /// All services, or those named; unknown names are refused together.
+    ///
+    /// # Errors
+    /// [`ControllerError::NotFound`], or the store's.
+    pub async fn services(&self, names: &[ServiceName]) -> Result<Vec<ServiceObject>, ControllerError> {
+        let states = self.states(names).await?;
+        Ok(states.iter().map(|state| self.service_object(state)).collect())
+    }
+
+    /// The replicas of all services, or of those named.
+    ///
+    /// # Errors
+    /// As [`Queries::services`].
+    pub async fn replicas(&self, names: &[ServiceName]) -> Result<Vec<ReplicaObject>, ControllerError> {
+        let barrier = self.registry.barrier();
+        let mut objects = Vec::new();
+        for state in self.states(names).await? {
+            let available = self.available(&state);
+            for replica in &state.replicas {
+                let revision = state.revisions.get(&replica.revision);
+                objects.push(ReplicaObject {
+                    api_version: API_VERSION.to_owned(),
+                    kind: "Replica".to_owned(),
+                    status: state.statuses.get(&replica.name).cloned(),
+                    available: available.contains_key(&replica.name),
+                    in_flight: stats(&state, &barrier, &replica.name).in_flight,
+                    image: revision
+                        .map_or_else(|| state.service.image.clone(), |revision| revision.image.clone()),
+                    spec: replica.clone(),
+                });
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The endpoints of all services, or of those named.
+    ///
+    /// # Errors
+    /// As [`Queries::services`].
+    pub async fn endpoints(&self, names: &[ServiceName]) -> Result<Vec<Endpoint>, ControllerError> {
+        let states = self.states(names).await?;
+        Ok(states.iter().flat_map(|state| state.endpoints.values().cloned()).collect())
+    }
+
+    /// The kept revisions of all services, or of those named, with their outcomes.
+    ///
+    /// # Errors
+    /// As [`Queries::services`].
+    pub async fn revisions(&self, names: &[ServiceName]) -> Result<Vec<RevisionObject>, ControllerError> {
+        let mut objects = Vec::new();
+        for state in self.states(names).await? {
+            let target = state.rollout.as_ref().map(|rollout| rollout.target);
+            objects.extend(state.revisions.values().map(|revision| RevisionObject {
+                record: state.outcomes.get(&revision.number).cloned(),
+                current: target == Some(revision.number),
+                revision: revision.clone(),
+            }));
+        }
+        Ok(objects)
+    }
+
+    /// The kept events of all services, or of one, oldest first.
+    ///
+    /// # Errors
+    /// [`ControllerError::NotFound`], or the store's.
+    pub async fn events(&self, service: Option<&ServiceName>) -> Result<Vec<Event>, ControllerError> {
+        if let Some(name) = service {
+            self.states(std::slice::from_ref(name)).await?;
+        }
+        let mut events = self.model.events(service).await?;
+        events.sort_by_key(|event| event.at);
+        Ok(events)
+    }
+
+    /// How far the operation that wrote `generation` has come; `None` once the service is gone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn progress(
+        &self,
+        name: &ServiceName,
+        generation: Generation,
+        awaited: Awaited,
+    ) -> Result<Option<OperationProgress>, ControllerError> {
+        let read = self.model.services(std::slice::from_ref(name)).await?;
+        let Some(state) = read.services.get(name) else { return Ok(None) };
+        let available = self.available(state);
+        let mut held_by = self.conditions();
+        let barrier = self.registry.barrier();
+        let assessment = self.assess(state, &available);
+        held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
+        let in_use = self.facts.of(name).volumes_in_use.clone();
+        held_by.extend(in_use.map(|message| Condition::degraded(Reason::VolumeInUse, message)));
+        let failed = self.failed_requests(name);
+        Ok(Some(progress(state, &available, &barrier, generation, awaited, held_by, failed)))
+    }
+
+    async fn states(&self, names: &[ServiceName]) -> Result<Vec<Arc<ServiceState>>, ControllerError> {
+        let ServicesSnapshot { services, .. } = self.model.services(names).await?;
+        let missing: Vec<ServiceName> =
+            names.iter().filter(|name| !services.contains_key(*name)).cloned().collect();
+        if !missing.is_empty() {
+            return Err(ControllerError::NotFound(missing));
+        }
+        if names.is_empty() {
+            return Ok(services.into_values().collect());
+        }
+        Ok(names.iter().filter_map(|name| services.get(name).cloned()).collect())
+    }
+
+    /// How long each available replica has been available.
+    fn available(&self, state: &ServiceState) -> BTreeMap<ReplicaName, Millis> {
+        let now = self.clock.mono();
+        let facts = self.facts.of(state.service.name());
+        facts.ready.at(state, &self.registry.barrier(), now).lengths(now)
+    }
+
+    fn assess(&self, state: &ServiceState, available: &BTreeMap<ReplicaName, Millis>) -> Assessment {
+        let view = state.view(available, self.nodes.ids(), Millis(0), VolumeRemovalState::default());
+        orchestrator::assess(&view)
+    }
+
+    /// Requests that failed in the rollout under way, or in the last one.
+    fn failed_requests(&self, name: &ServiceName) -> Option<u64> {
+        let counted = FailedRequestCount::of(self.registry.barrier().report.as_deref(), name);
+        self.facts.of(name).error_count.failed(counted.as_ref())
+    }
+
+    fn service_object(&self, state: &ServiceState) -> ServiceObject {
+        let name = state.service.name();
+        let assessment = self.assess(state, &self.available(state));
+        let rollout = state.rollout.clone();
+        let written = state.service.written_at;
+        let facts = self.facts.of(name);
+        let mut troubles = assessment.troubles;
+        troubles.extend(facts.volumes_in_use.clone());
+        ServiceObject {
+            api_version: API_VERSION.to_owned(),
+            kind: "Service".to_owned(),
+            metadata: state.service.metadata.clone(),
+            spec: state.service.spec.clone(),
+            status: ServiceStatus {
+                observed_generation: rollout
+                    .as_ref()
+                    .map(|rollout| rollout.observed_generation)
+                    .unwrap_or_default(),
+                conditions: assessment.conditions.to_vec(),
+                wanted: assessment.wanted,
+                available: assessment.available,
+                image: image(state),
+                overrides: state.service.overrides.clone(),
+                changed_at: rollout.as_ref().map_or(written, |rollout| rollout.since.max(written)),
+                rollout,
+                troubles,
+                waits: waits(&facts.blockers, self.clock.mono().since(facts.passed_at)),
+                failed_requests: self.failed_requests(name),
+                volumes: docker_names(&state.service, &self.store),
+            },
+        }
+    }
+}
+
+/// The image of the revision that should run, which after a rollback is not the spec's; the spec's until a pass has
+/// observed the release.
+fn image(state: &ServiceState) -> ResolvedImage {
+    let rollout =
+        state.rollout.as_ref().filter(|r| r.observed_generation == state.service.metadata.generation);
+    let target = rollout.and_then(|rollout| state.revisions.get(&rollout.target));
+    target.map_or_else(|| state.service.image.clone(), |revision| revision.image.clone())
+}
+
+/// Names in Docker of the volumes that a service declares, for the slots it wants.
+fn docker_names(service: &Service, store: &StoreId) -> Vec<String> {
+    let slots = |volume: &Volume| if volume.per_replica { service.spec.replica_count() } else { 1 };
+    let names = |volume: &Volume| {
+        let (volume, app) = (volume.clone(), service.metadata.app.clone());
+        (1..=slots(&volume)).map(move |slot| volume.docker_name(&app, slot, store))
+    };
+    service.spec.volumes.iter().flat_map(names).collect()
+}
