@@ -166,7 +166,7 @@ impl World {
     async fn acknowledge(&self) {
         self.registry.rebuild().await.expect("the store answers");
         let Some(table) = self.registry.tables().borrow().clone() else { return };
-        let endpoints = table.pools.values().flat_map(|pool| &pool.endpoints);
+        let endpoints = table.endpoints();
         self.reports.send_replace(Some(BalancerReport {
             applied: Some(table.name.clone()),
             endpoints: endpoints.map(|e| (e.id.clone(), EndpointStats::default())).collect(),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::engine::ObservedContainer;
-use crate::model::Port;
+use crate::model::{EndpointVia, Port};
 use crate::probe;
 
 /// Where a container is reachable.
@@ -32,6 +32,14 @@ impl<'c> EndpointAddress<'c> {
         match self {
             Self::Bridge(address) => address,
             Self::Published(_) => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    /// What connections to it pass through.
+    pub(super) fn via(self) -> EndpointVia {
+        match self {
+            Self::Bridge(_) => EndpointVia::Direct,
+            Self::Published(_) => EndpointVia::DockerProxy,
         }
     }
 

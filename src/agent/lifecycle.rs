@@ -312,6 +312,7 @@ fn register(
         revision: replica.revision,
         address: address.ip(),
         ports: address.ports(&revision.spec.ports),
+        via: address.via(),
         state,
         container: current.id.clone(),
         started_at: current.started_at?,

@@ -239,15 +239,14 @@ impl Control {
         for answer in answers {
             let _ = answer.await;
         }
-        self.failures.keep(&table.pools);
+        self.failures.keep(&table.services);
         Ok(())
     }
 
     /// Tells all threads at once which endpoints a table is without. Each thread takes the table in its turn, which on a
     /// busy machine may be long in coming; until then it passes these over wherever it has another.
     fn mark_left(&self, table: &RoutingTable) {
-        let pools = table.pools.values();
-        let served: BTreeSet<&EndpointId> = pools.flat_map(|pool| &pool.endpoints).map(|e| &e.id).collect();
+        let served: BTreeSet<&EndpointId> = table.endpoints().map(|endpoint| &endpoint.id).collect();
         for target in self.targets.values() {
             let leaves = !served.contains(&target.id);
             let news = leaves && !target.has_left();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
-use crate::model::{Pool, ServiceName};
+use crate::model::{ServiceName, TableService};
 
 /// The count of one service, shared by all threads.
 #[derive(Debug, Clone, Default)]
@@ -47,8 +47,8 @@ impl FailuresByService {
     }
 
     /// Forgets services that the newest table is without.
-    pub(super) fn keep(&mut self, pools: &BTreeMap<ServiceName, Pool>) {
-        self.all.retain(|service, _| pools.contains_key(service));
+    pub(super) fn keep(&mut self, services: &BTreeMap<ServiceName, TableService>) {
+        self.all.retain(|service, _| services.contains_key(service));
     }
 
     /// Woken by each request that fails.
@@ -66,7 +66,6 @@ impl FailuresByService {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Balance;
 
     #[test]
     fn services_count_apart_and_only_those_with_failures_are_told() {
@@ -77,7 +76,7 @@ mod tests {
         all.of(&"users".into()).add();
         assert_eq!(all.told(), [("users".into(), 2)].into());
         web.add();
-        all.keep(&[("web".into(), Pool { balance: Balance::default(), endpoints: vec![] })].into());
+        all.keep(&[("web".into(), TableService::default())].into());
         assert_eq!(all.told(), [("web".into(), 1)].into());
         assert_eq!(all.of(&"users".into()).count(), 0, "one of the same name begins anew");
     }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::RoutingTable;
+use crate::model::{EndpointOrigin, RoutingTable};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Why a table file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +39,8 @@ struct Header {
 pub(super) enum Saved {
     /// Written since the machine started: containers are where they were.
     ThisBoot(RoutingTable),
-    /// Written before the machine started: no container of it runs any more, so its pools were emptied. The routes
-    /// still tell "not ready" from "not known".
+    /// Written before the machine started: no container of it runs any more, so managed endpoints were left out. The routes
+    /// still distinguish "not ready" from "not known".
     OtherBoot(RoutingTable),
 }
 
@@ -98,7 +98,9 @@ impl TableFile {
         if header.boot == self.boot {
             return Ok(Some(Saved::ThisBoot(table)));
         }
-        table.pools.values_mut().for_each(|pool| pool.endpoints.clear());
+        for service in table.services.values_mut() {
+            service.endpoints.retain(|endpoint| endpoint.origin != EndpointOrigin::Managed);
+        }
         Ok(Some(Saved::OtherBoot(table)))
     }
 }
@@ -110,19 +112,26 @@ fn checksum(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Balance, EndpointId, Epoch, Pool, PoolEndpoint, RevisionNumber, TableName};
+    use crate::model::arbitrary::table_name;
+    use crate::model::{EndpointId, RevisionNumber, TableEndpoint, TableService};
 
     fn table() -> RoutingTable {
-        let endpoint = PoolEndpoint {
-            id: EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH),
-            replica: "r".into(),
-            revision: RevisionNumber(1),
-            address: [10, 0, 0, 1].into(),
-            ports: [("http".to_owned(), 80)].into(),
+        let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
+        let ports = [("http".to_owned(), 80)].into();
+        let managed = TableEndpoint::managed(id, "r".into(), RevisionNumber(1), [10, 0, 0, 1].into(), ports);
+        let external = TableEndpoint {
+            id: EndpointId::external(&"s".into(), ([10, 0, 0, 2], 80).into()),
+            replica: None,
+            origin: EndpointOrigin::External,
+            ..managed.clone()
         };
-        let pool = Pool { balance: Balance::default(), endpoints: vec![endpoint] };
-        let name = TableName { store: "s".into(), epoch: Epoch(1), revision: 1 };
-        RoutingTable { pools: [("s".into(), pool)].into(), ..RoutingTable::empty(name) }
+        let service = TableService {
+            shares: [(RevisionNumber(1), 10_000)].into(),
+            endpoints: vec![managed, external],
+            ..TableService::default()
+        };
+        let services = [("s".into(), service)].into();
+        RoutingTable { services, ..RoutingTable::empty(table_name(1)) }
     }
 
     #[test]
@@ -134,7 +143,8 @@ mod tests {
         file("a").save(&table()).unwrap();
         assert_eq!(file("a").load().unwrap(), Some(Saved::ThisBoot(table())));
         let Some(Saved::OtherBoot(emptied)) = file("b").load().unwrap() else { panic!("another boot") };
-        assert!(emptied.pools[&"s".into()].endpoints.is_empty());
+        let origins = emptied.endpoints().map(|endpoint| endpoint.origin);
+        assert_eq!(origins.collect::<Vec<_>>(), [EndpointOrigin::External]);
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! From a request's host and path to a route. Pure.
+//! From a request to its route. Pure.
 //!
 //! A path is normalised once, and what is routed on is what is forwarded: what cannot be normalised so that every
 //! upstream reads it the same way is refused.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::{HostPattern, PathMatch, RouteCondition};
 
 /// Why a host or path is refused. The text is shown to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -108,10 +111,35 @@ fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
+/// What conditions ask of a request.
+pub(super) trait RequestAttributes {
+    fn method(&self) -> &str;
+    /// Whether a line of this header, named in lower case, has just this value.
+    fn has_header(&self, name: &str, value: &str) -> bool;
+    fn has_cookie(&self, name: &str, value: &str) -> bool;
+}
+
+/// Whether a request meets a condition.
+pub(super) fn holds(condition: &RouteCondition, request: &dyn RequestAttributes) -> bool {
+    match condition {
+        RouteCondition::Method(method) => request.method() == method,
+        RouteCondition::Header { name, value } => request.has_header(name, value),
+        RouteCondition::Cookie { name, value } => request.has_cookie(name, value),
+    }
+}
+
+/// A request as routes see it: host and path normalised.
+#[derive(Clone, Copy)]
+pub(super) struct RouteRequest<'a> {
+    pub(super) host: &'a str,
+    pub(super) path: &'a str,
+    pub(super) attributes: &'a dyn RequestAttributes,
+}
+
 /// Why a set of routes cannot be served from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadRoute {
-    /// Two lead to different places from the same host and path.
+    /// Two lead to different places for the same host, path and conditions.
     #[error("two routes for `{0}`")]
     Twice(String),
     /// The path is not in the form that requests' paths are brought into.
@@ -120,54 +148,114 @@ pub(super) enum BadRoute {
     /// The host is not in the form that requests' hosts are brought into.
     #[error("the host `{0}` of a route is not a host name in lower case")]
     Host(String),
+    /// No request can meet it.
+    #[error("a route's condition on the {0} has a name or value that no request has")]
+    Condition(&'static str),
 }
 
-/// Routes by host, then path prefix.
+/// One host pattern of a route, with the rest of what it matches and where it leads.
+#[derive(Debug)]
+pub(super) struct RouteMatcher<T> {
+    pub(super) host: HostPattern,
+    pub(super) path: PathMatch,
+    pub(super) conditions: BTreeSet<RouteCondition>,
+    pub(super) to: T,
+}
+
+/// Routes by host, and for each host in the order in which they are tried.
 #[derive(Debug)]
 pub(super) struct Router<T> {
-    hosts: HashMap<String, Prefixes<T>>,
-    any: Prefixes<T>,
+    exact: HashMap<String, Vec<RouteMatcher<T>>>,
+    /// By what follows the first label.
+    wildcard: HashMap<String, Vec<RouteMatcher<T>>>,
+    any: Vec<RouteMatcher<T>>,
 }
 
-/// Longest first, so that the first that fits is the one.
-type Prefixes<T> = Vec<(String, T)>;
-
 impl<T> Router<T> {
-    /// From (host, path prefix, where it leads).
-    pub(super) fn new(
-        routes: impl IntoIterator<Item = (Option<String>, String, T)>,
-    ) -> Result<Self, BadRoute> {
-        let mut router = Self { hosts: HashMap::new(), any: Vec::new() };
-        for (host, path, to) in routes {
-            let is_normal = matches!(normalise(&path), Ok(normal) if normal == path);
-            if !is_normal || (path.len() > 1 && path.ends_with('/')) || path.contains(['?', '#']) {
-                return Err(BadRoute::Path(path));
-            }
-            if let Some(host) = host.as_ref().filter(|h| host_of(h).ok().as_deref() != Some(h.as_str())) {
-                return Err(BadRoute::Host(host.clone()));
-            }
-            let claim = || format!("{}{path}", host.as_deref().unwrap_or("*"));
-            let prefixes = match &host {
-                Some(host) => router.hosts.entry(host.clone()).or_default(),
-                None => &mut router.any,
+    pub(super) fn new(matchers: impl IntoIterator<Item = RouteMatcher<T>>) -> Result<Self, BadRoute> {
+        let mut router = Self { exact: HashMap::new(), wildcard: HashMap::new(), any: Vec::new() };
+        for matcher in matchers {
+            check(&matcher)?;
+            let of_host = match &matcher.host {
+                HostPattern::Exact(host) => router.exact.entry(host.clone()).or_default(),
+                HostPattern::Wildcard(parent) => router.wildcard.entry(parent.clone()).or_default(),
+                HostPattern::Any => &mut router.any,
             };
-            if prefixes.iter().any(|(other, _)| *other == path) {
-                return Err(BadRoute::Twice(claim()));
+            let matches_the_same = |other: &RouteMatcher<T>| {
+                other.path == matcher.path && other.conditions == matcher.conditions
+            };
+            if of_host.iter().any(matches_the_same) {
+                return Err(BadRoute::Twice(format!("{}{}", matcher.host, matcher.path.as_str())));
             }
-            prefixes.push((path, to));
+            of_host.push(matcher);
         }
-        for prefixes in router.hosts.values_mut().chain([&mut router.any]) {
-            prefixes.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        let wildcards = router.wildcard.values_mut();
+        for of_host in router.exact.values_mut().chain(wildcards).chain([&mut router.any]) {
+            of_host.sort_by(|a, b| precedence(a).cmp(&precedence(b)));
         }
         Ok(router)
     }
 
-    /// The route of a request: exact hosts before any host, then the longest prefix of whole segments; with the prefix.
-    pub(super) fn find(&self, host: &str, path: &str) -> Option<(&str, &T)> {
-        let fits = |(prefix, _): &&(String, T)| covers(prefix, path);
-        let exact = self.hosts.get(host).and_then(|prefixes| prefixes.iter().find(fits));
-        exact.or_else(|| self.any.iter().find(fits)).map(|(prefix, to)| (prefix.as_str(), to))
+    /// The route of a request: exact host before wildcard before any, then the longest path, then the most conditions;
+    /// with the route's path.
+    pub(super) fn find(&self, request: &RouteRequest<'_>) -> Option<(&str, &T)> {
+        let parent = request.host.split_once('.').map(|(_, parent)| parent);
+        let exact = self.exact.get(request.host);
+        let wildcard = parent.and_then(|parent| self.wildcard.get(parent));
+        let mut in_order = exact.into_iter().chain(wildcard).chain([&self.any]).flatten();
+        let found = in_order.find(|matcher| matches(matcher, request))?;
+        Some((found.path.as_str(), &found.to))
     }
+}
+
+/// Routes of one host are tried from the smallest to the largest: the longest path first, an exact one before a prefix, then
+/// the most conditions. The rest only makes the order total.
+fn precedence<T>(matcher: &RouteMatcher<T>) -> impl Ord + '_ {
+    let RouteMatcher { path, conditions, .. } = matcher;
+    (Reverse(path.as_str().len()), path, Reverse(conditions.len()), conditions)
+}
+
+fn matches<T>(matcher: &RouteMatcher<T>, request: &RouteRequest<'_>) -> bool {
+    let is_path = match &matcher.path {
+        PathMatch::Exact(path) => path == request.path,
+        PathMatch::Prefix(prefix) => covers(prefix, request.path),
+    };
+    is_path && matcher.conditions.iter().all(|condition| holds(condition, request.attributes))
+}
+
+fn check<T>(matcher: &RouteMatcher<T>) -> Result<(), BadRoute> {
+    let path = matcher.path.as_str();
+    let is_normal = matches!(normalise(path), Ok(normal) if normal == path) && !path.contains(['?', '#']);
+    let ends_in_slash = path.len() > 1 && path.ends_with('/');
+    if !is_normal || (ends_in_slash && matches!(matcher.path, PathMatch::Prefix(_))) {
+        return Err(BadRoute::Path(path.to_owned()));
+    }
+    let host = match &matcher.host {
+        HostPattern::Exact(host) | HostPattern::Wildcard(host) => Some(host),
+        HostPattern::Any => None,
+    };
+    if let Some(host) = host.filter(|h| host_of(h).ok().as_deref() != Some(h.as_str())) {
+        return Err(BadRoute::Host(host.clone()));
+    }
+    matcher.conditions.iter().try_for_each(check_condition)
+}
+
+/// Whether a request could meet a condition.
+pub(super) fn check_condition(condition: &RouteCondition) -> Result<(), BadRoute> {
+    let (what, name, value) = match condition {
+        RouteCondition::Method(method) => ("method", method, ""),
+        RouteCondition::Header { name, value } => ("header", name, value.as_str()),
+        RouteCondition::Cookie { name, value } => ("cookie", name, value.as_str()),
+    };
+    let has_upper = name.bytes().any(|b| b.is_ascii_uppercase());
+    let is_name = !name.is_empty() && name.bytes().all(is_token_byte) && !(what == "header" && has_upper);
+    let is_value = !value.bytes().any(|b| b.is_ascii_control()) && value.trim() == value;
+    if is_name && is_value { Ok(()) } else { Err(BadRoute::Condition(what)) }
+}
+
+/// RFC 9110, 5.6.2.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn covers(prefix: &str, path: &str) -> bool {
@@ -186,11 +274,28 @@ pub(super) fn strip<'a>(prefix: &str, path: &'a str) -> &'a str {
     }
 }
 
+/// A GET without headers and cookies.
+#[cfg(test)]
+impl RequestAttributes for () {
+    fn method(&self) -> &str {
+        "GET"
+    }
+
+    fn has_header(&self, _: &str, _: &str) -> bool {
+        false
+    }
+
+    fn has_cookie(&self, _: &str, _: &str) -> bool {
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::arbitrary::{condition, host_pattern, path_match};
 
     #[test]
     fn paths_are_normalised_or_refused() {
@@ -276,15 +381,70 @@ mod tests {
         }
     }
 
+    /// A request's attributes, spelled like conditions.
+    struct Attributes(BTreeSet<RouteCondition>);
+
+    impl RequestAttributes for Attributes {
+        fn method(&self) -> &str {
+            let mut methods = self.0.iter().filter_map(|condition| match condition {
+                RouteCondition::Method(method) => Some(method.as_str()),
+                _ => None,
+            });
+            methods.next().unwrap_or("GET")
+        }
+
+        fn has_header(&self, name: &str, value: &str) -> bool {
+            self.0.contains(&RouteCondition::Header { name: name.to_owned(), value: value.to_owned() })
+        }
+
+        fn has_cookie(&self, name: &str, value: &str) -> bool {
+            self.0.contains(&RouteCondition::Cookie { name: name.to_owned(), value: value.to_owned() })
+        }
+    }
+
+    fn header(name: &str, value: &str) -> RouteCondition {
+        RouteCondition::Header { name: name.to_owned(), value: value.to_owned() }
+    }
+
+    fn cookie(name: &str, value: &str) -> RouteCondition {
+        RouteCondition::Cookie { name: name.to_owned(), value: value.to_owned() }
+    }
+
+    fn method(method: &str) -> RouteCondition {
+        RouteCondition::Method(method.to_owned())
+    }
+
+    /// Where a request leads that has these attributes.
+    fn find_with<T: Copy>(router: &Router<T>, host: &str, path: &str, has: &[RouteCondition]) -> Option<T> {
+        let attributes = Attributes(has.iter().cloned().collect());
+        router.find(&RouteRequest { host, path, attributes: &attributes }).map(|(_, to)| *to)
+    }
+
+    fn find<T: Copy>(router: &Router<T>, host: &str, path: &str) -> Option<T> {
+        find_with(router, host, path, &[])
+    }
+
+    fn matcher<T>(host: &str, path: PathMatch, conditions: &[RouteCondition], to: T) -> RouteMatcher<T> {
+        let host = host.parse().unwrap_or_else(|_| HostPattern::Exact(host.to_owned()));
+        RouteMatcher { host, path, conditions: conditions.iter().cloned().collect(), to }
+    }
+
+    fn prefix(path: &str) -> PathMatch {
+        PathMatch::Prefix(path.to_owned())
+    }
+
+    fn exact(path: &str) -> PathMatch {
+        PathMatch::Exact(path.to_owned())
+    }
+
     fn router() -> Router<u8> {
-        let route = |host: Option<&str>, path: &str, n| (host.map(str::to_owned), path.to_owned(), n);
         Router::new([
-            route(Some("shop"), "/", 1),
-            route(Some("shop"), "/api", 2),
-            route(Some("shop"), "/api/users", 3),
-            route(Some("blog"), "/posts", 4),
-            route(None, "/posts", 5),
-            route(None, "/api", 6),
+            matcher("shop", prefix("/"), &[], 1),
+            matcher("shop", prefix("/api"), &[], 2),
+            matcher("shop", prefix("/api/users"), &[], 3),
+            matcher("blog", prefix("/posts"), &[], 4),
+            matcher("*", prefix("/posts"), &[], 5),
+            matcher("*", prefix("/api"), &[], 6),
         ])
         .unwrap()
     }
@@ -305,7 +465,67 @@ mod tests {
             ("other", "/", None),
         ];
         for (host, path, wanted) in rows {
-            assert_eq!(router().find(host, path).map(|(_, n)| *n), wanted, "{host}{path}");
+            assert_eq!(find(&router(), host, path), wanted, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn wildcard_host_covers_one_label_and_yields_to_the_exact_host() {
+        let router = Router::new([
+            matcher("a.shop.example", prefix("/only"), &[], 1),
+            matcher("*.shop.example", prefix("/"), &[], 2),
+            matcher("*", prefix("/any"), &[], 3),
+        ])
+        .unwrap();
+        let rows = [
+            ("a.shop.example", "/only", Some(1)),
+            ("a.shop.example", "/", Some(2)),
+            ("b.shop.example", "/any", Some(2)),
+            ("shop.example", "/any", Some(3)),
+            ("b.a.shop.example", "/any", Some(3)),
+            ("b.a.shop.example", "/", None),
+        ];
+        for (host, path, wanted) in rows {
+            assert_eq!(find(&router, host, path), wanted, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn exact_path_takes_only_itself_and_before_the_prefix() {
+        let router = Router::new([
+            matcher("*", prefix("/api"), &[], 1),
+            matcher("*", exact("/api"), &[], 2),
+            matcher("*", exact("/api/"), &[], 3),
+        ])
+        .unwrap();
+        for (path, wanted) in [("/api", 2), ("/api/", 3), ("/api/x", 1)] {
+            assert_eq!(find(&router, "h", path), Some(wanted), "{path}");
+        }
+    }
+
+    #[test]
+    fn most_conditions_win_on_the_same_path_but_not_over_a_longer_one() {
+        let router = Router::new([
+            matcher("*", prefix("/"), &[], 1),
+            matcher("*", prefix("/"), &[header("x-beta", "1")], 2),
+            matcher("*", prefix("/"), &[header("x-beta", "1"), method("POST")], 3),
+            matcher("*", prefix("/api"), &[cookie("arm", "b")], 4),
+        ])
+        .unwrap();
+        let beta = header("x-beta", "1");
+        let arm = cookie("arm", "b");
+        let rows = [
+            ("/", vec![], 1),
+            ("/", vec![beta.clone()], 2),
+            ("/", vec![header("x-beta", "2")], 1),
+            ("/", vec![method("POST")], 1),
+            ("/", vec![method("POST"), beta.clone()], 3),
+            ("/api", vec![beta.clone()], 2),
+            ("/api", vec![beta, arm.clone()], 4),
+            ("/apis", vec![arm], 1),
+        ];
+        for (path, has, wanted) in rows {
+            assert_eq!(find_with(&router, "h", path, &has), Some(wanted), "{path} {has:?}");
         }
     }
 
@@ -320,18 +540,45 @@ mod tests {
 
     #[test]
     fn routes_that_no_request_could_tell_apart_are_refused() {
-        let build = |routes: &[(Option<&str>, &str)]| {
-            let owned = routes.iter().map(|(h, p)| (h.map(str::to_owned), (*p).to_owned(), ()));
-            Router::new(owned).err()
+        let build = |routes: &[(&str, PathMatch, &[RouteCondition])]| {
+            let matchers = routes.iter().map(|(host, path, has)| matcher(host, path.clone(), has, ()));
+            Router::new(matchers).err()
         };
-        assert_eq!(build(&[(None, "/a"), (Some("h"), "/a")]), None);
-        assert_eq!(build(&[(None, "/a"), (None, "/a")]), Some(BadRoute::Twice("*/a".into())));
-        assert_eq!(build(&[(Some("h"), "/"), (Some("h"), "/")]), Some(BadRoute::Twice("h/".into())));
+        let beta = &[header("x-beta", "1")][..];
+        assert_eq!(build(&[("*", prefix("/a"), &[]), ("h", prefix("/a"), &[])]), None);
+        assert_eq!(build(&[("*", prefix("/a"), &[]), ("*", prefix("/a"), beta)]), None);
+        assert_eq!(build(&[("*", prefix("/a"), &[]), ("*", exact("/a"), &[])]), None);
+        let rows = [("*", prefix("/a"), "*/a"), ("h", prefix("/"), "h/"), ("*.h", exact("/"), "*.h/")];
+        for (host, path, claim) in rows {
+            for has in [&[], beta] {
+                let twice = [(host, path.clone(), has), (host, path.clone(), has)];
+                assert_eq!(build(&twice), Some(BadRoute::Twice(claim.to_owned())));
+            }
+        }
         for path in ["", "a", "/a/", "/a//b", "/../a", "/%41", "/a?b", "/%2f"] {
-            assert_eq!(build(&[(None, path)]), Some(BadRoute::Path(path.into())), "{path}");
+            assert_eq!(build(&[("*", prefix(path), &[])]), Some(BadRoute::Path(path.into())), "{path}");
         }
         for host in ["H", "h:80", "", "a b"] {
-            assert_eq!(build(&[(Some(host), "/")]), Some(BadRoute::Host(host.into())), "{host}");
+            assert_eq!(build(&[(host, prefix("/"), &[])]), Some(BadRoute::Host(host.into())), "{host}");
+        }
+    }
+
+    #[test]
+    fn conditions_that_no_request_can_meet_are_refused() {
+        let rows = [
+            (method(""), "method"),
+            (method("GET "), "method"),
+            (header("X-Beta", "1"), "header"),
+            (header("x beta", "1"), "header"),
+            (header("x-beta", "a\r\nb"), "header"),
+            (header("x-beta", " 1"), "header"),
+            (cookie("a=b", "1"), "cookie"),
+        ];
+        for (condition, what) in rows {
+            assert_eq!(check_condition(&condition), Err(BadRoute::Condition(what)), "{condition:?}");
+        }
+        for condition in [method("PROPFIND"), header("x-beta", ""), cookie("Arm", "b")] {
+            assert_eq!(check_condition(&condition), Ok(()), "{condition:?}");
         }
     }
 
@@ -341,8 +588,8 @@ mod tests {
             if let Ok(forwarded) = normalise(&path) {
                 let again = normalise(&forwarded);
                 prop_assert_eq!(again.as_deref(), Ok(forwarded.as_ref()));
-                let find = |p: &str| router().find("shop", p).map(|(_, n)| *n);
-                prop_assert_eq!(find(&forwarded), find(&again.unwrap()));
+                let router = router();
+                prop_assert_eq!(find(&router, "shop", &forwarded), find(&router, "shop", &again.unwrap()));
                 prop_assert!(!forwarded.contains("//") && !forwarded.split('/').any(|s| s == "." || s == ".."));
             }
         }
@@ -351,6 +598,53 @@ mod tests {
         fn nothing_makes_normalising_panic(path in ".{0,40}") {
             if let Ok(normal) = normalise(&path) {
                 prop_assert!(normal.starts_with('/'));
+            }
+        }
+
+        #[test]
+        fn the_most_specific_route_that_matches_is_found_whatever_their_order(
+            routes in prop::collection::btree_set(
+                (host_pattern(), path_match(), prop::collection::btree_set(condition(), 0..3)), 0..12),
+            host in prop::sample::select(vec!["x", "a.x", "b.x", "a.b.x", "c.b.x", "y", "a.a.b.x"]),
+            path in prop::sample::select(vec!["/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/abc"]),
+            has in prop::collection::btree_set(condition(), 0..4),
+            reverse: bool,
+        ) {
+            let attributes = Attributes(has);
+            let request = RouteRequest { host, path, attributes: &attributes };
+            let mut matchers: Vec<_> = routes
+                .into_iter()
+                .map(|(host, path, conditions)| {
+                    let to = (host.clone(), path.clone(), conditions.clone());
+                    RouteMatcher { host, path, conditions, to }
+                })
+                .collect();
+            let takes_host = |pattern: &HostPattern| match pattern {
+                HostPattern::Exact(exact) => exact == host,
+                HostPattern::Wildcard(parent) => {
+                    host.strip_suffix(parent.as_str()).and_then(|label| label.strip_suffix('.'))
+                        .is_some_and(|label| !label.is_empty() && !label.contains('.'))
+                }
+                HostPattern::Any => true,
+            };
+            let rank = |(host, path, conditions): &(HostPattern, PathMatch, BTreeSet<RouteCondition>)| {
+                let host = match host {
+                    HostPattern::Exact(_) => 2,
+                    HostPattern::Wildcard(_) => 1,
+                    HostPattern::Any => 0,
+                };
+                (host, path.as_str().len(), matches!(path, PathMatch::Exact(_)), conditions.len())
+            };
+            let taking = matchers.iter().filter(|m| takes_host(&m.host) && matches(m, &request));
+            let best = taking.map(|m| rank(&m.to)).max();
+            if reverse {
+                matchers.reverse();
+            }
+            let router = Router::new(matchers).unwrap();
+            let found = router.find(&request);
+            prop_assert_eq!(found.map(|(_, to)| rank(to)), best);
+            if let Some((path, to)) = found {
+                prop_assert_eq!(path, to.1.as_str());
             }
         }
     }

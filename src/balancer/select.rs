@@ -1,14 +1,48 @@
-//! Which endpoint takes a request. Pure.
+//! Which backend, revision and endpoint takes a request. Pure.
 
-use crate::model::Balance;
+use std::collections::BTreeMap;
 
-/// The chances of one choice.
+use crate::model::{Balance, RevisionNumber};
+
+/// The chances of one choice of an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Draw {
     /// Counts the choices from this pool; starts anywhere.
     pub(super) turn: usize,
     /// A random number.
     pub(super) random: u64,
+}
+
+/// The index of one of these weights, each as likely as its part of their sum; `None` where that is 0.
+pub(super) fn weighted(weights: impl Iterator<Item = u32> + Clone, random: u64) -> Option<usize> {
+    let total: u64 = weights.clone().map(u64::from).sum();
+    // The product of 64 random bits and the sum needs 128; its upper half is below the sum.
+    let position = u64::try_from((u128::from(random) * u128::from(total)) >> 64).unwrap_or(0);
+    at(weights, position)
+}
+
+/// The index of the weight at a position of their sum; `None` beyond it.
+fn at(weights: impl Iterator<Item = u32>, mut position: u64) -> Option<usize> {
+    for (index, weight) in weights.enumerate() {
+        match position.checked_sub(u64::from(weight)) {
+            Some(rest) => position = rest,
+            None => return Some(index),
+        }
+    }
+    None
+}
+
+/// The revision that takes a request by its service's shares. Revisions without a candidate leave their part to the others,
+/// so that no request fails while another revision may take it; one that has no share takes none.
+pub(super) fn share(
+    shares: &BTreeMap<RevisionNumber, u32>,
+    has_candidate: impl Fn(RevisionNumber) -> bool,
+    random: u64,
+) -> Option<RevisionNumber> {
+    let with_candidate = shares.iter().filter(|(_, weight)| **weight > 0).filter(|(r, _)| has_candidate(**r));
+    let candidates: Vec<(RevisionNumber, u32)> = with_candidate.map(|(r, weight)| (*r, *weight)).collect();
+    let index = weighted(candidates.iter().map(|(_, weight)| *weight), random)?;
+    Some(candidates[index].0)
 }
 
 /// Chooses one of `count` endpoints that are `usable`; `None` where none is. `load` is asked of two at most.
@@ -32,6 +66,32 @@ pub(super) fn choose(
             let (one, other) = two_of(left.len(), draw.random)?;
             let (one, other) = (left[one], left[other]);
             Some(if load(other) < load(one) { other } else { one })
+        }
+    }
+}
+
+/// Chooses one of the endpoints that are `usable`, in proportion to their weights; one with weight 0 never.
+pub(super) fn choose_weighted(
+    balance: Balance,
+    draw: Draw,
+    weights: &[u32],
+    load: impl Fn(usize) -> u64,
+    usable: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let weight = |index: usize| if usable(index) { weights[index] } else { 0 };
+    let all = (0..weights.len()).map(weight);
+    match balance {
+        Balance::RoundRobin => {
+            let total: u64 = all.clone().map(u64::from).sum();
+            let position = (draw.turn as u64).checked_rem(total)?;
+            at(all, position)
+        }
+        Balance::LeastRequests => {
+            let one = weighted(all.clone(), draw.random)?;
+            let rest = all.enumerate().map(|(index, weight)| if index == one { 0 } else { weight });
+            let Some(other) = weighted(rest, draw.random.rotate_left(32)) else { return Some(one) };
+            let relative = |index: usize, by: usize| u128::from(load(index)) * u128::from(weights[by]);
+            Some(if relative(other, one) < relative(one, other) { other } else { one })
         }
     }
 }
@@ -91,6 +151,73 @@ mod tests {
         assert_eq!(seen.len(), 12, "{seen:?}");
     }
 
+    /// How often each index is drawn of `draws`.
+    fn histogram(count: usize, draws: u32, mut draw: impl FnMut(u64) -> Option<usize>) -> Vec<f64> {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut hits = vec![0u32; count];
+        for _ in 0..draws {
+            hits[draw(rng.u64(..)).unwrap()] += 1;
+        }
+        hits.into_iter().map(|hit| f64::from(hit) / f64::from(draws)).collect()
+    }
+
+    fn assert_close(found: &[f64], wanted: &[f64]) {
+        let is_close = found.iter().zip(wanted).all(|(found, wanted)| (found - wanted).abs() < 0.01);
+        assert!(is_close && found.len() == wanted.len(), "{found:?}, wanted {wanted:?}");
+    }
+
+    #[test]
+    fn weighted_draws_in_proportion_and_never_weight_0() {
+        let weights = [1, 0, 90, 9];
+        let found = histogram(4, 20_000, |random| weighted(weights.into_iter(), random));
+        assert_close(&found, &[0.01, 0.0, 0.9, 0.09]);
+        assert_eq!(found[1], 0.0);
+        assert_eq!(weighted([0, 0].into_iter(), 5), None);
+        assert_eq!(weighted(std::iter::empty(), 5), None);
+        assert_eq!(weighted([u32::MAX; 3].into_iter(), u64::MAX), Some(2));
+    }
+
+    #[test]
+    fn share_draws_revisions_in_proportion() {
+        let shares = [(RevisionNumber(0), 9_000), (RevisionNumber(1), 1_000)].into();
+        let draw = |random| share(&shares, |_| true, random).and_then(|r| usize::try_from(r.0).ok());
+        assert_close(&histogram(2, 20_000, draw), &[0.9, 0.1]);
+    }
+
+    #[test]
+    fn share_of_a_revision_without_candidates_goes_to_the_others() {
+        let [old, new] = [RevisionNumber(1), RevisionNumber(2)];
+        let shares = [(old, 9_900), (new, 100)].into();
+        for random in [0, u64::MAX / 2, u64::MAX] {
+            assert_eq!(share(&shares, |revision| revision == new, random), Some(new));
+            assert_eq!(share(&shares, |_| false, random), None);
+        }
+    }
+
+    #[test]
+    fn share_of_0_takes_nothing_even_alone() {
+        let [old, new] = [RevisionNumber(1), RevisionNumber(2)];
+        let shares = [(old, 10_000), (new, 0)].into();
+        assert_eq!(share(&shares, |revision| revision == new, 0), None);
+        assert_eq!(share(&shares, |_| true, u64::MAX), Some(old));
+        assert_eq!(share(&shares, |revision| revision == RevisionNumber(3), 0), None, "has no share");
+    }
+
+    #[test]
+    fn endpoints_are_chosen_by_weight_and_load() {
+        let weights = [1, 3, 0];
+        let choose = |balance, turn, random, load: fn(usize) -> u64| {
+            choose_weighted(balance, Draw { turn, random }, &weights, load, |_| true)
+        };
+        let turns: Vec<_> = (0..8).map(|turn| choose(ROUND, turn, 0, |_| 0)).collect();
+        assert_eq!(turns, [0, 1, 1, 1, 0, 1, 1, 1].map(Some));
+        for random in [0, u64::MAX / 3, u64::MAX] {
+            assert_eq!(choose(RANDOM, 0, random, |i| [1, 4, 0][i]), Some(0), "1 of 1 against 4 of 3");
+            assert_eq!(choose(RANDOM, 0, random, |i| [1, 2, 0][i]), Some(1), "1 of 1 against 2 of 3");
+        }
+        assert_close(&histogram(3, 20_000, |random| choose(RANDOM, 0, random, |_| 0)), &[0.25, 0.75, 0.0]);
+    }
+
     proptest! {
         #[test]
         fn the_choice_is_usable_and_never_the_most_loaded(
@@ -101,6 +228,11 @@ mod tests {
             let any_usable = loads.iter().any(|(_, usable)| *usable);
             for balance in [RANDOM, ROUND] {
                 let chosen = choose(balance, Draw { turn, random }, loads.len(), |i| loads[i].0, |i| loads[i].1);
+                prop_assert_eq!(chosen.is_some(), any_usable);
+                prop_assert!(chosen.is_none_or(|i| loads[i].1));
+                let weights = vec![2; loads.len()];
+                let draw = Draw { turn, random };
+                let chosen = choose_weighted(balance, draw, &weights, |i| loads[i].0, |i| loads[i].1);
                 prop_assert_eq!(chosen.is_some(), any_usable);
                 prop_assert!(chosen.is_none_or(|i| loads[i].1));
             }

@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::limits::{
 };
 use super::target::Seat;
 use crate::clock::Clock;
-use crate::model::{Millis, Mono};
+use crate::model::{EndpointVia, Millis, Mono};
 
 /// Why there is no connection to an endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +134,7 @@ impl Upstream {
     pub(super) async fn lease(
         self: Rc<Self>,
         address: SocketAddr,
+        via: EndpointVia,
         reuse: Reuse,
     ) -> Result<Lease, ConnectError> {
         if reuse != Reuse::Never
@@ -143,7 +144,7 @@ impl Upstream {
         }
         match connect(address).await {
             Ok(sender) => {
-                let made = Made::with(address);
+                let made = Made::through(via);
                 if made == Made::Directly {
                     self.note_reached();
                 }
@@ -216,9 +217,11 @@ impl Lease {
 }
 
 impl Made {
-    /// No container has the address 127.0.0.1: what is there is published by Docker.
-    fn with(address: SocketAddr) -> Self {
-        if address.ip() == Ipv4Addr::LOCALHOST { Self::ByProxy } else { Self::Directly }
+    fn through(via: EndpointVia) -> Self {
+        match via {
+            EndpointVia::Direct => Self::Directly,
+            EndpointVia::DockerProxy => Self::ByProxy,
+        }
     }
 }
 

@@ -13,12 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::http;
 use super::limits::{ACCEPT_PAUSE, BalancerLimits, IDLE_UPSTREAM, TELL_SHORT_EVERY};
-use super::select::{Draw, choose};
-use super::table::Table;
+use super::route::{RequestAttributes, RouteRequest, holds};
+use super::select::{Draw, choose, choose_weighted, share, weighted};
+use super::table::{PoolTarget, Rule, Table, TargetPool};
 use super::target::{Claim, Seat};
 use super::upstream::Upstream;
 use crate::clock::Clock;
-use crate::model::{Balance, EndpointId, Mono};
+use crate::model::{EndpointId, EndpointVia, ListenerId, Mono, RevisionNumber};
 
 /// What the controlling thread says to a worker.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub(super) struct Setup {
 /// A thread's state, shared by its tasks. Nothing of it is borrowed over an await.
 pub(super) struct Worker {
     thread: usize,
+    /// Where all connections come in.
+    listener: ListenerId,
     pub(super) limits: BalancerLimits,
     pub(super) clock: Arc<dyn Clock>,
     view: RefCell<Option<View>>,
@@ -68,8 +71,10 @@ struct View {
 }
 
 struct UpstreamPool {
-    balance: Balance,
-    upstreams: Vec<(Rc<Upstream>, SocketAddr)>,
+    /// In the order of the pool's targets.
+    upstreams: Vec<Rc<Upstream>>,
+    /// Weights of the targets; `None` where all are alike.
+    weights: Option<Vec<u32>>,
     turn: Cell<usize>,
 }
 
@@ -77,6 +82,7 @@ struct UpstreamPool {
 pub(super) struct Choice {
     pub(super) upstream: Rc<Upstream>,
     pub(super) address: SocketAddr,
+    pub(super) via: EndpointVia,
     pub(super) claim: Rc<Claim>,
     /// When it was made, in microseconds; `None` while nobody watches.
     pub(super) chosen: Option<u64>,
@@ -100,43 +106,83 @@ pub(super) enum NoChoice {
 impl Worker {
     /// Chooses an endpoint from the table as it is now, and counts the request: one step. Endpoints of `avoid`, those that
     /// failed to connect lately, and those that a newer table is without are chosen only where no other is left.
-    pub(super) fn choose(&self, host: &str, path: &str, avoid: &[Rc<Upstream>]) -> Result<Choice, NoChoice> {
+    pub(super) fn choose(
+        &self,
+        request: &RouteRequest<'_>,
+        avoid: &[Rc<Upstream>],
+    ) -> Result<Choice, NoChoice> {
         let view = self.view.borrow();
         let view = view.as_ref().ok_or(NoChoice::Table)?;
-        let (prefix, rule) = view.table.router.find(host, path).ok_or(NoChoice::Route)?;
-        let pool = &view.pools[rule.pool];
-        let index = self.draw(pool, avoid).ok_or(NoChoice::Endpoint)?;
-        let (upstream, address) = &pool.upstreams[index];
+        let (path, rule) = view.table.find(&self.listener, request).ok_or(NoChoice::Route)?;
+        let index = self.draw_backend(rule).ok_or(NoChoice::Route)?;
+        let (targets, pool) = (&view.table.pools[index], &view.pools[index]);
+        let index = self.draw(targets, pool, request.attributes, avoid).ok_or(NoChoice::Endpoint)?;
+        let upstream = &pool.upstreams[index];
+        let PoolTarget { address, via, .. } = targets.targets[index];
         Ok(Choice {
             claim: Rc::new(Claim::new(Rc::clone(&upstream.seat))),
             upstream: Rc::clone(upstream),
-            address: *address,
+            address,
+            via,
             chosen: self.measures.load(Ordering::Relaxed).then(|| self.clock.micros()),
             timeout: rule.timeout,
-            strip: rule.strip_prefix.then_some(prefix.len()),
+            strip: rule.strip_prefix.then_some(path.len()),
         })
     }
 
     /// No endpoint has answered a request, which counts as failed where it has a service.
-    pub(super) fn unanswered(&self, host: &str, path: &str) {
+    pub(super) fn unanswered(&self, request: &RouteRequest<'_>) {
         let view = self.view.borrow();
         if let Some(view) = view.as_ref()
-            && let Some((_, rule)) = view.table.router.find(host, path)
+            && let Some((_, rule)) = view.table.find(&self.listener, request)
+            && let Some(index) = self.draw_backend(rule)
         {
-            view.table.pools[rule.pool].failures.add();
+            view.table.pools[index].failures.add();
         }
     }
 
-    fn draw(&self, pool: &UpstreamPool, avoid: &[Rc<Upstream>]) -> Option<usize> {
+    /// The pool of one of the route's backends.
+    fn draw_backend(&self, rule: &Rule) -> Option<usize> {
+        match rule.backends.as_slice() {
+            [(pool, _)] => Some(*pool),
+            backends => {
+                let weights = backends.iter().map(|(_, weight)| *weight);
+                let drawn = weighted(weights, self.random.borrow_mut().u64(..))?;
+                Some(backends[drawn].0)
+            }
+        }
+    }
+
+    fn draw(
+        &self,
+        targets: &TargetPool,
+        pool: &UpstreamPool,
+        request: &dyn RequestAttributes,
+        avoid: &[Rc<Upstream>],
+    ) -> Option<usize> {
         let turn = pool.turn.get();
         pool.turn.set(turn.wrapping_add(1));
         let draw = Draw { turn, random: self.random.borrow_mut().u64(..) };
-        let upstream = |index: usize| &pool.upstreams[index].0;
+        let upstream = |index: usize| &pool.upstreams[index];
         let load = |index: usize| upstream(index).seat.target.in_flight();
         let is_new = |index: usize| !avoid.iter().any(|other| Rc::ptr_eq(other, upstream(index)));
         let is_up = |index: usize| !upstream(index).is_passed_over();
+        let revision_of = |index: usize| targets.targets[index].revision;
         let count = pool.upstreams.len();
-        let choose = |usable: &dyn Fn(usize) -> bool| choose(pool.balance, draw, count, load, usable);
+        let choose = |usable: &dyn Fn(usize) -> bool| match &pool.weights {
+            None => choose(targets.balance, draw, count, load, usable),
+            Some(weights) => choose_weighted(targets.balance, draw, weights, load, usable),
+        };
+        let pinned = pinned_revision(targets, request);
+        let choose = |usable: &dyn Fn(usize) -> bool| {
+            let has = |revision| (0..count).any(|index| revision_of(index) == revision && usable(index));
+            let revision = match pinned {
+                Some(revision) => revision,
+                None if targets.shares.is_empty() => return choose(usable),
+                None => share(&targets.shares, has, self.random.borrow_mut().u64(..))?,
+            };
+            choose(&|index| revision_of(index) == revision && usable(index))
+        };
         choose(&|i| is_new(i) && is_up(i)).or_else(|| choose(&is_new)).or_else(|| choose(&|_| true))
     }
 
@@ -146,7 +192,7 @@ impl Worker {
         let mut upstreams = HashMap::new();
         let mut pools = Vec::with_capacity(table.pools.len());
         for pool in &table.pools {
-            let of = |(target, address): &(Arc<super::target::Target>, SocketAddr)| {
+            let of = |PoolTarget { target, .. }: &PoolTarget| {
                 let upstream = upstreams.entry(target.id.clone()).or_insert_with(|| {
                     let known = before.remove(&target.id);
                     known.unwrap_or_else(|| {
@@ -156,11 +202,11 @@ impl Worker {
                         ))
                     })
                 });
-                (Rc::clone(upstream), *address)
+                Rc::clone(upstream)
             };
             let upstreams = pool.targets.iter().map(of).collect();
             let turn = Cell::new(self.random.borrow_mut().usize(..));
-            pools.push(UpstreamPool { balance: pool.balance, upstreams, turn });
+            pools.push(UpstreamPool { upstreams, weights: pool.weights(), turn });
         }
         before.values().for_each(|upstream| upstream.leave());
         *before = upstreams;
@@ -187,6 +233,13 @@ impl Worker {
         self.connections.set(self.connections.get() + 1);
         Some(Admission { worker: Rc::clone(self), client })
     }
+}
+
+/// The revision that a request is pinned to; `None` for the others, and where the table has no endpoint of it.
+fn pinned_revision(pool: &TargetPool, request: &dyn RequestAttributes) -> Option<RevisionNumber> {
+    let met = pool.pins.iter().find(|pin| pin.conditions.iter().all(|condition| holds(condition, request)));
+    let revision = met?.revision;
+    pool.targets.iter().any(|target| target.revision == revision).then_some(revision)
 }
 
 /// Connections that could not be had for want of something of ours, file descriptors most likely, and when that was told.
@@ -236,6 +289,7 @@ pub(super) async fn run(setup: Setup, mut commands: mpsc::Receiver<Command>) -> 
     let random = RefCell::new(fastrand::Rng::with_seed(clock.random()));
     let worker = Rc::new(Worker {
         thread,
+        listener: ListenerId::public_http(),
         limits,
         clock,
         view: RefCell::default(),
@@ -312,15 +366,22 @@ async fn sweep(worker: Rc<Worker>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::balancer::failures::Failures;
-    use crate::balancer::route::Router;
-    use crate::balancer::table::{Rule, TargetPool};
+    use crate::balancer::table::compile;
     use crate::balancer::target::Target;
+    use crate::model::arbitrary::table_name;
+    use crate::model::{
+        ForwardAction, HostPattern, Listener, Millis, PathMatch, RevisionPin, RouteAction, RouteCondition,
+        RoutingTable, TableEndpoint, TableRoute, TableService, WeightedBackend,
+    };
 
     fn worker() -> Worker {
         Worker {
             thread: 0,
+            listener: ListenerId::public_http(),
             limits: BalancerLimits::default(),
             clock: Arc::new(crate::clock::RealClock::new()),
             view: RefCell::default(),
@@ -335,32 +396,100 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_a_newer_table_is_without_is_chosen_only_where_there_is_no_other() {
-        let target = |name: &str| {
+    /// Endpoints `a` and `b`, of revisions 1 and 2.
+    fn targets() -> [Arc<Target>; 2] {
+        ["a", "b"].map(|name| {
             let id = EndpointId::new(&name.into(), jiff::Timestamp::UNIX_EPOCH);
             Arc::new(Target::new(id, 1, Arc::default(), Failures::default()))
+        })
+    }
+
+    /// A service with these endpoints behind every path.
+    fn table(targets: &[Arc<Target>], service: TableService) -> Table {
+        let endpoint = |(target, revision): (&Arc<Target>, u64)| {
+            let ports = [("http".to_owned(), 80)].into();
+            let revision = RevisionNumber(revision);
+            TableEndpoint::managed(target.id.clone(), "r".into(), revision, [10, 0, 0, 1].into(), ports)
         };
-        let targets = [target("a"), target("b")];
-        let address = SocketAddr::from(([10, 0, 0, 1], 80));
-        let pool = TargetPool {
-            balance: Balance::default(),
-            targets: targets.iter().map(|target| (Arc::clone(target), address)).collect(),
-            failures: Failures::default(),
+        let endpoints = targets.iter().zip(1..).map(endpoint).collect();
+        let backends = vec![WeightedBackend { service: "s".into(), port: "http".into(), weight: 1 }];
+        let route = TableRoute {
+            listeners: [ListenerId::public_http()].into(),
+            hosts: [HostPattern::Any].into(),
+            path: PathMatch::Prefix("/".to_owned()),
+            conditions: [].into(),
+            action: RouteAction::Forward(ForwardAction {
+                backends,
+                timeout: Millis::secs(1),
+                strip_prefix: false,
+            }),
         };
-        let rule = Rule { pool: 0, timeout: std::time::Duration::from_secs(1), strip_prefix: false };
-        let router = Router::new([(None, "/".to_owned(), rule)]).unwrap();
+        let table = RoutingTable {
+            listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),
+            routes: vec![route],
+            services: [("s".into(), TableService { endpoints, ..service })].into(),
+            ..RoutingTable::empty(table_name(1))
+        };
+        let known = |id: &EndpointId, _: &Failures| {
+            Arc::clone(targets.iter().find(|target| target.id == *id).expect("an endpoint of the table"))
+        };
+        compile(&table, |_| Failures::default(), known).expect("the table is sound")
+    }
+
+    /// How often each endpoint is chosen of 10,000 requests.
+    fn choices(worker: &Worker, attributes: &dyn RequestAttributes) -> BTreeMap<String, u32> {
+        let mut chosen = BTreeMap::new();
+        for _ in 0..10_000 {
+            let request = RouteRequest { host: "h", path: "/", attributes };
+            let choice = worker.choose(&request, &[]).unwrap();
+            *chosen.entry(choice.upstream.seat.target.id.container().unwrap().to_string()).or_default() += 1;
+        }
+        chosen
+    }
+
+    #[test]
+    fn endpoint_that_a_newer_table_lacks_is_chosen_only_if_there_is_no_other() {
+        let targets = targets();
         let worker = worker();
-        worker.install(Arc::new(Table { router, pools: vec![pool] }));
-        let chosen = || -> std::collections::BTreeSet<String> {
-            let choices = (0..64).map(|_| worker.choose("h", "/", &[]).unwrap());
-            choices.map(|choice| choice.upstream.seat.target.id.to_string()).collect()
-        };
-        assert_eq!(chosen().len(), 2);
+        worker.install(Arc::new(table(&targets, TableService::default())));
+        assert_eq!(choices(&worker, &()).len(), 2);
         targets[0].set_left(true, Mono(1));
-        assert_eq!(chosen(), [targets[1].id.to_string()].into());
+        assert_eq!(choices(&worker, &()), [("b".to_owned(), 10_000)].into());
         targets[1].set_left(true, Mono(2));
-        assert_eq!(chosen().len(), 2, "the thread knows of no other");
+        assert_eq!(choices(&worker, &()).len(), 2, "the thread knows of no other");
+    }
+
+    #[test]
+    fn shares_split_requests_by_revision() {
+        let targets = targets();
+        let worker = worker();
+        let shares = [(RevisionNumber(1), 9_000), (RevisionNumber(2), 1_000)].into();
+        worker.install(Arc::new(table(&targets, TableService { shares, ..TableService::default() })));
+        let chosen = choices(&worker, &());
+        assert!((900..1_100).contains(&chosen["b"]), "{chosen:?}");
+        targets[0].set_left(true, Mono(1));
+        assert_eq!(choices(&worker, &()), [("b".to_owned(), 10_000)].into(), "the other is leaving");
+    }
+
+    #[test]
+    fn pin_decides_before_the_shares() {
+        let targets = targets();
+        let worker = worker();
+        let beta = RouteCondition::Header { name: "x-beta".into(), value: "1".into() };
+        let pin =
+            |revision| RevisionPin { conditions: [beta.clone()].into(), revision: RevisionNumber(revision) };
+        let (request, ()) = hyper::Request::builder().header("x-beta", "1").body(()).unwrap().into_parts();
+        let shares: BTreeMap<_, _> = [(RevisionNumber(1), 10_000)].into();
+        let service = |pins| TableService { shares: shares.clone(), pins, ..TableService::default() };
+        worker.install(Arc::new(table(&targets, service(vec![pin(2)]))));
+        assert_eq!(choices(&worker, &request), [("b".to_owned(), 10_000)].into());
+        assert_eq!(choices(&worker, &()), [("a".to_owned(), 10_000)].into());
+        worker.install(Arc::new(table(&targets, service(vec![pin(3)]))));
+        assert_eq!(
+            choices(&worker, &request),
+            [("a".to_owned(), 10_000)].into(),
+            "no endpoint of revision 3"
+        );
     }
 
     #[test]

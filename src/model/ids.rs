@@ -114,6 +114,10 @@ text_id!(
     ContainerId
 );
 text_id!(
+    /// Id of a listener, unique in a routing table: `http` is the public one.
+    ListenerId
+);
+text_id!(
     /// UUID of a store, made once when the store is created.
     StoreId
 );
@@ -134,6 +138,13 @@ number_id!(
     /// Raised durably at every open of the store: tells the tables of two runs apart.
     Epoch
 );
+
+impl ListenerId {
+    /// The public listener for HTTP.
+    pub fn public_http() -> Self {
+        Self::new("http")
+    }
+}
 
 impl ServiceName {
     /// Checks that the text is a DNS label of at most 40 characters.

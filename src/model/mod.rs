@@ -6,6 +6,8 @@
 //! serialise to.
 //! Deliberately absent: decisions (`orchestrator`, `agent`), YAML (`manifest`), Docker's words (`engine::translate`).
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod author;
 mod backoff;
 mod check;
@@ -23,6 +25,7 @@ pub mod image_reference;
 mod intervention;
 pub mod key;
 mod latency;
+mod listener;
 mod nearest;
 mod now;
 mod object;
@@ -36,6 +39,7 @@ mod replica;
 mod report;
 mod revision;
 mod rollout;
+mod route_match;
 mod sanitize;
 mod service;
 mod spec;
@@ -51,17 +55,18 @@ pub use check::{SIGNALS, check_service, is_host_name};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use deletion_guard::{DELETION_GUARD_WINDOW, deletion_allowed};
 pub use diagnosis::{CRASHES_TOGETHER, Diagnosis, FailedProbe, FailureCause, ListeningSocket, ProbeAnswer};
-pub use endpoint::{Endpoint, EndpointId, EndpointState};
+pub use endpoint::{Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia};
 pub use event::{Event, EventKind, EventReason};
 pub use exposure::{EngineKind, ExposureMode};
 pub use hash::sha256_hex;
 pub use health::{Health, HealthCheck};
 pub use ids::{
-    AppName, ContainerId, Epoch, Generation, NameError, NodeId, ReplicaName, RevisionNumber, ServiceName,
-    StoreId, TemplateHash,
+    AppName, ContainerId, Epoch, Generation, ListenerId, NameError, NodeId, ReplicaName, RevisionNumber,
+    ServiceName, StoreId, TemplateHash,
 };
 pub use intervention::{InterventionKind, RolloutIntervention};
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
+pub use listener::{Listener, ListenerProtocol, ListenerScope};
 pub use nearest::nearest;
 pub use now::{Mono, Now};
 pub use object::{ObjectKind, ObjectRef, ObjectRefError};
@@ -75,6 +80,7 @@ pub use replica::{Cause, Desired, ImageRefusal, Replica, ReplicaPhase, ReplicaSt
 pub use report::{BalancerReport, EndpointStats, Incarnation, TableRejection};
 pub use revision::{Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutFailure, RolloutState};
+pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};
 pub use sanitize::sanitize;
 pub use service::{Metadata, Service};
 pub use spec::{
@@ -82,7 +88,10 @@ pub use spec::{
     ServiceSpec,
 };
 pub use spec_limits::{LIMITS, SpecLimits};
-pub use table::{Pool, PoolEndpoint, RouteEntry, RoutingTable, TableName};
+pub use table::{
+    ForwardAction, RedirectAction, RouteAction, RoutingTable, TableEndpoint, TableName, TableRoute,
+    TableService, WeightedBackend,
+};
 pub use template::{HASH_SCHEMA, Template};
-pub use traffic::Traffic;
+pub use traffic::{RevisionPin, Traffic};
 pub use volume::Volume;

@@ -1,20 +1,24 @@
 //! The immutable snapshot that a balancer serves from.
+//!
+//! A request passes four decisions: the listener it came in on, the route, the share (which revision of the service), the
+//! endpoint. Each has its own data here. Ordered maps and sets only: two tables that say the same are equal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Balance, EndpointId, Epoch, Millis, ReplicaName, RevisionNumber, ServiceName, StoreId};
+use super::{
+    Balance, EndpointId, EndpointOrigin, EndpointVia, Epoch, HostPattern, Listener, ListenerId, Millis,
+    PathMatch, ReplicaName, RevisionNumber, RevisionPin, RouteCondition, ServiceName, StoreId,
+};
 
 /// Name of a table. Two tables compare only within one store and epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TableName {
-    /// The store it was made from.
     pub store: StoreId,
-    /// The store's epoch.
     pub epoch: Epoch,
     /// Counts the tables published in this epoch, from 1.
     pub revision: u64,
@@ -34,70 +38,153 @@ impl fmt::Display for TableName {
     }
 }
 
-/// A host and path prefix that lead to a service's pool.
+/// What becomes of the requests that it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RouteEntry {
-    /// Host in lower case; `None` is any.
-    pub host: Option<String>,
-    /// Path prefix on whole segments.
-    pub path: String,
-    /// Name of the port.
-    pub port: String,
+pub struct TableRoute {
+    /// Where it is visible.
+    pub listeners: BTreeSet<ListenerId>,
+    pub hosts: BTreeSet<HostPattern>,
+    pub path: PathMatch,
+    /// All must hold.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub conditions: BTreeSet<RouteCondition>,
+    pub action: RouteAction,
+}
+
+/// What becomes of a request that a route takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RouteAction {
+    Forward(ForwardAction),
+    Redirect(RedirectAction),
+}
+
+/// Sends the request to one of the backends, by weight.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForwardAction {
+    pub backends: Vec<WeightedBackend>,
     /// From the request's last byte to the response's headers.
     pub timeout: Millis,
-    /// Whether the prefix is taken off.
+    /// Whether the route's path is taken off the request's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strip_prefix: bool,
-    /// Whose pool.
+}
+
+/// Answers with another address for the same path; what is `None` stays as it was requested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedirectAction {
+    /// 301, 302, 307 or 308.
+    pub status: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// A port of a service, and its part of a route's requests.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WeightedBackend {
     pub service: ServiceName,
+    /// Name of the port.
+    pub port: String,
+    /// Relative to the weights of the route's other backends.
+    pub weight: u32,
 }
 
 /// An endpoint that may be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PoolEndpoint {
-    /// Identity: container and start time.
+pub struct TableEndpoint {
     pub id: EndpointId,
-    /// Of which replica.
-    pub replica: ReplicaName,
-    /// Of which revision.
+    /// The replica that it is; `None` unless it is managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<ReplicaName>,
     pub revision: RevisionNumber,
-    /// Address.
+    pub origin: EndpointOrigin,
     pub address: IpAddr,
     /// Ports by name.
     pub ports: BTreeMap<String, u16>,
+    pub via: EndpointVia,
+    /// Relative to the weights of the revision's other endpoints.
+    pub weight: u32,
 }
 
-/// The endpoints of a service that may be chosen; empty where none is ready.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+impl TableEndpoint {
+    /// The weight of endpoints that say nothing of it.
+    pub const WEIGHT: u32 = 1;
+
+    /// A container of ours, reached directly.
+    pub fn managed(
+        id: EndpointId,
+        replica: ReplicaName,
+        revision: RevisionNumber,
+        address: IpAddr,
+        ports: BTreeMap<String, u16>,
+    ) -> Self {
+        Self {
+            id,
+            replica: Some(replica),
+            revision,
+            origin: EndpointOrigin::Managed,
+            address,
+            ports,
+            via: EndpointVia::Direct,
+            weight: Self::WEIGHT,
+        }
+    }
+}
+
+/// The endpoints of a service that may be chosen, and how one is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Pool {
-    /// How one is chosen.
+pub struct TableService {
     pub balance: Balance,
-    /// In the order of their ids.
-    pub endpoints: Vec<PoolEndpoint>,
+    /// Weights of revisions. Where there are some, a revision without one takes no request; without any, all endpoints
+    /// count alike.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shares: BTreeMap<RevisionNumber, u32>,
+    /// The first that holds decides before the shares do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<RevisionPin>,
+    /// In the order of their ids; none where none is ready.
+    pub endpoints: Vec<TableEndpoint>,
 }
 
-/// All that a balancer needs to serve. Every service with a route has a pool, if an empty one.
+/// All that a balancer needs to serve. Every service that a route or listener names has an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoutingTable {
-    /// Its name.
     pub name: TableName,
-    /// Sorted: exact hosts before any host, then longest path first.
-    pub routes: Vec<RouteEntry>,
-    /// By service.
-    pub pools: BTreeMap<ServiceName, Pool>,
+    pub listeners: BTreeMap<ListenerId, Listener>,
+    /// Of routes that take the same request, the one with the most specific host, then path, then conditions is right,
+    /// whatever their order.
+    pub routes: Vec<TableRoute>,
+    pub services: BTreeMap<ServiceName, TableService>,
 }
 
 impl RoutingTable {
-    /// A table without routes.
+    /// A table without listeners, routes and services.
     pub fn empty(name: TableName) -> Self {
-        Self { name, routes: Vec::new(), pools: BTreeMap::new() }
+        Self { name, listeners: BTreeMap::new(), routes: Vec::new(), services: BTreeMap::new() }
+    }
+
+    /// The endpoints of all services.
+    pub fn endpoints(&self) -> impl Iterator<Item = &TableEndpoint> {
+        self.services.values().flat_map(|service| &service.endpoints)
     }
 
     /// Whether an endpoint may be chosen from this table.
     pub fn has_endpoint(&self, id: &EndpointId) -> bool {
-        self.pools.values().any(|pool| pool.endpoints.iter().any(|e| e.id == *id))
+        self.endpoints().any(|endpoint| endpoint.id == *id)
+    }
+
+    /// Whether both lead every request the same way; their names aside.
+    pub fn routes_like(&self, other: &Self) -> bool {
+        let Self { name: _, listeners, routes, services } = self;
+        *listeners == other.listeners && *routes == other.routes && *services == other.services
     }
 }

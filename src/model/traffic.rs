@@ -1,10 +1,18 @@
 //! How the requests of one service are shared between its revisions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{RevisionNumber, ServiceName};
+use super::{RevisionNumber, RouteCondition, ServiceName};
+
+/// Sends the requests that meet all conditions to one revision, whatever the shares are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionPin {
+    pub conditions: BTreeSet<RouteCondition>,
+    pub revision: RevisionNumber,
+}
 
 /// The traffic record of a service: `traffic/<service>`. Written by the orchestrator alone, in the transaction of the move
 /// that it belongs to; routing tables are built from it.
@@ -13,11 +21,13 @@ use super::{RevisionNumber, ServiceName};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Traffic {
-    /// The service.
     pub service: ServiceName,
     /// Weights of revisions, in parts of [`Traffic::WHOLE`]; empty, or summing up to it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shares: BTreeMap<RevisionNumber, u32>,
+    /// The first that holds decides before the shares do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<RevisionPin>,
 }
 
 impl Traffic {
@@ -26,6 +36,6 @@ impl Traffic {
 
     /// All ready endpoints of the service count alike.
     pub fn even(service: ServiceName) -> Self {
-        Self { service, shares: BTreeMap::new() }
+        Self { service, shares: BTreeMap::new(), pins: Vec::new() }
     }
 }

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BalancerReport, Pool, RouteEntry, RoutingTable, ServiceName, TableName};
+use crate::model::{
+    BalancerReport, Listener, ListenerId, RoutingTable, ServiceName, TableName, TableRoute, TableService,
+};
 
 /// Version of this protocol; a controller refuses a balancer that speaks another.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 /// Largest frame: 5,000 services with 200 endpoints of 300 bytes fit four times over.
 pub const FRAME_MAX_BYTES: usize = 64 << 20;
 
 /// What a controller says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "type")]
+#[serde(rename_all = "camelCase")]
 pub enum ToBalancer {
     /// Serve from this. First word of every connection.
     Table {
@@ -41,16 +43,20 @@ pub struct TableDelta {
     pub base: TableName,
     /// …to this one.
     pub name: TableName,
+    /// All listeners, where they differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listeners: Option<BTreeMap<ListenerId, Listener>>,
     /// All routes, where they differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub routes: Option<Vec<RouteEntry>>,
-    /// Pools that differ; `None` is gone.
-    pub pools: BTreeMap<ServiceName, Option<Pool>>,
+    pub routes: Option<Vec<TableRoute>>,
+    /// Services that differ; `None` is gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<ServiceName, Option<TableService>>,
 }
 
 /// What a balancer says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "type")]
+#[serde(rename_all = "camelCase")]
 pub enum ToController {
     /// First word of every connection.
     Hello {

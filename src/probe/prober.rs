@@ -181,7 +181,8 @@ async fn probe(
             .await
             .unwrap_or_else(|_| Err(observation::grpc(service, &too_slow, b""))),
         HealthCheck::Exec(command) => {
-            return exec::probe(engine, &target.id.container(), command, *timeout, left).await;
+            let container = target.id.container()?;
+            return exec::probe(engine, &container, command, *timeout, left).await;
         }
         HealthCheck::None(_) => Ok(()),
     })

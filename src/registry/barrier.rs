@@ -22,9 +22,10 @@ impl Published {
     /// Takes note of a table that is about to go out. Tables come in the order of their revisions.
     pub fn record(&mut self, table: &RoutingTable) {
         let revision = table.name.revision;
-        let endpoints = table.pools.values().flat_map(|pool| &pool.endpoints);
-        let now: BTreeMap<EndpointId, u64> =
-            endpoints.map(|e| (e.id.clone(), self.joined.get(&e.id).copied().unwrap_or(revision))).collect();
+        let now: BTreeMap<EndpointId, u64> = table
+            .endpoints()
+            .map(|e| (e.id.clone(), self.joined.get(&e.id).copied().unwrap_or(revision)))
+            .collect();
         for id in self.joined.keys().filter(|id| !now.contains_key(*id)) {
             self.left.insert(id.clone(), revision);
         }
@@ -98,7 +99,7 @@ impl Barrier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Balance, Epoch, Pool, PoolEndpoint, RevisionNumber};
+    use crate::model::{Epoch, RevisionNumber, TableEndpoint, TableService};
     use crate::testing;
 
     fn name(epoch: u64, revision: u64) -> TableName {
@@ -110,16 +111,15 @@ mod tests {
     }
 
     fn table(revision: u64, containers: &[&str]) -> RoutingTable {
-        let endpoint = |c: &&str| PoolEndpoint {
-            id: id(c),
-            replica: (*c).into(),
-            revision: RevisionNumber(1),
-            address: [10, 209, 0, 2].into(),
-            ports: BTreeMap::new(),
+        let endpoint = |c: &&str| {
+            TableEndpoint::managed(id(c), (*c).into(), RevisionNumber(1), [10, 209, 0, 2].into(), [].into())
         };
-        let pool = Pool { balance: Balance::default(), endpoints: containers.iter().map(endpoint).collect() };
-        let pools = [("users".into(), pool)].into();
-        RoutingTable { pools, ..RoutingTable::empty(name(4, revision)) }
+        let service =
+            TableService { endpoints: containers.iter().map(endpoint).collect(), ..TableService::default() };
+        RoutingTable {
+            services: [("users".into(), service)].into(),
+            ..RoutingTable::empty(name(4, revision))
+        }
     }
 
     fn barrier(tables: &[RoutingTable], applied: Option<TableName>) -> Barrier {

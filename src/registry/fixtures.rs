@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::{
-    Endpoint, EndpointState, Epoch, Port, Protocol, RevisionNumber, Route, Service, TableName,
+    Endpoint, EndpointState, EndpointVia, Epoch, Port, Protocol, RevisionNumber, Route, Service, TableName,
 };
 use crate::testing;
 
@@ -28,6 +28,7 @@ pub(super) fn endpoint(service: &str, container: &str, state: EndpointState) -> 
         revision: RevisionNumber(1),
         address: [10, 209, 0, 2].into(),
         ports: [("http".to_owned(), 80)].into(),
+        via: EndpointVia::Direct,
         state,
         container: container.into(),
         started_at: Timestamp::UNIX_EPOCH,

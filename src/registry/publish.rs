@@ -18,7 +18,7 @@ use super::table;
 use super::{Barrier, Published};
 use crate::model::{
     BalancerReport, ContainerId, Endpoint, EndpointId, EndpointState, ReplicaName, RoutingTable, Service,
-    ServiceName, TableName, key,
+    ServiceName, TableName, Traffic, key,
 };
 use crate::store::{Decoded, Op, Store, StoreError, WatchEvent};
 
@@ -42,6 +42,7 @@ pub struct Registry {
 struct Objects {
     services: Decoded<Service>,
     endpoints: Decoded<Endpoint>,
+    traffic: Decoded<Traffic>,
 }
 
 /// What was published and heard, and what must not be published.
@@ -123,9 +124,8 @@ impl Registry {
     /// Takes what ran in this container at that time out, as [`Registry::withdraw_now`] does.
     pub fn withdraw_ended(&self, container: &ContainerId, at: jiff::Timestamp) {
         let Some(last) = self.ledger().last.clone() else { return };
-        let endpoints = last.pools.values().flat_map(|pool| &pool.endpoints);
         let ended: Vec<EndpointId> =
-            endpoints.map(|e| &e.id).filter(|id| id.ended_with(container, at)).cloned().collect();
+            last.endpoints().map(|e| &e.id).filter(|id| id.ended_with(container, at)).cloned().collect();
         if !ended.is_empty() {
             tracing::debug!(%container, died = %at, "out of the table: its container ended");
             self.withdraw_now(&ended);
@@ -143,8 +143,8 @@ impl Registry {
             return;
         }
         let mut table = RoutingTable { name: self.name_after(Some(&last)), ..(*last).clone() };
-        for pool in table.pools.values_mut() {
-            pool.endpoints.retain(|e| !ids.contains(&e.id));
+        for service in table.services.values_mut() {
+            service.endpoints.retain(|e| !ids.contains(&e.id));
         }
         self.publish(&mut ledger, table);
     }
@@ -189,7 +189,8 @@ impl Registry {
         let ended = || stream::iter([WatchEvent::Resync]);
         let services = self.store.watch(key::SERVICES, from).await?.chain(ended());
         let endpoints = self.store.watch(key::ENDPOINTS, from).await?.chain(ended());
-        let mut events = stream::select(services, endpoints);
+        let traffic = self.store.watch(key::TRAFFIC, from).await?.chain(ended());
+        let mut events = stream::select(stream::select(services, endpoints), traffic);
         let mut resync = tokio::time::interval_at(tokio::time::Instant::now() + RESYNC_EVERY, RESYNC_EVERY);
         resync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -214,12 +215,14 @@ impl Registry {
             ledger.reads += 1;
             ledger.reads
         };
-        // The services first: a watch from after this revision misses nothing of either list.
         let services = self.store.list(key::SERVICES).await?;
         let endpoints = self.store.list(key::ENDPOINTS).await?;
-        let revision = services.revision.min(endpoints.revision);
+        let traffic = self.store.list(key::TRAFFIC).await?;
+        // A watch from after this revision misses nothing of any list.
+        let revision = services.revision.min(endpoints.revision).min(traffic.revision);
         objects.services.refresh(services)?;
         objects.endpoints.refresh(endpoints)?;
+        objects.traffic.refresh(traffic)?;
 
         let mut ledger = self.ledger();
         ledger.open |= opening;
@@ -230,14 +233,14 @@ impl Registry {
         let withdrawn = &ledger.withdrawn;
         let standing =
             objects.endpoints.iter().filter(|e| withdrawn.is_empty() || !withdrawn.contains_key(&e.id()));
-        let table = table::build(self.name_after(ledger.last.as_deref()), objects.services.iter(), standing);
+        let name = self.name_after(ledger.last.as_deref());
+        let table = table::build(name, objects.services.iter(), standing, objects.traffic.iter());
         Ok(Read { revision, published: self.publish(&mut ledger, table) })
     }
 
     /// Publishes a table that says something new; whether it did.
     fn publish(&self, ledger: &mut Ledger, table: RoutingTable) -> bool {
-        let same = |last: &Arc<RoutingTable>| last.routes == table.routes && last.pools == table.pools;
-        if ledger.last.as_ref().is_some_and(same) {
+        if ledger.last.as_ref().is_some_and(|last| last.routes_like(&table)) {
             return false;
         }
         Arc::make_mut(&mut ledger.published).record(&table);
@@ -323,8 +326,8 @@ mod tests {
     }
 
     fn spell(table: &RoutingTable) -> (u64, Vec<String>) {
-        let endpoints = table.pools.values().flat_map(|pool| &pool.endpoints);
-        (table.name.revision, endpoints.map(|e| e.replica.to_string()).collect())
+        let endpoints = table.endpoints();
+        (table.name.revision, endpoints.filter_map(|e| e.replica.as_ref()).map(ToString::to_string).collect())
     }
 
     fn holds(revision: u64, containers: &[&str]) -> Option<(u64, Vec<String>)> {

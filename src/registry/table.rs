@@ -1,4 +1,4 @@
-//! From services and endpoints to a routing table. Pure.
+//! From services, endpoints and traffic records to a routing table. Pure.
 //!
 //! The same objects give the same table, in whatever order they come.
 
@@ -6,37 +6,42 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, Pool, PoolEndpoint, RouteEntry, RoutingTable, Service, ServiceName,
-    TableName,
+    Endpoint, EndpointId, EndpointState, ForwardAction, HostPattern, Listener, ListenerId, PathMatch, Route,
+    RouteAction, RoutingTable, Service, ServiceName, TableEndpoint, TableName, TableRoute, TableService,
+    Traffic, WeightedBackend,
 };
 
-/// The table that these services and endpoints make.
+/// The table that these objects make.
 ///
-/// Every service with routes that is not deleted has a pool, an empty one where none of its endpoints is ready, so that
-/// its requests are answered 503 and never 404. A service without routes has a pool as long as it has ready endpoints:
-/// nothing is routed there, but the balancers' acknowledgements hold for them too. An endpoint is in one pool only.
+/// Every service with routes that is not deleted has an entry, one without endpoints where none is ready, so that its
+/// requests are answered 503 and never 404. A service without routes has an entry as long as it has ready endpoints:
+/// nothing is routed there, but the balancers' acknowledgements hold for them too. An endpoint is in one service only.
 pub fn build<'a>(
     name: TableName,
     services: impl IntoIterator<Item = &'a Service>,
     endpoints: impl IntoIterator<Item = &'a Endpoint>,
+    traffic: impl IntoIterator<Item = &'a Traffic>,
 ) -> RoutingTable {
     let live: BTreeMap<&ServiceName, &Service> =
         services.into_iter().filter(|s| s.deleted_at.is_none()).map(|s| (s.name(), s)).collect();
+    let traffic: BTreeMap<&ServiceName, &Traffic> =
+        traffic.into_iter().map(|record| (&record.service, record)).collect();
     let ready = ready_by_id(endpoints.into_iter().filter(|e| live.contains_key(&e.service)));
 
-    let empty_pool = |service: &Service| Pool { balance: service.spec.balance, endpoints: Vec::new() };
-    let mut pools: BTreeMap<ServiceName, Pool> = live
+    let without_endpoints = |service: &Service| table_service(service, traffic.get(service.name()).copied());
+    let mut services: BTreeMap<ServiceName, TableService> = live
         .values()
         .filter(|s| !s.spec.routes.is_empty())
-        .map(|s| (s.name().clone(), empty_pool(s)))
+        .map(|s| (s.name().clone(), without_endpoints(s)))
         .collect();
     for (id, endpoint) in ready {
         let Some(service) = live.get(&endpoint.service) else { continue };
-        let pool = pools.entry(endpoint.service.clone()).or_insert_with(|| empty_pool(service));
-        pool.endpoints.push(pool_endpoint(id, endpoint));
+        let entry = services.entry(endpoint.service.clone()).or_insert_with(|| without_endpoints(service));
+        entry.endpoints.push(table_endpoint(id, endpoint));
     }
 
-    RoutingTable { name, routes: routes(live.values().copied()), pools }
+    let listeners = [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into();
+    RoutingTable { name, listeners, routes: routes(live.values().copied()), services }
 }
 
 /// Ready endpoints in the order of their ids. Of two records of one container the first by service and replica counts.
@@ -51,45 +56,57 @@ fn ready_by_id<'a>(endpoints: impl Iterator<Item = &'a Endpoint>) -> BTreeMap<En
     by_id
 }
 
-fn pool_endpoint(id: EndpointId, endpoint: &Endpoint) -> PoolEndpoint {
-    PoolEndpoint {
-        id,
-        replica: endpoint.replica.clone(),
-        revision: endpoint.revision,
-        address: endpoint.address,
-        ports: endpoint.ports.clone(),
+fn table_service(service: &Service, traffic: Option<&Traffic>) -> TableService {
+    TableService {
+        balance: service.spec.balance,
+        shares: traffic.map(|record| record.shares.clone()).unwrap_or_default(),
+        pins: traffic.map(|record| record.pins.clone()).unwrap_or_default(),
+        endpoints: Vec::new(),
     }
 }
 
-/// All routes in the order in which they are tried: the first that matches a request is the right one. A host and path
-/// leads to one service (claims in the store see to it); were there two, the first by name would have it.
-fn routes<'a>(services: impl Iterator<Item = &'a Service>) -> Vec<RouteEntry> {
-    let mut routes: Vec<RouteEntry> = services.flat_map(routes_of).collect();
-    routes.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.service.cmp(&b.service)));
-    routes.dedup_by(|later, earlier| order(later) == order(earlier));
-    routes
+fn table_endpoint(id: EndpointId, endpoint: &Endpoint) -> TableEndpoint {
+    let replica = endpoint.replica.clone();
+    let ports = endpoint.ports.clone();
+    let managed = TableEndpoint::managed(id, replica, endpoint.revision, endpoint.address, ports);
+    TableEndpoint { via: endpoint.via, ..managed }
 }
 
-/// Exact hosts before any host, then longest path first; the rest only makes the order total.
-fn order(route: &RouteEntry) -> (bool, Reverse<usize>, Option<&str>, &str) {
+/// All routes, exact hosts before any host, then longest path first. A host and path leads to one service (claims in the
+/// store see to it); were there two, the first by name would have it.
+fn routes<'a>(services: impl Iterator<Item = &'a Service>) -> Vec<TableRoute> {
+    let mut claims: Vec<(&Route, &Service)> =
+        services.flat_map(|service| service.spec.routes.iter().map(move |route| (route, service))).collect();
+    claims.sort_by(|(a, of_a), (b, of_b)| order(a).cmp(&order(b)).then_with(|| of_a.name().cmp(of_b.name())));
+    claims.dedup_by(|(later, _), (earlier, _)| order(later) == order(earlier));
+    claims.into_iter().filter_map(|(route, service)| table_route(route, service)).collect()
+}
+
+/// Path and host only make the order total.
+fn order(route: &Route) -> (bool, Reverse<usize>, Option<&str>, &str) {
     (route.host.is_none(), Reverse(route.path.len()), route.host.as_deref(), &route.path)
 }
 
-/// A service's routes with their ports by name. A route to a port that the service does not have is refused when the
-/// service is applied, so there is none to leave out here.
-fn routes_of(service: &Service) -> impl Iterator<Item = RouteEntry> + '_ {
-    service.spec.routes.iter().filter_map(|route| {
-        let port = service.spec.port(route.port.as_deref())?;
-        Some(RouteEntry {
-            host: route.host.clone(),
-            path: route.path.clone(),
-            port: port.name.clone(),
+/// `None` for a route to a port that the service lacks: it is refused when the service is applied, so there is none.
+fn table_route(route: &Route, service: &Service) -> Option<TableRoute> {
+    let port = service.spec.port(route.port.as_deref())?;
+    let backend =
+        WeightedBackend { service: service.name().clone(), port: port.name.clone(), weight: BACKEND_WEIGHT };
+    Some(TableRoute {
+        listeners: [ListenerId::public_http()].into(),
+        hosts: [HostPattern::of(route.host.as_deref())].into(),
+        path: PathMatch::Prefix(route.path.clone()),
+        conditions: [].into(),
+        action: RouteAction::Forward(ForwardAction {
+            backends: vec![backend],
             timeout: route.timeout,
             strip_prefix: route.strip_prefix,
-            service: service.name().clone(),
-        })
+        }),
     })
 }
+
+/// The only backend of a route takes all of its requests.
+const BACKEND_WEIGHT: u32 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -99,30 +116,45 @@ mod tests {
 
     use super::super::fixtures::{endpoint, service, table_name};
     use super::*;
-    use crate::model::{Balance, EndpointState::*, Millis};
+    use crate::model::{
+        Balance, EndpointState::*, EndpointVia, Millis, RevisionNumber, RevisionPin, RouteCondition,
+    };
 
     fn build_one(services: &[Service], endpoints: &[Endpoint]) -> RoutingTable {
-        build(table_name(1), services, endpoints)
+        build(table_name(1), services, endpoints, &[])
     }
 
-    /// `service: container container`, one line a pool.
-    fn pools(table: &RoutingTable) -> Vec<String> {
-        let line = |(name, pool): (&ServiceName, &Pool)| {
-            let ids = pool.endpoints.iter().map(|e| format!(" {}", e.id));
+    /// `service: container container`.
+    fn endpoints_by_service(table: &RoutingTable) -> Vec<String> {
+        let line = |(name, service): (&ServiceName, &TableService)| {
+            let ids = service.endpoints.iter().map(|e| format!(" {}", e.id));
             format!("{name}:{}", ids.collect::<String>())
         };
-        table.pools.iter().map(line).collect()
+        table.services.iter().map(line).collect()
+    }
+
+    fn forward(route: &TableRoute) -> &ForwardAction {
+        match &route.action {
+            RouteAction::Forward(forward) => forward,
+            RouteAction::Redirect(_) => panic!("no service declares a redirect"),
+        }
+    }
+
+    /// `host/path service`.
+    fn spell(route: &TableRoute) -> String {
+        let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
+        let backends: Vec<&str> = forward(route).backends.iter().map(|b| b.service.as_str()).collect();
+        format!("{}{} {}", hosts.join(","), route.path.as_str(), backends.join(","))
     }
 
     #[test]
-    fn routes_come_in_the_order_they_are_tried() {
+    fn routes_sort_by_host_then_longest_path() {
         let services = [
             service("web", &["*/", "a.example/", "b.example/"]),
             service("api", &["a.example/api/v1", "*/api/v1/users"]),
             service("admin", &["a.example/api", "b.example/api"]),
         ];
         let table = build_one(&services, &[]);
-        let spell = |r: &RouteEntry| format!("{}{} {}", r.host.as_deref().unwrap_or("*"), r.path, r.service);
         assert_eq!(
             table.routes.iter().map(spell).collect::<Vec<_>>(),
             [
@@ -138,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_says_all_that_the_spec_says() {
+    fn route_carries_port_timeout_and_prefix_of_the_spec() {
         let mut service = service("web", &["a.example/x", "*/y"]);
         service.spec.balance = Balance::RoundRobin;
         let route = &mut service.spec.routes[0];
@@ -146,27 +178,53 @@ mod tests {
         route.timeout = Millis(7);
         route.strip_prefix = true;
         let table = build_one(&[service], &[]);
-        let entry = |host: Option<&str>, path: &str, port: &str, timeout, strip_prefix| RouteEntry {
-            host: host.map(str::to_owned),
-            path: path.to_owned(),
-            port: port.to_owned(),
-            timeout,
-            strip_prefix,
-            service: "web".into(),
+        let entry = |host: HostPattern, path: &str, port: &str, timeout, strip_prefix| TableRoute {
+            listeners: [ListenerId::public_http()].into(),
+            hosts: [host].into(),
+            path: PathMatch::Prefix(path.to_owned()),
+            conditions: [].into(),
+            action: RouteAction::Forward(ForwardAction {
+                backends: vec![WeightedBackend { service: "web".into(), port: port.to_owned(), weight: 1 }],
+                timeout,
+                strip_prefix,
+            }),
         };
         assert_eq!(table.name, table_name(1));
-        assert_eq!(table.pools[&"web".into()].balance, Balance::RoundRobin);
+        assert_eq!(table.listeners, [("http".into(), Listener::PUBLIC_HTTP)].into());
+        assert_eq!(table.services[&"web".into()].balance, Balance::RoundRobin);
         assert_eq!(
             table.routes,
             [
-                entry(Some("a.example"), "/x", "admin", Millis(7), true),
-                entry(None, "/y", "http", Millis::secs(30), false),
+                entry(HostPattern::Exact("a.example".to_owned()), "/x", "admin", Millis(7), true),
+                entry(HostPattern::Any, "/y", "http", Millis::secs(30), false),
             ]
         );
     }
 
     #[test]
-    fn pools_hold_what_is_ready_and_are_kept_empty() {
+    fn traffic_record_sets_shares_and_pins_of_its_service() {
+        let shares = [(RevisionNumber(1), 9_000), (RevisionNumber(2), 1_000)];
+        let beta = RouteCondition::Header { name: "x-beta".to_owned(), value: "1".to_owned() };
+        let pin = RevisionPin { conditions: [beta].into(), revision: RevisionNumber(2) };
+        let record = |service: &str| Traffic {
+            service: service.into(),
+            shares: shares.into(),
+            pins: vec![pin.clone()],
+        };
+        let services = [service("web", &["*/"]), service("api", &["*/api"])];
+        let endpoints = [Endpoint { via: EndpointVia::DockerProxy, ..endpoint("web", "c1", Ready) }];
+        let records = [record("web"), record("deleted")];
+        let table = build(table_name(1), &services, &endpoints, &records);
+        let web = &table.services[&"web".into()];
+        assert_eq!((&web.shares, &web.pins), (&shares.into(), &vec![pin.clone()]));
+        assert_eq!(web.endpoints[0].via, EndpointVia::DockerProxy);
+        let api = &table.services[&"api".into()];
+        assert!(api.shares.is_empty() && api.pins.is_empty(), "no record: all endpoints count alike");
+        assert_eq!(table.services.len(), 2);
+    }
+
+    #[test]
+    fn services_hold_ready_endpoints_and_routed_ones_stay_when_empty() {
         let mut deleted = service("deleted", &["*/deleted"]);
         deleted.deleted_at = Some(jiff::Timestamp::UNIX_EPOCH);
         let services = [
@@ -188,8 +246,8 @@ mod tests {
             endpoint("unknown", "c9", Ready),
         ];
         let table = build_one(&services, &endpoints);
-        assert_eq!(pools(&table), ["empty:", "web: c1@0 c3@0", "worker: c6@0"]);
-        assert!(table.routes.iter().all(|r| r.service.as_str() != "deleted"));
+        assert_eq!(endpoints_by_service(&table), ["empty:", "web: c1@0 c3@0", "worker: c6@0"]);
+        assert!(!table.routes.iter().map(spell).any(|route| route.contains("deleted")));
     }
 
     #[test]
@@ -198,7 +256,7 @@ mod tests {
         other.replica = "b".into();
         let services = [service("web", &["*/"]), service("api", &["*/api"])];
         let endpoints = [other, endpoint("web", "c1", Ready), endpoint("api", "c1", Ready)];
-        assert_eq!(pools(&build_one(&services, &endpoints)), ["api: c1@0", "web:"]);
+        assert_eq!(endpoints_by_service(&build_one(&services, &endpoints)), ["api: c1@0", "web:"]);
     }
 
     fn some_services() -> impl Strategy<Value = Vec<Service>> {
@@ -225,26 +283,44 @@ mod tests {
         })
     }
 
+    fn some_traffic() -> impl Strategy<Value = Vec<Traffic>> {
+        let records = prop::collection::btree_map("[a-e]", 0..10_000u32, 0..4);
+        records.prop_map(|records| {
+            let one = |(name, weight): (String, u32)| Traffic {
+                shares: [(RevisionNumber(1), weight)].into(),
+                ..Traffic::even(name.as_str().into())
+            };
+            records.into_iter().map(one).collect()
+        })
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn tables_are_sound(mut services in some_services(), mut endpoints in some_endpoints()) {
-            let table = build_one(&services, &endpoints);
-            let ids: Vec<&EndpointId> = table.pools.values().flat_map(|p| p.endpoints.iter().map(|e| &e.id)).collect();
+        fn tables_are_sound_and_do_not_depend_on_the_order_of_objects(
+            mut services in some_services(),
+            mut endpoints in some_endpoints(),
+            mut traffic in some_traffic(),
+        ) {
+            let table = build(table_name(1), &services, &endpoints, &traffic);
+            let ids: Vec<&EndpointId> = table.endpoints().map(|e| &e.id).collect();
             prop_assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "no endpoint twice");
-            for pool in table.pools.values() {
-                prop_assert!(pool.endpoints.is_sorted_by(|a, b| a.id < b.id));
+            for service in table.services.values() {
+                prop_assert!(service.endpoints.is_sorted_by(|a, b| a.id < b.id));
             }
-            prop_assert!(table.routes.is_sorted_by(|a, b| order(a) < order(b)), "each host and path once");
-            prop_assert!(table.routes.iter().all(|r| table.pools.contains_key(&r.service)));
+            let claims: Vec<String> = table.routes.iter().map(|r| spell(r).split(' ').next().unwrap().to_owned()).collect();
+            prop_assert_eq!(claims.iter().collect::<BTreeSet<_>>().len(), claims.len(), "each host and path once");
+            let backends = || table.routes.iter().flat_map(|r| &forward(r).backends);
+            prop_assert!(backends().all(|b| table.services.contains_key(&b.service)));
             let live = |name: &ServiceName| services.iter().any(|s| s.name() == name && s.deleted_at.is_none());
-            prop_assert!(table.pools.keys().all(live));
+            prop_assert!(table.services.keys().all(live));
             for endpoint in endpoints.iter().filter(|e| e.state == Ready && live(&e.service)) {
                 prop_assert!(table.has_endpoint(&endpoint.id()));
             }
             services.reverse();
             endpoints.reverse();
-            prop_assert_eq!(build_one(&services, &endpoints), table, "whatever the order");
+            traffic.reverse();
+            prop_assert_eq!(build(table_name(1), &services, &endpoints, &traffic), table);
         }
     }
 }

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use coxswain::balancer::BalancerLimits;
-use coxswain::model::{Millis, RouteEntry};
+use coxswain::model::{Millis, TableRoute};
 use harness::{
-    Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, route, simple, status, table,
+    Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, route, route_with, simple, status,
+    table,
 };
 use http_body_util::Full;
 use hyper::Response;
@@ -30,7 +31,7 @@ async fn requests_find_their_service() {
         [Backend::echo("shop").await, Backend::echo("api").await, Backend::echo("any").await];
     let routes = [
         route(Some("shop.localhost"), "/", "shop"),
-        RouteEntry { strip_prefix: true, ..route(Some("shop.localhost"), "/api", "api") },
+        route_with(route(Some("shop.localhost"), "/api", "api"), |forward| forward.strip_prefix = true),
         route(None, "/any", "any"),
         route(None, "/empty", "empty"),
     ];
@@ -191,7 +192,7 @@ async fn an_endpoint_that_refuses_is_passed_over() {
 async fn an_endpoint_that_is_late_is_a_504_and_the_connection_lives() {
     let mut balancer = started().await;
     let backend = Backend::http("a", |_| std::future::pending::<Response<Full<bytes::Bytes>>>()).await;
-    let routes = [RouteEntry { timeout: Millis(50), ..route(None, "/", "web") }];
+    let routes = [route_with(route(None, "/", "web"), |forward| forward.timeout = Millis(50))];
     balancer.publish(table(1, &routes, &[("web", &[&backend])])).await;
     let mut client = Client::connect(balancer.address).await;
     for (method, body) in [("GET", ""), ("POST", "body")] {
@@ -765,7 +766,7 @@ async fn failed_requests_are_counted_by_service_while_nobody_watches() {
         ("short", &[&short]),
         ("dead", &[&dead_too]),
     ];
-    let routes: Vec<RouteEntry> =
+    let routes: Vec<TableRoute> =
         pools.iter().map(|(name, _)| route(None, &format!("/{name}"), name)).collect();
     balancer.publish(table(1, &routes, &pools)).await;
     for (path, code) in [("/ill", 500), ("/empty", 503), ("/dead", 502), ("/short", 200), ("/none", 404)] {

@@ -15,4 +15,5 @@ mod simulation;
 mod source;
 mod store;
 mod supervisor;
+mod tables;
 mod tidy;

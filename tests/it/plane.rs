@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coxswain::model::{Balance, BalancerReport, EndpointStats, Epoch, Pool, RoutingTable, TableName};
+use coxswain::model::{
+    BalancerReport, EndpointStats, Epoch, RoutingTable, TableName, TableService,
+};
 use coxswain::plane::{self, PROTOCOL, ToBalancer, ToController};
 use coxswain::testing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,9 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn table(revision: u64, services: &[&str]) -> Arc<RoutingTable> {
     let name = TableName { store: "s".into(), epoch: Epoch(1), revision };
-    let pool = || Pool { balance: Balance::default(), endpoints: vec![] };
-    let pools = services.iter().map(|s| ((*s).into(), pool())).collect();
-    Arc::new(RoutingTable { pools, ..RoutingTable::empty(name) })
+    let services = services.iter().map(|s| ((*s).into(), TableService::default())).collect();
+    Arc::new(RoutingTable { services, ..RoutingTable::empty(name) })
 }
 
 fn report(incarnation: &str, requests: u64) -> BalancerReport {

@@ -293,8 +293,8 @@ fn service(revision: &Revision) -> Service {
 impl Balancer {
     /// Whether the table it serves from has an endpoint of this container.
     pub(super) fn serves(&self, container: &str) -> bool {
-        let pools = self.applied.iter().flat_map(|table| table.pools.values());
-        pools.flat_map(|pool| &pool.endpoints).any(|e| e.id.as_str().starts_with(container))
+        let mut endpoints = self.applied.iter().flat_map(|table| table.endpoints());
+        endpoints.any(|e| e.id.as_str().starts_with(container))
     }
 }
 
@@ -313,8 +313,8 @@ async fn balance(
         let known = said.borrow().clone();
         let mut endpoints: BTreeMap<EndpointId, EndpointStats> =
             known.map(|r| r.endpoints).unwrap_or_default();
-        let pools = balancer.applied.iter().flat_map(|table| table.pools.values());
-        endpoints.extend(pools.flat_map(|p| &p.endpoints).map(|e| (e.id.clone(), stats)));
+        let applied = balancer.applied.iter().flat_map(|table| table.endpoints());
+        endpoints.extend(applied.map(|e| (e.id.clone(), stats)));
         endpoints.values_mut().for_each(|s| *s = stats);
         let report = balancer.connected.then(|| BalancerReport {
             applied: balancer.applied.as_ref().map(|table| table.name.clone()),

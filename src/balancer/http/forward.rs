@@ -139,7 +139,7 @@ impl<'a> Journey<'a> {
 
     /// Counts it as failed: there is no endpoint to do so with its claim.
     fn unanswered(&self, answer: Answer) -> Answer {
-        self.worker.unanswered(&self.wanted.host, self.wanted.path());
+        self.worker.unanswered(&self.wanted.to_route(&self.head));
         answer
     }
 
@@ -148,7 +148,7 @@ impl<'a> Journey<'a> {
         let mut refused: Vec<Rc<Upstream>> = Vec::new();
         let mut answer = Answer::Unreachable;
         while refused.len() < ATTEMPTS_MAX {
-            let choice = self.worker.choose(&self.wanted.host, self.wanted.path(), &self.tried)?;
+            let choice = self.worker.choose(&self.wanted.to_route(&self.head), &self.tried)?;
             if refused.iter().any(|upstream| Rc::ptr_eq(upstream, &choice.upstream)) {
                 choice.claim.unsent();
                 return Err(answer);
@@ -158,7 +158,7 @@ impl<'a> Journey<'a> {
                 () if self.body.is_empty() => Reuse::Any,
                 () => Reuse::Fresh,
             };
-            match Rc::clone(&choice.upstream).lease(choice.address, reuse).await {
+            match Rc::clone(&choice.upstream).lease(choice.address, choice.via, reuse).await {
                 Ok(lease) => return Ok((choice, lease)),
                 // Ports of our own run out for one address at a time: another endpoint may still be reached.
                 Err(error) if error.is_our_shortage() => {

@@ -1,13 +1,13 @@
 //! Where a request wants to go.
 
-use hyper::header::{HOST, HeaderMap, HeaderValue};
+use hyper::header::{COOKIE, HOST, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 
 use super::answer::Answer;
 use crate::balancer::limits::URI_MAX_BYTES;
-use crate::balancer::route::{self, BadTarget};
+use crate::balancer::route::{self, BadTarget, RequestAttributes, RouteRequest};
 
 /// Host and path of a request, in the form that is routed on and forwarded.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +18,22 @@ pub(super) struct Wanted {
     pub(super) host: String,
     /// The target in origin form: normalised path, and query as the client wrote it.
     origin: Uri,
+}
+
+impl RequestAttributes for Parts {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn has_header(&self, name: &str, value: &str) -> bool {
+        self.headers.get_all(name).iter().any(|line| line.as_bytes() == value.as_bytes())
+    }
+
+    fn has_cookie(&self, name: &str, value: &str) -> bool {
+        let lines = self.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.any(|pair| pair == (name, value))
+    }
 }
 
 impl Wanted {
@@ -45,6 +61,11 @@ impl Wanted {
         let is_origin = uri.authority().is_none() && path == uri.path();
         let origin = if is_origin { uri.clone() } else { origin_form(&path, uri.query())? };
         Ok(Self { host, origin, authority })
+    }
+
+    /// The request as routes see it.
+    pub(super) fn to_route<'a>(&'a self, head: &'a Parts) -> RouteRequest<'a> {
+        RouteRequest { host: &self.host, path: self.path(), attributes: head }
     }
 
     /// The path that is routed on: the one that is forwarded.
@@ -93,6 +114,23 @@ mod tests {
         let wanted = Wanted::of(&head)?;
         let authority = wanted.authority.to_str().unwrap().to_owned();
         Ok((wanted.host.clone(), wanted.forwarded(None)?.to_string(), authority))
+    }
+
+    #[test]
+    fn conditions_look_at_every_line_and_whole_values() {
+        let request = Request::builder()
+            .method("POST")
+            .header("x-beta", "0")
+            .header("x-beta", "1")
+            .header("cookie", "a=1; arm=b")
+            .header("cookie", "c=2");
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(RequestAttributes::method(&head), "POST");
+        assert!(
+            head.has_header("x-beta", "1") && !head.has_header("x-beta", "") && !head.has_header("y", "1")
+        );
+        assert!(head.has_cookie("arm", "b") && head.has_cookie("a", "1") && head.has_cookie("c", "2"));
+        assert!(!head.has_cookie("arm", "") && !head.has_cookie("ar", "m=b") && !head.has_cookie("b", "1"));
     }
 
     #[test]

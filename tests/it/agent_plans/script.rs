@@ -12,11 +12,11 @@ use coxswain::engine::{
     ObservedContainer, ObservedNetwork,
 };
 use coxswain::model::{
-    AppName, Author, Balance, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId,
-    EndpointState, EndpointStats, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health, HealthCheck,
-    Mono, Now, Pool, PoolEndpoint, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
-    ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableName, TemplateHash, Volume,
-    WaitReason,
+    AppName, Author, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId, EndpointState,
+    EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health, HealthCheck,
+    Mono, Now, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
+    ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint, TableName,
+    TableService, TemplateHash, Volume, WaitReason,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;
@@ -381,6 +381,7 @@ impl Script {
             revision: RevisionNumber(1),
             address: address.unwrap_or([10, 209, 0, 99].into()),
             ports: [("http".to_owned(), published.unwrap_or(8080))].into(),
+            via: if published.is_some() { EndpointVia::DockerProxy } else { EndpointVia::Direct },
             state: match state {
                 "ready" => EndpointState::Ready,
                 "unready" => EndpointState::Unready,
@@ -399,21 +400,13 @@ impl Script {
 
     fn table(&mut self, on: &[&str]) -> Option<()> {
         self.tables += 1;
-        let endpoints: Option<Vec<PoolEndpoint>> = on
-            .iter()
-            .map(|text| {
-                Some(PoolEndpoint {
-                    id: instance_id(text)?,
-                    replica: "r".into(),
-                    revision: RevisionNumber(1),
-                    address: [10, 209, 0, 9].into(),
-                    ports: BTreeMap::new(),
-                })
-            })
-            .collect();
-        let pool = Pool { balance: Balance::default(), endpoints: endpoints? };
-        let table =
-            RoutingTable { pools: [("users".into(), pool)].into(), ..RoutingTable::empty(name(self.tables)) };
+        let endpoint = |text: &&str| {
+            let id = instance_id(text)?;
+            Some(TableEndpoint::managed(id, "r".into(), RevisionNumber(1), [10, 209, 0, 9].into(), [].into()))
+        };
+        let endpoints = on.iter().map(endpoint).collect::<Option<_>>()?;
+        let services = [("users".into(), TableService { endpoints, ..TableService::default() })].into();
+        let table = RoutingTable { services, ..RoutingTable::empty(name(self.tables)) };
         Arc::make_mut(&mut self.view.barrier.published).record(&table);
         Some(())
     }

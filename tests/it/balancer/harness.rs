@@ -12,8 +12,9 @@ use bytes::Bytes;
 use coxswain::balancer::{self, BalancerConfig, BalancerLimits};
 use coxswain::clock::{Clock, RealClock};
 use coxswain::model::{
-    Balance, BalancerReport, EndpointId, Epoch, Millis, Pool, PoolEndpoint, RevisionNumber, RouteEntry,
-    RoutingTable, TableName,
+    BalancerReport, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener, ListenerId, Millis,
+    PathMatch, RevisionNumber, RouteAction, RoutingTable, TableEndpoint, TableName, TableRoute, TableService,
+    WeightedBackend,
 };
 use coxswain::plane;
 use http_body_util::{BodyExt, Full};
@@ -165,6 +166,7 @@ fn reuse_port(address: SocketAddr) -> std::net::TcpListener {
 pub(crate) struct Backend {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
+    via: EndpointVia,
     /// Connections accepted so far.
     pub(crate) accepted: Arc<AtomicUsize>,
     _task: Arc<AbortOnDrop>,
@@ -186,8 +188,7 @@ impl Backend {
         F: Fn(TcpStream, usize) -> Talk + Send + 'static,
         Talk: Future<Output = ()> + Send + 'static,
     {
-        // At 127.0.0.1 the balancer would take it for a port that Docker publishes.
-        Self::raw_at("127.0.0.2:0", name, talk).await
+        Self::raw_via(EndpointVia::Direct, name, talk).await
     }
 
     /// As [`Self::raw`], as behind Docker's proxy of a published port.
@@ -196,15 +197,15 @@ impl Backend {
         F: Fn(TcpStream, usize) -> Talk + Send + 'static,
         Talk: Future<Output = ()> + Send + 'static,
     {
-        Self::raw_at("127.0.0.1:0", name, talk).await
+        Self::raw_via(EndpointVia::DockerProxy, name, talk).await
     }
 
-    async fn raw_at<F, Talk>(address: &str, name: &str, talk: F) -> Self
+    async fn raw_via<F, Talk>(via: EndpointVia, name: &str, talk: F) -> Self
     where
         F: Fn(TcpStream, usize) -> Talk + Send + 'static,
         Talk: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind(address).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&accepted);
@@ -215,7 +216,7 @@ impl Backend {
                 tokio::spawn(talk(stream, counter.fetch_add(1, Ordering::SeqCst)));
             }
         });
-        Self { name: name.into(), address, accepted, _task: Arc::new(AbortOnDrop(task.abort_handle())) }
+        Self { name: name.into(), address, via, accepted, _task: Arc::new(AbortOnDrop(task.abort_handle())) }
     }
 
     /// Answers each request with what `answer` makes of it.
@@ -273,39 +274,48 @@ impl Backend {
         EndpointId::new(&self.name.as_str().into(), jiff::Timestamp::UNIX_EPOCH)
     }
 
-    fn endpoint(&self) -> PoolEndpoint {
-        PoolEndpoint {
-            id: self.id(),
-            replica: self.name.as_str().into(),
-            revision: RevisionNumber(1),
-            address: self.address.ip(),
-            ports: [("http".to_owned(), self.address.port())].into(),
-        }
+    fn endpoint(&self) -> TableEndpoint {
+        let ports = [("http".to_owned(), self.address.port())].into();
+        let replica = self.name.as_str().into();
+        let managed = TableEndpoint::managed(self.id(), replica, RevisionNumber(1), self.address.ip(), ports);
+        TableEndpoint { via: self.via, ..managed }
     }
 }
 
 /// A route to a service's port `http`.
-pub(crate) fn route(host: Option<&str>, path: &str, service: &str) -> RouteEntry {
-    RouteEntry {
-        host: host.map(str::to_owned),
-        path: path.into(),
-        port: "http".into(),
-        timeout: Millis::secs(10),
-        strip_prefix: false,
-        service: service.into(),
+pub(crate) fn route(host: Option<&str>, path: &str, service: &str) -> TableRoute {
+    TableRoute {
+        listeners: [ListenerId::public_http()].into(),
+        hosts: [HostPattern::of(host)].into(),
+        path: PathMatch::Prefix(path.into()),
+        conditions: [].into(),
+        action: RouteAction::Forward(ForwardAction {
+            backends: vec![WeightedBackend { service: service.into(), port: "http".into(), weight: 1 }],
+            timeout: Millis::secs(10),
+            strip_prefix: false,
+        }),
     }
 }
 
-/// A table of epoch 1.
-pub(crate) fn table(revision: u64, routes: &[RouteEntry], pools: &[(&str, &[&Backend])]) -> RoutingTable {
-    let pool = |backends: &[&Backend]| Pool {
-        balance: Balance::default(),
+/// The route with something about its forwarding changed.
+pub(crate) fn route_with(mut route: TableRoute, change: impl FnOnce(&mut ForwardAction)) -> TableRoute {
+    if let RouteAction::Forward(forward) = &mut route.action {
+        change(forward);
+    }
+    route
+}
+
+/// A table of epoch 1 with the public listener.
+pub(crate) fn table(revision: u64, routes: &[TableRoute], services: &[(&str, &[&Backend])]) -> RoutingTable {
+    let service = |backends: &[&Backend]| TableService {
         endpoints: backends.iter().map(|b| b.endpoint()).collect(),
+        ..TableService::default()
     };
     RoutingTable {
         name: TableName { store: "s".into(), epoch: Epoch(1), revision },
+        listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),
         routes: routes.to_vec(),
-        pools: pools.iter().map(|(name, backends)| ((*name).into(), pool(backends))).collect(),
+        services: services.iter().map(|(name, backends)| ((*name).into(), service(backends))).collect(),
     }
 }
 

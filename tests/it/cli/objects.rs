@@ -152,6 +152,7 @@ pub(super) fn endpoint() -> Endpoint {
         revision: RevisionNumber(9),
         address: "10.209.1.4".parse().unwrap(),
         ports: [("http".to_owned(), 8080)].into(),
+        via: coxswain::model::EndpointVia::Direct,
         state: EndpointState::Ready,
         container: coxswain::model::ContainerId::new("4f".repeat(32)),
         started_at: minutes_ago(5),

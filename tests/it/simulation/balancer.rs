@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coxswain::model::{
-    BalancerReport, ContainerId, EndpointId, EndpointStats, PoolEndpoint, ReplicaName, RoutingTable,
+    BalancerReport, ContainerId, EndpointId, EndpointStats, ReplicaName, RoutingTable,
+    TableEndpoint,
 };
 use coxswain::testing;
 use tokio::sync::watch;
@@ -147,7 +148,7 @@ impl Balancer {
     fn report(&mut self) {
         self.report_at = Instant::now() + REPORT_EVERY;
         let mut endpoints: BTreeMap<EndpointId, EndpointStats> = BTreeMap::new();
-        for endpoint in self.current.iter().flat_map(|t| endpoints_of(t)) {
+        for endpoint in self.current.iter().flat_map(|table| table.endpoints()) {
             endpoints.entry(endpoint.id.clone()).or_default();
         }
         for request in &self.requests {
@@ -168,9 +169,9 @@ impl Balancer {
     }
 
     /// A request comes in: which endpoint it is sent to.
-    pub(super) fn choose(&mut self) -> Option<PoolEndpoint> {
-        let pools: Vec<_> = self.current.iter().flat_map(|t| t.pools.values()).collect();
-        let chosen = self.chance.pick(&self.chance.pick(&pools)?.endpoints)?.clone();
+    pub(super) fn choose(&mut self) -> Option<TableEndpoint> {
+        let services: Vec<_> = self.current.iter().flat_map(|t| t.services.values()).collect();
+        let chosen = self.chance.pick(&self.chance.pick(&services)?.endpoints)?.clone();
         let now = Instant::now();
         let longest = u64::try_from(self.longest.as_millis()).unwrap();
         let longest = if self.chance.one_in(4) { longest } else { longest.min(300) };
@@ -181,26 +182,22 @@ impl Balancer {
     }
 
     /// Endpoints that it may choose, now or after a restart.
-    pub(super) fn may_choose(&self) -> impl Iterator<Item = &PoolEndpoint> {
-        self.current.iter().chain(&self.file).flat_map(|table| endpoints_of(table))
+    pub(super) fn may_choose(&self) -> impl Iterator<Item = &TableEndpoint> {
+        self.current.iter().chain(&self.file).flat_map(|table| table.endpoints())
     }
 
     /// Whether it may choose this replica now.
     pub(super) fn chooses(&self, replica: &ReplicaName) -> bool {
-        self.current.iter().flat_map(|table| endpoints_of(table)).any(|e| e.replica == *replica)
+        self.current.iter().flat_map(|table| table.endpoints()).any(|e| e.replica.as_ref() == Some(replica))
     }
 
     /// Ids of the endpoints of the table that it chooses from.
     pub(super) fn chooses_from(&self) -> Vec<EndpointId> {
         let mut ids: Vec<EndpointId> =
-            self.current.iter().flat_map(|t| endpoints_of(t)).map(|e| e.id.clone()).collect();
+            self.current.iter().flat_map(|table| table.endpoints()).map(|e| e.id.clone()).collect();
         ids.sort();
         ids
     }
-}
-
-fn endpoints_of(table: &RoutingTable) -> impl Iterator<Item = &PoolEndpoint> {
-    table.pools.values().flat_map(|pool| &pool.endpoints)
 }
 
 /// The container of an endpoint.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use coxswain::engine::fake::{FakeEngine, Mutation};
 use coxswain::engine::{ContainerState, LABEL_REPLICA, LABEL_STORE, ObservedContainer};
 use coxswain::model::{
-    Cause, ContainerId, Desired, EndpointId, Pace, PoolEndpoint, Replica, ReplicaName, ReplicaPhase,
-    ReplicaStatus, Revision, Rollout, RolloutState, Service, ServiceName, StoreId, Volume, key,
+    Cause, ContainerId, Desired, EndpointId, Pace, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
+    Revision, Rollout, RolloutState, Service, ServiceName, StoreId, TableEndpoint, Volume, key,
 };
 use coxswain::store::{EmbeddedStore, Op, Store};
 
@@ -216,19 +216,19 @@ impl Laws {
             let published = endpoint.address.is_loopback()
                 && endpoint.ports.values().any(|port| container.published.values().any(|own| own == port));
             if (same || published) && container_of(&endpoint.id) != container.id {
-                let (address, there) = (endpoint.address, &endpoint.replica);
+                let (address, there) = (endpoint.address, &endpoint.id);
                 self.note(format!("{name} has {address}, where the balancer still finds {there}"));
             }
         }
     }
 
     /// A request is sent to this endpoint.
-    pub(super) fn sent(&self, endpoint: &PoolEndpoint) {
+    pub(super) fn sent(&self, endpoint: &TableEndpoint) {
         let port = endpoint.ports.values().next().copied().unwrap_or_default();
         if let Some(answer) = self.engine.answer((endpoint.address, port).into())
             && answer.container != container_of(&endpoint.id)
         {
-            let replica = &endpoint.replica;
+            let replica = &endpoint.id;
             self.note(format!("a request for {replica} reached another container at {}", endpoint.address));
         }
     }

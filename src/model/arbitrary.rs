@@ -1,0 +1,140 @@
+//! Random routing tables for property tests.
+
+use proptest::prelude::*;
+
+use super::{
+    Balance, EndpointId, EndpointOrigin, EndpointVia, Epoch, ForwardAction, HostPattern, Listener,
+    ListenerId, ListenerProtocol, ListenerScope, Millis, PathMatch, RedirectAction, RevisionNumber,
+    RevisionPin, RouteAction, RouteCondition, RoutingTable, ServiceName, TableEndpoint, TableName,
+    TableRoute, TableService, WeightedBackend,
+};
+
+pub(crate) fn table_name(revision: u64) -> TableName {
+    TableName { store: "s".into(), epoch: Epoch(1), revision }
+}
+
+fn service_name() -> impl Strategy<Value = ServiceName> {
+    (0..4u8).prop_map(|n| ServiceName::new(format!("s{n}")))
+}
+
+fn revision() -> impl Strategy<Value = RevisionNumber> {
+    (1..4u64).prop_map(RevisionNumber)
+}
+
+fn listener_id() -> impl Strategy<Value = ListenerId> {
+    prop::sample::select(vec!["http", "https", "tcp-5432", "gateway-shop"]).prop_map(ListenerId::from)
+}
+
+fn listener() -> impl Strategy<Value = Listener> {
+    let scope =
+        prop_oneof![Just(ListenerScope::Public), Just(ListenerScope::Gateway { app: "shop".into() }),];
+    let tcp = service_name().prop_map(|service| ListenerProtocol::Tcp {
+        port: 5432,
+        service,
+        service_port: "db".to_owned(),
+    });
+    let protocol = prop_oneof![Just(ListenerProtocol::Http), Just(ListenerProtocol::Https), tcp];
+    (scope, protocol).prop_map(|(scope, protocol)| Listener { scope, protocol })
+}
+
+pub(crate) fn host_pattern() -> impl Strategy<Value = HostPattern> {
+    let texts = vec!["a.x", "b.x", "x", "a.b.x", "*.x", "*.b.x", "*"];
+    prop::sample::select(texts).prop_map(|text| text.parse().unwrap())
+}
+
+pub(crate) fn path_match() -> impl Strategy<Value = PathMatch> {
+    let path = prop::sample::select(vec!["/", "/a", "/a/b", "/ab"]).prop_map(str::to_owned);
+    prop_oneof![path.clone().prop_map(PathMatch::Exact), path.prop_map(PathMatch::Prefix)]
+}
+
+pub(crate) fn condition() -> impl Strategy<Value = RouteCondition> {
+    let text = || prop::sample::select(vec!["a", "b"]).prop_map(str::to_owned);
+    prop_oneof![
+        prop::sample::select(vec!["GET", "POST"])
+            .prop_map(|method| RouteCondition::Method(method.to_owned())),
+        (text(), text()).prop_map(|(name, value)| RouteCondition::Header { name, value }),
+        (text(), text()).prop_map(|(name, value)| RouteCondition::Cookie { name, value }),
+    ]
+}
+
+fn action() -> impl Strategy<Value = RouteAction> {
+    let backend = (service_name(), 0..3u32).prop_map(|(service, weight)| WeightedBackend {
+        service,
+        port: "http".to_owned(),
+        weight,
+    });
+    let forward =
+        (prop::collection::vec(backend, 1..3), any::<bool>()).prop_map(|(backends, strip_prefix)| {
+            RouteAction::Forward(ForwardAction { backends, timeout: Millis::secs(1), strip_prefix })
+        });
+    let redirect =
+        RouteAction::Redirect(RedirectAction { status: 308, scheme: Some("https".to_owned()), host: None });
+    prop_oneof![forward, Just(redirect)]
+}
+
+fn route() -> impl Strategy<Value = TableRoute> {
+    let listeners = prop::collection::btree_set(listener_id(), 1..3);
+    let hosts = prop::collection::btree_set(host_pattern(), 1..3);
+    let conditions = prop::collection::btree_set(condition(), 0..3);
+    (listeners, hosts, path_match(), conditions, action()).prop_map(
+        |(listeners, hosts, path, conditions, action)| TableRoute {
+            listeners,
+            hosts,
+            path,
+            conditions,
+            action,
+        },
+    )
+}
+
+fn endpoint() -> impl Strategy<Value = TableEndpoint> {
+    let origin = prop::sample::select(vec![
+        EndpointOrigin::Managed,
+        EndpointOrigin::Registered,
+        EndpointOrigin::External,
+    ]);
+    let via = prop_oneof![Just(EndpointVia::Direct), Just(EndpointVia::DockerProxy)];
+    (0..6u8, revision(), origin, via, 0..3u32).prop_map(|(n, revision, origin, via, weight)| {
+        let id = match origin {
+            EndpointOrigin::Managed => {
+                EndpointId::new(&format!("c{n}").as_str().into(), jiff::Timestamp::UNIX_EPOCH)
+            }
+            EndpointOrigin::Registered => EndpointId::registered(&format!("i{n}"), 7),
+            EndpointOrigin::External => EndpointId::external(&"s0".into(), ([10, 0, 0, n], 80).into()),
+        };
+        let is_managed = origin == EndpointOrigin::Managed;
+        TableEndpoint {
+            id,
+            replica: is_managed.then(|| format!("r{n}").as_str().into()),
+            revision,
+            origin,
+            address: [10, 209, 0, n].into(),
+            ports: [("http".to_owned(), 80)].into(),
+            via,
+            weight,
+        }
+    })
+}
+
+fn service() -> impl Strategy<Value = TableService> {
+    let balance = prop_oneof![Just(Balance::LeastRequests), Just(Balance::RoundRobin)];
+    let shares = prop::collection::btree_map(revision(), 0..100u32, 0..3);
+    let pin = (prop::collection::btree_set(condition(), 1..3), revision())
+        .prop_map(|(conditions, revision)| RevisionPin { conditions, revision });
+    let endpoints = prop::collection::vec(endpoint(), 0..4);
+    (balance, shares, prop::collection::vec(pin, 0..2), endpoints)
+        .prop_map(|(balance, shares, pins, endpoints)| TableService { balance, shares, pins, endpoints })
+}
+
+/// Any table that can be written down, sound or not.
+pub(crate) fn routing_table(revision: u64) -> impl Strategy<Value = RoutingTable> {
+    let listeners = prop::collection::btree_map(listener_id(), listener(), 0..3);
+    let routes = prop::collection::vec(route(), 0..3);
+    let services = prop::collection::btree_map(service_name(), service(), 0..4);
+    (listeners, routes, services).prop_map(move |(listeners, routes, services)| RoutingTable {
+        name: table_name(revision),
+        listeners,
+        routes,
+        services,
+    })
+}

@@ -1,0 +1,47 @@
+//! Where clients connect. The scope of a listener decides which routes they can reach.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AppName, ServiceName};
+
+/// Who can connect to a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ListenerScope {
+    /// Everyone who reaches the machine.
+    Public,
+    /// Containers of one app, at the gateway of its network.
+    Gateway { app: AppName },
+}
+
+/// How a listener's connections are served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ListenerProtocol {
+    /// HTTP without TLS: each request takes a route.
+    Http,
+    /// HTTP over TLS: each request takes a route.
+    Https,
+    /// Bytes. Routes play no part: each connection goes to `service`.
+    #[serde(rename_all = "camelCase")]
+    Tcp {
+        /// The port that clients connect to.
+        port: u16,
+        service: ServiceName,
+        /// Name of the service's port.
+        service_port: String,
+    },
+}
+
+/// A set of sockets that clients connect to. Its id also names the sockets that the supervisor hands out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listener {
+    pub scope: ListenerScope,
+    pub protocol: ListenerProtocol,
+}
+
+impl Listener {
+    /// The listener of `ctl serve --http`.
+    pub const PUBLIC_HTTP: Self = Self { scope: ListenerScope::Public, protocol: ListenerProtocol::Http };
+}
