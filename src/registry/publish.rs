@@ -383,6 +383,9 @@ mod tests {
         assert_eq!(world.table(), holds(4, &["a", "b", "c"]), "ready anew");
     }
 
+    /// How many prefixes one read lists: services, endpoints, traffic.
+    const LISTS: usize = 3;
+
     /// A store whose answers to `list` wait until they are let through.
     struct Slow {
         store: Arc<EmbeddedStore>,
@@ -422,7 +425,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_read_from_before_a_withdrawal_does_not_lift_it() {
         let World { store, reports, .. } = World::serving(&["a"]).await;
-        let slow = Arc::new(Slow { store: store.clone(), let_through: Semaphore::new(2) });
+        let slow = Arc::new(Slow { store: store.clone(), let_through: Semaphore::new(LISTS) });
         let registry = Arc::new(Registry::new(slow.clone(), reports.subscribe()));
         registry.open().await.unwrap();
         let world = World { store, registry: registry.clone(), reports };
@@ -433,9 +436,9 @@ mod tests {
         world.write(vec![Registry::put(&endpoint("web", "b", Ready))]).await;
         registry.withdraw_now(&[id("b"), id("a")]);
         assert_eq!(world.table(), holds(2, &[]));
-        slow.let_through.add_permits(1);
+        slow.let_through.add_permits(LISTS - 1);
         assert_eq!(early.await, Ok(false), "what it read of a is older than the withdrawal");
-        slow.let_through.add_permits(2);
+        slow.let_through.add_permits(LISTS);
         assert_eq!(registry.rebuild().await, Ok(false), "b is ready in the store and still withdrawn");
     }
 
