@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coxswain::model::{
-    BalancerReport, EndpointStats, Epoch, RoutingTable, TableName, TableService,
-};
+use coxswain::model::{BalancerReport, EndpointStats, Epoch, RoutingTable, TableName, TableService};
 use coxswain::plane::{self, PROTOCOL, ToBalancer, ToController};
 use coxswain::testing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -14,9 +14,9 @@ use coxswain::engine::{
 use coxswain::model::{
     AppName, Author, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId, EndpointState,
     EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health, HealthCheck,
-    Mono, Now, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
-    ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint, TableName,
-    TableService, TemplateHash, Volume, WaitReason,
+    Mono, Now, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage,
+    Revision, RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint, TableName, TableService,
+    TemplateHash, Volume, WaitReason,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coxswain::model::{
-    BalancerReport, ContainerId, EndpointId, EndpointStats, ReplicaName, RoutingTable,
-    TableEndpoint,
+    BalancerReport, ContainerId, EndpointId, EndpointStats, ReplicaName, RoutingTable, TableEndpoint,
 };
 use coxswain::testing;
 use tokio::sync::watch;
