@@ -145,10 +145,10 @@ impl World {
             name: FIRST.into(),
             app: FIRST.into(),
             annotations: BTreeMap::new(),
-            spec,
+            spec: spec.into(),
             origin: "bench".to_owned(),
         };
-        self.controller.apply("request", &[document], false, "apply").await.expect("it is taken");
+        self.controller.writes().apply("request", &[document], false, "apply").await.expect("it is taken");
     }
 
     /// Everyone has a turn, and time passes.

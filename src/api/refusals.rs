@@ -37,25 +37,26 @@ pub(crate) fn error_of(refused: ControllerError) -> ApiError {
             unchanged(route_claimed(&route, &object, &origin, &holder))
         }
         ControllerError::Overridden { conflicts, by } => unchanged(overridden(&conflicts, &by)),
-        ControllerError::OtherApp { name, there, here } => unchanged(other_app(&name, &there, &here)),
+        ControllerError::OtherApp { object, there, here } => unchanged(other_app(&object, &there, &here)),
         ControllerError::VolumeShared { volume, service, by } => {
             unchanged(volume_shared(&volume, &service, &by))
         }
         refused @ ControllerError::OtherSource { .. } => {
-            let why = vec!["only the source that declares a service can change or delete it".to_owned()];
+            let why = vec!["only the source that declares an object can change or delete it".to_owned()];
             unchanged(ApiError { why, ..codes::OTHER_OWNER.error(refused.to_string()) })
         }
-        ControllerError::BeingDeleted(name) => {
-            let next = vec![format!("ctl wait {name} --for deleted")];
-            let what = format!("service {name} is being deleted");
+        ControllerError::BeingDeleted(object) => {
+            let what = format!("{} is being deleted", object.phrase());
+            let next = vec![format!("ctl wait {} --for deleted", object.name)];
             unchanged(ApiError { next, ..codes::CHANGED_MEANWHILE.error(what) })
         }
-        ControllerError::ChangedMeanwhile { name, read, found, by, written } => {
+        ControllerError::ChangedMeanwhile { object, read, found, by, written } => {
+            let name = &object.name;
             let now = match written.as_slice() {
                 [] => NOTHING_CHANGED.to_owned(),
                 written => format!("already written: {}", joined(written)),
             };
-            let what = format!("service {name} was changed by someone else");
+            let what = format!("{} was changed by someone else", object.phrase());
             let why = vec![
                 format!("this command is based on generation {read} of {name}"),
                 format!("{} wrote generation {found}", by.told()),
@@ -68,9 +69,8 @@ pub(crate) fn error_of(refused: ControllerError) -> ApiError {
             }
         }
         ControllerError::ImageGone { revision, gone } => unchanged(image_gone(revision, &gone)),
-        ControllerError::NotNow { name, asked, standing, stable } => {
-            unchanged(rollout_command::error(&name, asked, &standing, stable))
-        }
+        ControllerError::NotNow { name, rejection } => unchanged(rollout_command::error(&name, &rejection)),
+        ControllerError::Fields(error) => unchanged(codes::STORE_FAILED.error(error.to_string())),
         ControllerError::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
         ControllerError::Engine(error) => engine(&error),
         ControllerError::Agent(error) => silent(error),
@@ -110,15 +110,15 @@ fn route_claimed(route: &str, object: &ObjectRef, origin: &str, holder: &ObjectR
 }
 
 fn image_gone(revision: RevisionNumber, gone: &UnresolvedImage) -> ApiError {
-    let name = &gone.service;
+    let name = &gone.object.name;
     let what = format!("the image of revision {revision} of {name} no longer exists");
     let why = vec![format!("{}: {}", gone.reference, gone.why)];
     ApiError { why, next: vec![format!("ctl history {name}")], ..codes::IMAGE_GONE.error(what) }
 }
 
-fn other_app(name: &ServiceName, there: &AppName, here: &AppName) -> ApiError {
+fn other_app(object: &ObjectRef, there: &AppName, here: &AppName) -> ApiError {
     let why = vec![format!("the manifest says app {here}; a service cannot change its app")];
-    ApiError { why, ..codes::OTHER_OWNER.error(format!("service {name} belongs to app {there}")) }
+    ApiError { why, ..codes::OTHER_OWNER.error(format!("{} belongs to app {there}", object.phrase())) }
 }
 
 fn volume_shared(volume: &str, service: &ServiceName, by: &ServiceName) -> ApiError {
@@ -128,14 +128,15 @@ fn volume_shared(volume: &str, service: &ServiceName, by: &ServiceName) -> ApiEr
     ApiError { why, next, ..codes::VOLUME_SHARED.error(what) }
 }
 
-fn joined(names: &[ServiceName]) -> String {
-    names.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ")
+fn joined(objects: &[ObjectRef]) -> String {
+    objects.iter().map(|object| object.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn not_found(names: &[ServiceName]) -> ApiError {
-    let what = match names {
-        [name] => format!("no service named {name}"),
-        names => format!("no services named {}", joined(names)),
+fn not_found(objects: &[ObjectRef]) -> ApiError {
+    let kind = objects.first().map_or("object", |object| object.kind.word());
+    let what = match objects {
+        [object] => format!("no {kind} named {}", object.name),
+        objects => format!("no {kind}s named {}", joined(objects)),
     };
     ApiError { next: vec!["ctl get services".to_owned()], ..codes::NOT_FOUND.error(what) }
 }
@@ -146,15 +147,16 @@ fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
     let line = |conflict: &Conflict| {
         let Overridden { field, file, applied, live, by, at } = &conflict.over;
         let (file, applied, live) = (value(file), value(applied), value(live));
-        let Conflict { service, origin, .. } = conflict;
+        let Conflict { object, origin, .. } = conflict;
+        let name = &object.name;
         format!(
-            "{service}: live value of {field} is {live}, set by {} at {at:.0}; {origin} says {file}, and said {applied} before",
+            "{name}: live value of {field} is {live}, set by {} at {at:.0}; {origin} says {file}, and said {applied} before",
             by.told()
         )
     };
     let what = match conflicts {
         [one] => {
-            format!("{} of {} was changed both live and in the manifest", one.over.field, one.service)
+            format!("{} of {} was changed both live and in the manifest", one.over.field, one.object.name)
         }
         all => format!("{} fields were changed both live and in the manifests", all.len()),
     };
@@ -169,13 +171,13 @@ fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
 
 fn unresolved(images: &[UnresolvedImage]) -> ApiError {
     let what = match images {
-        [image] => format!("cannot resolve image {} of service {}", image.reference, image.service),
+        [image] => format!("cannot resolve image {} of service {}", image.reference, image.object.name),
         images => format!("cannot resolve {} images", images.len()),
     };
     // A single image is named by the first line already.
     let line = |i: &UnresolvedImage| match images {
         [_] => format!("{}: {}", i.origin, i.why),
-        _ => format!("{} ({}): {}: {}", i.service, i.origin, i.reference, i.why),
+        _ => format!("{} ({}): {}: {}", i.object.name, i.origin, i.reference, i.why),
     };
     ApiError { why: images.iter().map(line).collect(), ..codes::IMAGE_UNRESOLVED.error(what) }
 }

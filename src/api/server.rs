@@ -133,24 +133,24 @@ async fn status(State(controller): Shared) -> Answer<super::types::DaemonStatus>
 async fn apply(State(controller): Shared, Given(request): Given<ApplyRequest>) -> Answer<ApplyResponse> {
     let ApplyRequest { request_id, documents, applying, by } = request;
     let dry_run = !applying.writes();
-    let results = controller.apply(&request_id, &documents, applying, by).await?;
+    let results = controller.writes().apply(&request_id, &documents, applying, by).await?;
     Ok(Json(ApplyResponse { results, dry_run }))
 }
 
 async fn scale(State(controller): Shared, Given(request): Given<ScaleRequest>) -> Answer<WriteResponse> {
-    let results = controller.scale(&request.request_id, &request.targets, request.by).await?;
+    let results = controller.writes().scale(&request.request_id, &request.targets, request.by).await?;
     Ok(Json(WriteResponse { results }))
 }
 
 async fn rollout(State(controller): Shared, Given(request): Given<RolloutRequest>) -> Answer<WriteResponse> {
     let RolloutRequest { request_id, service, change, by } = request;
-    let results = controller.rollout(&request_id, &service, &change, by).await?;
+    let results = controller.writes().rollout(&request_id, &service, &change, by).await?;
     Ok(Json(WriteResponse { results }))
 }
 
 async fn delete(State(controller): Shared, Given(request): Given<DeleteRequest>) -> Answer<WriteResponse> {
     let DeleteRequest { request_id, services, volumes, by } = request;
-    let results = controller.delete(&request_id, &services, volumes, by).await?;
+    let results = controller.writes().delete(&request_id, &services, volumes, by).await?;
     Ok(Json(WriteResponse { results }))
 }
 
@@ -243,7 +243,7 @@ async fn service(
     Path(name): Path<ServiceName>,
 ) -> Answer<super::types::ServiceObject> {
     let mut found = controller.queries().services(std::slice::from_ref(&name)).await?;
-    found.pop().map(Json).ok_or_else(|| ControllerError::NotFound(vec![name]).into())
+    found.pop().map(Json).ok_or_else(|| ControllerError::NotFound(vec![(&name).into()]).into())
 }
 
 async fn events(
@@ -296,7 +296,7 @@ async fn progress(
     Asked(since): Asked<Since>,
 ) -> Result<Response, Failure> {
     let Some(first) = controller.queries().progress(&name, since.generation, since.awaited).await? else {
-        return Err(ControllerError::NotFound(vec![name]).into());
+        return Err(ControllerError::NotFound(vec![(&name).into()]).into());
     };
     // Dropped with the stream.
     let watching = since.counters.then(|| controller.queries().subscribe_to_metrics());

@@ -1,6 +1,6 @@
 //! Why a user's request was not done. What the user reads is made from these in `api`.
 
-use super::writes::{DocumentProblem, Overridden, RolloutCommand, RolloutPhase};
+use super::writes::{DocumentProblem, FieldsError, Overridden, RolloutRejection};
 use crate::agent::{AgentSilent, EngineError};
 use crate::model::{
     AppName, Author, ExposureMode, Generation, ObjectRef, ReplicaName, RevisionNumber, ServiceName,
@@ -17,9 +17,9 @@ pub enum ControllerError {
     /// A value of a command is not sound.
     #[error("{0}")]
     BadValue(String),
-    /// No such services.
-    #[error("no service named {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
-    NotFound(Vec<ServiceName>),
+    /// No such objects.
+    #[error("no {}", .0.iter().map(ObjectRef::phrase).collect::<Vec<_>>().join(", "))]
+    NotFound(Vec<ObjectRef>),
     /// No such replica.
     #[error("no replica named {0}")]
     NoReplica(ReplicaName),
@@ -58,11 +58,9 @@ pub enum ControllerError {
         by: Author,
     },
     /// The name belongs to another app.
-    #[error("service {name} belongs to app {there}, not {here}")]
+    #[error("{} belongs to app {there}, not {here}", object.phrase())]
     OtherApp {
-        /// Which service.
-        name: ServiceName,
-        /// Its app.
+        object: ObjectRef,
         there: AppName,
         /// The app of the document.
         here: AppName,
@@ -77,31 +75,29 @@ pub enum ControllerError {
         /// Who stays.
         by: ServiceName,
     },
-    /// The service is declared elsewhere: in a manifests directory, or by a command.
-    #[error("service {name} is declared {}", declared(there.as_deref()))]
+    /// The object is declared elsewhere: in a manifests directory, or by a command.
+    #[error("{} is declared {}", object.phrase(), declared(there.as_deref()))]
     OtherSource {
-        /// Which service.
-        name: ServiceName,
+        object: ObjectRef,
         /// The directory; `None` for `ctl apply`.
         there: Option<String>,
     },
-    /// The service is being deleted.
-    #[error("service {0} is being deleted")]
-    BeingDeleted(ServiceName),
-    /// Someone else wrote the object between our read and our write, more often than we tried. What stands before it
-    /// in the run is written.
-    #[error("service {name} was changed by someone else meanwhile")]
+    /// The object is being deleted.
+    #[error("{} is being deleted", .0.phrase())]
+    BeingDeleted(ObjectRef),
+    /// Another writer changed the object between our read and our write, more often than we tried. The objects before it
+    /// in the request are written.
+    #[error("{} was changed by another request in the meantime", object.phrase())]
     ChangedMeanwhile {
-        /// Which service.
-        name: ServiceName,
+        object: ObjectRef,
         /// The generation that the change was worked out from.
         read: Generation,
-        /// The one that is there.
+        /// The generation that is stored.
         found: Generation,
-        /// Who wrote that.
+        /// The author of the stored generation.
         by: Author,
-        /// What of this run was written before it.
-        written: Vec<ServiceName>,
+        /// Objects that this request wrote before.
+        written: Vec<ObjectRef>,
     },
     /// There is nothing to go back to.
     #[error("service {name} has no earlier revision{}", wanted.map(|n| format!(" {n}")).unwrap_or_default())]
@@ -121,18 +117,12 @@ pub enum ControllerError {
         /// Which image, with what it was pinned to, and what was found instead.
         gone: Box<UnresolvedImage>,
     },
-    /// The rollout does not stand as the change needs it.
-    #[error("{asked:?} of {name} does not fit: {standing:?}")]
-    NotNow {
-        /// Which service.
-        name: ServiceName,
-        /// What was asked.
-        asked: RolloutCommand,
-        /// Where it stands.
-        standing: Box<RolloutPhase>,
-        /// The revision that an abort would go back to.
-        stable: Option<RevisionNumber>,
-    },
+    /// The phase of the rollout does not allow the command.
+    #[error("{:?} of {name} is not possible in the current phase: {:?}", rejection.command, rejection.phase)]
+    NotNow { name: ServiceName, rejection: Box<RolloutRejection> },
+    /// A spec without a JSON form.
+    #[error(transparent)]
+    Fields(#[from] FieldsError),
     /// Docker is away.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -147,8 +137,7 @@ pub enum ControllerError {
 /// An image that could not be resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnresolvedImage {
-    /// For which service.
-    pub service: ServiceName,
+    pub object: ObjectRef,
     /// Where it is asked for: `app.yaml:3` or the command.
     pub origin: String,
     /// The full reference.
@@ -160,9 +149,8 @@ pub struct UnresolvedImage {
 /// A field that a file and a command both changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// Of which service.
-    pub service: ServiceName,
-    /// Where the file is: `app.yaml:3`.
+    pub object: ObjectRef,
+    /// File and line: `app.yaml:3`.
     pub origin: String,
     /// The field with its values.
     pub over: Overridden,
@@ -171,7 +159,7 @@ pub struct Conflict {
 impl Conflict {
     /// `spec.replicas of users (app.yaml:3)`.
     fn told(&self) -> String {
-        format!("{} of {} ({})", self.over.field, self.service, self.origin)
+        format!("{} of {} ({})", self.over.field, self.object.name, self.origin)
     }
 }
 

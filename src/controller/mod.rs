@@ -5,7 +5,6 @@
 //! Invariants: the parts share the store and no state: what one remembers, no other changes.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
-mod capacity;
 mod error;
 mod nodes;
 mod queries;
@@ -17,8 +16,7 @@ mod writes;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use error::{Conflict, ControllerError, UnresolvedImage};
@@ -34,11 +32,12 @@ pub use crate::agent::{AgentSilent, EngineError, LogOptions};
 pub use crate::orchestrator::CapacityShortage;
 pub use reconciler::Reconciler;
 pub use writes::{
-    ApplyDocument, ApplyOptions, Declared, DocumentProblem, FieldChange, Overridden, Removals, RolloutChange,
-    RolloutCommand, RolloutPhase, WriteAction, WriteResult, diff,
+    ApplyDocument, ApplyOptions, DeclaredObject, DirectoryRemovals, DocumentProblem, FieldChange, FieldsError,
+    ManifestsDirectory, Overridden, RolloutChange, RolloutCommand, RolloutPhase, RolloutRejection, WriteAction,
+    WriteResult, Writes, diff,
 };
 
-use crate::agent::{AgentHandle, AgentState};
+use crate::agent::AgentHandle;
 use crate::clock::Clock;
 use crate::model::{BalancerReport, NodeId};
 use crate::registry::Registry;
@@ -46,7 +45,7 @@ use crate::store::Store;
 use nodes::{NodeLinks, NodeStates, NodesParts};
 use queries::QueriesParts;
 use reconciler::ReconcilerParts;
-use writes::Followed;
+use writes::WritesParts;
 
 /// What a controller is made from.
 pub struct ControllerParts {
@@ -70,17 +69,8 @@ pub struct Controller {
     reconciler: Arc<Reconciler>,
     queries: Arc<Queries>,
     nodes: Arc<Nodes>,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    links: Arc<NodeLinks>,
-    state: watch::Receiver<AgentState>,
-    followed: Arc<Mutex<Followed>>,
-    /// The user let removals of the followed directory happen.
-    confirmed: Notify,
-    /// Held while a user's request is written, so that a daemon's own writers queue up and never conflict.
-    writing: tokio::sync::Mutex<()>,
-    /// Counts what can change an answer: passes, reports, the states of agents. Streams read again when it changes.
-    moved: watch::Sender<u64>,
+    writes: Arc<Writes>,
+    directory: Arc<ManifestsDirectory>,
 }
 
 impl Controller {
@@ -90,8 +80,15 @@ impl Controller {
         let version = watch::Sender::new(0);
         let links = Arc::new(NodeLinks::of_one(node.clone(), agent.requests()));
         let states = NodeStates::of_one(node, agent.state());
-        let followed = Arc::new(Mutex::new(Followed::of(manifests)));
-        let source = Arc::clone(&followed);
+        let directory = Arc::new(ManifestsDirectory::new(manifests.clone(), version.clone()));
+        let source = Arc::clone(&directory);
+        let writes = Arc::new(Writes::new(WritesParts {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            links: Arc::clone(&links),
+            agent: agent.state(),
+            followed: manifests,
+        }));
         let reconciler = Arc::new(Reconciler::new(ReconcilerParts {
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
@@ -108,35 +105,37 @@ impl Controller {
             nodes: states,
             reports,
             facts: reconciler.facts(),
-            source_conditions: Box::new(move || source.lock().conditions()),
-            version: version.clone(),
+            source_conditions: Box::new(move || source.conditions()),
+            version,
             http,
         }));
-        let state = agent.state();
         let nodes = Arc::new(Nodes::new(NodesParts {
-            store: Arc::clone(&store),
-            clock: Arc::clone(&clock),
+            store,
+            clock,
             agent,
-            links: Arc::clone(&links),
+            links,
             queries: Arc::clone(&queries),
         }));
         Arc::new(Self {
             reconciler,
             queries,
             nodes,
-            store,
-            clock,
-            links,
-            state,
-            followed,
-            confirmed: Notify::new(),
-            writing: tokio::sync::Mutex::default(),
-            moved: version,
+            writes,
+            directory,
         })
     }
 
     pub fn reconciler(&self) -> &Arc<Reconciler> {
         &self.reconciler
+    }
+
+    pub fn writes(&self) -> &Arc<Writes> {
+        &self.writes
+    }
+
+    /// The manifests directory that is followed.
+    pub fn directory(&self) -> &Arc<ManifestsDirectory> {
+        &self.directory
     }
 
     pub fn queries(&self) -> &Arc<Queries> {
@@ -159,7 +158,7 @@ impl Controller {
     /// [`ControllerError::Agent`]; nothing was allowed then.
     pub async fn confirm(&self) -> Result<Vec<String>, ControllerError> {
         let containers = self.nodes.confirm().await?;
-        let mut released = self.confirm_declared();
+        let mut released = self.directory.confirm();
         released.extend(containers);
         Ok(released)
     }

@@ -26,7 +26,7 @@ use crate::engine::{DockerEngine, Engine, EngineError, EngineInfo};
 use crate::model::{Millis, NodeId, key};
 use crate::plane;
 use crate::registry::Registry;
-use crate::source;
+use crate::source::{self, SourceParts};
 use crate::store::{EmbeddedStore, Op, Store, StoreError, Txn};
 
 /// Threads that do the work: the store's writer and Docker's answers are awaited, so two keep both cores of the
@@ -210,7 +210,13 @@ impl Daemon<'_> {
         parts.spawn(registry.follow(stop()));
         parts.spawn(agent.run(stop()));
         if let Some(directory) = &self.options.manifests {
-            parts.spawn(source::follow(Arc::clone(&controller), directory.clone(), stop()));
+            let source = SourceParts {
+                writes: Arc::clone(controller.writes()),
+                status: Arc::clone(controller.directory()),
+                clock: Arc::clone(&self.clock),
+                file_events: true,
+            };
+            parts.spawn(source::follow(source, directory.clone(), stop()));
         }
         parts.spawn(controller.run(stop()));
         Ok(parts)

@@ -6,8 +6,8 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 use super::reference::{Topic, explain, kinds};
-use super::shape::{Absent, Form, Rule, Shape};
-use super::{Source, Unexplained, parse, schema};
+use super::shape::{DefaultValue, KeyRule, SchemaNode, ValueType};
+use super::{ManifestSource, Unexplained, parse, schema};
 use crate::model::ServiceSpec;
 
 static SCHEMA: LazyLock<Validator> =
@@ -21,20 +21,21 @@ pub(super) fn complaints(text: &str) -> Option<Vec<String>> {
 }
 
 /// A map of this block with this entry and what else the block asks for.
-fn around(shape: &Shape, key: &str, value: &str) -> String {
+fn around(shape: &SchemaNode, key: &str, value: &str) -> String {
     let mut entries = vec![format!("{key}: {value}")];
     let mut add = |name: &str| {
         let other = shape.key(name).expect("a rule names keys");
         entries.push(format!("{name}: {}", other.example));
     };
-    let required = shape.keys.iter().filter(|other| other.absent == Absent::Required && other.name != key);
+    let required =
+        shape.keys.iter().filter(|other| other.absent == DefaultValue::Required && other.name != key);
     required.for_each(|other| add(other.name));
     for rule in shape.rules {
         match rule {
-            Rule::Any(names) => {
+            KeyRule::Any(names) => {
                 names.iter().find(|name| **name != key).into_iter().for_each(|name| add(name))
             }
-            Rule::One(_) => {}
+            KeyRule::One(_) => {}
         }
     }
     // What leads to a port or asks one needs one.
@@ -44,11 +45,11 @@ fn around(shape: &Shape, key: &str, value: &str) -> String {
 }
 
 /// Takes a field and a function that puts a value of it, or none, into a document.
-type Check<'a> = dyn FnMut(&Topic, &dyn Fn(Option<&str>) -> String) + 'a;
+type FieldCheck<'a> = dyn FnMut(&Topic, &dyn Fn(Option<&str>) -> String) + 'a;
 
 /// Every field, with what puts a value of it into a document.
-fn each(check: &mut Check<'_>) {
-    fn walk(topic: &Topic, put: &dyn Fn(&str) -> String, check: &mut Check<'_>) {
+fn each(check: &mut FieldCheck<'_>) {
+    fn walk(topic: &Topic, put: &dyn Fn(&str) -> String, check: &mut FieldCheck<'_>) {
         let Some(shape) = topic.shape() else { return };
         for field in topic.fields() {
             let inner = |value: &str| put(&held(&topic.key.form, &around(shape, field.key.name, value)));
@@ -68,12 +69,14 @@ fn each(check: &mut Check<'_>) {
 }
 
 /// The long form of a value around one of its blocks.
-fn held(form: &Form, block: &str) -> String {
+fn held(form: &ValueType, block: &str) -> String {
     match form {
-        Form::List(of, _) => format!("[{}]", held(of, block)),
-        Form::Map(_, of, _) => format!("{{NAME: {}}}", held(of, block)),
-        Form::Either(forms) => {
-            let holds = |form: &&Form| matches!(form, Form::Block(_) | Form::List(..) | Form::Map(..));
+        ValueType::List(of, _) => format!("[{}]", held(of, block)),
+        ValueType::Map(_, of, _) => format!("{{NAME: {}}}", held(of, block)),
+        ValueType::Either(forms) => {
+            let holds = |form: &&ValueType| {
+                matches!(form, ValueType::Block(_) | ValueType::List(..) | ValueType::Map(..))
+            };
             held(forms.iter().find(holds).expect("one form has the block"), block)
         }
         _ => block.to_owned(),
@@ -82,7 +85,7 @@ fn held(form: &Form, block: &str) -> String {
 
 fn read(text: &str) -> Vec<ServiceSpec> {
     let documents =
-        parse(&[Source::new("x.yaml", text)]).unwrap_or_else(|found| panic!("{text}\n{found:#?}"));
+        parse(&[ManifestSource::new("x.yaml", text)]).unwrap_or_else(|found| panic!("{text}\n{found:#?}"));
     assert_eq!(complaints(text), Some(vec![]), "{text}");
     documents.into_iter().map(|document| document.spec).collect()
 }
@@ -100,11 +103,11 @@ fn every_example_is_read_and_taken_by_the_schema() {
 #[test]
 fn every_default_means_the_same_as_leaving_the_key_out() {
     each(&mut |topic, put| {
-        if let Absent::Default(value) = topic.key.absent {
+        if let DefaultValue::Default(value) = topic.key.absent {
             assert_eq!(read(&put(Some(value))), read(&put(None)), "{}", topic.path);
         }
-        let without = parse(&[Source::new("x.yaml", put(None))]);
-        let required = topic.key.absent == Absent::Required;
+        let without = parse(&[ManifestSource::new("x.yaml", put(None))]);
+        let required = topic.key.absent == DefaultValue::Required;
         assert_eq!(without.is_err(), required, "{} left out: {without:#?}", topic.path);
         let taken = complaints(&put(None)).is_some_and(|found| found.is_empty());
         assert_eq!(taken, !required, "{} left out, says the schema", topic.path);
@@ -113,9 +116,9 @@ fn every_default_means_the_same_as_leaving_the_key_out() {
 
 #[test]
 fn every_word_is_read_and_those_of_later_are_not() {
-    fn of(form: &Form) -> Option<&'static super::Words> {
+    fn of(form: &ValueType) -> Option<&'static super::EnumValues> {
         match form {
-            Form::Words(words) => Some(words),
+            ValueType::EnumValues(words) => Some(words),
             _ => None,
         }
     }
@@ -124,7 +127,7 @@ fn every_word_is_read_and_those_of_later_are_not() {
         words.words.iter().for_each(|(word, _)| drop(read(&put(Some(word)))));
         for later in words.later {
             let text = put(Some(later));
-            assert!(parse(&[Source::new("x.yaml", text.clone())]).is_err(), "{text}");
+            assert!(parse(&[ManifestSource::new("x.yaml", text.clone())]).is_err(), "{text}");
             assert!(complaints(&text).is_some_and(|found| !found.is_empty()), "{text}");
         }
     });

@@ -1,37 +1,34 @@
-//! What two documents of one run cannot both have: a name, or a host and path.
+//! What two documents of one run cannot both have: a name, or a host and path. Pure.
 
 use std::collections::BTreeMap;
 
 use super::document::Document;
-use super::finding::{Finding, Findings};
-use crate::model::Problem;
+use super::finding::{Finding, Findings, SourcePlace};
+use crate::model::{ObjectRef, Problem, claim_conflicts};
 
 /// Reports the later one of each pair, naming both.
 pub(super) fn check(documents: &[Document], findings: &mut Findings<'_>) {
-    let mut names: BTreeMap<&str, &Document> = BTreeMap::new();
-    let mut claims: BTreeMap<String, (&Document, String)> = BTreeMap::new();
+    let mut first_of: BTreeMap<ObjectRef, &Document> = BTreeMap::new();
+    let mut distinct: Vec<&Document> = Vec::new();
     for document in documents {
-        if let Some(first) = names.get(document.name.as_str()) {
-            let message = format!("two documents declare the service `{}`", document.name);
+        let object = document.object();
+        if let Some(first) = first_of.get(&object) {
+            let message = format!("two documents declare the {} `{}`", object.kind.word(), object.name);
             let related = (first.find("metadata.name"), "it is first declared at".to_owned());
             report(document, "metadata.name", message, related, findings);
             continue;
         }
-        names.insert(document.name.as_str(), document);
-        for (i, route) in document.spec.routes.iter().enumerate() {
-            let path = format!("spec.route[{i}]");
-            let Some((first, at)) = claims.get(&route.claim()) else {
-                claims.insert(route.claim(), (document, path));
-                continue;
-            };
-            // Twice in one document is the model's own rule.
-            if first.name != document.name {
-                let (one, two) = (&first.name, &document.name);
-                let message = format!("the services `{one}` and `{two}` both claim `{}`", route.claim());
-                let related = (first.find(at), format!("`{one}` claims it at"));
-                report(document, &path, message, related, findings);
-            }
-        }
+        first_of.insert(object, document);
+        distinct.push(document);
+    }
+    for conflict in claim_conflicts(distinct.iter().map(|document| (document.object(), &document.spec))) {
+        let (index, first_path) = conflict.first;
+        let first = distinct[index];
+        let (index, path) = conflict.second;
+        let second = distinct[index];
+        let message = format!("`{}` and `{}` both claim `{}`", first.name, second.name, conflict.claim);
+        let related = (first.find(&first_path), format!("`{}` claims it at", first.name));
+        report(second, &path, message, related, findings);
     }
 }
 
@@ -39,7 +36,7 @@ fn report(
     document: &Document,
     path: &str,
     message: String,
-    related: (super::Place, String),
+    related: (SourcePlace, String),
     findings: &mut Findings<'_>,
 ) {
     let finding = Finding::new(document.find(path), Problem::new(path, message));

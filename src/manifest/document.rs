@@ -1,44 +1,48 @@
-//! One document: its envelope, its Service, and where each field of it stands.
+//! One document: its envelope, its object, and the place of each field. Pure.
 
 use std::collections::BTreeMap;
 
-use super::finding::{Finding, Findings, Place};
-use super::foreign::{Kind, recognise};
+use super::finding::{Finding, Findings, SourcePlace};
+use super::foreign::{DocumentKind, recognise};
 use super::limits::LIMITS;
-use super::reader::{Block, Field, Reader, Spans, covers, find_span};
+use super::reader::{Block, ManifestReader, Spans, YamlField, find_span};
 use super::source::Span;
-use super::tree::{Node, Value};
-use super::{env, service, shape};
-use crate::model::{AppName, NameError, Problem, ServiceName, ServiceSpec, check_service};
+use super::tree::{Node, YamlValue};
+use super::{env, kinds, shape};
+use crate::model::{AppName, NameError, ObjectKind, ObjectRef, ObjectSpec, Problem, ServiceName};
 
-/// A Service as a source declares it.
+/// An object as a source declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Its name.
-    pub name: ServiceName,
-    /// Its app; `default` where the text does not say.
+    /// Unique within the kind.
+    pub name: String,
+    /// `default` where the manifest has none.
     pub app: AppName,
-    /// Notes of the user.
     pub annotations: BTreeMap<String, String>,
-    /// What is wanted, defaults filled in; `replicas` is `None` where the text does not say.
-    pub spec: ServiceSpec,
+    /// The kind and the spec, defaults filled in.
+    pub spec: ObjectSpec,
     /// What the user should know of what was filled in, a line each.
     pub notes: Vec<String>,
-    /// Where it begins.
-    pub place: Place,
+    /// Its first character.
+    pub place: SourcePlace,
     spans: Spans,
 }
 
 impl Document {
-    /// Where it begins, for messages: `app.yaml:12`.
+    /// The address of the object.
+    pub fn object(&self) -> ObjectRef {
+        ObjectRef { kind: self.spec.kind(), name: self.name.clone() }
+    }
+
+    /// File and line, for messages: `app.yaml:12`.
     pub fn origin(&self) -> String {
         format!("{}:{}", self.place.file, self.place.span.line)
     }
 
-    /// Where a field stands, by its path in the long form; where it was not written, the nearest one above it.
-    pub fn find(&self, path: &str) -> Place {
+    /// The place of a field, by its path in the long form; where it was not written, of the nearest one above it.
+    pub fn find(&self, path: &str) -> SourcePlace {
         let span = find_span(&self.spans, path).unwrap_or(self.place.span);
-        Place { span, ..self.place.clone() }
+        SourcePlace { span, ..self.place.clone() }
     }
 
     /// A problem of this document that was found later, such as by the server, with its place.
@@ -49,20 +53,22 @@ impl Document {
 
 /// Reads the root of a document into `out`, as far as it can be read; what cannot is in `findings`.
 pub(super) fn read(root: &Node, source: usize, findings: &mut Findings<'_>, out: &mut Vec<Document>) {
-    if !matches!(root.value, Value::Map(_)) {
+    if !matches!(root.value, YamlValue::Map(_)) {
         let message = format!("a manifest is a map; this is {}", root.kind());
         return findings.add(source, root.span, Problem::new("", message).suggest("apiVersion: coxswain/v1"));
     }
     match recognise(root) {
-        Kind::Service(problems) => out.extend(read_service(root, source, findings, problems)),
-        Kind::List => read_list(root, source, findings, out),
-        Kind::Other(problem) => findings.add(source, key_span(root, &problem.path), problem),
+        DocumentKind::Object(kind, problems) => {
+            out.extend(read_object(kind, root, source, findings, problems));
+        }
+        DocumentKind::List => read_list(root, source, findings, out),
+        DocumentKind::Other(problem) => findings.add(source, key_span(root, &problem.path), problem),
     }
 }
 
 fn read_list(root: &Node, source: usize, findings: &mut Findings<'_>, out: &mut Vec<Document>) {
-    let mut reader = Reader::new(source, findings);
-    let field = Field { node: root, path: String::new(), span: root.span };
+    let mut reader = ManifestReader::new(source, findings);
+    let field = YamlField { node: root, path: String::new(), span: root.span };
     let Some(block) = reader.block(&field, &shape::LIST) else { return };
     let Some(items) = block.get(&mut reader, "items") else {
         return reader.report(root.span, Problem::new("items", "a list has `items`"));
@@ -88,7 +94,8 @@ pub(super) fn too_many() -> Problem {
     Problem::new("", format!("the run has more than the {} documents allowed", LIMITS.documents))
 }
 
-fn read_service(
+fn read_object(
+    kind: ObjectKind,
     root: &Node,
     source: usize,
     findings: &mut Findings<'_>,
@@ -96,16 +103,18 @@ fn read_service(
 ) -> Option<Document> {
     let place = findings.place(source, root.span);
     let before = findings.len();
-    let mut reader = Reader::new(source, findings);
+    let mut reader = ManifestReader::new(source, findings);
     for problem in problems {
         reader.report(key_span(root, &problem.path), problem);
     }
-    let block =
-        reader.block(&Field { node: root, path: String::new(), span: root.span }, &shape::DOCUMENT)?;
+    let block = reader.block(
+        &YamlField { node: root, path: String::new(), span: root.span },
+        kinds::document_shape(kind),
+    )?;
     let identity = read_metadata(&mut reader, root, &block);
-    let spec = read_spec(&mut reader, root, &block);
-    let found = spec.as_ref().map(check_service).unwrap_or_default();
-    let own: Vec<Problem> = found.into_iter().filter(|problem| !follows(&reader, problem)).collect();
+    let spec = read_spec(kind, &mut reader, root, &block);
+    let found = spec.as_ref().map(ObjectSpec::problems).unwrap_or_default();
+    let own: Vec<Problem> = found.into_iter().filter(|problem| !follows(kind, &reader, problem)).collect();
     for problem in own {
         let span = find_span(&reader.spans, &problem.path).unwrap_or(root.span);
         reader.report(span, problem);
@@ -114,25 +123,37 @@ fn read_service(
     let spec = spec?;
     let spans = std::mem::take(&mut reader.spans);
     let sound = findings.len() == before;
-    let notes = if sound { notes(&block, &spec) } else { Vec::new() };
+    let notes = if sound { kinds::notes(&block, &spec) } else { Vec::new() };
     Some(Document { name, app, annotations, spec, notes, place, spans })
 }
 
-fn read_spec(reader: &mut Reader<'_, '_>, root: &Node, block: &Block<'_>) -> Option<ServiceSpec> {
+fn read_spec(
+    kind: ObjectKind,
+    reader: &mut ManifestReader<'_, '_>,
+    root: &Node,
+    block: &Block<'_>,
+) -> Option<ObjectSpec> {
     match block.get(reader, "spec") {
-        Some(field) => service::read(reader, &field),
+        Some(field) => kinds::read_spec(kind, reader, &field),
         None => {
             if !reader.is_spoiled("spec") {
-                reader.report(root.span, Problem::new("spec", "a service needs a spec").suggest("spec:"));
+                reader.report(
+                    root.span,
+                    Problem::new("spec", format!("a {} needs a spec", kind.word())).suggest("spec:"),
+                );
             }
             None
         }
     }
 }
 
-type Identity = (ServiceName, AppName, BTreeMap<String, String>);
+type DocumentIdentity = (String, AppName, BTreeMap<String, String>);
 
-fn read_metadata(reader: &mut Reader<'_, '_>, root: &Node, block: &Block<'_>) -> Option<Identity> {
+fn read_metadata(
+    reader: &mut ManifestReader<'_, '_>,
+    root: &Node,
+    block: &Block<'_>,
+) -> Option<DocumentIdentity> {
     let Some(field) = block.get(reader, "metadata") else {
         if !reader.is_spoiled("metadata") {
             let problem = Problem::new("metadata", "a service needs a name");
@@ -155,12 +176,12 @@ fn read_metadata(reader: &mut Reader<'_, '_>, root: &Node, block: &Block<'_>) ->
     };
     let name = name.and_then(|field| read_name(reader, &field, ServiceName::parse))?;
     // A bad app has been reported; the name still takes part in the search for conflicts.
-    Some((name, app.unwrap_or_default(), annotations))
+    Some((name.to_string(), app.unwrap_or_default(), annotations))
 }
 
 fn read_name<T>(
-    reader: &mut Reader<'_, '_>,
-    field: &Field<'_>,
+    reader: &mut ManifestReader<'_, '_>,
+    field: &YamlField<'_>,
     parse: impl Fn(&str) -> Result<T, NameError>,
 ) -> Option<T> {
     let text = reader.text(field)?;
@@ -178,26 +199,14 @@ fn read_name<T>(
 }
 
 /// Whether a problem of the whole spec only follows from one that has been reported of a part.
-fn follows(reader: &Reader<'_, '_>, problem: &Problem) -> bool {
-    let about_a_port = covers("spec.route", &problem.path) && problem.path.ends_with(".port")
-        || ["spec.health", "spec.health.port"].contains(&problem.path.as_str());
-    let ports_unread = reader.is_spoiled("spec.ports") || reader.is_spoiled("spec.port");
-    reader.is_spoiled(&problem.path) || (about_a_port && ports_unread)
+fn follows(kind: ObjectKind, reader: &ManifestReader<'_, '_>, problem: &Problem) -> bool {
+    reader.is_spoiled(&problem.path) || kinds::follows(kind, reader, problem)
 }
 
-fn notes(block: &Block<'_>, spec: &ServiceSpec) -> Vec<String> {
-    match (block.value("spec").and_then(|s| s.get("health")), spec.ports.first()) {
-        (None, Some(port)) => {
-            vec![format!("no `health` is given: a TCP connect to port {} decides", port.port)]
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// Where a key of a map stands, or the map.
+/// The place of a key of a map, or of the map.
 fn key_span(root: &Node, key: &str) -> Span {
     match &root.value {
-        Value::Map(entries) => entries.iter().find(|e| e.key == key).map_or(root.span, |e| e.key_span),
-        Value::Scalar { .. } | Value::List(_) => root.span,
+        YamlValue::Map(entries) => entries.iter().find(|e| e.key == key).map_or(root.span, |e| e.key_span),
+        YamlValue::Scalar { .. } | YamlValue::List(_) => root.span,
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::reader::{Field, Reader};
+use super::reader::{ManifestReader, YamlField};
 use super::shape;
-use super::tree::Value;
+use super::tree::YamlValue;
 use crate::model::EnvValue;
 
 /// The environment.
-pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> BTreeMap<String, EnvValue> {
-    if let Value::List(items) = &field.node.value {
+pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> BTreeMap<String, EnvValue> {
+    if let YamlValue::List(items) = &field.node.value {
         let first = items.first();
         let pair = first.and_then(|item| match (item.text(), item.get("name"), item.get("value")) {
             (Some(text), ..) => text.split_once('='),
@@ -23,8 +23,8 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> BTreeMap<S
     reader.entries(field, read_value)
 }
 
-fn read_value(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<EnvValue> {
-    if !matches!(field.node.value, Value::Map(_)) {
+fn read_value(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<EnvValue> {
+    if !matches!(field.node.value, YamlValue::Map(_)) {
         return read_text(reader, field).map(EnvValue::Text);
     }
     let block = reader.block(field, &shape::ENV_VALUE)?;
@@ -38,7 +38,7 @@ fn read_value(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<EnvValue
 }
 
 /// A text that may be empty only when it says so.
-pub(super) fn read_text(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<String> {
+pub(super) fn read_text(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<String> {
     if field.node.is_null() {
         reader.wrong_but(field, "nothing is no value; an empty text is written with quotes", "\"\"");
         return None;

@@ -8,7 +8,7 @@ use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, St
 use super::limits::LIMITS;
 use super::source::Span;
 use super::split::Chunk;
-use super::tree::{Cost, Entry, Node, Value};
+use super::tree::{Cost, MapEntry, Node, YamlValue};
 use crate::model::Problem;
 
 /// What was read of a chunk: its tree, where it could be read to the end, and what is wrong with it.
@@ -24,7 +24,7 @@ pub(super) fn read(chunk: &Chunk<'_>, shift: usize) -> Tree {
         block_nesting_limit: LIMITS.depth,
         flow_nesting_limit: LIMITS.depth,
     };
-    let mut builder = Builder::new(chunk, shift);
+    let mut builder = TreeBuilder::new(chunk, shift);
     for event in Parser::new_from_str_with_options(chunk.text, options) {
         let step = match event {
             Ok((event, span)) => {
@@ -47,30 +47,30 @@ pub(super) fn read(chunk: &Chunk<'_>, shift: usize) -> Tree {
 type Fatal = (Span, Problem);
 
 /// A list or map that has begun and not ended.
-struct Open {
+struct OpenCollection {
     span: Span,
     anchor: usize,
     flow: bool,
     cost: Cost,
-    inside: Inside,
+    inside: CollectionContent,
 }
 
-enum Inside {
+enum CollectionContent {
     List(Vec<Rc<Node>>),
-    Map { entries: Vec<Entry>, seen: BTreeSet<String>, key: Option<Key> },
+    Map { entries: Vec<MapEntry>, seen: BTreeSet<String>, key: Option<PendingKey> },
 }
 
 /// A key that waits for its value.
-enum Key {
+enum PendingKey {
     Keep(String, Span),
     /// Already reported; its value is read and left out.
     Skip,
 }
 
-struct Builder<'c> {
+struct TreeBuilder<'c> {
     chunk: &'c Chunk<'c>,
     shift: usize,
-    open: Vec<Open>,
+    open: Vec<OpenCollection>,
     /// Finished nodes that have an anchor. One that is still open is not here: an alias to it would be endless.
     anchors: BTreeMap<usize, Rc<Node>>,
     spent: Cost,
@@ -78,7 +78,7 @@ struct Builder<'c> {
     problems: Vec<(Span, Problem)>,
 }
 
-impl<'c> Builder<'c> {
+impl<'c> TreeBuilder<'c> {
     fn new(chunk: &'c Chunk<'c>, shift: usize) -> Self {
         Self {
             chunk,
@@ -110,16 +110,16 @@ impl<'c> Builder<'c> {
                 let plain = style == ScalarStyle::Plain && !text_tag;
                 let cost = Cost { nodes: 1, bytes: text.len(), depth: 0 };
                 self.pay(cost, span)?;
-                let node = Node { span, value: Value::Scalar { text: text.into_owned(), plain }, cost };
+                let node = Node { span, value: YamlValue::Scalar { text: text.into_owned(), plain }, cost };
                 self.attach(anchor, Rc::new(node));
             }
             Event::SequenceStart(style, anchor, tag) => {
                 self.check_tag(tag.as_deref(), span);
-                self.begin(Inside::List(Vec::new()), style, anchor, span)?;
+                self.begin(CollectionContent::List(Vec::new()), style, anchor, span)?;
             }
             Event::MappingStart(style, anchor, tag) => {
                 self.check_tag(tag.as_deref(), span);
-                let inside = Inside::Map { entries: Vec::new(), seen: BTreeSet::new(), key: None };
+                let inside = CollectionContent::Map { entries: Vec::new(), seen: BTreeSet::new(), key: None };
                 self.begin(inside, style, anchor, span)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
@@ -131,27 +131,27 @@ impl<'c> Builder<'c> {
 
     fn begin(
         &mut self,
-        inside: Inside,
+        inside: CollectionContent,
         style: StructureStyle,
         anchor: usize,
         span: Span,
     ) -> Result<(), Fatal> {
         let cost = Cost { nodes: 1, bytes: 0, depth: 1 };
         self.pay(cost, span)?;
-        self.open.push(Open { span, anchor, flow: style == StructureStyle::Flow, cost, inside });
+        self.open.push(OpenCollection { span, anchor, flow: style == StructureStyle::Flow, cost, inside });
         Ok(())
     }
 
     fn end(&mut self) {
         let Some(open) = self.open.pop() else { return };
         let (value, first) = match open.inside {
-            Inside::List(items) => {
+            CollectionContent::List(items) => {
                 let first = items.first().map(|i| i.span);
-                (Value::List(items), first)
+                (YamlValue::List(items), first)
             }
-            Inside::Map { entries, .. } => {
+            CollectionContent::Map { entries, .. } => {
                 let first = entries.first().map(|e| e.key_span);
-                (Value::Map(entries), first)
+                (YamlValue::Map(entries), first)
             }
         };
         // A block begins where its first entry does; its own event may point at the line before.
@@ -197,11 +197,13 @@ impl<'c> Builder<'c> {
         open.cost.bytes += node.cost.bytes;
         open.cost.depth = open.cost.depth.max(node.cost.depth + 1);
         match &mut open.inside {
-            Inside::List(items) => items.push(node),
-            Inside::Map { entries, seen, key } => match key.take() {
+            CollectionContent::List(items) => items.push(node),
+            CollectionContent::Map { entries, seen, key } => match key.take() {
                 None => *key = Some(read_key(&node, entries, seen, above, &mut self.problems)),
-                Some(Key::Keep(key, key_span)) => entries.push(Entry { key, key_span, value: node }),
-                Some(Key::Skip) => {}
+                Some(PendingKey::Keep(key, key_span)) => {
+                    entries.push(MapEntry { key, key_span, value: node })
+                }
+                Some(PendingKey::Skip) => {}
             },
         }
     }
@@ -233,14 +235,16 @@ impl<'c> Builder<'c> {
 }
 
 /// Path of the value that is being read within these.
-fn path_of(open: &[Open]) -> String {
+fn path_of(open: &[OpenCollection]) -> String {
     let mut path = String::new();
     for open in open {
         match &open.inside {
-            Inside::List(items) => path += &format!("[{}]", items.len()),
-            Inside::Map { key: Some(Key::Keep(key, _)), .. } if path.is_empty() => path += key,
-            Inside::Map { key: Some(Key::Keep(key, _)), .. } => path += &format!(".{key}"),
-            Inside::Map { .. } => {}
+            CollectionContent::List(items) => path += &format!("[{}]", items.len()),
+            CollectionContent::Map { key: Some(PendingKey::Keep(key, _)), .. } if path.is_empty() => {
+                path += key
+            }
+            CollectionContent::Map { key: Some(PendingKey::Keep(key, _)), .. } => path += &format!(".{key}"),
+            CollectionContent::Map { .. } => {}
         }
     }
     path
@@ -252,16 +256,16 @@ fn too_deep() -> String {
 
 fn read_key(
     node: &Node,
-    entries: &[Entry],
+    entries: &[MapEntry],
     seen: &mut BTreeSet<String>,
-    above: &[Open],
+    above: &[OpenCollection],
     problems: &mut Vec<(Span, Problem)>,
-) -> Key {
+) -> PendingKey {
     let mut refuse = |message: String| {
         problems.push((node.span, Problem::new(path_of(above), message)));
-        Key::Skip
+        PendingKey::Skip
     };
-    let Value::Scalar { text, plain } = &node.value else {
+    let YamlValue::Scalar { text, plain } = &node.value else {
         return refuse(format!("a key is a word; this is {}", node.kind()));
     };
     if text == "<<" && *plain {
@@ -271,5 +275,5 @@ fn read_key(
         let first = entries.iter().find(|e| e.key == *text).map_or(0, |e| e.key_span.line);
         return refuse(format!("`{text}` is given twice, first in line {first}"));
     }
-    Key::Keep(text.clone(), node.span)
+    PendingKey::Keep(text.clone(), node.span)
 }

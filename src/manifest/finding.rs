@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::limits::LIMITS;
-use super::source::{Source, Span};
+use super::source::{ManifestSource, Span};
 use crate::model::Problem;
 
 /// Longest message in characters: a message may quote what the file says, and that may be a mebibyte.
@@ -11,7 +11,7 @@ const MESSAGE_MAX: usize = 400;
 
 /// A stretch of one of the sources of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SourcePlace {
     /// Index into the sources of the run: its bytes are the text that `span` counts in.
     pub source: usize,
     /// Name of the source.
@@ -20,7 +20,7 @@ pub struct Place {
     pub span: Span,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourcePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.span.line, self.span.column)
     }
@@ -30,17 +30,17 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Where.
-    pub place: Place,
+    pub place: SourcePlace,
     /// What, the field's path in the long form, and what to write instead. The path is empty where the text is no
     /// document at all.
     pub problem: Problem,
     /// The other party of a conflict, with a few words on it.
-    pub related: Option<(Place, String)>,
+    pub related: Option<(SourcePlace, String)>,
 }
 
 impl Finding {
     /// A problem at a place.
-    pub(super) fn new(place: Place, problem: Problem) -> Self {
+    pub(super) fn new(place: SourcePlace, problem: Problem) -> Self {
         let problem = Problem {
             path: printable(&problem.path),
             message: printable(&problem.message),
@@ -80,19 +80,19 @@ fn printable(text: &str) -> String {
 
 /// The findings of a run so far.
 pub(super) struct Findings<'s> {
-    sources: &'s [Source],
+    sources: &'s [ManifestSource],
     list: Vec<Finding>,
 }
 
 impl<'s> Findings<'s> {
-    pub(super) fn of(sources: &'s [Source]) -> Self {
+    pub(super) fn of(sources: &'s [ManifestSource]) -> Self {
         Self { sources, list: Vec::new() }
     }
 
     /// A place in a source of this run.
-    pub(super) fn place(&self, source: usize, span: Span) -> Place {
+    pub(super) fn place(&self, source: usize, span: Span) -> SourcePlace {
         let file = self.sources.get(source).map(|s| s.name.clone()).unwrap_or_default();
-        Place { source, file, span }
+        SourcePlace { source, file, span }
     }
 
     pub(super) fn add(&mut self, source: usize, span: Span, problem: Problem) {

@@ -2,8 +2,8 @@
 //! shown but not declared. None of them is ever half-executed.
 
 use super::shape::{API_VERSION, KINDS};
-use super::tree::{Node, Value};
-use crate::model::{Problem, nearest};
+use super::tree::{Node, YamlValue};
+use crate::model::{ObjectKind, Problem, nearest};
 
 /// Kinds that `ctl get` shows and nobody declares.
 const SHOWN: [&str; 4] = ["Replica", "Endpoint", "Revision", "Event"];
@@ -12,9 +12,9 @@ const SHOWN: [&str; 4] = ["Replica", "Endpoint", "Revision", "Event"];
 const KUBERNETES: [&str; 5] = ["apps", "batch", "autoscaling", "policy", "extensions"];
 
 /// What a document is.
-pub(super) enum Kind {
-    /// A Service of ours, perhaps with problems in its first lines.
-    Service(Vec<Problem>),
+pub(super) enum DocumentKind {
+    /// An object of ours, perhaps with problems in its first lines.
+    Object(ObjectKind, Vec<Problem>),
     /// `kind: List`, as `ctl get -o yaml` prints several objects.
     List,
     /// Nothing that can be applied, and why. The path is that of the key that shows it.
@@ -22,19 +22,19 @@ pub(super) enum Kind {
 }
 
 /// Tells what a map at the top of a document is.
-pub(super) fn recognise(root: &Node) -> Kind {
+pub(super) fn recognise(root: &Node) -> DocumentKind {
     let version = root.get("apiVersion").and_then(Node::text);
     let kind = root.get("kind").and_then(Node::text);
     if version.is_none() && kind.is_none() && is_compose(root) {
-        return Kind::Other(import("services", "this is a compose file"));
+        return DocumentKind::Other(import("services", "this is a compose file"));
     }
     if let Some(version) = version.filter(|v| is_kubernetes(v)) {
         let what = format!("this is a Kubernetes {} ({version})", kind.unwrap_or("object"));
-        return Kind::Other(import("apiVersion", &what));
+        return DocumentKind::Other(import("apiVersion", &what));
     }
     if ["apiVersion", "kind", "metadata", "spec"].iter().all(|key| root.get(key).is_none()) {
         let problem = Problem::new("", "this is no manifest: none of its keys is one of a manifest");
-        return Kind::Other(problem.suggest(format!("apiVersion: {API_VERSION}")));
+        return DocumentKind::Other(problem.suggest(format!("apiVersion: {API_VERSION}")));
     }
     let mut problems = Vec::new();
     match version {
@@ -50,13 +50,15 @@ pub(super) fn recognise(root: &Node) -> Kind {
         ),
     }
     match kind {
-        Some("Service") => Kind::Service(problems),
-        Some("List") => problems.pop().map_or(Kind::List, Kind::Other),
+        Some("List") => problems.pop().map_or(DocumentKind::List, DocumentKind::Other),
         None => {
             problems.push(Problem::new("kind", "a manifest says its kind").suggest("kind: Service"));
-            Kind::Service(problems)
+            DocumentKind::Object(ObjectKind::Service, problems)
         }
-        Some(kind) => Kind::Other(other_kind(kind)),
+        Some(word) => match ObjectKind::ALL.into_iter().find(|kind| kind.to_string() == word) {
+            Some(kind) => DocumentKind::Object(kind, problems),
+            None => DocumentKind::Other(other_kind(word)),
+        },
     }
 }
 
@@ -87,5 +89,5 @@ fn is_kubernetes(version: &str) -> bool {
 }
 
 fn is_compose(root: &Node) -> bool {
-    root.get("services").is_some_and(|services| matches!(services.value, Value::Map(_)))
+    root.get("services").is_some_and(|services| matches!(services.value, YamlValue::Map(_)))
 }

@@ -1,11 +1,11 @@
 //! `health: /path` and the map.
 
-use super::reader::{Block, Field, Reader};
+use super::reader::{Block, ManifestReader, YamlField};
 use super::shape;
 use crate::model::{Health, HealthCheck};
 
 /// The check, from whichever form. A map that says only timings keeps the default check.
-pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>, has_port: bool) -> Health {
+pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>, has_port: bool) -> Health {
     let default = Health::default_for(has_port);
     if let Some(text) = field.node.text() {
         reader.spans.insert("spec.health.http".to_owned(), field.span);
@@ -37,7 +37,11 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>, has_port: boo
     health
 }
 
-fn read_check(reader: &mut Reader<'_, '_>, health: &Field<'_>, block: &Block<'_>) -> Option<HealthCheck> {
+fn read_check(
+    reader: &mut ManifestReader<'_, '_>,
+    health: &YamlField<'_>,
+    block: &Block<'_>,
+) -> Option<HealthCheck> {
     let http = block.get(reader, "http").map(|field| reader.text(&field).map(HealthCheck::Http));
     let tcp = block.get(reader, "tcp").map(|field| only_true(reader, &field).map(HealthCheck::Tcp));
     let grpc = block.get(reader, "grpc").map(|field| reader.text(&field).map(HealthCheck::Grpc));
@@ -51,7 +55,7 @@ fn read_check(reader: &mut Reader<'_, '_>, health: &Field<'_>, block: &Block<'_>
     said.pop().flatten()
 }
 
-fn only_true(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<bool> {
+fn only_true(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<bool> {
     let value = reader.flag(field)?;
     if !value {
         reader.wrong_but(field, "leave the key out instead of saying `false`", "true");

@@ -1,25 +1,27 @@
-//! YAML text to `model`.
+//! YAML text to `model`. Pure.
 //!
-//! Purpose: [`parse`] takes the texts of one run and gives its Services, or everything that is wrong with them at once,
+//! Purpose: [`parse`] takes the texts of one run and returns its objects, or everything that is wrong with them at once,
 //! each with file, line, column and what to write instead.
-//! Invariants: pure; every scalar is text as it was written (`3.10` stays `3.10`, `no` stays `no`) until the field that
+//! Invariants: every scalar is text as it was written (`3.10` stays `3.10`, `no` stays `no`) until the field that
 //! takes it says what it is; no key is ignored; hostile text is refused before it is expensive ([`LIMITS`]); nothing
 //! panics, whatever the bytes.
 //! Deliberately absent: files and directories (the caller reads them), rendering of findings, writing YAML, resolving
 //! images, and anything that needs to know what already runs.
 //!
-//! The way of a text: `source` (UTF-8 or not) → `split` (documents) → `events` (a tree with positions, within the
-//! limits) → `document` (which kind) → `service` and the blocks of a spec through `reader` (typed access that goes on
-//! after a problem) → the model's own check → `conflicts` between documents.
+//! A text passes `decode` (UTF-8 or not) → `split` (documents) → `events` (a tree with positions, within the limits) →
+//! `document` (envelope and kind) → a file per kind in `kinds/`, and the blocks of a spec, through `reader` (typed access
+//! that continues after a problem) → the model's own check → `conflicts` between documents.
 
 mod conflicts;
 mod container;
+mod decode;
 mod document;
 mod env;
 mod events;
 mod finding;
 mod foreign;
 mod health;
+mod kinds;
 mod limits;
 mod policy;
 mod ports;
@@ -27,7 +29,6 @@ mod reader;
 mod reference;
 mod routes;
 mod schema;
-mod service;
 mod shape;
 mod source;
 mod split;
@@ -40,12 +41,12 @@ mod agreement;
 mod tests;
 
 pub use document::Document;
-pub use finding::{Finding, Place};
+pub use finding::{Finding, SourcePlace};
 pub use limits::{LIMITS, ManifestLimits};
 pub use reference::{Topic, Unexplained, explain, kinds};
 pub use schema::schema;
-pub use shape::{Absent, Form, Key, Rule, Shape, Words};
-pub use source::{Source, Span, is_manifest};
+pub use shape::{DefaultValue, EnumValues, KeyRule, SchemaKey, SchemaNode, ValueType};
+pub use source::{ManifestSource, Span, is_manifest};
 
 use crate::model::Problem;
 use finding::Findings;
@@ -55,10 +56,10 @@ use split::Chunk;
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the text. Then none of the documents may be used.
-pub fn parse(sources: &[Source]) -> Result<Vec<Document>, Vec<Finding>> {
+pub fn parse(sources: &[ManifestSource]) -> Result<Vec<Document>, Vec<Finding>> {
     let mut findings = Findings::of(sources);
     let mut documents = Vec::new();
-    if source::check_run_size(sources, &mut findings) {
+    if decode::check_run_size(sources, &mut findings) {
         read_sources(sources, &mut findings, &mut documents);
         conflicts::check(&documents, &mut findings);
     }
@@ -68,10 +69,10 @@ pub fn parse(sources: &[Source]) -> Result<Vec<Document>, Vec<Finding>> {
     }
 }
 
-fn read_sources(sources: &[Source], findings: &mut Findings<'_>, documents: &mut Vec<Document>) {
+fn read_sources(sources: &[ManifestSource], findings: &mut Findings<'_>, documents: &mut Vec<Document>) {
     let mut chunks = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        let Some((text, shift)) = source::decode(source, index, findings) else { continue };
+        let Some((text, shift)) = decode::decode(source, index, findings) else { continue };
         chunks.extend(split::split(text).into_iter().map(|chunk| (index, shift, chunk)));
     }
     if let Some((index, shift, chunk)) = chunks.get(LIMITS.documents) {

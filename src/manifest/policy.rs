@@ -1,10 +1,10 @@
 //! How a Service is rolled and stopped: `rollout` and `stop`.
 
-use super::reader::{Field, Reader};
+use super::reader::{ManifestReader, YamlField};
 use super::shape;
 use crate::model::{NumberOrPercent, RolloutPolicy, StopPolicy};
 
-pub(super) fn rollout(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> RolloutPolicy {
+pub(super) fn rollout(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> RolloutPolicy {
     let mut policy = RolloutPolicy::default();
     let Some(block) = reader.block(field, &shape::ROLLOUT) else { return policy };
     if let Some(field) = block.get(reader, "strategy") {
@@ -35,7 +35,7 @@ pub(super) fn rollout(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Rollout
 }
 
 /// A count or a percentage; a part of one, such as `0.25`, is told its percentage.
-fn number_or_percent(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<NumberOrPercent> {
+fn number_or_percent(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<NumberOrPercent> {
     let text = field.node.text().unwrap_or("");
     let part = text.strip_prefix("0.").filter(|digits| !digits.is_empty() && digits.len() <= 2);
     if let Some(percent) = part.and_then(|digits| format!("{digits:0<2}").parse::<u32>().ok()) {
@@ -46,7 +46,7 @@ fn number_or_percent(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<N
     reader.quantity(field)
 }
 
-pub(super) fn stop(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> StopPolicy {
+pub(super) fn stop(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> StopPolicy {
     let mut policy = StopPolicy::default();
     let Some(block) = reader.block(field, &shape::STOP) else { return policy };
     if let Some(signal) = block.get(reader, "signal").and_then(|field| reader.text(&field)) {

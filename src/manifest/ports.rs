@@ -1,6 +1,6 @@
 //! `port: 8080` and `ports: [{name, port, protocol}]`.
 
-use super::reader::{Block, Field, Reader};
+use super::reader::{Block, ManifestReader, YamlField};
 use super::shape;
 use crate::model::{Port, Protocol};
 
@@ -8,7 +8,7 @@ use crate::model::{Port, Protocol};
 const SHORT_NAME: &str = "http";
 
 /// The ports of a spec, from whichever form it uses.
-pub(super) fn read(reader: &mut Reader<'_, '_>, spec: &Block<'_>) -> Vec<Port> {
+pub(super) fn read(reader: &mut ManifestReader<'_, '_>, spec: &Block<'_>) -> Vec<Port> {
     let short = spec.get(reader, "port");
     let Some(long) = spec.get(reader, "ports") else {
         return short.and_then(|field| read_short(reader, &field)).into_iter().collect();
@@ -23,7 +23,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, spec: &Block<'_>) -> Vec<Port> {
     items.iter().filter_map(|item| read_item(reader, item)).collect()
 }
 
-fn read_short(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Port> {
+fn read_short(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Port> {
     reader.spans.insert("spec.ports".to_owned(), field.span);
     let field = field.at("spec.ports[0].port");
     reader.spans.insert("spec.ports[0].port".to_owned(), field.span);
@@ -31,7 +31,7 @@ fn read_short(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Port> {
     Some(Port { name: SHORT_NAME.to_owned(), port, protocol: Protocol::Http })
 }
 
-fn read_item(reader: &mut Reader<'_, '_>, item: &Field<'_>) -> Option<Port> {
+fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option<Port> {
     if let Some(text) = item.node.text() {
         let number = text.rsplit(':').next().unwrap_or(text);
         let message = "a port of the list is a map with a name; nothing is published on the host";
@@ -53,7 +53,7 @@ fn read_item(reader: &mut Reader<'_, '_>, item: &Field<'_>) -> Option<Port> {
     Some(Port { name: name?, port: number?, protocol: protocol.unwrap_or_default() })
 }
 
-fn read_number(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<u16> {
+fn read_number(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<u16> {
     if let Some((host, container)) = field.node.text().and_then(|text| text.split_once(':')) {
         let message = format!("a port is the container's own; nothing is published on the host's {host}");
         reader.wrong_but(field, message, container);

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde::de::value::{Error as Unknown, StrDeserializer};
 
 use super::finding::Findings;
-use super::shape::{Shape, Words};
+use super::shape::{EnumValues, SchemaNode};
 use super::source::Span;
-use super::tree::{Entry, Node, Value};
+use super::tree::{MapEntry, Node, YamlValue};
 use crate::model::{Problem, QuantityError, nearest};
 
 /// Where each field of the long form stands.
@@ -19,7 +19,7 @@ pub(super) type Spans = BTreeMap<String, Span>;
 
 /// A node with its path in the long form and the place to point at.
 #[derive(Clone)]
-pub(super) struct Field<'t> {
+pub(super) struct YamlField<'t> {
     pub(super) node: &'t Node,
     pub(super) path: String,
     pub(super) span: Span,
@@ -27,14 +27,14 @@ pub(super) struct Field<'t> {
 
 /// A map whose keys have been checked.
 pub(super) struct Block<'t> {
-    entries: &'t [Entry],
+    entries: &'t [MapEntry],
     path: String,
 }
 
-impl<'t> Field<'t> {
+impl<'t> YamlField<'t> {
     /// The same value under the path of the long form that it stands for.
-    pub(super) fn at(&self, path: impl Into<String>) -> Field<'t> {
-        Field { path: path.into(), ..self.clone() }
+    pub(super) fn at(&self, path: impl Into<String>) -> YamlField<'t> {
+        YamlField { path: path.into(), ..self.clone() }
     }
 
     /// Last part of the path, for messages.
@@ -44,7 +44,7 @@ impl<'t> Field<'t> {
 }
 
 /// Reads one document: collects its problems, and where its fields stand.
-pub(super) struct Reader<'r, 's> {
+pub(super) struct ManifestReader<'r, 's> {
     source: usize,
     findings: &'r mut Findings<'s>,
     pub(super) spans: Spans,
@@ -52,7 +52,7 @@ pub(super) struct Reader<'r, 's> {
     spoiled: Vec<String>,
 }
 
-impl<'r, 's> Reader<'r, 's> {
+impl<'r, 's> ManifestReader<'r, 's> {
     pub(super) fn new(source: usize, findings: &'r mut Findings<'s>) -> Self {
         Self { source, findings, spans: Spans::new(), spoiled: Vec::new() }
     }
@@ -65,14 +65,14 @@ impl<'r, 's> Reader<'r, 's> {
     }
 
     /// Reports a problem of a field.
-    pub(super) fn wrong(&mut self, field: &Field<'_>, message: impl Into<String>) {
+    pub(super) fn wrong(&mut self, field: &YamlField<'_>, message: impl Into<String>) {
         self.report(field.span, Problem::new(&*field.path, message));
     }
 
     /// The same with what to write instead.
     pub(super) fn wrong_but(
         &mut self,
-        field: &Field<'_>,
+        field: &YamlField<'_>,
         message: impl Into<String>,
         write: impl Into<String>,
     ) {
@@ -80,7 +80,7 @@ impl<'r, 's> Reader<'r, 's> {
     }
 
     /// Something the format has and this version does not.
-    pub(super) fn not_yet(&mut self, field: &Field<'_>, what: &str) {
+    pub(super) fn not_yet(&mut self, field: &YamlField<'_>, what: &str) {
         self.wrong(field, format!("`{what}` is not supported yet"));
     }
 
@@ -95,9 +95,9 @@ impl<'r, 's> Reader<'r, 's> {
     }
 
     /// A map with these keys; every other key is reported.
-    pub(super) fn block<'t>(&mut self, field: &Field<'t>, shape: &Shape) -> Option<Block<'t>> {
+    pub(super) fn block<'t>(&mut self, field: &YamlField<'t>, shape: &SchemaNode) -> Option<Block<'t>> {
         self.spans.insert(field.path.clone(), field.span);
-        let Value::Map(entries) = &field.node.value else {
+        let YamlValue::Map(entries) = &field.node.value else {
             if field.node.is_null() {
                 self.wrong(
                     field,
@@ -114,7 +114,7 @@ impl<'r, 's> Reader<'r, 's> {
         Some(Block { entries, path: field.path.clone() })
     }
 
-    fn check_key(&mut self, entry: &Entry, block: &str, shape: &Shape) {
+    fn check_key(&mut self, entry: &MapEntry, block: &str, shape: &SchemaNode) {
         let key = entry.key.as_str();
         if self.findings.full() || shape.key(key).is_some() || shape.ignored.contains(&key) {
             return;
@@ -140,11 +140,11 @@ impl<'r, 's> Reader<'r, 's> {
     /// The entries of a map that the user names; `each` turns a value into one, and reports why it cannot.
     pub(super) fn entries<T>(
         &mut self,
-        field: &Field<'_>,
-        mut each: impl FnMut(&mut Self, &Field<'_>) -> Option<T>,
+        field: &YamlField<'_>,
+        mut each: impl FnMut(&mut Self, &YamlField<'_>) -> Option<T>,
     ) -> BTreeMap<String, T> {
         self.spans.insert(field.path.clone(), field.span);
-        let Value::Map(entries) = &field.node.value else {
+        let YamlValue::Map(entries) = &field.node.value else {
             let message = format!("a map of names to values is needed here; this is {}", field.node.kind());
             self.wrong_but(field, message, "NAME: value");
             return BTreeMap::new();
@@ -160,23 +160,23 @@ impl<'r, 's> Reader<'r, 's> {
     }
 
     /// The items of a list, with their paths.
-    pub(super) fn items<'t>(&mut self, field: &Field<'t>) -> Option<Vec<Field<'t>>> {
+    pub(super) fn items<'t>(&mut self, field: &YamlField<'t>) -> Option<Vec<YamlField<'t>>> {
         self.spans.insert(field.path.clone(), field.span);
-        let Value::List(items) = &field.node.value else { return None };
+        let YamlValue::List(items) = &field.node.value else { return None };
         Some(items.iter().enumerate().map(|(i, item)| self.item(&field.path, i, item)).collect())
     }
 
-    fn item<'t>(&mut self, list: &str, index: usize, node: &'t Rc<Node>) -> Field<'t> {
+    fn item<'t>(&mut self, list: &str, index: usize, node: &'t Rc<Node>) -> YamlField<'t> {
         let path = format!("{list}[{index}]");
         self.spans.insert(path.clone(), node.span);
-        Field { node, path, span: node.span }
+        YamlField { node, path, span: node.span }
     }
 
     /// The text of a scalar, exactly as written.
-    pub(super) fn text(&mut self, field: &Field<'_>) -> Option<String> {
+    pub(super) fn text(&mut self, field: &YamlField<'_>) -> Option<String> {
         match (&field.node.value, field.node.is_null()) {
-            (Value::Scalar { text, .. }, false) => Some(text.clone()),
-            (Value::Scalar { .. }, true) => {
+            (YamlValue::Scalar { text, .. }, false) => Some(text.clone()),
+            (YamlValue::Scalar { .. }, true) => {
                 self.wrong(field, format!("`{}` has no value", field.name()));
                 None
             }
@@ -188,7 +188,7 @@ impl<'r, 's> Reader<'r, 's> {
     }
 
     /// A list of texts.
-    pub(super) fn texts(&mut self, field: &Field<'_>) -> Option<Vec<String>> {
+    pub(super) fn texts(&mut self, field: &YamlField<'_>) -> Option<Vec<String>> {
         let Some(items) = self.items(field) else {
             let words: Vec<String> = field.node.text().unwrap_or("").split_whitespace().map(quoted).collect();
             if words.is_empty() {
@@ -204,7 +204,7 @@ impl<'r, 's> Reader<'r, 's> {
     }
 
     /// A quantity, from text with or without quotes.
-    pub(super) fn quantity<T: FromStr<Err = QuantityError>>(&mut self, field: &Field<'_>) -> Option<T> {
+    pub(super) fn quantity<T: FromStr<Err = QuantityError>>(&mut self, field: &YamlField<'_>) -> Option<T> {
         let text = self.text(field)?;
         match text.parse() {
             Ok(value) => Some(value),
@@ -221,10 +221,10 @@ impl<'r, 's> Reader<'r, 's> {
     }
 
     /// A whole number without quotes, signs or other bases.
-    pub(super) fn number<T: FromStr>(&mut self, field: &Field<'_>) -> Option<T> {
+    pub(super) fn number<T: FromStr>(&mut self, field: &YamlField<'_>) -> Option<T> {
         let text = self.text(field)?;
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let plain = matches!(field.node.value, Value::Scalar { plain: true, .. });
+        let plain = matches!(field.node.value, YamlValue::Scalar { plain: true, .. });
         if digits && !plain {
             self.wrong_but(field, format!("a number is needed here; `\"{text}\"` is text"), text);
             return None;
@@ -238,11 +238,11 @@ impl<'r, 's> Reader<'r, 's> {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&mut self, field: &Field<'_>) -> Option<bool> {
+    pub(super) fn flag(&mut self, field: &YamlField<'_>) -> Option<bool> {
         let text = self.text(field)?;
         match (text.as_str(), &field.node.value) {
-            ("true", Value::Scalar { plain: true, .. }) => Some(true),
-            ("false", Value::Scalar { plain: true, .. }) => Some(false),
+            ("true", YamlValue::Scalar { plain: true, .. }) => Some(true),
+            ("false", YamlValue::Scalar { plain: true, .. }) => Some(false),
             _ => {
                 let yes = matches!(text.to_ascii_lowercase().as_str(), "true" | "yes" | "on" | "y" | "1");
                 let no = matches!(text.to_ascii_lowercase().as_str(), "false" | "no" | "off" | "n" | "0");
@@ -260,8 +260,8 @@ impl<'r, 's> Reader<'r, 's> {
     /// One of a few words, as serde calls the variant.
     pub(super) fn choice<'de, T: Deserialize<'de>>(
         &mut self,
-        field: &Field<'_>,
-        Words { words, later }: &'static Words,
+        field: &YamlField<'_>,
+        EnumValues { words, later }: &'static EnumValues,
     ) -> Option<T> {
         let text = self.text(field)?;
         if let Some((word, _)) = words.iter().find(|(word, _)| *word == text) {
@@ -283,7 +283,7 @@ impl<'r, 's> Reader<'r, 's> {
 
 impl<'t> Block<'t> {
     /// The field of a key, where the block has it; its place is kept.
-    pub(super) fn get(&self, reader: &mut Reader<'_, '_>, key: &str) -> Option<Field<'t>> {
+    pub(super) fn get(&self, reader: &mut ManifestReader<'_, '_>, key: &str) -> Option<YamlField<'t>> {
         let entry = self.entries.iter().find(|e| e.key == key)?;
         Some(field_of(&self.path, entry, &mut reader.spans))
     }
@@ -300,12 +300,12 @@ impl<'t> Block<'t> {
 }
 
 /// The field of an entry: a value is pointed at where it is one line's text, else its key is.
-fn field_of<'t>(block: &str, entry: &'t Entry, spans: &mut Spans) -> Field<'t> {
-    let scalar = matches!(entry.value.value, Value::Scalar { .. }) && entry.value.span.len > 0;
+fn field_of<'t>(block: &str, entry: &'t MapEntry, spans: &mut Spans) -> YamlField<'t> {
+    let scalar = matches!(entry.value.value, YamlValue::Scalar { .. }) && entry.value.span.len > 0;
     let span = if scalar { entry.value.span } else { entry.key_span };
     let path = join(block, &entry.key);
     spans.insert(path.clone(), span);
-    Field { node: &entry.value, path, span }
+    YamlField { node: &entry.value, path, span }
 }
 
 fn join(block: &str, key: &str) -> String {

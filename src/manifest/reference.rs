@@ -1,6 +1,6 @@
 //! What can be said of a field: found by its path for `ctl explain`, and walked through for the reference page.
 
-use super::shape::{DOCUMENT, Form, KINDS, Key, Shape};
+use super::shape::{DOCUMENT, KINDS, SchemaKey, SchemaNode, ValueType};
 use crate::model::nearest;
 
 /// A field with its place.
@@ -9,7 +9,7 @@ pub struct Topic {
     /// `service.spec.ports[].name`; a name that the user gives is `NAME`.
     pub path: String,
     /// What the table says of it.
-    pub key: &'static Key,
+    pub key: &'static SchemaKey,
 }
 
 /// Why a path is not explained as a field.
@@ -35,7 +35,7 @@ pub enum Unexplained {
 
 impl Topic {
     /// The keys that may be written under it, as it is written in full; none where it is a value.
-    pub fn shape(&self) -> Option<&'static Shape> {
+    pub fn shape(&self) -> Option<&'static SchemaNode> {
         shape_of(&self.key.form)
     }
 
@@ -89,7 +89,7 @@ fn kind(word: &str) -> Option<Topic> {
     kinds().into_iter().find(|kind| kind.path == word || Some(&*kind.path) == word.strip_suffix('s'))
 }
 
-fn is_of(shape: &Shape, word: &str) -> bool {
+fn is_of(shape: &SchemaNode, word: &str) -> bool {
     let foreign = shape.elsewhere.iter().map(|(word, ..)| *word);
     shape.names().chain(shape.later.iter().copied()).chain(foreign).any(|name| name == word)
 }
@@ -142,55 +142,55 @@ fn anywhere(word: &str) -> Vec<String> {
     paths
 }
 
-fn is_map(form: &Form) -> bool {
-    matches!(form, Form::Map(..))
+fn is_map(form: &ValueType) -> bool {
+    matches!(form, ValueType::Map(..))
 }
 
 /// The block that a value is or holds, in its long form.
-fn shape_of(form: &Form) -> Option<&'static Shape> {
+fn shape_of(form: &ValueType) -> Option<&'static SchemaNode> {
     match form {
-        Form::Block(shape) => Some(shape),
-        Form::List(of, _) | Form::Map(_, of, _) => shape_of(of),
-        Form::Either(forms) => forms.iter().find_map(shape_of),
+        ValueType::Block(shape) => Some(shape),
+        ValueType::List(of, _) | ValueType::Map(_, of, _) => shape_of(of),
+        ValueType::Either(forms) => forms.iter().find_map(shape_of),
         _ => None,
     }
 }
 
 /// What is between a field's path and that of the keys below it.
-fn steps(form: &Form) -> &'static str {
+fn steps(form: &ValueType) -> &'static str {
     match form {
-        Form::List(..) => "[]",
-        Form::Map(..) => ".NAME",
-        Form::Either(forms) => forms.iter().find(|form| shape_of(form).is_some()).map_or("", steps),
+        ValueType::List(..) => "[]",
+        ValueType::Map(..) => ".NAME",
+        ValueType::Either(forms) => forms.iter().find(|form| shape_of(form).is_some()).map_or("", steps),
         _ => "",
     }
 }
 
-impl Form {
+impl ValueType {
     /// What may be written, in words.
     pub fn words(&self) -> String {
         match self {
-            Form::Text(_) => "text".to_owned(),
-            Form::Path(_) => "a path".to_owned(),
-            Form::Words(words) => {
+            ValueType::Text(_) => "text".to_owned(),
+            ValueType::Path(_) => "a path".to_owned(),
+            ValueType::EnumValues(words) => {
                 words.words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(" | ")
             }
-            Form::Signal => "name of a signal".to_owned(),
-            Form::Number(0, u32::MAX) => "a whole number".to_owned(),
-            Form::Number(least, u32::MAX) => format!("a whole number from {least}"),
-            Form::Number(least, most) => format!("a whole number from {least} to {most}"),
-            Form::Flag => "`true` | `false`".to_owned(),
-            Form::True => "`true`".to_owned(),
-            Form::Duration => "a duration".to_owned(),
-            Form::Span => "a duration of more than `0s`".to_owned(),
-            Form::Cpu => "an amount of cpu".to_owned(),
-            Form::Memory | Form::LogSize => "an amount of memory".to_owned(),
-            Form::Count => "a whole number or a percentage".to_owned(),
-            Form::List(of, most) => format!("a list{}: {}", at_most(*most), of.words()),
-            Form::Command => "a list: text".to_owned(),
-            Form::Map(_, of, most) => format!("a map of names{}: {}", at_most(*most), of.words()),
-            Form::Block(_) => "a map".to_owned(),
-            Form::Either(forms) => forms.iter().map(Form::words).collect::<Vec<_>>().join(" or "),
+            ValueType::Signal => "name of a signal".to_owned(),
+            ValueType::Number(0, u32::MAX) => "a whole number".to_owned(),
+            ValueType::Number(least, u32::MAX) => format!("a whole number from {least}"),
+            ValueType::Number(least, most) => format!("a whole number from {least} to {most}"),
+            ValueType::Flag => "`true` | `false`".to_owned(),
+            ValueType::True => "`true`".to_owned(),
+            ValueType::Duration => "a duration".to_owned(),
+            ValueType::Span => "a duration of more than `0s`".to_owned(),
+            ValueType::Cpu => "an amount of cpu".to_owned(),
+            ValueType::Memory | ValueType::LogSize => "an amount of memory".to_owned(),
+            ValueType::Count => "a whole number or a percentage".to_owned(),
+            ValueType::List(of, most) => format!("a list{}: {}", at_most(*most), of.words()),
+            ValueType::Command => "a list: text".to_owned(),
+            ValueType::Map(_, of, most) => format!("a map of names{}: {}", at_most(*most), of.words()),
+            ValueType::Block(_) => "a map".to_owned(),
+            ValueType::Either(forms) => forms.iter().map(ValueType::words).collect::<Vec<_>>().join(" or "),
         }
     }
 }

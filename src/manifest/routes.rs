@@ -1,11 +1,11 @@
 //! `route`: a text `host/path`, or a list of texts and maps.
 
-use super::reader::{Field, Reader};
+use super::reader::{ManifestReader, YamlField};
 use super::shape;
 use crate::model::Route;
 
 /// The routes, from whichever form.
-pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Vec<Route> {
+pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Vec<Route> {
     if let Some(items) = reader.items(field) {
         return items.iter().filter_map(|item| read_item(reader, item)).collect();
     }
@@ -17,11 +17,11 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Vec<Route>
     Vec::new()
 }
 
-fn read_item(reader: &mut Reader<'_, '_>, item: &Field<'_>) -> Option<Route> {
+fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option<Route> {
     if item.node.text().is_some() { read_text(reader, item) } else { read_map(reader, item) }
 }
 
-fn read_text(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Route> {
+fn read_text(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Route> {
     let text = reader.text(field)?;
     for part in ["", ".host", ".path"] {
         reader.spans.insert(format!("{}{part}", field.path), field.span);
@@ -41,7 +41,7 @@ fn read_text(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Route> {
     checked(reader, (field, host), (field, path.to_owned()))
 }
 
-fn read_map(reader: &mut Reader<'_, '_>, item: &Field<'_>) -> Option<Route> {
+fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option<Route> {
     let block = reader.block(item, &shape::ROUTE)?;
     // Read before host and path, which may end this route: what is wrong with the rest is reported all the same.
     let port = block.get(reader, "port").and_then(|field| reader.text(&field));
@@ -77,9 +77,9 @@ fn read_map(reader: &mut Reader<'_, '_>, item: &Field<'_>) -> Option<Route> {
 
 /// Refuses what the table of routes cannot hold, where the model's own check has no better word to offer.
 fn checked(
-    reader: &mut Reader<'_, '_>,
-    (host_field, host): (&Field<'_>, Option<String>),
-    (path_field, path): (&Field<'_>, String),
+    reader: &mut ManifestReader<'_, '_>,
+    (host_field, host): (&YamlField<'_>, Option<String>),
+    (path_field, path): (&YamlField<'_>, String),
 ) -> Option<Route> {
     if let Some(host) = &host {
         if host == "*" {

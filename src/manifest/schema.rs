@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{Absent, DOCUMENT, Form, Key, LIST, Rule, Shape, TEXT};
+use super::shape::{DOCUMENT, DefaultValue, KeyRule, LIST, SchemaKey, SchemaNode, TEXT, ValueType};
 use crate::model::SIGNALS;
 
 /// The schema of a manifest.
@@ -23,7 +23,7 @@ pub fn schema() -> Value {
 /// Where the documents of a list find what they are.
 const SERVICE: &str = "#/definitions/service";
 
-fn block(shape: &Shape) -> Value {
+fn block(shape: &SchemaNode) -> Value {
     let mut properties: Map<String, Value> =
         shape.keys.iter().map(|key| (key.name.to_owned(), described(key))).collect();
     let system = || json!({"description": "Written by the system; left out when it is applied."});
@@ -35,7 +35,7 @@ fn block(shape: &Shape) -> Value {
         properties.insert((*name).to_owned(), refused(say));
     }
     let required: Vec<&str> =
-        shape.keys.iter().filter(|key| key.absent == Absent::Required).map(|key| key.name).collect();
+        shape.keys.iter().filter(|key| key.absent == DefaultValue::Required).map(|key| key.name).collect();
     let mut value = json!({"type": "object", "additionalProperties": false, "properties": properties});
     if !required.is_empty() {
         value["required"] = json!(required);
@@ -52,24 +52,24 @@ fn refused(say: &str) -> Value {
     json!({"not": {}, "description": say, "doNotSuggest": true})
 }
 
-fn rule(rule: &Rule) -> Value {
+fn rule(rule: &KeyRule) -> Value {
     match rule {
-        Rule::Any(names) => {
+        KeyRule::Any(names) => {
             json!({"anyOf": names.iter().map(|name| json!({"required": [name]})).collect::<Vec<_>>()})
         }
-        Rule::One(names) => {
+        KeyRule::One(names) => {
             let pairs = names.iter().enumerate().flat_map(|(i, a)| names[..i].iter().map(move |b| [a, b]));
             json!({"not": {"anyOf": pairs.map(|pair| json!({"required": pair})).collect::<Vec<_>>()}})
         }
     }
 }
 
-fn described(key: &Key) -> Value {
+fn described(key: &SchemaKey) -> Value {
     let mut value = form(&key.form);
     let default = match key.absent {
-        Absent::Required => None,
-        Absent::Default(value) => Some(format!("Default: `{value}`.")),
-        Absent::Means(words) => Some(format!("Left out: {words}.")),
+        DefaultValue::Required => None,
+        DefaultValue::Default(value) => Some(format!("Default: `{value}`.")),
+        DefaultValue::Means(words) => Some(format!("Left out: {words}.")),
     };
     let text: Vec<&str> = [key.text].into_iter().chain(default.as_deref()).collect();
     // Beside `$ref`, draft-07 ignores everything else; no key's form is one.
@@ -80,39 +80,39 @@ fn described(key: &Key) -> Value {
 /// Scalars are typed by the editor's YAML parser before the schema sees them, and are text to ours.
 const SCALAR: [&str; 3] = ["string", "number", "boolean"];
 
-fn form(form: &Form) -> Value {
+fn form(form: &ValueType) -> Value {
     match form {
-        Form::Text(None) => json!({"type": SCALAR}),
-        Form::Text(Some(pattern)) => json!({"type": SCALAR, "pattern": pattern}),
-        Form::Path(pattern) => json!({"type": "string", "pattern": pattern}),
-        Form::Words(words) => {
+        ValueType::Text(None) => json!({"type": SCALAR}),
+        ValueType::Text(Some(pattern)) => json!({"type": SCALAR, "pattern": pattern}),
+        ValueType::Path(pattern) => json!({"type": "string", "pattern": pattern}),
+        ValueType::EnumValues(words) => {
             json!({"enum": words.words.iter().map(|(word, _)| *word).collect::<Vec<_>>()})
         }
-        Form::Signal => json!({"type": "string", "pattern": format!("^(SIG)?({})$", SIGNALS.join("|"))}),
-        Form::Number(least, u32::MAX) => json!({"type": "integer", "minimum": least}),
-        Form::Number(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
-        Form::Flag => json!({"type": "boolean"}),
-        Form::True => json!({"const": true}),
-        Form::Duration => json!({"type": "string", "pattern": DURATION}),
-        Form::Span => json!({"type": "string", "pattern": format!("{MORE_THAN_ZERO}{DURATION}")}),
-        Form::Cpu => json!({
+        ValueType::Signal => json!({"type": "string", "pattern": format!("^(SIG)?({})$", SIGNALS.join("|"))}),
+        ValueType::Number(least, u32::MAX) => json!({"type": "integer", "minimum": least}),
+        ValueType::Number(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        ValueType::Flag => json!({"type": "boolean"}),
+        ValueType::True => json!({"const": true}),
+        ValueType::Duration => json!({"type": "string", "pattern": DURATION}),
+        ValueType::Span => json!({"type": "string", "pattern": format!("{MORE_THAN_ZERO}{DURATION}")}),
+        ValueType::Cpu => json!({
             "type": ["string", "number"], "exclusiveMinimum": 0,
             "pattern": format!("{MORE_THAN_ZERO}^([0-9]+m|[0-9]+(\\.[0-9]{{1,3}})?)$"),
         }),
-        Form::Memory => memory(""),
-        Form::LogSize => memory("|m|g"),
-        Form::Count => json!({"type": ["string", "integer"], "minimum": 0, "pattern": "^[0-9]+%?$"}),
-        Form::List(of, most) => bounded(json!({"type": "array", "items": item(of)}), "maxItems", *most),
-        Form::Command => json!({"type": "array", "items": self::form(&TEXT), "minItems": 1}),
-        Form::Map(names, of, most) => {
+        ValueType::Memory => memory(""),
+        ValueType::LogSize => memory("|m|g"),
+        ValueType::Count => json!({"type": ["string", "integer"], "minimum": 0, "pattern": "^[0-9]+%?$"}),
+        ValueType::List(of, most) => bounded(json!({"type": "array", "items": item(of)}), "maxItems", *most),
+        ValueType::Command => json!({"type": "array", "items": self::form(&TEXT), "minItems": 1}),
+        ValueType::Map(names, of, most) => {
             let mut value = json!({"type": "object", "additionalProperties": self::form(of)});
             if !names.is_empty() {
                 value["propertyNames"] = json!({"pattern": names});
             }
             bounded(value, "maxProperties", *most)
         }
-        Form::Block(shape) => block(shape),
-        Form::Either(forms) => json!({"anyOf": forms.iter().map(self::form).collect::<Vec<_>>()}),
+        ValueType::Block(shape) => block(shape),
+        ValueType::Either(forms) => json!({"anyOf": forms.iter().map(self::form).collect::<Vec<_>>()}),
     }
 }
 
@@ -132,9 +132,9 @@ fn bounded(mut value: Value, word: &str, most: Option<usize>) -> Value {
 }
 
 /// What a list holds: a document is the same wherever it stands.
-fn item(of: &Form) -> Value {
+fn item(of: &ValueType) -> Value {
     match of {
-        Form::Block(shape) if std::ptr::eq(*shape, &DOCUMENT) => json!({"$ref": SERVICE}),
+        ValueType::Block(shape) if std::ptr::eq(*shape, &DOCUMENT) => json!({"$ref": SERVICE}),
         of => form(of),
     }
 }

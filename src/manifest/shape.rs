@@ -20,9 +20,9 @@ pub(super) use traffic::*;
 
 /// The keys of a block.
 #[derive(Debug)]
-pub struct Shape {
+pub struct SchemaNode {
     /// What is read.
-    pub keys: &'static [Key],
+    pub keys: &'static [SchemaKey],
     /// What `ctl get` prints of the system's own: accepted and left out.
     pub ignored: &'static [&'static str],
     /// What the format has and this version does not.
@@ -30,12 +30,12 @@ pub struct Shape {
     /// Words from elsewhere: the key of this block that says it here (or none), and what to say to them.
     pub elsewhere: &'static [(&'static str, &'static str, &'static str)],
     /// What its keys ask of one another.
-    pub rules: &'static [Rule],
+    pub rules: &'static [KeyRule],
 }
 
 /// What the keys of a block ask of one another.
 #[derive(Debug)]
-pub enum Rule {
+pub enum KeyRule {
     /// One of these at least.
     Any(&'static [&'static str]),
     /// One of these at most.
@@ -44,13 +44,13 @@ pub enum Rule {
 
 /// A key of a block.
 #[derive(Debug)]
-pub struct Key {
+pub struct SchemaKey {
     /// As it is written.
     pub name: &'static str,
     /// What may be written under it.
-    pub form: Form,
+    pub form: ValueType,
     /// What holds where it is left out.
-    pub absent: Absent,
+    pub absent: DefaultValue,
     /// A value, as YAML on one line.
     pub example: &'static str,
     /// What it means: sentences, with units.
@@ -61,7 +61,7 @@ pub struct Key {
 
 /// What holds where a key is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Absent {
+pub enum DefaultValue {
     /// It cannot be left out.
     Required,
     /// The same as this value, as YAML on one line.
@@ -72,13 +72,13 @@ pub enum Absent {
 
 /// What may be written under a key.
 #[derive(Debug)]
-pub enum Form {
+pub enum ValueType {
     /// Text exactly as written; it matches this pattern (of ECMA-262, as in JSON Schema), where there is one.
     Text(Option<&'static str>),
     /// Text that no number or truth value can be taken for, such as a path; it matches this pattern.
     Path(&'static str),
     /// One of a few words.
-    Words(&'static Words),
+    EnumValues(&'static EnumValues),
     /// Name of a signal, with or without `SIG`.
     Signal,
     /// A whole number within these bounds.
@@ -100,27 +100,27 @@ pub enum Form {
     /// A count, or a percentage of the replicas.
     Count,
     /// A list of at most so many.
-    List(&'static Form, Option<usize>),
+    List(&'static ValueType, Option<usize>),
     /// A command as a list of at least one text.
     Command,
     /// A map of names that the user gives and that match this pattern.
-    Map(&'static str, &'static Form, Option<usize>),
+    Map(&'static str, &'static ValueType, Option<usize>),
     /// A map with these keys.
-    Block(&'static Shape),
+    Block(&'static SchemaNode),
     /// Any of these; the short form first.
-    Either(&'static [Form]),
+    Either(&'static [ValueType]),
 }
 
 /// The words that a key takes; each is what serde calls a variant of the model.
 #[derive(Debug)]
-pub struct Words {
+pub struct EnumValues {
     /// Each with what it means.
     pub words: &'static [(&'static str, &'static str)],
     /// What the format has and this version does not.
     pub later: &'static [&'static str],
 }
 
-const NONE: Shape = Shape { keys: &[], ignored: &[], later: &[], elsewhere: &[], rules: &[] };
+const NONE: SchemaNode = SchemaNode { keys: &[], ignored: &[], later: &[], elsewhere: &[], rules: &[] };
 
 /// The first version.
 const FIRST: &str = "0.1.0";
@@ -128,24 +128,24 @@ const FIRST: &str = "0.1.0";
 /// A key of the first version; one of a later version says so by struct update.
 const fn key(
     name: &'static str,
-    form: Form,
-    absent: Absent,
+    form: ValueType,
+    absent: DefaultValue,
     example: &'static str,
     text: &'static str,
-) -> Key {
-    Key { name, form, absent, example, text, since: FIRST }
+) -> SchemaKey {
+    SchemaKey { name, form, absent, example, text, since: FIRST }
 }
 
 /// Text of any kind.
-pub(super) const TEXT: Form = Form::Text(None);
+pub(super) const TEXT: ValueType = ValueType::Text(None);
 /// A list of texts, such as a command.
-const TEXTS: Form = Form::List(&TEXT, None);
+const TEXTS: ValueType = ValueType::List(&TEXT, None);
 /// A DNS label; the length is that of `model`'s names.
-const LABEL: Form = Form::Text(Some("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"));
+const LABEL: ValueType = ValueType::Text(Some("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"));
 
-impl Shape {
+impl SchemaNode {
     /// The key of this name.
-    pub fn key(&self, name: &str) -> Option<&'static Key> {
+    pub fn key(&self, name: &str) -> Option<&'static SchemaKey> {
         self.keys.iter().find(|key| key.name == name)
     }
 

@@ -1,11 +1,11 @@
 //! Tables of cases: what each rule says and where it points.
 
 use super::agreement::complaints;
-use super::{Document, Finding, Source, parse};
+use super::{Document, Finding, ManifestSource, parse};
 use crate::model::{EnvField, EnvValue, Health, HealthCheck, Millis, Problem, Route, ServiceSpec};
 
 fn run(text: &str) -> Result<Vec<Document>, Vec<Finding>> {
-    parse(&[Source::new("app.yaml", text)])
+    parse(&[ManifestSource::new("app.yaml", text)])
 }
 
 /// A document around the lines of a spec; the first of them is line 6.
@@ -140,7 +140,7 @@ fn short_and_long_forms_mean_the_same() {
 fn each_field_reaches_the_model() {
     let text = include_str!("../../tests/manifests/every-field.yaml");
     let document = run(text).unwrap_or_else(|f| panic!("{}", shown(&f))).remove(0);
-    let want: serde_json::Value =
+    let want: serde_json::YamlValue =
         serde_json::from_str(include_str!("../../tests/manifests/every-field.json")).unwrap();
     assert_eq!(serde_json::to_value(&document.spec).unwrap(), want);
     assert_eq!(document.app.as_str(), "shop");

@@ -9,26 +9,26 @@ use super::source::Span;
 pub(super) struct Node {
     /// Of a scalar its text, of a list or map where it begins.
     pub(super) span: Span,
-    pub(super) value: Value,
+    pub(super) value: YamlValue,
     /// What it costs with its aliases expanded.
     pub(super) cost: Cost,
 }
 
 /// What a node holds. Shared nodes are what aliases point at.
 #[derive(Debug)]
-pub(super) enum Value {
+pub(super) enum YamlValue {
     /// Text as written, escapes resolved; `plain` where it had no quotes: only then may it mean a number or nothing.
     Scalar {
         text: String,
         plain: bool,
     },
     List(Vec<Rc<Node>>),
-    Map(Vec<Entry>),
+    Map(Vec<MapEntry>),
 }
 
 /// A key with its value. Keys of a map are different from one another.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct MapEntry {
     pub(super) key: String,
     pub(super) key_span: Span,
     pub(super) value: Rc<Node>,
@@ -46,22 +46,22 @@ pub(super) struct Cost {
 impl Node {
     /// Nothing, `~` or `null` without quotes.
     pub(super) fn is_null(&self) -> bool {
-        matches!(&self.value, Value::Scalar { text, plain: true }
+        matches!(&self.value, YamlValue::Scalar { text, plain: true }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// The value of a key, where this is a map that has it.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|e| e.key == key).map(|e| &*e.value),
-            Value::Scalar { .. } | Value::List(_) => None,
+            YamlValue::Map(entries) => entries.iter().find(|e| e.key == key).map(|e| &*e.value),
+            YamlValue::Scalar { .. } | YamlValue::List(_) => None,
         }
     }
 
     /// The text of a scalar that is not null.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Scalar { text, .. } if !self.is_null() => Some(text),
+            YamlValue::Scalar { text, .. } if !self.is_null() => Some(text),
             _ => None,
         }
     }
@@ -69,10 +69,10 @@ impl Node {
     /// What it is, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match &self.value {
-            Value::List(_) => "a list",
-            Value::Map(_) => "a map",
-            Value::Scalar { .. } if self.is_null() => "nothing",
-            Value::Scalar { .. } => "a single value",
+            YamlValue::List(_) => "a list",
+            YamlValue::Map(_) => "a map",
+            YamlValue::Scalar { .. } if self.is_null() => "nothing",
+            YamlValue::Scalar { .. } => "a single value",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `volumes: [{name, path, readOnly, perReplica}]`.
 
-use super::reader::{Field, Reader};
+use super::reader::{ManifestReader, YamlField};
 use super::shape;
 use crate::model::Volume;
 
@@ -8,7 +8,7 @@ use crate::model::Volume;
 const EXAMPLE: &str = "- {name: data, path: /data}";
 
 /// The volumes of a spec.
-pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Vec<Volume> {
+pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Vec<Volume> {
     let Some(items) = reader.items(field) else {
         reader.wrong_but(field, "`volumes` is a list", EXAMPLE);
         return Vec::new();
@@ -16,7 +16,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Vec<Volume
     items.iter().filter_map(|item| read_item(reader, item)).collect()
 }
 
-fn read_item(reader: &mut Reader<'_, '_>, item: &Field<'_>) -> Option<Volume> {
+fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option<Volume> {
     if let Some(text) = item.node.text() {
         match text.split_once(':') {
             Some((name, path)) if !name.starts_with(['/', '.', '~']) => {

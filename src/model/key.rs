@@ -1,6 +1,6 @@
 //! Where each object lies in the store. Every key has one writer (see `docs/ARCHITECTURE.md`).
 
-use super::{NodeId, ReplicaName, RevisionNumber, Route, ServiceName};
+use super::{NodeId, ObjectKind, ObjectRef, ReplicaName, RevisionNumber, ServiceName};
 
 /// Prefix of all services.
 pub const SERVICES: &str = "services/";
@@ -30,6 +30,18 @@ pub const NODES: &str = "nodes/";
 pub const NODE: &str = "meta/node";
 /// Prefix of remembered request ids.
 pub const REQUESTS: &str = "meta/requests/";
+
+/// Prefix of all objects of a kind.
+pub fn objects_of(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Service => SERVICES,
+    }
+}
+
+/// An object that a user declared.
+pub fn object(object: &ObjectRef) -> String {
+    format!("{}{}", objects_of(object.kind), object.name)
+}
 
 /// The Service.
 pub fn service(name: &ServiceName) -> String {
@@ -96,14 +108,14 @@ pub fn traffic(name: &ServiceName) -> String {
     format!("{TRAFFIC}{name}")
 }
 
-/// The claim of a host and path: its value is the [`ObjectRef`](super::ObjectRef) that holds it.
-pub fn route_claim(route: &Route) -> String {
-    format!("{ROUTES}{}", route.claim())
+/// The claim of a host and path; its value is the [`ObjectRef`] that holds it.
+pub fn route_claim(claim: &str) -> String {
+    format!("{ROUTES}{claim}")
 }
 
-/// The spec a service was last applied with.
-pub fn applied(name: &ServiceName) -> String {
-    format!("{APPLIED}{name}")
+/// The spec an object was last applied with.
+pub fn applied(object: &ObjectRef) -> String {
+    format!("{APPLIED}{object}")
 }
 
 /// A service's events.
@@ -130,16 +142,7 @@ pub fn node(id: &NodeId) -> String {
 pub fn service_of(key: &str) -> Option<ServiceName> {
     let mut parts = key.split('/');
     let (prefix, name) = (parts.next()?, parts.next()?);
-    let owned = [
-        "services",
-        "revisions",
-        "outcomes",
-        "rollouts",
-        "replicas",
-        "status",
-        "endpoints",
-        "traffic",
-        "applied",
-    ];
+    let owned =
+        ["services", "revisions", "outcomes", "rollouts", "replicas", "status", "endpoints", "traffic"];
     (owned.contains(&prefix) && !name.is_empty()).then(|| ServiceName::new(name))
 }

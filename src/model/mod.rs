@@ -53,7 +53,7 @@ pub use author::Author;
 pub use backoff::Backoff;
 pub use check::{SIGNALS, check_service, is_host_name};
 pub use condition::{Condition, ConditionKind, Reason};
-pub use deletion_guard::{DELETION_GUARD_WINDOW, deletion_allowed};
+pub use deletion_guard::{DELETION_GUARD_WINDOW, RecentDeletions, deletion_allowed};
 pub use diagnosis::{CRASHES_TOGETHER, Diagnosis, FailedProbe, FailureCause, ListeningSocket, ProbeAnswer};
 pub use endpoint::{Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia};
 pub use event::{Event, EventKind, EventReason};
@@ -69,7 +69,9 @@ pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
 pub use listener::{Listener, ListenerProtocol, ListenerScope};
 pub use nearest::nearest;
 pub use now::{Mono, Now};
-pub use object::{ObjectKind, ObjectRef, ObjectRefError};
+pub use object::{
+    ClaimConflict, ObjectKind, ObjectRef, ObjectRefError, ObjectSpec, RouteClaim, claim_conflicts,
+};
 pub use outcome::{OutcomeRecord, RevisionOutcome};
 pub use overrides::Override;
 pub use pace::Pace;

@@ -1,9 +1,12 @@
 //! What users declare, as objects with a kind and a name.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use super::{EnvField, EnvValue, Problem, Pull, ServiceName, ServiceSpec, check_service};
 
 /// The kinds of objects that a manifest may declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,6 +52,13 @@ pub struct ObjectRef {
 #[error("`{0}` is not the address of an object, such as service/users")]
 pub struct ObjectRefError(String);
 
+impl ObjectRef {
+    /// `service users`, for a sentence.
+    pub fn phrase(&self) -> String {
+        format!("{} {}", self.kind.word(), self.name)
+    }
+}
+
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.kind.word(), self.name)
@@ -83,10 +93,118 @@ impl From<ObjectRef> for String {
     }
 }
 
-impl From<&super::ServiceName> for ObjectRef {
-    fn from(name: &super::ServiceName) -> Self {
+impl From<&ServiceName> for ObjectRef {
+    fn from(name: &ServiceName) -> Self {
         Self { kind: ObjectKind::Service, name: name.as_str().to_owned() }
     }
+}
+
+/// What a manifest asks of an object. A new kind is a variant here, and its rules in the methods below.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "spec", rename_all = "camelCase")]
+pub enum ObjectSpec {
+    /// Of a [`ObjectKind::Service`].
+    Service(ServiceSpec),
+}
+
+/// A host and path that only one object may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteClaim {
+    /// `shop.localhost/api`; the store keeps it under `routes/`.
+    pub claim: String,
+    /// The field that asks for it: `spec.route[0]`.
+    pub path: String,
+}
+
+impl ObjectSpec {
+    /// The kind of the object.
+    pub fn kind(&self) -> ObjectKind {
+        match self {
+            Self::Service(_) => ObjectKind::Service,
+        }
+    }
+
+    /// The routes that the object claims.
+    pub fn claims(&self) -> Vec<RouteClaim> {
+        match self {
+            Self::Service(spec) => {
+                let claim = |(i, route): (usize, &super::Route)| RouteClaim {
+                    claim: route.claim(),
+                    path: format!("spec.route[{i}]"),
+                };
+                spec.routes.iter().enumerate().map(claim).collect()
+            }
+        }
+    }
+
+    /// Everything that is wrong with it.
+    pub fn problems(&self) -> Vec<Problem> {
+        match self {
+            Self::Service(spec) => check_service(spec),
+        }
+    }
+
+    /// Whether its containers need the balancer's address.
+    pub fn asks_for_balancer_url(&self) -> bool {
+        let url = EnvValue::Field { field: EnvField::BalancerUrl };
+        match self {
+            Self::Service(spec) => spec.env.values().any(|value| *value == url),
+        }
+    }
+
+    /// The image that its containers are made from, where it has containers, and when that is pulled.
+    pub fn image(&self) -> Option<(&str, Pull)> {
+        match self {
+            Self::Service(spec) => Some((&spec.image, spec.pull)),
+        }
+    }
+
+    /// The spec of a service.
+    pub fn as_service(&self) -> Option<&ServiceSpec> {
+        match self {
+            Self::Service(spec) => Some(spec),
+        }
+    }
+}
+
+impl From<ServiceSpec> for ObjectSpec {
+    fn from(spec: ServiceSpec) -> Self {
+        Self::Service(spec)
+    }
+}
+
+/// Two objects of one run that claim the same host and path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimConflict {
+    /// The host and path.
+    pub claim: String,
+    /// Index of the object that claims it first, and the field.
+    pub first: (usize, String),
+    /// Index of the later one, and the field.
+    pub second: (usize, String),
+}
+
+/// The rule that a host and path has one owner, over the objects of a run. An object that claims it twice is a problem of
+/// that object alone.
+pub fn claim_conflicts<'a>(
+    objects: impl IntoIterator<Item = (ObjectRef, &'a ObjectSpec)>,
+) -> Vec<ClaimConflict> {
+    let mut owners: BTreeMap<String, (usize, ObjectRef, String)> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (index, (object, spec)) in objects.into_iter().enumerate() {
+        for RouteClaim { claim, path } in spec.claims() {
+            match owners.get(&claim) {
+                Some((first, owner, at)) if *owner != object => {
+                    found.push(ClaimConflict { claim, first: (*first, at.clone()), second: (index, path) });
+                }
+                Some(_) => {}
+                None => {
+                    owners.insert(claim, (index, object.clone(), path));
+                }
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -1,39 +1,38 @@
-//! From what a directory declares and what it declared before to what is applied and removed. Pure.
+//! From what a directory declares and declared before to what is applied and removed. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::removal_guard::RemovalGuard;
-use crate::controller::{ApplyDocument, Declared, Removals};
+use crate::controller::{ApplyDocument, DeclaredObject, DirectoryRemovals};
 use crate::manifest::Document;
-use crate::model::{Mono, ServiceName};
+use crate::model::{Mono, ObjectRef, RecentDeletions};
 
-/// Looks that may miss something else than the one before, before that is told of.
-const LOOKS_MAX: usize = 5;
+/// Scans that may each miss another document, before the follower gives up.
+const SCANS_MAX: usize = 5;
 
-/// What is to be done with a directory's documents.
+/// What to do with a directory's documents.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Decision {
-    /// New or changed documents. One that did not change is left alone: its image is not resolved anew, and what a
+pub(super) struct DirectoryPlan {
+    /// New or changed documents. One that did not change is left alone: its image is not resolved again, and what a
     /// command changed since stays.
     pub(super) apply: Vec<ApplyDocument>,
-    /// Services of the directory whose document went.
-    pub(super) remove: Vec<ServiceName>,
-    /// Such services that stay until the user confirms it: too many lately, or all of them. What was held stays held, for
-    /// the user was told so.
-    pub(super) held: BTreeSet<ServiceName>,
+    /// Objects of the directory whose document was removed.
+    pub(super) remove: Vec<ObjectRef>,
+    /// Such objects that stay until the user confirms: too many lately, or all of them. What was held stays held, because
+    /// it was reported as held.
+    pub(super) held: BTreeSet<ObjectRef>,
 }
 
-/// Decides. `declared` is what this directory brought before and is not being deleted; `removals` is what was held back
-/// and what the user let go of it, `removal_guard` what went without being asked.
+/// Plans. `declared` is what this directory brought before and is not being deleted; `removals` is what was held back
+/// and what the user confirmed of it, `recent` what was deleted without confirmation.
 pub(super) fn decide(
     documents: &[Document],
-    declared: &BTreeMap<ServiceName, Declared>,
-    removals: &Removals,
-    removal_guard: &RemovalGuard,
+    declared: &BTreeMap<ObjectRef, DeclaredObject>,
+    removals: &DirectoryRemovals,
+    recent: &RecentDeletions<ObjectRef>,
     now: Mono,
-) -> Decision {
+) -> DirectoryPlan {
     let unchanged = |document: &&Document| {
-        declared.get(&document.name).is_some_and(|before| {
+        declared.get(&document.object()).is_some_and(|before| {
             before.applied.as_ref() == Some(&document.spec)
                 && before.annotations == document.annotations
                 && before.app == document.app
@@ -46,72 +45,79 @@ pub(super) fn decide(
         spec: document.spec.clone(),
         origin: document.origin(),
     });
-    let stays: BTreeSet<&ServiceName> = documents.iter().map(|document| &document.name).collect();
-    let (confirmed, mut held): (BTreeSet<ServiceName>, BTreeSet<ServiceName>) =
-        missing(documents, declared).partition(|name| removals.confirmed.contains(name));
-    let mut remove = confirmed;
-    let all: BTreeSet<&ServiceName> = declared.keys().chain(stays.iter().copied()).collect();
-    if !documents.is_empty() && removal_guard.lets_go(held.len(), &all, declared.len(), now) {
+    let stays: BTreeSet<ObjectRef> = documents.iter().map(Document::object).collect();
+    let (mut remove, mut held): (BTreeSet<ObjectRef>, BTreeSet<ObjectRef>) =
+        missing(documents, declared).partition(|object| removals.confirmed.contains(object));
+    let exists = |object: &ObjectRef| declared.contains_key(object) || stays.contains(object);
+    if !documents.is_empty() && recent.allows(held.len(), declared.len(), exists, now) {
         let stays_held = held.intersection(&removals.held).cloned().collect();
         remove.extend(held.difference(&removals.held).cloned());
         held = stays_held;
     }
-    Decision { apply: apply.collect(), remove: remove.into_iter().collect(), held }
+    DirectoryPlan { apply: apply.collect(), remove: remove.into_iter().collect(), held }
 }
 
-/// Services of the directory without a document whose removal is neither held nor confirmed.
+/// Objects of the directory without a document whose removal is neither held nor confirmed.
 pub(super) fn newly_missing(
     documents: &[Document],
-    declared: &BTreeMap<ServiceName, Declared>,
-    removals: &Removals,
-) -> BTreeSet<ServiceName> {
-    let is_known = |name: &ServiceName| removals.held.contains(name) || removals.confirmed.contains(name);
+    declared: &BTreeMap<ObjectRef, DeclaredObject>,
+    removals: &DirectoryRemovals,
+) -> BTreeSet<ObjectRef> {
+    let is_known = |name: &ObjectRef| removals.held.contains(name) || removals.confirmed.contains(name);
     missing(documents, declared).filter(|name| !is_known(name)).collect()
 }
 
 fn missing(
     documents: &[Document],
-    declared: &BTreeMap<ServiceName, Declared>,
-) -> impl Iterator<Item = ServiceName> {
-    let there: BTreeSet<&ServiceName> = documents.iter().map(|document| &document.name).collect();
+    declared: &BTreeMap<ObjectRef, DeclaredObject>,
+) -> impl Iterator<Item = ObjectRef> {
+    let there: BTreeSet<ObjectRef> = documents.iter().map(Document::object).collect();
     declared.keys().filter(move |name| !there.contains(name)).cloned()
 }
 
-/// What is missing of a directory, from one look at it to the next.
+/// The documents that a directory lacks, from one scan to the next.
 #[derive(Debug, Default)]
-pub(super) struct Missing {
-    names: BTreeSet<ServiceName>,
-    looks: usize,
+pub(super) struct MissingDocuments {
+    objects: BTreeSet<ObjectRef>,
+    scans: usize,
 }
 
-/// What to do after a look.
+/// What to do after a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
-    /// Nothing is missing that was not missing at the look before.
+pub(super) enum MissingVerdict {
+    /// Nothing is missing that was not missing at the scan before.
     Act,
     /// Something is, and may be back in a moment.
-    LookAgain,
-    /// Something else was missing each time: whoever writes the directory never gets done.
+    ScanAgain,
+    /// Something else was missing each time.
     GiveUp,
 }
 
-impl Missing {
-    /// Takes in what a look missed.
-    pub(super) fn next(&mut self, now: BTreeSet<ServiceName>) -> Next {
-        let next = match () {
-            () if now.is_subset(&self.names) => Next::Act,
-            () if self.looks >= LOOKS_MAX => Next::GiveUp,
-            () => Next::LookAgain,
+impl MissingDocuments {
+    /// Takes in what a scan lacked.
+    pub(super) fn next(&mut self, now: BTreeSet<ObjectRef>) -> MissingVerdict {
+        let verdict = if now.is_subset(&self.objects) {
+            MissingVerdict::Act
+        } else if self.scans >= SCANS_MAX {
+            MissingVerdict::GiveUp
+        } else {
+            MissingVerdict::ScanAgain
         };
-        (self.names, self.looks) = (now, self.looks + 1);
-        next
+        self.objects = now;
+        self.scans += 1;
+        verdict
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Source, parse};
+    use crate::manifest::{ManifestSource, parse};
+    use crate::model::ServiceName;
+
+    fn object(name: &str) -> ObjectRef {
+        ObjectRef::from(&ServiceName::new(name))
+    }
 
     fn documents(names: &[&str]) -> Vec<Document> {
         let text = |name: &&str| {
@@ -121,33 +127,34 @@ mod tests {
             )
         };
         let text = names.iter().map(text).collect::<Vec<_>>().join("---\n");
-        parse(&[Source::new("a.yaml", text)]).unwrap()
+        parse(&[ManifestSource::new("a.yaml", text)]).unwrap()
     }
 
-    fn declared(names: &[&str]) -> BTreeMap<ServiceName, Declared> {
-        let of = |document: Document| {
-            let Document { name, app, annotations, spec, .. } = document;
-            (name, Declared { app, annotations, applied: Some(spec) })
+    fn declared(names: &[&str]) -> BTreeMap<ObjectRef, DeclaredObject> {
+        let before = |document: Document| {
+            let object = document.object();
+            let Document { app, annotations, spec, .. } = document;
+            (object, DeclaredObject { app, annotations, applied: Some(spec) })
         };
-        documents(names).into_iter().map(of).collect()
+        documents(names).into_iter().map(before).collect()
     }
 
     /// What was held is written `-a`, what was confirmed `+a`.
     fn check(there: &[&str], before: &[&str], said: &[&str], expected: [&str; 3]) {
-        let said = |sign: char| {
-            said.iter().filter_map(|name| name.strip_prefix(sign)).map(ServiceName::new).collect()
-        };
-        let removals = Removals { held: said('-'), confirmed: said('+') };
+        let said = |sign: char| said.iter().filter_map(|name| name.strip_prefix(sign)).map(object).collect();
+        let removals = DirectoryRemovals { held: said('-'), confirmed: said('+') };
         let decision =
-            decide(&documents(there), &declared(before), &removals, &RemovalGuard::default(), Mono(0));
-        let apply = decision.apply.into_iter().map(|document| document.name).collect();
-        let text = |names: Vec<ServiceName>| names.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(" ");
+            decide(&documents(there), &declared(before), &removals, &RecentDeletions::default(), Mono(0));
+        let apply = decision.apply.iter().map(ApplyDocument::object).collect();
+        let text = |objects: Vec<ObjectRef>| {
+            objects.into_iter().map(|object| object.name).collect::<Vec<_>>().join(" ")
+        };
         let seen = [apply, decision.remove, decision.held.into_iter().collect()].map(text);
         assert_eq!(seen, expected, "{there:?} after {before:?}, {removals:?}");
     }
 
     #[test]
-    fn documents_are_applied_removed_and_held() {
+    fn decide_applies_removes_and_holds() {
         let ten = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
         // there, before, held and confirmed -> apply, remove, held
         check(&["a", "b"], &[], &[], ["a b", "", ""]);
@@ -161,7 +168,7 @@ mod tests {
         check(&["a"], &["a", "b", "c", "d", "e"], &["+b"], ["", "b c d e", ""]);
         check(&ten[..7], &ten, &[], ["", "h i j", ""]);
         check(&ten[..6], &ten, &[], ["", "", "g h i j"]);
-        // An empty directory is a mistake more often than a wish.
+        // An empty directory is usually a mistake.
         check(&[], &["a"], &[], ["", "", "a"]);
         check(&[], &["a"], &["+a"], ["", "a", ""]);
         check(&[], &[], &[], ["", "", ""]);
@@ -172,16 +179,17 @@ mod tests {
         check(&["a", "b"], &["a", "b"], &["-b"], ["", "", ""]);
     }
 
-    /// Takes one service after another out of a directory of so many, `apart` ms each; how many went and how many are held.
+    /// Removes one document after another from a directory, `apart` ms each; how many objects are removed, how many held.
     fn one_by_one(of: usize, gone: usize, apart: u64) -> (usize, usize) {
         let names: Vec<String> = (0..of).map(|n| format!("s{n:03}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (mut there, mut removals, mut removal_guard) =
-            (declared(&names), Removals::default(), RemovalGuard::default());
+        let mut there = declared(&names);
+        let mut removals = DirectoryRemovals::default();
+        let mut recent = RecentDeletions::default();
         for n in 1..=gone {
             let now = Mono(apart * n as u64);
-            let decision = decide(&documents(&names[n..]), &there, &removals, &removal_guard, now);
-            removal_guard.release(&decision.remove, now);
+            let decision = decide(&documents(&names[n..]), &there, &removals, &recent, now);
+            recent.record(&decision.remove, now);
             there.retain(|name, _| !decision.remove.contains(name));
             removals.held = decision.held;
         }
@@ -189,37 +197,37 @@ mod tests {
     }
 
     #[test]
-    fn a_document_must_be_missing_at_two_looks_and_somebody_must_get_done() {
-        let next = |looks: &[&[&str]]| -> Vec<Next> {
-            let mut missing = Missing::default();
-            let names = |look: &&[&str]| look.iter().map(|name| ServiceName::new(*name)).collect();
-            looks.iter().map(|look| missing.next(names(look))).collect()
+    fn missing_documents_act_once_two_scans_agree_and_give_up_in_the_end() {
+        use MissingVerdict::{Act, GiveUp, ScanAgain};
+        let next = |scans: &[&[&str]]| -> Vec<MissingVerdict> {
+            let mut missing = MissingDocuments::default();
+            let lacked = |scan: &&[&str]| scan.iter().map(|name| object(name)).collect();
+            scans.iter().map(|scan| missing.next(lacked(scan))).collect()
         };
-        use Next::{Act, GiveUp, LookAgain};
         assert_eq!(next(&[&[]]), [Act]);
-        assert_eq!(next(&[&["a"], &["a"]]), [LookAgain, Act]);
-        assert_eq!(next(&[&["a", "b"], &["b"]]), [LookAgain, Act]);
-        assert_eq!(next(&[&["a"], &[]]), [LookAgain, Act], "it is back");
-        assert_eq!(next(&[&["a"], &["a", "b"], &["a", "b"]]), [LookAgain, LookAgain, Act]);
+        assert_eq!(next(&[&["a"], &["a"]]), [ScanAgain, Act]);
+        assert_eq!(next(&[&["a", "b"], &["b"]]), [ScanAgain, Act]);
+        assert_eq!(next(&[&["a"], &[]]), [ScanAgain, Act], "it is back");
+        assert_eq!(next(&[&["a"], &["a", "b"], &["a", "b"]]), [ScanAgain, ScanAgain, Act]);
         let in_turns: Vec<&[&str]> =
-            (0..=LOOKS_MAX).map(|n| if n % 2 == 0 { &["a"][..] } else { &["b"] }).collect();
+            (0..=SCANS_MAX).map(|n| if n % 2 == 0 { &["a"][..] } else { &["b"] }).collect();
         assert_eq!(next(&in_turns).last(), Some(&GiveUp));
     }
 
     #[test]
-    fn removals_of_ten_minutes_are_summed() {
+    fn decide_sums_removals_of_ten_minutes() {
         assert_eq!(one_by_one(100, 60, 1_000), (30, 30));
         assert_eq!(one_by_one(6, 5, 1_000), (3, 2));
         assert_eq!(one_by_one(6, 5, 200_000), (5, 0), "three in ten minutes");
     }
 
     #[test]
-    fn what_is_declared_again_is_not_gone() {
-        let mut removal_guard = RemovalGuard::default();
-        let names = ["a", "b", "c"].map(ServiceName::new);
-        removal_guard.release(&names, Mono(0));
+    fn decide_does_not_count_what_is_declared_again() {
+        let mut recent = RecentDeletions::default();
+        let names = ["a", "b", "c"].map(object);
+        recent.record(&names, Mono(0));
         let remove = |there: &[&str], before: &[&str]| {
-            decide(&documents(there), &declared(before), &Removals::default(), &removal_guard, Mono(1))
+            decide(&documents(there), &declared(before), &DirectoryRemovals::default(), &recent, Mono(1))
                 .remove
                 .len()
         };
@@ -229,17 +237,23 @@ mod tests {
     }
 
     #[test]
-    fn any_part_of_a_document_makes_it_another() {
-        let changed = |before: &BTreeMap<ServiceName, Declared>| {
-            decide(&documents(&["a"]), before, &Removals::default(), &RemovalGuard::default(), Mono(0))
-                .apply
-                .len()
+    fn decide_applies_a_document_that_changed_in_any_part() {
+        let changed = |before: &BTreeMap<ObjectRef, DeclaredObject>| {
+            decide(
+                &documents(&["a"]),
+                before,
+                &DirectoryRemovals::default(),
+                &RecentDeletions::default(),
+                Mono(0),
+            )
+            .apply
+            .len()
         };
         let mut before = declared(&["a"]);
-        before.get_mut(&ServiceName::new("a")).unwrap().annotations.insert("owner".into(), "x".into());
+        before.get_mut(&object("a")).unwrap().annotations.insert("owner".into(), "x".into());
         assert_eq!(changed(&before), 1);
         let mut before = declared(&["a"]);
-        before.get_mut(&ServiceName::new("a")).unwrap().applied = None;
+        before.get_mut(&object("a")).unwrap().applied = None;
         assert_eq!(changed(&before), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! One look at a directory: the texts of its manifests, or why it cannot be read.
+//! One scan of a directory: the texts of its manifests, or why it cannot be read.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use crate::manifest::{LIMITS, Source, is_manifest};
+use crate::manifest::{LIMITS, ManifestSource, is_manifest};
 
 /// Files that are read of a directory: several for each document that a run may have.
 const FILES_MAX: usize = 4 * LIMITS.documents;
 
-/// What a look at the directory saw.
+/// The result of one scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Scan {
     /// Its manifests, in the order of their names.
-    Read(Vec<Source>),
-    /// The directory itself cannot be read, and why: nothing can be said of what it declares.
+    Read(Vec<ManifestSource>),
+    /// The directory itself cannot be read, and why: what it declares is unknown.
     Unreadable(String),
-    /// It can, and one of its files cannot.
+    /// One of its files cannot be read, and why.
     Broken(String),
 }
 
-/// Looks at the directory's own files; directories within it do not count, whatever they are called.
+/// Reads the directory's own files; subdirectories do not count, whatever they are called.
 pub(super) fn scan(directory: &Path) -> Scan {
     let names = match names(directory) {
         Ok(names) => names,
@@ -39,7 +39,7 @@ pub(super) fn scan(directory: &Path) -> Scan {
         match read(&path, room + 1) {
             Ok(Some(bytes)) => {
                 let length = bytes.len() as u64;
-                sources.push(Source::new(path.display().to_string(), bytes));
+                sources.push(ManifestSource::new(path.display().to_string(), bytes));
                 if length > room {
                     break;
                 }
@@ -61,19 +61,19 @@ fn names(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(names)
 }
 
-/// The beginning of a file; `None` for a directory, and for what went since it was listed: the next look says so.
+/// The beginning of a file; `None` for a directory, and for a file that is gone since it was listed.
 fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let kind = match fs::metadata(path) {
         Ok(metadata) => metadata.file_type(),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Err(_) if path.is_symlink() => return Err(io::Error::other("is a link to nothing")),
+        Err(_) if path.is_symlink() => return Err(io::Error::other("is a dangling link")),
         Err(_) => return Ok(None),
     };
     if kind.is_dir() {
         return Ok(None);
     }
     if !kind.is_file() {
-        return Err(io::Error::other("is not a file but a pipe, a socket or a device"));
+        return Err(io::Error::other("is not a regular file"));
     }
     // Should a pipe have taken its place by now, opening it does not wait for a writer.
     let file = match File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn manifests_are_read_in_order_and_the_rest_is_left_alone() {
+    fn scan_reads_manifests_in_order_and_ignores_other_files() {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in
             [("b.yaml", "b"), ("a.yml", "a"), ("c.json", "c"), (".d.yaml", "d"), ("e.txt", "e")]
@@ -118,16 +118,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_file_holds_nothing_up_and_is_named() {
+    fn scan_names_what_is_not_a_regular_file() {
         let pipe = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRUSR).unwrap();
         let socket = |path: &Path| drop(std::os::unix::net::UnixListener::bind(path).unwrap());
         let link = |to: &'static str| move |path: &Path| symlink(to, path).unwrap();
         type Make<'a> = &'a dyn Fn(&Path);
         let rows: [(Make<'_>, &str); 5] = [
-            (&pipe, "is not a file"),
-            (&socket, "is not a file"),
-            (&link("/dev/zero"), "is not a file"),
-            (&link("nowhere"), "is a link to nothing"),
+            (&pipe, "is not a regular file"),
+            (&socket, "is not a regular file"),
+            (&link("/dev/zero"), "is not a regular file"),
+            (&link("nowhere"), "is a dangling link"),
             // A file that even root cannot read.
             (&link("x.yaml"), "levels of symbolic links"),
         ];
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_as_orchestrators_make_them() {
+    fn scan_follows_links() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         for (version, text) in [("..1", "a: 1"), ("..2", "a: 2")] {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_read_than_a_run_may_have() {
+    fn scan_reads_no_more_than_a_run_may_have() {
         let dir = tempfile::tempdir().unwrap();
         let huge = File::create(dir.path().join("a.yaml")).unwrap();
         huge.set_len(1 << 40).unwrap();

@@ -9,12 +9,12 @@ use coxswain::agent::{self, Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
 use coxswain::controller::{
     ApplyDocument, ApplyOptions, Awaited, Controller, ControllerError, ControllerParts, LogOptions, LogQuery,
-    OperationOutcome, RolloutChange, RolloutCommand, RolloutPhase, WriteAction,
+    OperationOutcome, RolloutChange, RolloutCommand, RolloutPhase, RolloutRejection, WriteAction,
 };
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
-    BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, InterventionKind, ObjectRef,
+    BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, InterventionKind, ObjectRef, ObjectSpec,
     OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome,
     Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
 };
@@ -148,7 +148,7 @@ impl Rig {
         id: &str,
         documents: &[ApplyDocument],
     ) -> Result<Vec<WriteAction>, ControllerError> {
-        let results = self.controller.apply(id, documents, false, "apply -f app.yaml").await?;
+        let results = self.controller.writes().apply(id, documents, false, "apply -f app.yaml").await?;
         Ok(results.into_iter().map(|result| result.action).collect())
     }
 
@@ -174,7 +174,7 @@ impl Rig {
     }
 
     async fn roll(&self, id: &str, change: RolloutChange) -> Result<Vec<String>, ControllerError> {
-        let mut results = self.controller.rollout(id, &"users".into(), &change, "a command").await?;
+        let mut results = self.controller.writes().rollout(id, &"users".into(), &change, "a command").await?;
         Ok(results.remove(0).notes)
     }
 
@@ -205,17 +205,23 @@ pub(crate) fn document(name: &str, image: &str) -> ApplyDocument {
         name: name.into(),
         app: "shop".into(),
         annotations: BTreeMap::new(),
-        spec: ServiceSpec { replicas: Some(2), ..ServiceSpec::of_image(image) },
+        spec: ServiceSpec { replicas: Some(2), ..ServiceSpec::of_image(image) }.into(),
         origin: format!("{name}.yaml:1"),
     }
+}
+
+/// The spec of a document, to change it.
+pub(crate) fn spec_of(document: &mut ApplyDocument) -> &mut ServiceSpec {
+    let ObjectSpec::Service(spec) = &mut document.spec;
+    spec
 }
 
 fn routed(name: &str, image: &str, path: &str) -> ApplyDocument {
     let mut document = document(name, image);
     let web =
         coxswain::model::Port { name: "http".into(), port: 8080, protocol: coxswain::model::Protocol::Http };
-    document.spec.ports = vec![web];
-    document.spec.routes = vec![Route::to(Some("shop.localhost".into()), path)];
+    spec_of(&mut document).ports = vec![web];
+    spec_of(&mut document).routes = vec![Route::to(Some("shop.localhost".into()), path)];
     document
 }
 
@@ -231,14 +237,17 @@ async fn an_apply_is_whole_or_nothing() {
 
     let done = rig.apply("r2", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
     assert_eq!(done, [WriteAction::Created, WriteAction::Created]);
-    assert_eq!(rig.keys().await, ["applied/users", "applied/web", "services/users", "services/web"]);
+    assert_eq!(
+        rig.keys().await,
+        ["applied/service/users", "applied/service/web", "services/users", "services/web"]
+    );
 }
 
 #[tokio::test]
 async fn a_dry_run_writes_nothing() {
     let rig = Rig::new();
     let run = [routed("users", "users:1", "/api")];
-    let results = rig.controller.apply("r1", &run, true, "apply --dry-run").await.unwrap();
+    let results = rig.controller.writes().apply("r1", &run, true, "apply --dry-run").await.unwrap();
     assert_eq!(results[0].action, WriteAction::Created);
     assert_eq!(rig.keys().await, [] as [&str; 0]);
 }
@@ -257,7 +266,7 @@ async fn a_route_that_another_service_holds_is_refused_naming_both() {
     assert_eq!((object.to_string().as_str(), holder.to_string().as_str()), ("service/web", "service/users"));
     assert_eq!(rig.keys().await, before, "nothing of the run was written");
 
-    rig.controller.delete("r3", &["users".into()], false, "delete users").await.unwrap();
+    rig.controller.writes().delete("r3", &["users".into()], false, "delete users").await.unwrap();
     rig.apply("r4", &run).await.expect("a deleted service holds no route");
 }
 
@@ -269,9 +278,10 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
     let refused = rig.apply("r2", std::slice::from_ref(&other)).await.unwrap_err();
     assert!(matches!(refused, ControllerError::OtherApp { .. }), "{refused:?}");
 
-    let deleted = rig.controller.delete("r3", &["users".into()], false, "delete users").await.unwrap();
+    let deleted =
+        rig.controller.writes().delete("r3", &["users".into()], false, "delete users").await.unwrap();
     let refused = rig.apply("r4", std::slice::from_ref(&other)).await.unwrap_err();
-    assert_eq!(refused, ControllerError::BeingDeleted("users".into()));
+    assert_eq!(refused, ControllerError::BeingDeleted((&ServiceName::new("users")).into()));
     rig.controller.reconciler().mark("users".into());
     rig.controller.reconciler().pass_marked().await.unwrap();
     assert_eq!(rig.apply("r5", &[other]).await.unwrap(), [WriteAction::Created]);
@@ -291,7 +301,7 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
 fn with_volume(name: &str) -> ApplyDocument {
     let mut document = document(name, "users:1");
     let (name, path) = ("data".to_owned(), "/data".to_owned());
-    document.spec.volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
+    spec_of(&mut document).volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
     document
 }
 
@@ -313,17 +323,19 @@ async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
     };
 
     let before = rig.keys().await;
-    let refused = rig.controller.delete("r2", &["users".into()], true, "delete users --volumes").await;
+    let refused =
+        rig.controller.writes().delete("r2", &["users".into()], true, "delete users --volumes").await;
     let Err(ControllerError::VolumeShared { volume, by, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!((volume.as_str(), by.as_str()), ("data", "web"));
     assert_eq!(rig.keys().await, before, "nothing was written");
 
-    let deleted = rig.controller.delete("r3", &["users".into()], false, "delete users").await.unwrap();
+    let deleted =
+        rig.controller.writes().delete("r3", &["users".into()], false, "delete users").await.unwrap();
     assert_eq!(deleted[0].notes, ["its volumes are kept: data"]);
     pass("users").await;
     assert_eq!(left().await, 1);
 
-    rig.controller.delete("r4", &["web".into()], true, "delete web --volumes").await.unwrap();
+    rig.controller.writes().delete("r4", &["web".into()], true, "delete web --volumes").await.unwrap();
     let in_use = EngineError::Conflict { message: "volume is in use - [c]".into() };
     rig.engine.fail_next(Call::RemoveVolume, in_use);
     pass("web").await;
@@ -358,7 +370,8 @@ async fn a_repeated_request_changes_nothing_twice() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     let users: ServiceName = "users".into();
     rig.comes_to("users", RolloutState::Complete).await;
-    let restart = || rig.controller.rollout("r2", &users, &RolloutChange::Restart, "rollout restart users");
+    let restart =
+        || rig.controller.writes().rollout("r2", &users, &RolloutChange::Restart, "rollout restart users");
     let first = restart().await.unwrap();
     assert_eq!(restart().await.unwrap(), first);
     assert_eq!(rig.service("users").await.restarts, 1);
@@ -366,12 +379,12 @@ async fn a_repeated_request_changes_nothing_twice() {
     // Also where the last service of the run had nothing to do.
     rig.apply("r3", &[document("web", "web:1")]).await.unwrap();
     let targets = BTreeMap::from([("users".into(), 5), ("web".into(), 2)]);
-    let first = rig.controller.scale("r4", &targets, "scale users=5 web=2").await.unwrap();
+    let first = rig.controller.writes().scale("r4", &targets, "scale users=5 web=2").await.unwrap();
     assert_eq!(
         first.iter().map(|r| r.action).collect::<Vec<_>>(),
         [WriteAction::Changed, WriteAction::Unchanged]
     );
-    assert_eq!(rig.controller.scale("r4", &targets, "scale users=5 web=2").await.unwrap(), first);
+    assert_eq!(rig.controller.writes().scale("r4", &targets, "scale users=5 web=2").await.unwrap(), first);
 }
 
 #[tokio::test]
@@ -389,7 +402,7 @@ async fn a_write_that_lost_a_race_starts_from_what_the_winner_wrote() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.rival.wins.store(2, Ordering::Relaxed);
     let targets = BTreeMap::from([("users".into(), 5)]);
-    let results = rig.controller.scale("r2", &targets, "scale users=5").await.unwrap();
+    let results = rig.controller.writes().scale("r2", &targets, "scale users=5").await.unwrap();
     let service = rig.service("users").await;
     assert_eq!((service.spec.replicas, results[0].generation), (Some(5), Generation(4)));
     assert_eq!(service.metadata.annotations["by"], "a rival");
@@ -399,19 +412,23 @@ async fn a_write_that_lost_a_race_starts_from_what_the_winner_wrote() {
 async fn a_write_that_loses_every_race_says_what_was_written_before_it() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
-    rig.controller.scale("r2", &BTreeMap::from([("users".into(), 3)]), "scale users=3").await.unwrap();
+    rig.controller
+        .writes()
+        .scale("r2", &BTreeMap::from([("users".into(), 3)]), "scale users=3")
+        .await
+        .unwrap();
     rig.rival.wins.store(99, Ordering::Relaxed);
     let targets = BTreeMap::from([("users".into(), 3), ("web".into(), 3)]);
-    let refused = rig.controller.scale("r3", &targets, "scale users=3 web=3").await.unwrap_err();
-    let ControllerError::ChangedMeanwhile { name, .. } = refused else { panic!("{refused:?}") };
-    assert_eq!(name.as_str(), "web");
+    let refused = rig.controller.writes().scale("r3", &targets, "scale users=3 web=3").await.unwrap_err();
+    let ControllerError::ChangedMeanwhile { object, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(object.to_string(), "service/web");
 }
 
 #[tokio::test]
 async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
     let rig = Rig::new();
     let refused = rig.roll("r0", RolloutChange::Pause).await.unwrap_err();
-    assert_eq!(refused, ControllerError::NotFound(vec!["users".into()]));
+    assert_eq!(refused, ControllerError::NotFound(vec![(&ServiceName::new("users")).into()]));
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
     let before = rig.service("users").await;
@@ -421,17 +438,10 @@ async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
         ("r4", RolloutChange::Abort, RolloutCommand::Abort),
         ("r5", RolloutChange::Retry, RolloutCommand::Retry),
     ] {
-        let standing = RolloutPhase::Complete { revision: RevisionNumber(1) };
+        let phase = RolloutPhase::Complete { revision: RevisionNumber(1) };
+        let rejection = Box::new(RolloutRejection { command: asked, phase, stable: None });
         let refused = rig.roll(id, change).await.unwrap_err();
-        assert_eq!(
-            refused,
-            ControllerError::NotNow {
-                name: "users".into(),
-                asked,
-                standing: Box::new(standing),
-                stable: None
-            }
-        );
+        assert_eq!(refused, ControllerError::NotNow { name: "users".into(), rejection });
     }
     assert_eq!(rig.service("users").await, before, "nothing was changed");
 
@@ -445,8 +455,8 @@ async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
     );
     assert_eq!(paused.intervention.map(|intervention| intervention.by.command).as_deref(), Some("a command"));
     let refused = rig.roll("r8", RolloutChange::Restart).await.unwrap_err();
-    let ControllerError::NotNow { standing, .. } = refused else { panic!("{refused:?}") };
-    assert_eq!(*standing, RolloutPhase::Paused { to: RevisionNumber(2) });
+    let ControllerError::NotNow { rejection, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(rejection.phase, RolloutPhase::Paused { to: RevisionNumber(2) });
     let notes = rig.roll("r9", RolloutChange::Undo { to: None }).await.unwrap();
     assert!(
         notes.contains(&"takes the place of the rollout to revision 2, which was paused".into()),
@@ -494,7 +504,11 @@ async fn a_failed_release_applied_again_is_told_as_failed() {
         at: jiff::Timestamp::UNIX_EPOCH,
     };
     rig.comes_to("users", RolloutState::RolledBack { failure: failure.clone() }).await;
-    rig.controller.scale("r2", &BTreeMap::from([("users".into(), 0)]), "scale users=0").await.unwrap();
+    rig.controller
+        .writes()
+        .scale("r2", &BTreeMap::from([("users".into(), 0)]), "scale users=0")
+        .await
+        .unwrap();
     let again = ApplyDocument {
         spec: ServiceSpec { replicas: None, ..ServiceSpec::of_image("users:1") },
         ..document("users", "users:1")
@@ -564,7 +578,7 @@ async fn every_route_of_a_service_may_change_at_once() {
     let of = |stem: &str| {
         let mut document = routed("users", "users:1", "/x");
         let path = |n| Route::to(Some("shop.localhost".into()), format!("/{stem}{n}"));
-        document.spec.routes = (0..coxswain::model::LIMITS.routes).map(path).collect();
+        spec_of(&mut document).routes = (0..coxswain::model::LIMITS.routes).map(path).collect();
         document
     };
     rig.apply("r1", &[of("a")]).await.unwrap();
@@ -585,7 +599,7 @@ async fn the_balancers_address_is_refused_where_containers_cannot_reach_it() {
         assert!(agent.settle(5).await);
         assert_eq!(rig.controller.queries().nodes().remove(0).exposure, Some(exposure));
         let mut asking = document("users", "users:1");
-        asking.spec.env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
+        spec_of(&mut asking).env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
         let before = rig.keys().await;
         let refused = rig.apply("r1", &[asking]).await.unwrap_err();
         assert_eq!(
@@ -603,7 +617,8 @@ async fn docker_away_refuses_an_apply_and_hinders_no_scale() {
     rig.engine.go_away();
     let refused = rig.apply("r2", &[document("users", "users:2")]).await.unwrap_err();
     assert!(matches!(refused, ControllerError::Engine(_)), "{refused:?}");
-    let scaled = rig.controller.scale("r3", &BTreeMap::from([("users".into(), 5)]), "scale users=5").await;
+    let scaled =
+        rig.controller.writes().scale("r3", &BTreeMap::from([("users".into(), 5)]), "scale users=5").await;
     assert_eq!(scaled.unwrap()[0].action, WriteAction::Changed);
 }
 
@@ -673,7 +688,7 @@ async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_l
     for ops in events.chunks(100) {
         rig.store.txn(Txn { compare: Vec::new(), ops: ops.to_vec() }).await.unwrap();
     }
-    rig.controller.delete("r2", &["users".into()], false, "delete users").await.unwrap();
+    rig.controller.writes().delete("r2", &["users".into()], false, "delete users").await.unwrap();
     rig.pass().await;
     for key in rig.keys().await.iter().filter(|key| key.starts_with(&key::replicas_of(&"users".into()))) {
         last_word(&rig, key.rsplit('/').next().unwrap(), ReplicaPhase::Gone).await;
@@ -696,12 +711,12 @@ async fn a_conflict_with_a_command_writes_nothing_until_the_user_decides() {
     let rig = Rig::new();
     let counted = |count: Option<u32>| {
         let mut document = document("users", "users:1");
-        document.spec.replicas = count;
+        spec_of(&mut document).replicas = count;
         document
     };
     rig.apply("r1", &[counted(Some(2))]).await.unwrap();
     let targets = BTreeMap::from([("users".into(), 5)]);
-    rig.controller.scale("r2", &targets, "scale users=5").await.unwrap();
+    rig.controller.writes().scale("r2", &targets, "scale users=5").await.unwrap();
     let scaled = rig.service("users").await;
     let over = &scaled.overrides[0];
     assert_eq!((over.field.as_str(), over.by.command.as_str()), ("spec.replicas", "scale users=5"));
@@ -725,19 +740,19 @@ async fn a_conflict_with_a_command_writes_nothing_until_the_user_decides() {
         ApplyOptions { keep: paths(keep), overwrite: paths(overwrite), ..ApplyOptions::default() }
     };
     for (id, bad) in [("r5", how(&["replica"], &[])), ("r6", how(&["image"], &[]))] {
-        let refused = rig.controller.apply(id, &run, bad, "apply").await.unwrap_err();
+        let refused = rig.controller.writes().apply(id, &run, bad, "apply").await.unwrap_err();
         assert!(matches!(refused, ControllerError::BadValue(_)), "{refused:?}");
     }
     let diff = ApplyOptions { diff: true, ..ApplyOptions::default() };
-    let shown = rig.controller.apply("r7", &run, diff, "diff").await.unwrap();
+    let shown = rig.controller.writes().apply("r7", &run, diff, "diff").await.unwrap();
     assert_eq!((shown[0].action, shown[0].changes.len()), (WriteAction::Created, 1), "{shown:?}");
     assert_eq!(shown[1].conflicts.len(), 1);
     assert_eq!(rig.service("users").await, scaled, "a diff writes nothing");
 
-    rig.controller.apply("r8", &run, how(&["replicas"], &[]), "apply").await.unwrap();
+    rig.controller.writes().apply("r8", &run, how(&["replicas"], &[]), "apply").await.unwrap();
     assert_eq!(rig.service("users").await.spec.replicas, Some(5));
     rig.apply("r9", &run).await.expect("the file is as it was applied");
-    rig.controller.apply("r10", &run, how(&[], &["replicas"]), "apply").await.unwrap();
+    rig.controller.writes().apply("r10", &run, how(&[], &["replicas"]), "apply").await.unwrap();
     let service = rig.service("users").await;
     assert_eq!((service.spec.replicas, service.overrides), (Some(3), vec![]));
 }

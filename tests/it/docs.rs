@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use coxswain::manifest::{Source, parse};
+use coxswain::manifest::{ManifestSource, parse};
 
 /// A page that loses its manifests, or shows its first, is noticed here.
 const PAGES_WITH_MANIFESTS: [&str; 9] = [
@@ -46,7 +46,7 @@ fn every_manifest_in_the_pages_is_read() {
         let mut blocks = text.split("\n```yaml\n").skip(1);
         while let Some((block, _)) = blocks.next().and_then(|rest| rest.split_once("\n```")) {
             let name = page.display().to_string();
-            if let Err(findings) = parse(&[Source::new(name.clone(), block)]) {
+            if let Err(findings) = parse(&[ManifestSource::new(name.clone(), block)]) {
                 panic!("{name}: {}\n{block}", findings.iter().map(|f| format!("{f}\n")).collect::<String>());
             }
             assert_eq!(crate::manifests::complaints(block), Vec::<String>::new(), "{name}");

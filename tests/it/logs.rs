@@ -10,7 +10,7 @@ use coxswain::store::{Op, Store, Txn};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-use crate::controller::{Rig, document};
+use crate::controller::{Rig, document, spec_of};
 
 /// Longest wait for a line.
 const BOUND: Duration = Duration::from_secs(60);
@@ -32,7 +32,7 @@ async fn rig(services: &[&str]) -> Rig {
     for (n, service) in services.iter().enumerate() {
         rig.engine.add_image("web:1", Behaviour::default());
         let mut document = document(service, "web:1");
-        document.spec.replicas = Some(1);
+        spec_of(&mut document).replicas = Some(1);
         rig.apply(&format!("r-{service}"), &[document]).await.unwrap();
         rig.pass().await;
         starts(&rig, service, 1, u8::try_from(n).unwrap() + 2).await;

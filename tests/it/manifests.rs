@@ -4,14 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use coxswain::manifest::{Document, Finding, LIMITS, Source, parse, schema};
+use coxswain::manifest::{Document, Finding, LIMITS, ManifestSource, parse, schema};
 use coxswain::model::{ServiceSpec, check_service};
 use proptest::prelude::*;
 
 const HEAD: &str = "apiVersion: coxswain/v1\nkind: Service\nmetadata: {name: web}\nspec:\n";
 
 fn one(text: impl Into<Vec<u8>>) -> Result<Vec<Document>, Vec<Finding>> {
-    parse(&[Source::new("app.yaml", text)])
+    parse(&[ManifestSource::new("app.yaml", text)])
 }
 
 fn lines(findings: &[Finding]) -> String {
@@ -58,7 +58,7 @@ fn every_yaml_file_of_the_repository_is_a_manifest() {
     yaml_files(Path::new(env!("CARGO_MANIFEST_DIR")), &mut files);
     assert!(files.iter().any(|f| f.ends_with("manifests/hello.yaml")), "{files:?}");
     for file in files {
-        let source = Source::new(file.display().to_string(), fs::read(&file).unwrap());
+        let source = ManifestSource::new(file.display().to_string(), fs::read(&file).unwrap());
         match parse(&[source]) {
             Ok(documents) => {
                 assert!(!documents.is_empty(), "{} has no document", file.display());
@@ -75,8 +75,8 @@ fn the_folder_of_the_shop_is_one_run() {
     let mut files = Vec::new();
     yaml_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/shop"), &mut files);
     files.sort();
-    let sources: Vec<Source> =
-        files.iter().map(|f| Source::new(f.display().to_string(), fs::read(f).unwrap())).collect();
+    let sources: Vec<ManifestSource> =
+        files.iter().map(|f| ManifestSource::new(f.display().to_string(), fs::read(f).unwrap())).collect();
     let documents = parse(&sources).unwrap_or_else(|f| panic!("{}", lines(&f)));
     let claims: Vec<String> =
         documents.iter().flat_map(|d| d.spec.routes.iter().map(coxswain::model::Route::claim)).collect();
@@ -97,7 +97,7 @@ fn bad_manifests_say_everything_at_once() {
     assert!(!files.is_empty());
     for file in files {
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-        let source = Source::new(format!("{name}.yaml"), fs::read(&file).unwrap());
+        let source = ManifestSource::new(format!("{name}.yaml"), fs::read(&file).unwrap());
         let findings = parse(&[source]).expect_err(&name);
         insta::assert_snapshot!(name, lines(&findings));
     }
@@ -124,8 +124,11 @@ fn conflicts_name_both() {
         )
     };
     let sources = [
-        Source::new("a.yaml", format!("{}---\n{}", service("users", "a.b/x"), service("web", "a.b"))),
-        Source::new("b.yaml", format!("{}---\n{}", service("users", "a.b/y"), service("other", "a.b/x"))),
+        ManifestSource::new("a.yaml", format!("{}---\n{}", service("users", "a.b/x"), service("web", "a.b"))),
+        ManifestSource::new(
+            "b.yaml",
+            format!("{}---\n{}", service("users", "a.b/y"), service("other", "a.b/x")),
+        ),
     ];
     assert_eq!(
         lines(&parse(&sources).unwrap_err()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coxswain::controller::ControllerError;
 use coxswain::model::{Condition, Reason, ServiceName};
-use coxswain::source::follow;
+use coxswain::source::{SourceParts, follow};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -23,11 +23,21 @@ struct Followed {
 impl Followed {
     /// Follows a directory that holds these files from the beginning.
     fn start(files: &[(&str, String)]) -> Self {
+        Self::start_with(files, true)
+    }
+
+    fn start_with(files: &[(&str, String)], file_events: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         files.iter().for_each(|(name, text)| std::fs::write(dir.path().join(name), text).unwrap());
         let path = dir.path().to_owned();
         let rig = Rig::following(Some(path.display().to_string()));
-        let task = follow(rig.controller.clone(), path, CancellationToken::new());
+        let parts = SourceParts {
+            writes: rig.controller.writes().clone(),
+            status: rig.controller.directory().clone(),
+            clock: rig.clock.clone(),
+            file_events,
+        };
+        let task = follow(parts, path, CancellationToken::new());
         Self { rig, dir, _task: AbortOnDropHandle::new(tokio::spawn(task)) }
     }
 
@@ -110,7 +120,7 @@ async fn files_are_applied_and_take_their_services_with_them() {
 
     // What a command changed stays where its document does not change the same field.
     let controller = &followed.rig.controller;
-    controller.scale("r2", &[(ServiceName::new("users"), 5)].into(), "scale users=5").await.unwrap();
+    controller.writes().scale("r2", &[(ServiceName::new("users"), 5)].into(), "scale users=5").await.unwrap();
     followed.write("web.yaml", &text("web", "users:1"));
     let changed = async {
         while followed.rig.service("web").await.spec.image != "users:1" {
@@ -149,7 +159,8 @@ async fn a_service_is_written_only_where_it_is_declared() {
     let rig = &followed.rig;
     let refused = rig.apply("r1", &[document("users", "users:2")]).await.unwrap_err();
     assert!(matches!(refused, ControllerError::OtherSource { there: Some(_), .. }), "{refused:?}");
-    let refused = rig.controller.delete("r2", &["users".into()], false, "delete users").await.unwrap_err();
+    let refused =
+        rig.controller.writes().delete("r2", &["users".into()], false, "delete users").await.unwrap_err();
     let ControllerError::OtherSource { there: Some(there), .. } = refused else { panic!("{refused:?}") };
     assert_eq!(Some(there.as_str()), followed.path().to_str());
 
@@ -173,7 +184,7 @@ async fn an_empty_or_unreadable_directory_removes_nothing_until_it_is_confirmed(
     std::fs::rename(&moved, followed.path()).unwrap();
 
     followed.remove("users.yaml");
-    followed.until_said(Reason::DeletionHeld, "does not declare users any more").await;
+    followed.until_said(Reason::DeletionHeld, "no longer declares service users").await;
     assert_eq!(followed.there().await, ["users"]);
     let released = tokio::time::timeout(BOUND, followed.rig.controller.confirm()).await.unwrap();
     assert_eq!(released, Ok(vec!["service users".to_owned()]));
@@ -186,10 +197,10 @@ async fn what_is_held_or_confirmed_outlives_a_file_that_is_wrong() {
     let followed = Followed::start(&[("users.yaml", text("users", "users:1"))]);
     followed.until_there(&["users"]).await;
     followed.remove("users.yaml");
-    followed.until_said(Reason::DeletionHeld, "does not declare users any more").await;
+    followed.until_said(Reason::DeletionHeld, "no longer declares service users").await;
     followed.write("bad.yaml", "kind: Nothing\n");
     followed.until_said(Reason::ManifestsRefused, "bad.yaml:1").await;
-    followed.until_said(Reason::DeletionHeld, "does not declare users any more").await;
+    followed.until_said(Reason::DeletionHeld, "no longer declares service users").await;
     let controller = &followed.rig.controller;
     let released = tokio::time::timeout(BOUND, controller.confirm()).await.unwrap();
     assert_eq!(released, Ok(vec!["service users".to_owned()]));
@@ -211,7 +222,7 @@ async fn files_that_go_one_by_one_are_held_as_those_that_go_at_once() {
         followed.until_there(&names[gone..]).await;
     }
     followed.remove("d.yaml");
-    followed.until_said(Reason::DeletionHeld, "does not declare d any more").await;
+    followed.until_said(Reason::DeletionHeld, "no longer declares service d").await;
     assert_eq!(followed.there().await, ["d", "e"]);
     followed.write("d.yaml", &files[3].1);
     let declared_again = async {
@@ -273,7 +284,7 @@ async fn a_document_that_is_missing_for_a_moment_keeps_its_service() {
 #[tokio::test]
 async fn a_directorys_service_is_its_alone_before_it_is_looked_at() {
     let rig = Rig::following(Some("manifests.d".to_owned()));
-    rig.controller.declare("manifests.d", &[document("users", "users:1")], &[]).await.unwrap();
+    rig.controller.writes().declare("manifests.d", &[document("users", "users:1")], &[]).await.unwrap();
     let refused = rig.apply("r1", &[document("users", "users:2")]).await.unwrap_err();
     assert!(matches!(refused, ControllerError::OtherSource { there: Some(_), .. }), "{refused:?}");
 }

@@ -2,15 +2,13 @@
 
 use crate::api::codes;
 use crate::api::types::ApiError;
-use crate::controller::{RolloutCommand, RolloutPhase};
+use crate::controller::{RolloutCommand, RolloutPhase, RolloutRejection};
 use crate::model::{FailureReason, RevisionNumber, RolloutFailure, ServiceName};
 
-pub(super) fn error(
-    name: &ServiceName,
-    asked: RolloutCommand,
-    phase: &RolloutPhase,
-    stable: Option<RevisionNumber>,
-) -> ApiError {
+pub(super) fn error(name: &ServiceName, rejection: &RolloutRejection) -> ApiError {
+    let RolloutRejection { command, phase, stable } = rejection;
+    let asked = *command;
+    let stable = *stable;
     let what = match asked {
         RolloutCommand::Pause => format!("cannot pause the rollout of {name}"),
         RolloutCommand::Resume => format!("cannot resume the rollout of {name}"),
@@ -35,12 +33,12 @@ fn phase_line(phase: &RolloutPhase) -> String {
         RolloutPhase::Starting => "a rollout is about to start".to_owned(),
         RolloutPhase::UnderWay { to } => format!("the rollout to revision {to} is in progress"),
         RolloutPhase::Paused { to } => format!("the rollout to revision {to} is paused"),
-        RolloutPhase::GoingBack { to, failure } => {
+        RolloutPhase::RollingBack { to, failure } => {
             format!("{}; rolling back to revision {to}", ended(failure))
         }
         RolloutPhase::Complete { revision } => format!("the rollout to revision {revision} is complete"),
-        RolloutPhase::Back { on, failure } => {
-            format!("{}; it was rolled back to revision {on}", ended(failure))
+        RolloutPhase::RolledBack { to, failure } => {
+            format!("{}; it was rolled back to revision {to}", ended(failure))
         }
         RolloutPhase::Failed { failure } => format!("{}; it was not rolled back", ended(failure)),
     }
@@ -63,7 +61,7 @@ fn reason(
             | RolloutPhase::Paused { .. }
             | RolloutPhase::Failed { .. },
         ) if stable.is_none() => Some("there is no completed revision to roll back to"),
-        (RolloutCommand::Restart, RolloutPhase::Back { .. }) => {
+        (RolloutCommand::Restart, RolloutPhase::RolledBack { .. }) => {
             Some("the running release is not the one in its spec")
         }
         _ => None,
@@ -72,7 +70,7 @@ fn reason(
 
 fn next(asked: RolloutCommand, phase: &RolloutPhase, stable: Option<RevisionNumber>) -> Vec<String> {
     let commands: &[&str] = match phase {
-        RolloutPhase::Starting | RolloutPhase::GoingBack { .. } => &["ctl rollout SERVICE"],
+        RolloutPhase::Starting | RolloutPhase::RollingBack { .. } => &["ctl rollout SERVICE"],
         RolloutPhase::UnderWay { .. } if stable.is_some() => &["ctl rollout SERVICE", "ctl abort SERVICE"],
         RolloutPhase::UnderWay { .. } => &["ctl rollout SERVICE"],
         RolloutPhase::Paused { .. } if stable.is_some() => &["ctl resume SERVICE", "ctl abort SERVICE"],
@@ -80,7 +78,7 @@ fn next(asked: RolloutCommand, phase: &RolloutPhase, stable: Option<RevisionNumb
         RolloutPhase::Complete { .. } if asked == RolloutCommand::Retry => &["ctl restart SERVICE"],
         RolloutPhase::Complete { .. } if asked == RolloutCommand::Abort => &["ctl undo SERVICE"],
         RolloutPhase::Complete { .. } => &["ctl rollout status SERVICE"],
-        RolloutPhase::Back { on, .. } => {
+        RolloutPhase::RolledBack { to: on, .. } => {
             return vec!["ctl rollout SERVICE --retry".to_owned(), format!("ctl undo SERVICE --to {on}")];
         }
         RolloutPhase::Failed { .. } if stable.is_some() => {
@@ -98,8 +96,8 @@ mod tests {
     #[test]
     fn error_names_phase_reason_and_next_commands() {
         let two = RevisionNumber(2);
-        let lines = |asked, phase: RolloutPhase, stable| {
-            let error = error(&"users".into(), asked, &phase, stable);
+        let lines = |command, phase: RolloutPhase, stable| {
+            let error = error(&"users".into(), &RolloutRejection { command, phase, stable });
             (error.exit, error.why.join("; "), error.next.join("; "))
         };
         assert_eq!(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
-use coxswain::manifest::{LIMITS, Source, is_manifest};
+use coxswain::manifest::{LIMITS, ManifestSource, is_manifest};
 
 use crate::error::CliError;
 
@@ -29,7 +29,7 @@ pub(crate) struct FileArgs {
 
 impl FileArgs {
     /// Reads all of them in the order given and reports every unreadable one at once.
-    pub(crate) fn read(&self) -> Result<Vec<Source>, CliError> {
+    pub(crate) fn read(&self) -> Result<Vec<ManifestSource>, CliError> {
         let mut sources = Vec::new();
         let mut why = Vec::new();
         for path in &self.files {
@@ -86,7 +86,7 @@ impl FileArgs {
     }
 }
 
-fn read(path: &Path) -> Result<Source, String> {
+fn read(path: &Path) -> Result<ManifestSource, String> {
     let (name, bytes) = if path.as_os_str() == STDIN_ARGUMENT {
         (STDIN_NAME.to_owned(), bounded(io::stdin().lock()))
     } else {
@@ -96,7 +96,7 @@ fn read(path: &Path) -> Result<Source, String> {
         Ok(bytes) if bytes.len() > LIMITS.run => {
             Err(format!("{name}: larger than {} MiB, the limit per run", LIMITS.run >> 20))
         }
-        Ok(bytes) => Ok(Source::new(name, bytes)),
+        Ok(bytes) => Ok(ManifestSource::new(name, bytes)),
         Err(error) => Err(format!("{name}: {}", io_error_text(&error))),
     }
 }

@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ApplyDocument};
-use coxswain::manifest::{Document, Finding, Source, parse};
+use coxswain::manifest::{Document, Finding, ManifestSource, parse};
 
 use crate::error::CliError;
 use crate::files::FileArgs;
@@ -10,7 +10,7 @@ use crate::output::{Ui, manifest};
 
 /// The valid documents of a run and their sources.
 pub(crate) struct LoadedManifests {
-    sources: Vec<Source>,
+    sources: Vec<ManifestSource>,
     pub(crate) documents: Vec<Document>,
 }
 

@@ -5,7 +5,6 @@
 //! Deliberately absent: the Engine itself (the agent's), and replicas: they reach an agent through the store.
 
 mod handle;
-mod images;
 mod kill;
 mod links;
 pub(crate) mod logs;

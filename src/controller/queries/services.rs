@@ -13,7 +13,7 @@ use super::waits::waits;
 use crate::controller::error::ControllerError;
 use crate::controller::reconciler::FailedRequestCount;
 use crate::controller::service_state::ServiceState;
-use crate::model::{
+use crate::model::{ObjectRef, 
     Condition, Endpoint, Event, Generation, Millis, Reason, ReplicaName, ResolvedImage, Service, ServiceName,
     StoreId, Volume,
 };
@@ -119,8 +119,8 @@ impl Queries {
 
     async fn states(&self, names: &[ServiceName]) -> Result<Vec<Arc<ServiceState>>, ControllerError> {
         let ServicesSnapshot { services, .. } = self.model.services(names).await?;
-        let missing: Vec<ServiceName> =
-            names.iter().filter(|name| !services.contains_key(*name)).cloned().collect();
+        let missing: Vec<ObjectRef> =
+            names.iter().filter(|name| !services.contains_key(*name)).map(ObjectRef::from).collect();
         if !missing.is_empty() {
             return Err(ControllerError::NotFound(missing));
         }

@@ -3,7 +3,7 @@
 use super::handle::Reconciler;
 use crate::controller::service_state::ServiceState;
 use crate::events::{EventWriter, append_to};
-use crate::model::{ServiceName, key};
+use crate::model::{ObjectRef, ServiceName, key};
 use crate::orchestrator::Changes;
 use crate::store::{Compare, Op, StoreError, TXN_MAX_OPS, Txn, TxnOutcome};
 
@@ -66,7 +66,7 @@ impl Reconciler {
         }
         ops.push(Op::delete(key::rollout(name)));
         ops.push(Op::delete(key::traffic(name)));
-        ops.push(Op::delete(key::applied(name)));
+        ops.push(Op::delete(key::applied(&ObjectRef::from(name))));
         for chunk in ops.chunks(TXN_MAX_OPS) {
             self.store.txn(Txn { compare: Vec::new(), ops: chunk.to_vec() }).await?;
         }

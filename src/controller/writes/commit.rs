@@ -1,51 +1,40 @@
-//! How a write of the user's reaches the store: one transaction a service, tried again where someone else was faster.
+//! How a write reaches the store: one transaction per object, tried again where another writer was faster.
 //!
-//! Invariants: the service, the claims of its routes and what was last applied change together, so two services can never
+//! Invariants: an object, the claims of its routes and what was last applied change together, so two objects can never
 //! hold the same host and path; the answer to the request is stored with its last write, so a request that is repeated
 //! is answered and not done again.
 
 use std::collections::BTreeSet;
 
-use super::before::{Before, changed_meanwhile};
-use super::edit::{Edit, Writer};
-use super::request::{WriteAction, WriteResult};
-use super::requests;
-use crate::controller::Controller;
+use super::handle::Writes;
+use super::object::{Object, ObjectChange, WriteStamp};
+use super::request_ids;
+use super::snapshot::{WriteSnapshot, changed_meanwhile};
+use super::types::{WriteAction, WriteResult};
 use crate::controller::error::ControllerError;
-use crate::model::{Author, LIMITS, ObjectRef, Service, ServiceName, key};
+use crate::model::{Author, LIMITS, ObjectRef, RouteClaim, key};
 use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
 
-/// How often a write is tried when someone else wrote the same object in between. Writes of one daemon queue up, so
+/// How often a write is tried when another writer wrote the same object in between. Writes of one daemon queue up, so
 /// this is for a cluster's other writers.
 const COMMIT_TRIES: usize = 3;
 
-// Every claim of a service may change at once: each old one goes and each new one comes, beside the service, what was
+// Every claim of a service may change at once: each old one goes and each new one comes, with the service, what was
 // applied, and the answer.
 const _: () = assert!(2 * LIMITS.routes + 3 <= TXN_MAX_OPS);
 
-/// What becomes of a request about a service that is being deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Going {
-    ControllerError,
-    /// To be deleted twice is to be deleted once.
-    Taken,
-}
-
-/// One request on its way: its answer is stored with its last write.
-pub(super) struct Run<'a> {
+/// A request in progress: its answer is stored with its last write.
+pub(super) struct WriteRequest<'a> {
     pub(super) request_id: &'a str,
     pub(super) by: &'a Author,
+    /// Objects that the request writes.
     pub(super) total: usize,
     pub(super) results: Vec<WriteResult>,
     /// The manifests directory that writes; `None` for a command.
     pub(super) source: Option<&'a str>,
 }
 
-impl<'a> Run<'a> {
-    pub(super) fn new(request_id: &'a str, by: &'a Author, total: usize) -> Self {
-        Self { request_id, by, total, results: Vec::new(), source: None }
-    }
-
+impl WriteRequest<'_> {
     fn is_last(&self) -> bool {
         self.results.len() + 1 == self.total
     }
@@ -55,138 +44,105 @@ impl<'a> Run<'a> {
     }
 }
 
-impl Controller {
-    /// Refuses the whole request before its first write where a service does not exist, or is on its way out and may not
-    /// be.
-    async fn check_there(&self, names: &[ServiceName], going: Going) -> Result<(), ControllerError> {
-        let (mut missing, mut first_going) = (Vec::new(), None);
-        for name in names {
-            match self.store.get(&key::service(name)).await? {
-                None => missing.push(name.clone()),
-                Some(entry) if entry.decode::<Service>()?.deleted_at.is_some() => {
-                    first_going.get_or_insert(name.clone());
-                }
-                Some(_) => {}
-            }
-        }
-        match (missing.is_empty(), first_going) {
-            (false, _) => Err(ControllerError::NotFound(missing)),
-            (true, Some(name)) if going == Going::ControllerError => Err(ControllerError::BeingDeleted(name)),
-            (true, _) => Ok(()),
-        }
-    }
-
-    /// Edits services that must exist; `check` is asked for the whole request before the first is written, while nobody
-    /// else writes.
-    pub(super) async fn edit_each(
+impl Writes {
+    /// Reads, changes and commits one object; again where another writer was faster.
+    pub(super) async fn write(
         &self,
-        request_id: &str,
-        names: &[ServiceName],
-        going: Going,
-        by: &Author,
-        check: impl Future<Output = Result<(), ControllerError>>,
-        change: impl Fn(&Before, &Service, &Writer<'_>) -> Result<Edit, ControllerError>,
-    ) -> Result<Vec<WriteResult>, ControllerError> {
-        let by = by.clone().bounded();
-        let _writing = self.writing.lock().await;
-        if let Some(answer) = self.answered(request_id).await? {
-            return Ok(answer);
-        }
-        self.check_there(names, going).await?;
-        check.await?;
-        let mut run = Run::new(request_id, &by, names.len());
-        for name in names {
-            let edit = |before: &Before, writer: &Writer<'_>| match before.service() {
-                Some(service) => change(before, service, writer),
-                None => Err(ControllerError::NotFound(vec![name.clone()])),
-            };
-            self.edit(&mut run, name, &by.command, edit).await?;
-        }
-        Ok(run.results)
-    }
-
-    /// Reads, edits and commits one service; again where someone else was faster.
-    pub(super) async fn edit(
-        &self,
-        run: &mut Run<'_>,
-        name: &ServiceName,
+        request: &mut WriteRequest<'_>,
+        object: &ObjectRef,
         origin: &str,
-        change: impl Fn(&Before, &Writer<'_>) -> Result<Edit, ControllerError>,
+        change: impl Fn(&WriteSnapshot, &WriteStamp<'_>) -> Result<ObjectChange, ControllerError>,
     ) -> Result<(), ControllerError> {
         let mut read = None;
         for _ in 0..COMMIT_TRIES {
-            let before = self.read_before(name).await?;
-            read.get_or_insert(before.generation());
-            let mut edit = change(&before, &self.writer(run))?;
-            edit.notes.extend(before.taken_over(&edit));
-            let mut txn = transaction(&before, &edit);
-            if run.is_last() && (run.has_written() || !txn.ops.is_empty()) {
-                let answer: Vec<WriteResult> = run.results.iter().cloned().chain([edit.result()]).collect();
-                txn.ops.push(requests::remember(self.store.as_ref(), run.request_id, answer).await?);
+            let snapshot = self.snapshot(object).await?;
+            read.get_or_insert(snapshot.generation());
+            let mut change = change(&snapshot, &self.stamp(request))?;
+            change.notes.extend(snapshot.replaces(&change));
+            let mut txn = transaction(object, &snapshot, &change);
+            if request.is_last() && (request.has_written() || !txn.ops.is_empty()) {
+                let earlier = request.results.iter().cloned();
+                let answer: Vec<WriteResult> = earlier.chain([change.result()]).collect();
+                txn.ops.push(request_ids::remember(self.store.as_ref(), request.request_id, answer).await?);
             }
             if txn.ops.is_empty() {
-                run.results.push(edit.result());
+                request.results.push(change.result());
                 return Ok(());
             }
             match self.store.txn(txn).await? {
                 TxnOutcome::Committed { .. } => {
-                    let (generation, Author { command, user }) = (edit.after.metadata.generation, run.by);
-                    tracing::info!(service = %name, %generation, command, user, "written");
-                    run.results.push(edit.result());
+                    let Author { command, user } = request.by;
+                    let generation = change.after.generation();
+                    tracing::info!(%object, %generation, command, user, "written");
+                    request.results.push(change.result());
                     return Ok(());
                 }
                 TxnOutcome::Conflict { .. } => {
-                    self.check_claims_of(name, origin, &edit.after.spec.routes, &[]).await?
+                    self.check_claims(object, origin, &change.after.claims(), &[]).await?;
                 }
             }
         }
-        let written = run.results.iter().map(|result| result.name.clone()).collect();
-        let now = self.existing(name).await?;
-        Err(changed_meanwhile(&now, read.unwrap_or_default(), written))
+        let written = request.results.iter().map(|result| result.object.clone()).collect();
+        match self.snapshot(object).await?.object {
+            Some(now) => Err(changed_meanwhile(&now, read.unwrap_or_default(), written)),
+            None => Err(ControllerError::NotFound(vec![object.clone()])),
+        }
     }
 
-    pub(super) fn writer<'a>(&self, run: &Run<'a>) -> Writer<'a> {
-        let source = run.source.map(str::to_owned);
-        Writer { by: run.by, at: self.clock.wall(), uid: self.clock.uuid(), source }
+    pub(super) fn stamp<'a>(&self, request: &WriteRequest<'a>) -> WriteStamp<'a> {
+        let source = request.source.map(str::to_owned);
+        WriteStamp { by: request.by, at: self.clock.wall(), uid: self.clock.uuid(), source }
+    }
+
+    /// Refuses claims that a stored object holds which is another one and not `leaving`.
+    pub(super) async fn check_claims(
+        &self,
+        object: &ObjectRef,
+        origin: &str,
+        claims: &[RouteClaim],
+        leaving: &[ObjectRef],
+    ) -> Result<(), ControllerError> {
+        for RouteClaim { claim, .. } in claims {
+            let Some(entry) = self.store.get(&key::route_claim(claim)).await? else { continue };
+            let holder: ObjectRef = entry.decode()?;
+            if holder != *object && !leaving.contains(&holder) {
+                return Err(ControllerError::RouteClaimed {
+                    route: claim.clone(),
+                    object: object.clone(),
+                    origin: origin.to_owned(),
+                    holder,
+                });
+            }
+        }
+        Ok(())
     }
 }
 
-/// The transaction of an edit: the service, its claims, and what was last applied.
-fn transaction(before: &Before, edit: &Edit) -> Txn {
-    let name = &edit.after.metadata.name;
+/// The transaction of a change: the object, its claims, and what was last applied.
+fn transaction(object: &ObjectRef, snapshot: &WriteSnapshot, change: &ObjectChange) -> Txn {
     let mut txn = Txn::default();
-    if edit.applied.is_some() && edit.applied != before.applied {
-        txn.ops.push(Op::put(key::applied(name), &edit.applied));
+    if change.applied.is_some() && change.applied != snapshot.applied {
+        txn.ops.push(Op::put(key::applied(object), &change.applied));
     }
-    let unchanged = before.service().is_some_and(|service| *service == edit.after);
-    if unchanged {
+    if snapshot.object.as_ref() == Some(&change.after) {
         return txn;
     }
-    txn.compare.push(match &before.service {
-        Some((_, revision)) => Compare::ModRevision(key::service(name), *revision),
-        None => Compare::Absent(key::service(name)),
+    txn.compare.push(match &snapshot.object {
+        Some(_) => Compare::ModRevision(key::object(object), snapshot.mod_revision),
+        None => Compare::Absent(key::object(object)),
     });
-    // What a halt was found fit for must still be so when it is written.
-    if let Some((service, _)) =
-        before.service.as_ref().filter(|(service, _)| service.intervention != edit.after.intervention)
-        && service.release().is(edit.after.release())
-    {
-        txn.compare.push(match &before.rollout {
-            Some((_, revision)) => Compare::ModRevision(key::rollout(name), *revision),
-            None => Compare::Absent(key::rollout(name)),
-        });
-    }
-    txn.ops.push(Op::put(key::service(name), &edit.after));
-    let claims = |service: &Service| -> BTreeSet<String> {
-        let routes = if service.deleted_at.is_some() { &[] } else { service.spec.routes.as_slice() };
-        routes.iter().map(key::route_claim).collect()
-    };
-    let old = before.service().map(claims).unwrap_or_default();
-    let new = claims(&edit.after);
+    txn.compare.extend(snapshot.further_compares(change));
+    txn.ops.push(change.after.put());
+    let old = snapshot.object.as_ref().map(claim_keys).unwrap_or_default();
+    let new = claim_keys(&change.after);
     for claim in new.difference(&old) {
         txn.compare.push(Compare::Absent(claim.clone()));
-        txn.ops.push(Op::put(claim.clone(), &ObjectRef::from(name)));
+        txn.ops.push(Op::put(claim.clone(), object));
     }
     txn.ops.extend(old.difference(&new).map(|claim| Op::delete(claim.clone())));
     txn
+}
+
+fn claim_keys(object: &Object) -> BTreeSet<String> {
+    object.claims().iter().map(|claim| key::route_claim(&claim.claim)).collect()
 }

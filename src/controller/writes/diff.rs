@@ -1,57 +1,50 @@
 //! The difference between two specs, field by field. Pure.
 //!
-//! Things in lists are told by what they are called (`spec.ports[http].port`), not by where they stand, so that one that
-//! was put in between is one difference.
+//! Items of lists are identified by name (`spec.ports[http].port`), not by position, so that an inserted one is one
+//! difference.
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::Value;
 
-use super::fields::Field;
-use super::request::FieldChange;
-use crate::model::{Revision, Service, ServiceSpec};
+use super::fields::{FieldsError, tree};
+use super::types::FieldChange;
+use crate::model::{Revision, ServiceSpec};
 
 /// What differs between two revisions, of all that a release fixes.
-pub fn between(from: &Revision, to: &Revision) -> Vec<FieldChange> {
-    let mut found = changes(Some(&from.spec), &from.spec.with_release_of(&to.spec));
-    let (old, new) = (&from.image.pinned, &to.image.pinned);
-    let restarts = (from.restarts.to_string(), to.restarts.to_string());
-    for (path, old, new) in [("image", old, new), ("restarts", &restarts.0, &restarts.1)] {
+///
+/// # Errors
+/// [`FieldsError`] for a spec without a JSON form.
+pub fn between(from: &Revision, to: &Revision) -> Result<Vec<FieldChange>, FieldsError> {
+    let mut found = changes(&from.spec, &from.spec.with_release_of(&to.spec))?;
+    let images = [from.image.pinned.clone(), to.image.pinned.clone()];
+    let restarts = [from.restarts.to_string(), to.restarts.to_string()];
+    for (path, [old, new]) in [("image", images), ("restarts", restarts)] {
         if old != new {
-            let path = path.to_owned();
-            found.push(FieldChange { path, old: Some(old.clone()), new: Some(new.clone()) });
+            found.push(FieldChange { path: path.to_owned(), old: Some(old), new: Some(new) });
         }
     }
-    found
+    Ok(found)
 }
 
-/// What changes from one state of a service to the next; an image is told by its text and its digest.
-pub(crate) fn services(old: &Service, new: &Service) -> Vec<FieldChange> {
-    let mut found = changes(Some(&old.spec), &new.spec);
-    found.retain(|change| change.path != Field::IMAGE);
-    if old.spec.image != new.spec.image || old.image.pinned != new.image.pinned {
-        let path = Field::IMAGE.to_owned();
-        found.push(FieldChange { path, old: Some(old.image.told()), new: Some(new.image.told()) });
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    found
-}
-
-/// What a new service sets beside what it would have anyway; its image is told apart.
-pub fn settings(new: &ServiceSpec) -> Vec<FieldChange> {
-    let mut found = changes(Some(&ServiceSpec::of_image(&new.image)), new);
-    // What it does without, because it has something else instead, is no setting.
+/// What a new service sets other than the defaults; its image is shown separately.
+///
+/// # Errors
+/// [`FieldsError`] for a spec without a JSON form.
+pub fn settings(new: &ServiceSpec) -> Result<Vec<FieldChange>, FieldsError> {
+    let mut found = changes(&ServiceSpec::of_image(&new.image), new)?;
+    // A default that is gone because something else was set instead is no setting.
     found.retain(|change| change.new.is_some());
     found.iter_mut().for_each(|change| change.old = None);
-    found
+    Ok(found)
 }
 
-/// What changes from `old` to `new`, in the order of fields; all of `new` where there is no `old`.
-pub(crate) fn changes(old: Option<&ServiceSpec>, new: &ServiceSpec) -> Vec<FieldChange> {
-    let tree = |spec: &ServiceSpec| serde_json::to_value(spec).unwrap_or(Value::Null);
+/// What changes from `old` to `new`, in the order of fields, for specs of any kind.
+pub(crate) fn changes<T: Serialize>(old: &T, new: &T) -> Result<Vec<FieldChange>, FieldsError> {
     let mut found = Vec::new();
-    walk("spec", &old.map_or(Value::Null, tree), &tree(new), &mut found);
-    found
+    walk("spec", &tree(old)?, &tree(new)?, &mut found);
+    Ok(found)
 }
 
 fn walk(path: &str, old: &Value, new: &Value, found: &mut Vec<FieldChange>) {
@@ -60,8 +53,9 @@ fn walk(path: &str, old: &Value, new: &Value, found: &mut Vec<FieldChange>) {
         (Value::Object(a), Value::Object(b)) => {
             let gone = a.keys().filter(|key| !b.contains_key(*key));
             for key in b.keys().chain(gone) {
-                let of = |map: &serde_json::Map<String, Value>| map.get(key).cloned().unwrap_or(Value::Null);
-                walk(&format!("{path}.{key}"), &of(a), &of(b), found);
+                let old = a.get(key).unwrap_or(&Value::Null);
+                let new = b.get(key).unwrap_or(&Value::Null);
+                walk(&format!("{path}.{key}"), old, new, found);
             }
         }
         (Value::Null, Value::Object(b)) => {
@@ -70,11 +64,11 @@ fn walk(path: &str, old: &Value, new: &Value, found: &mut Vec<FieldChange>) {
             }
         }
         (Value::Array(a), Value::Array(b)) => match (named(a), named(b)) {
-            (Some(a), Some(b)) => things(path, &a, &b, found),
+            (Some(a), Some(b)) => walk_items(path, &a, &b, found),
             _ => found.push(change(path, old, new)),
         },
         (Value::Null, Value::Array(b)) => match named(b) {
-            Some(b) => things(path, &Named::default(), &b, found),
+            Some(b) => walk_items(path, &NamedItems::default(), &b, found),
             None => found.push(change(path, old, new)),
         },
         _ => found.push(change(path, old, new)),
@@ -86,19 +80,19 @@ fn change(path: &str, old: &Value, new: &Value) -> FieldChange {
     FieldChange { path: path.to_owned(), old: text(old), new: text(new) }
 }
 
-/// The things of a list by what they are called, and their names in its order.
+/// The items of a list by name, and their names in its order.
 #[derive(Default)]
-struct Named<'v> {
+struct NamedItems<'v> {
     order: Vec<String>,
-    things: BTreeMap<String, &'v Value>,
+    items: BTreeMap<String, &'v Value>,
 }
 
-/// `None` where a thing has no name, or two have one.
-fn named(list: &[Value]) -> Option<Named<'_>> {
-    let mut named = Named::default();
-    for thing in list {
-        let name = name_of(thing)?;
-        if named.things.insert(name.clone(), thing).is_some() {
+/// `None` where an item has no name, or two have the same.
+fn named(list: &[Value]) -> Option<NamedItems<'_>> {
+    let mut named = NamedItems::default();
+    for item in list {
+        let name = name_of(item)?;
+        if named.items.insert(name.clone(), item).is_some() {
             return None;
         }
         named.order.push(name);
@@ -106,29 +100,30 @@ fn named(list: &[Value]) -> Option<Named<'_>> {
     Some(named)
 }
 
-/// What a port, a volume or the like is called; a route by what it claims.
-fn name_of(thing: &Value) -> Option<String> {
-    let text = |key: &str| thing.get(key).and_then(Value::as_str);
+/// The name of a port, a volume or the like; of a route what it claims.
+fn name_of(item: &Value) -> Option<String> {
+    let text = |key: &str| item.get(key).and_then(Value::as_str);
     if let Some(name) = text("name") {
         return Some(name.to_owned());
     }
     text("path").map(|path| format!("{}{path}", text("host").unwrap_or("*")))
 }
 
-fn things(path: &str, old: &Named<'_>, new: &Named<'_>, found: &mut Vec<FieldChange>) {
-    let gone = old.order.iter().filter(|name| !new.things.contains_key(*name));
+fn walk_items(path: &str, old: &NamedItems<'_>, new: &NamedItems<'_>, found: &mut Vec<FieldChange>) {
+    let gone = old.order.iter().filter(|name| !new.items.contains_key(*name));
     let before = found.len();
     for name in new.order.iter().chain(gone) {
         let path = format!("{path}[{name}]");
-        match (old.things.get(name), new.things.get(name)) {
+        match (old.items.get(name), new.items.get(name)) {
             (Some(a), Some(b)) => walk(&path, a, b, found),
             (a, b) => {
-                let value = |thing: Option<&&Value>| thing.map_or(Value::Null, |thing| (*thing).clone());
-                found.push(change(&path, &value(a), &value(b)));
+                let old = a.copied().unwrap_or(&Value::Null);
+                let new = b.copied().unwrap_or(&Value::Null);
+                found.push(change(&path, old, new));
             }
         }
     }
-    // The same things in another order: the first port is the one that counts where none is named.
+    // The same items in another order: the first port is the one that counts where none is named.
     if found.len() == before && old.order != new.order {
         found.push(change(path, &Value::from(old.order.clone()), &Value::from(new.order.clone())));
     }
@@ -145,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_named() {
+    fn changes_names_only_fields_that_differ() {
         let old = ServiceSpec { replicas: Some(3), ..ServiceSpec::of_image("users:1") };
         let mut new = ServiceSpec { replicas: Some(5), ..ServiceSpec::of_image("users:2") };
         new.env.insert("A".into(), EnvValue::Text("1".into()));
@@ -154,15 +149,15 @@ mod tests {
             change("spec.image", Some("\"users:1\""), Some("\"users:2\"")),
             change("spec.replicas", Some("3"), Some("5")),
         ];
-        let mut found = changes(Some(&old), &new);
+        let mut found = changes(&old, &new).unwrap();
         found.sort_by(|a, b| a.path.cmp(&b.path));
         assert_eq!(found, expected);
-        assert_eq!(changes(Some(&new), &new), []);
-        assert_eq!(settings(&new).len(), 2, "env and replicas");
+        assert_eq!(changes(&new, &new).unwrap(), []);
+        assert_eq!(settings(&new).unwrap().len(), 2, "env and replicas");
     }
 
     #[test]
-    fn things_in_lists_are_told_by_their_names() {
+    fn changes_identifies_list_items_by_name() {
         let port = |name: &str, port| Port { name: name.into(), port, protocol: Protocol::Http };
         let with = |ports: &[Port], routes: &[&str]| ServiceSpec {
             ports: ports.to_vec(),
@@ -172,29 +167,47 @@ mod tests {
         let (http, admin) = (port("http", 80), port("admin", 81));
         let old = with(&[http.clone(), admin.clone()], &["/a", "/b"]);
         let found = |ports: &[Port], routes: &[&str]| {
-            let found = changes(Some(&old), &with(ports, routes));
+            let found = changes(&old, &with(ports, routes)).unwrap();
             found.into_iter().map(|change| (change.path, change.old, change.new)).collect::<Vec<_>>()
         };
-        let told = |path: &str, old: Option<&str>, new: Option<&str>| {
+        let expected = |path: &str, old: Option<&str>, new: Option<&str>| {
             let FieldChange { path, old, new } = change(path, old, new);
             vec![(path, old, new)]
         };
         let moved = port("admin", 82);
         assert_eq!(
             found(&[http.clone(), moved], &["/a", "/b"]),
-            told("spec.ports[admin].port", Some("81"), Some("82"))
+            expected("spec.ports[admin].port", Some("81"), Some("82"))
         );
         let gone = r#"{"name":"http","port":80,"protocol":"http"}"#;
         assert_eq!(
             found(std::slice::from_ref(&admin), &["/a", "/b"]),
-            told("spec.ports[http]", Some(gone), None)
+            expected("spec.ports[http]", Some(gone), None)
         );
         assert_eq!(
             found(&[admin, http.clone()], &["/a", "/b"]),
-            told("spec.ports", Some(r#"["http","admin"]"#), Some(r#"["admin","http"]"#))
+            expected("spec.ports", Some(r#"["http","admin"]"#), Some(r#"["admin","http"]"#))
         );
         let between = found(&[http, port("admin", 81)], &["/a", "/new", "/b"]);
         assert_eq!(between.len(), 1, "{between:?}");
         assert_eq!(between[0].0, "spec.route[*/new]");
+    }
+
+    #[test]
+    fn changes_compares_specs_of_any_kind() {
+        #[derive(serde::Serialize)]
+        struct FakeRoute {
+            hosts: Vec<&'static str>,
+            backends: Vec<BTreeMap<&'static str, &'static str>>,
+        }
+        let backend = |name, weight| BTreeMap::from([("name", name), ("weight", weight)]);
+        let old = FakeRoute { hosts: vec!["a"], backends: vec![backend("v1", "90"), backend("v2", "10")] };
+        let new =
+            FakeRoute { hosts: vec!["a", "b"], backends: vec![backend("v1", "50"), backend("v2", "10")] };
+        let expected = [
+            change("spec.backends[v1].weight", Some("\"90\""), Some("\"50\"")),
+            change("spec.hosts", Some("[\"a\"]"), Some("[\"a\",\"b\"]")),
+        ];
+        assert_eq!(changes(&old, &new).unwrap(), expected);
     }
 }

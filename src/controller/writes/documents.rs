@@ -1,55 +1,59 @@
-//! The documents of a run, checked by themselves: what the client checked already, because the server must not trust it.
-//! Pure.
+//! The documents of a run, checked without the store: what the client checked already, because the server must not trust
+//! it. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::request::{ApplyDocument, DocumentProblem};
+use super::types::{ApplyDocument, DocumentProblem};
 use crate::controller::error::ControllerError;
-use crate::model::{AppName, Problem, ServiceName, check_service};
+use crate::model::{AppName, ObjectRef, Problem, ServiceName, claim_conflicts};
 
 /// Documents of one run; the manifest reader has the same limit.
 const DOCUMENTS_MAX: usize = 1_000;
 
-/// Most bytes of annotations: they are stored with the Service, whose transaction they must leave room in.
+/// Most bytes of annotations: they are stored with the object, whose transaction they must leave room in.
 const ANNOTATIONS_MAX_BYTES: usize = 64 << 10;
 
-/// What is wrong with the documents of a run, taken by themselves.
+/// Refuses documents that are not sound, with all problems together.
 pub(crate) fn check_documents(documents: &[ApplyDocument]) -> Result<(), ControllerError> {
     if documents.len() > DOCUMENTS_MAX {
-        let message = format!("{} documents are more than the {DOCUMENTS_MAX} of one run", documents.len());
+        let message = format!("{} documents are more than the {DOCUMENTS_MAX} allowed", documents.len());
         return Err(ControllerError::BadValue(message));
     }
     let mut problems = Vec::new();
-    let mut names: BTreeSet<&ServiceName> = BTreeSet::new();
-    let mut claims: BTreeMap<String, &ServiceName> = BTreeMap::new();
+    let mut seen: BTreeSet<ObjectRef> = BTreeSet::new();
     for (index, document) in documents.iter().enumerate() {
-        let mut found = check_service(&document.spec);
-        for (path, text, error) in [
-            ("metadata.name", document.name.as_str(), ServiceName::parse(document.name.as_str()).err()),
-            ("metadata.app", document.app.as_str(), AppName::parse(document.app.as_str()).err()),
-        ] {
-            found.extend(error.map(|error| Problem::new(path, format!("`{text}`: {error}"))));
-        }
-        let annotations: usize =
-            document.annotations.iter().map(|(name, text)| name.len() + text.len()).sum();
-        if annotations > ANNOTATIONS_MAX_BYTES {
-            let message =
-                format!("{annotations} bytes are more than the {ANNOTATIONS_MAX_BYTES} that are kept");
-            found.push(Problem::new("metadata.annotations", message));
-        }
-        if !names.insert(&document.name) {
-            found
-                .push(Problem::new("metadata.name", format!("`{}` stands twice in this run", document.name)));
-        }
-        for (i, route) in document.spec.routes.iter().enumerate() {
-            if let Some(other) =
-                claims.insert(route.claim(), &document.name).filter(|other| **other != document.name)
-            {
-                let message = format!("`{}` is claimed by {other} as well", route.claim());
-                found.push(Problem::new(format!("spec.route[{i}]"), message));
-            }
+        let mut found = document.spec.problems();
+        found.extend(check_metadata(document));
+        if !seen.insert(document.object()) {
+            let message = format!("`{}` is declared twice", document.name);
+            found.push(Problem::new("metadata.name", message));
         }
         problems.extend(found.into_iter().map(|problem| DocumentProblem { document: index, problem }));
     }
+    let claimed = documents.iter().map(|document| (document.object(), &document.spec));
+    for conflict in claim_conflicts(claimed) {
+        let (first, _) = conflict.first;
+        let (second, path) = conflict.second;
+        let message =
+            format!("`{}` is also claimed by {}", conflict.claim, documents[first].object().phrase());
+        problems.push(DocumentProblem { document: second, problem: Problem::new(path, message) });
+    }
     if problems.is_empty() { Ok(()) } else { Err(ControllerError::Invalid(problems)) }
+}
+
+fn check_metadata(document: &ApplyDocument) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let app = document.app.as_str();
+    for (path, text, error) in [
+        ("metadata.name", document.name.as_str(), ServiceName::parse(&document.name).err()),
+        ("metadata.app", app, AppName::parse(app).err()),
+    ] {
+        found.extend(error.map(|error| Problem::new(path, format!("`{text}`: {error}"))));
+    }
+    let annotations: usize = document.annotations.iter().map(|(name, text)| name.len() + text.len()).sum();
+    if annotations > ANNOTATIONS_MAX_BYTES {
+        let message = format!("{annotations} bytes are more than the {ANNOTATIONS_MAX_BYTES} allowed");
+        found.push(Problem::new("metadata.annotations", message));
+    }
+    found
 }

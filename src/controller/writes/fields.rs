@@ -1,19 +1,34 @@
-//! A spec as fields: what a file, a command and `--keep` speak of. Pure.
+//! A spec as fields: what a file, a command and `--keep` speak of, for objects of every kind. Pure.
 //!
-//! A field is a key of the spec, or of one of its blocks (`spec.env.LOG_LEVEL`, `spec.rollout.drain`). Lists are one field:
-//! half of one list and half of another is what nobody wrote. So is `health`, whose checks exclude one another.
+//! A field is a key of the spec, or of one of its blocks (`spec.env.LOG_LEVEL`, `spec.rollout.drain`). Lists are one
+//! field: half of one list and half of another is what no one wrote. So are the blocks that [`FieldRules`] names.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-
-use crate::model::ServiceSpec;
 
 /// The key that every path of a field begins with, and that users may leave out.
 const ROOT: &str = "spec.";
-/// A block that is one field.
-const WHOLE: &str = "health";
+
+/// What merging needs to know of the fields of a kind.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FieldRules {
+    /// Blocks that are one field, because their keys exclude one another.
+    pub(crate) whole_blocks: &'static [&'static str],
+    /// Fields that keep their live value where the manifest leaves them out, with the value of a new object.
+    pub(crate) live_if_unset: &'static [(&'static str, u64)],
+    /// The field with an image reference, which stands for more than its text: a digest.
+    pub(crate) image: Option<&'static str>,
+}
+
+impl FieldRules {
+    pub(crate) fn is_image(&self, field: &Field) -> bool {
+        self.image.is_some_and(|image| Field::parse(image) == *field)
+    }
+}
 
 /// The name of a field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,12 +37,18 @@ pub(crate) struct Field {
     within: Option<String>,
 }
 
-impl Field {
-    /// The number of replicas.
-    pub(crate) const REPLICAS: &'static str = "spec.replicas";
-    /// The image.
-    pub(crate) const IMAGE: &'static str = "spec.image";
+/// A spec that cannot be taken apart into fields, or put together from them. No sound spec is one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the spec has no JSON form: {0}")]
+pub struct FieldsError(String);
 
+impl FieldsError {
+    pub(super) fn new(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
+impl Field {
     /// From a path, with or without `spec.`. Keys of `env` and `labels` may have dots in them.
     pub(crate) fn parse(path: &str) -> Self {
         let path = path.strip_prefix(ROOT).unwrap_or(path);
@@ -35,11 +56,6 @@ impl Field {
             Some((key, within)) => Self { key: key.to_owned(), within: Some(within.to_owned()) },
             None => Self { key: path.to_owned(), within: None },
         }
-    }
-
-    /// Whether it is the image, which is more than its text: a digest.
-    pub(crate) fn is_image(&self) -> bool {
-        self.key == "image" && self.within.is_none()
     }
 }
 
@@ -53,13 +69,20 @@ impl fmt::Display for Field {
 /// The fields of a spec that are set or have a default.
 pub(crate) type Fields = BTreeMap<Field, Value>;
 
-/// A spec taken apart.
-pub(crate) fn fields(spec: &ServiceSpec) -> Fields {
+/// A spec in its JSON form.
+pub(crate) fn tree(spec: &impl Serialize) -> Result<Value, FieldsError> {
+    serde_json::to_value(spec).map_err(|error| FieldsError(error.to_string()))
+}
+
+/// Takes a spec apart.
+pub(crate) fn fields(spec: &impl Serialize, rules: &FieldRules) -> Result<Fields, FieldsError> {
+    let Value::Object(keys) = tree(spec)? else {
+        return Err(FieldsError::new("it is not a map"));
+    };
     let mut found = Fields::new();
-    let Ok(Value::Object(tree)) = serde_json::to_value(spec) else { return found };
-    for (key, value) in tree {
+    for (key, value) in keys {
         match value {
-            Value::Object(block) if key != WHOLE => {
+            Value::Object(block) if !rules.whole_blocks.contains(&key.as_str()) => {
                 let name = |within| Field { key: key.clone(), within: Some(within) };
                 found.extend(block.into_iter().map(|(within, value)| (name(within), value)));
             }
@@ -68,47 +91,52 @@ pub(crate) fn fields(spec: &ServiceSpec) -> Fields {
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// Puts a spec together.
-///
-/// # Errors
-/// In one line, where the fields are no spec; those of sound specs always are.
-pub(crate) fn assemble(fields: Fields) -> Result<ServiceSpec, String> {
-    let mut tree = Map::new();
+pub(crate) fn assemble<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldsError> {
+    let mut keys = Map::new();
     for (Field { key, within }, value) in fields {
         let Some(within) = within else {
-            tree.insert(key, value);
+            keys.insert(key, value);
             continue;
         };
-        if let Value::Object(block) = tree.entry(key).or_insert_with(|| Value::Object(Map::new())) {
+        if let Value::Object(block) = keys.entry(key).or_insert_with(|| Value::Object(Map::new())) {
             block.insert(within, value);
         }
     }
-    serde_json::from_value(Value::Object(tree)).map_err(|error| error.to_string())
+    serde_json::from_value(Value::Object(keys)).map_err(|error| FieldsError(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::kinds::service::RULES;
     use super::*;
-    use crate::model::{EnvField, EnvValue, Health, HealthCheck};
+    use crate::model::{EnvField, EnvValue, Health, HealthCheck, ServiceSpec};
 
     #[test]
-    fn taken_apart_and_put_together_a_spec_is_the_same() {
+    fn assemble_restores_the_spec_that_fields_took_apart() {
         let mut spec = ServiceSpec::of_image("users:1");
-        assert_eq!(assemble(fields(&spec)), Ok(spec.clone()));
+        assert_eq!(assemble(fields(&spec, &RULES).unwrap()), Ok(spec.clone()));
         spec.env.insert("A.B".into(), EnvValue::Field { field: EnvField::HostName });
         spec.health = Health::with(HealthCheck::Http("/healthz".into()));
         spec.command = Some(vec!["serve".into()]);
-        let apart = fields(&spec);
+        let apart = fields(&spec, &RULES).unwrap();
         assert!(apart.contains_key(&Field::parse("env.A.B")), "{apart:?}");
         assert!(apart.contains_key(&Field::parse("health")), "{apart:?}");
         assert_eq!(assemble(apart), Ok(spec));
     }
 
     #[test]
-    fn a_field_is_called_by_its_path() {
+    fn fields_of_a_spec_without_json_form_are_an_error() {
+        let keys_are_no_text = BTreeMap::from([((1, 2), 3)]);
+        assert!(fields(&keys_are_no_text, &RULES).is_err());
+        assert!(fields(&7, &RULES).is_err());
+    }
+
+    #[test]
+    fn field_displays_as_its_path() {
         for (path, full) in [
             ("replicas", "spec.replicas"),
             ("spec.image", "spec.image"),
@@ -118,6 +146,6 @@ mod tests {
             assert_eq!(Field::parse(path).to_string(), full);
             assert_eq!(Field::parse(full), Field::parse(path));
         }
-        assert!(Field::parse("image").is_image() && !Field::parse("image.x").is_image());
+        assert!(RULES.is_image(&Field::parse("image")) && !RULES.is_image(&Field::parse("image.x")));
     }
 }

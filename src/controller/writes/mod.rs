@@ -1,25 +1,39 @@
 //! What users and manifests directories ask for: checked, resolved, merged with what commands changed, committed.
+//!
+//! Purpose: [`Writes`] takes requests about objects of every kind. What differs between kinds is in `kinds/`, a file each.
+//! Invariants: every document of an apply is checked and every image resolved before the first write; one transaction
+//! per object, which also moves its route claims; a request that is sent twice is answered and not done again.
+//! Deliberately absent: memory between requests (there is only the write lock), decisions about replicas, YAML.
 
-mod before;
+mod apply;
+mod capacity;
+mod choices;
+mod commands;
 mod commit;
-mod declared;
 pub mod diff;
+mod directory;
+mod document_merge;
 mod documents;
-mod edit;
 mod fields;
+mod handle;
+mod images;
+mod kinds;
 mod merge;
+mod merged;
+mod object;
 mod overrides;
-mod request;
-mod requests;
-mod rollout;
-mod steer;
-mod write;
+mod request_ids;
+mod rollout_phase;
+mod shared_volumes;
+mod snapshot;
+mod types;
 
-pub(super) use declared::Followed;
-pub use declared::{Declared, Removals};
-pub(super) use merge::Merged;
-pub use request::{
+pub use directory::{DeclaredObject, DirectoryRemovals, ManifestsDirectory};
+pub use fields::FieldsError;
+pub use handle::Writes;
+pub(super) use handle::WritesParts;
+pub use rollout_phase::{RolloutCommand, RolloutPhase, RolloutRejection};
+pub use types::{
     ApplyDocument, ApplyOptions, DocumentProblem, FieldChange, Overridden, RolloutChange, WriteAction,
     WriteResult,
 };
-pub use steer::{RolloutCommand, RolloutPhase};

@@ -1,9 +1,9 @@
 //! What a container may use and do, and what it keeps.
 
-use super::Absent::{Default, Means, Required};
-use super::{Form, LABEL, NONE, Shape, TEXT, TEXTS, key};
+use super::DefaultValue::{Default, Means, Required};
+use super::{LABEL, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
 
-pub(in crate::manifest) const VOLUME: Shape = Shape {
+pub(in crate::manifest) const VOLUME: SchemaNode = SchemaNode {
     keys: &[
         key(
             "name",
@@ -14,15 +14,15 @@ pub(in crate::manifest) const VOLUME: Shape = Shape {
         ),
         key(
             "path",
-            Form::Path("^/.*[^/]$"),
+            ValueType::Path("^/.*[^/]$"),
             Required,
             "/data",
             "Where the container finds it: an absolute path, unique in the service.",
         ),
-        key("readOnly", Form::Flag, Default("false"), "true", "Whether nothing can be written to it."),
+        key("readOnly", ValueType::Flag, Default("false"), "true", "Whether nothing can be written to it."),
         key(
             "perReplica",
-            Form::Flag,
+            ValueType::Flag,
             Default("false"),
             "true",
             "Whether each slot has a volume of its own, which the next replica of the slot takes over; else all replicas \
@@ -40,18 +40,18 @@ pub(in crate::manifest) const VOLUME: Shape = Shape {
     ..NONE
 };
 
-pub(in crate::manifest) const RESOURCES: Shape = Shape {
+pub(in crate::manifest) const RESOURCES: SchemaNode = SchemaNode {
     keys: &[
         key(
             "cpu",
-            Form::Cpu,
+            ValueType::Cpu,
             Means("no share is reserved"),
             "250m",
             "Share of the processor that is reserved: `500m` and `0.5` are half a core.",
         ),
         key(
             "memory",
-            Form::Memory,
+            ValueType::Memory,
             Means("no memory is reserved and none is the limit"),
             "256Mi",
             "Memory that is reserved, at least 6Mi. It is the hard limit too: above it the container is killed.",
@@ -64,10 +64,10 @@ pub(in crate::manifest) const RESOURCES: Shape = Shape {
     ..NONE
 };
 
-pub(in crate::manifest) const LIMITS: Shape = Shape {
+pub(in crate::manifest) const LIMITS: SchemaNode = SchemaNode {
     keys: &[key(
         "cpu",
-        Form::Cpu,
+        ValueType::Cpu,
         Means("there is no limit"),
         "\"1\"",
         "The most of the processor that a container gets, at least what `resources` reserves.",
@@ -76,7 +76,7 @@ pub(in crate::manifest) const LIMITS: Shape = Shape {
     ..NONE
 };
 
-pub(in crate::manifest) const SECURITY: Shape = Shape {
+pub(in crate::manifest) const SECURITY: SchemaNode = SchemaNode {
     keys: &[
         key(
             "user",
@@ -87,7 +87,7 @@ pub(in crate::manifest) const SECURITY: Shape = Shape {
         ),
         key(
             "readOnlyRoot",
-            Form::Flag,
+            ValueType::Flag,
             Default("false"),
             "true",
             "Whether the root file system is read-only.",
@@ -115,17 +115,23 @@ pub(in crate::manifest) const SECURITY: Shape = Shape {
     ..NONE
 };
 
-pub(in crate::manifest) const LOGGING: Shape = Shape {
+pub(in crate::manifest) const LOGGING: SchemaNode = SchemaNode {
     keys: &[
         key(
             "maxSize",
-            Form::LogSize,
+            ValueType::LogSize,
             Default("10m"),
             "50m",
             "Size at which a container's log goes on in a new file. `10m` and `1g` are Docker's spelling of `10Mi` and \
              `1Gi`.",
         ),
-        key("maxFiles", Form::Number(1, u32::MAX), Default("5"), "2", "How many of these files are kept."),
+        key(
+            "maxFiles",
+            ValueType::Number(1, u32::MAX),
+            Default("5"),
+            "2",
+            "How many of these files are kept.",
+        ),
     ],
     ..NONE
 };

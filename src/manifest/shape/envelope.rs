@@ -1,21 +1,21 @@
 //! What is around a spec: kinds, `metadata`, lists.
 
-use super::Absent::{Default, Means, Required};
-use super::{Form, LABEL, NONE, SPEC, Shape, TEXT, Words, key};
+use super::DefaultValue::{Default, Means, Required};
+use super::{EnumValues, LABEL, NONE, SPEC, SchemaNode, TEXT, ValueType, key};
 
 /// The kinds of documents.
-pub(in crate::manifest) const KINDS: Shape = Shape {
+pub(in crate::manifest) const KINDS: SchemaNode = SchemaNode {
     keys: &[
         key(
             "Service",
-            Form::Block(&DOCUMENT),
+            ValueType::Block(&DOCUMENT),
             Required,
             "{apiVersion: coxswain/v1, kind: Service, metadata: {name: web}, spec: {image: web:1}}",
             "A named set of identical replicas with its routes, health check and rollout policy.",
         ),
         key(
             "List",
-            Form::Block(&LIST),
+            ValueType::Block(&LIST),
             Required,
             "{kind: List, items: []}",
             "Several documents in one, as `ctl get -o yaml` prints them.",
@@ -28,30 +28,31 @@ pub(in crate::manifest) const KINDS: Shape = Shape {
 /// The version of the format that this program reads.
 pub(in crate::manifest) const API_VERSION: &str = "coxswain/v1";
 
-const VERSIONS: Words = Words { words: &[(API_VERSION, "the version that this program reads")], later: &[] };
-const SERVICE: Words = Words { words: &[("Service", "a service")], later: &[] };
-const LISTS: Words = Words { words: &[("List", "a list of documents")], later: &[] };
+const VERSIONS: EnumValues =
+    EnumValues { words: &[(API_VERSION, "the version that this program reads")], later: &[] };
+const SERVICE: EnumValues = EnumValues { words: &[("Service", "a service")], later: &[] };
+const LISTS: EnumValues = EnumValues { words: &[("List", "a list of documents")], later: &[] };
 
-pub(in crate::manifest) const DOCUMENT: Shape = Shape {
+pub(in crate::manifest) const DOCUMENT: SchemaNode = SchemaNode {
     keys: &[
         key(
             "apiVersion",
-            Form::Words(&VERSIONS),
+            ValueType::EnumValues(&VERSIONS),
             Required,
             API_VERSION,
             "Version of the format that the document is written in.",
         ),
-        key("kind", Form::Words(&SERVICE), Required, "Service", "What the document declares."),
+        key("kind", ValueType::EnumValues(&SERVICE), Required, "Service", "What the document declares."),
         key(
             "metadata",
-            Form::Block(&METADATA),
+            ValueType::Block(&METADATA),
             Required,
             "{name: web, app: shop}",
             "What the service is called and what it belongs to.",
         ),
         key(
             "spec",
-            Form::Block(&SPEC),
+            ValueType::Block(&SPEC),
             Required,
             "{image: web:1, replicas: 2, port: 8080}",
             "What is wanted of the service.",
@@ -67,19 +68,19 @@ pub(in crate::manifest) const DOCUMENT: Shape = Shape {
     ..NONE
 };
 
-pub(in crate::manifest) const LIST: Shape = Shape {
+pub(in crate::manifest) const LIST: SchemaNode = SchemaNode {
     keys: &[
         key(
             "apiVersion",
-            Form::Words(&VERSIONS),
+            ValueType::EnumValues(&VERSIONS),
             Means("the version that this program reads"),
             API_VERSION,
             "Version of the format that the list is written in.",
         ),
-        key("kind", Form::Words(&LISTS), Required, "List", "Says that this is a list."),
+        key("kind", ValueType::EnumValues(&LISTS), Required, "List", "Says that this is a list."),
         key(
             "items",
-            Form::List(&Form::Block(&DOCUMENT), None),
+            ValueType::List(&ValueType::Block(&DOCUMENT), None),
             Required,
             "[]",
             "The documents. A list within a list is refused.",
@@ -89,7 +90,7 @@ pub(in crate::manifest) const LIST: Shape = Shape {
     ..NONE
 };
 
-pub(in crate::manifest) const METADATA: Shape = Shape {
+pub(in crate::manifest) const METADATA: SchemaNode = SchemaNode {
     keys: &[
         key(
             "name",
@@ -108,7 +109,7 @@ pub(in crate::manifest) const METADATA: Shape = Shape {
         ),
         key(
             "annotations",
-            Form::Map("", &TEXT, None),
+            ValueType::Map("", &TEXT, None),
             Default("{}"),
             "{owner: team-identity}",
             "Notes of yours. They change nothing that runs.",

@@ -1,14 +1,14 @@
 //! How a Service is rolled and stopped.
 
-use super::Absent::Default;
-use super::{Form, NONE, Shape, Words, key};
+use super::DefaultValue::Default;
+use super::{EnumValues, NONE, SchemaNode, ValueType, key};
 
-pub(in crate::manifest) const STRATEGY: Words = Words {
+pub(in crate::manifest) const STRATEGY: EnumValues = EnumValues {
     words: &[("rolling", "replica by replica, within `maxSurge` and `maxUnavailable`")],
     later: &["canary", "blueGreen", "recreate"],
 };
 
-pub(in crate::manifest) const ON_FAILURE: Words = Words {
+pub(in crate::manifest) const ON_FAILURE: EnumValues = EnumValues {
     words: &[
         ("rollback", "back to the last revision whose rollout completed"),
         ("pause", "it stays as it is until you write again"),
@@ -16,18 +16,18 @@ pub(in crate::manifest) const ON_FAILURE: Words = Words {
     later: &[],
 };
 
-pub(in crate::manifest) const ROLLOUT: Shape = Shape {
+pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
     keys: &[
         key(
             "strategy",
-            Form::Words(&STRATEGY),
+            ValueType::EnumValues(&STRATEGY),
             Default("rolling"),
             "rolling",
             "How a new revision takes the place of the old one.",
         ),
         key(
             "maxSurge",
-            Form::Count,
+            ValueType::Count,
             Default("1"),
             "25%",
             "How many replicas there may be above the wanted number; a percentage is rounded up. `maxSurge` and \
@@ -35,21 +35,21 @@ pub(in crate::manifest) const ROLLOUT: Shape = Shape {
         ),
         key(
             "maxUnavailable",
-            Form::Count,
+            ValueType::Count,
             Default("0"),
             "1",
             "How many of the wanted replicas may be missing; a percentage (at most `100%`) is rounded down.",
         ),
         key(
             "healthyFor",
-            Form::Duration,
+            ValueType::Duration,
             Default("10s"),
             "30s",
             "How long a new replica has to be available before the next move.",
         ),
         key(
             "deadline",
-            Form::Span,
+            ValueType::Span,
             Default("5m"),
             "10m",
             "A rollout without progress for this long has failed. Time spent pulling the image does not count. It is \
@@ -57,7 +57,7 @@ pub(in crate::manifest) const ROLLOUT: Shape = Shape {
         ),
         key(
             "drain",
-            Form::Duration,
+            ValueType::Duration,
             Default("20s"),
             "1m",
             "How long the requests in flight of a replica that leaves may take to end, counted from the moment every \
@@ -65,14 +65,14 @@ pub(in crate::manifest) const ROLLOUT: Shape = Shape {
         ),
         key(
             "onFailure",
-            Form::Words(&ON_FAILURE),
+            ValueType::EnumValues(&ON_FAILURE),
             Default("rollback"),
             "pause",
             "What happens when a rollout fails.",
         ),
         key(
             "keepRevisions",
-            Form::Number(1, u32::MAX),
+            ValueType::Number(1, u32::MAX),
             Default("10"),
             "3",
             "How many earlier revisions are kept to go back to.",
@@ -82,12 +82,18 @@ pub(in crate::manifest) const ROLLOUT: Shape = Shape {
     ..NONE
 };
 
-pub(in crate::manifest) const STOP: Shape = Shape {
+pub(in crate::manifest) const STOP: SchemaNode = SchemaNode {
     keys: &[
-        key("signal", Form::Signal, Default("SIGTERM"), "SIGINT", "The signal that asks a container to end."),
+        key(
+            "signal",
+            ValueType::Signal,
+            Default("SIGTERM"),
+            "SIGINT",
+            "The signal that asks a container to end.",
+        ),
         key(
             "grace",
-            Form::Duration,
+            ValueType::Duration,
             Default("30s"),
             "1m",
             "From that signal to SIGKILL. It begins after the requests in flight have ended or `rollout.drain` has \

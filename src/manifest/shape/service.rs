@@ -1,13 +1,13 @@
 //! The `spec` of a Service, and the environment.
 
-use super::Absent::{Default, Means, Required};
+use super::DefaultValue::{Default, Means, Required};
 use super::{
-    Form, HEALTH, LIMITS, LOGGING, NONE, PORT, RESOURCES, ROLLOUT, ROUTE, ROUTE_TEXT, Rule, SECURITY, STOP,
-    Shape, TEXT, TEXTS, VOLUME, Words, key,
+    EnumValues, HEALTH, KeyRule, LIMITS, LOGGING, NONE, PORT, RESOURCES, ROLLOUT, ROUTE, ROUTE_TEXT,
+    SECURITY, STOP, SchemaNode, TEXT, TEXTS, VOLUME, ValueType, key,
 };
 use crate::model;
 
-pub(in crate::manifest) const PULL: Words = Words {
+pub(in crate::manifest) const PULL: EnumValues = EnumValues {
     words: &[
         ("ifMissing", "where the Engine does not have it"),
         ("always", "at every apply"),
@@ -16,7 +16,7 @@ pub(in crate::manifest) const PULL: Words = Words {
     later: &[],
 };
 
-pub(in crate::manifest) const BALANCE: Words = Words {
+pub(in crate::manifest) const BALANCE: EnumValues = EnumValues {
     words: &[
         ("leastRequests", "of two replicas taken at random the one with fewer requests in flight"),
         ("roundRobin", "one replica after the other"),
@@ -24,20 +24,26 @@ pub(in crate::manifest) const BALANCE: Words = Words {
     later: &["random", "source", "hash"],
 };
 
-pub(in crate::manifest) const SPEC: Shape = Shape {
+pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
     keys: &[
         key(
             "image",
-            Form::Text(Some("^\\S+$")),
+            ValueType::Text(Some("^\\S+$")),
             Required,
             "ghcr.io/acme/users:1.4.2",
             "The image. At an apply it is resolved to a digest, which the revision keeps: the same tag with another \
              digest is a change. An image that only the Engine has is kept by its id.",
         ),
-        key("pull", Form::Words(&PULL), Default("ifMissing"), "always", "When the image is pulled."),
+        key(
+            "pull",
+            ValueType::EnumValues(&PULL),
+            Default("ifMissing"),
+            "always",
+            "When the image is pulled.",
+        ),
         key(
             "replicas",
-            Form::Number(0, model::LIMITS.replicas),
+            ValueType::Number(0, model::LIMITS.replicas),
             Means("the number that runs is kept; 1 for a new service"),
             "3",
             "How many replicas run.",
@@ -58,14 +64,14 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
         ),
         key(
             "port",
-            Form::Number(1, PORT_MAX),
+            ValueType::Number(1, PORT_MAX),
             Means("the service has the `ports` it lists, or none"),
             "8080",
             "Short for `ports` with one port, named `http`. Without a port there is no endpoint, no route and no probe but `exec`.",
         ),
         key(
             "ports",
-            Form::List(&Form::Block(&PORT), Some(model::LIMITS.ports)),
+            ValueType::List(&ValueType::Block(&PORT), Some(model::LIMITS.ports)),
             Default("[]"),
             "[{name: http, port: 8080}, {name: metrics, port: 9090}]",
             "Ports of the container. Nothing is published on the host, but with rootless Docker and Docker Desktop on its \
@@ -73,9 +79,12 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
         ),
         key(
             "route",
-            Form::Either(&[
+            ValueType::Either(&[
                 ROUTE_TEXT,
-                Form::List(&Form::Either(&[ROUTE_TEXT, Form::Block(&ROUTE)]), Some(model::LIMITS.routes)),
+                ValueType::List(
+                    &ValueType::Either(&[ROUTE_TEXT, ValueType::Block(&ROUTE)]),
+                    Some(model::LIMITS.routes),
+                ),
             ]),
             Default("[]"),
             "shop.localhost/users",
@@ -83,21 +92,25 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
         ),
         key(
             "balance",
-            Form::Words(&BALANCE),
+            ValueType::EnumValues(&BALANCE),
             Default("leastRequests"),
             "roundRobin",
             "Which replica a request goes to.",
         ),
         key(
             "health",
-            Form::Either(&[Form::Path("^/[^\\s#]*$"), Form::Block(&HEALTH)]),
+            ValueType::Either(&[ValueType::Path("^/[^\\s#]*$"), ValueType::Block(&HEALTH)]),
             Means("a TCP connect to the first port; without a port, that the container runs"),
             "/healthz",
             "When a replica is ready for requests: a path that is asked for over HTTP, or a map.",
         ),
         key(
             "env",
-            Form::Map("^[^=]+$", &Form::Either(&[TEXT, Form::Block(&ENV_VALUE)]), Some(model::LIMITS.env)),
+            ValueType::Map(
+                "^[^=]+$",
+                &ValueType::Either(&[TEXT, ValueType::Block(&ENV_VALUE)]),
+                Some(model::LIMITS.env),
+            ),
             Default("{}"),
             "{LOG_LEVEL: info, REPLICA: {field: replica.name}}",
             "The environment. A value is text exactly as it is written (`3.10` stays `3.10`, `no` stays `no`), or a \
@@ -105,7 +118,7 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
         ),
         key(
             "volumes",
-            Form::List(&Form::Block(&VOLUME), Some(model::LIMITS.volumes)),
+            ValueType::List(&ValueType::Block(&VOLUME), Some(model::LIMITS.volumes)),
             Default("[]"),
             "[{name: avatars, path: /data}]",
             "Volumes that outlive the containers. Where a service has one replica and a volume it writes to, or a \
@@ -113,49 +126,49 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
         ),
         key(
             "resources",
-            Form::Block(&RESOURCES),
+            ValueType::Block(&RESOURCES),
             Default("{}"),
             "{cpu: 250m, memory: 256Mi}",
             "What each replica is promised.",
         ),
         key(
             "limits",
-            Form::Block(&LIMITS),
+            ValueType::Block(&LIMITS),
             Default("{}"),
             "{cpu: \"1\"}",
             "What each replica may use at most.",
         ),
         key(
             "rollout",
-            Form::Block(&ROLLOUT),
+            ValueType::Block(&ROLLOUT),
             Default("{}"),
             "{maxSurge: 1, healthyFor: 10s}",
             "How a new revision takes the place of the old one.",
         ),
         key(
             "stop",
-            Form::Block(&STOP),
+            ValueType::Block(&STOP),
             Default("{}"),
             "{signal: SIGTERM, grace: 30s}",
             "How a container is asked to end.",
         ),
         key(
             "security",
-            Form::Block(&SECURITY),
+            ValueType::Block(&SECURITY),
             Default("{}"),
             "{readOnlyRoot: true, capDrop: [ALL]}",
             "What the container may do: Docker's own defaults without new privileges, and what is said here.",
         ),
         key(
             "logging",
-            Form::Block(&LOGGING),
+            ValueType::Block(&LOGGING),
             Default("{}"),
             "{maxSize: 10m, maxFiles: 5}",
             "How much of the log is kept.",
         ),
         key(
             "labels",
-            Form::Map("^(?!coxswain\\.|$)", &TEXT, None),
+            ValueType::Map("^(?!coxswain\\.|$)", &TEXT, None),
             Default("{}"),
             "{team: identity}",
             "Further labels on the containers. Names that begin with `coxswain.` are the system's own.",
@@ -196,14 +209,14 @@ pub(in crate::manifest) const SPEC: Shape = Shape {
         ("volumeMounts", "volumes", "volumes and where they are mounted are written under `volumes`"),
         ("networks", "", "every app has one network of its own; there is nothing to write"),
     ],
-    rules: &[Rule::One(&["port", "ports"])],
+    rules: &[KeyRule::One(&["port", "ports"])],
     ..NONE
 };
 
 /// The highest port there is.
 pub(super) const PORT_MAX: u32 = u16::MAX as u32;
 
-pub(in crate::manifest) const FIELDS: Words = Words {
+pub(in crate::manifest) const FIELDS: EnumValues = EnumValues {
     words: &[
         ("replica.name", "name of the replica"),
         ("replica.slot", "which of the service's places the replica fills, from 1"),
@@ -217,8 +230,14 @@ pub(in crate::manifest) const FIELDS: Words = Words {
     later: &[],
 };
 
-pub(in crate::manifest) const ENV_VALUE: Shape = Shape {
-    keys: &[key("field", Form::Words(&FIELDS), Required, "replica.name", "What the system fills in.")],
+pub(in crate::manifest) const ENV_VALUE: SchemaNode = SchemaNode {
+    keys: &[key(
+        "field",
+        ValueType::EnumValues(&FIELDS),
+        Required,
+        "replica.name",
+        "What the system fills in.",
+    )],
     later: &["secret", "config"],
     ..NONE
 };

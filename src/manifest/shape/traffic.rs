@@ -1,23 +1,29 @@
 //! Ports, routes and the health check.
 
-use super::Absent::{Default, Means, Required};
+use super::DefaultValue::{Default, Means, Required};
 use super::service::PORT_MAX;
-use super::{Form, Key, LABEL, NONE, Rule, Shape, Words, key};
+use super::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode, ValueType, key};
 
-pub(in crate::manifest) const PROTOCOL: Words =
-    Words { words: &[("http", "HTTP/1.1")], later: &["h2c", "tcp", "TCP", "udp", "UDP"] };
+pub(in crate::manifest) const PROTOCOL: EnumValues =
+    EnumValues { words: &[("http", "HTTP/1.1")], later: &["h2c", "tcp", "TCP", "udp", "UDP"] };
 
-pub(in crate::manifest) const PORT: Shape = Shape {
+pub(in crate::manifest) const PORT: SchemaNode = SchemaNode {
     keys: &[
         key("name", LABEL, Required, "http", "Name of the port, unique in the service: a DNS label."),
         key(
             "port",
-            Form::Number(1, PORT_MAX),
+            ValueType::Number(1, PORT_MAX),
             Required,
             "8080",
             "Number of the port in the container, unique in the service.",
         ),
-        key("protocol", Form::Words(&PROTOCOL), Default("http"), "http", "What is spoken on the port."),
+        key(
+            "protocol",
+            ValueType::EnumValues(&PROTOCOL),
+            Default("http"),
+            "http",
+            "What is spoken on the port.",
+        ),
     ],
     later: &["hostPort"],
     elsewhere: &[
@@ -33,25 +39,26 @@ pub(in crate::manifest) const PORT: Shape = Shape {
 };
 
 /// `host`, `host/path` or `/path`.
-pub(super) const ROUTE_TEXT: Form =
-    Form::Text(Some("^([a-z0-9][a-z0-9.-]*|([a-z0-9][a-z0-9.-]*)?/([^\\s?#%\\\\;*]*[^\\s?#%\\\\;*/])?)$"));
+pub(super) const ROUTE_TEXT: ValueType = ValueType::Text(Some(
+    "^([a-z0-9][a-z0-9.-]*|([a-z0-9][a-z0-9.-]*)?/([^\\s?#%\\\\;*]*[^\\s?#%\\\\;*/])?)$",
+));
 
 /// Name of one of the service's ports.
-const PORT_NAME: Key =
+const PORT_NAME: SchemaKey =
     key("port", LABEL, Means("the first port"), "http", "Name of the port that requests go to.");
 
-pub(in crate::manifest) const ROUTE: Shape = Shape {
+pub(in crate::manifest) const ROUTE: SchemaNode = SchemaNode {
     keys: &[
         key(
             "host",
-            Form::Text(Some("^[a-z0-9][a-z0-9.-]*$")),
+            ValueType::Text(Some("^[a-z0-9][a-z0-9.-]*$")),
             Means("any host"),
             "shop.localhost",
             "Name of the host in lower case, without a port.",
         ),
         key(
             "path",
-            Form::Path("^/([^\\s?#%\\\\;*]*[^\\s?#%\\\\;*/])?$"),
+            ValueType::Path("^/([^\\s?#%\\\\;*]*[^\\s?#%\\\\;*/])?$"),
             Default("/"),
             "/users",
             "The path and all below it, matched on whole segments: `/users` takes `/users/7` and not `/users2`.",
@@ -59,43 +66,43 @@ pub(in crate::manifest) const ROUTE: Shape = Shape {
         PORT_NAME,
         key(
             "timeout",
-            Form::Span,
+            ValueType::Span,
             Default("30s"),
             "5s",
             "From the last byte of a request to the headers of its response.",
         ),
         key(
             "stripPrefix",
-            Form::Flag,
+            ValueType::Flag,
             Default("false"),
             "true",
             "Whether the path is taken off before a request is forwarded.",
         ),
     ],
     later: &["tls", "retry", "sticky", "match"],
-    rules: &[Rule::Any(&["host", "path"])],
+    rules: &[KeyRule::Any(&["host", "path"])],
     ..NONE
 };
 
-pub(in crate::manifest) const HEALTH: Shape = Shape {
+pub(in crate::manifest) const HEALTH: SchemaNode = SchemaNode {
     keys: &[
         key(
             "http",
-            Form::Path("^/[^\\s#]*$"),
+            ValueType::Path("^/[^\\s#]*$"),
             Means("another check decides"),
             "/healthz",
             "A GET of this path, which may have a query, passes with a status of 200 to 399.",
         ),
         key(
             "tcp",
-            Form::True,
+            ValueType::True,
             Means("another check decides"),
             "true",
             "A TCP connect passes. Through the proxy of a published port the connection must hold for 100 ms, too.",
         ),
         key(
             "grpc",
-            Form::Text(Some("^[!-~]*$")),
+            ValueType::Text(Some("^[!-~]*$")),
             Means("another check decides"),
             "shop.Users",
             "The health service of gRPC, `grpc.health.v1.Health/Check`, answers `SERVING` for this service over HTTP/2 \
@@ -103,22 +110,22 @@ pub(in crate::manifest) const HEALTH: Shape = Shape {
         ),
         key(
             "exec",
-            Form::Command,
+            ValueType::Command,
             Means("another check decides"),
             "[\"/app\", \"check\"]",
             "This command, run in the container without a shell, ends with exit code 0. It needs no port.",
         ),
         key(
             "none",
-            Form::True,
+            ValueType::True,
             Means("another check decides"),
             "true",
             "Nothing is probed: a replica is ready as soon as its container runs.",
         ),
-        Key { text: "Name of the port that is probed.", ..PORT_NAME },
+        SchemaKey { text: "Name of the port that is probed.", ..PORT_NAME },
         key(
             "interval",
-            Form::Span,
+            ValueType::Span,
             Default("5s"),
             "1s",
             "Between the starts of two probes. Until the first success, a probe every 200 ms or this, whichever is \
@@ -126,28 +133,28 @@ pub(in crate::manifest) const HEALTH: Shape = Shape {
         ),
         key(
             "timeout",
-            Form::Span,
+            ValueType::Span,
             Default("2s"),
             "500ms",
             "A probe without an answer for this long has failed.",
         ),
         key(
             "startWithin",
-            Form::Span,
+            ValueType::Span,
             Default("60s"),
             "2m",
             "From the start of a container to its first success at most; then another one takes its place.",
         ),
         key(
             "healthyAfter",
-            Form::Number(1, u32::MAX),
+            ValueType::Number(1, u32::MAX),
             Default("1"),
             "2",
             "Successes in a row that make a replica ready.",
         ),
         key(
             "unhealthyAfter",
-            Form::Number(1, u32::MAX),
+            ValueType::Number(1, u32::MAX),
             Default("3"),
             "5",
             "Failures in a row that take a ready replica out of rotation.",
@@ -165,6 +172,6 @@ pub(in crate::manifest) const HEALTH: Shape = Shape {
         ("failureThreshold", "unhealthyAfter", "write the number under `unhealthyAfter`"),
         ("successThreshold", "healthyAfter", "write the number under `healthyAfter`"),
     ],
-    rules: &[Rule::One(&["http", "tcp", "grpc", "exec", "none"]), Rule::One(&["exec", "port"])],
+    rules: &[KeyRule::One(&["http", "tcp", "grpc", "exec", "none"]), KeyRule::One(&["exec", "port"])],
     ..NONE
 };

@@ -216,10 +216,10 @@ pub(super) fn event(kind: EventKind, reason: EventReason, message: &str) -> Even
 
 pub(super) fn result(name: &str, action: WriteAction) -> WriteResult {
     WriteResult {
-        name: name.into(),
+        object: (&ServiceName::new(name)).into(),
         action,
         generation: Generation(10),
-        image: image("v2"),
+        image: Some(image("v2")),
         changes: Vec::new(),
         notes: Vec::new(),
         kept: Vec::new(),

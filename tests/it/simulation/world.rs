@@ -168,25 +168,25 @@ impl World {
                     let told = format!("apply {name} {} x{:?}", spec.image, spec.replicas);
                     let document = ApplyDocument {
                         app: app_of(&name),
-                        name,
+                        name: name.to_string(),
                         annotations: [].into(),
-                        spec: *spec,
+                        spec: (*spec).into(),
                         origin: "app.yaml:1".to_owned(),
                     };
-                    (told, controller.apply(&id, &[document], applying, "apply").await)
+                    (told, controller.writes().apply(&id, &[document], applying, "apply").await)
                 }
                 Wish::Scale(count) => {
                     let targets = [(name.clone(), count)].into();
-                    (format!("scale {name}={count}"), controller.scale(&id, &targets, "scale").await)
+                    (format!("scale {name}={count}"), controller.writes().scale(&id, &targets, "scale").await)
                 }
                 Wish::Roll(change) => {
                     let told = format!("{change:?} {name}");
-                    (told, controller.rollout(&id, &name, &change, "rollout").await)
+                    (told, controller.writes().rollout(&id, &name, &change, "rollout").await)
                 }
                 Wish::Delete(volumes) => {
                     let names = [name.clone()];
                     let told = format!("delete {name}, volumes {volumes}");
-                    (told, controller.delete(&id, &names, volumes, "delete").await)
+                    (told, controller.writes().delete(&id, &names, volumes, "delete").await)
                 }
             };
             let answer = answer.map(|results| results.iter().map(|r| r.action).collect::<Vec<_>>());

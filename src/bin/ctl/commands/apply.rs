@@ -51,7 +51,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     let mut response = applied.map_err(|error| manifests.rejected(error, session.ui))?;
     // Notes about defaults are printed below the service they concern.
     for result in &mut response.results {
-        let documents = manifests.documents.iter().filter(|document| document.name == result.name);
+        let documents = manifests.documents.iter().filter(|document| document.object() == result.object);
         result.notes.extend(documents.flat_map(|document| document.notes.clone()));
     }
     print_results(session, &response.results, response.dry_run)?;

@@ -93,7 +93,8 @@ async fn revisions_differ(
 ) -> Result<bool, CliError> {
     let kept = session.client.revisions(Some(&service)).await?;
     let (old, new) = (find(&kept, &service, from)?, find(&kept, &service, to)?);
-    let found = diff::between(&old.revision, &new.revision);
+    let found = diff::between(&old.revision, &new.revision)
+        .map_err(|error| codes::STORE_FAILED.error(error.to_string()))?;
     if found.is_empty() {
         session.ui.note(&format!("revisions {from} and {to} of {service} are identical"));
         return Ok(false);

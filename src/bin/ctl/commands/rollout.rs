@@ -95,10 +95,10 @@ async fn run_verb(session: &Session<'_>, verb: RolloutVerb) -> Result<(), CliErr
 async fn attach(session: &Session<'_>, name: &ServiceName, args: &WaitArgs) -> Result<(), CliError> {
     let service = session.client.service(name).await?;
     let result = WriteResult {
-        name: name.clone(),
+        object: name.into(),
         action: if listing::is_deleting(&service) { WriteAction::Deleted } else { WriteAction::Unchanged },
         generation: service.metadata.generation,
-        image: service.status.image,
+        image: Some(service.status.image),
         changes: Vec::new(),
         notes: Vec::new(),
         kept: Vec::new(),

@@ -60,7 +60,7 @@ impl<'a> OperationWait<'a> {
             started: Instant::now(),
             services: results
                 .iter()
-                .map(|result| (result.name.clone(), WatchedService::new(result)))
+                .map(|result| (result.service_name(), WatchedService::new(result)))
                 .collect(),
         }
     }
@@ -74,7 +74,7 @@ impl<'a> OperationWait<'a> {
         // Counters change every second: lines have no place for them.
         let counters = self.live.redraws();
         let stream = |result: &WriteResult| {
-            follow(self.client.clone(), result.name.clone(), result.generation, awaited, counters)
+            follow(self.client.clone(), result.service_name(), result.generation, awaited, counters)
         };
         let mut reports: SelectAll<_> = results.iter().map(stream).collect();
         let mut redraw = tokio::time::interval(REDRAW_PAUSE);

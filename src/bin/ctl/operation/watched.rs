@@ -27,10 +27,10 @@ pub(super) struct WatchedService {
 impl WatchedService {
     pub(super) fn new(result: &WriteResult) -> Self {
         Self {
-            name: result.name.clone(),
+            name: result.service_name(),
             generation: result.generation,
             deletes: result.action == WriteAction::Deleted,
-            header: result.name.to_string(),
+            header: result.object.name.clone(),
             revisions: Vec::new(),
             last: None,
             table_refused_since: None,

@@ -8,7 +8,7 @@ use coxswain::model::sanitize;
 
 /// `+ users  created  users:1.5.0 @ c0ffee123456`, then a line per changed field, override, conflict and note.
 pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec<String> {
-    let WriteResult { name, action, generation: _, image, changes, notes, kept, conflicts } = result;
+    let WriteResult { object, action, generation: _, image, changes, notes, kept, conflicts } = result;
     let (mark, done, would) = match action {
         WriteAction::Created => ('+', "created", "would be created"),
         WriteAction::Changed => ('~', "changed", "would be changed"),
@@ -16,8 +16,9 @@ pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec
         WriteAction::Deleted => ('-', "deleting", "would be deleted"),
     };
     let word = if dry_run { would } else { done };
-    let image = if *action == WriteAction::Deleted { String::new() } else { format!("  {}", image.told()) };
-    let head = format!("{mark} {name}  {word}{image}");
+    let image = image.as_ref().filter(|_| *action != WriteAction::Deleted);
+    let image = image.map(|image| format!("  {}", image.told())).unwrap_or_default();
+    let head = format!("{mark} {}  {word}{image}", object.name);
     let fields = changes.iter().map(|change| format!("    {}", field(change)));
     let notes = notes.iter().map(|note| format!("    {}", sanitize(note)));
     let kept = kept.iter().map(|over| format!("    {}", overridden('=', over, now)));

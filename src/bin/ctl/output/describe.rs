@@ -49,7 +49,7 @@ pub(crate) fn service(details: &ServiceDetails, now: Timestamp, style: Style) ->
         section(title, text.lines().map(str::to_owned).collect())
     };
     let sections = [
-        section("spec (non-default values)", diff::settings(&service.spec).iter().map(setting).collect()),
+        section("spec (non-default values)", settings(service)),
         section("overrides", service.status.overrides.iter().map(|over| overridden(over, now)).collect()),
         section("conditions", service.status.conditions.iter().map(condition).collect()),
         section("waits", service.status.waits.iter().map(|wait| sanitize(wait)).collect()),
@@ -67,6 +67,13 @@ fn section(title: &str, lines: Vec<String>) -> Option<String> {
     let indented = lines.iter().map(|line| format!("  {line}").trim_end().to_owned());
     let text = std::iter::once(title.to_owned()).chain(indented).collect::<Vec<_>>().join("\n");
     if lines.is_empty() { None } else { Some(text) }
+}
+
+fn settings(service: &ServiceObject) -> Vec<String> {
+    match diff::settings(&service.spec) {
+        Ok(changes) => changes.iter().map(setting).collect(),
+        Err(error) => vec![error.to_string()],
+    }
 }
 
 fn setting(change: &coxswain::api::types::FieldChange) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use coxswain::api::codes::Code;
-use coxswain::manifest::{Absent, Form, Topic, Words};
+use coxswain::manifest::{DefaultValue, ValueType, Topic, EnumValues};
 
 pub(crate) fn code(Code { id, exit, title, meaning, remedy }: &Code) -> String {
     format!("{id}: {title} (exit {exit})\n\n{meaning}\n\n{remedy}")
@@ -37,13 +37,13 @@ pub(crate) fn topic(topic: &Topic) -> String {
     let mut lines = vec![format!("{path}: {}", key.form.words()), String::new(), key.text.to_owned()];
     lines.push(String::new());
     match key.absent {
-        Absent::Required => lines.push("  required".to_owned()),
-        Absent::Default(value) => lines.push(format!("  default   {value}")),
-        Absent::Means(words) => lines.push(format!("  omitted   {words}")),
+        DefaultValue::Required => lines.push("  required".to_owned()),
+        DefaultValue::Default(value) => lines.push(format!("  default   {value}")),
+        DefaultValue::Means(words) => lines.push(format!("  omitted   {words}")),
     }
     lines.push(format!("  example   {}: {}", key.name, key.example));
     lines.push(format!("  since     {}", key.since));
-    if let Form::Words(Words { words, later }) = &key.form {
+    if let ValueType::EnumValues(EnumValues { words, later }) = &key.form {
         lines.extend([String::new(), "Values:".to_owned()]);
         lines.extend(aligned(words));
         lines.extend(not_yet(later));

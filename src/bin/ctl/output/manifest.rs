@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use coxswain::manifest::{Finding, Place, Source};
+use coxswain::manifest::{Finding, SourcePlace, ManifestSource};
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan,
 };
@@ -14,11 +14,11 @@ const WIDTH: usize = 110;
 /// Longer lines are not shown: they would push the message off the screen.
 const LINE_MAX_BYTES: usize = 500;
 
-pub(crate) fn reports(findings: &[Finding], sources: &[Source], style: Style) -> Vec<String> {
+pub(crate) fn reports(findings: &[Finding], sources: &[ManifestSource], style: Style) -> Vec<String> {
     findings.iter().map(|finding| report(finding, sources, style)).collect()
 }
 
-fn report(finding: &Finding, sources: &[Source], style: Style) -> String {
+fn report(finding: &Finding, sources: &[ManifestSource], style: Style) -> String {
     let shown = RenderedFinding { finding, source: source(&finding.place, sources) };
     if shown.source.is_none() {
         return format!("error: {finding}");
@@ -39,7 +39,7 @@ fn report(finding: &Finding, sources: &[Source], style: Style) -> String {
 }
 
 /// The source text of a place, if it can be shown.
-fn source(place: &Place, sources: &[Source]) -> Option<NamedSource<String>> {
+fn source(place: &SourcePlace, sources: &[ManifestSource]) -> Option<NamedSource<String>> {
     let text = std::str::from_utf8(&sources.get(place.source)?.bytes).ok()?;
     let start = text.get(..place.span.offset)?.rfind('\n').map_or(0, |end| end + 1);
     let line = text.get(start..)?.lines().next().unwrap_or_default();

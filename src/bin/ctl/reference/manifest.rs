@@ -1,6 +1,6 @@
 //! `docs/reference/manifest.md`: all fields of a manifest, a section per block.
 
-use coxswain::manifest::{self, Absent, Form, Topic, Words};
+use coxswain::manifest::{self, DefaultValue, EnumValues, Topic, ValueType};
 
 use super::{check, head, table};
 
@@ -23,7 +23,7 @@ fn section(topic: &Topic, out: &mut String) {
     *out += &format!("\n## `{}`\n\n{}\n\n", topic.path, topic.key.text);
     *out += &table(&["key", "meaning", "value", "if omitted", "example", "since"], fields.iter().map(row));
     for field in &fields {
-        if let Form::Words(words) = &field.key.form {
+        if let ValueType::EnumValues(words) = &field.key.form {
             *out += &values(field.key.name, words);
         }
     }
@@ -37,7 +37,7 @@ fn section(topic: &Topic, out: &mut String) {
     }
 }
 
-fn values(name: &str, Words { words, later }: &Words) -> String {
+fn values(name: &str, EnumValues { words, later }: &EnumValues) -> String {
     let mut out = format!("\nValues of `{name}`:\n\n");
     words.iter().for_each(|(word, meaning)| out += &format!("- `{word}`: {meaning}\n"));
     if !later.is_empty() {
@@ -54,9 +54,9 @@ fn row(field: &Topic) -> Vec<String> {
         _ => format!("`{}`", key.name),
     };
     let absent = match key.absent {
-        Absent::Required => "required".to_owned(),
-        Absent::Default(value) => format!("`{value}`"),
-        Absent::Means(words) => words.to_owned(),
+        DefaultValue::Required => "required".to_owned(),
+        DefaultValue::Default(value) => format!("`{value}`"),
+        DefaultValue::Means(words) => words.to_owned(),
     };
     let example = format!("`{}: {}`", key.name, key.example);
     vec![name, key.text.to_owned(), key.form.words(), absent, example, key.since.to_owned()]

@@ -98,7 +98,9 @@ impl Nodes {
         loop {
             match self.replicas_of(&left).await {
                 Ok(replicas) => return Ok(Some(replicas)),
-                Err(ControllerError::NotFound(names)) => left.services.retain(|name| !names.contains(name)),
+                Err(ControllerError::NotFound(names)) => {
+                    left.services.retain(|name| !names.contains(&name.into()));
+                }
                 Err(ControllerError::NoReplica(gone)) => left.replicas.retain(|name| *name != gone),
                 Err(error) => return Err(error),
             }

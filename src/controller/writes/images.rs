@@ -1,15 +1,17 @@
 //! What a write needs of the Engine: images resolved before anything is written, or there still for an undo.
 
+use super::handle::Writes;
+use super::merged::Merged;
+use super::types::ApplyDocument;
 use crate::agent::EngineError;
 use crate::controller::error::{ControllerError, UnresolvedImage};
-use crate::controller::writes::Merged;
-use crate::controller::{ApplyDocument, Controller};
 use crate::model::image_reference::with_default_tag;
-use crate::model::{Pull, ResolvedImage, Revision, Service, ServiceName};
+use crate::model::{ObjectRef, Pull, ResolvedImage, Revision, Service, ServiceName};
 
-impl Controller {
-    /// What all documents are made from, but for those that keep the live image; those that cannot be resolved are refused together.
-    pub(crate) async fn resolve_all(
+impl Writes {
+    /// The images of all documents, but for those that keep the live one or have none; those that cannot be resolved are
+    /// refused together.
+    pub(super) async fn resolve_all(
         &self,
         documents: &[ApplyDocument],
         merged: &[Merged],
@@ -17,23 +19,23 @@ impl Controller {
         let mut resolved = Vec::new();
         let mut failed = Vec::new();
         for (document, merged) in documents.iter().zip(merged) {
-            let spec = &document.spec;
-            if merged.keeps_image {
-                resolved.push(None);
-                continue;
-            }
-            match self.links.resolve_image(&spec.image, spec.pull).await {
-                Ok(image) => resolved.push(Some(image)),
-                Err(error) => {
-                    failed.push(unresolved(&document.name, &document.origin, &spec.image, error)?);
+            let (image, pull) = match document.spec.image() {
+                Some(asked) if !merged.keeps_image => asked,
+                _ => {
+                    resolved.push(None);
+                    continue;
                 }
+            };
+            match self.links.resolve_image(image, pull).await {
+                Ok(image) => resolved.push(Some(image)),
+                Err(error) => failed.push(unresolved(document.object(), &document.origin, image, error)?),
             }
         }
         if failed.is_empty() { Ok(resolved) } else { Err(ControllerError::Images(failed)) }
     }
 
-    /// What a service would be made from with another image.
-    pub(crate) async fn resolve_one(
+    /// Another image for a service.
+    pub(super) async fn resolve_one(
         &self,
         name: &ServiceName,
         command: &str,
@@ -42,12 +44,12 @@ impl Controller {
     ) -> Result<ResolvedImage, ControllerError> {
         match self.links.resolve_image(image, service.spec.pull).await {
             Ok(resolved) => Ok(resolved),
-            Err(error) => Err(ControllerError::Images(vec![unresolved(name, command, image, error)?])),
+            Err(error) => Err(ControllerError::Images(vec![unresolved(name.into(), command, image, error)?])),
         }
     }
 
     /// Refuses to go back to a revision whose image is neither on the Engine nor, where it may be pulled, in a registry.
-    pub(crate) async fn check_image_of(&self, revision: &Revision) -> Result<(), ControllerError> {
+    pub(super) async fn check_image_of(&self, revision: &Revision) -> Result<(), ControllerError> {
         let pull = match revision.spec.pull {
             Pull::Never => Pull::Never,
             Pull::Always | Pull::IfMissing => Pull::IfMissing,
@@ -56,7 +58,7 @@ impl Controller {
         match self.links.resolve_image(pinned, pull).await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let mut gone = unresolved(&revision.service, "", reference, error)?;
+                let mut gone = unresolved((&revision.service).into(), "", reference, error)?;
                 gone.reference = format!("{} @ {}", gone.reference, revision.image.short());
                 Err(ControllerError::ImageGone { revision: revision.number, gone: Box::new(gone) })
             }
@@ -64,9 +66,9 @@ impl Controller {
     }
 }
 
-/// An Engine that is away is an error of its own; anything else is the image's.
+/// An unavailable Engine is an error of its own; any other is the image's.
 fn unresolved(
-    service: &ServiceName,
+    object: ObjectRef,
     origin: &str,
     reference: &str,
     error: EngineError,
@@ -75,11 +77,10 @@ fn unresolved(
         return Err(error.into());
     }
     let reference = with_default_tag(reference);
-    let (service, origin, why) = (service.clone(), origin.to_owned(), why(&error));
-    Ok(UnresolvedImage { service, origin, reference, why })
+    Ok(UnresolvedImage { object, origin: origin.to_owned(), reference, why: why(&error) })
 }
 
-/// Why there is no such image, without its name: whoever reads this has just been told.
+/// Why the image cannot be resolved, without its name: the message names it before.
 fn why(error: &EngineError) -> String {
     match error {
         EngineError::NotFound { .. } => "the Engine does not have it".to_owned(),

@@ -1,11 +1,14 @@
-//! The `spec` of a Service: every key of it to the model, defaults filled in.
+//! The `spec` of a Service: every key of it to the model, defaults filled in. Pure.
 
-use super::reader::{Block, Field, Reader};
-use super::{container, env, health, policy, ports, routes, shape, volumes};
+use crate::manifest::reader::{Block, ManifestReader, YamlField, covers};
+use crate::manifest::{container, env, health, policy, ports, routes, shape, volumes};
 use crate::model::{Balance, Health, Problem, ServiceSpec};
 
 /// The spec as far as it can be read. What is reported is replaced by its default, so that the rest can be checked.
-pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<ServiceSpec> {
+pub(in crate::manifest) fn read(
+    reader: &mut ManifestReader<'_, '_>,
+    field: &YamlField<'_>,
+) -> Option<ServiceSpec> {
     let block = reader.block(field, &shape::SPEC)?;
     let mut spec = ServiceSpec::of_image(read_image(reader, field, &block).unwrap_or_default());
     if let Some(field) = block.get(reader, "pull") {
@@ -41,7 +44,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Ser
     Some(spec)
 }
 
-fn read_container(reader: &mut Reader<'_, '_>, block: &Block<'_>, spec: &mut ServiceSpec) {
+fn read_container(reader: &mut ManifestReader<'_, '_>, block: &Block<'_>, spec: &mut ServiceSpec) {
     if let Some(field) = block.get(reader, "resources") {
         spec.resources = container::resources(reader, &field);
     }
@@ -65,7 +68,11 @@ fn read_container(reader: &mut Reader<'_, '_>, block: &Block<'_>, spec: &mut Ser
     }
 }
 
-fn read_image(reader: &mut Reader<'_, '_>, spec: &Field<'_>, block: &Block<'_>) -> Option<String> {
+fn read_image(
+    reader: &mut ManifestReader<'_, '_>,
+    spec: &YamlField<'_>,
+    block: &Block<'_>,
+) -> Option<String> {
     if let Some(field) = block.get(reader, "image") {
         return reader.text(&field);
     }
@@ -80,10 +87,27 @@ fn read_image(reader: &mut Reader<'_, '_>, spec: &Field<'_>, block: &Block<'_>) 
     None
 }
 
-fn read_balance(reader: &mut Reader<'_, '_>, field: &Field<'_>) -> Option<Balance> {
+fn read_balance(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Balance> {
     if field.node.get("hash").is_some() {
         reader.not_yet(field, "hash");
         return None;
     }
     reader.choice(field, &shape::BALANCE)
+}
+
+/// What the user should know of the defaults that were filled in.
+pub(in crate::manifest) fn notes(document: &Block<'_>, spec: &ServiceSpec) -> Vec<String> {
+    match (document.value("spec").and_then(|s| s.get("health")), spec.ports.first()) {
+        (None, Some(port)) => {
+            vec![format!("no `health` is given: a TCP connect to port {} decides", port.port)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A problem of a port that only follows from ports that could not be read.
+pub(in crate::manifest) fn follows(reader: &ManifestReader<'_, '_>, problem: &Problem) -> bool {
+    let about_a_port = covers("spec.route", &problem.path) && problem.path.ends_with(".port")
+        || ["spec.health", "spec.health.port"].contains(&problem.path.as_str());
+    about_a_port && (reader.is_spoiled("spec.ports") || reader.is_spoiled("spec.port"))
 }

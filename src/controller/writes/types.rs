@@ -1,52 +1,55 @@
-//! What a user may write, and what a write did.
+//! Requests to write, and their results.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AppName, Author, Generation, Problem, ResolvedImage, RevisionNumber, ServiceName, ServiceSpec,
+    AppName, Author, Generation, ObjectRef, ObjectSpec, Problem, ResolvedImage, RevisionNumber, ServiceName,
 };
 
-/// One document of a run.
+/// One document of an apply: an object of some kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplyDocument {
-    /// Name of the Service.
-    pub name: ServiceName,
-    /// Its app.
+    /// Unique within the kind.
+    pub name: String,
     pub app: AppName,
-    /// Notes.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
-    /// The spec; `replicas` is `None` where the file does not say.
-    pub spec: ServiceSpec,
-    /// Where it stands, for messages: `app.yaml:12`.
+    /// The kind, and the spec as the manifest has it.
+    #[serde(flatten)]
+    pub spec: ObjectSpec,
+    /// File and line, for messages: `app.yaml:12`.
     pub origin: String,
 }
 
-/// What to roll to.
+impl ApplyDocument {
+    /// The address of the object.
+    pub fn object(&self) -> ObjectRef {
+        ObjectRef { kind: self.spec.kind(), name: self.name.clone() }
+    }
+}
+
+/// What to do with the release of a service, or with its rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "change")]
 pub enum RolloutChange {
     /// Another image: a tag of the current repository (no `/`, `:` or `@`) or a full reference.
-    Image {
-        /// As typed.
-        image: String,
-    },
+    Image { image: String },
     /// The release that runs, in new containers.
     Restart,
     /// The release that failed or was aborted, once more.
     Retry,
-    /// Let the rollout stand still.
+    /// Pause the rollout.
     Pause,
-    /// Let it go on.
+    /// Resume a paused rollout.
     Resume,
-    /// Go back to the stable revision, now.
+    /// Roll back to the stable revision, now.
     Abort,
     /// An earlier release.
     Undo {
-        /// Which; `None` is the last good one before the current.
+        /// `None`: the last good one before the current.
         to: Option<RevisionNumber>,
     },
 }
@@ -59,7 +62,7 @@ pub enum WriteAction {
     Created,
     /// Its spec or image changed.
     Changed,
-    /// Nothing to do.
+    /// Nothing was written.
     Unchanged,
     /// It is being deleted.
     Deleted,
@@ -71,33 +74,29 @@ pub enum WriteAction {
 pub struct FieldChange {
     /// `spec.env.LOG_LEVEL`.
     pub path: String,
-    /// Before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
-    /// After.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
 }
 
-/// A field that a command changed beside the file; values are JSON text, an image is text alone.
+/// A field that a command changed since the manifest was applied; values are JSON text, an image is text alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overridden {
     /// `spec.replicas`.
     pub field: String,
-    /// What the file says; `None` where it does not say.
+    /// The manifest's value; `None` where it leaves the field out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// What the file said when it was last applied.
+    /// The manifest's value when it was last applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<String>,
-    /// What it is.
+    /// The live value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<String>,
-    /// Who changed it, with which command.
     #[serde(flatten)]
     pub by: Author,
-    /// When.
     pub at: jiff::Timestamp,
 }
 
@@ -105,16 +104,16 @@ pub struct Overridden {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplyOptions {
-    /// Only say what would change, or what is in the way.
+    /// Report what would change, or what conflicts, and write nothing.
     #[serde(default)]
     pub dry_run: bool,
-    /// As `dry_run`, but a conflict is an answer and no refusal, and all that a new service sets is told.
+    /// As `dry_run`, but conflicts are part of the result, as are all settings of a new object.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub diff: bool,
-    /// Overridden fields (`spec.replicas` or `replicas`) whose live value stays though the file changed them.
+    /// Overridden fields (`spec.replicas` or `replicas`) that keep their live value although the manifest changed them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
-    /// Fields whose value is the file's, overridden or not.
+    /// Fields that take the manifest's value, overridden or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overwrite: Vec<String>,
 }
@@ -133,30 +132,35 @@ impl From<bool> for ApplyOptions {
     }
 }
 
-/// What a write did to one service.
+/// What a write did to one object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteResult {
-    /// Which.
-    pub name: ServiceName,
-    /// What.
+    pub object: ObjectRef,
     pub action: WriteAction,
     /// Its generation now: what to wait for.
     pub generation: Generation,
-    /// What its image resolved to.
-    pub image: ResolvedImage,
-    /// Field by field.
+    /// What its image resolved to; `None` for a kind without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ResolvedImage>,
     #[serde(default)]
     pub changes: Vec<FieldChange>,
-    /// What the user should know: `replicas: 3 → 2, set by an earlier "ctl scale users=3"`.
+    /// What the user should know: `its volumes are kept: data`.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// Fields that keep what a command made of them, though the file says something else.
+    /// Fields that keep the value that a command set, although the manifest has another.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Overridden>,
-    /// Of a diff: fields that the file changed as well; an apply is refused for them.
+    /// Of a diff: fields that the manifest changed as well; an apply is refused for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Overridden>,
+}
+
+impl WriteResult {
+    /// The name, as that of a service.
+    pub fn service_name(&self) -> ServiceName {
+        ServiceName::new(&self.object.name)
+    }
 }
 
 /// A problem of one document of an apply.

@@ -1,13 +1,13 @@
-//! Answers by request id, so that a client that lost an answer may ask again and changes nothing twice.
+//! Results by request id, so that a client that lost the answer may retry and changes nothing twice.
 
 use std::time::Duration;
 
-use super::request::WriteResult;
+use super::types::WriteResult;
 use crate::controller::error::ControllerError;
 use crate::model::key::REQUESTS;
 use crate::store::{Op, Store, StoreError};
 
-/// How long an answer is kept: far longer than any client tries again.
+/// How long an answer is kept: far longer than any client retries.
 const KEPT: Duration = Duration::from_secs(600);
 /// Longest id; clients send a UUID.
 const ID_MAX_BYTES: usize = 64;
@@ -15,11 +15,11 @@ const ID_MAX_BYTES: usize = 64;
 /// writes come first.
 const ANSWER_MAX_BYTES: usize = 256 << 10;
 
-/// Refuses ids that cannot tell requests apart or are no part of a key.
+/// Refuses ids that are empty, too long or not allowed in a key.
 pub(crate) fn check_id(id: &str) -> Result<(), ControllerError> {
     let sound = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if id.is_empty() || id.len() > ID_MAX_BYTES || !id.bytes().all(sound) {
-        let message = format!("a request id has 1 to {ID_MAX_BYTES} letters, digits, `-` or `_`");
+        let message = format!("invalid request id: use 1 to {ID_MAX_BYTES} letters, digits, `-` or `_`");
         return Err(ControllerError::BadValue(message));
     }
     Ok(())
@@ -31,8 +31,7 @@ pub(crate) async fn answered(store: &dyn Store, id: &str) -> Result<Option<Vec<W
     entry.map(|entry| entry.decode()).transpose()
 }
 
-/// The write that keeps an answer for a while; it belongs into the transaction that makes the answer true. It hangs on
-/// a lease, so old ones go by themselves.
+/// The write that keeps an answer; it belongs in the transaction that makes the answer true. Its lease deletes it.
 pub(crate) async fn remember(
     store: &dyn Store,
     id: &str,

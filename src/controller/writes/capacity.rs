@@ -1,30 +1,49 @@
 //! Whether the machine has the memory for a write: what is reserved, read; the decision is the orchestrator's.
 
-use super::Controller;
-use super::error::ControllerError;
+use super::handle::Writes;
+use super::merged::Merged;
+use super::types::ApplyDocument;
 use crate::agent::EngineState;
-use crate::model::{MemorySize, Service, ServiceName, ServiceSpec, key};
+use crate::controller::error::ControllerError;
+use crate::model::{MemorySize, ObjectRef, Service, ServiceName, ServiceSpec, key};
 use crate::orchestrator::{CapacityRequest, reserved, shortages};
 use crate::store::StoreEntry;
 
-impl Controller {
+impl Writes {
+    /// As [`Writes::check_memory`], for documents.
+    pub(super) async fn check_capacity(
+        &self,
+        documents: &[ApplyDocument],
+        merged: &[Merged],
+        leaving: &[ObjectRef],
+    ) -> Result<(), ControllerError> {
+        let names: Vec<ServiceName> =
+            documents.iter().map(|document| ServiceName::new(&document.name)).collect();
+        let specs = names
+            .iter()
+            .zip(merged)
+            .filter_map(|(name, merged)| Some((name, merged.spec.as_service()?.clone())));
+        let specs: Vec<(&ServiceName, ServiceSpec)> = specs.collect();
+        self.check_memory(&specs, leaving).await
+    }
+
     /// Refuses specs whose replicas reserve more memory than there is beside all other services but those that are
     /// `leaving`. One without a count keeps the live one. Where the Engine does not say what there is, everything fits.
     pub(super) async fn check_memory(
         &self,
         asked: &[(&ServiceName, ServiceSpec)],
-        leaving: &[ServiceName],
+        leaving: &[ObjectRef],
     ) -> Result<(), ControllerError> {
-        let EngineState::Available(engine) = self.state.borrow().engine.clone() else { return Ok(()) };
+        let EngineState::Available(engine) = self.agent.borrow().engine.clone() else { return Ok(()) };
         let Some(total) = engine.memory else { return Ok(()) };
         if asked.iter().all(|(_, spec)| spec.resources.memory.is_none()) {
             return Ok(());
         }
         let listing = self.store.list(key::SERVICES).await?;
-        let stored: Vec<Service> =
-            listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
+        let stored: Vec<Service> = listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
         let is_asked = |service: &Service| asked.iter().any(|(name, _)| *name == service.name());
-        let stays = |service: &Service| service.deleted_at.is_none() && !leaving.contains(service.name());
+        let stays =
+            |service: &Service| service.deleted_at.is_none() && !leaving.contains(&service.name().into());
         let others = stored.iter().filter(|s| stays(s) && !is_asked(s));
         let others = MemorySize(others.fold(0, |sum: u64, s| sum.saturating_add(reserved(&s.spec).0)));
         let spec_of = |name: &ServiceName| stored.iter().find(|s| s.name() == name).map(|s| &s.spec);

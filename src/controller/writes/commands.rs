@@ -1,0 +1,274 @@
+//! Commands on services: scale, delete, another image, restart, undo, and requests about a rollout.
+
+use std::collections::BTreeMap;
+
+use super::commit::WriteRequest;
+use super::handle::Writes;
+use super::kinds::service;
+use super::kinds::service_context::ServiceContext;
+use super::object::{Object, ObjectChange, ObjectContext, WriteStamp};
+use super::rollout_phase::RolloutCommand;
+use super::snapshot::WriteSnapshot;
+use super::types::{RolloutChange, WriteResult};
+use crate::controller::error::ControllerError;
+use crate::model::image_reference::with_image;
+use crate::model::{
+    Author, Generation, InterventionKind, LIMITS, ObjectRef, ResolvedImage, Revision, RevisionNumber,
+    RevisionOutcome, Service, ServiceName, ServiceSpec, key,
+};
+
+/// What becomes of a request about a service that is being deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DeletionPolicy {
+    Refuse,
+    /// Deleting twice is deleting once.
+    Accept,
+}
+
+/// A change with what had to be read or resolved before it could be written.
+enum PreparedChange {
+    Image { image: String, resolved: ResolvedImage, read: Generation },
+    Undo { revision: Box<Revision>, outcome: Option<RevisionOutcome>, read: Generation },
+    Command(RolloutCommand),
+}
+
+impl Writes {
+    /// Sets replica counts.
+    ///
+    /// # Errors
+    /// As [`Writes::apply`]; an unknown service or a count above the limit refuses the whole request.
+    pub async fn scale(
+        &self,
+        request_id: &str,
+        targets: &BTreeMap<ServiceName, u32>,
+        by: impl Into<Author>,
+    ) -> Result<Vec<WriteResult>, ControllerError> {
+        if let Some((name, count)) = targets.iter().find(|(_, count)| **count > LIMITS.replicas) {
+            let limit = LIMITS.replicas;
+            return Err(ControllerError::BadValue(format!(
+                "{name}={count} is more than the {limit} replicas a service may have"
+            )));
+        }
+        let names: Vec<ServiceName> = targets.keys().cloned().collect();
+        let fits = async {
+            let mut specs = Vec::new();
+            for (name, count) in targets {
+                let service = self.existing(name).await?;
+                specs.push((name, ServiceSpec { replicas: Some(*count), ..service.spec }));
+            }
+            self.check_memory(&specs, &[]).await
+        };
+        self.change_services(
+            request_id,
+            &names,
+            DeletionPolicy::Refuse,
+            by.into(),
+            fits,
+            |_, service, stamp| {
+                let count = targets.get(service.name()).copied().unwrap_or_default();
+                Ok(service::scale(service, count, stamp)?)
+            },
+        )
+        .await
+    }
+
+    /// Deletes services: they are marked, their routes are free at once, and their replicas drain and are removed. Their
+    /// volumes stay, unless `volumes`.
+    ///
+    /// # Errors
+    /// As [`Writes::apply`]; a volume that another service declares as well refuses the whole request.
+    pub async fn delete(
+        &self,
+        request_id: &str,
+        names: &[ServiceName],
+        volumes: bool,
+        by: impl Into<Author>,
+    ) -> Result<Vec<WriteResult>, ControllerError> {
+        let may_go = async {
+            for name in names {
+                let service = Object::Service(Box::new(self.existing(name).await?));
+                self.check_source(&service, None)?;
+            }
+            if volumes { self.check_volumes_unshared(names).await } else { Ok(()) }
+        };
+        self.change_services(
+            request_id,
+            names,
+            DeletionPolicy::Accept,
+            by.into(),
+            may_go,
+            |_, service, stamp| Ok(service::delete(service, volumes, stamp)?),
+        )
+        .await
+    }
+
+    /// Rolls one service to another image, to new containers or back to an earlier revision, or pauses, resumes or aborts
+    /// its rollout.
+    ///
+    /// # Errors
+    /// As [`Writes::apply`]; [`ControllerError::NotNow`] where the phase of the rollout does not allow the change.
+    pub async fn rollout(
+        &self,
+        request_id: &str,
+        name: &ServiceName,
+        change: &RolloutChange,
+        by: impl Into<Author>,
+    ) -> Result<Vec<WriteResult>, ControllerError> {
+        let by = by.into();
+        if let Some(answer) = self.answered(request_id).await? {
+            return Ok(answer);
+        }
+        let prepared = self.prepare(name, change, &by.command).await?;
+        let fits = async {
+            let PreparedChange::Undo { revision, .. } = &prepared else { return Ok(()) };
+            let after = self.existing(name).await?.spec.with_release_of(&revision.spec);
+            self.check_memory(&[(name, after)], &[]).await
+        };
+        let names = std::slice::from_ref(name);
+        self.change_services(
+            request_id,
+            names,
+            DeletionPolicy::Refuse,
+            by,
+            fits,
+            |snapshot, service, stamp| match &prepared {
+                PreparedChange::Image { image, resolved, read } => {
+                    let change = service::set_image(service, image, resolved.clone(), stamp)?;
+                    snapshot.check_read(*read, &change)?;
+                    Ok(change)
+                }
+                PreparedChange::Undo { revision, outcome, read } => {
+                    let change = service::undo(service, revision, outcome.as_ref(), stamp)?;
+                    snapshot.check_read(*read, &change)?;
+                    Ok(change)
+                }
+                PreparedChange::Command(command) => {
+                    let Some(ObjectContext::Service(context)) = &snapshot.context else {
+                        return Err(ControllerError::NotFound(vec![name.into()]));
+                    };
+                    match context.position(service).rejection(*command) {
+                        Some(rejection) => Err(ControllerError::NotNow {
+                            name: name.clone(),
+                            rejection: Box::new(rejection),
+                        }),
+                        None => commanded(*command, service, stamp),
+                    }
+                }
+            },
+        )
+        .await
+    }
+
+    async fn prepare(
+        &self,
+        name: &ServiceName,
+        change: &RolloutChange,
+        command: &str,
+    ) -> Result<PreparedChange, ControllerError> {
+        Ok(match change {
+            RolloutChange::Image { image } => {
+                let service = self.existing(name).await?;
+                let image = with_image(&service.spec.image, image);
+                let resolved = self.resolve_one(name, command, &image, &service).await?;
+                PreparedChange::Image { image, resolved, read: service.metadata.generation }
+            }
+            RolloutChange::Undo { to } => self.prepare_undo(name, *to).await?,
+            RolloutChange::Restart => PreparedChange::Command(RolloutCommand::Restart),
+            RolloutChange::Retry => PreparedChange::Command(RolloutCommand::Retry),
+            RolloutChange::Pause => PreparedChange::Command(RolloutCommand::Pause),
+            RolloutChange::Resume => PreparedChange::Command(RolloutCommand::Resume),
+            RolloutChange::Abort => PreparedChange::Command(RolloutCommand::Abort),
+        })
+    }
+
+    /// To the revision asked for, or the last good one before the current; its image must still be there.
+    async fn prepare_undo(
+        &self,
+        name: &ServiceName,
+        to: Option<RevisionNumber>,
+    ) -> Result<PreparedChange, ControllerError> {
+        let snapshot = self.snapshot(&name.into()).await?;
+        let read = snapshot.generation();
+        let Some(ObjectContext::Service(context)) = snapshot.context else {
+            return Err(ControllerError::NotFound(vec![name.into()]));
+        };
+        let found = to.or_else(|| context.last_good()).and_then(|number| context.revisions.get(&number));
+        let Some(revision) = found else {
+            let kept = context.revisions.keys().copied().collect();
+            return Err(ControllerError::NoRevision { name: name.clone(), wanted: to, kept });
+        };
+        self.check_image_of(revision).await?;
+        let outcome = ServiceContext::outcome(&context, revision.number).cloned();
+        Ok(PreparedChange::Undo { revision: Box::new(revision.clone()), outcome, read })
+    }
+
+    /// Changes services that must exist; `check` decides about the whole request before the first is written, under the
+    /// write lock.
+    async fn change_services(
+        &self,
+        request_id: &str,
+        names: &[ServiceName],
+        deletion: DeletionPolicy,
+        by: Author,
+        check: impl Future<Output = Result<(), ControllerError>>,
+        change: impl Fn(&WriteSnapshot, &Service, &WriteStamp<'_>) -> Result<ObjectChange, ControllerError>,
+    ) -> Result<Vec<WriteResult>, ControllerError> {
+        let by = by.bounded();
+        let _lock = self.lock.lock().await;
+        if let Some(answer) = self.answered(request_id).await? {
+            return Ok(answer);
+        }
+        self.check_existing(names, deletion).await?;
+        check.await?;
+        let total = names.len();
+        let mut request = WriteRequest { request_id, by: &by, total, results: Vec::new(), source: None };
+        for name in names {
+            let object = ObjectRef::from(name);
+            let change = |snapshot: &WriteSnapshot, stamp: &WriteStamp<'_>| match &snapshot.object {
+                Some(Object::Service(service)) => change(snapshot, service, stamp),
+                None => Err(ControllerError::NotFound(vec![object.clone()])),
+            };
+            self.write(&mut request, &object, &by.command, change).await?;
+        }
+        Ok(request.results)
+    }
+
+    /// Refuses the whole request before its first write where a service does not exist, or is being deleted and may not.
+    async fn check_existing(
+        &self,
+        names: &[ServiceName],
+        deletion: DeletionPolicy,
+    ) -> Result<(), ControllerError> {
+        let mut missing = Vec::new();
+        let mut being_deleted = None;
+        for name in names {
+            match self.store.get(&key::service(name)).await? {
+                None => missing.push(ObjectRef::from(name)),
+                Some(entry) if entry.decode::<Service>()?.deleted_at.is_some() => {
+                    being_deleted.get_or_insert(ObjectRef::from(name));
+                }
+                Some(_) => {}
+            }
+        }
+        if !missing.is_empty() {
+            return Err(ControllerError::NotFound(missing));
+        }
+        match being_deleted {
+            Some(name) if deletion == DeletionPolicy::Refuse => Err(ControllerError::BeingDeleted(name)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn commanded(
+    command: RolloutCommand,
+    service: &Service,
+    stamp: &WriteStamp<'_>,
+) -> Result<ObjectChange, ControllerError> {
+    Ok(match command {
+        RolloutCommand::Pause => service::intervention(service, Some(InterventionKind::Pause), stamp)?,
+        RolloutCommand::Resume => service::intervention(service, None, stamp)?,
+        RolloutCommand::Abort => service::intervention(service, Some(InterventionKind::Abort), stamp)?,
+        RolloutCommand::Restart | RolloutCommand::Retry => service::restart(service, stamp)?,
+    })
+}

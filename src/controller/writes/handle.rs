@@ -1,0 +1,61 @@
+//! The handle that requests are made through, and what every request needs of it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::request_ids;
+use super::types::WriteResult;
+use crate::agent::AgentState;
+use crate::clock::Clock;
+use crate::controller::nodes::NodeLinks;
+use crate::controller::error::ControllerError;
+use crate::model::{Service, ServiceName, key};
+use crate::store::Store;
+
+/// What [`Writes`] is made from.
+pub(in crate::controller) struct WritesParts {
+    pub(in crate::controller) store: Arc<dyn Store>,
+    pub(in crate::controller) clock: Arc<dyn Clock>,
+    /// Resolve images.
+    pub(in crate::controller) links: Arc<NodeLinks>,
+    /// What the node has: memory, and the address of the balancer.
+    pub(in crate::controller) agent: watch::Receiver<AgentState>,
+    /// The manifests directory that is followed: its objects are its alone, from the first request on.
+    pub(in crate::controller) followed: Option<String>,
+}
+
+/// Checks, resolves, merges and commits what users and manifests directories ask for.
+pub struct Writes {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) links: Arc<NodeLinks>,
+    pub(super) agent: watch::Receiver<AgentState>,
+    pub(super) followed: Option<String>,
+    /// Held while a request writes, so that a daemon's own writers queue up and never conflict.
+    pub(super) lock: tokio::sync::Mutex<()>,
+}
+
+impl Writes {
+    pub(in crate::controller) fn new(parts: WritesParts) -> Self {
+        let WritesParts { store, clock, links, agent, followed } = parts;
+        Self { store, clock, links, agent, followed, lock: tokio::sync::Mutex::default() }
+    }
+
+    /// A service that must exist.
+    pub(super) async fn existing(&self, name: &ServiceName) -> Result<Service, ControllerError> {
+        match self.store.get(&key::service(name)).await? {
+            Some(entry) => Ok(entry.decode()?),
+            None => Err(ControllerError::NotFound(vec![name.into()])),
+        }
+    }
+
+    /// The answer that was given to this request, if it was.
+    pub(super) async fn answered(
+        &self,
+        request_id: &str,
+    ) -> Result<Option<Vec<WriteResult>>, ControllerError> {
+        request_ids::check_id(request_id)?;
+        Ok(request_ids::answered(self.store.as_ref(), request_id).await?)
+    }
+}

@@ -1,0 +1,5 @@
+//! What differs between kinds of objects: a file per kind, and the dispatch to them.
+
+pub(super) mod dispatch;
+pub(super) mod service;
+pub(super) mod service_context;

@@ -1,0 +1,272 @@
+//! Services: what each request makes of one. Pure.
+
+use crate::controller::writes::diff;
+use crate::controller::writes::fields::{Field, FieldRules, Fields, FieldsError, fields};
+use crate::controller::writes::merged::Merged;
+use crate::controller::writes::object::{Object, ObjectChange, WriteStamp};
+use crate::controller::writes::overrides::record;
+use crate::controller::writes::types::{ApplyDocument, FieldChange, Overridden, WriteAction};
+use crate::model::{
+    Author, Generation, InterventionKind, Metadata, Override, ResolvedImage, Revision, RevisionOutcome,
+    RolloutIntervention, Service, ServiceName, ServiceSpec,
+};
+
+/// How the fields of a service are merged. The checks of `health` exclude one another.
+pub(crate) const RULES: FieldRules =
+    FieldRules { whole_blocks: &["health"], live_if_unset: &[("spec.replicas", 1)], image: Some(IMAGE) };
+
+const IMAGE: &str = "spec.image";
+
+/// A note on a service with volumes that only one container may use at a time.
+const STOPS_FIRST: &str =
+    "its volumes allow one container at a time, so each old replica is stopped before its replacement starts";
+
+/// The service that a document asks for, its spec merged with what commands changed; `image` is what the image of that
+/// spec stands for.
+pub(in crate::controller::writes) fn apply(
+    document: &ApplyDocument,
+    before: Option<&Service>,
+    spec: ServiceSpec,
+    merged: Merged,
+    image: ResolvedImage,
+    stamp: &WriteStamp<'_>,
+) -> Result<ObjectChange, FieldsError> {
+    let Merged { overrides, kept, conflicts, overwritten, .. } = merged;
+    let metadata = Metadata {
+        name: ServiceName::new(&document.name),
+        app: document.app.clone(),
+        annotations: document.annotations.clone(),
+        uid: before.map_or_else(|| stamp.uid.clone(), |service| service.metadata.uid.clone()),
+        generation: before.map_or(Generation(0), |service| service.metadata.generation),
+        created_at: before.map_or(stamp.at, |service| service.metadata.created_at),
+    };
+    let after = Service {
+        metadata,
+        spec,
+        image,
+        restarts: before.map_or(0, |service| service.restarts),
+        intervention: before.and_then(|service| service.intervention.clone()),
+        overrides,
+        deleted_at: None,
+        deletes_volumes: false,
+        source: stamp.source.clone(),
+        written_by: stamp.by.clone(),
+        written_at: stamp.at,
+    };
+    let note = |over: &Overridden| format!("{} was set by {} and is overwritten", over.field, over.by.told());
+    let mut notes: Vec<String> = overwritten.iter().map(note).collect();
+    let old = before.map_or(&after.spec, |service| &service.spec);
+    let stops_first = after.spec.waits_for(old, after.spec.replica_count());
+    let change = finish(before, after, Vec::new())?;
+    if change.action != WriteAction::Unchanged && stops_first {
+        notes.push(STOPS_FIRST.to_owned());
+    }
+    Ok(ObjectChange { applied: Some(document.spec.clone()), notes, kept, conflicts, ..change })
+}
+
+/// The service with another number of replicas.
+pub(in crate::controller::writes) fn scale(
+    before: &Service,
+    replicas: u32,
+    stamp: &WriteStamp<'_>,
+) -> Result<ObjectChange, FieldsError> {
+    let mut after = written(before, stamp);
+    after.spec.replicas = Some(replicas);
+    finish_live(before, after, stamp, Vec::new())
+}
+
+/// The service with another image.
+pub(in crate::controller::writes) fn set_image(
+    before: &Service,
+    image: &str,
+    resolved: ResolvedImage,
+    stamp: &WriteStamp<'_>,
+) -> Result<ObjectChange, FieldsError> {
+    let mut after = written(before, stamp);
+    image.clone_into(&mut after.spec.image);
+    after.image = resolved;
+    finish_live(before, after, stamp, Vec::new())
+}
+
+/// The same release in new containers.
+pub(in crate::controller::writes) fn restart(
+    before: &Service,
+    stamp: &WriteStamp<'_>,
+) -> Result<ObjectChange, FieldsError> {
+    let mut after = written(before, stamp);
+    after.restarts = after.restarts.saturating_add(1);
+    let counter = FieldChange {
+        path: "restarts".to_owned(),
+        old: Some(before.restarts.to_string()),
+        new: Some(after.restarts.to_string()),
+    };
+    let mut change = finish(Some(before), after, Vec::new())?;
+    change.changes.push(counter);
+    Ok(change)
+}
+
+/// The service with the release of an earlier revision.
+pub(in crate::controller::writes) fn undo(
+    before: &Service,
+    revision: &Revision,
+    outcome: Option<&RevisionOutcome>,
+    stamp: &WriteStamp<'_>,
+) -> Result<ObjectChange, FieldsError> {
+    let mut after = written(before, stamp);
+    after.spec = before.spec.with_release_of(&revision.spec);
+    after.image = revision.image.clone();
+    after.restarts = revision.restarts;
+    let mut notes = vec![format!("back to the release of revision {}", revision.number)];
+    let doubt = match outcome {
+        None | Some(RevisionOutcome::Complete | RevisionOutcome::InProgress) => None,
+        Some(RevisionOutcome::Failed { .. } | RevisionOutcome::RolledBack { .. }) => Some("failed"),
+        Some(RevisionOutcome::Aborted { .. }) => Some("was aborted"),
+        Some(RevisionOutcome::Superseded { .. }) => Some("was superseded before its rollout ended"),
+    };
+    notes.extend(doubt.map(|doubt| format!("revision {} {doubt}", revision.number)));
+    finish_live(before, after, stamp, notes)
+}
+
+/// The service with a request to pause or abort its rollout, or without one.
+pub(in crate::controller::writes) fn intervention(
+    before: &Service,
+    kind: Option<InterventionKind>,
+    stamp: &WriteStamp<'_>,
+) -> Result<ObjectChange, FieldsError> {
+    let mut after = written(before, stamp);
+    after.intervention = kind.map(|kind| RolloutIntervention { kind, by: stamp.by.clone(), at: stamp.at });
+    let name = &before.metadata.name;
+    let note = match kind {
+        Some(InterventionKind::Pause) => format!("its rollout is paused; `ctl resume {name}` resumes it"),
+        Some(InterventionKind::Abort) => {
+            "its rollout is aborted; it rolls back to the stable revision".to_owned()
+        }
+        None => format!("its rollout is resumed; `ctl rollout {name}` follows it"),
+    };
+    finish(Some(before), after, vec![note])
+}
+
+/// The service marked as deleted, with its volumes where the user named them. Deleting it again may only add the
+/// volumes.
+pub(in crate::controller::writes) fn delete(
+    before: &Service,
+    volumes: bool,
+    stamp: &WriteStamp<'_>,
+) -> Result<ObjectChange, FieldsError> {
+    if before.deleted_at.is_some() && (before.deletes_volumes || !volumes) {
+        let change = finish(Some(before), before.clone(), Vec::new())?;
+        return Ok(ObjectChange { action: WriteAction::Deleted, ..change });
+    }
+    let mut after = written(before, stamp);
+    after.deleted_at = after.deleted_at.or(Some(stamp.at));
+    after.deletes_volumes |= volumes;
+    let names: Vec<&str> = before.spec.volumes.iter().map(|volume| volume.name.as_str()).collect();
+    let names = names.join(", ");
+    let note = match volumes {
+        _ if names.is_empty() => None,
+        true => Some(format!("its volumes are deleted with it: {names}")),
+        false => Some(format!("its volumes are kept: {names}")),
+    };
+    let change = finish(Some(before), after, note.into_iter().collect())?;
+    Ok(ObjectChange { action: WriteAction::Deleted, ..change })
+}
+
+fn written(before: &Service, stamp: &WriteStamp<'_>) -> Service {
+    Service { written_by: stamp.by.clone(), written_at: stamp.at, ..before.clone() }
+}
+
+/// As [`finish`], for a command that changes what the manifest says: it is recorded as an override.
+fn finish_live(
+    before: &Service,
+    mut after: Service,
+    stamp: &WriteStamp<'_>,
+    notes: Vec<String>,
+) -> Result<ObjectChange, FieldsError> {
+    after.overrides = record_overrides(before, &after, stamp.by, stamp.at)?;
+    finish(Some(before), after, notes)
+}
+
+/// The overrides of a service after a command.
+pub(in crate::controller::writes) fn record_overrides(
+    before: &Service,
+    after: &Service,
+    by: &Author,
+    at: jiff::Timestamp,
+) -> Result<Vec<Override>, FieldsError> {
+    let old = fields_with_digest(before)?;
+    let new = fields_with_digest(after)?;
+    Ok(record(&before.overrides, &old, &new, by, at))
+}
+
+/// Gives the service its next generation where it differs in something that counts.
+fn finish(
+    before: Option<&Service>,
+    mut after: Service,
+    notes: Vec<String>,
+) -> Result<ObjectChange, FieldsError> {
+    let changes = match before {
+        Some(before) => changes(before, &after)?,
+        None => Vec::new(),
+    };
+    if before.is_some_and(|before| !before.release().is(after.release())) {
+        after.intervention = None; // it was about the release that this one replaces
+    }
+    let same = before.is_some_and(|before| {
+        before.spec == after.spec
+            && before.intervention == after.intervention
+            && before.image.pinned == after.image.pinned
+            && before.restarts == after.restarts
+            && before.deleted_at == after.deleted_at
+            && before.deletes_volumes == after.deletes_volumes
+            && before.source == after.source
+            && before.metadata.annotations == after.metadata.annotations
+    });
+    let (action, after) = match before {
+        // Dropping an override that is none any more is not a change to act on.
+        Some(before) if same => {
+            (WriteAction::Unchanged, Service { overrides: after.overrides, ..before.clone() })
+        }
+        Some(before) => {
+            after.metadata.generation = before.metadata.generation.next();
+            (WriteAction::Changed, after)
+        }
+        None => {
+            after.metadata.generation = Generation(1);
+            (WriteAction::Created, after)
+        }
+    };
+    Ok(ObjectChange {
+        after: Object::Service(Box::new(after)),
+        action,
+        changes,
+        notes,
+        applied: None,
+        kept: Vec::new(),
+        conflicts: Vec::new(),
+    })
+}
+
+/// The fields of a service, its image with the digest.
+fn fields_with_digest(service: &Service) -> Result<Fields, FieldsError> {
+    let mut fields = fields(&service.spec, &RULES)?;
+    fields.insert(Field::parse(IMAGE), service.image.told().into());
+    Ok(fields)
+}
+
+/// What changes from one state of a service to the next; an image is described by its text and its digest.
+fn changes(old: &Service, new: &Service) -> Result<Vec<FieldChange>, FieldsError> {
+    let mut found = diff::changes(&old.spec, &new.spec)?;
+    found.retain(|change| change.path != IMAGE);
+    if old.spec.image != new.spec.image || old.image.pinned != new.image.pinned {
+        found.push(FieldChange {
+            path: IMAGE.to_owned(),
+            old: Some(old.image.told()),
+            new: Some(new.image.told()),
+        });
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

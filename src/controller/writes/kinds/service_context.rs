@@ -1,0 +1,127 @@
+//! What a write of a service depends on next to the service: its rollout, and the revisions it may go back to.
+
+use std::collections::BTreeMap;
+
+use crate::controller::service_state::ServiceState;
+use crate::controller::writes::rollout_phase::{RolloutPosition, position};
+use crate::model::{
+    OutcomeRecord, Revision, RevisionNumber, RevisionOutcome, Rollout, Service, ServiceName, key,
+};
+use crate::store::{Compare, Store, StoreError};
+
+/// The rollout of a service and what it may go back to, as read with the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServiceContext {
+    rollout: Option<Rollout>,
+    rollout_revision: Option<u64>,
+    pub(in crate::controller::writes) revisions: BTreeMap<RevisionNumber, Revision>,
+    outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
+}
+
+impl ServiceContext {
+    pub(in crate::controller::writes) fn position(&self, service: &Service) -> RolloutPosition {
+        position(service, self.rollout.as_ref(), &self.revisions)
+    }
+
+    pub(in crate::controller::writes) fn outcome(
+        &self,
+        revision: RevisionNumber,
+    ) -> Option<&RevisionOutcome> {
+        self.outcomes.get(&revision).map(|record| &record.outcome)
+    }
+
+    /// The revision that an undo goes back to; see [`last_good`].
+    pub(in crate::controller::writes) fn last_good(&self) -> Option<RevisionNumber> {
+        last_good(self.rollout.as_ref()?, self.revisions.keys().copied(), |number| self.outcome(number))
+    }
+
+    /// A request to pause or abort was judged by the rollout, which must still be the same when it is written.
+    pub(in crate::controller::writes) fn further_compares(
+        &self,
+        before: &Service,
+        after: &Service,
+    ) -> Vec<Compare> {
+        let judged = before.intervention != after.intervention && before.release().is(after.release());
+        if !judged {
+            return Vec::new();
+        }
+        let key = key::rollout(before.name());
+        vec![match self.rollout_revision {
+            Some(revision) => Compare::ModRevision(key, revision),
+            None => Compare::Absent(key),
+        }]
+    }
+
+    /// A note where a release replaces one whose rollout has not ended.
+    pub(in crate::controller::writes) fn replaces(
+        &self,
+        before: &Service,
+        after: &Service,
+    ) -> Option<String> {
+        if before.release().is(after.release()) {
+            return None;
+        }
+        self.position(before).replaced_note()
+    }
+}
+
+/// Reads a service with the revision of its key and its context.
+pub(in crate::controller::writes) async fn read(
+    store: &dyn Store,
+    name: &ServiceName,
+) -> Result<Option<(Service, u64, ServiceContext)>, StoreError> {
+    let Some(state) = ServiceState::read(store, name).await? else { return Ok(None) };
+    let ServiceState { service, service_revision, rollout, rollout_revision, revisions, outcomes, .. } =
+        state;
+    let context = ServiceContext { rollout, rollout_revision, revisions, outcomes };
+    Ok(Some((service, service_revision, context)))
+}
+
+/// What an undo goes back to: out of a rollout that is under way or paused, to the last revision that completed; else to
+/// the newest kept one before the current that completed. One without a record, made by an earlier version of `ctl`,
+/// counts as completed.
+fn last_good<'a>(
+    rollout: &Rollout,
+    kept: impl DoubleEndedIterator<Item = RevisionNumber>,
+    outcome: impl Fn(RevisionNumber) -> Option<&'a RevisionOutcome>,
+) -> Option<RevisionNumber> {
+    let completed = |number: RevisionNumber| outcome(number).is_none_or(|o| *o == RevisionOutcome::Complete);
+    let mut earlier = kept.filter(|number| *number < rollout.target && completed(*number));
+    rollout.stable.filter(|stable| *stable != rollout.target).or_else(|| earlier.next_back())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Generation, Millis, RolloutState};
+
+    #[test]
+    fn last_good_is_the_newest_earlier_revision_that_completed() {
+        let kept: Vec<RevisionNumber> = (1..=4).map(RevisionNumber).collect();
+        let undone = |target, stable: Option<u64>, bad: &[u64]| {
+            let rollout = Rollout {
+                observed_generation: Generation(4),
+                target: RevisionNumber(target),
+                stable: stable.map(RevisionNumber),
+                last_revision: RevisionNumber(4),
+                issued_names: BTreeMap::new(),
+                failure_baseline: Default::default(),
+                paused: false,
+                state: RolloutState::Progressing { waited: Millis(0), most_available: 0 },
+                since: jiff::Timestamp::UNIX_EPOCH,
+            };
+            let superseded =
+                |n: &u64| (RevisionNumber(*n), RevisionOutcome::Superseded { by: RevisionNumber(n + 1) });
+            let outcomes: BTreeMap<_, _> = bad.iter().map(superseded).collect();
+            let outcome = |number| outcomes.get(&number);
+            last_good(&rollout, kept.iter().copied(), outcome).map(|number| number.0)
+        };
+        assert_eq!(undone(4, Some(4), &[]), Some(3), "complete: the one before");
+        assert_eq!(undone(4, Some(4), &[3]), Some(2), "complete: the last good one before");
+        assert_eq!(undone(4, Some(2), &[]), Some(2), "under way: 3 never completed");
+        assert_eq!(undone(2, Some(2), &[]), Some(1), "rolled back: 4 is not before 2");
+        assert_eq!(undone(3, None, &[]), Some(2), "nothing ever completed, by no record");
+        assert_eq!(undone(3, None, &[1, 2]), None, "nothing ever completed");
+        assert_eq!(undone(1, None, &[]), None);
+    }
+}
