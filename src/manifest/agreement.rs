@@ -87,7 +87,7 @@ fn read(text: &str) -> Vec<ServiceSpec> {
     let documents =
         parse(&[ManifestSource::new("x.yaml", text)]).unwrap_or_else(|found| panic!("{text}\n{found:#?}"));
     assert_eq!(complaints(text), Some(vec![]), "{text}");
-    documents.into_iter().map(|document| document.spec).collect()
+    documents.iter().filter_map(|document| document.spec.as_service().cloned()).collect()
 }
 
 #[test]

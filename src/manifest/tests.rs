@@ -14,11 +14,15 @@ fn with_spec(lines: &str) -> String {
     format!("apiVersion: coxswain/v1\nkind: Service\nmetadata:\n  name: web\nspec:\n{spec}")
 }
 
+fn service(document: &Document) -> &ServiceSpec {
+    document.spec.as_service().expect("a service")
+}
+
 fn spec(lines: &str) -> ServiceSpec {
     let documents = run(&with_spec(lines)).unwrap_or_else(|f| panic!("{lines}\n{}", shown(&f)));
     assert_eq!(documents.len(), 1, "{lines}");
     assert_eq!(complaints(&with_spec(lines)).unwrap_or_default(), Vec::<String>::new(), "{lines}");
-    documents[0].spec.clone()
+    service(&documents[0]).clone()
 }
 
 fn shown(findings: &[Finding]) -> String {
@@ -73,7 +77,7 @@ fn the_minimal_manifest_means_every_default() {
     want.ports = serde_json::from_str(r#"[{"name": "http", "port": 8080}]"#).unwrap();
     want.routes = vec![Route::to(Some("hello.localhost".into()), "/")];
     want.health = Health::with(HealthCheck::Http("/healthz".into()));
-    assert_eq!(documents[0].spec, want);
+    assert_eq!(*service(&documents[0]), want);
     assert_eq!((documents[0].name.as_str(), documents[0].app.as_str()), ("hello", "default"));
     assert_eq!(documents[0].origin(), "app.yaml:2");
     assert!(documents[0].notes.is_empty());
@@ -82,8 +86,8 @@ fn the_minimal_manifest_means_every_default() {
 #[test]
 fn replicas_left_out_are_not_made_up_and_the_default_check_is_said() {
     let documents = run(&with_spec("image: a:1\nport: 80")).unwrap();
-    assert_eq!(documents[0].spec.replicas, None);
-    assert_eq!(documents[0].spec.health.check, HealthCheck::Tcp(true));
+    assert_eq!(service(&documents[0]).replicas, None);
+    assert_eq!(service(&documents[0]).health.check, HealthCheck::Tcp(true));
     assert_eq!(documents[0].notes, ["no `health` is given: a TCP connect to port 80 decides"]);
     assert_eq!(spec("image: a:1").health.check, HealthCheck::None(true));
     let exec = spec("image: a:1\nhealth: {exec: [/app, 1.10], interval: 9s}").health;
@@ -140,9 +144,9 @@ fn short_and_long_forms_mean_the_same() {
 fn each_field_reaches_the_model() {
     let text = include_str!("../../tests/manifests/every-field.yaml");
     let document = run(text).unwrap_or_else(|f| panic!("{}", shown(&f))).remove(0);
-    let want: serde_json::YamlValue =
+    let want: serde_json::Value =
         serde_json::from_str(include_str!("../../tests/manifests/every-field.json")).unwrap();
-    assert_eq!(serde_json::to_value(&document.spec).unwrap(), want);
+    assert_eq!(serde_json::to_value(service(&document)).unwrap(), want);
     assert_eq!(document.app.as_str(), "shop");
     assert_eq!(document.annotations["owner"], "team-identity");
 }

@@ -35,7 +35,7 @@ pub(crate) struct Rig {
     pub(crate) engine: FakeEngine,
     /// What the balancer says.
     said: watch::Sender<Option<BalancerReport>>,
-    clock: Arc<VirtualClock>,
+    pub(crate) clock: Arc<VirtualClock>,
 }
 
 /// The store, with someone who writes a service just before we do.
@@ -459,7 +459,7 @@ async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
     assert_eq!(rejection.phase, RolloutPhase::Paused { to: RevisionNumber(2) });
     let notes = rig.roll("r9", RolloutChange::Undo { to: None }).await.unwrap();
     assert!(
-        notes.contains(&"takes the place of the rollout to revision 2, which was paused".into()),
+        notes.contains(&"replaces the paused rollout to revision 2".into()),
         "{notes:?}"
     );
     assert_eq!(rig.service("users").await.intervention, None, "another release ends the pause");
@@ -510,7 +510,7 @@ async fn a_failed_release_applied_again_is_told_as_failed() {
         .await
         .unwrap();
     let again = ApplyDocument {
-        spec: ServiceSpec { replicas: None, ..ServiceSpec::of_image("users:1") },
+        spec: ServiceSpec { replicas: None, ..ServiceSpec::of_image("users:1") }.into(),
         ..document("users", "users:1")
     };
     assert_eq!(rig.apply("r3", &[again]).await.unwrap(), [WriteAction::Unchanged]);
@@ -728,7 +728,7 @@ async fn a_conflict_with_a_command_writes_nothing_until_the_user_decides() {
     let refused = rig.apply("r4", &run).await.unwrap_err();
     let ControllerError::Overridden { conflicts, .. } = &refused else { panic!("{refused:?}") };
     let told = (conflicts[0].over.file.as_deref(), conflicts[0].over.live.as_deref());
-    assert_eq!((conflicts[0].service.as_str(), told), ("users", (Some("3"), Some("5"))));
+    assert_eq!((conflicts[0].object.name.as_str(), told), ("users", (Some("3"), Some("5"))));
     assert_eq!(
         (rig.keys().await, rig.service("users").await),
         (before, scaled.clone()),

@@ -79,7 +79,7 @@ fn the_folder_of_the_shop_is_one_run() {
         files.iter().map(|f| ManifestSource::new(f.display().to_string(), fs::read(f).unwrap())).collect();
     let documents = parse(&sources).unwrap_or_else(|f| panic!("{}", lines(&f)));
     let claims: Vec<String> =
-        documents.iter().flat_map(|d| d.spec.routes.iter().map(coxswain::model::Route::claim)).collect();
+        documents.iter().flat_map(|d| d.spec.claims()).map(|claim| claim.claim).collect();
     assert_eq!(claims, ["shop.localhost/api/messages", "shop.localhost/api/users", "shop.localhost/"]);
     assert!(documents.iter().all(|d| d.app.as_str() == "shop"));
 }
@@ -359,7 +359,7 @@ proptest! {
             let document = format!(r#"{{"apiVersion": "coxswain/v1", "kind": "Service", "metadata": {{"name": "web"}}, "spec": {text}}}"#);
             prop_assert_eq!(complaints(&document), Vec::<String>::new());
             let documents = one(document).map_err(|f| TestCaseError::fail(lines(&f)))?;
-            prop_assert_eq!(&documents[0].spec, &spec);
+            prop_assert_eq!(documents[0].spec.as_service(), Some(&spec));
         }
     }
 }

@@ -216,7 +216,7 @@ pub(super) fn event(kind: EventKind, reason: EventReason, message: &str) -> Even
 
 pub(super) fn result(name: &str, action: WriteAction) -> WriteResult {
     WriteResult {
-        object: (&ServiceName::new(name)).into(),
+        object: (&coxswain::model::ServiceName::new(name)).into(),
         action,
         generation: Generation(10),
         image: Some(image("v2")),
