@@ -32,9 +32,9 @@ pub use crate::agent::{AgentSilent, EngineError, LogOptions};
 pub use crate::orchestrator::CapacityShortage;
 pub use reconciler::Reconciler;
 pub use writes::{
-    ApplyDocument, ApplyOptions, DeclaredObject, DirectoryRemovals, DocumentProblem, FieldChange, FieldsError,
-    ManifestsDirectory, Overridden, RolloutChange, RolloutCommand, RolloutPhase, RolloutRejection, WriteAction,
-    WriteResult, Writes, diff,
+    ApplyDocument, ApplyOptions, DeclaredObject, DirectoryRemovals, DocumentProblem, FieldChange,
+    FieldsError, ManifestsDirectory, Overridden, RolloutChange, RolloutCommand, RolloutPhase,
+    RolloutRejection, WriteAction, WriteResult, Writes, diff,
 };
 
 use crate::agent::AgentHandle;

@@ -458,10 +458,7 @@ async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
     let ControllerError::NotNow { rejection, .. } = refused else { panic!("{refused:?}") };
     assert_eq!(rejection.phase, RolloutPhase::Paused { to: RevisionNumber(2) });
     let notes = rig.roll("r9", RolloutChange::Undo { to: None }).await.unwrap();
-    assert!(
-        notes.contains(&"replaces the paused rollout to revision 2".into()),
-        "{notes:?}"
-    );
+    assert!(notes.contains(&"replaces the paused rollout to revision 2".into()), "{notes:?}");
     assert_eq!(rig.service("users").await.intervention, None, "another release ends the pause");
 }
 

@@ -40,7 +40,8 @@ impl Writes {
             return Ok(());
         }
         let listing = self.store.list(key::SERVICES).await?;
-        let stored: Vec<Service> = listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
+        let stored: Vec<Service> =
+            listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
         let is_asked = |service: &Service| asked.iter().any(|(name, _)| *name == service.name());
         let stays =
             |service: &Service| service.deleted_at.is_none() && !leaving.contains(&service.name().into());

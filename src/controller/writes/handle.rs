@@ -8,8 +8,8 @@ use super::request_ids;
 use super::types::WriteResult;
 use crate::agent::AgentState;
 use crate::clock::Clock;
-use crate::controller::nodes::NodeLinks;
 use crate::controller::error::ControllerError;
+use crate::controller::nodes::NodeLinks;
 use crate::model::{Service, ServiceName, key};
 use crate::store::Store;
 

@@ -11,7 +11,7 @@ use crate::model::{
     AppName, Author, Generation, ObjectKind, ObjectRef, ObjectSpec, Override, ResolvedImage, RouteClaim,
     Service, key,
 };
-use crate::store::{StoreEntry, Op, StoreError};
+use crate::store::{Op, StoreEntry, StoreError};
 
 /// An object as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -80,8 +80,8 @@ pub(crate) fn position(
         return RolloutPosition { phase: RolloutPhase::Starting, stable: None };
     };
     let target = rollout.target;
-    let is_observed =
-        rollout.observed_generation == service.metadata.generation || asks_for_nothing_new(service, rollout, revisions);
+    let is_observed = rollout.observed_generation == service.metadata.generation
+        || asks_for_nothing_new(service, rollout, revisions);
     if !is_observed {
         return RolloutPosition { phase: RolloutPhase::Starting, stable: rollout.stable };
     }
