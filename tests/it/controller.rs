@@ -14,9 +14,9 @@ use coxswain::controller::{
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
-    BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, InterventionKind, ObjectRef, ObjectSpec,
-    OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome,
-    Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
+    BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, InterventionKind, ObjectRef,
+    ObjectSpec, OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber,
+    RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{

@@ -133,7 +133,7 @@ fn conflicts_name_both() {
     assert_eq!(
         lines(&parse(&sources).unwrap_err()),
         "b.yaml:3:18: metadata.name: two documents declare the service `users` (it is first declared at a.yaml:3:18)\n\
-         b.yaml:9:36: spec.route[0]: the services `users` and `other` both claim `a.b/x` (`users` claims it at a.yaml:4:36)\n"
+         b.yaml:9:36: spec.route[0]: `users` and `other` both claim `a.b/x` (`users` claims it at a.yaml:4:36)\n"
     );
 }
 

@@ -1,8 +1,8 @@
 //! The manifests directory that is followed: what it declared before, and what its follower reports of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 use super::handle::Writes;
@@ -117,7 +117,7 @@ impl ManifestsDirectory {
     }
 
     fn status(&self) -> MutexGuard<'_, DirectoryStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+        self.status.lock()
     }
 }
 

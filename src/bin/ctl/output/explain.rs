@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use coxswain::api::codes::Code;
-use coxswain::manifest::{DefaultValue, ValueType, Topic, EnumValues};
+use coxswain::manifest::{DefaultValue, EnumValues, Topic, ValueType};
 
 pub(crate) fn code(Code { id, exit, title, meaning, remedy }: &Code) -> String {
     format!("{id}: {title} (exit {exit})\n\n{meaning}\n\n{remedy}")

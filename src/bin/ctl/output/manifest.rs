@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use coxswain::manifest::{Finding, SourcePlace, ManifestSource};
+use coxswain::manifest::{Finding, ManifestSource, SourcePlace};
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode, SourceSpan,
 };
