@@ -109,20 +109,9 @@ impl Controller {
             version,
             http,
         }));
-        let nodes = Arc::new(Nodes::new(NodesParts {
-            store,
-            clock,
-            agent,
-            links,
-            queries: Arc::clone(&queries),
-        }));
-        Arc::new(Self {
-            reconciler,
-            queries,
-            nodes,
-            writes,
-            directory,
-        })
+        let nodes =
+            Arc::new(Nodes::new(NodesParts { store, clock, agent, links, queries: Arc::clone(&queries) }));
+        Arc::new(Self { reconciler, queries, nodes, writes, directory })
     }
 
     pub fn reconciler(&self) -> &Arc<Reconciler> {

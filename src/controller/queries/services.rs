@@ -13,9 +13,9 @@ use super::waits::waits;
 use crate::controller::error::ControllerError;
 use crate::controller::reconciler::FailedRequestCount;
 use crate::controller::service_state::ServiceState;
-use crate::model::{ObjectRef, 
-    Condition, Endpoint, Event, Generation, Millis, Reason, ReplicaName, ResolvedImage, Service, ServiceName,
-    StoreId, Volume,
+use crate::model::{
+    Condition, Endpoint, Event, Generation, Millis, ObjectRef, Reason, ReplicaName, ResolvedImage, Service,
+    ServiceName, StoreId, Volume,
 };
 use crate::orchestrator::{self, Assessment, VolumeRemovalState};
 
