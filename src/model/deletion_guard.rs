@@ -1,15 +1,15 @@
-//! The measure of the deletion brake: how much may go at once before it looks like a mistake.
+//! The deletion guard: how many removals at once look like a mistake. Pure.
 
 use super::Millis;
 
-/// So many may always go.
+/// Removals that are always allowed.
 const ALWAYS: usize = 3;
-/// Beyond that, so many per cent of all there are.
+/// Beyond that, this percentage of all.
 const PERCENT: usize = 30;
 /// Removals within this time are summed.
 pub const DELETION_GUARD_WINDOW: Millis = Millis::secs(600);
 
-/// Whether so many of `all` may go within [`DELETION_GUARD_WINDOW`].
+/// Whether `count` removals of `all` are allowed within [`DELETION_GUARD_WINDOW`].
 pub fn deletion_allowed(count: usize, all: usize) -> bool {
     count <= ALWAYS.max(all * PERCENT / 100)
 }

@@ -31,7 +31,7 @@ pub(crate) fn services(old: &Service, new: &Service) -> Vec<FieldChange> {
     found.retain(|change| change.path != Field::IMAGE);
     if old.spec.image != new.spec.image || old.image.pinned != new.image.pinned {
         let path = Field::IMAGE.to_owned();
-        found.push(FieldChange { path, old: Some(old.image.told()), new: Some(new.image.told()) });
+        found.push(FieldChange { path, old: Some(old.image.summary()), new: Some(new.image.summary()) });
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found

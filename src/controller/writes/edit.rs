@@ -91,7 +91,7 @@ pub(crate) fn apply(
         written_at: writer.at,
     };
     let note =
-        |over: &Overridden| format!("{} was set by {}, and is overwritten", over.field, over.by.told());
+        |over: &Overridden| format!("{} was set by {}, and is overwritten", over.field, over.by.summary());
     let mut edit = finish(before, after, overwritten.iter().map(note).collect());
     let old = before.map_or(&edit.after.spec, |service| &service.spec);
     if edit.action != WriteAction::Unchanged

@@ -229,7 +229,7 @@ pub(crate) fn record(before: &Service, after: &Service, by: &Author, at: jiff::T
 /// The fields of a service, its image with the digest.
 fn with_digest(service: &Service) -> Fields {
     let mut fields = fields(&service.spec);
-    fields.insert(Field::parse(Field::IMAGE), Value::from(service.image.told()));
+    fields.insert(Field::parse(Field::IMAGE), Value::from(service.image.summary()));
     fields
 }
 
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(live.overrides.len(), 3);
         let live = commanded(&live, Some("users:3"), Some(3), Some(Some("1")));
         let left: Vec<_> = live.overrides.iter().map(|o| (o.field.as_str(), o.old.clone())).collect();
-        assert_eq!(left, [("spec.image", Some(Value::from(first.image.told())))]);
+        assert_eq!(left, [("spec.image", Some(Value::from(first.image.summary())))]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec
         WriteAction::Deleted => ('-', "deleting", "would be deleted"),
     };
     let word = if dry_run { would } else { done };
-    let image = if *action == WriteAction::Deleted { String::new() } else { format!("  {}", image.told()) };
+    let image = if *action == WriteAction::Deleted { String::new() } else { format!("  {}", image.summary()) };
     let head = format!("{mark} {name}  {word}{image}");
     let fields = changes.iter().map(|change| format!("    {}", field(change)));
     let notes = notes.iter().map(|note| format!("    {}", sanitize(note)));
@@ -39,7 +39,7 @@ fn overridden(mark: char, over: &Overridden, now: Timestamp) -> String {
         }
         _ => format!("keeping live value {live}; the manifest says {file}"),
     };
-    format!("{mark} {field}: {text}. Set by {}, {}", sanitize(&by.told()), ago(*at, now))
+    format!("{mark} {field}: {text}. Set by {}, {}", sanitize(&by.summary()), ago(*at, now))
 }
 
 /// `~ spec.env.LOG_LEVEL: "info" → "debug"`.
