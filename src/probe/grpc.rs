@@ -1,6 +1,7 @@
 //! One gRPC probe: `grpc.health.v1.Health/Check` over h2c, on a connection of its own; `SERVING` passes.
 
 use ::http::{HeaderMap, Request, Response, header};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -50,7 +51,7 @@ pub(super) async fn probe(place: &ProbeAddress, service: &str) -> Result<(), Fai
         .header(header::USER_AGENT, "coxswain-probe")
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
-        .body(Full::new(request(service)))
+        .body(Full::new(Bytes::from(request(service))))
         .map_err(|error| failed(&error.to_string()))?;
 
     let exchange = async {
@@ -123,7 +124,6 @@ mod tests {
     use std::sync::Arc;
 
     use ::http::{HeaderValue, StatusCode};
-    use bytes::Bytes;
     use http_body_util::StreamBody;
     use hyper::body::Frame;
     use hyper::service::service_fn;
