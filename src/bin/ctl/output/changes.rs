@@ -16,7 +16,8 @@ pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec
         WriteAction::Deleted => ('-', "deleting", "would be deleted"),
     };
     let word = if dry_run { would } else { done };
-    let image = if *action == WriteAction::Deleted { String::new() } else { format!("  {}", image.summary()) };
+    let image =
+        if *action == WriteAction::Deleted { String::new() } else { format!("  {}", image.summary()) };
     let head = format!("{mark} {name}  {word}{image}");
     let fields = changes.iter().map(|change| format!("    {}", field(change)));
     let notes = notes.iter().map(|note| format!("    {}", sanitize(note)));
