@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use coxswain::balancer::BalancerLimits;
+use coxswain::balancer::{BalancerError, BalancerLimits};
 use coxswain::model::{Millis, TableRoute};
 use harness::{
     Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, route, route_with, simple, status,
@@ -186,6 +186,37 @@ async fn an_endpoint_that_refuses_is_passed_over() {
     balancer.publish(simple(2, &[&dead, &dead_too])).await;
     let (status, text) = client.send("GET", "/", "").await.unwrap();
     assert_eq!((status, text.as_str()), (502, "no instance of this service could be reached\n"));
+}
+
+#[tokio::test]
+async fn connects_for_one_request_are_bounded_however_often_it_is_sent() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let mut backends = Vec::new();
+    for n in 0..12 {
+        backends.push(Backend::absent(&format!("absent-{n}")).await);
+    }
+    for n in 0..6 {
+        backends.push(nobody_behind_a_proxy(&format!("proxy-{n}"), true, Duration::ZERO).await);
+    }
+    let all: Vec<&Backend> = backends.iter().collect();
+    balancer.publish(simple(1, &all)).await;
+    assert_eq!(status(&get(balancer.address, "a", "/").await), 502);
+    let report = balancer.until(|r| all.iter().all(|backend| r.in_flight(&backend.id()) == 0)).await;
+    let connects: u64 = report.endpoints.values().map(|endpoint| endpoint.requests).sum();
+    assert!(connects <= 4, "{connects} connects");
+}
+
+#[tokio::test]
+async fn balancer_ends_with_an_error_if_one_of_its_threads_cannot_serve() {
+    // epoll accepts no regular file, so the thread fails when it registers its socket
+    let file = tempfile::tempfile().unwrap();
+    let extra_socket = Some(std::net::TcpListener::from(std::os::fd::OwnedFd::from(file)));
+    let mut balancer = Balancer::start(Setup { extra_socket, ..Setup::default() }).await;
+    balancer.tables.send_replace(Some(Arc::new(simple(1, &[]))));
+    let ended = balancer.ended().await;
+    assert!(matches!(ended, Err(BalancerError::Listener(_))), "{ended:?}");
+    let applied = balancer.reports.borrow().as_ref().and_then(|report| report.applied.clone());
+    assert_eq!(applied, None, "a thread never took it");
 }
 
 #[tokio::test]
