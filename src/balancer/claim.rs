@@ -59,7 +59,7 @@ impl ThreadEndpoint {
 enum ClaimOutcome {
     /// Answered below 500, or the client left.
     Served,
-    /// Answered 500 to 599, or not at all, and the client was told.
+    /// Answered 500 to 599, or not at all, and the client got that.
     Failed,
     /// Not answered, and sent to another endpoint.
     Retried,

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn local_shortage_is_told_from_a_refused_connection() {
+    fn local_shortage_differs_from_a_refused_connection() {
         let address = SocketAddr::from(([10, 0, 0, 1], 80));
         for (code, is_local) in [
             (Errno::EMFILE, true),

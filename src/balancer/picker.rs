@@ -56,7 +56,7 @@ pub(super) struct Choice<P> {
     pub(super) connections: P,
     pub(super) address: SocketAddr,
     pub(super) via: EndpointVia,
-    /// When it was picked, in microseconds; `None` while nobody watches latencies.
+    /// When it was picked, in microseconds; `None` while latencies are not watched.
     pub(super) picked_at: Option<u64>,
     /// From the request's last byte to the response's headers.
     pub(super) timeout: Duration,

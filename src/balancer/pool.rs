@@ -12,7 +12,7 @@ use super::limits::{UPSTREAM_FRESH, UPSTREAM_IDLE, UPSTREAM_IDLE_CONNECTIONS_MAX
 use crate::clock::Clock;
 use crate::model::Mono;
 
-/// What a thread keeps per endpoint besides its counters: made, swept and closed by the picker, used by a protocol handler.
+/// What a thread keeps per endpoint besides its counters: created, swept and closed by the picker, used by a protocol handler.
 pub(super) trait EndpointConnections: Clone + 'static {
     fn new(clock: &Arc<dyn Clock>) -> Self;
     /// Closes connections that were idle for too long.

@@ -70,7 +70,7 @@ pub(super) async fn run(config: ThreadConfig, mut commands: mpsc::Receiver<Threa
         match command {
             Some(ThreadCommand::Table { table, taken }) => {
                 picker.install(table);
-                // nobody waits for the answer only while the process ends
+                // the receiver is gone only while the process ends
                 let _ = taken.send(());
             }
             Some(ThreadCommand::Open) => {
