@@ -19,7 +19,7 @@ use super::threads::{ThreadEnded, ThreadGroup};
 use crate::model::RoutingTable;
 use crate::plane;
 
-type Tables = watch::Receiver<Option<Arc<RoutingTable>>>;
+type IncomingTables = watch::Receiver<Option<Arc<RoutingTable>>>;
 
 pub(super) struct Control {
     pub(super) threads: ThreadGroup,
@@ -58,7 +58,7 @@ impl Control {
 
     async fn serve(
         &mut self,
-        incoming: &mut Tables,
+        incoming: &mut IncomingTables,
         mut watched: watch::Receiver<bool>,
         stop: &CancellationToken,
     ) -> Result<(), ThreadEnded> {
@@ -104,7 +104,7 @@ impl Control {
     }
 
     /// Installs the controller's table if it comes soon, else the file's.
-    async fn first_table(&mut self, incoming: &mut Tables) -> Result<(), ThreadEnded> {
+    async fn first_table(&mut self, incoming: &mut IncomingTables) -> Result<(), ThreadEnded> {
         let first = tokio::time::timeout(FIRST_TABLE_WAIT, incoming.changed()).await;
         let newest = incoming.borrow_and_update().clone();
         if let (Ok(Ok(())), Some(table)) = (first, newest) {
