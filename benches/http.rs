@@ -37,7 +37,7 @@ pub(crate) fn measure(_: &Shared) -> Vec<Figure> {
     vec![
         against.at_least(what, 1.0),
         watched.note(
-            "requests/s through the balancer while somebody watches ÷ while nobody does, median of 3 pairs",
+            "requests/s through the balancer with a watcher of its counters ÷ without, median of 3 pairs",
         ),
     ]
 }
@@ -72,7 +72,7 @@ impl Rates {
     }
 }
 
-/// One who follows a change that never comes, with the balancer's figures, as a terminal does.
+/// Watches the balancer's counters, as a terminal that follows a rollout does.
 struct Watcher(Child);
 
 impl Watcher {
@@ -123,7 +123,7 @@ fn rate(address: SocketAddr) -> f64 {
     rate.and_then(|rate| rate.trim().parse().ok()).unwrap_or_else(|| panic!("{text}"))
 }
 
-/// An nginx of its own, with its files in a folder of its own.
+/// An nginx with its files in a temporary folder.
 struct Nginx {
     address: SocketAddr,
     process: Child,
@@ -149,14 +149,14 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Asked to end, the master ends its workers; killed, it would leave them behind.
+        // on SIGTERM the master ends its workers; on SIGKILL it would leave them running
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.process.id()).expect("a pid"));
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.process.wait();
     }
 }
 
-/// As fast as nginx is known to be as a proxy: a worker per core, no log, idle connections kept to the backends.
+/// The fastest known setup of nginx as a proxy: a worker per core, no log, idle connections kept to the backends.
 fn configuration(folder: &Path, address: SocketAddr, backends: &[String]) -> String {
     let folder = folder.display();
     let servers: Vec<String> = backends.iter().map(|ip| format!("    server {ip}:8080;")).collect();

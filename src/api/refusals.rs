@@ -59,7 +59,7 @@ pub(crate) fn error_of(refused: ControllerError) -> ApiError {
             let what = format!("{} was changed by someone else", object.phrase());
             let why = vec![
                 format!("this command is based on generation {read} of {name}"),
-                format!("{} wrote generation {found}", by.told()),
+                format!("{} wrote generation {found}", by.summary()),
             ];
             ApiError {
                 why,
@@ -151,7 +151,7 @@ fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
         let name = &object.name;
         format!(
             "{name}: live value of {field} is {live}, set by {} at {at:.0}; {origin} says {file}, and said {applied} before",
-            by.told()
+            by.summary()
         )
     };
     let what = match conflicts {

@@ -1,7 +1,7 @@
-//! Requests that failed, counted by service.
+//! Counts failed requests by service.
 //!
-//! A request has failed when its client was answered 500 to 599, or not whole; one that an endpoint failed and another one
-//! answered has not. Counted whether or not somebody watches: a request that goes well never comes here.
+//! A request has failed if its client got a status of 500 to 599, or an incomplete response. One that an endpoint failed and
+//! another endpoint answered has not. Always counted: it costs a successful request nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,12 +15,11 @@ use crate::model::{ServiceName, TableService};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failures {
     count: Arc<AtomicU64>,
-    /// Woken by each.
+    /// Notified by each failure.
     added: Arc<Notify>,
 }
 
 impl Failures {
-    /// One more.
     pub(super) fn add(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.added.notify_one();
@@ -39,25 +38,24 @@ pub(super) struct FailuresByService {
 }
 
 impl FailuresByService {
-    /// The count of a service.
     pub(super) fn of(&mut self, service: &ServiceName) -> Failures {
         let added = &self.added;
         let new = || Failures { added: Arc::clone(added), ..Failures::default() };
         self.all.entry(service.clone()).or_insert_with(new).clone()
     }
 
-    /// Forgets services that the newest table is without.
+    /// Forgets services that the newest table lacks.
     pub(super) fn keep(&mut self, services: &BTreeMap<ServiceName, TableService>) {
         self.all.retain(|service, _| services.contains_key(service));
     }
 
-    /// Woken by each request that fails.
+    /// Notified by each failed request.
     pub(super) fn added(&self) -> Arc<Notify> {
         Arc::clone(&self.added)
     }
 
-    /// The services that have any.
-    pub(super) fn told(&self) -> BTreeMap<ServiceName, u64> {
+    /// Failed requests by service; services without any are left out.
+    pub(super) fn counts(&self) -> BTreeMap<ServiceName, u64> {
         let counts = self.all.iter().map(|(service, failures)| (service.clone(), failures.count()));
         counts.filter(|(_, count)| *count > 0).collect()
     }
@@ -68,16 +66,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_count_apart_and_only_those_with_failures_are_told() {
+    fn failures_are_counted_by_service_and_forgotten_with_it() {
         let mut all = FailuresByService::default();
-        let (users, web) = (all.of(&"users".into()), all.of(&"web".into()));
-        assert_eq!(all.told(), [].into());
+        let users = all.of(&"users".into());
+        let web = all.of(&"web".into());
+        assert_eq!(all.counts(), [].into());
         users.add();
         all.of(&"users".into()).add();
-        assert_eq!(all.told(), [("users".into(), 2)].into());
+        assert_eq!(all.counts(), [("users".into(), 2)].into());
         web.add();
         all.keep(&[("web".into(), TableService::default())].into());
-        assert_eq!(all.told(), [("web".into(), 1)].into());
-        assert_eq!(all.of(&"users".into()).count(), 0, "one of the same name begins anew");
+        assert_eq!(all.counts(), [("web".into(), 1)].into());
+        assert_eq!(all.of(&"users".into()).count(), 0, "a new service of the same name starts at 0");
     }
 }

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::endpoint::UpstreamEndpoint;
 use super::failures::Failures;
 use super::route::{BadRoute, RouteMatcher, RouteRequest, Router, check_condition};
-use super::target::Target;
 use crate::model::{
     Balance, EndpointId, EndpointVia, ForwardAction, Listener, ListenerId, ListenerProtocol, ListenerScope,
     RevisionNumber, RevisionPin, RouteAction, RoutingTable, ServiceName, TableRoute, TableService,
@@ -49,7 +49,7 @@ pub(super) struct Rule {
 /// An endpoint at one of its ports.
 #[derive(Debug)]
 pub(super) struct PoolTarget {
-    pub(super) target: Arc<Target>,
+    pub(super) target: Arc<UpstreamEndpoint>,
     pub(super) address: SocketAddr,
     pub(super) via: EndpointVia,
     pub(super) revision: RevisionNumber,
@@ -99,7 +99,7 @@ impl Table {
 pub(super) fn compile(
     table: &RoutingTable,
     mut failures: impl FnMut(&ServiceName) -> Failures,
-    mut target: impl FnMut(&EndpointId, &Failures) -> Arc<Target>,
+    mut target: impl FnMut(&EndpointId, &Failures) -> Arc<UpstreamEndpoint>,
 ) -> Result<Table, BadTable> {
     for (id, listener) in &table.listeners {
         check_listener(id, listener)?;
@@ -198,7 +198,7 @@ fn target_pool(
     service: &TableService,
     port: &str,
     failures: Failures,
-    target: &mut impl FnMut(&EndpointId, &Failures) -> Arc<Target>,
+    target: &mut impl FnMut(&EndpointId, &Failures) -> Arc<UpstreamEndpoint>,
 ) -> TargetPool {
     let with_port = service.endpoints.iter().filter_map(|endpoint| {
         let port = endpoint.ports.get(port)?;
@@ -263,7 +263,7 @@ mod tests {
 
     fn compiled(table: &RoutingTable) -> Result<Table, BadTable> {
         let target = |id: &EndpointId, failures: &Failures| {
-            Arc::new(Target::new(id.clone(), 1, Arc::default(), failures.clone()))
+            Arc::new(UpstreamEndpoint::new(id.clone(), 1, Arc::default(), failures.clone()))
         };
         compile(table, |_| Failures::default(), target)
     }

@@ -1,6 +1,6 @@
 //! The only place that asks the machine for time, randomness and ids.
 //!
-//! Purpose: everything else takes them as arguments, so that a test can say what the clock shows and a seed replays.
+//! Purpose: everything else takes them as arguments, so that a test sets the clock and a seed replays.
 //! Invariants: `mono` never goes back within a process; under tokio's paused clock it follows the virtual time.
 //! Deliberately absent: sleeping (`tokio::time` does that, and follows the same clock).
 
@@ -14,13 +14,13 @@ use crate::model::{Mono, Now};
 pub trait Clock: Send + Sync {
     /// Monotonic time, for decisions.
     fn mono(&self) -> Mono;
-    /// Monotonic time in microseconds since the same start, to measure what takes less than a [`Mono`] can tell.
+    /// Monotonic time in microseconds since the same start, to measure what is shorter than a [`Mono`].
     fn micros(&self) -> u64 {
         self.mono().0.saturating_mul(1000)
     }
-    /// Wall time, for people.
+    /// Wall time, for display.
     fn wall(&self) -> jiff::Timestamp;
-    /// A random number; nothing secret hangs on it.
+    /// A random number; never used for secrets.
     fn random(&self) -> u64;
     /// A new UUID (version 4), as text.
     fn uuid(&self) -> String;
@@ -31,7 +31,7 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// The machine's.
+/// The machine's clock.
 #[derive(Debug)]
 pub struct RealClock {
     start: tokio::time::Instant,
@@ -72,7 +72,7 @@ impl Clock for RealClock {
     }
 }
 
-/// A clock for tests: moves only when told, counts its random numbers and ids from a seed.
+/// A clock for tests: only `advance` moves it; random numbers and ids follow from a seed.
 #[derive(Debug)]
 pub struct VirtualClock {
     state: Mutex<VirtualState>,
@@ -88,12 +88,12 @@ struct VirtualState {
 const VIRTUAL_START_SECOND: i64 = 1_767_225_600;
 
 impl VirtualClock {
-    /// Stands at zero; random numbers follow from the seed.
+    /// A clock at zero; random numbers follow from the seed.
     pub fn new(seed: u64) -> Self {
         Self { state: Mutex::new(VirtualState { mono: 0, rng: fastrand::Rng::with_seed(seed) }) }
     }
 
-    /// Moves on by that many milliseconds.
+    /// Moves the clock by that many milliseconds.
     pub fn advance(&self, millis: u64) {
         self.locked(|state| state.mono += millis);
     }

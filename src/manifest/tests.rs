@@ -479,7 +479,7 @@ fn the_envelope() {
         (
             "apiVersion: coxswain/v1\nkind: Service\nmetadata: {name: A_b}\nspec: {image: a:1, replicas: 999}",
             &[
-                "3:18 metadata.name | a name has lower-case letters, digits and inner hyphens only; `A_b` does not fit | a-b",
+                "3:18 metadata.name | invalid name `A_b`: use lower-case letters, digits and hyphens (not first or last) | a-b",
                 "4:30 spec.replicas | 999 replicas are more than",
             ],
         ),

@@ -1,20 +1,20 @@
-//! Who wrote something, and how: what history shows.
+//! The author of a change, as history shows it. Pure.
 
 use serde::{Deserialize, Serialize};
 
-/// Most bytes of a command that are kept; a command that names a hundred files is told by its beginning.
+/// Most bytes of a command that are kept; a command that names a hundred files is cut after its beginning.
 const COMMAND_MAX_BYTES: usize = 512;
 /// Most bytes of a user's name; Linux takes 32.
 const USER_MAX_BYTES: usize = 64;
 
-/// Who wrote something, and how. As the client says: whoever may use the socket may do anything, so nothing rests on it.
+/// The author of a change. Self-reported and not authenticated: every user of the socket is fully trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Author {
     /// The command as typed, without `ctl`: `scale users=3`.
     #[serde(default)]
     pub command: String,
-    /// The user's name; empty where it was not told.
+    /// The user's name; empty where the client did not send it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub user: String,
 }
@@ -27,8 +27,8 @@ impl Author {
     }
 
     /// `ann with "pause users"`, for a sentence.
-    pub fn told(&self) -> String {
-        let user = if self.user.is_empty() { "somebody" } else { &self.user };
+    pub fn summary(&self) -> String {
+        let user = if self.user.is_empty() { "an unknown user" } else { &self.user };
         format!("{user} with `{}`", self.command)
     }
 }

@@ -1,4 +1,4 @@
-//! What holds of an object right now, from closed lists.
+//! Conditions: what is true of an object right now, from closed lists.
 
 use std::fmt;
 
@@ -27,11 +27,11 @@ described! {
         AllAvailable,
         /// Fewer replicas are available than wanted.
         TooFewAvailable,
-        /// A replica does not get to serve, or does not any more; enough others are available.
+        /// A replica is not available, but enough others are.
         ReplicaHeldUp,
         /// A rollout is under way.
         RollingOut,
-        /// The user paused the rollout; no deadline runs.
+        /// A user paused the rollout; its deadline does not run.
         RolloutPaused,
         /// A failed rollout is being undone.
         RollingBack,
@@ -45,14 +45,14 @@ described! {
         Deleting,
         /// The Engine does not answer (missing, stopped or denied); nothing is changed and no deadline runs.
         EngineUnavailable,
-        /// More removals than the brake lets pass; `ctl confirm` lets them.
+        /// Deletion guard tripped; `ctl confirm` allows the removals.
         DeletionHeld,
-        /// The manifests directory is not acted upon: a document or file of it is wrong, or the whole was refused.
+        /// The manifests directory is not applied: one of its documents or files is invalid, or the apply was refused.
         ManifestsRefused,
         /// A volume that is to be deleted with its service is still in use.
         VolumeInUse,
-        /// A balancer is away, or has not acknowledged a table, for a while: nothing new is routed, and no container is
-        /// stopped before it does. While it is away no deadline runs.
+        /// A balancer is disconnected, or has not acknowledged a table, for a while: nothing new is routed, and no container is
+        /// stopped before it does. While it is disconnected no deadline runs.
         BalancerUnacknowledged,
         /// A balancer refused a table.
         TableRefused,
@@ -69,14 +69,11 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// About what.
     #[serde(rename = "type")]
     pub kind: ConditionKind,
     /// Whether it holds.
     pub status: bool,
-    /// Why.
     pub reason: Reason,
-    /// For people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
@@ -87,7 +84,7 @@ impl Condition {
         Self { kind: ConditionKind::Degraded, status: true, reason, message }
     }
 
-    /// The balancer has been away for a while. How long is left out: a condition that changed each second would be told each
+    /// The balancer has been disconnected for a while. How long is left out: a condition that changed each second would be reported each
     /// second.
     pub fn balancer_away() -> Self {
         let message =

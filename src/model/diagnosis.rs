@@ -1,4 +1,4 @@
-//! What an agent observed of a replica that does not get healthy: what a rollout is failed for, and what people read.
+//! What an agent observed of a replica that is not healthy: why a rollout fails, and what users read. Pure.
 //!
 //! Observations only; whether they fail a rollout is the orchestrator's to decide (`orchestrator/verdict.rs`).
 
@@ -10,17 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{MemorySize, Millis};
 
-/// So many containers of a replica in a row are looked at together: once is an accident, twice may be one, three times
-/// is a fault of what was released.
+/// How many containers of a replica in a row are judged together: one failure is an accident, two may be, three are a
+/// fault of the release.
 pub const CRASHES_TOGETHER: usize = 3;
 
 /// A TCP socket that a process in a container listens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListeningSocket {
-    /// Where it listens, as seen from within the container; unspecified for every address.
+    /// The address inside the container; unspecified for every address.
     pub address: IpAddr,
-    /// On which port.
     pub port: u16,
 }
 
@@ -45,18 +44,12 @@ impl fmt::Display for ListeningSocket {
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "answer")]
 pub enum ProbeAnswer {
     /// An HTTP status that does not pass.
-    Status {
-        /// Which.
-        status: u16,
-    },
+    Status { status: u16 },
     /// An answer that does not pass, of a check that has no HTTP status: a command's exit code, a state that gRPC's
     /// health service reports.
     Unwell,
-    /// Nobody listens there; behind Docker's proxy, where that cannot be told apart, somebody may who hangs up.
-    Refused {
-        /// On which port.
-        port: u16,
-    },
+    /// Nothing listens there. Behind Docker's proxy it may also be a server that closes the connection.
+    Refused { port: u16 },
     /// Nothing in time, or nothing that could be understood.
     Nothing,
 }
@@ -72,33 +65,33 @@ pub struct FailedProbe {
     pub answer: ProbeAnswer,
 }
 
-/// A failure of which only the words are known.
+/// A failure of which only the message is known.
 impl From<&str> for FailedProbe {
     fn from(message: &str) -> Self {
         Self { message: message.to_owned(), answer: ProbeAnswer::Nothing }
     }
 }
 
-/// What was seen.
+/// The cause of a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "seen")]
 pub enum FailureCause {
-    /// Nobody has the image, and asking again does not help.
+    /// The image does not exist; a retry does not help.
     ImageNotFound {
-        /// In the Engine's words.
+        /// The Engine's message.
         message: String,
     },
     /// The registry refuses to give the image.
     PullDenied {
-        /// In the Engine's words.
+        /// The Engine's message.
         message: String,
     },
     /// The Engine refused to make or start the container.
     CannotStart {
-        /// In the Engine's words.
+        /// The Engine's message.
         message: String,
     },
-    /// The container ended by itself.
+    /// The container exited.
     Exited {
         /// With this code.
         code: i64,
@@ -106,9 +99,9 @@ pub enum FailureCause {
         #[serde(default)]
         was_healthy: bool,
     },
-    /// The kernel ended it for want of memory.
+    /// The kernel killed it because it exceeded its memory limit.
     OutOfMemory {
-        /// What it may use; `None` for all of the machine's.
+        /// `None` without a limit of its own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<MemorySize>,
     },
@@ -159,20 +152,23 @@ impl Diagnosis {
         let same: Vec<&ListeningSocket> =
             within.iter().filter(|l: &&&ListeningSocket| l.port == port).copied().collect();
         if listening.iter().any(|listener| listener.takes(port)) {
-            return None; // it listens by now
+            return None; // it has started to listen
         }
         Some(if !same.is_empty() {
-            format!("the container listens on {} only, which nobody outside of it can reach", shown(&same))
+            format!(
+                "the container listens on {} only, which is not reachable from outside the container",
+                shown(&same)
+            )
         } else if !reachable.is_empty() {
             format!("nothing listens on {port}; the container listens on {}", shown(&reachable))
         } else if !within.is_empty() {
             format!("nothing listens on {port}; the container listens on {} only", shown(&within))
         } else {
-            format!("nothing listens on {port}, nor on any other port of the container")
+            format!("nothing listens on {port}, or on any other port of the container")
         })
     }
 
-    /// Whether both are the same trouble, told in other words.
+    /// Whether both are the same failure, possibly in other words.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let known = |cause: &FailureCause| match cause {
             FailureCause::Unhealthy { probe, listening, start_within } => {
@@ -198,10 +194,8 @@ impl fmt::Display for Diagnosis {
                 write!(f, "exited with code {code} before its first healthy check")?;
             }
             FailureCause::Exited { code, was_healthy: true } => write!(f, "exited with code {code}")?,
-            FailureCause::OutOfMemory { limit: Some(limit) } => {
-                write!(f, "was killed for want of memory, it may use {limit}")?
-            }
-            FailureCause::OutOfMemory { limit: None } => write!(f, "was killed for want of memory")?,
+            FailureCause::OutOfMemory { limit: Some(limit) } => write!(f, "was OOM-killed (limit {limit})")?,
+            FailureCause::OutOfMemory { limit: None } => write!(f, "was OOM-killed")?,
             FailureCause::Unhealthy { probe, start_within: Some(within), .. } => {
                 return write!(f, "did not pass its health check within {within}: {}", probe.message);
             }
@@ -216,7 +210,7 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// Whole seconds, and at least one: nobody counts a crash loop's milliseconds.
+/// Whole seconds, and at least one: milliseconds of a crash loop are noise.
 fn in_seconds(time: Millis) -> Millis {
     Millis::secs(time.0.div_ceil(1000).max(1))
 }
@@ -239,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn each_observation_has_its_words() {
+    fn diagnosis_is_shown_with_cause_and_count() {
         let probe: FailedProbe = "GET / → 503 \"warming\"".into();
         for (cause, times, expected) in [
             (FailureCause::PullDenied { message: "no".into() }, 0, "cannot get its image: no"),
@@ -257,7 +251,7 @@ mod tests {
             (
                 FailureCause::OutOfMemory { limit: "16Mi".parse().ok() },
                 2,
-                "was killed for want of memory, it may use 16Mi, 2 times in 4s",
+                "was OOM-killed (limit 16Mi), 2 times in 4s",
             ),
             (
                 FailureCause::Unhealthy { probe, listening: None, start_within: Some(Millis::secs(60)) },
@@ -270,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_listens_instead_is_named() {
+    fn wrong_port_names_the_ports_listened_on() {
         for (listening, expected) in [
             (
                 &["0.0.0.0:3000", "[::]:3000"][..],
@@ -279,13 +273,15 @@ mod tests {
             (&["[::]:3000", "127.0.0.1:9"], Some("nothing listens on 8080; the container listens on 3000")),
             (
                 &["127.0.0.1:8080"],
-                Some("the container listens on 127.0.0.1:8080 only, which nobody outside of it can reach"),
+                Some(
+                    "the container listens on 127.0.0.1:8080 only, which is not reachable from outside the container",
+                ),
             ),
             (
                 &["127.0.0.1:3000"],
                 Some("nothing listens on 8080; the container listens on 127.0.0.1:3000 only"),
             ),
-            (&[], Some("nothing listens on 8080, nor on any other port of the container")),
+            (&[], Some("nothing listens on 8080, or on any other port of the container")),
             (&["0.0.0.0:8080"], None),
         ] {
             assert_eq!(refused(listening).wrong_port().as_deref(), expected, "{listening:?}");
@@ -293,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_reads_again() {
+    fn diagnosis_survives_json() {
         for diagnosis in
             [refused(&["127.0.0.1:3000"]), diagnosis(FailureCause::Exited { code: 1, was_healthy: false }, 3)]
         {

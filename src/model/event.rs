@@ -1,4 +1,4 @@
-//! What happened, for people: capped per object, never read by a decision.
+//! Events: capped per object, never read by a decision.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::described::described;
 
-/// How an event should strike the reader.
+/// The severity of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EventKind {
-    /// As it should be.
+    /// Expected.
     Normal,
-    /// Worth a look.
+    /// Needs attention.
     Warning,
 }
 
@@ -20,67 +20,67 @@ described! {
     /// What happened, in one word.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
     pub enum EventReason {
-        /// A new revision takes the place of the one before, or is the first.
+        /// A new revision replaces the previous one, or is the first.
         RolloutStarted,
         /// All wanted replicas are of the new revision and have been available for `healthyFor`.
         RolloutCompleted,
-        /// The rollout failed; the message says what was seen.
+        /// The rollout failed; the message has the cause.
         RolloutFailed,
-        /// The service goes back to the last revision whose rollout completed.
+        /// The service is being rolled back to the last revision whose rollout completed.
         RollingBack,
-        /// The service is back on the last revision whose rollout completed.
+        /// The service was rolled back to the last revision whose rollout completed.
         RolledBack,
-        /// Somebody paused the rollout: nothing moves and no deadline runs.
+        /// A user paused the rollout: no replica is replaced and no deadline runs.
         RolloutPaused,
-        /// Somebody resumed the rollout.
+        /// A user resumed the rollout.
         RolloutResumed,
-        /// Somebody aborted the rollout: the service goes back to the last revision whose rollout completed.
+        /// A user aborted the rollout: the service goes back to the last revision whose rollout completed.
         RolloutAborted,
         /// The number of replicas was changed.
         Scaled,
         /// The service's replicas are drained and removed.
         Deleting,
-        /// Nothing is left of the service.
+        /// All replicas of the service are removed, and the service is deleted.
         ServiceDeleted,
         /// The image is being pulled.
         ImagePulling,
         /// The image was pulled.
         ImagePulled,
-        /// The image cannot be had: unknown, not allowed, or its registry is away.
+        /// The image cannot be pulled: unknown, not allowed, or its registry does not answer.
         ImageUnavailable,
-        /// A container runs; the message counts the attempts.
+        /// A container was started; the message counts the attempts.
         ContainerStarted,
-        /// The container ended by itself; the message has its exit code.
+        /// The container exited; the message has its exit code.
         ContainerExited,
-        /// Somebody asked for the container's end, as `ctl verify` does; the message says who.
+        /// A user killed the container, as `ctl verify` does; the message names the user.
         Killed,
-        /// Somebody paused the container by hand; nothing is done to it.
+        /// The container was paused outside of Coxswain, which leaves it alone.
         ContainerPaused,
         /// The replica passes its health check and has an endpoint.
         ReplicaReady,
-        /// A container that was to run is not there any more, and nobody here removed it.
+        /// A container that should be running has disappeared; Coxswain did not remove it.
         ContainerMissing,
         /// A replica that was ready fails its health check and is out of rotation.
         Unhealthy,
         /// The replica did not pass its health check within `startWithin`.
         NotReadyInTime,
-        /// The next attempt waits; the message says until when.
+        /// The next attempt is delayed; the message has the time.
         BackOff,
-        /// The Engine did not do what was asked; the message is in its words.
+        /// The Engine refused a request; the message has its answer.
         EngineRefused,
-        /// The network of the app has no address left.
+        /// The app's network has no free address.
         NoFreeAddress,
-        /// The replica is out of rotation; its requests in flight end.
+        /// The replica is out of rotation; its requests in flight are finishing.
         Draining,
-        /// The container was told to stop.
+        /// The stop signal was sent to the container.
         Stopping,
         /// The container stopped and was removed.
         Stopped,
-        /// The replica of a failed rollout stopped; its container is kept to be looked at.
+        /// The replica of a failed rollout stopped; its container is retained for inspection.
         Retained,
         /// A container is not stopped, because a balancer has not acknowledged a table without it for a while.
         BalancerUnacknowledged,
-        /// An event that another version of the daemon wrote.
+        /// An event written by another version of the daemon.
         #[serde(other)]
         Unknown,
     }
@@ -88,7 +88,7 @@ described! {
 
 impl fmt::Display for EventReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Padded by who prints it in a column; the derived `Debug` is not.
+        // Callers pad it to a column; the derived `Debug` ignores that.
         f.pad(&format!("{self:?}"))
     }
 }
@@ -97,15 +97,11 @@ impl fmt::Display for EventReason {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// When.
     pub at: jiff::Timestamp,
     /// `service/users` or `replica/users-9-a`.
     pub object: String,
-    /// How it should strike the reader.
     pub kind: EventKind,
-    /// What.
     pub reason: EventReason,
-    /// One line.
     pub message: String,
 }
 

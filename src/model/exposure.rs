@@ -1,4 +1,4 @@
-//! How the containers of a host are reached, and which kinds of Engine there are.
+//! How the containers of a node are reached, and the kinds of Engine. Pure.
 
 use std::fmt;
 

@@ -17,7 +17,7 @@ pub enum NameError {
     #[error("a name has at most {NAME_MAX} characters, this one has {0}")]
     TooLong(usize),
     /// Not a DNS label (RFC 1123): lower-case letters, digits and inner hyphens.
-    #[error("a name has lower-case letters, digits and inner hyphens only; `{0}` does not fit")]
+    #[error("invalid name `{0}`: use lower-case letters, digits and hyphens (not first or last)")]
     Shape(String),
 }
 
@@ -135,7 +135,7 @@ number_id!(
     Generation
 );
 number_id!(
-    /// Raised durably at every open of the store: tells the tables of two runs apart.
+    /// Raised durably at every open of the store: distinguishes the tables of two runs.
     Epoch
 );
 

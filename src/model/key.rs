@@ -1,4 +1,4 @@
-//! Where each object lies in the store. Every key has one writer (see `docs/ARCHITECTURE.md`).
+//! The keys of the store. Every key has one writer (see `docs/ARCHITECTURE.md`).
 
 use super::{NodeId, ObjectKind, ObjectRef, ReplicaName, RevisionNumber, ServiceName};
 
@@ -6,7 +6,7 @@ use super::{NodeId, ObjectKind, ObjectRef, ReplicaName, RevisionNumber, ServiceN
 pub const SERVICES: &str = "services/";
 /// Prefix of all revisions.
 pub const REVISIONS: &str = "revisions/";
-/// Prefix of all records of what became of revisions.
+/// Prefix of all outcomes of revisions.
 pub const OUTCOMES: &str = "outcomes/";
 /// Prefix of all rollouts.
 pub const ROLLOUTS: &str = "rollouts/";
@@ -24,9 +24,9 @@ pub const ROUTES: &str = "routes/";
 pub const APPLIED: &str = "applied/";
 /// Prefix of all events.
 pub const EVENTS: &str = "events/";
-/// Prefix of all host records.
+/// Prefix of all node records.
 pub const NODES: &str = "nodes/";
-/// Id and name of the host that this store belongs to.
+/// Id and name of the node that this store belongs to.
 pub const NODE: &str = "meta/node";
 /// Prefix of remembered request ids.
 pub const REQUESTS: &str = "meta/requests/";
@@ -133,7 +133,7 @@ pub fn event_sequence(key: &str) -> Option<u64> {
     key.rsplit('/').next()?.split('-').next()?.parse().ok()
 }
 
-/// What a host's agent keeps over a restart.
+/// What a node's agent keeps over a restart.
 pub fn node(id: &NodeId) -> String {
     format!("{NODES}{id}/state")
 }
@@ -141,7 +141,8 @@ pub fn node(id: &NodeId) -> String {
 /// The service a key of `services/`, `replicas/`, `status/`, `endpoints/` … belongs to: its second segment.
 pub fn service_of(key: &str) -> Option<ServiceName> {
     let mut parts = key.split('/');
-    let (prefix, name) = (parts.next()?, parts.next()?);
+    let prefix = parts.next()?;
+    let name = parts.next()?;
     let owned =
         ["services", "revisions", "outcomes", "rollouts", "replicas", "status", "endpoints", "traffic"];
     (owned.contains(&prefix) && !name.is_empty()).then(|| ServiceName::new(name))

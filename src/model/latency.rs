@@ -76,7 +76,7 @@ impl Latencies {
     }
 
     /// How many microseconds `percent` of the answers took at most, read within the bucket in proportion; `None` where
-    /// nothing was counted. What took longer than the last bound is told as that bound.
+    /// nothing was counted. Longer than the last bound is reported as that bound.
     pub fn percentile(&self, percent: u64) -> Option<u64> {
         let total: u64 = self.0.iter().sum();
         let rank = (u128::from(total) * u128::from(percent.min(100))).div_ceil(100).max(1);
@@ -132,10 +132,10 @@ mod tests {
             micros.sort_unstable();
             let rank = (micros.len() as u64 * percent).div_ceil(100).max(1);
             let exact = micros[usize::try_from(rank - 1).unwrap()];
-            let told = counted(&micros).percentile(percent).unwrap();
+            let reported = counted(&micros).percentile(percent).unwrap();
             let bucket = Latencies::bucket(exact);
             let low = bucket.checked_sub(1).map_or(0, |lower| LATENCY_BOUNDS[lower]);
-            prop_assert!((low..=LATENCY_BOUNDS[bucket]).contains(&told), "{told} for {exact}");
+            prop_assert!((low..=LATENCY_BOUNDS[bucket]).contains(&reported), "{reported} for {exact}");
         }
 
         #[test]

@@ -1,10 +1,10 @@
-//! The words of the project, as types: what every other module speaks in.
+//! The vocabulary of the project, as types that every other module uses. Pure.
 //!
 //! Purpose: one word per thing, the same in YAML, code, logs, `ctl` and docs (see `docs/GLOSSARY.md`).
-//! Invariants: pure (no I/O, clock, randomness, async or logging) and imports nothing from this crate; ordered maps
+//! Invariants: no I/O, clock, randomness, async or logging, and no import from this crate; ordered maps
 //! only, so that plans, hashes and tables come out the same every time; what is stored is exactly what these types
 //! serialise to.
-//! Deliberately absent: decisions (`orchestrator`, `agent`), YAML (`manifest`), Docker's words (`engine::translate`).
+//! Deliberately absent: decisions (`orchestrator`, `agent`), YAML (`manifest`), Docker's types (`engine::translate`).
 
 #[cfg(test)]
 pub(crate) mod arbitrary;

@@ -1,10 +1,10 @@
-//! What became of a revision.
+//! The outcome of a revision's rollout.
 
 use serde::{Deserialize, Serialize};
 
 use super::{RevisionNumber, RolloutFailure};
 
-/// How the rollout of a revision went.
+/// The outcome of a revision's rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "outcome")]
 pub enum RevisionOutcome {
@@ -12,26 +12,14 @@ pub enum RevisionOutcome {
     InProgress,
     /// It completed: this is a revision to go back to.
     Complete,
-    /// It failed; it was not gone back from, or that is under way or failed as well.
-    Failed {
-        /// Why.
-        failure: RolloutFailure,
-    },
-    /// It failed, and the service went back.
-    RolledBack {
-        /// Why.
-        failure: RolloutFailure,
-    },
-    /// The user ended it, and the service goes or went back.
-    Aborted {
-        /// By whom.
-        failure: RolloutFailure,
-    },
+    /// It failed, and was not rolled back, or the rollback is under way or failed too.
+    Failed { failure: RolloutFailure },
+    /// It failed, and the service was rolled back.
+    RolledBack { failure: RolloutFailure },
+    /// A user aborted it, and the service is, or was, rolled back.
+    Aborted { failure: RolloutFailure },
     /// A later revision took its place before it ended.
-    Superseded {
-        /// Which.
-        by: RevisionNumber,
-    },
+    Superseded { by: RevisionNumber },
 }
 
 /// The record of one revision: `outcomes/<service>/<number>`, kept as long as the revision is. Written by the orchestrator
@@ -39,11 +27,9 @@ pub enum RevisionOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutcomeRecord {
-    /// Of which revision.
     pub revision: RevisionNumber,
-    /// How it went.
     #[serde(flatten)]
     pub outcome: RevisionOutcome,
-    /// Since when that is so, for people.
+    /// When this outcome was recorded.
     pub at: jiff::Timestamp,
 }

@@ -1,4 +1,4 @@
-//! What a command changed of a Service, beside its manifest.
+//! Overrides: what commands changed of a Service since its manifest was applied.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,21 +6,18 @@ use serde_json::Value;
 use super::Author;
 
 /// A field that `scale`, `rollout --image` or `undo` changed since it was applied. It is stored with the Service, in the
-/// write that makes the change, and goes when the file says the same or the user has it overwritten.
+/// write that makes the change, and removed when the file has the same value or the user overwrites it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Override {
-    /// Which: `spec.replicas`, `spec.env.LOG_LEVEL`.
+    /// `spec.replicas`, `spec.env.LOG_LEVEL`.
     pub field: String,
-    /// What it was before the first such change; `None` where it was not set. An image stands with its digest.
+    /// What it was before the first such change; `None` where it was not set. An image is stored with its digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<Value>,
-    /// What it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<Value>,
-    /// Who, with which command.
     #[serde(flatten)]
     pub by: Author,
-    /// When, for people.
     pub at: jiff::Timestamp,
 }

@@ -1,4 +1,4 @@
-//! Quantities as users write them: durations, cpu, memory, counts or percentages.
+//! Quantities as users write them: durations, cpu, memory, counts or percentages. Pure.
 //!
 //! Each parses from text, prints the shortest text that parses back, and serialises as that text.
 
@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct QuantityError {
-    /// What is wrong, for people.
     pub message: String,
     /// The text that was probably meant.
     pub suggestion: Option<String>,
@@ -76,11 +75,14 @@ impl FromStr for Millis {
             return wrong(format!("a duration needs a unit: `{text}`"), Some(format!("{text}s")));
         }
         let not_one = || format!("`{text}` is not a duration; write `500ms`, `10s`, `1m30s`, `2h` or `14d`");
-        let (mut rest, mut total, mut last_unit) = (text, 0u64, u64::MAX);
+        let mut rest = text;
+        let mut total = 0u64;
+        let mut last_unit = u64::MAX;
         while !rest.is_empty() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             let unit_len = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
-            let (number, unit) = (&rest[..digits], &rest[digits..digits + unit_len]);
+            let number = &rest[..digits];
+            let unit = &rest[digits..digits + unit_len];
             let Some((_, size)) = UNITS.iter().find(|(name, _)| *name == unit) else {
                 return wrong(not_one(), None);
             };

@@ -1,4 +1,4 @@
-//! One instance the orchestrator wants, and what the agent says of it.
+//! One instance that the orchestrator wants, and what its agent reports of it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use super::{
     AppName, ContainerId, Diagnosis, Millis, NodeId, ReplicaName, RevisionNumber, ServiceName, TemplateHash,
 };
 
-/// Why a replica is taken out. A running container of ours is stopped only with one of these.
+/// Why a replica is removed. A running container is stopped only for one of these causes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Cause {
@@ -31,15 +31,9 @@ pub enum Desired {
     Run,
     /// Drain, stop, and retain the container for inspection: the last one of a failed rollout. It is never started again;
     /// only `Remove` follows.
-    Retain {
-        /// Why.
-        cause: Cause,
-    },
+    Retain { cause: Cause },
     /// Drain, stop, remove. There is no way back.
-    Remove {
-        /// Why.
-        cause: Cause,
-    },
+    Remove { cause: Cause },
 }
 
 /// A wanted instance: `replicas/<service>/<name>`. Written by the orchestrator alone, before its container is made;
@@ -49,9 +43,8 @@ pub enum Desired {
 pub struct Replica {
     /// Its name, never reused.
     pub name: ReplicaName,
-    /// Of which service.
     pub service: ServiceName,
-    /// Of which app: its network.
+    /// The app, which names its network.
     pub app: AppName,
     /// Which of the service's places it fills, from 1; during a surge two replicas never share one.
     pub slot: u32,
@@ -59,9 +52,8 @@ pub struct Replica {
     pub revision: RevisionNumber,
     /// Template hash of the revision it was made from.
     pub hash: TemplateHash,
-    /// The host it runs on.
+    /// The node that it runs on.
     pub node: NodeId,
-    /// What is wanted of it.
     pub desired: Desired,
 }
 
@@ -72,34 +64,34 @@ impl Replica {
     }
 }
 
-/// Why an image is not to be had, for good.
+/// Why an image can never be pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ImageRefusal {
-    /// Nobody has it.
+    /// It does not exist.
     NotFound,
     /// The registry wants credentials or refuses ours.
     Denied,
 }
 
-/// Why a replica is not getting on right now. A closed list; `output` and events spell them out.
+/// Why a replica makes no progress right now. A closed list; `output` and events show it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "reason")]
 pub enum WaitReason {
     /// The Engine does not have the image and it cannot be had.
     ImageUnavailable {
-        /// What the Engine said.
+        /// The Engine's message.
         message: String,
         /// Why asking again does not help; `None` where it may, as with a registry that is away.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refusal: Option<ImageRefusal>,
     },
-    /// The container cannot be made or started: the Engine refused, or what it needs is not to be had.
+    /// The container cannot be created or started: the Engine refused, or a dependency is missing.
     EngineRefused {
-        /// What the Engine said.
+        /// The Engine's message.
         message: String,
     },
-    /// The container ended.
+    /// The container exited.
     Exited {
         /// Its exit code.
         code: i64,
@@ -117,13 +109,13 @@ pub enum WaitReason {
     ContainerPaused,
 }
 
-/// Where a replica stands. Written by the agent; the orchestrator reads progress from it.
+/// The phase of a replica. Written by the agent; the orchestrator reads progress from it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "phase")]
 pub enum ReplicaPhase {
     /// Nothing done yet, or held up.
     Waiting {
-        /// By what; `None` while it merely has not been its turn.
+        /// What it waits for; `None` where the agent has not acted yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<WaitReason>,
     },
@@ -159,13 +151,11 @@ pub enum ReplicaPhase {
     Gone,
 }
 
-/// What the agent says of a replica: `status/<service>/<name>`.
+/// What the agent reports of a replica: `status/<service>/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicaStatus {
-    /// Whose.
     pub replica: ReplicaName,
-    /// Where it stands.
     #[serde(flatten)]
     pub phase: ReplicaPhase,
     /// Number of the current container; counts up from 1.
@@ -199,13 +189,13 @@ impl ReplicaStatus {
     }
 }
 
-/// The one wording, for events, conditions and the command line.
+/// Shown in events, conditions and by `ctl`.
 impl std::fmt::Display for WaitReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ImageUnavailable { message, .. } => write!(f, "image unavailable: {message}"),
             Self::EngineRefused { message } => write!(f, "cannot start: {message}"),
-            Self::Exited { oom_killed: true, .. } => write!(f, "killed, out of memory"),
+            Self::Exited { oom_killed: true, .. } => write!(f, "OOM-killed"),
             Self::Exited { code, .. } => write!(f, "exited with code {code}"),
             Self::HealthCheckFailing { message } => write!(f, "{message}"),
             Self::NoFreeAddress => write!(f, "no free address on the network yet"),

@@ -25,7 +25,7 @@ impl ResolvedImage {
     }
 
     /// `users:1.5.0 @ c0ffee123456`, for a sentence.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         format!("{} @ {}", self.reference, self.short())
     }
 }
@@ -96,7 +96,7 @@ impl Revision {
         Release { spec: &self.spec, image: &self.image, restarts: self.restarts }
     }
 
-    /// Whether a replica of `other`'s template may serve as one of this revision without being made anew.
+    /// Whether a replica of `other`'s template may become one of this revision without a new container.
     pub fn same_template(&self, other: &Revision) -> bool {
         if self.hash_schema == other.hash_schema && self.hash_schema == HASH_SCHEMA {
             self.hash == other.hash

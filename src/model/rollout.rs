@@ -1,4 +1,4 @@
-//! The sequence of steps from one revision to another: stored, resumable, owned by the server.
+//! Rollouts: the sequence of steps from one revision to another; stored, resumable, owned by the server.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedReplica {
-    /// Which.
     pub replica: ReplicaName,
-    /// What.
     #[serde(flatten)]
     pub diagnosis: Diagnosis,
     /// The rollout's deadline, where it was that which passed.
@@ -23,7 +21,7 @@ pub struct FailedReplica {
     pub deadline: Option<Millis>,
 }
 
-/// Why a rollout failed, by class.
+/// Why a rollout failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "class")]
 pub enum FailureReason {
@@ -34,31 +32,28 @@ pub enum FailureReason {
         /// Observations, one line per replica that is not available.
         observed: Vec<String>,
     },
-    /// Nobody has the image.
+    /// The image does not exist.
     ImageNotFound(FailedReplica),
     /// The registry refuses to give the image.
     PullDenied(FailedReplica),
     /// The Engine cannot start the container.
     CannotStart(FailedReplica),
-    /// The container ends, again and again.
+    /// The container is crash-looping.
     CrashLoop(FailedReplica),
-    /// The container uses more memory than it may.
+    /// The container is OOM-killed.
     OutOfMemory(FailedReplica),
-    /// The health check answers, and not well.
+    /// The health check returns an unhealthy response.
     BadAnswer(FailedReplica),
     /// Nothing listens on the port of the health check; what listens instead may be known.
     WrongPort(FailedReplica),
     /// The health check never passed, for another reason.
     NeverHealthy(FailedReplica),
-    /// Nothing failed: the user ended it with `ctl abort`.
-    Aborted {
-        /// Who.
-        by: Author,
-    },
+    /// Nothing failed: a user ended it with `ctl abort`.
+    Aborted { by: Author },
 }
 
 impl FailureReason {
-    /// The class of what was observed.
+    /// The reason that an observation amounts to.
     pub fn of(case: FailedReplica) -> Self {
         match &case.diagnosis.cause {
             FailureCause::ImageNotFound { .. } => Self::ImageNotFound(case),
@@ -68,7 +63,7 @@ impl FailureReason {
             FailureCause::OutOfMemory { .. } => Self::OutOfMemory(case),
             FailureCause::Unhealthy { probe, listening, .. } => match probe.answer {
                 ProbeAnswer::Status { .. } | ProbeAnswer::Unwell => Self::BadAnswer(case),
-                // It listens after all: late, or it is there and hangs up.
+                // It does listen: it started late, or it closes connections.
                 ProbeAnswer::Refused { port } if listens_on(listening.as_deref(), port) => {
                     Self::NeverHealthy(case)
                 }
@@ -99,13 +94,13 @@ impl FailureReason {
             Self::DeadlineExceeded { deadline, observed } => {
                 std::iter::once(no_progress(*deadline)).chain(observed.iter().cloned()).collect()
             }
-            Self::Aborted { by } => vec![format!("aborted by {}", by.told())],
+            Self::Aborted { by } => vec![format!("aborted by {}", by.summary())],
             _ => self.case().map(FailedReplica::lines).unwrap_or_default(),
         }
     }
 }
 
-/// Whether it is known that somebody listens on the port, where the container is reached.
+/// Whether something is known to listen on the port at an address that is reachable from outside.
 fn listens_on(listening: Option<&[ListeningSocket]>, port: u16) -> bool {
     listening.is_some_and(|all| all.iter().any(|listener| listener.takes(port)))
 }
@@ -114,7 +109,7 @@ fn no_progress(deadline: Millis) -> String {
     format!("no progress for {deadline}")
 }
 
-/// In one line; of many observations the first stands for all.
+/// In one line, with the first of many observations.
 impl std::fmt::Display for FailureReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let lines = self.lines();
@@ -131,15 +126,12 @@ impl FailedReplica {
     }
 }
 
-/// What went wrong with a revision.
+/// The failure of a revision's rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutFailure {
-    /// With which.
     pub revision: RevisionNumber,
-    /// What.
     pub reason: FailureReason,
-    /// When, for people.
     pub at: jiff::Timestamp,
 }
 
@@ -150,7 +142,7 @@ impl std::fmt::Display for RolloutFailure {
     }
 }
 
-/// Where a rollout stands. Each variant says what a pass does in it.
+/// The state of a rollout. Each variant says what a pass does in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum RolloutState {
@@ -165,7 +157,6 @@ pub enum RolloutState {
     Complete,
     /// On the way back to `stable`, which is `target` now; as `Progressing`, but its own failure pauses.
     RollingBack {
-        /// What failed.
         failure: RolloutFailure,
         /// As in `Progressing`.
         waited: Millis,
@@ -173,16 +164,10 @@ pub enum RolloutState {
         most_available: u32,
     },
     /// Back on `stable`; as `Complete`. Only a user's write tries again.
-    RolledBack {
-        /// What failed.
-        failure: RolloutFailure,
-    },
+    RolledBack { failure: RolloutFailure },
     /// Failed and not rolled back: no replica is replaced; those that exist are kept and keep trying. Where it is a
     /// first creation, it becomes `Complete` once all are available.
-    Failed {
-        /// What failed.
-        failure: RolloutFailure,
-    },
+    Failed { failure: RolloutFailure },
 }
 
 impl RolloutState {
@@ -199,7 +184,7 @@ impl RolloutState {
         }
     }
 
-    /// What failed or was aborted, where the way leads back from it or has.
+    /// The failure or abort that the service is, or was, rolled back from.
     pub fn back_from(&self) -> Option<&RolloutFailure> {
         match self {
             Self::RollingBack { failure, .. } | Self::RolledBack { failure } => Some(failure),
@@ -227,13 +212,12 @@ pub struct Rollout {
     /// Failures that replicas had before this state began: they do not count against it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failure_baseline: BTreeMap<ReplicaName, u32>,
-    /// Whether a pause of the user's was in force at the last pass, so that its beginning and its end are told once.
+    /// Whether a pause was in force at the last pass, so that its beginning and its end are reported once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
-    /// Where it stands.
     #[serde(flatten)]
     pub state: RolloutState,
-    /// When this state began, for people.
+    /// When this state began; shown, never decided on.
     pub since: jiff::Timestamp,
 }
 

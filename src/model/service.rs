@@ -9,11 +9,10 @@ use super::{
     ServiceSpec,
 };
 
-/// Who an object is.
+/// The identity of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
-    /// Its name.
     pub name: ServiceName,
     /// Its app; cannot be changed.
     #[serde(default)]
@@ -34,22 +33,21 @@ pub struct Metadata {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Service {
-    /// Who.
     pub metadata: Metadata,
     /// What the user wants; `replicas` is always set.
     pub spec: ServiceSpec,
     /// What `spec.image` resolved to when the user wrote it.
     pub image: ResolvedImage,
-    /// Counts `ctl restart` and `ctl rollout --retry`: each makes every container anew.
+    /// Counts `ctl restart` and `ctl rollout --retry`: each recreates every container.
     #[serde(default)]
     pub restarts: u64,
-    /// The user's word against the rollout of this release.
+    /// The user's request to pause or abort the rollout of this release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervention: Option<RolloutIntervention>,
     /// The manifests directory that declares it; `None` where a command does. Only its source applies or deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// What commands changed beside the manifest, in the order of the fields.
+    /// What commands changed since the manifest was applied, in the order of the fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
     /// Set once the user deleted it: its replicas are drained and removed, then all its keys.
@@ -66,7 +64,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Its name.
+    /// The service's name.
     pub fn name(&self) -> &ServiceName {
         &self.metadata.name
     }

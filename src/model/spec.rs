@@ -79,7 +79,7 @@ impl Route {
         Self { host, path: path.into(), port: None, timeout: default_route_timeout(), strip_prefix: false }
     }
 
-    /// `host/path`; `*` stands for any host. The claim key's text and what messages show.
+    /// `host/path`; `*` is any host. The claim key's text and what messages show.
     pub fn claim(&self) -> String {
         format!("{}{}", self.host.as_deref().unwrap_or("*"), self.path)
     }
@@ -103,10 +103,7 @@ pub enum EnvValue {
     /// The text.
     Text(String),
     /// `{field: replica.name}`.
-    Field {
-        /// Which.
-        field: EnvField,
-    },
+    Field { field: EnvField },
 }
 
 /// A fact the system knows and a container may want to.
@@ -124,7 +121,7 @@ pub enum EnvField {
     /// Name of the host.
     #[serde(rename = "host.name")]
     HostName,
-    /// Where the container reaches the balancer: `http://<gateway>:<first http port>`, or the host that the daemon was told.
+    /// Where the container reaches the balancer: `http://<gateway>:<first http port>`, or the host of `--balancer-host`.
     #[serde(rename = "balancer.url")]
     BalancerUrl,
 }

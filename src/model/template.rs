@@ -1,4 +1,4 @@
-//! What a container must be made anew for, and the hash over it.
+//! The template: the fields whose change needs a new container, and their hash. Pure.
 
 use std::collections::BTreeMap;
 

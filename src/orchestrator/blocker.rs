@@ -1,4 +1,4 @@
-//! Why a pass moved nothing, or not more: typed, so that `ctl` and tests read reasons and not sentences.
+//! Why a pass moved nothing, or not more: typed, so that callers and tests match variants, not sentences.
 
 use std::fmt;
 
@@ -20,22 +20,22 @@ pub enum Blocker {
         left: Millis,
     },
     /// Replicas were moved to a revision with another health check; the next ones follow when that check had time to
-    /// tell.
+    /// fail.
     OnProbation {
         /// How long that still takes.
         left: Millis,
     },
-    /// The rollout failed and was not undone: nothing is replaced until the user writes again.
+    /// The rollout failed and was not rolled back: no replica is replaced until the service changes.
     Paused {
         /// The revision that failed.
         revision: RevisionNumber,
     },
-    /// The user paused the rollout: nothing is replaced until it is resumed or aborted.
+    /// A user paused the rollout: no replica is replaced until it is resumed or aborted.
     PausedByUser {
         /// The revision that is rolled to.
         revision: RevisionNumber,
     },
-    /// Replicas are missing and there is no host to place them on.
+    /// Replicas are missing and no node is available for them.
     NoNode,
     /// One transaction cannot hold all that is due; the rest follows in the next pass.
     TransactionFull,
@@ -52,19 +52,23 @@ impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAvailable { replica, observed } => write!(f, "{replica} is not available: {observed}"),
-            Self::NotSettled { replica, left } => write!(f, "{replica} has to serve for another {left}"),
-            Self::OnProbation { left } => write!(f, "the changed health check is watched for another {left}"),
+            Self::NotSettled { replica, left } => write!(f, "{replica} must stay healthy for another {left}"),
+            Self::OnProbation { left } => {
+                write!(f, "the changed health check is observed for another {left}")
+            }
             Self::Paused { revision } => {
-                write!(
-                    f,
-                    "revision {revision} failed; nothing is replaced until the service is written again"
-                )
+                write!(f, "revision {revision} failed; no replica is replaced until the service changes")
             }
             Self::PausedByUser { revision } => {
-                write!(f, "nothing is replaced until revision {revision} is resumed")
+                write!(
+                    f,
+                    "revision {revision} is paused; no replica is replaced until it is resumed or aborted"
+                )
             }
-            Self::NoNode => f.write_str("there is no host to place a replica on"),
-            Self::TransactionFull => f.write_str("the rest follows in the next pass"),
+            Self::NoNode => f.write_str("no node is available for a new replica"),
+            Self::TransactionFull => {
+                f.write_str("the plan is larger than one transaction; the rest follows in the next pass")
+            }
             Self::PlanRefused { violations } => {
                 write!(f, "the plan was refused, because it breaks an invariant: {}", violations.join("; "))
             }

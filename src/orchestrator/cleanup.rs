@@ -48,7 +48,8 @@ pub(super) fn drop_revisions(pass: &mut Pass<'_>) {
 
 /// Besides what runs or may be gone back to, the last revision made is needed: the next generation is compared with it.
 fn is_needed(pass: &Pass<'_>, revision: &Revision) -> bool {
-    let (number, rollout) = (revision.number, &pass.rollout);
+    let number = revision.number;
+    let rollout = &pass.rollout;
     number == rollout.target
         || rollout.stable == Some(number)
         || number == rollout.last_revision

@@ -1,4 +1,4 @@
-//! What holds of a service right now, for people and for `ctl wait`. No decision reads it.
+//! Conditions of a service, for users and for `ctl wait`. No decision reads them.
 
 use super::census::{is_available, is_gone};
 use super::observation::observation;
@@ -17,7 +17,7 @@ pub struct Assessment {
     pub available: u32,
     /// Of these, the ones of the rollout's target.
     pub of_target: u32,
-    /// One line per replica that is held up: `web-4-b: exited with code 1 (3 failures so far)`.
+    /// One line per replica that makes no progress: `web-4-b: exited with code 1 (3 failures so far)`.
     pub troubles: Vec<String>,
 }
 
@@ -27,7 +27,9 @@ pub fn assess(view: &ServiceView) -> Assessment {
     let deleting = view.service.deleted_at.is_some();
     let wanted = if deleting { 0 } else { view.service.spec.replica_count() };
     let target = view.rollout.as_ref().map(|r| r.target);
-    let (mut count, mut available, mut of_target) = (0_u32, 0_u32, 0_u32);
+    let mut count = 0_u32;
+    let mut available = 0_u32;
+    let mut of_target = 0_u32;
     for replica in running() {
         count += 1;
         if is_available(view, replica) {
@@ -61,40 +63,44 @@ fn ready(deleting: bool, enough: bool, counts: &str) -> Condition {
 
 /// `counting`: the number of replicas is on its way to the one wanted.
 fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
-    let is = |status, reason, message: &str| condition(ConditionKind::Progressing, status, reason, message);
+    let progressing =
+        |status, reason, message: &str| condition(ConditionKind::Progressing, status, reason, message);
     if view.service.deleted_at.is_some() {
-        return is(true, Reason::Deleting, "its replicas are drained and removed");
+        return progressing(true, Reason::Deleting, "its replicas are drained and removed");
     }
     let seen = view.rollout.as_ref().filter(|r| r.observed_generation == view.service.metadata.generation);
     let Some(rollout) = seen else {
-        return is(true, Reason::RollingOut, "the last write has not been acted on yet");
+        return progressing(true, Reason::RollingOut, "the last write has not been acted on yet");
     };
     if let Some(intervention) = pause::in_force(view, rollout) {
-        return is(true, Reason::RolloutPaused, &format!("paused by {}", intervention.by.told()));
+        return progressing(true, Reason::RolloutPaused, &format!("paused by {}", intervention.by.summary()));
     }
     match &rollout.state {
-        RolloutState::Progressing { .. } => is(true, Reason::RollingOut, counts),
-        RolloutState::RollingBack { .. } => is(true, Reason::RollingBack, counts),
-        _ if counting => is(true, Reason::TooFewAvailable, counts),
-        RolloutState::Complete => is(false, Reason::RolledOut, ""),
-        RolloutState::RolledBack { failure } => is(false, Reason::RolledBack, &failure.to_string()),
-        RolloutState::Failed { failure } => is(false, Reason::RolloutFailed, &failure.to_string()),
+        RolloutState::Progressing { .. } => progressing(true, Reason::RollingOut, counts),
+        RolloutState::RollingBack { .. } => progressing(true, Reason::RollingBack, counts),
+        _ if counting => progressing(true, Reason::TooFewAvailable, counts),
+        RolloutState::Complete => progressing(false, Reason::RolledOut, ""),
+        RolloutState::RolledBack { failure } => progressing(false, Reason::RolledBack, &failure.to_string()),
+        RolloutState::Failed { failure } => progressing(false, Reason::RolloutFailed, &failure.to_string()),
     }
 }
 
 fn degraded(view: &ServiceView, troubles: &[String], enough: bool) -> Condition {
-    let is = |status, reason, message: String| condition(ConditionKind::Degraded, status, reason, message);
+    let degraded =
+        |status, reason, message: String| condition(ConditionKind::Degraded, status, reason, message);
     if view.service.deleted_at.is_some() {
-        return is(false, Reason::Deleting, String::new());
+        return degraded(false, Reason::Deleting, String::new());
     }
     match view.rollout.as_ref().map(|r| &r.state) {
-        Some(RolloutState::RollingBack { failure, .. }) => is(true, Reason::RollingBack, failure.to_string()),
-        Some(RolloutState::RolledBack { failure }) => is(true, Reason::RolledBack, failure.to_string()),
-        Some(RolloutState::Failed { failure }) => is(true, Reason::RolloutFailed, failure.to_string()),
+        Some(RolloutState::RollingBack { failure, .. }) => {
+            degraded(true, Reason::RollingBack, failure.to_string())
+        }
+        Some(RolloutState::RolledBack { failure }) => degraded(true, Reason::RolledBack, failure.to_string()),
+        Some(RolloutState::Failed { failure }) => degraded(true, Reason::RolloutFailed, failure.to_string()),
         Some(RolloutState::Progressing { .. } | RolloutState::Complete) | None => match troubles.first() {
-            Some(first) if enough => is(true, Reason::ReplicaHeldUp, first.clone()),
-            Some(first) => is(true, Reason::TooFewAvailable, first.clone()),
-            None => is(false, Reason::AllAvailable, String::new()),
+            Some(first) if enough => degraded(true, Reason::ReplicaHeldUp, first.clone()),
+            Some(first) => degraded(true, Reason::TooFewAvailable, first.clone()),
+            None => degraded(false, Reason::AllAvailable, String::new()),
         },
     }
 }

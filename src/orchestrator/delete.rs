@@ -5,8 +5,8 @@ use super::pass::{MOST_OPERATIONS, event};
 use super::{Blocker, Changes, ServiceView, VolumeRemovalState};
 use crate::model::{Cause, Desired, EventKind, EventReason, Millis, Now, Replica};
 
-/// Removes what runs, deletes what is gone, and forgets the service when none is left. A rollout under way stays where
-/// it is: nothing reads it any more.
+/// Removes what runs, deletes what is gone, and forgets the service when none is left. A rollout under way is left
+/// alone: nothing reads it any more.
 pub(super) fn plan(view: &ServiceView, now: Now) -> Changes {
     let mut changes = Changes::default();
     // Room for one event.
@@ -37,13 +37,13 @@ pub(super) fn plan(view: &ServiceView, now: Now) -> Changes {
     if left == 0 {
         finish(view, &mut changes);
     }
-    let told = if changes.forget_service {
-        Some((EventReason::ServiceDeleted, "nothing of it is left".to_owned()))
+    let notice = if changes.forget_service {
+        Some((EventReason::ServiceDeleted, "all replicas are removed".to_owned()))
     } else {
         let n = changes.put_replicas.len();
         (n > 0).then(|| (EventReason::Deleting, format!("{n} replicas are drained and removed")))
     };
-    changes.events.extend(told.map(|(reason, text)| event(view, now, EventKind::Normal, reason, text)));
+    changes.events.extend(notice.map(|(reason, text)| event(view, now, EventKind::Normal, reason, text)));
     changes
 }
 

@@ -21,7 +21,8 @@ pub(super) fn obey(pass: &mut Pass<'_>) {
     }
     match (pause::in_force(view, &pass.rollout), pass.rollout.paused) {
         (Some(intervention), false) => {
-            let message = format!("revision {} is paused by {}", pass.rollout.target, intervention.by.told());
+            let message =
+                format!("revision {} is paused by {}", pass.rollout.target, intervention.by.summary());
             pass.rollout.paused = true;
             pass.event(EventKind::Normal, EventReason::RolloutPaused, message);
         }
@@ -30,7 +31,7 @@ pub(super) fn obey(pass: &mut Pass<'_>) {
             if matches!(pass.rollout.state, RolloutState::Progressing { .. }) {
                 // A resumed rollout has its whole deadline before it.
                 pass.restart_wait();
-                let message = format!("revision {} goes on", pass.rollout.target);
+                let message = format!("revision {} is resumed", pass.rollout.target);
                 pass.event(EventKind::Normal, EventReason::RolloutResumed, message);
             }
         }
@@ -54,7 +55,7 @@ fn abort(pass: &mut Pass<'_>, intervention: &RolloutIntervention) {
     if matches!(failure.reason, FailureReason::Aborted { .. }) {
         pass.record(target, RevisionOutcome::Aborted { failure: failure.clone() });
     }
-    let message = format!("revision {target} is aborted by {}", intervention.by.told());
+    let message = format!("revision {target} is aborted by {}", intervention.by.summary());
     pass.event(EventKind::Warning, EventReason::RolloutAborted, message);
     go_back(pass, stable, failure);
 }

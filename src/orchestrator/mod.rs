@@ -1,8 +1,8 @@
-//! Services to replicas: decides which revision each service should run and takes one move per pass towards it.
+//! Services to replicas: decides which revision each service should run and takes one move per pass towards it. Pure.
 //!
 //! [`plan`] is a pure function; the controller reads the view and commits the changes in one transaction.
 //! [`Changes::blockers`] says why nothing moved, [`assess`] what is true of the service right now.
-//! Invariants: pure and synchronous; one move per pass, progress is read back from the view, so a restarted leader
+//! Invariants: synchronous; one move per pass, progress is read back from the view, so a restarted leader
 //! resumes where the last one stopped; a pass follows the rollout's `target`, never the spec directly. What no plan may do
 //! is written down in [`invariants`] and checked on every plan; a plan that breaks a rule is refused.
 //! Deliberately absent: containers, probes, addresses (`agent`), tables (`registry`).

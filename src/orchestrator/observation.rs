@@ -1,18 +1,18 @@
-//! What is seen of a replica that is not available, in one line.
+//! What is known of a replica that is not available, in one line.
 
 use super::ReplicaView;
 use crate::model::ReplicaPhase;
 
 /// `users-10-a: exited with code 1 (3 failures so far)`.
 pub(super) fn observation(replica: &ReplicaView) -> String {
-    format!("{}: {}", replica.replica.name, standing(replica))
+    format!("{}: {}", replica.replica.name, observed_state(replica))
 }
 
 /// The same without the name.
-pub(super) fn standing(replica: &ReplicaView) -> String {
-    let Some(status) = &replica.status else { return "not yet seen by its host".to_owned() };
+pub(super) fn observed_state(replica: &ReplicaView) -> String {
+    let Some(status) = &replica.status else { return "not yet reported by its node".to_owned() };
     let text = match &status.phase {
-        ReplicaPhase::Waiting { reason: None } => "waiting for its turn".to_owned(),
+        ReplicaPhase::Waiting { reason: None } => "waiting".to_owned(),
         ReplicaPhase::Waiting { reason: Some(reason) } | ReplicaPhase::Unready { reason } => {
             reason.to_string()
         }
@@ -26,7 +26,7 @@ pub(super) fn standing(replica: &ReplicaView) -> String {
         ReplicaPhase::BackOff { reason, .. } => reason.to_string(),
         ReplicaPhase::Draining => "draining".to_owned(),
         ReplicaPhase::Stopping => "stopping".to_owned(),
-        ReplicaPhase::Retained => "stopped, kept to be looked at".to_owned(),
+        ReplicaPhase::Retained => "stopped, retained for inspection".to_owned(),
         ReplicaPhase::Gone => "gone".to_owned(),
     };
     let repeats = matches!(status.phase, ReplicaPhase::BackOff { .. }) && status.failures > 1;

@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// Store operations a plan asks for at most. A transaction holds 128; the rest is left for the rollout, the revision and
-/// for what the controller keeps beside them (older events that make room for new ones).
+/// for what the controller writes with them (older events that make room for new ones).
 pub const MOST_OPERATIONS: usize = 96;
 
 /// Time waited is saved once this much of it is unsaved: a crash loses at most this, and a rollout under way costs one

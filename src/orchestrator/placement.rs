@@ -1,10 +1,9 @@
-//! Which host a new replica runs on: the one with the fewest of its service, the first named where several tie; and
-//! whether there is the memory for what a user asks for.
+//! The node for a new replica: the one with the fewest of its service, the first by name where several tie; and whether
+//! there is enough memory for a write.
 //!
-//! Memory is counted when a user writes, from reservations alone: the replicas wanted, without those that a rollout has
-//! beside them for a while. A write that asks for no more than before always passes: whoever is short must be able to
-//! scale down.
-//! A replica stays where it was put: a host that is no longer offered is unknown, not dead.
+//! Memory is counted when a user writes, from reservations alone: the replicas wanted, without a rollout's surge. A write
+//! that asks for no more than before always passes: a user who is short of memory must be able to scale down.
+//! A replica stays on its node: a node that is no longer offered is unknown, not dead.
 
 use std::fmt;
 
@@ -12,7 +11,7 @@ use super::ServiceView;
 use super::census::is_gone;
 use crate::model::{MemorySize, NodeId, Replica, ServiceName, ServiceSpec};
 
-/// The host for one more replica, counting those that this pass already places; `None` where no host is offered.
+/// The node for one more replica, counting those that this pass already places; `None` where no node is offered.
 pub(super) fn choose<'a>(view: &'a ServiceView, placed: &[Replica]) -> Option<&'a NodeId> {
     if let [only] = view.nodes.as_slice() {
         return Some(only);
@@ -28,9 +27,7 @@ pub(super) fn choose<'a>(view: &'a ServiceView, placed: &[Replica]) -> Option<&'
 /// A service that asks for more memory than there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CapacityShortage {
-    /// Which.
     pub service: ServiceName,
-    /// Replicas wanted of it.
     pub replicas: u32,
     /// What each reserves.
     pub each: MemorySize,
@@ -43,7 +40,6 @@ pub struct CapacityShortage {
 /// One service of a write, as it was and as it is to be.
 #[derive(Debug, Clone)]
 pub struct CapacityRequest<'a> {
-    /// Which.
     pub service: &'a ServiceName,
     /// `None` for a new one.
     pub before: Option<&'a ServiceSpec>,
@@ -51,7 +47,7 @@ pub struct CapacityRequest<'a> {
     pub after: &'a ServiceSpec,
 }
 
-/// The services of a write that do not fit beside what `others` reserve, each counted after those before it.
+/// The services of a write that do not fit next to what `others` reserve, each counted after those before it.
 pub fn shortages(
     asked: &[CapacityRequest<'_>],
     others: MemorySize,
@@ -85,10 +81,11 @@ impl fmt::Display for CapacityShortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, replicas, each, others, total } = self;
         let needed = Gibibytes(each.0.saturating_mul(u64::from(*replicas)));
-        let (total, others) = (Gibibytes(total.0), Gibibytes(others.0));
+        let total = Gibibytes(total.0);
+        let others = Gibibytes(others.0);
         write!(
             f,
-            "{service}: {replicas} replicas of {each} need {needed}; the host has {total}, of which {others} are reserved"
+            "{service}: {replicas} replicas of {each} need {needed}; the node has {total}, of which {others} are reserved"
         )
     }
 }
@@ -119,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_needs_more_than_is_left_is_short() {
+    fn shortages_names_a_write_that_needs_more_than_is_left() {
         let gibibytes = |n: u64| MemorySize(n << 30);
         for (before, after, others, short) in [
             (None, spec(4, "1Gi"), 0, false),
@@ -133,12 +130,12 @@ mod tests {
             let name = "users".into();
             let asked = CapacityRequest { service: &name, before: before.as_ref(), after: &after };
             let found = shortages(&[asked], gibibytes(others), gibibytes(4));
-            assert_eq!(!found.is_empty(), short, "{before:?} to {after:?} beside {others}");
+            assert_eq!(!found.is_empty(), short, "{before:?} to {after:?} next to {others}");
         }
     }
 
     #[test]
-    fn services_of_one_write_are_counted_together_and_told_with_figures() {
+    fn shortages_count_the_services_of_one_write_together() {
         let (one, two) = (spec(3, "1Gi"), spec(2, "512Mi"));
         let names: [ServiceName; 2] = ["users".into(), "web".into()];
         let asked = [(&names[0], &one), (&names[1], &two)].map(|(service, after)| CapacityRequest {
@@ -147,10 +144,10 @@ mod tests {
             after,
         });
         let found = shortages(&asked, MemorySize(0), MemorySize(7 << 29));
-        let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let messages: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(
-            told,
-            ["web: 2 replicas of 512Mi need 1Gi; the host has 3.5Gi, of which 3Gi are reserved"]
+            messages,
+            ["web: 2 replicas of 512Mi need 1Gi; the node has 3.5Gi, of which 3Gi are reserved"]
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a rollout gets on, and when it has arrived.
+//! Whether a rollout makes progress, and when it is complete.
 
 use super::census::{available, is_gone};
 use super::pass::Pass;
@@ -7,7 +7,7 @@ use crate::model::{
     Cause, Desired, EventKind, EventReason, FailureReason, Millis, RevisionOutcome, RolloutState,
 };
 
-/// Takes note of progress: more of the target than ever are available, or an old replica went.
+/// Records progress: more of the target than ever are available, or an old replica is gone.
 pub(super) fn note(pass: &mut Pass<'_>) {
     let seen = available(&pass.census.current).min(pass.bounds.wanted);
     let seen = u32::try_from(seen).unwrap_or(u32::MAX);
@@ -73,7 +73,7 @@ fn explain(pass: &mut Pass<'_>) {
     for seen in &pass.census.current {
         let replica = seen.view.replica.name.clone();
         if !seen.available {
-            let observed = observation::standing(seen.view);
+            let observed = observation::observed_state(seen.view);
             pass.changes.blockers.push(Blocker::NotAvailable { replica, observed });
         } else if !pass.is_relied_on(seen) {
             let served = seen.view.serving_for.unwrap_or_default();

@@ -1,8 +1,8 @@
-//! What a rollout that fails means: back to the last revision that completed, or a pause.
+//! What happens when a rollout fails: a rollback to the last revision that completed, or a pause.
 //!
 //! Going back is a rollout like any other, with `stable` as its target: what still runs of it counts again and is never
-//! stopped, what is missing is made anew, and the failed revision's replicas are the old ones. It is undone by nothing:
-//! when it fails too, the rollout pauses. Spec and count stay the user's.
+//! stopped, missing replicas are started, and the failed revision's replicas are the old ones. A rollback
+//! that fails too is not rolled back: the rollout pauses. Spec and count stay as the user wrote them.
 
 use super::census::available;
 use super::deadline::is_running;
@@ -16,7 +16,7 @@ use crate::model::{
 
 /// Fails a rollout whose target cannot get healthy, or that made no progress for its deadline.
 pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
-    // One that needs no more than this pass to end has not failed, however long it took.
+    // A rollout that this pass completes has not failed, however long it took.
     if !is_running(pass) || pass.has_arrived() {
         return;
     }
@@ -31,7 +31,7 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
     let message = failure.to_string();
     let first = matches!(pass.rollout.state, RolloutState::Progressing { .. });
     let may_go_back = first && pass.view.service.spec.rollout.on_failure == OnFailure::Rollback;
-    // What is gone back to has completed once, and that remains so.
+    // The revision that a rollback returns to has completed once, and keeps that outcome.
     if first {
         pass.record(failed, RevisionOutcome::Failed { failure: failure.clone() });
     }
@@ -44,7 +44,7 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
     go_back(pass, stable, failure);
 }
 
-/// Turns back to the stable revision.
+/// Starts the rollback to the stable revision.
 pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: RolloutFailure) {
     pass.aim_at(stable);
     let most_available = u32::try_from(available(&pass.census.current)).unwrap_or(u32::MAX);
@@ -52,7 +52,7 @@ pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: Ro
     pass.event(EventKind::Warning, EventReason::RollingBack, format!("back to revision {}", stable.number));
 }
 
-/// The class of the target's trouble; where no agent saw any, a line for each replica of the target that is not
+/// The first diagnosis of the target; where there is none, a line for each replica of the target that is not
 /// available; where all of them are, for every other one that is not.
 fn too_late(pass: &Pass<'_>, deadline: Millis) -> FailureReason {
     if let Some(case) = verdict::at_deadline(pass, deadline) {

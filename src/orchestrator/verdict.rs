@@ -1,14 +1,14 @@
-//! Whether what the agents observe fails a rollout before its deadline does, and by which class.
+//! Whether an observation of the agents fails a rollout before its deadline does, and for which reason.
 //!
-//! An image that is not to be had fails it at once, three containers that ended within `startWithin` fail it, and so does
-//! one that had all of `startWithin` without passing its health check. Everything else has until the deadline. What a
-//! replica suffered before the rollout reached it does not count (`Rollout::failure_baseline`).
+//! An image that cannot be pulled fails it at once; three containers that exit within `startWithin` fail it, and so does
+//! one that does not pass its health check within `startWithin`. Everything else has until the deadline. A failure before
+//! the rollout reached the replica does not count (`Rollout::failure_baseline`).
 
 use super::census::ClassifiedReplica;
 use super::pass::Pass;
 use crate::model::{CRASHES_TOGETHER, Diagnosis, FailedReplica, FailureCause, Millis};
 
-/// The first replica of the target whose trouble no waiting mends.
+/// The first replica of the target that no waiting will mend.
 pub(super) fn hopeless(pass: &Pass<'_>) -> Option<FailedReplica> {
     let start_within = pass.target.spec.health.start_within;
     let mut troubled = troubled(pass);
@@ -17,7 +17,7 @@ pub(super) fn hopeless(pass: &Pass<'_>) -> Option<FailedReplica> {
     Some(case(&found.0, found.1, None))
 }
 
-/// What is told of a rollout whose deadline passed: the first trouble of the target that an agent saw.
+/// The reason of a rollout whose deadline passed: the first diagnosis of the target.
 pub(super) fn at_deadline(pass: &Pass<'_>, deadline: Millis) -> Option<FailedReplica> {
     troubled(pass).next().map(|(cause, diagnosis)| case(&cause, diagnosis, Some(deadline)))
 }
@@ -57,7 +57,7 @@ mod tests {
     use crate::model::{FailedProbe, ProbeAnswer};
 
     #[test]
-    fn each_class_has_its_patience() {
+    fn is_hopeless_by_cause_and_count() {
         let exited = || FailureCause::Exited { code: 1, was_healthy: false };
         let probe = FailedProbe { message: "m".into(), answer: ProbeAnswer::Status { status: 503 } };
         let late =
@@ -69,13 +69,13 @@ mod tests {
             ("twice", exited(), 2, 1, 2, false),
             ("three times", exited(), 3, 10, 3, true),
             ("three times, too far apart", exited(), 3, 11, 9, false),
-            ("three times, two of them forgiven", exited(), 3, 5, 1, false),
+            ("three times, two of them before the baseline", exited(), 3, 5, 1, false),
             ("memory", FailureCause::OutOfMemory { limit: None }, 3, 5, 3, true),
             ("cannot start", FailureCause::CannotStart { message: String::new() }, 3, 5, 3, true),
             ("cannot start once", FailureCause::CannotStart { message: String::new() }, 1, 5, 1, false),
             ("starting", late(None), 0, 0, 0, false),
             ("all of startWithin", late(Some(Millis::secs(10))), 1, 10, 1, true),
-            ("all of it, forgiven", late(Some(Millis::secs(10))), 1, 10, 0, false),
+            ("all of it, before the baseline", late(Some(Millis::secs(10))), 1, 10, 0, false),
         ] {
             let diagnosis = Diagnosis { cause, times, within: Millis::secs(seconds), log: Vec::new() };
             assert_eq!(is_hopeless(&diagnosis, Millis::secs(10), counted), expected, "{what}");

@@ -1,6 +1,7 @@
 //! One gRPC probe: `grpc.health.v1.Health/Check` over h2c, on a connection of its own; `SERVING` passes.
 
 use ::http::{HeaderMap, Request, Response, header};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -50,7 +51,7 @@ pub(super) async fn probe(place: &ProbeAddress, service: &str) -> Result<(), Fai
         .header(header::USER_AGENT, "coxswain-probe")
         .header(header::CONTENT_TYPE, "application/grpc")
         .header(header::TE, "trailers")
-        .body(Full::new(request(service)))
+        .body(Full::new(Bytes::from(request(service))))
         .map_err(|error| failed(&error.to_string()))?;
 
     let exchange = async {
@@ -123,7 +124,6 @@ mod tests {
     use std::sync::Arc;
 
     use ::http::{HeaderValue, StatusCode};
-    use bytes::Bytes;
     use http_body_util::StreamBody;
     use hyper::body::Frame;
     use hyper::service::service_fn;
@@ -193,7 +193,7 @@ mod tests {
     #[tokio::test]
     async fn other_statuses_fail_with_their_name() {
         let unknown: &[(&str, &str)] = &[("grpc-status", "5"), ("grpc-message", "unknown%20service")];
-        for (answer, told) in [
+        for (answer, reported) in [
             (GrpcReply(200, b"\0\0\0\0\x02\x08\x02", OK), "NOT_SERVING"),
             (GrpcReply(200, b"\0\0\0\0\0", OK), "UNKNOWN"),
             (GrpcReply(200, b"\0\0\0\0\x02\x08\x09", OK), "9"),
@@ -205,7 +205,7 @@ mod tests {
         ] {
             let (outcome, _) = ask("users", answer).await;
             let message = outcome.map_err(|failed| failed.message);
-            assert_eq!(message, Err(format!("grpc Health/Check users → {told}")));
+            assert_eq!(message, Err(format!("grpc Health/Check users → {reported}")));
         }
     }
 
@@ -244,9 +244,12 @@ mod tests {
             while stream.read(&mut [0; 1024]).await.is_ok_and(|n| n > 0) {}
             drop(listener);
         });
-        let told = probe(&place, "").await.unwrap_err();
-        assert!(told.message.starts_with("grpc Health/Check → the response is not HTTP/2"), "{told:?}");
-        assert_eq!(told.answer, crate::model::ProbeAnswer::Nothing);
+        let reported = probe(&place, "").await.unwrap_err();
+        assert!(
+            reported.message.starts_with("grpc Health/Check → the response is not HTTP/2"),
+            "{reported:?}"
+        );
+        assert_eq!(reported.answer, crate::model::ProbeAnswer::Nothing);
         server.await.unwrap();
         let refused = probe(&place, "").await.unwrap_err();
         assert_eq!(refused.message, "grpc Health/Check → connection refused");

@@ -2,10 +2,8 @@
 //!
 //! Each message has one field, so this is shorter than generated code and what it needs to be generated.
 
-use bytes::Bytes;
-
 /// `HealthCheckRequest { service = 1 }` in gRPC's frame: not compressed, length, message.
-pub(super) fn request(service: &str) -> Bytes {
+pub(super) fn request(service: &str) -> Vec<u8> {
     let mut message = Vec::new();
     if !service.is_empty() {
         message.push(0x0a);
@@ -16,7 +14,7 @@ pub(super) fn request(service: &str) -> Bytes {
     let mut frame = vec![0];
     frame.extend_from_slice(&length.to_be_bytes());
     frame.extend_from_slice(&message);
-    frame.into()
+    frame
 }
 
 fn write_varint(out: &mut Vec<u8>, mut value: usize) {

@@ -152,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_statuses_fail_with_their_first_line() {
-        for (answer, told) in [
+        for (answer, reported) in [
             (&b"HTTP/1.1 503 No\r\ncontent-length: 13\r\n\r\nwarming cache"[..], "503 \"warming cache\""),
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "404"),
             (b"HTTP/1.1 500 No\r\ncontent-length: 99\r\n\r\nbroken off", "500 \"broken off\""),
@@ -160,7 +160,7 @@ mod tests {
             (b"SSH-2.0-OpenSSH_9.2\r\n", "the response is not HTTP"),
         ] {
             let message = ask(answer).await.0.map_err(|failed| failed.message);
-            assert_eq!(message, Err(format!("GET /healthz?full=1 → {told}")));
+            assert_eq!(message, Err(format!("GET /healthz?full=1 → {reported}")));
         }
     }
 
@@ -170,14 +170,14 @@ mod tests {
         let place = ProbeAddress::direct(listener.local_addr().unwrap());
         drop(listener);
         let answer = ProbeAnswer::Refused { port: place.port };
-        for (told, expected) in [
+        for (reported, expected) in [
             (probe(&place, "/").await, "GET / → connection refused".to_owned()),
             (
                 super::super::tcp::probe(&place, crate::model::Millis::secs(1)).await,
                 format!("connect to port {} → connection refused", place.port),
             ),
         ] {
-            assert_eq!(told, Err(FailedProbe { message: expected, answer: answer.clone() }));
+            assert_eq!(reported, Err(FailedProbe { message: expected, answer: answer.clone() }));
         }
     }
 

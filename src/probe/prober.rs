@@ -286,7 +286,7 @@ mod tests {
         until("ready", || state().is_ready()).await;
         server.well.store(false, Ordering::SeqCst);
         until("failing", || matches!(state(), ProbeState::Failing { .. })).await;
-        until("told of each", || news.load(Ordering::SeqCst) == 4).await;
+        until("reported of each", || news.load(Ordering::SeqCst) == 4).await;
         let asked = server.asked.load(Ordering::SeqCst);
         until("further probes", || server.asked.load(Ordering::SeqCst) > asked + 5).await;
         assert_eq!(news.load(Ordering::SeqCst), 4, "the same again is no news");
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(server.asked.load(Ordering::SeqCst), 1);
         prober.watch(server.target(quick()));
         assert!(prober.state(&target.id).unwrap().is_ready());
-        until("probes as often as told", || server.asked.load(Ordering::SeqCst) > 3).await;
+        until("probes as often as reported", || server.asked.load(Ordering::SeqCst) > 3).await;
     }
 
     #[tokio::test]
@@ -346,8 +346,8 @@ mod tests {
             ..server.target(health)
         };
         prober.watch(target.clone());
-        let told = || prober.state(&target.id).and_then(|s| s.last().map(|f| f.message.clone()));
-        until("told", || told().as_deref() == Some("GET /h → no answer in 20ms")).await;
+        let reported = || prober.state(&target.id).and_then(|s| s.last().map(|f| f.message.clone()));
+        until("reported", || reported().as_deref() == Some("GET /h → no answer in 20ms")).await;
     }
 
     #[test]
@@ -362,10 +362,10 @@ mod tests {
     #[test]
     fn rewording_is_told_at_most_once_a_second() {
         let failing = |last: &str| ProbeState::Failing { since: Mono(0), last: last.into() };
-        let told = (failing("1 of 3"), Mono(1000));
-        assert!(!is_news(&told, &failing("2 of 3"), Mono(1999)));
-        assert!(is_news(&told, &failing("2 of 3"), Mono(2000)));
-        assert!(!is_news(&told, &failing("1 of 3"), Mono(9000)));
-        assert!(is_news(&told, &ProbeState::Ready { since: Mono(1001) }, Mono(1001)));
+        let reported = (failing("1 of 3"), Mono(1000));
+        assert!(!is_news(&reported, &failing("2 of 3"), Mono(1999)));
+        assert!(is_news(&reported, &failing("2 of 3"), Mono(2000)));
+        assert!(!is_news(&reported, &failing("1 of 3"), Mono(9000)));
+        assert!(is_news(&reported, &ProbeState::Ready { since: Mono(1001) }, Mono(1001)));
     }
 }

@@ -114,7 +114,10 @@ fn a_wrong_port_names_the_ports_that_listen() {
     says(&report, &["nothing listens on 8080; the container listens on 3000"]);
     says(&report, &["serves all traffic, 2/2 ready; 0 failed requests during the attempt"]);
     let (report, _) = serving.fails("  env: {BIND: 127.0.0.1}\n");
-    says(&report, &["the container listens on 127.0.0.1:8080 only, which nobody outside of it can reach"]);
+    says(
+        &report,
+        &["the container listens on 127.0.0.1:8080 only, which is not reachable from outside the container"],
+    );
 }
 
 #[test]
@@ -122,7 +125,7 @@ fn a_container_without_the_memory_it_wants_is_told_so() {
     let serving = Serving::start();
     let (report, took) = serving.fails("  env: {EAT_MEMORY: '1'}\n  resources: {memory: 32Mi}\n");
     assert!(took < DEADLINE / 4, "{took:?}\n{report}");
-    says(&report, &["CTL-0425", "was killed for want of memory, it may use 32Mi, 3 times in"]);
+    says(&report, &["CTL-0425", "was OOM-killed (limit 32Mi), 3 times in"]);
 }
 
 #[test]

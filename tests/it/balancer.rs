@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use coxswain::balancer::BalancerLimits;
+use coxswain::balancer::{BalancerError, BalancerLimits};
 use coxswain::model::{Millis, TableRoute};
 use harness::{
     Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, route, route_with, simple, status,
@@ -25,7 +25,7 @@ async fn started() -> Balancer {
 }
 
 #[tokio::test]
-async fn requests_find_their_service() {
+async fn requests_are_routed_by_host_and_path() {
     let mut balancer = started().await;
     let [shop, api, any] =
         [Backend::echo("shop").await, Backend::echo("api").await, Backend::echo("any").await];
@@ -58,7 +58,7 @@ async fn requests_find_their_service() {
 }
 
 #[tokio::test]
-async fn before_the_first_table_everything_is_unavailable_and_may_be_asked_again() {
+async fn balancer_without_a_table_answers_503_with_retry_after() {
     let balancer = started().await;
     let answer = get(balancer.address, "any", "/").await;
     assert_eq!(status(&answer), 503, "{answer}");
@@ -66,7 +66,7 @@ async fn before_the_first_table_everything_is_unavailable_and_may_be_asked_again
 }
 
 #[tokio::test]
-async fn connections_are_kept_on_both_sides() {
+async fn connections_are_kept_alive_on_both_sides() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
     let backend = Backend::echo("a").await;
     balancer.publish(simple(1, &[&backend])).await;
@@ -83,7 +83,7 @@ async fn connections_are_kept_on_both_sides() {
 }
 
 #[tokio::test]
-async fn the_endpoint_learns_who_asked_and_nothing_of_the_connection() {
+async fn endpoint_gets_forwarded_headers_and_no_hop_by_hop_headers() {
     let mut balancer = started().await;
     let backend = Backend::echo("a").await;
     balancer.publish(simple(1, &[&backend])).await;
@@ -108,7 +108,7 @@ async fn the_endpoint_learns_who_asked_and_nothing_of_the_connection() {
 }
 
 #[tokio::test]
-async fn bodies_stream_both_ways() {
+async fn bodies_are_streamed_in_both_directions() {
     let mut balancer = started().await;
     // answers the head at once, then each piece of the request's body as it comes
     let backend = Backend::raw("a", |mut stream, _| async move {
@@ -144,7 +144,7 @@ async fn bodies_stream_both_ways() {
 }
 
 #[tokio::test]
-async fn large_bodies_pass_whole() {
+async fn large_bodies_are_forwarded_whole() {
     let mut balancer = started().await;
     let backend = Backend::echo("a").await;
     balancer.publish(simple(1, &[&backend])).await;
@@ -157,7 +157,7 @@ async fn large_bodies_pass_whole() {
 }
 
 #[tokio::test]
-async fn a_client_that_expects_continue_gets_it() {
+async fn client_that_expects_100_continue_gets_it() {
     let mut balancer = started().await;
     let backend = Backend::echo("a").await;
     balancer.publish(simple(1, &[&backend])).await;
@@ -173,7 +173,7 @@ async fn a_client_that_expects_continue_gets_it() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_refuses_is_passed_over() {
+async fn endpoint_that_refuses_connections_is_ejected() {
     let mut balancer = started().await;
     let good = Backend::echo("good").await;
     let [dead, dead_too] = [Backend::absent("dead").await, Backend::absent("dead-too").await];
@@ -189,7 +189,38 @@ async fn an_endpoint_that_refuses_is_passed_over() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_late_is_a_504_and_the_connection_lives() {
+async fn connects_for_one_request_are_bounded_however_often_it_is_sent() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let mut backends = Vec::new();
+    for n in 0..12 {
+        backends.push(Backend::absent(&format!("absent-{n}")).await);
+    }
+    for n in 0..6 {
+        backends.push(proxy_without_a_container(&format!("proxy-{n}"), true, Duration::ZERO).await);
+    }
+    let all: Vec<&Backend> = backends.iter().collect();
+    balancer.publish(simple(1, &all)).await;
+    assert_eq!(status(&get(balancer.address, "a", "/").await), 502);
+    let report = balancer.until(|r| all.iter().all(|backend| r.in_flight(&backend.id()) == 0)).await;
+    let connects: u64 = report.endpoints.values().map(|endpoint| endpoint.requests).sum();
+    assert!(connects <= 4, "{connects} connects");
+}
+
+#[tokio::test]
+async fn balancer_ends_with_an_error_if_one_of_its_threads_cannot_serve() {
+    // epoll accepts no regular file, so the thread fails when it registers its socket
+    let file = tempfile::tempfile().unwrap();
+    let extra_socket = Some(std::net::TcpListener::from(std::os::fd::OwnedFd::from(file)));
+    let mut balancer = Balancer::start(Setup { extra_socket, ..Setup::default() }).await;
+    balancer.tables.send_replace(Some(Arc::new(simple(1, &[]))));
+    let ended = balancer.ended().await;
+    assert!(matches!(ended, Err(BalancerError::Listener(_))), "{ended:?}");
+    let applied = balancer.reports.borrow().as_ref().and_then(|report| report.applied.clone());
+    assert_eq!(applied, None, "a thread never took it");
+}
+
+#[tokio::test]
+async fn endpoint_that_times_out_is_a_504_and_keeps_the_client_connection() {
     let mut balancer = started().await;
     let backend = Backend::http("a", |_| std::future::pending::<Response<Full<bytes::Bytes>>>()).await;
     let routes = [route_with(route(None, "/", "web"), |forward| forward.timeout = Millis(50))];
@@ -226,7 +257,7 @@ async fn one_answer_a_connection(name: &str, requests: Arc<AtomicUsize>) -> Back
 }
 
 #[tokio::test]
-async fn a_get_survives_a_reused_connection_that_closes_and_a_post_is_not_repeated() {
+async fn get_is_repeated_and_post_is_not_if_a_reused_connection_closes() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
     let requests = Arc::new(AtomicUsize::new(0));
     let backend = one_answer_a_connection("a", Arc::clone(&requests)).await;
@@ -242,7 +273,7 @@ async fn a_get_survives_a_reused_connection_that_closes_and_a_post_is_not_repeat
 }
 
 #[tokio::test]
-async fn an_endpoint_that_breaks_off_on_a_new_connection_is_a_502() {
+async fn endpoint_that_closes_a_new_connection_is_a_502() {
     let mut balancer = started().await;
     let seen = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&seen);
@@ -261,7 +292,7 @@ async fn an_endpoint_that_breaks_off_on_a_new_connection_is_a_502() {
 
 /// Docker's proxy accepts for a container that has ended, until Docker has cleared up behind it.
 #[tokio::test]
-async fn a_proxy_that_hangs_up_costs_a_get_nothing_and_a_post_may_have_been_acted_on() {
+async fn get_is_repeated_and_post_is_not_if_dockers_proxy_hangs_up() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
     let seen = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&seen);
@@ -291,7 +322,7 @@ async fn a_proxy_that_hangs_up_costs_a_get_nothing_and_a_post_may_have_been_acte
 
 /// Something like Docker's proxy in front of a container without a listener: it hangs up after this long, having read
 /// the request or not.
-async fn nobody_behind_a_proxy(name: &str, reads: bool, after: Duration) -> Backend {
+async fn proxy_without_a_container(name: &str, reads: bool, after: Duration) -> Backend {
     Backend::published(name, move |mut stream, _| async move {
         if reads {
             read_head(&mut stream).await;
@@ -302,9 +333,9 @@ async fn nobody_behind_a_proxy(name: &str, reads: bool, after: Duration) -> Back
 }
 
 #[tokio::test]
-async fn posts_go_past_a_proxy_that_hung_up_on_one() {
+async fn endpoint_behind_a_proxy_that_hung_up_on_a_post_is_ejected() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
-    let dead = nobody_behind_a_proxy("dead", true, Duration::ZERO).await;
+    let dead = proxy_without_a_container("dead", true, Duration::ZERO).await;
     let well = Backend::echo("well").await;
     balancer.publish(simple(1, &[&dead, &well])).await;
     let mut failed = 0;
@@ -316,12 +347,10 @@ async fn posts_go_past_a_proxy_that_hung_up_on_one() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_hangs_up_unheard_is_passed_over_whatever_is_sent() {
+async fn endpoint_behind_a_proxy_that_hangs_up_unread_is_ejected() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
-    let (one, two) = (
-        nobody_behind_a_proxy("one", false, Duration::ZERO).await,
-        nobody_behind_a_proxy("two", false, Duration::ZERO).await,
-    );
+    let one = proxy_without_a_container("one", false, Duration::ZERO).await;
+    let two = proxy_without_a_container("two", false, Duration::ZERO).await;
     let well = Backend::echo("well").await;
     balancer.publish(simple(1, &[&one, &two, &well])).await;
     let mut failed = 0;
@@ -333,7 +362,7 @@ async fn a_proxy_that_hangs_up_unheard_is_passed_over_whatever_is_sent() {
 
 /// A request that ends its server must not be sent to all of them.
 #[tokio::test]
-async fn a_get_that_ends_its_server_is_sent_twice_at_most() {
+async fn get_that_crashes_its_server_is_sent_at_most_twice() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
     let ended = Arc::new(AtomicUsize::new(0));
     let fragile = async |name: &str| {
@@ -362,16 +391,16 @@ async fn a_get_that_ends_its_server_is_sent_twice_at_most() {
 }
 
 #[tokio::test]
-async fn what_was_worked_on_behind_a_proxy_is_not_sent_again() {
+async fn request_that_a_proxy_held_for_long_is_not_sent_again() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
-    let late = nobody_behind_a_proxy("late", true, Duration::from_millis(700)).await;
+    let late = proxy_without_a_container("late", true, Duration::from_millis(700)).await;
     balancer.publish(simple(1, &[&late])).await;
     assert_eq!(status(&get(balancer.address, "a", "/").await), 502);
     assert_eq!(late.accepted.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn an_endpoint_that_leaves_finishes_what_it_has() {
+async fn departed_endpoint_finishes_its_requests() {
     let mut balancer = started().await;
     let release = Arc::new(Notify::new());
     let gate = Arc::clone(&release);
@@ -434,7 +463,7 @@ async fn the_last_request_of_an_endpoint_that_left_is_reported_at_once() {
 }
 
 #[tokio::test]
-async fn idle_connections_to_an_endpoint_that_leaves_are_closed() {
+async fn idle_connections_to_a_departed_endpoint_are_closed() {
     let mut balancer = started().await;
     let closed = Arc::new(Notify::new());
     let signal = Arc::clone(&closed);
@@ -455,7 +484,7 @@ async fn idle_connections_to_an_endpoint_that_leaves_are_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_fails_while_endpoints_come_and_go() {
+async fn no_request_fails_while_endpoints_are_replaced() {
     const CLIENTS: usize = 8;
     let mut balancer = started().await;
     let mut backend = Backend::echo("b0").await;
@@ -493,7 +522,7 @@ async fn no_request_fails_while_endpoints_come_and_go() {
 }
 
 #[tokio::test]
-async fn the_table_file_serves_without_a_controller() {
+async fn table_file_is_served_without_a_controller() {
     let directory = tempfile::tempdir().unwrap();
     let at = || Some(directory.path().to_owned());
     let backend = Backend::echo("a").await;
@@ -528,7 +557,7 @@ async fn the_table_file_serves_without_a_controller() {
 }
 
 #[tokio::test]
-async fn a_table_is_refused_with_a_reason_and_the_last_one_serves_on() {
+async fn invalid_table_is_rejected_with_a_reason_and_the_last_one_stays() {
     let mut balancer = started().await;
     let backend = Backend::echo("a").await;
     balancer.publish(simple(1, &[&backend])).await;
@@ -545,7 +574,7 @@ async fn a_table_is_refused_with_a_reason_and_the_last_one_serves_on() {
 }
 
 #[tokio::test]
-async fn a_table_that_cannot_be_kept_is_served_and_not_acknowledged() {
+async fn table_without_a_file_is_served_and_not_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
     let mut balancer = Balancer::start(Setup { directory: Some(missing.clone()), ..Setup::default() }).await;
@@ -559,21 +588,21 @@ async fn a_table_that_cannot_be_kept_is_served_and_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn older_tables_of_an_epoch_are_passed_over_and_a_new_epoch_begins_anew() {
+async fn older_table_of_an_epoch_is_ignored_and_a_new_epoch_is_taken() {
     let mut balancer = started().await;
     let [a, b] = [Backend::echo("a").await, Backend::echo("b").await];
     balancer.publish(simple(5, &[&a])).await;
     balancer.tables.send_replace(Some(Arc::new(simple(4, &[&b]))));
     balancer.publish(simple(6, &[&a])).await;
     assert!(get(balancer.address, "a", "/").await.contains("a GET /"));
-    let mut anew = simple(1, &[&b]);
-    anew.name.epoch = coxswain::model::Epoch(2);
-    balancer.publish(anew).await;
+    let mut restarted = simple(1, &[&b]);
+    restarted.name.epoch = coxswain::model::Epoch(2);
+    balancer.publish(restarted).await;
     assert!(get(balancer.address, "a", "/").await.contains("b GET /"));
 }
 
 #[tokio::test]
-async fn limits_on_requests_hold() {
+async fn request_limits_are_enforced() {
     let mut balancer = started().await;
     // has no limits of its own
     let backend = Backend::raw("a", |mut stream, _| async move {
@@ -600,7 +629,7 @@ async fn limits_on_requests_hold() {
 }
 
 #[tokio::test]
-async fn what_could_be_read_in_two_ways_is_not_passed_on() {
+async fn ambiguous_request_is_not_forwarded() {
     let mut balancer = started().await;
     let heads = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&heads);
@@ -659,7 +688,7 @@ async fn slow_clients_are_disconnected() {
 }
 
 #[tokio::test]
-async fn a_client_with_too_many_connections_is_turned_away() {
+async fn client_with_too_many_connections_is_disconnected() {
     let limits = BalancerLimits { per_client: 2, ..BalancerLimits::default() };
     let mut balancer = Balancer::start(Setup { threads: 1, limits, ..Setup::default() }).await;
     let backend = Backend::echo("a").await;
@@ -681,7 +710,7 @@ async fn a_client_with_too_many_connections_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_takes_its_request_along() {
+async fn request_of_a_client_that_disconnects_is_cancelled() {
     let mut balancer = started().await;
     let backend = Backend::http("a", |_| std::future::pending::<Response<Full<bytes::Bytes>>>()).await;
     balancer.publish(simple(1, &[&backend])).await;
@@ -694,7 +723,7 @@ async fn a_client_that_leaves_takes_its_request_along() {
 }
 
 #[tokio::test]
-async fn a_stopping_balancer_finishes_what_it_has_and_closes_what_is_idle() {
+async fn stopping_balancer_finishes_requests_and_closes_idle_connections() {
     let mut balancer = started().await;
     let release = Arc::new(Notify::new());
     let gate = Arc::clone(&release);
@@ -727,7 +756,7 @@ async fn a_stopping_balancer_finishes_what_it_has_and_closes_what_is_idle() {
 }
 
 #[tokio::test]
-async fn hearts_beat_while_every_thread_answers() {
+async fn heartbeat_continues_while_every_thread_is_alive() {
     let balancer = started().await;
     let beats = Arc::clone(&balancer.heartbeats);
     let two = async {
@@ -740,7 +769,7 @@ async fn hearts_beat_while_every_thread_answers() {
 
 /// What an endpoint failed and another one answered is no failed request.
 #[tokio::test]
-async fn failed_requests_are_counted_by_service_while_nobody_watches() {
+async fn failed_requests_are_counted_by_service_without_a_watcher() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
     balancer.watchers.send_replace(0);
     let good = Backend::echo("good").await;
@@ -782,7 +811,7 @@ async fn failed_requests_are_counted_by_service_while_nobody_watches() {
 }
 
 #[tokio::test]
-async fn figures_are_measured_and_told_while_somebody_watches() {
+async fn counters_are_reported_only_while_watched() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
     let backend = Backend::echo("a").await;
     balancer.publish(simple(1, &[&backend])).await;

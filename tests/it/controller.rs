@@ -566,7 +566,10 @@ async fn what_the_last_pass_waited_for_is_told() {
     rig.roll("r3", RolloutChange::Pause).await.unwrap();
     rig.pass().await;
     let service = rig.controller.queries().services(&["users".into()]).await.unwrap().remove(0);
-    assert_eq!(service.status.waits, ["nothing is replaced until revision 2 is resumed"]);
+    assert_eq!(
+        service.status.waits,
+        ["revision 2 is paused; no replica is replaced until it is resumed or aborted"]
+    );
 }
 
 #[tokio::test]

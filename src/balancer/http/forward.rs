@@ -1,273 +1,251 @@
-//! A request's way to an endpoint that answers it.
+//! Forwards a request to an endpoint that answers it.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, Version};
 
-use super::answer::Answer;
-use super::body::{Passing, Progress, RequestBody, ResponseBody, Upload};
-use super::connection::Activity;
+use super::activity::ClientActivity;
+use super::attempt::{AttemptFailure, send};
+use super::handler::HttpHandler;
 use super::headers;
-use super::target::Wanted;
-use crate::balancer::limits::{ATTEMPTS_MAX, CONNECT_DEADLINE, UPLOAD_STALL};
-use crate::balancer::upstream::{Lease, Made, Reuse, Upstream};
-use crate::balancer::worker::{Choice, Worker};
-use crate::model::Mono;
+use super::local_reply::LocalReply;
+use super::request_body::RequestBody;
+use super::request_target::RequestTarget;
+use super::response_body::{ResponseBody, UpstreamResponseBody};
+use super::upstream::{HttpLease, HttpPool, connect};
+use crate::balancer::claim::ThreadEndpoint;
+use crate::balancer::limits::{CONNECT_DEADLINE, CONNECTS_MAX};
+use crate::balancer::picker;
+use crate::balancer::pool::ReusePolicy;
+use crate::model::{EndpointVia, Mono};
 
-/// Who asks.
-pub(super) struct Client {
-    pub(super) worker: Rc<Worker>,
-    pub(super) activity: Rc<Activity>,
+type HttpChoice = picker::Choice<HttpPool>;
+
+/// A client connection, as its requests see it.
+pub(super) struct HttpClient {
+    pub(super) handler: Rc<HttpHandler>,
+    pub(super) activity: Rc<ClientActivity>,
     /// For X-Forwarded-For.
     pub(super) address: HeaderValue,
 }
 
-/// Answers a request: with what an endpoint says, else with why none does.
-pub(super) async fn forward(client: Rc<Client>, request: Request<Incoming>) -> Response<ResponseBody> {
-    let exchange = client.activity.begin();
-    match Journey::start(&client, request) {
-        Ok(journey) => match journey.run().await {
-            Ok(response) => response.map(|passing| ResponseBody::passing(passing, exchange)),
-            Err(answer) => answer.response(exchange),
+/// Returns the response of an endpoint, or a local reply that says why there is none.
+pub(super) async fn forward(client: Rc<HttpClient>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let exchange = client.activity.begin_exchange();
+    match ForwardedRequest::new(&client, request) {
+        Ok(forwarded) => match forwarded.run().await {
+            Ok(response) => response.map(|body| ResponseBody::upstream(body, exchange)),
+            Err(reply) => reply.response(exchange),
         },
-        Err(answer) => answer.response(exchange),
+        Err(reply) => reply.response(exchange),
+    }
+}
+
+/// How a connection was made, and so what it means when it ends without a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ConnectionOrigin {
+    /// For an earlier request: it may have ended between the two.
+    Reused,
+    /// For this request, to the endpoint itself: the endpoint has seen the request.
+    Direct,
+    /// For this request, to Docker's proxy of a published port, which accepts connections even if nothing listens in the
+    /// container: the endpoint may not be there.
+    DockerProxy,
+}
+
+impl From<EndpointVia> for ConnectionOrigin {
+    fn from(via: EndpointVia) -> Self {
+        match via {
+            EndpointVia::Direct => Self::Direct,
+            EndpointVia::DockerProxy => Self::DockerProxy,
+        }
     }
 }
 
 /// A request until its response has come.
-struct Journey<'a> {
-    worker: &'a Worker,
-    wanted: Wanted,
+struct ForwardedRequest<'a> {
+    handler: &'a HttpHandler,
+    target: RequestTarget,
     head: Parts,
     body: RequestBody,
-    /// Endpoints that this request has failed at.
-    tried: Vec<Rc<Upstream>>,
-    /// Whether a connection turned out closed: from then on only new ones are taken.
+    /// Connects so far, successful or not.
+    connects: usize,
+    /// Endpoints that failed this request.
+    tried: Vec<Rc<ThreadEndpoint>>,
+    /// Whether a connection turned out closed: from then on none is reused.
     met_closed: bool,
-    /// Whether it was sent again because a connection was closed on it: that happens once.
-    repeated: bool,
+    /// Whether it was sent again because a connection closed on it: that happens once.
+    was_repeated: bool,
 }
 
-/// What became of one attempt that brought no response.
-enum Failure {
-    /// No byte was sent; the request is whole.
-    Unsent(Request<RequestBody>),
-    /// It was sent, and the connection was closed before a byte of a response came. With its head where it may be sent again.
-    HungUp(Option<Parts>),
-    /// Nothing more can be done.
-    Final(Answer),
-}
-
-impl<'a> Journey<'a> {
-    fn start(client: &'a Client, request: Request<Incoming>) -> Result<Self, Answer> {
+impl<'a> ForwardedRequest<'a> {
+    fn new(client: &'a HttpClient, request: Request<Incoming>) -> Result<Self, LocalReply> {
         let (mut head, body) = request.into_parts();
-        let worker = &*client.worker;
-        let body = RequestBody::new(body, &client.activity, &worker.clock);
-        let wanted = Wanted::of(&head)?;
+        let handler = &*client.handler;
+        let body = RequestBody::new(body, &client.activity, &handler.clock);
+        let target = RequestTarget::parse(&head)?;
         head.version = Version::HTTP_11;
         head.extensions.clear();
-        headers::for_endpoint(&mut head.headers, &client.address, wanted.authority.clone());
+        headers::for_endpoint(&mut head.headers, &client.address, target.authority.clone());
         if !body.is_empty() {
             headers::announce_body(&mut head.headers);
         }
-        Ok(Self { worker, wanted, head, body, tried: Vec::new(), met_closed: false, repeated: false })
+        Ok(Self {
+            handler,
+            target,
+            head,
+            body,
+            connects: 0,
+            tried: Vec::new(),
+            met_closed: false,
+            was_repeated: false,
+        })
     }
 
-    async fn run(mut self) -> Result<Response<Passing>, Answer> {
-        for _ in 0..ATTEMPTS_MAX {
-            let (choice, lease) = self.connect().await.map_err(|answer| self.unanswered(answer))?;
-            let Choice { upstream, claim, chosen, timeout, strip, .. } = choice;
-            self.head.uri = self.wanted.forwarded(strip)?;
-            self.body.claimed(&claim);
-            let made = lease.made;
-            let can_repeat = self.may_be_elsewhere(made) && self.is_repeatable();
-            let spare = can_repeat.then(|| self.head.clone());
+    /// Sends the request until an endpoint answers, or must be assumed to have acted on it. Each turn but the first makes a
+    /// new connection, and [`CONNECTS_MAX`] bounds those.
+    async fn run(mut self) -> Result<Response<UpstreamResponseBody>, LocalReply> {
+        loop {
+            let (choice, lease, origin) = self.connect().await.inspect_err(|_| self.count_unreached())?;
+            self.head.uri = self.target.forwarded(choice.strip)?;
+            self.body.set_claim(&choice.claim);
+            let spare = self.may_repeat(origin).then(|| self.head.clone());
             let request = Request::from_parts(self.head, self.body);
-            let sent_at = (made == Made::ByProxy).then(|| self.worker.clock.mono());
-            match send(lease, request, spare, timeout).await {
-                Ok((response, lease)) => {
-                    if made == Made::ByProxy {
-                        upstream.note_reached();
-                    }
-                    if let Some(chosen) = chosen {
-                        claim.answered(self.worker.clock.micros().saturating_sub(chosen));
-                    }
-                    if response.status().is_server_error() {
-                        claim.failed();
-                    }
-                    return Ok(response.map(|body| Passing::new(body, lease, claim)));
-                }
-                Err(Failure::Unsent(request)) => {
-                    claim.unsent();
-                    self.met_closed = true;
-                    if made == Made::ByProxy {
-                        upstream.skip_for_a_while();
-                        self.tried.push(upstream);
-                    }
-                    (self.head, self.body) = request.into_parts();
-                }
-                Err(Failure::HungUp(spare)) => {
-                    let found_nobody = sent_at.is_some_and(|at| found_nobody(self.worker, at));
-                    if found_nobody {
-                        upstream.skip_for_a_while();
-                    }
-                    let Some(head) = spare.filter(|_| found_nobody || made == Made::Before) else {
-                        claim.failed();
-                        return Err(Answer::Broken);
-                    };
-                    claim.passed_on();
-                    self.met_closed = true;
-                    self.repeated = true;
-                    self.tried.push(upstream);
-                    (self.head, self.body) = (head, RequestBody::Empty);
-                }
-                Err(Failure::Final(answer)) => {
-                    if answer.blames_endpoint() {
-                        claim.failed();
-                    }
-                    return Err(answer);
-                }
-            }
-        }
-        Err(self.unanswered(Answer::Unreachable))
-    }
-
-    /// Counts it as failed: there is no endpoint to do so with its claim.
-    fn unanswered(&self, answer: Answer) -> Answer {
-        self.worker.unanswered(&self.wanted.to_route(&self.head));
-        answer
-    }
-
-    /// Chooses endpoints until one can be connected to.
-    async fn connect(&mut self) -> Result<(Choice, Lease), Answer> {
-        let mut refused: Vec<Rc<Upstream>> = Vec::new();
-        let mut answer = Answer::Unreachable;
-        while refused.len() < ATTEMPTS_MAX {
-            let choice = self.worker.choose(&self.wanted.to_route(&self.head), &self.tried)?;
-            if refused.iter().any(|upstream| Rc::ptr_eq(upstream, &choice.upstream)) {
-                choice.claim.unsent();
-                return Err(answer);
-            }
-            let reuse = match () {
-                () if self.met_closed => Reuse::Never,
-                () if self.body.is_empty() => Reuse::Any,
-                () => Reuse::Fresh,
+            let sent_at = (origin == ConnectionOrigin::DockerProxy).then(|| self.handler.clock.mono());
+            let failure = match send(lease, request, spare, choice.timeout).await {
+                Ok((response, lease)) => return Ok(self.handler.answered(choice, origin, response, lease)),
+                Err(failure) => failure,
             };
-            match Rc::clone(&choice.upstream).lease(choice.address, choice.via, reuse).await {
-                Ok(lease) => return Ok((choice, lease)),
-                // Ports of our own run out for one address at a time: another endpoint may still be reached.
-                Err(error) if error.is_our_shortage() => {
-                    choice.claim.unsent();
-                    self.worker.ran_short(&error);
-                    answer = Answer::Short;
+            (self.head, self.body) = match failure {
+                AttemptFailure::Unsent(request) => {
+                    choice.claim.mark_unsent();
+                    if origin == ConnectionOrigin::DockerProxy {
+                        choice.claim.endpoint().eject(&*self.handler.clock);
+                        self.tried.push(Rc::clone(choice.claim.endpoint()));
+                    }
+                    request.into_parts()
+                }
+                AttemptFailure::HungUp(spare) => {
+                    let is_absent = sent_at.is_some_and(|at| self.handler.was_hung_up_at_once(at));
+                    if is_absent {
+                        choice.claim.endpoint().eject(&*self.handler.clock);
+                    }
+                    let is_unseen = is_absent || origin == ConnectionOrigin::Reused;
+                    let Some(head) = spare.filter(|_| is_unseen) else {
+                        choice.claim.mark_failed();
+                        return Err(LocalReply::UpstreamBroken);
+                    };
+                    choice.claim.mark_retried();
+                    self.was_repeated = true;
+                    self.tried.push(Rc::clone(choice.claim.endpoint()));
+                    (head, RequestBody::Empty)
+                }
+                AttemptFailure::Final(reply) => {
+                    if reply.blames_endpoint() {
+                        choice.claim.mark_failed();
+                    }
+                    return Err(reply);
+                }
+            };
+            self.met_closed = true;
+        }
+    }
+
+    /// Picks endpoints until one can be connected to.
+    async fn connect(&mut self) -> Result<(HttpChoice, HttpLease, ConnectionOrigin), LocalReply> {
+        let mut refused: Vec<Rc<ThreadEndpoint>> = Vec::new();
+        let mut reply = LocalReply::Unreachable;
+        while self.connects < CONNECTS_MAX {
+            let request = self.target.route_request(&self.head);
+            let choice = self.handler.picker.pick(&self.handler.listener, &request, &self.tried)?;
+            if refused.iter().any(|endpoint| Rc::ptr_eq(endpoint, choice.claim.endpoint())) {
+                choice.claim.mark_unsent();
+                return Err(reply);
+            }
+            if let Some(lease) = choice.connections.reuse(choice.address, self.reuse_policy()) {
+                return Ok((choice, lease, ConnectionOrigin::Reused));
+            }
+            self.connects += 1;
+            let endpoint = Rc::clone(choice.claim.endpoint());
+            match connect(choice.address).await {
+                Ok(connection) => {
+                    let origin = ConnectionOrigin::from(choice.via);
+                    if origin == ConnectionOrigin::Direct {
+                        endpoint.restore();
+                    }
+                    let lease = choice.connections.lease(connection, choice.address);
+                    return Ok((choice, lease, origin));
+                }
+                // local ports run out for one address at a time: another endpoint may still be reachable
+                Err(error) if error.is_local_shortage() => {
+                    choice.claim.mark_unsent();
+                    self.handler.shortages.report(&error);
+                    reply = LocalReply::Shortage;
                 }
                 Err(error) => {
-                    let endpoint = choice.upstream.seat.target.id.as_str();
-                    tracing::debug!(endpoint, error = &error as &dyn std::error::Error, "endpoint skipped");
-                    choice.claim.passed_on();
+                    let name = endpoint.name();
+                    tracing::debug!(endpoint = name, error = &error as &dyn std::error::Error, "ejected");
+                    choice.claim.mark_retried();
+                    endpoint.eject(&*self.handler.clock);
                 }
             }
-            self.tried.push(Rc::clone(&choice.upstream));
-            refused.push(choice.upstream);
+            self.tried.push(Rc::clone(&endpoint));
+            refused.push(endpoint);
         }
-        Err(answer)
+        Err(reply)
     }
 
-    /// Whether a connection's end without an answer may mean that nobody saw the request. Believed once: a request that ends
-    /// whoever sees it must not go round.
-    fn may_be_elsewhere(&self, made: Made) -> bool {
-        match made {
-            Made::Before | Made::ByProxy => !self.repeated,
-            Made::Directly => false,
+    fn reuse_policy(&self) -> ReusePolicy {
+        if self.met_closed {
+            ReusePolicy::Never
+        } else if self.body.is_empty() {
+            ReusePolicy::Any
+        } else {
+            ReusePolicy::Fresh
         }
     }
 
-    /// Whether sending it twice does what sending it once does, and can be done.
-    fn is_repeatable(&self) -> bool {
-        let is_safe = matches!(self.head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        is_safe && self.body.is_empty()
+    fn count_unreached(&self) {
+        let request = self.target.route_request(&self.head);
+        self.handler.picker.count_unreached(&self.handler.listener, &request);
+    }
+
+    /// Whether it may be sent again if the connection ends without a response. That may mean once that no endpoint saw the
+    /// request: one that ends every connection must not receive it again and again.
+    fn may_repeat(&self, origin: ConnectionOrigin) -> bool {
+        let is_idempotent = matches!(self.head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        origin != ConnectionOrigin::Direct && !self.was_repeated && is_idempotent && self.body.is_empty()
     }
 }
 
-/// Whether a proxy that was sent a request then, and has hung up now, found nobody: it does so at once. What takes longer
-/// was begun by somebody.
-fn found_nobody(worker: &Worker, sent_at: Mono) -> bool {
-    worker.clock.mono().since(sent_at).std() < CONNECT_DEADLINE
-}
-
-/// Sends a request and waits for the response's headers.
-async fn send(
-    mut lease: Lease,
-    request: Request<RequestBody>,
-    spare: Option<Parts>,
-    timeout: Duration,
-) -> Result<(Response<Incoming>, Lease), Failure> {
-    let progress = request.body().progress();
-    let sending = lease.sender.try_send_request(request);
-    let sent = match &progress {
-        None => tokio::time::timeout(timeout, sending).await.map_err(|_| Failure::Final(Answer::Late))?,
-        Some(progress) => tokio::select! {
-            sent = sending => sent,
-            () = too_late(progress, timeout) => return Err(Failure::Final(Answer::Late)),
-        },
-    };
-    let is_broken = progress.is_some_and(|progress| progress.is_broken());
-    let mut response = sent.map_err(|error| failure(error, spare, is_broken))?;
-    // an upgrade was never asked for
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Failure::Final(Answer::Broken));
-    }
-    *response.version_mut() = Version::HTTP_11;
-    headers::strip_hop_by_hop(response.headers_mut());
-    Ok((response, lease))
-}
-
-/// What a request without a response means. `is_broken` says that its client broke off the body: whatever the endpoint
-/// then does with half a request, closing included, is not its fault.
-fn failure(mut error: TrySendError<Request<RequestBody>>, spare: Option<Parts>, is_broken: bool) -> Failure {
-    if is_broken {
-        return Failure::Final(Answer::BodyBroken);
-    }
-    if let Some(request) = error.take_message() {
-        return Failure::Unsent(request);
-    }
-    let error = error.into_error();
-    // of what is sent, only the body can fail before it is on the wire: the client did not send it to its end
-    if error.is_user() {
-        return Failure::Final(Answer::BodyBroken);
-    }
-    tracing::debug!(error = &error as &dyn std::error::Error, "an endpoint broke off");
-    match is_closed(&error) {
-        true => Failure::HungUp(spare),
-        false => Failure::Final(Answer::Broken), // bytes that are not HTTP
-    }
-}
-
-/// Whether the connection ended before a byte of a response.
-fn is_closed(error: &hyper::Error) -> bool {
-    use std::error::Error;
-    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || source.is_some()
-}
-
-/// Resolves when an endpoint took too long: to take in the body, or after its last byte to answer.
-async fn too_late(progress: &Progress, timeout: Duration) {
-    let mut seen = progress.upload();
-    while seen != Upload::Over {
-        tokio::select! {
-            () = progress.over() => {}
-            () = tokio::time::sleep(UPLOAD_STALL) => {
-                if progress.upload() == seen {
-                    return;
-                }
-            }
+impl HttpHandler {
+    /// Counts a response.
+    fn answered(
+        &self,
+        choice: HttpChoice,
+        origin: ConnectionOrigin,
+        response: Response<Incoming>,
+        lease: HttpLease,
+    ) -> Response<UpstreamResponseBody> {
+        let HttpChoice { claim, picked_at, .. } = choice;
+        if origin == ConnectionOrigin::DockerProxy {
+            claim.endpoint().restore();
         }
-        seen = progress.upload();
+        if let Some(picked_at) = picked_at {
+            claim.record_latency(self.clock.micros().saturating_sub(picked_at));
+        }
+        if response.status().is_server_error() {
+            claim.mark_failed();
+        }
+        response.map(|body| UpstreamResponseBody::new(body, lease, claim))
     }
-    tokio::time::sleep(timeout).await;
+
+    /// Whether Docker's proxy hung up on a request because nothing listens in the container: it does so at once. If it takes
+    /// longer, a process in the container has accepted the request.
+    fn was_hung_up_at_once(&self, sent_at: Mono) -> bool {
+        self.clock.mono().since(sent_at).std() < CONNECT_DEADLINE
+    }
 }

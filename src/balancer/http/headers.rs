@@ -1,4 +1,4 @@
-//! Headers that concern one connection stay there; what is said of the client is said by the balancer.
+//! Headers on their way through: hop-by-hop headers are removed, forwarding headers are set by the balancer alone.
 
 use std::net::IpAddr;
 
@@ -15,11 +15,10 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// What a client says of itself, under every name that an endpoint may take for one of ours. Those that read `_` as `-`
-/// (CGI, WSGI and their like) would be given two values.
-const OF_THE_CLIENT: [HeaderName; 5] = [FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, REAL_IP];
+/// Forwarding headers, which a client must not set. Servers that read `_` as `-` (CGI, WSGI) would get two values.
+const FORWARDING: [HeaderName; 5] = [FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, REAL_IP];
 
-/// Of one connection, whether or not `Connection` names them. `Trailer` is not among them: trailers are passed on.
+/// Removed whether or not `Connection` names them. `Trailer` is not among them: trailers are forwarded.
 const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     KEEP_ALIVE,
@@ -31,7 +30,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// Takes off what concerns one connection, including what `Connection` names.
+/// Removes hop-by-hop headers, including those that `Connection` names.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         strip_named(headers);
@@ -41,7 +40,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// What frames the body and what routes cannot be named away.
+/// `Connection` cannot remove the headers that frame the body and that route.
 fn strip_named(headers: &mut HeaderMap) {
     let values: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
     for name in values.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')) {
@@ -49,14 +48,14 @@ fn strip_named(headers: &mut HeaderMap) {
             Ok(name) if name != HOST && name != CONTENT_LENGTH => {
                 headers.remove(name);
             }
-            // not the name of a header: there is nothing to take off
+            // not the name of a header: there is nothing to remove
             _ => {}
         }
     }
 }
 
-/// A client's headers as an endpoint gets them. What the client says of itself is replaced by what is so. A client that
-/// takes trailers gets the endpoint's, so the endpoint is told.
+/// Turns a client's headers into those that the endpoint gets. An endpoint sends trailers only if `TE` asks for them, so that
+/// is kept.
 pub(super) fn for_endpoint(headers: &mut HeaderMap, client: &HeaderValue, host: HeaderValue) {
     let takes_trailers = takes_trailers(headers);
     strip_hop_by_hop(headers);
@@ -64,7 +63,7 @@ pub(super) fn for_endpoint(headers: &mut HeaderMap, client: &HeaderValue, host: 
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    // the balancer has answered it
+    // the balancer has sent the 100 Continue
     headers.remove(EXPECT);
     strip_claims(headers);
     headers.insert(FORWARDED_FOR, client.clone());
@@ -78,14 +77,14 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
     values.flat_map(|text| text.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Takes off what a client says of itself, among headers or trailers.
+/// Removes forwarding headers that a client set, among headers or trailers.
 pub(super) fn strip_claims(headers: &mut HeaderMap) {
-    for name in &OF_THE_CLIENT {
+    for name in &FORWARDING {
         headers.remove(name);
     }
     let is_claim = |name: &&HeaderName| {
         name.as_str().contains('_')
-            && OF_THE_CLIENT.iter().any(|claim| *claim == *name.as_str().replace('_', "-"))
+            && FORWARDING.iter().any(|claim| *claim == *name.as_str().replace('_', "-"))
     };
     let underscored: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
     for name in underscored {
@@ -93,7 +92,7 @@ pub(super) fn strip_claims(headers: &mut HeaderMap) {
     }
 }
 
-/// Says that a body of unknown length follows. Left to itself, hyper sends none with a GET.
+/// Announces a body of unknown length: hyper would not send one with a GET.
 pub(super) fn announce_body(headers: &mut HeaderMap) {
     if !headers.contains_key(CONTENT_LENGTH) {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_one_connection_stay_there() {
+    fn hop_by_hop_headers_are_removed() {
         let mut map = headers(&[
             ("connection", "close, X-Mine"),
             ("connection", "content-length,host, b@d"),
@@ -141,18 +140,18 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_told_who_takes_trailers() {
-        for (te, told) in
+    fn te_trailers_is_kept_for_the_endpoint() {
+        for (te, is_kept) in
             [("trailers", true), ("gzip, Trailers", true), ("gzip", false), ("trailers;q=x", false)]
         {
             let mut map = headers(&[("te", te), ("connection", "te")]);
             for_endpoint(&mut map, &client_value([10, 0, 0, 1].into()), HeaderValue::from_static("h"));
-            assert_eq!((map.contains_key(TE), map.contains_key(CONNECTION)), (told, told), "{te}");
+            assert_eq!((map.contains_key(TE), map.contains_key(CONNECTION)), (is_kept, is_kept), "{te}");
         }
     }
 
     #[test]
-    fn a_client_cannot_speak_for_itself() {
+    fn forwarding_headers_of_a_client_are_replaced() {
         let mut map = headers(&[
             ("x-forwarded-for", "6.6.6.6"),
             ("x-forwarded-for", "7.7.7.7"),

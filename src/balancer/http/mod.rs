@@ -1,18 +1,23 @@
 //! HTTP/1.1, both sides.
 //!
-//! Purpose: `connection` serves a client's connection within its limits, `target` reads where a request wants to go,
-//! `forward` finds an endpoint that answers it, `headers` and `body` carry it there and back, `answer` speaks where no
-//! endpoint does.
-//! Invariants: requests are written anew and never copied as bytes; a request counts as in flight until both of its
-//! bodies are finished or dropped; nothing is sent twice unless no endpoint can have seen it, or it may be repeated.
+//! `connection` serves a client's connection within the limits that `activity` keeps, `request_target` reads host and path,
+//! `forward` finds an endpoint that answers, `attempt` asks one, `upstream` connects to it.
+//! Invariants: a request is serialized again, never copied as bytes; it counts as in flight until both of its bodies are
+//! finished or dropped; it is sent twice only if no endpoint can have seen it, or if it may be repeated.
 //! Deliberately absent: upgrades (such a request is forwarded as a plain one).
 
-mod answer;
-mod body;
+mod activity;
+mod attempt;
+mod client_socket;
 mod connection;
 mod forward;
+mod handler;
 mod headers;
-mod target;
+mod local_reply;
+mod request_body;
+mod request_target;
+mod response_body;
+mod upstream;
 
-pub(super) use body::RequestBody;
-pub(super) use connection::serve;
+pub(super) use handler::HttpHandler;
+pub(super) use upstream::HttpPool;

@@ -41,7 +41,7 @@ impl Nodes {
             object: format!("replica/{replica}"),
             kind: EventKind::Warning,
             reason: EventReason::Killed,
-            message: format!("container {} killed: {}", container.short(), by.bounded().told()),
+            message: format!("container {} killed: {}", container.short(), by.bounded().summary()),
         };
         let ops = append_to(self.store.as_ref(), service, EventWriter::User, &[event]).await?;
         self.store.txn(Txn { compare: Vec::new(), ops }).await?;

@@ -33,7 +33,7 @@ pub struct ServiceStatus {
     /// Replicas that are held up, with the reason in one line: `web-4-b: HealthCheckFailing …`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<String>,
-    /// What the orchestrator waits for beside them, as of now: `users-9-a has to serve for another 8s`.
+    /// What the orchestrator waits for beside them, as of now: `users-9-a must stay healthy for another 8s`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<String>,
     /// Requests that failed during the rollout under way or, where none is, the last one; `None` where that is not known

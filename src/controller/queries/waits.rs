@@ -46,13 +46,16 @@ mod tests {
             (
                 0,
                 &[
-                    "users-9-a has to serve for another 10s",
-                    "the changed health check is watched for another 2s",
-                    "there is no host to place a replica on",
+                    "users-9-a must stay healthy for another 10s",
+                    "the changed health check is observed for another 2s",
+                    "no node is available for a new replica",
                 ][..],
             ),
-            (2_000, &["users-9-a has to serve for another 8s", "there is no host to place a replica on"]),
-            (60_000, &["there is no host to place a replica on"]),
+            (
+                2_000,
+                &["users-9-a must stay healthy for another 8s", "no node is available for a new replica"],
+            ),
+            (60_000, &["no node is available for a new replica"]),
         ] {
             assert_eq!(waits(&blockers, Millis(passed)), expected, "{passed}");
         }

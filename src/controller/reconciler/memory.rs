@@ -77,6 +77,15 @@ pub(super) struct ReconcilerMemory {
 }
 
 impl ReconcilerMemory {
+    /// The first service whose last plan was refused, with the rules that it broke.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn refused_plan(&self) -> Option<(ServiceName, Vec<String>)> {
+        self.services.iter().find_map(|(name, memory)| match memory.facts.blockers.first() {
+            Some(Blocker::PlanRefused { violations }) => Some((name.clone(), violations.clone())),
+            _ => None,
+        })
+    }
+
     /// Changes what is remembered of a service, and publishes it.
     pub(super) fn update<T>(
         &mut self,

@@ -95,6 +95,12 @@ impl Reconciler {
         });
         memory.queue.mark_at(name.clone(), Some(now.after(RETRY_REFUSED_PLAN_AFTER)));
     }
+
+    /// The first service whose last plan was refused, with the rules that it broke: a simulation must not find one.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn refused_plan(&self) -> Option<(ServiceName, Vec<String>)> {
+        self.memory.lock().refused_plan()
+    }
 }
 
 /// Whether an endpoint of the service is in the store and not yet acknowledged by every balancer.

@@ -135,7 +135,8 @@ fn read_id(files: &StoreFiles) -> Result<Option<String>, StoreError> {
 
 /// Writes the database under another name, then puts it in place. A crash leaves nothing, or all of it.
 fn create(files: &StoreFiles, id: &str) -> Result<(), StoreError> {
-    let (path, unfinished) = (files.database(), files.dir.join("store.redb.new"));
+    let path = files.database();
+    let unfinished = files.dir.join("store.redb.new");
     let failed = |e: io::Error| io_error(&unfinished, &e);
     let file = private().create(true).truncate(true).open(&unfinished).map_err(failed)?;
     let redb_failed = |error: redb::Error| store_error(&unfinished.display().to_string(), error);
@@ -180,7 +181,8 @@ fn check_identity(files: &StoreFiles, database: &Database) -> Result<(), StoreEr
 }
 
 fn write_id(files: &StoreFiles, id: &str) -> Result<(), StoreError> {
-    let (path, unfinished) = (files.id(), files.dir.join("store-id.new"));
+    let path = files.id();
+    let unfinished = files.dir.join("store-id.new");
     let write = || {
         let mut file = private().create(true).truncate(true).open(&unfinished)?;
         writeln!(file, "{id}")?;

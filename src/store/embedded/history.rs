@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_the_history_has_passed_is_told_to_resync() {
+    fn watch_resyncs_once_the_history_has_passed_it() {
         let (history, reader) = History::after(10);
         let mut slow = reader.watch("a", 11);
         for n in 1..=HISTORY_MAX_TXNS as u64 + 1 {

@@ -54,7 +54,8 @@ impl EmbeddedStore {
     /// Opens the store in a state directory, or creates it where the directory has none yet. The clock gives a new store
     /// its UUID and times the leases. Needs a tokio runtime, as do all other calls.
     pub async fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let (dir, new_id) = (dir.to_owned(), clock.uuid());
+        let dir = dir.to_owned();
+        let new_id = clock.uuid();
         let shown = dir.display().to_string();
         let open = move || {
             let opened = file::open(&dir, &new_id)?;

@@ -1,4 +1,4 @@
-//! What cannot be seen from outside: how often the writer syncs, and what it does when a sync fails.
+//! What no caller can observe: how often the writer syncs, and what it does when a sync fails.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,13 +11,13 @@ use redb::{ReadableDatabase, ReadableTable, StorageBackend};
 use super::*;
 use crate::store::Op;
 
-/// A disk that counts its syncs, fails them when told, and knows what a power cut would leave at worst.
+/// A disk that counts its syncs, fails them on demand, and knows what a power cut would leave at worst.
 #[derive(Debug, Clone, Default)]
 struct Disk {
     memory: Arc<InMemoryBackend>,
     syncs: Arc<AtomicUsize>,
     failing: Arc<AtomicBool>,
-    /// Held by whoever makes every sync hang.
+    /// While it is held every sync hangs.
     hanging: Arc<Mutex<()>>,
     /// What the last sync found.
     durable: Arc<Mutex<Vec<u8>>>,
@@ -131,7 +131,7 @@ async fn after_a_failed_sync_nothing_is_written_and_nothing_synced() {
     assert!(matches!(first, Err(StoreError::Io(_))), "{first:?}");
     assert_eq!(Some(store.ended().await), first.clone().err());
     assert_eq!(first, second, "both were in the group");
-    assert_eq!(watch.next().now_or_never(), Some(Some(WatchEvent::Resync)), "and nobody hears of them");
+    assert_eq!(watch.next().now_or_never(), Some(Some(WatchEvent::Resync)), "and no watcher learns of them");
     assert!(!matches!(store.get_now("k2"), Ok(Some(_))), "or reads them");
 
     disk.failing.store(false, Ordering::SeqCst);
@@ -143,7 +143,7 @@ async fn after_a_failed_sync_nothing_is_written_and_nothing_synced() {
 
 #[tokio::test(start_paused = true)]
 #[allow(clippy::await_holding_lock)] // the lock is the hanging disk; only a blocking thread waits for it
-async fn a_disk_that_hangs_is_told_by_a_deadline_and_reads_go_on() {
+async fn write_to_a_hanging_disk_is_unanswered_at_its_deadline_and_reads_continue() {
     let disk = Disk::default();
     let store = Arc::new(started(&disk, false));
     store.txn(write(1)).await.unwrap();

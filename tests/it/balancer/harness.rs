@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coxswain::balancer::{self, BalancerConfig, BalancerLimits};
+use coxswain::balancer::{self, BalancerConfig, BalancerError, BalancerLimits};
 use coxswain::clock::{Clock, RealClock};
 use coxswain::model::{
     BalancerReport, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener, ListenerId, Millis,
@@ -40,6 +40,8 @@ pub(crate) struct Setup {
     pub(crate) boot: &'static str,
     /// Where the table file lies; a directory of its own if not given.
     pub(crate) directory: Option<PathBuf>,
+    /// A socket of one more thread.
+    pub(crate) extra_socket: Option<std::net::TcpListener>,
 }
 
 impl Default for Setup {
@@ -50,6 +52,7 @@ impl Default for Setup {
             controller: true,
             boot: "boot-1",
             directory: None,
+            extra_socket: None,
         }
     }
 }
@@ -66,7 +69,7 @@ pub(crate) struct Balancer {
     pub(crate) heartbeats: Arc<AtomicUsize>,
     stop: CancellationToken,
     _controller: DropGuard,
-    thread: Option<std::thread::JoinHandle<()>>,
+    thread: Option<std::thread::JoinHandle<Result<(), BalancerError>>>,
     _directory: tempfile::TempDir,
 }
 
@@ -87,6 +90,7 @@ impl Balancer {
         let address = first.local_addr().unwrap();
         let mut threads = vec![vec![first]];
         threads.resize_with(setup.threads, || vec![reuse_port(address)]);
+        threads.extend(setup.extra_socket.map(|socket| vec![socket]));
         let heartbeats = Arc::new(AtomicUsize::new(0));
         let beats = Arc::clone(&heartbeats);
         let stop = CancellationToken::new();
@@ -105,7 +109,7 @@ impl Balancer {
             }),
             stop: stop.clone(),
         };
-        let thread = std::thread::spawn(move || balancer::run(config).unwrap());
+        let thread = std::thread::spawn(move || balancer::run(config));
         Self {
             address,
             tables,
@@ -141,8 +145,14 @@ impl Balancer {
     /// Stops it and waits for its end.
     pub(crate) async fn stop(mut self) {
         self.stop.cancel();
+        self.ended().await.unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> Result<(), BalancerError> {
         let thread = self.thread.take().unwrap();
-        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+        let ended = tokio::task::spawn_blocking(move || thread.join().unwrap());
+        tokio::time::timeout(PATIENCE, ended).await.expect("the balancer ended in time").unwrap()
     }
 }
 

@@ -29,7 +29,7 @@ async fn answering(rows: &'static [(&'static str, &'static str)]) -> Backend {
 }
 
 #[tokio::test]
-async fn responses_without_a_body_pass_and_leave_the_connection_usable() {
+async fn responses_without_a_body_leave_the_connection_usable() {
     let mut balancer = single().await;
     let backend = answering(&[
         ("/length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
@@ -65,7 +65,7 @@ async fn responses_without_a_body_pass_and_leave_the_connection_usable() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_nobody_asked_for_is_a_502() {
+async fn unrequested_upgrade_is_a_502() {
     let mut balancer = single().await;
     let switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
     let rows = Box::leak(Box::new([("/", switching)]));
@@ -76,7 +76,7 @@ async fn an_upgrade_that_nobody_asked_for_is_a_502() {
 }
 
 #[tokio::test]
-async fn chunks_and_trailers_reach_clients_of_both_versions_as_they_can_read_them() {
+async fn chunked_response_reaches_clients_of_both_http_versions() {
     let mut balancer = single().await;
     let backend = answering(&[(
         "/",
@@ -99,7 +99,7 @@ async fn chunks_and_trailers_reach_clients_of_both_versions_as_they_can_read_the
 }
 
 #[tokio::test]
-async fn trailers_are_passed_on_both_ways_to_those_who_take_them() {
+async fn trailers_are_forwarded_in_both_directions_if_announced() {
     let mut balancer = single().await;
     let (seen, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let backend = Backend::raw("a", move |mut stream, _| {
@@ -129,7 +129,7 @@ async fn trailers_are_passed_on_both_ways_to_those_who_take_them() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_body_is_the_clients_fault() {
+async fn invalid_request_body_is_a_400_and_no_error_of_the_endpoint() {
     let mut balancer = single().await;
     // reads until the balancer closes, and closes without a word, as a server does with half a request
     let backend = Backend::raw("a", |mut stream, _| async move {
@@ -166,7 +166,7 @@ async fn post_large(address: std::net::SocketAddr, bytes: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_comes_before_the_body_is_read_is_delivered_whole() {
+async fn response_before_the_request_body_is_read_is_delivered_whole() {
     // fits into the balancer's socket: a reset takes along what does not
     const ANSWER: usize = 20_000;
     let mut balancer = single().await;
@@ -189,7 +189,7 @@ async fn an_answer_that_comes_before_the_body_is_read_is_delivered_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_of_the_balancer_reaches_a_client_that_is_still_sending() {
+async fn local_reply_reaches_a_client_that_is_still_sending() {
     let mut balancer = single().await;
     balancer.publish(simple(1, &[])).await;
     // sends all of its body before it reads: a reset would end that
@@ -206,7 +206,7 @@ async fn a_refusal_of_the_balancer_reaches_a_client_that_is_still_sending() {
 }
 
 #[tokio::test]
-async fn a_connection_whose_body_is_unfinished_is_not_used_again() {
+async fn connection_with_an_unfinished_request_body_is_not_reused() {
     let mut balancer = single().await;
     // answers as soon as it has the head, then reads the body
     let backend = Backend::raw("a", |mut stream, _| async move {
@@ -242,7 +242,7 @@ async fn a_connection_whose_body_is_unfinished_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn a_client_that_vanishes_in_its_body_frees_the_endpoint_at_once() {
+async fn client_that_disconnects_in_its_body_frees_the_endpoint() {
     let mut balancer = single().await;
     let closed = Arc::new(Notify::new());
     let signal = Arc::clone(&closed);
@@ -273,7 +273,7 @@ async fn a_client_that_vanishes_in_its_body_frees_the_endpoint_at_once() {
 }
 
 #[tokio::test]
-async fn a_body_that_dribbles_is_given_up() {
+async fn trickling_request_body_is_cut() {
     let limits = BalancerLimits { stall: Duration::from_millis(200), ..BalancerLimits::default() };
     let mut balancer = Balancer::start(Setup { threads: 1, limits, ..Setup::default() }).await;
     let backend = Backend::echo("a").await;
@@ -297,7 +297,7 @@ async fn a_body_that_dribbles_is_given_up() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_closes_after_each_answer_gets_a_connection_for_each() {
+async fn endpoint_that_closes_after_each_response_gets_a_connection_per_request() {
     let mut balancer = single().await;
     let backend = Backend::raw("a", |mut stream, _| async move {
         let head = read_head(&mut stream).await.unwrap();
@@ -318,7 +318,7 @@ async fn an_endpoint_that_closes_after_each_answer_gets_a_connection_for_each() 
 }
 
 #[tokio::test]
-async fn no_body_is_asked_for_that_nobody_will_read() {
+async fn unread_body_is_not_requested_with_100_continue() {
     let mut balancer = single().await;
     balancer.publish(simple(1, &[])).await;
     let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n";
@@ -329,7 +329,7 @@ async fn no_body_is_asked_for_that_nobody_will_read() {
 }
 
 #[tokio::test]
-async fn a_connection_in_use_when_its_endpoint_leaves_is_closed_after_its_answer() {
+async fn connection_in_use_when_its_endpoint_departs_is_closed_after_its_response() {
     let mut balancer = single().await;
     let (release, closed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (gate, signal) = (Arc::clone(&release), Arc::clone(&closed));

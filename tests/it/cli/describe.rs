@@ -60,7 +60,7 @@ fn overridden() -> ServiceObject {
 fn a_service_is_described_whole() {
     let phases = [("users-9-a", ReplicaPhase::Ready), ("users-9-b", ReplicaPhase::Ready)];
     let mut waits = overridden();
-    waits.status.waits = vec!["users-9-b has to serve for another 8s".to_owned()];
+    waits.status.waits = vec!["users-9-b must stay healthy for another 8s".to_owned()];
     let stub = stub(waits, &phases);
     // Its events are of a fixed day: their age is not.
     let shown = transcript(&stub, &["describe users", "describe usres", "describe"]);
@@ -81,7 +81,7 @@ fn why_says_what_is_in_the_way_and_what_comes_next() {
     let sound = stub(overridden(), &[("users-9-a", ReplicaPhase::Ready)]);
     let mut rolling = overridden();
     rolling.status.available = 1;
-    rolling.status.waits = vec!["users-9-a has to serve for another 8s".to_owned()];
+    rolling.status.waits = vec!["users-9-a must stay healthy for another 8s".to_owned()];
     rolling.status.rollout = Some(rollout(9, Some(7), progressing()));
     rolling.status.conditions = vec![
         condition(ConditionKind::Ready, false, Reason::TooFewAvailable, "1 of 3 replicas are available"),

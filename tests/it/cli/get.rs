@@ -147,7 +147,7 @@ fn a_watch_appends_what_changed() {
     second[2].status.available = 3;
     second[2].status.troubles.clear();
     let mut waits = first.clone();
-    waits[0].status.waits = vec!["checkout-13-a has to serve for another 8s".to_owned()];
+    waits[0].status.waits = vec!["checkout-13-a must stay healthy for another 8s".to_owned()];
     let third = second[..2].to_vec();
     let states = [first, waits, second, third].map(List::of);
     let stub = Stub::start().on("GET /v1/services?watch=true", [Reply::lines(&states)]);

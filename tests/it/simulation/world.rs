@@ -131,6 +131,11 @@ impl World {
         };
         chosen.iter().for_each(|endpoint| self.laws.sent(endpoint));
         self.daemon.iter().for_each(Daemon::probe);
+        if let Some((name, violations)) =
+            self.daemon.as_ref().and_then(|daemon| daemon.controller.reconciler().refused_plan())
+        {
+            self.fail(&format!("a plan for {name} was refused: {}", violations.join("; ")));
+        }
         if let Some(broken) = self.laws.broken() {
             self.fail(&broken);
         }

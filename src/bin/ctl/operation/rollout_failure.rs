@@ -56,7 +56,7 @@ pub(crate) fn failed(
 ) -> ApiError {
     if let FailureReason::Aborted { by } = &failure.reason {
         return ApiError {
-            why: vec![format!("revision {} was aborted by {}", failure.revision, by.told())],
+            why: vec![format!("revision {} was aborted by {}", failure.revision, by.summary())],
             next: vec![format!("ctl rollout {name} --retry"), format!("ctl history {name}")],
             ..codes::ABORTED.error(format!("rollout of {name} to {release} was aborted"))
         };

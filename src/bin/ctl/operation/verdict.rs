@@ -37,7 +37,7 @@ pub(super) fn verdict(
         OperationOutcome::Superseded { by, revision, author } => Err(ApiError {
             why: vec![
                 format!("your change (generation {} of {name}) was superseded", watched.generation),
-                format!("{} wrote generation {by} (revision {revision})", author.told()),
+                format!("{} wrote generation {by} (revision {revision})", author.summary()),
             ],
             now: Some(format!("{name} is moving to revision {revision}")),
             next: vec![format!("ctl rollout {name}")],

@@ -17,7 +17,7 @@ pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec
     };
     let word = if dry_run { would } else { done };
     let image = image.as_ref().filter(|_| *action != WriteAction::Deleted);
-    let image = image.map(|image| format!("  {}", image.told())).unwrap_or_default();
+    let image = image.map(|image| format!("  {}", image.summary())).unwrap_or_default();
     let head = format!("{mark} {}  {word}{image}", object.name);
     let fields = changes.iter().map(|change| format!("    {}", field(change)));
     let notes = notes.iter().map(|note| format!("    {}", sanitize(note)));
@@ -40,7 +40,7 @@ fn overridden(mark: char, over: &Overridden, now: Timestamp) -> String {
         }
         _ => format!("keeping live value {live}; the manifest says {file}"),
     };
-    format!("{mark} {field}: {text}. Set by {}, {}", sanitize(&by.told()), ago(*at, now))
+    format!("{mark} {field}: {text}. Set by {}, {}", sanitize(&by.summary()), ago(*at, now))
 }
 
 /// `~ spec.env.LOG_LEVEL: "info" → "debug"`.

@@ -40,7 +40,7 @@ pub(crate) fn service(details: &ServiceDetails, now: Timestamp, style: Style) ->
         meta.app,
         meta.generation,
         ago(meta.created_at, now),
-        service.status.image.told()
+        service.status.image.summary()
     );
     let one = std::slice::from_ref(service);
     let recent = &events[events.len().saturating_sub(EVENTS_SHOWN)..];
@@ -87,7 +87,7 @@ fn overridden(over: &Override, now: Timestamp) -> String {
         None => "nothing".to_owned(),
     };
     let (old, new) = (text(&over.old), text(&over.new));
-    format!("{}: {old} → {new}, by {}, {}", over.field, sanitize(&over.by.told()), ago(over.at, now))
+    format!("{}: {old} → {new}, by {}, {}", over.field, sanitize(&over.by.summary()), ago(over.at, now))
 }
 
 fn condition(condition: &Condition) -> String {

@@ -265,7 +265,7 @@ fn outcome(object: &RevisionObject) -> (String, String) {
 fn reason(failure: &RolloutFailure) -> String {
     sanitize(&match &failure.reason {
         FailureReason::DeadlineExceeded { observed, .. } if !observed.is_empty() => observed[0].clone(),
-        FailureReason::Aborted { by } => by.told(),
+        FailureReason::Aborted { by } => by.summary(),
         reason => reason.to_string(),
     })
 }

@@ -27,7 +27,7 @@ pub(super) fn told(before: Option<&ReplicaStatus>, now: &ReplicaStatus) -> Optio
         }
         ReplicaPhase::Draining => "draining".to_owned(),
         ReplicaPhase::Stopping => "stopping".to_owned(),
-        ReplicaPhase::Retained => "stopped, kept to be looked at".to_owned(),
+        ReplicaPhase::Retained => "stopped, retained for inspection".to_owned(),
         ReplicaPhase::Gone => "gone".to_owned(),
     })
 }

@@ -53,7 +53,8 @@ pub(in crate::controller::writes) fn apply(
         written_by: stamp.by.clone(),
         written_at: stamp.at,
     };
-    let note = |over: &Overridden| format!("{} was set by {} and is overwritten", over.field, over.by.told());
+    let note =
+        |over: &Overridden| format!("{} was set by {} and is overwritten", over.field, over.by.summary());
     let mut notes: Vec<String> = overwritten.iter().map(note).collect();
     let old = before.map_or(&after.spec, |service| &service.spec);
     let stops_first = after.spec.waits_for(old, after.spec.replica_count());
@@ -249,7 +250,7 @@ fn finish(
 /// The fields of a service, its image with the digest.
 fn fields_with_digest(service: &Service) -> Result<Fields, FieldsError> {
     let mut fields = fields(&service.spec, &RULES)?;
-    fields.insert(Field::parse(IMAGE), service.image.told().into());
+    fields.insert(Field::parse(IMAGE), service.image.summary().into());
     Ok(fields)
 }
 
@@ -260,8 +261,8 @@ fn changes(old: &Service, new: &Service) -> Result<Vec<FieldChange>, FieldsError
     if old.spec.image != new.spec.image || old.image.pinned != new.image.pinned {
         found.push(FieldChange {
             path: IMAGE.to_owned(),
-            old: Some(old.image.told()),
-            new: Some(new.image.told()),
+            old: Some(old.image.summary()),
+            new: Some(new.image.summary()),
         });
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));

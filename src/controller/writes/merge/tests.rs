@@ -158,7 +158,7 @@ fn record_drops_an_override_that_is_taken_back() {
     assert_eq!(live.overrides.len(), 3);
     let live = commanded(&live, Some("users:3"), Some(3), Some(Some("1")));
     let left: Vec<_> = live.overrides.iter().map(|o| (o.field.as_str(), o.old.clone())).collect();
-    assert_eq!(left, [("spec.image", Some(Value::from(first.image.told())))]);
+    assert_eq!(left, [("spec.image", Some(Value::from(first.image.summary())))]);
 }
 
 #[test]

@@ -1,17 +1,17 @@
-//! Where a request wants to go.
+//! Host and path of a request.
 
 use hyper::header::{COOKIE, HOST, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 
-use super::answer::Answer;
+use super::local_reply::LocalReply;
 use crate::balancer::limits::URI_MAX_BYTES;
 use crate::balancer::route::{self, BadTarget, RequestAttributes, RouteRequest};
 
-/// Host and path of a request, in the form that is routed on and forwarded.
+/// Host and path, in the form that is routed on and forwarded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct RequestTarget {
     /// For the Host header: as the client wrote it.
     pub(super) authority: HeaderValue,
     /// Lower case, without port.
@@ -36,26 +36,24 @@ impl RequestAttributes for Parts {
     }
 }
 
-impl Wanted {
-    /// Reads it from a request's head.
-    pub(super) fn of(head: &Parts) -> Result<Self, Answer> {
+impl RequestTarget {
+    pub(super) fn parse(head: &Parts) -> Result<Self, LocalReply> {
         if head.method == Method::CONNECT {
-            return Err(Answer::Connect);
+            return Err(LocalReply::Connect);
         }
         let uri = &head.uri;
         let query_length = uri.query().map_or(0, str::len);
         if uri.path().len() + query_length > URI_MAX_BYTES {
-            return Err(Answer::TooLong);
+            return Err(LocalReply::TooLong);
         }
         let from_header = host_header(&head.headers)?;
-        // an authority in the request line wins over the header, which must be there all the same
+        // an authority in the request line takes precedence over the header, which is required even so
         let authority = match uri.authority() {
-            Some(authority) => {
-                HeaderValue::from_str(authority.as_str()).map_err(|_| Answer::BadTarget(BadTarget::Host))?
-            }
+            Some(authority) => HeaderValue::from_str(authority.as_str())
+                .map_err(|_| LocalReply::BadTarget(BadTarget::Host))?,
             None => from_header.clone(),
         };
-        let text = authority.to_str().map_err(|_| Answer::BadTarget(BadTarget::Host))?;
+        let text = authority.to_str().map_err(|_| LocalReply::BadTarget(BadTarget::Host))?;
         let host = route::host_of(text)?.into_owned();
         let path = route::normalise(uri.path())?;
         let is_origin = uri.authority().is_none() && path == uri.path();
@@ -63,8 +61,8 @@ impl Wanted {
         Ok(Self { host, origin, authority })
     }
 
-    /// The request as routes see it.
-    pub(super) fn to_route<'a>(&'a self, head: &'a Parts) -> RouteRequest<'a> {
+    /// The request, for the router.
+    pub(super) fn route_request<'a>(&'a self, head: &'a Parts) -> RouteRequest<'a> {
         RouteRequest { host: &self.host, path: self.path(), attributes: head }
     }
 
@@ -74,7 +72,7 @@ impl Wanted {
     }
 
     /// The target to forward, without the first `strip` bytes of the path.
-    pub(super) fn forwarded(&self, strip: Option<usize>) -> Result<Uri, Answer> {
+    pub(super) fn forwarded(&self, strip: Option<usize>) -> Result<Uri, LocalReply> {
         match strip.and_then(|length| self.path().get(..length)) {
             Some(prefix) => origin_form(route::strip(prefix, self.path()), self.origin.query()),
             None => Ok(self.origin.clone()),
@@ -82,20 +80,20 @@ impl Wanted {
     }
 }
 
-fn host_header(headers: &HeaderMap) -> Result<&HeaderValue, Answer> {
+fn host_header(headers: &HeaderMap) -> Result<&HeaderValue, LocalReply> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => Ok(host),
-        _ => Err(Answer::Host),
+        _ => Err(LocalReply::Host),
     }
 }
 
-fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, Answer> {
+fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, LocalReply> {
     let text = match query {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    let target = PathAndQuery::try_from(text).map_err(|_| Answer::BadTarget(BadTarget::NotAPath))?;
+    let target = PathAndQuery::try_from(text).map_err(|_| LocalReply::BadTarget(BadTarget::NotAPath))?;
     Ok(Uri::from(target))
 }
 
@@ -105,19 +103,19 @@ mod tests {
 
     use super::*;
 
-    fn wanted(method: &str, uri: &str, hosts: &[&str]) -> Result<(String, String, String), Answer> {
+    fn target(method: &str, uri: &str, hosts: &[&str]) -> Result<(String, String, String), LocalReply> {
         let mut request = Request::builder().method(method).uri(uri);
         for host in hosts {
             request = request.header("host", *host);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let wanted = Wanted::of(&head)?;
-        let authority = wanted.authority.to_str().unwrap().to_owned();
-        Ok((wanted.host.clone(), wanted.forwarded(None)?.to_string(), authority))
+        let target = RequestTarget::parse(&head)?;
+        let authority = target.authority.to_str().unwrap().to_owned();
+        Ok((target.host.clone(), target.forwarded(None)?.to_string(), authority))
     }
 
     #[test]
-    fn conditions_look_at_every_line_and_whole_values() {
+    fn attributes_of_every_header_line_are_compared_as_whole_values() {
         let request = Request::builder()
             .method("POST")
             .header("x-beta", "0")
@@ -134,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_read_in_every_form() {
+    fn request_target_is_parsed_in_every_form() {
         let ok = |h: &str, u: &str, a: &str| Ok((h.to_owned(), u.to_owned(), a.to_owned()));
         let long = format!("/{}", "x".repeat(URI_MAX_BYTES));
         let rows = [
@@ -142,27 +140,27 @@ mod tests {
             ("GET", "/a/../b?q", &["h"], ok("h", "/b?q", "h")),
             ("GET", "http://Other:8080/a/%2e/b?q", &["h"], ok("other", "/a/b?q", "Other:8080")),
             ("GET", "http://other", &["h"], ok("other", "/", "other")),
-            ("GET", "/", &[], Err(Answer::Host)),
-            ("GET", "http://other/", &[], Err(Answer::Host)),
-            ("GET", "/", &["a", "a"], Err(Answer::Host)),
-            ("GET", "/", &[""], Err(Answer::BadTarget(BadTarget::Host))),
-            ("GET", "/", &["a/b"], Err(Answer::BadTarget(BadTarget::Host))),
-            ("GET", "http://user@h/", &["h"], Err(Answer::BadTarget(BadTarget::Host))),
-            ("GET", "/a%2fb", &["h"], Err(Answer::BadTarget(BadTarget::Hidden))),
-            ("OPTIONS", "*", &["h"], Err(Answer::BadTarget(BadTarget::NotAPath))),
-            ("CONNECT", "h:443", &["h"], Err(Answer::Connect)),
-            ("GET", &long, &["h"], Err(Answer::TooLong)),
+            ("GET", "/", &[], Err(LocalReply::Host)),
+            ("GET", "http://other/", &[], Err(LocalReply::Host)),
+            ("GET", "/", &["a", "a"], Err(LocalReply::Host)),
+            ("GET", "/", &[""], Err(LocalReply::BadTarget(BadTarget::Host))),
+            ("GET", "/", &["a/b"], Err(LocalReply::BadTarget(BadTarget::Host))),
+            ("GET", "http://user@h/", &["h"], Err(LocalReply::BadTarget(BadTarget::Host))),
+            ("GET", "/a%2fb", &["h"], Err(LocalReply::BadTarget(BadTarget::Hidden))),
+            ("OPTIONS", "*", &["h"], Err(LocalReply::BadTarget(BadTarget::NotAPath))),
+            ("CONNECT", "h:443", &["h"], Err(LocalReply::Connect)),
+            ("GET", &long, &["h"], Err(LocalReply::TooLong)),
         ];
         for (method, uri, hosts, expected) in rows {
-            assert_eq!(wanted(method, uri, hosts), expected, "{method} {uri} {hosts:?}");
+            assert_eq!(target(method, uri, hosts), expected, "{method} {uri} {hosts:?}");
         }
     }
 
     #[test]
-    fn a_prefix_is_taken_off_the_path_only() {
+    fn prefix_is_stripped_from_the_path_only() {
         let (head, ()) = Request::get("/api/api?x=/api").header("host", "h").body(()).unwrap().into_parts();
-        let wanted = Wanted::of(&head).unwrap();
-        assert_eq!(wanted.forwarded(Some(4)).unwrap().to_string(), "/api?x=/api");
-        assert_eq!(wanted.forwarded(Some(8)).unwrap().to_string(), "/?x=/api");
+        let target = RequestTarget::parse(&head).unwrap();
+        assert_eq!(target.forwarded(Some(4)).unwrap().to_string(), "/api?x=/api");
+        assert_eq!(target.forwarded(Some(8)).unwrap().to_string(), "/?x=/api");
     }
 }

@@ -1,20 +1,20 @@
-//! What the balancer answers by itself: a status and a short reason.
+//! Responses of the balancer itself: a status and a short reason.
 
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
-use super::body::ResponseBody;
-use super::connection::Exchange;
+use super::activity::Exchange;
+use super::response_body::ResponseBody;
+use crate::balancer::picker::NoChoice;
 use crate::balancer::route::BadTarget;
-use crate::balancer::worker::NoChoice;
 
-/// Seconds after which a client may ask again for what is not ready: replicas start within seconds.
+/// Seconds after which a client may retry: replicas start within seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// Why the balancer answers by itself.
+/// Why the balancer does not forward an endpoint's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Answer {
+pub(super) enum LocalReply {
     #[error(transparent)]
     BadTarget(#[from] BadTarget),
     #[error("a request needs exactly one Host header")]
@@ -32,16 +32,16 @@ pub(super) enum Answer {
     #[error("no instance of this service could be reached")]
     Unreachable,
     #[error("the balancer is out of connections")]
-    Short,
+    Shortage,
     #[error("the request's body broke off")]
     BodyBroken,
     #[error("the instance broke off before it answered")]
-    Broken,
+    UpstreamBroken,
     #[error("the instance did not answer in time")]
-    Late,
+    UpstreamTimeout,
 }
 
-impl From<NoChoice> for Answer {
+impl From<NoChoice> for LocalReply {
     fn from(none: NoChoice) -> Self {
         match none {
             NoChoice::Table => Self::NoTable,
@@ -51,21 +51,20 @@ impl From<NoChoice> for Answer {
     }
 }
 
-impl Answer {
+impl LocalReply {
     fn status(self) -> StatusCode {
         match self {
             Self::BadTarget(_) | Self::Host | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::TooLong => StatusCode::URI_TOO_LONG,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::NoEndpoint | Self::NoTable | Self::Short => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unreachable | Self::Broken => StatusCode::BAD_GATEWAY,
-            Self::Late => StatusCode::GATEWAY_TIMEOUT,
+            Self::NoEndpoint | Self::NoTable | Self::Shortage => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
-    /// Whether the client's connection is of no use afterwards: a client that does not know the rules may mean anything
-    /// by the bytes that follow.
+    /// Whether the client's connection must be closed: after an invalid request the next bytes can mean anything.
     fn closes(self) -> bool {
         matches!(self, Self::BadTarget(_) | Self::Host | Self::TooLong | Self::Connect | Self::BodyBroken)
     }

@@ -1,0 +1,168 @@
+//! The body of a request on its way from the client to an endpoint; it holds the claim until its last byte.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tokio::sync::Notify;
+
+use super::activity::ClientActivity;
+use super::headers;
+use crate::balancer::claim::Claim;
+use crate::clock::Clock;
+use crate::model::Mono;
+
+/// How far an endpoint has taken in a request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UploadState {
+    /// The last piece was taken at this time.
+    Since(Mono),
+    Ended,
+}
+
+/// The progress of a request's body, shared with the task that waits for the response.
+#[derive(Debug)]
+pub(super) struct UploadProgress {
+    state: Cell<UploadState>,
+    /// Whether the client aborted it, or sent an invalid body.
+    broken: Cell<bool>,
+    ended: Notify,
+}
+
+impl UploadProgress {
+    pub(super) fn state(&self) -> UploadState {
+        self.state.get()
+    }
+
+    /// Whether the endpoint did not get the whole body because of the client.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get()
+    }
+
+    /// Resolves once the body has ended.
+    pub(super) async fn ended(&self) {
+        while self.state.get() != UploadState::Ended {
+            self.ended.notified().await;
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(in crate::balancer) enum RequestBody {
+    Empty,
+    Stream(Box<UploadStream>),
+}
+
+pub(in crate::balancer) struct UploadStream {
+    inner: Incoming,
+    activity: Rc<ClientActivity>,
+    clock: Arc<dyn Clock>,
+    progress: Rc<UploadProgress>,
+    /// Whether it was read to the end.
+    is_read: bool,
+    /// Of the endpoint that it is sent to.
+    claim: Option<Rc<Claim>>,
+}
+
+impl std::fmt::Debug for UploadStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UploadStream").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl RequestBody {
+    pub(super) fn new(inner: Incoming, activity: &Rc<ClientActivity>, clock: &Arc<dyn Clock>) -> Self {
+        if inner.is_end_stream() {
+            return Self::Empty;
+        }
+        let progress = UploadProgress {
+            state: Cell::new(UploadState::Since(clock.mono())),
+            broken: Cell::new(false),
+            ended: Notify::new(),
+        };
+        Self::Stream(Box::new(UploadStream {
+            inner,
+            activity: Rc::clone(activity),
+            clock: Arc::clone(clock),
+            progress: Rc::new(progress),
+            is_read: false,
+            claim: None,
+        }))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// From now on it belongs to this claim.
+    pub(super) fn set_claim(&mut self, claim: &Rc<Claim>) {
+        if let Self::Stream(stream) = self {
+            stream.claim = Some(Rc::clone(claim));
+        }
+    }
+
+    pub(super) fn progress(&self) -> Option<Rc<UploadProgress>> {
+        match self {
+            Self::Empty => None,
+            Self::Stream(stream) => Some(Rc::clone(&stream.progress)),
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Self::Stream(stream) = self.get_mut() else { return Poll::Ready(None) };
+        let mut polled = Pin::new(&mut stream.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            headers::strip_claims(trailers);
+        }
+        match &polled {
+            Poll::Pending => stream.activity.wait_for_body(),
+            Poll::Ready(Some(Ok(frame))) => {
+                stream.activity.note_body_bytes(frame.data_ref().map_or(0, Bytes::len));
+                stream.is_read = frame.is_trailers();
+                stream.progress.state.set(UploadState::Since(stream.clock.mono()));
+            }
+            // all is read
+            Poll::Ready(None) => stream.is_read = true,
+            Poll::Ready(Some(Err(_))) => {
+                stream.is_read = true;
+                stream.progress.broken.set(true);
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream(stream) => stream.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Stream(stream) => stream.inner.size_hint(),
+        }
+    }
+}
+
+impl Drop for UploadStream {
+    fn drop(&mut self) {
+        self.activity.end_body(self.is_read || self.inner.is_end_stream());
+        self.progress.state.set(UploadState::Ended);
+        self.progress.ended.notify_waiters();
+    }
+}

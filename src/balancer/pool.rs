@@ -1,0 +1,218 @@
+//! A thread's connections to one endpoint, in any protocol that keeps them.
+//!
+//! A pool belongs to the endpoint's id (container and start time), never to its address: the next container may get that.
+//! Deliberately absent: how a connection is made, and what is sent on it.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::limits::{UPSTREAM_FRESH, UPSTREAM_IDLE, UPSTREAM_IDLE_CONNECTIONS_MAX};
+use crate::clock::Clock;
+use crate::model::Mono;
+
+/// What a thread keeps per endpoint besides its counters: created, swept and closed by the picker, used by a protocol handler.
+pub(super) trait EndpointConnections: Clone + 'static {
+    fn new(clock: &Arc<dyn Clock>) -> Self;
+    /// Closes connections that were idle for too long.
+    fn sweep(&self);
+    /// The endpoint left the table: closes idle connections, and those in use after their exchange.
+    fn close(&self);
+}
+
+/// For protocols that keep no connections.
+impl EndpointConnections for () {
+    fn new(_: &Arc<dyn Clock>) -> Self {}
+    fn sweep(&self) {}
+    fn close(&self) {}
+}
+
+/// A connection that can be used for one exchange after another.
+pub(super) trait PooledConnection: 'static {
+    fn is_closed(&self) -> bool;
+    /// Whether the last exchange is finished, so that the next can begin.
+    fn is_ready(&self) -> bool;
+}
+
+pub(super) struct UpstreamPool<C> {
+    clock: Arc<dyn Clock>,
+    idle: RefCell<Vec<IdleConnection<C>>>,
+    /// Whether the endpoint left the thread's table: connections are closed instead of kept.
+    is_closed: Cell<bool>,
+}
+
+struct IdleConnection<C> {
+    connection: C,
+    address: SocketAddr,
+    since: Mono,
+}
+
+/// Which idle connections a request may reuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReusePolicy {
+    /// Any: if it turns out closed, the request can be sent again.
+    Any,
+    /// Only those idle for less than [`UPSTREAM_FRESH`].
+    Fresh,
+    Never,
+}
+
+/// A connection in use by one exchange.
+pub(super) struct PoolLease<C> {
+    pub(super) connection: C,
+    pool: Rc<UpstreamPool<C>>,
+    address: SocketAddr,
+}
+
+impl<C: PooledConnection> UpstreamPool<C> {
+    /// Leases the connection used last, which is the least likely to be closed. One whose last exchange is still being
+    /// finished is not ready, and stays.
+    pub(super) fn reuse(self: &Rc<Self>, address: SocketAddr, policy: ReusePolicy) -> Option<PoolLease<C>> {
+        let longest = match policy {
+            ReusePolicy::Any => UPSTREAM_IDLE,
+            ReusePolicy::Fresh => UPSTREAM_FRESH,
+            ReusePolicy::Never => return None,
+        };
+        let now = self.clock.mono();
+        let mut idle = self.idle.borrow_mut();
+        for index in (0..idle.len()).rev() {
+            let candidate = &idle[index];
+            if candidate.connection.is_closed() {
+                idle.swap_remove(index);
+            } else if candidate.address == address
+                && candidate.connection.is_ready()
+                && now.since(candidate.since).std() < longest
+            {
+                let connection = idle.swap_remove(index).connection;
+                return Some(self.lease(connection, address));
+            }
+        }
+        None
+    }
+
+    /// Leases a connection that was made for this exchange.
+    pub(super) fn lease(self: &Rc<Self>, connection: C, address: SocketAddr) -> PoolLease<C> {
+        PoolLease { connection, pool: Rc::clone(self), address }
+    }
+}
+
+impl<C: PooledConnection> EndpointConnections for Rc<UpstreamPool<C>> {
+    fn new(clock: &Arc<dyn Clock>) -> Self {
+        let clock = Arc::clone(clock);
+        Self::new(UpstreamPool { clock, idle: RefCell::default(), is_closed: Cell::new(false) })
+    }
+
+    fn sweep(&self) {
+        let now = self.clock.mono();
+        self.idle
+            .borrow_mut()
+            .retain(|idle| !idle.connection.is_closed() && now.since(idle.since).std() < UPSTREAM_IDLE);
+    }
+
+    fn close(&self) {
+        self.is_closed.set(true);
+        self.idle.borrow_mut().clear();
+    }
+}
+
+impl<C: PooledConnection> PoolLease<C> {
+    /// Returns the connection after its response has been read to the end. It is reused only once it is ready, which is
+    /// after the request's body has been sent to the end too.
+    pub(super) fn give_back(self) {
+        let Self { connection, pool, address } = self;
+        let mut idle = pool.idle.borrow_mut();
+        if !pool.is_closed.get() && idle.len() < UPSTREAM_IDLE_CONNECTIONS_MAX && !connection.is_closed() {
+            idle.push(IdleConnection { connection, address, since: pool.clock.mono() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::RealClock;
+
+    /// A connection of a protocol of the test's own.
+    #[derive(Debug, Clone, Default)]
+    struct TestConnection {
+        number: usize,
+        is_closed: Rc<Cell<bool>>,
+        is_busy: Rc<Cell<bool>>,
+    }
+
+    impl PooledConnection for TestConnection {
+        fn is_closed(&self) -> bool {
+            self.is_closed.get()
+        }
+
+        fn is_ready(&self) -> bool {
+            !self.is_busy.get()
+        }
+    }
+
+    type TestPool = Rc<UpstreamPool<TestConnection>>;
+
+    fn address() -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], 80))
+    }
+
+    fn pool() -> TestPool {
+        let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+        EndpointConnections::new(&clock)
+    }
+
+    fn give_back(pool: &TestPool, number: usize) -> TestConnection {
+        let connection = TestConnection { number, ..TestConnection::default() };
+        pool.lease(connection.clone(), address()).give_back();
+        connection
+    }
+
+    fn reused(pool: &TestPool, policy: ReusePolicy) -> Option<usize> {
+        pool.reuse(address(), policy).map(|lease| lease.connection.number)
+    }
+
+    #[test]
+    fn pool_reuses_the_last_connection_that_is_open_and_ready() {
+        let pool = pool();
+        give_back(&pool, 1);
+        let closed = give_back(&pool, 2);
+        let busy = give_back(&pool, 3);
+        closed.is_closed.set(true);
+        busy.is_busy.set(true);
+        assert_eq!(reused(&pool, ReusePolicy::Never), None);
+        assert_eq!(reused(&pool, ReusePolicy::Any), Some(1));
+        assert_eq!(reused(&pool, ReusePolicy::Any), None, "the other is in use");
+        busy.is_busy.set(false);
+        assert_eq!(reused(&pool, ReusePolicy::Fresh), Some(3));
+    }
+
+    #[test]
+    fn pool_reuses_no_connection_to_another_address() {
+        let pool = pool();
+        give_back(&pool, 1);
+        let other = SocketAddr::from(([10, 0, 0, 2], 80));
+        assert!(pool.reuse(other, ReusePolicy::Any).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pool_closes_connections_that_were_idle_for_too_long() {
+        let pool = pool();
+        give_back(&pool, 1);
+        tokio::time::advance(UPSTREAM_FRESH).await;
+        assert_eq!(reused(&pool, ReusePolicy::Fresh), None);
+        tokio::time::advance(UPSTREAM_IDLE).await;
+        assert_eq!(reused(&pool, ReusePolicy::Any), None);
+        pool.sweep();
+        assert!(pool.idle.borrow().is_empty());
+    }
+
+    #[test]
+    fn closed_pool_keeps_no_connection() {
+        let pool = pool();
+        give_back(&pool, 1);
+        pool.close();
+        give_back(&pool, 2);
+        assert_eq!(reused(&pool, ReusePolicy::Any), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! A second protocol on the same listener, picker and counters: bytes passed on as they come.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+
+use super::connect::connect;
+use super::endpoint::UpstreamEndpoint;
+use super::failures::Failures;
+use super::limits::BalancerLimits;
+use super::listener::{Admission, ClientConnections, ConnectionHandler, accept};
+use super::picker::Picker;
+use super::route::RouteRequest;
+use super::shortage::ShortageLog;
+use super::table::{Table, compile};
+use crate::clock::{Clock, RealClock};
+use crate::model::arbitrary::table_name;
+use crate::model::{
+    EndpointId, ForwardAction, HostPattern, Listener, ListenerId, Millis, PathMatch, RevisionNumber,
+    RouteAction, RoutingTable, TableEndpoint, TableRoute, TableService, WeightedBackend,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Passes bytes between a client and an endpoint.
+struct TunnelHandler {
+    picker: Rc<Picker<()>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ConnectionHandler for TunnelHandler {
+    async fn serve(self: Rc<Self>, mut client: TcpStream, admission: Admission) {
+        let request = RouteRequest { host: "", path: "/", attributes: &() };
+        let Ok(choice) = self.picker.pick(&ListenerId::public_http(), &request, &[]) else { return };
+        match connect(choice.address).await {
+            // either side may end it
+            Ok(mut endpoint) => drop(tokio::io::copy_bidirectional(&mut client, &mut endpoint).await),
+            Err(_) => choice.claim.endpoint().eject(&*self.clock),
+        }
+        drop(choice.claim);
+        drop(admission);
+    }
+}
+
+/// A table with this endpoint behind everything.
+fn table(endpoint: &Arc<UpstreamEndpoint>, address: SocketAddr) -> Table {
+    let ports = [("tunnel".to_owned(), address.port())].into();
+    let listed =
+        TableEndpoint::managed(endpoint.id.clone(), "r".into(), RevisionNumber(1), address.ip(), ports);
+    let route = TableRoute {
+        listeners: [ListenerId::public_http()].into(),
+        hosts: [HostPattern::Any].into(),
+        path: PathMatch::Prefix("/".to_owned()),
+        conditions: [].into(),
+        action: RouteAction::Forward(ForwardAction {
+            backends: vec![WeightedBackend { service: "s".into(), port: "tunnel".into(), weight: 1 }],
+            timeout: Millis::secs(1),
+            strip_prefix: false,
+        }),
+    };
+    let service = TableService { endpoints: vec![listed], ..TableService::default() };
+    let table = RoutingTable {
+        listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),
+        routes: vec![route],
+        services: [("s".into(), service)].into(),
+        ..RoutingTable::empty(table_name(1))
+    };
+    compile(&table, |_| Failures::default(), |_, _| Arc::clone(endpoint)).unwrap()
+}
+
+async fn wait_for_in_flight(endpoint: &UpstreamEndpoint, wanted: u64) {
+    let reached = async {
+        while endpoint.in_flight() != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.expect("the claims are as wanted");
+}
+
+async fn echo(listener: TcpListener) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let (mut read, mut write) = stream.split();
+    let _ = tokio::io::copy(&mut read, &mut write).await;
+}
+
+#[tokio::test]
+async fn tunnel_handler_holds_its_claim_until_the_last_byte() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
+    let endpoint = Arc::new(UpstreamEndpoint::new(id, 1, Arc::default(), Failures::default()));
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+    let picker = Rc::new(Picker::new(0, Arc::clone(&clock), Arc::default()));
+    picker.install(Arc::new(table(&endpoint, upstream.local_addr().unwrap())));
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let connections = Rc::new(ClientConnections::new(BalancerLimits::default()));
+    let handler = Rc::new(TunnelHandler { picker, clock: Arc::clone(&clock) });
+    let shortages = Rc::new(ShortageLog::new(clock));
+    let tasks = LocalSet::new();
+    tasks.spawn_local(echo(upstream));
+    tasks.spawn_local(accept(socket, Rc::clone(&connections), handler, shortages, CancellationToken::new()));
+    let client = async {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let mut back = [0; 3];
+        for _ in 0..2 {
+            client.write_all(b"one").await.unwrap();
+            client.read_exact(&mut back).await.unwrap();
+            assert_eq!((&back, endpoint.in_flight()), (b"one", 1));
+        }
+        drop(client);
+        wait_for_in_flight(&endpoint, 0).await;
+        connections.drained().await;
+        assert_eq!(endpoint.stats(true).requests, 1);
+    };
+    tasks.run_until(async { tokio::time::timeout(PATIENCE, client).await.expect("it ends in time") }).await;
+}
