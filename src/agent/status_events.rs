@@ -5,15 +5,24 @@
 use super::view::WantedReplica;
 use crate::model::{ContainerId, Event, EventKind, EventReason, ReplicaPhase, ReplicaStatus, WaitReason};
 
+/// The kind, reason and message of an event.
+type StatusEvent = (EventKind, EventReason, String);
+
 /// The events of a status change.
 pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &ReplicaStatus) -> Vec<Event> {
     let old = wanted.status.as_ref();
-    let mut events = Vec::new();
-    let mut report = |kind, reason, message: String| {
-        let object = format!("replica/{}", wanted.replica.name);
-        events.push(Event { at: now, object, kind, reason, message });
-    };
     let image = wanted.revision.as_ref().map_or("", |r| r.image.reference.as_str());
+    let mut events = container_events(old, new, image);
+    events.extend(phase_events(old, new, image));
+    let object = format!("replica/{}", wanted.replica.name);
+    let event = |(kind, reason, message)| Event { at: now, object: object.clone(), kind, reason, message };
+    events.into_iter().map(event).collect()
+}
+
+/// What happened to the image and the container.
+fn container_events(old: Option<&ReplicaStatus>, new: &ReplicaStatus, image: &str) -> Vec<StatusEvent> {
+    let mut events = Vec::new();
+    let mut report = |kind, reason, message: String| events.push((kind, reason, message));
     let was = old.map(|s| &s.phase);
     let pulled = matches!(
         new.phase,
@@ -38,6 +47,14 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
         let message = format!("container {} (attempt {})", container.short(), new.attempt);
         report(EventKind::Normal, EventReason::ContainerStarted, message);
     }
+    events
+}
+
+/// What the new phase reports.
+fn phase_events(old: Option<&ReplicaStatus>, new: &ReplicaStatus, image: &str) -> Vec<StatusEvent> {
+    let mut events = Vec::new();
+    let mut report = |kind, reason, message: String| events.push((kind, reason, message));
+    let was = old.map(|s| &s.phase);
     match (&new.phase, was) {
         (ReplicaPhase::Pulling, was) if was != Some(&ReplicaPhase::Pulling) => {
             report(EventKind::Normal, EventReason::ImagePulling, format!("pulling {image}"));

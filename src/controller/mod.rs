@@ -114,10 +114,12 @@ impl Controller {
         Arc::new(Self { reconciler, queries, nodes, writes, directory })
     }
 
+    /// The loop that plans services and commits the plans.
     pub fn reconciler(&self) -> &Arc<Reconciler> {
         &self.reconciler
     }
 
+    /// What users and sources may change.
     pub fn writes(&self) -> &Arc<Writes> {
         &self.writes
     }
@@ -127,10 +129,12 @@ impl Controller {
         &self.directory
     }
 
+    /// What is read and watched.
     pub fn queries(&self) -> &Arc<Queries> {
         &self.queries
     }
 
+    /// Commands to the agents of nodes.
     pub fn nodes(&self) -> &Arc<Nodes> {
         &self.nodes
     }

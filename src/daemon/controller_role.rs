@@ -185,41 +185,46 @@ impl Daemon<'_> {
             http: self.options.http.clone(),
             manifests: self.options.manifests.as_ref().map(|directory| directory.display().to_string()),
         });
-        let (plane, api) = (listener(plane)?, listener(api)?);
-        let stop = || self.shutdown.clone();
+        let plane = listener(plane)?;
+        let api = listener(api)?;
         let mut parts = JoinSet::new();
         parts.spawn(plane::serve(
             plane,
             registry.tables(),
             controller.queries().metrics_subscribers(),
             reports_in,
-            stop(),
+            self.shutdown.clone(),
         ));
-        let (server, stopped) = (Arc::clone(&controller), stop());
+        let server = Arc::clone(&controller);
+        let stopped = self.shutdown.clone();
         parts.spawn(async move {
             if let Err(error) = api::server::serve(api, server, stopped).await {
                 tracing::error!(%error, "the API ended");
             }
         });
         if first_contact {
-            // Nothing can be placed on a host without an id: the first answer of Docker ends this process, and the
-            // supervisor starts it anew with one.
-            parts.spawn(first_answer(agent, Arc::clone(&self.engine), stop()));
+            // Nothing can be placed on a node without an id: the first answer of Docker ends this process, and the
+            // supervisor restarts it with one.
+            parts.spawn(first_answer(agent, Arc::clone(&self.engine), self.shutdown.clone()));
             return Ok(parts);
         }
-        parts.spawn(registry.follow(stop()));
-        parts.spawn(agent.run(stop()));
-        if let Some(directory) = &self.options.manifests {
-            let source = SourceParts {
-                writes: Arc::clone(controller.writes()),
-                status: Arc::clone(controller.directory()),
-                clock: Arc::clone(&self.clock),
-                file_events: true,
-            };
-            parts.spawn(source::follow(source, directory.clone(), stop()));
-        }
-        parts.spawn(controller.run(stop()));
+        parts.spawn(registry.follow(self.shutdown.clone()));
+        parts.spawn(agent.run(self.shutdown.clone()));
+        self.follow_directory(&controller, &mut parts);
+        parts.spawn(controller.run(self.shutdown.clone()));
         Ok(parts)
+    }
+
+    /// Follows the manifests directory, where one is given.
+    fn follow_directory(&self, controller: &Controller, parts: &mut JoinSet<()>) {
+        let Some(directory) = &self.options.manifests else { return };
+        let source = SourceParts {
+            writes: Arc::clone(controller.writes()),
+            status: Arc::clone(controller.directory()),
+            clock: Arc::clone(&self.clock),
+            file_events: true,
+        };
+        parts.spawn(source::follow(source, directory.clone(), self.shutdown.clone()));
     }
 
     fn agent_config(&self, node: NodeId, node_name: String) -> anyhow::Result<AgentConfig> {

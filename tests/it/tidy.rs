@@ -33,7 +33,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("balancer", &["model", "clock", "plane"]),
     ("dns", &["model", "plane"]),
     ("controller", &["model", "clock", "orchestrator", "agent", "store", "events", "registry", "plane"]),
-    ("source", &["model", "manifest", "controller"]),
+    ("source", &["model", "clock", "manifest", "controller"]),
     ("api", &["model", "controller"]),
     ("dashboard", &["model", "api"]),
     ("daemon", &[ALL]),

@@ -195,7 +195,8 @@ fn image(state: &ServiceState) -> ResolvedImage {
 fn docker_names(service: &Service, store: &StoreId) -> Vec<String> {
     let slots = |volume: &Volume| if volume.per_replica { service.spec.replica_count() } else { 1 };
     let names = |volume: &Volume| {
-        let (volume, app) = (volume.clone(), service.metadata.app.clone());
+        let volume = volume.clone();
+        let app = service.metadata.app.clone();
         (1..=slots(&volume)).map(move |slot| volume.docker_name(&app, slot, store))
     };
     service.spec.volumes.iter().flat_map(names).collect()

@@ -15,6 +15,7 @@ mod queue;
 mod readiness;
 mod run;
 mod volume_removal;
+mod volume_remover;
 mod wait;
 
 pub(super) use error_count::FailedRequestCount;

@@ -1,17 +1,9 @@
-//! The removal of a deleted service's volumes.
+//! How far the removal of a deleted service's volumes has come: a state machine. Pure.
 //!
-//! A pass requests it and does not wait: a loop removes the volumes, so that a slow Docker delays no other service.
-//! Requests are kept in memory only. The deleted Service stays in the store until its volumes are gone, so a daemon that
+//! A pass requests the removal and does not wait (`volume_remover`). Requests are kept in memory only. The deleted Service stays in the store until its volumes are gone, so a daemon that
 //! restarts finds it and requests the removal again.
 
-use std::collections::BTreeSet;
-
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
-
-use super::handle::Reconciler;
 use crate::agent::backoff;
-use crate::controller::shared_volumes::{declares, others_of_app};
 use crate::model::{Mono, Service};
 use crate::orchestrator::VolumeRemovalState;
 
@@ -54,7 +46,7 @@ impl VolumeRemoval {
         self.step = RemovalStep::Requested(Box::new(service.clone()));
     }
 
-    fn take_requested(&mut self) -> Option<Service> {
+    pub(super) fn take_requested(&mut self) -> Option<Service> {
         match std::mem::replace(&mut self.step, RemovalStep::InProgress) {
             RemovalStep::Requested(service) => Some(*service),
             other => {
@@ -65,7 +57,7 @@ impl VolumeRemoval {
     }
 
     /// An attempt ended; returns why it failed, if that was not so before.
-    fn ended(&mut self, outcome: Result<(), String>, now: Mono) -> Option<String> {
+    pub(super) fn ended(&mut self, outcome: Result<(), String>, now: Mono) -> Option<String> {
         let failure = outcome.err();
         self.step = match &failure {
             None => RemovalStep::Done,
@@ -76,53 +68,6 @@ impl VolumeRemoval {
         };
         let before = std::mem::replace(&mut self.failure, failure.clone());
         failure.filter(|message| before.as_ref() != Some(message))
-    }
-}
-
-impl Reconciler {
-    /// Removes volumes as plans request it, services side by side, for as long as it is polled.
-    pub async fn remove_requested_volumes(&self) {
-        let mut under_way = FuturesUnordered::new();
-        loop {
-            under_way.extend(self.take_requested().into_iter().map(|service| self.attempt_removal(service)));
-            tokio::select! {
-                () = self.removal_requested.notified() => {}
-                Some(()) = under_way.next() => {}
-            }
-        }
-    }
-
-    fn take_requested(&self) -> Vec<Service> {
-        self.memory.lock().removals().filter_map(VolumeRemoval::take_requested).collect()
-    }
-
-    /// One attempt; its end wakes a pass.
-    async fn attempt_removal(&self, service: Service) {
-        let name = service.name();
-        let outcome = self.remove_volumes(&service).await;
-        let now = self.clock.mono();
-        let failure = self.memory.lock().update(name, |memory| memory.removal.ended(outcome, now));
-        if let Some(message) = failure {
-            tracing::warn!(service = %name, message, "its volumes cannot be removed yet");
-        }
-        self.mark(name.clone());
-    }
-
-    /// Removes the volumes that the user named with the service, now that none of its containers is left. A volume that
-    /// another service has declared in the meantime stays.
-    ///
-    /// # Errors
-    /// A message: another container uses a volume, or the Engine or the store is away.
-    async fn remove_volumes(&self, service: &Service) -> Result<(), String> {
-        let others =
-            others_of_app(self.store.as_ref(), service, &[]).await.map_err(|error| error.to_string())?;
-        let unshared = service.spec.volumes.iter().map(|volume| volume.name.clone());
-        let unshared: BTreeSet<String> =
-            unshared.filter(|name| !others.iter().any(|other| declares(other, name))).collect();
-        if unshared.is_empty() {
-            return Ok(());
-        }
-        self.links.remove_volumes(&service.metadata.app, &unshared).await.map_err(|error| error.to_string())
     }
 }
 

@@ -27,7 +27,7 @@ impl Writes {
         self.check_memory(&specs, leaving).await
     }
 
-    /// Refuses specs whose replicas reserve more memory than there is beside all other services but those that are
+    /// Refuses specs whose replicas reserve more memory than all other services leave free, not counting those that are
     /// `leaving`. One without a count keeps the live one. Where the Engine does not say what there is, everything fits.
     pub(super) async fn check_memory(
         &self,

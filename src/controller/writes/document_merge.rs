@@ -64,7 +64,7 @@ impl WriteSnapshot {
         merge_input(&document.spec, self.applied.as_ref(), self.object.as_ref())
     }
 
-    /// The change that applying a document makes; `image` is what its image stands for, where that was resolved.
+    /// The change that applying a document makes; `image` is its resolved image, where it was resolved.
     ///
     /// # Errors
     /// [`ControllerError::Overridden`]; [`ControllerError::ChangedMeanwhile`] where an override went after the images

@@ -20,7 +20,7 @@ pub(crate) struct FieldRules {
     pub(crate) whole_blocks: &'static [&'static str],
     /// Fields that keep their live value where the manifest leaves them out, with the value of a new object.
     pub(crate) live_if_unset: &'static [(&'static str, u64)],
-    /// The field with an image reference, which stands for more than its text: a digest.
+    /// The field with an image reference, which means more than its text: a digest.
     pub(crate) image: Option<&'static str>,
 }
 

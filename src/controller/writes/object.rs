@@ -19,7 +19,7 @@ pub(crate) enum Object {
     Service(Box<Service>),
 }
 
-/// What is read beside an object because writes of it depend on it.
+/// What is read together with an object because writes of it depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ObjectContext {
     Service(ServiceContext),

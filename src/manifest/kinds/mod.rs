@@ -1,4 +1,4 @@
-//! Which functions read which kind of object. A new kind is an arm in each `match`, and a file beside this one. Pure.
+//! Which functions read which kind of object. A new kind is an arm in each `match`, and a file next to this one. Pure.
 
 mod service;
 

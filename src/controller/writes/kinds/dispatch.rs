@@ -25,8 +25,8 @@ pub(in crate::controller::writes) async fn read(
     }
 }
 
-/// The object that a document asks for, merged with what commands changed. `image` is what the image of the merged spec
-/// stands for, where its kind has one.
+/// The object that a document asks for, merged with what commands changed. `image` is the resolved image of the merged
+/// spec, where its kind has one.
 pub(in crate::controller::writes) fn apply(
     document: &ApplyDocument,
     before: Option<&Object>,

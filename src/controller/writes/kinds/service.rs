@@ -21,8 +21,8 @@ const IMAGE: &str = "spec.image";
 const STOPS_FIRST: &str =
     "its volumes allow one container at a time, so each old replica is stopped before its replacement starts";
 
-/// The service that a document asks for, its spec merged with what commands changed; `image` is what the image of that
-/// spec stands for.
+/// The service that a document asks for, its spec merged with what commands changed; `image` is the resolved image of
+/// that spec.
 pub(in crate::controller::writes) fn apply(
     document: &ApplyDocument,
     before: Option<&Service>,

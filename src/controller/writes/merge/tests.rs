@@ -1,3 +1,5 @@
+//! Tests of the three-way merge: tables, and properties over random files and commands.
+
 use super::super::document_merge::{merge_input, merge_spec};
 use super::super::fields::{assemble, fields};
 use super::super::kinds::{dispatch, service};

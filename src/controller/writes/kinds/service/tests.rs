@@ -1,3 +1,5 @@
+//! Tests of the changes to a service.
+
 use super::*;
 use crate::controller::writes::choices::ConflictChoices;
 use crate::controller::writes::document_merge::{merge_input, merge_spec};
@@ -64,7 +66,7 @@ fn delete(before: &Service, volumes: bool) -> Changed {
     super::delete(before, volumes, &stamp()).into()
 }
 
-/// The same file as last time, if it was applied before; its image stands for `pinned` now.
+/// The same file as last time, if it was applied before; its image now resolves to `pinned`.
 fn applied(document: &ApplyDocument, before: Option<&Service>, pinned: &str) -> Changed {
     let before = before.map(|before| Object::Service(Box::new(before.clone())));
     let input = merge_input(&document.spec, None, before.as_ref()).unwrap();
