@@ -139,7 +139,7 @@ fn the_page_about_the_manifests_directory_works() {
          wait' EXIT\nset -x\n"
     );
     let said = runs(&scratch, &scratch.path(""), &format!("{prelude}{script}"));
-    for wanted in ["does not declare hello any more", "service hello"] {
+    for wanted in ["no longer declares service hello", "service hello"] {
         assert!(said.contains(wanted), "no `{wanted}` in:\n{said}");
     }
 }

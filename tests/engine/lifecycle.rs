@@ -125,7 +125,7 @@ fn a_release_that_never_gets_healthy_is_rolled_back() {
 fn a_first_creation_that_fails_exits_5_and_keeps_trying() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
-    let policy = "  rollout: {healthyFor: 500ms, deadline: 3s}\n";
+    let policy = "  rollout: {healthyFor: 500ms, deadline: 60s}\n";
     let crash =
         daemon.file("crash.yaml", &manifest(&image, &format!("{policy}  env: {{EXIT_AT_START: '7'}}\n")));
     let (_, report) = daemon.expect(5, &["apply", "-f", &crash]);

@@ -107,7 +107,7 @@ fn a_port_where_nobody_listens_is_found_out_behind_dockers_proxy() {
         let text = manifest(&image, &more).replace("replicas: 3", "replicas: 1");
         let file = daemon.file("app.yaml", &text);
         let (_, report) = daemon.expect(5, &["apply", "-f", &file]);
-        assert!(report.contains("nothing listened on 8080"), "{report}");
+        assert!(report.contains("nothing listens on 8080"), "{report}");
         daemon.expect(0, &["delete", "ports", "--yes"]);
     }
 }

@@ -39,7 +39,7 @@ fn data_outlives_rollout_crash_and_delete_and_goes_only_when_named() {
     let volume = "  health: {exec: [/hello, check]}\n  volumes: [{name: notes, path: /data}]\n";
     let file = daemon.file("app.yaml", &manifest(&v1, volume));
     let (said, _) = daemon.expect(0, &["apply", "-f", &file]);
-    assert!(said.contains("a replica is stopped before"), "{said}");
+    assert!(said.contains("each old replica is stopped before"), "{said}");
     put(&daemon, "a", "kept");
     let reads = || daemon.get(HOST, "/data/a");
 
@@ -84,7 +84,7 @@ fn each_replica_keeps_its_own_volume_and_a_foreign_one_is_refused() {
     daemon.expect(0, &["apply", "-f", &daemon.file("other.yaml", &text), "--detach"]);
     wait_for("it says why", || {
         let (replicas, _) = daemon.expect(0, &["get", "replicas", "-o", "json"]);
-        replicas.contains("is not of this service")
+        replicas.contains("does not belong to this service")
     });
     daemon.expect(0, &["delete", "-a", "office", "--volumes", "--yes"]);
     assert_eq!(volumes(&daemon), "");

@@ -109,7 +109,7 @@ fn a_container_that_ate_its_memory_is_told_as_such_and_replaced() {
         now.len() == 1 && now != before
     });
     wait_for("it serves", || daemon.get(HOST, "/").map(|(status, _)| status) == Some(200));
-    assert_eq!(events_about(&daemon, "out of memory"), 1, "{}", daemon.expect(0, &["events", "hello"]).0);
+    assert_eq!(events_about(&daemon, "OOM-killed"), 1, "{}", daemon.expect(0, &["events", "hello"]).0);
 }
 
 #[test]
