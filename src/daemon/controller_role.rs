@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::life::BEAT_EVERY;
-use super::role::Refusal;
+use super::refusal::Refusal;
 use super::{ChildSockets, Life, ServeOptions};
 use crate::agent::{self, Agent, AgentConfig, check_instance};
 use crate::api;

@@ -15,6 +15,7 @@ mod life;
 mod listeners;
 mod port_owner;
 mod priority;
+mod refusal;
 mod restart;
 mod role;
 mod sockets;
@@ -28,7 +29,8 @@ use std::path::PathBuf;
 
 pub use life::{BEAT_EVERY, Life};
 pub use port_owner::Owner;
-pub use role::{Refusal, Role, UnknownRole, run_role};
+pub use refusal::Refusal;
+pub use role::{Role, UnknownRole, run_role};
 pub use sockets::ChildSockets;
 pub use start_error::StartError;
 pub use supervisor::serve;

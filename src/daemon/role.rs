@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::refusal::Refusal;
 use super::{ServeOptions, balancer_role, controller_role, sockets, telemetry};
 
 /// Exit status of a child that refuses to serve for a reason that starting it again cannot change (`EX_CONFIG` of
@@ -50,13 +51,6 @@ impl FromStr for Role {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown role {0:?}; the supervisor starts `controller` and `balancer`")]
 pub struct UnknownRole(String);
-
-/// Why a child refuses to serve although nothing is broken that a restart could mend, such as a store of another
-/// version. Before any child of its role was through with its start it ends the daemon; later the child is started again, more
-/// and more slowly, because the other one still serves.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Refusal(pub String);
 
 /// Runs a child with the sockets that the supervisor handed to this process; returns when it was told to stop.
 ///

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::behaviour::Behaviour;
-use super::world::hex_id;
 use crate::engine::{EngineError, EngineObject, ImageInfo};
 use crate::model::image_reference::{ImageReference, with_default_tag};
+use crate::model::sha256_hex;
 
 #[derive(Debug, Clone)]
 struct Image {
@@ -147,4 +147,9 @@ impl Images {
             self.local.remove(&id);
         }
     }
+}
+
+/// Hex digits of a hash of the text: ids that are the same in every run.
+pub(super) fn hex_id(text: &str) -> String {
+    sha256_hex(text.as_bytes())
 }

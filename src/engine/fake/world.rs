@@ -9,14 +9,14 @@ use super::behaviour::{Behaviour, Healthy, Runs, Stops};
 use super::container::Container;
 use super::faults::Mutation;
 use super::hub::Hub;
-use super::images::Images;
+use super::images::{Images, hex_id};
 use super::{ports, subnet};
 use crate::engine::{
     ContainerSpec, ContainerState, EngineError, EngineEvent, EngineEventKind, EngineObject, ExecId,
     ExecOutcome, LABEL_STORE, LogLine, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume,
     VolumeSpec,
 };
-use crate::model::{ContainerId, ListeningSocket, sha256_hex};
+use crate::model::{ContainerId, ListeningSocket};
 
 /// The exit code of a process that SIGKILL ended.
 const KILLED: i64 = 137;
@@ -36,11 +36,6 @@ pub(super) struct World {
     made: u64,
     /// The last time given out, so that no two starts share one.
     last: Option<jiff::Timestamp>,
-}
-
-/// Hex digits of a hash of the text: ids that are the same in every run.
-pub(super) fn hex_id(text: &str) -> String {
-    sha256_hex(text.as_bytes())
 }
 
 fn no_such(what: EngineObject, name: impl ToString) -> EngineError {

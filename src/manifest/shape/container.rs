@@ -1,7 +1,7 @@
 //! What a container may use and do, and what it keeps.
 
-use super::DefaultValue::{Default, Means, Required};
-use super::{LABEL, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
+use super::schema_node::DefaultValue::{Default, Means, Required};
+use super::schema_node::{LABEL, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
 
 pub(in crate::manifest) const VOLUME: SchemaNode = SchemaNode {
     keys: &[

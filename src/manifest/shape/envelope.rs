@@ -1,7 +1,8 @@
 //! What is around a spec: kinds, `metadata`, lists.
 
-use super::DefaultValue::{Default, Means, Required};
-use super::{EnumValues, LABEL, NONE, SPEC, SchemaNode, TEXT, ValueType, key};
+use super::schema_node::DefaultValue::{Default, Means, Required};
+use super::schema_node::{EnumValues, LABEL, NONE, SchemaNode, TEXT, ValueType, key};
+use super::service::SPEC;
 
 /// The kinds of documents.
 pub(in crate::manifest) const KINDS: SchemaNode = SchemaNode {

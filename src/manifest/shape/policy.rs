@@ -1,7 +1,7 @@
 //! How a Service is rolled and stopped.
 
-use super::DefaultValue::Default;
-use super::{EnumValues, NONE, SchemaNode, ValueType, key};
+use super::schema_node::DefaultValue::Default;
+use super::schema_node::{EnumValues, NONE, SchemaNode, ValueType, key};
 
 pub(in crate::manifest) const STRATEGY: EnumValues = EnumValues {
     words: &[("rolling", "replica by replica, within `maxSurge` and `maxUnavailable`")],

@@ -1,10 +1,8 @@
 //! The `spec` of a Service, and the environment.
 
-use super::DefaultValue::{Default, Means, Required};
-use super::{
-    EnumValues, HEALTH, KeyRule, LIMITS, LOGGING, NONE, PORT, RESOURCES, ROLLOUT, ROUTE, ROUTE_TEXT,
-    SECURITY, STOP, SchemaNode, TEXT, TEXTS, VOLUME, ValueType, key,
-};
+use super::schema_node::DefaultValue::{Default, Means, Required};
+use super::schema_node::{EnumValues, KeyRule, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
+use super::{HEALTH, LIMITS, LOGGING, PORT, RESOURCES, ROLLOUT, ROUTE, ROUTE_TEXT, SECURITY, STOP, VOLUME};
 use crate::model;
 
 pub(in crate::manifest) const PULL: EnumValues = EnumValues {

@@ -1,8 +1,8 @@
 //! Ports, routes and the health check.
 
-use super::DefaultValue::{Default, Means, Required};
+use super::schema_node::DefaultValue::{Default, Means, Required};
+use super::schema_node::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode, ValueType, key};
 use super::service::PORT_MAX;
-use super::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode, ValueType, key};
 
 pub(in crate::manifest) const PROTOCOL: EnumValues =
     EnumValues { words: &[("http", "HTTP/1.1")], later: &["h2c", "tcp", "TCP", "udp", "UDP"] };

@@ -6,14 +6,15 @@ use futures::StreamExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::LogQuery;
+use super::lines::LogLines;
 use super::reader::Reader;
-use super::{Lines, LogQuery};
 use crate::agent::{EngineError, LogOptions};
 use crate::controller::error::ControllerError;
 use crate::controller::nodes::handle::Nodes;
 use crate::controller::queries::{LogRecord, ReplicaObject};
 
-/// Lines that wait for a slow reader; the Engine is not read further then.
+/// LogLines that wait for a slow reader; the Engine is not read further then.
 const BUFFERED_LINES: usize = 256;
 
 impl Nodes {
@@ -23,7 +24,7 @@ impl Nodes {
         query: LogQuery,
         reader: Reader,
         moved: watch::Receiver<u64>,
-    ) -> Lines {
+    ) -> LogLines {
         let (sender, receiver) = mpsc::channel(BUFFERED_LINES);
         let nodes = Arc::clone(self);
         tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Lines of several logs as one stream, in the order of their times.
+//! LogLines of several logs as one stream, in the order of their times.
 //!
 //! Invariants: one line of each log is held at most, so a slow reader holds back the containers' logs and not our memory;
 //! a line waits no longer than [`PATIENCE`] for logs that are silent, and not at all for those that have long been.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Sleep};
 
-use super::Lines;
+use super::lines::LogLines;
 use crate::agent::EngineError;
 use crate::controller::LogRecord;
 
@@ -22,7 +22,7 @@ type Line = Result<LogRecord, EngineError>;
 
 /// One log.
 struct Source {
-    lines: Lines,
+    lines: LogLines,
     head: Option<Line>,
     /// When it last brought a line, or was taken in.
     heard: Instant,
@@ -69,7 +69,7 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    pub(super) fn push(&mut self, lines: Lines) {
+    pub(super) fn push(&mut self, lines: LogLines) {
         self.sources.push(Source { lines, head: None, heard: Instant::now() });
     }
 
@@ -134,7 +134,7 @@ mod tests {
         })
     }
 
-    fn log(replica: &str, seconds: &[i64]) -> Lines {
+    fn log(replica: &str, seconds: &[i64]) -> LogLines {
         let lines: Vec<Line> = seconds.iter().map(|second| record(replica, *second)).collect();
         futures::stream::iter(lines).boxed()
     }

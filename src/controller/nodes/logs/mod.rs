@@ -5,20 +5,21 @@
 
 mod follow;
 mod life;
+mod lines;
 mod merge;
 mod reader;
 
 use std::sync::Arc;
 
 use futures::StreamExt;
-use futures::stream::BoxStream;
 use tokio::time::Instant;
 
+use self::lines::LogLines;
 use self::reader::Reader;
-use crate::agent::{EngineError, LogOptions};
+use crate::agent::LogOptions;
 use crate::controller::error::ControllerError;
 use crate::controller::nodes::handle::Nodes;
-use crate::controller::queries::{LogRecord, ReplicaObject};
+use crate::controller::queries::ReplicaObject;
 use crate::model::{Desired, ReplicaName, RevisionNumber, ServiceName};
 
 /// Whose log, and which lines of it.
@@ -35,15 +36,13 @@ pub struct LogQuery {
     pub options: LogOptions,
 }
 
-type Lines = BoxStream<'static, Result<LogRecord, EngineError>>;
-
 impl Nodes {
     /// Lines of the replicas' current containers, merged by time. With `follow` it goes on until nothing of what was asked
     /// for is left: replicas that start later join in, and what happens to the replicas is told between the lines.
     ///
     /// # Errors
     /// [`ControllerError::NotFound`] for an unknown service, [`ControllerError::NoReplica`], or the Engine's.
-    pub async fn logs(self: &Arc<Self>, query: LogQuery) -> Result<Lines, ControllerError> {
+    pub async fn logs(self: &Arc<Self>, query: LogQuery) -> Result<LogLines, ControllerError> {
         // Before the look, so that what moves after it is not missed.
         let moved = self.queries.version();
         let replicas = self.replicas_of(&query).await?;

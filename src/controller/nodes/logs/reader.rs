@@ -10,8 +10,9 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio::time::Instant;
 
+use super::life;
+use super::lines::LogLines;
 use super::merge::Merge;
-use super::{Lines, life};
 use crate::agent::{EngineError, LogLine, LogOptions, NodeRequests};
 use crate::controller::nodes::NodeLinks;
 use crate::controller::{LogRecord, ReplicaObject};
@@ -171,7 +172,7 @@ async fn lines(
     replica: &ReplicaName,
     container: &ContainerId,
     options: &LogOptions,
-) -> Result<Lines, EngineError> {
+) -> Result<LogLines, EngineError> {
     let replica = replica.clone();
     let record = move |line: LogLine| LogRecord {
         replica: replica.clone(),
