@@ -2,6 +2,7 @@
 
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{EnumValues, KeyRule, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
+use super::traffic::PORT_MAX;
 use super::{HEALTH, LIMITS, LOGGING, PORT, RESOURCES, ROLLOUT, ROUTE, ROUTE_TEXT, SECURITY, STOP, VOLUME};
 use crate::model;
 
@@ -210,9 +211,6 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
     rules: &[KeyRule::One(&["port", "ports"])],
     ..NONE
 };
-
-/// The highest port there is.
-pub(super) const PORT_MAX: u32 = u16::MAX as u32;
 
 pub(in crate::manifest) const FIELDS: EnumValues = EnumValues {
     words: &[

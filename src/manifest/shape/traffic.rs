@@ -2,7 +2,9 @@
 
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode, ValueType, key};
-use super::service::PORT_MAX;
+
+/// The highest port there is.
+pub(super) const PORT_MAX: u32 = u16::MAX as u32;
 
 pub(in crate::manifest) const PROTOCOL: EnumValues =
     EnumValues { words: &[("http", "HTTP/1.1")], later: &["h2c", "tcp", "TCP", "udp", "UDP"] };

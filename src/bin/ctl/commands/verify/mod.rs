@@ -1,103 +1,29 @@
 //! `ctl verify`: sends requests to a service while it is scaled, restarted, killed and rolled back, and counts failures.
 
+mod args;
 mod steps;
 mod subject;
 mod writes;
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
-use coxswain::model::{Millis, ServiceName};
 use futures::FutureExt;
-use hyper::Method;
 use tokio::signal::unix::{SignalKind, signal};
 
+pub(crate) use self::args::Args;
+use self::args::{VerifyOutput, VerifyStep};
 use self::steps::{VerificationRun, VerifyStop};
 use self::subject::VerifiedService;
 use crate::error::CliError;
 use crate::load::Load;
-use crate::names;
 use crate::output::verification::{self, StepReport, VerificationReport};
 use crate::prompt::ask;
 use crate::session::Session;
-
-/// Send requests to a service while scaling, restarting, killing and rolling it back, and count failures
-///
-/// Requests go through the HTTP listener to the service's first route. Half of the clients keep their connection, half
-/// open a new one per request. A request fails if it gets no answer or a status of 400 or more. Exits with 1 if any
-/// request failed. Afterwards the service has its original replica count and spec; restart and undo create revisions.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Name of the service
-    #[arg(value_parser = names::service)]
-    service: ServiceName,
-    /// Path and query to request; must be below the service's first route [default: the route's path]
-    #[arg(long)]
-    path: Option<String>,
-    /// Number of concurrent clients
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..=256))]
-    concurrency: u16,
-    /// HTTP method; safe methods only
-    #[arg(long, default_value = "GET", ignore_case = true)]
-    method: SafeMethod,
-    /// Steps to run, in order [default: scale,restart,kill,undo; without kill if there is one replica]
-    #[arg(long = "step", value_name = "STEP,…", value_delimiter = ',')]
-    steps: Vec<VerifyStep>,
-    /// Count correct answers slower than this as late
-    #[arg(long, value_name = "DURATION", default_value = "1s")]
-    late: Millis,
-    /// Time limit per step; its requests may end later
-    #[arg(long, value_name = "DURATION", default_value = "10m")]
-    timeout: Millis,
-    /// Do not prompt for confirmation
-    #[arg(short, long)]
-    yes: bool,
-    /// Output format
-    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    output: VerifyOutput,
-}
 
 const KILL_SKIPPED: &str =
     "! skipping kill: with one replica the service is down until it restarts; force it with --step kill";
 const KILL_COUNTS: &str =
     "! kill: with one replica the service is down until it restarts; failures in between are counted";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum VerifyStep {
-    /// Add a replica, then remove it
-    Scale,
-    /// Replace every container with a new one of the same release
-    Restart,
-    /// Kill the container of one replica
-    Kill,
-    /// Roll back to the previous revision, then return to the original one
-    Undo,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum SafeMethod {
-    #[value(name = "GET")]
-    Get,
-    #[value(name = "HEAD")]
-    Head,
-    #[value(name = "OPTIONS")]
-    Options,
-}
-
-impl SafeMethod {
-    fn method(self) -> Method {
-        match self {
-            Self::Get => Method::GET,
-            Self::Head => Method::HEAD,
-            Self::Options => Method::OPTIONS,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum VerifyOutput {
-    Table,
-    Json,
-}
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
     let subject = VerifiedService::find(session, &args).await?;

@@ -12,9 +12,9 @@ use futures::StreamExt;
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
+use super::args::{Args, VerifyStep};
 use super::subject::VerifiedService;
 use super::writes::{VerifyWrite, WriteTracker};
-use super::{Args, VerifyStep};
 use crate::error::CliError;
 use crate::load::Load;
 use crate::operation::{WaitArgs, deadline, passed, wait};

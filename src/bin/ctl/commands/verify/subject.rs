@@ -7,7 +7,7 @@ use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ServiceObject};
 use coxswain::model::{RevisionNumber, RolloutState, Route, ServiceName};
 
-use super::Args;
+use super::args::Args;
 use crate::error::CliError;
 use crate::load::LoadTarget;
 use crate::session::Session;
