@@ -72,6 +72,16 @@ impl Clock for RealClock {
     }
 }
 
+/// A new id for a write that the command line sends.
+pub fn request_id() -> String {
+    RealClock::new().uuid()
+}
+
+/// The machine's wall time, for the ages that the command line shows.
+pub fn wall_time() -> jiff::Timestamp {
+    RealClock::new().wall()
+}
+
 /// A clock for tests: only `advance` moves it; random numbers and ids follow from a seed.
 #[derive(Debug)]
 pub struct VirtualClock {

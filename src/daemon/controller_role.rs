@@ -1,8 +1,8 @@
 //! The controller process: wires store, engine, registry, agent, controller and API together.
 //!
-//! Invariants: the API answers from the first moment, also while Docker is away; the heartbeat comes from the runtime
-//! that does the work, so a hung controller falls silent and is replaced.
-//! Deliberately absent: decisions; this file only connects.
+//! Invariants: the API answers from the start, also while Docker is unavailable; the heartbeats come from the runtime that
+//! does the work, so a hung controller stops sending them and is replaced.
+//! Deliberately absent: decisions.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,9 +15,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::life::BEAT_EVERY;
+use super::boot_id::boot_id;
+use super::liveness::HEARTBEAT_INTERVAL;
 use super::refusal::Refusal;
-use super::{ChildSockets, Life, ServeOptions};
+use super::{ChildSockets, LivenessPipe, ServeOptions};
 use crate::agent::{self, Agent, AgentConfig, check_instance};
 use crate::api;
 use crate::clock::{Clock, RealClock};
@@ -29,57 +30,54 @@ use crate::registry::Registry;
 use crate::source::{self, SourceParts};
 use crate::store::{EmbeddedStore, Op, Store, StoreError, Txn};
 
-/// Threads that do the work: the store's writer and Docker's answers are awaited, so two keep both cores of the
-/// smallest host busy.
+/// The store's writer and Docker's answers are awaited, so two threads keep both cores of the smallest node busy.
 const WORKER_THREADS: usize = 2;
-/// Changes at each boot of the machine.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// How often Docker is asked whether it is back, while a host that was never seen has no id yet.
+/// How often a node without an id yet asks Docker whether it is available.
 const FIRST_CONTACT_EVERY: Millis = Millis(500);
 
-/// A start waits so long for a Docker whose host is known; the agent goes on asking.
-const PATIENCE_WITH_DOCKER: Duration = Duration::from_secs(2);
+/// How long a start waits for Docker if the node's id is known; the agent keeps asking.
+const DOCKER_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// A file system that hangs does not keep the process: what a call to it was for is over.
-const BLOCKED_WITHIN: Duration = Duration::from_secs(2);
+/// How long the end of the process waits for blocking calls: a hung file system must not delay it.
+const BLOCKING_CALLS_MAX: Duration = Duration::from_secs(2);
 
-/// Runs until SIGTERM or until the supervisor is gone. Containers go on running.
+/// Runs until SIGTERM or until the supervisor has ended. Containers keep running.
 ///
 /// # Errors
-/// When the store cannot be opened or a part ends that should not; a [`Refusal`] where starting again would not help.
+/// When the store cannot be opened, or a part ends unexpectedly; a [`Refusal`] if a restart would not help.
 pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
     let ended = runtime.block_on(async {
-        let ChildSockets { api, plane, life } = sockets;
+        let ChildSockets { api, plane, liveness } = sockets;
         let shutdown = CancellationToken::new();
         let started = Arc::new(AtomicBool::new(false));
-        let _heart = beat(life.clone(), Arc::clone(&started), shutdown.clone());
+        let _heartbeats = send_heartbeats(liveness.clone(), Arc::clone(&started), shutdown.clone());
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let store = open_store(&options.state_dir, Arc::clone(&clock)).await?;
         let engine: Arc<dyn Engine> = Arc::new(docker(options));
         let node = node(store.as_ref(), engine.as_ref()).await?;
-        let writing = Arc::clone(&store);
+        let opened = Arc::clone(&store);
         let daemon = Daemon { options, store, engine, clock, shutdown: shutdown.clone() };
         let mut parts = daemon.start(node, api, plane).await?;
         started.store(true, Ordering::Relaxed);
         let mut terminate = signal(SignalKind::terminate())?;
         let ended = tokio::select! {
             _ = terminate.recv() => Ok(()),
-            // Nothing can be decided without a store; a new process opens it anew.
-            error = writing.ended() => Err(error.into()),
-            end = life.ended() => end.map_err(anyhow::Error::from),
+            // nothing can be decided without a store; a new process reopens it
+            error = opened.ended() => Err(error.into()),
+            end = liveness.ended() => end.map_err(anyhow::Error::from),
             part = parts.join_next() => Err(anyhow::anyhow!("a part of the controller ended: {part:?}")),
         };
         shutdown.cancel();
         while parts.join_next().await.is_some() {}
         ended
     });
-    runtime.shutdown_timeout(BLOCKED_WITHIN);
+    runtime.shutdown_timeout(BLOCKING_CALLS_MAX);
     ended
 }
 
-/// Docker at the socket asked for; pulls use this user's own `docker login`.
+/// Docker at the configured socket; pulls use this user's own `docker login`.
 fn docker(options: &ServeOptions) -> DockerEngine {
     let docker = DockerEngine::new(&options.docker.to_string_lossy());
     let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
@@ -90,16 +88,20 @@ fn docker(options: &ServeOptions) -> DockerEngine {
     }
 }
 
-/// Beats from the runtime that does the work: until the start is over as one that may yet refuse.
-fn beat(life: Life, started: Arc<AtomicBool>, shutdown: CancellationToken) -> tokio::task::JoinHandle<()> {
+/// Sends heartbeats from the runtime that does the work; those before `started` say that the child may still refuse.
+fn send_heartbeats(
+    liveness: LivenessPipe,
+    started: Arc<AtomicBool>,
+    shutdown: CancellationToken,
+) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
-        let mut every = tokio::time::interval(BEAT_EVERY);
+        let mut every = tokio::time::interval(HEARTBEAT_INTERVAL);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = every.tick() => match started.load(Ordering::Relaxed) {
-                    true => life.beat(),
-                    false => life.starting(),
+                    true => liveness.beat(),
+                    false => liveness.starting(),
                 },
             }
         }
@@ -116,14 +118,14 @@ async fn open_store(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Emb
     }
 }
 
-/// The host's id and name: the Engine's, kept in the store for a start while Docker is away.
+/// The node's id and name: the Engine's, or the stored ones while Docker is unavailable.
 async fn node(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(NodeId, String)>> {
     let stored = store.get(key::NODE).await?.map(|entry| entry.decode::<(NodeId, String)>()).transpose()?;
     let asked = engine.info();
     let answer = match &stored {
-        // The API and the plane wait for this start, and a Docker that hangs must not keep them waiting.
-        Some(_) => tokio::time::timeout(PATIENCE_WITH_DOCKER, asked).await.unwrap_or_else(|_| {
-            let message = format!("no answer within {PATIENCE_WITH_DOCKER:?}");
+        // the API and the plane wait for this start, which a hung Docker must not delay
+        Some(_) => tokio::time::timeout(DOCKER_WAIT_MAX, asked).await.unwrap_or_else(|_| {
+            let message = format!("no answer within {DOCKER_WAIT_MAX:?}");
             Err(EngineError::Unanswered { call: "info", message })
         }),
         None => asked.await,
@@ -143,7 +145,7 @@ async fn node(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(
     }
 }
 
-/// What the parts are made from.
+/// What the parts share.
 struct Daemon<'a> {
     options: &'a ServeOptions,
     store: Arc<dyn Store>,
@@ -153,7 +155,7 @@ struct Daemon<'a> {
 }
 
 impl Daemon<'_> {
-    /// Starts every part as a task of the set.
+    /// Starts every part as a task.
     async fn start(
         &self,
         node: Option<(NodeId, String)>,
@@ -203,9 +205,9 @@ impl Daemon<'_> {
             }
         });
         if first_contact {
-            // Nothing can be placed on a node without an id: the first answer of Docker ends this process, and the
-            // supervisor restarts it with one.
-            parts.spawn(first_answer(agent, Arc::clone(&self.engine), self.shutdown.clone()));
+            // nothing can be placed on a node without an id: Docker's first answer ends this process, and the supervisor
+            // restarts it with an id
+            parts.spawn(wait_for_first_answer(agent, Arc::clone(&self.engine), self.shutdown.clone()));
             return Ok(parts);
         }
         parts.spawn(registry.follow(self.shutdown.clone()));
@@ -215,7 +217,7 @@ impl Daemon<'_> {
         Ok(parts)
     }
 
-    /// Follows the manifests directory, where one is given.
+    /// Watches the manifests directory, if there is one.
     fn follow_directory(&self, controller: &Controller, parts: &mut JoinSet<()>) {
         let Some(directory) = &self.options.manifests else { return };
         let source = SourceParts {
@@ -237,7 +239,7 @@ impl Daemon<'_> {
             exposure: *exposure,
             http: http.clone(),
             balancer_host: balancer_host.clone(),
-            boot_id: std::fs::read_to_string(BOOT_ID).context("cannot read the boot id")?.trim().to_owned(),
+            boot_id: boot_id()?,
         })
     }
 
@@ -247,10 +249,10 @@ impl Daemon<'_> {
         }
         let id = &self.store.identity().id;
         let check = check_instance(self.engine.as_ref(), instance, id);
-        let foreign = match tokio::time::timeout(PATIENCE_WITH_DOCKER, check).await {
+        let foreign = match tokio::time::timeout(DOCKER_WAIT_MAX, check).await {
             Ok(Ok(foreign)) => foreign,
-            // A store that knows its host is not new, and nothing is done to another store's containers in any case; this
-            // only keeps two stores from mixing.
+            // a store that knows its node is not new, and another store's containers are never touched anyway; this check
+            // only keeps two stores from mixing
             Err(_) => return Ok(()),
             Ok(Err(error)) if error.is_away() => return Ok(()),
             Ok(Err(error)) => return Err(error).context("cannot list the containers of this host"),
@@ -268,7 +270,7 @@ impl Daemon<'_> {
     }
 }
 
-async fn first_answer(agent: Agent, engine: Arc<dyn Engine>, shutdown: CancellationToken) {
+async fn wait_for_first_answer(agent: Agent, engine: Arc<dyn Engine>, shutdown: CancellationToken) {
     while let Err(error) = engine.info().await {
         agent.waits_for_engine(error);
         tokio::select! {

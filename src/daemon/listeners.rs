@@ -1,4 +1,4 @@
-//! The sockets that the supervisor binds at start and keeps for its life.
+//! The sockets that the supervisor binds at start and keeps open.
 //!
 //! Invariants: as many sockets for an address as balancer threads, always, because a listening socket that no thread
 //! accepts from swallows connections; an address in use is an error at start and never shared by accident.
@@ -119,7 +119,7 @@ fn stream_socket(address: SocketAddr) -> std::io::Result<Socket> {
     // Connections of a daemon that just ended linger in TIME_WAIT and would block the address for a minute.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // An address means itself: `[::]` beside `0.0.0.0` on one port is not a conflict.
+        // `[::]` and `0.0.0.0` on one port do not conflict.
         socket.set_only_v6(true)?;
     }
     Ok(socket)
@@ -157,11 +157,11 @@ fn bind_plane(state: &StateDir, balancer_user: Option<u32>) -> anyhow::Result<Un
 
 /// Removes the socket file of a daemon that is gone.
 fn clear_socket(path: &Path) -> anyhow::Result<()> {
-    let told = || format!("cannot look at {}", path.display());
+    let context = || format!("cannot inspect {}", path.display());
     let kind = match fs::symlink_metadata(path) {
         Ok(found) => found.file_type(),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(told),
+        Err(error) => return Err(error).with_context(context),
     };
     if !kind.is_socket() {
         return Err(StartError::NotASocket { path: path.to_owned() }.into());
@@ -171,17 +171,17 @@ fn clear_socket(path: &Path) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))
         }
-        Err(error) => Err(error).with_context(told),
+        Err(error) => Err(error).with_context(context),
     }
 }
 
 /// The socket has its mode before it has a name, so there is no moment in which others could connect.
 fn bind_unix(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
-    let told = || format!("cannot listen on {}", path.display());
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).with_context(told)?;
-    fchmod(&socket, Mode::from_bits_truncate(mode)).with_context(told)?;
-    socket.bind(&SockAddr::unix(path).with_context(told)?).with_context(told)?;
-    socket.listen(UNIX_BACKLOG).with_context(told)?;
+    let context = || format!("cannot listen on {}", path.display());
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).with_context(context)?;
+    fchmod(&socket, Mode::from_bits_truncate(mode)).with_context(context)?;
+    socket.bind(&SockAddr::unix(path).with_context(context)?).with_context(context)?;
+    socket.listen(UNIX_BACKLOG).with_context(context)?;
     Ok(socket.into())
 }
 

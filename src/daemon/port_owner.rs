@@ -1,7 +1,7 @@
-//! Who listens on a port, as far as /proc tells.
+//! Which process listens on a port, as far as /proc shows.
 //!
 //! Deliberately absent: certainty. Another user's processes are visible to root only, and the owner may be gone by the
-//! time it is named; the answer goes into an error message and nowhere else.
+//! time it is named; the result is only for error messages.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,15 +11,14 @@ const LISTEN: &str = "0A";
 
 /// A process that holds a listening socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// Its process id.
+pub struct PortOwner {
     pub pid: u32,
-    /// Its name as the kernel knows it.
+    /// The process's name, as the kernel knows it.
     pub command: String,
 }
 
 /// The process that listens on the port of this address.
-pub(super) fn find(address: SocketAddr) -> Option<Owner> {
+pub(super) fn find(address: SocketAddr) -> Option<PortOwner> {
     let inodes: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())
@@ -27,7 +26,7 @@ pub(super) fn find(address: SocketAddr) -> Option<Owner> {
         .collect();
     fs::read_dir("/proc").ok()?.filter_map(Result::ok).find_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        holds(pid, &inodes).then(|| Owner {
+        holds(pid, &inodes).then(|| PortOwner {
             pid,
             command: fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim().to_owned(),
         })

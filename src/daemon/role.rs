@@ -6,8 +6,7 @@ use std::str::FromStr;
 use super::refusal::Refusal;
 use super::{ServeOptions, balancer_role, controller_role, sockets, telemetry};
 
-/// Exit status of a child that refuses to serve for a reason that starting it again cannot change (`EX_CONFIG` of
-/// sysexits.h).
+/// Exit status of a child that refuses to serve for a reason that a restart cannot fix (`EX_CONFIG` of sysexits.h).
 pub(super) const EXIT_REFUSED: i32 = 78;
 
 /// Which child of the supervisor this process is.
@@ -52,7 +51,7 @@ impl FromStr for Role {
 #[error("unknown role {0:?}; the supervisor starts `controller` and `balancer`")]
 pub struct UnknownRole(String);
 
-/// Runs a child with the sockets that the supervisor handed to this process; returns when it was told to stop.
+/// Runs a child with the sockets that the supervisor handed to this process; returns when it was asked to stop.
 ///
 /// Call it before the process has a second thread: it reads the sockets from the environment. A [`Refusal`] ends the
 /// process from here, with an exit status that the supervisor knows.
@@ -81,7 +80,7 @@ pub fn run_role(role: Role, options: ServeOptions) -> anyhow::Result<()> {
     }
 }
 
-/// A connection is a descriptor; the customary soft limit of 1024 is for programs that still use `select`.
+/// Every connection needs a descriptor; the usual soft limit of 1024 protects only programs that use `select`.
 fn raise_open_files() -> nix::Result<()> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;

@@ -1,8 +1,8 @@
-//! What the supervisor hands to a child, and how the child takes it: `LISTEN_FDS` and `LISTEN_FDNAMES`.
+//! The descriptors that a child inherits from the supervisor: `LISTEN_FDS` and `LISTEN_FDNAMES`.
 //!
 //! Invariants: descriptors follow one another from 3 in the order of their names; each is taken at most once. There is no
 //! `LISTEN_PID`: a child's id is not known before it runs.
-//! Deliberately absent: any meaning of a socket; who binds them is `listeners`.
+//! Deliberately absent: binding, which `listeners` does.
 
 use std::net::TcpListener;
 use std::os::fd::{OwnedFd, RawFd};
@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use listenfd::ListenFd;
 
-use super::Life;
+use super::LivenessPipe;
 
-/// First descriptor that is handed on; 0 to 2 are the standard streams.
+/// First inherited descriptor; 0 to 2 are the standard streams.
 pub(super) const FIRST_FD: RawFd = 3;
-/// How many descriptors were handed over.
+/// Number of inherited descriptors.
 pub(super) const ENV_COUNT: &str = "LISTEN_FDS";
 /// Their names, separated by colons.
 pub(super) const ENV_NAMES: &str = "LISTEN_FDNAMES";
@@ -25,9 +25,9 @@ pub(super) const ENV_NAMES: &str = "LISTEN_FDNAMES";
 pub(super) const API: &str = "api";
 /// The listener that balancers connect to.
 pub(super) const PLANE: &str = "plane";
-/// The child's end of its life line.
-pub(super) const LIFE: &str = "life";
-/// The balancer's directory, which its user could not reach by path.
+/// The child's end of its liveness pipe.
+pub(super) const LIVENESS: &str = "liveness";
+/// The balancer's directory: its user cannot reach it by path.
 pub(super) const STATE: &str = "state";
 
 /// Name of the listener of one balancer thread on one address.
@@ -35,29 +35,27 @@ pub(super) fn http_name(thread: usize, index: usize) -> String {
     format!("http.{thread}.{index}")
 }
 
-/// What the controller is handed.
+/// The controller's descriptors.
 #[derive(Debug)]
 pub struct ChildSockets {
     /// Clients of the API queue here, also while no controller runs. Blocking; make it non-blocking before use in tokio.
     pub api: UnixListener,
-    /// The balancers of this host connect here. Blocking, as above.
+    /// The balancers of this node connect here. Blocking, as above.
     pub plane: UnixListener,
-    /// To the supervisor.
-    pub life: Life,
+    pub liveness: LivenessPipe,
 }
 
-/// What the balancer is handed.
+/// The balancer's descriptors.
 #[derive(Debug)]
 pub(super) struct BalancerSockets {
     /// For each thread its listeners, one for each address. Blocking.
     pub(super) threads: Vec<Vec<TcpListener>>,
-    /// Its directory, by a path that works although its user may not walk there.
+    /// The balancer's directory, by a path that works although its user may not walk there.
     pub(super) directory: PathBuf,
-    /// To the supervisor.
-    pub(super) life: Life,
+    pub(super) liveness: LivenessPipe,
 }
 
-/// Descriptors with names, each to be taken once.
+/// Named descriptors, each to be taken once.
 pub(super) struct Inherited {
     fds: ListenFd,
     names: Vec<String>,
@@ -66,8 +64,9 @@ pub(super) struct Inherited {
 impl Inherited {
     /// Reads the environment; before the first thread, because it also clears `LISTEN_FDS` there.
     pub(super) fn from_env() -> anyhow::Result<Self> {
-        let names = std::env::var(ENV_NAMES)
-            .context("a role is started by `ctl serve`, which hands it its sockets; there are none")?;
+        let names = std::env::var(ENV_NAMES).context(
+            "`--role` is for the children of `ctl serve`, which inherit their sockets; there are none",
+        )?;
         let names: Vec<String> = names.split(':').map(str::to_owned).collect();
         let fds = ListenFd::from_env();
         if fds.len() != names.len() {
@@ -76,16 +75,14 @@ impl Inherited {
         Ok(Self { fds, names })
     }
 
-    /// The controller's.
     pub(super) fn controller(&mut self) -> anyhow::Result<ChildSockets> {
         Ok(ChildSockets {
             api: self.unix_listener(API)?,
             plane: self.unix_listener(PLANE)?,
-            life: self.life()?,
+            liveness: self.liveness()?,
         })
     }
 
-    /// The balancer's.
     pub(super) fn balancer(&mut self) -> anyhow::Result<BalancerSockets> {
         let mut threads: Vec<Vec<TcpListener>> = Vec::new();
         for position in 0..self.names.len() {
@@ -105,7 +102,7 @@ impl Inherited {
         Ok(BalancerSockets {
             threads,
             directory: PathBuf::from(format!("/proc/self/fd/{state}")),
-            life: self.life()?,
+            liveness: self.liveness()?,
         })
     }
 
@@ -121,12 +118,13 @@ impl Inherited {
         self.fds.take_unix_listener(position)?.with_context(|| format!("{name} was taken already"))
     }
 
-    fn life(&mut self) -> anyhow::Result<Life> {
-        let position = self.position(LIFE)?;
-        let (unix, stream) = (nix::libc::AF_UNIX, nix::libc::SOCK_STREAM);
-        let line = self.fds.take_custom::<OwnedFd>(position, unix, stream, "unix stream socket")?;
-        let line = UnixStream::from(line.context("the life line was taken already")?);
-        Ok(Life::new(line)?)
+    fn liveness(&mut self) -> anyhow::Result<LivenessPipe> {
+        let position = self.position(LIVENESS)?;
+        let unix = nix::libc::AF_UNIX;
+        let stream = nix::libc::SOCK_STREAM;
+        let pipe = self.fds.take_custom::<OwnedFd>(position, unix, stream, "unix stream socket")?;
+        let pipe = UnixStream::from(pipe.context("the liveness pipe was taken already")?);
+        Ok(LivenessPipe::new(pipe)?)
     }
 }
 

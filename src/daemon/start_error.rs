@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::port_owner::Owner;
+use super::port_owner::PortOwner;
 
-/// A reason that the user can act upon. The text names the object; what the system said is the source.
+/// A reason that the user can act upon. The text names the object; the system's error is the source.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Another daemon holds the state directory.
@@ -13,41 +13,28 @@ pub enum StartError {
     AlreadyRunning {
         /// Process id of the other supervisor; `unknown` if it has not written it yet.
         pid: String,
-        /// The state directory.
         directory: PathBuf,
     },
-    /// Someone else listens there.
+    /// Another program listens there.
     #[error("{address} is already in use{}", by(.owner.as_ref()))]
     AddressInUse {
-        /// As it was asked for.
         address: SocketAddr,
-        /// Who, where /proc tells.
-        owner: Option<Owner>,
+        /// If /proc shows it.
+        owner: Option<PortOwner>,
     },
-    /// The system does not let us listen there.
+    /// The system refuses to let us listen there.
     #[error("cannot listen on {address}")]
-    AddressRefused {
-        /// As it was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    AddressRefused { address: SocketAddr, source: std::io::Error },
     /// A daemon answers on the API's socket.
     #[error("another daemon answers on {}", .path.display())]
-    SocketInUse {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// Something that is no socket lies where the API's should be.
+    SocketInUse { path: PathBuf },
+    /// Another kind of file is where the API's socket should be.
     #[error("{} exists and is not a socket", .path.display())]
-    NotASocket {
-        /// The path.
-        path: PathBuf,
-    },
+    NotASocket { path: PathBuf },
 }
 
 impl StartError {
-    /// Its code, for `ctl explain`.
+    /// The code for `ctl explain`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyRunning { .. } => "CTL-0501",
@@ -57,6 +44,6 @@ impl StartError {
     }
 }
 
-fn by(owner: Option<&Owner>) -> String {
+fn by(owner: Option<&PortOwner>) -> String {
     owner.map(|owner| format!(" by process {} ({})", owner.pid, owner.command)).unwrap_or_default()
 }

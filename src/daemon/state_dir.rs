@@ -1,7 +1,7 @@
-//! The state directory as the supervisor holds it: made, locked, and with a corner for the balancer.
+//! The supervisor's hold on the state directory: it creates and locks it, and gives the balancer a directory inside.
 //!
 //! Invariants: at most one supervisor holds a state directory; a directory that already existed keeps its mode; the
-//! balancer's corner belongs to the balancer's user alone.
+//! balancer's directory belongs to the balancer's user alone.
 //! Deliberately absent: the store and its own lock, which are the controller's.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -14,13 +14,13 @@ use anyhow::{Context, bail};
 use super::StartError;
 
 /// User and group id of the balancer when the daemon runs as root. A bare number needs no entry in /etc/passwd; this one
-/// lies just under `nogroup` and `nobody` (65534), above what adduser and systemd's dynamic users (61184 to 65519) hand
+/// is just below Debian's last group and user (65534), above what adduser and systemd's dynamic users (61184 to 65519) hand
 /// out, and below the end of the 16-bit range that user namespaces map.
 pub(super) const BALANCER_ID: u32 = 65530;
 
-/// Mode of directories that we make; existing ones keep theirs.
+/// Mode of directories that we create; existing ones keep theirs.
 const DIRECTORY_MODE: u32 = 0o750;
-/// Mode of the balancer's directory: keys will lie there.
+/// Mode of the balancer's directory.
 const PRIVATE_MODE: u32 = 0o700;
 
 /// A state directory, locked for as long as this value lives.
@@ -31,44 +31,44 @@ pub(super) struct StateDir {
     _lock: File,
 }
 
-/// The id that the balancer runs as, if this process may choose it.
+/// The user id of the balancer, if this process may choose it.
 pub(super) fn balancer_user() -> Option<u32> {
     nix::unistd::geteuid().is_root().then_some(BALANCER_ID)
 }
 
 impl StateDir {
-    /// Makes what is missing and takes the lock.
+    /// Creates what is missing and takes the lock.
     ///
     /// # Errors
-    /// [`StartError::AlreadyRunning`]; or the directory cannot be made or opened.
+    /// [`StartError::AlreadyRunning`]; or the directory cannot be created or opened.
     pub(super) fn open(path: &Path, balancer_user: Option<u32>) -> anyhow::Result<Self> {
         make_directory(path)?;
         let lock = lock(path)?;
-        let corner = path.join("balancer");
-        let balancer = open_corner(&corner, balancer_user)
-            .with_context(|| format!("cannot prepare {}", corner.display()))?;
+        let directory = path.join("balancer");
+        let balancer = open_balancer_directory(&directory, balancer_user)
+            .with_context(|| format!("cannot prepare {}", directory.display()))?;
         Ok(Self { balancer, _lock: lock })
     }
 
-    /// The balancer's directory by a path as short as a socket's address wants it, for this process.
+    /// The balancer's directory by a path that fits into a socket's address (108 bytes), for this process.
     pub(super) fn balancer_path(&self) -> PathBuf {
         use std::os::fd::AsRawFd;
         PathBuf::from(format!("/proc/self/fd/{}", self.balancer.as_raw_fd()))
     }
 }
 
-/// Makes a directory and its parents with mode 0750, where they are missing.
+/// Creates a directory and its parents with mode 0750, where they are missing.
 pub(super) fn make_directory(path: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(DIRECTORY_MODE)
         .create(path)
-        .with_context(|| format!("cannot make the directory {}", path.display()))
+        .with_context(|| format!("cannot create the directory {}", path.display()))
 }
 
 fn lock(directory: &Path) -> anyhow::Result<File> {
     let path = directory.join("supervisor.lock");
-    let told = || format!("cannot lock {}", path.display());
+    let context = || format!("cannot lock {}", path.display());
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -76,27 +76,27 @@ fn lock(directory: &Path) -> anyhow::Result<File> {
         .truncate(false)
         .mode(0o640)
         .open(&path)
-        .with_context(told)?;
+        .with_context(context)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
-            file.read_to_string(&mut pid).with_context(told)?;
+            file.read_to_string(&mut pid).with_context(context)?;
             let pid = match pid.trim() {
                 "" => "unknown".to_owned(),
                 pid => pid.to_owned(),
             };
             return Err(StartError::AlreadyRunning { pid, directory: directory.to_owned() }.into());
         }
-        Err(TryLockError::Error(error)) => return Err(error).with_context(told),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(context),
     }
-    file.set_len(0).with_context(told)?;
-    file.rewind().with_context(told)?;
-    writeln!(file, "{}", std::process::id()).with_context(told)?;
+    file.set_len(0).with_context(context)?;
+    file.rewind().with_context(context)?;
+    writeln!(file, "{}", std::process::id()).with_context(context)?;
     Ok(file)
 }
 
-fn open_corner(path: &Path, user: Option<u32>) -> anyhow::Result<File> {
+fn open_balancer_directory(path: &Path, user: Option<u32>) -> anyhow::Result<File> {
     match DirBuilder::new().mode(PRIVATE_MODE).create(path) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_is_refused_by_name() {
+    fn second_supervisor_is_refused_with_the_pid_of_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/state");
         let held = StateDir::open(&path, None).unwrap();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_are_set_only_where_we_make_the_directory() {
+    fn modes_are_set_only_on_directories_that_we_create() {
         let dir = tempfile::tempdir().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         let ours = dir.path().join("ours");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_place_of_the_corner_is_refused() {
+    fn link_in_place_of_the_balancers_directory_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/tmp", dir.path().join("balancer")).unwrap();
         let error = StateDir::open(dir.path(), None).unwrap_err();

@@ -1,8 +1,8 @@
-//! The supervisor: binds, locks, starts the two children and keeps them running until it is told to stop.
+//! The supervisor: binds the sockets, locks the state directory, and keeps the two children running until it is stopped.
 //!
-//! Invariants: one thread; no state but the children's; the balancer outlives the controller when all stops, so that what
-//! the controller still withdraws is obeyed.
-//! Deliberately absent: everything else, because whatever could crash here would take the listening sockets along.
+//! Invariants: one thread; at shutdown the balancer outlives the controller, so that it still obeys the controller's last
+//! tables.
+//! Deliberately absent: everything else, because a crash here would close the listening sockets.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -11,20 +11,22 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::child::{Ending, Nursery};
+use super::child::{ChildExit, ChildSignals};
 use super::listeners::{Listeners, activated};
-use super::restart::Deaths;
+use super::restart_backoff::RestartBackoff;
 use super::role::EXIT_REFUSED;
+use super::spawner::ChildSpawner;
 use super::state_dir::{StateDir, balancer_user};
 use super::{Role, ServeOptions, priority, telemetry};
 use crate::clock::{Clock, RealClock};
+use crate::model::Millis;
 
-/// Runs the daemon until SIGTERM or SIGINT; containers go on running.
+/// Runs the daemon until SIGTERM or SIGINT; containers keep running.
 ///
 /// Call it before the process has a second thread.
 ///
 /// # Errors
-/// [`super::StartError`] where something stands in the way; or a child refused to start.
+/// [`super::StartError`] if the daemon cannot start here; or a child refused to start.
 pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
     telemetry::start("supervisor");
     priority::raise();
@@ -35,12 +37,12 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
     if balancer_user.is_none() {
         tracing::warn!("not started as root: the balancer runs as the same user as the controller");
     }
-    let nursery = Nursery { options, listeners, state, balancer_user };
+    let spawner = ChildSpawner { options, listeners, state, balancer_user };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        // Before there is a child: from here on a signal ends all of them.
+        // before there is a child: from here on a signal ends all of them
         let signals = Signals::watch()?;
-        supervise(&nursery, signals).await
+        supervise(&spawner, signals).await
     })
 }
 
@@ -52,9 +54,9 @@ struct Signals {
 
 impl Signals {
     fn watch() -> anyhow::Result<Self> {
-        let told = "cannot watch for signals";
-        let terminate = signal(SignalKind::terminate()).context(told)?;
-        let interrupt = signal(SignalKind::interrupt()).context(told)?;
+        let context = "cannot watch for signals";
+        let terminate = signal(SignalKind::terminate()).context(context)?;
+        let interrupt = signal(SignalKind::interrupt()).context(context)?;
         Ok(Self { terminate, interrupt })
     }
 
@@ -66,89 +68,85 @@ impl Signals {
     }
 }
 
-/// What ends a child.
-#[derive(Debug, Clone, Default)]
-struct Orders {
-    stop: CancellationToken,
-    kill: CancellationToken,
-}
-
-/// Why a role is no longer kept.
-enum Over {
+/// Why a role is no longer kept running.
+enum RoleEnd {
     Stopped,
     Refused,
 }
 
-async fn supervise(nursery: &Nursery, signals: Signals) -> anyhow::Result<()> {
+async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<()> {
     let kill = CancellationToken::new();
-    let controller = Orders { stop: CancellationToken::new(), kill: kill.clone() };
-    let balancer = Orders { stop: CancellationToken::new(), kill: kill.clone() };
+    let controller = ChildSignals { kill: kill.clone(), ..ChildSignals::default() };
+    let balancer = ChildSignals { kill: kill.clone(), ..ChildSignals::default() };
     let keep_controller = async {
-        let over = keep(nursery, Role::Controller, &controller).await;
+        let end = keep_running(spawner, Role::Controller, &controller).await;
         balancer.stop.cancel();
-        over
+        end
     };
     let keep_balancer = async {
-        let over = keep(nursery, Role::Balancer, &balancer).await;
+        let end = keep_running(spawner, Role::Balancer, &balancer).await;
         controller.stop.cancel();
-        over
+        end
     };
     let children = async { tokio::join!(keep_controller, keep_balancer) };
     tokio::select! {
-        (first, second) = children => match (first, second) {
-            (Over::Stopped, Over::Stopped) => {
-                tracing::info!("stopped; containers go on running");
+        ends = children => match ends {
+            (RoleEnd::Stopped, RoleEnd::Stopped) => {
+                tracing::info!("stopped; containers keep running");
                 Ok(())
             }
-            (Over::Refused, _) => bail!("the controller refused to start; the log above says why"),
-            (_, Over::Refused) => bail!("the balancer refused to start; the log above says why"),
+            (RoleEnd::Refused, _) => bail!("the controller refused to start; the log above says why"),
+            (_, RoleEnd::Refused) => bail!("the balancer refused to start; the log above says why"),
         },
-        never = obey(signals, &controller.stop, &kill) => match never {},
+        never = forward_signals(signals, &controller.stop, &kill) => match never {},
     }
 }
 
 /// The first signal stops, the second kills.
-async fn obey(mut signals: Signals, stop: &CancellationToken, kill: &CancellationToken) -> Infallible {
-    for order in [stop, kill] {
-        signals.next().await;
-        tracing::info!("{}", if stop.is_cancelled() { "killing the children" } else { "stopping" });
-        order.cancel();
-    }
+async fn forward_signals(
+    mut signals: Signals,
+    stop: &CancellationToken,
+    kill: &CancellationToken,
+) -> Infallible {
+    signals.next().await;
+    tracing::info!("stopping");
+    stop.cancel();
+    signals.next().await;
+    tracing::info!("killing the children");
+    kill.cancel();
     std::future::pending().await
 }
 
-/// Keeps one role running until it is told to stop, or refuses to start.
-async fn keep(nursery: &Nursery, role: Role, orders: &Orders) -> Over {
+/// Keeps one role running until it is stopped, or refuses to start.
+async fn keep_running(spawner: &ChildSpawner, role: Role, signals: &ChildSignals) -> RoleEnd {
     let clock = RealClock::new();
-    let mut deaths = Deaths::default();
-    let lived = Cell::new(false);
-    while !orders.stop.is_cancelled() {
-        let born = clock.mono();
-        let ending = match nursery.start(role, !lived.get()) {
-            Ok(child) => child.watch(&orders.stop, &orders.kill, &lived).await,
+    let mut backoff = RestartBackoff::default();
+    let has_started = Cell::new(false);
+    while !signals.stop.is_cancelled() {
+        let started_at = clock.mono();
+        let exit = match spawner.start(role, !has_started.get()) {
+            Ok(child) => child.watch(signals, &has_started).await,
             Err(error) => Err(error),
         };
-        match ending {
-            Ok(Ending::Stopped) => break,
-            // Someone signalled the whole group: the child obeyed before it was asked.
-            Ok(Ending::Exited(_)) if orders.stop.is_cancelled() => break,
-            Ok(Ending::Exited(status)) if status.code() == Some(EXIT_REFUSED) && !lived.get() => {
-                return Over::Refused;
+        match exit {
+            Ok(ChildExit::Stopped) => break,
+            // the whole process group was signalled: the child obeyed before it was asked
+            Ok(ChildExit::Exited(_)) if signals.stop.is_cancelled() => break,
+            Ok(ChildExit::Exited(status)) if status.code() == Some(EXIT_REFUSED) && !has_started.get() => {
+                return RoleEnd::Refused;
             }
-            Ok(Ending::Exited(status)) => tracing::warn!(%role, "ended ({status}); starting it again"),
-            Ok(Ending::Silent) => {
-                tracing::warn!(%role, "gave no sign of life and was killed; starting it again")
-            }
+            Ok(ChildExit::Exited(status)) => tracing::warn!(%role, "ended ({status}); restarting it"),
+            Ok(ChildExit::Hung) => tracing::warn!(%role, "sent no heartbeat and was killed; restarting it"),
             Err(error) => tracing::error!(%role, "cannot run: {error:#}"),
         }
-        let delay = deaths.note(born, clock.mono());
-        if !delay.is_zero() {
-            tracing::warn!(%role, "dies too often; next start in {delay:?}");
+        let wait = backoff.record_exit(started_at, clock.mono());
+        if wait > Millis(0) {
+            tracing::warn!(%role, "is crash-looping; next start in {:?}", wait.std());
         }
         tokio::select! {
-            () = tokio::time::sleep(delay) => {}
-            () = orders.stop.cancelled() => {}
+            () = tokio::time::sleep(wait.std()) => {}
+            () = signals.stop.cancelled() => {}
         }
     }
-    Over::Stopped
+    RoleEnd::Stopped
 }

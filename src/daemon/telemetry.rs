@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 
 use crate::clock::{Clock, RealClock};
 
-/// Variable that says what is logged, in the syntax of `RUST_LOG`: `debug`, `coxswain::balancer=trace`, …
+/// Variable that selects what is logged, in the syntax of `RUST_LOG`: `debug`, `coxswain::balancer=trace`, …
 pub(super) const ENV_FILTER: &str = "COXSWAIN_LOG";
 
 /// Each line starts with the wall time and the process's role.
@@ -28,21 +28,21 @@ impl FormatTime for Prefix {
 pub(super) fn start(role: &'static str) {
     let wanted = std::env::var(ENV_FILTER).unwrap_or_default();
     let parsed = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&wanted);
-    let (filter, refused) = match parsed {
+    let (filter, problem) = match parsed {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new("info"), Some(error)),
     };
     let started = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        // A line that cannot be written (a full disk, a reader that went away) is lost; told on standard error it would
-        // be a panic, and the end of the daemon.
+        // A line that cannot be written (a full disk, a reader that went away) is lost: reporting that on standard error
+        // would panic, and end the daemon.
         .log_internal_errors(false)
         .with_ansi(false)
         .with_target(false)
         .with_timer(Prefix { clock: RealClock::new(), role })
         .with_env_filter(filter)
         .try_init();
-    if let (Ok(()), Some(error)) = (started, refused) {
+    if let (Ok(()), Some(error)) = (started, problem) {
         tracing::warn!("{ENV_FILTER}={wanted:?} is not understood ({error}); logging at level info");
     }
 }

@@ -307,7 +307,7 @@ fn a_damaged_store_is_refused_and_not_tried_over_and_over() {
 #[test]
 fn a_store_that_is_damaged_later_is_refused_again_and_again_while_the_balancer_serves() {
     let daemon = Daemon::start();
-    daemon.logs("is through with its start role=controller");
+    daemon.logs("has started role=controller");
     let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
     daemon.until("an answer", || daemon.answers().then_some(()));
     send(daemon.pid(), Signal::SIGSTOP);
@@ -316,7 +316,7 @@ fn a_store_that_is_damaged_later_is_refused_again_and_again_while_the_balancer_s
     fs::write(daemon.state().join("store.redb"), "not a store").unwrap();
     send(daemon.pid(), Signal::SIGCONT);
     daemon.until("two refusals", || {
-        (daemon.log().matches("ended (exit status: 78); starting it again").count() >= 2).then_some(())
+        (daemon.log().matches("ended (exit status: 78); restarting it").count() >= 2).then_some(())
     });
     assert!(daemon.log().contains("damaged"), "{}", daemon.log());
     assert!(daemon.answers() && alive(balancer), "{}", daemon.log());
@@ -358,7 +358,7 @@ fn a_balancer_that_hangs_is_replaced() {
     send(balancer, Signal::SIGSTOP);
     daemon.successor("balancer", balancer);
     assert!(!alive(balancer), "the hanging one was not reaped first");
-    daemon.logs("no sign of life");
+    daemon.logs("no heartbeat");
     daemon.until("an answer", || daemon.answers().then_some(()));
 }
 
@@ -421,7 +421,7 @@ fn deaths_in_a_row_slow_the_restarts() {
         send(controller, Signal::SIGKILL);
         controller = daemon.successor("controller", controller);
     }
-    daemon.logs("dies too often");
+    daemon.logs("is crash-looping");
 }
 
 #[test]

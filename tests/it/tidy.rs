@@ -37,7 +37,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("api", &["model", "controller"]),
     ("dashboard", &["model", "api"]),
     ("daemon", &[ALL]),
-    ("bin/ctl", &["model", "manifest", "api", "daemon"]),
+    ("bin/ctl", &["model", "clock", "manifest", "api", "daemon"]),
 ];
 const ALL: &str = "all";
 /// Modules that are pure as a whole.

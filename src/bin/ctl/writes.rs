@@ -1,7 +1,7 @@
 //! Writes that several commands share: sends a rollout request and prints the result of a write per service.
 
 use coxswain::api::types::{Awaited, RolloutChange, RolloutRequest, WriteResult};
-use coxswain::daemon::{request_id, wall_time};
+use coxswain::clock::{request_id, wall_time};
 use coxswain::model::ServiceName;
 
 use crate::error::CliError;

@@ -293,6 +293,6 @@ fn logs_of_services_and_replicas() {
     run(&stub, "logs users --since 10m");
     let since = stub.calls().last().unwrap().split_once("&since=").map(|(_, time)| time.to_owned());
     let since: jiff::Timestamp = since.unwrap().parse().unwrap();
-    let ago = coxswain::daemon::wall_time().as_second() - since.as_second();
+    let ago = coxswain::clock::wall_time().as_second() - since.as_second();
     assert!((600..660).contains(&ago), "{ago}");
 }

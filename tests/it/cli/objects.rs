@@ -4,7 +4,7 @@ use coxswain::api::types::{
     API_VERSION, DaemonStatus, NodeObject, OperationOutcome, OperationProgress, ReplicaObject,
     ReplicaProgress, ServiceObject, ServiceStatus, WriteAction, WriteResult,
 };
-use coxswain::daemon::wall_time;
+use coxswain::clock::wall_time;
 use coxswain::model::{
     Author, Condition, ConditionKind, Desired, Endpoint, EndpointState, EnvValue, Epoch, Event, EventKind,
     EventReason, FailureReason, Generation, Metadata, Millis, Port, Protocol, Reason, Replica, ReplicaName,

@@ -1,7 +1,7 @@
 //! `ctl apply`: sends manifests to the daemon. Nothing changes unless all of them are valid.
 
 use coxswain::api::types::{ApplyOptions, ApplyRequest, Awaited};
-use coxswain::daemon::request_id;
+use coxswain::clock::request_id;
 
 use crate::error::CliError;
 use crate::files::FileArgs;

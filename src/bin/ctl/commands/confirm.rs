@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ConfirmRequest};
-use coxswain::daemon::request_id;
+use coxswain::clock::request_id;
 use coxswain::model::Reason;
 
 use crate::error::CliError;

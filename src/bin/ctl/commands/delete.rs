@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{Awaited, DeleteRequest, ServiceObject};
-use coxswain::daemon::request_id;
+use coxswain::clock::request_id;
 use coxswain::model::{AppName, ServiceName};
 
 use crate::error::CliError;

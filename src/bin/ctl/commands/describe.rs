@@ -1,7 +1,7 @@
 //! `ctl describe`: everything about one service. `ctl why`: why it is out of sync.
 
 use coxswain::api::types::ServiceObject;
-use coxswain::daemon::wall_time;
+use coxswain::clock::wall_time;
 use coxswain::model::ServiceName;
 use futures::TryStreamExt;
 

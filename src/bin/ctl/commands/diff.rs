@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ApplyOptions, ApplyRequest, RevisionObject, WriteAction, diff};
-use coxswain::daemon::request_id;
+use coxswain::clock::request_id;
 use coxswain::model::{RevisionNumber, ServiceName};
 
 use crate::error::CliError;

@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, LogOptions, LogQuery};
-use coxswain::daemon::wall_time;
+use coxswain::clock::wall_time;
 use coxswain::model::{Millis, ReplicaName, RevisionNumber, ServiceName};
 use futures::StreamExt;
 

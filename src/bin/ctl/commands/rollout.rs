@@ -4,7 +4,7 @@ use coxswain::api::codes;
 use coxswain::api::types::{
     ApiError, Awaited, ReplicaObject, RolloutChange, ServiceObject, WriteAction, WriteResult,
 };
-use coxswain::daemon::wall_time;
+use coxswain::clock::wall_time;
 use coxswain::model::{RolloutState, ServiceName};
 
 use super::{abort, history, pause, restart, resume, undo};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coxswain::api::codes;
 use coxswain::api::types::{Awaited, ScaleRequest};
-use coxswain::daemon::request_id;
+use coxswain::clock::request_id;
 use coxswain::model::{LIMITS, ServiceName};
 
 use crate::error::CliError;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use coxswain::api::client::ApiClient;
 use coxswain::api::types::{ApiError, Awaited, OperationProgress, WriteResult};
-use coxswain::daemon::wall_time;
+use coxswain::clock::wall_time;
 use coxswain::model::ServiceName;
 use futures::stream::{SelectAll, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};

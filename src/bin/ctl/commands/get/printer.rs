@@ -1,6 +1,6 @@
 //! Prints selected objects in the requested format.
 
-use coxswain::daemon::wall_time;
+use coxswain::clock::wall_time;
 
 use super::kinds::KindDisplay;
 use crate::error::CliError;

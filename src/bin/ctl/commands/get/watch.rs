@@ -9,7 +9,7 @@ use std::time::Duration;
 use coxswain::api::client::ObjectStream;
 use coxswain::api::codes;
 use coxswain::api::types::List;
-use coxswain::daemon::wall_time;
+use coxswain::clock::wall_time;
 use futures::StreamExt;
 
 use super::kinds::KindDisplay;

@@ -6,7 +6,7 @@ use coxswain::api::codes;
 use coxswain::api::types::{
     ApiError, Awaited, KillRequest, ReplicaObject, RolloutChange, RolloutRequest, ScaleRequest, WriteResult,
 };
-use coxswain::daemon::request_id;
+use coxswain::clock::request_id;
 use coxswain::model::{ContainerId, Desired, LIMITS, Millis};
 use futures::StreamExt;
 use tokio::signal::unix::Signal;

@@ -1,0 +1,201 @@
+//! Starts a child process of a role, with the descriptors that the role needs and no other.
+//!
+//! Invariants: children run the supervisor's own executable; they never get the terminal's signals, because the supervisor
+//! decides the order of stopping; the balancer gets no environment that may hold secrets.
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+use command_fds::{CommandFdExt, FdMapping};
+
+use super::child::Child;
+use super::listeners::Listeners;
+use super::sockets::{API, ENV_COUNT, ENV_NAMES, FIRST_FD, LIVENESS, PLANE, STATE, http_name};
+use super::state_dir::StateDir;
+use super::telemetry::ENV_FILTER;
+use super::{Role, ServeOptions};
+
+/// The executable of the process that opens it, which is the supervisor until exec: a package upgrade that replaces the file
+/// on disk does not mix versions.
+const OWN_EXECUTABLE: &str = "/proc/self/exe";
+
+/// What the balancer gets of the environment, which may hold secrets.
+const BALANCER_ENVIRONMENT: [&str; 3] = [ENV_FILTER, "NO_COLOR", "RUST_BACKTRACE"];
+
+/// Starts children.
+#[derive(Debug)]
+pub(super) struct ChildSpawner {
+    pub(super) options: ServeOptions,
+    pub(super) listeners: Listeners,
+    pub(super) state: StateDir,
+    pub(super) balancer_user: Option<u32>,
+}
+
+impl ChildSpawner {
+    /// Starts a child. `first`: no child of this role has started successfully yet.
+    ///
+    /// # Errors
+    /// When the process cannot be created. Must run inside a tokio runtime.
+    pub(super) fn start(&self, role: Role, first: bool) -> anyhow::Result<Child> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let handed = self.descriptors(role, theirs)?;
+        let names: Vec<&str> = handed.iter().map(|(name, _)| name.as_str()).collect();
+        let mut command = Command::new(OWN_EXECUTABLE);
+        command
+            .arg0("ctl")
+            .args(arguments(role, &self.options, first))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0);
+        if role == Role::Balancer {
+            self.drop_rights(&mut command);
+        }
+        command
+            .env_remove("LISTEN_PID")
+            .env_remove("LISTEN_FDS_FIRST_FD")
+            .env(ENV_COUNT, names.len().to_string())
+            .env(ENV_NAMES, names.join(":"))
+            .fd_mappings(mappings(handed)?)?;
+        let process = tokio::process::Command::from(command).spawn()?;
+        let pid = process.id().context("the child ended at once")?;
+        tracing::info!(%role, pid, "started");
+        Ok(Child { role, process, pid, liveness: tokio::net::UnixStream::from_std(ours)? })
+    }
+
+    /// Removes what the process that faces the network does not need. As root, std also clears the supplementary groups
+    /// (`docker` among them) when it sets the user id.
+    fn drop_rights(&self, command: &mut Command) {
+        command.env_clear();
+        command.envs(BALANCER_ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        if let Some(id) = self.balancer_user {
+            command.uid(id).gid(id);
+        }
+    }
+
+    fn descriptors(&self, role: Role, liveness: UnixStream) -> std::io::Result<Vec<(String, OwnedFd)>> {
+        let mut handed = vec![(LIVENESS.to_owned(), OwnedFd::from(liveness))];
+        match role {
+            Role::Controller => {
+                handed.push((API.to_owned(), self.listeners.api.as_fd().try_clone_to_owned()?));
+                handed.push((PLANE.to_owned(), self.listeners.plane.as_fd().try_clone_to_owned()?));
+            }
+            Role::Balancer => {
+                handed.push((STATE.to_owned(), self.state.balancer.as_fd().try_clone_to_owned()?));
+                handed.extend(http_descriptors(&self.listeners.http)?);
+            }
+        }
+        Ok(handed)
+    }
+}
+
+fn http_descriptors(threads: &[Vec<TcpListener>]) -> std::io::Result<Vec<(String, OwnedFd)>> {
+    let mut handed = Vec::new();
+    for (thread, listeners) in threads.iter().enumerate() {
+        for (index, listener) in listeners.iter().enumerate() {
+            handed.push((http_name(thread, index), listener.as_fd().try_clone_to_owned()?));
+        }
+    }
+    Ok(handed)
+}
+
+fn mappings(handed: Vec<(String, OwnedFd)>) -> anyhow::Result<Vec<FdMapping>> {
+    handed
+        .into_iter()
+        .enumerate()
+        .map(|(position, (_, parent_fd))| {
+            Ok(FdMapping { parent_fd, child_fd: FIRST_FD + RawFd::try_from(position)? })
+        })
+        .collect()
+}
+
+/// The command line of a child: the daemon's own plus its role, which `ps` shows. `--new-store` is passed only until a
+/// controller has started: a store that disappears later must not be replaced by an empty one silently.
+fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
+    let ServeOptions {
+        state_dir,
+        socket,
+        http,
+        docker,
+        network_pool,
+        exposure,
+        balancer_host,
+        new_store,
+        manifests,
+    } = options;
+    let mut arguments: Vec<OsString> = vec!["serve".into(), "--role".into(), role.as_str().into()];
+    let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+    flag("--state-dir", state_dir.into());
+    flag("--socket", socket.into());
+    for address in http {
+        flag("--http", address.to_string().into());
+    }
+    flag("--docker", docker.into());
+    flag("--network-pool", network_pool.into());
+    if let Some(exposure) = exposure {
+        flag("--exposure", exposure.to_string().into());
+    }
+    if let Some(host) = balancer_host {
+        flag("--balancer-host", host.into());
+    }
+    if let Some(directory) = manifests {
+        flag("--manifests", directory.into());
+    }
+    if *new_store && first {
+        arguments.push("--new-store".into());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn child_gets_the_flags_of_the_daemon_and_new_store_only_first() {
+        let options = ServeOptions {
+            state_dir: "/var/lib/x y".into(),
+            socket: "/run/s".into(),
+            http: vec!["0.0.0.0:80".parse().unwrap(), "[::]:81".parse().unwrap()],
+            docker: "/run/docker.sock".into(),
+            network_pool: "10.9.0.0/16".into(),
+            exposure: Some(crate::model::ExposureMode::Published),
+            balancer_host: Some("harbour.lan".into()),
+            new_store: true,
+            manifests: Some("/etc/m".into()),
+        };
+        let first = arguments(Role::Controller, &options, true);
+        let expected = [
+            "serve",
+            "--role",
+            "controller",
+            "--state-dir",
+            "/var/lib/x y",
+            "--socket",
+            "/run/s",
+            "--http",
+            "0.0.0.0:80",
+            "--http",
+            "[::]:81",
+            "--docker",
+            "/run/docker.sock",
+            "--network-pool",
+            "10.9.0.0/16",
+            "--exposure",
+            "published",
+            "--balancer-host",
+            "harbour.lan",
+            "--manifests",
+            "/etc/m",
+            "--new-store",
+        ];
+        assert_eq!(first, expected);
+        assert_eq!(arguments(Role::Controller, &options, false), expected[..expected.len() - 1]);
+        assert_eq!(arguments(Role::Balancer, &options, false)[2], "balancer");
+    }
+}
