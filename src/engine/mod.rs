@@ -1,7 +1,7 @@
 //! The container engine as a trait, and Docker as its implementation.
 //!
 //! Purpose: keep Docker at the edge, in parts: bare calls (`docker`), pure translation (`translate`), one place that
-//! classifies errors (`classify`), and a fake that behaves (`fake`).
+//! classifies errors (`classify`), and a fake for tests that follows Docker's rules (`fake`).
 //! Invariants: every call has a deadline; an error is a kind ([`EngineError`]), never a text to match on; nothing here
 //! makes a decision.
 //! Deliberately absent: ports that other machines could reach, exec with a terminal; what to do about an error (the
@@ -10,6 +10,7 @@
 mod classify;
 mod docker;
 mod error;
+#[cfg(any(test, feature = "testing"))]
 pub mod fake;
 mod kind;
 mod labels;
@@ -22,6 +23,7 @@ use futures::stream::BoxStream;
 
 pub use docker::DockerEngine;
 pub use error::{EngineError, EngineObject};
+#[cfg(any(test, feature = "testing"))]
 pub use fake::FakeEngine;
 pub use labels::{
     LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_HASH, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
@@ -44,7 +46,7 @@ pub trait Engine: Send + Sync {
     async fn list(&self) -> Result<Vec<ObservedContainer>, EngineError>;
     /// Inspects a container.
     async fn inspect(&self, id: &ContainerId) -> Result<ObservedContainer, EngineError>;
-    /// Inspects a container by name, whoever created it: after a name conflict.
+    /// Inspects a container by name, whether or not it is ours: after a name conflict.
     async fn inspect_name(&self, name: &str) -> Result<ObservedContainer, EngineError>;
     /// Creates a container without starting it.
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError>;
@@ -66,7 +68,7 @@ pub trait Engine: Send + Sync {
     async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError>;
     /// Lists networks with the label [`LABEL_STORE`].
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError>;
-    /// Subnets in CIDR notation of all networks, whoever created them: to choose a free one.
+    /// Subnets in CIDR notation of all networks, ours or not: to choose a free one.
     async fn subnets(&self) -> Result<Vec<String>, EngineError>;
     /// Creates a network.
     async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError>;

@@ -1,4 +1,4 @@
-//! What goes to the Engine and comes from it, in the project's terms. Pure.
+//! Requests to the Engine and its responses, in the project's terms. Pure.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -101,6 +101,7 @@ pub struct ContainerSpec {
     pub stop_grace: Millis,
 }
 
+#[cfg(any(test, feature = "testing"))]
 impl ContainerSpec {
     /// A container with all of Docker's defaults.
     pub fn bare(name: &str, image: &str, network: &str, address: IpAddr) -> Self {
@@ -233,7 +234,7 @@ impl EngineEventKind {
     }
 }
 
-/// An event of the Engine. A hint where to look, never a fact to act on.
+/// An event of the Engine. It only triggers a pass that reads the Engine again; `Die` alone is acted on (ADR 5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineEvent {
     /// `None` for events about networks and images.

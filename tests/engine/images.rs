@@ -13,7 +13,7 @@ use bollard::query_parameters::{
     ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions,
 };
 use coxswain::clock::{Clock, RealClock};
-use coxswain::engine::{DockerEngine, LABEL_STORE};
+use coxswain::engine::{DockerEngine, Engine, LABEL_STORE};
 use futures::StreamExt;
 
 /// Path of the Engine's socket: `DOCKER_HOST` where it names one, else Docker's own place.
@@ -24,8 +24,9 @@ pub(crate) fn socket() -> String {
 
 /// The Engine under test. These tests are worth nothing without one, so they fail.
 pub(crate) async fn engine() -> DockerEngine {
-    match DockerEngine::connect(&socket()).await {
-        Ok(engine) => engine,
+    let engine = DockerEngine::new(&socket());
+    match engine.info().await {
+        Ok(_) => engine,
         Err(error) => panic!("these tests need a running Docker Engine: {error}"),
     }
 }

@@ -59,7 +59,7 @@ impl Probes for FakeProbes {
     fn state(&self, id: &EndpointId) -> Option<ProbeState> {
         let mut targets = self.targets.lock().unwrap();
         let (target, since, passed) = targets.get_mut(id)?;
-        let healthy = self.engine.answer(target.place.address).is_some_and(|answer| answer.healthy);
+        let healthy = self.engine.reach(target.place.address).is_some_and(|reached| reached.healthy);
         *passed |= healthy;
         let answer = ProbeAnswer::Refused { port: target.place.port };
         let (since, last) = (*since, FailedProbe { message: "refused".to_owned(), answer });

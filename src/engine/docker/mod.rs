@@ -61,18 +61,6 @@ impl DockerEngine {
         self
     }
 
-    /// As [`Self::new`], and asks for the version at once.
-    pub async fn connect(socket: &str) -> Result<Self, EngineError> {
-        let engine = Self::new(socket);
-        engine.client().await?;
-        Ok(engine)
-    }
-
-    /// Path of the socket.
-    pub fn socket(&self) -> &str {
-        &self.socket
-    }
-
     /// The client of this Engine's API version, from the last call or new.
     async fn client(&self) -> Result<Docker, EngineError> {
         let mut client = self.client.lock().await;

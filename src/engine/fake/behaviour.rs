@@ -1,58 +1,49 @@
-//! What the containers of an image do, as a test programs it.
+//! How the containers of an image behave, as a test programs it.
 
 use crate::model::{ListeningSocket, Millis};
 
-/// What the containers of an image do. The default runs until it is told to stop, obeys at once, and is healthy.
+/// How the containers of an image behave. By default they run until their stop signal, exit at once, and are healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behaviour {
-    /// From its start on.
+    /// From its start.
     pub runs: Runs,
-    /// When its stop signal comes; SIGKILL always works at once.
+    /// On its stop signal; SIGKILL always works at once.
     pub stops: Stops,
-    /// To a probe.
+    /// When it is probed.
     pub health: Healthy,
-    /// What listens in it, where that can be seen.
+    /// Its listening sockets; `None` if they cannot be seen.
     pub listens: Option<Vec<ListeningSocket>>,
 }
 
-/// How long the process runs if nobody stops it.
+/// How long the process runs unless it is stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Runs {
     /// Until it is stopped.
     Forever,
-    /// Ends by itself.
-    Exits {
-        /// This long after its start; at zero the start succeeds and the container has ended.
-        after: Millis,
-        /// With this code.
-        code: i64,
-    },
-    /// The kernel ends it for want of memory.
-    OutOfMemory {
-        /// This long after its start.
-        after: Millis,
-    },
-    /// The Engine cannot start it, and says so in these words (`exec: "x": executable file not found in $PATH`).
+    /// It exits this long after its start; with zero the start succeeds and the container has already exited.
+    Exits { after: Millis, code: i64 },
+    /// It is OOM-killed this long after its start.
+    OutOfMemory { after: Millis },
+    /// The Engine cannot start it; its message (`exec: "x": executable file not found in $PATH`).
     CannotStart(String),
 }
 
-/// How the process takes its stop signal.
+/// How the process reacts to its stop signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stops {
-    /// Ends with code 0 this much later.
+    /// It exits with code 0 after this delay.
     After(Millis),
-    /// Ignores it.
+    /// It ignores the signal.
     Never,
 }
 
-/// Whether it answers probes.
+/// Whether it passes probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Healthy {
-    /// From this long after its start on.
+    /// Once it has run for this long.
     After(Millis),
-    /// Not at all.
     Never,
-    /// Not over the network, and a command run in it does not end.
+    /// It fails network probes, and a command run in it does not end.
     Hangs,
 }
 
@@ -68,42 +59,42 @@ impl Default for Behaviour {
 }
 
 impl Behaviour {
-    /// Ends at once with this code.
+    /// It exits at once with this code.
     pub fn exits_at_once(code: i64) -> Self {
         Self { runs: Runs::Exits { after: Millis(0), code }, ..Self::default() }
     }
 
-    /// Runs and never passes a probe.
+    /// It runs and never passes a probe.
     pub fn never_healthy() -> Self {
         Self { health: Healthy::Never, ..Self::default() }
     }
 
-    /// Runs, and listens elsewhere than it is probed.
+    /// It listens on these sockets and never passes a probe.
     pub fn listens_on(listeners: Vec<ListeningSocket>) -> Self {
         Self { listens: Some(listeners), ..Self::never_healthy() }
     }
 
-    /// Uses more memory than it may, this long after its start.
+    /// It is OOM-killed this long after its start.
     pub fn runs_out_of_memory(after: Millis) -> Self {
         Self { runs: Runs::OutOfMemory { after }, ..Self::default() }
     }
 
-    /// Commands run in it do not end.
+    /// Commands that are run in it do not end.
     pub fn hangs_in_exec() -> Self {
         Self { health: Healthy::Hangs, ..Self::default() }
     }
 
-    /// Passes probes from this long after its start on.
+    /// It passes probes once it has run for this long.
     pub fn healthy_after(wait: Millis) -> Self {
         Self { health: Healthy::After(wait), ..Self::default() }
     }
 
-    /// Ends this long after its stop signal.
+    /// It exits this long after its stop signal.
     pub fn stops_after(wait: Millis) -> Self {
         Self { stops: Stops::After(wait), ..Self::default() }
     }
 
-    /// Ends only by SIGKILL.
+    /// Only SIGKILL ends it.
     pub fn ignores_stop() -> Self {
         Self { stops: Stops::Never, ..Self::default() }
     }

@@ -16,7 +16,7 @@ pub(super) struct Container {
     pub(super) started_at: Option<jiff::Timestamp>,
     pub(super) finished_at: Option<jiff::Timestamp>,
     pub(super) error: String,
-    /// When it ends and with which code, if nothing happens before.
+    /// When it will exit and with which code.
     pub(super) ends: Option<(jiff::Timestamp, i64)>,
     pub(super) log: Vec<LogLine>,
 }
@@ -29,7 +29,7 @@ impl Container {
         }
     }
 
-    /// Whether its probe would come here: to its address, or to a port of this machine.
+    /// Whether a probe of this address reaches it: at its own address, or at a published port of this machine.
     pub(super) fn is_at(&self, at: SocketAddr) -> bool {
         self.state == ContainerState::Running
             && match at.ip().is_loopback() {

@@ -1,4 +1,4 @@
-//! The trait, over the fake's world: the fault first, then what is asked.
+//! The [`Engine`] trait over the state of the fake: each call first asks for its fault.
 
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
@@ -143,8 +143,7 @@ impl Engine for FakeEngine {
         self.call(Call::Events, |world, _| Ok(world.hub.listen(since)))
     }
 
-    /// The lines written so far; `follow` then waits for the end of the container, for the fake's containers write before
-    /// it is asked.
+    /// The lines written so far; `follow` then only waits for the container's exit: tests write lines before they read.
     async fn logs(
         &self,
         id: &ContainerId,

@@ -1,4 +1,4 @@
-//! What goes wrong between a caller and the fake, and what it did all the same.
+//! Faults between a caller and the fake, and the journal of changes that took effect.
 
 use std::collections::VecDeque;
 
@@ -35,7 +35,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// Its name, as errors show it.
+    /// Its name in errors.
     pub fn name(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -65,22 +65,22 @@ impl Call {
     }
 }
 
-/// What goes wrong with one call.
+/// How one call fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// It fails with this error and does nothing.
     Fails(EngineError),
-    /// It happens, and the answer is lost: the caller gets [`EngineError::Unanswered`].
+    /// It takes effect, but its response is lost: the caller gets [`EngineError::Unanswered`].
     AnswerLost,
 }
 
-/// Decides call by call; for a seeded world of faults.
+/// Chooses the fault of each call, for seeded tests.
 pub(super) type Chooser = Box<dyn FnMut(Call) -> Option<Fault> + Send>;
 
-/// The faults to come.
+/// The faults of the next calls.
 #[derive(Default)]
 pub(super) struct Faults {
-    /// All calls fail with this while it is there.
+    /// While the Engine is away, all calls fail with this.
     pub(super) away: Option<EngineError>,
     planned: VecDeque<(Call, Fault)>,
     chooser: Option<Chooser>,
@@ -95,7 +95,7 @@ impl Faults {
         self.chooser = chooser;
     }
 
-    /// The fault of this call: the Engine's absence, else the first planned for its kind, else the chooser's.
+    /// The fault of this call: the Engine is away, else the first one planned for this call, else the chooser's.
     pub(super) fn of(&mut self, call: Call) -> Option<Fault> {
         if let Some(error) = &self.away {
             return Some(Fault::Fails(error.clone()));
@@ -108,7 +108,7 @@ impl Faults {
     }
 }
 
-/// A change that the fake made because it was asked to. What a test does by hand is not among them.
+/// A change that a call of the trait made. Changes by hand are not recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // the names are those of the trait's calls
 pub enum Mutation {

@@ -1,4 +1,4 @@
-//! Who hears of events, and what is kept for who comes later.
+//! The event stream: its listeners, and the last events for those that subscribe later.
 
 use std::collections::VecDeque;
 
@@ -9,17 +9,17 @@ use tokio::sync::mpsc;
 use crate::engine::{EngineError, EngineEvent, EngineEventKind};
 use crate::model::ContainerId;
 
-/// Docker keeps as many for `since`, and drops events for a listener that is slower than this.
+/// Docker keeps this many events for `since`, and drops events for a listener with this many unread.
 const KEPT: usize = 256;
 
 type Item = Result<EngineEvent, EngineError>;
 
-/// The listeners, and the last events.
+/// The listeners and the last events.
 #[derive(Default)]
 pub(super) struct Hub {
     listeners: Vec<mpsc::Sender<Item>>,
     kept: VecDeque<EngineEvent>,
-    /// While set, events reach nobody and are not kept, yet the streams stay open.
+    /// While set, events are lost and the streams stay open.
     pub(super) silent: bool,
 }
 
@@ -50,22 +50,22 @@ impl Hub {
         futures::stream::iter(earlier).chain(later).boxed()
     }
 
-    /// Passes when this container ends.
+    /// Completes when this container exits.
     pub(super) fn end_of(&mut self, id: &ContainerId) -> BoxFuture<'static, ()> {
         let id = id.clone();
         let is_end = move |event: &EngineEvent| {
             event.container.as_ref() == Some(&id) && event.kind == EngineEventKind::Die
         };
-        let goes_on = move |item: &Item| std::future::ready(!item.as_ref().is_ok_and(&is_end));
-        self.listen(None).take_while(goes_on).for_each(|_| std::future::ready(())).boxed()
+        let is_other = move |item: &Item| std::future::ready(!item.as_ref().is_ok_and(&is_end));
+        self.listen(None).take_while(is_other).for_each(|_| std::future::ready(())).boxed()
     }
 
     /// Ends every stream, with this error as its last item.
     pub(super) fn interrupt(&mut self, error: &EngineError) {
         for listener in self.listeners.drain(..) {
-            // A listener whose queue is full sees its stream end without the error.
+            // A listener with a full queue sees its stream end without the error.
             if listener.try_send(Err(error.clone())).is_err() {
-                tracing::trace!("an event stream ended without its last word");
+                tracing::trace!("event stream ended without its last error");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The images of the fake: those it has, and those a registry has.
+//! The images of the fake, and those of its registry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ struct Image {
     behaviour: Behaviour,
 }
 
-/// What the registry answers for a reference.
+/// What the registry has under a reference.
 #[derive(Debug, Clone)]
 enum Remote {
     Has { digest: String, behaviour: Behaviour },
@@ -28,7 +28,7 @@ pub(super) struct Images {
     local: BTreeMap<String, Image>,
     /// By reference, tagged or by digest.
     remote: BTreeMap<String, Remote>,
-    /// Images ever made: tells two builds of one tag apart.
+    /// Images ever made: two builds of one tag get different ids.
     made: u64,
 }
 
@@ -54,13 +54,13 @@ impl Images {
         found.ok_or_else(|| EngineError::NotFound { what: EngineObject::Image, name: reference.to_owned() })
     }
 
-    /// Image id and behaviour of what a container would be made from.
+    /// Id and behaviour of the image that a container would be created from.
     pub(super) fn behaviour(&self, reference: &str) -> Option<(String, Behaviour)> {
         self.find(reference).map(|(id, image)| (id.clone(), image.behaviour.clone()))
     }
 
-    /// Takes a tag from whichever image has it, and gives it to another.
-    fn give_tag(&mut self, id: &str, tag: String) {
+    /// Moves a tag to this image.
+    fn move_tag(&mut self, id: &str, tag: String) {
         for image in self.local.values_mut() {
             image.tags.remove(&tag);
         }
@@ -69,17 +69,17 @@ impl Images {
         }
     }
 
-    /// Builds an image that only this Engine has.
+    /// Builds an image that no registry has.
     pub(super) fn build(&mut self, tag: &str, behaviour: Behaviour) -> ImageInfo {
         self.made += 1;
         let id = format!("sha256:{}", hex_id(&format!("image {} {}", self.made, with_default_tag(tag))));
         let image = Image { digests: BTreeSet::new(), tags: BTreeSet::new(), behaviour };
         self.local.insert(id.clone(), image.clone());
-        self.give_tag(&id, with_default_tag(tag));
+        self.move_tag(&id, with_default_tag(tag));
         Self::info(&id, self.local.get(&id).unwrap_or(&image))
     }
 
-    /// Pushes an image to the registry under a tag; its digest reference from then on names it too.
+    /// Pushes an image to the registry under a tag; returns its digest reference, which also names it.
     pub(super) fn publish(&mut self, tag: &str, behaviour: Behaviour) -> String {
         self.made += 1;
         let digest = hex_id(&format!("manifest {} {}", self.made, with_default_tag(tag)));
@@ -111,18 +111,18 @@ impl Images {
         });
         image.digests.insert(digest);
         if !reference.contains('@') {
-            self.give_tag(&id, with_default_tag(reference));
+            self.move_tag(&id, with_default_tag(reference));
         }
         Ok(())
     }
 
     pub(super) fn tag(&mut self, image: &str, tag: &str) -> Result<(), EngineError> {
         let id = self.get(image)?.id;
-        self.give_tag(&id, with_default_tag(tag));
+        self.move_tag(&id, with_default_tag(tag));
         Ok(())
     }
 
-    /// Takes a tag away, and the image with its last tag; false if there was no such tag.
+    /// Removes a tag, and with its last tag the image; false if there was no such tag.
     pub(super) fn untag(&mut self, tag: &str, used: impl Fn(&str) -> bool) -> Result<bool, EngineError> {
         let tag = with_default_tag(tag);
         let Some((id, image)) = self.local.iter_mut().find(|(_, image)| image.tags.contains(&tag)) else {
@@ -149,7 +149,7 @@ impl Images {
     }
 }
 
-/// Hex digits of a hash of the text: ids that are the same in every run.
+/// A hash of the text in hex: an id that is the same in every run.
 pub(super) fn hex_id(text: &str) -> String {
     sha256_hex(text.as_bytes())
 }

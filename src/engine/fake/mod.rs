@@ -1,11 +1,12 @@
-//! An engine that behaves, for tests and the simulation: Docker's rules without Docker.
+//! A fake Engine for tests and the simulation: Docker's rules without Docker.
 //!
-//! Purpose: containers with states, names, networks and addresses; images that can be pulled; events; and faults on
-//! demand. It answers at once; what takes time (a slow stop) happens when the caller's clock has passed it, at the next
-//! call or [`FakeEngine::tick`].
-//! Invariants: no clock, randomness or task of its own, so a seed replays; ids follow from the order of the calls; the
-//! same contract tests run on it and on real Docker.
-//! Deliberately absent: processes and packets. A simulated prober asks [`FakeEngine::answer`].
+//! Purpose: containers with states, names, networks and addresses; images that can be pulled; events; faults on demand.
+//! Calls return at once; what takes time (a slow stop) happens at the first call or [`FakeEngine::tick`] after the
+//! caller's clock has passed it.
+//! Invariants: no clock, randomness or task of its own, so a seed replays; ids follow from the order of calls; the same
+//! contract tests run on it and on Docker.
+//! Deliberately absent: processes and packets. A simulated prober asks [`FakeEngine::reach`]. Built for tests and with the
+//! feature `testing` only.
 
 mod behaviour;
 mod container;
@@ -13,6 +14,8 @@ mod engine;
 mod faults;
 mod hub;
 mod images;
+mod networks;
+mod observe;
 mod ports;
 mod subnet;
 #[cfg(test)]
@@ -33,7 +36,7 @@ use crate::model::{ContainerId, EngineKind, ExposureMode, MemorySize};
 use faults::Faults;
 use world::World;
 
-/// The fake. Clones are handles to the same engine: a test keeps one and gives one away.
+/// The fake. Clones are handles to the same engine.
 #[derive(Clone)]
 pub struct FakeEngine {
     now: Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>,
@@ -47,12 +50,11 @@ struct State {
     faults: Faults,
 }
 
-/// What a probe of an address would find.
+/// The container that a probe of an address reaches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The container that runs there.
+pub struct ReachedContainer {
     pub container: ContainerId,
-    /// Whether it passes.
+    /// Whether it passes the probe.
     pub healthy: bool,
 }
 
@@ -74,14 +76,6 @@ impl FakeEngine {
         Self { now: Arc::new(now), info, state: Arc::default() }
     }
 
-    /// The same engine under another id and host name: for a second host.
-    #[must_use]
-    pub fn named(mut self, id: &str, name: &str) -> Self {
-        self.info.id = id.to_owned();
-        self.info.name = name.to_owned();
-        self
-    }
-
     fn locked<T>(&self, f: impl FnOnce(&mut State, jiff::Timestamp) -> T) -> T {
         let now = (self.now)();
         let mut state = self.state.lock();
@@ -89,27 +83,27 @@ impl FakeEngine {
         f(&mut state, now)
     }
 
-    /// Lets everything happen that is due by now.
+    /// Makes everything happen that is due by now.
     pub fn tick(&self) {
         self.locked(|_, _| ());
     }
 
-    /// The next time at which something happens by itself: where a virtual clock may jump to.
+    /// When the next process ends by itself: a virtual clock may jump there.
     pub fn next_due(&self) -> Option<jiff::Timestamp> {
         self.locked(|state, _| state.world.next_due())
     }
 
-    /// Builds an image that only this Engine has; a tag that was taken moves to it.
+    /// Builds an image that no registry has; an existing tag moves to it.
     pub fn add_image(&self, tag: &str, behaviour: Behaviour) -> ImageInfo {
         self.locked(|state, _| state.world.images.build(tag, behaviour))
     }
 
-    /// Puts an image into the registry; returns its digest reference. A tag that was taken moves to it.
+    /// Pushes an image to the registry; returns its digest reference. An existing tag moves to it.
     pub fn publish(&self, tag: &str, behaviour: Behaviour) -> String {
         self.locked(|state, _| state.world.images.publish(tag, behaviour))
     }
 
-    /// From now on a pull of this reference fails so, until it is published again.
+    /// Makes pulls of this reference fail until it is published again.
     pub fn fail_pull(&self, reference: &str, error: EngineError) {
         self.locked(|state, _| state.world.images.fail_pull(reference, error));
     }
@@ -119,12 +113,12 @@ impl FakeEngine {
         self.locked(|state, _| state.world.images.remove(reference));
     }
 
-    /// Changes what one container does from now on.
+    /// Changes how one container behaves from now on.
     pub fn set_behaviour(&self, id: &ContainerId, behaviour: Behaviour) {
         self.locked(|state, _| state.world.set_behaviour(id, behaviour));
     }
 
-    /// Makes a container by hand, such as somebody else's; not in the journal.
+    /// Creates a container by hand, for example a foreign one. Changes by hand are not in the journal.
     pub fn create_by_hand(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         self.unrecorded(|world, now| world.create(spec, now))
     }
@@ -134,7 +128,7 @@ impl FakeEngine {
         self.unrecorded(|world, now| world.start(id, now))
     }
 
-    /// Makes a network by hand, such as one whose subnet is in the way.
+    /// Creates a network by hand, for example one whose subnet is in the way.
     pub fn create_network_by_hand(&self, spec: &NetworkSpec) -> Result<(), EngineError> {
         self.unrecorded(|world, _| world.create_network(spec))
     }
@@ -144,125 +138,121 @@ impl FakeEngine {
         self.unrecorded(|world, now| world.remove_network(name, now))
     }
 
-    /// The container's process ends by itself with this code.
+    /// The container's process exits with this code.
     pub fn exit(&self, id: &ContainerId, code: i64) {
         self.locked(|state, now| state.world.end(id, now, code));
     }
 
-    /// Somebody sends the container a signal by hand.
+    /// Sends the container a signal by hand.
     pub fn kill_by_hand(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
         self.unrecorded(|world, now| world.kill(id, signal, now))
     }
 
-    /// Somebody removes the container by hand.
+    /// Removes the container by hand.
     pub fn remove_by_hand(&self, id: &ContainerId) {
         self.locked(|state, now| state.world.remove(id, now));
     }
 
-    /// Somebody pauses the container by hand.
+    /// Pauses the container by hand.
     pub fn pause_by_hand(&self, id: &ContainerId) {
         self.locked(|state, now| state.world.pause(id, true, now));
     }
 
-    /// Somebody lets a paused container go on.
+    /// Unpauses the container by hand.
     pub fn unpause_by_hand(&self, id: &ContainerId) {
         self.locked(|state, now| state.world.pause(id, false, now));
     }
 
-    /// Says how much memory the machine has.
+    /// Sets the machine's memory.
     #[must_use]
     pub fn with_memory(mut self, memory: MemorySize) -> Self {
         self.info.memory = Some(memory);
         self
     }
 
-    /// Says where the Engine runs its containers.
+    /// Sets the kind of Engine.
     #[must_use]
     pub fn of_kind(mut self, kind: EngineKind) -> Self {
         self.info.kind = kind;
         self
     }
 
-    /// The container writes a line.
+    /// Adds a line to the container's log.
     pub fn write_log(&self, id: &ContainerId, line: LogLine) {
         self.locked(|state, _| state.world.write_log(id, line));
     }
 
-    /// Every container, whoever made it; works while the engine is away.
+    /// All containers, ours or not; works while the engine is away.
     pub fn containers(&self) -> Vec<ObservedContainer> {
         self.locked(|state, _| state.world.all())
     }
 
-    /// What a container was made from.
+    /// The spec that a container was created from.
     pub fn spec(&self, id: &ContainerId) -> Option<ContainerSpec> {
         self.locked(|state, _| state.world.spec(id))
     }
 
-    /// What a probe there would find now; `None` if nobody is reached there.
-    pub fn answer(&self, address: SocketAddr) -> Option<Answer> {
+    /// The container that a probe of this address reaches now.
+    pub fn reach(&self, address: SocketAddr) -> Option<ReachedContainer> {
         if self.info.kind.exposure() == ExposureMode::Published && !address.ip().is_loopback() {
             return None;
         }
         self.locked(|state, now| {
             let found = state.world.at_address(address, now);
-            found.map(|(container, healthy)| Answer { container, healthy })
+            found.map(|(container, healthy)| ReachedContainer { container, healthy })
         })
     }
 
-    /// The changes asked for so far, in their order: those that happened, whether or not the answer arrived.
+    /// The changes that calls made so far, in order, also those whose response was lost.
     pub fn journal(&self) -> Vec<Mutation> {
         self.locked(|state, _| state.world.journal.clone())
     }
 
-    /// The changes since the last time this was called.
+    /// The changes since the last call of this.
     pub fn take_journal(&self) -> Vec<Mutation> {
         self.locked(|state, _| std::mem::take(&mut state.world.journal))
     }
 
-    /// The next call of this kind fails so and does nothing. Several are taken in their order.
+    /// Makes the next call of this kind fail without effect. Several are used up in order.
     pub fn fail_next(&self, call: Call, error: EngineError) {
         self.locked(|state, _| state.faults.plan(call, Fault::Fails(error)));
     }
 
-    /// The next call of this kind happens, and its answer is lost.
+    /// Makes the next call of this kind take effect and lose its response.
     pub fn lose_answer(&self, call: Call) {
         self.locked(|state, _| state.faults.plan(call, Fault::AnswerLost));
     }
 
-    /// Asks for each call whether something goes wrong: for a seeded world. Planned faults come first.
+    /// Asks `chooser` for the fault of each call, for seeded tests. Planned faults come first.
     pub fn choose_faults(&self, chooser: impl FnMut(Call) -> Option<Fault> + Send + 'static) {
         self.locked(|state, _| state.faults.choose_by(Some(Box::new(chooser))));
     }
 
-    /// No faults any more, planned or chosen; an engine that is away is there again.
+    /// Removes all faults, planned or chosen; an engine that is away comes back.
     pub fn clear_faults(&self) {
         self.locked(|state, _| state.faults = Faults::default());
     }
 
-    /// The engine goes away: all calls fail as stopped and event streams end. Its containers live on.
+    /// The engine goes away: all calls fail with `Stopped` and event streams end. Its containers keep running.
     pub fn go_away(&self) {
-        self.go_away_with(EngineError::Stopped { socket: SOCKET.to_owned() });
-    }
-
-    /// As [`Self::go_away`], with another reason.
-    pub fn go_away_with(&self, error: EngineError) {
+        let error = EngineError::Stopped { socket: SOCKET.to_owned() };
         self.locked(|state, _| {
             state.world.hub.interrupt(&error);
             state.faults.away = Some(error);
         });
     }
 
-    /// The engine is there again.
+    /// The engine comes back.
     pub fn come_back(&self) {
         self.locked(|state, _| state.faults.away = None);
     }
 
-    /// Something other than a container listens on a port of the machine.
+    /// Makes a process outside containers listen on a port of the machine.
     pub fn take_port(&self, port: u16) {
         self.locked(|state, _| state.world.taken_ports.insert(port));
     }
 
-    /// While on, no event reaches anybody, and the streams stay open.
+    /// While on, events are lost and the streams stay open.
     pub fn silence_events(&self, on: bool) {
         self.locked(|state, _| state.world.hub.silent = on);
     }
@@ -274,7 +264,7 @@ impl FakeEngine {
         self.locked(|state, _| state.world.hub.interrupt(&error));
     }
 
-    /// Runs a change that is not the caller's of the trait, so the journal stays as it was.
+    /// Makes a change that is not recorded in the journal.
     fn unrecorded<T>(&self, f: impl FnOnce(&mut World, jiff::Timestamp) -> T) -> T {
         self.locked(|state, now| {
             let length = state.world.journal.len();

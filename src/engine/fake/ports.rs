@@ -1,11 +1,11 @@
-//! Ports of the machine: who may have one. Pure.
+//! Ports of the machine: which containers may publish one. Pure.
 
 use std::collections::BTreeSet;
 
 use crate::engine::{ContainerSpec, EngineError};
 
-/// Whether the ports that a container is to be published at are free: of other containers that run, and of what else
-/// listens on the machine (`taken`).
+/// Refuses a container if a port that it publishes is in use: by another running container, or by a process outside
+/// containers (`taken`).
 pub(super) fn are_free<'s>(
     spec: &ContainerSpec,
     mut running: impl Iterator<Item = &'s ContainerSpec>,

@@ -1,4 +1,4 @@
-//! As much of CIDR notation as the fake needs.
+//! CIDR notation, as far as the fake needs it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,7 +11,7 @@ fn parse(subnet: &str) -> Option<(u32, u32)> {
     Some((address & mask, mask))
 }
 
-/// Whether the address lies in the subnet; never for what is not IPv4.
+/// Whether the subnet contains the address; false unless both are IPv4.
 pub(super) fn contains(subnet: &str, address: IpAddr) -> bool {
     match (parse(subnet), address) {
         (Some((first, mask)), IpAddr::V4(v4)) => u32::from(v4) & mask == first,

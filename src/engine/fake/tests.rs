@@ -1,4 +1,4 @@
-//! What is the fake's own: faults, programmed behaviour, the journal. What it shares with Docker is in the contract.
+//! Faults, programmed behaviour, the journal. What the fake shares with Docker is tested by the Engine contract.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ struct Bench {
     engine: FakeEngine,
 }
 
-/// An engine with a network `net` and an image that behaves so.
+/// An engine with a network `net` and an image of this behaviour.
 fn bench(behaviour: Behaviour) -> Bench {
     let clock = Arc::new(VirtualClock::new(1));
     let time = Arc::clone(&clock);
@@ -52,7 +52,7 @@ impl Bench {
 const EXITED_WELL: ContainerState = ContainerState::Exited { code: 0, oom_killed: false };
 
 #[tokio::test]
-async fn a_slow_stop_takes_its_time() {
+async fn container_with_slow_stop_exits_after_its_delay() {
     let b = bench(Behaviour::stops_after(Millis::secs(3)));
     let id = b.running().await;
     b.engine.kill(&id, "SIGTERM").await.unwrap();
@@ -66,7 +66,7 @@ async fn a_slow_stop_takes_its_time() {
 }
 
 #[tokio::test]
-async fn a_deaf_container_ends_by_sigkill_only() {
+async fn container_that_ignores_stop_exits_only_on_sigkill() {
     let b = bench(Behaviour::ignores_stop());
     let id = b.running().await;
     b.engine.kill(&id, "SIGTERM").await.unwrap();
@@ -78,7 +78,7 @@ async fn a_deaf_container_ends_by_sigkill_only() {
 }
 
 #[tokio::test]
-async fn other_signals_do_not_stop_a_container() {
+async fn container_ignores_signals_other_than_its_stop_signal() {
     let b = bench(Behaviour::default());
     let id = b.running().await;
     b.engine.kill(&id, "SIGHUP").await.unwrap();
@@ -88,7 +88,7 @@ async fn other_signals_do_not_stop_a_container() {
 }
 
 #[tokio::test]
-async fn a_paused_container_waits() {
+async fn paused_container_exits_when_it_is_unpaused() {
     let runs = Runs::Exits { after: Millis(100), code: 7 };
     let b = bench(Behaviour { runs, ..Behaviour::default() });
     let id = b.running().await;
@@ -100,22 +100,22 @@ async fn a_paused_container_waits() {
 }
 
 #[tokio::test]
-async fn probes_find_who_runs_at_an_address() {
+async fn reach_finds_the_running_container_of_an_address() {
     let b = bench(Behaviour::healthy_after(Millis(500)));
     let id = b.running().await;
     let address = (spec("a", 10).address, 8080).into();
-    let answer = |healthy| Some(Answer { container: id.clone(), healthy });
-    assert_eq!(b.engine.answer(address), answer(false));
+    let reached = |healthy| Some(ReachedContainer { container: id.clone(), healthy });
+    assert_eq!(b.engine.reach(address), reached(false));
     b.clock.advance(500);
-    assert_eq!(b.engine.answer(address), answer(true));
+    assert_eq!(b.engine.reach(address), reached(true));
     b.engine.set_behaviour(&id, Behaviour::never_healthy());
-    assert_eq!(b.engine.answer(address), answer(false));
+    assert_eq!(b.engine.reach(address), reached(false));
     b.engine.exit(&id, 1);
-    assert_eq!(b.engine.answer(address), None);
+    assert_eq!(b.engine.reach(address), None);
 }
 
 #[tokio::test]
-async fn no_two_starts_share_a_time() {
+async fn start_times_differ_for_each_start() {
     let b = bench(Behaviour::exits_at_once(1));
     let id = b.running().await;
     let first = b.engine.inspect(&id).await.unwrap().started_at;
@@ -124,7 +124,7 @@ async fn no_two_starts_share_a_time() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_has_happened_and_a_failed_call_has_not() {
+async fn call_with_lost_answer_takes_effect_and_failed_call_does_not() {
     let b = bench(Behaviour::default());
     b.engine.lose_answer(Call::Create);
     let lost = b.engine.create(&spec("a", 10)).await.unwrap_err();
@@ -156,7 +156,7 @@ async fn a_lost_answer_has_happened_and_a_failed_call_has_not() {
 }
 
 #[tokio::test]
-async fn while_it_is_away_containers_live_on() {
+async fn containers_keep_running_while_the_engine_is_away() {
     let b = bench(Behaviour::default());
     let id = b.running().await;
     let mut events = b.engine.events(None).await.unwrap();
@@ -172,7 +172,7 @@ async fn while_it_is_away_containers_live_on() {
 }
 
 #[tokio::test]
-async fn silenced_events_are_lost_and_what_is_done_by_hand_is_not_in_the_journal() {
+async fn silenced_events_are_lost_and_changes_by_hand_are_not_in_the_journal() {
     let b = bench(Behaviour::default());
     let mut events = b.engine.events(None).await.unwrap();
     b.engine.silence_events(true);
@@ -190,7 +190,7 @@ async fn silenced_events_are_lost_and_what_is_done_by_hand_is_not_in_the_journal
 }
 
 #[tokio::test]
-async fn images_come_from_the_registry_by_tag_and_digest() {
+async fn pull_takes_images_of_the_registry_by_tag_and_digest() {
     let b = bench(Behaviour::default());
     let first = b.engine.publish("reg.io/web:2", Behaviour::default());
     b.engine.pull("reg.io/web:2").await.unwrap();
@@ -215,7 +215,7 @@ async fn images_come_from_the_registry_by_tag_and_digest() {
 }
 
 #[tokio::test]
-async fn the_same_calls_give_the_same_ids() {
+async fn ids_are_equal_after_equal_calls() {
     let make = async || {
         let b = bench(Behaviour::default());
         (b.running().await, b.engine.image("web:1").await.unwrap().id)
@@ -224,7 +224,7 @@ async fn the_same_calls_give_the_same_ids() {
 }
 
 #[tokio::test]
-async fn logs_are_cut_as_asked() {
+async fn logs_respect_tail_and_since() {
     let b = bench(Behaviour::default());
     let id = b.running().await;
     for text in ["one", "two", "three"] {

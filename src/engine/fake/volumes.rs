@@ -1,4 +1,4 @@
-//! Named volumes of the fake: they outlive containers, and one that is mounted somewhere cannot be removed.
+//! Named volumes of the fake: they outlive containers, and a volume that a container mounts cannot be removed.
 
 use super::world::World;
 use crate::engine::{EngineError, LABEL_STORE, ObservedVolume, VolumeSpec};

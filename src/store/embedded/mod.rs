@@ -47,7 +47,6 @@ pub struct EmbeddedStore {
     history: HistoryReader,
     queue: mpsc::Sender<WriterRequest>,
     closing: CancellationToken,
-    clock: Arc<dyn Clock>,
 }
 
 impl EmbeddedStore {
@@ -86,7 +85,7 @@ impl EmbeddedStore {
     /// The next opening of a store in memory, as after the end of a process: this handle and its pending writes are
     /// closed, committed writes are there, the epoch is raised.
     #[cfg(any(test, feature = "testing"))]
-    pub async fn reopened(&self) -> Result<Self, StoreError> {
+    pub async fn reopened(&self, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         if !self.shared.in_memory {
             return Err(StoreError::Invalid(
                 "only a store in memory is opened again from its handle".to_owned(),
@@ -94,7 +93,7 @@ impl EmbeddedStore {
         }
         let opened = self.shared.opened.write().take();
         self.close().await;
-        let (store, writer) = Self::start(opened.ok_or(StoreError::Closed)?, true, self.clock.clone())?;
+        let (store, writer) = Self::start(opened.ok_or(StoreError::Closed)?, true, clock)?;
         tokio::spawn(writer);
         Ok(store)
     }
@@ -110,9 +109,9 @@ impl EmbeddedStore {
         let shared = Arc::new(SharedDatabase::new(start.identity.clone(), opened, in_memory));
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let closing = CancellationToken::new();
-        let writer = GroupWriter::new(shared.clone(), history, start, clock.clone());
+        let writer = GroupWriter::new(shared.clone(), history, start, clock);
         let writer = writer.run(requests, closing.clone());
-        Ok((Self { shared, history: reader, queue, closing, clock }, writer))
+        Ok((Self { shared, history: reader, queue, closing }, writer))
     }
 
     /// Closes the files and releases the lock. Pending writes are answered with [`StoreError::Closed`], as is every later

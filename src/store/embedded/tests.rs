@@ -163,11 +163,11 @@ async fn write_to_a_hanging_disk_is_unanswered_at_its_deadline_and_reads_continu
 #[tokio::test]
 async fn a_store_in_memory_is_opened_again_as_after_the_end_of_its_process() {
     let clock = Arc::new(crate::clock::RealClock::new());
-    let first = EmbeddedStore::in_memory(clock).unwrap();
+    let first = EmbeddedStore::in_memory(clock.clone()).unwrap();
     first.txn(write(1)).await.unwrap();
     let mut watch = first.watch("", 1).await.unwrap();
     assert!(watch.next().await.is_some());
-    let (second, late) = futures::join!(first.reopened(), first.txn(write(2)));
+    let (second, late) = futures::join!(first.reopened(clock.clone()), first.txn(write(2)));
     let second = second.unwrap();
     assert_eq!(late.err(), Some(StoreError::Closed), "what was asked after it has no effect");
     assert_eq!(second.identity().id, first.identity().id);
@@ -176,11 +176,11 @@ async fn a_store_in_memory_is_opened_again_as_after_the_end_of_its_process() {
     assert_eq!(second.get_now("k2").unwrap(), None);
     assert_eq!(first.get_now("k1").err(), Some(StoreError::Closed));
     assert_eq!(first.txn(write(3)).await.err(), Some(StoreError::Closed));
-    assert_eq!(first.reopened().await.err(), Some(StoreError::Closed), "once only");
+    assert_eq!(first.reopened(clock.clone()).await.err(), Some(StoreError::Closed), "once only");
     assert!(matches!(watch.next().await, None | Some(WatchEvent::Resync)), "watches end");
     second.txn(write(4)).await.unwrap();
     assert_eq!(second.list_now("").unwrap().revision, 2);
-    assert!(store_on_file().await.reopened().await.is_err(), "only a store in memory");
+    assert!(store_on_file().await.reopened(clock).await.is_err(), "only a store in memory");
 }
 
 /// A store that lies in a directory, which is gone already.

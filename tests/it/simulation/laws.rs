@@ -225,8 +225,8 @@ impl Laws {
     /// A request is sent to this endpoint.
     pub(super) fn sent(&self, endpoint: &TableEndpoint) {
         let port = endpoint.ports.values().next().copied().unwrap_or_default();
-        if let Some(answer) = self.engine.answer((endpoint.address, port).into())
-            && answer.container != container_of(&endpoint.id)
+        if let Some(reached) = self.engine.reach((endpoint.address, port).into())
+            && reached.container != container_of(&endpoint.id)
         {
             let replica = &endpoint.id;
             self.note(format!("a request for {replica} reached another container at {}", endpoint.address));

@@ -317,7 +317,7 @@ impl FakeProbes {
         let due = watched.values_mut().filter(|w| now.since(w.probed_at) >= w.target.health.interval);
         due.for_each(|w| {
             w.probed_at = now;
-            let healthy = self.engine.answer(w.target.place.address).is_some_and(|answer| answer.healthy);
+            let healthy = self.engine.reach(w.target.place.address).is_some_and(|reached| reached.healthy);
             w.misses = if healthy { 0 } else { w.misses + 1 };
             w.passed |= healthy;
         });

@@ -117,7 +117,7 @@ impl World {
         self.laws.daemon_died();
         self.balancer.lock().unwrap().disconnect();
         self.daemon = None;
-        self.store = Arc::new(self.store.reopened().await.unwrap());
+        self.store = Arc::new(self.store.reopened(Arc::new(self.clock.clone())).await.unwrap());
     }
 
     /// A little time passes, and everything is checked against the laws.
