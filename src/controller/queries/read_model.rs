@@ -163,3 +163,6 @@ fn put_or_remove(entries: &mut BTreeMap<String, StoreEntry>, key: String, change
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! the same place is a conflict that the user decides.
 //! Invariants: merging what was merged changes nothing; a field without an override is the manifest's; a field of
 //! `live_if_unset` that the manifest leaves out is the live one.
-//! Deliberately absent: what kind the object is of (its fields and [`FieldRules`] are arguments), what an image stands
+//! Deliberately absent: what kind the object is of (its fields and [`FieldRules`] are arguments), what an image means
 //! for, the transaction.
 
 use std::collections::BTreeSet;

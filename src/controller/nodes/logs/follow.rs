@@ -1,99 +1,111 @@
-//! Following: lines are forwarded until the reader leaves or nothing is left that could bring one.
+//! Following logs: records are forwarded until the client leaves or nothing that was asked for is left.
 
 use std::sync::Arc;
 
 use futures::StreamExt;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::LogQuery;
-use super::lines::LogLines;
-use super::reader::Reader;
+use super::reader::LogReader;
+use super::records::RecordStream;
+use super::replica_changes::ReplicaChanges;
 use crate::agent::{EngineError, LogOptions};
 use crate::controller::error::ControllerError;
 use crate::controller::nodes::handle::Nodes;
 use crate::controller::queries::{LogRecord, ReplicaObject};
+use crate::model::Millis;
 
-/// LogLines that wait for a slow reader; the Engine is not read further then.
-const BUFFERED_LINES: usize = 256;
+/// Records that wait for a slow client; the Engine is not read further then.
+const BUFFERED_RECORDS: usize = 256;
+
+/// What one client follows.
+pub(super) struct Followed {
+    pub(super) query: LogQuery,
+    pub(super) reader: LogReader,
+    pub(super) changes: ReplicaChanges,
+    /// Changes when replicas may have changed.
+    pub(super) version: watch::Receiver<u64>,
+}
+
+/// What a refresh found.
+#[derive(Default)]
+struct Refreshed {
+    notices: Vec<LogRecord>,
+    /// Whether nothing that was asked for is left.
+    is_gone: bool,
+}
 
 impl Nodes {
-    /// Goes on with what the reader has taken in.
-    pub(super) fn follow_logs(
-        self: &Arc<Self>,
-        query: LogQuery,
-        reader: Reader,
-        moved: watch::Receiver<u64>,
-    ) -> LogLines {
-        let (sender, receiver) = mpsc::channel(BUFFERED_LINES);
+    /// Follows what the reader has opened.
+    pub(super) fn follow_logs(self: &Arc<Self>, followed: Followed) -> RecordStream {
+        let (sender, receiver) = mpsc::channel(BUFFERED_RECORDS);
         let nodes = Arc::clone(self);
         tokio::spawn(async move {
-            let forwarding = nodes.forward(&query, reader, moved, &sender);
+            let forwarding = nodes.forward(followed, &sender);
             tokio::select! {
                 () = sender.closed() => {}
                 () = forwarding => {}
             }
         });
-        let lines = |mut receiver: mpsc::Receiver<_>| async { receiver.recv().await.map(|l| (l, receiver)) };
-        futures::stream::unfold(receiver, lines).boxed()
+        let next = |mut receiver: mpsc::Receiver<_>| async { receiver.recv().await.map(|r| (r, receiver)) };
+        futures::stream::unfold(receiver, next).boxed()
     }
 
-    /// Forwards lines, and looks again whenever something moved; ends once what is asked for is gone and its containers'
-    /// last lines are read, or nobody reads.
+    /// Forwards records, and refreshes the replicas whenever something changed. Ends once what was asked for is gone and
+    /// the last records of its containers are read, or once the client left.
     async fn forward(
         &self,
-        query: &LogQuery,
-        mut reader: Reader,
-        mut moved: watch::Receiver<u64>,
+        mut followed: Followed,
         sender: &mpsc::Sender<Result<LogRecord, EngineError>>,
     ) {
-        let mut gone = false;
-        while !(gone && reader.merge.len() == 0) {
-            let again_at = reader.again_at();
-            let line = tokio::select! {
-                line = reader.merge.next(), if reader.merge.len() > 0 => line,
-                () = worth_a_look(&mut moved, again_at), if !gone => None,
+        let mut is_gone = false;
+        while !is_gone || followed.reader.merge.len() > 0 {
+            let retry_in = followed.reader.retry_at().map(|at| at.since(self.clock.mono()));
+            let record = tokio::select! {
+                record = followed.reader.merge.next(), if followed.reader.merge.len() > 0 => record,
+                () = changed(&mut followed.version, retry_in), if !is_gone => None,
             };
-            let lines = match line {
-                Some(line) => vec![line],
-                None if gone => continue,
+            let records = match record {
+                Some(record) => vec![record],
+                None if is_gone => continue,
                 None => {
-                    let told;
-                    (told, gone) = self.look(query, &mut reader).await;
-                    told.into_iter().map(Ok).collect()
+                    let refreshed = self.refresh(&mut followed).await;
+                    is_gone = refreshed.is_gone;
+                    refreshed.notices.into_iter().map(Ok).collect()
                 }
             };
-            for line in lines {
-                if sender.send(line).await.is_err() {
+            for record in records {
+                if sender.send(record).await.is_err() {
                     return;
                 }
             }
         }
     }
 
-    /// Takes in containers that are new; brings what has happened to the replicas, and whether nothing is left.
-    async fn look(&self, query: &LogQuery, reader: &mut Reader) -> (Vec<LogRecord>, bool) {
-        let left = match self.left_of(query).await {
+    /// Opens the logs of new containers and reports changes of replicas.
+    async fn refresh(&self, followed: &mut Followed) -> Refreshed {
+        let left = match self.left_of(&followed.query).await {
             Ok(left) => left,
             Err(error) => {
-                tracing::warn!(%error, "cannot look for further logs");
-                return (Vec::new(), false);
+                tracing::warn!(%error, "cannot list replicas whose logs are followed");
+                return Refreshed::default();
             }
         };
-        let gone = left.is_none();
-        let now = left.unwrap_or_default();
-        let mut told = reader.happened(&now);
-        // From its first line: what it wrote before we saw it belongs to the story.
+        let is_gone = left.is_none();
+        let replicas = left.unwrap_or_default();
+        let mut notices = followed.changes.update(&replicas);
+        // From the first line: the container started while the client was reading.
         let options = LogOptions { follow: true, tail: None, since: None };
-        let taken = reader.take_in(&self.links, &now, &options, Instant::now()).await;
-        if let Some(error) = taken.failed {
-            tracing::debug!(%error, "no log yet");
+        let opened = followed.reader.open_new(&self.links, &replicas, &options, self.clock.mono()).await;
+        if let Some(error) = opened.error {
+            tracing::debug!(%error, "a log cannot be opened yet");
         }
-        told.extend(taken.told);
-        (told, gone)
+        notices.extend(opened.notices);
+        Refreshed { notices, is_gone }
     }
 
-    /// The replicas of what is still there; `None` once nothing is.
+    /// The replicas of what still exists; `None` once nothing does.
     async fn left_of(&self, query: &LogQuery) -> Result<Option<Vec<ReplicaObject>>, ControllerError> {
         let mut left = query.clone();
         loop {
@@ -105,7 +117,7 @@ impl Nodes {
                 Err(ControllerError::NoReplica(gone)) => left.replicas.retain(|name| *name != gone),
                 Err(error) => return Err(error),
             }
-            // A query that names nothing would mean everything.
+            // An empty query would mean every service.
             if left.services.is_empty() && left.replicas.is_empty() {
                 return Ok(None);
             }
@@ -113,11 +125,11 @@ impl Nodes {
     }
 }
 
-/// Passes when something moved, or a log is to be asked for again.
-async fn worth_a_look(moved: &mut watch::Receiver<u64>, again_at: Option<Instant>) {
+/// Returns when the version changes, or a log is due to be opened again.
+async fn changed(version: &mut watch::Receiver<u64>, retry_in: Option<Millis>) {
     tokio::select! {
-        // Its sender is the controller's, which we hold: an error is not to be had.
-        _ = moved.changed() => {}
-        () = sleep_until(again_at.unwrap_or_else(Instant::now)), if again_at.is_some() => {}
+        // The controller owns the sender and outlives its clients: this is no error.
+        _ = version.changed() => {}
+        () = sleep(retry_in.unwrap_or_default().std()), if retry_in.is_some() => {}
     }
 }

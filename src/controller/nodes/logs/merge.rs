@@ -1,121 +1,120 @@
-//! LogLines of several logs as one stream, in the order of their times.
+//! The records of several logs as one stream, in the order of their times.
 //!
-//! Invariants: one line of each log is held at most, so a slow reader holds back the containers' logs and not our memory;
-//! a line waits no longer than [`PATIENCE`] for logs that are silent, and not at all for those that have long been.
+//! Invariants: at most one record of each log is buffered, so a slow client holds back the containers' logs and not our
+//! memory; a record waits at most [`PATIENCE`] for a log that has nothing to read, and not at all for one that has been
+//! silent longer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Sleep, sleep};
 
-use super::lines::LogLines;
+use super::records::RecordStream;
 use crate::agent::EngineError;
 use crate::controller::LogRecord;
 
-/// How long an earlier line of another log is waited for: what Docker has is read within a few milliseconds, and nobody
-/// notices this delay.
+/// How long a record waits for an earlier one of another log: Docker delivers what it has within a few milliseconds, and
+/// no reader notices this delay.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-type Line = Result<LogRecord, EngineError>;
+type Record = Result<LogRecord, EngineError>;
 
-/// One log.
-struct Source {
-    lines: LogLines,
-    head: Option<Line>,
-    /// When it last brought a line, or was taken in.
-    heard: Instant,
+/// The next record of one log.
+enum Head {
+    /// It was taken, or never read.
+    Unread,
+    Buffered(Record),
+    /// The log has nothing to read; it is silent once this sleep ends.
+    Awaited(Pin<Box<Sleep>>),
+    /// The log has had nothing to read for [`PATIENCE`].
+    Silent,
 }
 
-/// What comes next of several logs.
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    /// The line of this one.
-    Line(usize),
-    /// An earlier line may come until then.
-    Wait(Instant),
-    /// There is no line.
-    Nothing,
+/// One of the merged logs.
+struct MergedLog {
+    records: RecordStream,
+    head: Head,
 }
 
-/// The earliest line, once every log that spoke lately has one. A line without a time is the earliest.
-fn next<'a>(
-    sources: impl Iterator<Item = (Option<&'a Option<jiff::Timestamp>>, Instant)>,
-    now: Instant,
-) -> Next {
-    let mut first: Option<(usize, &Option<jiff::Timestamp>)> = None;
-    let mut wait: Option<Instant> = None;
-    for (index, (head, heard)) in sources.enumerate() {
-        match head {
-            Some(at) if first.is_none_or(|(_, earliest)| at < earliest) => first = Some((index, at)),
-            Some(_) => {}
-            None if heard + PATIENCE > now => wait = wait.max(Some(heard + PATIENCE)),
-            None => {}
+impl MergedLog {
+    /// Reads the next record; `false` at the end of the log.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Head::Buffered(_) = self.head {
+            return true;
+        }
+        match self.records.poll_next_unpin(cx) {
+            Poll::Ready(Some(record)) => self.head = Head::Buffered(record),
+            Poll::Ready(None) => return false,
+            Poll::Pending => self.poll_patience(cx),
+        }
+        true
+    }
+
+    fn poll_patience(&mut self, cx: &mut Context<'_>) {
+        if let Head::Unread = self.head {
+            self.head = Head::Awaited(Box::pin(sleep(PATIENCE)));
+        }
+        if let Head::Awaited(patience) = &mut self.head
+            && patience.as_mut().poll(cx).is_ready()
+        {
+            self.head = Head::Silent;
         }
     }
-    match (first, wait) {
-        (Some(_), Some(until)) => Next::Wait(until),
-        (Some((index, _)), None) => Next::Line(index),
-        (None, _) => Next::Nothing,
-    }
 }
 
-/// Several logs as one; others can join. Ends when all have ended.
-#[derive(Default)]
-pub(super) struct Merge {
-    sources: Vec<Source>,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Merge {
-    pub(super) fn push(&mut self, lines: LogLines) {
-        self.sources.push(Source { lines, head: None, heard: Instant::now() });
-    }
-
-    /// How many have not ended.
-    pub(super) fn len(&self) -> usize {
-        self.sources.len()
-    }
-
-    fn fill(&mut self, cx: &mut Context<'_>) {
-        self.sources.retain_mut(|source| {
-            if source.head.is_none()
-                && let Poll::Ready(line) = source.lines.poll_next_unpin(cx)
-            {
-                source.head = line;
-                source.heard = Instant::now();
-                return source.head.is_some();
-            }
-            true
-        });
-    }
-}
-
-fn time(line: &Line) -> &Option<jiff::Timestamp> {
-    line.as_ref().map_or(&None, |record| &record.at)
-}
-
-impl Stream for Merge {
-    type Item = Line;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Line>> {
-        loop {
-            self.fill(cx);
-            let sources = self.sources.iter().map(|source| (source.head.as_ref().map(time), source.heard));
-            match next(sources, Instant::now()) {
-                Next::Line(index) => return Poll::Ready(self.sources[index].head.take()),
-                Next::Nothing if self.sources.is_empty() => return Poll::Ready(None),
-                Next::Nothing => return Poll::Pending,
-                Next::Wait(until) => {
-                    let mut sleep = Box::pin(tokio::time::sleep_until(until));
-                    let over = sleep.as_mut().poll(cx).is_ready();
-                    self.sleep = Some(sleep);
-                    if !over {
-                        return Poll::Pending;
-                    }
+/// The index of the earliest record; `None` where there is none, or an earlier one may come within [`PATIENCE`]. A record
+/// without a time is the earliest.
+fn earliest<'a>(heads: impl Iterator<Item = &'a Head>) -> Option<usize> {
+    let mut earliest: Option<(usize, &Option<jiff::Timestamp>)> = None;
+    for (index, head) in heads.enumerate() {
+        match head {
+            Head::Buffered(record) => {
+                let at = time(record);
+                if earliest.is_none_or(|(_, before)| at < before) {
+                    earliest = Some((index, at));
                 }
             }
+            Head::Unread | Head::Awaited(_) => return None,
+            Head::Silent => {}
+        }
+    }
+    earliest.map(|(index, _)| index)
+}
+
+fn time(record: &Record) -> &Option<jiff::Timestamp> {
+    record.as_ref().map_or(&None, |record| &record.at)
+}
+
+/// Several logs as one; further logs can be added. Ends when all have ended.
+#[derive(Default)]
+pub(super) struct LogMerge {
+    logs: Vec<MergedLog>,
+}
+
+impl LogMerge {
+    pub(super) fn push(&mut self, records: RecordStream) {
+        self.logs.push(MergedLog { records, head: Head::Unread });
+    }
+
+    /// How many logs have not ended.
+    pub(super) fn len(&self) -> usize {
+        self.logs.len()
+    }
+}
+
+impl Stream for LogMerge {
+    type Item = Record;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Record>> {
+        self.logs.retain_mut(|log| log.poll_head(cx));
+        let Some(index) = earliest(self.logs.iter().map(|log| &log.head)) else {
+            return if self.logs.is_empty() { Poll::Ready(None) } else { Poll::Pending };
+        };
+        match std::mem::replace(&mut self.logs[index].head, Head::Unread) {
+            Head::Buffered(record) => Poll::Ready(Some(record)),
+            Head::Unread | Head::Awaited(_) | Head::Silent => Poll::Pending,
         }
     }
 }
@@ -124,48 +123,47 @@ impl Stream for Merge {
 mod tests {
     use super::*;
 
-    fn record(replica: &str, second: i64) -> Line {
+    fn record_at(replica: &str, at: Option<i64>) -> Record {
         Ok(LogRecord {
             replica: replica.into(),
-            at: jiff::Timestamp::from_second(second).ok(),
+            at: at.and_then(|second| jiff::Timestamp::from_second(second).ok()),
             stderr: false,
-            text: second.to_string(),
+            text: at.map(|second| second.to_string()).unwrap_or_default(),
             life: false,
         })
     }
 
-    fn log(replica: &str, seconds: &[i64]) -> LogLines {
-        let lines: Vec<Line> = seconds.iter().map(|second| record(replica, *second)).collect();
-        futures::stream::iter(lines).boxed()
+    fn log(replica: &str, seconds: &[i64]) -> RecordStream {
+        let records: Vec<Record> = seconds.iter().map(|second| record_at(replica, Some(*second))).collect();
+        futures::stream::iter(records).boxed()
     }
 
-    async fn texts(merge: Merge) -> Vec<String> {
-        merge.map(|line| line.map(|line| line.text).unwrap_or_default()).collect().await
+    async fn texts(merge: LogMerge) -> Vec<String> {
+        merge.map(|record| record.map(|record| record.text).unwrap_or_default()).collect().await
     }
 
-    #[test]
-    fn a_line_waits_for_those_that_spoke_lately() {
-        let now = Instant::now() + PATIENCE * 4;
-        let at = |second| Some(jiff::Timestamp::from_second(second).unwrap());
-        let (long_ago, lately) = (now - PATIENCE, now - PATIENCE / 2);
+    #[tokio::test(start_paused = true)]
+    async fn earliest_waits_for_logs_that_were_read_lately() {
+        let buffered = |at| Head::Buffered(record_at("a", at));
+        let awaited = || Head::Awaited(Box::pin(sleep(PATIENCE)));
         let rows = [
-            (vec![], Next::Nothing),
-            (vec![(None, lately)], Next::Nothing),
-            (vec![(Some(at(2)), lately), (Some(at(1)), long_ago)], Next::Line(1)),
-            (vec![(Some(at(1)), lately), (Some(at(1)), lately)], Next::Line(0)),
-            (vec![(Some(at(1)), lately), (Some(None), lately)], Next::Line(1)),
-            (vec![(Some(at(1)), lately), (None, lately)], Next::Wait(lately + PATIENCE)),
-            (vec![(Some(at(1)), lately), (None, long_ago)], Next::Line(0)),
+            (vec![], None),
+            (vec![awaited()], None),
+            (vec![Head::Silent], None),
+            (vec![buffered(Some(2)), buffered(Some(1))], Some(1)),
+            (vec![buffered(Some(1)), buffered(Some(1))], Some(0)),
+            (vec![buffered(Some(1)), buffered(None)], Some(1)),
+            (vec![buffered(Some(1)), awaited()], None),
+            (vec![buffered(Some(1)), Head::Silent], Some(0)),
         ];
-        for (sources, expected) in rows {
-            let heads = sources.iter().map(|(head, heard)| (head.as_ref(), *heard));
-            assert_eq!(next(heads, now), expected, "{sources:?}");
+        for (row, (heads, expected)) in rows.iter().enumerate() {
+            assert_eq!(earliest(heads.iter()), *expected, "row {row}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn logs_merge_by_time() {
-        let mut merge = Merge::default();
+    async fn merge_orders_records_by_time() {
+        let mut merge = LogMerge::default();
         [log("a", &[1, 4, 5]), log("b", &[2, 3, 9]), log("c", &[])]
             .into_iter()
             .for_each(|log| merge.push(log));
@@ -173,24 +171,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_log_holds_nothing_back_for_long() {
-        let mut merge = Merge::default();
+    async fn silent_log_delays_the_others_once() {
+        let mut merge = LogMerge::default();
         merge.push(log("a", &[1, 2, 3]));
         merge.push(futures::stream::pending().boxed());
-        let start = Instant::now();
-        for expected in ["1", "2", "3"] {
-            assert_eq!(merge.next().await.unwrap().unwrap().text, expected);
-        }
-        assert!(start.elapsed() <= PATIENCE * 2, "{:?}", start.elapsed());
+        let read = async {
+            for expected in ["1", "2", "3"] {
+                assert_eq!(merge.next().await.unwrap().unwrap().text, expected);
+            }
+        };
+        tokio::time::timeout(PATIENCE * 2, read).await.expect("one delay for three records");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_earlier_line_that_comes_soon_comes_first() {
+    async fn earlier_record_that_comes_within_patience_is_first() {
         let late = futures::stream::once(async {
-            tokio::time::sleep(PATIENCE / 2).await;
-            record("b", 1)
+            sleep(PATIENCE / 2).await;
+            record_at("b", Some(1))
         });
-        let mut merge = Merge::default();
+        let mut merge = LogMerge::default();
         merge.push(log("a", &[2, 3]));
         merge.push(late.boxed());
         assert_eq!(texts(merge).await, ["1", "2", "3"]);

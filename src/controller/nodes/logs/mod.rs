@@ -1,67 +1,68 @@
-//! Logs of replicas, merged by time, and what happens to the replicas meanwhile.
+//! Logs of replicas, merged by time, with notices of what happens to the replicas.
 //!
-//! Invariants: a container is read once, from its first line on where it came after the reader; nothing is read ahead of
-//! a slow reader but a bounded number of lines; what goes of several services does not end the others.
+//! Invariants: a container is read once, and from its first line where it started after the client connected; at most a
+//! bounded number of records is read ahead of a slow client; a service that is deleted does not end the logs of others.
 
 mod follow;
-mod life;
-mod lines;
 mod merge;
 mod reader;
+mod records;
+mod replica_changes;
 
 use std::sync::Arc;
 
 use futures::StreamExt;
-use tokio::time::Instant;
 
-use self::lines::LogLines;
-use self::reader::Reader;
+use self::follow::Followed;
+use self::reader::LogReader;
+use self::records::RecordStream;
+use self::replica_changes::ReplicaChanges;
+use super::handle::Nodes;
 use crate::agent::LogOptions;
 use crate::controller::error::ControllerError;
-use crate::controller::nodes::handle::Nodes;
 use crate::controller::queries::ReplicaObject;
 use crate::model::{Desired, ReplicaName, RevisionNumber, ServiceName};
 
-/// Whose log, and which lines of it.
+/// Which replicas' logs, and which lines of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogQuery {
     /// Services whose replicas are read …
     pub services: Vec<ServiceName>,
     /// … and single replicas.
     pub replicas: Vec<ReplicaName>,
-    /// Of the services' replicas only those of this revision. Without it containers that are kept after a failure are
-    /// left out: their story is over.
+    /// Only replicas of this revision. Without it, containers that are retained after a failure are left out.
     pub revision: Option<RevisionNumber>,
-    /// Which lines.
     pub options: LogOptions,
 }
 
 impl Nodes {
-    /// Lines of the replicas' current containers, merged by time. With `follow` it goes on until nothing of what was asked
-    /// for is left: replicas that start later join in, and what happens to the replicas is told between the lines.
+    /// Records of the replicas' current containers, merged by time. With `follow` the stream continues until nothing that
+    /// was asked for is left: replicas that start later join in, and changes of replicas become notices.
     ///
     /// # Errors
     /// [`ControllerError::NotFound`] for an unknown service, [`ControllerError::NoReplica`], or the Engine's.
-    pub async fn logs(self: &Arc<Self>, query: LogQuery) -> Result<LogLines, ControllerError> {
-        // Before the look, so that what moves after it is not missed.
-        let moved = self.queries.version();
+    pub async fn logs(self: &Arc<Self>, query: LogQuery) -> Result<RecordStream, ControllerError> {
+        // Subscribed before the replicas are read, so that no later change is missed.
+        let version = self.queries.version();
         let replicas = self.replicas_of(&query).await?;
-        let mut reader = Reader::default();
-        let taken = reader.take_in(&self.links, &replicas, &query.options, Instant::now()).await;
-        taken.failed.map_or(Ok(()), Err)?;
-        let left_out = futures::stream::iter(taken.told.into_iter().map(Ok));
+        let mut reader = LogReader::default();
+        let opened = reader.open_new(&self.links, &replicas, &query.options, self.clock.mono()).await;
+        opened.error.map_or(Ok(()), Err)?;
+        let notices = futures::stream::iter(opened.notices.into_iter().map(Ok));
         if !query.options.follow {
-            return Ok(left_out.chain(reader.merge).boxed());
+            return Ok(notices.chain(reader.merge).boxed());
         }
-        reader.happened(&replicas); // what was before is no news
-        Ok(left_out.chain(self.follow_logs(query, reader, moved)).boxed())
+        let mut changes = ReplicaChanges::default();
+        changes.update(&replicas); // the current statuses are no news
+        let followed = Followed { query, reader, changes, version };
+        Ok(notices.chain(self.follow_logs(followed)).boxed())
     }
 
     async fn replicas_of(&self, query: &LogQuery) -> Result<Vec<ReplicaObject>, ControllerError> {
-        // Of a replica only the name is known: it is looked for among all.
+        // A replica's name does not determine its service: all replicas are searched.
         let all =
             self.queries.replicas(if query.replicas.is_empty() { &query.services } else { &[] }).await?;
-        let wanted = |replica: &ReplicaObject| {
+        let is_wanted = |replica: &ReplicaObject| {
             let of_service = query.services.is_empty() && query.replicas.is_empty()
                 || query.services.contains(&replica.spec.service);
             let of_revision = match query.revision {
@@ -70,9 +71,10 @@ impl Nodes {
             };
             query.replicas.contains(&replica.spec.name) || of_service && of_revision
         };
-        if let Some(none) = query.replicas.iter().find(|name| !all.iter().any(|r| r.spec.name == **name)) {
-            return Err(ControllerError::NoReplica(none.clone()));
+        let is_missing = |name: &&ReplicaName| !all.iter().any(|replica| replica.spec.name == **name);
+        if let Some(missing) = query.replicas.iter().find(is_missing) {
+            return Err(ControllerError::NoReplica(missing.clone()));
         }
-        Ok(all.into_iter().filter(wanted).collect())
+        Ok(all.into_iter().filter(is_wanted).collect())
     }
 }

@@ -1,9 +1,40 @@
-//! What happens to a replica between the lines of its log. Pure.
+//! Changes of replicas, as notices between the lines of their logs. Pure.
 
-use crate::model::{ReplicaPhase, ReplicaStatus};
+use std::collections::BTreeMap;
 
-/// What a reader of the log is told when a replica goes from one status to another; `None` where it is nothing new.
-pub(super) fn told(before: Option<&ReplicaStatus>, now: &ReplicaStatus) -> Option<String> {
+use super::records::notice;
+use crate::controller::queries::{LogRecord, ReplicaObject};
+use crate::model::{ReplicaName, ReplicaPhase, ReplicaStatus};
+
+/// The replicas' statuses as one client has seen them.
+#[derive(Debug, Default)]
+pub(super) struct ReplicaChanges {
+    statuses: BTreeMap<ReplicaName, ReplicaStatus>,
+}
+
+impl ReplicaChanges {
+    /// Notices of what changed since the last call, and of replicas that are gone.
+    pub(super) fn update(&mut self, replicas: &[ReplicaObject]) -> Vec<LogRecord> {
+        let mut notices = Vec::new();
+        for status in replicas.iter().filter_map(|replica| replica.status.as_ref()) {
+            let before = self.statuses.insert(status.replica.clone(), status.clone());
+            let text = describe(before.as_ref(), status);
+            notices.extend(text.map(|text| notice(&status.replica, Some(status.since), text)));
+        }
+        self.statuses.retain(|name, last| {
+            let exists = replicas.iter().any(|replica| replica.spec.name == *name);
+            // Its agent may have reported it as gone before.
+            if !exists && last.phase != ReplicaPhase::Gone {
+                notices.push(notice(name, None, "gone".to_owned()));
+            }
+            exists
+        });
+        notices
+    }
+}
+
+/// The change from one status to another; `None` where there is nothing to report.
+fn describe(before: Option<&ReplicaStatus>, now: &ReplicaStatus) -> Option<String> {
     let same_attempt = before.is_some_and(|before| before.attempt == now.attempt);
     let same_phase = before
         .is_some_and(|before| std::mem::discriminant(&before.phase) == std::mem::discriminant(&now.phase));
@@ -12,7 +43,7 @@ pub(super) fn told(before: Option<&ReplicaStatus>, now: &ReplicaStatus) -> Optio
     }
     Some(match &now.phase {
         ReplicaPhase::Waiting { .. } | ReplicaPhase::Pulling => return None,
-        // Its first container has a number only once it is made.
+        // The first container is numbered only once it is created.
         ReplicaPhase::Starting { .. } if same_phase && now.attempt <= 1 => return None,
         ReplicaPhase::Starting { .. } if now.attempt > 1 => format!("started again, attempt {}", now.attempt),
         ReplicaPhase::Starting { .. } => "started".to_owned(),
@@ -53,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_told_once() {
+    fn describe_reports_each_change_once() {
         let starting = || status(1, ReplicaPhase::Starting { reason: None });
         let again = status(2, ReplicaPhase::Starting { reason: None });
         let exited = WaitReason::Exited { code: 1, oom_killed: false };
@@ -73,7 +104,7 @@ mod tests {
             (Some(ready()), status(1, ReplicaPhase::Gone), Some("gone")),
         ];
         for (before, now, expected) in rows {
-            assert_eq!(told(before.as_ref(), &now).as_deref(), expected, "{:?}", now.phase);
+            assert_eq!(describe(before.as_ref(), &now).as_deref(), expected, "{:?}", now.phase);
         }
     }
 }
