@@ -36,6 +36,8 @@ pub(crate) struct Rig {
     /// What the balancer says.
     said: watch::Sender<Option<BalancerReport>>,
     pub(crate) clock: Arc<VirtualClock>,
+    /// Makes a controller over the same store and Engine.
+    starts: Box<dyn Fn() -> Arc<Controller> + Send + Sync>,
 }
 
 /// The store, with someone who writes a service just before we do.
@@ -129,18 +131,27 @@ impl Rig {
             reports: reports.clone(),
         })
         .unwrap();
-        let http = vec!["127.0.0.1:8080".parse().unwrap()];
-        let parts = ControllerParts {
-            store: rival.clone(),
-            registry,
-            clock: clock.clone(),
-            agent,
-            node: HOST.into(),
-            reports,
-            http,
-            manifests,
-        };
-        (Rig { controller: Controller::new(parts), store, rival, engine, said, clock }, runs)
+        let seen = rival.clone();
+        let time = clock.clone();
+        let starts = Box::new(move || {
+            Controller::new(ControllerParts {
+                store: seen.clone(),
+                registry: registry.clone(),
+                clock: time.clone(),
+                agent: agent.clone(),
+                node: HOST.into(),
+                reports: reports.clone(),
+                http: vec!["127.0.0.1:8080".parse().unwrap()],
+                manifests: manifests.clone(),
+            })
+        });
+        (Rig { controller: starts(), store, rival, engine, said, clock, starts }, runs)
+    }
+
+    /// The controller ends without notice; another one starts.
+    pub(crate) async fn restart_controller(&mut self) {
+        self.controller = (self.starts)();
+        self.controller.reconciler().mark_all().await.unwrap();
     }
 
     pub(crate) async fn apply(

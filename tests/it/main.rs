@@ -17,3 +17,4 @@ mod store;
 mod supervisor;
 mod tables;
 mod tidy;
+mod volume_removal;

@@ -6,8 +6,8 @@ use futures::StreamExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-use super::LogQuery;
-use super::reader::LogReader;
+use super::query::LogQuery;
+use super::reader::ClientLogs;
 use super::records::RecordStream;
 use super::replica_changes::ReplicaChanges;
 use crate::agent::{EngineError, LogOptions};
@@ -22,7 +22,7 @@ const BUFFERED_RECORDS: usize = 256;
 /// What one client follows.
 pub(super) struct Followed {
     pub(super) query: LogQuery,
-    pub(super) reader: LogReader,
+    pub(super) reader: ClientLogs,
     pub(super) changes: ReplicaChanges,
     /// Changes when replicas may have changed.
     pub(super) version: watch::Receiver<u64>,
@@ -54,11 +54,7 @@ impl Nodes {
 
     /// Forwards records, and refreshes the replicas whenever something changed. Ends once what was asked for is gone and
     /// the last records of its containers are read, or once the client left.
-    async fn forward(
-        &self,
-        mut followed: Followed,
-        sender: &mpsc::Sender<Result<LogRecord, EngineError>>,
-    ) {
+    async fn forward(&self, mut followed: Followed, sender: &mpsc::Sender<Result<LogRecord, EngineError>>) {
         let mut is_gone = false;
         while !is_gone || followed.reader.merge.len() > 0 {
             let retry_in = followed.reader.retry_at().map(|at| at.since(self.clock.mono()));

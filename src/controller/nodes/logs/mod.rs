@@ -5,6 +5,7 @@
 
 mod follow;
 mod merge;
+mod query;
 mod reader;
 mod records;
 mod replica_changes;
@@ -14,26 +15,13 @@ use std::sync::Arc;
 use futures::StreamExt;
 
 use self::follow::Followed;
-use self::reader::LogReader;
+use self::reader::ClientLogs;
 use self::records::RecordStream;
 use self::replica_changes::ReplicaChanges;
 use super::handle::Nodes;
-use crate::agent::LogOptions;
 use crate::controller::error::ControllerError;
-use crate::controller::queries::ReplicaObject;
-use crate::model::{Desired, ReplicaName, RevisionNumber, ServiceName};
 
-/// Which replicas' logs, and which lines of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogQuery {
-    /// Services whose replicas are read …
-    pub services: Vec<ServiceName>,
-    /// … and single replicas.
-    pub replicas: Vec<ReplicaName>,
-    /// Only replicas of this revision. Without it, containers that are retained after a failure are left out.
-    pub revision: Option<RevisionNumber>,
-    pub options: LogOptions,
-}
+pub use self::query::LogQuery;
 
 impl Nodes {
     /// Records of the replicas' current containers, merged by time. With `follow` the stream continues until nothing that
@@ -45,7 +33,7 @@ impl Nodes {
         // Subscribed before the replicas are read, so that no later change is missed.
         let version = self.queries.version();
         let replicas = self.replicas_of(&query).await?;
-        let mut reader = LogReader::default();
+        let mut reader = ClientLogs::default();
         let opened = reader.open_new(&self.links, &replicas, &query.options, self.clock.mono()).await;
         opened.error.map_or(Ok(()), Err)?;
         let notices = futures::stream::iter(opened.notices.into_iter().map(Ok));
@@ -56,25 +44,5 @@ impl Nodes {
         changes.update(&replicas); // the current statuses are no news
         let followed = Followed { query, reader, changes, version };
         Ok(notices.chain(self.follow_logs(followed)).boxed())
-    }
-
-    async fn replicas_of(&self, query: &LogQuery) -> Result<Vec<ReplicaObject>, ControllerError> {
-        // A replica's name does not determine its service: all replicas are searched.
-        let all =
-            self.queries.replicas(if query.replicas.is_empty() { &query.services } else { &[] }).await?;
-        let is_wanted = |replica: &ReplicaObject| {
-            let of_service = query.services.is_empty() && query.replicas.is_empty()
-                || query.services.contains(&replica.spec.service);
-            let of_revision = match query.revision {
-                Some(revision) => replica.spec.revision == revision,
-                None => !matches!(replica.spec.desired, Desired::Retain { .. }),
-            };
-            query.replicas.contains(&replica.spec.name) || of_service && of_revision
-        };
-        let is_missing = |name: &&ReplicaName| !all.iter().any(|replica| replica.spec.name == **name);
-        if let Some(missing) = query.replicas.iter().find(is_missing) {
-            return Err(ControllerError::NoReplica(missing.clone()));
-        }
-        Ok(all.into_iter().filter(is_wanted).collect())
     }
 }

@@ -49,12 +49,12 @@ pub(super) struct OpenOutcome {
 
 /// What one client reads.
 #[derive(Default)]
-pub(super) struct LogReader {
+pub(super) struct ClientLogs {
     pub(super) merge: LogMerge,
     containers: BTreeMap<ReplicaContainer, ContainerLog>,
 }
 
-impl LogReader {
+impl ClientLogs {
     /// Opens the logs of containers that are not read yet, as long as there is room.
     pub(super) async fn open_new(
         &mut self,

@@ -1,3 +1,5 @@
+//! Logs of one client, over a fake Engine.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -61,7 +63,7 @@ fn nodes(engine: &FakeEngine) -> NodeLinks {
     NodeLinks::of_one("host".into(), Arc::new(node))
 }
 
-async fn open(reader: &mut LogReader, engine: &FakeEngine, of: &[ReplicaObject], now: Mono) -> OpenOutcome {
+async fn open(reader: &mut ClientLogs, engine: &FakeEngine, of: &[ReplicaObject], now: Mono) -> OpenOutcome {
     reader.open_new(&nodes(engine), of, &LogOptions::default(), now).await
 }
 
@@ -75,7 +77,7 @@ async fn open_new_retries_a_refused_log_after_a_pause() {
         (counter.fetch_add(1, Ordering::Relaxed) == 0).then_some(Fault::Fails(error))
     });
     let asks = || asked.load(Ordering::Relaxed);
-    let mut reader = LogReader::default();
+    let mut reader = ClientLogs::default();
     let outcome = open(&mut reader, &engine, &replicas, Mono(0)).await;
     assert!(outcome.error.is_some());
     assert_eq!((asks(), reader.merge.len()), (2, 1), "the other one is read");
@@ -90,7 +92,7 @@ async fn open_new_retries_a_refused_log_after_a_pause() {
 #[tokio::test]
 async fn open_new_tries_one_log_per_pause_while_the_engine_is_away() {
     let (engine, replicas) = world(4);
-    let mut reader = LogReader::default();
+    let mut reader = ClientLogs::default();
     let fails = |error: fn() -> EngineError| engine.choose_faults(move |_| Some(Fault::Fails(error())));
     fails(|| EngineError::Failed { call: "logs", status: 500, message: "no".into() });
     open(&mut reader, &engine, &replicas, Mono(0)).await;
@@ -107,7 +109,7 @@ async fn open_new_keeps_the_options_of_the_first_attempt() {
     let (engine, replicas) = world(READ_MAX + 1);
     let last = container(&replicas[READ_MAX]).unwrap();
     engine.write_log(&last.1, LogLine { at: None, stderr: false, text: "its last".to_owned() });
-    let mut reader = LogReader::default();
+    let mut reader = ClientLogs::default();
     let options = LogOptions { tail: Some(1), ..LogOptions::default() };
     reader.open_new(&nodes(&engine), &replicas, &options, Mono(0)).await;
     while reader.merge.next().await.is_some() {}
@@ -118,7 +120,7 @@ async fn open_new_keeps_the_options_of_the_first_attempt() {
 #[tokio::test]
 async fn open_new_leaves_out_logs_beyond_the_limit_until_there_is_room() {
     let (engine, replicas) = world(READ_MAX + 1);
-    let mut reader = LogReader::default();
+    let mut reader = ClientLogs::default();
     let outcome = open(&mut reader, &engine, &replicas, Mono(0)).await;
     let notices: Vec<_> =
         outcome.notices.iter().map(|line| (line.replica.as_str(), line.text.as_str())).collect();
@@ -133,7 +135,7 @@ async fn open_new_leaves_out_logs_beyond_the_limit_until_there_is_room() {
 #[tokio::test]
 async fn open_new_forgets_containers_that_are_gone() {
     let (engine, mut replicas) = world(3);
-    let mut reader = LogReader::default();
+    let mut reader = ClientLogs::default();
     open(&mut reader, &engine, &replicas, Mono(0)).await;
     replicas.pop();
     replicas[0].status.as_mut().unwrap().container = Some(ContainerId::new("another"));
