@@ -91,7 +91,7 @@ pub(super) fn environment(
         EnvField::ReplicaName => Ok(replica.name.to_string()),
         EnvField::ReplicaSlot => Ok(replica.slot.to_string()),
         EnvField::ServiceName => Ok(replica.service.to_string()),
-        EnvField::HostName => Ok(facts.node_name.clone()),
+        EnvField::NodeName => Ok(facts.node_name.clone()),
         EnvField::BalancerUrl => match &facts.balancer {
             BalancerUrl::Gateway(port) => Ok(format!("http://{}:{port}", subnet.gateway())),
             BalancerUrl::Host(address) => Ok(format!("http://{address}")),

@@ -1,4 +1,4 @@
-//! What two documents of one run cannot both have: a name, or a host and path. Pure.
+//! Conflicts between documents of one run: the same name, or the same host and path. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ pub(super) fn check(documents: &[Document], findings: &mut Findings<'_>) {
     for document in documents {
         let object = document.object();
         if let Some(first) = first_of.get(&object) {
-            let message = format!("two documents declare the {} `{}`", object.kind.word(), object.name);
-            let related = (first.find("metadata.name"), "it is first declared at".to_owned());
+            let message = format!("duplicate {}", object.phrase());
+            let related = (first.find("metadata.name"), "first declared at".to_owned());
             report(document, "metadata.name", message, related, findings);
             continue;
         }
@@ -26,7 +26,7 @@ pub(super) fn check(documents: &[Document], findings: &mut Findings<'_>) {
         let first = distinct[index];
         let (index, path) = conflict.second;
         let second = distinct[index];
-        let message = format!("`{}` and `{}` both claim `{}`", first.name, second.name, conflict.claim);
+        let message = format!("`{}` and `{}` both claim route `{}`", first.name, second.name, conflict.claim);
         let related = (first.find(&first_path), format!("`{}` claims it at", first.name));
         report(second, &path, message, related, findings);
     }

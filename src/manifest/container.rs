@@ -1,49 +1,44 @@
-//! What a container may use and do: `resources`, `limits`, `security`, `logging`.
+//! What a container may use and do: `resources`, `limits`, `security`, `logging`. Pure.
 
-use super::reader::{Block, ManifestReader, YamlField};
+use super::reader::{ManifestReader, YamlField};
 use super::shape;
 use crate::model::{ContainerLimits, Logging, MemorySize, Resources, Security};
 
-pub(super) fn resources(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Resources {
-    let Some(block) = reader.block(field, &shape::RESOURCES) else { return Resources::default() };
-    Resources {
-        cpu: block.get(reader, "cpu").and_then(|field| reader.quantity(&field)),
-        memory: block.get(reader, "memory").and_then(|field| reader.quantity(&field)),
-    }
+pub(super) fn resources(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Resources> {
+    let block = reader.block(field, &shape::RESOURCES)?;
+    Some(Resources {
+        cpu: block.read(reader, "cpu", ManifestReader::quantity),
+        memory: block.read(reader, "memory", ManifestReader::quantity),
+    })
 }
 
-pub(super) fn limits(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> ContainerLimits {
-    let Some(block) = reader.block(field, &shape::LIMITS) else { return ContainerLimits::default() };
-    ContainerLimits { cpu: block.get(reader, "cpu").and_then(|field| reader.quantity(&field)) }
+pub(super) fn limits(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<ContainerLimits> {
+    let block = reader.block(field, &shape::LIMITS)?;
+    Some(ContainerLimits { cpu: block.read(reader, "cpu", ManifestReader::quantity) })
 }
 
-pub(super) fn security(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Security {
-    let Some(block) = reader.block(field, &shape::SECURITY) else { return Security::default() };
-    Security {
-        user: block.get(reader, "user").and_then(|field| reader.text(&field)),
-        read_only_root: block.get(reader, "readOnlyRoot").and_then(|f| reader.flag(&f)).unwrap_or_default(),
-        cap_add: capabilities(reader, &block, "capAdd"),
-        cap_drop: capabilities(reader, &block, "capDrop"),
-    }
+pub(super) fn security(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Security> {
+    let block = reader.block(field, &shape::SECURITY)?;
+    let mut security =
+        Security { user: block.read(reader, "user", ManifestReader::text), ..Security::default() };
+    block.set(reader, "readOnlyRoot", &mut security.read_only_root, ManifestReader::flag);
+    block.set(reader, "capAdd", &mut security.cap_add, capabilities);
+    block.set(reader, "capDrop", &mut security.cap_drop, capabilities);
+    Some(security)
 }
 
 /// Names without Docker's optional `CAP_`, so that one capability has one spelling in the template.
-fn capabilities(reader: &mut ManifestReader<'_, '_>, security: &Block<'_>, key: &str) -> Vec<String> {
-    let Some(field) = security.get(reader, key) else { return Vec::new() };
-    let names = reader.texts(&field).unwrap_or_default();
-    names.into_iter().map(|name| name.strip_prefix("CAP_").unwrap_or(&name).to_owned()).collect()
+fn capabilities(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Vec<String>> {
+    let names = reader.texts(field)?;
+    Some(names.into_iter().map(|name| name.strip_prefix("CAP_").unwrap_or(&name).to_owned()).collect())
 }
 
-pub(super) fn logging(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Logging {
+pub(super) fn logging(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Logging> {
+    let block = reader.block(field, &shape::LOGGING)?;
     let mut logging = Logging::default();
-    let Some(block) = reader.block(field, &shape::LOGGING) else { return logging };
-    if let Some(size) = block.get(reader, "maxSize").and_then(|field| log_size(reader, &field)) {
-        logging.max_size = size;
-    }
-    if let Some(files) = block.get(reader, "maxFiles").and_then(|field| reader.number(&field)) {
-        logging.max_files = files;
-    }
-    logging
+    block.set(reader, "maxSize", &mut logging.max_size, log_size);
+    block.set(reader, "maxFiles", &mut logging.max_files, ManifestReader::number);
+    Some(logging)
 }
 
 /// A size in Docker's spelling too: `10m` and `1g` are mebibytes and gibibytes in its `max-size`.

@@ -1,4 +1,4 @@
-//! What is refused before any YAML is parsed: text that is not UTF-8, and runs that are too large. Pure.
+//! Refuses, before any YAML is parsed, text that is not UTF-8 and runs that are too large. Pure.
 
 use super::finding::Findings;
 use super::limits::LIMITS;
@@ -17,17 +17,17 @@ pub(super) fn decode<'s>(
         None
     };
     if bytes.starts_with(&[0xFE, 0xFF]) || bytes.starts_with(&[0xFF, 0xFE]) {
-        return refuse(0, "the text is UTF-16; manifests are UTF-8");
+        return refuse(0, "the text is UTF-16; save it as UTF-8");
     }
     if let Some(offset) = bytes.iter().position(|b| *b == 0) {
-        return refuse(offset, "the text contains NUL; manifests are UTF-8 text");
+        return refuse(offset, "the text contains a NUL byte; expected UTF-8");
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => {
             let body = text.strip_prefix('\u{feff}').unwrap_or(text);
             Some((body, text.len() - body.len()))
         }
-        Err(error) => refuse(error.valid_up_to(), "the text is not UTF-8 from here on"),
+        Err(error) => refuse(error.valid_up_to(), "invalid UTF-8"),
     }
 }
 
@@ -38,7 +38,7 @@ pub(super) fn check_run_size(sources: &[ManifestSource], findings: &mut Findings
         total = total.saturating_add(source.bytes.len());
         if total > LIMITS.run {
             let message =
-                format!("the run has more than the {} MiB allowed for all its files", LIMITS.run >> 20);
+                format!("the files have more than {} MiB together; apply fewer at a time", LIMITS.run >> 20);
             findings.add(index, Span::START, Problem::new("", message));
             return false;
         }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::field_path::{Spans, find_span};
 use super::finding::{Finding, Findings, SourcePlace};
 use super::foreign::{DocumentKind, recognise};
 use super::limits::LIMITS;
-use super::reader::{Block, ManifestReader, Spans, YamlField, find_span};
+use super::reader::{Block, ManifestReader, YamlField};
 use super::source::Span;
 use super::tree::{Node, YamlValue};
-use super::{env, kinds, shape};
+use super::{kinds, shape};
 use crate::model::{AppName, NameError, ObjectKind, ObjectRef, ObjectSpec, Problem, ServiceName};
 
 /// An object as a source declares it.
@@ -21,7 +22,7 @@ pub struct Document {
     pub annotations: BTreeMap<String, String>,
     /// The kind and the spec, defaults filled in.
     pub spec: ObjectSpec,
-    /// What the user should know of what was filled in, a line each.
+    /// Defaults that the user should know of, a line each.
     pub notes: Vec<String>,
     /// Its first character.
     pub place: SourcePlace,
@@ -39,22 +40,22 @@ impl Document {
         format!("{}:{}", self.place.file, self.place.span.line)
     }
 
-    /// The place of a field, by its path in the long form; where it was not written, of the nearest one above it.
+    /// The place of a field by its path in the long form; of the nearest one above it if it was not written.
     pub fn find(&self, path: &str) -> SourcePlace {
         let span = find_span(&self.spans, path).unwrap_or(self.place.span);
         SourcePlace { span, ..self.place.clone() }
     }
 
-    /// A problem of this document that was found later, such as by the server, with its place.
+    /// A problem that was found later, such as by the daemon, with its place in this document.
     pub fn finding(&self, problem: &Problem) -> Finding {
         Finding::new(self.find(&problem.path), problem.clone())
     }
 }
 
-/// Reads the root of a document into `out`, as far as it can be read; what cannot is in `findings`.
+/// Reads the root of a document into `out`, as far as it can be read; problems are in `findings`.
 pub(super) fn read(root: &Node, source: usize, findings: &mut Findings<'_>, out: &mut Vec<Document>) {
     if !matches!(root.value, YamlValue::Map(_)) {
-        let message = format!("a manifest is a map; this is {}", root.kind());
+        let message = format!("expected a manifest, found {}", root.kind());
         return findings.add(source, root.span, Problem::new("", message).suggest("apiVersion: coxswain/v1"));
     }
     match recognise(root) {
@@ -70,17 +71,11 @@ fn read_list(root: &Node, source: usize, findings: &mut Findings<'_>, out: &mut 
     let mut reader = ManifestReader::new(source, findings);
     let field = YamlField { node: root, path: String::new(), span: root.span };
     let Some(block) = reader.block(&field, &shape::LIST) else { return };
-    let Some(items) = block.get(&mut reader, "items") else {
-        return reader.report(root.span, Problem::new("items", "a list has `items`"));
-    };
-    let Some(items) = reader.items(&items) else { return reader.wrong(&items, "`items` is a list") };
+    let Some(items) = block.require(&mut reader, "items", "items: []") else { return };
+    let Some(items) = reader.list(&items, "items: []") else { return };
     for item in items {
         if item.node.get("kind").and_then(Node::text) == Some("List") {
-            findings.add(
-                source,
-                item.span,
-                Problem::new(item.path, "a list within a list cannot be applied"),
-            );
+            findings.add(source, item.span, Problem::new(item.path, "a List cannot contain another List"));
         } else if out.len() >= LIMITS.documents {
             return findings.add(source, item.span, too_many());
         } else {
@@ -89,9 +84,9 @@ fn read_list(root: &Node, source: usize, findings: &mut Findings<'_>, out: &mut 
     }
 }
 
-/// A run has more documents than it may.
+/// A run has too many documents.
 pub(super) fn too_many() -> Problem {
-    Problem::new("", format!("the run has more than the {} documents allowed", LIMITS.documents))
+    Problem::new("", format!("more than {} documents; apply fewer at a time", LIMITS.documents))
 }
 
 fn read_object(
@@ -111,9 +106,12 @@ fn read_object(
         &YamlField { node: root, path: String::new(), span: root.span },
         kinds::document_shape(kind),
     )?;
-    let identity = read_metadata(&mut reader, root, &block);
-    let spec = read_spec(kind, &mut reader, root, &block);
+    let identity = read_metadata(&mut reader, &block);
+    let spec = block
+        .require(&mut reader, "spec", "spec:")
+        .and_then(|field| kinds::read_spec(kind, &mut reader, &field));
     let found = spec.as_ref().map(ObjectSpec::problems).unwrap_or_default();
+    // Decided before any of them is reported: they do not follow from one another.
     let own: Vec<Problem> = found.into_iter().filter(|problem| !follows(kind, &reader, problem)).collect();
     for problem in own {
         let span = find_span(&reader.spans, &problem.path).unwrap_or(root.span);
@@ -127,51 +125,18 @@ fn read_object(
     Some(Document { name, app, annotations, spec, notes, place, spans })
 }
 
-fn read_spec(
-    kind: ObjectKind,
-    reader: &mut ManifestReader<'_, '_>,
-    root: &Node,
-    block: &Block<'_>,
-) -> Option<ObjectSpec> {
-    match block.get(reader, "spec") {
-        Some(field) => kinds::read_spec(kind, reader, &field),
-        None => {
-            if !reader.is_spoiled("spec") {
-                reader.report(
-                    root.span,
-                    Problem::new("spec", format!("a {} needs a spec", kind.word())).suggest("spec:"),
-                );
-            }
-            None
-        }
-    }
-}
-
 type DocumentIdentity = (String, AppName, BTreeMap<String, String>);
 
-fn read_metadata(
-    reader: &mut ManifestReader<'_, '_>,
-    root: &Node,
-    block: &Block<'_>,
-) -> Option<DocumentIdentity> {
-    let Some(field) = block.get(reader, "metadata") else {
-        if !reader.is_spoiled("metadata") {
-            let problem = Problem::new("metadata", "a service needs a name");
-            reader.report(root.span, problem.suggest("metadata: {name: hello}"));
-        }
-        return None;
-    };
+fn read_metadata(reader: &mut ManifestReader<'_, '_>, document: &Block<'_>) -> Option<DocumentIdentity> {
+    let field = document.require(reader, "metadata", "metadata: {name: hello}")?;
     let metadata = reader.block(&field, &shape::METADATA)?;
-    let name = metadata.get(reader, "name");
-    if name.is_none() && !reader.is_spoiled("metadata.name") {
-        reader.wrong_but(&field, "a service needs a name", "name: hello");
-    }
+    let name = metadata.require(reader, "name", "name: hello");
     let app = match metadata.get(reader, "app") {
         Some(field) => read_name(reader, &field, AppName::parse),
         None => Some(AppName::default()),
     };
     let annotations = match metadata.get(reader, "annotations") {
-        Some(field) => reader.entries(&field, env::read_text),
+        Some(field) => reader.entries(&field, ManifestReader::text_or_quotes),
         None => BTreeMap::new(),
     };
     let name = name.and_then(|field| read_name(reader, &field, ServiceName::parse))?;

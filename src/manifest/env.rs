@@ -1,4 +1,4 @@
-//! `env`: a map of names to text exactly as written, or to a field that the system fills in.
+//! `env`: a map of names to text exactly as written, or to a field that the system fills in. Pure.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -
             _ => None,
         });
         let (name, value) = pair.unwrap_or(("NAME", "value"));
-        reader.wrong_but(field, "`env` is a map of names to values, not a list", format!("{name}: {value}"));
+        let message = "expected a map of names to values, found a list";
+        reader.wrong_but(field, message, format!("{name}: {value}"));
         return BTreeMap::new();
     }
     reader.entries(field, read_value)
@@ -25,23 +26,12 @@ pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -
 
 fn read_value(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<EnvValue> {
     if !matches!(field.node.value, YamlValue::Map(_)) {
-        return read_text(reader, field).map(EnvValue::Text);
+        return reader.text_or_quotes(field).map(EnvValue::Text);
     }
     let block = reader.block(field, &shape::ENV_VALUE)?;
-    if let Some(named) = block.get(reader, "field") {
-        return reader.choice(&named, &shape::FIELDS).map(|field| EnvValue::Field { field });
-    }
-    if !reader.is_spoiled(&field.path) {
-        reader.wrong_but(field, "a value is a text or names a field of the system", "{field: replica.name}");
-    }
-    None
-}
-
-/// A text that may be empty only when it says so.
-pub(super) fn read_text(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<String> {
-    if field.node.is_null() {
-        reader.wrong_but(field, "nothing is no value; an empty text is written with quotes", "\"\"");
+    if reader.is_spoiled(&field.path) {
         return None;
     }
-    reader.text(field)
+    let named = block.require(reader, "field", "field: replica.name")?;
+    reader.choice(&named, &shape::FIELDS).map(|field| EnvValue::Field { field })
 }

@@ -1,4 +1,4 @@
-//! Parser events to a tree, within the limits: every list, map, scalar and alias is paid for before it is kept.
+//! Builds a tree from parser events within the limits: every list, map, scalar and alias is counted before it is kept. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use super::split::Chunk;
 use super::tree::{Cost, MapEntry, Node, YamlValue};
 use crate::model::Problem;
 
-/// What was read of a chunk: its tree, where it could be read to the end, and what is wrong with it.
+/// The tree of a chunk, empty if the chunk could not be read to its end, and its problems.
 pub(super) struct Tree {
     pub(super) roots: Vec<Rc<Node>>,
     pub(super) problems: Vec<(Span, Problem)>,
@@ -46,7 +46,7 @@ pub(super) fn read(chunk: &Chunk<'_>, shift: usize) -> Tree {
 
 type Fatal = (Span, Problem);
 
-/// A list or map that has begun and not ended.
+/// A list or map whose end has not been read.
 struct OpenCollection {
     span: Span,
     anchor: usize,
@@ -161,14 +161,14 @@ impl<'c> TreeBuilder<'c> {
 
     fn alias(&mut self, id: usize, span: Span) -> Result<(), Fatal> {
         let Some(node) = self.anchors.get(&id).cloned() else {
-            return Err((span, Problem::new("", "an alias within its own anchor would never end")));
+            return Err((span, Problem::new("", "the alias is inside its own anchor")));
         };
         self.pay(node.cost, span)?;
         self.attach(0, node);
         Ok(())
     }
 
-    /// Counts what a node costs against the budget of the document.
+    /// Charges the cost of a node to the budget of the document.
     fn pay(&mut self, cost: Cost, span: Span) -> Result<(), Fatal> {
         self.spent.nodes = self.spent.nodes.saturating_add(cost.nodes);
         self.spent.bytes = self.spent.bytes.saturating_add(cost.bytes);
@@ -176,9 +176,9 @@ impl<'c> TreeBuilder<'c> {
         if self.open.len() + cost.depth > LIMITS.depth {
             refuse(too_deep())
         } else if self.spent.nodes > LIMITS.nodes {
-            refuse(format!("the document has more than {} values, aliases expanded", LIMITS.nodes))
+            refuse(format!("the document has more than {} values with aliases expanded", LIMITS.nodes))
         } else if self.spent.bytes > LIMITS.document {
-            refuse(format!("the document has more than {} MiB, aliases expanded", LIMITS.document >> 20))
+            refuse(format!("the document has more than {} MiB with aliases expanded", LIMITS.document >> 20))
         } else {
             Ok(())
         }
@@ -213,7 +213,7 @@ impl<'c> TreeBuilder<'c> {
         let Some(tag) = tag else { return false };
         let is_text = tag.is_yaml_core_schema_tag("str");
         if !is_text {
-            let message = format!("the tag `{}` has no meaning here; only `!!str` has", tag.original());
+            let message = format!("unsupported tag `{}`; only `!!str` is allowed", tag.original());
             self.problems.push((span, Problem::new("", message)));
         }
         is_text
@@ -223,12 +223,12 @@ impl<'c> TreeBuilder<'c> {
         let span = self.span(*error.marker(), *error.marker());
         let message = match error.kind() {
             ErrorKind::RecursionLimitExceeded => too_deep(),
-            ErrorKind::UnknownAnchor => "no anchor of this name stands before this alias".to_owned(),
+            ErrorKind::UnknownAnchor => "unknown anchor".to_owned(),
             ErrorKind::TabNotAllowed
             | ErrorKind::TabInIndentation
             | ErrorKind::TabInBlockIndentation
-            | ErrorKind::TabInPlainScalar => "a tab cannot indent; use spaces".to_owned(),
-            _ => format!("this is not YAML: {}", error.info()),
+            | ErrorKind::TabInPlainScalar => "YAML does not allow a tab here; indent with spaces".to_owned(),
+            _ => format!("invalid YAML: {}", error.info()),
         };
         (span, Problem::new("", message))
     }
@@ -251,7 +251,7 @@ fn path_of(open: &[OpenCollection]) -> String {
 }
 
 fn too_deep() -> String {
-    format!("lists and maps are nested more than {} deep", LIMITS.depth)
+    format!("lists and maps are nested more than {} levels deep", LIMITS.depth)
 }
 
 fn read_key(
@@ -266,14 +266,14 @@ fn read_key(
         PendingKey::Skip
     };
     let YamlValue::Scalar { text, plain } = &node.value else {
-        return refuse(format!("a key is a word; this is {}", node.kind()));
+        return refuse(format!("expected text as the key, found {}", node.kind()));
     };
     if text == "<<" && *plain {
-        return refuse("`<<` does not merge maps here; write the keys out".to_owned());
+        return refuse("merge keys (`<<`) are not supported; write the keys out".to_owned());
     }
     if !seen.insert(text.clone()) {
         let first = entries.iter().find(|e| e.key == *text).map_or(0, |e| e.key_span.line);
-        return refuse(format!("`{text}` is given twice, first in line {first}"));
+        return refuse(format!("duplicate key `{text}`, first in line {first}"));
     }
     PendingKey::Keep(text.clone(), node.span)
 }

@@ -1,4 +1,4 @@
-//! What is wrong, and where in which source.
+//! Problems with their place in the sources of a run. Pure.
 
 use std::fmt;
 
@@ -16,7 +16,6 @@ pub struct SourcePlace {
     pub source: usize,
     /// Name of the source.
     pub file: String,
-    /// Where in it.
     pub span: Span,
 }
 
@@ -26,15 +25,13 @@ impl fmt::Display for SourcePlace {
     }
 }
 
-/// One thing that is wrong with the sources of a run. Its texts have no control characters, whatever the file says.
+/// A problem of the sources of a run. Its texts have no control characters, whatever the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where.
     pub place: SourcePlace,
-    /// What, the field's path in the long form, and what to write instead. The path is empty where the text is no
-    /// document at all.
+    /// The field's path is in the long form; it is empty if the text is not a document at all.
     pub problem: Problem,
-    /// The other party of a conflict, with a few words on it.
+    /// The other side of a conflict, with a label.
     pub related: Option<(SourcePlace, String)>,
 }
 
@@ -67,7 +64,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The text without control characters (a file must not write escapes to a terminal) and not too long.
+/// Escapes control characters, so that a file cannot write to a terminal, and cuts long text.
 fn printable(text: &str) -> String {
     let shown = text.chars().take(MESSAGE_MAX);
     let mut out: String =
@@ -106,7 +103,7 @@ impl<'s> Findings<'s> {
         }
     }
 
-    /// Whether there are so many that looking further is of no use to anyone.
+    /// Whether the limit is reached. More findings would help no one.
     pub(super) fn full(&self) -> bool {
         self.list.len() >= LIMITS.findings
     }
@@ -120,7 +117,7 @@ impl<'s> Findings<'s> {
         let full = self.full();
         self.list.sort_by_key(|f| (f.place.source, f.place.span.offset));
         if full && let Some(last) = self.list.last_mut() {
-            last.problem.message += &format!(" (only the first {} findings are listed)", LIMITS.findings);
+            last.problem.message += &format!(" (only the first {} problems are listed)", LIMITS.findings);
         }
         if self.list.is_empty() { None } else { Some(self.list) }
     }
@@ -131,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_says_cannot_write_to_the_terminal() {
+    fn printable_escapes_control_characters_and_cuts_long_text() {
         assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
         assert_eq!(printable(&"x".repeat(500)).chars().count(), MESSAGE_MAX + 1);
     }

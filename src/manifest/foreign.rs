@@ -1,39 +1,42 @@
-//! Recognises what is no manifest of ours: files of Kubernetes and compose, kinds of later versions, kinds that are
-//! shown but not declared. None of them is ever half-executed.
+//! Recognises documents that are not our manifests: Kubernetes and Compose files, kinds of later versions, kinds that are
+//! shown but not declared. All of them are refused as a whole. Pure.
 
 use super::shape::{API_VERSION, KINDS};
 use super::tree::{Node, YamlValue};
 use crate::model::{ObjectKind, Problem, nearest};
 
-/// Kinds that `ctl get` shows and nobody declares.
+/// Kinds that `ctl get` shows and Coxswain manages.
 const SHOWN: [&str; 4] = ["Replica", "Endpoint", "Revision", "Event"];
 
 /// API groups of Kubernetes itself; those of its extensions end in `.k8s.io`.
 const KUBERNETES: [&str; 5] = ["apps", "batch", "autoscaling", "policy", "extensions"];
 
-/// What a document is.
+/// The kind of a document.
 pub(super) enum DocumentKind {
-    /// An object of ours, perhaps with problems in its first lines.
+    /// An object, perhaps with problems in its first lines.
     Object(ObjectKind, Vec<Problem>),
     /// `kind: List`, as `ctl get -o yaml` prints several objects.
     List,
-    /// Nothing that can be applied, and why. The path is that of the key that shows it.
+    /// A document that cannot be applied, and why. The path is the key that shows it.
     Other(Problem),
 }
 
-/// Tells what a map at the top of a document is.
+/// Recognises the kind of a document by its top-level keys.
 pub(super) fn recognise(root: &Node) -> DocumentKind {
     let version = root.get("apiVersion").and_then(Node::text);
     let kind = root.get("kind").and_then(Node::text);
     if version.is_none() && kind.is_none() && is_compose(root) {
-        return DocumentKind::Other(import("services", "this is a compose file"));
+        return DocumentKind::Other(import("services", "this is a Compose file"));
     }
     if let Some(version) = version.filter(|v| is_kubernetes(v)) {
         let what = format!("this is a Kubernetes {} ({version})", kind.unwrap_or("object"));
         return DocumentKind::Other(import("apiVersion", &what));
     }
     if ["apiVersion", "kind", "metadata", "spec"].iter().all(|key| root.get(key).is_none()) {
-        let problem = Problem::new("", "this is no manifest: none of its keys is one of a manifest");
+        let problem = Problem::new(
+            "",
+            "this is not a manifest: it has none of `apiVersion`, `kind`, `metadata` and `spec`",
+        );
         return DocumentKind::Other(problem.suggest(format!("apiVersion: {API_VERSION}")));
     }
     let mut problems = Vec::new();
@@ -41,18 +44,16 @@ pub(super) fn recognise(root: &Node) -> DocumentKind {
         Some(API_VERSION) => {}
         None if kind == Some("List") => {}
         None => problems.push(
-            Problem::new("apiVersion", "a manifest begins with its version")
+            Problem::new("apiVersion", "`apiVersion` is required")
                 .suggest(format!("apiVersion: {API_VERSION}")),
         ),
-        Some(other) => problems.push(
-            Problem::new("apiVersion", format!("`{other}` is no version that this program reads"))
-                .suggest(API_VERSION),
-        ),
+        Some(other) => problems
+            .push(Problem::new("apiVersion", format!("unsupported version `{other}`")).suggest(API_VERSION)),
     }
     match kind {
         Some("List") => problems.pop().map_or(DocumentKind::List, DocumentKind::Other),
         None => {
-            problems.push(Problem::new("kind", "a manifest says its kind").suggest("kind: Service"));
+            problems.push(Problem::new("kind", "`kind` is required").suggest("kind: Service"));
             DocumentKind::Object(ObjectKind::Service, problems)
         }
         Some(word) => match ObjectKind::ALL.into_iter().find(|kind| kind.to_string() == word) {
@@ -67,10 +68,10 @@ fn other_kind(kind: &str) -> Problem {
         return Problem::new("kind", format!("kind `{kind}` is not supported yet"));
     }
     if SHOWN.contains(&kind) {
-        let message = format!("a {kind} is the system's own and cannot be applied; declare its Service");
+        let message = format!("a {kind} is managed by Coxswain and cannot be applied; change its Service");
         return Problem::new("kind", message);
     }
-    let problem = Problem::new("kind", format!("there is no kind `{kind}`"));
+    let problem = Problem::new("kind", format!("unknown kind `{kind}`"));
     match nearest(kind, KINDS.names().chain(KINDS.later.iter().copied())) {
         Some(guess) => problem.suggest(guess),
         None => problem,
@@ -78,7 +79,7 @@ fn other_kind(kind: &str) -> Problem {
 }
 
 fn import(path: &str, what: &str) -> Problem {
-    Problem::new(path, format!("{what}; `ctl import`, which will translate such files, is not supported yet"))
+    Problem::new(path, format!("{what}; `ctl import`, which translates such files, is not supported yet"))
 }
 
 fn is_kubernetes(version: &str) -> bool {

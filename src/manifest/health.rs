@@ -1,40 +1,39 @@
-//! `health: /path` and the map.
+//! `health: /path` and the map. Pure.
 
 use super::reader::{Block, ManifestReader, YamlField};
 use super::shape;
 use crate::model::{Health, HealthCheck};
 
-/// The check, from whichever form. A map that says only timings keeps the default check.
-pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>, has_port: bool) -> Health {
-    let default = Health::default_for(has_port);
+/// The check, from whichever form. A map with timings alone keeps the default check.
+pub(super) fn read(
+    reader: &mut ManifestReader<'_, '_>,
+    field: &YamlField<'_>,
+    has_port: bool,
+) -> Option<Health> {
     if let Some(text) = field.node.text() {
         reader.spans.insert("spec.health.http".to_owned(), field.span);
         if text == "none" {
-            reader.wrong_but(field, "no check is a map", "{none: true}");
-            return default;
+            reader.wrong_but(
+                field,
+                "`none` is not a path; to disable the check, write a map",
+                "{none: true}",
+            );
+            return None;
         }
-        return Health::with(HealthCheck::Http(text.to_owned()));
+        return Some(Health::with(HealthCheck::Http(text.to_owned())));
     }
-    let Some(block) = reader.block(field, &shape::HEALTH) else { return default };
-    let mut health = Health { check: read_check(reader, field, &block).unwrap_or(default.check), ..default };
-    health.port = block.get(reader, "port").and_then(|field| reader.text(&field));
-    for (key, value) in [
-        ("interval", &mut health.interval),
-        ("timeout", &mut health.timeout),
-        ("startWithin", &mut health.start_within),
-    ] {
-        if let Some(read) = block.get(reader, key).and_then(|field| reader.quantity(&field)) {
-            *value = read;
-        }
+    let block = reader.block(field, &shape::HEALTH)?;
+    let mut health = Health::default_for(has_port);
+    if let Some(check) = read_check(reader, field, &block) {
+        health.check = check;
     }
-    for (key, value) in
-        [("healthyAfter", &mut health.healthy_after), ("unhealthyAfter", &mut health.unhealthy_after)]
-    {
-        if let Some(read) = block.get(reader, key).and_then(|field| reader.number(&field)) {
-            *value = read;
-        }
-    }
-    health
+    health.port = block.read(reader, "port", ManifestReader::text);
+    block.set(reader, "interval", &mut health.interval, ManifestReader::quantity);
+    block.set(reader, "timeout", &mut health.timeout, ManifestReader::quantity);
+    block.set(reader, "startWithin", &mut health.start_within, ManifestReader::quantity);
+    block.set(reader, "healthyAfter", &mut health.healthy_after, ManifestReader::number);
+    block.set(reader, "unhealthyAfter", &mut health.unhealthy_after, ManifestReader::number);
+    Some(health)
 }
 
 fn read_check(
@@ -45,20 +44,24 @@ fn read_check(
     let http = block.get(reader, "http").map(|field| reader.text(&field).map(HealthCheck::Http));
     let tcp = block.get(reader, "tcp").map(|field| only_true(reader, &field).map(HealthCheck::Tcp));
     let grpc = block.get(reader, "grpc").map(|field| reader.text(&field).map(HealthCheck::Grpc));
-    let exec = block.get(reader, "exec").map(|field| reader.texts(&field).map(HealthCheck::Exec));
+    let exec = block.get(reader, "exec").map(|field| reader.command(&field).map(HealthCheck::Exec));
     let none = block.get(reader, "none").map(|field| only_true(reader, &field).map(HealthCheck::None));
-    let mut said: Vec<Option<HealthCheck>> = [http, tcp, grpc, exec, none].into_iter().flatten().collect();
-    if said.len() > 1 {
-        reader.wrong(health, "one check at most: `http`, `tcp`, `grpc`, `exec` or `none`");
+    let mut checks: Vec<Option<HealthCheck>> = [http, tcp, grpc, exec, none].into_iter().flatten().collect();
+    if checks.len() > 1 {
+        reader.wrong(health, "more than one check; keep one of `http`, `tcp`, `grpc`, `exec` and `none`");
         return None;
     }
-    said.pop().flatten()
+    checks.pop().flatten()
 }
 
 fn only_true(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<bool> {
     let value = reader.flag(field)?;
     if !value {
-        reader.wrong_but(field, "leave the key out instead of saying `false`", "true");
+        reader.wrong_but(
+            field,
+            "expected `true`, found `false`; remove the key to use another check",
+            "true",
+        );
     }
     value.then_some(true)
 }

@@ -1,16 +1,15 @@
 //! YAML text to `model`. Pure.
 //!
-//! Purpose: [`parse`] takes the texts of one run and returns its objects, or everything that is wrong with them at once,
-//! each with file, line, column and what to write instead.
-//! Invariants: every scalar is text as it was written (`3.10` stays `3.10`, `no` stays `no`) until the field that
-//! takes it says what it is; no key is ignored; hostile text is refused before it is expensive ([`LIMITS`]); nothing
-//! panics, whatever the bytes.
+//! Purpose: [`parse`] takes the texts of one run and returns its objects, or all problems at once, each with file, line,
+//! column and what to write instead.
+//! Invariants: every scalar is text as it was written (`3.10` stays `3.10`, `no` stays `no`) until its field decides what it
+//! means; no key is ignored; hostile text is refused before it is expensive ([`LIMITS`]); nothing panics, whatever the bytes.
 //! Deliberately absent: files and directories (the caller reads them), rendering of findings, writing YAML, resolving
-//! images, and anything that needs to know what already runs.
+//! images, and anything that depends on what already runs.
 //!
 //! A text passes `decode` (UTF-8 or not) → `split` (documents) → `events` (a tree with positions, within the limits) →
-//! `document` (envelope and kind) → a file per kind in `kinds/`, and the blocks of a spec, through `reader` (typed access
-//! that continues after a problem) → the model's own check → `conflicts` between documents.
+//! `document` (envelope and kind) → a file per kind in `kinds/` and per block of a spec, through `reader` and `values` (typed
+//! access that continues after a problem) → the model's own check → `conflicts` between documents.
 
 mod conflicts;
 mod container;
@@ -18,6 +17,7 @@ mod decode;
 mod document;
 mod env;
 mod events;
+mod field_path;
 mod finding;
 mod foreign;
 mod health;
@@ -33,6 +33,7 @@ mod shape;
 mod source;
 mod split;
 mod tree;
+mod values;
 mod volumes;
 
 #[cfg(test)]
@@ -55,7 +56,7 @@ use split::Chunk;
 /// The documents of all sources, in their order; empty where the sources hold nothing but comments.
 ///
 /// # Errors
-/// Everything that is wrong, in the order of the text. Then none of the documents may be used.
+/// All problems, in the order of the text. Then none of the documents may be used.
 pub fn parse(sources: &[ManifestSource]) -> Result<Vec<Document>, Vec<Finding>> {
     let mut findings = Findings::of(sources);
     let mut documents = Vec::new();
@@ -94,11 +95,9 @@ fn read_chunk(
     documents: &mut Vec<Document>,
 ) {
     if chunk.text.len() > LIMITS.document {
-        let message = format!(
-            "the document has {} bytes, more than the {} MiB allowed",
-            chunk.text.len(),
-            LIMITS.document >> 20
-        );
+        let bytes = chunk.text.len();
+        let message =
+            format!("the document has {bytes} bytes; at most {} MiB are allowed", LIMITS.document >> 20);
         return findings.add(source, start_of(chunk, shift), Problem::new("", message));
     }
     let tree = events::read(chunk, shift);

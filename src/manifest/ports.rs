@@ -1,4 +1,4 @@
-//! `port: 8080` and `ports: [{name, port, protocol}]`.
+//! `port: 8080` and `ports: [{name, port, protocol}]`. Pure.
 
 use super::reader::{Block, ManifestReader, YamlField};
 use super::shape;
@@ -14,12 +14,9 @@ pub(super) fn read(reader: &mut ManifestReader<'_, '_>, spec: &Block<'_>) -> Vec
         return short.and_then(|field| read_short(reader, &field)).into_iter().collect();
     };
     if let Some(field) = short {
-        reader.wrong(&field, "`port` and `ports` say the same; keep one of them");
+        reader.wrong(&field, "`port` is the short form of `ports`; keep one of them");
     }
-    let Some(items) = reader.items(&long) else {
-        reader.wrong_but(&long, "`ports` is a list", "- {name: http, port: 8080}");
-        return Vec::new();
-    };
+    let items = reader.list(&long, "- {name: http, port: 8080}").unwrap_or_default();
     items.iter().filter_map(|item| read_item(reader, item)).collect()
 }
 
@@ -34,28 +31,22 @@ fn read_short(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Opt
 fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option<Port> {
     if let Some(text) = item.node.text() {
         let number = text.rsplit(':').next().unwrap_or(text);
-        let message = "a port of the list is a map with a name; nothing is published on the host";
+        let message = format!("expected a map with `name` and `port`, found `{text}`");
         reader.wrong_but(item, message, format!("{{name: {SHORT_NAME}, port: {number}}}"));
         return None;
     }
     let block = reader.block(item, &shape::PORT)?;
-    let name = block.get(reader, "name");
-    if name.is_none() && !reader.is_spoiled(&format!("{}.name", item.path)) {
-        reader.wrong_but(item, "a port of the list needs a name", format!("name: {SHORT_NAME}"));
-    }
-    let number = block.get(reader, "port");
-    if number.is_none() && !reader.is_spoiled(&format!("{}.port", item.path)) {
-        reader.wrong_but(item, "a port needs its number", "port: 8080");
-    }
-    let protocol = block.get(reader, "protocol").and_then(|field| reader.choice(&field, &shape::PROTOCOL));
-    let name = name.and_then(|field| reader.text(&field));
-    let number = number.and_then(|field| read_number(reader, &field));
-    Some(Port { name: name?, port: number?, protocol: protocol.unwrap_or_default() })
+    let name = block.require(reader, "name", "name: http").and_then(|field| reader.text(&field));
+    let number = block.require(reader, "port", "port: 8080").and_then(|field| read_number(reader, &field));
+    let mut protocol = Protocol::default();
+    block.set(reader, "protocol", &mut protocol, |reader, field| reader.choice(field, &shape::PROTOCOL));
+    Some(Port { name: name?, port: number?, protocol })
 }
 
 fn read_number(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<u16> {
-    if let Some((host, container)) = field.node.text().and_then(|text| text.split_once(':')) {
-        let message = format!("a port is the container's own; nothing is published on the host's {host}");
+    if let Some((published, container)) = field.node.text().and_then(|text| text.split_once(':')) {
+        let message =
+            format!("port {published} of the node cannot be published; clients use the service's `route`");
         reader.wrong_but(field, message, container);
         return None;
     }

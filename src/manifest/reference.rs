@@ -1,45 +1,40 @@
-//! What can be said of a field: found by its path for `ctl explain`, and walked through for the reference page.
+//! The description of a field: found by its path for `ctl explain`, and listed for the reference page. Pure.
 
 use super::shape::{DOCUMENT, KINDS, SchemaKey, SchemaNode, ValueType};
 use crate::model::nearest;
 
-/// A field with its place.
+/// A field with its path.
 #[derive(Debug, Clone)]
 pub struct Topic {
-    /// `service.spec.ports[].name`; a name that the user gives is `NAME`.
+    /// `service.spec.ports[].name`; a name that the user chooses is `NAME`.
     pub path: String,
-    /// What the table says of it.
     pub key: &'static SchemaKey,
 }
 
 /// Why a path is not explained as a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unexplained {
-    /// The format has it, this version does not.
-    Later {
-        /// Its path.
-        path: String,
-    },
-    /// There is no such key.
+    /// A later version brings it.
+    Later { path: String },
+    /// It does not exist.
     Unknown {
-        /// The path up to it; empty where the first word is not known.
+        /// The path above it; empty if the first word is unknown.
         at: String,
-        /// The word.
         word: String,
-        /// Where the word comes from elsewhere, what is said to it.
+        /// The message for a key of another tool.
         say: Option<&'static str>,
-        /// Paths of what was probably meant.
+        /// Paths that were probably meant.
         meant: Vec<String>,
     },
 }
 
 impl Topic {
-    /// The keys that may be written under it, as it is written in full; none where it is a value.
+    /// The keys of its long form; `None` for a value.
     pub fn shape(&self) -> Option<&'static SchemaNode> {
         shape_of(&self.key.form)
     }
 
-    /// These keys as topics.
+    /// Its keys as topics.
     pub fn fields(&self) -> Vec<Topic> {
         let below = format!("{}{}", self.path, steps(&self.key.form));
         let keys = self.shape().map_or(&[][..], |shape| shape.keys);
@@ -47,16 +42,15 @@ impl Topic {
     }
 }
 
-/// The kinds of documents, above everything else.
+/// The kinds of documents.
 pub fn kinds() -> Vec<Topic> {
     KINDS.keys.iter().map(|key| Topic { path: key.name.to_ascii_lowercase(), key }).collect()
 }
 
-/// Finds a field by its path: `service.spec.rollout`, with or without the kind, with or without `[…]` and the names that
-/// the user gives.
+/// Finds a field by its path: `service.spec.rollout`, with or without the kind, `[…]` and names that the user chooses.
 ///
 /// # Errors
-/// What is known of the path instead.
+/// What the path probably means.
 pub fn explain(path: &str) -> Result<Topic, Unexplained> {
     let mut words = path.split('.').map(|word| word.split('[').next().unwrap_or(word)).peekable();
     let first = words.peek().copied().unwrap_or_default();
@@ -71,7 +65,7 @@ pub fn explain(path: &str) -> Result<Topic, Unexplained> {
     while let Some(word) = words.next() {
         match topic.fields().into_iter().find(|field| field.key.name == word) {
             Some(field) => topic = field,
-            // A name of the user's, such as a variable of the environment; what is below it has a key again.
+            // A name that the user chooses, such as an environment variable; the word below it is a key again.
             None if is_map(&topic.key.form) => {
                 let below = words.peek().copied().unwrap_or_default();
                 if !below.is_empty() && !topic.shape().is_some_and(|shape| is_of(shape, below)) {
@@ -123,10 +117,10 @@ fn no_key(topic: &Topic, word: &str) -> Unexplained {
     }
 }
 
-/// Most paths that are named as what was meant.
+/// Most paths that are suggested.
 const MEANT_MAX: usize = 3;
 
-/// The fields of a service of this name, or of the name nearest to it.
+/// The fields of a service with this name, or with the nearest one.
 fn anywhere(word: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut open = vec![kinds().remove(0)];
@@ -146,7 +140,7 @@ fn is_map(form: &ValueType) -> bool {
     matches!(form, ValueType::Map(..))
 }
 
-/// The block that a value is or holds, in its long form.
+/// The block that a value is or contains, in its long form.
 fn shape_of(form: &ValueType) -> Option<&'static SchemaNode> {
     match form {
         ValueType::Block(shape) => Some(shape),
@@ -156,7 +150,7 @@ fn shape_of(form: &ValueType) -> Option<&'static SchemaNode> {
     }
 }
 
-/// What is between a field's path and that of the keys below it.
+/// The part between the path of a field and the keys below it.
 fn steps(form: &ValueType) -> &'static str {
     match form {
         ValueType::List(..) => "[]",
@@ -167,7 +161,7 @@ fn steps(form: &ValueType) -> &'static str {
 }
 
 impl ValueType {
-    /// What may be written, in words.
+    /// The type in words.
     pub fn words(&self) -> String {
         match self {
             ValueType::Text(_) => "text".to_owned(),
@@ -175,16 +169,16 @@ impl ValueType {
             ValueType::EnumValues(words) => {
                 words.words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(" | ")
             }
-            ValueType::Signal => "name of a signal".to_owned(),
+            ValueType::Signal => "a signal name".to_owned(),
             ValueType::Number(0, u32::MAX) => "a whole number".to_owned(),
-            ValueType::Number(least, u32::MAX) => format!("a whole number from {least}"),
+            ValueType::Number(least, u32::MAX) => format!("a whole number, at least {least}"),
             ValueType::Number(least, most) => format!("a whole number from {least} to {most}"),
             ValueType::Flag => "`true` | `false`".to_owned(),
             ValueType::True => "`true`".to_owned(),
             ValueType::Duration => "a duration".to_owned(),
-            ValueType::Span => "a duration of more than `0s`".to_owned(),
-            ValueType::Cpu => "an amount of cpu".to_owned(),
-            ValueType::Memory | ValueType::LogSize => "an amount of memory".to_owned(),
+            ValueType::Span => "a duration greater than `0s`".to_owned(),
+            ValueType::Cpu => "a CPU quantity".to_owned(),
+            ValueType::Memory | ValueType::LogSize => "a memory quantity".to_owned(),
             ValueType::Count => "a whole number or a percentage".to_owned(),
             ValueType::List(of, most) => format!("a list{}: {}", at_most(*most), of.words()),
             ValueType::Command => "a list: text".to_owned(),

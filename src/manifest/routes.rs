@@ -1,20 +1,20 @@
-//! `route`: a text `host/path`, or a list of texts and maps.
+//! `route`: a text `host/path`, or a list of texts and maps. Pure.
 
 use super::reader::{ManifestReader, YamlField};
 use super::shape;
 use crate::model::Route;
 
 /// The routes, from whichever form.
-pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Vec<Route> {
+pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Vec<Route>> {
     if let Some(items) = reader.items(field) {
-        return items.iter().filter_map(|item| read_item(reader, item)).collect();
+        return Some(items.iter().filter_map(|item| read_item(reader, item)).collect());
     }
     if field.node.text().is_some() {
-        return read_text(reader, &field.at("spec.route[0]")).into_iter().collect();
+        return read_text(reader, &field.at("spec.route[0]")).map(|route| vec![route]);
     }
-    let message = format!("a route is `host/path` or a list; this is {}", field.node.kind());
+    let message = format!("expected `host/path` or a list, found {}", field.node.kind());
     reader.wrong_but(field, message, "- {host: shop.localhost, path: /api}");
-    Vec::new()
+    None
 }
 
 fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option<Route> {
@@ -27,7 +27,7 @@ fn read_text(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Opti
         reader.spans.insert(format!("{}{part}", field.path), field.span);
     }
     if let Some((_, rest)) = text.split_once("://") {
-        reader.wrong_but(field, format!("a route has no scheme: `{text}`"), rest);
+        reader.wrong_but(field, format!("expected `host/path` without a scheme, found `{text}`"), rest);
         return None;
     }
     let at = text.find('/').unwrap_or(text.len());
@@ -35,7 +35,7 @@ fn read_text(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Opti
     let path = if path.is_empty() { "/" } else { path };
     let host = if host.is_empty() { None } else { Some(host.to_owned()) };
     if host.is_none() && text.is_empty() {
-        reader.wrong_but(field, "a route needs a host or a path", "/");
+        reader.wrong_but(field, "expected `host/path`, found an empty text", "/");
         return None;
     }
     checked(reader, (field, host), (field, path.to_owned()))
@@ -43,16 +43,16 @@ fn read_text(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Opti
 
 fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option<Route> {
     let block = reader.block(item, &shape::ROUTE)?;
-    // Read before host and path, which may end this route: what is wrong with the rest is reported all the same.
-    let port = block.get(reader, "port").and_then(|field| reader.text(&field));
-    let timeout = block.get(reader, "timeout").and_then(|field| reader.quantity(&field));
-    let strip_prefix = block.get(reader, "stripPrefix").and_then(|field| reader.flag(&field));
+    // Read before host and path, which may end this route, so that problems of the rest are reported.
+    let port = block.read(reader, "port", ManifestReader::text);
+    let timeout = block.read(reader, "timeout", ManifestReader::quantity);
+    let strip_prefix = block.read(reader, "stripPrefix", ManifestReader::flag);
     let host = block.get(reader, "host");
     let path = block.get(reader, "path");
     if host.is_none() && path.is_none() {
         let unread = ["host", "path"].iter().any(|key| reader.is_spoiled(&format!("{}.{key}", item.path)));
         if !unread {
-            reader.wrong_but(item, "a route needs a host or a path", "path: /");
+            reader.wrong_but(item, "`host` or `path` is required", "path: /");
         }
         return None;
     }
@@ -75,7 +75,7 @@ fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option
     })
 }
 
-/// Refuses what the table of routes cannot hold, where the model's own check has no better word to offer.
+/// Refuses wildcards, upper case and trailing slashes, for which it can say what to write instead.
 fn checked(
     reader: &mut ManifestReader<'_, '_>,
     (host_field, host): (&YamlField<'_>, Option<String>),
@@ -83,21 +83,22 @@ fn checked(
 ) -> Option<Route> {
     if let Some(host) = &host {
         if host == "*" {
-            reader.wrong_but(host_field, "any host is meant by a path alone, without `*`", &path);
+            reader.wrong_but(host_field, "a path alone matches every host; remove `*`", &path);
             return None;
         }
         if host.contains('*') {
-            reader.wrong(host_field, format!("`{host}`: hosts with `*` are not supported yet"));
+            reader.wrong(host_field, format!("wildcard host `{host}` is not supported yet"));
             return None;
         }
         let lower = host.to_ascii_lowercase();
         if lower != *host {
-            reader.wrong_but(host_field, format!("`{host}` is not in lower case"), lower);
+            reader.wrong_but(host_field, format!("host `{host}` must be in lower case"), lower);
             return None;
         }
     }
     if path.len() > 1 && (path.contains('*') || path.ends_with('/')) {
-        let message = format!("`{path}`: a path matches whole segments and all below them by itself");
+        let message =
+            format!("path `{path}` must not end with `/` or contain `*`; it matches everything below it");
         let prefix = path.trim_end_matches(['*', '/']);
         match prefix {
             "" => reader.wrong_but(path_field, message, "/"),

@@ -1,7 +1,7 @@
 //! The JSON Schema (draft-07) of manifests, for editors, from the same table that the reader uses.
 //!
-//! Invariants: whatever the reader takes, the schema takes; what it refuses because of one value or one block's keys,
-//! the schema refuses. Rules that join several blocks are the reader's alone.
+//! Invariants: the schema accepts whatever the reader accepts; it refuses whatever the reader refuses because of one value or
+//! the keys of one block. Only the reader checks rules that join several blocks.
 
 use serde_json::{Map, Value, json};
 
@@ -20,13 +20,13 @@ pub fn schema() -> Value {
     })
 }
 
-/// Where the documents of a list find what they are.
+/// The definition that documents of a list refer to.
 const SERVICE: &str = "#/definitions/service";
 
 fn block(shape: &SchemaNode) -> Value {
     let mut properties: Map<String, Value> =
         shape.keys.iter().map(|key| (key.name.to_owned(), described(key))).collect();
-    let system = || json!({"description": "Written by the system; left out when it is applied."});
+    let system = || json!({"description": "Written by Coxswain; ignored by apply."});
     properties.extend(shape.ignored.iter().map(|name| ((*name).to_owned(), system())));
     for name in shape.later {
         properties.insert((*name).to_owned(), refused(&format!("`{name}` is not supported yet.")));
@@ -47,7 +47,7 @@ fn block(shape: &SchemaNode) -> Value {
     value
 }
 
-/// A key that is known and refused; editors show why and do not offer it.
+/// A known key that is refused: editors show why and do not offer it.
 fn refused(say: &str) -> Value {
     json!({"not": {}, "description": say, "doNotSuggest": true})
 }
@@ -69,15 +69,15 @@ fn described(key: &SchemaKey) -> Value {
     let default = match key.absent {
         DefaultValue::Required => None,
         DefaultValue::Default(value) => Some(format!("Default: `{value}`.")),
-        DefaultValue::Means(words) => Some(format!("Left out: {words}.")),
+        DefaultValue::Means(words) => Some(format!("Default: {words}.")),
     };
     let text: Vec<&str> = [key.text].into_iter().chain(default.as_deref()).collect();
-    // Beside `$ref`, draft-07 ignores everything else; no key's form is one.
+    // draft-07 ignores every key next to `$ref`; no key's form is a `$ref`.
     value["description"] = json!(text.join(" "));
     value
 }
 
-/// Scalars are typed by the editor's YAML parser before the schema sees them, and are text to ours.
+/// The editor's YAML parser types scalars before the schema sees them; our reader takes them as text.
 const SCALAR: [&str; 3] = ["string", "number", "boolean"];
 
 fn form(form: &ValueType) -> Value {
@@ -131,7 +131,7 @@ fn bounded(mut value: Value, word: &str, most: Option<usize>) -> Value {
     value
 }
 
-/// What a list holds: a document is the same wherever it stands.
+/// The items of a list: documents share one definition.
 fn item(of: &ValueType) -> Value {
     match of {
         ValueType::Block(shape) if std::ptr::eq(*shape, &DOCUMENT) => json!({"$ref": SERVICE}),

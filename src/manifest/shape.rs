@@ -1,8 +1,7 @@
-//! Which keys each block has, what may be written under them and what they mean; which keys a later version brings,
-//! and which are known from elsewhere.
+//! The keys of each block with their value types and descriptions; keys that a later version brings, and keys of other tools.
 //!
 //! Purpose: one table that the reader checks keys against, and from which `ctl explain`, the reference page and the JSON
-//! Schema come. A key cannot be read without a description.
+//! Schema are generated. A key cannot be read without a description.
 //! Invariants: a key of a later version is refused, never ignored: a manifest that asks for a secret must not run
 //! without one. Tests read every example, and every default as if it were written.
 

@@ -1,6 +1,6 @@
-//! Cuts a source into documents before any of it is parsed, so that size is bounded first and a syntax error in one
-//! document leaves the others readable. A line that begins with `---` or `...` is a document marker wherever it stands:
-//! YAML allows it in no scalar.
+//! Cuts a source into documents before any of it is parsed: size is bounded first, and a syntax error in one document
+//! leaves the others readable. A line that begins with `---` or `...` is always a document marker: YAML does not allow it in
+//! a scalar. Pure.
 
 /// The text of one document and where it begins in its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,27 +15,30 @@ pub(super) struct Chunk<'s> {
 /// The documents of a text. Chunks with nothing but comments, directives and markers are left out.
 pub(super) fn split(text: &str) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
-    let (mut start, mut start_line, mut has_content) = (0, 1, false);
-    let (mut offset, mut number) = (0, 1);
-    for line in text.split_inclusive('\n') {
+    let mut start = Chunk { text, offset: 0, line: 1 };
+    let mut has_content = false;
+    let mut offset = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
         let begins = is_marker(line, "---");
+        let ends = is_marker(line, "...");
         if begins && has_content {
-            chunks.push(Chunk { text: &text[start..offset], offset: start, line: start_line });
-            (start, start_line, has_content) = (offset, number, false);
+            chunks.push(Chunk { text: &text[start.offset..offset], ..start });
+            start = Chunk { text, offset, line: index + 1 };
+            has_content = false;
         }
         let rest = if begins { &line[3..] } else { line };
-        has_content |= is_content(rest) && !is_marker(line, "...");
+        has_content |= is_content(rest) && !ends;
         offset += line.len();
-        number += 1;
-        if is_marker(line, "...") {
+        if ends {
             if has_content {
-                chunks.push(Chunk { text: &text[start..offset], offset: start, line: start_line });
+                chunks.push(Chunk { text: &text[start.offset..offset], ..start });
             }
-            (start, start_line, has_content) = (offset, number, false);
+            start = Chunk { text, offset, line: index + 2 };
+            has_content = false;
         }
     }
     if has_content {
-        chunks.push(Chunk { text: &text[start..], offset: start, line: start_line });
+        chunks.push(Chunk { text: &text[start.offset..], ..start });
     }
     chunks
 }
@@ -54,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_are_told_apart() {
+    fn split_cuts_at_markers_and_drops_chunks_without_content() {
         let cases: &[(&str, &[(&str, usize)])] = &[
             ("", &[]),
             ("# only a comment\n---\n# and another\n", &[]),

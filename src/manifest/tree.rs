@@ -1,20 +1,20 @@
-//! A YAML document as it was written: text, never a guessed type, with the place of every node.
+//! A YAML document as it was written: text, never a guessed type, with the place of every node. Pure.
 
 use std::rc::Rc;
 
 use super::source::Span;
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug)]
 pub(super) struct Node {
     /// Of a scalar its text, of a list or map where it begins.
     pub(super) span: Span,
     pub(super) value: YamlValue,
-    /// What it costs with its aliases expanded.
+    /// Its cost with its aliases expanded.
     pub(super) cost: Cost,
 }
 
-/// What a node holds. Shared nodes are what aliases point at.
+/// The value of a node. Aliases share the node of their anchor.
 #[derive(Debug)]
 pub(super) enum YamlValue {
     /// Text as written, escapes resolved; `plain` where it had no quotes: only then may it mean a number or nothing.
@@ -26,7 +26,7 @@ pub(super) enum YamlValue {
     Map(Vec<MapEntry>),
 }
 
-/// A key with its value. Keys of a map are different from one another.
+/// A key with its value. The keys of a map are distinct.
 #[derive(Debug)]
 pub(super) struct MapEntry {
     pub(super) key: String,
@@ -44,7 +44,7 @@ pub(super) struct Cost {
 }
 
 impl Node {
-    /// Nothing, `~` or `null` without quotes.
+    /// Whether it is empty, `~` or `null` without quotes.
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.value, YamlValue::Scalar { text, plain: true }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))

@@ -6,7 +6,7 @@ use super::{EnvValue, HealthCheck, LIMITS, NumberOrPercent, Problem, ServiceSpec
 pub const SIGNALS: [&str; 11] =
     ["HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "STOP", "CONT", "WINCH", "ABRT"];
 
-/// Everything about a spec that depends on more than the shape of one value. Paths are those of the long form.
+/// Problems of a spec that depend on more than the form of one value. Paths are those of the long form.
 pub fn check_service(spec: &ServiceSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_numbers(spec, &mut problems);
@@ -21,13 +21,13 @@ pub fn check_service(spec: &ServiceSpec) -> Vec<Problem> {
 
 fn check_numbers(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     if let Some(n) = spec.replicas.filter(|n| *n > LIMITS.replicas) {
-        let message = format!("{n} replicas are more than the {} a service may have", LIMITS.replicas);
+        let message = format!("{n} replicas; at most {} are allowed", LIMITS.replicas);
         problems.push(Problem::new("spec.replicas", message));
     }
-    // What cannot be written as JSON cannot be stored either, and is refused there.
+    // A spec that cannot be written as JSON is refused by the store.
     let bytes = serde_json::to_vec(spec).map_or(0, |json| json.len());
     if bytes > LIMITS.bytes {
-        let message = format!("{bytes} bytes are more than the {} a service may have", LIMITS.bytes);
+        let message = format!("the spec has {bytes} bytes as JSON; at most {} are allowed", LIMITS.bytes);
         problems.push(Problem::new("spec", message));
     }
     for (path, count, limit) in [
@@ -37,7 +37,7 @@ fn check_numbers(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
         ("spec.volumes", spec.volumes.len(), LIMITS.volumes),
     ] {
         if count > limit {
-            problems.push(Problem::new(path, format!("{count} entries are more than the {limit} allowed")));
+            problems.push(Problem::new(path, format!("{count} entries; at most {limit} are allowed")));
         }
     }
 }
@@ -45,18 +45,21 @@ fn check_numbers(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
 fn check_ports(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     for (i, port) in spec.ports.iter().enumerate() {
         if port.port == 0 {
-            problems.push(Problem::new(format!("spec.ports[{i}].port"), "a port is between 1 and 65535"));
+            problems.push(Problem::new(
+                format!("spec.ports[{i}].port"),
+                "expected a port from 1 to 65535, found 0",
+            ));
         }
         if let Err(error) = super::ServiceName::parse(&port.name) {
             problems.push(Problem::new(format!("spec.ports[{i}].name"), error.to_string()));
         }
         let earlier = &spec.ports[..i];
         if earlier.iter().any(|p| p.name == port.name) {
-            let message = format!("two ports are named `{}`", port.name);
+            let message = format!("duplicate port name `{}`", port.name);
             problems.push(Problem::new(format!("spec.ports[{i}].name"), message));
         }
         if earlier.iter().any(|p| p.port == port.port) {
-            let message = format!("port {} is listed twice", port.port);
+            let message = format!("duplicate port {}", port.port);
             problems.push(Problem::new(format!("spec.ports[{i}].port"), message));
         }
     }
@@ -68,28 +71,28 @@ fn check_routes(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
         if spec.port(route.port.as_deref()).is_none() {
             problems.push(match &route.port {
                 Some(name) => unknown_port(spec, at("port"), name),
-                None => Problem::new(at("port"), "a route needs a port to lead to").suggest("port: 8080"),
+                None => Problem::new(at("port"), "a route needs a port").suggest("port: 8080"),
             });
         }
         if let Some(message) = path_problem(&route.path) {
             problems.push(Problem::new(at("path"), message));
         }
         if let Some(host) = route.host.as_deref().filter(|h| !is_host_name(h)) {
-            let message = format!("`{host}` is not a host name in lower case, without a port");
+            let message = format!("invalid host `{host}`: expected a DNS name in lower case, without a port");
             problems.push(Problem::new(at("host"), message));
         }
         if route.timeout.0 == 0 {
-            problems.push(Problem::new(at("timeout"), "a timeout must be more than 0"));
+            problems.push(Problem::new(at("timeout"), "must be greater than 0"));
         }
         if spec.routes[..i].iter().any(|r| r.claim() == route.claim()) {
-            problems.push(Problem::new(at("path"), format!("`{}` is listed twice", route.claim())));
+            problems.push(Problem::new(at("path"), format!("duplicate route `{}`", route.claim())));
         }
     }
 }
 
 fn unknown_port(spec: &ServiceSpec, path: String, name: &str) -> Problem {
     let names: Vec<&str> = spec.ports.iter().map(|p| p.name.as_str()).collect();
-    let problem = Problem::new(path, format!("no port is named `{name}`"));
+    let problem = Problem::new(path, format!("unknown port `{name}`"));
     if names.is_empty() { problem } else { problem.suggest(names.join(", ")) }
 }
 
@@ -105,19 +108,19 @@ pub fn is_host_name(host: &str) -> bool {
     host.len() <= 253 && host.split('.').all(label)
 }
 
-/// What is wrong with a route's path; it must be what the balancer's normalisation leaves as it is.
+/// The problem of a route's path. The balancer compares it with normalised paths, so it must be one.
 fn path_problem(path: &str) -> Option<String> {
     let bad_char = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '%' | '\\' | ';');
     if !path.starts_with('/') {
-        Some(format!("a path starts with `/`, `{path}` does not"))
+        Some(format!("path `{path}` must start with `/`"))
     } else if path.len() > LIMITS.path {
-        Some(format!("a path has at most {} bytes", LIMITS.path))
+        Some(format!("the path has {} bytes; at most {} are allowed", path.len(), LIMITS.path))
     } else if path.contains(bad_char) || !path.is_ascii() {
-        Some(format!("`{path}` has a character that a route's path cannot have"))
+        Some(format!("path `{path}` must be ASCII without whitespace and `?`, `#`, `%`, `\\`, `;`"))
     } else if path.contains("//") || path.split('/').any(|s| s == "." || s == "..") {
-        Some(format!("`{path}` is not normal: no `//`, `.` or `..`"))
+        Some(format!("path `{path}` must not contain `//`, `.` or `..`"))
     } else if path.len() > 1 && path.ends_with('/') {
-        Some(format!("`{path}` ends with `/`; prefixes match whole segments without it"))
+        Some(format!("path `{path}` must not end with `/`; it matches everything below it"))
     } else {
         None
     }
@@ -128,21 +131,19 @@ fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     if health.check.needs_port() && spec.port(health.port.as_deref()).is_none() {
         problems.push(match &health.port {
             Some(name) => unknown_port(spec, "spec.health.port".to_owned(), name),
-            None => {
-                Problem::new("spec.health", "a probe over the network needs a port").suggest("port: 8080")
-            }
+            None => Problem::new("spec.health", "the health check needs a port").suggest("port: 8080"),
         });
     }
-    problems.extend(check_asked(&health.check));
+    problems.extend(check_probe(&health.check));
     if matches!(health.check, HealthCheck::Exec(_)) && health.port.is_some() {
-        let message = "`exec` runs in the container and asks no port; leave `port` out";
+        let message = "`exec` uses no port; remove `port`";
         problems.push(Problem::new("spec.health.port", message));
     }
     for (field, value) in
         [("interval", health.interval), ("timeout", health.timeout), ("startWithin", health.start_within)]
     {
         if value.0 == 0 {
-            problems.push(Problem::new(format!("spec.health.{field}"), "must be more than 0"));
+            problems.push(Problem::new(format!("spec.health.{field}"), "must be greater than 0"));
         }
     }
     for (field, value) in [("healthyAfter", health.healthy_after), ("unhealthyAfter", health.unhealthy_after)]
@@ -153,27 +154,29 @@ fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     }
 }
 
-/// What a check asks for that no container can answer.
-fn check_asked(check: &HealthCheck) -> Option<Problem> {
+/// The problem of the path, name or command of a probe.
+fn check_probe(check: &HealthCheck) -> Option<Problem> {
     match check {
         HealthCheck::Http(path) => {
             let bad = |c: char| c.is_whitespace() || c.is_control() || c == '#';
             let sound = path.starts_with('/') && !path.contains(bad) && path.len() <= LIMITS.path;
-            let message = || format!("`{path}` is not a path to ask for; it starts with `/`");
+            let message =
+                || format!("invalid path `{path}`: it must start with `/`, without whitespace and `#`");
             (!sound).then(|| Problem::new("spec.health.http", message()))
         }
         HealthCheck::Grpc(service) => {
             let sound = service.len() <= LIMITS.path && service.chars().all(|c| c.is_ascii_graphic());
-            let message = || format!("`{service}` is not the name of a gRPC service, such as `shop.Users`");
+            let message =
+                || format!("invalid gRPC service `{service}`: expected a name such as `shop.Users`");
             (!sound).then(|| Problem::new("spec.health.grpc", message()))
         }
         HealthCheck::Exec(command) if command.first().is_none_or(String::is_empty) => {
-            let message = "a command to run is needed; no shell takes it apart";
+            let message = "the command is empty";
             Some(Problem::new("spec.health.exec", message).suggest("exec: [\"/app\", \"check\"]"))
         }
         HealthCheck::Exec(command) => {
             let nul = command.iter().any(|word| word.contains('\0'));
-            nul.then(|| Problem::new("spec.health.exec", "the command contains NUL"))
+            nul.then(|| Problem::new("spec.health.exec", "the command contains a NUL byte"))
         }
         HealthCheck::Tcp(_) | HealthCheck::None(_) => None,
     }
@@ -183,63 +186,70 @@ fn check_rollout(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     let zero = |n: NumberOrPercent| matches!(n, NumberOrPercent::Number(0) | NumberOrPercent::Percent(0));
     let rollout = &spec.rollout;
     if zero(rollout.max_surge) && zero(rollout.max_unavailable) {
-        let message = "maxSurge and maxUnavailable are both 0: no replica could ever be replaced";
+        let message = "maxSurge and maxUnavailable are both 0, so no replica can be replaced";
         problems.push(Problem::new("spec.rollout.maxSurge", message).suggest("maxSurge: 1"));
     }
     if let NumberOrPercent::Percent(p) = rollout.max_unavailable
         && p > 100
     {
-        problems.push(Problem::new("spec.rollout.maxUnavailable", format!("{p}% is more than all")));
+        problems.push(Problem::new("spec.rollout.maxUnavailable", format!("{p}% is more than 100%")));
     }
     if rollout.deadline.0 == 0 {
-        problems.push(Problem::new("spec.rollout.deadline", "must be more than 0"));
+        problems.push(Problem::new("spec.rollout.deadline", "must be greater than 0"));
     }
     if rollout.deadline <= rollout.healthy_for {
         let message = format!(
-            "a deadline of {} leaves no time for healthyFor {}: every rollout would fail",
+            "the deadline ({}) must be longer than healthyFor ({}), or every rollout fails",
             rollout.deadline, rollout.healthy_for
         );
         problems.push(Problem::new("spec.rollout.deadline", message));
     }
     if rollout.keep_revisions == 0 {
-        problems.push(Problem::new("spec.rollout.keepRevisions", "must be at least 1, to go back to"));
+        problems.push(Problem::new(
+            "spec.rollout.keepRevisions",
+            "must be at least 1, so that a rollback is possible",
+        ));
     }
 }
 
 fn check_container(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     if spec.image.is_empty() || spec.image.contains(char::is_whitespace) {
-        problems.push(Problem::new("spec.image", format!("`{}` is not an image reference", spec.image)));
+        problems.push(Problem::new("spec.image", format!("invalid image reference `{}`", spec.image)));
     }
     let signal = spec.stop.signal.strip_prefix("SIG").unwrap_or(&spec.stop.signal);
     if !SIGNALS.contains(&signal) {
-        let message = format!("`{}` is not a signal that can ask a process to stop", spec.stop.signal);
+        let message =
+            format!("unsupported stop signal `{}`; expected one of {}", spec.stop.signal, SIGNALS.join(", "));
         problems.push(Problem::new("spec.stop.signal", message).suggest("SIGTERM"));
     }
     for (name, value) in &spec.env {
         let bad_name = name.is_empty() || name.contains(['=', '\0']);
         if bad_name {
-            problems.push(Problem::new(format!("spec.env.{name}"), "a name without `=` and NUL is needed"));
+            problems.push(Problem::new(
+                format!("spec.env.{name}"),
+                "the name must not be empty or contain `=` or a NUL byte",
+            ));
         }
         if let EnvValue::Text(text) = value
             && text.contains('\0')
         {
-            problems.push(Problem::new(format!("spec.env.{name}"), "the value contains NUL"));
+            problems.push(Problem::new(format!("spec.env.{name}"), "the value contains a NUL byte"));
         }
     }
     for name in spec.labels.keys() {
         if name.is_empty() || name.starts_with("coxswain.") {
-            let message = "labels under `coxswain.` are the system's own";
+            let message = "the name must not be empty or start with `coxswain.`";
             problems.push(Problem::new(format!("spec.labels.{name}"), message));
         }
     }
     if let (Some(reserved), Some(limit)) = (spec.resources.cpu, spec.limits.cpu)
         && limit < reserved
     {
-        let message = format!("a limit of {limit} is below the {reserved} reserved");
+        let message = format!("the limit ({limit}) must not be lower than the reserved cpu ({reserved})");
         problems.push(Problem::new("spec.limits.cpu", message));
     }
     if let Some(memory) = spec.resources.memory.filter(|m| m.0 < 6 << 20) {
-        let message = format!("{memory} is below the 6Mi that Docker asks for");
+        let message = format!("{memory} is less than 6Mi, the least that Docker allows");
         problems.push(Problem::new("spec.resources.memory", message));
     }
     if spec.logging.max_files == 0 {
@@ -261,13 +271,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_spec_has_no_problem() {
+    fn check_service_accepts_a_valid_spec() {
         assert_eq!(check_service(&web()), vec![]);
         assert_eq!(check_service(&ServiceSpec::of_image("worker:1")), vec![]);
     }
 
     #[test]
-    fn each_rule_names_its_field() {
+    fn check_service_names_the_field_of_each_problem() {
         type Break = fn(&mut ServiceSpec);
         let cases: &[(&str, Break)] = &[
             ("spec.replicas", |s| s.replicas = Some(201)),

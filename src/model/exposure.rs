@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How the balancer and the probes reach the containers that are made on a host. It is no part of a template: containers
-/// made the one way are as good as those made the other.
+/// How the balancer and the probes reach containers on a node. It is not part of the template: a change of the mode is not
+/// a new revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ExposureMode {

@@ -1,4 +1,4 @@
-//! When a replica counts as ready.
+//! When a replica counts as ready. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub enum HealthCheck {
     Http(String),
     /// A TCP connect passes; through a proxy it must also hold. The flag is always `true`; it gives the key a value in YAML.
     Tcp(bool),
-    /// `grpc.health.v1.Health/HealthCheck` of this service over h2c; `SERVING` passes. Empty asks for the server as a whole.
+    /// `grpc.health.v1.Health/Check` of this service over h2c; `SERVING` passes. Empty asks for the server as a whole.
     Grpc(String),
     /// This command, run in the container without a shell; exit code 0 passes. Needs no port.
     Exec(Vec<String>),
@@ -24,7 +24,6 @@ pub enum HealthCheck {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// What is probed.
     #[serde(flatten)]
     pub check: HealthCheck,
     /// Name of the port that is probed; without it the first port.

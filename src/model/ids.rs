@@ -10,11 +10,10 @@ pub(crate) const NAME_MAX: usize = 40;
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing between the quotes.
-    #[error("a name must not be empty")]
+    #[error("the name is empty")]
     Empty,
     /// Longer than [`NAME_MAX`].
-    #[error("a name has at most {NAME_MAX} characters, this one has {0}")]
+    #[error("the name has {0} characters; at most {NAME_MAX} are allowed")]
     TooLong(usize),
     /// Not a DNS label (RFC 1123): lower-case letters, digits and inner hyphens.
     #[error("invalid name `{0}`: use lower-case letters, digits and hyphens (not first or last)")]
@@ -43,7 +42,7 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the text as it is; where it comes from a user, `parse` checks it.
+            /// Takes the text unchecked; `parse` checks names that users write.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
@@ -106,7 +105,7 @@ text_id!(
     ReplicaName
 );
 text_id!(
-    /// Id of a Host: the Docker Engine's own id.
+    /// Id of a node: the Docker Engine's own id.
     NodeId
 );
 text_id!(
@@ -210,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_dns_labels() {
+    fn service_name_must_be_a_dns_label() {
         for good in ["a", "users", "a-b-2", &"x".repeat(40)] {
             assert!(ServiceName::parse(good).is_ok(), "{good}");
         }
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn replica_names_count_in_letters() {
+    fn replica_name_counts_in_letters() {
         let name = |n| ReplicaName::of(&"users".into(), RevisionNumber(9), n).to_string();
         assert_eq!(name(0), "users-9-a");
         assert_eq!(name(25), "users-9-z");
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn later_attempts_are_numbered() {
+    fn container_name_numbers_later_attempts() {
         let replica = ReplicaName::new("users-9-a");
         assert_eq!(replica.container_name(1), "users-9-a");
         assert_eq!(replica.container_name(3), "users-9-a.3");

@@ -1,4 +1,4 @@
-//! The word that was probably meant.
+//! The word that was probably meant. Pure.
 
 /// Longest word that is compared: no key of ours is half as long, and comparing costs the product of the lengths.
 const WORD_MAX: usize = 48;
@@ -11,16 +11,16 @@ pub fn nearest<'w>(word: &str, candidates: impl Iterator<Item = &'w str>) -> Opt
     if word.len() > WORD_MAX {
         return None;
     }
-    let word = plain(word);
+    let word = folded(word);
     candidates
-        .map(|candidate| (strsim::jaro_winkler(&word, &plain(candidate)), candidate))
+        .map(|candidate| (strsim::jaro_winkler(&word, &folded(candidate)), candidate))
         .filter(|(similarity, _)| *similarity >= SIMILAR)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }
 
-/// Case, `-` and `_` are the usual differences.
-fn plain(word: &str) -> String {
+/// Without the usual differences: case, `-` and `_`.
+fn folded(word: &str) -> String {
     word.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
 }
 
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_word_or_none() {
+    fn nearest_finds_a_similar_word_or_none() {
         let words = ["image", "replicas", "route", "rollout", "maxSurge", "health"];
         let cases = [
             ("imgae", Some("image")),

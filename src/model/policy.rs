@@ -1,4 +1,4 @@
-//! How a Service is rolled and stopped.
+//! How a Service is rolled and stopped. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,6 @@ pub struct RolloutPolicy {
     pub deadline: Millis,
     /// From the acknowledged removal of an endpoint, how long its requests in flight may take to end.
     pub drain: Millis,
-    /// What then happens.
     pub on_failure: OnFailure,
     /// Revisions kept to go back to.
     pub keep_revisions: u32,

@@ -1,15 +1,14 @@
-//! A problem with what the user wrote, found by a check.
+//! A problem of a document, found by a check. Pure.
 
 use serde::{Deserialize, Serialize};
 
-/// One thing that is wrong with a document: where in it, what, and what was probably meant.
-/// `manifest` adds file, line and column; the server sends it as it is.
+/// A problem of a document. `manifest` adds file, line and column; the daemon sends it as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// Path of the field in the document's long form, such as `spec.rollout.maxSurge` or `spec.ports[1].port`.
     pub path: String,
-    /// What is wrong, naming the value.
+    /// Names the value and what is expected.
     pub message: String,
     /// What was probably meant, or what to write instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]

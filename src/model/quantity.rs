@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Why a text is not a quantity. The message names a text that would be one where it can.
+/// Why a text is not a quantity. The message gives examples.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct QuantityError {
@@ -72,9 +72,10 @@ impl FromStr for Millis {
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-            return wrong(format!("a duration needs a unit: `{text}`"), Some(format!("{text}s")));
+            return wrong(format!("duration `{text}` needs a unit"), Some(format!("{text}s")));
         }
-        let not_one = || format!("`{text}` is not a duration; write `500ms`, `10s`, `1m30s`, `2h` or `14d`");
+        let invalid =
+            || format!("invalid duration `{text}`: expected `500ms`, `10s`, `1m30s`, `2h` or `14d`");
         let mut rest = text;
         let mut total = 0u64;
         let mut last_unit = u64::MAX;
@@ -84,20 +85,20 @@ impl FromStr for Millis {
             let number = &rest[..digits];
             let unit = &rest[digits..digits + unit_len];
             let Some((_, size)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-                return wrong(not_one(), None);
+                return wrong(invalid(), None);
             };
             let Some(part) = number.parse::<u64>().ok().and_then(|n| n.checked_mul(*size)) else {
-                return wrong(not_one(), None);
+                return wrong(invalid(), None);
             };
             if *size >= last_unit {
-                return wrong(not_one(), None);
+                return wrong(invalid(), None);
             }
             last_unit = *size;
-            let Some(sum) = total.checked_add(part) else { return wrong(not_one(), None) };
+            let Some(sum) = total.checked_add(part) else { return wrong(invalid(), None) };
             total = sum;
             rest = &rest[digits + unit_len..];
         }
-        if last_unit == u64::MAX { wrong(not_one(), None) } else { Ok(Self(total)) }
+        if last_unit == u64::MAX { wrong(invalid(), None) } else { Ok(Self(total)) }
     }
 }
 
@@ -127,7 +128,7 @@ impl FromStr for Cpu {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
-        let not_one = format!("`{text}` is not an amount of cpu; write `500m`, `0.5` or `2`");
+        let invalid = || format!("invalid cpu quantity `{text}`: expected `500m`, `0.5` or `2`");
         let millis = match text.strip_suffix('m') {
             Some(whole) if whole.bytes().all(|b| b.is_ascii_digit()) => whole.parse::<u32>().ok(),
             Some(_) => None,
@@ -149,8 +150,8 @@ impl FromStr for Cpu {
         };
         match millis {
             Some(m) if m > 0 => Ok(Self(m)),
-            Some(_) => wrong("cpu must be more than 0", None),
-            None => wrong(not_one, None),
+            Some(_) => wrong("cpu must be greater than 0", None),
+            None => wrong(invalid(), None),
         }
     }
 }
@@ -188,7 +189,7 @@ impl FromStr for MemorySize {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         if unit == "m" && digits > 0 {
-            let message = format!("`{text}` of memory would be thousandths of a byte");
+            let message = format!("`{text}` means thousandths of a byte");
             return wrong(message, Some(format!("{number}Mi")));
         }
         let size = if unit.is_empty() {
@@ -197,10 +198,10 @@ impl FromStr for MemorySize {
             MEMORY_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, size)| *size)
         };
         match size.zip(number.parse::<u64>().ok()).and_then(|(s, n)| n.checked_mul(s)) {
-            Some(0) => wrong("memory must be more than 0", None),
+            Some(0) => wrong("memory must be greater than 0", None),
             Some(bytes) => Ok(Self(bytes)),
             None => {
-                wrong(format!("`{text}` is not an amount of memory; write `256Mi`, `1Gi` or `512M`"), None)
+                wrong(format!("invalid memory quantity `{text}`: expected `256Mi`, `1Gi` or `512M`"), None)
             }
         }
     }
@@ -256,7 +257,10 @@ impl FromStr for NumberOrPercent {
             Some(p) => digits(p).filter(|p| *p <= 1_000).map(Self::Percent),
             None => digits(text).map(Self::Number),
         };
-        parsed.map_or_else(|| wrong(format!("`{text}` is neither a whole number nor a percentage"), None), Ok)
+        parsed.map_or_else(
+            || wrong(format!("expected a whole number or a percentage, found `{text}`"), None),
+            Ok,
+        )
     }
 }
 
@@ -313,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
+    fn millis_parses_what_it_prints_and_rejects_other_texts() {
         check(
             &[
                 ("500ms", Millis(500), "500ms"),
@@ -339,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn cpu() {
+    fn cpu_parses_what_it_prints_and_rejects_other_texts() {
         check(
             &[
                 ("500m", Cpu(500), "500m"),
@@ -360,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn memory() {
+    fn memory_size_parses_what_it_prints_and_rejects_other_texts() {
         check(
             &[
                 ("256Mi", MemorySize(256 << 20), "256Mi"),
@@ -374,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_percentages() {
+    fn number_or_percent_parses_what_it_prints_and_rounds_both_ways() {
         check(
             &[("1", NumberOrPercent::Number(1), "1"), ("25%", NumberOrPercent::Percent(25), "25%")],
             &[("", None), ("%", None), ("-1", None), ("1.5", None), ("+5%", None)],

@@ -1,4 +1,4 @@
-//! What a balancer says of itself to the controller.
+//! The report of a balancer to the controller. Pure.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,7 @@ pub struct Incarnation(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TableRejection {
-    /// Which.
     pub table: TableName,
-    /// Why.
     pub reason: String,
 }
 
@@ -27,16 +25,16 @@ pub struct TableRejection {
 pub struct EndpointStats {
     /// Requests sent to it that have not ended: from the choice until request and response bodies are finished.
     pub in_flight: u64,
-    /// Requests that have ended since the newest table was without it.
+    /// Requests that have ended since the newest table lacks it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub drained: u64,
-    /// Requests sent to it that have ended; told while the counters are watched.
+    /// Requests sent to it that have ended; reported while a client watches the counters.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub requests: u64,
-    /// Of these, answered 500 to 599, or not at all; told while the counters are watched.
+    /// Of these, answered 500 to 599, or not at all; reported while a client watches the counters.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub errors: u64,
-    /// From the choice of the endpoint to the headers of its answer; measured and told while the counters are watched.
+    /// From the choice of the endpoint to the headers of its response; measured and reported while a client watches the counters.
     #[serde(default, skip_serializing_if = "Latencies::is_empty")]
     pub latencies: Latencies,
 }
@@ -46,23 +44,22 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// State of a balancer as of its last word. In-flight numbers were read after `applied` was on all threads and on
+/// State of a balancer in its last report. In-flight numbers were read after `applied` was on all threads and on
 /// disk, so an endpoint that `applied` does not have and that is missing or 0 here is drained.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BalancerReport {
-    /// Which process.
     pub incarnation: Incarnation,
     /// The last table that all its threads took and whose file is in place.
     pub applied: Option<TableName>,
     /// The last table it refused, if it was refused after `applied`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<TableRejection>,
-    /// When the counters were read, by the balancer's own clock; `None` while nobody watches them.
+    /// When the counters were read, by the balancer's clock; `None` while no client watches them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Mono>,
-    /// Requests that failed since the balancer started, of each service of the table that has any: its client was answered
-    /// 500 to 599, or not whole. Told whether or not somebody watches.
+    /// Requests that failed since the balancer started, of each service of the table that has any: the client got a 5xx or
+    /// an incomplete response. Always reported.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed: BTreeMap<ServiceName, u64>,
     /// Endpoints of the table, and those that left it not long ago or with requests in flight.

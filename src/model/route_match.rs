@@ -20,9 +20,9 @@ pub enum HostPattern {
     Any,
 }
 
-/// The text is not a host pattern.
+/// A text that is not a host pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a host name, `*` or a host name after `*.`")]
+#[error("invalid host pattern `{0}`: expected a host name, `*.` before a host name, or `*`")]
 pub struct HostPatternError(String);
 
 impl HostPattern {

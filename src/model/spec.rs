@@ -1,4 +1,4 @@
-//! What a user declares of a Service: the manifest's `spec` in its long form, with defaults filled in.
+//! The `spec` of a Service in its long form, with defaults filled in. Pure.
 //!
 //! These types are what is stored and shown; their JSON is the long form of the manifest, so that `ctl apply` takes
 //! what `ctl get -o yaml` prints.
@@ -22,7 +22,7 @@ pub enum Pull {
     Never,
 }
 
-/// What is spoken on a port.
+/// The protocol of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Protocol {
@@ -31,7 +31,7 @@ pub enum Protocol {
     Http,
 }
 
-/// A port of the container. Which port of the host it is published at, if any, is the agent's to choose.
+/// A port of the container. The agent chooses the port of the node that it is published at, if any.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Port {
@@ -39,7 +39,6 @@ pub struct Port {
     pub name: String,
     /// Number in the container.
     pub port: u16,
-    /// What is spoken on it.
     #[serde(default)]
     pub protocol: Protocol,
 }
@@ -106,7 +105,7 @@ pub enum EnvValue {
     Field { field: EnvField },
 }
 
-/// A fact the system knows and a container may want to.
+/// A value that the system fills in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EnvField {
     /// Name of the replica.
@@ -118,9 +117,9 @@ pub enum EnvField {
     /// Name of the service.
     #[serde(rename = "service.name")]
     ServiceName,
-    /// Name of the host.
-    #[serde(rename = "host.name")]
-    HostName,
+    /// Name of the node.
+    #[serde(rename = "node.name")]
+    NodeName,
     /// Where the container reaches the balancer: `http://<gateway>:<first http port>`, or the host of `--balancer-host`.
     #[serde(rename = "balancer.url")]
     BalancerUrl,
@@ -181,7 +180,7 @@ impl Default for Logging {
     }
 }
 
-/// What the user wants of a Service.
+/// The desired state of a Service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSpec {

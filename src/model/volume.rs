@@ -1,10 +1,10 @@
-//! Volumes: what a service keeps beyond the life of its containers.
+//! Volumes: storage that outlives containers. Pure.
 
 use serde::{Deserialize, Serialize};
 
 use super::{AppName, LIMITS, Problem, ServiceName, StoreId};
 
-/// A named volume and where the container finds it. Services of one app that say the same name share one volume.
+/// A named volume and its mount path. Services of one app that use the same name share the volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
@@ -12,10 +12,10 @@ pub struct Volume {
     pub name: String,
     /// Absolute path in the container.
     pub path: String,
-    /// Mounted so that nothing can be written.
+    /// Mounted read-only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
-    /// Each slot has a volume of its own; else all replicas have the same.
+    /// Each slot has a separate volume; otherwise all replicas share one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub per_replica: bool,
 }
@@ -29,7 +29,7 @@ impl Volume {
     }
 }
 
-/// What is wrong with the volumes of a spec.
+/// The problems of the volumes of a spec.
 pub(super) fn check(volumes: &[Volume]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (i, volume) in volumes.iter().enumerate() {
@@ -44,10 +44,10 @@ pub(super) fn check(volumes: &[Volume]) -> Vec<Problem> {
         }
         let earlier = &volumes[..i];
         if earlier.iter().any(|v| v.name == volume.name) {
-            wrong("name", format!("two volumes are named `{}`", volume.name));
+            wrong("name", format!("duplicate volume name `{}`", volume.name));
         }
         if earlier.iter().any(|v| v.path == volume.path) {
-            wrong("path", format!("two volumes are mounted at `{}`", volume.path));
+            wrong("path", format!("duplicate mount path `{}`", volume.path));
         }
     }
     problems
@@ -55,11 +55,11 @@ pub(super) fn check(volumes: &[Volume]) -> Vec<Problem> {
 
 fn path_problem(path: &str) -> Option<String> {
     if !path.starts_with('/') || path.len() > LIMITS.path || path.contains(char::is_control) {
-        Some(format!("`{path}` is not an absolute path in the container"))
+        Some(format!("invalid path `{path}`: expected an absolute path in the container"))
     } else if path == "/" {
-        Some("a volume cannot take the place of the whole file system".to_owned())
+        Some("a volume cannot be mounted at `/`".to_owned())
     } else if path.ends_with('/') || path[1..].split('/').any(|part| matches!(part, "" | "." | "..")) {
-        Some(format!("`{path}` is not normal: no `//`, `.`, `..` or `/` at its end"))
+        Some(format!("path `{path}` must not contain `//`, `.` or `..`, or end with `/`"))
     } else {
         None
     }
@@ -74,10 +74,11 @@ mod tests {
     }
 
     #[test]
-    fn names_in_docker_never_meet() {
+    fn docker_name_is_unique_per_app_volume_and_slot() {
         let store = StoreId::new("5708e000-0000-4000-8000-000000000000");
         let name = |app: &str, volume: &Volume, slot| volume.docker_name(&AppName::new(app), slot, &store);
-        let (shared, own) = (volume("data", "/d"), Volume { per_replica: true, ..volume("data", "/d") });
+        let shared = volume("data", "/d");
+        let own = Volume { per_replica: true, ..shared.clone() };
         assert_eq!(name("shop", &shared, 2), "coxswain-shop.data-5708e000");
         assert_eq!(name("shop", &own, 2), "coxswain-shop.data.2-5708e000");
         assert_ne!(name("a-b", &volume("c", "/"), 1), name("a", &volume("b-c", "/"), 1));
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_names_its_field() {
+    fn check_names_the_field_of_each_problem() {
         let sound = volume("data", "/data");
         assert_eq!(check(std::slice::from_ref(&sound)), vec![]);
         for (name, path, field) in [

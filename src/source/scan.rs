@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_why() {
+    fn scan_of_an_unreadable_file_says_why() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.yaml");
         fs::write(&file, "a").unwrap();
@@ -169,9 +169,7 @@ mod tests {
         let Scan::Read(sources) = scan(dir.path()) else { panic!("it can be read") };
         let lengths: Vec<usize> = sources.iter().map(|source| source.bytes.len()).collect();
         assert_eq!(lengths, [LIMITS.run + 1]);
-        assert!(
-            crate::manifest::parse(&sources).unwrap_err()[0].to_string().contains("more than the 16 MiB")
-        );
+        assert!(crate::manifest::parse(&sources).unwrap_err()[0].to_string().contains("more than 16 MiB"));
 
         let dir = tempfile::tempdir().unwrap();
         for n in 0..=FILES_MAX {

@@ -5,6 +5,6 @@ mod print;
 mod script;
 
 #[test]
-fn golden_plans_of_the_agent() {
+fn agent_plans_match_their_snapshots() {
     crate::golden::check("agent", 64, script::run);
 }

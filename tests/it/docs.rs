@@ -1,4 +1,4 @@
-//! What the pages show is so: every manifest in them is read, every file they point at is there.
+//! The pages of the documentation: manifests in them are valid, files they name exist, and the list of pages is complete.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use coxswain::manifest::{ManifestSource, parse};
 
-/// A page that loses its manifests, or shows its first, is noticed here.
+/// Pages with manifests: the exact list, so that a change of the pages' layout cannot skip one.
 const PAGES_WITH_MANIFESTS: [&str; 9] = [
     "README.md",
     "docs/how-to/failed-release.md",
@@ -19,27 +19,34 @@ const PAGES_WITH_MANIFESTS: [&str; 9] = [
     "docs/how-to/volumes.md",
 ];
 
-fn pages() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = Vec::new();
-    let mut folders = vec![root.join("docs")];
+/// The files with this extension below a folder, but for those of the build and of other tools.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            if entry.file_type().unwrap().is_dir() {
+            let name = entry.file_name();
+            if !entry.file_type().unwrap().is_dir() {
+                found.push(entry.path());
+            } else if name != "target" && !name.as_encoded_bytes().starts_with(b".") {
                 folders.push(entry.path());
-            } else {
-                pages.push(entry.path());
             }
         }
     }
+    found.retain(|path| path.extension().is_some_and(|of| of == extension));
+    found
+}
+
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = files(&root.join("docs"), "md");
     pages.extend(["README.md", "CHANGELOG.md"].map(|name| root.join(name)));
-    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
     pages.sort();
     pages
 }
 
 #[test]
-fn every_manifest_in_the_pages_is_read() {
+fn pages_show_only_valid_manifests() {
     let mut shown = BTreeSet::new();
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
@@ -57,10 +64,12 @@ fn every_manifest_in_the_pages_is_read() {
     assert_eq!(shown, wanted, "the list is in this file");
 }
 
-/// `[text](path)` with a path of ours, and `` `src/…` `` in a table of the map.
+/// `[text](path)` with a path in the repository, `` `src/…` ``, and the ends of paths in the walks of the map: `` `http/forward.rs` ``.
 #[test]
-fn every_file_that_the_pages_name_is_there() {
+fn pages_name_only_files_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources: Vec<String> =
+        files(root, "rs").into_iter().map(|path| path.to_str().unwrap().to_owned()).collect();
     let mut missing = Vec::new();
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
@@ -73,13 +82,17 @@ fn every_file_that_the_pages_name_is_there() {
         let named = quoted.filter(|name| ours.iter().any(|folder| name.starts_with(folder)));
         let named = named.filter(|name| !name.contains(['<', '*', ' '])).map(|name| root.join(name));
         missing.extend(linked.chain(named).filter(|path| !path.exists()).map(|path| (page.clone(), path)));
+        let quoted =
+            text.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs") && name.contains('/'));
+        let unknown =
+            quoted.filter(|name| !sources.iter().any(|source| source.ends_with(&format!("/{name}"))));
+        missing.extend(unknown.map(|name| (page.clone(), PathBuf::from(name))));
     }
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The list of pages names every page.
 #[test]
-fn the_list_of_pages_is_whole() {
+fn docs_readme_lists_every_page() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let list = fs::read_to_string(docs.join("README.md")).unwrap();
     for page in pages().iter().filter_map(|page| page.strip_prefix(&docs).ok()) {

@@ -106,7 +106,7 @@ async fn ends(lines: &mut Lines) {
 }
 
 #[tokio::test]
-async fn a_service_that_goes_does_not_end_the_logs_of_the_others() {
+async fn logs_continue_for_other_services_when_one_is_deleted() {
     let rig = rig(&["users", "web"]).await;
     let mut lines = follow(&rig, &["users", "web"], &[]).await;
     says(&mut lines, ["users-1-a users-1-a.1", "web-1-a web-1-a.1"]).await;
@@ -121,7 +121,7 @@ async fn a_service_that_goes_does_not_end_the_logs_of_the_others() {
 }
 
 #[tokio::test]
-async fn a_replica_that_goes_does_not_end_the_logs_of_the_others() {
+async fn logs_continue_for_other_replicas_when_one_is_removed() {
     let rig = rig(&["users", "web"]).await;
     let mut lines = follow(&rig, &[], &["users-1-a", "web-1-a"]).await;
     says(&mut lines, ["users-1-a users-1-a.1", "web-1-a web-1-a.1"]).await;

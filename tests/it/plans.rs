@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use world::World;
 
 #[test]
-fn golden_plans() {
+fn orchestrator_plans_match_their_snapshots() {
     crate::golden::check("orchestrator", 61, |script| {
         let mut world = World::new();
         for line in script.lines() {
@@ -190,7 +190,7 @@ proptest! {
 
 /// What `ctl wait` and `ctl get` read, along one rollout that fails and goes back.
 #[test]
-fn conditions_tell_the_story() {
+fn conditions_follow_a_rollout() {
     let mut world = World::new();
     let mut reasons = Vec::new();
     let mut note = |world: &World| {
@@ -253,7 +253,7 @@ fn conditions_tell_the_story() {
 
 /// A service at rest plans nothing, and a thousand of them cost next to nothing.
 #[test]
-fn a_service_at_rest_plans_nothing() {
+fn plan_of_an_idle_service_is_empty() {
     let mut world = World::new();
     world.command("apply users:1 replicas=5");
     world.command("run");
@@ -262,7 +262,7 @@ fn a_service_at_rest_plans_nothing() {
 
 /// Time without progress: saved every 5 s, lost at most that much by a restart, and nothing but it runs out.
 #[test]
-fn time_waited_is_saved_as_it_grows() {
+fn plan_saves_the_waited_time_as_it_grows() {
     let waited = |changes: &Changes| match changes.rollout.as_ref().map(|r| r.state.clone()) {
         Some(RolloutState::Progressing { waited, .. }) => Some(waited),
         _ => None,
@@ -293,7 +293,7 @@ fn time_waited_is_saved_as_it_grows() {
 
 /// The planner moves nothing during a pause, whatever is due, and the invariants refuse a plan that does.
 #[test]
-fn nothing_moves_during_a_pause() {
+fn paused_rollout_replaces_no_replica() {
     let mut world = World::new();
     world.command("apply users:1 replicas=2");
     world.command("run");
@@ -320,7 +320,7 @@ fn nothing_moves_during_a_pause() {
 
 /// The rules see what breaks them: each row spoils a plan for a service of 3 at rest whose fourth replica is leaving.
 #[test]
-fn the_rules_have_teeth() {
+fn invariants_reject_bad_changes() {
     type Spoil = fn(&mut Changes, &coxswain::orchestrator::ServiceView);
     let mut world = World::new();
     world.command("apply users:1 replicas=4");

@@ -116,7 +116,7 @@ fn tcp_listener_names_its_service() {
 }
 
 #[test]
-fn external_and_registered_endpoints_stand_next_to_managed_ones() {
+fn table_holds_external_and_registered_endpoints_next_to_managed_ones() {
     let address = "[fd00::7]:9000".parse().unwrap();
     let external = TableEndpoint {
         id: EndpointId::external(&"users".into(), address),

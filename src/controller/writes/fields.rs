@@ -119,7 +119,7 @@ mod tests {
     fn assemble_restores_the_spec_that_fields_took_apart() {
         let mut spec = ServiceSpec::of_image("users:1");
         assert_eq!(assemble(fields(&spec, &RULES).unwrap()), Ok(spec.clone()));
-        spec.env.insert("A.B".into(), EnvValue::Field { field: EnvField::HostName });
+        spec.env.insert("A.B".into(), EnvValue::Field { field: EnvField::NodeName });
         spec.health = Health::with(HealthCheck::Http("/healthz".into()));
         spec.command = Some(vec!["serve".into()]);
         let apart = fields(&spec, &RULES).unwrap();

@@ -1,4 +1,4 @@
-//! Which functions read which kind of object. A new kind is an arm in each `match`, and a file next to this one. Pure.
+//! Dispatches the reading of a document by its kind. A new kind is an arm in each `match`, and a file next to this one. Pure.
 
 mod service;
 
@@ -13,7 +13,7 @@ pub(super) fn document_shape(kind: ObjectKind) -> &'static SchemaNode {
     }
 }
 
-/// The spec as far as it can be read; what cannot is reported.
+/// The spec as far as it can be read; problems are reported.
 pub(super) fn read_spec(
     kind: ObjectKind,
     reader: &mut ManifestReader<'_, '_>,
@@ -24,7 +24,7 @@ pub(super) fn read_spec(
     }
 }
 
-/// What the user should know of the defaults that were filled in.
+/// Defaults that the user should know of.
 pub(super) fn notes(document: &Block<'_>, spec: &ObjectSpec) -> Vec<String> {
     match spec {
         ObjectSpec::Service(spec) => service::notes(document, spec),

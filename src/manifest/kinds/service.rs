@@ -1,90 +1,56 @@
 //! The `spec` of a Service: every key of it to the model, defaults filled in. Pure.
 
-use crate::manifest::reader::{Block, ManifestReader, YamlField, covers};
+use crate::manifest::field_path::covers;
+use crate::manifest::reader::{Block, ManifestReader, YamlField};
 use crate::manifest::{container, env, health, policy, ports, routes, shape, volumes};
 use crate::model::{Balance, Health, Problem, ServiceSpec};
 
-/// The spec as far as it can be read. What is reported is replaced by its default, so that the rest can be checked.
+/// The spec as far as it can be read. A value that is reported is replaced by its default, so that the rest can be checked.
 pub(in crate::manifest) fn read(
     reader: &mut ManifestReader<'_, '_>,
     field: &YamlField<'_>,
 ) -> Option<ServiceSpec> {
     let block = reader.block(field, &shape::SPEC)?;
-    let mut spec = ServiceSpec::of_image(read_image(reader, field, &block).unwrap_or_default());
-    if let Some(field) = block.get(reader, "pull") {
-        spec.pull = reader.choice(&field, &shape::PULL).unwrap_or_default();
-    }
-    if let Some(field) = block.get(reader, "replicas") {
-        if field.node.text() == Some("perHost") {
-            reader.not_yet(&field, "perHost");
-        } else {
-            spec.replicas = reader.number(&field);
-        }
-    }
-    spec.entrypoint = block.get(reader, "entrypoint").and_then(|f| reader.texts(&f));
-    spec.command = block.get(reader, "command").and_then(|f| reader.texts(&f));
+    let mut spec = ServiceSpec::of_image(read_image(reader, &block).unwrap_or_default());
+    block.set(reader, "pull", &mut spec.pull, |reader, field| reader.choice(field, &shape::PULL));
+    spec.replicas = block.read(reader, "replicas", read_replicas);
+    spec.entrypoint = block.read(reader, "entrypoint", ManifestReader::command);
+    spec.command = block.read(reader, "command", ManifestReader::command);
     spec.ports = ports::read(reader, &block);
-    if let Some(field) = block.get(reader, "route") {
-        spec.routes = routes::read(reader, &field);
-    }
-    if let Some(field) = block.get(reader, "balance") {
-        spec.balance = read_balance(reader, &field).unwrap_or_default();
-    }
-    spec.health = match block.get(reader, "health") {
-        Some(field) => health::read(reader, &field, !spec.ports.is_empty()),
-        None => Health::default_for(!spec.ports.is_empty()),
-    };
-    if let Some(field) = block.get(reader, "env") {
-        spec.env = env::read(reader, &field);
-    }
-    if let Some(field) = block.get(reader, "volumes") {
-        spec.volumes = volumes::read(reader, &field);
-    }
-    read_container(reader, &block, &mut spec);
+    let has_port = !spec.ports.is_empty();
+    block.set(reader, "route", &mut spec.routes, routes::read);
+    block.set(reader, "balance", &mut spec.balance, read_balance);
+    spec.health = Health::default_for(has_port);
+    block.set(reader, "health", &mut spec.health, |reader, field| health::read(reader, field, has_port));
+    block.set(reader, "env", &mut spec.env, |reader, field| Some(env::read(reader, field)));
+    block.set(reader, "volumes", &mut spec.volumes, volumes::read);
+    block.set(reader, "resources", &mut spec.resources, container::resources);
+    block.set(reader, "limits", &mut spec.limits, container::limits);
+    block.set(reader, "rollout", &mut spec.rollout, policy::rollout);
+    block.set(reader, "stop", &mut spec.stop, policy::stop);
+    block.set(reader, "security", &mut spec.security, container::security);
+    block.set(reader, "logging", &mut spec.logging, container::logging);
+    block.set(reader, "labels", &mut spec.labels, |reader, field| {
+        Some(reader.entries(field, ManifestReader::text_or_quotes))
+    });
     Some(spec)
 }
 
-fn read_container(reader: &mut ManifestReader<'_, '_>, block: &Block<'_>, spec: &mut ServiceSpec) {
-    if let Some(field) = block.get(reader, "resources") {
-        spec.resources = container::resources(reader, &field);
+fn read_image(reader: &mut ManifestReader<'_, '_>, spec: &Block<'_>) -> Option<String> {
+    // A service that runs elsewhere has no image; that it is not supported yet is reported.
+    if ["external", "registration"].iter().any(|key| spec.value(key).is_some()) {
+        reader.silence("spec.image");
     }
-    if let Some(field) = block.get(reader, "limits") {
-        spec.limits = container::limits(reader, &field);
-    }
-    if let Some(field) = block.get(reader, "rollout") {
-        spec.rollout = policy::rollout(reader, &field);
-    }
-    if let Some(field) = block.get(reader, "stop") {
-        spec.stop = policy::stop(reader, &field);
-    }
-    if let Some(field) = block.get(reader, "security") {
-        spec.security = container::security(reader, &field);
-    }
-    if let Some(field) = block.get(reader, "logging") {
-        spec.logging = container::logging(reader, &field);
-    }
-    if let Some(field) = block.get(reader, "labels") {
-        spec.labels = reader.entries(&field, env::read_text);
-    }
+    let field = spec.require(reader, "image", "image: name:tag")?;
+    reader.text(&field)
 }
 
-fn read_image(
-    reader: &mut ManifestReader<'_, '_>,
-    spec: &YamlField<'_>,
-    block: &Block<'_>,
-) -> Option<String> {
-    if let Some(field) = block.get(reader, "image") {
-        return reader.text(&field);
+fn read_replicas(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<u32> {
+    if field.node.text() == Some("perNode") {
+        reader.not_yet(field, "perNode");
+        return None;
     }
-    // What runs elsewhere has no image; that it is not supported yet has been said.
-    if ["external", "registration"].iter().any(|key| block.has(key)) {
-        reader.silence("spec.image");
-    } else if !reader.is_spoiled("spec.image") {
-        let problem =
-            Problem::new("spec.image", "a service needs an image to run").suggest("image: name:tag");
-        reader.report(spec.span, problem);
-    }
-    None
+    reader.number(field)
 }
 
 fn read_balance(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Balance> {
@@ -95,11 +61,11 @@ fn read_balance(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> O
     reader.choice(field, &shape::BALANCE)
 }
 
-/// What the user should know of the defaults that were filled in.
+/// Defaults that the user should know of.
 pub(in crate::manifest) fn notes(document: &Block<'_>, spec: &ServiceSpec) -> Vec<String> {
     match (document.value("spec").and_then(|s| s.get("health")), spec.ports.first()) {
         (None, Some(port)) => {
-            vec![format!("no `health` is given: a TCP connect to port {} decides", port.port)]
+            vec![format!("no `health`: a replica is ready when port {} accepts a TCP connection", port.port)]
         }
         _ => Vec::new(),
     }

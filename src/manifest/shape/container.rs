@@ -1,4 +1,4 @@
-//! What a container may use and do, and what it keeps.
+//! Volumes, resources, limits, security and logging.
 
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{LABEL, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
@@ -10,32 +10,32 @@ pub(in crate::manifest) const VOLUME: SchemaNode = SchemaNode {
             LABEL,
             Required,
             "avatars",
-            "Name of the volume: a DNS label. Services of one app that say the same name share one volume.",
+            "Name of the volume: a DNS label. Services of one app that use the same name share the volume.",
         ),
         key(
             "path",
             ValueType::Path("^/.*[^/]$"),
             Required,
             "/data",
-            "Where the container finds it: an absolute path, unique in the service.",
+            "Mount path: an absolute path, unique in the service.",
         ),
-        key("readOnly", ValueType::Flag, Default("false"), "true", "Whether nothing can be written to it."),
+        key("readOnly", ValueType::Flag, Default("false"), "true", "Whether it is mounted read-only."),
         key(
             "perReplica",
             ValueType::Flag,
             Default("false"),
             "true",
-            "Whether each slot has a volume of its own, which the next replica of the slot takes over; else all replicas \
-             have the same one.",
+            "Whether each slot has a separate volume, which the next replica of the slot takes over. Otherwise all replicas \
+             share one.",
         ),
     ],
     elsewhere: &[
-        ("mountPath", "path", "the path in the container is written under `path`"),
-        ("target", "path", "the path in the container is written under `path`"),
-        ("destination", "path", "the path in the container is written under `path`"),
-        ("source", "name", "a volume has a `name`; no path of the host is mounted"),
-        ("hostPath", "name", "a volume has a `name`; no path of the host is mounted"),
-        ("read_only", "readOnly", "written as `readOnly`"),
+        ("mountPath", "path", "write the path in the container under `path`"),
+        ("target", "path", "write the path in the container under `path`"),
+        ("destination", "path", "write the path in the container under `path`"),
+        ("source", "name", "bind mounts are not supported; give the volume a `name`"),
+        ("hostPath", "name", "bind mounts are not supported; give the volume a `name`"),
+        ("read_only", "readOnly", "write `readOnly`"),
     ],
     ..NONE
 };
@@ -45,21 +45,21 @@ pub(in crate::manifest) const RESOURCES: SchemaNode = SchemaNode {
         key(
             "cpu",
             ValueType::Cpu,
-            Means("no share is reserved"),
+            Means("nothing is reserved"),
             "250m",
-            "Share of the processor that is reserved: `500m` and `0.5` are half a core.",
+            "CPU that is reserved, in cores: `500m` and `0.5` are half a core.",
         ),
         key(
             "memory",
             ValueType::Memory,
-            Means("no memory is reserved and none is the limit"),
+            Means("nothing is reserved, and there is no limit"),
             "256Mi",
-            "Memory that is reserved, at least 6Mi. It is the hard limit too: above it the container is killed.",
+            "Memory that is reserved, at least 6Mi. It is also the hard limit: a container that exceeds it is OOM-killed.",
         ),
     ],
     elsewhere: &[
         ("requests", "", "write `cpu` and `memory` directly under `resources`"),
-        ("limits", "", "`memory` is the hard limit too; a limit of cpu is written under `spec.limits`"),
+        ("limits", "", "`memory` is also the hard limit; write a CPU limit under `spec.limits`"),
     ],
     ..NONE
 };
@@ -70,9 +70,13 @@ pub(in crate::manifest) const LIMITS: SchemaNode = SchemaNode {
         ValueType::Cpu,
         Means("there is no limit"),
         "\"1\"",
-        "The most of the processor that a container gets, at least what `resources` reserves.",
+        "Most CPU that a container can use, in cores. It must not be lower than the reserved `resources.cpu`.",
     )],
-    elsewhere: &[("memory", "", "the limit of memory is `spec.resources.memory`, reserved and enforced")],
+    elsewhere: &[(
+        "memory",
+        "",
+        "write the memory limit as `spec.resources.memory`, which is reserved and enforced",
+    )],
     ..NONE
 };
 
@@ -83,7 +87,7 @@ pub(in crate::manifest) const SECURITY: SchemaNode = SchemaNode {
             TEXT,
             Means("the image's own"),
             "\"10001:10001\"",
-            "Whom the container runs as: `uid`, `uid:gid` or a name of the image.",
+            "User that the container runs as: `uid`, `uid:gid` or a user name of the image.",
         ),
         key(
             "readOnlyRoot",
@@ -97,20 +101,14 @@ pub(in crate::manifest) const SECURITY: SchemaNode = SchemaNode {
             TEXTS,
             Default("[]"),
             "[NET_BIND_SERVICE]",
-            "Capabilities beyond Docker's own, with or without `CAP_`.",
+            "Capabilities to add to Docker's default, with or without `CAP_`.",
         ),
-        key(
-            "capDrop",
-            TEXTS,
-            Default("[]"),
-            "[ALL]",
-            "Capabilities that are taken away; `ALL` takes every one.",
-        ),
+        key("capDrop", TEXTS, Default("[]"), "[ALL]", "Capabilities to drop; `ALL` drops every one."),
     ],
     elsewhere: &[(
         "privileged",
         "capAdd",
-        "containers are never privileged; add what is needed under `capAdd`",
+        "privileged containers are not supported; add the capabilities you need under `capAdd`",
     )],
     ..NONE
 };
@@ -122,15 +120,14 @@ pub(in crate::manifest) const LOGGING: SchemaNode = SchemaNode {
             ValueType::LogSize,
             Default("10m"),
             "50m",
-            "Size at which a container's log goes on in a new file. `10m` and `1g` are Docker's spelling of `10Mi` and \
-             `1Gi`.",
+            "Size at which a container's log is rotated. `10m` and `1g` are Docker's spelling of `10Mi` and `1Gi`.",
         ),
         key(
             "maxFiles",
             ValueType::Number(1, u32::MAX),
             Default("5"),
             "2",
-            "How many of these files are kept.",
+            "Number of log files that are kept.",
         ),
     ],
     ..NONE

@@ -1,4 +1,4 @@
-//! What is around a spec: kinds, `metadata`, lists.
+//! The envelope of a spec: kinds, `metadata`, lists.
 
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{EnumValues, LABEL, NONE, SchemaNode, TEXT, ValueType, key};
@@ -12,7 +12,7 @@ pub(in crate::manifest) const KINDS: SchemaNode = SchemaNode {
             ValueType::Block(&DOCUMENT),
             Required,
             "{apiVersion: coxswain/v1, kind: Service, metadata: {name: web}, spec: {image: web:1}}",
-            "A named set of identical replicas with its routes, health check and rollout policy.",
+            "A named set of identical replicas with routes, a health check and a rollout policy.",
         ),
         key(
             "List",
@@ -22,15 +22,14 @@ pub(in crate::manifest) const KINDS: SchemaNode = SchemaNode {
             "Several documents in one, as `ctl get -o yaml` prints them.",
         ),
     ],
-    later: &["Route", "Secret", "Config", "Host"],
+    later: &["Route", "Secret", "Config", "Node"],
     ..NONE
 };
 
-/// The version of the format that this program reads.
+/// The supported version of the format.
 pub(in crate::manifest) const API_VERSION: &str = "coxswain/v1";
 
-const VERSIONS: EnumValues =
-    EnumValues { words: &[(API_VERSION, "the version that this program reads")], later: &[] };
+const VERSIONS: EnumValues = EnumValues { words: &[(API_VERSION, "the supported version")], later: &[] };
 const SERVICE: EnumValues = EnumValues { words: &[("Service", "a service")], later: &[] };
 const LISTS: EnumValues = EnumValues { words: &[("List", "a list of documents")], later: &[] };
 
@@ -41,30 +40,30 @@ pub(in crate::manifest) const DOCUMENT: SchemaNode = SchemaNode {
             ValueType::EnumValues(&VERSIONS),
             Required,
             API_VERSION,
-            "Version of the format that the document is written in.",
+            "Version of the manifest format.",
         ),
-        key("kind", ValueType::EnumValues(&SERVICE), Required, "Service", "What the document declares."),
+        key("kind", ValueType::EnumValues(&SERVICE), Required, "Service", "Kind of the object."),
         key(
             "metadata",
             ValueType::Block(&METADATA),
             Required,
             "{name: web, app: shop}",
-            "What the service is called and what it belongs to.",
+            "Name, app and annotations of the service.",
         ),
         key(
             "spec",
             ValueType::Block(&SPEC),
             Required,
             "{image: web:1, replicas: 2, port: 8080}",
-            "What is wanted of the service.",
+            "Desired state of the service.",
         ),
     ],
     ignored: &["status"],
     elsewhere: &[
-        ("name", "metadata", "the name is written under `metadata`"),
-        ("app", "metadata", "the app is written under `metadata`"),
-        ("image", "spec", "the image is written under `spec`"),
-        ("replicas", "spec", "the number of replicas is written under `spec`"),
+        ("name", "metadata", "write the name under `metadata`"),
+        ("app", "metadata", "write the app under `metadata`"),
+        ("image", "spec", "write the image under `spec`"),
+        ("replicas", "spec", "write the number of replicas under `spec`"),
     ],
     ..NONE
 };
@@ -74,17 +73,17 @@ pub(in crate::manifest) const LIST: SchemaNode = SchemaNode {
         key(
             "apiVersion",
             ValueType::EnumValues(&VERSIONS),
-            Means("the version that this program reads"),
+            Means("the supported version"),
             API_VERSION,
-            "Version of the format that the list is written in.",
+            "Version of the manifest format.",
         ),
-        key("kind", ValueType::EnumValues(&LISTS), Required, "List", "Says that this is a list."),
+        key("kind", ValueType::EnumValues(&LISTS), Required, "List", "Kind of the document."),
         key(
             "items",
             ValueType::List(&ValueType::Block(&DOCUMENT), None),
             Required,
             "[]",
-            "The documents. A list within a list is refused.",
+            "The documents. A List cannot contain another List.",
         ),
     ],
     ignored: &["metadata"],
@@ -105,21 +104,21 @@ pub(in crate::manifest) const METADATA: SchemaNode = SchemaNode {
             LABEL,
             Default("default"),
             "shop",
-            "The group that the service belongs to: its network, and what `ctl delete -a` deletes. It cannot be \
-             changed later.",
+            "App that the service belongs to: its containers share a network, and `ctl delete -a` deletes them together. It \
+             cannot be changed later.",
         ),
         key(
             "annotations",
             ValueType::Map("", &TEXT, None),
             Default("{}"),
             "{owner: team-identity}",
-            "Notes of yours. They change nothing that runs.",
+            "Notes for your own use. They do not affect what runs.",
         ),
     ],
     ignored: &["uid", "generation", "createdAt"],
     elsewhere: &[
-        ("namespace", "app", "there are no namespaces; `app` groups what belongs together"),
-        ("labels", "", "labels of the containers are written under `spec.labels`"),
+        ("namespace", "app", "there are no namespaces; group services with `app`"),
+        ("labels", "", "write labels of the containers under `spec.labels`"),
     ],
     ..NONE
 };

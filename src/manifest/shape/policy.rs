@@ -1,17 +1,17 @@
-//! How a Service is rolled and stopped.
+//! Rollout and stop of a Service.
 
 use super::schema_node::DefaultValue::Default;
 use super::schema_node::{EnumValues, NONE, SchemaNode, ValueType, key};
 
 pub(in crate::manifest) const STRATEGY: EnumValues = EnumValues {
-    words: &[("rolling", "replica by replica, within `maxSurge` and `maxUnavailable`")],
+    words: &[("rolling", "replaces replicas step by step, within `maxSurge` and `maxUnavailable`")],
     later: &["canary", "blueGreen", "recreate"],
 };
 
 pub(in crate::manifest) const ON_FAILURE: EnumValues = EnumValues {
     words: &[
-        ("rollback", "back to the last revision whose rollout completed"),
-        ("pause", "it stays as it is until you write again"),
+        ("rollback", "rolls back to the last revision whose rollout completed"),
+        ("pause", "changes nothing until your next write"),
     ],
     later: &[],
 };
@@ -23,14 +23,14 @@ pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
             ValueType::EnumValues(&STRATEGY),
             Default("rolling"),
             "rolling",
-            "How a new revision takes the place of the old one.",
+            "How a new revision replaces the old one.",
         ),
         key(
             "maxSurge",
             ValueType::Count,
             Default("1"),
             "25%",
-            "How many replicas there may be above the wanted number; a percentage is rounded up. `maxSurge` and \
+            "Number or percentage of replicas that may run in addition to `replicas`; a percentage is rounded up. `maxSurge` and \
              `maxUnavailable` cannot both be 0.",
         ),
         key(
@@ -38,29 +38,29 @@ pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
             ValueType::Count,
             Default("0"),
             "1",
-            "How many of the wanted replicas may be missing; a percentage (at most `100%`) is rounded down.",
+            "Number or percentage of replicas that may be unavailable; a percentage (at most `100%`) is rounded down.",
         ),
         key(
             "healthyFor",
             ValueType::Duration,
             Default("10s"),
             "30s",
-            "How long a new replica has to be available before the next move.",
+            "How long a new replica must be available before the rollout continues.",
         ),
         key(
             "deadline",
             ValueType::Span,
             Default("5m"),
             "10m",
-            "A rollout without progress for this long has failed. Time spent pulling the image does not count. It is \
-             longer than `healthyFor`.",
+            "A rollout without progress for this long fails. The time to pull the image does not count. It must be longer \
+             than `healthyFor`.",
         ),
         key(
             "drain",
             ValueType::Duration,
             Default("20s"),
             "1m",
-            "How long the requests in flight of a replica that leaves may take to end, counted from the moment every \
+            "How long requests in flight may take to finish before a replica is stopped, counted from the moment every \
              balancer has taken it out of rotation.",
         ),
         key(
@@ -75,7 +75,7 @@ pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
             ValueType::Number(1, u32::MAX),
             Default("10"),
             "3",
-            "How many earlier revisions are kept to go back to.",
+            "Number of earlier revisions that are kept for a rollback.",
         ),
     ],
     later: &["steps", "match", "sticky", "abortIf", "preview", "promote", "keepOld"],
@@ -84,20 +84,14 @@ pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
 
 pub(in crate::manifest) const STOP: SchemaNode = SchemaNode {
     keys: &[
-        key(
-            "signal",
-            ValueType::Signal,
-            Default("SIGTERM"),
-            "SIGINT",
-            "The signal that asks a container to end.",
-        ),
+        key("signal", ValueType::Signal, Default("SIGTERM"), "SIGINT", "Signal that stops a container."),
         key(
             "grace",
             ValueType::Duration,
             Default("30s"),
             "1m",
-            "From that signal to SIGKILL. It begins after the requests in flight have ended or `rollout.drain` has \
-             passed.",
+            "Time between that signal and SIGKILL. The signal is sent after the requests in flight have finished or \
+             `rollout.drain` has passed.",
         ),
     ],
     ..NONE

@@ -1,63 +1,60 @@
-//! What a block of the manifest is described by: its keys, with value type, default, example and text.
+//! Describes a block of the manifest: its keys with value type, default, example and text. Pure.
 
 /// The keys of a block.
 #[derive(Debug)]
 pub struct SchemaNode {
-    /// What is read.
+    /// Keys that are read.
     pub keys: &'static [SchemaKey],
-    /// What `ctl get` prints of the system's own: accepted and left out.
+    /// Keys that `ctl get` prints and apply ignores.
     pub ignored: &'static [&'static str],
-    /// What the format has and this version does not.
+    /// Keys that a later version brings.
     pub later: &'static [&'static str],
-    /// Words from elsewhere: the key of this block that says it here (or none), and what to say to them.
+    /// Keys of other tools: the key to use instead (or none), and the message.
     pub elsewhere: &'static [(&'static str, &'static str, &'static str)],
-    /// What its keys ask of one another.
+    /// Rules that join several keys.
     pub rules: &'static [KeyRule],
 }
 
-/// What the keys of a block ask of one another.
+/// A rule that joins several keys of a block.
 #[derive(Debug)]
 pub enum KeyRule {
-    /// One of these at least.
+    /// At least one of these.
     Any(&'static [&'static str]),
-    /// One of these at most.
+    /// At most one of these.
     One(&'static [&'static str]),
 }
 
 /// A key of a block.
 #[derive(Debug)]
 pub struct SchemaKey {
-    /// As it is written.
     pub name: &'static str,
-    /// What may be written under it.
     pub form: ValueType,
-    /// What holds where it is left out.
     pub absent: DefaultValue,
     /// A value, as YAML on one line.
     pub example: &'static str,
-    /// What it means: sentences, with units.
+    /// Description in sentences, with units.
     pub text: &'static str,
     /// The first version of `ctl` that reads it.
     pub since: &'static str,
 }
 
-/// What holds where a key is left out.
+/// The default of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultValue {
-    /// It cannot be left out.
+    /// The key is required.
     Required,
-    /// The same as this value, as YAML on one line.
+    /// This value, as YAML on one line.
     Default(&'static str),
-    /// Something that no value says.
+    /// A default that no value expresses, in words.
     Means(&'static str),
 }
 
-/// What may be written under a key.
+/// The type of a value.
 #[derive(Debug)]
 pub enum ValueType {
-    /// Text exactly as written; it matches this pattern (of ECMA-262, as in JSON Schema), where there is one.
+    /// Text exactly as written; with a pattern (ECMA-262, as in JSON Schema) it must match.
     Text(Option<&'static str>),
-    /// Text that no number or truth value can be taken for, such as a path; it matches this pattern.
+    /// Text that cannot be mistaken for a number or boolean, such as a path; it matches this pattern.
     Path(&'static str),
     /// One of a few words.
     EnumValues(&'static EnumValues),
@@ -69,7 +66,7 @@ pub enum ValueType {
     Flag,
     /// `true`; the key is left out instead of `false`.
     True,
-    /// A duration; `0s` is one of them.
+    /// A duration; `0s` is allowed.
     Duration,
     /// A duration of more than `0s`.
     Span,
@@ -77,15 +74,15 @@ pub enum ValueType {
     Cpu,
     /// An amount of memory.
     Memory,
-    /// The same, and Docker's spelling of it.
+    /// An amount of memory, also in Docker's spelling.
     LogSize,
     /// A count, or a percentage of the replicas.
     Count,
-    /// A list of at most so many.
+    /// A list with at most this many items.
     List(&'static ValueType, Option<usize>),
     /// A command as a list of at least one text.
     Command,
-    /// A map of names that the user gives and that match this pattern.
+    /// A map whose names the user chooses; they match this pattern.
     Map(&'static str, &'static ValueType, Option<usize>),
     /// A map with these keys.
     Block(&'static SchemaNode),
@@ -93,12 +90,12 @@ pub enum ValueType {
     Either(&'static [ValueType]),
 }
 
-/// The words that a key takes; each is what serde calls a variant of the model.
+/// The words that a key accepts; each is the serde name of a variant in the model.
 #[derive(Debug)]
 pub struct EnumValues {
-    /// Each with what it means.
+    /// Each word with its meaning.
     pub words: &'static [(&'static str, &'static str)],
-    /// What the format has and this version does not.
+    /// Words that a later version brings.
     pub later: &'static [&'static str],
 }
 
@@ -108,7 +105,7 @@ pub(super) const NONE: SchemaNode =
 /// The first version.
 const FIRST: &str = "0.1.0";
 
-/// A key of the first version; one of a later version says so by struct update.
+/// A key of the first version; a key of a later version overrides `since` by struct update.
 pub(super) const fn key(
     name: &'static str,
     form: ValueType,
@@ -132,7 +129,7 @@ impl SchemaNode {
         self.keys.iter().find(|key| key.name == name)
     }
 
-    /// Their names.
+    /// The names of its keys.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.keys.iter().map(|key| key.name)
     }

@@ -8,17 +8,17 @@ use crate::model;
 
 pub(in crate::manifest) const PULL: EnumValues = EnumValues {
     words: &[
-        ("ifMissing", "where the Engine does not have it"),
+        ("ifMissing", "if the Engine does not have it"),
         ("always", "at every apply"),
-        ("never", "never; an image that is missing is an error"),
+        ("never", "never; a missing image is an error"),
     ],
     later: &[],
 };
 
 pub(in crate::manifest) const BALANCE: EnumValues = EnumValues {
     words: &[
-        ("leastRequests", "of two replicas taken at random the one with fewer requests in flight"),
-        ("roundRobin", "one replica after the other"),
+        ("leastRequests", "the one of two random replicas with fewer requests in flight"),
+        ("roundRobin", "each replica in turn"),
     ],
     later: &["random", "source", "hash"],
 };
@@ -30,7 +30,7 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
             ValueType::Text(Some("^\\S+$")),
             Required,
             "ghcr.io/acme/users:1.4.2",
-            "The image. At an apply it is resolved to a digest, which the revision keeps: the same tag with another \
+            "Image reference. `ctl apply` resolves it to a digest, which the revision keeps: the same tag with another \
              digest is a change. An image that only the Engine has is kept by its id.",
         ),
         key(
@@ -43,38 +43,39 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
         key(
             "replicas",
             ValueType::Number(0, model::LIMITS.replicas),
-            Means("the number that runs is kept; 1 for a new service"),
+            Means("keeps the current number; 1 for a new service"),
             "3",
-            "How many replicas run.",
+            "Number of replicas.",
         ),
         key(
             "entrypoint",
             TEXTS,
             Means("the image's own"),
             "[\"/app\"]",
-            "What is run, Docker's ENTRYPOINT: a list, because no shell takes a text apart.",
+            "Command that is run (Docker's ENTRYPOINT), as a list: it is not run through a shell.",
         ),
         key(
             "command",
             TEXTS,
             Means("the image's own"),
             "[\"serve\"]",
-            "Arguments of the entrypoint, Docker's CMD.",
+            "Arguments of the entrypoint (Docker's CMD), as a list.",
         ),
         key(
             "port",
             ValueType::Number(1, PORT_MAX),
-            Means("the service has the `ports` it lists, or none"),
+            Means("the ports under `ports`, or none"),
             "8080",
-            "Short for `ports` with one port, named `http`. Without a port there is no endpoint, no route and no probe but `exec`.",
+            "Short form of `ports` with one port named `http`. A service without a port has no endpoint and no route, and can only \
+             have an `exec` health check.",
         ),
         key(
             "ports",
             ValueType::List(&ValueType::Block(&PORT), Some(model::LIMITS.ports)),
             Default("[]"),
             "[{name: http, port: 8080}, {name: metrics, port: 9090}]",
-            "Ports of the container. Nothing is published on the host, but with rootless Docker and Docker Desktop on its \
-             127.0.0.1.",
+            "Ports of the container. They are not published on the node, except on 127.0.0.1 with rootless Docker and Docker \
+             Desktop.",
         ),
         key(
             "route",
@@ -87,21 +88,21 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
             ]),
             Default("[]"),
             "shop.localhost/users",
-            "Nodes and paths that lead to the service: `host/path`, or a list. A path alone means any host.",
+            "Hosts and paths that lead to the service: `host/path`, or a list. A path alone matches every host.",
         ),
         key(
             "balance",
             ValueType::EnumValues(&BALANCE),
             Default("leastRequests"),
             "roundRobin",
-            "Which replica a request goes to.",
+            "How a replica is chosen for a request.",
         ),
         key(
             "health",
             ValueType::Either(&[ValueType::Path("^/[^\\s#]*$"), ValueType::Block(&HEALTH)]),
-            Means("a TCP connect to the first port; without a port, that the container runs"),
+            Means("a TCP connect to the first port; without a port, a running container is ready"),
             "/healthz",
-            "When a replica is ready for requests: a path that is asked for over HTTP, or a map.",
+            "Health check that decides when a replica is ready: a path for an HTTP GET, or a map.",
         ),
         key(
             "env",
@@ -112,31 +113,25 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
             ),
             Default("{}"),
             "{LOG_LEVEL: info, REPLICA: {field: replica.name}}",
-            "The environment. A value is text exactly as it is written (`3.10` stays `3.10`, `no` stays `no`), or a \
-             field that the system fills in. Nothing is taken from the caller's shell and no `${}` is replaced.",
+            "Environment variables. A value is text exactly as written (`3.10` stays `3.10`, `no` stays `no`), or a field \
+             that Coxswain fills in. Variables of your shell are not used, and `${}` is not expanded.",
         ),
         key(
             "volumes",
             ValueType::List(&ValueType::Block(&VOLUME), Some(model::LIMITS.volumes)),
             Default("[]"),
             "[{name: avatars, path: /data}]",
-            "Volumes that outlive the containers. Where a service has one replica and a volume it writes to, or a \
-             `perReplica` volume, a replica is stopped before the next one is started.",
+            "Volumes that outlive the containers. If a service has one replica and a writable volume, or a `perReplica` \
+             volume, an old replica is stopped before its replacement starts.",
         ),
         key(
             "resources",
             ValueType::Block(&RESOURCES),
             Default("{}"),
             "{cpu: 250m, memory: 256Mi}",
-            "What each replica is promised.",
+            "CPU and memory that are reserved for each replica.",
         ),
-        key(
-            "limits",
-            ValueType::Block(&LIMITS),
-            Default("{}"),
-            "{cpu: \"1\"}",
-            "What each replica may use at most.",
-        ),
+        key("limits", ValueType::Block(&LIMITS), Default("{}"), "{cpu: \"1\"}", "Limits of each replica."),
         key(
             "rollout",
             ValueType::Block(&ROLLOUT),
@@ -149,28 +144,28 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
             ValueType::Block(&STOP),
             Default("{}"),
             "{signal: SIGTERM, grace: 30s}",
-            "How a container is asked to end.",
+            "How a container is stopped.",
         ),
         key(
             "security",
             ValueType::Block(&SECURITY),
             Default("{}"),
             "{readOnlyRoot: true, capDrop: [ALL]}",
-            "What the container may do: Docker's own defaults without new privileges, and what is said here.",
+            "User, capabilities and file system of the container. Otherwise Docker's defaults apply, with `no-new-privileges`.",
         ),
         key(
             "logging",
             ValueType::Block(&LOGGING),
             Default("{}"),
             "{maxSize: 10m, maxFiles: 5}",
-            "How much of the log is kept.",
+            "Rotation of the container's log.",
         ),
         key(
             "labels",
             ValueType::Map("^(?!coxswain\\.|$)", &TEXT, None),
             Default("{}"),
             "{team: identity}",
-            "Further labels on the containers. Names that begin with `coxswain.` are the system's own.",
+            "Additional labels on the containers. Names that start with `coxswain.` are reserved.",
         ),
     ],
     later: &[
@@ -188,25 +183,21 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
         (
             "args",
             "command",
-            "`args` is not a key here: `entrypoint` is what runs (Docker's ENTRYPOINT) and `command` its arguments (Docker's CMD)",
+            "write arguments under `command` (Docker's CMD), and the command itself under `entrypoint` (Docker's ENTRYPOINT)",
         ),
-        ("cmd", "command", "the arguments of the entrypoint are written under `command`"),
-        ("environment", "env", "the environment is written under `env`, as a map"),
-        (
-            "containers",
-            "image",
-            "a service is one container; write its `image` and the rest directly under `spec`",
-        ),
-        ("template", "image", "there is no pod template; write `image` and the rest directly under `spec`"),
-        ("selector", "", "a service selects nothing; its replicas are its own"),
-        ("strategy", "rollout", "how it is rolled is written under `rollout`"),
-        ("restart", "", "a replica that ends is always started again"),
-        ("restartPolicy", "", "a replica that ends is always started again"),
-        ("readinessProbe", "health", "readiness is written under `health`"),
-        ("healthcheck", "health", "readiness is written under `health`"),
-        ("livenessProbe", "", "liveness is not supported yet; `health` decides about traffic"),
-        ("volumeMounts", "volumes", "volumes and where they are mounted are written under `volumes`"),
-        ("networks", "", "every app has one network of its own; there is nothing to write"),
+        ("cmd", "command", "write the arguments of the entrypoint under `command`"),
+        ("environment", "env", "write environment variables under `env`, as a map"),
+        ("containers", "image", "a replica is one container; write its `image` directly under `spec`"),
+        ("template", "image", "there is no pod template; write `image` directly under `spec`"),
+        ("selector", "", "there are no selectors; a service owns its replicas"),
+        ("strategy", "rollout", "write the strategy under `rollout`"),
+        ("restart", "", "containers that exit are always restarted"),
+        ("restartPolicy", "", "containers that exit are always restarted"),
+        ("readinessProbe", "health", "write the health check under `health`"),
+        ("healthcheck", "health", "write the health check under `health`"),
+        ("livenessProbe", "", "liveness checks are not supported yet; `health` only decides about traffic"),
+        ("volumeMounts", "volumes", "write volumes with their mount path under `volumes`"),
+        ("networks", "", "each app has its own network; remove this key"),
     ],
     rules: &[KeyRule::One(&["port", "ports"])],
     ..NONE
@@ -215,12 +206,12 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
 pub(in crate::manifest) const FIELDS: EnumValues = EnumValues {
     words: &[
         ("replica.name", "name of the replica"),
-        ("replica.slot", "which of the service's places the replica fills, from 1"),
+        ("replica.slot", "slot of the replica in its service, from 1"),
         ("service.name", "name of the service"),
-        ("host.name", "name of the host"),
+        ("node.name", "name of the node"),
         (
             "balancer.url",
-            "where the container reaches the balancer: `http://<gateway>:<first http port>`, or the host of `ctl serve --balancer-host`",
+            "URL of the balancer for containers: `http://<gateway>:<first http port>`, or with the host of `ctl serve --balancer-host`",
         ),
     ],
     later: &[],
@@ -232,7 +223,7 @@ pub(in crate::manifest) const ENV_VALUE: SchemaNode = SchemaNode {
         ValueType::EnumValues(&FIELDS),
         Required,
         "replica.name",
-        "What the system fills in.",
+        "Field that Coxswain fills in.",
     )],
     later: &["secret", "config"],
     ..NONE

@@ -3,7 +3,7 @@
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode, ValueType, key};
 
-/// The highest port there is.
+/// The highest port number.
 pub(super) const PORT_MAX: u32 = u16::MAX as u32;
 
 pub(in crate::manifest) const PROTOCOL: EnumValues =
@@ -19,23 +19,17 @@ pub(in crate::manifest) const PORT: SchemaNode = SchemaNode {
             "8080",
             "Number of the port in the container, unique in the service.",
         ),
-        key(
-            "protocol",
-            ValueType::EnumValues(&PROTOCOL),
-            Default("http"),
-            "http",
-            "What is spoken on the port.",
-        ),
+        key("protocol", ValueType::EnumValues(&PROTOCOL), Default("http"), "http", "Protocol of the port."),
     ],
     later: &["hostPort"],
     elsewhere: &[
-        ("containerPort", "port", "the port of the container is written under `port`"),
+        ("containerPort", "port", "write the port of the container under `port`"),
         (
             "targetPort",
             "port",
-            "the port of the container is written under `port`; nothing is published on the host",
+            "write the port of the container under `port`; ports are not published on the node",
         ),
-        ("nodePort", "", "nothing is published on the host; a `route` leads to the service"),
+        ("nodePort", "", "ports are not published on the node; clients use the service's `route`"),
     ],
     ..NONE
 };
@@ -47,23 +41,23 @@ pub(super) const ROUTE_TEXT: ValueType = ValueType::Text(Some(
 
 /// Name of one of the service's ports.
 const PORT_NAME: SchemaKey =
-    key("port", LABEL, Means("the first port"), "http", "Name of the port that requests go to.");
+    key("port", LABEL, Means("the first port"), "http", "Name of the port that receives the requests.");
 
 pub(in crate::manifest) const ROUTE: SchemaNode = SchemaNode {
     keys: &[
         key(
             "host",
             ValueType::Text(Some("^[a-z0-9][a-z0-9.-]*$")),
-            Means("any host"),
+            Means("every host"),
             "shop.localhost",
-            "Name of the host in lower case, without a port.",
+            "Host name in lower case, without a port.",
         ),
         key(
             "path",
             ValueType::Path("^/([^\\s?#%\\\\;*]*[^\\s?#%\\\\;*/])?$"),
             Default("/"),
             "/users",
-            "The path and all below it, matched on whole segments: `/users` takes `/users/7` and not `/users2`.",
+            "Path prefix, matched on whole segments: `/users` matches `/users/7` but not `/users2`.",
         ),
         PORT_NAME,
         key(
@@ -71,14 +65,14 @@ pub(in crate::manifest) const ROUTE: SchemaNode = SchemaNode {
             ValueType::Span,
             Default("30s"),
             "5s",
-            "From the last byte of a request to the headers of its response.",
+            "Most time between the last byte of a request and the headers of its response.",
         ),
         key(
             "stripPrefix",
             ValueType::Flag,
             Default("false"),
             "true",
-            "Whether the path is taken off before a request is forwarded.",
+            "Whether the path prefix is removed before a request is forwarded.",
         ),
     ],
     later: &["tls", "retry", "sticky", "match"],
@@ -91,38 +85,39 @@ pub(in crate::manifest) const HEALTH: SchemaNode = SchemaNode {
         key(
             "http",
             ValueType::Path("^/[^\\s#]*$"),
-            Means("another check decides"),
+            Means("another check"),
             "/healthz",
-            "A GET of this path, which may have a query, passes with a status of 200 to 399.",
+            "Check over HTTP: a GET of this path, which may have a query, passes with status 200 to 399.",
         ),
         key(
             "tcp",
             ValueType::True,
-            Means("another check decides"),
+            Means("another check"),
             "true",
-            "A TCP connect passes. Through the proxy of a published port the connection must hold for 100 ms, too.",
+            "Check over TCP: a connect passes. At a published port the connection must also stay open for 100 ms, because Docker's proxy \
+             accepts it first.",
         ),
         key(
             "grpc",
             ValueType::Text(Some("^[!-~]*$")),
-            Means("another check decides"),
+            Means("another check"),
             "shop.Users",
-            "The health service of gRPC, `grpc.health.v1.Health/Check`, answers `SERVING` for this service over HTTP/2 \
-             without TLS. Empty (`\"\"`) asks for the server as a whole.",
+            "Check over gRPC: `grpc.health.v1.Health/Check` over HTTP/2 without TLS passes if it returns `SERVING` for this service. \
+             Empty (`\"\"`) checks the whole server.",
         ),
         key(
             "exec",
             ValueType::Command,
-            Means("another check decides"),
+            Means("another check"),
             "[\"/app\", \"check\"]",
-            "This command, run in the container without a shell, ends with exit code 0. It needs no port.",
+            "Check by a command: run in the container without a shell, it passes with exit code 0. It needs no port.",
         ),
         key(
             "none",
             ValueType::True,
-            Means("another check decides"),
+            Means("another check"),
             "true",
-            "Nothing is probed: a replica is ready as soon as its container runs.",
+            "No check: a replica is ready as soon as its container runs.",
         ),
         SchemaKey { text: "Name of the port that is probed.", ..PORT_NAME },
         key(
@@ -130,36 +125,35 @@ pub(in crate::manifest) const HEALTH: SchemaNode = SchemaNode {
             ValueType::Span,
             Default("5s"),
             "1s",
-            "Between the starts of two probes. Until the first success, a probe every 200 ms or this, whichever is \
-             less.",
+            "Time between the starts of two probes. Until the first success it is at most 200 ms.",
         ),
         key(
             "timeout",
             ValueType::Span,
             Default("2s"),
             "500ms",
-            "A probe without an answer for this long has failed.",
+            "A probe without a response for this long fails.",
         ),
         key(
             "startWithin",
             ValueType::Span,
             Default("60s"),
             "2m",
-            "From the start of a container to its first success at most; then another one takes its place.",
+            "Most time between the start of a container and its first success. After that the container is replaced.",
         ),
         key(
             "healthyAfter",
             ValueType::Number(1, u32::MAX),
             Default("1"),
             "2",
-            "Successes in a row that make a replica ready.",
+            "Consecutive successes after which a replica is ready.",
         ),
         key(
             "unhealthyAfter",
             ValueType::Number(1, u32::MAX),
             Default("3"),
             "5",
-            "Failures in a row that take a ready replica out of rotation.",
+            "Consecutive failures after which a ready replica is taken out of rotation.",
         ),
     ],
     elsewhere: &[
@@ -168,7 +162,7 @@ pub(in crate::manifest) const HEALTH: SchemaNode = SchemaNode {
         ("tcpSocket", "tcp", "write `tcp: true`, and the port's name under `port`"),
         ("command", "exec", "write the command as a list under `exec`"),
         ("test", "exec", "write the command as a list under `exec`, without Docker's CMD in front"),
-        ("initialDelaySeconds", "startWithin", "probes begin at once and repeat until `startWithin`"),
+        ("initialDelaySeconds", "startWithin", "probes start immediately and repeat until `startWithin`"),
         ("periodSeconds", "interval", "write a duration with a unit under `interval`"),
         ("timeoutSeconds", "timeout", "write a duration with a unit under `timeout`"),
         ("failureThreshold", "unhealthyAfter", "write the number under `unhealthyAfter`"),

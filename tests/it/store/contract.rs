@@ -31,21 +31,21 @@ macro_rules! contract {
 }
 
 contract!(
-    comparisons_decide,
-    all_or_nothing,
-    entries_know_their_history,
-    lists_are_sorted_and_exact,
-    limits_are_kept,
-    what_changes_nothing_has_no_revision,
-    each_of_many_writers_has_its_revision,
-    one_of_many_claims_wins,
-    watches_deliver_whole_transactions_in_order,
-    a_watch_from_the_past_or_the_future,
-    a_lapsed_lease_takes_its_keys_in_one_transaction,
-    a_lease_lives_while_kept_alive,
-    a_revoked_lease_takes_its_keys,
-    a_key_hangs_on_its_last_lease_only,
-    no_lease_no_write,
+    txn_is_committed_only_if_its_comparisons_hold,
+    txn_is_all_or_nothing,
+    entry_has_the_revisions_of_its_creation_and_last_change,
+    list_is_sorted_and_has_only_its_prefix,
+    txn_over_a_limit_is_rejected,
+    txn_without_a_change_raises_no_revision,
+    concurrent_txns_get_distinct_revisions,
+    one_of_many_concurrent_claims_wins,
+    watch_delivers_whole_txns_in_order,
+    watch_replays_from_a_kept_revision_and_resyncs_from_a_forgotten_one,
+    lapsed_lease_deletes_its_keys_in_one_txn,
+    lease_is_kept_while_it_is_renewed,
+    revoked_lease_deletes_its_keys,
+    key_belongs_to_its_last_lease_only,
+    txn_with_an_unknown_lease_is_rejected,
 );
 
 fn on_lease(key: &str, lease: LeaseId) -> Op {
@@ -73,7 +73,7 @@ fn spell(change: &Change) -> String {
     }
 }
 
-async fn comparisons_decide(store: &dyn Store) {
+async fn txn_is_committed_only_if_its_comparisons_hold(store: &dyn Store) {
     let revision = write(store, vec![put("k", "v")]).await;
     let key = |text: &str| text.to_owned();
     let rows = [
@@ -97,7 +97,7 @@ async fn comparisons_decide(store: &dyn Store) {
     }
 }
 
-async fn all_or_nothing(store: &dyn Store) {
+async fn txn_is_all_or_nothing(store: &dyn Store) {
     let compare = vec![Compare::Absent("a".into()), Compare::Absent("b".into())];
     let txn = Txn { compare, ops: vec![put("a", "1"), put("b", "1")] };
     assert_eq!(store.txn(txn.clone()).await, Ok(TxnOutcome::Committed { revision: 1 }));
@@ -106,7 +106,7 @@ async fn all_or_nothing(store: &dyn Store) {
     assert_eq!(dump(store).await, [("b".into(), "1".into()), ("c".into(), "2".into())]);
 }
 
-async fn entries_know_their_history(store: &dyn Store) {
+async fn entry_has_the_revisions_of_its_creation_and_last_change(store: &dyn Store) {
     write(store, vec![put("k", "1")]).await;
     write(store, vec![put("other", "1")]).await;
     write(store, vec![put("k", "2")]).await;
@@ -120,7 +120,7 @@ async fn entries_know_their_history(store: &dyn Store) {
     assert_eq!((entry.create_revision, entry.mod_revision, entry.version), (5, 5, 1));
 }
 
-async fn lists_are_sorted_and_exact(store: &dyn Store) {
+async fn list_is_sorted_and_has_only_its_prefix(store: &dyn Store) {
     assert_eq!(store.list("").await.unwrap().revision, 0);
     write(store, ["a/2", "a/10", "b", "a", "a0", "ä/1"].map(|key| put(key, key)).to_vec()).await;
     for (prefix, expected) in [
@@ -136,7 +136,7 @@ async fn lists_are_sorted_and_exact(store: &dyn Store) {
     }
 }
 
-async fn limits_are_kept(store: &dyn Store) {
+async fn txn_over_a_limit_is_rejected(store: &dyn Store) {
     let many = |n: usize| (0..n).map(|i| put(&format!("k{i:04}"), "")).collect::<Vec<_>>();
     let sized = |n: usize| vec![Op::Put { key: "k".into(), value: vec![b'x'; n], lease: None }];
     let compares = |n: usize| vec![Compare::Absent("none".into()); n];
@@ -166,7 +166,7 @@ async fn limits_are_kept(store: &dyn Store) {
     }
 }
 
-async fn what_changes_nothing_has_no_revision(store: &dyn Store) {
+async fn txn_without_a_change_raises_no_revision(store: &dyn Store) {
     assert_eq!(write(store, vec![put("k", "")]).await, 1);
     assert_eq!(write(store, vec![]).await, 1);
     assert_eq!(write(store, vec![delete("missing")]).await, 1);
@@ -174,7 +174,7 @@ async fn what_changes_nothing_has_no_revision(store: &dyn Store) {
     assert_eq!(store.list("").await.unwrap().revision, 2);
 }
 
-async fn each_of_many_writers_has_its_revision(store: &dyn Store) {
+async fn concurrent_txns_get_distinct_revisions(store: &dyn Store) {
     let writes = (0..300).map(|n| write(store, vec![put(&format!("k{n}"), "x")]).boxed());
     let mut revisions = futures::future::join_all(writes).await;
     revisions.sort_unstable();
@@ -182,7 +182,7 @@ async fn each_of_many_writers_has_its_revision(store: &dyn Store) {
     assert_eq!(store.list("k").await.unwrap().entries.len(), 300);
 }
 
-async fn one_of_many_claims_wins(store: &dyn Store) {
+async fn one_of_many_concurrent_claims_wins(store: &dyn Store) {
     let claim = |n: usize| Txn {
         compare: vec![Compare::Absent("claim".into())],
         ops: vec![put("claim", &n.to_string()), put(&format!("won/{n}"), "")],
@@ -199,7 +199,7 @@ async fn one_of_many_claims_wins(store: &dyn Store) {
     assert_eq!(dump(store).await, expected);
 }
 
-async fn watches_deliver_whole_transactions_in_order(store: &dyn Store) {
+async fn watch_delivers_whole_txns_in_order(store: &dyn Store) {
     let mut all = store.watch("", 1).await.unwrap();
     let mut some = store.watch("a/", 1).await.unwrap();
     write(store, vec![put("a/1", ""), put("b/1", ""), put("a/2", "")]).await;
@@ -214,7 +214,7 @@ async fn watches_deliver_whole_transactions_in_order(store: &dyn Store) {
     assert_eq!(some.next().now_or_never(), None, "nothing more");
 }
 
-async fn a_watch_from_the_past_or_the_future(store: &dyn Store) {
+async fn watch_replays_from_a_kept_revision_and_resyncs_from_a_forgotten_one(store: &dyn Store) {
     for key in ["1", "2", "3"] {
         write(store, vec![put(key, "")]).await;
     }
@@ -230,7 +230,7 @@ async fn a_watch_from_the_past_or_the_future(store: &dyn Store) {
     assert_eq!(forgotten.next().await, None, "it ends");
 }
 
-async fn a_lapsed_lease_takes_its_keys_in_one_transaction(store: &dyn Store) {
+async fn lapsed_lease_deletes_its_keys_in_one_txn(store: &dyn Store) {
     let lease = store.grant_lease(Duration::from_secs(5)).await.unwrap();
     write(store, vec![on_lease("a", lease), on_lease("b", lease), put("c", "")]).await;
     assert_eq!(store.get("a").await.unwrap().unwrap().lease, Some(lease));
@@ -242,7 +242,7 @@ async fn a_lapsed_lease_takes_its_keys_in_one_transaction(store: &dyn Store) {
     assert_eq!(store.keep_alive(lease).await, Err(StoreError::NoLease(lease.0)));
 }
 
-async fn a_lease_lives_while_kept_alive(store: &dyn Store) {
+async fn lease_is_kept_while_it_is_renewed(store: &dyn Store) {
     let lease = store.grant_lease(Duration::from_secs(5)).await.unwrap();
     write(store, vec![on_lease("a", lease)]).await;
     for _ in 0..5 {
@@ -254,7 +254,7 @@ async fn a_lease_lives_while_kept_alive(store: &dyn Store) {
     assert_eq!(next(&mut watch).await.1, ["-a"]);
 }
 
-async fn a_revoked_lease_takes_its_keys(store: &dyn Store) {
+async fn revoked_lease_deletes_its_keys(store: &dyn Store) {
     let lease = store.grant_lease(Duration::from_secs(5)).await.unwrap();
     let other = store.grant_lease(Duration::from_secs(5)).await.unwrap();
     assert_ne!(lease, other);
@@ -270,7 +270,7 @@ async fn a_revoked_lease_takes_its_keys(store: &dyn Store) {
     store.keep_alive(other).await.unwrap();
 }
 
-async fn a_key_hangs_on_its_last_lease_only(store: &dyn Store) {
+async fn key_belongs_to_its_last_lease_only(store: &dyn Store) {
     let first = store.grant_lease(Duration::from_secs(5)).await.unwrap();
     let second = store.grant_lease(Duration::from_secs(50)).await.unwrap();
     write(store, ["freed", "moved", "remade"].map(|key| on_lease(key, first)).to_vec()).await;
@@ -283,7 +283,7 @@ async fn a_key_hangs_on_its_last_lease_only(store: &dyn Store) {
     assert_eq!(keys, ["freed", "remade"]);
 }
 
-async fn no_lease_no_write(store: &dyn Store) {
+async fn txn_with_an_unknown_lease_is_rejected(store: &dyn Store) {
     let unknown = LeaseId(77);
     let txn = Txn { compare: vec![], ops: vec![put("a", ""), on_lease("b", unknown)] };
     assert_eq!(store.txn(txn).await, Err(StoreError::NoLease(77)));

@@ -64,7 +64,7 @@ fn flip_a_bit(database: &[u8], offset: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn flipped_bits_are_never_read_back_as_something_else() {
+async fn open_never_reads_a_flipped_bit_back_as_other_data() {
     let Image { database, id, content } = image(true).await;
     let dir = tempfile::tempdir().unwrap();
     let mut refused = 0;
@@ -80,7 +80,7 @@ async fn flipped_bits_are_never_read_back_as_something_else() {
 /// Two faults at once: the machine stopped and the disk changed what the last commit wrote. That looks like a commit
 /// that never ended, so the state before it may come back: one commit of one fsync cannot tell the two apart.
 #[tokio::test]
-async fn flipped_bits_after_a_crash_cost_the_last_commit_at_most() {
+async fn flipped_bit_after_a_crash_costs_at_most_the_last_commit() {
     let Image { database, id, content } = image(false).await;
     let last = |(key, _): &(String, String)| key.ends_with(&format!("/{}", COMMITS - 1));
     let before: Vec<_> = content.iter().filter(|entry| !last(entry)).cloned().collect();
@@ -93,7 +93,7 @@ async fn flipped_bits_after_a_crash_cost_the_last_commit_at_most() {
 }
 
 #[tokio::test]
-async fn a_database_cut_short_is_refused() {
+async fn open_refuses_a_truncated_database() {
     for stop_in_order in [true, false] {
         let Image { database, id, content } = image(stop_in_order).await;
         let dir = tempfile::tempdir().unwrap();

@@ -20,7 +20,7 @@ async fn store_with(dir: &Path, keys: &[&str]) {
 }
 
 #[tokio::test]
-async fn opening_again_keeps_everything_and_raises_the_epoch() {
+async fn open_keeps_everything_and_raises_the_epoch() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("made/by/open");
     store_with(&dir, &["a", "b"]).await;
@@ -39,7 +39,7 @@ async fn opening_again_keeps_everything_and_raises_the_epoch() {
 }
 
 #[tokio::test]
-async fn a_second_opening_is_refused_naming_the_first() {
+async fn second_open_is_refused_and_names_the_first() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path()).await.unwrap();
     let locked = StoreError::Locked { dir: dir.path().display().to_string(), pid: Some(std::process::id()) };
@@ -49,7 +49,7 @@ async fn a_second_opening_is_refused_naming_the_first() {
 }
 
 #[tokio::test]
-async fn a_closed_store_answers_closed() {
+async fn closed_store_returns_closed() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await.unwrap();
     let mut watch = store.watch("", 1).await.unwrap();
@@ -62,7 +62,7 @@ async fn a_closed_store_answers_closed() {
 }
 
 #[tokio::test]
-async fn files_are_private() {
+async fn store_files_are_private() {
     let dir = tempfile::tempdir().unwrap();
     store_with(dir.path(), &["a"]).await;
     for name in ["store-id", "store.redb", "store.lock"] {
@@ -72,7 +72,7 @@ async fn files_are_private() {
 }
 
 #[tokio::test]
-async fn what_does_not_belong_together_is_refused() {
+async fn open_refuses_files_that_do_not_belong_together() {
     type Wound = fn(&Path);
     let rows: [(&str, Wound, &str); 6] = [
         ("database gone", |d| fs::remove_file(d.join("store.redb")).unwrap(), "missing"),
@@ -98,7 +98,7 @@ async fn what_does_not_belong_together_is_refused() {
 }
 
 #[tokio::test]
-async fn a_machine_that_stopped_while_the_store_was_made() {
+async fn open_recovers_after_a_stop_during_creation() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("store.redb.new"), "half a database").unwrap();
     store_with(dir.path(), &["a"]).await;
@@ -110,7 +110,7 @@ async fn a_machine_that_stopped_while_the_store_was_made() {
 }
 
 #[tokio::test]
-async fn a_later_schema_is_refused() {
+async fn open_refuses_a_later_schema() {
     let dir = tempfile::tempdir().unwrap();
     store_with(dir.path(), &["a"]).await;
     let path = dir.path().join("store.redb");
@@ -125,7 +125,7 @@ async fn a_later_schema_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leases_have_their_full_time_after_an_opening() {
+async fn leases_have_their_full_time_after_open() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).await.unwrap();
     let lease = store.grant_lease(Duration::from_secs(10)).await.unwrap();

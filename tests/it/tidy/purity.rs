@@ -10,9 +10,9 @@ const PURE_CRATES: [&str; 8] =
     ["serde", "serde_json", "thiserror", "sha2", "hex", "jiff", "schemars", "strsim"];
 /// And those that one place may use beyond them: they turn values into values.
 const PURE_CRATES_OF: [(&str, &[&str]); 4] = [
-    ("src/manifest/", &["serde_yaml", "granit_parser"]),
+    ("src/manifest/", &["serde_saphyr", "granit_parser"]),
     ("src/engine/", &["bollard"]),
-    ("src/bin/ctl/", &["comfy_table", "console", "miette", "serde_yaml", "clap"]),
+    ("src/bin/ctl/", &["comfy_table", "console", "miette", "serde_saphyr", "clap"]),
     ("src/balancer/", &["http"]),
 ];
 /// Parts of the standard library that act or look at the world. Addresses of `std::net` are only values.
@@ -118,7 +118,7 @@ fn only_the_clock_is_asked_for_the_time() {
 
 #[test]
 fn effects_in_a_pure_file_are_seen() {
-    let crates = ["tokio", "tracing", "serde", "serde_yaml"].map(str::to_owned);
+    let crates = ["tokio", "tracing", "serde", "serde_saphyr"].map(str::to_owned);
     for effect in [
         "async fn f() {}",
         "use tokio::time::sleep;",
@@ -126,14 +126,14 @@ fn effects_in_a_pure_file_are_seen() {
         "use std::{collections::BTreeMap, fs};",
         "use std::time::Instant;",
         "use jiff::Timestamp;\nfn f() { Timestamp::now(); }",
-        "use serde_yaml::Value;",
+        "use serde_saphyr::Value;",
         "use std::sync::Mutex;",
     ] {
         let source = Source::parse(effect);
         assert_eq!(check("src/agent/plan.rs", &source, &crates).len(), 1, "{effect}");
     }
     let yaml = Source::parse(
-        "use serde_yaml::Value;\nuse std::net::IpAddr;\nuse serde::Serialize;\nuse std::io::ErrorKind;",
+        "use serde_saphyr::Value;\nuse std::net::IpAddr;\nuse serde::Serialize;\nuse std::io::ErrorKind;",
     );
     assert_eq!(check("src/manifest/tree.rs", &yaml, &crates).len(), 0);
 }

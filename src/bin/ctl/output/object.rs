@@ -122,8 +122,10 @@ pub(crate) fn render(objects: &[Envelope], single: bool, format: ObjectFormat) -
             serde_json::to_string_pretty(object).map_err(|e| e.to_string())
         }
         (ObjectFormat::Json, _) => serde_json::to_string_pretty(&list).map_err(|e| e.to_string()),
-        (ObjectFormat::Yaml, [object]) if single => serde_yaml::to_string(object).map_err(|e| e.to_string()),
-        (ObjectFormat::Yaml, _) => serde_yaml::to_string(&list).map_err(|e| e.to_string()),
+        (ObjectFormat::Yaml, [object]) if single => {
+            serde_saphyr::to_string(object).map_err(|e| e.to_string())
+        }
+        (ObjectFormat::Yaml, _) => serde_saphyr::to_string(&list).map_err(|e| e.to_string()),
     }
     .map(|text| text.trim_end().to_owned())
 }
@@ -132,7 +134,7 @@ pub(crate) fn render(objects: &[Envelope], single: bool, format: ObjectFormat) -
 pub(crate) fn render_one(object: &Envelope, format: ObjectFormat) -> Result<String, String> {
     match format {
         ObjectFormat::Json => serde_json::to_string(object).map_err(|e| e.to_string()),
-        ObjectFormat::Yaml => serde_yaml::to_string(object)
+        ObjectFormat::Yaml => serde_saphyr::to_string(object)
             .map(|text| format!("---\n{}", text.trim_end()))
             .map_err(|e| e.to_string()),
         ObjectFormat::Name => Ok(object.address.clone()),

@@ -1,0 +1,186 @@
+//! Problems of the blocks of a spec with forms of their own: ports, routes, health, volumes.
+
+use super::refused;
+
+#[test]
+fn problems_of_ports_are_refused() {
+    refused(&[
+        (
+            "image: a:1\nport: eighty\nroute: a.b\nhealth: /x",
+            &["7:9 spec.ports[0].port | expected a whole number"],
+        ),
+        ("image: a:1\nprot: 80\nroute: a.b\nhealth: /x", &["7:3 spec.prot | unknown field `prot` | port"]),
+        ("image: a:1\nport: 0", &["7:9 spec.ports[0].port | expected a port from 1 to 65535, found 0"]),
+        (
+            "image: a:1\nport: \"8080:80\"",
+            &["7:9 spec.ports[0].port | port 8080 of the node cannot be published"],
+        ),
+        (
+            "image: a:1\nport: 1\nports: [{name: a, port: 2}]",
+            &["7:9 spec.port | `port` is the short form of `ports`"],
+        ),
+        (
+            "image: a:1\nports: [8080]",
+            &[
+                "7:11 spec.ports[0] | expected a map with `name` and `port`, found `8080` | {name: http, port: 8080}",
+            ],
+        ),
+        (
+            "image: a:1\nports: [\"8080:80\"]",
+            &[
+                "7:11 spec.ports[0] | expected a map with `name` and `port`, found `8080:80` | {name: http, port: 80}",
+            ],
+        ),
+        ("image: a:1\nports: [{port: 1}]", &["7:11 spec.ports[0].name | `name` is required | name: http"]),
+        ("image: a:1\nports: [{name: a}]", &["7:11 spec.ports[0].port | `port` is required | port: 8080"]),
+        ("image: a:1\nports: {name: a, port: 1}", &["7:3 spec.ports | expected a list, found a map"]),
+        (
+            "image: a:1\nports: [{name: a, containerPort: 1}]",
+            &["7:21 spec.ports[0].containerPort | write the port of the container under `port`"],
+        ),
+    ]);
+}
+
+#[test]
+fn problems_of_routes_are_refused() {
+    refused(&[
+        ("image: a:1\nroute: a.b", &["7:10 spec.route[0].port | a route needs a port | port: 8080"]),
+        (
+            "image: a:1\nport: 1\nroute: http://a.b/c",
+            &["8:10 spec.route[0] | expected `host/path` without a scheme, found `http://a.b/c` | a.b/c"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: \"*.b\"",
+            &["8:10 spec.route[0] | wildcard host `*.b` is not supported yet"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: \"*/c\"",
+            &["8:10 spec.route[0] | a path alone matches every host; remove `*` | /c"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: Shop.b",
+            &["8:10 spec.route[0] | host `Shop.b` must be in lower case | shop.b"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: a.b/c/*",
+            &[
+                "8:10 spec.route[0] | path `/c/*` must not end with `/` or contain `*`; it matches everything below it | /c",
+            ],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: [/*/c, /**]",
+            &[
+                "8:11 spec.route[0] | path `/*/c` must not end with `/` or contain `*`; it matches everything below it | -",
+                "8:17 spec.route[1] | path `/**` must not end with `/` or contain `*`; it matches everything below it | /",
+            ],
+        ),
+        (
+            "image: a:1\nports: [{name: ~, port: x}]\nroute: [{path: /*/c, timeout: 5}]",
+            &[
+                "7:18 spec.ports[0].name | `name` has",
+                "7:27 spec.ports[0].port |",
+                "8:18 ",
+                "8:33 spec.route[0].timeout |",
+            ],
+        ),
+        ("image: a:1\nport: 1\nroute: a.b/c/", &["8:10 spec.route[0] | path `/c/` must not end with `/`"]),
+        ("image: a:1\nport: 1\nroute: a.b:80", &["8:10 spec.route[0].host | invalid host `a.b:80`"]),
+        (
+            "image: a:1\nport: 1\nroute: /a/../b",
+            &["8:10 spec.route[0].path | path `/a/../b` must not contain"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: \"\"",
+            &["8:10 spec.route[0] | expected `host/path`, found an empty text | /"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: {host: a.b}",
+            &["8:3 spec.route | expected `host/path` or a list, found a map"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: [{timeout: 1s}]",
+            &["8:11 spec.route[0] | `host` or `path` is required | path: /"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: [{hots: a.b}]",
+            &["8:12 spec.route[0].hots | unknown field `hots` | host"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: [{path: /, port: nope}]",
+            &["8:27 spec.route[0].port | unknown port `nope` | http"],
+        ),
+        (
+            "image: a:1\nport: 1\nroute: [a.b/c, a.b/c]",
+            &["8:18 spec.route[1].path | duplicate route `a.b/c`"],
+        ),
+    ]);
+}
+
+#[test]
+fn problems_of_health_are_refused() {
+    refused(&[
+        ("image: a:1\nhealth: /x", &["7:11 spec.health | the health check needs a port"]),
+        ("image: a:1\nport: 1\nhealth: x", &["8:11 spec.health.http | invalid path `x`"]),
+        (
+            "image: a:1\nport: 1\nhealth: none",
+            &["8:11 spec.health | `none` is not a path; to disable the check, write a map | {none: true}"],
+        ),
+        ("image: a:1\nport: 1\nhealth: {http: /x, tcp: true}", &["8:3 spec.health | more than one check"]),
+        ("image: a:1\nport: 1\nhealth: {grpc: a b}", &["8:18 spec.health.grpc | invalid gRPC service `a b`"]),
+        ("image: a:1\nhealth: {grpc: \"\"}", &["7:3 spec.health | the health check needs a port"]),
+        (
+            "image: a:1\nhealth: {exec: /app check}",
+            &[
+                "7:18 spec.health.exec | expected a list: the command is not run through a shell | [\"/app\", \"check\"]",
+            ],
+        ),
+        ("image: a:1\nhealth: {exec: []}", &["7:12 spec.health.exec | the command is empty"]),
+        (
+            "image: a:1\nport: 1\nhealth: {exec: [a], port: http}",
+            &["8:29 spec.health.port | `exec` uses no port"],
+        ),
+        ("image: a:1\nport: 1\nhealth: {exec: [a], grpc: b}", &["8:3 spec.health | more than one check"]),
+        (
+            "image: a:1\nport: 1\nhealth: {command: [a]}",
+            &["8:12 spec.health.command | write the command as a list under `exec`"],
+        ),
+        (
+            "image: a:1\nport: 1\nhealth: {tcp: false}",
+            &["8:17 spec.health.tcp | expected `true`, found `false`"],
+        ),
+        (
+            "image: a:1\nport: 1\nhealth: {interval: 5}",
+            &["8:22 spec.health.interval | duration `5` needs a unit | 5s"],
+        ),
+        (
+            "image: a:1\nport: 1\nhealth: {interval: 0s}",
+            &["8:22 spec.health.interval | must be greater than 0"],
+        ),
+    ]);
+}
+
+#[test]
+fn problems_of_volumes_are_refused() {
+    refused(&[
+        (
+            "image: a:1\nvolumes: [data:/data:ro]",
+            &[
+                "7:13 spec.volumes[0] | expected a map with `name` and `path`, found `data:/data:ro` | {name: data, path: /data}",
+            ],
+        ),
+        (
+            "image: a:1\nvolumes: [/srv:/data]",
+            &["7:13 spec.volumes[0] | bind mounts are not supported; use a named volume"],
+        ),
+        ("image: a:1\nvolumes: {a: b}", &["7:3 spec.volumes | expected a list, found a map"]),
+        (
+            "image: a:1\nvolumes: [{name: a}]",
+            &["7:13 spec.volumes[0].path | `path` is required | path: /data"],
+        ),
+        ("image: a:1\nvolumes: [{name: a, path: b}]", &["7:29 spec.volumes[0].path | invalid path `b`"]),
+        (
+            "image: a:1\nvolumes: [{name: a, path: /b, mountPath: /c}]",
+            &["7:33 spec.volumes[0].mountPath | write the path in the container under `path`"],
+        ),
+    ]);
+}
