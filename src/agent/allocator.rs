@@ -8,7 +8,7 @@ use super::memory::Leases;
 use super::node::NodeFacts;
 use super::node_state::{NetworkRecord, NodeState};
 use super::ring_allocator::{self, LeasePool, NetworkLease, PoolCursor};
-use crate::model::{AppName, ExposureMode, Millis, Port, WaitReason};
+use crate::model::{AppName, ExposureMode, Millis, NotReadyCause, Port};
 
 /// Network settings of a new container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +39,12 @@ impl<'a> NetworkAllocator<'a> {
         state: &mut NodeState,
         app: &AppName,
         ports: &[Port],
-    ) -> Result<NetworkAllocation, WaitReason> {
-        let address = self.take_address(state, app).ok_or(WaitReason::NoFreeAddress)?;
+    ) -> Result<NetworkAllocation, NotReadyCause> {
+        let address = self.take_address(state, app).ok_or(NotReadyCause::NoFreeAddress)?;
         let mut published = BTreeMap::new();
         for own in ports.iter().filter(|_| facts.exposure == ExposureMode::Published) {
             let port = self.take_port(facts, state).ok_or_else(|| {
-                let message = "every port of 127.0.0.1 that it could be published at is taken".to_owned();
-                WaitReason::EngineRefused { message }
+                NotReadyCause::cannot_start("every port of 127.0.0.1 that it could be published at is taken")
             })?;
             published.insert(own.port, port);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::memory::{AgentMemory, ExitMemory};
 use super::view::{NodeView, attempt_of, is_up, replica_of};
 use crate::engine::{ContainerState, ObservedContainer};
-use crate::model::{ReplicaName, WaitReason};
+use crate::model::ReplicaName;
 
 /// How a container relates to the stored replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,22 +66,21 @@ pub(super) struct ClassifiedContainers<'a> {
     pub(super) dead_orphans: Vec<&'a ObservedContainer>,
 }
 
-/// Why a container exited or could not start; `None` for one that runs, can run, or is being removed.
-pub(super) fn exit_reason(exits: &ExitMemory, container: &ObservedContainer) -> Option<WaitReason> {
-    let refused = exits.refusal_message(&container.id).or(Some(container.error.as_str()));
-    let refused = refused.filter(|message| !message.is_empty());
-    let in_words = |message: &str| WaitReason::EngineRefused { message: message.to_owned() };
-    match &container.state {
-        ContainerState::Created => refused.map(in_words),
-        ContainerState::Exited { code, oom_killed } => Some(match refused {
-            Some(message) => in_words(message),
-            None => WaitReason::Exited { code: *code, oom_killed: *oom_killed },
-        }),
-        ContainerState::Dead => Some(in_words("Docker reports the container as dead")),
+/// The Engine's message, if it refused to start a container.
+pub(super) fn start_refusal<'a>(exits: &'a ExitMemory, container: &'a ObservedContainer) -> Option<&'a str> {
+    let message = exits.refusal_message(&container.id).unwrap_or(&container.error);
+    Some(message).filter(|message| !message.is_empty())
+}
+
+/// Whether a container exited or could not start; not one that runs, can run, or is being removed.
+fn has_ended(exits: &ExitMemory, container: &ObservedContainer) -> bool {
+    match container.state {
+        ContainerState::Created => start_refusal(exits, container).is_some(),
+        ContainerState::Exited { .. } | ContainerState::Dead => true,
         ContainerState::Running
         | ContainerState::Paused
         | ContainerState::Restarting
-        | ContainerState::Removing => None,
+        | ContainerState::Removing => false,
     }
 }
 
@@ -92,7 +91,7 @@ fn class(
     container: &ObservedContainer,
     newest: &BTreeMap<ReplicaName, NewestAttempts>,
 ) -> ContainerClass {
-    let dead = exit_reason(exits, container).is_some();
+    let dead = has_ended(exits, container);
     let newest = replica_of(container)
         .filter(|name| view.replicas.contains_key(name))
         .and_then(|name| newest.get(&name).copied());
@@ -134,10 +133,10 @@ pub(super) fn classify<'v>(view: &'v NodeView, memory: &AgentMemory) -> Classifi
     for container in view.ours().filter(|c| c.state != ContainerState::Removing) {
         let Some(name) = replica_of(container) else { continue };
         let entry = newest.entry(name).or_default();
-        let place = match exit_reason(exits, container) {
-            Some(_) => &mut entry.dead,
-            None if is_up(container) => &mut entry.up,
-            None => &mut entry.created,
+        let place = match has_ended(exits, container) {
+            true => &mut entry.dead,
+            false if is_up(container) => &mut entry.up,
+            false => &mut entry.created,
         };
         *place = (*place).max(Some(attempt_of(container)));
     }

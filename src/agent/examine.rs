@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 
 use crate::engine::{Engine, EngineError, LogOptions};
-use crate::model::{ContainerId, ListeningSocket, sanitize};
+use crate::model::{ContainerId, Evidence, sanitize};
 
 /// Lines kept of its log: enough for the end of a stack trace. They go into the store and onto a terminal.
 const LOG_LINES: u32 = 10;
@@ -14,18 +14,9 @@ const LINE_CHARS: usize = 200;
 /// The examination takes no longer; what was found until then counts.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The evidence from a container.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ContainerFindings {
-    /// The last lines of its log, oldest first.
-    pub(super) log: Vec<String>,
-    /// The sockets that listen in it; `None` where they are not known.
-    pub(super) listening: Option<Vec<ListeningSocket>>,
-}
-
 /// Examines a container. What fails is left out: missing evidence must not block anything.
-pub(super) async fn examine(engine: &dyn Engine, container: &ContainerId) -> ContainerFindings {
-    let mut found = ContainerFindings::default();
+pub(super) async fn examine(engine: &dyn Engine, container: &ContainerId) -> Evidence {
+    let mut found = Evidence::default();
     let examination = async {
         found.listening = engine.listening(container).await.unwrap_or_else(|error| {
             tracing::debug!(%container, %error, "cannot list the listening sockets");

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::action::AgentAction;
-use super::examine::{ContainerFindings, examine};
+use super::examine::examine;
 use super::observe::Ticks;
 use crate::engine::{ContainerSpec, ContainerState, Engine, EngineError, ObservedContainer};
-use crate::model::ContainerId;
+use crate::model::{ContainerId, Evidence};
 
 /// The outcome of an action.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(super) enum ActionOutcome {
     },
     /// The name is taken by this container, as of this tick.
     NameTaken(u64, Box<ObservedContainer>),
-    Examined(ContainerFindings),
+    Examined(Evidence),
     /// The container was created, as of this tick, and its start was not answered.
     CreatedOnly(u64, Box<ObservedContainer>, EngineError),
     /// It failed, or was not answered.

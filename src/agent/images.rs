@@ -9,7 +9,7 @@ use super::plan_builder::PlanBuilder;
 use super::view::WantedReplica;
 use crate::engine::{LABEL_SERVICE, ObservedContainer, has_label};
 use crate::model::image_reference::is_image_id;
-use crate::model::{Cause, Desired, ImageRefusal, Millis, Pull, ServiceName, WaitReason};
+use crate::model::{Cause, Desired, Millis, NotReadyCause, Pull, ServiceName};
 
 /// An image that cannot be pulled is looked up again after this long: a user may build it.
 pub(super) const FIND_AGAIN: Millis = Millis::secs(5);
@@ -43,8 +43,8 @@ pub(super) fn need(builder: &mut PlanBuilder<'_>, image: &str, policy: Pull) -> 
         Some(ImageMemory::Absent | ImageMemory::Failed { .. }) => match not_pullable(image, policy) {
             Some(message) => {
                 builder.act(look);
-                let reason = WaitReason::ImageUnavailable { message, refusal: Some(ImageRefusal::NotFound) };
-                ImageNeed::Unavailable(Retry::after(builder.now, FIND_AGAIN, reason))
+                let cause = NotReadyCause::ImageNotFound { message };
+                ImageNeed::Unavailable(Retry::after(builder.now, FIND_AGAIN, cause))
             }
             None => {
                 builder.pull(image);

@@ -15,8 +15,8 @@ use super::status::ReplicaStep;
 use super::view::{WantedReplica, instance_of, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, HealthCheck, Millis, Mono, ReplicaPhase,
-    Revision, ServiceSpec, WaitReason,
+    ContainerId, Endpoint, EndpointId, EndpointState, FailedProbe, HealthCheck, Millis, Mono, NotReadyCause,
+    ReplicaPhase, Revision, ServiceSpec,
 };
 use crate::probe::{ProbeAddress, ProbeState, ProbeTarget};
 
@@ -48,10 +48,10 @@ pub(super) fn run<'a>(
     Some(match current.state {
         ContainerState::Created => start(builder, wanted, containers, current),
         ContainerState::Running => running(builder, wanted, containers, current),
-        ContainerState::Paused => held_back(wanted, containers, current, WaitReason::ContainerPaused),
+        ContainerState::Paused => held_back(wanted, containers, current, NotReadyCause::ContainerPaused),
         _ => {
-            let message = "Docker restarts the container by itself".to_owned();
-            held_back(wanted, containers, current, WaitReason::EngineRefused { message })
+            let cause = NotReadyCause::cannot_start("Docker restarts the container by itself");
+            held_back(wanted, containers, current, cause)
         }
     })
 }
@@ -103,7 +103,7 @@ fn replace<'a>(
     let phase = retire(builder, current, registered, &StopTerms::of(wanted));
     let to_replace = builder.memory.replicas.get(&wanted.replica.name).and_then(|m| m.to_replace.clone());
     // The user should read why, not that it is being stopped.
-    let phase = to_replace.map_or(phase, |(_, reason)| ReplicaPhase::Starting { reason: Some(reason) });
+    let phase = to_replace.map_or(phase, |(_, cause)| ReplicaPhase::Starting { cause: Some(cause) });
     ReplicaStep { endpoint: endpoint.and_then(draining), ..ReplicaStep::of(phase, containers) }
 }
 
@@ -121,15 +121,15 @@ fn absent(
         builder.act(AgentAction::Remove { container: spent.id.clone() });
     }
     let remembered = builder.memory.replicas.get(&wanted.replica.name).cloned().unwrap_or_default();
-    let ended = remembered.retry.as_ref().map(|r| r.reason.clone());
+    let ended = remembered.retry.as_ref().map(|r| r.cause.clone());
     if let Some(retry) = remembered.retry.filter(|r| r.at > builder.now.mono) {
         builder.wake(retry.at.since(builder.now.mono));
-        return ReplicaPhase::BackOff { reason: retry.reason, retry_at: retry.wall };
+        return ReplicaPhase::BackOff { cause: retry.cause, retry_at: retry.wall };
     }
-    let waiting = |reason| ReplicaPhase::Waiting { reason };
+    let waiting = |cause| ReplicaPhase::Waiting { cause };
     let Some(revision) = &wanted.revision else {
         let message = format!("revision {} is not in the store", wanted.replica.revision);
-        return waiting(Some(WaitReason::EngineRefused { message }));
+        return waiting(Some(NotReadyCause::cannot_start(message)));
     };
     match images::need(builder, &revision.image.pinned, revision.spec.pull) {
         ImageNeed::Met => {}
@@ -137,19 +137,19 @@ fn absent(
         ImageNeed::Pulling => return ReplicaPhase::Pulling,
         ImageNeed::Unavailable(retry) => {
             builder.wake(retry.at.since(builder.now.mono));
-            return ReplicaPhase::BackOff { reason: retry.reason, retry_at: retry.wall };
+            return ReplicaPhase::BackOff { cause: retry.cause, retry_at: retry.wall };
         }
     }
     match network::need(builder, &wanted.replica.app) {
         Ok(true) => {}
         Ok(false) => return waiting(ended),
-        Err(message) => return waiting(Some(WaitReason::EngineRefused { message })),
+        Err(message) => return waiting(Some(NotReadyCause::cannot_start(message))),
     }
     let highest = remembered.attempted.max(containers.highest_attempt());
     match create(builder, wanted, revision, highest) {
-        Ok(true) if ended.is_none() => ReplicaPhase::Starting { reason: None },
+        Ok(true) if ended.is_none() => ReplicaPhase::Starting { cause: None },
         Ok(_) => waiting(ended),
-        Err(reason) => waiting(Some(reason)),
+        Err(cause) => waiting(Some(cause)),
     }
 }
 
@@ -159,22 +159,21 @@ fn create(
     wanted: &WantedReplica,
     revision: &Revision,
     highest: u32,
-) -> Result<bool, WaitReason> {
+) -> Result<bool, NotReadyCause> {
     let replica = &wanted.replica;
-    let refused = |message: &str| WaitReason::EngineRefused { message: message.to_owned() };
     let Some(subnet) = builder.state().networks.get(&replica.app).map(|record| record.subnet) else {
-        return Err(refused("the network of the app is not known"));
+        return Err(NotReadyCause::cannot_start("the network of the app is not known"));
     };
     let env = spec::environment(&builder.view.facts, replica, revision, subnet)
-        .map_err(|message| refused(&message))?;
+        .map_err(NotReadyCause::cannot_start)?;
     if !builder.may_start() {
         return Ok(false);
     }
     let allocation = match builder.allocate(&replica.app, &revision.spec.ports) {
         Ok(allocation) => allocation,
-        Err(reason) => {
+        Err(cause) => {
             builder.wake(ALLOCATE_RETRY);
-            return Err(reason);
+            return Err(cause);
         }
     };
     builder.take_start();
@@ -196,7 +195,7 @@ fn start<'a>(
         let (replica, container) = (wanted.replica.name.clone(), current.id.clone());
         builder.act(AgentAction::Start { replica, container });
     }
-    ReplicaStep::of(ReplicaPhase::Starting { reason: None }, containers)
+    ReplicaStep::of(ReplicaPhase::Starting { cause: None }, containers)
 }
 
 /// Alive, and unreachable for a reason outside its health: out of rotation until that is over.
@@ -204,13 +203,13 @@ fn held_back<'a>(
     wanted: &WantedReplica,
     containers: &ReplicaContainers<'a>,
     current: &ObservedContainer,
-    reason: WaitReason,
+    cause: NotReadyCause,
 ) -> ReplicaStep<'a> {
     let endpoint = own_endpoint(wanted, current);
     let was_ready = endpoint.is_some() || shown_state(wanted, current).is_some();
     let phase = match was_ready {
-        true => ReplicaPhase::Unready { reason },
-        false => ReplicaPhase::Starting { reason: Some(reason) },
+        true => ReplicaPhase::Unready { cause },
+        false => ReplicaPhase::Starting { cause: Some(cause) },
     };
     let endpoint = endpoint.map(|e| Endpoint { state: EndpointState::Unready, ..e.clone() });
     ReplicaStep { endpoint, ..ReplicaStep::of(phase, containers) }
@@ -225,13 +224,13 @@ fn running<'a>(
 ) -> ReplicaStep<'a> {
     let Some(revision) = wanted.revision.as_deref() else {
         return ReplicaStep::of(
-            wanted.status.as_ref().map_or(ReplicaPhase::Starting { reason: None }, |s| s.phase.clone()),
+            wanted.status.as_ref().map_or(ReplicaPhase::Starting { cause: None }, |s| s.phase.clone()),
             containers,
         );
     };
     let address = EndpointAddress::of(current, &builder.view.network_name(&wanted.replica.app));
     let (Some(instance), Some(address)) = (instance_of(current), address) else {
-        return ReplicaStep::of(ReplicaPhase::Starting { reason: None }, containers);
+        return ReplicaStep::of(ReplicaPhase::Starting { cause: None }, containers);
     };
     let probe = target(&revision.spec, &instance, address);
     let state = probe.as_ref().and_then(|_| builder.view.probes.get(&instance));
@@ -244,8 +243,8 @@ fn running<'a>(
         (Some(_), _) => judged(shown, state),
         (None, HealthCheck::None(_)) => ReplicaPhase::Ready,
         (None, _) => {
-            let message = "the port of its health check is not published".to_owned();
-            ReplicaPhase::Starting { reason: Some(WaitReason::EngineRefused { message }) }
+            let cause = NotReadyCause::cannot_start("the port of its health check is not published");
+            ReplicaPhase::Starting { cause: Some(cause) }
         }
     };
     if let (ReplicaPhase::Starting { .. }, Some(ProbeState::Starting { since, last: Some(_) })) =
@@ -265,24 +264,24 @@ fn running<'a>(
 /// The phase, from the probe's state and the phase so far. A ready container stays ready until its probe has a result: a
 /// restart of the agent alone changes nothing.
 fn judged(shown: Option<EndpointState>, state: Option<&ProbeState>) -> ReplicaPhase {
-    let failing = |probe: &FailedProbe| WaitReason::HealthCheckFailing { message: probe.message.clone() };
+    let failing = |probe: &FailedProbe| NotReadyCause::unhealthy(probe.clone());
     match (shown, state) {
         (_, Some(ProbeState::Ready { .. })) => ReplicaPhase::Ready,
         (Some(_), Some(ProbeState::Failing { last, .. } | ProbeState::TooLate { last, .. })) => {
-            ReplicaPhase::Unready { reason: failing(last) }
+            ReplicaPhase::Unready { cause: failing(last) }
         }
         (Some(EndpointState::Ready), _) => ReplicaPhase::Ready,
         (Some(_), Some(ProbeState::Starting { last: Some(last), .. })) => {
-            ReplicaPhase::Unready { reason: failing(last) }
+            ReplicaPhase::Unready { cause: failing(last) }
         }
-        (Some(_), _) => ReplicaPhase::Unready { reason: failing(&"not probed yet".into()) },
+        (Some(_), _) => ReplicaPhase::Unready { cause: NotReadyCause::unhealthy("not probed yet") },
         (None, Some(ProbeState::Starting { last: Some(last), .. })) => {
-            ReplicaPhase::Starting { reason: Some(failing(last)) }
+            ReplicaPhase::Starting { cause: Some(failing(last)) }
         }
         (None, Some(ProbeState::Failing { last, .. } | ProbeState::TooLate { last, .. })) => {
-            ReplicaPhase::Starting { reason: Some(failing(last)) }
+            ReplicaPhase::Starting { cause: Some(failing(last)) }
         }
-        (None, _) => ReplicaPhase::Starting { reason: None },
+        (None, _) => ReplicaPhase::Starting { cause: None },
     }
 }
 

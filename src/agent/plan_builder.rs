@@ -9,7 +9,7 @@ use super::node_plan::NodePlan;
 use super::node_state::NodeState;
 use super::ring_allocator::{LeasePool, PoolCursor};
 use super::view::NodeView;
-use crate::model::{AppName, Millis, Now, Port, WaitReason};
+use crate::model::{AppName, Millis, NotReadyCause, Now, Port};
 
 /// Containers created or started at once. Eight keep two cores and one Docker daemon busy; more only queue in it.
 pub const MAX_STARTS: usize = 8;
@@ -107,7 +107,7 @@ impl<'a> PlanBuilder<'a> {
         &mut self,
         app: &AppName,
         ports: &[Port],
-    ) -> Result<NetworkAllocation, WaitReason> {
+    ) -> Result<NetworkAllocation, NotReadyCause> {
         self.allocator.allocate(&self.view.facts, &mut self.state, app, ports)
     }
 

@@ -9,7 +9,7 @@ use super::plan_builder::PlanBuilder;
 use super::status_events;
 use super::view::{WantedReplica, address_of, instance_of};
 use crate::engine::ObservedContainer;
-use crate::model::{ContainerId, Endpoint, FailedProbe, Millis, ReplicaPhase, ReplicaStatus, WaitReason};
+use crate::model::{ContainerId, Endpoint, FailedProbe, Millis, ReplicaPhase, ReplicaStatus};
 use crate::probe::ProbeTarget;
 
 /// A status that differs only in the text of its last observation is written at most this often: a probe's message may
@@ -107,34 +107,22 @@ fn failed_probe<'v>(
 fn is_same_wait(stored: &ReplicaPhase, new: &ReplicaPhase) -> bool {
     match (stored, new) {
         (
-            ReplicaPhase::BackOff { reason: a, retry_at: x },
-            ReplicaPhase::BackOff { reason: b, retry_at: y },
+            ReplicaPhase::BackOff { cause: a, retry_at: x },
+            ReplicaPhase::BackOff { cause: b, retry_at: y },
         ) => a == b && (*x - *y).abs().total(jiff::Unit::Second).is_ok_and(|seconds| seconds < 1.0),
         _ => false,
     }
 }
 
-/// Whether two statuses differ only in the text of a reason: both have one, of the same kind, or neither has.
+/// Whether two statuses differ only in the text of a cause: both have one, of the same kind, or neither has.
 fn only_detail(stored: &ReplicaStatus, new: &ReplicaStatus) -> bool {
     let same_kind = discriminant(&stored.phase) == discriminant(&new.phase)
-        && reason(&stored.phase).map(discriminant) == reason(&new.phase).map(discriminant);
+        && stored.phase.cause().map(discriminant) == new.phase.cause().map(discriminant);
     let same_diagnosis = match (&stored.diagnosis, &new.diagnosis) {
         (Some(stored), Some(new)) => stored.is_same_as(new),
         (stored, new) => stored == new,
     };
-    let (phase, diagnosis) = (stored.phase.clone(), stored.diagnosis.clone());
+    let phase = stored.phase.clone();
+    let diagnosis = stored.diagnosis.clone();
     same_kind && same_diagnosis && ReplicaStatus { phase, diagnosis, ..new.clone() } == *stored
-}
-
-fn reason(phase: &ReplicaPhase) -> Option<&WaitReason> {
-    match phase {
-        ReplicaPhase::Waiting { reason } | ReplicaPhase::Starting { reason } => reason.as_ref(),
-        ReplicaPhase::Unready { reason } | ReplicaPhase::BackOff { reason, .. } => Some(reason),
-        ReplicaPhase::Pulling
-        | ReplicaPhase::Ready
-        | ReplicaPhase::Draining
-        | ReplicaPhase::Stopping
-        | ReplicaPhase::Retained
-        | ReplicaPhase::Gone => None,
-    }
 }

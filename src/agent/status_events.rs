@@ -3,7 +3,7 @@
 //! They are written with the status: each is reported once, and none is lost.
 
 use super::view::WantedReplica;
-use crate::model::{ContainerId, Event, EventKind, EventReason, ReplicaPhase, ReplicaStatus, WaitReason};
+use crate::model::{ContainerId, Event, EventKind, EventReason, NotReadyCause, ReplicaPhase, ReplicaStatus};
 
 /// The kind, reason and message of an event.
 type StatusEvent = (EventKind, EventReason, String);
@@ -63,17 +63,21 @@ fn phase_events(old: Option<&ReplicaStatus>, new: &ReplicaStatus, image: &str) -
             let after = new.ready_after.map_or(String::new(), |t| format!(" after {t}"));
             report(EventKind::Normal, EventReason::ReplicaReady, format!("ready{after}"));
         }
-        (ReplicaPhase::Unready { reason }, was) if !matches!(was, Some(ReplicaPhase::Unready { .. })) => {
-            report(EventKind::Warning, name(reason, EventReason::Unhealthy), reason.to_string());
+        (ReplicaPhase::Unready { cause }, was) if !matches!(was, Some(ReplicaPhase::Unready { .. })) => {
+            report(EventKind::Warning, event_reason(cause, EventReason::Unhealthy), cause.to_string());
         }
-        (ReplicaPhase::Waiting { reason: Some(reason) }, was) if !is_about(was, reason) => {
-            report(EventKind::Warning, name(reason, EventReason::NotReadyInTime), reason.to_string());
+        (ReplicaPhase::Waiting { cause: Some(cause) }, was) if !is_about(was, cause) => {
+            report(EventKind::Warning, event_reason(cause, EventReason::NotReadyInTime), cause.to_string());
         }
-        (ReplicaPhase::BackOff { reason, retry_at }, was)
-            if !is_about(was, reason) || fails_again(old, new) =>
+        (ReplicaPhase::BackOff { cause, retry_at }, was)
+            if !is_about(was, cause) || fails_again(old, new) =>
         {
-            if !is_about(was, reason) || old.is_some_and(|s| s.failures != new.failures) {
-                report(EventKind::Warning, name(reason, EventReason::NotReadyInTime), reason.to_string());
+            if !is_about(was, cause) || old.is_some_and(|s| s.failures != new.failures) {
+                report(
+                    EventKind::Warning,
+                    event_reason(cause, EventReason::NotReadyInTime),
+                    cause.to_string(),
+                );
             }
             report(
                 EventKind::Warning,
@@ -100,7 +104,7 @@ fn is_missing(was: Option<&ReplicaPhase>, new: &ReplicaStatus, before: Option<&C
     );
     let starts_over = matches!(
         new.phase,
-        ReplicaPhase::Waiting { reason: None }
+        ReplicaPhase::Waiting { cause: None }
             | ReplicaPhase::Pulling
             | ReplicaPhase::Starting { .. }
             | ReplicaPhase::Ready
@@ -121,26 +125,24 @@ fn removal_event(phase: &ReplicaPhase) -> Option<(EventReason, &'static str)> {
     }
 }
 
-fn is_about(was: Option<&ReplicaPhase>, reason: &WaitReason) -> bool {
-    match was {
-        Some(
-            ReplicaPhase::Waiting { reason: Some(before) } | ReplicaPhase::BackOff { reason: before, .. },
-        ) => before == reason,
-        _ => false,
-    }
+fn is_about(was: Option<&ReplicaPhase>, cause: &NotReadyCause) -> bool {
+    let waited = matches!(was, Some(ReplicaPhase::Waiting { .. } | ReplicaPhase::BackOff { .. }));
+    waited && was.and_then(ReplicaPhase::cause) == Some(cause)
 }
 
 fn fails_again(old: Option<&ReplicaStatus>, new: &ReplicaStatus) -> bool {
     old.is_none_or(|s| s.failures != new.failures || !matches!(s.phase, ReplicaPhase::BackOff { .. }))
 }
 
-fn name(reason: &WaitReason, health: EventReason) -> EventReason {
-    match reason {
-        WaitReason::ImageUnavailable { .. } => EventReason::ImageUnavailable,
-        WaitReason::EngineRefused { .. } => EventReason::EngineRefused,
-        WaitReason::Exited { .. } => EventReason::ContainerExited,
-        WaitReason::HealthCheckFailing { .. } => health,
-        WaitReason::NoFreeAddress => EventReason::NoFreeAddress,
-        WaitReason::ContainerPaused => EventReason::ContainerPaused,
+fn event_reason(cause: &NotReadyCause, unhealthy: EventReason) -> EventReason {
+    match cause {
+        NotReadyCause::ImageNotFound { .. }
+        | NotReadyCause::PullDenied { .. }
+        | NotReadyCause::ImageUnavailable { .. } => EventReason::ImageUnavailable,
+        NotReadyCause::CannotStart { .. } => EventReason::EngineRefused,
+        NotReadyCause::Exited { .. } | NotReadyCause::OutOfMemory { .. } => EventReason::ContainerExited,
+        NotReadyCause::Unhealthy { .. } => unhealthy,
+        NotReadyCause::NoFreeAddress => EventReason::NoFreeAddress,
+        NotReadyCause::ContainerPaused => EventReason::ContainerPaused,
     }
 }

@@ -6,7 +6,7 @@
 //! Deliberately absent: the observations of one case, which are in the [`ApiError`].
 
 use super::types::ApiError;
-use crate::model::FailureReason;
+use crate::model::{Diagnosis, FailureReason, NotReadyCause, ProbeAnswer};
 
 /// An entry of the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,15 +56,27 @@ pub fn find(text: &str) -> Option<&'static Code> {
 pub fn of_failure(reason: &FailureReason) -> &'static Code {
     match reason {
         FailureReason::DeadlineExceeded { .. } => &NO_PROGRESS,
-        FailureReason::ImageNotFound(_) => &IMAGE_NOT_FOUND,
-        FailureReason::PullDenied(_) => &PULL_DENIED,
-        FailureReason::CannotStart(_) => &CANNOT_START,
-        FailureReason::CrashLoop(_) => &CRASH_LOOP,
-        FailureReason::OutOfMemory(_) => &OUT_OF_MEMORY,
-        FailureReason::BadAnswer(_) => &BAD_ANSWER,
-        FailureReason::WrongPort(_) => &WRONG_PORT,
-        FailureReason::NeverHealthy(_) => &NEVER_HEALTHY,
+        FailureReason::Replica(failed) => of_diagnosis(&failed.diagnosis),
         FailureReason::Aborted { .. } => &ABORTED,
+    }
+}
+
+fn of_diagnosis(diagnosis: &Diagnosis) -> &'static Code {
+    match &diagnosis.cause {
+        NotReadyCause::ImageNotFound { .. } => &IMAGE_NOT_FOUND,
+        NotReadyCause::PullDenied { .. } => &PULL_DENIED,
+        NotReadyCause::CannotStart { .. } => &CANNOT_START,
+        NotReadyCause::Exited { .. } => &CRASH_LOOP,
+        NotReadyCause::OutOfMemory { .. } => &OUT_OF_MEMORY,
+        NotReadyCause::Unhealthy { probe, .. } => match probe.answer {
+            ProbeAnswer::Status { .. } | ProbeAnswer::Unwell => &BAD_ANSWER,
+            // If it does listen, it started late or closes connections.
+            ProbeAnswer::Refused { port } if !diagnosis.evidence.listens_on(port) => &WRONG_PORT,
+            ProbeAnswer::Refused { .. } | ProbeAnswer::Nothing => &NEVER_HEALTHY,
+        },
+        NotReadyCause::ImageUnavailable { .. }
+        | NotReadyCause::NoFreeAddress
+        | NotReadyCause::ContainerPaused => &NO_PROGRESS,
     }
 }
 

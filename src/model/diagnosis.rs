@@ -1,9 +1,10 @@
-//! What an agent observed of a replica that is not healthy: why a rollout fails, and what users read. Pure.
+//! Why a replica is not ready: the one list of causes, the evidence, and their wording. Pure.
 //!
-//! Observations only; whether they fail a rollout is the orchestrator's to decide (`orchestrator/verdict.rs`).
+//! Observations only; the orchestrator decides whether they fail a rollout (`orchestrator/verdict.rs`).
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::mem::discriminant;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -72,28 +73,32 @@ impl From<&str> for FailedProbe {
     }
 }
 
-/// The cause of a failure.
+/// Why a replica is not ready. A closed list: phases, events, conditions and failed rollouts use it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "seen")]
-pub enum FailureCause {
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "cause")]
+pub enum NotReadyCause {
     /// The image does not exist; a retry does not help.
     ImageNotFound {
         /// The Engine's message.
         message: String,
     },
-    /// The registry refuses to give the image.
+    /// The registry wants credentials, or rejects ours.
     PullDenied {
         /// The Engine's message.
         message: String,
     },
-    /// The Engine refused to make or start the container.
+    /// The image cannot be pulled right now, for instance because the registry is unreachable.
+    ImageUnavailable {
+        /// The Engine's message.
+        message: String,
+    },
+    /// The container cannot be created or started: the Engine refused, or a dependency is missing.
     CannotStart {
         /// The Engine's message.
         message: String,
     },
     /// The container exited.
     Exited {
-        /// With this code.
         code: i64,
         /// Whether its health check had passed before.
         #[serde(default)]
@@ -109,60 +114,101 @@ pub enum FailureCause {
     Unhealthy {
         /// The last probe.
         probe: FailedProbe,
-        /// What listens in the container; `None` where that is not known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        listening: Option<Vec<ListeningSocket>>,
         /// The whole of `startWithin`, once that has passed without a success.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         start_within: Option<Millis>,
     },
+    /// Every address of the network is in use or in quarantine.
+    NoFreeAddress,
+    /// A user paused the container.
+    ContainerPaused,
 }
 
-/// What an agent observed, with its evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+impl NotReadyCause {
+    pub fn cannot_start(message: impl Into<String>) -> Self {
+        Self::CannotStart { message: message.into() }
+    }
+
+    /// A probe failed, and `startWithin` has not passed.
+    pub fn unhealthy(probe: impl Into<FailedProbe>) -> Self {
+        Self::Unhealthy { probe: probe.into(), start_within: None }
+    }
+}
+
+/// The state of a replica in a word or two: `exited with code 1`.
+impl fmt::Display for NotReadyCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImageNotFound { message }
+            | Self::PullDenied { message }
+            | Self::ImageUnavailable { message } => write!(f, "image unavailable: {message}"),
+            Self::CannotStart { message } => write!(f, "cannot start: {message}"),
+            Self::Exited { code, .. } => write!(f, "exited with code {code}"),
+            Self::OutOfMemory { .. } => f.write_str("OOM-killed"),
+            Self::Unhealthy { probe, .. } => f.write_str(&probe.message),
+            Self::NoFreeAddress => f.write_str("no free address on the network yet"),
+            Self::ContainerPaused => f.write_str("the container is paused"),
+        }
+    }
+}
+
+/// What was collected from the containers of a replica that is not ready.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Diagnosis {
-    /// What was seen last.
-    #[serde(flatten)]
-    pub cause: FailureCause,
+pub struct Evidence {
     /// Containers that failed in a row, of the last [`CRASHES_TOGETHER`].
     #[serde(default)]
     pub times: u32,
     /// From the start of the first of these to the end of the last.
     #[serde(default)]
     pub within: Millis,
+    /// What listens in a container whose health check fails; `None` where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listening: Option<Vec<ListeningSocket>>,
     /// The last lines that the container wrote, oldest first; bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
 }
 
+impl Evidence {
+    /// Whether something is known to listen on the port at an address that is reachable from outside the container.
+    pub fn listens_on(&self, port: u16) -> bool {
+        self.listening.iter().flatten().any(|listener| listener.takes(port))
+    }
+}
+
+/// Why a replica is not ready, with the evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diagnosis {
+    /// What was observed last.
+    #[serde(flatten)]
+    pub cause: NotReadyCause,
+    #[serde(flatten)]
+    pub evidence: Evidence,
+}
+
 impl Diagnosis {
     /// What listens instead, where a probe was refused and that is known: a line for people.
     pub fn wrong_port(&self) -> Option<String> {
-        let FailureCause::Unhealthy { probe, listening: Some(listening), .. } = &self.cause else {
-            return None;
-        };
+        let NotReadyCause::Unhealthy { probe, .. } = &self.cause else { return None };
         let ProbeAnswer::Refused { port } = probe.answer else { return None };
-        let shown = |listeners: &[&ListeningSocket]| {
-            // One of each port, however many families it listens in.
-            let texts: BTreeSet<(u16, String)> = listeners.iter().map(|l| (l.port, l.to_string())).collect();
-            texts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(", ")
-        };
-        let (within, reachable): (Vec<_>, Vec<_>) = listening.iter().partition(|l| l.address.is_loopback());
-        let same: Vec<&ListeningSocket> =
-            within.iter().filter(|l: &&&ListeningSocket| l.port == port).copied().collect();
-        if listening.iter().any(|listener| listener.takes(port)) {
+        let listening = self.evidence.listening.as_ref()?;
+        if self.evidence.listens_on(port) {
             return None; // it has started to listen
         }
-        Some(if !same.is_empty() {
+        let (loopback, reachable): (Vec<&ListeningSocket>, Vec<_>) =
+            listening.iter().partition(|l| l.address.is_loopback());
+        let same_port: Vec<&ListeningSocket> = loopback.iter().filter(|l| l.port == port).copied().collect();
+        Some(if !same_port.is_empty() {
             format!(
                 "the container listens on {} only, which is not reachable from outside the container",
-                shown(&same)
+                one_per_port(&same_port)
             )
         } else if !reachable.is_empty() {
-            format!("nothing listens on {port}; the container listens on {}", shown(&reachable))
-        } else if !within.is_empty() {
-            format!("nothing listens on {port}; the container listens on {} only", shown(&within))
+            format!("nothing listens on {port}; the container listens on {}", one_per_port(&reachable))
+        } else if !loopback.is_empty() {
+            format!("nothing listens on {port}; the container listens on {} only", one_per_port(&loopback))
         } else {
             format!("nothing listens on {port}, or on any other port of the container")
         })
@@ -170,42 +216,55 @@ impl Diagnosis {
 
     /// Whether both are the same failure, possibly in other words.
     pub fn is_same_as(&self, other: &Self) -> bool {
-        let known = |cause: &FailureCause| match cause {
-            FailureCause::Unhealthy { probe, listening, start_within } => {
-                Some((std::mem::discriminant(&probe.answer), listening.is_some(), start_within.is_some()))
-            }
-            _ => None,
+        let kind = |diagnosis: &Self| {
+            let probe = match &diagnosis.cause {
+                NotReadyCause::Unhealthy { probe, start_within } => {
+                    Some((discriminant(&probe.answer), start_within.is_some()))
+                }
+                _ => None,
+            };
+            let Evidence { times, listening, .. } = &diagnosis.evidence;
+            (discriminant(&diagnosis.cause), probe, listening.is_some(), *times)
         };
-        std::mem::discriminant(&self.cause) == std::mem::discriminant(&other.cause)
-            && known(&self.cause) == known(&other.cause)
-            && self.times == other.times
+        kind(self) == kind(other)
     }
 }
 
-/// The one wording, without the replica's name: `exited with code 1 before its first healthy check, 3 times in 14s`.
+/// The sockets as a list; of several address families that listen on one port, one.
+fn one_per_port(sockets: &[&ListeningSocket]) -> String {
+    let texts: BTreeSet<(u16, String)> = sockets.iter().map(|s| (s.port, s.to_string())).collect();
+    texts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(", ")
+}
+
+/// A sentence without its subject, the replica: `exited with code 1 before its first healthy check, 3 times in 14s`.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            FailureCause::ImageNotFound { message } | FailureCause::PullDenied { message } => {
+        let cause = &self.cause;
+        match cause {
+            NotReadyCause::ImageNotFound { message }
+            | NotReadyCause::PullDenied { message }
+            | NotReadyCause::ImageUnavailable { message } => {
                 return write!(f, "cannot get its image: {message}");
             }
-            FailureCause::CannotStart { message } => write!(f, "cannot be started: {message}")?,
-            FailureCause::Exited { code, was_healthy: false } => {
-                write!(f, "exited with code {code} before its first healthy check")?;
+            NotReadyCause::CannotStart { message } => write!(f, "cannot be started: {message}")?,
+            NotReadyCause::Exited { was_healthy: false, .. } => {
+                write!(f, "{cause} before its first healthy check")?;
             }
-            FailureCause::Exited { code, was_healthy: true } => write!(f, "exited with code {code}")?,
-            FailureCause::OutOfMemory { limit: Some(limit) } => write!(f, "was OOM-killed (limit {limit})")?,
-            FailureCause::OutOfMemory { limit: None } => write!(f, "was OOM-killed")?,
-            FailureCause::Unhealthy { probe, start_within: Some(within), .. } => {
-                return write!(f, "did not pass its health check within {within}: {}", probe.message);
+            NotReadyCause::Exited { was_healthy: true, .. } => write!(f, "{cause}")?,
+            NotReadyCause::OutOfMemory { limit: Some(limit) } => write!(f, "was {cause} (limit {limit})")?,
+            NotReadyCause::OutOfMemory { limit: None } => write!(f, "was {cause}")?,
+            NotReadyCause::Unhealthy { start_within: Some(within), .. } => {
+                return write!(f, "did not pass its health check within {within}: {cause}");
             }
-            FailureCause::Unhealthy { probe, start_within: None, .. } => {
-                return write!(f, "does not pass its health check: {}", probe.message);
+            NotReadyCause::Unhealthy { start_within: None, .. } => {
+                return write!(f, "does not pass its health check: {cause}");
             }
+            NotReadyCause::NoFreeAddress => return f.write_str("has no free address on its network yet"),
+            NotReadyCause::ContainerPaused => return f.write_str("is paused"),
         }
-        match self.times {
+        match self.evidence.times {
             0 | 1 => Ok(()),
-            times => write!(f, ", {times} times in {}", in_seconds(self.within)),
+            times => write!(f, ", {times} times in {}", in_seconds(self.evidence.within)),
         }
     }
 }
@@ -219,8 +278,8 @@ fn in_seconds(time: Millis) -> Millis {
 mod tests {
     use super::*;
 
-    fn diagnosis(cause: FailureCause, times: u32) -> Diagnosis {
-        Diagnosis { cause, times, within: Millis(3_210), log: Vec::new() }
+    fn diagnosis(cause: NotReadyCause, times: u32) -> Diagnosis {
+        Diagnosis { cause, evidence: Evidence { times, within: Millis(3_210), ..Evidence::default() } }
     }
 
     fn refused(listening: &[&str]) -> Diagnosis {
@@ -229,32 +288,33 @@ mod tests {
         let listening = Some(listening.iter().map(socket).map(listener).collect());
         let message = "GET / → connection refused".to_owned();
         let probe = FailedProbe { message, answer: ProbeAnswer::Refused { port: 8080 } };
-        diagnosis(FailureCause::Unhealthy { probe, listening, start_within: None }, 0)
+        let evidence = Evidence { listening, ..Evidence::default() };
+        Diagnosis { cause: NotReadyCause::unhealthy(probe), evidence }
     }
 
     #[test]
     fn diagnosis_is_shown_with_cause_and_count() {
         let probe: FailedProbe = "GET / → 503 \"warming\"".into();
         for (cause, times, expected) in [
-            (FailureCause::PullDenied { message: "no".into() }, 0, "cannot get its image: no"),
+            (NotReadyCause::PullDenied { message: "no".into() }, 0, "cannot get its image: no"),
             (
-                FailureCause::CannotStart { message: "no such file".into() },
+                NotReadyCause::CannotStart { message: "no such file".into() },
                 3,
                 "cannot be started: no such file, 3 times in 4s",
             ),
             (
-                FailureCause::Exited { code: 1, was_healthy: false },
+                NotReadyCause::Exited { code: 1, was_healthy: false },
                 3,
                 "exited with code 1 before its first healthy check, 3 times in 4s",
             ),
-            (FailureCause::Exited { code: 137, was_healthy: true }, 1, "exited with code 137"),
+            (NotReadyCause::Exited { code: 137, was_healthy: true }, 1, "exited with code 137"),
             (
-                FailureCause::OutOfMemory { limit: "16Mi".parse().ok() },
+                NotReadyCause::OutOfMemory { limit: "16Mi".parse().ok() },
                 2,
                 "was OOM-killed (limit 16Mi), 2 times in 4s",
             ),
             (
-                FailureCause::Unhealthy { probe, listening: None, start_within: Some(Millis::secs(60)) },
+                NotReadyCause::Unhealthy { probe, start_within: Some(Millis::secs(60)) },
                 1,
                 "did not pass its health check within 1m: GET / → 503 \"warming\"",
             ),
@@ -284,15 +344,18 @@ mod tests {
             (&[], Some("nothing listens on 8080, or on any other port of the container")),
             (&["0.0.0.0:8080"], None),
         ] {
-            assert_eq!(refused(listening).wrong_port().as_deref(), expected, "{listening:?}");
+            let diagnosis = refused(listening);
+            assert_eq!(diagnosis.wrong_port().as_deref(), expected, "{listening:?}");
+            assert_eq!(diagnosis.evidence.listens_on(8080), expected.is_none(), "{listening:?}");
         }
     }
 
     #[test]
     fn diagnosis_survives_json() {
-        for diagnosis in
-            [refused(&["127.0.0.1:3000"]), diagnosis(FailureCause::Exited { code: 1, was_healthy: false }, 3)]
-        {
+        for diagnosis in [
+            refused(&["127.0.0.1:3000"]),
+            diagnosis(NotReadyCause::Exited { code: 1, was_healthy: false }, 3),
+        ] {
             let json = serde_json::to_string(&diagnosis).unwrap();
             assert_eq!(serde_json::from_str::<Diagnosis>(&json).unwrap(), diagnosis, "{json}");
         }

@@ -54,7 +54,9 @@ pub use backoff::Backoff;
 pub use check::{SIGNALS, check_service, is_host_name};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use deletion_guard::{DELETION_GUARD_WINDOW, RecentDeletions, deletion_allowed};
-pub use diagnosis::{CRASHES_TOGETHER, Diagnosis, FailedProbe, FailureCause, ListeningSocket, ProbeAnswer};
+pub use diagnosis::{
+    CRASHES_TOGETHER, Diagnosis, Evidence, FailedProbe, ListeningSocket, NotReadyCause, ProbeAnswer,
+};
 pub use endpoint::{Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia};
 pub use event::{Event, EventKind, EventReason};
 pub use exposure::{EngineKind, ExposureMode};
@@ -78,7 +80,7 @@ pub use pace::Pace;
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
 pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
-pub use replica::{Cause, Desired, ImageRefusal, Replica, ReplicaPhase, ReplicaStatus, WaitReason};
+pub use replica::{Cause, Desired, Replica, ReplicaPhase, ReplicaStatus};
 pub use report::{BalancerReport, EndpointStats, Incarnation, TableRejection};
 pub use revision::{Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutFailure, RolloutState};

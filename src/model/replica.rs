@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppName, ContainerId, Diagnosis, Millis, NodeId, ReplicaName, RevisionNumber, ServiceName, TemplateHash,
+    AppName, ContainerId, Diagnosis, Millis, NodeId, NotReadyCause, ReplicaName, RevisionNumber, ServiceName,
+    TemplateHash,
 };
 
 /// Why a replica is removed. A running container is stopped only for one of these causes.
@@ -64,51 +65,6 @@ impl Replica {
     }
 }
 
-/// Why an image can never be pulled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ImageRefusal {
-    /// It does not exist.
-    NotFound,
-    /// The registry wants credentials or refuses ours.
-    Denied,
-}
-
-/// Why a replica makes no progress right now. A closed list; `output` and events show it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "reason")]
-pub enum WaitReason {
-    /// The Engine does not have the image and it cannot be had.
-    ImageUnavailable {
-        /// The Engine's message.
-        message: String,
-        /// Why asking again does not help; `None` where it may, as with a registry that is away.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        refusal: Option<ImageRefusal>,
-    },
-    /// The container cannot be created or started: the Engine refused, or a dependency is missing.
-    EngineRefused {
-        /// The Engine's message.
-        message: String,
-    },
-    /// The container exited.
-    Exited {
-        /// Its exit code.
-        code: i64,
-        /// Whether the kernel killed it for memory.
-        oom_killed: bool,
-    },
-    /// Running, and the health check has not passed (yet).
-    HealthCheckFailing {
-        /// The last observation: `GET /healthz → 503 "warming cache"`.
-        message: String,
-    },
-    /// Every address of the network is in use or not yet free again.
-    NoFreeAddress,
-    /// The container is paused by hand.
-    ContainerPaused,
-}
-
 /// The phase of a replica. Written by the agent; the orchestrator reads progress from it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "phase")]
@@ -117,7 +73,7 @@ pub enum ReplicaPhase {
     Waiting {
         /// What it waits for; `None` where the agent has not acted yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<WaitReason>,
+        cause: Option<NotReadyCause>,
     },
     /// The image is being pulled. The time counts apart.
     Pulling,
@@ -125,19 +81,19 @@ pub enum ReplicaPhase {
     Starting {
         /// The last failed probe.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<WaitReason>,
+        cause: Option<NotReadyCause>,
     },
     /// Its endpoint is in the registry as `ready` (or, without a port, it runs).
     Ready,
     /// Was ready, and its health check fails now; out of rotation, still probed.
     Unready {
         /// The last observation.
-        reason: WaitReason,
+        cause: NotReadyCause,
     },
     /// The container ended or could not be made; the next attempt comes after a while.
     BackOff {
         /// What happened.
-        reason: WaitReason,
+        cause: NotReadyCause,
         /// When the next attempt comes, for people.
         retry_at: jiff::Timestamp,
     },
@@ -182,24 +138,22 @@ pub struct ReplicaStatus {
     pub diagnosis: Option<Diagnosis>,
 }
 
+impl ReplicaPhase {
+    /// Why it is not ready, where that is known.
+    pub fn cause(&self) -> Option<&NotReadyCause> {
+        match self {
+            Self::Waiting { cause } | Self::Starting { cause } => cause.as_ref(),
+            Self::Unready { cause } | Self::BackOff { cause, .. } => Some(cause),
+            Self::Pulling | Self::Ready | Self::Draining | Self::Stopping | Self::Retained | Self::Gone => {
+                None
+            }
+        }
+    }
+}
+
 impl ReplicaStatus {
     /// Whether its endpoint is registered as ready.
     pub fn is_ready(&self) -> bool {
         matches!(self.phase, ReplicaPhase::Ready)
-    }
-}
-
-/// Shown in events, conditions and by `ctl`.
-impl std::fmt::Display for WaitReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::ImageUnavailable { message, .. } => write!(f, "image unavailable: {message}"),
-            Self::EngineRefused { message } => write!(f, "cannot start: {message}"),
-            Self::Exited { oom_killed: true, .. } => write!(f, "OOM-killed"),
-            Self::Exited { code, .. } => write!(f, "exited with code {code}"),
-            Self::HealthCheckFailing { message } => write!(f, "{message}"),
-            Self::NoFreeAddress => write!(f, "no free address on the network yet"),
-            Self::ContainerPaused => write!(f, "the container is paused"),
-        }
     }
 }

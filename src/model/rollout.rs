@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Author, Diagnosis, FailureCause, Generation, ListeningSocket, Millis, ProbeAnswer, ReplicaName,
-    RevisionNumber,
-};
+use super::{Author, Diagnosis, Generation, Millis, ReplicaName, RevisionNumber};
 
 /// The replica that a rollout failed for, and what was observed of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +20,7 @@ pub struct FailedReplica {
 
 /// Why a rollout failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "class")]
+#[serde(rename_all = "camelCase", tag = "kind")]
 pub enum FailureReason {
     /// No progress for `deadline`; the observation is that of the replica that is furthest behind.
     DeadlineExceeded {
@@ -32,59 +29,18 @@ pub enum FailureReason {
         /// Observations, one line per replica that is not available.
         observed: Vec<String>,
     },
-    /// The image does not exist.
-    ImageNotFound(FailedReplica),
-    /// The registry refuses to give the image.
-    PullDenied(FailedReplica),
-    /// The Engine cannot start the container.
-    CannotStart(FailedReplica),
-    /// The container is crash-looping.
-    CrashLoop(FailedReplica),
-    /// The container is OOM-killed.
-    OutOfMemory(FailedReplica),
-    /// The health check returns an unhealthy response.
-    BadAnswer(FailedReplica),
-    /// Nothing listens on the port of the health check; what listens instead may be known.
-    WrongPort(FailedReplica),
-    /// The health check never passed, for another reason.
-    NeverHealthy(FailedReplica),
+    /// A replica of the target cannot become ready.
+    Replica(FailedReplica),
     /// Nothing failed: a user ended it with `ctl abort`.
     Aborted { by: Author },
 }
 
 impl FailureReason {
-    /// The reason that an observation amounts to.
-    pub fn of(case: FailedReplica) -> Self {
-        match &case.diagnosis.cause {
-            FailureCause::ImageNotFound { .. } => Self::ImageNotFound(case),
-            FailureCause::PullDenied { .. } => Self::PullDenied(case),
-            FailureCause::CannotStart { .. } => Self::CannotStart(case),
-            FailureCause::Exited { .. } => Self::CrashLoop(case),
-            FailureCause::OutOfMemory { .. } => Self::OutOfMemory(case),
-            FailureCause::Unhealthy { probe, listening, .. } => match probe.answer {
-                ProbeAnswer::Status { .. } | ProbeAnswer::Unwell => Self::BadAnswer(case),
-                // It does listen: it started late, or it closes connections.
-                ProbeAnswer::Refused { port } if listens_on(listening.as_deref(), port) => {
-                    Self::NeverHealthy(case)
-                }
-                ProbeAnswer::Refused { .. } => Self::WrongPort(case),
-                ProbeAnswer::Nothing => Self::NeverHealthy(case),
-            },
-        }
-    }
-
     /// The replica that it failed for, where there is one.
     pub fn case(&self) -> Option<&FailedReplica> {
         match self {
             Self::DeadlineExceeded { .. } | Self::Aborted { .. } => None,
-            Self::ImageNotFound(case)
-            | Self::PullDenied(case)
-            | Self::CannotStart(case)
-            | Self::CrashLoop(case)
-            | Self::OutOfMemory(case)
-            | Self::BadAnswer(case)
-            | Self::WrongPort(case)
-            | Self::NeverHealthy(case) => Some(case),
+            Self::Replica(case) => Some(case),
         }
     }
 
@@ -95,14 +51,9 @@ impl FailureReason {
                 std::iter::once(no_progress(*deadline)).chain(observed.iter().cloned()).collect()
             }
             Self::Aborted { by } => vec![format!("aborted by {}", by.summary())],
-            _ => self.case().map(FailedReplica::lines).unwrap_or_default(),
+            Self::Replica(case) => case.lines(),
         }
     }
-}
-
-/// Whether something is known to listen on the port at an address that is reachable from outside.
-fn listens_on(listening: Option<&[ListeningSocket]>, port: u16) -> bool {
-    listening.is_some_and(|all| all.iter().any(|listener| listener.takes(port)))
 }
 
 fn no_progress(deadline: Millis) -> String {
@@ -219,38 +170,4 @@ pub struct Rollout {
     pub state: RolloutState,
     /// When this state began; shown, never decided on.
     pub since: jiff::Timestamp,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::FailedProbe;
-
-    #[test]
-    fn a_refusal_of_a_port_that_is_listened_on_is_no_wrong_port() {
-        let class = |answer: ProbeAnswer, listening: Option<&[&str]>| {
-            let listener = |text: &&str| {
-                let socket: std::net::SocketAddr = text.parse().unwrap();
-                ListeningSocket { address: socket.ip(), port: socket.port() }
-            };
-            let listening = listening.map(|all| all.iter().map(listener).collect());
-            let probe = FailedProbe { message: String::new(), answer };
-            let cause = FailureCause::Unhealthy { probe, listening, start_within: None };
-            let diagnosis = Diagnosis { cause, times: 0, within: Millis(0), log: Vec::new() };
-            let case = FailedReplica { replica: "users-1-a".into(), diagnosis, deadline: None };
-            FailureReason::of(case)
-        };
-        let refused = || ProbeAnswer::Refused { port: 8080 };
-        for (listening, wrong) in [
-            (None, true),
-            (Some(&[] as &[&str]), true),
-            (Some(&["0.0.0.0:3000"]), true),
-            (Some(&["127.0.0.1:8080"]), true),
-            (Some(&["0.0.0.0:3000", "0.0.0.0:8080"]), false),
-        ] {
-            let class = class(refused(), listening);
-            assert_eq!(matches!(class, FailureReason::WrongPort(_)), wrong, "{listening:?}");
-            assert_eq!(matches!(class, FailureReason::NeverHealthy(_)), !wrong, "{listening:?}");
-        }
-    }
 }

@@ -107,15 +107,7 @@ fn degraded(view: &ServiceView, troubles: &[String], enough: bool) -> Condition 
 
 /// Whether something keeps it from serving, beyond taking its time.
 fn is_in_trouble(replica: &ReplicaView) -> bool {
-    replica.status.as_ref().is_some_and(|status| {
-        matches!(
-            status.phase,
-            ReplicaPhase::Waiting { reason: Some(_) }
-                | ReplicaPhase::Starting { reason: Some(_) }
-                | ReplicaPhase::Unready { .. }
-                | ReplicaPhase::BackOff { .. }
-        )
-    })
+    replica.status.as_ref().is_some_and(|status| status.phase.cause().is_some())
 }
 
 /// Whether it is still on its way to being ready for the first time.
@@ -124,9 +116,7 @@ fn is_first_start(replica: &ReplicaView) -> bool {
         status.failures == 0
             && matches!(
                 status.phase,
-                ReplicaPhase::Waiting { reason: None }
-                    | ReplicaPhase::Pulling
-                    | ReplicaPhase::Starting { .. }
+                ReplicaPhase::Waiting { cause: None } | ReplicaPhase::Pulling | ReplicaPhase::Starting { .. }
             )
     })
 }

@@ -12,18 +12,17 @@ pub(super) fn observation(replica: &ReplicaView) -> String {
 pub(super) fn observed_state(replica: &ReplicaView) -> String {
     let Some(status) = &replica.status else { return "not yet reported by its node".to_owned() };
     let text = match &status.phase {
-        ReplicaPhase::Waiting { reason: None } => "waiting".to_owned(),
-        ReplicaPhase::Waiting { reason: Some(reason) } | ReplicaPhase::Unready { reason } => {
-            reason.to_string()
-        }
+        ReplicaPhase::Waiting { cause: None } => "waiting".to_owned(),
+        ReplicaPhase::Waiting { cause: Some(cause) }
+        | ReplicaPhase::Unready { cause }
+        | ReplicaPhase::BackOff { cause, .. } => cause.to_string(),
         ReplicaPhase::Pulling => "pulling its image".to_owned(),
-        ReplicaPhase::Starting { reason: None } => "starting".to_owned(),
-        ReplicaPhase::Starting { reason: Some(reason) } => format!("starting, {reason}"),
+        ReplicaPhase::Starting { cause: None } => "starting".to_owned(),
+        ReplicaPhase::Starting { cause: Some(cause) } => format!("starting, {cause}"),
         ReplicaPhase::Ready => match replica.serving_for {
             None => "ready, not yet acknowledged by every balancer".to_owned(),
             Some(served) => format!("running for {served} only"),
         },
-        ReplicaPhase::BackOff { reason, .. } => reason.to_string(),
         ReplicaPhase::Draining => "draining".to_owned(),
         ReplicaPhase::Stopping => "stopping".to_owned(),
         ReplicaPhase::Retained => "stopped, retained for inspection".to_owned(),

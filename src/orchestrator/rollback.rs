@@ -22,7 +22,7 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
     }
     let deadline = pass.view.service.spec.rollout.deadline;
     let reason = match verdict::hopeless(pass) {
-        Some(case) => FailureReason::of(case),
+        Some(case) => FailureReason::Replica(case),
         None if pass.waited() >= deadline => too_late(pass, deadline),
         None => return,
     };
@@ -56,7 +56,7 @@ pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: Ro
 /// available; where all of them are, for every other one that is not.
 fn too_late(pass: &Pass<'_>, deadline: Millis) -> FailureReason {
     if let Some(case) = verdict::at_deadline(pass, deadline) {
-        return FailureReason::of(case);
+        return FailureReason::Replica(case);
     }
     let of_target = pass.census.current.iter().filter(|s| !s.available);
     let mut observed: Vec<String> = of_target.map(|s| observation(s.view)).collect();

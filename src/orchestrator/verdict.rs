@@ -6,7 +6,7 @@
 
 use super::census::ClassifiedReplica;
 use super::pass::Pass;
-use crate::model::{CRASHES_TOGETHER, Diagnosis, FailedReplica, FailureCause, Millis};
+use crate::model::{CRASHES_TOGETHER, Diagnosis, FailedReplica, Millis, NotReadyCause};
 
 /// The first replica of the target that no waiting will mend.
 pub(super) fn hopeless(pass: &Pass<'_>) -> Option<FailedReplica> {
@@ -38,12 +38,18 @@ fn counted(pass: &Pass<'_>, replica: &ClassifiedReplica<'_>) -> u32 {
 
 fn is_hopeless(diagnosis: &Diagnosis, start_within: Millis, counted: u32) -> bool {
     let together = u32::try_from(CRASHES_TOGETHER).unwrap_or(u32::MAX);
+    let evidence = &diagnosis.evidence;
     match &diagnosis.cause {
-        FailureCause::ImageNotFound { .. } | FailureCause::PullDenied { .. } => true,
-        FailureCause::CannotStart { .. } | FailureCause::Exited { .. } | FailureCause::OutOfMemory { .. } => {
-            diagnosis.times.min(counted) >= together && diagnosis.within <= start_within
+        NotReadyCause::ImageNotFound { .. } | NotReadyCause::PullDenied { .. } => true,
+        NotReadyCause::CannotStart { .. }
+        | NotReadyCause::Exited { .. }
+        | NotReadyCause::OutOfMemory { .. } => {
+            evidence.times.min(counted) >= together && evidence.within <= start_within
         }
-        FailureCause::Unhealthy { start_within, .. } => start_within.is_some() && counted >= 1,
+        NotReadyCause::Unhealthy { start_within, .. } => start_within.is_some() && counted >= 1,
+        NotReadyCause::ImageUnavailable { .. }
+        | NotReadyCause::NoFreeAddress
+        | NotReadyCause::ContainerPaused => false,
     }
 }
 
@@ -54,30 +60,31 @@ fn case(replica: &ClassifiedReplica<'_>, diagnosis: &Diagnosis, deadline: Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FailedProbe, ProbeAnswer};
+    use crate::model::{Evidence, FailedProbe, ProbeAnswer};
 
     #[test]
     fn is_hopeless_by_cause_and_count() {
-        let exited = || FailureCause::Exited { code: 1, was_healthy: false };
+        let exited = || NotReadyCause::Exited { code: 1, was_healthy: false };
         let probe = FailedProbe { message: "m".into(), answer: ProbeAnswer::Status { status: 503 } };
-        let late =
-            |within| FailureCause::Unhealthy { probe: probe.clone(), listening: None, start_within: within };
+        let late = |within| NotReadyCause::Unhealthy { probe: probe.clone(), start_within: within };
         for (what, cause, times, seconds, counted, expected) in [
-            ("no image", FailureCause::ImageNotFound { message: String::new() }, 0, 0, 0, true),
-            ("denied", FailureCause::PullDenied { message: String::new() }, 0, 0, 0, true),
+            ("no image", NotReadyCause::ImageNotFound { message: String::new() }, 0, 0, 0, true),
+            ("denied", NotReadyCause::PullDenied { message: String::new() }, 0, 0, 0, true),
             ("once", exited(), 1, 1, 1, false),
             ("twice", exited(), 2, 1, 2, false),
             ("three times", exited(), 3, 10, 3, true),
             ("three times, too far apart", exited(), 3, 11, 9, false),
             ("three times, two of them before the baseline", exited(), 3, 5, 1, false),
-            ("memory", FailureCause::OutOfMemory { limit: None }, 3, 5, 3, true),
-            ("cannot start", FailureCause::CannotStart { message: String::new() }, 3, 5, 3, true),
-            ("cannot start once", FailureCause::CannotStart { message: String::new() }, 1, 5, 1, false),
+            ("no address", NotReadyCause::NoFreeAddress, 0, 0, 9, false),
+            ("memory", NotReadyCause::OutOfMemory { limit: None }, 3, 5, 3, true),
+            ("cannot start", NotReadyCause::CannotStart { message: String::new() }, 3, 5, 3, true),
+            ("cannot start once", NotReadyCause::CannotStart { message: String::new() }, 1, 5, 1, false),
             ("starting", late(None), 0, 0, 0, false),
             ("all of startWithin", late(Some(Millis::secs(10))), 1, 10, 1, true),
             ("all of it, before the baseline", late(Some(Millis::secs(10))), 1, 10, 0, false),
         ] {
-            let diagnosis = Diagnosis { cause, times, within: Millis::secs(seconds), log: Vec::new() };
+            let evidence = Evidence { times, within: Millis::secs(seconds), ..Evidence::default() };
+            let diagnosis = Diagnosis { cause, evidence };
             assert_eq!(is_hopeless(&diagnosis, Millis::secs(10), counted), expected, "{what}");
         }
     }

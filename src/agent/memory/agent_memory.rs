@@ -11,10 +11,9 @@ use super::replica::ReplicaMemory;
 use super::retries::{Retries, Retry};
 use crate::agent::action::AgentAction;
 use crate::agent::backoff;
-use crate::agent::examine::ContainerFindings;
 use crate::agent::node_plan::NodePlan;
 use crate::engine::{EngineError, ObservedContainer};
-use crate::model::{ContainerId, EndpointId, Mono, Now, ReplicaName, WaitReason};
+use crate::model::{ContainerId, EndpointId, Evidence, Mono, NotReadyCause, Now, ReplicaName};
 
 /// What the agent remembers between passes.
 #[derive(Debug, Clone, Default)]
@@ -74,11 +73,11 @@ impl AgentMemory {
         &mut self,
         replica: &ReplicaName,
         container: &ContainerId,
-        found: ContainerFindings,
+        evidence: Evidence,
         now: Mono,
     ) {
         if let Some(own) = self.replicas.get_mut(replica) {
-            own.crashes.found(container, found, now);
+            own.crashes.found(container, evidence, now);
         }
     }
 
@@ -92,7 +91,7 @@ impl AgentMemory {
             own.crashes.not_created(message.clone(), now.mono);
         }
         let wait = backoff::retry(own.streak);
-        own.retry = Some(Retry::after(now, wait, WaitReason::EngineRefused { message }));
+        own.retry = Some(Retry::after(now, wait, NotReadyCause::cannot_start(message)));
     }
 
     /// A container has the name of this attempt, or may have had it: no other gets it.

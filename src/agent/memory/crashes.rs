@@ -1,10 +1,9 @@
 //! The containers of a replica that failed in a row, with the evidence from each: the source of its diagnosis. Pure.
 
-use crate::agent::examine::ContainerFindings;
 use crate::engine::ObservedContainer;
 use crate::model::{
-    CRASHES_TOGETHER, ContainerId, Diagnosis, FailedProbe, FailureCause, ImageRefusal, Millis, Mono,
-    ReplicaPhase, WaitReason,
+    CRASHES_TOGETHER, ContainerId, Diagnosis, Evidence, FailedProbe, Millis, Mono, NotReadyCause,
+    ReplicaPhase,
 };
 
 /// A container that does not become healthy is examined again after this long.
@@ -17,10 +16,10 @@ const PATIENCE: Millis = Millis::secs(1);
 pub(super) struct Crash {
     /// `None` if it could not even be created.
     container: Option<ContainerId>,
-    cause: FailureCause,
+    cause: NotReadyCause,
     began: Mono,
     ended: Mono,
-    log: Vec<String>,
+    evidence: Evidence,
     /// Whether evidence was collected: only then is it reported, so that no one judges it without.
     examined: bool,
 }
@@ -30,13 +29,13 @@ pub(super) struct Crash {
 pub(in crate::agent) struct Crashes {
     /// The last of them, oldest first.
     all: Vec<Crash>,
-    /// The last findings in the running container, and when.
-    inside: Option<(ContainerId, Mono, ContainerFindings)>,
+    /// The last evidence from the running container, and when it was collected.
+    inside: Option<(ContainerId, Mono, Evidence)>,
 }
 
 impl Crashes {
     /// A container failed; it is to be examined.
-    pub(super) fn failed(&mut self, container: &ObservedContainer, cause: FailureCause, now: Mono) {
+    pub(super) fn failed(&mut self, container: &ObservedContainer, cause: NotReadyCause, now: Mono) {
         let ran = container.started_at.zip(container.finished_at).map(|(from, to)| to.duration_since(from));
         let ran = ran.and_then(|ran| u64::try_from(ran.as_millis()).ok()).unwrap_or(0);
         let began = Mono(now.0.saturating_sub(ran));
@@ -45,15 +44,21 @@ impl Crashes {
             cause,
             began,
             ended: now,
-            log: Vec::new(),
+            evidence: Evidence::default(),
             examined: false,
         });
     }
 
     /// A container could not be created.
     pub(super) fn not_created(&mut self, message: String, now: Mono) {
-        let cause = FailureCause::CannotStart { message };
-        self.push(Crash { container: None, cause, began: now, ended: now, log: Vec::new(), examined: true });
+        self.push(Crash {
+            container: None,
+            cause: NotReadyCause::cannot_start(message),
+            began: now,
+            ended: now,
+            evidence: Evidence::default(),
+            examined: true,
+        });
     }
 
     fn push(&mut self, crash: Crash) {
@@ -68,15 +73,12 @@ impl Crashes {
     }
 
     /// A container was examined.
-    pub(super) fn found(&mut self, container: &ContainerId, findings: ContainerFindings, now: Mono) {
+    pub(super) fn found(&mut self, container: &ContainerId, evidence: Evidence, now: Mono) {
         for crash in self.all.iter_mut().filter(|c| c.container.as_ref() == Some(container)) {
             crash.examined = true;
-            crash.log.clone_from(&findings.log);
-            if let FailureCause::Unhealthy { listening, .. } = &mut crash.cause {
-                listening.clone_from(&findings.listening);
-            }
+            crash.evidence.clone_from(&evidence);
         }
-        self.inside = Some((container.clone(), now, findings));
+        self.inside = Some((container.clone(), now, evidence));
     }
 
     /// A container that is gone cannot be examined any more.
@@ -105,33 +107,27 @@ impl Crashes {
         phase: &ReplicaPhase,
         running: Option<(&ContainerId, &FailedProbe)>,
     ) -> Option<Diagnosis> {
-        let reason = match phase {
-            ReplicaPhase::Waiting { reason } | ReplicaPhase::Starting { reason } => reason.as_ref(),
-            ReplicaPhase::BackOff { reason, .. } => Some(reason),
-            _ => return None,
-        };
-        let diagnosis = |cause| Diagnosis { cause, times: 0, within: Millis(0), log: Vec::new() };
-        if let Some(WaitReason::ImageUnavailable { message, refusal: Some(refusal) }) = reason {
-            let message = message.clone();
-            return Some(diagnosis(match refusal {
-                ImageRefusal::NotFound => FailureCause::ImageNotFound { message },
-                ImageRefusal::Denied => FailureCause::PullDenied { message },
-            }));
+        let is_starting = matches!(phase, ReplicaPhase::Starting { .. });
+        if !is_starting && !matches!(phase, ReplicaPhase::Waiting { .. } | ReplicaPhase::BackOff { .. }) {
+            return None;
+        }
+        if let Some(cause @ (NotReadyCause::ImageNotFound { .. } | NotReadyCause::PullDenied { .. })) =
+            phase.cause()
+        {
+            return Some(Diagnosis { cause: cause.clone(), evidence: Evidence::default() });
         }
         let known: Vec<&Crash> = self.all.iter().take_while(|crash| crash.examined).collect();
         if let (Some(first), Some(last)) = (known.first(), known.last()) {
-            return Some(Diagnosis {
-                cause: last.cause.clone(),
+            let evidence = Evidence {
                 times: u32::try_from(known.len()).unwrap_or(u32::MAX),
                 within: last.ended.since(first.began),
-                log: last.log.clone(),
-            });
+                ..last.evidence.clone()
+            };
+            return Some(Diagnosis { cause: last.cause.clone(), evidence });
         }
-        let (container, probe) = running.filter(|_| matches!(phase, ReplicaPhase::Starting { .. }))?;
-        let inside = self.inside.as_ref().filter(|(id, ..)| id == container).map(|(.., found)| found);
-        let listening = inside.and_then(|found| found.listening.clone());
-        let log = inside.map(|found| found.log.clone()).unwrap_or_default();
-        let cause = FailureCause::Unhealthy { probe: probe.clone(), listening, start_within: None };
-        Some(Diagnosis { log, ..diagnosis(cause) })
+        let (container, probe) = running.filter(|_| is_starting)?;
+        let inside = self.inside.as_ref().filter(|(id, ..)| id == container);
+        let evidence = inside.map(|(.., evidence)| evidence.clone()).unwrap_or_default();
+        Some(Diagnosis { cause: NotReadyCause::unhealthy(probe.clone()), evidence })
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::agent_memory::AgentMemory;
+use super::exits::ExitMemory;
 use super::replica::ReplicaMemory;
-use crate::agent::classify::{ClassifiedContainers, ReplicaContainers, exit_reason};
+use crate::agent::classify::{ClassifiedContainers, ReplicaContainers, start_refusal};
 use crate::agent::view::{NodeView, WantedReplica, instance_of};
-use crate::engine::ObservedContainer;
-use crate::model::{ContainerId, FailureCause, Now, WaitReason};
+use crate::engine::{ContainerState, ObservedContainer};
+use crate::model::{ContainerId, NotReadyCause, Now};
 
 /// The memory after this observation.
 pub(in crate::agent) fn fold(
@@ -49,33 +50,41 @@ fn fold_replica(
         own.fold_running(view, wanted, current, now.mono);
     }
     let Some(exited) = containers.last.filter(|c| !memory.exits.is_handled(&c.id)) else { return };
-    let Some(reason) = exit_reason(&memory.exits, exited) else { return };
+    let Some(cause) = exit_cause(&memory.exits, wanted, exited) else { return };
     let refusal = memory.exits.refusal(&exited.id);
     let instance = instance_of(exited);
     // One that was asked to stop, or that should not run, has not failed.
     let was_stopped = instance.as_ref().is_some_and(|id| memory.barrier.signals(id).is_some());
     let was_observed = instance.as_ref().is_some_and(|id| memory.exits.was_observed_running(id));
     let counts = wanted.replica.runs() && !was_stopped && (was_observed || refusal.is_some());
-    if own.fold_exit(&exited.id, reason.clone(), counts, now) {
-        let is_fault = refusal.is_none_or(|refusal| refusal.is_fault);
-        let cause = failure_cause(wanted, exited, &reason).filter(|_| is_fault);
-        cause.into_iter().for_each(|cause| own.crashes.failed(exited, cause, now.mono));
+    let is_fault = refusal.is_none_or(|refusal| refusal.is_fault);
+    if own.fold_exit(&exited.id, cause.clone(), counts, now) && is_fault {
+        own.crashes.failed(exited, cause, now.mono);
     }
     memory.exits.handled(&exited.id);
 }
 
-fn failure_cause(
+/// Why a container exited or could not start.
+fn exit_cause(
+    exits: &ExitMemory,
     wanted: &WantedReplica,
     exited: &ObservedContainer,
-    reason: &WaitReason,
-) -> Option<FailureCause> {
-    let limit = wanted.revision.as_ref().and_then(|revision| revision.spec.resources.memory);
+) -> Option<NotReadyCause> {
+    let (code, oom_killed) = match exited.state {
+        ContainerState::Dead => {
+            return Some(NotReadyCause::cannot_start("Docker reports the container as dead"));
+        }
+        ContainerState::Exited { code, oom_killed } => (code, oom_killed),
+        _ => return start_refusal(exits, exited).map(NotReadyCause::cannot_start),
+    };
+    if let Some(message) = start_refusal(exits, exited) {
+        return Some(NotReadyCause::cannot_start(message));
+    }
+    if oom_killed {
+        let limit = wanted.revision.as_ref().and_then(|revision| revision.spec.resources.memory);
+        return Some(NotReadyCause::OutOfMemory { limit });
+    }
     let own = wanted.status.as_ref().filter(|status| status.container.as_ref() == Some(&exited.id));
     let was_healthy = own.is_some_and(|status| status.ready_after.is_some());
-    match reason {
-        WaitReason::Exited { oom_killed: true, .. } => Some(FailureCause::OutOfMemory { limit }),
-        WaitReason::Exited { code, .. } => Some(FailureCause::Exited { code: *code, was_healthy }),
-        WaitReason::EngineRefused { message } => Some(FailureCause::CannotStart { message: message.clone() }),
-        _ => None,
-    }
+    Some(NotReadyCause::Exited { code, was_healthy })
 }

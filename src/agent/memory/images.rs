@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::retries::Retry;
 use crate::agent::backoff;
 use crate::engine::EngineError;
-use crate::model::{ImageRefusal, Now, WaitReason};
+use crate::model::{NotReadyCause, Now};
 
 /// What is known of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +48,13 @@ impl ImageMemories {
             Some(ImageMemory::Failed { streak, .. }) => streak + 1,
             _ => 1,
         };
-        let refusal = match error {
-            EngineError::ImageUnknown { .. } => Some(ImageRefusal::NotFound),
-            EngineError::PullDenied { .. } => Some(ImageRefusal::Denied),
-            _ => None,
+        let message = error.to_string();
+        let cause = match error {
+            EngineError::ImageUnknown { .. } => NotReadyCause::ImageNotFound { message },
+            EngineError::PullDenied { .. } => NotReadyCause::PullDenied { message },
+            _ => NotReadyCause::ImageUnavailable { message },
         };
-        let reason = WaitReason::ImageUnavailable { message: error.to_string(), refusal };
-        let retry = Retry::after(now, backoff::retry(streak), reason);
+        let retry = Retry::after(now, backoff::retry(streak), cause);
         self.images.insert(image.to_owned(), ImageMemory::Failed { streak, retry });
     }
 

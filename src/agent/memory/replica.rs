@@ -5,7 +5,7 @@ use super::retries::Retry;
 use crate::agent::backoff;
 use crate::agent::view::{NodeView, WantedReplica, instance_of, is_up, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
-use crate::model::{ContainerId, ExposureMode, FailureCause, Millis, Mono, Now, ReplicaPhase, WaitReason};
+use crate::model::{ContainerId, ExposureMode, Millis, Mono, NotReadyCause, Now, ReplicaPhase};
 use crate::probe::ProbeState;
 
 /// What is remembered of a replica.
@@ -18,7 +18,7 @@ pub(in crate::agent) struct ReplicaMemory {
     /// The wait before the next container.
     pub(in crate::agent) retry: Option<Retry>,
     /// A container that the agent replaces, and why: it never became ready in time, or cannot be reached.
-    pub(in crate::agent) to_replace: Option<(ContainerId, WaitReason)>,
+    pub(in crate::agent) to_replace: Option<(ContainerId, NotReadyCause)>,
     /// The highest attempt whose container name is taken, or may have been.
     pub(in crate::agent) attempted: u32,
     /// Healthy without interruption since.
@@ -65,26 +65,23 @@ impl ReplicaMemory {
             view.facts.exposure == ExposureMode::Published && current.published.is_empty() && has_port;
         if !current.addresses.contains_key(&network) {
             let message = format!("the container was taken off its network {network}");
-            self.mark_for_replacement(&current.id, WaitReason::EngineRefused { message });
+            self.mark_for_replacement(&current.id, NotReadyCause::cannot_start(message));
         } else if out_of_reach && !was_ready {
-            let message = "the container was made without published ports".to_owned();
-            self.mark_for_replacement(&current.id, WaitReason::EngineRefused { message });
+            let message = "the container was made without published ports";
+            self.mark_for_replacement(&current.id, NotReadyCause::cannot_start(message));
         } else if let (Some(ProbeState::TooLate { last, .. }), false) =
             (view.probes.get(&instance), was_ready)
         {
-            self.mark_for_replacement(
-                &current.id,
-                WaitReason::HealthCheckFailing { message: last.message.clone() },
-            );
             let start_within = wanted.revision.as_ref().map(|revision| revision.spec.health.start_within);
-            let cause = FailureCause::Unhealthy { probe: last.clone(), listening: None, start_within };
+            let cause = NotReadyCause::Unhealthy { probe: last.clone(), start_within };
+            self.mark_for_replacement(&current.id, cause.clone());
             self.crashes.failed(current, cause, now);
         }
     }
 
     /// Marks a container for replacement, and counts one failure.
-    fn mark_for_replacement(&mut self, container: &ContainerId, reason: WaitReason) {
-        self.to_replace = Some((container.clone(), reason));
+    fn mark_for_replacement(&mut self, container: &ContainerId, cause: NotReadyCause) {
+        self.to_replace = Some((container.clone(), cause));
         self.streak += 1;
         self.failures += 1;
     }
@@ -93,7 +90,7 @@ impl ReplicaMemory {
     pub(super) fn fold_exit(
         &mut self,
         container: &ContainerId,
-        reason: WaitReason,
+        cause: NotReadyCause,
         counts: bool,
         now: Now,
     ) -> bool {
@@ -104,8 +101,8 @@ impl ReplicaMemory {
             self.failures += 1;
         }
         let wait = if fails || replaced.is_some() { backoff::restart(self.streak) } else { Millis(0) };
-        let reason = replaced.map_or(reason, |(_, why)| why);
-        self.retry = Some(Retry::after(now, wait, reason));
+        let cause = replaced.map_or(cause, |(_, cause)| cause);
+        self.retry = Some(Retry::after(now, wait, cause));
         self.healthy_since = None;
         fails
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::agent::action::ActionSubject;
 use crate::agent::backoff;
 use crate::agent::view::NodeView;
-use crate::model::{Millis, Mono, Now, WaitReason};
+use crate::model::{Millis, Mono, NotReadyCause, Now};
 
 /// A wait: when it ends, and what caused it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +14,12 @@ pub(in crate::agent) struct Retry {
     pub(in crate::agent) at: Mono,
     /// The same moment for the user.
     pub(in crate::agent) wall: jiff::Timestamp,
-    pub(in crate::agent) reason: WaitReason,
+    pub(in crate::agent) cause: NotReadyCause,
 }
 
 impl Retry {
-    pub(in crate::agent) fn after(now: Now, wait: Millis, reason: WaitReason) -> Self {
-        Self { at: now.mono.after(wait), wall: now.wall + wait.std(), reason }
+    pub(in crate::agent) fn after(now: Now, wait: Millis, cause: NotReadyCause) -> Self {
+        Self { at: now.mono.after(wait), wall: now.wall + wait.std(), cause }
     }
 }
 

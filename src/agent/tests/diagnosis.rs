@@ -5,7 +5,7 @@ use super::{REMOVE, quick};
 use crate::engine::fake::{Behaviour, Runs};
 use crate::engine::{ContainerState, LogLine};
 use crate::model::{
-    Cause, Desired, Diagnosis, FailedProbe, FailureCause, ListeningSocket, Millis, ProbeAnswer, ReplicaPhase,
+    Cause, Desired, Diagnosis, FailedProbe, ListeningSocket, Millis, NotReadyCause, ProbeAnswer, ReplicaPhase,
 };
 
 const KEEP: Desired = Desired::Retain { cause: Cause::RolledBack };
@@ -15,7 +15,7 @@ fn diagnosis(rig: &Rig) -> Option<Diagnosis> {
 }
 
 fn times(rig: &Rig) -> u32 {
-    diagnosis(rig).map_or(0, |diagnosis| diagnosis.times)
+    diagnosis(rig).map_or(0, |diagnosis| diagnosis.evidence.times)
 }
 
 /// An agent whose replica ends half a second after each start.
@@ -36,13 +36,17 @@ async fn a_crash_loop_is_told_with_times_and_log() {
     }
     rig.until("one crash is told", 2, |rig| times(rig) == 1).await;
     let first = diagnosis(&rig).unwrap();
-    assert_eq!(first.cause, FailureCause::Exited { code: 7, was_healthy: false });
-    assert_eq!(first.log.len(), 10);
-    assert_eq!(first.log[9], "line 29", "the last of them, without escape sequences");
+    assert_eq!(first.cause, NotReadyCause::Exited { code: 7, was_healthy: false });
+    assert_eq!(first.evidence.log.len(), 10);
+    assert_eq!(first.evidence.log[9], "line 29", "the last of them, without escape sequences");
     rig.until("three are told together", 10, |rig| times(rig) == 3).await;
     let third = diagnosis(&rig).unwrap();
     assert_eq!(rig.status("users-1-a").unwrap().failures, 3);
-    assert!((2_400..4_000).contains(&third.within.0), "three runs and 1 s of waiting: {}", third.within);
+    assert!(
+        (2_400..4_000).contains(&third.evidence.within.0),
+        "three runs and 1 s of waiting: {}",
+        third.evidence.within
+    );
     rig.until("a fourth", 10, |rig| rig.status("users-1-a").unwrap().failures == 4).await;
     rig.until("is told with the two before it", 2, |rig| times(rig) == 3).await;
 }
@@ -53,13 +57,13 @@ async fn out_of_memory_and_a_start_that_is_refused_are_told_apart() {
     let limited = |spec: &mut crate::model::ServiceSpec| spec.resources.memory = "32Mi".parse().ok();
     rig.declare(&["users-1-a"], limited).await;
     rig.until("told", 10, |rig| times(rig) == 3).await;
-    assert_eq!(diagnosis(&rig).unwrap().cause, FailureCause::OutOfMemory { limit: "32Mi".parse().ok() });
+    assert_eq!(diagnosis(&rig).unwrap().cause, NotReadyCause::OutOfMemory { limit: "32Mi".parse().ok() });
 
     let rig = Rig::new(Behaviour::cannot_start("exec: \"x\": executable file not found in $PATH"));
     rig.declare(&["users-1-a"], quick).await;
     rig.until("told", 10, |rig| times(rig) == 3).await;
     assert!(
-        matches!(diagnosis(&rig).unwrap().cause, FailureCause::CannotStart { message } if message.contains("not found"))
+        matches!(diagnosis(&rig).unwrap().cause, NotReadyCause::CannotStart { message } if message.contains("not found"))
     );
 }
 
@@ -69,15 +73,17 @@ async fn what_listens_instead_is_looked_for_and_a_late_one_told() {
     let rig = Rig::new(Behaviour::listens_on(vec![listener]));
     rig.declare(&["users-1-a"], |spec| spec.health.start_within = Millis::secs(20)).await;
     let answer = ProbeAnswer::Refused { port: 8080 };
-    let seen = |start_within| FailureCause::Unhealthy {
+    let seen = |start_within| NotReadyCause::Unhealthy {
         probe: FailedProbe { message: "refused".into(), answer: answer.clone() },
-        listening: Some(vec![listener]),
         start_within,
     };
-    rig.until("its ports are told", 3, |rig| diagnosis(rig).is_some_and(|t| t.cause == seen(None))).await;
+    let found = |rig: &Rig, cause| {
+        diagnosis(rig).is_some_and(|t| t.cause == cause && t.evidence.listening == Some(vec![listener]))
+    };
+    rig.until("its ports are told", 3, |rig| found(rig, seen(None))).await;
     assert_eq!(rig.status("users-1-a").unwrap().failures, 0);
     let late = seen(Some(Millis::secs(20)));
-    rig.until("all of startWithin is told", 25, |rig| diagnosis(rig).is_some_and(|t| t.cause == late)).await;
+    rig.until("all of startWithin is told", 25, |rig| found(rig, late.clone())).await;
     assert_eq!(rig.status("users-1-a").unwrap().failures, 1);
 }
 

@@ -6,7 +6,7 @@ use super::rig::Rig;
 use super::{REMOVE, quick};
 use crate::engine::fake::{Behaviour, Call, Mutation};
 use crate::engine::{Engine, EngineError, NetworkSpec};
-use crate::model::{Cause, Desired, EngineKind, Port, Protocol, ReplicaPhase, WaitReason};
+use crate::model::{Cause, Desired, EngineKind, NotReadyCause, Port, Protocol, ReplicaPhase};
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_network_is_made_again_and_an_unused_one_is_removed() {
@@ -111,7 +111,7 @@ async fn an_image_that_is_missing_is_pulled_and_one_that_cannot_be_had_is_told()
     rig.until("told", 5, |rig| {
         matches!(
             rig.phase("users-1-a"),
-            Some(ReplicaPhase::BackOff { reason: WaitReason::ImageUnavailable { .. }, .. })
+            Some(ReplicaPhase::BackOff { cause: NotReadyCause::ImageNotFound { .. }, .. })
         )
     })
     .await;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use coxswain::agent::{AgentAction, EndpointWrite, NodePlan};
-use coxswain::model::{EndpointId, ReplicaPhase, WaitReason};
+use coxswain::model::{EndpointId, NotReadyCause, ReplicaPhase};
 
 /// `c1@10`: seconds are enough for people.
 fn short(id: &EndpointId) -> String {
@@ -105,25 +105,28 @@ fn action(action: &AgentAction) -> String {
 
 fn phase(phase: &ReplicaPhase) -> String {
     match phase {
-        ReplicaPhase::Waiting { reason: None } => "Waiting".to_owned(),
-        ReplicaPhase::Waiting { reason: Some(r) } => format!("Waiting ({})", reason(r)),
-        ReplicaPhase::Starting { reason: None } => "Starting".to_owned(),
-        ReplicaPhase::Starting { reason: Some(r) } => format!("Starting ({})", reason(r)),
-        ReplicaPhase::Unready { reason: r } => format!("Unready ({})", reason(r)),
-        ReplicaPhase::BackOff { reason: r, retry_at } => {
-            format!("BackOff ({}) until {} s", reason(r), retry_at.as_second())
+        ReplicaPhase::Waiting { cause: None } => "Waiting".to_owned(),
+        ReplicaPhase::Waiting { cause: Some(r) } => format!("Waiting ({})", cause(r)),
+        ReplicaPhase::Starting { cause: None } => "Starting".to_owned(),
+        ReplicaPhase::Starting { cause: Some(r) } => format!("Starting ({})", cause(r)),
+        ReplicaPhase::Unready { cause: r } => format!("Unready ({})", cause(r)),
+        ReplicaPhase::BackOff { cause: r, retry_at } => {
+            format!("BackOff ({}) until {} s", cause(r), retry_at.as_second())
         }
         other => format!("{other:?}"),
     }
 }
 
-fn reason(reason: &WaitReason) -> String {
-    match reason {
-        WaitReason::ImageUnavailable { message, .. } => format!("image unavailable: {message}"),
-        WaitReason::EngineRefused { message } => format!("refused: {message}"),
-        WaitReason::Exited { code, .. } => format!("exited {code}"),
-        WaitReason::HealthCheckFailing { message } => format!("failing: {message}"),
-        WaitReason::NoFreeAddress => "no free address".to_owned(),
-        WaitReason::ContainerPaused => "paused".to_owned(),
+fn cause(cause: &NotReadyCause) -> String {
+    match cause {
+        NotReadyCause::ImageNotFound { .. }
+        | NotReadyCause::PullDenied { .. }
+        | NotReadyCause::ImageUnavailable { .. }
+        | NotReadyCause::OutOfMemory { .. } => cause.to_string(),
+        NotReadyCause::CannotStart { message } => format!("refused: {message}"),
+        NotReadyCause::Exited { code, .. } => format!("exited {code}"),
+        NotReadyCause::Unhealthy { probe, .. } => format!("failing: {}", probe.message),
+        NotReadyCause::NoFreeAddress => "no free address".to_owned(),
+        NotReadyCause::ContainerPaused => "paused".to_owned(),
     }
 }

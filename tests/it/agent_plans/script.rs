@@ -14,9 +14,9 @@ use coxswain::engine::{
 use coxswain::model::{
     AppName, Author, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId, EndpointState,
     EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health, HealthCheck,
-    Mono, Now, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage,
-    Revision, RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint, TableName, TableService,
-    TemplateHash, Volume, WaitReason,
+    Mono, NotReadyCause, Now, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
+    ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint, TableName,
+    TableService, TemplateHash, Volume,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;
@@ -332,13 +332,11 @@ impl Script {
         container: Option<&&str>,
     ) -> Option<()> {
         let phase = match phase {
-            "waiting" => ReplicaPhase::Waiting { reason: None },
+            "waiting" => ReplicaPhase::Waiting { cause: None },
             "pulling" => ReplicaPhase::Pulling,
-            "starting" => ReplicaPhase::Starting { reason: None },
+            "starting" => ReplicaPhase::Starting { cause: None },
             "ready" => ReplicaPhase::Ready,
-            "unready" => ReplicaPhase::Unready {
-                reason: WaitReason::HealthCheckFailing { message: "GET /healthz → 503".to_owned() },
-            },
+            "unready" => ReplicaPhase::Unready { cause: NotReadyCause::unhealthy("GET /healthz → 503") },
             "draining" => ReplicaPhase::Draining,
             "stopping" => ReplicaPhase::Stopping,
             "kept" => ReplicaPhase::Retained,

@@ -54,19 +54,19 @@ fn applied(action: WriteAction) -> Reply {
 }
 
 fn rolling() -> Reply {
-    let starting = || ReplicaPhase::Starting { reason: None };
+    let starting = || ReplicaPhase::Starting { cause: None };
     let old = "users-9-a";
     Reply::lines(&[
         snapshot(
             0,
-            &[("users-10-a", ReplicaPhase::Waiting { reason: None }), (old, ReplicaPhase::Ready)],
+            &[("users-10-a", ReplicaPhase::Waiting { cause: None }), (old, ReplicaPhase::Ready)],
             None,
         ),
         snapshot(0, &[("users-10-a", starting()), (old, ReplicaPhase::Ready)], None),
         snapshot(
             0,
             &[
-                ("users-10-a", ReplicaPhase::Starting { reason: Some(unhealthy()) }),
+                ("users-10-a", ReplicaPhase::Starting { cause: Some(unhealthy()) }),
                 (old, ReplicaPhase::Ready),
             ],
             None,

@@ -89,7 +89,7 @@ fn why_says_what_is_in_the_way_and_what_comes_next() {
     ];
     let phases = [
         ("users-9-a", ReplicaPhase::Ready),
-        ("users-9-b", ReplicaPhase::Starting { reason: Some(unhealthy()) }),
+        ("users-9-b", ReplicaPhase::Starting { cause: Some(unhealthy()) }),
         ("users-9-c", exited()),
     ];
     let rolling = stub(rolling, &phases);

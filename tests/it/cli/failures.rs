@@ -2,8 +2,8 @@
 
 use coxswain::api::types::{OperationOutcome, OperationProgress};
 use coxswain::model::{
-    Author, Diagnosis, FailedProbe, FailedReplica, FailureCause, FailureReason, ListeningSocket, Millis,
-    ProbeAnswer, ReplicaPhase, RevisionNumber, RolloutFailure,
+    Author, Diagnosis, Evidence, FailedProbe, FailedReplica, FailureReason, ListeningSocket, Millis,
+    NotReadyCause, ProbeAnswer, ReplicaPhase, RevisionNumber, RolloutFailure,
 };
 
 use super::objects::{exited, failure, snapshot, unhealthy};
@@ -22,60 +22,64 @@ struct End {
 }
 
 /// What an agent sees of a release, class by class, and for how long the rollout was without progress if that ended it.
-fn seen() -> Vec<(&'static str, FailureCause, Option<Millis>)> {
+fn seen() -> Vec<(&'static str, NotReadyCause, Option<Millis>)> {
     let within = Some(Millis::secs(60));
-    let unhealthy = |message: &str, answer, listening, start_within| FailureCause::Unhealthy {
+    let unhealthy = |message: &str, answer, start_within| NotReadyCause::Unhealthy {
         probe: FailedProbe { message: message.to_owned(), answer },
-        listening,
         start_within,
     };
-    let listening = Some(vec![ListeningSocket { address: [0, 0, 0, 0].into(), port: 3000 }]);
     let message = |text: &str| text.to_owned();
     let busy = "GET /healthz → 503 \"warming cache\"";
     let refused = ProbeAnswer::Refused { port: 8080 };
     vec![
         (
             "0421",
-            FailureCause::ImageNotFound {
+            NotReadyCause::ImageNotFound {
                 message: message("the registry does not have users:v2: manifest unknown"),
             },
             None,
         ),
         (
             "0422",
-            FailureCause::PullDenied { message: message("the registry refuses to give users:v2: denied") },
+            NotReadyCause::PullDenied { message: message("the registry refuses to give users:v2: denied") },
             None,
         ),
         (
             "0423",
-            FailureCause::CannotStart { message: message("exec: \"x\": executable file not found in $PATH") },
+            NotReadyCause::CannotStart {
+                message: message("exec: \"x\": executable file not found in $PATH"),
+            },
             None,
         ),
-        ("0424", FailureCause::Exited { code: 1, was_healthy: false }, None),
-        ("0425", FailureCause::OutOfMemory { limit: "64Mi".parse().ok() }, None),
-        ("0426", unhealthy(busy, ProbeAnswer::Status { status: 503 }, None, within), None),
-        (
-            "0427",
-            unhealthy("GET /healthz → connection refused", refused, listening, None),
-            Some(Millis::secs(30)),
-        ),
-        ("0428", unhealthy("GET /healthz → no answer in 2s", ProbeAnswer::Nothing, None, within), None),
+        ("0424", NotReadyCause::Exited { code: 1, was_healthy: false }, None),
+        ("0425", NotReadyCause::OutOfMemory { limit: "64Mi".parse().ok() }, None),
+        ("0426", unhealthy(busy, ProbeAnswer::Status { status: 503 }, within), None),
+        ("0427", unhealthy("GET /healthz → connection refused", refused, None), Some(Millis::secs(30))),
+        ("0428", unhealthy("GET /healthz → no answer in 2s", ProbeAnswer::Nothing, within), None),
     ]
 }
 
-fn of_class(seen: FailureCause, deadline: Option<Millis>) -> RolloutFailure {
+fn of_class(seen: NotReadyCause, deadline: Option<Millis>) -> RolloutFailure {
     let has_run = !matches!(
         seen,
-        FailureCause::ImageNotFound { .. }
-            | FailureCause::PullDenied { .. }
-            | FailureCause::CannotStart { .. }
+        NotReadyCause::ImageNotFound { .. }
+            | NotReadyCause::PullDenied { .. }
+            | NotReadyCause::CannotStart { .. }
     );
     let log = ["reading \u{1b}[31m/etc/users.toml", "panic: no such file"].map(str::to_owned);
     let log = if has_run { log.to_vec() } else { Vec::new() };
-    let times = if matches!(seen, FailureCause::Unhealthy { .. }) { 0 } else { 3 };
-    let diagnosis = Diagnosis { cause: seen, times, within: Millis(13_200), log };
+    let times = if matches!(seen, NotReadyCause::Unhealthy { .. }) { 0 } else { 3 };
+    let is_refused = |probe: &FailedProbe| matches!(probe.answer, ProbeAnswer::Refused { .. });
+    let listening = match &seen {
+        NotReadyCause::Unhealthy { probe, .. } if is_refused(probe) => {
+            Some(vec![ListeningSocket { address: [0, 0, 0, 0].into(), port: 3000 }])
+        }
+        _ => None,
+    };
+    let evidence = Evidence { times, within: Millis(13_200), listening, log };
+    let diagnosis = Diagnosis { cause: seen, evidence };
     RolloutFailure {
-        reason: FailureReason::of(FailedReplica { replica: "users-10-a".into(), diagnosis, deadline }),
+        reason: FailureReason::Replica(FailedReplica { replica: "users-10-a".into(), diagnosis, deadline }),
         ..failure(10)
     }
 }
@@ -86,7 +90,7 @@ fn ends() -> Vec<End> {
     let stands = |codes, failure| End { codes, exit: 5, outcome: Some(OperationOutcome::Failed { failure }) };
     let by = Author { command: "abort users".to_owned(), user: "bob".to_owned() };
     let aborted = RolloutFailure { reason: FailureReason::Aborted { by }, ..failure(10) };
-    let crashes = of_class(FailureCause::Exited { code: 1, was_healthy: false }, None);
+    let crashes = of_class(NotReadyCause::Exited { code: 1, was_healthy: false }, None);
     let mut ends: Vec<End> =
         seen().into_iter().map(|(code, seen, deadline)| back(code, of_class(seen, deadline))).collect();
     ends.extend([
@@ -101,7 +105,7 @@ fn ends() -> Vec<End> {
 
 /// A stub whose rollout comes to this end, and the command that waits for it.
 fn coming_to(end: &End) -> (Stub, &'static str) {
-    let starting = ReplicaPhase::Starting { reason: Some(unhealthy()) };
+    let starting = ReplicaPhase::Starting { cause: Some(unhealthy()) };
     let Some(outcome) = &end.outcome else {
         let waits = snapshot(1, &[("users-10-a", ReplicaPhase::Ready), ("users-10-b", starting)], None);
         let stub = changing("POST /v1/rollout", Reply::silence_after(&[waits]));
@@ -111,7 +115,7 @@ fn coming_to(end: &End) -> (Stub, &'static str) {
     let mut last = match outcome {
         OperationOutcome::RolledBack { failure } => {
             let case = failure.reason.case();
-            let ran = case.is_some_and(|case| !case.diagnosis.log.is_empty());
+            let ran = case.is_some_and(|case| !case.diagnosis.evidence.log.is_empty());
             let kept: &[(&str, ReplicaPhase)] =
                 if ran { &[("users-10-a", ReplicaPhase::Retained)] } else { &[] };
             let serve = [("users-9-a", ReplicaPhase::Ready), ("users-9-b", ReplicaPhase::Ready)];

@@ -35,8 +35,8 @@ fn stub() -> Stub {
     let replicas = vec![
         replica("users-9-a", ReplicaPhase::Ready),
         replica("users-9-b", exited()),
-        replica("users-9-c", ReplicaPhase::Starting { reason: Some(unhealthy()) }),
-        replica("users-9-d", ReplicaPhase::Waiting { reason: None }),
+        replica("users-9-c", ReplicaPhase::Starting { cause: Some(unhealthy()) }),
+        replica("users-9-d", ReplicaPhase::Waiting { cause: None }),
     ];
     let away = NodeObject {
         name: "oak".to_owned(),

@@ -7,9 +7,9 @@ use coxswain::api::types::{
 use coxswain::clock::wall_time;
 use coxswain::model::{
     Author, Condition, ConditionKind, Desired, Endpoint, EndpointState, EnvValue, Epoch, Event, EventKind,
-    EventReason, FailureReason, Generation, Metadata, Millis, Port, Protocol, Reason, Replica, ReplicaName,
-    ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutFailure,
-    RolloutState, Route, ServiceSpec, TableName, WaitReason,
+    EventReason, FailureReason, Generation, Metadata, Millis, NotReadyCause, Port, Protocol, Reason, Replica,
+    ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout,
+    RolloutFailure, RolloutState, Route, ServiceSpec, TableName,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -112,13 +112,13 @@ pub(super) fn status(replica: &str, phase: ReplicaPhase) -> ReplicaStatus {
     }
 }
 
-pub(super) fn unhealthy() -> WaitReason {
-    WaitReason::HealthCheckFailing { message: "GET /healthz → 503 \"\x1b[31mwarming cache\"".to_owned() }
+pub(super) fn unhealthy() -> NotReadyCause {
+    NotReadyCause::unhealthy("GET /healthz → 503 \"\x1b[31mwarming cache\"")
 }
 
 pub(super) fn exited() -> ReplicaPhase {
     ReplicaPhase::BackOff {
-        reason: WaitReason::Exited { code: 1, oom_killed: false },
+        cause: NotReadyCause::Exited { code: 1, was_healthy: false },
         retry_at: minutes_ago(0),
     }
 }

@@ -172,7 +172,7 @@ fn a_table_that_the_balancer_refuses_ends_the_waiting_with_its_reason() {
 
 #[test]
 fn ctrl_c_detaches() {
-    let starting = ReplicaPhase::Starting { reason: None };
+    let starting = ReplicaPhase::Starting { cause: None };
     let waits = Reply::silence_after(&[snapshot(1, &[("users-10-a", starting)], None)]);
     let stub = changing("POST /v1/rollout", waits);
     let mut child = Command::new(env!("CARGO_BIN_EXE_ctl"))

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use coxswain::model::{
-    Desired, Diagnosis, EnvValue, EventKind, FailedProbe, FailureCause, FailureReason, Generation, Health,
-    HealthCheck, InterventionKind, Millis, Mono, Now, OnFailure, OutcomeRecord, Port, ProbeAnswer, Protocol,
-    Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
-    RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceSpec,
-    Traffic, Volume, WaitReason,
+    Desired, Diagnosis, EnvValue, EventKind, Evidence, FailedProbe, FailureReason, Generation, Health,
+    HealthCheck, InterventionKind, Millis, Mono, NotReadyCause, Now, OnFailure, OutcomeRecord, Port,
+    ProbeAnswer, Protocol, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision,
+    RevisionNumber, RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service,
+    ServiceSpec, Traffic, Volume,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, VolumeRemovalState, plan};
 use coxswain::testing;
@@ -300,22 +300,19 @@ impl World {
             return ReplicaPhase::Pulling;
         }
         if self.fails(live) == Some("late") {
-            let message = "GET / → 503".into();
-            return ReplicaPhase::Starting { reason: Some(WaitReason::HealthCheckFailing { message }) };
+            return ReplicaPhase::Starting { cause: Some(NotReadyCause::unhealthy("GET / → 503")) };
         }
         if (image.contains("bad") && !self.healed) || self.fails(live).is_some() {
-            let reason = WaitReason::Exited { code: 1, oom_killed: false };
-            return ReplicaPhase::BackOff { reason, retry_at: self.now().wall };
+            let cause = NotReadyCause::Exited { code: 1, was_healthy: false };
+            return ReplicaPhase::BackOff { cause, retry_at: self.now().wall };
         }
         let typo =
             matches!(&revision.spec.health.check, HealthCheck::Http(path) if path == "/typo") && !self.healed;
         let shows = live.moved_at.is_none_or(|t| self.now - t >= TYPO_SHOWS_AFTER);
         if live.broken || (typo && shows) {
-            return ReplicaPhase::Unready {
-                reason: WaitReason::HealthCheckFailing { message: "GET → 500".into() },
-            };
+            return ReplicaPhase::Unready { cause: NotReadyCause::unhealthy("GET → 500") };
         }
-        if age < READY_AFTER { ReplicaPhase::Starting { reason: None } } else { ReplicaPhase::Ready }
+        if age < READY_AFTER { ReplicaPhase::Starting { cause: None } } else { ReplicaPhase::Ready }
     }
 
     /// How the image of a replica fails, as its tag says.
@@ -345,19 +342,21 @@ impl World {
     fn diagnosis(&self, live: &Live) -> Option<Diagnosis> {
         let times = self.failures(live).min(3);
         let seen = match self.fails(live)? {
-            "crash" => FailureCause::Exited { code: 1, was_healthy: false },
-            "oom" => FailureCause::OutOfMemory { limit: "64Mi".parse().ok() },
-            "noimage" => FailureCause::ImageNotFound { message: "manifest unknown".into() },
+            "crash" => NotReadyCause::Exited { code: 1, was_healthy: false },
+            "oom" => NotReadyCause::OutOfMemory { limit: "64Mi".parse().ok() },
+            "noimage" => NotReadyCause::ImageNotFound { message: "manifest unknown".into() },
             _ => {
                 let answer = ProbeAnswer::Status { status: 503 };
                 let probe = FailedProbe { message: "GET / → 503".into(), answer };
-                FailureCause::Unhealthy { probe, listening: None, start_within: self.start_within(live) }
+                NotReadyCause::Unhealthy { probe, start_within: self.start_within(live) }
             }
         };
         let none_yet =
-            matches!(seen, FailureCause::Exited { .. } | FailureCause::OutOfMemory { .. }) && times == 0;
+            matches!(seen, NotReadyCause::Exited { .. } | NotReadyCause::OutOfMemory { .. }) && times == 0;
         let within = Millis(u64::from(times) * 1_000);
-        (!none_yet).then(|| Diagnosis { cause: seen, times, within, log: vec!["panic: at the disco".into()] })
+        let log = vec!["panic: at the disco".into()];
+        let evidence = Evidence { times, within, log, listening: None };
+        (!none_yet).then_some(Diagnosis { cause: seen, evidence })
     }
 
     pub(super) fn view(&self) -> ServiceView {

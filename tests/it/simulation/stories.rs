@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use coxswain::engine::fake::{Behaviour, Runs};
-use coxswain::model::{Desired, FailureReason, Millis, RevisionNumber, RolloutState};
+use coxswain::model::{
+    Desired, Diagnosis, FailedReplica, FailureReason, Millis, NotReadyCause, RevisionNumber, RolloutState,
+};
 
 use super::on_virtual_time;
 use super::settled::{settle, unsettled};
@@ -159,7 +161,16 @@ fn a_crash_loop_is_rolled_back_in_seconds_and_its_container_kept() {
         else {
             panic!("it was rolled back a moment ago");
         };
-        assert!(matches!(failure.reason, FailureReason::CrashLoop(_)), "{failure}");
+        assert!(
+            matches!(
+                failure.reason,
+                FailureReason::Replica(FailedReplica {
+                    diagnosis: Diagnosis { cause: NotReadyCause::Exited { .. }, .. },
+                    ..
+                })
+            ),
+            "{failure}"
+        );
         world
             .until("one is kept", SOON, |world| {
                 world.replicas().iter().any(|r| matches!(r.desired, Desired::Retain { .. }))

@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
-use coxswain::model::{FailureReason, RolloutFailure, ServiceName};
+use coxswain::model::{FailureReason, NotReadyCause, RolloutFailure, ServiceName};
 
 /// How a failed rollout ended.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ pub(crate) fn failed(
     };
     ApiError {
         why: failure.reason.lines(),
-        log: failure.reason.case().map(|case| case.diagnosis.log.clone()).unwrap_or_default(),
+        log: failure.reason.case().map(|case| case.diagnosis.evidence.log.clone()).unwrap_or_default(),
         next: next(name, failure, end),
         class: Some(codes::of_failure(&failure.reason).id.to_owned()),
         ..code.error(format!("rollout of {name} to {release} failed and was {outcome}"))
@@ -80,11 +80,14 @@ fn next(name: &ServiceName, failure: &RolloutFailure, end: RolloutEnd) -> Vec<St
     let events = format!("ctl events {name}");
     let retry = format!("ctl rollout {name} --retry");
     let (inspect, fix) = match &failure.reason {
-        FailureReason::ImageNotFound(_) => (events, format!("ctl rollout {name} --image TAG")),
-        FailureReason::PullDenied(_) => ("docker login".to_owned(), retry),
         FailureReason::DeadlineExceeded { .. } => (format!("ctl why {name}"), events),
-        reason if reason.case().is_some_and(|case| !case.diagnosis.log.is_empty()) => (logs, events),
-        _ => (events, retry),
+        FailureReason::Replica(case) => match case.diagnosis.cause {
+            NotReadyCause::ImageNotFound { .. } => (events, format!("ctl rollout {name} --image TAG")),
+            NotReadyCause::PullDenied { .. } => ("docker login".to_owned(), retry),
+            _ if !case.diagnosis.evidence.log.is_empty() => (logs, events),
+            _ => (events, retry),
+        },
+        FailureReason::Aborted { .. } => (events, retry),
     };
     match end {
         RolloutEnd::NotRolledBack { can_abort: true } => vec![inspect, format!("ctl abort {name}")],

@@ -3,8 +3,8 @@
 use coxswain::api::codes;
 use coxswain::api::types::{DaemonStatus, ReplicaObject, RevisionObject, ServiceObject, diff};
 use coxswain::model::{
-    Condition, ConditionKind, Endpoint, Event, Millis, Override, ReplicaPhase, RevisionOutcome,
-    RolloutFailure, RolloutState, WaitReason,
+    Condition, ConditionKind, Endpoint, Event, Millis, NotReadyCause, Override, ReplicaPhase,
+    RevisionOutcome, RolloutFailure, RolloutState,
 };
 use jiff::Timestamp;
 
@@ -204,10 +204,7 @@ fn deadline(details: &ServiceDetails, now: Timestamp) -> Option<String> {
 fn start_time_left(replica: &ReplicaObject, service: &ServiceObject, now: Timestamp) -> Option<Millis> {
     let status = replica.status.as_ref()?;
     let is_probed = replica.spec.runs()
-        && matches!(
-            status.phase,
-            ReplicaPhase::Starting { reason: Some(WaitReason::HealthCheckFailing { .. }) }
-        );
+        && matches!(status.phase, ReplicaPhase::Starting { cause: Some(NotReadyCause::Unhealthy { .. }) });
     let elapsed = u64::try_from(now.as_second() - status.since.as_second()).unwrap_or(0);
     let left = service.spec.health.start_within.0.saturating_sub(elapsed.saturating_mul(1000));
     is_probed.then_some(Millis(left / 1000 * 1000))

@@ -236,7 +236,7 @@ pub(crate) fn hint(waited: &[&OperationProgress], size: TermSize, style: Style) 
 
 #[cfg(test)]
 mod tests {
-    use coxswain::model::{EndpointStats, RevisionNumber, WaitReason};
+    use coxswain::model::{EndpointStats, NotReadyCause, RevisionNumber};
 
     use super::super::phase_text::tests::snapshot;
     use super::*;
@@ -270,9 +270,8 @@ mod tests {
 
     /// One replica is replaced, the next one is starting, a third waits, two old ones serve.
     fn rolling() -> (OperationProgress, ReplacementHistory) {
-        let reason =
-            WaitReason::HealthCheckFailing { message: "GET /healthz → 503 \"warming cache\"".to_owned() };
-        let starting = ReplicaPhase::Starting { reason: Some(reason) };
+        let cause = NotReadyCause::unhealthy("GET /healthz → 503 \"warming cache\"");
+        let starting = ReplicaPhase::Starting { cause: Some(cause) };
         let ready = || ReplicaPhase::Ready;
         let phases = [
             ("users-8-a", ready()),
@@ -280,7 +279,7 @@ mod tests {
             ("users-8-c", ready()),
             ("users-9-a", ready()),
             ("users-9-b", starting),
-            ("users-9-c", ReplicaPhase::Waiting { reason: None }),
+            ("users-9-c", ReplicaPhase::Waiting { cause: None }),
         ];
         let mut progress = snapshot(1, &phases);
         (progress.wanted, progress.from) = (3, Some(RevisionNumber(1)));

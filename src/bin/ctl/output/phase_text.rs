@@ -28,17 +28,17 @@ pub(crate) fn phase_text(status: Option<&ReplicaStatus>, runs: bool, available: 
             "ready",
             status.ready_after.map(|after| format!("after {}", short(after))).unwrap_or_default(),
         ),
-        ReplicaPhase::Waiting { reason: None } => text(' ', "waiting", String::new()),
-        ReplicaPhase::Waiting { reason: Some(reason) } => text('!', "waiting", sanitize(&reason.to_string())),
+        ReplicaPhase::Waiting { cause: None } => text(' ', "waiting", String::new()),
+        ReplicaPhase::Waiting { cause: Some(cause) } => text('!', "waiting", sanitize(&cause.to_string())),
         ReplicaPhase::Pulling => text('▸', "pulling", String::new()),
-        ReplicaPhase::Starting { reason } => text(
+        ReplicaPhase::Starting { cause } => text(
             '▸',
             "starting",
-            reason.as_ref().map(|reason| sanitize(&reason.to_string())).unwrap_or_default(),
+            cause.as_ref().map(|cause| sanitize(&cause.to_string())).unwrap_or_default(),
         ),
-        ReplicaPhase::Unready { reason } => text('!', "unready", sanitize(&reason.to_string())),
-        ReplicaPhase::BackOff { reason, retry_at: _ } => {
-            text('!', "back-off", format!("{}, attempt {}", sanitize(&reason.to_string()), status.attempt))
+        ReplicaPhase::Unready { cause } => text('!', "unready", sanitize(&cause.to_string())),
+        ReplicaPhase::BackOff { cause, retry_at: _ } => {
+            text('!', "back-off", format!("{}, attempt {}", sanitize(&cause.to_string()), status.attempt))
         }
         ReplicaPhase::Draining => text('-', "draining", String::new()),
         ReplicaPhase::Stopping => text('-', "stopping", String::new()),

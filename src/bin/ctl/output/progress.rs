@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn changes_reports_only_new_states() {
-        let starting = || ReplicaPhase::Starting { reason: None };
+        let starting = || ReplicaPhase::Starting { cause: None };
         let first = snapshot(1, &[("a", ReplicaPhase::Ready), ("b", starting())]);
         let second = snapshot(2, &[("a", ReplicaPhase::Ready), ("b", ReplicaPhase::Ready)]);
         let third = snapshot(1, &[("b", ReplicaPhase::Ready)]);

@@ -51,10 +51,10 @@ fn describe(before: Option<&ReplicaStatus>, now: &ReplicaStatus) -> Option<Strin
             Some(after) => format!("ready after {}.{}s", after.0 / 1000, after.0 % 1000 / 100),
             None => "ready".to_owned(),
         },
-        ReplicaPhase::Unready { reason } => format!("unready: {reason}"),
-        ReplicaPhase::BackOff { reason, retry_at } => {
+        ReplicaPhase::Unready { cause } => format!("unready: {cause}"),
+        ReplicaPhase::BackOff { cause, retry_at } => {
             let wait = (retry_at.as_second() - now.since.as_second()).max(0);
-            format!("{reason}, starts again in {wait}s")
+            format!("{cause}, starts again in {wait}s")
         }
         ReplicaPhase::Draining => "draining".to_owned(),
         ReplicaPhase::Stopping => "stopping".to_owned(),
@@ -66,7 +66,7 @@ fn describe(before: Option<&ReplicaStatus>, now: &ReplicaStatus) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Millis, WaitReason};
+    use crate::model::{Millis, NotReadyCause};
 
     fn status(attempt: u32, phase: ReplicaPhase) -> ReplicaStatus {
         ReplicaStatus {
@@ -85,17 +85,17 @@ mod tests {
 
     #[test]
     fn describe_reports_each_change_once() {
-        let starting = || status(1, ReplicaPhase::Starting { reason: None });
-        let again = status(2, ReplicaPhase::Starting { reason: None });
-        let exited = WaitReason::Exited { code: 1, oom_killed: false };
+        let starting = || status(1, ReplicaPhase::Starting { cause: None });
+        let again = status(2, ReplicaPhase::Starting { cause: None });
+        let exited = NotReadyCause::Exited { code: 1, was_healthy: false };
         let retry_at = jiff::Timestamp::from_second(4).unwrap();
-        let back_off = status(1, ReplicaPhase::BackOff { reason: exited, retry_at });
+        let back_off = status(1, ReplicaPhase::BackOff { cause: exited, retry_at });
         let ready = || status(1, ReplicaPhase::Ready);
         let rows = [
             (None, status(1, ReplicaPhase::Pulling), None),
             (None, starting(), Some("started")),
             (Some(starting()), starting(), None),
-            (Some(status(0, ReplicaPhase::Starting { reason: None })), starting(), None),
+            (Some(status(0, ReplicaPhase::Starting { cause: None })), starting(), None),
             (Some(starting()), ready(), Some("ready after 2.2s")),
             (Some(ready()), ready(), None),
             (Some(ready()), status(1, ReplicaPhase::Draining), Some("draining")),
