@@ -19,7 +19,7 @@ pub fn report(incarnation: &str) -> BalancerReport {
         applied: None,
         refused: None,
         counted: None,
-        failed: BTreeMap::new(),
+        services: BTreeMap::new(),
         endpoints: BTreeMap::new(),
     }
 }

@@ -117,7 +117,7 @@ impl Drop for Claim {
             counters.errors.fetch_add(1, Ordering::Relaxed);
         }
         if outcome == ClaimOutcome::Failed {
-            self.endpoint.shared.failures.add();
+            self.endpoint.shared.revision.add_failure();
         }
         counters.in_flight.fetch_sub(1, Ordering::SeqCst);
         self.endpoint.shared.notify_request_ended();
@@ -126,17 +126,22 @@ impl Drop for Claim {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Notify;
-
     use super::*;
-    use crate::balancer::failures::Failures;
+    use crate::balancer::counters::CounterRegistry;
     use crate::balancer::limits::DEPARTED_REPORTED;
     use crate::clock::RealClock;
-    use crate::model::{EndpointId, EndpointStats, Millis, Mono};
+    use crate::model::{EndpointId, EndpointStats, Millis, Mono, RevisionNumber, TableEndpoint};
 
     fn endpoint(threads: usize) -> Arc<UpstreamEndpoint> {
+        endpoint_of(&mut CounterRegistry::new(threads))
+    }
+
+    fn endpoint_of(counters: &mut CounterRegistry) -> Arc<UpstreamEndpoint> {
         let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
-        Arc::new(UpstreamEndpoint::new(id, threads, Arc::default(), Failures::default()))
+        let address = [10, 0, 0, 1].into();
+        let listed = TableEndpoint::managed(id, "r".into(), RevisionNumber(1), address, [].into());
+        let service = counters.service(&"s".into());
+        counters.endpoint(&service, &listed)
     }
 
     fn claim(endpoint: &Arc<UpstreamEndpoint>, thread: usize) -> Claim {
@@ -185,10 +190,9 @@ mod tests {
 
     #[tokio::test]
     async fn claim_notifies_only_if_its_endpoint_has_departed() {
-        let ended = Arc::new(Notify::new());
-        let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
-        let endpoint = UpstreamEndpoint::new(id, 1, Arc::clone(&ended), Failures::default());
-        let endpoint = Arc::new(endpoint);
+        let mut counters = CounterRegistry::new(1);
+        let endpoint = endpoint_of(&mut counters);
+        let ended = counters.request_ended;
         drop(claim(&endpoint, 0));
         let notified = tokio::time::timeout(std::time::Duration::ZERO, ended.notified());
         assert!(notified.await.is_err());

@@ -9,13 +9,15 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledgement::Acknowledgement;
+use super::counters::CounterRegistry;
 use super::file::{Saved, TableFile};
-use super::install::{InstallError, Installer};
+use super::install::{InstallError, install};
 use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TICK};
 use super::reporter::{Reporter, ThrottledEvents};
 use super::save::TableSaver;
 use super::thread::ThreadCommand;
 use super::threads::{ThreadEnded, ThreadGroup};
+use crate::clock::Clock;
 use crate::model::RoutingTable;
 use crate::plane;
 
@@ -23,7 +25,8 @@ type IncomingTables = watch::Receiver<Option<Arc<RoutingTable>>>;
 
 pub(super) struct Control {
     pub(super) threads: ThreadGroup,
-    pub(super) installer: Installer,
+    pub(super) counters: CounterRegistry,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) acknowledgement: Acknowledgement,
     /// The newest table from the controller, or of this boot's file.
     pub(super) served: Option<Arc<RoutingTable>>,
@@ -66,9 +69,9 @@ impl Control {
         self.threads.send(|| ThreadCommand::Open).await?;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut departures = ThrottledEvents::new(Arc::clone(&self.installer.request_ended), REPORT_GAP);
+        let mut departures = ThrottledEvents::new(Arc::clone(&self.counters.request_ended), REPORT_GAP);
         // the first failure is reported at once: a reader that sees none must be able to rely on it
-        let mut failures = ThrottledEvents::new(self.installer.failures.added(), TICK);
+        let mut failures = ThrottledEvents::new(Arc::clone(&self.counters.request_failed), TICK);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -135,7 +138,7 @@ impl Control {
                 acknowledgement.thread_took(thread, &table.name);
             }
         };
-        match self.installer.install(&table, &self.threads, on_taken).await {
+        match install(&table, &mut self.counters, &self.threads, self.clock.mono(), on_taken).await {
             Ok(()) => {
                 self.acknowledgement.restore();
                 self.served = is_this_boot.then(|| Arc::new(table));
@@ -154,7 +157,7 @@ impl Control {
         }
         let acknowledgement = &mut self.acknowledgement;
         let on_taken = |thread| acknowledgement.thread_took(thread, &table.name);
-        match self.installer.install(&table, &self.threads, on_taken).await {
+        match install(&table, &mut self.counters, &self.threads, self.clock.mono(), on_taken).await {
             Ok(()) => {
                 tracing::debug!(table = %table.name, "serving from a new table");
                 self.served = Some(table);
@@ -175,7 +178,7 @@ impl Control {
     }
 
     fn report(&mut self) {
-        self.reporter.publish(&self.acknowledgement, &mut self.installer);
+        self.reporter.publish(&self.acknowledgement, &mut self.counters);
     }
 
     /// Beats if every thread is alive.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::failures::Failures;
+use super::failures::RevisionCounters;
 use super::limits::DEPARTED_REPORTED;
 use crate::model::{EndpointId, EndpointStats, LATENCY_BUCKETS, Latencies, Mono};
 
@@ -45,8 +45,7 @@ pub(super) struct UpstreamEndpoint {
     departure: Mutex<Option<Departure>>,
     /// Notified by each request that ends after the departure.
     request_ended: Arc<Notify>,
-    /// Failed requests of its service.
-    pub(super) failures: Failures,
+    pub(super) revision: Arc<RevisionCounters>,
 }
 
 /// What is known of an endpoint since it left the table.
@@ -63,7 +62,7 @@ impl UpstreamEndpoint {
         id: EndpointId,
         threads: usize,
         request_ended: Arc<Notify>,
-        failures: Failures,
+        revision: Arc<RevisionCounters>,
     ) -> Self {
         Self {
             id,
@@ -71,7 +70,7 @@ impl UpstreamEndpoint {
             has_departed: AtomicBool::new(false),
             departure: Mutex::new(None),
             request_ended,
-            failures,
+            revision,
         }
     }
 
@@ -131,7 +130,8 @@ impl UpstreamEndpoint {
         self.counters.iter().map(|c| c.in_flight.load(Ordering::SeqCst)).sum()
     }
 
-    fn requests(&self) -> u64 {
+    /// Requests that have ended.
+    pub(super) fn requests(&self) -> u64 {
         self.sum(|c| &c.requests)
     }
 

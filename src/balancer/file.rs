@@ -56,7 +56,8 @@ impl TableFile {
         Self { path, boot }
     }
 
-    /// Puts a table in place: written beside, flushed to disk, renamed, and the rename flushed.
+    /// Puts a table in place: written to another file, flushed to disk, renamed, and the rename flushed. One name for that
+    /// file, not a random one: a crash leaves at most one behind.
     pub(super) fn save(&self, table: &RoutingTable) -> Result<(), FileError> {
         let failed = |error| FileError::Io { path: self.path.clone(), error };
         let json = serde_json::to_vec(table).map_err(|e| failed(e.into()))?;
@@ -66,13 +67,13 @@ impl TableFile {
     }
 
     fn replace(&self, parts: &[&[u8]]) -> io::Result<()> {
-        let beside = self.path.with_extension("tmp");
-        let mut file = File::create(&beside)?;
+        let temporary = self.path.with_extension("tmp");
+        let mut file = File::create(&temporary)?;
         for part in parts {
             file.write_all(part)?;
         }
         file.sync_all()?;
-        fs::rename(&beside, &self.path)?;
+        fs::rename(&temporary, &self.path)?;
         let directory = self.path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(directory)?.sync_all()
     }
@@ -86,8 +87,8 @@ impl TableFile {
         };
         let damaged = || FileError::Damaged(self.path.clone());
         let line = bytes.iter().position(|b| *b == b'\n').ok_or_else(damaged)?;
-        let (header, json) = (&bytes[..line], &bytes[line + 1..]);
-        let header: Header = serde_json::from_slice(header).map_err(|_| damaged())?;
+        let json = &bytes[line + 1..];
+        let header: Header = serde_json::from_slice(&bytes[..line]).map_err(|_| damaged())?;
         if header.format != FORMAT {
             return Err(FileError::Format { path: self.path.clone(), format: header.format });
         }

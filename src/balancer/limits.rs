@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::{Backoff, Millis};
+
 /// Bounds on clients. All apply to one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BalancerLimits {
@@ -44,9 +46,8 @@ pub(super) const CONNECT_DEADLINE: Duration = Duration::from_millis(500);
 /// Connects for one request, to all endpoints together and however often the request is sent again: with
 /// [`CONNECT_DEADLINE`] a client waits two seconds at most for connections.
 pub(super) const CONNECTS_MAX: usize = 4;
-/// First ejection of an endpoint that failed to connect; doubles with each failure.
-pub(super) const EJECTION_MIN: Duration = Duration::from_secs(1);
-pub(super) const EJECTION_MAX: Duration = Duration::from_secs(30);
+/// How long an endpoint is ejected that could not be connected to, by the number of failures in a row.
+pub(super) const EJECTION: Backoff = Backoff::new(Millis::secs(1), Millis::secs(30));
 /// Idle connections kept per endpoint and thread: more than a busy endpoint works on at a time.
 pub(super) const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 256;
 /// How long an idle connection to an endpoint is kept.

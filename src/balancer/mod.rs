@@ -10,8 +10,11 @@
 
 mod acknowledgement;
 mod claim;
+mod compile;
+mod condition;
 mod connect;
 mod control;
+mod counters;
 mod ejection;
 mod endpoint;
 mod failures;
@@ -21,10 +24,13 @@ mod install;
 mod limits;
 mod listener;
 mod log_throttle;
+mod normalise;
 mod picker;
+#[cfg(test)]
+mod picker_tests;
 mod pool;
 mod reporter;
-mod route;
+mod router;
 mod save;
 mod select;
 mod shortage;
@@ -113,12 +119,13 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
     let incarnation = Incarnation(clock.uuid());
     let control = control::Control {
         acknowledgement: acknowledgement::Acknowledgement::new(group.len()),
+        counters: counters::CounterRegistry::new(group.len()),
         threads: group,
         served: None,
         saver: save::TableSaver::new(file.clone(), Arc::clone(&clock)),
         file,
         reporter: reporter::Reporter::new(incarnation, Arc::clone(&clock), are_watched),
-        installer: install::Installer::new(clock),
+        clock,
         heartbeat,
     };
     let served = runtime.block_on(control.run(plane, stop, limits.drain));

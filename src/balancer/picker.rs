@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::claim::{Claim, ThreadEndpoint};
+use super::condition::{RequestAttributes, holds};
 use super::pool::EndpointConnections;
-use super::route::{RequestAttributes, RouteRequest, holds};
-use super::select::{Draw, choose, choose_weighted, share, weighted};
-use super::table::{PoolTarget, Rule, Table, TargetPool};
+use super::router::RouteRequest;
+use super::select::{Draw, choose, choose_weighted, draw_in_order};
+use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule};
 use crate::clock::Clock;
 use crate::model::{EndpointId, EndpointVia, ListenerId, RevisionNumber};
 
@@ -38,16 +39,53 @@ struct PickerEndpoint<P> {
 }
 
 struct TableView<P> {
-    table: Arc<Table>,
-    pools: Vec<PickerPool<P>>,
+    table: Arc<CompiledTable>,
+    /// In the order of the table's backends.
+    backends: Vec<PickerBackend<P>>,
 }
 
-struct PickerPool<P> {
-    /// In the order of the pool's targets.
+struct PickerBackend<P> {
+    /// In the order of the backend's endpoints.
     endpoints: Vec<PickerEndpoint<P>>,
     /// Weights of the endpoints; `None` if all are equal.
     weights: Option<Vec<u32>>,
     turn: Cell<usize>,
+}
+
+/// What a request has drawn and tried, over all of its attempts.
+pub(super) struct RequestPicks {
+    /// Of the random numbers that its backend and revision are drawn with, the same at each attempt.
+    seed: u64,
+    tried: Vec<Rc<ThreadEndpoint>>,
+}
+
+impl RequestPicks {
+    /// The endpoint failed this request.
+    pub(super) fn add_tried(&mut self, endpoint: Rc<ThreadEndpoint>) {
+        self.tried.push(endpoint);
+    }
+
+    fn has_tried(&self, endpoint: &ThreadEndpoint) -> bool {
+        self.tried.iter().any(|tried| std::ptr::eq(&raw const **tried, endpoint))
+    }
+
+    /// Offers the route's backends, in the order that the request draws.
+    fn draw_backend<T>(&self, rule: &ForwardRule, mut take: impl FnMut(usize) -> Option<T>) -> Option<T> {
+        let mut random = fastrand::Rng::with_seed(self.seed);
+        let weights = rule.backends.iter().map(|(_, weight)| *weight);
+        draw_in_order(weights, || random.u64(..), |index| take(rule.backends[index].0))
+    }
+
+    /// Offers revisions by their shares, in the order that the request draws.
+    fn draw_revision<T>(
+        &self,
+        shares: &[(RevisionNumber, u32)],
+        mut take: impl FnMut(RevisionNumber) -> Option<T>,
+    ) -> Option<T> {
+        let mut random = fastrand::Rng::with_seed(!self.seed);
+        let weights = shares.iter().map(|(_, weight)| *weight);
+        draw_in_order(weights, || random.u64(..), |index| take(shares[index].0))
+    }
 }
 
 /// A picked endpoint: the request counts as in flight to it until the claim is dropped.
@@ -87,115 +125,120 @@ impl<P: EndpointConnections> Picker<P> {
         }
     }
 
-    /// Picks from the table that the thread has now.
+    /// What a new request has picked so far: nothing.
+    pub(super) fn begin(&self) -> RequestPicks {
+        RequestPicks { seed: self.random.borrow_mut().u64(..), tried: Vec::new() }
+    }
+
+    /// Picks from the table that the thread has now. A retry stays with the backend and revision that the request drew first
+    /// as long as they have an endpoint that was not tried; then their part goes to the others in proportion to the weights.
     pub(super) fn pick(
         &self,
         listener: &ListenerId,
         request: &RouteRequest<'_>,
-        tried: &[Rc<ThreadEndpoint>],
+        picks: &RequestPicks,
     ) -> Result<Choice<P>, NoChoice> {
         let view = self.view.borrow();
         let view = view.as_ref().ok_or(NoChoice::Table)?;
         let (path, rule) = view.table.find(listener, request).ok_or(NoChoice::Route)?;
-        let index = self.draw_backend(rule).ok_or(NoChoice::Route)?;
-        let targets = &view.table.pools[index];
-        let pool = &view.pools[index];
-        let index = self.draw(targets, pool, request.attributes, tried).ok_or(NoChoice::Endpoint)?;
-        let PickerEndpoint { endpoint, connections } = &pool.endpoints[index];
-        let PoolTarget { address, via, .. } = targets.targets[index];
+        let is_untried = |endpoint: &ThreadEndpoint| !picks.has_tried(endpoint);
+        let is_free = |endpoint: &ThreadEndpoint| is_untried(endpoint) && endpoint.is_available(&*self.clock);
+        let drawn = picks.draw_backend(rule, |index| {
+            let draw = |usable: &dyn Fn(&ThreadEndpoint) -> bool| {
+                self.draw_endpoint(view, index, request.attributes, picks, usable)
+            };
+            draw(&is_free).or_else(|| draw(&is_untried))
+        });
+        // all were tried
+        let again = || {
+            picks.draw_backend(rule, |index| {
+                self.draw_endpoint(view, index, request.attributes, picks, &|_| true)
+            })
+        };
+        let (PickerEndpoint { endpoint, connections }, target) =
+            drawn.or_else(again).ok_or(NoChoice::Endpoint)?;
         Ok(Choice {
             claim: Rc::new(Claim::new(Rc::clone(endpoint))),
             connections: connections.clone(),
-            address,
-            via,
+            address: target.address,
+            via: target.via,
             picked_at: self.are_watched.load(Ordering::Relaxed).then(|| self.clock.micros()),
             timeout: rule.timeout,
             strip: rule.strip_prefix.then_some(path.len()),
         })
     }
 
-    /// Counts a request as failed that has no claim to do so: no endpoint could be reached.
-    pub(super) fn count_unreached(&self, listener: &ListenerId, request: &RouteRequest<'_>) {
+    /// Counts a request as failed that has no claim to do so: no endpoint could be reached. It counts for the service that it
+    /// drew first.
+    pub(super) fn count_unreached(
+        &self,
+        listener: &ListenerId,
+        request: &RouteRequest<'_>,
+        picks: &RequestPicks,
+    ) {
         let view = self.view.borrow();
         if let Some(view) = view.as_ref()
             && let Some((_, rule)) = view.table.find(listener, request)
-            && let Some(index) = self.draw_backend(rule)
+            && let Some(index) = picks.draw_backend(rule, Some)
         {
-            view.table.pools[index].failures.add();
+            view.table.backends[index].service.add_failure();
         }
     }
 
-    /// The pool of one of the route's backends.
-    fn draw_backend(&self, rule: &Rule) -> Option<usize> {
-        match rule.backends.as_slice() {
-            [(pool, _)] => Some(*pool),
-            backends => {
-                let weights = backends.iter().map(|(_, weight)| *weight);
-                let drawn = weighted(weights, self.random.borrow_mut().u64(..))?;
-                Some(backends[drawn].0)
-            }
-        }
-    }
-
-    fn draw(
+    /// A usable endpoint of a backend, and its entry in the table.
+    fn draw_endpoint<'a>(
         &self,
-        targets: &TargetPool,
-        pool: &PickerPool<P>,
+        view: &'a TableView<P>,
+        index: usize,
         request: &dyn RequestAttributes,
-        tried: &[Rc<ThreadEndpoint>],
-    ) -> Option<usize> {
-        let turn = pool.turn.get();
-        pool.turn.set(turn.wrapping_add(1));
+        picks: &RequestPicks,
+        usable: &dyn Fn(&ThreadEndpoint) -> bool,
+    ) -> Option<(&'a PickerEndpoint<P>, &'a BackendEndpoint)> {
+        let backend = &view.table.backends[index];
+        let known = &view.backends[index];
+        let turn = known.turn.get();
+        known.turn.set(turn.wrapping_add(1));
         let draw = Draw { turn, random: self.random.borrow_mut().u64(..) };
-        let count = pool.endpoints.len();
-        let endpoint = |index: usize| &pool.endpoints[index].endpoint;
-        let load = |index: usize| endpoint(index).in_flight();
-        let is_untried = |index: usize| !tried.iter().any(|other| Rc::ptr_eq(other, endpoint(index)));
-        let is_available = |index: usize| endpoint(index).is_available(&*self.clock);
-        let revision_of = |index: usize| targets.targets[index].revision;
-        let choose = |usable: &dyn Fn(usize) -> bool| match &pool.weights {
-            None => choose(targets.balance, draw, count, load, usable),
-            Some(weights) => choose_weighted(targets.balance, draw, weights, load, usable),
+        let load = |index: usize| known.endpoints[index].endpoint.in_flight();
+        let usable = |index: usize| usable(&known.endpoints[index].endpoint);
+        let choose = |usable: &dyn Fn(usize) -> bool| match &known.weights {
+            None => choose(backend.balance, draw, known.endpoints.len(), load, usable),
+            Some(weights) => choose_weighted(backend.balance, draw, weights, load, usable),
         };
-        let pinned = pinned_revision(targets, request);
-        let choose = |usable: &dyn Fn(usize) -> bool| {
-            let has = |revision| (0..count).any(|index| revision_of(index) == revision && usable(index));
-            let revision = match pinned {
-                Some(revision) => revision,
-                None if targets.shares.is_empty() => return choose(usable),
-                None => share(&targets.shares, has, self.random.borrow_mut().u64(..))?,
-            };
-            choose(&|index| revision_of(index) == revision && usable(index))
-        };
-        choose(&|index| is_untried(index) && is_available(index))
-            .or_else(|| choose(&is_untried))
-            .or_else(|| choose(&|_| true))
+        let choose_of =
+            |revision| choose(&|index| backend.endpoints[index].revision == revision && usable(index));
+        let chosen = match pinned_revision(backend, request) {
+            Some(revision) => choose_of(revision),
+            None if backend.shares.is_empty() => choose(&usable),
+            None => picks.draw_revision(&backend.shares, choose_of),
+        }?;
+        Some((&known.endpoints[chosen], &backend.endpoints[chosen]))
     }
 
     /// Picks from this table from now on, and closes the connections to endpoints that it lacks.
-    pub(super) fn install(&self, table: Arc<Table>) {
+    pub(super) fn install(&self, table: Arc<CompiledTable>) {
         let mut known = self.endpoints.borrow_mut();
         let mut endpoints: HashMap<EndpointId, PickerEndpoint<P>> = HashMap::new();
-        let mut pools = Vec::with_capacity(table.pools.len());
-        for pool in &table.pools {
-            let of_pool = pool.targets.iter().map(|PoolTarget { target, .. }| {
-                let endpoint = endpoints.entry(target.id.clone()).or_insert_with(|| {
-                    known.remove(&target.id).unwrap_or_else(|| PickerEndpoint {
-                        endpoint: Rc::new(ThreadEndpoint::new(Arc::clone(target), self.thread)),
+        let mut backends = Vec::with_capacity(table.backends.len());
+        for backend in &table.backends {
+            let of_backend = backend.endpoints.iter().map(|BackendEndpoint { counters, .. }| {
+                let endpoint = endpoints.entry(counters.id.clone()).or_insert_with(|| {
+                    known.remove(&counters.id).unwrap_or_else(|| PickerEndpoint {
+                        endpoint: Rc::new(ThreadEndpoint::new(Arc::clone(counters), self.thread)),
                         connections: P::new(&self.clock),
                     })
                 });
                 endpoint.clone()
             });
-            pools.push(PickerPool {
-                endpoints: of_pool.collect(),
-                weights: pool.weights(),
+            backends.push(PickerBackend {
+                endpoints: of_backend.collect(),
+                weights: backend.weights(),
                 turn: Cell::new(self.random.borrow_mut().usize(..)),
             });
         }
         known.values().for_each(|endpoint| endpoint.connections.close());
         *known = endpoints;
-        *self.view.borrow_mut() = Some(TableView { table, pools });
+        *self.view.borrow_mut() = Some(TableView { table, backends });
     }
 
     /// Closes connections that were idle for too long.
@@ -205,127 +248,9 @@ impl<P: EndpointConnections> Picker<P> {
 }
 
 /// The revision that a request is pinned to; `None` without a pin, and if the table has no endpoint of that revision.
-fn pinned_revision(pool: &TargetPool, request: &dyn RequestAttributes) -> Option<RevisionNumber> {
-    let met = pool.pins.iter().find(|pin| pin.conditions.iter().all(|condition| holds(condition, request)));
+fn pinned_revision(backend: &Backend, request: &dyn RequestAttributes) -> Option<RevisionNumber> {
+    let met =
+        backend.pins.iter().find(|pin| pin.conditions.iter().all(|condition| holds(condition, request)));
     let revision = met?.revision;
-    pool.targets.iter().any(|target| target.revision == revision).then_some(revision)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::balancer::endpoint::UpstreamEndpoint;
-    use crate::balancer::failures::Failures;
-    use crate::balancer::table::compile;
-    use crate::model::arbitrary::table_name;
-    use crate::model::{
-        ForwardAction, HostPattern, Listener, Millis, Mono, PathMatch, RevisionPin, RouteAction,
-        RouteCondition, RoutingTable, TableEndpoint, TableRoute, TableService, WeightedBackend,
-    };
-
-    fn picker() -> Picker<()> {
-        Picker::new(0, Arc::new(crate::clock::RealClock::new()), Arc::default())
-    }
-
-    /// Endpoints `a` and `b`, of revisions 1 and 2.
-    fn endpoints() -> [Arc<UpstreamEndpoint>; 2] {
-        ["a", "b"].map(|name| {
-            let id = EndpointId::new(&name.into(), jiff::Timestamp::UNIX_EPOCH);
-            Arc::new(UpstreamEndpoint::new(id, 1, Arc::default(), Failures::default()))
-        })
-    }
-
-    /// A service with these endpoints behind every path.
-    fn table(endpoints: &[Arc<UpstreamEndpoint>], service: TableService) -> Table {
-        let endpoint = |(endpoint, revision): (&Arc<UpstreamEndpoint>, u64)| {
-            let ports = [("http".to_owned(), 80)].into();
-            let revision = RevisionNumber(revision);
-            TableEndpoint::managed(endpoint.id.clone(), "r".into(), revision, [10, 0, 0, 1].into(), ports)
-        };
-        let listed = endpoints.iter().zip(1..).map(endpoint).collect();
-        let backends = vec![WeightedBackend { service: "s".into(), port: "http".into(), weight: 1 }];
-        let route = TableRoute {
-            listeners: [ListenerId::public_http()].into(),
-            hosts: [HostPattern::Any].into(),
-            path: PathMatch::Prefix("/".to_owned()),
-            conditions: [].into(),
-            action: RouteAction::Forward(ForwardAction {
-                backends,
-                timeout: Millis::secs(1),
-                strip_prefix: false,
-            }),
-        };
-        let table = RoutingTable {
-            listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),
-            routes: vec![route],
-            services: [("s".into(), TableService { endpoints: listed, ..service })].into(),
-            ..RoutingTable::empty(table_name(1))
-        };
-        let known = |id: &EndpointId, _: &Failures| {
-            Arc::clone(
-                endpoints.iter().find(|endpoint| endpoint.id == *id).expect("an endpoint of the table"),
-            )
-        };
-        compile(&table, |_| Failures::default(), known).expect("the table is sound")
-    }
-
-    /// How often each endpoint is picked of 10,000 requests.
-    fn choices(picker: &Picker<()>, attributes: &dyn RequestAttributes) -> BTreeMap<String, u32> {
-        let mut chosen = BTreeMap::new();
-        for _ in 0..10_000 {
-            let request = RouteRequest { host: "h", path: "/", attributes };
-            let choice = picker.pick(&ListenerId::public_http(), &request, &[]).unwrap();
-            *chosen
-                .entry(choice.claim.endpoint().name().split('@').next().unwrap().to_owned())
-                .or_default() += 1;
-        }
-        chosen
-    }
-
-    #[test]
-    fn endpoint_that_a_newer_table_lacks_is_picked_only_if_there_is_no_other() {
-        let endpoints = endpoints();
-        let picker = picker();
-        picker.install(Arc::new(table(&endpoints, TableService::default())));
-        assert_eq!(choices(&picker, &()).len(), 2);
-        endpoints[0].set_departed(true, Mono(1));
-        assert_eq!(choices(&picker, &()), [("b".to_owned(), 10_000)].into());
-        endpoints[1].set_departed(true, Mono(2));
-        assert_eq!(choices(&picker, &()).len(), 2, "the thread knows of no other");
-    }
-
-    #[test]
-    fn shares_split_requests_by_revision() {
-        let endpoints = endpoints();
-        let picker = picker();
-        let shares = [(RevisionNumber(1), 9_000), (RevisionNumber(2), 1_000)].into();
-        picker.install(Arc::new(table(&endpoints, TableService { shares, ..TableService::default() })));
-        let chosen = choices(&picker, &());
-        assert!((900..1_100).contains(&chosen["b"]), "{chosen:?}");
-        endpoints[0].set_departed(true, Mono(1));
-        assert_eq!(choices(&picker, &()), [("b".to_owned(), 10_000)].into(), "the other is leaving");
-    }
-
-    #[test]
-    fn pin_decides_before_the_shares() {
-        let endpoints = endpoints();
-        let picker = picker();
-        let beta = RouteCondition::Header { name: "x-beta".into(), value: "1".into() };
-        let pin =
-            |revision| RevisionPin { conditions: [beta.clone()].into(), revision: RevisionNumber(revision) };
-        let (request, ()) = hyper::Request::builder().header("x-beta", "1").body(()).unwrap().into_parts();
-        let shares: BTreeMap<_, _> = [(RevisionNumber(1), 10_000)].into();
-        let service = |pins| TableService { shares: shares.clone(), pins, ..TableService::default() };
-        picker.install(Arc::new(table(&endpoints, service(vec![pin(2)]))));
-        assert_eq!(choices(&picker, &request), [("b".to_owned(), 10_000)].into());
-        assert_eq!(choices(&picker, &()), [("a".to_owned(), 10_000)].into());
-        picker.install(Arc::new(table(&endpoints, service(vec![pin(3)]))));
-        assert_eq!(
-            choices(&picker, &request),
-            [("a".to_owned(), 10_000)].into(),
-            "no endpoint of revision 3"
-        );
-    }
+    backend.endpoints.iter().any(|endpoint| endpoint.revision == revision).then_some(revision)
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Sleep;
 
 use super::acknowledgement::Acknowledgement;
-use super::install::Installer;
+use super::counters::CounterRegistry;
 use crate::clock::Clock;
 use crate::model::{BalancerReport, Incarnation};
 
@@ -29,7 +29,7 @@ impl Reporter {
             applied: None,
             refused: None,
             counted: None,
-            failed: BTreeMap::new(),
+            services: BTreeMap::new(),
             endpoints: BTreeMap::new(),
         };
         Self { incarnation, clock, are_watched, reports: watch::Sender::new(first) }
@@ -45,19 +45,18 @@ impl Reporter {
 
     /// Publishes a report if it differs from the last one, which it always does while the counters are watched. Forgets
     /// departed endpoints that are done.
-    pub(super) fn publish(&self, acknowledgement: &Acknowledgement, installer: &mut Installer) {
+    pub(super) fn publish(&self, acknowledgement: &Acknowledgement, counters: &mut CounterRegistry) {
         let now = self.clock.mono();
         let are_watched = self.are_watched.load(Ordering::Relaxed);
-        let endpoints = installer.endpoints.iter();
         let report = BalancerReport {
             incarnation: self.incarnation.clone(),
             applied: acknowledgement.acknowledged().cloned(),
             refused: acknowledgement.rejected().cloned(),
             counted: are_watched.then_some(now),
-            failed: installer.failures.counts(),
-            endpoints: endpoints.map(|(id, endpoint)| (id.clone(), endpoint.stats(are_watched))).collect(),
+            services: counters.service_stats(are_watched),
+            endpoints: counters.endpoint_stats(are_watched),
         };
-        installer.endpoints.retain(|_, endpoint| !endpoint.note_idle(now));
+        counters.forget_idle(now);
         self.reports.send_if_modified(|last| {
             let differs = *last != report;
             *last = report;

@@ -1,8 +1,6 @@
 //! Which backend, revision and endpoint takes a request. Pure.
 
-use std::collections::BTreeMap;
-
-use crate::model::{Balance, RevisionNumber};
+use crate::model::Balance;
 
 /// The chances of one choice of an endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +12,7 @@ pub(super) struct Draw {
 }
 
 /// The index of one of these weights, each as likely as its part of their sum; `None` where that is 0.
-pub(super) fn weighted(weights: impl Iterator<Item = u32> + Clone, random: u64) -> Option<usize> {
+fn weighted(weights: impl Iterator<Item = u32> + Clone, random: u64) -> Option<usize> {
     let total: u64 = weights.clone().map(u64::from).sum();
     // The product of 64 random bits and the sum needs 128; its upper half is below the sum.
     let position = u64::try_from((u128::from(random) * u128::from(total)) >> 64).unwrap_or(0);
@@ -32,17 +30,24 @@ fn at(weights: impl Iterator<Item = u32>, mut position: u64) -> Option<usize> {
     None
 }
 
-/// The revision that takes a request by its service's shares. Revisions without a candidate leave their part to the others,
-/// so that no request fails while another revision may take it; one that has no share takes none.
-pub(super) fn share(
-    shares: &BTreeMap<RevisionNumber, u32>,
-    has_candidate: impl Fn(RevisionNumber) -> bool,
-    random: u64,
-) -> Option<RevisionNumber> {
-    let with_candidate = shares.iter().filter(|(_, weight)| **weight > 0).filter(|(r, _)| has_candidate(**r));
-    let candidates: Vec<(RevisionNumber, u32)> = with_candidate.map(|(r, weight)| (*r, *weight)).collect();
-    let index = weighted(candidates.iter().map(|(_, weight)| *weight), random)?;
-    Some(candidates[index].0)
+/// Draws indexes by weight until `take` takes one: the first each as likely as its part of the sum, then the others in
+/// proportion, so that one that takes nothing leaves its part to them. An index with weight 0 is never drawn. The same random
+/// numbers draw the same order.
+pub(super) fn draw_in_order<T>(
+    weights: impl Iterator<Item = u32> + Clone,
+    mut random: impl FnMut() -> u64,
+    mut take: impl FnMut(usize) -> Option<T>,
+) -> Option<T> {
+    let mut drawn: Vec<usize> = Vec::new();
+    loop {
+        let left = weights.clone().enumerate();
+        let left = left.map(|(index, weight)| if drawn.contains(&index) { 0 } else { weight });
+        let index = weighted(left, random())?;
+        if let Some(taken) = take(index) {
+            return Some(taken);
+        }
+        drawn.push(index);
+    }
 }
 
 /// Chooses one of `count` endpoints that are `usable`; `None` where none is. `load` is asked of two at most.
@@ -60,12 +65,11 @@ pub(super) fn choose(
         Balance::LeastRequests => {
             let (one, other) = two_of(count, draw.random)?;
             if usable(one) && usable(other) {
-                return Some(if load(other) < load(one) { other } else { one });
+                return Some(less_loaded(one, other, load));
             }
             let left: Vec<usize> = (0..count).filter(|index| usable(*index)).collect();
             let (one, other) = two_of(left.len(), draw.random)?;
-            let (one, other) = (left[one], left[other]);
-            Some(if load(other) < load(one) { other } else { one })
+            Some(less_loaded(left[one], left[other], load))
         }
     }
 }
@@ -94,6 +98,10 @@ pub(super) fn choose_weighted(
             Some(if relative(other, one) < relative(one, other) { other } else { one })
         }
     }
+}
+
+fn less_loaded(one: usize, other: usize, load: impl Fn(usize) -> u64) -> usize {
+    if load(other) < load(one) { other } else { one }
 }
 
 /// Two different numbers below `count`; twice the same where there is only one.
@@ -177,30 +185,33 @@ mod tests {
         assert_eq!(weighted([u32::MAX; 3].into_iter(), u64::MAX), Some(2));
     }
 
-    #[test]
-    fn share_draws_revisions_in_proportion() {
-        let shares = [(RevisionNumber(0), 9_000), (RevisionNumber(1), 1_000)].into();
-        let draw = |random| share(&shares, |_| true, random).and_then(|r| usize::try_from(r.0).ok());
-        assert_close(&histogram(2, 20_000, draw), &[0.9, 0.1]);
+    /// How often each of three weights is taken if only some take.
+    fn taken(weights: [u32; 3], takes: [bool; 3]) -> Vec<f64> {
+        histogram(3, 20_000, |seed| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            draw_in_order(weights.into_iter(), || random.u64(..), |index| takes[index].then_some(index))
+        })
     }
 
     #[test]
-    fn share_of_a_revision_without_candidates_goes_to_the_others() {
-        let [old, new] = [RevisionNumber(1), RevisionNumber(2)];
-        let shares = [(old, 9_900), (new, 100)].into();
-        for random in [0, u64::MAX / 2, u64::MAX] {
-            assert_eq!(share(&shares, |revision| revision == new, random), Some(new));
-            assert_eq!(share(&shares, |_| false, random), None);
-        }
+    fn one_that_takes_nothing_leaves_its_part_to_the_others_in_proportion() {
+        assert_close(&taken([60, 30, 10], [true; 3]), &[0.6, 0.3, 0.1]);
+        assert_close(&taken([60, 30, 10], [false, true, true]), &[0.0, 0.75, 0.25]);
+        assert_close(&taken([60, 30, 10], [false, false, true]), &[0.0, 0.0, 1.0]);
     }
 
     #[test]
-    fn share_of_0_takes_nothing_even_alone() {
-        let [old, new] = [RevisionNumber(1), RevisionNumber(2)];
-        let shares = [(old, 10_000), (new, 0)].into();
-        assert_eq!(share(&shares, |revision| revision == new, 0), None);
-        assert_eq!(share(&shares, |_| true, u64::MAX), Some(old));
-        assert_eq!(share(&shares, |revision| revision == RevisionNumber(3), 0), None, "has no share");
+    fn weight_0_is_not_drawn_even_if_no_other_takes() {
+        let mut drawn = Vec::new();
+        let none = draw_in_order(
+            [1, 0, 2].into_iter(),
+            || 0,
+            |index| -> Option<()> {
+                drawn.push(index);
+                None
+            },
+        );
+        assert_eq!((none, drawn), (None, vec![0, 2]));
     }
 
     #[test]

@@ -1,369 +1,72 @@
-//! A routing table in the form that requests are served from, or the reason why it is refused.
+//! A compiled table: the form that requests are served from, shared by all threads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::endpoint::UpstreamEndpoint;
-use super::failures::Failures;
-use super::route::{BadRoute, RouteMatcher, RouteRequest, Router, check_condition};
-use crate::model::{
-    Balance, EndpointId, EndpointVia, ForwardAction, Listener, ListenerId, ListenerProtocol, ListenerScope,
-    RevisionNumber, RevisionPin, RouteAction, RoutingTable, ServiceName, TableRoute, TableService,
-};
-
-/// Why a table cannot be applied.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadTable {
-    #[error(transparent)]
-    Route(#[from] BadRoute),
-    #[error("listener `{0}` has the protocol {1}, which this balancer does not serve")]
-    Protocol(ListenerId, &'static str),
-    #[error("listener `{0}` is at the gateway of an app, where this balancer does not listen")]
-    Gateway(ListenerId),
-    #[error("a route is for listener `{0}`, which the table lacks")]
-    NoListener(ListenerId),
-    #[error("a route redirects, which this balancer does not do")]
-    Redirect,
-    #[error("a route leads to service `{0}`, which the table lacks")]
-    NoService(ServiceName),
-    #[error("a route has no backend with a weight")]
-    NoBackend,
-    #[error("endpoint {0} is listed twice")]
-    Twice(EndpointId),
-    #[error("a route of service `{0}` has a timeout of 0")]
-    Timeout(ServiceName),
-}
+use super::failures::ServiceCounters;
+use super::router::{RouteRequest, Router};
+use crate::model::{Balance, EndpointVia, ListenerId, RevisionNumber, RevisionPin};
 
 /// Where a route leads.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rule {
-    /// Index of the pool, and weight, of each backend; the weights do not sum up to 0.
+pub(super) struct ForwardRule {
+    /// Index and weight of each backend; the weights do not sum up to 0.
     pub(super) backends: Vec<(usize, u32)>,
     /// From the request's last byte to the response's headers.
     pub(super) timeout: Duration,
     pub(super) strip_prefix: bool,
 }
 
-/// An endpoint at one of its ports.
+/// An endpoint at the port of its backend.
 #[derive(Debug)]
-pub(super) struct PoolTarget {
-    pub(super) target: Arc<UpstreamEndpoint>,
+pub(super) struct BackendEndpoint {
+    pub(super) counters: Arc<UpstreamEndpoint>,
     pub(super) address: SocketAddr,
     pub(super) via: EndpointVia,
     pub(super) revision: RevisionNumber,
     pub(super) weight: u32,
 }
 
-/// The endpoints of a service that have the port a route asks for.
+/// A port of a service that routes lead to, with the endpoints that have it.
 #[derive(Debug)]
-pub(super) struct TargetPool {
+pub(super) struct Backend {
     pub(super) balance: Balance,
-    pub(super) shares: BTreeMap<RevisionNumber, u32>,
+    /// Empty if all endpoints count alike.
+    pub(super) shares: Vec<(RevisionNumber, u32)>,
     pub(super) pins: Vec<RevisionPin>,
-    pub(super) targets: Vec<PoolTarget>,
-    /// Requests of the service that failed.
-    pub(super) failures: Failures,
+    pub(super) endpoints: Vec<BackendEndpoint>,
+    pub(super) service: Arc<ServiceCounters>,
 }
 
-impl TargetPool {
-    /// Weights of the targets; `None` where all are alike.
+impl Backend {
+    /// Weights of the endpoints; `None` if all are alike.
     pub(super) fn weights(&self) -> Option<Vec<u32>> {
-        let weights: Vec<u32> = self.targets.iter().map(|target| target.weight).collect();
+        let weights: Vec<u32> = self.endpoints.iter().map(|endpoint| endpoint.weight).collect();
         let first = weights.first().copied().unwrap_or_default();
         let are_alike = first > 0 && weights.iter().all(|weight| *weight == first);
         (!are_alike).then_some(weights)
     }
 }
 
-/// What all threads share of a table.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct CompiledTable {
     /// To the index of a rule.
-    routers: BTreeMap<ListenerId, Router<usize>>,
-    rules: Vec<Rule>,
-    pub(super) pools: Vec<TargetPool>,
+    pub(super) routers: BTreeMap<ListenerId, Router<usize>>,
+    pub(super) rules: Vec<ForwardRule>,
+    pub(super) backends: Vec<Backend>,
 }
 
-impl Table {
+impl CompiledTable {
     /// The rule for a request that came in on this listener, with the path of its route.
-    pub(super) fn find(&self, listener: &ListenerId, request: &RouteRequest<'_>) -> Option<(&str, &Rule)> {
+    pub(super) fn find(
+        &self,
+        listener: &ListenerId,
+        request: &RouteRequest<'_>,
+    ) -> Option<(&str, &ForwardRule)> {
         let (path, rule) = self.routers.get(listener)?.find(request)?;
         Some((path, &self.rules[*rule]))
-    }
-}
-
-/// Checks a table and brings it into serving form; `failures` gives the count of a service, `target` the counters of an
-/// endpoint of it. Both are called only where the table is sound.
-pub(super) fn compile(
-    table: &RoutingTable,
-    mut failures: impl FnMut(&ServiceName) -> Failures,
-    mut target: impl FnMut(&EndpointId, &Failures) -> Arc<UpstreamEndpoint>,
-) -> Result<Table, BadTable> {
-    for (id, listener) in &table.listeners {
-        check_listener(id, listener)?;
-    }
-    check_endpoints(table)?;
-    let mut ports = Ports { table, known: BTreeMap::new(), sources: Vec::new() };
-    let mut rules = Vec::with_capacity(table.routes.len());
-    for route in &table.routes {
-        let RouteAction::Forward(forward) = &route.action else { return Err(BadTable::Redirect) };
-        rules.push(rule(forward, &mut ports)?);
-    }
-    let routers = routers(table)?;
-    let pools = ports.sources.into_iter().map(|(name, service, port)| {
-        let failures = failures(name);
-        target_pool(service, port, failures, &mut target)
-    });
-    Ok(Table { routers, rules, pools: pools.collect() })
-}
-
-fn check_listener(id: &ListenerId, listener: &Listener) -> Result<(), BadTable> {
-    match (&listener.scope, &listener.protocol) {
-        (ListenerScope::Gateway { .. }, _) => Err(BadTable::Gateway(id.clone())),
-        (ListenerScope::Public, ListenerProtocol::Http) => Ok(()),
-        (ListenerScope::Public, ListenerProtocol::Https) => Err(BadTable::Protocol(id.clone(), "https")),
-        (ListenerScope::Public, ListenerProtocol::Tcp { .. }) => Err(BadTable::Protocol(id.clone(), "tcp")),
-    }
-}
-
-fn check_endpoints(table: &RoutingTable) -> Result<(), BadTable> {
-    let mut seen = BTreeSet::new();
-    for endpoint in table.endpoints() {
-        if !seen.insert(&endpoint.id) {
-            return Err(BadTable::Twice(endpoint.id.clone()));
-        }
-    }
-    let pins = table.services.values().flat_map(|service| &service.pins);
-    Ok(pins.flat_map(|pin| &pin.conditions).try_for_each(check_condition)?)
-}
-
-/// The ports of services that routes lead to: each makes a pool.
-struct Ports<'a> {
-    table: &'a RoutingTable,
-    known: BTreeMap<(&'a ServiceName, &'a str), usize>,
-    sources: Vec<(&'a ServiceName, &'a TableService, &'a str)>,
-}
-
-impl<'a> Ports<'a> {
-    /// Index of the pool of this port.
-    fn index(&mut self, name: &'a ServiceName, port: &'a str) -> Result<usize, BadTable> {
-        let service = self.table.services.get(name).ok_or_else(|| BadTable::NoService(name.clone()))?;
-        let sources = &mut self.sources;
-        Ok(*self.known.entry((name, port)).or_insert_with(|| {
-            sources.push((name, service, port));
-            sources.len() - 1
-        }))
-    }
-}
-
-fn rule<'a>(forward: &'a ForwardAction, ports: &mut Ports<'a>) -> Result<Rule, BadTable> {
-    let mut backends = Vec::with_capacity(forward.backends.len());
-    for backend in &forward.backends {
-        if forward.timeout.0 == 0 {
-            return Err(BadTable::Timeout(backend.service.clone()));
-        }
-        backends.push((ports.index(&backend.service, &backend.port)?, backend.weight));
-    }
-    if backends.iter().all(|(_, weight)| *weight == 0) {
-        return Err(BadTable::NoBackend);
-    }
-    Ok(Rule { backends, timeout: forward.timeout.std(), strip_prefix: forward.strip_prefix })
-}
-
-fn routers(table: &RoutingTable) -> Result<BTreeMap<ListenerId, Router<usize>>, BadTable> {
-    let known = |id: &&ListenerId| !table.listeners.contains_key(*id);
-    if let Some(id) = table.routes.iter().flat_map(|route| &route.listeners).find(known) {
-        return Err(BadTable::NoListener(id.clone()));
-    }
-    let router = |id: &ListenerId| {
-        let routes = table.routes.iter().enumerate().filter(|(_, route)| route.listeners.contains(id));
-        Ok((id.clone(), Router::new(routes.flat_map(|(index, route)| matchers(route, index)))?))
-    };
-    table.listeners.keys().map(router).collect()
-}
-
-fn matchers(route: &TableRoute, to: usize) -> impl Iterator<Item = RouteMatcher<usize>> + '_ {
-    route.hosts.iter().map(move |host| RouteMatcher {
-        host: host.clone(),
-        path: route.path.clone(),
-        conditions: route.conditions.clone(),
-        to,
-    })
-}
-
-/// An endpoint of another revision may lack the port; it takes none of this route's requests.
-fn target_pool(
-    service: &TableService,
-    port: &str,
-    failures: Failures,
-    target: &mut impl FnMut(&EndpointId, &Failures) -> Arc<UpstreamEndpoint>,
-) -> TargetPool {
-    let with_port = service.endpoints.iter().filter_map(|endpoint| {
-        let port = endpoint.ports.get(port)?;
-        Some(PoolTarget {
-            target: target(&endpoint.id, &failures),
-            address: SocketAddr::new(endpoint.address, *port),
-            via: endpoint.via,
-            revision: endpoint.revision,
-            weight: endpoint.weight,
-        })
-    });
-    let targets = with_port.collect();
-    TargetPool {
-        balance: service.balance,
-        shares: service.shares.clone(),
-        pins: service.pins.clone(),
-        targets,
-        failures,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{
-        HostPattern, Millis, PathMatch, RedirectAction, RouteCondition, TableEndpoint, WeightedBackend,
-        arbitrary::table_name,
-    };
-
-    fn table() -> RoutingTable {
-        let endpoint = |name: &str, port: &str| {
-            let id = EndpointId::new(&name.into(), jiff::Timestamp::UNIX_EPOCH);
-            let ports = [(port.to_owned(), 80)].into();
-            TableEndpoint::managed(id, name.into(), RevisionNumber(1), [10, 0, 0, 1].into(), ports)
-        };
-        let route = |path: &str, port: &str| TableRoute {
-            listeners: [ListenerId::public_http()].into(),
-            hosts: [HostPattern::Any].into(),
-            path: PathMatch::Prefix(path.into()),
-            conditions: [].into(),
-            action: RouteAction::Forward(ForwardAction {
-                backends: vec![WeightedBackend { service: "s".into(), port: port.into(), weight: 1 }],
-                timeout: Millis::secs(1),
-                strip_prefix: false,
-            }),
-        };
-        let endpoints = vec![endpoint("a", "http"), endpoint("b", "admin")];
-        RoutingTable {
-            listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),
-            routes: vec![route("/", "http"), route("/x", "http"), route("/admin", "admin")],
-            services: [("s".into(), TableService { endpoints, ..TableService::default() })].into(),
-            ..RoutingTable::empty(table_name(1))
-        }
-    }
-
-    fn forward(route: &mut TableRoute) -> &mut ForwardAction {
-        match &mut route.action {
-            RouteAction::Forward(forward) => forward,
-            RouteAction::Redirect(_) => panic!("a redirect"),
-        }
-    }
-
-    fn compiled(table: &RoutingTable) -> Result<Table, BadTable> {
-        let target = |id: &EndpointId, failures: &Failures| {
-            Arc::new(UpstreamEndpoint::new(id.clone(), 1, Arc::default(), failures.clone()))
-        };
-        compile(table, |_| Failures::default(), target)
-    }
-
-    fn rule_of<'a>(table: &'a Table, listener: &str, path: &str) -> Option<&'a Rule> {
-        let request = RouteRequest { host: "h", path, attributes: &() };
-        table.find(&listener.into(), &request).map(|(_, rule)| rule)
-    }
-
-    #[test]
-    fn pools_are_made_per_port_and_hold_who_has_it() {
-        let compiled = compiled(&table()).unwrap();
-        let backends = |path| rule_of(&compiled, "http", path).map(|rule| rule.backends.clone());
-        assert_eq!(backends("/"), Some(vec![(0, 1)]));
-        assert_eq!(backends("/x"), Some(vec![(0, 1)]));
-        assert_eq!(backends("/admin"), Some(vec![(1, 1)]));
-        let sizes: Vec<usize> = compiled.pools.iter().map(|p| p.targets.len()).collect();
-        assert_eq!(sizes, [1, 1]);
-    }
-
-    #[test]
-    fn route_is_visible_only_on_its_listeners() {
-        let mut table = table();
-        table.listeners.insert("http-2".into(), Listener::PUBLIC_HTTP);
-        table.routes[1].listeners = ["http-2".into()].into();
-        let compiled = compiled(&table).unwrap();
-        let is_found = |listener, path| rule_of(&compiled, listener, path).is_some();
-        assert!(is_found("http", "/") && is_found("http-2", "/x"));
-        assert!(!is_found("http-2", "/") && !is_found("https", "/"));
-    }
-
-    #[test]
-    fn pool_carries_what_the_choice_needs() {
-        let mut table = table();
-        let service = table.services.get_mut(&"s".into()).unwrap();
-        service.shares = [(RevisionNumber(1), 9), (RevisionNumber(2), 1)].into();
-        service.endpoints[0].weight = 3;
-        service.endpoints[0].revision = RevisionNumber(2);
-        service.endpoints[0].via = EndpointVia::DockerProxy;
-        let shares = service.shares.clone();
-        let compiled = compiled(&table).unwrap();
-        let pool = &compiled.pools[0];
-        let target = &pool.targets[0];
-        assert_eq!(pool.shares, shares);
-        assert_eq!((target.weight, target.revision), (3, RevisionNumber(2)));
-        assert_eq!((target.via, target.address), (EndpointVia::DockerProxy, ([10, 0, 0, 1], 80).into()));
-    }
-
-    #[test]
-    fn unsound_table_is_refused_before_anything_is_made() {
-        type Spoil = fn(&mut RoutingTable);
-        let rows: [(&str, Spoil); 14] = [
-            ("two routes for `*/`", |t| t.routes.push(t.routes[0].clone())),
-            ("the path `x` of a route is not normal", |t| t.routes[0].path = PathMatch::Prefix("x".into())),
-            ("a route's condition on the header has a name or value that no request has", |t| {
-                let condition = RouteCondition::Header { name: "X".into(), value: "1".into() };
-                t.routes[0].conditions = [condition].into();
-            }),
-            ("a route's condition on the method has a name or value that no request has", |t| {
-                let conditions = [RouteCondition::Method("G T".into())].into();
-                let pin = RevisionPin { conditions, revision: RevisionNumber(1) };
-                t.services.get_mut(&"s".into()).unwrap().pins.push(pin);
-            }),
-            ("a route leads to service `gone`, which the table lacks", |t| {
-                forward(&mut t.routes[0]).backends[0].service = "gone".into();
-            }),
-            ("a route of service `s` has a timeout of 0", |t| forward(&mut t.routes[0]).timeout = Millis(0)),
-            ("a route has no backend with a weight", |t| forward(&mut t.routes[0]).backends[0].weight = 0),
-            ("a route has no backend with a weight", |t| forward(&mut t.routes[0]).backends.clear()),
-            ("endpoint a@0 is listed twice", |t| {
-                let service = t.services.get_mut(&"s".into()).unwrap();
-                service.endpoints.push(service.endpoints[0].clone());
-            }),
-            ("a route is for listener `other`, which the table lacks", |t| {
-                t.routes[0].listeners.insert("other".into());
-            }),
-            ("a route redirects, which this balancer does not do", |t| {
-                let redirect = RedirectAction { status: 308, scheme: Some("https".into()), host: None };
-                t.routes[0].action = RouteAction::Redirect(redirect);
-            }),
-            ("listener `https` has the protocol https, which this balancer does not serve", |t| {
-                let https = Listener { protocol: ListenerProtocol::Https, ..Listener::PUBLIC_HTTP };
-                t.listeners.insert("https".into(), https);
-            }),
-            ("listener `tcp-5432` has the protocol tcp, which this balancer does not serve", |t| {
-                let protocol =
-                    ListenerProtocol::Tcp { port: 5432, service: "s".into(), service_port: "db".into() };
-                t.listeners.insert("tcp-5432".into(), Listener { protocol, ..Listener::PUBLIC_HTTP });
-            }),
-            ("listener `gateway` is at the gateway of an app, where this balancer does not listen", |t| {
-                let scope = ListenerScope::Gateway { app: "shop".into() };
-                t.listeners.insert("gateway".into(), Listener { scope, ..Listener::PUBLIC_HTTP });
-            }),
-        ];
-        for (reason, spoil) in rows {
-            let mut table = table();
-            spoil(&mut table);
-            let refused =
-                compile(&table, |_| Failures::default(), |_, _| panic!("a target was made")).unwrap_err();
-            assert_eq!(refused.to_string(), reason);
-        }
     }
 }

@@ -16,7 +16,7 @@ use super::limits::{BalancerLimits, UPSTREAM_IDLE};
 use super::listener::{ClientConnections, accept};
 use super::picker::Picker;
 use super::shortage::ShortageLog;
-use super::table::Table;
+use super::table::CompiledTable;
 use crate::clock::Clock;
 use crate::model::ListenerId;
 
@@ -24,7 +24,7 @@ use crate::model::ListenerId;
 #[derive(Debug)]
 pub(super) enum ThreadCommand {
     /// Serve from this table; `taken` is answered once every later choice is made from it.
-    Table { table: Arc<Table>, taken: oneshot::Sender<()> },
+    Table { table: Arc<CompiledTable>, taken: oneshot::Sender<()> },
     /// Start to accept connections.
     Open,
     /// Confirm this number, to show that the thread is alive.

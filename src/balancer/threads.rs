@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::table::Table;
+use super::table::CompiledTable;
 use super::thread::{ThreadCommand, ThreadConfig, run};
 
 /// A table waits for its answer, so at most a table, a ping and a drain are queued.
@@ -79,7 +79,7 @@ impl ThreadGroup {
     /// Hands a table to all threads at once; `on_taken` is called for each that has taken it, in order.
     pub(super) async fn hand_out(
         &self,
-        table: Arc<Table>,
+        table: Arc<CompiledTable>,
         mut on_taken: impl FnMut(usize),
     ) -> Result<(), ThreadEnded> {
         let mut answers = Vec::with_capacity(self.threads.len());

@@ -10,15 +10,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
+use super::compile::compile;
 use super::connect::connect;
+use super::counters::CounterRegistry;
 use super::endpoint::UpstreamEndpoint;
-use super::failures::Failures;
 use super::limits::BalancerLimits;
 use super::listener::{Admission, ClientConnections, ConnectionHandler, accept};
 use super::picker::Picker;
-use super::route::RouteRequest;
+use super::router::RouteRequest;
 use super::shortage::ShortageLog;
-use super::table::{Table, compile};
+use super::table::CompiledTable;
 use crate::clock::{Clock, RealClock};
 use crate::model::arbitrary::table_name;
 use crate::model::{
@@ -37,7 +38,8 @@ struct TunnelHandler {
 impl ConnectionHandler for TunnelHandler {
     async fn serve(self: Rc<Self>, mut client: TcpStream, admission: Admission) {
         let request = RouteRequest { host: "", path: "/", attributes: &() };
-        let Ok(choice) = self.picker.pick(&ListenerId::public_http(), &request, &[]) else { return };
+        let picks = self.picker.begin();
+        let Ok(choice) = self.picker.pick(&ListenerId::public_http(), &request, &picks) else { return };
         match connect(choice.address).await {
             // either side may end it
             Ok(mut endpoint) => drop(tokio::io::copy_bidirectional(&mut client, &mut endpoint).await),
@@ -48,11 +50,11 @@ impl ConnectionHandler for TunnelHandler {
     }
 }
 
-/// A table with this endpoint behind everything.
-fn table(endpoint: &Arc<UpstreamEndpoint>, address: SocketAddr) -> Table {
+/// A table with an endpoint at this address behind everything, and the counters of the endpoint.
+fn table(address: SocketAddr) -> (CompiledTable, Arc<UpstreamEndpoint>) {
+    let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
     let ports = [("tunnel".to_owned(), address.port())].into();
-    let listed =
-        TableEndpoint::managed(endpoint.id.clone(), "r".into(), RevisionNumber(1), address.ip(), ports);
+    let listed = TableEndpoint::managed(id, "r".into(), RevisionNumber(1), address.ip(), ports);
     let route = TableRoute {
         listeners: [ListenerId::public_http()].into(),
         hosts: [HostPattern::Any].into(),
@@ -64,14 +66,17 @@ fn table(endpoint: &Arc<UpstreamEndpoint>, address: SocketAddr) -> Table {
             strip_prefix: false,
         }),
     };
-    let service = TableService { endpoints: vec![listed], ..TableService::default() };
+    let service = TableService { endpoints: vec![listed.clone()], ..TableService::default() };
     let table = RoutingTable {
         listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),
         routes: vec![route],
         services: [("s".into(), service)].into(),
         ..RoutingTable::empty(table_name(1))
     };
-    compile(&table, |_| Failures::default(), |_, _| Arc::clone(endpoint)).unwrap()
+    let mut counters = CounterRegistry::new(1);
+    let compiled = compile(&table, &mut counters).unwrap();
+    let service = counters.service(&"s".into());
+    (compiled, counters.endpoint(&service, &listed))
 }
 
 async fn wait_for_in_flight(endpoint: &UpstreamEndpoint, wanted: u64) {
@@ -92,11 +97,10 @@ async fn echo(listener: TcpListener) {
 #[tokio::test]
 async fn tunnel_handler_holds_its_claim_until_the_last_byte() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
-    let endpoint = Arc::new(UpstreamEndpoint::new(id, 1, Arc::default(), Failures::default()));
+    let (table, endpoint) = table(upstream.local_addr().unwrap());
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let picker = Rc::new(Picker::new(0, Arc::clone(&clock), Arc::default()));
-    picker.install(Arc::new(table(&endpoint, upstream.local_addr().unwrap())));
+    picker.install(Arc::new(table));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let connections = Rc::new(ClientConnections::new(BalancerLimits::default()));

@@ -81,7 +81,7 @@ pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
 pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
 pub use replica::{Cause, Desired, Replica, ReplicaPhase, ReplicaStatus};
-pub use report::{BalancerReport, EndpointStats, Incarnation, TableRejection};
+pub use report::{BalancerReport, EndpointStats, Incarnation, RevisionStats, ServiceStats, TableRejection};
 pub use revision::{Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutFailure, RolloutState};
 pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use coxswain::balancer::{BalancerError, BalancerLimits};
-use coxswain::model::{Millis, TableRoute};
+use coxswain::model::{Millis, RevisionNumber, RevisionStats, ServiceStats, TableRoute};
 use harness::{
     Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, route, route_with, simple, status,
     table,
@@ -769,7 +769,7 @@ async fn heartbeat_continues_while_every_thread_is_alive() {
 
 /// What an endpoint failed and another one answered is no failed request.
 #[tokio::test]
-async fn failed_requests_are_counted_by_service_without_a_watcher() {
+async fn failed_requests_are_counted_by_service_and_revision_without_a_subscriber() {
     let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
     balancer.watchers.send_replace(0);
     let good = Backend::echo("good").await;
@@ -805,9 +805,15 @@ async fn failed_requests_are_counted_by_service_without_a_watcher() {
     for path in ["/closing", "/half-dead"].repeat(4) {
         assert_eq!(client.send("GET", path, "").await.unwrap().0, 200, "{path}");
     }
-    let expected = ["dead", "empty", "ill", "short"].map(|service| (service.into(), 1)).into();
-    let report = balancer.until(|r| r.failed.len() >= 4).await;
-    assert_eq!((report.failed, report.counted), (expected, None));
+    // the others reached no endpoint
+    let of_revision = |service: &str| match service {
+        "ill" | "short" => [(RevisionNumber(1), RevisionStats { requests: 0, failed: 1 })].into(),
+        _ => [].into(),
+    };
+    let expected = ["dead", "empty", "ill", "short"]
+        .map(|service| (service.into(), ServiceStats { failed: 1, revisions: of_revision(service) }));
+    let report = balancer.until(|r| r.services.len() >= 4).await;
+    assert_eq!((report.services, report.counted), (expected.into(), None));
 }
 
 #[tokio::test]
@@ -820,7 +826,9 @@ async fn counters_are_reported_only_while_watched() {
     balancer.until(|r| r.counted > watched.counted).await; // every second, though nothing happens
     client.send("GET", "/", "").await.unwrap();
     let measured = |r: &coxswain::model::BalancerReport| r.endpoints[&backend.id()];
-    balancer.until(|r| measured(r).requests == 1 && !measured(r).latencies.is_empty()).await;
+    let first = balancer.until(|r| measured(r).requests == 1 && !measured(r).latencies.is_empty()).await;
+    let revisions = [(RevisionNumber(1), RevisionStats { requests: 1, failed: 0 })].into();
+    assert_eq!(first.services, [("web".into(), ServiceStats { failed: 0, revisions })].into());
     balancer.watchers.send_replace(0);
     balancer.until(|r| r.counted.is_none()).await;
     client.send("GET", "/", "").await.unwrap();

@@ -16,7 +16,8 @@ use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
     BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, InterventionKind, ObjectRef,
     ObjectSpec, OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber,
-    RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, Volume, key,
+    RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, ServiceStats, Volume,
+    key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -198,8 +199,9 @@ impl Rig {
 
     /// A balancer has counted so many failed requests of `users`.
     fn counted(&self, balancer: &str, failed: u64) {
+        let users = ServiceStats { failed, ..ServiceStats::default() };
         self.said.send_replace(Some(BalancerReport {
-            failed: [("users".into(), failed)].into(),
+            services: [("users".into(), users)].into(),
             ..testing::report(balancer)
         }));
     }

@@ -18,11 +18,11 @@ use super::response_body::{ResponseBody, UpstreamResponseBody};
 use super::upstream::{HttpLease, HttpPool, connect};
 use crate::balancer::claim::ThreadEndpoint;
 use crate::balancer::limits::{CONNECT_DEADLINE, CONNECTS_MAX};
-use crate::balancer::picker;
+use crate::balancer::picker::{Choice, RequestPicks};
 use crate::balancer::pool::ReusePolicy;
 use crate::model::{EndpointVia, Mono};
 
-type HttpChoice = picker::Choice<HttpPool>;
+type HttpChoice = Choice<HttpPool>;
 
 /// A client connection, as its requests see it.
 pub(super) struct HttpClient {
@@ -73,8 +73,7 @@ struct ForwardedRequest<'a> {
     body: RequestBody,
     /// Connects so far, successful or not.
     connects: usize,
-    /// Endpoints that failed this request.
-    tried: Vec<Rc<ThreadEndpoint>>,
+    picks: RequestPicks,
     /// Whether a connection turned out closed: from then on none is reused.
     met_closed: bool,
     /// Whether it was sent again because a connection closed on it: that happens once.
@@ -99,7 +98,7 @@ impl<'a> ForwardedRequest<'a> {
             head,
             body,
             connects: 0,
-            tried: Vec::new(),
+            picks: handler.picker.begin(),
             met_closed: false,
             was_repeated: false,
         })
@@ -124,7 +123,7 @@ impl<'a> ForwardedRequest<'a> {
                     choice.claim.mark_unsent();
                     if origin == ConnectionOrigin::DockerProxy {
                         choice.claim.endpoint().eject(&*self.handler.clock);
-                        self.tried.push(Rc::clone(choice.claim.endpoint()));
+                        self.picks.add_tried(Rc::clone(choice.claim.endpoint()));
                     }
                     request.into_parts()
                 }
@@ -140,7 +139,7 @@ impl<'a> ForwardedRequest<'a> {
                     };
                     choice.claim.mark_retried();
                     self.was_repeated = true;
-                    self.tried.push(Rc::clone(choice.claim.endpoint()));
+                    self.picks.add_tried(Rc::clone(choice.claim.endpoint()));
                     (head, RequestBody::Empty)
                 }
                 AttemptFailure::Final(reply) => {
@@ -160,7 +159,7 @@ impl<'a> ForwardedRequest<'a> {
         let mut reply = LocalReply::Unreachable;
         while self.connects < CONNECTS_MAX {
             let request = self.target.route_request(&self.head);
-            let choice = self.handler.picker.pick(&self.handler.listener, &request, &self.tried)?;
+            let choice = self.handler.picker.pick(&self.handler.listener, &request, &self.picks)?;
             if refused.iter().any(|endpoint| Rc::ptr_eq(endpoint, choice.claim.endpoint())) {
                 choice.claim.mark_unsent();
                 return Err(reply);
@@ -192,7 +191,7 @@ impl<'a> ForwardedRequest<'a> {
                     endpoint.eject(&*self.handler.clock);
                 }
             }
-            self.tried.push(Rc::clone(&endpoint));
+            self.picks.add_tried(Rc::clone(&endpoint));
             refused.push(endpoint);
         }
         Err(reply)
@@ -210,7 +209,7 @@ impl<'a> ForwardedRequest<'a> {
 
     fn count_unreached(&self) {
         let request = self.target.route_request(&self.head);
-        self.handler.picker.count_unreached(&self.handler.listener, &request);
+        self.handler.picker.count_unreached(&self.handler.listener, &request, &self.picks);
     }
 
     /// Whether it may be sent again if the connection ends without a response. That may mean once that no endpoint saw the

@@ -5,8 +5,8 @@ use hyper::{Response, StatusCode};
 
 use super::activity::Exchange;
 use super::response_body::ResponseBody;
+use crate::balancer::normalise::BadTarget;
 use crate::balancer::picker::NoChoice;
-use crate::balancer::route::BadTarget;
 
 /// Seconds after which a client may retry: replicas start within seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");

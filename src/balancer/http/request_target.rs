@@ -6,8 +6,10 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
 
 use super::local_reply::LocalReply;
+use crate::balancer::condition::RequestAttributes;
 use crate::balancer::limits::URI_MAX_BYTES;
-use crate::balancer::route::{self, BadTarget, RequestAttributes, RouteRequest};
+use crate::balancer::normalise::{self, BadTarget};
+use crate::balancer::router::{self, RouteRequest};
 
 /// Host and path, in the form that is routed on and forwarded.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,8 +56,8 @@ impl RequestTarget {
             None => from_header.clone(),
         };
         let text = authority.to_str().map_err(|_| LocalReply::BadTarget(BadTarget::Host))?;
-        let host = route::host_of(text)?.into_owned();
-        let path = route::normalise(uri.path())?;
+        let host = normalise::host_of(text)?.into_owned();
+        let path = normalise::normalise(uri.path())?;
         let is_origin = uri.authority().is_none() && path == uri.path();
         let origin = if is_origin { uri.clone() } else { origin_form(&path, uri.query())? };
         Ok(Self { host, origin, authority })
@@ -74,7 +76,7 @@ impl RequestTarget {
     /// The target to forward, without the first `strip` bytes of the path.
     pub(super) fn forwarded(&self, strip: Option<usize>) -> Result<Uri, LocalReply> {
         match strip.and_then(|length| self.path().get(..length)) {
-            Some(prefix) => origin_form(route::strip(prefix, self.path()), self.origin.query()),
+            Some(prefix) => origin_form(router::strip(prefix, self.path()), self.origin.query()),
             None => Ok(self.origin.clone()),
         }
     }

@@ -6,7 +6,8 @@
 
 use crate::model::{BalancerReport, Incarnation, Rollout, RolloutState, ServiceName};
 
-/// What a balancer process has counted of a service since it started.
+/// What a balancer process has counted of a service since it started: of all revisions, because a rollout is to blame for
+/// the requests that fail on old replicas too, and for those that find none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FailedRequestCount {
     by: Incarnation,
@@ -17,12 +18,11 @@ impl FailedRequestCount {
     /// From the balancer's last report; `None` while no balancer is connected.
     pub(crate) fn of(report: Option<&BalancerReport>, service: &ServiceName) -> Option<Self> {
         let report = report?;
-        let failed = report.failed.get(service).copied().unwrap_or_default();
-        Some(Self { by: report.incarnation.clone(), failed })
+        Some(Self { by: report.incarnation.clone(), failed: report.failed(service) })
     }
 
     fn since(&self, began: &Self) -> Option<u64> {
-        // A service that was out of the table meanwhile counts from zero again.
+        // A service that was absent from the tables for a while counts from zero again.
         if self.by == began.by { self.failed.checked_sub(began.failed) } else { None }
     }
 }

@@ -1,8 +1,10 @@
 //! The load generator of `ctl verify`: steady, modest request rate, counted per step.
 //!
 //! It shares no code with the balancer except the HTTP library.
-//! Invariants: clients, rate, memory and request time are bounded; each request counts in the step in which it started,
-//! unless the user interrupts it; requests run on a separate thread and runtime, so that `ctl` itself delays none.
+//! Invariants: clients, rate, memory and request time are bounded; each request counts once, unless the user interrupts it:
+//! a correct answer in the step in which it was requested, a failure in the step in which it failed, because what a step
+//! breaks are the requests that it finds in flight; requests run on a separate thread and runtime, so that `ctl` itself
+//! delays none.
 //! Deliberately absent: retries (failures are the result), request bodies (safe methods have none).
 
 mod request;
@@ -26,7 +28,7 @@ pub(crate) use tally::RequestTally;
 const PAUSE: Duration = Duration::from_millis(10);
 
 struct LoadState {
-    /// One per step; new requests count in the last.
+    /// One per step; requests start and fail in the last.
     tallies: Mutex<Vec<RequestTally>>,
     /// Completed requests per client. A client has one request at a time.
     ended: watch::Sender<Vec<u64>>,
@@ -135,13 +137,17 @@ async fn client(target: Arc<LoadTarget>, shared: Arc<LoadState>, number: u16) {
         };
         let answer = answer
             .unwrap_or_else(|_| Err(format!("no complete answer within {}s", target.deadline.as_secs())));
-        if let Some(tally) = shared.tallies().get_mut(step) {
-            match answer {
-                Ok(connection) => {
+        match answer {
+            Ok(connection) => {
+                if let Some(tally) = shared.tallies().get_mut(step) {
                     tally.answered(began.elapsed(), target.late_after);
-                    kept = keep.then_some(connection);
                 }
-                Err(kind) => tally.failed(kind),
+                kept = keep.then_some(connection);
+            }
+            Err(kind) => {
+                if let Some(tally) = shared.tallies().last_mut() {
+                    tally.failed(kind);
+                }
             }
         }
         shared.ended.send_modify(|ended| {
@@ -200,6 +206,18 @@ mod tests {
         assert_eq!(load.so_far().lost(), 1);
         let (tallies, all) = load.stop(std::future::pending()).await;
         assert!(all && tallies.len() == 1 && tallies[0].lost() == 1, "{tallies:?}");
+    }
+
+    #[tokio::test]
+    async fn failure_counts_in_the_step_in_which_it_happens() {
+        let (address, hangs) = hanging_once();
+        let load = Load::start(target(address, Duration::from_secs(1)), 1).expect("it starts");
+        hangs.await.expect("a request hangs");
+        load.next_step();
+        load.further(1).await;
+        let (tallies, _) = load.stop(std::future::pending()).await;
+        let lost: Vec<u64> = tallies.iter().map(RequestTally::lost).collect();
+        assert_eq!(lost, [0, 1], "the request began in the first step");
     }
 
     #[tokio::test]

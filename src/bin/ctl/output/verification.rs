@@ -16,7 +16,7 @@ pub(crate) struct StepTiming {
     pub(crate) took: Duration,
 }
 
-/// A step and the results of the requests that started in it.
+/// A step with the answers to the requests that started in it, and the failures that happened in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StepReport {
     pub(crate) step: StepTiming,
