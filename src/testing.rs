@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::model::{
-    Author, BalancerReport, Generation, Incarnation, Metadata, Millis, ResolvedImage, RevisionNumber,
-    Rollout, RolloutState, Service, ServiceSpec,
+    Author, BalancerReport, Gadget, GadgetSpec, Generation, Incarnation, Metadata, Millis, ResolvedImage,
+    RevisionNumber, Rollout, RolloutState, Service, ServiceSpec,
 };
 
 /// The report of a balancer that has no table and has served no request.
@@ -46,6 +46,12 @@ pub fn service(name: &str) -> Service {
         written_by: Author::from("apply"),
         written_at: Timestamp::UNIX_EPOCH,
     }
+}
+
+/// A gadget of the app `shop`, as an apply writes it for the first time.
+pub fn gadget(name: &str, spec: GadgetSpec) -> Gadget {
+    let Service { metadata, written_by, .. } = service(name);
+    Gadget { metadata, spec, overrides: Vec::new(), source: None, written_by, is_being_deleted: false }
 }
 
 /// A rollout to a revision, in progress since the epoch.

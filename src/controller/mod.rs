@@ -16,7 +16,8 @@ mod writes;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use error::{Conflict, ControllerError, UnresolvedImage};
@@ -27,7 +28,7 @@ pub use queries::{
     OperationOutcome, OperationProgress, Queries, ReplicaObject, ReplicaProgress, RevisionObject,
     ServiceObject, ServiceStatus,
 };
-// Parts of this module's own signatures: whoever calls it needs no other door.
+// Types in this module's signatures that other modules define.
 pub use crate::agent::{AgentSilent, EngineError, LogOptions};
 pub use crate::orchestrator::CapacityShortage;
 pub use reconciler::Reconciler;
@@ -42,10 +43,8 @@ use crate::clock::Clock;
 use crate::model::{BalancerReport, NodeId};
 use crate::registry::Registry;
 use crate::store::Store;
-use nodes::{NodeLinks, NodeStates, NodesParts};
-use queries::QueriesParts;
-use reconciler::ReconcilerParts;
-use writes::WritesParts;
+use nodes::{NodeLinks, NodeStates};
+use queries::ReadModel;
 
 /// What a controller is made from.
 pub struct ControllerParts {
@@ -81,15 +80,15 @@ impl Controller {
         let links = Arc::new(NodeLinks::of_one(node.clone(), agent.requests()));
         let states = NodeStates::of_one(node, agent.state());
         let directory = Arc::new(ManifestsDirectory::new(manifests.clone(), version.clone()));
-        let source = Arc::clone(&directory);
-        let writes = Arc::new(Writes::new(WritesParts {
+        let writes = Arc::new(Writes {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             links: Arc::clone(&links),
             agent: agent.state(),
             followed: manifests,
-        }));
-        let reconciler = Arc::new(Reconciler::new(ReconcilerParts {
+            lock: tokio::sync::Mutex::default(),
+        });
+        let reconciler = Arc::new(Reconciler {
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             clock: Arc::clone(&clock),
@@ -97,20 +96,26 @@ impl Controller {
             nodes: states.clone(),
             reports: reports.clone(),
             version: version.clone(),
-        }));
-        let queries = Arc::new(Queries::new(QueriesParts {
-            store: Arc::clone(&store),
+            memory: Mutex::default(),
+            wake: Notify::new(),
+            removal_requested: Notify::new(),
+        });
+        let queries = Arc::new(Queries {
+            store: store.identity().id.clone(),
+            model: ReadModel::new(Arc::clone(&store)),
+            started: clock.mono(),
             registry,
             clock: Arc::clone(&clock),
             nodes: states,
             reports,
             facts: reconciler.facts(),
-            source_conditions: Box::new(move || source.conditions()),
+            directory: Arc::clone(&directory),
             version,
             http,
-        }));
-        let nodes =
-            Arc::new(Nodes::new(NodesParts { store, clock, agent, links, queries: Arc::clone(&queries) }));
+            balancer_outage: Mutex::default(),
+            metrics_subscribers: watch::Sender::new(0),
+        });
+        let nodes = Arc::new(Nodes { store, clock, agent, links, queries: Arc::clone(&queries) });
         Arc::new(Self { reconciler, queries, nodes, writes, directory })
     }
 

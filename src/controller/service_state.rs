@@ -7,7 +7,7 @@ use crate::model::{
     Rollout, Service, ServiceName, Traffic, key,
 };
 use crate::orchestrator::{ReplicaView, ServiceView, VolumeRemovalState};
-use crate::store::{Store, StoreEntry, StoreError};
+use crate::store::{Compare, Store, StoreEntry, StoreError};
 
 /// A service with all its records. Read key by key: a commit compares the two revisions kept here, and a record that
 /// changes in the meantime marks the service for another pass.
@@ -37,10 +37,15 @@ impl ServiceState {
         let mut entries = vec![service];
         entries.extend(store.get(&key::rollout(name)).await?);
         entries.extend(store.get(&key::traffic(name)).await?);
-        for prefix in MULTIPLE {
-            entries.extend(store.list(&format!("{prefix}{name}/")).await?.entries);
+        for prefix in Self::prefixes(name) {
+            entries.extend(store.list(&prefix).await?.entries);
         }
         Self::from_entries(name, entries.iter())
+    }
+
+    /// The prefixes of a service's records, where it has any number of them.
+    pub(crate) fn prefixes(name: &ServiceName) -> impl Iterator<Item = String> + Send {
+        MULTIPLE.into_iter().map(move |prefix| format!("{prefix}{name}/"))
     }
 
     /// Whether a key belongs to the state of a service.
@@ -127,6 +132,15 @@ impl ServiceState {
             nodes,
             unsaved_wait,
             volume_removal,
+        }
+    }
+
+    /// Holds while the rollout is the one that was read.
+    pub(crate) fn rollout_unchanged(&self) -> Compare {
+        let key = key::rollout(self.service.name());
+        match self.rollout_revision {
+            Some(revision) => Compare::ModRevision(key, revision),
+            None => Compare::Absent(key),
         }
     }
 

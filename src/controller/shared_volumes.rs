@@ -1,27 +1,32 @@
-//! Which services of an app share a volume.
+//! Which volumes of a service another service uses as well.
+
+use std::collections::BTreeMap;
 
 use super::service_state::ServiceState;
 use crate::model::{Service, ServiceName, key};
 use crate::store::{Store, StoreError};
 
-/// Services of the same app that stay, except these.
-pub(super) async fn others_of_app(
+/// The volumes of a service that another one of its app declares, with the first such service. Services that are being
+/// deleted and those in `except` do not count.
+pub(super) async fn shared_volumes(
     store: &dyn Store,
     service: &Service,
     except: &[ServiceName],
-) -> Result<Vec<Service>, StoreError> {
-    let mut others = Vec::new();
+) -> Result<BTreeMap<String, ServiceName>, StoreError> {
+    let mut shared = BTreeMap::new();
     for name in ServiceState::names(store).await? {
+        if name == *service.name() || except.contains(&name) {
+            continue;
+        }
         let Some(entry) = store.get(&key::service(&name)).await? else { continue };
         let other: Service = entry.decode()?;
-        let same_app = other.metadata.app == service.metadata.app;
-        if same_app && other.deleted_at.is_none() && !except.contains(&name) && name != *service.name() {
-            others.push(other);
+        if other.metadata.app != service.metadata.app || other.deleted_at.is_some() {
+            continue;
+        }
+        let declares = |volume: &str| other.spec.volumes.iter().any(|declared| declared.name == volume);
+        for volume in service.spec.volumes.iter().filter(|volume| declares(&volume.name)) {
+            shared.entry(volume.name.clone()).or_insert_with(|| name.clone());
         }
     }
-    Ok(others)
-}
-
-pub(super) fn declares(service: &Service, volume: &str) -> bool {
-    service.spec.volumes.iter().any(|declared| declared.name == volume)
+    Ok(shared)
 }

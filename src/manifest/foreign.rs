@@ -56,7 +56,7 @@ pub(super) fn recognise(root: &Node) -> DocumentKind {
             problems.push(Problem::new("kind", "`kind` is required").suggest("kind: Service"));
             DocumentKind::Object(ObjectKind::Service, problems)
         }
-        Some(word) => match ObjectKind::ALL.into_iter().find(|kind| kind.to_string() == word) {
+        Some(word) => match ObjectKind::ALL.iter().copied().find(|kind| kind.to_string() == word) {
             Some(kind) => DocumentKind::Object(kind, problems),
             None => DocumentKind::Other(other_kind(word)),
         },

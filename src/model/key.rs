@@ -32,10 +32,8 @@ pub const NODE: &str = "meta/node";
 pub const REQUESTS: &str = "meta/requests/";
 
 /// Prefix of all objects of a kind.
-pub fn objects_of(kind: ObjectKind) -> &'static str {
-    match kind {
-        ObjectKind::Service => SERVICES,
-    }
+pub fn objects_of(kind: ObjectKind) -> String {
+    format!("{}s/", kind.word())
 }
 
 /// An object that a user declared.

@@ -18,6 +18,8 @@ mod diagnosis;
 mod endpoint;
 mod event;
 mod exposure;
+#[cfg(any(test, feature = "testing"))]
+mod gadget;
 mod hash;
 mod health;
 mod ids;
@@ -60,6 +62,8 @@ pub use diagnosis::{
 pub use endpoint::{Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia};
 pub use event::{Event, EventKind, EventReason};
 pub use exposure::{EngineKind, ExposureMode};
+#[cfg(any(test, feature = "testing"))]
+pub use gadget::{Gadget, GadgetSpec};
 pub use hash::sha256_hex;
 pub use health::{Health, HealthCheck};
 pub use ids::{

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(test, feature = "testing"))]
+use super::GadgetSpec;
 use super::{EnvField, EnvValue, Problem, Pull, ServiceName, ServiceSpec, check_service};
 
 /// The kinds of objects that a manifest may declare.
@@ -14,16 +16,25 @@ use super::{EnvField, EnvValue, Problem, Pull, ServiceName, ServiceSpec, check_s
 pub enum ObjectKind {
     /// Identical replicas of an image.
     Service,
+    /// A kind of the tests; see [`GadgetSpec`].
+    #[cfg(any(test, feature = "testing"))]
+    Gadget,
 }
 
 impl ObjectKind {
     /// Every kind, in the order in which objects are listed.
-    pub const ALL: [Self; 1] = [Self::Service];
+    pub const ALL: &[Self] = &[
+        Self::Service,
+        #[cfg(any(test, feature = "testing"))]
+        Self::Gadget,
+    ];
 
     /// The word before the slash of an address, `service/users`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Service => "service",
+            #[cfg(any(test, feature = "testing"))]
+            Self::Gadget => "gadget",
         }
     }
 }
@@ -33,6 +44,8 @@ impl fmt::Display for ObjectKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Service => "Service",
+            #[cfg(any(test, feature = "testing"))]
+            Self::Gadget => "Gadget",
         })
     }
 }
@@ -71,7 +84,7 @@ impl FromStr for ObjectRef {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || ObjectRefError(text.to_owned());
         let (word, name) = text.split_once('/').ok_or_else(invalid)?;
-        let kind = ObjectKind::ALL.into_iter().find(|kind| kind.word() == word).ok_or_else(invalid)?;
+        let kind = *ObjectKind::ALL.iter().find(|kind| kind.word() == word).ok_or_else(invalid)?;
         if name.is_empty() {
             return Err(invalid());
         }
@@ -102,9 +115,13 @@ impl From<&ServiceName> for ObjectRef {
 /// What a manifest asks of an object. A new kind is a variant here, and its rules in the methods below.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "spec", rename_all = "camelCase")]
+#[allow(clippy::large_enum_variant)] // the small variant exists in tests only
 pub enum ObjectSpec {
     /// Of a [`ObjectKind::Service`].
     Service(ServiceSpec),
+    /// Of a [`ObjectKind::Gadget`].
+    #[cfg(any(test, feature = "testing"))]
+    Gadget(GadgetSpec),
 }
 
 /// A host and path that only one object may have.
@@ -121,48 +138,51 @@ impl ObjectSpec {
     pub fn kind(&self) -> ObjectKind {
         match self {
             Self::Service(_) => ObjectKind::Service,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Gadget(_) => ObjectKind::Gadget,
         }
     }
 
     /// The routes that the object claims.
     pub fn claims(&self) -> Vec<RouteClaim> {
-        match self {
-            Self::Service(spec) => {
-                let claim = |(i, route): (usize, &super::Route)| RouteClaim {
-                    claim: route.claim(),
-                    path: format!("spec.route[{i}]"),
-                };
-                spec.routes.iter().enumerate().map(claim).collect()
-            }
-        }
+        let routes = match self {
+            Self::Service(spec) => &spec.routes,
+            #[cfg(any(test, feature = "testing"))]
+            Self::Gadget(spec) => &spec.routes,
+        };
+        let claim = |(i, route): (usize, &super::Route)| RouteClaim {
+            claim: route.claim(),
+            path: format!("spec.route[{i}]"),
+        };
+        routes.iter().enumerate().map(claim).collect()
     }
 
     /// Everything that is wrong with it.
     pub fn problems(&self) -> Vec<Problem> {
         match self {
             Self::Service(spec) => check_service(spec),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Gadget(_) => Vec::new(),
         }
     }
 
     /// Whether its containers need the balancer's address.
     pub fn asks_for_balancer_url(&self) -> bool {
         let url = EnvValue::Field { field: EnvField::BalancerUrl };
-        match self {
-            Self::Service(spec) => spec.env.values().any(|value| *value == url),
-        }
+        self.as_service().is_some_and(|spec| spec.env.values().any(|value| *value == url))
     }
 
     /// The image that its containers are made from, where it has containers, and when that is pulled.
     pub fn image(&self) -> Option<(&str, Pull)> {
-        match self {
-            Self::Service(spec) => Some((&spec.image, spec.pull)),
-        }
+        self.as_service().map(|spec| (spec.image.as_str(), spec.pull))
     }
 
     /// The spec of a service.
     pub fn as_service(&self) -> Option<&ServiceSpec> {
         match self {
             Self::Service(spec) => Some(spec),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Gadget(_) => None,
         }
     }
 }
@@ -216,7 +236,9 @@ mod tests {
         let users: ObjectRef = "service/users".parse().unwrap();
         assert_eq!(users, ObjectRef::from(&"users".into()));
         assert_eq!(users.to_string(), "service/users");
-        for text in ["users", "service/", "gadget/users", "/users", ""] {
+        let gadget: ObjectRef = "gadget/users".parse().unwrap();
+        assert_eq!((gadget.kind, gadget.to_string().as_str()), (ObjectKind::Gadget, "gadget/users"));
+        for text in ["users", "service/", "widget/users", "/users", ""] {
             assert!(text.parse::<ObjectRef>().is_err(), "{text}");
         }
     }

@@ -113,7 +113,7 @@ impl MissingDocuments {
 mod tests {
     use super::*;
     use crate::manifest::{ManifestSource, parse};
-    use crate::model::ServiceName;
+    use crate::model::{GadgetSpec, ObjectKind, ObjectSpec, ServiceName};
 
     fn object(name: &str) -> ObjectRef {
         ObjectRef::from(&ServiceName::new(name))
@@ -212,6 +212,24 @@ mod tests {
         let in_turns: Vec<&[&str]> =
             (0..=SCANS_MAX).map(|n| if n % 2 == 0 { &["a"][..] } else { &["b"] }).collect();
         assert_eq!(next(&in_turns).last(), Some(&GiveUp));
+    }
+
+    #[test]
+    fn decide_removes_by_kind_and_name() {
+        let gadget = ObjectRef { kind: ObjectKind::Gadget, name: "a".to_owned() };
+        let mut before = declared(&["a", "b"]);
+        let as_gadget = before[&object("a")].clone();
+        before.insert(gadget.clone(), as_gadget);
+        let there = documents(&["a"]);
+        let removals = DirectoryRemovals::default();
+        let plan = decide(&there, &before, &removals, &RecentDeletions::default(), Mono(0));
+        assert_eq!((plan.apply, plan.remove), (vec![], vec![object("b"), gadget.clone()]));
+
+        let mut gadgets = documents(&["a"]);
+        gadgets[0].spec = ObjectSpec::Gadget(GadgetSpec::default());
+        let plan = decide(&gadgets, &before, &removals, &RecentDeletions::default(), Mono(0));
+        assert_eq!(plan.apply.iter().map(ApplyDocument::object).collect::<Vec<_>>(), [gadget]);
+        assert_eq!(plan.remove, [object("a"), object("b")]);
     }
 
     #[test]

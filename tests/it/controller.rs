@@ -225,11 +225,13 @@ pub(crate) fn document(name: &str, image: &str) -> ApplyDocument {
 
 /// The spec of a document, to change it.
 pub(crate) fn spec_of(document: &mut ApplyDocument) -> &mut ServiceSpec {
-    let ObjectSpec::Service(spec) = &mut document.spec;
-    spec
+    match &mut document.spec {
+        ObjectSpec::Service(spec) => spec,
+        ObjectSpec::Gadget(_) => panic!("not a service"),
+    }
 }
 
-fn routed(name: &str, image: &str, path: &str) -> ApplyDocument {
+pub(crate) fn routed(name: &str, image: &str, path: &str) -> ApplyDocument {
     let mut document = document(name, image);
     let web =
         coxswain::model::Port { name: "http".into(), port: 8080, protocol: coxswain::model::Protocol::Http };

@@ -9,6 +9,7 @@ mod docs;
 mod golden;
 mod logs;
 mod manifests;
+mod object_kinds;
 mod plane;
 mod plans;
 mod simulation;

@@ -8,31 +8,17 @@ use crate::clock::Clock;
 use crate::controller::queries::Queries;
 use crate::store::Store;
 
-/// What [`Nodes`] are made from.
-pub(in crate::controller) struct NodesParts {
+/// Carries out the commands that need a node's agent.
+pub struct Nodes {
     pub(in crate::controller) store: Arc<dyn Store>,
     pub(in crate::controller) clock: Arc<dyn Clock>,
     pub(in crate::controller) agent: AgentHandle,
     pub(in crate::controller) links: Arc<NodeLinks>,
+    /// Which replicas there are.
     pub(in crate::controller) queries: Arc<Queries>,
 }
 
-/// Carries out the commands that need a node's agent.
-pub struct Nodes {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
-    agent: AgentHandle,
-    pub(super) links: Arc<NodeLinks>,
-    /// Which replicas there are.
-    pub(super) queries: Arc<Queries>,
-}
-
 impl Nodes {
-    pub(in crate::controller) fn new(parts: NodesParts) -> Self {
-        let NodesParts { store, clock, agent, links, queries } = parts;
-        Self { store, clock, agent, links, queries }
-    }
-
     /// Allows the removals that the agent's deletion guard holds back; returns the names of their containers.
     ///
     /// # Errors

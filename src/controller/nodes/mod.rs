@@ -11,6 +11,5 @@ pub(crate) mod logs;
 mod states;
 
 pub use handle::Nodes;
-pub(super) use handle::NodesParts;
 pub(super) use links::NodeLinks;
 pub(super) use states::NodeStates;

@@ -5,7 +5,7 @@ use crate::model::{Condition, Millis, Mono};
 
 /// Since when the balancer is away; `None` while it is connected.
 #[derive(Debug, Default)]
-pub(super) struct BalancerOutage(Option<Mono>);
+pub(in crate::controller) struct BalancerOutage(Option<Mono>);
 
 impl BalancerOutage {
     /// Records whether it is connected. Returns how long until the condition holds; `None` if it does or if nothing is wrong.

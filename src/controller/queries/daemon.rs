@@ -49,7 +49,7 @@ impl Queries {
         if !conditions.iter().any(|condition| condition.reason == Reason::BalancerUnacknowledged) {
             conditions.extend(self.balancer_outage.lock().condition(self.clock.mono()));
         }
-        conditions.extend((self.source_conditions)());
+        conditions.extend(self.directory.conditions());
         if let Some(refusal) = self.reports.borrow().as_ref().and_then(|report| report.refused.clone()) {
             conditions.push(Condition::degraded(
                 Reason::TableRefused,

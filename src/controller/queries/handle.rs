@@ -12,65 +12,31 @@ use super::read_model::ReadModel;
 use crate::clock::Clock;
 use crate::controller::nodes::NodeStates;
 use crate::controller::reconciler::FactsReader;
-use crate::model::{BalancerReport, Condition, Mono, StoreId};
+use crate::controller::writes::ManifestsDirectory;
+use crate::model::{BalancerReport, Mono, StoreId};
 use crate::registry::Registry;
-use crate::store::Store;
 
-/// What [`Queries`] are made from.
-pub(in crate::controller) struct QueriesParts {
-    pub(in crate::controller) store: Arc<dyn Store>,
+/// Answers what users ask.
+pub struct Queries {
+    pub(in crate::controller) model: ReadModel,
+    pub(in crate::controller) store: StoreId,
     pub(in crate::controller) registry: Arc<Registry>,
     pub(in crate::controller) clock: Arc<dyn Clock>,
     pub(in crate::controller) nodes: NodeStates,
     pub(in crate::controller) reports: watch::Receiver<Option<BalancerReport>>,
     /// What the reconciler knows besides the store.
     pub(in crate::controller) facts: FactsReader,
-    /// What holds of the manifests directory.
-    pub(in crate::controller) source_conditions: Box<dyn Fn() -> Vec<Condition> + Send + Sync>,
-    pub(in crate::controller) version: watch::Sender<u64>,
+    pub(in crate::controller) directory: Arc<ManifestsDirectory>,
     /// Addresses of the HTTP entry point.
     pub(in crate::controller) http: Vec<SocketAddr>,
-}
-
-/// Answers what users ask.
-pub struct Queries {
-    pub(super) model: ReadModel,
-    pub(super) store: StoreId,
-    pub(super) registry: Arc<Registry>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) nodes: NodeStates,
-    pub(super) reports: watch::Receiver<Option<BalancerReport>>,
-    pub(super) facts: FactsReader,
-    pub(super) source_conditions: Box<dyn Fn() -> Vec<Condition> + Send + Sync>,
-    pub(super) http: Vec<SocketAddr>,
-    pub(super) started: Mono,
-    pub(super) balancer_outage: Mutex<BalancerOutage>,
+    pub(in crate::controller) started: Mono,
+    pub(in crate::controller) balancer_outage: Mutex<BalancerOutage>,
     /// Clients that subscribe to the balancer's counters.
-    pub(super) metrics_subscribers: watch::Sender<usize>,
-    version: watch::Sender<u64>,
+    pub(in crate::controller) metrics_subscribers: watch::Sender<usize>,
+    pub(in crate::controller) version: watch::Sender<u64>,
 }
 
 impl Queries {
-    pub(in crate::controller) fn new(parts: QueriesParts) -> Self {
-        let QueriesParts { store, registry, clock, nodes, reports, facts, source_conditions, version, http } =
-            parts;
-        Self {
-            store: store.identity().id.clone(),
-            model: ReadModel::new(store),
-            started: clock.mono(),
-            registry,
-            clock,
-            nodes,
-            reports,
-            facts,
-            source_conditions,
-            http,
-            balancer_outage: Mutex::default(),
-            metrics_subscribers: watch::Sender::new(0),
-            version,
-        }
-    }
-
     /// Changes whenever an answer could have changed.
     pub fn version(&self) -> watch::Receiver<u64> {
         self.version.subscribe()

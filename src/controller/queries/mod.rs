@@ -15,9 +15,9 @@ mod services;
 mod waits;
 
 pub use handle::Queries;
-pub(super) use handle::QueriesParts;
 pub use metrics::MetricsSubscription;
 pub use objects::{
     API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, NodeObject, OperationOutcome, OperationProgress,
     ReplicaObject, ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
 };
+pub(super) use read_model::ReadModel;

@@ -23,7 +23,7 @@ use crate::store::{Change, Store, StoreEntry, StoreError, WatchEvent};
 const CATCH_UP_WITHIN: Duration = Duration::from_millis(100);
 
 /// Reads services and events without asking the store for each.
-pub(super) struct ReadModel {
+pub(in crate::controller) struct ReadModel {
     store: Arc<dyn Store>,
     mirror: Mutex<Option<Mirror>>,
 }
@@ -45,7 +45,7 @@ pub(super) struct ServicesSnapshot {
 }
 
 impl ReadModel {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+    pub(in crate::controller) fn new(store: Arc<dyn Store>) -> Self {
         Self { store, mirror: Mutex::new(None) }
     }
 

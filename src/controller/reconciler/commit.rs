@@ -38,13 +38,8 @@ impl Reconciler {
         // An agent may report a replica a last time after it was deleted.
         let room = TXN_MAX_OPS.saturating_sub(ops.len());
         ops.extend(state.stray_statuses().take(room).map(|gone| Op::delete(key::status(name, gone))));
-        let compare = vec![
-            Compare::ModRevision(key::service(name), state.service_revision),
-            match state.rollout_revision {
-                Some(revision) => Compare::ModRevision(key::rollout(name), revision),
-                None => Compare::Absent(key::rollout(name)),
-            },
-        ];
+        let compare =
+            vec![Compare::ModRevision(key::service(name), state.service_revision), state.rollout_unchanged()];
         Ok(matches!(self.store.txn(Txn { compare, ops }).await?, TxnOutcome::Committed { .. }))
     }
 
@@ -53,14 +48,7 @@ impl Reconciler {
         let name = state.service.name();
         let mut ops = Vec::new();
         // The plan that finds the last replicas gone is the one that forgets the service: their keys are still there.
-        for prefix in [
-            key::revisions_of(name),
-            key::outcomes_of(name),
-            key::replicas_of(name),
-            key::statuses_of(name),
-            key::endpoints_of(name),
-            key::events_of(name),
-        ] {
+        for prefix in ServiceState::prefixes(name).chain([key::events_of(name)]) {
             let listing = self.store.list(&prefix).await?;
             ops.extend(listing.entries.into_iter().map(|entry| Op::delete(entry.key)));
         }

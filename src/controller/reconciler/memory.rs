@@ -68,7 +68,7 @@ impl ServiceMemory {
 
 /// Everything that passes leave behind for later ones.
 #[derive(Debug, Default)]
-pub(super) struct ReconcilerMemory {
+pub(in crate::controller) struct ReconcilerMemory {
     pub(super) queue: PassQueue,
     /// Services with endpoints that a balancer has not acknowledged: a report of a balancer wakes them.
     pub(super) awaiting: BTreeSet<ServiceName>,

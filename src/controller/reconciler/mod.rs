@@ -20,5 +20,4 @@ mod wait;
 
 pub(super) use error_count::FailedRequestCount;
 pub use handle::Reconciler;
-pub(super) use handle::ReconcilerParts;
 pub(super) use memory::FactsReader;

@@ -7,7 +7,7 @@ use futures::stream::FuturesUnordered;
 
 use super::handle::Reconciler;
 use super::volume_removal::VolumeRemoval;
-use crate::controller::shared_volumes::{declares, others_of_app};
+use crate::controller::shared_volumes::shared_volumes;
 use crate::model::Service;
 
 impl Reconciler {
@@ -45,11 +45,10 @@ impl Reconciler {
     /// # Errors
     /// A message: another container uses a volume, or the Engine or the store is away.
     async fn remove_volumes(&self, service: &Service) -> Result<(), String> {
-        let others =
-            others_of_app(self.store.as_ref(), service, &[]).await.map_err(|error| error.to_string())?;
-        let unshared = service.spec.volumes.iter().map(|volume| volume.name.clone());
-        let unshared: BTreeSet<String> =
-            unshared.filter(|name| !others.iter().any(|other| declares(other, name))).collect();
+        let shared = shared_volumes(self.store.as_ref(), service, &[]).await;
+        let shared = shared.map_err(|error| error.to_string())?;
+        let names = service.spec.volumes.iter().map(|volume| volume.name.clone());
+        let unshared: BTreeSet<String> = names.filter(|name| !shared.contains_key(name)).collect();
         if unshared.is_empty() {
             return Ok(());
         }

@@ -178,13 +178,14 @@ impl Writes {
         document: &ApplyDocument,
         object: &Object,
     ) -> Result<(), ControllerError> {
-        if object.is_being_deleted() {
+        let header = object.header();
+        if header.is_being_deleted {
             return Err(ControllerError::BeingDeleted(object.reference()));
         }
-        if *object.app() != document.app {
+        if *header.app != document.app {
             return Err(ControllerError::OtherApp {
                 object: object.reference(),
-                there: object.app().clone(),
+                there: header.app.clone(),
                 here: document.app.clone(),
             });
         }
@@ -193,7 +194,8 @@ impl Writes {
 
     /// Refuses a write by another source than the object's own. A source that is no longer followed owns nothing.
     pub(super) fn check_source(&self, object: &Object, writer: Option<&str>) -> Result<(), ControllerError> {
-        let allowed = match object.source() {
+        let source = object.header().source;
+        let allowed = match source {
             None => writer.is_none(),
             own if own == self.followed.as_deref() => own == writer,
             Some(_) => true,
@@ -201,7 +203,7 @@ impl Writes {
         if allowed {
             return Ok(());
         }
-        let there = object.source().map(str::to_owned);
+        let there = source.map(str::to_owned);
         Err(ControllerError::OtherSource { object: object.reference(), there })
     }
 }

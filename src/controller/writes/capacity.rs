@@ -1,7 +1,7 @@
 //! Whether the machine has the memory for a write: what is reserved, read; the decision is the orchestrator's.
 
+use super::document_merge::Merged;
 use super::handle::Writes;
-use super::merged::Merged;
 use super::types::ApplyDocument;
 use crate::agent::EngineState;
 use crate::controller::error::ControllerError;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::commit::WriteRequest;
 use super::handle::Writes;
 use super::kinds::service;
-use super::kinds::service_context::ServiceContext;
-use super::object::{Object, ObjectChange, ObjectContext, WriteStamp};
+use super::object::{Object, ObjectChange, WriteStamp};
 use super::rollout_phase::RolloutCommand;
 use super::snapshot::WriteSnapshot;
 use super::types::{RolloutChange, WriteResult};
 use crate::controller::error::ControllerError;
+use crate::controller::shared_volumes::shared_volumes;
 use crate::model::image_reference::with_image;
 use crate::model::{
     Author, Generation, InterventionKind, LIMITS, ObjectRef, ResolvedImage, Revision, RevisionNumber,
@@ -86,10 +86,13 @@ impl Writes {
     ) -> Result<Vec<WriteResult>, ControllerError> {
         let may_go = async {
             for name in names {
-                let service = Object::Service(Box::new(self.existing(name).await?));
-                self.check_source(&service, None)?;
+                let service = self.existing(name).await?;
+                if volumes {
+                    self.check_volumes_unshared(&service, names).await?;
+                }
+                self.check_source(&Object::Service(Box::new(service)), None)?;
             }
-            if volumes { self.check_volumes_unshared(names).await } else { Ok(()) }
+            Ok(())
         };
         self.change_services(
             request_id,
@@ -100,6 +103,20 @@ impl Writes {
             |_, service, stamp| Ok(service::delete(service, volumes, stamp)?),
         )
         .await
+    }
+
+    /// Refuses to delete volumes that a service outside of `names` declares as well.
+    async fn check_volumes_unshared(
+        &self,
+        service: &Service,
+        names: &[ServiceName],
+    ) -> Result<(), ControllerError> {
+        match shared_volumes(self.store.as_ref(), service, names).await?.pop_first() {
+            Some((volume, by)) => {
+                Err(ControllerError::VolumeShared { volume, service: service.name().clone(), by })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Rolls one service to another image, to new containers or back to an earlier revision, or pauses, resumes or aborts
@@ -143,10 +160,7 @@ impl Writes {
                     Ok(change)
                 }
                 PreparedChange::Command(command) => {
-                    let Some(ObjectContext::Service(context)) = &snapshot.context else {
-                        return Err(ControllerError::NotFound(vec![name.into()]));
-                    };
-                    match context.position(service).rejection(*command) {
+                    match snapshot.service()?.position().rejection(*command) {
                         Some(rejection) => Err(ControllerError::NotNow {
                             name: name.clone(),
                             rejection: Box::new(rejection),
@@ -189,16 +203,14 @@ impl Writes {
     ) -> Result<PreparedChange, ControllerError> {
         let snapshot = self.snapshot(&name.into()).await?;
         let read = snapshot.generation();
-        let Some(ObjectContext::Service(context)) = snapshot.context else {
-            return Err(ControllerError::NotFound(vec![name.into()]));
-        };
-        let found = to.or_else(|| context.last_good()).and_then(|number| context.revisions.get(&number));
+        let state = snapshot.service()?;
+        let found = to.or_else(|| state.last_good()).and_then(|number| state.revisions.get(&number));
         let Some(revision) = found else {
-            let kept = context.revisions.keys().copied().collect();
+            let kept = state.revisions.keys().copied().collect();
             return Err(ControllerError::NoRevision { name: name.clone(), wanted: to, kept });
         };
         self.check_image_of(revision).await?;
-        let outcome = ServiceContext::outcome(&context, revision.number).cloned();
+        let outcome = state.outcome(revision.number).cloned();
         Ok(PreparedChange::Undo { revision: Box::new(revision.clone()), outcome, read })
     }
 
@@ -224,9 +236,8 @@ impl Writes {
         let mut request = WriteRequest { request_id, by: &by, total, results: Vec::new(), source: None };
         for name in names {
             let object = ObjectRef::from(name);
-            let change = |snapshot: &WriteSnapshot, stamp: &WriteStamp<'_>| match &snapshot.object {
-                Some(Object::Service(service)) => change(snapshot, service, stamp),
-                None => Err(ControllerError::NotFound(vec![object.clone()])),
+            let change = |snapshot: &WriteSnapshot, stamp: &WriteStamp<'_>| {
+                change(snapshot, &snapshot.service()?.service, stamp)
             };
             self.write(&mut request, &object, &by.command, change).await?;
         }

@@ -72,7 +72,7 @@ impl Writes {
             match self.store.txn(txn).await? {
                 TxnOutcome::Committed { .. } => {
                     let Author { command, user } = request.by;
-                    let generation = change.after.generation();
+                    let generation = change.after.header().generation;
                     tracing::info!(%object, %generation, command, user, "written");
                     request.results.push(change.result());
                     return Ok(());

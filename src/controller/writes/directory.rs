@@ -131,17 +131,18 @@ impl Writes {
         source: &str,
     ) -> Result<BTreeMap<ObjectRef, DeclaredObject>, ControllerError> {
         let mut declared = BTreeMap::new();
-        for kind in ObjectKind::ALL {
-            for entry in self.store.list(key::objects_of(kind)).await?.entries {
+        for kind in ObjectKind::ALL.iter().copied() {
+            for entry in self.store.list(&key::objects_of(kind)).await?.entries {
                 let object = Object::decode(kind, &entry)?;
-                if object.source() != Some(source) || object.is_being_deleted() {
+                let header = object.header();
+                if header.source != Some(source) || header.is_being_deleted {
                     continue;
                 }
                 let name = object.reference();
                 let applied = self.store.get(&key::applied(&name)).await?;
                 let before = DeclaredObject {
-                    app: object.app().clone(),
-                    annotations: object.annotations().clone(),
+                    app: header.app.clone(),
+                    annotations: header.annotations.clone(),
                     applied: applied.map(|entry| entry.decode()).transpose()?,
                 };
                 declared.insert(name, before);

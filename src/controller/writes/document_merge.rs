@@ -3,16 +3,22 @@
 use std::collections::BTreeSet;
 
 use super::choices::ConflictChoices;
-use super::fields::FieldsError;
+use super::fields::{FieldsError, assemble, object_fields};
 use super::handle::Writes;
 use super::kinds::dispatch;
-use super::merge::{MergeInput, MergedFields};
-use super::merged::Merged;
+use super::merge::{MergeInput, MergeOutcome};
 use super::object::{Object, ObjectChange, WriteStamp};
 use super::snapshot::{WriteSnapshot, changed_meanwhile};
 use super::types::{ApplyDocument, ApplyOptions, DocumentProblem, Overridden, WriteAction};
 use crate::controller::error::{Conflict, ControllerError};
 use crate::model::{Author, ObjectSpec, Problem, ResolvedImage};
+
+/// The spec of a document after the merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Merged {
+    pub(crate) spec: ObjectSpec,
+    pub(crate) outcome: MergeOutcome,
+}
 
 /// The three sides of a document's merge.
 pub(crate) fn merge_input<'a>(
@@ -20,12 +26,13 @@ pub(crate) fn merge_input<'a>(
     applied: Option<&ObjectSpec>,
     live: Option<&'a Object>,
 ) -> Result<MergeInput<'a>, FieldsError> {
+    let rules = dispatch::rules(file.kind());
     Ok(MergeInput {
-        rules: dispatch::rules(file.kind()),
-        file: dispatch::fields(file)?,
-        applied: applied.map(dispatch::fields).transpose()?,
-        live: live.map(|live| dispatch::fields(&live.spec())).transpose()?.unwrap_or_default(),
-        overrides: live.map(Object::overrides).unwrap_or_default(),
+        file: object_fields(file, &rules)?,
+        applied: applied.map(|applied| object_fields(applied, &rules)).transpose()?,
+        live: live.map(|live| object_fields(&live.spec(), &rules)).transpose()?.unwrap_or_default(),
+        overrides: live.map(|live| live.header().overrides).unwrap_or_default(),
+        rules,
     })
 }
 
@@ -38,17 +45,16 @@ pub(crate) fn merge_spec(
     input: &MergeInput<'_>,
     choices: &ConflictChoices,
 ) -> Result<Merged, Problem> {
-    let MergedFields { fields, keeps_image, overrides, kept, conflicts, overwritten } = input.merge(choices);
-    let spec =
-        dispatch::assemble(file.kind(), fields).map_err(|error| Problem::new("spec", error.to_string()))?;
+    let (fields, outcome) = input.merge(choices);
+    let spec = assemble(file.kind(), fields).map_err(|error| Problem::new("spec", error.to_string()))?;
     // Without overrides the spec is the manifest's, which has been checked.
-    let problem = if overrides.is_empty() { None } else { spec.problems().into_iter().next() };
+    let problem = if outcome.overrides.is_empty() { None } else { spec.problems().into_iter().next() };
     match problem {
         Some(problem) => {
             let message = format!("with the overrides that are kept: {}", problem.message);
             Err(Problem { message, ..problem })
         }
-        None => Ok(Merged { spec, keeps_image, overrides, kept, conflicts, overwritten }),
+        None => Ok(Merged { spec, outcome }),
     }
 }
 
@@ -78,19 +84,22 @@ impl WriteSnapshot {
     ) -> Result<ObjectChange, ControllerError> {
         let invalid = |problem| ControllerError::Invalid(vec![DocumentProblem { document: 0, problem }]);
         let input = self.merge_input(document)?;
-        let merged = merge_spec(&document.spec, &input, &options.choices()?).map_err(invalid)?;
-        let conflicts = conflicts(document, &merged);
+        let Merged { spec, outcome } =
+            merge_spec(&document.spec, &input, &options.choices()?).map_err(invalid)?;
+        let conflicts = conflicts(document, &outcome);
         if !options.diff && !conflicts.is_empty() {
             return Err(ControllerError::Overridden { conflicts, by: stamp.by.clone() });
         }
         let image = match (&self.object, image) {
-            (Some(object), _) if merged.keeps_image => object.image().cloned(),
+            (Some(object), _) if outcome.keeps_image => object.header().image.cloned(),
             (_, Some(image)) => Some(image.clone()),
-            (_, None) if image_of(&merged.spec).is_none() => None,
-            (Some(object), None) => return Err(changed_meanwhile(object, object.generation(), Vec::new())),
+            (_, None) if spec.image().is_none() => None,
+            (Some(object), None) => {
+                return Err(changed_meanwhile(object, object.header().generation, Vec::new()));
+            }
             (None, None) => return Err(ControllerError::NotFound(vec![document.object()])),
         };
-        let mut change = dispatch::apply(document, self.object.as_ref(), merged, image, stamp)?;
+        let mut change = dispatch::apply(document, self.object.as_ref(), spec, outcome, image, stamp)?;
         if options.diff && change.action == WriteAction::Created {
             change.changes = dispatch::settings(&change.after.spec())?;
         }
@@ -98,12 +107,7 @@ impl WriteSnapshot {
     }
 }
 
-/// The image of a spec, where its kind has one.
-fn image_of(spec: &ObjectSpec) -> Option<&str> {
-    spec.image().map(|(image, _)| image)
-}
-
-fn conflicts(document: &ApplyDocument, merged: &Merged) -> Vec<Conflict> {
+fn conflicts(document: &ApplyDocument, merged: &MergeOutcome) -> Vec<Conflict> {
     let conflict = |over: &Overridden| Conflict {
         object: document.object(),
         origin: document.origin.clone(),
@@ -137,7 +141,7 @@ impl Writes {
             overridden.extend(input.overridden());
             match merge_spec(&document.spec, &input, &choices) {
                 Ok(merged) => {
-                    in_conflict.extend(conflicts(document, &merged));
+                    in_conflict.extend(conflicts(document, &merged.outcome));
                     all.push(merged);
                 }
                 Err(problem) => problems.push(DocumentProblem { document: index, problem }),

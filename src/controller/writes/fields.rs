@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+use crate::model::{ObjectKind, ObjectSpec};
 
 /// The key that every path of a field begins with, and that users may leave out.
 const ROOT: &str = "spec.";
@@ -76,7 +77,17 @@ pub(crate) fn tree(spec: &impl Serialize) -> Result<Value, FieldsError> {
 
 /// Takes a spec apart.
 pub(crate) fn fields(spec: &impl Serialize, rules: &FieldRules) -> Result<Fields, FieldsError> {
-    let Value::Object(keys) = tree(spec)? else {
+    split(tree(spec)?, rules)
+}
+
+/// Takes the spec of an object apart.
+pub(crate) fn object_fields(spec: &ObjectSpec, rules: &FieldRules) -> Result<Fields, FieldsError> {
+    let mut object = tree(spec)?;
+    split(object["spec"].take(), rules)
+}
+
+fn split(spec: Value, rules: &FieldRules) -> Result<Fields, FieldsError> {
+    let Value::Object(keys) = spec else {
         return Err(FieldsError::new("it is not a map"));
     };
     let mut found = Fields::new();
@@ -94,8 +105,8 @@ pub(crate) fn fields(spec: &impl Serialize, rules: &FieldRules) -> Result<Fields
     Ok(found)
 }
 
-/// Puts a spec together.
-pub(crate) fn assemble<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldsError> {
+/// Puts the spec of an object together.
+pub(crate) fn assemble(kind: ObjectKind, fields: Fields) -> Result<ObjectSpec, FieldsError> {
     let mut keys = Map::new();
     for (Field { key, within }, value) in fields {
         let Some(within) = within else {
@@ -106,26 +117,35 @@ pub(crate) fn assemble<T: DeserializeOwned>(fields: Fields) -> Result<T, FieldsE
             block.insert(within, value);
         }
     }
-    serde_json::from_value(Value::Object(keys)).map_err(|error| FieldsError(error.to_string()))
+    let object = serde_json::json!({ "kind": kind, "spec": keys });
+    serde_json::from_value(object).map_err(|error| FieldsError(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::kinds::service::RULES;
     use super::*;
-    use crate::model::{EnvField, EnvValue, Health, HealthCheck, ServiceSpec};
+    use crate::model::{EnvField, EnvValue, GadgetSpec, Health, HealthCheck, Route, ServiceSpec};
 
     #[test]
     fn assemble_restores_the_spec_that_fields_took_apart() {
+        let apart = |spec: &ObjectSpec| object_fields(spec, &RULES).unwrap();
         let mut spec = ServiceSpec::of_image("users:1");
-        assert_eq!(assemble(fields(&spec, &RULES).unwrap()), Ok(spec.clone()));
         spec.env.insert("A.B".into(), EnvValue::Field { field: EnvField::NodeName });
         spec.health = Health::with(HealthCheck::Http("/healthz".into()));
         spec.command = Some(vec!["serve".into()]);
-        let apart = fields(&spec, &RULES).unwrap();
-        assert!(apart.contains_key(&Field::parse("env.A.B")), "{apart:?}");
-        assert!(apart.contains_key(&Field::parse("health")), "{apart:?}");
-        assert_eq!(assemble(apart), Ok(spec));
+        let found = apart(&spec.clone().into());
+        assert_eq!(found, fields(&spec, &RULES).unwrap());
+        assert!(found.contains_key(&Field::parse("env.A.B")), "{found:?}");
+        assert!(found.contains_key(&Field::parse("health")), "{found:?}");
+        let gadget = GadgetSpec {
+            size: Some(3),
+            action: [("a.b".to_owned(), "c".to_owned())].into(),
+            routes: vec![Route::to(None, "/a")],
+        };
+        for object in [spec.into(), ServiceSpec::of_image("users:1").into(), ObjectSpec::Gadget(gadget)] {
+            assert_eq!(assemble(object.kind(), apart(&object)), Ok(object));
+        }
     }
 
     #[test]

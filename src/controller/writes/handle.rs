@@ -13,35 +13,21 @@ use crate::controller::nodes::NodeLinks;
 use crate::model::{Service, ServiceName, key};
 use crate::store::Store;
 
-/// What [`Writes`] is made from.
-pub(in crate::controller) struct WritesParts {
+/// Checks, resolves, merges and commits what users and manifests directories ask for.
+pub struct Writes {
     pub(in crate::controller) store: Arc<dyn Store>,
     pub(in crate::controller) clock: Arc<dyn Clock>,
     /// Resolve images.
     pub(in crate::controller) links: Arc<NodeLinks>,
     /// What the node has: memory, and the address of the balancer.
     pub(in crate::controller) agent: watch::Receiver<AgentState>,
-    /// The manifests directory that is followed: its objects are its alone, from the first request on.
+    /// The manifests directory that is followed: no other source changes its objects, from the first request on.
     pub(in crate::controller) followed: Option<String>,
-}
-
-/// Checks, resolves, merges and commits what users and manifests directories ask for.
-pub struct Writes {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) links: Arc<NodeLinks>,
-    pub(super) agent: watch::Receiver<AgentState>,
-    pub(super) followed: Option<String>,
     /// Held while a request writes, so that a daemon's own writers queue up and never conflict.
-    pub(super) lock: tokio::sync::Mutex<()>,
+    pub(in crate::controller) lock: tokio::sync::Mutex<()>,
 }
 
 impl Writes {
-    pub(in crate::controller) fn new(parts: WritesParts) -> Self {
-        let WritesParts { store, clock, links, agent, followed } = parts;
-        Self { store, clock, links, agent, followed, lock: tokio::sync::Mutex::default() }
-    }
-
     /// A service that must exist.
     pub(super) async fn existing(&self, name: &ServiceName) -> Result<Service, ControllerError> {
         match self.store.get(&key::service(name)).await? {

@@ -1,7 +1,7 @@
 //! What a write needs of the Engine: images resolved before anything is written, or there still for an undo.
 
+use super::document_merge::Merged;
 use super::handle::Writes;
-use super::merged::Merged;
 use super::types::ApplyDocument;
 use crate::agent::EngineError;
 use crate::controller::error::{ControllerError, UnresolvedImage};
@@ -20,7 +20,7 @@ impl Writes {
         let mut failed = Vec::new();
         for (document, merged) in documents.iter().zip(merged) {
             let (image, pull) = match document.spec.image() {
-                Some(asked) if !merged.keeps_image => asked,
+                Some(asked) if !merged.outcome.keeps_image => asked,
                 _ => {
                     resolved.push(None);
                     continue;

@@ -20,7 +20,7 @@ use crate::model::image_reference::with_default_tag;
 /// The three sides, as fields.
 #[derive(Debug)]
 pub(crate) struct MergeInput<'a> {
-    pub(crate) rules: &'a FieldRules,
+    pub(crate) rules: FieldRules,
     /// The manifest as it is now.
     pub(crate) file: Fields,
     /// The manifest as it was last applied; `None` counts as the same.
@@ -31,11 +31,9 @@ pub(crate) struct MergeInput<'a> {
     pub(crate) overrides: &'a [Override],
 }
 
-/// The merged fields, and what became of each override.
+/// What became of each override.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct MergedFields {
-    /// What to write. Fields in conflict have the live value.
-    pub(crate) fields: Fields,
+pub(crate) struct MergeOutcome {
     /// Whether the image stays the live one, with its digest.
     pub(crate) keeps_image: bool,
     /// The overrides that stay, of conflicts too.
@@ -61,12 +59,14 @@ impl MergeInput<'_> {
         self.overrides.iter().map(|over| Field::parse(&over.field)).collect()
     }
 
-    pub(crate) fn merge(&self, choices: &ConflictChoices) -> MergedFields {
-        let mut merged = MergedFields { fields: self.file.clone(), ..MergedFields::default() };
+    /// The fields to write, those in conflict with their live value.
+    pub(crate) fn merge(&self, choices: &ConflictChoices) -> (Fields, MergeOutcome) {
+        let mut fields = self.file.clone();
+        let mut merged = MergeOutcome::default();
         for (path, initial) in self.rules.live_if_unset {
             let field = Field::parse(path);
             let live = self.live.get(&field).cloned().unwrap_or_else(|| Value::from(*initial));
-            merged.fields.entry(field).or_insert(live);
+            fields.entry(field).or_insert(live);
         }
         for over in self.overrides {
             let field = Field::parse(&over.field);
@@ -83,11 +83,11 @@ impl MergeInput<'_> {
             merged.overrides.push(over.clone());
             merged.keeps_image |= self.rules.is_image(&field);
             match self.live.get(&field) {
-                Some(value) => merged.fields.insert(field, value.clone()),
-                None => merged.fields.remove(&field),
+                Some(value) => fields.insert(field, value.clone()),
+                None => fields.remove(&field),
             };
         }
-        merged
+        (fields, merged)
     }
 
     fn resolve(&self, choices: &ConflictChoices, field: &Field) -> FieldResolution {

@@ -19,19 +19,16 @@ mod handle;
 mod images;
 mod kinds;
 mod merge;
-mod merged;
 mod object;
 mod overrides;
 mod request_ids;
 mod rollout_phase;
-mod shared_volumes;
 mod snapshot;
 mod types;
 
 pub use directory::{DeclaredObject, DirectoryRemovals, ManifestsDirectory};
 pub use fields::FieldsError;
 pub use handle::Writes;
-pub(super) use handle::WritesParts;
 pub use rollout_phase::{RolloutCommand, RolloutPhase, RolloutRejection};
 pub use types::{
     ApplyDocument, ApplyOptions, DocumentProblem, FieldChange, Overridden, RolloutChange, WriteAction,

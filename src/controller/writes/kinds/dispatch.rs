@@ -1,10 +1,12 @@
 //! From an object's variant to the functions of its kind.
 
+#[cfg(any(test, feature = "testing"))]
+use super::gadget;
 use super::service;
-use super::service_context;
+use crate::controller::service_state::ServiceState;
 use crate::controller::writes::diff;
-use crate::controller::writes::fields::{self, FieldRules, Fields, FieldsError};
-use crate::controller::writes::merged::Merged;
+use crate::controller::writes::fields::{FieldRules, FieldsError};
+use crate::controller::writes::merge::MergeOutcome;
 use crate::controller::writes::object::{Object, ObjectChange, ObjectContext, WriteStamp};
 use crate::controller::writes::types::{ApplyDocument, FieldChange};
 use crate::model::{ObjectKind, ObjectRef, ObjectSpec, ResolvedImage, ServiceName};
@@ -15,30 +17,46 @@ pub(in crate::controller::writes) async fn read(
     store: &dyn Store,
     object: &ObjectRef,
 ) -> Result<Option<(Object, u64, ObjectContext)>, StoreError> {
-    match object.kind {
+    Ok(match object.kind {
         ObjectKind::Service => {
-            let found = service_context::read(store, &ServiceName::new(&object.name)).await?;
-            Ok(found.map(|(service, revision, context)| {
-                (Object::Service(Box::new(service)), revision, ObjectContext::Service(context))
-            }))
+            ServiceState::read(store, &ServiceName::new(&object.name)).await?.map(|state| {
+                let service = Object::Service(Box::new(state.service.clone()));
+                (service, state.service_revision, ObjectContext::Service(Box::new(state)))
+            })
         }
-    }
+        #[cfg(any(test, feature = "testing"))]
+        ObjectKind::Gadget => match store.get(&crate::model::key::object(object)).await? {
+            Some(entry) => {
+                Some((Object::decode(object.kind, &entry)?, entry.mod_revision, ObjectContext::None))
+            }
+            None => None,
+        },
+    })
 }
 
-/// The object that a document asks for, merged with what commands changed. `image` is the resolved image of the merged
-/// spec, where its kind has one.
+/// The object that a document asks for, its spec merged with what commands changed. `image` is the resolved image of the
+/// merged spec, where its kind has one.
 pub(in crate::controller::writes) fn apply(
     document: &ApplyDocument,
     before: Option<&Object>,
-    merged: Merged,
+    spec: ObjectSpec,
+    merged: MergeOutcome,
     image: Option<ResolvedImage>,
     stamp: &WriteStamp<'_>,
 ) -> Result<ObjectChange, FieldsError> {
-    match merged.spec.clone() {
+    match spec {
         ObjectSpec::Service(spec) => {
-            let before = before.map(|Object::Service(before)| &**before);
+            let before = before.and_then(Object::as_service);
             let image = image.ok_or_else(|| FieldsError::new("its image is not resolved"))?;
             service::apply(document, before, spec, merged, image, stamp)
+        }
+        #[cfg(any(test, feature = "testing"))]
+        ObjectSpec::Gadget(spec) => {
+            let before = before.and_then(|object| match object {
+                Object::Gadget(before) => Some(&**before),
+                Object::Service(_) => None,
+            });
+            gadget::apply(document, before, spec, merged, stamp)
         }
     }
 }
@@ -50,27 +68,16 @@ pub(in crate::controller::writes) fn delete(
 ) -> Result<ObjectChange, FieldsError> {
     match object {
         Object::Service(service) => service::delete(service, false, stamp),
+        #[cfg(any(test, feature = "testing"))]
+        Object::Gadget(gadget) => Ok(gadget::delete(gadget, stamp)),
     }
 }
 
-pub(in crate::controller::writes) fn rules(kind: ObjectKind) -> &'static FieldRules {
+pub(in crate::controller::writes) fn rules(kind: ObjectKind) -> FieldRules {
     match kind {
-        ObjectKind::Service => &service::RULES,
-    }
-}
-
-pub(in crate::controller::writes) fn fields(spec: &ObjectSpec) -> Result<Fields, FieldsError> {
-    match spec {
-        ObjectSpec::Service(spec) => fields::fields(spec, &service::RULES),
-    }
-}
-
-pub(in crate::controller::writes) fn assemble(
-    kind: ObjectKind,
-    fields: Fields,
-) -> Result<ObjectSpec, FieldsError> {
-    match kind {
-        ObjectKind::Service => fields::assemble(fields).map(ObjectSpec::Service),
+        ObjectKind::Service => service::RULES,
+        #[cfg(any(test, feature = "testing"))]
+        ObjectKind::Gadget => gadget::RULES,
     }
 }
 
@@ -78,31 +85,26 @@ pub(in crate::controller::writes) fn assemble(
 pub(in crate::controller::writes) fn settings(spec: &ObjectSpec) -> Result<Vec<FieldChange>, FieldsError> {
     match spec {
         ObjectSpec::Service(spec) => diff::settings(spec),
+        #[cfg(any(test, feature = "testing"))]
+        ObjectSpec::Gadget(spec) => diff::changes(&crate::model::GadgetSpec::default(), spec),
     }
 }
 
 /// What must not have changed since an object was read, apart from itself, for a change of it to be committed.
 pub(in crate::controller::writes) fn further_compares(
-    before: &Object,
     context: &ObjectContext,
     after: &Object,
 ) -> Vec<Compare> {
-    match (before, context, after) {
-        (Object::Service(before), ObjectContext::Service(context), Object::Service(after)) => {
-            context.further_compares(before, after)
-        }
+    match (context, after.as_service()) {
+        (ObjectContext::Service(before), Some(after)) => before.further_compares(after),
+        _ => Vec::new(),
     }
 }
 
 /// A note for a change that replaces something in progress.
-pub(in crate::controller::writes) fn replaces(
-    before: &Object,
-    context: &ObjectContext,
-    after: &Object,
-) -> Option<String> {
-    match (before, context, after) {
-        (Object::Service(before), ObjectContext::Service(context), Object::Service(after)) => {
-            context.replaces(before, after)
-        }
+pub(in crate::controller::writes) fn replaces(context: &ObjectContext, after: &Object) -> Option<String> {
+    match (context, after.as_service()) {
+        (ObjectContext::Service(before), Some(after)) => before.replaces(after),
+        _ => None,
     }
 }

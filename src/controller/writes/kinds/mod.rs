@@ -1,5 +1,8 @@
 //! What differs between kinds of objects: a file per kind, and the dispatch to them.
 
 pub(super) mod dispatch;
+#[cfg(any(test, feature = "testing"))]
+mod gadget;
+mod metadata;
 pub(super) mod service;
 pub(super) mod service_context;

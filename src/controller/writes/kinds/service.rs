@@ -1,14 +1,15 @@
 //! Services: what each request makes of one. Pure.
 
+use super::metadata::metadata;
 use crate::controller::writes::diff;
 use crate::controller::writes::fields::{Field, FieldRules, Fields, FieldsError, fields};
-use crate::controller::writes::merged::Merged;
+use crate::controller::writes::merge::MergeOutcome;
 use crate::controller::writes::object::{Object, ObjectChange, WriteStamp};
 use crate::controller::writes::overrides::record;
 use crate::controller::writes::types::{ApplyDocument, FieldChange, Overridden, WriteAction};
 use crate::model::{
-    Author, Generation, InterventionKind, Metadata, Override, ResolvedImage, Revision, RevisionOutcome,
-    RolloutIntervention, Service, ServiceName, ServiceSpec,
+    Author, Generation, InterventionKind, Override, ResolvedImage, Revision, RevisionOutcome,
+    RolloutIntervention, Service, ServiceSpec,
 };
 
 /// How the fields of a service are merged. The checks of `health` exclude one another.
@@ -27,21 +28,13 @@ pub(in crate::controller::writes) fn apply(
     document: &ApplyDocument,
     before: Option<&Service>,
     spec: ServiceSpec,
-    merged: Merged,
+    merged: MergeOutcome,
     image: ResolvedImage,
     stamp: &WriteStamp<'_>,
 ) -> Result<ObjectChange, FieldsError> {
-    let Merged { overrides, kept, conflicts, overwritten, .. } = merged;
-    let metadata = Metadata {
-        name: ServiceName::new(&document.name),
-        app: document.app.clone(),
-        annotations: document.annotations.clone(),
-        uid: before.map_or_else(|| stamp.uid.clone(), |service| service.metadata.uid.clone()),
-        generation: before.map_or(Generation(0), |service| service.metadata.generation),
-        created_at: before.map_or(stamp.at, |service| service.metadata.created_at),
-    };
+    let MergeOutcome { overrides, kept, conflicts, overwritten, .. } = merged;
     let after = Service {
-        metadata,
+        metadata: metadata(document, before.map(|service| &service.metadata), stamp),
         spec,
         image,
         restarts: before.map_or(0, |service| service.restarts),
@@ -236,15 +229,7 @@ fn finish(
             (WriteAction::Created, after)
         }
     };
-    Ok(ObjectChange {
-        after: Object::Service(Box::new(after)),
-        action,
-        changes,
-        notes,
-        applied: None,
-        kept: Vec::new(),
-        conflicts: Vec::new(),
-    })
+    Ok(ObjectChange { changes, notes, ..ObjectChange::new(Object::Service(Box::new(after)), action) })
 }
 
 /// The fields of a service, its image with the digest.

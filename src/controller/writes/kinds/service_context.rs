@@ -1,26 +1,13 @@
-//! What a write of a service depends on next to the service: its rollout, and the revisions it may go back to.
-
-use std::collections::BTreeMap;
+//! What a write of a service depends on next to the service: its rollout, and the revisions it may go back to. Pure.
 
 use crate::controller::service_state::ServiceState;
 use crate::controller::writes::rollout_phase::{RolloutPosition, position};
-use crate::model::{
-    OutcomeRecord, Revision, RevisionNumber, RevisionOutcome, Rollout, Service, ServiceName, key,
-};
-use crate::store::{Compare, Store, StoreError};
+use crate::model::{RevisionNumber, RevisionOutcome, Rollout, Service};
+use crate::store::Compare;
 
-/// The rollout of a service and what it may go back to, as read with the service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ServiceContext {
-    rollout: Option<Rollout>,
-    rollout_revision: Option<u64>,
-    pub(in crate::controller::writes) revisions: BTreeMap<RevisionNumber, Revision>,
-    outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
-}
-
-impl ServiceContext {
-    pub(in crate::controller::writes) fn position(&self, service: &Service) -> RolloutPosition {
-        position(service, self.rollout.as_ref(), &self.revisions)
+impl ServiceState {
+    pub(in crate::controller::writes) fn position(&self) -> RolloutPosition {
+        position(&self.service, self.rollout.as_ref(), &self.revisions)
     }
 
     pub(in crate::controller::writes) fn outcome(
@@ -36,45 +23,19 @@ impl ServiceContext {
     }
 
     /// A request to pause or abort was judged by the rollout, which must still be the same when it is written.
-    pub(in crate::controller::writes) fn further_compares(
-        &self,
-        before: &Service,
-        after: &Service,
-    ) -> Vec<Compare> {
+    pub(in crate::controller::writes) fn further_compares(&self, after: &Service) -> Vec<Compare> {
+        let before = &self.service;
         let judged = before.intervention != after.intervention && before.release().is(after.release());
-        if !judged {
-            return Vec::new();
-        }
-        let key = key::rollout(before.name());
-        vec![match self.rollout_revision {
-            Some(revision) => Compare::ModRevision(key, revision),
-            None => Compare::Absent(key),
-        }]
+        if judged { vec![self.rollout_unchanged()] } else { Vec::new() }
     }
 
     /// A note where a release replaces one whose rollout has not ended.
-    pub(in crate::controller::writes) fn replaces(
-        &self,
-        before: &Service,
-        after: &Service,
-    ) -> Option<String> {
-        if before.release().is(after.release()) {
+    pub(in crate::controller::writes) fn replaces(&self, after: &Service) -> Option<String> {
+        if self.service.release().is(after.release()) {
             return None;
         }
-        self.position(before).replaced_note()
+        self.position().replaced_note()
     }
-}
-
-/// Reads a service with the revision of its key and its context.
-pub(in crate::controller::writes) async fn read(
-    store: &dyn Store,
-    name: &ServiceName,
-) -> Result<Option<(Service, u64, ServiceContext)>, StoreError> {
-    let Some(state) = ServiceState::read(store, name).await? else { return Ok(None) };
-    let ServiceState { service, service_revision, rollout, rollout_revision, revisions, outcomes, .. } =
-        state;
-    let context = ServiceContext { rollout, rollout_revision, revisions, outcomes };
-    Ok(Some((service, service_revision, context)))
 }
 
 /// What an undo goes back to: out of a rollout that is under way or paused, to the last revision that completed; else to
@@ -92,24 +53,15 @@ fn last_good<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::model::{Generation, Millis, RolloutState};
 
     #[test]
     fn last_good_is_the_newest_earlier_revision_that_completed() {
         let kept: Vec<RevisionNumber> = (1..=4).map(RevisionNumber).collect();
         let undone = |target, stable: Option<u64>, bad: &[u64]| {
-            let rollout = Rollout {
-                observed_generation: Generation(4),
-                target: RevisionNumber(target),
-                stable: stable.map(RevisionNumber),
-                last_revision: RevisionNumber(4),
-                issued_names: BTreeMap::new(),
-                failure_baseline: Default::default(),
-                paused: false,
-                state: RolloutState::Progressing { waited: Millis(0), most_available: 0 },
-                since: jiff::Timestamp::UNIX_EPOCH,
-            };
+            let rollout = Rollout { stable: stable.map(RevisionNumber), ..crate::testing::rollout(target) };
             let superseded =
                 |n: &u64| (RevisionNumber(*n), RevisionOutcome::Superseded { by: RevisionNumber(n + 1) });
             let outcomes: BTreeMap<_, _> = bad.iter().map(superseded).collect();

@@ -1,13 +1,14 @@
 //! Tests of the three-way merge: tables, and properties over random files and commands.
 
-use super::super::document_merge::{merge_input, merge_spec};
-use super::super::fields::{assemble, fields};
+use super::super::document_merge::{Merged, merge_input, merge_spec};
 use super::super::kinds::{dispatch, service};
-use super::super::merged::Merged;
 use super::super::object::{Object, WriteStamp};
 use super::super::types::ApplyDocument;
 use super::*;
-use crate::model::{Author, EnvValue, ObjectSpec, Problem, ResolvedImage, Service, ServiceSpec};
+use crate::model::{
+    Author, EnvValue, Gadget, GadgetSpec, ObjectSpec, Problem, ResolvedImage, Route, Service, ServiceSpec,
+};
+use crate::testing;
 use proptest::prelude::*;
 
 const AT: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
@@ -44,7 +45,7 @@ fn merge(
 fn applied(spec: &ServiceSpec, last: Option<&ServiceSpec>, live: Option<&Service>) -> (Service, Merged) {
     let merged = merge(spec, last, live, &ConflictChoices::default()).unwrap();
     let image = match live {
-        Some(live) if merged.keeps_image => live.image.clone(),
+        Some(live) if merged.outcome.keeps_image => live.image.clone(),
         _ => resolved(&spec.image),
     };
     let document = ApplyDocument {
@@ -57,9 +58,9 @@ fn applied(spec: &ServiceSpec, last: Option<&ServiceSpec>, live: Option<&Service
     let by = ann("apply -f app.yaml");
     let stamp = WriteStamp { by: &by, at: AT, uid: "u".into(), source: None };
     let live = live.map(|live| Object::Service(Box::new(live.clone())));
-    let change = dispatch::apply(&document, live.as_ref(), merged.clone(), Some(image), &stamp).unwrap();
-    let Object::Service(after) = change.after;
-    (*after, merged)
+    let Merged { spec, outcome } = merged.clone();
+    let change = dispatch::apply(&document, live.as_ref(), spec, outcome, Some(image), &stamp).unwrap();
+    (change.after.as_service().unwrap().clone(), merged)
 }
 
 /// A service as a command leaves it.
@@ -108,7 +109,7 @@ fn merge_resolves_each_field() {
     for (case, now, kept, conflicts) in cases {
         let (after, merged) = applied(&now, Some(&v1()), Some(&live));
         assert_eq!(
-            (names(&merged.kept), names(&merged.conflicts)),
+            (names(&merged.outcome.kept), names(&merged.outcome.conflicts)),
             (kept.to_vec(), conflicts.to_vec()),
             "{case}"
         );
@@ -130,11 +131,15 @@ fn merge_obeys_keep_and_overwrite() {
         merge(&now, Some(&v1), Some(&live), &choices).unwrap()
     };
     let kept = merged(&["replicas"], &[]);
-    assert_eq!((replicas(&kept), kept.overrides, kept.conflicts), (Some(5), live.overrides.clone(), vec![]));
+    assert_eq!(
+        (replicas(&kept), kept.outcome.overrides, kept.outcome.conflicts),
+        (Some(5), live.overrides.clone(), vec![])
+    );
     let over = merged(&[], &["spec.replicas"]);
-    assert_eq!((replicas(&over), over.overrides.clone(), over.conflicts.clone()), (Some(4), vec![], vec![]));
-    assert_eq!(names(&over.overwritten), ["spec.replicas"]);
-    let conflict = &merged(&[], &[]).conflicts[0];
+    assert_eq!(replicas(&over), Some(4));
+    assert_eq!((over.outcome.overrides, over.outcome.conflicts), (vec![], vec![]));
+    assert_eq!(names(&over.outcome.overwritten), ["spec.replicas"]);
+    let conflict = &merged(&[], &[]).outcome.conflicts[0];
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     assert_eq!(
         (text(&conflict.file), text(&conflict.applied), text(&conflict.live)),
@@ -150,7 +155,7 @@ fn merge_keeps_an_undo_over_a_moved_tag() {
     live.image.pinned = "sha256:before".into();
     record(&first, &mut live, &ann("undo users"));
     let (after, merged) = applied(&v1, Some(&v1), Some(&live));
-    assert_eq!((after, names(&merged.kept)), (live, vec!["spec.image"]));
+    assert_eq!((after, names(&merged.outcome.kept)), (live, vec!["spec.image"]));
 }
 
 #[test]
@@ -206,8 +211,8 @@ proptest! {
         let (once, merged) = applied(&second, Some(&first), Some(&live));
         let (twice, again) = applied(&second, Some(&second), Some(&once));
         prop_assert_eq!(&once, &twice);
-        prop_assert_eq!(again.conflicts, vec![]);
-        prop_assert_eq!(again.kept.len(), merged.kept.len() + merged.conflicts.len());
+        prop_assert_eq!(again.outcome.conflicts, vec![]);
+        prop_assert_eq!(again.outcome.kept.len(), merged.outcome.kept.len() + merged.outcome.conflicts.len());
     }
 
     #[test]
@@ -220,7 +225,7 @@ proptest! {
             live = commanded(&live, image, replicas, a);
         }
         let (after, merged) = applied(&first, Some(&first), Some(&live));
-        prop_assert_eq!(merged.conflicts, vec![]);
+        prop_assert_eq!(merged.outcome.conflicts, vec![]);
         prop_assert_eq!(after, live);
     }
 
@@ -233,25 +238,13 @@ proptest! {
     }
 }
 
-/// A kind that is none yet: its fields are merged by the same code.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-struct FakeRoute {
-    hosts: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    priority: Option<u64>,
-    action: std::collections::BTreeMap<String, String>,
-}
-
-const FAKE_RULES: FieldRules =
-    FieldRules { whole_blocks: &["action"], live_if_unset: &[("spec.priority", 7)], image: None };
-
-fn fake(host: &str, priority: Option<u64>, action: &str) -> FakeRoute {
+fn gadget(host: &str, size: Option<u64>, action: &str) -> ObjectSpec {
     let action = [(action.to_owned(), "users".to_owned())].into();
-    FakeRoute { hosts: vec![host.to_owned()], priority, action }
+    ObjectSpec::Gadget(GadgetSpec { size, action, routes: vec![Route::to(Some(host.to_owned()), "/")] })
 }
 
 #[test]
-fn merge_serves_any_kind() {
+fn merge_serves_a_second_kind_with_rules_of_its_own() {
     let over = |field: &str, new: Value| Override {
         field: field.to_owned(),
         old: None,
@@ -259,29 +252,24 @@ fn merge_serves_any_kind() {
         by: ann("a command"),
         at: AT,
     };
-    let live = fake("b", Some(9), "redirect");
-    let overrides = [
+    let spec = gadget("b", Some(9), "redirect");
+    let ObjectSpec::Gadget(live) = &spec else { unreachable!() };
+    let overrides = vec![
         over("spec.action", serde_json::json!({"redirect": "users"})),
-        over("spec.hosts", serde_json::json!(["b"])),
-        over("spec.priority", 9.into()),
+        over("spec.routes", serde_json::to_value(&live.routes).unwrap()),
+        over("spec.size", 9.into()),
     ];
-    let merged = |file: &FakeRoute| {
-        let input = MergeInput {
-            rules: &FAKE_RULES,
-            file: fields(file, &FAKE_RULES).unwrap(),
-            applied: Some(fields(&fake("a", None, "forward"), &FAKE_RULES).unwrap()),
-            live: fields(&live, &FAKE_RULES).unwrap(),
-            overrides: &overrides,
-        };
-        let merged = input.merge(&ConflictChoices::default());
-        let kept: Vec<String> = merged.kept.iter().map(|over| over.field.clone()).collect();
-        let conflicts: Vec<String> = merged.conflicts.iter().map(|over| over.field.clone()).collect();
-        (assemble::<FakeRoute>(merged.fields).unwrap(), kept.join(" "), conflicts.join(" "))
+    let live = Object::Gadget(Box::new(Gadget { overrides, ..testing::gadget("users", live.clone()) }));
+    let applied = gadget("a", None, "forward");
+    let merged = |file: ObjectSpec| {
+        let input = merge_input(&file, Some(&applied), Some(&live)).unwrap();
+        let Merged { spec, outcome } = merge_spec(&file, &input, &ConflictChoices::default()).unwrap();
+        (spec, names(&outcome.kept).join(" "), names(&outcome.conflicts).join(" "))
     };
-    let all = "spec.action spec.hosts spec.priority".to_owned();
-    assert_eq!(merged(&fake("a", None, "forward")), (live.clone(), all, String::new()));
-    let changed = merged(&fake("c", None, "forward"));
-    assert_eq!(changed, (live.clone(), "spec.action spec.priority".into(), "spec.hosts".into()));
-    let block = merged(&fake("a", None, "refuse"));
-    assert_eq!(block, (live.clone(), "spec.hosts spec.priority".into(), "spec.action".into()));
+    let all = "spec.action spec.routes spec.size".to_owned();
+    assert_eq!(merged(gadget("a", None, "forward")), (spec.clone(), all, String::new()));
+    let changed = merged(gadget("c", None, "forward"));
+    assert_eq!(changed, (spec.clone(), "spec.action spec.size".into(), "spec.routes".into()));
+    let block = merged(gadget("a", None, "refuse"));
+    assert_eq!(block, (spec.clone(), "spec.routes spec.size".into(), "spec.action".into()));
 }

@@ -44,9 +44,8 @@ struct Changed {
 
 impl From<Result<ObjectChange, FieldsError>> for Changed {
     fn from(change: Result<ObjectChange, FieldsError>) -> Self {
-        let ObjectChange { after: Object::Service(after), action, changes, notes, kept, .. } =
-            change.unwrap();
-        Self { after: *after, action, changes, notes, kept }
+        let ObjectChange { after, action, changes, notes, kept, .. } = change.unwrap();
+        Self { after: after.as_service().unwrap().clone(), action, changes, notes, kept }
     }
 }
 
@@ -71,9 +70,10 @@ fn applied(document: &ApplyDocument, before: Option<&Service>, pinned: &str) -> 
     let before = before.map(|before| Object::Service(Box::new(before.clone())));
     let input = merge_input(&document.spec, None, before.as_ref()).unwrap();
     let merged = merge_spec(&document.spec, &input, &ConflictChoices::default()).unwrap();
-    let kept = before.as_ref().filter(|_| merged.keeps_image).and_then(Object::image).cloned();
+    let kept = before.as_ref().filter(|_| merged.outcome.keeps_image);
+    let kept = kept.and_then(|object| object.header().image).cloned();
     let image = Some(kept.unwrap_or_else(|| image(pinned)));
-    dispatch::apply(document, before.as_ref(), merged, image, &stamp()).into()
+    dispatch::apply(document, before.as_ref(), merged.spec, merged.outcome, image, &stamp()).into()
 }
 
 #[test]
