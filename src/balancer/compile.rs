@@ -8,10 +8,11 @@ use super::condition::{BadCondition, check_condition};
 use super::counters::CounterRegistry;
 use super::failures::ServiceCounters;
 use super::router::{BadRoute, RouteMatcher, Router};
+use super::sockets::is_served;
 use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule};
 use crate::model::{
-    EndpointId, ForwardAction, Listener, ListenerId, ListenerProtocol, ListenerScope, RouteAction,
-    RoutingTable, ServiceName, TableRoute, TableService,
+    EndpointId, ForwardAction, Listener, ListenerId, ListenerScope, ProtocolKind, RouteAction, RoutingTable,
+    ServiceName, TableRoute, TableService,
 };
 
 /// Why a table cannot be applied.
@@ -22,7 +23,7 @@ pub(super) enum BadTable {
     #[error(transparent)]
     Route(#[from] BadRoute),
     #[error("listener `{0}` has the protocol {1}, which this balancer does not serve")]
-    Protocol(ListenerId, &'static str),
+    Protocol(ListenerId, ProtocolKind),
     #[error("listener `{0}` is at the gateway of an app, where this balancer does not listen")]
     Gateway(ListenerId),
     #[error("a route is for listener `{0}`, which the table lacks")]
@@ -63,11 +64,11 @@ pub(super) fn compile(
 }
 
 fn check_listener(id: &ListenerId, listener: &Listener) -> Result<(), BadTable> {
-    match (&listener.scope, &listener.protocol) {
-        (ListenerScope::Gateway { .. }, _) => Err(BadTable::Gateway(id.clone())),
-        (ListenerScope::Public, ListenerProtocol::Http) => Ok(()),
-        (ListenerScope::Public, ListenerProtocol::Https) => Err(BadTable::Protocol(id.clone(), "https")),
-        (ListenerScope::Public, ListenerProtocol::Tcp { .. }) => Err(BadTable::Protocol(id.clone(), "tcp")),
+    let protocol = listener.protocol.kind();
+    match listener.scope {
+        ListenerScope::Gateway { .. } => Err(BadTable::Gateway(id.clone())),
+        ListenerScope::Public if is_served(protocol) => Ok(()),
+        ListenerScope::Public => Err(BadTable::Protocol(id.clone(), protocol)),
     }
 }
 
@@ -167,8 +168,8 @@ mod tests {
     use super::*;
     use crate::balancer::router::RouteRequest;
     use crate::model::{
-        EndpointVia, HostPattern, Millis, PathMatch, RedirectAction, RevisionNumber, RevisionPin,
-        RouteCondition, TableEndpoint, WeightedBackend, arbitrary::table_name,
+        EndpointVia, HostPattern, ListenerProtocol, Millis, PathMatch, RedirectAction, RevisionNumber,
+        RevisionPin, RouteCondition, TableEndpoint, WeightedBackend, arbitrary::table_name,
     };
 
     fn table() -> RoutingTable {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,7 @@ use super::install::{InstallError, install};
 use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TICK};
 use super::reporter::{Reporter, ThrottledEvents};
 use super::save::TableSaver;
+use super::sockets::SocketChange;
 use super::thread::ThreadCommand;
 use super::threads::{ThreadEnded, ThreadGroup};
 use crate::clock::Clock;
@@ -27,6 +28,7 @@ pub(super) struct Control {
     pub(super) threads: ThreadGroup,
     pub(super) counters: CounterRegistry,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) sockets: mpsc::Receiver<SocketChange>,
     pub(super) acknowledgement: Acknowledgement,
     /// The newest table from the controller, or of this boot's file.
     pub(super) served: Option<Arc<RoutingTable>>,
@@ -66,7 +68,6 @@ impl Control {
         stop: &CancellationToken,
     ) -> Result<(), ThreadEnded> {
         self.first_table(incoming).await?;
-        self.threads.send(|| ThreadCommand::Open).await?;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut departures = ThrottledEvents::new(Arc::clone(&self.counters.request_ended), REPORT_GAP);
@@ -76,6 +77,7 @@ impl Control {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 ended = self.threads.ended() => return Err(ended),
+                Some(change) = self.sockets.recv() => self.threads.change_sockets(change).await?,
                 Ok(()) = incoming.changed() => {
                     let newest = incoming.borrow_and_update().clone();
                     if let Some(table) = newest {

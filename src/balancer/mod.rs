@@ -34,29 +34,33 @@ mod router;
 mod save;
 mod select;
 mod shortage;
+mod sockets;
 mod table;
 mod thread;
 mod threads;
 #[cfg(test)]
 mod tunnel_tests;
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tokio::runtime::Builder;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::model::Incarnation;
 
 pub use limits::BalancerLimits;
+pub use sockets::{AcceptSocket, SocketChange, is_served};
 
 /// What a balancer is started with.
 pub struct BalancerConfig {
-    /// One set of listeners per thread: the thread accepts from each of its own. Already bound and listening.
-    pub threads: Vec<Vec<TcpListener>>,
+    /// Number of threads that serve.
+    pub threads: usize,
+    /// The sockets to accept on, at start and later. They are used once the first table is installed.
+    pub sockets: mpsc::Receiver<SocketChange>,
     /// Unix socket of the controller.
     pub plane: PathBuf,
     /// File of the last good table.
@@ -76,8 +80,8 @@ pub struct BalancerConfig {
 /// Why a balancer cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum BalancerError {
-    #[error("a balancer needs at least one thread, and each thread a listener")]
-    NoListener,
+    #[error("a balancer needs at least one thread")]
+    NoThread,
     #[error("cannot start a balancer thread")]
     Thread(#[source] std::io::Error),
     #[error("cannot use a listener")]
@@ -92,21 +96,27 @@ pub enum BalancerError {
 /// # Errors
 /// If a thread cannot be started, or ends before it was asked to.
 pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
-    let BalancerConfig { threads, plane, table_file, boot_id, clock, limits, on_thread, heartbeat, stop } =
-        config;
-    if threads.is_empty() || threads.iter().any(Vec::is_empty) {
-        return Err(BalancerError::NoListener);
-    }
-    for listener in threads.iter().flatten() {
-        listener.set_nonblocking(true).map_err(BalancerError::Listener)?;
+    let BalancerConfig {
+        threads,
+        sockets,
+        plane,
+        table_file,
+        boot_id,
+        clock,
+        limits,
+        on_thread,
+        heartbeat,
+        stop,
+    } = config;
+    if threads == 0 {
+        return Err(BalancerError::NoThread);
     }
     let are_watched = Arc::new(AtomicBool::new(false));
     let mut group = threads::ThreadGroup::new();
     let mut joins = Vec::new();
-    for (index, sockets) in threads.into_iter().enumerate() {
+    for index in 0..threads {
         let config = thread::ThreadConfig {
             index,
-            sockets,
             limits,
             clock: Arc::clone(&clock),
             confirmed_ping: Arc::default(),
@@ -121,6 +131,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         acknowledgement: acknowledgement::Acknowledgement::new(group.len()),
         counters: counters::CounterRegistry::new(group.len()),
         threads: group,
+        sockets,
         served: None,
         saver: save::TableSaver::new(file.clone(), Arc::clone(&clock)),
         file,

@@ -1,7 +1,8 @@
-//! One balancer thread: puts its listeners, protocol handler and picker together, and obeys the controlling thread.
+//! One balancer thread: puts its listeners, protocol handlers and picker together, and obeys the controlling thread.
 //!
 //! Everything in here belongs to the thread alone, so that no request takes a lock or waits in a queue for another thread.
 
+use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,17 +17,20 @@ use super::limits::{BalancerLimits, UPSTREAM_IDLE};
 use super::listener::{ClientConnections, accept};
 use super::picker::Picker;
 use super::shortage::ShortageLog;
+use super::sockets::AcceptSocket;
 use super::table::CompiledTable;
 use crate::clock::Clock;
-use crate::model::ListenerId;
+use crate::model::{ListenerId, ProtocolKind};
 
 /// From the controlling thread.
 #[derive(Debug)]
 pub(super) enum ThreadCommand {
     /// Serve from this table; `taken` is answered once every later choice is made from it.
     Table { table: Arc<CompiledTable>, taken: oneshot::Sender<()> },
-    /// Start to accept connections.
-    Open,
+    /// Accept connections on this socket.
+    Open(AcceptSocket),
+    /// Close the listener's sockets and finish what came in on them.
+    Close(ListenerId),
     /// Confirm this number, to show that the thread is alive.
     Ping(u64),
     /// Stop accepting, finish what is in flight, end.
@@ -35,7 +39,6 @@ pub(super) enum ThreadCommand {
 
 pub(super) struct ThreadConfig {
     pub(super) index: usize,
-    pub(super) sockets: Vec<std::net::TcpListener>,
     pub(super) limits: BalancerLimits,
     pub(super) clock: Arc<dyn Clock>,
     /// The last ping that the thread confirmed.
@@ -45,27 +48,22 @@ pub(super) struct ThreadConfig {
 
 /// Serves until the thread has drained on command, or until the controlling thread is gone.
 pub(super) async fn run(config: ThreadConfig, mut commands: mpsc::Receiver<ThreadCommand>) -> io::Result<()> {
-    let ThreadConfig { index, sockets, limits, clock, confirmed_ping, are_watched } = config;
-    let mut sockets: Vec<TcpListener> =
-        sockets.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+    let ThreadConfig { index, limits, clock, confirmed_ping, are_watched } = config;
     let picker: Rc<Picker<HttpPool>> = Rc::new(Picker::new(index, Arc::clone(&clock), are_watched));
-    let connections = Rc::new(ClientConnections::new(limits));
-    let shortages = Rc::new(ShortageLog::new(Arc::clone(&clock)));
-    let draining = CancellationToken::new();
-    let http = Rc::new(HttpHandler {
-        // all sockets of today are of one listener
-        listener: ListenerId::public_http(),
+    let mut listening = ThreadListeners {
         picker: Rc::clone(&picker),
-        shortages: Rc::clone(&shortages),
+        connections: Rc::new(ClientConnections::new(limits)),
+        shortages: Rc::new(ShortageLog::new(Arc::clone(&clock))),
         limits,
         clock,
-        draining: draining.clone(),
-    });
+        draining: CancellationToken::new(),
+        listeners: HashMap::new(),
+    };
     tokio::task::spawn_local(sweep(Rc::clone(&picker)));
     loop {
         let command = tokio::select! {
             command = commands.recv() => command,
-            () = connections.drained(), if draining.is_cancelled() => return Ok(()),
+            () = listening.connections.drained(), if listening.draining.is_cancelled() => return Ok(()),
         };
         match command {
             Some(ThreadCommand::Table { table, taken }) => {
@@ -73,21 +71,60 @@ pub(super) async fn run(config: ThreadConfig, mut commands: mpsc::Receiver<Threa
                 // the receiver is gone only while the process ends
                 let _ = taken.send(());
             }
-            Some(ThreadCommand::Open) => {
-                for socket in sockets.drain(..) {
-                    let accepting = accept(
-                        socket,
-                        Rc::clone(&connections),
-                        Rc::clone(&http),
-                        Rc::clone(&shortages),
-                        draining.clone(),
-                    );
-                    tokio::task::spawn_local(accepting);
-                }
-            }
+            Some(ThreadCommand::Open(socket)) => listening.open(socket)?,
+            Some(ThreadCommand::Close(listener)) => listening.close(&listener),
             Some(ThreadCommand::Ping(number)) => confirmed_ping.store(number, Ordering::Relaxed),
-            Some(ThreadCommand::Drain) => draining.cancel(),
+            Some(ThreadCommand::Drain) => listening.draining.cancel(),
             None => return Ok(()),
+        }
+    }
+}
+
+/// What the thread accepts on, and what its handlers share.
+struct ThreadListeners {
+    picker: Rc<Picker<HttpPool>>,
+    connections: Rc<ClientConnections>,
+    shortages: Rc<ShortageLog>,
+    limits: BalancerLimits,
+    clock: Arc<dyn Clock>,
+    /// Of the whole thread; each listener has a child of it.
+    draining: CancellationToken,
+    listeners: HashMap<ListenerId, CancellationToken>,
+}
+
+impl ThreadListeners {
+    /// Accepts on a socket; a listener has one for each of its addresses.
+    fn open(&mut self, socket: AcceptSocket) -> io::Result<()> {
+        let AcceptSocket { listener, protocol, socket } = socket;
+        socket.set_nonblocking(true)?;
+        let socket = TcpListener::from_std(socket)?;
+        let draining = self.listeners.entry(listener.clone()).or_insert_with(|| self.draining.child_token());
+        let draining = draining.clone();
+        match protocol {
+            ProtocolKind::Http => {
+                let handler = Rc::new(HttpHandler {
+                    listener,
+                    picker: Rc::clone(&self.picker),
+                    shortages: Rc::clone(&self.shortages),
+                    limits: self.limits,
+                    clock: Arc::clone(&self.clock),
+                    draining: draining.clone(),
+                });
+                let connections = Rc::clone(&self.connections);
+                let shortages = Rc::clone(&self.shortages);
+                tokio::task::spawn_local(accept(socket, connections, handler, shortages, draining));
+            }
+            // the supervisor opens no such listener
+            ProtocolKind::Https | ProtocolKind::Tcp => {
+                tracing::error!(%listener, %protocol, "there is no handler for this protocol");
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, listener: &ListenerId) {
+        if let Some(draining) = self.listeners.remove(listener) {
+            draining.cancel();
         }
     }
 }

@@ -9,10 +9,11 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::sockets::SocketChange;
 use super::table::CompiledTable;
 use super::thread::{ThreadCommand, ThreadConfig, run};
 
-/// A table waits for its answer, so at most a table, a ping and a drain are queued.
+/// A table waits for its answer and changes of sockets are rare, so at most a table, a ping and a drain are queued.
 const COMMANDS_MAX: usize = 4;
 
 /// A thread ended before it was asked to. Its listening sockets swallow their share of all connections, so the process must
@@ -74,6 +75,22 @@ impl ThreadGroup {
             thread.commands.send(command()).await.map_err(|_| ThreadEnded)?;
         }
         Ok(())
+    }
+
+    /// Passes a socket to its thread, or the end of a listener to all threads.
+    pub(super) async fn change_sockets(&self, change: SocketChange) -> Result<(), ThreadEnded> {
+        match change {
+            SocketChange::Open { thread, socket } => match self.threads.get(thread) {
+                Some(thread) => {
+                    thread.commands.send(ThreadCommand::Open(socket)).await.map_err(|_| ThreadEnded)
+                }
+                None => {
+                    tracing::error!(thread, listener = %socket.listener, "a socket for a thread that does not exist");
+                    Ok(())
+                }
+            },
+            SocketChange::Close(listener) => self.send(|| ThreadCommand::Close(listener.clone())).await,
+        }
     }
 
     /// Hands a table to all threads at once; `on_taken` is called for each that has taken it, in order.

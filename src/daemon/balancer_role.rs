@@ -3,28 +3,37 @@
 //! Deliberately absent: Docker, the store, secrets. The process cannot reach them either: as root it runs under a separate
 //! user, without groups, and may gain no privileges.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::boot_id::boot_id;
+use super::datagram_channel::DatagramChannel;
+use super::socket_delivery::receive_sockets;
 use super::sockets::BalancerSockets;
 use super::{LivenessPipe, priority};
-use crate::balancer::{self, BalancerConfig, BalancerLimits};
+use crate::balancer::{self, BalancerConfig, BalancerLimits, SocketChange};
 use crate::clock::RealClock;
+
+/// Changes that wait for the data plane; more wait in the channel from the supervisor.
+const SOCKET_CHANGES_MAX: usize = 16;
 
 /// Serves until SIGTERM or until the supervisor has ended, then drains.
 ///
 /// # Errors
 /// When the data plane cannot start or one of its threads failed.
 pub(super) fn run(sockets: BalancerSockets) -> anyhow::Result<()> {
-    let BalancerSockets { threads, directory, liveness } = sockets;
+    let BalancerSockets { threads, delivery, directory, liveness } = sockets;
+    let (changes, sockets) = mpsc::channel(SOCKET_CHANGES_MAX);
     let stop = CancellationToken::new();
-    watch(liveness.clone(), stop.clone())?;
+    watch_supervisor(liveness.clone(), delivery, changes, stop.clone())?;
     balancer::run(BalancerConfig {
         threads,
+        sockets,
         plane: directory.join("plane.sock"),
         table_file: directory.join("table.json"),
         boot_id: boot_id()?,
@@ -37,16 +46,25 @@ pub(super) fn run(sockets: BalancerSockets) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Watches for the two reasons to stop, on a separate thread: the data plane's threads have other work.
-fn watch(liveness: LivenessPipe, stop: CancellationToken) -> anyhow::Result<()> {
+/// Receives sockets and watches for the reasons to stop, on a separate thread: the data plane's threads have other work.
+fn watch_supervisor(
+    liveness: LivenessPipe,
+    delivery: OwnedFd,
+    changes: mpsc::Sender<SocketChange>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut terminate = {
-        let _entered = runtime.enter();
-        signal(SignalKind::terminate()).context("cannot watch for signals")?
-    };
+    let entered = runtime.enter();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for signals")?;
+    let delivery = DatagramChannel::new(delivery).context("cannot receive sockets")?;
+    drop(entered);
     let watch = async move {
         tokio::select! {
             _ = terminate.recv() => {}
+            // connections to a missing socket would wait forever: a successor gets all sockets
+            Err(error) = receive_sockets(delivery, changes) => {
+                tracing::error!(%error, "cannot receive sockets of the supervisor; draining");
+            }
             end = liveness.ended() => match end {
                 Ok(()) => tracing::warn!("the supervisor has ended; draining"),
                 Err(error) => tracing::error!(%error, "cannot watch the supervisor; draining"),
@@ -54,6 +72,6 @@ fn watch(liveness: LivenessPipe, stop: CancellationToken) -> anyhow::Result<()> 
         }
         stop.cancel();
     };
-    std::thread::Builder::new().name("liveness".to_owned()).spawn(move || runtime.block_on(watch))?;
+    std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || runtime.block_on(watch))?;
     Ok(())
 }

@@ -4,7 +4,8 @@
 //! Deliberately absent: how it is started (`spawner`), whether and when it is restarted (`supervisor`, `restart_backoff`).
 
 use std::cell::Cell;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -69,6 +70,7 @@ pub(super) enum ChildExit {
 
 impl Child {
     /// Watches the child until it has ended and is reaped. `has_started` is set at its first heartbeat after its start.
+    /// `channel` serves the child's channel, and resolves only if the child must be replaced.
     ///
     /// # Errors
     /// When the child can no longer be watched or killed.
@@ -76,6 +78,7 @@ impl Child {
         mut self,
         signals: &ChildSignals,
         has_started: &Cell<bool>,
+        mut channel: Pin<&mut impl Future<Output = io::Error>>,
     ) -> anyhow::Result<ChildExit> {
         loop {
             tokio::select! {
@@ -87,13 +90,17 @@ impl Child {
                     Ok(Heartbeat::Closed) => return self.reap().await,
                     Err(_) => return self.kill_hung().await,
                 },
+                error = &mut channel => {
+                    tracing::warn!(role = %self.role, pid = self.pid, %error, "cannot pass it sockets");
+                    return self.reap().await;
+                }
                 () = signals.stop.cancelled() => return self.stop(&signals.kill).await,
                 () = signals.kill.cancelled() => return self.stop(&signals.kill).await,
             }
         }
     }
 
-    /// A child that has closed its pipe is about to end; one that does not hangs.
+    /// A child that has closed its pipe or channel is about to end; one that does not end hangs.
     async fn reap(mut self) -> anyhow::Result<ChildExit> {
         match timeout(self.role.heartbeat_timeout(), self.process.wait()).await {
             Ok(status) => Ok(ChildExit::Exited(status?)),

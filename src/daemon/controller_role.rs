@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::boot_id::boot_id;
 use super::liveness::HEARTBEAT_INTERVAL;
 use super::refusal::Refusal;
-use super::{ChildSockets, LivenessPipe, ServeOptions};
+use super::{ChildSockets, LivenessPipe, ServeOptions, SupervisorClient};
 use crate::agent::{self, Agent, AgentConfig, check_instance};
 use crate::api;
 use crate::clock::{Clock, RealClock};
@@ -49,10 +49,14 @@ pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Resu
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
     let ended = runtime.block_on(async {
-        let ChildSockets { api, plane, liveness } = sockets;
+        let ChildSockets { api, plane, liveness, commands } = sockets;
         let shutdown = CancellationToken::new();
         let started = Arc::new(AtomicBool::new(false));
         let _heartbeats = send_heartbeats(liveness.clone(), Arc::clone(&started), shutdown.clone());
+        // no object has a listener of its own yet: only tests use it
+        let supervisor = Arc::new(SupervisorClient::new(commands)?);
+        #[cfg(feature = "testing")]
+        super::test_relay::start_relay(Arc::clone(&supervisor));
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let store = open_store(&options.state_dir, Arc::clone(&clock)).await?;
         let engine: Arc<dyn Engine> = Arc::new(docker(options));
@@ -71,6 +75,7 @@ pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Resu
         };
         shutdown.cancel();
         while parts.join_next().await.is_some() {}
+        drop(supervisor);
         ended
     });
     runtime.shutdown_timeout(BLOCKING_CALLS_MAX);

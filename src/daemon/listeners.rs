@@ -1,256 +1,261 @@
-//! The sockets that the supervisor binds at start and keeps open.
+//! The listeners that the supervisor keeps open: those of the command line for its life, others until they are closed.
 //!
-//! Invariants: as many sockets for an address as balancer threads, always, because a listening socket that no thread
-//! accepts from swallows connections; an address in use is an error at start and never shared by accident.
-//! Deliberately absent: accepting.
+//! Invariants: a listener's sockets stay bound while children are replaced; a refused command changes nothing.
+//! Deliberately absent: accepting, and what the listeners lead to.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, lchown};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use nix::sys::stat::{Mode, fchmod};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::sync::watch;
 
-use super::state_dir::{StateDir, make_directory};
-use super::{ServeOptions, StartError, port_owner};
+use super::listener_refusal::{CommandRefusal, OpenRefusal};
+use super::supervisor_command::OpenListener;
+use super::tcp_sockets::{BoundAddress, bind_address, share_socket};
+use super::{StartError, port_owner};
+use crate::balancer::is_served;
+use crate::model::{ListenerId, ProtocolKind};
 
-/// Connections that wait for a balancer thread, for each socket. The kernel cuts it to `net.core.somaxconn` (4096 by
-/// default); it must hold what arrives while a dead balancer is replaced (200 ms), which is 20,000 connections a second.
-const HTTP_BACKLOG: i32 = 4096;
+/// Each listener costs a descriptor per balancer thread in supervisor and balancer; a node needs a listener per public port
+/// and per app.
+const LISTENERS_MAX: usize = 64;
 
-/// Clients that wait while the controller restarts; far more than people and scripts on one host start at once.
-const UNIX_BACKLOG: i32 = 128;
-/// Owner and group: who is in the group commands the daemon.
-const API_MODE: u32 = 0o660;
-/// The balancer's user alone.
-const PLANE_MODE: u32 = 0o600;
+/// An open listener.
+#[derive(Debug)]
+pub(super) struct BoundListener {
+    pub(super) protocol: ProtocolKind,
+    pub(super) addresses: Vec<BoundAddress>,
+    /// Set at the start of the daemon: no command closes it.
+    is_fixed: bool,
+}
 
-/// What the children are handed.
+pub(super) type ListenerMap = BTreeMap<ListenerId, Arc<BoundListener>>;
+
+/// All open listeners.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    /// For each balancer thread one socket for each address.
-    pub(super) http: Vec<Vec<TcpListener>>,
-    /// The API.
-    pub(super) api: UnixListener,
-    /// The balancer's way to the controller.
-    pub(super) plane: UnixListener,
+    /// Number of balancer threads, fixed for the life of the daemon: each has a socket of every address.
+    pub(super) threads: usize,
+    open: watch::Sender<ListenerMap>,
 }
 
 impl Listeners {
-    /// Binds everything, or nothing is left bound.
+    /// Binds the public HTTP listener, or uses the activated socket instead.
     ///
     /// # Errors
-    /// [`StartError`] for an address or socket that is taken or refused.
-    pub(super) fn bind(
-        options: &ServeOptions,
-        activated: Option<TcpListener>,
-        state: &StateDir,
-        balancer_user: Option<u32>,
-    ) -> anyhow::Result<Self> {
+    /// [`StartError`] for an address that is in use or refused.
+    pub(super) fn bind(http: &[SocketAddr], activated: Option<&TcpListener>) -> anyhow::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let http = match activated {
-            Some(socket) => share(&socket, threads).context("cannot share the activated socket")?,
-            None => bind_http(&options.http, threads)?,
+        let addresses = match activated {
+            Some(socket) => vec![share_socket(socket, threads).context("cannot share the activated socket")?],
+            None => bind_http(http, threads)?,
         };
-        Ok(Self { http, api: bind_api(&options.socket)?, plane: bind_plane(state, balancer_user)? })
+        let public = BoundListener { protocol: ProtocolKind::Http, addresses, is_fixed: true };
+        let open = [(ListenerId::public_http(), Arc::new(public))].into();
+        Ok(Self { threads, open: watch::Sender::new(open) })
+    }
+
+    /// The open listeners, now and after each change.
+    pub(super) fn subscribe(&self) -> watch::Receiver<ListenerMap> {
+        self.open.subscribe()
+    }
+
+    /// Opens a listener; returns its address with the port filled in.
+    pub(super) fn open(&self, asked: &OpenListener) -> Result<SocketAddr, OpenRefusal> {
+        if let Some(address) = check_open(&self.open.borrow(), asked)? {
+            return Ok(address);
+        }
+        let bound = bind_address(asked.address, self.threads).map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => OpenRefusal::AddressInUse { owner: port_owner::find(asked.address) },
+            ErrorKind::PermissionDenied => OpenRefusal::NotPermitted,
+            ErrorKind::AddrNotAvailable => OpenRefusal::NotLocal,
+            _ => OpenRefusal::System { error: error.to_string() },
+        })?;
+        let address = bound.address;
+        let listener = BoundListener { protocol: asked.protocol, addresses: vec![bound], is_fixed: false };
+        self.open.send_modify(|open| {
+            open.insert(asked.id.clone(), Arc::new(listener));
+        });
+        tracing::info!(listener = %asked.id, %address, protocol = %asked.protocol, "opened a listener");
+        Ok(address)
+    }
+
+    /// Closes a listener, if it is open.
+    pub(super) fn close(&self, id: &ListenerId) -> Result<(), CommandRefusal> {
+        if self.open.borrow().get(id).is_some_and(|listener| listener.is_fixed) {
+            return Err(CommandRefusal::CloseFixed { id: id.clone() });
+        }
+        let is_closed = self.open.send_if_modified(|open| open.remove(id).is_some());
+        if is_closed {
+            tracing::info!(listener = %id, "closed a listener");
+        }
+        Ok(())
     }
 }
 
-/// The one socket of systemd's socket activation, if this process was started by it. Call before the first thread.
-///
-/// # Errors
-/// More than one socket, or one that is not TCP.
-pub(super) fn activated() -> anyhow::Result<Option<TcpListener>> {
-    if std::env::var("LISTEN_PID").ok().as_deref() != Some(&std::process::id().to_string()) {
-        return Ok(None);
+/// Decides without the system; the address if this listener is open already.
+fn check_open(open: &ListenerMap, asked: &OpenListener) -> Result<Option<SocketAddr>, OpenRefusal> {
+    ListenerId::parse(asked.id.as_str())
+        .map_err(|error| OpenRefusal::InvalidId { problem: error.to_string() })?;
+    if !is_served(asked.protocol) {
+        return Err(OpenRefusal::ProtocolNotServed(asked.protocol));
     }
-    let mut fds = listenfd::ListenFd::from_env();
-    if fds.len() > 1 {
-        bail!("socket activation with {} sockets is not supported; name one in the unit", fds.len());
+    if let Some(listener) = open.get(&asked.id) {
+        return same_listener(listener, asked).map(Some);
     }
-    Ok(fds.take_tcp_listener(0)?)
+    for (other, listener) in open {
+        if let Some(bound) = listener.addresses.iter().find(|bound| overlaps(bound.address, asked.address)) {
+            return Err(OpenRefusal::UsedByListener { other: other.clone(), address: bound.address });
+        }
+    }
+    if open.len() >= LISTENERS_MAX {
+        return Err(OpenRefusal::TooManyListeners { limit: LISTENERS_MAX });
+    }
+    Ok(None)
 }
 
-/// All threads accept from the one queue.
-fn share(socket: &TcpListener, threads: usize) -> std::io::Result<Vec<Vec<TcpListener>>> {
-    (0..threads).map(|_| Ok(vec![socket.try_clone()?])).collect()
+fn same_listener(listener: &BoundListener, asked: &OpenListener) -> Result<SocketAddr, OpenRefusal> {
+    let is_same = |bound: &&BoundAddress| [bound.asked, bound.address].contains(&asked.address);
+    match listener.addresses.iter().find(is_same) {
+        Some(bound) if listener.protocol == asked.protocol => Ok(bound.address),
+        _ => Err(OpenRefusal::AlreadyOpen {
+            address: listener.addresses.first().map_or(asked.address, |bound| bound.address),
+            protocol: listener.protocol,
+        }),
+    }
 }
 
-fn bind_http(addresses: &[SocketAddr], threads: usize) -> anyhow::Result<Vec<Vec<TcpListener>>> {
+/// Whether the kernel would refuse to bind both. Port 0 is any free port.
+fn overlaps(bound: SocketAddr, asked: SocketAddr) -> bool {
+    let is_any = bound.ip().is_unspecified() || asked.ip().is_unspecified();
+    bound.port() == asked.port() && bound.is_ipv4() == asked.is_ipv4() && (is_any || bound.ip() == asked.ip())
+}
+
+fn bind_http(addresses: &[SocketAddr], threads: usize) -> anyhow::Result<Vec<BoundAddress>> {
     if addresses.is_empty() {
         bail!("there is no address to serve HTTP on");
     }
-    let mut per_thread: Vec<Vec<TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut bound = Vec::with_capacity(addresses.len());
     for (index, &asked) in addresses.iter().enumerate() {
         if addresses[..index].contains(&asked) {
             bail!("{asked} is given twice");
         }
-        let address = probe(asked).map_err(|error| explain(asked, error))?;
-        for listeners in &mut per_thread {
-            listeners.push(listen(address).map_err(|error| explain(asked, error))?);
-        }
-        tracing::info!(%address, threads, "serving HTTP");
+        let listening = bind_address(asked, threads).map_err(|error| match error.kind() {
+            ErrorKind::AddrInUse => {
+                StartError::AddressInUse { address: asked, owner: port_owner::find(asked) }
+            }
+            _ => StartError::AddressRefused { address: asked, source: error },
+        })?;
+        tracing::info!(address = %listening.address, threads, "serving HTTP");
+        bound.push(listening);
     }
-    Ok(per_thread)
-}
-
-/// Binds without `SO_REUSEPORT`, so that anyone else's listener shows, also one that would share; gives the address with
-/// its port filled in.
-fn probe(address: SocketAddr) -> std::io::Result<SocketAddr> {
-    let socket = stream_socket(address)?;
-    socket.bind(&address.into())?;
-    socket.local_addr()?.as_socket().ok_or_else(|| ErrorKind::AddrNotAvailable.into())
-}
-
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = stream_socket(address)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(HTTP_BACKLOG)?;
-    Ok(socket.into())
-}
-
-fn stream_socket(address: SocketAddr) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Connections of a daemon that just ended linger in TIME_WAIT and would block the address for a minute.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // `[::]` and `0.0.0.0` on one port do not conflict.
-        socket.set_only_v6(true)?;
-    }
-    Ok(socket)
-}
-
-fn explain(address: SocketAddr, error: std::io::Error) -> StartError {
-    match error.kind() {
-        ErrorKind::AddrInUse => StartError::AddressInUse { address, owner: port_owner::find(address) },
-        _ => StartError::AddressRefused { address, source: error },
-    }
-}
-
-fn bind_api(path: &Path) -> anyhow::Result<UnixListener> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        make_directory(parent)?;
-    }
-    clear_socket(path)?;
-    let listener = bind_unix(path, API_MODE)?;
-    // The process's mask may have cut the mode at bind.
-    fs::set_permissions(path, fs::Permissions::from_mode(API_MODE))
-        .with_context(|| format!("cannot set the mode of {}", path.display()))?;
-    Ok(listener)
-}
-
-fn bind_plane(state: &StateDir, balancer_user: Option<u32>) -> anyhow::Result<UnixListener> {
-    let path = state.balancer_path().join("plane.sock");
-    clear_socket(&path)?;
-    let listener = bind_unix(&path, PLANE_MODE)?;
-    if let Some(id) = balancer_user {
-        // Not through a link: the directory belongs to the balancer, which may be hostile.
-        lchown(&path, Some(id), Some(id)).context("cannot hand the plane's socket to the balancer's user")?;
-    }
-    Ok(listener)
-}
-
-/// Removes the socket file of a daemon that is gone.
-fn clear_socket(path: &Path) -> anyhow::Result<()> {
-    let context = || format!("cannot inspect {}", path.display());
-    let kind = match fs::symlink_metadata(path) {
-        Ok(found) => found.file_type(),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(context),
-    };
-    if !kind.is_socket() {
-        return Err(StartError::NotASocket { path: path.to_owned() }.into());
-    }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(StartError::SocketInUse { path: path.to_owned() }.into()),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))
-        }
-        Err(error) => Err(error).with_context(context),
-    }
-}
-
-/// The socket has its mode before it has a name, so there is no moment in which others could connect.
-fn bind_unix(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
-    let context = || format!("cannot listen on {}", path.display());
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).with_context(context)?;
-    fchmod(&socket, Mode::from_bits_truncate(mode)).with_context(context)?;
-    socket.bind(&SockAddr::unix(path).with_context(context)?).with_context(context)?;
-    socket.listen(UNIX_BACKLOG).with_context(context)?;
-    Ok(socket.into())
+    Ok(bound)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
     fn loopback() -> SocketAddr {
-        "127.0.0.1:0".parse().unwrap()
+        address("127.0.0.1:0")
+    }
+
+    fn listeners() -> Listeners {
+        Listeners::bind(&[loopback()], None).unwrap()
+    }
+
+    fn asked(id: &str, address: SocketAddr) -> OpenListener {
+        OpenListener { id: id.into(), address, protocol: ProtocolKind::Http }
     }
 
     #[test]
-    fn every_thread_has_its_socket_on_the_same_port() {
-        let threads = bind_http(&[loopback(), loopback_v6()], 3).unwrap();
-        assert_eq!(threads.len(), 3);
-        for index in 0..2 {
-            let first = threads[0][index].local_addr().unwrap();
-            assert!(threads.iter().all(|listeners| listeners[index].local_addr().unwrap() == first));
+    fn opened_listener_has_a_socket_per_thread_and_opening_it_again_changes_nothing() {
+        let listeners = listeners();
+        let opened = listeners.open(&asked("web", loopback())).unwrap();
+        let changes = listeners.subscribe();
+        assert_eq!(listeners.open(&asked("web", loopback())), Ok(opened));
+        assert_eq!(listeners.open(&asked("web", opened)), Ok(opened));
+        assert!(!changes.has_changed().unwrap());
+        assert_eq!(changes.borrow()[&ListenerId::new("web")].addresses[0].sockets.len(), listeners.threads);
+    }
+
+    #[test]
+    fn command_is_refused_with_the_reason() {
+        let listeners = listeners();
+        let public = listeners.subscribe().borrow()[&ListenerId::public_http()].addresses[0].address;
+        let web = listeners.open(&asked("web", loopback())).unwrap();
+        let free = address("127.0.0.1:1");
+        let protocol = ProtocolKind::Http;
+        let everywhere = SocketAddr::new([0, 0, 0, 0].into(), web.port());
+        let https = OpenListener { protocol: ProtocolKind::Https, ..asked("tls", free) };
+        let nul = OpenRefusal::InvalidId {
+            problem: "invalid name `a\0`: use lower-case letters, digits and hyphens (not first or last)"
+                .into(),
+        };
+        for (command, refusal) in [
+            (asked("a\0", free), nul),
+            (https, OpenRefusal::ProtocolNotServed(ProtocolKind::Https)),
+            (asked("web", free), OpenRefusal::AlreadyOpen { address: web, protocol }),
+            (asked("http", free), OpenRefusal::AlreadyOpen { address: public, protocol }),
+            (asked("b", web), OpenRefusal::UsedByListener { other: "web".into(), address: web }),
+            (asked("b", everywhere), OpenRefusal::UsedByListener { other: "web".into(), address: web }),
+            (asked("b", address("192.0.2.1:0")), OpenRefusal::NotLocal),
+        ] {
+            assert_eq!(listeners.open(&command), Err(refusal), "{command:?}");
         }
-    }
-
-    fn loopback_v6() -> SocketAddr {
-        "[::1]:0".parse().unwrap()
+        assert_eq!(listeners.subscribe().borrow().len(), 2);
     }
 
     #[test]
-    fn a_port_in_use_names_port_and_owner_also_when_the_other_would_share() {
-        let other = listen(loopback()).unwrap();
-        let address = other.local_addr().unwrap();
-        let error = bind_http(&[address], 2).unwrap_err().downcast::<StartError>().unwrap();
+    fn no_more_listeners_are_opened_than_the_limit() {
+        let listeners = listeners();
+        for number in 1..LISTENERS_MAX {
+            listeners.open(&asked(&format!("l{number}"), loopback())).unwrap();
+        }
+        let refused = listeners.open(&asked("one-more", loopback()));
+        assert_eq!(refused, Err(OpenRefusal::TooManyListeners { limit: LISTENERS_MAX }));
+        listeners.close(&"l1".into()).unwrap();
+        listeners.open(&asked("one-more", loopback())).unwrap();
+    }
+
+    #[test]
+    fn address_of_a_closed_listener_is_free_and_fixed_listeners_stay_open() {
+        let listeners = listeners();
+        let web = listeners.open(&asked("web", loopback())).unwrap();
+        assert!(listeners.open(&asked("b", web)).is_err());
+        listeners.close(&"web".into()).unwrap();
+        listeners.close(&"web".into()).unwrap();
+        assert_eq!(listeners.open(&asked("b", web)), Ok(web));
+        let id = ListenerId::public_http();
+        assert_eq!(listeners.close(&id), Err(CommandRefusal::CloseFixed { id }));
+    }
+
+    #[test]
+    fn port_of_another_program_is_refused_at_start_and_later_with_its_owner() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = other.local_addr().unwrap();
+        let owner = Some(port_owner::find(taken).unwrap());
+        assert_eq!(owner.as_ref().unwrap().pid, std::process::id());
+        assert_eq!(
+            listeners().open(&asked("web", taken)),
+            Err(OpenRefusal::AddressInUse { owner: owner.clone() })
+        );
+        let error = Listeners::bind(&[taken], None).unwrap_err().downcast::<StartError>().unwrap();
         assert_eq!(error.code(), "CTL-0503");
         let text = error.to_string();
-        assert!(text.contains(&address.to_string()), "{text}");
+        assert!(text.contains(&taken.to_string()), "{text}");
         assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
     }
 
     #[test]
-    fn the_same_address_twice_is_refused() {
-        let address = probe(loopback()).unwrap();
-        assert!(bind_http(&[address, address], 1).unwrap_err().to_string().contains("twice"));
-    }
-
-    #[test]
-    fn the_api_socket_replaces_a_dead_one_and_refuses_a_live_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("run/ctl.sock");
-        let live = bind_api(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-        let error = bind_api(&path).unwrap_err().downcast::<StartError>().unwrap();
-        assert!(matches!(error, StartError::SocketInUse { .. }), "{error}");
-        drop(live);
-        bind_api(&path).unwrap();
-    }
-
-    #[test]
-    fn a_file_in_the_place_of_the_socket_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ctl.sock");
-        fs::write(&path, "precious").unwrap();
-        let error = bind_api(&path).unwrap_err().downcast::<StartError>().unwrap();
-        assert!(matches!(error, StartError::NotASocket { .. }), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-    }
-
-    #[test]
-    fn an_activated_socket_is_shared_by_all_threads() {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let threads = share(&socket, 2).unwrap();
-        assert_eq!(threads.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
-        assert_eq!(threads[1][0].local_addr().unwrap(), socket.local_addr().unwrap());
+    fn same_address_twice_is_refused_at_start() {
+        let error = Listeners::bind(&[loopback(), loopback()], None).unwrap_err();
+        assert!(error.to_string().contains("twice"), "{error}");
     }
 }

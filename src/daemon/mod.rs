@@ -3,15 +3,17 @@
 //! `ctl serve` is three processes of one executable. The supervisor owns what must outlive the other two (the listening
 //! sockets, the lock on the state directory) and keeps them running; only the controller opens Docker's socket; the balancer
 //! faces clients.
-//! Invariants: a listening socket is bound once and never closed before the daemon ends, so a connect is never refused
-//! while a child is replaced; a child is reaped before its successor starts; no child outlives its supervisor for longer
-//! than its drain.
+//! Invariants: the supervisor keeps listening sockets open while children are replaced, so that no connect is refused; a
+//! child is reaped before its successor starts; no child outlives its supervisor for longer than its drain.
 //! Deliberately absent: any knowledge of services, tables or containers in the supervisor.
 
 mod balancer_role;
 mod boot_id;
 mod child;
+mod command_server;
 mod controller_role;
+mod datagram_channel;
+mod listener_refusal;
 mod listeners;
 mod liveness;
 mod port_owner;
@@ -19,16 +21,24 @@ mod priority;
 mod refusal;
 mod restart_backoff;
 mod role;
+mod socket_delivery;
 mod sockets;
 mod spawner;
 mod start_error;
 mod state_dir;
 mod supervisor;
+mod supervisor_client;
+mod supervisor_command;
+mod tcp_sockets;
 mod telemetry;
+#[cfg(feature = "testing")]
+mod test_relay;
+mod unix_sockets;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use listener_refusal::{CommandRefusal, OpenRefusal};
 pub use liveness::LivenessPipe;
 pub use port_owner::PortOwner;
 pub use refusal::Refusal;
@@ -36,6 +46,10 @@ pub use role::{Role, UnknownRole, run_role};
 pub use sockets::ChildSockets;
 pub use start_error::StartError;
 pub use supervisor::serve;
+pub use supervisor_client::{SupervisorCallError, SupervisorClient};
+pub use supervisor_command::{OpenListener, SupervisorAnswer, SupervisorCommand};
+#[cfg(feature = "testing")]
+pub use test_relay::{ENV_RELAY, RelayedAnswer};
 
 use crate::model::ExposureMode;
 

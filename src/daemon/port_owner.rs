@@ -6,11 +6,19 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Clock, RealClock};
+use crate::model::Mono;
+
 /// State `LISTEN` in /proc/net/tcp.
 const LISTEN: &str = "0A";
 
+/// Longest search through all processes: at run time the supervisor does nothing else meanwhile.
+const SEARCH_MAX: Mono = Mono(200);
+
 /// A process that holds a listening socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortOwner {
     pub pid: u32,
     /// The process's name, as the kernel knows it.
@@ -24,13 +32,20 @@ pub(super) fn find(address: SocketAddr) -> Option<PortOwner> {
         .filter_map(|table| fs::read_to_string(table).ok())
         .flat_map(|table| listening(&table, address.port()))
         .collect();
-    fs::read_dir("/proc").ok()?.filter_map(Result::ok).find_map(|entry| {
+    let clock = RealClock::new();
+    let processes = fs::read_dir("/proc").ok()?.take_while(|_| clock.mono() < SEARCH_MAX);
+    processes.filter_map(Result::ok).find_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
         holds(pid, &inodes).then(|| PortOwner {
             pid,
             command: fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim().to_owned(),
         })
     })
+}
+
+/// ` by process 7 (nginx)`, for an error message; empty if it is unknown.
+pub(super) fn owner_suffix(owner: Option<&PortOwner>) -> String {
+    owner.map(|owner| format!(" by process {} ({})", owner.pid, owner.command)).unwrap_or_default()
 }
 
 fn holds(pid: u32, inodes: &[u64]) -> bool {

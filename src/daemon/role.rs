@@ -65,7 +65,6 @@ pub fn run_role(role: Role, options: ServeOptions) -> anyhow::Result<()> {
         Role::Controller => c"ctl-controller",
         Role::Balancer => c"ctl-balancer",
     })?;
-    raise_open_files()?;
     let mut inherited = sockets::Inherited::from_env()?;
     let outcome = match role {
         Role::Controller => controller_role::run(inherited.controller()?, &options),
@@ -81,7 +80,7 @@ pub fn run_role(role: Role, options: ServeOptions) -> anyhow::Result<()> {
 }
 
 /// Every connection needs a descriptor; the usual soft limit of 1024 protects only programs that use `select`.
-fn raise_open_files() -> nix::Result<()> {
+pub(super) fn raise_open_files() -> nix::Result<()> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)

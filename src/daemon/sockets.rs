@@ -2,15 +2,15 @@
 //!
 //! Invariants: descriptors follow one another from 3 in the order of their names; each is taken at most once. There is no
 //! `LISTEN_PID`: a child's id is not known before it runs.
-//! Deliberately absent: binding, which `listeners` does.
+//! Deliberately absent: binding; the sockets that clients of services connect to, which `socket_delivery` passes.
 
-use std::net::TcpListener;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use listenfd::ListenFd;
+use nix::libc::{AF_UNIX, SOCK_DGRAM, SOCK_STREAM};
 
 use super::LivenessPipe;
 
@@ -20,6 +20,8 @@ pub(super) const FIRST_FD: RawFd = 3;
 pub(super) const ENV_COUNT: &str = "LISTEN_FDS";
 /// Their names, separated by colons.
 pub(super) const ENV_NAMES: &str = "LISTEN_FDNAMES";
+/// Number of balancer threads: the supervisor has a socket of every address for each.
+pub(super) const ENV_THREADS: &str = "COXSWAIN_BALANCER_THREADS";
 
 /// The API's listener.
 pub(super) const API: &str = "api";
@@ -27,13 +29,10 @@ pub(super) const API: &str = "api";
 pub(super) const PLANE: &str = "plane";
 /// The child's end of its liveness pipe.
 pub(super) const LIVENESS: &str = "liveness";
+/// The child's end of its datagram channel: commands of the controller, sockets for the balancer.
+pub(super) const CHANNEL: &str = "channel";
 /// The balancer's directory: its user cannot reach it by path.
 pub(super) const STATE: &str = "state";
-
-/// Name of the listener of one balancer thread on one address.
-pub(super) fn http_name(thread: usize, index: usize) -> String {
-    format!("http.{thread}.{index}")
-}
 
 /// The controller's descriptors.
 #[derive(Debug)]
@@ -43,13 +42,16 @@ pub struct ChildSockets {
     /// The balancers of this node connect here. Blocking, as above.
     pub plane: UnixListener,
     pub liveness: LivenessPipe,
+    /// For a [`SupervisorClient`](super::SupervisorClient).
+    pub commands: OwnedFd,
 }
 
 /// The balancer's descriptors.
 #[derive(Debug)]
 pub(super) struct BalancerSockets {
-    /// For each thread its listeners, one for each address. Blocking.
-    pub(super) threads: Vec<Vec<TcpListener>>,
+    pub(super) threads: usize,
+    /// The supervisor delivers the listening sockets here.
+    pub(super) delivery: OwnedFd,
     /// The balancer's directory, by a path that works although its user may not walk there.
     pub(super) directory: PathBuf,
     pub(super) liveness: LivenessPipe,
@@ -80,27 +82,16 @@ impl Inherited {
             api: self.unix_listener(API)?,
             plane: self.unix_listener(PLANE)?,
             liveness: self.liveness()?,
+            commands: self.unix_socket(CHANNEL, SOCK_DGRAM)?,
         })
     }
 
     pub(super) fn balancer(&mut self) -> anyhow::Result<BalancerSockets> {
-        let mut threads: Vec<Vec<TcpListener>> = Vec::new();
-        for position in 0..self.names.len() {
-            let Some((thread, index)) = parse_http_name(&self.names[position]) else { continue };
-            let listener =
-                self.fds.take_tcp_listener(position)?.context("a listener was handed over twice")?;
-            if threads.len() <= thread {
-                threads.resize_with(thread + 1, Vec::new);
-            }
-            if threads[thread].len() != index {
-                bail!("listener {} is out of order", self.names[position]);
-            }
-            threads[thread].push(listener);
-        }
-        let state = self.position(STATE)?;
-        let state = FIRST_FD + RawFd::try_from(state)?;
+        let threads = std::env::var(ENV_THREADS).with_context(|| format!("{ENV_THREADS} is not set"))?;
+        let state = FIRST_FD + RawFd::try_from(self.position(STATE)?)?;
         Ok(BalancerSockets {
-            threads,
+            threads: threads.parse().with_context(|| format!("{ENV_THREADS}={threads} is no number"))?,
+            delivery: self.unix_socket(CHANNEL, SOCK_DGRAM)?,
             directory: PathBuf::from(format!("/proc/self/fd/{state}")),
             liveness: self.liveness()?,
         })
@@ -110,7 +101,7 @@ impl Inherited {
         self.names
             .iter()
             .position(|known| known == name)
-            .with_context(|| format!("the supervisor handed over no descriptor named {name:?}"))
+            .with_context(|| format!("the supervisor passed no descriptor named {name:?}"))
     }
 
     fn unix_listener(&mut self, name: &str) -> anyhow::Result<UnixListener> {
@@ -119,29 +110,13 @@ impl Inherited {
     }
 
     fn liveness(&mut self) -> anyhow::Result<LivenessPipe> {
-        let position = self.position(LIVENESS)?;
-        let unix = nix::libc::AF_UNIX;
-        let stream = nix::libc::SOCK_STREAM;
-        let pipe = self.fds.take_custom::<OwnedFd>(position, unix, stream, "unix stream socket")?;
-        let pipe = UnixStream::from(pipe.context("the liveness pipe was taken already")?);
-        Ok(LivenessPipe::new(pipe)?)
+        let pipe = self.unix_socket(LIVENESS, SOCK_STREAM)?;
+        Ok(LivenessPipe::new(UnixStream::from(pipe))?)
     }
-}
 
-fn parse_http_name(name: &str) -> Option<(usize, usize)> {
-    let (thread, index) = name.strip_prefix("http.")?.split_once('.')?;
-    Some((thread.parse().ok()?, index.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_listeners_are_read_back() {
-        assert_eq!(parse_http_name(&http_name(3, 1)), Some((3, 1)));
-        for other in ["api", "http", "http.1", "http.x.1", "http.1.1.1"] {
-            assert_eq!(parse_http_name(other), None, "{other}");
-        }
+    fn unix_socket(&mut self, name: &str, kind: i32) -> anyhow::Result<OwnedFd> {
+        let position = self.position(name)?;
+        let socket = self.fds.take_custom::<OwnedFd>(position, AF_UNIX, kind, "unix socket")?;
+        socket.with_context(|| format!("{name} was taken already"))
     }
 }

@@ -4,9 +4,8 @@
 //! decides the order of stopping; the balancer gets no environment that may hold secrets.
 
 use std::ffi::OsString;
-use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -14,8 +13,9 @@ use anyhow::Context;
 use command_fds::{CommandFdExt, FdMapping};
 
 use super::child::Child;
+use super::datagram_channel::{DatagramChannel, datagram_pair};
 use super::listeners::Listeners;
-use super::sockets::{API, ENV_COUNT, ENV_NAMES, FIRST_FD, LIVENESS, PLANE, STATE, http_name};
+use super::sockets::{API, CHANNEL, ENV_COUNT, ENV_NAMES, ENV_THREADS, FIRST_FD, LIVENESS, PLANE, STATE};
 use super::state_dir::StateDir;
 use super::telemetry::ENV_FILTER;
 use super::{Role, ServeOptions};
@@ -32,20 +32,27 @@ const BALANCER_ENVIRONMENT: [&str; 3] = [ENV_FILTER, "NO_COLOR", "RUST_BACKTRACE
 pub(super) struct ChildSpawner {
     pub(super) options: ServeOptions,
     pub(super) listeners: Listeners,
+    /// The API's.
+    pub(super) api: UnixListener,
+    /// The balancer's way to the controller.
+    pub(super) plane: UnixListener,
     pub(super) state: StateDir,
     pub(super) balancer_user: Option<u32>,
 }
 
 impl ChildSpawner {
-    /// Starts a child. `first`: no child of this role has started successfully yet.
+    /// Starts a child; returns it with the supervisor's end of its channel. `first`: no child of this role has started successfully yet.
     ///
     /// # Errors
     /// When the process cannot be created. Must run inside a tokio runtime.
-    pub(super) fn start(&self, role: Role, first: bool) -> anyhow::Result<Child> {
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let handed = self.descriptors(role, theirs)?;
-        let names: Vec<&str> = handed.iter().map(|(name, _)| name.as_str()).collect();
+    pub(super) fn start(&self, role: Role, first: bool) -> anyhow::Result<(Child, DatagramChannel)> {
+        let (liveness, childs_liveness) = UnixStream::pair()?;
+        liveness.set_nonblocking(true)?;
+        let (channel, childs_channel) = datagram_pair()?;
+        let mut inherited = self.descriptors(role)?;
+        inherited.push((LIVENESS, childs_liveness.into()));
+        inherited.push((CHANNEL, childs_channel));
+        let names: Vec<&str> = inherited.iter().map(|(name, _)| *name).collect();
         let mut command = Command::new(OWN_EXECUTABLE);
         command
             .arg0("ctl")
@@ -61,11 +68,13 @@ impl ChildSpawner {
             .env_remove("LISTEN_FDS_FIRST_FD")
             .env(ENV_COUNT, names.len().to_string())
             .env(ENV_NAMES, names.join(":"))
-            .fd_mappings(mappings(handed)?)?;
+            .env(ENV_THREADS, self.listeners.threads.to_string())
+            .fd_mappings(mappings(inherited)?)?;
         let process = tokio::process::Command::from(command).spawn()?;
         let pid = process.id().context("the child ended at once")?;
         tracing::info!(%role, pid, "started");
-        Ok(Child { role, process, pid, liveness: tokio::net::UnixStream::from_std(ours)? })
+        let liveness = tokio::net::UnixStream::from_std(liveness)?;
+        Ok((Child { role, process, pid, liveness }, channel))
     }
 
     /// Removes what the process that faces the network does not need. As root, std also clears the supplementary groups
@@ -78,34 +87,18 @@ impl ChildSpawner {
         }
     }
 
-    fn descriptors(&self, role: Role, liveness: UnixStream) -> std::io::Result<Vec<(String, OwnedFd)>> {
-        let mut handed = vec![(LIVENESS.to_owned(), OwnedFd::from(liveness))];
-        match role {
+    fn descriptors(&self, role: Role) -> std::io::Result<Vec<(&'static str, OwnedFd)>> {
+        Ok(match role {
             Role::Controller => {
-                handed.push((API.to_owned(), self.listeners.api.as_fd().try_clone_to_owned()?));
-                handed.push((PLANE.to_owned(), self.listeners.plane.as_fd().try_clone_to_owned()?));
+                vec![(API, self.api.try_clone()?.into()), (PLANE, self.plane.try_clone()?.into())]
             }
-            Role::Balancer => {
-                handed.push((STATE.to_owned(), self.state.balancer.as_fd().try_clone_to_owned()?));
-                handed.extend(http_descriptors(&self.listeners.http)?);
-            }
-        }
-        Ok(handed)
+            Role::Balancer => vec![(STATE, self.state.balancer.as_fd().try_clone_to_owned()?)],
+        })
     }
 }
 
-fn http_descriptors(threads: &[Vec<TcpListener>]) -> std::io::Result<Vec<(String, OwnedFd)>> {
-    let mut handed = Vec::new();
-    for (thread, listeners) in threads.iter().enumerate() {
-        for (index, listener) in listeners.iter().enumerate() {
-            handed.push((http_name(thread, index), listener.as_fd().try_clone_to_owned()?));
-        }
-    }
-    Ok(handed)
-}
-
-fn mappings(handed: Vec<(String, OwnedFd)>) -> anyhow::Result<Vec<FdMapping>> {
-    handed
+fn mappings(inherited: Vec<(&str, OwnedFd)>) -> anyhow::Result<Vec<FdMapping>> {
+    inherited
         .into_iter()
         .enumerate()
         .map(|(position, (_, parent_fd))| {

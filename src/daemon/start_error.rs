@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::port_owner::PortOwner;
+use super::port_owner::{PortOwner, owner_suffix};
 
 /// A reason that the user can act upon. The text names the object; the system's error is the source.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum StartError {
         directory: PathBuf,
     },
     /// Another program listens there.
-    #[error("{address} is already in use{}", by(.owner.as_ref()))]
+    #[error("{address} is already in use{}", owner_suffix(.owner.as_ref()))]
     AddressInUse {
         address: SocketAddr,
         /// If /proc shows it.
@@ -42,8 +42,4 @@ impl StartError {
             Self::AddressRefused { .. } | Self::SocketInUse { .. } | Self::NotASocket { .. } => "CTL-0505",
         }
     }
-}
-
-fn by(owner: Option<&PortOwner>) -> String {
-    owner.map(|owner| format!(" by process {} ({})", owner.pid, owner.command)).unwrap_or_default()
 }

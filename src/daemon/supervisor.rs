@@ -1,22 +1,27 @@
 //! The supervisor: binds the sockets, locks the state directory, and keeps the two children running until it is stopped.
 //!
-//! Invariants: one thread; at shutdown the balancer outlives the controller, so that it still obeys the controller's last
+//! Invariants: one thread, which never blocks; at shutdown the balancer outlives the controller, so that it still obeys the controller's last
 //! tables.
 //! Deliberately absent: everything else, because a crash here would close the listening sockets.
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::pin::pin;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::child::{ChildExit, ChildSignals};
-use super::listeners::{Listeners, activated};
+use super::command_server::serve_commands;
+use super::listeners::Listeners;
 use super::restart_backoff::RestartBackoff;
-use super::role::EXIT_REFUSED;
+use super::role::{EXIT_REFUSED, raise_open_files};
+use super::socket_delivery::deliver_sockets;
 use super::spawner::ChildSpawner;
 use super::state_dir::{StateDir, balancer_user};
+use super::tcp_sockets::activated;
+use super::unix_sockets::{bind_api, bind_plane};
 use super::{Role, ServeOptions, priority, telemetry};
 use crate::clock::{Clock, RealClock};
 use crate::model::Millis;
@@ -33,11 +38,15 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
     let activated = activated()?;
     let balancer_user = balancer_user();
     let state = StateDir::open(&options.state_dir, balancer_user)?;
-    let listeners = Listeners::bind(&options, activated, &state, balancer_user)?;
+    // a socket per listener, address and balancer thread can exceed the soft limit
+    raise_open_files()?;
+    let listeners = Listeners::bind(&options.http, activated.as_ref())?;
+    let api = bind_api(&options.socket)?;
+    let plane = bind_plane(&state, balancer_user)?;
     if balancer_user.is_none() {
         tracing::warn!("not started as root: the balancer runs as the same user as the controller");
     }
-    let spawner = ChildSpawner { options, listeners, state, balancer_user };
+    let spawner = ChildSpawner { options, listeners, api, plane, state, balancer_user };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // before there is a child: from here on a signal ends all of them
@@ -117,6 +126,27 @@ async fn forward_signals(
     std::future::pending().await
 }
 
+/// Runs one child of a role until it has ended.
+async fn run_child(
+    spawner: &ChildSpawner,
+    role: Role,
+    signals: &ChildSignals,
+    has_started: &Cell<bool>,
+) -> anyhow::Result<ChildExit> {
+    let (child, channel) = spawner.start(role, !has_started.get())?;
+    let pid = child.pid;
+    let serve_channel = async {
+        match role {
+            Role::Controller => {
+                serve_commands(&channel, pid, &spawner.listeners).await;
+                std::future::pending().await
+            }
+            Role::Balancer => deliver_sockets(&channel, &spawner.listeners).await,
+        }
+    };
+    child.watch(signals, has_started, pin!(serve_channel)).await
+}
+
 /// Keeps one role running until it is stopped, or refuses to start.
 async fn keep_running(spawner: &ChildSpawner, role: Role, signals: &ChildSignals) -> RoleEnd {
     let clock = RealClock::new();
@@ -124,10 +154,7 @@ async fn keep_running(spawner: &ChildSpawner, role: Role, signals: &ChildSignals
     let has_started = Cell::new(false);
     while !signals.stop.is_cancelled() {
         let started_at = clock.mono();
-        let exit = match spawner.start(role, !has_started.get()) {
-            Ok(child) => child.watch(signals, &has_started).await,
-            Err(error) => Err(error),
-        };
+        let exit = run_child(spawner, role, signals, &has_started).await;
         match exit {
             Ok(ChildExit::Stopped) => break,
             // the whole process group was signalled: the child obeyed before it was asked

@@ -7,25 +7,27 @@ use serde::{Deserialize, Serialize};
 /// Longest name of a Service, Route or app: leaves room for `-<revision>-<suffix>` within a DNS label (63).
 pub(crate) const NAME_MAX: usize = 40;
 
+/// Longest id of a listener: a DNS label.
+const LISTENER_ID_MAX: usize = 63;
+
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     #[error("the name is empty")]
     Empty,
-    /// Longer than [`NAME_MAX`].
-    #[error("the name has {0} characters; at most {NAME_MAX} are allowed")]
-    TooLong(usize),
+    #[error("the name has {length} characters; at most {max} are allowed")]
+    TooLong { max: usize, length: usize },
     /// Not a DNS label (RFC 1123): lower-case letters, digits and inner hyphens.
     #[error("invalid name `{0}`: use lower-case letters, digits and hyphens (not first or last)")]
     Shape(String),
 }
 
-fn check_label(text: &str) -> Result<(), NameError> {
+fn check_label(text: &str, max: usize) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
-    if text.len() > NAME_MAX {
-        return Err(NameError::TooLong(text.chars().count()));
+    if text.len() > max {
+        return Err(NameError::TooLong { max, length: text.chars().count() });
     }
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !text.chars().all(inner) || text.starts_with('-') || text.ends_with('-') {
@@ -143,19 +145,24 @@ impl ListenerId {
     pub fn public_http() -> Self {
         Self::new("http")
     }
+
+    /// Checks that the text is a DNS label, long enough for `gateway-` and the name of an app.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        check_label(text, LISTENER_ID_MAX).map(|()| Self::new(text))
+    }
 }
 
 impl ServiceName {
     /// Checks that the text is a DNS label of at most 40 characters.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        check_label(text).map(|()| Self::new(text))
+        check_label(text, NAME_MAX).map(|()| Self::new(text))
     }
 }
 
 impl AppName {
     /// Checks that the text is a DNS label of at most 40 characters.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        check_label(text).map(|()| Self::new(text))
+        check_label(text, NAME_MAX).map(|()| Self::new(text))
     }
 }
 

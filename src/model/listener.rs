@@ -1,5 +1,7 @@
 //! Where clients connect. The scope of a listener decides which routes they can reach.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AppName, ServiceName};
@@ -33,7 +35,37 @@ pub enum ListenerProtocol {
     },
 }
 
-/// A set of sockets that clients connect to. Its id also names the sockets that the supervisor hands out.
+impl ListenerProtocol {
+    /// The protocol alone.
+    pub fn kind(&self) -> ProtocolKind {
+        match self {
+            Self::Http => ProtocolKind::Http,
+            Self::Https => ProtocolKind::Https,
+            Self::Tcp { .. } => ProtocolKind::Tcp,
+        }
+    }
+}
+
+/// [`ListenerProtocol`] without its settings: selects the handler of a socket's connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProtocolKind {
+    Http,
+    Https,
+    Tcp,
+}
+
+impl fmt::Display for ProtocolKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Tcp => "tcp",
+        })
+    }
+}
+
+/// A set of sockets that clients connect to. The supervisor opens them under the listener's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listener {

@@ -72,7 +72,7 @@ pub use ids::{
 };
 pub use intervention::{InterventionKind, RolloutIntervention};
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
-pub use listener::{Listener, ListenerProtocol, ListenerScope};
+pub use listener::{Listener, ListenerProtocol, ListenerScope, ProtocolKind};
 pub use nearest::nearest;
 pub use now::{Mono, Now};
 pub use object::{

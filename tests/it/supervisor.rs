@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods)] // other processes live by the real clock
 
+mod listeners;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -322,24 +324,28 @@ fn a_store_that_is_damaged_later_is_refused_again_and_again_while_the_balancer_s
     assert!(daemon.answers() && alive(balancer), "{}", daemon.log());
 }
 
-/// What a daemon without root may do is all that it needs here, for Docker is not asked.
-#[test]
-fn without_root_it_serves_as_one_user_and_says_so() {
-    let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
-    // Where another user can get at it, wherever this was built.
-    let plain = serve(&directory, http);
+/// A daemon without root, from an executable that another user can read wherever this was built; and the user's id.
+fn as_unprivileged_user(directory: &TempDir, http: SocketAddr) -> (Command, u32) {
+    let plain = serve(directory, http);
     let program = directory.path().join("ctl");
     fs::copy(plain.get_program(), &program).unwrap();
     let mut command = Command::new(program);
     command.args(plain.get_args()).env("COXSWAIN_LOG", "info").stdin(Stdio::null()).stdout(Stdio::null());
-    let user = match nix::unistd::geteuid() {
-        me if me.is_root() => {
-            std::os::unix::fs::chown(directory.path(), Some(65_534), Some(65_534)).unwrap();
-            command.uid(65_534).gid(65_534);
-            65_534
-        }
-        me => me.as_raw(),
-    };
+    let me = nix::unistd::geteuid();
+    if !me.is_root() {
+        return (command, me.as_raw());
+    }
+    std::os::unix::fs::chown(directory.path(), Some(65_534), Some(65_534)).unwrap();
+    command.uid(65_534).gid(65_534);
+    (command, 65_534)
+}
+
+/// What a daemon without root may do is all that it needs here, for Docker is not asked.
+#[test]
+fn without_root_it_serves_as_one_user_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let http = free_address();
+    let (command, user) = as_unprivileged_user(&directory, http);
     let mut daemon = Daemon::run(command, directory, http);
     daemon.logs("not started as root: the balancer runs as the same user as the controller");
     daemon.until("an answer", || daemon.answers().then_some(()));

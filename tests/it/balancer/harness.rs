@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coxswain::balancer::{self, BalancerConfig, BalancerError, BalancerLimits};
+use coxswain::balancer::{self, AcceptSocket, BalancerConfig, BalancerError, BalancerLimits, SocketChange};
 use coxswain::clock::{Clock, RealClock};
 use coxswain::model::{
     BalancerReport, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener, ListenerId, Millis,
-    PathMatch, RevisionNumber, RouteAction, RoutingTable, TableEndpoint, TableName, TableRoute, TableService,
-    WeightedBackend,
+    PathMatch, ProtocolKind, RevisionNumber, RouteAction, RoutingTable, TableEndpoint, TableName, TableRoute,
+    TableService, WeightedBackend,
 };
 use coxswain::plane;
 use http_body_util::{BodyExt, Full};
@@ -24,7 +24,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Longest wait for a value that must come, on a busy machine too; shorter than the 60 s after which the balancer closes an
@@ -60,6 +60,8 @@ impl Default for Setup {
 /// A running balancer.
 pub(crate) struct Balancer {
     pub(crate) address: SocketAddr,
+    /// What the supervisor delivers.
+    pub(crate) sockets: mpsc::Sender<SocketChange>,
     /// What the controller publishes.
     pub(crate) tables: watch::Sender<Option<Arc<RoutingTable>>>,
     /// What the balancer said last.
@@ -88,9 +90,14 @@ impl Balancer {
         }
         let first = reuse_port("127.0.0.1:0".parse().unwrap());
         let address = first.local_addr().unwrap();
-        let mut threads = vec![vec![first]];
-        threads.resize_with(setup.threads, || vec![reuse_port(address)]);
-        threads.extend(setup.extra_socket.map(|socket| vec![socket]));
+        let mut accepting = vec![first];
+        accepting.resize_with(setup.threads, || reuse_port(address));
+        accepting.extend(setup.extra_socket);
+        let threads = accepting.len();
+        let (sockets, sockets_rx) = mpsc::channel(16);
+        for (thread, socket) in accepting.into_iter().enumerate() {
+            sockets.send(open_socket(ListenerId::public_http(), thread, socket)).await.unwrap();
+        }
         let heartbeats = Arc::new(AtomicUsize::new(0));
         let beats = Arc::clone(&heartbeats);
         let stop = CancellationToken::new();
@@ -98,6 +105,7 @@ impl Balancer {
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let config = BalancerConfig {
             threads,
+            sockets: sockets_rx,
             plane: socket,
             table_file: file,
             boot_id: setup.boot.to_owned(),
@@ -112,6 +120,7 @@ impl Balancer {
         let thread = std::thread::spawn(move || balancer::run(config));
         Self {
             address,
+            sockets,
             tables,
             reports,
             watchers,
@@ -162,7 +171,15 @@ impl Drop for Balancer {
     }
 }
 
-fn reuse_port(address: SocketAddr) -> std::net::TcpListener {
+pub(crate) fn open_socket(
+    listener: ListenerId,
+    thread: usize,
+    socket: std::net::TcpListener,
+) -> SocketChange {
+    SocketChange::Open { thread, socket: AcceptSocket { listener, protocol: ProtocolKind::Http, socket } }
+}
+
+pub(crate) fn reuse_port(address: SocketAddr) -> std::net::TcpListener {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_port(true).unwrap();

@@ -1,0 +1,147 @@
+//! The supervisor's side of the controller's commands.
+//!
+//! Invariants: only the controller's own process is obeyed; every message is answered, a malformed one with a refusal;
+//! nothing that the controller sends ends the supervisor or makes it wait.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::datagram_channel::{Datagram, DatagramChannel, MESSAGE_MAX};
+use super::listener_refusal::CommandRefusal;
+use super::listeners::Listeners;
+use super::supervisor_command::{NumberedCall, SupervisorAnswer, SupervisorCommand};
+
+/// For a controller that does not read its answers: more than a hundred of them fill the socket.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Answers commands as long as the controller can be reached.
+pub(super) async fn serve_commands(channel: &DatagramChannel, controller: u32, listeners: &Listeners) {
+    loop {
+        let message = match channel.receive().await {
+            Ok(message) => message,
+            Err(error) => return tracing::warn!(%error, "cannot receive commands of the controller"),
+        };
+        let answer = answer(&message, controller, listeners);
+        match timeout(ANSWER_TIMEOUT, channel.send(&encode(&answer), None)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return tracing::warn!(%error, "cannot answer the controller"),
+            Err(_) => tracing::warn!(call = answer.call, "the controller does not read its answers"),
+        }
+        // the supervisor's one thread also watches the children: a flood of commands must not keep it from that
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Serialization of these types cannot fail; an empty answer would be malformed at the other end.
+fn encode(answer: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(answer).unwrap_or_default()
+}
+
+fn answer(message: &Datagram, controller: u32, listeners: &Listeners) -> NumberedCall<SupervisorAnswer> {
+    let command = decode(message, controller);
+    let call = command.as_ref().map_or(0, |command| command.call);
+    let done = command.and_then(|command| obey(command.body, listeners));
+    let body = done.unwrap_or_else(|reason| {
+        tracing::warn!("command refused: {reason}");
+        SupervisorAnswer::Refused { reason }
+    });
+    NumberedCall { call, body }
+}
+
+fn decode(message: &Datagram, controller: u32) -> Result<NumberedCall<SupervisorCommand>, CommandRefusal> {
+    let pid = message.sender.unwrap_or_default();
+    if u32::try_from(pid) != Ok(controller) {
+        return Err(CommandRefusal::NotController { pid });
+    }
+    if message.is_truncated {
+        return Err(CommandRefusal::Malformed { problem: format!("longer than {MESSAGE_MAX} bytes") });
+    }
+    serde_json::from_slice(&message.bytes)
+        .map_err(|error| CommandRefusal::Malformed { problem: error.to_string() })
+}
+
+fn obey(command: SupervisorCommand, listeners: &Listeners) -> Result<SupervisorAnswer, CommandRefusal> {
+    match command {
+        SupervisorCommand::OpenListener(asked) => match listeners.open(&asked) {
+            Ok(address) => Ok(SupervisorAnswer::Opened { address }),
+            Err(reason) => Err(CommandRefusal::Open { id: asked.id, address: asked.address, reason }),
+        },
+        SupervisorCommand::CloseListener(id) => {
+            listeners.close(&id)?;
+            Ok(SupervisorAnswer::Closed)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::super::datagram_channel::datagram_pair;
+    use super::super::supervisor_client::{SupervisorCallError, SupervisorClient};
+    use super::super::supervisor_command::OpenListener;
+    use super::*;
+    use crate::model::ProtocolKind;
+
+    fn listeners() -> Listeners {
+        Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap()
+    }
+
+    fn open() -> OpenListener {
+        let address = "127.0.0.1:0".parse().unwrap();
+        OpenListener { id: "web".into(), address, protocol: ProtocolKind::Http }
+    }
+
+    #[tokio::test]
+    async fn malformed_messages_are_refused_and_the_next_command_is_obeyed() {
+        let listeners = listeners();
+        let (server, theirs) = datagram_pair().unwrap();
+        let client = DatagramChannel::new(theirs).unwrap();
+        let opened = NumberedCall { call: 7, body: SupervisorCommand::OpenListener(open()) };
+        let long = vec![b' '; MESSAGE_MAX + 1];
+        let messages: [&[u8]; 5] =
+            [b"", b"\xff\0", &long, br#"{"call":1,"body":{"reboot":1}}"#, br#"{"call":-1,"body":"x"}"#];
+        let asks = async {
+            for message in messages {
+                let descriptor = std::io::stdin();
+                client.send(message, Some(descriptor.as_fd())).await.unwrap();
+                let answer = client.receive().await.unwrap().bytes;
+                let answer: NumberedCall<SupervisorAnswer> = serde_json::from_slice(&answer).unwrap();
+                let reason = match answer.body {
+                    SupervisorAnswer::Refused { reason } => reason,
+                    other => panic!("{message:?}: {other:?}"),
+                };
+                assert!(matches!(reason, CommandRefusal::Malformed { .. }), "{message:?}: {reason}");
+                assert_eq!(answer.call, 0);
+            }
+            client.send(&serde_json::to_vec(&opened).unwrap(), None).await.unwrap();
+            let answer = client.receive().await.unwrap().bytes;
+            let answer: NumberedCall<SupervisorAnswer> = serde_json::from_slice(&answer).unwrap();
+            assert!(matches!(answer.body, SupervisorAnswer::Opened { .. }), "{answer:?}");
+            assert_eq!(answer.call, 7);
+        };
+        tokio::select! {
+            () = serve_commands(&server, std::process::id(), &listeners) => panic!("the server ended"),
+            () = asks => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn command_of_another_process_is_refused() {
+        let listeners = listeners();
+        let (server, theirs) = datagram_pair().unwrap();
+        let client = SupervisorClient::new(theirs).unwrap();
+        let refused = tokio::select! {
+            () = serve_commands(&server, std::process::id() + 1, &listeners) => panic!("the server ended"),
+            opened = client.open_listener(open()) => opened.unwrap_err(),
+        };
+        let pid = i32::try_from(std::process::id()).unwrap();
+        assert!(
+            matches!(refused, SupervisorCallError::Refused(CommandRefusal::NotController { pid: found }) if found == pid),
+            "{refused}"
+        );
+        assert_eq!(listeners.subscribe().borrow().len(), 1, "only the public listener is open");
+    }
+}

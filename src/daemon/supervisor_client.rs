@@ -1,0 +1,135 @@
+//! The controller's side of its commands to the supervisor.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::datagram_channel::DatagramChannel;
+use super::listener_refusal::CommandRefusal;
+use super::supervisor_command::{NumberedCall, OpenListener, SupervisorAnswer, SupervisorCommand};
+use crate::model::ListenerId;
+
+/// The supervisor answers within milliseconds. Includes the wait for calls of other tasks.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a call to the supervisor failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SupervisorCallError {
+    #[error(transparent)]
+    Refused(#[from] CommandRefusal),
+    /// It is unknown whether the command was obeyed; it may be repeated.
+    #[error("the supervisor did not answer within {CALL_TIMEOUT:?}")]
+    TimedOut,
+    #[error("the supervisor's answer does not fit the command: {0:?}")]
+    UnexpectedAnswer(SupervisorAnswer),
+    #[error("cannot call the supervisor")]
+    Io(#[from] io::Error),
+}
+
+/// Asks the supervisor to open and close listeners: the balancer gets their sockets from the supervisor. One call at a time,
+/// each with a deadline.
+#[derive(Debug)]
+pub struct SupervisorClient {
+    channel: DatagramChannel,
+    last_call: Mutex<u64>,
+}
+
+impl SupervisorClient {
+    /// Takes the inherited channel ([`ChildSockets::commands`](super::ChildSockets::commands)). Must run inside a tokio runtime with I/O.
+    ///
+    /// # Errors
+    /// When the descriptor is not usable.
+    pub fn new(commands: OwnedFd) -> io::Result<Self> {
+        Ok(Self { channel: DatagramChannel::new(commands)?, last_call: Mutex::new(0) })
+    }
+
+    /// Opens a listener; returns its address with the port filled in. May be repeated.
+    ///
+    /// # Errors
+    /// [`SupervisorCallError::Refused`] names the listener, its address and the reason.
+    pub async fn open_listener(&self, listener: OpenListener) -> Result<SocketAddr, SupervisorCallError> {
+        match self.call(SupervisorCommand::OpenListener(listener)).await? {
+            SupervisorAnswer::Opened { address } => Ok(address),
+            other => Err(SupervisorCallError::UnexpectedAnswer(other)),
+        }
+    }
+
+    /// Closes a listener that was opened by [`Self::open_listener`]. May be repeated.
+    ///
+    /// # Errors
+    /// [`SupervisorCallError::Refused`] if the listener was set at the start of the daemon.
+    pub async fn close_listener(&self, id: ListenerId) -> Result<(), SupervisorCallError> {
+        match self.call(SupervisorCommand::CloseListener(id)).await? {
+            SupervisorAnswer::Closed => Ok(()),
+            other => Err(SupervisorCallError::UnexpectedAnswer(other)),
+        }
+    }
+
+    async fn call(&self, command: SupervisorCommand) -> Result<SupervisorAnswer, SupervisorCallError> {
+        match timeout(CALL_TIMEOUT, self.exchange(command)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(SupervisorCallError::TimedOut),
+        }
+    }
+
+    async fn exchange(&self, body: SupervisorCommand) -> Result<SupervisorAnswer, SupervisorCallError> {
+        let mut last_call = self.last_call.lock().await;
+        *last_call += 1;
+        let command = NumberedCall { call: *last_call, body };
+        let bytes = serde_json::to_vec(&command).map_err(io::Error::from)?;
+        self.channel.send(&bytes, None).await?;
+        loop {
+            let message = self.channel.receive().await?;
+            let answer: NumberedCall<SupervisorAnswer> =
+                serde_json::from_slice(&message.bytes).map_err(io::Error::from)?;
+            match answer.body {
+                SupervisorAnswer::Refused { reason } if [0, command.call].contains(&answer.call) => {
+                    return Err(reason.into());
+                }
+                body if answer.call == command.call => return Ok(body),
+                // of an earlier call that timed out
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::datagram_channel::datagram_pair;
+    use super::*;
+    use crate::model::ProtocolKind;
+
+    fn open(address: SocketAddr) -> OpenListener {
+        OpenListener { id: "web".into(), address, protocol: ProtocolKind::Http }
+    }
+
+    /// Answers the next call with the address that it asks for.
+    async fn answer(server: &DatagramChannel) {
+        let message = server.receive().await.unwrap().bytes;
+        let called: NumberedCall<SupervisorCommand> = serde_json::from_slice(&message).unwrap();
+        let address = match called.body {
+            SupervisorCommand::OpenListener(listener) => listener.address,
+            SupervisorCommand::CloseListener(id) => panic!("closes {id}"),
+        };
+        let answer = NumberedCall { call: called.call, body: SupervisorAnswer::Opened { address } };
+        server.send(&serde_json::to_vec(&answer).unwrap(), None).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_answer_of_a_call_that_timed_out_is_not_taken_for_the_next_one() {
+        let (server, theirs) = datagram_pair().unwrap();
+        let client = SupervisorClient::new(theirs).unwrap();
+        let first = "127.0.0.1:1".parse().unwrap();
+        let second = "127.0.0.1:2".parse().unwrap();
+        let unanswered = client.open_listener(open(first)).await.unwrap_err();
+        assert!(matches!(unanswered, SupervisorCallError::TimedOut), "{unanswered}");
+        answer(&server).await;
+        let (answered, ()) = tokio::join!(client.open_listener(open(second)), answer(&server));
+        assert_eq!(answered.unwrap(), second);
+    }
+}
