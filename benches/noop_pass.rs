@@ -15,8 +15,8 @@ use coxswain::controller::{ApplyDocument, Controller, ControllerParts};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::engine::{Engine, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
-    BalancerReport, EndpointStats, Health, HealthCheck, Millis, NodeId, Port, Protocol, Route, ServiceSpec,
-    key,
+    BalancerReport, BalancerReports, EndpointStats, Health, HealthCheck, Millis, NodeId, Port, Protocol,
+    Route, ServiceSpec, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{EmbeddedStore, Op, Store, TXN_MAX_OPS, Txn};
@@ -67,7 +67,7 @@ struct World {
     engine: FakeEngine,
     store: Arc<EmbeddedStore>,
     registry: Arc<Registry>,
-    reports: watch::Sender<Option<BalancerReport>>,
+    reports: watch::Sender<BalancerReports>,
     agent: Agent,
     controller: Arc<Controller>,
     /// Whether every stored replica has a container, so that the agent is at rest too.
@@ -97,8 +97,8 @@ impl World {
         let engine = FakeEngine::new(move || wall.wall());
         engine.add_image("hello:v1", Behaviour::default());
         let store = Arc::new(EmbeddedStore::open(folder.path(), clock.clone()).await.expect("a store"));
-        let (reports, heard) = watch::channel(None);
-        let registry = Arc::new(Registry::new(store.clone(), heard.clone()));
+        let (reports, heard) = watch::channel(testing::reports(None));
+        let registry = Arc::new(Registry::new(store.clone(), heard));
         let node = NodeId::new(engine.info().await.expect("the fake answers").id);
         let config = AgentConfig {
             node: node.clone(),
@@ -116,7 +116,6 @@ impl World {
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),
-            reports: heard.clone(),
         })
         .expect("a pool");
         let controller = Controller::new(ControllerParts {
@@ -125,7 +124,6 @@ impl World {
             clock: clock.clone(),
             agent: handle,
             node,
-            reports: heard,
             http: Vec::new(),
             manifests: None,
         });
@@ -167,11 +165,12 @@ impl World {
         self.registry.rebuild().await.expect("the store answers");
         let Some(table) = self.registry.tables().borrow().clone() else { return };
         let endpoints = table.endpoints();
-        self.reports.send_replace(Some(BalancerReport {
+        let report = BalancerReport {
             applied: Some(table.name.clone()),
             endpoints: endpoints.map(|e| (e.id.clone(), EndpointStats::default())).collect(),
             ..testing::report("bench")
-        }));
+        };
+        self.reports.send_replace(testing::reports(Some(report)));
     }
 
     /// Copies all that is stored of the first service, and its containers.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::model::{
-    Author, BalancerReport, Gadget, GadgetSpec, Generation, Incarnation, Metadata, Millis, ResolvedImage,
-    RevisionNumber, Rollout, RolloutState, Service, ServiceSpec,
+    Author, BalancerId, BalancerReport, BalancerReports, Gadget, GadgetSpec, Generation, Incarnation,
+    Metadata, Millis, ResolvedImage, RevisionNumber, Rollout, RolloutState, Service, ServiceSpec,
 };
 
 /// The report of a balancer that has no table and has served no request.
@@ -22,6 +22,13 @@ pub fn report(incarnation: &str) -> BalancerReport {
         services: BTreeMap::new(),
         endpoints: BTreeMap::new(),
     }
+}
+
+/// The reports of a store whose only balancer is [`BalancerId::local`]; without a report it is not connected.
+pub fn reports(report: Option<BalancerReport>) -> BalancerReports {
+    let mut reports = BalancerReports::of_known([BalancerId::local()]);
+    reports.set(&BalancerId::local(), report);
+    reports
 }
 
 /// A service of the app `shop` with one replica of `image:1`, as `ctl apply` writes it for the first time.

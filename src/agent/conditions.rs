@@ -18,9 +18,9 @@ pub(super) fn report(builder: &mut PlanBuilder<'_>) {
     if is_unacknowledged(builder) {
         let message =
             "the balancer has not acknowledged the last table; no container is stopped before it does";
-        builder.plan.conditions.push(match builder.view.barrier.report {
-            Some(_) => Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned()),
-            None => Condition::balancer_away(),
+        builder.plan.conditions.push(match builder.view.barrier.reports.are_all_connected() {
+            true => Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned()),
+            false => Condition::balancer_away(),
         });
         warn(builder);
     }

@@ -10,7 +10,7 @@ use super::node::BalancerUrl;
 use super::requests::NodeRequests;
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, has_label, is_of_store};
-use crate::model::{BalancerReport, Condition, ExposureMode, StoreId};
+use crate::model::{Condition, ExposureMode, StoreId};
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -30,8 +30,6 @@ pub struct AgentParts {
     pub store: Arc<dyn Store>,
     pub registry: Arc<Registry>,
     pub clock: Arc<dyn Clock>,
-    /// The balancer's last report.
-    pub reports: watch::Receiver<Option<BalancerReport>>,
 }
 
 /// Whether the Engine can be used.

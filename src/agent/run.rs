@@ -31,7 +31,7 @@ use super::view::{NodeView, instance_of};
 use super::wake::{changed, follow_store};
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineError, is_of_store};
-use crate::model::{Backoff, BalancerReport, Condition, ContainerId, Millis, Now, Reason, key};
+use crate::model::{Backoff, BalancerReports, Condition, ContainerId, Millis, Now, Reason, key};
 use crate::probe::Prober;
 use crate::store::{Op, Store, StoreError, Txn};
 
@@ -49,7 +49,7 @@ pub struct Agent {
     pub(super) engine: Arc<dyn Engine>,
     store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
-    reports: watch::Receiver<Option<BalancerReport>>,
+    reports: watch::Receiver<BalancerReports>,
     probes: Arc<dyn Probes>,
     wake: Arc<Notify>,
     confirmations: mpsc::Receiver<oneshot::Sender<Vec<String>>>,
@@ -99,7 +99,7 @@ impl Agent {
         probes: Arc<dyn Probes>,
         wake: Arc<Notify>,
     ) -> Result<(Agent, AgentHandle), SubnetError> {
-        let AgentParts { config, engine, store, registry, clock, reports } = parts;
+        let AgentParts { config, engine, store, registry, clock } = parts;
         let facts = NodeFacts {
             node: config.node.clone(),
             node_name: config.node_name.clone(),
@@ -118,7 +118,7 @@ impl Agent {
             facts,
             engine,
             store,
-            reports,
+            reports: registry.reports(),
             probes,
             wake,
             confirmations,

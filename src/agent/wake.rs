@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio::sync::{Notify, watch};
 
-use crate::model::BalancerReport;
+use crate::model::BalancerReports;
 use crate::store::{Store, StoreError};
 
 /// Wait before a watch of the store is reopened.
@@ -14,7 +14,7 @@ const STORE_RETRY: Duration = Duration::from_millis(200);
 
 /// Waits for a balancer's report; forever once none can come.
 pub(super) async fn changed(
-    reports: &mut Option<watch::Receiver<Option<BalancerReport>>>,
+    reports: &mut Option<watch::Receiver<BalancerReports>>,
 ) -> Result<(), watch::error::RecvError> {
     match reports {
         Some(reports) => reports.changed().await,

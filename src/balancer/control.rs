@@ -19,12 +19,13 @@ use super::sockets::SocketChange;
 use super::thread::ThreadCommand;
 use super::threads::{ThreadEnded, ThreadGroup};
 use crate::clock::Clock;
-use crate::model::RoutingTable;
-use crate::plane;
+use crate::model::{BalancerId, RoutingTable};
+use crate::plane::{PlaneClient, ReceivedTable};
 
-type IncomingTables = watch::Receiver<Option<Arc<RoutingTable>>>;
+type IncomingTables = watch::Receiver<Option<ReceivedTable>>;
 
 pub(super) struct Control {
+    pub(super) id: BalancerId,
     pub(super) threads: ThreadGroup,
     pub(super) counters: CounterRegistry,
     pub(super) clock: Arc<dyn Clock>,
@@ -50,7 +51,8 @@ impl Control {
         let (watch, watched) = watch::channel(false);
         let following = CancellationToken::new();
         let reports = self.reporter.subscribe();
-        let follower = tokio::spawn(plane::follow(plane, tables, reports, watch, following.clone()));
+        let client = PlaneClient { id: self.id.clone(), tables, reports, watched: watch };
+        let follower = tokio::spawn(client.follow(plane, following.clone()));
         let served = self.serve(&mut incoming, watched, &stop).await;
         // from here on a successor talks to the controller
         following.cancel();
@@ -80,8 +82,8 @@ impl Control {
                 Some(change) = self.sockets.recv() => self.threads.change_sockets(change).await?,
                 Ok(()) = incoming.changed() => {
                     let newest = incoming.borrow_and_update().clone();
-                    if let Some(table) = newest {
-                        self.offer(table).await?;
+                    if let Some(received) = newest {
+                        self.receive(received).await?;
                     }
                 }
                 Ok(()) = watched.changed() => {
@@ -112,8 +114,12 @@ impl Control {
     async fn first_table(&mut self, incoming: &mut IncomingTables) -> Result<(), ThreadEnded> {
         let first = tokio::time::timeout(FIRST_TABLE_WAIT, incoming.changed()).await;
         let newest = incoming.borrow_and_update().clone();
-        if let (Ok(Ok(())), Some(table)) = (first, newest) {
-            return self.offer(table).await;
+        if let (Ok(Ok(())), Some(received)) = (first, newest) {
+            let is_table = matches!(received, ReceivedTable::Table(_));
+            self.receive(received).await?;
+            if is_table {
+                return Ok(());
+            }
         }
         let file = self.file.clone();
         match tokio::task::spawn_blocking(move || file.load()).await {
@@ -150,6 +156,19 @@ impl Control {
             Err(InstallError::ThreadEnded(ended)) => return Err(ended),
         }
         Ok(())
+    }
+
+    /// Installs the controller's newest table, or reports that it could not be decoded.
+    async fn receive(&mut self, received: ReceivedTable) -> Result<(), ThreadEnded> {
+        match received {
+            ReceivedTable::Table(table) => self.offer(table).await,
+            ReceivedTable::Rejected(rejection) => {
+                tracing::error!(table = %rejection.table, reason = rejection.reason, "table rejected");
+                self.acknowledgement.reject(rejection.table, rejection.reason);
+                self.report();
+                Ok(())
+            }
+        }
     }
 
     /// Installs a table from the controller, unless it is older than the one that is served.

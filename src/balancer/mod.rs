@@ -50,13 +50,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::model::Incarnation;
+use crate::model::{BalancerId, Incarnation};
 
 pub use limits::BalancerLimits;
 pub use sockets::{AcceptSocket, SocketChange, is_served};
 
 /// What a balancer is started with.
 pub struct BalancerConfig {
+    /// How the controller knows it.
+    pub id: BalancerId,
     /// Number of threads that serve.
     pub threads: usize,
     /// The sockets to accept on, at start and later. They are used once the first table is installed.
@@ -97,6 +99,7 @@ pub enum BalancerError {
 /// If a thread cannot be started, or ends before it was asked to.
 pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
     let BalancerConfig {
+        id,
         threads,
         sockets,
         plane,
@@ -128,6 +131,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
     let file = file::TableFile::new(table_file, boot_id);
     let incarnation = Incarnation(clock.uuid());
     let control = control::Control {
+        id,
         acknowledgement: acknowledgement::Acknowledgement::new(group.len()),
         counters: counters::CounterRegistry::new(group.len()),
         threads: group,

@@ -40,7 +40,7 @@ pub use writes::{
 
 use crate::agent::AgentHandle;
 use crate::clock::Clock;
-use crate::model::{BalancerReport, NodeId};
+use crate::model::NodeId;
 use crate::registry::Registry;
 use crate::store::Store;
 use nodes::{NodeLinks, NodeStates};
@@ -55,8 +55,6 @@ pub struct ControllerParts {
     pub agent: AgentHandle,
     /// This node.
     pub node: NodeId,
-    /// The balancer's last report.
-    pub reports: watch::Receiver<Option<BalancerReport>>,
     /// Addresses of the HTTP entry point.
     pub http: Vec<SocketAddr>,
     /// The manifests directory that is followed: no one else may change its services, from the first request on.
@@ -75,7 +73,7 @@ pub struct Controller {
 impl Controller {
     /// A controller that does nothing until [`Controller::run`].
     pub fn new(parts: ControllerParts) -> Arc<Self> {
-        let ControllerParts { store, registry, clock, agent, node, reports, http, manifests } = parts;
+        let ControllerParts { store, registry, clock, agent, node, http, manifests } = parts;
         let version = watch::Sender::new(0);
         let links = Arc::new(NodeLinks::of_one(node.clone(), agent.requests()));
         let states = NodeStates::of_one(node, agent.state());
@@ -94,7 +92,6 @@ impl Controller {
             clock: Arc::clone(&clock),
             links: Arc::clone(&links),
             nodes: states.clone(),
-            reports: reports.clone(),
             version: version.clone(),
             memory: Mutex::default(),
             wake: Notify::new(),
@@ -107,7 +104,6 @@ impl Controller {
             registry,
             clock: Arc::clone(&clock),
             nodes: states,
-            reports,
             facts: reconciler.facts(),
             directory: Arc::clone(&directory),
             version,

@@ -15,7 +15,7 @@ use super::boot_id::boot_id;
 use super::datagram_channel::DatagramChannel;
 use super::socket_delivery::receive_sockets;
 use super::sockets::BalancerSockets;
-use super::{LivenessPipe, priority};
+use super::{LivenessPipe, ServeOptions, priority};
 use crate::balancer::{self, BalancerConfig, BalancerLimits, SocketChange};
 use crate::clock::RealClock;
 
@@ -26,12 +26,13 @@ const SOCKET_CHANGES_MAX: usize = 16;
 ///
 /// # Errors
 /// When the data plane cannot start or one of its threads failed.
-pub(super) fn run(sockets: BalancerSockets) -> anyhow::Result<()> {
+pub(super) fn run(sockets: BalancerSockets, options: &ServeOptions) -> anyhow::Result<()> {
     let BalancerSockets { threads, delivery, directory, liveness } = sockets;
     let (changes, sockets) = mpsc::channel(SOCKET_CHANGES_MAX);
     let stop = CancellationToken::new();
     watch_supervisor(liveness.clone(), delivery, changes, stop.clone())?;
     balancer::run(BalancerConfig {
+        id: options.balancer_id.clone(),
         threads,
         sockets,
         plane: directory.join("plane.sock"),

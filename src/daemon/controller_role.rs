@@ -24,8 +24,8 @@ use crate::api;
 use crate::clock::{Clock, RealClock};
 use crate::controller::{Controller, ControllerParts};
 use crate::engine::{DockerEngine, Engine, EngineError, EngineInfo};
-use crate::model::{Millis, NodeId, key};
-use crate::plane;
+use crate::model::{BalancerReports, Millis, NodeId, key};
+use crate::plane::PlaneServer;
 use crate::registry::Registry;
 use crate::source::{self, SourceParts};
 use crate::store::{EmbeddedStore, Op, Store, StoreError, Txn};
@@ -171,15 +171,15 @@ impl Daemon<'_> {
         let (node, node_name) = node.unwrap_or_else(|| (NodeId::new(""), String::new()));
         let config = self.agent_config(node.clone(), node_name)?;
         self.refuse_foreign_containers(&config.instance).await?;
-        let (reports_in, reports) = watch::channel(None);
-        let registry = Arc::new(Registry::new(Arc::clone(&self.store), reports.clone()));
+        let known = BalancerReports::of_known([self.options.balancer_id.clone()]);
+        let (reports, received) = watch::channel(known);
+        let registry = Arc::new(Registry::new(Arc::clone(&self.store), received));
         let (agent, handle) = Agent::new(agent::AgentParts {
             config,
             engine: Arc::clone(&self.engine),
             store: Arc::clone(&self.store),
             registry: Arc::clone(&registry),
             clock: Arc::clone(&self.clock),
-            reports: reports.clone(),
         })
         .map_err(|error| Refusal(error.to_string()))?;
         let controller = Controller::new(ControllerParts {
@@ -188,20 +188,18 @@ impl Daemon<'_> {
             clock: Arc::clone(&self.clock),
             agent: handle,
             node,
-            reports,
             http: self.options.http.clone(),
             manifests: self.options.manifests.as_ref().map(|directory| directory.display().to_string()),
         });
         let plane = listener(plane)?;
         let api = listener(api)?;
         let mut parts = JoinSet::new();
-        parts.spawn(plane::serve(
-            plane,
-            registry.tables(),
-            controller.queries().metrics_subscribers(),
-            reports_in,
-            self.shutdown.clone(),
-        ));
+        let server = PlaneServer {
+            tables: registry.tables(),
+            watchers: controller.queries().metrics_subscribers(),
+            reports,
+        };
+        parts.spawn(server.serve(plane, self.shutdown.clone()));
         let server = Arc::clone(&controller);
         let stopped = self.shutdown.clone();
         parts.spawn(async move {

@@ -51,7 +51,7 @@ pub use supervisor_command::{OpenListener, SupervisorAnswer, SupervisorCommand};
 #[cfg(feature = "testing")]
 pub use test_relay::{ENV_RELAY, RelayedAnswer};
 
-use crate::model::ExposureMode;
+use crate::model::{BalancerId, ExposureMode};
 
 /// Options of `ctl serve`, with defaults filled in and nothing bound or opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct ServeOptions {
     pub balancer_host: Option<String>,
     /// Start with a new store although containers of this directory's old store run.
     pub new_store: bool,
+    /// Id of this daemon's balancer.
+    pub balancer_id: BalancerId,
     /// Directory of manifests to watch; absolute.
     pub manifests: Option<PathBuf>,
 }

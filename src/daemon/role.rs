@@ -68,7 +68,7 @@ pub fn run_role(role: Role, options: ServeOptions) -> anyhow::Result<()> {
     let mut inherited = sockets::Inherited::from_env()?;
     let outcome = match role {
         Role::Controller => controller_role::run(inherited.controller()?, &options),
-        Role::Balancer => balancer_role::run(inherited.balancer()?),
+        Role::Balancer => balancer_role::run(inherited.balancer()?, &options),
     };
     match outcome {
         Err(error) if error.is::<Refusal>() => {

@@ -118,6 +118,7 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
         network_pool,
         exposure,
         balancer_host,
+        balancer_id,
         new_store,
         manifests,
     } = options;
@@ -136,6 +137,7 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
     if let Some(host) = balancer_host {
         flag("--balancer-host", host.into());
     }
+    flag("--balancer-id", balancer_id.as_str().into());
     if let Some(directory) = manifests {
         flag("--manifests", directory.into());
     }
@@ -159,6 +161,7 @@ mod tests {
             network_pool: "10.9.0.0/16".into(),
             exposure: Some(crate::model::ExposureMode::Published),
             balancer_host: Some("harbour.lan".into()),
+            balancer_id: "harbour".into(),
             new_store: true,
             manifests: Some("/etc/m".into()),
         };
@@ -183,6 +186,8 @@ mod tests {
             "published",
             "--balancer-host",
             "harbour.lan",
+            "--balancer-id",
+            "harbour",
             "--manifests",
             "/etc/m",
             "--new-store",

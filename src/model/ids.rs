@@ -111,6 +111,10 @@ text_id!(
     NodeId
 );
 text_id!(
+    /// Id of a balancer, unique among the balancers of a store.
+    BalancerId
+);
+text_id!(
     /// Docker's id of a container (64 hex digits).
     ContainerId
 );
@@ -139,6 +143,14 @@ number_id!(
     /// Raised durably at every open of the store: distinguishes the tables of two runs.
     Epoch
 );
+
+impl BalancerId {
+    /// The balancer of a daemon that has one node. The supervisor cannot name it after the node: only the controller
+    /// learns the node's id, from an Engine that may not have answered yet.
+    pub fn local() -> Self {
+        Self::new("local")
+    }
+}
 
 impl ListenerId {
     /// The public listener for HTTP.

@@ -10,6 +10,7 @@
 pub(crate) mod arbitrary;
 mod author;
 mod backoff;
+mod balancer_reports;
 mod check;
 mod condition;
 mod deletion_guard;
@@ -53,6 +54,7 @@ mod volume;
 
 pub use author::Author;
 pub use backoff::Backoff;
+pub use balancer_reports::BalancerReports;
 pub use check::{SIGNALS, check_service, is_host_name};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use deletion_guard::{DELETION_GUARD_WINDOW, RecentDeletions, deletion_allowed};
@@ -67,8 +69,8 @@ pub use gadget::{Gadget, GadgetSpec};
 pub use hash::sha256_hex;
 pub use health::{Health, HealthCheck};
 pub use ids::{
-    AppName, ContainerId, Epoch, Generation, ListenerId, NameError, NodeId, ReplicaName, RevisionNumber,
-    ServiceName, StoreId, TemplateHash,
+    AppName, BalancerId, ContainerId, Epoch, Generation, ListenerId, NameError, NodeId, ReplicaName,
+    RevisionNumber, ServiceName, StoreId, TemplateHash,
 };
 pub use intervention::{InterventionKind, RolloutIntervention};
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};

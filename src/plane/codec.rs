@@ -1,131 +1,136 @@
 //! Frames: four bytes of length, big-endian, then that much JSON.
 
 use std::io;
+use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
+use futures::{SinkExt, StreamExt};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec, LengthDelimitedCodecError};
 
 use super::message::FRAME_MAX_BYTES;
 
-const HEADER_BYTES: usize = 4;
-/// Room asked for at each read. A length that a peer claims reserves nothing: the buffer grows with what arrives.
-const READ_BYTES: usize = 16 << 10;
+/// A live peer reads its socket within milliseconds; one that takes this long for a frame hangs.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why a frame could not be sent or received. The connection is of no use afterwards.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The socket failed.
     #[error("the plane socket failed")]
-    Io(#[from] io::Error),
-    /// The peer went away in the middle of a frame.
+    Io(#[source] io::Error),
+    /// The peer ended the connection in the middle of a frame.
     #[error("the connection ended in the middle of a frame")]
     Cut,
     /// Longer than [`FRAME_MAX_BYTES`].
-    #[error("a frame of {0} bytes is longer than the {FRAME_MAX_BYTES} allowed")]
-    TooLong(usize),
+    #[error("a frame is longer than the {FRAME_MAX_BYTES} bytes allowed")]
+    TooLong,
     /// Not the JSON of a message.
     #[error("a frame is not a message")]
     Shape(#[from] serde_json::Error),
+    /// The peer does not read.
+    #[error("the peer did not read a frame within {} s", WRITE_DEADLINE.as_secs())]
+    WriteTimeout,
 }
 
-/// Reads frames. `next` may be dropped while it waits without losing a byte.
-#[derive(Debug)]
-pub(super) struct FrameReader<R> {
-    io: R,
-    buffer: Vec<u8>,
+/// The codec has its own errors inside those of I/O.
+impl From<io::Error> for FrameError {
+    fn from(error: io::Error) -> Self {
+        match error.get_ref() {
+            Some(inner) if inner.is::<LengthDelimitedCodecError>() => Self::TooLong,
+            // Of the kind `Other`, with a text, is only the end of the connection within a frame.
+            Some(_) if error.kind() == io::ErrorKind::Other => Self::Cut,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Reads frames.
+pub(super) struct FrameReader<R>(FramedRead<R, LengthDelimitedCodec>);
+
+/// Writes frames.
+pub(super) struct FrameWriter<W>(FramedWrite<W, LengthDelimitedCodec>);
+
+fn codec() -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder().max_frame_length(FRAME_MAX_BYTES).new_codec()
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(super) fn new(io: R) -> Self {
-        Self { io, buffer: Vec::new() }
+        Self(FramedRead::new(io, codec()))
     }
 
-    /// The next message; `None` where the peer ended the connection between two frames.
-    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
-        loop {
-            if let Some(end) = self.frame_end()?
-                && self.buffer.len() >= end
-            {
-                let message = serde_json::from_slice(&self.buffer[HEADER_BYTES..end])?;
-                self.buffer.drain(..end);
-                return Ok(Some(message));
-            }
-            self.buffer.reserve(READ_BYTES);
-            if self.io.read_buf(&mut self.buffer).await? == 0 {
-                return if self.buffer.is_empty() { Ok(None) } else { Err(FrameError::Cut) };
-            }
-        }
-    }
-
-    /// Where the first frame of the buffer ends, once its length is there.
-    fn frame_end(&self) -> Result<Option<usize>, FrameError> {
-        let Some(header) = self.buffer.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
-        let length = usize::try_from(u32::from_be_bytes(*header)).unwrap_or(usize::MAX);
-        if length > FRAME_MAX_BYTES {
-            return Err(FrameError::TooLong(length));
-        }
-        Ok(Some(HEADER_BYTES + length))
+    /// The next frame; `None` if the peer ended the connection between two frames. Can be cancelled without losing a byte.
+    pub(super) async fn next(&mut self) -> Result<Option<BytesMut>, FrameError> {
+        Ok(self.0.next().await.transpose()?)
     }
 }
 
-/// Sends one message.
-pub(super) async fn write_frame<W, T>(io: &mut W, message: &T) -> Result<(), FrameError>
-where
-    W: AsyncWrite + Unpin,
-    T: Serialize,
-{
-    let mut frame = vec![0; HEADER_BYTES];
-    serde_json::to_writer(&mut frame, message)?;
-    let length = frame.len() - HEADER_BYTES;
-    match u32::try_from(length) {
-        Ok(header) if length <= FRAME_MAX_BYTES => {
-            frame[..HEADER_BYTES].copy_from_slice(&header.to_be_bytes());
-        }
-        _ => return Err(FrameError::TooLong(length)),
+impl<W: AsyncWrite + Unpin> FrameWriter<W> {
+    pub(super) fn new(io: W) -> Self {
+        Self(FramedWrite::new(io, codec()))
     }
-    io.write_all(&frame).await?;
-    Ok(io.flush().await?)
+
+    /// Sends one message.
+    pub(super) async fn send(&mut self, message: &impl Serialize) -> Result<(), FrameError> {
+        let frame = Bytes::from(serde_json::to_vec(message)?);
+        let sent = tokio::time::timeout(WRITE_DEADLINE, self.0.send(frame)).await;
+        Ok(sent.map_err(|_| FrameError::WriteTimeout)??)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
-    async fn read(bytes: &[u8]) -> Result<Vec<String>, FrameError> {
-        let mut reader = FrameReader::new(bytes);
-        let mut got = Vec::new();
-        while let Some(text) = reader.next().await? {
-            got.push(text);
+    async fn lengths(io: impl AsyncRead + Unpin) -> Result<Vec<usize>, FrameError> {
+        let mut reader = FrameReader::new(io);
+        let mut lengths = Vec::new();
+        while let Some(frame) = reader.next().await? {
+            lengths.push(serde_json::from_slice::<String>(&frame)?.len());
         }
-        Ok(got)
+        Ok(lengths)
     }
 
     #[tokio::test]
-    async fn frames_come_back_however_they_are_cut() {
+    async fn frames_are_read_back_whatever_their_parts() {
         let mut bytes = Vec::new();
+        let mut writer = FrameWriter::new(&mut bytes);
         for text in ["a", "", &"x".repeat(100_000)] {
-            write_frame(&mut bytes, &text).await.unwrap();
+            writer.send(&text).await.unwrap();
         }
-        assert_eq!(read(&bytes).await.unwrap(), ["a", "", &"x".repeat(100_000)]);
+        assert_eq!(bytes[..7], [0, 0, 0, 3, b'"', b'a', b'"'], "length in four bytes, then JSON");
+        assert_eq!(lengths(&bytes[..]).await.unwrap(), [1, 0, 100_000]);
 
         let (mut far, near) = tokio::io::duplex(7);
         let sent = tokio::spawn(async move { far.write_all(&bytes).await });
-        let mut reader = FrameReader::new(near);
-        let mut lengths = Vec::new();
-        while let Some(text) = reader.next::<String>().await.unwrap() {
-            lengths.push(text.len());
-        }
-        assert_eq!(lengths, [1, 0, 100_000]);
+        assert_eq!(lengths(near).await.unwrap(), [1, 0, 100_000]);
         sent.await.unwrap().unwrap();
     }
 
     #[tokio::test]
-    async fn what_is_not_a_frame_is_an_error() {
-        assert!(matches!(read(&[0, 0, 0, 5, b'"']).await, Err(FrameError::Cut)));
-        assert!(matches!(read(&[0, 0]).await, Err(FrameError::Cut)));
-        assert!(matches!(read(&[0, 0, 0, 1, b'{']).await, Err(FrameError::Shape(_))));
-        assert!(matches!(read(&[255, 0, 0, 0]).await, Err(FrameError::TooLong(_))));
-        assert!(read(&[]).await.unwrap().is_empty());
+    async fn bytes_that_are_no_frame_are_an_error() {
+        assert!(matches!(lengths(&[0, 0, 0, 5, b'"'][..]).await, Err(FrameError::Cut)));
+        assert!(matches!(lengths(&[0, 0][..]).await, Err(FrameError::Cut)));
+        assert!(matches!(lengths(&[0, 0, 0, 1, b'{'][..]).await, Err(FrameError::Shape(_))));
+        assert!(matches!(lengths(&[255, 0, 0, 0][..]).await, Err(FrameError::TooLong)));
+        assert!(lengths(&[][..]).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn frame_above_the_limit_is_not_sent() {
+        let mut bytes = Vec::new();
+        let sent = FrameWriter::new(&mut bytes).send(&"x".repeat(FRAME_MAX_BYTES)).await;
+        assert!(matches!(sent, Err(FrameError::TooLong)), "{sent:?}");
+        assert!(bytes.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn peer_that_does_not_read_ends_the_write() {
+        let (near, _far) = tokio::io::duplex(7);
+        let sent = FrameWriter::new(near).send(&"a long text").await;
+        assert!(matches!(sent, Err(FrameError::WriteTimeout)), "{sent:?}");
     }
 }

@@ -1,11 +1,12 @@
-//! The messages.
+//! Messages between controller and balancers, and their version.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BalancerReport, Listener, ListenerId, RoutingTable, ServiceName, TableName, TableRoute, TableService,
+    BalancerId, BalancerReport, Listener, ListenerId, RoutingTable, ServiceName, TableName, TableRoute,
+    TableService,
 };
 
 /// Version of this protocol; a controller refuses a balancer that speaks another.
@@ -13,35 +14,24 @@ pub const PROTOCOL: u32 = 5;
 /// Largest frame: 5,000 services with 200 endpoints of 300 bytes fit four times over.
 pub const FRAME_MAX_BYTES: usize = 64 << 20;
 
-/// What a controller says.
+/// From the controller to a balancer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ToBalancer {
-    /// Serve from this. First word of every connection.
-    Table {
-        /// The whole table.
-        table: RoutingTable,
-    },
-    /// Serve from the table named `base` with these changes; if that is not what was last sent to you, ask for a full
-    /// one with [`ToController::NeedTable`].
-    Delta {
-        /// What changes.
-        delta: TableDelta,
-    },
-    /// Begin or cease to measure, and to report counters every second. A balancer that has just connected does not.
-    Watch {
-        /// Whether somebody watches.
-        watched: bool,
-    },
+    /// Serve from this table. The first message of every connection.
+    Table { table: RoutingTable },
+    /// Serve from the table named `base` with these changes. If that is not the last table of this connection, ask for a
+    /// whole one with [`ToController::NeedTable`].
+    Delta { delta: TableDelta },
+    /// Start or stop measuring, and reporting counters every second. A balancer that has just connected does not.
+    Watch { watched: bool },
 }
 
 /// The difference between two tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TableDelta {
-    /// From this table…
     pub base: TableName,
-    /// …to this one.
     pub name: TableName,
     /// All listeners, where they differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,29 +39,26 @@ pub struct TableDelta {
     /// All routes, where they differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<Vec<TableRoute>>,
-    /// Services that differ; `None` is gone.
+    /// Services that differ; `None` if the service is removed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<ServiceName, Option<TableService>>,
 }
 
-/// What a balancer says.
+/// From a balancer to the controller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ToController {
-    /// First word of every connection.
+    /// The first message of every connection.
     Hello {
         /// [`PROTOCOL`].
         protocol: u32,
-        /// Its state.
+        balancer: BalancerId,
         report: BalancerReport,
     },
-    /// Its state, where it differs from the last: after each table, while requests end on endpoints that left the
-    /// table, with the first request that fails after a second without, and every second. While the counters are watched,
-    /// every second in any case.
-    Report {
-        /// Its state.
-        report: BalancerReport,
-    },
-    /// A delta did not fit; send the whole table.
+    /// The balancer's state, if it differs from the last report: after each table, while requests end on endpoints that left
+    /// the table, with the first request that fails after a second without failures, and every second. While the counters
+    /// are watched, every second in any case.
+    Report { report: BalancerReport },
+    /// The delta did not fit; send the whole table.
     NeedTable,
 }

@@ -1,30 +1,38 @@
 //! The controller's end.
 //!
-//! One balancer at a time: a newer connection takes the place of an older one once it has said a valid hello.
+//! Invariants: only known balancers are served; each has at most one connection, and a newer one replaces the older once it
+//! has said a valid hello; a balancer that is not connected has no report.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use serde::de::DeserializeOwned;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::codec::{FrameError, FrameReader, write_frame};
+use super::codec::{FrameError, FrameReader, FrameWriter};
 use super::delta::diff;
 use super::message::{PROTOCOL, ToBalancer, ToController};
-use crate::model::{BalancerReport, RoutingTable};
+use crate::model::{BalancerId, BalancerReport, BalancerReports, RoutingTable};
 
-/// A balancer says hello at once; what does not is not one.
+/// A balancer says hello at once; a peer that does not is no balancer.
 const HELLO_DEADLINE: Duration = Duration::from_secs(2);
-/// A live balancer reads its socket within milliseconds; one that takes this long for a frame is stuck.
-const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-/// Accept fails for want of file descriptors, and trying again at once would only burn the processor.
+/// Connections that may wait for their hello at a time; further ones wait in the socket's queue.
+const GREETINGS_MAX: usize = 4;
+/// Accept fails when file descriptors run out; an immediate retry would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Longest part of an unknown balancer's id that is logged.
+const LOGGED_ID_CHARS: usize = 64;
 
-/// Why a conversation ended before the balancer ended it.
+/// Why a connection ended before the balancer ended it.
 #[derive(Debug, thiserror::Error)]
 enum PlaneError {
     #[error("the exchange of frames failed")]
@@ -33,163 +41,187 @@ enum PlaneError {
     NoHello,
     #[error("the balancer speaks protocol {0}, this controller {PROTOCOL}")]
     Protocol(u32),
-    #[error("the balancer said something else than hello, or hello twice")]
+    #[error("balancer {id:?} is not known; known are {known:?}")]
+    UnknownBalancer { id: String, known: Vec<BalancerId> },
+    #[error("the first message of a balancer must be hello, and no later one may be")]
     OutOfTurn,
-    #[error("the balancer did not take a table within {} s", WRITE_DEADLINE.as_secs())]
-    Stuck,
     #[error("the controller stopped publishing")]
     Closed,
 }
 
-type Tables = watch::Receiver<Option<Arc<RoutingTable>>>;
-/// How many watch the counters.
-type Watchers = watch::Receiver<usize>;
-type Reports = watch::Sender<Option<BalancerReport>>;
-/// A step under way, if any.
-type Step<'a, T> = Option<Pin<Box<dyn Future<Output = Result<T, PlaneError>> + Send + 'a>>>;
+/// Where a controller takes from what it sends to its balancers, and puts what it receives.
+pub struct PlaneServer {
+    /// The newest is sent.
+    pub tables: watch::Receiver<Option<Arc<RoutingTable>>>,
+    /// How many clients watch the counters; balancers count while there are any.
+    pub watchers: watch::Receiver<usize>,
+    /// The last report of each known balancer.
+    pub reports: watch::Sender<BalancerReports>,
+}
 
+/// A connection whose balancer has said a valid hello.
 struct Greeted {
     reader: FrameReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    writer: FrameWriter<OwnedWriteHalf>,
+    balancer: BalancerId,
     report: BalancerReport,
 }
 
-/// Serves balancers until `shutdown`: the whole table on connect (as soon as there is one), then what changes; only the
-/// newest table matters, so a slow balancer skips some. Counters are asked for while `watchers` is not 0. `reports` holds the
-/// balancer's last word, `None` while there is no balancer.
-pub async fn serve(
-    listener: UnixListener,
-    tables: Tables,
-    watchers: Watchers,
-    reports: Reports,
-    shutdown: CancellationToken,
-) {
-    let mut greeting: Step<'_, Greeted> = None;
-    let mut conversation: Step<'_, ()> = None;
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept(), if greeting.is_none() => match accepted {
-                Ok((stream, _)) => greeting = Some(Box::pin(greet(stream))),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a balancer's connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            greeted = finish(&mut greeting) => {
-                greeting = None;
-                match greeted {
-                    Ok(Greeted { reader, writer, report }) => {
-                        tracing::info!(incarnation = %report.incarnation.0, "balancer connected");
-                        reports.send_replace(Some(report));
-                        let talk = converse(reader, writer, tables.clone(), watchers.clone(), &reports);
-                        conversation = Some(Box::pin(talk));
+/// The connection of each balancer. They are polled here and nowhere else: nothing comes of a connection that was replaced.
+#[derive(Default)]
+struct Conversations<'a>(BTreeMap<BalancerId, BoxFuture<'a, Result<(), PlaneError>>>);
+
+impl Conversations<'_> {
+    /// Waits until one ends, and removes it.
+    fn next_ended(&mut self) -> impl Future<Output = (BalancerId, Result<(), PlaneError>)> {
+        poll_fn(|context| {
+            let ended = self.0.iter_mut().find_map(|(id, talk)| match talk.as_mut().poll(context) {
+                Poll::Ready(result) => Some((id.clone(), result)),
+                Poll::Pending => None,
+            });
+            let Some((id, result)) = ended else { return Poll::Pending };
+            self.0.remove(&id);
+            Poll::Ready((id, result))
+        })
+    }
+}
+
+impl PlaneServer {
+    /// Serves balancers until `shutdown`: the whole table on connect (as soon as there is one), then what changes. Only the
+    /// newest table matters, so a slow balancer skips some.
+    pub async fn serve(self, listener: UnixListener, shutdown: CancellationToken) {
+        let mut greetings = FuturesUnordered::new();
+        let mut conversations = Conversations::default();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                accepted = listener.accept(), if greetings.len() < GREETINGS_MAX => match accepted {
+                    Ok((stream, _)) => greetings.push(self.greet(stream)),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a balancer's connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(greeted) = greetings.next() => match greeted {
+                    Ok(Greeted { reader, writer, balancer, report }) => {
+                        tracing::info!(%balancer, incarnation = %report.incarnation.0, "balancer connected");
+                        self.report(&balancer, Some(report));
+                        let talk = self.converse(balancer.clone(), reader, writer);
+                        conversations.0.insert(balancer, Box::pin(talk));
                     }
                     Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "balancer refused"),
-                }
-            },
-            ended = finish(&mut conversation) => {
-                conversation = None;
-                reports.send_replace(None);
-                match ended {
-                    Ok(()) => tracing::info!("balancer disconnected"),
-                    Err(error) => {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "balancer's connection ended");
+                },
+                (balancer, ended) = conversations.next_ended() => {
+                    self.report(&balancer, None);
+                    match ended {
+                        Ok(()) => tracing::info!(%balancer, "balancer disconnected"),
+                        Err(error) => {
+                            let error = &error as &dyn std::error::Error;
+                            tracing::warn!(%balancer, error, "balancer's connection ended");
+                        }
                     }
-                }
-            },
-        }
-    }
-    drop(conversation);
-    reports.send_replace(None);
-}
-
-/// The step's end; never where there is none.
-async fn finish<T>(step: &mut Step<'_, T>) -> Result<T, PlaneError> {
-    match step {
-        Some(step) => step.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn greet(stream: UnixStream) -> Result<Greeted, PlaneError> {
-    let (reader, writer) = stream.into_split();
-    let mut reader = FrameReader::new(reader);
-    let first = tokio::time::timeout(HELLO_DEADLINE, reader.next()).await;
-    match first.map_err(|_| PlaneError::NoHello)?? {
-        Some(ToController::Hello { protocol: PROTOCOL, report }) => Ok(Greeted { reader, writer, report }),
-        Some(ToController::Hello { protocol, .. }) => Err(PlaneError::Protocol(protocol)),
-        Some(ToController::Report { .. } | ToController::NeedTable) => Err(PlaneError::OutOfTurn),
-        None => Err(PlaneError::NoHello),
-    }
-}
-
-/// Both directions of one connection; ends with the first that ends.
-async fn converse(
-    reader: FrameReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
-    tables: Tables,
-    watchers: Watchers,
-    reports: &Reports,
-) -> Result<(), PlaneError> {
-    let wants_whole = Notify::new();
-    tokio::select! {
-        ended = listen(reader, reports, &wants_whole) => ended,
-        ended = publish(writer, tables, watchers, &wants_whole) => ended,
-    }
-}
-
-async fn listen(
-    mut reader: FrameReader<OwnedReadHalf>,
-    reports: &Reports,
-    wants_whole: &Notify,
-) -> Result<(), PlaneError> {
-    while let Some(message) = reader.next().await? {
-        match message {
-            ToController::Report { report } => {
-                reports.send_replace(Some(report));
+                },
             }
-            ToController::NeedTable => wants_whole.notify_one(),
-            ToController::Hello { .. } => return Err(PlaneError::OutOfTurn),
+        }
+        self.reports.send_modify(BalancerReports::disconnect_all);
+    }
+
+    fn report(&self, balancer: &BalancerId, report: Option<BalancerReport>) {
+        self.reports.send_modify(|reports| reports.set(balancer, report));
+    }
+
+    async fn greet(&self, stream: UnixStream) -> Result<Greeted, PlaneError> {
+        let (reader, writer) = stream.into_split();
+        let mut reader = FrameReader::new(reader);
+        let writer = FrameWriter::new(writer);
+        let first = tokio::time::timeout(HELLO_DEADLINE, next(&mut reader)).await;
+        match first.map_err(|_| PlaneError::NoHello)?? {
+            Some(ToController::Hello { protocol: PROTOCOL, balancer, report }) => {
+                self.check_known(&balancer)?;
+                Ok(Greeted { reader, writer, balancer, report })
+            }
+            Some(ToController::Hello { protocol, .. }) => Err(PlaneError::Protocol(protocol)),
+            Some(ToController::Report { .. } | ToController::NeedTable) => Err(PlaneError::OutOfTurn),
+            None => Err(PlaneError::NoHello),
         }
     }
-    Ok(())
-}
 
-async fn publish(
-    mut writer: OwnedWriteHalf,
-    mut tables: Tables,
-    mut watchers: Watchers,
-    wants_whole: &Notify,
-) -> Result<(), PlaneError> {
-    let mut sent: Option<Arc<RoutingTable>> = None;
-    let mut measures = false;
-    loop {
-        let newest = tables.borrow_and_update().clone();
-        if let Some(newest) = newest
-            && sent.as_ref().is_none_or(|sent| !Arc::ptr_eq(sent, &newest))
-        {
-            let message = match &sent {
-                Some(base) => ToBalancer::Delta { delta: diff(base, &newest) },
-                None => ToBalancer::Table { table: RoutingTable::clone(&newest) },
-            };
-            say(&mut writer, &message).await?;
-            sent = Some(newest);
+    fn check_known(&self, balancer: &BalancerId) -> Result<(), PlaneError> {
+        let reports = self.reports.borrow();
+        if reports.is_known(balancer) {
+            return Ok(());
         }
-        let watched = *watchers.borrow_and_update() > 0;
-        if watched != measures {
-            say(&mut writer, &ToBalancer::Watch { watched }).await?;
-            measures = watched;
-        }
+        let id = balancer.as_str().chars().take(LOGGED_ID_CHARS).collect();
+        Err(PlaneError::UnknownBalancer { id, known: reports.known().cloned().collect() })
+    }
+
+    /// Both directions of one connection; ends with the first that ends.
+    async fn converse(
+        &self,
+        balancer: BalancerId,
+        reader: FrameReader<OwnedReadHalf>,
+        writer: FrameWriter<OwnedWriteHalf>,
+    ) -> Result<(), PlaneError> {
+        let needs_table = Notify::new();
         tokio::select! {
-            changed = tables.changed() => changed.map_err(|_| PlaneError::Closed)?,
-            changed = watchers.changed() => changed.map_err(|_| PlaneError::Closed)?,
-            () = wants_whole.notified() => sent = None,
+            ended = self.receive(&balancer, reader, &needs_table) => ended,
+            ended = self.publish(writer, &needs_table) => ended,
+        }
+    }
+
+    async fn receive(
+        &self,
+        balancer: &BalancerId,
+        mut reader: FrameReader<OwnedReadHalf>,
+        needs_table: &Notify,
+    ) -> Result<(), PlaneError> {
+        while let Some(message) = next(&mut reader).await? {
+            match message {
+                ToController::Report { report } => self.report(balancer, Some(report)),
+                ToController::NeedTable => needs_table.notify_one(),
+                ToController::Hello { .. } => return Err(PlaneError::OutOfTurn),
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        mut writer: FrameWriter<OwnedWriteHalf>,
+        needs_table: &Notify,
+    ) -> Result<(), PlaneError> {
+        let mut tables = self.tables.clone();
+        let mut watchers = self.watchers.clone();
+        let mut sent: Option<Arc<RoutingTable>> = None;
+        let mut was_watched = false;
+        loop {
+            let newest = tables.borrow_and_update().clone();
+            if let Some(newest) = newest
+                && sent.as_ref().is_none_or(|sent| !Arc::ptr_eq(sent, &newest))
+            {
+                let message = match &sent {
+                    Some(base) => ToBalancer::Delta { delta: diff(base, &newest) },
+                    None => ToBalancer::Table { table: RoutingTable::clone(&newest) },
+                };
+                writer.send(&message).await?;
+                sent = Some(newest);
+            }
+            let watched = *watchers.borrow_and_update() > 0;
+            if watched != was_watched {
+                writer.send(&ToBalancer::Watch { watched }).await?;
+                was_watched = watched;
+            }
+            tokio::select! {
+                changed = tables.changed() => changed.map_err(|_| PlaneError::Closed)?,
+                changed = watchers.changed() => changed.map_err(|_| PlaneError::Closed)?,
+                () = needs_table.notified() => sent = None,
+            }
         }
     }
 }
 
-async fn say(writer: &mut OwnedWriteHalf, message: &ToBalancer) -> Result<(), PlaneError> {
-    let written = tokio::time::timeout(WRITE_DEADLINE, write_frame(writer, message)).await;
-    Ok(written.map_err(|_| PlaneError::Stuck)??)
+/// The next message; `None` once the balancer has ended the connection.
+async fn next<T: DeserializeOwned>(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Option<T>, FrameError> {
+    let Some(frame) = reader.next().await? else { return Ok(None) };
+    Ok(Some(serde_json::from_slice(&frame)?))
 }

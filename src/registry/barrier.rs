@@ -1,16 +1,18 @@
 //! From balancer reports to what is acknowledged. Pure.
 //!
-//! Time never replaces an acknowledgement: what is not acknowledged here stays so until a report says otherwise.
+//! Every known balancer counts, connected or not. Time never replaces an acknowledgement: what is not acknowledged here
+//! stays so until a report changes it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{BalancerReport, EndpointId, RoutingTable, TableName};
+use crate::model::{BalancerReports, EndpointId, RoutingTable, TableName};
 
-/// What was published in this epoch, as far as the barrier needs to know.
+/// What was published in this epoch, as far as the barrier needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
-    first: Option<TableName>,
+    /// From this table on, no table had an endpoint that is neither in `joined` nor in `left`.
+    base: Option<TableName>,
     last: Option<TableName>,
     /// Endpoints of the last table, with the revision of the first table that had them (without a break).
     joined: BTreeMap<EndpointId, u64>,
@@ -19,19 +21,19 @@ pub struct Published {
 }
 
 impl Published {
-    /// Takes note of a table that is about to go out. Tables come in the order of their revisions.
+    /// Records a table that is about to be published. Tables come in the order of their revisions.
     pub fn record(&mut self, table: &RoutingTable) {
         let revision = table.name.revision;
-        let now: BTreeMap<EndpointId, u64> = table
+        let joined: BTreeMap<EndpointId, u64> = table
             .endpoints()
             .map(|e| (e.id.clone(), self.joined.get(&e.id).copied().unwrap_or(revision)))
             .collect();
-        for id in self.joined.keys().filter(|id| !now.contains_key(*id)) {
+        for id in self.joined.keys().filter(|id| !joined.contains_key(*id)) {
             self.left.insert(id.clone(), revision);
         }
-        self.left.retain(|id, _| !now.contains_key(id));
-        self.joined = now;
-        self.first.get_or_insert_with(|| table.name.clone());
+        self.left.retain(|id, _| !joined.contains_key(id));
+        self.joined = joined;
+        self.base.get_or_insert_with(|| table.name.clone());
         self.last = Some(table.name.clone());
     }
 
@@ -40,28 +42,38 @@ impl Published {
         self.last.as_ref()
     }
 
-    /// Forgets the endpoints whose leaving is acknowledged: from then on they are as if they had never been there.
-    pub fn forget_acknowledged(&mut self, report: Option<&BalancerReport>) {
-        let Some(applied) = report.and_then(|r| r.applied.clone()) else { return };
-        let Some(first) = self.first.clone() else { return };
-        self.left.retain(|_, left| !applied.covers(&TableName { revision: *left, ..first.clone() }));
+    /// Forgets the endpoints whose absence every balancer has acknowledged. The base moves up to the last table that they
+    /// left with: a balancer that becomes known later must pass it too.
+    pub fn forget_acknowledged(&mut self, reports: &BalancerReports) {
+        let Some(base) = &mut self.base else { return };
+        let mut forgotten = base.revision;
+        self.left.retain(|_, left| {
+            let is_acknowledged = has_passed(reports, &TableName { revision: *left, ..base.clone() });
+            if is_acknowledged {
+                forgotten = forgotten.max(*left);
+            }
+            !is_acknowledged
+        });
+        base.revision = forgotten;
     }
 }
 
-/// What the balancers have acknowledged, at one moment. Cheap to clone: every pass over a service takes one.
+/// Whether every known balancer serves from this table or a later one of its epoch.
+fn has_passed(reports: &BalancerReports, table: &TableName) -> bool {
+    reports.all(|report| report.applied.as_ref().is_some_and(|applied| applied.covers(table)))
+}
+
+/// What the known balancers have acknowledged at one moment. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Barrier {
-    /// What was published.
     pub published: Arc<Published>,
-    /// The balancer's last word; `None` while it is not connected. It counts all the same: without its word nothing is
-    /// acknowledged.
-    pub report: Option<Arc<BalancerReport>>,
+    pub reports: BalancerReports,
 }
 
 impl Barrier {
     /// Whether every balancer serves from a table that has this endpoint.
     pub fn acked_present(&self, id: &EndpointId) -> bool {
-        self.published.joined.get(id).is_some_and(|joined| self.applied_covers(*joined))
+        self.published.joined.get(id).is_some_and(|joined| self.has_passed(*joined))
     }
 
     /// Whether every balancer serves from a table without this endpoint. Only then may its container be asked to stop.
@@ -69,38 +81,47 @@ impl Barrier {
         if self.published.joined.contains_key(id) {
             return false;
         }
-        match (self.published.left.get(id), &self.published.first) {
-            (Some(left), _) => self.applied_covers(*left),
-            (None, Some(first)) => self.applied_covers(first.revision),
-            (None, None) => false,
-        }
+        let base = self.published.base.as_ref().map(|base| base.revision);
+        let left = self.published.left.get(id).copied();
+        left.or(base).is_some_and(|revision| self.has_passed(revision))
     }
 
-    /// Requests in flight to an endpoint that every balancer has let go; `None` while one has not.
+    /// Requests in flight to an endpoint, over all balancers; `None` until every balancer serves from a table without it.
     pub fn in_flight(&self, id: &EndpointId) -> Option<u64> {
-        let report = self.report.as_ref()?;
-        self.acked_absent(id).then(|| report.in_flight(id))
+        self.acked_absent(id).then(|| self.reports.stats(id).in_flight)
     }
 
-    /// Whether every balancer serves from the last table published.
-    pub fn is_current(&self) -> bool {
-        self.published.last.as_ref().is_some_and(|last| self.applied_covers(last.revision))
-    }
-
-    fn applied_covers(&self, revision: u64) -> bool {
-        let applied = self.report.as_ref().and_then(|r| r.applied.as_ref());
-        match (applied, &self.published.first) {
-            (Some(applied), Some(first)) => applied.covers(&TableName { revision, ..first.clone() }),
-            _ => false,
-        }
+    fn has_passed(&self, revision: u64) -> bool {
+        let base = self.published.base.as_ref();
+        base.is_some_and(|base| has_passed(&self.reports, &TableName { revision, ..base.clone() }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::model::{Epoch, RevisionNumber, TableEndpoint, TableService};
+    use crate::model::{
+        BalancerId, BalancerReport, EndpointStats, Epoch, RevisionNumber, TableEndpoint, TableService,
+    };
     use crate::testing;
+
+    /// What a balancer has applied.
+    #[derive(Debug, Clone, Copy)]
+    enum Applied {
+        /// It is not connected.
+        Silent,
+        /// It is connected and has no table.
+        Nothing,
+        /// A table of this epoch.
+        Revision(u64),
+        /// A table of the epoch before.
+        EarlierEpoch(u64),
+    }
+    use Applied::*;
+
+    const EPOCH: u64 = 4;
 
     fn name(epoch: u64, revision: u64) -> TableName {
         TableName { store: "s".into(), epoch: Epoch(epoch), revision }
@@ -118,69 +139,172 @@ mod tests {
             TableService { endpoints: containers.iter().map(endpoint).collect(), ..TableService::default() };
         RoutingTable {
             services: [("users".into(), service)].into(),
-            ..RoutingTable::empty(name(4, revision))
+            ..RoutingTable::empty(name(EPOCH, revision))
         }
     }
 
-    fn barrier(tables: &[RoutingTable], applied: Option<TableName>) -> Barrier {
+    fn published(tables: &[RoutingTable]) -> Published {
         let mut published = Published::default();
         tables.iter().for_each(|t| published.record(t));
-        let report = BalancerReport { applied, ..testing::report("i") };
-        Barrier { published: Arc::new(published), report: Some(Arc::new(report)) }
+        published
+    }
+
+    /// A balancer for each row, each with one request in flight to `a`.
+    fn reports(balancers: &[Applied]) -> BalancerReports {
+        let balancer = |at: usize| BalancerId::new(format!("balancer-{at}"));
+        let mut reports = BalancerReports::of_known((0..balancers.len()).map(balancer));
+        for (at, applied) in balancers.iter().enumerate() {
+            let applied = match *applied {
+                Silent => continue,
+                Nothing => None,
+                Revision(revision) => Some(name(EPOCH, revision)),
+                EarlierEpoch(revision) => Some(name(EPOCH - 1, revision)),
+            };
+            let stats = EndpointStats { in_flight: 1, ..EndpointStats::default() };
+            let endpoints = [(id("a"), stats)].into();
+            reports.set(&balancer(at), Some(BalancerReport { applied, endpoints, ..testing::report("i") }));
+        }
+        reports
+    }
+
+    fn barrier(tables: &[RoutingTable], balancers: &[Applied]) -> Barrier {
+        Barrier { published: Arc::new(published(tables)), reports: reports(balancers) }
     }
 
     #[test]
-    fn presence_and_absence_need_the_right_table() {
+    fn acknowledgements_need_the_right_table_of_every_balancer() {
         let tables = [table(1, &["a"]), table(2, &["a", "b"]), table(3, &["b"])];
-        // (applied revision, present b, absent a, absent of one never seen)
-        let rows = [
-            (None, false, false, false),
-            (Some(1), false, false, true),
-            (Some(2), true, false, true),
-            (Some(3), true, true, true),
+        // balancers; present b, absent a, absent of an endpoint that was in no table
+        let rows: [(&[Applied], bool, bool, bool); 14] = [
+            (&[], false, false, false),
+            (&[Silent], false, false, false),
+            (&[Nothing], false, false, false),
+            (&[EarlierEpoch(99)], false, false, false),
+            (&[Revision(1)], false, false, true),
+            (&[Revision(2)], true, false, true),
+            (&[Revision(3)], true, true, true),
+            (&[Revision(3), Revision(3)], true, true, true),
+            (&[Revision(3), Revision(2)], true, false, true),
+            (&[Revision(3), Revision(1)], false, false, true),
+            (&[Revision(3), Silent], false, false, false),
+            (&[Revision(3), Revision(3), Nothing], false, false, false),
+            (&[Revision(3), Revision(3), EarlierEpoch(3)], false, false, false),
+            (&[Revision(3), Revision(4), Revision(5)], true, true, true),
         ];
-        for (applied, present_b, absent_a, absent_x) in rows {
-            let barrier = barrier(&tables, applied.map(|r| name(4, r)));
-            assert_eq!(barrier.acked_present(&id("b")), present_b, "{applied:?}");
-            assert_eq!(barrier.acked_absent(&id("a")), absent_a, "{applied:?}");
-            assert_eq!(barrier.acked_absent(&id("x")), absent_x, "{applied:?}");
-            assert_eq!(barrier.in_flight(&id("a")), absent_a.then_some(0), "{applied:?}");
-            assert!(!barrier.acked_absent(&id("b")) && !barrier.acked_present(&id("a")));
+        for (balancers, present_b, absent_a, absent_x) in rows {
+            let barrier = barrier(&tables, balancers);
+            assert_eq!(barrier.acked_present(&id("b")), present_b, "{balancers:?}");
+            assert_eq!(barrier.acked_absent(&id("a")), absent_a, "{balancers:?}");
+            assert_eq!(barrier.acked_absent(&id("x")), absent_x, "{balancers:?}");
+            let in_flight = absent_a.then_some(balancers.len() as u64);
+            assert_eq!(barrier.in_flight(&id("a")), in_flight, "{balancers:?}");
+            assert!(!barrier.acked_absent(&id("b")) && !barrier.acked_present(&id("a")), "{balancers:?}");
         }
     }
 
     #[test]
-    fn another_epoch_acknowledges_nothing() {
-        let barrier = barrier(&[table(1, &["a"])], Some(name(3, 99)));
-        assert!(!barrier.acked_present(&id("a")) && !barrier.acked_absent(&id("x")) && !barrier.is_current());
-    }
-
-    #[test]
-    fn a_silent_balancer_acknowledges_nothing() {
-        let mut barrier = barrier(&[table(1, &["a"]), table(2, &[])], Some(name(4, 2)));
-        assert!(barrier.acked_absent(&id("a")));
-        barrier.report = None;
-        assert!(!barrier.acked_absent(&id("a")) && barrier.in_flight(&id("a")).is_none());
-    }
-
-    #[test]
-    fn what_comes_back_joins_anew() {
+    fn endpoint_that_returns_is_present_only_from_its_new_table_on() {
         let tables = [table(1, &["a"]), table(2, &[]), table(3, &["a"])];
-        assert!(!barrier(&tables, Some(name(4, 2))).acked_present(&id("a")));
-        assert!(barrier(&tables, Some(name(4, 3))).acked_present(&id("a")));
+        assert!(!barrier(&tables, &[Revision(2)]).acked_present(&id("a")));
+        assert!(barrier(&tables, &[Revision(3)]).acked_present(&id("a")));
     }
 
     #[test]
-    fn forgetting_keeps_what_is_not_acknowledged() {
-        let mut barrier =
-            barrier(&[table(1, &["a", "b"]), table(2, &["b"]), table(3, &[])], Some(name(4, 2)));
-        Arc::make_mut(&mut barrier.published).forget_acknowledged(barrier.report.as_deref());
+    fn forgetting_keeps_endpoints_that_a_balancer_may_still_have() {
+        let mut published = published(&[table(1, &["a", "b"]), table(2, &["b"]), table(3, &[])]);
+        let balancers = reports(&[Revision(3), Revision(2)]);
+        published.forget_acknowledged(&balancers);
+        assert_eq!(published.left.keys().collect::<Vec<_>>(), [&id("b")]);
+        let barrier = Barrier { published: Arc::new(published), reports: balancers };
         assert!(barrier.acked_absent(&id("a")), "forgotten, and still absent");
         assert!(!barrier.acked_absent(&id("b")), "table 3 is not acknowledged");
     }
 
     #[test]
+    fn balancer_that_becomes_known_late_must_pass_what_was_forgotten() {
+        let mut published = published(&[table(1, &["a"]), table(2, &[])]);
+        published.forget_acknowledged(&reports(&[Revision(2)]));
+        assert!(published.left.is_empty());
+        let published = Arc::new(published);
+        for (late, absent) in [(Silent, false), (Nothing, false), (Revision(1), false), (Revision(2), true)] {
+            let reports = reports(&[Revision(2), late]);
+            let barrier = Barrier { published: Arc::clone(&published), reports };
+            assert_eq!(barrier.acked_absent(&id("a")), absent, "{late:?}");
+        }
+    }
+
+    #[test]
     fn nothing_published_acknowledges_nothing() {
-        assert!(!barrier(&[], Some(name(4, 1))).acked_absent(&id("a")));
+        assert!(!barrier(&[], &[Revision(1)]).acked_absent(&id("a")));
+    }
+
+    fn some_tables() -> impl Strategy<Value = Vec<RoutingTable>> {
+        let containers = prop::sample::subsequence(vec!["a", "b", "c"], 0..=3);
+        prop::collection::vec(containers, 1..6)
+            .prop_map(|tables| (1..).zip(tables).map(|(revision, of)| table(revision, &of)).collect())
+    }
+
+    fn some_balancers(at_least: usize) -> impl Strategy<Value = Vec<Applied>> {
+        let revision = 1..7u64;
+        let one = prop_oneof![
+            1 => Just(Silent),
+            1 => Just(Nothing),
+            1 => revision.clone().prop_map(EarlierEpoch),
+            6 => revision.prop_map(Revision),
+        ];
+        prop::collection::vec(one, at_least..4)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn one_more_balancer_acknowledges_nothing_new(
+            tables in some_tables(),
+            balancers in some_balancers(2),
+            forget in any::<bool>(),
+        ) {
+            let (_, fewer) = balancers.split_last().unwrap();
+            let mut published = published(&tables);
+            if forget {
+                published.forget_acknowledged(&reports(fewer));
+            }
+            let published = Arc::new(published);
+            let before = Barrier { published: Arc::clone(&published), reports: reports(fewer) };
+            let after = Barrier { published, reports: reports(&balancers) };
+            for endpoint in ["a", "b", "c", "x"].map(id) {
+                prop_assert!(before.acked_present(&endpoint) || !after.acked_present(&endpoint));
+                prop_assert!(before.acked_absent(&endpoint) || !after.acked_absent(&endpoint));
+                prop_assert!(before.in_flight(&endpoint) <= after.in_flight(&endpoint) || after.in_flight(&endpoint).is_none());
+            }
+        }
+
+        #[test]
+        fn acknowledged_endpoints_are_as_every_applied_table_has_them(
+            tables in some_tables(),
+            balancers in some_balancers(1),
+            forget in any::<bool>(),
+        ) {
+            let reports = reports(&balancers);
+            let mut published = published(&tables);
+            if forget {
+                published.forget_acknowledged(&reports);
+            }
+            let barrier = Barrier { published: Arc::new(published), reports };
+            for endpoint in ["a", "b", "c"].map(id) {
+                let has = |applied: &Applied| match *applied {
+                    Revision(revision) => {
+                        let at = usize::try_from(revision).unwrap().min(tables.len()) - 1;
+                        Some(tables[at].has_endpoint(&endpoint))
+                    }
+                    Silent | Nothing | EarlierEpoch(_) => None,
+                };
+                if barrier.acked_present(&endpoint) {
+                    prop_assert!(balancers.iter().all(|applied| has(applied) == Some(true)));
+                }
+                if barrier.acked_absent(&endpoint) {
+                    prop_assert!(balancers.iter().all(|applied| has(applied) == Some(false)));
+                }
+            }
+        }
     }
 }

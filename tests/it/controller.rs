@@ -14,10 +14,10 @@ use coxswain::controller::{
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
 use coxswain::model::{
-    BalancerReport, EngineKind, EnvField, EnvValue, ExposureMode, Generation, InterventionKind, ObjectRef,
-    ObjectSpec, OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber,
-    RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec, ServiceStats, Volume,
-    key,
+    BalancerReport, BalancerReports, EngineKind, EnvField, EnvValue, ExposureMode, Generation,
+    InterventionKind, ObjectRef, ObjectSpec, OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus,
+    RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec,
+    ServiceStats, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -35,7 +35,7 @@ pub(crate) struct Rig {
     rival: Arc<Rival>,
     pub(crate) engine: FakeEngine,
     /// What the balancer says.
-    said: watch::Sender<Option<BalancerReport>>,
+    said: watch::Sender<BalancerReports>,
     pub(crate) clock: Arc<VirtualClock>,
     /// Makes a controller over the same store and Engine.
     starts: Box<dyn Fn() -> Arc<Controller> + Send + Sync>,
@@ -111,8 +111,8 @@ impl Rig {
         }
         let store = Arc::new(EmbeddedStore::in_memory(clock.clone()).unwrap());
         let rival = Arc::new(Rival { store: store.clone(), wins: AtomicUsize::new(0) });
-        let (said, reports) = watch::channel(None);
-        let registry = Arc::new(Registry::new(store.clone(), reports.clone()));
+        let (said, reports) = watch::channel(testing::reports(None));
+        let registry = Arc::new(Registry::new(store.clone(), reports));
         let config = AgentConfig {
             node: HOST.into(),
             node_name: "elk".into(),
@@ -129,7 +129,6 @@ impl Rig {
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),
-            reports: reports.clone(),
         })
         .unwrap();
         let seen = rival.clone();
@@ -141,7 +140,6 @@ impl Rig {
                 clock: time.clone(),
                 agent: agent.clone(),
                 node: HOST.into(),
-                reports: reports.clone(),
                 http: vec!["127.0.0.1:8080".parse().unwrap()],
                 manifests: manifests.clone(),
             })
@@ -200,10 +198,9 @@ impl Rig {
     /// A balancer has counted so many failed requests of `users`.
     fn counted(&self, balancer: &str, failed: u64) {
         let users = ServiceStats { failed, ..ServiceStats::default() };
-        self.said.send_replace(Some(BalancerReport {
-            services: [("users".into(), users)].into(),
-            ..testing::report(balancer)
-        }));
+        let report =
+            BalancerReport { services: [("users".into(), users)].into(), ..testing::report(balancer) };
+        self.said.send_replace(testing::reports(Some(report)));
     }
 
     /// Every key but for those of remembered answers.

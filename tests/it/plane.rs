@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coxswain::model::{BalancerReport, EndpointStats, Epoch, RoutingTable, TableName, TableService};
-use coxswain::plane::{self, PROTOCOL, ToBalancer, ToController};
+use coxswain::model::{
+    BalancerId, BalancerReport, BalancerReports, EndpointStats, Epoch, RoutingTable, TableName, TableService,
+};
+use coxswain::plane::{self, PROTOCOL, PlaneClient, PlaneServer, ReceivedTable, ToBalancer, ToController};
 use coxswain::testing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -27,12 +29,20 @@ fn report(incarnation: &str, requests: u64) -> BalancerReport {
     BalancerReport { endpoints: [(id, stats)].into(), ..testing::report(incarnation) }
 }
 
-/// A controller's end.
+/// The reports of balancers `a` and `b`.
+fn reports(a: Option<BalancerReport>, b: Option<BalancerReport>) -> BalancerReports {
+    let mut reports = BalancerReports::of_known(["a".into(), "b".into()]);
+    reports.set(&"a".into(), a);
+    reports.set(&"b".into(), b);
+    reports
+}
+
+/// A controller's end. It knows the balancers `a` and `b`.
 struct Controller {
     path: PathBuf,
     tables: watch::Sender<Option<Arc<RoutingTable>>>,
     watchers: watch::Sender<usize>,
-    reports: watch::Receiver<Option<BalancerReport>>,
+    reports: watch::Receiver<BalancerReports>,
     _stop: DropGuard,
     _dir: tempfile::TempDir,
 }
@@ -41,29 +51,38 @@ fn controller() -> Controller {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("plane.sock");
     let (tables, tables_rx) = watch::channel(None);
-    let (reports_tx, reports) = watch::channel(None);
+    let (reports_tx, reports) = watch::channel(reports(None, None));
     let (watchers, watchers_rx) = watch::channel(0);
     let stop = CancellationToken::new();
     let listener = UnixListener::bind(&path).unwrap();
-    tokio::spawn(plane::serve(listener, tables_rx, watchers_rx, reports_tx, stop.clone()));
+    let server = PlaneServer { tables: tables_rx, watchers: watchers_rx, reports: reports_tx };
+    tokio::spawn(server.serve(listener, stop.clone()));
     Controller { path, tables, watchers, reports, _stop: stop.drop_guard(), _dir: dir }
 }
 
 /// A balancer's end.
 struct Follower {
-    tables: watch::Receiver<Option<Arc<RoutingTable>>>,
+    tables: watch::Receiver<Option<ReceivedTable>>,
     reports: watch::Sender<BalancerReport>,
     watched: watch::Receiver<bool>,
     _stop: DropGuard,
 }
 
-fn follower(path: &Path, first: BalancerReport) -> Follower {
+fn follower(path: &Path, id: &str, first: BalancerReport) -> Follower {
     let (tables_tx, tables) = watch::channel(None);
     let (reports, reports_rx) = watch::channel(first);
     let stop = CancellationToken::new();
-    let (watch, watched) = watch::channel(false);
-    tokio::spawn(plane::follow(path.to_owned(), tables_tx, reports_rx, watch, stop.clone()));
+    let (watched_tx, watched) = watch::channel(false);
+    let client = PlaneClient { id: id.into(), tables: tables_tx, reports: reports_rx, watched: watched_tx };
+    tokio::spawn(client.follow(path.to_owned(), stop.clone()));
     Follower { tables, reports, watched, _stop: stop.drop_guard() }
+}
+
+impl Follower {
+    async fn until_table(&mut self, wanted: &Arc<RoutingTable>) {
+        let wanted = Some(ReceivedTable::Table(Arc::clone(wanted)));
+        until(&mut self.tables, |table| *table == wanted).await;
+    }
 }
 
 async fn until<T: Clone>(receiver: &mut watch::Receiver<T>, wanted: impl FnMut(&T) -> bool) -> T {
@@ -71,7 +90,7 @@ async fn until<T: Clone>(receiver: &mut watch::Receiver<T>, wanted: impl FnMut(&
     got.expect("the value came in time").unwrap().clone()
 }
 
-/// A balancer that speaks the frames by hand.
+/// One end of a connection that speaks the frames by hand.
 struct Raw(UnixStream);
 
 impl Raw {
@@ -79,51 +98,107 @@ impl Raw {
         Self(UnixStream::connect(path).await.unwrap())
     }
 
-    async fn say(&mut self, message: &ToController) {
+    /// Connects and says a valid hello.
+    async fn hello(path: &Path, id: &str, report: BalancerReport) -> Self {
+        let mut raw = Self::connect(path).await;
+        raw.say(&hello(PROTOCOL, id, report)).await;
+        raw
+    }
+
+    async fn say(&mut self, message: &impl serde::Serialize) {
         let json = serde_json::to_vec(message).unwrap();
         self.0.write_u32(u32::try_from(json.len()).unwrap()).await.unwrap();
         self.0.write_all(&json).await.unwrap();
     }
 
-    async fn hear(&mut self) -> Option<ToBalancer> {
+    /// The next message; `None` once the other end has closed the connection.
+    async fn hear<T: serde::de::DeserializeOwned>(&mut self) -> Option<T> {
         let length = tokio::time::timeout(PATIENCE, self.0.read_u32()).await.unwrap().ok()?;
         let mut json = vec![0; length as usize];
         self.0.read_exact(&mut json).await.unwrap();
         Some(serde_json::from_slice(&json).unwrap())
     }
+
+    async fn table(&mut self) -> Option<ToBalancer> {
+        self.hear().await
+    }
+}
+
+fn hello(protocol: u32, id: &str, report: BalancerReport) -> ToController {
+    ToController::Hello { protocol, balancer: BalancerId::from(id), report }
 }
 
 #[tokio::test]
 async fn tables_go_down_and_reports_go_up() {
     let mut controller = controller();
-    let mut follower = follower(&controller.path, report("a", 0));
-    until(&mut controller.reports, |r| *r == Some(report("a", 0))).await;
+    let mut follower = follower(&controller.path, "a", report("a", 0));
+    let first = reports(Some(report("a", 0)), None);
+    until(&mut controller.reports, |r| *r == first).await;
     assert!(follower.tables.borrow().is_none(), "nothing is published yet");
 
     for (revision, services) in [(1, &["x"][..]), (2, &["x", "y"]), (3, &["y"])] {
         let sent = table(revision, services);
         controller.tables.send_replace(Some(Arc::clone(&sent)));
-        until(&mut follower.tables, |t| t.as_ref() == Some(&sent)).await;
+        follower.until_table(&sent).await;
     }
     follower.reports.send_replace(report("a", 7));
-    until(&mut controller.reports, |r| *r == Some(report("a", 7))).await;
+    let second = reports(Some(report("a", 7)), None);
+    until(&mut controller.reports, |r| *r == second).await;
     drop(follower);
-    until(&mut controller.reports, Option::is_none).await;
+    until(&mut controller.reports, |r| *r == reports(None, None)).await;
+}
+
+#[tokio::test]
+async fn two_balancers_are_served_at_once_and_one_outlives_the_other() {
+    let mut controller = controller();
+    let mut first = follower(&controller.path, "a", report("a", 1));
+    let mut second = follower(&controller.path, "b", report("b", 2));
+    let both = reports(Some(report("a", 1)), Some(report("b", 2)));
+    until(&mut controller.reports, |r| *r == both).await;
+    for revision in [1, 2] {
+        let sent = table(revision, &["x"]);
+        controller.tables.send_replace(Some(Arc::clone(&sent)));
+        first.until_table(&sent).await;
+        second.until_table(&sent).await;
+    }
+    drop(first);
+    let one = reports(None, Some(report("b", 2)));
+    until(&mut controller.reports, |r| *r == one).await;
+    let sent = table(3, &["y"]);
+    controller.tables.send_replace(Some(Arc::clone(&sent)));
+    second.until_table(&sent).await;
+    second.reports.send_replace(report("b", 3));
+    let later = reports(None, Some(report("b", 3)));
+    until(&mut controller.reports, |r| *r == later).await;
+}
+
+#[tokio::test]
+async fn balancer_that_does_not_read_holds_up_no_other() {
+    let controller = controller();
+    // More than the socket's buffer holds, so that the write waits for the reader.
+    let names: Vec<String> = (0..50_000).map(|n| format!("service-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let _stuck = Raw::hello(&controller.path, "a", report("a", 0)).await;
+    let mut other = follower(&controller.path, "b", report("b", 0));
+    for revision in [1, 2] {
+        let sent = table(revision, &names[usize::try_from(revision).unwrap()..]);
+        controller.tables.send_replace(Some(Arc::clone(&sent)));
+        other.until_table(&sent).await;
+    }
 }
 
 #[tokio::test]
 async fn first_the_whole_table_then_deltas_and_the_whole_again_on_request() {
     let controller = controller();
-    let mut balancer = Raw::connect(&controller.path).await;
-    balancer.say(&ToController::Hello { protocol: PROTOCOL, report: report("a", 0) }).await;
+    let mut balancer = Raw::hello(&controller.path, "a", report("a", 0)).await;
     let [first, second] = [table(1, &["x"]), table(2, &["x", "y"])];
     controller.tables.send_replace(Some(Arc::clone(&first)));
-    assert_eq!(balancer.hear().await, Some(ToBalancer::Table { table: (*first).clone() }));
+    assert_eq!(balancer.table().await, Some(ToBalancer::Table { table: (*first).clone() }));
     controller.tables.send_replace(Some(Arc::clone(&second)));
     let delta = plane::diff(&first, &second);
-    assert_eq!(balancer.hear().await, Some(ToBalancer::Delta { delta }));
+    assert_eq!(balancer.table().await, Some(ToBalancer::Delta { delta }));
     balancer.say(&ToController::NeedTable).await;
-    assert_eq!(balancer.hear().await, Some(ToBalancer::Table { table: (*second).clone() }));
+    assert_eq!(balancer.table().await, Some(ToBalancer::Table { table: (*second).clone() }));
 }
 
 #[tokio::test]
@@ -133,61 +208,95 @@ async fn a_slow_balancer_is_sent_only_the_newest_table() {
     for revision in 1..=50 {
         controller.tables.send_replace(Some(table(revision, &["x"])));
     }
-    balancer.say(&ToController::Hello { protocol: PROTOCOL, report: report("a", 0) }).await;
-    let Some(ToBalancer::Table { table }) = balancer.hear().await else { panic!("a table comes first") };
+    balancer.say(&hello(PROTOCOL, "a", report("a", 0))).await;
+    let Some(ToBalancer::Table { table }) = balancer.table().await else { panic!("a table comes first") };
     assert_eq!(table.name.revision, 50);
 }
 
 #[tokio::test]
-async fn another_protocol_is_refused_and_changes_nothing() {
+async fn another_protocol_an_unknown_id_and_a_message_before_hello_are_refused() {
     let mut controller = controller();
-    let _good = follower(&controller.path, report("good", 0));
-    until(&mut controller.reports, Option::is_some).await;
+    let _good = follower(&controller.path, "a", report("good", 0));
+    let good = reports(Some(report("good", 0)), None);
+    until(&mut controller.reports, |r| *r == good).await;
+    let long = "x".repeat(100_000);
     for first in [
-        ToController::Hello { protocol: PROTOCOL + 1, report: report("bad", 0) },
+        hello(PROTOCOL + 1, "a", report("bad", 0)),
+        hello(PROTOCOL, "c", report("bad", 0)),
+        hello(PROTOCOL, "", report("bad", 0)),
+        hello(PROTOCOL, &long, report("bad", 0)),
         ToController::Report { report: report("bad", 0) },
         ToController::NeedTable,
     ] {
         let mut bad = Raw::connect(&controller.path).await;
         bad.say(&first).await;
-        assert_eq!(bad.hear().await, None, "{first:?}");
-        assert_eq!(*controller.reports.borrow(), Some(report("good", 0)));
+        assert_eq!(bad.table().await, None);
+        assert_eq!(*controller.reports.borrow(), good);
     }
 }
 
 #[tokio::test]
-async fn a_newer_balancer_takes_the_place_of_an_older() {
+async fn peers_that_say_no_hello_are_disconnected_and_a_balancer_is_served() {
     let mut controller = controller();
-    let mut old = Raw::connect(&controller.path).await;
-    old.say(&ToController::Hello { protocol: PROTOCOL, report: report("old", 0) }).await;
-    until(&mut controller.reports, |r| *r == Some(report("old", 0))).await;
-    let mut new = Raw::connect(&controller.path).await;
-    new.say(&ToController::Hello { protocol: PROTOCOL, report: report("new", 0) }).await;
-    until(&mut controller.reports, |r| *r == Some(report("new", 0))).await;
-    assert_eq!(old.hear().await, None, "the older connection ends");
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        silent.push(Raw::connect(&controller.path).await);
+    }
+    let _balancer = follower(&controller.path, "a", report("a", 0));
+    let expected = reports(Some(report("a", 0)), None);
+    until(&mut controller.reports, |r| *r == expected).await;
+    for peer in &mut silent {
+        assert_eq!(peer.table().await, None);
+    }
+    assert_eq!(*controller.reports.borrow(), expected);
+}
+
+#[tokio::test]
+async fn newer_connection_of_a_balancer_replaces_the_older_and_no_other() {
+    let mut controller = controller();
+    let mut other = Raw::hello(&controller.path, "b", report("other", 0)).await;
+    let mut old = Raw::hello(&controller.path, "a", report("old", 0)).await;
+    let before = reports(Some(report("old", 0)), Some(report("other", 0)));
+    until(&mut controller.reports, |r| *r == before).await;
+    let mut new = Raw::hello(&controller.path, "a", report("new", 0)).await;
+    let after = reports(Some(report("new", 0)), Some(report("other", 0)));
+    until(&mut controller.reports, |r| *r == after).await;
+    assert_eq!(old.table().await, None, "the older connection ends");
     controller.tables.send_replace(Some(table(1, &[])));
-    assert!(new.hear().await.is_some());
-    assert_eq!(*controller.reports.borrow(), Some(report("new", 0)));
+    assert!(new.table().await.is_some());
+    assert!(other.table().await.is_some());
+    assert_eq!(*controller.reports.borrow(), after);
 }
 
 #[tokio::test]
 async fn a_balancer_finds_a_controller_that_comes_later_or_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("plane.sock");
-    let mut follower = follower(&path, report("a", 3));
+    let mut follower = follower(&path, "a", report("a", 3));
     for revision in [1, 2] {
         let listener = UnixListener::bind(&path).unwrap();
-        let (_tables, tables) = watch::channel(Some(table(revision, &["x"])));
-        let (reports_tx, mut reports) = watch::channel(None);
+        let sent = table(revision, &["x"]);
+        let (_tables, tables) = watch::channel(Some(Arc::clone(&sent)));
+        let (reports_tx, mut received) = watch::channel(reports(None, None));
         let stop = CancellationToken::new();
         let (_watchers, watchers) = watch::channel(0);
-        let serving = tokio::spawn(plane::serve(listener, tables, watchers, reports_tx, stop.clone()));
-        until(&mut follower.tables, |t| t.as_ref().is_some_and(|t| t.name.revision == revision)).await;
-        until(&mut reports, |r| *r == Some(report("a", 3))).await;
+        let server = PlaneServer { tables, watchers, reports: reports_tx };
+        let serving = tokio::spawn(server.serve(listener, stop.clone()));
+        follower.until_table(&sent).await;
+        let expected = reports(Some(report("a", 3)), None);
+        until(&mut received, |r| *r == expected).await;
         stop.cancel();
         serving.await.unwrap();
         std::fs::remove_file(&path).unwrap();
     }
+}
+
+/// A controller's end by hand: the first connection of a follower, after its hello.
+async fn accept(listener: &UnixListener) -> Raw {
+    let (stream, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    let mut raw = Raw(stream);
+    assert!(matches!(raw.hear().await, Some(ToController::Hello { .. })));
+    raw
 }
 
 #[tokio::test]
@@ -195,41 +304,50 @@ async fn a_delta_from_another_base_is_answered_with_a_request_for_the_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("plane.sock");
     let listener = UnixListener::bind(&path).unwrap();
-    let mut follower = follower(&path, report("a", 0));
-    let (stream, _) = listener.accept().await.unwrap();
-    let (reader, mut writer) = stream.into_split();
-    let mut reader = tokio::io::BufReader::new(reader);
+    let mut follower = follower(&path, "a", report("a", 0));
+    let mut controller = accept(&listener).await;
     let [a, b, c] = [table(1, &["x"]), table(2, &["x", "y"]), table(3, &["y"])];
-    let whole = |t: &RoutingTable| ToBalancer::Table { table: t.clone() };
-    for message in [whole(&a), ToBalancer::Delta { delta: plane::diff(&b, &c) }] {
-        let json = serde_json::to_vec(&message).unwrap();
-        writer.write_u32(u32::try_from(json.len()).unwrap()).await.unwrap();
-        writer.write_all(&json).await.unwrap();
-    }
-    let mut heard = Vec::new();
-    while heard.last() != Some(&ToController::NeedTable) {
-        let length = tokio::time::timeout(PATIENCE, reader.read_u32()).await.unwrap().unwrap();
-        let mut json = vec![0; length as usize];
-        reader.read_exact(&mut json).await.unwrap();
-        heard.push(serde_json::from_slice::<ToController>(&json).unwrap());
-    }
-    assert!(matches!(heard[0], ToController::Hello { .. }));
-    until(&mut follower.tables, |t| t.as_ref() == Some(&a)).await;
+    controller.say(&ToBalancer::Table { table: (*a).clone() }).await;
+    controller.say(&ToBalancer::Delta { delta: plane::diff(&b, &c) }).await;
+    assert_eq!(controller.hear().await, Some(ToController::NeedTable));
+    follower.until_table(&a).await;
 }
 
 #[tokio::test]
-async fn counters_are_asked_for_while_somebody_watches() {
+async fn table_that_cannot_be_decoded_is_rejected_and_the_connection_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plane.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut follower = follower(&path, "a", report("a", 0));
+    let mut controller = accept(&listener).await;
+    let mut unknown = serde_json::to_value(ToBalancer::Table { table: (*table(1, &["x"])).clone() }).unwrap();
+    unknown["table"]["table"]["services"]["x"]["balance"] = "newestFirst".into();
+    controller.say(&unknown).await;
+    let got = until(&mut follower.tables, Option::is_some).await;
+    let Some(ReceivedTable::Rejected(rejection)) = got else { panic!("{got:?}") };
+    assert_eq!(rejection.table, table(1, &[]).name);
+    assert!(rejection.reason.contains("newestFirst"), "{}", rejection.reason);
+
+    let next = table(2, &["x"]);
+    controller.say(&ToBalancer::Delta { delta: plane::diff(&table(1, &["x"]), &next) }).await;
+    assert_eq!(controller.hear().await, Some(ToController::NeedTable));
+    controller.say(&ToBalancer::Table { table: (*next).clone() }).await;
+    follower.until_table(&next).await;
+}
+
+#[tokio::test]
+async fn counters_are_asked_for_while_a_client_watches() {
     let controller = controller();
-    let mut follower = follower(&controller.path, report("a", 0));
+    let mut follower = follower(&controller.path, "a", report("a", 0));
     let answered = |watched: bool| move |now: &bool| *now == watched;
     controller.tables.send_replace(Some(table(1, &["x"])));
-    until(&mut follower.tables, Option::is_some).await;
+    follower.until_table(&table(1, &["x"])).await;
     assert!(!*follower.watched.borrow());
     controller.watchers.send_replace(2);
     until(&mut follower.watched, answered(true)).await;
     controller.watchers.send_replace(1);
     controller.tables.send_replace(Some(table(2, &["x"])));
-    until(&mut follower.tables, |t| t.as_ref().is_some_and(|t| t.name.revision == 2)).await;
+    follower.until_table(&table(2, &["x"])).await;
     assert!(*follower.watched.borrow(), "one is left");
     controller.watchers.send_replace(0);
     until(&mut follower.watched, answered(false)).await;

@@ -16,9 +16,10 @@ use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
 use crate::engine::{ContainerState, EngineError, ObservedContainer};
 use crate::model::{
-    AppName, Author, BalancerReport, Desired, Endpoint, EndpointId, EndpointStats, EngineKind, Generation,
-    Health, HealthCheck, NodeId, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
-    ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec, Template, key,
+    AppName, Author, BalancerReport, BalancerReports, Desired, Endpoint, EndpointId, EndpointStats,
+    EngineKind, Generation, Health, HealthCheck, NodeId, Port, Protocol, Pull, Replica, ReplicaName,
+    ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, Service, ServiceSpec,
+    Template, key,
 };
 use crate::registry::Registry;
 use crate::store::{EmbeddedStore, Op, Store, Txn};
@@ -74,8 +75,8 @@ impl Rig {
     fn around(clock: Arc<PausedClock>, engine: FakeEngine, image: String, store: Arc<EmbeddedStore>) -> Rig {
         let balancer = Balancer { connected: true, acknowledges: true, ..Balancer::default() };
         let balancer = Arc::new(Mutex::new(balancer));
-        let (said, reports) = watch::channel(None);
-        let registry = Arc::new(Registry::new(store.clone(), reports.clone()));
+        let (said, reports) = watch::channel(testing::reports(None));
+        let registry = Arc::new(Registry::new(store.clone(), reports));
         let guard = Arc::new(World::new(store.identity().id.clone(), balancer.clone()));
         let guarded = Arc::new(GuardEngine::new(engine.clone(), guard.clone()));
         let probes = FakeProbes::new(engine.clone(), clock.clone());
@@ -96,7 +97,6 @@ impl Rig {
                 store: store.clone(),
                 registry: registry.clone(),
                 clock: clock.clone(),
-                reports,
             },
             Arc::new(probes),
         )
@@ -301,7 +301,7 @@ impl Balancer {
 async fn balance(
     balancer: Arc<Mutex<Balancer>>,
     tables: watch::Receiver<Option<Arc<RoutingTable>>>,
-    said: watch::Sender<Option<BalancerReport>>,
+    said: watch::Sender<BalancerReports>,
 ) {
     loop {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -312,7 +312,7 @@ async fn balance(
         let stats = EndpointStats { in_flight: balancer.in_flight, ..EndpointStats::default() };
         let known = said.borrow().clone();
         let mut endpoints: BTreeMap<EndpointId, EndpointStats> =
-            known.map(|r| r.endpoints).unwrap_or_default();
+            known.connected().next().map(|(_, report)| report.endpoints.clone()).unwrap_or_default();
         let applied = balancer.applied.iter().flat_map(|table| table.endpoints());
         endpoints.extend(applied.map(|e| (e.id.clone(), stats)));
         endpoints.values_mut().for_each(|s| *s = stats);
@@ -321,9 +321,10 @@ async fn balance(
             endpoints,
             ..testing::report("i")
         });
+        let reports = testing::reports(report);
         said.send_if_modified(|old| {
-            let differs = *old != report;
-            *old = report;
+            let differs = *old != reports;
+            *old = reports;
             differs
         });
     }

@@ -23,7 +23,7 @@ impl Queries {
             store_revision: revision,
             node: self.node(),
             table: barrier.published.last().cloned(),
-            acknowledged: barrier.report.as_ref().and_then(|report| report.applied.clone()),
+            acknowledged: barrier.reports.oldest_applied().cloned(),
             http: self.http.iter().map(ToString::to_string).collect(),
             services: u32::try_from(services.len()).unwrap_or(u32::MAX),
             conditions: self.conditions(),
@@ -50,12 +50,12 @@ impl Queries {
             conditions.extend(self.balancer_outage.lock().condition(self.clock.mono()));
         }
         conditions.extend(self.directory.conditions());
-        if let Some(refusal) = self.reports.borrow().as_ref().and_then(|report| report.refused.clone()) {
-            conditions.push(Condition::degraded(
-                Reason::TableRefused,
-                format!("table {}: {}", refusal.table, refusal.reason),
-            ));
-        }
+        let reports = self.registry.barrier().reports;
+        let refusals = reports.connected().filter_map(|(_, report)| report.refused.as_ref());
+        conditions.extend(refusals.map(|refusal| {
+            let message = format!("table {}: {}", refusal.table, refusal.reason);
+            Condition::degraded(Reason::TableRefused, message)
+        }));
         conditions
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::controller::nodes::NodeStates;
 use crate::controller::reconciler::FactsReader;
 use crate::controller::writes::ManifestsDirectory;
-use crate::model::{BalancerReport, Mono, StoreId};
+use crate::model::{Mono, StoreId};
 use crate::registry::Registry;
 
 /// Answers what users ask.
@@ -23,7 +23,6 @@ pub struct Queries {
     pub(in crate::controller) registry: Arc<Registry>,
     pub(in crate::controller) clock: Arc<dyn Clock>,
     pub(in crate::controller) nodes: NodeStates,
-    pub(in crate::controller) reports: watch::Receiver<Option<BalancerReport>>,
     /// What the reconciler knows besides the store.
     pub(in crate::controller) facts: FactsReader,
     pub(in crate::controller) directory: Arc<ManifestsDirectory>,
@@ -44,9 +43,9 @@ impl Queries {
 
     /// Watches for how long the balancer is away, until `shutdown`.
     pub async fn follow_balancer(&self, shutdown: CancellationToken) {
-        let mut reports = self.reports.clone();
+        let mut reports = self.registry.reports();
         loop {
-            let connected = reports.borrow_and_update().is_some();
+            let connected = reports.borrow_and_update().are_all_connected();
             let reported_in = self.balancer_outage.lock().observe(connected, self.clock.mono());
             tokio::select! {
                 () = shutdown.cancelled() => return,

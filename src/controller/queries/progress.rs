@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::objects::{Awaited, Counted, OperationOutcome, OperationProgress, ReplicaProgress};
 use crate::controller::service_state::ServiceState;
-use crate::model::{Condition, EndpointStats, Generation, Millis, ReplicaName, ReplicaPhase, RolloutState};
+use crate::model::{
+    BalancerReports, Condition, EndpointStats, Generation, Incarnation, Millis, ReplicaName, ReplicaPhase,
+    RolloutState,
+};
 use crate::registry::Barrier;
 
 /// A snapshot for one who waits for `generation`.
@@ -17,10 +20,7 @@ pub(crate) fn progress(
     held_by: Vec<Condition>,
     failed_requests: Option<u64>,
 ) -> OperationProgress {
-    let counted = barrier
-        .report
-        .as_deref()
-        .and_then(|report| Some(Counted { by: report.incarnation.clone(), at: report.counted? }));
+    let counted = counted(&barrier.reports);
     let deleted = stored.service.deleted_at.is_some();
     let replicas: Vec<ReplicaProgress> = stored
         .replicas
@@ -57,11 +57,21 @@ pub(crate) fn progress(
     }
 }
 
-/// What a replica's endpoint has been asked, by the balancer's last word.
+/// The counters of a replica's endpoint, summed over all balancers.
 pub(crate) fn stats(stored: &ServiceState, barrier: &Barrier, replica: &ReplicaName) -> EndpointStats {
     let endpoint = stored.endpoints.get(replica);
-    let counted = endpoint.zip(barrier.report.as_ref());
-    counted.and_then(|(endpoint, report)| report.endpoints.get(&endpoint.id()).copied()).unwrap_or_default()
+    endpoint.map(|endpoint| barrier.reports.stats(&endpoint.id())).unwrap_or_default()
+}
+
+/// Which processes counted, and when; `None` until every balancer reports counters. Their clocks run alike, so the latest
+/// reading is of the same process each time.
+fn counted(reports: &BalancerReports) -> Option<Counted> {
+    if !reports.all(|report| report.counted.is_some()) {
+        return None;
+    }
+    let processes: Vec<&str> = reports.connected().map(|(_, report)| report.incarnation.0.as_str()).collect();
+    let at = reports.connected().filter_map(|(_, report)| report.counted).max()?;
+    Some(Counted { by: Incarnation(processes.join(",")), at })
 }
 
 /// How the operation that wrote `generation` ended, if it did.

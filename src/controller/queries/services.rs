@@ -144,7 +144,7 @@ impl Queries {
 
     /// Requests that failed in the rollout under way, or in the last one.
     fn failed_requests(&self, name: &ServiceName) -> Option<u64> {
-        let counted = FailedRequestCount::of(self.registry.barrier().report.as_deref(), name);
+        let counted = FailedRequestCount::of(&self.registry.reports().borrow(), name);
         self.facts.of(name).error_count.failed(counted.as_ref())
     }
 

@@ -1,29 +1,33 @@
 //! How many requests of a service failed during a rollout. Pure.
 //!
-//! Counters are never stored. The figure is known only if one balancer process counted from the start of the rollout to
-//! its end and this controller saw both. It comes from the balancer's last report, which is at most a second old; the
-//! balancer reports the first failure immediately.
+//! Counters are never stored. The figure is known only if the same balancer processes counted from the start of the
+//! rollout to its end and this controller saw both. It comes from the balancers' last reports, which are at most a second
+//! old; a balancer reports the first failure immediately.
 
-use crate::model::{BalancerReport, Incarnation, Rollout, RolloutState, ServiceName};
+use std::collections::BTreeMap;
 
-/// What a balancer process has counted of a service since it started: of all revisions, because a rollout is to blame for
-/// the requests that fail on old replicas too, and for those that find none.
+use crate::model::{BalancerReports, Incarnation, Rollout, RolloutState, ServiceName};
+
+/// What each balancer process has counted of a service since it started: of all revisions, because a rollout is to blame
+/// for the requests that fail on old replicas too, and for those that find none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FailedRequestCount {
-    by: Incarnation,
-    failed: u64,
-}
+pub(crate) struct FailedRequestCount(BTreeMap<Incarnation, u64>);
 
 impl FailedRequestCount {
-    /// From the balancer's last report; `None` while no balancer is connected.
-    pub(crate) fn of(report: Option<&BalancerReport>, service: &ServiceName) -> Option<Self> {
-        let report = report?;
-        Some(Self { by: report.incarnation.clone(), failed: report.failed(service) })
+    /// From the last reports; `None` unless every balancer is connected.
+    pub(crate) fn of(reports: &BalancerReports, service: &ServiceName) -> Option<Self> {
+        let counts =
+            reports.connected().map(|(_, report)| (report.incarnation.clone(), report.failed(service)));
+        reports.are_all_connected().then(|| Self(counts.collect()))
     }
 
+    /// The sum over all processes; `None` if they are not the same as at the beginning.
     fn since(&self, began: &Self) -> Option<u64> {
+        if !self.0.keys().eq(began.0.keys()) {
+            return None;
+        }
         // A service that was absent from the tables for a while counts from zero again.
-        if self.by == began.by { self.failed.checked_sub(began.failed) } else { None }
+        self.0.iter().map(|(process, failed)| failed.checked_sub(began.0[process])).sum()
     }
 }
 
@@ -87,7 +91,7 @@ mod tests {
     }
 
     fn count(by: &str, failed: u64) -> Option<FailedRequestCount> {
-        Some(FailedRequestCount { by: Incarnation(by.to_owned()), failed })
+        Some(FailedRequestCount([(Incarnation(by.to_owned()), failed)].into()))
     }
 
     /// The figure after each pass, from stable revision 1 on; a row is the target, the state, and the balancer's count.
@@ -137,6 +141,20 @@ mod tests {
             &[(2, goes(), count("a", 7)), (2, goes(), None), (2, failed(), count("a", 8))],
             &[Some(0), None, Some(1)],
         );
+    }
+
+    #[test]
+    fn failures_are_summed_only_over_the_same_processes() {
+        let counts = |rows: &[(&str, u64)]| {
+            FailedRequestCount(
+                rows.iter().map(|(by, failed)| (Incarnation((*by).to_owned()), *failed)).collect(),
+            )
+        };
+        let began = counts(&[("a", 7), ("b", 1)]);
+        assert_eq!(counts(&[("a", 9), ("b", 4)]).since(&began), Some(5));
+        assert_eq!(counts(&[("a", 9), ("b", 0)]).since(&began), None, "`b` counts from zero again");
+        assert_eq!(counts(&[("a", 9), ("c", 4)]).since(&began), None);
+        assert_eq!(counts(&[("a", 9)]).since(&began), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use super::memory::{FactsReader, ReconcilerMemory};
 use crate::clock::Clock;
 use crate::controller::nodes::{NodeLinks, NodeStates};
-use crate::model::{BalancerReport, ServiceName};
+use crate::model::ServiceName;
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -20,7 +20,6 @@ pub struct Reconciler {
     pub(in crate::controller) clock: Arc<dyn Clock>,
     pub(in crate::controller) links: Arc<NodeLinks>,
     pub(in crate::controller) nodes: NodeStates,
-    pub(in crate::controller) reports: watch::Receiver<Option<BalancerReport>>,
     /// Counts what can change an answer to a user.
     pub(in crate::controller) version: watch::Sender<u64>,
     pub(in crate::controller) memory: Mutex<ReconcilerMemory>,

@@ -60,7 +60,7 @@ impl ServiceMemory {
         self.facts.passed_at = now;
         let before = state.rollout.as_ref();
         if let Some(after) = changes.rollout.as_ref().or(before) {
-            let counted = FailedRequestCount::of(barrier.report.as_deref(), state.service.name());
+            let counted = FailedRequestCount::of(&barrier.reports, state.service.name());
             self.facts.error_count.pass(before, after, counted);
         }
     }

@@ -34,9 +34,9 @@ impl Reconciler {
         // Before the barrier is read: a report that arrives in between wakes another pass.
         self.memory.lock().awaiting.insert(name.clone());
         let barrier = self.registry.barrier();
-        // No replica becomes available without a balancer's acknowledgement, and the release is not to blame for that.
+        // No replica becomes available without every balancer's acknowledgement, and the release is not to blame for that.
         let engines_answer = self.nodes.engines_answer(state.replicas.iter().map(|replica| &replica.node));
-        let progress_possible = engines_answer && barrier.report.is_some();
+        let progress_possible = engines_answer && barrier.reports.are_all_connected();
         let (available, unsaved, removal) = self.memory.lock().update(name, |memory| {
             memory.facts.ready = memory.facts.ready.at(&state, &barrier, now.mono);
             let available = memory.facts.ready.lengths(now.mono);

@@ -116,9 +116,9 @@ impl Reconciler {
         Ok(())
     }
 
-    /// A report of the balancer, or an Engine that answers again, wakes the services that wait for a balancer.
+    /// A report of a balancer, or an Engine that answers again, wakes the services that wait for a balancer.
     async fn mark_on_reports(&self) {
-        let mut reports = self.reports.clone();
+        let mut reports = self.registry.reports();
         let mut nodes = self.nodes.clone();
         loop {
             let is_running = tokio::select! {

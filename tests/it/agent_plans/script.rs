@@ -166,7 +166,7 @@ impl Script {
             }
             ["table", on @ ..] => self.table(on)?,
             ["ack", revision, in_flight @ ..] => self.ack(revision.parse().ok()?, in_flight.first())?,
-            ["silent"] => self.view.barrier.report = None,
+            ["silent"] => self.view.barrier.reports = testing::reports(None),
             ["image", state] => self.memory.image(IMAGE, *state == "present"),
             ["network", subnet] => self.network(subnet),
             ["no-network"] => {
@@ -414,11 +414,12 @@ impl Script {
         let stats = EndpointStats { in_flight, ..EndpointStats::default() };
         let instances =
             self.view.containers.iter().filter_map(|c| Some(EndpointId::new(&c.id, c.started_at?)));
-        self.view.barrier.report = Some(Arc::new(BalancerReport {
+        let report = BalancerReport {
             applied: Some(name(revision)),
             endpoints: instances.map(|id| (id, stats)).collect(),
             ..testing::report("i")
-        }));
+        };
+        self.view.barrier.reports = testing::reports(Some(report));
         Some(())
     }
 }

@@ -12,11 +12,12 @@ use bytes::Bytes;
 use coxswain::balancer::{self, AcceptSocket, BalancerConfig, BalancerError, BalancerLimits, SocketChange};
 use coxswain::clock::{Clock, RealClock};
 use coxswain::model::{
-    BalancerReport, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener, ListenerId, Millis,
-    PathMatch, ProtocolKind, RevisionNumber, RouteAction, RoutingTable, TableEndpoint, TableName, TableRoute,
-    TableService, WeightedBackend,
+    BalancerId, BalancerReport, BalancerReports, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern,
+    Listener, ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RoutingTable,
+    TableEndpoint, TableName, TableRoute, TableService, WeightedBackend,
 };
-use coxswain::plane;
+use coxswain::plane::PlaneServer;
+use coxswain::testing;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -65,7 +66,7 @@ pub(crate) struct Balancer {
     /// What the controller publishes.
     pub(crate) tables: watch::Sender<Option<Arc<RoutingTable>>>,
     /// What the balancer said last.
-    pub(crate) reports: watch::Receiver<Option<BalancerReport>>,
+    pub(crate) reports: watch::Receiver<BalancerReports>,
     /// How many watch the counters: one from the start.
     pub(crate) watchers: watch::Sender<usize>,
     pub(crate) heartbeats: Arc<AtomicUsize>,
@@ -82,11 +83,12 @@ impl Balancer {
         let socket = directory.path().join("plane.sock");
         let (tables, tables_rx) = watch::channel(None);
         let (watchers, watchers_rx) = watch::channel(1);
-        let (reports_tx, reports) = watch::channel(None);
+        let (reports_tx, reports) = watch::channel(testing::reports(None));
         let controller = CancellationToken::new();
         if setup.controller {
             let listener = UnixListener::bind(&socket).unwrap();
-            tokio::spawn(plane::serve(listener, tables_rx, watchers_rx, reports_tx, controller.clone()));
+            let server = PlaneServer { tables: tables_rx, watchers: watchers_rx, reports: reports_tx };
+            tokio::spawn(server.serve(listener, controller.clone()));
         }
         let first = reuse_port("127.0.0.1:0".parse().unwrap());
         let address = first.local_addr().unwrap();
@@ -104,6 +106,7 @@ impl Balancer {
         let file = setup.directory.unwrap_or_else(|| directory.path().to_owned()).join("table");
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let config = BalancerConfig {
+            id: BalancerId::local(),
             threads,
             sockets: sockets_rx,
             plane: socket,
@@ -141,9 +144,10 @@ impl Balancer {
 
     /// The first report that is as wanted.
     pub(crate) async fn until(&mut self, mut wanted: impl FnMut(&BalancerReport) -> bool) -> BalancerReport {
-        let found = self.reports.wait_for(|report| report.as_ref().is_some_and(&mut wanted));
-        let report = tokio::time::timeout(PATIENCE, found).await.expect("the report came in time").unwrap();
-        report.clone().unwrap()
+        let found = self.reports.wait_for(|reports| reports.connected().any(|(_, report)| wanted(report)));
+        let reports = tokio::time::timeout(PATIENCE, found).await.expect("the report came in time").unwrap();
+        let (_, report) = reports.connected().next().unwrap();
+        report.clone()
     }
 
     /// Asks it to stop.

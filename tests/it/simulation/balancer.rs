@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coxswain::model::{
-    BalancerReport, ContainerId, EndpointId, EndpointStats, ReplicaName, RoutingTable, TableEndpoint,
+    BalancerReport, BalancerReports, ContainerId, EndpointId, EndpointStats, ReplicaName, RoutingTable,
+    TableEndpoint,
 };
 use coxswain::testing;
 use tokio::sync::watch;
@@ -28,7 +29,7 @@ pub(super) struct Request {
 /// The two ends of a connection to a controller.
 pub(super) struct Connection {
     pub(super) tables: watch::Receiver<Option<Arc<RoutingTable>>>,
-    pub(super) reports: watch::Sender<Option<BalancerReport>>,
+    pub(super) reports: watch::Sender<BalancerReports>,
 }
 
 pub(super) struct Balancer {
@@ -87,7 +88,7 @@ impl Balancer {
     /// The controller sees it go; tables that it has stay.
     pub(super) fn disconnect(&mut self) {
         if let Some(connection) = self.connection.take() {
-            connection.reports.send_replace(None);
+            connection.reports.send_replace(testing::reports(None));
         }
     }
 
@@ -160,8 +161,9 @@ impl Balancer {
         };
         if let Some(connection) = &self.connection {
             connection.reports.send_if_modified(|old| {
-                let differs = old.as_ref() != Some(&report);
-                *old = Some(report);
+                let new = testing::reports(Some(report));
+                let differs = *old != new;
+                *old = new;
                 differs
             });
         }

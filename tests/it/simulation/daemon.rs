@@ -7,9 +7,10 @@ use coxswain::agent::{self, Agent, AgentConfig, AgentHandle};
 use coxswain::clock::Clock;
 use coxswain::controller::{Controller, ControllerParts};
 use coxswain::engine::fake::FakeEngine;
-use coxswain::model::{BalancerReport, NodeId};
+use coxswain::model::{BalancerReports, NodeId};
 use coxswain::registry::Registry;
 use coxswain::store::{EmbeddedStore, Store};
+use coxswain::testing;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -29,7 +30,7 @@ pub(super) struct Daemon {
     pub(super) fuse: Arc<Fuse>,
     probes: Arc<FakeProbes>,
     registry: Arc<Registry>,
-    said: watch::Sender<Option<BalancerReport>>,
+    said: watch::Sender<BalancerReports>,
     /// Everything it does; dropped, it stops wherever it is.
     pub(super) tasks: JoinSet<()>,
 }
@@ -41,7 +42,7 @@ impl Daemon {
         clock: SimClock,
         seam: Seam,
     ) -> Daemon {
-        let (said, reports) = watch::channel(None);
+        let (said, reports) = watch::channel(testing::reports(None));
         let store: Arc<dyn Store> = Arc::new(LateStore { inner: store, seam: seam.clone() });
         let late = Arc::new(LateEngine { inner: engine.clone(), seam: seam.clone() });
         let registry = Arc::new(Registry::new(store.clone(), reports.clone()));
@@ -54,7 +55,6 @@ impl Daemon {
                 store: store.clone(),
                 registry: registry.clone(),
                 clock: shared.clone(),
-                reports: reports.clone(),
             },
             probes.clone(),
         )
@@ -65,7 +65,6 @@ impl Daemon {
             clock: shared,
             agent: handle.clone(),
             node: NodeId::new(HOST),
-            reports: reports.clone(),
             http: Vec::new(),
             manifests: None,
         });
@@ -146,11 +145,11 @@ async fn publish(registry: Arc<Registry>, wakes: Arc<Wakes>, chance: Chance) {
 }
 
 /// The agent looks whatever was said; the controller where another table is acknowledged.
-async fn hear(mut reports: watch::Receiver<Option<BalancerReport>>, wakes: Arc<Wakes>) {
+async fn hear(mut reports: watch::Receiver<BalancerReports>, wakes: Arc<Wakes>) {
     let mut applied = None;
     while reports.changed().await.is_ok() {
         wakes.agent.notify_one();
-        let now = reports.borrow_and_update().as_ref().and_then(|report| report.applied.clone());
+        let now = reports.borrow_and_update().oldest_applied().cloned();
         if now != applied {
             applied = now;
             wakes.controller.notify_one();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
 use coxswain::daemon::{self, Role, ServeOptions, StartError};
-use coxswain::model::{ExposureMode, is_host_name};
+use coxswain::model::{BalancerId, ExposureMode, is_host_name};
 
 use crate::error::CliError;
 use crate::files::io_error_text;
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Which process of the daemon to run; set by the supervisor for its children
     #[arg(long, hide = true)]
     role: Option<Role>,
+    /// Id of this daemon's balancer; set by the supervisor for its children
+    #[arg(long, hide = true, value_parser = |id: &str| Ok::<_, std::convert::Infallible>(BalancerId::from(id)))]
+    balancer_id: Option<BalancerId>,
 }
 
 /// An IP address with a port.
@@ -113,6 +116,7 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         network_pool: args.network_pool,
         exposure: args.exposure,
         balancer_host: args.balancer_host,
+        balancer_id: args.balancer_id.unwrap_or_else(BalancerId::local),
         new_store: args.new_store,
         manifests,
     };
