@@ -1,136 +1,80 @@
 //! Subnets of apps, and the addresses in them that containers get. Pure.
 
-use std::fmt;
 use std::net::Ipv4Addr;
-use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use ipnet::Ipv4Net;
 
-/// Host number of the first address that containers get; `.1` is the gateway.
+/// Number of the first address that containers get; `.1` is the gateway.
 const FIRST: u64 = 2;
 /// Addresses that containers get: `.2` to `.247`; `.248/29` is Docker's, for containers that users attach.
 pub(super) const RING: u64 = 246;
 /// Prefix length of an app's network.
 const APP_PREFIX: u8 = 24;
 
-/// An IPv4 subnet in CIDR notation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Subnet {
-    base: u32,
-    prefix: u8,
-}
-
 /// Why a text is not a subnet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an IPv4 subnet; write `10.209.0.0/16`")]
 pub struct SubnetError(String);
 
-impl Subnet {
-    /// Addresses in it.
-    fn size(self) -> u64 {
-        1 << (32 - u32::from(self.prefix))
-    }
-
-    fn overlaps(self, other: Subnet) -> bool {
-        let shorter = self.prefix.min(other.prefix);
-        let mask = mask(shorter);
-        self.base & mask == other.base & mask
-    }
-
-    /// The address with this number in it.
-    pub(super) fn node(self, number: u64) -> Ipv4Addr {
-        let offset = u32::try_from(number % self.size()).unwrap_or(0);
-        Ipv4Addr::from(self.base | offset)
-    }
-
-    /// The gateway of an app's network.
-    pub(super) fn gateway(self) -> Ipv4Addr {
-        self.node(1)
-    }
-
-    /// The part of an app's network that Docker may hand out itself.
-    pub(super) fn ip_range(self) -> String {
-        format!("{}/29", self.node(FIRST + RING))
-    }
-
-    /// The address at a place of the ring.
-    pub(super) fn at(self, place: u64) -> Ipv4Addr {
-        self.node(FIRST + place % RING)
-    }
-
-    fn apps_networks(self) -> impl Iterator<Item = Subnet> {
-        let count = if self.prefix <= APP_PREFIX { 1u32 << (APP_PREFIX - self.prefix) } else { 0 };
-        (0..count).map(move |i| Subnet { base: self.base + (i << (32 - APP_PREFIX)), prefix: APP_PREFIX })
-    }
+/// An IPv4 subnet in CIDR notation; bits behind the prefix are dropped.
+pub(super) fn parse(text: &str) -> Result<Ipv4Net, SubnetError> {
+    text.parse::<Ipv4Net>().map(|subnet| subnet.trunc()).map_err(|_| SubnetError(text.to_owned()))
 }
 
-fn mask(prefix: u8) -> u32 {
-    u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0)
+/// The address with this number in a subnet; one that is too high starts over.
+fn numbered(subnet: Ipv4Net, number: u64) -> Ipv4Addr {
+    let size = u64::from(u32::from(subnet.hostmask())) + 1;
+    let offset = u32::try_from(number % size).unwrap_or(0);
+    Ipv4Addr::from(u32::from(subnet.network()) | offset)
 }
 
-impl FromStr for Subnet {
-    type Err = SubnetError;
-
-    fn from_str(text: &str) -> Result<Self, SubnetError> {
-        let parse = || {
-            let (base, prefix) = text.split_once('/')?;
-            let (base, prefix) = (base.parse::<Ipv4Addr>().ok()?, prefix.parse::<u8>().ok()?);
-            (prefix <= 32).then(|| Subnet { base: u32::from(base) & mask(prefix), prefix })
-        };
-        parse().ok_or_else(|| SubnetError(text.to_owned()))
-    }
+/// The gateway of an app's network.
+pub(super) fn gateway(subnet: Ipv4Net) -> Ipv4Addr {
+    numbered(subnet, 1)
 }
 
-impl fmt::Display for Subnet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", Ipv4Addr::from(self.base), self.prefix)
-    }
+/// The part of an app's network that Docker may hand out itself.
+pub(super) fn docker_range(subnet: Ipv4Net) -> String {
+    format!("{}/29", numbered(subnet, FIRST + RING))
 }
 
-impl Serialize for Subnet {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Subnet {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(de::Error::custom)
-    }
+/// The address at a place of the ring.
+pub(super) fn at(subnet: Ipv4Net, place: u64) -> Ipv4Addr {
+    numbered(subnet, FIRST + place % RING)
 }
 
 /// The first /24 of the pool that overlaps nothing in use. What is not an IPv4 subnet cannot be in the way.
-pub(super) fn choose_subnet(pool: Subnet, in_use: &[Subnet]) -> Option<Subnet> {
-    pool.apps_networks().find(|candidate| !in_use.iter().any(|used| used.overlaps(*candidate)))
+pub(super) fn choose_subnet(pool: Ipv4Net, in_use: &[Ipv4Net]) -> Option<Ipv4Net> {
+    // Of two subnets that overlap, one contains the other.
+    let is_free =
+        |subnet: &Ipv4Net| !in_use.iter().any(|used| used.contains(subnet) || subnet.contains(used));
+    pool.subnets(APP_PREFIX).ok()?.find(is_free)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn net(text: &str) -> Subnet {
-        text.parse().unwrap()
+    fn net(text: &str) -> Ipv4Net {
+        parse(text).unwrap()
     }
 
     #[test]
-    fn subnet_prints_what_it_parses() {
-        for text in ["10.209.0.0/16", "10.209.3.0/24", "0.0.0.0/0", "1.2.3.4/32"] {
-            assert_eq!(net(text).to_string(), text);
-        }
+    fn parse_drops_host_bits_and_names_what_is_no_subnet() {
         assert_eq!(net("10.209.3.7/24").to_string(), "10.209.3.0/24");
         for bad in ["", "10.209.0.0", "10.209.0.0/33", "10.209/16", "fd00::/8", "x/8"] {
-            assert!(bad.parse::<Subnet>().is_err(), "{bad}");
+            assert_eq!(parse(bad), Err(SubnetError(bad.to_owned())));
         }
     }
 
     #[test]
     fn apps_network_has_gateway_docker_range_and_ring() {
         let subnet = net("10.209.3.0/24");
-        assert_eq!(subnet.gateway().to_string(), "10.209.3.1");
-        assert_eq!(subnet.ip_range(), "10.209.3.248/29");
-        assert_eq!(subnet.at(0).to_string(), "10.209.3.2");
-        assert_eq!(subnet.at(RING - 1).to_string(), "10.209.3.247");
-        assert_eq!(subnet.at(RING), subnet.at(0));
+        assert_eq!(gateway(subnet).to_string(), "10.209.3.1");
+        assert_eq!(docker_range(subnet), "10.209.3.248/29");
+        assert_eq!(at(subnet, 0).to_string(), "10.209.3.2");
+        assert_eq!(at(subnet, RING - 1).to_string(), "10.209.3.247");
+        assert_eq!(at(subnet, RING), at(subnet, 0));
     }
 
     #[test]

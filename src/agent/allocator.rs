@@ -54,13 +54,13 @@ impl<'a> NetworkAllocator<'a> {
     /// `None` while no address is free.
     fn take_address(&mut self, state: &mut NodeState, app: &AppName) -> Option<Ipv4Addr> {
         let record: NetworkRecord = state.networks.get(app)?.clone();
-        let address = |place| NetworkLease::Address(record.subnet.at(place));
+        let address = |place| NetworkLease::Address(address::at(record.subnet, place));
         let pool = LeasePool::Addresses(app.clone());
         let (place, reserved) = self.take(pool, address::RING, record.reserved, address)?;
         if reserved != record.reserved {
             state.networks.insert(app.clone(), NetworkRecord { reserved, ..record });
         }
-        Some(record.subnet.at(place))
+        Some(address::at(record.subnet, place))
     }
 
     /// `None` while no port of 127.0.0.1 is free.

@@ -2,7 +2,8 @@
 
 use crate::model::{Backoff, Millis};
 
-const RETRY: Backoff = Backoff::new(Millis::secs(1), Millis::secs(60));
+/// Waits before something without a container is tried again.
+pub(super) const RETRY: Backoff = Backoff::new(Millis::secs(1), Millis::secs(60));
 /// After this much health the next failure counts as the first.
 pub(super) const RESET_AFTER: Millis = Millis::secs(300);
 
@@ -11,13 +12,8 @@ pub(super) const RESET_AFTER: Millis = Millis::secs(300);
 pub(super) fn restart(streak: u32) -> Millis {
     match streak {
         0 | 1 => Millis(0),
-        n => retry(n - 1),
+        n => RETRY.wait(n - 1),
     }
-}
-
-/// Wait before something without a container is tried again: 1 s after the first failure in a row, doubling to 60 s.
-pub(crate) fn retry(streak: u32) -> Millis {
-    RETRY.wait(streak)
 }
 
 #[cfg(test)]
@@ -29,6 +25,6 @@ mod tests {
         let waits: Vec<u64> = (0..=9).map(|n| restart(n).0 / 1000).collect();
         assert_eq!(waits, [0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(restart(u32::MAX), Millis::secs(60));
-        assert_eq!(retry(1), Millis::secs(1));
+        assert_eq!(RETRY.wait(1), Millis::secs(1));
     }
 }

@@ -80,7 +80,8 @@ fn is_deleted(wanted: &WantedReplica) -> bool {
 /// who saw the deletion end may stop the daemon. Returns whether that is under way; a tag that the Engine keeps blocks
 /// nothing.
 pub(super) fn untag_deleted(builder: &mut PlanBuilder<'_>, wanted: &WantedReplica) -> bool {
-    let (view, service) = (builder.view, &wanted.replica.service);
+    let view = builder.view;
+    let service = &wanted.replica.service;
     let is_of_service = |c: &ObservedContainer| has_label(&c.labels, LABEL_SERVICE, service.as_str());
     if !is_deleted(wanted) || view.ours().any(is_of_service) {
         return false;
@@ -109,7 +110,7 @@ pub(super) fn protect(builder: &mut PlanBuilder<'_>) {
         })
         .collect();
     let tags = builder.memory.images.tags(&view.state.tags);
-    builder.state_mut().tags.clone_from(&tags);
+    builder.state.tags.clone_from(&tags);
     for (tag, (service, image)) in &stored {
         if !tags.contains(tag) && here(service) {
             let image = (*image).to_owned();

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use ipnet::Ipv4Net;
+
 use super::action::{ActionSubject, AgentAction};
-use super::address::{Subnet, choose_subnet};
+use super::address::{self, choose_subnet};
 use super::node_state::NetworkRecord;
 use super::plan_builder::PlanBuilder;
 use super::spec;
@@ -19,21 +21,21 @@ pub(super) fn need(builder: &mut PlanBuilder<'_>, app: &AppName) -> Result<bool,
         return Ok(false);
     }
     let observed = builder.view.networks.iter().find(|n| n.name == name && is_ours(builder, n));
-    let record = builder.state().networks.get(app).map(|r| r.subnet);
+    let record = builder.state.networks.get(app).map(|r| r.subnet);
     if let Some(network) = observed {
-        let subnet = network.subnets.iter().find_map(|s| s.parse::<Subnet>().ok());
+        let subnet = network.subnets.iter().find_map(|s| address::parse(s).ok());
         let Some(subnet) = subnet else { return Err(format!("network {name} has no IPv4 subnet")) };
         if record != Some(subnet) {
             record_subnet(builder, app, subnet);
         }
         return Ok(true);
     }
-    let in_use: Vec<Subnet> = builder.view.subnets.iter().filter_map(|s| s.parse().ok()).collect();
+    let in_use: Vec<Ipv4Net> = builder.view.subnets.iter().filter_map(|s| address::parse(s).ok()).collect();
     let subnet = match record.filter(|own| choose_subnet(*own, &in_use).is_some()) {
         Some(own) => own,
         None => {
-            let others = builder.state().networks.iter().filter(|(other, _)| *other != app);
-            let taken: Vec<Subnet> = others.map(|(_, r)| r.subnet).chain(in_use).collect();
+            let others = builder.state.networks.iter().filter(|(other, _)| *other != app);
+            let taken: Vec<Ipv4Net> = others.map(|(_, r)| r.subnet).chain(in_use).collect();
             choose_subnet(builder.view.facts.pool, &taken)
                 .ok_or_else(|| format!("the network pool {} has no /24 left", builder.view.facts.pool))?
         }
@@ -45,8 +47,8 @@ pub(super) fn need(builder: &mut PlanBuilder<'_>, app: &AppName) -> Result<bool,
     Ok(false)
 }
 
-fn record_subnet(builder: &mut PlanBuilder<'_>, app: &AppName, subnet: Subnet) {
-    let state = builder.state_mut();
+fn record_subnet(builder: &mut PlanBuilder<'_>, app: &AppName, subnet: Ipv4Net) {
+    let state = &mut builder.state;
     // Another subnet has other addresses; the ring may begin anywhere.
     let reserved = state.networks.get(app).map_or(0, |r| r.reserved);
     state.networks.insert(app.clone(), NetworkRecord { subnet, reserved });
@@ -72,5 +74,5 @@ pub(super) fn remove_unused(builder: &mut PlanBuilder<'_>) {
     }
     let existing: BTreeSet<&str> = view.networks.iter().map(|n| n.name.as_str()).collect();
     let unused = |app: &AppName| !needed.contains(app) && !existing.contains(view.network_name(app).as_str());
-    builder.state_mut().networks.retain(|app, _| !unused(app));
+    builder.state.networks.retain(|app, _| !unused(app));
 }

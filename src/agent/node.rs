@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::address::Subnet;
+use ipnet::Ipv4Net;
+
 use super::config::AgentConfig;
 use crate::model::{EngineKind, ExposureMode, NodeId, StoreId};
 
@@ -19,7 +20,7 @@ pub struct NodeFacts {
     /// The store whose containers are ours.
     pub store: StoreId,
     /// The pool of the apps' networks.
-    pub pool: Subnet,
+    pub pool: Ipv4Net,
     /// Of containers created from now on.
     pub exposure: ExposureMode,
     /// For `{field: balancer.url}`.

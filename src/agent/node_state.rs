@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::address::Subnet;
 use crate::model::AppName;
 
 /// An app's network: the agent recreates it with the same subnet if it disappears.
@@ -12,7 +12,7 @@ use crate::model::AppName;
 #[serde(rename_all = "camelCase")]
 pub struct NetworkRecord {
     /// `10.209.3.0/24`.
-    pub subnet: Subnet,
+    pub subnet: Ipv4Net,
     /// Addresses up to this place in the ring may have been handed out: a later run continues behind it.
     pub reserved: u64,
 }

@@ -17,57 +17,45 @@ use crate::model::{Desired, Now};
 pub fn plan(view: &NodeView, memory: AgentMemory, now: Now) -> (NodePlan, AgentMemory) {
     let classified = classify(view, &memory);
     let memory = fold(memory, view, &classified, now);
-    let plan = match view.engine_answers {
-        true => decide(view, &memory, &classified, now),
-        false => decide_while_away(view, &memory, &classified, now),
-    };
+    let mut builder = PlanBuilder::new(view, &memory, now);
+    match view.engine_answers {
+        true => decide(&mut builder, &classified),
+        false => decide_while_away(&mut builder, &classified),
+    }
+    let plan = builder.finish();
     (plan, memory)
 }
 
-fn decide(
-    view: &NodeView,
-    memory: &AgentMemory,
-    classified: &ClassifiedContainers<'_>,
-    now: Now,
-) -> NodePlan {
-    let mut builder = PlanBuilder::new(view, memory, now);
+fn decide(builder: &mut PlanBuilder<'_>, classified: &ClassifiedContainers<'_>) {
     let none = ReplicaContainers::default();
-    for wanted in &cleanup::withdraw_dead(&mut builder) {
+    for wanted in &cleanup::withdraw_dead(builder) {
         let containers = classified.replicas.get(&wanted.replica.name).unwrap_or(&none);
         let step = match wanted.replica.desired {
-            Desired::Run => lifecycle::run(&mut builder, wanted, containers),
-            Desired::Retain { .. } => removal::retain(&mut builder, wanted, containers),
-            Desired::Remove { .. } => removal::remove(&mut builder, wanted, containers),
+            Desired::Run => lifecycle::run(builder, wanted, containers),
+            Desired::Retain { .. } => removal::retain(builder, wanted, containers),
+            Desired::Remove { .. } => removal::remove(builder, wanted, containers),
         };
         if let Some(step) = step {
-            record(&mut builder, wanted, step);
+            record(builder, wanted, step);
         }
     }
-    cleanup::remove_orphans(&mut builder, classified);
-    network::remove_unused(&mut builder);
-    if is_quiet(&builder) {
-        images::protect(&mut builder);
+    cleanup::remove_orphans(builder, classified);
+    network::remove_unused(builder);
+    if is_quiet(builder) {
+        images::protect(builder);
     }
-    conditions::report(&mut builder);
-    builder.finish()
+    conditions::report(builder);
 }
 
 /// With the Engine away, nothing is changed: only the probes still count.
-fn decide_while_away(
-    view: &NodeView,
-    memory: &AgentMemory,
-    classified: &ClassifiedContainers<'_>,
-    now: Now,
-) -> NodePlan {
-    let mut builder = PlanBuilder::new(view, memory, now);
+fn decide_while_away(builder: &mut PlanBuilder<'_>, classified: &ClassifiedContainers<'_>) {
     let none = ReplicaContainers::default();
-    for wanted in view.replicas.values() {
+    for wanted in builder.view.replicas.values() {
         let containers = classified.replicas.get(&wanted.replica.name).unwrap_or(&none);
-        if let Some(step) = lifecycle::while_away(&mut builder, wanted, containers) {
-            record(&mut builder, wanted, step);
+        if let Some(step) = lifecycle::while_away(builder, wanted, containers) {
+            record(builder, wanted, step);
         }
     }
-    builder.finish()
 }
 
 /// Whether no replica waits for a container: then there is time for housekeeping.

@@ -22,7 +22,8 @@ pub(super) struct PlanBuilder<'a> {
     pub(super) memory: &'a AgentMemory,
     pub(super) now: Now,
     pub(super) plan: NodePlan,
-    state: NodeState,
+    /// The node's state as this pass leaves it.
+    pub(super) state: NodeState,
     starts_left: usize,
     pulls_left: usize,
     allocator: NetworkAllocator<'a>,
@@ -91,15 +92,6 @@ impl<'a> PlanBuilder<'a> {
         if self.pulls_left > 0 && self.act(AgentAction::Pull { image: image.to_owned() }) {
             self.pulls_left -= 1;
         }
-    }
-
-    /// The node's state as this pass leaves it.
-    pub(super) fn state_mut(&mut self) -> &mut NodeState {
-        &mut self.state
-    }
-
-    pub(super) fn state(&self) -> &NodeState {
-        &self.state
     }
 
     /// Allocates address and ports for a new container.

@@ -122,8 +122,7 @@ pub(super) fn remove<'a>(
     }
     let stop_terms = StopTerms::of(wanted);
     let registered = |container: &ObservedContainer| {
-        let endpoint = wanted.endpoint.as_ref().filter(|e| instance_of(container) == Some(e.id()));
-        endpoint.is_some_and(|e| e.state != EndpointState::Draining)
+        wanted.endpoint_of(container).is_some_and(|e| e.state != EndpointState::Draining)
     };
     let phases: Vec<ReplicaPhase> =
         containers.all().map(|c| retire(builder, c, registered(c), &stop_terms)).collect();

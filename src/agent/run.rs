@@ -11,18 +11,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::action::ActionSubject;
-use super::address::SubnetError;
-use super::commit::commit;
+use super::address::{self, SubnetError};
 use super::config::AgentConfig;
 use super::engine_watch::EngineWatch;
-use super::execute::execute;
 use super::handle::{AgentHandle, AgentParts, AgentState, EngineState};
 use super::memory::AgentMemory;
 use super::node::{BalancerUrl, NodeFacts};
 use super::node_plan::NodePlan;
 use super::observe::follow_events;
 use super::plan::plan;
-use super::probing::Probes;
 use super::publisher::Publisher;
 use super::requests::LocalNode;
 use super::snapshot::StoreSnapshot;
@@ -31,9 +28,9 @@ use super::view::{NodeView, instance_of};
 use super::wake::{changed, follow_store};
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineError, is_of_store};
-use crate::model::{Backoff, BalancerReports, Condition, ContainerId, Millis, Now, Reason, key};
-use crate::probe::Prober;
-use crate::store::{Op, Store, StoreError, Txn};
+use crate::model::{Backoff, BalancerReports, Condition, ContainerId, Millis, Reason, key};
+use crate::probe::{Prober, Probes};
+use crate::store::{Store, StoreError};
 
 /// The shortest time between two passes that nothing has woken.
 const SHORTEST_WAIT: Millis = Millis(5);
@@ -47,17 +44,17 @@ pub struct Agent {
     pub(super) config: AgentConfig,
     pub(super) facts: NodeFacts,
     pub(super) engine: Arc<dyn Engine>,
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     reports: watch::Receiver<BalancerReports>,
-    probes: Arc<dyn Probes>,
+    pub(super) probes: Arc<dyn Probes>,
     wake: Arc<Notify>,
     confirmations: mpsc::Receiver<oneshot::Sender<Vec<String>>>,
     state: watch::Sender<AgentState>,
     pub(super) watch: EngineWatch,
     pub(super) publisher: Publisher,
     pub(super) memory: AgentMemory,
-    snapshot: StoreSnapshot,
+    pub(super) snapshot: StoreSnapshot,
     pub(super) busy: BTreeSet<ActionSubject>,
     pub(super) tasks: JoinSet<TaskReport>,
     held: Vec<(ContainerId, String)>,
@@ -105,7 +102,7 @@ impl Agent {
             node_name: config.node_name.clone(),
             instance: config.instance.clone(),
             store: store.identity().id.clone(),
-            pool: config.network_pool.parse()?,
+            pool: address::parse(&config.network_pool)?,
             exposure: config.exposure.unwrap_or_default(),
             balancer: BalancerUrl::default(),
         };
@@ -161,8 +158,8 @@ impl Agent {
 
     /// Follows the Engine's events, for as long as it is polled: for simulations, which call [`Agent::pass`] themselves.
     pub fn follow_events(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (engine, registry) = (self.engine.clone(), self.publisher.registry());
-        follow_events(engine, registry, self.watch.hints.clone(), self.wake.clone())
+        let registry = self.publisher.registry();
+        follow_events(self.engine.clone(), registry, self.watch.hints.clone(), self.wake.clone())
     }
 
     /// Reports that the Engine has never answered, for a daemon that cannot run its agent before it does.
@@ -227,48 +224,6 @@ impl Agent {
         self.held.clone_from(&plan.held);
         self.carry_out(&plan, now).await?;
         Ok(plan)
-    }
-
-    async fn carry_out(&mut self, plan: &NodePlan, now: Now) -> Result<(), StoreError> {
-        self.publisher.withdraw(&plan.withdraw);
-        self.probes.retain(&plan.probes.iter().map(|t| t.id.clone()).collect());
-        plan.probes.iter().for_each(|target| self.probes.watch(target.clone()));
-        self.store_state(plan).await?;
-        self.memory.planned(plan, now.mono);
-        self.start_actions(plan);
-        if !plan.endpoints.is_empty() {
-            self.publisher.endpoints_written();
-        }
-        commit(&*self.store, &self.facts.node, plan).await?;
-        self.memory.stored(plan, now.mono);
-        if self.watch.availability.answers() {
-            self.publisher.open().await?;
-        }
-        self.publisher.catch_up().await
-    }
-
-    async fn store_state(&self, plan: &NodePlan) -> Result<(), StoreError> {
-        let boot_changed = self.snapshot.state.boot_id != self.config.boot_id;
-        if plan.state.is_none() && !(boot_changed && self.watch.availability.answers()) {
-            return Ok(());
-        }
-        let mut state = plan.state.clone().unwrap_or_else(|| self.snapshot.state.clone());
-        state.boot_id.clone_from(&self.config.boot_id);
-        let ops = vec![Op::put(key::node(&self.facts.node), &state)];
-        self.store.txn(Txn { compare: Vec::new(), ops }).await?;
-        Ok(())
-    }
-
-    fn start_actions(&mut self, plan: &NodePlan) {
-        for action in &plan.actions {
-            self.busy.insert(action.subject());
-            let (engine, ticks, action) = (self.engine.clone(), self.watch.ticks.clone(), action.clone());
-            self.tasks.spawn(async move {
-                let tick = ticks.next();
-                let outcome = execute(&*engine, &ticks, &action).await;
-                TaskReport::Acted { tick, action, outcome }
-            });
-        }
     }
 
     fn view(&self) -> NodeView {

@@ -30,7 +30,7 @@ impl StoreSnapshot {
         self.services.refresh(store.list(key::SERVICES).await?)?;
         self.statuses.refresh(store.list(key::STATUS).await?)?;
         self.endpoints.refresh(store.list(key::ENDPOINTS).await?)?;
-        self.state = match store.get(&key::node(node)).await? {
+        self.state = match store.get(&key::node_state(node)).await? {
             Some(entry) => entry.decode()?,
             None => NodeState::default(),
         };
@@ -53,7 +53,8 @@ impl StoreSnapshot {
     }
 
     fn wanted(&self, replica: &Replica) -> WantedReplica {
-        let (service, name) = (&replica.service, &replica.name);
+        let service = &replica.service;
+        let name = &replica.name;
         WantedReplica {
             replica: replica.clone(),
             revision: self.revisions.get(&key::revision(service, replica.revision)).cloned(),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::address::Subnet;
+use ipnet::Ipv4Net;
+
+use super::address;
 use super::allocator::NetworkAllocation;
 use super::node::{BalancerUrl, NodeFacts};
 use super::view::NodeView;
@@ -85,7 +87,7 @@ pub(super) fn environment(
     facts: &NodeFacts,
     replica: &Replica,
     revision: &Revision,
-    subnet: Subnet,
+    subnet: Ipv4Net,
 ) -> Result<BTreeMap<String, String>, String> {
     let resolve = |field: EnvField| match field {
         EnvField::ReplicaName => Ok(replica.name.to_string()),
@@ -93,7 +95,7 @@ pub(super) fn environment(
         EnvField::ServiceName => Ok(replica.service.to_string()),
         EnvField::NodeName => Ok(facts.node_name.clone()),
         EnvField::BalancerUrl => match &facts.balancer {
-            BalancerUrl::Gateway(port) => Ok(format!("http://{}:{port}", subnet.gateway())),
+            BalancerUrl::Gateway(port) => Ok(format!("http://{}:{port}", address::gateway(subnet))),
             BalancerUrl::Host(address) => Ok(format!("http://{address}")),
             BalancerUrl::Unknown => Err("it is not known where containers reach the balancer".to_owned()),
         },
@@ -110,7 +112,7 @@ pub(super) fn environment(
 }
 
 /// The network of an app.
-pub(super) fn network(view: &NodeView, app: &AppName, subnet: Subnet) -> NetworkSpec {
+pub(super) fn network(view: &NodeView, app: &AppName, subnet: Ipv4Net) -> NetworkSpec {
     let labels = [
         (LABEL_STORE, view.facts.store.to_string()),
         (LABEL_INSTANCE, view.facts.instance.clone()),
@@ -119,8 +121,8 @@ pub(super) fn network(view: &NodeView, app: &AppName, subnet: Subnet) -> Network
     NetworkSpec {
         name: view.network_name(app),
         subnet: subnet.to_string(),
-        ip_range: subnet.ip_range(),
-        gateway: IpAddr::V4(subnet.gateway()),
+        ip_range: address::docker_range(subnet),
+        gateway: IpAddr::V4(address::gateway(subnet)),
         labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
     }
 }

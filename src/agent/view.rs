@@ -29,6 +29,13 @@ pub struct WantedReplica {
     pub endpoint: Option<Endpoint>,
 }
 
+impl WantedReplica {
+    /// Its stored endpoint, if that is of what runs in this container.
+    pub(super) fn endpoint_of(&self, container: &ObservedContainer) -> Option<&Endpoint> {
+        self.endpoint.as_ref().filter(|endpoint| instance_of(container) == Some(endpoint.id()))
+    }
+}
+
 /// One node as observed: with the agent's memory, the whole input of a decision.
 #[derive(Debug, Clone)]
 pub struct NodeView {

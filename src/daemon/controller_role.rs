@@ -125,7 +125,7 @@ async fn open_store(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Emb
 
 /// The node's id and name: the Engine's, or the stored ones while Docker is unavailable.
 async fn node(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(NodeId, String)>> {
-    let stored = store.get(key::NODE).await?.map(|entry| entry.decode::<(NodeId, String)>()).transpose()?;
+    let stored = stored_node(store).await?;
     let asked = engine.info();
     let answer = match &stored {
         // the API and the plane wait for this start, which a hung Docker must not delay
@@ -139,7 +139,9 @@ async fn node(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(
         Ok(EngineInfo { id, name, .. }) => {
             let node = (NodeId::new(id), name);
             if stored.as_ref() != Some(&node) {
-                store.txn(Txn { compare: Vec::new(), ops: vec![Op::put(key::NODE, &node)] }).await?;
+                store
+                    .txn(Txn { compare: Vec::new(), ops: vec![Op::put(key::node_identity(&node.0), &node)] })
+                    .await?;
             }
             Ok(Some(node))
         }
@@ -148,6 +150,14 @@ async fn node(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(
             Ok(stored)
         }
     }
+}
+
+/// The identity that was written last: an embedded store has one node, unless its Engine was reinstalled.
+async fn stored_node(store: &dyn Store) -> anyhow::Result<Option<(NodeId, String)>> {
+    let entries = store.list(key::NODES).await?.entries;
+    let identities = entries.into_iter().filter(|entry| key::is_node_identity(&entry.key));
+    let latest = identities.max_by_key(|entry| entry.mod_revision);
+    Ok(latest.map(|entry| entry.decode()).transpose()?)
 }
 
 /// What the parts share.

@@ -11,10 +11,10 @@ const ALWAYS: usize = 3;
 /// Beyond that, this percentage of all there are.
 const PERCENT: usize = 30;
 /// Deletions within this time are summed.
-pub const DELETION_GUARD_WINDOW: Millis = Millis::secs(600);
+const WINDOW: Millis = Millis::secs(600);
 
-/// Whether `count` of `all` may be deleted within [`DELETION_GUARD_WINDOW`].
-pub fn deletion_allowed(count: usize, all: usize) -> bool {
+/// Whether `count` of `all` may be deleted within [`WINDOW`].
+fn deletion_allowed(count: usize, all: usize) -> bool {
     count <= ALWAYS.max(all * PERCENT / 100)
 }
 
@@ -33,7 +33,7 @@ impl<T> Default for RecentDeletions<T> {
 impl<T: Ord + Clone> RecentDeletions<T> {
     /// Whether `wanted` more of `all` may be deleted. What `exists` is not gone: declared again, or not deleted yet.
     pub fn allows(&self, wanted: usize, all: usize, exists: impl Fn(&T) -> bool, now: Mono) -> bool {
-        let is_gone = |(item, at): &(&T, &Mono)| now.since(**at) < DELETION_GUARD_WINDOW && !exists(item);
+        let is_gone = |(item, at): &(&T, &Mono)| now.since(**at) < WINDOW && !exists(item);
         let gone = self.released.iter().filter(is_gone).count();
         deletion_allowed(wanted + gone, all + gone)
     }
@@ -48,7 +48,7 @@ impl<T: Ord + Clone> RecentDeletions<T> {
 
     /// Forgets what is older than the window and no longer exists.
     pub fn forget(&mut self, exists: impl Fn(&T) -> bool, now: Mono) {
-        self.released.retain(|item, at| exists(item) || now.since(*at) < DELETION_GUARD_WINDOW);
+        self.released.retain(|item, at| exists(item) || now.since(*at) < WINDOW);
     }
 }
 

@@ -125,6 +125,7 @@ pub enum NotReadyCause {
 }
 
 impl NotReadyCause {
+    /// The Engine refused, or something that the container needs is missing.
     pub fn cannot_start(message: impl Into<String>) -> Self {
         Self::CannotStart { message: message.into() }
     }

@@ -26,8 +26,6 @@ pub const APPLIED: &str = "applied/";
 pub const EVENTS: &str = "events/";
 /// Prefix of all node records.
 pub const NODES: &str = "nodes/";
-/// Id and name of the node that this store belongs to.
-pub const NODE: &str = "meta/node";
 /// Prefix of remembered request ids.
 pub const REQUESTS: &str = "meta/requests/";
 
@@ -132,8 +130,18 @@ pub fn event_sequence(key: &str) -> Option<u64> {
 }
 
 /// What a node's agent keeps over a restart.
-pub fn node(id: &NodeId) -> String {
+pub fn node_state(id: &NodeId) -> String {
     format!("{NODES}{id}/state")
+}
+
+/// A node's id and name.
+pub fn node_identity(id: &NodeId) -> String {
+    format!("{NODES}{id}/identity")
+}
+
+/// Whether it is the key of a [`node_identity`].
+pub fn is_node_identity(key: &str) -> bool {
+    key.starts_with(NODES) && key.ends_with("/identity")
 }
 
 /// The service a key of `services/`, `replicas/`, `status/`, `endpoints/` … belongs to: its second segment.

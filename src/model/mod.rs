@@ -57,7 +57,7 @@ pub use backoff::Backoff;
 pub use balancer_reports::BalancerReports;
 pub use check::{SIGNALS, check_service, is_host_name};
 pub use condition::{Condition, ConditionKind, Reason};
-pub use deletion_guard::{DELETION_GUARD_WINDOW, RecentDeletions, deletion_allowed};
+pub use deletion_guard::RecentDeletions;
 pub use diagnosis::{
     CRASHES_TOGETHER, Diagnosis, Evidence, FailedProbe, ListeningSocket, NotReadyCause, ProbeAnswer,
 };

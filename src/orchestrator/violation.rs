@@ -1,78 +1,65 @@
 //! The rules that a plan may break, and the error of a plan that breaks one.
 
-use std::fmt;
-
 use crate::model::{ReplicaName, RevisionNumber};
 
 /// A rule that a plan broke.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// It removes available replicas although fewer than the floor are left.
+    #[error("{left} available replicas left, {floor} must be")]
     BelowFloor { left: usize, floor: usize },
     /// It starts replicas above the ceiling.
+    #[error("{running} replicas run, {ceiling} may")]
     AboveCeiling { running: usize, ceiling: usize },
     /// Two replicas hold one slot.
+    #[error("two replicas hold slot {0}")]
     SlotShared(u32),
     /// A new replica has a name that was issued before.
+    #[error("the name {0} was issued before")]
     NameReused(ReplicaName),
     /// A replica that is being removed is called back, or its cause changes.
+    #[error("{0} is called back from removal")]
     WayBack(ReplicaName),
     /// A replica is deleted before it is gone.
+    #[error("{0} is deleted although it is not gone")]
     DeletedAlive(ReplicaName),
     /// A rollback removes a serving replica of the revision it goes back to.
+    #[error("a rollback stops {0}, which serves")]
     RollbackStopsHealthy(ReplicaName),
     /// A replica changes a field that never changes: slot, node, hash or service.
+    #[error("{0} changes what it never may")]
     Altered(ReplicaName),
     /// A revision that is needed is dropped.
+    #[error("revision {0} is dropped although it is needed")]
     RevisionNeeded(RevisionNumber),
     /// A new revision does not have the next number.
+    #[error("revision {0} is not the next")]
     RevisionNumber(RevisionNumber),
     /// A replica is replaced or moved though the user paused the rollout.
+    #[error("{0} is replaced during a pause")]
     PausedMoves(ReplicaName),
     /// A record is written of a revision that is neither kept nor new.
+    #[error("revision {0} is recorded although it does not exist")]
     OutcomeOfNothing(RevisionNumber),
     /// The plan does not fit a transaction.
+    #[error("{0} operations do not fit a transaction")]
     TooLarge(usize),
     /// A service is forgotten before its replicas are gone.
+    #[error("the service is forgotten although replicas are left")]
     ForgottenAlive,
     /// Volumes are removed before the replicas are gone, or although the user keeps them.
+    #[error("volumes are removed although they are needed")]
     VolumesNeeded,
 }
 
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BelowFloor { left, floor } => write!(f, "{left} available replicas left, {floor} must be"),
-            Self::AboveCeiling { running, ceiling } => write!(f, "{running} replicas run, {ceiling} may"),
-            Self::SlotShared(slot) => write!(f, "two replicas hold slot {slot}"),
-            Self::NameReused(name) => write!(f, "the name {name} was issued before"),
-            Self::WayBack(name) => write!(f, "{name} is called back from removal"),
-            Self::DeletedAlive(name) => write!(f, "{name} is deleted and not gone"),
-            Self::RollbackStopsHealthy(name) => write!(f, "a rollback stops {name}, which serves"),
-            Self::Altered(name) => write!(f, "{name} changes what it never may"),
-            Self::RevisionNeeded(number) => write!(f, "revision {number} is dropped and needed"),
-            Self::RevisionNumber(number) => write!(f, "revision {number} is not the next"),
-            Self::PausedMoves(name) => write!(f, "{name} is replaced during a pause"),
-            Self::OutcomeOfNothing(number) => write!(f, "revision {number} is recorded and not there"),
-            Self::TooLarge(operations) => write!(f, "{operations} operations do not fit a transaction"),
-            Self::VolumesNeeded => f.write_str("volumes are removed and needed"),
-            Self::ForgottenAlive => f.write_str("the service is forgotten and not gone"),
-        }
-    }
-}
-
 /// A plan that breaks invariants: nothing of it may be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the plan breaks an invariant: {}", in_one_line(.violations))]
 pub struct InvalidPlan {
     /// The rules that it breaks; at least one.
     pub violations: Vec<Violation>,
 }
 
-impl fmt::Display for InvalidPlan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rules: Vec<String> = self.violations.iter().map(ToString::to_string).collect();
-        write!(f, "the plan breaks an invariant: {}", rules.join("; "))
-    }
+fn in_one_line(violations: &[Violation]) -> String {
+    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
-
-impl std::error::Error for InvalidPlan {}

@@ -59,13 +59,7 @@ pub(super) async fn probe(place: &ProbeAddress, service: &str) -> Result<(), Fai
         let response = response.map_err(|error| http::failed(place, failed, &error))?;
         judge(service, response).await
     };
-    tokio::pin!(exchange, connection);
-    tokio::select! {
-        biased;
-        outcome = &mut exchange => outcome,
-        // The connection's end also wakes the exchange, which reports the cause.
-        _ = &mut connection => exchange.await,
-    }
+    http::drive(exchange, connection).await
 }
 
 async fn judge(service: &str, response: Response<Incoming>) -> Result<(), FailedProbe> {

@@ -37,6 +37,11 @@ pub(super) async fn probe(place: &ProbeAddress, path: &str) -> Result<(), Failed
         let response = response.map_err(|error| failed(place, no_answer, &error))?;
         judge(path, response).await
     };
+    drive(exchange, connection).await
+}
+
+/// Drives a connection until its exchange ends.
+pub(super) async fn drive<T>(exchange: impl Future<Output = T>, connection: impl Future) -> T {
     tokio::pin!(exchange, connection);
     tokio::select! {
         biased;

@@ -18,5 +18,5 @@ mod tcp;
 mod tracker;
 
 pub use address::ProbeAddress;
-pub use prober::{ProbeTarget, Prober};
+pub use prober::{ProbeTarget, Prober, Probes};
 pub use tracker::{ProbeState, Tracker};

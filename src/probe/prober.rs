@@ -26,6 +26,17 @@ pub struct ProbeTarget {
     pub health: Health,
 }
 
+/// Runs probes: a port, because a simulation has no network to probe over.
+pub trait Probes: Send + Sync {
+    /// Probes this target, from now on or as before. A target that differs under the same identity (other timings) keeps
+    /// its state. Call it within a tokio runtime.
+    fn watch(&self, target: ProbeTarget);
+    /// Stops all probes except these.
+    fn retain(&self, keep: &BTreeSet<EndpointId>);
+    /// The state of a target's probes; `None` for one that is not probed.
+    fn state(&self, id: &EndpointId) -> Option<ProbeState>;
+}
+
 /// Watches endpoints; dropping it stops all probes.
 pub struct Prober {
     shared: Arc<ProberState>,
@@ -58,10 +69,10 @@ impl Prober {
         let changed = Box::new(changed);
         Self { shared: Arc::new(ProberState { clock, engine, changed, watched: Mutex::default() }) }
     }
+}
 
-    /// Watches this endpoint, from now on or as before. A target that differs under the same identity (other timings) keeps
-    /// its state. Call it within a tokio runtime.
-    pub fn watch(&self, target: ProbeTarget) {
+impl Probes for Prober {
+    fn watch(&self, target: ProbeTarget) {
         let now = self.shared.clock.mono();
         let mut watched = self.shared.lock();
         let tracker = match watched.get(&target.id) {
@@ -84,13 +95,11 @@ impl Prober {
         watched.insert(target.id.clone(), WatchedEndpoint { target, tracker, reported, _task: task });
     }
 
-    /// Stops watching all endpoints but these.
-    pub fn retain(&self, wanted: &BTreeSet<EndpointId>) {
-        self.shared.lock().retain(|id, _| wanted.contains(id));
+    fn retain(&self, keep: &BTreeSet<EndpointId>) {
+        self.shared.lock().retain(|id, _| keep.contains(id));
     }
 
-    /// The state of an endpoint; `None` if it is not watched.
-    pub fn state(&self, id: &EndpointId) -> Option<ProbeState> {
+    fn state(&self, id: &EndpointId) -> Option<ProbeState> {
         self.shared.lock().get(id).map(|watched| watched.tracker.state().clone())
     }
 }

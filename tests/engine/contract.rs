@@ -13,7 +13,7 @@ use coxswain::engine::{
     ExecOutcome, FakeEngine, LABEL_STORE, LogOptions, Mount, NetworkSpec, VolumeSpec,
 };
 use coxswain::model::{ContainerId, Cpu, EndpointId, ExposureMode, Health, HealthCheck, MemorySize, Millis};
-use coxswain::probe::{ProbeAddress, ProbeState, ProbeTarget, Prober};
+use coxswain::probe::{ProbeAddress, ProbeState, ProbeTarget, Prober, Probes};
 use futures::StreamExt;
 
 use crate::images::{self, Run};

@@ -10,7 +10,7 @@ use super::leases::Leases;
 use super::replica::ReplicaMemory;
 use super::retries::{Retries, Retry};
 use crate::agent::action::AgentAction;
-use crate::agent::backoff;
+use crate::agent::backoff::RETRY;
 use crate::agent::node_plan::NodePlan;
 use crate::engine::{EngineError, ObservedContainer};
 use crate::model::{ContainerId, EndpointId, Evidence, Mono, NotReadyCause, Now, ReplicaName};
@@ -42,9 +42,7 @@ impl AgentMemory {
                 self.leases.reserve(replica, spec, cursors);
             }
         }
-        for container in &plan.released {
-            self.deletion_guard.release(container, now);
-        }
+        self.deletion_guard.release(&plan.released, now);
     }
 
     /// A plan was stored.
@@ -90,7 +88,7 @@ impl AgentMemory {
             own.failures += 1;
             own.crashes.not_created(message.clone(), now.mono);
         }
-        let wait = backoff::retry(own.streak);
+        let wait = RETRY.wait(own.streak);
         own.retry = Some(Retry::after(now, wait, NotReadyCause::cannot_start(message)));
     }
 

@@ -1,14 +1,14 @@
 //! The deletion guard: many running containers without a replica are a sign that our own state is missing. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::model::{ContainerId, DELETION_GUARD_WINDOW, Mono, deletion_allowed};
+use crate::model::{ContainerId, Mono, RecentDeletions};
 
 /// What the deletion guard remembers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::agent) struct DeletionGuard {
-    /// Orphans that were stopped or removed, and when.
-    released: BTreeMap<ContainerId, Mono>,
+    /// Orphans that were stopped or removed.
+    recent: RecentDeletions<ContainerId>,
     /// Orphans whose removal the user confirmed.
     confirmed: BTreeSet<ContainerId>,
 }
@@ -17,11 +17,8 @@ impl DeletionGuard {
     /// Whether the agent may remove these orphans: all of those not confirmed, or none. `owned` counts the running
     /// containers of ours, orphans included.
     pub(in crate::agent) fn allows(&self, orphans: &BTreeSet<ContainerId>, owned: usize, now: Mono) -> bool {
-        let recent =
-            |id: &ContainerId| self.released.get(id).is_some_and(|at| now.since(*at) < DELETION_GUARD_WINDOW);
-        let gone = self.released.keys().filter(|id| recent(id) && !orphans.contains(*id)).count();
-        let wanted = orphans.iter().filter(|id| !self.confirmed.contains(*id)).count();
-        deletion_allowed(wanted + gone, owned + gone)
+        let wanted = orphans.difference(&self.confirmed).count();
+        self.recent.allows(wanted, owned, |id| orphans.contains(id), now)
     }
 
     /// Whether the user confirmed the removal.
@@ -34,14 +31,14 @@ impl DeletionGuard {
         self.confirmed.extend(ids);
     }
 
-    /// An orphan was asked to stop, or removed.
-    pub(in crate::agent) fn release(&mut self, id: &ContainerId, now: Mono) {
-        self.released.entry(id.clone()).or_insert(now);
+    /// Orphans were asked to stop, or removed.
+    pub(in crate::agent) fn release(&mut self, ids: &[ContainerId], now: Mono) {
+        self.recent.record(ids, now);
     }
 
     /// Drops what the window has passed.
     pub(in crate::agent) fn forget(&mut self, existing: &BTreeSet<ContainerId>, now: Mono) {
-        self.released.retain(|id, at| existing.contains(id) || now.since(*at) < DELETION_GUARD_WINDOW);
+        self.recent.forget(|id| existing.contains(id), now);
         self.confirmed.retain(|id| existing.contains(id));
     }
 }
@@ -55,27 +52,11 @@ mod tests {
     }
 
     #[test]
-    fn guard_allows_three_or_thirty_per_cent() {
-        let rows =
-            [(3, 3, true), (4, 4, false), (4, 13, false), (4, 14, true), (30, 100, true), (31, 100, false)];
-        for (orphans, owned, expected) in rows {
-            assert_eq!(
-                DeletionGuard::default().allows(&ids(0..orphans), owned, Mono(0)),
-                expected,
-                "{orphans} of {owned}"
-            );
-        }
-    }
-
-    #[test]
-    fn guard_sums_the_removals_of_ten_minutes() {
+    fn guard_counts_orphans_that_are_being_removed_once() {
         let mut guard = DeletionGuard::default();
-        ids(0..3).iter().for_each(|id| guard.release(id, Mono(0)));
-        assert!(guard.allows(&ids(0..3), 3, Mono(1)), "those being removed count once");
-        assert!(!guard.allows(&ids(3..4), 1, Mono(599_999)));
-        assert!(guard.allows(&ids(3..4), 1, Mono(600_000)));
-        guard.forget(&ids(3..4), Mono(600_000));
-        assert!(guard.allows(&ids(3..6), 3, Mono(1)), "forgotten");
+        guard.release(&ids(0..3).into_iter().collect::<Vec<_>>(), Mono(0));
+        assert!(guard.allows(&ids(0..3), 3, Mono(1)));
+        assert!(!guard.allows(&ids(3..4), 1, Mono(1)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::retries::Retry;
-use crate::agent::backoff;
+use crate::agent::backoff::RETRY;
 use crate::engine::EngineError;
 use crate::model::{NotReadyCause, Now};
 
@@ -54,7 +54,7 @@ impl ImageMemories {
             EngineError::PullDenied { .. } => NotReadyCause::PullDenied { message },
             _ => NotReadyCause::ImageUnavailable { message },
         };
-        let retry = Retry::after(now, backoff::retry(streak), cause);
+        let retry = Retry::after(now, RETRY.wait(streak), cause);
         self.images.insert(image.to_owned(), ImageMemory::Failed { streak, retry });
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::agent::action::ActionSubject;
-use crate::agent::backoff;
+use crate::agent::backoff::RETRY;
 use crate::agent::view::NodeView;
 use crate::model::{Millis, Mono, NotReadyCause, Now};
 
@@ -45,7 +45,7 @@ impl Retries {
     pub(in crate::agent) fn network_in_use(&mut self, name: &str) -> Millis {
         let streak = self.networks_in_use.entry(name.to_owned()).or_default();
         *streak += 1;
-        backoff::retry(*streak)
+        RETRY.wait(*streak)
     }
 
     pub(super) fn forget(&mut self, view: &NodeView, now: Mono) {

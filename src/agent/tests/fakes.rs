@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use crate::agent::Probes;
 use crate::clock::Clock;
 use crate::engine::FakeEngine;
 use crate::model::{EndpointId, FailedProbe, Mono, ProbeAnswer};
-use crate::probe::{ProbeState, ProbeTarget};
+use crate::probe::{ProbeState, ProbeTarget, Probes};
 
 /// Tokio's clock, wall time included.
 pub(super) struct PausedClock(tokio::time::Instant);

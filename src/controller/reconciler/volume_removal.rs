@@ -3,9 +3,11 @@
 //! A pass requests the removal and does not wait (`volume_remover`). Requests are kept in memory only. The deleted Service stays in the store until its volumes are gone, so a daemon that
 //! restarts finds it and requests the removal again.
 
-use crate::agent::backoff;
-use crate::model::{Mono, Service};
+use crate::model::{Backoff, Millis, Mono, Service};
 use crate::orchestrator::VolumeRemovalState;
+
+/// Waits after an attempt failed.
+const RETRY: Backoff = Backoff::new(Millis::secs(1), Millis::secs(60));
 
 /// How far the removal has come.
 #[derive(Debug, Default)]
@@ -63,7 +65,7 @@ impl VolumeRemoval {
             None => RemovalStep::Done,
             Some(_) => {
                 self.failures = self.failures.saturating_add(1);
-                RemovalStep::RetryAt(now.after(backoff::retry(self.failures)))
+                RemovalStep::RetryAt(now.after(RETRY.wait(self.failures)))
             }
         };
         let before = std::mem::replace(&mut self.failure, failure.clone());

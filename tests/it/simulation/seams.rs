@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use coxswain::agent::Probes;
 use coxswain::clock::Clock;
 use coxswain::engine::fake::FakeEngine;
 use coxswain::engine::{
@@ -13,7 +12,7 @@ use coxswain::engine::{
     LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
 use coxswain::model::{ContainerId, EndpointId, ListeningSocket, Millis, Mono};
-use coxswain::probe::{ProbeState, ProbeTarget};
+use coxswain::probe::{ProbeState, ProbeTarget, Probes};
 use coxswain::store::{
     EmbeddedStore, LeaseId, Listing, Store, StoreEntry, StoreError, StoreIdentity, Txn, TxnOutcome,
     WatchEvent,

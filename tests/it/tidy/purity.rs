@@ -6,8 +6,8 @@ use super::Complaint;
 use super::source::{CodePath, Source};
 
 /// Crates that pure files may use.
-const PURE_CRATES: [&str; 8] =
-    ["serde", "serde_json", "thiserror", "sha2", "hex", "jiff", "schemars", "strsim"];
+const PURE_CRATES: [&str; 9] =
+    ["serde", "serde_json", "thiserror", "sha2", "hex", "ipnet", "jiff", "schemars", "strsim"];
 /// And those that one place may use beyond them: they turn values into values.
 const PURE_CRATES_OF: [(&str, &[&str]); 4] = [
     ("src/manifest/", &["serde_saphyr", "granit_parser"]),
