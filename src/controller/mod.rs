@@ -104,7 +104,7 @@ impl Controller {
             registry,
             clock: Arc::clone(&clock),
             nodes: states,
-            facts: reconciler.facts(),
+            facts: reconciler.memory.lock().facts(),
             directory: Arc::clone(&directory),
             version,
             http,
@@ -151,7 +151,7 @@ impl Controller {
     /// # Errors
     /// [`ControllerError::Agent`]; nothing was allowed then.
     pub async fn confirm(&self) -> Result<Vec<String>, ControllerError> {
-        let containers = self.nodes.confirm().await?;
+        let containers = self.nodes.agent.confirm().await?;
         let mut released = self.directory.confirm();
         released.extend(containers);
         Ok(released)

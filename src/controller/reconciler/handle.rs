@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::memory::{FactsReader, ReconcilerMemory};
+use super::memory::ReconcilerMemory;
 use crate::clock::Clock;
 use crate::controller::nodes::{NodeLinks, NodeStates};
 use crate::model::ServiceName;
@@ -32,9 +32,5 @@ impl Reconciler {
     pub fn mark(&self, name: ServiceName) {
         self.memory.lock().queue.mark(name);
         self.wake.notify_one();
-    }
-
-    pub(in crate::controller) fn facts(&self) -> FactsReader {
-        self.memory.lock().facts()
     }
 }

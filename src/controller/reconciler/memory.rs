@@ -72,20 +72,11 @@ pub(in crate::controller) struct ReconcilerMemory {
     pub(super) queue: PassQueue,
     /// Services with endpoints that a balancer has not acknowledged: a report of a balancer wakes them.
     pub(super) awaiting: BTreeSet<ServiceName>,
-    services: BTreeMap<ServiceName, ServiceMemory>,
+    pub(super) services: BTreeMap<ServiceName, ServiceMemory>,
     published: FactsReader,
 }
 
 impl ReconcilerMemory {
-    /// The first service whose last plan was refused, with the rules that it broke.
-    #[cfg(any(test, feature = "testing"))]
-    pub(super) fn refused_plan(&self) -> Option<(ServiceName, Vec<String>)> {
-        self.services.iter().find_map(|(name, memory)| match memory.facts.blockers.first() {
-            Some(Blocker::PlanRefused { violations }) => Some((name.clone(), violations.clone())),
-            _ => None,
-        })
-    }
-
     /// Changes what is remembered of a service, and publishes it.
     pub(super) fn update<T>(
         &mut self,
@@ -112,7 +103,7 @@ impl ReconcilerMemory {
         self.services.values_mut().map(|memory| &mut memory.removal)
     }
 
-    pub(super) fn facts(&self) -> FactsReader {
+    pub(in crate::controller) fn facts(&self) -> FactsReader {
         self.published.clone()
     }
 }

@@ -99,7 +99,10 @@ impl Reconciler {
     /// The first service whose last plan was refused, with the rules that it broke: a simulation must not find one.
     #[cfg(any(test, feature = "testing"))]
     pub fn refused_plan(&self) -> Option<(ServiceName, Vec<String>)> {
-        self.memory.lock().refused_plan()
+        self.memory.lock().services.iter().find_map(|(name, memory)| match memory.facts.blockers.first() {
+            Some(Blocker::PlanRefused { violations }) => Some((name.clone(), violations.clone())),
+            _ => None,
+        })
     }
 }
 

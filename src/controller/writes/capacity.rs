@@ -17,21 +17,17 @@ impl Writes {
         merged: &[Merged],
         leaving: &[ObjectRef],
     ) -> Result<(), ControllerError> {
-        let names: Vec<ServiceName> =
-            documents.iter().map(|document| ServiceName::new(&document.name)).collect();
-        let specs = names
-            .iter()
-            .zip(merged)
-            .filter_map(|(name, merged)| Some((name, merged.spec.as_service()?.clone())));
-        let specs: Vec<(&ServiceName, ServiceSpec)> = specs.collect();
-        self.check_memory(&specs, leaving).await
+        let specs = documents.iter().zip(merged).filter_map(|(document, merged)| {
+            Some((ServiceName::new(&document.name), merged.spec.as_service()?.clone()))
+        });
+        self.check_memory(&specs.collect::<Vec<_>>(), leaving).await
     }
 
     /// Refuses specs whose replicas reserve more memory than all other services leave free, not counting those that are
-    /// `leaving`. One without a count keeps the live one. Where the Engine does not say what there is, everything fits.
+    /// `leaving`. Where the Engine does not say what there is, everything fits.
     pub(super) async fn check_memory(
         &self,
-        asked: &[(&ServiceName, ServiceSpec)],
+        asked: &[(ServiceName, ServiceSpec)],
         leaving: &[ObjectRef],
     ) -> Result<(), ControllerError> {
         let EngineState::Available(engine) = self.agent.borrow().engine.clone() else { return Ok(()) };
@@ -42,20 +38,13 @@ impl Writes {
         let listing = self.store.list(key::SERVICES).await?;
         let stored: Vec<Service> =
             listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
-        let is_asked = |service: &Service| asked.iter().any(|(name, _)| *name == service.name());
+        let is_asked = |service: &Service| asked.iter().any(|(name, _)| name == service.name());
         let stays =
             |service: &Service| service.deleted_at.is_none() && !leaving.contains(&service.name().into());
         let others = stored.iter().filter(|s| stays(s) && !is_asked(s));
         let others = MemorySize(others.fold(0, |sum: u64, s| sum.saturating_add(reserved(&s.spec).0)));
         let spec_of = |name: &ServiceName| stored.iter().find(|s| s.name() == name).map(|s| &s.spec);
-        let counted: Vec<(&ServiceName, ServiceSpec)> = asked
-            .iter()
-            .map(|(name, spec)| {
-                let live = spec_of(name).and_then(|live| live.replicas);
-                (*name, ServiceSpec { replicas: spec.replicas.or(live), ..spec.clone() })
-            })
-            .collect();
-        let asked: Vec<CapacityRequest<'_>> = counted
+        let asked: Vec<CapacityRequest<'_>> = asked
             .iter()
             .map(|(service, after)| CapacityRequest { service, before: spec_of(service), after })
             .collect();

@@ -54,7 +54,7 @@ impl Writes {
             let mut specs = Vec::new();
             for (name, count) in targets {
                 let service = self.existing(name).await?;
-                specs.push((name, ServiceSpec { replicas: Some(*count), ..service.spec }));
+                specs.push((name.clone(), ServiceSpec { replicas: Some(*count), ..service.spec }));
             }
             self.check_memory(&specs, &[]).await
         };
@@ -139,7 +139,7 @@ impl Writes {
         let fits = async {
             let PreparedChange::Undo { revision, .. } = &prepared else { return Ok(()) };
             let after = self.existing(name).await?.spec.with_release_of(&revision.spec);
-            self.check_memory(&[(name, after)], &[]).await
+            self.check_memory(&[(name.clone(), after)], &[]).await
         };
         let names = std::slice::from_ref(name);
         self.change_services(

@@ -58,7 +58,7 @@ impl Writes {
             let snapshot = self.snapshot(object).await?;
             read.get_or_insert(snapshot.generation());
             let mut change = change(&snapshot, &self.stamp(request))?;
-            change.notes.extend(snapshot.replaces(&change));
+            change.notes.extend(snapshot.context.replaced_note(&change.after));
             let mut txn = transaction(object, &snapshot, &change);
             if request.is_last() && (request.has_written() || !txn.ops.is_empty()) {
                 let earlier = request.results.iter().cloned();
@@ -131,7 +131,7 @@ fn transaction(object: &ObjectRef, snapshot: &WriteSnapshot, change: &ObjectChan
         Some(_) => Compare::ModRevision(key::object(object), snapshot.mod_revision),
         None => Compare::Absent(key::object(object)),
     });
-    txn.compare.extend(snapshot.further_compares(change));
+    txn.compare.extend(snapshot.context.further_compares(&change.after));
     txn.ops.push(change.after.put());
     let old = snapshot.object.as_ref().map(claim_keys).unwrap_or_default();
     let new = claim_keys(&change.after);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::handle::Writes;
@@ -68,7 +68,7 @@ impl ManifestsDirectory {
     }
 
     fn change(&self, change: impl FnOnce(&mut DirectoryStatus)) {
-        let mut status = self.status();
+        let mut status = self.status.lock();
         let before = self.conditions_of(&status);
         change(&mut status);
         if self.conditions_of(&status) != before {
@@ -83,12 +83,12 @@ impl ManifestsDirectory {
 
     /// The removals that are held or confirmed.
     pub fn removals(&self) -> DirectoryRemovals {
-        self.status().removals.clone()
+        self.status.lock().removals.clone()
     }
 
     /// Confirms the held removals; returns the objects.
     pub(in crate::controller) fn confirm(&self) -> Vec<String> {
-        let mut status = self.status();
+        let mut status = self.status.lock();
         let held = std::mem::take(&mut status.removals.held);
         if held.is_empty() {
             return Vec::new();
@@ -100,7 +100,7 @@ impl ManifestsDirectory {
 
     /// The conditions of the directory.
     pub fn conditions(&self) -> Vec<Condition> {
-        self.conditions_of(&self.status())
+        self.conditions_of(&self.status.lock())
     }
 
     fn conditions_of(&self, status: &DirectoryStatus) -> Vec<Condition> {
@@ -114,10 +114,6 @@ impl ManifestsDirectory {
             )
         });
         status.stopped.iter().cloned().chain(held).collect()
-    }
-
-    fn status(&self) -> MutexGuard<'_, DirectoryStatus> {
-        self.status.lock()
     }
 }
 

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::request_ids;
-use super::types::WriteResult;
 use crate::agent::AgentState;
 use crate::clock::Clock;
 use crate::controller::error::ControllerError;
@@ -34,14 +32,5 @@ impl Writes {
             Some(entry) => Ok(entry.decode()?),
             None => Err(ControllerError::NotFound(vec![name.into()])),
         }
-    }
-
-    /// The answer that was given to this request, if it was.
-    pub(super) async fn answered(
-        &self,
-        request_id: &str,
-    ) -> Result<Option<Vec<WriteResult>>, ControllerError> {
-        request_ids::check_id(request_id)?;
-        Ok(request_ids::answered(self.store.as_ref(), request_id).await?)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::handle::Writes;
 use super::types::WriteResult;
 use crate::controller::error::ControllerError;
 use crate::model::key::REQUESTS;
@@ -15,20 +16,17 @@ const ID_MAX_BYTES: usize = 64;
 /// writes come first.
 const ANSWER_MAX_BYTES: usize = 256 << 10;
 
-/// Refuses ids that are empty, too long or not allowed in a key.
-pub(crate) fn check_id(id: &str) -> Result<(), ControllerError> {
-    let sound = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    if id.is_empty() || id.len() > ID_MAX_BYTES || !id.bytes().all(sound) {
-        let message = format!("invalid request id: use 1 to {ID_MAX_BYTES} letters, digits, `-` or `_`");
-        return Err(ControllerError::BadValue(message));
+impl Writes {
+    /// The answer that was given to this request, if it was. Refuses an id that is empty, too long or not allowed in a key.
+    pub(super) async fn answered(&self, id: &str) -> Result<Option<Vec<WriteResult>>, ControllerError> {
+        let sound = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if id.is_empty() || id.len() > ID_MAX_BYTES || !id.bytes().all(sound) {
+            let message = format!("invalid request id: use 1 to {ID_MAX_BYTES} letters, digits, `-` or `_`");
+            return Err(ControllerError::BadValue(message));
+        }
+        let entry = self.store.get(&format!("{REQUESTS}{id}")).await?;
+        Ok(entry.map(|entry| entry.decode()).transpose()?)
     }
-    Ok(())
-}
-
-/// The answer that was given to this request, if it was.
-pub(crate) async fn answered(store: &dyn Store, id: &str) -> Result<Option<Vec<WriteResult>>, StoreError> {
-    let entry = store.get(&format!("{REQUESTS}{id}")).await?;
-    entry.map(|entry| entry.decode()).transpose()
 }
 
 /// The write that keeps an answer; it belongs in the transaction that makes the answer true. Its lease deletes it.

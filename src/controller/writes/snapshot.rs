@@ -7,7 +7,6 @@ use super::types::WriteAction;
 use crate::controller::error::ControllerError;
 use crate::controller::service_state::ServiceState;
 use crate::model::{Generation, ObjectRef, ObjectSpec, key};
-use crate::store::Compare;
 
 /// An object as it was read for a write.
 pub(crate) struct WriteSnapshot {
@@ -20,16 +19,6 @@ pub(crate) struct WriteSnapshot {
 }
 
 impl WriteSnapshot {
-    /// What must be unchanged next to the object when a change is committed.
-    pub(super) fn further_compares(&self, change: &ObjectChange) -> Vec<Compare> {
-        dispatch::further_compares(&self.context, &change.after)
-    }
-
-    /// A note for a change that replaces something in progress.
-    pub(super) fn replaces(&self, change: &ObjectChange) -> Option<String> {
-        dispatch::replaces(&self.context, &change.after)
-    }
-
     /// The service that was read, with its rollout and revisions.
     pub(super) fn service(&self) -> Result<&ServiceState, ControllerError> {
         match &self.context {

@@ -10,7 +10,7 @@ use crate::controller::writes::merge::MergeOutcome;
 use crate::controller::writes::object::{Object, ObjectChange, ObjectContext, WriteStamp};
 use crate::controller::writes::types::{ApplyDocument, FieldChange};
 use crate::model::{ObjectKind, ObjectRef, ObjectSpec, ResolvedImage, ServiceName};
-use crate::store::{Compare, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Reads an object with the revision of its key and its context; `None` where there is none.
 pub(in crate::controller::writes) async fn read(
@@ -87,24 +87,5 @@ pub(in crate::controller::writes) fn settings(spec: &ObjectSpec) -> Result<Vec<F
         ObjectSpec::Service(spec) => diff::settings(spec),
         #[cfg(any(test, feature = "testing"))]
         ObjectSpec::Gadget(spec) => diff::changes(&crate::model::GadgetSpec::default(), spec),
-    }
-}
-
-/// What must not have changed since an object was read, apart from itself, for a change of it to be committed.
-pub(in crate::controller::writes) fn further_compares(
-    context: &ObjectContext,
-    after: &Object,
-) -> Vec<Compare> {
-    match (context, after.as_service()) {
-        (ObjectContext::Service(before), Some(after)) => before.further_compares(after),
-        _ => Vec::new(),
-    }
-}
-
-/// A note for a change that replaces something in progress.
-pub(in crate::controller::writes) fn replaces(context: &ObjectContext, after: &Object) -> Option<String> {
-    match (context, after.as_service()) {
-        (ObjectContext::Service(before), Some(after)) => before.replaces(after),
-        _ => None,
     }
 }

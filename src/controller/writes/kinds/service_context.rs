@@ -1,6 +1,7 @@
 //! What a write of a service depends on next to the service: its rollout, and the revisions it may go back to. Pure.
 
 use crate::controller::service_state::ServiceState;
+use crate::controller::writes::object::{Object, ObjectContext};
 use crate::controller::writes::rollout_phase::{RolloutPosition, position};
 use crate::model::{RevisionNumber, RevisionOutcome, Rollout, Service};
 use crate::store::Compare;
@@ -21,20 +22,32 @@ impl ServiceState {
     pub(in crate::controller::writes) fn last_good(&self) -> Option<RevisionNumber> {
         last_good(self.rollout.as_ref()?, self.revisions.keys().copied(), |number| self.outcome(number))
     }
+}
 
-    /// A request to pause or abort was judged by the rollout, which must still be the same when it is written.
-    pub(in crate::controller::writes) fn further_compares(&self, after: &Service) -> Vec<Compare> {
-        let before = &self.service;
-        let judged = before.intervention != after.intervention && before.release().is(after.release());
-        if judged { vec![self.rollout_unchanged()] } else { Vec::new() }
+impl ObjectContext {
+    fn with<'a>(&'a self, after: &'a Object) -> Option<(&'a ServiceState, &'a Service)> {
+        match self {
+            Self::Service(before) => Some((before, after.as_service()?)),
+            Self::None => None,
+        }
+    }
+
+    /// What must not have changed next to the object when a change is committed: a request to pause or abort was judged by
+    /// the rollout.
+    pub(in crate::controller::writes) fn further_compares(&self, after: &Object) -> Vec<Compare> {
+        let Some((before, after)) = self.with(after) else { return Vec::new() };
+        let changes_intervention = before.service.intervention != after.intervention;
+        if changes_intervention && before.service.release().is(after.release()) {
+            vec![before.rollout_unchanged()]
+        } else {
+            Vec::new()
+        }
     }
 
     /// A note where a release replaces one whose rollout has not ended.
-    pub(in crate::controller::writes) fn replaces(&self, after: &Service) -> Option<String> {
-        if self.service.release().is(after.release()) {
-            return None;
-        }
-        self.position().replaced_note()
+    pub(in crate::controller::writes) fn replaced_note(&self, after: &Object) -> Option<String> {
+        let (before, after) = self.with(after)?;
+        if before.service.release().is(after.release()) { None } else { before.position().replaced_note() }
     }
 }
 
