@@ -14,14 +14,7 @@ use crate::model::{
 
 /// The report of a balancer that has no table and has served no request.
 pub fn report(incarnation: &str) -> BalancerReport {
-    BalancerReport {
-        incarnation: Incarnation(incarnation.to_owned()),
-        applied: None,
-        refused: None,
-        counted: None,
-        services: BTreeMap::new(),
-        endpoints: BTreeMap::new(),
-    }
+    BalancerReport::new(Incarnation(incarnation.to_owned()))
 }
 
 /// The reports of a store whose only balancer is [`BalancerId::local`]; without a report it is not connected.

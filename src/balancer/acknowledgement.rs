@@ -5,10 +5,10 @@
 
 use crate::model::{TableName, TableRejection};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Acknowledgement {
-    /// The newest table that each thread has taken.
-    taken: Vec<Option<TableName>>,
+    /// The table that all threads have taken.
+    served: Option<TableName>,
     /// The table whose file is being written.
     saving: Option<TableName>,
     acknowledged: Option<TableName>,
@@ -16,17 +16,6 @@ pub(super) struct Acknowledgement {
 }
 
 impl Acknowledgement {
-    /// No thread has a table yet.
-    pub(super) fn new(threads: usize) -> Self {
-        Self { taken: vec![None; threads], saving: None, acknowledged: None, rejected: None }
-    }
-
-    /// The table that all threads serve from.
-    pub(super) fn served(&self) -> Option<&TableName> {
-        let first = self.taken.first()?.as_ref()?;
-        self.taken.iter().all(|taken| taken.as_ref() == Some(first)).then_some(first)
-    }
-
     pub(super) fn acknowledged(&self) -> Option<&TableName> {
         self.acknowledged.as_ref()
     }
@@ -37,13 +26,12 @@ impl Acknowledgement {
 
     /// Whether a table from the controller is to be installed: it is not older than the one that is served.
     pub(super) fn accepts(&self, offered: &TableName) -> bool {
-        !self.served().is_some_and(|served| served.covers(offered))
+        !self.served.as_ref().is_some_and(|served| served.covers(offered))
     }
 
-    pub(super) fn thread_took(&mut self, thread: usize, table: &TableName) {
-        if let Some(taken) = self.taken.get_mut(thread) {
-            *taken = Some(table.clone());
-        }
+    /// All threads have taken the table.
+    pub(super) fn taken(&mut self, table: TableName) {
+        self.served = Some(table);
     }
 
     /// The table cannot be served from.
@@ -51,9 +39,10 @@ impl Acknowledgement {
         self.rejected = Some(TableRejection { table, reason });
     }
 
-    /// The threads took the table from its file.
-    pub(super) fn restore(&mut self) {
-        self.acknowledged = self.served().cloned();
+    /// All threads have taken the table, which came from its file.
+    pub(super) fn restored(&mut self, table: TableName) {
+        self.served = Some(table.clone());
+        self.acknowledged = Some(table);
     }
 
     /// The table to write to the file now: the one that is served, unless its file is in place or another one is being
@@ -62,7 +51,7 @@ impl Acknowledgement {
         if self.saving.is_some() {
             return None;
         }
-        let served = self.served().filter(|served| self.acknowledged.as_ref() != Some(served)).cloned();
+        let served = self.served.clone().filter(|served| self.acknowledged.as_ref() != Some(served));
         self.saving.clone_from(&served);
         served
     }
@@ -94,10 +83,10 @@ mod tests {
         TableName { store: "s".into(), epoch: Epoch(epoch), revision }
     }
 
-    /// Runs a script on an acknowledgement of two threads, and returns the state after each step. Steps: `took THREAD
-    /// TABLE`, `reject TABLE`, `restore`, `save`, `saved`, `failed`. A table is `EPOCH.REVISION`.
+    /// Runs a script, and returns the state after each step. Steps: `taken TABLE`, `reject TABLE`, `restored TABLE`, `save`,
+    /// `saved`, `failed`. A table is `EPOCH.REVISION`.
     fn run(script: &[&str]) -> Vec<String> {
-        let mut state = Acknowledgement::new(2);
+        let mut state = Acknowledgement::default();
         let parse = |text: &str| {
             let (epoch, revision) = text.split_once('.').unwrap();
             table(epoch.parse().unwrap(), revision.parse().unwrap())
@@ -110,9 +99,9 @@ mod tests {
         for step in script {
             let words: Vec<&str> = step.split(' ').collect();
             match words.as_slice() {
-                ["took", thread, name] => state.thread_took(thread.parse().unwrap(), &parse(name)),
+                ["taken", name] => state.taken(parse(name)),
                 ["reject", name] => state.reject(parse(name), "bad".to_owned()),
-                ["restore"] => state.restore(),
+                ["restored", name] => state.restored(parse(name)),
                 ["save"] => drop(state.begin_save()),
                 ["saved"] => state.saved(),
                 ["failed"] => state.save_failed("disk full".to_owned()),
@@ -121,7 +110,7 @@ mod tests {
             let rejected = state.rejected().map(|rejected| &rejected.table);
             lines.push(format!(
                 "{step}: served {}, saving {}, acknowledged {}, rejected {}",
-                show(state.served()),
+                show(state.served.as_ref()),
                 show(state.saving.as_ref()),
                 show(state.acknowledged()),
                 show(rejected),
@@ -132,13 +121,12 @@ mod tests {
 
     #[test]
     fn table_is_acknowledged_after_all_threads_took_it_and_its_file_is_in_place() {
-        let states = run(&["took 0 1.1", "save", "took 1 1.1", "save", "saved", "save"]);
+        let states = run(&["save", "taken 1.1", "save", "saved", "save"]);
         assert_eq!(
             states,
             [
-                "took 0 1.1: served -, saving -, acknowledged -, rejected -",
                 "save: served -, saving -, acknowledged -, rejected -",
-                "took 1 1.1: served 1.1, saving -, acknowledged -, rejected -",
+                "taken 1.1: served 1.1, saving -, acknowledged -, rejected -",
                 "save: served 1.1, saving 1.1, acknowledged -, rejected -",
                 "saved: served 1.1, saving -, acknowledged 1.1, rejected -",
                 "save: served 1.1, saving -, acknowledged 1.1, rejected -",
@@ -148,10 +136,9 @@ mod tests {
 
     #[test]
     fn table_that_came_during_a_save_is_saved_next() {
-        let states =
-            run(&["took 0 1.1", "took 1 1.1", "save", "took 0 1.2", "took 1 1.2", "save", "saved", "save"]);
+        let states = run(&["taken 1.1", "save", "taken 1.2", "save", "saved", "save"]);
         assert_eq!(
-            states[5..],
+            states[3..],
             [
                 "save: served 1.2, saving 1.1, acknowledged -, rejected -",
                 "saved: served 1.2, saving -, acknowledged 1.1, rejected -",
@@ -162,9 +149,9 @@ mod tests {
 
     #[test]
     fn table_without_a_file_is_served_and_not_acknowledged_until_a_save_succeeds() {
-        let states = run(&["took 0 1.1", "took 1 1.1", "save", "failed", "save", "saved"]);
+        let states = run(&["taken 1.1", "save", "failed", "save", "saved"]);
         assert_eq!(
-            states[3..],
+            states[2..],
             [
                 "failed: served 1.1, saving -, acknowledged -, rejected 1.1",
                 "save: served 1.1, saving 1.1, acknowledged -, rejected 1.1",
@@ -175,26 +162,22 @@ mod tests {
 
     #[test]
     fn rejection_stays_until_a_later_table_is_acknowledged() {
-        let took = ["took 0 1.1", "took 1 1.1", "save", "reject 1.2", "saved"];
-        let later = ["took 0 1.3", "took 1 1.3", "save", "saved"];
-        let states = run(&[&took[..], &later[..]].concat());
-        assert_eq!(states[4], "saved: served 1.1, saving -, acknowledged 1.1, rejected 1.2");
-        assert_eq!(states[8], "saved: served 1.3, saving -, acknowledged 1.3, rejected -");
+        let states = run(&["taken 1.1", "save", "reject 1.2", "saved", "taken 1.3", "save", "saved"]);
+        assert_eq!(states[3], "saved: served 1.1, saving -, acknowledged 1.1, rejected 1.2");
+        assert_eq!(states[6], "saved: served 1.3, saving -, acknowledged 1.3, rejected -");
     }
 
     #[test]
     fn restored_table_is_acknowledged_without_a_save() {
-        let states = run(&["took 0 1.4", "took 1 1.4", "restore", "save"]);
-        assert_eq!(states[3], "save: served 1.4, saving -, acknowledged 1.4, rejected -");
+        let states = run(&["restored 1.4", "save"]);
+        assert_eq!(states[1], "save: served 1.4, saving -, acknowledged 1.4, rejected -");
     }
 
     #[test]
     fn only_tables_that_are_not_served_yet_are_accepted() {
-        let mut state = Acknowledgement::new(2);
+        let mut state = Acknowledgement::default();
         assert!(state.accepts(&table(1, 1)));
-        state.thread_took(0, &table(1, 2));
-        assert!(state.accepts(&table(1, 2)), "the other thread lacks it");
-        state.thread_took(1, &table(1, 2));
+        state.taken(table(1, 2));
         assert!(!state.accepts(&table(1, 1)) && !state.accepts(&table(1, 2)));
         assert!(state.accepts(&table(1, 3)) && state.accepts(&table(2, 1)), "later, or of another epoch");
     }

@@ -128,9 +128,8 @@ impl Drop for Claim {
 mod tests {
     use super::*;
     use crate::balancer::counters::CounterRegistry;
-    use crate::balancer::limits::DEPARTED_REPORTED;
     use crate::clock::RealClock;
-    use crate::model::{EndpointId, EndpointStats, Millis, Mono, RevisionNumber, TableEndpoint};
+    use crate::model::{EndpointId, EndpointStats, RevisionNumber, TableEndpoint};
 
     fn endpoint(threads: usize) -> Arc<UpstreamEndpoint> {
         endpoint_of(&mut CounterRegistry::new(threads))
@@ -166,28 +165,6 @@ mod tests {
         assert_eq!(endpoint.stats(false), none, "not watched");
     }
 
-    #[test]
-    fn departed_endpoint_is_reported_until_it_was_idle_for_a_while() {
-        let endpoint = endpoint(1);
-        let reported: Millis = DEPARTED_REPORTED.into();
-        drop(claim(&endpoint, 0));
-        let claims = [claim(&endpoint, 0), claim(&endpoint, 0), claim(&endpoint, 0)];
-        endpoint.set_departed(true, Mono(5));
-        drop(claims);
-        endpoint.set_departed(true, Mono(9));
-        assert_eq!(endpoint.stats(false).drained, 3);
-        let last = Mono(5).after(reported);
-        assert!(!endpoint.note_idle(last) && endpoint.note_idle(last.after(Millis(1))));
-        let late = claim(&endpoint, 0);
-        assert!(!endpoint.note_idle(last.after(Millis(1))), "a request is in flight");
-        drop(late);
-        let idle = last.after(Millis(2));
-        assert!(!endpoint.note_idle(idle) && !endpoint.note_idle(idle.after(reported)), "counts from there");
-        assert!(endpoint.note_idle(idle.after(reported).after(Millis(1))));
-        endpoint.set_departed(false, Mono(10));
-        assert_eq!(endpoint.stats(false).drained, 0, "it is back");
-    }
-
     #[tokio::test]
     async fn claim_notifies_only_if_its_endpoint_has_departed() {
         let mut counters = CounterRegistry::new(1);
@@ -197,7 +174,7 @@ mod tests {
         let notified = tokio::time::timeout(std::time::Duration::ZERO, ended.notified());
         assert!(notified.await.is_err());
         let last = claim(&endpoint, 0);
-        endpoint.set_departed(true, Mono(1));
+        endpoint.set_departed(true);
         drop(last);
         ended.notified().await;
     }
@@ -208,9 +185,9 @@ mod tests {
         let shared = endpoint(1);
         let endpoint = ThreadEndpoint::new(Arc::clone(&shared), 0);
         assert!(endpoint.is_available(&clock));
-        shared.set_departed(true, Mono(1));
+        shared.set_departed(true);
         assert!(!endpoint.is_available(&clock));
-        shared.set_departed(false, Mono(2));
+        shared.set_departed(false);
         assert!(endpoint.is_available(&clock), "it is back");
         endpoint.eject(&clock);
         assert!(!endpoint.is_available(&clock));

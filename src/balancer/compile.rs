@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use super::condition::{BadCondition, check_condition};
 use super::counters::CounterRegistry;
-use super::failures::ServiceCounters;
 use super::router::{BadRoute, RouteMatcher, Router};
 use super::sockets::is_served;
 use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule};
 use crate::model::{
     EndpointId, ForwardAction, Listener, ListenerId, ListenerScope, ProtocolKind, RouteAction, RoutingTable,
-    ServiceName, TableRoute, TableService,
+    ServiceName, TableRoute, TableService, WeightedBackend,
 };
 
 /// Why a table cannot be applied.
@@ -49,18 +47,26 @@ pub(super) fn compile(
         check_listener(id, listener)?;
     }
     check_endpoints(table)?;
-    let mut ports = Ports { table, known: BTreeMap::new(), sources: Vec::new() };
-    let mut rules = Vec::with_capacity(table.routes.len());
-    for route in &table.routes {
-        let RouteAction::Forward(forward) = &route.action else { return Err(BadTable::Redirect) };
-        rules.push(rule(forward, &mut ports)?);
-    }
+    let forwards = table.routes.iter().map(|route| check_action(table, route));
+    let forwards: Vec<&ForwardAction> = forwards.collect::<Result<_, _>>()?;
     let routers = routers(table)?;
-    let backends = ports.sources.into_iter().map(|(name, service, port)| {
-        let of_service = counters.service(name);
-        backend(service, port, of_service, counters)
+    let ports: BTreeSet<ServicePort<'_>> = forwards.iter().flat_map(|f| &f.backends).map(port_of).collect();
+    let index: BTreeMap<ServicePort<'_>, usize> = ports.iter().copied().zip(0..).collect();
+    let rules = forwards.iter().map(|forward| ForwardRule {
+        backends: forward.backends.iter().map(|b| (index[&port_of(b)], b.weight)).collect(),
+        timeout: forward.timeout.std(),
+        strip_prefix: forward.strip_prefix,
     });
+    let rules = rules.collect();
+    let backends = ports.into_iter().map(|(name, port)| backend(&table.services[name], name, port, counters));
     Ok(CompiledTable { routers, rules, backends: backends.collect() })
+}
+
+/// Each port that routes lead to makes a backend.
+type ServicePort<'a> = (&'a ServiceName, &'a str);
+
+fn port_of(backend: &WeightedBackend) -> ServicePort<'_> {
+    (&backend.service, &backend.port)
 }
 
 fn check_listener(id: &ListenerId, listener: &Listener) -> Result<(), BadTable> {
@@ -83,37 +89,20 @@ fn check_endpoints(table: &RoutingTable) -> Result<(), BadTable> {
     Ok(pins.flat_map(|pin| &pin.conditions).try_for_each(check_condition)?)
 }
 
-/// The ports of services that routes lead to: each makes a backend.
-struct Ports<'a> {
-    table: &'a RoutingTable,
-    known: BTreeMap<(&'a ServiceName, &'a str), usize>,
-    sources: Vec<(&'a ServiceName, &'a TableService, &'a str)>,
-}
-
-impl<'a> Ports<'a> {
-    /// Index of the backend of this port.
-    fn index(&mut self, name: &'a ServiceName, port: &'a str) -> Result<usize, BadTable> {
-        let service = self.table.services.get(name).ok_or_else(|| BadTable::NoService(name.clone()))?;
-        let sources = &mut self.sources;
-        Ok(*self.known.entry((name, port)).or_insert_with(|| {
-            sources.push((name, service, port));
-            sources.len() - 1
-        }))
-    }
-}
-
-fn rule<'a>(forward: &'a ForwardAction, ports: &mut Ports<'a>) -> Result<ForwardRule, BadTable> {
-    let mut backends = Vec::with_capacity(forward.backends.len());
+fn check_action<'a>(table: &RoutingTable, route: &'a TableRoute) -> Result<&'a ForwardAction, BadTable> {
+    let RouteAction::Forward(forward) = &route.action else { return Err(BadTable::Redirect) };
     for backend in &forward.backends {
         if forward.timeout.0 == 0 {
             return Err(BadTable::Timeout(backend.service.clone()));
         }
-        backends.push((ports.index(&backend.service, &backend.port)?, backend.weight));
+        if !table.services.contains_key(&backend.service) {
+            return Err(BadTable::NoService(backend.service.clone()));
+        }
     }
-    if backends.iter().all(|(_, weight)| *weight == 0) {
+    if forward.backends.iter().all(|backend| backend.weight == 0) {
         return Err(BadTable::NoBackend);
     }
-    Ok(ForwardRule { backends, timeout: forward.timeout.std(), strip_prefix: forward.strip_prefix })
+    Ok(forward)
 }
 
 fn routers(table: &RoutingTable) -> Result<BTreeMap<ListenerId, Router<usize>>, BadTable> {
@@ -140,25 +129,27 @@ fn matchers(route: &TableRoute, to: usize) -> impl Iterator<Item = RouteMatcher<
 /// An endpoint of another revision may lack the port; it takes none of this route's requests.
 fn backend(
     service: &TableService,
+    name: &ServiceName,
     port: &str,
-    of_service: Arc<ServiceCounters>,
     counters: &mut CounterRegistry,
 ) -> Backend {
-    let endpoints = service.endpoints.iter().filter_map(|endpoint| {
-        let port = endpoint.ports.get(port)?;
-        Some(BackendEndpoint {
-            counters: counters.endpoint(&of_service, endpoint),
-            address: SocketAddr::new(endpoint.address, *port),
-            via: endpoint.via,
-            revision: endpoint.revision,
-            weight: endpoint.weight,
-        })
+    let of_service = counters.service(name);
+    let with_port =
+        service.endpoints.iter().filter_map(|endpoint| Some((endpoint, *endpoint.ports.get(port)?)));
+    let weights: Vec<u32> = with_port.clone().map(|(endpoint, _)| endpoint.weight).collect();
+    let are_alike = weights.iter().all(|weight| *weight == weights[0] && *weight > 0);
+    let endpoints = with_port.map(|(endpoint, port)| BackendEndpoint {
+        counters: counters.endpoint(&of_service, endpoint),
+        address: SocketAddr::new(endpoint.address, port),
+        via: endpoint.via,
+        revision: endpoint.revision,
     });
     Backend {
         balance: service.balance,
         shares: service.shares.iter().map(|(revision, weight)| (*revision, *weight)).collect(),
         pins: service.pins.clone(),
         endpoints: endpoints.collect(),
+        weights: (!are_alike).then_some(weights),
         service: of_service,
     }
 }
@@ -169,7 +160,7 @@ mod tests {
     use crate::balancer::router::RouteRequest;
     use crate::model::{
         EndpointVia, HostPattern, ListenerProtocol, Millis, PathMatch, RedirectAction, RevisionNumber,
-        RevisionPin, RouteCondition, TableEndpoint, WeightedBackend, arbitrary::table_name,
+        RevisionPin, RouteCondition, TableEndpoint, arbitrary::table_name,
     };
 
     fn table() -> RoutingTable {
@@ -218,9 +209,9 @@ mod tests {
     fn backends_are_made_per_port_and_hold_the_endpoints_that_have_it() {
         let compiled = compiled(&table()).unwrap();
         let backends = |path| rule_of(&compiled, "http", path).map(|rule| rule.backends.clone());
-        assert_eq!(backends("/"), Some(vec![(0, 1)]));
-        assert_eq!(backends("/x"), Some(vec![(0, 1)]));
-        assert_eq!(backends("/admin"), Some(vec![(1, 1)]));
+        assert_eq!(backends("/"), Some(vec![(1, 1)]));
+        assert_eq!(backends("/x"), Some(vec![(1, 1)]));
+        assert_eq!(backends("/admin"), Some(vec![(0, 1)]));
         let sizes: Vec<usize> = compiled.backends.iter().map(|backend| backend.endpoints.len()).collect();
         assert_eq!(sizes, [1, 1]);
     }
@@ -246,10 +237,14 @@ mod tests {
         service.endpoints[0].via = EndpointVia::DockerProxy;
         let shares = service.shares.clone();
         let compiled = compiled(&table).unwrap();
-        let backend = &compiled.backends[0];
+        let backend = &compiled.backends[1];
         let endpoint = &backend.endpoints[0];
         assert_eq!(backend.shares.iter().copied().collect::<BTreeMap<_, _>>(), shares);
-        assert_eq!((endpoint.weight, endpoint.revision), (3, RevisionNumber(2)));
+        assert_eq!(
+            (endpoint.revision, &backend.weights),
+            (RevisionNumber(2), &None),
+            "one endpoint takes all"
+        );
         assert_eq!((endpoint.via, endpoint.address), (EndpointVia::DockerProxy, ([10, 0, 0, 1], 80).into()));
     }
 

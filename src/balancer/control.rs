@@ -9,9 +9,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledgement::Acknowledgement;
+use super::compile::{BadTable, compile};
 use super::counters::CounterRegistry;
 use super::file::{Saved, TableFile};
-use super::install::{InstallError, install};
 use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TICK};
 use super::reporter::{Reporter, ThrottledEvents};
 use super::save::TableSaver;
@@ -90,9 +90,7 @@ impl Control {
                     self.reporter.set_watched(*watched.borrow_and_update());
                     self.report();
                 }
-                written = self.saver.finished() => {
-                    let is_saved = written.is_ok();
-                    self.saver.record(&mut self.acknowledgement, written);
+                is_saved = self.saver.finished(&mut self.acknowledgement) => {
                     if is_saved {
                         // another table may have come meanwhile; a failed save is tried again at the next tick
                         self.save();
@@ -140,21 +138,15 @@ impl Control {
             Saved::OtherBoot(table) => (table, false),
         };
         tracing::info!(table = %table.name, is_this_boot, "no controller yet: serving from the table file");
-        let acknowledgement = &mut self.acknowledgement;
-        let on_taken = |thread| {
-            if is_this_boot {
-                acknowledgement.thread_took(thread, &table.name);
+        match self.install(&table).await? {
+            Ok(()) if is_this_boot => {
+                self.acknowledgement.restored(table.name.clone());
+                self.served = Some(Arc::new(table));
             }
-        };
-        match install(&table, &mut self.counters, &self.threads, self.clock.mono(), on_taken).await {
-            Ok(()) => {
-                self.acknowledgement.restore();
-                self.served = is_this_boot.then(|| Arc::new(table));
-                self.report();
-            }
-            Err(InstallError::Rejected(reason)) => tracing::error!(%reason, "the table file cannot be used"),
-            Err(InstallError::ThreadEnded(ended)) => return Err(ended),
+            Ok(()) => {}
+            Err(reason) => tracing::error!(%reason, "the table file cannot be used"),
         }
+        self.report();
         Ok(())
     }
 
@@ -171,24 +163,33 @@ impl Control {
         }
     }
 
+    /// Hands a table to all threads, and returns when each has taken it; if it is refused, they keep the one they have.
+    async fn install(&mut self, table: &RoutingTable) -> Result<Result<(), BadTable>, ThreadEnded> {
+        let compiled = match compile(table, &mut self.counters) {
+            Ok(compiled) => compiled,
+            Err(bad) => return Ok(Err(bad)),
+        };
+        self.counters.mark_departed(table, self.clock.mono());
+        self.threads.hand_out(Arc::new(compiled)).await?;
+        Ok(Ok(()))
+    }
+
     /// Installs a table from the controller, unless it is older than the one that is served.
     async fn offer(&mut self, table: Arc<RoutingTable>) -> Result<(), ThreadEnded> {
         if !self.acknowledgement.accepts(&table.name) {
             return Ok(());
         }
-        let acknowledgement = &mut self.acknowledgement;
-        let on_taken = |thread| acknowledgement.thread_took(thread, &table.name);
-        match install(&table, &mut self.counters, &self.threads, self.clock.mono(), on_taken).await {
+        match self.install(&table).await? {
             Ok(()) => {
                 tracing::debug!(table = %table.name, "serving from a new table");
+                self.acknowledgement.taken(table.name.clone());
                 self.served = Some(table);
                 self.save();
             }
-            Err(InstallError::Rejected(reason)) => {
-                tracing::error!(table = %table.name, reason, "table rejected");
-                self.acknowledgement.reject(table.name.clone(), reason);
+            Err(reason) => {
+                tracing::error!(table = %table.name, %reason, "table rejected");
+                self.acknowledgement.reject(table.name.clone(), reason.to_string());
             }
-            Err(InstallError::ThreadEnded(ended)) => return Err(ended),
         }
         self.report();
         Ok(())

@@ -11,15 +11,31 @@ use tokio::sync::Notify;
 
 use super::endpoint::UpstreamEndpoint;
 use super::failures::{RevisionCounters, ServiceCounters};
+use super::limits::DEPARTED_REPORTED;
 use crate::model::{
     EndpointId, EndpointStats, Mono, RevisionNumber, RevisionStats, RoutingTable, ServiceName, ServiceStats,
     TableEndpoint,
 };
 
+/// An endpoint of the table, or one that left it.
+#[derive(Debug)]
+struct ReportedEndpoint {
+    counters: Arc<UpstreamEndpoint>,
+    departure: Option<Departure>,
+}
+
+#[derive(Debug)]
+struct Departure {
+    /// Requests that had ended by then.
+    requests_before: u64,
+    /// Since when no report has seen a request in flight.
+    idle_since: Option<Mono>,
+}
+
 #[derive(Debug)]
 pub(super) struct CounterRegistry {
     threads: usize,
-    endpoints: BTreeMap<EndpointId, Arc<UpstreamEndpoint>>,
+    endpoints: BTreeMap<EndpointId, ReportedEndpoint>,
     revisions: BTreeMap<(ServiceName, RevisionNumber), Weak<RevisionCounters>>,
     services: BTreeMap<ServiceName, Weak<ServiceCounters>>,
     /// Notified by requests that end on departed endpoints.
@@ -60,32 +76,43 @@ impl CounterRegistry {
         endpoint: &TableEndpoint,
     ) -> Arc<UpstreamEndpoint> {
         if let Some(known) = self.endpoints.get(&endpoint.id) {
-            return Arc::clone(known);
+            return Arc::clone(&known.counters);
         }
         let number = endpoint.revision;
         let new = || RevisionCounters::new(Arc::clone(service), number);
         let revision = in_use_or_new(&mut self.revisions, (service.name.clone(), number), new);
         let ended = Arc::clone(&self.request_ended);
         let counters = Arc::new(UpstreamEndpoint::new(endpoint.id.clone(), self.threads, ended, revision));
-        self.endpoints.insert(endpoint.id.clone(), Arc::clone(&counters));
+        let reported = ReportedEndpoint { counters: Arc::clone(&counters), departure: None };
+        self.endpoints.insert(endpoint.id.clone(), reported);
         counters
     }
 
     /// Makes known to all threads at once which endpoints a table lacks. A thread takes the table when it is scheduled, which
     /// on a busy machine may be late; until then it avoids these endpoints if it has others.
-    pub(super) fn mark_departed(&self, table: &RoutingTable, now: Mono) {
+    pub(super) fn mark_departed(&mut self, table: &RoutingTable, now: Mono) {
         let served: BTreeSet<&EndpointId> = table.endpoints().map(|endpoint| &endpoint.id).collect();
-        for endpoint in self.endpoints.values() {
-            let departs = !served.contains(&endpoint.id);
-            if departs && !endpoint.has_departed() {
-                tracing::debug!(endpoint = %endpoint.id, "no thread picks it any more");
+        for (id, ReportedEndpoint { counters, departure }) in &mut self.endpoints {
+            let departs = !served.contains(id);
+            counters.set_departed(departs);
+            if !departs {
+                *departure = None;
+            } else if departure.is_none() {
+                tracing::debug!(endpoint = %id, "no thread picks it any more");
+                let requests_before = counters.requests();
+                *departure = Some(Departure { requests_before, idle_since: Some(now) });
             }
-            endpoint.set_departed(departs, now);
         }
     }
 
     pub(super) fn endpoint_stats(&self, are_watched: bool) -> BTreeMap<EndpointId, EndpointStats> {
-        self.endpoints.iter().map(|(id, endpoint)| (id.clone(), endpoint.stats(are_watched))).collect()
+        let stats = |ReportedEndpoint { counters, departure }: &ReportedEndpoint| {
+            let drained = departure
+                .as_ref()
+                .map_or(0, |departure| counters.requests().saturating_sub(departure.requests_before));
+            EndpointStats { drained, ..counters.stats(are_watched) }
+        };
+        self.endpoints.iter().map(|(id, endpoint)| (id.clone(), stats(endpoint))).collect()
     }
 
     /// Counts by service and revision; requests only while they are watched, failures always.
@@ -97,10 +124,10 @@ impl CounterRegistry {
                 all.entry(service.name.clone()).or_default().failed = failed;
             }
         }
-        for endpoint in self.endpoints.values() {
-            let counters = &endpoint.revision;
-            let mut known = counters.stats();
-            let mut requests = endpoint.requests();
+        for ReportedEndpoint { counters, .. } in self.endpoints.values() {
+            let revision = &counters.revision;
+            let mut known = revision.stats();
+            let mut requests = counters.requests();
             if !are_watched {
                 known.requests = 0;
                 requests = 0;
@@ -108,21 +135,27 @@ impl CounterRegistry {
             if known == RevisionStats::default() && requests == 0 {
                 continue;
             }
-            let revisions = &mut all.entry(counters.service.name.clone()).or_default().revisions;
-            revisions.entry(counters.number).or_insert(known).requests += requests;
+            let revisions = &mut all.entry(revision.service.name.clone()).or_default().revisions;
+            revisions.entry(revision.number).or_insert(known).requests += requests;
         }
         all
     }
 
-    /// Forgets departed endpoints that have been reported as idle for long enough, and what only they used. Called at every
-    /// report.
+    /// Forgets departed endpoints that are idle and have been reported for long enough since then, and what only they used.
+    /// Called at every report.
     pub(super) fn forget_idle(&mut self, now: Mono) {
-        self.endpoints.retain(|_, endpoint| {
-            let is_done = endpoint.note_idle(now);
-            if is_done {
-                endpoint.revision.add_forgotten(endpoint.requests());
+        self.endpoints.retain(|_, ReportedEndpoint { counters, departure }| {
+            let Some(departure) = departure else { return true };
+            if counters.in_flight() > 0 {
+                departure.idle_since = None;
+                return true;
             }
-            !is_done
+            let idle_since = *departure.idle_since.get_or_insert(now);
+            let is_kept = now.since(idle_since).std() <= DEPARTED_REPORTED;
+            if !is_kept {
+                counters.revision.add_forgotten(counters.requests());
+            }
+            is_kept
         });
         self.revisions.retain(|_, revision| revision.strong_count() > 0);
         self.services.retain(|_, service| service.strong_count() > 0);
@@ -146,9 +179,8 @@ mod tests {
 
     use super::*;
     use crate::balancer::claim::{Claim, ThreadEndpoint};
-    use crate::balancer::limits::DEPARTED_REPORTED;
-    use crate::model::TableService;
     use crate::model::arbitrary::table_name;
+    use crate::model::{Millis, TableService};
 
     /// Endpoint `e<number>` of the service `s`; two endpoints make a revision.
     fn endpoint(number: u8) -> TableEndpoint {
@@ -196,7 +228,7 @@ mod tests {
         }
 
         fn wait(&mut self) {
-            self.now = self.now.after(DEPARTED_REPORTED.into()).after(crate::model::Millis(1));
+            self.now = self.now.after(DEPARTED_REPORTED.into()).after(Millis(1));
         }
     }
 
@@ -240,6 +272,44 @@ mod tests {
         rig.install(&[0, 1]);
         drop(rig.claim(0));
         assert_eq!(rig.report().revisions, [revision(1, 2, 1)].into(), "it is back");
+    }
+
+    #[test]
+    fn departed_endpoint_is_reported_until_it_was_idle_for_a_while() {
+        let mut rig = Rig::new();
+        rig.install(&[0]);
+        drop(rig.claim(0));
+        let claims = [rig.claim(0), rig.claim(0)];
+        let late = rig.claim(0);
+        rig.install(&[]);
+        drop(claims);
+        rig.wait();
+        rig.report();
+        let stats = |rig: &Rig| rig.registry.endpoint_stats(false).into_values().next();
+        let in_flight = EndpointStats { in_flight: 1, drained: 2, ..EndpointStats::default() };
+        assert_eq!(stats(&rig), Some(in_flight));
+        drop(late);
+        rig.report();
+        let drained = EndpointStats { in_flight: 0, drained: 3, ..in_flight };
+        rig.now = rig.now.after(DEPARTED_REPORTED.into());
+        rig.report();
+        assert_eq!(stats(&rig), Some(drained), "idle since the last report but one");
+        rig.now = rig.now.after(Millis(1));
+        rig.report();
+        assert_eq!(stats(&rig), None);
+    }
+
+    #[test]
+    fn endpoint_that_is_back_in_the_table_has_drained_nothing() {
+        let mut rig = Rig::new();
+        rig.install(&[0]);
+        rig.install(&[]);
+        rig.install(&[0]);
+        drop(rig.claim(0));
+        rig.wait();
+        rig.report();
+        let stats: Vec<EndpointStats> = rig.registry.endpoint_stats(false).into_values().collect();
+        assert_eq!(stats, [EndpointStats::default()]);
     }
 
     #[test]
@@ -309,7 +379,7 @@ mod tests {
                 }
                 prop_assert_eq!(rig.report(), expected.clone());
                 let left = rig.registry.endpoints.values();
-                let left: BTreeSet<RevisionNumber> = left.map(|endpoint| endpoint.revision.number).collect();
+                let left: BTreeSet<RevisionNumber> = left.map(|endpoint| endpoint.counters.revision.number).collect();
                 expected.revisions.retain(|number, _| left.contains(number));
             }
         }

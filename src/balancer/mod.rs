@@ -20,7 +20,6 @@ mod endpoint;
 mod failures;
 mod file;
 mod http;
-mod install;
 mod limits;
 mod listener;
 mod log_throttle;
@@ -132,7 +131,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
     let incarnation = Incarnation(clock.uuid());
     let control = control::Control {
         id,
-        acknowledgement: acknowledgement::Acknowledgement::new(group.len()),
+        acknowledgement: acknowledgement::Acknowledgement::default(),
         counters: counters::CounterRegistry::new(group.len()),
         threads: group,
         sockets,

@@ -47,8 +47,6 @@ struct TableView<P> {
 struct PickerBackend<P> {
     /// In the order of the backend's endpoints.
     endpoints: Vec<PickerEndpoint<P>>,
-    /// Weights of the endpoints; `None` if all are equal.
-    weights: Option<Vec<u32>>,
     turn: Cell<usize>,
 }
 
@@ -201,7 +199,7 @@ impl<P: EndpointConnections> Picker<P> {
         let draw = Draw { turn, random: self.random.borrow_mut().u64(..) };
         let load = |index: usize| known.endpoints[index].endpoint.in_flight();
         let usable = |index: usize| usable(&known.endpoints[index].endpoint);
-        let choose = |usable: &dyn Fn(usize) -> bool| match &known.weights {
+        let choose = |usable: &dyn Fn(usize) -> bool| match &backend.weights {
             None => choose(backend.balance, draw, known.endpoints.len(), load, usable),
             Some(weights) => choose_weighted(backend.balance, draw, weights, load, usable),
         };
@@ -232,7 +230,6 @@ impl<P: EndpointConnections> Picker<P> {
             });
             backends.push(PickerBackend {
                 endpoints: of_backend.collect(),
-                weights: backend.weights(),
                 turn: Cell::new(self.random.borrow_mut().usize(..)),
             });
         }

@@ -74,7 +74,7 @@ impl Rig {
     }
 
     /// A newer table lacks these endpoints; the thread has not taken it yet.
-    fn depart(&self, names: &[&str]) {
+    fn depart(&mut self, names: &[&str]) {
         let mut newer = self.table.clone();
         let gone: Vec<EndpointId> = names.iter().map(|name| endpoint(name, 1).id).collect();
         newer.services.values_mut().for_each(|service| service.endpoints.retain(|e| !gone.contains(&e.id)));
@@ -125,7 +125,7 @@ fn is_part(count: u32, part: f64) -> bool {
 
 #[test]
 fn endpoint_that_a_newer_table_lacks_is_picked_only_if_there_is_no_other() {
-    let rig = Rig::new(vec![("s", 1, service(&[("a", 1), ("b", 2)]))]);
+    let mut rig = Rig::new(vec![("s", 1, service(&[("a", 1), ("b", 2)]))]);
     assert_eq!(rig.first_picks(&()).len(), 2);
     rig.depart(&["a"]);
     assert_eq!(rig.first_picks(&()), [("b".to_owned(), REQUESTS)].into());
@@ -136,7 +136,7 @@ fn endpoint_that_a_newer_table_lacks_is_picked_only_if_there_is_no_other() {
 #[test]
 fn shares_split_requests_by_revision() {
     let shares = [(RevisionNumber(1), 9_000), (RevisionNumber(2), 1_000)].into();
-    let rig = Rig::new(vec![("s", 1, TableService { shares, ..service(&[("a", 1), ("b", 2)]) })]);
+    let mut rig = Rig::new(vec![("s", 1, TableService { shares, ..service(&[("a", 1), ("b", 2)]) })]);
     let picked = rig.first_picks(&());
     assert!(is_part(picked["b"], 0.1), "{picked:?}");
     rig.depart(&["a"]);

@@ -1,6 +1,5 @@
 //! Reports to the controller: what is acknowledged, what is in flight, what has failed.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,15 +23,8 @@ pub(super) struct Reporter {
 
 impl Reporter {
     pub(super) fn new(incarnation: Incarnation, clock: Arc<dyn Clock>, are_watched: Arc<AtomicBool>) -> Self {
-        let first = BalancerReport {
-            incarnation: incarnation.clone(),
-            applied: None,
-            refused: None,
-            counted: None,
-            services: BTreeMap::new(),
-            endpoints: BTreeMap::new(),
-        };
-        Self { incarnation, clock, are_watched, reports: watch::Sender::new(first) }
+        let reports = watch::Sender::new(BalancerReport::new(incarnation.clone()));
+        Self { incarnation, clock, are_watched, reports }
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<BalancerReport> {

@@ -38,8 +38,9 @@ impl TableSaver {
         }
     }
 
-    /// Resolves with the result of the write in progress; never if there is none.
-    pub(super) async fn finished(&mut self) -> Result<(), String> {
+    /// Resolves when the write in progress has ended, and says whether it succeeded; never if there is none. The table is then
+    /// acknowledged, or tried again at the next tick.
+    pub(super) async fn finished(&mut self, acknowledgement: &mut Acknowledgement) -> bool {
         let Some(write) = &mut self.write else { return std::future::pending().await };
         let written = match write.await {
             Ok(written) => written.map_err(|error| {
@@ -49,11 +50,7 @@ impl TableSaver {
             Err(error) => Err(error.to_string()),
         };
         self.write = None;
-        written
-    }
-
-    /// Records a result: the table is acknowledged, or tried again at the next tick.
-    pub(super) fn record(&mut self, acknowledgement: &mut Acknowledgement, written: Result<(), String>) {
+        let is_saved = written.is_ok();
         match written {
             Ok(()) => {
                 acknowledgement.saved();
@@ -68,5 +65,6 @@ impl TableSaver {
                 acknowledgement.save_failed(reason);
             }
         }
+        is_saved
     }
 }

@@ -27,7 +27,6 @@ pub(super) struct BackendEndpoint {
     pub(super) address: SocketAddr,
     pub(super) via: EndpointVia,
     pub(super) revision: RevisionNumber,
-    pub(super) weight: u32,
 }
 
 /// A port of a service that routes lead to, with the endpoints that have it.
@@ -38,17 +37,9 @@ pub(super) struct Backend {
     pub(super) shares: Vec<(RevisionNumber, u32)>,
     pub(super) pins: Vec<RevisionPin>,
     pub(super) endpoints: Vec<BackendEndpoint>,
+    /// Of the endpoints; `None` if all are alike.
+    pub(super) weights: Option<Vec<u32>>,
     pub(super) service: Arc<ServiceCounters>,
-}
-
-impl Backend {
-    /// Weights of the endpoints; `None` if all are alike.
-    pub(super) fn weights(&self) -> Option<Vec<u32>> {
-        let weights: Vec<u32> = self.endpoints.iter().map(|endpoint| endpoint.weight).collect();
-        let first = weights.first().copied().unwrap_or_default();
-        let are_alike = first > 0 && weights.iter().all(|weight| *weight == first);
-        (!are_alike).then_some(weights)
-    }
 }
 
 #[derive(Debug)]

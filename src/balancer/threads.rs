@@ -93,12 +93,8 @@ impl ThreadGroup {
         }
     }
 
-    /// Hands a table to all threads at once; `on_taken` is called for each that has taken it, in order.
-    pub(super) async fn hand_out(
-        &self,
-        table: Arc<CompiledTable>,
-        mut on_taken: impl FnMut(usize),
-    ) -> Result<(), ThreadEnded> {
+    /// Hands a table to all threads at once, and returns when each has taken it.
+    pub(super) async fn hand_out(&self, table: Arc<CompiledTable>) -> Result<(), ThreadEnded> {
         let mut answers = Vec::with_capacity(self.threads.len());
         for thread in &self.threads {
             let (taken, answer) = oneshot::channel();
@@ -106,9 +102,8 @@ impl ThreadGroup {
             thread.commands.send(command).await.map_err(|_| ThreadEnded)?;
             answers.push(answer);
         }
-        for (thread, answer) in answers.into_iter().enumerate() {
+        for answer in answers {
             answer.await.map_err(|_| ThreadEnded)?;
-            on_taken(thread);
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerId, ReplicaName, RevisionNumber, ServiceName};
 
-/// Identity of an endpoint. What serves under an id is one process for good: an address alone would not do, because Docker
-/// gives a dead container's address to the next start. Text forms:
+/// Identity of an endpoint. An id never moves to another process. An address does: Docker gives the address of a dead
+/// container to the next one that starts. Text forms:
 ///
 /// - `<container>@<start, nanoseconds since 1970>`: managed,
 /// - `registered:<instance>@<registration revision>`: self-registered,
@@ -60,7 +60,7 @@ impl fmt::Display for EndpointId {
     }
 }
 
-/// Who says that an endpoint exists.
+/// Who registered an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EndpointOrigin {
@@ -88,7 +88,7 @@ pub enum EndpointVia {
 pub enum EndpointState {
     /// May be chosen.
     Ready,
-    /// Takes no new request; from here there is no way back.
+    /// Takes no new request; an endpoint never leaves this state.
     Draining,
     /// Its health check fails; not chosen.
     Unready,

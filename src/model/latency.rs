@@ -1,4 +1,4 @@
-//! How long answers took, counted in buckets.
+//! Latency histograms with fixed buckets.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 /// faster) to over 60 s (a route's timeout is rarely longer). A percentile read from them is off by less than the square
 /// root of two, which is enough to see that a release is slower.
 pub const LATENCY_BOUNDS: [u64; 35] = bounds();
-/// One for each bound, and one for what took longer.
+/// One for each bound, and one for everything slower.
 pub const LATENCY_BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
 
-/// 500 µs times the square root of two, again and again.
+/// Powers of the square root of two, from 500 µs.
 const fn bounds() -> [u64; 35] {
     let mut bounds = [0; 35];
     let mut at = 0;
@@ -48,7 +48,7 @@ impl From<Vec<u64>> for Latencies {
 }
 
 impl Latencies {
-    /// The bucket of an answer that took so many microseconds.
+    /// The bucket of a response that took this many microseconds.
     pub fn bucket(micros: u64) -> usize {
         LATENCY_BOUNDS.partition_point(|bound| *bound < micros)
     }
@@ -63,7 +63,7 @@ impl Latencies {
         self.0.iter().all(|count| *count == 0)
     }
 
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub fn with(&self, other: &Self) -> Self {
         Self::of(|at| self.0[at].saturating_add(other.0[at]))
@@ -75,8 +75,8 @@ impl Latencies {
         Self::of(|at| self.0[at].saturating_sub(earlier.0[at]))
     }
 
-    /// How many microseconds `percent` of the answers took at most, read within the bucket in proportion; `None` where
-    /// nothing was counted. Longer than the last bound is reported as that bound.
+    /// A percentile in microseconds, interpolated within its bucket; `None` if nothing was counted. Values beyond the last
+    /// bound are reported as that bound.
     pub fn percentile(&self, percent: u64) -> Option<u64> {
         let total: u64 = self.0.iter().sum();
         let rank = (u128::from(total) * u128::from(percent.min(100))).div_ceil(100).max(1);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn two_buckets_an_octave_up_to_a_minute() {
+    fn bounds_have_two_buckets_an_octave_up_to_a_minute() {
         assert_eq!(LATENCY_BOUNDS[..5], [500, 707, 1000, 1414, 2000]);
         assert!(LATENCY_BOUNDS[34] > 60_000_000);
         let rows = [(0, 0), (500, 0), (501, 1), (1000, 2), (1001, 3), (65_536_000, 34), (u64::MAX, 35)];
@@ -125,7 +125,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_percentile_is_in_the_bucket_of_the_exact_one(
+        fn percentile_is_in_the_bucket_of_the_exact_one(
             mut micros in prop::collection::vec(0_u64..65_000_000, 1..300),
             percent in 1_u64..=100,
         ) {
@@ -139,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_counted_since_is_the_rest(
+        fn difference_since_an_earlier_count_is_the_rest(
             first in prop::collection::vec(0_u64..u64::MAX, 0..50),
             then in prop::collection::vec(0_u64..u64::MAX, 0..50),
         ) {

@@ -92,6 +92,18 @@ pub struct BalancerReport {
 }
 
 impl BalancerReport {
+    /// The report of a process that has no table and has served no request.
+    pub fn new(incarnation: Incarnation) -> Self {
+        Self {
+            incarnation,
+            applied: None,
+            refused: None,
+            counted: None,
+            services: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+        }
+    }
+
     /// Requests in flight to an endpoint.
     pub fn in_flight(&self, id: &EndpointId) -> u64 {
         self.endpoints.get(id).map_or(0, |stats| stats.in_flight)

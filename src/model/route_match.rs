@@ -1,4 +1,4 @@
-//! Which requests a route takes.
+//! Which requests a route matches.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::is_host_name;
 
-/// The hosts that a route takes, ordered from the most specific to the least. Text form: `shop.example`,
+/// The hosts that a route matches, ordered from the most specific to the least. Text form: `shop.example`,
 /// `*.shop.example` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -72,7 +72,7 @@ impl From<HostPattern> for String {
     }
 }
 
-/// The paths that a route takes.
+/// The paths that a route matches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PathMatch {
@@ -91,7 +91,7 @@ impl PathMatch {
     }
 }
 
-/// What else a request must have.
+/// A further condition on a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RouteCondition {

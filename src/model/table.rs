@@ -38,11 +38,11 @@ impl fmt::Display for TableName {
     }
 }
 
-/// What becomes of the requests that it takes.
+/// A route: which requests it matches, and what happens to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TableRoute {
-    /// Where it is visible.
+    /// The listeners on which it is visible.
     pub listeners: BTreeSet<ListenerId>,
     pub hosts: BTreeSet<HostPattern>,
     pub path: PathMatch,
@@ -52,7 +52,7 @@ pub struct TableRoute {
     pub action: RouteAction,
 }
 
-/// What becomes of a request that a route takes.
+/// What happens to a request that a route matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RouteAction {
@@ -114,7 +114,7 @@ pub struct TableEndpoint {
 }
 
 impl TableEndpoint {
-    /// The weight of endpoints that say nothing of it.
+    /// The default weight.
     pub const WEIGHT: u32 = 1;
 
     /// A container of ours, reached directly.

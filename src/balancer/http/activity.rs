@@ -1,7 +1,6 @@
 //! What a client does on its connection, and until when it must: the deadlines of a client connection.
 
 use std::cell::Cell;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,12 +33,6 @@ pub(super) struct ClientActivity {
     unread: Cell<bool>,
     /// Since when the client has not read what it was sent.
     write: Cell<Option<Mono>>,
-}
-
-impl fmt::Debug for ClientActivity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientActivity").field("phase", &self.phase).finish_non_exhaustive()
-    }
 }
 
 impl ClientActivity {
@@ -131,7 +124,6 @@ impl ClientActivity {
 }
 
 /// A request that is being served, until it is dropped.
-#[derive(Debug)]
 pub(super) struct Exchange(Rc<ClientActivity>);
 
 impl Drop for Exchange {

@@ -43,7 +43,7 @@ pub(super) async fn send(
             () = overdue(progress, timeout) => return Err(timed_out),
         },
     };
-    let is_body_broken = progress.is_some_and(|progress| progress.is_broken());
+    let is_body_broken = progress.is_some_and(|progress| progress.is_broken.get());
     let mut response = sent.map_err(|error| classify(error, spare, is_body_broken))?;
     // an upgrade is never requested
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -88,17 +88,17 @@ fn is_closed(error: &hyper::Error) -> bool {
 
 /// Resolves when an endpoint took too long: to take in the body, or after its last byte to answer.
 async fn overdue(progress: &UploadProgress, timeout: Duration) {
-    let mut seen = progress.state();
+    let mut seen = progress.state.get();
     while seen != UploadState::Ended {
         tokio::select! {
             () = progress.ended() => {}
             () = tokio::time::sleep(UPLOAD_STALL) => {
-                if progress.state() == seen {
+                if progress.state.get() == seen {
                     return;
                 }
             }
         }
-        seen = progress.state();
+        seen = progress.state.get();
     }
     tokio::time::sleep(timeout).await;
 }

@@ -14,8 +14,7 @@ use tokio::net::TcpStream;
 
 use super::activity::ClientActivity;
 use super::client_socket::ClientSocket;
-use super::forward::{HttpClient, forward};
-use super::handler::HttpHandler;
+use super::forward::{HttpClient, HttpHandler, forward};
 use super::headers::client_value;
 use crate::balancer::limits::{BalancerLimits, HEADERS_MAX_BYTES};
 use crate::balancer::listener::{Admission, ConnectionHandler};

@@ -1,15 +1,16 @@
 //! Forwards a request to an endpoint that answers it.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
+use tokio_util::sync::CancellationToken;
 
 use super::activity::ClientActivity;
 use super::attempt::{AttemptFailure, send};
-use super::handler::HttpHandler;
 use super::headers;
 use super::local_reply::LocalReply;
 use super::request_body::RequestBody;
@@ -17,12 +18,24 @@ use super::request_target::RequestTarget;
 use super::response_body::{ResponseBody, UpstreamResponseBody};
 use super::upstream::{HttpLease, HttpPool, connect};
 use crate::balancer::claim::ThreadEndpoint;
-use crate::balancer::limits::{CONNECT_DEADLINE, CONNECTS_MAX};
-use crate::balancer::picker::{Choice, RequestPicks};
+use crate::balancer::limits::{BalancerLimits, CONNECT_DEADLINE, CONNECTS_MAX};
+use crate::balancer::picker::{Choice, Picker, RequestPicks};
 use crate::balancer::pool::ReusePolicy;
-use crate::model::{EndpointVia, Mono};
+use crate::balancer::shortage::ShortageLog;
+use crate::clock::Clock;
+use crate::model::{EndpointVia, ListenerId, Mono};
 
 type HttpChoice = Choice<HttpPool>;
+
+/// What the HTTP/1.1 connections of a thread share.
+pub(in crate::balancer) struct HttpHandler {
+    pub(in crate::balancer) listener: ListenerId,
+    pub(in crate::balancer) picker: Rc<Picker<HttpPool>>,
+    pub(in crate::balancer) shortages: Rc<ShortageLog>,
+    pub(in crate::balancer) limits: BalancerLimits,
+    pub(in crate::balancer) clock: Arc<dyn Clock>,
+    pub(in crate::balancer) draining: CancellationToken,
+}
 
 /// A client connection, as its requests see it.
 pub(super) struct HttpClient {
@@ -49,20 +62,14 @@ pub(super) async fn forward(client: Rc<HttpClient>, request: Request<Incoming>) 
 enum ConnectionOrigin {
     /// For an earlier request: it may have ended between the two.
     Reused,
-    /// For this request, to the endpoint itself: the endpoint has seen the request.
-    Direct,
-    /// For this request, to Docker's proxy of a published port, which accepts connections even if nothing listens in the
-    /// container: the endpoint may not be there.
-    DockerProxy,
+    /// For this request. An endpoint that is reached directly has then seen the request. Docker's proxy of a published port
+    /// accepts connections even if nothing listens in the container: the endpoint may not be there.
+    New(EndpointVia),
 }
 
-impl From<EndpointVia> for ConnectionOrigin {
-    fn from(via: EndpointVia) -> Self {
-        match via {
-            EndpointVia::Direct => Self::Direct,
-            EndpointVia::DockerProxy => Self::DockerProxy,
-        }
-    }
+impl ConnectionOrigin {
+    const TO_ENDPOINT: Self = Self::New(EndpointVia::Direct);
+    const TO_DOCKER_PROXY: Self = Self::New(EndpointVia::DockerProxy);
 }
 
 /// A request until its response has come.
@@ -113,7 +120,7 @@ impl<'a> ForwardedRequest<'a> {
             self.body.set_claim(&choice.claim);
             let spare = self.may_repeat(origin).then(|| self.head.clone());
             let request = Request::from_parts(self.head, self.body);
-            let sent_at = (origin == ConnectionOrigin::DockerProxy).then(|| self.handler.clock.mono());
+            let sent_at = (origin == ConnectionOrigin::TO_DOCKER_PROXY).then(|| self.handler.clock.mono());
             let failure = match send(lease, request, spare, choice.timeout).await {
                 Ok((response, lease)) => return Ok(self.handler.answered(choice, origin, response, lease)),
                 Err(failure) => failure,
@@ -121,7 +128,7 @@ impl<'a> ForwardedRequest<'a> {
             (self.head, self.body) = match failure {
                 AttemptFailure::Unsent(request) => {
                     choice.claim.mark_unsent();
-                    if origin == ConnectionOrigin::DockerProxy {
+                    if origin == ConnectionOrigin::TO_DOCKER_PROXY {
                         choice.claim.endpoint().eject(&*self.handler.clock);
                         self.picks.add_tried(Rc::clone(choice.claim.endpoint()));
                     }
@@ -171,8 +178,8 @@ impl<'a> ForwardedRequest<'a> {
             let endpoint = Rc::clone(choice.claim.endpoint());
             match connect(choice.address).await {
                 Ok(connection) => {
-                    let origin = ConnectionOrigin::from(choice.via);
-                    if origin == ConnectionOrigin::Direct {
+                    let origin = ConnectionOrigin::New(choice.via);
+                    if origin == ConnectionOrigin::TO_ENDPOINT {
                         endpoint.restore();
                     }
                     let lease = choice.connections.lease(connection, choice.address);
@@ -216,7 +223,7 @@ impl<'a> ForwardedRequest<'a> {
     /// request: one that ends every connection must not receive it again and again.
     fn may_repeat(&self, origin: ConnectionOrigin) -> bool {
         let is_idempotent = matches!(self.head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        origin != ConnectionOrigin::Direct && !self.was_repeated && is_idempotent && self.body.is_empty()
+        origin != ConnectionOrigin::TO_ENDPOINT && !self.was_repeated && is_idempotent && self.body.is_empty()
     }
 }
 
@@ -230,7 +237,7 @@ impl HttpHandler {
         lease: HttpLease,
     ) -> Response<UpstreamResponseBody> {
         let HttpChoice { claim, picked_at, .. } = choice;
-        if origin == ConnectionOrigin::DockerProxy {
+        if origin == ConnectionOrigin::TO_DOCKER_PROXY {
             claim.endpoint().restore();
         }
         if let Some(picked_at) = picked_at {

@@ -11,7 +11,6 @@ mod attempt;
 mod client_socket;
 mod connection;
 mod forward;
-mod handler;
 mod headers;
 mod local_reply;
 mod request_body;
@@ -19,5 +18,5 @@ mod request_target;
 mod response_body;
 mod upstream;
 
-pub(super) use handler::HttpHandler;
+pub(super) use forward::HttpHandler;
 pub(super) use upstream::HttpPool;

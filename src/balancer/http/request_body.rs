@@ -24,24 +24,14 @@ pub(super) enum UploadState {
 }
 
 /// The progress of a request's body, shared with the task that waits for the response.
-#[derive(Debug)]
 pub(super) struct UploadProgress {
-    state: Cell<UploadState>,
-    /// Whether the client aborted it, or sent an invalid body.
-    broken: Cell<bool>,
+    pub(super) state: Cell<UploadState>,
+    /// Whether the endpoint did not get the whole body because the client aborted it or sent an invalid one.
+    pub(super) is_broken: Cell<bool>,
     ended: Notify,
 }
 
 impl UploadProgress {
-    pub(super) fn state(&self) -> UploadState {
-        self.state.get()
-    }
-
-    /// Whether the endpoint did not get the whole body because of the client.
-    pub(super) fn is_broken(&self) -> bool {
-        self.broken.get()
-    }
-
     /// Resolves once the body has ended.
     pub(super) async fn ended(&self) {
         while self.state.get() != UploadState::Ended {
@@ -50,7 +40,6 @@ impl UploadProgress {
     }
 }
 
-#[derive(Debug)]
 pub(in crate::balancer) enum RequestBody {
     Empty,
     Stream(Box<UploadStream>),
@@ -67,12 +56,6 @@ pub(in crate::balancer) struct UploadStream {
     claim: Option<Rc<Claim>>,
 }
 
-impl std::fmt::Debug for UploadStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UploadStream").field("inner", &self.inner).finish_non_exhaustive()
-    }
-}
-
 impl RequestBody {
     pub(super) fn new(inner: Incoming, activity: &Rc<ClientActivity>, clock: &Arc<dyn Clock>) -> Self {
         if inner.is_end_stream() {
@@ -80,7 +63,7 @@ impl RequestBody {
         }
         let progress = UploadProgress {
             state: Cell::new(UploadState::Since(clock.mono())),
-            broken: Cell::new(false),
+            is_broken: Cell::new(false),
             ended: Notify::new(),
         };
         Self::Stream(Box::new(UploadStream {
@@ -138,7 +121,7 @@ impl Body for RequestBody {
             Poll::Ready(None) => stream.is_read = true,
             Poll::Ready(Some(Err(_))) => {
                 stream.is_read = true;
-                stream.progress.broken.set(true);
+                stream.progress.is_broken.set(true);
             }
         }
         polled

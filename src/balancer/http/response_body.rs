@@ -11,13 +11,11 @@ use super::upstream::HttpLease;
 use crate::balancer::claim::Claim;
 
 /// What the client gets; the exchange ends when it is dropped.
-#[derive(Debug)]
 pub(super) struct ResponseBody {
     content: ResponseContent,
     _exchange: Exchange,
 }
 
-#[derive(Debug)]
 enum ResponseContent {
     /// A local reply.
     Text(Option<Bytes>),
@@ -30,12 +28,6 @@ pub(super) struct UpstreamResponseBody {
     inner: Incoming,
     lease: Option<HttpLease>,
     claim: Rc<Claim>,
-}
-
-impl std::fmt::Debug for UpstreamResponseBody {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UpstreamResponseBody").field("inner", &self.inner).finish_non_exhaustive()
-    }
 }
 
 impl ResponseBody {

@@ -19,7 +19,6 @@ use crate::balancer::pool::{PoolLease, PooledConnection, UpstreamPool};
 pub(in crate::balancer) type HttpPool = Rc<UpstreamPool<HttpConnection>>;
 pub(super) type HttpLease = PoolLease<HttpConnection>;
 
-#[derive(Debug)]
 pub(in crate::balancer) struct HttpConnection {
     pub(super) sender: SendRequest<RequestBody>,
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coxswain::balancer::{self, AcceptSocket, BalancerConfig, BalancerError, BalancerLimits, SocketChange};
-use coxswain::clock::{Clock, RealClock};
+use coxswain::clock::{Clock, RealClock, VirtualClock};
 use coxswain::model::{
     BalancerId, BalancerReport, BalancerReports, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern,
     Listener, ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RoutingTable,
@@ -43,6 +43,15 @@ pub(crate) struct Setup {
     pub(crate) directory: Option<PathBuf>,
     /// A socket of one more thread.
     pub(crate) extra_socket: Option<std::net::TcpListener>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Setup {
+    /// One thread, whose connections to endpoints can therefore be counted on, and a clock that stands still: however slow
+    /// the machine is, no ejection ends and no connection gets old.
+    pub(crate) fn still() -> Self {
+        Self { threads: 1, clock: Arc::new(VirtualClock::new(1)), ..Self::default() }
+    }
 }
 
 impl Default for Setup {
@@ -54,6 +63,7 @@ impl Default for Setup {
             boot: "boot-1",
             directory: None,
             extra_socket: None,
+            clock: Arc::new(RealClock::new()),
         }
     }
 }
@@ -104,7 +114,6 @@ impl Balancer {
         let beats = Arc::clone(&heartbeats);
         let stop = CancellationToken::new();
         let file = setup.directory.unwrap_or_else(|| directory.path().to_owned()).join("table");
-        let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let config = BalancerConfig {
             id: BalancerId::local(),
             threads,
@@ -112,7 +121,7 @@ impl Balancer {
             plane: socket,
             table_file: file,
             boot_id: setup.boot.to_owned(),
-            clock,
+            clock: setup.clock,
             limits: setup.limits,
             on_thread: || {},
             heartbeat: Box::new(move || {

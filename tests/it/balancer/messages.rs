@@ -11,9 +11,8 @@ use tokio::sync::Notify;
 
 use super::harness::{Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, simple, status};
 
-/// A balancer with one thread, whose connections to endpoints can therefore be counted on.
 async fn single() -> Balancer {
-    Balancer::start(Setup { threads: 1, ..Setup::default() }).await
+    Balancer::start(Setup::still()).await
 }
 
 /// Answers each request by its path, and keeps the connection.
