@@ -5,44 +5,14 @@
 //! addition to its own code); 05xx: starting the daemon.
 //! Deliberately absent: the observations of one case, which are in the [`ApiError`].
 
-use super::types::ApiError;
-use crate::model::{Diagnosis, FailureReason, NotReadyCause, ProbeAnswer};
-
-/// An entry of the registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Code {
-    /// `CTL-0412`.
-    pub id: &'static str,
-    /// Exit code of `ctl`.
-    pub exit: u8,
-    /// One line, without a full stop.
-    pub title: &'static str,
-    pub meaning: &'static str,
-    pub remedy: &'static str,
-}
-
-impl Code {
-    /// An error of this code. Callers fill further fields with struct update syntax.
-    pub fn error(&self, what: impl Into<String>) -> ApiError {
-        ApiError {
-            code: self.id.to_owned(),
-            exit: self.exit,
-            what: what.into(),
-            why: Vec::new(),
-            log: Vec::new(),
-            kept: None,
-            class: None,
-            now: None,
-            next: Vec::new(),
-            problems: Vec::new(),
-        }
-    }
-}
+pub use super::code::Code;
+use super::types::{ApiError, ErrorDetail, FailureReasonName};
 
 /// The daemon ended a stream that only the client should end.
 pub fn stream_ended() -> ApiError {
     let why = vec!["the daemon stopped or restarted".to_owned()];
-    ApiError { why, next: vec!["ctl status".to_owned()], ..DAEMON_SILENT.error("the daemon ended the watch") }
+    let next = vec!["ctl status".to_owned()];
+    ErrorDetail { why, next, ..DAEMON_SILENT.detail("the daemon ended the watch") }.into()
 }
 
 /// Finds a code by its text, in any case, with or without `CTL-`.
@@ -52,31 +22,19 @@ pub fn find(text: &str) -> Option<&'static Code> {
     ALL.iter().find(|code| code.id.strip_prefix("CTL-") == Some(number))
 }
 
-/// The code of a failure's cause.
-pub fn of_failure(reason: &FailureReason) -> &'static Code {
+/// The code of a failure reason.
+pub fn of_failure(reason: FailureReasonName) -> &'static Code {
     match reason {
-        FailureReason::DeadlineExceeded { .. } => &NO_PROGRESS,
-        FailureReason::Replica(failed) => of_diagnosis(&failed.diagnosis),
-        FailureReason::Aborted { .. } => &ABORTED,
-    }
-}
-
-fn of_diagnosis(diagnosis: &Diagnosis) -> &'static Code {
-    match &diagnosis.cause {
-        NotReadyCause::ImageNotFound { .. } => &IMAGE_NOT_FOUND,
-        NotReadyCause::PullDenied { .. } => &PULL_DENIED,
-        NotReadyCause::CannotStart { .. } => &CANNOT_START,
-        NotReadyCause::Exited { .. } => &CRASH_LOOP,
-        NotReadyCause::OutOfMemory { .. } => &OUT_OF_MEMORY,
-        NotReadyCause::Unhealthy { probe, .. } => match probe.answer {
-            ProbeAnswer::Status { .. } | ProbeAnswer::Unwell => &BAD_ANSWER,
-            // If it does listen, it started late or closes connections.
-            ProbeAnswer::Refused { port } if !diagnosis.evidence.listens_on(port) => &WRONG_PORT,
-            ProbeAnswer::Refused { .. } | ProbeAnswer::Nothing => &NEVER_HEALTHY,
-        },
-        NotReadyCause::ImageUnavailable { .. }
-        | NotReadyCause::NoFreeAddress
-        | NotReadyCause::ContainerPaused => &NO_PROGRESS,
+        FailureReasonName::DeadlineExceeded => &NO_PROGRESS,
+        FailureReasonName::ImageNotFound => &IMAGE_NOT_FOUND,
+        FailureReasonName::PullDenied => &PULL_DENIED,
+        FailureReasonName::CannotStart => &CANNOT_START,
+        FailureReasonName::CrashLoop => &CRASH_LOOP,
+        FailureReasonName::OutOfMemory => &OUT_OF_MEMORY,
+        FailureReasonName::BadAnswer => &BAD_ANSWER,
+        FailureReasonName::WrongPort => &WRONG_PORT,
+        FailureReasonName::NeverHealthy => &NEVER_HEALTHY,
+        FailureReasonName::Aborted => &ABORTED,
     }
 }
 

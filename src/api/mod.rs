@@ -6,6 +6,7 @@
 //! Deliberately absent: YAML (the client parses it; the server takes JSON and checks again), decisions.
 
 pub mod client;
+mod code;
 pub mod codes;
 pub mod exits;
 mod refusals;

@@ -4,83 +4,103 @@ mod rollout_command;
 
 use std::collections::BTreeSet;
 
-use super::codes::{self, Code};
-use super::types::ApiError;
+use super::code::Code;
+use super::codes;
+use super::types::{ApiError, ErrorDetail};
 use crate::controller::{
     AgentSilent, CapacityShortage, Conflict, ControllerError, EngineError, Overridden, UnresolvedImage,
 };
-use crate::model::{AppName, Author, ExposureMode, ObjectRef, RevisionNumber, ServiceName};
+use crate::model::{AppName, Author, ExposureMode, Generation, ObjectRef, RevisionNumber, ServiceName};
 
 /// For requests that were rejected before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
 
 /// The API error for a controller error.
-pub(crate) fn error_of(refused: ControllerError) -> ApiError {
-    let unchanged = |error: ApiError| ApiError { now: Some(NOTHING_CHANGED.to_owned()), ..error };
-    match refused {
-        ControllerError::Invalid(problems) => {
-            let what = codes::INVALID_MANIFEST.title;
-            unchanged(ApiError { problems, ..codes::INVALID_MANIFEST.error(what) })
-        }
-        ControllerError::BadValue(message) => unchanged(codes::USAGE.error(message)),
+pub(crate) fn error_of(error: ControllerError) -> ApiError {
+    detail_of(error).into()
+}
+
+/// An error of a request that changed nothing, unless a case says otherwise.
+fn detail_of(error: ControllerError) -> ErrorDetail {
+    let unchanged = |detail: ErrorDetail| ErrorDetail { now: Some(NOTHING_CHANGED.to_owned()), ..detail };
+    match error {
         ControllerError::NotFound(names) => not_found(&names),
-        ControllerError::NoReplica(name) => ApiError {
-            next: vec!["ctl get replicas".to_owned()],
-            ..codes::NOT_FOUND.error(format!("no replica named {name}"))
-        },
-        ControllerError::BalancerUnknown { origins, exposure } => {
-            unchanged(balancer_unknown(&origins, exposure))
+        ControllerError::NoReplica(name) => {
+            let next = vec!["ctl get replicas".to_owned()];
+            ErrorDetail { next, ..codes::NOT_FOUND.detail(format!("no replica named {name}")) }
         }
-        ControllerError::Images(images) => unchanged(unresolved(&images)),
-        ControllerError::NoMemory(short) => unchanged(no_memory(&short)),
+        ControllerError::ChangedMeanwhile { object, read, found, by, written } => {
+            changed_meanwhile(&object, [read, found], &by, &written)
+        }
+        ControllerError::Engine(error) => engine(&error),
+        ControllerError::Agent(error) => silent(error),
+        ControllerError::Store(error) => {
+            let next = vec!["ctl status".to_owned()];
+            ErrorDetail { next, ..codes::STORE_FAILED.detail(error.to_string()) }
+        }
+        rejected => unchanged(rejected_request(rejected)),
+    }
+}
+
+/// Requests that are invalid or not possible now.
+fn rejected_request(error: ControllerError) -> ErrorDetail {
+    match error {
+        ControllerError::Invalid(problems) => {
+            ErrorDetail { problems, ..codes::INVALID_MANIFEST.detail(codes::INVALID_MANIFEST.title) }
+        }
+        ControllerError::BadValue(message) => codes::USAGE.detail(message),
+        ControllerError::BalancerUnknown { origins, exposure } => balancer_unknown(&origins, exposure),
+        ControllerError::Images(images) => unresolved(&images),
+        ControllerError::NoMemory(short) => no_memory(&short),
         ControllerError::RouteClaimed { route, object, origin, holder } => {
-            unchanged(route_claimed(&route, &object, &origin, &holder))
+            route_claimed(&route, &object, &origin, &holder)
         }
-        ControllerError::Overridden { conflicts, by } => unchanged(overridden(&conflicts, &by)),
-        ControllerError::OtherApp { object, there, here } => unchanged(other_app(&object, &there, &here)),
-        ControllerError::VolumeShared { volume, service, by } => {
-            unchanged(volume_shared(&volume, &service, &by))
-        }
-        refused @ ControllerError::OtherSource { .. } => {
+        ControllerError::Overridden { conflicts, by } => overridden(&conflicts, &by),
+        ControllerError::OtherApp { object, there, here } => other_app(&object, &there, &here),
+        ControllerError::VolumeShared { volume, service, by } => volume_shared(&volume, &service, &by),
+        other @ ControllerError::OtherSource { .. } => {
             let why = vec!["only the source that declares an object can change or delete it".to_owned()];
-            unchanged(ApiError { why, ..codes::OTHER_OWNER.error(refused.to_string()) })
+            ErrorDetail { why, ..codes::OTHER_OWNER.detail(other.to_string()) }
         }
         ControllerError::BeingDeleted(object) => {
             let what = format!("{} is being deleted", object.phrase());
             let next = vec![format!("ctl wait {} --for deleted", object.name)];
-            unchanged(ApiError { next, ..codes::CHANGED_MEANWHILE.error(what) })
+            ErrorDetail { next, ..codes::CHANGED_MEANWHILE.detail(what) }
         }
-        ControllerError::ChangedMeanwhile { object, read, found, by, written } => {
-            let name = &object.name;
-            let now = match written.as_slice() {
-                [] => NOTHING_CHANGED.to_owned(),
-                written => format!("already written: {}", joined(written)),
-            };
-            let what = format!("{} was changed by someone else", object.phrase());
-            let why = vec![
-                format!("this command is based on generation {read} of {name}"),
-                format!("{} wrote generation {found}", by.summary()),
-            ];
-            ApiError {
-                why,
-                now: Some(now),
-                next: vec![format!("ctl get {name}")],
-                ..codes::CHANGED_MEANWHILE.error(what)
-            }
-        }
-        ControllerError::ImageGone { revision, gone } => unchanged(image_gone(revision, &gone)),
-        ControllerError::NotNow { name, rejection } => unchanged(rollout_command::error(&name, &rejection)),
-        ControllerError::Fields(error) => unchanged(codes::STORE_FAILED.error(error.to_string())),
-        ControllerError::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
-        ControllerError::Engine(error) => engine(&error),
-        ControllerError::Agent(error) => silent(error),
-        ControllerError::Store(error) => {
-            ApiError { next: vec!["ctl status".to_owned()], ..codes::STORE_FAILED.error(error.to_string()) }
-        }
+        ControllerError::ImageGone { revision, gone } => image_gone(revision, &gone),
+        ControllerError::NotNow { name, rejection } => rollout_command::error(&name, &rejection),
+        ControllerError::NoRevision { name, wanted, kept } => no_revision(&name, wanted, &kept),
+        other @ (ControllerError::Fields(_)
+        | ControllerError::NotFound(_)
+        | ControllerError::NoReplica(_)
+        | ControllerError::ChangedMeanwhile { .. }
+        | ControllerError::Engine(_)
+        | ControllerError::Agent(_)
+        | ControllerError::Store(_)) => codes::STORE_FAILED.detail(other.to_string()),
     }
 }
 
-fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ApiError {
+fn changed_meanwhile(
+    object: &ObjectRef,
+    [read, found]: [Generation; 2],
+    by: &Author,
+    written: &[ObjectRef],
+) -> ErrorDetail {
+    let name = &object.name;
+    let now = match written {
+        [] => NOTHING_CHANGED.to_owned(),
+        written => format!("already written: {}", joined(written)),
+    };
+    let what = format!("{} was changed by someone else", object.phrase());
+    let why = vec![
+        format!("this command is based on generation {read} of {name}"),
+        format!("{} wrote generation {found}", by.summary()),
+    ];
+    let next = vec![format!("ctl get {name}")];
+    ErrorDetail { why, now: Some(now), next, ..codes::CHANGED_MEANWHILE.detail(what) }
+}
+
+fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ErrorDetail {
     let (what, next) = match exposure {
         ExposureMode::Bridge => (
             "no HTTP listener of the balancer is reachable at the gateways of the app networks",
@@ -93,60 +113,62 @@ fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ApiError {
     };
     let why = origins.iter().map(|origin| format!("{origin} uses `balancer.url`")).collect();
     let next = vec![next.to_owned()];
-    ApiError { why, next, ..codes::INVALID_MANIFEST.error(what) }
+    ErrorDetail { why, next, ..codes::INVALID_MANIFEST.detail(what) }
 }
 
-fn route_claimed(route: &str, object: &ObjectRef, origin: &str, holder: &ObjectRef) -> ApiError {
+fn route_claimed(route: &str, object: &ObjectRef, origin: &str, holder: &ObjectRef) -> ErrorDetail {
     let why = vec![
         format!("{} {} has {route}", holder.kind.word(), holder.name),
         format!("{} {} declares it in {origin}", object.kind.word(), object.name),
     ];
     let next = vec![format!("ctl get {} -o yaml", holder.name)];
-    ApiError {
+    ErrorDetail {
         why,
         next,
-        ..codes::ROUTE_TAKEN.error(format!("{route} is claimed by both {} and {}", holder.name, object.name))
+        ..codes::ROUTE_TAKEN.detail(format!("{route} is claimed by both {} and {}", holder.name, object.name))
     }
 }
 
-fn image_gone(revision: RevisionNumber, gone: &UnresolvedImage) -> ApiError {
+fn image_gone(revision: RevisionNumber, gone: &UnresolvedImage) -> ErrorDetail {
     let name = &gone.object.name;
     let what = format!("the image of revision {revision} of {name} no longer exists");
     let why = vec![format!("{}: {}", gone.reference, gone.why)];
-    ApiError { why, next: vec![format!("ctl history {name}")], ..codes::IMAGE_GONE.error(what) }
+    ErrorDetail { why, next: vec![format!("ctl history {name}")], ..codes::IMAGE_GONE.detail(what) }
 }
 
-fn other_app(object: &ObjectRef, there: &AppName, here: &AppName) -> ApiError {
+fn other_app(object: &ObjectRef, there: &AppName, here: &AppName) -> ErrorDetail {
     let why = vec![format!("the manifest says app {here}; a service cannot change its app")];
-    ApiError { why, ..codes::OTHER_OWNER.error(format!("{} belongs to app {there}", object.phrase())) }
+    ErrorDetail { why, ..codes::OTHER_OWNER.detail(format!("{} belongs to app {there}", object.phrase())) }
 }
 
-fn volume_shared(volume: &str, service: &ServiceName, by: &ServiceName) -> ApiError {
+fn volume_shared(volume: &str, service: &ServiceName, by: &ServiceName) -> ErrorDetail {
     let why = vec![format!("service {by} uses it too")];
     let next = vec![format!("ctl delete {service}")];
     let what = format!("volume {volume} cannot be deleted with {service}");
-    ApiError { why, next, ..codes::VOLUME_SHARED.error(what) }
+    ErrorDetail { why, next, ..codes::VOLUME_SHARED.detail(what) }
 }
 
 fn joined(objects: &[ObjectRef]) -> String {
     objects.iter().map(|object| object.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn not_found(objects: &[ObjectRef]) -> ApiError {
+fn not_found(objects: &[ObjectRef]) -> ErrorDetail {
     let kind = objects.first().map_or("object", |object| object.kind.word());
     let what = match objects {
         [object] => format!("no {kind} named {}", object.name),
         objects => format!("no {kind}s named {}", joined(objects)),
     };
-    ApiError { next: vec!["ctl get services".to_owned()], ..codes::NOT_FOUND.error(what) }
+    ErrorDetail { next: vec!["ctl get services".to_owned()], ..codes::NOT_FOUND.detail(what) }
 }
 
 /// Names each field with both values, and the command with either flag for all fields.
-fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
+fn overridden(conflicts: &[Conflict], by: &Author) -> ErrorDetail {
     let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
     let line = |conflict: &Conflict| {
         let Overridden { field, file, applied, live, by, at } = &conflict.over;
-        let (file, applied, live) = (value(file), value(applied), value(live));
+        let file = value(file);
+        let applied = value(applied);
+        let live = value(live);
         let Conflict { object, origin, .. } = conflict;
         let name = &object.name;
         format!(
@@ -166,10 +188,10 @@ fn overridden(conflicts: &[Conflict], by: &Author) -> ApiError {
         format!("ctl {} {}", by.command, flags.join(" "))
     };
     let next = vec![again("--keep"), again("--overwrite")];
-    ApiError { why: conflicts.iter().map(line).collect(), next, ..codes::OVERRIDDEN.error(what) }
+    ErrorDetail { why: conflicts.iter().map(line).collect(), next, ..codes::OVERRIDDEN.detail(what) }
 }
 
-fn unresolved(images: &[UnresolvedImage]) -> ApiError {
+fn unresolved(images: &[UnresolvedImage]) -> ErrorDetail {
     let what = match images {
         [image] => format!("cannot resolve image {} of service {}", image.reference, image.object.name),
         images => format!("cannot resolve {} images", images.len()),
@@ -179,16 +201,16 @@ fn unresolved(images: &[UnresolvedImage]) -> ApiError {
         [_] => format!("{}: {}", i.origin, i.why),
         _ => format!("{} ({}): {}: {}", i.object.name, i.origin, i.reference, i.why),
     };
-    ApiError { why: images.iter().map(line).collect(), ..codes::IMAGE_UNRESOLVED.error(what) }
+    ErrorDetail { why: images.iter().map(line).collect(), ..codes::IMAGE_UNRESOLVED.detail(what) }
 }
 
-fn no_memory(short: &[CapacityShortage]) -> ApiError {
+fn no_memory(short: &[CapacityShortage]) -> ErrorDetail {
     let why = short.iter().map(ToString::to_string).collect();
     let next = vec!["ctl get".to_owned()];
-    ApiError { why, next, ..codes::CANNOT_PLACE.error("insufficient memory") }
+    ErrorDetail { why, next, ..codes::CANNOT_PLACE.detail("insufficient memory") }
 }
 
-fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[RevisionNumber]) -> ApiError {
+fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[RevisionNumber]) -> ErrorDetail {
     let what = match wanted {
         Some(number) => format!("service {name} has no revision {number}"),
         None => format!("service {name} has no earlier revision to roll back to"),
@@ -199,27 +221,27 @@ fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[Revis
     } else {
         format!("revisions kept: {numbers}")
     }];
-    ApiError { why, next: vec![format!("ctl history {name}")], ..codes::NOT_FOUND.error(what) }
+    ErrorDetail { why, next: vec![format!("ctl history {name}")], ..codes::NOT_FOUND.detail(what) }
 }
 
-fn silent(error: AgentSilent) -> ApiError {
-    ApiError {
+fn silent(error: AgentSilent) -> ErrorDetail {
+    ErrorDetail {
         now: Some("the request may still take effect".to_owned()),
         next: vec!["ctl status".to_owned()],
-        ..codes::DAEMON_SILENT.error(error.to_string())
+        ..codes::DAEMON_SILENT.detail(error.to_string())
     }
 }
 
-fn engine(error: &EngineError) -> ApiError {
+fn engine(error: &EngineError) -> ErrorDetail {
     let code: Code = match error {
         EngineError::Missing { .. } => codes::DOCKER_MISSING,
         EngineError::Denied { .. } => codes::DOCKER_DENIED,
         away if away.is_away() => codes::DOCKER_STOPPED,
         _ => codes::DOCKER_REFUSED,
     };
-    ApiError {
+    ErrorDetail {
         now: Some(NOTHING_CHANGED.to_owned()),
         next: vec!["ctl status".to_owned()],
-        ..code.error(error.to_string())
+        ..code.detail(error.to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! Why a user's request was not done. What the user reads is made from these in `api`.
+//! Why a user's request failed. `api` builds what the user reads from these.
 
 use super::writes::{DocumentProblem, FieldsError, Overridden, RolloutRejection};
 use crate::agent::{AgentSilent, EngineError};
@@ -11,10 +11,10 @@ use crate::store::StoreError;
 /// Nothing was written, unless the variant says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControllerError {
-    /// Documents are not sound.
+    /// Documents are invalid.
     #[error("{} in the manifests", plural(.0.len(), "problem"))]
     Invalid(Vec<DocumentProblem>),
-    /// A value of a command is not sound.
+    /// A value of a command is invalid.
     #[error("{0}")]
     BadValue(String),
     /// No such objects.
@@ -23,19 +23,19 @@ pub enum ControllerError {
     /// No such replica.
     #[error("no replica named {0}")]
     NoReplica(ReplicaName),
-    /// Documents that want the balancer's address, and nobody knows where containers reach it.
-    #[error("it is not known where containers reach the balancer, and {} ask for `balancer.url`", origins.join(", "))]
+    /// Documents that use the balancer's address, and it is unknown where containers reach it.
+    #[error("where containers reach the balancer is unknown, and {} use `balancer.url`", origins.join(", "))]
     BalancerUnknown {
-        /// Which: `app.yaml:3`.
+        /// Where the documents are: `app.yaml:3`.
         origins: Vec<String>,
         /// How containers are reached.
         exposure: ExposureMode,
     },
-    /// Images that nothing can be made from.
+    /// Images that cannot be resolved.
     #[error("{} cannot be resolved", .0.iter().map(|image| image.reference.as_str()).collect::<Vec<_>>().join(", "))]
     Images(Vec<UnresolvedImage>),
-    /// Services that ask for more memory than there is.
-    #[error("no host has the memory: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    /// Services that reserve more memory than a node has.
+    #[error("no node has the memory: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoMemory(Vec<CapacityShortage>),
     /// Host and path that another service holds.
     #[error("route {route} of {object} is held by {holder}")]
@@ -50,11 +50,10 @@ pub enum ControllerError {
         holder: ObjectRef,
     },
     /// The file changed fields that a command changed as well.
-    #[error("{} changed by a command and in the manifests", conflicts.iter().map(Conflict::told).collect::<Vec<_>>().join(", "))]
+    #[error("{} changed by a command and in the manifests", conflicts.iter().map(Conflict::summary).collect::<Vec<_>>().join(", "))]
     Overridden {
-        /// Which.
         conflicts: Vec<Conflict>,
-        /// Who asks.
+        /// The author of this request.
         by: Author,
     },
     /// The name belongs to another app.
@@ -65,14 +64,14 @@ pub enum ControllerError {
         /// The app of the document.
         here: AppName,
     },
-    /// A volume that is to be deleted with its service is another's as well.
+    /// A volume that is to be deleted with its service is used by another one.
     #[error("volume {volume} of {service} is used by {by} as well")]
     VolumeShared {
         /// Its name in the manifest.
         volume: String,
-        /// With whom it should go.
+        /// The service that is deleted.
         service: ServiceName,
-        /// Who stays.
+        /// A service that stays.
         by: ServiceName,
     },
     /// The object is declared elsewhere: in a manifests directory, or by a command.
@@ -85,36 +84,34 @@ pub enum ControllerError {
     /// The object is being deleted.
     #[error("{} is being deleted", .0.phrase())]
     BeingDeleted(ObjectRef),
-    /// Another writer changed the object between our read and our write, more often than we tried. The objects before it
-    /// in the request are written.
+    /// Another writer changed the object between our read and our write, in every attempt. The objects before it in the
+    /// request are written.
     #[error("{} was changed by another request in the meantime", object.phrase())]
     ChangedMeanwhile {
         object: ObjectRef,
-        /// The generation that the change was worked out from.
+        /// The generation that the change is based on.
         read: Generation,
         /// The generation that is stored.
         found: Generation,
         /// The author of the stored generation.
         by: Author,
-        /// Objects that this request wrote before.
+        /// Objects that this request has already written.
         written: Vec<ObjectRef>,
     },
-    /// There is nothing to go back to.
+    /// There is no revision to roll back to.
     #[error("service {name} has no earlier revision{}", wanted.map(|n| format!(" {n}")).unwrap_or_default())]
     NoRevision {
-        /// Which service.
         name: ServiceName,
         /// The revision asked for.
         wanted: Option<RevisionNumber>,
-        /// Those kept.
+        /// Revisions that still exist.
         kept: Vec<RevisionNumber>,
     },
-    /// The image of the revision to go back to is gone.
+    /// The image of the revision to roll back to no longer exists.
     #[error("the image of revision {revision} is gone: {}", gone.why)]
     ImageGone {
-        /// Of which.
         revision: RevisionNumber,
-        /// Which image, with what it was pinned to, and what was found instead.
+        /// With what the image was pinned to, and what was found instead.
         gone: Box<UnresolvedImage>,
     },
     /// The phase of the rollout does not allow the command.
@@ -123,10 +120,10 @@ pub enum ControllerError {
     /// A spec without a JSON form.
     #[error(transparent)]
     Fields(#[from] FieldsError),
-    /// Docker is away.
+    /// The Engine is unavailable.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The agent hangs.
+    /// The agent did not answer.
     #[error(transparent)]
     Agent(#[from] AgentSilent),
     /// The store failed.
@@ -158,7 +155,7 @@ pub struct Conflict {
 
 impl Conflict {
     /// `spec.replicas of users (app.yaml:3)`.
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         format!("{} of {} ({})", self.over.field, self.object.name, self.origin)
     }
 }

@@ -24,12 +24,11 @@ pub use error::{Conflict, ControllerError, UnresolvedImage};
 pub use nodes::Nodes;
 pub use nodes::logs::LogQuery;
 pub use queries::{
-    API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, MetricsSubscription, NodeObject,
-    OperationOutcome, OperationProgress, Queries, ReplicaObject, ReplicaProgress, RevisionObject,
-    ServiceObject, ServiceStatus,
+    Awaited, DaemonSnapshot, LogRecord, MetricsSubscription, NodeSnapshot, OperationEnd, ProgressSnapshot,
+    Queries, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
 };
 // Types in this module's signatures that other modules define.
-pub use crate::agent::{AgentSilent, EngineError, LogOptions};
+pub use crate::agent::{AgentSilent, AgentState, EngineError, EngineInfo, EngineState, LogOptions};
 pub use crate::orchestrator::CapacityShortage;
 pub use reconciler::Reconciler;
 pub use writes::{

@@ -89,7 +89,7 @@ pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
 pub use replica::{Cause, Desired, Replica, ReplicaPhase, ReplicaStatus};
 pub use report::{BalancerReport, EndpointStats, Incarnation, RevisionStats, ServiceStats, TableRejection};
 pub use revision::{Release, ResolvedImage, Revision};
-pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutFailure, RolloutState};
+pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutDirection, RolloutFailure, RolloutState};
 pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};
 pub use sanitize::sanitize;
 pub use service::{Metadata, Service};

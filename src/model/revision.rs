@@ -20,7 +20,12 @@ pub struct ResolvedImage {
 impl ResolvedImage {
     /// First 12 digits of the digest or id, for people.
     pub fn short(&self) -> &str {
-        let digest = self.pinned.rsplit_once("sha256:").map_or(self.pinned.as_str(), |(_, d)| d);
+        Self::short_digest(&self.pinned)
+    }
+
+    /// The same of `pinned` alone.
+    pub fn short_digest(pinned: &str) -> &str {
+        let digest = pinned.rsplit_once("sha256:").map_or(pinned, |(_, digest)| digest);
         digest.get(..12).unwrap_or(digest)
     }
 

@@ -93,6 +93,17 @@ impl std::fmt::Display for RolloutFailure {
     }
 }
 
+/// Which way a rollout goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RolloutDirection {
+    /// To a release that a user asked for.
+    #[default]
+    Forward,
+    /// To the stable revision, after a failure or an abort.
+    Rollback,
+}
+
 /// The state of a rollout. Each variant says what a pass does in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "state")]
@@ -135,6 +146,25 @@ impl RolloutState {
         }
     }
 
+    /// The failure or abort of the revision that is not, or no longer, wanted to run.
+    pub fn failure(&self) -> Option<&RolloutFailure> {
+        match self {
+            Self::RollingBack { failure, .. } | Self::RolledBack { failure } | Self::Failed { failure } => {
+                Some(failure)
+            }
+            Self::Progressing { .. } | Self::Complete => None,
+        }
+    }
+
+    /// Which way it goes: back only after a failure or an abort. A release of what an older revision released goes
+    /// forward.
+    pub fn direction(&self) -> RolloutDirection {
+        match self {
+            Self::RollingBack { .. } | Self::RolledBack { .. } => RolloutDirection::Rollback,
+            Self::Progressing { .. } | Self::Complete | Self::Failed { .. } => RolloutDirection::Forward,
+        }
+    }
+
     /// The failure or abort that the service is, or was, rolled back from.
     pub fn back_from(&self) -> Option<&RolloutFailure> {
         match self {
@@ -170,4 +200,43 @@ pub struct Rollout {
     pub state: RolloutState,
     /// When this state began; shown, never decided on.
     pub since: jiff::Timestamp,
+}
+
+impl Rollout {
+    /// The revision that the target replaces, if any: the stable one, or the failed one while it is rolled back.
+    pub fn replaced(&self) -> Option<RevisionNumber> {
+        let from = match &self.state {
+            RolloutState::RollingBack { failure, .. } => Some(failure.revision),
+            _ => self.stable,
+        };
+        from.filter(|from| *from != self.target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn direction_is_back_only_after_a_failure_or_an_abort() {
+        let failure = || RolloutFailure {
+            revision: RevisionNumber(3),
+            reason: FailureReason::Aborted { by: "abort users".into() },
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let waited = Millis(0);
+        let retry = Rollout {
+            stable: Some(RevisionNumber(3)),
+            state: RolloutState::Progressing { waited, most_available: 0 },
+            ..crate::testing::rollout(2)
+        };
+        assert_eq!(retry.state.direction(), RolloutDirection::Forward, "to a lower number, on purpose");
+        assert_eq!(retry.replaced(), Some(RevisionNumber(3)));
+        let state = RolloutState::RollingBack { failure: failure(), waited, most_available: 0 };
+        let back = Rollout { stable: Some(RevisionNumber(2)), state, ..crate::testing::rollout(2) };
+        assert_eq!(back.state.direction(), RolloutDirection::Rollback);
+        assert_eq!(back.replaced(), Some(RevisionNumber(3)), "the failed revision");
+        assert_eq!(RolloutState::RolledBack { failure: failure() }.direction(), RolloutDirection::Rollback);
+        assert_eq!(RolloutState::Failed { failure: failure() }.direction(), RolloutDirection::Forward);
+    }
 }

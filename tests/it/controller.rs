@@ -9,7 +9,7 @@ use coxswain::agent::{self, Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
 use coxswain::controller::{
     ApplyDocument, ApplyOptions, Awaited, Controller, ControllerError, ControllerParts, LogOptions, LogQuery,
-    OperationOutcome, RolloutChange, RolloutCommand, RolloutPhase, RolloutRejection, WriteAction,
+    OperationEnd, RolloutChange, RolloutCommand, RolloutPhase, RolloutRejection, WriteAction,
 };
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
 use coxswain::engine::{Engine, EngineError, VolumeSpec};
@@ -303,11 +303,7 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
         .progress(&"users".into(), deleted[0].generation, Awaited::Release)
         .await
         .unwrap();
-    assert_eq!(
-        progress.unwrap().outcome,
-        Some(OperationOutcome::Deleted),
-        "what is there now is another service"
-    );
+    assert_eq!(progress.unwrap().end, Some(OperationEnd::Deleted), "what is there now is another service");
 }
 
 fn with_volume(name: &str) -> ApplyDocument {
@@ -321,7 +317,7 @@ fn with_volume(name: &str) -> ApplyDocument {
 async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
     let rig = Rig::new();
     rig.apply("r1", &[with_volume("users"), with_volume("web")]).await.unwrap();
-    let shown = &rig.controller.queries().services(&["users".into()]).await.unwrap()[0].status.volumes;
+    let shown = &rig.controller.queries().services(&["users".into()]).await.unwrap()[0].volumes;
     let [name] = shown.as_slice() else { panic!("{shown:?}") };
     let app = rig.service("users").await.metadata.app.to_string();
     let store = rig.store.identity().id.to_string();
@@ -526,21 +522,15 @@ async fn a_failed_release_applied_again_is_told_as_failed() {
     rig.comes_to("users", RolloutState::RolledBack { failure: failure.clone() }).await;
     let generation = rig.service("users").await.metadata.generation;
     let outcome = async |awaited| {
-        rig.controller
-            .queries()
-            .progress(&"users".into(), generation, awaited)
-            .await
-            .unwrap()
-            .unwrap()
-            .outcome
+        rig.controller.queries().progress(&"users".into(), generation, awaited).await.unwrap().unwrap().end
     };
-    assert_eq!(outcome(Awaited::Release).await, Some(OperationOutcome::RolledBack { failure }));
+    assert_eq!(outcome(Awaited::Release).await, Some(OperationEnd::RolledBack { failure }));
     assert_eq!(outcome(Awaited::Count).await, None, "two replicas are on their way out");
     for key in rig.keys().await.iter().filter(|key| key.starts_with(&key::replicas_of(&"users".into()))) {
         last_word(&rig, key.rsplit('/').next().unwrap(), ReplicaPhase::Gone).await;
     }
     rig.pass().await;
-    assert_eq!(outcome(Awaited::Count).await, Some(OperationOutcome::Done));
+    assert_eq!(outcome(Awaited::Count).await, Some(OperationEnd::Done));
 }
 
 #[tokio::test]
@@ -551,7 +541,7 @@ async fn failed_requests_of_a_rollout_are_those_since_it_began() {
         let progress =
             rig.controller.queries().progress(&name, Generation(1), Awaited::Release).await.unwrap().unwrap();
         let service = rig.controller.queries().services(&[name]).await.unwrap().remove(0);
-        assert_eq!(service.status.failed_requests, progress.failed_requests);
+        assert_eq!(service.failed_requests, progress.failed_requests);
         progress.failed_requests
     };
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
@@ -579,7 +569,7 @@ async fn what_the_last_pass_waited_for_is_told() {
     rig.pass().await;
     let service = rig.controller.queries().services(&["users".into()]).await.unwrap().remove(0);
     assert_eq!(
-        service.status.waits,
+        service.waits,
         ["revision 2 is paused; no replica is replaced until it is resumed or aborted"]
     );
 }
@@ -609,7 +599,7 @@ async fn the_balancers_address_is_refused_where_containers_cannot_reach_it() {
     {
         let (rig, mut agent) = Rig::with_agent(None, kind);
         assert!(agent.settle(5).await);
-        assert_eq!(rig.controller.queries().nodes().remove(0).exposure, Some(exposure));
+        assert_eq!(rig.controller.queries().nodes().remove(0).state.exposure, Some(exposure));
         let mut asking = document("users", "users:1");
         spec_of(&mut asking).env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
         let before = rig.keys().await;
@@ -809,8 +799,7 @@ async fn after_a_rollback_the_image_is_told_that_runs() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
     rig.apply("r2", &[document("users", "users:2")]).await.unwrap();
-    let told =
-        async || rig.controller.queries().services(&[]).await.unwrap().remove(0).status.image.reference;
+    let told = async || rig.controller.queries().services(&[]).await.unwrap().remove(0).image.reference;
     assert_eq!(told().await, "users:2", "before any pass has seen it, too");
     rig.controller.reconciler().mark("users".into());
     rig.controller.reconciler().pass_marked().await.unwrap();

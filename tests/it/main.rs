@@ -19,3 +19,4 @@ mod supervisor;
 mod tables;
 mod tidy;
 mod volume_removal;
+mod wire;

@@ -58,7 +58,7 @@ impl Followed {
     async fn services(&self) -> Vec<String> {
         let all = self.rig.controller.queries().services(&[]).await.unwrap();
         let mut services = Vec::new();
-        for name in all.into_iter().map(|service| service.metadata.name) {
+        for name in all.into_iter().map(|service| service.service.metadata.name) {
             if self.rig.service(name.as_str()).await.deleted_at.is_none() {
                 services.push(name.to_string());
             }

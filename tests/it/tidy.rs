@@ -13,6 +13,7 @@ mod names;
 mod purity;
 mod sizes;
 mod source;
+mod wire;
 mod words;
 
 use source::Source;
@@ -141,6 +142,7 @@ fn all_complaints() -> Vec<Complaint> {
         }
     }
     found.extend(names::check_unique(product.iter().map(|(path, source)| (*path, *source))));
+    found.extend(wire::check(product.iter().map(|(path, source)| (*path, *source))));
     found.extend(cycles::check(product.iter().map(|(path, source)| (*path, *source))));
     found
 }

@@ -151,7 +151,7 @@ impl Removal {
     async fn pass(&mut self) {
         self.rig.controller.reconciler().pass_marked().await.unwrap();
         let left = self.rig.controller.queries().services(&[]).await.unwrap();
-        let is_left = |name: &ServiceName| left.iter().any(|service| service.metadata.name == *name);
+        let is_left = |name: &ServiceName| left.iter().any(|service| service.service.metadata.name == *name);
         let (left, gone): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.services).into_iter().partition(is_left);
         self.services = left;

@@ -1,67 +1,50 @@
-//! A stream of the daemon's, line by line.
+//! A stream of objects, one JSON document a line.
 
-use bytes::BytesMut;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use std::path::{Path, PathBuf};
+
+use futures::stream::{Stream, StreamExt, TryStreamExt, unfold};
+use http_body_util::BodyStream;
+use hyper::body::{Bytes, Frame, Incoming};
 use serde::de::DeserializeOwned;
+use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
+use tokio_util::io::StreamReader;
 
-use super::{ANSWER_MAX_BYTES, ApiClient, Failure};
+use super::failed_call::CallError;
 use crate::api::types::ApiError;
 
-/// A line of a stream is at most a list of services.
-const LINE_MAX_BYTES: usize = ANSWER_MAX_BYTES;
-
-const HALF_LINE: &str = "the stream ended within a line";
-
-/// A body that is read line by line.
-pub(super) struct Lines {
-    client: ApiClient,
+/// The objects of a body; an error is the last item. A line is at most `line_max` bytes long.
+pub(super) fn objects<T>(
+    socket: PathBuf,
     body: Incoming,
-    buffer: BytesMut,
+    line_max: usize,
+) -> impl Stream<Item = Result<T, ApiError>> + Send + 'static
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let frames = BodyStream::new(body).map_err(std::io::Error::other);
+    let data = frames.try_filter_map(|frame: Frame<Bytes>| async move { Ok(frame.into_data().ok()) });
+    let reader = StreamReader::new(Box::pin(data));
+    let lines = FramedRead::new(reader, LinesCodec::new_with_max_length(line_max));
+    let lines = lines.try_filter(|line| std::future::ready(!line.trim_ascii().is_empty()));
+    unfold(Some((Box::pin(lines), socket)), |rest| async move {
+        let (mut lines, socket) = rest?;
+        let object = match lines.next().await? {
+            Ok(line) => object(&socket, &line),
+            Err(LinesCodecError::MaxLineLengthExceeded) => {
+                Err(CallError::Invalid("a line of a stream is too long".to_owned()).explain(&socket))
+            }
+            Err(LinesCodecError::Io(error)) => Err(CallError::Lost(error.to_string()).explain(&socket)),
+        };
+        let rest = object.is_ok().then_some((lines, socket));
+        Some((object, rest))
+    })
 }
 
-/// The next object of a stream, and what to read on from; an error is the last item.
-pub(super) async fn next_object<T: DeserializeOwned>(
-    lines: Option<Lines>,
-) -> Option<(Result<T, ApiError>, Option<Lines>)> {
-    let mut lines = lines?;
-    loop {
-        match lines.next_line().await {
-            Ok(None) => return None,
-            Ok(Some(line)) if line.trim_ascii().is_empty() => {}
-            Ok(Some(line)) => {
-                let object = lines.client.object(&line);
-                let rest = object.is_ok().then_some(lines);
-                return Some((object, rest));
-            }
-            Err(error) => return Some((Err(error), None)),
-        }
-    }
-}
-
-impl Lines {
-    /// The lines of this body; `client` says what goes wrong.
-    pub(super) fn of(client: ApiClient, body: Incoming) -> Self {
-        Self { client, body, buffer: BytesMut::new() }
-    }
-
-    async fn next_line(&mut self) -> Result<Option<BytesMut>, ApiError> {
-        let mut searched = 0;
-        loop {
-            if let Some(end) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
-                return Ok(Some(self.buffer.split_to(searched + end + 1)));
-            }
-            searched = self.buffer.len();
-            if searched > LINE_MAX_BYTES {
-                return Err(self.client.silent(format!("a line of more than {LINE_MAX_BYTES} bytes")));
-            }
-            match self.body.frame().await {
-                Some(Ok(frame)) => self.buffer.extend_from_slice(&frame.into_data().unwrap_or_default()),
-                Some(Err(error)) => return Err(self.client.explain(Failure::Lost(error.to_string()))),
-                // A line without its end is half an object: the daemon died while it wrote.
-                None if searched > 0 => return Err(self.client.explain(Failure::Lost(HALF_LINE.to_owned()))),
-                None => return Ok(None),
-            }
-        }
-    }
+/// An object, or the daemon's error that ends the stream. Half a line, left by a daemon that died, is neither.
+fn object<T: DeserializeOwned>(socket: &Path, line: &str) -> Result<T, ApiError> {
+    serde_json::from_str(line).map_err(|error| {
+        serde_json::from_str(line).unwrap_or_else(|_| {
+            CallError::Invalid(format!("a line of a stream is invalid: {error}")).explain(socket)
+        })
+    })
 }

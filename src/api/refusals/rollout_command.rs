@@ -1,11 +1,11 @@
 //! The error for a rollout command that the current phase does not allow. Pure.
 
 use crate::api::codes;
-use crate::api::types::ApiError;
+use crate::api::types::ErrorDetail;
 use crate::controller::{RolloutCommand, RolloutPhase, RolloutRejection};
 use crate::model::{FailureReason, RevisionNumber, RolloutFailure, ServiceName};
 
-pub(super) fn error(name: &ServiceName, rejection: &RolloutRejection) -> ApiError {
+pub(super) fn error(name: &ServiceName, rejection: &RolloutRejection) -> ErrorDetail {
     let RolloutRejection { command, phase, stable } = rejection;
     let asked = *command;
     let stable = *stable;
@@ -20,7 +20,7 @@ pub(super) fn error(name: &ServiceName, rejection: &RolloutRejection) -> ApiErro
     why.extend(reason(asked, phase, stable).map(str::to_owned));
     let next =
         next(asked, phase, stable).into_iter().map(|command| command.replace("SERVICE", name.as_str()));
-    ApiError { why, next: next.collect(), ..codes::NOT_NOW.error(what) }
+    ErrorDetail { why, next: next.collect(), ..codes::NOT_NOW.detail(what) }
 }
 
 fn ended(failure: &RolloutFailure) -> String {

@@ -8,9 +8,11 @@ use futures::{StreamExt, stream};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::super::codes;
-use super::super::refusals::error_of;
-use super::{Asked, Failure, Shared, names_in, ndjson};
+use super::answer::{FailedCall, ParsedQuery, SharedController, names_in};
+use super::streams::ndjson;
+use crate::api::codes;
+use crate::api::refusals::error_of;
+use crate::api::types::LogEntry;
 use crate::controller::{LogOptions, LogQuery};
 use crate::model::{ReplicaName, RevisionNumber, ServiceName};
 
@@ -29,19 +31,19 @@ pub(super) struct LogSelection {
 }
 
 pub(super) async fn logs(
-    State(controller): Shared,
+    State(controller): SharedController,
     axum::Extension(shutdown): axum::Extension<CancellationToken>,
-    Asked(asked): Asked<LogSelection>,
-) -> Result<Response, Failure> {
-    let LogSelection { service, replica, revision, follow, tail, since } = asked;
+    ParsedQuery(selection): ParsedQuery<LogSelection>,
+) -> Result<Response, FailedCall> {
+    let LogSelection { service, replica, revision, follow, tail, since } = selection;
     let services = names_in(&service).map(ServiceName::new).collect();
     let replicas = names_in(&replica).map(ReplicaName::new).collect();
     let options = LogOptions { follow, tail, since };
     let lines = controller.nodes().logs(LogQuery { services, replicas, revision, options }).await?;
-    let lines = lines.map(|line| line.map_err(|error| error_of(error.into())));
+    let lines = lines.map(|line| line.map(LogEntry::from).map_err(|error| error_of(error.into())));
     let stopped = shutdown.clone();
     let ended = stream::once(async move { Err(codes::stream_ended()) });
-    // logs end by themselves where nothing is left to follow, so the end of the daemon is told from that
+    // Logs end when there is nothing left to follow; only the end of the daemon is an error.
     let ended = ended.filter(move |_| ready(stopped.is_cancelled()));
     Ok(ndjson(lines.take_until(shutdown.cancelled_owned()).chain(ended)))
 }

@@ -1,4 +1,4 @@
-//! Answers that go on: snapshots of something, again whenever it changes, one JSON document a line.
+//! Streams: snapshots of something, again whenever it changes, one JSON document a line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,66 +15,65 @@ use crate::api::refusals::error_of;
 use crate::api::types::ApiError;
 use crate::controller::{Controller, ControllerError};
 
-/// A stream looks again at most this often, however much moves.
+/// A stream reads at most this often, however much changes.
 const STREAM_PAUSE: Duration = Duration::from_millis(50);
-/// A stream looks again at least this often: times that pass move nothing.
+/// A stream reads at least this often: remaining times change without a write.
 const STREAM_PULSE: Duration = Duration::from_secs(1);
 
-/// What a stream sees when it looks.
-pub(super) enum Look<T> {
-    /// How things stand.
-    Now(T),
-    /// How they ended.
+/// What a stream reads.
+pub(super) enum Reading<T> {
+    /// The current state.
+    Current(T),
+    /// The last state.
     Last(T),
-    /// There is nothing to look at any more.
+    /// The object does not exist any more.
     Over,
 }
 
-/// Snapshots of something: the first at once, then each that differs from the one before. Where a look fails, its error
-/// is the last item.
+/// Snapshots of something: the first at once, then each that differs from the one before. An error is the last item.
 pub(super) fn snapshots<T, F, L>(
     controller: Arc<Controller>,
     shutdown: CancellationToken,
-    look: L,
+    read: L,
 ) -> impl Stream<Item = Result<T, ApiError>> + Send + 'static
 where
     T: Clone + PartialEq + Send + 'static,
-    F: Future<Output = Result<Look<T>, ControllerError>> + Send + 'static,
+    F: Future<Output = Result<Reading<T>, ControllerError>> + Send + 'static,
     L: Fn(Arc<Controller>) -> F + Send + Sync + 'static,
 {
-    let moved = controller.queries().version();
-    let state = Some((controller, moved, shutdown, look, None::<T>));
+    let version = controller.queries().version();
+    let state = Some((controller, version, shutdown, read, None::<T>));
     futures::stream::unfold(state, |state| async move {
-        let (controller, mut moved, shutdown, look, mut last) = state?;
+        let (controller, mut version, shutdown, read, mut last) = state?;
         loop {
             if last.is_some() {
                 tokio::select! {
                     () = shutdown.cancelled() => return None,
-                    () = pause(&mut moved) => {}
+                    () = pause(&mut version) => {}
                 }
             }
-            match look(Arc::clone(&controller)).await {
-                Ok(Look::Now(now)) if last.as_ref() == Some(&now) => {}
-                Ok(Look::Now(now)) => {
+            match read(Arc::clone(&controller)).await {
+                Ok(Reading::Current(now)) if last.as_ref() == Some(&now) => {}
+                Ok(Reading::Current(now)) => {
                     last = Some(now.clone());
-                    return Some((Ok(now), Some((controller, moved, shutdown, look, last))));
+                    return Some((Ok(now), Some((controller, version, shutdown, read, last))));
                 }
-                Ok(Look::Last(now)) => return Some((Ok(now), None)),
-                Ok(Look::Over) => return None,
-                Err(refused) => return Some((Err(error_of(refused)), None)),
+                Ok(Reading::Last(now)) => return Some((Ok(now), None)),
+                Ok(Reading::Over) => return None,
+                Err(error) => return Some((Err(error_of(error)), None)),
             }
         }
     })
 }
 
-/// Until it is worth to look again.
-async fn pause(moved: &mut watch::Receiver<u64>) {
+/// Until the next read.
+async fn pause(version: &mut watch::Receiver<u64>) {
     tokio::time::sleep(STREAM_PAUSE).await;
-    // A closed channel means the controller is going; the pulse ends the wait as well.
-    let _ = tokio::time::timeout(STREAM_PULSE, moved.changed()).await;
+    // A closed channel means that the controller stops; the pulse ends the wait as well.
+    let _ = tokio::time::timeout(STREAM_PULSE, version.changed()).await;
 }
 
-/// One JSON document a line; an error ends what the client reads.
+/// One JSON document a line; an error is the last line that a client reads.
 pub(super) fn ndjson<T: Serialize>(
     items: impl Stream<Item = Result<T, ApiError>> + Send + 'static,
 ) -> Response {

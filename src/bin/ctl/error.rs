@@ -1,7 +1,7 @@
 //! The error type of the command line and its exit codes.
 
 use coxswain::api::codes::Code;
-use coxswain::api::types::ApiError;
+use coxswain::api::types::{ApiError, ErrorDetail};
 
 /// Why a command failed. Only `output::error` prints it.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(crate) enum CliError {
     Manifests {
         reports: Vec<String>,
         /// The error that sums them up.
-        error: Box<ApiError>,
+        error: ApiError,
     },
     /// The user answered no to a prompt.
     Declined(&'static str),
@@ -62,6 +62,12 @@ impl CliError {
 impl From<ApiError> for CliError {
     fn from(error: ApiError) -> Self {
         Self::Failed(vec![error])
+    }
+}
+
+impl From<ErrorDetail> for CliError {
+    fn from(detail: ErrorDetail) -> Self {
+        ApiError::from(detail).into()
     }
 }
 

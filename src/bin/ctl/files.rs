@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use coxswain::api::codes;
-use coxswain::api::types::ApiError;
+use coxswain::api::types::ErrorDetail;
 use coxswain::manifest::{LIMITS, ManifestSource, is_manifest};
 
 use crate::error::CliError;
@@ -51,7 +51,7 @@ impl FileArgs {
         if why.is_empty() {
             return Ok(sources);
         }
-        Err(ApiError { why, ..codes::FILE_UNREADABLE.error("the manifests cannot be read") }.into())
+        Err(ErrorDetail { why, ..codes::FILE_UNREADABLE.detail("the manifests cannot be read") }.into())
     }
 
     /// The path itself, or the manifests in the directory, sorted by name.

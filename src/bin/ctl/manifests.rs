@@ -1,7 +1,7 @@
 //! Loads manifests and shows each problem at its place in the file.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, ApplyDocument};
+use coxswain::api::types::{ApiError, ApplyDocument, ErrorDetail};
 use coxswain::manifest::{Document, Finding, ManifestSource, parse};
 
 use crate::error::CliError;
@@ -22,13 +22,13 @@ impl LoadedManifests {
             Ok(documents) if documents.is_empty() => {
                 let why =
                     sources.iter().map(|source| format!("{}: no document found", source.name)).collect();
-                let error = codes::FILE_UNREADABLE.error("no document found");
-                Err(ApiError { why, ..error }.into())
+                let error = codes::FILE_UNREADABLE.detail("no document found");
+                Err(ErrorDetail { why, ..error }.into())
             }
             Ok(documents) => Ok(Self { sources, documents }),
             Err(findings) => {
                 let now = Some("nothing was changed".to_owned());
-                let error = Box::new(ApiError { now, ..codes::INVALID_MANIFEST.error(summary(&findings)) });
+                let error = ErrorDetail { now, ..codes::INVALID_MANIFEST.detail(summary(&findings)) }.into();
                 Err(CliError::Manifests {
                     reports: manifest::reports(&findings, &sources, ui.style()),
                     error,
@@ -60,7 +60,7 @@ impl LoadedManifests {
             return error.into();
         }
         let reports = manifest::reports(&findings, &self.sources, ui.style());
-        CliError::Manifests { reports, error: Box::new(error) }
+        CliError::Manifests { reports, error }
     }
 }
 

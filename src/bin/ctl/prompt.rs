@@ -1,7 +1,7 @@
 //! Asks for confirmation before a command that deletes data or causes downtime.
 
 use coxswain::api::codes;
-use coxswain::api::types::ApiError;
+use coxswain::api::types::ErrorDetail;
 
 use crate::error::CliError;
 use crate::session::Session;
@@ -18,8 +18,8 @@ pub(crate) fn ask(
         Some(false) => Err(CliError::Declined(declined)),
         None => {
             let next = vec![format!("ctl {} -y", session.author.command)];
-            let error = codes::USAGE.error(format!("{action} needs confirmation: pass -y (not a terminal)"));
-            Err(ApiError { next, ..error }.into())
+            let error = codes::USAGE.detail(format!("{action} needs confirmation: pass -y (not a terminal)"));
+            Err(ErrorDetail { next, ..error }.into())
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The objects that a command line selects: a kind and names. Pure.
 
 use coxswain::api::codes;
-use coxswain::api::types::ApiError;
+use coxswain::api::types::{ApiError, ErrorDetail};
 use coxswain::model::{ServiceName, nearest};
 
 use crate::error::CliError;
@@ -108,11 +108,11 @@ impl ObjectSelection {
             // `ctl get replcas` names a service, but means a kind.
             let kinds = RESOURCE_KINDS.into_iter().map(ResourceKind::plural);
             let meant = nearest(name, kinds).filter(|_| near.is_none()).unwrap_or(self.kind.plural());
-            ApiError {
+            ApiError::from(ErrorDetail {
                 why: near.map(|near| format!("did you mean `{near}`?")).into_iter().collect(),
                 next: vec![format!("ctl get {meant}")],
-                ..codes::NOT_FOUND.error(format!("no {kind} named `{name}`"))
-            }
+                ..codes::NOT_FOUND.detail(format!("no {kind} named `{name}`"))
+            })
         });
         Err(CliError::Failed(errors.collect()))
     }

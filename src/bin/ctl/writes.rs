@@ -1,6 +1,6 @@
 //! Writes that several commands share: sends a rollout request and prints the result of a write per service.
 
-use coxswain::api::types::{Awaited, RolloutChange, RolloutRequest, WriteResult};
+use coxswain::api::types::{Awaited, RolloutChange, RolloutRequest, WrittenObject};
 use coxswain::clock::{request_id, wall_time};
 use coxswain::model::ServiceName;
 
@@ -12,7 +12,7 @@ use crate::session::Session;
 /// Prints what a write changed, or would change, per service.
 pub(crate) fn print_results(
     session: &Session<'_>,
-    results: &[WriteResult],
+    results: &[WrittenObject],
     dry_run: bool,
 ) -> Result<(), CliError> {
     let now = wall_time();
@@ -26,7 +26,7 @@ pub(crate) async fn change_rollout(
     session: &Session<'_>,
     service: ServiceName,
     change: RolloutChange,
-) -> Result<Vec<WriteResult>, CliError> {
+) -> Result<Vec<WrittenObject>, CliError> {
     let by = session.author.clone();
     let request = RolloutRequest { request_id: request_id(), service, change, by };
     let response = session.client.rollout(&request).await?;

@@ -24,11 +24,11 @@ impl Nodes {
         by: Author,
     ) -> Result<(), ControllerError> {
         let replicas = self.queries.replicas(std::slice::from_ref(service)).await?;
-        let Some(found) = replicas.iter().find(|found| found.spec.name == *replica) else {
+        let Some(found) = replicas.iter().find(|found| found.replica.name == *replica) else {
             return Err(ControllerError::NoReplica(replica.clone()));
         };
-        let Some(node) = self.links.get(&found.spec.node) else {
-            let message = format!("node {} of replica {replica} is not connected", found.spec.node);
+        let Some(node) = self.links.get(&found.replica.node) else {
+            let message = format!("node {} of replica {replica} is not connected", found.replica.node);
             return Err(ControllerError::BadValue(message));
         };
         match node.kill_target(replica, container).await? {

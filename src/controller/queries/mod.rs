@@ -6,18 +6,20 @@
 
 mod balancer_outage;
 mod daemon;
+mod deadline;
 mod handle;
 mod metrics;
-mod objects;
 mod progress;
 mod read_model;
 mod services;
+mod snapshots;
 mod waits;
 
+pub use deadline::RolloutDeadline;
 pub use handle::Queries;
 pub use metrics::MetricsSubscription;
-pub use objects::{
-    API_VERSION, Awaited, Counted, DaemonStatus, LogRecord, NodeObject, OperationOutcome, OperationProgress,
-    ReplicaObject, ReplicaProgress, RevisionObject, ServiceObject, ServiceStatus,
-};
 pub(super) use read_model::ReadModel;
+pub use snapshots::{
+    Awaited, DaemonSnapshot, LogRecord, NodeSnapshot, OperationEnd, ProgressSnapshot, ReplicaSnapshot,
+    RevisionSnapshot, ServiceSnapshot,
+};

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::deadline::deadline;
 use super::handle::Queries;
-use super::objects::{
-    API_VERSION, Awaited, OperationProgress, ReplicaObject, RevisionObject, ServiceObject, ServiceStatus,
-};
-use super::progress::{progress, stats};
+use super::progress::{progress, replicas};
 use super::read_model::ServicesSnapshot;
+use super::snapshots::{Awaited, ProgressSnapshot, ReplicaSnapshot, RevisionSnapshot, ServiceSnapshot};
 use super::waits::waits;
 use crate::controller::error::ControllerError;
 use crate::controller::reconciler::FailedRequestCount;
@@ -24,35 +23,19 @@ impl Queries {
     ///
     /// # Errors
     /// [`ControllerError::NotFound`], or the store's.
-    pub async fn services(&self, names: &[ServiceName]) -> Result<Vec<ServiceObject>, ControllerError> {
+    pub async fn services(&self, names: &[ServiceName]) -> Result<Vec<ServiceSnapshot>, ControllerError> {
         let states = self.states(names).await?;
-        Ok(states.iter().map(|state| self.service_object(state)).collect())
+        Ok(states.iter().map(|state| self.service_snapshot(state)).collect())
     }
 
     /// The replicas of all services, or of those named.
     ///
     /// # Errors
     /// As [`Queries::services`].
-    pub async fn replicas(&self, names: &[ServiceName]) -> Result<Vec<ReplicaObject>, ControllerError> {
+    pub async fn replicas(&self, names: &[ServiceName]) -> Result<Vec<ReplicaSnapshot>, ControllerError> {
         let barrier = self.registry.barrier();
-        let mut objects = Vec::new();
-        for state in self.states(names).await? {
-            let available = self.available(&state);
-            for replica in &state.replicas {
-                let revision = state.revisions.get(&replica.revision);
-                objects.push(ReplicaObject {
-                    api_version: API_VERSION.to_owned(),
-                    kind: "Replica".to_owned(),
-                    status: state.statuses.get(&replica.name).cloned(),
-                    available: available.contains_key(&replica.name),
-                    in_flight: stats(&state, &barrier, &replica.name).in_flight,
-                    image: revision
-                        .map_or_else(|| state.service.image.clone(), |revision| revision.image.clone()),
-                    spec: replica.clone(),
-                });
-            }
-        }
-        Ok(objects)
+        let states = self.states(names).await?;
+        Ok(states.iter().flat_map(|state| replicas(state, &self.available(state), &barrier)).collect())
     }
 
     /// The endpoints of all services, or of those named.
@@ -68,11 +51,11 @@ impl Queries {
     ///
     /// # Errors
     /// As [`Queries::services`].
-    pub async fn revisions(&self, names: &[ServiceName]) -> Result<Vec<RevisionObject>, ControllerError> {
+    pub async fn revisions(&self, names: &[ServiceName]) -> Result<Vec<RevisionSnapshot>, ControllerError> {
         let mut objects = Vec::new();
         for state in self.states(names).await? {
             let target = state.rollout.as_ref().map(|rollout| rollout.target);
-            objects.extend(state.revisions.values().map(|revision| RevisionObject {
+            objects.extend(state.revisions.values().map(|revision| RevisionSnapshot {
                 record: state.outcomes.get(&revision.number).cloned(),
                 current: target == Some(revision.number),
                 revision: revision.clone(),
@@ -103,7 +86,7 @@ impl Queries {
         name: &ServiceName,
         generation: Generation,
         awaited: Awaited,
-    ) -> Result<Option<OperationProgress>, ControllerError> {
+    ) -> Result<Option<ProgressSnapshot>, ControllerError> {
         let read = self.model.services(std::slice::from_ref(name)).await?;
         let Some(state) = read.services.get(name) else { return Ok(None) };
         let available = self.available(state);
@@ -114,7 +97,8 @@ impl Queries {
         let in_use = self.facts.of(name).volumes_in_use.clone();
         held_by.extend(in_use.map(|message| Condition::degraded(Reason::VolumeInUse, message)));
         let failed = self.failed_requests(name);
-        Ok(Some(progress(state, &available, &barrier, generation, awaited, held_by, failed)))
+        let replicas = replicas(state, &available, &barrier);
+        Ok(Some(progress(state, replicas, &barrier, generation, awaited, held_by, failed)))
     }
 
     async fn states(&self, names: &[ServiceName]) -> Result<Vec<Arc<ServiceState>>, ControllerError> {
@@ -148,36 +132,24 @@ impl Queries {
         self.facts.of(name).error_count.failed(counted.as_ref())
     }
 
-    fn service_object(&self, state: &ServiceState) -> ServiceObject {
+    fn service_snapshot(&self, state: &ServiceState) -> ServiceSnapshot {
         let name = state.service.name();
         let assessment = self.assess(state, &self.available(state));
-        let rollout = state.rollout.clone();
-        let written = state.service.written_at;
         let facts = self.facts.of(name);
         let mut troubles = assessment.troubles;
         troubles.extend(facts.volumes_in_use.clone());
-        ServiceObject {
-            api_version: API_VERSION.to_owned(),
-            kind: "Service".to_owned(),
-            metadata: state.service.metadata.clone(),
-            spec: state.service.spec.clone(),
-            status: ServiceStatus {
-                observed_generation: rollout
-                    .as_ref()
-                    .map(|rollout| rollout.observed_generation)
-                    .unwrap_or_default(),
-                conditions: assessment.conditions.to_vec(),
-                wanted: assessment.wanted,
-                available: assessment.available,
-                image: image(state),
-                overrides: state.service.overrides.clone(),
-                changed_at: rollout.as_ref().map_or(written, |rollout| rollout.since.max(written)),
-                rollout,
-                troubles,
-                waits: waits(&facts.blockers, self.clock.mono().since(facts.passed_at)),
-                failed_requests: self.failed_requests(name),
-                volumes: docker_names(&state.service, &self.store),
-            },
+        ServiceSnapshot {
+            service: state.service.clone(),
+            rollout: state.rollout.clone(),
+            deadline: deadline(state, self.clock.wall()),
+            conditions: assessment.conditions.to_vec(),
+            wanted: assessment.wanted,
+            available: assessment.available,
+            image: image(state),
+            troubles,
+            waits: waits(&facts.blockers, self.clock.mono().since(facts.passed_at)),
+            failed_requests: self.failed_requests(name),
+            volumes: docker_names(&state.service, &self.store),
         }
     }
 }

@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use super::fields::{FieldsError, tree};
 use super::types::FieldChange;
-use crate::model::{Revision, ServiceSpec};
+use crate::model::{Release, ServiceSpec};
 
-/// What differs between two revisions, of all that a release fixes.
+/// What differs between two releases, of all that a release fixes.
 ///
 /// # Errors
 /// [`FieldsError`] for a spec without a JSON form.
-pub fn between(from: &Revision, to: &Revision) -> Result<Vec<FieldChange>, FieldsError> {
-    let mut found = changes(&from.spec, &from.spec.with_release_of(&to.spec))?;
+pub fn between(from: Release<'_>, to: Release<'_>) -> Result<Vec<FieldChange>, FieldsError> {
+    let mut found = changes(from.spec, &from.spec.with_release_of(to.spec))?;
     let images = [from.image.pinned.clone(), to.image.pinned.clone()];
     let restarts = [from.restarts.to_string(), to.restarts.to_string()];
     for (path, [old, new]) in [("image", images), ("restarts", restarts)] {

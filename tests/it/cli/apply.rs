@@ -2,9 +2,10 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    ApiError, ApplyResponse, DocumentProblem, FieldChange, List, OperationOutcome, Overridden, WriteAction,
+    ApplyResponse, ChangedField, DocumentProblem, ErrorDetail, List, ObjectAuthor, OperationOutcome,
+    OverriddenField, WriteAction,
 };
-use coxswain::model::{Author, Problem, ReplicaPhase};
+use coxswain::model::{Problem, ReplicaPhase};
 
 use super::objects::{minutes_ago, result, revision, snapshot, unhealthy};
 use super::stub::{Reply, Stub};
@@ -41,13 +42,13 @@ fn good() -> Stub {
 fn applied(action: WriteAction) -> Reply {
     let mut result = result("users", action);
     if action == WriteAction::Changed {
-        let change = |path: &str, old: &str, new: &str| FieldChange {
+        let change = |path: &str, old: &str, new: &str| ChangedField {
             path: path.to_owned(),
             old: Some(old.to_owned()),
             new: Some(new.to_owned()),
         };
         result.changes = vec![change("spec.image", "users:v1", "users:v2")];
-        result.changes.push(FieldChange { old: None, ..change("spec.env.LOG_LEVEL", "", "debug") });
+        result.changes.push(ChangedField { old: None, ..change("spec.env.LOG_LEVEL", "", "debug") });
         result.notes = vec!["replicas: 3 → 2, set by an earlier `ctl scale users=3`".to_owned()];
     }
     Reply::json(&ApplyResponse { results: vec![result], dry_run: false })
@@ -94,7 +95,7 @@ fn rolling() -> Reply {
 }
 
 fn revisions() -> Reply {
-    Reply::json(&List::of(vec![revision(9, "v1"), revision(10, "v2")]))
+    Reply::json(&List::of(vec![revision(9, "v1", None), revision(10, "v2", None)]))
 }
 
 #[test]
@@ -141,22 +142,22 @@ fn a_refused_manifest_is_shown_where_it_stands() {
         document: 0,
         problem: Problem::new("spec.route", "shop.acme.dev/users already leads to service `accounts`"),
     };
-    let taken = ApiError {
+    let taken = ErrorDetail {
         problems: vec![problem],
-        ..codes::ROUTE_TAKEN.error("a route of users belongs to accounts; nothing was changed")
+        ..codes::ROUTE_TAKEN.detail("a route of users belongs to accounts; nothing was changed")
     };
-    let image = ApiError {
+    let image = ErrorDetail {
         why: vec!["Docker knows no image users:v2, and no registry has it".to_owned()],
         now: Some("nothing was changed".to_owned()),
-        ..codes::IMAGE_UNRESOLVED.error("users:v2 cannot be resolved")
+        ..codes::IMAGE_UNRESOLVED.detail("users:v2 cannot be resolved")
     };
-    let stopped = ApiError {
+    let stopped = ErrorDetail {
         why: vec!["/var/run/docker.sock: connection refused".to_owned()],
         now: Some("nothing was changed".to_owned()),
         next: vec!["systemctl start docker".to_owned()],
-        ..codes::DOCKER_STOPPED.error("Docker is not running on elk")
+        ..codes::DOCKER_STOPPED.detail("Docker is not running on elk")
     };
-    let other = codes::OTHER_OWNER.error("users belongs to app crm, and app.yaml:1 says shop");
+    let other = codes::OTHER_OWNER.detail("users belongs to app crm, and app.yaml:1 says shop");
     let replies = [taken, image, stopped, other].map(|error| Reply::error(&error));
     let stub = good().on("POST /v1/apply", replies);
     insta::assert_snapshot!("apply_refused", transcript(&stub, &["apply -f app.yaml"; 4]));
@@ -221,14 +222,14 @@ fn what_get_prints_apply_takes() {
     }
 }
 
-fn over(field: &str, file: &str, live: &str) -> Overridden {
+fn over(field: &str, file: &str, live: &str) -> OverriddenField {
     let text = |text: &str| Some(text.to_owned());
-    Overridden {
+    OverriddenField {
         field: field.to_owned(),
         file: text(file),
         applied: text("2"),
         live: text(live),
-        by: Author { command: "scale users=5".to_owned(), user: "ann".to_owned() },
+        by: ObjectAuthor { command: "scale users=5".to_owned(), user: "ann".to_owned() },
         at: minutes_ago(3),
     }
 }
@@ -238,11 +239,11 @@ fn what_a_command_changed_stays_and_that_is_said() {
     let mut kept = result("users", WriteAction::Unchanged);
     kept.kept = vec![over("spec.replicas", "2", "5")];
     let kept = Reply::json(&ApplyResponse { results: vec![kept], dry_run: false });
-    let conflict = ApiError {
+    let conflict = ErrorDetail {
         why: vec!["users: spec.replicas is 5, set by ann with `scale users=5`".to_owned()],
         now: Some("nothing was changed".to_owned()),
         next: vec!["ctl apply -f app.yaml --keep spec.replicas".to_owned()],
-        ..codes::OVERRIDDEN.error("spec.replicas of users was changed by a command and in the manifest")
+        ..codes::OVERRIDDEN.detail("spec.replicas of users was changed by a command and in the manifest")
     };
     let stub = good().on("POST /v1/apply", [kept, Reply::error(&conflict), applied(WriteAction::Unchanged)]);
     insta::assert_snapshot!(
@@ -259,12 +260,12 @@ fn what_a_command_changed_stays_and_that_is_said() {
 fn a_diff_shows_what_an_apply_would_do() {
     let mut changed = result("users", WriteAction::Changed);
     changed.changes = vec![
-        FieldChange {
+        ChangedField {
             path: "spec.image".to_owned(),
             old: Some("users:v1 @ aa".to_owned()),
             new: Some("users:v2 @ bb".to_owned()),
         },
-        FieldChange { path: "spec.env.A".to_owned(), old: None, new: Some("\"1\"".to_owned()) },
+        ChangedField { path: "spec.env.A".to_owned(), old: None, new: Some("\"1\"".to_owned()) },
     ];
     changed.kept = vec![over("spec.env.B", "\"2\"", "\"5\"")];
     changed.conflicts = vec![over("spec.replicas", "4", "5")];

@@ -1,9 +1,9 @@
 //! `ctl describe` and `ctl why`.
 
-use coxswain::api::types::{List, RevisionObject, ServiceObject};
+use coxswain::api::types::{DeadlineStatus, FieldOverride, List, ObjectAuthor, RolloutStatus, ServiceObject};
 use coxswain::model::{
-    Author, ConditionKind, EventKind, EventReason, OutcomeRecord, Override, Reason, ReplicaPhase,
-    RevisionNumber, RevisionOutcome, RolloutState,
+    ConditionKind, EventKind, EventReason, Millis, Reason, ReplicaPhase, RevisionNumber, RevisionOutcome,
+    RolloutState,
 };
 
 use super::objects::{
@@ -19,16 +19,9 @@ fn stub(service: ServiceObject, phases: &[(&str, ReplicaPhase)]) -> Stub {
 
 /// Revision 9 runs, and this one has failed.
 fn stub_after(failed: u64, service: ServiceObject, phases: &[(&str, ReplicaPhase)]) -> Stub {
-    let record = OutcomeRecord {
-        revision: RevisionNumber(failed),
-        outcome: RevisionOutcome::RolledBack { failure: failure(failed) },
-        at: minutes_ago(2),
-    };
-    let mut kept = vec![
-        RevisionObject { revision: revision(failed, "v2"), record: Some(record), current: false },
-        RevisionObject { revision: revision(9, "v1"), record: None, current: true },
-    ];
-    kept.sort_by_key(|object| object.revision.number);
+    let rolled_back = RevisionOutcome::RolledBack { failure: failure(failed) };
+    let mut kept = vec![revision(failed, "v2", Some(rolled_back)), revision(9, "v1", None)];
+    kept.sort_by_key(|object| object.status.number);
     let replicas: Vec<_> = phases.iter().map(|(name, phase)| replica(name, phase.clone())).collect();
     Stub::start()
         .on("GET /v1/services", [Reply::json(&List::of(vec![service.clone()]))])
@@ -46,11 +39,11 @@ fn stub_after(failed: u64, service: ServiceObject, phases: &[(&str, ReplicaPhase
 fn overridden() -> ServiceObject {
     let mut service = service("users");
     service.spec.env.clear();
-    service.status.overrides = vec![Override {
+    service.status.overrides = vec![FieldOverride {
         field: "spec.replicas".to_owned(),
         old: Some(2.into()),
         new: Some(3.into()),
-        by: Author { command: "scale users=3".to_owned(), user: "ann".to_owned() },
+        by: ObjectAuthor { command: "scale users=3".to_owned(), user: "ann".to_owned() },
         at: minutes_ago(4),
     }];
     service
@@ -82,7 +75,13 @@ fn why_says_what_is_in_the_way_and_what_comes_next() {
     let mut rolling = overridden();
     rolling.status.available = 1;
     rolling.status.waits = vec!["users-9-a must stay healthy for another 8s".to_owned()];
-    rolling.status.rollout = Some(rollout(9, Some(7), progressing()));
+    let deadline = DeadlineStatus {
+        remaining: Millis(0),
+        replica: Some("users-9-b".into()),
+        rolls_back_to: Some(RevisionNumber(7)),
+    };
+    rolling.status.rollout =
+        Some(RolloutStatus { deadline: Some(deadline), ..rollout(9, Some(7), progressing()) });
     rolling.status.conditions = vec![
         condition(ConditionKind::Ready, false, Reason::TooFewAvailable, "1 of 3 replicas are available"),
         condition(ConditionKind::Progressing, true, Reason::RollingOut, "1 of 3 replicas are available"),

@@ -1,9 +1,9 @@
 //! Every end of a rollout that is not a good one: what is said of it, piped and on a terminal.
 
-use coxswain::api::types::{OperationOutcome, OperationProgress};
+use coxswain::api::types::{OperationOutcome, OperationProgress, ReplicaPhaseName};
 use coxswain::model::{
     Author, Diagnosis, Evidence, FailedProbe, FailedReplica, FailureReason, ListeningSocket, Millis,
-    NotReadyCause, ProbeAnswer, ReplicaPhase, RevisionNumber, RolloutFailure,
+    NotReadyCause, ProbeAnswer, ReplicaPhase, RevisionNumber, RolloutDirection, RolloutFailure,
 };
 
 use super::objects::{exited, failure, snapshot, unhealthy};
@@ -85,9 +85,16 @@ fn of_class(seen: NotReadyCause, deadline: Option<Millis>) -> RolloutFailure {
 }
 
 fn ends() -> Vec<End> {
-    let back =
-        |codes, failure| End { codes, exit: 4, outcome: Some(OperationOutcome::RolledBack { failure }) };
-    let stands = |codes, failure| End { codes, exit: 5, outcome: Some(OperationOutcome::Failed { failure }) };
+    let back = |codes, failure: RolloutFailure| End {
+        codes,
+        exit: 4,
+        outcome: Some(OperationOutcome::RolledBack { failure: failure.into() }),
+    };
+    let stands = |codes, failure: RolloutFailure| End {
+        codes,
+        exit: 5,
+        outcome: Some(OperationOutcome::Failed { failure: failure.into() }),
+    };
     let by = Author { command: "abort users".to_owned(), user: "bob".to_owned() };
     let aborted = RolloutFailure { reason: FailureReason::Aborted { by }, ..failure(10) };
     let crashes = of_class(NotReadyCause::Exited { code: 1, was_healthy: false }, None);
@@ -114,13 +121,17 @@ fn coming_to(end: &End) -> (Stub, &'static str) {
     let at_work = snapshot(0, &[("users-10-a", exited()), ("users-9-a", ReplicaPhase::Ready)], None);
     let mut last = match outcome {
         OperationOutcome::RolledBack { failure } => {
-            let case = failure.reason.case();
-            let ran = case.is_some_and(|case| !case.diagnosis.evidence.log.is_empty());
+            let ran = !failure.log.is_empty();
             let kept: &[(&str, ReplicaPhase)] =
                 if ran { &[("users-10-a", ReplicaPhase::Retained)] } else { &[] };
             let serve = [("users-9-a", ReplicaPhase::Ready), ("users-9-b", ReplicaPhase::Ready)];
             let back = snapshot(2, &[kept, &serve].concat(), Some(outcome.clone()));
-            OperationProgress { target: RevisionNumber(9), from: None, ..back }
+            OperationProgress {
+                direction: RolloutDirection::Rollback,
+                target: RevisionNumber(9),
+                from: None,
+                ..back
+            }
         }
         _ => snapshot(
             0,
@@ -132,7 +143,8 @@ fn coming_to(end: &End) -> (Stub, &'static str) {
         replica.revision = RevisionNumber(9);
     }
     for replica in last.replicas.iter_mut().filter(|replica| replica.name.as_str() == "users-10-a") {
-        replica.runs = replica.status.as_ref().is_some_and(|status| status.phase != ReplicaPhase::Retained);
+        replica.runs =
+            replica.status.as_ref().is_some_and(|status| status.phase != ReplicaPhaseName::Retained);
     }
     last.failed_requests = Some(0);
     (changing("POST /v1/rollout", Reply::lines(&[at_work, last])), "rollout users --image v2")

@@ -1,9 +1,11 @@
 //! What is shown: get, status, logs, events.
 
-use coxswain::api::types::{DaemonStatus, List, LogRecord, NodeObject, ServiceObject};
+use coxswain::api::types::{
+    DaemonStatus, List, LogEntry, NodeObject, PublishedTable, RolloutStatus, ServiceObject,
+};
 use coxswain::model::{
     ConditionKind, EngineKind, Epoch, EventKind, EventReason, ExposureMode, Reason, ReplicaName,
-    ReplicaPhase, RolloutState, TableName,
+    ReplicaPhase, RolloutState,
 };
 
 use super::objects::{
@@ -52,7 +54,10 @@ fn stub() -> Stub {
         .on("GET /v1/services", [Reply::json(&List::of(services()))])
         .on("GET /v1/replicas", [Reply::json(&List::of(replicas))])
         .on("GET /v1/endpoints", [Reply::json(&List::of(vec![endpoint()]))])
-        .on("GET /v1/revisions", [Reply::json(&List::of(vec![revision(9, "v1"), revision(10, "v2")]))])
+        .on(
+            "GET /v1/revisions",
+            [Reply::json(&List::of(vec![revision(9, "v1", None), revision(10, "v2", None)]))],
+        )
         .on("GET /v1/nodes", [Reply::json(&List::of(vec![host(), away]))])
         .on("GET /v1/events?follow=false", [Reply::lines(&events)])
         .on("GET /v1/events?service=users&follow=false", [Reply::lines(&events[..1])])
@@ -110,7 +115,7 @@ fn objects_for_programs() {
         service.status.changed_at = day;
         service.metadata.created_at = day;
         service.status.rollout =
-            service.status.rollout.map(|rollout| coxswain::model::Rollout { since: day, ..rollout });
+            service.status.rollout.map(|rollout| RolloutStatus { since: day, ..rollout });
         service
     };
     let stub = Stub::start()
@@ -183,7 +188,7 @@ fn every_kind_can_be_watched() {
             [Reply::lines(&[List::of(vec![endpoint()]), List::of(Vec::new())])],
         )
         .on("GET /v1/nodes?watch=true", [Reply::lines(&[List::of(vec![host()]), List::of(vec![away])])])
-        .on("GET /v1/revisions?watch=true", [Reply::lines(&[List::of(vec![revision(9, "v1")])])])
+        .on("GET /v1/revisions?watch=true", [Reply::lines(&[List::of(vec![revision(9, "v1", None)])])])
         .on(
             "GET /v1/services?watch=true",
             [Reply::lines(&[List::of(vec![service("users")]), List::of(vec![moved])])],
@@ -224,7 +229,7 @@ fn every_kind_can_be_watched() {
 #[test]
 fn the_daemon_in_a_few_lines() {
     let behind = DaemonStatus {
-        acknowledged: daemon().table.map(|table| TableName { revision: 40, ..table }),
+        acknowledged: daemon().table.map(|table| PublishedTable { revision: 40, ..table }),
         conditions: vec![condition(
             ConditionKind::Degraded,
             true,
@@ -235,7 +240,7 @@ fn the_daemon_in_a_few_lines() {
         ..daemon()
     };
     let unanswered = DaemonStatus {
-        acknowledged: daemon().table.map(|table| TableName { epoch: Epoch(1), revision: 77, ..table }),
+        acknowledged: daemon().table.map(|table| PublishedTable { epoch: Epoch(1), revision: 77, ..table }),
         ..daemon()
     };
     let alone = DaemonStatus { acknowledged: None, ..daemon() };
@@ -259,7 +264,7 @@ fn the_daemon_in_a_few_lines() {
 
 #[test]
 fn logs_of_services_and_replicas() {
-    let record = |replica: &str, text: &str| LogRecord {
+    let record = |replica: &str, text: &str| LogEntry {
         replica: ReplicaName::new(replica),
         at: None,
         stderr: false,
@@ -268,7 +273,7 @@ fn logs_of_services_and_replicas() {
     };
     let both = [record("users-9-a", "listening"), record("users-9-b", "\x1b[31mred\x1b[0m \x07bell")];
     let one = [record("users-9-a", "listening")];
-    let ready = LogRecord { life: true, ..record("users-9-b", "ready after 2.2s") };
+    let ready = LogEntry { life: true, ..record("users-9-b", "ready after 2.2s") };
     let followed = [both[0].clone(), ready, both[1].clone()];
     let stub = stub()
         .on("GET /v1/logs?follow=false&service=users", [Reply::lines(&both)])

@@ -2,39 +2,30 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    ApiError, List, OperationOutcome, RevisionObject, WriteAction, WriteResponse, WriteResult,
+    ErrorDetail, List, OperationOutcome, RevisionObject, WriteAction, WriteResponse, WrittenObject,
 };
 use coxswain::model::{
-    Author, EnvValue, FailureReason, OutcomeRecord, ReplicaPhase, RevisionNumber, RevisionOutcome,
-    RolloutFailure,
+    Author, EnvValue, FailureReason, ReplicaPhase, RevisionNumber, RevisionOutcome, RolloutFailure,
 };
 
-use super::objects::{failure, minutes_ago, result, revision, snapshot};
+use super::objects::{failure, result, revision, snapshot};
 use super::stub::{Reply, Stub};
 use super::transcript::{run, transcript};
-
-fn object(number: u64, tag: &str, outcome: Option<RevisionOutcome>) -> RevisionObject {
-    let record = outcome.map(|outcome| {
-        let (revision, at) = (RevisionNumber(number), minutes_ago(2));
-        OutcomeRecord { revision, outcome, at }
-    });
-    RevisionObject { revision: revision(number, tag), record, current: number == 9 }
-}
 
 fn kept() -> Vec<RevisionObject> {
     let by = Author { command: "abort users".to_owned(), user: "bob".to_owned() };
     let aborted = RolloutFailure { reason: FailureReason::Aborted { by }, ..failure(10) };
-    let mut last = object(11, "v2", Some(RevisionOutcome::RolledBack { failure: failure(11) }));
-    last.revision.spec.env.insert("LOG_LEVEL".to_owned(), EnvValue::Text("debug".to_owned()));
-    last.revision.restarts = 1;
+    let mut last = revision(11, "v2", Some(RevisionOutcome::RolledBack { failure: failure(11) }));
+    last.spec.env.insert("LOG_LEVEL".to_owned(), EnvValue::Text("debug".to_owned()));
+    last.status.restarts = 1;
     vec![
-        object(6, "v0", None),
-        object(7, "v1", Some(RevisionOutcome::Complete)),
-        object(8, "v2", Some(RevisionOutcome::Superseded { by: RevisionNumber(9) })),
-        object(9, "v1", Some(RevisionOutcome::Complete)),
-        object(10, "v2", Some(RevisionOutcome::Aborted { failure: aborted })),
+        revision(6, "v0", None),
+        revision(7, "v1", Some(RevisionOutcome::Complete)),
+        revision(8, "v2", Some(RevisionOutcome::Superseded { by: RevisionNumber(9) })),
+        revision(9, "v1", Some(RevisionOutcome::Complete)),
+        revision(10, "v2", Some(RevisionOutcome::Aborted { failure: aborted })),
         last,
-        object(12, "v3", Some(RevisionOutcome::InProgress)),
+        revision(12, "v3", Some(RevisionOutcome::InProgress)),
     ]
 }
 
@@ -54,10 +45,7 @@ fn history_shows_the_record_of_each_revision() {
     );
     let json: serde_json::Value = serde_json::from_str(&run(&stub, "history users -o json").stdout).unwrap();
     let status = &json["items"][4]["status"];
-    assert_eq!(
-        (&status["record"]["outcome"], &status["createdBy"]["user"]),
-        (&"aborted".into(), &"ann".into())
-    );
+    assert_eq!((&status["outcome"], &status["createdBy"]["user"]), (&"aborted".into(), &"ann".into()));
 }
 
 #[test]
@@ -79,7 +67,7 @@ fn revisions_are_compared() {
 }
 
 fn noted(note: &str) -> Reply {
-    let result = WriteResult { notes: vec![note.to_owned()], ..result("users", WriteAction::Changed) };
+    let result = WrittenObject { notes: vec![note.to_owned()], ..result("users", WriteAction::Changed) };
     Reply::json(&WriteResponse { results: vec![result] })
 }
 
@@ -106,11 +94,11 @@ fn a_rollout_is_steered() {
 
 #[test]
 fn what_does_not_fit_is_said() {
-    let refused = ApiError {
+    let refused = ErrorDetail {
         why: vec!["the rollout of revision 9 is complete".to_owned()],
         now: Some("nothing was changed".to_owned()),
         next: vec!["ctl rollout status users".to_owned()],
-        ..codes::NOT_NOW.error("the rollout of users cannot be paused")
+        ..codes::NOT_NOW.detail("the rollout of users cannot be paused")
     };
     let stub = Stub::start().on("POST /v1/rollout", [Reply::error(&refused)]);
     insta::assert_snapshot!(

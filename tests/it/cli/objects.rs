@@ -1,15 +1,18 @@
 //! Objects that the scripted daemon shows.
 
 use coxswain::api::types::{
-    API_VERSION, DaemonStatus, NodeObject, OperationOutcome, OperationProgress, ReplicaObject,
-    ReplicaProgress, ServiceObject, ServiceStatus, WriteAction, WriteResult,
+    API_VERSION, DaemonStatus, DeadlineStatus, EndpointObject, EventObject, NodeObject, ObjectCondition,
+    ObjectImage, ObjectMetadata, OperationOutcome, OperationProgress, PublishedTable, ReplicaObject,
+    ReplicaProgress, RevisionObject, RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus,
+    WriteAction, WrittenObject,
 };
 use coxswain::clock::wall_time;
+use coxswain::controller::{ReplicaSnapshot, RevisionSnapshot};
 use coxswain::model::{
-    Author, Condition, ConditionKind, Desired, Endpoint, EndpointState, EnvValue, Epoch, Event, EventKind,
-    EventReason, FailureReason, Generation, Metadata, Millis, NotReadyCause, Port, Protocol, Reason, Replica,
-    ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout,
-    RolloutFailure, RolloutState, Route, ServiceSpec, TableName,
+    Author, ConditionKind, Desired, EndpointState, EndpointStats, EnvValue, Epoch, EventKind, EventReason,
+    FailureReason, Generation, Millis, NotReadyCause, OutcomeRecord, Port, Protocol, Reason, Replica,
+    ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome,
+    Rollout, RolloutDirection, RolloutFailure, RolloutState, Route, ServiceSpec,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -19,7 +22,11 @@ pub(super) fn minutes_ago(minutes: i64) -> Timestamp {
     Timestamp::from_second(wall_time().as_second() - minutes * 60 - 5).unwrap()
 }
 
-pub(super) fn image(tag: &str) -> ResolvedImage {
+pub(super) fn image(tag: &str) -> ObjectImage {
+    resolved(tag).into()
+}
+
+fn resolved(tag: &str) -> ResolvedImage {
     let digit = tag.len() % 10;
     ResolvedImage {
         reference: format!("users:{tag}"),
@@ -41,12 +48,17 @@ fn spec(name: &str, tag: &str) -> ServiceSpec {
     }
 }
 
-pub(super) fn condition(kind: ConditionKind, status: bool, reason: Reason, message: &str) -> Condition {
-    Condition { kind, status, reason, message: message.to_owned() }
+pub(super) fn condition(kind: ConditionKind, status: bool, reason: Reason, message: &str) -> ObjectCondition {
+    ObjectCondition { kind, status, reason, message: message.to_owned() }
 }
 
-pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> Rollout {
-    Rollout { stable: stable.map(RevisionNumber), state, since: minutes_ago(1), ..testing::rollout(target) }
+/// A rollout with five minutes to make progress.
+pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> RolloutStatus {
+    let stable = stable.map(RevisionNumber);
+    let rollout = Rollout { stable, state, since: minutes_ago(1), ..testing::rollout(target) };
+    let is_under_way = rollout.state.is_under_way();
+    let deadline = DeadlineStatus { remaining: Millis::secs(300), replica: None, rolls_back_to: stable };
+    RolloutStatus { deadline: is_under_way.then_some(deadline), ..RolloutStatus::new(rollout, None) }
 }
 
 /// A service `name` at revision 9, all ready.
@@ -54,7 +66,7 @@ pub(super) fn service(name: &str) -> ServiceObject {
     ServiceObject {
         api_version: API_VERSION.to_owned(),
         kind: "Service".to_owned(),
-        metadata: Metadata {
+        metadata: ObjectMetadata {
             name: name.into(),
             app: "shop".into(),
             annotations: [].into(),
@@ -78,6 +90,10 @@ pub(super) fn service(name: &str) -> ServiceObject {
             changed_at: minutes_ago(2),
         },
     }
+}
+
+pub(super) fn failed(revision: u64) -> RolloutFailureDetail {
+    failure(revision).into()
 }
 
 pub(super) fn failure(revision: u64) -> RolloutFailure {
@@ -125,28 +141,23 @@ pub(super) fn exited() -> ReplicaPhase {
 
 pub(super) fn replica(name: &str, phase: ReplicaPhase) -> ReplicaObject {
     let available = phase == ReplicaPhase::Ready;
-    ReplicaObject {
-        api_version: API_VERSION.to_owned(),
-        kind: "Replica".to_owned(),
-        spec: Replica {
-            name: ReplicaName::new(name),
-            service: "users".into(),
-            app: "shop".into(),
-            slot: 1,
-            revision: RevisionNumber(9),
-            hash: coxswain::model::TemplateHash::new("ab12"),
-            node: coxswain::model::NodeId::new("ELK1"),
-            desired: Desired::Run,
-        },
-        status: Some(status(name, phase)),
-        available,
-        in_flight: 3,
-        image: image("v1"),
-    }
+    let replica = Replica {
+        name: ReplicaName::new(name),
+        service: "users".into(),
+        app: "shop".into(),
+        slot: 1,
+        revision: RevisionNumber(9),
+        hash: coxswain::model::TemplateHash::new("ab12"),
+        node: coxswain::model::NodeId::new("ELK1"),
+        desired: Desired::Run,
+    };
+    let status = Some(status(name, phase));
+    let stats = EndpointStats { in_flight: 3, ..EndpointStats::default() };
+    ReplicaSnapshot { replica, status, available, stats, image: resolved("v1") }.into()
 }
 
-pub(super) fn endpoint() -> Endpoint {
-    Endpoint {
+pub(super) fn endpoint() -> EndpointObject {
+    EndpointObject {
         service: "users".into(),
         replica: ReplicaName::new("users-9-a"),
         revision: RevisionNumber(9),
@@ -159,13 +170,23 @@ pub(super) fn endpoint() -> Endpoint {
     }
 }
 
-pub(super) fn revision(number: u64, tag: &str) -> Revision {
+/// A revision with its outcome; revision 9 runs.
+pub(super) fn revision(number: u64, tag: &str, outcome: Option<RevisionOutcome>) -> RevisionObject {
+    let record = outcome.map(|outcome| OutcomeRecord {
+        revision: RevisionNumber(number),
+        outcome,
+        at: minutes_ago(2),
+    });
+    RevisionSnapshot { revision: stored_revision(number, tag), record, current: number == 9 }.into()
+}
+
+fn stored_revision(number: u64, tag: &str) -> Revision {
     Revision {
         service: "users".into(),
         number: RevisionNumber(number),
         generation: Generation(number),
         spec: spec("users", tag),
-        image: image(tag),
+        image: resolved(tag),
         restarts: 0,
         hash: coxswain::model::TemplateHash::new("ab12"),
         hash_schema: 1,
@@ -188,7 +209,7 @@ pub(super) fn host() -> NodeObject {
 }
 
 pub(super) fn daemon() -> DaemonStatus {
-    let table = TableName { store: "3f2a".into(), epoch: Epoch(2), revision: 41 };
+    let table = PublishedTable { store: "3f2a".into(), epoch: Epoch(2), revision: 41 };
     DaemonStatus {
         version: "0.1.0".to_owned(),
         pid: 4242,
@@ -204,8 +225,8 @@ pub(super) fn daemon() -> DaemonStatus {
     }
 }
 
-pub(super) fn event(kind: EventKind, reason: EventReason, message: &str) -> Event {
-    Event {
+pub(super) fn event(kind: EventKind, reason: EventReason, message: &str) -> EventObject {
+    EventObject {
         at: "2026-01-01T00:00:00.25Z".parse().unwrap(),
         object: "replica/users-9-a".to_owned(),
         kind,
@@ -214,8 +235,8 @@ pub(super) fn event(kind: EventKind, reason: EventReason, message: &str) -> Even
     }
 }
 
-pub(super) fn result(name: &str, action: WriteAction) -> WriteResult {
-    WriteResult {
+pub(super) fn result(name: &str, action: WriteAction) -> WrittenObject {
+    WrittenObject {
         object: (&coxswain::model::ServiceName::new(name)).into(),
         action,
         generation: Generation(10),
@@ -238,7 +259,7 @@ pub(super) fn snapshot(
         revision: RevisionNumber(10),
         runs: !matches!(phase, ReplicaPhase::Draining | ReplicaPhase::Stopping | ReplicaPhase::Gone),
         available: *phase == ReplicaPhase::Ready,
-        status: Some(status(name, phase.clone())),
+        status: Some(status(name, phase.clone()).into()),
         in_flight: 0,
         drained: 0,
         counters: None,
@@ -246,6 +267,7 @@ pub(super) fn snapshot(
     OperationProgress {
         service: "users".into(),
         observed: Generation(10),
+        direction: RolloutDirection::Forward,
         from: Some(RevisionNumber(9)),
         target: RevisionNumber(10),
         wanted: 2,

@@ -5,24 +5,22 @@ use std::process::{Command, Stdio};
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    ConfirmResponse, DaemonStatus, List, OperationOutcome, OperationProgress, WriteAction, WriteResponse,
-    WriteResult,
+    ConfirmResponse, DaemonStatus, List, ObjectAuthor, OperationOutcome, OperationProgress, WriteAction,
+    WriteResponse, WrittenObject,
 };
-use coxswain::model::{
-    Author, ConditionKind, Generation, Reason, ReplicaPhase, RevisionNumber, RolloutState,
-};
+use coxswain::model::{ConditionKind, Generation, Reason, ReplicaPhase, RevisionNumber, RolloutState};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::objects::{
-    condition, daemon, exited, failure, replica, result, revision, rollout, service, snapshot,
+    condition, daemon, exited, failed, failure, replica, result, revision, rollout, service, snapshot,
 };
 use super::stub::{Reply, Stub};
 use super::transcript::{run, transcript};
 
 pub(super) const PROGRESS: &str = "GET /v1/services/users/progress?generation=10";
 
-fn written(results: &[WriteResult]) -> Reply {
+fn written(results: &[WrittenObject]) -> Reply {
     Reply::json(&WriteResponse { results: results.to_vec() })
 }
 
@@ -32,7 +30,7 @@ pub(super) fn changing(call: &str, progress: Reply) -> Stub {
         .on(call, [written(&[result("users", WriteAction::Changed)])])
         .on(
             "GET /v1/revisions?service=users",
-            [Reply::json(&List::of(vec![revision(9, "v1"), revision(10, "v2")]))],
+            [Reply::json(&List::of(vec![revision(9, "v1", None), revision(10, "v2", None)]))],
         )
         .on(PROGRESS, [progress.clone()])
         .on(&format!("{PROGRESS}&counters=true"), [progress.clone()])
@@ -76,7 +74,7 @@ fn a_rollout_that_goes_well() {
 
 #[test]
 fn a_rollout_that_another_takes_the_place_of() {
-    let author = Author { command: "apply -f b.yaml".to_owned(), user: "bob".to_owned() };
+    let author = ObjectAuthor { command: "apply -f b.yaml".to_owned(), user: "bob".to_owned() };
     let by = OperationOutcome::Superseded { by: Generation(11), revision: RevisionNumber(11), author };
     let stub = changing("POST /v1/rollout", ended(by));
     insta::assert_snapshot!("superseded", transcript(&stub, &["rollout users --image v2"]));
@@ -97,7 +95,7 @@ fn of_several_services_the_gravest_end_decides() {
         )
         .on(
             &format!("{PROGRESS}&awaited=count"),
-            [Reply::lines(&[of("users", OperationOutcome::RolledBack { failure: failure(10) })])],
+            [Reply::lines(&[of("users", OperationOutcome::RolledBack { failure: failed(10) })])],
         );
     let ran = run(&stub, "scale users=3 web=2");
     assert_eq!(ran.exit, 4, "{}", ran.stderr);

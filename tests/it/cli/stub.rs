@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use coxswain::api::types::ApiError;
+use coxswain::api::types::ErrorDetail;
 use serde::Serialize;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ impl Reply {
         Self::Whole(200, serde_json::to_string(body).unwrap())
     }
 
-    pub(super) fn error(error: &ApiError) -> Self {
+    pub(super) fn error(error: &ErrorDetail) -> Self {
         Self::Whole(400, serde_json::to_string(error).unwrap())
     }
 

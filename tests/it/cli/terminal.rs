@@ -134,7 +134,7 @@ fn an_interrupt_leaves_the_picture_as_it_is() {
             "POST /v1/scale",
             [Reply::json(&WriteResponse { results: vec![result("users", WriteAction::Changed)] })],
         )
-        .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2")]))])
+        .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2", None)]))])
         .on(
             "GET /v1/services/users/progress?generation=10&awaited=count&counters=true",
             [Reply::silence_after(&[snapshot(1, &[("users-10-a", ReplicaPhase::Ready)], None)])],
@@ -176,7 +176,7 @@ fn the_state_before_is_not_shown() {
             "POST /v1/scale",
             [Reply::json(&WriteResponse { results: vec![result("users", WriteAction::Changed)] })],
         )
-        .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2")]))])
+        .on("GET /v1/revisions?service=users", [Reply::json(&List::of(vec![revision(10, "v2", None)]))])
         .on(
             "GET /v1/services/users/progress?generation=10&awaited=count&counters=true",
             [Reply::silence_after(&[early, snapshot(1, &[("users-10-a", ReplicaPhase::Ready)], None)])],

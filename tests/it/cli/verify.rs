@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    DaemonStatus, KillResponse, List, OperationOutcome, WriteAction, WriteResponse, WriteResult,
+    DaemonStatus, KillResponse, List, OperationOutcome, WriteAction, WriteResponse, WrittenObject,
 };
 use coxswain::model::{ContainerId, Generation, ReplicaPhase, Route};
 
@@ -121,7 +121,7 @@ fn a_write_that_was_refused_has_left_nothing() {
 fn a_way_back_that_was_accepted_is_under_way() {
     let written = |generation| {
         let result =
-            WriteResult { generation: Generation(generation), ..result("users", WriteAction::Changed) };
+            WrittenObject { generation: Generation(generation), ..result("users", WriteAction::Changed) };
         Reply::json(&WriteResponse { results: vec![result] })
     };
     let progress = |generation| format!("GET /v1/services/users/progress?generation={generation}");

@@ -1,7 +1,7 @@
 //! `ctl confirm`: allows the removals that the deletion guard holds back.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, ConfirmRequest};
+use coxswain::api::types::{ConfirmRequest, ErrorDetail};
 use coxswain::clock::request_id;
 use coxswain::model::Reason;
 
@@ -30,8 +30,8 @@ pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliErr
             Some(false) => return Err(CliError::of(&codes::USAGE, "nothing was removed")),
             None => {
                 let next = vec!["ctl confirm -y".to_owned()];
-                let error = codes::USAGE.error("confirming removals needs -y (not a terminal)");
-                return Err(ApiError { next, ..error }.into());
+                let error = codes::USAGE.detail("confirming removals needs -y (not a terminal)");
+                return Err(ErrorDetail { next, ..error }.into());
             }
         }
     }

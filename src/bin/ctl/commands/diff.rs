@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, ApplyOptions, ApplyRequest, RevisionObject, WriteAction, diff};
+use coxswain::api::types::{
+    ApplyOptions, ApplyRequest, ErrorDetail, RevisionObject, WriteAction, release_changes,
+};
 use coxswain::clock::request_id;
 use coxswain::model::{RevisionNumber, ServiceName};
 
@@ -92,9 +94,9 @@ async fn revisions_differ(
     RevisionPair { from, to }: RevisionPair,
 ) -> Result<bool, CliError> {
     let kept = session.client.revisions(Some(&service)).await?;
-    let (old, new) = (find(&kept, &service, from)?, find(&kept, &service, to)?);
-    let found = diff::between(&old.revision, &new.revision)
-        .map_err(|error| codes::STORE_FAILED.error(error.to_string()))?;
+    let old = find(&kept, &service, from)?;
+    let new = find(&kept, &service, to)?;
+    let found = release_changes(old, new).map_err(|error| codes::STORE_FAILED.error(error.to_string()))?;
     if found.is_empty() {
         session.ui.note(&format!("revisions {from} and {to} of {service} are identical"));
         return Ok(false);
@@ -108,12 +110,12 @@ fn find<'a>(
     service: &ServiceName,
     number: RevisionNumber,
 ) -> Result<&'a RevisionObject, CliError> {
-    kept.iter().find(|object| object.revision.number == number).ok_or_else(|| {
-        let numbers: Vec<String> = kept.iter().map(|object| object.revision.number.to_string()).collect();
-        let error = ApiError {
+    kept.iter().find(|object| object.status.number == number).ok_or_else(|| {
+        let numbers: Vec<String> = kept.iter().map(|object| object.status.number.to_string()).collect();
+        let error = ErrorDetail {
             why: vec![format!("revisions kept: {}", numbers.join(", "))],
             next: vec![format!("ctl history {service}")],
-            ..codes::NOT_FOUND.error(format!("service {service} has no revision {number}"))
+            ..codes::NOT_FOUND.detail(format!("service {service} has no revision {number}"))
         };
         error.into()
     })
@@ -125,8 +127,8 @@ mod tests {
 
     #[test]
     fn revision_pair_parses_two_numbers_only() {
-        let (from, to) = (RevisionNumber(7), RevisionNumber(9));
-        assert_eq!("7..9".parse(), Ok(RevisionPair { from, to }));
+        let pair = RevisionPair { from: RevisionNumber(7), to: RevisionNumber(9) };
+        assert_eq!("7..9".parse(), Ok(pair));
         for text in ["", "7", "7..", "..9", "a..9", "7...9", "-1..2"] {
             assert!(text.parse::<RevisionPair>().is_err(), "{text}");
         }

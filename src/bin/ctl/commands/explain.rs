@@ -1,7 +1,7 @@
 //! `ctl explain`: documents a manifest field, an error code, or a reason of an event or condition.
 
 use coxswain::api::codes;
-use coxswain::api::types::ApiError;
+use coxswain::api::types::ErrorDetail;
 use coxswain::manifest::{self, Unexplained};
 use coxswain::model::{EventReason, Reason};
 
@@ -28,7 +28,9 @@ fn text(what: &str) -> Result<String, CliError> {
     if codes::is_code(what) {
         let known: Vec<&str> = codes::ALL.iter().map(|code| code.id).collect();
         let why = vec![format!("known codes: {}", known.join(", "))];
-        return Err(ApiError { why, ..codes::NOT_FOUND.error(format!("unknown error code `{what}`")) }.into());
+        return Err(
+            ErrorDetail { why, ..codes::NOT_FOUND.detail(format!("unknown error code `{what}`")) }.into()
+        );
     }
     if let Some(text) = explain::reason(EventReason::ALL, Reason::ALL, what) {
         return Ok(text);
@@ -41,7 +43,7 @@ fn text(what: &str) -> Result<String, CliError> {
 }
 
 /// Suggests the nearest topics.
-fn unknown(at: &str, word: &str, say: Option<&str>, meant: &[String]) -> ApiError {
+fn unknown(at: &str, word: &str, say: Option<&str>, meant: &[String]) -> ErrorDetail {
     let what = match at {
         "" => format!("unknown kind, code or reason `{word}`"),
         at => format!("unknown key `{word}` in {at}"),
@@ -51,5 +53,5 @@ fn unknown(at: &str, word: &str, say: Option<&str>, meant: &[String]) -> ApiErro
         ([], at) => vec![format!("ctl explain {at}")],
         (meant, _) => meant.iter().map(|path| format!("ctl explain {path}")).collect(),
     };
-    ApiError { why: say.map(str::to_owned).into_iter().collect(), next, ..codes::NOT_FOUND.error(what) }
+    ErrorDetail { why: say.map(str::to_owned).into_iter().collect(), next, ..codes::NOT_FOUND.detail(what) }
 }

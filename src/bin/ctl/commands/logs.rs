@@ -1,7 +1,7 @@
 //! `ctl logs`: prints the logs of replicas, merged by time.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, LogOptions, LogQuery};
+use coxswain::api::types::{ErrorDetail, LogOptions, LogQuery};
 use coxswain::clock::wall_time;
 use coxswain::model::{Millis, ReplicaName, RevisionNumber, ServiceName};
 use futures::StreamExt;
@@ -68,10 +68,10 @@ async fn check_left(
         return Ok(());
     }
     let names = services.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
-    Err(ApiError {
+    Err(ErrorDetail {
         why: vec!["logs are removed together with their container".to_owned()],
         next: services.iter().map(|name| format!("ctl history {name}")).collect(),
-        ..codes::NOT_FOUND.error(format!("no container of revision {revision} of {names} exists any more"))
+        ..codes::NOT_FOUND.detail(format!("no container of revision {revision} of {names} exists any more"))
     }
     .into())
 }
@@ -108,7 +108,7 @@ async fn sources(
         if !matches!(kind, "" | "replica" | "replicas") || !found {
             let what = format!("no service or replica named {text}");
             let next = vec!["ctl get replicas".to_owned()];
-            return Err(ApiError { next, ..codes::NOT_FOUND.error(what) }.into());
+            return Err(ErrorDetail { next, ..codes::NOT_FOUND.detail(what) }.into());
         }
         replicas.push(ReplicaName::new(name));
     }

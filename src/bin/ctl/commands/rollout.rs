@@ -2,10 +2,11 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    ApiError, Awaited, ReplicaObject, RolloutChange, ServiceObject, WriteAction, WriteResult,
+    Awaited, ErrorDetail, ReplicaObject, RolloutChange, RolloutStateName, ServiceObject, WriteAction,
+    WrittenObject,
 };
 use coxswain::clock::wall_time;
-use coxswain::model::{RolloutState, ServiceName};
+use coxswain::model::ServiceName;
 
 use super::{abort, history, pause, restart, resume, undo};
 use crate::error::CliError;
@@ -94,16 +95,10 @@ async fn run_verb(session: &Session<'_>, verb: RolloutVerb) -> Result<(), CliErr
 /// Waits for the current generation, no matter who wrote it.
 async fn attach(session: &Session<'_>, name: &ServiceName, args: &WaitArgs) -> Result<(), CliError> {
     let service = session.client.service(name).await?;
-    let result = WriteResult {
-        object: name.into(),
-        action: if listing::is_deleting(&service) { WriteAction::Deleted } else { WriteAction::Unchanged },
-        generation: service.metadata.generation,
-        image: Some(service.status.image),
-        changes: Vec::new(),
-        notes: Vec::new(),
-        kept: Vec::new(),
-        conflicts: Vec::new(),
-    };
+    let mut result = WrittenObject::unchanged(name, service.metadata.generation);
+    if listing::is_deleting(&service) {
+        result.action = WriteAction::Deleted;
+    }
     wait(session, &[result], Awaited::Release, args).await
 }
 
@@ -118,18 +113,16 @@ async fn status(session: &Session<'_>, name: &ServiceName) -> Result<(), CliErro
 }
 
 /// As in kubectl, the status of a failed rollout is a failure.
-fn failed(service: &ServiceObject, replicas: &[ReplicaObject]) -> Option<ApiError> {
+fn failed(service: &ServiceObject, replicas: &[ReplicaObject]) -> Option<ErrorDetail> {
     let rollout = service.status.rollout.as_ref()?;
-    let (failure, end) = match &rollout.state {
-        RolloutState::RolledBack { failure } => (failure, RolloutEnd::RolledBack),
-        RolloutState::Failed { failure } => {
-            let can_abort = rollout.stable.is_some_and(|stable| stable != rollout.target);
-            (failure, RolloutEnd::NotRolledBack { can_abort })
-        }
-        RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } | RolloutState::Complete => {
+    let end = match rollout.state {
+        RolloutStateName::RolledBack => RolloutEnd::RolledBack,
+        RolloutStateName::Failed => RolloutEnd::NotRolledBack { can_abort: rollout.from.is_some() },
+        RolloutStateName::Progressing | RolloutStateName::RollingBack | RolloutStateName::Complete => {
             return None;
         }
     };
+    let failure = rollout.failure.as_ref()?;
     let serving = replicas.iter().filter(|replica| replica.available);
     let (of_target, others): (Vec<_>, Vec<_>) = serving.partition(|r| r.spec.revision == rollout.target);
     let count = |replicas: Vec<&ReplicaObject>| u32::try_from(replicas.len()).unwrap_or(u32::MAX);
@@ -142,5 +135,5 @@ fn failed(service: &ServiceObject, replicas: &[ReplicaObject]) -> Option<ApiErro
     };
     let release = format!("revision {}", failure.revision);
     let error = operation::failed(&service.metadata.name, failure, end, &release);
-    Some(ApiError { now: Some(summary.text(end)), ..error })
+    Some(ErrorDetail { now: Some(summary.text(end)), ..error })
 }

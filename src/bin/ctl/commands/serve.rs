@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use coxswain::api::codes;
-use coxswain::api::types::ApiError;
+use coxswain::api::types::{ApiError, ErrorDetail};
 use coxswain::daemon::{self, Role, ServeOptions, StartError};
 use coxswain::model::{BalancerId, ExposureMode, is_host_name};
 
@@ -131,7 +131,7 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
 fn checked_directory(directory: &Path) -> Result<PathBuf, CliError> {
     let unreadable = |error: std::io::Error| {
         let why = vec![format!("{}: {}", directory.display(), io_error_text(&error))];
-        ApiError { why, ..codes::FILE_UNREADABLE.error("cannot read the manifests directory") }.into()
+        ErrorDetail { why, ..codes::FILE_UNREADABLE.detail("cannot read the manifests directory") }.into()
     };
     std::fs::read_dir(directory).and_then(|_| std::path::absolute(directory)).map_err(unreadable)
 }
@@ -144,7 +144,7 @@ fn start_failure(error: anyhow::Error) -> CliError {
     };
     let code = error.downcast_ref::<StartError>().and_then(|reason| codes::find(reason.code()));
     let why = error.chain().skip(1).map(ToString::to_string).collect();
-    ApiError { why, ..code.unwrap_or(&codes::SERVE_FAILED).error(error.to_string()) }.into()
+    ErrorDetail { why, ..code.unwrap_or(&codes::SERVE_FAILED).detail(error.to_string()) }.into()
 }
 
 #[cfg(test)]

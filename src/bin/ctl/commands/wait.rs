@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, ServiceObject};
+use coxswain::api::types::{ErrorDetail, ServiceObject};
 use coxswain::model::{Millis, ServiceName};
 use futures::StreamExt;
 
@@ -39,7 +39,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         () = passed(deadline) => {
             let what = format!("timed out waiting for {} to be {}", args.service, args.wanted);
             let next = vec![format!("ctl get {}", args.service)];
-            Err(ApiError { next, ..codes::TIMED_OUT.error(what) }.into())
+            Err(ErrorDetail { next, ..codes::TIMED_OUT.detail(what) }.into())
         }
         _ = tokio::signal::ctrl_c() => Err(CliError::Detached(format!("stopped waiting for {}", args.service))),
     }
@@ -58,11 +58,11 @@ async fn watch(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
             WaitAnswer::Unknown => {
                 let what = format!("no service named {}", args.service);
                 let next = vec!["ctl get services".to_owned()];
-                return Err(ApiError { next, ..codes::NOT_FOUND.error(what) }.into());
+                return Err(ErrorDetail { next, ..codes::NOT_FOUND.detail(what) }.into());
             }
             WaitAnswer::Never(why) => {
                 let what = format!("{} can no longer be {}", args.service, args.wanted);
-                return Err(ApiError { why: vec![why], ..codes::NEVER.error(what) }.into());
+                return Err(ErrorDetail { why: vec![why], ..codes::NEVER.detail(what) }.into());
             }
         }
     }

@@ -60,7 +60,8 @@ impl Load {
             abandon: CancellationToken::new(),
         });
         let deadline = target.deadline;
-        let (of_thread, target) = (Arc::clone(&shared), Arc::new(target));
+        let of_thread = Arc::clone(&shared);
+        let target = Arc::new(target);
         let thread = std::thread::Builder::new().name("load".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let mut running = JoinSet::new();
@@ -177,7 +178,8 @@ mod tests {
         let address = listener.local_addr().expect("its address");
         let (tell, hangs) = oneshot::channel();
         std::thread::spawn(move || {
-            let (mut hung, mut tell) = (None, Some(tell));
+            let mut hung = None;
+            let mut tell = Some(tell);
             for mut stream in listener.incoming().map_while(Result::ok) {
                 if hung.is_none() {
                     hung = Some(stream);
@@ -192,7 +194,8 @@ mod tests {
     }
 
     fn target(address: SocketAddr, deadline: Duration) -> LoadTarget {
-        let (host, path) = ("localhost".to_owned(), "/".to_owned());
+        let host = "localhost".to_owned();
+        let path = "/".to_owned();
         LoadTarget { address, host, path, method: hyper::Method::GET, deadline, late_after: deadline }
     }
 

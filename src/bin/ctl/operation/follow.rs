@@ -16,7 +16,7 @@ const RECONNECT_LIMIT: Duration = Duration::from_secs(30);
 pub(super) enum FollowUpdate {
     Snapshot(Box<OperationProgress>),
     /// No more snapshots will come, for this reason.
-    Ended(Box<ApiError>),
+    Ended(ApiError),
 }
 
 struct OperationFollower {
@@ -76,7 +76,7 @@ impl OperationFollower {
                     self.stream = None;
                     let since = *self.lost_since.get_or_insert_with(Instant::now);
                     if error.exit != codes::DAEMON_SILENT.exit || since.elapsed() > RECONNECT_LIMIT {
-                        return FollowUpdate::Ended(Box::new(error));
+                        return FollowUpdate::Ended(error);
                     }
                     sleep(RECONNECT_PAUSE).await;
                 }

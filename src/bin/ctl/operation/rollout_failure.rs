@@ -1,8 +1,8 @@
 //! The error for a failed or aborted rollout. Pure.
 
 use coxswain::api::codes;
-use coxswain::api::types::ApiError;
-use coxswain::model::{FailureReason, NotReadyCause, RolloutFailure, ServiceName};
+use coxswain::api::types::{ErrorDetail, FailureReasonName, RolloutFailureDetail};
+use coxswain::model::ServiceName;
 
 /// How a failed rollout ended.
 #[derive(Debug, Clone, Copy)]
@@ -50,44 +50,41 @@ impl ServingSummary {
 /// The error without its `now`; `release` is the failed revision, such as `revision 10 (1.5.1)`.
 pub(crate) fn failed(
     name: &ServiceName,
-    failure: &RolloutFailure,
+    failure: &RolloutFailureDetail,
     end: RolloutEnd,
     release: &str,
-) -> ApiError {
-    if let FailureReason::Aborted { by } = &failure.reason {
-        return ApiError {
+) -> ErrorDetail {
+    if let Some(by) = &failure.aborted_by {
+        return ErrorDetail {
             why: vec![format!("revision {} was aborted by {}", failure.revision, by.summary())],
             next: vec![format!("ctl rollout {name} --retry"), format!("ctl history {name}")],
-            ..codes::ABORTED.error(format!("rollout of {name} to {release} was aborted"))
+            ..codes::ABORTED.detail(format!("rollout of {name} to {release} was aborted"))
         };
     }
     let (code, outcome) = match end {
         RolloutEnd::RolledBack => (&codes::ROLLED_BACK, "rolled back"),
         RolloutEnd::NotRolledBack { .. } => (&codes::ROLLOUT_FAILED, "not rolled back"),
     };
-    ApiError {
-        why: failure.reason.lines(),
-        log: failure.reason.case().map(|case| case.diagnosis.evidence.log.clone()).unwrap_or_default(),
+    ErrorDetail {
+        why: failure.observed.clone(),
+        log: failure.log.clone(),
         next: next(name, failure, end),
-        class: Some(codes::of_failure(&failure.reason).id.to_owned()),
-        ..code.error(format!("rollout of {name} to {release} failed and was {outcome}"))
+        class: Some(codes::of_failure(failure.reason).id.to_owned()),
+        ..code.detail(format!("rollout of {name} to {release} failed and was {outcome}"))
     }
 }
 
 /// First a command that shows the cause; then an abort if possible, otherwise what helps against this failure.
-fn next(name: &ServiceName, failure: &RolloutFailure, end: RolloutEnd) -> Vec<String> {
+fn next(name: &ServiceName, failure: &RolloutFailureDetail, end: RolloutEnd) -> Vec<String> {
     let logs = format!("ctl logs {name} --revision {}", failure.revision);
     let events = format!("ctl events {name}");
     let retry = format!("ctl rollout {name} --retry");
-    let (inspect, fix) = match &failure.reason {
-        FailureReason::DeadlineExceeded { .. } => (format!("ctl why {name}"), events),
-        FailureReason::Replica(case) => match case.diagnosis.cause {
-            NotReadyCause::ImageNotFound { .. } => (events, format!("ctl rollout {name} --image TAG")),
-            NotReadyCause::PullDenied { .. } => ("docker login".to_owned(), retry),
-            _ if !case.diagnosis.evidence.log.is_empty() => (logs, events),
-            _ => (events, retry),
-        },
-        FailureReason::Aborted { .. } => (events, retry),
+    let (inspect, fix) = match failure.reason {
+        FailureReasonName::ImageNotFound => (events, format!("ctl rollout {name} --image TAG")),
+        FailureReasonName::PullDenied => ("docker login".to_owned(), retry),
+        FailureReasonName::DeadlineExceeded => (format!("ctl why {name}"), events),
+        _ if !failure.log.is_empty() => (logs, events),
+        _ => (events, retry),
     };
     match end {
         RolloutEnd::NotRolledBack { can_abort: true } => vec![inspect, format!("ctl abort {name}")],

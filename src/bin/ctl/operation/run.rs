@@ -1,12 +1,10 @@
 //! The wait itself: takes progress reports of all services, draws them, and ends with success, errors or a detach.
 
-#![allow(clippy::result_large_err)] // an error ends the wait, so it is built once
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coxswain::api::client::ApiClient;
-use coxswain::api::types::{ApiError, Awaited, OperationProgress, WriteResult};
+use coxswain::api::types::{ApiError, Awaited, OperationProgress, WrittenObject};
 use coxswain::clock::wall_time;
 use coxswain::model::ServiceName;
 use futures::stream::{SelectAll, StreamExt};
@@ -33,7 +31,7 @@ const HINT: &str = "?";
 /// Waits until all operations that these writes started have ended, unless `--detach` is given.
 pub(crate) async fn wait(
     session: &Session<'_>,
-    results: &[WriteResult],
+    results: &[WrittenObject],
     awaited: Awaited,
     args: &WaitArgs,
 ) -> Result<(), CliError> {
@@ -52,7 +50,7 @@ struct OperationWait<'a> {
 }
 
 impl<'a> OperationWait<'a> {
-    fn new(session: &'a Session<'_>, results: &[WriteResult]) -> Self {
+    fn new(session: &'a Session<'_>, results: &[WrittenObject]) -> Self {
         Self {
             ui: session.ui,
             client: &session.client,
@@ -67,13 +65,13 @@ impl<'a> OperationWait<'a> {
 
     async fn run(
         mut self,
-        results: &[WriteResult],
+        results: &[WrittenObject],
         awaited: Awaited,
         deadline: Option<Instant>,
     ) -> Result<(), CliError> {
         // Counters change every second: lines have no place for them.
         let counters = self.live.redraws();
-        let stream = |result: &WriteResult| {
+        let stream = |result: &WrittenObject| {
             follow(self.client.clone(), result.service_name(), result.generation, awaited, counters)
         };
         let mut reports: SelectAll<_> = results.iter().map(stream).collect();
@@ -114,8 +112,7 @@ impl<'a> OperationWait<'a> {
             FollowUpdate::Snapshot(snapshot) => *snapshot,
             FollowUpdate::Ended(error) => {
                 let is_deleted = verdict::is_gone(&error) && watched.deletes;
-                watched.end =
-                    Some(if is_deleted { Ok(()) } else { Err(verdict::unwatched(watched, *error)) });
+                watched.end = Some(if is_deleted { Ok(()) } else { Err(verdict::unwatched(watched, error)) });
                 return self.conclude(name, elapsed);
             }
         };
@@ -124,8 +121,7 @@ impl<'a> OperationWait<'a> {
         }
         if watched.last.as_ref().map(|last| last.target) != Some(snapshot.target) {
             // Revisions only supply image names: on an error, numbers are shown.
-            let revisions = self.client.revisions(Some(name)).await.unwrap_or_default();
-            watched.revisions = revisions.into_iter().map(|object| object.revision).collect();
+            watched.revisions = self.client.revisions(Some(name)).await.unwrap_or_default();
             watched.header = progress::header(&snapshot, &watched.revisions, watched.deletes);
             // The result of the write has announced a deletion already.
             if !self.live.redraws() && !watched.deletes {
@@ -205,7 +201,7 @@ impl<'a> OperationWait<'a> {
 
     fn time_out(&mut self) {
         for watched in self.services.values_mut().filter(|watched| watched.end.is_none()) {
-            watched.end = Some(Err(verdict::timed_out(watched)));
+            watched.end = Some(Err(verdict::timed_out(watched).into()));
         }
         self.leave();
     }
@@ -216,7 +212,7 @@ impl<'a> OperationWait<'a> {
         let open = self.services.values_mut().filter(|watched| watched.end.is_none());
         let mut gave_up = false;
         for watched in open.filter(|watched| watched.table_refused_since.is_some_and(is_late)) {
-            watched.end = Some(Err(verdict::table_refused(watched)));
+            watched.end = Some(Err(verdict::table_refused(watched).into()));
             gave_up = true;
         }
         let is_over = gave_up && self.services.values().all(|watched| watched.end.is_some());

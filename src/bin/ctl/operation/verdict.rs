@@ -1,8 +1,11 @@
 //! From the outcome of an operation to success or an error. Pure.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, OperationOutcome, OperationProgress, ReplicaProgress};
-use coxswain::model::{Condition, Reason, ReplicaPhase, RevisionNumber, RolloutFailure};
+use coxswain::api::types::{
+    ApiError, ErrorDetail, ObjectCondition, OperationOutcome, OperationProgress, ReplicaPhaseName,
+    ReplicaProgress, RolloutFailureDetail,
+};
+use coxswain::model::{Reason, RevisionNumber};
 
 use super::rollout_failure::{RolloutEnd, ServingSummary, failed};
 use super::watched::WatchedService;
@@ -15,43 +18,45 @@ pub(super) fn verdict(
     outcome: &OperationOutcome,
 ) -> Result<(), ApiError> {
     let name = &watched.name;
-    match outcome {
-        OperationOutcome::Done => Ok(()),
-        OperationOutcome::Deleted if watched.deletes => Ok(()),
-        OperationOutcome::Deleted => Err(ApiError {
+    let error = match outcome {
+        OperationOutcome::Done => return Ok(()),
+        OperationOutcome::Deleted if watched.deletes => return Ok(()),
+        OperationOutcome::Deleted => ErrorDetail {
             now: Some("the service no longer exists".to_owned()),
-            ..codes::SUPERSEDED.error(format!("{name} was deleted while ctl waited for it"))
-        }),
-        OperationOutcome::RolledBack { failure } => Err(ApiError {
+            ..codes::SUPERSEDED.detail(format!("{name} was deleted while ctl waited for it"))
+        },
+        OperationOutcome::RolledBack { failure } => ErrorDetail {
             now: Some(serving_summary(watched, last).text(RolloutEnd::RolledBack)),
             kept: retained(last, failure),
             ..failed(name, failure, RolloutEnd::RolledBack, &release_name(watched, failure.revision))
-        }),
+        },
         OperationOutcome::Failed { failure } => {
             let end = RolloutEnd::NotRolledBack { can_abort: last.from.is_some() };
-            Err(ApiError {
+            ErrorDetail {
                 now: Some(serving_summary(watched, last).text(end)),
                 ..failed(name, failure, end, &release_name(watched, failure.revision))
-            })
+            }
         }
-        OperationOutcome::Superseded { by, revision, author } => Err(ApiError {
+        OperationOutcome::Superseded { by, revision, author } => ErrorDetail {
             why: vec![
                 format!("your change (generation {} of {name}) was superseded", watched.generation),
                 format!("{} wrote generation {by} (revision {revision})", author.summary()),
             ],
             now: Some(format!("{name} is moving to revision {revision}")),
             next: vec![format!("ctl rollout {name}")],
-            ..codes::SUPERSEDED.error(format!("a newer change to {name} superseded this one"))
-        }),
-    }
+            ..codes::SUPERSEDED.detail(format!("a newer change to {name} superseded this one"))
+        },
+    };
+    Err(error.into())
 }
 
-pub(super) fn timed_out(watched: &WatchedService) -> ApiError {
+pub(super) fn timed_out(watched: &WatchedService) -> ErrorDetail {
     let name = &watched.name;
     let last = watched.last.as_ref();
     // A container retained after a failure is not part of the operation.
-    let is_retained =
-        |r: &ReplicaProgress| r.status.as_ref().is_some_and(|status| status.phase == ReplicaPhase::Retained);
+    let is_retained = |r: &ReplicaProgress| {
+        r.status.as_ref().is_some_and(|status| status.phase == ReplicaPhaseName::Retained)
+    };
     let replicas = last.iter().flat_map(|last| &last.replicas).filter(|r| !is_retained(r));
     let missing = replicas.filter(|r| !(r.runs && r.available));
     let replica = |replica: &ReplicaProgress| {
@@ -61,40 +66,41 @@ pub(super) fn timed_out(watched: &WatchedService) -> ApiError {
     };
     let held_by = last.iter().flat_map(|last| &last.held_by);
     let held_by = held_by.map(|condition| format!("{}: {}", condition.reason, condition.message));
-    ApiError {
+    ErrorDetail {
         why: held_by.chain(missing.map(replica)).collect(),
         now: Some("the operation continues in the daemon".to_owned()),
         next: vec![format!("ctl rollout {name}"), format!("ctl why {name}")],
-        ..codes::TIMED_OUT.error(format!("timed out waiting for {name}"))
+        ..codes::TIMED_OUT.detail(format!("timed out waiting for {name}"))
     }
 }
 
 /// The condition of a balancer that rejects the routing table.
-pub(super) fn table_refusal(progress: &OperationProgress) -> Option<&Condition> {
+pub(super) fn table_refusal(progress: &OperationProgress) -> Option<&ObjectCondition> {
     progress.held_by.iter().find(|condition| condition.reason == Reason::TableRefused)
 }
 
-pub(super) fn table_refused(watched: &WatchedService) -> ApiError {
+pub(super) fn table_refused(watched: &WatchedService) -> ErrorDetail {
     let name = &watched.name;
     let why = watched.last.as_ref().and_then(table_refusal).map(|condition| condition.message.clone());
-    ApiError {
+    ErrorDetail {
         why: why.into_iter().collect(),
         now: Some(
             "the balancer keeps serving its last table; the operation continues once this is fixed"
                 .to_owned(),
         ),
         next: vec!["ctl status".to_owned(), format!("ctl rollout {name}")],
-        ..codes::TABLE_REFUSED.error(format!("the balancer rejects the routing table that {name} needs"))
+        ..codes::TABLE_REFUSED.detail(format!("the balancer rejects the routing table that {name} needs"))
     }
 }
 
 /// The stream of reports ended with an error.
-pub(super) fn unwatched(watched: &WatchedService, error: ApiError) -> ApiError {
+pub(super) fn unwatched(watched: &WatchedService, mut error: ApiError) -> ApiError {
     if error.exit != codes::DAEMON_SILENT.exit || error.now.is_some() {
         return error;
     }
     let now = format!("the change to {} is recorded; it continues once the daemon is back", watched.name);
-    ApiError { now: Some(now), ..error }
+    error.now = Some(now);
+    error
 }
 
 pub(super) fn is_gone(error: &ApiError) -> bool {
@@ -103,14 +109,14 @@ pub(super) fn is_gone(error: &ApiError) -> bool {
 
 /// `revision 10 (1.5.1)`: with the number, because two revisions can have the same image.
 fn release_name(watched: &WatchedService, revision: RevisionNumber) -> String {
-    let known = watched.revisions.iter().any(|known| known.number == revision);
+    let known = watched.revisions.iter().any(|known| known.status.number == revision);
     let name = known.then(|| format!(" ({})", revision_name(revision, &watched.revisions)));
     format!("revision {revision}{}", name.unwrap_or_default())
 }
 
 /// The container retained for inspection.
-fn retained(last: &OperationProgress, failure: &RolloutFailure) -> Option<String> {
-    let replica = &failure.reason.case()?.replica;
+fn retained(last: &OperationProgress, failure: &RolloutFailureDetail) -> Option<String> {
+    let replica = failure.replica.as_ref()?;
     let status = last.replicas.iter().find(|r| r.name == *replica)?.status.as_ref()?;
     let name = replica.container_name(status.attempt);
     status
@@ -132,7 +138,8 @@ fn serving_summary(watched: &WatchedService, last: &OperationProgress) -> Servin
 
 #[cfg(test)]
 mod tests {
-    use coxswain::model::{FailureReason, Generation};
+    use coxswain::api::types::{FailureReasonName, ObjectAuthor};
+    use coxswain::model::{Generation, ReplicaPhase, RolloutDirection};
 
     use crate::output::phase_text::tests::snapshot as progress_of;
     use crate::output::replacement_history::ReplacementHistory;
@@ -159,6 +166,7 @@ mod tests {
         OperationProgress {
             service: "users".into(),
             observed: Generation(4),
+            direction: RolloutDirection::Forward,
             from: None,
             target: RevisionNumber(9),
             wanted: 3,
@@ -173,19 +181,23 @@ mod tests {
 
     #[test]
     fn verdict_of_each_outcome_has_its_code_and_exit() {
-        let failure = RolloutFailure {
+        let failure = RolloutFailureDetail {
             revision: RevisionNumber(10),
-            reason: FailureReason::DeadlineExceeded {
-                deadline: coxswain::model::Millis::secs(300),
-                observed: vec!["users-10-a exited with code 1".to_owned()],
-            },
+            reason: FailureReasonName::DeadlineExceeded,
+            replica: None,
+            observed: vec!["no progress for 5m".to_owned(), "users-10-a exited with code 1".to_owned()],
+            log: Vec::new(),
+            aborted_by: None,
             at: jiff::Timestamp::UNIX_EPOCH,
         };
-        let author = "apply -f b.yaml".into();
+        let author = ObjectAuthor { command: "apply -f b.yaml".to_owned(), user: String::new() };
+        let aborted = RolloutFailureDetail {
+            reason: FailureReasonName::Aborted,
+            aborted_by: Some(author.clone()),
+            ..failure.clone()
+        };
         let superseded =
             OperationOutcome::Superseded { by: Generation(5), revision: RevisionNumber(11), author };
-        let aborted =
-            RolloutFailure { reason: FailureReason::Aborted { by: "abort users".into() }, ..failure.clone() };
         for (outcome, expected) in [
             (OperationOutcome::Done, None),
             (OperationOutcome::Deleted, Some(("CTL-0414", 7))),

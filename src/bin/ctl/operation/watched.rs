@@ -1,7 +1,7 @@
 //! What `ctl` knows of one service while it waits for it.
 
-use coxswain::api::types::{ApiError, OperationProgress, WriteAction, WriteResult};
-use coxswain::model::{Generation, Millis, Revision, ServiceName};
+use coxswain::api::types::{ApiError, OperationProgress, RevisionObject, WriteAction, WrittenObject};
+use coxswain::model::{Generation, Millis, ServiceName};
 use tokio::time::Instant;
 
 use crate::output::replacement_history::ReplacementHistory;
@@ -14,7 +14,7 @@ pub(super) struct WatchedService {
     pub(super) deletes: bool,
     pub(super) header: String,
     /// To name revisions by their images; fetched with the first snapshot.
-    pub(super) revisions: Vec<Revision>,
+    pub(super) revisions: Vec<RevisionObject>,
     pub(super) last: Option<OperationProgress>,
     /// Since when the balancer has rejected the routing table.
     pub(super) table_refused_since: Option<Instant>,
@@ -25,7 +25,7 @@ pub(super) struct WatchedService {
 }
 
 impl WatchedService {
-    pub(super) fn new(result: &WriteResult) -> Self {
+    pub(super) fn new(result: &WrittenObject) -> Self {
         Self {
             name: result.service_name(),
             generation: result.generation,
@@ -49,7 +49,7 @@ impl WatchedService {
     /// `healthyFor` of the release that is rolled out, once it is known.
     pub(super) fn healthy_for(&self) -> Option<Millis> {
         let target = self.last.as_ref()?.target;
-        let revision = self.revisions.iter().find(|revision| revision.number == target)?;
+        let revision = self.revisions.iter().find(|revision| revision.status.number == target)?;
         Some(revision.spec.rollout.healthy_for)
     }
 }

@@ -1,14 +1,14 @@
 //! The result of a write, or of a dry run, as lines. Pure.
 
-use coxswain::api::types::{FieldChange, Overridden, WriteAction, WriteResult};
+use coxswain::api::types::{ChangedField, OverriddenField, WriteAction, WrittenObject};
 use jiff::Timestamp;
 
 use super::age::ago;
 use coxswain::model::sanitize;
 
 /// `+ users  created  users:1.5.0 @ c0ffee123456`, then a line per changed field, override, conflict and note.
-pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec<String> {
-    let WriteResult { object, action, generation: _, image, changes, notes, kept, conflicts } = result;
+pub(crate) fn result(result: &WrittenObject, dry_run: bool, now: Timestamp) -> Vec<String> {
+    let WrittenObject { object, action, generation: _, image, changes, notes, kept, conflicts } = result;
     let (mark, done, would) = match action {
         WriteAction::Created => ('+', "created", "would be created"),
         WriteAction::Changed => ('~', "changed", "would be changed"),
@@ -27,10 +27,11 @@ pub(crate) fn result(result: &WriteResult, dry_run: bool, now: Timestamp) -> Vec
 }
 
 /// `= spec.replicas: keeping live value 5; the manifest says 3. Set by ann with `scale users=5`, 2m ago`.
-fn overridden(mark: char, over: &Overridden, now: Timestamp) -> String {
-    let Overridden { field, file, applied, live, by, at } = over;
+fn overridden(mark: char, over: &OverriddenField, now: Timestamp) -> String {
+    let OverriddenField { field, file, applied, live, by, at } = over;
     let value = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".to_owned(), sanitize);
-    let (file, live) = (value(file), value(live));
+    let file = value(file);
+    let live = value(live);
     let text = match mark {
         '!' => {
             format!(
@@ -44,8 +45,8 @@ fn overridden(mark: char, over: &Overridden, now: Timestamp) -> String {
 }
 
 /// `~ spec.env.LOG_LEVEL: "info" → "debug"`.
-pub(crate) fn field(change: &FieldChange) -> String {
-    let FieldChange { path, old, new } = change;
+pub(crate) fn field(change: &ChangedField) -> String {
+    let ChangedField { path, old, new } = change;
     match (old, new) {
         (Some(old), Some(new)) => format!("~ {path}: {} → {}", sanitize(old), sanitize(new)),
         (None, Some(new)) => format!("+ {path}: {}", sanitize(new)),

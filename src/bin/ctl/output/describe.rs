@@ -1,11 +1,11 @@
 //! The text of `ctl describe` and `ctl why`. Pure.
 
 use coxswain::api::codes;
-use coxswain::api::types::{DaemonStatus, ReplicaObject, RevisionObject, ServiceObject, diff};
-use coxswain::model::{
-    Condition, ConditionKind, Endpoint, Event, Millis, NotReadyCause, Override, ReplicaPhase,
-    RevisionOutcome, RolloutFailure, RolloutState,
+use coxswain::api::types::{
+    ChangedField, DaemonStatus, EndpointObject, EventObject, FieldOverride, ObjectCondition, ReplicaObject,
+    RevisionObject, RolloutFailureDetail, RolloutStateName, ServiceObject, settings as non_default_settings,
 };
+use coxswain::model::{ConditionKind, RolloutDirection};
 use jiff::Timestamp;
 
 use super::age::{ago, seconds, since};
@@ -24,9 +24,9 @@ const EVENTS_SHOWN: usize = 10;
 pub(crate) struct ServiceDetails {
     pub(crate) service: ServiceObject,
     pub(crate) replicas: Vec<ReplicaObject>,
-    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) endpoints: Vec<EndpointObject>,
     pub(crate) revisions: Vec<RevisionObject>,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<EventObject>,
     pub(crate) daemon: DaemonStatus,
 }
 
@@ -70,28 +70,29 @@ fn section(title: &str, lines: Vec<String>) -> Option<String> {
 }
 
 fn settings(service: &ServiceObject) -> Vec<String> {
-    match diff::settings(&service.spec) {
+    match non_default_settings(&service.spec) {
         Ok(changes) => changes.iter().map(setting).collect(),
         Err(error) => vec![error.to_string()],
     }
 }
 
-fn setting(change: &coxswain::api::types::FieldChange) -> String {
+fn setting(change: &ChangedField) -> String {
     field(change).trim_start_matches("+ ").to_owned()
 }
 
-fn overridden(over: &Override, now: Timestamp) -> String {
+fn overridden(over: &FieldOverride, now: Timestamp) -> String {
     let text = |value: &Option<serde_json::Value>| match value {
         Some(serde_json::Value::String(text)) => sanitize(text),
         Some(value) => sanitize(&value.to_string()),
         None => "nothing".to_owned(),
     };
-    let (old, new) = (text(&over.old), text(&over.new));
+    let old = text(&over.old);
+    let new = text(&over.new);
     format!("{}: {old} → {new}, by {}, {}", over.field, sanitize(&over.by.summary()), ago(over.at, now))
 }
 
-fn condition(condition: &Condition) -> String {
-    let Condition { kind, status, reason, message } = condition;
+fn condition(condition: &ObjectCondition) -> String {
+    let ObjectCondition { kind, status, reason, message } = condition;
     let is_bad = match kind {
         ConditionKind::Ready => !*status,
         ConditionKind::Degraded => *status,
@@ -116,7 +117,7 @@ pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
     let progressing = active(ConditionKind::Progressing);
     let in_sync = is_ready
         && progressing.is_none()
-        && rollout.is_some_and(|r| matches!(r.state, RolloutState::Complete));
+        && rollout.is_some_and(|rollout| rollout.state == RolloutStateName::Complete);
     let mark = if in_sync { "✓" } else { MARK };
     let state = if in_sync { "is in sync" } else { "is out of sync" };
     let revision = rollout.map_or_else(String::new, |rollout| format!(", revision {}", rollout.target));
@@ -133,11 +134,11 @@ pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
             lines.push(format!("  {:<8} {text}", if index == 0 { title } else { "" }));
         }
     };
-    let line = |c: &Condition| format!("{}  {}", c.reason, sanitize(&c.message)).trim_end().to_owned();
+    let line = |c: &ObjectCondition| format!("{}  {}", c.reason, sanitize(&c.message)).trim_end().to_owned();
     add("now", progressing.into_iter().chain(active(ConditionKind::Degraded)).map(line).collect());
     add("daemon", daemon.conditions.iter().filter(|c| c.status).map(line).collect());
     add("waits", at_most(WAITS_SHOWN, waiting));
-    add("then", deadline(details, now).into_iter().collect());
+    add("then", deadline(service).into_iter().collect());
     add("live", service.status.overrides.iter().map(|over| overridden(over, now)).collect());
     // A failure older than the running revision is only of interest in `ctl history`.
     let runs = rollout.map(|rollout| rollout.target);
@@ -160,87 +161,53 @@ fn waits(replica: &ReplicaObject, now: Timestamp) -> String {
     let text = phase_text(status, replica.spec.runs(), replica.available);
     let age = status.map(|status| format!(" for {}", since(status.since, now))).unwrap_or_default();
     let detail = if text.detail.is_empty() { String::new() } else { format!(": {}", text.detail) };
-    let retry = match status.map(|status| &status.phase) {
-        Some(ReplicaPhase::BackOff { retry_at, .. }) => {
-            format!("; next attempt in {}", seconds(retry_at.as_second() - now.as_second()))
-        }
-        _ => String::new(),
-    };
+    let retry = status
+        .and_then(|status| status.retry_at)
+        .map(|retry_at| format!("; next attempt in {}", seconds(retry_at.as_second() - now.as_second())));
+    let retry = retry.unwrap_or_default();
     format!("{} {}{age}{detail}{retry}", replica.spec.name, text.word)
 }
 
 /// When the rollout fails unless it makes progress, and what happens then.
-fn deadline(details: &ServiceDetails, now: Timestamp) -> Option<String> {
-    let service = &details.service;
+fn deadline(service: &ServiceObject) -> Option<String> {
     let rollout = service.status.rollout.as_ref()?;
-    let policy = &service.spec.rollout;
-    let left = |waited: &Millis| Millis(policy.deadline.0.saturating_sub(waited.0) / 1000 * 1000);
-    match &rollout.state {
-        RolloutState::Progressing { waited, .. } if !rollout.paused => {
-            let then = match rollout.stable.filter(|stable| *stable != rollout.target) {
-                Some(stable) if policy.on_failure == coxswain::model::OnFailure::Rollback => {
-                    format!("rolls back to revision {stable}")
-                }
-                _ => "is not rolled back".to_owned(),
-            };
-            let unhealthy = details.replicas.iter().filter(|r| r.spec.revision == rollout.target);
-            let unhealthy = unhealthy.filter_map(|r| Some((start_time_left(r, service, now)?, &r.spec.name)));
-            let by_deadline = left(waited);
-            Some(match unhealthy.min().filter(|(left, _)| *left < by_deadline) {
-                Some((left, name)) => {
-                    format!("the rollout fails in {left} unless {name} becomes healthy, and {then}")
-                }
-                None => format!("without progress the rollout fails in {by_deadline}, and {then}"),
-            })
-        }
-        RolloutState::RollingBack { waited, .. } => {
-            Some(format!("without progress the rollback fails in {} and stops", left(waited)))
-        }
-        _ => None,
+    let deadline = rollout.deadline.as_ref()?;
+    let left = deadline.remaining;
+    if rollout.direction == RolloutDirection::Rollback {
+        return Some(format!("without progress the rollback fails in {left} and stops"));
     }
-}
-
-/// The rest of `startWithin` for a replica that has not passed its first health check.
-fn start_time_left(replica: &ReplicaObject, service: &ServiceObject, now: Timestamp) -> Option<Millis> {
-    let status = replica.status.as_ref()?;
-    let is_probed = replica.spec.runs()
-        && matches!(status.phase, ReplicaPhase::Starting { cause: Some(NotReadyCause::Unhealthy { .. }) });
-    let elapsed = u64::try_from(now.as_second() - status.since.as_second()).unwrap_or(0);
-    let left = service.spec.health.start_within.0.saturating_sub(elapsed.saturating_mul(1000));
-    is_probed.then_some(Millis(left / 1000 * 1000))
-}
-
-/// The failure of the latest revision that failed or was aborted.
-fn last_failed(revisions: &[RevisionObject]) -> Option<&RolloutFailure> {
-    revisions.iter().rev().find_map(|object| match &object.record.as_ref()?.outcome {
-        RevisionOutcome::Failed { failure }
-        | RevisionOutcome::RolledBack { failure }
-        | RevisionOutcome::Aborted { failure } => Some(failure),
-        _ => None,
+    let then = match deadline.rolls_back_to {
+        Some(stable) => format!("rolls back to revision {stable}"),
+        None => "is not rolled back".to_owned(),
+    };
+    Some(match &deadline.replica {
+        Some(name) => format!("the rollout fails in {left} unless {name} becomes healthy, and {then}"),
+        None => format!("without progress the rollout fails in {left}, and {then}"),
     })
 }
 
-fn failure_lines(failure: &RolloutFailure, now: Timestamp) -> Vec<String> {
-    let class = codes::of_failure(&failure.reason);
+/// The failure of the latest revision that failed or was aborted.
+fn last_failed(revisions: &[RevisionObject]) -> Option<&RolloutFailureDetail> {
+    revisions.iter().rev().find_map(|object| object.status.failure.as_ref())
+}
+
+fn failure_lines(failure: &RolloutFailureDetail, now: Timestamp) -> Vec<String> {
+    let class = codes::of_failure(failure.reason);
     let head = format!("revision {}, {}: {}", failure.revision, ago(failure.at, now), class.title);
-    std::iter::once(head).chain(failure.reason.lines().iter().map(|line| sanitize(line))).collect()
+    std::iter::once(head).chain(failure.observed.iter().map(|line| sanitize(line))).collect()
 }
 
 fn next(details: &ServiceDetails, in_sync: bool) -> Vec<String> {
     let name = &details.service.metadata.name;
     let Some(rollout) = &details.service.status.rollout else { return vec![format!("ctl rollout {name}")] };
-    match &rollout.state {
+    match (rollout.state, &rollout.failure) {
         _ if rollout.paused => vec![format!("ctl resume {name}"), format!("ctl abort {name}")],
-        RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => {
-            vec![format!("ctl rollout {name}")]
-        }
-        RolloutState::RolledBack { failure } | RolloutState::Failed { failure } => {
-            vec![
-                format!("ctl logs {name} --revision {}", failure.revision),
-                format!("ctl rollout {name} --retry"),
-            ]
-        }
-        RolloutState::Complete if in_sync => vec![format!("ctl describe {name}")],
-        RolloutState::Complete => vec![format!("ctl events {name}")],
+        (RolloutStateName::RolledBack | RolloutStateName::Failed, Some(failure)) => vec![
+            format!("ctl logs {name} --revision {}", failure.revision),
+            format!("ctl rollout {name} --retry"),
+        ],
+        (RolloutStateName::Complete, _) if in_sync => vec![format!("ctl describe {name}")],
+        (RolloutStateName::Complete, _) => vec![format!("ctl events {name}")],
+        _ => vec![format!("ctl rollout {name}")],
     }
 }

@@ -1,6 +1,6 @@
 //! The text of errors: `error[CODE]: what`, then why, now, next and help. Pure.
 
-use coxswain::api::types::ApiError;
+use coxswain::api::types::ErrorDetail;
 
 use super::style::{Paint, Style};
 use crate::error::CliError;
@@ -31,8 +31,8 @@ fn heading(style: Style, code: Option<&str>) -> String {
     style.paint(Paint::Bad, &heading)
 }
 
-fn block(error: &ApiError, style: Style) -> String {
-    let ApiError { code, exit: _, what, why, log, kept, class, now, next, problems } = error;
+fn block(error: &ErrorDetail, style: Style) -> String {
+    let ErrorDetail { code, exit: _, what, why, log, kept, class, now, next, problems } = error;
     let mut lines = vec![format!("{} {}", heading(style, Some(code)), sanitize(what))];
     let mut field = |name: &str, values: &mut dyn Iterator<Item = &str>| {
         for (index, value) in values.enumerate() {
@@ -68,11 +68,11 @@ mod tests {
 
     #[test]
     fn error_block_has_what_why_now_next_help() {
-        let error = ApiError {
+        let error = ErrorDetail {
             why: vec!["users-10-a exited with code 1".into(), "users-10-b \x1b[31mexited".into()],
             now: Some("revision 9 runs".into()),
             next: vec!["ctl events users".into()],
-            ..codes::ROLLED_BACK.error("rollout of users to 1.5.1 failed and was rolled back")
+            ..codes::ROLLED_BACK.detail("rollout of users to 1.5.1 failed and was rolled back")
         };
         let text = block(&error, Style { colour: false, unicode: true });
         assert_eq!(

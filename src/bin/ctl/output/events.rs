@@ -1,7 +1,7 @@
 //! Lines of events and logs, as they stream in. Pure.
 
-use coxswain::api::types::LogRecord;
-use coxswain::model::{Event, EventKind, ReplicaName};
+use coxswain::api::types::{EventObject, LogEntry};
+use coxswain::model::{EventKind, ReplicaName};
 
 use super::table::MARK;
 use coxswain::model::sanitize;
@@ -12,14 +12,14 @@ const OBJECT_WIDTH: usize = 20;
 const REASON_WIDTH: usize = 16;
 
 /// `2026-01-01T00:00:00Z ! replica/web-4-b  HealthCheckFailing  GET /healthz → 503`.
-pub(crate) fn event(event: &Event) -> String {
-    let Event { at, object, kind, reason, message } = event;
+pub(crate) fn event(event: &EventObject) -> String {
+    let EventObject { at, object, kind, reason, message } = event;
     let mark = if *kind == EventKind::Warning { MARK } else { " " };
     format!("{at:.0} {mark} {object:<OBJECT_WIDTH$}  {reason:<REASON_WIDTH$}  {}", sanitize(message))
 }
 
 /// A log line. With several replicas the name comes first, in a colour per replica if colours are on.
-pub(crate) fn log(record: &LogRecord, named: bool, colours: bool) -> String {
+pub(crate) fn log(record: &LogEntry, named: bool, colours: bool) -> String {
     let text = sanitize(&record.text);
     let replica = &record.replica;
     match (named, colours) {
@@ -30,7 +30,7 @@ pub(crate) fn log(record: &LogRecord, named: bool, colours: bool) -> String {
 }
 
 /// `--- users-9-a ready after 2.2s`, distinct from container output.
-pub(crate) fn life(record: &LogRecord) -> String {
+pub(crate) fn life(record: &LogEntry) -> String {
     format!("--- {} {}", record.replica, sanitize(&record.text))
 }
 

@@ -3,8 +3,8 @@
 //! Invariant: a frame fits the terminal, because a frame that wraps or scrolls cannot be redrawn.
 
 use console::{measure_text_width, truncate_str};
-use coxswain::api::types::{OperationProgress, ReplicaProgress};
-use coxswain::model::{Millis, ReplicaPhase, ReplicaStatus};
+use coxswain::api::types::{OperationProgress, ReplicaPhaseName, ReplicaProgress, ReplicaState};
+use coxswain::model::Millis;
 use jiff::Timestamp;
 
 use super::age::seconds;
@@ -134,18 +134,20 @@ fn rows<'a>(view: &ProgressView<'a>) -> (Vec<ReplicaRow<'a>>, usize) {
 fn row<'a>(view: &ProgressView<'_>, replica: &'a ReplicaProgress) -> ReplicaRow<'a> {
     let text = of_progress(replica);
     let status = replica.status.as_ref();
-    let since = |status: &ReplicaStatus| seconds((view.now.as_second() - status.since.as_second()).max(0));
-    let (state, detail) = match status.map(|status| (&status.phase, status)) {
-        Some((ReplicaPhase::Ready, status)) if text.mark == '✓' => {
+    let since = |status: &ReplicaState| seconds((view.now.as_second() - status.since.as_second()).max(0));
+    let (state, detail) = match status.map(|status| (status.phase, status)) {
+        Some((ReplicaPhaseName::Ready, status)) if text.mark == '✓' => {
             let after = status.ready_after.map(|after| format!(" {}", short(after)));
             (format!("ready{}", after.unwrap_or_default()), String::new())
         }
-        Some((ReplicaPhase::Starting { .. }, status)) => (format!("starting {}", since(status)), text.detail),
-        Some((ReplicaPhase::BackOff { retry_at, .. }, _)) => {
+        Some((ReplicaPhaseName::Starting, status)) => (format!("starting {}", since(status)), text.detail),
+        Some((ReplicaPhaseName::BackOff, ReplicaState { retry_at: Some(retry_at), .. })) => {
             let next = seconds(retry_at.as_second() - view.now.as_second());
             (text.word.to_owned(), format!("{}, next in {next}", text.detail))
         }
-        Some((ReplicaPhase::Draining | ReplicaPhase::Ready, _)) if !replica.runs && replica.in_flight > 0 => {
+        Some((ReplicaPhaseName::Draining | ReplicaPhaseName::Ready, _))
+            if !replica.runs && replica.in_flight > 0 =>
+        {
             (text.word.to_owned(), format!("{} requests in flight", replica.in_flight))
         }
         _ => (text.word.to_owned(), text.detail),
@@ -236,7 +238,8 @@ pub(crate) fn hint(waited: &[&OperationProgress], size: TermSize, style: Style) 
 
 #[cfg(test)]
 mod tests {
-    use coxswain::model::{EndpointStats, NotReadyCause, RevisionNumber};
+    use coxswain::api::types::ReplicaCounters;
+    use coxswain::model::{NotReadyCause, ReplicaPhase, RevisionNumber, RolloutDirection};
 
     use super::super::phase_text::tests::snapshot;
     use super::*;
@@ -282,11 +285,12 @@ mod tests {
             ("users-9-c", ReplicaPhase::Waiting { cause: None }),
         ];
         let mut progress = snapshot(1, &phases);
-        (progress.wanted, progress.from) = (3, Some(RevisionNumber(1)));
+        progress.wanted = 3;
+        progress.from = Some(RevisionNumber(1));
         progress.replicas[..3].iter_mut().for_each(|old| old.revision = RevisionNumber(1));
         progress.replicas[0].runs = false;
         progress.replicas[0].drained = 41;
-        progress.replicas[3].counters = Some(EndpointStats { requests: 9, ..EndpointStats::default() });
+        progress.replicas[3].counters = Some(ReplicaCounters { requests: 9, ..ReplicaCounters::default() });
         let mut history = ReplacementHistory::default();
         history.take(&progress);
         (progress, history)
@@ -360,7 +364,8 @@ mod tests {
         assert_eq!(shown_for(&rolls, 0, 3), None, "it is old");
         assert_eq!(shown_for(&rolls, 1, 3).as_deref(), Some("healthy for 3s of 10s"));
         assert_eq!(shown_for(&rolls, 1, 10), None, "healthyFor has passed");
-        let back = OperationProgress { from: Some(RevisionNumber(3)), ..some };
+        let direction = RolloutDirection::Rollback;
+        let back = OperationProgress { from: Some(RevisionNumber(3)), direction, ..some };
         assert_eq!(shown_for(&back, 1, 3), None, "a revision that ran before needs no proof");
     }
 

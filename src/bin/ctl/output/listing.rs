@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use coxswain::api::types::{NodeObject, ReplicaObject, RevisionObject, ServiceObject};
-use coxswain::model::{
-    Condition, ConditionKind, Endpoint, EndpointState, Event, EventKind, FailureReason, Reason,
-    ReplicaStatus, RevisionOutcome, RolloutFailure, RolloutState,
+use coxswain::api::types::{
+    EndpointObject, EventObject, FailureReasonName, NodeObject, ObjectCondition, ReplicaObject, ReplicaState,
+    RevisionObject, RevisionOutcomeName, RolloutFailureDetail, RolloutStateName, ServiceObject,
 };
+use coxswain::model::{ConditionKind, EndpointState, EventKind, Reason};
 use jiff::Timestamp;
 
 use super::age::{ago, since};
@@ -55,7 +55,7 @@ fn dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
-fn condition(service: &ServiceObject, kind: ConditionKind) -> Option<&Condition> {
+fn condition(service: &ServiceObject, kind: ConditionKind) -> Option<&ObjectCondition> {
     service.status.conditions.iter().find(|condition| condition.kind == kind && condition.status)
 }
 
@@ -70,12 +70,7 @@ fn wants_attention(service: &ServiceObject) -> bool {
 /// `9`, or `12 → 13` while one replaces the other.
 fn revision(service: &ServiceObject) -> String {
     let Some(rollout) = &service.status.rollout else { return "-".to_owned() };
-    let from = match &rollout.state {
-        RolloutState::Progressing { .. } => rollout.stable,
-        RolloutState::RollingBack { failure, .. } => Some(failure.revision),
-        RolloutState::Complete | RolloutState::RolledBack { .. } | RolloutState::Failed { .. } => None,
-    };
-    match from.filter(|from| *from != rollout.target) {
+    match rollout.from.filter(|_| rollout.state.is_under_way()) {
         Some(from) => format!("{from} → {}", rollout.target),
         None => rollout.target.to_string(),
     }
@@ -96,16 +91,18 @@ fn diagnosis(service: &ServiceObject) -> String {
     if !troubles.is_empty() {
         return troubles.join("; ");
     }
-    match service.status.rollout.as_ref().map(|rollout| &rollout.state) {
-        Some(RolloutState::RollingBack { failure, .. }) => format!("rolling back from {}", failure.revision),
-        Some(RolloutState::RolledBack { failure }) => match failure.reason {
-            FailureReason::Aborted { .. } => format!("last rollout aborted ({})", failure.revision),
-            _ => format!("last rollout failed ({})", failure.revision),
-        },
-        Some(RolloutState::Failed { failure }) => format!("rollout failed ({})", failure.revision),
-        Some(RolloutState::Progressing { .. } | RolloutState::Complete) | None => {
-            condition(service, ConditionKind::Degraded).map(|c| c.message.clone()).unwrap_or_default()
+    let rollout = service.status.rollout.as_ref();
+    let Some((state, failure)) = rollout.and_then(|rollout| Some((rollout.state, rollout.failure.as_ref()?)))
+    else {
+        return condition(service, ConditionKind::Degraded).map(|c| c.message.clone()).unwrap_or_default();
+    };
+    match state {
+        RolloutStateName::RollingBack => format!("rolling back from {}", failure.revision),
+        RolloutStateName::RolledBack if failure.aborted_by.is_some() => {
+            format!("last rollout aborted ({})", failure.revision)
         }
+        RolloutStateName::RolledBack => format!("last rollout failed ({})", failure.revision),
+        _ => format!("rollout failed ({})", failure.revision),
     }
 }
 
@@ -147,15 +144,15 @@ pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> T
 }
 
 /// The address of a replica, or its first published port.
-fn address(status: &ReplicaStatus) -> Option<String> {
+fn address(status: &ReplicaState) -> Option<String> {
     match status.published.values().next() {
         Some(port) => Some(format!("127.0.0.1:{port}")),
         None => status.address.map(|address| address.to_string()),
     }
 }
 
-pub(crate) fn endpoints(items: &[Endpoint], now: Timestamp, wide: bool) -> TextTable {
-    let row = |e: &Endpoint| {
+pub(crate) fn endpoints(items: &[EndpointObject], now: Timestamp, wide: bool) -> TextTable {
+    let row = |e: &EndpointObject| {
         let ports: Vec<String> = e.ports.iter().map(|(name, port)| format!("{name}:{port}")).collect();
         let state = match e.state {
             EndpointState::Ready => "ready",
@@ -223,12 +220,12 @@ pub(crate) fn nodes(items: &[NodeObject], wide: bool) -> TextTable {
 /// Revisions with their outcomes, and the reason of a failure at the end of the row.
 pub(crate) fn revisions(items: &[RevisionObject], now: Timestamp, wide: bool) -> TextTable {
     let row = |object: &RevisionObject| {
-        let revision = &object.revision;
-        let (outcome, _) = outcome(object);
+        let revision = &object.status;
+        let outcome = outcome(object);
         vec![
             revision.service.to_string(),
             revision.number.to_string(),
-            if object.current { format!("{outcome}, current") } else { outcome },
+            if revision.current { format!("{outcome}, current") } else { outcome },
             revision.image.reference.clone(),
             revision.image.short().to_owned(),
             ago(revision.created_at, now),
@@ -240,39 +237,45 @@ pub(crate) fn revisions(items: &[RevisionObject], now: Timestamp, wide: bool) ->
         header: vec!["SERVICE", "REVISION", "OUTCOME", "IMAGE", "DIGEST", "CREATED", "BY", "COMMAND"],
         rows: items.iter().map(row).collect(),
     };
-    let ended = |o: &RevisionObject| o.record.as_ref().map_or_else(|| "-".to_owned(), |r| ago(r.at, now));
+    let ended = |o: &RevisionObject| o.status.outcome_at.map_or_else(|| "-".to_owned(), |at| ago(at, now));
     widen(&mut table, wide, "SINCE", items.iter().map(ended));
-    widen(&mut table, wide, "GENERATION", items.iter().map(|o| o.revision.generation.to_string()));
-    widen(&mut table, wide, "TEMPLATE", items.iter().map(|o| o.revision.hash.to_string()));
-    widen(&mut table, true, "", items.iter().map(|o| outcome(o).1));
+    widen(&mut table, wide, "GENERATION", items.iter().map(|o| o.status.generation.to_string()));
+    widen(&mut table, wide, "TEMPLATE", items.iter().map(|o| o.status.template.to_string()));
+    widen(
+        &mut table,
+        true,
+        "",
+        items.iter().map(|o| o.status.failure.as_ref().map(reason).unwrap_or_default()),
+    );
     table
 }
 
-/// The outcome of a revision and its reason.
-fn outcome(object: &RevisionObject) -> (String, String) {
-    let Some(record) = &object.record else { return ("-".to_owned(), String::new()) };
-    match &record.outcome {
-        RevisionOutcome::InProgress => ("in progress".to_owned(), String::new()),
-        RevisionOutcome::Complete => ("complete".to_owned(), String::new()),
-        RevisionOutcome::Failed { failure } => ("failed".to_owned(), reason(failure)),
-        RevisionOutcome::RolledBack { failure } => ("rolled back".to_owned(), reason(failure)),
-        RevisionOutcome::Aborted { failure } => ("aborted".to_owned(), reason(failure)),
-        RevisionOutcome::Superseded { by } => (format!("superseded by {by}"), String::new()),
-    }
+fn outcome(object: &RevisionObject) -> String {
+    let word = match object.status.outcome {
+        None => "-",
+        Some(RevisionOutcomeName::InProgress) => "in progress",
+        Some(RevisionOutcomeName::Complete) => "complete",
+        Some(RevisionOutcomeName::Failed) => "failed",
+        Some(RevisionOutcomeName::RolledBack) => "rolled back",
+        Some(RevisionOutcomeName::Aborted) => "aborted",
+        Some(RevisionOutcomeName::Superseded) => "superseded",
+    };
+    let by = object.status.superseded_by.map(|by| format!(" by {by}"));
+    format!("{word}{}", by.unwrap_or_default())
 }
 
 /// One line, without repeating "no progress" or "aborted" from the outcome column.
-fn reason(failure: &RolloutFailure) -> String {
-    sanitize(&match &failure.reason {
-        FailureReason::DeadlineExceeded { observed, .. } if !observed.is_empty() => observed[0].clone(),
-        FailureReason::Aborted { by } => by.summary(),
-        reason => reason.to_string(),
+fn reason(failure: &RolloutFailureDetail) -> String {
+    sanitize(&match (failure.reason, &failure.aborted_by, failure.observed.as_slice()) {
+        (_, Some(by), _) => by.summary(),
+        (FailureReasonName::DeadlineExceeded, _, [_, first, ..]) => first.clone(),
+        (_, _, observed) => observed.join("; "),
     })
 }
 
 /// Events, oldest first.
-pub(crate) fn events(items: &[Event], now: Timestamp) -> TextTable {
-    let row = |e: &Event| {
+pub(crate) fn events(items: &[EventObject], now: Timestamp) -> TextTable {
+    let row = |e: &EventObject| {
         let mark = if e.kind == EventKind::Warning { MARK } else { "" };
         vec![ago(e.at, now), mark.to_owned(), e.object.clone(), e.reason.to_string(), sanitize(&e.message)]
     };

@@ -2,8 +2,9 @@
 //!
 //! Every object has `apiVersion, kind, metadata, spec, status` in this order, and `apply` accepts a service unchanged.
 
-use coxswain::api::types::{API_VERSION, NodeObject, ReplicaObject, RevisionObject, ServiceObject};
-use coxswain::model::{Endpoint, Event};
+use coxswain::api::types::{
+    API_VERSION, EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -63,7 +64,7 @@ impl Envelope {
         envelope
     }
 
-    pub(crate) fn endpoint(endpoint: &Endpoint) -> Self {
+    pub(crate) fn endpoint(endpoint: &EndpointObject) -> Self {
         let name = endpoint.replica.as_str();
         Self { status: Some(value(endpoint)), ..Self::of("Endpoint", name, json!({"name": name})) }
     }
@@ -84,12 +85,16 @@ impl Envelope {
     }
 
     pub(crate) fn revision(object: &RevisionObject) -> Self {
-        let name = format!("{}-{}", object.revision.service, object.revision.number);
-        Self { status: Some(value(object)), ..Self::of("Revision", &name, json!({"name": name})) }
+        let RevisionObject { spec, status } = object;
+        let name = format!("{}-{}", status.service, status.number);
+        let mut envelope = Self::of("Revision", &name, json!({"name": name}));
+        envelope.spec = Some(value(spec));
+        envelope.status = Some(value(status));
+        envelope
     }
 
     /// An event. It has no name, so it uses that of its object.
-    pub(crate) fn event(event: &Event) -> Self {
+    pub(crate) fn event(event: &EventObject) -> Self {
         Self { status: Some(value(event)), ..Self::of("Event", &event.object, json!({"name": event.object})) }
     }
 
@@ -109,7 +114,7 @@ impl Envelope {
     }
 }
 
-/// Cannot fail: model and API types have string keys only.
+/// Cannot fail: types of the API have string keys only.
 fn value(object: &impl Serialize) -> Value {
     serde_json::to_value(object).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! The state of a replica in words. Pure.
 
-use coxswain::api::types::ReplicaProgress;
-use coxswain::model::{Millis, ReplicaPhase, ReplicaStatus};
+use coxswain::api::types::{ReplicaPhaseName, ReplicaProgress, ReplicaState};
+use coxswain::model::Millis;
 
 use coxswain::model::sanitize;
 
@@ -14,36 +14,31 @@ pub(crate) struct PhaseText {
     pub(crate) detail: String,
 }
 
-pub(crate) fn phase_text(status: Option<&ReplicaStatus>, runs: bool, available: bool) -> PhaseText {
+pub(crate) fn phase_text(status: Option<&ReplicaState>, runs: bool, available: bool) -> PhaseText {
     let text = |mark, word, detail| PhaseText { mark, word, detail };
     let Some(status) = status else {
         // The status is deleted with the container, so a replica to remove has no container left.
         return if runs { text(' ', "waiting", String::new()) } else { text('-', "gone", String::new()) };
     };
-    match &status.phase {
-        ReplicaPhase::Ready if !runs => text('-', "leaving", String::new()),
-        ReplicaPhase::Ready if !available => text('▸', "ready", "not routed yet".to_owned()),
-        ReplicaPhase::Ready => text(
+    let message = status.message.as_deref().map(sanitize).unwrap_or_default();
+    match status.phase {
+        ReplicaPhaseName::Ready if !runs => text('-', "leaving", String::new()),
+        ReplicaPhaseName::Ready if !available => text('▸', "ready", "not routed yet".to_owned()),
+        ReplicaPhaseName::Ready => text(
             '✓',
             "ready",
             status.ready_after.map(|after| format!("after {}", short(after))).unwrap_or_default(),
         ),
-        ReplicaPhase::Waiting { cause: None } => text(' ', "waiting", String::new()),
-        ReplicaPhase::Waiting { cause: Some(cause) } => text('!', "waiting", sanitize(&cause.to_string())),
-        ReplicaPhase::Pulling => text('▸', "pulling", String::new()),
-        ReplicaPhase::Starting { cause } => text(
-            '▸',
-            "starting",
-            cause.as_ref().map(|cause| sanitize(&cause.to_string())).unwrap_or_default(),
-        ),
-        ReplicaPhase::Unready { cause } => text('!', "unready", sanitize(&cause.to_string())),
-        ReplicaPhase::BackOff { cause, retry_at: _ } => {
-            text('!', "back-off", format!("{}, attempt {}", sanitize(&cause.to_string()), status.attempt))
-        }
-        ReplicaPhase::Draining => text('-', "draining", String::new()),
-        ReplicaPhase::Stopping => text('-', "stopping", String::new()),
-        ReplicaPhase::Retained => text('-', "retained", "stopped, for inspection".to_owned()),
-        ReplicaPhase::Gone => text('-', "gone", String::new()),
+        ReplicaPhaseName::Waiting if status.reason.is_none() => text(' ', "waiting", message),
+        ReplicaPhaseName::Waiting => text('!', "waiting", message),
+        ReplicaPhaseName::Pulling => text('▸', "pulling", message),
+        ReplicaPhaseName::Starting => text('▸', "starting", message),
+        ReplicaPhaseName::Unready => text('!', "unready", message),
+        ReplicaPhaseName::BackOff => text('!', "back-off", format!("{message}, attempt {}", status.attempt)),
+        ReplicaPhaseName::Draining => text('-', "draining", message),
+        ReplicaPhaseName::Stopping => text('-', "stopping", message),
+        ReplicaPhaseName::Retained => text('-', "retained", "stopped, for inspection".to_owned()),
+        ReplicaPhaseName::Gone => text('-', "gone", message),
     }
 }
 
@@ -77,7 +72,7 @@ pub(super) fn drained(requests: u64) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use coxswain::api::types::OperationProgress;
-    use coxswain::model::{ReplicaName, RevisionNumber};
+    use coxswain::model::{ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RolloutDirection};
     use jiff::Timestamp;
 
     use super::*;
@@ -88,18 +83,21 @@ pub(crate) mod tests {
             revision: RevisionNumber(2),
             runs: true,
             available: *phase == ReplicaPhase::Ready,
-            status: Some(ReplicaStatus {
-                replica: ReplicaName::new(*name),
-                phase: phase.clone(),
-                attempt: 1,
-                failures: 0,
-                container: None,
-                published: Default::default(),
-                address: None,
-                ready_after: Some(Millis(900)),
-                since: Timestamp::UNIX_EPOCH,
-                diagnosis: None,
-            }),
+            status: Some(
+                ReplicaStatus {
+                    replica: ReplicaName::new(*name),
+                    phase: phase.clone(),
+                    attempt: 1,
+                    failures: 0,
+                    container: None,
+                    published: Default::default(),
+                    address: None,
+                    ready_after: Some(Millis(900)),
+                    since: Timestamp::UNIX_EPOCH,
+                    diagnosis: None,
+                }
+                .into(),
+            ),
             in_flight: 0,
             drained: 0,
             counters: None,
@@ -107,6 +105,7 @@ pub(crate) mod tests {
         OperationProgress {
             service: "users".into(),
             observed: coxswain::model::Generation(1),
+            direction: RolloutDirection::Forward,
             from: None,
             target: RevisionNumber(2),
             wanted: 2,

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coxswain::api::types::OperationProgress;
-use coxswain::model::{Condition, OnFailure, Pace, Revision, RevisionNumber, ServiceSpec};
+use coxswain::api::types::{ObjectCondition, OperationProgress, RevisionObject};
+use coxswain::model::image_reference::ImageReference;
+use coxswain::model::{OnFailure, Pace, RevisionNumber, RolloutDirection, ServiceSpec};
 
 use super::age::seconds;
 use super::phase_text::{PhaseText, of_progress};
@@ -39,7 +40,7 @@ pub(crate) fn changes(previous: Option<&OperationProgress>, current: &OperationP
             lines.push(line(&gone, name.as_str()));
         }
     }
-    let held: &[Condition] = previous.map_or(&[], |p| &p.held_by);
+    let held: &[ObjectCondition] = previous.map_or(&[], |p| &p.held_by);
     if held != current.held_by {
         lines.extend(current.held_by.iter().map(blocked));
         if current.held_by.is_empty() {
@@ -49,7 +50,7 @@ pub(crate) fn changes(previous: Option<&OperationProgress>, current: &OperationP
     lines
 }
 
-pub(super) fn blocked(condition: &Condition) -> String {
+pub(super) fn blocked(condition: &ObjectCondition) -> String {
     format!("  ! blocked by {}  {}", condition.reason, sanitize(&condition.message)).trim_end().to_owned()
 }
 
@@ -58,8 +59,8 @@ pub(super) fn count(progress: &OperationProgress) -> String {
 }
 
 /// What the operation does, with the images of the revisions that are known.
-pub(crate) fn header(progress: &OperationProgress, revisions: &[Revision], deletes: bool) -> String {
-    let find = |number| revisions.iter().find(|r| r.number == number);
+pub(crate) fn header(progress: &OperationProgress, revisions: &[RevisionObject], deletes: bool) -> String {
+    let find = |number| revisions.iter().find(|r| r.status.number == number);
     let from = progress.from.filter(|from| *from != progress.target);
     let name = &progress.service;
     if deletes {
@@ -72,9 +73,10 @@ pub(crate) fn header(progress: &OperationProgress, revisions: &[Revision], delet
         let from = from.map(|from| format!("{from} → ")).unwrap_or_default();
         return format!("{name}  revision {from}{}", progress.target);
     };
-    let digest = format!("@ {}", target.image.short());
+    let image = &target.status.image;
+    let digest = format!("@ {}", image.short());
     let Some(from) = from else {
-        return format!("{name}  {}  {digest}  rev {}", target.image.reference, target.number);
+        return format!("{name}  {}  {digest}  rev {}", image.reference, progress.target);
     };
     let policy = &target.spec.rollout;
     let failing = match policy.on_failure {
@@ -83,20 +85,17 @@ pub(crate) fn header(progress: &OperationProgress, revisions: &[Revision], delet
     };
     let from = find(from);
     let images = match from {
-        Some(from) => between(&from.image.reference, &target.image.reference),
-        None => target.image.reference.clone(),
+        Some(from) => between(&from.status.image.reference, &image.reference),
+        None => image.reference.clone(),
     };
     let stops_first = from.is_some_and(|from| target.spec.waits_for(&from.spec, progress.wanted));
     let Pace { surge, missing } =
         ServiceSpec { replicas: Some(progress.wanted), ..target.spec.clone() }.pace(stops_first);
-    let action = if is_rollback(progress) { "rolling back" } else { "rolling" };
-    let failing = if is_rollback(progress) { String::new() } else { format!(", {failing}") };
-    format!("{name}  {images}  {digest}  {action} +{surge}/-{missing}{failing}  rev {}", target.number)
-}
-
-/// Revision numbers rise, so only a rollback has a lower target.
-pub(super) fn is_rollback(progress: &OperationProgress) -> bool {
-    progress.from.is_some_and(|from| from > progress.target)
+    let (action, failing) = match progress.direction {
+        RolloutDirection::Forward => ("rolling", format!(", {failing}")),
+        RolloutDirection::Rollback => ("rolling back", String::new()),
+    };
+    format!("{name}  {images}  {digest}  {action} +{surge}/-{missing}{failing}  rev {}", progress.target)
 }
 
 /// `1.4.2 → 1.5.0` within one repository, otherwise full references.
@@ -108,14 +107,16 @@ fn between(from: &str, to: &str) -> String {
     }
 }
 
-/// Repository and tag. A colon before a slash belongs to the registry's port.
+/// Repository and tag of a reference without a digest.
 fn tag(reference: &str) -> Option<(&str, &str)> {
-    reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/') && !reference.contains('@'))
+    let ImageReference { repository, tag, digest } = ImageReference::parse(reference);
+    tag.filter(|_| digest.is_none()).map(|tag| (repository, tag))
 }
 
 /// The image tag of a revision, or its number if it is unknown.
-pub(crate) fn revision_name(number: RevisionNumber, revisions: &[Revision]) -> String {
-    let image = revisions.iter().find(|r| r.number == number).map(|r| r.image.reference.as_str());
+pub(crate) fn revision_name(number: RevisionNumber, revisions: &[RevisionObject]) -> String {
+    let known = revisions.iter().find(|r| r.status.number == number);
+    let image = known.map(|r| r.status.image.reference.as_str());
     match image {
         Some(image) => tag(image).map_or(image, |(_, tag)| tag).to_owned(),
         None => format!("revision {number}"),
@@ -144,7 +145,8 @@ pub(crate) fn deleted(service: &str, elapsed: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use coxswain::model::{ConditionKind, Reason, ReplicaPhase};
+    use coxswain::api::types::{ObjectAuthor, RevisionStatus};
+    use coxswain::model::{ConditionKind, Reason, ReplicaPhase, ResolvedImage};
 
     use super::super::phase_text::tests::snapshot;
 
@@ -165,7 +167,7 @@ mod tests {
     #[test]
     fn changes_reports_blockers_when_they_appear_and_clear() {
         let free = snapshot(0, &[]);
-        let condition = Condition {
+        let condition = ObjectCondition {
             kind: ConditionKind::Degraded,
             status: true,
             reason: Reason::DeletionHeld,
@@ -181,6 +183,39 @@ mod tests {
     fn header_of_a_new_service_has_no_revision() {
         let new = OperationProgress { target: RevisionNumber::default(), ..snapshot(0, &[]) };
         assert_eq!(header(&new, &[], false), "users");
+    }
+
+    #[test]
+    fn header_shows_the_direction_that_the_daemon_reports() {
+        let revision = |number: u64| {
+            let image =
+                ResolvedImage { reference: format!("users:{number}"), pinned: "sha256:aa".to_owned() };
+            let status = RevisionStatus {
+                service: "users".into(),
+                number: RevisionNumber(number),
+                generation: coxswain::model::Generation(number),
+                image: image.into(),
+                restarts: 0,
+                template: "ab12".into(),
+                created_at: jiff::Timestamp::UNIX_EPOCH,
+                created_by: ObjectAuthor { command: String::new(), user: String::new() },
+                current: false,
+                outcome: None,
+                outcome_at: None,
+                failure: None,
+                superseded_by: None,
+            };
+            RevisionObject { spec: ServiceSpec::of_image(format!("users:{number}")), status }
+        };
+        let revisions = [revision(2), revision(3)];
+        let retry = OperationProgress { from: Some(RevisionNumber(3)), ..snapshot(0, &[]) };
+        assert_eq!(
+            header(&retry, &revisions, false),
+            "users  3 → 2  @ aa  rolling +1/-0, rollback on failure  rev 2",
+            "a lower number alone is no rollback"
+        );
+        let back = OperationProgress { direction: RolloutDirection::Rollback, ..retry };
+        assert_eq!(header(&back, &revisions, false), "users  3 → 2  @ aa  rolling back +1/-0  rev 2");
     }
 
     #[test]

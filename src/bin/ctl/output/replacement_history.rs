@@ -5,11 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use coxswain::api::types::{OperationProgress, ReplicaProgress};
-use coxswain::model::{ReplicaName, ReplicaPhase, RevisionNumber};
+use coxswain::api::types::{OperationProgress, ReplicaPhaseName, ReplicaProgress};
+use coxswain::model::{ReplicaName, RevisionNumber, RolloutDirection};
 
 use super::phase_text::drained;
-use super::progress::is_rollback;
 
 #[derive(Debug, Default)]
 pub(crate) struct ReplacementHistory {
@@ -32,7 +31,7 @@ struct ReplacedReplica {
 
 /// Whether one revision replaces another and this is not a rollback.
 pub(super) fn replaces(progress: &OperationProgress) -> bool {
-    progress.from.is_some() && !is_rollback(progress)
+    progress.from.is_some() && progress.direction == RolloutDirection::Forward
 }
 
 impl ReplacementHistory {
@@ -93,12 +92,14 @@ impl ReplacementHistory {
 
 /// Whether a replica that was never seen running may have served before ctl attached.
 fn may_have_served(replica: &ReplicaProgress) -> bool {
-    let phase = replica.status.as_ref().map(|status| &status.phase);
-    !matches!(phase, Some(ReplicaPhase::Retained | ReplicaPhase::Stopping | ReplicaPhase::Gone))
+    let phase = replica.status.as_ref().map(|status| status.phase);
+    !matches!(phase, Some(ReplicaPhaseName::Retained | ReplicaPhaseName::Stopping | ReplicaPhaseName::Gone))
 }
 
 #[cfg(test)]
 mod tests {
+    use coxswain::model::ReplicaPhase;
+
     use super::super::phase_text::tests::snapshot;
     use super::*;
 
@@ -111,7 +112,8 @@ mod tests {
             let name = replica.name.as_str();
             replica.runs = !leaving.contains(&name);
             if name >= "x" {
-                (replica.revision, replica.drained) = (RevisionNumber(1), drained);
+                replica.revision = RevisionNumber(1);
+                replica.drained = drained;
             }
         }
         progress
@@ -146,13 +148,13 @@ mod tests {
 
     #[test]
     fn has_successor_is_false_for_retained_containers() {
-        let with = |phase: ReplicaPhase| {
+        let with = |phase: ReplicaPhaseName| {
             let mut progress = at(&["a", "x"], &["x"], 0);
             progress.replicas[1].status.as_mut().unwrap().phase = phase;
             progress
         };
         let mut history = ReplacementHistory::default();
-        for phase in [ReplicaPhase::Retained, ReplicaPhase::Stopping, ReplicaPhase::Gone] {
+        for phase in [ReplicaPhaseName::Retained, ReplicaPhaseName::Stopping, ReplicaPhaseName::Gone] {
             history.take(&with(phase));
             assert!(!history.has_successor(&"x".into()));
         }

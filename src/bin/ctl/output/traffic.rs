@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use coxswain::api::types::OperationProgress;
-use coxswain::model::{EndpointStats, Incarnation, Latencies, Millis, Mono, ReplicaName};
+use coxswain::api::types::{OperationProgress, ReplicaCounters};
+use coxswain::model::{Incarnation, Latencies, Millis, Mono, ReplicaName};
 
 /// Window of rate and percentile: long enough to be steady, short enough to show a bad release.
 const WINDOW: Millis = Millis(5000);
@@ -22,7 +22,7 @@ pub(crate) struct TrafficFigures {
 #[derive(Debug, Default)]
 pub(crate) struct TrafficMeter {
     by: Option<Incarnation>,
-    last: BTreeMap<ReplicaName, EndpointStats>,
+    last: BTreeMap<ReplicaName, ReplicaCounters>,
     requests: u64,
     errors: u64,
     latencies: Latencies,
@@ -55,15 +55,18 @@ impl TrafficMeter {
                 self.add(&before.unwrap_or_default(), &counters);
             }
         }
-        let (requests, latencies) = (self.requests, self.latencies);
-        self.samples.push_back(TrafficSample { at: counted.at, requests, latencies });
+        self.samples.push_back(TrafficSample {
+            at: counted.at,
+            requests: self.requests,
+            latencies: self.latencies,
+        });
         while self.samples.get(1).is_some_and(|second| counted.at.since(second.at) >= WINDOW) {
             self.samples.pop_front();
         }
     }
 
-    fn add(&mut self, before: &EndpointStats, now: &EndpointStats) {
-        let before = if now.requests < before.requests { EndpointStats::default() } else { *before };
+    fn add(&mut self, before: &ReplicaCounters, now: &ReplicaCounters) {
+        let before = if now.requests < before.requests { ReplicaCounters::default() } else { *before };
         self.requests += now.requests.saturating_sub(before.requests);
         self.errors += now.errors.saturating_sub(before.errors);
         self.latencies = self.latencies.with(&now.latencies.since(&before.latencies));
@@ -71,7 +74,8 @@ impl TrafficMeter {
 
     /// `None` before the second snapshot with counters.
     pub(crate) fn traffic(&self) -> Option<TrafficFigures> {
-        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        let first = self.samples.front()?;
+        let last = self.samples.back()?;
         let millis = last.at.since(first.at).0;
         let requests = last.requests - first.requests;
         Some(TrafficFigures {
@@ -84,7 +88,7 @@ impl TrafficMeter {
 
 #[cfg(test)]
 mod tests {
-    use coxswain::api::types::Counted;
+    use coxswain::api::types::CountersReading;
     use coxswain::model::ReplicaPhase;
 
     use super::super::phase_text::tests::snapshot;
@@ -94,11 +98,10 @@ mod tests {
     fn at(by: &str, second: u64, counts: &[(&str, u64, u64)]) -> OperationProgress {
         let phases: Vec<_> = counts.iter().map(|(name, ..)| (*name, ReplicaPhase::Ready)).collect();
         let mut progress = snapshot(1, &phases);
-        progress.counted = Some(Counted { by: Incarnation(by.to_owned()), at: Mono(second * 1000) });
+        progress.counted = Some(CountersReading { by: Incarnation(by.to_owned()), at: Mono(second * 1000) });
         for (replica, (_, requests, errors)) in progress.replicas.iter_mut().zip(counts) {
             let latencies = Latencies::from(vec![0, 0, 0, 0, *requests]);
-            let stats = EndpointStats::default();
-            let counters = EndpointStats { requests: *requests, errors: *errors, latencies, ..stats };
+            let counters = ReplicaCounters { requests: *requests, errors: *errors, latencies };
             replica.counters = Some(counters);
         }
         progress

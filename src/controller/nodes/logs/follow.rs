@@ -13,7 +13,7 @@ use super::replica_changes::ReplicaChanges;
 use crate::agent::{EngineError, LogOptions};
 use crate::controller::error::ControllerError;
 use crate::controller::nodes::handle::Nodes;
-use crate::controller::queries::{LogRecord, ReplicaObject};
+use crate::controller::queries::{LogRecord, ReplicaSnapshot};
 use crate::model::Millis;
 
 /// Records that wait for a slow client; the Engine is not read further then.
@@ -102,7 +102,7 @@ impl Nodes {
     }
 
     /// The replicas of what still exists; `None` once nothing does.
-    async fn left_of(&self, query: &LogQuery) -> Result<Option<Vec<ReplicaObject>>, ControllerError> {
+    async fn left_of(&self, query: &LogQuery) -> Result<Option<Vec<ReplicaSnapshot>>, ControllerError> {
         let mut left = query.clone();
         loop {
             match self.replicas_of(&left).await {

@@ -10,7 +10,7 @@ use super::merge::LogMerge;
 use super::records::{self, notice};
 use crate::agent::{EngineError, LogOptions, NodeRequests};
 use crate::controller::nodes::NodeLinks;
-use crate::controller::{LogRecord, ReplicaObject};
+use crate::controller::{LogRecord, ReplicaSnapshot};
 use crate::model::{ContainerId, Millis, Mono, ReplicaName};
 
 /// Logs that one client reads at a time: each is a connection to the Engine.
@@ -59,7 +59,7 @@ impl ClientLogs {
     pub(super) async fn open_new(
         &mut self,
         nodes: &NodeLinks,
-        replicas: &[ReplicaObject],
+        replicas: &[ReplicaSnapshot],
         options: &LogOptions,
         now: Mono,
     ) -> OpenOutcome {
@@ -67,7 +67,7 @@ impl ClientLogs {
         self.forget_gone(replicas);
         for replica in replicas {
             let Some(container) = container(replica) else { continue };
-            let Some(node) = nodes.get(&replica.spec.node) else { continue };
+            let Some(node) = nodes.get(&replica.replica.node) else { continue };
             let before = self.containers.get(&container);
             let state = before.map(|log| log.state);
             match state {
@@ -137,10 +137,10 @@ impl ClientLogs {
 
     /// Forgets containers whose replica is gone or has another one. A replica without a container keeps its last one, whose
     /// log would be read again from the first line otherwise.
-    fn forget_gone(&mut self, replicas: &[ReplicaObject]) {
+    fn forget_gone(&mut self, replicas: &[ReplicaSnapshot]) {
         let current: BTreeMap<&ReplicaName, Option<&ContainerId>> = replicas
             .iter()
-            .map(|r| (&r.spec.name, r.status.as_ref().and_then(|status| status.container.as_ref())))
+            .map(|r| (&r.replica.name, r.status.as_ref().and_then(|status| status.container.as_ref())))
             .collect();
         self.containers.retain(|(replica, container), _| match current.get(replica) {
             None => false,
@@ -150,8 +150,8 @@ impl ClientLogs {
     }
 }
 
-fn container(replica: &ReplicaObject) -> Option<ReplicaContainer> {
-    Some((replica.spec.name.clone(), replica.status.as_ref()?.container.clone()?))
+fn container(replica: &ReplicaSnapshot) -> Option<ReplicaContainer> {
+    Some((replica.replica.name.clone(), replica.status.as_ref()?.container.clone()?))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::records::notice;
-use crate::controller::queries::{LogRecord, ReplicaObject};
+use crate::controller::queries::{LogRecord, ReplicaSnapshot};
 use crate::model::{ReplicaName, ReplicaPhase, ReplicaStatus};
 
 /// The replicas' statuses as one client has seen them.
@@ -14,7 +14,7 @@ pub(super) struct ReplicaChanges {
 
 impl ReplicaChanges {
     /// Notices of what changed since the last call, and of replicas that are gone.
-    pub(super) fn update(&mut self, replicas: &[ReplicaObject]) -> Vec<LogRecord> {
+    pub(super) fn update(&mut self, replicas: &[ReplicaSnapshot]) -> Vec<LogRecord> {
         let mut notices = Vec::new();
         for status in replicas.iter().filter_map(|replica| replica.status.as_ref()) {
             let before = self.statuses.insert(status.replica.clone(), status.clone());
@@ -22,7 +22,7 @@ impl ReplicaChanges {
             notices.extend(text.map(|text| notice(&status.replica, Some(status.since), text)));
         }
         self.statuses.retain(|name, last| {
-            let exists = replicas.iter().any(|replica| replica.spec.name == *name);
+            let exists = replicas.iter().any(|replica| replica.replica.name == *name);
             // Its agent may have reported it as gone before.
             if !exists && last.phase != ReplicaPhase::Gone {
                 notices.push(notice(name, None, "gone".to_owned()));

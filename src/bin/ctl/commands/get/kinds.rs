@@ -1,7 +1,8 @@
 //! How objects of each kind are named, tabulated, exported and compared. Pure.
 
-use coxswain::api::types::{NodeObject, ReplicaObject, RevisionObject, ServiceObject};
-use coxswain::model::{Endpoint, Event};
+use coxswain::api::types::{
+    EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
+};
 use jiff::Timestamp;
 
 use crate::output::listing;
@@ -33,6 +34,9 @@ fn same_but_for_counters(a: &ServiceObject, b: &ServiceObject) -> bool {
     let mut b = b.clone();
     b.status.waits.clone_from(&a.status.waits);
     b.status.failed_requests = a.status.failed_requests;
+    if let (Some(a), Some(b)) = (&a.status.rollout, &mut b.status.rollout) {
+        b.deadline.clone_from(&a.deadline);
+    }
     *a == b
 }
 
@@ -44,7 +48,7 @@ pub(super) const REPLICAS: KindDisplay<ReplicaObject> = KindDisplay {
     same: |a, b| *a == ReplicaObject { in_flight: a.in_flight, ..b.clone() },
 };
 
-pub(super) const ENDPOINTS: KindDisplay<Endpoint> = KindDisplay {
+pub(super) const ENDPOINTS: KindDisplay<EndpointObject> = KindDisplay {
     names: |e| vec![e.replica.as_str(), e.service.as_str()],
     table: listing::endpoints,
     envelopes: |e| vec![Envelope::endpoint(e)],
@@ -74,13 +78,13 @@ pub(super) const NODES: KindDisplay<NodeObject> = KindDisplay {
 };
 
 pub(in crate::commands) const REVISIONS: KindDisplay<RevisionObject> = KindDisplay {
-    names: |r| vec![r.revision.service.as_str()],
+    names: |r| vec![r.status.service.as_str()],
     table: listing::revisions,
     envelopes: |r| vec![Envelope::revision(r)],
     same: |a, b| a == b,
 };
 
-pub(super) const EVENTS: KindDisplay<Event> = KindDisplay {
+pub(super) const EVENTS: KindDisplay<EventObject> = KindDisplay {
     names: |e| vec![e.object.as_str()],
     table: |events, now, _| listing::events(events, now),
     envelopes: |e| vec![Envelope::event(e)],

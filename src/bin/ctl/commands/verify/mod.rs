@@ -6,7 +6,7 @@ mod subject;
 mod writes;
 
 use coxswain::api::codes;
-use coxswain::api::types::ApiError;
+use coxswain::api::types::ErrorDetail;
 use futures::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -99,31 +99,32 @@ async fn conclude(
         Err(VerifyStop::Unfit) | Ok(()) => {}
     }
     if report.lost() > 0 {
-        errors.push(if unfit { unfit_for(subject, report) } else { lost(session, subject, report).await });
+        let detail = if unfit { unfit_for(subject, report) } else { lost(session, subject, report).await };
+        errors.push(detail.into());
     }
     if errors.is_empty() { Ok(()) } else { Err(CliError::Failed(errors)) }
 }
 
-fn unfit_for(subject: &VerifiedService, report: &VerificationReport) -> ApiError {
+fn unfit_for(subject: &VerifiedService, report: &VerificationReport) -> ErrorDetail {
     let name = &subject.name;
     let what =
         format!("{} of {} requests to {name} failed before the first step", report.lost(), report.requests());
-    ApiError {
+    ErrorDetail {
         why: verification::kinds(report),
         now: Some("nothing was changed".to_owned()),
         next: vec![format!("ctl verify {name} --path PATH")],
-        ..codes::REQUESTS_FAILED.error(what)
+        ..codes::REQUESTS_FAILED.detail(what)
     }
 }
 
-async fn lost(session: &Session<'_>, subject: &VerifiedService, report: &VerificationReport) -> ApiError {
+async fn lost(session: &Session<'_>, subject: &VerifiedService, report: &VerificationReport) -> ErrorDetail {
     let name = &subject.name;
     let what = format!("{} of {} requests to {name} failed", report.lost(), report.requests());
     let now = session.client.service(name).await.ok().map(|service| {
         format!("{name} has {}/{} replicas ready", service.status.available, service.status.wanted)
     });
     let next = vec![format!("ctl events {name}")];
-    ApiError { why: verification::kinds(report), now, next, ..codes::REQUESTS_FAILED.error(what) }
+    ErrorDetail { why: verification::kinds(report), now, next, ..codes::REQUESTS_FAILED.detail(what) }
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    ApiError, Awaited, KillRequest, ReplicaObject, RolloutChange, RolloutRequest, ScaleRequest, WriteResult,
+    ApiError, Awaited, ErrorDetail, KillRequest, ReplicaObject, RolloutChange, RolloutRequest, ScaleRequest,
+    WrittenObject,
 };
 use coxswain::clock::request_id;
-use coxswain::model::{ContainerId, Desired, LIMITS, Millis};
+use coxswain::model::{ContainerId, LIMITS, Millis};
 use futures::StreamExt;
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
@@ -185,7 +186,7 @@ impl<'a> VerificationRun<'a> {
             () = passed(self.deadline) => {
                 let what = format!("{name} did not recover within {}", self.timeout);
                 let next = vec![format!("ctl get replicas {}", self.subject.name)];
-                return Err(ApiError { next, ..codes::TIMED_OUT.error(what) }.into());
+                return Err(ErrorDetail { next, ..codes::TIMED_OUT.detail(what) }.into());
             }
         }
         self.writes.waited(None);
@@ -209,14 +210,18 @@ impl<'a> VerificationRun<'a> {
     }
 
     async fn roll(&mut self, ask: VerifyWrite, change: RolloutChange) -> Result<(), VerifyStop> {
-        let (service, by) = (self.subject.name.clone(), self.session.author.clone());
-        let request = RolloutRequest { request_id: request_id(), service, change, by };
+        let request = RolloutRequest {
+            request_id: request_id(),
+            service: self.subject.name.clone(),
+            change,
+            by: self.session.author.clone(),
+        };
         let session = self.session;
         let answer = self.write(ask, session.client.rollout(&request)).await?;
         self.until_done(&answer.results, Awaited::Release).await
     }
 
-    async fn write_count(&mut self, ask: VerifyWrite, replicas: u32) -> Result<Vec<WriteResult>, ApiError> {
+    async fn write_count(&mut self, ask: VerifyWrite, replicas: u32) -> Result<Vec<WrittenObject>, ApiError> {
         let request = ScaleRequest {
             request_id: request_id(),
             targets: [(self.subject.name.clone(), replicas)].into(),
@@ -245,7 +250,7 @@ impl<'a> VerificationRun<'a> {
     }
 
     /// Waits for a write within the time left for the step.
-    async fn until_done(&mut self, results: &[WriteResult], awaited: Awaited) -> Result<(), VerifyStop> {
+    async fn until_done(&mut self, results: &[WrittenObject], awaited: Awaited) -> Result<(), VerifyStop> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map(|left| Millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
         let waited = wait(self.session, results, awaited, &WaitArgs { detach: false, timeout }).await;
@@ -269,6 +274,6 @@ impl<'a> VerificationRun<'a> {
 
 /// The container of a replica that serves and should run.
 fn running(replica: &ReplicaObject) -> Option<&ContainerId> {
-    let serves = replica.available && replica.spec.desired == Desired::Run;
+    let serves = replica.available && replica.spec.runs();
     replica.status.as_ref().filter(|_| serves)?.container.as_ref()
 }

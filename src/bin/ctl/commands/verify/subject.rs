@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use coxswain::api::codes;
-use coxswain::api::types::{ApiError, ServiceObject};
-use coxswain::model::{RevisionNumber, RolloutState, Route, ServiceName};
+use coxswain::api::types::{ErrorDetail, RolloutStateName, ServiceObject};
+use coxswain::model::{RevisionNumber, Route, ServiceName};
 
 use super::args::Args;
 use crate::error::CliError;
@@ -56,18 +56,19 @@ impl VerifiedService {
 
 /// The running revision of an idle service.
 fn idle_revision(service: &ServiceObject) -> Result<RevisionNumber, CliError> {
-    let (name, status) = (&service.metadata.name, &service.status);
+    let name = &service.metadata.name;
+    let status = &service.status;
     let not_now = |what: String| {
-        CliError::from(ApiError {
+        CliError::from(ErrorDetail {
             now: Some("nothing was changed".to_owned()),
             next: vec![format!("ctl rollout {name}")],
-            ..codes::NOT_NOW.error(what)
+            ..codes::NOT_NOW.detail(what)
         })
     };
     if status.wanted == 0 {
         return Err(CliError::of(&codes::USAGE, format!("{name} is scaled to 0; nothing to verify")));
     }
-    let complete = status.rollout.as_ref().filter(|rollout| rollout.state == RolloutState::Complete);
+    let complete = status.rollout.as_ref().filter(|rollout| rollout.state == RolloutStateName::Complete);
     match complete {
         Some(rollout) if status.available == status.wanted => Ok(rollout.target),
         Some(_) => {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use coxswain::api::types::ServiceObject;
-use coxswain::model::{ConditionKind, RevisionNumber, RolloutState};
+use coxswain::api::types::{RolloutStateName, ServiceObject};
+use coxswain::model::{ConditionKind, RevisionNumber, RolloutDirection};
 
 use crate::output::listing::is_deleting;
 
@@ -75,17 +75,16 @@ impl WaitCondition {
 fn ready(service: &ServiceObject) -> WaitAnswer {
     let is_ready = service.status.conditions.iter().any(|c| c.kind == ConditionKind::Ready && c.status);
     let is_current = service.status.observed_generation >= service.metadata.generation;
-    let is_rolling = service.status.rollout.as_ref().is_some_and(|rollout| {
-        matches!(rollout.state, RolloutState::Progressing { .. } | RolloutState::RollingBack { .. })
-    });
+    let is_rolling = service.status.rollout.as_ref().is_some_and(|rollout| rollout.state.is_under_way());
     if is_ready && is_current && !is_rolling { WaitAnswer::Yes } else { WaitAnswer::NotYet }
 }
 
 fn at_revision(service: &ServiceObject, number: RevisionNumber) -> WaitAnswer {
     let Some(rollout) = &service.status.rollout else { return WaitAnswer::NotYet };
-    match &rollout.state {
-        RolloutState::Complete if rollout.target == number => WaitAnswer::Yes,
-        state if state.back_from().is_some_and(|failure| failure.revision == number) => {
+    let has_failed = rollout.failure.as_ref().is_some_and(|failure| failure.revision == number);
+    match rollout.state {
+        RolloutStateName::Complete if rollout.target == number => WaitAnswer::Yes,
+        _ if has_failed && rollout.direction == RolloutDirection::Rollback => {
             WaitAnswer::Never(format!("revision {number} failed and was rolled back"))
         }
         _ if number < rollout.target => {

@@ -7,25 +7,26 @@ use futures::StreamExt;
 
 use super::*;
 use crate::agent::{LocalNode, LogLine};
-use crate::controller::API_VERSION;
 use crate::engine::ContainerSpec;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
-use crate::model::{Desired, Replica, ReplicaPhase, ReplicaStatus, RevisionNumber, StoreId, TemplateHash};
+use crate::model::{
+    Desired, EndpointStats, Replica, ReplicaPhase, ReplicaStatus, RevisionNumber, StoreId, TemplateHash,
+};
 
 /// An Engine with this many containers that wrote a line, and their replicas.
-fn world(containers: usize) -> (FakeEngine, Vec<ReplicaObject>) {
+fn world(containers: usize) -> (FakeEngine, Vec<ReplicaSnapshot>) {
     let engine = FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH);
     engine.add_image("users:1", Behaviour::default());
     let replicas = (0..containers).map(|n| replica(&engine, &format!("users-1-{n:03}"))).collect();
     (engine, replicas)
 }
 
-fn replica(engine: &FakeEngine, name: &str) -> ReplicaObject {
+fn replica(engine: &FakeEngine, name: &str) -> ReplicaSnapshot {
     let address = std::net::Ipv4Addr::LOCALHOST.into();
     let spec = ContainerSpec::bare(name, "users:1", "coxswain-shop", address);
     let container = engine.create_by_hand(&spec).unwrap();
     engine.write_log(&container, LogLine { at: None, stderr: false, text: name.to_owned() });
-    let spec = Replica {
+    let replica = Replica {
         name: name.into(),
         service: "users".into(),
         app: "shop".into(),
@@ -47,13 +48,11 @@ fn replica(engine: &FakeEngine, name: &str) -> ReplicaObject {
         since: jiff::Timestamp::UNIX_EPOCH,
         diagnosis: None,
     };
-    ReplicaObject {
-        api_version: API_VERSION.to_owned(),
-        kind: "Replica".to_owned(),
-        spec,
+    ReplicaSnapshot {
+        replica,
         status: Some(status),
         available: true,
-        in_flight: 0,
+        stats: EndpointStats::default(),
         image: crate::model::ResolvedImage { reference: "users:1".into(), pinned: "sha256:1".into() },
     }
 }
@@ -63,7 +62,12 @@ fn nodes(engine: &FakeEngine) -> NodeLinks {
     NodeLinks::of_one("host".into(), Arc::new(node))
 }
 
-async fn open(reader: &mut ClientLogs, engine: &FakeEngine, of: &[ReplicaObject], now: Mono) -> OpenOutcome {
+async fn open(
+    reader: &mut ClientLogs,
+    engine: &FakeEngine,
+    of: &[ReplicaSnapshot],
+    now: Mono,
+) -> OpenOutcome {
     reader.open_new(&nodes(engine), of, &LogOptions::default(), now).await
 }
 

@@ -1,0 +1,39 @@
+//! An entry of the registry of error codes. Pure.
+
+use super::types::{ApiError, ErrorDetail};
+
+/// An entry of the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// `CTL-0412`.
+    pub id: &'static str,
+    /// Exit code of `ctl`.
+    pub exit: u8,
+    /// One line, without a full stop.
+    pub title: &'static str,
+    pub meaning: &'static str,
+    pub remedy: &'static str,
+}
+
+impl Code {
+    /// An error of this code.
+    pub fn error(&self, what: impl Into<String>) -> ApiError {
+        self.detail(what).into()
+    }
+
+    /// The content of an error of this code. Callers fill further fields with struct update syntax.
+    pub fn detail(&self, what: impl Into<String>) -> ErrorDetail {
+        ErrorDetail {
+            code: self.id.to_owned(),
+            exit: self.exit,
+            what: what.into(),
+            why: Vec::new(),
+            log: Vec::new(),
+            kept: None,
+            class: None,
+            now: None,
+            next: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+}

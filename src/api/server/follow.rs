@@ -1,0 +1,94 @@
+//! Events, and the progress of an operation, as they happen.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use futures::{StreamExt, stream};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{FailedCall, ParsedQuery, ServiceQuery, SharedController};
+use super::streams::{Reading, ndjson, snapshots};
+use crate::api::types::{ApiError, EventObject, OperationProgress};
+use crate::controller::{Awaited, Controller, ControllerError, OperationEnd};
+use crate::model::{Event, Generation, ServiceName};
+
+pub(super) async fn events(
+    State(controller): SharedController,
+    axum::Extension(shutdown): axum::Extension<CancellationToken>,
+    ParsedQuery(query): ParsedQuery<ServiceQuery>,
+) -> Result<Response, FailedCall> {
+    let name = query.names().into_iter().next();
+    let first = controller.queries().events(name.as_ref()).await?;
+    if !query.follow {
+        return Ok(ndjson(stream::iter(first.into_iter().map(|event| Ok(EventObject::from(event))))));
+    }
+    let read = move |controller: Arc<Controller>| {
+        let name = name.clone();
+        async move {
+            match controller.queries().events(name.as_ref()).await {
+                Err(ControllerError::NotFound(_)) => Ok(Reading::Over), // deleted, and its events with it
+                events => Ok(Reading::Current(events?)),
+            }
+        }
+    };
+    let mut shown: HashSet<Event> = HashSet::new();
+    let fresh = snapshots(controller, shutdown, read).flat_map(move |events| {
+        let lines: Vec<Result<EventObject, ApiError>> = match events {
+            Ok(events) => {
+                let new = events.iter().filter(|event| !shown.contains(*event)).cloned();
+                let new = new.map(|event| Ok(event.into())).collect();
+                shown = events.into_iter().collect();
+                new
+            }
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(lines)
+    });
+    Ok(ndjson(fresh))
+}
+
+/// The operation that a client waits for.
+#[derive(Debug, Deserialize)]
+pub(super) struct OperationQuery {
+    generation: Generation,
+    #[serde(default)]
+    awaited: Awaited,
+    #[serde(default)]
+    counters: bool,
+}
+
+pub(super) async fn progress(
+    State(controller): SharedController,
+    axum::Extension(shutdown): axum::Extension<CancellationToken>,
+    Path(name): Path<ServiceName>,
+    ParsedQuery(query): ParsedQuery<OperationQuery>,
+) -> Result<Response, FailedCall> {
+    let OperationQuery { generation, awaited, counters } = query;
+    let Some(first) = controller.queries().progress(&name, generation, awaited).await? else {
+        return Err(ControllerError::NotFound(vec![(&name).into()]).into());
+    };
+    // Dropped with the stream.
+    let subscription = counters.then(|| controller.queries().subscribe_to_metrics());
+    let read = move |controller: Arc<Controller>| {
+        let counters = subscription.is_some();
+        let name = name.clone();
+        let mut last = first.clone();
+        async move {
+            let snapshot = match controller.queries().progress(&name, generation, awaited).await? {
+                Some(snapshot) => snapshot,
+                None => {
+                    last.replicas.clear();
+                    last.end = Some(OperationEnd::Deleted);
+                    last
+                }
+            };
+            let progress = OperationProgress::new(snapshot, counters);
+            let has_ended = progress.outcome.is_some();
+            Ok(if has_ended { Reading::Last(progress) } else { Reading::Current(progress) })
+        }
+    };
+    Ok(ndjson(snapshots(controller, shutdown, read)))
+}

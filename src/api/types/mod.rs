@@ -1,0 +1,65 @@
+//! Requests and answers, as JSON.
+//!
+//! Invariants: an answer is built from what the controller reads, by conversions in this directory; it has no field whose
+//! type is stored, so that a field that is added to a stored type appears to users only if it is added here.
+//!
+//! | call | body → answer |
+//! | --- | --- |
+//! | `GET /v1/status` | → [`DaemonStatus`] |
+//! | `POST /v1/apply` | [`ApplyRequest`] → [`ApplyResponse`] |
+//! | `POST /v1/scale` | [`ScaleRequest`] → [`WriteResponse`] |
+//! | `POST /v1/rollout` | [`RolloutRequest`] → [`WriteResponse`] |
+//! | `POST /v1/delete` | [`DeleteRequest`] → [`WriteResponse`] |
+//! | `POST /v1/confirm` | [`ConfirmRequest`] → [`ConfirmResponse`] |
+//! | `POST /v1/kill` | [`KillRequest`] → [`KillResponse`] |
+//! | `GET /v1/services?watch=` | → [`List`] of [`ServiceObject`]; with `watch` a stream of lists, as the next four |
+//! | `GET /v1/services/{name}` | → [`ServiceObject`] |
+//! | `GET /v1/replicas?service=&watch=` | → [`List`] of [`ReplicaObject`] |
+//! | `GET /v1/endpoints?service=&watch=` | → [`List`] of [`EndpointObject`] |
+//! | `GET /v1/revisions?service=&watch=` | → [`List`] of [`RevisionObject`] |
+//! | `GET /v1/nodes?watch=` | → [`List`] of [`NodeObject`] |
+//! | `GET /v1/events?service=&follow=` | → stream of [`EventObject`], oldest first |
+//! | `GET /v1/services/{name}/progress?generation=&awaited=&counters=` | → stream of [`OperationProgress`], the last has an outcome |
+//! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogEntry`] |
+
+mod daemon;
+mod endpoint;
+mod error;
+mod event;
+mod failure;
+mod list;
+mod log;
+mod metadata;
+mod node;
+mod progress;
+mod replica;
+mod requests;
+mod revision;
+mod rollout;
+mod service;
+mod writes;
+
+pub use crate::controller::{
+    ApplyDocument, ApplyOptions, Awaited, DocumentProblem, LogOptions, LogQuery, RolloutChange, WriteAction,
+};
+pub use daemon::{DaemonStatus, PublishedTable};
+pub use endpoint::EndpointObject;
+pub use error::{ApiError, ErrorDetail};
+pub use event::EventObject;
+pub use failure::{FailureReasonName, RolloutFailureDetail};
+pub use list::{API_VERSION, List};
+pub use log::LogEntry;
+pub use metadata::{ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata};
+pub use node::NodeObject;
+pub use progress::{CountersReading, OperationOutcome, OperationProgress, ReplicaCounters, ReplicaProgress};
+pub use replica::{
+    DesiredName, NotReadyReason, ReplicaDiagnosis, ReplicaObject, ReplicaPhaseName, ReplicaSpec, ReplicaState,
+};
+pub use requests::{ApplyRequest, ConfirmRequest, DeleteRequest, KillRequest, RolloutRequest, ScaleRequest};
+pub use revision::{RevisionObject, RevisionOutcomeName, RevisionStatus};
+pub use rollout::{DeadlineStatus, RolloutStateName, RolloutStatus};
+pub use service::{FieldOverride, ServiceObject, ServiceStatus};
+pub use writes::{
+    ApplyResponse, ChangedField, ConfirmResponse, KillResponse, OverriddenField, WriteResponse,
+    WrittenObject, release_changes, settings,
+};

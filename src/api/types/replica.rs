@@ -1,0 +1,238 @@
+//! Replicas.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{API_VERSION, ObjectImage};
+use crate::controller::ReplicaSnapshot;
+use crate::model::{
+    AppName, Cause, ContainerId, Desired, Diagnosis, Millis, NodeId, NotReadyCause, Replica, ReplicaName,
+    ReplicaPhase, ReplicaStatus, RevisionNumber, ServiceName,
+};
+
+/// A replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaObject {
+    pub api_version: String,
+    /// `Replica`.
+    pub kind: String,
+    pub spec: ReplicaSpec,
+    /// As its agent reports it; `None` before the first report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ReplicaState>,
+    /// Whether it is ready and every balancer has acknowledged it.
+    pub available: bool,
+    /// Requests in flight to it.
+    pub in_flight: u64,
+    /// The image of its revision.
+    pub image: ObjectImage,
+}
+
+/// What the orchestrator wants of a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaSpec {
+    pub name: ReplicaName,
+    pub service: ServiceName,
+    pub app: AppName,
+    /// Its position in the service, from 1.
+    pub slot: u32,
+    pub revision: RevisionNumber,
+    pub node: NodeId,
+    pub desired: DesiredName,
+    /// Why it is removed or retained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
+/// The desired state of a replica, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DesiredName {
+    Run,
+    Retain,
+    Remove,
+}
+
+impl ReplicaSpec {
+    /// Whether it is meant to be in rotation.
+    pub fn runs(&self) -> bool {
+        self.desired == DesiredName::Run
+    }
+}
+
+impl From<Replica> for ReplicaSpec {
+    fn from(replica: Replica) -> Self {
+        let Replica { name, service, app, slot, revision, hash: _, node, desired } = replica;
+        let (desired, cause) = match desired {
+            Desired::Run => (DesiredName::Run, None),
+            Desired::Retain { cause } => (DesiredName::Retain, Some(cause)),
+            Desired::Remove { cause } => (DesiredName::Remove, Some(cause)),
+        };
+        Self { name, service, app, slot, revision, node, desired, cause }
+    }
+}
+
+/// The phase of a replica, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ReplicaPhaseName {
+    Waiting,
+    Pulling,
+    Starting,
+    Ready,
+    Unready,
+    BackOff,
+    Draining,
+    Stopping,
+    Retained,
+    Gone,
+}
+
+impl From<&ReplicaPhase> for ReplicaPhaseName {
+    fn from(phase: &ReplicaPhase) -> Self {
+        match phase {
+            ReplicaPhase::Waiting { .. } => Self::Waiting,
+            ReplicaPhase::Pulling => Self::Pulling,
+            ReplicaPhase::Starting { .. } => Self::Starting,
+            ReplicaPhase::Ready => Self::Ready,
+            ReplicaPhase::Unready { .. } => Self::Unready,
+            ReplicaPhase::BackOff { .. } => Self::BackOff,
+            ReplicaPhase::Draining => Self::Draining,
+            ReplicaPhase::Stopping => Self::Stopping,
+            ReplicaPhase::Retained => Self::Retained,
+            ReplicaPhase::Gone => Self::Gone,
+        }
+    }
+}
+
+/// Why a replica is not ready, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NotReadyReason {
+    ImageNotFound,
+    PullDenied,
+    ImageUnavailable,
+    CannotStart,
+    Exited,
+    OutOfMemory,
+    Unhealthy,
+    NoFreeAddress,
+    ContainerPaused,
+}
+
+impl From<&NotReadyCause> for NotReadyReason {
+    fn from(cause: &NotReadyCause) -> Self {
+        match cause {
+            NotReadyCause::ImageNotFound { .. } => Self::ImageNotFound,
+            NotReadyCause::PullDenied { .. } => Self::PullDenied,
+            NotReadyCause::ImageUnavailable { .. } => Self::ImageUnavailable,
+            NotReadyCause::CannotStart { .. } => Self::CannotStart,
+            NotReadyCause::Exited { .. } => Self::Exited,
+            NotReadyCause::OutOfMemory { .. } => Self::OutOfMemory,
+            NotReadyCause::Unhealthy { .. } => Self::Unhealthy,
+            NotReadyCause::NoFreeAddress => Self::NoFreeAddress,
+            NotReadyCause::ContainerPaused => Self::ContainerPaused,
+        }
+    }
+}
+
+/// The state of a replica, as its agent reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaState {
+    pub phase: ReplicaPhaseName,
+    /// Why it is not ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<NotReadyReason>,
+    /// The reason with its details, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When the next attempt comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<jiff::Timestamp>,
+    /// When this phase began.
+    pub since: jiff::Timestamp,
+    /// Number of the current container, from 1.
+    pub attempt: u32,
+    /// Containers that failed so far.
+    pub failures: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerId>,
+    /// Its address on the app's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// Ports of the container that are published on 127.0.0.1, with the port there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub published: BTreeMap<u16, u16>,
+    /// From the start of the container to ready, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_after: Option<Millis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<ReplicaDiagnosis>,
+}
+
+impl ReplicaState {
+    /// Whether its endpoint is registered as ready.
+    pub fn is_ready(&self) -> bool {
+        self.phase == ReplicaPhaseName::Ready
+    }
+}
+
+impl From<ReplicaStatus> for ReplicaState {
+    fn from(status: ReplicaStatus) -> Self {
+        let cause = status.phase.cause();
+        Self {
+            phase: (&status.phase).into(),
+            reason: cause.map(NotReadyReason::from),
+            message: cause.map(ToString::to_string),
+            retry_at: match &status.phase {
+                ReplicaPhase::BackOff { retry_at, .. } => Some(*retry_at),
+                _ => None,
+            },
+            since: status.since,
+            attempt: status.attempt,
+            failures: status.failures,
+            container: status.container,
+            address: status.address,
+            published: status.published,
+            ready_after: status.ready_after,
+            diagnosis: status.diagnosis.map(ReplicaDiagnosis::from),
+        }
+    }
+}
+
+/// What was observed of a replica that is not healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaDiagnosis {
+    /// `exited with code 1 before its first healthy check, 3 times in 14s`.
+    pub message: String,
+    /// The last lines that the container wrote, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+impl From<Diagnosis> for ReplicaDiagnosis {
+    fn from(diagnosis: Diagnosis) -> Self {
+        Self { message: diagnosis.to_string(), log: diagnosis.evidence.log }
+    }
+}
+
+impl From<ReplicaSnapshot> for ReplicaObject {
+    fn from(snapshot: ReplicaSnapshot) -> Self {
+        let ReplicaSnapshot { replica, status, available, stats, image } = snapshot;
+        Self {
+            api_version: API_VERSION.to_owned(),
+            kind: "Replica".to_owned(),
+            spec: replica.into(),
+            status: status.map(ReplicaState::from),
+            available,
+            in_flight: stats.in_flight,
+            image: image.into(),
+        }
+    }
+}

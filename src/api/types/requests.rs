@@ -1,0 +1,78 @@
+//! Bodies of writes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::controller::{ApplyDocument, ApplyOptions, RolloutChange};
+use crate::model::{Author, ContainerId, ReplicaName, ServiceName};
+
+/// Check, resolve and commit documents: nothing is written unless all are valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyRequest {
+    /// Chosen by the client; a repeated id gets the first answer again.
+    pub request_id: String,
+    pub documents: Vec<ApplyDocument>,
+    #[serde(flatten)]
+    pub applying: ApplyOptions,
+    #[serde(flatten)]
+    pub by: Author,
+}
+
+/// Set replica counts; all services must exist or nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleRequest {
+    pub request_id: String,
+    /// Replicas by service.
+    pub targets: BTreeMap<ServiceName, u32>,
+    #[serde(flatten)]
+    pub by: Author,
+}
+
+/// Change the release of a service, or its rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRequest {
+    pub request_id: String,
+    pub service: ServiceName,
+    #[serde(flatten)]
+    pub change: RolloutChange,
+    #[serde(flatten)]
+    pub by: Author,
+}
+
+/// Delete services; all must exist or nothing is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteRequest {
+    pub request_id: String,
+    pub services: Vec<ServiceName>,
+    /// Their volumes too, with the data.
+    #[serde(default)]
+    pub volumes: bool,
+    #[serde(flatten)]
+    pub by: Author,
+}
+
+/// Allow the removals that are held back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmRequest {
+    pub request_id: String,
+}
+
+/// Kill one container of a replica, as a crash would end it; its agent starts another one. Safe to repeat, because it
+/// names the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KillRequest {
+    pub request_id: String,
+    pub service: ServiceName,
+    pub replica: ReplicaName,
+    /// As the client saw it.
+    pub container: ContainerId,
+    #[serde(flatten)]
+    pub by: Author,
+}

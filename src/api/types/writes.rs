@@ -1,0 +1,171 @@
+//! Answers to writes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ObjectAuthor, ObjectImage, RevisionObject};
+use crate::controller::{FieldChange, FieldsError, Overridden, WriteAction, WriteResult, diff};
+use crate::model::{ContainerId, Generation, ObjectRef, Release, ResolvedImage, ServiceName, ServiceSpec};
+
+/// Answer to an apply, in the order of the documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyResponse {
+    /// One per document.
+    pub results: Vec<WrittenObject>,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+}
+
+/// Answer to any other write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteResponse {
+    /// One per service named.
+    pub results: Vec<WrittenObject>,
+}
+
+/// What a confirmation allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmResponse {
+    /// Names of the containers, and `service NAME` of the services, that are now removed.
+    pub released: Vec<String>,
+}
+
+/// The container does not run any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KillResponse {
+    /// As in the request.
+    pub container: ContainerId,
+}
+
+/// What a write did to one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenObject {
+    pub object: ObjectRef,
+    pub action: WriteAction,
+    /// Its generation now: what to wait for.
+    pub generation: Generation,
+    /// What its image resolved to; `None` for a kind without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ObjectImage>,
+    #[serde(default)]
+    pub changes: Vec<ChangedField>,
+    /// What the user should know: `its volumes are kept: data`.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Fields that keep the value that a command set, although the manifest has another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<OverriddenField>,
+    /// Of a diff: fields that the manifest changed as well; an apply is rejected for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<OverriddenField>,
+}
+
+impl WrittenObject {
+    /// An object that nothing was written of.
+    pub fn unchanged(name: &ServiceName, generation: Generation) -> Self {
+        Self {
+            object: name.into(),
+            action: WriteAction::Unchanged,
+            generation,
+            image: None,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            kept: Vec::new(),
+            conflicts: Vec::new(),
+        }
+    }
+
+    /// The name, as that of a service.
+    pub fn service_name(&self) -> ServiceName {
+        ServiceName::new(&self.object.name)
+    }
+}
+
+impl From<WriteResult> for WrittenObject {
+    fn from(result: WriteResult) -> Self {
+        let WriteResult { object, action, generation, image, changes, notes, kept, conflicts } = result;
+        Self {
+            object,
+            action,
+            generation,
+            image: image.map(ObjectImage::from),
+            changes: changes.into_iter().map(ChangedField::from).collect(),
+            notes,
+            kept: kept.into_iter().map(OverriddenField::from).collect(),
+            conflicts: conflicts.into_iter().map(OverriddenField::from).collect(),
+        }
+    }
+}
+
+/// A field that a write changed; `old` and `new` are JSON text, absent where there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangedField {
+    /// `spec.env.LOG_LEVEL`.
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+}
+
+impl From<FieldChange> for ChangedField {
+    fn from(change: FieldChange) -> Self {
+        let FieldChange { path, old, new } = change;
+        Self { path, old, new }
+    }
+}
+
+/// What a service sets other than the defaults.
+///
+/// # Errors
+/// [`FieldsError`] for a spec without a JSON form.
+pub fn settings(spec: &ServiceSpec) -> Result<Vec<ChangedField>, FieldsError> {
+    Ok(diff::settings(spec)?.into_iter().map(ChangedField::from).collect())
+}
+
+/// What differs between the releases of two revisions.
+///
+/// # Errors
+/// As [`settings`].
+pub fn release_changes(from: &RevisionObject, to: &RevisionObject) -> Result<Vec<ChangedField>, FieldsError> {
+    let image = |object: &RevisionObject| ResolvedImage {
+        reference: object.status.image.reference.clone(),
+        pinned: object.status.image.pinned.clone(),
+    };
+    let old_image = image(from);
+    let new_image = image(to);
+    let old = Release { spec: &from.spec, image: &old_image, restarts: from.status.restarts };
+    let new = Release { spec: &to.spec, image: &new_image, restarts: to.status.restarts };
+    Ok(diff::between(old, new)?.into_iter().map(ChangedField::from).collect())
+}
+
+/// A field that a command changed since the manifest was applied; values are JSON text, an image is text alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OverriddenField {
+    /// `spec.replicas`.
+    pub field: String,
+    /// The manifest's value; `None` where it leaves the field out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The manifest's value when it was last applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<String>,
+    #[serde(flatten)]
+    pub by: ObjectAuthor,
+    pub at: jiff::Timestamp,
+}
+
+impl From<Overridden> for OverriddenField {
+    fn from(over: Overridden) -> Self {
+        let Overridden { field, file, applied, live, by, at } = over;
+        Self { field, file, applied, live, by: by.into(), at }
+    }
+}

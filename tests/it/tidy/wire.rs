@@ -1,0 +1,108 @@
+//! Answers of the API are types of their own: a field that is added to a stored type does not appear to users by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syn::visit::{self, Visit};
+use syn::{Fields, Item};
+
+use super::Complaint;
+use super::source::{Source, attributes};
+
+/// Where answers are defined; requests carry what the controller takes.
+const ANSWERS: &str = "src/api/types/";
+const REQUESTS: &str = "src/api/types/requests.rs";
+/// What the rest of the crate defines for its own use.
+const INNER: [&str; 2] = ["src/model/", "src/controller/"];
+/// Types with fields that answers may have.
+const SHARED: [&str; 3] = [
+    "ServiceSpec",     // the manifest's own form: `apply` takes it back
+    "ObjectRef",       // written as text
+    "DocumentProblem", // of a request's document; never stored
+];
+
+/// The types that a field names.
+#[derive(Default)]
+struct NamedTypes(BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for NamedTypes {
+    fn visit_type_path(&mut self, path: &'ast syn::TypePath) {
+        self.0.extend(path.path.segments.last().map(|segment| segment.ident.to_string()));
+        visit::visit_type_path(self, path);
+    }
+}
+
+/// Fields of answers whose type has fields and is defined for the store, the agent or the controller. Words (enums without
+/// data) and values (a single unnamed field) may be shared.
+pub(super) fn check<'a>(files: impl Iterator<Item = (&'a str, &'a Source)>) -> Vec<Complaint> {
+    let mut with_fields: BTreeMap<String, &str> = BTreeMap::new();
+    let mut answers = Vec::new();
+    for (path, source) in files {
+        if INNER.iter().any(|folder| path.starts_with(folder)) {
+            let names = source.items.iter().filter_map(with_data);
+            with_fields.extend(names.map(|name| (name, path)));
+        } else if path.starts_with(ANSWERS) && path != REQUESTS {
+            answers.extend(source.items.iter().filter(|item| is_serialized(item)).map(|item| (path, item)));
+        }
+    }
+    with_fields.retain(|name, _| !SHARED.contains(&name.as_str()));
+    let mut complaints = Vec::new();
+    for (path, item) in answers {
+        let mut named = NamedTypes::default();
+        named.visit_item(item);
+        for name in named.0 {
+            if let Some(inner) = with_fields.get(&name) {
+                let what = format!("an answer has `{name}`; give it a type of its own");
+                complaints.push(Complaint::new(path, what).detail(*inner));
+            }
+        }
+    }
+    complaints
+}
+
+/// The name of a type with fields.
+fn with_data(item: &Item) -> Option<String> {
+    let is_value = |fields: &Fields| match fields {
+        Fields::Unit => true,
+        Fields::Unnamed(fields) => fields.unnamed.len() == 1,
+        Fields::Named(_) => false,
+    };
+    match item {
+        Item::Struct(item) => (!is_value(&item.fields)).then(|| item.ident.to_string()),
+        Item::Enum(item) => {
+            let has_data = item.variants.iter().any(|variant| !matches!(variant.fields, Fields::Unit));
+            has_data.then(|| item.ident.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn is_serialized(item: &Item) -> bool {
+    attributes(item).iter().any(|attribute| {
+        let syn::Meta::List(list) = &attribute.meta else { return false };
+        list.path.is_ident("derive") && list.tokens.to_string().contains("Serialize")
+    })
+}
+
+#[test]
+fn a_stored_type_in_an_answer_is_seen() {
+    let model = "pub struct Rollout { pub target: u64 }\npub enum State { On { since: u64 } }\n\
+                 pub enum Word { A, B }\npub struct Millis(pub u64);\npub struct ServiceSpec { pub image: String }";
+    let complaints = |path: &str, text: &str| {
+        let files = [("src/model/rollout.rs", Source::parse(model)), (path, Source::parse(text))];
+        check(files.iter().map(|(path, source)| (*path, source))).len()
+    };
+    let answer = "src/api/types/service.rs";
+    for (fields, found) in [
+        ("rollout: Option<Rollout>", 1),
+        ("a: Vec<crate::model::State>, b: Box<Rollout>", 2),
+        ("word: Word, after: Millis, spec: ServiceSpec", 0),
+    ] {
+        let text = format!("#[derive(Clone, Serialize)]\npub struct Answer {{ {fields} }}");
+        assert_eq!(complaints(answer, &text), found, "{fields}");
+        assert_eq!(complaints("src/api/types/requests.rs", &text), 0, "a request");
+    }
+    let variant = "#[derive(Serialize)]\npub enum Answer { Done { rollout: Rollout } }";
+    assert_eq!(complaints(answer, variant), 1);
+    let conversion = "impl From<Rollout> for Answer { fn from(r: Rollout) -> Self { Self } }";
+    assert_eq!(complaints(answer, conversion), 0);
+}

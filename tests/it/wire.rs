@@ -1,0 +1,296 @@
+//! The JSON of every kind of answer, from stored objects in which everything is set: the interface of `-o json`.
+
+use std::collections::BTreeMap;
+
+use coxswain::api::types::{
+    DaemonStatus, EndpointObject, EventObject, LogEntry, NodeObject, OperationProgress, ReplicaObject,
+    RevisionObject, ServiceObject, WrittenObject,
+};
+use coxswain::controller::{
+    AgentState, DaemonSnapshot, EngineInfo, EngineState, FieldChange, LogRecord, NodeSnapshot, OperationEnd,
+    Overridden, ProgressSnapshot, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
+    WriteAction, WriteResult,
+};
+use coxswain::model::{
+    Author, Cause, Condition, Desired, Diagnosis, Endpoint, EndpointState, EndpointStats, EndpointVia,
+    EngineKind, Epoch, Event, EventKind, EventReason, Evidence, ExposureMode, FailedReplica, FailureReason,
+    Generation, Incarnation, InterventionKind, Latencies, Millis, Mono, NotReadyCause, OutcomeRecord,
+    Override, Reason, Replica, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
+    RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceName,
+    ServiceSpec, TableName,
+};
+use coxswain::testing;
+use jiff::Timestamp;
+use serde::Serialize;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn ann() -> Author {
+    Author { command: "scale users=3".to_owned(), user: "ann".to_owned() }
+}
+
+fn image() -> ResolvedImage {
+    ResolvedImage { reference: "users:2".to_owned(), pinned: "sha256:aa".to_owned() }
+}
+
+fn spec() -> ServiceSpec {
+    ServiceSpec { replicas: Some(3), ..ServiceSpec::of_image("users:2") }
+}
+
+fn diagnosis() -> Diagnosis {
+    Diagnosis {
+        cause: NotReadyCause::Exited { code: 1, was_healthy: false },
+        evidence: Evidence {
+            times: 3,
+            within: Millis::secs(14),
+            listening: None,
+            log: vec!["panic: no such file".to_owned()],
+        },
+    }
+}
+
+fn failure() -> RolloutFailure {
+    let case = FailedReplica { replica: "users-3-a".into(), diagnosis: diagnosis(), deadline: None };
+    RolloutFailure { revision: RevisionNumber(3), reason: FailureReason::Replica(case), at: at(30) }
+}
+
+fn rollout() -> Rollout {
+    Rollout {
+        observed_generation: Generation(4),
+        stable: Some(RevisionNumber(2)),
+        last_revision: RevisionNumber(3),
+        issued_names: BTreeMap::from([(RevisionNumber(3), 7)]),
+        failure_baseline: BTreeMap::from([("users-2-a".into(), 1)]),
+        paused: true,
+        state: RolloutState::RollingBack { failure: failure(), waited: Millis::secs(5), most_available: 1 },
+        since: at(31),
+        ..testing::rollout(2)
+    }
+}
+
+fn service() -> Service {
+    let mut service = testing::service("users");
+    service.metadata.annotations = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+    Service {
+        spec: spec(),
+        restarts: 1,
+        intervention: Some(RolloutIntervention { kind: InterventionKind::Pause, by: ann(), at: at(20) }),
+        source: Some("/manifests".to_owned()),
+        overrides: vec![Override {
+            field: "spec.replicas".to_owned(),
+            old: Some(2.into()),
+            new: Some(3.into()),
+            by: ann(),
+            at: at(21),
+        }],
+        deleted_at: Some(at(50)),
+        deletes_volumes: true,
+        ..service
+    }
+}
+
+fn replica() -> ReplicaSnapshot {
+    let cause = NotReadyCause::Exited { code: 1, was_healthy: false };
+    ReplicaSnapshot {
+        replica: Replica {
+            name: "users-3-a".into(),
+            service: "users".into(),
+            app: "shop".into(),
+            slot: 1,
+            revision: RevisionNumber(3),
+            hash: "ab12".into(),
+            node: "node-1".into(),
+            desired: Desired::Remove { cause: Cause::RolledBack },
+        },
+        status: Some(ReplicaStatus {
+            replica: "users-3-a".into(),
+            phase: ReplicaPhase::BackOff { cause, retry_at: at(40) },
+            attempt: 4,
+            failures: 3,
+            container: Some("c1".into()),
+            published: BTreeMap::from([(8080, 32768)]),
+            address: Some([10, 209, 1, 4].into()),
+            ready_after: Some(Millis(2250)),
+            since: at(33),
+            diagnosis: Some(diagnosis()),
+        }),
+        available: false,
+        stats: EndpointStats {
+            in_flight: 2,
+            drained: 41,
+            requests: 100,
+            errors: 1,
+            latencies: Latencies::from(vec![0, 0, 100]),
+        },
+        image: image(),
+    }
+}
+
+fn node() -> NodeSnapshot {
+    let info = EngineInfo {
+        id: "node-1".to_owned(),
+        name: "elk".to_owned(),
+        version: "29.0.1".to_owned(),
+        api_version: "1.52".to_owned(),
+        memory: "8Gi".parse().ok(),
+        kind: EngineKind::Rootless,
+        unenforced: vec!["memory"],
+    };
+    let state = AgentState {
+        engine: EngineState::Available(info),
+        exposure: Some(ExposureMode::Published),
+        containers: 4,
+        ..AgentState::default()
+    };
+    NodeSnapshot { id: "node-1".into(), state }
+}
+
+fn condition() -> Condition {
+    Condition::degraded(Reason::EngineUnavailable, "Docker is stopped".to_owned())
+}
+
+fn json(answer: &impl Serialize) -> String {
+    serde_json::to_string_pretty(answer).unwrap()
+}
+
+#[test]
+fn service_shows_its_rollout_without_what_only_the_orchestrator_needs() {
+    let snapshot = ServiceSnapshot {
+        service: service(),
+        rollout: Some(rollout()),
+        deadline: Some(RolloutDeadline {
+            remaining: Millis::secs(55),
+            replica: Some("users-2-b".into()),
+            rolls_back_to: Some(RevisionNumber(2)),
+        }),
+        conditions: vec![condition()],
+        wanted: 3,
+        available: 2,
+        image: image(),
+        troubles: vec!["users-3-a: exited with code 1".to_owned()],
+        waits: vec!["users-2-b must stay healthy for another 8s".to_owned()],
+        failed_requests: Some(0),
+        volumes: vec!["coxswain-shop.data-3f2a".to_owned()],
+    };
+    insta::assert_snapshot!("service", json(&ServiceObject::from(snapshot)));
+}
+
+#[test]
+fn replica_shows_phase_and_reason_as_words() {
+    insta::assert_snapshot!("replica", json(&ReplicaObject::from(replica())));
+}
+
+#[test]
+fn revision_shows_its_outcome() {
+    let revision = Revision {
+        service: "users".into(),
+        number: RevisionNumber(3),
+        generation: Generation(4),
+        spec: spec(),
+        image: image(),
+        restarts: 1,
+        hash: "ab12".into(),
+        hash_schema: 1,
+        created_at: at(10),
+        created_by: ann(),
+    };
+    let outcome = RevisionOutcome::RolledBack { failure: failure() };
+    let record = Some(OutcomeRecord { revision: RevisionNumber(3), outcome, at: at(32) });
+    let object = RevisionObject::from(RevisionSnapshot { revision, record, current: true });
+    insta::assert_snapshot!("revision", json(&object));
+}
+
+#[test]
+fn endpoint_event_and_log_line_show_all_they_have() {
+    let endpoint = Endpoint {
+        service: "users".into(),
+        replica: "users-3-a".into(),
+        revision: RevisionNumber(3),
+        address: [10, 209, 1, 4].into(),
+        ports: BTreeMap::from([("http".to_owned(), 8080)]),
+        via: EndpointVia::Direct,
+        state: EndpointState::Draining,
+        container: "c1".into(),
+        started_at: at(30),
+    };
+    let event = Event {
+        at: at(34),
+        object: "replica/users-3-a".to_owned(),
+        kind: EventKind::Warning,
+        reason: EventReason::ContainerExited,
+        message: "exited with code 1".to_owned(),
+    };
+    let text = "listening".to_owned();
+    let line = LogRecord { replica: "users-3-a".into(), at: Some(at(35)), stderr: true, text, life: true };
+    let objects =
+        [json(&EndpointObject::from(endpoint)), json(&EventObject::from(event)), json(&LogEntry::from(line))];
+    insta::assert_snapshot!("endpoint_event_log", objects.join("\n"));
+}
+
+#[test]
+fn daemon_shows_its_node_and_tables() {
+    let table = TableName { store: "3f2a".into(), epoch: Epoch(2), revision: 41 };
+    let snapshot = DaemonSnapshot {
+        uptime: Millis::secs(7300),
+        store: "3f2a".into(),
+        store_revision: 912,
+        node: node(),
+        table: Some(table.clone()),
+        acknowledged: Some(table),
+        http: vec!["0.0.0.0:8080".parse().unwrap()],
+        services: 2,
+        conditions: vec![condition()],
+    };
+    let status = DaemonStatus { pid: 1, version: "0.0.0".to_owned(), ..snapshot.into() };
+    assert_eq!(status.node, NodeObject::from(node()));
+    insta::assert_snapshot!("daemon", json(&status));
+}
+
+#[test]
+fn progress_has_counters_only_for_clients_that_ask() {
+    let snapshot = ProgressSnapshot {
+        service: "users".into(),
+        deleting: false,
+        rollout: Some(rollout()),
+        wanted: 3,
+        available: 2,
+        replicas: vec![replica()],
+        held_by: vec![condition()],
+        counted: Some((Incarnation("b".to_owned()), Mono(5000))),
+        failed_requests: Some(1),
+        end: Some(OperationEnd::RolledBack { failure: failure() }),
+    };
+    let without = OperationProgress::new(snapshot.clone(), false);
+    assert_eq!((&without.counted, &without.replicas[0].counters), (&None, &None));
+    insta::assert_snapshot!("progress", json(&OperationProgress::new(snapshot, true)));
+}
+
+#[test]
+fn written_object_shows_what_a_write_did() {
+    let overridden = Overridden {
+        field: "spec.replicas".to_owned(),
+        file: Some("2".to_owned()),
+        applied: Some("1".to_owned()),
+        live: Some("3".to_owned()),
+        by: ann(),
+        at: at(21),
+    };
+    let change = FieldChange {
+        path: "spec.replicas".to_owned(),
+        old: Some("2".to_owned()),
+        new: Some("3".to_owned()),
+    };
+    let result = WriteResult {
+        object: (&ServiceName::new("users")).into(),
+        action: WriteAction::Changed,
+        generation: Generation(4),
+        image: Some(image()),
+        changes: vec![change],
+        notes: vec!["its volumes are kept: data".to_owned()],
+        kept: vec![overridden.clone()],
+        conflicts: vec![overridden],
+    };
+    insta::assert_snapshot!("write", json(&WrittenObject::from(result)));
+}
