@@ -1,14 +1,15 @@
-//! What the agent says of a replica that does not get healthy, and the container that is kept.
+//! The diagnosis of an unhealthy replica, and its retained container.
 
+use super::quick;
+use super::removal::REMOVE;
 use super::rig::Rig;
-use super::{REMOVE, quick};
 use crate::engine::fake::{Behaviour, Runs};
 use crate::engine::{ContainerState, LogLine};
 use crate::model::{
     Cause, Desired, Diagnosis, FailedProbe, ListeningSocket, Millis, NotReadyCause, ProbeAnswer, ReplicaPhase,
 };
 
-const KEEP: Desired = Desired::Retain { cause: Cause::RolledBack };
+const RETAIN: Desired = Desired::Retain { cause: Cause::RolledBack };
 
 fn diagnosis(rig: &Rig) -> Option<Diagnosis> {
     rig.status("users-1-a").and_then(|status| status.diagnosis)
@@ -18,7 +19,7 @@ fn times(rig: &Rig) -> u32 {
     diagnosis(rig).map_or(0, |diagnosis| diagnosis.evidence.times)
 }
 
-/// An agent whose replica ends half a second after each start.
+/// An agent whose replica exits half a second after each start.
 async fn crashing() -> Rig {
     let runs = Runs::Exits { after: Millis(500), code: 7 };
     let rig = Rig::new(Behaviour { runs, ..Behaviour::never_healthy() });
@@ -27,19 +28,19 @@ async fn crashing() -> Rig {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crash_loop_is_told_with_times_and_log() {
+async fn diagnosis_of_a_crash_loop_has_count_and_log() {
     let rig = crashing().await;
     let line = |text: &str| LogLine { at: None, stderr: true, text: text.to_owned() };
     rig.until("the first runs", 2, |rig| rig.running() == ["users-1-a"]).await;
     for n in 0..30 {
         rig.engine.write_log(&rig.container("users-1-a").id, line(&format!("line {n} \u{1b}[0m")));
     }
-    rig.until("one crash is told", 2, |rig| times(rig) == 1).await;
+    rig.until("one crash is diagnosed", 2, |rig| times(rig) == 1).await;
     let first = diagnosis(&rig).unwrap();
     assert_eq!(first.cause, NotReadyCause::Exited { code: 7, was_healthy: false });
     assert_eq!(first.evidence.log.len(), 10);
-    assert_eq!(first.evidence.log[9], "line 29", "the last of them, without escape sequences");
-    rig.until("three are told together", 10, |rig| times(rig) == 3).await;
+    assert_eq!(first.evidence.log[9], "line 29", "the last lines, without escape sequences");
+    rig.until("three crashes are counted", 10, |rig| times(rig) == 3).await;
     let third = diagnosis(&rig).unwrap();
     assert_eq!(rig.status("users-1-a").unwrap().failures, 3);
     assert!(
@@ -48,27 +49,27 @@ async fn a_crash_loop_is_told_with_times_and_log() {
         third.evidence.within
     );
     rig.until("a fourth", 10, |rig| rig.status("users-1-a").unwrap().failures == 4).await;
-    rig.until("is told with the two before it", 2, |rig| times(rig) == 3).await;
+    rig.until("it is counted with the two before it", 2, |rig| times(rig) == 3).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn out_of_memory_and_a_start_that_is_refused_are_told_apart() {
+async fn diagnosis_distinguishes_out_of_memory_from_a_refused_start() {
     let rig = Rig::new(Behaviour::runs_out_of_memory(Millis(100)));
     let limited = |spec: &mut crate::model::ServiceSpec| spec.resources.memory = "32Mi".parse().ok();
     rig.declare(&["users-1-a"], limited).await;
-    rig.until("told", 10, |rig| times(rig) == 3).await;
+    rig.until("diagnosed", 10, |rig| times(rig) == 3).await;
     assert_eq!(diagnosis(&rig).unwrap().cause, NotReadyCause::OutOfMemory { limit: "32Mi".parse().ok() });
 
     let rig = Rig::new(Behaviour::cannot_start("exec: \"x\": executable file not found in $PATH"));
     rig.declare(&["users-1-a"], quick).await;
-    rig.until("told", 10, |rig| times(rig) == 3).await;
+    rig.until("diagnosed", 10, |rig| times(rig) == 3).await;
     assert!(
         matches!(diagnosis(&rig).unwrap().cause, NotReadyCause::CannotStart { message } if message.contains("not found"))
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_listens_instead_is_looked_for_and_a_late_one_told() {
+async fn diagnosis_of_a_failing_probe_names_listening_ports_and_then_start_within() {
     let listener = ListeningSocket { address: [0, 0, 0, 0].into(), port: 3000 };
     let rig = Rig::new(Behaviour::listens_on(vec![listener]));
     rig.declare(&["users-1-a"], |spec| spec.health.start_within = Millis::secs(20)).await;
@@ -80,19 +81,19 @@ async fn what_listens_instead_is_looked_for_and_a_late_one_told() {
     let found = |rig: &Rig, cause| {
         diagnosis(rig).is_some_and(|t| t.cause == cause && t.evidence.listening == Some(vec![listener]))
     };
-    rig.until("its ports are told", 3, |rig| found(rig, seen(None))).await;
+    rig.until("its ports are named", 3, |rig| found(rig, seen(None))).await;
     assert_eq!(rig.status("users-1-a").unwrap().failures, 0);
     let late = seen(Some(Millis::secs(20)));
-    rig.until("all of startWithin is told", 25, |rig| found(rig, late.clone())).await;
+    rig.until("startWithin has passed", 25, |rig| found(rig, late.clone())).await;
     assert_eq!(rig.status("users-1-a").unwrap().failures, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_stays_stopped_over_a_restart_until_it_is_removed() {
+async fn retained_container_stays_stopped_over_a_restart_until_it_is_removed() {
     let rig = crashing().await;
     rig.until("it crashed", 10, |rig| times(rig) == 3).await;
-    rig.want("users-1-a", KEEP).await;
-    rig.until("kept", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Retained)).await;
+    rig.want("users-1-a", RETAIN).await;
+    rig.until("retained", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Retained)).await;
     let all = rig.engine.containers();
     assert!(
         matches!(all.as_slice(), [one] if matches!(one.state, ContainerState::Exited { code: 7, .. })),
@@ -108,25 +109,26 @@ async fn what_is_kept_stays_stopped_over_a_restart_until_it_is_removed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_runs_is_stopped_first_and_started_by_nobody() {
+async fn running_container_is_stopped_when_retained_and_again_if_started_by_hand() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
-    rig.want("users-1-a", KEEP).await;
-    rig.until("kept", 25, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Retained)).await;
+    rig.want("users-1-a", RETAIN).await;
+    rig.until("retained", 25, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Retained)).await;
     assert_eq!((rig.running(), rig.endpoint("users-1-a")), (Vec::new(), None));
-    let kept = rig.container("users-1-a");
-    rig.engine.start_by_hand(&kept.id).unwrap();
+    let retained = rig.container("users-1-a");
+    rig.engine.start_by_hand(&retained.id).unwrap();
     rig.until("stopped again", 40, |rig| {
         rig.running().is_empty() && rig.phase("users-1-a") == Some(ReplicaPhase::Retained)
     })
     .await;
-    rig.engine.remove_by_hand(&kept.id);
-    rig.until("nothing is left to keep", 40, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
+    rig.engine.remove_by_hand(&retained.id);
+    rig.until("nothing is left to retain", 40, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone))
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_was_asked_for_is_no_failure() {
+async fn requested_stop_is_no_failure() {
     let rig = Rig::new(Behaviour::stops_after(Millis(1_500)));
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;

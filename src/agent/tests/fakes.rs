@@ -1,4 +1,4 @@
-//! Time and probes of a test: tokio's paused clock, and probes that ask the fake engine.
+//! Clock and probes of a test: tokio's paused clock, and probes that ask the fake Engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -61,7 +61,8 @@ impl Probes for FakeProbes {
         let healthy = self.engine.reach(target.place.address).is_some_and(|reached| reached.healthy);
         *passed |= healthy;
         let answer = ProbeAnswer::Refused { port: target.place.port };
-        let (since, last) = (*since, FailedProbe { message: "refused".to_owned(), answer });
+        let since = *since;
+        let last = FailedProbe { message: "refused".to_owned(), answer };
         Some(match (healthy, *passed) {
             (true, _) => ProbeState::Ready { since },
             (false, true) => ProbeState::Failing { since, last },

@@ -1,4 +1,4 @@
-//! An engine that watches what it is asked for: what must never happen is noted at the moment it is asked.
+//! An Engine that checks each call: violations of the agent's invariants are recorded when the call is made.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,28 +7,28 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use super::rig::Balancer;
+use super::balancer::FakeBalancer;
 use crate::engine::fake::FakeEngine;
 use crate::engine::{
     ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome,
-    ImageInfo, LABEL_REPLICA, LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer,
-    ObservedNetwork, ObservedVolume, VolumeSpec,
+    ImageInfo, LABEL_REPLICA, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
+    ObservedVolume, VolumeSpec, is_of_store,
 };
 use crate::model::{ContainerId, ListeningSocket, Millis, StoreId};
 
-/// What the guard knows and noted.
-pub(super) struct World {
+/// What the guard knows and has recorded.
+pub(super) struct GuardLog {
     store: StoreId,
-    balancer: Arc<Mutex<Balancer>>,
+    balancer: Arc<Mutex<FakeBalancer>>,
     violations: Mutex<Vec<String>>,
     calls: Mutex<BTreeMap<&'static str, usize>>,
-    creating: Mutex<(usize, usize)>,
-    /// Who had which address, at port 0, or which port of 127.0.0.1.
+    creating: Mutex<ParallelCreates>,
+    /// The container that had an address, at port 0, or a port of 127.0.0.1.
     given: Mutex<BTreeMap<SocketAddr, String>>,
 }
 
-impl World {
-    pub(super) fn new(store: StoreId, balancer: Arc<Mutex<Balancer>>) -> Self {
+impl GuardLog {
+    pub(super) fn new(store: StoreId, balancer: Arc<Mutex<FakeBalancer>>) -> Self {
         Self {
             store,
             balancer,
@@ -39,7 +39,7 @@ impl World {
         }
     }
 
-    /// Nothing happened that must not.
+    /// Panics if an invariant was violated.
     pub(super) fn assert_sound(&self) {
         let violations = self.violations.lock().unwrap();
         assert!(violations.is_empty(), "{violations:#?}");
@@ -52,7 +52,7 @@ impl World {
 
     /// The largest number of creates at once.
     pub(super) fn most_creates(&self) -> usize {
-        self.creating.lock().unwrap().1
+        self.creating.lock().unwrap().most
     }
 
     fn note(&self, violation: String) {
@@ -60,19 +60,25 @@ impl World {
     }
 }
 
+#[derive(Default)]
+struct ParallelCreates {
+    now: usize,
+    most: usize,
+}
+
 pub(super) struct GuardEngine {
     inner: FakeEngine,
-    world: Arc<World>,
+    log: Arc<GuardLog>,
 }
 
 impl GuardEngine {
-    pub(super) fn new(inner: FakeEngine, world: Arc<World>) -> Self {
-        Self { inner, world }
+    pub(super) fn new(inner: FakeEngine, log: Arc<GuardLog>) -> Self {
+        Self { inner, log }
     }
 
     async fn count(&self, call: &'static str) {
-        *self.world.calls.lock().unwrap().entry(call).or_default() += 1;
-        // An engine takes its time: whatever else is ready runs meanwhile.
+        *self.log.calls.lock().unwrap().entry(call).or_default() += 1;
+        // A call takes time, so that other ready tasks run meanwhile.
         tokio::time::sleep(std::time::Duration::from_millis(3)).await;
     }
 
@@ -81,22 +87,22 @@ impl GuardEngine {
     }
 
     fn is_ours(&self, labels: &BTreeMap<String, String>) -> bool {
-        labels.get(LABEL_STORE).map(String::as_str) == Some(self.world.store.as_str())
+        is_of_store(labels, &self.log.store)
     }
 
-    /// Before a container is told to stop or removed.
+    /// Before a container is stopped or removed.
     fn check_end(&self, call: &str, id: &ContainerId) {
         let Some(container) = self.find(id) else { return };
         if !self.is_ours(&container.labels) {
-            self.world.note(format!("{call} of foreign {}", container.name));
+            self.log.note(format!("{call} of foreign {}", container.name));
         }
         let runs = container.state == ContainerState::Running;
-        if runs && self.world.balancer.lock().unwrap().serves(id.as_str()) {
-            self.world.note(format!("{call} of {} while the balancer serves it", container.name));
+        if runs && self.log.balancer.lock().unwrap().serves(id.as_str()) {
+            self.log.note(format!("{call} of {} while the balancer serves it", container.name));
         }
     }
 
-    /// Before a container is made.
+    /// Before a container is created.
     fn check_create(&self, spec: &ContainerSpec) {
         let containers = self.inner.containers();
         let replica = |labels: &BTreeMap<String, String>| labels.get(LABEL_REPLICA).cloned();
@@ -105,17 +111,17 @@ impl GuardEngine {
         });
         for other in alive {
             if self.is_ours(&other.labels) && replica(&other.labels) == replica(&spec.labels) {
-                self.world.note(format!("{} made while {} is alive", spec.name, other.name));
+                self.log.note(format!("{} created while {} is alive", spec.name, other.name));
             }
             if other.addresses.values().any(|a| *a == spec.address) {
-                self.world.note(format!("{} and {} both have {}", spec.name, other.name, spec.address));
+                self.log.note(format!("{} and {} both have {}", spec.name, other.name, spec.address));
             }
         }
         let ports = spec.published.values().map(|port| (Ipv4Addr::LOCALHOST, *port).into());
         for place in ports.chain([(spec.address, 0).into()]) {
-            let before = self.world.given.lock().unwrap().insert(place, spec.name.clone());
+            let before = self.log.given.lock().unwrap().insert(place, spec.name.clone());
             if before.is_some_and(|name| name != spec.name) {
-                self.world.note(format!("{} has {place}, which was used in this test before", spec.name));
+                self.log.note(format!("{} has {place}, which was used in this test before", spec.name));
             }
         }
     }
@@ -141,12 +147,12 @@ impl Engine for GuardEngine {
     }
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         {
-            let mut creating = self.world.creating.lock().unwrap();
-            creating.0 += 1;
-            creating.1 = creating.1.max(creating.0);
+            let mut creating = self.log.creating.lock().unwrap();
+            creating.now += 1;
+            creating.most = creating.most.max(creating.now);
         }
         self.count("create").await;
-        self.world.creating.lock().unwrap().0 -= 1;
+        self.log.creating.lock().unwrap().now -= 1;
         self.check_create(spec);
         self.inner.create(spec).await
     }

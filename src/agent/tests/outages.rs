@@ -1,13 +1,14 @@
-//! While events, the Engine, or the agent itself is away.
+//! Outages of the event stream, the Engine and the agent itself.
 
+use super::quick;
+use super::removal::REMOVE;
 use super::rig::Rig;
-use super::{REMOVE, quick};
 use crate::agent::EngineState;
 use crate::engine::fake::Behaviour;
 use crate::model::{EndpointState, Reason, ReplicaPhase};
 
 #[tokio::test(start_paused = true)]
-async fn without_events_it_converges_all_the_same() {
+async fn agent_converges_without_events() {
     let rig = Rig::new(Behaviour::default());
     rig.engine.silence_events(true);
     rig.declare(&["users-1-a"], quick).await;
@@ -19,7 +20,7 @@ async fn without_events_it_converges_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broken_event_stream_hides_nothing() {
+async fn exit_during_a_broken_event_stream_is_found() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
@@ -31,7 +32,7 @@ async fn a_broken_event_stream_hides_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_engine_is_away_nothing_is_withdrawn_and_its_exits_do_not_count() {
+async fn engine_outage_withdraws_no_endpoint_and_its_exits_do_not_count() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a", "users-1-b"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.is_ready("users-1-b")).await;
@@ -57,13 +58,14 @@ async fn while_the_engine_is_away_nothing_is_withdrawn_and_its_exits_do_not_coun
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restarted_agent_adopts_what_runs_and_replaces_what_ended_meanwhile() {
+async fn restarted_agent_adopts_running_containers_and_replaces_exited_ones() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a", "users-1-b"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.is_ready("users-1-b")).await;
-    let (kept, dead) = (rig.container("users-1-a"), rig.container("users-1-b"));
+    let kept = rig.container("users-1-a");
+    let dead = rig.container("users-1-b");
     let before = rig.status("users-1-a");
-    let made = rig.guard.calls("create");
+    let created = rig.guard.calls("create");
     rig.handle.wake();
     let rig = rig.restarted();
     rig.engine.exit(&dead.id, 0);
@@ -71,13 +73,18 @@ async fn a_restarted_agent_adopts_what_runs_and_replaces_what_ended_meanwhile() 
     rig.until("ready", 5, |rig| rig.running() == ["users-1-a", "users-1-b.2"] && rig.is_ready("users-1-b"))
         .await;
     assert_eq!(rig.container("users-1-a").id, kept.id);
-    assert_eq!(rig.status("users-1-a"), before, "nothing to write about what went on");
+    assert_eq!(
+        rig.status("users-1-a"),
+        before,
+        "the status of a container that kept running is not written again"
+    );
     assert_eq!(rig.status("users-1-b").unwrap().failures, 0);
-    assert_eq!((made, rig.guard.calls("create")), (2, 1));
+    assert_eq!(created, 2, "before the restart");
+    assert_eq!(rig.guard.calls("create"), 1, "after the restart");
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_restart_nothing_is_published_before_the_engine_was_asked() {
+async fn restarted_agent_publishes_only_after_it_has_listed_containers() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;

@@ -1,15 +1,21 @@
-//! What replicas need beside their containers: networks, images, tags.
+//! What replicas need besides containers: networks, images, tags, published ports.
 
 use std::collections::BTreeSet;
 
+use super::quick;
+use super::removal::REMOVE;
 use super::rig::Rig;
-use super::{REMOVE, quick};
 use crate::engine::fake::{Behaviour, Call, Mutation};
 use crate::engine::{Engine, EngineError, NetworkSpec};
-use crate::model::{Cause, Desired, EngineKind, NotReadyCause, Port, Protocol, ReplicaPhase};
+use crate::model::{Cause, Desired, EngineKind, Port, Protocol, ReplicaPhase, WaitReason};
+
+/// Lists of all containers while a network's removal is retried three times: one for each refusal, and one more.
+const RETRY_LIST_BUDGET: usize = 4;
+/// Lookups in a minute of an image that is missing.
+const MISSING_IMAGE_BUDGET: usize = 15;
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_network_is_made_again_and_an_unused_one_is_removed() {
+async fn missing_network_is_created_again_and_unused_one_is_removed() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
@@ -31,7 +37,7 @@ async fn a_missing_network_is_made_again_and_an_unused_one_is_removed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_network_that_docker_will_not_let_go_is_asked_for_again_and_again() {
+async fn removal_of_a_network_in_use_is_retried_with_back_off() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
@@ -43,17 +49,17 @@ async fn a_network_that_docker_will_not_let_go_is_asked_for_again_and_again() {
     rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
     rig.forget("users-1-a").await;
     rig.forget_service().await;
-    rig.until("asked for twice", 3, |rig| rig.guard.calls("remove_network") == 2).await;
+    rig.until("tried twice", 3, |rig| rig.guard.calls("remove_network") == 2).await;
     let lists = rig.guard.calls("list");
-    rig.until("after 1, 2 and 4 s it is gone", 8, |rig| rig.guard.calls("remove_network") == 4).await;
+    rig.until("removed after 1, 2 and 4 s", 8, |rig| rig.guard.calls("remove_network") == 4).await;
     assert!(rig.engine.networks().await.unwrap().is_empty());
-    assert!(rig.guard.calls("list") - lists <= 4, "a look after each refusal, and no more");
+    assert!(rig.guard.calls("list") - lists <= RETRY_LIST_BUDGET);
     rig.pass_time(60).await;
     assert_eq!(rig.guard.calls("remove_network"), 4);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subnet_that_gets_free_is_taken_at_once() {
+async fn subnet_that_becomes_free_is_used_at_once() {
     let rig = Rig::new(Behaviour::default());
     let spec = |subnet: &str| NetworkSpec {
         name: format!("strangers-{subnet}"),
@@ -73,11 +79,11 @@ async fn a_subnet_that_gets_free_is_taken_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_service_has_no_tag_left_when_its_last_replica_is_gone() {
+async fn tags_of_a_deleted_service_are_removed_before_its_last_replica_is_gone() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a", "users-1-b"], quick).await;
     rig.until("protected", 60, |rig| rig.guard.calls("tag") == 1).await;
-    // one answer is lost: the tag is gone all the same
+    // The answer is lost, but the tag is removed.
     rig.engine.lose_answer(Call::Untag);
     let delete = Desired::Remove { cause: Cause::Deleted };
     rig.want("users-1-a", delete).await;
@@ -93,7 +99,7 @@ async fn a_deleted_service_has_no_tag_left_when_its_last_replica_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tag_that_docker_keeps_holds_up_no_deletion() {
+async fn tag_that_docker_keeps_does_not_block_a_deletion() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a"], quick).await;
     rig.until("protected", 60, |rig| rig.guard.calls("tag") == 1).await;
@@ -104,11 +110,11 @@ async fn a_tag_that_docker_keeps_holds_up_no_deletion() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_image_that_is_missing_is_pulled_and_one_that_cannot_be_had_is_told() {
+async fn image_that_no_registry_has_is_reported_and_looked_up_again() {
     let rig = Rig::new(Behaviour::default());
     rig.declare(&["users-1-a"], quick).await;
     rig.engine.remove_image("users:1");
-    rig.until("told", 5, |rig| {
+    rig.until("reported", 5, |rig| {
         matches!(
             rig.phase("users-1-a"),
             Some(ReplicaPhase::BackOff { cause: NotReadyCause::ImageNotFound { .. }, .. })
@@ -117,12 +123,12 @@ async fn an_image_that_is_missing_is_pulled_and_one_that_cannot_be_had_is_told()
     .await;
     assert_eq!(rig.guard.calls("pull"), 0, "no registry has it");
     rig.pass_time(60).await;
-    assert!(rig.guard.calls("image") <= 15);
+    assert!(rig.guard.calls("image") <= MISSING_IMAGE_BUDGET);
 }
 
-/// The guard notes every address and port that is given out twice.
+/// The guard reports every address and port that is used twice.
 #[tokio::test(start_paused = true)]
-async fn published_ports_go_round_past_what_others_have_and_over_a_restart() {
+async fn published_ports_skip_used_ones_and_are_not_reused_after_a_restart() {
     let rig = Rig::of_kind(EngineKind::Rootless, Behaviour::default());
     let names = ["users-1-a", "users-1-b", "users-1-c"];
     rig.declare(&names, quick).await;
@@ -142,11 +148,11 @@ async fn published_ports_go_round_past_what_others_have_and_over_a_restart() {
     })
     .await;
     assert_eq!(port(&rig, "users-1-a"), first[2] + 2);
-    assert!(rig.told("EngineRefused") > 0);
+    assert!(rig.count_events("EngineRefused") > 0);
 
     let rig = rig.restarted();
     rig.until("found again", 5, |rig| rig.handle.state().borrow().open).await;
-    assert_eq!(port(&rig, "users-1-b"), first[1], "what runs keeps its port");
+    assert_eq!(port(&rig, "users-1-b"), first[1], "a running container keeps its port");
     rig.engine.exit(&rig.container("users-1-b").id, 1);
     rig.until("ready again", 5, |rig| {
         rig.is_ready("users-1-b") && rig.status("users-1-b").unwrap().attempt == 2
@@ -157,7 +163,7 @@ async fn published_ports_go_round_past_what_others_have_and_over_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_port_of_a_container_is_published_at_one_of_its_own() {
+async fn each_port_of_a_container_is_published_at_its_own_port() {
     let rig = Rig::of_kind(EngineKind::Rootless, Behaviour::default());
     let admin = Port { name: "admin".to_owned(), port: 9090, protocol: Protocol::Http };
     rig.declare(&["users-1-a", "users-1-b"], |spec| spec.ports.push(admin)).await;

@@ -1,0 +1,74 @@
+//! Containers exit, vanish, or are stopped and paused by hand.
+
+use super::quick;
+use super::rig::Rig;
+use crate::engine::fake::{Behaviour, Runs};
+use crate::model::{Millis, NotReadyCause, ReplicaPhase};
+
+/// A crash loop restarts after 0, 1, 2, 4, 8 and 16 s.
+const CREATES_IN_A_MINUTE: usize = 7;
+
+#[tokio::test(start_paused = true)]
+async fn crashed_replica_restarts_at_once() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    let first = rig.container("users-1-a");
+    rig.engine.exit(&first.id, 3);
+    rig.until("ready again", 1, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.2"]).await;
+    rig.until("its endpoint is withdrawn", 1, |rig| !rig.balancer.lock().unwrap().serves(first.id.as_str()))
+        .await;
+    let status = rig.status("users-1-a").unwrap();
+    assert_eq!((status.attempt, status.failures), (2, 1));
+    rig.until("the exited container is removed", 1, |rig| rig.engine.containers().len() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn vanished_container_is_reported_as_missing_and_not_as_exited() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    rig.engine.exit(&rig.container("users-1-a").id, 3);
+    rig.until("ready again", 1, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.2"]).await;
+    assert_eq!(rig.count_events("ContainerMissing"), 0);
+    rig.engine.remove_by_hand(&rig.container("users-1-a.2").id);
+    rig.until("ready again", 2, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.3"]).await;
+    assert_eq!((rig.count_events("ContainerMissing"), rig.count_events("ContainerExited")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn crash_looping_replica_restarts_with_growing_back_off() {
+    let runs = Runs::Exits { after: Millis(500), code: 7 };
+    let rig = Rig::new(Behaviour { runs, ..Behaviour::default() });
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("backing off", 3, |rig| {
+        matches!(
+            rig.phase("users-1-a"),
+            Some(ReplicaPhase::BackOff { cause: NotReadyCause::Exited { code: 7, .. }, .. })
+        )
+    })
+    .await;
+    assert_eq!(rig.running(), Vec::<String>::new());
+    assert_eq!(rig.engine.containers().len(), 1, "the last container stays for its log");
+    rig.pass_time(58).await;
+    assert_eq!(rig.guard.calls("create"), CREATES_IN_A_MINUTE);
+    assert_eq!(rig.status("users-1-a").unwrap().failures, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn container_stopped_by_hand_is_replaced_and_paused_one_is_reported() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    rig.engine.kill_by_hand(&rig.container("users-1-a").id, "SIGTERM").unwrap();
+    rig.until("replaced", 2, |rig| rig.is_ready("users-1-a") && rig.running() == ["users-1-a.2"]).await;
+    let second = rig.container("users-1-a.2").id;
+    rig.engine.pause_by_hand(&second);
+    let paused = Some(ReplicaPhase::Unready { cause: NotReadyCause::ContainerPaused });
+    rig.until("reported", 40, |rig| rig.phase("users-1-a") == paused).await;
+    rig.pass_time(120).await;
+    assert!(!rig.balancer.lock().unwrap().serves(second.as_str()));
+    rig.engine.unpause_by_hand(&second);
+    rig.until("ready again", 40, |rig| rig.is_ready("users-1-a")).await;
+    assert_eq!(rig.engine.containers().len(), 1);
+}
