@@ -117,9 +117,16 @@ impl fmt::Debug for LocalNode {
     }
 }
 
+fn parse_image(image: &str) -> Result<ImageReference, EngineError> {
+    let invalid =
+        |error| EngineError::Invalid { message: format!("invalid image reference `{image}`: {error}") };
+    ImageReference::parse(image).map_err(invalid)
+}
+
 #[async_trait]
 impl NodeRequests for LocalNode {
     async fn resolve_image(&self, image: &str, pull: Pull) -> Result<ResolvedImage, EngineError> {
+        let asked = if is_image_id(image) { None } else { Some(parse_image(image)?) };
         let reference = with_default_tag(image);
         if pull == Pull::Always && !is_image_id(image) {
             self.engine.pull(&reference).await?;
@@ -131,9 +138,11 @@ impl NodeRequests for LocalNode {
             }
             other => other?,
         };
-        let repository = ImageReference::parse(&reference).repository;
-        let of_repository = |digest: &&String| ImageReference::parse(digest).repository == repository;
-        let pinned = found.digests.iter().find(of_repository).unwrap_or(&found.id).clone();
+        let is_in_repository = |digest: &&String| match (&asked, ImageReference::parse(digest)) {
+            (Some(asked), Ok(digest)) => asked.is_in_repository_of(&digest),
+            _ => false,
+        };
+        let pinned = found.digests.iter().find(is_in_repository).unwrap_or(&found.id).clone();
         Ok(ResolvedImage { reference, pinned })
     }
 
@@ -190,5 +199,35 @@ impl NodeRequests for LocalNode {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fake::{Behaviour, FakeEngine};
+
+    #[tokio::test]
+    async fn resolve_image_pins_the_digest_for_every_spelling_of_the_repository() {
+        let engine = FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH);
+        let digest = engine.publish("redis:7", Behaviour::default());
+        let node = LocalNode::new(Arc::new(engine), StoreId::new("s"));
+        for image in
+            ["redis:7", "library/redis:7", "docker.io/library/redis:7", "index.docker.io/library/redis:7"]
+        {
+            let resolved = node.resolve_image(image, Pull::IfMissing).await.unwrap();
+            assert_eq!(resolved, ResolvedImage { reference: image.to_owned(), pinned: digest.clone() });
+        }
+    }
+
+    #[tokio::test]
+    async fn resolve_image_refuses_a_malformed_reference() {
+        let engine = FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH);
+        let node = LocalNode::new(Arc::new(engine), StoreId::new("s"));
+        let error = node.resolve_image("Redis:7", Pull::Always).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid image reference `Redis:7`: the repository must be in lower case"
+        );
     }
 }

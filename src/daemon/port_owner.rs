@@ -1,18 +1,16 @@
-//! Which process listens on a port, as far as /proc shows.
+//! The process that listens on a port, as far as `/proc` shows it.
 //!
-//! Deliberately absent: certainty. Another user's processes are visible to root only, and the owner may be gone by the
-//! time it is named; the result is only for error messages.
+//! Deliberately absent: certainty. Only root sees other users' processes, and the owner may exit before it is named; the
+//! result is for an error message only.
 
-use std::fs;
 use std::net::SocketAddr;
 
+use procfs::net::TcpState;
+use procfs::process::{FDTarget, Process};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, RealClock};
 use crate::model::Mono;
-
-/// State `LISTEN` in /proc/net/tcp.
-const LISTEN: &str = "0A";
 
 /// Longest search through all processes: at run time the supervisor does nothing else meanwhile.
 const SEARCH_MAX: Mono = Mono(200);
@@ -21,26 +19,28 @@ const SEARCH_MAX: Mono = Mono(200);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortOwner {
     pub pid: u32,
-    /// The process's name, as the kernel knows it.
+    /// Its name as the kernel knows it.
     pub command: String,
 }
 
 /// The process that listens on the port of this address.
 pub(super) fn find(address: SocketAddr) -> Option<PortOwner> {
-    let inodes: Vec<u64> = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .flat_map(|table| listening(&table, address.port()))
-        .collect();
     let clock = RealClock::new();
-    let processes = fs::read_dir("/proc").ok()?.take_while(|_| clock.mono() < SEARCH_MAX);
-    processes.filter_map(Result::ok).find_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        holds(pid, &inodes).then(|| PortOwner {
-            pid,
-            command: fs::read_to_string(entry.path().join("comm")).unwrap_or_default().trim().to_owned(),
-        })
-    })
+    find_while(address, || clock.mono() < SEARCH_MAX)
+}
+
+fn find_while(address: SocketAddr, is_in_time: impl Fn() -> bool) -> Option<PortOwner> {
+    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
+    let inodes: Vec<u64> = tables
+        .into_iter()
+        .flat_map(Result::unwrap_or_default)
+        .filter(|socket| socket.state == TcpState::Listen && socket.local_address.port() == address.port())
+        .map(|socket| socket.inode)
+        .collect();
+    let mut processes = procfs::process::all_processes().ok()?.take_while(|_| is_in_time()).flatten();
+    let owner = processes.find(|process| holds(process, &inodes))?;
+    let command = owner.stat().map(|stat| stat.comm).unwrap_or_default();
+    Some(PortOwner { pid: u32::try_from(owner.pid).ok()?, command })
 }
 
 /// ` by process 7 (nginx)`, for an error message; empty if it is unknown.
@@ -48,50 +48,31 @@ pub(super) fn owner_suffix(owner: Option<&PortOwner>) -> String {
     owner.map(|owner| format!(" by process {} ({})", owner.pid, owner.command)).unwrap_or_default()
 }
 
-fn holds(pid: u32, inodes: &[u64]) -> bool {
-    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    descriptors.filter_map(Result::ok).filter_map(|entry| fs::read_link(entry.path()).ok()).any(|target| {
-        let inode = target
-            .to_str()
-            .and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok());
-        inode.is_some_and(|inode| inodes.contains(&inode))
-    })
-}
-
-/// Inodes of the sockets in a table of /proc/net that listen on the port.
-fn listening(table: &str, port: u16) -> Vec<u64> {
-    table.lines().skip(1).filter_map(|line| listening_inode(line, port)).collect()
-}
-
-fn listening_inode(line: &str, port: u16) -> Option<u64> {
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let local = u16::from_str_radix(fields.get(1)?.rsplit(':').next()?, 16).ok()?;
-    (local == port && *fields.get(3)? == LISTEN).then(|| fields.get(9)?.parse().ok())?
+fn holds(process: &Process, inodes: &[u64]) -> bool {
+    let Ok(descriptors) = process.fd() else { return false };
+    descriptors
+        .flatten()
+        .any(|descriptor| matches!(descriptor.target, FDTarget::Socket(inode) if inodes.contains(&inode)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TABLE: &str = "\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0000 100
-   1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4243 1 0000 20
-   2: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4244 1 0000 100
-";
-
     #[test]
-    fn only_listeners_on_the_port_count() {
-        assert_eq!(listening(TABLE, 8080), [4242]);
-        assert_eq!(listening(TABLE, 80), [4244]);
-        assert!(listening(TABLE, 54321).is_empty());
+    fn find_names_this_process_as_owner_of_its_listener() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let owner = find_while(address, || true).unwrap();
+        assert_eq!(owner.pid, std::process::id());
+        assert!(!owner.command.is_empty());
+        assert_eq!(find_while(address, || false), None, "the search ends when its time is over");
     }
 
     #[test]
-    fn this_process_is_found_by_its_listener() {
+    fn find_ignores_sockets_that_do_not_listen() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let owner = find(listener.local_addr().unwrap()).unwrap();
-        assert_eq!(owner.pid, std::process::id());
-        assert!(!owner.command.is_empty());
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert_eq!(find_while(client.local_addr().unwrap(), || true), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Rules over a whole spec. The client checks them to report the line, the server because no client can be trusted. Pure.
 
+use super::image_reference::check_image;
 use super::{EnvValue, HealthCheck, LIMITS, NumberOrPercent, Problem, ServiceSpec};
 
 /// Signals that can ask a process to stop, without `SIG`.
@@ -213,8 +214,9 @@ fn check_rollout(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
 }
 
 fn check_container(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
-    if spec.image.is_empty() || spec.image.contains(char::is_whitespace) {
-        problems.push(Problem::new("spec.image", format!("invalid image reference `{}`", spec.image)));
+    if let Err(error) = check_image(&spec.image) {
+        let message = format!("invalid image reference `{}`: {error}", spec.image);
+        problems.push(Problem::new("spec.image", message));
     }
     let signal = spec.stop.signal.strip_prefix("SIG").unwrap_or(&spec.stop.signal);
     if !SIGNALS.contains(&signal) {
@@ -310,6 +312,7 @@ mod tests {
             ("spec.rollout.deadline", |s| s.rollout.deadline = Millis::secs(5)),
             ("spec.rollout.keepRevisions", |s| s.rollout.keep_revisions = 0),
             ("spec.image", |s| s.image = String::new()),
+            ("spec.image", |s| s.image = "Web:1".to_owned()),
             ("spec.stop.signal", |s| s.stop.signal = "SIGNOPE".into()),
             ("spec", |s| {
                 s.env.insert("A".into(), EnvValue::Text("x".repeat(LIMITS.bytes)));

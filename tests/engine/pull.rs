@@ -68,7 +68,7 @@ async fn pull(engine: &DockerEngine, host: &str) -> EngineError {
 }
 
 #[tokio::test]
-async fn the_users_login_reaches_the_registry() {
+async fn pull_sends_the_login_of_the_configuration_file() {
     let registry = Registry::start().await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.json");
@@ -86,21 +86,21 @@ async fn the_users_login_reaches_the_registry() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_that_a_helper_was_not_asked() {
+async fn denied_pull_says_why_the_credential_helper_gave_no_login() {
     let registry = Registry::start().await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.json");
-    std::fs::write(&file, r#"{"credsStore": "desktop"}"#).unwrap();
+    std::fs::write(&file, r#"{"credsStore": "coxswain-absent"}"#).unwrap();
 
     let error = pull(&images::engine().await, &registry.host).await;
     assert!(matches!(error, EngineError::PullDenied { .. }), "{error:?}");
     let error = pull(&images::engine().await.with_credentials_file(file), &registry.host).await;
     let EngineError::PullDenied { message, .. } = &error else { panic!("{error:?}") };
-    assert!(message.contains("the credential helper `desktop` is not supported"), "{message}");
+    assert!(message.contains("docker-credential-coxswain-absent is not in PATH"), "{message}");
 }
 
 #[tokio::test]
-async fn a_registry_that_is_not_there_is_told_from_one_that_refuses() {
+async fn pull_from_an_unreachable_registry_fails_as_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     drop(listener);

@@ -7,7 +7,7 @@ use super::removal::REMOVE;
 use super::rig::Rig;
 use crate::engine::fake::{Behaviour, Call, Mutation};
 use crate::engine::{Engine, EngineError, NetworkSpec};
-use crate::model::{Cause, Desired, EngineKind, Port, Protocol, ReplicaPhase, WaitReason};
+use crate::model::{Cause, Desired, EngineKind, NotReadyCause, Port, Protocol, ReplicaPhase};
 
 /// Lists of all containers while a network's removal is retried three times: one for each refusal, and one more.
 const RETRY_LIST_BUDGET: usize = 4;

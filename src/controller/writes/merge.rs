@@ -15,7 +15,7 @@ use super::choices::ConflictChoices;
 use super::fields::{Field, FieldRules, Fields};
 use super::types::Overridden;
 use crate::model::Override;
-use crate::model::image_reference::with_default_tag;
+use crate::model::image_reference::is_same_image;
 
 /// The three sides, as fields.
 #[derive(Debug)]
@@ -135,10 +135,10 @@ enum FieldResolution {
     Conflict,
 }
 
-/// Whether two values of a field mean the same; a missing tag is `latest`.
+/// Whether two values of a field mean the same: `redis` and `library/redis:latest` are one image.
 fn same_value(is_image: bool, a: Option<&Value>, b: Option<&Value>) -> bool {
     match (a.and_then(Value::as_str), b.and_then(Value::as_str)) {
-        (Some(a), Some(b)) if is_image => with_default_tag(a) == with_default_tag(b),
+        (Some(a), Some(b)) if is_image => is_same_image(a, b),
         _ => a == b,
     }
 }

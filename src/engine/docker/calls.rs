@@ -1,82 +1,35 @@
-//! The trait, call by call.
+//! The trait [`Engine`], call by call.
 
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder,
-    ListContainersOptionsBuilder, ListNetworksOptions, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListVolumesOptionsBuilder,
     RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, StartContainerOptions,
     TagImageOptionsBuilder,
 };
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
 
 use super::{DockerEngine, QUICK, SLOW};
 use crate::engine::classify::CallObject;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, EngineObject, ExecId, ExecOutcome,
     ImageInfo, LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
-    ObservedVolume, VolumeSpec, kind, listening, translate,
+    ObservedVolume, VolumeSpec, kind, translate,
 };
 use crate::model::{ContainerId, ListeningSocket, MemorySize, Millis};
 
-/// Inspections at once: the Engine takes a lock per container, and each is a connection.
-const INSPECTIONS: usize = 8;
-
-/// What listens in the network namespace of a container's process; `None` if its tables cannot be read, or are another
-/// process's: the pid is the Engine's, which may be elsewhere, and may be given out again.
-async fn listening_at(pid: i64, container: &ContainerId) -> Option<Vec<ListeningSocket>> {
-    let text = async |name: &str| tokio::fs::read_to_string(format!("/proc/{pid}/{name}")).await;
-    let (tcp, tcp6) = (text("net/tcp").await.ok()?, text("net/tcp6").await.unwrap_or_default());
-    // After the tables: what is the container's now was the container's when they were read.
-    if !listening::is_of(&text("mountinfo").await.ok()?, container) {
-        return None;
-    }
-    Some(listening::listeners(&tcp).into_iter().chain(listening::listeners(&tcp6)).collect())
+/// A response without a field that every response of its kind has.
+pub(super) fn incomplete(call: &'static str) -> EngineError {
+    EngineError::Failed { call, status: 200, message: "the response is incomplete".to_owned() }
 }
 
-/// An answer that lacks what every answer of its kind has.
-fn incomplete(call: &'static str) -> EngineError {
-    EngineError::Failed { call, status: 200, message: "the answer is incomplete".to_owned() }
-}
-
-/// A name that would mean something else in the path of a request is refused.
-fn in_path<'a>(what: &str, name: &'a str) -> Result<&'a str, EngineError> {
+/// Refuses a name that would change the path of the request.
+pub(super) fn in_path<'a>(what: &str, name: &'a str) -> Result<&'a str, EngineError> {
     if translate::fits_a_path(name) {
         Ok(name)
     } else {
         Err(EngineError::Invalid { message: format!("`{name}` is not the name of {what}") })
-    }
-}
-
-impl DockerEngine {
-    async fn inspect_raw(&self, name: &str) -> Result<ContainerInspectResponse, EngineError> {
-        let name = in_path("a container", name)?;
-        self.ask("inspect", CallObject::Container(name), QUICK, |docker| async move {
-            docker.inspect_container(name, None::<InspectContainerOptions>).await
-        })
-        .await
-    }
-
-    async fn inspect_any(&self, name: &str) -> Result<ObservedContainer, EngineError> {
-        translate::observed(self.inspect_raw(name).await?).ok_or_else(|| incomplete("inspect"))
-    }
-
-    async fn networks_by(
-        &self,
-        filter: Option<(&str, &str)>,
-    ) -> Result<Vec<bollard::models::Network>, EngineError> {
-        let options: ListNetworksOptions = match filter {
-            Some((key, value)) => {
-                ListNetworksOptionsBuilder::new().filters(&HashMap::from([(key, vec![value])])).build()
-            }
-            None => ListNetworksOptionsBuilder::new().build(),
-        };
-        self.ask("networks", CallObject::Engine, QUICK, |docker| async move {
-            docker.list_networks(Some(options)).await
-        })
-        .await
     }
 }
 
@@ -107,25 +60,8 @@ impl Engine for DockerEngine {
         })
     }
 
-    /// The list itself lacks start time, exit code and the like, so each container is inspected; one that vanishes in
-    /// between is left out.
     async fn list(&self) -> Result<Vec<ObservedContainer>, EngineError> {
-        let filters = HashMap::from([("label", vec![LABEL_STORE])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-        let found = self
-            .ask("list", CallObject::Engine, QUICK, |docker| async move {
-                docker.list_containers(Some(options)).await
-            })
-            .await?;
-        let inspections = found.into_iter().filter_map(|c| c.id).map(|id| async move {
-            match self.inspect_any(&id).await {
-                Err(error) if error.is_not_found() => Ok(None),
-                other => other.map(Some),
-            }
-        });
-        let all = futures::stream::iter(inspections).buffered(INSPECTIONS);
-        let all: Vec<Option<ObservedContainer>> = all.try_collect().await?;
-        Ok(all.into_iter().flatten().collect())
+        self.list_inspected().await
     }
 
     async fn inspect(&self, id: &ContainerId) -> Result<ObservedContainer, EngineError> {
@@ -134,7 +70,7 @@ impl Engine for DockerEngine {
 
     async fn inspect_name(&self, name: &str) -> Result<ObservedContainer, EngineError> {
         let found = self.inspect_any(name).await?;
-        // Docker also takes the start of an id for a name.
+        // Docker also accepts the start of an id.
         if found.name == name {
             Ok(found)
         } else {
@@ -145,15 +81,15 @@ impl Engine for DockerEngine {
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError> {
         let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
         let body = translate::container(spec);
-        let made = self
+        let created = self
             .ask("create", CallObject::Create(&spec.image), SLOW, |docker| async move {
                 docker.create_container(Some(options), body).await
             })
             .await?;
-        for warning in &made.warnings {
-            tracing::warn!(container = spec.name, warning, "Docker made the container with a warning");
+        for warning in &created.warnings {
+            tracing::warn!(container = spec.name, warning, "Docker created the container with a warning");
         }
-        Ok(ContainerId::new(made.id))
+        Ok(ContainerId::new(created.id))
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
@@ -207,18 +143,8 @@ impl Engine for DockerEngine {
         Ok(found.iter().flat_map(translate::subnets).collect())
     }
 
-    /// Older Engines make a second network of the same name without a word, so the name is looked up first.
     async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError> {
-        let named = self.networks_by(Some(("name", &spec.name))).await?;
-        if named.iter().any(|network| network.name.as_deref() == Some(spec.name.as_str())) {
-            let message = format!("network with name {} already exists", spec.name);
-            return Err(EngineError::Conflict { message });
-        }
-        let body = translate::network(spec);
-        let made = self.ask("create network", CallObject::Network(&spec.name), SLOW, |docker| async move {
-            docker.create_network(body).await
-        });
-        made.await.map(|_| ())
+        self.create_new_network(spec).await
     }
 
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
@@ -231,13 +157,13 @@ impl Engine for DockerEngine {
         gone_is_success(removed)
     }
 
-    /// Docker answers with the volume of that name, whether it made it just now or not.
+    /// Docker returns the volume of that name, new or existing.
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
         let body = translate::volume(spec);
-        let made = self.ask("create volume", CallObject::Volume(&spec.name), SLOW, |docker| async move {
+        let created = self.ask("create volume", CallObject::Volume(&spec.name), SLOW, |docker| async move {
             docker.create_volume(body).await
         });
-        translate::observed_volume(made.await?).check_is(spec)
+        translate::observed_volume(created.await?).check_is(spec)
     }
 
     async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
@@ -312,12 +238,7 @@ impl Engine for DockerEngine {
     }
 
     async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<ListeningSocket>>, EngineError> {
-        let state = self.inspect_raw(id.as_str()).await?.state;
-        let pid = state.and_then(|state| state.pid).filter(|pid| *pid > 0);
-        Ok(match pid {
-            Some(pid) => listening_at(pid, id).await,
-            None => None,
-        })
+        self.listening_in(id).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! A command run in a container: made, started, read to its end, and asked for its exit code.
+//! Exec: a command in a container is created, started, read to its end, and asked for its exit code.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::engine::classify::CallObject;
 use crate::engine::{EngineError, ExecId, ExecOutcome};
 use crate::model::Millis;
 
-/// As much of the output as is kept: its first line is what is shown.
+/// How much of the output is kept; its first line is shown.
 const OUTPUT_MAX: usize = 4096;
 
-/// After the end of its output a command is asked for its exit code this often: Docker knows it a moment later, and a
-/// command that closed its output may go on.
+/// How often a command is asked for its exit code after the end of its output: Docker knows it a moment later, and a
+/// command may close its output and keep running.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 impl DockerEngine {
@@ -58,7 +58,7 @@ impl DockerEngine {
             })
             .await?;
         if let StartExecResults::Attached { mut output, .. } = started {
-            // An output that breaks off is as good as one that ends: the exit code is asked for all the same.
+            // An output that breaks off counts as ended: the exit code decides.
             while let Some(Ok(part)) = output.next().await {
                 let part = part.into_bytes();
                 seen.extend_from_slice(&part[..part.len().min(OUTPUT_MAX - seen.len())]);
@@ -78,8 +78,7 @@ impl DockerEngine {
         Ok(state.exit_code.filter(|_| state.running != Some(true)))
     }
 
-    /// Whether a command runs. One that was made and never started, because Docker was too busy to take the start in
-    /// time, does not, nor will it.
+    /// Whether a command runs. One that was created but never started, because Docker was too busy, does not and never will.
     pub(super) async fn is_running(&self, exec: &str) -> Result<bool, EngineError> {
         Ok(self.inspect_exec(exec).await?.running == Some(true))
     }

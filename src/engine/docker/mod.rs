@@ -1,17 +1,20 @@
-//! The Docker Engine behind the trait: naked calls over its unix socket, each with a deadline of its own.
+//! The Docker Engine behind the trait: bare calls over its unix socket, each with a deadline.
 //!
-//! Purpose: ask and pass on. What is asked and what the answer means is translated in `translate`; what an error means
-//! is decided in `error`.
-//! Invariants: no call waits without bound, except for the next line of a stream that was asked to follow; the API
-//! version is negotiated again after the Engine was away, for it may have been upgraded.
-//! Deliberately absent: retries, TCP and SSH (an Engine is driven from its own host), choices.
+//! Purpose: send requests and return responses. `translate` converts both, `classify` decides what an error means.
+//! Invariants: no call waits without bound, except for the next line of a followed stream; the API version is negotiated
+//! again after the Engine was away, since it may have been upgraded.
+//! Deliberately absent: retries, TCP and SSH (an Engine is controlled from its own node), decisions.
 
 mod calls;
+mod containers;
+mod credential_helper;
 mod credentials;
 mod exec;
+mod networks;
 mod streams;
 
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,18 +26,18 @@ use tokio::time::timeout;
 use super::EngineError;
 use super::classify::{CallFailure, CallObject, classify};
 
-/// Questions and small changes: milliseconds on a healthy Engine, seconds on one that is starved for disk.
+/// Reads and small changes: milliseconds on a healthy Engine, seconds on one with a busy disk.
 const QUICK: Duration = Duration::from_secs(10);
 
-/// Making, starting and removing a container or network: file systems and kernel namespaces, one after the other when
-/// many start at once.
+/// Creating, starting and removing a container or network: file systems and kernel namespaces, which the Engine handles
+/// one at a time.
 const SLOW: Duration = Duration::from_secs(60);
 
-/// The client's own timeout, in seconds; it covers only headers and knows whole seconds only, so it is put out of the
-/// way of ours. A pull's headers come when its first layer starts.
-const OUT_OF_THE_WAY: u64 = 3_600;
+/// The client's own timeout, in whole seconds. It covers only headers, and a pull's come when its first layer starts, so it
+/// is longer than all of ours.
+const CLIENT_TIMEOUT_SECONDS: u64 = 3_600;
 
-/// Where `dockerd` may lie besides `PATH`.
+/// Where `dockerd` may be installed outside `PATH`.
 const DAEMON_DIRS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/snap/bin"];
 
 /// The Docker Engine on this host.
@@ -46,15 +49,15 @@ pub struct DockerEngine {
 }
 
 impl DockerEngine {
-    /// The Engine behind the socket at this path (`unix://` before it is fine). Nothing is opened before the first
-    /// call, so a daemon can start while Docker is not there.
+    /// The Engine behind the socket at this path, with or without `unix://`. It is opened by the first call, so a daemon can
+    /// start while Docker is not running.
     pub fn new(socket: &str) -> Self {
         let socket = socket.strip_prefix("unix://").unwrap_or(socket).to_owned();
         Self { socket, credentials: None, client: Mutex::new(None) }
     }
 
-    /// Pulls with the logins of this file: `config.json` of `$DOCKER_CONFIG` or of `~/.docker`. It is read at every
-    /// pull, so a later `docker login` counts.
+    /// Pulls with the logins of this file, `config.json` of `$DOCKER_CONFIG` or `~/.docker`, or of the credential helpers
+    /// that it names. It is read at every pull, so a later `docker login` counts.
     #[must_use]
     pub fn with_credentials_file(mut self, path: PathBuf) -> Self {
         self.credentials = Some(path);
@@ -77,16 +80,16 @@ impl DockerEngine {
     }
 
     async fn negotiate(&self) -> Result<Docker, CallFailure> {
-        // The client reports a socket it may not see as one that is not there, so this is asked first.
+        // The client reports a socket that it has no permission for as missing, so this is checked first.
         if let Err(error) = tokio::fs::metadata(&self.socket).await {
             return Err(of_io(&error));
         }
-        let client = Docker::connect_with_unix(&self.socket, OUT_OF_THE_WAY, API_DEFAULT_VERSION);
+        let client = Docker::connect_with_unix(&self.socket, CLIENT_TIMEOUT_SECONDS, API_DEFAULT_VERSION);
         let client = client.map_err(|e| of_client(&e))?.with_request_modifier(url_safe_credentials);
         client.negotiate_version().await.map_err(|e| of_client(&e))
     }
 
-    /// One call with its deadline, its failure understood.
+    /// Makes a call with a deadline and classifies its failure.
     async fn ask<T, F>(
         &self,
         call: &'static str,
@@ -111,7 +114,7 @@ impl DockerEngine {
     }
 }
 
-/// What the client's error is, for [`classify`].
+/// Converts the client's error for [`classify`].
 fn of_client(error: &bollard::errors::Error) -> CallFailure {
     use bollard::errors::Error;
     match error {
@@ -128,7 +131,7 @@ fn of_client(error: &bollard::errors::Error) -> CallFailure {
     }
 }
 
-/// A connection that could not be made or broke: the cause of the cause says which.
+/// A connection that could not be made, or broke: one of the error's sources says which.
 fn of_connection(error: &bollard::errors::Error) -> CallFailure {
     let mut cause = error.source();
     let mut last = error.to_string();
@@ -149,15 +152,20 @@ fn of_io(error: &std::io::Error) -> CallFailure {
     }
 }
 
-/// Whether a `dockerd` lies where programs lie. Tells "not installed" from "not running".
+/// Where programs are searched.
+fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
+}
+
+/// Whether there is a `dockerd`: distinguishes "not installed" from "not running".
 fn is_installed() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = search_path();
     let dirs = std::env::split_paths(&path).chain(DAEMON_DIRS.iter().map(PathBuf::from));
     dirs.map(|dir| dir.join("dockerd")).any(|file| Path::is_file(&file))
 }
 
-/// The Engine decodes credentials as URL-safe base64, and takes what it cannot decode for none; the client encodes them
-/// in the other alphabet.
+/// The Engine decodes credentials as URL-safe base64 and ignores them if it cannot; the client encodes them in the other
+/// alphabet.
 fn url_safe_credentials(mut request: BollardRequest) -> BollardRequest {
     if let Some(value) = request.headers_mut().get_mut("X-Registry-Auth")
         && let Ok(safe) = value.to_str().unwrap_or_default().replace('+', "-").replace('/', "_").parse()
@@ -173,7 +181,7 @@ mod tests {
     use crate::engine::Engine;
 
     #[tokio::test(start_paused = true)]
-    async fn an_engine_that_accepts_and_never_answers_is_given_up() {
+    async fn call_fails_at_its_deadline_if_the_engine_never_answers() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("docker.sock");
         let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -184,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_sent_in_the_alphabet_that_docker_reads() {
+    fn credentials_are_sent_as_url_safe_base64() {
         let body = bollard::body_full(bytes::Bytes::new());
         let request = http::Request::builder().header("X-Registry-Auth", "a+b/c=").body(body).unwrap();
         let request = url_safe_credentials(request);

@@ -1,4 +1,4 @@
-//! Calls whose answer comes in parts: pull, events, logs.
+//! Calls whose response is a stream: pull, events, logs.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::time::timeout;
 
 use super::credentials::{self, Login};
-use super::{DockerEngine, QUICK, of_client};
+use super::{DockerEngine, QUICK, of_client, search_path};
 use crate::engine::classify::{CallFailure, CallObject, classify};
 use crate::engine::{EngineError, EngineEvent, LogLine, LogOptions, translate};
 use crate::model::ContainerId;
 use crate::model::image_reference::with_default_tag;
 
-/// A pull that reports nothing for this long is stuck; one that makes progress may take as long as it takes.
+/// A pull without progress for this long is stuck; with progress it may take any time.
 const PULL_SILENCE: Duration = Duration::from_secs(300);
 
 /// A log that is not followed and yields nothing for this long is stuck.
@@ -27,13 +27,16 @@ const LINE_MAX: usize = 256 * 1024;
 impl DockerEngine {
     pub(super) async fn pull_to_end(&self, reference: &str) -> Result<(), EngineError> {
         let login = match &self.credentials {
-            Some(file) => credentials::login(file, reference).await,
+            Some(file) => credentials::login(file, &search_path(), reference).await,
             None => Login::Nothing,
         };
         let (known, unusable) = match login {
             Login::Known(known) => (Some(known), None),
             Login::Nothing => (None, None),
-            Login::Unusable(why) => (None, Some(why)),
+            Login::Unusable(why) => {
+                tracing::warn!(image = reference, "pulling without a login: {why}");
+                (None, Some(why))
+            }
         };
         let client = self.client().await?;
         let options = CreateImageOptionsBuilder::new().from_image(&with_default_tag(reference)).build();
@@ -102,7 +105,7 @@ impl DockerEngine {
             query = query.tail(&tail.to_string());
         }
         if let Some(since) = options.since {
-            // Whole seconds only; the rest is sorted out below.
+            // Docker takes whole seconds; earlier lines are dropped below.
             query = query.since(i32::try_from(since.as_second()).unwrap_or(i32::MAX));
         }
         let client = self.client().await?;
@@ -111,7 +114,7 @@ impl DockerEngine {
             socket: self.socket.clone(),
             container: id.clone(),
             silence: (!options.follow).then_some(LOG_SILENCE),
-            lines: Lines::default(),
+            lines: LineAssembler::default(),
             ready: VecDeque::new(),
             ended: false,
         };
@@ -131,7 +134,7 @@ struct LogReader {
     socket: String,
     container: ContainerId,
     silence: Option<Duration>,
-    lines: Lines,
+    lines: LineAssembler,
     ready: VecDeque<LogLine>,
     ended: bool,
 }
@@ -170,9 +173,9 @@ impl LogReader {
     }
 }
 
-/// Parts of the two outputs that wait for the end of their line.
+/// Joins parts of the two outputs to lines.
 #[derive(Default)]
-struct Lines {
+struct LineAssembler {
     stdout: Option<Pending>,
     stderr: Option<Pending>,
 }
@@ -189,8 +192,8 @@ impl Pending {
     }
 }
 
-impl Lines {
-    /// Takes a part, each of which starts with its time; gives the line if it is complete or too long to wait.
+impl LineAssembler {
+    /// Adds a part, which starts with its time; returns the line if it is complete or too long.
     fn take(&mut self, part: LogOutput) -> Option<LogLine> {
         let stderr = matches!(part, LogOutput::StdErr { .. });
         let waiting = if stderr { &mut self.stderr } else { &mut self.stdout };
@@ -201,7 +204,7 @@ impl Lines {
         if complete { waiting.take().map(|pending| pending.line(stderr)) } else { None }
     }
 
-    /// What never got its line end.
+    /// Lines without a line end.
     fn rest(&mut self) -> impl Iterator<Item = LogLine> + use<> {
         let rest = [(self.stdout.take(), false), (self.stderr.take(), true)];
         rest.into_iter().filter_map(|(pending, stderr)| pending.map(|p| p.line(stderr)))
@@ -231,8 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_joined_to_lines_per_output() {
-        let mut lines = Lines::default();
+    fn line_assembler_joins_parts_per_output() {
+        let mut lines = LineAssembler::default();
         assert_eq!(lines.take(out("2026-11-22T22:15:00.000000001Z one ")), None);
         let other = lines.take(err("2026-11-22T22:15:01Z oops\n")).unwrap();
         assert_eq!((other.stderr, other.text.as_str()), (true, "oops"));
@@ -246,8 +249,8 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_cut() {
-        let mut lines = Lines::default();
+    fn line_assembler_cuts_a_line_without_end() {
+        let mut lines = LineAssembler::default();
         let long = lines.take(out(&"x".repeat(LINE_MAX))).unwrap();
         assert_eq!(long.text.len(), LINE_MAX);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::behaviour::Behaviour;
 use crate::engine::{EngineError, EngineObject, ImageInfo};
-use crate::model::image_reference::{ImageReference, with_default_tag};
+use crate::model::image_reference::ImageReference;
 use crate::model::sha256_hex;
 
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ enum Remote {
     Fails(EngineError),
 }
 
-/// Both stocks. References are compared with `:latest` filled in.
+/// Local images and the registry's. References are compared in Docker's short form.
 #[derive(Debug, Default)]
 pub(super) struct Images {
     /// By image id.
@@ -34,9 +34,9 @@ pub(super) struct Images {
 
 impl Images {
     fn find(&self, reference: &str) -> Option<(&String, &Image)> {
-        let wanted = with_default_tag(reference);
+        let wanted = short(reference);
         let has = |id: &String, image: &Image| {
-            *id == reference || image.tags.contains(&wanted) || image.digests.contains(reference)
+            *id == reference || image.tags.contains(&wanted) || image.digests.contains(&wanted)
         };
         self.local.iter().find(|(id, image)| has(id, image))
     }
@@ -72,30 +72,31 @@ impl Images {
     /// Builds an image that no registry has.
     pub(super) fn build(&mut self, tag: &str, behaviour: Behaviour) -> ImageInfo {
         self.made += 1;
-        let id = format!("sha256:{}", hex_id(&format!("image {} {}", self.made, with_default_tag(tag))));
+        let id = format!("sha256:{}", hex_id(&format!("image {} {}", self.made, short(tag))));
         let image = Image { digests: BTreeSet::new(), tags: BTreeSet::new(), behaviour };
         self.local.insert(id.clone(), image.clone());
-        self.move_tag(&id, with_default_tag(tag));
+        self.move_tag(&id, short(tag));
         Self::info(&id, self.local.get(&id).unwrap_or(&image))
     }
 
     /// Pushes an image to the registry under a tag; returns its digest reference, which also names it.
     pub(super) fn publish(&mut self, tag: &str, behaviour: Behaviour) -> String {
         self.made += 1;
-        let digest = hex_id(&format!("manifest {} {}", self.made, with_default_tag(tag)));
-        let digest = format!("{}@sha256:{digest}", ImageReference::parse(tag).repository);
+        let digest = hex_id(&format!("manifest {} {}", self.made, short(tag)));
+        let repository = ImageReference::parse(tag).map_or(tag.to_owned(), |tag| tag.repository());
+        let digest = format!("{repository}@sha256:{digest}");
         let remote = Remote::Has { digest: digest.clone(), behaviour };
         self.remote.insert(digest.clone(), remote.clone());
-        self.remote.insert(with_default_tag(tag), remote);
+        self.remote.insert(short(tag), remote);
         digest
     }
 
     pub(super) fn fail_pull(&mut self, reference: &str, error: EngineError) {
-        self.remote.insert(with_default_tag(reference), Remote::Fails(error));
+        self.remote.insert(short(reference), Remote::Fails(error));
     }
 
     pub(super) fn pull(&mut self, reference: &str) -> Result<(), EngineError> {
-        let (digest, behaviour) = match self.remote.get(&with_default_tag(reference)) {
+        let (digest, behaviour) = match self.remote.get(&short(reference)) {
             Some(Remote::Has { digest, behaviour }) => (digest.clone(), behaviour.clone()),
             Some(Remote::Fails(error)) => return Err(error.clone()),
             None => {
@@ -111,20 +112,20 @@ impl Images {
         });
         image.digests.insert(digest);
         if !reference.contains('@') {
-            self.move_tag(&id, with_default_tag(reference));
+            self.move_tag(&id, short(reference));
         }
         Ok(())
     }
 
     pub(super) fn tag(&mut self, image: &str, tag: &str) -> Result<(), EngineError> {
         let id = self.get(image)?.id;
-        self.move_tag(&id, with_default_tag(tag));
+        self.move_tag(&id, short(tag));
         Ok(())
     }
 
     /// Removes a tag, and with its last tag the image; false if there was no such tag.
     pub(super) fn untag(&mut self, tag: &str, used: impl Fn(&str) -> bool) -> Result<bool, EngineError> {
-        let tag = with_default_tag(tag);
+        let tag = short(tag);
         let Some((id, image)) = self.local.iter_mut().find(|(_, image)| image.tags.contains(&tag)) else {
             return Ok(false);
         };
@@ -146,6 +147,15 @@ impl Images {
         if let Some(id) = self.find(reference).map(|(id, _)| id.clone()) {
             self.local.remove(&id);
         }
+    }
+}
+
+/// What the Engine lists a reference as: in short form, with `latest` or, if there is a digest, without tag.
+fn short(reference: &str) -> String {
+    match ImageReference::parse(reference) {
+        Ok(parsed) if parsed.digest.is_some() => ImageReference { tag: None, ..parsed }.to_string(),
+        Ok(parsed) => parsed.or_latest().to_string(),
+        Err(_) => reference.to_owned(),
     }
 }
 

@@ -107,10 +107,10 @@ fn between(from: &str, to: &str) -> String {
     }
 }
 
-/// Repository and tag of a reference without a digest.
-fn tag(reference: &str) -> Option<(&str, &str)> {
-    let ImageReference { repository, tag, digest } = ImageReference::parse(reference);
-    tag.filter(|_| digest.is_none()).map(|tag| (repository, tag))
+/// Repository and tag, unless there is a digest too.
+fn tag(reference: &str) -> Option<(String, String)> {
+    let reference = ImageReference::parse(reference).ok().filter(|reference| reference.digest.is_none())?;
+    Some((reference.repository(), reference.tag?))
 }
 
 /// The image tag of a revision, or its number if it is unknown.
@@ -118,7 +118,7 @@ pub(crate) fn revision_name(number: RevisionNumber, revisions: &[RevisionObject]
     let known = revisions.iter().find(|r| r.status.number == number);
     let image = known.map(|r| r.status.image.reference.as_str());
     match image {
-        Some(image) => tag(image).map_or(image, |(_, tag)| tag).to_owned(),
+        Some(image) => tag(image).map_or_else(|| image.to_owned(), |(_, tag)| tag),
         None => format!("revision {number}"),
     }
 }

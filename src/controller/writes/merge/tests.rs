@@ -5,6 +5,7 @@ use super::super::kinds::{dispatch, service};
 use super::super::object::{Object, WriteStamp};
 use super::super::types::ApplyDocument;
 use super::*;
+use crate::model::image_reference::with_default_tag;
 use crate::model::{
     Author, EnvValue, Gadget, GadgetSpec, ObjectSpec, Problem, ResolvedImage, Route, Service, ServiceSpec,
 };
