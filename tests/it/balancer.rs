@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use coxswain::balancer::{BalancerError, BalancerLimits};
 use coxswain::model::{Millis, RevisionNumber, RevisionStats, ServiceStats, TableRoute};
+use coxswain::plane::{ToBalancer, ToController};
 use harness::{
     Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, route, route_with, simple, status,
     table,
@@ -18,7 +19,7 @@ use harness::{
 use http_body_util::Full;
 use hyper::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixListener};
 use tokio::sync::Notify;
 
 async fn started() -> Balancer {
@@ -579,6 +580,31 @@ async fn invalid_table_is_rejected_with_a_reason_and_the_last_one_stays() {
     assert_eq!(status(&get(balancer.address, "a", "/").await), 200);
     balancer.publish(simple(3, &[&backend])).await;
     balancer.until(|r| r.refused.is_none()).await;
+}
+
+#[tokio::test]
+async fn table_that_cannot_be_decoded_is_reported_as_rejected() {
+    let balancer = Balancer::start(Setup { controller: false, ..Setup::default() }).await;
+    let listener = UnixListener::bind(&balancer.plane).unwrap();
+    let (mut controller, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    let sent = simple(1, &[]);
+    let mut message = serde_json::to_value(ToBalancer::Table { table: sent.clone() }).unwrap();
+    message["table"]["table"]["routes"][0]["action"] = serde_json::json!({ "answer": 204 });
+    let frame = message.to_string();
+    controller.write_u32(u32::try_from(frame.len()).unwrap()).await.unwrap();
+    controller.write_all(frame.as_bytes()).await.unwrap();
+    let refused = loop {
+        let length = tokio::time::timeout(PATIENCE, controller.read_u32()).await.unwrap().unwrap();
+        let mut frame = vec![0; length as usize];
+        controller.read_exact(&mut frame).await.unwrap();
+        if let ToController::Report { report } = serde_json::from_slice(&frame).unwrap()
+            && let Some(refused) = report.refused
+        {
+            break refused;
+        }
+    };
+    assert_eq!(refused.table, sent.name);
+    assert!(refused.reason.contains("answer"), "{}", refused.reason);
 }
 
 #[tokio::test]

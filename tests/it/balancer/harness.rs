@@ -71,6 +71,8 @@ impl Default for Setup {
 /// A running balancer.
 pub(crate) struct Balancer {
     pub(crate) address: SocketAddr,
+    /// The socket at which it looks for a controller.
+    pub(crate) plane: PathBuf,
     /// What the supervisor delivers.
     pub(crate) sockets: mpsc::Sender<SocketChange>,
     /// What the controller publishes.
@@ -118,7 +120,7 @@ impl Balancer {
             id: BalancerId::local(),
             threads,
             sockets: sockets_rx,
-            plane: socket,
+            plane: socket.clone(),
             table_file: file,
             boot_id: setup.boot.to_owned(),
             clock: setup.clock,
@@ -132,6 +134,7 @@ impl Balancer {
         let thread = std::thread::spawn(move || balancer::run(config));
         Self {
             address,
+            plane: socket,
             sockets,
             tables,
             reports,
