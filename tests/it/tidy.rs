@@ -1,9 +1,8 @@
 //! The rules of the repository: who may import whom, what is pure, sizes, names, words.
 //!
-//! Each check is a function from paths and texts to complaints, and has a test that shows it a violation. Complaints that
-//! were there before their check are listed in `tidy/baseline.txt`: the list may only shrink.
+//! Each check is a function from paths and texts to complaints, and has a test that shows it a violation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,14 +43,11 @@ const ALL: &str = "all";
 /// Modules that are pure as a whole.
 const PURE_MODULES: [&str; 3] = ["model", "manifest", "orchestrator"];
 
-/// Complaints that were there before their check was.
-const BASELINE: &str = "tests/it/tidy/baseline.txt";
-
 const NAMELESS: [&str; 5] = ["utils", "util", "helpers", "helper", "common"];
 const PRINTING: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
 const MARKS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
 
-/// What is wrong with a file. Lines and details move with every edit; the rest is what the baseline knows it by.
+/// What is wrong with a file.
 #[derive(Debug, Clone)]
 struct Complaint {
     path: String,
@@ -74,10 +70,6 @@ impl Complaint {
         self.detail = detail.into();
         self
     }
-
-    fn key(&self) -> String {
-        format!("{}: {}", self.path, self.what)
-    }
 }
 
 impl fmt::Display for Complaint {
@@ -91,21 +83,9 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// `TIDY_BASELINE=write` writes the list of known complaints again.
 #[test]
 fn the_repository_is_tidy() {
-    let found = all_complaints();
-    let keys: BTreeSet<String> = found.iter().map(Complaint::key).collect();
-    if std::env::var("TIDY_BASELINE").is_ok_and(|wish| wish == "write") {
-        let lines: String = keys.iter().map(|key| format!("{key}\n")).collect();
-        fs::write(root().join(BASELINE), lines).unwrap();
-        return;
-    }
-    let known = fs::read_to_string(root().join(BASELINE)).unwrap();
-    let known: BTreeSet<String> = known.lines().map(str::to_owned).collect();
-    let new = found.iter().filter(|complaint| !known.contains(&complaint.key())).map(ToString::to_string);
-    let fixed = known.difference(&keys).map(|key| format!("fixed; take it out of {BASELINE}: {key}"));
-    let complaints: Vec<String> = new.chain(fixed).collect();
+    let complaints: Vec<String> = all_complaints().iter().map(ToString::to_string).collect();
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
 
