@@ -9,7 +9,7 @@
 # The repository that `make images` puts its tags in.
 IMAGE ?= hello
 # Tests on the Docker Engine that run at a time: they wait more than they compute.
-ENGINE_THREADS ?= 2
+ENGINE_THREADS ?= 4
 # How many seeds `make seeds` runs, and from which; a random one if not given.
 SEEDS ?= 2000
 FROM ?= $(shell shuf --input-range=1-1000000000 --head-count=1)
