@@ -16,12 +16,15 @@ pub(super) fn report(builder: &mut PlanBuilder<'_>) {
         builder.plan.conditions.push(Condition::degraded(Reason::DeletionHeld, message));
     }
     if is_unacknowledged(builder) {
-        let message =
-            "the balancer has not acknowledged the last table; no container is stopped before it does";
-        builder.plan.conditions.push(match builder.view.barrier.reports.are_all_connected() {
-            true => Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned()),
-            false => Condition::balancer_away(),
-        });
+        let away: Vec<Condition> =
+            builder.view.barrier.reports.disconnected().map(Condition::balancer_away).collect();
+        if away.is_empty() {
+            let message =
+                "the balancer has not acknowledged the last table; no container is stopped before it does";
+            let condition = Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned());
+            builder.plan.conditions.push(condition);
+        }
+        builder.plan.conditions.extend(away);
         warn(builder);
     }
 }

@@ -9,8 +9,8 @@ use super::config::AgentConfig;
 use super::node::BalancerUrl;
 use super::requests::NodeRequests;
 use crate::clock::Clock;
-use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, has_label, is_of_store};
-use crate::model::{Condition, ExposureMode, StoreId};
+use crate::engine::{Engine, EngineError, EngineInfo};
+use crate::model::{Condition, ExposureMode};
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -104,25 +104,12 @@ impl AgentHandle {
     }
 }
 
-/// Names of the containers of this instance (node and state directory) that belong to another store: a daemon that finds
-/// any must not start unless the user wants a new store.
-pub async fn check_instance(
-    engine: &dyn Engine,
-    instance: &str,
-    store: &StoreId,
-) -> Result<Vec<String>, EngineError> {
-    let containers = engine.list().await?;
-    let foreign = containers.into_iter().filter(|container| {
-        has_label(&container.labels, LABEL_INSTANCE, instance) && !is_of_store(&container.labels, store)
-    });
-    Ok(foreign.map(|c| c.name).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::agent::requests::LocalNode;
     use crate::engine::FakeEngine;
+    use crate::model::StoreId;
 
     #[tokio::test(start_paused = true)]
     async fn confirm_of_a_hanging_agent_fails_and_of_an_ended_one_releases_nothing() {

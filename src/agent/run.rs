@@ -163,7 +163,7 @@ impl Agent {
     }
 
     /// Reports that the Engine has never answered, for a daemon that cannot run its agent before it does.
-    pub fn waits_for_engine(&self, error: EngineError) {
+    pub(super) fn waits_for_engine(&self, error: EngineError) {
         self.state.send_modify(|state| state.engine = EngineState::Away(error));
     }
 

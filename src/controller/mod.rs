@@ -107,7 +107,7 @@ impl Controller {
             directory: Arc::clone(&directory),
             version,
             http,
-            balancer_outage: Mutex::default(),
+            balancer_outages: Mutex::default(),
             metrics_subscribers: watch::Sender::new(0),
         });
         let nodes = Arc::new(Nodes { store, clock, agent, links, queries: Arc::clone(&queries) });

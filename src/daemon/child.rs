@@ -87,12 +87,16 @@ impl Child {
                     Ok(Heartbeat::Starting) => {}
                     Ok(Heartbeat::Alive) if has_started.replace(true) => {}
                     Ok(Heartbeat::Alive) => tracing::info!(role = %self.role, pid = self.pid, "has started"),
-                    Ok(Heartbeat::Closed) => return self.reap().await,
+                    Ok(Heartbeat::Closed) => {
+                        let limit = self.role.heartbeat_timeout();
+                        return self.reap(limit, signals).await;
+                    }
                     Err(_) => return self.kill_hung().await,
                 },
                 error = &mut channel => {
                     tracing::warn!(role = %self.role, pid = self.pid, %error, "cannot pass it sockets");
-                    return self.reap().await;
+                    let limit = self.time_to_end(&error);
+                    return self.reap(limit, signals).await;
                 }
                 () = signals.stop.cancelled() => return self.stop(&signals.kill).await,
                 () = signals.kill.cancelled() => return self.stop(&signals.kill).await,
@@ -100,11 +104,22 @@ impl Child {
         }
     }
 
-    /// A child that has closed its pipe or channel is about to end; one that does not end hangs.
-    async fn reap(mut self) -> anyhow::Result<ChildExit> {
-        match timeout(self.role.heartbeat_timeout(), self.process.wait()).await {
-            Ok(status) => Ok(ChildExit::Exited(status?)),
-            Err(_) => self.kill_hung().await,
+    /// For how long a child may run on whose channel failed: one that closed its end may finish its requests, one that does
+    /// not read hangs.
+    fn time_to_end(&self, error: &io::Error) -> Duration {
+        match error.kind() {
+            ErrorKind::TimedOut => self.role.heartbeat_timeout(),
+            _ => self.role.stop_timeout(),
+        }
+    }
+
+    /// A child that has closed its pipe or channel is about to end; one that does not end within the limit hangs.
+    async fn reap(mut self, limit: Duration, signals: &ChildSignals) -> anyhow::Result<ChildExit> {
+        tokio::select! {
+            status = self.process.wait() => Ok(ChildExit::Exited(status?)),
+            () = tokio::time::sleep(limit) => self.kill_hung().await,
+            () = signals.stop.cancelled() => self.stop(&signals.kill).await,
+            () = signals.kill.cancelled() => self.stop(&signals.kill).await,
         }
     }
 
@@ -151,6 +166,62 @@ async fn heartbeat(pipe: &UnixStream) -> Heartbeat {
             Ok(_) => return Heartbeat::Starting,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(_) => return Heartbeat::Closed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How a child ended, and how long it was watched.
+    #[derive(Debug)]
+    struct Watched {
+        exit: ChildExit,
+        lasted: Duration,
+    }
+
+    /// Watches a child that ends only by a signal and whose channel failed with this error.
+    async fn watch(error: ErrorKind, signals: &ChildSignals) -> Watched {
+        let (liveness, _pipe) = UnixStream::pair().unwrap();
+        let process = tokio::process::Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
+        let pid = process.id().unwrap();
+        let child = Child { role: Role::Balancer, process, pid, liveness };
+        let started = Instant::now();
+        let has_started = Cell::new(true);
+        let exit = child.watch(signals, &has_started, pin!(std::future::ready(error.into()))).await.unwrap();
+        Watched { exit, lasted: started.elapsed() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn balancer_that_closed_its_channel_has_the_drain_time_to_end() {
+        let watched = watch(ErrorKind::BrokenPipe, &ChildSignals::default()).await;
+        assert!(matches!(watched.exit, ChildExit::Hung), "{:?}", watched.exit);
+        assert_eq!(watched.lasted, Role::Balancer.stop_timeout());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn balancer_that_does_not_read_its_channel_is_killed_as_one_without_heartbeats() {
+        let watched = watch(ErrorKind::TimedOut, &ChildSignals::default()).await;
+        assert!(matches!(watched.exit, ChildExit::Hung), "{:?}", watched.exit);
+        assert_eq!(watched.lasted, Role::Balancer.heartbeat_timeout());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn signals_are_obeyed_while_a_balancer_drains() {
+        let stops = ChildSignals::default();
+        let kills = ChildSignals::default();
+        for (signals, token) in [(&stops, &stops.stop), (&kills, &kills.kill)] {
+            let signalled = async {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                token.cancel();
+            };
+            let (watched, ()) = tokio::join!(watch(ErrorKind::BrokenPipe, signals), signalled);
+            assert!(matches!(watched.exit, ChildExit::Stopped), "{:?}", watched.exit);
         }
     }
 }

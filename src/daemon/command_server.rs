@@ -13,7 +13,7 @@ use super::listener_refusal::CommandRefusal;
 use super::listeners::Listeners;
 use super::supervisor_command::{NumberedCall, SupervisorAnswer, SupervisorCommand};
 
-/// For a controller that does not read its answers: more than a hundred of them fill the socket.
+/// For a controller that does not read its answers, which fill the socket after a while.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers commands as long as the controller can be reached.
@@ -72,6 +72,7 @@ fn obey(command: SupervisorCommand, listeners: &Listeners) -> Result<SupervisorA
             listeners.close(&id)?;
             Ok(SupervisorAnswer::Closed)
         }
+        SupervisorCommand::ListListeners => Ok(SupervisorAnswer::Listeners(listeners.list())),
     }
 }
 
@@ -80,10 +81,11 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::super::datagram_channel::datagram_pair;
+    use super::super::listeners::{HTTP_ADDRESSES_MAX, LISTENERS_MAX};
     use super::super::supervisor_client::{SupervisorCallError, SupervisorClient};
-    use super::super::supervisor_command::OpenListener;
+    use super::super::supervisor_command::{ListedListener, OpenListener};
     use super::*;
-    use crate::model::ProtocolKind;
+    use crate::model::{ListenerId, ProtocolKind};
 
     fn listeners() -> Listeners {
         Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap()
@@ -126,6 +128,23 @@ mod tests {
             () = serve_commands(&server, std::process::id(), &listeners) => panic!("the server ended"),
             () = asks => {}
         }
+    }
+
+    #[test]
+    fn largest_list_of_listeners_fits_a_message() {
+        let address = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535".parse().unwrap();
+        let listed = |addresses, is_fixed| ListedListener {
+            id: ListenerId::parse(&"x".repeat(63)).unwrap(),
+            addresses: vec![address; addresses],
+            protocol: ProtocolKind::Https,
+            is_fixed,
+        };
+        let mut listeners = vec![listed(1, false); LISTENERS_MAX - 1];
+        listeners.push(listed(HTTP_ADDRESSES_MAX, true));
+        let answer = NumberedCall { call: u64::MAX, body: SupervisorAnswer::Listeners(listeners) };
+        let size = encode(&answer).len();
+        assert!(size <= MESSAGE_MAX, "{size} bytes");
+        assert!(ListenerId::parse(&"x".repeat(64)).is_err(), "there are longer ids than tested here");
     }
 
     #[tokio::test]

@@ -19,25 +19,19 @@ use super::boot_id::boot_id;
 use super::liveness::HEARTBEAT_INTERVAL;
 use super::refusal::Refusal;
 use super::{ChildSockets, LivenessPipe, ServeOptions, SupervisorClient};
-use crate::agent::{self, Agent, AgentConfig, check_instance};
+use crate::agent::{self, Agent, AgentConfig};
 use crate::api;
 use crate::clock::{Clock, RealClock};
 use crate::controller::{Controller, ControllerParts};
-use crate::engine::{DockerEngine, Engine, EngineError, EngineInfo};
-use crate::model::{BalancerReports, Millis, NodeId, key};
+use crate::engine::{DockerEngine, Engine};
+use crate::model::{BalancerReports, NodeId};
 use crate::plane::PlaneServer;
 use crate::registry::Registry;
 use crate::source::{self, SourceParts};
-use crate::store::{EmbeddedStore, Op, Store, StoreError, Txn};
+use crate::store::{EmbeddedStore, Store, StoreError};
 
 /// The store's writer and Docker's answers are awaited, so two threads keep both cores of the smallest node busy.
 const WORKER_THREADS: usize = 2;
-/// How often a node without an id yet asks Docker whether it is available.
-const FIRST_CONTACT_EVERY: Millis = Millis(500);
-
-/// How long a start waits for Docker if the node's id is known; the agent keeps asking.
-const DOCKER_WAIT_MAX: Duration = Duration::from_secs(2);
-
 /// How long the end of the process waits for blocking calls: a hung file system must not delay it.
 const BLOCKING_CALLS_MAX: Duration = Duration::from_secs(2);
 
@@ -60,7 +54,7 @@ pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Resu
         let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
         let store = open_store(&options.state_dir, Arc::clone(&clock)).await?;
         let engine: Arc<dyn Engine> = Arc::new(docker(options));
-        let node = node(store.as_ref(), engine.as_ref()).await?;
+        let node = agent::identify_node(store.as_ref(), engine.as_ref()).await?;
         let opened = Arc::clone(&store);
         let daemon = Daemon { options, store, engine, clock, shutdown: shutdown.clone() };
         let mut parts = daemon.start(node, api, plane).await?;
@@ -123,43 +117,6 @@ async fn open_store(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<Emb
     }
 }
 
-/// The node's id and name: the Engine's, or the stored ones while Docker is unavailable.
-async fn node(store: &dyn Store, engine: &dyn Engine) -> anyhow::Result<Option<(NodeId, String)>> {
-    let stored = stored_node(store).await?;
-    let asked = engine.info();
-    let answer = match &stored {
-        // the API and the plane wait for this start, which a hung Docker must not delay
-        Some(_) => tokio::time::timeout(DOCKER_WAIT_MAX, asked).await.unwrap_or_else(|_| {
-            let message = format!("no answer within {DOCKER_WAIT_MAX:?}");
-            Err(EngineError::Unanswered { call: "info", message })
-        }),
-        None => asked.await,
-    };
-    match answer {
-        Ok(EngineInfo { id, name, .. }) => {
-            let node = (NodeId::new(id), name);
-            if stored.as_ref() != Some(&node) {
-                store
-                    .txn(Txn { compare: Vec::new(), ops: vec![Op::put(key::node_identity(&node.0), &node)] })
-                    .await?;
-            }
-            Ok(Some(node))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "Docker does not answer; the balancer serves its last table meanwhile");
-            Ok(stored)
-        }
-    }
-}
-
-/// The identity that was written last: an embedded store has one node, unless its Engine was reinstalled.
-async fn stored_node(store: &dyn Store) -> anyhow::Result<Option<(NodeId, String)>> {
-    let entries = store.list(key::NODES).await?.entries;
-    let identities = entries.into_iter().filter(|entry| key::is_node_identity(&entry.key));
-    let latest = identities.max_by_key(|entry| entry.mod_revision);
-    Ok(latest.map(|entry| entry.decode()).transpose()?)
-}
-
 /// What the parts share.
 struct Daemon<'a> {
     options: &'a ServeOptions,
@@ -220,7 +177,7 @@ impl Daemon<'_> {
         if first_contact {
             // nothing can be placed on a node without an id: Docker's first answer ends this process, and the supervisor
             // restarts it with an id
-            parts.spawn(wait_for_first_answer(agent, Arc::clone(&self.engine), self.shutdown.clone()));
+            parts.spawn(wait_for_first_answer(agent, self.shutdown.clone()));
             return Ok(parts);
         }
         parts.spawn(registry.follow(self.shutdown.clone()));
@@ -261,15 +218,8 @@ impl Daemon<'_> {
             return Ok(());
         }
         let id = &self.store.identity().id;
-        let check = check_instance(self.engine.as_ref(), instance, id);
-        let foreign = match tokio::time::timeout(DOCKER_WAIT_MAX, check).await {
-            Ok(Ok(foreign)) => foreign,
-            // a store that knows its node is not new, and another store's containers are never touched anyway; this check
-            // only keeps two stores from mixing
-            Err(_) => return Ok(()),
-            Ok(Err(error)) if error.is_away() => return Ok(()),
-            Ok(Err(error)) => return Err(error).context("cannot list the containers of this host"),
-        };
+        let check = agent::check_instance(self.engine.as_ref(), instance, id);
+        let foreign = check.await.context("cannot list the containers of this host")?;
         if foreign.is_empty() {
             return Ok(());
         }
@@ -283,15 +233,12 @@ impl Daemon<'_> {
     }
 }
 
-async fn wait_for_first_answer(agent: Agent, engine: Arc<dyn Engine>, shutdown: CancellationToken) {
-    while let Err(error) = engine.info().await {
-        agent.waits_for_engine(error);
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(FIRST_CONTACT_EVERY.std()) => {}
-        }
+/// Ends with Docker's first answer, which stores the node's id.
+async fn wait_for_first_answer(agent: Agent, shutdown: CancellationToken) {
+    match agent.wait_for_first_answer(shutdown).await {
+        Ok(()) => tracing::info!("Docker answers for the first time; starting over with the node's id"),
+        Err(error) => tracing::error!(%error, "cannot store the node's id; starting over"),
     }
-    tracing::info!("Docker answers for the first time; starting over with the node's id");
 }
 
 fn listener(listener: std::os::unix::net::UnixListener) -> anyhow::Result<tokio::net::UnixListener> {

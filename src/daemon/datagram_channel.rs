@@ -17,8 +17,8 @@ use rustix::net::{
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
-/// Ten times what a command needs.
-pub(super) const MESSAGE_MAX: usize = 4096;
+/// Holds the longest list of listeners (16 KiB), and much less than the kernel takes as one datagram (200 KiB).
+pub(super) const MESSAGE_MAX: usize = 32 * 1024;
 
 /// One end of the pair.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use tokio::sync::watch;
 
 use super::listener_refusal::{CommandRefusal, OpenRefusal};
-use super::supervisor_command::OpenListener;
+use super::supervisor_command::{ListedListener, OpenListener};
 use super::tcp_sockets::{BoundAddress, bind_address, share_socket};
 use super::{StartError, port_owner};
 use crate::balancer::is_served;
@@ -20,7 +20,9 @@ use crate::model::{ListenerId, ProtocolKind};
 
 /// Each listener costs a descriptor per balancer thread in supervisor and balancer; a node needs a listener per public port
 /// and per app.
-const LISTENERS_MAX: usize = 64;
+pub(super) const LISTENERS_MAX: usize = 64;
+/// A message must hold them all.
+pub(super) const HTTP_ADDRESSES_MAX: usize = 64;
 
 /// An open listener.
 #[derive(Debug)]
@@ -62,13 +64,26 @@ impl Listeners {
         self.open.subscribe()
     }
 
-    /// Opens a listener; returns its address with the port filled in.
+    /// The open listeners, for the controller.
+    pub(super) fn list(&self) -> Vec<ListedListener> {
+        let open = self.open.borrow();
+        let listed = open.iter().map(|(id, listener)| ListedListener {
+            id: id.clone(),
+            addresses: listener.addresses.iter().map(|bound| bound.address).collect(),
+            protocol: listener.protocol,
+            is_fixed: listener.is_fixed,
+        });
+        listed.collect()
+    }
+
+    /// Opens a listener; returns its address with the port filled in. Does not name the owner of an address in use: the search
+    /// takes long, and the caller's thread also watches the children.
     pub(super) fn open(&self, asked: &OpenListener) -> Result<SocketAddr, OpenRefusal> {
         if let Some(address) = check_open(&self.open.borrow(), asked)? {
             return Ok(address);
         }
         let bound = bind_address(asked.address, self.threads).map_err(|error| match error.kind() {
-            ErrorKind::AddrInUse => OpenRefusal::AddressInUse { owner: port_owner::find(asked.address) },
+            ErrorKind::AddrInUse => OpenRefusal::AddressInUse { owner: None },
             ErrorKind::PermissionDenied => OpenRefusal::NotPermitted,
             ErrorKind::AddrNotAvailable => OpenRefusal::NotLocal,
             _ => OpenRefusal::System { error: error.to_string() },
@@ -137,6 +152,9 @@ fn bind_http(addresses: &[SocketAddr], threads: usize) -> anyhow::Result<Vec<Bou
     if addresses.is_empty() {
         bail!("there is no address to serve HTTP on");
     }
+    if addresses.len() > HTTP_ADDRESSES_MAX {
+        bail!("{} addresses to serve HTTP on; the limit is {HTTP_ADDRESSES_MAX}", addresses.len());
+    }
     let mut bound = Vec::with_capacity(addresses.len());
     for (index, &asked) in addresses.iter().enumerate() {
         if addresses[..index].contains(&asked) {
@@ -179,6 +197,14 @@ mod tests {
         let listeners = listeners();
         let opened = listeners.open(&asked("web", loopback())).unwrap();
         let changes = listeners.subscribe();
+        let listed = ListedListener {
+            id: "web".into(),
+            addresses: vec![opened],
+            protocol: ProtocolKind::Http,
+            is_fixed: false,
+        };
+        assert_eq!(listeners.list()[1], listed);
+        assert!(listeners.list()[0].is_fixed, "the public one");
         assert_eq!(listeners.open(&asked("web", loopback())), Ok(opened));
         assert_eq!(listeners.open(&asked("web", opened)), Ok(opened));
         assert!(!changes.has_changed().unwrap());
@@ -237,20 +263,22 @@ mod tests {
     }
 
     #[test]
-    fn port_of_another_program_is_refused_at_start_and_later_with_its_owner() {
+    fn port_of_another_program_is_refused_at_start_with_its_owner_and_later_without_a_search() {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = other.local_addr().unwrap();
-        let owner = Some(port_owner::find(taken).unwrap());
-        assert_eq!(owner.as_ref().unwrap().pid, std::process::id());
-        assert_eq!(
-            listeners().open(&asked("web", taken)),
-            Err(OpenRefusal::AddressInUse { owner: owner.clone() })
-        );
+        let refused = listeners().open(&asked("web", taken));
+        assert_eq!(refused, Err(OpenRefusal::AddressInUse { owner: None }));
         let error = Listeners::bind(&[taken], None).unwrap_err().downcast::<StartError>().unwrap();
         assert_eq!(error.code(), "CTL-0503");
         let text = error.to_string();
         assert!(text.contains(&taken.to_string()), "{text}");
         assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
+    }
+
+    #[test]
+    fn more_addresses_than_the_limit_are_refused_at_start() {
+        let error = Listeners::bind(&[loopback(); HTTP_ADDRESSES_MAX + 1], None).unwrap_err();
+        assert!(error.to_string().contains("the limit is 64"), "{error}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub use sockets::ChildSockets;
 pub use start_error::StartError;
 pub use supervisor::serve;
 pub use supervisor_client::{SupervisorCallError, SupervisorClient};
-pub use supervisor_command::{OpenListener, SupervisorAnswer, SupervisorCommand};
+pub use supervisor_command::{ListedListener, OpenListener, SupervisorAnswer, SupervisorCommand};
 #[cfg(feature = "testing")]
 pub use test_relay::{ENV_RELAY, RelayedAnswer};
 

@@ -1,7 +1,8 @@
 //! The process that listens on a port, as far as `/proc` shows it.
 //!
 //! Deliberately absent: certainty. Only root sees other users' processes, and the owner may exit before it is named; the
-//! result is for an error message only.
+//! result is for an error message only. Nor a bound on the time: reading the socket tables takes as long as they are, so that
+//! no thread that watches others calls this.
 
 use std::net::SocketAddr;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Clock, RealClock};
 use crate::model::Mono;
 
-/// Longest search through all processes: at run time the supervisor does nothing else meanwhile.
+/// Longest search through all processes.
 const SEARCH_MAX: Mono = Mono(200);
 
 /// A process that holds a listening socket.
@@ -37,6 +38,9 @@ fn find_while(address: SocketAddr, is_in_time: impl Fn() -> bool) -> Option<Port
         .filter(|socket| socket.state == TcpState::Listen && socket.local_address.port() == address.port())
         .map(|socket| socket.inode)
         .collect();
+    if inodes.is_empty() {
+        return None;
+    }
     let mut processes = procfs::process::all_processes().ok()?.take_while(|_| is_in_time()).flatten();
     let owner = processes.find(|process| holds(process, &inodes))?;
     let command = owner.stat().map(|stat| stat.comm).unwrap_or_default();

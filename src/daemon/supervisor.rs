@@ -1,7 +1,7 @@
 //! The supervisor: binds the sockets, locks the state directory, and keeps the two children running until it is stopped.
 //!
-//! Invariants: one thread, which never blocks; at shutdown the balancer outlives the controller, so that it still obeys the controller's last
-//! tables.
+//! Invariants: one thread, which no child and no search can hold up once there are children; at shutdown the balancer
+//! outlives the controller, so that it still obeys the controller's last tables.
 //! Deliberately absent: everything else, because a crash here would close the listening sockets.
 
 use std::cell::Cell;

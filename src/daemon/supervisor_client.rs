@@ -9,12 +9,17 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::datagram_channel::DatagramChannel;
-use super::listener_refusal::CommandRefusal;
-use super::supervisor_command::{NumberedCall, OpenListener, SupervisorAnswer, SupervisorCommand};
+use super::listener_refusal::{CommandRefusal, OpenRefusal};
+use super::port_owner;
+use super::supervisor_command::{
+    ListedListener, NumberedCall, OpenListener, SupervisorAnswer, SupervisorCommand,
+};
 use crate::model::ListenerId;
 
 /// The supervisor answers within milliseconds. Includes the wait for calls of other tasks.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// A machine with many processes and sockets takes long to search.
+const OWNER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a call to the supervisor failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +35,7 @@ pub enum SupervisorCallError {
     Io(#[from] io::Error),
 }
 
-/// Asks the supervisor to open and close listeners: the balancer gets their sockets from the supervisor. One call at a time,
+/// Asks the supervisor to open, close and list listeners: the balancer gets their sockets from the supervisor. One call at a time,
 /// each with a deadline.
 #[derive(Debug)]
 pub struct SupervisorClient {
@@ -52,9 +57,11 @@ impl SupervisorClient {
     /// # Errors
     /// [`SupervisorCallError::Refused`] names the listener, its address and the reason.
     pub async fn open_listener(&self, listener: OpenListener) -> Result<SocketAddr, SupervisorCallError> {
-        match self.call(SupervisorCommand::OpenListener(listener)).await? {
-            SupervisorAnswer::Opened { address } => Ok(address),
-            other => Err(SupervisorCallError::UnexpectedAnswer(other)),
+        match self.call(SupervisorCommand::OpenListener(listener)).await {
+            Ok(SupervisorAnswer::Opened { address }) => Ok(address),
+            Ok(other) => Err(SupervisorCallError::UnexpectedAnswer(other)),
+            Err(SupervisorCallError::Refused(refusal)) => Err(with_owner(refusal).await.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -65,6 +72,17 @@ impl SupervisorClient {
     pub async fn close_listener(&self, id: ListenerId) -> Result<(), SupervisorCallError> {
         match self.call(SupervisorCommand::CloseListener(id)).await? {
             SupervisorAnswer::Closed => Ok(()),
+            other => Err(SupervisorCallError::UnexpectedAnswer(other)),
+        }
+    }
+
+    /// Lists the open listeners: those of the command line, and those that this controller or a predecessor opened.
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn list_listeners(&self) -> Result<Vec<ListedListener>, SupervisorCallError> {
+        match self.call(SupervisorCommand::ListListeners).await? {
+            SupervisorAnswer::Listeners(listeners) => Ok(listeners),
             other => Err(SupervisorCallError::UnexpectedAnswer(other)),
         }
     }
@@ -98,6 +116,17 @@ impl SupervisorClient {
     }
 }
 
+/// Names the process that uses the address, if it is found in time. The supervisor does not search: its one thread watches
+/// its children.
+async fn with_owner(refusal: CommandRefusal) -> CommandRefusal {
+    let CommandRefusal::Open { id, address, reason: OpenRefusal::AddressInUse { .. } } = refusal else {
+        return refusal;
+    };
+    let search = tokio::task::spawn_blocking(move || port_owner::find(address));
+    let owner = timeout(OWNER_TIMEOUT, search).await.ok().and_then(Result::ok).flatten();
+    CommandRefusal::Open { id, address, reason: OpenRefusal::AddressInUse { owner } }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::datagram_channel::datagram_pair;
@@ -114,7 +143,7 @@ mod tests {
         let called: NumberedCall<SupervisorCommand> = serde_json::from_slice(&message).unwrap();
         let address = match called.body {
             SupervisorCommand::OpenListener(listener) => listener.address,
-            SupervisorCommand::CloseListener(id) => panic!("closes {id}"),
+            other => panic!("{other:?}"),
         };
         let answer = NumberedCall { call: called.call, body: SupervisorAnswer::Opened { address } };
         server.send(&serde_json::to_vec(&answer).unwrap(), None).await.unwrap();

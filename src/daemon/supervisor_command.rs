@@ -25,6 +25,20 @@ pub enum SupervisorCommand {
     OpenListener(OpenListener),
     /// Closes a listener that was opened by a command. Closing one that is not open changes nothing.
     CloseListener(ListenerId),
+    /// Lists the open listeners: those that a predecessor of this controller opened are still open.
+    ListListeners,
+}
+
+/// An open listener, as the supervisor lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListedListener {
+    pub id: ListenerId,
+    /// With their ports filled in. Only a fixed listener can have several.
+    pub addresses: Vec<SocketAddr>,
+    pub protocol: ProtocolKind,
+    /// Set by `--http` or socket activation: no command closes it.
+    pub is_fixed: bool,
 }
 
 /// The supervisor's answer to a command.
@@ -36,6 +50,8 @@ pub enum SupervisorAnswer {
     /// The supervisor no longer keeps the listener. The address is free as soon as the balancer has closed its sockets too; it
     /// ends the listener's connections when their requests are finished.
     Closed,
+    /// All open listeners, in the order of their ids.
+    Listeners(Vec<ListedListener>),
     /// Nothing was changed.
     Refused { reason: CommandRefusal },
 }

@@ -10,16 +10,18 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::SupervisorClient;
-use super::supervisor_command::SupervisorCommand;
+use super::supervisor_command::{ListedListener, SupervisorCommand};
 
 /// Path of the unix socket that takes a command as a line of JSON and answers with a [`RelayedAnswer`].
 pub const ENV_RELAY: &str = "COXSWAIN_TEST_RELAY";
 
 /// The result of a call, with the error as text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayedAnswer {
     /// Of an open.
     pub address: Option<std::net::SocketAddr>,
+    /// Of a list.
+    pub listeners: Option<Vec<ListedListener>>,
     pub error: Option<String>,
 }
 
@@ -46,13 +48,16 @@ async fn serve_relay(path: PathBuf, client: Arc<SupervisorClient>) -> std::io::R
 async fn relay(mut connection: UnixStream, client: &SupervisorClient) -> std::io::Result<()> {
     let mut line = String::new();
     BufReader::new(&mut connection).read_line(&mut line).await?;
+    let mut answer = RelayedAnswer::default();
     let called = match serde_json::from_str(&line)? {
-        SupervisorCommand::OpenListener(listener) => client.open_listener(listener).await.map(Some),
-        SupervisorCommand::CloseListener(id) => client.close_listener(id).await.map(|()| None),
+        SupervisorCommand::OpenListener(listener) => {
+            client.open_listener(listener).await.map(|address| answer.address = Some(address))
+        }
+        SupervisorCommand::CloseListener(id) => client.close_listener(id).await,
+        SupervisorCommand::ListListeners => {
+            client.list_listeners().await.map(|listeners| answer.listeners = Some(listeners))
+        }
     };
-    let answer = match called {
-        Ok(address) => RelayedAnswer { address, error: None },
-        Err(error) => RelayedAnswer { address: None, error: Some(error.to_string()) },
-    };
+    answer.error = called.err().map(|error| error.to_string());
     connection.write_all(&serde_json::to_vec(&answer)?).await
 }

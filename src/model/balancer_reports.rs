@@ -33,6 +33,11 @@ impl BalancerReports {
         self.0.iter().filter_map(|(id, report)| Some((id, &**report.as_ref()?)))
     }
 
+    /// The ids of the known balancers that are not connected.
+    pub fn disconnected(&self) -> impl Iterator<Item = &BalancerId> {
+        self.0.iter().filter(|(_, report)| report.is_none()).map(|(id, _)| id)
+    }
+
     /// Replaces the report of a known balancer; `None` once it is not connected. An unknown balancer stays unknown.
     pub fn set(&mut self, id: &BalancerId, report: Option<BalancerReport>) {
         if let Some(last) = Arc::make_mut(&mut self.0).get_mut(id) {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::described::described;
+use super::ids::BalancerId;
 
 described! {
     /// What a condition is about.
@@ -84,11 +85,12 @@ impl Condition {
         Self { kind: ConditionKind::Degraded, status: true, reason, message }
     }
 
-    /// The balancer has been disconnected for a while. How long is left out: a condition that changed each second would be reported each
+    /// A balancer has been disconnected for a while. How long is left out: a condition that changed each second would be reported each
     /// second.
-    pub fn balancer_away() -> Self {
-        let message =
-            "the balancer is not connected; nothing new is routed, nothing is stopped, and no deadline runs";
-        Self::degraded(Reason::BalancerUnacknowledged, message.to_owned())
+    pub fn balancer_away(balancer: &BalancerId) -> Self {
+        let message = format!(
+            "balancer {balancer} is not connected; nothing new is routed, nothing is stopped, and no deadline runs"
+        );
+        Self::degraded(Reason::BalancerUnacknowledged, message)
     }
 }

@@ -165,21 +165,21 @@ impl<'a> Pass<'a> {
 
     /// Writes a replica.
     pub(super) fn put(&mut self, replica: Replica) {
-        if self.has_room_for(1) {
+        if self.reserve(1) {
             self.changes.put_replicas.push(replica);
         }
     }
 
     /// Deletes a replica and its status.
     pub(super) fn delete(&mut self, name: &ReplicaName) {
-        if self.has_room_for(2) {
+        if self.reserve(2) {
             self.changes.delete_replicas.push(name.clone());
         }
     }
 
     /// Drops a revision with its record.
     pub(super) fn drop_revision(&mut self, revision: &Revision) {
-        if self.has_room_for(2) {
+        if self.reserve(2) {
             self.rollout.issued_names.remove(&revision.number);
             self.changes.drop_revisions.push(revision.number);
         }
@@ -198,7 +198,7 @@ impl<'a> Pass<'a> {
                 self.changes.blockers.push(Blocker::NoNode);
                 return;
             };
-            if !self.has_room_for(1) {
+            if !self.reserve(1) {
                 return;
             }
             let replica = Replica {
@@ -239,7 +239,8 @@ impl<'a> Pass<'a> {
         self.changes.events.push(event(self.view, self.now, kind, reason, message));
     }
 
-    fn has_room_for(&mut self, operations: usize) -> bool {
+    /// Reserves operations of the transaction; if they do not fit, the rest of the pass waits for the next one.
+    fn reserve(&mut self, operations: usize) -> bool {
         let fits = self.operations + operations <= MOST_OPERATIONS;
         if fits {
             self.operations += operations;

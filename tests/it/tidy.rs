@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod cycles;
+mod engine_calls;
 mod names;
 mod purity;
 mod sizes;
@@ -123,6 +124,7 @@ fn all_complaints() -> Vec<Complaint> {
     }
     found.extend(names::check_unique(product.iter().map(|(path, source)| (*path, *source))));
     found.extend(wire::check(product.iter().map(|(path, source)| (*path, *source))));
+    found.extend(engine_calls::check(product.iter().map(|(path, source)| (*path, *source))));
     found.extend(cycles::check(product.iter().map(|(path, source)| (*path, *source))));
     found
 }

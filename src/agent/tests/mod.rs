@@ -4,6 +4,7 @@ mod balancer;
 mod crashes;
 mod diagnosis;
 mod fakes;
+mod first_contact;
 mod guard;
 mod outages;
 mod ownership;

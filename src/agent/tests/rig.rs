@@ -36,6 +36,19 @@ pub(super) struct Rig {
 
 pub(super) const NODE: &str = "FAKE:ENGINE";
 
+pub(super) fn config() -> AgentConfig {
+    AgentConfig {
+        node: NodeId::new(NODE),
+        node_name: "harbour".to_owned(),
+        instance: "harbour:/var/lib/coxswain".to_owned(),
+        network_pool: "10.209.0.0/16".to_owned(),
+        exposure: None,
+        http: vec![([0, 0, 0, 0], 8080).into()],
+        balancer_host: None,
+        boot_id: "boot-1".to_owned(),
+    }
+}
+
 impl Rig {
     /// A native Engine with an image `users:1` of this behaviour.
     pub(super) fn new(behaviour: Behaviour) -> Rig {
@@ -66,19 +79,9 @@ impl Rig {
         let guard = Arc::new(GuardLog::new(store.identity().id.clone(), balancer.clone()));
         let guarded = Arc::new(GuardEngine::new(engine.clone(), guard.clone()));
         let probes = FakeProbes::new(engine.clone(), clock.clone());
-        let config = AgentConfig {
-            node: NodeId::new(NODE),
-            node_name: "harbour".to_owned(),
-            instance: "harbour:/var/lib/coxswain".to_owned(),
-            network_pool: "10.209.0.0/16".to_owned(),
-            exposure: None,
-            http: vec![([0, 0, 0, 0], 8080).into()],
-            balancer_host: None,
-            boot_id: "boot-1".to_owned(),
-        };
         let (agent, handle) = Agent::with_probes(
             AgentParts {
-                config,
+                config: config(),
                 engine: guarded,
                 store: store.clone(),
                 registry: registry.clone(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 use crate::agent::{AgentState, EngineState};
@@ -33,14 +35,48 @@ impl NodeStates {
         if used.peek().is_some() { used.all(answers) } else { self.0.values().any(answers) }
     }
 
-    /// Waits until the state of a node changes; `false` once the agents are gone.
+    /// Waits until the state of a node changes, forever without nodes. An agent that has ended changes nothing; `false` once
+    /// all have.
     pub(in crate::controller) async fn changed(&mut self) -> bool {
-        let changes = self.0.values_mut().map(|state| Box::pin(state.changed()));
-        let (changed, ..) = futures::future::select_all(changes).await;
-        changed.is_ok()
+        if self.0.is_empty() {
+            return std::future::pending().await;
+        }
+        let mut changes: FuturesUnordered<_> = self.0.values_mut().map(watch::Receiver::changed).collect();
+        while let Some(changed) = changes.next().await {
+            if changed.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 }
 
 fn answers(state: &watch::Receiver<AgentState>) -> bool {
     matches!(state.borrow().engine, EngineState::Available(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn changed_reports_a_node_whose_agent_runs_until_the_last_agent_has_ended() {
+        let (ended, state_of_ended) = watch::channel(AgentState::default());
+        let (running, state_of_running) = watch::channel(AgentState::default());
+        let states = BTreeMap::from([("a".into(), state_of_ended), ("b".into(), state_of_running)]);
+        let mut states = NodeStates(states);
+        drop(ended);
+        assert_eq!(states.changed().now_or_never(), None);
+        running.send_modify(|state| state.containers = 1);
+        assert_eq!(states.changed().now_or_never(), Some(true));
+        drop(running);
+        assert_eq!(states.changed().now_or_never(), Some(false));
+    }
+
+    #[tokio::test]
+    async fn changed_waits_forever_without_nodes() {
+        assert_eq!(NodeStates(BTreeMap::new()).changed().now_or_never(), None);
+    }
 }

@@ -42,13 +42,13 @@ impl Queries {
             conditions.extend(node_conditions(&state.borrow()));
         }
         if !conditions.iter().any(|condition| condition.reason == Reason::BalancerUnacknowledged) {
-            conditions.extend(self.balancer_outage.lock().condition(self.clock.mono()));
+            conditions.extend(self.balancer_outages.lock().conditions(self.clock.mono()));
         }
         conditions.extend(self.directory.conditions());
         let reports = self.registry.barrier().reports;
-        let refusals = reports.connected().filter_map(|(_, report)| report.refused.as_ref());
-        conditions.extend(refusals.map(|refusal| {
-            let message = format!("table {}: {}", refusal.table, refusal.reason);
+        let refusals = reports.connected().filter_map(|(id, report)| Some((id, report.refused.as_ref()?)));
+        conditions.extend(refusals.map(|(balancer, refusal)| {
+            let message = format!("balancer {balancer}, table {}: {}", refusal.table, refusal.reason);
             Condition::degraded(Reason::TableRefused, message)
         }));
         conditions

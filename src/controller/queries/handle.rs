@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::balancer_outage::BalancerOutage;
+use super::balancer_outages::BalancerOutages;
 use super::read_model::ReadModel;
 use crate::clock::Clock;
 use crate::controller::nodes::NodeStates;
@@ -29,7 +29,7 @@ pub struct Queries {
     /// Addresses of the HTTP entry point.
     pub(in crate::controller) http: Vec<SocketAddr>,
     pub(in crate::controller) started: Mono,
-    pub(in crate::controller) balancer_outage: Mutex<BalancerOutage>,
+    pub(in crate::controller) balancer_outages: Mutex<BalancerOutages>,
     /// Clients that subscribe to the balancer's counters.
     pub(in crate::controller) metrics_subscribers: watch::Sender<usize>,
     pub(in crate::controller) version: watch::Sender<u64>,
@@ -41,12 +41,12 @@ impl Queries {
         self.version.subscribe()
     }
 
-    /// Watches for how long the balancer is away, until `shutdown`.
+    /// Watches for how long balancers are away, until `shutdown`.
     pub async fn follow_balancer(&self, shutdown: CancellationToken) {
         let mut reports = self.registry.reports();
         loop {
-            let connected = reports.borrow_and_update().are_all_connected();
-            let reported_in = self.balancer_outage.lock().observe(connected, self.clock.mono());
+            let current = reports.borrow_and_update().clone();
+            let reported_in = self.balancer_outages.lock().observe(&current, self.clock.mono());
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 changed = reports.changed() => if changed.is_err() { return },

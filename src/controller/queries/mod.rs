@@ -4,7 +4,7 @@
 //! knows (how long a replica has been available, what a pass waits for) is read from the facts that it publishes.
 //! Deliberately absent: HTTP, streams and JSON (`api`).
 
-mod balancer_outage;
+mod balancer_outages;
 mod daemon;
 mod deadline;
 mod handle;

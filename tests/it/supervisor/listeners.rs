@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use coxswain::daemon::{ENV_RELAY, OpenListener, RelayedAnswer, SupervisorCommand};
-use coxswain::model::ProtocolKind;
+use coxswain::daemon::{ENV_RELAY, ListedListener, OpenListener, RelayedAnswer, SupervisorCommand};
+use coxswain::model::{ListenerId, ProtocolKind};
 use nix::sys::signal::Signal;
 
 use super::{Daemon, as_unprivileged_user, free_address, request, send, serve};
@@ -74,13 +74,21 @@ fn opened_listener_is_served_by_the_running_balancer_and_by_its_successor() {
 }
 
 #[test]
-fn opened_listener_outlives_the_controller_and_its_successor_finds_it_open() {
+fn opened_listener_outlives_the_controller_and_its_successor_lists_it() {
     let daemon = Daemon::with_relay();
     let controller = daemon.child("controller");
     let web = daemon.open("web", loopback());
     send(controller, Signal::SIGKILL);
     daemon.is_served(web);
     daemon.successor("controller", controller);
+    let listed = |id, address, is_fixed| ListedListener {
+        id,
+        addresses: vec![address],
+        protocol: ProtocolKind::Http,
+        is_fixed,
+    };
+    let all = vec![listed(ListenerId::public_http(), daemon.http, true), listed("web".into(), web, false)];
+    assert_eq!(daemon.ask(&SupervisorCommand::ListListeners).listeners, Some(all));
     assert_eq!(daemon.open("web", web), web);
     daemon.is_served(web);
 }
@@ -91,7 +99,7 @@ fn closed_listener_refuses_connections_and_its_address_can_be_opened_again() {
     let web = daemon.open("web", loopback());
     daemon.is_served(web);
     let closed = daemon.ask(&SupervisorCommand::CloseListener("web".into()));
-    assert_eq!(closed, RelayedAnswer { address: None, error: None });
+    assert_eq!(closed, RelayedAnswer::default());
     daemon.until("a refused connect", || TcpStream::connect(web).err());
     assert_eq!(daemon.open("other", web), web);
     daemon.is_served(web);
