@@ -257,7 +257,7 @@ impl World {
     }
 
     async fn revision(&self) -> u64 {
-        self.store.list(key::NODES).await.expect("the store answers").revision
+        self.store.list(key::AGENTS).await.expect("the store answers").revision
     }
 
     /// The median of passes over every service; asserts that none of them wrote.

@@ -41,11 +41,11 @@ pub(super) fn withdraw_dead(builder: &mut PlanBuilder<'_>) -> Vec<WantedReplica>
         withdraw(stray, &mut builder.plan);
         delete.push(stray);
     }
-    builder.plan.endpoints.extend(
-        delete
-            .into_iter()
-            .map(|e| EndpointWrite::Delete { service: e.service.clone(), replica: e.replica.clone() }),
-    );
+    let deletion = |endpoint: &Endpoint| {
+        let replica = endpoint.replica()?.clone();
+        Some(EndpointWrite::Delete { service: endpoint.service.clone(), replica })
+    };
+    builder.plan.endpoints.extend(delete.into_iter().filter_map(deletion));
     kept
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::node_plan::{EndpointWrite, NodePlan};
 use crate::events::{EventWriter, append_to};
-use crate::model::{Event, NodeId, ReplicaName, ServiceName, key};
+use crate::model::{Event, NodeId, ServiceName, key};
 use crate::registry::Registry;
 use crate::store::{Op, Store, StoreError, TXN_MAX_BYTES, TXN_MAX_OPS, Txn};
 
@@ -27,20 +27,20 @@ pub(super) async fn commit(store: &dyn Store, node: &NodeId, plan: &NodePlan) ->
 
 /// The writes of each replica: its status and its endpoint belong together.
 fn groups(plan: &NodePlan) -> Vec<Vec<Op>> {
-    let mut groups: BTreeMap<ReplicaName, BTreeMap<String, Op>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, BTreeMap<String, Op>> = BTreeMap::new();
     for write in &plan.endpoints {
-        let (service, replica, op) = match write {
-            EndpointWrite::Put(e) => (&e.service, &e.replica, Registry::put(e)),
+        let (name, op) = match write {
+            EndpointWrite::Put(endpoint) => (endpoint.name().into_owned(), Registry::put(endpoint)),
             EndpointWrite::Delete { service, replica } => {
-                (service, replica, Registry::delete(service, replica))
+                (replica.to_string(), Registry::delete(service, replica))
             }
         };
         // Of two writes of one endpoint the later counts: no key twice in a transaction.
-        groups.entry(replica.clone()).or_default().insert(key::endpoint(service, replica), op);
+        groups.entry(name).or_default().insert(op.key().to_owned(), op);
     }
     for (service, status) in &plan.statuses {
         let key = key::status(service, &status.replica);
-        groups.entry(status.replica.clone()).or_default().insert(key.clone(), Op::put(key, status));
+        groups.entry(status.replica.to_string()).or_default().insert(key.clone(), Op::put(key, status));
     }
     groups.into_values().map(|ops| ops.into_values().collect()).collect()
 }

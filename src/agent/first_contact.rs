@@ -101,7 +101,7 @@ async fn record_identity(store: &dyn Store, info: EngineInfo) -> Result<(NodeId,
 
 /// The identity that was written last: an embedded store has one node, unless its Engine was reinstalled.
 async fn stored_identity(store: &dyn Store) -> Result<Option<(NodeId, String)>, StoreError> {
-    let entries = store.list(key::NODES).await?.entries;
+    let entries = store.list(key::AGENTS).await?.entries;
     let identities = entries.into_iter().filter(|entry| key::is_node_identity(&entry.key));
     let latest = identities.max_by_key(|entry| entry.mod_revision);
     latest.map(|entry| entry.decode()).transpose()

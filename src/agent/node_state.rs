@@ -17,7 +17,7 @@ pub struct NetworkRecord {
     pub reserved: u64,
 }
 
-/// What the agent keeps over a restart: `nodes/<id>/state`.
+/// What the agent keeps over a restart: `agents/<node>/state`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeState {

@@ -8,8 +8,8 @@ use super::status::ReplicaStep;
 use super::view::{WantedReplica, instance_of, shown_state};
 use crate::engine::ObservedContainer;
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, FailedProbe, HealthCheck, NotReadyCause, ReplicaPhase, Revision,
-    ServiceSpec,
+    Endpoint, EndpointId, EndpointOrigin, EndpointState, FailedProbe, HealthCheck, NotReadyCause,
+    ReplicaPhase, Revision, ServiceSpec,
 };
 use crate::probe::{ProbeAddress, ProbeState, ProbeTarget};
 
@@ -105,13 +105,16 @@ fn register(
     let replica = &wanted.replica;
     Some(Endpoint {
         service: replica.service.clone(),
-        replica: replica.name.clone(),
+        origin: EndpointOrigin::Managed {
+            replica: replica.name.clone(),
+            container: current.id.clone(),
+            started_at: current.started_at?,
+        },
         revision: replica.revision,
         address: address.ip(),
         ports: address.ports(&revision.spec.ports),
         via: address.via(),
         state,
-        container: current.id.clone(),
-        started_at: current.started_at?,
+        weight: Endpoint::WEIGHT,
     })
 }

@@ -59,13 +59,16 @@ impl StoreSnapshot {
             replica: replica.clone(),
             revision: self.revisions.get(&key::revision(service, replica.revision)).cloned(),
             status: self.statuses.get(&key::status(service, name)).map(|s| (**s).clone()),
-            endpoint: self.endpoints.get(&key::endpoint(service, name)).map(|e| (**e).clone()),
+            endpoint: self.endpoints.get(&key::endpoint(service, name.as_str())).map(|e| (**e).clone()),
         }
     }
 
-    /// Endpoints whose replica is not stored.
+    /// Endpoints of replicas that are not stored.
     pub(super) fn stray_endpoints(&self) -> Vec<Endpoint> {
-        let stray = |e: &&Endpoint| self.replicas.get(&key::replica(&e.service, &e.replica)).is_none();
+        let stray = |endpoint: &&Endpoint| {
+            let replica = endpoint.replica().map(|replica| key::replica(&endpoint.service, replica));
+            replica.is_some_and(|key| self.replicas.get(&key).is_none())
+        };
         self.endpoints.iter().filter(stray).cloned().collect()
     }
 }

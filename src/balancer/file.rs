@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EndpointOrigin, RoutingTable};
+use crate::model::{OriginName, RoutingTable};
 
 const FORMAT: u32 = 2;
 
@@ -100,7 +100,7 @@ impl TableFile {
             return Ok(Some(Saved::ThisBoot(table)));
         }
         for service in table.services.values_mut() {
-            service.endpoints.retain(|endpoint| endpoint.origin != EndpointOrigin::Managed);
+            service.endpoints.retain(|endpoint| endpoint.origin != OriginName::Managed);
         }
         Ok(Some(Saved::OtherBoot(table)))
     }
@@ -123,7 +123,7 @@ mod tests {
         let external = TableEndpoint {
             id: EndpointId::external(&"s".into(), ([10, 0, 0, 2], 80).into()),
             replica: None,
-            origin: EndpointOrigin::External,
+            origin: OriginName::External,
             ..managed.clone()
         };
         let service = TableService {
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(file("a").load().unwrap(), Some(Saved::ThisBoot(table())));
         let Some(Saved::OtherBoot(emptied)) = file("b").load().unwrap() else { panic!("another boot") };
         let origins = emptied.endpoints().map(|endpoint| endpoint.origin);
-        assert_eq!(origins.collect::<Vec<_>>(), [EndpointOrigin::External]);
+        assert_eq!(origins.collect::<Vec<_>>(), [OriginName::External]);
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub(crate) struct ServiceState {
     pub(crate) outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) statuses: BTreeMap<ReplicaName, ReplicaStatus>,
-    pub(crate) endpoints: BTreeMap<ReplicaName, Endpoint>,
+    /// By name; that of a managed one is its replica's.
+    pub(crate) endpoints: BTreeMap<String, Endpoint>,
 }
 
 /// Prefixes of the records that a service has one of.
@@ -90,7 +91,7 @@ impl ServiceState {
                 }
                 key::ENDPOINTS => {
                     let endpoint: Endpoint = entry.decode()?;
-                    endpoints.insert(endpoint.replica.clone(), endpoint);
+                    endpoints.insert(endpoint.name().into_owned(), endpoint);
                 }
                 _ => debug_assert!(false, "{} is no record of {name}", entry.key),
             }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{
-    Balance, EndpointId, EndpointOrigin, EndpointVia, Epoch, ForwardAction, HostPattern, Listener,
-    ListenerId, ListenerProtocol, ListenerScope, Millis, PathMatch, RedirectAction, RevisionNumber,
+    Balance, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener, ListenerId,
+    ListenerProtocol, ListenerScope, Millis, OriginName, PathMatch, RedirectAction, RevisionNumber,
     RevisionPin, RouteAction, RouteCondition, RoutingTable, ServiceName, TableEndpoint, TableName,
     TableRoute, TableService, WeightedBackend,
 };
@@ -88,21 +88,18 @@ fn route() -> impl Strategy<Value = TableRoute> {
 }
 
 fn endpoint() -> impl Strategy<Value = TableEndpoint> {
-    let origin = prop::sample::select(vec![
-        EndpointOrigin::Managed,
-        EndpointOrigin::Registered,
-        EndpointOrigin::External,
-    ]);
+    let origin =
+        prop::sample::select(vec![OriginName::Managed, OriginName::Registered, OriginName::External]);
     let via = prop_oneof![Just(EndpointVia::Direct), Just(EndpointVia::DockerProxy)];
     (0..6u8, revision(), origin, via, 0..3u32).prop_map(|(n, revision, origin, via, weight)| {
         let id = match origin {
-            EndpointOrigin::Managed => {
+            OriginName::Managed => {
                 EndpointId::new(&format!("c{n}").as_str().into(), jiff::Timestamp::UNIX_EPOCH)
             }
-            EndpointOrigin::Registered => EndpointId::registered(&format!("i{n}"), 7),
-            EndpointOrigin::External => EndpointId::external(&"s0".into(), ([10, 0, 0, n], 80).into()),
+            OriginName::Registered => EndpointId::registered(&format!("i{n}"), 7),
+            OriginName::External => EndpointId::external(&"s0".into(), ([10, 0, 0, n], 80).into()),
         };
-        let is_managed = origin == EndpointOrigin::Managed;
+        let is_managed = origin == OriginName::Managed;
         TableEndpoint {
             id,
             replica: is_managed.then(|| format!("r{n}").as_str().into()),

@@ -1,5 +1,6 @@
 //! The registry's record of one reachable instance, and the identity of endpoints of any origin.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -60,16 +61,44 @@ impl fmt::Display for EndpointId {
     }
 }
 
-/// Who registered an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// Who registered an endpoint, with what identifies the instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "by")]
 pub enum EndpointOrigin {
     /// Our agent, which runs its container.
-    Managed,
+    Managed {
+        replica: ReplicaName,
+        container: ContainerId,
+        /// When Docker started it.
+        started_at: jiff::Timestamp,
+    },
     /// The instance itself.
-    Registered,
-    /// The service's manifest.
+    Registered {
+        instance: String,
+        /// The store's revision when it registered.
+        registration_revision: u64,
+    },
+    /// The service's manifest: there is only its address.
     External,
+}
+
+/// An [`EndpointOrigin`] in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OriginName {
+    Managed,
+    Registered,
+    External,
+}
+
+impl From<&EndpointOrigin> for OriginName {
+    fn from(origin: &EndpointOrigin) -> Self {
+        match origin {
+            EndpointOrigin::Managed { .. } => Self::Managed,
+            EndpointOrigin::Registered { .. } => Self::Registered,
+            EndpointOrigin::External => Self::External,
+        }
+    }
 }
 
 /// What connections to an endpoint pass through.
@@ -94,12 +123,12 @@ pub enum EndpointState {
     Unready,
 }
 
-/// One reachable instance: `endpoints/<service>/<replica>`. Written by the agent alone.
+/// One reachable instance: `endpoints/<service>/<name>`. The agent alone writes those of its containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     pub service: ServiceName,
-    pub replica: ReplicaName,
+    pub origin: EndpointOrigin,
     pub revision: RevisionNumber,
     /// Address on the app's network, or the address that its ports are published at.
     pub address: IpAddr,
@@ -108,15 +137,52 @@ pub struct Endpoint {
     #[serde(default)]
     pub via: EndpointVia,
     pub state: EndpointState,
-    pub container: ContainerId,
-    /// When Docker started it.
-    pub started_at: jiff::Timestamp,
+    /// Relative to the weights of the revision's other endpoints.
+    #[serde(default = "default_weight", skip_serializing_if = "is_default_weight")]
+    pub weight: u32,
+}
+
+const fn default_weight() -> u32 {
+    Endpoint::WEIGHT
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_default_weight(weight: &u32) -> bool {
+    *weight == Endpoint::WEIGHT
 }
 
 impl Endpoint {
-    /// Its identity.
+    /// The default weight.
+    pub const WEIGHT: u32 = 1;
+
+    /// Its identity. An external endpoint with several ports is identified by the first by name.
     pub fn id(&self) -> EndpointId {
-        EndpointId::new(&self.container, self.started_at)
+        match &self.origin {
+            EndpointOrigin::Managed { container, started_at, .. } => EndpointId::new(container, *started_at),
+            EndpointOrigin::Registered { instance, registration_revision } => {
+                EndpointId::registered(instance, *registration_revision)
+            }
+            EndpointOrigin::External => {
+                let port = self.ports.values().next().copied().unwrap_or_default();
+                EndpointId::external(&self.service, SocketAddr::new(self.address, port))
+            }
+        }
+    }
+
+    /// The replica that it is; `None` unless it is managed.
+    pub fn replica(&self) -> Option<&ReplicaName> {
+        match &self.origin {
+            EndpointOrigin::Managed { replica, .. } => Some(replica),
+            EndpointOrigin::Registered { .. } | EndpointOrigin::External => None,
+        }
+    }
+
+    /// Its name, unique in its service: that of its replica, or the text of its id. No replica has a name with a colon.
+    pub fn name(&self) -> Cow<'_, str> {
+        match self.replica() {
+            Some(replica) => Cow::Borrowed(replica.as_str()),
+            None => Cow::Owned(self.id().to_string()),
+        }
     }
 }
 
@@ -143,5 +209,36 @@ mod tests {
         let external = EndpointId::external(&"db".into(), "[fd00::7]:5432".parse().unwrap());
         assert_eq!((external.as_str(), external.container()), ("external:db:[fd00::7]:5432", None));
         assert!(!registered.ended_with(&"vm-1".into(), jiff::Timestamp::MAX));
+    }
+
+    #[test]
+    fn stored_endpoint_is_named_and_identified_by_its_origin_and_reads_what_it_writes() {
+        let managed = EndpointOrigin::Managed {
+            replica: "web-1-a".into(),
+            container: "abc".into(),
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let registered =
+            EndpointOrigin::Registered { instance: "vm-1".to_owned(), registration_revision: 17 };
+        for (origin, weight, name, id) in [
+            (managed, 1, "web-1-a", "abc@0"),
+            (registered, 2, "registered:vm-1@17", "registered:vm-1@17"),
+            (EndpointOrigin::External, 3, "external:web:10.0.0.1:80", "external:web:10.0.0.1:80"),
+        ] {
+            let endpoint = Endpoint {
+                service: "web".into(),
+                origin,
+                revision: RevisionNumber(1),
+                address: [10, 0, 0, 1].into(),
+                ports: [("admin".to_owned(), 80), ("http".to_owned(), 81)].into(),
+                via: EndpointVia::Direct,
+                state: EndpointState::Ready,
+                weight,
+            };
+            assert_eq!((&*endpoint.name(), endpoint.id().as_str()), (name, id));
+            let json = serde_json::to_string(&endpoint).unwrap();
+            assert_eq!(json.contains("weight"), weight != Endpoint::WEIGHT, "{json}");
+            assert_eq!(serde_json::from_str::<Endpoint>(&json).unwrap(), endpoint, "{json}");
+        }
     }
 }

@@ -19,19 +19,24 @@ pub const ENDPOINTS: &str = "endpoints/";
 /// Prefix of all traffic records.
 pub const TRAFFIC: &str = "traffic/";
 /// Prefix of all route claims.
-pub const ROUTES: &str = "routes/";
+pub const CLAIMS: &str = "claims/";
 /// Prefix of all last-applied specs.
 pub const APPLIED: &str = "applied/";
 /// Prefix of all events.
 pub const EVENTS: &str = "events/";
-/// Prefix of all node records.
-pub const NODES: &str = "nodes/";
+/// Prefix of what the agents keep of their nodes.
+pub const AGENTS: &str = "agents/";
 /// Prefix of remembered request ids.
 pub const REQUESTS: &str = "meta/requests/";
 
 /// Prefix of all objects of a kind.
 pub fn objects_of(kind: ObjectKind) -> String {
-    format!("{}s/", kind.word())
+    objects_under(kind.word())
+}
+
+/// The plural of a kind's word is for its objects alone: no other prefix may be one.
+fn objects_under(word: &str) -> String {
+    format!("{word}s/")
 }
 
 /// An object that a user declared.
@@ -94,9 +99,9 @@ pub fn endpoints_of(name: &ServiceName) -> String {
     format!("{ENDPOINTS}{name}/")
 }
 
-/// One replica's endpoint.
-pub fn endpoint(service: &ServiceName, replica: &ReplicaName) -> String {
-    format!("{ENDPOINTS}{service}/{replica}")
+/// One endpoint, by its name: that of its replica, where it has one.
+pub fn endpoint(service: &ServiceName, name: &str) -> String {
+    format!("{ENDPOINTS}{service}/{name}")
 }
 
 /// A service's traffic record.
@@ -106,7 +111,7 @@ pub fn traffic(name: &ServiceName) -> String {
 
 /// The claim of a host and path; its value is the [`ObjectRef`] that holds it.
 pub fn route_claim(claim: &str) -> String {
-    format!("{ROUTES}{claim}")
+    format!("{CLAIMS}{claim}")
 }
 
 /// The spec an object was last applied with.
@@ -131,17 +136,17 @@ pub fn event_sequence(key: &str) -> Option<u64> {
 
 /// What a node's agent keeps over a restart.
 pub fn node_state(id: &NodeId) -> String {
-    format!("{NODES}{id}/state")
+    format!("{AGENTS}{id}/state")
 }
 
 /// A node's id and name.
 pub fn node_identity(id: &NodeId) -> String {
-    format!("{NODES}{id}/identity")
+    format!("{AGENTS}{id}/identity")
 }
 
 /// Whether it is the key of a [`node_identity`].
 pub fn is_node_identity(key: &str) -> bool {
-    key.starts_with(NODES) && key.ends_with("/identity")
+    key.starts_with(AGENTS) && key.ends_with("/identity")
 }
 
 /// The service a key of `services/`, `replicas/`, `status/`, `endpoints/` … belongs to: its second segment.
@@ -152,4 +157,39 @@ pub fn service_of(key: &str) -> Option<ServiceName> {
     let owned =
         ["services", "revisions", "outcomes", "rollouts", "replicas", "status", "endpoints", "traffic"];
     (owned.contains(&prefix) && !name.is_empty()).then(|| ServiceName::new(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words of kinds that are to come.
+    const PLANNED: [&str; 4] = ["route", "config", "secret", "node"];
+
+    /// The prefixes that this file defines.
+    fn constants() -> impl Iterator<Item = String> {
+        let definitions = include_str!("key.rs").lines().filter_map(|line| line.strip_prefix("pub const "));
+        definitions.filter_map(|definition| definition.split('"').nth(1)).map(str::to_owned)
+    }
+
+    #[test]
+    fn prefixes_of_kinds_and_records_do_not_overlap() {
+        assert_eq!(objects_of(ObjectKind::Service), SERVICES);
+        let kinds = ObjectKind::ALL.iter().map(|kind| kind.word()).chain(PLANNED).map(objects_under);
+        let records = constants().filter(|prefix| prefix != SERVICES);
+        let all: Vec<String> = kinds.chain(records).collect();
+        assert!(all.len() > PLANNED.len() + ObjectKind::ALL.len() + 10, "{all:?}");
+        for (index, one) in all.iter().enumerate() {
+            for other in &all[index + 1..] {
+                assert!(!one.starts_with(other) && !other.starts_with(one), "{one} and {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn node_identity_is_known_by_its_key() {
+        let node = NodeId::from("n1");
+        assert!(is_node_identity(&node_identity(&node)));
+        assert!(!is_node_identity(&node_state(&node)));
+    }
 }

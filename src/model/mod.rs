@@ -61,7 +61,7 @@ pub use deletion_guard::RecentDeletions;
 pub use diagnosis::{
     CRASHES_TOGETHER, Diagnosis, Evidence, FailedProbe, ListeningSocket, NotReadyCause, ProbeAnswer,
 };
-pub use endpoint::{Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia};
+pub use endpoint::{Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia, OriginName};
 pub use event::{Event, EventKind, EventReason};
 pub use exposure::{EngineKind, ExposureMode};
 #[cfg(any(test, feature = "testing"))]

@@ -66,6 +66,11 @@ pub struct ObjectRef {
 pub struct ObjectRefError(String);
 
 impl ObjectRef {
+    /// The name as that of a service; `None` for another kind.
+    pub fn service_name(&self) -> Option<ServiceName> {
+        (self.kind == ObjectKind::Service).then(|| ServiceName::new(&self.name))
+    }
+
     /// `service users`, for a sentence.
     pub fn phrase(&self) -> String {
         format!("{} {}", self.kind.word(), self.name)
@@ -127,7 +132,7 @@ pub enum ObjectSpec {
 /// A host and path that only one object may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteClaim {
-    /// `shop.localhost/api`; the store keeps it under `routes/`.
+    /// `shop.localhost/api`; the store keeps it under `claims/`.
     pub claim: String,
     /// The field that asks for it: `spec.route[0]`.
     pub path: String,
@@ -236,7 +241,9 @@ mod tests {
         let users: ObjectRef = "service/users".parse().unwrap();
         assert_eq!(users, ObjectRef::from(&"users".into()));
         assert_eq!(users.to_string(), "service/users");
+        assert_eq!(users.service_name(), Some("users".into()));
         let gadget: ObjectRef = "gadget/users".parse().unwrap();
+        assert_eq!(gadget.service_name(), None);
         assert_eq!((gadget.kind, gadget.to_string().as_str()), (ObjectKind::Gadget, "gadget/users"));
         for text in ["users", "service/", "widget/users", "/users", ""] {
             assert!(text.parse::<ObjectRef>().is_err(), "{text}");

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Balance, EndpointId, EndpointOrigin, EndpointVia, Epoch, HostPattern, Listener, ListenerId, Millis,
+    Balance, Endpoint, EndpointId, EndpointVia, Epoch, HostPattern, Listener, ListenerId, Millis, OriginName,
     PathMatch, ReplicaName, RevisionNumber, RevisionPin, RouteCondition, ServiceName, StoreId,
 };
 
@@ -104,7 +104,7 @@ pub struct TableEndpoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaName>,
     pub revision: RevisionNumber,
-    pub origin: EndpointOrigin,
+    pub origin: OriginName,
     pub address: IpAddr,
     /// Ports by name.
     pub ports: BTreeMap<String, u16>,
@@ -114,9 +114,6 @@ pub struct TableEndpoint {
 }
 
 impl TableEndpoint {
-    /// The default weight.
-    pub const WEIGHT: u32 = 1;
-
     /// A container of ours, reached directly.
     pub fn managed(
         id: EndpointId,
@@ -129,11 +126,11 @@ impl TableEndpoint {
             id,
             replica: Some(replica),
             revision,
-            origin: EndpointOrigin::Managed,
+            origin: OriginName::Managed,
             address,
             ports,
             via: EndpointVia::Direct,
-            weight: Self::WEIGHT,
+            weight: Endpoint::WEIGHT,
         }
     }
 }

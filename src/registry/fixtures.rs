@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use super::Registry;
 use crate::clock::RealClock;
 use crate::model::{
-    BalancerReport, BalancerReports, Endpoint, EndpointId, EndpointState, EndpointVia, Epoch, Port, Protocol,
-    RevisionNumber, Route, RoutingTable, Service, TableName, key,
+    BalancerReport, BalancerReports, Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia, Epoch,
+    Port, Protocol, RevisionNumber, Route, RoutingTable, Service, TableName, key,
 };
 use crate::store::{EmbeddedStore, Op, Store, Txn};
 use crate::testing;
@@ -31,12 +31,20 @@ pub(super) fn service(name: &str, claims: &[&str]) -> Service {
 pub(super) fn endpoint(service: &str, container: &str, state: EndpointState) -> Endpoint {
     Endpoint {
         service: service.into(),
-        replica: container.into(),
+        origin: managed(container, container),
         revision: RevisionNumber(1),
         address: [10, 209, 0, 2].into(),
         ports: [("http".to_owned(), 80)].into(),
         via: EndpointVia::Direct,
         state,
+        weight: Endpoint::WEIGHT,
+    }
+}
+
+/// The origin of a container's first start.
+pub(super) fn managed(replica: &str, container: &str) -> EndpointOrigin {
+    EndpointOrigin::Managed {
+        replica: replica.into(),
         container: container.into(),
         started_at: Timestamp::UNIX_EPOCH,
     }

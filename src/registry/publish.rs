@@ -94,12 +94,12 @@ impl Registry {
 
     /// The write that registers an endpoint or changes its state; part of the caller's own transaction.
     pub fn put(endpoint: &Endpoint) -> Op {
-        Op::put(key::endpoint(&endpoint.service, &endpoint.replica), endpoint)
+        Op::put(key::endpoint(&endpoint.service, &endpoint.name()), endpoint)
     }
 
     /// The write that withdraws a replica's endpoint; part of the caller's own transaction.
     pub fn delete(service: &ServiceName, replica: &ReplicaName) -> Op {
-        Op::delete(key::endpoint(service, replica))
+        Op::delete(key::endpoint(service, replica.as_str()))
     }
 
     pub(super) async fn read_and_publish(&self, opens: bool) -> Result<RegistryRead, StoreError> {

@@ -6,9 +6,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, ForwardAction, HostPattern, Listener, ListenerId, PathMatch, Route,
-    RouteAction, RoutingTable, Service, ServiceName, TableEndpoint, TableName, TableRoute, TableService,
-    Traffic, WeightedBackend,
+    Endpoint, EndpointId, EndpointState, ForwardAction, HostPattern, Listener, ListenerId, OriginName,
+    PathMatch, Route, RouteAction, RoutingTable, Service, ServiceName, TableEndpoint, TableName, TableRoute,
+    TableService, Traffic, WeightedBackend,
 };
 
 /// The table that these objects make.
@@ -44,12 +44,12 @@ pub fn build<'a>(
     RoutingTable { name, listeners, routes: routes(live.values().copied()), services }
 }
 
-/// Ready endpoints in the order of their ids. Of two records of one container the first by service and replica counts.
+/// Ready endpoints in the order of their ids. Of two records of one id the first by service and name counts.
 fn ready_by_id<'a>(endpoints: impl Iterator<Item = &'a Endpoint>) -> BTreeMap<EndpointId, &'a Endpoint> {
     let mut by_id: BTreeMap<EndpointId, &Endpoint> = BTreeMap::new();
     for endpoint in endpoints.filter(|e| e.state == EndpointState::Ready) {
         let kept = by_id.entry(endpoint.id()).or_insert(endpoint);
-        if (&endpoint.service, &endpoint.replica) < (&kept.service, &kept.replica) {
+        if (&endpoint.service, endpoint.name()) < (&kept.service, kept.name()) {
             *kept = endpoint;
         }
     }
@@ -66,10 +66,16 @@ fn table_service(service: &Service, traffic: Option<&Traffic>) -> TableService {
 }
 
 fn table_endpoint(id: EndpointId, endpoint: &Endpoint) -> TableEndpoint {
-    let replica = endpoint.replica.clone();
-    let ports = endpoint.ports.clone();
-    let managed = TableEndpoint::managed(id, replica, endpoint.revision, endpoint.address, ports);
-    TableEndpoint { via: endpoint.via, ..managed }
+    TableEndpoint {
+        id,
+        replica: endpoint.replica().cloned(),
+        revision: endpoint.revision,
+        origin: OriginName::from(&endpoint.origin),
+        address: endpoint.address,
+        ports: endpoint.ports.clone(),
+        via: endpoint.via,
+        weight: endpoint.weight,
+    }
 }
 
 /// All routes, exact hosts before any host, then longest path first. A host and path leads to one service (claims in the
@@ -114,7 +120,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::fixtures::{endpoint, service, table_name};
+    use super::super::fixtures::{endpoint, managed, service, table_name};
     use super::*;
     use crate::model::{
         Balance, EndpointState::*, EndpointVia, Millis, RevisionNumber, RevisionPin, RouteCondition,
@@ -253,7 +259,7 @@ mod tests {
     #[test]
     fn a_container_recorded_twice_is_one_endpoint() {
         let mut other = endpoint("web", "c1", Ready);
-        other.replica = "b".into();
+        other.origin = managed("b", "c1");
         let services = [service("web", &["*/"]), service("api", &["*/api"])];
         let endpoints = [other, endpoint("web", "c1", Ready), endpoint("api", "c1", Ready)];
         assert_eq!(endpoints_by_service(&build_one(&services, &endpoints)), ["api: c1@0", "web:"]);
@@ -274,11 +280,11 @@ mod tests {
     fn some_endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
         let state = prop::sample::select(vec![Ready, Draining, Unready]);
         let one = ("[a-e]", "[c-f][0-2]", "[r-t]", state).prop_map(|(service, container, replica, state)| {
-            Endpoint { replica: replica.as_str().into(), ..endpoint(&service, &container, state) }
+            Endpoint { origin: managed(&replica, &container), ..endpoint(&service, &container, state) }
         });
         prop::collection::vec(one, 0..12).prop_map(|endpoints| {
             // As in the store: one record per service and replica.
-            let by_key = endpoints.into_iter().map(|e| ((e.service.clone(), e.replica.clone()), e));
+            let by_key = endpoints.into_iter().map(|e| ((e.service.clone(), e.replica().cloned()), e));
             by_key.collect::<BTreeMap<_, _>>().into_values().collect()
         })
     }

@@ -29,6 +29,10 @@ use tokio::sync::watch;
 
 const HOST: &str = "FAKE:ENGINE";
 
+fn service_ref(service: &str) -> ObjectRef {
+    (&ServiceName::new(service)).into()
+}
+
 pub(crate) struct Rig {
     pub(crate) controller: Arc<Controller>,
     pub(crate) store: Arc<EmbeddedStore>,
@@ -278,7 +282,7 @@ async fn a_route_that_another_service_holds_is_refused_naming_both() {
     assert_eq!((object.to_string().as_str(), holder.to_string().as_str()), ("service/web", "service/users"));
     assert_eq!(rig.keys().await, before, "nothing of the run was written");
 
-    rig.controller.writes().delete("r3", &["users".into()], false, "delete users").await.unwrap();
+    rig.controller.writes().delete("r3", &[service_ref("users")], false, "delete users").await.unwrap();
     rig.apply("r4", &run).await.expect("a deleted service holds no route");
 }
 
@@ -291,7 +295,7 @@ async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
     assert!(matches!(refused, ControllerError::OtherApp { .. }), "{refused:?}");
 
     let deleted =
-        rig.controller.writes().delete("r3", &["users".into()], false, "delete users").await.unwrap();
+        rig.controller.writes().delete("r3", &[service_ref("users")], false, "delete users").await.unwrap();
     let refused = rig.apply("r4", std::slice::from_ref(&other)).await.unwrap_err();
     assert_eq!(refused, ControllerError::BeingDeleted((&ServiceName::new("users")).into()));
     rig.controller.reconciler().mark("users".into());
@@ -332,18 +336,18 @@ async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
 
     let before = rig.keys().await;
     let refused =
-        rig.controller.writes().delete("r2", &["users".into()], true, "delete users --volumes").await;
+        rig.controller.writes().delete("r2", &[service_ref("users")], true, "delete users --volumes").await;
     let Err(ControllerError::VolumeShared { volume, by, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!((volume.as_str(), by.as_str()), ("data", "web"));
     assert_eq!(rig.keys().await, before, "nothing was written");
 
     let deleted =
-        rig.controller.writes().delete("r3", &["users".into()], false, "delete users").await.unwrap();
+        rig.controller.writes().delete("r3", &[service_ref("users")], false, "delete users").await.unwrap();
     assert_eq!(deleted[0].notes, ["its volumes are kept: data"]);
     pass("users").await;
     assert_eq!(left().await, 1);
 
-    rig.controller.writes().delete("r4", &["web".into()], true, "delete web --volumes").await.unwrap();
+    rig.controller.writes().delete("r4", &[service_ref("web")], true, "delete web --volumes").await.unwrap();
     let in_use = EngineError::Conflict { message: "volume is in use - [c]".into() };
     rig.engine.fail_next(Call::RemoveVolume, in_use);
     pass("web").await;
@@ -585,7 +589,7 @@ async fn every_route_of_a_service_may_change_at_once() {
     };
     rig.apply("r1", &[of("a")]).await.unwrap();
     assert_eq!(rig.apply("r2", &[of("b")]).await.unwrap(), [WriteAction::Changed]);
-    let claims = rig.store.list(key::ROUTES).await.unwrap().entries;
+    let claims = rig.store.list(key::CLAIMS).await.unwrap().entries;
     assert_eq!(claims.len(), coxswain::model::LIMITS.routes);
     assert!(claims.iter().all(|claim| claim.key.contains("/b")));
     let holder: ObjectRef = claims[0].decode().unwrap();
@@ -690,7 +694,7 @@ async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_l
     for ops in events.chunks(100) {
         rig.store.txn(Txn { compare: Vec::new(), ops: ops.to_vec() }).await.unwrap();
     }
-    rig.controller.writes().delete("r2", &["users".into()], false, "delete users").await.unwrap();
+    rig.controller.writes().delete("r2", &[service_ref("users")], false, "delete users").await.unwrap();
     rig.pass().await;
     for key in rig.keys().await.iter().filter(|key| key.starts_with(&key::replicas_of(&"users".into()))) {
         last_word(&rig, key.rsplit('/').next().unwrap(), ReplicaPhase::Gone).await;

@@ -57,18 +57,46 @@ async fn apply_commits_two_kinds_of_one_name_as_two_objects() {
     let expected = [
         "applied/gadget/users",
         "applied/service/users",
+        "claims/shop.localhost/api",
+        "claims/shop.localhost/gadget",
         "gadgets/users",
-        "routes/shop.localhost/api",
-        "routes/shop.localhost/gadget",
         "services/users",
     ];
     assert_eq!(rig.keys().await, expected);
     assert_eq!(rig.apply("r2", &run).await.unwrap(), [WriteAction::Unchanged, WriteAction::Unchanged]);
 
-    rig.controller.writes().delete("r3", &["users".into()], false, "delete users").await.unwrap();
+    let users = [object("service/users")];
+    rig.controller.writes().delete("r3", &users, false, "delete users").await.unwrap();
     rig.pass().await;
     assert_eq!(stored(&rig, "users").await.metadata.generation, Generation(1), "it is another object");
-    assert_eq!(rig.keys().await, ["applied/gadget/users", "gadgets/users", "routes/shop.localhost/gadget"]);
+    assert_eq!(rig.keys().await, ["applied/gadget/users", "claims/shop.localhost/gadget", "gadgets/users"]);
+}
+
+#[tokio::test]
+async fn delete_goes_by_kind_and_name_and_takes_all_objects_or_none() {
+    let rig = Rig::new();
+    let writes = rig.controller.writes();
+    let run = [routed("users", "users:1", "/api"), gadget("users", 1, "/gadget"), document("web", "web:1")];
+    rig.apply("r1", &run).await.unwrap();
+
+    let deleted = writes.delete("r2", &[object("gadget/users")], true, "delete").await.unwrap();
+    assert_eq!(text(&deleted), ["gadget/users Deleted"]);
+    assert!(stored(&rig, "users").await.is_being_deleted);
+    assert!(rig.service("users").await.deleted_at.is_none(), "it only has the same name");
+    assert!(!rig.keys().await.contains(&"claims/shop.localhost/gadget".to_owned()), "its route is free");
+    let generation = stored(&rig, "users").await.metadata.generation;
+    writes.delete("r3", &[object("gadget/users")], false, "delete").await.unwrap();
+    assert_eq!(stored(&rig, "users").await.metadata.generation, generation, "deleted twice is deleted once");
+
+    let missing = [object("service/users"), object("gadget/web")];
+    let refused = writes.delete("r4", &missing, false, "delete").await.unwrap_err();
+    assert_eq!(refused, ControllerError::NotFound(vec![object("gadget/web")]), "web is a service");
+    assert!(rig.service("users").await.deleted_at.is_none(), "nothing was written");
+
+    let both = [object("service/web"), object("gadget/users")];
+    let deleted = writes.delete("r5", &both, false, "delete").await.unwrap();
+    assert_eq!(text(&deleted), ["service/web Deleted", "gadget/users Deleted"]);
+    assert!(rig.service("web").await.deleted_at.is_some());
 }
 
 #[tokio::test]
@@ -106,7 +134,7 @@ async fn route_moves_from_one_kind_to_the_other_within_a_run() {
     let run = [routed("users", "users:1", "/api")];
     let results = writes.declare(DIRECTORY, &run, &[object("gadget/users")]).await.unwrap();
     assert_eq!(text(&results), ["gadget/users Deleted", "service/users Created"]);
-    let claim = rig.store.get("routes/shop.localhost/api").await.unwrap().unwrap();
+    let claim = rig.store.get("claims/shop.localhost/api").await.unwrap().unwrap();
     assert_eq!(claim.decode::<ObjectRef>(), Ok(object("service/users")));
 }
 

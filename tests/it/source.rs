@@ -152,8 +152,8 @@ async fn writes_refuse_a_service_that_another_source_declares() {
     let rig = &followed.rig;
     let refused = rig.apply("r1", &[document("users", "users:2")]).await.unwrap_err();
     assert!(matches!(refused, ControllerError::OtherSource { there: Some(_), .. }), "{refused:?}");
-    let refused =
-        rig.controller.writes().delete("r2", &["users".into()], false, "delete users").await.unwrap_err();
+    let users = (&ServiceName::new("users")).into();
+    let refused = rig.controller.writes().delete("r2", &[users], false, "delete users").await.unwrap_err();
     let ControllerError::OtherSource { there: Some(there), .. } = refused else { panic!("{refused:?}") };
     assert_eq!(Some(there.as_str()), followed.path().to_str());
 

@@ -1,13 +1,18 @@
 //! Golden routing tables: what the table can say beyond what manifests can declare today, built and diffed.
+//!
+//! Shares, pins and endpoints of every origin are built from stored records. Conditions of routes, redirects and further
+//! listeners are written out: nothing that is stored expresses them until their kinds come (`docs/adr/0007-one-structure.md`).
 #![allow(clippy::unwrap_used)]
 
 use coxswain::model::{
-    Balance, EndpointId, EndpointOrigin, EndpointVia, Epoch, ForwardAction, HostPattern, Listener,
-    ListenerId, ListenerProtocol, ListenerScope, Millis, PathMatch, RedirectAction, RevisionNumber,
-    RevisionPin, RouteAction, RouteCondition, RoutingTable, TableEndpoint, TableName, TableRoute,
-    TableService, Traffic, WeightedBackend,
+    Balance, Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia, Epoch, ForwardAction,
+    HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, Millis, PathMatch, Port, Protocol,
+    RedirectAction, RevisionNumber, RevisionPin, Route, RouteAction, RouteCondition, RoutingTable, Service,
+    TableEndpoint, TableName, TableRoute, TableService, Traffic, WeightedBackend,
 };
 use coxswain::plane;
+use coxswain::registry::table::build;
+use coxswain::testing;
 
 /// The table, and what is sent to a balancer that has it for it to serve from `next`.
 fn snapshot(name: &str, table: &RoutingTable, next: &RoutingTable) {
@@ -55,6 +60,34 @@ fn managed(container: &str, revision: u64) -> TableEndpoint {
     TableEndpoint::managed(id, container.into(), RevisionNumber(revision), [10, 209, 0, 2].into(), ports)
 }
 
+/// A service with one port and these routes.
+fn declared(name: &str, routes: Vec<Route>) -> Service {
+    let mut service = testing::service(name);
+    service.spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
+    service.spec.routes = routes;
+    service
+}
+
+/// A stored endpoint that is ready.
+fn stored(service: &str, origin: EndpointOrigin, revision: u64) -> Endpoint {
+    Endpoint {
+        service: service.into(),
+        origin,
+        revision: RevisionNumber(revision),
+        address: [10, 209, 0, 2].into(),
+        ports: [("http".to_owned(), 8080)].into(),
+        via: EndpointVia::Direct,
+        state: EndpointState::Ready,
+        weight: Endpoint::WEIGHT,
+    }
+}
+
+/// The origin of a container whose replica has the same name.
+fn container(name: &str) -> EndpointOrigin {
+    let started_at = jiff::Timestamp::UNIX_EPOCH;
+    EndpointOrigin::Managed { replica: name.into(), container: name.into(), started_at }
+}
+
 fn service(endpoints: Vec<TableEndpoint>) -> TableService {
     TableService { endpoints, ..TableService::default() }
 }
@@ -71,17 +104,19 @@ fn table(routes: Vec<TableRoute>, services: Vec<(&str, TableService)>) -> Routin
 #[test]
 fn canary_split_pins_a_header_and_one_delta_changes_its_shares() {
     let [stable, canary] = [RevisionNumber(8), RevisionNumber(9)];
+    let services =
+        [declared("users", vec![Route::to(Some("shop.example".to_owned()), "/")]), declared("web", vec![])];
+    let endpoints = [
+        stored("users", container("new"), 9),
+        stored("users", container("old"), 8),
+        stored("web", container("w"), 1),
+    ];
     let pin = RevisionPin { conditions: [header("x-canary", "1")].into(), revision: canary };
-    let split = TableService {
-        shares: [(stable, 9_500), (canary, 500)].into(),
-        pins: vec![pin],
-        ..service(vec![managed("new", 9), managed("old", 8)])
-    };
-    let promoted = TableService { shares: [(canary, Traffic::WHOLE)].into(), pins: vec![], ..split.clone() };
-    let routes = vec![route("shop.example", prefix("/"), forward(vec![backend("users", 1)]))];
-    let before = table(routes.clone(), vec![("users", split), ("web", service(vec![managed("w", 1)]))]);
-    let mut after = RoutingTable { name: name(2), ..before.clone() };
-    after.services.insert("users".into(), promoted);
+    let split =
+        Traffic { service: "users".into(), shares: [(stable, 9_500), (canary, 500)].into(), pins: vec![pin] };
+    let promoted = Traffic { shares: [(canary, Traffic::WHOLE)].into(), pins: vec![], ..split.clone() };
+    let before = build(name(1), &services, &endpoints, [&split]);
+    let after = build(name(2), &services, &endpoints, [&promoted]);
     snapshot("canary_split", &before, &after);
 }
 
@@ -117,30 +152,20 @@ fn tcp_listener_names_its_service() {
 
 #[test]
 fn table_holds_external_and_registered_endpoints_next_to_managed_ones() {
-    let address = "[fd00::7]:9000".parse().unwrap();
-    let external = TableEndpoint {
-        id: EndpointId::external(&"users".into(), address),
-        replica: None,
-        origin: EndpointOrigin::External,
-        address: address.ip(),
-        ports: [("http".to_owned(), address.port())].into(),
+    let mut users = declared("users", vec![Route::to(None, "/")]);
+    users.spec.balance = Balance::RoundRobin;
+    let external = Endpoint {
+        address: "fd00::7".parse().unwrap(),
+        ports: [("http".to_owned(), 9000)].into(),
         weight: 3,
-        ..managed("", 1)
+        ..stored("users", EndpointOrigin::External, 1)
     };
-    let registered = TableEndpoint {
-        id: EndpointId::registered("vm-1", 17),
-        replica: None,
-        origin: EndpointOrigin::Registered,
-        ..managed("", 1)
-    };
-    let published = TableEndpoint { via: EndpointVia::DockerProxy, ..managed("c1", 1) };
-    let all = TableService {
-        balance: Balance::RoundRobin,
-        ..service(vec![published, external.clone(), registered])
-    };
-    let routes = vec![route("*", prefix("/"), forward(vec![backend("users", 1)]))];
-    let before = table(routes.clone(), vec![("users", all)]);
-    let after = RoutingTable { name: name(2), ..table(routes, vec![("users", service(vec![external]))]) };
+    let origin = EndpointOrigin::Registered { instance: "vm-1".to_owned(), registration_revision: 17 };
+    let registered = stored("users", origin, 1);
+    let published = Endpoint { via: EndpointVia::DockerProxy, ..stored("users", container("c1"), 1) };
+    let before = build(name(1), [&users], [&registered, &published, &external], []);
+    let draining = |endpoint: Endpoint| Endpoint { state: EndpointState::Draining, ..endpoint };
+    let after = build(name(2), [&users], [&draining(registered), &draining(published), &external], []);
     snapshot("external_endpoint", &before, &after);
 }
 

@@ -130,11 +130,11 @@ impl Removal {
     }
 
     async fn delete(&mut self, name: &str, volumes: bool) {
-        let names = [name.into()];
+        let objects = [(&ServiceName::new(name)).into()];
         self.rig
             .controller
             .writes()
-            .delete(&format!("delete-{name}"), &names, volumes, "delete")
+            .delete(&format!("delete-{name}"), &objects, volumes, "delete")
             .await
             .unwrap();
         self.rig.controller.reconciler().mark(name.into());

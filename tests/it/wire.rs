@@ -1,23 +1,26 @@
-//! The JSON of every kind of answer, from stored objects in which everything is set: the interface of `-o json`.
+//! The JSON of every kind of answer, from stored objects in which everything is set, and every word that answers use: the
+//! interface of `-o json`.
 
 use std::collections::BTreeMap;
 
 use coxswain::api::types::{
-    DaemonStatus, EndpointObject, EventObject, LogEntry, NodeObject, OperationProgress, ReplicaObject,
-    RevisionObject, ServiceObject, WrittenObject,
+    DaemonStatus, DesiredName, EndpointObject, EventObject, FailureReasonName, LogEntry, NodeObject,
+    NotReadyReason, OperationProgress, ReplicaObject, ReplicaPhaseName, RevisionObject, RevisionOutcomeName,
+    RolloutStateName, ServiceObject, WrittenObject,
 };
 use coxswain::controller::{
     AgentState, DaemonSnapshot, EngineInfo, EngineState, FieldChange, LogRecord, NodeSnapshot, OperationEnd,
     Overridden, ProgressSnapshot, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
     WriteAction, WriteResult,
 };
+use coxswain::manifest::{ManifestSource, parse};
 use coxswain::model::{
-    Author, Cause, Condition, Desired, Diagnosis, Endpoint, EndpointState, EndpointStats, EndpointVia,
-    EngineKind, Epoch, Event, EventKind, EventReason, Evidence, ExposureMode, FailedReplica, FailureReason,
-    Generation, Incarnation, InterventionKind, Latencies, Millis, Mono, NotReadyCause, OutcomeRecord,
-    Override, Reason, Replica, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
-    RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceName,
-    ServiceSpec, TableName,
+    Author, Cause, Condition, ConditionKind, Desired, Diagnosis, Endpoint, EndpointOrigin, EndpointState,
+    EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind, EventReason, Evidence, ExposureMode,
+    FailedReplica, FailureReason, Generation, Incarnation, InterventionKind, Latencies, Millis, Mono,
+    NotReadyCause, OriginName, OutcomeRecord, Override, Reason, Replica, ReplicaPhase, ReplicaStatus,
+    ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutDirection, RolloutFailure,
+    RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec, TableName,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -155,10 +158,9 @@ fn json(answer: &impl Serialize) -> String {
     serde_json::to_string_pretty(answer).unwrap()
 }
 
-#[test]
-fn service_shows_its_rollout_without_what_only_the_orchestrator_needs() {
-    let snapshot = ServiceSnapshot {
-        service: service(),
+fn service_snapshot(service: Service) -> ServiceSnapshot {
+    ServiceSnapshot {
+        service,
         rollout: Some(rollout()),
         deadline: Some(RolloutDeadline {
             remaining: Millis::secs(55),
@@ -173,8 +175,24 @@ fn service_shows_its_rollout_without_what_only_the_orchestrator_needs() {
         waits: vec!["users-2-b must stay healthy for another 8s".to_owned()],
         failed_requests: Some(0),
         volumes: vec!["coxswain-shop.data-3f2a".to_owned()],
+    }
+}
+
+#[test]
+fn service_shows_its_rollout_without_what_only_the_orchestrator_needs() {
+    insta::assert_snapshot!("service", json(&ServiceObject::from(service_snapshot(service()))));
+}
+
+#[test]
+fn spec_of_an_answer_is_read_as_the_manifest_that_it_came_from() {
+    let read = |text: String| {
+        let documents = parse(&[ManifestSource::new("users.yaml", text)]).unwrap();
+        documents[0].spec.as_service().unwrap().clone()
     };
-    insta::assert_snapshot!("service", json(&ServiceObject::from(snapshot)));
+    let spec = read(include_str!("../manifests/every-field.yaml").to_owned());
+    let stored = Service { spec: spec.clone(), ..service() };
+    let answer = ServiceObject::from(service_snapshot(stored));
+    assert_eq!(read(serde_saphyr::to_string(&answer).unwrap()), spec);
 }
 
 #[test]
@@ -206,15 +224,19 @@ fn revision_shows_its_outcome() {
 fn endpoint_event_and_log_line_show_all_they_have() {
     let endpoint = Endpoint {
         service: "users".into(),
-        replica: "users-3-a".into(),
+        origin: EndpointOrigin::Managed {
+            replica: "users-3-a".into(),
+            container: "c1".into(),
+            started_at: at(30),
+        },
         revision: RevisionNumber(3),
         address: [10, 209, 1, 4].into(),
         ports: BTreeMap::from([("http".to_owned(), 8080)]),
         via: EndpointVia::Direct,
         state: EndpointState::Draining,
-        container: "c1".into(),
-        started_at: at(30),
+        weight: 2,
     };
+    let external = Endpoint { origin: EndpointOrigin::External, ..endpoint.clone() };
     let event = Event {
         at: at(34),
         object: "replica/users-3-a".to_owned(),
@@ -224,8 +246,12 @@ fn endpoint_event_and_log_line_show_all_they_have() {
     };
     let text = "listening".to_owned();
     let line = LogRecord { replica: "users-3-a".into(), at: Some(at(35)), stderr: true, text, life: true };
-    let objects =
-        [json(&EndpointObject::from(endpoint)), json(&EventObject::from(event)), json(&LogEntry::from(line))];
+    let objects = [
+        json(&EndpointObject::from(endpoint)),
+        json(&EndpointObject::from(external)),
+        json(&EventObject::from(event)),
+        json(&LogEntry::from(line)),
+    ];
     insta::assert_snapshot!("endpoint_event_log", objects.join("\n"));
 }
 
@@ -293,4 +319,60 @@ fn written_object_shows_what_a_write_did() {
         conflicts: vec![overridden],
     };
     insta::assert_snapshot!("write", json(&WrittenObject::from(result)));
+}
+
+/// The enums without data of answers, with all their variants.
+macro_rules! words {
+    ($($of:ident: $($variant:ident)+;)+) => {
+        /// The enums whose words are pinned here.
+        pub(super) const PINNED_WORDS: &[&str] = &[$(stringify!($of)),+];
+
+        /// The words of each enum, in the order of its variants.
+        fn words() -> BTreeMap<&'static str, Vec<serde_json::Value>> {
+            $(
+                // Does not compile where a variant is missing below.
+                let _ = |value: $of| match value { $($of::$variant => ()),+ };
+            )+
+            let word = |value: serde_json::Result<serde_json::Value>| value.unwrap();
+            [$((stringify!($of), vec![$(word(serde_json::to_value($of::$variant))),+])),+].into()
+        }
+    };
+}
+
+words! {
+    Cause: Deleted ScaledDown Replaced RolledBack;
+    ConditionKind: Ready Progressing Degraded;
+    DesiredName: Run Retain Remove;
+    EndpointState: Ready Draining Unready;
+    EndpointVia: Direct DockerProxy;
+    EngineKind: Native Rootless Desktop;
+    EventKind: Normal Warning;
+    EventReason: RolloutStarted RolloutCompleted RolloutFailed RollingBack RolledBack RolloutPaused RolloutResumed
+        RolloutAborted Scaled Deleting ServiceDeleted ImagePulling ImagePulled ImageUnavailable ContainerStarted
+        ContainerExited Killed ContainerPaused ReplicaReady ContainerMissing Unhealthy NotReadyInTime BackOff
+        EngineRefused NoFreeAddress Draining Stopping Stopped Retained BalancerUnacknowledged Unknown;
+    ExposureMode: Bridge Published;
+    FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop OutOfMemory BadAnswer WrongPort
+        NeverHealthy Aborted;
+    OriginName: Managed Registered External;
+    NotReadyReason: ImageNotFound PullDenied ImageUnavailable CannotStart Exited OutOfMemory Unhealthy NoFreeAddress
+        ContainerPaused;
+    Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
+        RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeInUse BalancerUnacknowledged
+        TableRefused;
+    ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
+    RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;
+    RolloutDirection: Forward Rollback;
+    RolloutStateName: Progressing Complete RollingBack RolledBack Failed;
+    WriteAction: Created Changed Unchanged Deleted;
+}
+
+#[test]
+fn words_of_answers_stay_as_they_are() {
+    let line = |(of, words): (&str, Vec<serde_json::Value>)| {
+        let words: Vec<&str> = words.iter().map(|word| word.as_str().unwrap()).collect();
+        format!("{of}: {}", words.join(" "))
+    };
+    let lines: Vec<String> = words().into_iter().map(line).collect();
+    insta::assert_snapshot!("words", lines.join("\n"));
 }

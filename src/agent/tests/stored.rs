@@ -71,7 +71,7 @@ impl Rig {
         let ops = vec![
             Op::delete(key::replica(&service, &name)),
             Op::delete(key::status(&service, &name)),
-            Op::delete(key::endpoint(&service, &name)),
+            Op::delete(key::endpoint(&service, name.as_str())),
         ];
         self.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();
     }
@@ -104,7 +104,7 @@ impl Rig {
     }
 
     pub(super) fn endpoint(&self, name: &str) -> Option<Endpoint> {
-        let key = key::endpoint(&"users".into(), &name.into());
+        let key = key::endpoint(&"users".into(), name);
         self.store.get_now(&key).unwrap().map(|entry| entry.decode().unwrap())
     }
 }

@@ -46,8 +46,8 @@ pub(super) async fn delete(
     State(controller): SharedController,
     JsonBody(request): JsonBody<DeleteRequest>,
 ) -> JsonAnswer<WriteResponse> {
-    let DeleteRequest { request_id, services, volumes, by } = request;
-    let results = controller.writes().delete(&request_id, &services, volumes, by).await?;
+    let DeleteRequest { request_id, objects, volumes, by } = request;
+    let results = controller.writes().delete(&request_id, &objects, volumes, by).await?;
     Ok(Json(WriteResponse { results: written(results) }))
 }
 

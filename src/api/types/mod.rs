@@ -1,7 +1,10 @@
 //! Requests and answers, as JSON.
 //!
 //! Invariants: an answer is built from what the controller reads, by conversions in this directory; it has no field whose
-//! type is stored, so that a field that is added to a stored type appears to users only if it is added here.
+//! type is stored, so that a field that is added to a stored type appears to users only if it is added here. Exceptions: the
+//! `spec` of services and revisions is the stored [`ServiceSpec`](crate::model::ServiceSpec), because that is the form of the
+//! manifest: what `ctl get -o yaml` prints can be applied again. And words (enums without data) and values (ids, durations)
+//! are shared; a test pins every word.
 //!
 //! | call | body → answer |
 //! | --- | --- |

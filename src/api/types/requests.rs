@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::controller::{ApplyDocument, ApplyOptions, RolloutChange};
-use crate::model::{Author, ContainerId, ReplicaName, ServiceName};
+use crate::model::{Author, ContainerId, ObjectRef, ReplicaName, ServiceName};
 
 /// Check, resolve and commit documents: nothing is written unless all are valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,13 +43,13 @@ pub struct RolloutRequest {
     pub by: Author,
 }
 
-/// Delete services; all must exist or nothing is written.
+/// Delete objects; all must exist or nothing is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeleteRequest {
     pub request_id: String,
-    pub services: Vec<ServiceName>,
-    /// Their volumes too, with the data.
+    pub objects: Vec<ObjectRef>,
+    /// The volumes of services too, with the data.
     #[serde(default)]
     pub volumes: bool,
     #[serde(flatten)]

@@ -20,7 +20,7 @@ pub struct ApplyResponse {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteResponse {
-    /// One per service named.
+    /// One per object named.
     pub results: Vec<WrittenObject>,
 }
 
@@ -77,11 +77,6 @@ impl WrittenObject {
             kept: Vec::new(),
             conflicts: Vec::new(),
         }
-    }
-
-    /// The name, as that of a service.
-    pub fn service_name(&self) -> ServiceName {
-        ServiceName::new(&self.object.name)
     }
 }
 

@@ -1,6 +1,6 @@
-//! Parses object names as users type them: `users`, `service/users`.
+//! Object names as users type and read them: `users`, `service/users`.
 
-use coxswain::model::ServiceName;
+use coxswain::model::{ObjectKind, ObjectRef, ServiceName};
 
 /// A service name, with or without the prefix `service/`.
 pub(crate) fn service(text: &str) -> Result<ServiceName, String> {
@@ -14,6 +14,22 @@ pub(crate) fn service(text: &str) -> Result<ServiceName, String> {
     ServiceName::parse(name).map_err(|error| error.to_string())
 }
 
+/// An object: `kind/name`, or the name of a service alone.
+pub(crate) fn object(text: &str) -> Result<ObjectRef, String> {
+    match text.parse::<ObjectRef>() {
+        Ok(object) if object.kind != ObjectKind::Service => Ok(object),
+        _ => service(text).map(|name| ObjectRef::from(&name)),
+    }
+}
+
+/// The name of a service; `kind/name` for an object of another kind, which may have the name of a service.
+pub(crate) fn short(object: &ObjectRef) -> String {
+    match object.kind {
+        ObjectKind::Service => object.name.clone(),
+        _ => object.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,6 +41,19 @@ mod tests {
         }
         for text in ["", "Users", "route/users", "service/", "a/b/c"] {
             assert!(service(text).is_err(), "{text}");
+            assert!(object(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn object_keeps_its_kind_and_is_a_service_without_one() {
+        for (text, address, name) in [
+            ("users", "service/users", "users"),
+            ("svc/users", "service/users", "users"),
+            ("gadget/users", "gadget/users", "gadget/users"),
+        ] {
+            let object = object(text).unwrap();
+            assert_eq!((object.to_string().as_str(), short(&object).as_str()), (address, name));
         }
     }
 }

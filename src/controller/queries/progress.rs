@@ -32,7 +32,7 @@ pub(super) fn replicas(
 
 /// The counters of a replica's endpoint, summed over all balancers.
 fn stats(stored: &ServiceState, barrier: &Barrier, replica: &ReplicaName) -> EndpointStats {
-    let endpoint = stored.endpoints.get(replica);
+    let endpoint = stored.endpoints.get(replica.as_str());
     endpoint.map(|endpoint| barrier.reports.stats(&endpoint.id())).unwrap_or_default()
 }
 

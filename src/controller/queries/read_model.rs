@@ -81,7 +81,7 @@ impl ReadModel {
 
     async fn caught_up<'a>(&self, mirror: &'a mut Option<Mirror>) -> Result<&'a mut Mirror, StoreError> {
         // A few keys: their listing costs next to nothing and carries the store's revision.
-        let target = self.store.list(key::NODES).await?.revision;
+        let target = self.store.list(key::AGENTS).await?.revision;
         let is_current = match mirror {
             Some(mirror) => mirror.follow_to(target).await,
             None => false,

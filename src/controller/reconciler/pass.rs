@@ -112,8 +112,9 @@ fn awaits_balancer(
     available: &BTreeMap<ReplicaName, Millis>,
     barrier: &Barrier,
 ) -> bool {
-    let is_awaited = |(name, endpoint): (&ReplicaName, &Endpoint)| {
-        !available.contains_key(name) && !barrier.acked_present(&endpoint.id())
+    let is_awaited = |endpoint: &Endpoint| {
+        let is_available = endpoint.replica().is_some_and(|replica| available.contains_key(replica));
+        !is_available && !barrier.acked_present(&endpoint.id())
     };
-    state.endpoints.iter().any(is_awaited)
+    state.endpoints.values().any(is_awaited)
 }

@@ -48,7 +48,7 @@ impl ReadyIntervals {
 fn interval(state: &ServiceState, barrier: &Barrier, replica: &Replica) -> Option<ReadyInterval> {
     let status = state.statuses.get(&replica.name).filter(|status| status.is_ready())?;
     let has_port = state.revisions.get(&replica.revision).is_some_and(|r| !r.spec.ports.is_empty());
-    let endpoint = match state.endpoints.get(&replica.name) {
+    let endpoint = match state.endpoints.get(replica.name.as_str()) {
         Some(endpoint) => {
             let id = endpoint.id();
             if endpoint.state != EndpointState::Ready || !barrier.acked_present(&id) {

@@ -159,12 +159,10 @@ impl Writes {
         let source = request.source;
         let origin = request.by.command.clone();
         for name in leaving {
-            let delete = |snapshot: &WriteSnapshot, stamp: &WriteStamp<'_>| match &snapshot.object {
-                Some(object) => {
-                    self.check_source(object, source)?;
-                    Ok(dispatch::delete(object, stamp)?)
-                }
-                None => Err(ControllerError::NotFound(vec![name.clone()])),
+            let delete = |snapshot: &WriteSnapshot, stamp: &WriteStamp<'_>| {
+                let object = snapshot.existing()?;
+                self.check_source(object, source)?;
+                Ok(dispatch::delete(object, false, stamp)?)
             };
             self.write(request, name, &origin, delete).await?;
         }

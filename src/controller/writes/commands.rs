@@ -1,10 +1,11 @@
-//! Commands on services: scale, delete, another image, restart, undo, and requests about a rollout.
+//! Commands: delete for objects of every kind; for services scale, another image, restart, undo, and requests about a
+//! rollout.
 
 use std::collections::BTreeMap;
 
 use super::commit::WriteRequest;
 use super::handle::Writes;
-use super::kinds::service;
+use super::kinds::{dispatch, service};
 use super::object::{Object, ObjectChange, WriteStamp};
 use super::rollout_phase::RolloutCommand;
 use super::snapshot::WriteSnapshot;
@@ -17,7 +18,7 @@ use crate::model::{
     RevisionOutcome, Service, ServiceName, ServiceSpec, key,
 };
 
-/// What becomes of a request about a service that is being deleted.
+/// What becomes of a request about an object that is being deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DeletionPolicy {
     Refuse,
@@ -30,6 +31,37 @@ enum PreparedChange {
     Image { image: String, resolved: ResolvedImage, read: Generation },
     Undo { revision: Box<Revision>, outcome: Option<RevisionOutcome>, read: Generation },
     Command(RolloutCommand),
+}
+
+impl PreparedChange {
+    /// The change of the service as it is read for the write.
+    fn change(
+        &self,
+        name: &ServiceName,
+        snapshot: &WriteSnapshot,
+        stamp: &WriteStamp<'_>,
+    ) -> Result<ObjectChange, ControllerError> {
+        let state = snapshot.service()?;
+        let service = &state.service;
+        match self {
+            Self::Image { image, resolved, read } => {
+                let change = service::set_image(service, image, resolved.clone(), stamp)?;
+                snapshot.check_read(*read, &change)?;
+                Ok(change)
+            }
+            Self::Undo { revision, outcome, read } => {
+                let change = service::undo(service, revision, outcome.as_ref(), stamp)?;
+                snapshot.check_read(*read, &change)?;
+                Ok(change)
+            }
+            Self::Command(command) => match state.position().rejection(*command) {
+                Some(rejection) => {
+                    Err(ControllerError::NotNow { name: name.clone(), rejection: Box::new(rejection) })
+                }
+                None => commanded(*command, service, stamp),
+            },
+        }
+    }
 }
 
 impl Writes {
@@ -49,7 +81,7 @@ impl Writes {
                 "{name}={count} is more than the {limit} replicas a service may have"
             )));
         }
-        let names: Vec<ServiceName> = targets.keys().cloned().collect();
+        let objects: Vec<ObjectRef> = targets.keys().map(ObjectRef::from).collect();
         let fits = async {
             let mut specs = Vec::new();
             for (name, count) in targets {
@@ -58,13 +90,14 @@ impl Writes {
             }
             self.check_memory(&specs, &[]).await
         };
-        self.change_services(
+        self.change_objects(
             request_id,
-            &names,
+            &objects,
             DeletionPolicy::Refuse,
             by.into(),
             fits,
-            |_, service, stamp| {
+            |snapshot, stamp| {
+                let service = &snapshot.service()?.service;
                 let count = targets.get(service.name()).copied().unwrap_or_default();
                 Ok(service::scale(service, count, stamp)?)
             },
@@ -72,35 +105,37 @@ impl Writes {
         .await
     }
 
-    /// Deletes services: they are marked, their routes are free at once, and their replicas drain and are removed. Their
-    /// volumes stay, unless `volumes`.
+    /// Deletes objects: they are marked, their routes are free at once, and the replicas of services drain and are
+    /// removed. The volumes of services stay, unless `volumes`.
     ///
     /// # Errors
     /// As [`Writes::apply`]; a volume that another service declares as well refuses the whole request.
     pub async fn delete(
         &self,
         request_id: &str,
-        names: &[ServiceName],
+        objects: &[ObjectRef],
         volumes: bool,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, ControllerError> {
+        let services: Vec<ServiceName> = objects.iter().filter_map(ObjectRef::service_name).collect();
         let may_go = async {
-            for name in names {
-                let service = self.existing(name).await?;
-                if volumes {
-                    self.check_volumes_unshared(&service, names).await?;
+            for object in objects {
+                let snapshot = self.snapshot(object).await?;
+                let object = snapshot.existing()?;
+                if let Some(service) = object.as_service().filter(|_| volumes) {
+                    self.check_volumes_unshared(service, &services).await?;
                 }
-                self.check_source(&Object::Service(Box::new(service)), None)?;
+                self.check_source(object, None)?;
             }
             Ok(())
         };
-        self.change_services(
+        self.change_objects(
             request_id,
-            names,
+            objects,
             DeletionPolicy::Accept,
             by.into(),
             may_go,
-            |_, service, stamp| Ok(service::delete(service, volumes, stamp)?),
+            |snapshot, stamp| Ok(dispatch::delete(snapshot.existing()?, volumes, stamp)?),
         )
         .await
     }
@@ -141,34 +176,13 @@ impl Writes {
             let after = self.existing(name).await?.spec.with_release_of(&revision.spec);
             self.check_memory(&[(name.clone(), after)], &[]).await
         };
-        let names = std::slice::from_ref(name);
-        self.change_services(
+        self.change_objects(
             request_id,
-            names,
+            &[ObjectRef::from(name)],
             DeletionPolicy::Refuse,
             by,
             fits,
-            |snapshot, service, stamp| match &prepared {
-                PreparedChange::Image { image, resolved, read } => {
-                    let change = service::set_image(service, image, resolved.clone(), stamp)?;
-                    snapshot.check_read(*read, &change)?;
-                    Ok(change)
-                }
-                PreparedChange::Undo { revision, outcome, read } => {
-                    let change = service::undo(service, revision, outcome.as_ref(), stamp)?;
-                    snapshot.check_read(*read, &change)?;
-                    Ok(change)
-                }
-                PreparedChange::Command(command) => {
-                    match snapshot.service()?.position().rejection(*command) {
-                        Some(rejection) => Err(ControllerError::NotNow {
-                            name: name.clone(),
-                            rejection: Box::new(rejection),
-                        }),
-                        None => commanded(*command, service, stamp),
-                    }
-                }
-            },
+            |snapshot, stamp| prepared.change(name, snapshot, stamp),
         )
         .await
     }
@@ -214,49 +228,45 @@ impl Writes {
         Ok(PreparedChange::Undo { revision: Box::new(revision.clone()), outcome, read })
     }
 
-    /// Changes services that must exist; `check` decides about the whole request before the first is written, under the
+    /// Changes objects that must exist; `check` decides about the whole request before the first is written, under the
     /// write lock.
-    async fn change_services(
+    async fn change_objects(
         &self,
         request_id: &str,
-        names: &[ServiceName],
+        objects: &[ObjectRef],
         deletion: DeletionPolicy,
         by: Author,
         check: impl Future<Output = Result<(), ControllerError>>,
-        change: impl Fn(&WriteSnapshot, &Service, &WriteStamp<'_>) -> Result<ObjectChange, ControllerError>,
+        change: impl Fn(&WriteSnapshot, &WriteStamp<'_>) -> Result<ObjectChange, ControllerError>,
     ) -> Result<Vec<WriteResult>, ControllerError> {
         let by = by.bounded();
         let _lock = self.lock.lock().await;
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
-        self.check_existing(names, deletion).await?;
+        self.check_existing(objects, deletion).await?;
         check.await?;
-        let total = names.len();
+        let total = objects.len();
         let mut request = WriteRequest { request_id, by: &by, total, results: Vec::new(), source: None };
-        for name in names {
-            let object = ObjectRef::from(name);
-            let change = |snapshot: &WriteSnapshot, stamp: &WriteStamp<'_>| {
-                change(snapshot, &snapshot.service()?.service, stamp)
-            };
-            self.write(&mut request, &object, &by.command, change).await?;
+        for object in objects {
+            self.write(&mut request, object, &by.command, &change).await?;
         }
         Ok(request.results)
     }
 
-    /// Refuses the whole request before its first write where a service does not exist, or is being deleted and may not.
+    /// Refuses the whole request before its first write where an object does not exist, or is being deleted and may not.
     async fn check_existing(
         &self,
-        names: &[ServiceName],
+        objects: &[ObjectRef],
         deletion: DeletionPolicy,
     ) -> Result<(), ControllerError> {
         let mut missing = Vec::new();
         let mut being_deleted = None;
-        for name in names {
-            match self.store.get(&key::service(name)).await? {
-                None => missing.push(ObjectRef::from(name)),
-                Some(entry) if entry.decode::<Service>()?.deleted_at.is_some() => {
-                    being_deleted.get_or_insert(ObjectRef::from(name));
+        for object in objects {
+            match self.store.get(&key::object(object)).await? {
+                None => missing.push(object.clone()),
+                Some(entry) if Object::decode(object.kind, &entry)?.header().is_being_deleted => {
+                    being_deleted.get_or_insert(object.clone());
                 }
                 Some(_) => {}
             }
@@ -265,7 +275,7 @@ impl Writes {
             return Err(ControllerError::NotFound(missing));
         }
         match being_deleted {
-            Some(name) if deletion == DeletionPolicy::Refuse => Err(ControllerError::BeingDeleted(name)),
+            Some(object) if deletion == DeletionPolicy::Refuse => Err(ControllerError::BeingDeleted(object)),
             _ => Ok(()),
         }
     }

@@ -27,6 +27,11 @@ impl WriteSnapshot {
         }
     }
 
+    /// The object that was read.
+    pub(super) fn existing(&self) -> Result<&Object, ControllerError> {
+        self.object.as_ref().ok_or_else(|| ControllerError::NotFound(vec![self.reference.clone()]))
+    }
+
     pub(super) fn generation(&self) -> Generation {
         self.object.as_ref().map(|object| object.header().generation).unwrap_or_default()
     }

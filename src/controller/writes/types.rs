@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AppName, Author, Generation, ObjectRef, ObjectSpec, Problem, ResolvedImage, RevisionNumber, ServiceName,
+    AppName, Author, Generation, ObjectRef, ObjectSpec, Problem, ResolvedImage, RevisionNumber,
 };
 
 /// One document of an apply: an object of some kind.
@@ -154,13 +154,6 @@ pub struct WriteResult {
     /// Of a diff: fields that the manifest changed as well; an apply is refused for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Overridden>,
-}
-
-impl WriteResult {
-    /// The name, as that of a service.
-    pub fn service_name(&self) -> ServiceName {
-        ServiceName::new(&self.object.name)
-    }
 }
 
 /// A problem of one document of an apply.

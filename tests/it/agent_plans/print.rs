@@ -42,7 +42,7 @@ pub(super) fn plan(seconds: u64, plan: &NodePlan) -> String {
             EndpointWrite::Put(e) => {
                 let port = |port: &u16| format!(":{port}");
                 let ports: String = e.ports.values().filter(|_| e.address.is_loopback()).map(port).collect();
-                format!("endpoint of {}: {} {:?} at {}{ports}", e.replica, short(&e.id()), e.state, e.address)
+                format!("endpoint of {}: {} {:?} at {}{ports}", e.name(), short(&e.id()), e.state, e.address)
             }
             EndpointWrite::Delete { replica, .. } => format!("endpoint of {replica}: deleted"),
         });

@@ -12,11 +12,11 @@ use coxswain::engine::{
     ObservedContainer, ObservedNetwork,
 };
 use coxswain::model::{
-    AppName, Author, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId, EndpointState,
-    EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health, HealthCheck,
-    Mono, NotReadyCause, Now, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
-    ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint, TableName,
-    TableService, TemplateHash, Volume,
+    AppName, Author, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId, EndpointOrigin,
+    EndpointState, EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health,
+    HealthCheck, Mono, NotReadyCause, Now, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase,
+    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint,
+    TableName, TableService, TemplateHash, Volume,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;
@@ -375,7 +375,7 @@ impl Script {
         };
         let endpoint = Endpoint {
             service: service_of(replica).into(),
-            replica: replica.into(),
+            origin: EndpointOrigin::Managed { replica: replica.into(), container, started_at },
             revision: RevisionNumber(1),
             address: address.unwrap_or([10, 209, 0, 99].into()),
             ports: [("http".to_owned(), published.unwrap_or(8080))].into(),
@@ -386,10 +386,9 @@ impl Script {
                 "draining" => EndpointState::Draining,
                 _ => return None,
             },
-            container,
-            started_at,
+            weight: Endpoint::WEIGHT,
         };
-        match self.view.replicas.get_mut(&endpoint.replica) {
+        match self.view.replicas.get_mut(&ReplicaName::new(replica)) {
             Some(wanted) => wanted.endpoint = Some(endpoint),
             None => self.view.stray_endpoints.push(endpoint),
         }

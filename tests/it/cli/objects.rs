@@ -158,15 +158,18 @@ pub(super) fn replica(name: &str, phase: ReplicaPhase) -> ReplicaObject {
 
 pub(super) fn endpoint() -> EndpointObject {
     EndpointObject {
+        name: "users-9-a".to_owned(),
         service: "users".into(),
-        replica: ReplicaName::new("users-9-a"),
+        origin: coxswain::model::OriginName::Managed,
+        replica: Some(ReplicaName::new("users-9-a")),
         revision: RevisionNumber(9),
         address: "10.209.1.4".parse().unwrap(),
         ports: [("http".to_owned(), 8080)].into(),
         via: coxswain::model::EndpointVia::Direct,
         state: EndpointState::Ready,
-        container: coxswain::model::ContainerId::new("4f".repeat(32)),
-        started_at: minutes_ago(5),
+        weight: 1,
+        container: Some(coxswain::model::ContainerId::new("4f".repeat(32))),
+        started_at: Some(minutes_ago(5)),
     }
 }
 

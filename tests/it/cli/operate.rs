@@ -253,7 +253,32 @@ fn deleting_asks_and_waits() {
             ]
         )
     );
-    assert_eq!(stub.bodies("POST /v1/delete")[0]["services"], serde_json::json!(["users"]));
+    assert_eq!(stub.bodies("POST /v1/delete")[0]["objects"], serde_json::json!(["service/users"]));
+}
+
+#[test]
+fn deleting_another_kind_leaves_the_service_of_its_name_and_waits_for_none() {
+    let gadget = WrittenObject {
+        object: "gadget/users".parse().unwrap(),
+        image: None,
+        ..result("users", WriteAction::Deleted)
+    };
+    let web = result("web", WriteAction::Deleted);
+    let gone = Reply::error(&codes::NOT_FOUND.error("no service named web"));
+    let stub = Stub::start()
+        .on("GET /v1/services", [Reply::json(&List::of(vec![service("users"), service("web")]))])
+        .on("POST /v1/delete", [written(std::slice::from_ref(&gadget)), written(&[web, gadget])])
+        .on("GET /v1/services/web/progress?generation=10", [gone]);
+    insta::assert_snapshot!(
+        "delete_of_another_kind",
+        transcript(&stub, &["delete gadget/users -y", "delete web gadget/users -y"])
+    );
+    let named: Vec<_> = stub.bodies("POST /v1/delete").iter().map(|body| body["objects"].clone()).collect();
+    assert_eq!(
+        named,
+        [serde_json::json!(["gadget/users"]), serde_json::json!(["service/web", "gadget/users"])]
+    );
+    assert!(!stub.calls().iter().any(|call| call.contains("users/progress")), "{:?}", stub.calls());
 }
 
 #[test]

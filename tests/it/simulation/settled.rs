@@ -157,7 +157,7 @@ fn containers_unsettled(world: &World) -> Option<String> {
 fn table_unsettled(world: &World) -> Option<String> {
     let endpoints: Vec<Endpoint> = world.all(key::ENDPOINTS);
     if let Some(other) = endpoints.iter().find(|e| e.state != EndpointState::Ready) {
-        return Some(format!("the endpoint of {} is {:?}", other.replica, other.state));
+        return Some(format!("the endpoint of {} is {:?}", other.name(), other.state));
     }
     let mut ready: Vec<EndpointId> = endpoints.iter().map(Endpoint::id).collect();
     ready.sort();

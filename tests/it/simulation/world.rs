@@ -189,9 +189,9 @@ impl World {
                     (told, controller.writes().rollout(&id, &name, &change, "rollout").await)
                 }
                 Wish::Delete(volumes) => {
-                    let names = [name.clone()];
+                    let objects = [(&name).into()];
                     let told = format!("delete {name}, volumes {volumes}");
-                    (told, controller.writes().delete(&id, &names, volumes, "delete").await)
+                    (told, controller.writes().delete(&id, &objects, volumes, "delete").await)
                 }
             };
             let answer = answer.map(|results| results.iter().map(|r| r.action).collect::<Vec<_>>());

@@ -1,4 +1,8 @@
 //! Answers of the API are types of their own: a field that is added to a stored type does not appear to users by itself.
+//!
+//! Two exceptions. `ServiceSpec` is the form of the manifest: a field of it is written by users, so it is meant to be shown,
+//! and `ctl apply` takes what `ctl get -o yaml` prints (`tests/it/wire.rs` reads it back). Words, enums without data, may be
+//! shared where `tests/it/wire.rs` pins every one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +11,7 @@ use syn::{Fields, Item};
 
 use super::Complaint;
 use super::source::{Source, attributes};
+use crate::wire::PINNED_WORDS;
 
 /// Where answers are defined; requests carry what the controller takes.
 const ANSWERS: &str = "src/api/types/";
@@ -15,7 +20,7 @@ const REQUESTS: &str = "src/api/types/requests.rs";
 const INNER: [&str; 2] = ["src/model/", "src/controller/"];
 /// Types with fields that answers may have.
 const SHARED: [&str; 3] = [
-    "ServiceSpec",     // the manifest's own form: `apply` takes it back
+    "ServiceSpec",     // the manifest's own form, see above
     "ObjectRef",       // written as text
     "DocumentProblem", // of a request's document; never stored
 ];
@@ -31,13 +36,19 @@ impl<'ast> Visit<'ast> for NamedTypes {
     }
 }
 
-/// Fields of answers whose type has fields and is defined for the store, the agent or the controller. Words (enums without
-/// data) and values (a single unnamed field) may be shared.
+/// Fields of answers whose type has fields and is defined for the store, the agent or the controller, or has words that are
+/// not pinned. Values (a single unnamed field) may be shared.
 pub(super) fn check<'a>(files: impl Iterator<Item = (&'a str, &'a Source)>) -> Vec<Complaint> {
     let mut with_fields: BTreeMap<String, &str> = BTreeMap::new();
+    let mut words: BTreeMap<String, &str> = BTreeMap::new();
     let mut answers = Vec::new();
     for (path, source) in files {
-        if INNER.iter().any(|folder| path.starts_with(folder)) {
+        let is_inner = INNER.iter().any(|folder| path.starts_with(folder));
+        if is_inner || path.starts_with(ANSWERS) {
+            let names = source.items.iter().filter_map(of_words);
+            words.extend(names.map(|name| (name, path)));
+        }
+        if is_inner {
             let names = source.items.iter().filter_map(with_data);
             with_fields.extend(names.map(|name| (name, path)));
         } else if path.starts_with(ANSWERS) && path != REQUESTS {
@@ -45,6 +56,7 @@ pub(super) fn check<'a>(files: impl Iterator<Item = (&'a str, &'a Source)>) -> V
         }
     }
     with_fields.retain(|name, _| !SHARED.contains(&name.as_str()));
+    words.retain(|name, _| !PINNED_WORDS.contains(&name.as_str()));
     let mut complaints = Vec::new();
     for (path, item) in answers {
         let mut named = NamedTypes::default();
@@ -52,6 +64,10 @@ pub(super) fn check<'a>(files: impl Iterator<Item = (&'a str, &'a Source)>) -> V
         for name in named.0 {
             if let Some(inner) = with_fields.get(&name) {
                 let what = format!("an answer has `{name}`; give it a type of its own");
+                complaints.push(Complaint::new(path, what).detail(*inner));
+            }
+            if let Some(inner) = words.get(&name) {
+                let what = format!("an answer has words of `{name}`; pin them in tests/it/wire.rs");
                 complaints.push(Complaint::new(path, what).detail(*inner));
             }
         }
@@ -68,12 +84,23 @@ fn with_data(item: &Item) -> Option<String> {
     };
     match item {
         Item::Struct(item) => (!is_value(&item.fields)).then(|| item.ident.to_string()),
-        Item::Enum(item) => {
-            let has_data = item.variants.iter().any(|variant| !matches!(variant.fields, Fields::Unit));
-            has_data.then(|| item.ident.to_string())
-        }
+        Item::Enum(item) => has_data(item).then(|| item.ident.to_string()),
         _ => None,
     }
+}
+
+/// The name of an enum without data, as an item or within a macro that defines it.
+fn of_words(item: &Item) -> Option<String> {
+    let name = |item: &syn::ItemEnum| (!has_data(item)).then(|| item.ident.to_string());
+    match item {
+        Item::Enum(item) => name(item),
+        Item::Macro(item) => name(&item.mac.parse_body().ok()?),
+        _ => None,
+    }
+}
+
+fn has_data(item: &syn::ItemEnum) -> bool {
+    item.variants.iter().any(|variant| !matches!(variant.fields, Fields::Unit))
 }
 
 fn is_serialized(item: &Item) -> bool {
@@ -86,7 +113,8 @@ fn is_serialized(item: &Item) -> bool {
 #[test]
 fn a_stored_type_in_an_answer_is_seen() {
     let model = "pub struct Rollout { pub target: u64 }\npub enum State { On { since: u64 } }\n\
-                 pub enum Word { A, B }\npub struct Millis(pub u64);\npub struct ServiceSpec { pub image: String }";
+                 pub enum EventKind { A, B }\npub struct Millis(pub u64);\npub enum Word { A, B }\n\
+                 described! { pub enum MacroWord { A } }\n\npub struct ServiceSpec { pub image: String }";
     let complaints = |path: &str, text: &str| {
         let files = [("src/model/rollout.rs", Source::parse(model)), (path, Source::parse(text))];
         check(files.iter().map(|(path, source)| (*path, source))).len()
@@ -95,7 +123,8 @@ fn a_stored_type_in_an_answer_is_seen() {
     for (fields, found) in [
         ("rollout: Option<Rollout>", 1),
         ("a: Vec<crate::model::State>, b: Box<Rollout>", 2),
-        ("word: Word, after: Millis, spec: ServiceSpec", 0),
+        ("word: EventKind, after: Millis, spec: ServiceSpec", 0),
+        ("word: Word, other: Option<MacroWord>", 2),
     ] {
         let text = format!("#[derive(Clone, Serialize)]\npub struct Answer {{ {fields} }}");
         assert_eq!(complaints(answer, &text), found, "{fields}");

@@ -28,17 +28,18 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(3);
 /// Name of the frame that explains Ctrl-C; no service can have this name.
 const HINT: &str = "?";
 
-/// Waits until all operations that these writes started have ended, unless `--detach` is given.
+/// Waits until all operations on services that these writes started have ended, unless `--detach` is given.
 pub(crate) async fn wait(
     session: &Session<'_>,
     results: &[WrittenObject],
     awaited: Awaited,
     args: &WaitArgs,
 ) -> Result<(), CliError> {
-    if args.detach || results.is_empty() {
+    let is_awaited = |result: &WrittenObject| result.object.service_name().is_some();
+    if args.detach || !results.iter().any(is_awaited) {
         return Ok(());
     }
-    OperationWait::new(session, results).run(results, awaited, deadline(args.timeout)).await
+    OperationWait::new(session, results).run(awaited, deadline(args.timeout)).await
 }
 
 struct OperationWait<'a> {
@@ -51,30 +52,23 @@ struct OperationWait<'a> {
 
 impl<'a> OperationWait<'a> {
     fn new(session: &'a Session<'_>, results: &[WrittenObject]) -> Self {
+        let services = results.iter().filter_map(WatchedService::new);
         Self {
             ui: session.ui,
             client: &session.client,
             live: session.ui.live_stderr(),
             started: Instant::now(),
-            services: results
-                .iter()
-                .map(|result| (result.service_name(), WatchedService::new(result)))
-                .collect(),
+            services: services.map(|watched| (watched.name.clone(), watched)).collect(),
         }
     }
 
-    async fn run(
-        mut self,
-        results: &[WrittenObject],
-        awaited: Awaited,
-        deadline: Option<Instant>,
-    ) -> Result<(), CliError> {
+    async fn run(mut self, awaited: Awaited, deadline: Option<Instant>) -> Result<(), CliError> {
         // Counters change every second: lines have no place for them.
         let counters = self.live.redraws();
-        let stream = |result: &WrittenObject| {
-            follow(self.client.clone(), result.service_name(), result.generation, awaited, counters)
+        let stream = |watched: &WatchedService| {
+            follow(self.client.clone(), watched.name.clone(), watched.generation, awaited, counters)
         };
-        let mut reports: SelectAll<_> = results.iter().map(stream).collect();
+        let mut reports: SelectAll<_> = self.services.values().map(stream).collect();
         let mut redraw = tokio::time::interval(REDRAW_PAUSE);
         // One listener for the whole wait, so that no interrupt is lost while a report is processed.
         let mut interrupts = signal(SignalKind::interrupt())?;

@@ -25,19 +25,21 @@ pub(super) struct WatchedService {
 }
 
 impl WatchedService {
-    pub(super) fn new(result: &WrittenObject) -> Self {
-        Self {
-            name: result.service_name(),
+    /// `None` for an object of another kind: nothing reports its progress.
+    pub(super) fn new(result: &WrittenObject) -> Option<Self> {
+        let name = result.object.service_name()?;
+        Some(Self {
             generation: result.generation,
             deletes: result.action == WriteAction::Deleted,
-            header: result.object.name.clone(),
+            header: name.to_string(),
+            name,
             revisions: Vec::new(),
             last: None,
             table_refused_since: None,
             replacements: ReplacementHistory::default(),
             meter: TrafficMeter::default(),
             end: None,
-        }
+        })
     }
 
     /// Whether a report is older than the write. If a condition blocks the daemon, it counts as current.

@@ -4,6 +4,7 @@ use coxswain::api::types::{ChangedField, OverriddenField, WriteAction, WrittenOb
 use jiff::Timestamp;
 
 use super::age::ago;
+use crate::names;
 use coxswain::model::sanitize;
 
 /// `+ users  created  users:1.5.0 @ c0ffee123456`, then a line per changed field, override, conflict and note.
@@ -18,7 +19,7 @@ pub(crate) fn result(result: &WrittenObject, dry_run: bool, now: Timestamp) -> V
     let word = if dry_run { would } else { done };
     let image = image.as_ref().filter(|_| *action != WriteAction::Deleted);
     let image = image.map(|image| format!("  {}", image.summary())).unwrap_or_default();
-    let head = format!("{mark} {}  {word}{image}", object.name);
+    let head = format!("{mark} {}  {word}{image}", names::short(object));
     let fields = changes.iter().map(|change| format!("    {}", field(change)));
     let notes = notes.iter().map(|note| format!("    {}", sanitize(note)));
     let kept = kept.iter().map(|over| format!("    {}", overridden('=', over, now)));

@@ -160,20 +160,23 @@ pub(crate) fn endpoints(items: &[EndpointObject], now: Timestamp, wide: bool) ->
             EndpointState::Unready => "unready",
         };
         vec![
-            e.replica.to_string(),
+            e.name.clone(),
             e.service.to_string(),
             e.revision.to_string(),
             e.address.to_string(),
             dash(ports.join(",")),
             state.to_owned(),
-            since(e.started_at, now),
+            e.started_at.map_or_else(|| "-".to_owned(), |at| since(at, now)),
         ]
     };
     let mut table = TextTable {
         header: vec!["ENDPOINT", "SERVICE", "REVISION", "ADDRESS", "PORTS", "STATE", "AGE"],
         rows: items.iter().map(row).collect(),
     };
-    widen(&mut table, wide, "CONTAINER", items.iter().map(|e| e.container.short().to_owned()));
+    let container = |e: &EndpointObject| {
+        dash(e.container.as_ref().map(|container| container.short().to_owned()).unwrap_or_default())
+    };
+    widen(&mut table, wide, "CONTAINER", items.iter().map(container));
     table
 }
 

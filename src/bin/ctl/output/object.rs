@@ -65,7 +65,7 @@ impl Envelope {
     }
 
     pub(crate) fn endpoint(endpoint: &EndpointObject) -> Self {
-        let name = endpoint.replica.as_str();
+        let name = endpoint.name.as_str();
         Self { status: Some(value(endpoint)), ..Self::of("Endpoint", name, json!({"name": name})) }
     }
 

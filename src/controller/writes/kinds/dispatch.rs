@@ -61,13 +61,14 @@ pub(in crate::controller::writes) fn apply(
     }
 }
 
-/// The object marked as deleted.
+/// The object marked as deleted, with the volumes of a service where the user named them.
 pub(in crate::controller::writes) fn delete(
     object: &Object,
+    volumes: bool,
     stamp: &WriteStamp<'_>,
 ) -> Result<ObjectChange, FieldsError> {
     match object {
-        Object::Service(service) => service::delete(service, false, stamp),
+        Object::Service(service) => service::delete(service, volumes, stamp),
         #[cfg(any(test, feature = "testing"))]
         Object::Gadget(gadget) => Ok(gadget::delete(gadget, stamp)),
     }

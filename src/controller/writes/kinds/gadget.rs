@@ -48,6 +48,9 @@ pub(in crate::controller::writes) fn apply(
 }
 
 pub(in crate::controller::writes) fn delete(before: &Gadget, stamp: &WriteStamp<'_>) -> ObjectChange {
+    if before.is_being_deleted {
+        return ObjectChange::new(Object::Gadget(Box::new(before.clone())), WriteAction::Deleted);
+    }
     let mut after = Gadget { written_by: stamp.by.clone(), is_being_deleted: true, ..before.clone() };
     after.metadata.generation = before.metadata.generation.next();
     ObjectChange::new(Object::Gadget(Box::new(after)), WriteAction::Deleted)

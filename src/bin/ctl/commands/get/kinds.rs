@@ -49,7 +49,7 @@ pub(super) const REPLICAS: KindDisplay<ReplicaObject> = KindDisplay {
 };
 
 pub(super) const ENDPOINTS: KindDisplay<EndpointObject> = KindDisplay {
-    names: |e| vec![e.replica.as_str(), e.service.as_str()],
+    names: |e| vec![e.name.as_str(), e.service.as_str()],
     table: listing::endpoints,
     envelopes: |e| vec![Envelope::endpoint(e)],
     same: |a, b| a == b,
