@@ -11,6 +11,9 @@ pub enum Strategy {
     /// Replica by replica, within `maxSurge` and `maxUnavailable`.
     #[default]
     Rolling,
+    /// A full second set that all requests are switched to at once. Only the orchestrator's tests know it.
+    #[cfg(test)]
+    BlueGreen,
 }
 
 /// What happens when a rollout fails.

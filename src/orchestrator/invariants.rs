@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::bounds::Bounds;
 use super::census::{has_ended, is_available, is_gone};
-use super::exclusive_volumes::is_waited_for;
-use super::pause;
-use super::{Bounds, Changes, InvalidPlan, MOST_OPERATIONS, ReplicaView, ServiceView, Violation};
+use super::{Changes, InvalidPlan, MOST_OPERATIONS, ReplicaView, ServiceView, Violation, pause, strategies};
 use crate::model::{Cause, Desired, Replica, ReplicaName, Revision, RevisionNumber, Rollout, RolloutState};
 
 /// The plan, if it breaks no rule.
@@ -78,7 +77,7 @@ impl<'a> CheckedPlan<'a> {
             return;
         }
         let Some(target) = self.rollout().and_then(|rollout| self.revision(rollout.target)) else { return };
-        let bounds = Bounds::of(self.view, target);
+        let bounds = strategies::of(self.view, target).bounds(self.view, target);
         let serves = |b: &ReplicaView| is_available(self.view, b) && !is_gone(b);
         let left = self.after().filter(|(r, b)| r.runs() && b.is_some_and(serves)).count();
         if left < bounds.floor && self.stopped_serving().next().is_some() {
@@ -94,8 +93,9 @@ impl<'a> CheckedPlan<'a> {
         let started = self.after().filter(|(_, before)| before.is_none());
         let made: BTreeSet<RevisionNumber> = started.map(|(replica, _)| replica.revision).collect();
         for made in made.into_iter().filter_map(|number| self.revision(number)) {
-            let Bounds { ceiling, .. } = Bounds::of(self.view, made);
-            let blockers = |b: &ReplicaView| is_waited_for(self.view, made, b);
+            let strategy = strategies::of(self.view, made);
+            let Bounds { ceiling, .. } = strategy.bounds(self.view, made);
+            let blockers = |b: &ReplicaView| strategy.waits_for(self.view, made, b);
             let running = self.after().filter(|(r, before)| r.runs() || before.is_some_and(blockers)).count();
             if running > ceiling {
                 found.push(Violation::AboveCeiling { running, ceiling });

@@ -15,7 +15,6 @@ mod cleanup;
 mod conditions;
 mod deadline;
 mod delete;
-mod exclusive_volumes;
 mod intervention;
 pub mod invariants;
 mod moves;
@@ -34,7 +33,6 @@ mod view;
 mod violation;
 
 pub use blocker::Blocker;
-pub use bounds::Bounds;
 pub use conditions::{Assessment, assess};
 pub use pass::{MOST_OPERATIONS, SAVE_WAIT_EVERY};
 pub use placement::{CapacityRequest, CapacityShortage, reserved, shortages};
@@ -67,7 +65,8 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
             ..Changes::default()
         };
     };
-    let mut pass = Pass::begin(view, now, observed.rollout, target, observed.events);
+    let bounds = strategies::of(view, target).bounds(view, target);
+    let mut pass = Pass::begin(view, now, observed.rollout, target, bounds, observed.events);
     observed.outcomes.into_iter().for_each(|(revision, outcome)| pass.record(revision, outcome));
     cleanup::delete_gone(&mut pass);
     cleanup::remove_retained(&mut pass);
@@ -100,5 +99,5 @@ fn take_move(pass: &mut Pass<'_>) -> bool {
     if let Some(took) = replica_count::keep_while_halted(pass) {
         return took;
     }
-    adoption::adopt(pass) || strategies::next_move(pass).is_some_and(|next| pass.take(next))
+    adoption::adopt(pass) || strategies::of_pass(pass).next_move(pass).is_some_and(|next| pass.take(next))
 }

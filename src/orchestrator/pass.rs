@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::bounds::Bounds;
 use super::census::{Census, ClassifiedReplica, has_ended};
 use super::moves::Move;
-use super::{Blocker, Bounds, Changes, ServiceView, placement};
+use super::{Blocker, Changes, ServiceView, placement};
 use crate::model::{
     Cause, Desired, Event, EventKind, EventReason, Millis, Now, OutcomeRecord, Replica, ReplicaName,
     Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutState,
@@ -41,6 +42,7 @@ impl<'a> Pass<'a> {
         now: Now,
         rollout: Rollout,
         target: &'a Revision,
+        bounds: Bounds,
         events: Vec<Event>,
     ) -> Self {
         Self {
@@ -49,19 +51,19 @@ impl<'a> Pass<'a> {
             rollout,
             target,
             census: Census::take(view, target),
-            bounds: Bounds::of(view, target),
+            bounds,
             operations: events.len(),
             changes: Changes { events, ..Changes::default() },
             wait_restarted: false,
         }
     }
 
-    /// Makes another revision the target.
-    pub(super) fn aim_at(&mut self, target: &'a Revision) {
+    /// Makes another revision the target, with the bounds of the strategy that leads to it.
+    pub(super) fn aim_at(&mut self, target: &'a Revision, bounds: Bounds) {
         self.rollout.target = target.number;
         self.target = target;
         self.census = Census::take(self.view, target);
-        self.bounds = Bounds::of(self.view, target);
+        self.bounds = bounds;
     }
 
     /// Enters another state.
@@ -120,20 +122,15 @@ impl<'a> Pass<'a> {
         self.census.current.len() == self.bounds.wanted && self.census.running() == self.bounds.wanted
     }
 
-    /// Whether the target is all that runs, and every replica of it can be relied on.
-    pub(super) fn has_arrived(&self) -> bool {
-        self.is_all_there() && self.census.current.iter().all(|seen| self.is_relied_on(seen))
-    }
-
     /// Whether this rollout replaces a revision that may be serving.
     pub(super) fn is_paced(&self) -> bool {
         self.rollout.stable.is_some() || !self.census.old.is_empty()
     }
 
-    /// The start of as many replicas as are missing and the ceiling allows; `None` where there is nothing to start.
-    pub(super) fn start(&self, revision: &'a Revision, missing: usize) -> Option<Move<'a>> {
-        let room = Bounds::of(self.view, revision).room(self.census.running());
-        let count = missing.min(room);
+    /// The start of as many replicas as are missing and the bounds of their revision allow; `None` where there is nothing
+    /// to start.
+    pub(super) fn start(&self, revision: &'a Revision, missing: usize, bounds: Bounds) -> Option<Move<'a>> {
+        let count = missing.min(bounds.room(self.census.running()));
         (count > 0).then_some(Move::Start { revision, count })
     }
 

@@ -2,10 +2,9 @@
 
 use super::census::{available, is_gone};
 use super::pass::Pass;
-use super::{Blocker, deadline, observation};
-use crate::model::{
-    Cause, Desired, EventKind, EventReason, FailureReason, Millis, RevisionOutcome, RolloutState,
-};
+use super::strategies::{self, Completion};
+use super::{Blocker, deadline};
+use crate::model::{Cause, Desired, EventKind, EventReason, FailureReason, RevisionOutcome, RolloutState};
 
 /// Records progress: more of the target than ever are available, or an old replica is gone.
 pub(super) fn note(pass: &mut Pass<'_>) {
@@ -24,7 +23,7 @@ pub(super) fn note(pass: &mut Pass<'_>) {
     }
 }
 
-/// Ends the rollout where the target is all that runs and all of it can be relied on; else says what is missing.
+/// Ends the rollout where its strategy calls it complete; else says what is missing.
 pub(super) fn conclude(pass: &mut Pass<'_>) {
     let waits = match &pass.rollout.state {
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => deadline::is_running(pass),
@@ -35,16 +34,20 @@ pub(super) fn conclude(pass: &mut Pass<'_>) {
         return;
     }
     let left = deadline::probation(pass).filter(|left| left.0 > 0 && !pass.census.current.is_empty());
-    if left.is_none() && pass.has_arrived() {
-        arrive(pass);
-        return;
-    }
+    let awaited = match strategies::of_pass(pass).completion(pass) {
+        Completion::Complete if left.is_none() => {
+            arrive(pass);
+            return;
+        }
+        Completion::Complete => Vec::new(),
+        Completion::Awaits(awaited) => awaited,
+    };
     if let Some(left) = left
         && pass.is_all_there()
     {
         pass.changes.blockers.push(Blocker::OnProbation { left });
     }
-    explain(pass);
+    pass.changes.blockers.extend(awaited);
 }
 
 fn arrive(pass: &mut Pass<'_>) {
@@ -65,20 +68,5 @@ fn arrive(pass: &mut Pass<'_>) {
         pass.enter(RolloutState::Complete);
         let message = format!("revision {target} runs with {} replicas", pass.bounds.wanted);
         pass.event(EventKind::Normal, EventReason::RolloutCompleted, message);
-    }
-}
-
-fn explain(pass: &mut Pass<'_>) {
-    let healthy_for = pass.view.service.spec.rollout.healthy_for;
-    for seen in &pass.census.current {
-        let replica = seen.view.replica.name.clone();
-        if !seen.available {
-            let observed = observation::observed_state(seen.view);
-            pass.changes.blockers.push(Blocker::NotAvailable { replica, observed });
-        } else if !pass.is_relied_on(seen) {
-            let served = seen.view.serving_for.unwrap_or_default();
-            let left = Millis(healthy_for.0.saturating_sub(served.0));
-            pass.changes.blockers.push(Blocker::NotSettled { replica, left });
-        }
     }
 }

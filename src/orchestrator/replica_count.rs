@@ -2,8 +2,8 @@
 
 use super::moves::Move;
 use super::pass::Pass;
-use super::{Blocker, pause};
-use crate::model::RolloutState;
+use super::{Blocker, pause, strategies};
+use crate::model::{Revision, RolloutState};
 
 /// Keeps the count where the rollout is halted, and says whether that took a move; `None` where the rollout proceeds.
 pub(super) fn keep_while_halted(pass: &mut Pass<'_>) -> Option<bool> {
@@ -31,12 +31,18 @@ fn missing_of_failed<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {
         Some(stable) => (stable, target.filter(|s| s.may_serve).count() + census.old.len()),
         None => (pass.target, census.running()),
     };
-    pass.start(revision, pass.bounds.wanted.saturating_sub(counted))
+    start(pass, revision, pass.bounds.wanted.saturating_sub(counted))
 }
 
 /// New replicas are of the stable revision, which is known to run; at a first creation, of the target.
 fn missing_of_paused<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {
     let missing = pass.bounds.wanted.saturating_sub(pass.census.running());
     let stable = pass.rollout.stable.and_then(|stable| pass.view.revisions.get(&stable));
-    pass.start(stable.unwrap_or(pass.target), missing)
+    start(pass, stable.unwrap_or(pass.target), missing)
+}
+
+/// Starts replicas within the bounds of their revision, which may not be the target.
+fn start<'a>(pass: &Pass<'a>, revision: &'a Revision, missing: usize) -> Option<Move<'a>> {
+    let bounds = strategies::of(pass.view, revision).bounds(pass.view, revision);
+    pass.start(revision, missing, bounds)
 }

@@ -8,6 +8,7 @@ use super::census::available;
 use super::deadline::is_running;
 use super::observation::observation;
 use super::pass::Pass;
+use super::strategies::{self, Completion};
 use super::verdict;
 use crate::model::{
     EventKind, EventReason, FailureReason, Millis, OnFailure, Revision, RevisionOutcome, RolloutFailure,
@@ -17,7 +18,7 @@ use crate::model::{
 /// Fails a rollout whose target cannot get healthy, or that made no progress for its deadline.
 pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
     // A rollout that this pass completes has not failed, however long it took.
-    if !is_running(pass) || pass.has_arrived() {
+    if !is_running(pass) || strategies::of_pass(pass).completion(pass) == Completion::Complete {
         return;
     }
     let deadline = pass.view.service.spec.rollout.deadline;
@@ -46,7 +47,7 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
 
 /// Starts the rollback to the stable revision.
 pub(super) fn go_back<'a>(pass: &mut Pass<'a>, stable: &'a Revision, failure: RolloutFailure) {
-    pass.aim_at(stable);
+    pass.aim_at(stable, strategies::of(pass.view, stable).bounds(pass.view, stable));
     let most_available = u32::try_from(available(&pass.census.current)).unwrap_or(u32::MAX);
     pass.enter(RolloutState::RollingBack { failure, waited: Millis(0), most_available });
     pass.event(EventKind::Warning, EventReason::RollingBack, format!("back to revision {}", stable.number));

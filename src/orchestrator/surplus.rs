@@ -1,6 +1,6 @@
 //! Which replicas go when there are more than the bounds allow, whatever the rollout does.
 
-use super::Bounds;
+use super::bounds::Bounds;
 use super::census::{Census, ClassifiedReplica, available};
 use super::moves::Move;
 use super::pass::Pass;

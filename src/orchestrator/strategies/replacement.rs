@@ -1,18 +1,42 @@
-//! The two steps that strategies are made of: start what is missing of the target, remove old replicas.
+//! Replacement one by one: start what is missing of the target, remove old replicas, until only the target runs.
 
-use crate::model::{Cause, RolloutState};
+use super::rollout_strategy::Completion;
+use crate::model::{Cause, Millis, RolloutState};
+use crate::orchestrator::Blocker;
 use crate::orchestrator::census::ClassifiedReplica;
 use crate::orchestrator::moves::Move;
+use crate::orchestrator::observation::observed_state;
 use crate::orchestrator::pass::Pass;
+
+/// Starts replicas of the target where there is room, else removes old ones that are not needed any more.
+pub(super) fn next_move<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {
+    start_missing(pass).or_else(|| remove_old(pass))
+}
+
+/// Complete where the target is all that runs and all of it can be relied on.
+pub(super) fn completion(pass: &Pass<'_>) -> Completion {
+    let awaited: Vec<Blocker> = pass.census.current.iter().filter_map(|seen| awaited(pass, seen)).collect();
+    if pass.is_all_there() && awaited.is_empty() { Completion::Complete } else { Completion::Awaits(awaited) }
+}
+
+fn awaited(pass: &Pass<'_>, seen: &ClassifiedReplica<'_>) -> Option<Blocker> {
+    let replica = seen.view.replica.name.clone();
+    if !seen.available {
+        return Some(Blocker::NotAvailable { replica, observed: observed_state(seen.view) });
+    }
+    let served = seen.view.serving_for.unwrap_or_default();
+    let left = Millis(pass.view.service.spec.rollout.healthy_for.0.saturating_sub(served.0));
+    (!pass.is_relied_on(seen)).then_some(Blocker::NotSettled { replica, left })
+}
 
 /// Starts as many of the target as are missing and the ceiling allows: all of them at a first creation.
 pub(super) fn start_missing<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {
     let there = pass.census.current.len() + pass.census.matching.len();
-    pass.start(pass.target, pass.bounds.wanted.saturating_sub(there))
+    pass.start(pass.target, pass.bounds.wanted.saturating_sub(there), pass.bounds)
 }
 
 /// Removes old replicas: first those that serve nothing, then as many as those that can be relied on leave spare.
-pub(super) fn remove_old<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {
+fn remove_old<'a>(pass: &Pass<'a>) -> Option<Move<'a>> {
     let replicas = removable(pass);
     let cause = pass.rollout.state.back_from().map_or(Cause::Replaced, |_| Cause::RolledBack);
     (!replicas.is_empty()).then_some(Move::Remove { replicas, cause })
