@@ -43,7 +43,7 @@ storm:
 seeds:
 	@tests/tools.sh cargo cc
 	@from=$(FROM); echo "seeds from $$from"; \
-	SIM_FROM=$$from SIM_SEEDS=$(SEEDS) cargo test --test it simulation::no_request -- --nocapture
+	SIM_FROM=$$from SIM_SEEDS=$(SEEDS) cargo test --test it simulation::random_faults -- --nocapture
 
 bench:
 	@tests/tools.sh cargo cc docker engine nginx wrk

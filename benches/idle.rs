@@ -10,7 +10,7 @@ use crate::figure::Figure;
 const SPAN: Duration = Duration::from_secs(60);
 /// What an apply leaves to be done ends within this time: tags of images, logs, the last writes.
 const SETTLE: Duration = Duration::from_secs(5);
-/// Linux tells times of processes in hundredths of a second, whatever the kernel's own tick.
+/// Linux reports processor time in hundredths of a second, whatever the kernel's own tick.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 struct Usage {

@@ -210,7 +210,7 @@ impl World {
         }
     }
 
-    /// Makes the containers of one copy, and adds which words stand for them to what is replaced.
+    /// Makes the containers of one copy, and adds their ids to the words that are replaced.
     fn copy_containers(
         &self,
         containers: &[ObservedContainer],

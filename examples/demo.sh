@@ -76,7 +76,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-# The first port from 8080 on which nobody answers.
+# The first port from 8080 on without a listener.
 free_port() {
     local port
     for port in {8080..8179}; do

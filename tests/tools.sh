@@ -46,7 +46,7 @@ wish() {
     echo "$1 is missing: what needs it is left out" >&2
 }
 
-# A static program needs the static C library beside the linker.
+# A static program needs the static C library in addition to the linker.
 links_statically() {
     local out
     out=$(mktemp)

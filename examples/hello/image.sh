@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the example and makes an image of its static binary and nothing else:
 #   examples/hello/image.sh REFERENCE VERSION
-# The same as the Dockerfile beside it, without a builder, which not every Docker command has. An image that holds the
+# The same as the Dockerfile in this folder, without a builder, which not every Docker command has. An image that holds the
 # same binary already is kept.
 set -euo pipefail
 if (($# != 2)); then

@@ -66,7 +66,7 @@ async fn main() -> std::io::Result<()> {
         std::process::exit(check().await?);
     }
     if let Some(code) = number("EXIT_AT_START") {
-        say("stopping: told to exit at start");
+        say("stopping: EXIT_AT_START is set");
         std::process::exit(code);
     }
     let mut term = signal(SignalKind::terminate())?;
@@ -190,7 +190,7 @@ impl Service {
         let asked = |name: &str| query.get(name).and_then(|v| v.parse::<u64>().ok());
         match request.uri().path() {
             "/" => json(&self.identity()),
-            "/healthz" if self.fails => text(StatusCode::SERVICE_UNAVAILABLE, "told to fail"),
+            "/healthz" if self.fails => text(StatusCode::SERVICE_UNAVAILABLE, "set to fail"),
             "/healthz" if !self.warm.load(Ordering::Relaxed) => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "warming cache")
             }
@@ -216,7 +216,7 @@ impl Service {
             "/big" => Response::new(big(asked("bytes").unwrap_or(1 << 20))),
             "/trickle" => Response::new(trickle(Duration::from_millis(asked("ms").unwrap_or(1000)))),
             "/exit" => {
-                say("stopping: told to exit");
+                say("stopping: exit requested");
                 std::process::exit(asked("code").and_then(|c| i32::try_from(c).ok()).unwrap_or(1))
             }
             path if path.starts_with("/data/") => data(request).await,

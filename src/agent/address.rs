@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn parse_drops_host_bits_and_names_what_is_no_subnet() {
+    fn parse_drops_host_bits_and_rejects_non_subnets() {
         assert_eq!(net("10.209.3.7/24").to_string(), "10.209.3.0/24");
         for bad in ["", "10.209.0.0", "10.209.0.0/33", "10.209/16", "fd00::/8", "x/8"] {
             assert_eq!(parse(bad), Err(SubnetError(bad.to_owned())));
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn choose_subnet_avoids_what_is_in_use() {
+    fn choose_subnet_avoids_subnets_in_use() {
         let pool = net("10.209.0.0/16");
         let used = |texts: &[&str]| texts.iter().map(|t| net(t)).collect::<Vec<_>>();
         let rows = [

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn only_tables_that_are_not_served_yet_are_accepted() {
+    fn served_or_older_table_is_not_accepted() {
         let mut state = Acknowledgement::default();
         assert!(state.accepts(&table(1, 1)));
         state.taken(table(1, 2));

@@ -353,7 +353,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_request_is_lost_or_counted_twice(steps in prop::collection::vec(step(), 1..80)) {
+        fn concurrent_counters_lose_and_duplicate_no_request(steps in prop::collection::vec(step(), 1..80)) {
             let mut rig = Rig::new();
             let mut in_flight: Vec<(RevisionNumber, Claim)> = Vec::new();
             let mut expected = ServiceStats::default();

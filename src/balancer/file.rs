@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_is_loaded() {
+    fn load_returns_saved_table() {
         let dir = tempfile::tempdir().unwrap();
         let file = |boot: &str| TableFile::new(dir.path().join("table"), boot.into());
         assert_eq!(file("a").load().unwrap(), None);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_found() {
+    fn load_rejects_any_flipped_bit() {
         let dir = tempfile::tempdir().unwrap();
         let file = TableFile::new(dir.path().join("table"), "a".into());
         file.save(&table()).unwrap();

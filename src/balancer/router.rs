@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn stripping_takes_the_prefix_off() {
+    fn strip_removes_prefix_of_path() {
         for (prefix, path, wanted) in
             [("/api", "/api", "/"), ("/api", "/api/x", "/x"), ("/api", "/api/", "/"), ("/", "/x/y", "/x/y")]
         {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_that_no_request_could_tell_apart_are_refused() {
+    fn router_rejects_indistinguishable_routes() {
         let build = |routes: &[(&str, PathMatch, &[RouteCondition])]| {
             let matchers = routes.iter().map(|(host, path, has)| matcher(host, path.clone(), has, ()));
             Router::new(matchers).err()
@@ -325,7 +325,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_routed_on_is_what_is_forwarded(path in "/([a-z/.;%]|%2e|%41|%2f|%25|api|users|\\.\\.){0,12}") {
+        fn normalised_path_routes_like_forwarded_path(path in "/([a-z/.;%]|%2e|%41|%2f|%25|api|users|\\.\\.){0,12}") {
             if let Ok(forwarded) = normalise(&path) {
                 let again = normalise(&forwarded);
                 prop_assert_eq!(again.as_deref(), Ok(forwarded.as_ref()));
@@ -336,7 +336,7 @@ mod tests {
         }
 
         #[test]
-        fn the_most_specific_route_that_matches_is_found_whatever_their_order(
+        fn router_finds_most_specific_route_in_any_order(
             routes in prop::collection::btree_set(
                 (host_pattern(), path_match(), prop::collection::btree_set(condition(), 0..3)), 0..12),
             host in prop::sample::select(vec!["x", "a.x", "b.x", "a.b.x", "c.b.x", "y", "a.a.b.x"]),

@@ -143,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_pool_has_no_choice() {
+    fn choose_from_empty_pool_returns_none() {
         for balance in [RANDOM, ROUND] {
             assert_eq!(choose(balance, Draw { turn: 1, random: 1 }, 0, |_| 0, |_| true), None);
         }
     }
 
     #[test]
-    fn every_pair_is_drawn() {
+    fn two_of_draws_every_pair() {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..1000 {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_takes_nothing_leaves_its_part_to_the_others_in_proportion() {
+    fn draw_in_order_splits_declined_share_in_proportion() {
         assert_close(&taken([60, 30, 10], [true; 3]), &[0.6, 0.3, 0.1]);
         assert_close(&taken([60, 30, 10], [false, true, true]), &[0.0, 0.75, 0.25]);
         assert_close(&taken([60, 30, 10], [false, false, true]), &[0.0, 0.0, 1.0]);
@@ -231,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_choice_is_usable_and_never_the_most_loaded(
+        fn choose_returns_usable_endpoint_and_never_most_loaded(
             random: u64,
             turn: usize,
             loads in prop::collection::vec((0..5u64, any::<bool>()), 1..8),

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_listeners_are_opened_than_the_limit() {
+    fn open_rejects_listeners_above_limit() {
         let listeners = listeners();
         for number in 1..LISTENERS_MAX {
             listeners.open(&asked(&format!("l{number}"), loopback())).unwrap();

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_thread_gets_its_socket_on_the_same_port() {
+    fn bind_gives_each_thread_a_socket_on_same_port() {
         for asked in ["127.0.0.1:0", "[::1]:0"] {
             let bound = bind_address(asked.parse().unwrap(), 3).unwrap();
             assert_eq!(bound.sockets.len(), 3);

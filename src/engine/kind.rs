@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_is_known_by_what_it_says_of_itself() {
+    fn kind_and_unenforced_limits_follow_engine_info() {
         let seccomp = "name=seccomp,profile=default";
         assert_eq!(unenforced(Some(true), None), [] as [&str; 0]);
         assert_eq!(unenforced(Some(false), Some(false)), ["memory", "cpu"]);

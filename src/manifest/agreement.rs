@@ -106,7 +106,7 @@ fn reader_and_schema_accept_every_example() {
 }
 
 #[test]
-fn a_default_means_the_same_as_an_absent_key() {
+fn explicit_default_equals_absent_key() {
     each(&mut |topic, put| {
         if let DefaultValue::Default(value) = topic.key.absent {
             assert_eq!(read(&put(Some(value))), read(&put(None)), "{}", topic.path);

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn all_needs_every_known_balancer_and_at_least_one() {
+    fn reports_all_needs_every_known_balancer_and_at_least_one() {
         let some = || Some(testing::report("i"));
         let rows = [
             (vec![], false),

@@ -111,7 +111,7 @@ mod tests {
 
     /// A list of events must not fail because of one that a later version wrote.
     #[test]
-    fn a_reason_of_another_version_can_be_read() {
+    fn unknown_event_reason_deserializes_as_unknown() {
         let read = |text: &str| serde_json::from_str::<EventReason>(text).map_err(|e| e.to_string());
         assert_eq!(read("\"Sunk\""), Ok(EventReason::Unknown));
         for (reason, meaning) in EventReason::ALL {

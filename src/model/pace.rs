@@ -38,7 +38,7 @@ mod tests {
     use crate::model::NumberOrPercent::{self, Number, Percent};
 
     #[test]
-    fn the_pace_in_numbers() {
+    fn pace_rounds_surge_up_and_unavailable_down() {
         let n = Number;
         let p = Percent;
         let cases: &[(u32, NumberOrPercent, NumberOrPercent, u32, u32)] = &[

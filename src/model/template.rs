@@ -102,7 +102,7 @@ mod tests {
 
     /// Golden: upgrading `ctl` must never recreate a container. If this fails, a field's canonical form changed.
     #[test]
-    fn hashes_do_not_drift() {
+    fn template_hash_equals_golden_values() {
         let mut spec = ServiceSpec::of_image("users:1");
         assert_eq!(hash(&spec), GOLDEN_MINIMAL);
         spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
@@ -115,7 +115,7 @@ mod tests {
     const GOLDEN_FULL: &str = "8f7aa90905bc0789";
 
     #[test]
-    fn only_the_template_counts() {
+    fn template_hash_ignores_fields_outside_template() {
         let base = ServiceSpec::of_image("users:1");
         let before = hash(&base);
         let mut same = base.clone();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_ports_does_not_matter() {
+    fn template_hash_ignores_port_order() {
         let port = |name: &str, port| Port { name: name.into(), port, protocol: Protocol::Http };
         let mut a = ServiceSpec::of_image("users:1");
         a.ports = vec![port("a", 1), port("b", 2)];

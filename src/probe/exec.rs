@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_exit_code_decides() {
+    async fn exec_probe_passes_only_on_exit_code_0() {
         let (engine, id) = running(Behaviour::default());
         assert_eq!(ask(&engine, &id, &mut None).await, Some(Ok(())));
         let (engine, id) = running(Behaviour::never_healthy());
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_that_hangs_is_not_started_again() {
+    async fn exec_probe_does_not_restart_hanging_command() {
         let (engine, id) = running(Behaviour::hangs_in_exec());
         let mut left = None;
         assert_eq!(ask(&engine, &id, &mut left).await, failed_with("no exit within 2s"));

@@ -175,7 +175,7 @@ mod tests {
     const OK: &[(&str, &str)] = &[("grpc-status", "0")];
 
     #[tokio::test]
-    async fn a_serving_service_passes() {
+    async fn grpc_probe_of_serving_service_passes() {
         let (outcome, asked) = ask("shop.Users", GrpcReply(200, b"\0\0\0\0\x02\x08\x01", OK)).await;
         assert_eq!(outcome, Ok(()));
         assert_eq!(asked.0, "/grpc.health.v1.Health/Check trailers");
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_statuses_fail_with_their_name() {
+    async fn grpc_probe_of_other_status_fails_with_its_name() {
         let unknown: &[(&str, &str)] = &[("grpc-status", "5"), ("grpc-message", "unknown%20service")];
         for (answer, reported) in [
             (GrpcReply(200, b"\0\0\0\0\x02\x08\x02", OK), "NOT_SERVING"),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_written_as_people_read_them() {
+    fn grpc_message_percent_encoding_is_decoded() {
         for (coded, text) in [
             ("unknown service", "unknown service"),
             ("unknown%20service", "unknown service"),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_without_http2_fails() {
+    async fn grpc_probe_of_server_without_http2_fails() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // A proxy would make nothing else of it.

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_read_as_protobuf_has_them() {
+    fn health_message_decodes_protobuf() {
         for (frame, status) in [
             (&b"\0\0\0\0\x02\x08\x01"[..], Some(1)),
             (b"\0\0\0\0\x07\x12\x03abc\x08\x01", Some(1)),

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_and_three_hundreds_pass() {
+    async fn http_probe_passes_on_2xx_and_3xx() {
         for answer in [
             &b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"[..],
             b"HTTP/1.1 204 No Content\r\n\r\n",
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_statuses_fail_with_their_first_line() {
+    async fn http_probe_of_other_status_fails_with_first_line() {
         for (answer, reported) in [
             (&b"HTTP/1.1 503 No\r\ncontent-length: 13\r\n\r\nwarming cache"[..], "503 \"warming cache\""),
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "404"),

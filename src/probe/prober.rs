@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_goes_through_its_states() {
+    async fn prober_moves_endpoint_through_its_states() {
         let server = Server::start(false).await;
         let (prober, news) = prober();
         let target = server.target(quick());
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_wanted_is_not_probed() {
+    async fn prober_stops_probing_dropped_targets() {
         let server = Server::start(true).await;
         let (prober, _) = prober();
         let target = server.target(quick());
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_check_it_is_ready_without_a_task() {
+    async fn target_without_check_is_ready_and_has_no_task() {
         let (prober, _) = prober();
         let server = Server::start(false).await;
         let target = server.target(Health::with(HealthCheck::None(true)));
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_does_not_answer_fails_in_time() {
+    async fn probe_of_silent_server_fails_at_timeout() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (prober, _) = prober();
         let server = Server::start(true).await;
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_drift_apart_and_never_come_late() {
+    fn probe_jitter_is_at_most_20_percent_early() {
         for random in [0, 1, 7, 999_999, u64::MAX] {
             let wait = sooner(Millis(5000), random);
             assert!((4000..=5000).contains(&wait.0), "{wait}");
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn rewording_is_told_at_most_once_a_second() {
+    fn changed_message_is_news_at_most_once_per_second() {
         let failing = |last: &str| ProbeState::Failing { since: Mono(0), last: last.into() };
         let reported = (failing("1 of 3"), Mono(1000));
         assert!(!is_news(&reported, &failing("2 of 3"), Mono(1999)));

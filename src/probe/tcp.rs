@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn behind_a_proxy_a_connection_must_hold_or_bring_something() {
+    async fn tcp_probe_behind_proxy_needs_open_or_answering_connection() {
         let closed = FailedProbe {
             message: "connect to port 8080 → connection closed immediately; probably nothing listens on 8080"
                 .to_owned(),

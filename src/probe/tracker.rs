@@ -155,20 +155,20 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_count_in_a_row() {
+    fn tracker_thresholds_count_consecutive_outcomes() {
         check(&health(1, 3), "-+--+---+", "SRRRRRRFR");
         check(&health(2, 1), "+-++-+-++", "SSSRFFFFR");
         check(&health(1, 1), "+-+", "RFR");
     }
 
     #[test]
-    fn too_late_counts_from_the_start_to_the_first_success() {
+    fn tracker_is_too_late_only_before_first_success() {
         check(&health(1, 3), "----------+", "SSSSSSSSSLR");
         check(&health(2, 3), "-+-----------", "SSSSSSSSSSSSS");
     }
 
     #[test]
-    fn the_last_observation_and_the_times_are_kept() {
+    fn tracker_keeps_last_observation_and_since() {
         let mut tracker = Tracker::new(&health(1, 2), Mono(5));
         assert_eq!(*tracker.state(), ProbeState::Starting { since: Mono(5), last: None });
         tracker.record(Err("a".into()), Mono(6));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_asked_often_until_the_first_success() {
+    fn tracker_interval_is_short_until_first_success() {
         let mut tracker = Tracker::new(&health(2, 2), Mono(0));
         assert_eq!(tracker.interval(), Millis(200));
         tracker.record(Err("a".into()), Mono(1));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_nothing_can_be_asked_does_not_count() {
+    fn tracker_skip_excludes_time_from_start_within() {
         let mut tracker = Tracker::new(&health(1, 1), Mono(0));
         tracker.record(Err("a".into()), Mono(9_000));
         tracker.skip(Mono(60_000));

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_published_acknowledges_nothing() {
+    fn barrier_without_published_table_acknowledges_nothing() {
         assert!(!barrier(&[], &[Revision(1)]).acked_absent(&id("a")));
     }
 
@@ -258,7 +258,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn one_more_balancer_acknowledges_nothing_new(
+        fn barrier_with_added_balancer_never_acknowledges_more(
             tables in some_tables(),
             balancers in some_balancers(2),
             forget in any::<bool>(),

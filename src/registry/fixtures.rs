@@ -14,12 +14,12 @@ use crate::model::{
 use crate::store::{EmbeddedStore, Op, Store, Txn};
 use crate::testing;
 
-/// A service with ports `http` and `admin`, reached under these claims: `node/path`, or `*/path` for any host.
+/// A service with ports `http` and `admin`, reached under these claims: `host/path`, or `*/path` for any host.
 pub(super) fn service(name: &str, claims: &[&str]) -> Service {
     let port = |name: &str, port| Port { name: name.to_owned(), port, protocol: Protocol::Http };
     let route = |claim: &&str| {
-        let (node, path) = claim.split_at(claim.find('/').unwrap());
-        Route::to((node != "*").then(|| node.to_owned()), path)
+        let (host, path) = claim.split_at(claim.find('/').unwrap());
+        Route::to((host != "*").then(|| host.to_owned()), path)
     };
     let mut service = testing::service(name);
     service.spec.ports = vec![port("http", 80), port("admin", 81)];
@@ -87,7 +87,7 @@ impl World {
 
     /// Revision and containers of the last table.
     pub(super) fn table(&self) -> Option<(u64, Vec<String>)> {
-        self.registry.tables().borrow().as_deref().map(spell)
+        self.registry.tables().borrow().as_deref().map(replicas_in)
     }
 
     /// The balancer has applied the table of this revision.
@@ -99,7 +99,7 @@ impl World {
     }
 }
 
-pub(super) fn spell(table: &RoutingTable) -> (u64, Vec<String>) {
+pub(super) fn replicas_in(table: &RoutingTable) -> (u64, Vec<String>) {
     let endpoints = table.endpoints();
     (table.name.revision, endpoints.filter_map(|e| e.replica.as_ref()).map(ToString::to_string).collect())
 }

@@ -59,7 +59,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{World, endpoint, spell};
+    use super::super::fixtures::{World, endpoint, replicas_in};
     use super::*;
     use crate::model::EndpointState::Ready;
     use crate::model::RoutingTable;
@@ -69,7 +69,7 @@ mod tests {
     async fn await_table(world: &World, containers: &[&str]) -> u64 {
         let mut tables = world.registry.tables();
         let wanted = |table: &Option<Arc<RoutingTable>>| {
-            table.as_deref().map(spell).is_some_and(|(_, found)| found == containers)
+            table.as_deref().map(replicas_in).is_some_and(|(_, found)| found == containers)
         };
         let found = tables.wait_for(wanted);
         let found =

@@ -139,7 +139,7 @@ mod tests {
     use crate::testing;
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_published_before_open() {
+    async fn registry_publishes_nothing_before_open() {
         let world = World::new();
         world.write(vec![Registry::put(&endpoint("web", "a", Ready))]).await;
         assert_eq!(world.registry.rebuild().await, Ok(false));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_table_goes_out_where_it_says_something_new() {
+    async fn registry_publishes_only_changed_tables() {
         let world = World::serving(&["a"]).await;
         assert_eq!(world.table(), holds(1, &["a"]));
         assert_eq!(world.registry.rebuild().await, Ok(false));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_withdrawn_stays_out_until_the_store_agrees() {
+    async fn withdrawn_endpoint_stays_out_until_store_drops_it() {
         let world = World::serving(&["a", "b"]).await;
         world.registry.withdraw_now(&[id("a"), id("never")]);
         assert_eq!(world.table(), holds(2, &["b"]), "at once");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_read_from_before_a_withdrawal_does_not_lift_it() {
+    async fn read_started_before_withdrawal_does_not_restore_endpoint() {
         let World { store, reports, .. } = World::serving(&["a"]).await;
         let slow = Arc::new(Slow { store: store.clone(), let_through: Semaphore::new(LISTS) });
         let registry = Arc::new(Registry::new(slow.clone(), reports.subscribe()));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_withdrawn_before_open_is_not_in_the_first_table() {
+    async fn endpoint_withdrawn_before_open_is_missing_from_first_table() {
         let world = World::new();
         world.write(vec![Op::put(key::service(&"web".into()), &service("web", &["*/"]))]).await;
         world.write(["a", "b"].map(|c| Registry::put(&endpoint("web", c, Ready))).to_vec()).await;
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_barrier_follows_tables_and_reports() {
+    async fn barrier_follows_published_tables_and_reports() {
         let world = World::serving(&["a", "b"]).await;
         assert!(!world.registry.barrier().acked_present(&id("a")), "no report");
         world.acknowledge(1);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_record_that_cannot_be_read_leaves_the_last_table() {
+    async fn undecodable_record_keeps_last_table() {
         let world = World::serving(&["a"]).await;
         world.write(vec![Op::put("endpoints/web/b", &"not an endpoint")]).await;
         let failed = world.registry.rebuild().await;

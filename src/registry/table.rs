@@ -147,7 +147,7 @@ mod tests {
     }
 
     /// `host/path service`.
-    fn spell(route: &TableRoute) -> String {
+    fn route_text(route: &TableRoute) -> String {
         let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
         let backends: Vec<&str> = forward(route).backends.iter().map(|b| b.service.as_str()).collect();
         format!("{}{} {}", hosts.join(","), route.path.as_str(), backends.join(","))
@@ -162,7 +162,7 @@ mod tests {
         ];
         let table = build_one(&services, &[]);
         assert_eq!(
-            table.routes.iter().map(spell).collect::<Vec<_>>(),
+            table.routes.iter().map(route_text).collect::<Vec<_>>(),
             [
                 "a.example/api/v1 api",
                 "a.example/api admin",
@@ -253,11 +253,11 @@ mod tests {
         ];
         let table = build_one(&services, &endpoints);
         assert_eq!(endpoints_by_service(&table), ["empty:", "web: c1@0 c3@0", "worker: c6@0"]);
-        assert!(!table.routes.iter().map(spell).any(|route| route.contains("deleted")));
+        assert!(!table.routes.iter().map(route_text).any(|route| route.contains("deleted")));
     }
 
     #[test]
-    fn a_container_recorded_twice_is_one_endpoint() {
+    fn duplicate_container_record_yields_one_endpoint() {
         let mut other = endpoint("web", "c1", Ready);
         other.origin = managed("b", "c1");
         let services = [service("web", &["*/"]), service("api", &["*/api"])];
@@ -314,7 +314,7 @@ mod tests {
             for service in table.services.values() {
                 prop_assert!(service.endpoints.is_sorted_by(|a, b| a.id < b.id));
             }
-            let claims: Vec<String> = table.routes.iter().map(|r| spell(r).split(' ').next().unwrap().to_owned()).collect();
+            let claims: Vec<String> = table.routes.iter().map(|r| route_text(r).split(' ').next().unwrap().to_owned()).collect();
             prop_assert_eq!(claims.iter().collect::<BTreeSet<_>>().len(), claims.len(), "each host and path once");
             let backends = || table.routes.iter().flat_map(|r| &forward(r).backends);
             prop_assert!(backends().all(|b| table.services.contains_key(&b.service)));

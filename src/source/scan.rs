@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn scan_reads_no_more_than_a_run_may_have() {
+    fn scan_stops_at_limits_of_a_run() {
         let dir = tempfile::tempdir().unwrap();
         let huge = File::create(dir.path().join("a.yaml")).unwrap();
         huge.set_len(1 << 40).unwrap();

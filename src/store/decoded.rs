@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changed_is_decoded_again() {
+    fn refresh_decodes_only_changed_objects() {
         let mut decoded: Decoded<u32> = Decoded::default();
         decoded.refresh(listing(&[("a", 1, "1"), ("b", 2, "2"), ("c", 3, "3")])).unwrap();
         let first: Vec<Arc<u32>> = decoded.shared().cloned().collect();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn after_an_object_that_makes_no_sense_all_is_decoded_again() {
+    fn refresh_after_decode_error_decodes_all_objects() {
         let mut decoded: Decoded<u32> = Decoded::default();
         decoded.refresh(listing(&[("a", 1, "1")])).unwrap();
         assert!(decoded.refresh(listing(&[("a", 1, "1"), ("b", 2, "{")])).is_err());

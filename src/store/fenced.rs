@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fenced_store_refuses_writes_once_the_lease_is_lost() {
+    async fn fenced_store_rejects_writes_after_lease_loss() {
         let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory(Arc::new(RealClock::new())).unwrap());
         let (lease, fence) = acquire(&store).await;
         let fenced = FencedStore::new(store.clone(), fence);

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_numbered_and_read() {
+    fn written_object_has_schema_number_and_reads_back() {
         let written = write(&image()).unwrap();
         assert!(written.starts_with(br#"{"schema":1,"reference""#), "{}", String::from_utf8_lossy(&written));
         assert_eq!(read("k", &written), Ok(image()));
@@ -70,12 +70,12 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_a_number_is_of_the_first_schema() {
+    fn object_without_number_is_first_schema() {
         assert_eq!(read("k", br#"{"reference":"users:1","pinned":"sha256:aa"}"#), Ok(image()));
     }
 
     #[test]
-    fn a_later_schema_is_refused_with_its_number() {
+    fn later_schema_is_rejected_with_its_number() {
         let later = br#"{"schema":2,"reference":7}"#;
         let refused = read::<ResolvedImage>("services/users", later).unwrap_err();
         assert_eq!(refused.to_string(), "services/users has schema 2, this ctl knows up to 1");

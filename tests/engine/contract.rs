@@ -187,25 +187,25 @@ macro_rules! contract {
 }
 
 contract!(
-    it_says_what_it_is,
-    a_container_lives_and_dies,
+    info_returns_id_and_versions,
+    container_goes_through_create_start_kill_remove,
     names_and_addresses_are_taken_once,
     published_ports_are_taken_once,
-    what_is_missing_is_named,
-    exits_and_failed_starts_are_told,
+    missing_object_is_named_in_error,
+    exit_code_and_failed_start_are_reported,
     networks_are_made_once_and_kept_while_used,
-    tags_come_and_go,
-    events_tell_where_to_look,
-    a_log_can_be_read,
+    tag_is_added_and_removed_unless_in_use,
+    events_name_their_container_and_are_replayed,
+    logs_return_lines_and_reject_unknown_container,
 );
 
-async fn it_says_what_it_is(s: &Subject<'_>) {
+async fn info_returns_id_and_versions(s: &Subject<'_>) {
     let info = s.engine.info().await.unwrap();
     assert!(!info.id.is_empty() && !info.version.is_empty() && !info.api_version.is_empty(), "{info:?}");
     assert_eq!(s.engine.info().await.unwrap().id, info.id);
 }
 
-async fn a_container_lives_and_dies(s: &Subject<'_>) {
+async fn container_goes_through_create_start_kill_remove(s: &Subject<'_>) {
     let spec = s.spec("a", 10);
     let id = s.engine.create(&spec).await.unwrap();
     let created = s.engine.inspect(&id).await.unwrap();
@@ -287,7 +287,7 @@ async fn published_ports_are_taken_once(s: &Subject<'_>) {
     assert_eq!(s.state(&second).await, ContainerState::Running, "the port is free again");
 }
 
-async fn what_is_missing_is_named(s: &Subject<'_>) {
+async fn missing_object_is_named_in_error(s: &Subject<'_>) {
     let missing = |error: EngineError| match error {
         EngineError::NotFound { what, .. } => what,
         other => panic!("{other:?}"),
@@ -313,7 +313,7 @@ async fn what_is_missing_is_named(s: &Subject<'_>) {
     assert_eq!(missing(s.engine.start(&id).await.unwrap_err()), EngineObject::Network);
 }
 
-async fn exits_and_failed_starts_are_told(s: &Subject<'_>) {
+async fn exit_code_and_failed_start_are_reported(s: &Subject<'_>) {
     let mut spec = s.spec("exits", 10);
     (spec.image, spec.env) = s.exiting.clone();
     let id = s.engine.create(&spec).await.unwrap();
@@ -352,7 +352,7 @@ async fn networks_are_made_once_and_kept_while_used(s: &Subject<'_>) {
     assert!(s.engine.networks().await.unwrap().iter().all(|n| n.name != s.network.name));
 }
 
-async fn tags_come_and_go(s: &Subject<'_>) {
+async fn tag_is_added_and_removed_unless_in_use(s: &Subject<'_>) {
     let image = s.engine.image(&s.image).await.unwrap();
     assert!(image.id.starts_with("sha256:") && image.tags.contains(&s.image), "{image:?}");
     assert_eq!(s.engine.image(&image.id).await.unwrap(), image);
@@ -372,7 +372,7 @@ async fn tags_come_and_go(s: &Subject<'_>) {
     s.engine.remove(&id).await.unwrap();
 }
 
-async fn events_tell_where_to_look(s: &Subject<'_>) {
+async fn events_name_their_container_and_are_replayed(s: &Subject<'_>) {
     let mut events = s.engine.events(None).await.unwrap();
     let id = s.running("a", 10).await;
     let started = s.engine.inspect(&id).await.unwrap().started_at.unwrap();
@@ -407,7 +407,7 @@ async fn events_tell_where_to_look(s: &Subject<'_>) {
     assert!([EngineEventKind::Create, EngineEventKind::Start].contains(&first.kind), "{first:?}");
 }
 
-async fn a_log_can_be_read(s: &Subject<'_>) {
+async fn logs_return_lines_and_reject_unknown_container(s: &Subject<'_>) {
     let id = s.running("a", 10).await;
     let lines = s.engine.logs(&id, &LogOptions { tail: Some(5), ..LogOptions::default() }).await.unwrap();
     let lines: Vec<_> = bounded("the log ends", lines.collect()).await;
@@ -467,7 +467,7 @@ async fn docker_gets_the_limits() {
 }
 
 #[tokio::test]
-async fn a_container_is_probed_where_it_is_reached() {
+async fn docker_container_is_probed_at_its_reachable_address() {
     on_docker(async |s| {
         let mut spec = s.spec("a", 10);
         let reach = s.engine.info().await.unwrap().kind.exposure();
@@ -602,7 +602,7 @@ async fn docker_runs_commands_in_a_container() {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_away_is_told_from_one_that_is_not_there() {
+async fn engine_error_distinguishes_stopped_from_missing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("docker.sock");
     let engine = coxswain::engine::DockerEngine::new(path.to_str().unwrap());

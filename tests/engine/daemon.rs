@@ -39,7 +39,7 @@ impl Daemon {
         Self::start_in(folder(), docker, "", &[])
     }
 
-    /// Starts one whose log tells what this filter lets through.
+    /// Starts one with this log filter.
     pub(crate) fn start_logging(logs: &'static str) -> Self {
         Self::start_in(folder(), Path::new(&socket()), logs, &[])
     }

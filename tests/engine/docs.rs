@@ -75,7 +75,7 @@ impl Drop for Scratch {
 
 /// Only the place of the state, the port and the images are this test's own: others may run the same page here.
 #[test]
-fn the_quickstart_works_as_written() {
+fn quickstart_page_works() {
     let scratch = Scratch::new();
     let manifest = page("manifests/hello.yaml").replace("hello:v1", &format!("{}:v1", scratch.image));
     fs::write(scratch.path("hello.yaml"), manifest).expect("a manifest is written");
@@ -123,7 +123,7 @@ fn runs(scratch: &Scratch, folder: &str, script: &str) -> String {
 
 /// The page's own commands, with a daemon of the test's own behind them.
 #[test]
-fn the_page_about_the_manifests_directory_works() {
+fn manifests_directory_page_works() {
     let scratch = Scratch::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let image = runtime.block_on(scratch.run.hello("v1"));
@@ -187,7 +187,7 @@ fn run_commands(page: &str, daemon: &Daemon) {
 }
 
 #[test]
-fn what_the_readme_shows_works() {
+fn readme_commands_work() {
     let daemon = Daemon::start();
     let readme = page("README.md");
     let made: Vec<String> = blocks(&readme, "sh").concat().lines().map(str::to_owned).collect();
@@ -198,7 +198,7 @@ fn what_the_readme_shows_works() {
 }
 
 #[test]
-fn the_page_about_rootless_docker_works() {
+fn rootless_docker_page_works() {
     let daemon = Daemon::start_with(&["--exposure", "published"]);
     let text = page("docs/how-to/rootless.md");
     run_commands(&text, &daemon);
@@ -208,7 +208,7 @@ fn the_page_about_rootless_docker_works() {
 }
 
 #[test]
-fn looking_and_going_back_works_as_written() {
+fn inspect_and_undo_page_works() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/undo.md"), &daemon);
     let (history, _) = daemon.expect(0, &["history", "hello"]);
@@ -218,18 +218,18 @@ fn looking_and_going_back_works_as_written() {
 }
 
 #[test]
-fn the_page_about_verifying_works() {
+fn verify_page_works() {
     run_commands(&page("docs/how-to/verify.md"), &Daemon::start());
 }
 
 #[test]
-fn the_page_about_live_changes_works() {
+fn live_changes_page_works() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/live-changes.md"), &daemon);
 }
 
 #[test]
-fn the_page_about_volumes_works() {
+fn volumes_page_works() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/volumes.md"), &daemon);
     let ours = format!("label=coxswain.store={}", daemon.store());
@@ -237,7 +237,7 @@ fn the_page_about_volumes_works() {
 }
 
 #[test]
-fn watching_a_rolling_upgrade_works_as_written() {
+fn rolling_upgrade_page_works() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/rolling-upgrade.md"), &daemon);
     let (history, _) = daemon.expect(0, &["history", "hello"]);

@@ -57,7 +57,7 @@ fn says(report: &str, all: &[&str]) {
 }
 
 #[test]
-fn a_crash_loop_is_explained_long_before_the_deadline_and_its_container_kept() {
+fn crash_loop_fails_before_deadline_and_retains_container() {
     let serving = Serving::start();
     let daemon = &serving.daemon;
     let (report, took) = std::thread::scope(|scope| {
@@ -71,7 +71,7 @@ fn a_crash_loop_is_explained_long_before_the_deadline_and_its_container_kept() {
     });
     assert!(took < DEADLINE / 4, "{took:?}\n{report}");
     says(&report, &["CTL-0412", "CTL-0424", "exited with code 7 before its first healthy check, 3 times in"]);
-    says(&report, &["stopping: told to exit at start", "ctl logs hello --revision 2"]);
+    says(&report, &["stopping: EXIT_AT_START is set", "ctl logs hello --revision 2"]);
     says(&report, &[" serves all traffic, 2/2 ready; 2 failed requests during the attempt"]);
     let (_, status) = daemon.expect(4, &["rollout", "status", "hello"]);
     says(&status, &["2/2 ready; 2 failed requests during the attempt"]);
@@ -80,9 +80,9 @@ fn a_crash_loop_is_explained_long_before_the_deadline_and_its_container_kept() {
         daemon.containers("hello", false).len() == 3
     });
     let (log, _) = daemon.expect(0, &["logs", "hello", "--revision", "2"]);
-    assert!(log.contains("told to exit at start"), "{log}");
+    assert!(log.contains("EXIT_AT_START is set"), "{log}");
     let (log, _) = daemon.expect(0, &["logs", "hello"]);
-    assert!(!log.contains("told to exit at start"), "what is kept is no part of the service's log: {log}");
+    assert!(!log.contains("EXIT_AT_START is set"), "what is kept is no part of the service's log: {log}");
 
     let file = daemon.file("next.yaml", &manifest(&serving.image, "  env: {NEXT: '1'}\n"));
     daemon.expect(0, &["apply", "-f", &file]);
@@ -90,7 +90,7 @@ fn a_crash_loop_is_explained_long_before_the_deadline_and_its_container_kept() {
 }
 
 #[test]
-fn what_is_kept_is_adopted_and_deleted_with_its_service() {
+fn retained_container_is_adopted_and_deleted_with_service() {
     let mut serving = Serving::start();
     serving.fails("  env: {EXIT_AT_START: '7'}\n");
     let daemon = &mut serving.daemon;
@@ -107,7 +107,7 @@ fn what_is_kept_is_adopted_and_deleted_with_its_service() {
 }
 
 #[test]
-fn a_wrong_port_names_the_ports_that_listen() {
+fn wrong_port_failure_names_listening_ports() {
     let serving = Serving::start();
     let (report, _) = serving.fails("  env: {PORT: '3000'}\n");
     says(&report, &["CTL-0412", "CTL-0427", "GET /healthz → connection "]);
@@ -121,7 +121,7 @@ fn a_wrong_port_names_the_ports_that_listen() {
 }
 
 #[test]
-fn a_container_without_the_memory_it_wants_is_told_so() {
+fn oom_at_start_fails_rollout_with_memory_limit() {
     let serving = Serving::start();
     let (report, took) = serving.fails("  env: {EAT_MEMORY: '1'}\n  resources: {memory: 32Mi}\n");
     assert!(took < DEADLINE / 4, "{took:?}\n{report}");
@@ -129,17 +129,17 @@ fn a_container_without_the_memory_it_wants_is_told_so() {
 }
 
 #[test]
-fn an_answer_that_does_not_pass_is_shown_with_its_body() {
+fn unhealthy_response_is_shown_with_body() {
     let serving = Serving::start();
     let (report, _) = serving.fails("  env: {HEALTH: fail}\n");
     says(
         &report,
-        &["CTL-0426", "did not pass its health check within 20s: GET /healthz → 503 \"told to fail\""],
+        &["CTL-0426", "did not pass its health check within 20s: GET /healthz → 503 \"set to fail\""],
     );
 }
 
 #[test]
-fn more_memory_than_the_machine_has_is_refused_with_figures() {
+fn memory_request_above_node_capacity_is_rejected_with_figures() {
     let serving = Serving::start();
     let file = serving.daemon.file("huge.yaml", &manifest(&serving.image, "  resources: {memory: 900Gi}\n"));
     let (_, report) = serving.daemon.expect(8, &["apply", "-f", &file]);

@@ -57,7 +57,7 @@ fn rolls_through(trouble: impl FnOnce(&Daemon, &FaultSock)) {
 }
 
 #[test]
-fn a_docker_that_hangs_stops_nothing_and_no_deadline_runs() {
+fn hanging_docker_keeps_endpoints_and_stops_deadline() {
     rolls_through(|daemon, faults| {
         faults.set(Fault::Hang);
         wait_for("it is found out", || engine_is_away(daemon));
@@ -70,7 +70,7 @@ fn a_docker_that_hangs_stops_nothing_and_no_deadline_runs() {
 }
 
 #[test]
-fn a_docker_that_is_cut_off_is_asked_again_and_not_all_the_time() {
+fn disconnected_docker_is_retried_with_back_off() {
     rolls_through(|daemon, faults| {
         faults.set(Fault::Cut);
         wait_for("it is found out", || engine_is_away(daemon));
@@ -82,7 +82,7 @@ fn a_docker_that_is_cut_off_is_asked_again_and_not_all_the_time() {
 }
 
 #[test]
-fn what_docker_did_and_did_not_answer_is_not_done_twice() {
+fn agent_does_not_repeat_call_whose_answer_was_lost() {
     rolls_through(|daemon, faults| {
         faults.set(Fault::Mute);
         wait_for("it is found out", || engine_is_away(daemon));
@@ -95,7 +95,7 @@ fn what_docker_did_and_did_not_answer_is_not_done_twice() {
 }
 
 #[test]
-fn a_controller_killed_ten_times_loses_no_request_and_leaves_nothing_over() {
+fn controller_killed_ten_times_loses_no_request_or_container() {
     let daemon = Daemon::start();
     let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
     daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&v1, ""))]);
@@ -115,7 +115,7 @@ fn a_controller_killed_ten_times_loses_no_request_and_leaves_nothing_over() {
 }
 
 #[test]
-fn services_that_stop_badly_lose_no_request_either() {
+fn services_with_bad_shutdown_lose_no_request() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
     let apply = |round: u32, stops: &str| {

@@ -26,7 +26,7 @@ fn nothing_failed(tally: &Tally) {
 const KINDS: [Client; 4] = [Client::KeepAlive, Client::Fresh, Client::Post(20_000), Client::Slow(300)];
 
 #[test]
-fn declare_reach_scale_roll_undo_delete() {
+fn service_is_applied_scaled_rolled_undone_and_deleted() {
     let daemon = Daemon::start();
     let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
     let file = daemon.file("app.yaml", &manifest(&v1, QUICK));
@@ -80,7 +80,7 @@ fn killing_controller_and_balancer_during_a_rollout_finishes_it() {
 }
 
 #[test]
-fn the_balancer_serves_without_a_controller_and_after_its_own_restart() {
+fn balancer_serves_without_controller_and_after_restart() {
     let daemon = Daemon::start();
     let file = daemon.file("app.yaml", &manifest(&daemon.image("v1"), QUICK));
     daemon.expect(0, &["apply", "-f", &file]);
@@ -94,7 +94,7 @@ fn the_balancer_serves_without_a_controller_and_after_its_own_restart() {
 }
 
 #[test]
-fn a_release_that_never_gets_healthy_is_rolled_back() {
+fn never_healthy_release_is_rolled_back() {
     let daemon = Daemon::start();
     let (v1, bad) = (daemon.image("v1"), daemon.image("v2"));
     let policy = "  rollout: {healthyFor: 500ms, deadline: 10s}\n";
@@ -122,7 +122,7 @@ fn a_release_that_never_gets_healthy_is_rolled_back() {
 }
 
 #[test]
-fn a_first_creation_that_fails_exits_5_and_keeps_trying() {
+fn failed_first_creation_exits_5_and_keeps_retrying() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
     let policy = "  rollout: {healthyFor: 500ms, deadline: 60s}\n";
@@ -141,7 +141,7 @@ fn a_first_creation_that_fails_exits_5_and_keeps_trying() {
 }
 
 #[test]
-fn what_is_stopped_or_removed_by_hand_is_replaced() {
+fn agent_replaces_container_stopped_or_removed_by_hand() {
     let daemon = Daemon::start();
     let file = daemon.file("app.yaml", &manifest(&daemon.image("v1"), QUICK));
     daemon.expect(0, &["apply", "-f", &file]);
@@ -160,7 +160,7 @@ fn what_is_stopped_or_removed_by_hand_is_replaced() {
 }
 
 #[test]
-fn a_restart_of_the_daemon_adopts_what_runs() {
+fn restarted_daemon_adopts_running_containers() {
     let mut daemon = Daemon::start();
     let file = daemon.file("app.yaml", &manifest(&daemon.image("v1"), QUICK));
     daemon.expect(0, &["apply", "-f", &file]);
@@ -175,7 +175,7 @@ fn a_restart_of_the_daemon_adopts_what_runs() {
 }
 
 #[test]
-fn what_is_not_ours_is_not_touched() {
+fn agent_leaves_foreign_containers_alone() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
     let foreign = docker(&["run", "--detach", "--label", "coxswain.store=another", &image]).trim().to_owned();
@@ -213,8 +213,8 @@ fn bad_input_is_refused_and_changes_nothing() {
     let (_, report) = daemon.expect(2, &["apply", "-f", &thief]);
     assert!(report.contains("hello") && report.contains("thief") && report.contains(HOST), "{report}");
 
-    let (_, report) = daemon.expect(2, &["scale", "nobody=3"]);
-    assert!(report.contains("nobody"), "{report}");
+    let (_, report) = daemon.expect(2, &["scale", "missing=3"]);
+    assert!(report.contains("missing"), "{report}");
     daemon.expect(2, &["scale", "hello=-1"]);
     daemon.expect(2, &["scale", "hello=100000"]);
     daemon.expect(2, &["rollout", "undo", "hello"]);
@@ -224,7 +224,7 @@ fn bad_input_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn an_undo_to_a_revision_whose_image_is_gone_is_refused() {
+fn undo_to_revision_without_image_is_rejected() {
     let daemon = Daemon::start();
     let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
     let file = daemon.file("app.yaml", &manifest(&v1, QUICK));
@@ -242,7 +242,7 @@ fn an_undo_to_a_revision_whose_image_is_gone_is_refused() {
 }
 
 #[test]
-fn docker_that_is_not_there_is_named() {
+fn missing_docker_socket_is_named_in_error() {
     let daemon = Daemon::start_with_docker(std::path::Path::new("/nowhere/docker.sock"));
     let file = daemon.file("app.yaml", &manifest("hello:v1", QUICK));
     let (_, report) = daemon.expect(3, &["apply", "-f", &file]);

@@ -154,7 +154,7 @@ fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// The answer's text where it tells versions apart; the connection where it is kept.
+/// The text of the response if it identifies the version; the connection if it is kept alive.
 type Answer = (Option<String>, Option<BufReader<TcpStream>>);
 
 /// Letters that differ from client to client, so that no client takes another's body for its own.

@@ -18,29 +18,32 @@ fn logs_are_followed_over_a_rollout() {
     };
     let apply = |image: &str| daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(image))]);
     apply(&images[0]);
-    let (said, told) = (daemon.file("said", ""), daemon.file("told", ""));
+    let (output, notices) = (daemon.file("output", ""), daemon.file("notices", ""));
     let file = |path: &str| File::create(path).expect("a file");
     let text = |path: &str| std::fs::read_to_string(path).expect("a file");
     let mut follower = daemon
         .command(&["logs", "hello", "--follow"])
-        .stdout(file(&said))
-        .stderr(file(&told))
+        .stdout(file(&output))
+        .stderr(file(&notices))
         .spawn()
         .expect("ctl runs");
-    wait_for("what was written before", || text(&said).matches("listens on").count() == 2);
+    wait_for("what was written before", || text(&output).matches("listens on").count() == 2);
     apply(&images[1]);
-    wait_for("the end of the old", || text(&told).matches(" gone\n").count() == 2);
+    wait_for("the end of the old", || text(&notices).matches(" gone\n").count() == 2);
     daemon.stop();
     assert_eq!(follower.wait().expect("a child").code(), Some(3), "the daemon ended it");
-    let (said, told) = (text(&said), text(&told));
-    let (told, error) = told.split_once("error[CTL-0103]").expect("it says so");
+    let (output, notices) = (text(&output), text(&notices));
+    let (notices, error) = notices.split_once("error[CTL-0103]").expect("it says so");
     assert!(error.contains("the daemon ended the watch"), "{error}");
     for replica in ["hello-1-a", "hello-1-b", "hello-2-a", "hello-2-b"] {
-        let lines = said.lines().filter(|line| line.starts_with(replica) && line.contains("listens on"));
-        assert_eq!(lines.count(), 1, "{replica} in\n{said}");
+        let lines = output.lines().filter(|line| line.starts_with(replica) && line.contains("listens on"));
+        assert_eq!(lines.count(), 1, "{replica} in\n{output}");
         let end = if replica.starts_with("hello-1") { "draining" } else { "started" };
         let what = format!("--- {replica} {end}\n");
-        assert_eq!(told.matches(&what).count(), 1, "{what}in\n{told}");
+        assert_eq!(notices.matches(&what).count(), 1, "{what}in\n{notices}");
     }
-    assert!(!said.contains("---") && told.lines().all(|line| line.starts_with("--- ")), "{said}{told}");
+    assert!(
+        !output.contains("---") && notices.lines().all(|line| line.starts_with("--- ")),
+        "{output}{notices}"
+    );
 }

@@ -36,7 +36,7 @@ fn bindings(container: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_service_is_reached_scaled_and_rolled_at_published_ports() {
+fn service_with_published_ports_is_reached_scaled_and_rolled() {
     let daemon = Daemon::start_with(&FLAGS);
     let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
     let file = daemon.file("app.yaml", &manifest(&v1, "  health: /healthz\n"));
@@ -50,10 +50,11 @@ fn a_service_is_reached_scaled_and_rolled_at_published_ports() {
         assert_eq!(address, "127.0.0.1");
         assert!((20_000..30_000).contains(port), "{port}");
     }
-    let told: BTreeSet<String> = first.values().map(|(address, port)| format!("{address}:{port}")).collect();
+    let reported: BTreeSet<String> =
+        first.values().map(|(address, port)| format!("{address}:{port}")).collect();
     let asked: BTreeSet<String> =
         daemon.containers("ports", true).iter().flat_map(|container| bindings(container)).collect();
-    assert_eq!(asked, told, "nothing but these, and nothing that another machine reaches");
+    assert_eq!(asked, reported, "nothing but these, and nothing that another machine reaches");
 
     let load = Load::start(daemon.http, HOST, &KINDS);
     daemon.expect(0, &["scale", "ports=5"]);
@@ -69,7 +70,7 @@ fn a_service_is_reached_scaled_and_rolled_at_published_ports() {
 }
 
 #[test]
-fn a_port_that_is_taken_costs_an_attempt_and_no_release() {
+fn taken_port_costs_one_attempt_and_no_rollout() {
     let daemon = Daemon::start_with(&FLAGS);
     let file = daemon.file("app.yaml", &manifest(&daemon.image("v1"), "  health: /healthz\n"));
     daemon.expect(0, &["apply", "-f", &file]);
@@ -84,7 +85,7 @@ fn a_port_that_is_taken_costs_an_attempt_and_no_release() {
 }
 
 #[test]
-fn containers_stay_as_they_are_reached_when_the_daemon_is_told_otherwise() {
+fn containers_keep_their_exposure_when_daemon_flag_changes() {
     let mut daemon = Daemon::start_with(&FLAGS);
     let file = daemon.file("app.yaml", &manifest(&daemon.image("v1"), "  health: /healthz\n"));
     daemon.expect(0, &["apply", "-f", &file]);
@@ -99,7 +100,7 @@ fn containers_stay_as_they_are_reached_when_the_daemon_is_told_otherwise() {
 
 /// Docker's proxy accepts a connection to a port without a listener in the container.
 #[test]
-fn a_port_where_nobody_listens_is_found_out_behind_dockers_proxy() {
+fn probe_detects_closed_port_behind_docker_proxy() {
     let daemon = Daemon::start_with(&FLAGS);
     let image = daemon.image("v1");
     for health in ["{tcp: true, startWithin: 2s}", "{http: /healthz, startWithin: 2s}"] {

@@ -33,7 +33,7 @@ fn volumes(daemon: &Daemon) -> String {
 }
 
 #[test]
-fn data_outlives_rollout_crash_and_delete_and_goes_only_when_named() {
+fn volume_survives_rollout_crash_and_delete_unless_requested() {
     let daemon = Daemon::start();
     let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
     let volume = "  health: {exec: [/hello, check]}\n  volumes: [{name: notes, path: /data}]\n";
@@ -64,7 +64,7 @@ fn data_outlives_rollout_crash_and_delete_and_goes_only_when_named() {
 }
 
 #[test]
-fn each_replica_keeps_its_own_volume_and_a_foreign_one_is_refused() {
+fn replica_keeps_its_own_volume_and_foreign_one_is_rejected() {
     let daemon = Daemon::start();
     let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
     let own = "  replicas: 2\n  health: /healthz\n  env: {REPLICA: {field: replica.slot}}\n  volumes: [{name: own, \
@@ -94,7 +94,7 @@ fn each_replica_keeps_its_own_volume_and_a_foreign_one_is_refused() {
 }
 
 #[test]
-fn a_service_without_a_port_is_checked_by_exec() {
+fn service_without_port_is_probed_by_exec() {
     let daemon = Daemon::start();
     let (good, bad) = (daemon.image("v1"), daemon.image("v2"));
     let text = |image: &str, env: &str, deadline: &str| {
@@ -107,6 +107,6 @@ fn a_service_without_a_port_is_checked_by_exec() {
     daemon.expect(0, &["apply", "-f", &daemon.file("good.yaml", &text(&good, "", "120s"))]);
     let (_, said) =
         daemon.expect(4, &["apply", "-f", &daemon.file("bad.yaml", &text(&bad, ", HEALTH: fail", "8s"))]);
-    assert!(said.contains("exec /hello check → exit code 1 \"told to fail\""), "{said}");
+    assert!(said.contains("exec /hello check → exit code 1 \"set to fail\""), "{said}");
     daemon.expect(0, &["delete", "worker", "--yes"]);
 }

@@ -77,7 +77,7 @@ const FULL: Storm =
     Storm { moves: [ALL, ALL, ALL], rounds: 4, requests: 100_000, limit: Duration::from_secs(1_800) };
 
 #[test]
-fn no_request_is_lost_in_a_storm() {
+fn storm_of_rollouts_loses_no_request() {
     let full = std::env::var("STORM").is_ok_and(|length| length == "full");
     let storm = if full { FULL } else { SHORT };
     let daemon = Daemon::start();
@@ -91,7 +91,7 @@ fn no_request_is_lost_in_a_storm() {
     std::thread::scope(|scope| {
         for (kind, moves) in KINDS.iter().zip(storm.moves) {
             let (daemon, images, rounds) = (&daemon, &images, storm.rounds);
-            scope.spawn(move || steer(daemon, kind.name, images, moves, rounds));
+            scope.spawn(move || drive(daemon, kind.name, images, moves, rounds));
         }
     });
     let moved = start.elapsed();
@@ -126,7 +126,7 @@ fn manifest(kind: &Kind, image: &str) -> String {
 }
 
 /// Moves a service, one thing after the other.
-fn steer(daemon: &Daemon, service: &str, images: &[String; 2], moves: &[Move], rounds: u32) {
+fn drive(daemon: &Daemon, service: &str, images: &[String; 2], moves: &[Move], rounds: u32) {
     let mut image = 0;
     for step in (0..rounds).flat_map(|_| moves) {
         match step {

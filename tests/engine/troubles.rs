@@ -42,7 +42,7 @@ fn events_about(daemon: &Daemon, reason: &str) -> usize {
 }
 
 #[test]
-fn twenty_replicas_go_with_their_network_and_tags_and_come_back_at_once() {
+fn twenty_deleted_replicas_leave_nothing_and_can_be_recreated_at_once() {
     let (daemon, image) = running(20, "");
     let file = daemon.file("app.yaml", &manifest(&image, 20, ""));
     wait_for("its image is protected", || tags(&daemon).len() == 1);
@@ -60,7 +60,7 @@ fn twenty_replicas_go_with_their_network_and_tags_and_come_back_at_once() {
 }
 
 #[test]
-fn an_address_that_somebody_else_took_is_left_to_him() {
+fn allocator_skips_address_taken_by_foreign_container() {
     let (daemon, image) = running(1, "");
     let network = network(&daemon);
     let first = daemon.json(&["get", "replicas", "-o", "json"])["items"][0]["status"]["address"].clone();
@@ -85,7 +85,7 @@ fn an_address_that_somebody_else_took_is_left_to_him() {
 }
 
 #[test]
-fn a_replica_whose_health_flaps_leaves_and_comes_back_and_is_not_replaced() {
+fn flapping_replica_leaves_rotation_and_is_not_replaced() {
     let (daemon, _) = running(1, "");
     let before = daemon.containers("hello", false);
     for round in 1..=2 {
@@ -98,7 +98,7 @@ fn a_replica_whose_health_flaps_leaves_and_comes_back_and_is_not_replaced() {
 }
 
 #[test]
-fn a_container_that_ate_its_memory_is_told_as_such_and_replaced() {
+fn oom_killed_container_is_reported_and_replaced() {
     let (daemon, _) = running(1, "  resources: {memory: 32Mi}\n");
     let before = daemon.containers("hello", true);
     // It is killed over it, so there is no answer of its own.
@@ -113,7 +113,7 @@ fn a_container_that_ate_its_memory_is_told_as_such_and_replaced() {
 }
 
 #[test]
-fn an_image_removed_under_a_running_service_is_kept_by_our_tag() {
+fn image_removed_by_hand_is_kept_by_protection_tag() {
     let (daemon, image) = running(1, "");
     wait_for("its image is protected", || tags(&daemon).len() == 1);
     docker(&["image", "rm", "--force", &image]);
@@ -155,7 +155,7 @@ fn limit_descriptors(pid: i32, limit: &str) {
 }
 
 #[test]
-fn a_balancer_without_descriptors_blames_no_endpoint() {
+fn balancer_out_of_descriptors_ejects_no_endpoint() {
     let (daemon, _) = running(1, "");
     let mut stream = TcpStream::connect(daemon.http).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -70,7 +70,7 @@ fn verify_reports_failures_of_a_service_that_cuts_its_requests() {
 }
 
 #[test]
-fn an_interrupted_verify_restores_the_number_of_replicas() {
+fn interrupted_verify_restores_replica_count() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
     // The replica takes so long that the interrupt comes first.

@@ -487,7 +487,7 @@ async fn idle_connections_to_a_departed_endpoint_are_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_fails_while_endpoints_are_replaced() {
+async fn replaced_endpoints_fail_no_request() {
     const CLIENTS: usize = 8;
     const REQUESTS_PER_STEP: u64 = 25;
     let mut balancer = started().await;

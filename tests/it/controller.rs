@@ -242,7 +242,7 @@ pub(crate) fn routed(name: &str, image: &str, path: &str) -> ApplyDocument {
 }
 
 #[tokio::test]
-async fn an_apply_is_whole_or_nothing() {
+async fn apply_writes_all_documents_or_none() {
     let rig = Rig::new();
     let run = [document("users", "users:1"), document("web", "nosuch:1"), document("api", "nosuch:2")];
     let refused = rig.apply("r1", &run).await.unwrap_err();
@@ -260,7 +260,7 @@ async fn an_apply_is_whole_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_dry_run_writes_nothing() {
+async fn dry_run_writes_nothing() {
     let rig = Rig::new();
     let run = [routed("users", "users:1", "/api")];
     let results = rig.controller.writes().apply("r1", &run, true, "apply --dry-run").await.unwrap();
@@ -269,7 +269,7 @@ async fn a_dry_run_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_route_that_another_service_holds_is_refused_naming_both() {
+async fn taken_route_is_rejected_naming_both_services() {
     let rig = Rig::new();
     rig.apply("r1", &[routed("users", "users:1", "/api")]).await.unwrap();
     let before = rig.keys().await;
@@ -287,7 +287,7 @@ async fn a_route_that_another_service_holds_is_refused_naming_both() {
 }
 
 #[tokio::test]
-async fn a_name_stays_with_its_app_and_is_free_once_its_service_is_gone() {
+async fn service_name_belongs_to_its_app_until_deleted() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     let other = ApplyDocument { app: "else".into(), ..document("users", "users:1") };
@@ -318,7 +318,7 @@ fn with_volume(name: &str) -> ApplyDocument {
 }
 
 #[tokio::test]
-async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
+async fn volume_is_removed_only_on_request_and_with_its_last_user() {
     let rig = Rig::new();
     rig.apply("r1", &[with_volume("users"), with_volume("web")]).await.unwrap();
     let shown = &rig.controller.queries().services(&["users".into()]).await.unwrap()[0].volumes;
@@ -377,7 +377,7 @@ async fn volumes_go_only_when_named_and_only_with_the_last_who_uses_them() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_changes_nothing_twice() {
+async fn repeated_request_id_changes_nothing() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     let users: ServiceName = "users".into();
@@ -400,7 +400,7 @@ async fn a_repeated_request_changes_nothing_twice() {
 }
 
 #[tokio::test]
-async fn an_id_that_cannot_tell_requests_apart_is_refused() {
+async fn invalid_request_id_is_rejected() {
     let rig = Rig::new();
     for id in ["", "a/b", &"x".repeat(65)] {
         let refused = rig.apply(id, &[document("users", "users:1")]).await.unwrap_err();
@@ -409,7 +409,7 @@ async fn an_id_that_cannot_tell_requests_apart_is_refused() {
 }
 
 #[tokio::test]
-async fn a_write_that_lost_a_race_starts_from_what_the_winner_wrote() {
+async fn write_that_lost_a_race_retries_on_newest_version() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.rival.wins.store(2, Ordering::Relaxed);
@@ -421,7 +421,7 @@ async fn a_write_that_lost_a_race_starts_from_what_the_winner_wrote() {
 }
 
 #[tokio::test]
-async fn a_write_that_loses_every_race_says_what_was_written_before_it() {
+async fn write_that_loses_every_race_names_conflicting_object() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
     rig.controller
@@ -437,7 +437,7 @@ async fn a_write_that_loses_every_race_says_what_was_written_before_it() {
 }
 
 #[tokio::test]
-async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
+async fn rollout_commands_are_rejected_in_wrong_phase() {
     let rig = Rig::new();
     let refused = rig.roll("r0", RolloutChange::Pause).await.unwrap_err();
     assert_eq!(refused, ControllerError::NotFound(vec![(&ServiceName::new("users")).into()]));
@@ -475,7 +475,7 @@ async fn a_rollout_is_steered_as_far_as_it_stands_like_that() {
 }
 
 #[tokio::test]
-async fn an_undo_to_a_revision_whose_image_is_gone_changes_nothing() {
+async fn undo_to_revision_without_image_changes_nothing() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
@@ -491,7 +491,7 @@ async fn an_undo_to_a_revision_whose_image_is_gone_changes_nothing() {
 }
 
 #[tokio::test]
-async fn of_two_writers_of_a_release_one_is_told_of_the_other() {
+async fn concurrent_release_rejects_second_writer_naming_first() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.rival.wins.store(1, Ordering::Relaxed);
@@ -504,7 +504,7 @@ async fn of_two_writers_of_a_release_one_is_told_of_the_other() {
 /// A request for the release that failed is answered with that failure, whatever was written in between; a change of the
 /// count is carried out.
 #[tokio::test]
-async fn a_failed_release_applied_again_is_told_as_failed() {
+async fn apply_of_failed_release_reports_its_failure() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     let failure = coxswain::model::RolloutFailure {
@@ -538,9 +538,9 @@ async fn a_failed_release_applied_again_is_told_as_failed() {
 }
 
 #[tokio::test]
-async fn failed_requests_of_a_rollout_are_those_since_it_began() {
+async fn failed_requests_count_from_start_of_rollout() {
     let rig = Rig::new();
-    let told = async || {
+    let failed_requests = async || {
         let name: ServiceName = "users".into();
         let progress =
             rig.controller.queries().progress(&name, Generation(1), Awaited::Release).await.unwrap().unwrap();
@@ -551,19 +551,19 @@ async fn failed_requests_of_a_rollout_are_those_since_it_began() {
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
     rig.pass().await;
-    assert_eq!(told().await, None, "nobody balanced when it began");
+    assert_eq!(failed_requests().await, None, "no balancer was connected when it began");
     rig.counted("a", 5);
     rig.apply("r2", &[document("users", "users:2")]).await.unwrap();
     rig.pass().await;
-    assert_eq!(told().await, Some(0));
+    assert_eq!(failed_requests().await, Some(0));
     rig.counted("a", 7);
-    assert_eq!(told().await, Some(2));
+    assert_eq!(failed_requests().await, Some(2));
     rig.counted("b", 9);
-    assert_eq!(told().await, None, "another balancer knows nothing of the beginning");
+    assert_eq!(failed_requests().await, None, "another balancer knows nothing of the beginning");
 }
 
 #[tokio::test]
-async fn what_the_last_pass_waited_for_is_told() {
+async fn query_shows_blockers_of_last_pass() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
@@ -579,7 +579,7 @@ async fn what_the_last_pass_waited_for_is_told() {
 }
 
 #[tokio::test]
-async fn every_route_of_a_service_may_change_at_once() {
+async fn apply_may_replace_every_route_of_a_service() {
     let rig = Rig::new();
     let of = |stem: &str| {
         let mut document = routed("users", "users:1", "/x");
@@ -597,7 +597,7 @@ async fn every_route_of_a_service_may_change_at_once() {
 }
 
 #[tokio::test]
-async fn the_balancers_address_is_refused_where_containers_cannot_reach_it() {
+async fn unreachable_balancer_url_is_rejected() {
     for (kind, exposure) in
         [(EngineKind::Native, ExposureMode::Bridge), (EngineKind::Rootless, ExposureMode::Published)]
     {
@@ -617,7 +617,7 @@ async fn the_balancers_address_is_refused_where_containers_cannot_reach_it() {
 }
 
 #[tokio::test]
-async fn docker_away_refuses_an_apply_and_hinders_no_scale() {
+async fn unavailable_engine_rejects_apply_and_allows_scale() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.engine.go_away();
@@ -629,7 +629,7 @@ async fn docker_away_refuses_an_apply_and_hinders_no_scale() {
 }
 
 #[tokio::test]
-async fn one_service_that_cannot_be_read_does_not_hold_up_the_others() {
+async fn undecodable_service_does_not_block_others() {
     let rig = Rig::new();
     rig.apply("r1", &[document("web", "web:1")]).await.unwrap();
     let torn = Op::Put { key: "services/api".into(), value: b"{".to_vec(), lease: None };
@@ -641,13 +641,13 @@ async fn one_service_that_cannot_be_read_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
-async fn logs_of_a_replica_that_is_not_there_are_refused() {
+async fn logs_of_unknown_replica_are_rejected() {
     let rig = Rig::new();
-    let nobody = ReplicaName::new("users-1-a");
+    let unknown = ReplicaName::new("users-1-a");
     let options = LogOptions { follow: true, tail: None, since: None };
-    let query = LogQuery { replicas: vec![nobody.clone()], options, ..LogQuery::default() };
+    let query = LogQuery { replicas: vec![unknown.clone()], options, ..LogQuery::default() };
     let refused = rig.controller.nodes().logs(query).await.err().unwrap();
-    assert_eq!(refused, ControllerError::NoReplica(nobody));
+    assert_eq!(refused, ControllerError::NoReplica(unknown));
 }
 
 /// Puts a status of a replica that is not stored, as an agent's last word.
@@ -671,7 +671,7 @@ async fn last_word(rig: &Rig, replica: &str, phase: ReplicaPhase) -> String {
 }
 
 #[tokio::test]
-async fn a_status_without_its_replica_goes_with_the_next_pass_and_no_other_does() {
+async fn next_pass_deletes_only_orphaned_status() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.pass().await;
@@ -684,13 +684,13 @@ async fn a_status_without_its_replica_goes_with_the_next_pass_and_no_other_does(
 }
 
 #[tokio::test]
-async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_later() {
+async fn deleted_service_leaves_no_key_even_after_late_writes() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
     rig.pass().await;
     // more keys than one transaction takes
     let events =
-        (0..150).map(|n| Op::put(key::event(&"users".into(), n, "user"), &"told")).collect::<Vec<_>>();
+        (0..150).map(|n| Op::put(key::event(&"users".into(), n, "user"), &"event")).collect::<Vec<_>>();
     for ops in events.chunks(100) {
         rig.store.txn(Txn { compare: Vec::new(), ops: ops.to_vec() }).await.unwrap();
     }
@@ -713,7 +713,7 @@ async fn a_forgotten_service_leaves_no_key_and_neither_does_what_is_said_of_it_l
 }
 
 #[tokio::test]
-async fn a_conflict_with_a_command_writes_nothing_until_the_user_decides() {
+async fn override_conflict_writes_nothing_until_resolved() {
     let rig = Rig::new();
     let counted = |count: Option<u32>| {
         let mut document = document("users", "users:1");
@@ -733,8 +733,8 @@ async fn a_conflict_with_a_command_writes_nothing_until_the_user_decides() {
     let before = rig.keys().await;
     let refused = rig.apply("r4", &run).await.unwrap_err();
     let ControllerError::Overridden { conflicts, .. } = &refused else { panic!("{refused:?}") };
-    let told = (conflicts[0].over.file.as_deref(), conflicts[0].over.live.as_deref());
-    assert_eq!((conflicts[0].object.name.as_str(), told), ("users", (Some("3"), Some("5"))));
+    let values = (conflicts[0].over.file.as_deref(), conflicts[0].over.live.as_deref());
+    assert_eq!((conflicts[0].object.name.as_str(), values), ("users", (Some("3"), Some("5"))));
     assert_eq!(
         (rig.keys().await, rig.service("users").await),
         (before, scaled.clone()),
@@ -764,7 +764,7 @@ async fn a_conflict_with_a_command_writes_nothing_until_the_user_decides() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_overridden_is_not_asked_for() {
+async fn overridden_image_is_not_resolved() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.roll("r2", RolloutChange::Image { image: "2".into() }).await.unwrap();
@@ -777,7 +777,7 @@ async fn an_image_that_is_overridden_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn no_deadline_runs_while_the_balancer_is_away() {
+async fn deadline_stops_while_balancer_is_disconnected() {
     let (rig, mut agent) = Rig::with_agent(None, EngineKind::Native);
     assert!(agent.settle(5).await);
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
@@ -798,19 +798,20 @@ async fn no_deadline_runs_while_the_balancer_is_away() {
 }
 
 #[tokio::test]
-async fn after_a_rollback_the_image_is_told_that_runs() {
+async fn get_shows_running_image_after_rollback() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.comes_to("users", RolloutState::Complete).await;
     rig.apply("r2", &[document("users", "users:2")]).await.unwrap();
-    let told = async || rig.controller.queries().services(&[]).await.unwrap().remove(0).image.reference;
-    assert_eq!(told().await, "users:2", "before any pass has seen it, too");
+    let shown_image =
+        async || rig.controller.queries().services(&[]).await.unwrap().remove(0).image.reference;
+    assert_eq!(shown_image().await, "users:2", "before any pass has seen it, too");
     rig.controller.reconciler().mark("users".into());
     rig.controller.reconciler().pass_marked().await.unwrap();
-    assert_eq!(told().await, "users:2");
+    assert_eq!(shown_image().await, "users:2");
     let key = key::rollout(&"users".into());
     let rollout: Rollout = rig.store.get(&key).await.unwrap().unwrap().decode().unwrap();
     let back = Rollout { target: RevisionNumber(1), ..rollout };
     rig.store.txn(Txn { compare: Vec::new(), ops: vec![Op::put(key, &back)] }).await.unwrap();
-    assert_eq!(told().await, "users:1");
+    assert_eq!(shown_image().await, "users:1");
 }

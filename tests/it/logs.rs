@@ -94,7 +94,7 @@ async fn says<const N: usize>(lines: &mut Lines, expected: [&str; N]) {
     let mut said = Vec::new();
     for _ in 0..N {
         let line = tokio::time::timeout(BOUND, lines.next()).await.expect("a line");
-        let LogRecord { replica, text, life, .. } = line.expect("it goes on").unwrap();
+        let LogRecord { replica, text, life, .. } = line.expect("the stream continues").unwrap();
         said.push(format!("{}{replica} {text}", if life { "--- " } else { "" }));
     }
     said.sort();

@@ -121,7 +121,7 @@ fn parse_accepts_what_get_prints() {
 }
 
 #[test]
-fn a_conflict_names_both_documents() {
+fn conflicting_documents_are_both_named() {
     let service = |name: &str, route: &str| {
         format!(
             "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{image: a:1, port: 1, route: {route}}}\n"

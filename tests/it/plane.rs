@@ -129,7 +129,7 @@ fn hello(protocol: u32, id: &str, report: BalancerReport) -> ToController {
 }
 
 #[tokio::test]
-async fn tables_go_down_and_reports_go_up() {
+async fn tables_reach_balancer_and_reports_reach_controller() {
     let mut controller = controller();
     let mut follower = follower(&controller.path, "a", report("a", 0));
     let first = reports(Some(report("a", 0)), None);
@@ -149,7 +149,7 @@ async fn tables_go_down_and_reports_go_up() {
 }
 
 #[tokio::test]
-async fn two_balancers_are_served_at_once_and_one_outlives_the_other() {
+async fn two_balancers_are_served_independently() {
     let mut controller = controller();
     let mut first = follower(&controller.path, "a", report("a", 1));
     let mut second = follower(&controller.path, "b", report("b", 2));
@@ -188,7 +188,7 @@ async fn balancer_that_does_not_read_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn first_the_whole_table_then_deltas_and_the_whole_again_on_request() {
+async fn balancer_gets_whole_table_then_deltas_and_whole_on_request() {
     let controller = controller();
     let mut balancer = Raw::hello(&controller.path, "a", report("a", 0)).await;
     let [first, second] = [table(1, &["x"]), table(2, &["x", "y"])];
@@ -202,7 +202,7 @@ async fn first_the_whole_table_then_deltas_and_the_whole_again_on_request() {
 }
 
 #[tokio::test]
-async fn a_slow_balancer_is_sent_only_the_newest_table() {
+async fn slow_balancer_gets_only_newest_table() {
     let controller = controller();
     let mut balancer = Raw::connect(&controller.path).await;
     for revision in 1..=50 {
@@ -214,7 +214,7 @@ async fn a_slow_balancer_is_sent_only_the_newest_table() {
 }
 
 #[tokio::test]
-async fn another_protocol_an_unknown_id_and_a_message_before_hello_are_refused() {
+async fn invalid_hello_is_disconnected() {
     let mut controller = controller();
     let _good = follower(&controller.path, "a", report("good", 0));
     let good = reports(Some(report("good", 0)), None);
@@ -236,7 +236,7 @@ async fn another_protocol_an_unknown_id_and_a_message_before_hello_are_refused()
 }
 
 #[tokio::test]
-async fn peers_that_say_no_hello_are_disconnected_and_a_balancer_is_served() {
+async fn peers_without_hello_are_disconnected_and_balancer_is_served() {
     let mut controller = controller();
     let mut silent = Vec::new();
     for _ in 0..10 {
@@ -269,7 +269,7 @@ async fn newer_connection_of_a_balancer_replaces_the_older_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_balancer_finds_a_controller_that_comes_later_or_comes_back() {
+async fn balancer_reconnects_to_late_and_restarted_controller() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("plane.sock");
     let mut follower = follower(&path, "a", report("a", 3));
@@ -300,7 +300,7 @@ async fn accept(listener: &UnixListener) -> Raw {
 }
 
 #[tokio::test]
-async fn a_delta_from_another_base_is_answered_with_a_request_for_the_whole() {
+async fn delta_from_unknown_base_requests_whole_table() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("plane.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -336,7 +336,7 @@ async fn table_that_cannot_be_decoded_is_rejected_and_the_connection_stays() {
 }
 
 #[tokio::test]
-async fn counters_are_asked_for_while_a_client_watches() {
+async fn counters_are_requested_only_while_watched() {
     let controller = controller();
     let mut follower = follower(&controller.path, "a", report("a", 0));
     let answered = |watched: bool| move |now: &bool| *now == watched;

@@ -101,7 +101,7 @@ proptest! {
     /// Whatever happens in whatever order: no plan breaks a rule (`World::pass` checks each one, its determinism and that
     /// no name is issued twice), and once the faults stop the plans come to an end with the wanted count.
     #[test]
-    fn histories(steps in prop::collection::vec(step(), 1..80)) {
+    fn random_histories_converge_within_invariants(steps in prop::collection::vec(step(), 1..80)) {
         let mut world = World::new();
         world.command("apply users:1 replicas=3");
         for step in &steps {
@@ -144,7 +144,7 @@ proptest! {
     /// A release that fails, however and within whatever bounds, and whatever its users do to the count meanwhile, costs
     /// no replica that served before it but those that its own rolling took: none is taken out once it goes back.
     #[test]
-    fn a_rollback_stops_no_healthy_old_replica(
+    fn rollback_stops_no_healthy_old_replica(
         tag in prop::sample::select(vec!["crash", "oom", "noimage", "late", "bad"]),
         wanted in 1..8_u32,
         (surge, missing) in prop::sample::select(vec![(1, "0"), (0, "1"), (2, "25%"), (4, "0"), (1, "50%")]),
@@ -176,7 +176,7 @@ proptest! {
 
     /// A delete ends with nothing, from anywhere.
     #[test]
-    fn deletes(steps in prop::collection::vec(step(), 1..40)) {
+    fn delete_forgets_service_from_any_state(steps in prop::collection::vec(step(), 1..40)) {
         let mut world = World::new();
         world.command("apply users:1 replicas=3");
         for step in &steps {

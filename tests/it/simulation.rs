@@ -43,7 +43,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn no_request_is_lost_and_every_world_comes_to_rest() {
+fn random_faults_lose_no_request_and_converge() {
     if let Some(seed) = number("SIM_SEED") {
         run(seed);
         return;
@@ -57,6 +57,6 @@ fn no_request_is_lost_and_every_world_comes_to_rest() {
 }
 
 #[test]
-fn a_seed_replays() {
+fn simulation_replays_identically_for_same_seed() {
     assert_eq!(run(3), run(3));
 }

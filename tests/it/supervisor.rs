@@ -160,7 +160,7 @@ fn request(address: SocketAddr) -> Option<String> {
     use std::io::Write;
     let mut stream = TcpStream::connect_timeout(&address, BOUND).ok()?;
     stream.set_read_timeout(Some(BOUND)).ok()?;
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: nobody.test\r\nconnection: close\r\n\r\n").ok()?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: unrouted.test\r\nconnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)
@@ -182,7 +182,7 @@ fn status(pid: i32, field: &str) -> String {
 }
 
 #[test]
-fn sigterm_ends_everything() {
+fn sigterm_ends_daemon_and_children() {
     let mut daemon = Daemon::start();
     let children = [daemon.child("controller"), daemon.child("balancer")];
     daemon.until("an answer", || daemon.answers().then_some(()));
@@ -192,7 +192,7 @@ fn sigterm_ends_everything() {
 }
 
 #[test]
-fn a_signal_in_the_first_moments_leaves_no_child_behind() {
+fn sigterm_during_startup_leaves_no_child() {
     for wait in [0, 1, 2, 3, 5, 8, 13, 21, 34, 55] {
         let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
         let process = serve(&directory, http).stderr(Stdio::null()).spawn().unwrap();
@@ -209,7 +209,7 @@ fn a_signal_in_the_first_moments_leaves_no_child_behind() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait_for_a_child_that_does_not_end() {
+fn second_signal_kills_hanging_child() {
     let mut daemon = Daemon::start();
     let children = [daemon.child("controller"), daemon.child("balancer")];
     daemon.until("an answer", || daemon.answers().then_some(()));
@@ -223,7 +223,7 @@ fn a_second_signal_does_not_wait_for_a_child_that_does_not_end() {
 }
 
 #[test]
-fn a_socket_from_systemd_is_served_in_place_of_the_address() {
+fn systemd_socket_replaces_http_address() {
     let directory = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (http, unused) = (listener.local_addr().unwrap(), free_address());
@@ -241,7 +241,7 @@ fn a_socket_from_systemd_is_served_in_place_of_the_address() {
 }
 
 #[test]
-fn a_killed_balancer_is_replaced_and_no_connect_is_refused() {
+fn killed_balancer_is_restarted_without_refused_connections() {
     let daemon = Daemon::start();
     daemon.until("an answer", || daemon.answers().then_some(()));
     let stop = Arc::new(AtomicBool::new(false));
@@ -268,7 +268,7 @@ fn a_killed_balancer_is_replaced_and_no_connect_is_refused() {
 }
 
 #[test]
-fn a_killed_controller_is_replaced_and_the_balancer_stays() {
+fn killed_controller_is_restarted_and_balancer_kept() {
     let daemon = Daemon::start();
     let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
     send(controller, Signal::SIGKILL);
@@ -277,7 +277,7 @@ fn a_killed_controller_is_replaced_and_the_balancer_stays() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_ends_nobody() {
+fn children_survive_unwritable_log() {
     let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let process = serve(&directory, http).stderr(full).spawn().unwrap();
@@ -290,7 +290,7 @@ fn a_log_that_cannot_be_written_ends_nobody() {
 }
 
 #[test]
-fn a_damaged_store_is_refused_and_not_tried_over_and_over() {
+fn supervisor_exits_once_on_damaged_store() {
     let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
     let state = directory.path().join("state");
     fs::create_dir(&state).unwrap();
@@ -307,7 +307,7 @@ fn a_damaged_store_is_refused_and_not_tried_over_and_over() {
 }
 
 #[test]
-fn a_store_that_is_damaged_later_is_refused_again_and_again_while_the_balancer_serves() {
+fn store_damaged_at_runtime_restarts_controller_while_balancer_serves() {
     let daemon = Daemon::start();
     daemon.logs("has started role=controller");
     let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
@@ -342,7 +342,7 @@ fn as_unprivileged_user(directory: &TempDir, http: SocketAddr) -> (Command, u32)
 
 /// What a daemon without root may do is all that it needs here, for Docker is not asked.
 #[test]
-fn without_root_it_serves_as_one_user_and_says_so() {
+fn unprivileged_daemon_runs_as_one_user_and_logs_it() {
     let directory = tempfile::tempdir().unwrap();
     let http = free_address();
     let (command, user) = as_unprivileged_user(&directory, http);
@@ -358,7 +358,7 @@ fn without_root_it_serves_as_one_user_and_says_so() {
 }
 
 #[test]
-fn a_balancer_that_hangs_is_replaced() {
+fn hanging_balancer_is_restarted() {
     let daemon = Daemon::start();
     let balancer = daemon.child("balancer");
     send(balancer, Signal::SIGSTOP);
@@ -369,7 +369,7 @@ fn a_balancer_that_hangs_is_replaced() {
 }
 
 #[test]
-fn the_children_end_with_their_supervisor() {
+fn children_exit_when_supervisor_is_killed() {
     let mut daemon = Daemon::start();
     let children = [daemon.child("controller"), daemon.child("balancer")];
     send(daemon.pid(), Signal::SIGKILL);
@@ -384,7 +384,7 @@ fn gone(pid: i32) -> bool {
 }
 
 #[test]
-fn a_second_daemon_on_the_same_state_is_refused() {
+fn second_daemon_on_same_state_dir_is_rejected() {
     let daemon = Daemon::start();
     let second = serve(&daemon.directory, free_address()).output().unwrap();
     let text = String::from_utf8(second.stderr).unwrap();
@@ -395,7 +395,7 @@ fn a_second_daemon_on_the_same_state_is_refused() {
 }
 
 #[test]
-fn a_port_in_use_is_refused_naming_port_and_owner() {
+fn port_in_use_is_rejected_naming_port_and_owner() {
     let daemon = Daemon::start();
     let directory = tempfile::tempdir().unwrap();
     let second = serve(&directory, daemon.http).output().unwrap();
@@ -409,7 +409,7 @@ fn a_port_in_use_is_refused_naming_port_and_owner() {
 }
 
 #[test]
-fn the_socket_of_a_dead_daemon_is_replaced() {
+fn stale_api_socket_is_replaced() {
     let mut daemon = Daemon::start();
     send(daemon.pid(), Signal::SIGKILL);
     daemon.ended();
@@ -420,7 +420,7 @@ fn the_socket_of_a_dead_daemon_is_replaced() {
 }
 
 #[test]
-fn deaths_in_a_row_slow_the_restarts() {
+fn repeated_controller_exits_are_logged_as_crash_loop() {
     let daemon = Daemon::start();
     let mut controller = daemon.child("controller");
     for _ in 0..3 {
@@ -431,7 +431,7 @@ fn deaths_in_a_row_slow_the_restarts() {
 }
 
 #[test]
-fn a_child_may_gain_no_privileges_and_holds_only_its_own_descriptors() {
+fn balancer_has_no_new_privs_and_children_do_not_inherit_lock() {
     let daemon = Daemon::start();
     let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
     daemon.until("an answer", || daemon.answers().then_some(()));
@@ -448,7 +448,7 @@ fn a_child_may_gain_no_privileges_and_holds_only_its_own_descriptors() {
 
 /// Only root may raise a priority, and one that was set is kept.
 #[test]
-fn all_but_the_threads_that_serve_go_ahead_of_the_usual_priority() {
+fn daemon_runs_at_niceness_minus_10_except_request_threads() {
     let daemon = Daemon::start();
     daemon.until("an answer", || daemon.answers().then_some(()));
     let own = niceness("self/task", std::process::id().try_into().unwrap());
@@ -478,7 +478,7 @@ fn niceness(tasks: &str, thread: i32) -> i32 {
 
 /// Only root can give the balancer a user of its own; elsewhere the daemon must say that it cannot.
 #[test]
-fn the_balancer_cannot_reach_docker() {
+fn balancer_cannot_write_docker_socket() {
     let daemon = Daemon::start();
     let balancer = daemon.child("balancer");
     daemon.until("an answer", || daemon.answers().then_some(()));

@@ -13,6 +13,7 @@ mod names;
 mod purity;
 mod sizes;
 mod source;
+mod test_names;
 mod wire;
 mod words;
 
@@ -85,7 +86,7 @@ impl fmt::Display for Complaint {
 }
 
 #[test]
-fn the_repository_is_tidy() {
+fn repository_is_tidy() {
     let complaints: Vec<String> = all_complaints().iter().map(ToString::to_string).collect();
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
@@ -106,8 +107,9 @@ fn all_complaints() -> Vec<Complaint> {
     let mut found = Vec::new();
     for (path, text) in &files {
         found.extend(check_text(path, text));
+        found.extend(test_names::check(path, text));
     }
-    for (path, text) in sources.iter().copied().chain(&pages()) {
+    for (path, text) in files.iter().chain(&pages()) {
         found.extend(words::check(path, text));
     }
     for (path, source) in &product {
@@ -135,7 +137,7 @@ fn speaks_for(file: &str, other: &str) -> bool {
 }
 
 #[test]
-fn the_table_of_layers_has_no_cycle() {
+fn layer_table_has_no_cycle() {
     let reached = |from: &str| {
         let (mut seen, mut next) = (Vec::new(), vec![from]);
         while let Some(module) = next.pop() {
@@ -155,7 +157,7 @@ fn the_table_of_layers_has_no_cycle() {
 }
 
 #[test]
-fn the_map_shows_the_same_table() {
+fn architecture_page_shows_layer_table() {
     let Ok(map) = fs::read_to_string(root().join("docs/ARCHITECTURE.md")) else { return };
     let shown = shown_layers(&map);
     let known: BTreeMap<String, Vec<String>> = LAYERS
@@ -206,10 +208,15 @@ fn only_for_tests(path: &str, files: &BTreeMap<&str, Source>) -> bool {
     })
 }
 
-/// The pages of the documentation.
+/// The pages of the documentation, and the texts of the tests, the examples and the benchmarks. Snapshots are not among
+/// them: they hold the product's output.
 fn pages() -> Vec<(String, String)> {
     let mut found = Vec::new();
     collect(&root().join("docs"), "md", &mut found);
+    for folder in ["tests", "examples", "benches"] {
+        collect(&root().join(folder), "md", &mut found);
+        collect(&root().join(folder), "txt", &mut found);
+    }
     for page in ["README.md", "CHANGELOG.md"] {
         found.push((page.to_owned(), fs::read_to_string(root().join(page)).unwrap()));
     }
@@ -330,7 +337,7 @@ fn complaints(path: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_forbidden_import_is_seen_however_it_is_written() {
+fn check_imports_reports_forbidden_import_in_every_form() {
     for import in [
         "use crate::store::Store;",
         "use crate::{model::Key, store::Store};",
@@ -347,7 +354,7 @@ fn a_forbidden_import_is_seen_however_it_is_written() {
 }
 
 #[test]
-fn an_allowed_import_passes() {
+fn check_imports_accepts_allowed_import() {
     for (path, import) in [
         ("src/orchestrator/rolling.rs", "use crate::model::Key;\nuse super::view::ServiceView;"),
         ("src/daemon/supervisor.rs", "use crate::clock::Clock;"),
@@ -359,7 +366,7 @@ fn an_allowed_import_passes() {
 }
 
 #[test]
-fn marks_names_and_prints_are_seen() {
+fn check_text_reports_marks_names_and_prints() {
     let mark = MARKS[0];
     for (path, text) in [
         ("src/agent/utils.rs", "//! x\n".to_owned()),
@@ -381,7 +388,7 @@ fn marks_names_and_prints_are_seen() {
 }
 
 #[test]
-fn a_table_in_the_map_is_read() {
+fn shown_layers_parses_markdown_table() {
     let map = "| module | nature | may import |\n| --- | --- | --- |\n| `model/` | PURE | nothing |\n\
                | `probe/` | edge | model, `clock`, engine |\n| `bin/ctl/` | shell | model |\n";
     let shown = shown_layers(map);

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_that_passes_is_taken_off_and_replicas_tell_themselves() {
+    fn waits_subtract_elapsed_time_and_omit_replica_blockers() {
         let blockers = [
             Blocker::NotAvailable { replica: "users-9-b".into(), observed: "starting".to_owned() },
             Blocker::NotSettled { replica: "users-9-a".into(), left: Millis(9_200) },

@@ -41,79 +41,72 @@ fn problems_of_ports_are_refused() {
     ]);
 }
 
+const BAD_ROUTES: &[(&str, &[&str])] = &[
+    ("image: a:1\nroute: a.b", &["7:10 spec.route[0].port | a route needs a port | port: 8080"]),
+    (
+        "image: a:1\nport: 1\nroute: http://a.b/c",
+        &["8:10 spec.route[0] | expected `host/path` without a scheme, found `http://a.b/c` | a.b/c"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: \"*.b\"",
+        &["8:10 spec.route[0] | wildcard host `*.b` is not supported yet"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: \"*/c\"",
+        &["8:10 spec.route[0] | a path alone matches every host; remove `*` | /c"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: Shop.b",
+        &["8:10 spec.route[0] | host `Shop.b` must be in lower case | shop.b"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: a.b/c/*",
+        &[
+            "8:10 spec.route[0] | path `/c/*` must not end with `/` or contain `*`; it matches everything below it | /c",
+        ],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [/*/c, /**]",
+        &[
+            "8:11 spec.route[0] | path `/*/c` must not end with `/` or contain `*`; it matches everything below it | -",
+            "8:17 spec.route[1] | path `/**` must not end with `/` or contain `*`; it matches everything below it | /",
+        ],
+    ),
+    (
+        "image: a:1\nports: [{name: ~, port: x}]\nroute: [{path: /*/c, timeout: 5}]",
+        &[
+            "7:18 spec.ports[0].name | `name` has",
+            "7:27 spec.ports[0].port |",
+            "8:18 ",
+            "8:33 spec.route[0].timeout |",
+        ],
+    ),
+    ("image: a:1\nport: 1\nroute: a.b/c/", &["8:10 spec.route[0] | path `/c/` must not end with `/`"]),
+    ("image: a:1\nport: 1\nroute: a.b:80", &["8:10 spec.route[0].host | invalid host `a.b:80`"]),
+    ("image: a:1\nport: 1\nroute: /a/../b", &["8:10 spec.route[0].path | path `/a/../b` must not contain"]),
+    (
+        "image: a:1\nport: 1\nroute: \"\"",
+        &["8:10 spec.route[0] | expected `host/path`, found an empty text | /"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: {host: a.b}",
+        &["8:3 spec.route | expected `host/path` or a list, found a map"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{timeout: 1s}]",
+        &["8:11 spec.route[0] | `host` or `path` is required | path: /"],
+    ),
+    ("image: a:1\nport: 1\nroute: [{hots: a.b}]", &["8:12 spec.route[0].hots | unknown field `hots` | host"]),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, port: nope}]",
+        &["8:27 spec.route[0].port | unknown port `nope` | http"],
+    ),
+    ("image: a:1\nport: 1\nroute: [a.b/c, a.b/c]", &["8:18 spec.route[1].path | duplicate route `a.b/c`"]),
+];
+
 #[test]
 fn problems_of_routes_are_refused() {
-    refused(&[
-        ("image: a:1\nroute: a.b", &["7:10 spec.route[0].port | a route needs a port | port: 8080"]),
-        (
-            "image: a:1\nport: 1\nroute: http://a.b/c",
-            &["8:10 spec.route[0] | expected `host/path` without a scheme, found `http://a.b/c` | a.b/c"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: \"*.b\"",
-            &["8:10 spec.route[0] | wildcard host `*.b` is not supported yet"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: \"*/c\"",
-            &["8:10 spec.route[0] | a path alone matches every host; remove `*` | /c"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: Shop.b",
-            &["8:10 spec.route[0] | host `Shop.b` must be in lower case | shop.b"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: a.b/c/*",
-            &[
-                "8:10 spec.route[0] | path `/c/*` must not end with `/` or contain `*`; it matches everything below it | /c",
-            ],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: [/*/c, /**]",
-            &[
-                "8:11 spec.route[0] | path `/*/c` must not end with `/` or contain `*`; it matches everything below it | -",
-                "8:17 spec.route[1] | path `/**` must not end with `/` or contain `*`; it matches everything below it | /",
-            ],
-        ),
-        (
-            "image: a:1\nports: [{name: ~, port: x}]\nroute: [{path: /*/c, timeout: 5}]",
-            &[
-                "7:18 spec.ports[0].name | `name` has",
-                "7:27 spec.ports[0].port |",
-                "8:18 ",
-                "8:33 spec.route[0].timeout |",
-            ],
-        ),
-        ("image: a:1\nport: 1\nroute: a.b/c/", &["8:10 spec.route[0] | path `/c/` must not end with `/`"]),
-        ("image: a:1\nport: 1\nroute: a.b:80", &["8:10 spec.route[0].host | invalid host `a.b:80`"]),
-        (
-            "image: a:1\nport: 1\nroute: /a/../b",
-            &["8:10 spec.route[0].path | path `/a/../b` must not contain"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: \"\"",
-            &["8:10 spec.route[0] | expected `host/path`, found an empty text | /"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: {host: a.b}",
-            &["8:3 spec.route | expected `host/path` or a list, found a map"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: [{timeout: 1s}]",
-            &["8:11 spec.route[0] | `host` or `path` is required | path: /"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: [{hots: a.b}]",
-            &["8:12 spec.route[0].hots | unknown field `hots` | host"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: [{path: /, port: nope}]",
-            &["8:27 spec.route[0].port | unknown port `nope` | http"],
-        ),
-        (
-            "image: a:1\nport: 1\nroute: [a.b/c, a.b/c]",
-            &["8:18 spec.route[1].path | duplicate route `a.b/c`"],
-        ),
-    ]);
+    refused(BAD_ROUTES);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn short_and_long_forms_mean_the_same() {
 }
 
 #[test]
-fn every_field_reaches_the_model() {
+fn parse_maps_every_field_to_model() {
     let text = include_str!("../../../tests/manifests/every-field.yaml");
     let document = run(text).unwrap_or_else(|f| panic!("{}", shown(&f))).remove(0);
     let want: serde_json::Value =

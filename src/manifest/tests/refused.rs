@@ -69,81 +69,68 @@ fn keys_and_words_of_a_later_version_are_refused_as_not_supported_yet() {
     ]);
 }
 
+const VALUES_OF_THE_WRONG_FORM: &[(&str, &[&str])] = &[
+    ("image: a:1\nrollout: {drain: 20}", &["7:20 spec.rollout.drain | duration `20` needs a unit | 20s"]),
+    (
+        "image: a:1\nresources: {memory: 256m}",
+        &["7:23 spec.resources.memory | `256m` means thousandths of a byte | 256Mi"],
+    ),
+    ("image: a:1\nresources: {cpu: lots}", &["7:20 spec.resources.cpu | invalid cpu quantity `lots`"]),
+    (
+        "image: a:1\nrollout: {maxSurge: 0.25}",
+        &["7:23 spec.rollout.maxSurge | expected a whole number or a percentage, found `0.25` | 25%"],
+    ),
+    (
+        "image: a:1\nrollout: {maxUnavailable: many}",
+        &["7:29 spec.rollout.maxUnavailable | expected a whole number or a percentage"],
+    ),
+    ("image: a:1\nreplicas: \"3\"", &["7:13 spec.replicas | expected a number, found the text `\"3\"` | 3"]),
+    ("image: a:1\nreplicas: 3.0", &["7:13 spec.replicas | expected a whole number, found `3.0`"]),
+    ("image: a:1\nreplicas: -1", &["7:13 spec.replicas | expected a whole number"]),
+    ("image: a:1\nreplicas: 010", &["7:13 spec.replicas | expected a whole number"]),
+    ("image: a:1\nreplicas: 99999999999", &["7:13 spec.replicas | the number `99999999999` is too large"]),
+    ("image: a:1\nreplicas: 201", &["7:13 spec.replicas | 201 replicas; at most 200 are allowed"]),
+    (
+        "image: a:1\npull: Always",
+        &["7:9 spec.pull | `Always` is not one of ifMissing, always, never | always"],
+    ),
+    (
+        "image: a:1\nsecurity: {readOnlyRoot: yes}",
+        &["7:28 spec.security.readOnlyRoot | expected `true` or `false`, found `yes` | true"],
+    ),
+    (
+        "image: a:1\nsecurity: {readOnlyRoot: maybe}",
+        &["7:28 spec.security.readOnlyRoot | expected `true` or `false`, found `maybe` | -"],
+    ),
+    (
+        "image: a:1\ncommand: serve --fast",
+        &[
+            "7:12 spec.command | expected a list: the command is not run through a shell | [\"serve\", \"--fast\"]",
+        ],
+    ),
+    ("image: a:1\ncommand: [a, ~]", &["7:16 spec.command[1] | `command[1]` has no value"]),
+    ("image: a:1\nenv: {A: ~}", &["7:12 spec.env.A | `A` has no value; an empty text needs quotes | \"\""]),
+    ("image: a:1\nenv: {A: null}", &["7:12 spec.env.A | `A` has no value"]),
+    ("image: a:1\nenv:\n  A:\n  B: x", &["8:5 spec.env.A | `A` has no value"]),
+    ("image: a:1\nenv: {A: [b]}", &["7:9 spec.env.A | expected a single value, found a list"]),
+    (
+        "image: a:1\nenv: [{name: A, value: b}]",
+        &["7:3 spec.env | expected a map of names to values, found a list | A: b"],
+    ),
+    ("image: a:1\nenv: [A=b]", &["7:3 spec.env | expected a map of names to values, found a list | A: b"]),
+    (
+        "image: a:1\nenv: {A: {field: replica.nme}}",
+        &["7:20 spec.env.A.field | `replica.nme` is not one of replica.name"],
+    ),
+    ("image: a:1\nenv: {A: {}}", &["7:9 spec.env.A.field | `field` is required | field: replica.name"]),
+    ("image: a:1\nlabels: {a: ~}", &["7:15 spec.labels.a | `a` has no value"]),
+    ("image: a:1\nlabels: {coxswain.store: x}", &["7:28 spec.labels.coxswain.store | the name must not"]),
+    ("image: a:1\nstop: {signal: SIGNOPE}", &["7:18 spec.stop.signal | unsupported stop signal `SIGNOPE`"]),
+];
+
 #[test]
 fn values_of_the_wrong_form_are_refused() {
-    refused(&[
-        ("image: a:1\nrollout: {drain: 20}", &["7:20 spec.rollout.drain | duration `20` needs a unit | 20s"]),
-        (
-            "image: a:1\nresources: {memory: 256m}",
-            &["7:23 spec.resources.memory | `256m` means thousandths of a byte | 256Mi"],
-        ),
-        ("image: a:1\nresources: {cpu: lots}", &["7:20 spec.resources.cpu | invalid cpu quantity `lots`"]),
-        (
-            "image: a:1\nrollout: {maxSurge: 0.25}",
-            &["7:23 spec.rollout.maxSurge | expected a whole number or a percentage, found `0.25` | 25%"],
-        ),
-        (
-            "image: a:1\nrollout: {maxUnavailable: many}",
-            &["7:29 spec.rollout.maxUnavailable | expected a whole number or a percentage"],
-        ),
-        (
-            "image: a:1\nreplicas: \"3\"",
-            &["7:13 spec.replicas | expected a number, found the text `\"3\"` | 3"],
-        ),
-        ("image: a:1\nreplicas: 3.0", &["7:13 spec.replicas | expected a whole number, found `3.0`"]),
-        ("image: a:1\nreplicas: -1", &["7:13 spec.replicas | expected a whole number"]),
-        ("image: a:1\nreplicas: 010", &["7:13 spec.replicas | expected a whole number"]),
-        (
-            "image: a:1\nreplicas: 99999999999",
-            &["7:13 spec.replicas | the number `99999999999` is too large"],
-        ),
-        ("image: a:1\nreplicas: 201", &["7:13 spec.replicas | 201 replicas; at most 200 are allowed"]),
-        (
-            "image: a:1\npull: Always",
-            &["7:9 spec.pull | `Always` is not one of ifMissing, always, never | always"],
-        ),
-        (
-            "image: a:1\nsecurity: {readOnlyRoot: yes}",
-            &["7:28 spec.security.readOnlyRoot | expected `true` or `false`, found `yes` | true"],
-        ),
-        (
-            "image: a:1\nsecurity: {readOnlyRoot: maybe}",
-            &["7:28 spec.security.readOnlyRoot | expected `true` or `false`, found `maybe` | -"],
-        ),
-        (
-            "image: a:1\ncommand: serve --fast",
-            &[
-                "7:12 spec.command | expected a list: the command is not run through a shell | [\"serve\", \"--fast\"]",
-            ],
-        ),
-        ("image: a:1\ncommand: [a, ~]", &["7:16 spec.command[1] | `command[1]` has no value"]),
-        (
-            "image: a:1\nenv: {A: ~}",
-            &["7:12 spec.env.A | `A` has no value; an empty text needs quotes | \"\""],
-        ),
-        ("image: a:1\nenv: {A: null}", &["7:12 spec.env.A | `A` has no value"]),
-        ("image: a:1\nenv:\n  A:\n  B: x", &["8:5 spec.env.A | `A` has no value"]),
-        ("image: a:1\nenv: {A: [b]}", &["7:9 spec.env.A | expected a single value, found a list"]),
-        (
-            "image: a:1\nenv: [{name: A, value: b}]",
-            &["7:3 spec.env | expected a map of names to values, found a list | A: b"],
-        ),
-        (
-            "image: a:1\nenv: [A=b]",
-            &["7:3 spec.env | expected a map of names to values, found a list | A: b"],
-        ),
-        (
-            "image: a:1\nenv: {A: {field: replica.nme}}",
-            &["7:20 spec.env.A.field | `replica.nme` is not one of replica.name"],
-        ),
-        ("image: a:1\nenv: {A: {}}", &["7:9 spec.env.A.field | `field` is required | field: replica.name"]),
-        ("image: a:1\nlabels: {a: ~}", &["7:15 spec.labels.a | `a` has no value"]),
-        ("image: a:1\nlabels: {coxswain.store: x}", &["7:28 spec.labels.coxswain.store | the name must not"]),
-        (
-            "image: a:1\nstop: {signal: SIGNOPE}",
-            &["7:18 spec.stop.signal | unsupported stop signal `SIGNOPE`"],
-        ),
-    ]);
+    refused(VALUES_OF_THE_WRONG_FORM);
 }
 
 #[test]

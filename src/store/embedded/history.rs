@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_too() {
+    fn history_is_bounded_by_bytes() {
         let (history, reader) = History::after(0);
         let long = "k".repeat(HISTORY_MAX_BYTES / 2 + 1);
         history.publish(vec![gone(&long), gone(&long)], 2);

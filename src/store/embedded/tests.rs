@@ -80,7 +80,7 @@ fn write(n: usize) -> Txn {
 }
 
 #[tokio::test]
-async fn what_is_acknowledged_survives_a_power_cut() {
+async fn acknowledged_write_survives_power_cut() {
     let disk = Disk::default();
     let store = store_on(&disk);
     let mut watch = store.watch("", 1).await.unwrap();
@@ -98,7 +98,7 @@ async fn what_is_acknowledged_survives_a_power_cut() {
 }
 
 #[tokio::test]
-async fn those_who_wait_share_a_sync() {
+async fn concurrent_writes_share_one_fsync() {
     let disk = Disk::default();
     let store = store_on(&disk);
     let before = disk.syncs.load(Ordering::SeqCst);
@@ -109,7 +109,7 @@ async fn those_who_wait_share_a_sync() {
 }
 
 #[tokio::test]
-async fn what_changes_nothing_does_not_sync() {
+async fn noop_transaction_does_not_fsync() {
     let disk = Disk::default();
     let store = store_on(&disk);
     let lease = store.grant_lease(Duration::from_secs(9)).await.unwrap();
@@ -120,7 +120,7 @@ async fn what_changes_nothing_does_not_sync() {
 }
 
 #[tokio::test]
-async fn after_a_failed_sync_nothing_is_written_and_nothing_synced() {
+async fn failed_fsync_rejects_all_later_writes() {
     let disk = Disk::default();
     let store = store_on(&disk);
     store.txn(write(1)).await.unwrap();
@@ -161,7 +161,7 @@ async fn write_to_a_hanging_disk_is_unanswered_at_its_deadline_and_reads_continu
 }
 
 #[tokio::test]
-async fn a_store_in_memory_is_opened_again_as_after_the_end_of_its_process() {
+async fn reopened_in_memory_store_behaves_like_restarted_process() {
     let clock = Arc::new(crate::clock::RealClock::new());
     let first = EmbeddedStore::in_memory(clock.clone()).unwrap();
     first.txn(write(1)).await.unwrap();

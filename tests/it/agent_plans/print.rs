@@ -53,7 +53,7 @@ pub(super) fn plan(seconds: u64, plan: &NodePlan) -> String {
             format!("probe {} at {}{proxied}", short(&t.id), t.place.address)
         })
     });
-    plan.events.iter().for_each(|(_, e)| line(format!("tell {} {}: {}", e.object, e.reason, e.message)));
+    plan.events.iter().for_each(|(_, e)| line(format!("event {} {}: {}", e.object, e.reason, e.message)));
     plan.held.iter().for_each(|(_, name)| line(format!("hold {name}")));
     plan.conditions.iter().for_each(|c| line(format!("condition {}: {}", c.reason, c.message)));
     if let Some(wait) = plan.wake_after {

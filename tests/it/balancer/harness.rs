@@ -47,7 +47,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// One thread, whose connections to endpoints can therefore be counted on, and a clock that stands still: however slow
+    /// One thread, whose connections to endpoints can therefore be counted, and a stopped clock: however slow
     /// the machine is, no ejection ends and no connection gets old.
     pub(crate) fn still() -> Self {
         Self { threads: 1, clock: Arc::new(VirtualClock::new(1)), ..Self::default() }

@@ -99,7 +99,7 @@ fn revisions() -> Reply {
 }
 
 #[test]
-fn apply_says_what_it_did_and_waits() {
+fn apply_prints_result_and_waits_for_rollout() {
     let stub = good()
         .on("POST /v1/apply", [applied(WriteAction::Changed)])
         .on("GET /v1/services/users/progress?generation=10", [rolling()])
@@ -113,7 +113,7 @@ fn apply_says_what_it_did_and_waits() {
 }
 
 #[test]
-fn without_utf8_everything_of_ours_is_ascii() {
+fn apply_without_utf8_prints_ascii() {
     let stub = good()
         .on("POST /v1/apply", [applied(WriteAction::Created)])
         .on("GET /v1/services/users/progress?generation=10", [rolling()])
@@ -123,7 +123,7 @@ fn without_utf8_everything_of_ours_is_ascii() {
 }
 
 #[test]
-fn a_dry_run_and_detaching_do_not_wait() {
+fn apply_with_dry_run_or_detach_does_not_wait() {
     let mut preview = result("users", WriteAction::Created);
     preview.notes = vec!["replicas: 2".to_owned()];
     let dry = Reply::json(&ApplyResponse { results: vec![preview], dry_run: true });
@@ -137,7 +137,7 @@ fn a_dry_run_and_detaching_do_not_wait() {
 }
 
 #[test]
-fn a_refused_manifest_is_shown_where_it_stands() {
+fn invalid_manifest_is_shown_with_file_and_line() {
     let problem = DocumentProblem {
         document: 0,
         problem: Problem::new("spec.route", "shop.acme.dev/users already leads to service `accounts`"),
@@ -164,7 +164,7 @@ fn a_refused_manifest_is_shown_where_it_stands() {
 }
 
 #[test]
-fn all_problems_of_all_files_are_shown_and_nothing_is_sent() {
+fn apply_shows_problems_of_all_files_and_sends_nothing() {
     let stub = good().file("bad.yaml", BAD).file("worse.yaml", "kind: [");
     insta::assert_snapshot!(
         "apply_invalid",
@@ -174,7 +174,7 @@ fn all_problems_of_all_files_are_shown_and_nothing_is_sent() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
+fn apply_names_unreadable_files() {
     let stub = good().file("empty/notes.txt", "").file("comments.yaml", "# nothing\n").file("latin.yaml", "");
     std::fs::write(stub.directory().join("latin.yaml"), b"image: \xfcsers").unwrap();
     insta::assert_snapshot!(
@@ -192,7 +192,7 @@ fn what_cannot_be_read_is_named() {
 }
 
 #[test]
-fn directories_and_standard_input() {
+fn validate_reads_directories_and_stdin() {
     let named = |name: &str| {
         GOOD.replace("name: users", &format!("name: {name}")).replace("/users", &format!("/{name}"))
     };
@@ -208,7 +208,7 @@ fn directories_and_standard_input() {
 }
 
 #[test]
-fn what_get_prints_apply_takes() {
+fn apply_accepts_output_of_get() {
     let service = super::objects::service("users");
     let spec = serde_json::to_value(&service.spec).unwrap();
     let stub = Stub::start()
@@ -235,7 +235,7 @@ fn over(field: &str, file: &str, live: &str) -> OverriddenField {
 }
 
 #[test]
-fn what_a_command_changed_stays_and_that_is_said() {
+fn apply_keeps_overrides_and_reports_them() {
     let mut kept = result("users", WriteAction::Unchanged);
     kept.kept = vec![over("spec.replicas", "2", "5")];
     let kept = Reply::json(&ApplyResponse { results: vec![kept], dry_run: false });
@@ -257,7 +257,7 @@ fn what_a_command_changed_stays_and_that_is_said() {
 }
 
 #[test]
-fn a_diff_shows_what_an_apply_would_do() {
+fn diff_shows_changes_that_apply_would_make() {
     let mut changed = result("users", WriteAction::Changed);
     changed.changes = vec![
         ChangedField {

@@ -50,7 +50,7 @@ fn overridden() -> ServiceObject {
 }
 
 #[test]
-fn a_service_is_described_whole() {
+fn describe_shows_all_of_a_service() {
     let phases = [("users-9-a", ReplicaPhase::Ready), ("users-9-b", ReplicaPhase::Ready)];
     let mut waits = overridden();
     waits.status.waits = vec!["users-9-b must stay healthy for another 8s".to_owned()];
@@ -70,7 +70,7 @@ fn settled(line: &str) -> String {
 }
 
 #[test]
-fn why_says_what_is_in_the_way_and_what_comes_next() {
+fn why_shows_blockers_and_next_steps() {
     let sound = stub(overridden(), &[("users-9-a", ReplicaPhase::Ready)]);
     let mut rolling = overridden();
     rolling.status.available = 1;
@@ -104,7 +104,7 @@ fn why_says_what_is_in_the_way_and_what_comes_next() {
         "its replicas are drained and removed",
     )];
     let going = stub(going, &[("users-9-a", ReplicaPhase::Draining), ("users-9-b", ReplicaPhase::Stopping)]);
-    let told = [&sound, &rolling, &back, &going].map(|stub| transcript(stub, &["why users"]));
-    insta::assert_snapshot!("why", told.join("\n"));
+    let printed = [&sound, &rolling, &back, &going].map(|stub| transcript(stub, &["why users"]));
+    insta::assert_snapshot!("why", printed.join("\n"));
     insta::assert_snapshot!("why_unknown", transcript(&sound, &["why usres"]));
 }

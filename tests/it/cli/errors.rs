@@ -7,7 +7,7 @@ use super::stub::{Reply, Stub};
 use super::transcript::{command, finish, shown, transcript};
 
 #[test]
-fn a_daemon_that_is_not_there() {
+fn command_without_daemon_exits_with_not_running() {
     let stub = Stub::start();
     let dead = stub.directory().join("dead.sock");
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
@@ -21,7 +21,7 @@ fn a_daemon_that_is_not_there() {
 }
 
 #[test]
-fn a_socket_that_is_not_ours_to_open() {
+fn command_without_socket_permission_exits_3() {
     use std::os::unix::fs::PermissionsExt;
     let stub = Stub::start();
     let lock = |mode| std::fs::set_permissions(stub.socket(), std::fs::Permissions::from_mode(mode)).unwrap();
@@ -38,7 +38,7 @@ fn a_socket_that_is_not_ours_to_open() {
 }
 
 #[test]
-fn a_daemon_that_makes_no_sense() {
+fn malformed_daemon_responses_are_reported() {
     let long = "x".repeat(20);
     let stub = Stub::start()
         .on(
@@ -61,14 +61,14 @@ fn a_daemon_that_makes_no_sense() {
 }
 
 #[test]
-fn an_error_within_a_stream_is_told_as_it_is() {
+fn stream_error_is_printed_verbatim() {
     let error = codes::DOCKER_STOPPED.error("Docker is not running on elk");
     let stub = Stub::start().on("GET /v1/events?follow=false", [Reply::lines(&[error])]);
     insta::assert_snapshot!("stream_error", transcript(&stub, &["events"]));
 }
 
 #[test]
-fn commands_that_do_not_exist() {
+fn unknown_commands_suggest_similar_ones() {
     let stub = Stub::start().on("GET /v1/status", [Reply::json(&daemon())]);
     insta::assert_snapshot!(
         "unknown_commands",
@@ -77,7 +77,7 @@ fn commands_that_do_not_exist() {
 }
 
 #[test]
-fn serve_refuses_what_it_cannot_use() {
+fn serve_rejects_unusable_flags() {
     let stub = Stub::start();
     let mut tcp = command(&stub, "serve");
     let ran = finish(&stub, tcp.env("DOCKER_HOST", "tcp://elk:2375"));

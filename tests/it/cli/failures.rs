@@ -90,7 +90,7 @@ fn ends() -> Vec<End> {
         exit: 4,
         outcome: Some(OperationOutcome::RolledBack { failure: failure.into() }),
     };
-    let stands = |codes, failure: RolloutFailure| End {
+    let failed = |codes, failure: RolloutFailure| End {
         codes,
         exit: 5,
         outcome: Some(OperationOutcome::Failed { failure: failure.into() }),
@@ -102,8 +102,8 @@ fn ends() -> Vec<End> {
         seen().into_iter().map(|(code, seen, deadline)| back(code, of_class(seen, deadline))).collect();
     ends.extend([
         back("0429", failure(10)),
-        stands("0411", failure(10)),
-        stands("0411", crashes),
+        failed("0411", failure(10)),
+        failed("0411", crashes),
         back("0417", aborted),
         End { codes: "0413", exit: 6, outcome: None },
     ]);
@@ -151,7 +151,7 @@ fn coming_to(end: &End) -> (Stub, &'static str) {
 }
 
 #[test]
-fn each_end_is_told_piped() {
+fn rollout_end_is_printed_when_piped() {
     let mut all = String::new();
     for end in ends() {
         let (stub, command) = coming_to(&end);
@@ -164,9 +164,9 @@ fn each_end_is_told_piped() {
     insta::assert_snapshot!("failures_piped", all);
 }
 
-/// The last picture stays, followed by the error as a pipe gets it.
+/// The last frame stays on the screen, followed by the same error as in a pipe.
 #[test]
-fn each_end_is_told_on_a_terminal() {
+fn rollout_end_is_printed_on_terminal() {
     let mut all = String::new();
     for end in ends() {
         let (stub, command) = coming_to(&end);
@@ -174,11 +174,11 @@ fn each_end_is_told_on_a_terminal() {
         let (stub, command) = coming_to(&end);
         let (screen, exit) = Terminal::start(&stub, command).run();
         assert_eq!(exit, Some(end.exit), "{screen}");
-        let (picture, error) = screen.split_at(screen.find("error[").expect("an error"));
+        let (frame, error) = screen.split_at(screen.find("error[").expect("an error"));
         // A terminal breaks lines where it ends.
         let unbroken = |text: &str| text.split_whitespace().collect::<String>();
         assert_eq!(unbroken(error), unbroken(&piped[piped.find("error[").expect("an error")..]));
-        all += &format!("{picture}{}\n\n", error.lines().next().unwrap_or_default());
+        all += &format!("{frame}{}\n\n", error.lines().next().unwrap_or_default());
     }
     insta::assert_snapshot!("failures_on_a_terminal", all);
 }

@@ -65,7 +65,7 @@ fn stub() -> Stub {
 }
 
 #[test]
-fn tables() {
+fn get_prints_tables_of_every_kind() {
     insta::assert_snapshot!(
         "get_tables",
         transcript(
@@ -87,7 +87,7 @@ fn tables() {
 }
 
 #[test]
-fn names_and_nothing() {
+fn get_prints_names_and_empty_lists() {
     let empty = stub().on("GET /v1/endpoints", [Reply::json(&List::<ServiceObject>::of(Vec::new()))]);
     insta::assert_snapshot!(
         "get_names",
@@ -108,7 +108,7 @@ fn names_and_nothing() {
 }
 
 #[test]
-fn objects_for_programs() {
+fn get_prints_objects_as_yaml_and_json() {
     let fixed = {
         let mut service = service("users");
         let day = "2026-01-02T00:00:00Z".parse().unwrap();
@@ -131,7 +131,7 @@ fn objects_for_programs() {
 }
 
 #[test]
-fn every_kind_is_an_envelope() {
+fn get_json_has_envelope_for_every_kind() {
     let stub = stub();
     for kind in ["services", "replicas", "endpoints", "routes", "nodes", "revisions", "events"] {
         let printed = run(&stub, &format!("get {kind} -o json")).stdout;
@@ -146,7 +146,7 @@ fn every_kind_is_an_envelope() {
 }
 
 #[test]
-fn a_watch_appends_what_changed() {
+fn get_watch_appends_changed_rows() {
     let first = services();
     let mut second = first.clone();
     second[2].status.available = 3;
@@ -166,7 +166,7 @@ fn a_watch_appends_what_changed() {
 }
 
 #[test]
-fn every_kind_can_be_watched() {
+fn get_watch_works_for_every_kind() {
     let mut busy = replica("users-9-a", ReplicaPhase::Ready);
     busy.in_flight = 7;
     let replicas = [
@@ -227,7 +227,7 @@ fn every_kind_can_be_watched() {
 }
 
 #[test]
-fn the_daemon_in_a_few_lines() {
+fn status_summarizes_daemon() {
     let behind = DaemonStatus {
         acknowledged: daemon().table.map(|table| PublishedTable { revision: 40, ..table }),
         conditions: vec![condition(
@@ -263,7 +263,7 @@ fn the_daemon_in_a_few_lines() {
 }
 
 #[test]
-fn logs_of_services_and_replicas() {
+fn logs_selects_services_and_replicas() {
     let record = |replica: &str, text: &str| LogEntry {
         replica: ReplicaName::new(replica),
         at: None,

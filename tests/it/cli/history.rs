@@ -49,7 +49,7 @@ fn history_shows_the_record_of_each_revision() {
 }
 
 #[test]
-fn revisions_are_compared() {
+fn diff_compares_two_revisions() {
     insta::assert_snapshot!(
         "diff",
         transcript(
@@ -72,14 +72,14 @@ fn noted(note: &str) -> Reply {
 }
 
 #[test]
-fn a_rollout_is_steered() {
+fn rollout_commands_send_their_change() {
     let done = snapshot(2, &[("users-9-a", ReplicaPhase::Ready)], Some(OperationOutcome::Done));
     let stub = stub()
         .on("POST /v1/rollout", [noted("its rollout is held")])
         .on("GET /v1/services/users/progress?generation=10", [Reply::lines(std::slice::from_ref(&done))])
         .on("GET /v1/services/users/progress?generation=10&awaited=count", [Reply::lines(&[done])]);
-    let told = transcript(&stub, &["pause users", "resume service/users", "abort users", "restart users"]);
-    insta::assert_snapshot!("steer", told);
+    let printed = transcript(&stub, &["pause users", "resume service/users", "abort users", "restart users"]);
+    insta::assert_snapshot!("rollout_commands", printed);
     for command in
         ["rollout pause users", "rollout resume users", "rollout abort users", "rollout users --retry"]
     {
@@ -93,7 +93,7 @@ fn a_rollout_is_steered() {
 }
 
 #[test]
-fn what_does_not_fit_is_said() {
+fn rollout_command_in_wrong_phase_exits_2() {
     let refused = ErrorDetail {
         why: vec!["the rollout of revision 9 is complete".to_owned()],
         now: Some("nothing was changed".to_owned()),
@@ -102,7 +102,7 @@ fn what_does_not_fit_is_said() {
     };
     let stub = Stub::start().on("POST /v1/rollout", [Reply::error(&refused)]);
     insta::assert_snapshot!(
-        "steer_refused",
+        "rollout_commands_rejected",
         transcript(&stub, &["rollout pause users", "rollout users --retry --image v2", "rollout pause"])
     );
 }

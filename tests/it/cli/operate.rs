@@ -24,7 +24,7 @@ fn written(results: &[WrittenObject]) -> Reply {
     Reply::json(&WriteResponse { results: results.to_vec() })
 }
 
-/// A stub whose writes change users, and that tells these snapshots of it.
+/// A stub whose writes change users, and that streams these snapshots as their progress.
 pub(super) fn changing(call: &str, progress: Reply) -> Stub {
     Stub::start()
         .on(call, [written(&[result("users", WriteAction::Changed)])])
@@ -47,7 +47,7 @@ fn ended(outcome: OperationOutcome) -> Reply {
 }
 
 #[test]
-fn a_rollout_that_goes_well() {
+fn successful_rollout_prints_progress_and_exits_0() {
     let stub = changing("POST /v1/rollout", ended(OperationOutcome::Done));
     insta::assert_snapshot!(
         "rollout",
@@ -73,7 +73,7 @@ fn a_rollout_that_goes_well() {
 }
 
 #[test]
-fn a_rollout_that_another_takes_the_place_of() {
+fn superseded_rollout_names_successor() {
     let author = ObjectAuthor { command: "apply -f b.yaml".to_owned(), user: "bob".to_owned() };
     let by = OperationOutcome::Superseded { by: Generation(11), revision: RevisionNumber(11), author };
     let stub = changing("POST /v1/rollout", ended(by));
@@ -81,7 +81,7 @@ fn a_rollout_that_another_takes_the_place_of() {
 }
 
 #[test]
-fn of_several_services_the_gravest_end_decides() {
+fn exit_code_is_worst_of_several_services() {
     let of =
         |name: &str, outcome| OperationProgress { service: name.into(), ..snapshot(2, &[], Some(outcome)) };
     let stub = Stub::start()
@@ -106,7 +106,7 @@ fn of_several_services_the_gravest_end_decides() {
 }
 
 #[test]
-fn scale_takes_counts() {
+fn scale_rejects_invalid_counts() {
     let stub = Stub::start();
     insta::assert_snapshot!(
         "scale_usage",
@@ -119,7 +119,7 @@ fn scale_takes_counts() {
 }
 
 #[test]
-fn a_held_operation_says_by_what() {
+fn held_operation_shows_its_condition() {
     let mut held = snapshot(0, &[], None);
     held.held_by =
         vec![condition(ConditionKind::Degraded, true, Reason::EngineUnavailable, "Docker is stopped")];
@@ -131,7 +131,7 @@ fn a_held_operation_says_by_what() {
 }
 
 #[test]
-fn a_controller_that_restarts_is_found_again() {
+fn wait_reconnects_to_restarted_controller() {
     let first = Reply::lines(&[snapshot(1, &[("users-10-a", ReplicaPhase::Ready)], None)]);
     let stub = changing("POST /v1/rollout", Reply::Lost).on(
         PROGRESS,
@@ -143,7 +143,7 @@ fn a_controller_that_restarts_is_found_again() {
 }
 
 #[test]
-fn a_lost_answer_is_asked_for_once_more_with_the_same_id() {
+fn lost_answer_is_retried_once_with_same_request_id() {
     let answer = written(&[result("users", WriteAction::Changed)]);
     let stub = Stub::start().on("POST /v1/scale", [Reply::Lost, answer]);
     assert_eq!(run(&stub, "scale users=3 --detach").exit, 0);
@@ -160,7 +160,7 @@ fn a_lost_answer_is_asked_for_once_more_with_the_same_id() {
 }
 
 #[test]
-fn a_table_that_the_balancer_refuses_ends_the_waiting_with_its_reason() {
+fn table_rejected_by_balancer_ends_wait_with_reason() {
     let mut refused = snapshot(0, &[("users-10-a", ReplicaPhase::Ready)], None);
     let reason = "table 1.7: cannot write /var/lib/coxswain/balancer/table: No space left on device";
     refused.held_by = vec![condition(ConditionKind::Degraded, true, Reason::TableRefused, reason)];
@@ -169,7 +169,7 @@ fn a_table_that_the_balancer_refuses_ends_the_waiting_with_its_reason() {
 }
 
 #[test]
-fn ctrl_c_detaches() {
+fn ctrl_c_detaches_and_exits_130() {
     let starting = ReplicaPhase::Starting { cause: None };
     let waits = Reply::silence_after(&[snapshot(1, &[("users-10-a", starting)], None)]);
     let stub = changing("POST /v1/rollout", waits);
@@ -190,7 +190,7 @@ fn ctrl_c_detaches() {
 }
 
 #[test]
-fn following_and_showing_a_rollout() {
+fn rollout_and_rollout_status_show_a_rollout() {
     let mut rolling = service("users");
     rolling.metadata.generation = Generation(10);
     rolling.status.rollout = Some(rollout(10, Some(9), RolloutState::Failed { failure: failure(10) }));
@@ -207,7 +207,7 @@ fn following_and_showing_a_rollout() {
 }
 
 #[test]
-fn a_service_deleted_while_it_is_rolled_did_not_end_well() {
+fn service_deleted_during_rollout_exits_7() {
     let stub = changing("POST /v1/rollout", ended(OperationOutcome::Deleted));
     let ran = run(&stub, "rollout restart users");
     assert_eq!(ran.exit, 7);
@@ -215,7 +215,7 @@ fn a_service_deleted_while_it_is_rolled_did_not_end_well() {
 }
 
 #[test]
-fn deleting_asks_and_waits() {
+fn delete_asks_and_waits_until_deleted() {
     let gone = Reply::error(&codes::NOT_FOUND.error("no service is called `web`"));
     let leaving = Reply::lines(&[
         snapshot(0, &[("users-9-a", ReplicaPhase::Draining)], None),
@@ -282,7 +282,7 @@ fn deleting_another_kind_leaves_the_service_of_its_name_and_waits_for_none() {
 }
 
 #[test]
-fn confirm_lets_go_what_is_held() {
+fn confirm_releases_held_removals() {
     let held = condition(
         ConditionKind::Degraded,
         true,

@@ -23,7 +23,7 @@ fn unready() -> List<ServiceObject> {
 }
 
 #[test]
-fn waiting_ends_with_the_answer() {
+fn wait_exits_with_result_of_condition() {
     let nothing = || List::of(Vec::new());
     let stale = state(|service| service.metadata.generation = service.metadata.generation.next());
     let rolling = state(|service| service.status.rollout = Some(rollout(10, Some(9), progressing())));
@@ -54,7 +54,7 @@ fn waiting_ends_with_the_answer() {
 }
 
 #[test]
-fn waiting_has_a_bound_and_a_grammar() {
+fn wait_times_out_and_rejects_unknown_conditions() {
     let stub = Stub::start().on(WATCH, [Reply::silence_after(&[unready()])]);
     insta::assert_snapshot!(
         "wait",
@@ -68,7 +68,7 @@ fn waiting_has_a_bound_and_a_grammar() {
 }
 
 #[test]
-fn every_code_is_explained() {
+fn explain_covers_every_error_code() {
     let stub = Stub::start();
     let explain: Vec<String> = codes::ALL.iter().map(|code| format!("explain {}", code.id)).collect();
     let commands: Vec<&str> =
@@ -78,7 +78,7 @@ fn every_code_is_explained() {
 
 /// Fields: values, blocks, what is not there yet, what was meant.
 #[test]
-fn every_field_is_explained() {
+fn explain_covers_fields_and_suggests_similar_ones() {
     let commands = [
         "explain service",
         "explain service.spec.rollout",
@@ -102,7 +102,7 @@ fn every_field_is_explained() {
 }
 
 #[test]
-fn the_schema_and_the_scripts_of_shells_are_printed() {
+fn schema_and_completion_scripts_are_printed() {
     let stub = Stub::start();
     let ran = run(&stub, "schema");
     let printed: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -118,7 +118,7 @@ fn the_schema_and_the_scripts_of_shells_are_printed() {
 }
 
 #[test]
-fn a_reader_that_left_is_no_error() {
+fn closed_stdout_is_no_error() {
     let services = (0..100).map(|n| service(&format!("s{n}"))).collect();
     let stub = Stub::start().on("GET /v1/services", [Reply::json(&List::of(services))]);
     let (reader, writer) = std::io::pipe().unwrap();

@@ -128,7 +128,7 @@ fn screen(sent: &str) -> String {
 }
 
 #[test]
-fn an_interrupt_leaves_the_picture_as_it_is() {
+fn ctrl_c_keeps_last_progress_frame() {
     let stub = Stub::start()
         .on(
             "POST /v1/scale",
@@ -151,7 +151,7 @@ fn an_interrupt_leaves_the_picture_as_it_is() {
 }
 
 #[test]
-fn what_goes_leaves_a_watched_table() {
+fn watch_on_terminal_drops_deleted_rows() {
     let states = [List::of(vec![service("users"), service("web")]), List::of(vec![service("users")])];
     let stub = Stub::start().on("GET /v1/services?watch=true", [Reply::lines(&states)]);
     let (screen, exit) = Terminal::start(&stub, "get -w").run();
@@ -168,7 +168,7 @@ fn what_goes_leaves_a_watched_table() {
 
 /// Reports of the state before the write took effect are not shown as its progress.
 #[test]
-fn the_state_before_is_not_shown() {
+fn progress_hides_state_before_the_write() {
     let mut early = snapshot(0, &[("users-9-z", ReplicaPhase::Pulling)], None);
     early.observed = coxswain::model::Generation(9);
     let stub = Stub::start()
@@ -192,7 +192,7 @@ fn the_state_before_is_not_shown() {
 }
 
 #[test]
-fn the_daemon_starts_on_a_terminal() {
+fn serve_on_terminal_stops_on_sigterm() {
     let stub = Stub::start();
     let mut terminal = Terminal::start(
         &stub,

@@ -17,7 +17,7 @@ const SERVICE: &str = "GET /v1/services/users";
 const STATUS: &str = "GET /v1/status";
 
 #[test]
-fn what_cannot_be_verified_is_left_alone() {
+fn verify_refuses_unsuitable_service_and_writes_nothing() {
     let fine = || service("users");
     let mut unreached = fine();
     unreached.spec.routes.clear();
@@ -90,7 +90,7 @@ fn reached(status: u16) -> Stub {
 }
 
 #[test]
-fn where_requests_fail_before_the_first_step_none_is_taken() {
+fn verify_takes_no_step_when_baseline_fails() {
     let stub = reached(404);
     let ran = run(&stub, "verify users --path /missing?x=1 -o json -y");
     assert_eq!(ran.exit, 1, "{}", ran.stderr);
@@ -109,8 +109,8 @@ fn where_requests_fail_before_the_first_step_none_is_taken() {
 }
 
 #[test]
-fn a_write_that_was_refused_has_left_nothing() {
-    let no = codes::NOT_NOW.error("users is rolled by somebody else");
+fn verify_after_rejected_write_reports_original_state() {
+    let no = codes::NOT_NOW.error("users is rolled by another user");
     let stub = reached(200).on("POST /v1/rollout", [Reply::error(&no)]);
     let ran = run(&stub, "verify users --step restart -y");
     assert_eq!(ran.exit, 2, "{}", ran.stderr);
@@ -118,7 +118,7 @@ fn a_write_that_was_refused_has_left_nothing() {
 }
 
 #[test]
-fn a_way_back_that_was_accepted_is_under_way() {
+fn verify_after_accepted_undo_reports_rolling_back() {
     let written = |generation| {
         let result =
             WrittenObject { generation: Generation(generation), ..result("users", WriteAction::Changed) };
@@ -140,7 +140,7 @@ fn a_way_back_that_was_accepted_is_under_way() {
 }
 
 #[test]
-fn a_replica_that_was_killed_is_on_its_way_back() {
+fn verify_after_kill_reports_restarting_replica() {
     let replicas = List::of(vec![replica("users-9-a", ReplicaPhase::Ready)]);
     let killed = KillResponse { container: ContainerId::new("4f".repeat(32)) };
     let stub = reached(200)

@@ -12,8 +12,8 @@ use super::laws::is_up;
 use super::world::{Wish, World};
 
 pub(super) const SERVICES: [&str; 3] = ["users", "web", "jobs"];
-/// What the user does to a rollout; most of it is refused where things do not stand so.
-const STEERING: [RolloutChange; 6] = [
+/// What the user does to a rollout; most of it is rejected because the rollout is in another phase.
+const ROLLOUT_CHANGES: [RolloutChange; 6] = [
     RolloutChange::Restart,
     RolloutChange::Undo { to: None },
     RolloutChange::Pause,
@@ -67,7 +67,7 @@ fn mend(world: &mut World, amiss: &mut Amiss) {
     let now = world.clock.elapsed();
     let over = |at: &mut Option<Duration>| at.take_if(|at| *at <= now).is_some();
     if over(&mut amiss.engine) {
-        world.laws.tell("the engine comes back");
+        world.laws.log("the engine comes back");
         world.engine.come_back();
     }
     if over(&mut amiss.events) {
@@ -95,13 +95,13 @@ async fn happen(world: &mut World, amiss: &mut Amiss) {
         0..4 => apply(world, name),
         4 => world.ask(name, Wish::Scale(u32::try_from(chance.below(5)).unwrap())),
         5..9 => {
-            let change = chance.pick(&STEERING).unwrap().clone();
+            let change = chance.pick(&ROLLOUT_CHANGES).unwrap().clone();
             world.ask(name, Wish::Roll(change));
         }
         9 if chance.one_in(2) => world.ask(name, Wish::Delete(chance.one_in(2))),
         10..15 => by_hand(world),
         15 => {
-            world.laws.tell("the engine goes away");
+            world.laws.log("the engine goes away");
             world.engine.go_away();
             amiss.engine = Some(later);
         }
@@ -111,12 +111,12 @@ async fn happen(world: &mut World, amiss: &mut Amiss) {
         }
         17 => world.engine.break_events(),
         18 => {
-            world.laws.tell("the balancer disconnects");
+            world.laws.log("the balancer disconnects");
             world.balancer.lock().unwrap().disconnect();
             amiss.connection = Some(later);
         }
         19 => {
-            world.laws.tell("the balancer restarts");
+            world.laws.log("the balancer restarts");
             world.balancer.lock().unwrap().restart();
             amiss.connection = Some(world.clock.elapsed() + chance.millis(0, 1_500));
         }
@@ -130,7 +130,7 @@ async fn happen(world: &mut World, amiss: &mut Amiss) {
         }
         23 => {
             let tag = format!("{name}:{}", chance.below(12));
-            world.laws.tell(format!("the image {tag} is removed by hand"));
+            world.laws.log(format!("the image {tag} is removed by hand"));
             world.engine.remove_image(&tag);
         }
         _ => {}
@@ -172,7 +172,7 @@ fn by_hand(world: &World) {
             "falls ill"
         }
     };
-    world.laws.tell(format!("{name} {what}"));
+    world.laws.log(format!("{name} {what}"));
 }
 
 /// The user applies a release by chance: one of a few images, each as good or bad as its number says.
@@ -180,7 +180,7 @@ fn apply(world: &mut World, name: &str) {
     let chance = world.chance.clone();
     let tag = format!("{name}:{}", chance.below(12));
     let behaviour = behaviour(&chance);
-    world.laws.tell(format!("{tag} is pushed: {behaviour:?}"));
+    world.laws.log(format!("{tag} is pushed: {behaviour:?}"));
     let flaky = matches!(behaviour.runs, Runs::Exits { .. });
     let digest = world.engine.publish(&tag, behaviour);
     if flaky {
@@ -236,7 +236,7 @@ fn behaviour(chance: &Chance) -> Behaviour {
 
 /// Nothing is amiss any more.
 pub(super) fn calm(world: &mut World) {
-    world.laws.tell("everything is well again");
+    world.laws.log("everything is well again");
     world.engine.clear_faults();
     world.engine.silence_events(false);
     world.engine.break_events();

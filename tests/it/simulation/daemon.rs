@@ -122,13 +122,13 @@ async fn orchestrate(controller: Arc<Controller>, wakes: Arc<Wakes>, chance: Cha
     loop {
         // Nothing but the store fails here, and only because it was closed: the daemon is about to end.
         let Ok(_) = controller.reconciler().pass_marked().await else { return };
-        let told = tokio::select! {
+        let notified = tokio::select! {
             biased;
             () = wakes.controller.notified() => true,
             () = tokio::time::sleep(LOOK_AT_QUEUE) => false,
         };
         tokio::time::sleep(chance.millis(1, 30)).await;
-        if told {
+        if notified {
             SERVICES.iter().for_each(|name| controller.reconciler().mark((*name).into()));
         }
     }

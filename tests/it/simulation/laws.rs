@@ -43,7 +43,7 @@ pub(super) struct Laws {
     late: Mutex<BTreeSet<ContainerId>>,
     started_late: Mutex<BTreeSet<ContainerId>>,
     /// Containers that a status named.
-    told: Mutex<BTreeSet<ContainerId>>,
+    reported: Mutex<BTreeSet<ContainerId>>,
     /// From when until when a replica's status last said that it is ready.
     ready: Mutex<BTreeMap<ReplicaName, (Duration, Duration)>>,
 }
@@ -58,7 +58,7 @@ impl Laws {
     ) -> Self {
         let (found, story) = (Mutex::default(), Mutex::default());
         let (issued, of, ran) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let (deaths, late, started_late, told, ready) = Default::default();
+        let (deaths, late, started_late, reported, ready) = Default::default();
         Self {
             store,
             clock,
@@ -73,13 +73,13 @@ impl Laws {
             deaths,
             late,
             started_late,
-            told,
+            reported,
             ready,
         }
     }
 
-    /// Something worth reading happened.
-    pub(super) fn tell(&self, what: impl std::fmt::Display) {
+    /// Adds a line to the log of the run.
+    pub(super) fn log(&self, what: impl std::fmt::Display) {
         let at = self.clock.elapsed().as_millis();
         self.story.lock().unwrap().push(format!("{at:>8} {what}"));
     }
@@ -87,10 +87,10 @@ impl Laws {
     /// What the daemon knew and had not stored is lost: a container that it never reported, and that is removed from outside
     /// before the next one looks, was never there.
     pub(super) fn daemon_died(&self) {
-        let told = self.told.lock().unwrap();
-        self.ran.lock().unwrap().retain(|_, container| told.contains(container));
+        let reported = self.reported.lock().unwrap();
+        self.ran.lock().unwrap().retain(|_, container| reported.contains(container));
         *self.deaths.lock().unwrap() += 1;
-        self.tell("the daemon dies");
+        self.log("the daemon dies");
     }
 
     /// Which daemon lives, counted.
@@ -99,7 +99,7 @@ impl Laws {
     }
 
     fn note(&self, what: String) {
-        self.tell(format!("!! {what}"));
+        self.log(format!("!! {what}"));
         self.found.lock().unwrap().push(what);
     }
 
@@ -130,7 +130,7 @@ impl Laws {
 
     /// The Engine did this because the daemon of that life asked for it; `before` is how its containers were.
     pub(super) fn happened(&self, mutation: &Mutation, before: &[ObservedContainer], life: u64) {
-        self.tell(format!("{mutation:?}"));
+        self.log(format!("{mutation:?}"));
         if let Mutation::Create { id, .. } = mutation
             && life != self.life()
         {
@@ -165,18 +165,18 @@ impl Laws {
     fn ended(&self, container: &ObservedContainer) {
         let name = &container.name;
         if !self.is_ours(container) {
-            return self.note(format!("the foreign container {name} was told to end"));
+            return self.note(format!("the foreign container {name} was stopped"));
         }
         let Some(started) = container.started_at.filter(|_| is_up(container)) else { return };
         let id = EndpointId::new(&container.id, started);
         let balancer = self.balancer.lock().unwrap();
         if balancer.may_choose().any(|e| e.id == id) {
-            self.note(format!("{name} was told to end while the balancer may choose it"));
+            self.note(format!("{name} was stopped while the balancer may choose it"));
         }
         let young = balancer.requests.iter().find(|r| r.endpoint == id && r.began.elapsed() < self.drain);
         if let Some(request) = young {
             let age = request.began.elapsed();
-            self.note(format!("{name} was told to end with a request of {age:?} under way"));
+            self.note(format!("{name} was stopped with a request of {age:?} under way"));
         }
     }
 
@@ -241,7 +241,7 @@ impl Laws {
                 Op::Put { key, value, .. } if key.starts_with(key::REPLICAS) => {
                     let replica: Replica = serde_json::from_slice(value).unwrap();
                     let desired = replica.desired;
-                    self.tell(format!("store {} r{} {desired:?}", replica.name, replica.revision));
+                    self.log(format!("store {} r{} {desired:?}", replica.name, replica.revision));
                     let Some(uid) = service(store, &replica.service).map(|s| s.metadata.uid) else {
                         continue;
                     };
@@ -259,14 +259,14 @@ impl Laws {
                     }
                 }
                 Op::Delete { key } if key.starts_with(key::REPLICAS) => {
-                    self.tell(format!("store without {key}"));
+                    self.log(format!("store without {key}"));
                     let name = key.rsplit('/').next().unwrap_or_default();
                     let mut issued = self.issued.lock().unwrap();
                     issued.iter_mut().filter(|(id, _)| id.1.as_str() == name).for_each(|(_, is)| *is = false);
                 }
                 Op::Put { key, value, .. } if key.starts_with(key::STATUS) => {
                     let status: ReplicaStatus = serde_json::from_slice(value).unwrap();
-                    self.told.lock().unwrap().extend(status.container.clone());
+                    self.reported.lock().unwrap().extend(status.container.clone());
                     let (now, mut ready) = (self.clock.elapsed(), self.ready.lock().unwrap());
                     let (since, until) = ready.entry(status.replica.clone()).or_default();
                     match (status.is_ready(), *until == Duration::MAX) {
@@ -275,15 +275,15 @@ impl Laws {
                         (true, true) | (false, false) => {}
                     }
                     drop(ready);
-                    self.tell(format!("store {key} {}", String::from_utf8_lossy(value)));
+                    self.log(format!("store {key} {}", String::from_utf8_lossy(value)));
                 }
                 Op::Put { key, value, .. }
                     if [key::ENDPOINTS, key::ROLLOUTS].iter().any(|p| key.starts_with(p)) =>
                 {
-                    self.tell(format!("store {key} {}", String::from_utf8_lossy(value)));
+                    self.log(format!("store {key} {}", String::from_utf8_lossy(value)));
                 }
                 Op::Put { key, .. } | Op::Delete { key } | Op::Unencodable { key, .. } => {
-                    self.tell(format!("store {key}"))
+                    self.log(format!("store {key}"))
                 }
             }
         }
@@ -303,7 +303,10 @@ impl Laws {
         let written = |replica: &Replica| writes(replica, service.spec.replica_count(), store);
         for other in replicas.iter().filter(|r| r.name != new.name && !has_ended(r, store)) {
             if let Some(volume) = written(other).intersection(&written(new)).next() {
-                self.note(format!("{} is made beside {}, and both write to {volume}", new.name, other.name));
+                self.note(format!(
+                    "{} is created while {} exists, and both write to {volume}",
+                    new.name, other.name
+                ));
             }
         }
     }

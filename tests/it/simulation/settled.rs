@@ -60,7 +60,7 @@ async fn confirm(world: &World) {
         let agent = daemon.agent.clone();
         daemon.wakes.agent.notify_one();
         let released = agent.confirm().await;
-        world.laws.tell(format!("confirmed: {released:?}"));
+        world.laws.log(format!("confirmed: {released:?}"));
     }
 }
 
@@ -107,7 +107,7 @@ fn service_unsettled(world: &World, service: &Service) -> Option<String> {
     let (kept, replicas): (Vec<_>, Vec<_>) = all.partition(is_kept);
     let moving = |r: &&Replica| world.status(name, &r.name).is_none_or(|s| s.phase != ReplicaPhase::Retained);
     if let Some(moving) = kept.iter().find(moving).or(kept.get(1)) {
-        return Some(format!("{} is kept beside another, or not yet stopped", moving.name));
+        return Some(format!("{} is retained next to another, or not yet stopped", moving.name));
     }
     let wanted = service.spec.replica_count() as usize;
     if replicas.len() != wanted {

@@ -39,7 +39,7 @@ fn roll(world: &mut World) {
 }
 
 #[test]
-fn a_rolling_update_loses_nothing() {
+fn rolling_update_loses_no_request() {
     on_virtual_time(async {
         let mut world = serving(1).await;
         let before = world.balancer.lock().unwrap().served;
@@ -53,8 +53,8 @@ fn a_rolling_update_loses_nothing() {
 
 /// The same story with the barrier gone: if the laws let that pass, they prove nothing.
 #[test]
-#[should_panic(expected = "was told to end while the balancer may choose it")]
-fn a_rolling_update_that_does_not_wait_for_the_balancer_breaks_a_law() {
+#[should_panic(expected = "was stopped while the balancer may choose it")]
+fn rolling_update_without_barrier_breaks_a_law() {
     on_virtual_time(async {
         let mut world = serving(1).await;
         world.balancer.lock().unwrap().lies = true;
@@ -65,7 +65,7 @@ fn a_rolling_update_that_does_not_wait_for_the_balancer_breaks_a_law() {
 }
 
 #[test]
-fn a_silent_balancer_holds_the_rollout_and_no_container_is_stopped() {
+fn silent_balancer_blocks_rollout_and_stops_no_container() {
     on_virtual_time(async {
         let mut world = serving(2).await;
         world.balancer.lock().unwrap().stuck = true;
@@ -75,8 +75,8 @@ fn a_silent_balancer_holds_the_rollout_and_no_container_is_stopped() {
         while world.clock.elapsed() < until {
             world.tick(40).await;
             let now = world.containers();
-            let stands = |c| now.iter().any(|n: &coxswain::engine::ObservedContainer| n == c);
-            assert!(old.iter().all(stands), "every old container runs on");
+            let is_unchanged = |c| now.iter().any(|n: &coxswain::engine::ObservedContainer| n == c);
+            assert!(old.iter().all(is_unchanged), "every old container runs on");
         }
         world.balancer.lock().unwrap().stuck = false;
         world.until("it comes to rest", SOON * 2, |world| unsettled(world).is_none()).await;
@@ -114,7 +114,7 @@ fn has_burnt(world: &World) -> bool {
 }
 
 #[test]
-fn a_daemon_that_dies_at_any_step_of_a_rollout_loses_nothing() {
+fn daemon_crash_at_any_rollout_step_loses_no_request() {
     on_virtual_time(async {
         let mut steps = 0;
         while dies_at(steps + 1).await {
@@ -125,7 +125,7 @@ fn a_daemon_that_dies_at_any_step_of_a_rollout_loses_nothing() {
 }
 
 #[test]
-fn a_deleted_service_whose_replicas_go_all_at_once_leaves_nothing() {
+fn deleted_service_with_vanished_containers_leaves_nothing() {
     on_virtual_time(async {
         let mut world = serving(4).await;
         world.ask("users", Wish::Delete(false));
@@ -145,7 +145,7 @@ fn a_deleted_service_whose_replicas_go_all_at_once_leaves_nothing() {
 }
 
 #[test]
-fn a_crash_loop_is_rolled_back_in_seconds_and_its_container_kept() {
+fn crash_loop_is_rolled_back_early_and_container_retained() {
     on_virtual_time(async {
         let mut world = serving(5).await;
         world.engine.publish("users:2", crashing());

@@ -109,7 +109,7 @@ impl World {
         let clock = self.clock.restarted();
         let daemon = Daemon::start(self.store.clone(), self.engine.clone(), clock, seam);
         self.daemon = Some(daemon);
-        self.laws.tell("the daemon starts");
+        self.laws.log("the daemon starts");
     }
 
     /// The daemon dies wherever it is; the store is opened again.
@@ -168,9 +168,9 @@ impl World {
         let Some(daemon) = &mut self.daemon else { return };
         let (controller, name) = (daemon.controller.clone(), ServiceName::from(name));
         daemon.tasks.spawn(async move {
-            let (told, answer) = match wish {
+            let (command, answer) = match wish {
                 Wish::Apply(spec) | Wish::Insist(spec) => {
-                    let told = format!("apply {name} {} x{:?}", spec.image, spec.replicas);
+                    let command = format!("apply {name} {} x{:?}", spec.image, spec.replicas);
                     let document = ApplyDocument {
                         app: app_of(&name),
                         name: name.to_string(),
@@ -178,24 +178,24 @@ impl World {
                         spec: (*spec).into(),
                         origin: "app.yaml:1".to_owned(),
                     };
-                    (told, controller.writes().apply(&id, &[document], applying, "apply").await)
+                    (command, controller.writes().apply(&id, &[document], applying, "apply").await)
                 }
                 Wish::Scale(count) => {
                     let targets = [(name.clone(), count)].into();
                     (format!("scale {name}={count}"), controller.writes().scale(&id, &targets, "scale").await)
                 }
                 Wish::Roll(change) => {
-                    let told = format!("{change:?} {name}");
-                    (told, controller.writes().rollout(&id, &name, &change, "rollout").await)
+                    let command = format!("{change:?} {name}");
+                    (command, controller.writes().rollout(&id, &name, &change, "rollout").await)
                 }
                 Wish::Delete(volumes) => {
                     let objects = [(&name).into()];
-                    let told = format!("delete {name}, volumes {volumes}");
-                    (told, controller.writes().delete(&id, &objects, volumes, "delete").await)
+                    let command = format!("delete {name}, volumes {volumes}");
+                    (command, controller.writes().delete(&id, &objects, volumes, "delete").await)
                 }
             };
             let answer = answer.map(|results| results.iter().map(|r| r.action).collect::<Vec<_>>());
-            laws.tell(format!("{told}: {answer:?}"));
+            laws.log(format!("{command}: {answer:?}"));
         });
     }
 

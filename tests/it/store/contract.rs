@@ -60,13 +60,13 @@ fn delete(key: &str) -> Op {
 async fn next(watch: &mut BoxStream<'static, WatchEvent>) -> (u64, Vec<String>) {
     match tokio::time::timeout(Duration::from_secs(3600), watch.next()).await {
         Ok(Some(WatchEvent::Changes { revision, changes })) => {
-            (revision, changes.iter().map(spell).collect())
+            (revision, changes.iter().map(change_text).collect())
         }
         other => panic!("no changes but {other:?}"),
     }
 }
 
-fn spell(change: &Change) -> String {
+fn change_text(change: &Change) -> String {
     match change {
         Change::Put(entry) => format!("+{}", entry.key),
         Change::Delete { key } => format!("-{key}"),

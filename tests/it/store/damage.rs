@@ -78,7 +78,7 @@ async fn open_never_reads_a_flipped_bit_back_as_other_data() {
 }
 
 /// Two faults at once: the machine stopped and the disk changed what the last commit wrote. That looks like a commit
-/// that never ended, so the state before it may come back: one commit of one fsync cannot tell the two apart.
+/// that never ended, so the state before it may come back: one commit of one fsync cannot distinguish the two.
 #[tokio::test]
 async fn flipped_bit_after_a_crash_costs_at_most_the_last_commit() {
     let Image { database, id, content } = image(false).await;

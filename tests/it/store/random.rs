@@ -86,7 +86,7 @@ fn txn() -> impl Strategy<Value = Txn> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
     #[test]
-    fn a_store_does_as_the_model_does(txns in prop::collection::vec(txn(), 1..40)) {
+    fn store_matches_model_under_random_operations(txns in prop::collection::vec(txn(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(check(txns));
     }

@@ -224,7 +224,7 @@ fn complaints(files: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn a_cycle_between_files_is_seen_through_reexports() {
+fn cycle_between_files_is_reported_through_reexports() {
     let files = [
         ("src/agent/mod.rs", "mod plan;\nmod view;\npub use plan::{Plan, plan};\npub use view::*;"),
         ("src/agent/plan.rs", "use super::View;\npub struct Plan;\npub fn plan() -> View { View }"),
@@ -240,7 +240,7 @@ fn a_cycle_between_files_is_seen_through_reexports() {
 }
 
 #[test]
-fn a_parent_is_in_a_cycle_only_by_what_it_defines() {
+fn parent_is_in_cycle_only_by_its_own_items() {
     let child = ("src/agent/plan.rs", "use super::{Agent, View};\npub struct Plan(Agent);");
     let view = ("src/agent/view.rs", "pub struct View;");
     for (parent, wanted) in [

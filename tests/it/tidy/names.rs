@@ -115,7 +115,7 @@ fn undocumented(item: &Item) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn a_type_name_used_twice_is_seen() {
+fn duplicate_type_name_is_reported() {
     let complaints = |texts: &[(&str, &str)]| {
         let parsed: Vec<(&str, Source)> =
             texts.iter().map(|(path, text)| (*path, Source::parse(text))).collect();

@@ -93,7 +93,7 @@ pub(super) fn check(path: &str, source: &Source, crates: &[String]) -> Vec<Compl
 }
 
 #[test]
-fn only_the_exact_claim_counts() {
+fn claim_must_be_exactly_pure() {
     for (header, claimed, complained) in [
         ("Plans. Pure.", true, false),
         ("Plans.\n//!\n//! Pure. No clock.", true, false),
@@ -109,7 +109,7 @@ fn only_the_exact_claim_counts() {
 }
 
 #[test]
-fn only_the_clock_is_asked_for_the_time() {
+fn check_clock_reports_time_read_outside_clock() {
     for asking in ["fn f() { tokio::time::Instant::now(); }", "fn f() { x.unwrap_or_else(Instant::now) }"] {
         assert_eq!(check_clock("src/agent/run.rs", &Source::parse(asking)).len(), 1, "{asking}");
         assert_eq!(check_clock("src/clock/mod.rs", &Source::parse(asking)).len(), 0, "{asking}");
@@ -117,7 +117,7 @@ fn only_the_clock_is_asked_for_the_time() {
 }
 
 #[test]
-fn effects_in_a_pure_file_are_seen() {
+fn effects_in_pure_file_are_reported() {
     let crates = ["tokio", "tracing", "serde", "serde_saphyr"].map(str::to_owned);
     for effect in [
         "async fn f() {}",

@@ -75,7 +75,7 @@ fn complaints(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn sizes_are_limits() {
+fn sizes_above_limits_are_reported() {
     let body = |lines: usize| format!("//! x\nfn f() {{\n{}}}\n", "    f();\n".repeat(lines));
     assert_eq!(complaints(&body(58)), Vec::<String>::new());
     assert_eq!(complaints(&body(59)), ["2: `f` has more than 60 lines; split it: 61"]);
@@ -85,7 +85,7 @@ fn sizes_are_limits() {
 }
 
 #[test]
-fn packed_bindings_and_empty_matches_are_seen() {
+fn packed_bindings_and_empty_matches_are_reported() {
     for (body, wanted) in [
         ("let (a, b) = (1, 2);", 1),
         ("let (a, b) = f();", 0),

@@ -111,7 +111,7 @@ fn is_serialized(item: &Item) -> bool {
 }
 
 #[test]
-fn a_stored_type_in_an_answer_is_seen() {
+fn stored_type_in_response_is_reported() {
     let model = "pub struct Rollout { pub target: u64 }\npub enum State { On { since: u64 } }\n\
                  pub enum EventKind { A, B }\npub struct Millis(pub u64);\npub enum Word { A, B }\n\
                  described! { pub enum MacroWord { A } }\n\npub struct ServiceSpec { pub image: String }";

@@ -21,10 +21,15 @@ const BANNED: [&str; 14] = [
 ];
 /// Places where one of them is the right word.
 const ALLOWED: [(&str, &str); 1] = [("src/model/user.rs", "nobody")];
+/// Contains every one of them.
+const THIS_FILE: &str = "tests/it/tidy/words.rs";
 /// Comments that only repeat a name, as a question.
 const EMPTY_DOCS: [&str; 8] = ["Which.", "What.", "Who.", "Why.", "Where.", "When.", "How.", "Its name."];
 
 pub(super) fn check(path: &str, text: &str) -> Vec<Complaint> {
+    if path == THIS_FILE {
+        return Vec::new();
+    }
     let mut complaints = Vec::new();
     for (n, line) in text.lines().enumerate() {
         let lower = line.to_lowercase();
@@ -50,7 +55,7 @@ fn contains(line: &str, words: &str) -> bool {
 }
 
 #[test]
-fn words_of_the_dialect_are_seen() {
+fn banned_words_are_reported() {
     for (text, wanted) in [
         ("// The agent is told so.", 1),
         ("let x = \"Nobody answers\";", 1),
@@ -63,4 +68,5 @@ fn words_of_the_dialect_are_seen() {
     }
     let (path, word) = ALLOWED[0];
     assert_eq!(check(path, word).len(), 0);
+    assert_eq!(check("tests/plans/agent/first_container/script.txt", "# made anew").len(), 1);
 }

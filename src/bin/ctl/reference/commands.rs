@@ -84,7 +84,7 @@ fn row(command: &Command, arg: &Arg) -> Vec<String> {
 }
 
 #[test]
-fn every_exit_code_is_listed() {
+fn cli_page_lists_every_exit_code() {
     let listed: Vec<u8> = EXITS.iter().map(|(exit, _)| *exit).collect();
     assert!(listed.is_sorted(), "{listed:?}");
     for exit in crate::error::OTHER_EXITS.into_iter().chain([crate::EXIT_BUG]) {
