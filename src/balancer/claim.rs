@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::ejection::Ejection;
 use super::endpoint::{EndpointCounters, UpstreamEndpoint};
+use super::failures::RevisionCounters;
 use crate::clock::Clock;
 use crate::model::Latencies;
 
@@ -27,6 +28,10 @@ impl ThreadEndpoint {
 
     pub(super) fn name(&self) -> &str {
         self.shared.id.as_str()
+    }
+
+    pub(super) fn revision(&self) -> &Arc<RevisionCounters> {
+        &self.shared.revision
     }
 
     pub(super) fn in_flight(&self) -> u64 {

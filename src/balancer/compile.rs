@@ -144,11 +144,14 @@ fn backend(
         via: endpoint.via,
         revision: endpoint.revision,
     });
+    let endpoints = endpoints.collect();
+    let shares =
+        service.shares.iter().map(|(number, weight)| (counters.revision(&of_service, *number), *weight));
     Backend {
         balance: service.balance,
-        shares: service.shares.iter().map(|(revision, weight)| (*revision, *weight)).collect(),
+        shares: shares.collect(),
         pins: service.pins.clone(),
-        endpoints: endpoints.collect(),
+        endpoints,
         weights: (!are_alike).then_some(weights),
         service: of_service,
     }
@@ -239,7 +242,8 @@ mod tests {
         let compiled = compiled(&table).unwrap();
         let backend = &compiled.backends[1];
         let endpoint = &backend.endpoints[0];
-        assert_eq!(backend.shares.iter().copied().collect::<BTreeMap<_, _>>(), shares);
+        let compiled_shares = backend.shares.iter().map(|(revision, weight)| (revision.number, *weight));
+        assert_eq!(compiled_shares.collect::<BTreeMap<_, _>>(), shares);
         assert_eq!(
             (endpoint.revision, &backend.weights),
             (RevisionNumber(2), &None),

@@ -58,6 +58,26 @@ impl RequestAttributes for () {
     }
 }
 
+/// A request that meets these conditions, and GET if there is none on the method.
+#[cfg(test)]
+impl RequestAttributes for std::collections::BTreeSet<RouteCondition> {
+    fn method(&self) -> &str {
+        let mut methods = self.iter().filter_map(|condition| match condition {
+            RouteCondition::Method(method) => Some(method.as_str()),
+            _ => None,
+        });
+        methods.next().unwrap_or("GET")
+    }
+
+    fn has_header(&self, name: &str, value: &str) -> bool {
+        self.contains(&RouteCondition::Header { name: name.to_owned(), value: value.to_owned() })
+    }
+
+    fn has_cookie(&self, name: &str, value: &str) -> bool {
+        self.contains(&RouteCondition::Cookie { name: name.to_owned(), value: value.to_owned() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

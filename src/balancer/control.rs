@@ -108,21 +108,22 @@ impl Control {
         }
     }
 
-    /// Installs the controller's table if it comes soon, else the file's.
+    /// Installs the controller's table if it comes soon and is not rejected, else the file's.
     async fn first_table(&mut self, incoming: &mut IncomingTables) -> Result<(), ThreadEnded> {
         let first = tokio::time::timeout(FIRST_TABLE_WAIT, incoming.changed()).await;
         let newest = incoming.borrow_and_update().clone();
         if let (Ok(Ok(())), Some(received)) = (first, newest) {
-            let is_table = matches!(received, ReceivedTable::Table(_));
             self.receive(received).await?;
-            if is_table {
+            if self.served.is_some() {
                 return Ok(());
             }
         }
         let file = self.file.clone();
         match tokio::task::spawn_blocking(move || file.load()).await {
             Ok(Ok(Some(saved))) => return self.restore(saved).await,
-            Ok(Ok(None)) => tracing::info!("no controller and no table file: waiting for a table"),
+            Ok(Ok(None)) => {
+                tracing::info!("no usable table from the controller and no table file: waiting for a table")
+            }
             Ok(Err(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the table file cannot be used");
             }
@@ -137,7 +138,7 @@ impl Control {
             Saved::ThisBoot(table) => (table, true),
             Saved::OtherBoot(table) => (table, false),
         };
-        tracing::info!(table = %table.name, is_this_boot, "no controller yet: serving from the table file");
+        tracing::info!(table = %table.name, is_this_boot, "no usable table from the controller yet: serving from the table file");
         match self.install(&table).await? {
             Ok(()) if is_this_boot => {
                 self.acknowledgement.restored(table.name.clone());

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::Notify;
 
-use super::endpoint::UpstreamEndpoint;
+use super::endpoint::{EndpointKey, UpstreamEndpoint};
 use super::failures::{RevisionCounters, ServiceCounters};
 use super::limits::DEPARTED_REPORTED;
 use crate::model::{
@@ -35,7 +35,7 @@ struct Departure {
 #[derive(Debug)]
 pub(super) struct CounterRegistry {
     threads: usize,
-    endpoints: BTreeMap<EndpointId, ReportedEndpoint>,
+    endpoints: BTreeMap<EndpointKey, ReportedEndpoint>,
     revisions: BTreeMap<(ServiceName, RevisionNumber), Weak<RevisionCounters>>,
     services: BTreeMap<ServiceName, Weak<ServiceCounters>>,
     /// Notified by requests that end on departed endpoints.
@@ -69,42 +69,53 @@ impl CounterRegistry {
         in_use_or_new(&mut self.services, name.clone(), new)
     }
 
-    /// The counters of an endpoint of a service, new ones if there are none. An id belongs to one revision.
+    /// The counters of a revision of a service, new ones if there are none.
+    pub(super) fn revision(
+        &mut self,
+        service: &Arc<ServiceCounters>,
+        number: RevisionNumber,
+    ) -> Arc<RevisionCounters> {
+        let new = || RevisionCounters::new(Arc::clone(service), number);
+        in_use_or_new(&mut self.revisions, (service.name.clone(), number), new)
+    }
+
+    /// The counters of an endpoint of a service, new ones if there are none.
     pub(super) fn endpoint(
         &mut self,
         service: &Arc<ServiceCounters>,
         endpoint: &TableEndpoint,
     ) -> Arc<UpstreamEndpoint> {
-        if let Some(known) = self.endpoints.get(&endpoint.id) {
+        let key: EndpointKey = (endpoint.id.clone(), endpoint.revision);
+        if let Some(known) = self.endpoints.get(&key) {
             return Arc::clone(&known.counters);
         }
-        let number = endpoint.revision;
-        let new = || RevisionCounters::new(Arc::clone(service), number);
-        let revision = in_use_or_new(&mut self.revisions, (service.name.clone(), number), new);
+        let revision = self.revision(service, endpoint.revision);
         let ended = Arc::clone(&self.request_ended);
         let counters = Arc::new(UpstreamEndpoint::new(endpoint.id.clone(), self.threads, ended, revision));
         let reported = ReportedEndpoint { counters: Arc::clone(&counters), departure: None };
-        self.endpoints.insert(endpoint.id.clone(), reported);
+        self.endpoints.insert(key, reported);
         counters
     }
 
     /// Makes known to all threads at once which endpoints a table lacks. A thread takes the table when it is scheduled, which
     /// on a busy machine may be late; until then it avoids these endpoints if it has others.
     pub(super) fn mark_departed(&mut self, table: &RoutingTable, now: Mono) {
-        let served: BTreeSet<&EndpointId> = table.endpoints().map(|endpoint| &endpoint.id).collect();
-        for (id, ReportedEndpoint { counters, departure }) in &mut self.endpoints {
-            let departs = !served.contains(id);
+        let served: BTreeSet<(&EndpointId, RevisionNumber)> =
+            table.endpoints().map(|endpoint| (&endpoint.id, endpoint.revision)).collect();
+        for ((id, revision), ReportedEndpoint { counters, departure }) in &mut self.endpoints {
+            let departs = !served.contains(&(id, *revision));
             counters.set_departed(departs);
             if !departs {
                 *departure = None;
             } else if departure.is_none() {
-                tracing::debug!(endpoint = %id, "no thread picks it any more");
+                tracing::debug!(endpoint = %id, %revision, "no thread picks it any more");
                 let requests_before = counters.requests();
                 *departure = Some(Departure { requests_before, idle_since: Some(now) });
             }
         }
     }
 
+    /// Counts by endpoint, over all revisions that it was of.
     pub(super) fn endpoint_stats(&self, are_watched: bool) -> BTreeMap<EndpointId, EndpointStats> {
         let stats = |ReportedEndpoint { counters, departure }: &ReportedEndpoint| {
             let drained = departure
@@ -112,7 +123,12 @@ impl CounterRegistry {
                 .map_or(0, |departure| counters.requests().saturating_sub(departure.requests_before));
             EndpointStats { drained, ..counters.stats(are_watched) }
         };
-        self.endpoints.iter().map(|(id, endpoint)| (id.clone(), stats(endpoint))).collect()
+        let mut all: BTreeMap<EndpointId, EndpointStats> = BTreeMap::new();
+        for ((id, _), endpoint) in &self.endpoints {
+            let sum = all.entry(id.clone()).or_default();
+            *sum = sum.with(&stats(endpoint));
+        }
+        all
     }
 
     /// Counts by service and revision; requests only while they are watched, failures always.
@@ -124,21 +140,32 @@ impl CounterRegistry {
                 all.entry(service.name.clone()).or_default().failed = failed;
             }
         }
-        for ReportedEndpoint { counters, .. } in self.endpoints.values() {
-            let revision = &counters.revision;
-            let mut known = revision.stats();
-            let mut requests = counters.requests();
+        for revision in self.revisions.values().filter_map(Weak::upgrade) {
+            let mut stats = revision.stats();
             if !are_watched {
-                known.requests = 0;
-                requests = 0;
+                stats.requests = 0;
             }
-            if known == RevisionStats::default() && requests == 0 {
-                continue;
+            if stats != RevisionStats::default() {
+                let of_service = all.entry(revision.service.name.clone()).or_default();
+                of_service.revisions.insert(revision.number, stats);
             }
-            let revisions = &mut all.entry(revision.service.name.clone()).or_default().revisions;
-            revisions.entry(revision.number).or_insert(known).requests += requests;
+        }
+        if are_watched {
+            self.add_requests(&mut all);
         }
         all
+    }
+
+    /// Adds the requests of endpoints that are not forgotten.
+    fn add_requests(&self, all: &mut BTreeMap<ServiceName, ServiceStats>) {
+        for ReportedEndpoint { counters, .. } in self.endpoints.values() {
+            let requests = counters.requests();
+            if requests > 0 {
+                let revision = &counters.revision;
+                let of_service = all.entry(revision.service.name.clone()).or_default();
+                of_service.revisions.entry(revision.number).or_default().requests += requests;
+            }
+        }
     }
 
     /// Forgets departed endpoints that are idle and have been reported for long enough since then, and what only they used.
@@ -330,6 +357,33 @@ mod tests {
         rig.report();
         rig.install(&[0]);
         assert_eq!(rig.report(), ServiceStats::default(), "a new service of the same name starts at 0");
+    }
+
+    #[test]
+    fn endpoint_that_joins_another_revision_is_counted_for_that_one() {
+        let mut registry = CounterRegistry::new(1);
+        let service = registry.service(&"s".into());
+        let external = |revision| {
+            let id = EndpointId::external(&"s".into(), ([10, 0, 0, 9], 80).into());
+            TableEndpoint { id, revision: RevisionNumber(revision), replica: None, ..endpoint(0) }
+        };
+        let mut count = |revision: u64| {
+            let listed = external(revision);
+            let counters = registry.endpoint(&service, &listed);
+            let service = TableService { endpoints: vec![listed], ..TableService::default() };
+            let services = [("s".into(), service)].into();
+            registry.mark_departed(&RoutingTable { services, ..table(&[]) }, Mono(1));
+            assert!(!counters.has_departed());
+            Claim::new(Rc::new(ThreadEndpoint::new(counters, 0))).mark_failed();
+        };
+        count(1);
+        count(2);
+        count(2);
+        let revisions = [revision(1, 1, 1), revision(2, 2, 2)].into();
+        assert_eq!(registry.service_stats(true)[&"s".into()], ServiceStats { failed: 3, revisions });
+        let stats: Vec<EndpointStats> = registry.endpoint_stats(true).into_values().collect();
+        let expected = EndpointStats { requests: 3, errors: 3, ..EndpointStats::default() };
+        assert_eq!(stats, [expected], "the report has one entry for the address");
     }
 
     #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 use super::failures::RevisionCounters;
-use crate::model::{EndpointId, EndpointStats, LATENCY_BUCKETS, Latencies};
+use crate::model::{EndpointId, EndpointStats, LATENCY_BUCKETS, Latencies, RevisionNumber};
 
 /// One thread's counters of one endpoint: pairs of cache lines, because processors fetch lines in pairs.
 #[derive(Debug)]
@@ -31,6 +31,10 @@ impl EndpointCounters {
         }
     }
 }
+
+/// What counters and connections belong to. An external endpoint keeps its id, which is its address, when it joins another
+/// revision.
+pub(super) type EndpointKey = (EndpointId, RevisionNumber);
 
 /// An endpoint that requests are sent to, as all threads know it.
 #[derive(Debug)]
@@ -58,6 +62,10 @@ impl UpstreamEndpoint {
             request_ended,
             revision,
         }
+    }
+
+    pub(super) fn key(&self) -> EndpointKey {
+        (self.id.clone(), self.revision.number)
     }
 
     /// How many threads it has counters for.

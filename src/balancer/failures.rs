@@ -34,7 +34,7 @@ impl ServiceCounters {
     }
 }
 
-/// The counts of one revision, shared by its endpoints.
+/// The counts of one revision, shared by its endpoints and by its shares of backends.
 #[derive(Debug)]
 pub(super) struct RevisionCounters {
     pub(super) service: Arc<ServiceCounters>,
@@ -49,7 +49,7 @@ impl RevisionCounters {
         Self { service, number, failed: AtomicU64::new(0), forgotten_requests: AtomicU64::new(0) }
     }
 
-    /// A request that was sent to one of the endpoints failed.
+    /// A request failed that was sent to one of the endpoints, or was meant for one and reached none.
     pub(super) fn add_failure(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         self.service.add_failure();

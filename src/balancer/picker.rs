@@ -1,8 +1,14 @@
 //! Picks the endpoint of a request and counts the claim, in one step with nothing awaited in between.
 //!
-//! The way: listener, route, backend, share (revision), endpoint. Endpoints that are ejected, have departed or were tried
-//! already are picked only if there is no other. Knows no protocol: `P` is what the thread keeps per endpoint for its
-//! handlers. A listener that names its service directly has one route that takes everything.
+//! The way: listener, route, backend, share (revision), endpoint. A request draws backend and revision once, by weight, and
+//! keeps them over its attempts as long as they have a free endpoint: one that is not ejected, has not departed, and was not
+//! tried. Then any other revision of the backend, then any other backend with a free endpoint takes it, in proportion to the
+//! weights. Only if no endpoint of the route is free, one is picked that is ejected or departed, and at last one that was
+//! tried, of the drawn backend and revision first. A pin replaces the draw of the
+//! revision; a pinned request takes no other revision of the service.
+//!
+//! Requests have a host, a path and attributes, as in HTTP; a handler without them gives an empty host and `/`, and gets the
+//! route that takes everything. `P` is what the thread keeps per endpoint for its handlers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,19 +20,21 @@ use std::time::Duration;
 
 use super::claim::{Claim, ThreadEndpoint};
 use super::condition::{RequestAttributes, holds};
+use super::endpoint::EndpointKey;
+use super::failures::{RevisionCounters, ServiceCounters};
 use super::pool::EndpointConnections;
 use super::router::RouteRequest;
 use super::select::{Draw, choose, choose_weighted, draw_in_order};
 use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule};
 use crate::clock::Clock;
-use crate::model::{EndpointId, EndpointVia, ListenerId, RevisionNumber};
+use crate::model::{EndpointVia, ListenerId};
 
 /// One thread's view of the table and its endpoints. Nothing in it is borrowed across an await.
 pub(super) struct Picker<P> {
     thread: usize,
     clock: Arc<dyn Clock>,
     view: RefCell<Option<TableView<P>>>,
-    endpoints: RefCell<HashMap<EndpointId, PickerEndpoint<P>>>,
+    endpoints: RefCell<HashMap<EndpointKey, PickerEndpoint<P>>>,
     random: RefCell<fastrand::Rng>,
     /// Whether latencies are watched, and therefore measured.
     are_watched: Arc<AtomicBool>,
@@ -67,6 +75,12 @@ impl RequestPicks {
         self.tried.iter().any(|tried| std::ptr::eq(&raw const **tried, endpoint))
     }
 
+    /// The revision of the first tried endpoint of a service.
+    fn tried_revision(&self, service: &Arc<ServiceCounters>) -> Option<&Arc<RevisionCounters>> {
+        let mut revisions = self.tried.iter().map(|endpoint| endpoint.revision());
+        revisions.find(|revision| Arc::ptr_eq(&revision.service, service))
+    }
+
     /// Offers the route's backends, in the order that the request draws.
     fn draw_backend<T>(&self, rule: &ForwardRule, mut take: impl FnMut(usize) -> Option<T>) -> Option<T> {
         let mut random = fastrand::Rng::with_seed(self.seed);
@@ -75,14 +89,14 @@ impl RequestPicks {
     }
 
     /// Offers revisions by their shares, in the order that the request draws.
-    fn draw_revision<T>(
+    fn draw_revision<'a, T>(
         &self,
-        shares: &[(RevisionNumber, u32)],
-        mut take: impl FnMut(RevisionNumber) -> Option<T>,
+        shares: &'a [(Arc<RevisionCounters>, u32)],
+        mut take: impl FnMut(&'a Arc<RevisionCounters>) -> Option<T>,
     ) -> Option<T> {
         let mut random = fastrand::Rng::with_seed(!self.seed);
         let weights = shares.iter().map(|(_, weight)| *weight);
-        draw_in_order(weights, || random.u64(..), |index| take(shares[index].0))
+        draw_in_order(weights, || random.u64(..), |index| take(&shares[index].0))
     }
 }
 
@@ -128,8 +142,7 @@ impl<P: EndpointConnections> Picker<P> {
         RequestPicks { seed: self.random.borrow_mut().u64(..), tried: Vec::new() }
     }
 
-    /// Picks from the table that the thread has now. A retry stays with the backend and revision that the request drew first
-    /// as long as they have an endpoint that was not tried; then their part goes to the others in proportion to the weights.
+    /// Picks from the table that the thread has now.
     pub(super) fn pick(
         &self,
         listener: &ListenerId,
@@ -141,20 +154,13 @@ impl<P: EndpointConnections> Picker<P> {
         let (path, rule) = view.table.find(listener, request).ok_or(NoChoice::Route)?;
         let is_untried = |endpoint: &ThreadEndpoint| !picks.has_tried(endpoint);
         let is_free = |endpoint: &ThreadEndpoint| is_untried(endpoint) && endpoint.is_available(&*self.clock);
-        let drawn = picks.draw_backend(rule, |index| {
-            let draw = |usable: &dyn Fn(&ThreadEndpoint) -> bool| {
-                self.draw_endpoint(view, index, request.attributes, picks, usable)
-            };
-            draw(&is_free).or_else(|| draw(&is_untried))
-        });
-        // all were tried
-        let again = || {
+        let draw = |usable: &dyn Fn(&ThreadEndpoint) -> bool| {
             picks.draw_backend(rule, |index| {
-                self.draw_endpoint(view, index, request.attributes, picks, &|_| true)
+                self.draw_endpoint(view, index, request.attributes, picks, usable)
             })
         };
-        let (PickerEndpoint { endpoint, connections }, target) =
-            drawn.or_else(again).ok_or(NoChoice::Endpoint)?;
+        let drawn = draw(&is_free).or_else(|| draw(&is_untried)).or_else(|| draw(&|_| true));
+        let (PickerEndpoint { endpoint, connections }, target) = drawn.ok_or(NoChoice::Endpoint)?;
         Ok(Choice {
             claim: Rc::new(Claim::new(Rc::clone(endpoint))),
             connections: connections.clone(),
@@ -166,8 +172,8 @@ impl<P: EndpointConnections> Picker<P> {
         })
     }
 
-    /// Counts a request as failed that has no claim to do so: no endpoint could be reached. It counts for the service that it
-    /// drew first.
+    /// Counts a request as failed that has no claim to do so: no endpoint could be reached. It counts for the service and the
+    /// revision that it drew; without shares, for the revision that it tried first.
     pub(super) fn count_unreached(
         &self,
         listener: &ListenerId,
@@ -179,7 +185,16 @@ impl<P: EndpointConnections> Picker<P> {
             && let Some((_, rule)) = view.table.find(listener, request)
             && let Some(index) = picks.draw_backend(rule, Some)
         {
-            view.table.backends[index].service.add_failure();
+            let backend = &view.table.backends[index];
+            let drawn = match pinned_revision(backend, request.attributes) {
+                Some(revision) => Some(revision),
+                None if backend.shares.is_empty() => picks.tried_revision(&backend.service),
+                None => picks.draw_revision(&backend.shares, Some),
+            };
+            match drawn {
+                Some(revision) => revision.add_failure(),
+                None => backend.service.add_failure(),
+            }
         }
     }
 
@@ -195,7 +210,6 @@ impl<P: EndpointConnections> Picker<P> {
         let backend = &view.table.backends[index];
         let known = &view.backends[index];
         let turn = known.turn.get();
-        known.turn.set(turn.wrapping_add(1));
         let draw = Draw { turn, random: self.random.borrow_mut().u64(..) };
         let load = |index: usize| known.endpoints[index].endpoint.in_flight();
         let usable = |index: usize| usable(&known.endpoints[index].endpoint);
@@ -203,25 +217,30 @@ impl<P: EndpointConnections> Picker<P> {
             None => choose(backend.balance, draw, known.endpoints.len(), load, usable),
             Some(weights) => choose_weighted(backend.balance, draw, weights, load, usable),
         };
-        let choose_of =
-            |revision| choose(&|index| backend.endpoints[index].revision == revision && usable(index));
+        let choose_of = |revision: &Arc<RevisionCounters>| {
+            choose(&|index| backend.endpoints[index].revision == revision.number && usable(index))
+        };
         let chosen = match pinned_revision(backend, request) {
             Some(revision) => choose_of(revision),
             None if backend.shares.is_empty() => choose(&usable),
             None => picks.draw_revision(&backend.shares, choose_of),
         }?;
+        // Only a choice takes a turn. If a backend that is asked twice by each request took two, it would never choose every
+        // other endpoint.
+        known.turn.set(turn.wrapping_add(1));
         Some((&known.endpoints[chosen], &backend.endpoints[chosen]))
     }
 
     /// Picks from this table from now on, and closes the connections to endpoints that it lacks.
     pub(super) fn install(&self, table: Arc<CompiledTable>) {
         let mut known = self.endpoints.borrow_mut();
-        let mut endpoints: HashMap<EndpointId, PickerEndpoint<P>> = HashMap::new();
+        let mut endpoints: HashMap<EndpointKey, PickerEndpoint<P>> = HashMap::new();
         let mut backends = Vec::with_capacity(table.backends.len());
         for backend in &table.backends {
             let of_backend = backend.endpoints.iter().map(|BackendEndpoint { counters, .. }| {
-                let endpoint = endpoints.entry(counters.id.clone()).or_insert_with(|| {
-                    known.remove(&counters.id).unwrap_or_else(|| PickerEndpoint {
+                let key = counters.key();
+                let endpoint = endpoints.entry(key.clone()).or_insert_with(|| {
+                    known.remove(&key).unwrap_or_else(|| PickerEndpoint {
                         endpoint: Rc::new(ThreadEndpoint::new(Arc::clone(counters), self.thread)),
                         connections: P::new(&self.clock),
                     })
@@ -245,9 +264,13 @@ impl<P: EndpointConnections> Picker<P> {
 }
 
 /// The revision that a request is pinned to; `None` without a pin, and if the table has no endpoint of that revision.
-fn pinned_revision(backend: &Backend, request: &dyn RequestAttributes) -> Option<RevisionNumber> {
+fn pinned_revision<'a>(
+    backend: &'a Backend,
+    request: &dyn RequestAttributes,
+) -> Option<&'a Arc<RevisionCounters>> {
     let met =
         backend.pins.iter().find(|pin| pin.conditions.iter().all(|condition| holds(condition, request)));
     let revision = met?.revision;
-    backend.endpoints.iter().any(|endpoint| endpoint.revision == revision).then_some(revision)
+    let of_revision = backend.endpoints.iter().find(|endpoint| endpoint.revision == revision)?;
+    Some(&of_revision.counters.revision)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::claim::ThreadEndpoint;
+use super::claim::{Claim, ThreadEndpoint};
 use super::compile::compile;
 use super::condition::RequestAttributes;
 use super::counters::CounterRegistry;
@@ -15,9 +15,9 @@ use super::router::RouteRequest;
 use crate::clock::VirtualClock;
 use crate::model::arbitrary::table_name;
 use crate::model::{
-    EndpointId, ForwardAction, HostPattern, Listener, ListenerId, Millis, Mono, PathMatch, RevisionNumber,
-    RevisionPin, RouteAction, RouteCondition, RoutingTable, ServiceStats, TableEndpoint, TableRoute,
-    TableService, WeightedBackend,
+    Balance, EndpointId, ForwardAction, HostPattern, Listener, ListenerId, Millis, Mono, PathMatch,
+    RevisionNumber, RevisionPin, RouteAction, RouteCondition, RoutingTable, ServiceStats, TableEndpoint,
+    TableRoute, TableService, WeightedBackend,
 };
 
 const REQUESTS: u32 = 4_000;
@@ -36,6 +36,7 @@ fn service(endpoints: &[(&str, u64)]) -> TableService {
 /// A picker with the counters of its table.
 struct Rig {
     picker: Picker<()>,
+    clock: Arc<VirtualClock>,
     counters: CounterRegistry,
     table: RoutingTable,
 }
@@ -66,11 +67,47 @@ impl Rig {
             services: services.into_iter().map(|(name, _, service)| (name.into(), service)).collect(),
             ..RoutingTable::empty(table_name(1))
         };
-        let picker = Picker::new(0, Arc::new(VirtualClock::new(7)), Arc::default());
-        let mut counters = CounterRegistry::new(1);
-        let compiled = compile(&table, &mut counters).expect("the table is sound");
-        picker.install(Arc::new(compiled));
-        Self { picker, counters, table }
+        let clock = Arc::new(VirtualClock::new(7));
+        let picker = Picker::new(0, Arc::<VirtualClock>::clone(&clock), Arc::default());
+        let mut rig = Self { picker, clock, counters: CounterRegistry::new(1), table };
+        rig.install();
+        rig
+    }
+
+    fn install(&mut self) {
+        let compiled = compile(&self.table, &mut self.counters).expect("the table is sound");
+        self.counters.mark_departed(&self.table, Mono(1));
+        self.picker.install(Arc::new(compiled));
+    }
+
+    /// These endpoints could not be connected to.
+    fn eject(&self, names: &[&str]) {
+        let mut picks = self.picker.begin();
+        for _ in self.table.endpoints() {
+            let endpoint = self.pick(&(), &picks).expect("there is an endpoint");
+            if names.contains(&name(&endpoint).as_str()) {
+                endpoint.eject(&*self.clock);
+            }
+            picks.add_tried(endpoint);
+        }
+    }
+
+    /// A request that reaches no endpoint, having tried this many.
+    fn fail(&self, attributes: &dyn RequestAttributes, tried: usize) {
+        let mut picks = self.picker.begin();
+        for _ in 0..tried {
+            picks.add_tried(self.pick(attributes, &picks).expect("there is an endpoint"));
+        }
+        let request = RouteRequest { host: "h", path: "/", attributes };
+        self.picker.count_unreached(&ListenerId::public_http(), &request, &picks);
+    }
+
+    /// Failures of the service `s`: of all, and by revision.
+    fn failures(&self) -> (u32, BTreeMap<u64, u32>) {
+        let stats = self.counters.service_stats(false).remove(&"s".into()).unwrap_or_default();
+        let failed = |count: u64| u32::try_from(count).unwrap();
+        let revisions = stats.revisions.iter().map(|(number, stats)| (number.0, failed(stats.failed)));
+        (failed(stats.failed), revisions.collect())
     }
 
     /// A newer table lacks these endpoints; the thread has not taken it yet.
@@ -143,6 +180,81 @@ fn shares_split_requests_by_revision() {
     assert_eq!(rig.first_picks(&()), [("b".to_owned(), REQUESTS)].into(), "the other is leaving");
 }
 
+/// How often each endpoint is picked first, in hundredths of all requests.
+fn hundredths(rig: &Rig) -> Vec<(String, u32)> {
+    let picked = rig.first_picks(&()).into_iter();
+    picked.map(|(name, count)| (name, (count * 100 + REQUESTS / 2) / REQUESTS)).collect()
+}
+
+fn assert_close(found: &[(String, u32)], wanted: &[(&str, u32)], case: &str) {
+    let is_close = found.len() == wanted.len()
+        && found
+            .iter()
+            .zip(wanted)
+            .all(|(found, wanted)| found.0 == wanted.0 && found.1.abs_diff(wanted.1) <= 3);
+    assert!(is_close, "{case}: {found:?}, wanted {wanted:?}");
+}
+
+#[test]
+fn endpoints_of_a_revision_split_its_share_evenly() {
+    type Row<'a> = (&'a [(&'a str, u64)], [u32; 2], &'a [&'a str], &'a [(&'a str, u32)]);
+    let mixed: &[(&str, u64)] = &[("a1", 1), ("b1", 2), ("b2", 2), ("a2", 1), ("b3", 2), ("a3", 1)];
+    let canary: &[(&str, u64)] = &[("a1", 1), ("a2", 1), ("a3", 1), ("a4", 1), ("b1", 2)];
+    let rows: [Row<'_>; 4] = [
+        (mixed, [50, 50], &[], &[("a1", 17), ("a2", 17), ("a3", 17), ("b1", 17), ("b2", 17), ("b3", 17)]),
+        (mixed, [80, 20], &["a2"], &[("a1", 40), ("a3", 40), ("b1", 7), ("b2", 7), ("b3", 7)]),
+        (canary, [90, 10], &[], &[("a1", 22), ("a2", 22), ("a3", 22), ("a4", 22), ("b1", 10)]),
+        (canary, [60, 40], &["a1", "a2"], &[("a3", 30), ("a4", 30), ("b1", 40)]),
+    ];
+    for balance in [Balance::RoundRobin, Balance::LeastRequests] {
+        for (endpoints, [first, second], ejected, expected) in rows {
+            let shares = [(RevisionNumber(1), first), (RevisionNumber(2), second)].into();
+            let rig = Rig::new(vec![("s", 1, TableService { balance, shares, ..service(endpoints) })]);
+            rig.eject(ejected);
+            assert_close(&hundredths(&rig), expected, &format!("{balance:?}, {first}:{second}, {ejected:?}"));
+        }
+    }
+}
+
+#[test]
+fn round_robin_shares_evenly_between_the_endpoints_that_are_not_ejected() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let endpoints = names.map(|name| (name, 1));
+    let service = TableService { balance: Balance::RoundRobin, ..service(&endpoints) };
+    let rig = Rig::new(vec![("s", 1, service)]);
+    rig.eject(&["b", "c", "d", "e", "f", "g", "h", "i", "j", "l"]);
+    assert_close(&hundredths(&rig), &[("a", 50), ("k", 50)], "two are left");
+    rig.eject(&["a", "k"]);
+    assert_close(&hundredths(&rig), &names.map(|name| (name, 8)), "all are ejected");
+}
+
+#[test]
+fn free_endpoint_of_another_backend_comes_before_an_ejected_one_of_the_drawn() {
+    let mut rig = Rig::new(vec![("a", 75, service(&[("a1", 1)])), ("b", 25, service(&[("b1", 1)]))]);
+    rig.eject(&["a1"]);
+    assert_eq!(hundredths(&rig), [("b1".to_owned(), 100)]);
+    rig.depart(&["b1"]);
+    assert_close(&hundredths(&rig), &[("a1", 75), ("b1", 25)], "no other is free");
+    assert_eq!(rig.attempts(2).iter().collect::<BTreeSet<_>>().len(), 2, "untried before tried");
+}
+
+#[test]
+fn free_endpoint_of_another_revision_comes_before_an_ejected_one_of_the_drawn() {
+    let shares = [(RevisionNumber(1), 75), (RevisionNumber(2), 25)].into();
+    let canary = TableService { shares, ..service(&[("a1", 1), ("a2", 2)]) };
+    let mut rig = Rig::new(vec![("a", 80, canary), ("b", 20, service(&[("b1", 1)]))]);
+    rig.eject(&["a1"]);
+    assert_close(
+        &hundredths(&rig),
+        &[("a2", 80), ("b1", 20)],
+        "the other revision of the drawn backend first",
+    );
+    rig.eject(&["a2"]);
+    assert_eq!(hundredths(&rig), [("b1".to_owned(), 100)]);
+    rig.depart(&["b1"]);
+    assert_close(&hundredths(&rig), &[("a1", 60), ("a2", 20), ("b1", 20)], "no other is free");
+}
+
 #[test]
 fn share_of_0_takes_nothing_even_alone() {
     let shares = [(RevisionNumber(1), 10_000), (RevisionNumber(2), 0)].into();
@@ -151,7 +263,7 @@ fn share_of_0_takes_nothing_even_alone() {
 }
 
 #[test]
-fn retry_stays_with_its_revision_while_that_has_an_untried_endpoint() {
+fn retry_stays_with_its_revision_while_that_has_a_free_endpoint() {
     let shares = [(RevisionNumber(1), 5_000), (RevisionNumber(2), 5_000)].into();
     let endpoints = service(&[("a1", 1), ("a2", 1), ("b1", 2), ("b2", 2)]);
     let rig = Rig::new(vec![("s", 1, TableService { shares, ..endpoints })]);
@@ -168,7 +280,7 @@ fn retry_stays_with_its_revision_while_that_has_an_untried_endpoint() {
 #[test]
 fn pin_decides_before_the_shares() {
     let beta = RouteCondition::Header { name: "x-beta".into(), value: "1".into() };
-    let (request, ()) = hyper::Request::builder().header("x-beta", "1").body(()).unwrap().into_parts();
+    let request = BTreeSet::from([beta.clone()]);
     let rig = |revision| {
         let pin = RevisionPin { conditions: [beta.clone()].into(), revision: RevisionNumber(revision) };
         let shares = [(RevisionNumber(1), 10_000)].into();
@@ -185,7 +297,7 @@ fn pin_decides_before_the_shares() {
 }
 
 #[test]
-fn backend_without_an_untried_endpoint_leaves_the_request_to_the_others() {
+fn backend_without_a_free_endpoint_leaves_the_request_to_the_others() {
     let rig = Rig::new(vec![
         ("a", 9, service(&[("a1", 1)])),
         ("b", 1, service(&[("b1", 1), ("b2", 1)])),
@@ -214,6 +326,48 @@ fn request_that_reaches_no_endpoint_counts_for_the_service_that_it_drew() {
     let counted: Vec<ServiceStats> = rig.counters.service_stats(false).into_values().collect();
     let failed = counted.iter().map(|stats| u32::try_from(stats.failed).unwrap()).collect::<Vec<_>>();
     assert!(is_part(failed[0], 0.75) && failed[0] + failed[1] == REQUESTS, "{failed:?}");
+}
+
+#[test]
+fn request_that_reaches_no_endpoint_counts_for_the_revision_that_it_drew() {
+    let shares = || [(RevisionNumber(1), 75), (RevisionNumber(2), 25)].into();
+    for endpoints in [&[][..], &[("a", 1)], &[("b", 2)]] {
+        let rig = Rig::new(vec![("s", 1, TableService { shares: shares(), ..service(endpoints) })]);
+        (0..REQUESTS).for_each(|_| rig.fail(&(), endpoints.len()));
+        let (failed, revisions) = rig.failures();
+        assert!(failed == REQUESTS && is_part(revisions[&2], 0.25), "{endpoints:?}: {revisions:?}");
+        assert_eq!(revisions[&1] + revisions[&2], REQUESTS);
+    }
+    let beta = RouteCondition::Header { name: "x-beta".into(), value: "1".into() };
+    let pin = RevisionPin { conditions: [beta.clone()].into(), revision: RevisionNumber(2) };
+    let pinned = TableService { shares: shares(), pins: vec![pin], ..service(&[("a", 1), ("b", 2)]) };
+    let rig = Rig::new(vec![("s", 1, pinned)]);
+    (0..100).for_each(|_| rig.fail(&BTreeSet::from([beta.clone()]), 1));
+    assert_eq!(rig.failures(), (100, [(2, 100)].into()), "pinned");
+}
+
+#[test]
+fn request_that_reaches_no_endpoint_counts_without_shares_for_the_revision_that_it_tried_first() {
+    let rig = Rig::new(vec![("s", 1, service(&[("a", 1), ("b", 2)]))]);
+    rig.eject(&["a"]);
+    rig.fail(&(), 2);
+    assert_eq!(rig.failures(), (1, [(2, 1)].into()));
+    rig.fail(&(), 0);
+    assert_eq!(rig.failures(), (2, [(2, 1)].into()), "it tried none");
+}
+
+#[test]
+fn endpoint_that_joins_another_revision_is_claimed_for_that_one() {
+    let mut rig = Rig::new(vec![("s", 1, service(&[("a", 1)]))]);
+    let fail = |rig: &Rig| {
+        let endpoint = rig.pick(&(), &rig.picker.begin()).expect("there is an endpoint");
+        Claim::new(endpoint).mark_failed();
+    };
+    fail(&rig);
+    rig.table = RoutingTable { services: [("s".into(), service(&[("a", 2)]))].into(), ..rig.table };
+    rig.install();
+    fail(&rig);
+    assert_eq!(rig.failures(), (2, [(1, 1), (2, 1)].into()));
 }
 
 proptest! {

@@ -50,7 +50,8 @@ pub(super) fn draw_in_order<T>(
     }
 }
 
-/// Chooses one of `count` endpoints that are `usable`; `None` where none is. `load` is asked of two at most.
+/// Chooses one of `count` endpoints that are `usable`; `None` where none is. `load` is asked of two at most. All endpoints
+/// are looked at only if the first that is drawn is not usable.
 pub(super) fn choose(
     balance: Balance,
     draw: Draw,
@@ -60,18 +61,40 @@ pub(super) fn choose(
 ) -> Option<usize> {
     match balance {
         Balance::RoundRobin => {
-            (0..count).map(|step| draw.turn.wrapping_add(step) % count).find(|index| usable(*index))
+            let drawn = draw.turn.checked_rem(count)?;
+            if usable(drawn) {
+                return Some(drawn);
+            }
+            nth_usable(count, turn_of_usable(draw.turn, count, &usable)?, usable)
         }
         Balance::LeastRequests => {
             let (one, other) = two_of(count, draw.random)?;
             if usable(one) && usable(other) {
                 return Some(less_loaded(one, other, load));
             }
-            let left: Vec<usize> = (0..count).filter(|index| usable(*index)).collect();
-            let (one, other) = two_of(left.len(), draw.random)?;
-            Some(less_loaded(left[one], left[other], load))
+            let usable_count = (0..count).filter(|index| usable(*index)).count();
+            // only some random numbers lead to here, so the same one would prefer some of the usable ones
+            let (one, other) = two_of(usable_count, next_random(draw.random))?;
+            let one = nth_usable(count, one, &usable)?;
+            let other = nth_usable(count, other, &usable)?;
+            Some(less_loaded(one, other, load))
         }
     }
+}
+
+/// The position among the usable endpoints that takes the turn of an unusable one; `None` where none is usable. The turns of
+/// the unusable ones are numbered and dealt out in order. Dealt to the next usable one, that would get the turns of all
+/// unusable ones before it.
+fn turn_of_usable(turn: usize, count: usize, usable: impl Fn(usize) -> bool) -> Option<usize> {
+    let drawn = turn.checked_rem(count)?;
+    let usable_before = (0..drawn).filter(|index| usable(*index)).count();
+    let usable_count = usable_before + (drawn..count).filter(|index| usable(*index)).count();
+    let unusable_turns = turn / count * (count - usable_count) + (drawn - usable_before);
+    unusable_turns.checked_rem(usable_count)
+}
+
+fn nth_usable(count: usize, position: usize, usable: impl Fn(usize) -> bool) -> Option<usize> {
+    (0..count).filter(|index| usable(*index)).nth(position)
 }
 
 /// Chooses one of the endpoints that are `usable`, in proportion to their weights; one with weight 0 never.
@@ -98,6 +121,14 @@ pub(super) fn choose_weighted(
             Some(if relative(other, one) < relative(one, other) { other } else { one })
         }
     }
+}
+
+/// Another random number: that of SplitMix64.
+fn next_random(random: u64) -> u64 {
+    let sum = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let once = (sum ^ (sum >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let twice = (once ^ (once >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    twice ^ (twice >> 31)
 }
 
 fn less_loaded(one: usize, other: usize, load: impl Fn(usize) -> u64) -> usize {
@@ -132,14 +163,26 @@ mod tests {
     const ROUND: Balance = Balance::RoundRobin;
 
     #[test]
-    fn round_robin_takes_turns_and_skips_the_unusable() {
+    fn round_robin_takes_turns_and_deals_out_those_of_the_unusable() {
         let turns = |usable: fn(usize) -> bool| -> Vec<Option<usize>> {
             (5..10).map(|turn| choose(ROUND, Draw { turn, random: 0 }, 3, |_| 0, usable)).collect()
         };
         assert_eq!(turns(|_| true), [2, 0, 1, 2, 0].map(Some));
-        assert_eq!(turns(|i| i != 0), [2, 1, 1, 2, 1].map(Some));
+        assert_eq!(turns(|i| i != 0), [2, 1, 1, 2, 2].map(Some));
         assert_eq!(turns(|_| false), [None; 5]);
         assert_eq!(choose(ROUND, Draw { turn: usize::MAX, random: 0 }, 3, |_| 0, |_| true), Some(0));
+    }
+
+    #[test]
+    fn round_robin_shares_evenly_between_two_usable_of_twelve() {
+        for pair in [[0, 1], [0, 6], [4, 11], [10, 11]] {
+            let mut hits = [0; 12];
+            for turn in 1_000..1_240 {
+                let chosen = choose(ROUND, Draw { turn, random: 0 }, 12, |_| 0, |i| pair.contains(&i));
+                hits[chosen.unwrap()] += 1;
+            }
+            assert_eq!(pair.map(|index| hits[index]), [120, 120], "{pair:?}");
+        }
     }
 
     #[test]
@@ -230,6 +273,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn round_robin_shares_evenly_between_the_usable_ones(
+            start in 0..1_000_000_usize,
+            usable in prop::collection::vec(any::<bool>(), 1..13).prop_filter("one usable", |u| u.contains(&true)),
+        ) {
+            let count = usable.len();
+            let usable_count = usable.iter().filter(|usable| **usable).count();
+            let rounds = 10 * usable_count;
+            let mut hits = vec![0; count];
+            for turn in start..start + rounds * count {
+                let chosen = choose(ROUND, Draw { turn, random: 0 }, count, |_| 0, |i| usable[i]);
+                hits[chosen.unwrap()] += 1;
+            }
+            let expected: Vec<usize> = usable.iter().map(|usable| if *usable { 10 * count } else { 0 }).collect();
+            prop_assert_eq!(hits, expected);
+        }
+
         #[test]
         fn choose_returns_usable_endpoint_and_never_most_loaded(
             random: u64,

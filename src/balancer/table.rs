@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::endpoint::UpstreamEndpoint;
-use super::failures::ServiceCounters;
+use super::failures::{RevisionCounters, ServiceCounters};
 use super::router::{RouteRequest, Router};
 use crate::model::{Balance, EndpointVia, ListenerId, RevisionNumber, RevisionPin};
 
@@ -33,8 +33,8 @@ pub(super) struct BackendEndpoint {
 #[derive(Debug)]
 pub(super) struct Backend {
     pub(super) balance: Balance,
-    /// Empty if all endpoints count alike.
-    pub(super) shares: Vec<(RevisionNumber, u32)>,
+    /// With their weights; empty if all endpoints count alike.
+    pub(super) shares: Vec<(Arc<RevisionCounters>, u32)>,
     pub(super) pins: Vec<RevisionPin>,
     pub(super) endpoints: Vec<BackendEndpoint>,
     /// Of the endpoints; `None` if all are alike.

@@ -70,13 +70,7 @@ impl BalancerReports {
     /// The counters of an endpoint, summed over the balancers that are connected.
     pub fn stats(&self, endpoint: &EndpointId) -> EndpointStats {
         let stats = self.connected().filter_map(|(_, report)| report.endpoints.get(endpoint));
-        stats.fold(EndpointStats::default(), |sum, stats| EndpointStats {
-            in_flight: sum.in_flight.saturating_add(stats.in_flight),
-            drained: sum.drained.saturating_add(stats.drained),
-            requests: sum.requests.saturating_add(stats.requests),
-            errors: sum.errors.saturating_add(stats.errors),
-            latencies: sum.latencies.with(&stats.latencies),
-        })
+        stats.fold(EndpointStats::default(), |sum, stats| sum.with(stats))
     }
 }
 

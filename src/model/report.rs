@@ -40,14 +40,29 @@ pub struct EndpointStats {
     pub latencies: Latencies,
 }
 
-/// Counters of one revision of a service since its first endpoint joined the table.
+impl EndpointStats {
+    /// The sum of both.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self {
+            in_flight: self.in_flight.saturating_add(other.in_flight),
+            drained: self.drained.saturating_add(other.drained),
+            requests: self.requests.saturating_add(other.requests),
+            errors: self.errors.saturating_add(other.errors),
+            latencies: self.latencies.with(&other.latencies),
+        }
+    }
+}
+
+/// Counters of one revision of a service since it joined the table, by an endpoint or a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionStats {
     /// Requests sent to its endpoints that have ended; only while subscribed to.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub requests: u64,
-    /// Requests that failed: the client got a status of 500 to 599 or an incomplete response.
+    /// Requests that failed: the client got a status of 500 to 599 or an incomplete response. Also those that reached no
+    /// endpoint, if the revision was theirs.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u64,
 }
@@ -56,11 +71,11 @@ pub struct RevisionStats {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceStats {
-    /// All requests that failed. More than the revisions' together: some reached no endpoint, and the failures of a
-    /// revision stay in here when it is gone.
+    /// All requests that failed. More than the revisions' together: some had no revision, and the failures of a revision
+    /// stay in here when it is gone.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u64,
-    /// Revisions with an endpoint in the report; those without counts are left out.
+    /// Revisions with an endpoint in the report or a share in the table; those without counts are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub revisions: BTreeMap<RevisionNumber, RevisionStats>,
 }

@@ -583,6 +583,26 @@ async fn invalid_table_is_rejected_with_a_reason_and_the_last_one_stays() {
 }
 
 #[tokio::test]
+async fn starting_balancer_serves_from_its_file_if_the_first_table_is_rejected() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = || Some(directory.path().to_owned());
+    let backend = Backend::echo("a").await;
+    let mut first = Balancer::start(Setup { directory: at(), ..Setup::default() }).await;
+    first.publish(simple(1, &[&backend])).await;
+    first.stop().await;
+
+    let mut bad = simple(2, &[]);
+    bad.routes.push(bad.routes[0].clone());
+    let setup = Setup { directory: at(), first_table: Some(bad.clone()), ..Setup::default() };
+    let mut second = Balancer::start(setup).await;
+    let report = second.until(|r| r.refused.is_some() && r.applied.is_some()).await;
+    assert_eq!((report.refused.unwrap().table, report.applied), (bad.name, Some(simple(1, &[]).name)));
+    assert_eq!(status(&get(second.address, "a", "/").await), 200);
+    second.publish(simple(3, &[&backend])).await;
+    second.until(|r| r.refused.is_none()).await;
+}
+
+#[tokio::test]
 async fn table_that_cannot_be_decoded_is_reported_as_rejected() {
     let balancer = Balancer::start(Setup { controller: false, ..Setup::default() }).await;
     let listener = UnixListener::bind(&balancer.plane).unwrap();
@@ -835,9 +855,9 @@ async fn failed_requests_are_counted_by_service_and_revision_without_a_subscribe
     for path in ["/closing", "/half-dead"].repeat(4) {
         assert_eq!(client.send("GET", path, "").await.unwrap().0, 200, "{path}");
     }
-    // the others reached no endpoint
+    // the service without endpoints has no revision that the request could have been for
     let of_revision = |service: &str| match service {
-        "ill" | "short" => [(RevisionNumber(1), RevisionStats { requests: 0, failed: 1 })].into(),
+        "dead" | "ill" | "short" => [(RevisionNumber(1), RevisionStats { requests: 0, failed: 1 })].into(),
         _ => [].into(),
     };
     let expected = ["dead", "empty", "ill", "short"]

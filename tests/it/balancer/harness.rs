@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) limits: BalancerLimits,
     /// Whether there is a controller.
     pub(crate) controller: bool,
+    /// What the controller has published before the balancer starts.
+    pub(crate) first_table: Option<RoutingTable>,
     pub(crate) boot: &'static str,
     /// Where the table file lies; a directory of its own if not given.
     pub(crate) directory: Option<PathBuf>,
@@ -60,6 +62,7 @@ impl Default for Setup {
             threads: 2,
             limits: BalancerLimits::default(),
             controller: true,
+            first_table: None,
             boot: "boot-1",
             directory: None,
             extra_socket: None,
@@ -93,7 +96,7 @@ impl Balancer {
     pub(crate) async fn start(setup: Setup) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("plane.sock");
-        let (tables, tables_rx) = watch::channel(None);
+        let (tables, tables_rx) = watch::channel(setup.first_table.map(Arc::new));
         let (watchers, watchers_rx) = watch::channel(1);
         let (reports_tx, reports) = watch::channel(testing::reports(None));
         let controller = CancellationToken::new();
