@@ -154,7 +154,7 @@ impl World {
         self.controller.reconciler().mark_all().await.expect("the store answers");
         self.controller.reconciler().pass_marked().await.expect("the store answers");
         if self.has_containers {
-            assert!(self.agent.settle(100).await, "the agent comes to rest");
+            assert!(self.agent.pass_until_idle(100).await, "the agent comes to rest");
         }
         self.acknowledge().await;
         self.clock.advance(REST.0);

@@ -15,13 +15,14 @@ pub enum AgentAction {
         /// Pinned form.
         image: String,
     },
-    /// Pull an image.
     Pull {
         /// Pinned form.
         image: String,
     },
     /// Create the network of an app.
-    CreateNetwork { spec: Box<NetworkSpec> },
+    CreateNetwork {
+        spec: Box<NetworkSpec>,
+    },
     /// Create the volumes of a container and the container, start it and inspect it.
     Create {
         replica: ReplicaName,
@@ -31,7 +32,10 @@ pub enum AgentAction {
         spec: Box<ContainerSpec>,
     },
     /// Start a container that exists, and inspect it.
-    Start { replica: ReplicaName, container: ContainerId },
+    Start {
+        replica: ReplicaName,
+        container: ContainerId,
+    },
     /// Send a signal to a container.
     Signal {
         container: ContainerId,
@@ -41,11 +45,16 @@ pub enum AgentAction {
         kill: bool,
     },
     /// Collect evidence from a container that fails its health check or has failed.
-    Examine { replica: ReplicaName, container: ContainerId },
-    /// Remove a container.
-    Remove { container: ContainerId },
-    /// Remove a network.
-    RemoveNetwork { name: String },
+    Examine {
+        replica: ReplicaName,
+        container: ContainerId,
+    },
+    Remove {
+        container: ContainerId,
+    },
+    RemoveNetwork {
+        name: String,
+    },
     /// Protect an image with a tag of ours.
     Tag {
         /// Pinned form.

@@ -27,10 +27,10 @@ impl Availability {
 
     /// A call found it away; returns whether that is new.
     pub(super) fn away(&mut self, error: EngineError, now: Mono) -> bool {
-        let new = !matches!(self.state, EngineState::Away(_));
+        let new = !matches!(self.state, EngineState::Unavailable(_));
         self.failures = if new { 1 } else { self.failures.saturating_add(1) };
         self.retry_at = now.after(RETRY.wait(self.failures));
-        self.state = EngineState::Away(error);
+        self.state = EngineState::Unavailable(error);
         new
     }
 
@@ -43,13 +43,13 @@ impl Availability {
 
     /// Whether the agent may call it now.
     pub(super) fn may_list(&self, now: Mono) -> bool {
-        !matches!(self.state, EngineState::Away(_)) || now >= self.retry_at
+        !matches!(self.state, EngineState::Unavailable(_)) || now >= self.retry_at
     }
 
     /// How long until the next full listing is due.
     pub(super) fn next_listing(&self, listed_at: Option<Mono>, every: Millis, now: Mono) -> Millis {
         let due = match (&self.state, listed_at) {
-            (EngineState::Away(_), _) => self.retry_at,
+            (EngineState::Unavailable(_), _) => self.retry_at,
             (_, Some(at)) => at.after(every),
             (_, None) => now,
         };

@@ -38,10 +38,9 @@ pub enum EngineState {
     /// It was not called yet.
     #[default]
     Unknown,
-    /// It answers.
     Available(EngineInfo),
-    /// It does not answer: nothing is changed until it does.
-    Away(EngineError),
+    /// It does not respond: nothing is changed until it does.
+    Unavailable(EngineError),
 }
 
 /// The node's state, as the agent observes it.

@@ -56,9 +56,9 @@ pub(super) fn need(builder: &mut PlanBuilder<'_>, image: &str, policy: Pull) -> 
 
 fn not_pullable(image: &str, policy: Pull) -> Option<String> {
     if policy == Pull::Never {
-        return Some(format!("the Engine does not have {image}, and `pull: never` forbids to pull it"));
+        return Some(format!("the Engine does not have {image}, and `pull: never` forbids pulling it"));
     }
-    is_image_id(image).then(|| format!("the Engine does not have {image} any more, and no registry has it"))
+    is_image_id(image).then(|| format!("image {image} is not on the node, and an image id cannot be pulled"))
 }
 
 /// The prefix of the tags that protect a service's images; a revision's number and our store's name follow.

@@ -41,7 +41,7 @@ pub enum BalancerUrl {
 
 impl BalancerUrl {
     /// From the configured host, else from the kind of Engine; a listener on every address covers the gateways of networks on
-    /// this machine.
+    /// this node.
     pub(super) fn of(
         configured: Option<&str>,
         http: &[SocketAddr],

@@ -55,7 +55,6 @@ impl EngineListing {
     }
 }
 
-/// The cache.
 #[derive(Debug, Default)]
 pub(super) struct Observation {
     /// With the tick of the request; `None` is known to be gone.
@@ -116,7 +115,6 @@ impl Observation {
         }
     }
 
-    /// A network was created.
     pub(super) fn network_created(&mut self, tick: u64, spec: &NetworkSpec) {
         self.network_removed(tick, &spec.name);
         self.subnets.push(spec.subnet.clone());
@@ -128,7 +126,6 @@ impl Observation {
         });
     }
 
-    /// A network was removed.
     pub(super) fn network_removed(&mut self, tick: u64, name: &str) {
         self.networks.0 = tick;
         let gone: Vec<String> =

@@ -59,7 +59,7 @@ impl Agent {
             (ExposureMode::Bridge, ExposureMode::Published) => {
                 tracing::warn!(
                     ?kind,
-                    "started with --exposure bridge, but the bridge networks of this Engine are not reachable from here"
+                    "--exposure bridge is set, but this Engine's bridge networks are not reachable from the node"
                 );
             }
             (ExposureMode::Bridge, ExposureMode::Bridge) => {}

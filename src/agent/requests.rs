@@ -27,9 +27,7 @@ pub type LogLines = BoxStream<'static, Result<LogLine, EngineError>>;
 /// Whether a container can be killed as a replica's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KillTarget {
-    /// It runs.
     Running,
-    /// It has ended already.
     NotRunning,
     /// The node has no such container, or it is not this replica's.
     NotOfReplica,
@@ -43,20 +41,9 @@ pub enum VolumeRemovalError {
     NotListed(EngineError),
     /// A container uses it.
     #[error("volume {volume} is in use: {message}")]
-    InUse {
-        /// Its name in Docker.
-        volume: String,
-        /// Docker's message.
-        message: String,
-    },
-    /// Any other error.
+    InUse { volume: String, message: String },
     #[error("volume {volume} cannot be removed: {error}")]
-    Failed {
-        /// Its name in Docker.
-        volume: String,
-        /// The Engine's error.
-        error: EngineError,
-    },
+    Failed { volume: String, error: EngineError },
 }
 
 /// What a node's agent does on request.

@@ -55,7 +55,7 @@ pub(super) fn port(place: u64) -> u16 {
     u16::try_from(place % ports()).map_or(*PORTS.start(), |offset| PORTS.start() + offset)
 }
 
-/// Where a new store's ring of ports begins: daemons on one machine that do not know of each other begin apart.
+/// Where a new store's ring of ports begins: independent daemons on one node begin at different ports.
 pub(super) fn first_port(store: &StoreId) -> u64 {
     store.as_str().bytes().fold(0, |sum, byte| (sum * 31 + u64::from(byte)) % ports())
 }

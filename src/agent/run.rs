@@ -164,7 +164,7 @@ impl Agent {
 
     /// Reports that the Engine has never answered, for a daemon that cannot run its agent before it does.
     pub(super) fn waits_for_engine(&self, error: EngineError) {
-        self.state.send_modify(|state| state.engine = EngineState::Away(error));
+        self.state.send_modify(|state| state.engine = EngineState::Unavailable(error));
     }
 
     /// One pass: records what tasks reported, reads, decides, starts actions, writes.
@@ -203,7 +203,7 @@ impl Agent {
     /// Passes until nothing is under way and a pass decides nothing more: for simulations, whose engine answers at once.
     /// At most `limit` passes; returns whether that was enough.
     #[cfg(any(test, feature = "testing"))]
-    pub async fn settle(&mut self, limit: usize) -> bool {
+    pub async fn pass_until_idle(&mut self, limit: usize) -> bool {
         for _ in 0..limit {
             let pass = self.pass().await;
             match self.tasks.join_next().await {
@@ -258,7 +258,7 @@ impl Agent {
     fn publish_state(&self, plan: &NodePlan) {
         let availability = &self.watch.availability;
         let mut conditions = plan.conditions.clone();
-        if let EngineState::Away(error) = availability.state() {
+        if let EngineState::Unavailable(error) = availability.state() {
             conditions.push(Condition::degraded(Reason::EngineUnavailable, error.to_string()));
         }
         let is_known = self.publisher.may_plan();

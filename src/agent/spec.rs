@@ -10,8 +10,8 @@ use super::allocator::NetworkAllocation;
 use super::node::{BalancerUrl, NodeFacts};
 use super::view::NodeView;
 use crate::engine::{
-    ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_HASH, LABEL_INSTANCE, LABEL_REPLICA,
-    LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, Mount, NetworkSpec, VolumeSpec,
+    ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
+    LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, Mount, NetworkSpec, VolumeSpec,
 };
 use crate::model::{AppName, EnvField, EnvValue, Replica, Revision, Volume};
 
@@ -76,7 +76,6 @@ fn own_labels(
         (LABEL_REVISION, replica.revision.to_string()),
         (LABEL_REPLICA, replica.name.to_string()),
         (LABEL_ATTEMPT, attempt.to_string()),
-        (LABEL_HASH, replica.hash.to_string()),
         (LABEL_ADDRESS, address.to_string()),
     ];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -39,7 +39,7 @@ impl ApiClient {
         Self { transport: Transport::new(socket.into()) }
     }
 
-    /// The socket.
+    /// The path of the daemon's socket.
     pub fn socket(&self) -> &Path {
         self.transport.socket()
     }
@@ -49,12 +49,12 @@ impl ApiClient {
         self.transport.get("/v1/status").await
     }
 
-    /// All services.
+    /// Lists the services.
     pub async fn services(&self) -> Result<Vec<ServiceObject>, ApiError> {
         Ok(self.transport.get::<List<_>>("/v1/services").await?.items)
     }
 
-    /// One service.
+    /// Reads one service by name.
     pub async fn service(&self, name: &ServiceName) -> Result<ServiceObject, ApiError> {
         self.transport.get(&format!("/v1/services/{name}")).await
     }
@@ -74,7 +74,7 @@ impl ApiClient {
         Ok(self.transport.get::<List<_>>(&of_service("/v1/revisions", service)).await?.items)
     }
 
-    /// Nodes.
+    /// Lists the nodes.
     pub async fn nodes(&self) -> Result<Vec<NodeObject>, ApiError> {
         Ok(self.transport.get::<List<_>>("/v1/nodes").await?.items)
     }

@@ -107,7 +107,7 @@ fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ErrorDetail {
             "ctl serve --http 0.0.0.0:8080",
         ),
         ExposureMode::Published => (
-            "the address at which containers reach the balancer is unknown: the gateway of their network is not this machine",
+            "the address at which containers reach the balancer is unknown: the gateway of their network is not this node",
             "ctl serve --balancer-host ADDRESS",
         ),
     };

@@ -18,7 +18,7 @@ pub(super) enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether this process or machine ran out of something: the endpoint was not reached out to, and is not to blame.
+    /// Whether this process or node ran out of a resource: no connection was attempted, so the endpoint is not to blame.
     pub(super) fn is_local_shortage(&self) -> bool {
         let Self::Io(_, error) = self else { return false };
         let code = error.raw_os_error().map(Errno::from_raw);

@@ -1,7 +1,7 @@
 //! Host and path of a request in the form that is routed on and forwarded. Pure.
 //!
-//! A path is normalised once, and what is routed on is what is forwarded: what cannot be normalised so that every upstream
-//! reads it the same way is refused.
+//! Paths are normalised once; the balancer routes and forwards the same text, and rejects paths that upstreams could read
+//! differently.
 
 use std::borrow::Cow;
 

@@ -93,7 +93,9 @@ impl ServiceState {
                     let endpoint: Endpoint = entry.decode()?;
                     endpoints.insert(endpoint.name().into_owned(), endpoint);
                 }
-                _ => debug_assert!(false, "{} is no record of {name}", entry.key),
+                _ => {
+                    tracing::error!(service = %name, key = entry.key, "unexpected key in the state of a service")
+                }
             }
         }
         let Some((service, service_revision)) = service else { return Ok(None) };

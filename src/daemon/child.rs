@@ -43,7 +43,6 @@ impl Role {
 pub(super) struct ChildSignals {
     /// Asks the child to end.
     pub(super) stop: CancellationToken,
-    /// Kills it.
     pub(super) kill: CancellationToken,
 }
 
@@ -64,7 +63,6 @@ pub(super) enum ChildExit {
     Exited(ExitStatus),
     /// It hung and was killed.
     Hung,
-    /// As asked.
     Stopped,
 }
 

@@ -163,7 +163,7 @@ impl Daemon<'_> {
         let mut parts = JoinSet::new();
         let server = PlaneServer {
             tables: registry.tables(),
-            watchers: controller.queries().metrics_subscribers(),
+            metrics_subscribers: controller.queries().metrics_subscribers(),
             reports,
         };
         parts.spawn(server.serve(plane, self.shutdown.clone()));
@@ -219,7 +219,7 @@ impl Daemon<'_> {
         }
         let id = &self.store.identity().id;
         let check = agent::check_instance(self.engine.as_ref(), instance, id);
-        let foreign = check.await.context("cannot list the containers of this host")?;
+        let foreign = check.await.context("cannot list the containers of this node")?;
         if foreign.is_empty() {
             return Ok(());
         }

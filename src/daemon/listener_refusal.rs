@@ -41,7 +41,7 @@ pub enum OpenRefusal {
     AddressInUse { owner: Option<PortOwner> },
     #[error("permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE")]
     NotPermitted,
-    #[error("the address does not belong to this machine")]
+    #[error("the address does not belong to this node")]
     NotLocal,
     /// Any other error of the system.
     #[error("{error}")]

@@ -24,7 +24,6 @@ pub(super) const LISTENERS_MAX: usize = 64;
 /// A message must hold them all.
 pub(super) const HTTP_ADDRESSES_MAX: usize = 64;
 
-/// An open listener.
 #[derive(Debug)]
 pub(super) struct BoundListener {
     pub(super) protocol: ProtocolKind,
@@ -150,7 +149,7 @@ fn overlaps(bound: SocketAddr, asked: SocketAddr) -> bool {
 
 fn bind_http(addresses: &[SocketAddr], threads: usize) -> anyhow::Result<Vec<BoundAddress>> {
     if addresses.is_empty() {
-        bail!("there is no address to serve HTTP on");
+        bail!("no HTTP address to listen on; pass --http ADDRESS");
     }
     if addresses.len() > HTTP_ADDRESSES_MAX {
         bail!("{} addresses to serve HTTP on; the limit is {HTTP_ADDRESSES_MAX}", addresses.len());

@@ -66,9 +66,8 @@ pub(super) struct Inherited {
 impl Inherited {
     /// Reads the environment; before the first thread, because it also clears `LISTEN_FDS` there.
     pub(super) fn from_env() -> anyhow::Result<Self> {
-        let names = std::env::var(ENV_NAMES).context(
-            "`--role` is for the children of `ctl serve`, which inherit their sockets; there are none",
-        )?;
+        let names = std::env::var(ENV_NAMES)
+            .context("`--role` is set by the supervisor, and no sockets were inherited")?;
         let names: Vec<String> = names.split(':').map(str::to_owned).collect();
         let fds = ListenFd::from_env();
         if fds.len() != names.len() {
@@ -90,7 +89,7 @@ impl Inherited {
         let threads = std::env::var(ENV_THREADS).with_context(|| format!("{ENV_THREADS} is not set"))?;
         let state = FIRST_FD + RawFd::try_from(self.position(STATE)?)?;
         Ok(BalancerSockets {
-            threads: threads.parse().with_context(|| format!("{ENV_THREADS}={threads} is no number"))?,
+            threads: threads.parse().with_context(|| format!("{ENV_THREADS}={threads} is not a number"))?,
             delivery: self.unix_socket(CHANNEL, SOCK_DGRAM)?,
             directory: PathBuf::from(format!("/proc/self/fd/{state}")),
             liveness: self.liveness()?,

@@ -41,7 +41,8 @@ pub(super) struct ChildSpawner {
 }
 
 impl ChildSpawner {
-    /// Starts a child; returns it with the supervisor's end of its channel. `first`: no child of this role has started successfully yet.
+    /// Starts a child; returns it with the supervisor's end of its channel. `first`: no child of this
+    /// role has started successfully yet.
     ///
     /// # Errors
     /// When the process cannot be created. Must run inside a tokio runtime.

@@ -44,7 +44,8 @@ pub struct SupervisorClient {
 }
 
 impl SupervisorClient {
-    /// Takes the inherited channel ([`ChildSockets::commands`](super::ChildSockets::commands)). Must run inside a tokio runtime with I/O.
+    /// Takes the inherited channel ([`ChildSockets::commands`](super::ChildSockets::commands)). Must run inside a tokio
+    /// runtime with I/O.
     ///
     /// # Errors
     /// When the descriptor is not usable.

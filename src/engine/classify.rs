@@ -28,7 +28,7 @@ pub(super) enum CallObject<'a> {
 /// How a call failed, before classification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CallFailure {
-    /// There is no socket; `installed` says whether a `dockerd` is on the machine.
+    /// There is no socket; `installed` says whether a `dockerd` is on the node.
     NoSocket { installed: bool },
     /// Connecting to the socket failed, or the connection broke.
     Io(std::io::ErrorKind, String),
@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    /// As registries and Engines said it; some come as a status, some within a stream that began well.
+    /// Messages as registries and Engines send them, as a status or inside a stream that began successfully.
     const PULLS: &[(u16, &str, &str)] = &[
         (
             500,

@@ -5,7 +5,7 @@ use std::fmt;
 /// An error of the Engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// There is no socket at this path and no `dockerd` on the machine.
+    /// There is no socket at this path and no `dockerd` on the node.
     #[error("Docker is not installed: there is no socket {socket} and no dockerd")]
     Missing { socket: String },
     /// Docker is installed and does not run: there is no socket, or nothing accepts on it.
@@ -26,8 +26,8 @@ pub enum EngineError {
     /// A name, address or subnet is taken, or the object is in use or being removed.
     #[error("{message}")]
     Conflict { message: String },
-    /// The registry requires credentials or refuses ours.
-    #[error("the registry refuses to give {image}: {message}")]
+    /// The registry requires credentials, or rejects ours.
+    #[error("the registry denied the pull of {image}: {message}")]
     PullDenied { image: String, message: String },
     /// The registry does not know the image.
     #[error("the registry does not have {image}: {message}")]

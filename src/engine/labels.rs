@@ -16,8 +16,6 @@ pub const LABEL_REVISION: &str = "coxswain.revision";
 pub const LABEL_REPLICA: &str = "coxswain.replica";
 /// Number of the attempt, from 1.
 pub const LABEL_ATTEMPT: &str = "coxswain.attempt";
-/// Template hash, for `docker inspect`; the store decides what a container was created from.
-pub const LABEL_HASH: &str = "coxswain.hash";
 /// The container's fixed address. Docker does not report the address of a container that does not run, and an exited one
 /// takes it again when a user starts it.
 pub const LABEL_ADDRESS: &str = "coxswain.address";

@@ -1,7 +1,7 @@
 //! The TCP sockets that listen in a container, from `/proc` of its process.
 //!
 //! The pid is the Engine's, which may run elsewhere, and the kernel may have given it to another process since: so the
-//! process must have the container's mounts. Deliberately absent: containers of an Engine on another machine.
+//! process must have the container's mounts. Deliberately absent: containers of an Engine on another node.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -26,8 +26,8 @@ pub use error::{EngineError, EngineObject};
 #[cfg(any(test, feature = "testing"))]
 pub use fake::FakeEngine;
 pub use labels::{
-    LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_HASH, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
-    LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, has_label, is_of_store,
+    LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION, LABEL_SERVICE,
+    LABEL_STORE, LABEL_VOLUME, has_label, is_of_store,
 };
 pub use types::{
     ContainerSpec, ContainerState, EngineEvent, EngineEventKind, EngineInfo, ExecId, ExecOutcome, ImageInfo,
@@ -44,7 +44,7 @@ pub trait Engine: Send + Sync {
     async fn info(&self) -> Result<EngineInfo, EngineError>;
     /// Lists all containers with the label [`LABEL_STORE`], whatever its value, in every state.
     async fn list(&self) -> Result<Vec<ObservedContainer>, EngineError>;
-    /// Inspects a container.
+    /// Inspects a container; an error if it does not exist.
     async fn inspect(&self, id: &ContainerId) -> Result<ObservedContainer, EngineError>;
     /// Inspects a container by name, whether or not it is ours: after a name conflict.
     async fn inspect_name(&self, name: &str) -> Result<ObservedContainer, EngineError>;
@@ -70,7 +70,7 @@ pub trait Engine: Send + Sync {
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError>;
     /// Subnets in CIDR notation of all networks, ours or not: to choose a free one.
     async fn subnets(&self) -> Result<Vec<String>, EngineError>;
-    /// Creates a network.
+    /// Creates the network of an app.
     async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError>;
     /// Removes a network by name; already gone is success.
     async fn remove_network(&self, name: &str) -> Result<(), EngineError>;
@@ -103,6 +103,6 @@ pub trait Engine: Send + Sync {
         options: &LogOptions,
     ) -> Result<BoxStream<'static, Result<LogLine, EngineError>>, EngineError>;
     /// The TCP sockets that listen in a running container; `None` where they cannot be seen, as with an Engine whose
-    /// processes are not on this machine.
+    /// processes are not on this node.
     async fn listening(&self, id: &ContainerId) -> Result<Option<Vec<ListeningSocket>>, EngineError>;
 }

@@ -15,7 +15,7 @@ pub struct EngineInfo {
     pub version: String,
     /// API version in use after negotiation.
     pub api_version: String,
-    /// Memory of the machine; `None` if the Engine does not say.
+    /// Memory of the node; `None` if the Engine does not say.
     pub memory: Option<MemorySize>,
     pub kind: EngineKind,
     /// Limits that it accepts and does not enforce: `memory`, `cpu`.

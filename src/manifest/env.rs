@@ -7,7 +7,6 @@ use super::shape;
 use super::tree::YamlValue;
 use crate::model::EnvValue;
 
-/// The environment.
 pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> BTreeMap<String, EnvValue> {
     if let YamlValue::List(items) = &field.node.value {
         let first = items.first();

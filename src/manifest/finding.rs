@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::limits::LIMITS;
 use super::source::{ManifestSource, Span};
-use crate::model::Problem;
+use crate::model::{Problem, escape_control};
 
 /// Longest message in characters: a message may quote what the file says, and that may be a mebibyte.
 const MESSAGE_MAX: usize = 400;
@@ -39,9 +39,9 @@ impl Finding {
     /// A problem at a place.
     pub(super) fn new(place: SourcePlace, problem: Problem) -> Self {
         let problem = Problem {
-            path: printable(&problem.path),
-            message: printable(&problem.message),
-            suggestion: problem.suggestion.as_deref().map(printable),
+            path: shown(&problem.path),
+            message: shown(&problem.message),
+            suggestion: problem.suggestion.as_deref().map(shown),
         };
         Self { place, problem, related: None }
     }
@@ -64,11 +64,9 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Escapes control characters, so that a file cannot write to a terminal, and cuts long text.
-fn printable(text: &str) -> String {
-    let shown = text.chars().take(MESSAGE_MAX);
-    let mut out: String =
-        shown.flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
+/// Safe for a terminal, and long text cut.
+fn shown(text: &str) -> String {
+    let mut out = escape_control(&text.chars().take(MESSAGE_MAX).collect::<String>());
     if text.chars().nth(MESSAGE_MAX).is_some() {
         out.push('…');
     }
@@ -128,8 +126,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn printable_escapes_control_characters_and_cuts_long_text() {
-        assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
-        assert_eq!(printable(&"x".repeat(500)).chars().count(), MESSAGE_MAX + 1);
+    fn message_has_no_control_characters_and_long_text_is_cut() {
+        assert_eq!(shown("a\u{1b}[2Jb\nc"), "a\\u{1b}[2Jb\\nc");
+        assert_eq!(shown(&"x".repeat(500)).chars().count(), MESSAGE_MAX + 1);
     }
 }

@@ -11,7 +11,7 @@ pub struct ManifestLimits {
     /// Lists and maps within one another. A Service needs 4, in a list 6.
     pub depth: usize,
     /// Nodes (keys, values, lists, maps) of one document with aliases expanded: one for every 10 bytes of the largest
-    /// document, as ordinary YAML has. Time to refuse goes with them.
+    /// document, as in ordinary YAML. It also bounds the time to reject a document.
     pub nodes: usize,
     /// Findings of a run. Someone who writes by hand never gets there; text that does is not a manifest.
     pub findings: usize,

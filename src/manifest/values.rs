@@ -36,7 +36,6 @@ impl ManifestReader<'_, '_> {
         self.text(field)
     }
 
-    /// A list of texts.
     pub(super) fn texts(&mut self, field: &YamlField<'_>) -> Option<Vec<String>> {
         self.list_of_texts(field, "")
     }

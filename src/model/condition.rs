@@ -66,13 +66,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// One statement about an object or the host.
+/// One statement about an object or the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     #[serde(rename = "type")]
     pub kind: ConditionKind,
-    /// Whether it holds.
     pub status: bool,
     pub reason: Reason,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -85,8 +84,8 @@ impl Condition {
         Self { kind: ConditionKind::Degraded, status: true, reason, message }
     }
 
-    /// A balancer has been disconnected for a while. How long is left out: a condition that changed each second would be reported each
-    /// second.
+    /// A balancer has been disconnected for a while. How long is left out: a condition that changes each second would
+    /// be reported each second.
     pub fn balancer_away(balancer: &BalancerId) -> Self {
         let message = format!(
             "balancer {balancer} is not connected; nothing new is routed, nothing is stopped, and no deadline runs"

@@ -61,7 +61,6 @@ pub enum ProbeAnswer {
 pub struct FailedProbe {
     /// In one line: `GET /healthz → 503 "warming cache"`.
     pub message: String,
-    /// What came back.
     #[serde(flatten)]
     pub answer: ProbeAnswer,
 }
@@ -112,7 +111,6 @@ pub enum NotReadyCause {
     },
     /// It runs, and its health check fails.
     Unhealthy {
-        /// The last probe.
         probe: FailedProbe,
         /// The whole of `startWithin`, once that has passed without a success.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,7 +180,6 @@ impl Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosis {
-    /// What was observed last.
     #[serde(flatten)]
     pub cause: NotReadyCause,
     #[serde(flatten)]
@@ -190,7 +187,7 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// What listens instead, where a probe was refused and that is known: a line for people.
+    /// If a probe was refused and the listening ports are known: what listens instead, as one line.
     pub fn wrong_port(&self) -> Option<String> {
         let NotReadyCause::Unhealthy { probe, .. } = &self.cause else { return None };
         let ProbeAnswer::Refused { port } = probe.answer else { return None };

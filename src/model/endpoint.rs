@@ -49,7 +49,7 @@ impl EndpointId {
         Some(ContainerId::new(container))
     }
 
-    /// The text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -12,7 +12,7 @@ pub enum ExposureMode {
     /// At the container's address on its app's bridge network.
     #[default]
     Bridge,
-    /// At ports of 127.0.0.1, where the bridge networks are not this machine's: with a rootless Engine, or one in a
+    /// At ports of 127.0.0.1, where the bridge networks are not the node's: with a rootless Engine, or one in a
     /// virtual machine.
     Published,
 }
@@ -31,10 +31,10 @@ impl fmt::Display for ExposureMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EngineKind {
-    /// In this machine's own network: its bridges are ours to use.
+    /// In the node's network namespace: its bridges are reachable.
     #[default]
     Native,
-    /// In a network namespace of its own, as a user without rights: its bridges lie in there.
+    /// Rootless: in a separate network namespace without privileges; its bridges are there.
     Rootless,
     /// In a virtual machine that Docker Desktop runs.
     Desktop,
@@ -49,7 +49,7 @@ impl EngineKind {
         }
     }
 
-    /// The name by which its containers know this machine, where it has one.
+    /// The name by which its containers know this node, where it has one.
     pub fn machine_name(self) -> Option<&'static str> {
         match self {
             Self::Native | Self::Rootless => None,

@@ -19,7 +19,7 @@ pub enum NameError {
     TooLong { max: usize, length: usize },
     /// Not a DNS label (RFC 1123): lower-case letters, digits and inner hyphens.
     #[error("invalid name `{0}`: use lower-case letters, digits and hyphens (not first or last)")]
-    Shape(String),
+    Invalid(String),
 }
 
 fn check_label(text: &str, max: usize) -> Result<(), NameError> {
@@ -31,7 +31,7 @@ fn check_label(text: &str, max: usize) -> Result<(), NameError> {
     }
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !text.chars().all(inner) || text.starts_with('-') || text.ends_with('-') {
-        return Err(NameError::Shape(text.to_owned()));
+        return Err(NameError::Invalid(text.to_owned()));
     }
     Ok(())
 }
@@ -49,7 +49,6 @@ macro_rules! text_id {
                 Self(text.into())
             }
 
-            /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

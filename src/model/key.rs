@@ -79,7 +79,7 @@ pub fn replicas_of(name: &ServiceName) -> String {
     format!("{REPLICAS}{name}/")
 }
 
-/// One replica.
+/// The key of a replica.
 pub fn replica(service: &ServiceName, name: &ReplicaName) -> String {
     format!("{REPLICAS}{service}/{name}")
 }

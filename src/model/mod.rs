@@ -26,6 +26,7 @@ mod health;
 mod ids;
 pub mod image_reference;
 mod intervention;
+mod io_error_text;
 pub mod key;
 mod latency;
 mod listener;
@@ -73,6 +74,7 @@ pub use ids::{
     RevisionNumber, ServiceName, StoreId, TemplateHash,
 };
 pub use intervention::{InterventionKind, RolloutIntervention};
+pub use io_error_text::io_error_text;
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
 pub use listener::{Listener, ListenerProtocol, ListenerScope, ProtocolKind};
 pub use nearest::nearest;
@@ -91,7 +93,7 @@ pub use report::{BalancerReport, EndpointStats, Incarnation, RevisionStats, Serv
 pub use revision::{Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutDirection, RolloutFailure, RolloutState};
 pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};
-pub use sanitize::sanitize;
+pub use sanitize::{escape_control, sanitize};
 pub use service::{Metadata, Service};
 pub use spec::{
     Balance, ContainerLimits, EnvField, EnvValue, Logging, Port, Protocol, Pull, Resources, Route, Security,

@@ -54,7 +54,6 @@ impl fmt::Display for ObjectKind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectRef {
-    /// The kind.
     pub kind: ObjectKind,
     /// The name, unique within the kind.
     pub name: String,
@@ -201,7 +200,6 @@ impl From<ServiceSpec> for ObjectSpec {
 /// Two objects of one run that claim the same host and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimConflict {
-    /// The host and path.
     pub claim: String,
     /// Index of the object that claims it first, and the field.
     pub first: (usize, String),

@@ -8,18 +8,25 @@ use super::{RevisionNumber, RolloutFailure};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "outcome")]
 pub enum RevisionOutcome {
-    /// It is under way.
     InProgress,
     /// It completed: this is a revision to go back to.
     Complete,
     /// It failed, and was not rolled back, or the rollback is under way or failed too.
-    Failed { failure: RolloutFailure },
+    Failed {
+        failure: RolloutFailure,
+    },
     /// It failed, and the service was rolled back.
-    RolledBack { failure: RolloutFailure },
+    RolledBack {
+        failure: RolloutFailure,
+    },
     /// A user aborted it, and the service is, or was, rolled back.
-    Aborted { failure: RolloutFailure },
+    Aborted {
+        failure: RolloutFailure,
+    },
     /// A later revision took its place before it ended.
-    Superseded { by: RevisionNumber },
+    Superseded {
+        by: RevisionNumber,
+    },
 }
 
 /// The record of one revision: `outcomes/<service>/<number>`, kept as long as the revision is. Written by the orchestrator

@@ -221,7 +221,6 @@ serde_as_text!(MemorySize);
 /// A count, or a percentage of the replica count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NumberOrPercent {
-    /// That many.
     Number(u32),
     /// That part of the replica count, in per cent.
     Percent(u32),

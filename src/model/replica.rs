@@ -92,7 +92,6 @@ pub enum ReplicaPhase {
     },
     /// The container ended or could not be made; the next attempt comes after a while.
     BackOff {
-        /// What happened.
         cause: NotReadyCause,
         /// When the next attempt comes, for people.
         retry_at: jiff::Timestamp,

@@ -66,9 +66,7 @@ impl<'a> Release<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Revision {
-    /// Of which service.
     pub service: ServiceName,
-    /// Its number.
     pub number: RevisionNumber,
     /// The generation of the Service it was made from.
     pub generation: Generation,
@@ -83,7 +81,6 @@ pub struct Revision {
     pub hash: TemplateHash,
     /// Rules the hash was made by.
     pub hash_schema: u32,
-    /// When it was made.
     pub created_at: jiff::Timestamp,
     /// Who wrote the generation it was made from.
     #[serde(default)]
@@ -96,7 +93,7 @@ impl Revision {
         self.release().template()
     }
 
-    /// What it releases.
+    /// The fields that decide what a container is created from.
     pub fn release(&self) -> Release<'_> {
         Release { spec: &self.spec, image: &self.image, restarts: self.restarts }
     }

@@ -118,13 +118,7 @@ pub enum RolloutState {
     /// `target` is what runs: a pass only keeps the count.
     Complete,
     /// On the way back to `stable`, which is `target` now; as `Progressing`, but its own failure pauses.
-    RollingBack {
-        failure: RolloutFailure,
-        /// As in `Progressing`.
-        waited: Millis,
-        /// As in `Progressing`.
-        most_available: u32,
-    },
+    RollingBack { failure: RolloutFailure, waited: Millis, most_available: u32 },
     /// Back on `stable`; as `Complete`. Only a user's write tries again.
     RolledBack { failure: RolloutFailure },
     /// Failed and not rolled back: no replica is replaced; those that exist are kept and keep trying. Where it is a

@@ -83,7 +83,7 @@ pub enum PathMatch {
 }
 
 impl PathMatch {
-    /// The path.
+    /// The path, exact or prefix.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Exact(path) | Self::Prefix(path) => path,

@@ -21,6 +21,18 @@ pub fn sanitize(text: &str) -> String {
     clean
 }
 
+/// The text with control characters escaped, for messages that quote a file.
+pub fn escape_control(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// Skips what follows an escape: `[` … letter, `]` … bell or `ESC \`, or one character.
 fn skip_sequence(chars: &mut Peekable<Chars<'_>>) {
     match chars.next() {

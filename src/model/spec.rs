@@ -99,22 +99,21 @@ pub enum Balance {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum EnvValue {
-    /// The text.
     Text(String),
     /// `{field: replica.name}`.
-    Field { field: EnvField },
+    Field {
+        field: EnvField,
+    },
 }
 
 /// A value that the system fills in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EnvField {
-    /// Name of the replica.
     #[serde(rename = "replica.name")]
     ReplicaName,
     /// Slot of the replica.
     #[serde(rename = "replica.slot")]
     ReplicaSlot,
-    /// Name of the service.
     #[serde(rename = "service.name")]
     ServiceName,
     /// Name of the node.
@@ -137,7 +136,7 @@ pub struct Resources {
     pub memory: Option<MemorySize>,
 }
 
-/// Hard limits.
+/// Hard limits of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerLimits {
@@ -207,30 +206,22 @@ pub struct ServiceSpec {
     /// How an endpoint is chosen.
     #[serde(default)]
     pub balance: Balance,
-    /// Readiness.
     pub health: Health,
-    /// Environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, EnvValue>,
-    /// Volumes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
     /// Reserved.
     #[serde(default)]
     pub resources: Resources,
-    /// Hard limits.
     #[serde(default)]
     pub limits: ContainerLimits,
-    /// How it is rolled.
     #[serde(default)]
     pub rollout: RolloutPolicy,
-    /// How it is stopped.
     #[serde(default)]
     pub stop: StopPolicy,
-    /// What it may do.
     #[serde(default)]
     pub security: Security,
-    /// Its log.
     #[serde(default)]
     pub logging: Logging,
     /// Extra labels on the containers.

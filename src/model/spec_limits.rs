@@ -6,11 +6,10 @@ pub struct SpecLimits {
     pub replicas: u32,
     /// Enough for any service; keeps tables small.
     pub ports: usize,
-    /// As for ports.
     pub routes: usize,
     /// Docker hands env to exec; the kernel's limit for all is far higher, a manifest with more is a mistake.
     pub env: usize,
-    /// As for ports; a manifest with more is a mistake.
+    /// A manifest with more is a mistake.
     pub volumes: usize,
     /// Longest path of a route or probe; the balancer's own limit for a request line is 8 KiB.
     pub path: usize,

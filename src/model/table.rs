@@ -89,7 +89,6 @@ pub struct RedirectAction {
 #[serde(rename_all = "camelCase")]
 pub struct WeightedBackend {
     pub service: ServiceName,
-    /// Name of the port.
     pub port: String,
     /// Relative to the weights of the route's other backends.
     pub weight: u32,

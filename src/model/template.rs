@@ -29,7 +29,6 @@ pub struct Template<'a> {
     /// Ports, by name: their order in the file does not matter.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ports: BTreeMap<&'a str, &'a Port>,
-    /// Environment.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: &'a BTreeMap<String, EnvValue>,
     /// Volumes, by name.
@@ -38,13 +37,10 @@ pub struct Template<'a> {
     /// Reserved; memory is the hard limit.
     #[serde(skip_serializing_if = "is_default")]
     pub resources: Resources,
-    /// Hard limits.
     #[serde(skip_serializing_if = "is_default")]
     pub limits: ContainerLimits,
-    /// What it may do.
     #[serde(skip_serializing_if = "refers_to_default")]
     pub security: &'a Security,
-    /// Its log.
     #[serde(skip_serializing_if = "refers_to_default")]
     pub logging: &'a Logging,
     /// Extra labels.

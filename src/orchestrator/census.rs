@@ -9,7 +9,8 @@ pub(super) struct ClassifiedReplica<'a> {
     pub(super) view: &'a ReplicaView,
     /// Whether it serves: acknowledged by every balancer or, without a port, up for `healthyFor`.
     pub(super) available: bool,
-    /// Whether it serves or may: a balancer has a table before its acknowledgement is here, and what is unknown is not idle.
+    /// Whether it may be serving: a balancer may use a table before its acknowledgement arrives, so unknown does not mean
+    /// idle.
     pub(super) may_serve: bool,
     /// Whether it has served for `healthyFor`.
     pub(super) settled: bool,

@@ -5,7 +5,8 @@ use super::census::is_gone;
 use super::pass::Pass;
 use crate::model::{Cause, Desired, Replica, Revision, RolloutState};
 
-/// Deletes replicas of which nothing is left. A replica that is gone though it should run is replaced, because it is missing from the count.
+/// Deletes replicas of which nothing is left. A replica that is gone although it should run is replaced, because it is
+/// missing from the count.
 pub(super) fn delete_gone(pass: &mut Pass<'_>) {
     let view = pass.view;
     for gone in view.replicas.iter().filter(|r| is_gone(r)) {

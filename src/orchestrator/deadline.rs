@@ -1,4 +1,4 @@
-//! Time in a rollout: when it counts, when it is saved, and when to look again.
+//! Time in a rollout: when it counts, when it is saved, and when to plan again.
 //!
 //! Time is stored as time already elapsed, so time in which no controller ran does not count. The view brings what has
 //! elapsed since the last write.

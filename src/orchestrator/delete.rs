@@ -92,7 +92,7 @@ mod tests {
         }
     }
 
-    /// What the plan does: remove the volumes, forget the service, look again after.
+    /// What the plan does: remove the volumes, forget the service, plan again after.
     fn planned(view: &ServiceView) -> (bool, bool, Option<Millis>) {
         let changes = invariants::validate(view, plan(view, NOW)).unwrap();
         (changes.remove_volumes, changes.forget_service, changes.wake_after)

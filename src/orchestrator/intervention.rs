@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// Carries out the user's request, and writes an event when a pause begins or ends.
-pub(super) fn obey(pass: &mut Pass<'_>) {
+pub(super) fn apply(pass: &mut Pass<'_>) {
     let view = pass.view;
     let requested = view.service.intervention.as_ref();
     if let Some(request) = requested.filter(|request| request.kind == InterventionKind::Abort) {

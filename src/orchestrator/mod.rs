@@ -76,7 +76,7 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     } else {
         progress::note(&mut pass);
     }
-    intervention::obey(&mut pass);
+    intervention::apply(&mut pass);
     if !observed.fresh {
         rollback::fail_if_hopeless(&mut pass);
     }
@@ -96,7 +96,7 @@ fn take_move(pass: &mut Pass<'_>) -> bool {
     if surplus::remove(pass) {
         return true;
     }
-    if let Some(took) = replica_count::keep_while_halted(pass) {
+    if let Some(took) = replica_count::maintain_count_without_rollout(pass) {
         return took;
     }
     adoption::adopt(pass) || strategies::of_pass(pass).next_move(pass).is_some_and(|next| pass.take(next))

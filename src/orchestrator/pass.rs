@@ -160,7 +160,6 @@ impl<'a> Pass<'a> {
         self.put(Replica { desired, ..seen.view.replica.clone() });
     }
 
-    /// Writes a replica.
     pub(super) fn put(&mut self, replica: Replica) {
         if self.reserve(1) {
             self.changes.put_replicas.push(replica);
@@ -230,7 +229,6 @@ impl<'a> Pass<'a> {
         self.changes.outcomes.insert(revision, record);
     }
 
-    /// Adds an event.
     pub(super) fn event(&mut self, kind: EventKind, reason: EventReason, message: String) {
         self.operations += 1;
         self.changes.events.push(event(self.view, self.now, kind, reason, message));

@@ -23,7 +23,7 @@ pub(super) fn note(pass: &mut Pass<'_>) {
     }
 }
 
-/// Ends the rollout where its strategy calls it complete; else says what is missing.
+/// Completes the rollout if its strategy calls it complete; otherwise reports what is missing.
 pub(super) fn conclude(pass: &mut Pass<'_>) {
     let waits = match &pass.rollout.state {
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => deadline::is_running(pass),

@@ -1,4 +1,4 @@
-//! The number of replicas of a rollout that failed or is paused: nothing is replaced, what is missing is made up for.
+//! Keeps the replica count of a failed or paused rollout: replaces no replica, recreates missing ones.
 
 use super::moves::Move;
 use super::pass::Pass;
@@ -6,7 +6,7 @@ use super::{Blocker, pause, strategies};
 use crate::model::{Revision, RolloutState};
 
 /// Keeps the count where the rollout is halted, and says whether that took a move; `None` where the rollout proceeds.
-pub(super) fn keep_while_halted(pass: &mut Pass<'_>) -> Option<bool> {
+pub(super) fn maintain_count_without_rollout(pass: &mut Pass<'_>) -> Option<bool> {
     if let RolloutState::Failed { failure } = &pass.rollout.state {
         let revision = failure.revision;
         pass.changes.blockers.push(Blocker::Paused { revision });

@@ -38,7 +38,6 @@ pub enum VolumeRemovalState {
 /// One service with all that is known of it: the whole input of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceView {
-    /// The service.
     pub service: Service,
     /// Its rollout; `None` before the first pass.
     pub rollout: Option<Rollout>,
@@ -57,7 +56,7 @@ pub struct ServiceView {
     pub volume_removal: VolumeRemovalState,
 }
 
-/// The plan of one pass: what to write, in one transaction, and when to look again.
+/// The plan of one pass: what to write, in one transaction, and when to plan again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
     /// A new revision.
@@ -80,7 +79,7 @@ pub struct Changes {
     pub remove_volumes: bool,
     /// What happened, for people.
     pub events: Vec<Event>,
-    /// Look again after this long even if nothing wakes us.
+    /// Plan again after this long, even if nothing changes.
     pub wake_after: Option<Millis>,
     /// Whether time until the next pass counts towards the deadline.
     pub clock_runs: bool,

@@ -6,10 +6,10 @@ use crate::model::{ReplicaName, RevisionNumber};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// It removes available replicas although fewer than the floor are left.
-    #[error("{left} available replicas left, {floor} must be")]
+    #[error("{left} replicas would be available, at least {floor} required")]
     BelowFloor { left: usize, floor: usize },
     /// It starts replicas above the ceiling.
-    #[error("{running} replicas run, {ceiling} may")]
+    #[error("{running} replicas would run, at most {ceiling} allowed")]
     AboveCeiling { running: usize, ceiling: usize },
     /// Two replicas hold one slot.
     #[error("two replicas hold slot {0}")]
@@ -17,8 +17,8 @@ pub enum Violation {
     /// A new replica has a name that was issued before.
     #[error("the name {0} was issued before")]
     NameReused(ReplicaName),
-    /// A replica that is being removed is called back, or its cause changes.
-    #[error("{0} is called back from removal")]
+    /// A replica that is marked for removal is restored, or its cause changes.
+    #[error("{0} is restored although it is marked for removal")]
     WayBack(ReplicaName),
     /// A replica is deleted before it is gone.
     #[error("{0} is deleted although it is not gone")]
@@ -27,7 +27,7 @@ pub enum Violation {
     #[error("a rollback stops {0}, which serves")]
     RollbackStopsHealthy(ReplicaName),
     /// A replica changes a field that never changes: slot, node, hash or service.
-    #[error("{0} changes what it never may")]
+    #[error("{0} changes an immutable field")]
     Altered(ReplicaName),
     /// A revision that is needed is dropped.
     #[error("revision {0} is dropped although it is needed")]

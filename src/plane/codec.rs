@@ -27,7 +27,7 @@ pub enum FrameError {
     TooLong,
     /// Not the JSON of a message.
     #[error("a frame is not a message")]
-    Shape(#[from] serde_json::Error),
+    Malformed(#[from] serde_json::Error),
     /// The peer does not read.
     #[error("the peer did not read a frame within {} s", WRITE_DEADLINE.as_secs())]
     WriteTimeout,
@@ -114,7 +114,7 @@ mod tests {
     async fn bytes_that_are_no_frame_are_an_error() {
         assert!(matches!(lengths(&[0, 0, 0, 5, b'"'][..]).await, Err(FrameError::Cut)));
         assert!(matches!(lengths(&[0, 0][..]).await, Err(FrameError::Cut)));
-        assert!(matches!(lengths(&[0, 0, 0, 1, b'{'][..]).await, Err(FrameError::Shape(_))));
+        assert!(matches!(lengths(&[0, 0, 0, 1, b'{'][..]).await, Err(FrameError::Malformed(_))));
         assert!(matches!(lengths(&[255, 0, 0, 0][..]).await, Err(FrameError::TooLong)));
         assert!(lengths(&[][..]).await.unwrap().is_empty());
     }

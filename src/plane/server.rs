@@ -54,7 +54,7 @@ pub struct PlaneServer {
     /// The newest is sent.
     pub tables: watch::Receiver<Option<Arc<RoutingTable>>>,
     /// How many clients watch the counters; balancers count while there are any.
-    pub watchers: watch::Receiver<usize>,
+    pub metrics_subscribers: watch::Receiver<usize>,
     /// The last report of each known balancer.
     pub reports: watch::Sender<BalancerReports>,
 }
@@ -191,7 +191,7 @@ impl PlaneServer {
         needs_table: &Notify,
     ) -> Result<(), PlaneError> {
         let mut tables = self.tables.clone();
-        let mut watchers = self.watchers.clone();
+        let mut metrics_subscribers = self.metrics_subscribers.clone();
         let mut sent: Option<Arc<RoutingTable>> = None;
         let mut was_watched = false;
         loop {
@@ -206,14 +206,14 @@ impl PlaneServer {
                 writer.send(&message).await?;
                 sent = Some(newest);
             }
-            let watched = *watchers.borrow_and_update() > 0;
+            let watched = *metrics_subscribers.borrow_and_update() > 0;
             if watched != was_watched {
                 writer.send(&ToBalancer::Watch { watched }).await?;
                 was_watched = watched;
             }
             tokio::select! {
                 changed = tables.changed() => changed.map_err(|_| PlaneError::Closed)?,
-                changed = watchers.changed() => changed.map_err(|_| PlaneError::Closed)?,
+                changed = metrics_subscribers.changed() => changed.map_err(|_| PlaneError::Closed)?,
                 () = needs_table.notified() => sent = None,
             }
         }

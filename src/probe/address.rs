@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 use super::observation;
-use crate::model::FailedProbe;
+use crate::model::{FailedProbe, io_error_text};
 
 /// The address that a probe connects to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl ProbeAddress {
         describe: impl FnOnce(&str) -> FailedProbe,
     ) -> Result<TcpStream, FailedProbe> {
         TcpStream::connect(self.address).await.map_err(|error| {
-            let failed = describe(&observation::io_reason(&error));
+            let failed = describe(&io_error_text(&error));
             observation::unconnected(failed, self.port, error.kind())
         })
     }

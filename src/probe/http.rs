@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 
 use super::address::ProbeAddress;
 use super::observation;
-use crate::model::FailedProbe;
+use crate::model::{FailedProbe, io_error_text};
 
 /// How much of a failed response's body is read for its first line.
 const BODY_MAX: usize = 4096;
@@ -105,7 +105,7 @@ pub(super) fn reason(error: &hyper::Error) -> String {
     use std::error::Error as _;
     let io = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
     match io {
-        Some(io) => observation::io_reason(io),
+        Some(io) => io_error_text(io),
         None if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => {
             "connection closed without a response".to_owned()
         }

@@ -18,19 +18,19 @@ pub(super) fn answer(path: &str, status: u16, body: &[u8]) -> FailedProbe {
 
 /// `grpc Health/Check users → NOT_SERVING`, with the message of the response.
 pub(super) fn grpc(service: &str, why: &str, message: &[u8]) -> FailedProbe {
-    let asked = format!("grpc Health/Check {}", cut(&plain(service), PATH_MAX));
+    let asked = format!("grpc Health/Check {}", cut(&sanitized_line(service), PATH_MAX));
     cut(&format!("{} → {why}{}", asked.trim_end(), said(message)), LINE_MAX).as_str().into()
 }
 
 /// `exec /app check → exit code 1 "disk full"`: the command as a shell would read it, and its output's first line.
 pub(super) fn exec(command: &[String], why: &str, output: &[u8]) -> FailedProbe {
     let quoted = |word: &String| match word.contains(char::is_whitespace) || word.is_empty() {
-        true => format!("'{}'", plain(word)),
-        false => plain(word),
+        true => format!("'{}'", sanitized_line(word)),
+        false => sanitized_line(word),
     };
     let words: Vec<String> = command.iter().map(quoted).collect();
     let words = cut(&words.join(" "), PATH_MAX);
-    cut(&format!("exec {words} → {}{}", plain(why), said(output)), LINE_MAX).as_str().into()
+    cut(&format!("exec {words} → {}{}", sanitized_line(why), said(output)), LINE_MAX).as_str().into()
 }
 
 /// The same failure, of a check that got a response without an HTTP status.
@@ -41,7 +41,7 @@ pub(super) fn unwell(failed: FailedProbe) -> FailedProbe {
 /// The first line that is not empty, in quotes.
 fn said(output: &[u8]) -> String {
     let output = String::from_utf8_lossy(output);
-    let line = output.lines().map(plain).find(|line| !line.is_empty());
+    let line = output.lines().map(sanitized_line).find(|line| !line.is_empty());
     line.map(|line| format!(" \"{line}\"")).unwrap_or_default()
 }
 
@@ -68,23 +68,12 @@ pub(super) fn nothing_listens(failed: FailedProbe, port: u16) -> FailedProbe {
     FailedProbe { answer: ProbeAnswer::Refused { port }, ..failed }
 }
 
-/// Why a connection could not be made or broke, without the machine's error number.
-pub(super) fn io_reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "connection reset".to_owned(),
-        ErrorKind::HostUnreachable => "no route to host".to_owned(),
-        ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
-        _ => plain(&error.to_string()),
-    }
-}
-
 fn get(path: &str) -> String {
-    format!("GET {}", cut(&plain(path), PATH_MAX))
+    format!("GET {}", cut(&sanitized_line(path), PATH_MAX))
 }
 
 /// One line, safe for a terminal.
-fn plain(text: &str) -> String {
+fn sanitized_line(text: &str) -> String {
     sanitize(text).replace('\t', "").trim().to_owned()
 }
 

@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt;
 
 use super::address::ProbeAddress;
 use super::observation;
-use crate::model::{FailedProbe, Millis};
+use crate::model::{FailedProbe, Millis, io_error_text};
 
 /// A proxy without a listener behind it closes within milliseconds; a connection that lasts this long has reached one.
 const HELD_FOR: Duration = Duration::from_millis(100);
@@ -23,7 +23,7 @@ pub(super) async fn probe(place: &ProbeAddress, timeout: Millis) -> Result<(), F
     match tokio::time::timeout(held_for, stream.read(&mut [0; 1])).await {
         Err(_) | Ok(Ok(1..)) => Ok(()),
         Ok(Ok(0)) => Err(place.hung_up(failed, "connection closed immediately")),
-        Ok(Err(error)) => Err(place.hung_up(failed, &observation::io_reason(&error))),
+        Ok(Err(error)) => Err(place.hung_up(failed, &io_error_text(&error))),
     }
 }
 

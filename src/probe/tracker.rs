@@ -10,17 +10,27 @@ const STARTING_INTERVAL: Millis = Millis(200);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeState {
     /// Not ready yet.
-    Starting { since: Mono, last: Option<FailedProbe> },
-    /// Passes.
-    Ready { since: Mono },
+    Starting {
+        since: Mono,
+        last: Option<FailedProbe>,
+    },
+    Ready {
+        since: Mono,
+    },
     /// Was ready, and fails.
-    Failing { since: Mono, last: FailedProbe },
+    Failing {
+        since: Mono,
+        last: FailedProbe,
+    },
     /// Has not passed once within `startWithin`. It is still probed, and a success makes it ready.
-    TooLate { since: Mono, last: FailedProbe },
+    TooLate {
+        since: Mono,
+        last: FailedProbe,
+    },
 }
 
 impl ProbeState {
-    /// Whether it passes.
+    /// Whether it is `Ready`.
     pub fn is_ready(&self) -> bool {
         matches!(self, Self::Ready { .. })
     }

@@ -110,7 +110,6 @@ mod tests {
     /// What a balancer has applied.
     #[derive(Debug, Clone, Copy)]
     enum Applied {
-        /// It is not connected.
         Silent,
         /// It is connected and has no table.
         Nothing,

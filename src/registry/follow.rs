@@ -27,7 +27,7 @@ impl Registry {
             if error == StoreError::Closed {
                 return;
             }
-            tracing::warn!(%error, "the routing table cannot follow the store; the last one stays");
+            tracing::warn!(%error, "cannot read the store; keeping the last routing table");
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(RETRY_AFTER) => {}

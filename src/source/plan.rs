@@ -22,8 +22,8 @@ pub(super) struct DirectoryPlan {
     pub(super) held: BTreeSet<ObjectRef>,
 }
 
-/// Plans. `declared` is what this directory brought before and is not being deleted; `removals` is what was held back
-/// and what the user confirmed of it, `recent` what was deleted without confirmation.
+/// Plans. `declared`: services from this directory that are not being deleted. `removals`: held deletions and which of them
+/// the user confirmed. `recent`: deletions without confirmation.
 pub(super) fn decide(
     documents: &[Document],
     declared: &BTreeMap<ObjectRef, DeclaredObject>,

@@ -12,7 +12,7 @@ use super::{LeaseId, Listing, StoreEntry, StoreError, StoreIdentity, Txn, TxnOut
 pub trait Store: Send + Sync {
     /// Which store, and which opening of it.
     fn identity(&self) -> &StoreIdentity;
-    /// One key.
+    /// Reads a key; `None` if it does not exist.
     async fn get(&self, key: &str) -> Result<Option<StoreEntry>, StoreError>;
     /// All keys with this prefix, read at one revision.
     async fn list(&self, prefix: &str) -> Result<Listing, StoreError>;

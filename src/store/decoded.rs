@@ -52,7 +52,7 @@ impl<T> Decoded<T> {
         self.0.values().map(|(_, object)| object)
     }
 
-    /// One of them.
+    /// The object at a key; `None` if there is none.
     pub fn get(&self, key: &str) -> Option<&Arc<T>> {
         self.0.get(key).map(|(_, object)| object)
     }

@@ -6,35 +6,24 @@ pub enum StoreError {
     /// The state directory is in use by another daemon.
     #[error("{dir} is in use by another daemon{}", pid.map(|p| format!(" (pid {p})")).unwrap_or_default())]
     Locked {
-        /// The directory.
         dir: String,
         /// The other daemon's process, where known.
         pid: Option<u32>,
     },
     /// The file is damaged or missing. Never treated as empty.
     #[error("the store {path} is damaged: {reason}")]
-    Damaged {
-        /// The file.
-        path: String,
-        /// What was found instead.
-        reason: String,
-    },
+    Damaged { path: String, reason: String },
     /// The file was written by a later version.
     #[error("the store {path} has schema {found}, this ctl knows up to {known}")]
     TooNew {
-        /// The file.
         path: String,
-        /// Its schema.
         found: u32,
         /// The highest that this version reads.
         known: u32,
     },
     /// No answer by the deadline: the disk hangs. The write may still take effect.
     #[error("the store did not answer within {seconds} s; the write may still take effect")]
-    Unanswered {
-        /// The deadline.
-        seconds: u64,
-    },
+    Unanswered { seconds: u64 },
     /// The transaction is larger than either backend takes.
     #[error("the transaction is too large: {0}")]
     TooLarge(String),
@@ -47,7 +36,6 @@ pub enum StoreError {
     /// An object cannot be written as JSON.
     #[error("cannot encode {key}: {reason}")]
     Encode {
-        /// Its key.
         key: String,
         /// What the encoder reported.
         reason: String,
@@ -60,18 +48,11 @@ pub enum StoreError {
     },
     /// A stored value does not have the type that its key promises.
     #[error("cannot decode {key}: {reason}")]
-    Decode {
-        /// Its key.
-        key: String,
-        /// What was found instead.
-        reason: String,
-    },
+    Decode { key: String, reason: String },
     /// A stored object was written by a later version.
     #[error("{key} has schema {found}, this ctl knows up to {known}")]
     ObjectTooNew {
-        /// Its key.
         key: String,
-        /// Its schema.
         found: u32,
         /// The highest that this version reads.
         known: u32,
@@ -79,7 +60,6 @@ pub enum StoreError {
     /// No such lease, or it has lapsed.
     #[error("lease {0} does not exist or has lapsed")]
     NoLease(i64),
-    /// The store is closed.
     #[error("the store is closed")]
     Closed,
 }

@@ -1,4 +1,4 @@
-//! A store in the hands of a lease holder: every transaction also requires that the holder still has its lease.
+//! The store as a lease holder uses it: every transaction also requires that the holder still has its lease.
 //!
 //! The leader of a cluster, or the agent of a node, writes a key with its lease before it acts. A holder that was cut off
 //! and comes back after another took over would otherwise write over its successor's decisions.

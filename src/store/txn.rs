@@ -20,8 +20,6 @@ pub enum Compare {
     Absent(String),
     /// The key exists and was last written by this revision.
     ModRevision(String, u64),
-    /// The key exists with this value.
-    Value(String, Vec<u8>),
 }
 
 /// A write of a transaction.
@@ -54,9 +52,7 @@ impl Op {
 /// All or nothing: if every comparison holds, all operations happen at one new revision. No key twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Txn {
-    /// What must hold.
     pub compare: Vec<Compare>,
-    /// What then happens.
     pub ops: Vec<Op>,
 }
 
@@ -64,10 +60,7 @@ pub struct Txn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TxnOutcome {
     /// Durable, at this revision. (A transaction without operations commits at the current one.)
-    Committed {
-        /// The new revision of the store.
-        revision: u64,
-    },
+    Committed { revision: u64 },
     /// A comparison did not hold; nothing was written.
     Conflict {
         /// The store's revision when it was compared.
@@ -79,14 +72,7 @@ impl Compare {
     /// The key that is compared.
     pub fn key(&self) -> &str {
         match self {
-            Self::Absent(key) | Self::ModRevision(key, _) | Self::Value(key, _) => key,
-        }
-    }
-
-    fn value_len(&self) -> usize {
-        match self {
-            Self::Value(_, value) => value.len(),
-            Self::Absent(_) | Self::ModRevision(..) => 0,
+            Self::Absent(key) | Self::ModRevision(key, _) => key,
         }
     }
 }
@@ -115,7 +101,7 @@ impl Txn {
                 return Err(StoreError::TooLarge(format!("{count} {what}, at most {TXN_MAX_OPS}")));
             }
         }
-        let compared = self.compare.iter().map(|c| (c.key(), c.value_len()));
+        let compared = self.compare.iter().map(|c| (c.key(), 0));
         let written = self.ops.iter().map(|op| (op.key(), op.value_len()));
         let mut bytes = 0;
         for (key, value_len) in compared.chain(written) {

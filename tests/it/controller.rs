@@ -602,7 +602,7 @@ async fn unreachable_balancer_url_is_rejected() {
         [(EngineKind::Native, ExposureMode::Bridge), (EngineKind::Rootless, ExposureMode::Published)]
     {
         let (rig, mut agent) = Rig::with_agent(None, kind);
-        assert!(agent.settle(5).await);
+        assert!(agent.pass_until_idle(5).await);
         assert_eq!(rig.controller.queries().nodes().remove(0).state.exposure, Some(exposure));
         let mut asking = document("users", "users:1");
         spec_of(&mut asking).env.insert("BALANCER".into(), EnvValue::Field { field: EnvField::BalancerUrl });
@@ -779,7 +779,7 @@ async fn overridden_image_is_not_resolved() {
 #[tokio::test]
 async fn deadline_stops_while_balancer_is_disconnected() {
     let (rig, mut agent) = Rig::with_agent(None, EngineKind::Native);
-    assert!(agent.settle(5).await);
+    assert!(agent.pass_until_idle(5).await);
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     let after_hours = async || {
         for _ in 0..1_000 {

@@ -55,7 +55,7 @@ fn controller() -> Controller {
     let (watchers, watchers_rx) = watch::channel(0);
     let stop = CancellationToken::new();
     let listener = UnixListener::bind(&path).unwrap();
-    let server = PlaneServer { tables: tables_rx, watchers: watchers_rx, reports: reports_tx };
+    let server = PlaneServer { tables: tables_rx, metrics_subscribers: watchers_rx, reports: reports_tx };
     tokio::spawn(server.serve(listener, stop.clone()));
     Controller { path, tables, watchers, reports, _stop: stop.drop_guard(), _dir: dir }
 }
@@ -280,7 +280,7 @@ async fn balancer_reconnects_to_late_and_restarted_controller() {
         let (reports_tx, mut received) = watch::channel(reports(None, None));
         let stop = CancellationToken::new();
         let (_watchers, watchers) = watch::channel(0);
-        let server = PlaneServer { tables, watchers, reports: reports_tx };
+        let server = PlaneServer { tables, metrics_subscribers: watchers, reports: reports_tx };
         let serving = tokio::spawn(server.serve(listener, stop.clone()));
         follower.until_table(&sent).await;
         let expected = reports(Some(report("a", 3)), None);

@@ -45,7 +45,6 @@ impl AgentMemory {
         self.deletion_guard.release(&plan.released, now);
     }
 
-    /// A plan was stored.
     pub(in crate::agent) fn stored(&mut self, plan: &NodePlan, now: Mono) {
         for (_, status) in &plan.statuses {
             self.replicas.entry(status.replica.clone()).or_default().written_at = Some(now);

@@ -82,8 +82,8 @@ impl Leases {
         }
     }
 
-    /// The creation of a replica's container has ended, and what exists now is observed. If the answer was lost, a container
-    /// that appears later may hold what was reserved.
+    /// Container creation ended and the containers were listed. If the response was lost, a container that appears later may
+    /// hold a reserved address or port.
     pub(in crate::agent) fn released(&mut self, replica: &ReplicaName) {
         let quarantined = || QuarantinedLease { instance: None, deregistered_at: None };
         self.quarantined

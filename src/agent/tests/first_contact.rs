@@ -82,7 +82,7 @@ async fn first_answer_stores_the_identity_for_the_next_start() {
     let Unasked { engine, store, agent, handle } = Unasked::new();
     engine.go_away();
     let waits = tokio::spawn(agent.wait_for_first_answer(CancellationToken::new()));
-    handle.state().wait_for(|state| matches!(state.engine, EngineState::Away(_))).await.unwrap();
+    handle.state().wait_for(|state| matches!(state.engine, EngineState::Unavailable(_))).await.unwrap();
     engine.come_back();
     waits.await.unwrap().unwrap();
     engine.go_away();

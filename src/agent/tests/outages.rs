@@ -37,7 +37,8 @@ async fn engine_outage_withdraws_no_endpoint_and_its_exits_do_not_count() {
     rig.declare(&["users-1-a", "users-1-b"], quick).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.is_ready("users-1-b")).await;
     rig.engine.go_away();
-    rig.until("noticed", 40, |rig| matches!(rig.handle.state().borrow().engine, EngineState::Away(_))).await;
+    rig.until("noticed", 40, |rig| matches!(rig.handle.state().borrow().engine, EngineState::Unavailable(_)))
+        .await;
     let conditions = rig.handle.state().borrow().conditions.clone();
     assert!(
         conditions.iter().any(|c| c.reason == Reason::EngineUnavailable && c.message.contains("not running"))

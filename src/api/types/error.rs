@@ -20,9 +20,8 @@ pub struct ErrorDetail {
     pub code: String,
     /// What `ctl` exits with.
     pub exit: u8,
-    /// What was not done.
+    /// The operation that failed, and on which object.
     pub what: String,
-    /// Observations.
     #[serde(default)]
     pub why: Vec<String>,
     /// The last lines that the failed container wrote.

@@ -10,7 +10,6 @@ use crate::model::ReplicaName;
 #[serde(rename_all = "camelCase")]
 pub struct LogEntry {
     pub replica: ReplicaName,
-    /// When it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<jiff::Timestamp>,
     pub stderr: bool,

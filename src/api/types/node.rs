@@ -35,7 +35,7 @@ impl From<NodeSnapshot> for NodeObject {
         let AgentState { engine, exposure, containers, .. } = state;
         let info = match &engine {
             EngineState::Available(info) => Some(info),
-            EngineState::Away(_) | EngineState::Unknown => None,
+            EngineState::Unavailable(_) | EngineState::Unknown => None,
         };
         Self {
             id,
@@ -54,7 +54,7 @@ impl From<NodeSnapshot> for NodeObject {
 fn engine_text(engine: &EngineState) -> String {
     let EngineInfo { version, api_version, kind, .. } = match engine {
         EngineState::Available(info) => info,
-        EngineState::Away(error) => return error.to_string(),
+        EngineState::Unavailable(error) => return error.to_string(),
         EngineState::Unknown => return "not asked yet".to_owned(),
     };
     let kind = match kind {

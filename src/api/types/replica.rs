@@ -12,7 +12,7 @@ use crate::model::{
     ReplicaPhase, ReplicaStatus, RevisionNumber, ServiceName,
 };
 
-/// A replica.
+/// A replica as `ctl get replicas -o json` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicaObject {

@@ -36,7 +36,6 @@ pub struct ConfirmResponse {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KillResponse {
-    /// As in the request.
     pub container: ContainerId,
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use coxswain::api::codes;
 use coxswain::api::types::ErrorDetail;
 use coxswain::manifest::{LIMITS, ManifestSource, is_manifest};
+use coxswain::model::io_error_text;
 
 use crate::error::CliError;
 
@@ -106,15 +107,4 @@ fn bounded(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(LIMITS.run as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// The reason without `(os error N)`.
-pub(crate) fn io_error_text(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::NotADirectory => "is not a directory".to_owned(),
-        io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        _ => error.to_string(),
-    }
 }

@@ -57,7 +57,7 @@ impl Queries {
 
 fn node_conditions(state: &AgentState) -> Vec<Condition> {
     let mut conditions = state.conditions.clone();
-    if let EngineState::Away(error) = &state.engine
+    if let EngineState::Unavailable(error) = &state.engine
         && !conditions.iter().any(|condition| condition.reason == Reason::EngineUnavailable)
     {
         conditions.push(Condition::degraded(Reason::EngineUnavailable, error.to_string()));

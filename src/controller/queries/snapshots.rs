@@ -143,7 +143,6 @@ pub struct ProgressSnapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRecord {
     pub replica: ReplicaName,
-    /// When it was written.
     pub at: Option<jiff::Timestamp>,
     pub stderr: bool,
     pub text: String,

@@ -1,4 +1,4 @@
-//! One pass: read a service, plan, commit, and queue the next look.
+//! One pass: read a service, plan, commit, and queue the next pass.
 
 use std::collections::BTreeMap;
 

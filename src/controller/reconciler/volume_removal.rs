@@ -1,7 +1,7 @@
 //! How far the removal of a deleted service's volumes has come: a state machine. Pure.
 //!
-//! A pass requests the removal and does not wait (`volume_remover`). Requests are kept in memory only. The deleted Service stays in the store until its volumes are gone, so a daemon that
-//! restarts finds it and requests the removal again.
+//! A pass requests the removal and does not wait (`volume_remover`). Requests are kept in memory only. The deleted
+//! Service stays in the store until its volumes are gone, so a daemon that restarts finds it and requests the removal again.
 
 use crate::model::{Backoff, Millis, Mono, Service};
 use crate::orchestrator::VolumeRemovalState;

@@ -1,4 +1,4 @@
-//! Whether the machine has the memory for a write: what is reserved, read; the decision is the orchestrator's.
+//! Whether the node has the memory for a write. Reads what is reserved; the orchestrator decides.
 
 use super::document_merge::Merged;
 use super::handle::Writes;

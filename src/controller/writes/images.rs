@@ -84,7 +84,7 @@ fn unresolved(
 fn why(error: &EngineError) -> String {
     match error {
         EngineError::NotFound { .. } => "the Engine does not have it".to_owned(),
-        EngineError::PullDenied { message, .. } => format!("the registry refuses to give it: {message}"),
+        EngineError::PullDenied { message, .. } => format!("the registry denied the pull: {message}"),
         EngineError::ImageUnknown { message, .. } => format!("the registry does not have it: {message}"),
         EngineError::RegistryUnreachable { message, .. } => {
             format!("the registry cannot be reached: {message}")

@@ -42,7 +42,7 @@ pub(crate) struct MergeOutcome {
     pub(crate) kept: Vec<Overridden>,
     /// Those in fields that the manifest did change: nothing may be written before the user decides.
     pub(crate) conflicts: Vec<Overridden>,
-    /// Those that give way to the manifest because the user said so.
+    /// Overrides that `--overwrite` replaces with the manifest's value.
     pub(crate) overwritten: Vec<Overridden>,
 }
 
@@ -128,7 +128,7 @@ impl MergeInput<'_> {
 
 /// What becomes of an override.
 enum FieldResolution {
-    /// The manifest says what is live: it is an override no more.
+    /// The manifest now has the live value, so the override ends.
     Agreed,
     Overwritten,
     Kept,

@@ -41,7 +41,7 @@ pub(super) enum HelperError {
     TimedOut { program: String, limit: Duration },
     #[error("{program} failed with {status}: {reason}")]
     Failed { program: String, status: String, reason: String },
-    #[error("{program} returned something else than a user name and a secret")]
+    #[error("{program} returned an invalid response: expected a user name and a secret")]
     Garbled { program: String },
 }
 

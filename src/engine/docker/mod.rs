@@ -40,7 +40,7 @@ const CLIENT_TIMEOUT_SECONDS: u64 = 3_600;
 /// Where `dockerd` may be installed outside `PATH`.
 const DAEMON_DIRS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/snap/bin"];
 
-/// The Docker Engine on this host.
+/// The Docker Engine on this node.
 #[derive(Debug)]
 pub struct DockerEngine {
     socket: String,

@@ -29,7 +29,7 @@ impl Container {
         }
     }
 
-    /// Whether a probe of this address reaches it: at its own address, or at a published port of this machine.
+    /// Whether a probe of this address reaches it: at its own address, or at a published port of this node.
     pub(super) fn is_at(&self, at: SocketAddr) -> bool {
         self.state == ContainerState::Running
             && match at.ip().is_loopback() {

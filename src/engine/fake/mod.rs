@@ -79,7 +79,7 @@ impl FakeEngine {
     fn locked<T>(&self, f: impl FnOnce(&mut State, jiff::Timestamp) -> T) -> T {
         let now = (self.now)();
         let mut state = self.state.lock();
-        state.world.settle(now);
+        state.world.advance_processes(now);
         f(&mut state, now)
     }
 
@@ -163,7 +163,7 @@ impl FakeEngine {
         self.locked(|state, now| state.world.pause(id, false, now));
     }
 
-    /// Sets the machine's memory.
+    /// Sets the node's memory.
     #[must_use]
     pub fn with_memory(mut self, memory: MemorySize) -> Self {
         self.info.memory = Some(memory);
@@ -247,7 +247,7 @@ impl FakeEngine {
         self.locked(|state, _| state.faults.away = None);
     }
 
-    /// Makes a process outside containers listen on a port of the machine.
+    /// Makes a process outside containers listen on a port of the node.
     pub fn take_port(&self, port: u16) {
         self.locked(|state, _| state.world.taken_ports.insert(port));
     }

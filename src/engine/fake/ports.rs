@@ -1,4 +1,4 @@
-//! Ports of the machine: which containers may publish one. Pure.
+//! Ports of the node: which containers may publish one. Pure.
 
 use std::collections::BTreeSet;
 

@@ -26,7 +26,7 @@ pub(super) struct World {
     pub(super) images: Images,
     pub(super) hub: Hub,
     pub(super) journal: Vec<Mutation>,
-    /// Ports of the machine that a process outside containers listens on.
+    /// Ports of the node that a process outside containers listens on.
     pub(super) taken_ports: BTreeSet<u16>,
     /// Containers ever made: the source of ids.
     made: u64,
@@ -40,7 +40,7 @@ pub(super) fn no_such(what: EngineObject, name: impl ToString) -> EngineError {
 
 impl World {
     /// Ends the processes that are due by now, in the order of time.
-    pub(super) fn settle(&mut self, now: jiff::Timestamp) {
+    pub(super) fn advance_processes(&mut self, now: jiff::Timestamp) {
         let due = |c: &Container| c.ends.filter(|(at, _)| *at <= now && c.state == ContainerState::Running);
         while let Some((at, code, id)) =
             self.containers.iter().filter_map(|(id, c)| due(c).map(|(at, code)| (at, code, id.clone()))).min()
@@ -131,7 +131,7 @@ impl World {
         };
         self.journal.push(Mutation::Start { id: id.clone(), name: spec.name });
         self.event(id, EngineEventKind::Start, at);
-        self.settle(at);
+        self.advance_processes(at);
         Ok(())
     }
 
@@ -189,7 +189,7 @@ impl World {
         let name = container.spec.name.clone();
         self.journal.push(Mutation::Kill { id: id.clone(), name, signal: signal.to_owned() });
         self.event(id, EngineEventKind::Stop, now);
-        self.settle(now);
+        self.advance_processes(now);
         Ok(())
     }
 
@@ -205,7 +205,7 @@ impl World {
         let Some(container) = self.containers.get_mut(id).filter(|c| c.is_up()) else { return };
         container.state = if paused { ContainerState::Paused } else { ContainerState::Running };
         self.event(id, EngineEventKind::Other, now);
-        self.settle(now);
+        self.advance_processes(now);
     }
 
     pub(super) fn untag(&mut self, tag: &str) -> Result<(), EngineError> {

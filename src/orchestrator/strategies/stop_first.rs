@@ -1,4 +1,4 @@
-//! Stop-first: an old replica is gone before the one that takes its place is started, for volumes that bear one writer.
+//! Stop-first: removes an old replica before it starts the replacement, for volumes that allow one writer.
 //!
 //! The bounds have no surge, let at least one replica be missing, and count a replica until it is gone. With 1 wanted: the
 //! old one is removed, holds its place while it drains and stops, then the new one is started.

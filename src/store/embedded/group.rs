@@ -113,7 +113,6 @@ impl<'a> GroupCommit<'a> {
         Ok(match (compare, row.as_ref().map(|row| row.value())) {
             (Compare::Absent(_), row) => row.is_none(),
             (Compare::ModRevision(_, revision), row) => row.is_some_and(|row| row.1 == *revision),
-            (Compare::Value(_, value), row) => row.is_some_and(|row| row.4 == value.as_slice()),
         })
     }
 

@@ -54,7 +54,7 @@ impl SharedDatabase {
 
     /// From now on every write is answered with this error.
     pub(super) fn fail(&self, error: StoreError) -> StoreError {
-        tracing::error!(%error, "the store takes no more writes");
+        tracing::error!(%error, "the store is read-only after a failure, until it is opened again");
         self.failed.get_or_init(|| error).clone()
     }
 

@@ -102,7 +102,8 @@ impl Balancer {
         let controller = CancellationToken::new();
         if setup.controller {
             let listener = UnixListener::bind(&socket).unwrap();
-            let server = PlaneServer { tables: tables_rx, watchers: watchers_rx, reports: reports_tx };
+            let server =
+                PlaneServer { tables: tables_rx, metrics_subscribers: watchers_rx, reports: reports_tx };
             tokio::spawn(server.serve(listener, controller.clone()));
         }
         let first = reuse_port("127.0.0.1:0".parse().unwrap());

@@ -41,7 +41,9 @@ fn seen() -> Vec<(&'static str, NotReadyCause, Option<Millis>)> {
         ),
         (
             "0422",
-            NotReadyCause::PullDenied { message: message("the registry refuses to give users:v2: denied") },
+            NotReadyCause::PullDenied {
+                message: message("the registry denied the pull of users:v2: denied"),
+            },
             None,
         ),
         (

@@ -83,9 +83,6 @@ async fn txn_is_committed_only_if_its_comparisons_hold(store: &dyn Store) {
         (Compare::ModRevision(key("k"), revision + 1), false),
         (Compare::ModRevision(key("other"), revision), false),
         (Compare::ModRevision(key("other"), 0), false),
-        (Compare::Value(key("k"), b"v".to_vec()), true),
-        (Compare::Value(key("k"), b"w".to_vec()), false),
-        (Compare::Value(key("other"), b"".to_vec()), false),
     ];
     for (compare, blockers) in rows {
         let outcome = store.txn(Txn { compare: vec![compare.clone()], ops: vec![] }).await.unwrap();
@@ -140,7 +137,6 @@ async fn txn_over_a_limit_is_rejected(store: &dyn Store) {
     let many = |n: usize| (0..n).map(|i| put(&format!("k{i:04}"), "")).collect::<Vec<_>>();
     let sized = |n: usize| vec![Op::Put { key: "k".into(), value: vec![b'x'; n], lease: None }];
     let compares = |n: usize| vec![Compare::Absent("none".into()); n];
-    let value = |n: usize| vec![Compare::Value("none".into(), vec![b'x'; n])];
     let key = |n: usize| vec![put(&"k".repeat(n), "")];
     let rows = [
         ("as many operations as may be", vec![], many(TXN_MAX_OPS), "fits"),
@@ -149,7 +145,6 @@ async fn txn_over_a_limit_is_rejected(store: &dyn Store) {
         ("one comparison more", compares(TXN_MAX_OPS + 1), vec![], "large"),
         ("as many bytes as may be", vec![], sized(TXN_MAX_BYTES - 1), "fits"),
         ("one byte more", vec![], sized(TXN_MAX_BYTES), "large"),
-        ("bytes compared", value(TXN_MAX_BYTES), vec![], "large"),
         ("the longest key", vec![], key(KEY_MAX_BYTES), "fits"),
         ("a longer key", vec![], key(KEY_MAX_BYTES + 1), "large"),
         ("an empty key", vec![], key(0), "invalid"),

@@ -22,7 +22,6 @@ impl Model {
             Compare::ModRevision(key, revision) => {
                 self.entries.get(key).is_some_and(|e| e.mod_revision == *revision)
             }
-            Compare::Value(key, value) => self.entries.get(key).is_some_and(|e| e.value == *value),
         };
         if !txn.compare.iter().all(blockers) {
             return (TxnOutcome::Conflict { revision: self.revision }, vec![]);
@@ -62,7 +61,6 @@ fn compare() -> impl Strategy<Value = Compare> {
     prop_oneof![
         key().prop_map(Compare::Absent),
         (key(), 0..12u64).prop_map(|(key, revision)| Compare::ModRevision(key, revision)),
-        (key(), 0..3u8).prop_map(|(key, value)| Compare::Value(key, vec![value])),
     ]
 }
 

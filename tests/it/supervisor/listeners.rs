@@ -119,7 +119,7 @@ fn refusal_names_listener_address_and_reason() {
         ("b", web, format!("listener \"web\" uses {web}")),
         ("b", daemon.http, format!("listener \"http\" uses {}", daemon.http)),
         ("b", taken, me),
-        ("b", foreign, "the address does not belong to this machine".to_owned()),
+        ("b", foreign, "the address does not belong to this node".to_owned()),
         ("B", taken, "invalid name `B`".to_owned()),
     ] {
         let error = daemon.ask(&open(id, address)).error.unwrap();

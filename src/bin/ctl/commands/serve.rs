@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ErrorDetail};
 use coxswain::daemon::{self, Role, ServeOptions, StartError};
-use coxswain::model::{BalancerId, ExposureMode, is_host_name};
+use coxswain::model::{BalancerId, ExposureMode, io_error_text, is_host_name};
 
 use crate::error::CliError;
-use crate::files::io_error_text;
 use crate::paths::Environment;
 
 /// Run the daemon that reconciles containers with the declared services
@@ -80,8 +79,7 @@ fn exposure(text: &str) -> Result<ExposureMode, String> {
 /// The host as it appears in a URL: IPv6 in brackets. Rejects loopback, which inside a container is the container.
 fn host(text: &str) -> Result<String, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let loopback =
-        "inside a container that address is the container itself; use this machine's network address";
+    let loopback = "inside a container that address is the container itself; use this node's network address";
     match bare.parse::<IpAddr>() {
         Ok(address) if address.is_loopback() || address.is_unspecified() => return Err(loopback.to_owned()),
         Ok(IpAddr::V6(address)) => return Ok(format!("[{address}]")),

@@ -176,14 +176,14 @@ mod tests {
     fn hanging_once() -> (SocketAddr, oneshot::Receiver<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
-        let (tell, hangs) = oneshot::channel();
+        let (ready, hangs) = oneshot::channel();
         std::thread::spawn(move || {
             let mut hung = None;
-            let mut tell = Some(tell);
+            let mut ready = Some(ready);
             for mut stream in listener.incoming().map_while(Result::ok) {
                 if hung.is_none() {
                     hung = Some(stream);
-                    let _ = tell.take().map(|tell| tell.send(()));
+                    let _ = ready.take().map(|ready| ready.send(()));
                     continue;
                 }
                 let _ = stream.read(&mut [0; 4096]);

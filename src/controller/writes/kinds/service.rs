@@ -216,7 +216,7 @@ fn finish(
             && before.metadata.annotations == after.metadata.annotations
     });
     let (action, after) = match before {
-        // Dropping an override that is none any more is not a change to act on.
+        // Dropping an override that no longer differs changes nothing.
         Some(before) if same => {
             (WriteAction::Unchanged, Service { overrides: after.overrides, ..before.clone() })
         }
