@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Clock, RealClock};
 use crate::model::Mono;
 
-/// Longest search through all processes.
-const SEARCH_MAX: Mono = Mono(200);
+/// Longest search through all processes. Only an error message waits for it, and on a busy machine with thousands of processes
+/// the search takes seconds.
+const SEARCH_MAX: Mono = Mono(5000);
 
 /// A process that holds a listening socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

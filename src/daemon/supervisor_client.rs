@@ -18,8 +18,8 @@ use crate::model::ListenerId;
 
 /// The supervisor answers within milliseconds. Includes the wait for calls of other tasks.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// A machine with many processes and sockets takes long to search.
-const OWNER_TIMEOUT: Duration = Duration::from_secs(1);
+/// Longer than the search among the processes may take: reading the socket tables comes on top.
+const OWNER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Why a call to the supervisor failed.
 #[derive(Debug, thiserror::Error)]
