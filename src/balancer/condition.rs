@@ -78,21 +78,28 @@ impl RequestAttributes for std::collections::BTreeSet<RouteCondition> {
     }
 }
 
+/// Conditions for the tests of this file and of `router`.
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) mod samples {
+    use crate::model::RouteCondition;
 
-    fn header(name: &str, value: &str) -> RouteCondition {
+    pub(in crate::balancer) fn header(name: &str, value: &str) -> RouteCondition {
         RouteCondition::Header { name: name.to_owned(), value: value.to_owned() }
     }
 
-    fn cookie(name: &str, value: &str) -> RouteCondition {
+    pub(in crate::balancer) fn cookie(name: &str, value: &str) -> RouteCondition {
         RouteCondition::Cookie { name: name.to_owned(), value: value.to_owned() }
     }
 
-    fn method(method: &str) -> RouteCondition {
+    pub(in crate::balancer) fn method(method: &str) -> RouteCondition {
         RouteCondition::Method(method.to_owned())
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{cookie, header, method};
+    use super::*;
 
     #[test]
     fn conditions_that_no_request_can_meet_are_refused() {

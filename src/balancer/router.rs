@@ -138,20 +138,9 @@ pub(super) fn strip<'a>(prefix: &str, path: &'a str) -> &'a str {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::condition::samples::{cookie, header, method};
     use super::*;
     use crate::model::arbitrary::{condition, host_pattern, path_match};
-
-    fn header(name: &str, value: &str) -> RouteCondition {
-        RouteCondition::Header { name: name.to_owned(), value: value.to_owned() }
-    }
-
-    fn cookie(name: &str, value: &str) -> RouteCondition {
-        RouteCondition::Cookie { name: name.to_owned(), value: value.to_owned() }
-    }
-
-    fn method(method: &str) -> RouteCondition {
-        RouteCondition::Method(method.to_owned())
-    }
 
     /// Where a request leads that has these attributes.
     fn find_with<T: Copy>(router: &Router<T>, host: &str, path: &str, has: &[RouteCondition]) -> Option<T> {
