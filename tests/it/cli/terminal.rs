@@ -1,17 +1,18 @@
 //! On a terminal: a real one, of which the test holds the other end.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use coxswain::api::types::{List, WriteAction, WriteResponse};
-use coxswain::model::ReplicaPhase;
+use coxswain::api::types::{ConfirmResponse, DaemonStatus, List, WriteAction, WriteResponse};
+use coxswain::model::{ConditionKind, Reason, ReplicaPhase};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::objects::{result, revision, service, snapshot};
+use super::objects::{condition, daemon, result, revision, service, snapshot};
 use super::stub::{Reply, Stub};
 use super::transcript::BOUND;
 
@@ -27,6 +28,15 @@ pub(super) struct Terminal {
 
 impl Terminal {
     pub(super) fn start(stub: &Stub, arguments: &str) -> Self {
+        Self::with_stdin(stub, arguments, |_| Stdio::null())
+    }
+
+    /// A command that can ask: what is typed on its terminal is its standard input.
+    fn asking(stub: &Stub, arguments: &str) -> Self {
+        Self::with_stdin(stub, arguments, |terminal| terminal.try_clone().unwrap().into())
+    }
+
+    fn with_stdin(stub: &Stub, arguments: &str, stdin: impl Fn(&OwnedFd) -> Stdio) -> Self {
         let pty = openpty(None, None).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_ctl"))
             .args(arguments.split_whitespace())
@@ -34,7 +44,7 @@ impl Terminal {
             .env_clear()
             .envs([("LANG", "C.UTF-8"), ("TERM", "xterm")])
             .env("CTL_SOCKET", stub.socket())
-            .stdin(Stdio::null())
+            .stdin(stdin(&pty.slave))
             .stdout(pty.slave.try_clone().unwrap())
             .stderr(pty.slave)
             .spawn()
@@ -53,6 +63,10 @@ impl Terminal {
             }
         }
         assert!(self.shown.contains(wanted), "no {wanted:?} in {:?}", self.shown);
+    }
+
+    fn enter(&mut self, line: &str) {
+        writeln!(self.screen, "{line}").unwrap();
     }
 
     fn signal(&self, signal: Signal) {
@@ -148,6 +162,25 @@ fn ctrl_c_keeps_last_progress_frame() {
     let after = terminal.shown.rsplit("Ctrl-C detaches").next().unwrap_or_default().to_owned();
     assert!(!after.contains("\x1b["), "{after:?}");
     assert_eq!(terminal.exit(), Some(130));
+}
+
+#[test]
+fn confirm_removes_nothing_unless_the_prompt_is_accepted() {
+    let held = condition(ConditionKind::Degraded, true, Reason::DeletionHeld, "14 of 20 containers");
+    let status = DaemonStatus { conditions: vec![held], ..daemon() };
+    for (answer, exit, outcome, confirmed) in
+        [("n", 1, "nothing was removed", 0), ("y", 0, "- users-9-a  removing", 1)]
+    {
+        let stub = Stub::start()
+            .on("GET /v1/status", [Reply::json(&status)])
+            .on("POST /v1/confirm", [Reply::json(&ConfirmResponse { released: vec!["users-9-a".to_owned()] })]);
+        let mut terminal = Terminal::asking(&stub, "confirm");
+        terminal.until("remove these? [y/N]");
+        terminal.enter(answer);
+        terminal.until(outcome);
+        assert_eq!(terminal.exit(), Some(exit), "{answer}");
+        assert_eq!(stub.bodies("POST /v1/confirm").len(), confirmed, "{answer}");
+    }
 }
 
 #[test]

@@ -1,14 +1,16 @@
 //! `ctl confirm`: allows the removals that the deletion guard holds back.
 
-use coxswain::api::codes;
-use coxswain::api::types::{ConfirmRequest, ErrorDetail};
+use coxswain::api::types::ConfirmRequest;
 use coxswain::clock::request_id;
 use coxswain::model::Reason;
 
 use crate::error::CliError;
+use crate::prompt::ask;
 use crate::session::Session;
 
 /// Confirm removals held back by the deletion guard
+///
+/// Lists the removals and prompts before it allows them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Do not prompt for confirmation
@@ -25,15 +27,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliErr
     }
     held.iter().for_each(|line| session.ui.note(line));
     if !args.yes {
-        match session.ui.ask("remove these?") {
-            Some(true) => {}
-            Some(false) => return Err(CliError::of(&codes::USAGE, "nothing was removed")),
-            None => {
-                let next = vec!["ctl confirm -y".to_owned()];
-                let error = codes::USAGE.detail("confirming removals needs -y (not a terminal)");
-                return Err(ErrorDetail { next, ..error }.into());
-            }
-        }
+        ask(session, "remove these?", "removing these", "nothing was removed")?;
     }
     let response = session.client.confirm(&ConfirmRequest { request_id: request_id() }).await?;
     if response.released.is_empty() {
