@@ -24,7 +24,7 @@ pub use error::{Conflict, ControllerError, UnresolvedImage};
 pub use nodes::Nodes;
 pub use nodes::logs::LogQuery;
 pub use queries::{
-    Awaited, DaemonSnapshot, LogRecord, MetricsSubscription, NodeSnapshot, OperationEnd, ProgressSnapshot,
+    Awaited, DaemonSnapshot, LogEntry, MetricsSubscription, NodeSnapshot, OperationEnd, ProgressSnapshot,
     Queries, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
 };
 // Types in this module's signatures that other modules define.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coxswain::controller::{LogOptions, LogQuery, LogRecord};
+use coxswain::controller::{LogEntry, LogOptions, LogQuery};
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{ContainerSpec, EngineError, LogLine, NetworkSpec};
 use coxswain::model::{ContainerId, ReplicaName, ReplicaPhase, ReplicaStatus, ServiceName, key};
@@ -16,7 +16,7 @@ use crate::controller::{Rig, document, spec_of};
 const BOUND: Duration = Duration::from_secs(60);
 const NETWORK: &str = "coxswain-shop";
 
-type Lines = BoxStream<'static, Result<LogRecord, EngineError>>;
+type Lines = BoxStream<'static, Result<LogEntry, EngineError>>;
 
 /// Services with one replica each, named `…-1-a`, each with a container that wrote its own name.
 async fn rig(services: &[&str]) -> Rig {
@@ -94,7 +94,7 @@ async fn says<const N: usize>(lines: &mut Lines, expected: [&str; N]) {
     let mut said = Vec::new();
     for _ in 0..N {
         let line = tokio::time::timeout(BOUND, lines.next()).await.expect("a line");
-        let LogRecord { replica, text, life, .. } = line.expect("the stream continues").unwrap();
+        let LogEntry { replica, text, life, .. } = line.expect("the stream continues").unwrap();
         said.push(format!("{}{replica} {text}", if life { "--- " } else { "" }));
     }
     said.sort();

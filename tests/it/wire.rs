@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use coxswain::api::types::{
-    DaemonStatus, DesiredName, EndpointObject, EventObject, FailureReasonName, LogEntry, NodeObject,
-    NotReadyReason, OperationProgress, ReplicaObject, ReplicaPhaseName, RevisionObject, RevisionOutcomeName,
+    DaemonStatus, DesiredName, EndpointObject, EventObject, FailureReasonName, NodeObject, NotReadyReason,
+    OperationProgress, ReplicaObject, ReplicaPhaseName, RevisionObject, RevisionOutcomeName,
     RolloutStateName, ServiceObject, WrittenObject,
 };
 use coxswain::controller::{
-    AgentState, DaemonSnapshot, EngineInfo, EngineState, FieldChange, LogRecord, NodeSnapshot, OperationEnd,
+    AgentState, DaemonSnapshot, EngineInfo, EngineState, FieldChange, LogEntry, NodeSnapshot, OperationEnd,
     Overridden, ProgressSnapshot, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
     WriteAction, WriteResult,
 };
@@ -245,12 +245,12 @@ fn endpoint_event_and_log_line_show_all_they_have() {
         message: "exited with code 1".to_owned(),
     };
     let text = "listening".to_owned();
-    let line = LogRecord { replica: "users-3-a".into(), at: Some(at(35)), stderr: true, text, life: true };
+    let line = LogEntry { replica: "users-3-a".into(), at: Some(at(35)), stderr: true, text, life: true };
     let objects = [
         json(&EndpointObject::from(endpoint)),
         json(&EndpointObject::from(external)),
         json(&EventObject::from(event)),
-        json(&LogEntry::from(line)),
+        json(&line),
     ];
     insta::assert_snapshot!("endpoint_event_log", objects.join("\n"));
 }

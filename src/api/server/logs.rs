@@ -12,7 +12,6 @@ use super::answer::{FailedCall, ParsedQuery, SharedController, names_in};
 use super::streams::ndjson;
 use crate::api::codes;
 use crate::api::refusals::error_of;
-use crate::api::types::LogEntry;
 use crate::controller::{LogOptions, LogQuery};
 use crate::model::{ReplicaName, RevisionNumber, ServiceName};
 
@@ -40,7 +39,7 @@ pub(super) async fn logs(
     let replicas = names_in(&replica).map(ReplicaName::new).collect();
     let options = LogOptions { follow, tail, since };
     let lines = controller.nodes().logs(LogQuery { services, replicas, revision, options }).await?;
-    let lines = lines.map(|line| line.map(LogEntry::from).map_err(|error| error_of(error.into())));
+    let lines = lines.map(|line| line.map_err(|error| error_of(error.into())));
     let stopped = shutdown.clone();
     let ended = stream::once(async move { Err(codes::stream_ended()) });
     // Logs end when there is nothing left to follow; only the end of the daemon is an error.

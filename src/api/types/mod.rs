@@ -3,8 +3,9 @@
 //! Invariants: an answer is built from what the controller reads, by conversions in this directory; it has no field whose
 //! type is stored, so that a field that is added to a stored type appears to users only if it is added here. Exceptions: the
 //! `spec` of services and revisions is the stored [`ServiceSpec`](crate::model::ServiceSpec), because that is the form of the
-//! manifest: what `ctl get -o yaml` prints can be applied again. And words (enums without data) and values (ids, durations)
-//! are shared; a test pins every word.
+//! manifest: what `ctl get -o yaml` prints can be applied again. And words (enums without data), values (ids, durations) and
+//! types of the controller that exist for answers, such as [`LogEntry`], are shared; tests pin every word, and check those
+//! types like the ones here.
 //!
 //! | call | body → answer |
 //! | --- | --- |
@@ -31,7 +32,6 @@ mod error;
 mod event;
 mod failure;
 mod list;
-mod log;
 mod metadata;
 mod node;
 mod progress;
@@ -43,15 +43,15 @@ mod service;
 mod writes;
 
 pub use crate::controller::{
-    ApplyDocument, ApplyOptions, Awaited, DocumentProblem, LogOptions, LogQuery, RolloutChange, WriteAction,
+    ApplyDocument, ApplyOptions, Awaited, DocumentProblem, FieldChange, LogEntry, LogOptions, LogQuery,
+    RolloutChange, RolloutDeadline, WriteAction,
 };
-pub use daemon::{DaemonStatus, PublishedTable};
+pub use daemon::DaemonStatus;
 pub use endpoint::EndpointObject;
 pub use error::{ApiError, ErrorDetail};
 pub use event::EventObject;
 pub use failure::{FailureReasonName, RolloutFailureDetail};
 pub use list::{API_VERSION, List};
-pub use log::LogEntry;
 pub use metadata::{ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata};
 pub use node::NodeObject;
 pub use progress::{CountersReading, OperationOutcome, OperationProgress, ReplicaCounters, ReplicaProgress};
@@ -60,9 +60,9 @@ pub use replica::{
 };
 pub use requests::{ApplyRequest, ConfirmRequest, DeleteRequest, KillRequest, RolloutRequest, ScaleRequest};
 pub use revision::{RevisionObject, RevisionOutcomeName, RevisionStatus};
-pub use rollout::{DeadlineStatus, RolloutStateName, RolloutStatus};
+pub use rollout::{RolloutStateName, RolloutStatus};
 pub use service::{FieldOverride, ServiceObject, ServiceStatus};
 pub use writes::{
-    ApplyResponse, ChangedField, ConfirmResponse, KillResponse, OverriddenField, WriteResponse,
-    WrittenObject, release_changes, settings,
+    ApplyResponse, ConfirmResponse, KillResponse, OverriddenField, WriteResponse, WrittenObject,
+    release_changes, settings,
 };

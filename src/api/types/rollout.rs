@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RolloutFailureDetail;
 use crate::controller::RolloutDeadline;
-use crate::model::{Millis, ReplicaName, RevisionNumber, Rollout, RolloutDirection, RolloutState};
+use crate::model::{RevisionNumber, Rollout, RolloutDirection, RolloutState};
 
 /// The state of a rollout, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub struct RolloutStatus {
     pub since: jiff::Timestamp,
     /// While time without progress counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<DeadlineStatus>,
+    pub deadline: Option<RolloutDeadline>,
     /// Of the revision that failed or was aborted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<RolloutFailureDetail>,
@@ -74,29 +74,8 @@ impl RolloutStatus {
             stable: rollout.stable,
             paused: rollout.paused,
             since: rollout.since,
-            deadline: deadline.map(DeadlineStatus::from),
+            deadline,
             failure: rollout.state.failure().cloned().map(RolloutFailureDetail::from),
         }
-    }
-}
-
-/// When a rollout fails unless it makes progress, and what happens then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeadlineStatus {
-    /// In whole seconds; time that does not count, such as a pull, is not taken off.
-    pub remaining: Millis,
-    /// The replica that must become healthy until then; without one, any progress starts the time again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replica: Option<ReplicaName>,
-    /// The revision that a failure rolls back to; without one it is not rolled back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rolls_back_to: Option<RevisionNumber>,
-}
-
-impl From<RolloutDeadline> for DeadlineStatus {
-    fn from(deadline: RolloutDeadline) -> Self {
-        let RolloutDeadline { remaining, replica, rolls_back_to } = deadline;
-        Self { remaining, replica, rolls_back_to }
     }
 }

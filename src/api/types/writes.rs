@@ -51,7 +51,7 @@ pub struct WrittenObject {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ObjectImage>,
     #[serde(default)]
-    pub changes: Vec<ChangedField>,
+    pub changes: Vec<FieldChange>,
     /// What the user should know: `its volumes are kept: data`.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -87,7 +87,7 @@ impl From<WriteResult> for WrittenObject {
             action,
             generation,
             image: image.map(ObjectImage::from),
-            changes: changes.into_iter().map(ChangedField::from).collect(),
+            changes,
             notes,
             kept: kept.into_iter().map(OverriddenField::from).collect(),
             conflicts: conflicts.into_iter().map(OverriddenField::from).collect(),
@@ -95,38 +95,19 @@ impl From<WriteResult> for WrittenObject {
     }
 }
 
-/// A field that a write changed; `old` and `new` are JSON text, absent where there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ChangedField {
-    /// `spec.env.LOG_LEVEL`.
-    pub path: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new: Option<String>,
-}
-
-impl From<FieldChange> for ChangedField {
-    fn from(change: FieldChange) -> Self {
-        let FieldChange { path, old, new } = change;
-        Self { path, old, new }
-    }
-}
-
 /// What a service sets other than the defaults.
 ///
 /// # Errors
 /// [`FieldsError`] for a spec without a JSON form.
-pub fn settings(spec: &ServiceSpec) -> Result<Vec<ChangedField>, FieldsError> {
-    Ok(diff::settings(spec)?.into_iter().map(ChangedField::from).collect())
+pub fn settings(spec: &ServiceSpec) -> Result<Vec<FieldChange>, FieldsError> {
+    diff::settings(spec)
 }
 
 /// What differs between the releases of two revisions.
 ///
 /// # Errors
 /// As [`settings`].
-pub fn release_changes(from: &RevisionObject, to: &RevisionObject) -> Result<Vec<ChangedField>, FieldsError> {
+pub fn release_changes(from: &RevisionObject, to: &RevisionObject) -> Result<Vec<FieldChange>, FieldsError> {
     let image = |object: &RevisionObject| ResolvedImage {
         reference: object.status.image.reference.clone(),
         pinned: object.status.image.pinned.clone(),
@@ -135,7 +116,7 @@ pub fn release_changes(from: &RevisionObject, to: &RevisionObject) -> Result<Vec
     let new_image = image(to);
     let old = Release { spec: &from.spec, image: &old_image, restarts: from.status.restarts };
     let new = Release { spec: &to.spec, image: &new_image, restarts: to.status.restarts };
-    Ok(diff::between(old, new)?.into_iter().map(ChangedField::from).collect())
+    diff::between(old, new)
 }
 
 /// A field that a command changed since the manifest was applied; values are JSON text, an image is text alone.

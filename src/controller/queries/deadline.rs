@@ -1,19 +1,24 @@
 //! When a rollout fails unless it makes progress, and what happens then. Pure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::controller::service_state::ServiceState;
 use crate::model::{
     Millis, NotReadyCause, OnFailure, Replica, ReplicaName, ReplicaPhase, RevisionNumber, RolloutState,
 };
 
-/// When a rollout fails unless it makes progress, and what happens then.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// When a rollout fails unless it makes progress, and what happens then; part of an answer of the API, never stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RolloutDeadline {
-    /// In whole seconds.
+    /// In whole seconds; time that does not count, such as a pull, is not taken off.
     pub remaining: Millis,
     /// The replica whose `startWithin` ends first; without one it is the rollout's own deadline, which any progress
     /// starts again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<ReplicaName>,
-    /// The revision that a failure rolls back to.
+    /// The revision that a failure rolls back to; without one it is not rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolls_back_to: Option<RevisionNumber>,
 }
 

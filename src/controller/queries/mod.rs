@@ -20,6 +20,6 @@ pub use handle::Queries;
 pub use metrics::MetricsSubscription;
 pub(super) use read_model::ReadModel;
 pub use snapshots::{
-    Awaited, DaemonSnapshot, LogRecord, NodeSnapshot, OperationEnd, ProgressSnapshot, ReplicaSnapshot,
+    Awaited, DaemonSnapshot, LogEntry, NodeSnapshot, OperationEnd, ProgressSnapshot, ReplicaSnapshot,
     RevisionSnapshot, ServiceSnapshot,
 };

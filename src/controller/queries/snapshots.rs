@@ -1,6 +1,6 @@
 //! What queries answer with: stored objects together with what the controller knows of them.
 //!
-//! Deliberately absent: JSON. Users' objects are built from these in `api`.
+//! Deliberately absent: the JSON of stored objects. Users' objects are built from these in `api`.
 
 use std::net::SocketAddr;
 
@@ -139,13 +139,16 @@ pub struct ProgressSnapshot {
     pub end: Option<OperationEnd>,
 }
 
-/// A line of a replica's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogRecord {
+/// A line of a replica's log; an answer of the API, never stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogEntry {
     pub replica: ReplicaName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<jiff::Timestamp>,
     pub stderr: bool,
     pub text: String,
     /// Whether it says what happened to the replica, instead of what the container wrote.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub life: bool,
 }

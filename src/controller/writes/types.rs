@@ -68,7 +68,8 @@ pub enum WriteAction {
     Deleted,
 }
 
-/// A field that a write changed; `old` and `new` are JSON text, absent where there is none.
+/// A field that a write changed; `old` and `new` are JSON text, absent where there is none. Part of the API's answers; the
+/// store keeps it only to repeat an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldChange {
@@ -80,7 +81,8 @@ pub struct FieldChange {
     pub new: Option<String>,
 }
 
-/// A field that a command changed since the manifest was applied; values are JSON text, an image is text alone.
+/// A field that a command changed since the manifest was applied; values are JSON text, an image is text alone. It has
+/// [`Author`], which is stored with services, so users see it as the `OverriddenField` of `api/types`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Overridden {
@@ -132,7 +134,8 @@ impl From<bool> for ApplyOptions {
     }
 }
 
-/// What a write did to one object.
+/// What a write did to one object. Stored with the request's id, and it has [`ResolvedImage`] and [`Author`], which are stored
+/// with services; so users see it as the `WrittenObject` of `api/types`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteResult {

@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    ApplyResponse, ChangedField, DocumentProblem, ErrorDetail, List, ObjectAuthor, OperationOutcome,
+    ApplyResponse, DocumentProblem, ErrorDetail, FieldChange, List, ObjectAuthor, OperationOutcome,
     OverriddenField, WriteAction,
 };
 use coxswain::model::{Problem, ReplicaPhase};
@@ -42,13 +42,13 @@ fn good() -> Stub {
 fn applied(action: WriteAction) -> Reply {
     let mut result = result("users", action);
     if action == WriteAction::Changed {
-        let change = |path: &str, old: &str, new: &str| ChangedField {
+        let change = |path: &str, old: &str, new: &str| FieldChange {
             path: path.to_owned(),
             old: Some(old.to_owned()),
             new: Some(new.to_owned()),
         };
         result.changes = vec![change("spec.image", "users:v1", "users:v2")];
-        result.changes.push(ChangedField { old: None, ..change("spec.env.LOG_LEVEL", "", "debug") });
+        result.changes.push(FieldChange { old: None, ..change("spec.env.LOG_LEVEL", "", "debug") });
         result.notes = vec!["replicas: 3 → 2, set by an earlier `ctl scale users=3`".to_owned()];
     }
     Reply::json(&ApplyResponse { results: vec![result], dry_run: false })
@@ -260,12 +260,12 @@ fn apply_keeps_overrides_and_reports_them() {
 fn diff_shows_changes_that_apply_would_make() {
     let mut changed = result("users", WriteAction::Changed);
     changed.changes = vec![
-        ChangedField {
+        FieldChange {
             path: "spec.image".to_owned(),
             old: Some("users:v1 @ aa".to_owned()),
             new: Some("users:v2 @ bb".to_owned()),
         },
-        ChangedField { path: "spec.env.A".to_owned(), old: None, new: Some("\"1\"".to_owned()) },
+        FieldChange { path: "spec.env.A".to_owned(), old: None, new: Some("\"1\"".to_owned()) },
     ];
     changed.kept = vec![over("spec.env.B", "\"2\"", "\"5\"")];
     changed.conflicts = vec![over("spec.replicas", "4", "5")];

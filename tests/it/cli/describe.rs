@@ -1,6 +1,8 @@
 //! `ctl describe` and `ctl why`.
 
-use coxswain::api::types::{DeadlineStatus, FieldOverride, List, ObjectAuthor, RolloutStatus, ServiceObject};
+use coxswain::api::types::{
+    FieldOverride, List, ObjectAuthor, RolloutDeadline, RolloutStatus, ServiceObject,
+};
 use coxswain::model::{
     ConditionKind, EventKind, EventReason, Millis, Reason, ReplicaPhase, RevisionNumber, RevisionOutcome,
     RolloutState,
@@ -75,7 +77,7 @@ fn why_shows_blockers_and_next_steps() {
     let mut rolling = overridden();
     rolling.status.available = 1;
     rolling.status.waits = vec!["users-9-a must stay healthy for another 8s".to_owned()];
-    let deadline = DeadlineStatus {
+    let deadline = RolloutDeadline {
         remaining: Millis(0),
         replica: Some("users-9-b".into()),
         rolls_back_to: Some(RevisionNumber(7)),

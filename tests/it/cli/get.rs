@@ -1,11 +1,9 @@
 //! What is shown: get, status, logs, events.
 
-use coxswain::api::types::{
-    DaemonStatus, List, LogEntry, NodeObject, PublishedTable, RolloutStatus, ServiceObject,
-};
+use coxswain::api::types::{DaemonStatus, List, LogEntry, NodeObject, RolloutStatus, ServiceObject};
 use coxswain::model::{
     ConditionKind, EngineKind, Epoch, EventKind, EventReason, ExposureMode, Reason, ReplicaName,
-    ReplicaPhase, RolloutState,
+    ReplicaPhase, RolloutState, TableName,
 };
 
 use super::objects::{
@@ -229,7 +227,7 @@ fn get_watch_works_for_every_kind() {
 #[test]
 fn status_summarizes_daemon() {
     let behind = DaemonStatus {
-        acknowledged: daemon().table.map(|table| PublishedTable { revision: 40, ..table }),
+        acknowledged: daemon().table.map(|table| TableName { revision: 40, ..table }),
         conditions: vec![condition(
             ConditionKind::Degraded,
             true,
@@ -240,7 +238,7 @@ fn status_summarizes_daemon() {
         ..daemon()
     };
     let unanswered = DaemonStatus {
-        acknowledged: daemon().table.map(|table| PublishedTable { epoch: Epoch(1), revision: 77, ..table }),
+        acknowledged: daemon().table.map(|table| TableName { epoch: Epoch(1), revision: 77, ..table }),
         ..daemon()
     };
     let alone = DaemonStatus { acknowledged: None, ..daemon() };

@@ -1,10 +1,10 @@
 //! Objects that the scripted daemon shows.
 
 use coxswain::api::types::{
-    API_VERSION, DaemonStatus, DeadlineStatus, EndpointObject, EventObject, NodeObject, ObjectCondition,
-    ObjectImage, ObjectMetadata, OperationOutcome, OperationProgress, PublishedTable, ReplicaObject,
-    ReplicaProgress, RevisionObject, RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus,
-    WriteAction, WrittenObject,
+    API_VERSION, DaemonStatus, EndpointObject, EventObject, NodeObject, ObjectCondition, ObjectImage,
+    ObjectMetadata, OperationOutcome, OperationProgress, ReplicaObject, ReplicaProgress, RevisionObject,
+    RolloutDeadline, RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus, WriteAction,
+    WrittenObject,
 };
 use coxswain::clock::wall_time;
 use coxswain::controller::{ReplicaSnapshot, RevisionSnapshot};
@@ -12,7 +12,7 @@ use coxswain::model::{
     Author, ConditionKind, Desired, EndpointState, EndpointStats, EnvValue, Epoch, EventKind, EventReason,
     FailureReason, Generation, Millis, NotReadyCause, OutcomeRecord, Port, Protocol, Reason, Replica,
     ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome,
-    Rollout, RolloutDirection, RolloutFailure, RolloutState, Route, ServiceSpec,
+    Rollout, RolloutDirection, RolloutFailure, RolloutState, Route, ServiceSpec, TableName,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -57,7 +57,7 @@ pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> 
     let stable = stable.map(RevisionNumber);
     let rollout = Rollout { stable, state, since: minutes_ago(1), ..testing::rollout(target) };
     let is_under_way = rollout.state.is_under_way();
-    let deadline = DeadlineStatus { remaining: Millis::secs(300), replica: None, rolls_back_to: stable };
+    let deadline = RolloutDeadline { remaining: Millis::secs(300), replica: None, rolls_back_to: stable };
     RolloutStatus { deadline: is_under_way.then_some(deadline), ..RolloutStatus::new(rollout, None) }
 }
 
@@ -212,7 +212,7 @@ pub(super) fn host() -> NodeObject {
 }
 
 pub(super) fn daemon() -> DaemonStatus {
-    let table = PublishedTable { store: "3f2a".into(), epoch: Epoch(2), revision: 41 };
+    let table = TableName { store: "3f2a".into(), epoch: Epoch(2), revision: 41 };
     DaemonStatus {
         version: "0.1.0".to_owned(),
         pid: 4242,

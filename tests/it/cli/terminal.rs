@@ -171,9 +171,10 @@ fn confirm_removes_nothing_unless_the_prompt_is_accepted() {
     for (answer, exit, outcome, confirmed) in
         [("n", 1, "nothing was removed", 0), ("y", 0, "- users-9-a  removing", 1)]
     {
-        let stub = Stub::start()
-            .on("GET /v1/status", [Reply::json(&status)])
-            .on("POST /v1/confirm", [Reply::json(&ConfirmResponse { released: vec!["users-9-a".to_owned()] })]);
+        let stub = Stub::start().on("GET /v1/status", [Reply::json(&status)]).on(
+            "POST /v1/confirm",
+            [Reply::json(&ConfirmResponse { released: vec!["users-9-a".to_owned()] })],
+        );
         let mut terminal = Terminal::asking(&stub, "confirm");
         terminal.until("remove these? [y/N]");
         terminal.enter(answer);

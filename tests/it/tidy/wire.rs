@@ -1,8 +1,9 @@
 //! Answers of the API are types of their own: a field that is added to a stored type does not appear to users by itself.
 //!
-//! Two exceptions. `ServiceSpec` is the form of the manifest: a field of it is written by users, so it is meant to be shown,
+//! Three exceptions. `ServiceSpec` is the form of the manifest: a field of it is written by users, so it is meant to be shown,
 //! and `ctl apply` takes what `ctl get -o yaml` prints (`tests/it/wire.rs` reads it back). Words, enums without data, may be
-//! shared where `tests/it/wire.rs` pins every one of them.
+//! shared where `tests/it/wire.rs` pins every one of them. A type that is defined elsewhere and exists for answers need not
+//! exist twice; it is checked as an answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,11 +19,16 @@ const ANSWERS: &str = "src/api/types/";
 const REQUESTS: &str = "src/api/types/requests.rs";
 /// What the rest of the crate defines for its own use.
 const INNER: [&str; 2] = ["src/model/", "src/controller/"];
-/// Types with fields that answers may have.
-const SHARED: [&str; 3] = [
-    "ServiceSpec",     // the manifest's own form, see above
-    "ObjectRef",       // written as text
-    "DocumentProblem", // of a request's document; never stored
+/// The manifest's own form, and what is written as text.
+const UNCHECKED: [&str; 2] = ["ServiceSpec", "ObjectRef"];
+/// Types with fields that are defined elsewhere and are answers, or parts of them; checked as answers.
+const SHARED: [&str; 6] = [
+    "TableName", // a name, of parts that compare only together
+    "DocumentProblem",
+    "Problem",
+    "FieldChange", // kept in the store only to repeat an answer
+    "LogEntry",
+    "RolloutDeadline",
 ];
 
 /// The types that a field names.
@@ -51,11 +57,14 @@ pub(super) fn check<'a>(files: impl Iterator<Item = (&'a str, &'a Source)>) -> V
         if is_inner {
             let names = source.items.iter().filter_map(with_data);
             with_fields.extend(names.map(|name| (name, path)));
+            let shared =
+                source.items.iter().filter(|item| with_data(item).is_some_and(|name| is_shared(&name)));
+            answers.extend(shared.filter(|item| is_serialized(item)).map(|item| (path, item)));
         } else if path.starts_with(ANSWERS) && path != REQUESTS {
             answers.extend(source.items.iter().filter(|item| is_serialized(item)).map(|item| (path, item)));
         }
     }
-    with_fields.retain(|name, _| !SHARED.contains(&name.as_str()));
+    with_fields.retain(|name, _| !UNCHECKED.contains(&name.as_str()) && !is_shared(name));
     words.retain(|name, _| !PINNED_WORDS.contains(&name.as_str()));
     let mut complaints = Vec::new();
     for (path, item) in answers {
@@ -73,6 +82,10 @@ pub(super) fn check<'a>(files: impl Iterator<Item = (&'a str, &'a Source)>) -> V
         }
     }
     complaints
+}
+
+fn is_shared(name: &str) -> bool {
+    SHARED.contains(&name)
 }
 
 /// The name of a type with fields.
@@ -132,6 +145,8 @@ fn stored_type_in_response_is_reported() {
     }
     let variant = "#[derive(Serialize)]\npub enum Answer { Done { rollout: Rollout } }";
     assert_eq!(complaints(answer, variant), 1);
+    let shared = "#[derive(Serialize)]\npub struct LogEntry { rollout: Rollout }";
+    assert_eq!(complaints("src/controller/queries/snapshots.rs", shared), 1, "an answer defined elsewhere");
     let conversion = "impl From<Rollout> for Answer { fn from(r: Rollout) -> Self { Self } }";
     assert_eq!(complaints(answer, conversion), 0);
 }

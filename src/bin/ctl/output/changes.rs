@@ -1,6 +1,6 @@
 //! The result of a write, or of a dry run, as lines. Pure.
 
-use coxswain::api::types::{ChangedField, OverriddenField, WriteAction, WrittenObject};
+use coxswain::api::types::{FieldChange, OverriddenField, WriteAction, WrittenObject};
 use jiff::Timestamp;
 
 use super::age::ago;
@@ -46,8 +46,8 @@ fn overridden(mark: char, over: &OverriddenField, now: Timestamp) -> String {
 }
 
 /// `~ spec.env.LOG_LEVEL: "info" → "debug"`.
-pub(crate) fn field(change: &ChangedField) -> String {
-    let ChangedField { path, old, new } = change;
+pub(crate) fn field(change: &FieldChange) -> String {
+    let FieldChange { path, old, new } = change;
     match (old, new) {
         (Some(old), Some(new)) => format!("~ {path}: {} → {}", sanitize(old), sanitize(new)),
         (None, Some(new)) => format!("+ {path}: {}", sanitize(new)),

@@ -2,7 +2,7 @@
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    ChangedField, DaemonStatus, EndpointObject, EventObject, FieldOverride, ObjectCondition, ReplicaObject,
+    DaemonStatus, EndpointObject, EventObject, FieldChange, FieldOverride, ObjectCondition, ReplicaObject,
     RevisionObject, RolloutFailureDetail, RolloutStateName, ServiceObject, settings as non_default_settings,
 };
 use coxswain::model::{ConditionKind, RolloutDirection};
@@ -76,7 +76,7 @@ fn settings(service: &ServiceObject) -> Vec<String> {
     }
 }
 
-fn setting(change: &ChangedField) -> String {
+fn setting(change: &FieldChange) -> String {
     field(change).trim_start_matches("+ ").to_owned()
 }
 

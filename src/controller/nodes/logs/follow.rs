@@ -13,7 +13,7 @@ use super::replica_changes::ReplicaChanges;
 use crate::agent::{EngineError, LogOptions};
 use crate::controller::error::ControllerError;
 use crate::controller::nodes::handle::Nodes;
-use crate::controller::queries::{LogRecord, ReplicaSnapshot};
+use crate::controller::queries::{LogEntry, ReplicaSnapshot};
 use crate::model::Millis;
 
 /// Records that wait for a slow client; the Engine is not read further then.
@@ -31,7 +31,7 @@ pub(super) struct Followed {
 /// What a refresh found.
 #[derive(Default)]
 struct Refreshed {
-    notices: Vec<LogRecord>,
+    notices: Vec<LogEntry>,
     /// Whether nothing that was asked for is left.
     is_gone: bool,
 }
@@ -54,7 +54,7 @@ impl Nodes {
 
     /// Forwards records, and refreshes the replicas whenever something changed. Ends once what was asked for is gone and
     /// the last records of its containers are read, or once the client left.
-    async fn forward(&self, mut followed: Followed, sender: &mpsc::Sender<Result<LogRecord, EngineError>>) {
+    async fn forward(&self, mut followed: Followed, sender: &mpsc::Sender<Result<LogEntry, EngineError>>) {
         let mut is_gone = false;
         while !is_gone || followed.reader.merge.len() > 0 {
             let retry_in = followed.reader.retry_at().map(|at| at.since(self.clock.mono()));

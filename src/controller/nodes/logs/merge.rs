@@ -13,13 +13,13 @@ use tokio::time::{Sleep, sleep};
 
 use super::records::RecordStream;
 use crate::agent::EngineError;
-use crate::controller::LogRecord;
+use crate::controller::LogEntry;
 
 /// How long a record waits for an earlier one of another log: Docker delivers what it has within a few milliseconds, and
 /// no reader notices this delay.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-type Record = Result<LogRecord, EngineError>;
+type Record = Result<LogEntry, EngineError>;
 
 /// The next record of one log.
 enum Head {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn record_at(replica: &str, at: Option<i64>) -> Record {
-        Ok(LogRecord {
+        Ok(LogEntry {
             replica: replica.into(),
             at: at.and_then(|second| jiff::Timestamp::from_second(second).ok()),
             stderr: false,

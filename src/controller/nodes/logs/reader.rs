@@ -10,7 +10,7 @@ use super::merge::LogMerge;
 use super::records::{self, notice};
 use crate::agent::{EngineError, LogOptions, NodeRequests};
 use crate::controller::nodes::NodeLinks;
-use crate::controller::{LogRecord, ReplicaSnapshot};
+use crate::controller::{LogEntry, ReplicaSnapshot};
 use crate::model::{ContainerId, Millis, Mono, ReplicaName};
 
 /// Logs that one client reads at a time: each is a connection to the Engine.
@@ -42,7 +42,7 @@ enum LogState {
 #[derive(Debug, Default)]
 pub(super) struct OpenOutcome {
     /// About logs that are left out.
-    pub(super) notices: Vec<LogRecord>,
+    pub(super) notices: Vec<LogEntry>,
     /// Why the first log that could not be opened was refused.
     pub(super) error: Option<EngineError>,
 }

@@ -4,15 +4,15 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 
 use crate::agent::{EngineError, LogLine, LogOptions, NodeRequests};
-use crate::controller::queries::LogRecord;
+use crate::controller::queries::LogEntry;
 use crate::model::{ContainerId, ReplicaName};
 
 /// The records of one log or of several, in the order of their times.
-pub(super) type RecordStream = BoxStream<'static, Result<LogRecord, EngineError>>;
+pub(super) type RecordStream = BoxStream<'static, Result<LogEntry, EngineError>>;
 
 /// A record that the daemon wrote, not the replica.
-pub(super) fn notice(replica: &ReplicaName, at: Option<jiff::Timestamp>, text: String) -> LogRecord {
-    LogRecord { replica: replica.clone(), at, stderr: false, text, life: true }
+pub(super) fn notice(replica: &ReplicaName, at: Option<jiff::Timestamp>, text: String) -> LogEntry {
+    LogEntry { replica: replica.clone(), at, stderr: false, text, life: true }
 }
 
 /// Opens the log of a replica's container.
@@ -23,7 +23,7 @@ pub(super) async fn open(
     options: &LogOptions,
 ) -> Result<RecordStream, EngineError> {
     let replica = replica.clone();
-    let record = move |line: LogLine| LogRecord {
+    let record = move |line: LogLine| LogEntry {
         replica: replica.clone(),
         at: line.at,
         stderr: line.stderr,

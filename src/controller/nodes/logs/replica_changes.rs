@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::records::notice;
-use crate::controller::queries::{LogRecord, ReplicaSnapshot};
+use crate::controller::queries::{LogEntry, ReplicaSnapshot};
 use crate::model::{ReplicaName, ReplicaPhase, ReplicaStatus};
 
 /// The replicas' statuses as one client has seen them.
@@ -14,7 +14,7 @@ pub(super) struct ReplicaChanges {
 
 impl ReplicaChanges {
     /// Notices of what changed since the last call, and of replicas that are gone.
-    pub(super) fn update(&mut self, replicas: &[ReplicaSnapshot]) -> Vec<LogRecord> {
+    pub(super) fn update(&mut self, replicas: &[ReplicaSnapshot]) -> Vec<LogEntry> {
         let mut notices = Vec::new();
         for status in replicas.iter().filter_map(|replica| replica.status.as_ref()) {
             let before = self.statuses.insert(status.replica.clone(), status.clone());
