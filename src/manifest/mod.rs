@@ -46,7 +46,7 @@ pub use finding::{Finding, SourcePlace};
 pub use limits::{LIMITS, ManifestLimits};
 pub use reference::{Topic, Unexplained, explain, kinds};
 pub use schema::schema;
-pub use shape::{DefaultValue, EnumValues, KeyRule, SchemaKey, SchemaNode, ValueType};
+pub use shape::{API_VERSION, DefaultValue, EnumValues, KeyRule, SchemaKey, SchemaNode, ValueType};
 pub use source::{ManifestSource, Span, is_manifest};
 
 use crate::model::Problem;

@@ -13,6 +13,7 @@ mod service;
 mod traffic;
 
 pub(super) use container::*;
+pub use envelope::API_VERSION;
 pub(super) use envelope::*;
 pub(super) use policy::*;
 pub(super) use schema_node::TEXT;

@@ -5,20 +5,17 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{API_VERSION, ObjectImage};
+use super::ObjectImage;
 use crate::controller::ReplicaSnapshot;
 use crate::model::{
     AppName, Cause, ContainerId, Desired, Diagnosis, Millis, NodeId, NotReadyCause, Replica, ReplicaName,
     ReplicaPhase, ReplicaStatus, RevisionNumber, ServiceName,
 };
 
-/// A replica as `ctl get replicas -o json` shows it.
+/// A replica; `ctl get replicas -o json` puts `available`, `inFlight` and `image` into its status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicaObject {
-    pub api_version: String,
-    /// `Replica`.
-    pub kind: String,
     pub spec: ReplicaSpec,
     /// As its agent reports it; `None` before the first report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,8 +223,6 @@ impl From<ReplicaSnapshot> for ReplicaObject {
     fn from(snapshot: ReplicaSnapshot) -> Self {
         let ReplicaSnapshot { replica, status, available, stats, image } = snapshot;
         Self {
-            api_version: API_VERSION.to_owned(),
-            kind: "Replica".to_owned(),
             spec: replica.into(),
             status: status.map(ReplicaState::from),
             available,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{API_VERSION, ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata, RolloutStatus};
+use super::{ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata, RolloutStatus};
 use crate::controller::ServiceSnapshot;
 use crate::model::{Generation, Override, ServiceSpec};
 
@@ -11,9 +11,6 @@ use crate::model::{Generation, Override, ServiceSpec};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceObject {
-    pub api_version: String,
-    /// `Service`.
-    pub kind: String,
     pub metadata: ObjectMetadata,
     /// As a manifest declares it, with defaults.
     pub spec: ServiceSpec,
@@ -87,8 +84,6 @@ impl From<ServiceSnapshot> for ServiceObject {
         let written_at = service.written_at;
         let changed_at = rollout.as_ref().map_or(written_at, |rollout| rollout.since.max(written_at));
         Self {
-            api_version: API_VERSION.to_owned(),
-            kind: "Service".to_owned(),
             metadata: service.metadata.into(),
             spec: service.spec,
             status: ServiceStatus {

@@ -27,7 +27,7 @@ pub(in crate::manifest) const KINDS: SchemaNode = SchemaNode {
 };
 
 /// The supported version of the format.
-pub(in crate::manifest) const API_VERSION: &str = "coxswain/v1";
+pub const API_VERSION: &str = "coxswain/v1";
 
 const VERSIONS: EnumValues = EnumValues { words: &[(API_VERSION, "the supported version")], later: &[] };
 const SERVICE: EnumValues = EnumValues { words: &[("Service", "a service")], later: &[] };

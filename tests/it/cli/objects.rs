@@ -1,10 +1,9 @@
 //! Objects that the scripted daemon shows.
 
 use coxswain::api::types::{
-    API_VERSION, DaemonStatus, EndpointObject, EventObject, NodeObject, ObjectCondition, ObjectImage,
-    ObjectMetadata, OperationOutcome, OperationProgress, ReplicaObject, ReplicaProgress, RevisionObject,
-    RolloutDeadline, RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus, WriteAction,
-    WrittenObject,
+    DaemonStatus, EndpointObject, EventObject, NodeObject, ObjectCondition, ObjectImage, ObjectMetadata,
+    OperationOutcome, OperationProgress, ReplicaObject, ReplicaProgress, RevisionObject, RolloutDeadline,
+    RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus, WriteAction, WrittenObject,
 };
 use coxswain::clock::wall_time;
 use coxswain::controller::{ReplicaSnapshot, RevisionSnapshot};
@@ -64,8 +63,6 @@ pub(super) fn rollout(target: u64, stable: Option<u64>, state: RolloutState) -> 
 /// A service `name` at revision 9, all ready.
 pub(super) fn service(name: &str) -> ServiceObject {
     ServiceObject {
-        api_version: API_VERSION.to_owned(),
-        kind: "Service".to_owned(),
         metadata: ObjectMetadata {
             name: name.into(),
             app: "shop".into(),

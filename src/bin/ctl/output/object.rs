@@ -3,8 +3,9 @@
 //! Every object has `apiVersion, kind, metadata, spec, status` in this order, and `apply` accepts a service unchanged.
 
 use coxswain::api::types::{
-    API_VERSION, EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
+    EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
 };
+use coxswain::manifest::API_VERSION;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coxswain::api::types::API_VERSION;
+use coxswain::manifest::API_VERSION;
 use coxswain::model::ServiceName;
 use serde_json::{Value, json};
 
