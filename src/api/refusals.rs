@@ -8,76 +8,91 @@ use super::code::Code;
 use super::codes;
 use super::types::{ApiError, ErrorDetail};
 use crate::controller::{
-    AgentSilent, CapacityShortage, Conflict, ControllerError, EngineError, Overridden, UnresolvedImage,
+    AgentSilent, CapacityShortage, Conflict, ControllerError, DocumentProblem, EngineError, Overridden,
+    UnresolvedImage,
 };
-use crate::model::{AppName, Author, ExposureMode, Generation, ObjectRef, RevisionNumber, ServiceName};
+use crate::model::{
+    AppName, Author, ExposureMode, Generation, ObjectRef, ReplicaName, RevisionNumber, ServiceName,
+};
 
 /// For requests that were rejected before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
+/// An error suggests one or two commands.
+const NEXT_MAX: usize = 2;
 
 /// The API error for a controller error.
 pub(crate) fn error_of(error: ControllerError) -> ApiError {
     detail_of(error).into()
 }
 
-/// An error of a request that changed nothing, unless a case says otherwise.
+/// An error of a request that changed nothing says so, unless its case knows better.
 fn detail_of(error: ControllerError) -> ErrorDetail {
-    let unchanged = |detail: ErrorDetail| ErrorDetail { now: Some(NOTHING_CHANGED.to_owned()), ..detail };
     match error {
         ControllerError::NotFound(names) => not_found(&names),
-        ControllerError::NoReplica(name) => {
-            let next = vec!["ctl get replicas".to_owned()];
-            ErrorDetail { next, ..codes::NOT_FOUND.detail(format!("no replica named {name}")) }
-        }
+        ControllerError::NoReplica(name) => no_replica(&name),
         ControllerError::ChangedMeanwhile { object, read, found, by, written } => {
             changed_meanwhile(&object, [read, found], &by, &written)
         }
         ControllerError::Engine(error) => engine(&error),
         ControllerError::Agent(error) => silent(error),
-        ControllerError::Store(error) => {
-            let next = vec!["ctl status".to_owned()];
-            ErrorDetail { next, ..codes::STORE_FAILED.detail(error.to_string()) }
+        ControllerError::Store(error) => store_failed(error.to_string()),
+        ControllerError::Fields(error) => unchanged(codes::STORE_FAILED.detail(error.to_string())),
+        ControllerError::Invalid(problems) => unchanged(invalid(problems)),
+        ControllerError::BadValue(message) => unchanged(codes::USAGE.detail(message)),
+        ControllerError::BalancerUnknown { origins, exposure } => {
+            unchanged(balancer_unknown(&origins, exposure))
         }
-        rejected => unchanged(rejected_request(rejected)),
+        ControllerError::Images(images) => unchanged(unresolved(&images)),
+        ControllerError::NoMemory(short) => unchanged(no_memory(&short)),
+        ControllerError::RouteClaimed { route, object, origin, holder } => {
+            unchanged(route_claimed(&route, &object, &origin, &holder))
+        }
+        ControllerError::Overridden { conflicts, by } => unchanged(overridden(&conflicts, &by)),
+        ControllerError::OtherApp { object, there, here } => unchanged(other_app(&object, &there, &here)),
+        ControllerError::VolumeShared { volume, service, by } => {
+            unchanged(volume_shared(&volume, &service, &by))
+        }
+        ControllerError::OtherSource { object, there } => unchanged(other_source(object, there)),
+        ControllerError::BeingDeleted(object) => unchanged(being_deleted(&object)),
+        ControllerError::ImageGone { revision, gone } => unchanged(image_gone(revision, &gone)),
+        ControllerError::NotNow { name, rejection } => unchanged(rollout_command::error(&name, &rejection)),
+        ControllerError::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
     }
 }
 
-/// Requests that are invalid or not possible now.
-fn rejected_request(error: ControllerError) -> ErrorDetail {
-    match error {
-        ControllerError::Invalid(problems) => {
-            ErrorDetail { problems, ..codes::INVALID_MANIFEST.detail(codes::INVALID_MANIFEST.title) }
-        }
-        ControllerError::BadValue(message) => codes::USAGE.detail(message),
-        ControllerError::BalancerUnknown { origins, exposure } => balancer_unknown(&origins, exposure),
-        ControllerError::Images(images) => unresolved(&images),
-        ControllerError::NoMemory(short) => no_memory(&short),
-        ControllerError::RouteClaimed { route, object, origin, holder } => {
-            route_claimed(&route, &object, &origin, &holder)
-        }
-        ControllerError::Overridden { conflicts, by } => overridden(&conflicts, &by),
-        ControllerError::OtherApp { object, there, here } => other_app(&object, &there, &here),
-        ControllerError::VolumeShared { volume, service, by } => volume_shared(&volume, &service, &by),
-        other @ ControllerError::OtherSource { .. } => {
-            let why = vec!["only the source that declares an object can change or delete it".to_owned()];
-            ErrorDetail { why, ..codes::OTHER_OWNER.detail(other.to_string()) }
-        }
-        ControllerError::BeingDeleted(object) => {
-            let what = format!("{} is being deleted", object.phrase());
-            let next = vec![format!("ctl wait {} --for deleted", object.name)];
-            ErrorDetail { next, ..codes::CHANGED_MEANWHILE.detail(what) }
-        }
-        ControllerError::ImageGone { revision, gone } => image_gone(revision, &gone),
-        ControllerError::NotNow { name, rejection } => rollout_command::error(&name, &rejection),
-        ControllerError::NoRevision { name, wanted, kept } => no_revision(&name, wanted, &kept),
-        other @ (ControllerError::Fields(_)
-        | ControllerError::NotFound(_)
-        | ControllerError::NoReplica(_)
-        | ControllerError::ChangedMeanwhile { .. }
-        | ControllerError::Engine(_)
-        | ControllerError::Agent(_)
-        | ControllerError::Store(_)) => codes::STORE_FAILED.detail(other.to_string()),
-    }
+fn unchanged(detail: ErrorDetail) -> ErrorDetail {
+    ErrorDetail { now: Some(NOTHING_CHANGED.to_owned()), ..detail }
+}
+
+fn invalid(problems: Vec<DocumentProblem>) -> ErrorDetail {
+    ErrorDetail { problems, ..codes::INVALID_MANIFEST.detail(codes::INVALID_MANIFEST.title) }
+}
+
+fn no_replica(name: &ReplicaName) -> ErrorDetail {
+    let next = vec!["ctl get replicas".to_owned()];
+    ErrorDetail { next, ..codes::NOT_FOUND.detail(format!("no replica named {name}")) }
+}
+
+fn store_failed(what: String) -> ErrorDetail {
+    let next = vec!["ctl status".to_owned()];
+    ErrorDetail { next, ..codes::STORE_FAILED.detail(what) }
+}
+
+/// Names where the object is declared: only there it can be changed.
+fn other_source(object: ObjectRef, there: Option<String>) -> ErrorDetail {
+    let why = vec!["only the source that declares an object can change or delete it".to_owned()];
+    let next = match &there {
+        Some(directory) => format!("grep -rlw {} {directory}", object.name),
+        None => format!("ctl describe {}", object.name),
+    };
+    let what = ControllerError::OtherSource { object, there }.to_string();
+    ErrorDetail { why, next: vec![next], ..codes::OTHER_OWNER.detail(what) }
+}
+
+fn being_deleted(object: &ObjectRef) -> ErrorDetail {
+    let what = format!("{} is being deleted", object.phrase());
+    let next = vec![format!("ctl wait {} --for deleted", object.name)];
+    ErrorDetail { next, ..codes::CHANGED_MEANWHILE.detail(what) }
 }
 
 fn changed_meanwhile(
@@ -138,7 +153,12 @@ fn image_gone(revision: RevisionNumber, gone: &UnresolvedImage) -> ErrorDetail {
 
 fn other_app(object: &ObjectRef, there: &AppName, here: &AppName) -> ErrorDetail {
     let why = vec![format!("the manifest says app {here}; a service cannot change its app")];
-    ErrorDetail { why, ..codes::OTHER_OWNER.detail(format!("{} belongs to app {there}", object.phrase())) }
+    let next = vec![format!("ctl get {} -o yaml", object.name)];
+    ErrorDetail {
+        why,
+        next,
+        ..codes::OTHER_OWNER.detail(format!("{} belongs to app {there}", object.phrase()))
+    }
 }
 
 fn volume_shared(volume: &str, service: &ServiceName, by: &ServiceName) -> ErrorDetail {
@@ -201,7 +221,13 @@ fn unresolved(images: &[UnresolvedImage]) -> ErrorDetail {
         [_] => format!("{}: {}", i.origin, i.why),
         _ => format!("{} ({}): {}: {}", i.object.name, i.origin, i.reference, i.why),
     };
-    ErrorDetail { why: images.iter().map(line).collect(), ..codes::IMAGE_UNRESOLVED.detail(what) }
+    let references: BTreeSet<&str> = images.iter().map(|image| image.reference.as_str()).collect();
+    let pulls = references.iter().take(NEXT_MAX).map(|reference| format!("docker pull {reference}"));
+    ErrorDetail {
+        why: images.iter().map(line).collect(),
+        next: pulls.collect(),
+        ..codes::IMAGE_UNRESOLVED.detail(what)
+    }
 }
 
 fn no_memory(short: &[CapacityShortage]) -> ErrorDetail {
@@ -236,12 +262,70 @@ fn engine(error: &EngineError) -> ErrorDetail {
     let code: Code = match error {
         EngineError::Missing { .. } => codes::DOCKER_MISSING,
         EngineError::Denied { .. } => codes::DOCKER_DENIED,
-        away if away.is_away() => codes::DOCKER_STOPPED,
-        _ => codes::DOCKER_REFUSED,
+        EngineError::Stopped { .. } | EngineError::Unanswered { .. } => codes::DOCKER_STOPPED,
+        EngineError::NotFound { .. }
+        | EngineError::NotRunning { .. }
+        | EngineError::Conflict { .. }
+        | EngineError::PullDenied { .. }
+        | EngineError::ImageUnknown { .. }
+        | EngineError::RegistryUnreachable { .. }
+        | EngineError::Invalid { .. }
+        | EngineError::Failed { .. } => codes::DOCKER_REFUSED,
     };
+    // A call without an answer may have taken effect.
+    let is_unknown = matches!(error, EngineError::Unanswered { .. });
     ErrorDetail {
-        now: Some(NOTHING_CHANGED.to_owned()),
+        now: (!is_unknown).then(|| NOTHING_CHANGED.to_owned()),
         next: vec!["ctl status".to_owned()],
         ..code.detail(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users() -> ObjectRef {
+        (&ServiceName::new("users")).into()
+    }
+
+    #[test]
+    fn engine_error_says_that_nothing_changed_only_where_that_is_known() {
+        let socket = "/run/docker.sock".to_owned();
+        let unanswered = EngineError::Unanswered { call: "kill", message: "timed out".to_owned() };
+        for (error, code, now) in [
+            (EngineError::Stopped { socket }, "CTL-0112", Some(NOTHING_CHANGED)),
+            (unanswered, "CTL-0112", None),
+            (EngineError::NotRunning { name: "c1".to_owned() }, "CTL-0114", Some(NOTHING_CHANGED)),
+        ] {
+            let detail = engine(&error);
+            assert_eq!((detail.code.as_str(), detail.now.as_deref()), (code, now), "{error}");
+        }
+    }
+
+    #[test]
+    fn rejected_object_or_image_has_a_next_command() {
+        let image = |reference: &str| UnresolvedImage {
+            object: users(),
+            origin: "app.yaml:3".to_owned(),
+            reference: reference.to_owned(),
+            why: "unknown".to_owned(),
+        };
+        let there = Some("/manifests".to_owned());
+        let other_app = ControllerError::OtherApp { object: users(), there: "a".into(), here: "b".into() };
+        for (error, next) in [
+            (ControllerError::OtherSource { object: users(), there }, "grep -rlw users /manifests"),
+            (ControllerError::OtherSource { object: users(), there: None }, "ctl describe users"),
+            (other_app, "ctl get users -o yaml"),
+            (ControllerError::Images(vec![image("a:1"), image("a:1")]), "docker pull a:1"),
+            (
+                ControllerError::Images(vec![image("c:1"), image("b:1"), image("a:1")]),
+                "docker pull a:1; docker pull b:1",
+            ),
+        ] {
+            let detail = detail_of(error);
+            assert_eq!(detail.next.join("; "), next);
+            assert_eq!(detail.now.as_deref(), Some(NOTHING_CHANGED));
+        }
     }
 }
