@@ -262,14 +262,14 @@ impl fmt::Display for Diagnosis {
         }
         match self.evidence.times {
             0 | 1 => Ok(()),
-            times => write!(f, ", {times} times in {}", in_seconds(self.evidence.within)),
+            times => write!(f, ", {times} times in {}", shown_time(self.evidence.within)),
         }
     }
 }
 
-/// Whole seconds, and at least one: milliseconds of a crash loop are noise.
-fn in_seconds(time: Millis) -> Millis {
-    Millis::secs(time.0.div_ceil(1000).max(1))
+/// At least a second: milliseconds of a crash loop are noise.
+fn shown_time(time: Millis) -> Millis {
+    time.whole_seconds_up().max(Millis::secs(1))
 }
 
 #[cfg(test)]

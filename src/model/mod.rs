@@ -52,6 +52,7 @@ mod table;
 mod template;
 mod traffic;
 mod volume;
+mod whole_seconds;
 
 pub use author::Author;
 pub use backoff::Backoff;

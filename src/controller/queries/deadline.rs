@@ -27,7 +27,7 @@ pub(super) fn deadline(state: &ServiceState, now: jiff::Timestamp) -> Option<Rol
     let rollout = state.rollout.as_ref()?;
     let policy = &state.service.spec.rollout;
     let whole_rollout = |waited: &Millis, rolls_back_to| RolloutDeadline {
-        remaining: whole_seconds(policy.deadline.0.saturating_sub(waited.0)),
+        remaining: Millis(policy.deadline.0.saturating_sub(waited.0)).whole_seconds(),
         replica: None,
         rolls_back_to,
     };
@@ -62,11 +62,7 @@ fn start_time_left(state: &ServiceState, replica: &Replica, now: jiff::Timestamp
     // What a revision runs with is its own health check, not the spec's of a later generation.
     let health =
         state.revisions.get(&replica.revision).map_or(&state.service.spec.health, |r| &r.spec.health);
-    Some(whole_seconds(health.start_within.0.saturating_sub(elapsed)))
-}
-
-fn whole_seconds(millis: u64) -> Millis {
-    Millis(millis / 1000 * 1000)
+    Some(Millis(health.start_within.0.saturating_sub(elapsed)).whole_seconds())
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ pub(crate) fn waits(blockers: &[Blocker], passed: Millis) -> Vec<String> {
 /// The reason as it is later, in whole seconds; `None` where it has passed.
 fn later(hold: &Blocker, passed: Millis) -> Option<Blocker> {
     let rest = |left: &Millis| {
-        let left = left.0.saturating_sub(passed.0);
-        (left > 0).then(|| Millis::secs(left.div_ceil(1000)))
+        let left = Millis(left.0.saturating_sub(passed.0));
+        (left.0 > 0).then(|| left.whole_seconds_up())
     };
     match hold {
         Blocker::NotAvailable { .. } => None,

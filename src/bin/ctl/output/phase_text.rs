@@ -47,7 +47,7 @@ pub(super) fn short(duration: Millis) -> String {
     if duration.0 < 60_000 {
         format!("{}.{}s", duration.0 / 1000, duration.0 % 1000 / 100)
     } else {
-        Millis(duration.0 / 1000 * 1000).to_string()
+        duration.whole_seconds().to_string()
     }
 }
 
