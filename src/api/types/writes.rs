@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ObjectAuthor, ObjectImage, RevisionObject};
 use crate::controller::{FieldChange, FieldsError, Overridden, WriteAction, WriteResult, diff};
-use crate::model::{ContainerId, Generation, ObjectRef, Release, ResolvedImage, ServiceName, ServiceSpec};
+use crate::model::{ContainerId, Generation, ObjectRef, Release, ResolvedImage, ServiceSpec};
 
 /// Answer to an apply, in the order of the documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,22 +61,6 @@ pub struct WrittenObject {
     /// Of a diff: fields that the manifest changed as well; an apply is rejected for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<OverriddenField>,
-}
-
-impl WrittenObject {
-    /// An object that nothing was written of.
-    pub fn unchanged(name: &ServiceName, generation: Generation) -> Self {
-        Self {
-            object: name.into(),
-            action: WriteAction::Unchanged,
-            generation,
-            image: None,
-            changes: Vec::new(),
-            notes: Vec::new(),
-            kept: Vec::new(),
-            conflicts: Vec::new(),
-        }
-    }
 }
 
 impl From<WriteResult> for WrittenObject {

@@ -54,6 +54,20 @@ fn wait_exits_with_result_of_condition() {
 }
 
 #[test]
+fn wait_for_an_earlier_revision_says_where_the_service_is() {
+    for (status, expected) in [
+        (rollout(10, Some(9), progressing()), "it is moving to revision 10"),
+        (rollout(10, Some(10), RolloutState::Complete), "it is at revision 10"),
+    ] {
+        let moved = state(|service| service.status.rollout = Some(status));
+        let stub = Stub::start().on(WATCH, [Reply::lines(&[moved])]);
+        let ran = run(&stub, "wait users --for revision=9");
+        assert_eq!(ran.exit, 1);
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn wait_times_out_and_rejects_unknown_conditions() {
     let stub = Stub::start().on(WATCH, [Reply::silence_after(&[unready()])]);
     insta::assert_snapshot!(

@@ -1,17 +1,14 @@
 //! `ctl rollout`: starts a rollout, or follows the one in progress.
 
 use coxswain::api::codes;
-use coxswain::api::types::{
-    Awaited, ErrorDetail, ReplicaObject, RolloutChange, RolloutStateName, ServiceObject, WriteAction,
-    WrittenObject,
-};
+use coxswain::api::types::{ErrorDetail, ReplicaObject, RolloutChange, RolloutStateName, ServiceObject};
 use coxswain::clock::wall_time;
 use coxswain::model::ServiceName;
 
 use super::{abort, history, pause, restart, resume, undo};
 use crate::error::CliError;
 use crate::names;
-use crate::operation::{self, RolloutEnd, ServingSummary, WaitArgs, wait};
+use crate::operation::{self, RolloutEnd, ServingSummary, WaitArgs};
 use crate::output::listing;
 use crate::session::Session;
 use crate::writes::change_rollout_and_wait;
@@ -76,7 +73,10 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         None if args.retry => {
             change_rollout_and_wait(session, service, RolloutChange::Retry, &args.wait).await
         }
-        None => attach(session, &service, &args.wait).await,
+        None => {
+            let service = session.client.service(&service).await?;
+            operation::attach(session, &service, &args.wait).await
+        }
     }
 }
 
@@ -90,16 +90,6 @@ async fn run_verb(session: &Session<'_>, verb: RolloutVerb) -> Result<(), CliErr
         RolloutVerb::Abort(args) => abort::run(session, args).await,
         RolloutVerb::Restart(args) => restart::run(session, args).await,
     }
-}
-
-/// Waits for the current generation, no matter who wrote it.
-async fn attach(session: &Session<'_>, name: &ServiceName, args: &WaitArgs) -> Result<(), CliError> {
-    let service = session.client.service(name).await?;
-    let mut result = WrittenObject::unchanged(name, service.metadata.generation);
-    if listing::is_deleting(&service) {
-        result.action = WriteAction::Deleted;
-    }
-    wait(session, &[result], Awaited::Release, args).await
 }
 
 async fn status(session: &Session<'_>, name: &ServiceName) -> Result<(), CliError> {

@@ -9,5 +9,5 @@ mod wait_args;
 mod watched;
 
 pub(crate) use rollout_failure::{RolloutEnd, ServingSummary, failed};
-pub(crate) use run::wait;
+pub(crate) use run::{attach, wait};
 pub(crate) use wait_args::{WaitArgs, deadline, passed};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use coxswain::api::client::ApiClient;
-use coxswain::api::types::{ApiError, Awaited, OperationProgress, WrittenObject};
+use coxswain::api::types::{
+    ApiError, Awaited, ObjectMetadata, OperationProgress, ServiceObject, WrittenObject,
+};
 use coxswain::clock::wall_time;
 use coxswain::model::ServiceName;
 use futures::stream::{SelectAll, StreamExt};
@@ -17,6 +19,7 @@ use super::wait_args::{WaitArgs, deadline, passed};
 use super::watched::WatchedService;
 use crate::error::CliError;
 use crate::output::frame::{self, ProgressView};
+use crate::output::listing::is_deleting;
 use crate::output::{LiveDisplay, Ui, progress};
 use crate::session::Session;
 
@@ -35,11 +38,31 @@ pub(crate) async fn wait(
     awaited: Awaited,
     args: &WaitArgs,
 ) -> Result<(), CliError> {
-    let is_awaited = |result: &WrittenObject| result.object.service_name().is_some();
-    if args.detach || !results.iter().any(is_awaited) {
+    let services = results.iter().filter_map(WatchedService::of_write).collect();
+    wait_for(session, services, awaited, args).await
+}
+
+/// Waits for the current generation of a service, no matter who wrote it.
+pub(crate) async fn attach(
+    session: &Session<'_>,
+    service: &ServiceObject,
+    args: &WaitArgs,
+) -> Result<(), CliError> {
+    let ObjectMetadata { name, generation, .. } = &service.metadata;
+    let watched = WatchedService::new(name.clone(), *generation, is_deleting(service));
+    wait_for(session, vec![watched], Awaited::Release, args).await
+}
+
+async fn wait_for(
+    session: &Session<'_>,
+    services: Vec<WatchedService>,
+    awaited: Awaited,
+    args: &WaitArgs,
+) -> Result<(), CliError> {
+    if args.detach || services.is_empty() {
         return Ok(());
     }
-    OperationWait::new(session, results).run(awaited, deadline(args.timeout)).await
+    OperationWait::new(session, services).run(awaited, deadline(args.timeout)).await
 }
 
 struct OperationWait<'a> {
@@ -51,14 +74,13 @@ struct OperationWait<'a> {
 }
 
 impl<'a> OperationWait<'a> {
-    fn new(session: &'a Session<'_>, results: &[WrittenObject]) -> Self {
-        let services = results.iter().filter_map(WatchedService::new);
+    fn new(session: &'a Session<'_>, services: Vec<WatchedService>) -> Self {
         Self {
             ui: session.ui,
             client: &session.client,
             live: session.ui.live_stderr(),
             started: Instant::now(),
-            services: services.map(|watched| (watched.name.clone(), watched)).collect(),
+            services: services.into_iter().map(|watched| (watched.name.clone(), watched)).collect(),
         }
     }
 

@@ -142,24 +142,11 @@ mod tests {
     use coxswain::model::{Generation, ReplicaPhase, RolloutDirection};
 
     use crate::output::phase_text::tests::snapshot as progress_of;
-    use crate::output::replacement_history::ReplacementHistory;
-    use crate::output::traffic::TrafficMeter;
 
     use super::*;
 
     fn watched() -> WatchedService {
-        WatchedService {
-            name: "users".into(),
-            generation: Generation(4),
-            deletes: false,
-            header: String::new(),
-            revisions: Vec::new(),
-            last: None,
-            table_refused_since: None,
-            replacements: ReplacementHistory::default(),
-            meter: TrafficMeter::default(),
-            end: None,
-        }
+        WatchedService::new("users".into(), Generation(4), false)
     }
 
     fn snapshot() -> OperationProgress {

@@ -25,12 +25,11 @@ pub(super) struct WatchedService {
 }
 
 impl WatchedService {
-    /// `None` for an object of another kind: nothing reports its progress.
-    pub(super) fn new(result: &WrittenObject) -> Option<Self> {
-        let name = result.object.service_name()?;
-        Some(Self {
-            generation: result.generation,
-            deletes: result.action == WriteAction::Deleted,
+    /// Before the first report.
+    pub(super) fn new(name: ServiceName, generation: Generation, deletes: bool) -> Self {
+        Self {
+            generation,
+            deletes,
             header: name.to_string(),
             name,
             revisions: Vec::new(),
@@ -39,7 +38,13 @@ impl WatchedService {
             replacements: ReplacementHistory::default(),
             meter: TrafficMeter::default(),
             end: None,
-        })
+        }
+    }
+
+    /// `None` for an object of another kind: nothing reports its progress.
+    pub(super) fn of_write(result: &WrittenObject) -> Option<Self> {
+        let name = result.object.service_name()?;
+        Some(Self::new(name, result.generation, result.action == WriteAction::Deleted))
     }
 
     /// Whether a report is older than the write. If a condition blocks the daemon, it counts as current.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use coxswain::api::types::{RolloutStateName, ServiceObject};
+use coxswain::api::types::{RolloutStateName, RolloutStatus, ServiceObject};
 use coxswain::model::{ConditionKind, RevisionNumber, RolloutDirection};
 
 use crate::output::listing::is_deleting;
@@ -87,9 +87,19 @@ fn at_revision(service: &ServiceObject, number: RevisionNumber) -> WaitAnswer {
         _ if has_failed && rollout.direction == RolloutDirection::Rollback => {
             WaitAnswer::Never(format!("revision {number} failed and was rolled back"))
         }
-        _ if number < rollout.target => {
-            WaitAnswer::Never(format!("it is moving to revision {}", rollout.target))
-        }
+        _ if number < rollout.target => WaitAnswer::Never(whereabouts(rollout)),
         _ => WaitAnswer::NotYet,
+    }
+}
+
+/// Where the service is instead: on its way to a revision, or there.
+fn whereabouts(rollout: &RolloutStatus) -> String {
+    let target = rollout.target;
+    match rollout.state {
+        RolloutStateName::Complete | RolloutStateName::RolledBack => format!("it is at revision {target}"),
+        RolloutStateName::Progressing | RolloutStateName::RollingBack => {
+            format!("it is moving to revision {target}")
+        }
+        RolloutStateName::Failed => format!("its rollout to revision {target} failed"),
     }
 }
