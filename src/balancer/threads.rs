@@ -13,7 +13,8 @@ use super::sockets::SocketChange;
 use super::table::CompiledTable;
 use super::thread::{ThreadCommand, ThreadConfig, run};
 
-/// A table waits for its answer and changes of sockets are rare, so at most a table, a ping and a drain are queued.
+/// A table waits for its answer, so at most one table, one ping and a drain are queued, and changes of sockets. Many of those
+/// can come at once and fill the queue: they wait for room, and a ping without room is sent at a later tick.
 const COMMANDS_MAX: usize = 4;
 
 /// A thread ended before it was asked to. Its listening sockets swallow their share of all connections, so the process must
@@ -24,6 +25,7 @@ pub(super) struct ThreadEnded;
 
 pub(super) struct ThreadGroup {
     threads: Vec<ThreadHandle>,
+    /// The number of the last ping.
     pings: u64,
     /// Cancelled by the first thread that ends.
     ended: CancellationToken,
@@ -31,6 +33,8 @@ pub(super) struct ThreadGroup {
 
 struct ThreadHandle {
     commands: mpsc::Sender<ThreadCommand>,
+    /// The last ping that its queue had room for.
+    sent_ping: u64,
     /// The last ping that it confirmed.
     confirmed_ping: Arc<AtomicU64>,
 }
@@ -55,7 +59,7 @@ impl ThreadGroup {
             runtime.block_on(run(config, receiver))
         };
         let join = thread::Builder::new().name("balancer".to_owned()).spawn(body)?;
-        self.threads.push(ThreadHandle { commands, confirmed_ping });
+        self.threads.push(ThreadHandle { commands, sent_ping: self.pings, confirmed_ping });
         Ok(join)
     }
 
@@ -112,15 +116,17 @@ impl ThreadGroup {
     pub(super) fn ping(&mut self) -> bool {
         let has_confirmed =
             |thread: &ThreadHandle| thread.confirmed_ping.load(Ordering::Relaxed) == self.pings;
-        if !self.threads.iter().all(has_confirmed) {
-            return false;
+        let are_alive = self.threads.iter().all(has_confirmed);
+        if are_alive {
+            self.pings += 1;
         }
-        self.pings += 1;
-        for thread in &self.threads {
-            // a full queue belongs to a thread that hangs, which shows at the next tick
-            let _ = thread.commands.try_send(ThreadCommand::Ping(self.pings));
+        for thread in self.threads.iter_mut().filter(|thread| thread.sent_ping != self.pings) {
+            // a full queue does not show that the thread hangs: it gets this ping at the next tick
+            if thread.commands.try_send(ThreadCommand::Ping(self.pings)).is_ok() {
+                thread.sent_ping = self.pings;
+            }
         }
-        true
+        are_alive
     }
 
     /// Forgets threads that have ended, and says whether any is left. For threads that were asked to end.
@@ -149,5 +155,51 @@ impl Drop for AbortOnPanic {
         if thread::panicking() {
             std::process::abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A group of one thread, whose commands the test receives.
+    fn group() -> (ThreadGroup, mpsc::Receiver<ThreadCommand>, Arc<AtomicU64>) {
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let confirmed_ping = Arc::new(AtomicU64::new(0));
+        let mut group = ThreadGroup::new();
+        let confirmed = Arc::clone(&confirmed_ping);
+        group.threads.push(ThreadHandle { commands, sent_ping: 0, confirmed_ping });
+        (group, receiver, confirmed)
+    }
+
+    /// The pings in the queue, which is empty afterwards.
+    fn pings(receiver: &mut mpsc::Receiver<ThreadCommand>) -> Vec<u64> {
+        let commands = std::iter::from_fn(|| receiver.try_recv().ok());
+        commands
+            .filter_map(|command| if let ThreadCommand::Ping(n) = command { Some(n) } else { None })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn ping_that_met_a_full_queue_is_sent_again() {
+        let (mut group, mut receiver, confirmed) = group();
+        for _ in 0..COMMANDS_MAX {
+            group.send(|| ThreadCommand::Close("web".into())).await.unwrap();
+        }
+        assert!(group.ping(), "nothing was to be confirmed yet");
+        assert!(pings(&mut receiver).is_empty());
+        assert!(!group.ping());
+        assert_eq!(pings(&mut receiver), [1]);
+        confirmed.store(1, Ordering::Relaxed);
+        assert!(group.ping());
+        assert_eq!(pings(&mut receiver), [2]);
+    }
+
+    #[test]
+    fn thread_that_does_not_confirm_is_not_pinged_again() {
+        let (mut group, mut receiver, _) = group();
+        assert!(group.ping());
+        assert_eq!([group.ping(), group.ping()], [false; 2]);
+        assert_eq!(pings(&mut receiver), [1]);
     }
 }
