@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -92,16 +93,15 @@ impl PlaneServer {
     pub async fn serve(self, listener: UnixListener, shutdown: CancellationToken) {
         let mut greetings = FuturesUnordered::new();
         let mut conversations = Conversations::default();
+        // kept over the rounds of the loop: another event must not end its pause
+        let mut accepted = pin!(accept(&listener));
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                accepted = listener.accept(), if greetings.len() < GREETINGS_MAX => match accepted {
-                    Ok((stream, _)) => greetings.push(self.greet(stream)),
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a balancer's connection");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
+                stream = &mut accepted, if greetings.len() < GREETINGS_MAX => {
+                    greetings.push(self.greet(stream));
+                    accepted.set(accept(&listener));
+                }
                 Some(greeted) = greetings.next() => match greeted {
                     Ok(Greeted { reader, writer, balancer, report }) => {
                         tracing::info!(%balancer, incarnation = %report.incarnation.0, "balancer connected");
@@ -215,6 +215,19 @@ impl PlaneServer {
                 changed = tables.changed() => changed.map_err(|_| PlaneError::Closed)?,
                 changed = metrics_subscribers.changed() => changed.map_err(|_| PlaneError::Closed)?,
                 () = needs_table.notified() => sent = None,
+            }
+        }
+    }
+}
+
+/// The next connection. The pause after an error is part of it, so that it holds up no conversation.
+async fn accept(listener: &UnixListener) -> UnixStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a balancer's connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
