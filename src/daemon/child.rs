@@ -1,14 +1,15 @@
 //! One running child process: how it is watched and stopped.
 //!
-//! Invariants: [`Child::watch`] returns only after the child was reaped.
-//! Deliberately absent: how it is started (`spawner`), whether and when it is restarted (`supervisor`, `restart_backoff`).
+//! Invariants: [`Child::watch`] returns only after the child was reaped; a child that is dropped is killed.
+//! Deliberately absent: what it is started with (`spawner`), whether and when it is restarted (`supervisor`, `restart_backoff`).
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::UnixStream;
@@ -21,7 +22,7 @@ use super::liveness::ALIVE;
 impl Role {
     /// A child without a heartbeat for this long hangs. The balancer's clients wait meanwhile; the controller may be opening
     /// a large store.
-    fn heartbeat_timeout(self) -> Duration {
+    pub(super) fn heartbeat_timeout(self) -> Duration {
         match self {
             Self::Controller => Duration::from_secs(15),
             Self::Balancer => Duration::from_secs(5),
@@ -67,6 +68,16 @@ pub(super) enum ChildExit {
 }
 
 impl Child {
+    /// Starts the process. One that can no longer be watched is killed: its successor must not find it running.
+    ///
+    /// # Errors
+    /// When the process cannot be created. Must run inside a tokio runtime.
+    pub(super) fn spawn(role: Role, command: Command, liveness: UnixStream) -> anyhow::Result<Self> {
+        let process = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
+        let pid = process.id().context("the child ended at once")?;
+        Ok(Self { role, process, pid, liveness })
+    }
+
     /// Watches the child until it has ended and is reaped. `has_started` is set at its first heartbeat after its start.
     /// `channel` serves the child's channel, and resolves only if the child must be replaced.
     ///
@@ -176,6 +187,13 @@ mod tests {
 
     use super::*;
 
+    /// A process that ends only by a signal.
+    fn sleeper() -> Command {
+        let mut command = Command::new("sleep");
+        command.arg("1000");
+        command
+    }
+
     /// How a child ended, and how long it was watched.
     #[derive(Debug)]
     struct Watched {
@@ -186,13 +204,26 @@ mod tests {
     /// Watches a child that ends only by a signal and whose channel failed with this error.
     async fn watch(error: ErrorKind, signals: &ChildSignals) -> Watched {
         let (liveness, _pipe) = UnixStream::pair().unwrap();
-        let process = tokio::process::Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
-        let pid = process.id().unwrap();
-        let child = Child { role: Role::Balancer, process, pid, liveness };
+        let child = Child::spawn(Role::Balancer, sleeper(), liveness).unwrap();
         let started = Instant::now();
         let has_started = Cell::new(true);
         let exit = child.watch(signals, &has_started, pin!(std::future::ready(error.into()))).await.unwrap();
         Watched { exit, lasted: started.elapsed() }
+    }
+
+    #[tokio::test]
+    async fn child_that_is_dropped_is_killed() {
+        let (liveness, _pipe) = UnixStream::pair().unwrap();
+        let child = Child::spawn(Role::Controller, sleeper(), liveness).unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.pid).unwrap());
+        drop(child);
+        // tokio reaps it when it hears of its end; until then it is a zombie
+        let ended = async {
+            while kill(pid, None).is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), ended).await.expect("it has ended");
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use anyhow::Context;
 use command_fds::{CommandFdExt, FdMapping};
 
 use super::child::Child;
@@ -49,6 +48,7 @@ impl ChildSpawner {
     pub(super) fn start(&self, role: Role, first: bool) -> anyhow::Result<(Child, DatagramChannel)> {
         let (liveness, childs_liveness) = UnixStream::pair()?;
         liveness.set_nonblocking(true)?;
+        let liveness = tokio::net::UnixStream::from_std(liveness)?;
         let (channel, childs_channel) = datagram_pair()?;
         let mut inherited = self.descriptors(role)?;
         inherited.push((LIVENESS, childs_liveness.into()));
@@ -71,11 +71,9 @@ impl ChildSpawner {
             .env(ENV_NAMES, names.join(":"))
             .env(ENV_THREADS, self.listeners.threads.to_string())
             .fd_mappings(mappings(inherited)?)?;
-        let process = tokio::process::Command::from(command).spawn()?;
-        let pid = process.id().context("the child ended at once")?;
-        tracing::info!(%role, pid, "started");
-        let liveness = tokio::net::UnixStream::from_std(liveness)?;
-        Ok((Child { role, process, pid, liveness }, channel))
+        let child = Child::spawn(role, command, liveness)?;
+        tracing::info!(%role, pid = child.pid, "started");
+        Ok((child, channel))
     }
 
     /// Removes what the process that faces the network does not need. As root, std also clears the supplementary groups
