@@ -3,6 +3,7 @@
 //! Invariants: only the controller's own process is obeyed; every message is answered, a malformed one with a refusal;
 //! nothing that the controller sends ends the supervisor or makes it wait.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,17 +17,31 @@ use super::supervisor_command::{NumberedCall, SupervisorAnswer, SupervisorComman
 /// For a controller that does not read its answers, which fill the socket after a while.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Answers commands as long as the controller can be reached.
-pub(super) async fn serve_commands(channel: &DatagramChannel, controller: u32, listeners: &Listeners) {
+/// After an error of the channel: one that lasts would otherwise keep the supervisor's one thread busy.
+const ERROR_PAUSE: Duration = Duration::from_secs(1);
+
+/// Answers commands until the controller is replaced, whose channel ends then.
+pub(super) async fn serve_commands(
+    channel: &DatagramChannel,
+    controller: u32,
+    listeners: &Listeners,
+) -> Infallible {
     loop {
         let message = match channel.receive().await {
             Ok(message) => message,
-            Err(error) => return tracing::warn!(%error, "cannot receive commands of the controller"),
+            Err(error) => {
+                tracing::warn!(%error, "cannot receive commands of the controller");
+                tokio::time::sleep(ERROR_PAUSE).await;
+                continue;
+            }
         };
         let answer = answer(&message, controller, listeners);
         match timeout(ANSWER_TIMEOUT, channel.send(&encode(&answer), None)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return tracing::warn!(%error, "cannot answer the controller"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, call = answer.call, "cannot answer the controller");
+                tokio::time::sleep(ERROR_PAUSE).await;
+            }
             Err(_) => tracing::warn!(call = answer.call, "the controller does not read its answers"),
         }
         // the supervisor's one thread also watches the children: a flood of commands must not keep it from that
@@ -125,8 +140,30 @@ mod tests {
             assert_eq!(answer.call, 7);
         };
         tokio::select! {
-            () = serve_commands(&server, std::process::id(), &listeners) => panic!("the server ended"),
+            never = serve_commands(&server, std::process::id(), &listeners) => match never {},
             () = asks => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn commands_are_obeyed_after_an_answer_that_could_not_be_sent() {
+        let listeners = listeners();
+        let (server, theirs) = datagram_pair().unwrap();
+        // the answer then fails, and commands still arrive
+        socket2::SockRef::from(&theirs).shutdown(std::net::Shutdown::Read).unwrap();
+        let client = DatagramChannel::new(theirs).unwrap();
+        let mut open_listeners = listeners.subscribe();
+        let commands = async {
+            for id in ["first", "second"] {
+                let body = SupervisorCommand::OpenListener(OpenListener { id: id.into(), ..open() });
+                let command = serde_json::to_vec(&NumberedCall { call: 1, body }).unwrap();
+                client.send(&command, None).await.unwrap();
+                open_listeners.wait_for(|open| open.contains_key(&ListenerId::new(id))).await.unwrap();
+            }
+        };
+        tokio::select! {
+            never = serve_commands(&server, std::process::id(), &listeners) => match never {},
+            () = commands => {}
         }
     }
 
@@ -153,7 +190,7 @@ mod tests {
         let (server, theirs) = datagram_pair().unwrap();
         let client = SupervisorClient::new(theirs).unwrap();
         let refused = tokio::select! {
-            () = serve_commands(&server, std::process::id() + 1, &listeners) => panic!("the server ended"),
+            never = serve_commands(&server, std::process::id() + 1, &listeners) => match never {},
             opened = client.open_listener(open()) => opened.unwrap_err(),
         };
         let pid = i32::try_from(std::process::id()).unwrap();

@@ -20,9 +20,6 @@ use super::listeners::{BoundListener, ListenerMap, Listeners};
 use crate::balancer::{AcceptSocket, SocketChange};
 use crate::model::{ListenerId, ProtocolKind};
 
-/// For a balancer that does not read: as long as it may be silent.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
-
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum SocketMessage {
@@ -37,13 +34,18 @@ enum SocketMessage {
     },
 }
 
-/// Supervisor: keeps the balancer's sockets in sync with the open listeners. Returns only if it cannot.
-pub(super) async fn deliver_sockets(channel: &DatagramChannel, listeners: &Listeners) -> io::Error {
+/// Supervisor: keeps the balancer's sockets in sync with the open listeners. Returns only if it cannot, also if the balancer
+/// does not read for as long as `limit`.
+pub(super) async fn deliver_sockets(
+    channel: &DatagramChannel,
+    listeners: &Listeners,
+    limit: Duration,
+) -> io::Error {
     let mut changes = listeners.subscribe();
     let mut delivered = ListenerMap::new();
     loop {
         let open = changes.borrow_and_update().clone();
-        match timeout(DELIVERY_TIMEOUT, deliver_difference(channel, &delivered, &open)).await {
+        match timeout(limit, deliver_difference(channel, &delivered, &open)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error,
             Err(_) => return io::ErrorKind::TimedOut.into(),

@@ -137,11 +137,9 @@ async fn run_child(
     let pid = child.pid;
     let serve_channel = async {
         match role {
-            Role::Controller => {
-                serve_commands(&channel, pid, &spawner.listeners).await;
-                std::future::pending().await
-            }
-            Role::Balancer => deliver_sockets(&channel, &spawner.listeners).await,
+            Role::Controller => match serve_commands(&channel, pid, &spawner.listeners).await {},
+            // one that does not read hangs, as one that sends no heartbeat
+            Role::Balancer => deliver_sockets(&channel, &spawner.listeners, role.heartbeat_timeout()).await,
         }
     };
     child.watch(signals, has_started, pin!(serve_channel)).await
