@@ -3,12 +3,14 @@
 //! A table is acknowledged once every thread has taken it and its file is in place. Whether the endpoints that it lacks
 //! have drained is up to the reader of the report: their requests in flight are counted after the acknowledgement.
 
-use crate::model::{TableName, TableRejection};
+use std::sync::Arc;
+
+use crate::model::{RoutingTable, TableName, TableRejection};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Acknowledgement {
-    /// The table that all threads have taken.
-    served: Option<TableName>,
+    /// The table that all threads have taken, from the controller or from this boot's file.
+    served: Option<Arc<RoutingTable>>,
     /// The table whose file is being written.
     saving: Option<TableName>,
     acknowledged: Option<TableName>,
@@ -24,13 +26,18 @@ impl Acknowledgement {
         self.rejected.as_ref()
     }
 
+    /// Whether there is a table that all threads have taken.
+    pub(super) fn is_serving(&self) -> bool {
+        self.served.is_some()
+    }
+
     /// Whether a table from the controller is to be installed: it is not older than the one that is served.
     pub(super) fn accepts(&self, offered: &TableName) -> bool {
-        !self.served.as_ref().is_some_and(|served| served.covers(offered))
+        !self.served.as_ref().is_some_and(|served| served.name.covers(offered))
     }
 
     /// All threads have taken the table.
-    pub(super) fn taken(&mut self, table: TableName) {
+    pub(super) fn taken(&mut self, table: Arc<RoutingTable>) {
         self.served = Some(table);
     }
 
@@ -40,20 +47,20 @@ impl Acknowledgement {
     }
 
     /// All threads have taken the table, which came from its file.
-    pub(super) fn restored(&mut self, table: TableName) {
-        self.served = Some(table.clone());
-        self.acknowledged = Some(table);
+    pub(super) fn restored(&mut self, table: Arc<RoutingTable>) {
+        self.acknowledged = Some(table.name.clone());
+        self.served = Some(table);
     }
 
     /// The table to write to the file now: the one that is served, unless its file is in place or another one is being
     /// written.
-    pub(super) fn begin_save(&mut self) -> Option<TableName> {
-        if self.saving.is_some() {
+    pub(super) fn begin_save(&mut self) -> Option<Arc<RoutingTable>> {
+        let served = self.served.as_ref()?;
+        if self.saving.is_some() || self.acknowledged.as_ref() == Some(&served.name) {
             return None;
         }
-        let served = self.served.clone().filter(|served| self.acknowledged.as_ref() != Some(served));
-        self.saving.clone_from(&served);
-        served
+        self.saving = Some(served.name.clone());
+        Some(Arc::clone(served))
     }
 
     /// The file that was being written is in place: the table is acknowledged.
@@ -79,8 +86,12 @@ mod tests {
     use super::*;
     use crate::model::Epoch;
 
-    fn table(epoch: u64, revision: u64) -> TableName {
+    fn name(epoch: u64, revision: u64) -> TableName {
         TableName { store: "s".into(), epoch: Epoch(epoch), revision }
+    }
+
+    fn table(name: TableName) -> Arc<RoutingTable> {
+        Arc::new(RoutingTable::empty(name))
     }
 
     /// Runs a script, and returns the state after each step. Steps: `taken TABLE`, `reject TABLE`, `restored TABLE`, `save`,
@@ -89,7 +100,7 @@ mod tests {
         let mut state = Acknowledgement::default();
         let parse = |text: &str| {
             let (epoch, revision) = text.split_once('.').unwrap();
-            table(epoch.parse().unwrap(), revision.parse().unwrap())
+            name(epoch.parse().unwrap(), revision.parse().unwrap())
         };
         let show = |name: Option<&TableName>| match name {
             Some(name) => format!("{}.{}", name.epoch, name.revision),
@@ -99,9 +110,9 @@ mod tests {
         for step in script {
             let words: Vec<&str> = step.split(' ').collect();
             match words.as_slice() {
-                ["taken", name] => state.taken(parse(name)),
+                ["taken", name] => state.taken(table(parse(name))),
                 ["reject", name] => state.reject(parse(name), "bad".to_owned()),
-                ["restored", name] => state.restored(parse(name)),
+                ["restored", name] => state.restored(table(parse(name))),
                 ["save"] => drop(state.begin_save()),
                 ["saved"] => state.saved(),
                 ["failed"] => state.save_failed("disk full".to_owned()),
@@ -110,7 +121,7 @@ mod tests {
             let rejected = state.rejected().map(|rejected| &rejected.table);
             lines.push(format!(
                 "{step}: served {}, saving {}, acknowledged {}, rejected {}",
-                show(state.served.as_ref()),
+                show(state.served.as_ref().map(|table| &table.name)),
                 show(state.saving.as_ref()),
                 show(state.acknowledged()),
                 show(rejected),
@@ -176,9 +187,9 @@ mod tests {
     #[test]
     fn served_or_older_table_is_not_accepted() {
         let mut state = Acknowledgement::default();
-        assert!(state.accepts(&table(1, 1)));
-        state.taken(table(1, 2));
-        assert!(!state.accepts(&table(1, 1)) && !state.accepts(&table(1, 2)));
-        assert!(state.accepts(&table(1, 3)) && state.accepts(&table(2, 1)), "later, or of another epoch");
+        assert!(state.accepts(&name(1, 1)));
+        state.taken(table(name(1, 2)));
+        assert!(!state.accepts(&name(1, 1)) && !state.accepts(&name(1, 2)));
+        assert!(state.accepts(&name(1, 3)) && state.accepts(&name(2, 1)), "later, or of another epoch");
     }
 }

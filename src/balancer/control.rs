@@ -1,18 +1,20 @@
 //! The controlling thread: follows the controller, installs tables, acknowledges them, reports, and beats.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledgement::Acknowledgement;
 use super::compile::{BadTable, compile};
 use super::counters::CounterRegistry;
-use super::file::{Saved, TableFile};
-use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TICK};
+use super::file::Saved;
+use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TABLE_FILE_WAIT, TICK};
+use super::load::TableLoader;
 use super::reporter::{Reporter, ThrottledEvents};
 use super::save::TableSaver;
 use super::sockets::SocketChange;
@@ -31,9 +33,7 @@ pub(super) struct Control {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) sockets: mpsc::Receiver<SocketChange>,
     pub(super) acknowledgement: Acknowledgement,
-    /// The newest table from the controller, or of this boot's file.
-    pub(super) served: Option<Arc<RoutingTable>>,
-    pub(super) file: TableFile,
+    pub(super) loader: TableLoader,
     pub(super) saver: TableSaver,
     pub(super) reporter: Reporter,
     pub(super) heartbeat: Box<dyn Fn() + Send>,
@@ -80,12 +80,8 @@ impl Control {
                 () = stop.cancelled() => return Ok(()),
                 ended = self.threads.ended() => return Err(ended),
                 Some(change) = self.sockets.recv() => self.threads.change_sockets(change).await?,
-                Ok(()) = incoming.changed() => {
-                    let newest = incoming.borrow_and_update().clone();
-                    if let Some(received) = newest {
-                        self.receive(received).await?;
-                    }
-                }
+                Ok(()) = incoming.changed() => self.receive_newest(incoming).await?,
+                saved = self.loader.finished() => self.restore(saved).await?,
                 Ok(()) = watched.changed() => {
                     self.reporter.set_watched(*watched.borrow_and_update());
                     self.report();
@@ -108,42 +104,38 @@ impl Control {
         }
     }
 
-    /// Installs the controller's table if it comes soon and is not rejected, else the file's.
+    /// Installs the controller's table if it comes before the file is read, and is not rejected; else the file's.
     async fn first_table(&mut self, incoming: &mut IncomingTables) -> Result<(), ThreadEnded> {
-        let first = tokio::time::timeout(FIRST_TABLE_WAIT, incoming.changed()).await;
-        let newest = incoming.borrow_and_update().clone();
-        if let (Ok(Ok(())), Some(received)) = (first, newest) {
-            self.receive(received).await?;
-            if self.served.is_some() {
-                return Ok(());
-            }
+        if let Ok(Ok(())) = timeout(FIRST_TABLE_WAIT, incoming.changed()).await {
+            self.receive_newest(incoming).await?;
         }
-        let file = self.file.clone();
-        match tokio::task::spawn_blocking(move || file.load()).await {
-            Ok(Ok(Some(saved))) => return self.restore(saved).await,
-            Ok(Ok(None)) => {
-                tracing::info!("no usable table from the controller and no table file: waiting for a table")
+        self.loader.start();
+        let mut waited = pin!(tokio::time::sleep(TABLE_FILE_WAIT));
+        while !self.acknowledgement.is_serving() {
+            tokio::select! {
+                saved = self.loader.finished() => return self.restore(saved).await,
+                Ok(()) = incoming.changed() => self.receive_newest(incoming).await?,
+                () = &mut waited => {
+                    tracing::error!("the table file takes long to read; no table to serve from yet");
+                    return Ok(());
+                }
             }
-            Ok(Err(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the table file cannot be used");
-            }
-            Err(error) => tracing::error!(%error, "reading the table file failed"),
         }
         Ok(())
     }
 
-    /// Serves from the table file. One of another boot is not acknowledged: it was emptied, and is not the table of its name.
-    async fn restore(&mut self, saved: Saved) -> Result<(), ThreadEnded> {
+    /// Serves from the table file, unless there was none or the controller was faster. A table of another boot is not
+    /// acknowledged: it was emptied, and is not the table of its name.
+    async fn restore(&mut self, saved: Option<Saved>) -> Result<(), ThreadEnded> {
         let (table, is_this_boot) = match saved {
-            Saved::ThisBoot(table) => (table, true),
-            Saved::OtherBoot(table) => (table, false),
+            _ if self.acknowledgement.is_serving() => return Ok(()),
+            None => return Ok(()),
+            Some(Saved::ThisBoot(table)) => (table, true),
+            Some(Saved::OtherBoot(table)) => (table, false),
         };
         tracing::info!(table = %table.name, is_this_boot, "no usable table from the controller yet: serving from the table file");
         match self.install(&table).await? {
-            Ok(()) if is_this_boot => {
-                self.acknowledgement.restored(table.name.clone());
-                self.served = Some(Arc::new(table));
-            }
+            Ok(()) if is_this_boot => self.acknowledgement.restored(Arc::new(table)),
             Ok(()) => {}
             Err(reason) => tracing::error!(%reason, "the table file cannot be used"),
         }
@@ -152,10 +144,12 @@ impl Control {
     }
 
     /// Installs the controller's newest table, or reports that it could not be decoded.
-    async fn receive(&mut self, received: ReceivedTable) -> Result<(), ThreadEnded> {
-        match received {
-            ReceivedTable::Table(table) => self.offer(table).await,
-            ReceivedTable::Rejected(rejection) => {
+    async fn receive_newest(&mut self, incoming: &mut IncomingTables) -> Result<(), ThreadEnded> {
+        let newest = incoming.borrow_and_update().clone();
+        match newest {
+            None => Ok(()),
+            Some(ReceivedTable::Table(table)) => self.offer(table).await,
+            Some(ReceivedTable::Rejected(rejection)) => {
                 tracing::error!(table = %rejection.table, reason = rejection.reason, "table rejected");
                 self.acknowledgement.reject(rejection.table, rejection.reason);
                 self.report();
@@ -183,8 +177,7 @@ impl Control {
         match self.install(&table).await? {
             Ok(()) => {
                 tracing::debug!(table = %table.name, "serving from a new table");
-                self.acknowledgement.taken(table.name.clone());
-                self.served = Some(table);
+                self.acknowledgement.taken(table);
                 self.save();
             }
             Err(reason) => {
@@ -197,7 +190,7 @@ impl Control {
     }
 
     fn save(&mut self) {
-        self.saver.start(&mut self.acknowledgement, self.served.as_ref());
+        self.saver.start(&mut self.acknowledgement);
     }
 
     fn report(&mut self) {

@@ -58,6 +58,9 @@ pub(super) const UPSTREAM_FRESH: Duration = Duration::from_secs(1);
 pub(super) const UPLOAD_STALL: Duration = Duration::from_secs(60);
 /// How long a starting balancer waits for the controller's table before it serves from its file.
 pub(super) const FIRST_TABLE_WAIT: Duration = Duration::from_millis(100);
+/// How long a starting balancer waits for its table file before it serves without a table: a failing disk may never
+/// deliver it. It sends no heartbeat meanwhile, and without one for 5 s the supervisor kills it.
+pub(super) const TABLE_FILE_WAIT: Duration = Duration::from_secs(2);
 /// Bytes per second of a request's body that make up for the time the client was waited for. Slower uploads are cut like
 /// stalled ones, so that a trickle cannot delay a drain.
 pub(super) const BODY_RATE_MIN: u64 = 100;

@@ -22,6 +22,7 @@ mod file;
 mod http;
 mod limits;
 mod listener;
+mod load;
 mod log_throttle;
 mod normalise;
 mod picker;
@@ -85,8 +86,8 @@ pub enum BalancerError {
     NoThread,
     #[error("cannot start a balancer thread")]
     Thread(#[source] std::io::Error),
-    #[error("cannot use a listener")]
-    Listener(#[source] std::io::Error),
+    #[error("a balancer thread failed")]
+    ThreadFailed(#[source] std::io::Error),
     /// A thread ended before it was asked to.
     #[error("a balancer thread ended unexpectedly")]
     ThreadEnded,
@@ -135,9 +136,8 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         counters: counters::CounterRegistry::new(group.len()),
         threads: group,
         sockets,
-        served: None,
         saver: save::TableSaver::new(file.clone(), Arc::clone(&clock)),
-        file,
+        loader: load::TableLoader::new(file),
         reporter: reporter::Reporter::new(incarnation, Arc::clone(&clock), are_watched),
         clock,
         heartbeat,
@@ -146,7 +146,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
     // the channels to the threads are closed: each thread ends, and cuts what it still has
     for join in joins {
         match join.join() {
-            Ok(ended) => ended.map_err(BalancerError::Listener)?,
+            Ok(ended) => ended.map_err(BalancerError::ThreadFailed)?,
             Err(_) => tracing::error!("a balancer thread panicked"),
         }
     }

@@ -10,7 +10,6 @@ use super::file::{FileError, TableFile};
 use super::limits::LOG_UNSAVED_EVERY;
 use super::log_throttle::LogThrottle;
 use crate::clock::Clock;
-use crate::model::RoutingTable;
 
 pub(super) struct TableSaver {
     file: TableFile,
@@ -25,15 +24,9 @@ impl TableSaver {
     }
 
     /// Starts to write the served table if its file is not in place.
-    pub(super) fn start(
-        &mut self,
-        acknowledgement: &mut Acknowledgement,
-        served: Option<&Arc<RoutingTable>>,
-    ) {
-        let Some(table) = served else { return };
-        if acknowledgement.begin_save().is_some() {
+    pub(super) fn start(&mut self, acknowledgement: &mut Acknowledgement) {
+        if let Some(table) = acknowledgement.begin_save() {
             let file = self.file.clone();
-            let table = Arc::clone(table);
             self.write = Some(tokio::task::spawn_blocking(move || file.save(&table)));
         }
     }

@@ -216,7 +216,7 @@ async fn balancer_ends_with_an_error_if_one_of_its_threads_cannot_serve() {
     let mut balancer = Balancer::start(Setup { extra_socket, ..Setup::default() }).await;
     balancer.tables.send_replace(Some(Arc::new(simple(1, &[]))));
     let ended = balancer.ended().await;
-    assert!(matches!(ended, Err(BalancerError::Listener(_))), "{ended:?}");
+    assert!(matches!(ended, Err(BalancerError::ThreadFailed(_))), "{ended:?}");
 }
 
 #[tokio::test]
@@ -563,6 +563,33 @@ async fn table_file_is_served_without_a_controller() {
     let damaged = Balancer::start(Setup { boot: "boot-2", ..alone() }).await;
     let answer = get(damaged.address, "a", "/").await;
     assert!(answer.contains("no routes yet"), "{answer}");
+}
+
+#[tokio::test]
+async fn starting_balancer_does_not_wait_for_a_table_file_that_cannot_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("table");
+    // opening a pipe waits for its writer; its second name stays when the file is replaced
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let pipe = directory.path().join("pipe");
+    std::fs::hard_link(&file, &pipe).unwrap();
+    let setup = Setup { directory: Some(directory.path().to_owned()), ..Setup::default() };
+    let mut balancer = Balancer::start(setup).await;
+    balancer.until(|_| true).await;
+    let beats = Arc::clone(&balancer.heartbeats);
+    let beaten = async {
+        while beats.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, beaten).await.expect("a heartbeat");
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    assert_eq!(status(&get(balancer.address, "a", "/").await), 200);
+    // lets the reading thread end
+    let writer = std::fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    drop(writer);
+    balancer.stop().await;
 }
 
 #[tokio::test]
