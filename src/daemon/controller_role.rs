@@ -46,7 +46,7 @@ pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Resu
         let ChildSockets { api, plane, liveness, commands } = sockets;
         let shutdown = CancellationToken::new();
         let started = Arc::new(AtomicBool::new(false));
-        let _heartbeats = send_heartbeats(liveness.clone(), Arc::clone(&started), shutdown.clone());
+        send_heartbeats(liveness.clone(), Arc::clone(&started), shutdown.clone());
         // no object has a listener of its own yet: only tests use it
         let supervisor = Arc::new(SupervisorClient::new(commands)?);
         #[cfg(feature = "testing")]
@@ -88,11 +88,7 @@ fn docker(options: &ServeOptions) -> DockerEngine {
 }
 
 /// Sends heartbeats from the runtime that does the work; those before `started` say that the child may still refuse.
-fn send_heartbeats(
-    liveness: LivenessPipe,
-    started: Arc<AtomicBool>,
-    shutdown: CancellationToken,
-) -> tokio::task::JoinHandle<()> {
+fn send_heartbeats(liveness: LivenessPipe, started: Arc<AtomicBool>, shutdown: CancellationToken) {
     tokio::spawn(async move {
         let mut every = tokio::time::interval(HEARTBEAT_INTERVAL);
         loop {
@@ -104,7 +100,7 @@ fn send_heartbeats(
                 },
             }
         }
-    })
+    });
 }
 
 async fn open_store(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<EmbeddedStore>> {

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A third of the supervisor's patience with a balancer, so that two lost heartbeats do not end it.
+/// A fifth of the shorter heartbeat timeout (the balancer's), so that a few late heartbeats do not end a child.
 pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A heartbeat of a child that has started.

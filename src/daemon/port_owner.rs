@@ -11,11 +11,11 @@ use procfs::process::{FDTarget, Process};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Clock, RealClock};
-use crate::model::Mono;
+use crate::model::Millis;
 
 /// Longest search through all processes. Only an error message waits for it, and on a busy machine with thousands of processes
 /// the search takes seconds.
-const SEARCH_MAX: Mono = Mono(5000);
+const SEARCH_MAX: Millis = Millis::secs(5);
 
 /// A process that holds a listening socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +28,8 @@ pub struct PortOwner {
 /// The process that listens on the port of this address.
 pub(super) fn find(address: SocketAddr) -> Option<PortOwner> {
     let clock = RealClock::new();
-    find_while(address, || clock.mono() < SEARCH_MAX)
+    let start = clock.mono();
+    find_while(address, || clock.mono().since(start) < SEARCH_MAX)
 }
 
 fn find_while(address: SocketAddr, is_in_time: impl Fn() -> bool) -> Option<PortOwner> {

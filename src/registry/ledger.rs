@@ -16,7 +16,6 @@ use crate::store::{Decoded, StoreIdentity};
 
 pub(super) struct Ledger {
     identity: StoreIdentity,
-    is_open: bool,
     published: Arc<Published>,
     last: Option<Arc<RoutingTable>>,
     /// Reads of the store begun so far.
@@ -27,19 +26,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(identity: StoreIdentity) -> Self {
-        Self {
-            identity,
-            is_open: false,
-            published: Arc::default(),
-            last: None,
-            reads: 0,
-            withdrawn: BTreeMap::new(),
-        }
-    }
-
-    /// From now on reads are published.
-    pub(super) fn open(&mut self) {
-        self.is_open = true;
+        Self { identity, published: Arc::default(), last: None, reads: 0, withdrawn: BTreeMap::new() }
     }
 
     /// What these reports acknowledge.
@@ -53,15 +40,17 @@ impl Ledger {
         self.reads
     }
 
-    /// A read of the store has ended. Returns the table to publish, if there is a new one.
+    /// A read of the store has ended. Returns the table to publish, if there is a new one; the first is that of a read that
+    /// `opens`.
     pub(super) fn end_read(
         &mut self,
         number: u64,
+        opens: bool,
         objects: &StoredObjects,
         reports: &BalancerReports,
     ) -> Option<Arc<RoutingTable>> {
         self.lift_withdrawals(number, &objects.endpoints);
-        if !self.is_open {
+        if self.last.is_none() && !opens {
             return None;
         }
         let is_withdrawn = |e: &Endpoint| !self.withdrawn.is_empty() && self.withdrawn.contains_key(&e.id());

@@ -107,10 +107,7 @@ impl Registry {
         let number = self.ledger.lock().begin_read();
         let revision = objects.refresh(self.store.as_ref()).await?;
         let mut ledger = self.ledger.lock();
-        if opens {
-            ledger.open();
-        }
-        let table = ledger.end_read(number, &objects, &self.reports.borrow());
+        let table = ledger.end_read(number, opens, &objects, &self.reports.borrow());
         Ok(RegistryRead { revision, is_published: self.publish(table) })
     }
 

@@ -101,12 +101,11 @@ impl Txn {
                 return Err(StoreError::TooLarge(format!("{count} {what}, at most {TXN_MAX_OPS}")));
             }
         }
-        let compared = self.compare.iter().map(|c| (c.key(), 0));
-        let written = self.ops.iter().map(|op| (op.key(), op.value_len()));
-        let mut bytes = 0;
-        for (key, value_len) in compared.chain(written) {
+        let keys = self.compare.iter().map(Compare::key).chain(self.ops.iter().map(Op::key));
+        let mut bytes: usize = self.ops.iter().map(Op::value_len).sum();
+        for key in keys {
             check_key(key)?;
-            bytes += key.len() + value_len;
+            bytes += key.len();
         }
         if bytes > TXN_MAX_BYTES {
             return Err(StoreError::TooLarge(format!("{bytes} bytes, at most {TXN_MAX_BYTES}")));
