@@ -17,7 +17,7 @@ pub(super) fn report(builder: &mut PlanBuilder<'_>) {
     }
     if is_unacknowledged(builder) {
         let away: Vec<Condition> =
-            builder.view.barrier.reports.disconnected().map(Condition::balancer_away).collect();
+            builder.view.barrier.reports.disconnected().map(Condition::balancer_disconnected).collect();
         if away.is_empty() {
             let message =
                 "the balancer has not acknowledged the last table; no container is stopped before it does";

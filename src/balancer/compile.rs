@@ -9,15 +9,15 @@ use super::router::{BadRoute, RouteMatcher, Router};
 use super::sockets::is_served;
 use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule};
 use crate::model::{
-    EndpointId, ForwardAction, Listener, ListenerId, ListenerScope, ProtocolKind, RouteAction, RoutingTable,
-    ServiceName, TableRoute, TableService, WeightedBackend,
+    EndpointId, ForwardAction, Listener, ListenerId, ListenerScope, ProtocolKind, RevisionNumber,
+    RevisionPin, RouteAction, RoutingTable, ServiceName, TableRoute, TableService, WeightedBackend,
 };
 
 /// Why a table cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadTable {
-    #[error(transparent)]
-    Condition(#[from] BadCondition),
+    #[error("a pin of service `{service}` to revision {revision} pins no request: {problem}")]
+    Pin { service: ServiceName, revision: RevisionNumber, problem: BadCondition },
     #[error(transparent)]
     Route(#[from] BadRoute),
     #[error("listener `{0}` has the protocol {1}, which this balancer does not serve")]
@@ -32,8 +32,8 @@ pub(super) enum BadTable {
     NoService(ServiceName),
     #[error("a route has no backend with a weight")]
     NoBackend,
-    #[error("endpoint {0} is listed twice")]
-    Twice(EndpointId),
+    #[error("endpoint {endpoint} of service `{service}` is listed twice")]
+    Twice { service: ServiceName, endpoint: EndpointId },
     #[error("a route of service `{0}` has a timeout of 0")]
     Timeout(ServiceName),
 }
@@ -47,6 +47,7 @@ pub(super) fn compile(
         check_listener(id, listener)?;
     }
     check_endpoints(table)?;
+    check_pins(table)?;
     let forwards = table.routes.iter().map(|route| check_action(table, route));
     let forwards: Vec<&ForwardAction> = forwards.collect::<Result<_, _>>()?;
     let routers = routers(table)?;
@@ -80,13 +81,25 @@ fn check_listener(id: &ListenerId, listener: &Listener) -> Result<(), BadTable> 
 
 fn check_endpoints(table: &RoutingTable) -> Result<(), BadTable> {
     let mut seen = BTreeSet::new();
-    for endpoint in table.endpoints() {
-        if !seen.insert(&endpoint.id) {
-            return Err(BadTable::Twice(endpoint.id.clone()));
+    for (name, service) in &table.services {
+        if let Some(twice) = service.endpoints.iter().find(|endpoint| !seen.insert(&endpoint.id)) {
+            return Err(BadTable::Twice { service: name.clone(), endpoint: twice.id.clone() });
         }
     }
-    let pins = table.services.values().flat_map(|service| &service.pins);
-    Ok(pins.flat_map(|pin| &pin.conditions).try_for_each(check_condition)?)
+    Ok(())
+}
+
+fn check_pins(table: &RoutingTable) -> Result<(), BadTable> {
+    for (name, service) in &table.services {
+        for RevisionPin { conditions, revision } in &service.pins {
+            conditions.iter().try_for_each(check_condition).map_err(|problem| BadTable::Pin {
+                service: name.clone(),
+                revision: *revision,
+                problem,
+            })?;
+        }
+    }
+    Ok(())
 }
 
 fn check_action<'a>(table: &RoutingTable, route: &'a TableRoute) -> Result<&'a ForwardAction, BadTable> {
@@ -162,8 +175,8 @@ mod tests {
     use super::*;
     use crate::balancer::router::RouteRequest;
     use crate::model::{
-        EndpointVia, HostPattern, ListenerProtocol, Millis, PathMatch, RedirectAction, RevisionNumber,
-        RevisionPin, RouteCondition, TableEndpoint, arbitrary::table_name,
+        EndpointVia, HostPattern, ListenerProtocol, Millis, PathMatch, RedirectAction, RouteCondition,
+        TableEndpoint, arbitrary::table_name,
     };
 
     fn table() -> RoutingTable {
@@ -258,22 +271,28 @@ mod tests {
         let rows: [(&str, Spoil); 14] = [
             ("two routes for `*/`", |t| t.routes.push(t.routes[0].clone())),
             ("the path `x` of a route is not normal", |t| t.routes[0].path = PathMatch::Prefix("x".into())),
-            ("a route's condition on the header has a name or value that no request has", |t| {
-                let condition = RouteCondition::Header { name: "X".into(), value: "1".into() };
-                t.routes[0].conditions = [condition].into();
-            }),
-            ("a route's condition on the method has a name or value that no request has", |t| {
-                let conditions = [RouteCondition::Method("G T".into())].into();
-                let pin = RevisionPin { conditions, revision: RevisionNumber(1) };
-                t.services.get_mut(&"s".into()).unwrap().pins.push(pin);
-            }),
+            (
+                "route `*/` is never taken: its condition on the header has a name or value that no request has",
+                |t| {
+                    let condition = RouteCondition::Header { name: "X".into(), value: "1".into() };
+                    t.routes[0].conditions = [condition].into();
+                },
+            ),
+            (
+                "a pin of service `s` to revision 1 pins no request: its condition on the method has a name or value that no request has",
+                |t| {
+                    let conditions = [RouteCondition::Method("G T".into())].into();
+                    let pin = RevisionPin { conditions, revision: RevisionNumber(1) };
+                    t.services.get_mut(&"s".into()).unwrap().pins.push(pin);
+                },
+            ),
             ("a route leads to service `gone`, which the table lacks", |t| {
                 forward(&mut t.routes[0]).backends[0].service = "gone".into();
             }),
             ("a route of service `s` has a timeout of 0", |t| forward(&mut t.routes[0]).timeout = Millis(0)),
             ("a route has no backend with a weight", |t| forward(&mut t.routes[0]).backends[0].weight = 0),
             ("a route has no backend with a weight", |t| forward(&mut t.routes[0]).backends.clear()),
-            ("endpoint a@0 is listed twice", |t| {
+            ("endpoint a@0 of service `s` is listed twice", |t| {
                 let service = t.services.get_mut(&"s".into()).unwrap();
                 service.endpoints.push(service.endpoints[0].clone());
             }),

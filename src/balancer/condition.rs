@@ -21,7 +21,7 @@ pub(super) fn holds(condition: &RouteCondition, request: &dyn RequestAttributes)
 
 /// No request can meet the condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a route's condition on the {0} has a name or value that no request has")]
+#[error("its condition on the {0} has a name or value that no request has")]
 pub(super) struct BadCondition(&'static str);
 
 /// Whether a request could meet a condition.

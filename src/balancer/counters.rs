@@ -97,8 +97,8 @@ impl CounterRegistry {
         counters
     }
 
-    /// Makes known to all threads at once which endpoints a table lacks. A thread takes the table when it is scheduled, which
-    /// on a busy machine may be late; until then it avoids these endpoints if it has others.
+    /// Marks the endpoints that a table lacks, which all threads see at once. A thread installs the table when it is
+    /// scheduled, late on a busy machine; until then it picks a marked endpoint only if no other is available.
     pub(super) fn mark_departed(&mut self, table: &RoutingTable, now: Mono) {
         let served: BTreeSet<(&EndpointId, RevisionNumber)> =
             table.endpoints().map(|endpoint| (&endpoint.id, endpoint.revision)).collect();

@@ -27,8 +27,8 @@ pub(super) enum BadRoute {
     /// The host is not in the form that requests' hosts are brought into.
     #[error("the host `{0}` of a route is not a host name in lower case")]
     Host(String),
-    #[error(transparent)]
-    Condition(#[from] BadCondition),
+    #[error("route `{route}` is never taken: {problem}")]
+    Condition { route: String, problem: BadCondition },
 }
 
 /// One host pattern of a route, with the rest of what it matches and where it leads.
@@ -63,7 +63,7 @@ impl<T> Router<T> {
                 other.path == matcher.path && other.conditions == matcher.conditions
             };
             if of_host.iter().any(matches_the_same) {
-                return Err(BadRoute::Twice(format!("{}{}", matcher.host, matcher.path.as_str())));
+                return Err(BadRoute::Twice(name_of(&matcher)));
             }
             of_host.push(matcher);
         }
@@ -101,6 +101,11 @@ fn matches<T>(matcher: &RouteMatcher<T>, request: &RouteRequest<'_>) -> bool {
     is_path && matcher.conditions.iter().all(|condition| holds(condition, request.attributes))
 }
 
+/// Host and path of a route, for messages.
+fn name_of<T>(matcher: &RouteMatcher<T>) -> String {
+    format!("{}{}", matcher.host, matcher.path.as_str())
+}
+
 fn check<T>(matcher: &RouteMatcher<T>) -> Result<(), BadRoute> {
     let path = matcher.path.as_str();
     let is_normal = matches!(normalise(path), Ok(normal) if normal == path) && !path.contains(['?', '#']);
@@ -115,7 +120,8 @@ fn check<T>(matcher: &RouteMatcher<T>) -> Result<(), BadRoute> {
     if let Some(host) = host.filter(|h| host_of(h).ok().as_deref() != Some(h.as_str())) {
         return Err(BadRoute::Host(host.clone()));
     }
-    Ok(matcher.conditions.iter().try_for_each(check_condition)?)
+    let checked = matcher.conditions.iter().try_for_each(check_condition);
+    checked.map_err(|problem| BadRoute::Condition { route: name_of(matcher), problem })
 }
 
 fn covers(prefix: &str, path: &str) -> bool {

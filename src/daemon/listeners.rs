@@ -16,7 +16,7 @@ use super::supervisor_command::{ListedListener, OpenListener};
 use super::tcp_sockets::{BoundAddress, bind_address, share_socket};
 use super::{StartError, port_owner};
 use crate::balancer::is_served;
-use crate::model::{ListenerId, ProtocolKind};
+use crate::model::{ListenerId, ProtocolKind, io_error_text};
 
 /// Each listener costs a descriptor per balancer thread in supervisor and balancer; a node needs a listener per public port
 /// and per app.
@@ -85,7 +85,7 @@ impl Listeners {
             ErrorKind::AddrInUse => OpenRefusal::AddressInUse { owner: None },
             ErrorKind::PermissionDenied => OpenRefusal::NotPermitted,
             ErrorKind::AddrNotAvailable => OpenRefusal::NotLocal,
-            _ => OpenRefusal::System { error: error.to_string() },
+            _ => OpenRefusal::System { error: io_error_text(&error) },
         })?;
         let address = bound.address;
         let listener = BoundListener { protocol: asked.protocol, addresses: vec![bound], is_fixed: false };

@@ -86,7 +86,7 @@ impl Condition {
 
     /// A balancer has been disconnected for a while. How long is left out: a condition that changes each second would
     /// be reported each second.
-    pub fn balancer_away(balancer: &BalancerId) -> Self {
+    pub fn balancer_disconnected(balancer: &BalancerId) -> Self {
         let message = format!(
             "balancer {balancer} is not connected; nothing new is routed, nothing is stopped, and no deadline runs"
         );

@@ -19,8 +19,8 @@ pub struct TableRejection {
     pub reason: String,
 }
 
-/// Counters of one endpoint since the balancer started. Those that cost more to read are reported only while metrics are
-/// subscribed to.
+/// Counters of one endpoint since the balancer started. Those that cost more to read are reported only while a
+/// client watches the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointStats {
@@ -29,13 +29,13 @@ pub struct EndpointStats {
     /// Requests that have ended since the endpoint left the table.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub drained: u64,
-    /// Requests sent to it that have ended; only while subscribed to.
+    /// Requests sent to it that have ended; only while metrics are watched.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub requests: u64,
-    /// Of these, answered 500 to 599, or not at all; only while subscribed to.
+    /// Of these, answered 500 to 599, or not at all; only while metrics are watched.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub errors: u64,
-    /// From the choice of the endpoint to the headers of its response; measured only while subscribed to.
+    /// From the choice of the endpoint to the headers of its response; measured only while metrics are watched.
     #[serde(default, skip_serializing_if = "Latencies::is_empty")]
     pub latencies: Latencies,
 }
@@ -58,7 +58,7 @@ impl EndpointStats {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionStats {
-    /// Requests sent to its endpoints that have ended; only while subscribed to.
+    /// Requests sent to its endpoints that have ended; only while metrics are watched.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub requests: u64,
     /// Requests that failed: the client got a status of 500 to 599 or an incomplete response. Also those that reached no
@@ -96,7 +96,7 @@ pub struct BalancerReport {
     /// The last table it refused, if it was refused after `applied`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<TableRejection>,
-    /// When the counters were read, by the balancer's own clock; `None` while metrics are not subscribed to.
+    /// When the counters were read, by the balancer's own clock; `None` while metrics are not watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Mono>,
     /// Services of the table and of the endpoints below; those without counts are left out. Failures are always counted.

@@ -47,18 +47,18 @@ impl PlaneClient {
     pub async fn follow(self, socket: PathBuf, stop: CancellationToken) {
         let mut failures: u32 = 0;
         loop {
-            let mut is_connected = false;
+            let mut has_received = false;
             let error = tokio::select! {
                 () = stop.cancelled() => return,
-                ended = self.converse(&socket, &mut is_connected) => { let Err(error) = ended; error }
+                ended = self.converse(&socket, &mut has_received) => { let Err(error) = ended; error }
             };
             self.watched.send_replace(false);
-            if is_connected {
+            if has_received {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "lost the controller; serving the last table");
+                tracing::warn!(error, "disconnected from the controller; serving the last table");
                 failures = 0;
             } else {
-                tracing::debug!(error = &error as &dyn std::error::Error, "no controller yet");
+                tracing::debug!(error = &error as &dyn std::error::Error, "not connected to the controller");
                 failures = failures.saturating_add(1);
             }
             tokio::select! {
@@ -68,12 +68,13 @@ impl PlaneClient {
         }
     }
 
-    /// One connection, in both directions.
-    async fn converse(&self, socket: &Path, is_connected: &mut bool) -> Result<Infallible, ClientError> {
+    /// One connection, in both directions. `has_received` is set by the first message: a controller that refuses this
+    /// balancer accepts the connection and sends none.
+    async fn converse(&self, socket: &Path, has_received: &mut bool) -> Result<Infallible, ClientError> {
         let (reader, writer) = UnixStream::connect(socket).await.map_err(ClientError::Connect)?.into_split();
         let needs_table = Notify::new();
         tokio::select! {
-            ended = self.receive(FrameReader::new(reader), &needs_table, is_connected) => ended,
+            ended = self.receive(FrameReader::new(reader), &needs_table, has_received) => ended,
             ended = self.report(FrameWriter::new(writer), &needs_table) => ended,
         }
     }
@@ -82,7 +83,7 @@ impl PlaneClient {
         &self,
         mut reader: FrameReader<OwnedReadHalf>,
         needs_table: &Notify,
-        is_connected: &mut bool,
+        has_received: &mut bool,
     ) -> Result<Infallible, ClientError> {
         let mut receiver = TableReceiver::default();
         while let Some(frame) = reader.next().await? {
@@ -95,7 +96,7 @@ impl PlaneClient {
                     self.watched.send_replace(watched);
                 }
             }
-            *is_connected = true;
+            *has_received = true;
         }
         Err(ClientError::Ended)
     }

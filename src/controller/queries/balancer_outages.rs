@@ -22,7 +22,7 @@ impl BalancerOutages {
     /// A condition for each balancer that has been away for long.
     pub(super) fn conditions(&self, now: Mono) -> Vec<Condition> {
         let long = self.0.iter().filter(|(_, since)| now.since(**since) >= UNACKNOWLEDGED_AFTER);
-        long.map(|(id, _)| Condition::balancer_away(id)).collect()
+        long.map(|(id, _)| Condition::balancer_disconnected(id)).collect()
     }
 }
 
@@ -39,7 +39,7 @@ mod tests {
     }
 
     fn away(id: &str) -> Condition {
-        Condition::balancer_away(&id.into())
+        Condition::balancer_disconnected(&id.into())
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::model::sanitize;
+use crate::model::{io_error_text, sanitize};
 
 /// The user name of a login that is an identity token.
 const TOKEN_USER: &str = "<token>";
@@ -58,7 +58,7 @@ pub(super) async fn ask(
     let program = format!("docker-credential-{helper}");
     let not_run = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => HelperError::Missing { program: program.clone() },
-        _ => HelperError::NotRun { program: program.clone(), error: error.to_string() },
+        _ => HelperError::NotRun { program: program.clone(), error: io_error_text(&error) },
     };
     let child = Command::new(&program)
         .arg("get")

@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::credential_helper;
 use crate::model::image_reference::{DOCKER_HUB, ImageReference};
+use crate::model::io_error_text;
 
 /// Docker Hub's name in the file and to helpers.
 const HUB_SERVER: &str = "https://index.docker.io/v1/";
@@ -91,11 +92,11 @@ pub(super) async fn login(file: &Path, search_path: &OsStr, reference: &str) -> 
 async fn read(file: &Path) -> Result<Option<String>, String> {
     match tokio::fs::metadata(file).await {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(io_error_text(&error)),
         Ok(found) if found.len() > FILE_MAX => return Err("the file is too large".to_owned()),
         Ok(_) => {}
     }
-    tokio::fs::read_to_string(file).await.map(Some).map_err(|error| error.to_string())
+    tokio::fs::read_to_string(file).await.map(Some).map_err(|error| io_error_text(&error))
 }
 
 /// Where the login for a registry is, from the text of the file.
