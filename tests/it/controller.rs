@@ -409,6 +409,18 @@ async fn invalid_request_id_is_rejected() {
 }
 
 #[tokio::test]
+async fn scale_of_a_record_under_a_wrong_key_is_refused_and_not_to_zero() {
+    let rig = Rig::new();
+    let op = Op::put(key::service(&"users".into()), &testing::service("web"));
+    rig.store.txn(Txn { compare: Vec::new(), ops: vec![op] }).await.unwrap();
+    let before = rig.keys().await;
+    let targets = BTreeMap::from([("users".into(), 5)]);
+    let refused = rig.controller.writes().scale("r1", &targets, "scale users=5").await.unwrap_err();
+    assert_eq!(refused, ControllerError::BadValue("no replica count is given for web".to_owned()));
+    assert_eq!((rig.keys().await, rig.service("users").await.spec.replicas), (before, Some(1)));
+}
+
+#[tokio::test]
 async fn write_that_lost_a_race_retries_on_newest_version() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();

@@ -7,16 +7,14 @@ use super::commit::WriteRequest;
 use super::handle::Writes;
 use super::kinds::{dispatch, service};
 use super::object::{Object, ObjectChange, WriteStamp};
+use super::prepared_change::PreparedChange;
 use super::rollout_phase::RolloutCommand;
 use super::snapshot::WriteSnapshot;
 use super::types::{RolloutChange, WriteResult};
 use crate::controller::error::ControllerError;
 use crate::controller::shared_volumes::shared_volumes;
 use crate::model::image_reference::with_image;
-use crate::model::{
-    Author, Generation, InterventionKind, LIMITS, ObjectRef, ResolvedImage, Revision, RevisionNumber,
-    RevisionOutcome, Service, ServiceName, ServiceSpec, key,
-};
+use crate::model::{Author, LIMITS, ObjectRef, RevisionNumber, Service, ServiceName, ServiceSpec, key};
 
 /// What becomes of a request about an object that is being deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,44 +22,6 @@ enum DeletionPolicy {
     Refuse,
     /// Deleting twice is deleting once.
     Accept,
-}
-
-/// A change with what had to be read or resolved before it could be written.
-enum PreparedChange {
-    Image { image: String, resolved: ResolvedImage, read: Generation },
-    Undo { revision: Box<Revision>, outcome: Option<RevisionOutcome>, read: Generation },
-    Command(RolloutCommand),
-}
-
-impl PreparedChange {
-    /// The change of the service as it is read for the write.
-    fn change(
-        &self,
-        name: &ServiceName,
-        snapshot: &WriteSnapshot,
-        stamp: &WriteStamp<'_>,
-    ) -> Result<ObjectChange, ControllerError> {
-        let state = snapshot.service()?;
-        let service = &state.service;
-        match self {
-            Self::Image { image, resolved, read } => {
-                let change = service::set_image(service, image, resolved.clone(), stamp)?;
-                snapshot.check_read(*read, &change)?;
-                Ok(change)
-            }
-            Self::Undo { revision, outcome, read } => {
-                let change = service::undo(service, revision, outcome.as_ref(), stamp)?;
-                snapshot.check_read(*read, &change)?;
-                Ok(change)
-            }
-            Self::Command(command) => match state.position().rejection(*command) {
-                Some(rejection) => {
-                    Err(ControllerError::NotNow { name: name.clone(), rejection: Box::new(rejection) })
-                }
-                None => commanded(*command, service, stamp),
-            },
-        }
-    }
 }
 
 impl Writes {
@@ -98,8 +58,7 @@ impl Writes {
             fits,
             |snapshot, stamp| {
                 let service = &snapshot.service()?.service;
-                let count = targets.get(service.name()).copied().unwrap_or_default();
-                Ok(service::scale(service, count, stamp)?)
+                Ok(service::scale(service, count_of(targets, service.name())?, stamp)?)
             },
         )
         .await
@@ -281,15 +240,8 @@ impl Writes {
     }
 }
 
-fn commanded(
-    command: RolloutCommand,
-    service: &Service,
-    stamp: &WriteStamp<'_>,
-) -> Result<ObjectChange, ControllerError> {
-    Ok(match command {
-        RolloutCommand::Pause => service::intervention(service, Some(InterventionKind::Pause), stamp)?,
-        RolloutCommand::Resume => service::intervention(service, None, stamp)?,
-        RolloutCommand::Abort => service::intervention(service, Some(InterventionKind::Abort), stamp)?,
-        RolloutCommand::Restart | RolloutCommand::Retry => service::restart(service, stamp)?,
-    })
+/// A default would scale a service to nothing whose stored name is not that of its key.
+fn count_of(targets: &BTreeMap<ServiceName, u32>, name: &ServiceName) -> Result<u32, ControllerError> {
+    let count = targets.get(name).copied();
+    count.ok_or_else(|| ControllerError::BadValue(format!("no replica count is given for {name}")))
 }

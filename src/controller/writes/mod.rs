@@ -21,6 +21,7 @@ mod kinds;
 mod merge;
 mod object;
 mod overrides;
+mod prepared_change;
 mod request_ids;
 mod rollout_phase;
 mod snapshot;
