@@ -152,7 +152,15 @@ impl ServiceState {
         self.statuses.keys().filter(|name| !self.replicas.iter().any(|replica| replica.name == **name))
     }
 
-    /// The names of all services.
+    /// All services, without their records.
+    ///
+    /// # Errors
+    /// The store's, or a service that cannot be decoded.
+    pub(crate) async fn services(store: &dyn Store) -> Result<Vec<Service>, StoreError> {
+        store.list(key::SERVICES).await?.entries.iter().map(StoreEntry::decode).collect()
+    }
+
+    /// The names of all services, also of those that cannot be decoded.
     pub(crate) async fn names(store: &dyn Store) -> Result<Vec<ServiceName>, StoreError> {
         let listing = store.list(key::SERVICES).await?;
         Ok(listing.entries.iter().filter_map(|entry| key::service_of(&entry.key)).collect())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::service_state::ServiceState;
-use crate::model::{Service, ServiceName, key};
+use crate::model::{Service, ServiceName};
 use crate::store::{Store, StoreError};
 
 /// The volumes of a service that another one of its app declares, with the first such service. Services that are being
@@ -14,12 +14,11 @@ pub(super) async fn shared_volumes(
     except: &[ServiceName],
 ) -> Result<BTreeMap<String, ServiceName>, StoreError> {
     let mut shared = BTreeMap::new();
-    for name in ServiceState::names(store).await? {
-        if name == *service.name() || except.contains(&name) {
+    for other in ServiceState::services(store).await? {
+        let name = other.name();
+        if name == service.name() || except.contains(name) {
             continue;
         }
-        let Some(entry) = store.get(&key::service(&name)).await? else { continue };
-        let other: Service = entry.decode()?;
         if other.metadata.app != service.metadata.app || other.deleted_at.is_some() {
             continue;
         }

@@ -5,9 +5,9 @@ use super::handle::Writes;
 use super::types::ApplyDocument;
 use crate::agent::EngineState;
 use crate::controller::error::ControllerError;
-use crate::model::{MemorySize, ObjectRef, Service, ServiceName, ServiceSpec, key};
+use crate::controller::service_state::ServiceState;
+use crate::model::{MemorySize, ObjectRef, Service, ServiceName, ServiceSpec};
 use crate::orchestrator::{CapacityRequest, reserved, shortages};
-use crate::store::StoreEntry;
 
 impl Writes {
     /// As [`Writes::check_memory`], for documents.
@@ -35,9 +35,7 @@ impl Writes {
         if asked.iter().all(|(_, spec)| spec.resources.memory.is_none()) {
             return Ok(());
         }
-        let listing = self.store.list(key::SERVICES).await?;
-        let stored: Vec<Service> =
-            listing.entries.iter().map(StoreEntry::decode).collect::<Result<_, _>>()?;
+        let stored = ServiceState::services(self.store.as_ref()).await?;
         let is_asked = |service: &Service| asked.iter().any(|(name, _)| name == service.name());
         let stays =
             |service: &Service| service.deleted_at.is_none() && !leaving.contains(&service.name().into());
