@@ -1,10 +1,12 @@
 //! What a run may cost, so that hostile text is refused before it is expensive.
 
+use crate::model;
+
 /// Limits on the text of one run, with their reasons.
 pub struct ManifestLimits {
     /// Bytes of one document, as written and again with its aliases expanded: what one store transaction holds.
     pub document: usize,
-    /// Documents of a run, items of lists included.
+    /// Documents of a run, items of lists included: as many as the controller takes.
     pub documents: usize,
     /// Bytes of all sources of a run, 16 KiB for each of 1,000 documents: bounds memory and time of the whole.
     pub run: usize,
@@ -20,7 +22,7 @@ pub struct ManifestLimits {
 /// The limits in force.
 pub const LIMITS: ManifestLimits = ManifestLimits {
     document: 1 << 20,
-    documents: 1_000,
+    documents: model::LIMITS.documents,
     run: 16 << 20,
     depth: 32,
     nodes: 100_000,

@@ -134,6 +134,11 @@ pub fn event_sequence(key: &str) -> Option<u64> {
     key.rsplit('/').next()?.split('-').next()?.parse().ok()
 }
 
+/// The answer that is remembered for a request.
+pub fn request(id: &str) -> String {
+    format!("{REQUESTS}{id}")
+}
+
 /// What a node's agent keeps over a restart.
 pub fn node_state(id: &NodeId) -> String {
     format!("{AGENTS}{id}/state")

@@ -1,6 +1,6 @@
-//! The limits of a spec.
+//! The limits of a spec, and of a run of documents.
 
-/// Limits on one Service, with their reasons.
+/// Limits on one Service and on the run that applies it, with their reasons.
 pub struct SpecLimits {
     /// A /24 network has 246 addresses for containers.
     pub replicas: u32,
@@ -16,8 +16,18 @@ pub struct SpecLimits {
     /// All of the spec as JSON, in bytes. One transaction of at most 1 MiB stores it three times: as the service, as
     /// what was applied, and as the revision.
     pub bytes: usize,
+    /// Documents of a run: all of them are checked and resolved before the first is written.
+    pub documents: usize,
 }
 
 /// The limits in force.
-pub const LIMITS: SpecLimits =
-    SpecLimits { replicas: 200, ports: 16, routes: 60, env: 512, volumes: 16, path: 1024, bytes: 256 * 1024 };
+pub const LIMITS: SpecLimits = SpecLimits {
+    replicas: 200,
+    ports: 16,
+    routes: 60,
+    env: 512,
+    volumes: 16,
+    path: 1024,
+    bytes: 256 * 1024,
+    documents: 1_000,
+};

@@ -5,18 +5,15 @@ use std::collections::BTreeSet;
 
 use super::types::{ApplyDocument, DocumentProblem};
 use crate::controller::error::ControllerError;
-use crate::model::{AppName, ObjectRef, Problem, ServiceName, claim_conflicts};
-
-/// Documents of one run; the manifest reader has the same limit.
-const DOCUMENTS_MAX: usize = 1_000;
+use crate::model::{AppName, LIMITS, ObjectRef, Problem, ServiceName, claim_conflicts};
 
 /// Most bytes of annotations: they are stored with the object, whose transaction they must leave room in.
 const ANNOTATIONS_MAX_BYTES: usize = 64 << 10;
 
 /// Refuses documents that are not sound, with all problems together.
 pub(crate) fn check_documents(documents: &[ApplyDocument]) -> Result<(), ControllerError> {
-    if documents.len() > DOCUMENTS_MAX {
-        let message = format!("{} documents are more than the {DOCUMENTS_MAX} allowed", documents.len());
+    if documents.len() > LIMITS.documents {
+        let message = format!("{} documents are more than the {} allowed", documents.len(), LIMITS.documents);
         return Err(ControllerError::BadValue(message));
     }
     let mut problems = Vec::new();

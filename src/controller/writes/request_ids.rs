@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::handle::Writes;
 use super::types::WriteResult;
 use crate::controller::error::ControllerError;
-use crate::model::key::REQUESTS;
+use crate::model::key;
 use crate::store::{Op, Store, StoreError};
 
 /// How long an answer is kept: far longer than any client retries.
@@ -24,7 +24,7 @@ impl Writes {
             let message = format!("invalid request id: use 1 to {ID_MAX_BYTES} letters, digits, `-` or `_`");
             return Err(ControllerError::BadValue(message));
         }
-        let entry = self.store.get(&format!("{REQUESTS}{id}")).await?;
+        let entry = self.store.get(&key::request(id)).await?;
         Ok(entry.map(|entry| entry.decode()).transpose()?)
     }
 }
@@ -36,7 +36,7 @@ pub(crate) async fn remember(
     mut answer: Vec<WriteResult>,
 ) -> Result<Op, StoreError> {
     let lease = Some(store.grant_lease(KEPT).await?);
-    let key = format!("{REQUESTS}{id}");
+    let key = key::request(id);
     let encode = |answer: &[WriteResult]| {
         serde_json::to_vec(answer)
             .map_err(|error| StoreError::Invalid(format!("{key} cannot be written: {error}")))
