@@ -40,7 +40,7 @@ pub async fn identify_node(
 ///
 /// # Errors
 /// The Engine's, if it answers.
-pub async fn check_instance(
+pub async fn containers_of_other_stores(
     engine: &dyn Engine,
     instance: &str,
     store: &StoreId,

@@ -214,8 +214,8 @@ impl Daemon<'_> {
             return Ok(());
         }
         let id = &self.store.identity().id;
-        let check = agent::check_instance(self.engine.as_ref(), instance, id);
-        let foreign = check.await.context("cannot list the containers of this node")?;
+        let foreign = agent::containers_of_other_stores(self.engine.as_ref(), instance, id);
+        let foreign = foreign.await.context("cannot list the containers of this node")?;
         if foreign.is_empty() {
             return Ok(());
         }

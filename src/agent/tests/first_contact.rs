@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fakes::{FakeProbes, PausedClock};
 use super::rig::{NODE, config};
-use crate::agent::{Agent, AgentHandle, AgentParts, EngineState, check_instance, identify_node};
+use crate::agent::{Agent, AgentHandle, AgentParts, EngineState, containers_of_other_stores, identify_node};
 use crate::clock::Clock;
 use crate::engine::{DockerEngine, FakeEngine};
 use crate::registry::Registry;
@@ -72,7 +72,8 @@ async fn start_waits_two_seconds_for_each_answer_of_an_engine_that_hangs() {
     let started = Instant::now();
     assert_eq!(identify_node(store.as_ref(), &engine).await.unwrap(), None);
     assert_eq!(started.elapsed(), Duration::from_secs(2));
-    let foreign = check_instance(&engine, "harbour:/var/lib/coxswain", &store.identity().id).await;
+    let foreign =
+        containers_of_other_stores(&engine, "harbour:/var/lib/coxswain", &store.identity().id).await;
     assert_eq!(foreign, Ok(Vec::new()));
     assert_eq!(started.elapsed(), Duration::from_secs(4));
 }

@@ -2,7 +2,7 @@
 
 use super::quick;
 use super::rig::Rig;
-use crate::agent::check_instance;
+use crate::agent::containers_of_other_stores;
 use crate::engine::fake::{Behaviour, Call};
 use crate::engine::{ContainerState, Engine, EngineError, LABEL_STORE};
 use crate::model::{Desired, Reason};
@@ -90,8 +90,11 @@ async fn containers_of_another_store_are_left_alone() {
     rig.engine.exit(&theirs, 1);
     rig.pass_time(65).await;
     assert_eq!(rig.container("theirs").state, ContainerState::Exited { code: 1, oom_killed: false });
-    let foreign =
-        check_instance(&rig.engine as &dyn Engine, "harbour:/var/lib/coxswain", &rig.store.identity().id)
-            .await;
+    let foreign = containers_of_other_stores(
+        &rig.engine as &dyn Engine,
+        "harbour:/var/lib/coxswain",
+        &rig.store.identity().id,
+    )
+    .await;
     assert_eq!(foreign.unwrap(), ["theirs"]);
 }
