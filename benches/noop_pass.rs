@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use coxswain::agent::{self, Agent, AgentConfig};
 use coxswain::clock::{Clock, VirtualClock};
-use coxswain::controller::{ApplyDocument, Controller, ControllerParts};
+use coxswain::controller::{ApplyDocument, ApplyOptions, Controller, ControllerParts};
 use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::engine::{Engine, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
@@ -146,7 +146,11 @@ impl World {
             spec: spec.into(),
             origin: "bench".to_owned(),
         };
-        self.controller.writes().apply("request", &[document], false, "apply").await.expect("it is taken");
+        self.controller
+            .writes()
+            .apply("request", &[document], ApplyOptions::default(), "apply")
+            .await
+            .expect("it is taken");
     }
 
     /// Everyone has a turn, and time passes.

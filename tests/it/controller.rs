@@ -162,7 +162,11 @@ impl Rig {
         id: &str,
         documents: &[ApplyDocument],
     ) -> Result<Vec<WriteAction>, ControllerError> {
-        let results = self.controller.writes().apply(id, documents, false, "apply -f app.yaml").await?;
+        let results = self
+            .controller
+            .writes()
+            .apply(id, documents, ApplyOptions::default(), "apply -f app.yaml")
+            .await?;
         Ok(results.into_iter().map(|result| result.action).collect())
     }
 
@@ -263,7 +267,8 @@ async fn apply_writes_all_documents_or_none() {
 async fn dry_run_writes_nothing() {
     let rig = Rig::new();
     let run = [routed("users", "users:1", "/api")];
-    let results = rig.controller.writes().apply("r1", &run, true, "apply --dry-run").await.unwrap();
+    let dry_run = ApplyOptions { dry_run: true, ..ApplyOptions::default() };
+    let results = rig.controller.writes().apply("r1", &run, dry_run, "apply --dry-run").await.unwrap();
     assert_eq!(results[0].action, WriteAction::Created);
     assert_eq!(rig.keys().await, [] as [&str; 0]);
 }

@@ -31,10 +31,10 @@ impl Writes {
         &self,
         request_id: &str,
         documents: &[ApplyDocument],
-        options: impl Into<ApplyOptions>,
+        options: ApplyOptions,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, ControllerError> {
-        let run = ApplyRun { documents, leaving: &[], options: options.into(), source: None };
+        let run = ApplyRun { documents, leaving: &[], options, source: None };
         self.run(run, request_id, by.into()).await
     }
 

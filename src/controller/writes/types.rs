@@ -127,13 +127,6 @@ impl ApplyOptions {
     }
 }
 
-/// Without choices; whether it is a dry run.
-impl From<bool> for ApplyOptions {
-    fn from(dry_run: bool) -> Self {
-        Self { dry_run, ..Self::default() }
-    }
-}
-
 /// What a write did to one object. Stored with the request's id, and it has [`ResolvedImage`] and [`Author`], which are stored
 /// with services; so users see it as the `WrittenObject` of `api/types`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
