@@ -47,8 +47,6 @@ pub enum EngineState {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AgentState {
     pub engine: EngineState,
-    /// Names of containers whose removal waits for `ctl confirm`.
-    pub held: Vec<String>,
     /// `EngineUnavailable`, `DeletionHeld`, `BalancerUnacknowledged`.
     pub conditions: Vec<Condition>,
     /// Of containers created from now on; `None` before it is known.

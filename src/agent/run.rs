@@ -266,7 +266,6 @@ impl Agent {
         let ours = containers.filter(|c| is_of_store(&c.labels, &self.facts.store)).count();
         let new = AgentState {
             engine: availability.state().clone(),
-            held: self.held.iter().map(|(_, name)| name.clone()).collect(),
             conditions,
             exposure: is_known.then_some(self.facts.exposure).or(self.config.exposure),
             balancer: is_known.then(|| self.facts.balancer.clone()),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{ContainerState, LABEL_REPLICA};
 use coxswain::model::{
-    Desired, Endpoint, EndpointId, EndpointState, Replica, ReplicaPhase, ReplicaStatus, RolloutState,
-    Service, key,
+    Condition, Desired, Endpoint, EndpointId, EndpointState, Reason, Replica, ReplicaPhase, ReplicaStatus,
+    RolloutState, Service, key,
 };
 
 use super::world::{Wish, World};
@@ -56,7 +56,8 @@ pub(super) async fn settle(world: &mut World) {
 /// The user lets removals happen that wait for a word.
 async fn confirm(world: &World) {
     let Some(daemon) = &world.daemon else { return };
-    if !daemon.agent.state().borrow().held.is_empty() {
+    let is_held = |condition: &Condition| condition.reason == Reason::DeletionHeld;
+    if daemon.agent.state().borrow().conditions.iter().any(is_held) {
         let agent = daemon.agent.clone();
         daemon.wakes.agent.notify_one();
         let released = agent.confirm().await;
