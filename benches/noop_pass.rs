@@ -108,7 +108,6 @@ impl World {
             exposure: None,
             http: Vec::new(),
             balancer_host: None,
-            boot_id: "boot".to_owned(),
         };
         let (agent, handle) = Agent::new(agent::AgentParts {
             config,

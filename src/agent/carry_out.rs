@@ -30,13 +30,8 @@ impl Agent {
     }
 
     async fn store_state(&self, plan: &NodePlan) -> Result<(), StoreError> {
-        let boot_changed = self.snapshot.state.boot_id != self.config.boot_id;
-        if plan.state.is_none() && !(boot_changed && self.watch.availability.answers()) {
-            return Ok(());
-        }
-        let mut state = plan.state.clone().unwrap_or_else(|| self.snapshot.state.clone());
-        state.boot_id.clone_from(&self.config.boot_id);
-        let ops = vec![Op::put(key::node_state(&self.facts.node), &state)];
+        let Some(state) = &plan.state else { return Ok(()) };
+        let ops = vec![Op::put(key::node_state(&self.facts.node), state)];
         self.store.txn(Txn { compare: Vec::new(), ops }).await?;
         Ok(())
     }

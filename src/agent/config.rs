@@ -20,6 +20,4 @@ pub struct AgentConfig {
     pub http: Vec<SocketAddr>,
     /// The host by which containers reach the balancer; `None` follows from the kind of Engine and the addresses.
     pub balancer_host: Option<String>,
-    /// Id of the node's boot; stored with the node's state.
-    pub boot_id: String,
 }

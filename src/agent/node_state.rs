@@ -21,8 +21,6 @@ pub struct NetworkRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeState {
-    /// The node's boot id when this was written.
-    pub boot_id: String,
     pub networks: BTreeMap<AppName, NetworkRecord>,
     /// Published ports up to this place in the ring may have been handed out; `None` if none ever was.
     #[serde(skip_serializing_if = "Option::is_none")]

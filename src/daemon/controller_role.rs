@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::boot_id::boot_id;
 use super::liveness::HEARTBEAT_INTERVAL;
 use super::refusal::Refusal;
 use super::{ChildSockets, LivenessPipe, ServeOptions, SupervisorClient};
@@ -132,7 +131,7 @@ impl Daemon<'_> {
     ) -> anyhow::Result<JoinSet<()>> {
         let first_contact = node.is_none();
         let (node, node_name) = node.unwrap_or_else(|| (NodeId::new(""), String::new()));
-        let config = self.agent_config(node.clone(), node_name)?;
+        let config = self.agent_config(node.clone(), node_name);
         self.refuse_foreign_containers(&config.instance).await?;
         let known = BalancerReports::of_known([self.options.balancer_id.clone()]);
         let (reports, received) = watch::channel(known);
@@ -195,9 +194,9 @@ impl Daemon<'_> {
         parts.spawn(source::follow(source, directory.clone(), self.shutdown.clone()));
     }
 
-    fn agent_config(&self, node: NodeId, node_name: String) -> anyhow::Result<AgentConfig> {
+    fn agent_config(&self, node: NodeId, node_name: String) -> AgentConfig {
         let ServeOptions { state_dir, http, network_pool, exposure, balancer_host, .. } = self.options;
-        Ok(AgentConfig {
+        AgentConfig {
             instance: format!("{node}:{}", state_dir.display()),
             node,
             node_name,
@@ -205,8 +204,7 @@ impl Daemon<'_> {
             exposure: *exposure,
             http: http.clone(),
             balancer_host: balancer_host.clone(),
-            boot_id: boot_id()?,
-        })
+        }
     }
 
     async fn refuse_foreign_containers(&self, instance: &str) -> anyhow::Result<()> {

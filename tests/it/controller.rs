@@ -125,7 +125,6 @@ impl Rig {
             exposure: None,
             http: vec!["127.0.0.1:8080".parse().unwrap()],
             balancer_host: None,
-            boot_id: "boot".into(),
         };
         let (runs, agent) = Agent::new(agent::AgentParts {
             config,

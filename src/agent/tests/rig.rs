@@ -45,7 +45,6 @@ pub(super) fn config() -> AgentConfig {
         exposure: None,
         http: vec![([0, 0, 0, 0], 8080).into()],
         balancer_host: None,
-        boot_id: "boot-1".to_owned(),
     }
 }
 

@@ -102,7 +102,6 @@ fn config() -> AgentConfig {
         exposure: None,
         http: vec!["0.0.0.0:8080".parse().unwrap()],
         balancer_host: None,
-        boot_id: "boot-1".to_owned(),
     }
 }
 
