@@ -1,16 +1,20 @@
 //! Conditions of a service, for users and for `ctl wait`. No decision reads them.
 
+use std::collections::BTreeSet;
+
 use super::census::{is_available, is_gone};
 use super::observation::observation;
 use super::pause;
 use super::{ReplicaView, ServiceView};
-use crate::model::{Condition, ConditionKind, Reason, ReplicaPhase, RolloutState};
+use crate::model::{Condition, ConditionKind, Reason, ReplicaName, ReplicaPhase, RolloutState};
 
 /// The state of a service in a few numbers and conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
     /// `Ready`, `Progressing`, `Degraded`, in this order.
     pub conditions: [Condition; 3],
+    /// The replicas that are available, also those that are to be removed.
+    pub available_replicas: BTreeSet<ReplicaName>,
     /// Replicas wanted; none of a service that is deleted.
     pub wanted: u32,
     /// Replicas meant to run that are available, of any revision: more than wanted during a surge.
@@ -27,12 +31,14 @@ pub fn assess(view: &ServiceView) -> Assessment {
     let deleting = view.service.deleted_at.is_some();
     let wanted = if deleting { 0 } else { view.service.spec.replica_count() };
     let target = view.rollout.as_ref().map(|r| r.target);
+    let serving = view.replicas.iter().filter(|replica| is_available(view, replica));
+    let available_replicas: BTreeSet<ReplicaName> = serving.map(|r| r.replica.name.clone()).collect();
     let mut count = 0_u32;
     let mut available = 0_u32;
     let mut of_target = 0_u32;
     for replica in running() {
         count += 1;
-        if is_available(view, replica) {
+        if available_replicas.contains(&replica.replica.name) {
             available += 1;
             of_target += u32::from(Some(replica.replica.revision) == target);
         }
@@ -45,7 +51,7 @@ pub fn assess(view: &ServiceView) -> Assessment {
         progressing(view, count != wanted || starting, &counts),
         degraded(view, &troubles, available >= wanted),
     ];
-    Assessment { conditions, wanted, available, of_target, troubles }
+    Assessment { conditions, available_replicas, wanted, available, of_target, troubles }
 }
 
 fn condition(kind: ConditionKind, status: bool, reason: Reason, message: impl Into<String>) -> Condition {

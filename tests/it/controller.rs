@@ -687,6 +687,34 @@ async fn last_word(rig: &Rig, replica: &str, phase: ReplicaPhase) -> String {
 }
 
 #[tokio::test]
+async fn replica_without_port_is_available_to_every_query_only_after_healthy_for() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.pass().await;
+    for key in rig.keys().await.iter().filter(|key| key.starts_with(key::REPLICAS)) {
+        last_word(&rig, key.rsplit('/').next().unwrap(), ReplicaPhase::Ready).await;
+    }
+    rig.pass().await;
+    let shown = async || {
+        let names = [ServiceName::new("users")];
+        let queries = rig.controller.queries();
+        let service = queries.services(&names).await.unwrap().remove(0);
+        let replicas = queries.replicas(&names).await.unwrap();
+        let progress = queries.progress(&names[0], Generation(1), Awaited::Release).await.unwrap().unwrap();
+        let available = replicas.iter().filter(|replica| replica.available).count();
+        (service.available, available, progress.available, progress.end)
+    };
+    let healthy_for = rig.service("users").await.spec.rollout.healthy_for;
+    assert_eq!(shown().await, (0, 0, 0, None));
+    rig.clock.advance(healthy_for.0 - 1);
+    rig.pass().await;
+    assert_eq!(shown().await, (0, 0, 0, None));
+    rig.clock.advance(1);
+    rig.pass().await;
+    assert_eq!(shown().await, (2, 2, 2, Some(OperationEnd::Done)));
+}
+
+#[tokio::test]
 async fn next_pass_deletes_only_orphaned_status() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();

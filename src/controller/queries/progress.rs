@@ -1,19 +1,18 @@
 //! The state of an operation on a service, for the client that waits for it. Pure.
 
-use std::collections::BTreeMap;
-
 use super::snapshots::{Awaited, OperationEnd, ProgressSnapshot, ReplicaSnapshot};
 use crate::controller::service_state::ServiceState;
 use crate::model::{
-    BalancerReports, Condition, EndpointStats, Generation, Incarnation, Millis, Mono, ReplicaName,
-    ReplicaPhase, RolloutState,
+    BalancerReports, Condition, EndpointStats, Generation, Incarnation, Mono, ReplicaName, ReplicaPhase,
+    RolloutState,
 };
+use crate::orchestrator::Assessment;
 use crate::registry::Barrier;
 
 /// The replicas of a service.
 pub(super) fn replicas(
     stored: &ServiceState,
-    available: &BTreeMap<ReplicaName, Millis>,
+    assessment: &Assessment,
     barrier: &Barrier,
 ) -> Vec<ReplicaSnapshot> {
     let image =
@@ -23,7 +22,7 @@ pub(super) fn replicas(
         .map(|replica| ReplicaSnapshot {
             replica: replica.clone(),
             status: stored.statuses.get(&replica.name).cloned(),
-            available: available.contains_key(&replica.name),
+            available: assessment.available_replicas.contains(&replica.name),
             stats: stats(stored, barrier, &replica.name),
             image: image(&replica.revision).clone(),
         })
@@ -50,7 +49,7 @@ fn counted(reports: &BalancerReports) -> Option<(Incarnation, Mono)> {
 /// A snapshot for a client that waits for `generation`.
 pub(super) fn progress(
     stored: &ServiceState,
-    replicas: Vec<ReplicaSnapshot>,
+    assessment: &Assessment,
     barrier: &Barrier,
     generation: Generation,
     awaited: Awaited,
@@ -58,15 +57,13 @@ pub(super) fn progress(
     failed_requests: Option<u64>,
 ) -> ProgressSnapshot {
     let deleting = stored.service.deleted_at.is_some();
-    let target = stored.rollout.as_ref().map(|rollout| rollout.target).unwrap_or_default();
-    let of_target = replicas.iter().filter(|r| r.replica.revision == target);
-    let available = of_target.filter(|r| serves(r) && !deleting).count();
+    let replicas = replicas(stored, assessment, barrier);
     ProgressSnapshot {
         service: stored.service.name().clone(),
         deleting,
         rollout: stored.rollout.clone(),
-        wanted: if deleting { 0 } else { stored.service.spec.replica_count() },
-        available: u32::try_from(available).unwrap_or(u32::MAX),
+        wanted: assessment.wanted,
+        available: if deleting { 0 } else { assessment.of_target },
         held_by,
         counted: counted(&barrier.reports),
         failed_requests,

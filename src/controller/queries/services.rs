@@ -1,6 +1,5 @@
 //! Services and what belongs to them: replicas, endpoints, revisions, events, the progress of an operation.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::deadline::deadline;
@@ -13,8 +12,8 @@ use crate::controller::error::ControllerError;
 use crate::controller::reconciler::FailedRequestCount;
 use crate::controller::service_state::ServiceState;
 use crate::model::{
-    Condition, Endpoint, Event, Generation, Millis, ObjectRef, Reason, ReplicaName, ResolvedImage, Service,
-    ServiceName, StoreId, Volume,
+    Condition, Endpoint, Event, Generation, Millis, ObjectRef, Reason, ResolvedImage, Service, ServiceName,
+    StoreId, Volume,
 };
 use crate::orchestrator::{self, Assessment, VolumeRemovalState};
 
@@ -35,7 +34,7 @@ impl Queries {
     pub async fn replicas(&self, names: &[ServiceName]) -> Result<Vec<ReplicaSnapshot>, ControllerError> {
         let barrier = self.registry.barrier();
         let states = self.states(names).await?;
-        Ok(states.iter().flat_map(|state| replicas(state, &self.available(state), &barrier)).collect())
+        Ok(states.iter().flat_map(|state| replicas(state, &self.assess(state), &barrier)).collect())
     }
 
     /// The endpoints of all services, or of those named.
@@ -89,16 +88,15 @@ impl Queries {
     ) -> Result<Option<ProgressSnapshot>, ControllerError> {
         let read = self.model.services(std::slice::from_ref(name)).await?;
         let Some(state) = read.services.get(name) else { return Ok(None) };
-        let available = self.available(state);
         let mut held_by = self.conditions();
         let barrier = self.registry.barrier();
-        let assessment = self.assess(state, &available);
-        held_by.extend(assessment.conditions.into_iter().filter(|c| c.reason == Reason::RolloutPaused));
+        let assessment = self.assess(state);
+        let paused = assessment.conditions.iter().filter(|c| c.reason == Reason::RolloutPaused);
+        held_by.extend(paused.cloned());
         let in_use = self.facts.of(name).volumes_in_use.clone();
         held_by.extend(in_use.map(|message| Condition::degraded(Reason::VolumeInUse, message)));
         let failed = self.failed_requests(name);
-        let replicas = replicas(state, &available, &barrier);
-        Ok(Some(progress(state, replicas, &barrier, generation, awaited, held_by, failed)))
+        Ok(Some(progress(state, &assessment, &barrier, generation, awaited, held_by, failed)))
     }
 
     async fn states(&self, names: &[ServiceName]) -> Result<Vec<Arc<ServiceState>>, ControllerError> {
@@ -114,15 +112,12 @@ impl Queries {
         Ok(names.iter().filter_map(|name| services.get(name).cloned()).collect())
     }
 
-    /// How long each available replica has been available.
-    fn available(&self, state: &ServiceState) -> BTreeMap<ReplicaName, Millis> {
+    /// What the orchestrator says of the service as it is now; nothing else decides which replicas are available.
+    fn assess(&self, state: &ServiceState) -> Assessment {
         let now = self.clock.mono();
         let facts = self.facts.of(state.service.name());
-        facts.ready.at(state, &self.registry.barrier(), now).lengths(now)
-    }
-
-    fn assess(&self, state: &ServiceState, available: &BTreeMap<ReplicaName, Millis>) -> Assessment {
-        let view = state.view(available, self.nodes.ids(), Millis(0), VolumeRemovalState::default());
+        let ready_for = facts.ready.at(state, &self.registry.barrier(), now).lengths(now);
+        let view = state.view(&ready_for, self.nodes.ids(), Millis(0), VolumeRemovalState::default());
         orchestrator::assess(&view)
     }
 
@@ -134,7 +129,7 @@ impl Queries {
 
     fn service_snapshot(&self, state: &ServiceState) -> ServiceSnapshot {
         let name = state.service.name();
-        let assessment = self.assess(state, &self.available(state));
+        let assessment = self.assess(state);
         let facts = self.facts.of(name);
         let mut troubles = assessment.troubles;
         troubles.extend(facts.volumes_in_use.clone());

@@ -44,7 +44,7 @@ pub struct ServiceSnapshot {
 pub struct ReplicaSnapshot {
     pub replica: Replica,
     pub status: Option<ReplicaStatus>,
-    /// Ready, and every balancer has acknowledged it.
+    /// As the orchestrator assesses it: ready, and acknowledged by every balancer or, without a port, up for `healthyFor`.
     pub available: bool,
     /// Of its endpoint.
     pub stats: EndpointStats,
