@@ -98,6 +98,11 @@ codes! {
     DOCKER_REFUSED = "CTL-0114", 3, "Docker returned an error",
         "The Docker Engine answered with an error; the message is Docker's own.",
         "Check the log of the Docker Engine, for example with `journalctl -u docker`.";
+    /// The daemon has no agent for a node.
+    NODE_NOT_CONNECTED = "CTL-0115", 3, "the node is not connected",
+        "The replica belongs to a node that the daemon has no agent for, so the Docker Engine of that node cannot be asked. \
+         Its containers may still be running. A reinstalled Docker Engine is another node.",
+        "`ctl status` shows the node of this daemon, `ctl get replicas -o json` the node of each replica.";
     /// A document is not a valid manifest.
     INVALID_MANIFEST = "CTL-0201", 2, "invalid manifest",
         "At least one document is invalid. All problems of the run are shown, and nothing was changed.",

@@ -34,6 +34,7 @@ fn detail_of(error: ControllerError) -> ErrorDetail {
             changed_meanwhile(&object, [read, found], &by, &written)
         }
         ControllerError::Engine(error) => engine(&error),
+        other @ ControllerError::NodeNotConnected(_) => unchanged(not_connected(&other)),
         ControllerError::Agent(error) => silent(error),
         ControllerError::Store(error) => store_failed(error.to_string()),
         ControllerError::Fields(error) => unchanged(codes::STORE_FAILED.detail(error.to_string())),
@@ -71,6 +72,11 @@ fn invalid(problems: Vec<DocumentProblem>) -> ErrorDetail {
 fn no_replica(name: &ReplicaName) -> ErrorDetail {
     let next = vec!["ctl get replicas".to_owned()];
     ErrorDetail { next, ..codes::NOT_FOUND.detail(format!("no replica named {name}")) }
+}
+
+fn not_connected(error: &ControllerError) -> ErrorDetail {
+    let next = vec!["ctl status".to_owned()];
+    ErrorDetail { next, ..codes::NODE_NOT_CONNECTED.detail(error.to_string()) }
 }
 
 fn store_failed(what: String) -> ErrorDetail {

@@ -3,7 +3,7 @@
 use super::writes::{DocumentProblem, FieldsError, Overridden, RolloutRejection};
 use crate::agent::{AgentSilent, EngineError};
 use crate::model::{
-    AppName, Author, ExposureMode, Generation, ObjectRef, ReplicaName, RevisionNumber, ServiceName,
+    AppName, Author, ExposureMode, Generation, NodeId, ObjectRef, ReplicaName, RevisionNumber, ServiceName,
 };
 use crate::orchestrator::CapacityShortage;
 use crate::store::StoreError;
@@ -123,6 +123,9 @@ pub enum ControllerError {
     /// The Engine is unavailable.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The node's agent is not connected, so its Engine cannot be asked.
+    #[error("node {0} is not connected")]
+    NodeNotConnected(NodeId),
     /// The agent did not answer.
     #[error(transparent)]
     Agent(#[from] AgentSilent),

@@ -52,7 +52,7 @@ described! {
         ContainerStarted,
         /// The container exited; the message has its exit code.
         ContainerExited,
-        /// A user killed the container, as `ctl verify` does; the message names the user.
+        /// A user asked to kill the container, as `ctl verify` does; the message names the user.
         Killed,
         /// The container was paused outside of Coxswain, which leaves it alone.
         ContainerPaused,

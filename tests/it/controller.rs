@@ -12,12 +12,14 @@ use coxswain::controller::{
     OperationEnd, RolloutChange, RolloutCommand, RolloutPhase, RolloutRejection, WriteAction,
 };
 use coxswain::engine::fake::{Behaviour, Call, FakeEngine};
-use coxswain::engine::{Engine, EngineError, VolumeSpec};
+use coxswain::engine::{
+    ContainerSpec, Engine, EngineError, LABEL_REPLICA, LABEL_STORE, NetworkSpec, VolumeSpec,
+};
 use coxswain::model::{
-    BalancerReport, BalancerReports, EngineKind, EnvField, EnvValue, ExposureMode, Generation,
-    InterventionKind, ObjectRef, ObjectSpec, OutcomeRecord, Reason, ReplicaName, ReplicaPhase, ReplicaStatus,
-    RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route, Service, ServiceName, ServiceSpec,
-    ServiceStats, Volume, key,
+    BalancerReport, BalancerReports, ContainerId, EngineKind, EnvField, EnvValue, EventReason, ExposureMode,
+    Generation, InterventionKind, ObjectRef, ObjectSpec, OutcomeRecord, Reason, Replica, ReplicaName,
+    ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route, Service,
+    ServiceName, ServiceSpec, ServiceStats, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -712,6 +714,58 @@ async fn replica_without_port_is_available_to_every_query_only_after_healthy_for
     rig.clock.advance(1);
     rig.pass().await;
     assert_eq!(shown().await, (2, 2, 2, Some(OperationEnd::Done)));
+}
+
+#[tokio::test]
+async fn kill_tells_a_node_that_is_not_connected_from_an_engine_that_does_not_answer() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.pass().await;
+    let mut replicas = rig.controller.queries().replicas(&["users".into()]).await.unwrap();
+    let Replica { name, .. } = replicas[0].replica.clone();
+    let kill = async || {
+        let container = ContainerId::new("c");
+        rig.controller.nodes().kill(&"users".into(), &name, &container, "verify users".into()).await
+    };
+    let away = || EngineError::Unanswered { call: "inspect", message: "away".to_owned() };
+    rig.engine.fail_next(Call::Inspect, away());
+    assert_eq!(kill().await, Err(ControllerError::Engine(away())));
+
+    let moved = Replica { node: "elsewhere".into(), ..replicas.remove(0).replica };
+    let op = Op::put(key::replica(&"users".into(), &name), &moved);
+    rig.store.txn(Txn { compare: Vec::new(), ops: vec![op] }).await.unwrap();
+    assert_eq!(kill().await, Err(ControllerError::NodeNotConnected("elsewhere".into())));
+}
+
+#[tokio::test]
+async fn kill_is_recorded_as_requested() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.pass().await;
+    let Replica { name, .. } =
+        rig.controller.queries().replicas(&["users".into()]).await.unwrap().remove(0).replica;
+    let labels = [(LABEL_STORE, rig.store.identity().id.to_string()), (LABEL_REPLICA, name.to_string())];
+    let network = NetworkSpec {
+        name: "coxswain-shop".into(),
+        subnet: "10.209.0.0/24".into(),
+        ip_range: "10.209.0.248/29".into(),
+        gateway: "10.209.0.1".parse().unwrap(),
+        labels: BTreeMap::new(),
+    };
+    rig.engine.create_network_by_hand(&network).unwrap();
+    let address = "10.209.0.7".parse().unwrap();
+    let mut spec = ContainerSpec::bare(name.as_str(), "users:1", "coxswain-shop", address);
+    spec.labels.extend(labels.map(|(label, value)| (label.to_owned(), value)));
+    let container = rig.engine.create_by_hand(&spec).unwrap();
+    rig.engine.start_by_hand(&container).unwrap();
+    let nodes = rig.controller.nodes();
+    nodes.kill(&"users".into(), &name, &container, "verify users".into()).await.unwrap();
+    let events = rig.controller.queries().events(Some(&"users".into())).await.unwrap();
+    let messages: Vec<&str> =
+        events.iter().filter(|e| e.reason == EventReason::Killed).map(|e| e.message.as_str()).collect();
+    let expected =
+        format!("kill of container {} requested by an unknown user with `verify users`", container.short());
+    assert_eq!(messages, [expected.as_str()]);
 }
 
 #[tokio::test]

@@ -10,12 +10,14 @@ use crate::model::{Author, ContainerId, Event, EventKind, EventReason, ReplicaNa
 use crate::store::Txn;
 
 impl Nodes {
-    /// Kills the container of a replica with SIGKILL, and records who asked. The caller names the container, so a repeated
+    /// Kills the container of a replica with SIGKILL, and records the request first: a kill whose answer is lost has its
+    /// event too. The caller names the container, so a repeated
     /// call does nothing: a container that has ended is left alone, and its successor has another id.
     ///
     /// # Errors
     /// [`ControllerError::NotFound`] and [`ControllerError::NoReplica`]; [`ControllerError::BadValue`] for a container that
-    /// is not this replica's; the store's and the Engine's.
+    /// is not this replica's; [`ControllerError::NodeNotConnected`] where its agent cannot be asked; the store's and the
+    /// Engine's.
     pub async fn kill(
         &self,
         service: &ServiceName,
@@ -28,8 +30,7 @@ impl Nodes {
             return Err(ControllerError::NoReplica(replica.clone()));
         };
         let Some(node) = self.links.get(&found.replica.node) else {
-            let message = format!("node {} of replica {replica} is not connected", found.replica.node);
-            return Err(ControllerError::BadValue(message));
+            return Err(ControllerError::NodeNotConnected(found.replica.node.clone()));
         };
         match node.kill_target(replica, container).await? {
             KillTarget::NotOfReplica => return Err(not_of_replica(replica, container)),
@@ -41,7 +42,11 @@ impl Nodes {
             object: format!("replica/{replica}"),
             kind: EventKind::Warning,
             reason: EventReason::Killed,
-            message: format!("container {} killed: {}", container.short(), by.bounded().summary()),
+            message: format!(
+                "kill of container {} requested by {}",
+                container.short(),
+                by.bounded().summary()
+            ),
         };
         let ops = append_to(self.store.as_ref(), service, EventWriter::User, &[event]).await?;
         self.store.txn(Txn { compare: Vec::new(), ops }).await?;

@@ -34,7 +34,7 @@ enum LogState {
     Opened,
     /// The Engine refused it.
     RetryAt(Mono),
-    /// There was no room for it, and the client knows.
+    /// There was no room for it, or its node is not connected, and the client knows.
     LeftOut,
 }
 
@@ -67,7 +67,6 @@ impl ClientLogs {
         self.forget_gone(replicas);
         for replica in replicas {
             let Some(container) = container(replica) else { continue };
-            let Some(node) = nodes.get(&replica.replica.node) else { continue };
             let before = self.containers.get(&container);
             let state = before.map(|log| log.state);
             match state {
@@ -76,15 +75,19 @@ impl ClientLogs {
                 Some(LogState::RetryAt(_) | LogState::LeftOut) | None => {}
             }
             let options = before.map_or(options, |log| &log.options).clone();
-            let state = if self.merge.len() < READ_MAX {
-                self.open(node, &container, &options, now, &mut outcome).await
-            } else {
+            let opening = match nodes.get(&replica.replica.node) {
+                None => Err(format!("not read: node {} is not connected", replica.replica.node)),
+                Some(_) if self.merge.len() >= READ_MAX => {
+                    Err(format!("not read: {READ_MAX} logs are read already"))
+                }
+                Some(node) => Ok(self.open(node, &container, &options, now, &mut outcome).await),
+            };
+            let state = opening.unwrap_or_else(|why| {
                 if state != Some(LogState::LeftOut) {
-                    let text = format!("not read: {READ_MAX} logs are read already");
-                    outcome.notices.push(notice(&container.0, None, text));
+                    outcome.notices.push(notice(&container.0, None, why));
                 }
                 LogState::LeftOut
-            };
+            });
             self.containers.insert(container, ContainerLog { state, options });
             if outcome.error.as_ref().is_some_and(EngineError::is_away) {
                 // Each further attempt would wait for its deadline.

@@ -94,6 +94,20 @@ async fn open_new_retries_a_refused_log_after_a_pause() {
 }
 
 #[tokio::test]
+async fn open_new_says_once_that_a_node_is_not_connected_and_reads_the_other_logs() {
+    let (engine, mut replicas) = world(2);
+    replicas[0].replica.node = "away".into();
+    let mut reader = ClientLogs::default();
+    let outcome = open(&mut reader, &engine, &replicas, Mono(0)).await;
+    let notices: Vec<&str> = outcome.notices.iter().map(|notice| notice.text.as_str()).collect();
+    assert_eq!((notices, reader.merge.len()), (vec!["not read: node away is not connected"], 1));
+    assert_eq!(open(&mut reader, &engine, &replicas, Mono(1)).await.notices, []);
+    replicas[0].replica.node = "host".into();
+    open(&mut reader, &engine, &replicas, Mono(2)).await;
+    assert_eq!(reader.merge.len(), 2, "it is read once its node is there");
+}
+
+#[tokio::test]
 async fn open_new_tries_one_log_per_pause_while_the_engine_is_away() {
     let (engine, replicas) = world(4);
     let mut reader = ClientLogs::default();
