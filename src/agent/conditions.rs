@@ -15,27 +15,27 @@ pub(super) fn report(builder: &mut PlanBuilder<'_>) {
         );
         builder.plan.conditions.push(Condition::degraded(Reason::DeletionHeld, message));
     }
-    if is_unacknowledged(builder) {
-        let away: Vec<Condition> =
-            builder.view.barrier.reports.disconnected().map(Condition::balancer_disconnected).collect();
-        if away.is_empty() {
-            let message =
-                "the balancer has not acknowledged the last table; no container is stopped before it does";
-            let condition = Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned());
-            builder.plan.conditions.push(condition);
+    match builder.memory.barrier.longest_wait(builder.now.mono) {
+        None => {}
+        Some(waited) if waited < UNACKNOWLEDGED_AFTER => {
+            builder.wake(Millis(UNACKNOWLEDGED_AFTER.0 - waited.0));
         }
-        builder.plan.conditions.extend(away);
-        warn(builder);
+        Some(_) => report_unacknowledged(builder),
     }
 }
 
-/// Whether an endpoint that is to leave has waited too long for a balancer.
-fn is_unacknowledged(builder: &mut PlanBuilder<'_>) -> bool {
-    let Some(waited) = builder.memory.barrier.longest_wait(builder.now.mono) else { return false };
-    if waited < UNACKNOWLEDGED_AFTER {
-        builder.wake(Millis(UNACKNOWLEDGED_AFTER.0 - waited.0));
+/// An endpoint that is to leave has waited too long for a balancer.
+fn report_unacknowledged(builder: &mut PlanBuilder<'_>) {
+    let away: Vec<Condition> =
+        builder.view.barrier.reports.disconnected().map(Condition::balancer_disconnected).collect();
+    if away.is_empty() {
+        let message =
+            "the balancer has not acknowledged the last table; no container is stopped before it does";
+        let condition = Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned());
+        builder.plan.conditions.push(condition);
     }
-    waited >= UNACKNOWLEDGED_AFTER
+    builder.plan.conditions.extend(away);
+    warn(builder);
 }
 
 /// Warns once about each endpoint that waits too long for a balancer.
