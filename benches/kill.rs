@@ -26,7 +26,7 @@ const REPLICAS: usize = 25;
 /// The next container is killed once so many are ready.
 const READY: usize = 10;
 /// In the balancer's log, before the endpoint's id.
-const LEFT: &str = "every thread passes it over endpoint=";
+const LEFT: &str = "no thread picks it any more endpoint=";
 
 pub(crate) fn measure(_: &Shared) -> Vec<Figure> {
     let daemon = Daemon::start_logging("info,coxswain::balancer=debug,coxswain::registry=debug");
