@@ -36,7 +36,7 @@ pub fn service(name: &str) -> Service {
             created_at: Timestamp::UNIX_EPOCH,
         },
         spec: ServiceSpec { replicas: Some(1), ..ServiceSpec::of_image("image:1") },
-        image: ResolvedImage { reference: "image:1".to_owned(), pinned: "sha256:aa".to_owned() },
+        image: ResolvedImage::without_config("image:1", "sha256:aa"),
         restarts: 0,
         intervention: None,
         overrides: Vec::new(),

@@ -76,6 +76,5 @@ pub(super) fn remove_orphans(builder: &mut PlanBuilder<'_>, classified: &Classif
 fn stop_terms(view: &NodeView, orphan: &ObservedContainer) -> StopTerms {
     let service = orphan.labels.get(LABEL_SERVICE).map(ServiceName::new);
     let number = orphan.labels.get(LABEL_REVISION).and_then(|text| text.parse().ok()).map(RevisionNumber);
-    let revision = service.zip(number).and_then(|key| view.revisions.get(&key));
-    revision.map_or_else(StopTerms::default, |r| StopTerms::as_in(&r.spec))
+    StopTerms::of(service.zip(number).and_then(|key| view.revisions.get(&key)))
 }

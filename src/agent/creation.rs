@@ -32,7 +32,7 @@ pub(super) fn next_step(
         let message = format!("revision {} is not in the store", wanted.replica.revision);
         return waiting(Some(NotReadyCause::cannot_start(message)));
     };
-    match images::need(builder, &revision.image.pinned, revision.spec.pull) {
+    match images::need(builder, &revision.image, revision.spec.pull) {
         ImageNeed::Met => {}
         ImageNeed::LookingUp => return waiting(ended),
         ImageNeed::Pulling => return ReplicaPhase::Pulling,

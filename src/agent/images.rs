@@ -9,7 +9,7 @@ use super::plan_builder::PlanBuilder;
 use super::view::WantedReplica;
 use crate::engine::{LABEL_SERVICE, ObservedContainer, has_label};
 use crate::model::image_reference::is_image_id;
-use crate::model::{Cause, Desired, Millis, NotReadyCause, Pull, ServiceName};
+use crate::model::{Cause, Desired, Millis, NotReadyCause, Pull, ResolvedImage, ServiceName};
 
 /// An image that cannot be pulled is looked up again after this long: a user may build it.
 pub(super) const FIND_AGAIN: Millis = Millis::secs(5);
@@ -26,7 +26,8 @@ pub(super) enum ImageNeed {
 }
 
 /// Makes sure that an image is present. It is pinned, so it is pulled only if the Engine does not have it.
-pub(super) fn need(builder: &mut PlanBuilder<'_>, image: &str, policy: Pull) -> ImageNeed {
+pub(super) fn need(builder: &mut PlanBuilder<'_>, resolved: &ResolvedImage, policy: Pull) -> ImageNeed {
+    let image = resolved.pinned.as_str();
     if builder.is_busy(&ActionSubject::Pull(image.to_owned())) {
         return ImageNeed::Pulling;
     }
@@ -40,7 +41,7 @@ pub(super) fn need(builder: &mut PlanBuilder<'_>, image: &str, policy: Pull) -> 
         Some(ImageMemory::Failed { retry, .. }) if retry.at > builder.now.mono => {
             ImageNeed::Unavailable(retry.clone())
         }
-        Some(ImageMemory::Absent | ImageMemory::Failed { .. }) => match not_pullable(image, policy) {
+        Some(ImageMemory::Absent | ImageMemory::Failed { .. }) => match not_pullable(resolved, policy) {
             Some(message) => {
                 builder.act(look);
                 let cause = NotReadyCause::ImageNotFound { message };
@@ -54,11 +55,16 @@ pub(super) fn need(builder: &mut PlanBuilder<'_>, image: &str, policy: Pull) -> 
     }
 }
 
-fn not_pullable(image: &str, policy: Pull) -> Option<String> {
+fn not_pullable(image: &ResolvedImage, policy: Pull) -> Option<String> {
+    let gone = format!("image {} is no longer on the node", image.summary());
     if policy == Pull::Never {
-        return Some(format!("the Engine does not have {image}, and `pull: never` forbids pulling it"));
+        return Some(format!("{gone}, and `pull: never` forbids pulling it; load it again"));
     }
-    is_image_id(image).then(|| format!("image {image} is not on the node, and an image id cannot be pulled"))
+    is_image_id(&image.pinned).then(|| {
+        format!(
+            "{gone}, and no registry has it; load it again, or apply the service to take what its tag is now"
+        )
+    })
 }
 
 /// The prefix of the tags that protect a service's images; a revision's number and our store's name follow.

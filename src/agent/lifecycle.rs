@@ -24,7 +24,7 @@ pub(super) fn run<'a>(
         return None;
     }
     for other in &containers.superseded {
-        retire(builder, other, false, &StopTerms::of(wanted));
+        retire(builder, other, false, &StopTerms::of(wanted.revision.as_ref()));
     }
     let Some(current) = containers.current else {
         return Some(ReplicaStep::of(creation::next_step(builder, wanted, containers), containers));
@@ -61,7 +61,7 @@ fn replace<'a>(
 ) -> ReplicaStep<'a> {
     let endpoint = wanted.endpoint_of(current);
     let registered = endpoint.is_some_and(|e| e.state != EndpointState::Draining);
-    let phase = retire(builder, current, registered, &StopTerms::of(wanted));
+    let phase = retire(builder, current, registered, &StopTerms::of(wanted.revision.as_ref()));
     let to_replace = builder.memory.replicas.get(&wanted.replica.name).and_then(|m| m.to_replace.clone());
     // The user should read why, not that it is being stopped.
     let phase = to_replace.map_or(phase, |(_, cause)| ReplicaPhase::Starting { cause: Some(cause) });

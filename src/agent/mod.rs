@@ -70,7 +70,7 @@ pub use plan::plan;
 pub use plan_builder::{MAX_PULLS, MAX_STARTS};
 #[cfg(test)]
 pub(crate) use requests::LocalNode;
-pub use requests::{KillTarget, LogLines, NodeRequests, VolumeRemovalError};
+pub use requests::{DoomedVolumes, KillTarget, LogLines, NodeRequests, VolumeRemovalError};
 pub use ring_allocator::{LeasePool, PoolCursor};
 pub use run::{Agent, AgentPass};
 // In the signatures above: a caller of this module needs no import of `engine`.

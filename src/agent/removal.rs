@@ -4,6 +4,8 @@
 //! running container gets its stop signal only after every balancer has acknowledged a table without its endpoint. An
 //! exited container is removed at once.
 
+use std::sync::Arc;
+
 use super::action::{ActionSubject, AgentAction};
 use super::classify::ReplicaContainers;
 use super::images;
@@ -12,7 +14,8 @@ use super::status::ReplicaStep;
 use super::view::{WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, Millis, ReplicaPhase, RolloutPolicy, ServiceSpec, StopPolicy,
+    DEFAULT_STOP_SIGNAL, Endpoint, EndpointId, EndpointState, Millis, ReplicaPhase, Revision, RolloutPolicy,
+    StopPolicy,
 };
 
 /// SIGKILL is sent again after this long: the first may have been lost.
@@ -22,23 +25,25 @@ const KILL_AGAIN_AFTER: Millis = Millis::secs(10);
 #[derive(Debug, Clone)]
 pub(super) struct StopTerms {
     drain: Millis,
-    stop: StopPolicy,
-}
-
-impl Default for StopTerms {
-    fn default() -> Self {
-        Self { drain: RolloutPolicy::default().drain, stop: StopPolicy::default() }
-    }
+    signal: String,
+    grace: Millis,
 }
 
 impl StopTerms {
-    /// Of the replica's revision; the defaults if it is not known.
-    pub(super) fn of(wanted: &WantedReplica) -> Self {
-        wanted.revision.as_ref().map_or_else(Self::default, |r| Self::as_in(&r.spec))
-    }
-
-    pub(super) fn as_in(spec: &ServiceSpec) -> Self {
-        Self { drain: spec.rollout.drain, stop: spec.stop.clone() }
+    /// Of the container's revision; the defaults if it is not known.
+    pub(super) fn of(revision: Option<&Arc<Revision>>) -> Self {
+        match revision {
+            Some(revision) => Self {
+                drain: revision.spec.rollout.drain,
+                signal: revision.release().stop_signal().to_owned(),
+                grace: revision.spec.stop.grace,
+            },
+            None => Self {
+                drain: RolloutPolicy::default().drain,
+                signal: DEFAULT_STOP_SIGNAL.to_owned(),
+                grace: StopPolicy::default().grace,
+            },
+        }
     }
 }
 
@@ -80,12 +85,11 @@ pub(super) fn retire(
             // A frozen process handles no signal.
             builder.act(AgentAction::Remove { container: container.id.clone() });
         } else {
-            signal(builder, container, instance, &stop_terms.stop.signal, false);
+            signal(builder, container, instance, &stop_terms.signal, false);
         }
         return ReplicaPhase::Stopping;
     };
-    let next =
-        sent.kill_at.map_or(sent.stop_at.after(stop_terms.stop.grace), |at| at.after(KILL_AGAIN_AFTER));
+    let next = sent.kill_at.map_or(sent.stop_at.after(stop_terms.grace), |at| at.after(KILL_AGAIN_AFTER));
     if now >= next {
         signal(builder, container, instance, "SIGKILL", true);
     } else {
@@ -120,7 +124,7 @@ pub(super) fn remove<'a>(
     if builder.is_busy(&ActionSubject::Replica(wanted.replica.name.clone())) {
         return None;
     }
-    let stop_terms = StopTerms::of(wanted);
+    let stop_terms = StopTerms::of(wanted.revision.as_ref());
     let registered = |container: &ObservedContainer| {
         wanted.endpoint_of(container).is_some_and(|e| e.state != EndpointState::Draining)
     };

@@ -13,11 +13,11 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::engine::{
-    ContainerState, Engine, EngineError, LABEL_APP, LABEL_REPLICA, LABEL_VOLUME, LogLine, LogOptions,
-    ObservedContainer, ObservedVolume, has_label, is_of_store,
+    ContainerState, Engine, EngineError, LABEL_APP, LABEL_REPLICA, LABEL_SERVICE, LABEL_VOLUME,
+    LABEL_VOLUME_PATH, LogLine, LogOptions, ObservedContainer, ObservedVolume, has_label, is_of_store,
 };
 use crate::model::image_reference::{ImageReference, is_image_id, with_default_tag};
-use crate::model::{AppName, ContainerId, Pull, ReplicaName, ResolvedImage, StoreId};
+use crate::model::{AppName, ContainerId, Pull, ReplicaName, ResolvedImage, ServiceName, StoreId};
 
 const KILL_SIGNAL: &str = "SIGKILL";
 
@@ -31,6 +31,28 @@ pub enum KillTarget {
     NotRunning,
     /// The node has no such container, or it is not this replica's.
     NotOfReplica,
+}
+
+/// Volumes that are removed with a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoomedVolumes {
+    pub app: AppName,
+    /// Names in its manifest that no other service of the app uses.
+    pub names: BTreeSet<String>,
+    /// The service, whose VOLUMEs of its images go too.
+    pub service: ServiceName,
+}
+
+impl DoomedVolumes {
+    /// Whether a volume is one of them.
+    fn include(&self, volume: &ObservedVolume, store: &StoreId) -> bool {
+        let labels = &volume.labels;
+        let is_named = labels.get(LABEL_VOLUME).is_some_and(|name| self.names.contains(name));
+        let is_of_image =
+            labels.contains_key(LABEL_VOLUME_PATH) && has_label(labels, LABEL_SERVICE, self.service.as_str());
+        let is_of_app = is_of_store(labels, store) && has_label(labels, LABEL_APP, self.app.as_str());
+        is_of_app && (is_named || is_of_image)
+    }
 }
 
 /// Why a volume was not removed.
@@ -70,9 +92,8 @@ pub trait NodeRequests: fmt::Debug + Send + Sync {
     /// Opens a container's log.
     async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogLines, EngineError>;
 
-    /// Removes the volumes of an app that have these names in its manifests, with their data.
-    async fn remove_volumes(&self, app: &AppName, names: &BTreeSet<String>)
-    -> Result<(), VolumeRemovalError>;
+    /// Removes volumes with their data.
+    async fn remove_volumes(&self, doomed: &DoomedVolumes) -> Result<(), VolumeRemovalError>;
 }
 
 /// The node of this process.
@@ -89,12 +110,6 @@ impl LocalNode {
     fn has_labels(&self, container: &ObservedContainer, replica: &ReplicaName) -> bool {
         let labels = &container.labels;
         is_of_store(labels, &self.store) && has_label(labels, LABEL_REPLICA, replica.as_str())
-    }
-
-    fn is_volume_of(&self, volume: &ObservedVolume, app: &AppName, names: &BTreeSet<String>) -> bool {
-        let labels = &volume.labels;
-        let is_named = labels.get(LABEL_VOLUME).is_some_and(|name| names.contains(name));
-        is_named && is_of_store(labels, &self.store) && has_label(labels, LABEL_APP, app.as_str())
     }
 }
 
@@ -130,7 +145,7 @@ impl NodeRequests for LocalNode {
             _ => false,
         };
         let pinned = found.digests.iter().find(is_in_repository).unwrap_or(&found.id).clone();
-        Ok(ResolvedImage { reference, pinned })
+        Ok(ResolvedImage { reference, pinned, config: found.config })
     }
 
     async fn kill_target(
@@ -170,15 +185,11 @@ impl NodeRequests for LocalNode {
         self.engine.logs(container, options).await
     }
 
-    async fn remove_volumes(
-        &self,
-        app: &AppName,
-        names: &BTreeSet<String>,
-    ) -> Result<(), VolumeRemovalError> {
+    async fn remove_volumes(&self, doomed: &DoomedVolumes) -> Result<(), VolumeRemovalError> {
         let volumes = self.engine.volumes().await.map_err(VolumeRemovalError::NotListed)?;
-        for volume in volumes.into_iter().filter(|volume| self.is_volume_of(volume, app, names)) {
+        for volume in volumes.into_iter().filter(|volume| doomed.include(volume, &self.store)) {
             match self.engine.remove_volume(&volume.name).await {
-                Ok(()) => tracing::info!(%app, volume = volume.name, "volume removed"),
+                Ok(()) => tracing::info!(app = %doomed.app, volume = volume.name, "volume removed"),
                 Err(EngineError::Conflict { message }) => {
                     return Err(VolumeRemovalError::InUse { volume: volume.name, message });
                 }
@@ -203,7 +214,7 @@ mod tests {
             ["redis:7", "library/redis:7", "docker.io/library/redis:7", "index.docker.io/library/redis:7"]
         {
             let resolved = node.resolve_image(image, Pull::IfMissing).await.unwrap();
-            assert_eq!(resolved, ResolvedImage { reference: image.to_owned(), pinned: digest.clone() });
+            assert_eq!(resolved, ResolvedImage::without_config(image, digest.clone()));
         }
     }
 

@@ -11,9 +11,9 @@ use super::node::{BalancerUrl, NodeFacts};
 use super::view::NodeView;
 use crate::engine::{
     ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
-    LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, Mount, NetworkSpec, VolumeSpec,
+    LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH, Mount, NetworkSpec, VolumeSpec,
 };
-use crate::model::{AppName, EnvField, EnvValue, Replica, Revision, Volume};
+use crate::model::{AppName, ContainerProcess, EnvField, EnvValue, ImageVolume, Replica, Revision, Volume};
 
 /// The container of an attempt.
 pub(super) fn container(
@@ -25,6 +25,8 @@ pub(super) fn container(
     allocation: NetworkAllocation,
 ) -> ContainerSpec {
     let spec = &revision.spec;
+    let release = revision.release();
+    let process = ContainerProcess::of(spec, &revision.image.config);
     let NetworkAllocation { address, published } = allocation;
     let mut labels = spec.labels.clone();
     // Ours come last: a user's label never replaces one that identifies the container.
@@ -32,23 +34,44 @@ pub(super) fn container(
     ContainerSpec {
         name: replica.name.container_name(attempt),
         image: revision.image.pinned.clone(),
-        entrypoint: spec.entrypoint.clone(),
-        command: spec.command.clone(),
+        entrypoint: process.entrypoint,
+        command: process.command,
         env,
         labels,
         exposed: spec.ports.iter().map(|p| p.port).collect(),
         published,
         network: view.network_name(&replica.app),
         address: IpAddr::V4(address),
-        mounts: spec.volumes.iter().map(|volume| mount(&view.facts, replica, volume)).collect(),
+        mounts: mounts(&view.facts, replica, revision),
         cpu_reserved: spec.resources.cpu,
         cpu_limit: spec.limits.cpu,
         memory: spec.resources.memory,
         security: spec.security.clone(),
         logging: spec.logging.clone(),
-        stop_signal: spec.stop.signal.clone(),
+        stop_signal: release.stop_signal().to_owned(),
         stop_grace: spec.stop.grace,
+        disables_health_check: revision.image.config.health_check.is_some(),
     }
+}
+
+/// What a replica's container mounts. A VOLUME of the image that the manifest does not mount becomes a named volume as
+/// well: Docker's anonymous one would end with the container.
+pub(super) fn mounts(facts: &NodeFacts, replica: &Replica, revision: &Revision) -> Vec<Mount> {
+    let named = revision.spec.volumes.iter().map(|volume| mount(facts, replica, volume));
+    let of_image = revision.release().image_volumes().into_iter();
+    named.chain(of_image.map(|volume| image_mount(facts, replica, volume))).collect()
+}
+
+fn image_mount(facts: &NodeFacts, replica: &Replica, volume: ImageVolume<'_>) -> Mount {
+    let labels = [
+        (LABEL_STORE, facts.store.to_string()),
+        (LABEL_APP, replica.app.to_string()),
+        (LABEL_SERVICE, replica.service.to_string()),
+        (LABEL_VOLUME_PATH, volume.path.to_owned()),
+    ];
+    let name = volume.docker_name(&replica.app, &replica.service, replica.slot, &facts.store);
+    let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Mount { volume: VolumeSpec { name, labels }, path: volume.path.to_owned(), read_only: false }
 }
 
 /// A volume in a replica's container. Its labels say what it belongs to, and nothing that can change.

@@ -138,10 +138,11 @@ codes! {
         "`ctl rollout status SERVICE` shows the state, `ctl history SERVICE` the outcome of each revision.";
     /// The image of a revision no longer exists.
     IMAGE_GONE = "CTL-0208", 2, "the image of the revision no longer exists",
-        "The image of the revision to roll back to is neither on the Engine nor, if it may be pulled, in its registry. \
-         Coxswain protects the images of retained revisions with a tag; this one was removed by hand. Nothing was changed.",
-        "Build or load exactly that image again (its digest or id counts, not its tag), or choose another revision from \
-         `ctl history SERVICE`.";
+        "The image that new containers would be created from is neither on the Engine nor, if it may be pulled, in its \
+         registry. Coxswain tags the images of retained revisions, but `docker image prune -a` removes every image that no \
+         container uses, with its tags. Nothing was changed.",
+        "Load or push exactly that image again (its digest or id counts, not its tag), apply the service to take what the \
+         tag is now, or choose another revision from `ctl history SERVICE`.";
     /// A volume to delete is shared with another service.
     VOLUME_SHARED = "CTL-0209", 2, "another service uses this volume",
         "Services of one app that declare a volume of the same name share it. `ctl delete --volumes` never deletes a \

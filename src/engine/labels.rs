@@ -24,6 +24,9 @@ pub const LABEL_APP: &str = "coxswain.app";
 /// On a volume: its name in the manifest.
 pub const LABEL_VOLUME: &str = "coxswain.volume";
 
+/// On a volume that an image declares: its path. Such a volume has the service's name too.
+pub const LABEL_VOLUME_PATH: &str = "coxswain.volume-path";
+
 /// Whether a label has this value.
 pub fn has_label(labels: &BTreeMap<String, String>, label: &str, value: &str) -> bool {
     labels.get(label).is_some_and(|found| found == value)

@@ -27,7 +27,7 @@ pub use error::{EngineError, EngineObject};
 pub use fake::FakeEngine;
 pub use labels::{
     LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION, LABEL_SERVICE,
-    LABEL_STORE, LABEL_VOLUME, has_label, is_of_store,
+    LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH, has_label, is_of_store,
 };
 pub use types::{
     ContainerSpec, ContainerState, EngineEvent, EngineEventKind, EngineInfo, ExecId, ExecOutcome, ImageInfo,
@@ -54,7 +54,8 @@ pub trait Engine: Send + Sync {
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError>;
     /// Sends a signal (`SIGTERM`); not running is [`EngineError::NotRunning`].
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError>;
-    /// Removes a container, running or not, with its anonymous volumes; already gone is success.
+    /// Removes a container, running or not; already gone is success. Its volumes stay, also anonymous ones: what a
+    /// container wrote is removed by name only.
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError>;
     /// Runs a command in a running container, without a shell, and waits for it, `limit` at most.
     /// [`EngineError::Invalid`] is a command that cannot be run.

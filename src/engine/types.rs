@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::error::EngineError;
-use crate::model::{ContainerId, Cpu, EngineKind, Logging, MemorySize, Millis, Security};
+use crate::model::{ContainerId, Cpu, EngineKind, ImageConfig, Logging, MemorySize, Millis, Security};
 
 /// What the Engine reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub struct ContainerSpec {
     pub stop_signal: String,
     /// For `docker stop` by a user.
     pub stop_grace: Millis,
+    /// The image has a HEALTHCHECK, which is not run: readiness is decided by our probes.
+    pub disables_health_check: bool,
 }
 
 #[cfg(any(test, feature = "testing"))]
@@ -124,6 +126,7 @@ impl ContainerSpec {
             logging: Logging::default(),
             stop_signal: "SIGTERM".to_owned(),
             stop_grace: Millis::secs(10),
+            disables_health_check: false,
         }
     }
 }
@@ -195,6 +198,7 @@ pub struct ImageInfo {
     pub digests: Vec<String>,
     /// `repository:tag` of each tag.
     pub tags: Vec<String>,
+    pub config: ImageConfig,
 }
 
 /// What happened, as far as the agent distinguishes it.

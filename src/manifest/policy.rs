@@ -37,7 +37,7 @@ fn number_or_percent(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>)
 pub(super) fn stop(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<StopPolicy> {
     let block = reader.block(field, &shape::STOP)?;
     let mut policy = StopPolicy::default();
-    block.set(reader, "signal", &mut policy.signal, ManifestReader::text);
+    policy.signal = block.read(reader, "signal", ManifestReader::text);
     block.set(reader, "grace", &mut policy.grace, ManifestReader::quantity);
     Some(policy)
 }

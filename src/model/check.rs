@@ -218,10 +218,10 @@ fn check_container(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
         let message = format!("invalid image reference `{}`: {error}", spec.image);
         problems.push(Problem::new("spec.image", message));
     }
-    let signal = spec.stop.signal.strip_prefix("SIG").unwrap_or(&spec.stop.signal);
-    if !SIGNALS.contains(&signal) {
-        let message =
-            format!("unsupported stop signal `{}`; expected one of {}", spec.stop.signal, SIGNALS.join(", "));
+    if let Some(signal) = &spec.stop.signal
+        && !SIGNALS.contains(&signal.strip_prefix("SIG").unwrap_or(signal))
+    {
+        let message = format!("unsupported stop signal `{signal}`; expected one of {}", SIGNALS.join(", "));
         problems.push(Problem::new("spec.stop.signal", message).suggest("SIGTERM"));
     }
     for (name, value) in &spec.env {
@@ -313,7 +313,7 @@ mod tests {
             ("spec.rollout.keepRevisions", |s| s.rollout.keep_revisions = 0),
             ("spec.image", |s| s.image = String::new()),
             ("spec.image", |s| s.image = "Web:1".to_owned()),
-            ("spec.stop.signal", |s| s.stop.signal = "SIGNOPE".into()),
+            ("spec.stop.signal", |s| s.stop.signal = Some("SIGNOPE".into())),
             ("spec", |s| {
                 s.env.insert("A".into(), EnvValue::Text("x".repeat(LIMITS.bytes)));
             }),

@@ -24,6 +24,7 @@ mod gadget;
 mod hash;
 mod health;
 mod ids;
+mod image_config;
 pub mod image_reference;
 mod intervention;
 mod io_error_text;
@@ -38,6 +39,7 @@ mod overrides;
 mod pace;
 mod policy;
 mod problem;
+mod process;
 mod quantity;
 mod replica;
 mod report;
@@ -74,6 +76,7 @@ pub use ids::{
     AppName, BalancerId, ContainerId, Epoch, Generation, ListenerId, NameError, NodeId, ReplicaName,
     RevisionNumber, ServiceName, StoreId, TemplateHash,
 };
+pub use image_config::{ImageConfig, ImageVolume, volume_path};
 pub use intervention::{InterventionKind, RolloutIntervention};
 pub use io_error_text::io_error_text;
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
@@ -88,10 +91,11 @@ pub use overrides::Override;
 pub use pace::Pace;
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
+pub use process::{ContainerProcess, NothingToRun};
 pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
 pub use replica::{Cause, Desired, Replica, ReplicaPhase, ReplicaStatus};
 pub use report::{BalancerReport, EndpointStats, Incarnation, RevisionStats, ServiceStats, TableRejection};
-pub use revision::{Release, ResolvedImage, Revision};
+pub use revision::{DEFAULT_STOP_SIGNAL, Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutDirection, RolloutFailure, RolloutState};
 pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};
 pub use sanitize::{escape_control, sanitize};

@@ -1,6 +1,6 @@
 //! What a spec implies for the pace of a rollout; `ctl` shows it and the orchestrator's bounds follow from it. Pure.
 
-use super::{ServiceSpec, Volume};
+use super::{Release, ServiceSpec, Volume};
 
 /// Limits of a rollout, in replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,16 +11,19 @@ pub struct Pace {
     pub missing: u32,
 }
 
-impl ServiceSpec {
+impl Release<'_> {
     /// Whether a replica of this release is started only when the replica of `other` that it replaces is gone, where `count`
-    /// are wanted: no two containers may write to a volume with one writer, and a replica with a volume of its own needs a
-    /// free slot.
-    pub fn waits_for(&self, other: &ServiceSpec, count: u32) -> bool {
+    /// are wanted: no two containers may write to a volume with one writer, and a replica with a volume of its own, also
+    /// one that its image declares, needs a free slot.
+    pub fn waits_for(self, other: Release<'_>, count: u32) -> bool {
         let written = |v: &Volume| !v.per_replica && !v.read_only;
-        let shares = |v: &Volume| other.volumes.iter().any(|o| o.name == v.name && written(o));
-        self.volumes.iter().any(|v| v.per_replica || (count <= 1 && written(v) && shares(v)))
+        let shares = |v: &Volume| other.spec.volumes.iter().any(|o| o.name == v.name && written(o));
+        let waits = |v: &Volume| v.per_replica || (count <= 1 && written(v) && shares(v));
+        !self.image_volumes().is_empty() || self.spec.volumes.iter().any(waits)
     }
+}
 
+impl ServiceSpec {
     /// How far a rollout may go above and below the count. A rollout that stops replicas first has no surge, whatever the
     /// policy says. Where both limits round to nothing (10 % of 3, and no surge) one replica may be missing, or none
     /// could ever be replaced.
@@ -36,6 +39,7 @@ impl ServiceSpec {
 mod tests {
     use super::*;
     use crate::model::NumberOrPercent::{self, Number, Percent};
+    use crate::model::{ImageConfig, ResolvedImage};
 
     #[test]
     fn pace_rounds_surge_up_and_unavailable_down() {
@@ -89,7 +93,11 @@ mod tests {
             ("data own", "", 3, true),
             ("", "data own", 3, false),
         ] {
-            assert_eq!(spec(made).waits_for(&spec(there), count), waits, "{made:?} {there:?} {count}");
+            let image = ResolvedImage::without_config("db:1", "sha256:aa");
+            let (new, old) = (spec(made), spec(there));
+            let new = Release { spec: &new, image: &image, restarts: 0 };
+            let old = Release { spec: &old, image: &image, restarts: 0 };
+            assert_eq!(new.waits_for(old, count), waits, "{made:?} {there:?} {count}");
         }
         let paces = [(true, 0), (true, 2), (false, 0)].map(|(stops_first, missing)| {
             let mut spec = ServiceSpec::of_image("db:1");
@@ -99,5 +107,20 @@ mod tests {
             (pace.surge, pace.missing)
         });
         assert_eq!(paces, [(0, 1), (0, 2), (1, 0)]);
+    }
+
+    #[test]
+    fn volumes_that_an_image_declares_stop_first_unless_the_manifest_mounts_them() {
+        let config = ImageConfig { volumes: ["/data".to_owned()].into(), ..ImageConfig::default() };
+        let image = ResolvedImage { config, ..ResolvedImage::without_config("db:1", "sha256:aa") };
+        let mut spec = ServiceSpec::of_image("db:1");
+        let waits = |spec: &ServiceSpec| {
+            let release = Release { spec, image: &image, restarts: 0 };
+            release.waits_for(release, 3)
+        };
+        assert!(waits(&spec));
+        let (name, path) = ("data".to_owned(), "/data".to_owned());
+        spec.volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
+        assert!(!waits(&spec), "three replicas share the named volume");
     }
 }

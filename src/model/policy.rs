@@ -67,14 +67,15 @@ impl Default for RolloutPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StopPolicy {
-    /// Name of the signal, `SIGTERM` or `TERM`.
-    pub signal: String,
+    /// Name of the signal, `SIGTERM` or `TERM`; the image's STOPSIGNAL where it is missing, else SIGTERM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
     /// From the signal to SIGKILL.
     pub grace: Millis,
 }
 
 impl Default for StopPolicy {
     fn default() -> Self {
-        Self { signal: "SIGTERM".to_owned(), grace: Millis::secs(30) }
+        Self { signal: None, grace: Millis::secs(30) }
     }
 }

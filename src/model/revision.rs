@@ -3,8 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Author, Generation, HASH_SCHEMA, RevisionNumber, ServiceName, ServiceSpec, Template, TemplateHash,
+    Author, Generation, HASH_SCHEMA, ImageConfig, ImageVolume, RevisionNumber, ServiceName, ServiceSpec,
+    Template, TemplateHash,
 };
+
+/// Docker's default.
+pub const DEFAULT_STOP_SIGNAL: &str = "SIGTERM";
 
 /// What an image reference stood for when it was resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,9 +19,17 @@ pub struct ResolvedImage {
     /// What containers are made from: `repository@sha256:…` for an image that a registry knows, else the image id
     /// `sha256:…` of an image that exists only on this Engine.
     pub pinned: String,
+    /// What the image says about its containers.
+    #[serde(default)]
+    pub config: ImageConfig,
 }
 
 impl ResolvedImage {
+    /// An image that says nothing about its containers.
+    pub fn without_config(reference: impl Into<String>, pinned: impl Into<String>) -> Self {
+        Self { reference: reference.into(), pinned: pinned.into(), config: ImageConfig::default() }
+    }
+
     /// First 12 digits of the digest or id, for people.
     pub fn short(&self) -> &str {
         Self::short_digest(&self.pinned)
@@ -56,8 +68,20 @@ impl<'a> Release<'a> {
     pub fn is(self, other: Release<'_>) -> bool {
         self.template() == other.template()
             && self.spec.health == other.spec.health
-            && self.spec.stop == other.spec.stop
+            && self.spec.stop.grace == other.spec.stop.grace
+            && self.stop_signal() == other.stop_signal()
             && self.spec.rollout.drain == other.spec.rollout.drain
+    }
+
+    /// Name of the signal that asks a container to end: the manifest's, else the image's, else SIGTERM.
+    pub fn stop_signal(self) -> &'a str {
+        let image = &self.image.config.stop_signal;
+        self.spec.stop.signal.as_deref().or(image.as_deref()).unwrap_or(DEFAULT_STOP_SIGNAL)
+    }
+
+    /// The VOLUMEs of the image that the manifest does not mount.
+    pub fn image_volumes(self) -> Vec<ImageVolume<'a>> {
+        self.image.config.uncovered_volumes(self.spec)
     }
 }
 

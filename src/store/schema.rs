@@ -51,7 +51,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn image() -> ResolvedImage {
-        ResolvedImage { reference: "users:1".into(), pinned: "sha256:aa".into() }
+        ResolvedImage::without_config("users:1", "sha256:aa")
     }
 
     #[test]

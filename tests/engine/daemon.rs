@@ -93,8 +93,13 @@ impl Daemon {
 
     /// Builds an image of this test's own that answers with that version.
     pub(crate) fn image(&self, version: &str) -> String {
+        self.image_with(version, "")
+    }
+
+    /// The same with further instructions in its Dockerfile: `VOLUME /data`.
+    pub(crate) fn image_with(&self, version: &str, instructions: &str) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(self.run.hello(version))
+        runtime.block_on(self.run.hello_with(version, instructions))
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

@@ -75,9 +75,15 @@ impl Run {
 
     /// Builds `hello:<run>-<version>`, which answers with that version, and returns the reference.
     pub(crate) async fn hello(&self, version: &str) -> String {
+        self.hello_with(version, "").await
+    }
+
+    /// The same with further instructions in its Dockerfile.
+    pub(crate) async fn hello_with(&self, version: &str, instructions: &str) -> String {
         let reference = format!("hello:{}-{version}", self.id);
+        let dockerfile = format!("{}{instructions}\n", include_str!("../../examples/hello/Dockerfile"));
         let context = tar(&[
-            ("Dockerfile", 0o644, include_bytes!("../../examples/hello/Dockerfile").as_slice()),
+            ("Dockerfile", 0o644, dockerfile.as_bytes()),
             ("hello", 0o755, &std::fs::read(hello_binary()).unwrap()),
         ]);
         let options = BuildImageOptionsBuilder::new()

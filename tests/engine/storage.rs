@@ -64,6 +64,65 @@ fn volume_survives_rollout_crash_and_delete_unless_requested() {
 }
 
 #[test]
+fn volume_of_the_image_survives_crash_rollout_and_delete_unless_requested() {
+    let daemon = Daemon::start();
+    let (v1, v2) = (daemon.image_with("v1", "VOLUME /data"), daemon.image_with("v2", "VOLUME /data"));
+    let file = daemon.file("app.yaml", &manifest(&v1, "  replicas: 2\n  health: /healthz\n"));
+    let (said, _) = daemon.expect(0, &["apply", "-f", &file]);
+    assert!(said.contains("declares VOLUME /data") && said.contains("{name: data, path: /data}"), "{said}");
+    assert_eq!(volumes(&daemon).lines().count(), 2, "one for each slot");
+
+    // Requests go to both replicas: each gets the file until both have it.
+    let all_read = |text: &str| (0..8).all(|_| daemon.get(HOST, "/data/a") == Some((200, text.to_owned())));
+    wait_for("both slots have it", || {
+        put(&daemon, "a", "kept");
+        all_read("kept")
+    });
+    for container in daemon.containers("notes", true) {
+        docker(&["rm", "--force", "--volumes", &container]);
+    }
+    wait_for("both are replaced", || daemon.containers("notes", true).len() == 2 && all_read("kept"));
+    daemon.expect(0, &["rollout", "notes", "--image", &v2]);
+    assert!(all_read("kept"), "after a rollout");
+    daemon.expect(0, &["scale", "notes=0"]);
+    daemon.expect(0, &["scale", "notes=2"]);
+    assert!(all_read("kept"), "after it was scaled down and up");
+    assert_eq!(volumes(&daemon).lines().count(), 2, "no other was ever made");
+    let dangling = docker(&[
+        "ps",
+        "--all",
+        "--no-trunc",
+        "--format",
+        "{{.Mounts}}",
+        "--filter",
+        "label=coxswain.service=notes",
+    ]);
+    assert!(
+        dangling.lines().all(|mounts| mounts.starts_with("coxswain-")),
+        "no anonymous volume: {dangling}"
+    );
+
+    let (said, _) = daemon.expect(0, &["delete", "notes", "--yes"]);
+    assert!(said.contains("its volumes are kept: /data"), "{said}");
+    daemon.expect(0, &["apply", "-f", &file]);
+    assert!(all_read("kept"), "after delete and apply");
+    daemon.expect(0, &["delete", "notes", "--volumes", "--yes"]);
+    assert_eq!(volumes(&daemon), "");
+}
+
+#[test]
+fn release_whose_image_adds_a_volume_below_a_mount_says_so() {
+    let daemon = Daemon::start();
+    let (v1, v2) = (daemon.image("v1"), daemon.image_with("v2", "VOLUME /data/db"));
+    let volume = "  health: /healthz\n  volumes: [{name: notes, path: /data}]\n";
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&v1, volume))]);
+    let (said, _) = daemon.expect(0, &["rollout", "notes", "--image", &v2]);
+    assert!(said.contains("adds VOLUME /data/db below volume notes at /data"), "{said}");
+    daemon.expect(0, &["delete", "notes", "--volumes", "--yes"]);
+    assert_eq!(volumes(&daemon), "");
+}
+
+#[test]
 fn replica_keeps_its_own_volume_and_foreign_one_is_rejected() {
     let daemon = Daemon::start();
     let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));

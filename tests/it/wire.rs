@@ -35,7 +35,7 @@ fn ann() -> Author {
 }
 
 fn image() -> ResolvedImage {
-    ResolvedImage { reference: "users:2".to_owned(), pinned: "sha256:aa".to_owned() }
+    ResolvedImage::without_config("users:2", "sha256:aa")
 }
 
 fn spec() -> ServiceSpec {

@@ -35,7 +35,7 @@ impl Rig {
             number: RevisionNumber(1),
             generation: Generation(1),
             hash: Template::of(&spec, &image, 0).hash(),
-            image: ResolvedImage { reference: spec.image.clone(), pinned: image },
+            image: ResolvedImage::without_config(spec.image.clone(), image),
             spec,
             restarts: 0,
             hash_schema: 1,

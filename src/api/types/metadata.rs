@@ -1,11 +1,12 @@
 //! Parts that objects of several kinds have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    AppName, Author, Condition, ConditionKind, Generation, Metadata, Reason, ResolvedImage, ServiceName,
+    AppName, Author, Condition, ConditionKind, Generation, ImageConfig, Metadata, Reason, ResolvedImage,
+    ServiceName,
 };
 
 /// The identity of a declared object.
@@ -39,6 +40,67 @@ pub struct ObjectImage {
     pub reference: String,
     /// `repository@sha256:…`, or the id of an image that no registry has.
     pub pinned: String,
+    /// What the image says about its containers.
+    #[serde(default)]
+    pub config: ObjectImageConfig,
+}
+
+/// The parts of an image's configuration that a release depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ObjectImageConfig {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entrypoint: Vec<String>,
+    /// Docker CMD.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// Paths of its VOLUMEs.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub volumes: BTreeSet<String>,
+    /// TCP ports that it EXPOSEs.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub exposed_ports: BTreeSet<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
+    /// The command of its HEALTHCHECK.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<Vec<String>>,
+}
+
+impl From<ImageConfig> for ObjectImageConfig {
+    fn from(config: ImageConfig) -> Self {
+        let ImageConfig {
+            entrypoint,
+            command,
+            user,
+            working_dir,
+            volumes,
+            exposed_ports,
+            stop_signal,
+            health_check,
+        } = config;
+        Self { entrypoint, command, user, working_dir, volumes, exposed_ports, stop_signal, health_check }
+    }
+}
+
+impl From<ObjectImageConfig> for ImageConfig {
+    fn from(config: ObjectImageConfig) -> Self {
+        let ObjectImageConfig {
+            entrypoint,
+            command,
+            user,
+            working_dir,
+            volumes,
+            exposed_ports,
+            stop_signal,
+            health_check,
+        } = config;
+        Self { entrypoint, command, user, working_dir, volumes, exposed_ports, stop_signal, health_check }
+    }
 }
 
 impl ObjectImage {
@@ -55,8 +117,15 @@ impl ObjectImage {
 
 impl From<ResolvedImage> for ObjectImage {
     fn from(image: ResolvedImage) -> Self {
-        let ResolvedImage { reference, pinned } = image;
-        Self { reference, pinned }
+        let ResolvedImage { reference, pinned, config } = image;
+        Self { reference, pinned, config: config.into() }
+    }
+}
+
+impl From<ObjectImage> for ResolvedImage {
+    fn from(image: ObjectImage) -> Self {
+        let ObjectImage { reference, pinned, config } = image;
+        Self { reference, pinned, config: config.into() }
     }
 }
 

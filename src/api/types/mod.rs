@@ -64,5 +64,5 @@ pub use rollout::{RolloutStateName, RolloutStatus};
 pub use service::{FieldOverride, ServiceObject, ServiceStatus};
 pub use writes::{
     ApplyResponse, ConfirmResponse, KillResponse, OverriddenField, WriteResponse, WrittenObject,
-    release_changes, settings,
+    release_changes, settings, stops_first,
 };

@@ -87,20 +87,25 @@ pub fn settings(spec: &ServiceSpec) -> Result<Vec<FieldChange>, FieldsError> {
     diff::settings(spec)
 }
 
+/// Whether a rollout between two revisions, at this replica count, removes each old replica before it starts the new one.
+pub fn stops_first(from: &RevisionObject, to: &RevisionObject, count: u32) -> bool {
+    let old_image = ResolvedImage::from(from.status.image.clone());
+    let new_image = ResolvedImage::from(to.status.image.clone());
+    release(to, &new_image).waits_for(release(from, &old_image), count)
+}
+
+fn release<'a>(object: &'a RevisionObject, image: &'a ResolvedImage) -> Release<'a> {
+    Release { spec: &object.spec, image, restarts: object.status.restarts }
+}
+
 /// What differs between the releases of two revisions.
 ///
 /// # Errors
 /// As [`settings`].
 pub fn release_changes(from: &RevisionObject, to: &RevisionObject) -> Result<Vec<FieldChange>, FieldsError> {
-    let image = |object: &RevisionObject| ResolvedImage {
-        reference: object.status.image.reference.clone(),
-        pinned: object.status.image.pinned.clone(),
-    };
-    let old_image = image(from);
-    let new_image = image(to);
-    let old = Release { spec: &from.spec, image: &old_image, restarts: from.status.restarts };
-    let new = Release { spec: &to.spec, image: &new_image, restarts: to.status.restarts };
-    diff::between(old, new)
+    let old_image = ResolvedImage::from(from.status.image.clone());
+    let new_image = ResolvedImage::from(to.status.image.clone());
+    diff::between(release(from, &old_image), release(to, &new_image))
 }
 
 /// A field that a command changed since the manifest was applied; values are JSON text, an image is text alone.

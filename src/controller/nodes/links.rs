@@ -1,10 +1,10 @@
 //! The link to each node's agent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::agent::{EngineError, NodeRequests, VolumeRemovalError};
-use crate::model::{AppName, NodeId, Pull, ResolvedImage};
+use crate::agent::{DoomedVolumes, EngineError, NodeRequests, VolumeRemovalError};
+use crate::model::{NodeId, Pull, ResolvedImage};
 
 /// Sends requests to the agents.
 pub(in crate::controller) struct NodeLinks {
@@ -32,14 +32,13 @@ impl NodeLinks {
         self.first.resolve_image(image, pull).await
     }
 
-    /// Removes the named volumes of an app from every node.
+    /// Removes volumes from every node.
     pub(in crate::controller) async fn remove_volumes(
         &self,
-        app: &AppName,
-        names: &BTreeSet<String>,
+        doomed: &DoomedVolumes,
     ) -> Result<(), VolumeRemovalError> {
         for link in self.links.values() {
-            link.remove_volumes(app, names).await?;
+            link.remove_volumes(doomed).await?;
         }
         Ok(())
     }

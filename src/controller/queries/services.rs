@@ -12,8 +12,8 @@ use crate::controller::error::ControllerError;
 use crate::controller::reconciler::FailedRequestCount;
 use crate::controller::service_state::ServiceState;
 use crate::model::{
-    Condition, Endpoint, Event, Generation, Millis, ObjectRef, Reason, ResolvedImage, Service, ServiceName,
-    StoreId, Volume,
+    Condition, Endpoint, Event, Generation, ImageVolume, Millis, ObjectRef, Reason, ResolvedImage, Service,
+    ServiceName, StoreId, Volume,
 };
 use crate::orchestrator::{self, Assessment, VolumeRemovalState};
 
@@ -166,5 +166,10 @@ fn docker_names(service: &Service, store: &StoreId) -> Vec<String> {
         let app = service.metadata.app.clone();
         (1..=slots(&volume)).map(move |slot| volume.docker_name(&app, slot, store))
     };
-    service.spec.volumes.iter().flat_map(names).collect()
+    let of_image = |volume: ImageVolume<'_>| {
+        let name = |slot| volume.docker_name(&service.metadata.app, service.name(), slot, store);
+        (1..=service.spec.replica_count()).map(name).collect::<Vec<_>>()
+    };
+    let named = service.spec.volumes.iter().flat_map(names);
+    named.chain(service.release().image_volumes().into_iter().flat_map(of_image)).collect()
 }

@@ -1,12 +1,11 @@
 //! The loop that removes the volumes of deleted services, apart from the passes: a slow Docker delays no other service.
 
-use std::collections::BTreeSet;
-
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use super::handle::Reconciler;
 use super::volume_removal::VolumeRemoval;
+use crate::agent::DoomedVolumes;
 use crate::controller::shared_volumes::shared_volumes;
 use crate::model::Service;
 
@@ -48,10 +47,11 @@ impl Reconciler {
         let shared = shared_volumes(self.store.as_ref(), service, &[]).await;
         let shared = shared.map_err(|error| error.to_string())?;
         let names = service.spec.volumes.iter().map(|volume| volume.name.clone());
-        let unshared: BTreeSet<String> = names.filter(|name| !shared.contains_key(name)).collect();
-        if unshared.is_empty() {
-            return Ok(());
-        }
-        self.links.remove_volumes(&service.metadata.app, &unshared).await.map_err(|error| error.to_string())
+        let doomed = DoomedVolumes {
+            app: service.metadata.app.clone(),
+            names: names.filter(|name| !shared.contains_key(name)).collect(),
+            service: service.name().clone(),
+        };
+        self.links.remove_volumes(&doomed).await.map_err(|error| error.to_string())
     }
 }

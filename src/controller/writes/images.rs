@@ -54,7 +54,7 @@ impl Writes {
             Pull::Never => Pull::Never,
             Pull::Always | Pull::IfMissing => Pull::IfMissing,
         };
-        let ResolvedImage { reference, pinned } = &revision.image;
+        let ResolvedImage { reference, pinned, .. } = &revision.image;
         match self.links.resolve_image(pinned, pull).await {
             Ok(_) => Ok(()),
             Err(error) => {

@@ -111,7 +111,7 @@ impl Engine for DockerEngine {
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
         let id = in_path("a container", id.as_str())?;
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let options = RemoveContainerOptionsBuilder::new().force(true).build();
         let removed = self
             .ask("remove", CallObject::Container(id), SLOW, |docker| async move {
                 docker.remove_container(id, Some(options)).await

@@ -1,6 +1,6 @@
 //! How the containers of an image behave, as a test programs it.
 
-use crate::model::{ListeningSocket, Millis};
+use crate::model::{ImageConfig, ListeningSocket, Millis};
 
 /// How the containers of an image behave. By default they run until their stop signal, exit at once, and are healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Behaviour {
     pub health: Healthy,
     /// Its listening sockets; `None` if they cannot be seen.
     pub listens: Option<Vec<ListeningSocket>>,
+    /// What the image says about them.
+    pub config: ImageConfig,
 }
 
 /// How long the process runs unless it is stopped.
@@ -54,6 +56,7 @@ impl Default for Behaviour {
             stops: Stops::After(Millis(0)),
             health: Healthy::After(Millis(0)),
             listens: None,
+            config: ImageConfig::default(),
         }
     }
 }
@@ -62,6 +65,12 @@ impl Behaviour {
     /// It exits at once with this code.
     pub fn exits_at_once(code: i64) -> Self {
         Self { runs: Runs::Exits { after: Millis(0), code }, ..Self::default() }
+    }
+
+    /// Its image declares these VOLUMEs.
+    pub fn with_volumes(paths: &[&str]) -> Self {
+        let volumes = paths.iter().map(|path| (*path).to_owned()).collect();
+        Self { config: ImageConfig { volumes, ..ImageConfig::default() }, ..Self::default() }
     }
 
     /// It runs and never passes a probe.

@@ -46,6 +46,7 @@ impl Images {
             id: id.to_owned(),
             digests: image.digests.iter().cloned().collect(),
             tags: image.tags.iter().cloned().collect(),
+            config: image.behaviour.config.clone(),
         }
     }
 

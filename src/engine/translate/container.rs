@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState as DockerState, ContainerStateStatusEnum,
-    EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig, NetworkingConfig, PortBinding,
-    PortMap, RestartPolicy, RestartPolicyNameEnum,
+    EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, NetworkingConfig,
+    PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use super::labels::unordered;
@@ -27,10 +27,16 @@ pub(in crate::engine) fn container(spec: &ContainerSpec) -> ContainerCreateBody 
         user: spec.security.user.clone(),
         stop_signal: Some(spec.stop_signal.clone()),
         stop_timeout: Some(whole_seconds(spec.stop_grace)),
+        healthcheck: spec.disables_health_check.then(no_health_check),
         host_config: Some(host_config(spec)),
         networking_config: Some(networking(spec)),
         ..ContainerCreateBody::default()
     }
+}
+
+/// Docker's way to say that the image's HEALTHCHECK is not run.
+fn no_health_check() -> HealthConfig {
+    HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }
 }
 
 fn host_config(spec: &ContainerSpec) -> HostConfig {
@@ -205,6 +211,7 @@ mod tests {
             logging: Logging::default(),
             stop_signal: "SIGINT".into(),
             stop_grace: Millis(1500),
+            disables_health_check: true,
         }
     }
 
@@ -222,6 +229,7 @@ mod tests {
                 "User": "1000:1000",
                 "StopSignal": "SIGINT",
                 "StopTimeout": 2,
+                "Healthcheck": {"Test": ["NONE"]},
                 "HostConfig": {
                     "NetworkMode": "net",
                     "PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "20003"}]},

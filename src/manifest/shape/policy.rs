@@ -1,6 +1,6 @@
 //! Rollout and stop of a Service.
 
-use super::schema_node::DefaultValue::Default;
+use super::schema_node::DefaultValue::{Default, Means};
 use super::schema_node::{EnumValues, NONE, SchemaNode, ValueType, key};
 
 pub(in crate::manifest) const STRATEGY: EnumValues = EnumValues {
@@ -84,7 +84,13 @@ pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
 
 pub(in crate::manifest) const STOP: SchemaNode = SchemaNode {
     keys: &[
-        key("signal", ValueType::Signal, Default("SIGTERM"), "SIGINT", "Signal that stops a container."),
+        key(
+            "signal",
+            ValueType::Signal,
+            Means("the image's STOPSIGNAL, else SIGTERM"),
+            "SIGINT",
+            "Signal that stops a container.",
+        ),
         key(
             "grace",
             ValueType::Duration,

@@ -52,14 +52,15 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
             TEXTS,
             Means("the image's own"),
             "[\"/app\"]",
-            "Command that is run (Docker's ENTRYPOINT), as a list: it is not run through a shell.",
+            "Command that is run (Docker's ENTRYPOINT), as a list: it is not run through a shell. The image's CMD belongs to \
+             the image's entrypoint and is dropped with it; `[]` drops the entrypoint alone.",
         ),
         key(
             "command",
             TEXTS,
             Means("the image's own"),
             "[\"serve\"]",
-            "Arguments of the entrypoint (Docker's CMD), as a list.",
+            "Arguments of the entrypoint (Docker's CMD), as a list; `[]` means none.",
         ),
         key(
             "port",

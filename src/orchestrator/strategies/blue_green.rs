@@ -115,8 +115,7 @@ mod tests {
     fn change_image(view: &mut ServiceView) {
         let spec = view.service.spec.clone();
         view.service.spec = ServiceSpec { image: "image:2".to_owned(), ..spec };
-        view.service.image =
-            ResolvedImage { reference: "image:2".to_owned(), pinned: "sha256:bb".to_owned() };
+        view.service.image = ResolvedImage::without_config("image:2", "sha256:bb");
         view.service.metadata.generation = Generation(2);
     }
 

@@ -36,8 +36,8 @@ impl RolloutStrategy for StopFirst {
         let own = view.revisions.get(&replica.replica.revision);
         let stays = replica.replica.runs()
             && (replica.replica.revision == made.number || own.is_some_and(|own| own.same_template(made)));
-        let spec = own.map_or(&made.spec, |own| &own.spec);
-        !stays && !has_ended(replica) && made.spec.waits_for(spec, view.service.spec.replica_count())
+        let own = own.unwrap_or(made).release();
+        !stays && !has_ended(replica) && made.release().waits_for(own, view.service.spec.replica_count())
     }
 
     /// Fills the places that are free, else frees as many as may be missing.

@@ -251,7 +251,7 @@ impl Script {
             number: RevisionNumber(1),
             generation: Generation(1),
             spec: self.spec.clone(),
-            image: ResolvedImage { reference: "users:1".to_owned(), pinned: IMAGE.to_owned() },
+            image: ResolvedImage::without_config("users:1", IMAGE),
             restarts: 0,
             hash: TemplateHash::new("h"),
             hash_schema: 1,

@@ -27,10 +27,8 @@ pub(super) fn image(tag: &str) -> ObjectImage {
 
 fn resolved(tag: &str) -> ResolvedImage {
     let digit = tag.len() % 10;
-    ResolvedImage {
-        reference: format!("users:{tag}"),
-        pinned: format!("sha256:c0ffee{}", digit.to_string().repeat(58)),
-    }
+    let pinned = format!("sha256:c0ffee{}", digit.to_string().repeat(58));
+    ResolvedImage::without_config(format!("users:{tag}"), pinned)
 }
 
 /// Text that YAML would take for something else if it were not quoted.

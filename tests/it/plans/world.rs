@@ -191,10 +191,8 @@ impl World {
     /// The user's write: one more generation.
     fn write(&mut self, command: &str) {
         let at = self.now().wall;
-        let image = ResolvedImage {
-            reference: self.spec.image.clone(),
-            pinned: format!("sha256:{}", self.spec.image.replace(':', "-")),
-        };
+        let pinned = format!("sha256:{}", self.spec.image.replace(':', "-"));
+        let image = ResolvedImage::without_config(self.spec.image.clone(), pinned);
         let service = self.service.get_or_insert_with(|| {
             let mut service = testing::service("users");
             service.metadata.generation = Generation(0);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coxswain::api::types::{ObjectCondition, OperationProgress, RevisionObject};
+use coxswain::api::types::{ObjectCondition, OperationProgress, RevisionObject, stops_first};
 use coxswain::model::image_reference::ImageReference;
 use coxswain::model::{OnFailure, Pace, RevisionNumber, RolloutDirection, ServiceSpec};
 
@@ -88,7 +88,7 @@ pub(crate) fn header(progress: &OperationProgress, revisions: &[RevisionObject],
         Some(from) => between(&from.status.image.reference, &image.reference),
         None => image.reference.clone(),
     };
-    let stops_first = from.is_some_and(|from| target.spec.waits_for(&from.spec, progress.wanted));
+    let stops_first = from.is_some_and(|from| stops_first(from, target, progress.wanted));
     let Pace { surge, missing } =
         ServiceSpec { replicas: Some(progress.wanted), ..target.spec.clone() }.pace(stops_first);
     let (action, failing) = match progress.direction {
@@ -188,8 +188,7 @@ mod tests {
     #[test]
     fn header_shows_the_direction_that_the_daemon_reports() {
         let revision = |number: u64| {
-            let image =
-                ResolvedImage { reference: format!("users:{number}"), pinned: "sha256:aa".to_owned() };
+            let image = ResolvedImage::without_config(format!("users:{number}"), "sha256:aa");
             let status = RevisionStatus {
                 service: "users".into(),
                 number: RevisionNumber(number),

@@ -3,6 +3,7 @@
 pub(super) mod dispatch;
 #[cfg(any(test, feature = "testing"))]
 mod gadget;
+mod image_notes;
 mod metadata;
 pub(super) mod service;
 pub(super) mod service_context;

@@ -1,5 +1,6 @@
 //! Services: what each request makes of one. Pure.
 
+use super::image_notes::image_notes;
 use super::metadata::metadata;
 use crate::controller::writes::diff;
 use crate::controller::writes::fields::{Field, FieldRules, Fields, FieldsError, fields};
@@ -49,9 +50,10 @@ pub(in crate::controller::writes) fn apply(
     let note =
         |over: &Overridden| format!("{} was set by {} and is overwritten", over.field, over.by.summary());
     let mut notes: Vec<String> = overwritten.iter().map(note).collect();
-    let old = before.map_or(&after.spec, |service| &service.spec);
-    let stops_first = after.spec.waits_for(old, after.spec.replica_count());
+    let old = before.map_or(after.release(), Service::release);
+    let stops_first = after.release().waits_for(old, after.spec.replica_count());
     let change = finish(before, after, Vec::new())?;
+    notes.extend(change.notes);
     if change.action != WriteAction::Unchanged && stops_first {
         notes.push(STOPS_FIRST.to_owned());
     }
@@ -154,7 +156,9 @@ pub(in crate::controller::writes) fn delete(
     let mut after = written(before, stamp);
     after.deleted_at = after.deleted_at.or(Some(stamp.at));
     after.deletes_volumes |= volumes;
-    let names: Vec<&str> = before.spec.volumes.iter().map(|volume| volume.name.as_str()).collect();
+    let named = before.spec.volumes.iter().map(|volume| volume.name.as_str());
+    let of_image = before.release().image_volumes().into_iter().map(|volume| volume.path);
+    let names: Vec<&str> = named.chain(of_image).collect();
     let names = names.join(", ");
     let note = match volumes {
         _ if names.is_empty() => None,
@@ -196,14 +200,16 @@ pub(in crate::controller::writes) fn record_overrides(
 fn finish(
     before: Option<&Service>,
     mut after: Service,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
 ) -> Result<ObjectChange, FieldsError> {
     let changes = match before {
         Some(before) => changes(before, &after)?,
         None => Vec::new(),
     };
-    if before.is_some_and(|before| !before.release().is(after.release())) {
+    let is_new_release = before.is_none_or(|before| !before.release().is(after.release()));
+    if is_new_release {
         after.intervention = None; // it was about the release that this one replaces
+        notes.extend(image_notes(before, &after));
     }
     let same = before.is_some_and(|before| {
         before.spec == after.spec

@@ -19,7 +19,7 @@ fn ann(command: &str) -> Author {
 }
 
 fn resolved(text: &str) -> ResolvedImage {
-    ResolvedImage { reference: with_default_tag(text), pinned: format!("sha256:{text}") }
+    ResolvedImage::without_config(with_default_tag(text), format!("sha256:{text}"))
 }
 
 /// A file: image, number of replicas, the variable `A`.

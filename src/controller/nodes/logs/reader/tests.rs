@@ -53,7 +53,7 @@ fn replica(engine: &FakeEngine, name: &str) -> ReplicaSnapshot {
         status: Some(status),
         available: true,
         stats: EndpointStats::default(),
-        image: crate::model::ResolvedImage { reference: "users:1".into(), pinned: "sha256:1".into() },
+        image: crate::model::ResolvedImage::without_config("users:1", "sha256:1"),
     }
 }
 

@@ -16,7 +16,7 @@ fn stamp() -> WriteStamp<'static> {
 }
 
 fn image(pinned: &str) -> ResolvedImage {
-    ResolvedImage { reference: "users:1".into(), pinned: pinned.into() }
+    ResolvedImage::without_config("users:1", pinned)
 }
 
 fn document(replicas: Option<u32>) -> ApplyDocument {
