@@ -52,6 +52,7 @@ mod status;
 mod status_events;
 mod task;
 mod view;
+mod volumes;
 mod wake;
 
 #[cfg(test)]
@@ -70,9 +71,10 @@ pub use plan::plan;
 pub use plan_builder::{MAX_PULLS, MAX_STARTS};
 #[cfg(test)]
 pub(crate) use requests::LocalNode;
-pub use requests::{DoomedVolumes, KillTarget, LogLines, NodeRequests, VolumeRemovalError};
+pub use requests::{KillTarget, LogLines, NodeRequests, VolumeRemovalError};
 pub use ring_allocator::{LeasePool, PoolCursor};
 pub use run::{Agent, AgentPass};
 // In the signatures above: a caller of this module needs no import of `engine`.
 pub use crate::engine::{EngineError, EngineInfo, LogLine, LogOptions};
 pub use view::{NodeView, WantedReplica};
+pub use volumes::{DoomedVolumes, NodeVolume, VolumeSource};

@@ -5,19 +5,19 @@
 //! Invariants: the agent changes nothing but containers and volumes of its own store; every request has a deadline.
 //! Deliberately absent: what a pass of the agent does anyway (start, stop, remove replicas).
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+use super::volumes::{DoomedVolumes, NodeVolume};
 use crate::engine::{
-    ContainerState, Engine, EngineError, LABEL_APP, LABEL_REPLICA, LABEL_SERVICE, LABEL_VOLUME,
-    LABEL_VOLUME_PATH, LogLine, LogOptions, ObservedContainer, ObservedVolume, has_label, is_of_store,
+    ContainerState, Engine, EngineError, LABEL_REPLICA, LogLine, LogOptions, ObservedContainer, has_label,
+    is_of_store,
 };
 use crate::model::image_reference::{ImageReference, is_image_id, with_default_tag};
-use crate::model::{AppName, ContainerId, Pull, ReplicaName, ResolvedImage, ServiceName, StoreId};
+use crate::model::{ContainerId, Pull, ReplicaName, ResolvedImage, StoreId};
 
 const KILL_SIGNAL: &str = "SIGKILL";
 
@@ -31,28 +31,6 @@ pub enum KillTarget {
     NotRunning,
     /// The node has no such container, or it is not this replica's.
     NotOfReplica,
-}
-
-/// Volumes that are removed with a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DoomedVolumes {
-    pub app: AppName,
-    /// Names in its manifest that no other service of the app uses.
-    pub names: BTreeSet<String>,
-    /// The service, whose VOLUMEs of its images go too.
-    pub service: ServiceName,
-}
-
-impl DoomedVolumes {
-    /// Whether a volume is one of them.
-    fn include(&self, volume: &ObservedVolume, store: &StoreId) -> bool {
-        let labels = &volume.labels;
-        let is_named = labels.get(LABEL_VOLUME).is_some_and(|name| self.names.contains(name));
-        let is_of_image =
-            labels.contains_key(LABEL_VOLUME_PATH) && has_label(labels, LABEL_SERVICE, self.service.as_str());
-        let is_of_app = is_of_store(labels, store) && has_label(labels, LABEL_APP, self.app.as_str());
-        is_of_app && (is_named || is_of_image)
-    }
 }
 
 /// Why a volume was not removed.
@@ -91,6 +69,9 @@ pub trait NodeRequests: fmt::Debug + Send + Sync {
 
     /// Opens a container's log.
     async fn logs(&self, container: &ContainerId, options: &LogOptions) -> Result<LogLines, EngineError>;
+
+    /// Lists the volumes of this store.
+    async fn volumes(&self) -> Result<Vec<NodeVolume>, EngineError>;
 
     /// Removes volumes with their data.
     async fn remove_volumes(&self, doomed: &DoomedVolumes) -> Result<(), VolumeRemovalError>;
@@ -185,9 +166,14 @@ impl NodeRequests for LocalNode {
         self.engine.logs(container, options).await
     }
 
+    async fn volumes(&self) -> Result<Vec<NodeVolume>, EngineError> {
+        let volumes = self.engine.volumes().await?;
+        Ok(volumes.iter().filter_map(|volume| NodeVolume::of(volume, &self.store)).collect())
+    }
+
     async fn remove_volumes(&self, doomed: &DoomedVolumes) -> Result<(), VolumeRemovalError> {
-        let volumes = self.engine.volumes().await.map_err(VolumeRemovalError::NotListed)?;
-        for volume in volumes.into_iter().filter(|volume| doomed.include(volume, &self.store)) {
+        let volumes = self.volumes().await.map_err(VolumeRemovalError::NotListed)?;
+        for volume in volumes.into_iter().filter(|volume| doomed.include(volume)) {
             match self.engine.remove_volume(&volume.name).await {
                 Ok(()) => tracing::info!(app = %doomed.app, volume = volume.name, "volume removed"),
                 Err(EngineError::Conflict { message }) => {

@@ -20,7 +20,7 @@ use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
     DeleteRequest, EndpointObject, EventObject, KillRequest, KillResponse, List, LogEntry, LogQuery,
     NodeObject, OperationProgress, ReplicaObject, RevisionObject, RolloutRequest, ScaleRequest,
-    ServiceObject, WriteResponse,
+    ServiceObject, VolumeObject, WriteResponse,
 };
 use crate::model::{Generation, ServiceName};
 
@@ -72,6 +72,11 @@ impl ApiClient {
     /// Revisions with their outcomes, of one service or of all.
     pub async fn revisions(&self, service: Option<&ServiceName>) -> Result<Vec<RevisionObject>, ApiError> {
         Ok(self.transport.get::<List<_>>(&of_service("/v1/revisions", service)).await?.items)
+    }
+
+    /// Lists the volumes.
+    pub async fn volumes(&self) -> Result<Vec<VolumeObject>, ApiError> {
+        Ok(self.transport.get::<List<_>>("/v1/volumes").await?.items)
     }
 
     /// Lists the nodes.
@@ -127,6 +132,11 @@ impl ApiClient {
     /// All revisions, again whenever one is added or removed.
     pub async fn watch_revisions(&self) -> Result<ObjectStream<List<RevisionObject>>, ApiError> {
         self.transport.stream("/v1/revisions?watch=true").await
+    }
+
+    /// All volumes, again whenever an object changes.
+    pub async fn watch_volumes(&self) -> Result<ObjectStream<List<VolumeObject>>, ApiError> {
+        self.transport.stream("/v1/volumes?watch=true").await
     }
 
     /// All nodes, again whenever one changes.

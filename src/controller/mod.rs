@@ -21,14 +21,16 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use error::{Conflict, ControllerError, UnresolvedImage};
-pub use nodes::Nodes;
+pub use nodes::{Nodes, VolumeSnapshot};
 pub use nodes::logs::LogQuery;
 pub use queries::{
     Awaited, DaemonSnapshot, LogEntry, MetricsSubscription, NodeSnapshot, OperationEnd, ProgressSnapshot,
     Queries, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
 };
 // Types in this module's signatures that other modules define.
-pub use crate::agent::{AgentSilent, AgentState, EngineError, EngineInfo, EngineState, LogOptions};
+pub use crate::agent::{
+    AgentSilent, AgentState, EngineError, EngineInfo, EngineState, LogOptions, NodeVolume, VolumeSource,
+};
 pub use crate::orchestrator::CapacityShortage;
 pub use reconciler::Reconciler;
 pub use writes::{

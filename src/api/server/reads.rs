@@ -12,6 +12,7 @@ use super::answer::{FailedCall, JsonAnswer, ParsedQuery, ServiceQuery, SharedCon
 use super::streams::{Reading, ndjson, snapshots};
 use crate::api::types::{
     DaemonStatus, EndpointObject, List, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
+    VolumeObject,
 };
 use crate::controller::{Controller, ControllerError};
 use crate::model::ServiceName;
@@ -85,6 +86,17 @@ pub(super) async fn nodes(
 ) -> Result<Response, FailedCall> {
     listed::<_, NodeObject, _>(controller, shutdown, query, |controller, _| async move {
         Ok(controller.queries().nodes())
+    })
+    .await
+}
+
+pub(super) async fn volumes(
+    State(controller): SharedController,
+    axum::Extension(shutdown): axum::Extension<CancellationToken>,
+    ParsedQuery(query): ParsedQuery<ServiceQuery>,
+) -> Result<Response, FailedCall> {
+    listed::<_, VolumeObject, _>(controller, shutdown, query, |controller, names| async move {
+        controller.nodes().volumes(&names).await
     })
     .await
 }

@@ -22,6 +22,7 @@
 //! | `GET /v1/endpoints?service=&watch=` | → [`List`] of [`EndpointObject`] |
 //! | `GET /v1/revisions?service=&watch=` | → [`List`] of [`RevisionObject`] |
 //! | `GET /v1/nodes?watch=` | → [`List`] of [`NodeObject`] |
+//! | `GET /v1/volumes?service=&watch=` | → [`List`] of [`VolumeObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of [`EventObject`], oldest first |
 //! | `GET /v1/services/{name}/progress?generation=&awaited=&counters=` | → stream of [`OperationProgress`], the last has an outcome |
 //! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogEntry`] |
@@ -40,6 +41,7 @@ mod requests;
 mod revision;
 mod rollout;
 mod service;
+mod volume;
 mod writes;
 
 pub use crate::controller::{
@@ -62,6 +64,7 @@ pub use requests::{ApplyRequest, ConfirmRequest, DeleteRequest, KillRequest, Rol
 pub use revision::{RevisionObject, RevisionOutcomeName, RevisionStatus};
 pub use rollout::{RolloutStateName, RolloutStatus};
 pub use service::{FieldOverride, ServiceObject, ServiceStatus};
+pub use volume::VolumeObject;
 pub use writes::{
     ApplyResponse, ConfirmResponse, KillResponse, OverriddenField, WriteResponse, WrittenObject,
     release_changes, settings, stops_first,

@@ -14,16 +14,18 @@ pub(crate) enum ResourceKind {
     Endpoints,
     Routes,
     Nodes,
+    Volumes,
     Revisions,
     Events,
 }
 
-const RESOURCE_KINDS: [ResourceKind; 7] = [
+const RESOURCE_KINDS: [ResourceKind; 8] = [
     ResourceKind::Services,
     ResourceKind::Replicas,
     ResourceKind::Endpoints,
     ResourceKind::Routes,
     ResourceKind::Nodes,
+    ResourceKind::Volumes,
     ResourceKind::Revisions,
     ResourceKind::Events,
 ];
@@ -43,6 +45,7 @@ impl ResourceKind {
             Self::Endpoints => "endpoints",
             Self::Routes => "routes",
             Self::Nodes => "nodes",
+            Self::Volumes => "volumes",
             Self::Revisions => "revisions",
             Self::Events => "events",
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::agent::{DoomedVolumes, EngineError, NodeRequests, VolumeRemovalError};
+use crate::agent::{DoomedVolumes, EngineError, NodeRequests, NodeVolume, VolumeRemovalError};
 use crate::model::{NodeId, Pull, ResolvedImage};
 
 /// Sends requests to the agents.
@@ -30,6 +30,15 @@ impl NodeLinks {
         pull: Pull,
     ) -> Result<ResolvedImage, EngineError> {
         self.first.resolve_image(image, pull).await
+    }
+
+    /// Lists the volumes of every node.
+    pub(in crate::controller) async fn volumes(&self) -> Result<Vec<(NodeId, NodeVolume)>, EngineError> {
+        let mut found = Vec::new();
+        for (node, link) in &self.links {
+            found.extend(link.volumes().await?.into_iter().map(|volume| (node.clone(), volume)));
+        }
+        Ok(found)
     }
 
     /// Removes volumes from every node.

@@ -9,7 +9,9 @@ mod kill;
 mod links;
 pub(crate) mod logs;
 mod states;
+mod volumes;
 
 pub use handle::Nodes;
 pub(super) use links::NodeLinks;
 pub(super) use states::NodeStates;
+pub use volumes::VolumeSnapshot;

@@ -9,12 +9,12 @@ mod printer;
 mod watch;
 
 pub(super) use self::kinds::REVISIONS;
-use self::kinds::{ENDPOINTS, EVENTS, NODES, REPLICAS, ROUTES, SERVICES};
+use self::kinds::{ENDPOINTS, EVENTS, NODES, REPLICAS, ROUTES, SERVICES, VOLUMES};
 pub(super) use self::printer::{ObjectPrinter, OutputFormat};
 
 /// Display one or many objects
 ///
-/// KIND is one of services (the default), replicas, endpoints, routes, nodes, revisions, events. Names of services select
+/// KIND is one of services (the default), replicas, endpoints, routes, nodes, volumes, revisions, events. Names of services select
 /// the objects that belong to them.
 ///
 /// With --watch on a terminal the table is redrawn. Otherwise each change prints a row, and a deleted object prints `NAME
@@ -46,6 +46,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
             }
             ResourceKind::Routes => watch::lists(&printer, &ROUTES, client.watch_services().await?).await,
             ResourceKind::Nodes => watch::lists(&printer, &NODES, client.watch_nodes().await?).await,
+            ResourceKind::Volumes => watch::lists(&printer, &VOLUMES, client.watch_volumes().await?).await,
             ResourceKind::Revisions => {
                 watch::lists(&printer, &REVISIONS, client.watch_revisions().await?).await
             }
@@ -61,6 +62,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         ResourceKind::Endpoints => printer.select_and_print(client.endpoints(None).await?, &ENDPOINTS),
         ResourceKind::Routes => printer.select_and_print(client.services().await?, &ROUTES),
         ResourceKind::Nodes => printer.select_and_print(client.nodes().await?, &NODES),
+        ResourceKind::Volumes => printer.select_and_print(client.volumes().await?, &VOLUMES),
         ResourceKind::Revisions => printer.select_and_print(client.revisions(None).await?, &REVISIONS),
         ResourceKind::Events => {
             let service = selection.at_most_one()?;

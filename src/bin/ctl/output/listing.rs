@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coxswain::api::types::{
     EndpointObject, EventObject, FailureReasonName, NodeObject, ObjectCondition, ReplicaObject, ReplicaState,
-    RevisionObject, RevisionOutcomeName, RolloutFailureDetail, RolloutStateName, ServiceObject,
+    RevisionObject, RevisionOutcomeName, RolloutFailureDetail, RolloutStateName, ServiceObject, VolumeObject,
 };
 use coxswain::model::{ConditionKind, EndpointState, EventKind, Reason};
 use jiff::Timestamp;
@@ -217,6 +217,25 @@ pub(crate) fn nodes(items: &[NodeObject], wide: bool) -> TextTable {
         items.iter().map(|h| dash(h.exposure.map(|r| r.to_string()).unwrap_or_default())),
     );
     widen(&mut table, wide, "ID", items.iter().map(|h| h.id.to_string()));
+    table
+}
+
+/// Volumes, each with the services that use it.
+pub(crate) fn volumes(items: &[VolumeObject], wide: bool) -> TextTable {
+    let row = |v: &VolumeObject| {
+        let services: Vec<&str> = v.services.iter().map(|service| service.as_str()).collect();
+        let declared = match (&v.volume, &v.image_path) {
+            (Some(name), _) => name.clone(),
+            (None, Some(path)) => format!("{path} (image)"),
+            (None, None) => String::new(),
+        };
+        vec![v.app.to_string(), dash(sanitize(&declared)), dash(services.join(", ")), v.name.clone()]
+    };
+    let mut table = TextTable {
+        header: vec!["APP", "VOLUME", "USED BY", "NAME IN DOCKER"],
+        rows: items.iter().map(row).collect(),
+    };
+    widen(&mut table, wide, "NODE", items.iter().map(|v| v.node.to_string()));
     table
 }
 

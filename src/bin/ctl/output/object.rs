@@ -3,7 +3,7 @@
 //! Every object has `apiVersion, kind, metadata, spec, status` in this order, and `apply` accepts a service unchanged.
 
 use coxswain::api::types::{
-    EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
+    EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject, VolumeObject,
 };
 use coxswain::manifest::API_VERSION;
 use serde::Serialize;
@@ -68,6 +68,11 @@ impl Envelope {
     pub(crate) fn endpoint(endpoint: &EndpointObject) -> Self {
         let name = endpoint.name.as_str();
         Self { status: Some(value(endpoint)), ..Self::of("Endpoint", name, json!({"name": name})) }
+    }
+
+    pub(crate) fn volume(volume: &VolumeObject) -> Self {
+        let metadata = json!({"name": volume.name, "app": volume.app});
+        Self { status: Some(value(volume)), ..Self::of("Volume", &volume.name, metadata) }
     }
 
     /// The routes of a service, each named by its claim.

@@ -1,7 +1,7 @@
 //! How objects of each kind are named, tabulated, exported and compared. Pure.
 
 use coxswain::api::types::{
-    EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
+    EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject, VolumeObject,
 };
 use jiff::Timestamp;
 
@@ -74,6 +74,16 @@ pub(super) const NODES: KindDisplay<NodeObject> = KindDisplay {
     names: |n| vec![n.name.as_str(), n.id.as_str()],
     table: |nodes, _, wide| listing::nodes(nodes, wide),
     envelopes: |n| vec![Envelope::node(n)],
+    same: |a, b| a == b,
+};
+
+pub(super) const VOLUMES: KindDisplay<VolumeObject> = KindDisplay {
+    names: |v| {
+        let names = [Some(&v.name), v.volume.as_ref(), v.image_path.as_ref()];
+        names.into_iter().flatten().map(String::as_str).chain(v.services.iter().map(|s| s.as_str())).collect()
+    },
+    table: |volumes, _, wide| listing::volumes(volumes, wide),
+    envelopes: |v| vec![Envelope::volume(v)],
     same: |a, b| a == b,
 };
 
