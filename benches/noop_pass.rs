@@ -234,6 +234,7 @@ impl World {
                 let store = spec.labels.get(LABEL_STORE).cloned().unwrap_or_default();
                 let made = self.engine.create_network_by_hand(&NetworkSpec {
                     name: network.clone(),
+                    bridge: None,
                     subnet: format!("{}/24", subnet(0)),
                     ip_range: format!("{}/29", subnet(248)),
                     gateway: IpAddr::V4(subnet(1)),

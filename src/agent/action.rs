@@ -1,6 +1,6 @@
 //! What a plan asks of the Engine, and on what an action is under way. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::ring_allocator::{LeasePool, PoolCursor};
@@ -30,6 +30,8 @@ pub enum AgentAction {
         /// The pools' cursors after everything that this pass has allocated so far.
         cursors: BTreeMap<LeasePool, PoolCursor>,
         spec: Box<ContainerSpec>,
+        /// Volumes without which it is not created, because they held data.
+        required_volumes: BTreeSet<String>,
     },
     /// Start a container that exists, and inspect it.
     Start {

@@ -4,6 +4,9 @@ use crate::model::{Backoff, Millis};
 
 /// Waits before something without a container is tried again.
 pub(super) const RETRY: Backoff = Backoff::new(Millis::secs(1), Millis::secs(60));
+/// An image that cannot be pulled, or a volume that has vanished, is looked up again after this long: a user may build or
+/// restore it.
+pub(super) const FIND_AGAIN: Millis = Millis::secs(5);
 /// After this much health the next failure counts as the first.
 pub(super) const RESET_AFTER: Millis = Millis::secs(300);
 

@@ -3,6 +3,7 @@
 use super::action::AgentAction;
 use super::classify::ReplicaContainers;
 use super::images::{self, ImageNeed};
+use super::known_volumes;
 use super::network;
 use super::plan_builder::PlanBuilder;
 use super::spec;
@@ -81,7 +82,8 @@ fn create(
     // An unanswered create has its number too: should its container come up after all, it is superseded.
     let attempt = wanted.status.as_ref().map_or(0, |s| s.attempt).max(highest) + 1;
     let spec = Box::new(spec::container(builder.view, replica, revision, attempt, env, allocation));
+    let required_volumes = known_volumes::required(builder, &spec.mounts);
     let replica = replica.name.clone();
     let cursors = builder.cursors().clone();
-    Ok(builder.act(AgentAction::Create { replica, attempt, cursors, spec }))
+    Ok(builder.act(AgentAction::Create { replica, attempt, cursors, spec, required_volumes }))
 }

@@ -1,7 +1,7 @@
 //! Carries out a plan, one task per action. It makes no choice: every outcome goes back to the agent, and the next plan
 //! decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::AgentAction;
 use super::examine::examine;
@@ -29,6 +29,8 @@ pub(super) enum ActionOutcome {
     Examined(Evidence),
     /// The container was created, as of this tick, and its start was not answered.
     CreatedOnly(u64, Box<ObservedContainer>, EngineError),
+    /// A volume that held data is gone, so the container was not created.
+    VolumeMissing(String),
     /// It failed, or was not answered.
     Failed(EngineError),
 }
@@ -39,7 +41,9 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &AgentAc
         AgentAction::FindImage { image } => engine.image(image).await.map(|_| ()),
         AgentAction::Pull { image } => engine.pull(image).await,
         AgentAction::CreateNetwork { spec } => engine.create_network(spec).await,
-        AgentAction::Create { spec, .. } => return create(engine, ticks, spec).await,
+        AgentAction::Create { spec, required_volumes, .. } => {
+            return create(engine, ticks, spec, required_volumes).await;
+        }
         AgentAction::Start { container, .. } => return start(engine, ticks, container).await,
         AgentAction::Signal { container, signal, .. } => engine.kill(container, signal).await,
         AgentAction::Examine { container, .. } => {
@@ -56,7 +60,17 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &AgentAc
     done.map_or_else(ActionOutcome::Failed, |()| ActionOutcome::Done)
 }
 
-async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> ActionOutcome {
+async fn create(
+    engine: &dyn Engine,
+    ticks: &Ticks,
+    spec: &ContainerSpec,
+    required_volumes: &BTreeSet<String>,
+) -> ActionOutcome {
+    match missing_volume(engine, required_volumes).await {
+        Ok(None) => {}
+        Ok(Some(volume)) => return ActionOutcome::VolumeMissing(volume),
+        Err(error) => return ActionOutcome::Failed(error),
+    }
     for mount in &spec.mounts {
         if let Err(error) = engine.create_volume(&mount.volume).await {
             return ActionOutcome::Failed(error);
@@ -91,6 +105,18 @@ async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> Act
         }
         Err(error) => ActionOutcome::Failed(error),
     }
+}
+
+/// The first of these volumes that Docker does not have.
+async fn missing_volume(
+    engine: &dyn Engine,
+    required: &BTreeSet<String>,
+) -> Result<Option<String>, EngineError> {
+    if required.is_empty() {
+        return Ok(None);
+    }
+    let present: BTreeSet<String> = engine.volumes().await?.into_iter().map(|volume| volume.name).collect();
+    Ok(required.difference(&present).next().cloned())
 }
 
 /// A container that was just created, before it is inspected.

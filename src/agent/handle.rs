@@ -113,7 +113,7 @@ mod tests {
         let (confirm, mut asked) = mpsc::channel(1);
         let (_, state) = watch::channel(AgentState::default());
         let engine = Arc::new(FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH));
-        let requests = Arc::new(LocalNode::new(engine, StoreId::new("store")));
+        let requests = Arc::new(LocalNode::new(engine, StoreId::new("store"), Arc::default()));
         let handle = AgentHandle { wake: Arc::default(), confirm, state, requests };
         let started = tokio::time::Instant::now();
         assert_eq!(handle.confirm().await, Err(AgentSilent));

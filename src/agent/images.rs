@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use super::action::ActionSubject;
 use super::action::AgentAction;
+use super::backoff::FIND_AGAIN;
 use super::memory::{ImageMemory, Retry};
 use super::plan_builder::PlanBuilder;
 use super::view::WantedReplica;
 use crate::engine::{LABEL_SERVICE, ObservedContainer, has_label};
 use crate::model::image_reference::is_image_id;
-use crate::model::{Cause, Desired, Millis, NotReadyCause, Pull, ResolvedImage, ServiceName};
-
-/// An image that cannot be pulled is looked up again after this long: a user may build it.
-pub(super) const FIND_AGAIN: Millis = Millis::secs(5);
+use crate::model::{Cause, Desired, NotReadyCause, Pull, ResolvedImage, ServiceName};
 
 /// Whether an image is present.
 pub(super) enum ImageNeed {

@@ -12,6 +12,9 @@ use super::spec;
 use crate::engine::{LABEL_APP, ObservedNetwork, is_of_store};
 use crate::model::AppName;
 
+/// Why an app has no network; the pool follows.
+const NO_SUBNET: &str = "networks and routes of this machine leave no /24";
+
 /// Makes sure that an app's network exists: `true` if it does, `false` while it is being created; an error is a message for
 /// the user. A network that disappeared is recreated with the same subnet, unless that is taken.
 pub(super) fn need(builder: &mut PlanBuilder<'_>, app: &AppName) -> Result<bool, String> {
@@ -36,8 +39,12 @@ pub(super) fn need(builder: &mut PlanBuilder<'_>, app: &AppName) -> Result<bool,
         None => {
             let others = builder.state.networks.iter().filter(|(other, _)| *other != app);
             let taken: Vec<Ipv4Net> = others.map(|(_, r)| r.subnet).chain(in_use).collect();
-            choose_subnet(builder.view.facts.pool, &taken)
-                .ok_or_else(|| format!("the network pool {} has no /24 left", builder.view.facts.pool))?
+            choose_subnet(builder.view.facts.pool, &taken).ok_or_else(|| {
+                format!(
+                    "{NO_SUBNET} of {}; choose another one with `ctl serve --network-pool`",
+                    builder.view.facts.pool
+                )
+            })?
         }
     };
     if record != Some(subnet) {

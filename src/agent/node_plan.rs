@@ -1,5 +1,7 @@
 //! What one pass of the agent decided. Pure.
 
+use std::collections::BTreeSet;
+
 use super::action::AgentAction;
 use super::node_state::NodeState;
 use crate::model::{
@@ -33,6 +35,8 @@ pub struct NodePlan {
     pub probes: Vec<ProbeTarget>,
     /// Containers whose removal waits for `ctl confirm`.
     pub held: Vec<(ContainerId, String)>,
+    /// Names in Docker of volumes that replicas wait for; `ctl confirm` lets them start without.
+    pub missing_volumes: BTreeSet<String>,
     /// Orphans that this plan stops or removes.
     pub released: Vec<ContainerId>,
     /// Endpoints whose long wait for a balancer this plan reports.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::model::AppName;
+use crate::model::{AppName, ServiceName};
 
 /// An app's network: the agent recreates it with the same subnet if it disappears.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,4 +27,7 @@ pub struct NodeState {
     pub ports: Option<u64>,
     /// Tags of ours that protect images of stored revisions.
     pub tags: BTreeSet<String>,
+    /// Names in Docker of volumes that containers have mounted, with the services that did.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<String, BTreeSet<ServiceName>>,
 }

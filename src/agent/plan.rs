@@ -10,7 +10,7 @@ use super::node_plan::NodePlan;
 use super::plan_builder::PlanBuilder;
 use super::status::record;
 use super::view::NodeView;
-use super::{cleanup, conditions, images, lifecycle, network, removal};
+use super::{cleanup, conditions, images, known_volumes, lifecycle, network, removal};
 use crate::model::{Desired, Now};
 
 /// Folds what the view shows into the memory, and decides from both; returns the plan and the memory for the next pass.
@@ -28,6 +28,7 @@ pub fn plan(view: &NodeView, memory: AgentMemory, now: Now) -> (NodePlan, AgentM
 
 fn decide(builder: &mut PlanBuilder<'_>, classified: &ClassifiedContainers<'_>) {
     let none = ReplicaContainers::default();
+    known_volumes::remember(builder, classified);
     for wanted in &cleanup::withdraw_dead(builder) {
         let containers = classified.replicas.get(&wanted.replica.name).unwrap_or(&none);
         let step = match wanted.replica.desired {

@@ -11,6 +11,7 @@ use super::classify::ReplicaContainers;
 use super::images;
 use super::plan_builder::PlanBuilder;
 use super::status::ReplicaStep;
+use super::stop_events;
 use super::view::{WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
@@ -84,29 +85,32 @@ pub(super) fn retire(
         if container.state == ContainerState::Paused {
             // A frozen process handles no signal.
             builder.act(AgentAction::Remove { container: container.id.clone() });
-        } else {
-            signal(builder, container, instance, &stop_terms.signal, false);
+        } else if signal(builder, container, instance, &stop_terms.signal, false) {
+            stop_events::drain_exceeded(builder, container, in_flight, stop_terms.drain);
         }
         return ReplicaPhase::Stopping;
     };
     let next = sent.kill_at.map_or(sent.stop_at.after(stop_terms.grace), |at| at.after(KILL_AGAIN_AFTER));
     if now >= next {
-        signal(builder, container, instance, "SIGKILL", true);
+        if signal(builder, container, instance, "SIGKILL", true) && sent.kill_at.is_none() {
+            stop_events::grace_exceeded(builder, container, &stop_terms.signal, stop_terms.grace);
+        }
     } else {
         builder.wake(next.since(now));
     }
     ReplicaPhase::Stopping
 }
 
+/// Sends a signal; `false` while another action on the container is under way.
 fn signal(
     builder: &mut PlanBuilder<'_>,
     container: &ObservedContainer,
     instance: EndpointId,
     signal: &str,
     kill: bool,
-) {
+) -> bool {
     let container = container.id.clone();
-    builder.act(AgentAction::Signal { container, instance, signal: signal.to_owned(), kill });
+    builder.act(AgentAction::Signal { container, instance, signal: signal.to_owned(), kill })
 }
 
 /// The endpoint as draining, from where there is no way back; `None` if it already is.

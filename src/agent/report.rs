@@ -3,9 +3,9 @@
 use tokio::task::JoinError;
 
 use super::action::AgentAction;
+use super::backoff::FIND_AGAIN;
 use super::execute::ActionOutcome;
 use super::handle::EngineState;
-use super::images::FIND_AGAIN;
 use super::observe::EngineListing;
 use super::ring_allocator::REUSE_AFTER;
 use super::run::Agent;
@@ -95,6 +95,11 @@ impl Agent {
         {
             self.memory.attempted(replica, *attempt);
         }
+        if let AgentAction::Create { spec, .. } = &action
+            && let ActionOutcome::Started(..) | ActionOutcome::CreatedOnly(..) = outcome
+        {
+            self.memory.mounted(&spec.mounts);
+        }
         match outcome {
             ActionOutcome::Done => self.done(tick, action),
             ActionOutcome::Started(tick, container) => {
@@ -119,6 +124,13 @@ impl Agent {
             ActionOutcome::Examined(findings) => {
                 if let AgentAction::Examine { replica, container } = &action {
                     self.memory.examined(replica, container, findings, self.clock.mono());
+                }
+            }
+            ActionOutcome::VolumeMissing(volume) => {
+                if let Some(replica) = started_replica(&action) {
+                    tracing::warn!(%replica, volume, "not created: a volume that held data no longer exists");
+                    self.memory.leases.released(replica);
+                    self.memory.volume_missing(replica, volume, self.clock.now());
                 }
             }
             ActionOutcome::NameTaken(tick, holder) => self.name_taken(tick, &action, *holder),

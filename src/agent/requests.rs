@@ -5,11 +5,13 @@
 //! Invariants: the agent changes nothing but containers and volumes of its own store; every request has a deadline.
 //! Deliberately absent: what a pass of the agent does anyway (start, stop, remove replicas).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use parking_lot::Mutex;
 
 use super::volumes::{DoomedVolumes, NodeVolume};
 use crate::engine::{
@@ -81,11 +83,22 @@ pub trait NodeRequests: fmt::Debug + Send + Sync {
 pub(crate) struct LocalNode {
     engine: Arc<dyn Engine>,
     store: StoreId,
+    removed: Arc<RemovedVolumes>,
+}
+
+/// Names in Docker of volumes that were removed on request, until the agent takes note: it does not wait for them.
+#[derive(Debug, Default)]
+pub(crate) struct RemovedVolumes(Mutex<BTreeSet<String>>);
+
+impl RemovedVolumes {
+    pub(super) fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.0.lock())
+    }
 }
 
 impl LocalNode {
-    pub(crate) fn new(engine: Arc<dyn Engine>, store: StoreId) -> Self {
-        Self { engine, store }
+    pub(crate) fn new(engine: Arc<dyn Engine>, store: StoreId, removed: Arc<RemovedVolumes>) -> Self {
+        Self { engine, store, removed }
     }
 
     fn has_labels(&self, container: &ObservedContainer, replica: &ReplicaName) -> bool {
@@ -174,6 +187,8 @@ impl NodeRequests for LocalNode {
     async fn remove_volumes(&self, doomed: &DoomedVolumes) -> Result<(), VolumeRemovalError> {
         let volumes = self.volumes().await.map_err(VolumeRemovalError::NotListed)?;
         for volume in volumes.into_iter().filter(|volume| doomed.include(volume)) {
+            // Before it is gone: the agent must not miss it in between.
+            self.removed.0.lock().insert(volume.name.clone());
             match self.engine.remove_volume(&volume.name).await {
                 Ok(()) => tracing::info!(app = %doomed.app, volume = volume.name, "volume removed"),
                 Err(EngineError::Conflict { message }) => {
@@ -195,7 +210,7 @@ mod tests {
     async fn resolve_image_pins_the_digest_for_every_spelling_of_the_repository() {
         let engine = FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH);
         let digest = engine.publish("redis:7", Behaviour::default());
-        let node = LocalNode::new(Arc::new(engine), StoreId::new("s"));
+        let node = LocalNode::new(Arc::new(engine), StoreId::new("s"), Arc::default());
         for image in
             ["redis:7", "library/redis:7", "docker.io/library/redis:7", "index.docker.io/library/redis:7"]
         {
@@ -207,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn resolve_image_refuses_a_malformed_reference() {
         let engine = FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH);
-        let node = LocalNode::new(Arc::new(engine), StoreId::new("s"));
+        let node = LocalNode::new(Arc::new(engine), StoreId::new("s"), Arc::default());
         let error = node.resolve_image("Redis:7", Pull::Always).await.unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -21,7 +21,7 @@ use super::node_plan::NodePlan;
 use super::observe::follow_events;
 use super::plan::plan;
 use super::publisher::Publisher;
-use super::requests::LocalNode;
+use super::requests::{LocalNode, RemovedVolumes};
 use super::snapshot::StoreSnapshot;
 use super::task::TaskReport;
 use super::view::{NodeView, instance_of};
@@ -58,6 +58,8 @@ pub struct Agent {
     pub(super) busy: BTreeSet<ActionSubject>,
     pub(super) tasks: JoinSet<TaskReport>,
     held: Vec<(ContainerId, String)>,
+    missing_volumes: BTreeSet<String>,
+    removed: Arc<RemovedVolumes>,
     store_failures: u32,
 }
 
@@ -108,7 +110,9 @@ impl Agent {
         };
         let (confirm, confirmations) = mpsc::channel(CONFIRM_QUEUE);
         let (state, states) = watch::channel(AgentState::default());
-        let requests = Arc::new(LocalNode::new(Arc::clone(&engine), facts.store.clone()));
+        let removed = Arc::<RemovedVolumes>::default();
+        let requests =
+            Arc::new(LocalNode::new(Arc::clone(&engine), facts.store.clone(), Arc::clone(&removed)));
         let handle = AgentHandle { wake: wake.clone(), confirm, state: states, requests };
         let agent = Agent {
             config,
@@ -128,6 +132,8 @@ impl Agent {
             busy: BTreeSet::new(),
             tasks: JoinSet::new(),
             held: Vec::new(),
+            missing_volumes: BTreeSet::new(),
+            removed,
             store_failures: 0,
         };
         Ok((agent, handle))
@@ -218,10 +224,12 @@ impl Agent {
     async fn decide(&mut self) -> Result<NodePlan, StoreError> {
         self.snapshot.refresh(&*self.store, &self.facts.node).await?;
         self.publisher.catch_up().await?;
+        self.memory.confirm_lost(&self.removed.take());
         let now = self.clock.now();
         let (plan, memory) = plan(&self.view(), std::mem::take(&mut self.memory), now);
         self.memory = memory;
         self.held.clone_from(&plan.held);
+        self.missing_volumes.clone_from(&plan.missing_volumes);
         self.carry_out(&plan, now).await?;
         Ok(plan)
     }
@@ -250,8 +258,11 @@ impl Agent {
     fn answer_confirmations(&mut self) {
         while let Ok(answer) = self.confirmations.try_recv() {
             self.memory.deletion_guard.confirm(self.held.iter().map(|(id, _)| id.clone()));
+            self.memory.confirm_lost(&self.missing_volumes);
+            let containers = self.held.iter().map(|(_, name)| name.clone());
+            let released = containers.chain(self.missing_volumes.iter().cloned()).collect();
             // The client may be gone; the confirmation counts.
-            let _ = answer.send(self.held.iter().map(|(_, name)| name.clone()).collect());
+            let _ = answer.send(released);
         }
     }
 

@@ -13,7 +13,10 @@ use crate::engine::{
     ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
     LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH, Mount, NetworkSpec, VolumeSpec,
 };
-use crate::model::{AppName, ContainerProcess, EnvField, EnvValue, ImageVolume, Replica, Revision, Volume};
+use crate::model::{
+    AppName, ContainerProcess, EnvField, EnvValue, ImageVolume, Replica, Revision, StoreId, Volume,
+    sha256_hex,
+};
 
 /// The container of an attempt.
 pub(super) fn container(
@@ -133,6 +136,18 @@ pub(super) fn environment(
     revision.spec.env.iter().map(pair).collect()
 }
 
+/// Characters of an app's name in that of its bridge.
+const BRIDGE_APP_MAX: usize = 7;
+
+/// The name of an app's bridge, which stays the same when the network is created again: `cx-shop-5708`, at most 15 characters, as the
+/// kernel allows. The digits keep apps with long names and several daemons on one machine apart.
+fn bridge_name(app: &AppName, store: &StoreId) -> String {
+    let shown: String = app.as_str().chars().take(BRIDGE_APP_MAX).collect();
+    let hash = sha256_hex(format!("{store} {app}").as_bytes());
+    let digits: String = hash.chars().take(4).collect();
+    format!("cx-{}-{digits}", shown.trim_end_matches('-'))
+}
+
 /// The network of an app.
 pub(super) fn network(view: &NodeView, app: &AppName, subnet: Ipv4Net) -> NetworkSpec {
     let labels = [
@@ -142,9 +157,26 @@ pub(super) fn network(view: &NodeView, app: &AppName, subnet: Ipv4Net) -> Networ
     ];
     NetworkSpec {
         name: view.network_name(app),
+        bridge: Some(bridge_name(app, &view.facts.store)),
         subnet: subnet.to_string(),
         ip_range: address::docker_range(subnet),
         gateway: IpAddr::V4(address::gateway(subnet)),
         labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bridge_name_fits_an_interface_and_is_unique_per_app_and_store() {
+        let name = |app: &str, store: &str| bridge_name(&AppName::new(app), &StoreId::new(store));
+        assert!(name("shop", "s1").starts_with("cx-shop-"), "{}", name("shop", "s1"));
+        for app in ["a", "default", "a-very-long-name-of-an-app", "shop-a-b"] {
+            assert!(name(app, "s1").len() <= 15, "{}", name(app, "s1"));
+        }
+        assert_ne!(name("shop", "s1"), name("shop", "s2"));
+        assert_ne!(name("shopping-cart", "s1"), name("shopping-list", "s1"));
     }
 }

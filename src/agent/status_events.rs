@@ -142,6 +142,7 @@ fn event_reason(cause: &NotReadyCause, unhealthy: EventReason) -> EventReason {
         NotReadyCause::CannotStart { .. } => EventReason::EngineRefused,
         NotReadyCause::Exited { .. } | NotReadyCause::OutOfMemory { .. } => EventReason::ContainerExited,
         NotReadyCause::Unhealthy { .. } => unhealthy,
+        NotReadyCause::VolumeMissing { .. } => EventReason::VolumeMissing,
         NotReadyCause::NoFreeAddress => EventReason::NoFreeAddress,
         NotReadyCause::ContainerPaused => EventReason::ContainerPaused,
     }

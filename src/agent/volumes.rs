@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::{
-    LABEL_APP, LABEL_SERVICE, LABEL_VOLUME, LABEL_VOLUME_PATH, ObservedVolume, is_of_store,
-};
+use crate::engine::{LABEL_APP, LABEL_SERVICE, LABEL_VOLUME, LABEL_VOLUME_PATH, ObservedVolume, is_of_store};
 use crate::model::{AppName, ServiceName, StoreId};
 
 /// A volume on a node.

@@ -195,12 +195,12 @@ codes! {
         "`ctl wait` waits for something that can no longer happen: the service is deleted or being deleted, or the \
          revision failed or was superseded.",
         "`ctl get SERVICE` shows the current state.";
-    /// The node has too little memory.
-    CANNOT_PLACE = "CTL-0416", 8, "insufficient memory",
-        "Replicas reserve memory (`resources: {memory: 256Mi}`), and the reservations exceed the node's memory. Nothing was \
-         changed, because a node without free memory kills containers at random. Extra replicas during a rollout \
-         (`maxSurge`) are not counted: leave room for them.",
-        "Reduce replicas or memory, or free memory by scaling down other services; `ctl get` lists them.";
+    /// The node has too little memory or cpu.
+    CANNOT_PLACE = "CTL-0416", 8, "insufficient memory or cpu",
+        "Replicas reserve memory and cpu (`resources: {memory: 256Mi, cpu: 250m}`), and the reservations exceed what the node has; \
+         or `limits.cpu` is above the node's cores, which Docker refuses. Nothing was changed, because a node without free \
+         memory kills containers at random. Extra replicas during a rollout (`maxSurge`) are not counted: leave room for them.",
+        "Reduce replicas, memory or cpu, or scale down other services; `ctl get` lists them.";
     /// The rollout that was waited for was aborted.
     ABORTED = "CTL-0417", 4, "the rollout was aborted",
         "Someone ran `ctl abort`, so the service was rolled back to the last completed revision. The spec still asks for the \

@@ -44,7 +44,7 @@ fn detail_of(error: ControllerError) -> ErrorDetail {
             unchanged(balancer_unknown(&origins, exposure))
         }
         ControllerError::Images(images) => unchanged(unresolved(&images)),
-        ControllerError::NoMemory(short) => unchanged(no_memory(&short)),
+        ControllerError::NoCapacity(short) => unchanged(no_capacity(&short)),
         ControllerError::RouteClaimed { route, object, origin, holder } => {
             unchanged(route_claimed(&route, &object, &origin, &holder))
         }
@@ -236,10 +236,10 @@ fn unresolved(images: &[UnresolvedImage]) -> ErrorDetail {
     }
 }
 
-fn no_memory(short: &[CapacityShortage]) -> ErrorDetail {
+fn no_capacity(short: &[CapacityShortage]) -> ErrorDetail {
     let why = short.iter().map(ToString::to_string).collect();
     let next = vec!["ctl get".to_owned()];
-    ErrorDetail { why, next, ..codes::CANNOT_PLACE.detail("insufficient memory") }
+    ErrorDetail { why, next, ..codes::CANNOT_PLACE.detail("insufficient memory or cpu") }
 }
 
 fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[RevisionNumber]) -> ErrorDetail {

@@ -36,7 +36,7 @@ pub enum ControllerError {
     Images(Vec<UnresolvedImage>),
     /// Services that reserve more memory than a node has.
     #[error("no node has the memory: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    NoMemory(Vec<CapacityShortage>),
+    NoCapacity(Vec<CapacityShortage>),
     /// Host and path that another service holds.
     #[error("route {route} of {object} is held by {holder}")]
     RouteClaimed {

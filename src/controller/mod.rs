@@ -21,8 +21,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use error::{Conflict, ControllerError, UnresolvedImage};
-pub use nodes::{Nodes, VolumeSnapshot};
 pub use nodes::logs::LogQuery;
+pub use nodes::{Nodes, VolumeSnapshot};
 pub use queries::{
     Awaited, DaemonSnapshot, LogEntry, MetricsSubscription, NodeSnapshot, OperationEnd, ProgressSnapshot,
     Queries, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,

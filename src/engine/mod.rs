@@ -15,6 +15,7 @@ pub mod fake;
 mod kind;
 mod labels;
 mod listening;
+mod routes;
 mod translate;
 mod types;
 
@@ -69,7 +70,7 @@ pub trait Engine: Send + Sync {
     async fn exec_runs(&self, exec: &ExecId) -> Result<bool, EngineError>;
     /// Lists networks with the label [`LABEL_STORE`].
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError>;
-    /// Subnets in CIDR notation of all networks, ours or not: to choose a free one.
+    /// Subnets in CIDR notation of all networks, ours or not, and of the machine's routes: to choose a free one.
     async fn subnets(&self) -> Result<Vec<String>, EngineError>;
     /// Creates the network of an app.
     async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError>;

@@ -17,6 +17,8 @@ pub struct EngineInfo {
     pub api_version: String,
     /// Memory of the node; `None` if the Engine does not say.
     pub memory: Option<MemorySize>,
+    /// Cores of the node; `None` if the Engine does not say.
+    pub cpu: Option<Cpu>,
     pub kind: EngineKind,
     /// Limits that it accepts and does not enforce: `memory`, `cpu`.
     pub unenforced: Vec<&'static str>,
@@ -170,6 +172,8 @@ impl ObservedVolume {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSpec {
     pub name: String,
+    /// The name of its interface on the node, at most 15 characters; `None` leaves it to Docker.
+    pub bridge: Option<String>,
     /// `10.209.3.0/24`.
     pub subnet: String,
     /// The part that Docker may allocate from: `10.209.3.248/29`.

@@ -50,6 +50,9 @@ described! {
         DeletionHeld,
         /// The manifests directory is not applied: one of its documents or files is invalid, or the apply was refused.
         ManifestsRefused,
+        /// A volume that held data no longer exists; replicas that mount it wait until it is restored or `ctl confirm` lets them
+        /// start with an empty one.
+        VolumeMissing,
         /// A volume that is to be deleted with its service is still in use.
         VolumeInUse,
         /// A balancer is disconnected, or has not acknowledged a table, for a while: nothing new is routed, and no container is

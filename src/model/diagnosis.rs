@@ -116,6 +116,11 @@ pub enum NotReadyCause {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         start_within: Option<Millis>,
     },
+    /// A volume that held data no longer exists. The container would get an empty one.
+    VolumeMissing {
+        /// Its name in Docker.
+        volume: String,
+    },
     /// Every address of the network is in use or in quarantine.
     NoFreeAddress,
     /// A user paused the container.
@@ -145,6 +150,7 @@ impl fmt::Display for NotReadyCause {
             Self::Exited { code, .. } => write!(f, "exited with code {code}"),
             Self::OutOfMemory { .. } => f.write_str("OOM-killed"),
             Self::Unhealthy { probe, .. } => f.write_str(&probe.message),
+            Self::VolumeMissing { volume } => write!(f, "volume {volume} no longer exists"),
             Self::NoFreeAddress => f.write_str("no free address on the network yet"),
             Self::ContainerPaused => f.write_str("the container is paused"),
         }
@@ -256,6 +262,9 @@ impl fmt::Display for Diagnosis {
             }
             NotReadyCause::Unhealthy { start_within: None, .. } => {
                 return write!(f, "does not pass its health check: {cause}");
+            }
+            NotReadyCause::VolumeMissing { volume } => {
+                return write!(f, "waits for volume {volume}, which no longer exists");
             }
             NotReadyCause::NoFreeAddress => return f.write_str("has no free address on its network yet"),
             NotReadyCause::ContainerPaused => return f.write_str("is paused"),

@@ -68,12 +68,18 @@ described! {
         BackOff,
         /// The Engine refused a request; the message has its answer.
         EngineRefused,
+        /// A volume that the container is to mount, and that held data, no longer exists.
+        VolumeMissing,
         /// The app's network has no free address.
         NoFreeAddress,
         /// The replica is out of rotation; its requests in flight are finishing.
         Draining,
         /// The stop signal was sent to the container.
         Stopping,
+        /// Requests were still in flight when `rollout.drain` had passed; the message has their number.
+        DrainExceeded,
+        /// The container did not end within `stop.grace` and is killed; the message has the signal and the likely cause.
+        GraceExceeded,
         /// The container stopped and was removed.
         Stopped,
         /// The replica of a failed rollout stopped; its container is retained for inspection.

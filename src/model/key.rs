@@ -129,6 +129,12 @@ pub fn event(name: &ServiceName, sequence: u64, writer: &str) -> String {
     format!("{}{sequence:020}-{writer}", events_of(name))
 }
 
+/// The service whose event has this key.
+pub fn service_of_event(key: &str) -> Option<ServiceName> {
+    let (name, _) = key.strip_prefix(EVENTS)?.split_once('/')?;
+    (!name.is_empty()).then(|| ServiceName::new(name))
+}
+
 /// The sequence number in an event's key.
 pub fn event_sequence(key: &str) -> Option<u64> {
     key.rsplit('/').next()?.split('-').next()?.parse().ok()

@@ -10,6 +10,7 @@
 mod adoption;
 mod blocker;
 mod bounds;
+mod capacity;
 mod census;
 mod cleanup;
 mod conditions;
@@ -33,9 +34,9 @@ mod view;
 mod violation;
 
 pub use blocker::Blocker;
+pub use capacity::{CapacityRequest, CapacityShortage, NodeCapacity, shortages};
 pub use conditions::{Assessment, assess};
 pub use pass::{MOST_OPERATIONS, SAVE_WAIT_EVERY};
-pub use placement::{CapacityRequest, CapacityShortage, reserved, shortages};
 pub use revision::asks_for_nothing_new;
 pub use view::{Changes, ReplicaView, ServiceView, VolumeRemovalState};
 pub use violation::{InvalidPlan, Violation};

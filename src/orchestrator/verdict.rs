@@ -48,6 +48,7 @@ fn is_hopeless(diagnosis: &Diagnosis, start_within: Millis, counted: u32) -> boo
         }
         NotReadyCause::Unhealthy { start_within, .. } => start_within.is_some() && counted >= 1,
         NotReadyCause::ImageUnavailable { .. }
+        | NotReadyCause::VolumeMissing { .. }
         | NotReadyCause::NoFreeAddress
         | NotReadyCause::ContainerPaused => false,
     }

@@ -54,6 +54,7 @@ mod tests {
         engine.add_image("a:1", behaviour);
         let network = NetworkSpec {
             name: "n".into(),
+            bridge: None,
             subnet: "10.0.0.0/24".into(),
             ip_range: "10.0.0.248/29".into(),
             gateway: [10, 0, 0, 1].into(),

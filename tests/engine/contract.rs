@@ -107,6 +107,7 @@ async fn bounded<T>(what: &str, f: impl Future<Output = T>) -> T {
 fn network(run: &Run, name: &str, third: u8) -> NetworkSpec {
     NetworkSpec {
         name: format!("{}-{name}", run.id()),
+        bridge: None,
         subnet: format!("10.208.{third}.0/24"),
         ip_range: format!("10.208.{third}.248/29"),
         gateway: IpAddr::V4(Ipv4Addr::new(10, 208, third, 1)),
@@ -158,6 +159,7 @@ async fn on_fake<F: AsyncFnOnce(&Subject<'_>)>(check: F) {
     engine.add_image("broken:1", Behaviour::cannot_start(message));
     let network = NetworkSpec {
         name: format!("{run}-net"),
+        bridge: None,
         subnet: "10.208.7.0/24".to_owned(),
         ip_range: "10.208.7.248/29".to_owned(),
         gateway: "10.208.7.1".parse().unwrap(),

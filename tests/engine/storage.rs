@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use crate::daemon::{Daemon, PATIENCE, docker, wait_for};
+use crate::load::{Client, Load};
 
 const HOST: &str = "notes.localhost";
 
@@ -82,7 +83,10 @@ fn volume_of_the_image_survives_crash_rollout_and_delete_unless_requested() {
         docker(&["rm", "--force", "--volumes", &container]);
     }
     wait_for("both are replaced", || daemon.containers("notes", true).len() == 2 && all_read("kept"));
+    let load = Load::start(daemon.http, HOST, &[Client::KeepAlive, Client::Fresh]);
     daemon.expect(0, &["rollout", "notes", "--image", &v2]);
+    let tally = load.stop();
+    assert_eq!(tally.failures, Vec::<String>::new(), "of {} requests", tally.sent);
     assert!(all_read("kept"), "after a rollout");
     daemon.expect(0, &["scale", "notes=0"]);
     daemon.expect(0, &["scale", "notes=2"]);

@@ -81,7 +81,7 @@ fn storm_of_rollouts_loses_no_request() {
     let full = std::env::var("STORM").is_ok_and(|length| length == "full");
     let storm = if full { FULL } else { SHORT };
     let daemon = Daemon::start();
-    let images = [daemon.image("v1"), daemon.image("v2")];
+    let images = [daemon.image("v1"), daemon.image_with("v2", "STOPSIGNAL SIGINT")];
     for kind in &KINDS {
         let file = daemon.file(&format!("{}.yaml", kind.name), &manifest(kind, &images[0]));
         daemon.expect(0, &["apply", "-f", &file]);

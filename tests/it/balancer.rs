@@ -228,7 +228,11 @@ async fn endpoint_that_times_out_is_a_504_and_keeps_the_client_connection() {
     let mut client = Client::connect(balancer.address).await;
     for (method, body) in [("GET", ""), ("POST", "body")] {
         let (status, text) = client.send(method, "/", body).await.unwrap();
-        assert_eq!((status, text.as_str()), (504, "the instance did not answer in time\n"), "{method}");
+        assert_eq!(
+            (status, text.as_str()),
+            (504, "the instance did not answer within route.timeout (50ms)\n"),
+            "{method}"
+        );
     }
     let report = balancer.until(|r| r.endpoints[&backend.id()].requests == 2).await;
     assert_eq!(report.endpoints[&backend.id()].errors, 2);

@@ -265,6 +265,30 @@ async fn apply_writes_all_documents_or_none() {
 }
 
 #[tokio::test]
+async fn apply_refuses_an_image_of_which_nothing_can_run() {
+    let rig = Rig::new();
+    let mut bare = Behaviour::default();
+    bare.config.entrypoint.clear();
+    rig.engine.add_image("bare:1", bare);
+    let refused = rig.apply("r1", &[document("users", "bare:1")]).await.unwrap_err();
+    let ControllerError::Images(images) = refused else { panic!("{refused:?}") };
+    assert_eq!(images[0].why, "neither the image nor the manifest says what to run; set `command`");
+    let mut with_command = document("users", "bare:1");
+    spec_of(&mut with_command).command = Some(vec!["/serve".into()]);
+    assert_eq!(rig.apply("r2", &[with_command]).await.unwrap(), [WriteAction::Created]);
+}
+
+#[tokio::test]
+async fn apply_names_volumes_that_only_the_image_declares() {
+    let rig = Rig::new();
+    rig.engine.add_image("db:1", Behaviour::with_volumes(&["/data/db"]));
+    let options = ApplyOptions::default();
+    let results =
+        rig.controller.writes().apply("r1", &[document("db", "db:1")], options, "apply").await.unwrap();
+    assert!(results[0].notes[0].contains("`- {name: data-db, path: /data/db}`"), "{:?}", results[0].notes);
+}
+
+#[tokio::test]
 async fn dry_run_writes_nothing() {
     let rig = Rig::new();
     let run = [routed("users", "users:1", "/api")];
@@ -747,6 +771,7 @@ async fn kill_is_recorded_as_requested() {
     let labels = [(LABEL_STORE, rig.store.identity().id.to_string()), (LABEL_REPLICA, name.to_string())];
     let network = NetworkSpec {
         name: "coxswain-shop".into(),
+        bridge: None,
         subnet: "10.209.0.0/24".into(),
         ip_range: "10.209.0.248/29".into(),
         gateway: "10.209.0.1".parse().unwrap(),
@@ -801,13 +826,34 @@ async fn deleted_service_leaves_no_key_even_after_late_writes() {
     rig.rival.wins.store(1, Ordering::Relaxed);
     rig.pass().await;
     rig.pass().await;
-    let of_users =
-        |keys: Vec<String>| keys.into_iter().filter(|key| key.contains("users")).collect::<Vec<_>>();
+    let of_users = |keys: Vec<String>| -> Vec<String> {
+        let is_left = |key: &String| key.contains("users") && !key.starts_with(key::EVENTS);
+        keys.into_iter().filter(is_left).collect()
+    };
     assert_eq!(of_users(rig.keys().await), [] as [&str; 0]);
     assert!(rig.keys().await.iter().any(|key| key == "services/web"));
     last_word(&rig, "users-1-z", ReplicaPhase::Gone).await;
     rig.pass().await;
     assert_eq!(of_users(rig.keys().await), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn events_of_a_deleted_service_can_be_read_for_a_day() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.controller.writes().delete("r2", &[service_ref("users")], false, "delete users").await.unwrap();
+    rig.pass().await;
+    let users = ServiceName::new("users");
+    let last =
+        async || rig.controller.queries().events(Some(&users)).await.map(|events| events.last().cloned());
+    assert!(!rig.controller.queries().exists(&users).await.unwrap());
+    assert_eq!(last().await.unwrap().unwrap().reason, EventReason::ServiceDeleted);
+    rig.clock.advance(23 * 3_600_000);
+    rig.controller.reconciler().delete_expired_events().await.unwrap();
+    assert_eq!(last().await.unwrap().unwrap().reason, EventReason::ServiceDeleted);
+    rig.clock.advance(2 * 3_600_000);
+    rig.controller.reconciler().delete_expired_events().await.unwrap();
+    assert_eq!(last().await, Err(ControllerError::NotFound(vec![service_ref("users")])));
 }
 
 #[tokio::test]

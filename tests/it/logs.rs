@@ -23,6 +23,7 @@ async fn rig(services: &[&str]) -> Rig {
     let rig = Rig::new();
     let network = NetworkSpec {
         name: NETWORK.into(),
+        bridge: None,
         subnet: "10.209.0.0/24".into(),
         ip_range: "10.209.0.248/29".into(),
         gateway: "10.209.0.1".parse().unwrap(),

@@ -69,7 +69,9 @@ async fn apply_commits_two_kinds_of_one_name_as_two_objects() {
     rig.controller.writes().delete("r3", &users, false, "delete users").await.unwrap();
     rig.pass().await;
     assert_eq!(stored(&rig, "users").await.metadata.generation, Generation(1), "it is another object");
-    assert_eq!(rig.keys().await, ["applied/gadget/users", "claims/shop.localhost/gadget", "gadgets/users"]);
+    let mut left = rig.keys().await;
+    left.retain(|key| !key.starts_with(key::EVENTS)); // they can be read for a day
+    assert_eq!(left, ["applied/gadget/users", "claims/shop.localhost/gadget", "gadgets/users"]);
 }
 
 #[tokio::test]

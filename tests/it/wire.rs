@@ -138,6 +138,7 @@ fn node() -> NodeSnapshot {
         version: "29.0.1".to_owned(),
         api_version: "1.52".to_owned(),
         memory: "8Gi".parse().ok(),
+        cpu: "2".parse().ok(),
         kind: EngineKind::Rootless,
         unenforced: vec!["memory"],
     };
@@ -353,16 +354,16 @@ words! {
     EventReason: RolloutStarted RolloutCompleted RolloutFailed RollingBack RolledBack RolloutPaused RolloutResumed
         RolloutAborted Scaled Deleting ServiceDeleted ImagePulling ImagePulled ImageUnavailable ContainerStarted
         ContainerExited Killed ContainerPaused ReplicaReady ContainerMissing Unhealthy NotReadyInTime BackOff
-        EngineRefused NoFreeAddress Draining Stopping Stopped Retained BalancerUnacknowledged Unknown;
+        EngineRefused VolumeMissing NoFreeAddress Draining Stopping DrainExceeded GraceExceeded Stopped Retained BalancerUnacknowledged Unknown;
     ExposureMode: Bridge Published;
     FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop OutOfMemory BadAnswer WrongPort
         NeverHealthy Aborted;
     OriginName: Managed Registered External;
-    NotReadyReason: ImageNotFound PullDenied ImageUnavailable CannotStart Exited OutOfMemory Unhealthy NoFreeAddress
-        ContainerPaused;
+    NotReadyReason: ImageNotFound PullDenied ImageUnavailable CannotStart Exited OutOfMemory Unhealthy VolumeMissing
+        NoFreeAddress ContainerPaused;
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
-        RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeInUse BalancerUnacknowledged
-        TableRefused;
+        RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
+        BalancerUnacknowledged TableRefused;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
     RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;
     RolloutDirection: Forward Rollback;

@@ -1,6 +1,6 @@
 //! The agent's memory, and how the results of actions change it. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::barrier::BarrierMemory;
 use super::deletion_guard::DeletionGuard;
@@ -10,9 +10,9 @@ use super::leases::Leases;
 use super::replica::ReplicaMemory;
 use super::retries::{Retries, Retry};
 use crate::agent::action::AgentAction;
-use crate::agent::backoff::RETRY;
+use crate::agent::backoff::{FIND_AGAIN, RETRY};
 use crate::agent::node_plan::NodePlan;
-use crate::engine::{EngineError, ObservedContainer};
+use crate::engine::{EngineError, Mount, ObservedContainer};
 use crate::model::{ContainerId, EndpointId, Evidence, Mono, NotReadyCause, Now, ReplicaName};
 
 /// What the agent remembers between passes.
@@ -27,6 +27,8 @@ pub struct AgentMemory {
     pub(in crate::agent) leases: Leases,
     pub(in crate::agent) deletion_guard: DeletionGuard,
     pub(in crate::agent) retries: Retries,
+    /// Volumes that the user removed, or whose loss the user confirmed, until containers have new ones.
+    pub(in crate::agent) lost_volumes: BTreeSet<String>,
 }
 
 impl AgentMemory {
@@ -89,6 +91,31 @@ impl AgentMemory {
         }
         let wait = RETRY.wait(own.streak);
         own.retry = Some(Retry::after(now, wait, NotReadyCause::cannot_start(message)));
+    }
+
+    /// A volume that held data is gone: the replica waits, and it is looked for again.
+    pub(in crate::agent) fn volume_missing(&mut self, replica: &ReplicaName, volume: String, now: Now) {
+        let own = self.replicas.entry(replica.clone()).or_default();
+        own.retry = Some(Retry::after(now, FIND_AGAIN, NotReadyCause::VolumeMissing { volume }));
+    }
+
+    /// The user removed these volumes, or confirmed their loss: replicas start with empty ones at once.
+    pub(in crate::agent) fn confirm_lost(&mut self, volumes: &BTreeSet<String>) {
+        for replica in self.replicas.values_mut() {
+            let waits = |retry: &mut Retry| match &retry.cause {
+                NotReadyCause::VolumeMissing { volume } => volumes.contains(volume),
+                _ => false,
+            };
+            replica.retry.take_if(waits);
+        }
+        self.lost_volumes.extend(volumes.iter().cloned());
+    }
+
+    /// A container was created with these volumes.
+    pub(in crate::agent) fn mounted(&mut self, mounts: &[Mount]) {
+        for mount in mounts {
+            self.lost_volumes.remove(&mount.volume.name);
+        }
     }
 
     /// A container has the name of this attempt, or may have had it: no other gets it.

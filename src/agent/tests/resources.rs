@@ -7,7 +7,9 @@ use super::removal::REMOVE;
 use super::rig::Rig;
 use crate::engine::fake::{Behaviour, Call, Mutation};
 use crate::engine::{Engine, EngineError, NetworkSpec};
-use crate::model::{Cause, Desired, EngineKind, NotReadyCause, Port, Protocol, ReplicaPhase};
+use crate::model::{
+    Cause, Desired, EngineKind, NotReadyCause, Port, Protocol, Reason, ReplicaPhase, ServiceSpec, Volume,
+};
 
 /// Lists of all containers while a network's removal is retried three times: one for each refusal, and one more.
 const RETRY_LIST_BUDGET: usize = 4;
@@ -63,6 +65,7 @@ async fn subnet_that_becomes_free_is_used_at_once() {
     let rig = Rig::new(Behaviour::default());
     let spec = |subnet: &str| NetworkSpec {
         name: format!("strangers-{subnet}"),
+        bridge: None,
         subnet: format!("{subnet}.0/24"),
         ip_range: format!("{subnet}.248/29"),
         gateway: format!("{subnet}.1").parse().unwrap(),
@@ -173,4 +176,80 @@ async fn container_ports_are_published_at_distinct_ports() {
         ["users-1-a", "users-1-b"].into_iter().flat_map(|name| ports(name).into_values()).collect();
     assert_eq!(all.len(), 4, "{all:?}");
     assert_eq!(rig.status("users-1-a").unwrap().published[&9090], ports("users-1-a")["admin"]);
+}
+
+fn mounting(spec: &mut ServiceSpec) {
+    quick(spec);
+    let (name, path) = ("data".to_owned(), "/data".to_owned());
+    spec.volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
+}
+
+/// A replica with the service's volume, ready, and the volume's name in Docker.
+async fn with_volume() -> (Rig, String) {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], mounting).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    let volume = rig.engine.volumes().await.unwrap()[0].name.clone();
+    (rig, volume)
+}
+
+fn waits_for_volume(rig: &Rig, replica: &str) -> bool {
+    let phase = rig.phase(replica);
+    matches!(phase.as_ref().and_then(ReplicaPhase::cause), Some(NotReadyCause::VolumeMissing { .. }))
+}
+
+fn reports_missing_volume(rig: &Rig) -> bool {
+    rig.handle.state().borrow().conditions.iter().any(|condition| condition.reason == Reason::VolumeMissing)
+}
+
+#[tokio::test(start_paused = true)]
+async fn vanished_volume_is_waited_for_until_its_loss_is_confirmed() {
+    let (rig, volume) = with_volume().await;
+    rig.want("users-1-a", REMOVE).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
+    rig.engine.remove_volume(&volume).await.unwrap();
+    let rig = rig.restarted();
+    rig.want("users-1-b", Desired::Run).await;
+    rig.until("it waits", 35, |rig| waits_for_volume(rig, "users-1-b")).await;
+    rig.until("a condition says so", 5, reports_missing_volume).await;
+    assert_eq!(rig.count_events("VolumeMissing"), 1);
+    rig.pass_time(60).await;
+    assert_eq!(rig.engine.volumes().await.unwrap(), [], "no empty one takes its place");
+    assert_eq!(rig.count_events("VolumeMissing"), 1, "it is said once");
+
+    assert_eq!(rig.handle.confirm().await.unwrap(), [volume.clone()]);
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-b")).await;
+    assert_eq!(rig.engine.volumes().await.unwrap()[0].name, volume);
+    assert!(!reports_missing_volume(&rig));
+    rig.want("users-1-b", REMOVE).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-b") == Some(ReplicaPhase::Gone)).await;
+    rig.engine.remove_volume(&volume).await.unwrap();
+    rig.want("users-1-c", Desired::Run).await;
+    rig.until("it waits again", 5, |rig| waits_for_volume(rig, "users-1-c")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn restored_volume_lets_its_replica_start() {
+    let (rig, volume) = with_volume().await;
+    let spec = rig.engine.spec(&rig.container("users-1-a").id).unwrap();
+    rig.want("users-1-a", REMOVE).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
+    rig.engine.remove_volume(&volume).await.unwrap();
+    rig.want("users-1-b", Desired::Run).await;
+    rig.until("it waits", 5, |rig| waits_for_volume(rig, "users-1-b")).await;
+    rig.engine.create_volume(&spec.mounts[0].volume).await.unwrap();
+    rig.until("ready", 10, |rig| rig.is_ready("users-1-b")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn volume_removed_after_its_service_was_deleted_is_not_waited_for() {
+    let (rig, volume) = with_volume().await;
+    rig.want("users-1-a", REMOVE).await;
+    rig.until("gone", 5, |rig| rig.phase("users-1-a") == Some(ReplicaPhase::Gone)).await;
+    rig.forget("users-1-a").await;
+    rig.forget_service().await;
+    rig.until("its network is removed", 35, |rig| rig.guard.calls("remove_network") == 1).await;
+    rig.engine.remove_volume(&volume).await.unwrap();
+    rig.declare(&["users-1-b"], mounting).await;
+    rig.until("ready", 35, |rig| rig.is_ready("users-1-b")).await;
 }

@@ -28,10 +28,13 @@ pub(super) async fn events(
     let read = move |controller: Arc<Controller>| {
         let name = name.clone();
         async move {
-            match controller.queries().events(name.as_ref()).await {
-                Err(ControllerError::NotFound(_)) => Ok(Reading::Over), // deleted, and its events with it
-                events => Ok(Reading::Current(events?)),
-            }
+            // Before its events are read: the last one says that it was deleted.
+            let exists = match &name {
+                Some(name) => controller.queries().exists(name).await?,
+                None => true,
+            };
+            let events = controller.queries().events(name.as_ref()).await?;
+            Ok(if exists { Reading::Current(events) } else { Reading::Last(events) })
         }
     };
     let mut shown: HashSet<Event> = HashSet::new();

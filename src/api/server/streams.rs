@@ -26,8 +26,6 @@ pub(super) enum Reading<T> {
     Current(T),
     /// The last state.
     Last(T),
-    /// The object does not exist any more.
-    Over,
 }
 
 /// Snapshots of something: the first at once, then each that differs from the one before. An error is the last item.
@@ -59,7 +57,6 @@ where
                     return Some((Ok(now), Some((controller, version, shutdown, read, last))));
                 }
                 Ok(Reading::Last(now)) => return Some((Ok(now), None)),
-                Ok(Reading::Over) => return None,
                 Err(error) => return Some((Err(error_of(error)), None)),
             }
         }

@@ -48,6 +48,7 @@ impl From<&Diagnosis> for FailureReasonName {
                 ProbeAnswer::Refused { .. } | ProbeAnswer::Nothing => Self::NeverHealthy,
             },
             NotReadyCause::ImageUnavailable { .. }
+            | NotReadyCause::VolumeMissing { .. }
             | NotReadyCause::NoFreeAddress
             | NotReadyCause::ContainerPaused => Self::DeadlineExceeded,
         }

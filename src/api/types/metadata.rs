@@ -41,7 +41,7 @@ pub struct ObjectImage {
     /// `repository@sha256:…`, or the id of an image that no registry has.
     pub pinned: String,
     /// What the image says about its containers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ObjectImageConfig::is_empty")]
     pub config: ObjectImageConfig,
 }
 
@@ -69,6 +69,12 @@ pub struct ObjectImageConfig {
     /// The command of its HEALTHCHECK.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check: Option<Vec<String>>,
+}
+
+impl ObjectImageConfig {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl From<ImageConfig> for ObjectImageConfig {

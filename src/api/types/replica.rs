@@ -117,6 +117,7 @@ pub enum NotReadyReason {
     Exited,
     OutOfMemory,
     Unhealthy,
+    VolumeMissing,
     NoFreeAddress,
     ContainerPaused,
 }
@@ -131,6 +132,7 @@ impl From<&NotReadyCause> for NotReadyReason {
             NotReadyCause::Exited { .. } => Self::Exited,
             NotReadyCause::OutOfMemory { .. } => Self::OutOfMemory,
             NotReadyCause::Unhealthy { .. } => Self::Unhealthy,
+            NotReadyCause::VolumeMissing { .. } => Self::VolumeMissing,
             NotReadyCause::NoFreeAddress => Self::NoFreeAddress,
             NotReadyCause::ContainerPaused => Self::ContainerPaused,
         }

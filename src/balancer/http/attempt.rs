@@ -30,7 +30,7 @@ pub(super) async fn send(
     spare: Option<Parts>,
     timeout: Duration,
 ) -> Result<(Response<Incoming>, HttpLease), AttemptFailure> {
-    let timed_out = AttemptFailure::Final(LocalReply::UpstreamTimeout);
+    let timed_out = AttemptFailure::Final(LocalReply::UpstreamTimeout(timeout.into()));
     let progress = request.body().progress();
     let sending = lease.connection.sender.try_send_request(request);
     let sent = match &progress {

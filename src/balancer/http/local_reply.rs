@@ -7,6 +7,7 @@ use super::activity::Exchange;
 use super::response_body::ResponseBody;
 use crate::balancer::normalise::BadTarget;
 use crate::balancer::picker::NoChoice;
+use crate::model::Millis;
 
 /// Seconds after which a client may retry: replicas start within seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -37,8 +38,8 @@ pub(super) enum LocalReply {
     BodyBroken,
     #[error("the instance broke off before it answered")]
     UpstreamBroken,
-    #[error("the instance did not answer in time")]
-    UpstreamTimeout,
+    #[error("the instance did not answer within route.timeout ({0})")]
+    UpstreamTimeout(Millis),
 }
 
 impl From<NoChoice> for LocalReply {
@@ -60,7 +61,7 @@ impl LocalReply {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::NoEndpoint | Self::NoTable | Self::Shortage => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 

@@ -24,10 +24,7 @@ pub(crate) fn object(text: &str) -> Result<ObjectRef, String> {
 
 /// The name of a service; `kind/name` for an object of another kind, which may have the name of a service.
 pub(crate) fn short(object: &ObjectRef) -> String {
-    match object.kind {
-        ObjectKind::Service => object.name.clone(),
-        _ => object.to_string(),
-    }
+    if object.kind == ObjectKind::Service { object.name.clone() } else { object.to_string() }
 }
 
 #[cfg(test)]

@@ -63,17 +63,29 @@ impl Queries {
         Ok(objects)
     }
 
-    /// The kept events of all services, or of one, oldest first.
+    /// The kept events of all services, or of one, oldest first; those of a deleted service for a day.
     ///
     /// # Errors
-    /// [`ControllerError::NotFound`], or the store's.
+    /// [`ControllerError::NotFound`] for a service that neither exists nor has events, or the store's.
     pub async fn events(&self, service: Option<&ServiceName>) -> Result<Vec<Event>, ControllerError> {
-        if let Some(name) = service {
+        let mut events = self.model.events(service).await?;
+        if let Some(name) = service.filter(|_| events.is_empty()) {
             self.states(std::slice::from_ref(name)).await?;
         }
-        let mut events = self.model.events(service).await?;
         events.sort_by_key(|event| event.at);
         Ok(events)
+    }
+
+    /// Whether there is such a service.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn exists(&self, name: &ServiceName) -> Result<bool, ControllerError> {
+        match self.states(std::slice::from_ref(name)).await {
+            Ok(_) => Ok(true),
+            Err(ControllerError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// How far the operation that wrote `generation` has come; `None` once the service is gone.

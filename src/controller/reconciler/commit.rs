@@ -3,7 +3,7 @@
 use super::handle::Reconciler;
 use crate::controller::service_state::ServiceState;
 use crate::events::{EventWriter, append_to};
-use crate::model::{ObjectRef, ServiceName, key};
+use crate::model::{Event, ObjectRef, ServiceName, key};
 use crate::orchestrator::Changes;
 use crate::store::{Compare, Op, StoreError, TXN_MAX_OPS, Txn, TxnOutcome};
 
@@ -12,7 +12,7 @@ impl Reconciler {
     pub(super) async fn commit(&self, state: &ServiceState, changes: &Changes) -> Result<bool, StoreError> {
         let name = state.service.name();
         if changes.forget_service {
-            return self.forget_stored(state).await;
+            return self.forget_stored(state, &changes.events).await;
         }
         let mut ops = Vec::new();
         if let Some(rollout) = &changes.rollout {
@@ -43,12 +43,12 @@ impl Reconciler {
         Ok(matches!(self.store.txn(Txn { compare, ops }).await?, TxnOutcome::Committed { .. }))
     }
 
-    /// Removes every key of a deleted service, the Service itself last.
-    async fn forget_stored(&self, state: &ServiceState) -> Result<bool, StoreError> {
+    /// Removes every key of a deleted service, the Service itself last. Its events stay for a day.
+    async fn forget_stored(&self, state: &ServiceState, events: &[Event]) -> Result<bool, StoreError> {
         let name = state.service.name();
         let mut ops = Vec::new();
         // The plan that finds the last replicas gone is the one that forgets the service: their keys are still there.
-        for prefix in ServiceState::prefixes(name).chain([key::events_of(name)]) {
+        for prefix in ServiceState::prefixes(name) {
             let listing = self.store.list(&prefix).await?;
             ops.extend(listing.entries.into_iter().map(|entry| Op::delete(entry.key)));
         }
@@ -59,7 +59,9 @@ impl Reconciler {
             self.store.txn(Txn { compare: Vec::new(), ops: chunk.to_vec() }).await?;
         }
         let unchanged = Compare::ModRevision(key::service(name), state.service_revision);
-        let txn = Txn { compare: vec![unchanged], ops: vec![Op::delete(key::service(name))] };
+        let mut ops = append_to(self.store.as_ref(), name, EventWriter::Orchestrator, events).await?;
+        ops.push(Op::delete(key::service(name)));
+        let txn = Txn { compare: vec![unchanged], ops };
         let gone = matches!(self.store.txn(txn).await?, TxnOutcome::Committed { .. });
         if gone {
             tracing::info!(service = %name, "deleted");
@@ -69,8 +71,7 @@ impl Reconciler {
 
     /// Deletes what an agent wrote after the service was forgotten: a later service of the same name must not find it.
     pub(super) async fn drop_last_writes(&self, name: &ServiceName) -> Result<(), StoreError> {
-        let mut remaining = self.store.list(&key::statuses_of(name)).await?.entries;
-        remaining.extend(self.store.list(&key::events_of(name)).await?.entries);
+        let remaining = self.store.list(&key::statuses_of(name)).await?.entries;
         for chunk in remaining.chunks(TXN_MAX_OPS) {
             let ops = chunk.iter().map(|entry| Op::delete(entry.key.clone())).collect();
             let compare = vec![Compare::Absent(key::service(name))];

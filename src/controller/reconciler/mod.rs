@@ -8,6 +8,7 @@
 
 mod commit;
 mod error_count;
+mod event_expiry;
 mod handle;
 mod memory;
 mod pass;

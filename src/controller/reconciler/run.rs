@@ -22,12 +22,13 @@ const IDLE_MAX: Millis = Millis::secs(3_600);
 impl Reconciler {
     /// Runs until `shutdown`; containers keep running. Leadership begins with this call and ends with it.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let loops: [BoxFuture<'_, ()>; 5] = [
+        let loops: [BoxFuture<'_, ()>; 6] = [
             Box::pin(self.run_passes()),
             Box::pin(self.mark_on_store_changes()),
             Box::pin(self.mark_on_reports()),
             Box::pin(self.mark_all_periodically()),
             Box::pin(self.remove_requested_volumes()),
+            Box::pin(self.expire_events()),
         ];
         tokio::select! {
             () = shutdown.cancelled() => {}

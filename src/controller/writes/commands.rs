@@ -41,6 +41,10 @@ impl Writes {
                 "{name}={count} is more than the {limit} replicas a service may have"
             )));
         }
+        if let Some(answer) = self.answered(request_id).await? {
+            return Ok(answer);
+        }
+        self.check_images_to_start(targets).await?;
         let objects: Vec<ObjectRef> = targets.keys().map(ObjectRef::from).collect();
         let fits = async {
             let mut specs = Vec::new();
@@ -48,7 +52,7 @@ impl Writes {
                 let service = self.existing(name).await?;
                 specs.push((name.clone(), ServiceSpec { replicas: Some(*count), ..service.spec }));
             }
-            self.check_memory(&specs, &[]).await
+            self.check_resources(&specs, &[]).await
         };
         self.change_objects(
             request_id,
@@ -133,7 +137,7 @@ impl Writes {
         let fits = async {
             let PreparedChange::Undo { revision, .. } = &prepared else { return Ok(()) };
             let after = self.existing(name).await?.spec.with_release_of(&revision.spec);
-            self.check_memory(&[(name.clone(), after)], &[]).await
+            self.check_resources(&[(name.clone(), after)], &[]).await
         };
         self.change_objects(
             request_id,

@@ -1,12 +1,15 @@
 //! What a write needs of the Engine: images resolved before anything is written, or there still for an undo.
 
+use std::collections::BTreeMap;
+
 use super::document_merge::Merged;
 use super::handle::Writes;
 use super::types::ApplyDocument;
 use crate::agent::EngineError;
 use crate::controller::error::{ControllerError, UnresolvedImage};
+use crate::controller::service_state::ServiceState;
 use crate::model::image_reference::with_default_tag;
-use crate::model::{ObjectRef, Pull, ResolvedImage, Revision, Service, ServiceName};
+use crate::model::{ContainerProcess, ObjectRef, Pull, ResolvedImage, Revision, Service, ServiceName};
 
 impl Writes {
     /// The images of all documents, but for those that keep the live one or have none; those that cannot be resolved are
@@ -27,8 +30,13 @@ impl Writes {
                 }
             };
             match self.links.resolve_image(image, pull).await {
-                Ok(image) => resolved.push(Some(image)),
-                Err(error) => failed.push(unresolved(document.object(), &document.origin, image, error)?),
+                Ok(image) => {
+                    failed.extend(nothing_to_run(document, merged, &image));
+                    resolved.push(Some(image));
+                }
+                Err(error) => {
+                    failed.push(unresolved(document.object(), &document.origin, (image, pull), error)?)
+                }
             }
         }
         if failed.is_empty() { Ok(resolved) } else { Err(ControllerError::Images(failed)) }
@@ -44,8 +52,31 @@ impl Writes {
     ) -> Result<ResolvedImage, ControllerError> {
         match self.links.resolve_image(image, service.spec.pull).await {
             Ok(resolved) => Ok(resolved),
-            Err(error) => Err(ControllerError::Images(vec![unresolved(name.into(), command, image, error)?])),
+            Err(error) => {
+                let asked = (image, service.spec.pull);
+                Err(ControllerError::Images(vec![unresolved(name.into(), command, asked, error)?]))
+            }
         }
+    }
+
+    /// Refuses more replicas of a service whose image is gone: they would wait for it forever. While the Engine is away that
+    /// is not known, and they wait for the Engine anyway.
+    pub(super) async fn check_images_to_start(
+        &self,
+        targets: &BTreeMap<ServiceName, u32>,
+    ) -> Result<(), ControllerError> {
+        for (name, count) in targets {
+            let Some(state) = ServiceState::read(self.store.as_ref(), name).await? else { continue };
+            let target = state.rollout.as_ref().and_then(|rollout| state.revisions.get(&rollout.target));
+            let Some(revision) = target.filter(|_| *count > state.service.spec.replica_count()) else {
+                continue;
+            };
+            match self.check_image_of(revision).await {
+                Err(ControllerError::Engine(_) | ControllerError::NodeNotConnected(_)) => {}
+                checked => checked?,
+            }
+        }
+        Ok(())
     }
 
     /// Refuses to go back to a revision whose image is neither on the Engine nor, where it may be pulled, in a registry.
@@ -58,7 +89,7 @@ impl Writes {
         match self.links.resolve_image(pinned, pull).await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let mut gone = unresolved((&revision.service).into(), "", reference, error)?;
+                let mut gone = unresolved((&revision.service).into(), "", (reference, pull), error)?;
                 gone.reference = format!("{} @ {}", gone.reference, revision.image.short());
                 Err(ControllerError::ImageGone { revision: revision.number, gone: Box::new(gone) })
             }
@@ -66,28 +97,48 @@ impl Writes {
     }
 }
 
+/// An image of which a document's containers could not run anything.
+fn nothing_to_run(
+    document: &ApplyDocument,
+    merged: &Merged,
+    image: &ResolvedImage,
+) -> Option<UnresolvedImage> {
+    let process = ContainerProcess::of(merged.spec.as_service()?, &image.config);
+    let error = process.check(&image.config).err()?;
+    Some(UnresolvedImage {
+        object: document.object(),
+        origin: document.origin.clone(),
+        reference: image.reference.clone(),
+        why: error.to_string(),
+    })
+}
+
 /// An unavailable Engine is an error of its own; any other is the image's.
 fn unresolved(
     object: ObjectRef,
     origin: &str,
-    reference: &str,
+    (reference, pull): (&str, Pull),
     error: EngineError,
 ) -> Result<UnresolvedImage, ControllerError> {
     if error.is_away() {
         return Err(error.into());
     }
     let reference = with_default_tag(reference);
-    Ok(UnresolvedImage { object, origin: origin.to_owned(), reference, why: why(&error) })
+    Ok(UnresolvedImage { object, origin: origin.to_owned(), reference, why: why(&error, pull) })
 }
 
 /// Why the image cannot be resolved, without its name: the message names it before.
-fn why(error: &EngineError) -> String {
+fn why(error: &EngineError, pull: Pull) -> String {
+    // An image that may be on the Engine is only pulled once it is known not to be.
+    let looked = if pull == Pull::IfMissing { "the Engine does not have it, and " } else { "" };
     match error {
         EngineError::NotFound { .. } => "the Engine does not have it".to_owned(),
-        EngineError::PullDenied { message, .. } => format!("the registry denied the pull: {message}"),
-        EngineError::ImageUnknown { message, .. } => format!("the registry does not have it: {message}"),
+        EngineError::PullDenied { message, .. } => format!("{looked}the registry denied the pull: {message}"),
+        EngineError::ImageUnknown { message, .. } => {
+            format!("{looked}the registry does not have it: {message}")
+        }
         EngineError::RegistryUnreachable { message, .. } => {
-            format!("the registry cannot be reached: {message}")
+            format!("{looked}the registry cannot be reached: {message}")
         }
         other => other.to_string(),
     }

@@ -12,12 +12,13 @@ use futures::stream::BoxStream;
 
 use super::{DockerEngine, QUICK, SLOW};
 use crate::engine::classify::CallObject;
+use crate::engine::routes::routed_subnets;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, EngineObject, ExecId, ExecOutcome,
     ImageInfo, LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
     ObservedVolume, VolumeSpec, kind, translate,
 };
-use crate::model::{ContainerId, ListeningSocket, MemorySize, Millis};
+use crate::model::{ContainerId, Cpu, ListeningSocket, MemorySize, Millis};
 
 /// A response without a field that every response of its kind has.
 pub(super) fn incomplete(call: &'static str) -> EngineError {
@@ -52,6 +53,11 @@ impl Engine for DockerEngine {
                 info.operating_system.as_deref().unwrap_or_default(),
             ),
             unenforced: kind::unenforced(info.memory_limit, info.cpu_cfs_quota),
+            cpu: info
+                .ncpu
+                .and_then(|cores| u32::try_from(cores).ok()?.checked_mul(1000))
+                .filter(|c| *c > 0)
+                .map(Cpu),
             memory: info
                 .mem_total
                 .and_then(|bytes| u64::try_from(bytes).ok())
@@ -140,7 +146,7 @@ impl Engine for DockerEngine {
 
     async fn subnets(&self) -> Result<Vec<String>, EngineError> {
         let found = self.networks_by(None).await?;
-        Ok(found.iter().flat_map(translate::subnets).collect())
+        Ok(found.iter().flat_map(translate::subnets).chain(routed_subnets()).collect())
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Result<(), EngineError> {

@@ -56,7 +56,7 @@ impl Default for Behaviour {
             stops: Stops::After(Millis(0)),
             health: Healthy::After(Millis(0)),
             listens: None,
-            config: ImageConfig::default(),
+            config: ImageConfig { entrypoint: vec!["/app".to_owned()], ..ImageConfig::default() },
         }
     }
 }
@@ -69,8 +69,9 @@ impl Behaviour {
 
     /// Its image declares these VOLUMEs.
     pub fn with_volumes(paths: &[&str]) -> Self {
-        let volumes = paths.iter().map(|path| (*path).to_owned()).collect();
-        Self { config: ImageConfig { volumes, ..ImageConfig::default() }, ..Self::default() }
+        let mut behaviour = Self::default();
+        behaviour.config.volumes = paths.iter().map(|path| (*path).to_owned()).collect();
+        behaviour
     }
 
     /// It runs and never passes a probe.

@@ -70,6 +70,7 @@ impl FakeEngine {
             version: "0".to_owned(),
             api_version: "1.41".to_owned(),
             memory: None,
+            cpu: None,
             kind: EngineKind::Native,
             unenforced: Vec::new(),
         };

@@ -22,6 +22,7 @@ fn bench(behaviour: Behaviour) -> Bench {
     engine.add_image("web:1", behaviour);
     let network = NetworkSpec {
         name: "net".into(),
+        bridge: None,
         subnet: "10.209.0.0/24".into(),
         ip_range: "10.209.0.248/29".into(),
         gateway: "10.209.0.1".parse().unwrap(),

@@ -1,9 +1,14 @@
 //! Networks. Pure.
 
+use std::collections::HashMap;
+
 use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
 
 use super::labels::unordered;
 use crate::engine::{NetworkSpec, ObservedNetwork};
+
+/// Docker's option for the name of a network's bridge.
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 
 /// The request that creates a network.
 pub(in crate::engine) fn network(spec: &NetworkSpec) -> NetworkCreateRequest {
@@ -16,6 +21,7 @@ pub(in crate::engine) fn network(spec: &NetworkSpec) -> NetworkCreateRequest {
     NetworkCreateRequest {
         name: spec.name.clone(),
         driver: Some("bridge".to_owned()),
+        options: spec.bridge.as_ref().map(|name| HashMap::from([(BRIDGE_NAME.to_owned(), name.clone())])),
         ipam: Some(Ipam { config: Some(vec![config]), ..Ipam::default() }),
         labels: Some(unordered(&spec.labels)),
         ..NetworkCreateRequest::default()

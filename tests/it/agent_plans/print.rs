@@ -25,6 +25,10 @@ pub(super) fn plan(seconds: u64, plan: &NodePlan) -> String {
             .collect();
         let ports = state.ports.map_or_else(String::new, |place| format!(" ports up to {place}"));
         line(format!("keep networks [{}]{ports} tags {:?}", networks.join(", "), state.tags));
+        state.volumes.iter().for_each(|(name, services)| {
+            let services: Vec<&str> = services.iter().map(|service| service.as_str()).collect();
+            line(format!("know volume {name} of {}", services.join(", ")));
+        });
     }
     plan.actions.iter().for_each(|a| line(action(a)));
     for (_, status) in &plan.statuses {
@@ -75,7 +79,7 @@ fn action(action: &AgentAction) -> String {
                 spec.name, spec.subnet, spec.ip_range, spec.gateway
             )
         }
-        AgentAction::Create { attempt, spec, .. } => {
+        AgentAction::Create { attempt, spec, required_volumes, .. } => {
             let ports: Vec<_> =
                 spec.published.iter().map(|(own, port)| format!(" published {own} at {port}")).collect();
             let env: Vec<_> = spec.env.iter().map(|(k, v)| format!(" {k}={v}")).collect();
@@ -84,13 +88,15 @@ fn action(action: &AgentAction) -> String {
                 .iter()
                 .map(|m| format!(" {}:{}{}", m.volume.name, m.path, if m.read_only { ":ro" } else { "" }))
                 .collect();
+            let required: Vec<_> = required_volumes.iter().map(|name| format!(" requires {name}")).collect();
             format!(
-                "create {} (attempt {attempt}) at {}{}{}{}",
+                "create {} (attempt {attempt}) at {}{}{}{}{}",
                 spec.name,
                 spec.address,
                 ports.concat(),
                 env.concat(),
-                mounts.concat()
+                mounts.concat(),
+                required.concat()
             )
         }
         AgentAction::Start { container, .. } => format!("start {container}"),
@@ -126,6 +132,7 @@ fn cause(cause: &NotReadyCause) -> String {
         NotReadyCause::CannotStart { message } => format!("refused: {message}"),
         NotReadyCause::Exited { code, .. } => format!("exited {code}"),
         NotReadyCause::Unhealthy { probe, .. } => format!("failing: {}", probe.message),
+        NotReadyCause::VolumeMissing { volume } => format!("volume {volume} missing"),
         NotReadyCause::NoFreeAddress => "no free address".to_owned(),
         NotReadyCause::ContainerPaused => "paused".to_owned(),
     }

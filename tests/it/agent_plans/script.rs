@@ -181,6 +181,9 @@ impl Script {
             ["no-record"] => self.view.state.networks.clear(),
             ["no-apps"] => self.view.apps.clear(),
             ["tags", tags @ ..] => self.view.state.tags = tags.iter().map(|t| (*t).to_owned()).collect(),
+            ["known", volume] => {
+                self.view.state.volumes.insert((*volume).to_owned(), ["users".into()].into());
+            }
             ["busy", "network"] => {
                 self.view.busy.insert(ActionSubject::Network(NETWORK.to_owned()));
             }

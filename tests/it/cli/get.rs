@@ -8,7 +8,7 @@ use coxswain::model::{
 
 use super::objects::{
     condition, daemon, endpoint, event, exited, failure, host, image, minutes_ago, progressing, replica,
-    revision, rollout, service, unhealthy,
+    revision, rollout, service, unhealthy, volumes,
 };
 use super::stub::{Reply, Stub};
 use super::transcript::{run, transcript};
@@ -57,6 +57,7 @@ fn stub() -> Stub {
             [Reply::json(&List::of(vec![revision(9, "v1", None), revision(10, "v2", None)]))],
         )
         .on("GET /v1/nodes", [Reply::json(&List::of(vec![host(), away]))])
+        .on("GET /v1/volumes", [Reply::json(&List::of(volumes()))])
         .on("GET /v1/events?follow=false", [Reply::lines(&events)])
         .on("GET /v1/events?service=users&follow=false", [Reply::lines(&events[..1])])
         .on("GET /v1/events?service=users&follow=true", [Reply::lines(&events)])
@@ -76,6 +77,8 @@ fn get_prints_tables_of_every_kind() {
                 "get endpoints",
                 "get routes -o wide",
                 "get nodes",
+                "get volumes",
+                "get volumes users -o wide",
                 "get revisions",
                 "events",
                 "events service/users -f",
@@ -131,7 +134,7 @@ fn get_prints_objects_as_yaml_and_json() {
 #[test]
 fn get_json_has_envelope_for_every_kind() {
     let stub = stub();
-    for kind in ["services", "replicas", "endpoints", "routes", "nodes", "revisions", "events"] {
+    for kind in ["services", "replicas", "endpoints", "routes", "nodes", "volumes", "revisions", "events"] {
         let printed = run(&stub, &format!("get {kind} -o json")).stdout;
         let list: serde_json::Value = serde_json::from_str(&printed).unwrap();
         assert_eq!(list["kind"], "List");
@@ -186,6 +189,7 @@ fn get_watch_works_for_every_kind() {
             [Reply::lines(&[List::of(vec![endpoint()]), List::of(Vec::new())])],
         )
         .on("GET /v1/nodes?watch=true", [Reply::lines(&[List::of(vec![host()]), List::of(vec![away])])])
+        .on("GET /v1/volumes?watch=true", [Reply::lines(&[List::of(volumes())])])
         .on("GET /v1/revisions?watch=true", [Reply::lines(&[List::of(vec![revision(9, "v1", None)])])])
         .on(
             "GET /v1/services?watch=true",
@@ -201,6 +205,7 @@ fn get_watch_works_for_every_kind() {
                 "get replica/users-9-b -w -o name",
                 "get endpoints -w -o wide",
                 "get nodes -w",
+                "get volumes -w",
                 "get revisions -w",
                 "get routes -w",
             ]
@@ -212,7 +217,7 @@ fn get_watch_works_for_every_kind() {
         [false, true, true],
         "{rows}"
     );
-    for kind in ["replicas", "endpoints", "nodes", "revisions", "services", "routes", "events"] {
+    for kind in ["replicas", "endpoints", "nodes", "volumes", "revisions", "services", "routes", "events"] {
         let lines = run(&stub, &format!("get {kind} -w -o json")).stdout;
         for line in lines.lines() {
             let object: serde_json::Value = serde_json::from_str(line).expect("one object a line");

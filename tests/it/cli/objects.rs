@@ -3,7 +3,8 @@
 use coxswain::api::types::{
     DaemonStatus, EndpointObject, EventObject, NodeObject, ObjectCondition, ObjectImage, ObjectMetadata,
     OperationOutcome, OperationProgress, ReplicaObject, ReplicaProgress, RevisionObject, RolloutDeadline,
-    RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus, WriteAction, WrittenObject,
+    RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus, VolumeObject, WriteAction,
+    WrittenObject,
 };
 use coxswain::clock::wall_time;
 use coxswain::controller::{ReplicaSnapshot, RevisionSnapshot};
@@ -204,6 +205,26 @@ pub(super) fn host() -> NodeObject {
         unenforced: Vec::new(),
         containers: 4,
     }
+}
+
+/// A volume of a manifest, and one that an image declares and no service uses any more.
+pub(super) fn volumes() -> Vec<VolumeObject> {
+    let named = VolumeObject {
+        name: "coxswain-shop.avatars-5708e000".to_owned(),
+        app: "shop".into(),
+        node: coxswain::model::NodeId::new("ELK1"),
+        volume: Some("avatars".to_owned()),
+        image_path: None,
+        services: vec!["users".into(), "web".into()],
+    };
+    let of_image = VolumeObject {
+        name: "coxswain-shop.db.1.0fc1a8d3-5708e000".to_owned(),
+        volume: None,
+        image_path: Some("/data/db".to_owned()),
+        services: Vec::new(),
+        ..named.clone()
+    };
+    vec![named, of_image]
 }
 
 pub(super) fn daemon() -> DaemonStatus {

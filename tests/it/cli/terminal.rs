@@ -169,14 +169,14 @@ fn confirm_removes_nothing_unless_the_prompt_is_accepted() {
     let held = condition(ConditionKind::Degraded, true, Reason::DeletionHeld, "14 of 20 containers");
     let status = DaemonStatus { conditions: vec![held], ..daemon() };
     for (answer, exit, outcome, confirmed) in
-        [("n", 1, "nothing was removed", 0), ("y", 0, "- users-9-a  removing", 1)]
+        [("n", 1, "nothing was changed", 0), ("y", 0, "- users-9-a  confirmed", 1)]
     {
         let stub = Stub::start().on("GET /v1/status", [Reply::json(&status)]).on(
             "POST /v1/confirm",
             [Reply::json(&ConfirmResponse { released: vec!["users-9-a".to_owned()] })],
         );
         let mut terminal = Terminal::asking(&stub, "confirm");
-        terminal.until("remove these? [y/N]");
+        terminal.until("confirm these? [y/N]");
         terminal.enter(answer);
         terminal.until(outcome);
         assert_eq!(terminal.exit(), Some(exit), "{answer}");

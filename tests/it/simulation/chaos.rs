@@ -218,11 +218,11 @@ fn vary(spec: &mut ServiceSpec, chance: &Chance) {
 }
 
 fn behaviour(chance: &Chance) -> Behaviour {
+    let volumes: &[&str] = if chance.one_in(6) { &["/data"] } else { &[] };
     let good = Behaviour {
-        listens: None,
-        runs: Runs::Forever,
         stops: Stops::After(Millis(chance.below(1_500))),
         health: Healthy::After(Millis(chance.below(3_000))),
+        ..Behaviour::with_volumes(volumes)
     };
     match chance.below(12) {
         0 => Behaviour::exits_at_once(1),

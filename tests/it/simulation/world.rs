@@ -82,6 +82,7 @@ impl World {
         let image = self.engine.add_image("stranger:1", Behaviour::default()).id;
         let network = NetworkSpec {
             name: "strangers".to_owned(),
+            bridge: None,
             subnet: "10.209.0.0/24".to_owned(),
             ip_range: "10.209.0.248/29".to_owned(),
             gateway: [10, 209, 0, 1].into(),

@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use coxswain::store::StoreError;
+use coxswain::store::{EmbeddedStore, StoreError};
 
 use super::{dump, open, put, write};
 
 /// Flips tried, spread over the file; every byte of it is within this many bytes of one.
 const FLIPS: usize = 160;
 const CUTS: usize = 24;
+/// A hundredth of a second each: a process starts in far less than ten seconds.
+const LOCK_TRIES: usize = 1_000;
 /// Commits in the small store.
 const COMMITS: usize = 40;
 
@@ -40,7 +43,7 @@ async fn image(stop_in_order: bool) -> Image {
 async fn opened(dir: &Path, database: &[u8], id: &[u8]) -> Option<Vec<(String, String)>> {
     fs::write(dir.join("store.redb"), database).unwrap();
     fs::write(dir.join("store-id"), id).unwrap();
-    match open(dir).await {
+    match open_unlocked(dir).await {
         Ok(store) => {
             let content = dump(&store).await;
             store.close().await;
@@ -49,6 +52,17 @@ async fn opened(dir: &Path, database: &[u8], id: &[u8]) -> Option<Vec<(String, S
         Err(StoreError::Damaged { .. }) => None,
         Err(other) => panic!("refused, but as {other}"),
     }
+}
+
+/// Opens a store once its lock is free: a process that another test starts has inherited it until it executes its program.
+async fn open_unlocked(dir: &Path) -> Result<EmbeddedStore, StoreError> {
+    for _ in 0..LOCK_TRIES {
+        match open(dir).await {
+            Err(StoreError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+            opened => return opened,
+        }
+    }
+    open(dir).await
 }
 
 /// Every third byte of the header, which is dense, and a sample of the rest at a stride that is no power of two, so

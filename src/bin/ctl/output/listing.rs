@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use coxswain::api::types::{
-    EndpointObject, EventObject, FailureReasonName, NodeObject, ObjectCondition, ReplicaObject, ReplicaState,
-    RevisionObject, RevisionOutcomeName, RolloutFailureDetail, RolloutStateName, ServiceObject, VolumeObject,
+    EndpointObject, EventObject, FailureReasonName, ObjectCondition, ReplicaObject, ReplicaState,
+    RevisionObject, RevisionOutcomeName, RolloutFailureDetail, RolloutStateName, ServiceObject,
 };
 use coxswain::model::{ConditionKind, EndpointState, EventKind, Reason};
 use jiff::Timestamp;
@@ -18,7 +18,12 @@ use coxswain::model::sanitize;
 const NODE_ID_SHOWN: usize = 14;
 
 /// Appends a column that only `-o wide` shows.
-fn widen(table: &mut TextTable, wide: bool, title: &'static str, cells: impl Iterator<Item = String>) {
+pub(super) fn widen(
+    table: &mut TextTable,
+    wide: bool,
+    title: &'static str,
+    cells: impl Iterator<Item = String>,
+) {
     if wide {
         table.header.push(title);
         table.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
@@ -51,7 +56,7 @@ pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> T
     table
 }
 
-fn dash(text: String) -> String {
+pub(super) fn dash(text: String) -> String {
     if text.is_empty() { "-".to_owned() } else { text }
 }
 
@@ -200,42 +205,6 @@ pub(crate) fn routes(items: &[ServiceObject], wide: bool) -> TextTable {
     widen(&mut table, wide, "TIMEOUT", by_claim.values().map(|(_, r)| r.timeout.to_string()));
     let stripped = |r: &coxswain::model::Route| if r.strip_prefix { "yes" } else { "no" }.to_owned();
     widen(&mut table, wide, "STRIP PREFIX", by_claim.values().map(|(_, r)| stripped(r)));
-    table
-}
-
-pub(crate) fn nodes(items: &[NodeObject], wide: bool) -> TextTable {
-    let row = |n: &NodeObject| {
-        let mark = if n.available { "" } else { MARK };
-        vec![n.name.clone(), mark.to_owned(), n.containers.to_string(), sanitize(&n.engine)]
-    };
-    let mut table =
-        TextTable { header: vec!["NODE", "", "CONTAINERS", "ENGINE"], rows: items.iter().map(row).collect() };
-    widen(
-        &mut table,
-        wide,
-        "EXPOSURE",
-        items.iter().map(|h| dash(h.exposure.map(|r| r.to_string()).unwrap_or_default())),
-    );
-    widen(&mut table, wide, "ID", items.iter().map(|h| h.id.to_string()));
-    table
-}
-
-/// Volumes, each with the services that use it.
-pub(crate) fn volumes(items: &[VolumeObject], wide: bool) -> TextTable {
-    let row = |v: &VolumeObject| {
-        let services: Vec<&str> = v.services.iter().map(|service| service.as_str()).collect();
-        let declared = match (&v.volume, &v.image_path) {
-            (Some(name), _) => name.clone(),
-            (None, Some(path)) => format!("{path} (image)"),
-            (None, None) => String::new(),
-        };
-        vec![v.app.to_string(), dash(sanitize(&declared)), dash(services.join(", ")), v.name.clone()]
-    };
-    let mut table = TextTable {
-        header: vec!["APP", "VOLUME", "USED BY", "NAME IN DOCKER"],
-        rows: items.iter().map(row).collect(),
-    };
-    widen(&mut table, wide, "NODE", items.iter().map(|v| v.node.to_string()));
     table
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod frame;
 pub(crate) mod listing;
 mod live;
 pub(crate) mod manifest;
+pub(crate) mod node_listing;
 pub(crate) mod object;
 pub(crate) mod phase_text;
 pub(crate) mod progress;

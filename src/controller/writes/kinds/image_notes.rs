@@ -45,7 +45,10 @@ fn volume_name(path: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let words: String = path.chars().map(plain).collect();
     let words: Vec<&str> = words.split('-').filter(|word| !word.is_empty()).collect();
-    ServiceName::parse(&words.join("-")).map_or_else(|_| FALLBACK_NAME.to_owned(), |name| name.to_string())
+    let name = words.join("-");
+    // YAML takes a name of digits for a number.
+    let is_word = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if is_word && ServiceName::parse(&name).is_ok() { name } else { FALLBACK_NAME.to_owned() }
 }
 
 /// An image's HEALTHCHECK where the manifest says nothing of health.

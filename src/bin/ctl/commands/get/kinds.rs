@@ -5,9 +5,9 @@ use coxswain::api::types::{
 };
 use jiff::Timestamp;
 
-use crate::output::listing;
 use crate::output::object::Envelope;
 use crate::output::table::TextTable;
+use crate::output::{listing, node_listing};
 
 pub(in crate::commands) struct KindDisplay<T> {
     /// The names that select an object on the command line.
@@ -72,7 +72,7 @@ fn same_routes(a: &ServiceObject, b: &ServiceObject) -> bool {
 
 pub(super) const NODES: KindDisplay<NodeObject> = KindDisplay {
     names: |n| vec![n.name.as_str(), n.id.as_str()],
-    table: |nodes, _, wide| listing::nodes(nodes, wide),
+    table: |nodes, _, wide| node_listing::nodes(nodes, wide),
     envelopes: |n| vec![Envelope::node(n)],
     same: |a, b| a == b,
 };
@@ -82,7 +82,7 @@ pub(super) const VOLUMES: KindDisplay<VolumeObject> = KindDisplay {
         let names = [Some(&v.name), v.volume.as_ref(), v.image_path.as_ref()];
         names.into_iter().flatten().map(String::as_str).chain(v.services.iter().map(|s| s.as_str())).collect()
     },
-    table: |volumes, _, wide| listing::volumes(volumes, wide),
+    table: |volumes, _, wide| node_listing::volumes(volumes, wide),
     envelopes: |v| vec![Envelope::volume(v)],
     same: |a, b| a == b,
 };

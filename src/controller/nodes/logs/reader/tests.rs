@@ -58,7 +58,7 @@ fn replica(engine: &FakeEngine, name: &str) -> ReplicaSnapshot {
 }
 
 fn nodes(engine: &FakeEngine) -> NodeLinks {
-    let node = LocalNode::new(Arc::new(engine.clone()), StoreId::new("store"));
+    let node = LocalNode::new(Arc::new(engine.clone()), StoreId::new("store"), Arc::default());
     NodeLinks::of_one("host".into(), Arc::new(node))
 }
 
