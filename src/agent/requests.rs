@@ -215,7 +215,7 @@ mod tests {
             ["redis:7", "library/redis:7", "docker.io/library/redis:7", "index.docker.io/library/redis:7"]
         {
             let resolved = node.resolve_image(image, Pull::IfMissing).await.unwrap();
-            assert_eq!(resolved, ResolvedImage::without_config(image, digest.clone()));
+            assert_eq!((resolved.reference.as_str(), &resolved.pinned), (image, &digest));
         }
     }
 
