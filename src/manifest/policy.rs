@@ -36,8 +36,8 @@ fn number_or_percent(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>)
 
 pub(super) fn stop(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<StopPolicy> {
     let block = reader.block(field, &shape::STOP)?;
-    let mut policy = StopPolicy::default();
-    policy.signal = block.read(reader, "signal", ManifestReader::text);
+    let signal = block.read(reader, "signal", ManifestReader::text);
+    let mut policy = StopPolicy { signal, ..StopPolicy::default() };
     block.set(reader, "grace", &mut policy.grace, ManifestReader::quantity);
     Some(policy)
 }

@@ -17,7 +17,7 @@ struct Image {
 /// What the registry has under a reference.
 #[derive(Debug, Clone)]
 enum Remote {
-    Has { digest: String, behaviour: Behaviour },
+    Has { digest: String, behaviour: Box<Behaviour> },
     Fails(EngineError),
 }
 
@@ -86,7 +86,7 @@ impl Images {
         let digest = hex_id(&format!("manifest {} {}", self.made, short(tag)));
         let repository = ImageReference::parse(tag).map_or(tag.to_owned(), |tag| tag.repository());
         let digest = format!("{repository}@sha256:{digest}");
-        let remote = Remote::Has { digest: digest.clone(), behaviour };
+        let remote = Remote::Has { digest: digest.clone(), behaviour: Box::new(behaviour) };
         self.remote.insert(digest.clone(), remote.clone());
         self.remote.insert(short(tag), remote);
         digest
@@ -98,7 +98,7 @@ impl Images {
 
     pub(super) fn pull(&mut self, reference: &str) -> Result<(), EngineError> {
         let (digest, behaviour) = match self.remote.get(&short(reference)) {
-            Some(Remote::Has { digest, behaviour }) => (digest.clone(), behaviour.clone()),
+            Some(Remote::Has { digest, behaviour }) => (digest.clone(), Behaviour::clone(behaviour)),
             Some(Remote::Fails(error)) => return Err(error.clone()),
             None => {
                 let message = "manifest unknown".to_owned();
