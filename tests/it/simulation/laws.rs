@@ -334,7 +334,9 @@ impl Laws {
             |r: &Replica| ready.get(&r.name).is_some_and(|(_, until)| now.saturating_sub(*until) <= JUST_NOW);
         let left = replicas.iter().filter(|r| r.runs() && was_ready(r)).count();
         let revisions: Vec<Revision> = all(store, &key::revisions_of(name));
-        let Pace { missing, .. } = service.spec.pace(revisions.iter().any(|r| !r.spec.volumes.is_empty()));
+        let has_volumes =
+            |r: &Revision| !r.spec.volumes.is_empty() || !r.release().image_volumes().is_empty();
+        let Pace { missing, .. } = service.spec.pace(revisions.iter().any(has_volumes));
         let floor = service.spec.replica_count().saturating_sub(missing) as usize;
         if left < floor {
             self.note(format!(
