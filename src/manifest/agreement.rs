@@ -160,7 +160,7 @@ fn explain_of_an_unknown_path_suggests_fields() {
         Ok(topic) => topic.path,
         Err(Unexplained::Later { path }) => format!("later {path}"),
         Err(Unexplained::Unknown { at, word, say, meant }) => {
-            format!("{at}|{word}|{}|{}", say.unwrap_or("-"), meant.join(" "))
+            format!("{at}|{word}|{}|{}", say.as_deref().unwrap_or("-"), meant.join(" "))
         }
     };
     let rows = [

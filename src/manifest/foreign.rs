@@ -1,6 +1,7 @@
 //! Recognises documents that are not our manifests: Kubernetes and Compose files, kinds of later versions, kinds that are
 //! shown but not declared. All of them are refused as a whole. Pure.
 
+use super::foreign_kinds;
 use super::shape::{API_VERSION, KINDS};
 use super::tree::{Node, YamlValue};
 use crate::model::{ObjectKind, Problem, nearest};
@@ -26,11 +27,13 @@ pub(super) fn recognise(root: &Node) -> DocumentKind {
     let version = root.get("apiVersion").and_then(Node::text);
     let kind = root.get("kind").and_then(Node::text);
     if version.is_none() && kind.is_none() && is_compose(root) {
-        return DocumentKind::Other(import("services", "this is a Compose file"));
+        let instead = "write a manifest of `kind: Service` for each of its services";
+        return DocumentKind::Other(import("services", "this is a Compose file", instead));
     }
     if let Some(version) = version.filter(|v| is_kubernetes(v)) {
         let what = format!("this is a Kubernetes {} ({version})", kind.unwrap_or("object"));
-        return DocumentKind::Other(import("apiVersion", &what));
+        let instead = kind.and_then(foreign_kinds::instead).unwrap_or("write a manifest of `kind: Service`");
+        return DocumentKind::Other(import("apiVersion", &what, instead));
     }
     if ["apiVersion", "kind", "metadata", "spec"].iter().all(|key| root.get(key).is_none()) {
         let problem = Problem::new(
@@ -71,6 +74,9 @@ fn other_kind(kind: &str) -> Problem {
         let message = format!("a {kind} is managed by Coxswain and cannot be applied; change its Service");
         return Problem::new("kind", message);
     }
+    if let Some(instead) = foreign_kinds::instead(kind) {
+        return Problem::new("kind", format!("there is no kind `{kind}`; {instead}"));
+    }
     let problem = Problem::new("kind", format!("unknown kind `{kind}`"));
     match nearest(kind, KINDS.names().chain(KINDS.later.iter().copied())) {
         Some(guess) => problem.suggest(guess),
@@ -78,8 +84,10 @@ fn other_kind(kind: &str) -> Problem {
     }
 }
 
-fn import(path: &str, what: &str) -> Problem {
-    Problem::new(path, format!("{what}; `ctl import`, which translates such files, is not supported yet"))
+fn import(path: &str, what: &str, instead: &str) -> Problem {
+    let message =
+        format!("{what}; {instead}; `ctl import`, which translates such files, is not supported yet");
+    Problem::new(path, message)
 }
 
 fn is_kubernetes(version: &str) -> bool {

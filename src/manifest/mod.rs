@@ -20,6 +20,7 @@ mod events;
 mod field_path;
 mod finding;
 mod foreign;
+mod foreign_kinds;
 mod health;
 mod kinds;
 mod limits;
@@ -43,10 +44,14 @@ mod tests;
 
 pub use document::Document;
 pub use finding::{Finding, SourcePlace};
+pub use foreign_kinds::FOREIGN_KINDS;
 pub use limits::{LIMITS, ManifestLimits};
 pub use reference::{Topic, Unexplained, explain, kinds};
 pub use schema::schema;
-pub use shape::{API_VERSION, DefaultValue, EnumValues, KeyRule, SchemaKey, SchemaNode, ValueType};
+pub use shape::{
+    API_VERSION, DefaultValue, EnumValues, ForeignAnswer, ForeignKey, KeyRule, SchemaKey, SchemaNode,
+    ValueType,
+};
 pub use source::{ManifestSource, Span, is_manifest};
 
 use crate::model::Problem;

@@ -115,10 +115,11 @@ impl<'r, 's> ManifestReader<'r, 's> {
         if shape.later.contains(&key) {
             return self.report(entry.key_span, Problem::new(path, not_supported(key)));
         }
-        let foreign = shape.elsewhere.iter().find(|(word, ..)| *word == key);
-        if let Some((_, instead, say)) = foreign {
-            self.silence(join(block, instead));
-            return self.report(entry.key_span, Problem::new(path, *say));
+        if let Some(foreign) = shape.foreign_key(key) {
+            if let Some(instead) = foreign.instead() {
+                self.silence(join(block, instead));
+            }
+            return self.report(entry.key_span, Problem::new(path, foreign.message()));
         }
         let guess = nearest(key, shape.names().chain(shape.later.iter().copied()));
         let mut problem = Problem::new(path, format!("unknown field `{key}`"));

@@ -22,7 +22,7 @@ pub enum Unexplained {
         at: String,
         word: String,
         /// The message for a key of another tool.
-        say: Option<&'static str>,
+        say: Option<String>,
         /// Paths that were probably meant.
         meant: Vec<String>,
     },
@@ -84,7 +84,7 @@ fn kind(word: &str) -> Option<Topic> {
 }
 
 fn is_of(shape: &SchemaNode, word: &str) -> bool {
-    let foreign = shape.elsewhere.iter().map(|(word, ..)| *word);
+    let foreign = shape.foreign_keys().map(|key| key.word);
     shape.names().chain(shape.later.iter().copied()).chain(foreign).any(|name| name == word)
 }
 
@@ -107,9 +107,8 @@ fn no_key(topic: &Topic, word: &str) -> Unexplained {
     if shape.later.contains(&word) {
         return Unexplained::Later { path: below(word) };
     }
-    if let Some((_, instead, say)) = shape.elsewhere.iter().find(|(foreign, ..)| *foreign == word) {
-        let meant = if instead.is_empty() { Vec::new() } else { vec![below(instead)] };
-        return unknown(Some(*say), meant);
+    if let Some(foreign) = shape.foreign_key(word) {
+        return unknown(Some(foreign.message()), foreign.instead().map(below).into_iter().collect());
     }
     match nearest(word, shape.names().chain(shape.later.iter().copied())) {
         Some(near) => unknown(None, vec![below(near)]),

@@ -31,8 +31,8 @@ fn block(shape: &SchemaNode) -> Value {
     for name in shape.later {
         properties.insert((*name).to_owned(), refused(&format!("`{name}` is not supported yet.")));
     }
-    for (name, _, say) in shape.elsewhere {
-        properties.insert((*name).to_owned(), refused(say));
+    for foreign in shape.foreign_keys() {
+        properties.insert(foreign.word.to_owned(), refused(&foreign.message()));
     }
     let required: Vec<&str> =
         shape.keys.iter().filter(|key| key.absent == DefaultValue::Required).map(|key| key.name).collect();

@@ -5,8 +5,11 @@
 //! Invariants: a key of a later version is refused, never ignored: a manifest that asks for a secret must not run
 //! without one. Tests read every example, and every default as if it were written.
 
+mod compose;
 mod container;
 mod envelope;
+mod foreign_key;
+mod kubernetes;
 mod policy;
 mod schema_node;
 mod service;
@@ -15,6 +18,7 @@ mod traffic;
 pub(super) use container::*;
 pub use envelope::API_VERSION;
 pub(super) use envelope::*;
+pub use foreign_key::{ForeignAnswer, ForeignKey};
 pub(super) use policy::*;
 pub(super) use schema_node::TEXT;
 pub use schema_node::{DefaultValue, EnumValues, KeyRule, SchemaKey, SchemaNode, ValueType};

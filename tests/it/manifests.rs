@@ -248,19 +248,36 @@ fn parse_recognises_files_of_other_tools_and_kinds() {
     let rows = [
         (
             "apiVersion: apps/v1\nkind: Deployment\nspec: {}",
-            "this is a Kubernetes Deployment (apps/v1); `ctl import`",
+            "this is a Kubernetes Deployment (apps/v1); write `kind: Service` with `image`, `replicas` and `port`",
         ),
-        ("apiVersion: v1\nkind: Service", "this is a Kubernetes Service (v1); `ctl import`"),
+        (
+            "apiVersion: v1\nkind: Service",
+            "this is a Kubernetes Service (v1); a Service of Coxswain is the workload",
+        ),
         ("apiVersion: v1\nkind: List\nitems: []", "this is a Kubernetes List (v1)"),
-        ("apiVersion: networking.k8s.io/v1\nkind: Ingress", "this is a Kubernetes Ingress"),
-        ("services: {web: {image: a}}", "this is a Compose file; `ctl import`"),
-        ("version: '3'\nservices:\n  web: {}", "this is a Compose file; `ctl import`"),
+        (
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress",
+            "Ingress (networking.k8s.io/v1); write `route: host/path` in the Service",
+        ),
+        ("services: {web: {image: a}}", "this is a Compose file; write a manifest"),
+        ("version: '3'\nservices:\n  web: {}", "this is a Compose file; write a manifest"),
         ("apiVersion: coxswain/v1\nkind: Route", "kind `Route` is not supported yet"),
         ("apiVersion: coxswain/v1\nkind: Secret", "kind `Secret` is not supported yet"),
         ("apiVersion: coxswain/v1\nkind: Config", "kind `Config` is not supported yet"),
         ("apiVersion: coxswain/v1\nkind: Node", "kind `Node` is not supported yet"),
         ("apiVersion: coxswain/v1\nkind: Replica", "a Replica is managed by Coxswain"),
         ("apiVersion: coxswain/v2\nkind: List", "unsupported version `coxswain/v2`"),
+        ("apiVersion: coxswain/v1\nkind: Job", "there is no kind `Job`; a Service runs forever"),
+        ("apiVersion: coxswain/v1\nkind: Deployment", "there is no kind `Deployment`; write `kind: Service`"),
+        ("apiVersion: coxswain/v1\nkind: Ingress", "there is no kind `Ingress`; write `route: host/path`"),
+        (
+            "apiVersion: batch/v1\nkind: CronJob",
+            "this is a Kubernetes CronJob (batch/v1); a Service runs forever",
+        ),
+        (
+            "apiVersion: v1\nkind: Thing",
+            "this is a Kubernetes Thing (v1); write a manifest of `kind: Service`",
+        ),
         ("a: b", "this is not a manifest"),
         ("apiVersion: coxswain/v1\nkind: service", "unknown kind `service`; write `Service`"),
     ];

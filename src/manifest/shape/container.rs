@@ -1,5 +1,7 @@
 //! Volumes, resources, limits, security and logging.
 
+use super::compose::{COMPOSE_LIMITS, COMPOSE_LOGGING, COMPOSE_RESOURCES, COMPOSE_VOLUME};
+use super::kubernetes::{CONTAINER_RESOURCES, MOUNT, SECURITY_CONTEXT};
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{LABEL, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
 
@@ -29,14 +31,7 @@ pub(in crate::manifest) const VOLUME: SchemaNode = SchemaNode {
              share one.",
         ),
     ],
-    elsewhere: &[
-        ("mountPath", "path", "write the path in the container under `path`"),
-        ("target", "path", "write the path in the container under `path`"),
-        ("destination", "path", "write the path in the container under `path`"),
-        ("source", "name", "bind mounts are not supported; give the volume a `name`"),
-        ("hostPath", "name", "bind mounts are not supported; give the volume a `name`"),
-        ("read_only", "readOnly", "write `readOnly`"),
-    ],
+    elsewhere: &[COMPOSE_VOLUME, MOUNT],
     ..NONE
 };
 
@@ -57,10 +52,7 @@ pub(in crate::manifest) const RESOURCES: SchemaNode = SchemaNode {
             "Memory that is reserved, at least 6Mi. It is also the hard limit: a container that exceeds it is OOM-killed.",
         ),
     ],
-    elsewhere: &[
-        ("requests", "", "write `cpu` and `memory` directly under `resources`"),
-        ("limits", "", "`memory` is also the hard limit; write a CPU limit under `spec.limits`"),
-    ],
+    elsewhere: &[COMPOSE_RESOURCES, CONTAINER_RESOURCES],
     ..NONE
 };
 
@@ -72,11 +64,7 @@ pub(in crate::manifest) const LIMITS: SchemaNode = SchemaNode {
         "\"1\"",
         "Most CPU that a container can use, in cores. It must not be lower than the reserved `resources.cpu`.",
     )],
-    elsewhere: &[(
-        "memory",
-        "",
-        "write the memory limit as `spec.resources.memory`, which is reserved and enforced",
-    )],
+    elsewhere: &[COMPOSE_LIMITS],
     ..NONE
 };
 
@@ -105,11 +93,7 @@ pub(in crate::manifest) const SECURITY: SchemaNode = SchemaNode {
         ),
         key("capDrop", TEXTS, Default("[]"), "[ALL]", "Capabilities to drop; `ALL` drops every one."),
     ],
-    elsewhere: &[(
-        "privileged",
-        "capAdd",
-        "privileged containers are not supported; add the capabilities you need under `capAdd`",
-    )],
+    elsewhere: &[SECURITY_CONTEXT],
     ..NONE
 };
 
@@ -130,5 +114,6 @@ pub(in crate::manifest) const LOGGING: SchemaNode = SchemaNode {
             "Number of log files that are kept.",
         ),
     ],
+    elsewhere: &[COMPOSE_LOGGING],
     ..NONE
 };

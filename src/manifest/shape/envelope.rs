@@ -1,5 +1,7 @@
 //! The envelope of a spec: kinds, `metadata`, lists.
 
+use super::foreign_key::{ForeignKey, under};
+use super::kubernetes::OBJECT_META;
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{EnumValues, LABEL, NONE, SchemaNode, TEXT, ValueType, key};
 use super::service::SPEC;
@@ -33,6 +35,14 @@ const VERSIONS: EnumValues = EnumValues { words: &[(API_VERSION, "the supported 
 const SERVICE: EnumValues = EnumValues { words: &[("Service", "a service")], later: &[] };
 const LISTS: EnumValues = EnumValues { words: &[("List", "a list of documents")], later: &[] };
 
+/// Keys that belong to a block of the document.
+const OUTSIDE_SPEC: &[ForeignKey] = &[
+    under("app", "metadata", "write the app under `metadata`"),
+    under("image", "spec", "write the image under `spec`"),
+    under("name", "metadata", "write the name under `metadata`"),
+    under("replicas", "spec", "write the number of replicas under `spec`"),
+];
+
 pub(in crate::manifest) const DOCUMENT: SchemaNode = SchemaNode {
     keys: &[
         key(
@@ -59,12 +69,7 @@ pub(in crate::manifest) const DOCUMENT: SchemaNode = SchemaNode {
         ),
     ],
     ignored: &["status"],
-    elsewhere: &[
-        ("name", "metadata", "write the name under `metadata`"),
-        ("app", "metadata", "write the app under `metadata`"),
-        ("image", "spec", "write the image under `spec`"),
-        ("replicas", "spec", "write the number of replicas under `spec`"),
-    ],
+    elsewhere: &[OUTSIDE_SPEC],
     ..NONE
 };
 
@@ -116,9 +121,6 @@ pub(in crate::manifest) const METADATA: SchemaNode = SchemaNode {
         ),
     ],
     ignored: &["uid", "generation", "createdAt"],
-    elsewhere: &[
-        ("namespace", "app", "there are no namespaces; group services with `app`"),
-        ("labels", "", "write labels of the containers under `spec.labels`"),
-    ],
+    elsewhere: &[OBJECT_META],
     ..NONE
 };

@@ -1,5 +1,7 @@
 //! Rollout and stop of a Service.
 
+use super::compose::COMPOSE_UPDATE;
+use super::kubernetes::{DEPLOYMENT_STRATEGY, POD_STOP};
 use super::schema_node::DefaultValue::{Default, Means};
 use super::schema_node::{EnumValues, NONE, SchemaNode, ValueType, key};
 
@@ -79,6 +81,7 @@ pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
         ),
     ],
     later: &["steps", "match", "sticky", "abortIf", "preview", "promote", "keepOld"],
+    elsewhere: &[COMPOSE_UPDATE, DEPLOYMENT_STRATEGY],
     ..NONE
 };
 
@@ -100,5 +103,6 @@ pub(in crate::manifest) const STOP: SchemaNode = SchemaNode {
              `rollout.drain` has passed.",
         ),
     ],
+    elsewhere: &[POD_STOP],
     ..NONE
 };

@@ -1,5 +1,7 @@
 //! Describes a block of the manifest: its keys with value type, default, example and text. Pure.
 
+use super::foreign_key::ForeignKey;
+
 /// The keys of a block.
 #[derive(Debug)]
 pub struct SchemaNode {
@@ -9,8 +11,8 @@ pub struct SchemaNode {
     pub ignored: &'static [&'static str],
     /// Keys that a later version brings.
     pub later: &'static [&'static str],
-    /// Keys of other tools: the key to use instead (or none), and the message.
-    pub elsewhere: &'static [(&'static str, &'static str, &'static str)],
+    /// Keys of other tools, in tables by tool.
+    pub elsewhere: &'static [&'static [ForeignKey]],
     /// Rules that join several keys.
     pub rules: &'static [KeyRule],
 }
@@ -127,6 +129,16 @@ impl SchemaNode {
     /// The key of this name.
     pub fn key(&self, name: &str) -> Option<&'static SchemaKey> {
         self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// Keys of other tools.
+    pub fn foreign_keys(&self) -> impl Iterator<Item = &'static ForeignKey> {
+        self.elsewhere.iter().copied().flatten()
+    }
+
+    /// The key of another tool with this name.
+    pub fn foreign_key(&self, word: &str) -> Option<&'static ForeignKey> {
+        self.foreign_keys().find(|key| key.word == word)
     }
 
     /// The names of its keys.

@@ -1,5 +1,8 @@
 //! The `spec` of a Service, and the environment.
 
+use super::compose::COMPOSE_SERVICE;
+use super::foreign_key::{ForeignKey, renamed, under};
+use super::kubernetes::{CONTAINER, ENV_SOURCE, POD, WORKLOAD};
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{EnumValues, KeyRule, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
 use super::traffic::PORT_MAX;
@@ -22,6 +25,15 @@ pub(in crate::manifest) const BALANCE: EnumValues = EnumValues {
     ],
     later: &["random", "source", "hash"],
 };
+
+/// Keys that belong to a block of the spec.
+const MISPLACED: &[ForeignKey] = &[
+    under("cmd", "command", "write the arguments of the entrypoint under `command`"),
+    renamed("cpu", "resources.cpu"),
+    under("host", "route", "write `route: host/path`"),
+    renamed("memory", "resources.memory"),
+    under("path", "route", "write `route: host/path`"),
+];
 
 pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
     keys: &[
@@ -180,26 +192,7 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
         "external",
         "registration",
     ],
-    elsewhere: &[
-        (
-            "args",
-            "command",
-            "write arguments under `command` (Docker's CMD), and the command itself under `entrypoint` (Docker's ENTRYPOINT)",
-        ),
-        ("cmd", "command", "write the arguments of the entrypoint under `command`"),
-        ("environment", "env", "write environment variables under `env`, as a map"),
-        ("containers", "image", "a replica is one container; write its `image` directly under `spec`"),
-        ("template", "image", "there is no pod template; write `image` directly under `spec`"),
-        ("selector", "", "there are no selectors; a service owns its replicas"),
-        ("strategy", "rollout", "write the strategy under `rollout`"),
-        ("restart", "", "containers that exit are always restarted"),
-        ("restartPolicy", "", "containers that exit are always restarted"),
-        ("readinessProbe", "health", "write the health check under `health`"),
-        ("healthcheck", "health", "write the health check under `health`"),
-        ("livenessProbe", "", "liveness checks are not supported yet; `health` only decides about traffic"),
-        ("volumeMounts", "volumes", "write volumes with their mount path under `volumes`"),
-        ("networks", "", "each app has its own network; remove this key"),
-    ],
+    elsewhere: &[COMPOSE_SERVICE, POD, CONTAINER, WORKLOAD, MISPLACED],
     rules: &[KeyRule::One(&["port", "ports"])],
     ..NONE
 };
@@ -227,5 +220,6 @@ pub(in crate::manifest) const ENV_VALUE: SchemaNode = SchemaNode {
         "Field that Coxswain fills in.",
     )],
     later: &["secret", "config"],
+    elsewhere: &[ENV_SOURCE],
     ..NONE
 };

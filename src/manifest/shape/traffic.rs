@@ -1,5 +1,7 @@
 //! Ports, routes and the health check.
 
+use super::compose::{COMPOSE_HEALTHCHECK, COMPOSE_PORT};
+use super::kubernetes::{CONTAINER_PORT, INGRESS_RULE, PROBE};
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode, ValueType, key};
 
@@ -22,15 +24,7 @@ pub(in crate::manifest) const PORT: SchemaNode = SchemaNode {
         key("protocol", ValueType::EnumValues(&PROTOCOL), Default("http"), "http", "Protocol of the port."),
     ],
     later: &["hostPort"],
-    elsewhere: &[
-        ("containerPort", "port", "write the port of the container under `port`"),
-        (
-            "targetPort",
-            "port",
-            "write the port of the container under `port`; ports are not published on the node",
-        ),
-        ("nodePort", "", "ports are not published on the node; clients use the service's `route`"),
-    ],
+    elsewhere: &[COMPOSE_PORT, CONTAINER_PORT],
     ..NONE
 };
 
@@ -77,6 +71,7 @@ pub(in crate::manifest) const ROUTE: SchemaNode = SchemaNode {
     ],
     later: &["tls", "retry", "sticky", "match"],
     rules: &[KeyRule::Any(&["host", "path"])],
+    elsewhere: &[INGRESS_RULE],
     ..NONE
 };
 
@@ -156,18 +151,7 @@ pub(in crate::manifest) const HEALTH: SchemaNode = SchemaNode {
             "Consecutive failures after which a ready replica is taken out of rotation.",
         ),
     ],
-    elsewhere: &[
-        ("httpGet", "http", "write the path under `http`"),
-        ("path", "http", "write the path under `http`"),
-        ("tcpSocket", "tcp", "write `tcp: true`, and the port's name under `port`"),
-        ("command", "exec", "write the command as a list under `exec`"),
-        ("test", "exec", "write the command as a list under `exec`, without Docker's CMD in front"),
-        ("initialDelaySeconds", "startWithin", "probes start immediately and repeat until `startWithin`"),
-        ("periodSeconds", "interval", "write a duration with a unit under `interval`"),
-        ("timeoutSeconds", "timeout", "write a duration with a unit under `timeout`"),
-        ("failureThreshold", "unhealthyAfter", "write the number under `unhealthyAfter`"),
-        ("successThreshold", "healthyAfter", "write the number under `healthyAfter`"),
-    ],
+    elsewhere: &[COMPOSE_HEALTHCHECK, PROBE],
     rules: &[KeyRule::One(&["http", "tcp", "grpc", "exec", "none"]), KeyRule::One(&["exec", "port"])],
     ..NONE
 };

@@ -1,6 +1,7 @@
 //! Tables of cases: what is read, and for each rule its message and the place that it points at.
 
 mod blocks;
+mod foreign;
 mod forms;
 mod refused;
 

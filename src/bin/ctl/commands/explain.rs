@@ -38,7 +38,9 @@ fn text(what: &str) -> Result<String, CliError> {
     match manifest::explain(what) {
         Ok(topic) => Ok(explain::topic(&topic)),
         Err(Unexplained::Later { path }) => Ok(explain::later(&path)),
-        Err(Unexplained::Unknown { at, word, say, meant }) => Err(unknown(&at, &word, say, &meant).into()),
+        Err(Unexplained::Unknown { at, word, say, meant }) => {
+            Err(unknown(&at, &word, say.as_deref(), &meant).into())
+        }
     }
 }
 

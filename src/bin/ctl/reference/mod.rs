@@ -4,6 +4,7 @@
 mod commands;
 mod lists;
 mod manifest;
+mod other_tools;
 
 use std::path::Path;
 
