@@ -21,6 +21,8 @@ pub enum EventWriter<'a> {
     Orchestrator,
     /// What a user does to a container.
     User,
+    /// What happens to the daemon's own processes.
+    Daemon,
 }
 
 impl EventWriter<'_> {
@@ -29,6 +31,7 @@ impl EventWriter<'_> {
             Self::Agent(node) => format!("agent-{node}"),
             Self::Orchestrator => "orchestrator".to_owned(),
             Self::User => "user".to_owned(),
+            Self::Daemon => "daemon".to_owned(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use super::ring_allocator::{LeasePool, PoolCursor};
 use crate::engine::{ContainerSpec, NetworkSpec};
@@ -37,6 +38,13 @@ pub enum AgentAction {
     Start {
         replica: ReplicaName,
         container: ContainerId,
+    },
+    /// Connect a container to its app's network again, at its own address, and inspect it.
+    Connect {
+        replica: ReplicaName,
+        container: ContainerId,
+        network: String,
+        address: IpAddr,
     },
     /// Send a signal to a container.
     Signal {
@@ -81,9 +89,10 @@ impl AgentAction {
             Self::Create { replica, .. } | Self::Start { replica, .. } => {
                 ActionSubject::Replica(replica.clone())
             }
-            Self::Signal { container, .. } | Self::Remove { container } | Self::Examine { container, .. } => {
-                ActionSubject::Container(container.clone())
-            }
+            Self::Connect { container, .. }
+            | Self::Signal { container, .. }
+            | Self::Remove { container }
+            | Self::Examine { container, .. } => ActionSubject::Container(container.clone()),
             Self::RemoveNetwork { name } => ActionSubject::Network(name.clone()),
             Self::Tag { tag, .. } | Self::Untag { tag } => ActionSubject::Tag(tag.clone()),
         }
@@ -95,7 +104,7 @@ impl AgentAction {
 pub enum ActionSubject {
     /// A container of this replica is being created or started.
     Replica(ReplicaName),
-    /// The container is being stopped, removed or examined: evidence is collected before anything else is done to it.
+    /// The container is being connected, stopped, removed or examined: evidence is collected before anything else is done to it.
     Container(ContainerId),
     /// The image is being looked up.
     Image(String),

@@ -2,6 +2,7 @@
 //! decides.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::action::AgentAction;
 use super::examine::examine;
@@ -15,6 +16,8 @@ pub(super) enum ActionOutcome {
     Done,
     /// The container was started, and was inspected at this tick.
     Started(u64, Box<ObservedContainer>),
+    /// The container was connected to its network, and was inspected at this tick.
+    Connected(u64, Box<ObservedContainer>),
     /// The container exists and the Engine refused to start it.
     StartRefused {
         container: ContainerId,
@@ -45,6 +48,9 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &AgentAc
             return create(engine, ticks, spec, required_volumes).await;
         }
         AgentAction::Start { container, .. } => return start(engine, ticks, container).await,
+        AgentAction::Connect { container, network, address, .. } => {
+            return connect(engine, ticks, container, network, *address).await;
+        }
         AgentAction::Signal { container, signal, .. } => engine.kill(container, signal).await,
         AgentAction::Examine { container, .. } => {
             return ActionOutcome::Examined(examine(engine, container).await);
@@ -103,6 +109,23 @@ async fn create(
                 Err(error) => ActionOutcome::Failed(error),
             }
         }
+        Err(error) => ActionOutcome::Failed(error),
+    }
+}
+
+async fn connect(
+    engine: &dyn Engine,
+    ticks: &Ticks,
+    container: &ContainerId,
+    network: &str,
+    address: IpAddr,
+) -> ActionOutcome {
+    if let Err(error) = engine.connect(container, network, address).await {
+        return ActionOutcome::Failed(error);
+    }
+    let tick = ticks.next();
+    match engine.inspect(container).await {
+        Ok(container) => ActionOutcome::Connected(tick, Box::new(container)),
         Err(error) => ActionOutcome::Failed(error),
     }
 }

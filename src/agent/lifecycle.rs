@@ -8,8 +8,8 @@ use super::classify::ReplicaContainers;
 use super::plan_builder::PlanBuilder;
 use super::removal::{StopTerms, draining, retire};
 use super::status::ReplicaStep;
-use super::view::{WantedReplica, shown_state};
-use super::{creation, examination, readiness};
+use super::view::{WantedReplica, address_of, shown_state};
+use super::{container_events, creation, examination, network, readiness};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{Endpoint, EndpointState, NotReadyCause, ReplicaPhase};
 
@@ -34,6 +34,9 @@ pub(super) fn run<'a>(
     }
     if leaves(builder, wanted, current) {
         return Some(replace(builder, wanted, containers, current));
+    }
+    if builder.view.is_off_network(current) {
+        return Some(reconnect(builder, wanted, containers, current));
     }
     Some(match current.state {
         ContainerState::Created => start(builder, wanted, containers, current),
@@ -66,6 +69,35 @@ fn replace<'a>(
     // The user should read why, not that it is being stopped.
     let phase = to_replace.map_or(phase, |(_, cause)| ReplicaPhase::Starting { cause: Some(cause) });
     ReplicaStep { endpoint: endpoint.and_then(draining), ..ReplicaStep::of(phase, containers) }
+}
+
+/// A container that was taken off its network is connected again at its address: that is faster than a replacement, whose
+/// predecessor could not finish its requests, and requests under way may yet be answered.
+fn reconnect<'a>(
+    builder: &mut PlanBuilder<'_>,
+    wanted: &WantedReplica,
+    containers: &ReplicaContainers<'a>,
+    current: &ObservedContainer,
+) -> ReplicaStep<'a> {
+    let network = builder.view.network_name(&wanted.replica.app);
+    let cause = match network::need(builder, &wanted.replica.app) {
+        Err(message) => NotReadyCause::cannot_start(message),
+        Ok(exists) => {
+            if let Some(address) = address_of(current).filter(|_| exists) {
+                let is_new = builder.act(AgentAction::Connect {
+                    replica: wanted.replica.name.clone(),
+                    container: current.id.clone(),
+                    network: network.clone(),
+                    address: address.into(),
+                });
+                if is_new {
+                    container_events::connected_again(builder, current, &network, address);
+                }
+            }
+            NotReadyCause::OffNetwork { network }
+        }
+    };
+    held_back(wanted, containers, current, cause)
 }
 
 /// A container that was created and never started: a lost response, or an earlier run of the agent.

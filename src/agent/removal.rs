@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::action::{ActionSubject, AgentAction};
 use super::classify::ReplicaContainers;
+use super::container_events;
 use super::images;
 use super::plan_builder::PlanBuilder;
 use super::status::ReplicaStep;
-use super::stop_events;
 use super::view::{WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
@@ -76,7 +76,9 @@ pub(super) fn retire(
     };
     let Some(sent) = builder.memory.barrier.signals(&instance) else {
         let in_flight = builder.view.barrier.in_flight(&instance);
-        let until = deregistered.after(stop_terms.drain);
+        // Off its network no request of it can end.
+        let drain = (!builder.view.is_off_network(container)).then_some(stop_terms.drain);
+        let until = deregistered.after(drain.unwrap_or_default());
         if in_flight != Some(0) && now < until {
             builder.plan.awaits_balancer = true;
             builder.wake(until.since(now));
@@ -86,14 +88,14 @@ pub(super) fn retire(
             // A frozen process handles no signal.
             builder.act(AgentAction::Remove { container: container.id.clone() });
         } else if signal(builder, container, instance, &stop_terms.signal, false) {
-            stop_events::drain_exceeded(builder, container, in_flight, stop_terms.drain);
+            container_events::drain_exceeded(builder, container, in_flight, drain);
         }
         return ReplicaPhase::Stopping;
     };
     let next = sent.kill_at.map_or(sent.stop_at.after(stop_terms.grace), |at| at.after(KILL_AGAIN_AFTER));
     if now >= next {
         if signal(builder, container, instance, "SIGKILL", true) && sent.kill_at.is_none() {
-            stop_events::grace_exceeded(builder, container, &stop_terms.signal, stop_terms.grace);
+            container_events::grace_exceeded(builder, container, &stop_terms.signal, stop_terms.grace);
         }
     } else {
         builder.wake(next.since(now));

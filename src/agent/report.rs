@@ -85,9 +85,10 @@ impl Agent {
         }
     }
 
-    fn acted(&mut self, tick: u64, action: AgentAction, outcome: ActionOutcome) {
+    /// What a create leaves behind, whatever became of it.
+    fn created(&mut self, action: &AgentAction, outcome: &ActionOutcome) {
         // The name of a container that may have been created is used, though it may be removed before it is observed.
-        if let AgentAction::Create { replica, attempt, .. } = &action
+        if let AgentAction::Create { replica, attempt, .. } = action
             && let ActionOutcome::Started(..)
             | ActionOutcome::CreatedOnly(..)
             | ActionOutcome::StartRefused { .. }
@@ -95,11 +96,15 @@ impl Agent {
         {
             self.memory.attempted(replica, *attempt);
         }
-        if let AgentAction::Create { spec, .. } = &action
+        if let AgentAction::Create { spec, .. } = action
             && let ActionOutcome::Started(..) | ActionOutcome::CreatedOnly(..) = outcome
         {
             self.memory.mounted(&spec.mounts);
         }
+    }
+
+    fn acted(&mut self, tick: u64, action: AgentAction, outcome: ActionOutcome) {
+        self.created(&action, &outcome);
         match outcome {
             ActionOutcome::Done => self.done(tick, action),
             ActionOutcome::Started(tick, container) => {
@@ -107,6 +112,10 @@ impl Agent {
                     self.memory.leases.released(replica);
                     self.memory.started(replica, &container);
                 }
+                self.watch.observation.saw(tick, *container);
+            }
+            ActionOutcome::Connected(tick, container) => {
+                self.connected(&action, &container);
                 self.watch.observation.saw(tick, *container);
             }
             ActionOutcome::StartRefused { container, message, is_fault, observed } => {
@@ -165,7 +174,18 @@ impl Agent {
             AgentAction::Untag { tag } => {
                 self.memory.images.untagged(tag);
             }
-            AgentAction::Create { .. } | AgentAction::Start { .. } | AgentAction::Examine { .. } => {}
+            AgentAction::Create { .. }
+            | AgentAction::Start { .. }
+            | AgentAction::Connect { .. }
+            | AgentAction::Examine { .. } => {}
+        }
+    }
+
+    /// A container that is still off its network after it was connected is replaced: another attempt would end likewise.
+    fn connected(&mut self, action: &AgentAction, now: &ObservedContainer) {
+        let AgentAction::Connect { replica, container, network, .. } = action else { return };
+        if !now.addresses.contains_key(network) {
+            self.memory.not_connectable(replica, container, network);
         }
     }
 
@@ -217,6 +237,13 @@ impl Agent {
             }
             AgentAction::Start { container, .. } if error.is_not_found() => {
                 self.watch.observation.gone(tick, container)
+            }
+            // Without the network or the container; a listing finds out which.
+            AgentAction::Connect { .. } if error.is_not_found() => self.watch.hints.list_all(),
+            AgentAction::Connect { replica, container, network, .. } => {
+                self.memory.not_connectable(replica, container, network);
+                self.inspect(container.clone());
+                wait = Millis(0);
             }
             AgentAction::Signal { container, .. } | AgentAction::Start { container, .. } => {
                 self.inspect(container.clone())

@@ -141,7 +141,8 @@ fn event_reason(cause: &NotReadyCause, unhealthy: EventReason) -> EventReason {
         | NotReadyCause::ImageUnavailable { .. } => EventReason::ImageUnavailable,
         NotReadyCause::CannotStart { .. } => EventReason::EngineRefused,
         NotReadyCause::Exited { .. } | NotReadyCause::OutOfMemory { .. } => EventReason::ContainerExited,
-        NotReadyCause::Unhealthy { .. } => unhealthy,
+        // What is done about it has an event of its own.
+        NotReadyCause::Unhealthy { .. } | NotReadyCause::OffNetwork { .. } => unhealthy,
         NotReadyCause::VolumeMissing { .. } => EventReason::VolumeMissing,
         NotReadyCause::NoFreeAddress => EventReason::NoFreeAddress,
         NotReadyCause::ContainerPaused => EventReason::ContainerPaused,

@@ -72,6 +72,16 @@ impl NodeView {
         is_of_store(&container.labels, &self.facts.store)
     }
 
+    /// Whether the container runs and is not on its app's network: nothing reaches it.
+    pub(super) fn is_off_network(&self, container: &ObservedContainer) -> bool {
+        let wanted = replica_of(container).and_then(|replica| self.replicas.get(&replica));
+        let is_connected = match wanted {
+            Some(wanted) => container.addresses.contains_key(&self.network_name(&wanted.replica.app)),
+            None => !container.addresses.is_empty(),
+        };
+        container.state == ContainerState::Running && !is_connected
+    }
+
     /// Containers of our store.
     pub fn ours(&self) -> impl Iterator<Item = &ObservedContainer> {
         self.containers.iter().filter(|c| self.is_ours(c))

@@ -24,8 +24,8 @@ pub use error::{Conflict, ControllerError, UnresolvedImage};
 pub use nodes::logs::LogQuery;
 pub use nodes::{Nodes, VolumeSnapshot};
 pub use queries::{
-    Awaited, DaemonSnapshot, LogEntry, MetricsSubscription, NodeSnapshot, OperationEnd, ProgressSnapshot,
-    Queries, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
+    Awaited, DaemonConditions, DaemonSnapshot, LogEntry, MetricsSubscription, NodeSnapshot, OperationEnd,
+    ProgressSnapshot, Queries, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
 };
 // Types in this module's signatures that other modules define.
 pub use crate::agent::{
@@ -107,6 +107,7 @@ impl Controller {
             nodes: states,
             facts: reconciler.memory.lock().facts(),
             directory: Arc::clone(&directory),
+            daemon_conditions: Arc::new(DaemonConditions::new(version.clone())),
             version,
             http,
             balancer_outages: Mutex::default(),

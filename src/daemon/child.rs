@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -47,6 +47,43 @@ pub(super) struct ChildSignals {
     pub(super) kill: CancellationToken,
 }
 
+/// This many heartbeats, a second apart, and a child has served.
+const SERVED_HEARTBEATS: u32 = 2;
+/// The watcher notices a missing heartbeat in steps of this length: time in which it did not run itself, because all
+/// processes were stopped or the machine was suspended, counts as one step.
+const WATCH_STEP: Duration = Duration::from_millis(500);
+
+/// The heartbeats of the children of one role.
+#[derive(Debug, Default)]
+pub(super) struct Heartbeats {
+    /// Whether a child of this role has started successfully.
+    has_started: Cell<bool>,
+    /// Those of the current child since it serves.
+    of_this_child: Cell<u32>,
+}
+
+impl Heartbeats {
+    pub(super) fn have_started(&self) -> bool {
+        self.has_started.get()
+    }
+
+    /// Whether the last child had served for a while.
+    pub(super) fn had_served(&self) -> bool {
+        self.of_this_child.get() >= SERVED_HEARTBEATS
+    }
+
+    /// Another child begins.
+    fn begin(&self) {
+        self.of_this_child.set(0);
+    }
+
+    /// A heartbeat of a child that serves; returns whether it is the first of its role.
+    fn beat(&self) -> bool {
+        self.of_this_child.set(self.of_this_child.get().saturating_add(1));
+        !self.has_started.replace(true)
+    }
+}
+
 /// A running child.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -78,7 +115,7 @@ impl Child {
         Ok(Self { role, process, pid, liveness })
     }
 
-    /// Watches the child until it has ended and is reaped. `has_started` is set at its first heartbeat after its start.
+    /// Watches the child until it has ended and is reaped. `heartbeats` records them.
     /// `channel` serves the child's channel, and resolves only if the child must be replaced.
     ///
     /// # Errors
@@ -86,21 +123,22 @@ impl Child {
     pub(super) async fn watch(
         mut self,
         signals: &ChildSignals,
-        has_started: &Cell<bool>,
+        heartbeats: &Heartbeats,
         mut channel: Pin<&mut impl Future<Output = io::Error>>,
     ) -> anyhow::Result<ChildExit> {
+        heartbeats.begin();
         loop {
             tokio::select! {
                 status = self.process.wait() => return Ok(ChildExit::Exited(status?)),
-                heartbeat = timeout(self.role.heartbeat_timeout(), heartbeat(&self.liveness)) => match heartbeat {
-                    Ok(Heartbeat::Starting) => {}
-                    Ok(Heartbeat::Alive) if has_started.replace(true) => {}
-                    Ok(Heartbeat::Alive) => tracing::info!(role = %self.role, pid = self.pid, "has started"),
-                    Ok(Heartbeat::Closed) => {
+                heartbeat = within_steps(self.role.heartbeat_timeout(), heartbeat(&self.liveness)) => match heartbeat {
+                    Some(Heartbeat::Starting) => {}
+                    Some(Heartbeat::Alive) if !heartbeats.beat() => {}
+                    Some(Heartbeat::Alive) => tracing::info!(role = %self.role, pid = self.pid, "has started"),
+                    Some(Heartbeat::Closed) => {
                         let limit = self.role.heartbeat_timeout();
                         return self.reap(limit, signals).await;
                     }
-                    Err(_) => return self.kill_hung().await,
+                    None => return self.kill_hung().await,
                 },
                 error = &mut channel => {
                     tracing::warn!(role = %self.role, pid = self.pid, %error, "cannot pass it sockets");
@@ -157,6 +195,19 @@ impl Child {
     }
 }
 
+/// The output of the future; `None` if it has none after this much time in which this process ran.
+async fn within_steps<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut passed = Duration::ZERO;
+    while passed < limit {
+        if let Ok(output) = timeout(WATCH_STEP, &mut future).await {
+            return Some(output);
+        }
+        passed += WATCH_STEP;
+    }
+    None
+}
+
 enum Heartbeat {
     Starting,
     Alive,
@@ -181,8 +232,6 @@ async fn heartbeat(pipe: &UnixStream) -> Heartbeat {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-
     use tokio::time::Instant;
 
     use super::*;
@@ -206,8 +255,8 @@ mod tests {
         let (liveness, _pipe) = UnixStream::pair().unwrap();
         let child = Child::spawn(Role::Balancer, sleeper(), liveness).unwrap();
         let started = Instant::now();
-        let has_started = Cell::new(true);
-        let exit = child.watch(signals, &has_started, pin!(std::future::ready(error.into()))).await.unwrap();
+        let heartbeats = Heartbeats::default();
+        let exit = child.watch(signals, &heartbeats, pin!(std::future::ready(error.into()))).await.unwrap();
         Watched { exit, lasted: started.elapsed() }
     }
 
@@ -238,6 +287,23 @@ mod tests {
         let watched = watch(ErrorKind::TimedOut, &ChildSignals::default()).await;
         assert!(matches!(watched.exit, ChildExit::Hung), "{:?}", watched.exit);
         assert_eq!(watched.lasted, Role::Balancer.heartbeat_timeout());
+    }
+
+    /// A clock that jumps is what a process sees that was stopped, or whose machine was suspended.
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_the_watcher_did_not_run_is_one_step() {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let watched = tokio::spawn(within_steps(Duration::from_secs(5), receiver));
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        tokio::task::yield_now().await;
+        sender.send("a heartbeat").unwrap();
+        assert_eq!(watched.await.unwrap(), Some(Ok("a heartbeat")));
+        let started = Instant::now();
+        assert_eq!(within_steps(Duration::from_secs(5), std::future::pending::<()>()).await, None);
+        assert_eq!(started.elapsed(), Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]

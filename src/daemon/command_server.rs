@@ -9,10 +9,12 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::child_records::ChildRecords;
 use super::datagram_channel::{Datagram, DatagramChannel, MESSAGE_MAX};
 use super::listener_refusal::CommandRefusal;
 use super::listeners::Listeners;
 use super::supervisor_command::{NumberedCall, SupervisorAnswer, SupervisorCommand};
+use crate::clock::Clock;
 
 /// For a controller that does not read its answers, which fill the socket after a while.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -20,11 +22,19 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// After an error of the channel: one that lasts would otherwise keep the supervisor's one thread busy.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
+/// What commands are about.
+#[derive(Clone, Copy)]
+pub(super) struct Supervised<'a> {
+    pub(super) listeners: &'a Listeners,
+    pub(super) children: &'a ChildRecords,
+    pub(super) clock: &'a dyn Clock,
+}
+
 /// Answers commands until the controller is replaced, whose channel ends then.
 pub(super) async fn serve_commands(
     channel: &DatagramChannel,
     controller: u32,
-    listeners: &Listeners,
+    supervised: Supervised<'_>,
 ) -> Infallible {
     loop {
         let message = match channel.receive().await {
@@ -35,7 +45,7 @@ pub(super) async fn serve_commands(
                 continue;
             }
         };
-        let answer = answer(&message, controller, listeners);
+        let answer = answer(&message, controller, supervised);
         match timeout(ANSWER_TIMEOUT, channel.send(&encode(&answer), None)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -54,10 +64,10 @@ fn encode(answer: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(answer).unwrap_or_default()
 }
 
-fn answer(message: &Datagram, controller: u32, listeners: &Listeners) -> NumberedCall<SupervisorAnswer> {
+fn answer(message: &Datagram, controller: u32, supervised: Supervised<'_>) -> NumberedCall<SupervisorAnswer> {
     let command = decode(message, controller);
     let call = command.as_ref().map_or(0, |command| command.call);
-    let done = command.and_then(|command| obey(command.body, listeners));
+    let done = command.and_then(|command| obey(command.body, supervised));
     let body = done.unwrap_or_else(|reason| {
         tracing::warn!("command refused: {reason}");
         SupervisorAnswer::Refused { reason }
@@ -77,7 +87,8 @@ fn decode(message: &Datagram, controller: u32) -> Result<NumberedCall<Supervisor
         .map_err(|error| CommandRefusal::Malformed { problem: error.to_string() })
 }
 
-fn obey(command: SupervisorCommand, listeners: &Listeners) -> Result<SupervisorAnswer, CommandRefusal> {
+fn obey(command: SupervisorCommand, supervised: Supervised<'_>) -> Result<SupervisorAnswer, CommandRefusal> {
+    let listeners = supervised.listeners;
     match command {
         SupervisorCommand::OpenListener(asked) => match listeners.open(&asked) {
             Ok(address) => Ok(SupervisorAnswer::Opened { address }),
@@ -88,6 +99,9 @@ fn obey(command: SupervisorCommand, listeners: &Listeners) -> Result<SupervisorA
             Ok(SupervisorAnswer::Closed)
         }
         SupervisorCommand::ListListeners => Ok(SupervisorAnswer::Listeners(listeners.list())),
+        SupervisorCommand::ListCrashLoops => {
+            Ok(SupervisorAnswer::CrashLoops(supervised.children.crash_looping(supervised.clock.mono())))
+        }
     }
 }
 
@@ -100,10 +114,19 @@ mod tests {
     use super::super::supervisor_client::{SupervisorCallError, SupervisorClient};
     use super::super::supervisor_command::{ListedListener, OpenListener};
     use super::*;
+    use crate::clock::RealClock;
     use crate::model::{ListenerId, ProtocolKind};
 
     fn listeners() -> Listeners {
         Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap()
+    }
+
+    fn supervised<'a>(
+        listeners: &'a Listeners,
+        children: &'a ChildRecords,
+        clock: &'a dyn Clock,
+    ) -> Supervised<'a> {
+        Supervised { listeners, children, clock }
     }
 
     fn open() -> OpenListener {
@@ -114,6 +137,7 @@ mod tests {
     #[tokio::test]
     async fn malformed_messages_are_refused_and_the_next_command_is_obeyed() {
         let listeners = listeners();
+        let (children, clock) = (ChildRecords::default(), RealClock::new());
         let (server, theirs) = datagram_pair().unwrap();
         let client = DatagramChannel::new(theirs).unwrap();
         let opened = NumberedCall { call: 7, body: SupervisorCommand::OpenListener(open()) };
@@ -140,7 +164,7 @@ mod tests {
             assert_eq!(answer.call, 7);
         };
         tokio::select! {
-            never = serve_commands(&server, std::process::id(), &listeners) => match never {},
+            never = serve_commands(&server, std::process::id(), supervised(&listeners, &children, &clock)) => match never {},
             () = asks => {}
         }
     }
@@ -148,6 +172,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn commands_are_obeyed_after_an_answer_that_could_not_be_sent() {
         let listeners = listeners();
+        let (children, clock) = (ChildRecords::default(), RealClock::new());
         let (server, theirs) = datagram_pair().unwrap();
         // the answer then fails, and commands still arrive
         socket2::SockRef::from(&theirs).shutdown(std::net::Shutdown::Read).unwrap();
@@ -162,7 +187,7 @@ mod tests {
             }
         };
         tokio::select! {
-            never = serve_commands(&server, std::process::id(), &listeners) => match never {},
+            never = serve_commands(&server, std::process::id(), supervised(&listeners, &children, &clock)) => match never {},
             () = commands => {}
         }
     }
@@ -187,10 +212,11 @@ mod tests {
     #[tokio::test]
     async fn command_of_another_process_is_refused() {
         let listeners = listeners();
+        let (children, clock) = (ChildRecords::default(), RealClock::new());
         let (server, theirs) = datagram_pair().unwrap();
         let client = SupervisorClient::new(theirs).unwrap();
         let refused = tokio::select! {
-            never = serve_commands(&server, std::process::id() + 1, &listeners) => match never {},
+            never = serve_commands(&server, std::process::id() + 1, supervised(&listeners, &children, &clock)) => match never {},
             opened = client.open_listener(open()) => opened.unwrap_err(),
         };
         let pid = i32::try_from(std::process::id()).unwrap();

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::crash_loops::CrashLoopReporter;
 use super::liveness::HEARTBEAT_INTERVAL;
 use super::refusal::Refusal;
 use super::{ChildSockets, LivenessPipe, ServeOptions, SupervisorClient};
@@ -46,7 +47,6 @@ pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Resu
         let shutdown = CancellationToken::new();
         let started = Arc::new(AtomicBool::new(false));
         send_heartbeats(liveness.clone(), Arc::clone(&started), shutdown.clone());
-        // no object has a listener of its own yet: only tests use it
         let supervisor = Arc::new(SupervisorClient::new(commands)?);
         #[cfg(feature = "testing")]
         super::test_relay::start_relay(Arc::clone(&supervisor));
@@ -55,7 +55,8 @@ pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Resu
         let engine: Arc<dyn Engine> = Arc::new(docker(options));
         let node = agent::identify_node(store.as_ref(), engine.as_ref()).await?;
         let opened = Arc::clone(&store);
-        let daemon = Daemon { options, store, engine, clock, shutdown: shutdown.clone() };
+        let shared = Arc::clone(&supervisor);
+        let daemon = Daemon { options, store, engine, clock, supervisor: shared, shutdown: shutdown.clone() };
         let mut parts = daemon.start(node, api, plane).await?;
         started.store(true, Ordering::Relaxed);
         let mut terminate = signal(SignalKind::terminate())?;
@@ -118,6 +119,7 @@ struct Daemon<'a> {
     store: Arc<dyn Store>,
     engine: Arc<dyn Engine>,
     clock: Arc<dyn Clock>,
+    supervisor: Arc<SupervisorClient>,
     shutdown: CancellationToken,
 }
 
@@ -162,6 +164,7 @@ impl Daemon<'_> {
             reports,
         };
         parts.spawn(server.serve(plane, self.shutdown.clone()));
+        self.report_crash_loops(&controller, &mut parts);
         let server = Arc::clone(&controller);
         let stopped = self.shutdown.clone();
         parts.spawn(async move {
@@ -180,6 +183,18 @@ impl Daemon<'_> {
         self.follow_directory(&controller, &mut parts);
         parts.spawn(controller.run(self.shutdown.clone()));
         Ok(parts)
+    }
+
+    /// Shows which processes of this daemon end again and again.
+    fn report_crash_loops(&self, controller: &Controller, parts: &mut JoinSet<()>) {
+        let reporter = CrashLoopReporter {
+            supervisor: Arc::clone(&self.supervisor),
+            conditions: Arc::clone(controller.queries().daemon_conditions()),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+        };
+        let stopped = self.shutdown.clone();
+        parts.spawn(async move { stopped.run_until_cancelled(reporter.run()).await.unwrap_or_default() });
     }
 
     /// Watches the manifests directory, if there is one.

@@ -1,16 +1,13 @@
-//! The two children of the supervisor, seen from inside.
+//! The two children of the supervisor, by name.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::refusal::Refusal;
-use super::{ServeOptions, balancer_role, controller_role, sockets, telemetry};
-
-/// Exit status of a child that refuses to serve for a reason that a restart cannot fix (`EX_CONFIG` of sysexits.h).
-pub(super) const EXIT_REFUSED: i32 = 78;
+use serde::{Deserialize, Serialize};
 
 /// Which child of the supervisor this process is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Role {
     /// Store, orchestrator, agent, probes, API: the only process that opens Docker's socket.
     Controller,
@@ -50,38 +47,3 @@ impl FromStr for Role {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown role {0:?}; the supervisor starts `controller` and `balancer`")]
 pub struct UnknownRole(String);
-
-/// Runs a child with the sockets that the supervisor handed to this process; returns when it was asked to stop.
-///
-/// Call it before the process has a second thread: it reads the sockets from the environment. A [`Refusal`] ends the
-/// process from here, with an exit status that the supervisor knows.
-///
-/// # Errors
-/// When the process was not started by a supervisor, or when the role fails.
-pub fn run_role(role: Role, options: ServeOptions) -> anyhow::Result<()> {
-    telemetry::start(role.as_str());
-    nix::sys::prctl::set_no_new_privs()?;
-    nix::sys::prctl::set_name(match role {
-        Role::Controller => c"ctl-controller",
-        Role::Balancer => c"ctl-balancer",
-    })?;
-    let mut inherited = sockets::Inherited::from_env()?;
-    let outcome = match role {
-        Role::Controller => controller_role::run(inherited.controller()?, &options),
-        Role::Balancer => balancer_role::run(inherited.balancer()?, &options),
-    };
-    match outcome {
-        Err(error) if error.is::<Refusal>() => {
-            tracing::error!("{error:#}");
-            std::process::exit(EXIT_REFUSED)
-        }
-        outcome => outcome,
-    }
-}
-
-/// Every connection needs a descriptor; the usual soft limit of 1024 protects only programs that use `select`.
-pub(super) fn raise_open_files() -> nix::Result<()> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-}

@@ -4,7 +4,6 @@
 //! outlives the controller, so that it still obeys the controller's last tables.
 //! Deliberately absent: everything else, because a crash here would close the listening sockets.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::pin;
 
@@ -12,19 +11,18 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::child::{ChildExit, ChildSignals};
-use super::command_server::serve_commands;
+use super::child::{ChildExit, ChildSignals, Heartbeats};
+use super::child_records::ChildRecords;
+use super::command_server::{Supervised, serve_commands};
 use super::listeners::Listeners;
-use super::restart_backoff::RestartBackoff;
-use super::role::{EXIT_REFUSED, raise_open_files};
+use super::run_role::{EXIT_REFUSED, raise_open_files};
 use super::socket_delivery::deliver_sockets;
 use super::spawner::ChildSpawner;
 use super::state_dir::{StateDir, balancer_user};
 use super::tcp_sockets::activated;
 use super::unix_sockets::{bind_api, bind_plane};
 use super::{Role, ServeOptions, priority, telemetry};
-use crate::clock::{Clock, RealClock};
-use crate::model::Millis;
+use crate::clock::RealClock;
 
 /// Runs the daemon until SIGTERM or SIGINT; containers keep running.
 ///
@@ -87,13 +85,19 @@ async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<(
     let kill = CancellationToken::new();
     let controller = ChildSignals { kill: kill.clone(), ..ChildSignals::default() };
     let balancer = ChildSignals { kill: kill.clone(), ..ChildSignals::default() };
+    let records = ChildRecords::default();
+    let clock = RealClock::new();
+    let supervision = Supervision {
+        spawner,
+        about: Supervised { listeners: &spawner.listeners, children: &records, clock: &clock },
+    };
     let keep_controller = async {
-        let end = keep_running(spawner, Role::Controller, &controller).await;
+        let end = supervision.keep_running(Role::Controller, &controller).await;
         balancer.stop.cancel();
         end
     };
     let keep_balancer = async {
-        let end = keep_running(spawner, Role::Balancer, &balancer).await;
+        let end = supervision.keep_running(Role::Balancer, &balancer).await;
         controller.stop.cancel();
         end
     };
@@ -126,52 +130,64 @@ async fn forward_signals(
     std::future::pending().await
 }
 
-/// Runs one child of a role until it has ended.
-async fn run_child(
-    spawner: &ChildSpawner,
-    role: Role,
-    signals: &ChildSignals,
-    has_started: &Cell<bool>,
-) -> anyhow::Result<ChildExit> {
-    let (child, channel) = spawner.start(role, !has_started.get())?;
-    let pid = child.pid;
-    let serve_channel = async {
-        match role {
-            Role::Controller => match serve_commands(&channel, pid, &spawner.listeners).await {},
-            // one that does not read hangs, as one that sends no heartbeat
-            Role::Balancer => deliver_sockets(&channel, &spawner.listeners, role.heartbeat_timeout()).await,
-        }
-    };
-    child.watch(signals, has_started, pin!(serve_channel)).await
+/// What keeps the children running.
+struct Supervision<'a> {
+    spawner: &'a ChildSpawner,
+    about: Supervised<'a>,
 }
 
-/// Keeps one role running until it is stopped, or refuses to start.
-async fn keep_running(spawner: &ChildSpawner, role: Role, signals: &ChildSignals) -> RoleEnd {
-    let clock = RealClock::new();
-    let mut backoff = RestartBackoff::default();
-    let has_started = Cell::new(false);
-    while !signals.stop.is_cancelled() {
-        let started_at = clock.mono();
-        let exit = run_child(spawner, role, signals, &has_started).await;
-        match exit {
-            Ok(ChildExit::Stopped) => break,
-            // the whole process group was signalled: the child obeyed before it was asked
-            Ok(ChildExit::Exited(_)) if signals.stop.is_cancelled() => break,
-            Ok(ChildExit::Exited(status)) if status.code() == Some(EXIT_REFUSED) && !has_started.get() => {
-                return RoleEnd::Refused;
+impl Supervision<'_> {
+    /// Runs one child of a role until it has ended.
+    async fn run_child(
+        &self,
+        role: Role,
+        signals: &ChildSignals,
+        heartbeats: &Heartbeats,
+    ) -> anyhow::Result<ChildExit> {
+        let listeners = &self.spawner.listeners;
+        let (child, channel) = self.spawner.start(role, !heartbeats.have_started())?;
+        let pid = child.pid;
+        let serve_channel = async {
+            match role {
+                Role::Controller => match serve_commands(&channel, pid, self.about).await {},
+                // one that does not read hangs, as one that sends no heartbeat
+                Role::Balancer => deliver_sockets(&channel, listeners, role.heartbeat_timeout()).await,
             }
-            Ok(ChildExit::Exited(status)) => tracing::warn!(%role, "ended ({status}); restarting it"),
-            Ok(ChildExit::Hung) => tracing::warn!(%role, "sent no heartbeat and was killed; restarting it"),
-            Err(error) => tracing::error!(%role, "cannot run: {error:#}"),
-        }
-        let wait = backoff.record_exit(started_at, clock.mono());
-        if wait > Millis(0) {
-            tracing::warn!(%role, "is crash-looping; next start in {:?}", wait.std());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait.std()) => {}
-            () = signals.stop.cancelled() => {}
-        }
+        };
+        child.watch(signals, heartbeats, pin!(serve_channel)).await
     }
-    RoleEnd::Stopped
+
+    /// Keeps one role running until it is stopped, or refuses to start.
+    async fn keep_running(&self, role: Role, signals: &ChildSignals) -> RoleEnd {
+        let heartbeats = Heartbeats::default();
+        while !signals.stop.is_cancelled() {
+            let exit = self.run_child(role, signals, &heartbeats).await;
+            let how = match exit {
+                Ok(ChildExit::Stopped) => break,
+                // the whole process group was signalled: the child obeyed before it was asked
+                Ok(ChildExit::Exited(_)) if signals.stop.is_cancelled() => break,
+                Ok(ChildExit::Exited(status))
+                    if status.code() == Some(EXIT_REFUSED) && !heartbeats.have_started() =>
+                {
+                    return RoleEnd::Refused;
+                }
+                Ok(ChildExit::Exited(status)) => format!("ended ({status})"),
+                Ok(ChildExit::Hung) => "sent no heartbeat and was killed".to_owned(),
+                Err(error) => format!("cannot run: {error:#}"),
+            };
+            tracing::warn!(%role, "{how}; restarting it");
+            let clock = self.about.clock;
+            let wait = self.about.children.ended(role, how, heartbeats.had_served(), clock.mono());
+            if let Some(child) =
+                self.about.children.crash_looping(clock.mono()).iter().find(|c| c.role == role)
+            {
+                tracing::warn!(%role, exits = child.exits, "is crash-looping; next start in {:?}", wait.std());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait.std()) => {}
+                () = signals.stop.cancelled() => {}
+            }
+        }
+        RoleEnd::Stopped
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use super::CrashLoopingChild;
 use super::datagram_channel::DatagramChannel;
 use super::listener_refusal::{CommandRefusal, OpenRefusal};
 use super::port_owner;
@@ -84,6 +85,17 @@ impl SupervisorClient {
     pub async fn list_listeners(&self) -> Result<Vec<ListedListener>, SupervisorCallError> {
         match self.call(SupervisorCommand::ListListeners).await? {
             SupervisorAnswer::Listeners(listeners) => Ok(listeners),
+            other => Err(SupervisorCallError::UnexpectedAnswer(other)),
+        }
+    }
+
+    /// Lists the roles whose processes end again and again.
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn list_crash_loops(&self) -> Result<Vec<CrashLoopingChild>, SupervisorCallError> {
+        match self.call(SupervisorCommand::ListCrashLoops).await? {
+            SupervisorAnswer::CrashLoops(children) => Ok(children),
             other => Err(SupervisorCallError::UnexpectedAnswer(other)),
         }
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::CrashLoopingChild;
 use super::listener_refusal::CommandRefusal;
 use crate::model::{ListenerId, ProtocolKind};
 
@@ -27,6 +28,8 @@ pub enum SupervisorCommand {
     CloseListener(ListenerId),
     /// Lists the open listeners: those that a predecessor of this controller opened are still open.
     ListListeners,
+    /// Lists the roles whose processes end again and again.
+    ListCrashLoops,
 }
 
 /// An open listener, as the supervisor lists it.
@@ -46,14 +49,19 @@ pub struct ListedListener {
 #[serde(rename_all = "camelCase")]
 pub enum SupervisorAnswer {
     /// The kernel accepts connections on the address, which has its port filled in. They wait until the balancer accepts them.
-    Opened { address: SocketAddr },
+    Opened {
+        address: SocketAddr,
+    },
     /// The supervisor no longer keeps the listener. The address is free as soon as the balancer has closed its sockets too; it
     /// ends the listener's connections when their requests are finished.
     Closed,
     /// All open listeners, in the order of their ids.
     Listeners(Vec<ListedListener>),
+    CrashLoops(Vec<CrashLoopingChild>),
     /// Nothing was changed.
-    Refused { reason: CommandRefusal },
+    Refused {
+        reason: CommandRefusal,
+    },
 }
 
 /// A command or answer as sent. An answer has the number of its call, so that one that comes too late is not taken for the

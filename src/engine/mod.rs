@@ -19,6 +19,8 @@ mod routes;
 mod translate;
 mod types;
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
@@ -53,6 +55,8 @@ pub trait Engine: Send + Sync {
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, EngineError>;
     /// Starts a container; already running is success.
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError>;
+    /// Connects a container to a network at this address; an address that is taken is [`EngineError::Conflict`].
+    async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError>;
     /// Sends a signal (`SIGTERM`); not running is [`EngineError::NotRunning`].
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError>;
     /// Removes a container, running or not; already gone is success. Its volumes stay, also anonymous ones: what a

@@ -60,6 +60,8 @@ described! {
         BalancerUnacknowledged,
         /// A balancer refused a table.
         TableRefused,
+        /// A process of the daemon, controller or balancer, ends again and again and is restarted each time.
+        DaemonCrashLooping,
     }
 }
 

@@ -123,6 +123,11 @@ pub enum NotReadyCause {
     },
     /// Every address of the network is in use or in quarantine.
     NoFreeAddress,
+    /// A user took the container off its app's network, where nothing reaches it.
+    OffNetwork {
+        /// The network's name in Docker.
+        network: String,
+    },
     /// A user paused the container.
     ContainerPaused,
 }
@@ -152,6 +157,9 @@ impl fmt::Display for NotReadyCause {
             Self::Unhealthy { probe, .. } => f.write_str(&probe.message),
             Self::VolumeMissing { volume } => write!(f, "volume {volume} no longer exists"),
             Self::NoFreeAddress => f.write_str("no free address on the network yet"),
+            Self::OffNetwork { network } => {
+                write!(f, "the container was taken off its network {network}")
+            }
             Self::ContainerPaused => f.write_str("the container is paused"),
         }
     }
@@ -267,6 +275,9 @@ impl fmt::Display for Diagnosis {
                 return write!(f, "waits for volume {volume}, which no longer exists");
             }
             NotReadyCause::NoFreeAddress => return f.write_str("has no free address on its network yet"),
+            NotReadyCause::OffNetwork { network } => {
+                return write!(f, "was taken off its network {network}");
+            }
             NotReadyCause::ContainerPaused => return f.write_str("is paused"),
         }
         match self.evidence.times {

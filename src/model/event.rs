@@ -56,6 +56,8 @@ described! {
         Killed,
         /// The container was paused outside of Coxswain, which leaves it alone.
         ContainerPaused,
+        /// The container was taken off its app's network outside of Coxswain, which connects it again.
+        OffNetwork,
         /// The replica passes its health check and has an endpoint.
         ReplicaReady,
         /// A container that should be running has disappeared; Coxswain did not remove it.
@@ -86,6 +88,8 @@ described! {
         Retained,
         /// A container is not stopped, because a balancer has not acknowledged a table without it for a while.
         BalancerUnacknowledged,
+        /// A process of the daemon ends again and again; the message has its last exit.
+        DaemonCrashLooping,
         /// An event written by another version of the daemon.
         #[serde(other)]
         Unknown,

@@ -124,6 +124,11 @@ pub fn events_of(name: &ServiceName) -> String {
     format!("{EVENTS}{name}/")
 }
 
+/// In place of a service's name, for events of the daemon itself: no service can have this one.
+pub fn daemon_events() -> ServiceName {
+    ServiceName::new("-daemon")
+}
+
 /// One event; sequence numbers sort as text, and the writer keeps keys of one moment apart.
 pub fn event(name: &ServiceName, sequence: u64, writer: &str) -> String {
     format!("{}{sequence:020}-{writer}", events_of(name))

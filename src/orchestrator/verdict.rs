@@ -50,6 +50,7 @@ fn is_hopeless(diagnosis: &Diagnosis, start_within: Millis, counted: u32) -> boo
         NotReadyCause::ImageUnavailable { .. }
         | NotReadyCause::VolumeMissing { .. }
         | NotReadyCause::NoFreeAddress
+        | NotReadyCause::OffNetwork { .. }
         | NotReadyCause::ContainerPaused => false,
     }
 }

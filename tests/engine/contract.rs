@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bollard::models::NetworkDisconnectRequest;
 use coxswain::clock::{Clock, RealClock};
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{
@@ -24,6 +25,8 @@ const BOUND: Duration = Duration::from_secs(60);
 /// An engine with a network and images that do what the contract needs.
 struct Subject<'a> {
     engine: &'a dyn Engine,
+    /// The same one, if it is the fake.
+    fake: Option<&'a FakeEngine>,
     run: &'a str,
     network: NetworkSpec,
     /// Runs until it gets a stop signal.
@@ -71,6 +74,17 @@ impl Subject<'_> {
         let id = self.engine.create(&self.spec(name, last)).await.unwrap();
         self.engine.start(&id).await.unwrap();
         id
+    }
+
+    /// Takes a container off the network, as a user does.
+    async fn disconnect(&self, id: &ContainerId) {
+        match self.fake {
+            Some(fake) => fake.disconnect_by_hand(id),
+            None => {
+                let request = NetworkDisconnectRequest { container: id.to_string(), force: Some(true) };
+                images::client().disconnect_network(&self.network.name, request).await.unwrap();
+            }
+        }
     }
 
     async fn state(&self, id: &ContainerId) -> ContainerState {
@@ -136,6 +150,7 @@ async fn on_docker<F: AsyncFnOnce(&Subject<'_>)>(check: F) {
     let env = BTreeMap::from([("EXIT_AT_START".to_owned(), "3".to_owned())]);
     let subject = Subject {
         engine: &engine,
+        fake: None,
         run: run.id(),
         network: free_network(&engine, &run, "net").await,
         exiting: (image.clone(), env),
@@ -168,6 +183,7 @@ async fn on_fake<F: AsyncFnOnce(&Subject<'_>)>(check: F) {
     engine.create_network(&network).await.unwrap();
     let subject = Subject {
         engine: &engine,
+        fake: Some(&engine),
         run: &run,
         network,
         image: "hello:1".to_owned(),
@@ -196,6 +212,7 @@ contract!(
     missing_object_is_named_in_error,
     exit_code_and_failed_start_are_reported,
     networks_are_made_once_and_kept_while_used,
+    container_is_connected_to_its_network_again,
     tag_is_added_and_removed_unless_in_use,
     events_name_their_container_and_are_replayed,
     logs_return_lines_and_reject_unknown_container,
@@ -352,6 +369,27 @@ async fn networks_are_made_once_and_kept_while_used(s: &Subject<'_>) {
     s.engine.remove_network(&s.network.name).await.unwrap();
     s.engine.remove_network(&s.network.name).await.unwrap();
     assert!(s.engine.networks().await.unwrap().iter().all(|n| n.name != s.network.name));
+}
+
+async fn container_is_connected_to_its_network_again(s: &Subject<'_>) {
+    let net = s.network.name.as_str();
+    let id = s.running("a", 10).await;
+    let connected = s.engine.connect(&id, net, s.address(10)).await.unwrap_err();
+    assert!(matches!(connected, EngineError::Conflict { .. }), "{connected:?}");
+    s.disconnect(&id).await;
+    let before = s.engine.inspect(&id).await.unwrap();
+    assert_eq!((before.state, before.addresses), (ContainerState::Running, BTreeMap::new()));
+
+    s.running("b", 11).await;
+    let taken = s.engine.connect(&id, net, s.address(11)).await.unwrap_err();
+    assert!(matches!(taken, EngineError::Conflict { .. } | EngineError::Failed { .. }), "{taken:?}");
+    let missing = s.engine.connect(&id, &format!("{net}-x"), s.address(10)).await.unwrap_err();
+    assert!(missing.is_not_found(), "{missing:?}");
+
+    s.engine.connect(&id, net, s.address(10)).await.unwrap();
+    let after = s.engine.inspect(&id).await.unwrap();
+    assert_eq!(after.addresses, BTreeMap::from([(net.to_owned(), s.address(10))]));
+    assert_eq!(after.started_at, before.started_at, "it ran on");
 }
 
 async fn tag_is_added_and_removed_unless_in_use(s: &Subject<'_>) {

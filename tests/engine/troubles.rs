@@ -1,14 +1,18 @@
 //! What happens to containers, images, addresses and descriptors on a real machine, each by itself and without load.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::daemon::{Daemon, PATIENCE, docker, wait_for};
 
 const HOST: &str = "hello.localhost";
+/// A container that was taken off its network serves again within this time.
+const OFF_NETWORK_BOUND: Duration = Duration::from_secs(5);
 
 fn manifest(image: &str, replicas: u32, more: &str) -> String {
     format!(
@@ -173,4 +177,36 @@ fn balancer_out_of_descriptors_ejects_no_endpoint() {
     assert_eq!(short, [503; 5]);
     assert_eq!(ask(&mut stream, HOST), 200, "the endpoint was not to blame and is not skipped");
     assert_eq!(daemon.log().matches("out of connections").count(), 1, "{}", daemon.log());
+}
+
+/// Nothing that a container does off its network ends, so it is not drained either.
+#[test]
+fn containers_off_their_network_are_back_within_seconds() {
+    let (daemon, _) = running(2, "");
+    let before: BTreeSet<String> = daemon.containers("hello", true).into_iter().collect();
+    let network = network(&daemon);
+    let ready = || {
+        let endpoints = daemon.json(&["get", "endpoints", "-o", "json"]);
+        let items = endpoints["items"].as_array().expect("a list").clone();
+        items.iter().filter(|endpoint| endpoint["status"]["state"] == serde_json::json!("ready")).count()
+    };
+    for round in 0..3 {
+        let began = tokio::time::Instant::now();
+        before.iter().for_each(|id| drop(docker(&["network", "disconnect", "--force", &network, id])));
+        if round == 2 {
+            docker(&["network", "rm", &network]);
+        }
+        wait_for("an endpoint is out of rotation", || {
+            ready() < 2 || events_about(&daemon, "OffNetwork") > 2 * round
+        });
+        wait_for("both are back", || ready() == 2);
+        assert!(
+            began.elapsed() < OFF_NETWORK_BOUND,
+            "round {round}: {:?}\n{}",
+            began.elapsed(),
+            daemon.log()
+        );
+        assert_eq!(daemon.get(HOST, "/").map(|(status, _)| status), Some(200));
+    }
+    assert_eq!(daemon.containers("hello", true).into_iter().collect::<BTreeSet<_>>(), before);
 }

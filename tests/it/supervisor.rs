@@ -104,6 +104,14 @@ impl Daemon {
         status.unwrap_or_else(|| panic!("it did not end; the log says\n{}", self.log()))
     }
 
+    /// The output of a command; what it says on standard error comes last.
+    fn ctl(&self, args: &[&str]) -> String {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("ctl"));
+        command.args(args).env("CTL_SOCKET", self.directory.path().join("ctl.sock")).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    }
+
     /// One request; whatever the answer, there is one.
     fn answers(&self) -> bool {
         request(self.http).is_some_and(|answer| answer.starts_with("HTTP/1.1 "))
@@ -419,15 +427,27 @@ fn stale_api_socket_is_replaced() {
     daemon.child("controller");
 }
 
+/// The longest pause between two balancers that are killed as soon as they serve.
+const RESTART_BOUND: Duration = Duration::from_secs(3);
+
 #[test]
-fn repeated_controller_exits_are_logged_as_crash_loop() {
+fn balancer_killed_again_and_again_is_back_soon_and_its_crash_loop_is_shown() {
     let daemon = Daemon::start();
-    let mut controller = daemon.child("controller");
-    for _ in 0..3 {
-        send(controller, Signal::SIGKILL);
-        controller = daemon.successor("controller", controller);
+    let mut balancer = daemon.child("balancer");
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    for round in 0..12 {
+        send(balancer, Signal::SIGKILL);
+        let began = Instant::now();
+        balancer = daemon.successor("balancer", balancer);
+        daemon.until("an answer from the successor", || daemon.answers().then_some(()));
+        assert!(began.elapsed() < RESTART_BOUND, "round {round}: {:?}", began.elapsed());
     }
     daemon.logs("is crash-looping");
+    daemon.until("a condition", || {
+        let status = daemon.ctl(&["status"]);
+        (status.contains("DaemonCrashLooping") && status.contains("the balancer exited")).then_some(())
+    });
+    daemon.until("an event", || daemon.ctl(&["events"]).contains("daemon/balancer").then_some(()));
 }
 
 #[test]

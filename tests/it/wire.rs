@@ -353,17 +353,18 @@ words! {
     EventKind: Normal Warning;
     EventReason: RolloutStarted RolloutCompleted RolloutFailed RollingBack RolledBack RolloutPaused RolloutResumed
         RolloutAborted Scaled Deleting ServiceDeleted ImagePulling ImagePulled ImageUnavailable ContainerStarted
-        ContainerExited Killed ContainerPaused ReplicaReady ContainerMissing Unhealthy NotReadyInTime BackOff
-        EngineRefused VolumeMissing NoFreeAddress Draining Stopping DrainExceeded GraceExceeded Stopped Retained BalancerUnacknowledged Unknown;
+        ContainerExited Killed ContainerPaused OffNetwork ReplicaReady ContainerMissing Unhealthy NotReadyInTime BackOff
+        EngineRefused VolumeMissing NoFreeAddress Draining Stopping DrainExceeded GraceExceeded Stopped Retained BalancerUnacknowledged
+        DaemonCrashLooping Unknown;
     ExposureMode: Bridge Published;
     FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop OutOfMemory BadAnswer WrongPort
         NeverHealthy Aborted;
     OriginName: Managed Registered External;
     NotReadyReason: ImageNotFound PullDenied ImageUnavailable CannotStart Exited OutOfMemory Unhealthy VolumeMissing
-        NoFreeAddress ContainerPaused;
+        NoFreeAddress OffNetwork ContainerPaused;
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
         RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
-        BalancerUnacknowledged TableRefused;
+        BalancerUnacknowledged TableRefused DaemonCrashLooping;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
     RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;
     RolloutDirection: Forward Rollback;

@@ -59,6 +59,7 @@ impl AgentMemory {
         self.exits.observed_running(container);
         if let Some(own) = self.replicas.get_mut(replica) {
             own.retry = None;
+            own.refusals = 0;
         }
     }
 
@@ -84,13 +85,20 @@ impl AgentMemory {
     pub(in crate::agent) fn create_refused(&mut self, replica: &ReplicaName, error: &EngineError, now: Now) {
         let own = self.replicas.entry(replica.clone()).or_default();
         let message = error.to_string();
-        own.streak += 1;
+        own.refusals += 1;
         if matches!(error, EngineError::Invalid { .. }) {
             own.failures += 1;
             own.crashes.not_created(message.clone(), now.mono);
         }
-        let wait = RETRY.wait(own.streak);
+        let wait = RETRY.wait(own.refusals);
         own.retry = Some(Retry::after(now, wait, NotReadyCause::cannot_start(message)));
+    }
+
+    /// A container that was taken off its network cannot be connected again, and is replaced.
+    pub fn not_connectable(&mut self, replica: &ReplicaName, container: &ContainerId, network: &str) {
+        let own = self.replicas.entry(replica.clone()).or_default();
+        let cause = NotReadyCause::OffNetwork { network: network.to_owned() };
+        own.to_replace = Some((container.clone(), cause));
     }
 
     /// A volume that held data is gone: the replica waits, and it is looked for again.

@@ -13,6 +13,8 @@ use crate::probe::ProbeState;
 pub(in crate::agent) struct ReplicaMemory {
     /// Failures since it was last healthy for long: decides the back-off.
     pub(super) streak: u32,
+    /// Creations that the Engine refused since a container was last started: decides the wait before the next.
+    pub(super) refusals: u32,
     /// All failures, for the user and for rollouts: continues from the stored status.
     pub(in crate::agent) failures: u32,
     /// The wait before the next container.
@@ -55,7 +57,6 @@ impl ReplicaMemory {
         if !wanted.replica.runs() || self.to_replace.as_ref().is_some_and(|(id, _)| *id == current.id) {
             return;
         }
-        let network = view.network_name(&wanted.replica.app);
         let has_port = wanted.revision.as_ref().is_none_or(|r| !r.spec.ports.is_empty());
         let was_ready = match has_port {
             true => wanted.endpoint.as_ref().is_some_and(|e| e.id() == instance),
@@ -63,10 +64,7 @@ impl ReplicaMemory {
         };
         let out_of_reach =
             view.facts.exposure == ExposureMode::Published && current.published.is_empty() && has_port;
-        if !current.addresses.contains_key(&network) {
-            let message = format!("the container was taken off its network {network}");
-            self.mark_for_replacement(&current.id, NotReadyCause::cannot_start(message));
-        } else if out_of_reach && !was_ready {
+        if out_of_reach && !was_ready {
             let message = "the container was made without published ports";
             self.mark_for_replacement(&current.id, NotReadyCause::cannot_start(message));
         } else if let (Some(ProbeState::TooLate { last, .. }), false) =
@@ -100,7 +98,10 @@ impl ReplicaMemory {
             self.streak += 1;
             self.failures += 1;
         }
-        let wait = if fails || replaced.is_some() { backoff::restart(self.streak) } else { Millis(0) };
+        // What was done to it by hand is no failure of the container.
+        let was_faulty =
+            replaced.as_ref().is_some_and(|(_, cause)| !matches!(cause, NotReadyCause::OffNetwork { .. }));
+        let wait = if fails || was_faulty { backoff::restart(self.streak) } else { Millis(0) };
         let cause = replaced.map_or(cause, |(_, cause)| cause);
         self.retry = Some(Retry::after(now, wait, cause));
         self.healthy_since = None;

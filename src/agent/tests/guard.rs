@@ -1,7 +1,7 @@
 //! An Engine that checks each call: violations of the agent's invariants are recorded when the call is made.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -159,6 +159,10 @@ impl Engine for GuardEngine {
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
         self.count("start").await;
         self.inner.start(id).await
+    }
+    async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError> {
+        self.count("connect").await;
+        self.inner.connect(id, network, address).await
     }
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
         self.count("kill").await;

@@ -178,6 +178,89 @@ async fn container_ports_are_published_at_distinct_ports() {
     assert_eq!(rig.status("users-1-a").unwrap().published[&9090], ports("users-1-a")["admin"]);
 }
 
+/// The fake's process ends only after its grace: a container off its network cannot finish its requests either.
+#[tokio::test(start_paused = true)]
+async fn container_off_its_network_is_connected_again_at_its_address() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a", "users-1-b"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.is_ready("users-1-b")).await;
+    rig.balancer.lock().unwrap().in_flight = 3;
+    for _ in 0..5 {
+        let before = rig.container("users-1-a");
+        rig.engine.disconnect_by_hand(&before.id);
+        rig.engine.disconnect_by_hand(&rig.container("users-1-b").id);
+        rig.until("out of rotation", 1, |rig| !rig.balancer.lock().unwrap().serves(before.id.as_str())).await;
+        rig.until("ready again", 1, |rig| rig.is_ready("users-1-a") && rig.is_ready("users-1-b")).await;
+        assert_eq!(rig.container("users-1-a"), before, "the same container at the same address");
+    }
+    assert_eq!((rig.guard.calls("create"), rig.guard.calls("kill")), (2, 0));
+    assert_eq!(rig.status("users-1-a").unwrap().failures, 0);
+    assert_eq!(rig.count_events("OffNetwork"), 10, "{:#?}", rig.events());
+}
+
+#[tokio::test(start_paused = true)]
+async fn removed_network_is_made_again_for_containers_that_ran_on_it() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    let network = rig.engine.networks().await.unwrap()[0].name.clone();
+    rig.engine.disconnect_by_hand(&rig.container("users-1-a").id);
+    rig.engine.remove_network_by_hand(&network).unwrap();
+    rig.until("made again", 2, |rig| rig.guard.calls("create_network") == 2).await;
+    rig.until("ready again", 3, |rig| rig.is_ready("users-1-a")).await;
+    assert_eq!(rig.guard.calls("create"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn container_that_cannot_be_connected_again_is_replaced_without_drain_or_back_off() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    rig.balancer.lock().unwrap().in_flight = 3;
+    for attempt in 2..6 {
+        let taken = EngineError::Conflict { message: "Address already in use".to_owned() };
+        rig.engine.fail_next(Call::Connect, taken);
+        let name = rig.container_of("users-1-a").name;
+        rig.engine.disconnect_by_hand(&rig.container(&name).id);
+        rig.until("replaced", 3, |rig| {
+            rig.is_ready("users-1-a") && rig.status("users-1-a").unwrap().attempt == attempt
+        })
+        .await;
+    }
+    assert_eq!(rig.status("users-1-a").unwrap().failures, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn container_removed_by_hand_again_and_again_is_replaced_without_back_off() {
+    let rig = Rig::new(Behaviour::default());
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready", 5, |rig| rig.is_ready("users-1-a")).await;
+    for attempt in 2..8 {
+        rig.engine.remove_by_hand(&rig.container_of("users-1-a").id);
+        rig.until("replaced", 2, |rig| {
+            rig.is_ready("users-1-a") && rig.status("users-1-a").unwrap().attempt == attempt
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn back_off_of_refused_creations_is_over_once_a_container_starts() {
+    let rig = Rig::new(Behaviour::default());
+    let refuse = |rig: &Rig, times: usize| {
+        for _ in 0..times {
+            let message = "no space left on device".to_owned();
+            rig.engine.fail_next(Call::Create, EngineError::Failed { call: "create", status: 500, message });
+        }
+    };
+    refuse(&rig, 5);
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("ready after 1, 2, 4, 8 and 16 s", 35, |rig| rig.is_ready("users-1-a")).await;
+    refuse(&rig, 1);
+    rig.engine.exit(&rig.container_of("users-1-a").id, 1);
+    rig.until("ready after one second", 2, |rig| rig.is_ready("users-1-a")).await;
+}
+
 fn mounting(spec: &mut ServiceSpec) {
     quick(spec);
     let (name, path) = ("data".to_owned(), "/data".to_owned());

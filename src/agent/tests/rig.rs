@@ -14,7 +14,7 @@ use super::guard::{GuardEngine, GuardLog};
 use crate::agent::{Agent, AgentConfig, AgentHandle, AgentParts};
 use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
-use crate::engine::{ContainerState, EngineError, ObservedContainer};
+use crate::engine::{ContainerState, EngineError, LABEL_REPLICA, ObservedContainer};
 use crate::model::{EngineKind, NodeId, key};
 use crate::registry::Registry;
 use crate::store::{EmbeddedStore, Store};
@@ -113,6 +113,13 @@ impl Rig {
 
     pub(super) fn container(&self, name: &str) -> ObservedContainer {
         self.engine.containers().into_iter().find(|c| c.name == name).unwrap()
+    }
+
+    /// The running container of a replica, whatever its attempt.
+    pub(super) fn container_of(&self, replica: &str) -> ObservedContainer {
+        let is_its = |c: &ObservedContainer| c.labels.get(LABEL_REPLICA).map(String::as_str) == Some(replica);
+        let running = |c: &ObservedContainer| c.state == ContainerState::Running;
+        self.engine.containers().into_iter().find(|c| is_its(c) && running(c)).unwrap()
     }
 
     /// Seconds of virtual time.

@@ -85,9 +85,14 @@ impl Rig {
     }
 
     /// How many events have this reason.
+    /// The events so far, as they are stored.
+    pub(super) fn events(&self) -> Vec<String> {
+        let entries = self.store.list_now(&key::events_of(&"users".into())).unwrap().entries;
+        entries.iter().map(|entry| String::from_utf8_lossy(&entry.value).into_owned()).collect()
+    }
+
     pub(super) fn count_events(&self, reason: &str) -> usize {
-        let events = self.store.list_now(&key::events_of(&"users".into())).unwrap().entries;
-        events.iter().filter(|event| String::from_utf8_lossy(&event.value).contains(reason)).count()
+        self.events().iter().filter(|event| event.contains(reason)).count()
     }
 
     pub(super) fn status(&self, name: &str) -> Option<ReplicaStatus> {

@@ -50,6 +50,7 @@ impl From<&Diagnosis> for FailureReasonName {
             NotReadyCause::ImageUnavailable { .. }
             | NotReadyCause::VolumeMissing { .. }
             | NotReadyCause::NoFreeAddress
+            | NotReadyCause::OffNetwork { .. }
             | NotReadyCause::ContainerPaused => Self::DeadlineExceeded,
         }
     }

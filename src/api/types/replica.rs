@@ -119,6 +119,7 @@ pub enum NotReadyReason {
     Unhealthy,
     VolumeMissing,
     NoFreeAddress,
+    OffNetwork,
     ContainerPaused,
 }
 
@@ -134,6 +135,7 @@ impl From<&NotReadyCause> for NotReadyReason {
             NotReadyCause::Unhealthy { .. } => Self::Unhealthy,
             NotReadyCause::VolumeMissing { .. } => Self::VolumeMissing,
             NotReadyCause::NoFreeAddress => Self::NoFreeAddress,
+            NotReadyCause::OffNetwork { .. } => Self::OffNetwork,
             NotReadyCause::ContainerPaused => Self::ContainerPaused,
         }
     }

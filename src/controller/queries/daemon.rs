@@ -25,7 +25,7 @@ impl Queries {
             acknowledged: barrier.reports.oldest_applied().cloned(),
             http: self.http.clone(),
             services: u32::try_from(services.len()).unwrap_or(u32::MAX),
-            conditions: self.conditions(),
+            conditions: self.conditions().into_iter().chain(self.daemon_conditions.all()).collect(),
         })
     }
 

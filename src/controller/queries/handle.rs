@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::balancer_outages::BalancerOutages;
+use super::daemon_conditions::DaemonConditions;
 use super::read_model::ReadModel;
 use crate::clock::Clock;
 use crate::controller::nodes::NodeStates;
@@ -32,10 +33,16 @@ pub struct Queries {
     pub(in crate::controller) balancer_outages: Mutex<BalancerOutages>,
     /// Clients that subscribe to the balancer's counters.
     pub(in crate::controller) metrics_subscribers: watch::Sender<usize>,
+    pub(in crate::controller) daemon_conditions: Arc<DaemonConditions>,
     pub(in crate::controller) version: watch::Sender<u64>,
 }
 
 impl Queries {
+    /// Where other parts of the daemon report what they observe.
+    pub fn daemon_conditions(&self) -> &Arc<DaemonConditions> {
+        &self.daemon_conditions
+    }
+
     /// Changes whenever an answer could have changed.
     pub fn version(&self) -> watch::Receiver<u64> {
         self.version.subscribe()

@@ -6,6 +6,7 @@
 
 mod balancer_outages;
 mod daemon;
+mod daemon_conditions;
 mod deadline;
 mod handle;
 mod metrics;
@@ -15,6 +16,7 @@ mod services;
 mod snapshots;
 mod waits;
 
+pub use daemon_conditions::DaemonConditions;
 pub use deadline::RolloutDeadline;
 pub use handle::Queries;
 pub use metrics::MetricsSubscription;

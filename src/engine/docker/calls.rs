@@ -1,6 +1,7 @@
 //! The trait [`Engine`], call by call.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 use bollard::query_parameters::{
@@ -104,6 +105,11 @@ impl Engine for DockerEngine {
             docker.start_container(id, None::<StartContainerOptions>).await
         })
         .await
+    }
+
+    async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError> {
+        self.connect_to_network(in_path("a container", id.as_str())?, in_path("a network", network)?, address)
+            .await
     }
 
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {

@@ -1,8 +1,9 @@
 //! Networks by name or label, and a new one whose name is not taken.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use bollard::models::Network;
+use bollard::models::{Network, NetworkConnectRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use super::{DockerEngine, QUICK, SLOW};
@@ -39,5 +40,21 @@ impl DockerEngine {
                 docker.create_network(body).await
             });
         created.await.map(|_| ())
+    }
+
+    pub(super) async fn connect_to_network(
+        &self,
+        container: &str,
+        network: &str,
+        address: IpAddr,
+    ) -> Result<(), EngineError> {
+        let body = NetworkConnectRequest {
+            container: container.to_owned(),
+            endpoint_config: Some(translate::endpoint(address)),
+        };
+        self.ask("connect", CallObject::Network(network), SLOW, |docker| async move {
+            docker.connect_network(network, body).await
+        })
+        .await
     }
 }

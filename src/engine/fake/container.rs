@@ -16,6 +16,8 @@ pub(super) struct Container {
     pub(super) started_at: Option<jiff::Timestamp>,
     pub(super) finished_at: Option<jiff::Timestamp>,
     pub(super) error: String,
+    /// Whether it is on the network of its spec, unless someone disconnected it.
+    pub(super) on_network: bool,
     /// When it will exit and with which code.
     pub(super) ends: Option<(jiff::Timestamp, i64)>,
     pub(super) log: Vec<LogLine>,
@@ -32,6 +34,7 @@ impl Container {
     /// Whether a probe of this address reaches it: at its own address, or at a published port of this node.
     pub(super) fn is_at(&self, at: SocketAddr) -> bool {
         self.state == ContainerState::Running
+            && self.on_network
             && match at.ip().is_loopback() {
                 true => self.spec.published.values().any(|port| *port == at.port()),
                 false => self.spec.address == at.ip(),
@@ -51,7 +54,10 @@ impl Container {
             state: self.state.clone(),
             started_at: self.started_at,
             finished_at: self.finished_at,
-            addresses: BTreeMap::from([(self.spec.network.clone(), self.spec.address)]),
+            addresses: match self.on_network {
+                true => BTreeMap::from([(self.spec.network.clone(), self.spec.address)]),
+                false => BTreeMap::new(),
+            },
             published: self.spec.published.clone(),
             error: self.error.clone(),
         }

@@ -1,5 +1,7 @@
 //! The [`Engine`] trait over the state of the fake: each call first asks for its fault.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
 
@@ -55,6 +57,10 @@ impl Engine for FakeEngine {
 
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
         self.call(Call::Start, |world, now| world.start(id, now))
+    }
+
+    async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError> {
+        self.call(Call::Connect, |world, now| world.connect(id, network, address, now))
     }
 
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {

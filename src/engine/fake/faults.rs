@@ -14,6 +14,7 @@ pub enum Call {
     Inspect,
     Create,
     Start,
+    Connect,
     Kill,
     Remove,
     Exec,
@@ -43,6 +44,7 @@ impl Call {
             Self::Inspect => "inspect",
             Self::Create => "create",
             Self::Start => "start",
+            Self::Connect => "connect",
             Self::Kill => "kill",
             Self::Remove => "remove",
             Self::Exec => "exec",
@@ -114,6 +116,7 @@ impl Faults {
 pub enum Mutation {
     Create { id: ContainerId, name: String },
     Start { id: ContainerId, name: String },
+    Connect { id: ContainerId, name: String },
     Kill { id: ContainerId, name: String, signal: String },
     Remove { id: ContainerId, name: String },
     CreateNetwork { name: String },

@@ -154,6 +154,11 @@ impl FakeEngine {
         self.locked(|state, now| state.world.remove(id, now));
     }
 
+    /// Takes the container off its network by hand.
+    pub fn disconnect_by_hand(&self, id: &ContainerId) {
+        self.locked(|state, now| state.world.disconnect(id, now));
+    }
+
     /// Pauses the container by hand.
     pub fn pause_by_hand(&self, id: &ContainerId) {
         self.locked(|state, now| state.world.pause(id, true, now));

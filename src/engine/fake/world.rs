@@ -55,7 +55,7 @@ impl World {
         running.filter_map(|c| c.ends.map(|(at, _)| at)).min()
     }
 
-    fn event(&mut self, id: &ContainerId, kind: EngineEventKind, at: jiff::Timestamp) {
+    pub(super) fn event(&mut self, id: &ContainerId, kind: EngineEventKind, at: jiff::Timestamp) {
         self.hub.publish(EngineEvent { container: Some(id.clone()), kind, at });
     }
 
@@ -98,6 +98,7 @@ impl World {
             started_at: None,
             finished_at: None,
             error: String::new(),
+            on_network: true,
             ends: None,
             log: Vec::new(),
         };
@@ -144,12 +145,7 @@ impl World {
                 format!("invalid address {}: it does not belong to {}", spec.address, network.subnet);
             return Err(EngineError::Invalid { message });
         }
-        let taken = |(other, c): (&ContainerId, &Container)| {
-            other != id && c.is_up() && c.spec.network == spec.network && c.spec.address == spec.address
-        };
-        if spec.address == network.gateway || self.containers.iter().any(taken) {
-            return Err(EngineError::Conflict { message: format!("{} is already in use", spec.address) });
-        }
+        self.is_free(id, network, spec.address)?;
         let running = self.containers.iter().filter(|(other, c)| *other != id && c.is_up());
         ports::are_free(spec, running.map(|(_, c)| &c.spec), &self.taken_ports)?;
         match runs {

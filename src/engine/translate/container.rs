@@ -96,13 +96,18 @@ fn published(bindings: PortMap) -> BTreeMap<u16, u16> {
 }
 
 fn networking(spec: &ContainerSpec) -> NetworkingConfig {
-    let address = spec.address.to_string();
-    let ipam = match spec.address {
-        IpAddr::V4(_) => EndpointIpamConfig { ipv4_address: Some(address), ..Default::default() },
-        IpAddr::V6(_) => EndpointIpamConfig { ipv6_address: Some(address), ..Default::default() },
-    };
-    let endpoint = EndpointSettings { ipam_config: Some(ipam), ..EndpointSettings::default() };
+    let endpoint = endpoint(spec.address);
     NetworkingConfig { endpoints_config: Some(HashMap::from([(spec.network.clone(), endpoint)])) }
+}
+
+/// A container's place on a network: at this address.
+pub(in crate::engine) fn endpoint(address: IpAddr) -> EndpointSettings {
+    let text = address.to_string();
+    let ipam = match address {
+        IpAddr::V4(_) => EndpointIpamConfig { ipv4_address: Some(text), ..Default::default() },
+        IpAddr::V6(_) => EndpointIpamConfig { ipv6_address: Some(text), ..Default::default() },
+    };
+    EndpointSettings { ipam_config: Some(ipam), ..EndpointSettings::default() }
 }
 
 fn bytes(memory: MemorySize) -> i64 {

@@ -8,7 +8,7 @@ mod network;
 mod path;
 mod volume;
 
-pub(super) use container::{container, observed};
+pub(super) use container::{container, endpoint, observed};
 pub(super) use event::event;
 pub(super) use image::image;
 pub(super) use network::{network, observed_network, subnets};

@@ -100,6 +100,9 @@ fn action(action: &AgentAction) -> String {
             )
         }
         AgentAction::Start { container, .. } => format!("start {container}"),
+        AgentAction::Connect { container, network, address, .. } => {
+            format!("connect {container} to {network} at {address}")
+        }
         AgentAction::Signal { container, signal, .. } => format!("signal {container} {signal}"),
         AgentAction::Examine { container, .. } => format!("examine {container}"),
         AgentAction::Remove { container } => format!("remove {container}"),
@@ -134,6 +137,7 @@ fn cause(cause: &NotReadyCause) -> String {
         NotReadyCause::Unhealthy { probe, .. } => format!("failing: {}", probe.message),
         NotReadyCause::VolumeMissing { volume } => format!("volume {volume} missing"),
         NotReadyCause::NoFreeAddress => "no free address".to_owned(),
+        NotReadyCause::OffNetwork { .. } => cause.to_string(),
         NotReadyCause::ContainerPaused => "paused".to_owned(),
     }
 }

@@ -142,7 +142,7 @@ fn by_hand(world: &World) {
     let containers = world.containers();
     let Some(container) = world.chance.pick(&containers) else { return };
     let (id, name) = (&container.id, &container.name);
-    let what = match world.chance.below(6) {
+    let what = match world.chance.below(7) {
         0 => {
             world.engine.exit(id, 1);
             "crashes"
@@ -163,7 +163,11 @@ fn by_hand(world: &World) {
             }
             "is removed by hand"
         }
-        4 if is_up(container) => {
+        4 => {
+            world.engine.disconnect_by_hand(id);
+            "is taken off its network by hand"
+        }
+        5 if is_up(container) => {
             world.engine.pause_by_hand(id);
             "is paused by hand"
         }

@@ -156,6 +156,7 @@ impl Laws {
                 }
             }
             Mutation::Create { .. }
+            | Mutation::Connect { .. }
             | Mutation::CreateNetwork { .. }
             | Mutation::Pull { .. }
             | Mutation::Tag { .. } => {}
@@ -173,7 +174,9 @@ impl Laws {
         if balancer.may_choose().any(|e| e.id == id) {
             self.note(format!("{name} was stopped while the balancer may choose it"));
         }
-        let young = balancer.requests.iter().find(|r| r.endpoint == id && r.began.elapsed() < self.drain);
+        // Off its network no request of it can end.
+        let drain = if container.addresses.is_empty() { Duration::ZERO } else { self.drain };
+        let young = balancer.requests.iter().find(|r| r.endpoint == id && r.began.elapsed() < drain);
         if let Some(request) = young {
             let age = request.began.elapsed();
             self.note(format!("{name} was stopped with a request of {age:?} under way"));

@@ -1,6 +1,7 @@
 //! What a daemon meets in a run: an engine and a store that take their time, and probes without a network.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -149,6 +150,10 @@ impl Engine for LateEngine {
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
         let id = id.clone();
         late!(self, true, engine => engine.start(&id))
+    }
+    async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError> {
+        let (id, network) = (id.clone(), network.to_owned());
+        late!(self, true, engine => engine.connect(&id, &network, address))
     }
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
         let (id, signal) = (id.clone(), signal.to_owned());

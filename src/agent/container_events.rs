@@ -1,15 +1,31 @@
-//! Events about a stop that took longer than its terms allow: what it cuts short is said, with the likely cause. Pure.
+//! Events about what the agent does to a container: a stop that cuts something short, with the likely cause; a container that
+//! is put back on its network. Pure.
+
+use std::net::Ipv4Addr;
 
 use super::plan_builder::PlanBuilder;
 use crate::engine::{LABEL_REPLICA, LABEL_SERVICE, ObservedContainer};
 use crate::model::{Event, EventKind, EventReason, Millis, ServiceName};
 
-/// Requests were still in flight when `rollout.drain` had passed.
+/// The container was taken off its network by someone else, and is put back.
+pub(super) fn connected_again(
+    builder: &mut PlanBuilder<'_>,
+    container: &ObservedContainer,
+    network: &str,
+    address: Ipv4Addr,
+) {
+    let message =
+        format!("taken off its network {network} by someone else; connecting it again at {address}");
+    warn(builder, container, EventReason::OffNetwork, message);
+}
+
+/// Requests were still in flight when `rollout.drain` had passed; `None` for a container off its network, which is not
+/// drained.
 pub(super) fn drain_exceeded(
     builder: &mut PlanBuilder<'_>,
     container: &ObservedContainer,
     in_flight: Option<u64>,
-    drain: Millis,
+    drain: Option<Millis>,
 ) {
     let requests = match in_flight {
         Some(0) => return,
@@ -17,8 +33,12 @@ pub(super) fn drain_exceeded(
         Some(n) => format!("{n} requests"),
         None => "an unknown number of requests".to_owned(),
     };
-    let message =
-        format!("{requests} still in flight after `rollout.drain` ({drain}); they end with the container");
+    let message = match drain {
+        Some(drain) => {
+            format!("{requests} still in flight after `rollout.drain` ({drain}); they end with the container")
+        }
+        None => format!("{requests} still in flight in a container off its network; they end with it"),
+    };
     warn(builder, container, EventReason::DrainExceeded, message);
 }
 
