@@ -47,6 +47,7 @@ mod revision;
 mod rollout;
 mod route_match;
 mod sanitize;
+mod scale_target;
 mod service;
 mod spec;
 mod spec_limits;
@@ -99,6 +100,7 @@ pub use revision::{DEFAULT_STOP_SIGNAL, Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutDirection, RolloutFailure, RolloutState};
 pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};
 pub use sanitize::{escape_control, sanitize};
+pub use scale_target::{ScaleError, ScaleTarget};
 pub use service::{Metadata, Service};
 pub use spec::{
     Balance, ContainerLimits, EnvField, EnvValue, Logging, Port, Protocol, Pull, Resources, Route, Security,

@@ -215,7 +215,13 @@ fn bad_input_is_refused_and_changes_nothing() {
 
     let (_, report) = daemon.expect(2, &["scale", "missing=3"]);
     assert!(report.contains("missing"), "{report}");
-    daemon.expect(2, &["scale", "hello=-1"]);
+    daemon.expect(0, &["scale", "hello=+1"]);
+    assert_eq!(daemon.containers("hello", true).len(), 3);
+    daemon.expect(0, &["scale", "hello=-1"]);
+    assert_eq!(daemon.containers("hello", true).len(), 2);
+    let (_, report) = daemon.expect(2, &["scale", "hello=-3"]);
+    assert!(report.contains("-3 is below 0: the service has 2 replicas"), "{report}");
+    daemon.expect(2, &["scale", "hello=--1"]);
     daemon.expect(2, &["scale", "hello=100000"]);
     daemon.expect(2, &["rollout", "undo", "hello"]);
     daemon.expect(2, &["rollout", "hello", "--image", "v-none"]);

@@ -18,8 +18,8 @@ use coxswain::engine::{
 use coxswain::model::{
     BalancerReport, BalancerReports, ContainerId, EngineKind, EnvField, EnvValue, EventReason, ExposureMode,
     Generation, InterventionKind, ObjectRef, ObjectSpec, OutcomeRecord, Reason, Replica, ReplicaName,
-    ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route, Service,
-    ServiceName, ServiceSpec, ServiceStats, Volume, key,
+    ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route, ScaleTarget,
+    Service, ServiceName, ServiceSpec, ServiceStats, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -420,7 +420,8 @@ async fn repeated_request_id_changes_nothing() {
 
     // Also where the last service of the run had nothing to do.
     rig.apply("r3", &[document("web", "web:1")]).await.unwrap();
-    let targets = BTreeMap::from([("users".into(), 5), ("web".into(), 2)]);
+    let targets =
+        BTreeMap::from([("users".into(), ScaleTarget::Count(5)), ("web".into(), ScaleTarget::Count(2))]);
     let first = rig.controller.writes().scale("r4", &targets, "scale users=5 web=2").await.unwrap();
     assert_eq!(
         first.iter().map(|r| r.action).collect::<Vec<_>>(),
@@ -444,10 +445,51 @@ async fn scale_of_a_record_under_a_wrong_key_is_refused_and_not_to_zero() {
     let op = Op::put(key::service(&"users".into()), &testing::service("web"));
     rig.store.txn(Txn { compare: Vec::new(), ops: vec![op] }).await.unwrap();
     let before = rig.keys().await;
-    let targets = BTreeMap::from([("users".into(), 5)]);
+    let targets = BTreeMap::from([("users".into(), ScaleTarget::Count(5))]);
     let refused = rig.controller.writes().scale("r1", &targets, "scale users=5").await.unwrap_err();
     assert_eq!(refused, ControllerError::BadValue("no replica count is given for web".to_owned()));
     assert_eq!((rig.keys().await, rig.service("users").await.spec.replicas), (before, Some(1)));
+}
+
+#[tokio::test]
+async fn scale_by_relative_counts_starts_from_what_is_stored_and_two_at_once_add_up() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
+    let scale = async |id: &str, users: ScaleTarget, web: ScaleTarget| {
+        let targets = BTreeMap::from([("users".into(), users), ("web".into(), web)]);
+        rig.controller.writes().scale(id, &targets, "scale").await.map_err(|error| error.to_string())
+    };
+    let counts = async || {
+        let users = rig.service("users").await.spec.replicas;
+        (users, rig.service("web").await.spec.replicas)
+    };
+    let (more, fewer) = (ScaleTarget::More(2), ScaleTarget::Fewer(1));
+    let (first, second) = tokio::join!(scale("r2", more, fewer), scale("r3", more, ScaleTarget::More(1)));
+    assert_eq!((first.is_ok(), second.is_ok()), (true, true));
+    assert_eq!(counts().await, (Some(5), Some(1)));
+    assert_eq!(scale("r3", more, more).await.map(|results| results.len()), Ok(2), "answered before");
+    assert_eq!(counts().await, (Some(5), Some(1)), "a repeated request is not done again");
+    rig.rival.wins.store(1, Ordering::Relaxed);
+    assert!(scale("r4", fewer, ScaleTarget::More(0)).await.is_ok());
+    assert_eq!(counts().await, (Some(4), Some(1)));
+    for (id, users, web, expected) in [
+        ("r5", more, ScaleTarget::Fewer(2), "cannot scale web: -2 is below 0: the service has 1 replica"),
+        (
+            "r6",
+            ScaleTarget::More(197),
+            more,
+            "cannot scale users: +197 of 4 is more than the 200 replicas a service may have",
+        ),
+        (
+            "r7",
+            more,
+            ScaleTarget::Count(201),
+            "cannot scale web: 201 is more than the 200 replicas a service may have",
+        ),
+    ] {
+        assert_eq!(scale(id, users, web).await, Err(expected.to_owned()));
+        assert_eq!(counts().await, (Some(4), Some(1)), "{id} changes nothing");
+    }
 }
 
 #[tokio::test]
@@ -455,7 +497,7 @@ async fn write_that_lost_a_race_retries_on_newest_version() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
     rig.rival.wins.store(2, Ordering::Relaxed);
-    let targets = BTreeMap::from([("users".into(), 5)]);
+    let targets = BTreeMap::from([("users".into(), ScaleTarget::Count(5))]);
     let results = rig.controller.writes().scale("r2", &targets, "scale users=5").await.unwrap();
     let service = rig.service("users").await;
     assert_eq!((service.spec.replicas, results[0].generation), (Some(5), Generation(4)));
@@ -468,11 +510,12 @@ async fn write_that_loses_every_race_names_conflicting_object() {
     rig.apply("r1", &[document("users", "users:1"), document("web", "web:1")]).await.unwrap();
     rig.controller
         .writes()
-        .scale("r2", &BTreeMap::from([("users".into(), 3)]), "scale users=3")
+        .scale("r2", &BTreeMap::from([("users".into(), ScaleTarget::Count(3))]), "scale users=3")
         .await
         .unwrap();
     rig.rival.wins.store(99, Ordering::Relaxed);
-    let targets = BTreeMap::from([("users".into(), 3), ("web".into(), 3)]);
+    let targets =
+        BTreeMap::from([("users".into(), ScaleTarget::Count(3)), ("web".into(), ScaleTarget::Count(3))]);
     let refused = rig.controller.writes().scale("r3", &targets, "scale users=3 web=3").await.unwrap_err();
     let ControllerError::ChangedMeanwhile { object, .. } = refused else { panic!("{refused:?}") };
     assert_eq!(object.to_string(), "service/web");
@@ -557,7 +600,7 @@ async fn apply_of_failed_release_reports_its_failure() {
     rig.comes_to("users", RolloutState::RolledBack { failure: failure.clone() }).await;
     rig.controller
         .writes()
-        .scale("r2", &BTreeMap::from([("users".into(), 0)]), "scale users=0")
+        .scale("r2", &BTreeMap::from([("users".into(), ScaleTarget::Count(0))]), "scale users=0")
         .await
         .unwrap();
     let again = ApplyDocument {
@@ -665,8 +708,11 @@ async fn unavailable_engine_rejects_apply_and_allows_scale() {
     rig.engine.go_away();
     let refused = rig.apply("r2", &[document("users", "users:2")]).await.unwrap_err();
     assert!(matches!(refused, ControllerError::Engine(_)), "{refused:?}");
-    let scaled =
-        rig.controller.writes().scale("r3", &BTreeMap::from([("users".into(), 5)]), "scale users=5").await;
+    let scaled = rig
+        .controller
+        .writes()
+        .scale("r3", &BTreeMap::from([("users".into(), ScaleTarget::Count(5))]), "scale users=5")
+        .await;
     assert_eq!(scaled.unwrap()[0].action, WriteAction::Changed);
 }
 
@@ -865,7 +911,7 @@ async fn override_conflict_writes_nothing_until_resolved() {
         document
     };
     rig.apply("r1", &[counted(Some(2))]).await.unwrap();
-    let targets = BTreeMap::from([("users".into(), 5)]);
+    let targets = BTreeMap::from([("users".into(), ScaleTarget::Count(5))]);
     rig.controller.writes().scale("r2", &targets, "scale users=5").await.unwrap();
     let scaled = rig.service("users").await;
     let over = &scaled.overrides[0];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use coxswain::clock::RealClock;
 use coxswain::controller::ControllerError;
-use coxswain::model::{Condition, Reason, ServiceName};
+use coxswain::model::{Condition, Reason, ScaleTarget, ServiceName};
 use coxswain::source::{SourceParts, follow};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -118,7 +118,11 @@ async fn follower_applies_added_and_changed_files_and_deletes_services_of_remove
 
     // What a command changed stays where its document does not change the same field.
     let controller = &followed.rig.controller;
-    controller.writes().scale("r2", &[(ServiceName::new("users"), 5)].into(), "scale users=5").await.unwrap();
+    controller
+        .writes()
+        .scale("r2", &[(ServiceName::new("users"), ScaleTarget::Count(5))].into(), "scale users=5")
+        .await
+        .unwrap();
     followed.write("web.yaml", &text("web", "users:1"));
     followed.until_image_is("web", "users:1").await;
     assert_eq!(followed.rig.service("users").await.spec.replicas, Some(5));

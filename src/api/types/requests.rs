@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::controller::{ApplyDocument, ApplyOptions, RolloutChange};
-use crate::model::{Author, ContainerId, ObjectRef, ReplicaName, ServiceName};
+use crate::model::{Author, ContainerId, ObjectRef, ReplicaName, ScaleTarget, ServiceName};
 
 /// Check, resolve and commit documents: nothing is written unless all are valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,13 +20,13 @@ pub struct ApplyRequest {
     pub by: Author,
 }
 
-/// Set replica counts; all services must exist or nothing is written.
+/// Set replica counts; all services must exist and be able to have as many, or nothing is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleRequest {
     pub request_id: String,
-    /// Replicas by service.
-    pub targets: BTreeMap<ServiceName, u32>,
+    /// Replicas by service: `3`, or `"+1"` and `"-1"` from what is stored when the request is written.
+    pub targets: BTreeMap<ServiceName, ScaleTarget>,
     #[serde(flatten)]
     pub by: Author,
 }

@@ -14,7 +14,7 @@ use super::types::{RolloutChange, WriteResult};
 use crate::controller::error::ControllerError;
 use crate::controller::shared_volumes::shared_volumes;
 use crate::model::image_reference::with_image;
-use crate::model::{Author, LIMITS, ObjectRef, RevisionNumber, Service, ServiceName, ServiceSpec, key};
+use crate::model::{Author, ObjectRef, RevisionNumber, ScaleTarget, Service, ServiceName, ServiceSpec, key};
 
 /// What becomes of a request about an object that is being deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,22 +25,16 @@ enum DeletionPolicy {
 }
 
 impl Writes {
-    /// Sets replica counts.
+    /// Sets replica counts. A relative one starts from the count that the write replaces, so that two at once add up.
     ///
     /// # Errors
-    /// As [`Writes::apply`]; an unknown service or a count above the limit refuses the whole request.
+    /// As [`Writes::apply`]; an unknown service, or a count that a service may not have, refuses the whole request.
     pub async fn scale(
         &self,
         request_id: &str,
-        targets: &BTreeMap<ServiceName, u32>,
+        targets: &BTreeMap<ServiceName, ScaleTarget>,
         by: impl Into<Author>,
     ) -> Result<Vec<WriteResult>, ControllerError> {
-        if let Some((name, count)) = targets.iter().find(|(_, count)| **count > LIMITS.replicas) {
-            let limit = LIMITS.replicas;
-            return Err(ControllerError::BadValue(format!(
-                "{name}={count} is more than the {limit} replicas a service may have"
-            )));
-        }
         if let Some(answer) = self.answered(request_id).await? {
             return Ok(answer);
         }
@@ -48,9 +42,10 @@ impl Writes {
         let objects: Vec<ObjectRef> = targets.keys().map(ObjectRef::from).collect();
         let fits = async {
             let mut specs = Vec::new();
-            for (name, count) in targets {
+            for name in targets.keys() {
                 let service = self.existing(name).await?;
-                specs.push((name.clone(), ServiceSpec { replicas: Some(*count), ..service.spec }));
+                let count = count_of(targets, &service)?;
+                specs.push((name.clone(), ServiceSpec { replicas: Some(count), ..service.spec }));
             }
             self.check_resources(&specs, &[]).await
         };
@@ -62,7 +57,7 @@ impl Writes {
             fits,
             |snapshot, stamp| {
                 let service = &snapshot.service()?.service;
-                Ok(service::scale(service, count_of(targets, service.name())?, stamp)?)
+                Ok(service::scale(service, count_of(targets, service)?, stamp)?)
             },
         )
         .await
@@ -244,8 +239,13 @@ impl Writes {
     }
 }
 
-/// A default would scale a service to nothing whose stored name is not that of its key.
-fn count_of(targets: &BTreeMap<ServiceName, u32>, name: &ServiceName) -> Result<u32, ControllerError> {
-    let count = targets.get(name).copied();
-    count.ok_or_else(|| ControllerError::BadValue(format!("no replica count is given for {name}")))
+/// The count that a service is to have. A default would scale a service to nothing whose stored name is not that of its
+/// key.
+fn count_of(targets: &BTreeMap<ServiceName, ScaleTarget>, service: &Service) -> Result<u32, ControllerError> {
+    let name = service.name();
+    let Some(target) = targets.get(name) else {
+        return Err(ControllerError::BadValue(format!("no replica count is given for {name}")));
+    };
+    let count = target.of(service.spec.replica_count());
+    count.map_err(|error| ControllerError::BadValue(format!("cannot scale {name}: {error}")))
 }

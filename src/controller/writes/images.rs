@@ -9,7 +9,9 @@ use crate::agent::EngineError;
 use crate::controller::error::{ControllerError, UnresolvedImage};
 use crate::controller::service_state::ServiceState;
 use crate::model::image_reference::with_default_tag;
-use crate::model::{ContainerProcess, ObjectRef, Pull, ResolvedImage, Revision, Service, ServiceName};
+use crate::model::{
+    ContainerProcess, ObjectRef, Pull, ResolvedImage, Revision, ScaleTarget, Service, ServiceName,
+};
 
 impl Writes {
     /// The images of all documents, but for those that keep the live one or have none; those that cannot be resolved are
@@ -63,14 +65,14 @@ impl Writes {
     /// is not known, and they wait for the Engine anyway.
     pub(super) async fn check_images_to_start(
         &self,
-        targets: &BTreeMap<ServiceName, u32>,
+        targets: &BTreeMap<ServiceName, ScaleTarget>,
     ) -> Result<(), ControllerError> {
-        for (name, count) in targets {
+        for (name, scale) in targets {
             let Some(state) = ServiceState::read(self.store.as_ref(), name).await? else { continue };
             let target = state.rollout.as_ref().and_then(|rollout| state.revisions.get(&rollout.target));
-            let Some(revision) = target.filter(|_| *count > state.service.spec.replica_count()) else {
-                continue;
-            };
+            let stored = state.service.spec.replica_count();
+            let grows = scale.of(stored).is_ok_and(|count| count > stored);
+            let Some(revision) = target.filter(|_| grows) else { continue };
             match self.check_image_of(revision).await {
                 Err(ControllerError::Engine(_) | ControllerError::NodeNotConnected(_)) => {}
                 checked => checked?,

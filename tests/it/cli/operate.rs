@@ -97,12 +97,12 @@ fn exit_code_is_worst_of_several_services() {
             &format!("{PROGRESS}&awaited=count"),
             [Reply::lines(&[of("users", OperationOutcome::RolledBack { failure: failed(10) })])],
         );
-    let ran = run(&stub, "scale users=3 web=2");
+    let ran = run(&stub, "scale users=+3 web=2");
     assert_eq!(ran.exit, 4, "{}", ran.stderr);
     assert!(ran.stderr.contains("✓ web  2/2 ready"), "{}", ran.stderr);
     assert!(ran.stderr.contains("error[CTL-0412]: rollout of users"), "{}", ran.stderr);
     let sent = &stub.bodies("POST /v1/scale")[0];
-    assert_eq!(sent["targets"], serde_json::json!({"users": 3, "web": 2}));
+    assert_eq!(sent["targets"], serde_json::json!({"users": "+3", "web": 2}));
 }
 
 #[test]
@@ -112,7 +112,15 @@ fn scale_rejects_invalid_counts() {
         "scale_usage",
         transcript(
             &stub,
-            &["scale", "scale users", "scale users=x", "scale Users=1", "scale users=1 users=2"]
+            &[
+                "scale",
+                "scale users",
+                "scale users=x",
+                "scale users=++1",
+                "scale users=-",
+                "scale Users=1",
+                "scale users=1 users=2"
+            ]
         )
     );
     assert_eq!(stub.calls(), [""; 0]);

@@ -10,7 +10,7 @@ use coxswain::engine::fake::{Behaviour, FakeEngine};
 use coxswain::engine::{ContainerSpec, LABEL_STORE, NetworkSpec, ObservedContainer};
 use coxswain::model::{
     AppName, EngineKind, Health, HealthCheck, Millis, Port, Protocol, Replica, ReplicaName, ReplicaStatus,
-    Revision, Rollout, Service, ServiceName, ServiceSpec, key,
+    Revision, Rollout, ScaleTarget, Service, ServiceName, ServiceSpec, key,
 };
 use coxswain::store::EmbeddedStore;
 
@@ -182,7 +182,7 @@ impl World {
                     (command, controller.writes().apply(&id, &[document], applying, "apply").await)
                 }
                 Wish::Scale(count) => {
-                    let targets = [(name.clone(), count)].into();
+                    let targets = [(name.clone(), ScaleTarget::Count(count))].into();
                     (format!("scale {name}={count}"), controller.writes().scale(&id, &targets, "scale").await)
                 }
                 Wish::Roll(change) => {

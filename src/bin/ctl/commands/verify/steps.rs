@@ -8,7 +8,7 @@ use coxswain::api::types::{
     WrittenObject,
 };
 use coxswain::clock::request_id;
-use coxswain::model::{ContainerId, LIMITS, Millis};
+use coxswain::model::{ContainerId, LIMITS, Millis, ScaleTarget};
 use futures::StreamExt;
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
@@ -224,7 +224,7 @@ impl<'a> VerificationRun<'a> {
     async fn write_count(&mut self, ask: VerifyWrite, replicas: u32) -> Result<Vec<WrittenObject>, ApiError> {
         let request = ScaleRequest {
             request_id: request_id(),
-            targets: [(self.subject.name.clone(), replicas)].into(),
+            targets: [(self.subject.name.clone(), ScaleTarget::Count(replicas))].into(),
             by: self.session.author.clone(),
         };
         let session = self.session;
