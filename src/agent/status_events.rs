@@ -140,7 +140,9 @@ fn event_reason(cause: &NotReadyCause, unhealthy: EventReason) -> EventReason {
         | NotReadyCause::PullDenied { .. }
         | NotReadyCause::ImageUnavailable { .. } => EventReason::ImageUnavailable,
         NotReadyCause::CannotStart { .. } => EventReason::EngineRefused,
-        NotReadyCause::Exited { .. } | NotReadyCause::OutOfMemory { .. } => EventReason::ContainerExited,
+        NotReadyCause::Exited { .. }
+        | NotReadyCause::Completed { .. }
+        | NotReadyCause::OutOfMemory { .. } => EventReason::ContainerExited,
         // What is done about it has an event of its own.
         NotReadyCause::Unhealthy { .. } | NotReadyCause::OffNetwork { .. } => unhealthy,
         NotReadyCause::VolumeMissing { .. } => EventReason::VolumeMissing,

@@ -1,12 +1,12 @@
 //! The registry of error codes with their meaning and remedy, used by `ctl explain`, the server and the docs. Pure.
 //!
 //! Invariants: a number is never reused for another meaning; a code has one exit code. 01xx: reaching the daemon and
-//! Docker; 02xx: user input; 03xx: conflicts; 04xx: rollouts and waiting (042x: causes of a failed rollout, given in
+//! Docker; 02xx: user input; 03xx: conflicts; 04xx: rollouts and waiting (042x and 043x: causes of a failed rollout, given in
 //! addition to its own code); 05xx: starting the daemon.
 //! Deliberately absent: the observations of one case, which are in the [`ApiError`].
 
 pub use super::code::Code;
-use super::types::{ApiError, ErrorDetail, FailureReasonName};
+use super::types::{ApiError, ErrorDetail};
 
 /// The daemon ended a stream that only the client should end.
 pub fn stream_ended() -> ApiError {
@@ -20,22 +20,6 @@ pub fn find(text: &str) -> Option<&'static Code> {
     let text = text.trim().to_ascii_uppercase();
     let number = text.strip_prefix("CTL-").unwrap_or(&text);
     ALL.iter().find(|code| code.id.strip_prefix("CTL-") == Some(number))
-}
-
-/// The code of a failure reason.
-pub fn of_failure(reason: FailureReasonName) -> &'static Code {
-    match reason {
-        FailureReasonName::DeadlineExceeded => &NO_PROGRESS,
-        FailureReasonName::ImageNotFound => &IMAGE_NOT_FOUND,
-        FailureReasonName::PullDenied => &PULL_DENIED,
-        FailureReasonName::CannotStart => &CANNOT_START,
-        FailureReasonName::CrashLoop => &CRASH_LOOP,
-        FailureReasonName::OutOfMemory => &OUT_OF_MEMORY,
-        FailureReasonName::BadAnswer => &BAD_ANSWER,
-        FailureReasonName::WrongPort => &WRONG_PORT,
-        FailureReasonName::NeverHealthy => &NEVER_HEALTHY,
-        FailureReasonName::Aborted => &ABORTED,
-    }
 }
 
 /// Whether a text looks like a code, known or not.
@@ -266,6 +250,13 @@ codes! {
         "No further replica of the new release became available within `rollout.deadline`, for no cause that has a code of \
          its own.",
         "The lines under *why* show what each replica waits for; `ctl status` shows what blocks the daemon.";
+    /// Cause of a failed rollout.
+    TASK_COMPLETED = "CTL-0430", 4, "the container's process completed",
+        "A container of the new release exited with code 0 three times within `startWithin`. A Service runs until it is \
+         stopped, so a process that ends is started again, whatever its exit code. Either it is a task, or it is a server that \
+         forks into the background, which ends the container.",
+        "Run a task with `docker run --rm IMAGE`, from cron or a systemd timer, or in the release pipeline before `ctl apply`. \
+         Start a server in the foreground (`nginx -g 'daemon off;'`, `redis-server --daemonize no`).";
     /// Two daemons on one state directory.
     STATE_DIR_IN_USE = "CTL-0501", 2, "the state directory is in use",
         "Another daemon holds the lock of the state directory. Two daemons cannot share one.",

@@ -9,6 +9,9 @@ pub mod client;
 mod code;
 pub mod codes;
 pub mod exits;
+mod failure_codes;
 mod refusals;
 pub mod server;
 pub mod types;
+
+pub use failure_codes::failure_code;

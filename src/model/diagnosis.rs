@@ -2,7 +2,6 @@
 //!
 //! Observations only; the orchestrator decides whether they fail a rollout (`orchestrator/verdict.rs`).
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::mem::discriminant;
 use std::net::{IpAddr, SocketAddr};
@@ -103,6 +102,12 @@ pub enum NotReadyCause {
         #[serde(default)]
         was_healthy: bool,
     },
+    /// The container's process ended with exit code 0: it did what it had to do, and a Service has no end.
+    Completed {
+        /// Whether its health check had passed before.
+        #[serde(default)]
+        was_healthy: bool,
+    },
     /// The kernel killed it because it exceeded its memory limit.
     OutOfMemory {
         /// `None` without a limit of its own.
@@ -138,6 +143,11 @@ impl NotReadyCause {
         Self::CannotStart { message: message.into() }
     }
 
+    /// The container's process ended by itself.
+    pub fn of_exit(code: i64, was_healthy: bool) -> Self {
+        if code == 0 { Self::Completed { was_healthy } } else { Self::Exited { code, was_healthy } }
+    }
+
     /// A probe failed, and `startWithin` has not passed.
     pub fn unhealthy(probe: impl Into<FailedProbe>) -> Self {
         Self::Unhealthy { probe: probe.into(), start_within: None }
@@ -153,6 +163,7 @@ impl fmt::Display for NotReadyCause {
             | Self::ImageUnavailable { message } => write!(f, "image unavailable: {message}"),
             Self::CannotStart { message } => write!(f, "cannot start: {message}"),
             Self::Exited { code, .. } => write!(f, "exited with code {code}"),
+            Self::Completed { .. } => f.write_str("completed (exit code 0)"),
             Self::OutOfMemory { .. } => f.write_str("OOM-killed"),
             Self::Unhealthy { probe, .. } => f.write_str(&probe.message),
             Self::VolumeMissing { volume } => write!(f, "volume {volume} no longer exists"),
@@ -201,31 +212,6 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// If a probe was refused and the listening ports are known: what listens instead, as one line.
-    pub fn wrong_port(&self) -> Option<String> {
-        let NotReadyCause::Unhealthy { probe, .. } = &self.cause else { return None };
-        let ProbeAnswer::Refused { port } = probe.answer else { return None };
-        let listening = self.evidence.listening.as_ref()?;
-        if self.evidence.listens_on(port) {
-            return None; // it has started to listen
-        }
-        let (loopback, reachable): (Vec<&ListeningSocket>, Vec<_>) =
-            listening.iter().partition(|l| l.address.is_loopback());
-        let same_port: Vec<&ListeningSocket> = loopback.iter().filter(|l| l.port == port).copied().collect();
-        Some(if !same_port.is_empty() {
-            format!(
-                "the container listens on {} only, which is not reachable from outside the container",
-                one_per_port(&same_port)
-            )
-        } else if !reachable.is_empty() {
-            format!("nothing listens on {port}; the container listens on {}", one_per_port(&reachable))
-        } else if !loopback.is_empty() {
-            format!("nothing listens on {port}; the container listens on {} only", one_per_port(&loopback))
-        } else {
-            format!("nothing listens on {port}, or on any other port of the container")
-        })
-    }
-
     /// Whether both are the same failure, possibly in other words.
     pub fn is_same_as(&self, other: &Self) -> bool {
         let kind = |diagnosis: &Self| {
@@ -242,12 +228,6 @@ impl Diagnosis {
     }
 }
 
-/// The sockets as a list; of several address families that listen on one port, one.
-fn one_per_port(sockets: &[&ListeningSocket]) -> String {
-    let texts: BTreeSet<(u16, String)> = sockets.iter().map(|s| (s.port, s.to_string())).collect();
-    texts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(", ")
-}
-
 /// A sentence without its subject, the replica: `exited with code 1 before its first healthy check, 3 times in 14s`.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -259,10 +239,12 @@ impl fmt::Display for Diagnosis {
                 return write!(f, "cannot get its image: {message}");
             }
             NotReadyCause::CannotStart { message } => write!(f, "cannot be started: {message}")?,
-            NotReadyCause::Exited { was_healthy: false, .. } => {
+            NotReadyCause::Exited { was_healthy: false, .. }
+            | NotReadyCause::Completed { was_healthy: false } => {
                 write!(f, "{cause} before its first healthy check")?;
             }
-            NotReadyCause::Exited { was_healthy: true, .. } => write!(f, "{cause}")?,
+            NotReadyCause::Exited { was_healthy: true, .. }
+            | NotReadyCause::Completed { was_healthy: true } => write!(f, "{cause}")?,
             NotReadyCause::OutOfMemory { limit: Some(limit) } => write!(f, "was {cause} (limit {limit})")?,
             NotReadyCause::OutOfMemory { limit: None } => write!(f, "was {cause}")?,
             NotReadyCause::Unhealthy { start_within: Some(within), .. } => {
@@ -300,16 +282,6 @@ mod tests {
         Diagnosis { cause, evidence: Evidence { times, within: Millis(3_210), ..Evidence::default() } }
     }
 
-    fn refused(listening: &[&str]) -> Diagnosis {
-        let socket = |text: &&str| text.parse::<SocketAddr>().unwrap();
-        let listener = |socket: SocketAddr| ListeningSocket { address: socket.ip(), port: socket.port() };
-        let listening = Some(listening.iter().map(socket).map(listener).collect());
-        let message = "GET / → connection refused".to_owned();
-        let probe = FailedProbe { message, answer: ProbeAnswer::Refused { port: 8080 } };
-        let evidence = Evidence { listening, ..Evidence::default() };
-        Diagnosis { cause: NotReadyCause::unhealthy(probe), evidence }
-    }
-
     #[test]
     fn diagnosis_is_shown_with_cause_and_count() {
         let probe: FailedProbe = "GET / → 503 \"warming\"".into();
@@ -327,6 +299,11 @@ mod tests {
             ),
             (NotReadyCause::Exited { code: 137, was_healthy: true }, 1, "exited with code 137"),
             (
+                NotReadyCause::Completed { was_healthy: false },
+                3,
+                "completed (exit code 0) before its first healthy check, 3 times in 4s",
+            ),
+            (
                 NotReadyCause::OutOfMemory { limit: "16Mi".parse().ok() },
                 2,
                 "was OOM-killed (limit 16Mi), 2 times in 4s",
@@ -342,38 +319,19 @@ mod tests {
     }
 
     #[test]
-    fn wrong_port_names_the_ports_listened_on() {
-        for (listening, expected) in [
-            (
-                &["0.0.0.0:3000", "[::]:3000"][..],
-                Some("nothing listens on 8080; the container listens on 3000"),
-            ),
-            (&["[::]:3000", "127.0.0.1:9"], Some("nothing listens on 8080; the container listens on 3000")),
-            (
-                &["127.0.0.1:8080"],
-                Some(
-                    "the container listens on 127.0.0.1:8080 only, which is not reachable from outside the container",
-                ),
-            ),
-            (
-                &["127.0.0.1:3000"],
-                Some("nothing listens on 8080; the container listens on 127.0.0.1:3000 only"),
-            ),
-            (&[], Some("nothing listens on 8080, or on any other port of the container")),
-            (&["0.0.0.0:8080"], None),
-        ] {
-            let diagnosis = refused(listening);
-            assert_eq!(diagnosis.wrong_port().as_deref(), expected, "{listening:?}");
-            assert_eq!(diagnosis.evidence.listens_on(8080), expected.is_none(), "{listening:?}");
-        }
-    }
-
-    #[test]
     fn diagnosis_survives_json() {
-        for diagnosis in [
-            refused(&["127.0.0.1:3000"]),
-            diagnosis(NotReadyCause::Exited { code: 1, was_healthy: false }, 3),
+        let probe = FailedProbe {
+            message: "GET / → connection refused".to_owned(),
+            answer: ProbeAnswer::Refused { port: 8080 },
+        };
+        for cause in [
+            NotReadyCause::unhealthy(probe),
+            NotReadyCause::Completed { was_healthy: true },
+            NotReadyCause::Exited { code: 1, was_healthy: false },
         ] {
+            let mut diagnosis = diagnosis(cause, 3);
+            let address = [127, 0, 0, 1].into();
+            diagnosis.evidence.listening = Some(vec![ListeningSocket { address, port: 3000 }]);
             let json = serde_json::to_string(&diagnosis).unwrap();
             assert_eq!(serde_json::from_str::<Diagnosis>(&json).unwrap(), diagnosis, "{json}");
         }

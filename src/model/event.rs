@@ -26,6 +26,8 @@ described! {
         RolloutCompleted,
         /// The rollout failed; the message has the cause.
         RolloutFailed,
+        /// All replicas of a failed rollout's target serve after all: the rollout resumes.
+        RolloutRecovered,
         /// The service is being rolled back to the last revision whose rollout completed.
         RollingBack,
         /// The service was rolled back to the last revision whose rollout completed.

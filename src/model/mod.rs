@@ -16,6 +16,7 @@ mod condition;
 mod deletion_guard;
 mod described;
 mod diagnosis;
+mod diagnosis_hint;
 mod endpoint;
 mod event;
 mod exposure;

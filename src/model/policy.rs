@@ -39,7 +39,7 @@ pub struct RolloutPolicy {
     pub max_unavailable: NumberOrPercent,
     /// Ready for this long before the next move of a rollout that replaces a revision.
     pub healthy_for: Millis,
-    /// Without progress for this long a rollout has failed; time spent pulling counts apart.
+    /// Without progress for this long a rollout has failed; time spent pulling, or waiting for a container to stop, counts apart.
     pub deadline: Millis,
     /// From the acknowledged removal of an endpoint, how long its requests in flight may take to end.
     pub drain: Millis,

@@ -73,7 +73,7 @@ impl FailedReplica {
     fn lines(&self) -> Vec<String> {
         let late = self.deadline.map(no_progress);
         let cause = format!("{} {}", self.replica, self.diagnosis);
-        std::iter::once(cause).chain(self.diagnosis.wrong_port()).chain(late).collect()
+        std::iter::once(cause).chain(self.diagnosis.hint()).chain(late).collect()
     }
 }
 
@@ -121,9 +121,14 @@ pub enum RolloutState {
     RollingBack { failure: RolloutFailure, waited: Millis, most_available: u32 },
     /// Back on `stable`; as `Complete`. Only a user's write tries again.
     RolledBack { failure: RolloutFailure },
-    /// Failed and not rolled back: no replica is replaced; those that exist are kept and keep trying. Where it is a
-    /// first creation, it becomes `Complete` once all are available.
-    Failed { failure: RolloutFailure },
+    /// Failed and not rolled back: no replica is replaced; those that exist are kept and keep trying. It resumes once all
+    /// that are wanted are of the target and have served for `healthyFor`.
+    Failed {
+        failure: RolloutFailure,
+        /// Where it is a rollback that failed: what it was rolled back from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        back_from: Option<RolloutFailure>,
+    },
 }
 
 impl RolloutState {
@@ -143,9 +148,9 @@ impl RolloutState {
     /// The failure or abort of the revision that is not, or no longer, wanted to run.
     pub fn failure(&self) -> Option<&RolloutFailure> {
         match self {
-            Self::RollingBack { failure, .. } | Self::RolledBack { failure } | Self::Failed { failure } => {
-                Some(failure)
-            }
+            Self::RollingBack { failure, .. }
+            | Self::RolledBack { failure }
+            | Self::Failed { failure, .. } => Some(failure),
             Self::Progressing { .. } | Self::Complete => None,
         }
     }
@@ -231,6 +236,7 @@ mod tests {
         assert_eq!(back.state.direction(), RolloutDirection::Rollback);
         assert_eq!(back.replaced(), Some(RevisionNumber(3)), "the failed revision");
         assert_eq!(RolloutState::RolledBack { failure: failure() }.direction(), RolloutDirection::Rollback);
-        assert_eq!(RolloutState::Failed { failure: failure() }.direction(), RolloutDirection::Forward);
+        let failed = RolloutState::Failed { failure: failure(), back_from: None };
+        assert_eq!(failed.direction(), RolloutDirection::Forward);
     }
 }

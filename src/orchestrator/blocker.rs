@@ -25,7 +25,7 @@ pub enum Blocker {
         /// How long that still takes.
         left: Millis,
     },
-    /// The rollout failed and was not rolled back: no replica is replaced until the service changes.
+    /// The rollout failed and was not rolled back: no replica is replaced until it recovers or the service changes.
     Paused {
         /// The revision that failed.
         revision: RevisionNumber,
@@ -57,7 +57,10 @@ impl fmt::Display for Blocker {
                 write!(f, "the changed health check is observed for another {left}")
             }
             Self::Paused { revision } => {
-                write!(f, "revision {revision} failed; no replica is replaced until the service changes")
+                write!(
+                    f,
+                    "revision {revision} failed; no replica is replaced until it recovers or the service changes"
+                )
             }
             Self::PausedByUser { revision } => {
                 write!(

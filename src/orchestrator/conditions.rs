@@ -87,7 +87,9 @@ fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
         _ if counting => progressing(true, Reason::TooFewAvailable, counts),
         RolloutState::Complete => progressing(false, Reason::RolledOut, ""),
         RolloutState::RolledBack { failure } => progressing(false, Reason::RolledBack, &failure.to_string()),
-        RolloutState::Failed { failure } => progressing(false, Reason::RolloutFailed, &failure.to_string()),
+        RolloutState::Failed { failure, .. } => {
+            progressing(false, Reason::RolloutFailed, &failure.to_string())
+        }
     }
 }
 
@@ -102,7 +104,9 @@ fn degraded(view: &ServiceView, troubles: &[String], enough: bool) -> Condition 
             degraded(true, Reason::RollingBack, failure.to_string())
         }
         Some(RolloutState::RolledBack { failure }) => degraded(true, Reason::RolledBack, failure.to_string()),
-        Some(RolloutState::Failed { failure }) => degraded(true, Reason::RolloutFailed, failure.to_string()),
+        Some(RolloutState::Failed { failure, .. }) => {
+            degraded(true, Reason::RolloutFailed, failure.to_string())
+        }
         Some(RolloutState::Progressing { .. } | RolloutState::Complete) | None => match troubles.first() {
             Some(first) if enough => degraded(true, Reason::ReplicaHeldUp, first.clone()),
             Some(first) => degraded(true, Reason::TooFewAvailable, first.clone()),

@@ -16,7 +16,7 @@ pub(super) fn is_running(pass: &Pass<'_>) -> bool {
 /// Sets whether the clock runs, and when the plan can change without a write to the store.
 pub(super) fn set_alarm(pass: &mut Pass<'_>) {
     let under_way = pass.rollout.state.is_under_way();
-    pass.changes.clock_runs = is_running(pass) && !is_pulling(pass);
+    pass.changes.clock_runs = is_running(pass) && !is_pulling(pass) && !waits_for_stop(pass);
     let mut alarms: Vec<Millis> = Vec::new();
     if pass.changes.clock_runs {
         let deadline = pass.view.service.spec.rollout.deadline;
@@ -41,6 +41,12 @@ pub(super) fn set_alarm(pass: &mut Pass<'_>) {
 fn is_pulling(pass: &Pass<'_>) -> bool {
     let mut current = pass.census.current.iter().filter_map(|s| s.view.status.as_ref());
     current.any(|status| status.phase == ReplicaPhase::Pulling)
+}
+
+/// The time in which the next replica waits for an earlier one to drain and stop counts apart: how long that takes, the
+/// service itself has asked for in `drain` and `stop.grace`.
+fn waits_for_stop(pass: &Pass<'_>) -> bool {
+    pass.bounds.held > 0 && pass.census.running() < pass.bounds.wanted
 }
 
 /// Where the target is the stable revision with another health check, its replicas are the same containers and were

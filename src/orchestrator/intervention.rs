@@ -47,7 +47,7 @@ fn abort(pass: &mut Pass<'_>, intervention: &RolloutIntervention) {
             let reason = FailureReason::Aborted { by: intervention.by.clone() };
             RolloutFailure { revision: target, reason, at: pass.now.wall }
         }
-        RolloutState::Failed { failure } => failure.clone(),
+        RolloutState::Failed { failure, .. } => failure.clone(),
         RolloutState::RollingBack { .. } | RolloutState::RolledBack { .. } | RolloutState::Complete => return,
     };
     let stable = pass.rollout.stable.filter(|stable| *stable != target);

@@ -24,6 +24,7 @@ mod pass;
 mod pause;
 mod placement;
 mod progress;
+mod recovery;
 mod replica_count;
 mod revision;
 mod rollback;
@@ -79,6 +80,7 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     }
     intervention::apply(&mut pass);
     if !observed.fresh {
+        recovery::resume_if_recovered(&mut pass);
         rollback::fail_if_hopeless(&mut pass);
     }
     if !take_move(&mut pass) {

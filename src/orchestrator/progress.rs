@@ -27,6 +27,7 @@ pub(super) fn note(pass: &mut Pass<'_>) {
 pub(super) fn conclude(pass: &mut Pass<'_>) {
     let waits = match &pass.rollout.state {
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => deadline::is_running(pass),
+        // A failed first creation says what it waits for; when it resumes, `recovery` decides.
         RolloutState::Failed { .. } => pass.rollout.stable.is_none(),
         RolloutState::Complete | RolloutState::RolledBack { .. } => false,
     };
@@ -35,7 +36,7 @@ pub(super) fn conclude(pass: &mut Pass<'_>) {
     }
     let left = deadline::probation(pass).filter(|left| left.0 > 0 && !pass.census.current.is_empty());
     let awaited = match strategies::of_pass(pass).completion(pass) {
-        Completion::Complete if left.is_none() => {
+        Completion::Complete if left.is_none() && pass.rollout.state.is_under_way() => {
             arrive(pass);
             return;
         }

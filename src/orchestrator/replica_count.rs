@@ -7,7 +7,7 @@ use crate::model::{Revision, RolloutState};
 
 /// Keeps the count where the rollout is halted, and says whether that took a move; `None` where the rollout proceeds.
 pub(super) fn maintain_count_without_rollout(pass: &mut Pass<'_>) -> Option<bool> {
-    if let RolloutState::Failed { failure } = &pass.rollout.state {
+    if let RolloutState::Failed { failure, .. } = &pass.rollout.state {
         let revision = failure.revision;
         pass.changes.blockers.push(Blocker::Paused { revision });
         let missing = missing_of_failed(pass);

@@ -2,7 +2,8 @@
 //!
 //! Going back is a rollout like any other, with `stable` as its target: what still runs of it counts again and is never
 //! stopped, missing replicas are started, and the failed revision's replicas are the old ones. A rollback
-//! that fails too is not rolled back: the rollout pauses. Spec and count stay as the user wrote them.
+//! that fails too is not rolled back: the rollout pauses, and resumes if its target recovers ([`super::recovery`]). Spec
+//! and count stay as the user wrote them.
 
 use super::census::available;
 use super::deadline::is_running;
@@ -39,7 +40,8 @@ pub(super) fn fail_if_hopeless(pass: &mut Pass<'_>) {
     let stable = pass.rollout.stable.filter(|s| may_go_back && *s != failed);
     pass.event(EventKind::Warning, EventReason::RolloutFailed, message);
     let Some(stable) = stable.and_then(|s| pass.view.revisions.get(&s)) else {
-        pass.enter(RolloutState::Failed { failure });
+        let back_from = pass.rollout.state.back_from().cloned();
+        pass.enter(RolloutState::Failed { failure, back_from });
         return;
     };
     go_back(pass, stable, failure);

@@ -43,6 +43,7 @@ fn is_hopeless(diagnosis: &Diagnosis, start_within: Millis, counted: u32) -> boo
         NotReadyCause::ImageNotFound { .. } | NotReadyCause::PullDenied { .. } => true,
         NotReadyCause::CannotStart { .. }
         | NotReadyCause::Exited { .. }
+        | NotReadyCause::Completed { .. }
         | NotReadyCause::OutOfMemory { .. } => {
             evidence.times.min(counted) >= together && evidence.within <= start_within
         }
@@ -73,6 +74,7 @@ mod tests {
             ("no image", NotReadyCause::ImageNotFound { message: String::new() }, 0, 0, 0, true),
             ("denied", NotReadyCause::PullDenied { message: String::new() }, 0, 0, 0, true),
             ("once", exited(), 1, 1, 1, false),
+            ("completed", NotReadyCause::Completed { was_healthy: false }, 3, 5, 3, true),
             ("twice", exited(), 2, 1, 2, false),
             ("three times", exited(), 3, 10, 3, true),
             ("three times, too far apart", exited(), 3, 11, 9, false),

@@ -129,6 +129,17 @@ fn oom_at_start_fails_rollout_with_memory_limit() {
 }
 
 #[test]
+fn process_that_completes_is_no_crash_loop_and_names_what_to_use() {
+    let serving = Serving::start();
+    let (report, _) = serving.fails("  env: {EXIT_AT_START: '0'}\n");
+    says(
+        &report,
+        &["CTL-0412", "CTL-0430", "completed (exit code 0) before its first healthy check, 3 times in"],
+    );
+    says(&report, &["a Service runs until it is stopped", "docker run --rm"]);
+}
+
+#[test]
 fn unhealthy_response_is_shown_with_body() {
     let serving = Serving::start();
     let (report, _) = serving.fails("  env: {HEALTH: fail}\n");

@@ -466,19 +466,19 @@ async fn scale_by_relative_counts_starts_from_what_is_stored_and_two_at_once_add
     let (more, fewer) = (ScaleTarget::More(2), ScaleTarget::Fewer(1));
     let (first, second) = tokio::join!(scale("r2", more, fewer), scale("r3", more, ScaleTarget::More(1)));
     assert_eq!((first.is_ok(), second.is_ok()), (true, true));
-    assert_eq!(counts().await, (Some(5), Some(1)));
+    assert_eq!(counts().await, (Some(6), Some(2)));
     assert_eq!(scale("r3", more, more).await.map(|results| results.len()), Ok(2), "answered before");
-    assert_eq!(counts().await, (Some(5), Some(1)), "a repeated request is not done again");
+    assert_eq!(counts().await, (Some(6), Some(2)), "a repeated request is not done again");
     rig.rival.wins.store(1, Ordering::Relaxed);
     assert!(scale("r4", fewer, ScaleTarget::More(0)).await.is_ok());
-    assert_eq!(counts().await, (Some(4), Some(1)));
+    assert_eq!(counts().await, (Some(5), Some(2)));
     for (id, users, web, expected) in [
-        ("r5", more, ScaleTarget::Fewer(2), "cannot scale web: -2 is below 0: the service has 1 replica"),
+        ("r5", more, ScaleTarget::Fewer(3), "cannot scale web: -3 is below 0: the service has 2 replicas"),
         (
             "r6",
-            ScaleTarget::More(197),
+            ScaleTarget::More(196),
             more,
-            "cannot scale users: +197 of 4 is more than the 200 replicas a service may have",
+            "cannot scale users: +196 of 5 is more than the 200 replicas a service may have",
         ),
         (
             "r7",
@@ -488,7 +488,7 @@ async fn scale_by_relative_counts_starts_from_what_is_stored_and_two_at_once_add
         ),
     ] {
         assert_eq!(scale(id, users, web).await, Err(expected.to_owned()));
-        assert_eq!(counts().await, (Some(4), Some(1)), "{id} changes nothing");
+        assert_eq!(counts().await, (Some(5), Some(2)), "{id} changes nothing");
     }
 }
 
@@ -964,6 +964,33 @@ async fn overridden_image_is_not_resolved() {
     assert_eq!(rig.service("users").await, rolled);
     assert_eq!(rig.apply("r4", &[document("users", "users:2")]).await.unwrap(), [WriteAction::Unchanged]);
     assert_eq!(rig.service("users").await.overrides, vec![], "the file says what is live");
+}
+
+#[tokio::test]
+async fn override_whose_release_failed_neither_conflicts_nor_is_kept() {
+    for fixed in ["users:1", "users:2"] {
+        let rig = Rig::new();
+        rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+        rig.comes_to("users", RolloutState::Complete).await;
+        rig.roll("r2", RolloutChange::Image { image: "2".into() }).await.unwrap();
+        let reason = coxswain::model::FailureReason::Aborted { by: "abort users".into() };
+        let failure = coxswain::model::RolloutFailure {
+            revision: RevisionNumber(2),
+            reason,
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        rig.comes_to("users", RolloutState::RolledBack { failure }).await;
+        let shown = rig.controller.queries().services(&[]).await.unwrap().remove(0).service;
+        assert_eq!((shown.overrides, shown.spec.image.as_str()), (vec![], "users:2"), "{fixed}");
+        let mut corrected = document("users", fixed);
+        spec_of(&mut corrected).env.insert("FIXED".into(), EnvValue::Text("1".into()));
+        let options = ApplyOptions::default();
+        let results = rig.controller.writes().apply("r3", &[corrected], options, "apply").await.unwrap();
+        let service = rig.service("users").await;
+        assert_eq!((service.spec.image.as_str(), service.overrides), (fixed, vec![]));
+        let notes = results[0].notes.join("; ");
+        assert!(notes.contains("`a command`, whose release failed; it is not kept"), "{notes}");
+    }
 }
 
 #[tokio::test]

@@ -351,17 +351,17 @@ words! {
     EndpointVia: Direct DockerProxy;
     EngineKind: Native Rootless Desktop;
     EventKind: Normal Warning;
-    EventReason: RolloutStarted RolloutCompleted RolloutFailed RollingBack RolledBack RolloutPaused RolloutResumed
-        RolloutAborted Scaled Deleting ServiceDeleted ImagePulling ImagePulled ImageUnavailable ContainerStarted
+    EventReason: RolloutStarted RolloutCompleted RolloutFailed RolloutRecovered RollingBack RolledBack RolloutPaused
+        RolloutResumed RolloutAborted Scaled Deleting ServiceDeleted ImagePulling ImagePulled ImageUnavailable ContainerStarted
         ContainerExited Killed ContainerPaused OffNetwork ReplicaReady ContainerMissing Unhealthy NotReadyInTime BackOff
         EngineRefused VolumeMissing NoFreeAddress Draining Stopping DrainExceeded GraceExceeded Stopped Retained BalancerUnacknowledged
         DaemonCrashLooping Unknown;
     ExposureMode: Bridge Published;
-    FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop OutOfMemory BadAnswer WrongPort
-        NeverHealthy Aborted;
+    FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop Completed OutOfMemory
+        BadAnswer WrongPort NeverHealthy Aborted;
     OriginName: Managed Registered External;
-    NotReadyReason: ImageNotFound PullDenied ImageUnavailable CannotStart Exited OutOfMemory Unhealthy VolumeMissing
-        NoFreeAddress OffNetwork ContainerPaused;
+    NotReadyReason: ImageNotFound PullDenied ImageUnavailable CannotStart Exited Completed OutOfMemory Unhealthy
+        VolumeMissing NoFreeAddress OffNetwork ContainerPaused;
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
         RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
         BalancerUnacknowledged TableRefused DaemonCrashLooping;

@@ -86,5 +86,5 @@ fn exit_cause(
     }
     let own = wanted.status.as_ref().filter(|status| status.container.as_ref() == Some(&exited.id));
     let was_healthy = own.is_some_and(|status| status.ready_after.is_some());
-    Some(NotReadyCause::Exited { code, was_healthy })
+    Some(NotReadyCause::of_exit(code, was_healthy))
 }

@@ -16,6 +16,7 @@ pub enum FailureReasonName {
     PullDenied,
     CannotStart,
     CrashLoop,
+    Completed,
     OutOfMemory,
     BadAnswer,
     WrongPort,
@@ -40,6 +41,7 @@ impl From<&Diagnosis> for FailureReasonName {
             NotReadyCause::PullDenied { .. } => Self::PullDenied,
             NotReadyCause::CannotStart { .. } => Self::CannotStart,
             NotReadyCause::Exited { .. } => Self::CrashLoop,
+            NotReadyCause::Completed { .. } => Self::Completed,
             NotReadyCause::OutOfMemory { .. } => Self::OutOfMemory,
             NotReadyCause::Unhealthy { probe, .. } => match probe.answer {
                 ProbeAnswer::Status { .. } | ProbeAnswer::Unwell => Self::BadAnswer,

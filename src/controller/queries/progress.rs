@@ -117,7 +117,7 @@ fn end(
         }
         // A change of the count is done once all replicas serve, although the rollout failed.
         RolloutState::Failed { .. } if settled && awaited == Awaited::Count => Some(OperationEnd::Done),
-        RolloutState::Failed { failure } => Some(OperationEnd::Failed { failure: failure.clone() }),
+        RolloutState::Failed { failure, .. } => Some(OperationEnd::Failed { failure: failure.clone() }),
         RolloutState::Complete | RolloutState::RolledBack { .. } => settled.then_some(OperationEnd::Done),
     }
 }

@@ -11,6 +11,7 @@ use super::waits::waits;
 use crate::controller::error::ControllerError;
 use crate::controller::reconciler::FailedRequestCount;
 use crate::controller::service_state::ServiceState;
+use crate::controller::writes::live;
 use crate::model::{
     Condition, Endpoint, Event, Generation, ImageVolume, Millis, ObjectRef, Reason, ResolvedImage, Service,
     ServiceName, StoreId, Volume,
@@ -146,7 +147,7 @@ impl Queries {
         let mut troubles = assessment.troubles;
         troubles.extend(facts.volumes_in_use.clone());
         ServiceSnapshot {
-            service: state.service.clone(),
+            service: shown(state),
             rollout: state.rollout.clone(),
             deadline: deadline(state, self.clock.wall()),
             conditions: assessment.conditions.to_vec(),
@@ -159,6 +160,13 @@ impl Queries {
             volumes: docker_names(&state.service, &self.store),
         }
     }
+}
+
+/// The service with the overrides that are in force; all that are stored, where that is not known.
+fn shown(state: &ServiceState) -> Service {
+    let stored = &state.service;
+    let overrides = live(state).map_or_else(|_| stored.overrides.clone(), |live| live.service.overrides);
+    Service { overrides, ..stored.clone() }
 }
 
 /// The image of the revision that should run, which after a rollback is not the spec's; the spec's until a pass has

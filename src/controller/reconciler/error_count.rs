@@ -115,7 +115,7 @@ mod tests {
         let goes_back =
             || RolloutState::RollingBack { failure: failure(), waited: Millis(0), most_available: 0 };
         let is_back = || RolloutState::RolledBack { failure: failure() };
-        let failed = || RolloutState::Failed { failure: failure() };
+        let failed = || RolloutState::Failed { failure: failure(), back_from: None };
         check(
             &[
                 (1, RolloutState::Complete, count("a", 5)),

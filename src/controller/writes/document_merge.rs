@@ -11,7 +11,7 @@ use super::object::{Object, ObjectChange, WriteStamp};
 use super::snapshot::{WriteSnapshot, changed_meanwhile};
 use super::types::{ApplyDocument, ApplyOptions, DocumentProblem, Overridden, WriteAction};
 use crate::controller::error::{Conflict, ControllerError};
-use crate::model::{Author, ObjectSpec, Problem, ResolvedImage};
+use crate::model::{Author, ObjectSpec, Override, Problem, ResolvedImage};
 
 /// The spec of a document after the merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl ApplyOptions {
 
 impl WriteSnapshot {
     fn merge_input(&self, document: &ApplyDocument) -> Result<MergeInput<'_>, FieldsError> {
-        merge_input(&document.spec, self.applied.as_ref(), self.object.as_ref())
+        merge_input(&document.spec, self.applied.as_ref(), self.live.as_ref())
     }
 
     /// The change that applying a document makes; `image` is its resolved image, where it was resolved.
@@ -90,7 +90,7 @@ impl WriteSnapshot {
         if !options.diff && !conflicts.is_empty() {
             return Err(ControllerError::Overridden { conflicts, by: stamp.by.clone() });
         }
-        let image = match (&self.object, image) {
+        let image = match (&self.live, image) {
             (Some(object), _) if outcome.keeps_image => object.header().image.cloned(),
             (_, Some(image)) => Some(image.clone()),
             (_, None) if spec.image().is_none() => None,
@@ -100,11 +100,23 @@ impl WriteSnapshot {
             (None, None) => return Err(ControllerError::NotFound(vec![document.object()])),
         };
         let mut change = dispatch::apply(document, self.object.as_ref(), spec, outcome, image, stamp)?;
+        change.notes.extend(self.failed.iter().map(failed_note));
         if options.diff && change.action == WriteAction::Created {
             change.changes = dispatch::settings(&change.after.spec())?;
         }
         Ok(change)
     }
+}
+
+/// Why an override is not kept.
+fn failed_note(over: &Override) -> String {
+    let value = over.new.as_ref().map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+    let value = value.unwrap_or_else(|| "nothing".to_owned());
+    format!(
+        "{} was set to {value} by {}, whose release failed; it is not kept",
+        over.field,
+        over.by.summary()
+    )
 }
 
 fn conflicts(document: &ApplyDocument, merged: &MergeOutcome) -> Vec<Conflict> {

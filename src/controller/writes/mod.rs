@@ -14,6 +14,7 @@ pub mod diff;
 mod directory;
 mod document_merge;
 mod documents;
+mod failed_override;
 mod fields;
 mod handle;
 mod images;
@@ -28,6 +29,7 @@ mod snapshot;
 mod types;
 
 pub use directory::{DeclaredObject, DirectoryRemovals, ManifestsDirectory};
+pub(crate) use failed_override::live;
 pub use fields::FieldsError;
 pub use handle::Writes;
 pub use rollout_phase::{RolloutCommand, RolloutPhase, RolloutRejection};

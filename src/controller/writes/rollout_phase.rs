@@ -95,7 +95,7 @@ pub(crate) fn position(
         RolloutState::RolledBack { failure } => {
             RolloutPhase::RolledBack { to: target, failure: failure.clone() }
         }
-        RolloutState::Failed { failure } => RolloutPhase::Failed { failure: failure.clone() },
+        RolloutState::Failed { failure, .. } => RolloutPhase::Failed { failure: failure.clone() },
     };
     RolloutPosition { phase, stable: rollout.stable.filter(|stable| *stable != target) }
 }

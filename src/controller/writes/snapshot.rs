@@ -6,12 +6,16 @@ use super::object::{Object, ObjectChange, ObjectContext, ObjectHeader};
 use super::types::WriteAction;
 use crate::controller::error::ControllerError;
 use crate::controller::service_state::ServiceState;
-use crate::model::{Generation, ObjectRef, ObjectSpec, key};
+use crate::model::{Generation, ObjectRef, ObjectSpec, Override, key};
 
 /// An object as it was read for a write.
 pub(crate) struct WriteSnapshot {
     pub(super) reference: ObjectRef,
     pub(super) object: Option<Object>,
+    /// The object without what failed: what a manifest is merged with.
+    pub(super) live: Option<Object>,
+    /// What commands changed of it whose release failed.
+    pub(super) failed: Vec<Override>,
     /// Of the object's key; 0 where there is no object.
     pub(super) mod_revision: u64,
     pub(super) context: ObjectContext,
@@ -71,11 +75,22 @@ impl Writes {
         let reference = object.clone();
         Ok(match dispatch::read(self.store.as_ref(), object).await? {
             Some((object, mod_revision, context)) => {
-                WriteSnapshot { reference, object: Some(object), mod_revision, context, applied }
+                let (live, failed) = context.live(&object)?;
+                WriteSnapshot {
+                    reference,
+                    object: Some(object),
+                    live: Some(live),
+                    failed,
+                    mod_revision,
+                    context,
+                    applied,
+                }
             }
             None => WriteSnapshot {
                 reference,
                 object: None,
+                live: None,
+                failed: Vec::new(),
                 mod_revision: 0,
                 context: ObjectContext::None,
                 applied,

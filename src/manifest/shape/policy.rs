@@ -54,7 +54,7 @@ pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
             ValueType::Span,
             Default("5m"),
             "10m",
-            "A rollout without progress for this long fails. The time to pull the image does not count. It must be longer \
+            "A rollout without progress for this long fails. The time to pull the image, or to wait for an old container to drain and stop, does not count. It must be longer \
              than `healthyFor`.",
         ),
         key(

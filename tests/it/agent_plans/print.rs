@@ -133,6 +133,7 @@ fn cause(cause: &NotReadyCause) -> String {
         | NotReadyCause::ImageUnavailable { .. }
         | NotReadyCause::OutOfMemory { .. } => cause.to_string(),
         NotReadyCause::CannotStart { message } => format!("refused: {message}"),
+        NotReadyCause::Completed { .. } => "completed".to_owned(),
         NotReadyCause::Exited { code, .. } => format!("exited {code}"),
         NotReadyCause::Unhealthy { probe, .. } => format!("failing: {}", probe.message),
         NotReadyCause::VolumeMissing { volume } => format!("volume {volume} missing"),

@@ -54,6 +54,7 @@ fn seen() -> Vec<(&'static str, NotReadyCause, Option<Millis>)> {
             None,
         ),
         ("0424", NotReadyCause::Exited { code: 1, was_healthy: false }, None),
+        ("0430", NotReadyCause::Completed { was_healthy: false }, None),
         ("0425", NotReadyCause::OutOfMemory { limit: "64Mi".parse().ok() }, None),
         ("0426", unhealthy(busy, ProbeAnswer::Status { status: 503 }, within), None),
         ("0427", unhealthy("GET /healthz → connection refused", refused, None), Some(Millis::secs(30))),

@@ -201,7 +201,8 @@ fn ctrl_c_detaches_and_exits_130() {
 fn rollout_and_rollout_status_show_a_rollout() {
     let mut rolling = service("users");
     rolling.metadata.generation = Generation(10);
-    rolling.status.rollout = Some(rollout(10, Some(9), RolloutState::Failed { failure: failure(10) }));
+    rolling.status.rollout =
+        Some(rollout(10, Some(9), RolloutState::Failed { failure: failure(10), back_from: None }));
     (rolling.status.available, rolling.status.failed_requests) = (2, Some(3));
     let replicas = List::of(vec![replica("users-9-a", ReplicaPhase::Ready), replica("users-10-a", exited())]);
     let stub = changing("POST /v1/rollout", ended(OperationOutcome::Done))

@@ -1,8 +1,8 @@
 //! A world for plans: what agents and containers would do, without any of them.
 //!
 //! A container is ready 2 s after it was started and gone 3 s after its removal was asked for. An image named `bad`
-//! exits at once until it is healed, one named `slow` is pulled for 60 s first; a health path `/typo` fails, 15 s after
-//! a running replica was moved to it.
+//! exits at once until it is healed, one named `slow` is pulled for 60 s first, one named `stubborn` is gone only after its
+//! `stop.grace`; a health path `/typo` fails, 15 s after a running replica was moved to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -161,6 +161,7 @@ impl World {
                 "healthyFor" => spec.rollout.healthy_for = value.parse().unwrap(),
                 "startWithin" => spec.health.start_within = value.parse().unwrap(),
                 "deadline" => spec.rollout.deadline = value.parse().unwrap(),
+                "grace" => spec.stop.grace = value.parse().unwrap(),
                 "drain" => spec.rollout.drain = value.parse().unwrap(),
                 "keep" => spec.rollout.keep_revisions = value.parse().unwrap(),
                 "onFailure" if value == "pause" => spec.rollout.on_failure = OnFailure::Pause,
@@ -284,7 +285,7 @@ impl World {
     }
 
     fn phase(&self, live: &Live) -> ReplicaPhase {
-        if live.gone || live.leaving_since.is_some_and(|t| self.now - t >= GONE_AFTER) {
+        if live.gone || live.leaving_since.is_some_and(|t| self.now - t >= self.gone_after(live)) {
             let kept = matches!(live.replica.desired, Desired::Retain { .. }) && !live.gone;
             return if kept { ReplicaPhase::Retained } else { ReplicaPhase::Gone };
         }
@@ -311,6 +312,13 @@ impl World {
             return ReplicaPhase::Unready { cause: NotReadyCause::unhealthy("GET → 500") };
         }
         if age < READY_AFTER { ReplicaPhase::Starting { cause: None } } else { ReplicaPhase::Ready }
+    }
+
+    /// From the order to leave to the end.
+    fn gone_after(&self, live: &Live) -> u64 {
+        let revision = &self.revisions[&live.replica.revision];
+        let ignores_signal = revision.image.reference.contains("stubborn");
+        if ignores_signal { revision.spec.stop.grace.0 } else { GONE_AFTER }
     }
 
     /// How the image of a replica fails, as its tag says.
@@ -537,7 +545,7 @@ impl World {
                 format!("RolledBack, {revision} aborted")
             }
             RolloutState::RolledBack { failure } => format!("RolledBack, {} failed", failure.revision),
-            RolloutState::Failed { failure } => format!("Failed, {} failed", failure.revision),
+            RolloutState::Failed { failure, .. } => format!("Failed, {} failed", failure.revision),
         };
         let (available, wanted) = (assessment.available, assessment.wanted);
         let (at, target) = (Millis(self.now), rollout.target);

@@ -1,6 +1,7 @@
 //! The error for a failed or aborted rollout. Pure.
 
 use coxswain::api::codes;
+use coxswain::api::failure_code;
 use coxswain::api::types::{ErrorDetail, FailureReasonName, RolloutFailureDetail};
 use coxswain::model::ServiceName;
 
@@ -69,7 +70,7 @@ pub(crate) fn failed(
         why: failure.observed.clone(),
         log: failure.log.clone(),
         next: next(name, failure, end),
-        class: Some(codes::of_failure(failure.reason).id.to_owned()),
+        class: Some(failure_code(failure.reason).id.to_owned()),
         ..code.detail(format!("rollout of {name} to {release} failed and was {outcome}"))
     }
 }

@@ -1,6 +1,6 @@
 //! The text of `ctl describe` and `ctl why`. Pure.
 
-use coxswain::api::codes;
+use coxswain::api::failure_code;
 use coxswain::api::types::{
     DaemonStatus, EndpointObject, EventObject, FieldChange, FieldOverride, ObjectCondition, ReplicaObject,
     RevisionObject, RolloutFailureDetail, RolloutStateName, ServiceObject, settings as non_default_settings,
@@ -192,7 +192,7 @@ fn last_failed(revisions: &[RevisionObject]) -> Option<&RolloutFailureDetail> {
 }
 
 fn failure_lines(failure: &RolloutFailureDetail, now: Timestamp) -> Vec<String> {
-    let class = codes::of_failure(failure.reason);
+    let class = failure_code(failure.reason);
     let head = format!("revision {}, {}: {}", failure.revision, ago(failure.at, now), class.title);
     std::iter::once(head).chain(failure.observed.iter().map(|line| sanitize(line))).collect()
 }

@@ -239,7 +239,7 @@ fn finish(
 }
 
 /// The fields of a service, its image with the digest.
-fn fields_with_digest(service: &Service) -> Result<Fields, FieldsError> {
+pub(in crate::controller::writes) fn fields_with_digest(service: &Service) -> Result<Fields, FieldsError> {
     let mut fields = fields(&service.spec, &RULES)?;
     fields.insert(Field::parse(IMAGE), service.image.summary().into());
     Ok(fields)

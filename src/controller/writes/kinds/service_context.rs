@@ -1,9 +1,11 @@
 //! What a write of a service depends on next to the service: its rollout, and the revisions it may go back to. Pure.
 
 use crate::controller::service_state::ServiceState;
+use crate::controller::writes::failed_override::{LiveService, live};
+use crate::controller::writes::fields::FieldsError;
 use crate::controller::writes::object::{Object, ObjectContext};
 use crate::controller::writes::rollout_phase::{RolloutPosition, position};
-use crate::model::{RevisionNumber, RevisionOutcome, Rollout, Service};
+use crate::model::{Override, RevisionNumber, RevisionOutcome, Rollout, Service};
 use crate::store::Compare;
 
 impl ServiceState {
@@ -25,6 +27,20 @@ impl ServiceState {
 }
 
 impl ObjectContext {
+    /// The object as a manifest is merged with it, and what commands changed of it whose release failed.
+    pub(in crate::controller::writes) fn live(
+        &self,
+        object: &Object,
+    ) -> Result<(Object, Vec<Override>), FieldsError> {
+        match self {
+            Self::Service(state) => {
+                let LiveService { service, failed } = live(state)?;
+                Ok((Object::Service(Box::new(service)), failed))
+            }
+            Self::None => Ok((object.clone(), Vec::new())),
+        }
+    }
+
     fn with<'a>(&'a self, after: &'a Object) -> Option<(&'a ServiceState, &'a Service)> {
         match self {
             Self::Service(before) => Some((before, after.as_service()?)),
