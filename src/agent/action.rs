@@ -20,6 +20,12 @@ pub enum AgentAction {
         /// Pinned form.
         image: String,
     },
+    /// Ask whether the Engine still has these volumes, which held data, before a replica's container mounts them.
+    FindVolumes {
+        replica: ReplicaName,
+        /// Names in Docker.
+        volumes: BTreeSet<String>,
+    },
     /// Create the network of an app.
     CreateNetwork {
         spec: Box<NetworkSpec>,
@@ -31,8 +37,6 @@ pub enum AgentAction {
         /// The pools' cursors after everything that this pass has allocated so far.
         cursors: BTreeMap<LeasePool, PoolCursor>,
         spec: Box<ContainerSpec>,
-        /// Volumes without which it is not created, because they held data.
-        required_volumes: BTreeSet<String>,
     },
     /// Start a container that exists, and inspect it.
     Start {
@@ -85,6 +89,7 @@ impl AgentAction {
         match self {
             Self::FindImage { image } => ActionSubject::Image(image.clone()),
             Self::Pull { image } => ActionSubject::Pull(image.clone()),
+            Self::FindVolumes { replica, .. } => ActionSubject::Volumes(replica.clone()),
             Self::CreateNetwork { spec } => ActionSubject::Network(spec.name.clone()),
             Self::Create { replica, .. } | Self::Start { replica, .. } => {
                 ActionSubject::Replica(replica.clone())
@@ -110,6 +115,8 @@ pub enum ActionSubject {
     Image(String),
     /// The image is being pulled.
     Pull(String),
+    /// The volumes of this replica are being looked up.
+    Volumes(ReplicaName),
     /// The network is being created or removed.
     Network(String),
     /// The tag is being set or removed.
@@ -122,6 +129,7 @@ impl fmt::Display for ActionSubject {
             Self::Replica(name) => write!(f, "replica {name}"),
             Self::Container(id) => write!(f, "container {}", id.short()),
             Self::Image(text) | Self::Pull(text) => write!(f, "image {text}"),
+            Self::Volumes(name) => write!(f, "volumes of replica {name}"),
             Self::Network(name) => write!(f, "network {name}"),
             Self::Tag(tag) => write!(f, "tag {tag}"),
         }

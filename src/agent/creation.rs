@@ -3,7 +3,7 @@
 use super::action::AgentAction;
 use super::classify::ReplicaContainers;
 use super::images::{self, ImageNeed};
-use super::known_volumes;
+use super::known_volumes::{self, VolumeNeed};
 use super::network;
 use super::plan_builder::PlanBuilder;
 use super::spec;
@@ -48,6 +48,12 @@ pub(super) fn next_step(
         Err(message) => return waiting(Some(NotReadyCause::cannot_start(message))),
     }
     let highest = remembered.attempted.max(containers.highest_attempt());
+    let mounts = spec::mounts(&builder.view.facts, &wanted.replica, revision);
+    match known_volumes::need(builder, &wanted.replica.name, &mounts) {
+        VolumeNeed::Met => {}
+        VolumeNeed::LookingUp => return waiting(ended),
+        VolumeNeed::Missing(volumes) => return waiting(Some(NotReadyCause::VolumeMissing { volumes })),
+    }
     match create(builder, wanted, revision, highest) {
         Ok(true) if ended.is_none() => ReplicaPhase::Starting { cause: None },
         Ok(_) => waiting(ended),
@@ -82,8 +88,7 @@ fn create(
     // An unanswered create has its number too: should its container come up after all, it is superseded.
     let attempt = wanted.status.as_ref().map_or(0, |s| s.attempt).max(highest) + 1;
     let spec = Box::new(spec::container(builder.view, replica, revision, attempt, env, allocation));
-    let required_volumes = known_volumes::required(builder, &spec.mounts);
     let replica = replica.name.clone();
     let cursors = builder.cursors().clone();
-    Ok(builder.act(AgentAction::Create { replica, attempt, cursors, spec, required_volumes }))
+    Ok(builder.act(AgentAction::Create { replica, attempt, cursors, spec }))
 }

@@ -32,8 +32,10 @@ pub(super) enum ActionOutcome {
     Examined(Evidence),
     /// The container was created, as of this tick, and its start was not answered.
     CreatedOnly(u64, Box<ObservedContainer>, EngineError),
-    /// A volume that held data is gone, so the container was not created.
-    VolumeMissing(String),
+    /// Volumes were looked up; these do not exist.
+    VolumesFound {
+        missing: BTreeSet<String>,
+    },
     /// It failed, or was not answered.
     Failed(EngineError),
 }
@@ -44,9 +46,15 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &AgentAc
         AgentAction::FindImage { image } => engine.image(image).await.map(|_| ()),
         AgentAction::Pull { image } => engine.pull(image).await,
         AgentAction::CreateNetwork { spec } => engine.create_network(spec).await,
-        AgentAction::Create { spec, required_volumes, .. } => {
-            return create(engine, ticks, spec, required_volumes).await;
-        }
+        AgentAction::FindVolumes { volumes, .. } => match engine.volumes().await {
+            Ok(found) => {
+                let present: BTreeSet<String> = found.into_iter().map(|volume| volume.name).collect();
+                let missing = volumes.difference(&present).cloned().collect();
+                return ActionOutcome::VolumesFound { missing };
+            }
+            Err(error) => Err(error),
+        },
+        AgentAction::Create { spec, .. } => return create(engine, ticks, spec).await,
         AgentAction::Start { container, .. } => return start(engine, ticks, container).await,
         AgentAction::Connect { container, network, address, .. } => {
             return connect(engine, ticks, container, network, *address).await;
@@ -66,17 +74,7 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &AgentAc
     done.map_or_else(ActionOutcome::Failed, |()| ActionOutcome::Done)
 }
 
-async fn create(
-    engine: &dyn Engine,
-    ticks: &Ticks,
-    spec: &ContainerSpec,
-    required_volumes: &BTreeSet<String>,
-) -> ActionOutcome {
-    match missing_volume(engine, required_volumes).await {
-        Ok(None) => {}
-        Ok(Some(volume)) => return ActionOutcome::VolumeMissing(volume),
-        Err(error) => return ActionOutcome::Failed(error),
-    }
+async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> ActionOutcome {
     for mount in &spec.mounts {
         if let Err(error) = engine.create_volume(&mount.volume).await {
             return ActionOutcome::Failed(error);
@@ -130,18 +128,6 @@ async fn connect(
     }
 }
 
-/// The first of these volumes that Docker does not have.
-async fn missing_volume(
-    engine: &dyn Engine,
-    required: &BTreeSet<String>,
-) -> Result<Option<String>, EngineError> {
-    if required.is_empty() {
-        return Ok(None);
-    }
-    let present: BTreeSet<String> = engine.volumes().await?.into_iter().map(|volume| volume.name).collect();
-    Ok(required.difference(&present).next().cloned())
-}
-
 /// A container that was just created, before it is inspected.
 fn as_created(id: ContainerId, spec: &ContainerSpec) -> Box<ObservedContainer> {
     Box::new(ObservedContainer {
@@ -153,6 +139,7 @@ fn as_created(id: ContainerId, spec: &ContainerSpec) -> Box<ObservedContainer> {
         finished_at: None,
         addresses: BTreeMap::new(),
         published: spec.published.clone(),
+        volumes: spec.mounts.iter().map(|mount| mount.volume.name.clone()).collect(),
         error: String::new(),
     })
 }

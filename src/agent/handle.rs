@@ -1,5 +1,6 @@
 //! The handle of a running agent, and the state that it publishes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,23 @@ pub struct AgentParts {
     pub clock: Arc<dyn Clock>,
 }
 
+/// What the user confirms.
+#[derive(Debug)]
+pub(super) struct Confirmation {
+    /// Names in Docker of volumes whose loss the user accepts. One that vanished later was never shown, and is not among them.
+    pub(super) lost_volumes: BTreeSet<String>,
+    pub(super) answer: oneshot::Sender<Confirmed>,
+}
+
+/// What a confirmation allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Confirmed {
+    /// Names of the containers, and of services that a manifests directory no longer declares, that are now removed.
+    pub removed: Vec<String>,
+    /// Names in Docker of the volumes that replicas no longer wait for.
+    pub lost_volumes: BTreeSet<String>,
+}
+
 /// Whether the Engine can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum EngineState {
@@ -47,8 +65,10 @@ pub enum EngineState {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AgentState {
     pub engine: EngineState,
-    /// `EngineUnavailable`, `DeletionHeld`, `BalancerUnacknowledged`.
+    /// `EngineUnavailable`, `DeletionHeld`, `VolumeMissing`, `BalancerUnacknowledged`.
     pub conditions: Vec<Condition>,
+    /// Names in Docker of volumes that held data, have vanished, and are waited for.
+    pub missing_volumes: BTreeSet<String>,
     /// Of containers created from now on; `None` before it is known.
     pub exposure: Option<ExposureMode>,
     /// Where containers reach the balancer; `None` before the Engine's first response.
@@ -63,7 +83,7 @@ pub struct AgentState {
 #[derive(Debug, Clone)]
 pub struct AgentHandle {
     pub(super) wake: Arc<Notify>,
-    pub(super) confirm: mpsc::Sender<oneshot::Sender<Vec<String>>>,
+    pub(super) confirm: mpsc::Sender<Confirmation>,
     pub(super) state: watch::Receiver<AgentState>,
     pub(super) requests: Arc<dyn NodeRequests>,
 }
@@ -74,18 +94,19 @@ impl AgentHandle {
         self.wake.notify_one();
     }
 
-    /// Confirms the held removals; returns the names of their containers. Empty if nothing was held, or the agent ended.
+    /// Confirms the held removals, and the loss of those of these volumes that are waited for. Allows nothing if nothing
+    /// waited, or the agent ended.
     ///
     /// # Errors
     /// The agent does not answer by a deadline.
-    pub async fn confirm(&self) -> Result<Vec<String>, AgentSilent> {
+    pub async fn confirm(&self, lost_volumes: BTreeSet<String>) -> Result<Confirmed, AgentSilent> {
         let request = async {
-            let (answer, released) = oneshot::channel();
-            if self.confirm.send(answer).await.is_err() {
-                return Vec::new();
+            let (answer, confirmed) = oneshot::channel();
+            if self.confirm.send(Confirmation { lost_volumes, answer }).await.is_err() {
+                return Confirmed::default();
             }
             self.wake.notify_one();
-            released.await.unwrap_or_default()
+            confirmed.await.unwrap_or_default()
         };
         tokio::time::timeout(CONFIRM_WITHIN, request).await.map_err(|_| AgentSilent)
     }
@@ -109,17 +130,17 @@ mod tests {
     use crate::model::StoreId;
 
     #[tokio::test(start_paused = true)]
-    async fn confirm_of_a_hanging_agent_fails_and_of_an_ended_one_releases_nothing() {
+    async fn confirm_of_a_hanging_agent_fails_and_of_an_ended_one_allows_nothing() {
         let (confirm, mut asked) = mpsc::channel(1);
         let (_, state) = watch::channel(AgentState::default());
         let engine = Arc::new(FakeEngine::new(|| jiff::Timestamp::UNIX_EPOCH));
         let requests = Arc::new(LocalNode::new(engine, StoreId::new("store"), Arc::default()));
         let handle = AgentHandle { wake: Arc::default(), confirm, state, requests };
         let started = tokio::time::Instant::now();
-        assert_eq!(handle.confirm().await, Err(AgentSilent));
+        assert_eq!(handle.confirm(BTreeSet::new()).await, Err(AgentSilent));
         assert_eq!(started.elapsed(), CONFIRM_WITHIN);
         assert!(asked.recv().await.is_some(), "it may yet happen");
         drop(asked);
-        assert_eq!(handle.confirm().await, Ok(Vec::new()));
+        assert_eq!(handle.confirm(BTreeSet::new()).await, Ok(Confirmed::default()));
     }
 }

@@ -3,61 +3,82 @@
 
 use std::collections::BTreeSet;
 
-use super::classify::ClassifiedContainers;
+use super::action::{ActionSubject, AgentAction};
+use super::backoff::FIND_AGAIN;
 use super::plan_builder::PlanBuilder;
-use super::spec;
+use super::view::service_of;
 use crate::engine::Mount;
-use crate::model::{Condition, NotReadyCause, Reason, ServiceName};
+use crate::model::{Condition, Reason, ReplicaName, ServiceName};
 
-/// Records the volumes of containers that exist: Docker keeps a volume for as long as a container mounts it. Those of
+/// Whether the volumes of a container that is to be created are there.
+pub(super) enum VolumeNeed {
+    Met,
+    /// They are being looked up.
+    LookingUp,
+    /// These are gone: the replica waits until they are restored, or until the user confirms their loss.
+    Missing(BTreeSet<String>),
+}
+
+/// Records the volumes that containers mount: Docker keeps a volume for as long as a container mounts it. Those of
 /// services that are gone are forgotten: no replica waits for them.
-pub(super) fn remember(builder: &mut PlanBuilder<'_>, classified: &ClassifiedContainers<'_>) {
+pub(super) fn remember(builder: &mut PlanBuilder<'_>) {
     let view = builder.view;
-    let has_container =
-        |name| classified.replicas.get(name).is_some_and(|found| found.all().next().is_some());
-    for wanted in view.replicas.values().filter(|wanted| has_container(&wanted.replica.name)) {
-        let Some(revision) = &wanted.revision else { continue };
-        for mount in spec::mounts(&view.facts, &wanted.replica, revision) {
-            let services = builder.state.volumes.entry(mount.volume.name).or_default();
-            services.insert(wanted.replica.service.clone());
+    let suffix = format!("-{}", view.facts.store.short());
+    let is_stored = |name: &ServiceName| view.revisions.keys().any(|(service, _)| service == name);
+    for container in view.ours() {
+        let Some(service) = service_of(container).filter(is_stored) else { continue };
+        for volume in container.volumes.iter().filter(|volume| volume.ends_with(&suffix)) {
+            builder.state.volumes.entry(volume.clone()).or_default().insert(service.clone());
         }
     }
-    let is_stored = |name: &ServiceName| view.revisions.keys().any(|(service, _)| service == name);
     for services in builder.state.volumes.values_mut() {
         services.retain(is_stored);
     }
     builder.state.volumes.retain(|_, services| !services.is_empty());
 }
 
-/// Those of a container's volumes that must exist before it is created. A volume whose loss the user confirmed need not, and
-/// is forgotten.
-pub(super) fn required(builder: &mut PlanBuilder<'_>, mounts: &[Mount]) -> BTreeSet<String> {
+/// Whether those of a container's volumes exist that held data, as of a moment ago. A volume that the user removed, or whose
+/// loss the user confirmed, is forgotten instead.
+pub(super) fn need(builder: &mut PlanBuilder<'_>, replica: &ReplicaName, mounts: &[Mount]) -> VolumeNeed {
     let names = mounts.iter().map(|mount| &mount.volume.name);
-    let (lost, kept): (Vec<&String>, Vec<&String>) =
-        names.partition(|name| builder.memory.lost_volumes.contains(*name));
-    for name in lost {
+    let (recreatable, kept): (Vec<&String>, Vec<&String>) =
+        names.partition(|name| builder.memory.recreatable_volumes.contains(*name));
+    for name in recreatable {
         builder.state.volumes.remove(name);
     }
-    kept.into_iter().filter(|name| builder.state.volumes.contains_key(*name)).cloned().collect()
+    let known = kept.into_iter().filter(|name| builder.state.volumes.contains_key(*name));
+    let required: BTreeSet<String> = known.cloned().collect();
+    if required.is_empty() {
+        return VolumeNeed::Met;
+    }
+    let lookup = builder.memory.replicas.get(replica).and_then(|own| own.volume_lookup.clone());
+    let is_recent = lookup.as_ref().is_some_and(|lookup| builder.now.mono.since(lookup.at) < FIND_AGAIN);
+    let missing: BTreeSet<String> =
+        lookup.map(|lookup| lookup.missing.intersection(&required).cloned().collect()).unwrap_or_default();
+    if !is_recent && !builder.is_busy(&ActionSubject::Volumes(replica.clone())) {
+        builder.act(AgentAction::FindVolumes { replica: replica.clone(), volumes: required });
+    }
+    match missing.is_empty() {
+        true if is_recent => VolumeNeed::Met,
+        true => VolumeNeed::LookingUp,
+        false => {
+            builder.wake(FIND_AGAIN);
+            builder.plan.missing_volumes.extend(missing.iter().cloned());
+            VolumeNeed::Missing(missing)
+        }
+    }
 }
 
-/// Reports the volumes that replicas wait for, until they are back or the user confirms their loss.
+/// Reports the volumes that replicas wait for.
 pub(super) fn report_missing(builder: &mut PlanBuilder<'_>) {
-    let waits = builder.memory.replicas.values().filter_map(|replica| replica.retry.as_ref());
-    let missing = waits.filter_map(|retry| match &retry.cause {
-        NotReadyCause::VolumeMissing { volume } => Some(volume.clone()),
-        _ => None,
-    });
-    let missing: BTreeSet<String> = missing.collect();
-    if missing.is_empty() {
+    if builder.plan.missing_volumes.is_empty() {
         return;
     }
-    let names: Vec<&str> = missing.iter().map(String::as_str).collect();
+    let names: Vec<&str> = builder.plan.missing_volumes.iter().map(String::as_str).collect();
     let message = format!(
         "no longer in Docker: {}; replicas that mount it wait until it is restored, or until `ctl confirm` lets them start \
          with an empty one",
         names.join(", ")
     );
     builder.plan.conditions.push(Condition::degraded(Reason::VolumeMissing, message));
-    builder.plan.missing_volumes = missing;
 }

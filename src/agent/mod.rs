@@ -64,7 +64,7 @@ pub use action::{ActionSubject, AgentAction};
 pub use address::SubnetError;
 pub use config::AgentConfig;
 pub use first_contact::{containers_of_other_stores, identify_node};
-pub use handle::{AgentHandle, AgentParts, AgentSilent, AgentState, EngineState};
+pub use handle::{AgentHandle, AgentParts, AgentSilent, AgentState, Confirmed, EngineState};
 pub use memory::{AgentMemory, UNACKNOWLEDGED_AFTER};
 pub use node::{BalancerUrl, NodeFacts};
 pub use node_plan::{EndpointWrite, NodePlan};

@@ -259,6 +259,7 @@ mod tests {
             finished_at: None,
             addresses: BTreeMap::new(),
             published: BTreeMap::new(),
+            volumes: BTreeSet::new(),
             error: String::new(),
         }
     }

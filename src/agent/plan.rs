@@ -28,7 +28,7 @@ pub fn plan(view: &NodeView, memory: AgentMemory, now: Now) -> (NodePlan, AgentM
 
 fn decide(builder: &mut PlanBuilder<'_>, classified: &ClassifiedContainers<'_>) {
     let none = ReplicaContainers::default();
-    known_volumes::remember(builder, classified);
+    known_volumes::remember(builder);
     for wanted in &cleanup::withdraw_dead(builder) {
         let containers = classified.replicas.get(&wanted.replica.name).unwrap_or(&none);
         let step = match wanted.replica.desired {

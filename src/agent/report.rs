@@ -96,11 +96,6 @@ impl Agent {
         {
             self.memory.attempted(replica, *attempt);
         }
-        if let AgentAction::Create { spec, .. } = action
-            && let ActionOutcome::Started(..) | ActionOutcome::CreatedOnly(..) = outcome
-        {
-            self.memory.mounted(&spec.mounts);
-        }
     }
 
     fn acted(&mut self, tick: u64, action: AgentAction, outcome: ActionOutcome) {
@@ -135,11 +130,9 @@ impl Agent {
                     self.memory.examined(replica, container, findings, self.clock.mono());
                 }
             }
-            ActionOutcome::VolumeMissing(volume) => {
-                if let Some(replica) = started_replica(&action) {
-                    tracing::warn!(%replica, volume, "not created: a volume that held data no longer exists");
-                    self.memory.leases.released(replica);
-                    self.memory.volume_missing(replica, volume, self.clock.now());
+            ActionOutcome::VolumesFound { missing } => {
+                if let AgentAction::FindVolumes { replica, .. } = &action {
+                    self.memory.volumes_found(replica, missing, self.clock.mono());
                 }
             }
             ActionOutcome::NameTaken(tick, holder) => self.name_taken(tick, &action, *holder),
@@ -174,7 +167,8 @@ impl Agent {
             AgentAction::Untag { tag } => {
                 self.memory.images.untagged(tag);
             }
-            AgentAction::Create { .. }
+            AgentAction::FindVolumes { .. }
+            | AgentAction::Create { .. }
             | AgentAction::Start { .. }
             | AgentAction::Connect { .. }
             | AgentAction::Examine { .. } => {}
@@ -251,6 +245,7 @@ impl Agent {
             AgentAction::Remove { container } | AgentAction::Examine { container, .. } => {
                 self.inspect(container.clone())
             }
+            AgentAction::FindVolumes { .. } => {}
             AgentAction::CreateNetwork { .. } => self.watch.hints.list_all(),
             AgentAction::RemoveNetwork { name } => {
                 self.watch.hints.list_all();

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use super::action::ActionSubject;
 use super::address::{self, SubnetError};
 use super::config::AgentConfig;
 use super::engine_watch::EngineWatch;
-use super::handle::{AgentHandle, AgentParts, AgentState, EngineState};
+use super::handle::{AgentHandle, AgentParts, AgentState, Confirmation, Confirmed, EngineState};
 use super::memory::AgentMemory;
 use super::node::{BalancerUrl, NodeFacts};
 use super::node_plan::NodePlan;
@@ -49,7 +49,7 @@ pub struct Agent {
     reports: watch::Receiver<BalancerReports>,
     pub(super) probes: Arc<dyn Probes>,
     wake: Arc<Notify>,
-    confirmations: mpsc::Receiver<oneshot::Sender<Vec<String>>>,
+    confirmations: mpsc::Receiver<Confirmation>,
     state: watch::Sender<AgentState>,
     pub(super) watch: EngineWatch,
     pub(super) publisher: Publisher,
@@ -224,7 +224,7 @@ impl Agent {
     async fn decide(&mut self) -> Result<NodePlan, StoreError> {
         self.snapshot.refresh(&*self.store, &self.facts.node).await?;
         self.publisher.catch_up().await?;
-        self.memory.confirm_lost(&self.removed.take());
+        self.memory.allow_recreation(&self.removed.take());
         let now = self.clock.now();
         let (plan, memory) = plan(&self.view(), std::mem::take(&mut self.memory), now);
         self.memory = memory;
@@ -256,13 +256,14 @@ impl Agent {
     }
 
     fn answer_confirmations(&mut self) {
-        while let Ok(answer) = self.confirmations.try_recv() {
+        while let Ok(Confirmation { lost_volumes, answer }) = self.confirmations.try_recv() {
             self.memory.deletion_guard.confirm(self.held.iter().map(|(id, _)| id.clone()));
-            self.memory.confirm_lost(&self.missing_volumes);
-            let containers = self.held.iter().map(|(_, name)| name.clone());
-            let released = containers.chain(self.missing_volumes.iter().cloned()).collect();
+            let lost_volumes: BTreeSet<String> =
+                self.missing_volumes.intersection(&lost_volumes).cloned().collect();
+            self.memory.allow_recreation(&lost_volumes);
+            let removed = self.held.iter().map(|(_, name)| name.clone()).collect();
             // The client may be gone; the confirmation counts.
-            let _ = answer.send(released);
+            let _ = answer.send(Confirmed { removed, lost_volumes });
         }
     }
 
@@ -278,6 +279,7 @@ impl Agent {
         let new = AgentState {
             engine: availability.state().clone(),
             conditions,
+            missing_volumes: plan.missing_volumes.clone(),
             exposure: is_known.then_some(self.facts.exposure).or(self.config.exposure),
             balancer: is_known.then(|| self.facts.balancer.clone()),
             containers: u32::try_from(ours).unwrap_or(u32::MAX),

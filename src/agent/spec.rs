@@ -137,14 +137,16 @@ pub(super) fn environment(
 }
 
 /// Characters of an app's name in that of its bridge.
-const BRIDGE_APP_MAX: usize = 7;
+const BRIDGE_APP_MAX: usize = 5;
+/// Digits in the name of a bridge: with six, one chance in 16 million that two apps of the same first letters collide.
+const BRIDGE_DIGITS: usize = 6;
 
-/// The name of an app's bridge, which stays the same when the network is created again: `cx-shop-5708`, at most 15 characters, as the
-/// kernel allows. The digits keep apps with long names and several daemons on one machine apart.
+/// The name of an app's bridge, which stays the same when the network is created again: `cx-shop-5708e0`, at most 15
+/// characters, as the kernel allows. The digits keep apps with long names and several daemons on one machine apart.
 fn bridge_name(app: &AppName, store: &StoreId) -> String {
     let shown: String = app.as_str().chars().take(BRIDGE_APP_MAX).collect();
     let hash = sha256_hex(format!("{store} {app}").as_bytes());
-    let digits: String = hash.chars().take(4).collect();
+    let digits: String = hash.chars().take(BRIDGE_DIGITS).collect();
     format!("cx-{}-{digits}", shown.trim_end_matches('-'))
 }
 

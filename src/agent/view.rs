@@ -8,8 +8,8 @@ use super::action::ActionSubject;
 use super::node::NodeFacts;
 use super::node_state::NodeState;
 use crate::engine::{
-    ContainerState, LABEL_ADDRESS, LABEL_ATTEMPT, LABEL_REPLICA, ObservedContainer, ObservedNetwork,
-    is_of_store,
+    ContainerState, LABEL_ADDRESS, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_SERVICE, ObservedContainer,
+    ObservedNetwork, is_of_store,
 };
 use crate::model::{
     AppName, Endpoint, EndpointId, EndpointState, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
@@ -92,6 +92,11 @@ impl NodeView {
         let wanted = self.replicas.values().filter_map(|w| w.endpoint.as_ref());
         wanted.chain(&self.stray_endpoints).map(|endpoint| (endpoint.id(), endpoint)).collect()
     }
+}
+
+/// The service of a container, by its label.
+pub(super) fn service_of(container: &ObservedContainer) -> Option<ServiceName> {
+    container.labels.get(LABEL_SERVICE).map(ServiceName::new)
 }
 
 /// The replica of a container, by its label.

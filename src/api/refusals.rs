@@ -44,6 +44,7 @@ fn detail_of(error: ControllerError) -> ErrorDetail {
             unchanged(balancer_unknown(&origins, exposure))
         }
         ControllerError::Images(images) => unchanged(unresolved(&images)),
+        ControllerError::NothingToRun(images) => unchanged(nothing_to_run(&images)),
         ControllerError::NoCapacity(short) => unchanged(no_capacity(&short)),
         ControllerError::RouteClaimed { route, object, origin, holder } => {
             unchanged(route_claimed(&route, &object, &origin, &holder))
@@ -233,6 +234,19 @@ fn unresolved(images: &[UnresolvedImage]) -> ErrorDetail {
         why: images.iter().map(line).collect(),
         next: pulls.collect(),
         ..codes::IMAGE_UNRESOLVED.detail(what)
+    }
+}
+
+fn nothing_to_run(images: &[UnresolvedImage]) -> ErrorDetail {
+    let line = |i: &UnresolvedImage| format!("{} ({}): {}: {}", i.object.name, i.origin, i.reference, i.why);
+    let what = match images {
+        [image] => format!("service {} has nothing to run", image.object.name),
+        images => format!("{} services have nothing to run", images.len()),
+    };
+    ErrorDetail {
+        why: images.iter().map(line).collect(),
+        next: vec!["ctl explain service.spec.command".to_owned()],
+        ..codes::INVALID_MANIFEST.detail(what)
     }
 }
 

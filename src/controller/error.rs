@@ -34,8 +34,11 @@ pub enum ControllerError {
     /// Images that cannot be resolved.
     #[error("{} cannot be resolved", .0.iter().map(|image| image.reference.as_str()).collect::<Vec<_>>().join(", "))]
     Images(Vec<UnresolvedImage>),
-    /// Services that reserve more memory than a node has.
-    #[error("no node has the memory: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    /// Images that name no program, of services that name none either.
+    #[error("nothing to run in {}", .0.iter().map(|image| image.reference.as_str()).collect::<Vec<_>>().join(", "))]
+    NothingToRun(Vec<UnresolvedImage>),
+    /// Services that reserve more memory or cpu than a node has.
+    #[error("insufficient memory or cpu: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoCapacity(Vec<CapacityShortage>),
     /// Host and path that another service holds.
     #[error("route {route} of {object} is held by {holder}")]
@@ -134,7 +137,7 @@ pub enum ControllerError {
     Store(#[from] StoreError),
 }
 
-/// An image that could not be resolved.
+/// An image that could not be resolved, or of which nothing can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnresolvedImage {
     pub object: ObjectRef,

@@ -13,6 +13,7 @@ mod service_state;
 mod shared_volumes;
 mod writes;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -29,7 +30,8 @@ pub use queries::{
 };
 // Types in this module's signatures that other modules define.
 pub use crate::agent::{
-    AgentSilent, AgentState, EngineError, EngineInfo, EngineState, LogOptions, NodeVolume, VolumeSource,
+    AgentSilent, AgentState, Confirmed, EngineError, EngineInfo, EngineState, LogOptions, NodeVolume,
+    VolumeSource,
 };
 pub use crate::orchestrator::CapacityShortage;
 pub use reconciler::Reconciler;
@@ -147,15 +149,14 @@ impl Controller {
         tokio::join!(self.reconciler.run(shutdown.clone()), self.queries.follow_balancer(shutdown));
     }
 
-    /// Allows the removals that are held back; returns the names of the containers, and of the services that a manifests
-    /// directory no longer declares.
+    /// Allows the removals that are held back, and lets replicas start without these volumes.
     ///
     /// # Errors
     /// [`ControllerError::Agent`]; nothing was allowed then.
-    pub async fn confirm(&self) -> Result<Vec<String>, ControllerError> {
-        let containers = self.nodes.agent.confirm().await?;
-        let mut released = self.directory.confirm();
-        released.extend(containers);
-        Ok(released)
+    pub async fn confirm(&self, lost_volumes: BTreeSet<String>) -> Result<Confirmed, ControllerError> {
+        let Confirmed { removed: containers, lost_volumes } = self.nodes.agent.confirm(lost_volumes).await?;
+        let mut removed = self.directory.confirm();
+        removed.extend(containers);
+        Ok(Confirmed { removed, lost_volumes })
     }
 }

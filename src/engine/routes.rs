@@ -3,8 +3,6 @@
 //! Read from the main routing table, which has the subnet of every interface too.
 //! Deliberately absent: tables of policy routing, and IPv6: apps' networks are IPv4.
 
-use std::net::Ipv4Addr;
-
 use ipnet::Ipv4Net;
 use procfs::net::RouteEntry;
 
@@ -19,16 +17,20 @@ pub(super) fn routed_subnets() -> Vec<String> {
     }
 }
 
-/// The subnet of a route; `None` for the default route, which every subnet is part of.
+/// A route to more addresses than this is a default route in parts, as a VPN adds for all traffic (`0.0.0.0/1` and
+/// `128.0.0.0/1`): the subnets of others are more specific, and lose nothing to it.
+const SHORTEST_PREFIX: u8 = 8;
+
+/// The subnet of a route; `None` for a default route, which every subnet is part of.
 fn subnet(route: &RouteEntry) -> Option<Ipv4Net> {
-    if route.mask == Ipv4Addr::UNSPECIFIED {
-        return None;
-    }
-    Ipv4Net::with_netmask(route.destination, route.mask).ok().map(|subnet| subnet.trunc())
+    let subnet = Ipv4Net::with_netmask(route.destination, route.mask).ok()?;
+    (subnet.prefix_len() >= SHORTEST_PREFIX).then(|| subnet.trunc())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn route(destination: [u8; 4], mask: [u8; 4]) -> RouteEntry {
@@ -48,10 +50,12 @@ mod tests {
     }
 
     #[test]
-    fn subnet_is_that_of_every_route_but_the_default_one() {
+    fn subnet_is_that_of_every_route_but_default_ones() {
         let text = |route: &RouteEntry| subnet(route).map(|subnet| subnet.to_string());
         assert_eq!(text(&route([10, 209, 0, 0], [255, 255, 255, 0])).as_deref(), Some("10.209.0.0/24"));
         assert_eq!(text(&route([10, 8, 0, 1], [255, 255, 255, 255])).as_deref(), Some("10.8.0.1/32"));
+        assert_eq!(text(&route([10, 0, 0, 0], [255, 0, 0, 0])).as_deref(), Some("10.0.0.0/8"));
         assert_eq!(text(&route([0, 0, 0, 0], [0, 0, 0, 0])), None);
+        assert_eq!(text(&route([128, 0, 0, 0], [128, 0, 0, 0])), None, "half of a VPN's default route");
     }
 }

@@ -1,6 +1,6 @@
 //! Requests to the Engine and its responses, in the project's terms. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::error::EngineError;
@@ -62,6 +62,8 @@ pub struct ObservedContainer {
     pub addresses: BTreeMap<String, IpAddr>,
     /// Its TCP ports with the ports of 127.0.0.1 that publish them whenever it runs.
     pub published: BTreeMap<u16, u16>,
+    /// Names of the volumes that it mounts.
+    pub volumes: BTreeSet<String>,
     /// The Engine's message when it could not start it; empty if it could.
     pub error: String,
 }

@@ -121,10 +121,10 @@ pub enum NotReadyCause {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         start_within: Option<Millis>,
     },
-    /// A volume that held data no longer exists. The container would get an empty one.
+    /// Volumes that held data no longer exist. The container would get empty ones.
     VolumeMissing {
-        /// Its name in Docker.
-        volume: String,
+        /// Their names in Docker.
+        volumes: BTreeSet<String>,
     },
     /// Every address of the network is in use or in quarantine.
     NoFreeAddress,
@@ -166,7 +166,7 @@ impl fmt::Display for NotReadyCause {
             Self::Completed { .. } => f.write_str("completed (exit code 0)"),
             Self::OutOfMemory { .. } => f.write_str("OOM-killed"),
             Self::Unhealthy { probe, .. } => f.write_str(&probe.message),
-            Self::VolumeMissing { volume } => write!(f, "volume {volume} no longer exists"),
+            Self::VolumeMissing { volumes } => write!(f, "volume no longer exists: {}", listed(volumes)),
             Self::NoFreeAddress => f.write_str("no free address on the network yet"),
             Self::OffNetwork { network } => {
                 write!(f, "the container was taken off its network {network}")
@@ -228,6 +228,10 @@ impl Diagnosis {
     }
 }
 
+fn listed(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
 /// A sentence without its subject, the replica: `exited with code 1 before its first healthy check, 3 times in 14s`.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -253,8 +257,8 @@ impl fmt::Display for Diagnosis {
             NotReadyCause::Unhealthy { start_within: None, .. } => {
                 return write!(f, "does not pass its health check: {cause}");
             }
-            NotReadyCause::VolumeMissing { volume } => {
-                return write!(f, "waits for volume {volume}, which no longer exists");
+            NotReadyCause::VolumeMissing { volumes } => {
+                return write!(f, "waits for volumes that no longer exist: {}", listed(volumes));
             }
             NotReadyCause::NoFreeAddress => return f.write_str("has no free address on its network yet"),
             NotReadyCause::OffNetwork { network } => {

@@ -1,12 +1,13 @@
 //! The follower of a manifests directory on virtual time: files are added, changed, broken and removed. Only its rescans find
 //! changes here, because events of the file system come from outside of virtual time; a unit test in `src/source` covers them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use coxswain::clock::RealClock;
-use coxswain::controller::ControllerError;
+use coxswain::controller::{Confirmed, ControllerError};
 use coxswain::model::{Condition, Reason, ScaleTarget, ServiceName};
 use coxswain::source::{SourceParts, follow};
 use tokio::time::sleep;
@@ -174,7 +175,11 @@ async fn follower_holds_removals_of_an_empty_or_unreadable_directory_until_confi
     let moved = followed.path().with_extension("moved");
     std::fs::rename(followed.path(), &moved).unwrap();
     followed.until_condition(Reason::DeletionHeld, "No such file").await;
-    assert_eq!(followed.rig.controller.confirm().await, Ok(Vec::new()), "there is nothing to confirm");
+    assert_eq!(
+        followed.rig.controller.confirm(BTreeSet::new()).await,
+        Ok(Confirmed::default()),
+        "there is nothing to confirm"
+    );
     std::fs::write(followed.path(), "a file").unwrap();
     followed.until_condition(Reason::DeletionHeld, "Not a directory").await;
     std::fs::remove_file(followed.path()).unwrap();
@@ -185,7 +190,7 @@ async fn follower_holds_removals_of_an_empty_or_unreadable_directory_until_confi
     assert_eq!(followed.services().await, ["users"]);
     sleep(Duration::from_secs(3600)).await;
     assert_eq!(followed.services().await, ["users"], "time does not confirm");
-    assert_eq!(followed.rig.controller.confirm().await, Ok(vec!["service users".to_owned()]));
+    assert_eq!(followed.rig.controller.confirm(BTreeSet::new()).await.unwrap().removed, ["service users"]);
     followed.until_services_are(&[]).await;
     assert_eq!(followed.condition(Reason::DeletionHeld, ""), None);
 }
@@ -200,7 +205,7 @@ async fn held_and_confirmed_removals_outlive_a_wrong_file() {
     followed.until_condition(Reason::ManifestsRefused, "bad.yaml:1").await;
     followed.until_condition(Reason::DeletionHeld, "no longer declares service users").await;
     let controller = &followed.rig.controller;
-    assert_eq!(controller.confirm().await, Ok(vec!["service users".to_owned()]));
+    assert_eq!(controller.confirm(BTreeSet::new()).await.unwrap().removed, ["service users"]);
     followed.write("bad.yaml", "kind: Neither\n");
     followed.until_condition(Reason::ManifestsRefused, "Neither").await;
     assert_eq!(followed.services().await, ["users"], "one file that is wrong holds back everything");

@@ -285,6 +285,7 @@ fn progress_has_counters_only_for_clients_that_ask() {
         deleting: false,
         rollout: Some(rollout()),
         wanted: 3,
+        stops_first: false,
         available: 2,
         replicas: vec![replica()],
         held_by: vec![condition()],

@@ -7,12 +7,12 @@ use super::deletion_guard::DeletionGuard;
 use super::exits::ExitMemory;
 use super::images::ImageMemories;
 use super::leases::Leases;
-use super::replica::ReplicaMemory;
+use super::replica::{ReplicaMemory, VolumeLookup};
 use super::retries::{Retries, Retry};
 use crate::agent::action::AgentAction;
-use crate::agent::backoff::{FIND_AGAIN, RETRY};
+use crate::agent::backoff::RETRY;
 use crate::agent::node_plan::NodePlan;
-use crate::engine::{EngineError, Mount, ObservedContainer};
+use crate::engine::{EngineError, ObservedContainer};
 use crate::model::{ContainerId, EndpointId, Evidence, Mono, NotReadyCause, Now, ReplicaName};
 
 /// What the agent remembers between passes.
@@ -27,8 +27,8 @@ pub struct AgentMemory {
     pub(in crate::agent) leases: Leases,
     pub(in crate::agent) deletion_guard: DeletionGuard,
     pub(in crate::agent) retries: Retries,
-    /// Volumes that the user removed, or whose loss the user confirmed, until containers have new ones.
-    pub(in crate::agent) lost_volumes: BTreeSet<String>,
+    /// Volumes that the user removed, or whose loss the user confirmed, until the node's state has forgotten them.
+    pub(in crate::agent) recreatable_volumes: BTreeSet<String>,
 }
 
 impl AgentMemory {
@@ -101,29 +101,15 @@ impl AgentMemory {
         own.to_replace = Some((container.clone(), cause));
     }
 
-    /// A volume that held data is gone: the replica waits, and it is looked for again.
-    pub(in crate::agent) fn volume_missing(&mut self, replica: &ReplicaName, volume: String, now: Now) {
+    /// A replica's volumes were looked up; these are missing.
+    pub fn volumes_found(&mut self, replica: &ReplicaName, missing: BTreeSet<String>, now: Mono) {
         let own = self.replicas.entry(replica.clone()).or_default();
-        own.retry = Some(Retry::after(now, FIND_AGAIN, NotReadyCause::VolumeMissing { volume }));
+        own.volume_lookup = Some(VolumeLookup { at: now, missing });
     }
 
-    /// The user removed these volumes, or confirmed their loss: replicas start with empty ones at once.
-    pub(in crate::agent) fn confirm_lost(&mut self, volumes: &BTreeSet<String>) {
-        for replica in self.replicas.values_mut() {
-            let waits = |retry: &mut Retry| match &retry.cause {
-                NotReadyCause::VolumeMissing { volume } => volumes.contains(volume),
-                _ => false,
-            };
-            replica.retry.take_if(waits);
-        }
-        self.lost_volumes.extend(volumes.iter().cloned());
-    }
-
-    /// A container was created with these volumes.
-    pub(in crate::agent) fn mounted(&mut self, mounts: &[Mount]) {
-        for mount in mounts {
-            self.lost_volumes.remove(&mount.volume.name);
-        }
+    /// The user removed these volumes, or confirmed their loss: empty ones may take their place.
+    pub(in crate::agent) fn allow_recreation(&mut self, volumes: &BTreeSet<String>) {
+        self.recreatable_volumes.extend(volumes.iter().cloned());
     }
 
     /// A container has the name of this attempt, or may have had it: no other gets it.

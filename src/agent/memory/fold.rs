@@ -29,6 +29,7 @@ pub(in crate::agent) fn fold(
     memory.deletion_guard.forget(&existing, now.mono);
     memory.retries.forget(view, now.mono);
     memory.exits.fold(view, &existing);
+    memory.recreatable_volumes.retain(|name| view.state.volumes.contains_key(name));
     memory
 }
 

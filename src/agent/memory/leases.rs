@@ -127,6 +127,7 @@ mod tests {
             finished_at: None,
             addresses: BTreeMap::new(),
             published: [(8080, 20_003)].into(),
+            volumes: BTreeSet::new(),
             error: String::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! What is remembered of one replica: its failures in a row, and the back-off that follows from them. Pure.
 
+use std::collections::BTreeSet;
+
 use super::crashes::Crashes;
 use super::retries::Retry;
 use crate::agent::backoff;
@@ -27,8 +29,17 @@ pub(in crate::agent) struct ReplicaMemory {
     pub(super) healthy_since: Option<Mono>,
     /// Its containers that failed, and what was found in them.
     pub(in crate::agent) crashes: Crashes,
+    /// The last lookup of its volumes.
+    pub(in crate::agent) volume_lookup: Option<VolumeLookup>,
     /// When its status was last written.
     pub(in crate::agent) written_at: Option<Mono>,
+}
+
+/// Which of a replica's volumes, of those that held data, the Engine lacked at a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::agent) struct VolumeLookup {
+    pub(in crate::agent) at: Mono,
+    pub(in crate::agent) missing: BTreeSet<String>,
 }
 
 impl ReplicaMemory {

@@ -1,5 +1,7 @@
 //! Names, orphans and containers that are not ours.
 
+use std::collections::BTreeSet;
+
 use super::quick;
 use super::rig::Rig;
 use crate::agent::containers_of_other_stores;
@@ -67,7 +69,7 @@ async fn deletion_guard_holds_orphans_until_they_are_confirmed() {
     rig.pass_time(300).await;
     assert_eq!(rig.running().len(), 5);
     assert!(held(&rig).is_some());
-    let mut released = rig.handle.confirm().await.unwrap();
+    let mut released = rig.handle.confirm(BTreeSet::new()).await.unwrap().removed;
     released.sort();
     assert_eq!(released, names[1..5]);
     rig.until("they are removed", 5, |rig| rig.running() == ["users-1-5"]).await;

@@ -300,7 +300,12 @@ async fn vanished_volume_is_waited_for_until_its_loss_is_confirmed() {
     assert_eq!(rig.engine.volumes().await.unwrap(), [], "no empty one takes its place");
     assert_eq!(rig.count_events("VolumeMissing"), 1, "it is said once");
 
-    assert_eq!(rig.handle.confirm().await.unwrap(), std::slice::from_ref(&volume));
+    let confirm =
+        async |volume: &str| rig.handle.confirm([volume.to_owned()].into()).await.unwrap().lost_volumes;
+    assert_eq!(confirm("another").await, BTreeSet::new(), "a loss that was not shown is not confirmed");
+    rig.pass_time(10).await;
+    assert!(waits_for_volume(&rig, "users-1-b"));
+    assert_eq!(confirm(&volume).await, [volume.clone()].into());
     rig.until("ready", 5, |rig| rig.is_ready("users-1-b")).await;
     assert_eq!(rig.engine.volumes().await.unwrap()[0].name, volume);
     assert!(!reports_missing_volume(&rig));

@@ -55,8 +55,9 @@ pub(super) async fn confirm(
     State(controller): SharedController,
     JsonBody(request): JsonBody<ConfirmRequest>,
 ) -> JsonAnswer<ConfirmResponse> {
-    tracing::info!(request = request.request_id, "held removals confirmed");
-    Ok(Json(ConfirmResponse { released: controller.confirm().await? }))
+    let ConfirmRequest { request_id, lost_volumes } = request;
+    tracing::info!(request = request_id, ?lost_volumes, "held removals and lost volumes confirmed");
+    Ok(Json(controller.confirm(lost_volumes).await?.into()))
 }
 
 pub(super) async fn kill(

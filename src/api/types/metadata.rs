@@ -93,22 +93,6 @@ impl From<ImageConfig> for ObjectImageConfig {
     }
 }
 
-impl From<ObjectImageConfig> for ImageConfig {
-    fn from(config: ObjectImageConfig) -> Self {
-        let ObjectImageConfig {
-            entrypoint,
-            command,
-            user,
-            working_dir,
-            volumes,
-            exposed_ports,
-            stop_signal,
-            health_check,
-        } = config;
-        Self { entrypoint, command, user, working_dir, volumes, exposed_ports, stop_signal, health_check }
-    }
-}
-
 impl ObjectImage {
     /// First 12 digits of the digest or id, for people.
     pub fn short(&self) -> &str {
@@ -124,13 +108,6 @@ impl ObjectImage {
 impl From<ResolvedImage> for ObjectImage {
     fn from(image: ResolvedImage) -> Self {
         let ResolvedImage { reference, pinned, config } = image;
-        Self { reference, pinned, config: config.into() }
-    }
-}
-
-impl From<ObjectImage> for ResolvedImage {
-    fn from(image: ObjectImage) -> Self {
-        let ObjectImage { reference, pinned, config } = image;
         Self { reference, pinned, config: config.into() }
     }
 }

@@ -67,5 +67,5 @@ pub use service::{FieldOverride, ServiceObject, ServiceStatus};
 pub use volume::VolumeObject;
 pub use writes::{
     ApplyResponse, ConfirmResponse, KillResponse, OverriddenField, WriteResponse, WrittenObject,
-    release_changes, settings, stops_first,
+    release_changes, settings,
 };

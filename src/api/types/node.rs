@@ -1,5 +1,7 @@
 //! Nodes.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::controller::{AgentState, EngineInfo, EngineState, NodeSnapshot};
@@ -27,12 +29,15 @@ pub struct NodeObject {
     pub unenforced: Vec<String>,
     /// Number of its containers.
     pub containers: u32,
+    /// Names in Docker of volumes that held data and no longer exist: replicas wait for them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub missing_volumes: BTreeSet<String>,
 }
 
 impl From<NodeSnapshot> for NodeObject {
     fn from(snapshot: NodeSnapshot) -> Self {
         let NodeSnapshot { id, state } = snapshot;
-        let AgentState { engine, exposure, containers, .. } = state;
+        let AgentState { engine, exposure, containers, missing_volumes, .. } = state;
         let info = match &engine {
             EngineState::Available(info) => Some(info),
             EngineState::Unavailable(_) | EngineState::Unknown => None,
@@ -46,6 +51,7 @@ impl From<NodeSnapshot> for NodeObject {
             exposure,
             unenforced: info.iter().flat_map(|info| &info.unenforced).map(ToString::to_string).collect(),
             containers,
+            missing_volumes,
         }
     }
 }

@@ -27,6 +27,9 @@ pub struct OperationProgress {
     pub target: RevisionNumber,
     /// Wanted replicas.
     pub wanted: u32,
+    /// Whether each replaced replica is removed before its replacement starts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stops_first: bool,
     /// Replicas of the target that are ready and routed.
     pub available: u32,
     /// In the order of their names.
@@ -146,6 +149,7 @@ impl OperationProgress {
             from: rollout.and_then(|rollout| rollout.replaced()),
             target: rollout.map(|rollout| rollout.target).unwrap_or_default(),
             wanted: snapshot.wanted,
+            stops_first: snapshot.stops_first,
             available: snapshot.available,
             replicas: snapshot.replicas.into_iter().map(replica).collect(),
             held_by: snapshot.held_by.into_iter().map(ObjectCondition::from).collect(),

@@ -1,6 +1,6 @@
 //! Bodies of writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,11 +56,14 @@ pub struct DeleteRequest {
     pub by: Author,
 }
 
-/// Allow the removals that are held back.
+/// Allow the removals that are held back, and let replicas start without volumes that have vanished.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmRequest {
     pub request_id: String,
+    /// Names in Docker of the volumes whose loss the user accepts: those that the client showed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lost_volumes: BTreeSet<String>,
 }
 
 /// Kill one container of a replica, as a crash would end it; its agent starts another one. Safe to repeat, because it

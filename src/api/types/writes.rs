@@ -1,9 +1,11 @@
 //! Answers to writes.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectAuthor, ObjectImage, RevisionObject};
-use crate::controller::{FieldChange, FieldsError, Overridden, WriteAction, WriteResult, diff};
+use crate::controller::{Confirmed, FieldChange, FieldsError, Overridden, WriteAction, WriteResult, diff};
 use crate::model::{ContainerId, Generation, ObjectRef, Release, ResolvedImage, ServiceSpec};
 
 /// Answer to an apply, in the order of the documents.
@@ -29,7 +31,17 @@ pub struct WriteResponse {
 #[serde(rename_all = "camelCase")]
 pub struct ConfirmResponse {
     /// Names of the containers, and `service NAME` of the services, that are now removed.
-    pub released: Vec<String>,
+    pub removed: Vec<String>,
+    /// Names in Docker of the volumes that replicas no longer wait for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lost_volumes: BTreeSet<String>,
+}
+
+impl From<Confirmed> for ConfirmResponse {
+    fn from(confirmed: Confirmed) -> Self {
+        let Confirmed { removed, lost_volumes } = confirmed;
+        Self { removed, lost_volumes }
+    }
 }
 
 /// The container does not run any more.
@@ -87,25 +99,22 @@ pub fn settings(spec: &ServiceSpec) -> Result<Vec<FieldChange>, FieldsError> {
     diff::settings(spec)
 }
 
-/// Whether a rollout between two revisions, at this replica count, removes each old replica before it starts the new one.
-pub fn stops_first(from: &RevisionObject, to: &RevisionObject, count: u32) -> bool {
-    let old_image = ResolvedImage::from(from.status.image.clone());
-    let new_image = ResolvedImage::from(to.status.image.clone());
-    release(to, &new_image).waits_for(release(from, &old_image), count)
+/// What differs between the releases of two revisions.
+///
+/// # Errors
+/// As [`settings`].
+pub fn release_changes(from: &RevisionObject, to: &RevisionObject) -> Result<Vec<FieldChange>, FieldsError> {
+    let (old, new) = (compared_image(from), compared_image(to));
+    diff::between(release(from, &old), release(to, &new))
 }
 
 fn release<'a>(object: &'a RevisionObject, image: &'a ResolvedImage) -> Release<'a> {
     Release { spec: &object.spec, image, restarts: object.status.restarts }
 }
 
-/// What differs between the releases of two revisions.
-///
-/// # Errors
-/// As [`settings`].
-pub fn release_changes(from: &RevisionObject, to: &RevisionObject) -> Result<Vec<FieldChange>, FieldsError> {
-    let old_image = ResolvedImage::from(from.status.image.clone());
-    let new_image = ResolvedImage::from(to.status.image.clone());
-    diff::between(release(from, &old_image), release(to, &new_image))
+/// Without the image's configuration: a diff compares images by reference and digest.
+fn compared_image(object: &RevisionObject) -> ResolvedImage {
+    ResolvedImage::without_config(&object.status.image.reference, &object.status.image.pinned)
 }
 
 /// A field that a command changed since the manifest was applied; values are JSON text, an image is text alone.

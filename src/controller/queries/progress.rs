@@ -63,12 +63,23 @@ pub(super) fn progress(
         deleting,
         rollout: stored.rollout.clone(),
         wanted: assessment.wanted,
+        stops_first: stops_first(stored, assessment.wanted),
         available: if deleting { 0 } else { assessment.of_target },
         held_by,
         counted: counted(&barrier.reports),
         failed_requests,
         end: end(stored, &replicas, generation, awaited),
         replicas,
+    }
+}
+
+/// Whether the replicas of the revision that is replaced are removed before their replacements start.
+fn stops_first(stored: &ServiceState, wanted: u32) -> bool {
+    let release = |number| stored.revisions.get(&number).map(|revision| revision.release());
+    let Some(rollout) = &stored.rollout else { return false };
+    match (rollout.replaced().and_then(release), release(rollout.target)) {
+        (Some(replaced), Some(target)) => target.waits_for(replaced, wanted),
+        _ => false,
     }
 }
 

@@ -126,6 +126,8 @@ pub struct ProgressSnapshot {
     pub rollout: Option<Rollout>,
     /// Wanted replicas.
     pub wanted: u32,
+    /// Whether each replaced replica is removed before its replacement starts.
+    pub stops_first: bool,
     /// Replicas of the target that are ready and routed.
     pub available: u32,
     /// In the order of their names.

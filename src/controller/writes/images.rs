@@ -8,7 +8,7 @@ use super::types::ApplyDocument;
 use crate::agent::EngineError;
 use crate::controller::error::{ControllerError, UnresolvedImage};
 use crate::controller::service_state::ServiceState;
-use crate::model::image_reference::with_default_tag;
+use crate::model::image_reference::{is_image_id, with_default_tag};
 use crate::model::{
     ContainerProcess, ObjectRef, Pull, ResolvedImage, Revision, ScaleTarget, Service, ServiceName,
 };
@@ -23,6 +23,7 @@ impl Writes {
     ) -> Result<Vec<Option<ResolvedImage>>, ControllerError> {
         let mut resolved = Vec::new();
         let mut failed = Vec::new();
+        let mut empty = Vec::new();
         for (document, merged) in documents.iter().zip(merged) {
             let (image, pull) = match document.spec.image() {
                 Some(asked) if !merged.outcome.keeps_image => asked,
@@ -33,7 +34,7 @@ impl Writes {
             };
             match self.links.resolve_image(image, pull).await {
                 Ok(image) => {
-                    failed.extend(nothing_to_run(document, merged, &image));
+                    empty.extend(nothing_to_run(document, merged, &image));
                     resolved.push(Some(image));
                 }
                 Err(error) => {
@@ -41,7 +42,11 @@ impl Writes {
                 }
             }
         }
-        if failed.is_empty() { Ok(resolved) } else { Err(ControllerError::Images(failed)) }
+        match (failed.is_empty(), empty.is_empty()) {
+            (false, _) => Err(ControllerError::Images(failed)),
+            (true, false) => Err(ControllerError::NothingToRun(empty)),
+            (true, true) => Ok(resolved),
+        }
     }
 
     /// Another image for a service.
@@ -53,7 +58,17 @@ impl Writes {
         service: &Service,
     ) -> Result<ResolvedImage, ControllerError> {
         match self.links.resolve_image(image, service.spec.pull).await {
-            Ok(resolved) => Ok(resolved),
+            Ok(resolved) => {
+                match ContainerProcess::of(&service.spec, &resolved.config).check(&resolved.config) {
+                    Ok(()) => Ok(resolved),
+                    Err(error) => Err(ControllerError::NothingToRun(vec![UnresolvedImage {
+                        object: name.into(),
+                        origin: command.to_owned(),
+                        reference: resolved.reference,
+                        why: error.to_string(),
+                    }])),
+                }
+            }
             Err(error) => {
                 let asked = (image, service.spec.pull);
                 Err(ControllerError::Images(vec![unresolved(name.into(), command, asked, error)?]))
@@ -61,8 +76,8 @@ impl Writes {
         }
     }
 
-    /// Refuses more replicas of a service whose image is gone: they would wait for it forever. While the Engine is away that
-    /// is not known, and they wait for the Engine anyway.
+    /// Refuses more replicas of a service whose image is gone and cannot be pulled: they would wait for it forever. One that
+    /// can be pulled is pulled by the replicas. While the Engine is away nothing is known, and they wait for it anyway.
     pub(super) async fn check_images_to_start(
         &self,
         targets: &BTreeMap<ServiceName, ScaleTarget>,
@@ -72,7 +87,8 @@ impl Writes {
             let target = state.rollout.as_ref().and_then(|rollout| state.revisions.get(&rollout.target));
             let stored = state.service.spec.replica_count();
             let grows = scale.of(stored).is_ok_and(|count| count > stored);
-            let Some(revision) = target.filter(|_| grows) else { continue };
+            let is_pullable = |r: &Revision| r.spec.pull != Pull::Never && !is_image_id(&r.image.pinned);
+            let Some(revision) = target.filter(|revision| grows && !is_pullable(revision)) else { continue };
             match self.check_image_of(revision).await {
                 Err(ControllerError::Engine(_) | ControllerError::NodeNotConnected(_)) => {}
                 checked => checked?,

@@ -59,6 +59,7 @@ impl Container {
                 false => BTreeMap::new(),
             },
             published: self.spec.published.clone(),
+            volumes: self.spec.mounts.iter().map(|mount| mount.volume.name.clone()).collect(),
             error: self.error.clone(),
         }
     }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState as DockerState, ContainerStateStatusEnum,
-    EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, NetworkingConfig,
-    PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
+    EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, MountPoint,
+    NetworkingConfig, PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use super::labels::unordered;
@@ -121,7 +121,7 @@ fn shares(cpu: Cpu) -> i64 {
 
 /// Rounded up: a grace period must not become shorter.
 fn whole_seconds(time: Millis) -> i64 {
-    i64::try_from(time.0.div_ceil(1000)).unwrap_or(i64::MAX)
+    i64::try_from(time.whole_seconds_up().0 / 1000).unwrap_or(i64::MAX)
 }
 
 /// `None` if the response lacks what every container has.
@@ -141,9 +141,15 @@ pub(in crate::engine) fn observed(container: ContainerInspectResponse) -> Option
             .and_then(|host| host.port_bindings)
             .map(published)
             .unwrap_or_default(),
+        volumes: container.mounts.into_iter().flatten().filter_map(volume).collect(),
         error: state.error.clone().unwrap_or_default(),
         state: container_state(&state),
     })
+}
+
+/// The name of a mounted volume; `None` for another kind of mount.
+fn volume(mount: MountPoint) -> Option<String> {
+    mount.name.filter(|_| mount.typ.as_deref() == Some("volume"))
 }
 
 fn container_state(state: &DockerState) -> ContainerState {

@@ -5,6 +5,9 @@ use bollard::models::{HealthConfig, ImageConfig as DockerConfig, ImageInspect};
 use crate::engine::ImageInfo;
 use crate::model::{ImageConfig, volume_path};
 
+/// What executes a check that is a text, where the image names no SHELL.
+const DEFAULT_SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
 /// `None` if the response has no id.
 pub(in crate::engine) fn image(image: ImageInspect) -> Option<ImageInfo> {
     Some(ImageInfo {
@@ -28,7 +31,7 @@ fn config(config: DockerConfig) -> ImageConfig {
         volumes: volumes.iter().filter_map(|path| volume_path(path)).collect(),
         exposed_ports: ports.iter().filter_map(|port| tcp_port(port)).collect(),
         stop_signal: said(config.stop_signal),
-        health_check: config.healthcheck.and_then(health_check),
+        health_check: config.healthcheck.and_then(|check| health_check(check, config.shell)),
     }
 }
 
@@ -37,13 +40,17 @@ fn tcp_port(text: &str) -> Option<u16> {
     text.strip_suffix("/tcp").unwrap_or(text).parse().ok()
 }
 
-/// The command of a check, as Docker executes it: `["CMD", …]`, `["CMD-SHELL", text]`, `["NONE"]`, or nothing.
-fn health_check(check: HealthConfig) -> Option<Vec<String>> {
+/// The command of a check, as Docker executes it: `["CMD", …]`, `["CMD-SHELL", text]` with the image's SHELL, `["NONE"]`, or
+/// nothing.
+fn health_check(check: HealthConfig, shell: Option<Vec<String>>) -> Option<Vec<String>> {
     let test = check.test.unwrap_or_default();
     match test.split_first() {
         Some((kind, command)) if kind == "CMD" && !command.is_empty() => Some(command.to_vec()),
         Some((kind, [text])) if kind == "CMD-SHELL" => {
-            Some(["/bin/sh", "-c", text.as_str()].map(str::to_owned).to_vec())
+            let shell = shell.filter(|words| !words.is_empty());
+            let mut command = shell.unwrap_or_else(|| DEFAULT_SHELL.map(str::to_owned).to_vec());
+            command.push(text.clone());
+            Some(command)
         }
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! Prints a plan, one decision a line.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use coxswain::agent::{AgentAction, EndpointWrite, NodePlan};
@@ -73,13 +74,14 @@ fn action(action: &AgentAction) -> String {
     match action {
         AgentAction::FindImage { image } => format!("find image {image}"),
         AgentAction::Pull { image } => format!("pull {image}"),
+        AgentAction::FindVolumes { volumes, .. } => format!("find volumes {}", listed(volumes)),
         AgentAction::CreateNetwork { spec } => {
             format!(
                 "create network {} {} range {} gateway {}",
                 spec.name, spec.subnet, spec.ip_range, spec.gateway
             )
         }
-        AgentAction::Create { attempt, spec, required_volumes, .. } => {
+        AgentAction::Create { attempt, spec, .. } => {
             let ports: Vec<_> =
                 spec.published.iter().map(|(own, port)| format!(" published {own} at {port}")).collect();
             let env: Vec<_> = spec.env.iter().map(|(k, v)| format!(" {k}={v}")).collect();
@@ -88,15 +90,13 @@ fn action(action: &AgentAction) -> String {
                 .iter()
                 .map(|m| format!(" {}:{}{}", m.volume.name, m.path, if m.read_only { ":ro" } else { "" }))
                 .collect();
-            let required: Vec<_> = required_volumes.iter().map(|name| format!(" requires {name}")).collect();
             format!(
-                "create {} (attempt {attempt}) at {}{}{}{}{}",
+                "create {} (attempt {attempt}) at {}{}{}{}",
                 spec.name,
                 spec.address,
                 ports.concat(),
                 env.concat(),
-                mounts.concat(),
-                required.concat()
+                mounts.concat()
             )
         }
         AgentAction::Start { container, .. } => format!("start {container}"),
@@ -110,6 +110,10 @@ fn action(action: &AgentAction) -> String {
         AgentAction::Tag { image, tag } => format!("tag {image} {tag}"),
         AgentAction::Untag { tag } => format!("untag {tag}"),
     }
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn phase(phase: &ReplicaPhase) -> String {
@@ -136,7 +140,7 @@ fn cause(cause: &NotReadyCause) -> String {
         NotReadyCause::Completed { .. } => "completed".to_owned(),
         NotReadyCause::Exited { code, .. } => format!("exited {code}"),
         NotReadyCause::Unhealthy { probe, .. } => format!("failing: {}", probe.message),
-        NotReadyCause::VolumeMissing { volume } => format!("volume {volume} missing"),
+        NotReadyCause::VolumeMissing { volumes } => format!("missing {}", listed(volumes)),
         NotReadyCause::NoFreeAddress => "no free address".to_owned(),
         NotReadyCause::OffNetwork { .. } => cause.to_string(),
         NotReadyCause::ContainerPaused => "paused".to_owned(),

@@ -181,6 +181,15 @@ impl Script {
             ["no-record"] => self.view.state.networks.clear(),
             ["no-apps"] => self.view.apps.clear(),
             ["tags", tags @ ..] => self.view.state.tags = tags.iter().map(|t| (*t).to_owned()).collect(),
+            ["mounts", id, volume] => {
+                let container = self.view.containers.iter_mut().find(|c| c.id.as_str() == *id)?;
+                container.volumes.insert((*volume).to_owned());
+            }
+            ["looked-up", replica, seconds, missing @ ..] => {
+                let missing = missing.iter().map(|name| (*name).to_owned()).collect();
+                let at = Mono(seconds.parse::<u64>().ok()? * 1000);
+                self.memory.volumes_found(&ReplicaName::new(*replica), missing, at);
+            }
             ["known", volume] => {
                 self.view.state.volumes.insert((*volume).to_owned(), ["users".into()].into());
             }
@@ -323,6 +332,7 @@ impl Script {
             started_at: started.map(at),
             finished_at: None,
             published: BTreeMap::new(),
+            volumes: BTreeSet::new(),
             addresses: if up { [(NETWORK.to_owned(), address.into())].into() } else { BTreeMap::new() },
             error: error.to_owned(),
         });

@@ -16,6 +16,7 @@ use coxswain::model::{
 };
 use coxswain::testing;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// Half a minute of slack either way: what is shown as `2m` stays so however slow the test is.
 pub(super) fn minutes_ago(minutes: i64) -> Timestamp {
@@ -196,6 +197,7 @@ fn stored_revision(number: u64, tag: &str) -> Revision {
 
 pub(super) fn host() -> NodeObject {
     NodeObject {
+        missing_volumes: BTreeSet::new(),
         id: coxswain::model::NodeId::new("ELK1"),
         name: "elk".to_owned(),
         engine: "Docker 29.0.1, API 1.52".to_owned(),
@@ -290,6 +292,7 @@ pub(super) fn snapshot(
         from: Some(RevisionNumber(9)),
         target: RevisionNumber(10),
         wanted: 2,
+        stops_first: false,
         available,
         replicas: replicas.iter().map(replica).collect(),
         held_by: Vec::new(),

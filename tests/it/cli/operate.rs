@@ -1,5 +1,6 @@
 //! Writes and the waiting for them: scale, rollout, undo, delete, confirm.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
@@ -299,9 +300,10 @@ fn confirm_releases_held_removals() {
         "14 of 20 containers would be removed",
     );
     let status = DaemonStatus { conditions: vec![held], ..daemon() };
-    let released = ConfirmResponse { released: vec!["users-9-a".to_owned(), "users-9-b".to_owned()] };
+    let removed = vec!["users-9-a".to_owned(), "users-9-b".to_owned()];
+    let confirmed = ConfirmResponse { removed, lost_volumes: BTreeSet::new() };
     let stub = Stub::start()
         .on("GET /v1/status", [Reply::json(&status), Reply::json(&status), Reply::json(&daemon())])
-        .on("POST /v1/confirm", [Reply::json(&released)]);
+        .on("POST /v1/confirm", [Reply::json(&confirmed)]);
     insta::assert_snapshot!("confirm", transcript(&stub, &["confirm", "confirm -y", "confirm -y"]));
 }

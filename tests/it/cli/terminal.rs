@@ -1,5 +1,6 @@
 //! On a terminal: a real one, of which the test holds the other end.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -173,10 +174,13 @@ fn confirm_removes_nothing_unless_the_prompt_is_accepted() {
     {
         let stub = Stub::start().on("GET /v1/status", [Reply::json(&status)]).on(
             "POST /v1/confirm",
-            [Reply::json(&ConfirmResponse { released: vec!["users-9-a".to_owned()] })],
+            [Reply::json(&ConfirmResponse {
+                removed: vec!["users-9-a".to_owned()],
+                lost_volumes: BTreeSet::new(),
+            })],
         );
         let mut terminal = Terminal::asking(&stub, "confirm");
-        terminal.until("confirm these? [y/N]");
+        terminal.until("remove these? [y/N]");
         terminal.enter(answer);
         terminal.until(outcome);
         assert_eq!(terminal.exit(), Some(exit), "{answer}");

@@ -57,10 +57,15 @@ pub(super) async fn settle(world: &mut World) {
 async fn confirm(world: &World) {
     let Some(daemon) = &world.daemon else { return };
     let is_held = |condition: &Condition| condition.reason == Reason::DeletionHeld;
-    if daemon.agent.state().borrow().conditions.iter().any(is_held) {
+    let (is_waiting, missing) = {
+        let state = daemon.agent.state();
+        let state = state.borrow();
+        (state.conditions.iter().any(is_held), state.missing_volumes.clone())
+    };
+    if is_waiting || !missing.is_empty() {
         let agent = daemon.agent.clone();
         daemon.wakes.agent.notify_one();
-        let released = agent.confirm().await;
+        let released = agent.confirm(missing).await;
         world.laws.log(format!("confirmed: {released:?}"));
     }
 }

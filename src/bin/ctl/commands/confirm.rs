@@ -1,6 +1,6 @@
 //! `ctl confirm`: allows the removals that the deletion guard holds back, and empty volumes in place of lost ones.
 
-use coxswain::api::types::ConfirmRequest;
+use coxswain::api::types::{ConfirmRequest, ConfirmResponse, ObjectCondition};
 use coxswain::clock::request_id;
 use coxswain::model::Reason;
 
@@ -21,20 +21,34 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
     let status = session.client.status().await?;
-    let is_held = |reason| matches!(reason, Reason::DeletionHeld | Reason::VolumeMissing);
-    let held = status.conditions.iter().filter(|c| is_held(c.reason) && c.status);
-    let held: Vec<String> = held.map(|held| format!("! {}  {}", held.reason, held.message)).collect();
-    if held.is_empty() {
+    let waiting: Vec<&ObjectCondition> = status.conditions.iter().filter(|c| question(c).is_some()).collect();
+    if waiting.is_empty() {
         return session.ui.out("= nothing is waiting for confirmation");
     }
-    held.iter().for_each(|line| session.ui.note(line));
+    waiting.iter().for_each(|found| session.ui.note(&format!("! {}  {}", found.reason, found.message)));
     if !args.yes {
-        ask(session, "confirm these?", "confirming these", "nothing was changed")?;
+        for question in waiting.iter().filter_map(|found| question(found)) {
+            ask(session, question, "confirming this", "nothing was changed")?;
+        }
     }
-    let response = session.client.confirm(&ConfirmRequest { request_id: request_id() }).await?;
-    if response.released.is_empty() {
-        return session.ui.out("= nothing is waiting for confirmation any more");
+    let lost_volumes = status.node.missing_volumes;
+    let request = ConfirmRequest { request_id: request_id(), lost_volumes };
+    let ConfirmResponse { removed, lost_volumes } = session.client.confirm(&request).await?;
+    let removed = removed.iter().map(|name| format!("- {name}  confirmed"));
+    let lost = lost_volumes.iter().map(|name| format!("- volume {name}  an empty one takes its place"));
+    let lines: Vec<String> = removed.chain(lost).collect();
+    match lines.is_empty() {
+        true => session.ui.out("= nothing is waiting for confirmation any more"),
+        false => session.ui.out(&lines.join("\n")),
     }
-    let lines: Vec<String> = response.released.iter().map(|name| format!("- {name}  confirmed")).collect();
-    session.ui.out(&lines.join("\n"))
+}
+
+/// What to ask before that which a condition holds back; `None` if it holds back nothing.
+fn question(condition: &ObjectCondition) -> Option<&'static str> {
+    match condition.reason {
+        _ if !condition.status => None,
+        Reason::DeletionHeld => Some("remove these?"),
+        Reason::VolumeMissing => Some("go on without this data?"),
+        _ => None,
+    }
 }

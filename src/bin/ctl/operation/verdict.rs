@@ -157,6 +157,7 @@ mod tests {
             from: None,
             target: RevisionNumber(9),
             wanted: 3,
+            stops_first: false,
             available: 3,
             replicas: Vec::new(),
             held_by: Vec::new(),

@@ -109,6 +109,7 @@ pub(crate) mod tests {
             from: None,
             target: RevisionNumber(2),
             wanted: 2,
+            stops_first: false,
             available,
             replicas: replicas.iter().map(replica).collect(),
             held_by: Vec::new(),

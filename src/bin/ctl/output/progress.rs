@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coxswain::api::types::{ObjectCondition, OperationProgress, RevisionObject, stops_first};
+use coxswain::api::types::{ObjectCondition, OperationProgress, RevisionObject};
 use coxswain::model::image_reference::ImageReference;
 use coxswain::model::{OnFailure, Pace, RevisionNumber, RolloutDirection, ServiceSpec};
 
@@ -88,9 +88,8 @@ pub(crate) fn header(progress: &OperationProgress, revisions: &[RevisionObject],
         Some(from) => between(&from.status.image.reference, &image.reference),
         None => image.reference.clone(),
     };
-    let stops_first = from.is_some_and(|from| stops_first(from, target, progress.wanted));
     let Pace { surge, missing } =
-        ServiceSpec { replicas: Some(progress.wanted), ..target.spec.clone() }.pace(stops_first);
+        ServiceSpec { replicas: Some(progress.wanted), ..target.spec.clone() }.pace(progress.stops_first);
     let (action, failing) = match progress.direction {
         RolloutDirection::Forward => ("rolling", format!(", {failing}")),
         RolloutDirection::Rollback => ("rolling back", String::new()),

@@ -8,11 +8,23 @@ const FALLBACK_NAME: &str = "data";
 /// Notes on the image of a service; `before` is what the service was.
 pub(super) fn image_notes(before: Option<&Service>, after: &Service) -> Vec<String> {
     let config = &after.image.config;
+    if before.is_some_and(|before| says_the_same(before, after)) {
+        return Vec::new();
+    }
     let mut notes = hidden_data(before, after);
     notes.extend(uncovered_volumes(after));
     notes.extend(unused_health_check(after, config));
     notes.extend(other_ports(after, config));
     notes
+}
+
+/// Whether nothing has changed that a note is about: a user who has read the notes is not told again by a scale.
+fn says_the_same(before: &Service, after: &Service) -> bool {
+    let about = |service: &Service| {
+        let spec = &service.spec;
+        (service.image.clone(), spec.volumes.clone(), spec.ports.clone(), spec.health.clone())
+    };
+    about(before) == about(after)
 }
 
 fn hidden_data(before: Option<&Service>, after: &Service) -> Vec<String> {
@@ -32,8 +44,8 @@ fn uncovered_volumes(after: &Service) -> Vec<String> {
     let note = |path: &str| {
         let name = volume_name(path);
         format!(
-            "its image declares VOLUME {path}, which `volumes` does not mount: each slot keeps one of its own, and an \
-             old replica is stopped before its replacement starts; to name it, add `- {{name: {name}, path: {path}}}` to \
+            "its image declares VOLUME {path}, which `volumes` does not mount: each slot keeps one of its own; to name \
+             it, add `- {{name: {name}, path: {path}}}` to \
              `spec.volumes`"
         )
     };
@@ -121,7 +133,10 @@ mod tests {
             notes[0].starts_with("its image adds VOLUME /data/db below volume data at /data"),
             "{notes:?}"
         );
-        assert!(!image_notes(Some(&after), &after)[0].contains("below"), "only the release that adds it");
+        assert_eq!(image_notes(Some(&after), &after), [""; 0], "nothing is new");
+        let mut other = after.clone();
+        other.spec.ports.clear();
+        assert!(!image_notes(Some(&other), &after)[0].contains("below"), "only the release that adds it");
     }
 
     #[test]
