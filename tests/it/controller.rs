@@ -271,7 +271,7 @@ async fn apply_refuses_an_image_of_which_nothing_can_run() {
     bare.config.entrypoint.clear();
     rig.engine.add_image("bare:1", bare);
     let refused = rig.apply("r1", &[document("users", "bare:1")]).await.unwrap_err();
-    let ControllerError::Images(images) = refused else { panic!("{refused:?}") };
+    let ControllerError::NothingToRun(images) = refused else { panic!("{refused:?}") };
     assert_eq!(images[0].why, "neither the image nor the manifest says what to run; set `command`");
     let mut with_command = document("users", "bare:1");
     spec_of(&mut with_command).command = Some(vec!["/serve".into()]);

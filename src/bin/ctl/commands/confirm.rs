@@ -48,7 +48,7 @@ fn question(condition: &ObjectCondition) -> Option<&'static str> {
     match condition.reason {
         _ if !condition.status => None,
         Reason::DeletionHeld => Some("remove these?"),
-        Reason::VolumeMissing => Some("go on without this data?"),
+        Reason::VolumeMissing => Some("continue without this data?"),
         _ => None,
     }
 }

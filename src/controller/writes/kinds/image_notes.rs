@@ -18,7 +18,7 @@ pub(super) fn image_notes(before: Option<&Service>, after: &Service) -> Vec<Stri
     notes
 }
 
-/// Whether nothing has changed that a note is about: a user who has read the notes is not told again by a scale.
+/// Whether nothing has changed that a note is about: a scale repeats none.
 fn says_the_same(before: &Service, after: &Service) -> bool {
     let about = |service: &Service| {
         let spec = &service.spec;
@@ -135,7 +135,7 @@ mod tests {
         );
         assert_eq!(image_notes(Some(&after), &after), [""; 0], "nothing is new");
         let mut other = after.clone();
-        other.spec.ports.clear();
+        other.image.pinned = "sha256:other".to_owned();
         assert!(!image_notes(Some(&other), &after)[0].contains("below"), "only the release that adds it");
     }
 
