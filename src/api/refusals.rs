@@ -1,5 +1,6 @@
 //! Turns a controller error into the error that the user reads.
 
+mod image;
 mod rollout_command;
 
 use std::collections::BTreeSet;
@@ -9,7 +10,6 @@ use super::codes;
 use super::types::{ApiError, ErrorDetail};
 use crate::controller::{
     AgentSilent, CapacityShortage, Conflict, ControllerError, DocumentProblem, EngineError, Overridden,
-    UnresolvedImage,
 };
 use crate::model::{
     AppName, Author, ExposureMode, Generation, ObjectRef, ReplicaName, RevisionNumber, ServiceName,
@@ -43,8 +43,8 @@ fn detail_of(error: ControllerError) -> ErrorDetail {
         ControllerError::BalancerUnknown { origins, exposure } => {
             unchanged(balancer_unknown(&origins, exposure))
         }
-        ControllerError::Images(images) => unchanged(unresolved(&images)),
-        ControllerError::NothingToRun(images) => unchanged(nothing_to_run(&images)),
+        ControllerError::Images(images) => unchanged(image::unresolved(&images)),
+        ControllerError::NothingToRun(images) => unchanged(image::nothing_to_run(&images)),
         ControllerError::NoCapacity(short) => unchanged(no_capacity(&short)),
         ControllerError::RouteClaimed { route, object, origin, holder } => {
             unchanged(route_claimed(&route, &object, &origin, &holder))
@@ -56,7 +56,7 @@ fn detail_of(error: ControllerError) -> ErrorDetail {
         }
         ControllerError::OtherSource { object, there } => unchanged(other_source(object, there)),
         ControllerError::BeingDeleted(object) => unchanged(being_deleted(&object)),
-        ControllerError::ImageGone { revision, gone } => unchanged(image_gone(revision, &gone)),
+        ControllerError::ImageGone { revision, gone } => unchanged(image::image_gone(revision, &gone)),
         ControllerError::NotNow { name, rejection } => unchanged(rollout_command::error(&name, &rejection)),
         ControllerError::NoRevision { name, wanted, kept } => unchanged(no_revision(&name, wanted, &kept)),
     }
@@ -151,13 +151,6 @@ fn route_claimed(route: &str, object: &ObjectRef, origin: &str, holder: &ObjectR
     }
 }
 
-fn image_gone(revision: RevisionNumber, gone: &UnresolvedImage) -> ErrorDetail {
-    let name = &gone.object.name;
-    let what = format!("the image of revision {revision} of {name} no longer exists");
-    let why = vec![format!("{}: {}", gone.reference, gone.why)];
-    ErrorDetail { why, next: vec![format!("ctl history {name}")], ..codes::IMAGE_GONE.detail(what) }
-}
-
 fn other_app(object: &ObjectRef, there: &AppName, here: &AppName) -> ErrorDetail {
     let why = vec![format!("the manifest says app {here}; a service cannot change its app")];
     let next = vec![format!("ctl get {} -o yaml", object.name)];
@@ -216,38 +209,6 @@ fn overridden(conflicts: &[Conflict], by: &Author) -> ErrorDetail {
     };
     let next = vec![again("--keep"), again("--overwrite")];
     ErrorDetail { why: conflicts.iter().map(line).collect(), next, ..codes::OVERRIDDEN.detail(what) }
-}
-
-fn unresolved(images: &[UnresolvedImage]) -> ErrorDetail {
-    let what = match images {
-        [image] => format!("cannot resolve image {} of service {}", image.reference, image.object.name),
-        images => format!("cannot resolve {} images", images.len()),
-    };
-    // A single image is named by the first line already.
-    let line = |i: &UnresolvedImage| match images {
-        [_] => format!("{}: {}", i.origin, i.why),
-        _ => format!("{} ({}): {}: {}", i.object.name, i.origin, i.reference, i.why),
-    };
-    let references: BTreeSet<&str> = images.iter().map(|image| image.reference.as_str()).collect();
-    let pulls = references.iter().take(NEXT_MAX).map(|reference| format!("docker pull {reference}"));
-    ErrorDetail {
-        why: images.iter().map(line).collect(),
-        next: pulls.collect(),
-        ..codes::IMAGE_UNRESOLVED.detail(what)
-    }
-}
-
-fn nothing_to_run(images: &[UnresolvedImage]) -> ErrorDetail {
-    let line = |i: &UnresolvedImage| format!("{} ({}): {}: {}", i.object.name, i.origin, i.reference, i.why);
-    let what = match images {
-        [image] => format!("service {} has nothing to run", image.object.name),
-        images => format!("{} services have nothing to run", images.len()),
-    };
-    ErrorDetail {
-        why: images.iter().map(line).collect(),
-        next: vec!["ctl explain service.spec.command".to_owned()],
-        ..codes::INVALID_MANIFEST.detail(what)
-    }
 }
 
 fn no_capacity(short: &[CapacityShortage]) -> ErrorDetail {
