@@ -17,8 +17,6 @@ use crate::model::{
 
 /// For requests that were rejected before any write.
 const NOTHING_CHANGED: &str = "nothing was changed";
-/// An error suggests one or two commands.
-const NEXT_MAX: usize = 2;
 
 /// The API error for a controller error.
 pub(crate) fn error_of(error: ControllerError) -> ApiError {
@@ -265,6 +263,7 @@ fn engine(error: &EngineError) -> ErrorDetail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::UnresolvedImage;
 
     fn users() -> ObjectRef {
         (&ServiceName::new("users")).into()

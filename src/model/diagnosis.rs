@@ -2,6 +2,7 @@
 //!
 //! Observations only; the orchestrator decides whether they fail a rollout (`orchestrator/verdict.rs`).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::mem::discriminant;
 use std::net::{IpAddr, SocketAddr};

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::NEXT_MAX;
 use crate::api::codes;
 use crate::api::types::ErrorDetail;
 use crate::controller::UnresolvedImage;
 use crate::model::RevisionNumber;
+
+/// An error suggests one or two commands.
+const NEXT_MAX: usize = 2;
 
 pub(super) fn unresolved(images: &[UnresolvedImage]) -> ErrorDetail {
     let what = match images {

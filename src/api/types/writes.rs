@@ -104,7 +104,8 @@ pub fn settings(spec: &ServiceSpec) -> Result<Vec<FieldChange>, FieldsError> {
 /// # Errors
 /// As [`settings`].
 pub fn release_changes(from: &RevisionObject, to: &RevisionObject) -> Result<Vec<FieldChange>, FieldsError> {
-    let (old, new) = (compared_image(from), compared_image(to));
+    let old = compared_image(from);
+    let new = compared_image(to);
     diff::between(release(from, &old), release(to, &new))
 }
 
