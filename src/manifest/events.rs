@@ -1,13 +1,19 @@
 //! Builds a tree from parser events within the limits: every list, map, scalar and alias is counted before it is kept. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 
-use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, StructureStyle, Tag};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, StructureStyle};
 
+use super::collections::{CollectionContent, OpenCollection, PendingKey, path_of, read_key};
+use super::disguise::ScalarRole;
 use super::limits::LIMITS;
+use super::quotes::{self, Unquoted};
+use super::scalars::unused_name;
 use super::source::Span;
 use super::split::Chunk;
+use super::syntax::{line_at, too_deep};
 use super::tree::{Cost, MapEntry, Node, YamlValue};
 use crate::model::Problem;
 
@@ -15,7 +21,12 @@ use crate::model::Problem;
 pub(super) struct Tree {
     pub(super) roots: Vec<Rc<Node>>,
     pub(super) problems: Vec<(Span, Problem)>,
+    /// What YAML reads otherwise than it looks, a line each.
+    pub(super) notes: Vec<String>,
 }
+
+/// Most notes on a document: one that has more is not written by hand.
+pub(super) const NOTES_MAX: usize = 20;
 
 /// Reads a chunk; `shift` is the number of bytes before the text that its offsets count in.
 pub(super) fn read(chunk: &Chunk<'_>, shift: usize) -> Tree {
@@ -28,6 +39,8 @@ pub(super) fn read(chunk: &Chunk<'_>, shift: usize) -> Tree {
     for event in Parser::new_from_str_with_options(chunk.text, options) {
         let step = match event {
             Ok((event, span)) => {
+                let from = span.start.byte_offset().unwrap_or(0);
+                builder.at = from..span.end.byte_offset().unwrap_or(from).max(from);
                 let span = builder.span(span.start, span.end);
                 builder.take(event, span)
             }
@@ -35,47 +48,36 @@ pub(super) fn read(chunk: &Chunk<'_>, shift: usize) -> Tree {
         };
         if let Err(fatal) = step {
             builder.problems.push(fatal);
-            return Tree { roots: Vec::new(), problems: builder.problems };
+            return Tree { roots: Vec::new(), problems: builder.problems, notes: Vec::new() };
         }
         if builder.problems.len() >= LIMITS.findings {
             break;
         }
     }
-    Tree { roots: builder.roots, problems: builder.problems }
+    let mut notes = builder.notes;
+    notes.extend(builder.unnamed.into_values());
+    notes.truncate(NOTES_MAX);
+    Tree { roots: builder.roots, problems: builder.problems, notes }
 }
 
-type Fatal = (Span, Problem);
+/// A problem after which a chunk cannot be read on.
+pub(super) type Fatal = (Span, Problem);
 
-/// A list or map whose end has not been read.
-struct OpenCollection {
-    span: Span,
-    anchor: usize,
-    flow: bool,
-    cost: Cost,
-    inside: CollectionContent,
-}
-
-enum CollectionContent {
-    List(Vec<Rc<Node>>),
-    Map { entries: Vec<MapEntry>, seen: BTreeSet<String>, key: Option<PendingKey> },
-}
-
-/// A key that waits for its value.
-enum PendingKey {
-    Keep(String, Span),
-    /// Already reported; its value is read and left out.
-    Skip,
-}
-
-struct TreeBuilder<'c> {
-    chunk: &'c Chunk<'c>,
-    shift: usize,
-    open: Vec<OpenCollection>,
+/// Builds the tree of a chunk.
+pub(super) struct TreeBuilder<'c> {
+    pub(super) chunk: &'c Chunk<'c>,
+    pub(super) shift: usize,
+    pub(super) open: Vec<OpenCollection>,
     /// Finished nodes that have an anchor. One that is still open is not here: an alias to it would be endless.
-    anchors: BTreeMap<usize, Rc<Node>>,
-    spent: Cost,
-    roots: Vec<Rc<Node>>,
-    problems: Vec<(Span, Problem)>,
+    pub(super) anchors: BTreeMap<usize, Rc<Node>>,
+    pub(super) spent: Cost,
+    pub(super) roots: Vec<Rc<Node>>,
+    pub(super) problems: Vec<(Span, Problem)>,
+    pub(super) notes: Vec<String>,
+    /// Notes on anchors of texts that no alias has named yet.
+    pub(super) unnamed: BTreeMap<usize, String>,
+    /// Bytes of the chunk that the event is.
+    pub(super) at: Range<usize>,
 }
 
 impl<'c> TreeBuilder<'c> {
@@ -88,6 +90,9 @@ impl<'c> TreeBuilder<'c> {
             spent: Cost::default(),
             roots: Vec::new(),
             problems: Vec::new(),
+            notes: Vec::new(),
+            unnamed: BTreeMap::new(),
+            at: 0..0,
         }
     }
 
@@ -107,11 +112,17 @@ impl<'c> TreeBuilder<'c> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let text_tag = self.check_tag(tag.as_deref(), span);
-                let plain = style == ScalarStyle::Plain && !text_tag;
                 let cost = Cost { nodes: 1, bytes: text.len(), depth: 0 };
                 self.pay(cost, span)?;
-                let node = Node { span, value: YamlValue::Scalar { text: text.into_owned(), plain }, cost };
-                self.attach(anchor, Rc::new(node));
+                let sound = self.check_scalar(&text, style, anchor, span);
+                if style == ScalarStyle::Plain && anchor != 0 && !text.is_empty() {
+                    let note = self.place(&text, ScalarRole::Plain, true, unused_name);
+                    self.unnamed.extend(note.map(|note| (anchor, format!("line {}: {note}", span.line))));
+                }
+                // What has been reported is not missing as well.
+                let plain = style == ScalarStyle::Plain && !text_tag && sound;
+                let value = YamlValue::Scalar { text: text.into_owned(), plain };
+                self.attach(anchor, Rc::new(Node { span, value, written: None, cost }));
             }
             Event::SequenceStart(style, anchor, tag) => {
                 self.check_tag(tag.as_deref(), span);
@@ -138,12 +149,21 @@ impl<'c> TreeBuilder<'c> {
     ) -> Result<(), Fatal> {
         let cost = Cost { nodes: 1, bytes: 0, depth: 1 };
         self.pay(cost, span)?;
-        self.open.push(OpenCollection { span, anchor, flow: style == StructureStyle::Flow, cost, inside });
+        let flow = style == StructureStyle::Flow;
+        let from = self.at.start;
+        self.open.push(OpenCollection { span, from, anchor, flow, cost, inside, meant: None });
         Ok(())
     }
 
     fn end(&mut self) {
         let Some(open) = self.open.pop() else { return };
+        if let Some(text) = open.meant {
+            let value = YamlValue::Scalar { text, plain: false };
+            return self.attach(
+                open.anchor,
+                Rc::new(Node { span: open.span, value, written: None, cost: open.cost }),
+            );
+        }
         let (value, first) = match open.inside {
             CollectionContent::List(items) => {
                 let first = items.first().map(|i| i.span);
@@ -156,13 +176,15 @@ impl<'c> TreeBuilder<'c> {
         };
         // A block begins where its first entry does; its own event may point at the line before.
         let span = if open.flow { open.span } else { first.unwrap_or(open.span) };
-        self.attach(open.anchor, Rc::new(Node { span, value, cost: open.cost }));
+        let written = if open.flow { self.written_from(open.from) } else { None };
+        self.attach(open.anchor, Rc::new(Node { span, value, written, cost: open.cost }));
     }
 
     fn alias(&mut self, id: usize, span: Span) -> Result<(), Fatal> {
         let Some(node) = self.anchors.get(&id).cloned() else {
             return Err((span, Problem::new("", "the alias is inside its own anchor")));
         };
+        self.unnamed.remove(&id);
         self.pay(node.cost, span)?;
         self.attach(0, node);
         Ok(())
@@ -199,7 +221,20 @@ impl<'c> TreeBuilder<'c> {
         match &mut open.inside {
             CollectionContent::List(items) => items.push(node),
             CollectionContent::Map { entries, seen, key } => match key.take() {
-                None => *key = Some(read_key(&node, entries, seen, above, &mut self.problems)),
+                None => {
+                    *key = Some(match read_key(&node, entries, seen) {
+                        Ok(key) => key,
+                        Err(message) => {
+                            let mut problem = Problem::new(path_of(above), message);
+                            if let Some(found) = bracket_of_text(self.chunk, self.shift, &node) {
+                                problem = Problem { message: found.why, ..problem }.suggest(found.quoted);
+                                open.meant = Some(found.text);
+                            }
+                            self.problems.push((node.span, problem));
+                            PendingKey::Skip
+                        }
+                    });
+                }
                 Some(PendingKey::Keep(key, key_span)) => {
                     entries.push(MapEntry { key, key_span, value: node })
                 }
@@ -207,73 +242,11 @@ impl<'c> TreeBuilder<'c> {
             },
         }
     }
-
-    /// Whether the tag makes a scalar text; any other tag than `!!str` is a problem.
-    fn check_tag(&mut self, tag: Option<&Tag>, span: Span) -> bool {
-        let Some(tag) = tag else { return false };
-        let is_text = tag.is_yaml_core_schema_tag("str");
-        if !is_text {
-            let message = format!("unsupported tag `{}`; only `!!str` is allowed", tag.original());
-            self.problems.push((span, Problem::new("", message)));
-        }
-        is_text
-    }
-
-    fn syntax(&self, error: &ScanError) -> Fatal {
-        let span = self.span(*error.marker(), *error.marker());
-        let message = match error.kind() {
-            ErrorKind::RecursionLimitExceeded => too_deep(),
-            ErrorKind::UnknownAnchor => "unknown anchor".to_owned(),
-            ErrorKind::TabNotAllowed
-            | ErrorKind::TabInIndentation
-            | ErrorKind::TabInBlockIndentation
-            | ErrorKind::TabInPlainScalar => "YAML does not allow a tab here; indent with spaces".to_owned(),
-            _ => format!("invalid YAML: {}", error.info()),
-        };
-        (span, Problem::new("", message))
-    }
 }
 
-/// Path of the value that is being read within these.
-fn path_of(open: &[OpenCollection]) -> String {
-    let mut path = String::new();
-    for open in open {
-        match &open.inside {
-            CollectionContent::List(items) => path += &format!("[{}]", items.len()),
-            CollectionContent::Map { key: Some(PendingKey::Keep(key, _)), .. } if path.is_empty() => {
-                path += key
-            }
-            CollectionContent::Map { key: Some(PendingKey::Keep(key, _)), .. } => path += &format!(".{key}"),
-            CollectionContent::Map { .. } => {}
-        }
-    }
-    path
-}
-
-fn too_deep() -> String {
-    format!("lists and maps are nested more than {} levels deep", LIMITS.depth)
-}
-
-fn read_key(
-    node: &Node,
-    entries: &[MapEntry],
-    seen: &mut BTreeSet<String>,
-    above: &[OpenCollection],
-    problems: &mut Vec<(Span, Problem)>,
-) -> PendingKey {
-    let mut refuse = |message: String| {
-        problems.push((node.span, Problem::new(path_of(above), message)));
-        PendingKey::Skip
-    };
-    let YamlValue::Scalar { text, plain } = &node.value else {
-        return refuse(format!("expected text as the key, found {}", node.kind()));
-    };
-    if text == "<<" && *plain {
-        return refuse("merge keys (`<<`) are not supported; write the keys out".to_owned());
-    }
-    if !seen.insert(text.clone()) {
-        let first = entries.iter().find(|e| e.key == *text).map_or(0, |e| e.key_span.line);
-        return refuse(format!("duplicate key `{text}`, first in line {first}"));
-    }
-    PendingKey::Keep(text.clone(), node.span)
+/// A text that begins with two brackets, such as `{{ .Values.image }}`, of which a node is the inner one.
+fn bracket_of_text(chunk: &Chunk<'_>, shift: usize, node: &Node) -> Option<Unquoted> {
+    let offset = node.span.offset.checked_sub(shift + chunk.offset)?;
+    let (_, line) = line_at(chunk.text, offset);
+    quotes::find(line).filter(|found| found.text.starts_with('{') && !node.is_text())
 }

@@ -38,11 +38,9 @@ pub struct Finding {
 impl Finding {
     /// A problem at a place.
     pub(super) fn new(place: SourcePlace, problem: Problem) -> Self {
-        let problem = Problem {
-            path: shown(&problem.path),
-            message: shown(&problem.message),
-            suggestion: problem.suggestion.as_deref().map(shown),
-        };
+        // A suggestion that cannot be shown as it is would be a wrong one.
+        let suggestion = problem.suggestion.filter(|text| shown(text) == *text);
+        let problem = Problem { path: shown(&problem.path), message: shown(&problem.message), suggestion };
         Self { place, problem, related: None }
     }
 }

@@ -11,9 +11,11 @@
 //! `document` (envelope and kind) → a file per kind in `kinds/` and per block of a spec, through `reader` and `values` (typed
 //! access that continues after a problem) → the model's own check → `conflicts` between documents.
 
+mod collections;
 mod conflicts;
 mod container;
 mod decode;
+mod disguise;
 mod document;
 mod env;
 mod events;
@@ -25,14 +27,19 @@ mod health;
 mod kinds;
 mod limits;
 mod policy;
+mod port_text;
 mod ports;
+mod quotes;
 mod reader;
 mod reference;
 mod routes;
+mod scalars;
 mod schema;
 mod shape;
 mod source;
 mod split;
+mod surroundings;
+mod syntax;
 mod tree;
 mod values;
 mod volumes;
@@ -109,8 +116,12 @@ fn read_chunk(
     for (span, problem) in tree.problems {
         findings.add(source, span, problem);
     }
+    let first = documents.len();
     for root in &tree.roots {
         document::read(root, source, findings, documents);
+    }
+    if let Some(document) = documents.get_mut(first) {
+        document.notes.extend(tree.notes);
     }
 }
 

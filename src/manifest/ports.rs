@@ -1,5 +1,6 @@
 //! `port: 8080` and `ports: [{name, port, protocol}]`. Pure.
 
+use super::port_text::PortText;
 use super::reader::{Block, ManifestReader, YamlField};
 use super::shape;
 use crate::model::{Port, Protocol};
@@ -17,7 +18,7 @@ pub(super) fn read(reader: &mut ManifestReader<'_, '_>, spec: &Block<'_>) -> Vec
         reader.wrong(&field, "`port` is the short form of `ports`; keep one of them");
     }
     let items = reader.list(&long, "- {name: http, port: 8080}").unwrap_or_default();
-    items.iter().filter_map(|item| read_item(reader, item)).collect()
+    items.iter().enumerate().filter_map(|(index, item)| read_item(reader, item, index)).collect()
 }
 
 fn read_short(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Port> {
@@ -28,11 +29,9 @@ fn read_short(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Opt
     Some(Port { name: SHORT_NAME.to_owned(), port, protocol: Protocol::Http })
 }
 
-fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option<Port> {
+fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>, index: usize) -> Option<Port> {
     if let Some(text) = item.node.text() {
-        let number = text.rsplit(':').next().unwrap_or(text);
-        let message = format!("expected a map with `name` and `port`, found `{text}`");
-        reader.wrong_but(item, message, format!("{{name: {SHORT_NAME}, port: {number}}}"));
+        report_text(reader, item, text, index);
         return None;
     }
     let block = reader.block(item, &shape::PORT)?;
@@ -43,12 +42,30 @@ fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Optio
     Some(Port { name: name?, port: number?, protocol })
 }
 
-fn read_number(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<u16> {
-    if let Some((published, container)) = field.node.text().and_then(|text| text.split_once(':')) {
-        let message =
-            format!("port {published} of the node cannot be published; clients use the service's `route`");
-        reader.wrong_but(field, message, container);
-        return None;
+fn report_text(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>, text: &str, index: usize) {
+    let port = PortText::parse(text);
+    let message = match port.as_ref().and_then(|port| port.other_protocol) {
+        Some(protocol) => format!("protocol `{protocol}` is not supported yet; a port serves HTTP"),
+        None => format!("expected a map with `name` and `port`, found `{text}`"),
+    };
+    match port {
+        Some(port) => reader.wrong_but(item, message, port.suggestion(index, SHORT_NAME)),
+        None => reader.wrong(item, message),
     }
-    reader.number(field)
+}
+
+fn read_number(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<u16> {
+    let text = field.node.text().unwrap_or_default();
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(port) = PortText::parse(text).filter(|_| !is_number) else { return reader.number(field) };
+    let message = match (port.other_protocol, port.published) {
+        (Some(protocol), _) => format!("protocol `{protocol}` is not supported yet; a port serves HTTP"),
+        (None, Some(published)) => {
+            format!("port {published} of the node cannot be published; clients use the service's `route`")
+        }
+        (None, None) => format!("expected a port, found `{text}`"),
+    };
+    let write = port.only().map_or_else(|| port.suggestion(0, SHORT_NAME), |port| port.to_string());
+    reader.wrong_but(field, message, write);
+    None
 }

@@ -10,6 +10,8 @@ pub(super) struct Node {
     /// Of a scalar its text, of a list or map where it begins.
     pub(super) span: Span,
     pub(super) value: YamlValue,
+    /// A list or map in brackets as it was written on one line, for suggestions.
+    pub(super) written: Option<Box<str>>,
     /// Its cost with its aliases expanded.
     pub(super) cost: Cost,
 }
@@ -64,6 +66,11 @@ impl Node {
             YamlValue::Scalar { text, .. } if !self.is_null() => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether it is a scalar.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.value, YamlValue::Scalar { .. })
     }
 
     /// What it is, for messages.

@@ -8,11 +8,23 @@ use serde::de::value::{Error as UnknownVariant, StrDeserializer};
 use super::reader::{ManifestReader, YamlField};
 use super::shape::EnumValues;
 use super::tree::YamlValue;
-use crate::model::{Problem, QuantityError, nearest};
+use super::{disguise, quotes};
+use crate::model::{Problem, QuantityError, lookalike_name, nearest};
 
 impl ManifestReader<'_, '_> {
-    /// The text of a scalar, exactly as written.
+    /// The text of a scalar, exactly as written. Text with characters that cannot be seen, or with curly quotes, is refused:
+    /// it would be another name than the one that was meant.
     pub(super) fn text(&mut self, field: &YamlField<'_>) -> Option<String> {
+        let text = self.free_text(field)?;
+        if let Some(name) = disguise::first(&text).and_then(lookalike_name) {
+            self.wrong(field, format!("`{text}` contains a {name}"));
+            return None;
+        }
+        Some(text)
+    }
+
+    /// The text of a scalar, exactly as written, with any characters.
+    pub(super) fn free_text(&mut self, field: &YamlField<'_>) -> Option<String> {
         match (&field.node.value, field.node.is_null()) {
             (YamlValue::Scalar { text, .. }, false) => Some(text.clone()),
             (YamlValue::Scalar { .. }, true) => {
@@ -33,20 +45,32 @@ impl ManifestReader<'_, '_> {
             self.wrong_but(field, message, "\"\"");
             return None;
         }
-        self.text(field)
+        if let (YamlValue::List(_) | YamlValue::Map(_), Some(written)) =
+            (&field.node.value, &field.node.written)
+        {
+            let message = format!("expected a single value, found {}; put it in quotes", field.node.kind());
+            self.wrong_but(field, message, quotes::quoted(written));
+            return None;
+        }
+        self.free_text(field)
     }
 
     pub(super) fn texts(&mut self, field: &YamlField<'_>) -> Option<Vec<String>> {
-        self.list_of_texts(field, "")
+        self.list_of_texts(field, "", Self::text)
     }
 
     /// A command and its arguments.
     pub(super) fn command(&mut self, field: &YamlField<'_>) -> Option<Vec<String>> {
-        self.list_of_texts(field, ": the command is not run through a shell")
+        self.list_of_texts(field, ": the command is not run through a shell", Self::free_text)
     }
 
     /// `why` is the reason for a list, for a text that has the words of one.
-    fn list_of_texts(&mut self, field: &YamlField<'_>, why: &str) -> Option<Vec<String>> {
+    fn list_of_texts(
+        &mut self,
+        field: &YamlField<'_>,
+        why: &str,
+        read: impl Fn(&mut Self, &YamlField<'_>) -> Option<String>,
+    ) -> Option<Vec<String>> {
         let Some(items) = self.items(field) else {
             let words: Vec<String> = field.node.text().unwrap_or("").split_whitespace().map(quoted).collect();
             if words.is_empty() {
@@ -56,7 +80,7 @@ impl ManifestReader<'_, '_> {
             }
             return None;
         };
-        let texts: Vec<Option<String>> = items.iter().map(|item| self.text(item)).collect();
+        let texts: Vec<Option<String>> = items.iter().map(|item| read(self, item)).collect();
         texts.into_iter().collect()
     }
 

@@ -32,6 +32,7 @@ mod io_error_text;
 pub mod key;
 mod latency;
 mod listener;
+mod lookalike;
 mod nearest;
 mod now;
 mod object;
@@ -83,6 +84,7 @@ pub use intervention::{InterventionKind, RolloutIntervention};
 pub use io_error_text::io_error_text;
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
 pub use listener::{Listener, ListenerProtocol, ListenerScope, ProtocolKind};
+pub use lookalike::{Lookalike, is_invisible, lookalike, lookalike_name};
 pub use nearest::nearest;
 pub use now::{Mono, Now};
 pub use object::{

@@ -3,6 +3,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::is_invisible;
+
 const ESCAPE: char = '\x1b';
 const BELL: char = '\x07';
 
@@ -21,11 +23,11 @@ pub fn sanitize(text: &str) -> String {
     clean
 }
 
-/// The text with control characters escaped, for messages that quote a file.
+/// The text with control characters and those that cannot be seen escaped, for messages that quote a file.
 pub fn escape_control(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        match c.is_control() {
+        match c.is_control() || is_invisible(c) {
             true => shown.extend(c.escape_default()),
             false => shown.push(c),
         }
@@ -52,7 +54,19 @@ fn skip_sequence(chars: &mut Peekable<Chars<'_>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::sanitize;
+    use super::{escape_control, sanitize};
+
+    #[test]
+    fn escape_control_shows_what_cannot_be_seen() {
+        for (text, shown) in [
+            ("a\u{1b}b\nc", "a\\u{1b}b\\nc"),
+            ("web\u{a0}", "web\\u{a0}"),
+            ("we\u{200b}b", "we\\u{200b}b"),
+            ("Zoë “x”", "Zoë “x”"),
+        ] {
+            assert_eq!(escape_control(text), shown);
+        }
+    }
 
     #[test]
     fn sequences_and_controls_are_taken_out() {

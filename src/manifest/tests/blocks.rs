@@ -31,6 +31,33 @@ fn problems_of_ports_are_refused() {
                 "7:11 spec.ports[0] | expected a map with `name` and `port`, found `8080:80` | {name: http, port: 80}",
             ],
         ),
+        (
+            "image: a:1\nports: [80/udp, 81/tcp]",
+            &[
+                "7:11 spec.ports[0] | protocol `udp` is not supported yet; a port serves HTTP | {name: http, port: 80}",
+                "7:19 spec.ports[1] | expected a map with `name` and `port`, found `81/tcp` | {name: port-81, port: 81}",
+            ],
+        ),
+        (
+            "image: a:1\nports: [3000-3001]",
+            &[
+                "7:11 spec.ports[0] | expected a map with `name` and `port`, found `3000-3001` | ports: [{name: http, port: 3000}, {name: port-3001, port: 3001}]",
+            ],
+        ),
+        (
+            "image: a:1\nports: [http]",
+            &["7:11 spec.ports[0] | expected a map with `name` and `port`, found `http` | -"],
+        ),
+        (
+            "image: a:1\nport: 80/udp",
+            &["7:9 spec.ports[0].port | protocol `udp` is not supported yet; a port serves HTTP | 80"],
+        ),
+        (
+            "image: a:1\nport: 3000-3001",
+            &[
+                "7:9 spec.ports[0].port | expected a port, found `3000-3001` | ports: [{name: http, port: 3000}, ",
+            ],
+        ),
         ("image: a:1\nports: [{port: 1}]", &["7:11 spec.ports[0].name | `name` is required | name: http"]),
         ("image: a:1\nports: [{name: a}]", &["7:11 spec.ports[0].port | `port` is required | port: 8080"]),
         ("image: a:1\nports: {name: a, port: 1}", &["7:3 spec.ports | expected a list, found a map"]),
@@ -158,7 +185,7 @@ fn problems_of_volumes_are_refused() {
         (
             "image: a:1\nvolumes: [data:/data:ro]",
             &[
-                "7:13 spec.volumes[0] | expected a map with `name` and `path`, found `data:/data:ro` | {name: data, path: /data}",
+                "7:13 spec.volumes[0] | expected a map with `name` and `path`, found `data:/data:ro` | {name: data, path: /data, readOnly: true}",
             ],
         ),
         (

@@ -3,6 +3,7 @@
 mod blocks;
 mod foreign;
 mod forms;
+mod pasted;
 mod refused;
 
 use super::agreement::complaints;
@@ -53,8 +54,9 @@ fn refused(rows: &[(&str, &[&str])]) {
 }
 
 /// Parts of messages of rules that a schema cannot express, with the reason. The schema has to refuse every other row.
-const BEYOND_A_SCHEMA: [(&str, &str); 10] = [
+const BEYOND_A_SCHEMA: [(&str, &str); 11] = [
     ("only `!!str` is allowed", "tags are gone when a schema sees a value"),
+    ("U+", "a schema cannot tell a plain value from a quoted one"),
     ("found `3.0`", "to JSON it is the number 3"),
     ("found `010`", "to YAML it is a number"),
     ("both 0", "joins two keys and their defaults"),
