@@ -92,7 +92,11 @@ fn target(spec: &ServiceSpec, instance: &EndpointId, address: EndpointAddress<'_
             address.place(spec.port(spec.health.port.as_deref())?.port)?
         }
     };
-    Some(ProbeTarget { id: instance.clone(), place, health: spec.health.clone() })
+    let mut health = spec.health.clone();
+    if let HealthCheck::Http(_) = health.check {
+        health.host = health.host.or_else(|| spec.routes.iter().find_map(|route| route.host.clone()));
+    }
+    Some(ProbeTarget { id: instance.clone(), place, health })
 }
 
 fn register(

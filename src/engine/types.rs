@@ -258,7 +258,7 @@ pub struct EngineEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecId(pub String);
 
-/// The result of a command in a container, with the first part of its output, stdout and stderr interleaved.
+/// The result of a command in a container, with the end of its standard error, or of its standard output where it wrote no error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecOutcome {
     /// It exited.

@@ -35,7 +35,8 @@ fn around(shape: &SchemaNode, key: &str, value: &str) -> String {
             KeyRule::Any(names) => {
                 names.iter().find(|name| **name != key).into_iter().for_each(|name| add(name))
             }
-            KeyRule::One(_) => {}
+            KeyRule::Needs(name, needed) if *name == key => add(needed),
+            KeyRule::One(_) | KeyRule::Needs(..) => {}
         }
     }
     // Routes and health checks need a port.

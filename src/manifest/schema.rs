@@ -54,6 +54,7 @@ fn refused(say: &str) -> Value {
 
 fn rule(rule: &KeyRule) -> Value {
     match rule {
+        KeyRule::Needs(key, needed) => json!({"dependencies": {*key: [needed]}}),
         KeyRule::Any(names) => {
             json!({"anyOf": names.iter().map(|name| json!({"required": [name]})).collect::<Vec<_>>()})
         }
@@ -103,7 +104,7 @@ fn form(form: &ValueType) -> Value {
         ValueType::LogSize => memory("|m|g"),
         ValueType::Count => json!({"type": ["string", "integer"], "minimum": 0, "pattern": "^[0-9]+%?$"}),
         ValueType::List(of, most) => bounded(json!({"type": "array", "items": item(of)}), "maxItems", *most),
-        ValueType::Command => json!({"type": "array", "items": self::form(&TEXT), "minItems": 1}),
+        ValueType::Command => command(),
         ValueType::Map(names, of, most) => {
             let mut value = json!({"type": "object", "additionalProperties": self::form(of)});
             if !names.is_empty() {
@@ -114,6 +115,19 @@ fn form(form: &ValueType) -> Value {
         ValueType::Block(shape) => block(shape),
         ValueType::Either(forms) => json!({"anyOf": forms.iter().map(self::form).collect::<Vec<_>>()}),
     }
+}
+
+/// A command without the words of Docker and of a shell that the reader refuses.
+fn command() -> Value {
+    json!({
+        "type": "array", "items": form(&TEXT), "minItems": 1,
+        "not": {"anyOf": [
+            {"items": [{"enum": ["CMD", "CMD-SHELL", "NONE"]}]},
+            {"items": [{"type": "string", "pattern": "^\\s*$"}]},
+            {"maxItems": 1, "items": {"type": "string", "pattern": "\\S\\s+\\S"}},
+            {"contains": {"enum": ["||", "&&"]}, "not": {"items": [{}, {"type": "string", "pattern": "^-[a-z]*c$"}], "minItems": 2}},
+        ]},
+    })
 }
 
 const DURATION: &str = "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";

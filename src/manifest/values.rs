@@ -9,7 +9,11 @@ use super::reader::{ManifestReader, YamlField};
 use super::shape::EnumValues;
 use super::tree::YamlValue;
 use super::{disguise, quotes};
+use crate::model::command_form::{command_of_line, flow_list, split_words};
 use crate::model::{Problem, QuantityError, lookalike_name, nearest};
+
+/// Why a command is a list.
+const NO_SHELL: &str = ": the command is not run through a shell";
 
 impl ManifestReader<'_, '_> {
     /// The text of a scalar, exactly as written. Text with characters that cannot be seen, or with curly quotes, is refused:
@@ -56,27 +60,35 @@ impl ManifestReader<'_, '_> {
     }
 
     pub(super) fn texts(&mut self, field: &YamlField<'_>) -> Option<Vec<String>> {
-        self.list_of_texts(field, "", Self::text)
+        self.list_of_texts(field, "", split_words, Self::text)
     }
 
-    /// A command and its arguments.
-    pub(super) fn command(&mut self, field: &YamlField<'_>) -> Option<Vec<String>> {
-        self.list_of_texts(field, ": the command is not run through a shell", Self::free_text)
+    /// Arguments of a program. Whether a shell reads them depends on the program.
+    pub(super) fn arguments(&mut self, field: &YamlField<'_>) -> Option<Vec<String>> {
+        self.list_of_texts(field, NO_SHELL, split_words, Self::free_text)
     }
 
-    /// `why` is the reason for a list, for a text that has the words of one.
+    /// A command with its arguments; a line that only a shell can read is suggested in one.
+    pub(super) fn shell_command(&mut self, field: &YamlField<'_>) -> Option<Vec<String>> {
+        self.list_of_texts(field, NO_SHELL, |line| Some(command_of_line(line)), Self::free_text)
+    }
+
+    /// `why` is the reason for a list; `split` makes one of a text, for the suggestion.
     fn list_of_texts(
         &mut self,
         field: &YamlField<'_>,
         why: &str,
+        split: impl Fn(&str) -> Option<Vec<String>>,
         read: impl Fn(&mut Self, &YamlField<'_>) -> Option<String>,
     ) -> Option<Vec<String>> {
         let Some(items) = self.items(field) else {
-            let words: Vec<String> = field.node.text().unwrap_or("").split_whitespace().map(quoted).collect();
-            if words.is_empty() {
+            let Some(line) = field.node.text().filter(|line| !line.trim().is_empty()) else {
                 self.wrong(field, format!("expected a list, found {}", field.node.kind()));
-            } else {
-                self.wrong_but(field, format!("expected a list{why}"), format!("[{}]", words.join(", ")));
+                return None;
+            };
+            match split(line) {
+                Some(words) => self.wrong_but(field, format!("expected a list{why}"), flow_list(&words)),
+                None => self.wrong(field, format!("expected a list{why}")),
             }
             return None;
         };
@@ -155,8 +167,4 @@ impl ManifestReader<'_, '_> {
         }
         None
     }
-}
-
-fn quoted(word: &str) -> String {
-    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }

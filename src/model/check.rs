@@ -135,52 +135,7 @@ fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
             None => Problem::new("spec.health", "the health check needs a port").suggest("port: 8080"),
         });
     }
-    problems.extend(check_probe(&health.check));
-    if matches!(health.check, HealthCheck::Exec(_)) && health.port.is_some() {
-        let message = "`exec` uses no port; remove `port`";
-        problems.push(Problem::new("spec.health.port", message));
-    }
-    for (field, value) in
-        [("interval", health.interval), ("timeout", health.timeout), ("startWithin", health.start_within)]
-    {
-        if value.0 == 0 {
-            problems.push(Problem::new(format!("spec.health.{field}"), "must be greater than 0"));
-        }
-    }
-    for (field, value) in [("healthyAfter", health.healthy_after), ("unhealthyAfter", health.unhealthy_after)]
-    {
-        if value == 0 {
-            problems.push(Problem::new(format!("spec.health.{field}"), "must be at least 1"));
-        }
-    }
-}
-
-/// The problem of the path, name or command of a probe.
-fn check_probe(check: &HealthCheck) -> Option<Problem> {
-    match check {
-        HealthCheck::Http(path) => {
-            let bad = |c: char| c.is_whitespace() || c.is_control() || c == '#';
-            let sound = path.starts_with('/') && !path.contains(bad) && path.len() <= LIMITS.path;
-            let message =
-                || format!("invalid path `{path}`: it must start with `/`, without whitespace and `#`");
-            (!sound).then(|| Problem::new("spec.health.http", message()))
-        }
-        HealthCheck::Grpc(service) => {
-            let sound = service.len() <= LIMITS.path && service.chars().all(|c| c.is_ascii_graphic());
-            let message =
-                || format!("invalid gRPC service `{service}`: expected a name such as `shop.Users`");
-            (!sound).then(|| Problem::new("spec.health.grpc", message()))
-        }
-        HealthCheck::Exec(command) if command.first().is_none_or(String::is_empty) => {
-            let message = "the command is empty";
-            Some(Problem::new("spec.health.exec", message).suggest("exec: [\"/app\", \"check\"]"))
-        }
-        HealthCheck::Exec(command) => {
-            let nul = command.iter().any(|word| word.contains('\0'));
-            nul.then(|| Problem::new("spec.health.exec", "the command contains a NUL byte"))
-        }
-        HealthCheck::Tcp(_) | HealthCheck::None(_) => None,
-    }
+    problems.extend(health_check::problems(health));
 }
 
 fn check_rollout(spec: &ServiceSpec, problems: &mut Vec<Problem>) {

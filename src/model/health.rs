@@ -1,5 +1,7 @@
 //! When a replica counts as ready. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Millis;
@@ -29,6 +31,12 @@ pub struct Health {
     /// Name of the port that is probed; without it the first port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
+    /// Host of an HTTP probe; without it the host of the service's first route, else the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Further headers of an HTTP probe.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// Time between the starts of two probes once ready; before the first success min(interval, 200 ms).
     #[serde(default = "default_interval")]
     pub interval: Millis,
@@ -78,6 +86,8 @@ impl Health {
         Self {
             check,
             port: None,
+            host: None,
+            headers: BTreeMap::new(),
             interval: default_interval(),
             timeout: default_timeout(),
             start_within: default_start_within(),

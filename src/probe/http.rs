@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 
 use super::address::ProbeAddress;
 use super::observation;
-use crate::model::{FailedProbe, io_error_text};
+use crate::model::{FailedProbe, Health, io_error_text};
 
 /// How much of a failed response's body is read for its first line.
 const BODY_MAX: usize = 4096;
@@ -20,17 +20,12 @@ const BODY_MAX: usize = 4096;
 const BODY_WAIT: Duration = Duration::from_millis(200);
 
 /// Probes once. The caller bounds the time.
-pub(super) async fn probe(place: &ProbeAddress, path: &str) -> Result<(), FailedProbe> {
+pub(super) async fn probe(place: &ProbeAddress, path: &str, health: &Health) -> Result<(), FailedProbe> {
     let no_answer = |why: &str| observation::no_answer(path, why);
     let stream = place.connect(no_answer).await?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(place, no_answer, &error))?;
-    let request = Request::get(path)
-        .header(header::HOST, place.address.to_string())
-        .header(header::USER_AGENT, "coxswain-probe")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| no_answer(&error.to_string()))?;
+    let request = request(place, path, health).map_err(|error| no_answer(&error.to_string()))?;
 
     let exchange = async {
         let response = sender.send_request(request).await;
@@ -38,6 +33,22 @@ pub(super) async fn probe(place: &ProbeAddress, path: &str) -> Result<(), Failed
         judge(path, response).await
     };
     drive(exchange, connection).await
+}
+
+fn request(
+    place: &ProbeAddress,
+    path: &str,
+    health: &Health,
+) -> Result<Request<Empty<Bytes>>, ::http::Error> {
+    let host = health.host.clone().unwrap_or_else(|| place.address.to_string());
+    let mut request = Request::get(path).header(header::HOST, host).header(header::CONNECTION, "close");
+    if !health.headers.keys().any(|name| name.eq_ignore_ascii_case("user-agent")) {
+        request = request.header(header::USER_AGENT, "coxswain-probe");
+    }
+    for (name, value) in &health.headers {
+        request = request.header(name, value);
+    }
+    request.body(Empty::new())
 }
 
 /// Drives a connection until its exchange ends.
@@ -122,12 +133,20 @@ pub(super) fn reason(error: &hyper::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ProbeAnswer;
+    use crate::model::{HealthCheck, ProbeAnswer};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     /// A server that reads a request, answers these bytes and closes; returns the probe's outcome and the request.
     async fn ask(answer: &'static [u8]) -> (Result<(), FailedProbe>, String) {
+        ask_with(answer, &plain()).await
+    }
+
+    fn plain() -> Health {
+        Health::with(HealthCheck::Http("/".into()))
+    }
+
+    async fn ask_with(answer: &'static [u8], health: &Health) -> (Result<(), FailedProbe>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
@@ -137,7 +156,7 @@ mod tests {
             stream.write_all(answer).await.unwrap();
             String::from_utf8_lossy(&request[..n]).into_owned()
         });
-        let outcome = probe(&ProbeAddress::direct(target), "/healthz?full=1").await;
+        let outcome = probe(&ProbeAddress::direct(target), "/healthz?full=1", health).await;
         (outcome, server.await.unwrap())
     }
 
@@ -153,6 +172,23 @@ mod tests {
         }
         let (_, request) = ask(b"HTTP/1.1 200 OK\r\n\r\n").await;
         assert!(request.starts_with("GET /healthz?full=1 HTTP/1.1\r\nhost: 127.0.0.1:"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn http_probe_sends_host_and_headers() {
+        let health = Health {
+            host: Some("shop.example.com".into()),
+            headers: [("X-Forwarded-Proto", "https"), ("user-agent", "mine")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            ..plain()
+        };
+        let (_, request) = ask_with(b"HTTP/1.1 200 OK\r\n\r\n", &health).await;
+        for line in ["host: shop.example.com\r\n", "x-forwarded-proto: https\r\n", "user-agent: mine\r\n"] {
+            assert!(request.contains(line), "{request}");
+        }
+        assert_eq!(request.matches("host:").count(), 1, "{request}");
+        assert!(!request.contains("coxswain-probe"), "{request}");
     }
 
     #[tokio::test]
@@ -176,7 +212,7 @@ mod tests {
         drop(listener);
         let answer = ProbeAnswer::Refused { port: place.port };
         for (reported, expected) in [
-            (probe(&place, "/").await, "GET / → connection refused".to_owned()),
+            (probe(&place, "/", &plain()).await, "GET / → connection refused".to_owned()),
             (
                 super::super::tcp::probe(&place, crate::model::Millis::secs(1)).await,
                 format!("connect to port {} → connection refused", place.port),
@@ -197,7 +233,7 @@ mod tests {
             }
         };
         let probes = async {
-            let answer = async |place: &ProbeAddress| probe(place, "/").await.unwrap_err().answer;
+            let answer = async |place: &ProbeAddress| probe(place, "/", &plain()).await.unwrap_err().answer;
             let grpc =
                 async |place: &ProbeAddress| super::super::grpc::probe(place, "").await.unwrap_err().answer;
             assert_eq!(answer(&direct).await, ProbeAnswer::Nothing, "someone accepted");

@@ -7,6 +7,9 @@ use crate::model::{FailedProbe, ProbeAnswer, sanitize};
 /// Longest line: tables show it next to a replica's name.
 const LINE_MAX: usize = 120;
 
+/// A space and two quotes.
+const QUOTES: usize = 3;
+
 /// Longest path within it, so that the answer stays in sight.
 const PATH_MAX: usize = 48;
 
@@ -22,7 +25,7 @@ pub(super) fn grpc(service: &str, why: &str, message: &[u8]) -> FailedProbe {
     cut(&format!("{} → {why}{}", asked.trim_end(), said(message)), LINE_MAX).as_str().into()
 }
 
-/// `exec /app check → exit code 1 "disk full"`: the command as a shell would read it, and its output's first line.
+/// `exec /app check → exit code 1 "disk full"`: the command as a shell would read it, and the end of its output.
 pub(super) fn exec(command: &[String], why: &str, output: &[u8]) -> FailedProbe {
     let quoted = |word: &String| match word.contains(char::is_whitespace) || word.is_empty() {
         true => format!("'{}'", sanitized_line(word)),
@@ -30,7 +33,33 @@ pub(super) fn exec(command: &[String], why: &str, output: &[u8]) -> FailedProbe 
     };
     let words: Vec<String> = command.iter().map(quoted).collect();
     let words = cut(&words.join(" "), PATH_MAX);
-    cut(&format!("exec {words} → {}{}", sanitized_line(why), said(output)), LINE_MAX).as_str().into()
+    let head = cut(&format!("exec {words} → {}", sanitized_line(why)), LINE_MAX);
+    let room = LINE_MAX.saturating_sub(head.chars().count() + QUOTES);
+    format!("{head}{}", said_last(output, room)).as_str().into()
+}
+
+/// The end of an output in quotes, in at most this many characters: as many of its last lines as there is room for.
+fn said_last(output: &[u8], room: usize) -> String {
+    let output = String::from_utf8_lossy(output);
+    let lines: Vec<String> = output.lines().map(sanitized_line).filter(|line| !line.is_empty()).collect();
+    let Some(last) = lines.last() else { return String::new() };
+    let mut text = last.clone();
+    for line in lines.iter().rev().skip(1) {
+        let longer = format!("{line} | {text}");
+        if longer.chars().count() > room {
+            break;
+        }
+        text = longer;
+    }
+    let length = text.chars().count();
+    if room == 0 {
+        return String::new();
+    }
+    if length > room {
+        let end: String = text.chars().skip(length - room + 1).collect();
+        text = format!("…{end}");
+    }
+    format!(" \"{text}\"")
 }
 
 /// The same failure, of a check that got a response without an HTTP status.
@@ -113,6 +142,22 @@ mod tests {
             exec(&command, "exit code 1", b"\n full\n").message,
             "exec /app 'a b' '' → exit code 1 \"full\""
         );
+    }
+
+    #[test]
+    fn exec_shows_the_end_of_the_output_quoted() {
+        let command = ["/app".to_owned()];
+        let said = |output: &str| exec(&command, "exit code 1", output.as_bytes()).message;
+        assert_eq!(said("checking\n\nrefused\n"), "exec /app → exit code 1 \"checking | refused\"");
+        let long = said(&format!("{}\n{} disk full\n", "x".repeat(200), "y".repeat(200)));
+        assert_eq!(long.chars().count(), LINE_MAX);
+        assert!(
+            long.starts_with("exec /app → exit code 1 \"…yyy") && long.ends_with("y disk full\""),
+            "{long}"
+        );
+        let two = said(&format!("{}\ndisk full\n", "x".repeat(200)));
+        assert_eq!(two, "exec /app → exit code 1 \"disk full\"");
+        assert_eq!(said(" \n"), "exec /app → exit code 1");
     }
 
     #[test]

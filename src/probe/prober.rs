@@ -180,9 +180,11 @@ async fn probe(
     let place = &target.place;
     let too_slow = format!("no answer in {timeout}");
     Some(match check {
-        HealthCheck::Http(path) => tokio::time::timeout(timeout.std(), http::probe(place, path))
-            .await
-            .unwrap_or_else(|_| Err(observation::no_answer(path, &too_slow))),
+        HealthCheck::Http(path) => {
+            tokio::time::timeout(timeout.std(), http::probe(place, path, &target.health))
+                .await
+                .unwrap_or_else(|_| Err(observation::no_answer(path, &too_slow)))
+        }
         HealthCheck::Tcp(_) => tokio::time::timeout(timeout.std(), tcp::probe(place, *timeout))
             .await
             .unwrap_or_else(|_| Err(observation::no_connection(place.port, &too_slow))),

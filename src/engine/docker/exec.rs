@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bollard::container::LogOutput;
 use bollard::exec::StartExecResults;
 use bollard::models::{ExecConfig, ExecInspectResponse};
 use futures::StreamExt;
@@ -12,8 +13,37 @@ use crate::engine::classify::CallObject;
 use crate::engine::{EngineError, ExecId, ExecOutcome};
 use crate::model::Millis;
 
-/// How much of the output is kept; its first line is shown.
+/// How much of the end of each stream is kept: a message shows the last lines, where programs say why they failed.
 const OUTPUT_MAX: usize = 4096;
+
+/// The ends of what a command wrote.
+#[derive(Default)]
+struct OutputEnds {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl OutputEnds {
+    fn take(&mut self, part: LogOutput) {
+        match part {
+            LogOutput::StdErr { message } => keep_end(&mut self.stderr, &message),
+            LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => {
+                keep_end(&mut self.stdout, &message);
+            }
+        }
+    }
+
+    /// The errors, or what was written otherwise where there are none.
+    fn text(&self) -> String {
+        let has_errors = self.stderr.iter().any(|byte| !byte.is_ascii_whitespace());
+        String::from_utf8_lossy(if has_errors { &self.stderr } else { &self.stdout }).into_owned()
+    }
+}
+
+fn keep_end(kept: &mut Vec<u8>, part: &[u8]) {
+    kept.extend_from_slice(part);
+    kept.drain(..kept.len().saturating_sub(OUTPUT_MAX));
+}
 
 /// How often a command is asked for its exit code after the end of its output: Docker knows it a moment later, and a
 /// command may close its output and keep running.
@@ -37,9 +67,9 @@ impl DockerEngine {
                 docker.create_exec(container, config).await
             })
             .await?;
-        let mut seen = Vec::new();
+        let mut seen = OutputEnds::default();
         let ended = timeout(limit.std(), self.to_its_end(container, &made.id, &mut seen)).await;
-        let output = String::from_utf8_lossy(&seen).into_owned();
+        let output = seen.text();
         let state = match ended {
             Ok(ended) => Some(ended?),
             Err(_) => self.exit_code(&made.id).await?,
@@ -51,7 +81,12 @@ impl DockerEngine {
     }
 
     /// Starts the command and reads its output into `seen`; its exit code.
-    async fn to_its_end(&self, container: &str, exec: &str, seen: &mut Vec<u8>) -> Result<i64, EngineError> {
+    async fn to_its_end(
+        &self,
+        container: &str,
+        exec: &str,
+        seen: &mut OutputEnds,
+    ) -> Result<i64, EngineError> {
         let started = self
             .ask("start exec", CallObject::Start(container), QUICK, |docker| async move {
                 docker.start_exec(exec, None).await
@@ -60,8 +95,7 @@ impl DockerEngine {
         if let StartExecResults::Attached { mut output, .. } = started {
             // An output that breaks off counts as ended: the exit code decides.
             while let Some(Ok(part)) = output.next().await {
-                let part = part.into_bytes();
-                seen.extend_from_slice(&part[..part.len().min(OUTPUT_MAX - seen.len())]);
+                seen.take(part);
             }
         }
         loop {
@@ -88,5 +122,25 @@ impl DockerEngine {
             docker.inspect_exec(exec).await
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_the_end_of_the_errors_or_else_of_the_rest() {
+        let out = |text: &str| LogOutput::StdOut { message: text.to_owned().into() };
+        let err = |text: &str| LogOutput::StdErr { message: text.to_owned().into() };
+        let text = |parts: Vec<LogOutput>| {
+            let mut ends = OutputEnds::default();
+            parts.into_iter().for_each(|part| ends.take(part));
+            ends.text()
+        };
+        assert_eq!(text(vec![out("checking\n"), err("disk full\n"), out("done\n")]), "disk full\n");
+        assert_eq!(text(vec![out("not ready\n"), err(" \n")]), "not ready\n");
+        let long = text(vec![out(&"x".repeat(OUTPUT_MAX)), out("the end")]);
+        assert_eq!((long.len(), long.ends_with("xthe end")), (OUTPUT_MAX, true));
     }
 }

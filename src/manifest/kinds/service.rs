@@ -14,8 +14,8 @@ pub(in crate::manifest) fn read(
     let mut spec = ServiceSpec::of_image(read_image(reader, &block).unwrap_or_default());
     block.set(reader, "pull", &mut spec.pull, |reader, field| reader.choice(field, &shape::PULL));
     spec.replicas = block.read(reader, "replicas", read_replicas);
-    spec.entrypoint = block.read(reader, "entrypoint", ManifestReader::command);
-    spec.command = block.read(reader, "command", ManifestReader::command);
+    spec.entrypoint = block.read(reader, "entrypoint", ManifestReader::shell_command);
+    spec.command = block.read(reader, "command", ManifestReader::arguments);
     spec.ports = ports::read(reader, &block);
     let has_port = !spec.ports.is_empty();
     block.set(reader, "route", &mut spec.routes, routes::read);

@@ -121,7 +121,7 @@ pub(super) const PROBE: &[ForeignKey] = &[
     under("command", "exec", "write the command as a list under `exec`"),
     under("failureThreshold", "unhealthyAfter", "write the number under `unhealthyAfter`"),
     under("httpGet", "http", "write the path under `http`"),
-    later("httpHeaders", ""),
+    under("httpHeaders", "headers", "write `headers`, a map of names to values"),
     under("initialDelaySeconds", "startWithin", "probes start immediately and repeat until `startWithin`"),
     under("path", "http", "write the path under `http`"),
     under("periodSeconds", "interval", "write a duration with a unit under `interval`"),

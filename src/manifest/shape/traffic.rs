@@ -3,7 +3,7 @@
 use super::compose::{COMPOSE_HEALTHCHECK, COMPOSE_PORT};
 use super::kubernetes::{CONTAINER_PORT, INGRESS_RULE, PROBE};
 use super::schema_node::DefaultValue::{Default, Means, Required};
-use super::schema_node::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode, ValueType, key};
+use super::schema_node::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode, TEXT, ValueType, key};
 
 /// The highest port number.
 pub(super) const PORT_MAX: u32 = u16::MAX as u32;
@@ -105,7 +105,8 @@ pub(in crate::manifest) const HEALTH: SchemaNode = SchemaNode {
             ValueType::Command,
             Means("another check"),
             "[\"/app\", \"check\"]",
-            "Check by a command: run in the container without a shell, it passes with exit code 0. It needs no port.",
+            "Check by a command: run in the container without a shell, it passes with exit code 0. It needs no port. What needs a \
+             shell is written `[\"/bin/sh\", \"-c\", \"curl -f http://localhost/ || exit 1\"]`.",
         ),
         key(
             "none",
@@ -115,6 +116,20 @@ pub(in crate::manifest) const HEALTH: SchemaNode = SchemaNode {
             "No check: a replica is ready as soon as its container runs.",
         ),
         SchemaKey { text: "Name of the port that is probed.", ..PORT_NAME },
+        key(
+            "host",
+            ValueType::Text(Some("^[A-Za-z0-9._-]+(:[1-9][0-9]*)?$")),
+            Means("the host of the first route that has one, else the address"),
+            "shop.example.com",
+            "Host header of an `http` check: frameworks such as Django and Rails refuse a host that they do not know.",
+        ),
+        key(
+            "headers",
+            ValueType::Map("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", &TEXT, Some(16)),
+            Default("{}"),
+            "{X-Forwarded-Proto: https}",
+            "Further headers of an `http` check.",
+        ),
         key(
             "interval",
             ValueType::Span,
@@ -152,6 +167,11 @@ pub(in crate::manifest) const HEALTH: SchemaNode = SchemaNode {
         ),
     ],
     elsewhere: &[COMPOSE_HEALTHCHECK, PROBE],
-    rules: &[KeyRule::One(&["http", "tcp", "grpc", "exec", "none"]), KeyRule::One(&["exec", "port"])],
+    rules: &[
+        KeyRule::One(&["http", "tcp", "grpc", "exec", "none"]),
+        KeyRule::One(&["exec", "port"]),
+        KeyRule::Needs("host", "http"),
+        KeyRule::Needs("headers", "http"),
+    ],
     ..NONE
 };

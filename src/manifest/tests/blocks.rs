@@ -154,6 +154,60 @@ fn problems_of_health_are_refused() {
                 "7:18 spec.health.exec | expected a list: the command is not run through a shell | [\"/app\", \"check\"]",
             ],
         ),
+        (
+            "image: a:1\nhealth: {exec: curl -f x || exit 1}",
+            &[
+                "7:18 spec.health.exec | expected a list: the command is not run through a shell | [\"/bin/sh\", \"-c\", \"curl -f x || exit 1\"]",
+            ],
+        ),
+        (
+            "image: a:1\nhealth: {exec: [CMD, curl, x]}",
+            &[
+                "7:12 spec.health.exec | `CMD` is Docker's word for a command; leave it out | exec: [\"curl\", \"x\"]",
+            ],
+        ),
+        (
+            "image: a:1\nhealth: {exec: [CMD-SHELL, curl x || exit 1]}",
+            &[
+                "7:12 spec.health.exec | `CMD-SHELL` is Docker's word for a shell; write the shell | exec: [\"/bin/sh\", \"-c\", \"curl x || exit 1\"]",
+            ],
+        ),
+        (
+            "image: a:1\nhealth: {exec: [NONE]}",
+            &["7:3 spec.health | `NONE` is Docker's word for no check | health: {none: true}"],
+        ),
+        (
+            "image: a:1\nhealth: {exec: [curl -f x]}",
+            &[
+                "7:12 spec.health.exec | `curl -f x` is one word: no shell splits it | exec: [\"curl\", \"-f\", \"x\"]",
+            ],
+        ),
+        (
+            "image: a:1\nhealth: {exec: [curl, x, \"||\", exit, \"1\"]}",
+            &[
+                "7:12 spec.health.exec | `||` needs a shell | exec: [\"/bin/sh\", \"-c\", \"curl x || exit 1\"]",
+            ],
+        ),
+        (
+            "image: a:1\nhealth: {exec: {command: [a, b]}}",
+            &["7:12 spec.health.exec | write the list itself, without `command` | [\"a\", \"b\"]"],
+        ),
+        (
+            "image: a:1\nport: 1\nhealth: {http: /, host: \"http://a\"}",
+            &["8:27 spec.health.host | invalid host `http://a`"],
+        ),
+        (
+            "image: a:1\nport: 1\nhealth: {tcp: true, host: a}",
+            &["8:29 spec.health.host | only `http` sends a Host"],
+        ),
+        (
+            "image: a:1\nport: 1\nhealth: {http: /, headers: [{name: A, value: b}]}",
+            &["8:21 spec.health.headers | expected a map of names to values, found a list | A: 'b'"],
+        ),
+        (
+            "image: a:1\nport: 1\nhealth: {http: /, headers: {\"a b\": c}}",
+            &["8:38 spec.health.headers.a b | `a b` is not the name of a header"],
+        ),
         ("image: a:1\nhealth: {exec: []}", &["7:12 spec.health.exec | the command is empty"]),
         (
             "image: a:1\nport: 1\nhealth: {exec: [a], port: http}",
