@@ -114,13 +114,14 @@ impl<'c> TreeBuilder<'c> {
                 let text_tag = self.check_tag(tag.as_deref(), span);
                 let cost = Cost { nodes: 1, bytes: text.len(), depth: 0 };
                 self.pay(cost, span)?;
-                let sound = self.check_scalar(&text, style, anchor, span);
+                let sound = self.check_scalar(&text, style, span);
                 if style == ScalarStyle::Plain && anchor != 0 && !text.is_empty() {
-                    let note = self.place(&text, ScalarRole::Plain, true, unused_name);
+                    let note = self.place(&text, ScalarRole::Plain, unused_name);
                     self.unnamed.extend(note.map(|note| (anchor, format!("line {}: {note}", span.line))));
                 }
                 // What has been reported is not missing as well.
-                let plain = style == ScalarStyle::Plain && !text_tag && sound;
+                let is_reported = !sound || (tag.is_some() && text.is_empty());
+                let plain = style == ScalarStyle::Plain && !text_tag && !is_reported;
                 let value = YamlValue::Scalar { text: text.into_owned(), plain };
                 self.attach(anchor, Rc::new(Node { span, value, written: None, cost }));
             }

@@ -32,8 +32,8 @@ pub(super) fn find(line: &str) -> Option<Unquoted> {
         return None;
     }
     let start = value_start(line)?;
-    let block = [(start, line.len())];
-    block.into_iter().chain(flow_values(line)).find_map(|(start, end)| checked(line, start, end))
+    checked(line, start, line.len(), true)
+        .or_else(|| flow_values(line).find_map(|(start, end)| checked(line, start, end, false)))
 }
 
 /// The text in quotes, as YAML reads it back.
@@ -79,9 +79,9 @@ fn flow_values(line: &str) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-fn checked(line: &str, start: usize, end: usize) -> Option<Unquoted> {
+fn checked(line: &str, start: usize, end: usize, may_have_colon: bool) -> Option<Unquoted> {
     let value = line[start..end].split(" #").next().unwrap_or_default().trim_end();
-    let why = needs_quotes(value)?;
+    let why = needs_quotes(value, may_have_colon)?;
     let text = without_curly_quotes(value);
     let quoted = quoted(text);
     let fixed = format!("{}{quoted}{}", line[..start].trim_start(), &line[start + value.len()..]);
@@ -92,8 +92,9 @@ fn checked(line: &str, start: usize, end: usize) -> Option<Unquoted> {
         .then_some(found)
 }
 
-/// Why a value needs quotes; `None` if it can be read without, or if it is not clear where it ends.
-fn needs_quotes(value: &str) -> Option<String> {
+/// Why a value needs quotes; `None` if it can be read without, or if it is not clear where it ends. Within brackets a colon
+/// makes a map.
+fn needs_quotes(value: &str, may_have_colon: bool) -> Option<String> {
     let first = value.chars().next()?;
     if value.contains(char::is_control) || matches!(first, '"' | '\'') {
         return None;
@@ -103,7 +104,7 @@ fn needs_quotes(value: &str) -> Option<String> {
         '[' | '{' => continues_after_bracket(value).then(begins)?,
         '-' if value == "-" || value.starts_with("- ") => begins(),
         c if INDICATORS.contains(&c) => begins(),
-        _ if value.contains(": ") || value.ends_with(':') => {
+        _ if may_have_colon && (value.contains(": ") || value.ends_with(':')) => {
             Some("a value that contains `: ` needs quotes".to_owned())
         }
         _ => None,

@@ -27,8 +27,6 @@ pub(super) struct ScalarPlace<'a> {
     pub(super) rest: &'a str,
     /// The line of its key, or its own where it has none.
     pub(super) line: &'a str,
-    /// Whether it has an anchor (`&name`).
-    pub(super) has_anchor: bool,
 }
 
 /// What a scalar's place says about it.
@@ -52,10 +50,12 @@ pub(super) fn examine(place: &ScalarPlace<'_>) -> Option<Remark> {
     if place.role != ScalarRole::Plain {
         return None;
     }
-    match place.text {
-        "" if place.has_anchor => name_instead_of_text(place, '&'),
-        "" => comment_instead_of_text(place),
-        _ => cut_by_comment(place),
+    // The parser gives `~` for a value that is not there.
+    let is_absent = place.text.is_empty() || (place.text == "~" && place.written.is_empty());
+    if is_absent {
+        name_instead_of_text(place, '&').or_else(|| comment_instead_of_text(place))
+    } else {
+        cut_by_comment(place)
     }
 }
 
@@ -131,7 +131,6 @@ mod tests {
             written: text,
             rest: &line[start + text.len()..],
             line,
-            has_anchor: false,
         };
         Some(match examine(&place)? {
             Remark::Note(note) => note,

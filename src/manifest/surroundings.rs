@@ -23,8 +23,7 @@ impl TreeBuilder<'_> {
         if !is_text {
             let local = |place: &ScalarPlace<'_>| name_instead_of_text(place, '!');
             let is_local = !tag.original().starts_with("!!");
-            let in_place_of_text =
-                if is_local { self.place("", ScalarRole::Plain, false, local) } else { None };
+            let in_place_of_text = if is_local { self.place("", ScalarRole::Plain, local) } else { None };
             let message = format!("unsupported tag `{}`; only `!!str` is allowed", tag.original());
             let problem = match in_place_of_text {
                 Some(Remark::Problem { problem, .. }) => Problem { message, ..problem },
@@ -36,13 +35,13 @@ impl TreeBuilder<'_> {
     }
 
     /// Reports what the place of a scalar says about it; `false` if it cannot mean what it says.
-    pub(super) fn check_scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, span: Span) -> bool {
+    pub(super) fn check_scalar(&mut self, text: &str, style: ScalarStyle, span: Span) -> bool {
         let role = match style {
             _ if self.open.last().is_some_and(OpenCollection::wants_key) => ScalarRole::Key,
             ScalarStyle::Plain => ScalarRole::Plain,
             _ => ScalarRole::Quoted,
         };
-        match self.place(text, role, anchor != 0, examine) {
+        match self.place(text, role, examine) {
             None => true,
             Some(Remark::Note(note)) => {
                 if self.notes.len() < NOTES_MAX {
@@ -73,7 +72,6 @@ impl TreeBuilder<'_> {
         &self,
         text: &str,
         role: ScalarRole,
-        has_anchor: bool,
         ask: impl FnOnce(&ScalarPlace<'_>) -> T,
     ) -> T {
         let Range { start: from, end: to } = self.at;
@@ -88,7 +86,6 @@ impl TreeBuilder<'_> {
             written: self.chunk.text.get(from..to).unwrap_or_default(),
             rest: own.get(to - start..).unwrap_or_default(),
             line,
-            has_anchor,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Rules over a whole spec. The client checks them to report the line, the server because no client can be trusted. Pure.
 
 use super::image_reference::check_image;
-use super::{EnvValue, HealthCheck, LIMITS, NumberOrPercent, Problem, ServiceSpec};
+use super::{EnvValue, LIMITS, NumberOrPercent, Problem, ServiceSpec};
 
 /// Signals that can ask a process to stop, without `SIG`.
 pub const SIGNALS: [&str; 11] =
@@ -135,7 +135,7 @@ fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
             None => Problem::new("spec.health", "the health check needs a port").suggest("port: 8080"),
         });
     }
-    problems.extend(health_check::problems(health));
+    problems.extend(super::health_check::problems(health));
 }
 
 fn check_rollout(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
@@ -217,7 +217,7 @@ fn check_container(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Health, Millis, Port, Protocol, Route};
+    use crate::model::{Health, HealthCheck, Millis, Port, Protocol, Route};
 
     fn web() -> ServiceSpec {
         let mut spec = ServiceSpec::of_image("web:1");
