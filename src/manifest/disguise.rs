@@ -65,14 +65,16 @@ pub(super) fn hint(text: &str, first_line: usize) -> Option<String> {
 fn first_of_plain(text: &str) -> Option<char> {
     let begins = text.chars().next().filter(|c| lookalike(*c).is_some());
     let ends = text.chars().next_back().filter(|c| lookalike(*c).is_some());
-    let inner = || text.chars().find(|c| is_out_of_place(*c, text));
-    begins.or(ends).or_else(inner)
+    begins.or(ends).or_else(|| {
+        // Asked once: the text may be a mebibyte.
+        let is_of_another_script = text.chars().any(|c| !c.is_ascii() && lookalike(c).is_none());
+        text.chars().find(|c| is_out_of_place(*c, is_of_another_script))
+    })
 }
 
-fn is_out_of_place(c: char, text: &str) -> bool {
+fn is_out_of_place(c: char, is_of_another_script: bool) -> bool {
     let is_joiner = matches!(c, '\u{200c}' | '\u{200d}');
-    let is_ascii_otherwise = text.chars().all(|other| other.is_ascii() || lookalike(other).is_some());
-    matches!(lookalike(c), Some((Lookalike::Invisible, _))) && (!is_joiner || is_ascii_otherwise)
+    matches!(lookalike(c), Some((Lookalike::Invisible, _))) && !(is_joiner && is_of_another_script)
 }
 
 fn inside_curly_quotes(text: &str) -> Option<&str> {

@@ -209,7 +209,8 @@ fn parse_refuses_hostile_text_within_its_processor_time() {
         ("not utf-8", b"a: b\nc: \xff\xfe".to_vec(), "invalid UTF-8"),
         ("utf-16", b"\xff\xfea\0:\0".to_vec(), "UTF-16"),
         ("tab", b"a:\n\tb: c".to_vec(), "tab"),
-        ("unknown alias", b"a: *b".to_vec(), "anchor"),
+        ("unknown alias", b"a: *b".to_vec(), "needs quotes"),
+        ("unknown alias next to an anchor", b"a: &c d\nb: *b".to_vec(), "anchor"),
         ("unclosed quote", b"a: \"b".to_vec(), "invalid YAML"),
         ("binary tag", b"a: !!binary aGk=".to_vec(), "!!binary"),
         ("merge", b"a: {<<: {b: c}}".to_vec(), "merge"),
@@ -226,6 +227,8 @@ fn parse_refuses_hostile_text_within_its_processor_time() {
         ("long key", format!("{HEAD}  ? {}\n  : 1\n", "imag".repeat(200_000)).into(), "unknown field"),
         ("many quotes", "\"\\u0041".repeat(100_000).into(), "invalid YAML"),
         ("colons", "a: ".repeat(300_000).into(), "invalid YAML"),
+        ("many joiners", format!("a: é{}", "\u{200d}".repeat(300_000)).into(), "U+200D"),
+        ("many spaces", format!("a: {}é", "x\u{a0}".repeat(200_000)).into(), "U+00A0"),
         ("dashes and hashes", "-#".repeat(400_000).into(), "expected a manifest"),
     ];
     for (name, text, word) in cases {
