@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::run::Agent;
-use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, has_label, is_of_store};
+use crate::engine::{Engine, EngineError, EngineInfo, LABEL_INSTANCE, LABEL_STORE, has_label, is_of_store};
 use crate::model::{Millis, NodeId, StoreId, key};
 use crate::store::{Op, Store, StoreError, Txn};
 
@@ -34,7 +34,7 @@ pub async fn identify_node(
     }
 }
 
-/// Names of the containers of this instance (node and state directory) that belong to another store: a daemon that finds
+/// Stores and names of the containers of this instance (node and state directory) that belong to another store: a daemon that finds
 /// any must not start unless the user wants a new store. None while the Engine is away: containers of another store are
 /// never touched anyway, and a store that knows its node is not new.
 ///
@@ -44,7 +44,7 @@ pub async fn containers_of_other_stores(
     engine: &dyn Engine,
     instance: &str,
     store: &StoreId,
-) -> Result<Vec<String>, EngineError> {
+) -> Result<Vec<(StoreId, String)>, EngineError> {
     let containers = match in_time("list", engine.list()).await {
         Ok(containers) => containers,
         Err(error) if error.is_away() => return Ok(Vec::new()),
@@ -53,7 +53,11 @@ pub async fn containers_of_other_stores(
     let foreign = containers.into_iter().filter(|container| {
         has_label(&container.labels, LABEL_INSTANCE, instance) && !is_of_store(&container.labels, store)
     });
-    Ok(foreign.map(|c| c.name).collect())
+    let named = foreign.map(|container| {
+        let store = container.labels.get(LABEL_STORE).map_or("", String::as_str);
+        (StoreId::new(store), container.name)
+    });
+    Ok(named.collect())
 }
 
 impl Agent {

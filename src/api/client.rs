@@ -14,13 +14,14 @@ mod transport;
 use std::path::{Path, PathBuf};
 
 use futures::stream::BoxStream;
+use tokio::time::Instant;
 
 use self::transport::Transport;
 use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
     DeleteRequest, EndpointObject, EventObject, KillRequest, KillResponse, List, LogEntry, LogQuery,
     NodeObject, OperationProgress, ReplicaObject, RevisionObject, RolloutRequest, ScaleRequest,
-    ServiceObject, VolumeObject, WriteResponse,
+    ServiceObject, StoreReplaced, StoreStatus, VolumeObject, WriteResponse,
 };
 use crate::model::{Generation, ServiceName};
 
@@ -37,6 +38,12 @@ impl ApiClient {
     /// A client for this socket; nothing is opened before the first call.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self { transport: Transport::new(socket.into()) }
+    }
+
+    /// The same, with every call bounded by a deadline of the whole command.
+    #[must_use]
+    pub fn bounded(self, deadline: Option<Instant>) -> Self {
+        Self { transport: self.transport.bounded(deadline) }
     }
 
     /// The path of the daemon's socket.
@@ -112,6 +119,26 @@ impl ApiClient {
     /// Kills a container.
     pub async fn kill(&self, request: &KillRequest) -> Result<KillResponse, ApiError> {
         self.transport.write("/v1/kill", request).await
+    }
+
+    /// The state of the daemon's store.
+    pub async fn store(&self) -> Result<StoreStatus, ApiError> {
+        self.transport.get("/v1/store").await
+    }
+
+    /// The whole store in one file.
+    pub async fn store_snapshot(&self) -> Result<Vec<u8>, ApiError> {
+        self.transport.download("/v1/store/snapshot").await
+    }
+
+    /// Replaces the store by a snapshot.
+    pub async fn store_restore(&self, snapshot: Vec<u8>) -> Result<StoreReplaced, ApiError> {
+        self.transport.upload("/v1/store/restore", snapshot).await
+    }
+
+    /// Replaces the store by an empty one.
+    pub async fn store_new(&self) -> Result<StoreReplaced, ApiError> {
+        self.transport.upload("/v1/store/new", Vec::new()).await
     }
 
     /// All services, again whenever one changes.

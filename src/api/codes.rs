@@ -44,8 +44,7 @@ macro_rules! codes {
 codes! {
     /// Nothing listens on the daemon's socket.
     DAEMON_NOT_RUNNING = "CTL-0101", 3, "the daemon is not running",
-        "Nothing listens on the daemon's socket: the socket does not exist, or its daemon has stopped. Running containers \
-         keep running.",
+        "Nothing listens on the daemon's socket: it does not exist, or its daemon has stopped. Containers keep running.",
         "Start it with `ctl serve`. If it uses another socket, pass --socket or set CTL_SOCKET.";
     /// The user may not open the daemon's socket.
     SOCKET_DENIED = "CTL-0102", 3, "permission denied on the daemon's socket",
@@ -54,16 +53,20 @@ codes! {
          running any container on the node.";
     /// The daemon sent no valid answer.
     DAEMON_SILENT = "CTL-0103", 3, "the daemon did not answer",
-        "The daemon accepted the connection but did not send a complete, valid answer in time. A write may have \
-         happened; it carries a request id, so repeating the command is safe.",
+        "The daemon accepted the connection but did not send a complete, valid answer in time. A write may have happened; repeating \
+         it is safe.",
         "Check the output of `ctl serve` and try again. If the versions of ctl and the daemon differ (`ctl version`), \
          restart the daemon.";
     /// The daemon cannot read or write its store.
     STORE_FAILED = "CTL-0104", 3, "the daemon cannot use its store",
-        "The daemon cannot read or write its store: the disk is full or failing, or a stored object cannot be decoded. A \
-         write may have happened; it carries a request id, so repeating the command is safe. Traffic and running \
-         containers are not affected.",
+        "The daemon cannot read or write its store: the disk is full or failing, or a stored object cannot be decoded. A write may \
+         have happened; repeating it is safe. Traffic and running containers are not affected.",
         "Check the output of `ctl serve` and the disk of the state directory, then try again.";
+    /// The daemon runs without its store.
+    STORE_UNAVAILABLE = "CTL-0105", 3, "the daemon cannot use its store",
+        "The store cannot be opened, or is not the one that the running containers belong to. The balancer serves its last \
+         routing table, which has no containers after a reboot (503). Nothing is changed until the store is back.",
+        "`ctl store check` shows the reason, `ctl store restore FILE` goes back to a copy, `ctl store new` starts over.";
     /// There is no Docker on the node.
     DOCKER_MISSING = "CTL-0111", 3, "Docker is not installed",
         "There is no Docker socket and no dockerd on the daemon's node.",
@@ -168,7 +171,7 @@ codes! {
          SERVICE --retry`.";
     /// The wait ended before the operation.
     TIMED_OUT = "CTL-0413", 6, "timed out waiting",
-        "The operation did not complete within --timeout. It continues in the daemon.",
+        "The operation did not complete within --timeout, or the daemon did not answer until then. It continues in the daemon.",
         "Run `ctl rollout SERVICE` to keep waiting, or `ctl get SERVICE` to see the current state.";
     /// A newer change replaced the one that was waited for.
     SUPERSEDED = "CTL-0414", 7, "superseded by a newer change",
@@ -265,7 +268,7 @@ codes! {
     STORE_DAMAGED = "CTL-0502", 2, "the store is damaged",
         "The store's file is damaged, missing, or was written by a later version. The daemon never treats it as an empty \
          store. Containers keep running.",
-        "Restore the state directory from a backup, or run the version of ctl that wrote it.";
+        "`ctl store restore FILE` goes back to a snapshot, `ctl store new` starts over; or run the version of ctl that wrote it.";
     /// A listen address is taken.
     PORT_IN_USE = "CTL-0503", 2, "address already in use",
         "Another process listens on an address that the daemon should listen on.",
@@ -274,11 +277,15 @@ codes! {
     FOREIGN_STORE = "CTL-0504", 2, "containers of another store are running",
         "The store is new, but containers created by an earlier store of this state directory are running. A new store \
          would start all services a second time.",
-        "Restore the earlier store, or pass --new-store to leave those containers alone permanently.";
+        "`ctl store restore FILE` goes back. `ctl store new` or `ctl serve --new-store` leaves those containers alone.";
     /// The daemon could not start for another reason.
     SERVE_FAILED = "CTL-0505", 2, "the daemon could not start",
         "Something that the daemon needs is missing or failed; the message names it.",
         "Fix the cause and start the daemon again.";
+    /// A file is no snapshot.
+    BAD_SNAPSHOT = "CTL-0506", 2, "the snapshot cannot be used",
+        "The file was not written by `ctl store snapshot`, was cut or changed, or is of a later version.",
+        "Use another snapshot.";
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod answer;
 mod follow;
 mod logs;
 mod reads;
+mod store;
 mod streams;
 mod writes;
 
@@ -17,7 +18,8 @@ use axum::routing::{get, post};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::controller::Controller;
+pub use self::store::serve_without_store;
+use crate::controller::{Controller, StoreKeeper};
 
 /// Largest request: the client rejects documents above 1 MiB one by one; 1,000 that are left fit as JSON.
 const REQUEST_MAX_BYTES: usize = 64 << 20;
@@ -29,10 +31,11 @@ const REQUEST_MAX_BYTES: usize = 64 << 20;
 pub async fn serve(
     listener: UnixListener,
     controller: Arc<Controller>,
+    keeper: Arc<StoreKeeper>,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let stop = shutdown.clone();
-    let app = router(controller, shutdown);
+    let app = router(controller, shutdown).merge(store::router(keeper));
     axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }
 

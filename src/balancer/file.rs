@@ -1,16 +1,22 @@
 //! The last good table on disk, so that a balancer serves without a controller.
 //!
-//! A line of JSON (format, boot id, checksum of the rest), then the table as JSON.
+//! A line of JSON (format, boot id, length and checksum of what follows), then the table as JSON, then unused space.
+//!
+//! Two files of the same size take turns: the next table is written over the one before the last, whose space is there already, and
+//! the two change names. So a table can be saved on a full disk.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{AT_FDCWD, FallocateFlags, RenameFlags, fallocate, renameat2};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{OriginName, RoutingTable};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// Least size of a file; a table that may grow to twice its size still fits.
+const LEAST_CAPACITY: u64 = 64 << 10;
 
 /// Why a table file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +37,7 @@ pub(super) enum FileError {
 struct Header {
     format: u32,
     boot: String,
+    length: usize,
     sha256: String,
 }
 
@@ -56,24 +63,35 @@ impl TableFile {
         Self { path, boot }
     }
 
-    /// Puts a table in place: written to another file, flushed to disk, renamed, and the rename flushed. One name for that
-    /// file, not a random one: a crash leaves at most one behind.
+    /// Puts a table in place: written to the spare file, flushed to disk, exchanged with the last one, and the exchange flushed.
     pub(super) fn save(&self, table: &RoutingTable) -> Result<(), FileError> {
         let failed = |error| FileError::Io { path: self.path.clone(), error };
         let json = serde_json::to_vec(table).map_err(|e| failed(e.into()))?;
-        let header = Header { format: FORMAT, boot: self.boot.clone(), sha256: checksum(&json) };
+        let sha256 = checksum(&json);
+        let header = Header { format: FORMAT, boot: self.boot.clone(), length: json.len(), sha256 };
         let header = serde_json::to_vec(&header).map_err(|e| failed(e.into()))?;
         self.replace(&[&header, b"\n", &json]).map_err(failed)
     }
 
     fn replace(&self, parts: &[&[u8]]) -> io::Result<()> {
-        let temporary = self.path.with_extension("tmp");
-        let mut file = File::create(&temporary)?;
+        let spare = self.path.with_extension("tmp");
+        if fs::symlink_metadata(&spare).is_ok_and(|found| !found.is_file()) {
+            fs::remove_file(&spare)?;
+        }
+        let mut file = File::options().write(true).create(true).truncate(false).open(&spare)?;
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let capacity = (2 * length as u64).next_power_of_two().max(LEAST_CAPACITY);
+        if file.metadata()?.len() < capacity {
+            // Without space for more the table itself may still fit.
+            let _ = fallocate(&file, FallocateFlags::empty(), 0, i64::try_from(capacity).unwrap_or(i64::MAX));
+        }
         for part in parts {
             file.write_all(part)?;
         }
         file.sync_all()?;
-        fs::rename(&temporary, &self.path)?;
+        if !exchange(&spare, &self.path) {
+            fs::rename(&spare, &self.path)?;
+        }
         let directory = self.path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(directory)?.sync_all()
     }
@@ -87,11 +105,11 @@ impl TableFile {
         };
         let damaged = || FileError::Damaged(self.path.clone());
         let line = bytes.iter().position(|b| *b == b'\n').ok_or_else(damaged)?;
-        let json = &bytes[line + 1..];
         let header: Header = serde_json::from_slice(&bytes[..line]).map_err(|_| damaged())?;
         if header.format != FORMAT {
             return Err(FileError::Format { path: self.path.clone(), format: header.format });
         }
+        let json = bytes[line + 1..].get(..header.length).ok_or_else(damaged)?;
         if header.sha256 != checksum(json) {
             return Err(damaged());
         }
@@ -104,6 +122,11 @@ impl TableFile {
         }
         Ok(Some(Saved::OtherBoot(table)))
     }
+}
+
+/// Exchanges the names of two files; `false` where that is impossible, as for the first table.
+fn exchange(one: &Path, other: &Path) -> bool {
+    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE).is_ok()
 }
 
 fn checksum(bytes: &[u8]) -> String {
@@ -149,11 +172,32 @@ mod tests {
     }
 
     #[test]
+    fn tables_take_turns_in_two_files_whatever_their_sizes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TableFile::new(dir.path().join("table"), "a".into());
+        for number in 1..6 {
+            let table = match number % 2 {
+                0 => table(),
+                _ => RoutingTable::empty(table_name(number)),
+            };
+            file.save(&table).unwrap();
+            assert_eq!(file.load().unwrap(), Some(Saved::ThisBoot(table)));
+        }
+        let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        assert_eq!(names, ["table", "table.tmp"]);
+    }
+
+    #[test]
     fn load_rejects_any_flipped_bit() {
         let dir = tempfile::tempdir().unwrap();
         let file = TableFile::new(dir.path().join("table"), "a".into());
         file.save(&table()).unwrap();
-        let good = fs::read(&file.path).unwrap();
+        let mut good = fs::read(&file.path).unwrap();
+        assert_eq!(good.len() as u64, LEAST_CAPACITY);
+        // What follows the table is unused.
+        good.truncate(good.iter().rposition(|byte| *byte != 0).unwrap() + 1);
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;

@@ -11,6 +11,7 @@ mod queries;
 mod reconciler;
 mod service_state;
 mod shared_volumes;
+mod store_keeper;
 mod writes;
 
 use std::collections::BTreeSet;
@@ -35,6 +36,7 @@ pub use crate::agent::{
 };
 pub use crate::orchestrator::CapacityShortage;
 pub use reconciler::Reconciler;
+pub use store_keeper::{KeptStore, StoreCheck, StoreKeeper, StoreKeepingError};
 pub use writes::{
     ApplyDocument, ApplyOptions, DeclaredObject, DirectoryRemovals, DocumentProblem, FieldChange,
     FieldsError, ManifestsDirectory, Overridden, RolloutChange, RolloutCommand, RolloutPhase,

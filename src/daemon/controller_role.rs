@@ -4,31 +4,33 @@
 //! does the work, so a hung controller stops sending them and is replaced.
 //! Deliberately absent: decisions.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::crash_loops::CrashLoopReporter;
+use super::disk_watch::watch_disk;
 use super::liveness::HEARTBEAT_INTERVAL;
 use super::refusal::Refusal;
+use super::store_opening::{foreign_containers, instance, open_store};
+use super::unavailable_store::UnavailableStore;
 use super::{ChildSockets, LivenessPipe, ServeOptions, SupervisorClient};
 use crate::agent::{self, Agent, AgentConfig};
 use crate::api;
 use crate::clock::{Clock, RealClock};
-use crate::controller::{Controller, ControllerParts};
+use crate::controller::{Controller, ControllerParts, KeptStore, StoreKeeper};
 use crate::engine::{DockerEngine, Engine};
 use crate::model::{BalancerReports, NodeId};
 use crate::plane::PlaneServer;
 use crate::registry::Registry;
 use crate::source::{self, SourceParts};
-use crate::store::{EmbeddedStore, Store, StoreError};
+use crate::store::Store;
 
 /// The store's writer and Docker's answers are awaited, so two threads keep both cores of the smallest node busy.
 const WORKER_THREADS: usize = 2;
@@ -42,37 +44,58 @@ const BLOCKING_CALLS_MAX: Duration = Duration::from_secs(2);
 pub(super) fn run(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
-    let ended = runtime.block_on(async {
-        let ChildSockets { api, plane, liveness, commands } = sockets;
-        let shutdown = CancellationToken::new();
-        let started = Arc::new(AtomicBool::new(false));
-        send_heartbeats(liveness.clone(), Arc::clone(&started), shutdown.clone());
-        let supervisor = Arc::new(SupervisorClient::new(commands)?);
-        #[cfg(feature = "testing")]
-        super::test_relay::start_relay(Arc::clone(&supervisor));
-        let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-        let store = open_store(&options.state_dir, Arc::clone(&clock)).await?;
-        let engine: Arc<dyn Engine> = Arc::new(docker(options));
-        let node = agent::identify_node(store.as_ref(), engine.as_ref()).await?;
-        let opened = Arc::clone(&store);
-        let shared = Arc::clone(&supervisor);
-        let daemon = Daemon { options, store, engine, clock, supervisor: shared, shutdown: shutdown.clone() };
-        let mut parts = daemon.start(node, api, plane).await?;
-        started.store(true, Ordering::Relaxed);
-        let mut terminate = signal(SignalKind::terminate())?;
-        let ended = tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            // nothing can be decided without a store; a new process reopens it
-            error = opened.ended() => Err(error.into()),
-            end = liveness.ended() => end.map_err(anyhow::Error::from),
-            part = parts.join_next() => Err(anyhow::anyhow!("a part of the controller ended: {part:?}")),
-        };
-        shutdown.cancel();
-        while parts.join_next().await.is_some() {}
-        drop(supervisor);
-        ended
-    });
+    let ended = runtime.block_on(serve(sockets, options));
     runtime.shutdown_timeout(BLOCKING_CALLS_MAX);
+    ended
+}
+
+async fn serve(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Result<()> {
+    let ChildSockets { api, plane, liveness, commands } = sockets;
+    let shutdown = CancellationToken::new();
+    let started = Arc::new(AtomicBool::new(false));
+    send_heartbeats(liveness.clone(), Arc::clone(&started), shutdown.clone());
+    let supervisor = Arc::new(SupervisorClient::new(commands)?);
+    #[cfg(feature = "testing")]
+    super::test_relay::start_relay(Arc::clone(&supervisor));
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+    let store = match open_store(options, &clock).await? {
+        Ok(store) => store,
+        Err(unavailable) => return wait_for_store(unavailable, api, liveness, options, clock, started).await,
+    };
+    let engine: Arc<dyn Engine> = Arc::new(docker(options));
+    let node = agent::identify_node(store.as_ref(), engine.as_ref()).await?;
+    let instance = instance(node.as_ref(), options);
+    if let Some(unavailable) = foreign_containers(engine.as_ref(), &instance, &store, options).await? {
+        store.close().await;
+        return wait_for_store(unavailable, api, liveness, options, clock, started).await;
+    }
+    let opened = Arc::clone(&store);
+    let keeper = Arc::new(StoreKeeper {
+        directory: options.state_dir.clone(),
+        kept: KeptStore::Open(Arc::clone(&store)),
+        started: clock.mono(),
+        clock: Arc::clone(&clock),
+        restart: CancellationToken::new(),
+    });
+    let replaced = keeper.restart.clone();
+    let shared = Arc::clone(&supervisor);
+    let daemon =
+        Daemon { options, store, engine, clock, supervisor: shared, keeper, shutdown: shutdown.clone() };
+    let mut parts = daemon.start(node, api, plane).await?;
+    started.store(true, Ordering::Relaxed);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        // the successor opens the store that was put in its place
+        () = replaced.cancelled() => Ok(()),
+        // nothing can be decided without a store; a new process reopens it
+        error = opened.ended() => Err(error.into()),
+        end = liveness.ended() => end.map_err(anyhow::Error::from),
+        part = parts.join_next() => Err(anyhow::anyhow!("a part of the controller ended: {part:?}")),
+    };
+    shutdown.cancel();
+    while parts.join_next().await.is_some() {}
+    drop(supervisor);
     ended
 }
 
@@ -103,13 +126,22 @@ fn send_heartbeats(liveness: LivenessPipe, started: Arc<AtomicBool>, shutdown: C
     });
 }
 
-async fn open_store(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<EmbeddedStore>> {
-    match EmbeddedStore::open(dir, clock).await {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(error @ (StoreError::Damaged { .. } | StoreError::TooNew { .. })) => {
-            Err(Refusal(error.to_string()).into())
-        }
-        Err(error) => Err(error.into()),
+/// Waits for another store, until SIGTERM or until the supervisor has ended.
+async fn wait_for_store(
+    unavailable: UnavailableStore,
+    api: std::os::unix::net::UnixListener,
+    liveness: LivenessPipe,
+    options: &ServeOptions,
+    clock: Arc<dyn Clock>,
+    started: Arc<AtomicBool>,
+) -> anyhow::Result<()> {
+    started.store(true, Ordering::Relaxed);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = CancellationToken::new();
+    tokio::select! {
+        waited = unavailable.wait(api, options, clock, stop) => waited,
+        _ = terminate.recv() => Ok(()),
+        end = liveness.ended() => Ok(end?),
     }
 }
 
@@ -120,6 +152,7 @@ struct Daemon<'a> {
     engine: Arc<dyn Engine>,
     clock: Arc<dyn Clock>,
     supervisor: Arc<SupervisorClient>,
+    keeper: Arc<StoreKeeper>,
     shutdown: CancellationToken,
 }
 
@@ -134,7 +167,6 @@ impl Daemon<'_> {
         let first_contact = node.is_none();
         let (node, node_name) = node.unwrap_or_else(|| (NodeId::new(""), String::new()));
         let config = self.agent_config(node.clone(), node_name);
-        self.refuse_foreign_containers(&config.instance).await?;
         let known = BalancerReports::of_known([self.options.balancer_id.clone()]);
         let (reports, received) = watch::channel(known);
         let registry = Arc::new(Registry::new(Arc::clone(&self.store), received));
@@ -164,11 +196,12 @@ impl Daemon<'_> {
             reports,
         };
         parts.spawn(server.serve(plane, self.shutdown.clone()));
-        self.report_crash_loops(&controller, &mut parts);
+        self.report_own_state(&controller, &mut parts);
         let server = Arc::clone(&controller);
+        let keeper = Arc::clone(&self.keeper);
         let stopped = self.shutdown.clone();
         parts.spawn(async move {
-            if let Err(error) = api::server::serve(api, server, stopped).await {
+            if let Err(error) = api::server::serve(api, server, keeper, stopped).await {
                 tracing::error!(%error, "the API ended");
             }
         });
@@ -185,8 +218,8 @@ impl Daemon<'_> {
         Ok(parts)
     }
 
-    /// Shows which processes of this daemon end again and again.
-    fn report_crash_loops(&self, controller: &Controller, parts: &mut JoinSet<()>) {
+    /// Shows which processes of this daemon end again and again, and whether its disk is full.
+    fn report_own_state(&self, controller: &Controller, parts: &mut JoinSet<()>) {
         let reporter = CrashLoopReporter {
             supervisor: Arc::clone(&self.supervisor),
             conditions: Arc::clone(controller.queries().daemon_conditions()),
@@ -195,6 +228,11 @@ impl Daemon<'_> {
         };
         let stopped = self.shutdown.clone();
         parts.spawn(async move { stopped.run_until_cancelled(reporter.run()).await.unwrap_or_default() });
+        let KeptStore::Open(store) = &self.keeper.kept else { return };
+        let conditions = Arc::clone(controller.queries().daemon_conditions());
+        let watch = watch_disk(Arc::clone(store), self.options.state_dir.clone(), conditions);
+        let stopped = self.shutdown.clone();
+        parts.spawn(async move { stopped.run_until_cancelled(watch).await.unwrap_or_default() });
     }
 
     /// Watches the manifests directory, if there is one.
@@ -220,25 +258,6 @@ impl Daemon<'_> {
             http: http.clone(),
             balancer_host: balancer_host.clone(),
         }
-    }
-
-    async fn refuse_foreign_containers(&self, instance: &str) -> anyhow::Result<()> {
-        if self.options.new_store {
-            return Ok(());
-        }
-        let id = &self.store.identity().id;
-        let foreign = agent::containers_of_other_stores(self.engine.as_ref(), instance, id);
-        let foreign = foreign.await.context("cannot list the containers of this node")?;
-        if foreign.is_empty() {
-            return Ok(());
-        }
-        let names = foreign.join(", ");
-        let dir = self.options.state_dir.display();
-        Err(Refusal(format!(
-            "the store in {dir} is not the one that these running containers of this directory belong to: {names}; \
-             restore the old store, or leave them alone for good with --new-store (CTL-0504)"
-        ))
-        .into())
     }
 }
 

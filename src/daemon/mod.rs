@@ -15,6 +15,7 @@ mod command_server;
 mod controller_role;
 mod crash_loops;
 mod datagram_channel;
+mod disk_watch;
 mod listener_refusal;
 mod listeners;
 mod liveness;
@@ -29,6 +30,7 @@ mod sockets;
 mod spawner;
 mod start_error;
 mod state_dir;
+mod store_opening;
 mod supervisor;
 mod supervisor_client;
 mod supervisor_command;
@@ -36,6 +38,7 @@ mod tcp_sockets;
 mod telemetry;
 #[cfg(feature = "testing")]
 mod test_relay;
+mod unavailable_store;
 mod unix_sockets;
 
 use std::net::SocketAddr;
@@ -75,7 +78,7 @@ pub struct ServeOptions {
     pub exposure: Option<ExposureMode>,
     /// Host of the URL by which containers reach the balancer; `None`: the agent determines it.
     pub balancer_host: Option<String>,
-    /// Start with a new store although containers of this directory's old store run.
+    /// Start with a new store if this directory's cannot be opened, and leave containers of other stores alone.
     pub new_store: bool,
     /// Id of this daemon's balancer.
     pub balancer_id: BalancerId,

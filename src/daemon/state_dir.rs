@@ -92,8 +92,11 @@ fn lock(directory: &Path) -> anyhow::Result<File> {
     }
     file.set_len(0).with_context(context)?;
     file.rewind().with_context(context)?;
-    writeln!(file, "{}", std::process::id()).with_context(context)?;
-    Ok(file)
+    match writeln!(file, "{}", std::process::id()) {
+        // the pid is for messages only
+        Err(error) if error.kind() != std::io::ErrorKind::StorageFull => Err(error).with_context(context),
+        _ => Ok(file),
+    }
 }
 
 fn open_balancer_directory(path: &Path, user: Option<u32>) -> anyhow::Result<File> {

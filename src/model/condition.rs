@@ -60,6 +60,11 @@ described! {
         BalancerUnacknowledged,
         /// A balancer refused a table.
         TableRefused,
+        /// The store cannot be opened, or must not be used: traffic is served from the last routing table, and nothing is changed.
+        StoreUnavailable,
+        /// The disk of the state directory is full: the store writes into space that it kept for that, or waits for space. Traffic and
+        /// reads continue.
+        StoreFull,
         /// A process of the daemon, controller or balancer, ends again and again and is restarted each time.
         DaemonCrashLooping,
     }

@@ -12,7 +12,9 @@ mod embedded;
 mod entry;
 mod error;
 mod fenced;
+mod left_stores;
 mod schema;
+mod snapshot;
 mod txn;
 
 pub use change::{Change, WatchEvent};
@@ -22,5 +24,7 @@ pub use embedded::EmbeddedStore;
 pub use entry::{LeaseId, Listing, StoreEntry, StoreIdentity};
 pub use error::StoreError;
 pub use fenced::{FencedStore, StoreFence};
+pub use left_stores::LeftStores;
 pub use schema::OBJECT_SCHEMA;
+pub use snapshot::{SnapshotError, StoreCopy};
 pub use txn::{Compare, KEY_MAX_BYTES, Op, TXN_MAX_BYTES, TXN_MAX_OPS, Txn, TxnOutcome};

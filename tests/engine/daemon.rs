@@ -11,8 +11,35 @@ use crate::images::{Run, socket};
 /// The longest that anything here is waited for; the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A file system in memory, unmounted when this is dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path, mebibytes: u32) -> Self {
+        std::fs::create_dir(at).expect("a mount point");
+        let options = format!("size={mebibytes}m");
+        nix::mount::mount(
+            Some("tmpfs"),
+            at,
+            Some("tmpfs"),
+            nix::mount::MsFlags::empty(),
+            Some(options.as_str()),
+        )
+        .expect("these tests run as root");
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH);
+    }
+}
+
 /// A running `ctl serve`.
 pub(crate) struct Daemon {
+    /// Before the folder that it is in.
+    disk: Option<SmallDisk>,
     dir: tempfile::TempDir,
     pub(crate) http: SocketAddr,
     docker: PathBuf,
@@ -52,8 +79,18 @@ impl Daemon {
         (daemon, faults)
     }
 
+    /// Starts one whose state is on a disk of its own, of this many MiB.
+    pub(crate) fn start_on_small_disk(mebibytes: u32) -> Self {
+        let dir = folder();
+        let disk = SmallDisk::mount(&dir.path().join("state"), mebibytes);
+        let mut daemon = Self::start_in(dir, Path::new(&socket()), "", &[]);
+        daemon.disk = Some(disk);
+        daemon
+    }
+
     fn start_in(dir: tempfile::TempDir, docker: &Path, logs: &'static str, flags: &[&'static str]) -> Self {
         let mut daemon = Self {
+            disk: None,
             dir,
             http: free_port(),
             docker: docker.to_owned(),
@@ -100,6 +137,10 @@ impl Daemon {
     pub(crate) fn image_with(&self, version: &str, instructions: &str) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(self.run.hello_with(version, instructions))
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

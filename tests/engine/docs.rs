@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::daemon::{Daemon, docker, free_port};
+use crate::daemon::{Daemon, docker, free_port, wait_for};
 use crate::images::Run;
 
 /// The page takes a minute, mostly for the rollout; the machine may be busy. What the page builds is what `cargo test`
@@ -242,4 +242,30 @@ fn rolling_upgrade_page_works() {
     run_commands(&page("docs/how-to/rolling-upgrade.md"), &daemon);
     let (history, _) = daemon.expect(0, &["history", "hello"]);
     assert!(history.contains("complete, current"), "{history}");
+}
+
+/// The page's commands, on a daemon with a service, whose containers keep serving.
+#[test]
+fn store_commands_of_how_to_page_work() {
+    let daemon = Daemon::start();
+    let backup = daemon.file("unused", "").replace("unused", "store-backup");
+    let text = put(&page("docs/how-to/store.md"), "snapshot store-backup", &format!("snapshot {backup}"));
+    run_commands(&put(&text, "restore store-backup", &format!("restore {backup}")), &daemon);
+    let before = daemon.containers("hello", true);
+    wait_for("the store is back", || daemon.ctl(&["store", "check"]).status.success());
+    wait_for("its service too", || daemon.ctl(&["wait", "hello", "--for", "ready"]).status.success());
+    assert_eq!(daemon.containers("hello", true), before, "they were adopted");
+
+    daemon.expect(0, &["store", "new", "--yes"]);
+    wait_for("an empty store", || {
+        daemon.ctl(&["store", "check"]).status.success()
+            && daemon.ctl(&["get", "hello"]).status.code() == Some(2)
+    });
+    assert_eq!(
+        docker(&["ps", "--quiet", "--no-trunc", "--filter", &format!("id={}", before[0])]).trim(),
+        before[0]
+    );
+    daemon.expect(0, &["store", "restore", &backup, "--yes"]);
+    wait_for("the service is back", || daemon.ctl(&["wait", "hello", "--for", "ready"]).status.success());
+    assert_eq!(daemon.containers("hello", true), before, "and still the same containers");
 }

@@ -131,3 +131,52 @@ fn services_with_bad_shutdown_lose_no_request() {
     let left: BTreeSet<String> = daemon.containers("hello", false).into_iter().collect();
     assert_eq!(left.len(), 2, "{left:?}");
 }
+
+/// Writes a file until there is no space left.
+fn fill(path: &std::path::Path) {
+    use std::io::Write;
+    let mut file = std::fs::File::create(path).expect("a file");
+    for size in [1 << 20, 1 << 12] {
+        while file.write_all(&vec![1; size]).is_ok() {}
+    }
+}
+
+/// A full disk is over so soon after there is space again; the daemon looks twice a second.
+const SPACE_NOTICED: Duration = Duration::from_secs(3);
+
+#[test]
+fn full_disk_stops_neither_services_nor_reads_and_is_over_when_there_is_space() {
+    let daemon = Daemon::start_on_small_disk(40);
+    let (v1, v2) = (daemon.image("v1"), daemon.image("v2"));
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&v1, ""))]);
+    let reserve = daemon.state().join("store.reserve");
+    wait_for("space is kept", || reserve.exists());
+    let load = Load::start(daemon.http, HOST, &KINDS);
+    let is_full = || String::from_utf8_lossy(&daemon.ctl(&["status"]).stdout).contains("StoreFull");
+    assert!(!is_full());
+
+    fill(&daemon.state().join("filler"));
+    daemon.expect(0, &["rollout", "hello", "--image", &v2]);
+    daemon.expect(0, &["scale", "hello=3"]);
+    assert_eq!(ready(&daemon), 3, "tables are saved on a full disk");
+
+    // As if the space that was kept were used up too, and a controller starts meanwhile.
+    let _ = std::fs::remove_file(&reserve);
+    fill(&daemon.state().join("filler-2"));
+    wait_for("it is said", is_full);
+    daemon.kill("controller");
+    wait_for("the API is back", || daemon.ctl(&["get"]).status.success());
+    assert_eq!(ready(&daemon), 3, "services are shown as they serve");
+    let began = tokio::time::Instant::now();
+    daemon.ctl(&["scale", "hello=2", "--timeout", "3s"]);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+
+    std::fs::remove_file(daemon.state().join("filler")).expect("it is there");
+    std::fs::remove_file(daemon.state().join("filler-2")).expect("it is there");
+    let began = tokio::time::Instant::now();
+    wait_for("it is over", || !is_full());
+    assert!(began.elapsed() < SPACE_NOTICED, "{:?}", began.elapsed());
+    daemon.expect(0, &["scale", "hello=2"]);
+    nothing_failed(&load.stop());
+    assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}

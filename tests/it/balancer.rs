@@ -561,7 +561,7 @@ async fn table_file_is_served_without_a_controller() {
 
     let file = directory.path().join("table");
     let mut bytes = std::fs::read(&file).unwrap();
-    let last = bytes.len() - 5;
+    let last = bytes.iter().rposition(|byte| *byte == b'}').unwrap();
     bytes[last] ^= 1;
     std::fs::write(&file, bytes).unwrap();
     let damaged = Balancer::start(Setup { boot: "boot-2", ..alone() }).await;

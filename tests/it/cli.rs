@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a fixture that cannot be made is a failed test
 
 mod apply;
+mod deadlines;
 mod describe;
 mod errors;
 mod failures;

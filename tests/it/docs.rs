@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use coxswain::manifest::{ManifestSource, parse};
 
 /// Pages with manifests: the exact list, so that a change of the pages' layout cannot skip one.
-const PAGES_WITH_MANIFESTS: [&str; 9] = [
+const PAGES_WITH_MANIFESTS: [&str; 10] = [
     "README.md",
     "docs/how-to/failed-release.md",
     "docs/how-to/live-changes.md",
     "docs/how-to/manifests-directory.md",
     "docs/how-to/rolling-upgrade.md",
     "docs/how-to/rootless.md",
+    "docs/how-to/store.md",
     "docs/how-to/undo.md",
     "docs/how-to/verify.md",
     "docs/how-to/volumes.md",

@@ -297,39 +297,107 @@ fn children_survive_unwritable_log() {
     assert_eq!(daemon.process.try_wait().unwrap(), None);
 }
 
-#[test]
-fn supervisor_exits_once_on_damaged_store() {
+/// Starts on a directory whose store is not one; the balancer has a table of another boot.
+fn start_with_damaged_store(flags: &[&str]) -> Daemon {
     let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
     let state = directory.path().join("state");
     fs::create_dir(&state).unwrap();
-    fs::write(state.join("store-id"), "11111111-2222-4333-8444-555555555555").unwrap();
+    fs::write(state.join("store-id"), "11111111-2222-4333-8444-555555555555\n").unwrap();
     fs::write(state.join("store.redb"), "not a store").unwrap();
-    let log = directory.path().join("log");
-    let process = serve(&directory, http).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
-    let mut daemon = Daemon { process, directory, http, log: Arc::default() };
-    let status = daemon.ended();
-    let log = fs::read_to_string(log).unwrap();
-    assert_eq!(status.code(), Some(2), "{log}");
-    assert!(log.contains("damaged") && log.contains("refused to start"), "{log}");
-    assert_eq!(log.matches("started role=controller").count(), 1, "{log}");
+    let mut command = serve(&directory, http);
+    command.args(flags);
+    Daemon::run(command, directory, http)
 }
 
 #[test]
-fn store_damaged_at_runtime_restarts_controller_while_balancer_serves() {
+fn damaged_store_is_said_while_the_balancer_serves_and_a_new_one_ends_it() {
+    let daemon = start_with_damaged_store(&[]);
+    daemon.until("an answer of the balancer", || daemon.answers().then_some(()));
+    let status = || daemon.ctl(&["status"]);
+    daemon.until("the reason", || status().contains("StoreUnavailable").then_some(()));
+    assert!(status().contains("damaged") && status().contains("ctl store"), "{}", status());
+    let refused = daemon.ctl(&["get"]);
+    assert!(refused.contains("CTL-0105") && refused.contains("damaged"), "{refused}");
+    let checked = daemon.ctl(&["store", "check"]);
+    assert!(checked.contains("CTL-0105") && checked.contains("store.redb"), "{checked}");
+    let unasked = daemon.ctl(&["store", "new"]);
+    assert!(unasked.contains("pass -y"), "{unasked}");
+
+    let replaced = daemon.ctl(&["store", "new", "--yes"]);
+    assert!(replaced.contains("starts over"), "{replaced}");
+    daemon.until("a sound store", || daemon.ctl(&["store", "check"]).contains("✓ store").then_some(()));
+    let aside = fs::read_to_string(daemon.state().join("store.redb.aside-1")).unwrap();
+    assert_eq!(aside, "not a store", "the old one is kept");
+    assert_eq!(daemon.ctl(&["get"]).matches("error").count(), 0);
+}
+
+#[test]
+fn new_store_flag_sets_a_damaged_store_aside_and_keeps_a_sound_one() {
+    let mut daemon = start_with_damaged_store(&["--new-store"]);
+    let checked = || daemon.ctl(&["store", "check"]);
+    daemon.until("a sound store", || checked().contains("✓ store").then_some(()));
+    let first = checked();
+    send(daemon.pid(), Signal::SIGTERM);
+    daemon.ended();
+    let mut command = serve(&daemon.directory, daemon.http);
+    command.arg("--new-store");
+    daemon.process = command.stderr(Stdio::null()).spawn().unwrap();
+    let id = |text: &str| text.split(' ').nth(2).map(str::to_owned);
+    let second = daemon.until("a sound store", || {
+        let checked = daemon.ctl(&["store", "check"]);
+        checked.contains("✓ store").then_some(checked)
+    });
+    assert_eq!(id(&second), id(&first), "the flag is no harm in a unit file");
+}
+
+#[test]
+fn store_goes_back_to_a_snapshot_and_forward_again() {
+    let daemon = Daemon::start();
+    let file = |name: &str| daemon.directory.path().join(name).display().to_string();
+    let id = || {
+        daemon.until("a sound store", || {
+            let checked = daemon.ctl(&["store", "check"]);
+            checked.strip_prefix("✓ store ").and_then(|rest| rest.split(' ').next().map(str::to_owned))
+        })
+    };
+    let first = id();
+    let saved = daemon.ctl(&["store", "snapshot", &file("a")]);
+    assert!(saved.contains("bytes"), "{saved}");
+    assert!(daemon.ctl(&["store", "snapshot", &file("a")]).contains("exists"), "it is never overwritten");
+
+    daemon.ctl(&["store", "new", "--yes"]);
+    let second = daemon.until("another store", || Some(id()).filter(|id| *id != first));
+    daemon.ctl(&["store", "snapshot", &file("b")]);
+    for (name, expected) in [("a", &first), ("b", &second), ("a", &first)] {
+        let restored = daemon.ctl(&["store", "restore", &file(name), "--yes"]);
+        assert!(restored.contains(expected.as_str()), "{restored}");
+        daemon.until("the restored store", || (id() == *expected).then_some(()));
+    }
+    fs::write(file("c"), "not a snapshot\n").unwrap();
+    let refused = daemon.ctl(&["store", "restore", &file("c"), "--yes"]);
+    assert!(refused.contains("CTL-0506") && refused.contains("nothing was changed"), "{refused}");
+    assert_eq!(id(), first);
+    daemon.until("an answer", || daemon.answers().then_some(()));
+}
+
+#[test]
+fn store_damaged_at_runtime_leaves_the_balancer_and_mended_files_are_noticed() {
     let daemon = Daemon::start();
     daemon.logs("has started role=controller");
     let (controller, balancer) = (daemon.child("controller"), daemon.child("balancer"));
     daemon.until("an answer", || daemon.answers().then_some(()));
+    let path = daemon.state().join("store.redb");
     send(daemon.pid(), Signal::SIGSTOP);
     send(controller, Signal::SIGKILL);
     daemon.until("its end", || gone(controller).then_some(()));
-    fs::write(daemon.state().join("store.redb"), "not a store").unwrap();
+    let good = fs::read(&path).unwrap();
+    fs::write(&path, "not a store").unwrap();
     send(daemon.pid(), Signal::SIGCONT);
-    daemon.until("two refusals", || {
-        (daemon.log().matches("ended (exit status: 78); restarting it").count() >= 2).then_some(())
-    });
-    assert!(daemon.log().contains("damaged"), "{}", daemon.log());
+    daemon.until("the reason", || daemon.ctl(&["status"]).contains("StoreUnavailable").then_some(()));
     assert!(daemon.answers() && alive(balancer), "{}", daemon.log());
+    fs::write(&path, good).unwrap();
+    daemon.until("a sound store", || daemon.ctl(&["store", "check"]).contains("✓ store").then_some(()));
+    assert!(alive(balancer));
 }
 
 /// A daemon without root, from an executable that another user can read wherever this was built; and the user's id.

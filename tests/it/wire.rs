@@ -365,7 +365,8 @@ words! {
         VolumeMissing NoFreeAddress OffNetwork ContainerPaused;
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
         RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
-        BalancerUnacknowledged TableRefused DaemonCrashLooping;
+        BalancerUnacknowledged TableRefused StoreUnavailable StoreFull
+        DaemonCrashLooping;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
     RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;
     RolloutDirection: Forward Rollback;

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failed_call::{CallError, rejection};
 use super::lines::objects;
@@ -22,8 +22,12 @@ use crate::api::types::ApiError;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// A read takes milliseconds; a controller that restarts is back within a few seconds.
 const READ_DEADLINE: Duration = Duration::from_secs(10);
+/// A large store is read, or written and flushed, within seconds.
+const BULK_DEADLINE: Duration = Duration::from_secs(120);
 /// A write may have to pull an image before it can answer what it resolves to.
 const WRITE_DEADLINE: Duration = Duration::from_secs(600);
+/// How often it is checked during a write that the daemon still answers.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 /// An answer, or a line of a stream, larger than this is not one of ours: 5,000 services with 20 KiB each fit.
 const ANSWER_MAX_BYTES: usize = 128 << 20;
 
@@ -33,11 +37,17 @@ type WholeAnswer = (StatusCode, Bytes);
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     socket: PathBuf,
+    /// Of the whole command.
+    deadline: Option<Instant>,
 }
 
 impl Transport {
     pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { socket, deadline: None }
+    }
+
+    pub(super) fn bounded(self, deadline: Option<Instant>) -> Self {
+        Self { deadline, ..self }
     }
 
     pub(super) fn socket(&self) -> &Path {
@@ -56,11 +66,46 @@ impl Transport {
     ) -> Result<T, ApiError> {
         let body = serde_json::to_vec(request).map_err(|error| self.invalid(error.to_string()))?;
         let body = Bytes::from(body);
-        let mut answer = self.exchange(Method::POST, path, body.clone(), WRITE_DEADLINE).await;
-        if let Err(CallError::Lost(_)) = answer {
-            answer = self.exchange(Method::POST, path, body, WRITE_DEADLINE).await;
-        }
+        let written = async {
+            let answer = self.exchange(Method::POST, path, body.clone(), WRITE_DEADLINE).await;
+            match answer {
+                Err(CallError::Lost(_)) => self.exchange(Method::POST, path, body, WRITE_DEADLINE).await,
+                answer => answer,
+            }
+        };
+        let answer = tokio::select! {
+            answer = written => answer,
+            silent = self.falls_silent() => Err(silent),
+        };
         self.parse(path, answer)
+    }
+
+    /// Resolves when the daemon answers nothing at all: a write that pulls an image takes minutes, and meanwhile only another
+    /// call tells whether the daemon still answers.
+    async fn falls_silent(&self) -> CallError {
+        loop {
+            tokio::time::sleep(ASK_EVERY).await;
+            // A controller that restarts is back within seconds; the write itself notices what else is wrong.
+            let asked = self.exchange(Method::GET, "/v1/status", Bytes::new(), READ_DEADLINE).await;
+            if let Err(CallError::TimedOut(after)) = asked {
+                return CallError::TimedOut(ASK_EVERY + after);
+            }
+        }
+    }
+
+    /// An answer that is not JSON.
+    pub(super) async fn download(&self, path: &str) -> Result<Vec<u8>, ApiError> {
+        let answer = self.exchange(Method::GET, path, Bytes::new(), BULK_DEADLINE).await;
+        let (status, body) = answer.map_err(|error| error.explain(&self.socket))?;
+        if !status.is_success() {
+            return Err(rejection(status, &body));
+        }
+        Ok(body.into())
+    }
+
+    /// A write whose body is not JSON; it is not repeated.
+    pub(super) async fn upload<T: DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, ApiError> {
+        self.parse(path, self.exchange(Method::POST, path, body.into(), BULK_DEADLINE).await)
     }
 
     /// A stream of objects, after its head came.
@@ -75,7 +120,7 @@ impl Transport {
             let response = self.send(Method::GET, path, Bytes::new()).await?;
             if response.status().is_success() { Ok(Ok(response)) } else { collect(response).await.map(Err) }
         };
-        let head = timeout(READ_DEADLINE, head).await.unwrap_or(Err(CallError::TimedOut(READ_DEADLINE)));
+        let head = self.within(READ_DEADLINE, head).await;
         match head.map_err(|error| error.explain(&self.socket))? {
             Ok(response) => Ok(objects(self.socket.clone(), response.into_body(), ANSWER_MAX_BYTES).boxed()),
             Err((status, body)) => Err(rejection(status, &body)),
@@ -91,7 +136,20 @@ impl Transport {
         deadline: Duration,
     ) -> Result<WholeAnswer, CallError> {
         let whole = async { collect(self.send(method, path, body).await?).await };
-        timeout(deadline, whole).await.unwrap_or(Err(CallError::TimedOut(deadline)))
+        self.within(deadline, whole).await
+    }
+
+    /// Bounds a call by its own deadline and by that of the command.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let call = async { timeout(limit, call).await.unwrap_or(Err(CallError::TimedOut(limit))) };
+        match self.deadline {
+            Some(deadline) => timeout_at(deadline, call).await.unwrap_or(Err(CallError::CommandTimedOut)),
+            None => call.await,
+        }
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, CallError> {

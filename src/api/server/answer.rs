@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::api::codes;
 use crate::api::refusals::error_of;
-use crate::api::types::ApiError;
+use crate::api::types::{ApiError, ErrorDetail};
 use crate::controller::{Controller, ControllerError};
 use crate::model::ServiceName;
 
@@ -20,6 +20,12 @@ pub(super) type JsonAnswer<T> = Result<Json<T>, FailedCall>;
 
 /// An error as the answer to a call.
 pub(super) struct FailedCall(ApiError);
+
+impl FailedCall {
+    pub(super) fn of(error: ErrorDetail) -> Self {
+        Self(error.into())
+    }
+}
 
 impl From<ControllerError> for FailedCall {
     fn from(error: ControllerError) -> Self {

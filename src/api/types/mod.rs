@@ -25,6 +25,10 @@
 //! | `GET /v1/volumes?service=&watch=` | → [`List`] of [`VolumeObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of [`EventObject`], oldest first |
 //! | `GET /v1/services/{name}/progress?generation=&awaited=&counters=` | → stream of [`OperationProgress`], the last has an outcome |
+//! | `GET /v1/store` | → [`StoreStatus`] |
+//! | `GET /v1/store/snapshot` | → the bytes of a snapshot |
+//! | `POST /v1/store/restore` | the bytes of a snapshot → [`StoreReplaced`] |
+//! | `POST /v1/store/new` | → [`StoreReplaced`] |
 //! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogEntry`] |
 
 mod daemon;
@@ -41,6 +45,7 @@ mod requests;
 mod revision;
 mod rollout;
 mod service;
+mod store;
 mod volume;
 mod writes;
 
@@ -64,6 +69,7 @@ pub use requests::{ApplyRequest, ConfirmRequest, DeleteRequest, KillRequest, Rol
 pub use revision::{RevisionObject, RevisionOutcomeName, RevisionStatus};
 pub use rollout::{RolloutStateName, RolloutStatus};
 pub use service::{FieldOverride, ServiceObject, ServiceStatus};
+pub use store::{StoreReplaced, StoreStatus};
 pub use volume::VolumeObject;
 pub use writes::{
     ApplyResponse, ConfirmResponse, KillResponse, OverriddenField, WriteResponse, WrittenObject,

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use coxswain::model::Millis;
 
 use crate::commands::{
     abort, apply, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
-    restart, resume, rollout, scale, schema, serve, status, undo, validate, verify, version, wait,
+    restart, resume, rollout, scale, schema, serve, status, store, undo, validate, verify, version, wait,
 };
 
 /// Run services on plain Docker: declare them in YAML, update them without dropping a request.
@@ -30,6 +31,7 @@ pub(crate) enum CtlCommand {
     Describe(describe::Args),
     Why(describe::WhyArgs),
     Status(status::Args),
+    Store(store::Args),
     Scale(scale::Args),
     Rollout(rollout::Args),
     History(history::Args),
@@ -49,6 +51,23 @@ pub(crate) enum CtlCommand {
     Schema(schema::Args),
     Completion(completion::Args),
     Version(version::Args),
+}
+
+impl CtlCommand {
+    /// For how long the whole command may take, if the user said so.
+    pub(crate) fn timeout(&self) -> Option<Millis> {
+        match self {
+            Self::Apply(args) => args.wait.timeout,
+            Self::Scale(args) => args.wait.timeout,
+            Self::Rollout(args) => args.timeout(),
+            Self::Undo(args) => args.wait.timeout,
+            Self::Abort(args) => args.wait.timeout,
+            Self::Restart(args) => args.wait.timeout,
+            Self::Delete(args) => args.wait.timeout,
+            Self::Wait(args) => args.timeout,
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use crate::args::{Args, CtlCommand};
 use crate::author::UserIdentity;
 use crate::commands::{
     abort, apply, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
-    restart, resume, rollout, scale, schema, serve, status, undo, validate, verify, version, wait,
+    restart, resume, rollout, scale, schema, serve, status, store, undo, validate, verify, version, wait,
 };
 use crate::error::CliError;
+use crate::operation::deadline;
 use crate::output::Ui;
 use crate::paths::Environment;
 use crate::session::{Session, typed};
@@ -23,8 +24,11 @@ pub(crate) fn run(args: Args, ui: &Ui) -> Result<(), CliError> {
         return serve::run(args, socket, &environment);
     }
     let author = Author { command: typed(std::env::args().skip(1)), user: UserIdentity::of_process().user() };
-    let session = Session { ui, client: ApiClient::new(socket), author };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let entered = runtime.enter();
+    let deadline = deadline(args.command.timeout());
+    drop(entered);
+    let session = Session { ui, client: ApiClient::new(socket).bounded(deadline), author, deadline };
     runtime.block_on(dispatch(&session, args.command))
 }
 
@@ -37,6 +41,7 @@ async fn dispatch(session: &Session<'_>, command: CtlCommand) -> Result<(), CliE
         CtlCommand::Describe(args) => describe::run(session, args).await,
         CtlCommand::Why(args) => describe::why(session, args).await,
         CtlCommand::Status(args) => status::run(session, &args).await,
+        CtlCommand::Store(args) => store::run(session, args).await,
         CtlCommand::Scale(args) => scale::run(session, args).await,
         CtlCommand::Rollout(args) => rollout::run(session, args).await,
         CtlCommand::History(args) => history::run(session, args).await,

@@ -2,6 +2,7 @@
 
 use coxswain::api::client::ApiClient;
 use coxswain::model::Author;
+use tokio::time::Instant;
 
 use crate::output::Ui;
 
@@ -10,6 +11,8 @@ pub(crate) struct Session<'a> {
     pub(crate) client: ApiClient,
     /// The user and the command line without `ctl`; the daemon records both with each change.
     pub(crate) author: Author,
+    /// When the whole command times out: `--timeout`.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// Arguments as one line, quoted where a shell needs quotes. Leaves out `--socket`: it says how this user reaches the daemon,

@@ -7,35 +7,21 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use redb::{Builder, Database, backends::FileBackend};
 
-use super::tables::{SCHEMA, initialise, read_identity, store_error};
-use crate::store::StoreError;
+use super::full_disk::{DiskReserve, ReservedFile};
+use super::paths::{StoreFiles, exists, io_error};
+use super::replacement;
+use super::tables::{self, SCHEMA, initialise, read_identity, store_error};
+use crate::model::Epoch;
+use crate::store::{StoreCopy, StoreError};
 
 /// Most memory for pages of the database; only what is read takes any. 5,000 services with 5 replicas fit: with less,
 /// a pass over all of them would read every page from the kernel again.
 const CACHE_BYTES: usize = 128 << 20;
-
-/// The files of one state directory.
-struct StoreFiles {
-    dir: PathBuf,
-}
-
-impl StoreFiles {
-    fn id(&self) -> PathBuf {
-        self.dir.join("store-id")
-    }
-
-    fn database(&self) -> PathBuf {
-        self.dir.join("store.redb")
-    }
-
-    fn lock(&self) -> PathBuf {
-        self.dir.join("store.lock")
-    }
-}
 
 /// A database that no other process has open.
 #[derive(Debug)]
@@ -43,6 +29,8 @@ pub(super) struct OpenedDatabase {
     pub(super) database: Database,
     /// Its path, for messages.
     pub(super) path: String,
+    /// `None` without files.
+    pub(super) reserve: Option<Arc<DiskReserve>>,
     /// Released after the database is closed (fields drop in order).
     _lock: Option<File>,
 }
@@ -55,7 +43,7 @@ impl OpenedDatabase {
         let database =
             Builder::new().create_with_backend(backend).map_err(|error| store_error(&path, error.into()))?;
         initialise(&database, id).map_err(|error| store_error(&path, error))?;
-        Ok(Self { database, path, _lock: None })
+        Ok(Self { database, path, reserve: None, _lock: None })
     }
 }
 
@@ -64,6 +52,7 @@ pub(super) fn open(dir: &Path, new_id: &str) -> Result<OpenedDatabase, StoreErro
     let files = StoreFiles { dir: dir.to_owned() };
     make_dir(dir).map_err(|e| io_error(dir, &e))?;
     let lock = lock(&files)?;
+    replacement::complete(&files)?;
     let path = files.database();
     match (read_id(&files)?, exists(&path)?) {
         (None, false) => create(&files, new_id)?,
@@ -73,17 +62,11 @@ pub(super) fn open(dir: &Path, new_id: &str) -> Result<OpenedDatabase, StoreErro
         }
         (_, true) => {}
     }
-    let database = open_database(&path)?;
+    let reserve = DiskReserve::new(files.reserve());
+    let database = open_database(&path, &reserve)?;
     check_identity(&files, &database)?;
-    Ok(OpenedDatabase { database, path: path.display().to_string(), _lock: Some(lock) })
-}
-
-fn io_error(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Io(format!("{}: {error}", path.display()))
-}
-
-fn exists(path: &Path) -> Result<bool, StoreError> {
-    path.try_exists().map_err(|e| io_error(path, &e))
+    let path = path.display().to_string();
+    Ok(OpenedDatabase { database, path, reserve: Some(reserve), _lock: Some(lock) })
 }
 
 fn make_dir(dir: &Path) -> io::Result<()> {
@@ -111,8 +94,11 @@ fn lock(files: &StoreFiles) -> Result<File, StoreError> {
         Err(TryLockError::Error(e)) => return Err(failed(e)),
     }
     file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
-    Ok(file)
+    match writeln!(file, "{}", std::process::id()) {
+        // The pid is for messages only.
+        Err(error) if error.kind() != ErrorKind::StorageFull => Err(failed(error)),
+        _ => Ok(file),
+    }
 }
 
 /// What `store-id` says; `None` where there is none.
@@ -133,9 +119,30 @@ fn read_id(files: &StoreFiles) -> Result<Option<String>, StoreError> {
     }
 }
 
-/// Writes the database under another name, then puts it in place. A crash leaves nothing, or all of it.
+/// Stages a store: empty, or with the content of a copy. It takes effect at the next opening. Blocks.
+pub(super) fn stage(
+    dir: &Path,
+    new_id: &str,
+    epoch: Epoch,
+    copy: Option<&StoreCopy>,
+) -> Result<(), StoreError> {
+    let files = StoreFiles { dir: dir.to_owned() };
+    let id = copy.map_or(new_id, |copy| copy.store.as_str());
+    let content = copy.map(|copy| &copy.content);
+    write_database(&files, &files.staged(), id, |database| tables::fill(database, epoch, content))
+}
+
 fn create(files: &StoreFiles, id: &str) -> Result<(), StoreError> {
-    let path = files.database();
+    write_database(files, &files.database(), id, |_| Ok(()))
+}
+
+/// Writes a database under another name, then puts it in place. A crash leaves nothing, or all of it.
+fn write_database(
+    files: &StoreFiles,
+    path: &Path,
+    id: &str,
+    fill: impl FnOnce(&Database) -> Result<(), redb::Error>,
+) -> Result<(), StoreError> {
     let unfinished = files.dir.join("store.redb.new");
     let failed = |e: io::Error| io_error(&unfinished, &e);
     let file = private().create(true).truncate(true).open(&unfinished).map_err(failed)?;
@@ -143,23 +150,28 @@ fn create(files: &StoreFiles, id: &str) -> Result<(), StoreError> {
     let backend = FileBackend::new(file).map_err(|e| redb_failed(e.into()))?;
     let database = Builder::new().create_with_backend(backend).map_err(|e| redb_failed(e.into()))?;
     initialise(&database, id).map_err(redb_failed)?;
+    fill(&database).map_err(redb_failed)?;
     database.close().map_err(|e| redb_failed(e.into()))?;
     File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&unfinished, &path).map_err(failed)?;
-    sync_dir(files)
+    std::fs::rename(&unfinished, path).map_err(failed)?;
+    files.sync_dir()
 }
 
-fn sync_dir(files: &StoreFiles) -> Result<(), StoreError> {
-    File::open(&files.dir).and_then(|dir| dir.sync_all()).map_err(|e| io_error(&files.dir, &e))
-}
-
-fn open_database(path: &Path) -> Result<Database, StoreError> {
+fn open_database(path: &Path, reserve: &Arc<DiskReserve>) -> Result<Database, StoreError> {
     let text = path.display().to_string();
+    let file = private().open(path).map_err(|e| io_error(path, &e))?;
+    let length = file.metadata().map_err(|e| io_error(path, &e))?.len();
+    if length == 0 {
+        // It would be taken for a new one.
+        return Err(StoreError::Damaged { path: text, reason: "it is empty".to_owned() });
+    }
+    let failed = |error: redb::Error| store_error(&text, error);
+    let backend = ReservedFile::new(file, Arc::clone(reserve)).map_err(failed)?;
     Builder::new()
         .set_cache_size(CACHE_BYTES)
         .set_check_integrity_on_open(true)
-        .open(path)
-        .map_err(|error| store_error(&text, error.into()))
+        .create_with_backend(backend)
+        .map_err(|error| failed(error.into()))
 }
 
 /// The database is the one that `store-id` names, and not from a later version. Where `store-id` is missing (the
@@ -190,5 +202,5 @@ fn write_id(files: &StoreFiles, id: &str) -> Result<(), StoreError> {
         std::fs::rename(&unfinished, &path)
     };
     write().map_err(|e| io_error(&path, &e))?;
-    sync_dir(files)
+    files.sync_dir()
 }

@@ -10,9 +10,12 @@
 //! Deliberately absent: repair of damage, compaction (only the last value of a key is kept; history is in memory).
 
 mod file;
+mod full_disk;
 mod group;
 mod history;
 mod lease;
+mod paths;
+mod replacement;
 mod shared;
 mod tables;
 #[cfg(test)]
@@ -20,7 +23,7 @@ mod tests;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,16 +33,23 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use self::file::OpenedDatabase;
+use self::full_disk::DiskReserve;
 use self::group::{ReplySender, WriterRequest};
 use self::history::{History, HistoryReader};
 use self::shared::SharedDatabase;
 use self::writer::{GroupWriter, QUEUE_MAX};
-use super::{LeaseId, Listing, Store, StoreEntry, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent};
+use super::{
+    LeaseId, Listing, Store, StoreCopy, StoreEntry, StoreError, StoreIdentity, Txn, TxnOutcome, WatchEvent,
+};
 use crate::clock::Clock;
+use crate::model::Epoch;
 
 /// How long a write waits for the disk. A healthy disk takes milliseconds and a starved one a second or two; one that takes
 /// longer hangs, and the clients of the API wait for 30 s at most.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often the reserve is looked after: a full disk is over within a second of the space being back.
+const FILL_EVERY: Duration = Duration::from_millis(500);
 
 /// The embedded store. Dropping it closes it some time later; [`EmbeddedStore::close`] returns once it is closed.
 pub struct EmbeddedStore {
@@ -47,6 +57,23 @@ pub struct EmbeddedStore {
     history: HistoryReader,
     queue: mpsc::Sender<WriterRequest>,
     closing: CancellationToken,
+    /// `None` in memory.
+    reserve: Option<Arc<DiskReserve>>,
+}
+
+/// Fills the reserve again, as soon as there is space.
+async fn keep_reserve(reserve: Weak<DiskReserve>, closing: CancellationToken) {
+    while let Some(reserve) = reserve.upgrade() {
+        let fill = tokio::task::spawn_blocking(move || reserve.fill());
+        tokio::select! {
+            _ = fill => {}
+            () = closing.cancelled() => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(FILL_EVERY) => {}
+            () = closing.cancelled() => return,
+        }
+    }
 }
 
 impl EmbeddedStore {
@@ -71,6 +98,22 @@ impl EmbeddedStore {
         };
         tokio::spawn(writer);
         Ok(store)
+    }
+
+    /// Stages another store for a directory: empty, or with the content of a snapshot. The next opening sets the present one
+    /// aside and starts from it.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub async fn stage(dir: &Path, clock: &dyn Clock, snapshot: Option<StoreCopy>) -> Result<(), StoreError> {
+        let dir = dir.to_owned();
+        let new_id = clock.uuid();
+        // Balancers reject tables of an earlier epoch of a store, and how far the present one has counted may be unknown: the time
+        // in seconds is larger than any count.
+        let epoch = Epoch(u64::try_from(clock.wall().as_second()).unwrap_or(0));
+        let stage = move || file::stage(&dir, &new_id, epoch, snapshot.as_ref());
+        let staged = tokio::task::spawn_blocking(stage).await;
+        staged.unwrap_or_else(|error| Err(StoreError::Io(error.to_string())))
     }
 
     /// A store that lives in memory and ends with its last handle: same contract, nothing durable.
@@ -104,6 +147,7 @@ impl EmbeddedStore {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), StoreError> {
         let path = opened.path.clone();
+        let reserve = opened.reserve.clone();
         let start = tables::start(&opened.database).map_err(|error| tables::store_error(&path, error))?;
         let (history, reader) = History::after(start.revision);
         let shared = Arc::new(SharedDatabase::new(start.identity.clone(), opened, in_memory));
@@ -111,7 +155,11 @@ impl EmbeddedStore {
         let closing = CancellationToken::new();
         let writer = GroupWriter::new(shared.clone(), history, start, clock);
         let writer = writer.run(requests, closing.clone());
-        Ok((Self { shared, history: reader, queue, closing }, writer))
+        if let Some(reserve) = &reserve {
+            reserve.wait_for_space();
+            tokio::spawn(keep_reserve(Arc::downgrade(reserve), closing.clone()));
+        }
+        Ok((Self { shared, history: reader, queue, closing, reserve }, writer))
     }
 
     /// Closes the files and releases the lock. Pending writes are answered with [`StoreError::Closed`], as is every later
@@ -127,6 +175,11 @@ impl EmbeddedStore {
     pub async fn ended(&self) -> StoreError {
         self.queue.closed().await;
         self.shared.why_gone()
+    }
+
+    /// Whether its disk is full: it writes into the space that was kept for that, or waits for space.
+    pub fn is_disk_full(&self) -> bool {
+        self.reserve.as_ref().is_some_and(|reserve| reserve.is_full())
     }
 
     /// One key, read in place.

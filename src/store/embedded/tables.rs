@@ -7,7 +7,7 @@ use redb::{
 };
 
 use crate::model::{Epoch, StoreId};
-use crate::store::{LeaseId, StoreEntry, StoreError, StoreIdentity};
+use crate::store::{LeaseId, Listing, StoreEntry, StoreError, StoreIdentity};
 
 /// The layout below. Raise it when an older `ctl` could no longer read what is written.
 pub(super) const SCHEMA: u32 = 1;
@@ -55,6 +55,23 @@ pub(super) fn initialise(database: &Database, id: &str) -> Result<(), Error> {
         numbers.insert(SCHEMA_NUMBER, u64::from(SCHEMA))?;
         numbers.insert(REVISION, 0)?;
         numbers.insert(EPOCH, 0)?;
+    }
+    Ok(txn.commit()?)
+}
+
+/// Gives a store that was just initialised an epoch and the content of a snapshot.
+pub(super) fn fill(database: &Database, epoch: Epoch, content: Option<&Listing>) -> Result<(), Error> {
+    let txn = database.begin_write()?;
+    {
+        let mut entries = txn.open_table(ENTRIES)?;
+        for entry in content.iter().flat_map(|content| &content.entries) {
+            entries.insert(entry.key.as_str(), row(entry))?;
+        }
+    }
+    {
+        let mut numbers = txn.open_table(NUMBERS)?;
+        numbers.insert(EPOCH, epoch.0)?;
+        numbers.insert(REVISION, content.map_or(0, |content| content.revision))?;
     }
     Ok(txn.commit()?)
 }

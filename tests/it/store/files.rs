@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use coxswain::clock::RealClock;
 use coxswain::model::Epoch;
-use coxswain::store::{Op, Store, StoreError, WatchEvent};
+use coxswain::store::{EmbeddedStore, Op, Store, StoreCopy, StoreError, WatchEvent};
 use futures::StreamExt;
 
 use super::{dump, open, put, write};
@@ -140,4 +141,34 @@ async fn leases_have_their_full_time_after_open() {
     let Some(WatchEvent::Changes { revision: 2, .. }) = watch.next().await else { panic!("no lapse") };
     assert_eq!(store.get("a").await, Ok(None));
     assert_ne!(store.grant_lease(Duration::from_secs(10)).await, Ok(lease), "ids are not used again");
+}
+
+#[tokio::test]
+async fn staged_store_takes_the_place_at_the_next_opening_and_the_old_one_is_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    store_with(dir.path(), &["a", "b"]).await;
+    let store = open(dir.path()).await.unwrap();
+    let first = store.identity().clone();
+    let content = store.list("").await.unwrap();
+    let snapshot = StoreCopy { store: first.id.clone(), content };
+    store.close().await;
+    let clock = RealClock::new();
+    EmbeddedStore::stage(dir.path(), &clock, None).await.unwrap();
+    let empty = open(dir.path()).await.unwrap();
+    assert_ne!(empty.identity().id, first.id);
+    assert_eq!(empty.list("").await.unwrap().entries, []);
+    empty.close().await;
+
+    EmbeddedStore::stage(dir.path(), &clock, Some(snapshot.clone())).await.unwrap();
+    // A crash in the middle: the id is gone, the old database is aside, the new one is not in place.
+    fs::remove_file(dir.path().join("store-id")).unwrap();
+    fs::rename(dir.path().join("store.redb"), dir.path().join("store.redb.aside-2")).unwrap();
+    let restored = open(dir.path()).await.unwrap();
+    assert_eq!(restored.identity().id, first.id);
+    assert!(restored.identity().epoch > first.epoch, "balancers take its tables");
+    assert_eq!(restored.list("").await.unwrap(), snapshot.content);
+    assert_eq!(write(&restored, vec![put("c", "x")]).await, 3, "revisions continue");
+    restored.close().await;
+    assert!(dir.path().join("store.redb.aside-1").exists());
+    assert_eq!(open(dir.path()).await.unwrap().identity().id, first.id);
 }

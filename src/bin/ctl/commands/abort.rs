@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(value_parser = names::service)]
     service: ServiceName,
     #[command(flatten)]
-    wait: WaitArgs,
+    pub(crate) wait: WaitArgs,
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FIELD")]
     overwrite: Vec<String>,
     #[command(flatten)]
-    wait: WaitArgs,
+    pub(crate) wait: WaitArgs,
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {

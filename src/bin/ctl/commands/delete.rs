@@ -41,7 +41,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
-    wait: WaitArgs,
+    pub(crate) wait: WaitArgs,
 }
 
 /// What is to be deleted; a service may have the name of an object of another kind.

@@ -20,6 +20,7 @@ pub(crate) mod scale;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod undo;
 pub(crate) mod validate;
 pub(crate) mod verify;

@@ -3,7 +3,7 @@
 use coxswain::api::codes;
 use coxswain::api::types::{ErrorDetail, ReplicaObject, RolloutChange, RolloutStateName, ServiceObject};
 use coxswain::clock::wall_time;
-use coxswain::model::ServiceName;
+use coxswain::model::{Millis, ServiceName};
 
 use super::{abort, history, pause, restart, resume, undo};
 use crate::error::CliError;
@@ -34,6 +34,19 @@ pub(crate) struct Args {
     retry: bool,
     #[command(flatten)]
     wait: WaitArgs,
+}
+
+impl Args {
+    /// `--timeout`, of the subcommand if there is one.
+    pub(crate) fn timeout(&self) -> Option<Millis> {
+        match &self.verb {
+            Some(RolloutVerb::Undo(args)) => args.wait.timeout,
+            Some(RolloutVerb::Abort(args)) => args.wait.timeout,
+            Some(RolloutVerb::Restart(args)) => args.wait.timeout,
+            Some(_) => None,
+            None => self.wait.timeout,
+        }
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "SERVICE=COUNT", value_parser = target)]
     targets: Vec<(ServiceName, ScaleTarget)>,
     #[command(flatten)]
-    wait: WaitArgs,
+    pub(crate) wait: WaitArgs,
 }
 
 /// `users=3`, `users=+1`.

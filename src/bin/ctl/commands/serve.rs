@@ -37,7 +37,8 @@ pub(crate) struct Args {
     /// Watch DIR: apply its *.yaml, *.yml and *.json; delete services whose manifest is removed
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
-    /// Start with a new store even if containers of an earlier store are running
+    /// If the store cannot be opened, set it aside and start with an empty one; leave containers of other stores alone. A sound
+    /// store is kept
     #[arg(long)]
     new_store: bool,
     /// Which process of the daemon to run; set by the supervisor for its children

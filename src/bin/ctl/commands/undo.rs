@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "REVISION")]
     to: Option<u64>,
     #[command(flatten)]
-    wait: WaitArgs,
+    pub(crate) wait: WaitArgs,
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     wanted: WaitCondition,
     /// Stop waiting after DURATION (`90s`, `5m`)
     #[arg(long, value_name = "DURATION")]
-    timeout: Option<Millis>,
+    pub(crate) timeout: Option<Millis>,
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {

@@ -62,7 +62,9 @@ async fn wait_for(
     if args.detach || services.is_empty() {
         return Ok(());
     }
-    OperationWait::new(session, services).run(awaited, deadline(args.timeout)).await
+    OperationWait::new(session, services)
+        .run(awaited, session.deadline.or_else(|| deadline(args.timeout)))
+        .await
 }
 
 struct OperationWait<'a> {
