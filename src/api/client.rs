@@ -3,7 +3,7 @@
 //! Purpose: typed calls; every failure is an [`ApiError`] with the code and exit code that `ctl` ends with.
 //! Invariants: connecting, each answer and the head of each stream have deadlines; answers and lines have a maximum
 //! size; a write whose answer was lost is repeated once with the same request id, and nothing else is repeated.
-//! Deliberately absent: waiting for an operation, reconnecting a stream (the caller knows what it has seen), making
+//! Deliberately absent: waiting for an operation, reconnecting a stream (the caller knows what came), making
 //! request ids.
 
 mod failed_call;
@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use self::transport::Transport;
 use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
-    DeleteRequest, EndpointObject, EventObject, KillRequest, KillResponse, List, LogEntry, LogQuery,
-    NodeObject, OperationProgress, ReplicaObject, RevisionObject, RolloutRequest, ScaleRequest,
+    DeleteRequest, EndpointObject, EventObject, KillRequest, KillResponse, List, ListedObject, LogEntry,
+    LogQuery, NodeObject, OperationProgress, ReplicaObject, RevisionObject, RolloutRequest, ScaleRequest,
     ServiceObject, StoreReplaced, StoreStatus, VolumeObject, WriteResponse,
 };
 use crate::model::{Generation, ServiceName};
@@ -141,34 +141,9 @@ impl ApiClient {
         self.transport.upload("/v1/store/new", Vec::new()).await
     }
 
-    /// All services, again whenever one changes.
-    pub async fn watch_services(&self) -> Result<ObjectStream<List<ServiceObject>>, ApiError> {
-        self.transport.stream("/v1/services?watch=true").await
-    }
-
-    /// All replicas, again whenever one changes.
-    pub async fn watch_replicas(&self) -> Result<ObjectStream<List<ReplicaObject>>, ApiError> {
-        self.transport.stream("/v1/replicas?watch=true").await
-    }
-
-    /// All endpoints, again whenever one changes.
-    pub async fn watch_endpoints(&self) -> Result<ObjectStream<List<EndpointObject>>, ApiError> {
-        self.transport.stream("/v1/endpoints?watch=true").await
-    }
-
-    /// All revisions, again whenever one is added or removed.
-    pub async fn watch_revisions(&self) -> Result<ObjectStream<List<RevisionObject>>, ApiError> {
-        self.transport.stream("/v1/revisions?watch=true").await
-    }
-
-    /// All volumes, again whenever an object changes.
-    pub async fn watch_volumes(&self) -> Result<ObjectStream<List<VolumeObject>>, ApiError> {
-        self.transport.stream("/v1/volumes?watch=true").await
-    }
-
-    /// All nodes, again whenever one changes.
-    pub async fn watch_nodes(&self) -> Result<ObjectStream<List<NodeObject>>, ApiError> {
-        self.transport.stream("/v1/nodes?watch=true").await
+    /// All objects of a kind, again whenever one changes.
+    pub async fn watch<T: ListedObject>(&self) -> Result<ObjectStream<List<T>>, ApiError> {
+        self.transport.stream(&format!("/v1/{}?watch=true", T::PLURAL)).await
     }
 
     /// Events, oldest first, of one service or of all.

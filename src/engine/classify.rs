@@ -9,6 +9,8 @@ pub(super) enum CallObject<'a> {
     Engine,
     /// A container, by id or name.
     Container(&'a str),
+    /// The log of a container.
+    Log(&'a str),
     /// A signal to a container.
     Signal(&'a str),
     /// A container to create from this image.
@@ -76,7 +78,9 @@ fn by_status(call: &'static str, about: CallObject<'_>, status: u16, message: St
         (CallObject::Pull(image), _) => by_pull_message(image, status, message),
         (CallObject::Start(name), _) => by_start_message(call, name, status, message),
         (CallObject::Signal(name), 409) => EngineError::NotRunning { name: name.to_owned() },
-        (CallObject::Container(name) | CallObject::Signal(name), 404) => {
+        // 409 while it is being removed.
+        (CallObject::Log(name), 404 | 409)
+        | (CallObject::Container(name) | CallObject::Signal(name), 404) => {
             missing(EngineObject::Container, name)
         }
         (CallObject::Create(image) | CallObject::Image(image), 404) => missing(EngineObject::Image, image),
@@ -233,6 +237,12 @@ mod tests {
         for (about, status, message, expected) in [
             (CallObject::Container("c"), 404, "No such container: c", "NotFound container"),
             (CallObject::Container("c"), 409, "removal of container c is already in progress", "Conflict"),
+            (
+                CallObject::Log("c"),
+                409,
+                "can not get logs from container which is dead or marked for removal",
+                "NotFound container",
+            ),
             (CallObject::Signal("c"), 404, "No such container: c", "NotFound container"),
             (
                 CallObject::Signal("c"),

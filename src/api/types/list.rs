@@ -1,6 +1,9 @@
 //! What answers of several kinds have in common.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use super::{EndpointObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject, VolumeObject};
 
 /// Several objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,4 +18,34 @@ impl<T> List<T> {
     pub fn of(items: Vec<T>) -> Self {
         Self { items }
     }
+}
+
+/// A kind of object that is listed and watched.
+pub trait ListedObject: DeserializeOwned + Send + 'static {
+    /// Its path below `/v1/`.
+    const PLURAL: &'static str;
+}
+
+impl ListedObject for ServiceObject {
+    const PLURAL: &'static str = "services";
+}
+
+impl ListedObject for ReplicaObject {
+    const PLURAL: &'static str = "replicas";
+}
+
+impl ListedObject for EndpointObject {
+    const PLURAL: &'static str = "endpoints";
+}
+
+impl ListedObject for RevisionObject {
+    const PLURAL: &'static str = "revisions";
+}
+
+impl ListedObject for NodeObject {
+    const PLURAL: &'static str = "nodes";
+}
+
+impl ListedObject for VolumeObject {
+    const PLURAL: &'static str = "volumes";
 }

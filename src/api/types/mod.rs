@@ -58,7 +58,7 @@ pub use endpoint::EndpointObject;
 pub use error::{ApiError, ErrorDetail};
 pub use event::EventObject;
 pub use failure::{FailureReasonName, RolloutFailureDetail};
-pub use list::List;
+pub use list::{List, ListedObject};
 pub use metadata::{ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata};
 pub use node::NodeObject;
 pub use progress::{CountersReading, OperationOutcome, OperationProgress, ReplicaCounters, ReplicaProgress};

@@ -5,14 +5,17 @@ mod author;
 mod commands;
 mod dispatch;
 mod error;
+mod event_stream;
 mod files;
 mod load;
+mod log_stream;
 mod manifests;
 mod names;
 mod operation;
 mod output;
 mod paths;
 mod prompt;
+mod reconnect;
 #[cfg(test)]
 mod reference;
 mod selection;

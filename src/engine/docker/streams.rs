@@ -166,7 +166,7 @@ impl LogReader {
                 Err(_) => CallFailure::Timeout,
             };
             self.ended = true;
-            let about = CallObject::Container(self.container.as_str());
+            let about = CallObject::Log(self.container.as_str());
             let error = classify(&self.socket, "logs", about, failure);
             return Some((Err(error), self));
         }

@@ -167,6 +167,25 @@ fn get_watch_appends_changed_rows() {
 }
 
 #[test]
+fn follow_continues_after_a_restart_of_the_daemon() {
+    let first = services();
+    let mut second = first[..2].to_vec();
+    second[0].status.available = 1;
+    let events = [
+        event(EventKind::Normal, EventReason::ReplicaReady, "ready after 2.2s"),
+        event(EventKind::Warning, EventReason::ContainerExited, "exited with code 1"),
+    ];
+    let stub = Stub::start()
+        .on("GET /v1/services?watch=true", [first, second].map(|state| Reply::lines(&[List::of(state)])))
+        .on("GET /v1/events?follow=true", [Reply::lines(&events[..1]), Reply::lines(&events)]);
+    insta::assert_snapshot!("follow_restart", transcript(&stub, &["get -w", "events -f"]));
+    let deleted = event(EventKind::Normal, EventReason::ServiceDeleted, "deleted");
+    let stub = Stub::start()
+        .on("GET /v1/events?service=users&follow=true", [Reply::lines(&[events[0].clone(), deleted])]);
+    insta::assert_snapshot!("follow_deleted", transcript(&stub, &["events users -f"]));
+}
+
+#[test]
 fn get_watch_works_for_every_kind() {
     let mut busy = replica("users-9-a", ReplicaPhase::Ready);
     busy.in_flight = 7;

@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use coxswain::api::codes;
 use coxswain::api::types::ErrorDetail;
 use serde::Serialize;
 use serde_json::Value;
@@ -70,9 +71,11 @@ impl Stub {
         stub
     }
 
-    /// Answers a call (`GET /v1/status`) with these, one after the other; the last one again and again.
+    /// Answers a call (`GET /v1/status`) with these, one after the other; the last one again and again, but for streams that
+    /// the client opens again when they end: then one call is refused, and the replies come again from the first.
     pub(super) fn on(self, call: &str, replies: impl IntoIterator<Item = Reply>) -> Self {
-        self.script.lock().unwrap().insert(call.to_owned(), replies.into_iter().collect());
+        let end = is_followed(call).then(|| Reply::error(&codes::USAGE.detail("the script is at its end")));
+        self.script.lock().unwrap().insert(call.to_owned(), replies.into_iter().chain(end).collect());
         self
     }
 
@@ -122,12 +125,20 @@ fn serve(stream: UnixStream, script: &Mutex<Script>, calls: &Mutex<Vec<(String, 
     let reply = {
         let mut script = script.lock().unwrap();
         match script.get_mut(&call) {
+            Some(replies) if is_followed(&call) => {
+                replies.rotate_left(1);
+                replies[replies.len() - 1].clone()
+            }
             Some(replies) if replies.len() > 1 => replies.remove(0),
             Some(replies) => replies[0].clone(),
             None => Reply::Whole(404, format!("the script has no {call}")),
         }
     };
     answer(stream, &mut reader, reply);
+}
+
+fn is_followed(call: &str) -> bool {
+    call.contains("watch=true") || call.contains("/v1/events?") && call.contains("follow=true")
 }
 
 fn answer(mut stream: UnixStream, reader: &mut impl Read, reply: Reply) {

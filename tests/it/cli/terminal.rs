@@ -196,12 +196,10 @@ fn watch_on_terminal_drops_deleted_rows() {
     insta::assert_snapshot!(screen, @"
     SERVICE   READY  REVISION  IMAGE     ROUTE                CHANGED
     users     3/3    9         users:v1  shop.acme.dev/users  2m ago
-    error[CTL-0103]: the daemon ended the watch
-      why      the daemon stopped or restarted
-      next     ctl status
-      help     ctl explain CTL-0103
+    error[CTL-0205]: the script is at its end
+      help     ctl explain CTL-0205
     ");
-    assert_eq!(exit, Some(3));
+    assert_eq!(exit, Some(2));
 }
 
 /// Reports of the state before the write took effect are not shown as its progress.

@@ -1,6 +1,7 @@
 //! `ctl get`: lists objects as tables for people or as JSON, YAML and names for programs.
 
 use crate::error::CliError;
+use crate::event_stream::EventSource;
 use crate::selection::{ObjectSelection, ResourceKind};
 use crate::session::Session;
 
@@ -18,8 +19,8 @@ pub(super) use self::printer::{ObjectPrinter, OutputFormat};
 /// the objects that belong to them.
 ///
 /// With --watch on a terminal the table is redrawn. Otherwise each change prints a row, and a deleted object prints `NAME
-/// gone`, or an object with its name and `status: {gone: true}`. If the daemon stops or restarts, the watch ends with exit
-/// code 3.
+/// gone`, or an object with its name and `status: {gone: true}`. After a restart of the daemon, which is noted on
+/// standard error, changes made meanwhile are printed like any other.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Kind of object, or a name, followed by more names
@@ -36,26 +37,10 @@ pub(crate) struct Args {
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
     let selection = ObjectSelection::parse(&args.objects)?;
     let printer = ObjectPrinter { session, selection: &selection, output: args.output };
-    let client = &session.client;
     if args.watch {
-        return match selection.kind {
-            ResourceKind::Services => watch::lists(&printer, &SERVICES, client.watch_services().await?).await,
-            ResourceKind::Replicas => watch::lists(&printer, &REPLICAS, client.watch_replicas().await?).await,
-            ResourceKind::Endpoints => {
-                watch::lists(&printer, &ENDPOINTS, client.watch_endpoints().await?).await
-            }
-            ResourceKind::Routes => watch::lists(&printer, &ROUTES, client.watch_services().await?).await,
-            ResourceKind::Nodes => watch::lists(&printer, &NODES, client.watch_nodes().await?).await,
-            ResourceKind::Volumes => watch::lists(&printer, &VOLUMES, client.watch_volumes().await?).await,
-            ResourceKind::Revisions => {
-                watch::lists(&printer, &REVISIONS, client.watch_revisions().await?).await
-            }
-            ResourceKind::Events => {
-                let service = selection.at_most_one()?;
-                watch::additions(&printer, &EVENTS, client.events(service.as_ref(), true).await?).await
-            }
-        };
+        return watch(&printer).await;
     }
+    let client = &session.client;
     match selection.kind {
         ResourceKind::Services => printer.select_and_print(client.services().await?, &SERVICES),
         ResourceKind::Replicas => printer.select_and_print(client.replicas(None).await?, &REPLICAS),
@@ -69,6 +54,22 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
             let events = client.events(service.as_ref(), false).await?;
             let events: Vec<_> = futures::TryStreamExt::try_collect(events).await?;
             printer.print(&events, &EVENTS)
+        }
+    }
+}
+
+async fn watch(printer: &ObjectPrinter<'_>) -> Result<(), CliError> {
+    match printer.selection.kind {
+        ResourceKind::Services => watch::lists(printer, &SERVICES).await,
+        ResourceKind::Replicas => watch::lists(printer, &REPLICAS).await,
+        ResourceKind::Endpoints => watch::lists(printer, &ENDPOINTS).await,
+        ResourceKind::Routes => watch::lists(printer, &ROUTES).await,
+        ResourceKind::Nodes => watch::lists(printer, &NODES).await,
+        ResourceKind::Volumes => watch::lists(printer, &VOLUMES).await,
+        ResourceKind::Revisions => watch::lists(printer, &REVISIONS).await,
+        ResourceKind::Events => {
+            let source = EventSource::new(printer.session.client.clone(), printer.selection.at_most_one()?);
+            watch::events(printer, &EVENTS, source).await
         }
     }
 }

@@ -1,19 +1,22 @@
 //! `ctl logs`: prints the logs of replicas, merged by time.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ErrorDetail, LogOptions, LogQuery};
+use coxswain::api::types::{ErrorDetail, LogEntry, LogOptions, LogQuery};
 use coxswain::clock::wall_time;
 use coxswain::model::{Millis, ReplicaName, RevisionNumber, ServiceName};
 use futures::StreamExt;
 
 use crate::error::CliError;
+use crate::log_stream::LogSource;
 use crate::output::events;
+use crate::reconnect;
 use crate::session::Session;
 
 /// Print the logs of services or replicas, merged by time
 ///
 /// Container output goes to standard output. With `--follow`, new replicas are added as they start, and lifecycle changes
-/// (started, ready, draining, exited) are printed on standard error.
+/// (started, ready, draining, exited) are printed on standard error. So is a restart of the daemon, after which the lines
+/// continue where they broke off.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Services or replicas, such as `users`, `users-9-a`, `replica/users-9-a`
@@ -43,13 +46,19 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     }
     let options = LogOptions { follow, tail, since };
     let query = LogQuery { services, replicas, revision, options };
+    let print = |record: LogEntry| {
+        if record.life {
+            session.ui.note(&events::life(&record));
+            return Ok(());
+        }
+        session.ui.raw(&events::log(&record, named, session.ui.colours_stdout()))
+    };
+    if follow {
+        return reconnect::for_each(session, LogSource::new(session.client.clone(), query), print).await;
+    }
     let mut records = session.client.logs(&query).await?;
     while let Some(record) = records.next().await {
-        let record = record?;
-        match record.life {
-            true => session.ui.note(&events::life(&record)),
-            false => session.ui.raw(&events::log(&record, named, session.ui.colours_stdout()))?,
-        }
+        print(record?)?;
     }
     Ok(())
 }

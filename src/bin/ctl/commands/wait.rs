@@ -48,7 +48,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
 /// Checks each state that the daemon sends until one decides.
 async fn watch(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
     let mut seen = false;
-    let mut states = session.client.watch_services().await?;
+    let mut states = session.client.watch::<ServiceObject>().await?;
     while let Some(state) = states.next().await {
         let services = state?.items;
         let service: Option<&ServiceObject> = services.iter().find(|s| s.metadata.name == args.service);

@@ -1,43 +1,67 @@
 //! `ctl get -w`: redraws a table on a terminal; otherwise appends a row or an object for each change.
 //!
-//! A watch has no end of its own: if the daemon ends it, that is an error. It is not reopened, because changes in between
-//! would be lost silently.
+//! A watch has no end of its own: it outlives a restart of the daemon. What changed meanwhile follows from the complete list
+//! that a reopened watch begins with.
 
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use coxswain::api::client::ObjectStream;
-use coxswain::api::codes;
-use coxswain::api::types::List;
+use coxswain::api::client::{ApiClient, ObjectStream};
+use coxswain::api::types::{ApiError, EventObject, List, ListedObject};
 use coxswain::clock::wall_time;
-use futures::StreamExt;
 
 use super::kinds::KindDisplay;
 use super::printer::ObjectPrinter;
 use crate::error::CliError;
+use crate::event_stream::EventSource;
 use crate::output::object::{Envelope, ObjectFormat};
 use crate::output::{LiveDisplay, frame, object};
+use crate::reconnect::{self, ReconnectingStream, StreamSource, StreamUpdate};
 
 /// Between two frames while only ages change.
 const REDRAW_PAUSE: Duration = Duration::from_secs(1);
 
-/// Watches a stream of complete lists.
-pub(super) async fn lists<T: Clone>(
+struct ListSource<T> {
+    client: ApiClient,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T: ListedObject> StreamSource for ListSource<T> {
+    type Item = List<T>;
+
+    async fn open(&mut self) -> Result<ObjectStream<List<T>>, ApiError> {
+        self.client.watch().await
+    }
+}
+
+/// Watches complete lists.
+pub(super) async fn lists<T: ListedObject + Clone>(
     printer: &ObjectPrinter<'_>,
     kind: &KindDisplay<T>,
-    mut states: ObjectStream<List<T>>,
 ) -> Result<(), CliError> {
     let ui = printer.session.ui;
+    let source = ListSource { client: printer.session.client.clone(), item: PhantomData };
+    let mut states = ReconnectingStream::open(source).await?;
     let mut live = if printer.format().is_err() { ui.live_stdout() } else { None };
     let mut shown: Option<Vec<T>> = None;
+    let mut is_lost = false;
     let mut redraw = tokio::time::interval(REDRAW_PAUSE);
     loop {
         let items = tokio::select! {
-            state = states.next() => match state {
-                Some(state) => printer.selection.filter(state?.items, kind.names),
-                None => {
+            update = states.next() => match update {
+                Ok(StreamUpdate::Item(state)) => printer.selection.filter(state.items, kind.names),
+                Ok(StreamUpdate::Ended) => return Ok(()),
+                Ok(change @ (StreamUpdate::Lost | StreamUpdate::Restored)) => {
+                    is_lost = matches!(change, StreamUpdate::Lost);
+                    if live.is_none() {
+                        ui.note(if is_lost { reconnect::LOST } else { reconnect::RESTORED });
+                    }
+                    continue;
+                }
+                Err(error) => {
                     live.iter_mut().for_each(LiveDisplay::abandon);
-                    return Err(codes::stream_ended().into());
+                    return Err(error.into());
                 }
             },
             // A redrawn table shows new ages; appended rows would only repeat themselves.
@@ -48,8 +72,9 @@ pub(super) async fn lists<T: Clone>(
         };
         match (&mut live, printer.format()) {
             (Some(live), Err(wide)) => {
-                let table = (kind.table)(&items, wall_time(), wide);
-                let drawn = frame::table(&table.render(ui.style()), live.term_size(), ui.style());
+                let table = (kind.table)(&items, wall_time(), wide).render(ui.style());
+                let text = if is_lost { format!("{table}\n{}", reconnect::LOST) } else { table };
+                let drawn = frame::table(&text, live.term_size(), ui.style());
                 live.draw(printer.selection.kind.plural(), drawn);
             }
             _ => {
@@ -65,18 +90,17 @@ pub(super) async fn lists<T: Clone>(
     }
 }
 
-/// Watches a stream of single objects that never change.
-pub(super) async fn additions<T>(
+/// Watches events, which never change.
+pub(super) async fn events(
     printer: &ObjectPrinter<'_>,
-    kind: &KindDisplay<T>,
-    mut items: ObjectStream<T>,
+    kind: &KindDisplay<EventObject>,
+    source: EventSource,
 ) -> Result<(), CliError> {
     let mut first = true;
-    while let Some(item) = items.next().await {
-        append(printer, kind, &[item?], first)?;
-        first = false;
-    }
-    Err(codes::stream_ended().into())
+    reconnect::for_each(printer.session, source, |event| {
+        append(printer, kind, &[event], std::mem::take(&mut first))
+    })
+    .await
 }
 
 fn gone<T>(kind: &KindDisplay<T>, before: &[T], now: &[T]) -> Vec<Envelope> {

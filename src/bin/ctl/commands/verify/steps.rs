@@ -195,7 +195,7 @@ impl<'a> VerificationRun<'a> {
 
     /// Waits until as many replicas serve as before, none of them in the killed container.
     async fn recovered(&self, killed: &ContainerId) -> Result<(), VerifyStop> {
-        let mut snapshots = self.session.client.watch_replicas().await?;
+        let mut snapshots = self.session.client.watch::<ReplicaObject>().await?;
         while let Some(snapshot) = snapshots.next().await {
             let replicas = snapshot?.items;
             let ours = replicas.iter().filter(|replica| replica.spec.service == self.subject.name);
