@@ -2,7 +2,7 @@
 //!
 //! Invariants: a number is never reused for another meaning; a code has one exit code. 01xx: reaching the daemon and
 //! Docker; 02xx: user input; 03xx: conflicts; 04xx: rollouts and waiting (042x and 043x: causes of a failed rollout, given in
-//! addition to its own code); 05xx: starting the daemon.
+//! addition to its own code); 05xx: starting the daemon; 06xx: installing it as a service.
 //! Deliberately absent: the observations of one case, which are in the [`ApiError`].
 
 pub use super::code::Code;
@@ -286,6 +286,20 @@ codes! {
     BAD_SNAPSHOT = "CTL-0506", 2, "the snapshot cannot be used",
         "The file was not written by `ctl store snapshot`, was cut or changed, or is of a later version.",
         "Use another snapshot.";
+    /// Only root may install the service.
+    NEEDS_ROOT = "CTL-0601", 3, "root is required",
+        "Installing or uninstalling the service changes files, users and services of the machine, which only root may do.",
+        "Run the command with sudo. With --dry-run any user sees what it would do.";
+    /// A unit file is in the way.
+    UNIT_DIFFERS = "CTL-0602", 7, "the unit file differs",
+        "A unit file of this name exists and is not the one that this version of ctl writes: it was edited, or written by \
+         another version or by hand. Nothing was changed.",
+        "Keep your changes in a drop-in with `systemctl edit coxswain`, then pass --force to replace the file.";
+    /// The service cannot be installed or uninstalled.
+    INSTALL_FAILED = "CTL-0603", 3, "the service could not be installed or uninstalled",
+        "The service cannot be installed here, or a step failed, such as creating a user, writing a file or starting the \
+         unit. The steps that were printed are done.",
+        "Fix the cause and run the command again, which continues. If the unit did not start: `journalctl -u coxswain`.";
 }
 
 #[cfg(test)]

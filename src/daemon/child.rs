@@ -13,11 +13,13 @@ use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::Role;
 use super::liveness::ALIVE;
+use super::service_manager::RoleState;
 
 impl Role {
     /// A child without a heartbeat for this long hangs. The balancer's clients wait meanwhile; the controller may be opening
@@ -56,6 +58,9 @@ const WATCH_STEP: Duration = Duration::from_millis(500);
 /// The heartbeats of the children of one role.
 #[derive(Debug, Default)]
 pub(super) struct Heartbeats {
+    state: Cell<RoleState>,
+    /// Woken when the state changes.
+    pub(super) changed: Notify,
     /// Whether a child of this role has started successfully.
     has_started: Cell<bool>,
     /// Those of the current child since it serves.
@@ -77,8 +82,25 @@ impl Heartbeats {
         self.of_this_child.set(0);
     }
 
+    /// What the role's process does.
+    pub(super) fn state(&self) -> RoleState {
+        self.state.get()
+    }
+
+    /// The current child has ended.
+    pub(super) fn end(&self) {
+        self.enter(RoleState::Restarting);
+    }
+
+    fn enter(&self, state: RoleState) {
+        if self.state.replace(state) != state {
+            self.changed.notify_one();
+        }
+    }
+
     /// A heartbeat of a child that serves; returns whether it is the first of its role.
     fn beat(&self) -> bool {
+        self.enter(RoleState::Serving);
         self.of_this_child.set(self.of_this_child.get().saturating_add(1));
         !self.has_started.replace(true)
     }

@@ -17,7 +17,7 @@ use super::listeners::Listeners;
 use super::sockets::{API, CHANNEL, ENV_COUNT, ENV_NAMES, ENV_THREADS, FIRST_FD, LIVENESS, PLANE, STATE};
 use super::state_dir::StateDir;
 use super::telemetry::ENV_FILTER;
-use super::{Role, ServeOptions};
+use super::{Role, ServeOptions, service_manager};
 
 /// The executable of the process that opens it, which is the supervisor until exec: a package upgrade that replaces the file
 /// on disk does not mix versions.
@@ -67,6 +67,9 @@ impl ChildSpawner {
         command
             .env_remove("LISTEN_PID")
             .env_remove("LISTEN_FDS_FIRST_FD")
+            .env_remove(service_manager::ENV_SOCKET)
+            .env_remove(service_manager::ENV_WATCHDOG)
+            .env_remove(service_manager::ENV_WATCHDOG_PID)
             .env(ENV_COUNT, names.len().to_string())
             .env(ENV_NAMES, names.join(":"))
             .env(ENV_THREADS, self.listeners.threads.to_string())

@@ -16,7 +16,7 @@ use super::StartError;
 /// User and group id of the balancer when the daemon runs as root. A bare number needs no entry in /etc/passwd; this one
 /// is just below Debian's last group and user (65534), above what adduser and systemd's dynamic users (61184 to 65519) hand
 /// out, and below the end of the 16-bit range that user namespaces map.
-pub(super) const BALANCER_ID: u32 = 65530;
+pub const BALANCER_ID: u32 = 65530;
 
 /// Mode of directories that we create; existing ones keep theirs.
 const DIRECTORY_MODE: u32 = 0o750;

@@ -9,6 +9,7 @@ use std::pin::pin;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::child::{ChildExit, ChildSignals, Heartbeats};
@@ -16,6 +17,7 @@ use super::child_records::ChildRecords;
 use super::command_server::{Supervised, serve_commands};
 use super::listeners::Listeners;
 use super::run_role::{EXIT_REFUSED, raise_open_files};
+use super::service_manager::{DaemonState, ServiceManager};
 use super::socket_delivery::deliver_sockets;
 use super::spawner::ChildSpawner;
 use super::state_dir::{StateDir, balancer_user};
@@ -87,17 +89,19 @@ async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<(
     let balancer = ChildSignals { kill: kill.clone(), ..ChildSignals::default() };
     let records = ChildRecords::default();
     let clock = RealClock::new();
+    let heartbeats = RoleHeartbeats::default();
+    let service_manager = ServiceManager::from_env();
     let supervision = Supervision {
         spawner,
         about: Supervised { listeners: &spawner.listeners, children: &records, clock: &clock },
     };
     let keep_controller = async {
-        let end = supervision.keep_running(Role::Controller, &controller).await;
+        let end = supervision.keep_running(Role::Controller, &controller, &heartbeats.controller).await;
         balancer.stop.cancel();
         end
     };
     let keep_balancer = async {
-        let end = supervision.keep_running(Role::Balancer, &balancer).await;
+        let end = supervision.keep_running(Role::Balancer, &balancer, &heartbeats.balancer).await;
         controller.stop.cancel();
         end
     };
@@ -111,7 +115,33 @@ async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<(
             (RoleEnd::Refused, _) => bail!("the controller refused to start; the log above says why"),
             (_, RoleEnd::Refused) => bail!("the balancer refused to start; the log above says why"),
         },
-        never = forward_signals(signals, &controller.stop, &kill) => match never {},
+        never = forward_signals(signals, &controller.stop, &kill, &service_manager) => match never {},
+        never = report_states(&heartbeats, &service_manager) => match never {},
+    }
+}
+
+#[derive(Debug, Default)]
+struct RoleHeartbeats {
+    controller: Heartbeats,
+    balancer: Heartbeats,
+}
+
+/// Reports to the service manager what the children do.
+async fn report_states(heartbeats: &RoleHeartbeats, service_manager: &ServiceManager) -> Infallible {
+    let RoleHeartbeats { controller, balancer } = heartbeats;
+    let (sender, states) = watch::channel(DaemonState::default());
+    let follow = async {
+        loop {
+            sender.send_replace(DaemonState { controller: controller.state(), balancer: balancer.state() });
+            tokio::select! {
+                () = controller.changed.notified() => {}
+                () = balancer.changed.notified() => {}
+            }
+        }
+    };
+    tokio::select! {
+        never = follow => never,
+        () = service_manager.report(states) => std::future::pending().await,
     }
 }
 
@@ -120,9 +150,11 @@ async fn forward_signals(
     mut signals: Signals,
     stop: &CancellationToken,
     kill: &CancellationToken,
+    service_manager: &ServiceManager,
 ) -> Infallible {
     signals.next().await;
     tracing::info!("stopping");
+    service_manager.stopping();
     stop.cancel();
     signals.next().await;
     tracing::info!("killing the children");
@@ -158,10 +190,10 @@ impl Supervision<'_> {
     }
 
     /// Keeps one role running until it is stopped, or refuses to start.
-    async fn keep_running(&self, role: Role, signals: &ChildSignals) -> RoleEnd {
-        let heartbeats = Heartbeats::default();
+    async fn keep_running(&self, role: Role, signals: &ChildSignals, heartbeats: &Heartbeats) -> RoleEnd {
         while !signals.stop.is_cancelled() {
-            let exit = self.run_child(role, signals, &heartbeats).await;
+            let exit = self.run_child(role, signals, heartbeats).await;
+            heartbeats.end();
             let how = match exit {
                 Ok(ChildExit::Stopped) => break,
                 // the whole process group was signalled: the child obeyed before it was asked

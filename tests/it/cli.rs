@@ -14,6 +14,7 @@ mod objects;
 mod operate;
 mod scripts;
 mod stub;
+mod system;
 mod terminal;
 mod transcript;
 mod verify;

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // other processes live by the real clock
 
 mod listeners;
+mod service_manager;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

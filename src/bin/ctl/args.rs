@@ -7,7 +7,8 @@ use coxswain::model::Millis;
 
 use crate::commands::{
     abort, apply, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
-    restart, resume, rollout, scale, schema, serve, status, store, undo, validate, verify, version, wait,
+    restart, resume, rollout, scale, schema, serve, status, store, system, undo, validate, verify, version,
+    wait,
 };
 
 /// Run services on plain Docker: declare them in YAML, update them without dropping a request.
@@ -47,6 +48,7 @@ pub(crate) enum CtlCommand {
     Wait(wait::Args),
     Verify(verify::Args),
     Confirm(confirm::Args),
+    System(system::Args),
     Explain(explain::Args),
     Schema(schema::Args),
     Completion(completion::Args),

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::account_files::name_of_id;
+
 /// Inputs for the user's name, read once so that the rule below is a pure function.
 #[derive(Debug, Default)]
 pub(crate) struct UserIdentity {
@@ -25,13 +27,10 @@ impl UserIdentity {
         if let Some(name) = self.sudo_user.as_ref().filter(|_| self.uid == 0) {
             return name.clone();
         }
-        let uid = self.uid.to_string();
-        let named = self.passwd.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            (fields.nth(1)? == uid).then(|| name.to_owned())
-        });
-        named.unwrap_or_else(|| format!("uid {uid}"))
+        match name_of_id(&self.passwd, self.uid) {
+            Some(name) => name.to_owned(),
+            None => format!("uid {}", self.uid),
+        }
     }
 }
 

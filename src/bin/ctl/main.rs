@@ -1,8 +1,10 @@
 //! Entry point of `ctl`: parses the command line, runs one command, prints its error and sets the exit code.
 
+mod account_files;
 mod args;
 mod author;
 mod commands;
+mod completion_script;
 mod dispatch;
 mod error;
 mod event_stream;
@@ -20,6 +22,7 @@ mod reconnect;
 mod reference;
 mod selection;
 mod session;
+mod system;
 mod writes;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -12,7 +12,10 @@ const PURE_CRATES: [&str; 9] =
 const PURE_CRATES_OF: [(&str, &[&str]); 4] = [
     ("src/manifest/", &["serde_saphyr", "granit_parser"]),
     ("src/engine/", &["bollard"]),
-    ("src/bin/ctl/", &["comfy_table", "console", "miette", "serde_saphyr", "clap"]),
+    (
+        "src/bin/ctl/",
+        &["comfy_table", "console", "miette", "serde_saphyr", "clap", "clap_complete", "clap_mangen"],
+    ),
     ("src/balancer/", &["http"]),
 ];
 /// Parts of the standard library that act or look at the world. Addresses of `std::net` are only values.

@@ -1,8 +1,9 @@
 //! `ctl completion`: prints a shell completion script.
 
 use clap::Command;
-use clap_complete::{Shell, generate};
+use clap_complete::Shell;
 
+use crate::completion_script::completion_script;
 use crate::error::CliError;
 use crate::session::Session;
 
@@ -31,21 +32,5 @@ pub(crate) fn run(session: &Session<'_>, args: &Args, root: &Command) -> Result<
         CompletionShell::Zsh => Shell::Zsh,
         CompletionShell::Fish => Shell::Fish,
     };
-    let mut script = Vec::new();
-    generate(shell, &mut without_hidden(root), "ctl", &mut script);
-    session.ui.raw(String::from_utf8_lossy(&script).trim_end())
-}
-
-/// A copy without hidden arguments and commands, which the generators of clap_complete would offer.
-fn without_hidden(command: &Command) -> Command {
-    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
-    let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
-    let copy = Command::new(command.get_name().to_owned())
-        .about(command.get_about().cloned().unwrap_or_default())
-        .args(arguments)
-        .subcommands(commands.map(without_hidden));
-    match command.get_version() {
-        Some(version) => copy.version(version.to_owned()),
-        None => copy,
-    }
+    session.ui.raw(completion_script(root, shell).trim_end())
 }

@@ -21,6 +21,7 @@ pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod store;
+pub(crate) mod system;
 pub(crate) mod undo;
 pub(crate) mod validate;
 pub(crate) mod verify;
