@@ -113,7 +113,7 @@ fn commands_of(page: &str) -> Vec<String> {
 /// The pages' own commands in their order, below a directory in place of the machine.
 #[test]
 fn service_and_upgrade_pages_work() {
-    for (page, wanted) in [("docs/how-to/run-as-a-service.md", 6), ("docs/how-to/upgrade.md", 3)] {
+    for (page, wanted) in [("docs/how-to/run-as-a-service.md", 8), ("docs/how-to/upgrade.md", 3)] {
         let stub = Stub::start();
         let commands = commands_of(page);
         assert_eq!(commands.len(), wanted, "{page}: {commands:?}");
