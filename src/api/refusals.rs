@@ -218,14 +218,17 @@ fn no_capacity(short: &[CapacityShortage]) -> ErrorDetail {
 fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[RevisionNumber]) -> ErrorDetail {
     let what = match wanted {
         Some(number) => format!("service {name} has no revision {number}"),
-        None => format!("service {name} has no earlier revision to roll back to"),
+        None => format!("service {name} has no earlier release to go back to"),
     };
     let numbers = kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let why = vec![if kept.is_empty() {
-        "no revisions yet".to_owned()
-    } else {
-        format!("revisions kept: {numbers}")
-    }];
+    let mut why = Vec::new();
+    if wanted.is_none() {
+        why.push("an undo goes back to what served before, and no other release has completed".to_owned());
+    }
+    why.push(match numbers.as_str() {
+        "" => "no revisions yet".to_owned(),
+        numbers => format!("revisions kept: {numbers}"),
+    });
     ErrorDetail { why, next: vec![format!("ctl history {name}")], ..codes::NOT_FOUND.detail(what) }
 }
 

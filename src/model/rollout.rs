@@ -86,6 +86,13 @@ pub struct RolloutFailure {
     pub at: jiff::Timestamp,
 }
 
+impl RolloutFailure {
+    /// For a sentence about the revision.
+    pub fn how_it_ended(&self) -> &'static str {
+        if matches!(self.reason, FailureReason::Aborted { .. }) { "was aborted" } else { "failed" }
+    }
+}
+
 /// `revision 10: users-10-a exited with code 1 before its first healthy check, 3 times in 14s`.
 impl std::fmt::Display for RolloutFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

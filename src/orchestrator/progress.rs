@@ -56,7 +56,7 @@ fn arrive(pass: &mut Pass<'_>) {
     let state = std::mem::replace(&mut pass.rollout.state, RolloutState::Complete);
     if let RolloutState::RollingBack { failure, .. } = state {
         let aborted = matches!(failure.reason, FailureReason::Aborted { .. });
-        let how = if aborted { "was aborted" } else { "failed" };
+        let how = failure.how_it_ended();
         let message = format!("back on revision {target} after revision {} {how}", failure.revision);
         if !aborted {
             pass.record(failure.revision, RevisionOutcome::RolledBack { failure: failure.clone() });

@@ -3,7 +3,7 @@
 use crate::api::codes;
 use crate::api::types::ErrorDetail;
 use crate::controller::{RolloutCommand, RolloutPhase, RolloutRejection};
-use crate::model::{FailureReason, RevisionNumber, RolloutFailure, ServiceName};
+use crate::model::{RevisionNumber, RolloutFailure, ServiceName};
 
 pub(super) fn error(name: &ServiceName, rejection: &RolloutRejection) -> ErrorDetail {
     let RolloutRejection { command, phase, stable } = rejection;
@@ -15,6 +15,7 @@ pub(super) fn error(name: &ServiceName, rejection: &RolloutRejection) -> ErrorDe
         RolloutCommand::Abort => format!("cannot abort the rollout of {name}"),
         RolloutCommand::Restart => format!("cannot restart {name} now"),
         RolloutCommand::Retry => format!("{name} has no failed or aborted rollout to retry"),
+        RolloutCommand::Undo => format!("{name} asks for this release already, and it does not serve"),
     };
     let mut why = vec![phase_line(phase)];
     why.extend(reason(asked, phase, stable).map(str::to_owned));
@@ -24,8 +25,7 @@ pub(super) fn error(name: &ServiceName, rejection: &RolloutRejection) -> ErrorDe
 }
 
 fn ended(failure: &RolloutFailure) -> String {
-    let how = if matches!(failure.reason, FailureReason::Aborted { .. }) { "was aborted" } else { "failed" };
-    format!("revision {} {how}", failure.revision)
+    format!("revision {} {}", failure.revision, failure.how_it_ended())
 }
 
 fn phase_line(phase: &RolloutPhase) -> String {
@@ -40,7 +40,12 @@ fn phase_line(phase: &RolloutPhase) -> String {
         RolloutPhase::RolledBack { to, failure } => {
             format!("{}; it was rolled back to revision {to}", ended(failure))
         }
-        RolloutPhase::Failed { failure } => format!("{}; it was not rolled back", ended(failure)),
+        RolloutPhase::Failed { failure, back_from: None } => {
+            format!("{}; it was not rolled back", ended(failure))
+        }
+        RolloutPhase::Failed { failure, back_from: Some(first) } => {
+            format!("{}, and the rollback to revision {} failed", ended(first), failure.revision)
+        }
     }
 }
 
@@ -78,8 +83,8 @@ fn next(asked: RolloutCommand, phase: &RolloutPhase, stable: Option<RevisionNumb
         RolloutPhase::Complete { .. } if asked == RolloutCommand::Retry => &["ctl restart SERVICE"],
         RolloutPhase::Complete { .. } if asked == RolloutCommand::Abort => &["ctl undo SERVICE"],
         RolloutPhase::Complete { .. } => &["ctl rollout status SERVICE"],
-        RolloutPhase::RolledBack { to: on, .. } => {
-            return vec!["ctl rollout SERVICE --retry".to_owned(), format!("ctl undo SERVICE --to {on}")];
+        RolloutPhase::RolledBack { .. } | RolloutPhase::Failed { back_from: Some(_), .. } => {
+            &["ctl rollout SERVICE --retry", "ctl undo SERVICE"]
         }
         RolloutPhase::Failed { .. } if stable.is_some() => {
             &["ctl rollout SERVICE --retry", "ctl abort SERVICE"]

@@ -27,6 +27,7 @@ mod request_ids;
 mod rollout_phase;
 mod snapshot;
 mod types;
+mod undo_target;
 
 pub use directory::{DeclaredObject, DirectoryRemovals, ManifestsDirectory};
 pub(crate) use failed_override::live;

@@ -2,9 +2,12 @@
 
 use super::kinds::service;
 use super::object::{ObjectChange, WriteStamp};
-use super::rollout_phase::RolloutCommand;
+use super::rollout_phase::{RolloutCommand, RolloutRejection};
 use super::snapshot::WriteSnapshot;
+use super::types::WriteAction;
+use super::undo_target::{back_already, named, undone};
 use crate::controller::error::ControllerError;
+use crate::controller::service_state::ServiceState;
 use crate::model::{
     Generation, InterventionKind, ResolvedImage, Revision, RevisionOutcome, Service, ServiceName,
 };
@@ -12,7 +15,7 @@ use crate::model::{
 /// A change with what had to be read or resolved before it could be written.
 pub(super) enum PreparedChange {
     Image { image: String, resolved: ResolvedImage, read: Generation },
-    Undo { revision: Box<Revision>, outcome: Option<RevisionOutcome>, read: Generation },
+    Undo { revision: Box<Revision>, read: Generation },
     Command(RolloutCommand),
 }
 
@@ -32,19 +35,48 @@ impl PreparedChange {
                 snapshot.check_read(*read, &change)?;
                 Ok(change)
             }
-            Self::Undo { revision, outcome, read } => {
-                let change = service::undo(service, revision, outcome.as_ref(), stamp)?;
+            Self::Undo { revision, read } => {
+                let change = service::undo(service, revision, undo_notes(state, revision), stamp)?;
                 snapshot.check_read(*read, &change)?;
-                Ok(change)
+                match state.position().undo_rejection() {
+                    Some(rejection) if change.action == WriteAction::Unchanged => {
+                        Err(not_now(name, rejection))
+                    }
+                    _ => Ok(change),
+                }
             }
             Self::Command(command) => match state.position().rejection(*command) {
-                Some(rejection) => {
-                    Err(ControllerError::NotNow { name: name.clone(), rejection: Box::new(rejection) })
-                }
+                Some(rejection) => Err(not_now(name, rejection)),
                 None => commanded(*command, service, stamp),
             },
         }
     }
+}
+
+fn not_now(name: &ServiceName, rejection: RolloutRejection) -> ControllerError {
+    ControllerError::NotNow { name: name.clone(), rejection: Box::new(rejection) }
+}
+
+/// Both releases of an undo, and what the user should know of the one that it goes back to.
+fn undo_notes(state: &ServiceState, to: &Revision) -> Vec<String> {
+    let mut notes = vec![format!("back from {} to {}", undone(state), named(to))];
+    let number = to.number;
+    notes.extend(back_already(state, number).map(|failure| {
+        let failed = failure.revision;
+        let how = failure.how_it_ended();
+        format!("revision {failed} {how}; revision {number} serves already, and no replica is replaced")
+    }));
+    let doubt = match state.outcome(number) {
+        None | Some(RevisionOutcome::Complete | RevisionOutcome::InProgress) => None,
+        Some(
+            RevisionOutcome::Failed { failure }
+            | RevisionOutcome::RolledBack { failure }
+            | RevisionOutcome::Aborted { failure },
+        ) => Some(failure.how_it_ended()),
+        Some(RevisionOutcome::Superseded { .. }) => Some("was superseded before its rollout ended"),
+    };
+    notes.extend(doubt.map(|doubt| format!("revision {number} {doubt}")));
+    notes
 }
 
 fn commanded(

@@ -18,6 +18,8 @@ pub enum RolloutCommand {
     Restart,
     /// The failed release once more.
     Retry,
+    /// Back to the release of an earlier revision.
+    Undo,
 }
 
 /// The phase of a rollout.
@@ -48,6 +50,8 @@ pub enum RolloutPhase {
     /// Failed, and not rolled back.
     Failed {
         failure: RolloutFailure,
+        /// Where it is a rollback that failed: what it was rolled back from.
+        back_from: Option<RolloutFailure>,
     },
 }
 
@@ -95,7 +99,9 @@ pub(crate) fn position(
         RolloutState::RolledBack { failure } => {
             RolloutPhase::RolledBack { to: target, failure: failure.clone() }
         }
-        RolloutState::Failed { failure, .. } => RolloutPhase::Failed { failure: failure.clone() },
+        RolloutState::Failed { failure, back_from } => {
+            RolloutPhase::Failed { failure: failure.clone(), back_from: back_from.clone() }
+        }
     };
     RolloutPosition { phase, stable: rollout.stable.filter(|stable| *stable != target) }
 }
@@ -113,6 +119,14 @@ impl RolloutPosition {
             (RolloutCommand::Retry, RolledBack { .. } | Failed { .. }) => true,
             _ => false,
         }
+    }
+
+    /// The rejection of an undo that would change nothing, to a release that does not serve.
+    pub(crate) fn undo_rejection(&self) -> Option<RolloutRejection> {
+        use RolloutPhase::{Failed, RolledBack, RollingBack};
+        let Self { phase, stable } = self.clone();
+        let has_failed = matches!(phase, Failed { .. } | RolledBack { .. } | RollingBack { .. });
+        has_failed.then_some(RolloutRejection { command: RolloutCommand::Undo, phase, stable })
     }
 
     /// The rejection of a command that this phase does not allow.
@@ -164,8 +178,9 @@ mod tests {
             (RolloutPhase::RollingBack { to: one, failure: failure() }, None, &[]),
             (RolloutPhase::Complete { revision: one }, None, &[Restart]),
             (RolloutPhase::RolledBack { to: one, failure: failure() }, None, &[Retry]),
-            (RolloutPhase::Failed { failure: failure() }, stable, &[Abort, Retry]),
-            (RolloutPhase::Failed { failure: failure() }, None, &[Retry]),
+            (RolloutPhase::Failed { failure: failure(), back_from: None }, stable, &[Abort, Retry]),
+            (RolloutPhase::Failed { failure: failure(), back_from: None }, None, &[Retry]),
+            (RolloutPhase::Failed { failure: failure(), back_from: Some(failure()) }, None, &[Retry]),
         ];
         for (phase, stable, allowed) in rows {
             let position = RolloutPosition { phase, stable };

@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// Name of the service
     #[arg(value_parser = names::service)]
     service: ServiceName,
-    /// Revision to roll back to [default: the last completed revision before the current one]
+    /// Revision to roll back to [default: what served before the last release]
     #[arg(long, value_name = "REVISION")]
     to: Option<u64>,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use crate::controller::writes::failed_override::{LiveService, live};
 use crate::controller::writes::fields::FieldsError;
 use crate::controller::writes::object::{Object, ObjectContext};
 use crate::controller::writes::rollout_phase::{RolloutPosition, position};
-use crate::model::{Override, RevisionNumber, RevisionOutcome, Rollout, Service};
+use crate::model::{Override, RevisionNumber, RevisionOutcome, Service};
 use crate::store::Compare;
 
 impl ServiceState {
@@ -18,11 +18,6 @@ impl ServiceState {
         revision: RevisionNumber,
     ) -> Option<&RevisionOutcome> {
         self.outcomes.get(&revision).map(|record| &record.outcome)
-    }
-
-    /// The revision that an undo goes back to; see [`last_good`].
-    pub(in crate::controller::writes) fn last_good(&self) -> Option<RevisionNumber> {
-        last_good(self.rollout.as_ref()?, self.revisions.keys().copied(), |number| self.outcome(number))
     }
 }
 
@@ -64,45 +59,5 @@ impl ObjectContext {
     pub(in crate::controller::writes) fn replaced_note(&self, after: &Object) -> Option<String> {
         let (before, after) = self.with(after)?;
         if before.service.release().is(after.release()) { None } else { before.position().replaced_note() }
-    }
-}
-
-/// What an undo goes back to: out of a rollout that is under way or paused, to the last revision that completed; else to
-/// the newest kept one before the current that completed. One without a record, made by an earlier version of `ctl`,
-/// counts as completed.
-fn last_good<'a>(
-    rollout: &Rollout,
-    kept: impl DoubleEndedIterator<Item = RevisionNumber>,
-    outcome: impl Fn(RevisionNumber) -> Option<&'a RevisionOutcome>,
-) -> Option<RevisionNumber> {
-    let completed = |number: RevisionNumber| outcome(number).is_none_or(|o| *o == RevisionOutcome::Complete);
-    let mut earlier = kept.filter(|number| *number < rollout.target && completed(*number));
-    rollout.stable.filter(|stable| *stable != rollout.target).or_else(|| earlier.next_back())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    #[test]
-    fn last_good_is_the_newest_earlier_revision_that_completed() {
-        let kept: Vec<RevisionNumber> = (1..=4).map(RevisionNumber).collect();
-        let undone = |target, stable: Option<u64>, bad: &[u64]| {
-            let rollout = Rollout { stable: stable.map(RevisionNumber), ..crate::testing::rollout(target) };
-            let superseded =
-                |n: &u64| (RevisionNumber(*n), RevisionOutcome::Superseded { by: RevisionNumber(n + 1) });
-            let outcomes: BTreeMap<_, _> = bad.iter().map(superseded).collect();
-            let outcome = |number| outcomes.get(&number);
-            last_good(&rollout, kept.iter().copied(), outcome).map(|number| number.0)
-        };
-        assert_eq!(undone(4, Some(4), &[]), Some(3), "complete: the one before");
-        assert_eq!(undone(4, Some(4), &[3]), Some(2), "complete: the last good one before");
-        assert_eq!(undone(4, Some(2), &[]), Some(2), "under way: 3 never completed");
-        assert_eq!(undone(2, Some(2), &[]), Some(1), "rolled back: 4 is not before 2");
-        assert_eq!(undone(3, None, &[]), Some(2), "nothing ever completed, by no record");
-        assert_eq!(undone(3, None, &[1, 2]), None, "nothing ever completed");
-        assert_eq!(undone(1, None, &[]), None);
     }
 }

@@ -134,7 +134,7 @@ fn undo_restores_the_restart_counter() {
     let restarted = restart(&first).after;
     assert_eq!((restarted.restarts, restarted.metadata.generation), (1, Generation(2)));
     let scaled = scale(&restarted, 5).after;
-    let undone = Changed::from(undo(&scaled, &revision, None, &stamp()));
+    let undone = Changed::from(undo(&scaled, &revision, Vec::new(), &stamp()));
     assert_eq!((undone.action, undone.after.restarts), (WriteAction::Changed, 0));
     assert_eq!(undone.after.spec.replicas, Some(5), "an undo leaves the count alone");
 }
