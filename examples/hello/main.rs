@@ -20,7 +20,7 @@
 //!
 //! Environment: `PORT` (8080), `BIND` (0.0.0.0), `EAT_MEMORY=1` (takes memory until it is stopped), `VERSION`, `REPLICA`,
 //! `HEALTH`, `HEALTH_AFTER` (seconds), `START_DELAY_MS`, `DATA`,
-//! `EXIT_AT_START` (code), `IGNORE_SIGTERM=1`, `EXIT_ON_TERM=now` (else requests under way are finished on SIGTERM).
+//! `EXIT_AT_START` (code), `EXIT_UNTIL` (seconds since 1970: exits with 1 before), `IGNORE_SIGTERM=1`, `EXIT_ON_TERM=now` (else requests under way are finished on SIGTERM).
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -28,7 +28,7 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -68,6 +68,12 @@ async fn main() -> std::io::Result<()> {
     if let Some(code) = number("EXIT_AT_START") {
         say("stopping: EXIT_AT_START is set");
         std::process::exit(code);
+    }
+    if let Some(until) = number::<u64>("EXIT_UNTIL")
+        && SystemTime::now() < UNIX_EPOCH + Duration::from_secs(until)
+    {
+        say("stopping: the database does not answer");
+        std::process::exit(1);
     }
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

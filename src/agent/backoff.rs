@@ -4,6 +4,8 @@ use crate::model::{Backoff, Millis};
 
 /// Waits before something without a container is tried again.
 pub(super) const RETRY: Backoff = Backoff::new(Millis::secs(1), Millis::secs(60));
+/// Waits of a replica that has not served yet, until `startWithin` has passed: what it waits for comes up within seconds.
+const START: Backoff = Backoff::new(Millis(200), Millis::secs(5));
 /// An image that cannot be pulled, or a volume that has vanished, is looked up again after this long: a user may build or
 /// restore it.
 pub(super) const FIND_AGAIN: Millis = Millis::secs(5);
@@ -19,6 +21,11 @@ pub(super) fn restart(streak: u32) -> Millis {
     }
 }
 
+/// Wait before the next container of a replica that has not served yet.
+pub(super) fn start(streak: u32) -> Millis {
+    START.wait(streak)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,5 +36,11 @@ mod tests {
         assert_eq!(waits, [0, 0, 1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(restart(u32::MAX), Millis::secs(60));
         assert_eq!(RETRY.wait(1), Millis::secs(1));
+    }
+
+    #[test]
+    fn start_doubles_from_200_ms_to_5_s() {
+        let waits: Vec<u64> = (1..=8).map(|n| start(n).0).collect();
+        assert_eq!(waits, [200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
     }
 }

@@ -4,18 +4,19 @@ use std::mem::discriminant;
 use std::net::IpAddr;
 
 use super::classify::ReplicaContainers;
+use super::memory::ReplicaMemory;
 use super::node_plan::EndpointWrite;
 use super::plan_builder::PlanBuilder;
 use super::status_events;
 use super::view::{WantedReplica, address_of, instance_of};
 use crate::engine::ObservedContainer;
-use crate::model::{ContainerId, Endpoint, FailedProbe, Millis, ReplicaPhase, ReplicaStatus};
+use crate::model::{ContainerId, Endpoint, FailedProbe, Millis, ReplicaPhase, ReplicaStatus, Trial};
 use crate::probe::ProbeTarget;
 
-/// A status that differs only in the text of its last observation is written at most this often: a probe's message may
-/// change with every probe. The first reason is written at once: a rollout that misses its deadline reports it as the
-/// cause.
-const DETAIL_EVERY: Millis = Millis::secs(5);
+/// A status that differs only in the text of its last observation, or in the time of its trial, is written at most this often: a
+/// probe's message may change with every probe. So much of a trial is lost with a controller that ends. The first reason is
+/// written at once: a rollout that misses its deadline reports it as the cause.
+const DETAIL_EVERY: Millis = Millis::secs(2);
 
 /// What a pass decided about one replica, for the store and the probes.
 #[derive(Debug)]
@@ -88,9 +89,21 @@ fn status(builder: &PlanBuilder<'_>, wanted: &WantedReplica, step: &ReplicaStep<
         address: shown.and_then(address_of).map(IpAddr::V4),
         ready_after,
         since: same_phase.map_or(now, |s| s.since),
+        trial: trial(stored, remembered, &step.phase),
         diagnosis: remembered
             .and_then(|own| own.crashes.diagnosis(&step.phase, failed_probe(builder, shown))),
     }
+}
+
+/// How long it has been trying to serve. While it serves, the time so far is left as it is: a pass that changes nothing writes
+/// nothing.
+fn trial(stored: Option<&ReplicaStatus>, own: Option<&ReplicaMemory>, phase: &ReplicaPhase) -> Trial {
+    let tries = matches!(
+        phase,
+        ReplicaPhase::Starting { .. } | ReplicaPhase::Waiting { .. } | ReplicaPhase::BackOff { .. }
+    );
+    let counted = own.filter(|_| tries).map(|own| own.trial.trial());
+    counted.unwrap_or_else(|| stored.map(|status| status.trial).unwrap_or_default())
 }
 
 /// The last probe of a container, if it failed.
@@ -114,7 +127,7 @@ fn is_same_wait(stored: &ReplicaPhase, new: &ReplicaPhase) -> bool {
     }
 }
 
-/// Whether two statuses differ only in the text of a cause: both have one, of the same kind, or neither has.
+/// Whether two statuses differ only in the time of the trial and the text of a cause: both have one, of the same kind, or neither has.
 fn only_detail(stored: &ReplicaStatus, new: &ReplicaStatus) -> bool {
     let same_kind = discriminant(&stored.phase) == discriminant(&new.phase)
         && stored.phase.cause().map(discriminant) == new.phase.cause().map(discriminant);
@@ -124,5 +137,6 @@ fn only_detail(stored: &ReplicaStatus, new: &ReplicaStatus) -> bool {
     };
     let phase = stored.phase.clone();
     let diagnosis = stored.diagnosis.clone();
-    same_kind && same_diagnosis && ReplicaStatus { phase, diagnosis, ..new.clone() } == *stored
+    let trial = stored.trial;
+    same_kind && same_diagnosis && ReplicaStatus { phase, diagnosis, trial, ..new.clone() } == *stored
 }

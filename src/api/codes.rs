@@ -213,17 +213,20 @@ codes! {
         "Run `docker login` on the node as the daemon's user, then apply or roll out again.";
     /// Cause of a failed rollout.
     CANNOT_START = "CTL-0423", 4, "container cannot be started",
-        "Docker failed to create or start the container three times within `startWithin`, for example because the command, \
+        "Docker failed to create or start the container three times, for example because the command, \
          user, limit or capability is unknown. The message is Docker's.",
         "Fix `command`, `entrypoint`, `security` or `resources`, then apply again.";
     /// Cause of a failed rollout.
     CRASH_LOOP = "CTL-0424", 4, "container is crash-looping",
-        "A container of the new release exited three times within `startWithin`. Its last log lines are shown. The last \
-         container is stopped and retained until the next release succeeds.",
-        "`ctl logs SERVICE --revision N` shows its log; `docker inspect` works on the container. Fix it, then apply again.";
+        "Containers of a replica of the new release exited again and again until `health.startWithin` had passed; three times with \
+         `rollout: {failFast: true}`, or where no other attempt can succeed: exit code 126 or 127 (no such command), `exec format \
+         error` (an image for another processor). Its last log lines are shown. The last container is stopped and retained until \
+         the next release succeeds.",
+        "`ctl logs SERVICE --revision N` shows its log; `docker inspect` works on the container. Fix it, then apply again. A program \
+         that exits until its database is up needs a `startWithin` that is long enough for that.";
     /// Cause of a failed rollout.
     OUT_OF_MEMORY = "CTL-0425", 4, "container is OOM-killed",
-        "The kernel killed a container of the new release three times within `startWithin` because it exceeded \
+        "The kernel killed a container of the new release three times because it exceeded \
          `resources.memory`.",
         "Raise `resources: {memory: …}` or reduce the service's memory use, then apply again.";
     /// Cause of a failed rollout.
@@ -249,7 +252,7 @@ codes! {
         "The lines under *why* show what each replica waits for; `ctl status` shows what blocks the daemon.";
     /// Cause of a failed rollout.
     TASK_COMPLETED = "CTL-0430", 4, "the container's process completed",
-        "A container of the new release exited with code 0 three times within `startWithin`. A Service runs until it is \
+        "A container of the new release exited with code 0 three times. A Service runs until it is \
          stopped, so a process that ends is started again, whatever its exit code. Either it is a task, or it is a server that \
          forks into the background, which ends the container.",
         "Run a task with `docker run --rm IMAGE`, from cron or a systemd timer, or in the release pipeline before `ctl apply`. \

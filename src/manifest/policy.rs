@@ -14,6 +14,7 @@ pub(super) fn rollout(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>
     block.set(reader, "maxUnavailable", &mut policy.max_unavailable, number_or_percent);
     block.set(reader, "healthyFor", &mut policy.healthy_for, ManifestReader::quantity);
     block.set(reader, "deadline", &mut policy.deadline, ManifestReader::quantity);
+    block.set(reader, "failFast", &mut policy.fail_fast, ManifestReader::flag);
     block.set(reader, "drain", &mut policy.drain, ManifestReader::quantity);
     block.set(reader, "onFailure", &mut policy.on_failure, |reader, field| {
         reader.choice(field, &shape::ON_FAILURE)

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{MemorySize, Millis};
 
-/// How many containers of a replica in a row are judged together: one failure is an accident, two may be, three are a
-/// fault of the release.
+/// How many failures of a replica in a row that cannot pass are a fault of the release: one is an accident, two may be. Of so
+/// many the evidence is kept.
 pub const CRASHES_TOGETHER: usize = 3;
 
 /// A TCP socket that a process in a container listens on.
@@ -181,7 +181,7 @@ impl fmt::Display for NotReadyCause {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
-    /// Containers that failed in a row, of the last [`CRASHES_TOGETHER`].
+    /// Containers that failed in a row.
     #[serde(default)]
     pub times: u32,
     /// From the start of the first of these to the end of the last.

@@ -41,6 +41,8 @@ pub struct RolloutPolicy {
     pub healthy_for: Millis,
     /// Without progress for this long a rollout has failed; time spent pulling, or waiting for a container to stop, counts apart.
     pub deadline: Millis,
+    /// Whether a replica that fails three times fails the rollout before `startWithin` has passed, whatever the cause.
+    pub fail_fast: bool,
     /// From the acknowledged removal of an endpoint, how long its requests in flight may take to end.
     pub drain: Millis,
     pub on_failure: OnFailure,
@@ -56,6 +58,7 @@ impl Default for RolloutPolicy {
             max_unavailable: NumberOrPercent::Number(0),
             healthy_for: Millis::secs(10),
             deadline: Millis::secs(300),
+            fail_fast: false,
             drain: Millis::secs(20),
             on_failure: OnFailure::Rollback,
             keep_revisions: 10,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppName, ContainerId, Diagnosis, Millis, NodeId, NotReadyCause, ReplicaName, RevisionNumber, ServiceName,
-    TemplateHash,
+    TemplateHash, Trial,
 };
 
 /// Why a replica is removed. A running container is stopped only for one of these causes.
@@ -132,6 +132,9 @@ pub struct ReplicaStatus {
     pub ready_after: Option<Millis>,
     /// When this phase began, for people.
     pub since: jiff::Timestamp,
+    /// How long it has been trying to serve.
+    #[serde(default, skip_serializing_if = "Trial::is_none")]
+    pub trial: Trial,
     /// What was observed of it while it is not healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<Diagnosis>,

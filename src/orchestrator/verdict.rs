@@ -1,20 +1,39 @@
 //! Whether an observation of the agents fails a rollout before its deadline does, and for which reason.
 //!
-//! An image that cannot be pulled fails it at once; three containers that exit within `startWithin` fail it, and so does
-//! one that does not pass its health check within `startWithin`. Everything else has until the deadline. A failure before
-//! the rollout reached the replica does not count (`Rollout::failure_baseline`).
+//! An image that cannot be pulled fails it at once. A failure of containers that cannot pass, or any with `failFast`, fails it
+//! when a replica has failed three times. Any other exit is retried until `startWithin` has passed: a program may wait for
+//! its database. So long a replica has to pass its health check as well. Everything else has until the deadline. A failure
+//! before the rollout reached the replica does not count (`Rollout::failure_baseline`).
 
 use super::census::ClassifiedReplica;
 use super::pass::Pass;
-use crate::model::{CRASHES_TOGETHER, Diagnosis, FailedReplica, Millis, NotReadyCause};
+use crate::model::{CRASHES_TOGETHER, Diagnosis, FailedReplica, Millis, NotReadyCause, ReplicaPhase};
+
+/// What is known of a replica that does not serve, as far as it decides whether the rollout fails.
+#[derive(Debug, Clone, Copy)]
+struct Observed<'a> {
+    diagnosis: &'a Diagnosis,
+    /// Failures since this rollout reached it.
+    counted: u32,
+    /// Whether `startWithin` has passed, and no container is being tried.
+    is_late: bool,
+    fail_fast: bool,
+}
 
 /// The first replica of the target that no waiting will mend.
 pub(super) fn hopeless(pass: &Pass<'_>) -> Option<FailedReplica> {
-    let start_within = pass.target.spec.health.start_within;
     let mut troubled = troubled(pass);
-    let found =
-        troubled.find(|(cause, diagnosis)| is_hopeless(diagnosis, start_within, counted(pass, cause)))?;
+    let found = troubled.find(|(replica, diagnosis)| is_hopeless(observed(pass, replica, diagnosis)))?;
     Some(case(&found.0, found.1, None))
+}
+
+fn observed<'a>(pass: &Pass<'_>, replica: &ClassifiedReplica<'a>, diagnosis: &'a Diagnosis) -> Observed<'a> {
+    let start_within = pass.target.spec.health.start_within;
+    let is_late = replica.view.status.as_ref().is_some_and(|status| {
+        status.trial.total >= start_within && !matches!(status.phase, ReplicaPhase::Starting { .. })
+    });
+    let fail_fast = pass.view.service.spec.rollout.fail_fast;
+    Observed { diagnosis, counted: counted(pass, replica), is_late, fail_fast }
 }
 
 /// The reason of a rollout whose deadline passed: the first diagnosis of the target.
@@ -36,16 +55,18 @@ fn counted(pass: &Pass<'_>, replica: &ClassifiedReplica<'_>) -> u32 {
     replica.view.status.as_ref().map_or(0, |status| status.failures.saturating_sub(before))
 }
 
-fn is_hopeless(diagnosis: &Diagnosis, start_within: Millis, counted: u32) -> bool {
+fn is_hopeless(observed: Observed<'_>) -> bool {
+    let Observed { diagnosis, counted, is_late, fail_fast } = observed;
     let together = u32::try_from(CRASHES_TOGETHER).unwrap_or(u32::MAX);
-    let evidence = &diagnosis.evidence;
     match &diagnosis.cause {
         NotReadyCause::ImageNotFound { .. } | NotReadyCause::PullDenied { .. } => true,
         NotReadyCause::CannotStart { .. }
         | NotReadyCause::Exited { .. }
         | NotReadyCause::Completed { .. }
         | NotReadyCause::OutOfMemory { .. } => {
-            evidence.times.min(counted) >= together && evidence.within <= start_within
+            let is_fault = fail_fast || diagnosis.cannot_pass();
+            let repeats = diagnosis.evidence.times.min(counted) >= together;
+            (is_fault && repeats) || (is_late && counted >= 1)
         }
         NotReadyCause::Unhealthy { start_within, .. } => start_within.is_some() && counted >= 1,
         NotReadyCause::ImageUnavailable { .. }
@@ -66,30 +87,36 @@ mod tests {
     use crate::model::{Evidence, FailedProbe, ProbeAnswer};
 
     #[test]
-    fn is_hopeless_by_cause_and_count() {
-        let exited = || NotReadyCause::Exited { code: 1, was_healthy: false };
+    fn is_hopeless_by_cause_count_and_time() {
+        let exited = |code| NotReadyCause::Exited { code, was_healthy: false };
+        let refused = || NotReadyCause::CannotStart { message: String::new() };
         let probe = FailedProbe { message: "m".into(), answer: ProbeAnswer::Status { status: 503 } };
         let late = |within| NotReadyCause::Unhealthy { probe: probe.clone(), start_within: within };
-        for (what, cause, times, seconds, counted, expected) in [
-            ("no image", NotReadyCause::ImageNotFound { message: String::new() }, 0, 0, 0, true),
-            ("denied", NotReadyCause::PullDenied { message: String::new() }, 0, 0, 0, true),
-            ("once", exited(), 1, 1, 1, false),
-            ("completed", NotReadyCause::Completed { was_healthy: false }, 3, 5, 3, true),
-            ("twice", exited(), 2, 1, 2, false),
-            ("three times", exited(), 3, 10, 3, true),
-            ("three times, too far apart", exited(), 3, 11, 9, false),
-            ("three times, two of them before the baseline", exited(), 3, 5, 1, false),
-            ("no address", NotReadyCause::NoFreeAddress, 0, 0, 9, false),
-            ("memory", NotReadyCause::OutOfMemory { limit: None }, 3, 5, 3, true),
-            ("cannot start", NotReadyCause::CannotStart { message: String::new() }, 3, 5, 3, true),
-            ("cannot start once", NotReadyCause::CannotStart { message: String::new() }, 1, 5, 1, false),
-            ("starting", late(None), 0, 0, 0, false),
-            ("all of startWithin", late(Some(Millis::secs(10))), 1, 10, 1, true),
-            ("all of it, before the baseline", late(Some(Millis::secs(10))), 1, 10, 0, false),
+        // The failures in a row, those of this rollout, whether startWithin has passed, failFast.
+        for (what, cause, times, counted, is_late, fail_fast, expected) in [
+            ("no image", NotReadyCause::ImageNotFound { message: String::new() }, 0, 0, false, false, true),
+            ("denied", NotReadyCause::PullDenied { message: String::new() }, 0, 0, false, false, true),
+            ("once", exited(1), 1, 1, false, false, false),
+            ("often, and startWithin has not passed", exited(1), 9, 9, false, false, false),
+            ("once in all of startWithin", exited(1), 1, 1, true, false, true),
+            ("before the baseline", exited(1), 9, 0, true, false, false),
+            ("twice, failFast", exited(1), 2, 2, false, true, false),
+            ("three times, failFast", exited(1), 3, 3, false, true, true),
+            ("failFast, two of them before the baseline", exited(1), 3, 1, false, true, false),
+            ("no such command, twice", exited(127), 2, 2, false, false, false),
+            ("no such command, three times", exited(127), 3, 3, false, false, true),
+            ("completed", NotReadyCause::Completed { was_healthy: false }, 3, 3, false, false, true),
+            ("memory", NotReadyCause::OutOfMemory { limit: None }, 3, 3, false, false, true),
+            ("cannot start", refused(), 3, 3, false, false, true),
+            ("cannot start once", refused(), 1, 1, false, false, false),
+            ("no address", NotReadyCause::NoFreeAddress, 0, 9, true, true, false),
+            ("starting", late(None), 0, 0, true, false, false),
+            ("all of startWithin", late(Some(Millis::secs(10))), 1, 1, true, false, true),
+            ("all of it, before the baseline", late(Some(Millis::secs(10))), 1, 0, true, false, false),
         ] {
-            let evidence = Evidence { times, within: Millis::secs(seconds), ..Evidence::default() };
-            let diagnosis = Diagnosis { cause, evidence };
-            assert_eq!(is_hopeless(&diagnosis, Millis::secs(10), counted), expected, "{what}");
+            let diagnosis = &Diagnosis { cause, evidence: Evidence { times, ..Evidence::default() } };
+            let observed = Observed { diagnosis, counted, is_late, fail_fast };
+            assert_eq!(is_hopeless(observed), expected, "{what}");
         }
     }
 }

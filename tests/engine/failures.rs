@@ -1,7 +1,7 @@
 //! Releases that fail, on the real Engine: caught in seconds, explained, rolled back, and the container at fault kept.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 fn manifest(image: &str, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: 2\n  \
-         port: 8080\n  route: {HOST}\n  health: {{http: /healthz, startWithin: 20s}}\n  rollout: {{healthyFor: 500ms, deadline: {}s}}\n{more}",
+         port: 8080\n  route: {HOST}\n  health: {{http: /healthz, startWithin: 20s}}\n  rollout: {{healthyFor: 500ms, deadline: {}s, failFast: true}}\n{more}",
         DEADLINE.as_secs()
     )
 }
@@ -70,7 +70,11 @@ fn crash_loop_fails_before_deadline_and_retains_container() {
         serving.fails("  env: {EXIT_AT_START: '7'}\n")
     });
     assert!(took < DEADLINE / 4, "{took:?}\n{report}");
-    says(&report, &["CTL-0412", "CTL-0424", "exited with code 7 before its first healthy check, 3 times in"]);
+    says(
+        &report,
+        &["CTL-0412", "CTL-0424", "exited with code 7 before its first healthy check, 3 times in "],
+    );
+    says(&report, &["attempt 3: stopping: EXIT_AT_START is set"]);
     says(&report, &["stopping: EXIT_AT_START is set", "ctl logs hello --revision 2"]);
     says(&report, &[" serves all traffic, 2/2 ready; 2 failed requests during the attempt"]);
     let (_, status) = daemon.expect(4, &["rollout", "status", "hello"]);
@@ -87,6 +91,22 @@ fn crash_loop_fails_before_deadline_and_retains_container() {
     let file = daemon.file("next.yaml", &manifest(&serving.image, "  env: {NEXT: '1'}\n"));
     daemon.expect(0, &["apply", "-f", &file]);
     wait_for("it goes with the next release that succeeds", || daemon.containers("hello", false).len() == 2);
+}
+
+#[test]
+fn program_that_exits_until_its_database_is_up_is_retried_within_start_within() {
+    let serving = Serving::start();
+    let daemon = &serving.daemon;
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(12);
+    let waits = manifest(&serving.image, &format!("  env: {{EXIT_UNTIL: '{}'}}\n", until.as_secs()));
+    let waits = waits.replace("startWithin: 20s", "startWithin: 60s").replace(", failFast: true", "");
+    let (_, report) = daemon.expect(0, &["apply", "-f", &daemon.file("waits.yaml", &waits)]);
+    says(&report, &["exited with code 1 before its first healthy check, 3 times in "]);
+    says(&report, &["stopping: the database does not answer", "✓ hello  2/2 ready on revision 2"]);
+    let never = manifest(&serving.image, "  env: {EXIT_UNTIL: '99999999999'}\n");
+    let never = never.replace("startWithin: 20s", "startWithin: 5s").replace(", failFast: true", "");
+    let (_, report) = daemon.expect(4, &["apply", "-f", &daemon.file("never.yaml", &never)]);
+    says(&report, &["CTL-0424", "exited with code 1 before its first healthy check, "]);
 }
 
 #[test]

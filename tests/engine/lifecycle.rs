@@ -125,7 +125,7 @@ fn never_healthy_release_is_rolled_back() {
 fn failed_first_creation_exits_5_and_keeps_retrying() {
     let daemon = Daemon::start();
     let image = daemon.image("v1");
-    let policy = "  rollout: {healthyFor: 500ms, deadline: 60s}\n";
+    let policy = "  rollout: {healthyFor: 500ms, deadline: 60s, failFast: true}\n";
     let crash =
         daemon.file("crash.yaml", &manifest(&image, &format!("{policy}  env: {{EXIT_AT_START: '7'}}\n")));
     let (_, report) = daemon.expect(5, &["apply", "-f", &crash]);

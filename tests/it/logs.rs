@@ -5,7 +5,7 @@ use std::time::Duration;
 use coxswain::controller::{LogEntry, LogOptions, LogQuery};
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{ContainerSpec, EngineError, LogLine, NetworkSpec};
-use coxswain::model::{ContainerId, ReplicaName, ReplicaPhase, ReplicaStatus, ServiceName, key};
+use coxswain::model::{ContainerId, ReplicaName, ReplicaPhase, ReplicaStatus, ServiceName, Trial, key};
 use coxswain::store::{Op, Store, Txn};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -59,6 +59,7 @@ async fn starts(rig: &Rig, service: &str, attempt: u32, node: u8) -> ContainerId
         published: Default::default(),
         address: None,
         ready_after: None,
+        trial: Trial::default(),
         since: jiff::Timestamp::UNIX_EPOCH,
         diagnosis: None,
     };

@@ -20,7 +20,7 @@ use coxswain::model::{
     FailedReplica, FailureReason, Generation, Incarnation, InterventionKind, Latencies, Millis, Mono,
     NotReadyCause, OriginName, OutcomeRecord, Override, Reason, Replica, ReplicaPhase, ReplicaStatus,
     ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutDirection, RolloutFailure,
-    RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec, TableName,
+    RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec, TableName, Trial,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -116,6 +116,7 @@ fn replica() -> ReplicaSnapshot {
             published: BTreeMap::from([(8080, 32768)]),
             address: Some([10, 209, 1, 4].into()),
             ready_after: Some(Millis(2250)),
+            trial: Trial { total: Millis(33_000), container: Millis(0) },
             since: at(33),
             diagnosis: Some(diagnosis()),
         }),

@@ -29,11 +29,23 @@ pub(super) struct Crash {
 pub(in crate::agent) struct Crashes {
     /// The last of them, oldest first.
     all: Vec<Crash>,
+    /// How many came before these.
+    dropped: u32,
+    /// When the first of all began.
+    began: Option<Mono>,
+    /// What an earlier agent had diagnosed, and when this one read it.
+    earlier: Option<(Diagnosis, Mono)>,
     /// The last evidence from the running container, and when it was collected.
     inside: Option<(ContainerId, Mono, Evidence)>,
 }
 
 impl Crashes {
+    /// Continues what an earlier agent stored: the failures of its containers count.
+    pub(super) fn of_diagnosis(diagnosis: Option<&Diagnosis>, now: Mono) -> Self {
+        let failed = diagnosis.filter(|diagnosis| diagnosis.evidence.times > 0);
+        Self { earlier: failed.map(|diagnosis| (diagnosis.clone(), now)), ..Self::default() }
+    }
+
     /// A container failed; it is to be examined.
     pub(super) fn failed(&mut self, container: &ObservedContainer, cause: NotReadyCause, now: Mono) {
         let ran = container.started_at.zip(container.finished_at).map(|(from, to)| to.duration_since(from));
@@ -62,9 +74,11 @@ impl Crashes {
     }
 
     fn push(&mut self, crash: Crash) {
+        self.began.get_or_insert(crash.began);
         self.all.push(crash);
         let surplus = self.all.len().saturating_sub(CRASHES_TOGETHER);
         self.all.drain(..surplus);
+        self.dropped = self.dropped.saturating_add(u32::try_from(surplus).unwrap_or(u32::MAX));
     }
 
     /// It was healthy for long: earlier failures are over.
@@ -117,17 +131,34 @@ impl Crashes {
             return Some(Diagnosis { cause: cause.clone(), evidence: Evidence::default() });
         }
         let known: Vec<&Crash> = self.all.iter().take_while(|crash| crash.examined).collect();
-        if let (Some(first), Some(last)) = (known.first(), known.last()) {
+        if let Some(last) = known.last() {
+            let here = u32::try_from(known.len()).unwrap_or(u32::MAX).saturating_add(self.dropped);
             let evidence = Evidence {
-                times: u32::try_from(known.len()).unwrap_or(u32::MAX),
-                within: last.ended.since(first.began),
+                times: self.before().times.saturating_add(here),
+                within: self.time_until(last),
                 ..last.evidence.clone()
             };
             return Some(Diagnosis { cause: last.cause.clone(), evidence });
+        }
+        if let Some((earlier, _)) = &self.earlier {
+            return Some(earlier.clone());
         }
         let (container, probe) = running.filter(|_| is_starting)?;
         let inside = self.inside.as_ref().filter(|(id, ..)| id == container);
         let evidence = inside.map(|(.., evidence)| evidence.clone()).unwrap_or_default();
         Some(Diagnosis { cause: NotReadyCause::unhealthy(probe.clone()), evidence })
+    }
+
+    /// What an earlier agent had counted.
+    fn before(&self) -> Evidence {
+        self.earlier.as_ref().map(|(diagnosis, _)| diagnosis.evidence.clone()).unwrap_or_default()
+    }
+
+    /// From the start of the first container that failed to the end of this one.
+    fn time_until(&self, last: &Crash) -> Millis {
+        match &self.earlier {
+            Some((earlier, read)) => earlier.evidence.within.plus(last.ended.since(*read)),
+            None => last.ended.since(self.began.unwrap_or(last.began)),
+        }
     }
 }

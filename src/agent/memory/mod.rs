@@ -14,6 +14,7 @@ mod images;
 mod leases;
 mod replica;
 mod retries;
+mod trial;
 
 pub use agent_memory::AgentMemory;
 pub use barrier::UNACKNOWLEDGED_AFTER;
@@ -21,4 +22,5 @@ pub(super) use exits::ExitMemory;
 pub(super) use fold::fold;
 pub(super) use images::ImageMemory;
 pub(super) use leases::Leases;
+pub(super) use replica::ReplicaMemory;
 pub(super) use retries::Retry;

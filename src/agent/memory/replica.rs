@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 
 use super::crashes::Crashes;
 use super::retries::Retry;
+use super::trial::TrialClock;
 use crate::agent::backoff;
+use crate::agent::classify::ReplicaContainers;
 use crate::agent::view::{NodeView, WantedReplica, instance_of, is_up, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
-use crate::model::{ContainerId, ExposureMode, Millis, Mono, NotReadyCause, Now, ReplicaPhase};
+use crate::model::{
+    ContainerId, ExposureMode, FailedProbe, Millis, Mono, NotReadyCause, Now, ReplicaPhase, ReplicaStatus,
+};
 use crate::probe::ProbeState;
 
 /// What is remembered of a replica.
@@ -25,6 +29,10 @@ pub(in crate::agent) struct ReplicaMemory {
     pub(in crate::agent) to_replace: Option<(ContainerId, NotReadyCause)>,
     /// The highest attempt whose container name is taken, or may have been.
     pub(in crate::agent) attempted: u32,
+    /// How long it has been trying to serve.
+    pub(in crate::agent) trial: TrialClock,
+    /// Whether it has ever served for `healthyFor`, as far as this run knows.
+    pub(super) has_served: bool,
     /// Healthy without interruption since.
     pub(super) healthy_since: Option<Mono>,
     /// Its containers that failed, and what was found in them.
@@ -43,9 +51,50 @@ pub(in crate::agent) struct VolumeLookup {
 }
 
 impl ReplicaMemory {
-    pub(super) fn fold_health(&mut self, wanted: &WantedReplica, current: &ObservedContainer, now: Mono) {
-        let stored = wanted.status.as_ref().filter(|s| s.container.as_ref() == Some(&current.id));
-        let ready = stored.is_some_and(|s| s.phase == ReplicaPhase::Ready) && is_up(current);
+    /// What an earlier agent stored of a replica.
+    pub(super) fn of_status(status: Option<&ReplicaStatus>, now: Mono) -> Self {
+        let Some(status) = status else { return Self::default() };
+        Self {
+            streak: status.diagnosis.as_ref().map_or(0, |diagnosis| diagnosis.evidence.times),
+            failures: status.failures,
+            trial: TrialClock::of_status(status),
+            crashes: Crashes::of_diagnosis(status.diagnosis.as_ref(), now),
+            ..Self::default()
+        }
+    }
+
+    /// Counts the time that it has been trying to serve. It has passed once it was healthy for `healthyFor`.
+    pub(super) fn fold_trial(
+        &mut self,
+        view: &NodeView,
+        wanted: &WantedReplica,
+        containers: &ReplicaContainers<'_>,
+        now: Mono,
+    ) {
+        let Some(revision) = wanted.revision.as_deref().filter(|_| wanted.replica.runs()) else { return };
+        let healthy_for = revision.spec.rollout.healthy_for;
+        if self.healthy_since.is_some_and(|since| now.since(since) >= healthy_for) {
+            self.trial.passed();
+            self.has_served = true;
+        } else if view.engine_answers && (containers.all().next().is_some() || self.retry.is_some()) {
+            let running = containers.current.filter(|c| c.state == ContainerState::Running);
+            let running = running.filter(|_| self.healthy_since.is_none());
+            self.trial.count(running.map(|c| &c.id), revision.spec.health.start_within, now);
+        } else {
+            self.trial.hold();
+        }
+    }
+
+    pub(super) fn fold_health(
+        &mut self,
+        wanted: &WantedReplica,
+        current: Option<&ObservedContainer>,
+        now: Mono,
+    ) {
+        let is_current =
+            |s: &&ReplicaStatus| current.is_some_and(|c| is_up(c) && s.container.as_ref() == Some(&c.id));
+        let stored = wanted.status.as_ref().filter(is_current);
+        let ready = stored.is_some_and(|s| s.phase == ReplicaPhase::Ready);
         self.healthy_since = if ready { self.healthy_since.or(Some(now)) } else { None };
         if self.healthy_since.is_some_and(|since| now.since(since) >= backoff::RESET_AFTER) {
             self.streak = 0;
@@ -78,14 +127,37 @@ impl ReplicaMemory {
         if out_of_reach && !was_ready {
             let message = "the container was made without published ports";
             self.mark_for_replacement(&current.id, NotReadyCause::cannot_start(message));
-        } else if let (Some(ProbeState::TooLate { last, .. }), false) =
-            (view.probes.get(&instance), was_ready)
+        } else if let Some(last) =
+            self.too_late(wanted, current, view.probes.get(&instance)).filter(|_| !was_ready)
         {
             let start_within = wanted.revision.as_ref().map(|revision| revision.spec.health.start_within);
             let cause = NotReadyCause::Unhealthy { probe: last.clone(), start_within };
             self.mark_for_replacement(&current.id, cause.clone());
             self.crashes.failed(current, cause, now);
         }
+    }
+
+    /// The last failed probe of a container whose `startWithin` has passed without a success.
+    fn too_late<'p>(
+        &self,
+        wanted: &WantedReplica,
+        current: &ObservedContainer,
+        probe: Option<&'p ProbeState>,
+    ) -> Option<&'p FailedProbe> {
+        let start_within = wanted.revision.as_ref()?.spec.health.start_within;
+        match probe? {
+            ProbeState::TooLate { last, .. } => Some(last),
+            ProbeState::Starting { last, .. } => {
+                last.as_ref().filter(|_| self.trial.is_over_for(&current.id, start_within))
+            }
+            ProbeState::Ready { .. } | ProbeState::Failing { .. } => None,
+        }
+    }
+
+    /// Wait before the next container after a failure.
+    fn wait(&self, start_within: Millis) -> Millis {
+        let is_starting = !self.has_served && !self.trial.is_over(start_within);
+        if is_starting { backoff::start(self.streak) } else { backoff::restart(self.streak) }
     }
 
     /// Marks a container for replacement, and counts one failure.
@@ -101,6 +173,7 @@ impl ReplicaMemory {
         container: &ContainerId,
         cause: NotReadyCause,
         counts: bool,
+        start_within: Millis,
         now: Now,
     ) -> bool {
         let replaced = self.to_replace.take().filter(|(id, _)| id == container);
@@ -112,7 +185,9 @@ impl ReplicaMemory {
         // What was done to it by hand is no failure of the container.
         let was_faulty =
             replaced.as_ref().is_some_and(|(_, cause)| !matches!(cause, NotReadyCause::OffNetwork { .. }));
-        let wait = if fails || was_faulty { backoff::restart(self.streak) } else { Millis(0) };
+        // One that ended before this run looked waits as well, where it is one of many.
+        let is_loop = fails || was_faulty || (replaced.is_none() && self.streak > 1);
+        let wait = if is_loop { self.wait(start_within) } else { Millis(0) };
         let cause = replaced.map_or(cause, |(_, cause)| cause);
         self.retry = Some(Retry::after(now, wait, cause));
         self.healthy_since = None;

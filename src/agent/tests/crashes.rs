@@ -5,8 +5,8 @@ use super::rig::Rig;
 use crate::engine::fake::{Behaviour, Runs};
 use crate::model::{Millis, NotReadyCause, ReplicaPhase};
 
-/// A crash loop restarts after 0, 1, 2, 4, 8 and 16 s.
-const CREATES_IN_A_MINUTE: usize = 7;
+/// A replica that has not served for `healthyFor` restarts after 0.2, 0.4, 0.8, 1.6 and 3.2 s, then every 5 s.
+const CREATES_IN_A_MINUTE: usize = 15;
 
 #[tokio::test(start_paused = true)]
 async fn crashed_replica_restarts_at_once() {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::controller::service_state::ServiceState;
 use crate::model::{
-    Millis, NotReadyCause, OnFailure, Replica, ReplicaName, ReplicaPhase, RevisionNumber, RolloutState,
+    Millis, NotReadyCause, OnFailure, Replica, ReplicaName, ReplicaPhase, RevisionNumber, RolloutState, Trial,
 };
 
 /// When a rollout fails unless it makes progress, and what happens then; part of an answer of the API, never stored.
@@ -50,15 +50,20 @@ pub(super) fn deadline(state: &ServiceState, now: jiff::Timestamp) -> Option<Rol
     }
 }
 
-/// The rest of `startWithin` for a replica that has not passed its first health check.
+/// The rest of `startWithin` for a replica that has not passed its first health check, or that exits before it does.
 fn start_time_left(state: &ServiceState, replica: &Replica, now: jiff::Timestamp) -> Option<Millis> {
-    let status = state.statuses.get(&replica.name)?;
-    let is_probed =
-        matches!(status.phase, ReplicaPhase::Starting { cause: Some(NotReadyCause::Unhealthy { .. }) });
-    if !is_probed || !replica.runs() {
-        return None;
-    }
-    let elapsed = u64::try_from(now.as_millisecond() - status.since.as_millisecond()).unwrap_or(0);
+    let status = state.statuses.get(&replica.name).filter(|_| replica.runs())?;
+    let elapsed = match &status.phase {
+        ReplicaPhase::Starting { .. } | ReplicaPhase::Waiting { .. } | ReplicaPhase::BackOff { .. }
+            if status.failures > 0 =>
+        {
+            status.trial.total.0
+        }
+        ReplicaPhase::Starting { cause: Some(NotReadyCause::Unhealthy { .. }) } => {
+            u64::try_from(now.as_millisecond() - status.since.as_millisecond()).unwrap_or(0)
+        }
+        _ => return None,
+    };
     // What a revision runs with is its own health check, not the spec's of a later generation.
     let health =
         state.revisions.get(&replica.revision).map_or(&state.service.spec.health, |r| &r.spec.health);
@@ -100,6 +105,7 @@ mod tests {
             published: BTreeMap::new(),
             address: None,
             ready_after: None,
+            trial: Trial::default(),
             since: at(100),
             diagnosis: None,
         };

@@ -58,6 +58,14 @@ pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
              than `healthyFor`.",
         ),
         key(
+            "failFast",
+            ValueType::Flag,
+            Default("false"),
+            "true",
+            "Whether a replica that fails three times fails the rollout at once. By default a replica that exits is started \
+             again until `health.startWithin` has passed, unless the failure cannot pass: it may wait for its database.",
+        ),
+        key(
             "drain",
             ValueType::Duration,
             Default("20s"),

@@ -16,7 +16,7 @@ use coxswain::model::{
     EndpointState, EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health,
     HealthCheck, Mono, NotReadyCause, Now, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase,
     ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint,
-    TableName, TableService, TemplateHash, Volume,
+    TableName, TableService, TemplateHash, Trial, Volume,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;
@@ -375,6 +375,7 @@ impl Script {
             published: BTreeMap::new(),
             address,
             ready_after,
+            trial: Trial::default(),
             since,
             diagnosis: None,
         });

@@ -12,7 +12,7 @@ use coxswain::model::{
     Author, ConditionKind, Desired, EndpointState, EndpointStats, EnvValue, Epoch, EventKind, EventReason,
     FailureReason, Generation, Millis, NotReadyCause, OutcomeRecord, Port, Protocol, Reason, Replica,
     ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome,
-    Rollout, RolloutDirection, RolloutFailure, RolloutState, Route, ServiceSpec, TableName,
+    Rollout, RolloutDirection, RolloutFailure, RolloutState, Route, ServiceSpec, TableName, Trial,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -120,6 +120,7 @@ pub(super) fn status(replica: &str, phase: ReplicaPhase) -> ReplicaStatus {
         published: Default::default(),
         address: Some("10.209.1.4".parse().unwrap()),
         ready_after: ready.then_some(Millis(2_250)),
+        trial: Trial::default(),
         since: minutes_ago(5),
         diagnosis: None,
     }

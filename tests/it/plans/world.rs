@@ -12,7 +12,7 @@ use coxswain::model::{
     HealthCheck, InterventionKind, Millis, Mono, NotReadyCause, Now, OnFailure, OutcomeRecord, Port,
     ProbeAnswer, Protocol, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision,
     RevisionNumber, RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service,
-    ServiceSpec, Traffic, Volume,
+    ServiceSpec, Traffic, Trial, Volume,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, VolumeRemovalState, plan};
 use coxswain::testing;
@@ -162,6 +162,7 @@ impl World {
                 "startWithin" => spec.health.start_within = value.parse().unwrap(),
                 "deadline" => spec.rollout.deadline = value.parse().unwrap(),
                 "grace" => spec.stop.grace = value.parse().unwrap(),
+                "failFast" => spec.rollout.fail_fast = true,
                 "drain" => spec.rollout.drain = value.parse().unwrap(),
                 "keep" => spec.rollout.keep_revisions = value.parse().unwrap(),
                 "onFailure" if value == "pause" => spec.rollout.on_failure = OnFailure::Pause,
@@ -345,6 +346,12 @@ impl World {
         (self.now - live.made_at >= within.0).then_some(within)
     }
 
+    fn trial(&self, live: &Live) -> Trial {
+        let within = self.revisions[&live.replica.revision].spec.health.start_within;
+        let total = if live.serving_since.is_some() { 0 } else { self.now - live.made_at };
+        Trial { total: Millis(total).min(within), container: Millis(0) }
+    }
+
     fn diagnosis(&self, live: &Live) -> Option<Diagnosis> {
         let times = self.failures(live).min(3);
         let seen = match self.fails(live)? {
@@ -377,6 +384,7 @@ impl World {
                 published: BTreeMap::new(),
                 address: None,
                 ready_after: None,
+                trial: self.trial(live),
                 since: self.now().wall,
                 diagnosis: self.diagnosis(live),
             }),

@@ -5,6 +5,9 @@ use coxswain::model::Millis;
 
 use coxswain::model::sanitize;
 
+/// One failure is an accident and two may be.
+const EXPLAINED_FROM: u32 = 3;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PhaseText {
     /// `✓` ready, `▸` in progress, `!` needs attention, `-` being removed, blank waiting.
@@ -34,12 +37,23 @@ pub(crate) fn phase_text(status: Option<&ReplicaState>, runs: bool, available: b
         ReplicaPhaseName::Pulling => text('▸', "pulling", message),
         ReplicaPhaseName::Starting => text('▸', "starting", message),
         ReplicaPhaseName::Unready => text('!', "unready", message),
-        ReplicaPhaseName::BackOff => text('!', "back-off", format!("{message}, attempt {}", status.attempt)),
+        ReplicaPhaseName::BackOff => text('!', "back-off", back_off(status, &message)),
         ReplicaPhaseName::Draining => text('-', "draining", message),
         ReplicaPhaseName::Stopping => text('-', "stopping", message),
         ReplicaPhaseName::Retained => text('-', "retained", "stopped, for inspection".to_owned()),
         ReplicaPhaseName::Gone => text('-', "gone", message),
     }
+}
+
+/// From the third failure on with what is known of it: a replica may be tried for minutes, and its user should not have to wait
+/// for the end to read why.
+fn back_off(status: &ReplicaState, message: &str) -> String {
+    let attempt = status.attempt;
+    let Some(diagnosis) = status.diagnosis.as_ref().filter(|_| status.failures >= EXPLAINED_FROM) else {
+        return format!("{message}, attempt {attempt}");
+    };
+    let log = diagnosis.log.last().map(|line| format!(": {}", sanitize(line))).unwrap_or_default();
+    format!("{}, attempt {attempt}{log}", sanitize(&diagnosis.message))
 }
 
 /// `2.2s` under a minute, otherwise as in a manifest.
@@ -72,7 +86,9 @@ pub(super) fn drained(requests: u64) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use coxswain::api::types::OperationProgress;
-    use coxswain::model::{ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RolloutDirection};
+    use coxswain::model::{
+        ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RolloutDirection, Trial,
+    };
     use jiff::Timestamp;
 
     use super::*;
@@ -93,6 +109,7 @@ pub(crate) mod tests {
                     published: Default::default(),
                     address: None,
                     ready_after: Some(Millis(900)),
+                    trial: Trial::default(),
                     since: Timestamp::UNIX_EPOCH,
                     diagnosis: None,
                 }

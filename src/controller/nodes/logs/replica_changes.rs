@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::records::notice;
 use crate::controller::queries::{LogEntry, ReplicaSnapshot};
-use crate::model::{ReplicaName, ReplicaPhase, ReplicaStatus};
+use crate::model::{ReplicaName, ReplicaPhase, ReplicaStatus, Trial};
 
 /// The replicas' statuses as one client has seen them.
 #[derive(Debug, Default)]
@@ -78,6 +78,7 @@ mod tests {
             published: Default::default(),
             address: None,
             ready_after: Some(Millis(2_250)),
+            trial: Trial::default(),
             since: jiff::Timestamp::UNIX_EPOCH,
             diagnosis: None,
         }

@@ -11,6 +11,7 @@ use crate::engine::ContainerSpec;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
 use crate::model::{
     Desired, EndpointStats, Replica, ReplicaPhase, ReplicaStatus, RevisionNumber, StoreId, TemplateHash,
+    Trial,
 };
 
 /// An Engine with this many containers that wrote a line, and their replicas.
@@ -45,6 +46,7 @@ fn replica(engine: &FakeEngine, name: &str) -> ReplicaSnapshot {
         published: Default::default(),
         address: None,
         ready_after: None,
+        trial: Trial::default(),
         since: jiff::Timestamp::UNIX_EPOCH,
         diagnosis: None,
     };
