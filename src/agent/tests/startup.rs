@@ -11,8 +11,9 @@ use crate::model::{EndpointState, Health, HealthCheck, Millis, NotReadyCause, Re
 const CALLS_PER_REPLICA: usize = 1;
 /// Lists of all containers while replicas start: the first pass and its repetitions after events.
 const LIST_BUDGET: usize = 3;
-/// A container that cannot start is tried after 0, 1, 1, 2, 4, 8, 16 and 32 s: in a minute at least and at most so often.
-const CREATES_IN_A_MINUTE: std::ops::RangeInclusive<usize> = 5..=8;
+/// A container that cannot start is tried after 0.2, 0.4, 0.8, 1.6 and 3.2 s, then every 5 s: in a minute at least and at most so
+/// often.
+const CREATES_IN_A_MINUTE: std::ops::RangeInclusive<usize> = 12..=18;
 
 #[tokio::test(start_paused = true)]
 async fn agent_starts_twenty_replicas_within_its_call_budget() {

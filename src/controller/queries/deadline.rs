@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::controller::service_state::ServiceState;
 use crate::model::{
-    Millis, NotReadyCause, OnFailure, Replica, ReplicaName, ReplicaPhase, RevisionNumber, RolloutState, Trial,
+    Millis, NotReadyCause, OnFailure, Replica, ReplicaName, ReplicaPhase, RevisionNumber, RolloutState,
 };
 
 /// When a rollout fails unless it makes progress, and what happens then; part of an answer of the API, never stored.
@@ -75,6 +75,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::Trial;
     use crate::model::{Desired, FailureReason, ReplicaStatus, RolloutFailure};
     use crate::testing;
 

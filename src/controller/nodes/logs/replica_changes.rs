@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::records::notice;
 use crate::controller::queries::{LogEntry, ReplicaSnapshot};
-use crate::model::{ReplicaName, ReplicaPhase, ReplicaStatus, Trial};
+use crate::model::{ReplicaName, ReplicaPhase, ReplicaStatus};
 
 /// The replicas' statuses as one client has seen them.
 #[derive(Debug, Default)]
@@ -66,6 +66,7 @@ fn describe(before: Option<&ReplicaStatus>, now: &ReplicaStatus) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Trial;
     use crate::model::{Millis, NotReadyCause};
 
     fn status(attempt: u32, phase: ReplicaPhase) -> ReplicaStatus {
