@@ -74,7 +74,6 @@ fn crash_loop_fails_before_deadline_and_retains_container() {
         &report,
         &["CTL-0412", "CTL-0424", "exited with code 7 before its first healthy check, 3 times in "],
     );
-    says(&report, &["attempt 3: stopping: EXIT_AT_START is set"]);
     says(&report, &["stopping: EXIT_AT_START is set", "ctl logs hello --revision 2"]);
     says(&report, &[" serves all traffic, 2/2 ready; 2 failed requests during the attempt"]);
     let (_, status) = daemon.expect(4, &["rollout", "status", "hello"]);
