@@ -12,7 +12,7 @@ use crate::model::{Generation, InterventionKind, ResolvedImage, Revision, Revisi
 
 /// A change with what had to be read or resolved before it could be written.
 pub(super) enum PreparedChange {
-    Image { image: String, resolved: ResolvedImage, read: Generation },
+    Image { image: String, resolved: Box<ResolvedImage>, read: Generation },
     Undo { revision: Box<Revision>, read: Generation },
     Command(RolloutCommand),
 }
@@ -29,7 +29,7 @@ impl PreparedChange {
         let service = &state.service;
         match self {
             Self::Image { image, resolved, read } => {
-                let change = service::set_image(service, image, resolved.clone(), stamp)?;
+                let change = service::set_image(service, image, (**resolved).clone(), stamp)?;
                 snapshot.check_read(*read, &change)?;
                 Ok(change)
             }
