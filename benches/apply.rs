@@ -34,7 +34,7 @@ fn create_and_start(raw: &Raw, image: &str) -> Duration {
 /// One apply, by a daemon that has made nothing yet; it takes away what it made, outside the time.
 fn applied(image: &str) -> Duration {
     let daemon = Daemon::start();
-    let file = manifest(&daemon, image, REPLICAS, "  health: /healthz\n");
+    let file = manifest(&daemon, image, REPLICAS, "  health: /healthz\n  rollout: {healthyFor: 0s}\n");
     let (time, _) = timed(|| daemon.expect(0, &["apply", "-f", &file]));
     assert_eq!(daemon.containers("hello", true).len(), REPLICAS);
     daemon.expect(0, &["delete", "hello", "--yes"]);

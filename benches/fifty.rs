@@ -9,7 +9,12 @@ pub(crate) struct Fifty(pub(crate) Daemon);
 impl Fifty {
     pub(crate) fn start() -> Self {
         let daemon = Daemon::start();
-        let file = manifest(&daemon, &daemon.image("v1"), 50, "  health: {none: true}\n");
+        let file = manifest(
+            &daemon,
+            &daemon.image("v1"),
+            50,
+            "  health: {none: true}\n  rollout: {healthyFor: 0s}\n",
+        );
         daemon.expect(0, &["apply", "-f", &file]);
         Self(daemon)
     }

@@ -30,7 +30,8 @@ const LEFT: &str = "no thread picks it any more endpoint=";
 
 pub(crate) fn measure(_: &Shared) -> Vec<Figure> {
     let daemon = Daemon::start_logging("info,coxswain::balancer=debug,coxswain::registry=debug");
-    let file = manifest(&daemon, &daemon.image("v1"), REPLICAS, "  health: /healthz\n");
+    let file =
+        manifest(&daemon, &daemon.image("v1"), REPLICAS, "  health: /healthz\n  rollout: {healthyFor: 0s}\n");
     daemon.expect(0, &["apply", "-f", &file]);
     let engine = Engine::follow(daemon.store());
     let kinds = [

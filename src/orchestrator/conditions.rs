@@ -6,7 +6,7 @@ use super::census::{is_available, is_gone};
 use super::observation::observation;
 use super::pause;
 use super::{ReplicaView, ServiceView};
-use crate::model::{Condition, ConditionKind, Reason, ReplicaName, ReplicaPhase, RolloutState};
+use crate::model::{Condition, ConditionKind, Millis, Reason, ReplicaName, ReplicaPhase, RolloutState};
 
 /// The state of a service in a few numbers and conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Assessment {
     pub available: u32,
     /// Of these, the ones of the rollout's target.
     pub of_target: u32,
+    /// How long all wanted replicas have been available, all of the rollout's target; `None` where they are not.
+    pub served_for: Option<Millis>,
     /// One line per replica that makes no progress: `web-4-b: exited with code 1 (3 failures so far)`.
     pub troubles: Vec<String>,
 }
@@ -51,7 +53,9 @@ pub fn assess(view: &ServiceView) -> Assessment {
         progressing(view, count != wanted || starting, &counts),
         degraded(view, &troubles, available >= wanted),
     ];
-    Assessment { conditions, available_replicas, wanted, available, of_target, troubles }
+    let served = running().map(|r| r.serving_for.unwrap_or_default()).min();
+    let served_for = served.filter(|_| count == wanted && of_target == wanted);
+    Assessment { conditions, available_replicas, wanted, available, of_target, served_for, troubles }
 }
 
 fn condition(kind: ConditionKind, status: bool, reason: Reason, message: impl Into<String>) -> Condition {

@@ -111,20 +111,15 @@ impl<'a> Pass<'a> {
         if self.wait_restarted { Millis(0) } else { self.view.unsaved_wait }
     }
 
-    /// Whether a replica serves well enough to be relied on for the next move: where a revision is replaced it must
-    /// have served for `healthyFor`, at a first creation it is enough that it serves.
+    /// Whether a replica serves well enough to be relied on for the next move, and for the rollout to be complete: it has
+    /// served for `healthyFor`.
     pub(super) fn is_relied_on(&self, seen: &ClassifiedReplica<'_>) -> bool {
-        seen.available && (seen.settled || !self.is_paced())
+        seen.available && seen.settled
     }
 
     /// Whether the target is all that runs, and as much of it as is wanted.
     pub(super) fn is_all_there(&self) -> bool {
         self.census.current.len() == self.bounds.wanted && self.census.running() == self.bounds.wanted
-    }
-
-    /// Whether this rollout replaces a revision that may be serving.
-    pub(super) fn is_paced(&self) -> bool {
-        self.rollout.stable.is_some() || !self.census.old.is_empty()
     }
 
     /// The start of as many replicas as are missing and the bounds of their revision allow; `None` where there is nothing

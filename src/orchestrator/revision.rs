@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::pass::event;
-use super::{ServiceView, census};
+use super::{ReplicaView, ServiceView, census};
 use crate::model::{
     Event, EventKind, EventReason, HASH_SCHEMA, Millis, Now, Revision, RevisionNumber, RevisionOutcome,
     Rollout, RolloutState, Service,
@@ -61,10 +61,11 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
     let last = before.map_or(newest_kept, |r| r.last_revision.max(newest_kept));
     let revision = release(view, last.next(), now);
     let state = RolloutState::Progressing { waited: Millis(0), most_available: 0 };
+    let first = before.and_then(|before| first_that_serves(view, before));
     let rollout = Rollout {
         observed_generation: view.service.metadata.generation,
         target: revision.number,
-        stable: before.and_then(|r| r.stable),
+        stable: before.and_then(|r| r.stable).or(first),
         last_revision: revision.number,
         issued_names: before.map(|r| r.issued_names.clone()).unwrap_or_default(),
         failure_baseline: BTreeMap::new(),
@@ -80,9 +81,22 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
     let events = vec![event(view, now, EventKind::Normal, EventReason::RolloutStarted, message)];
     let mut outcomes = vec![(revision.number, RevisionOutcome::InProgress)];
     if let Some(before) = before.filter(|before| is_in_progress(view, before)) {
-        outcomes.push((before.target, RevisionOutcome::Superseded { by: revision.number }));
+        let outcome = match first {
+            Some(_) => RevisionOutcome::Complete,
+            None => RevisionOutcome::Superseded { by: revision.number },
+        };
+        outcomes.push((before.target, outcome));
     }
     Observed { rollout, new_revision: Some(revision), fresh: true, outcomes, events }
+}
+
+/// A first release that is still watched, and serves with all its replicas: it is what a later release replaces, and what a
+/// failure of that goes back to.
+fn first_that_serves(view: &ServiceView, before: &Rollout) -> Option<RevisionNumber> {
+    let mut running = view.replicas.iter().filter(|r| r.replica.runs() && !census::is_gone(r)).peekable();
+    let is_first = before.stable.is_none() && is_in_progress(view, before);
+    let serves = |r: &ReplicaView| r.replica.revision == before.target && census::is_available(view, r);
+    (is_first && running.peek().is_some() && running.all(serves)).then_some(before.target)
 }
 
 fn is_in_progress(view: &ServiceView, rollout: &Rollout) -> bool {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{ObjectAuthor, ObjectCondition, ReplicaState, RolloutFailureDetail};
 use crate::controller::{OperationEnd, ProgressSnapshot, ReplicaSnapshot};
 use crate::model::{
-    EndpointStats, Generation, Incarnation, Latencies, Mono, ReplicaName, RevisionNumber, RolloutDirection,
-    ServiceName,
+    EndpointStats, Generation, Incarnation, Latencies, Millis, Mono, ReplicaName, RevisionNumber,
+    RolloutDirection, ServiceName,
 };
 
 /// A snapshot of an operation on one service: sent whenever it changes.
@@ -106,6 +106,9 @@ pub struct CountersReading {
 pub enum OperationOutcome {
     /// Every wanted replica is ready and routed, and no other is left.
     Done,
+    /// A first release serves with all its replicas; it is complete once they have served for `healthyFor`, and fails if they
+    /// crash until then.
+    Watched { left: Millis },
     /// The service is deleted.
     Deleted,
     /// The rollout failed and was rolled back.
@@ -125,6 +128,7 @@ impl From<OperationEnd> for OperationOutcome {
     fn from(end: OperationEnd) -> Self {
         match end {
             OperationEnd::Done => Self::Done,
+            OperationEnd::Watched { left } => Self::Watched { left },
             OperationEnd::Deleted => Self::Deleted,
             OperationEnd::RolledBack { failure } => Self::RolledBack { failure: failure.into() },
             OperationEnd::Failed { failure } => Self::Failed { failure: failure.into() },

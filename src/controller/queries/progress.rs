@@ -3,11 +3,15 @@
 use super::snapshots::{Awaited, OperationEnd, ProgressSnapshot, ReplicaSnapshot};
 use crate::controller::service_state::ServiceState;
 use crate::model::{
-    BalancerReports, Condition, EndpointStats, Generation, Incarnation, Mono, ReplicaName, ReplicaPhase,
-    RolloutState,
+    BalancerReports, Condition, EndpointStats, Generation, Incarnation, Millis, Mono, ReplicaName,
+    ReplicaPhase, RolloutState,
 };
 use crate::orchestrator::Assessment;
 use crate::registry::Barrier;
+
+/// `ctl` watches the replicas of a first release for so long before it reports success: a program that crashes on its first
+/// steps has done so by then, and a longer wait would be felt with each first apply.
+const FIRST_RELEASE_WATCHED: Millis = Millis::secs(3);
 
 /// The replicas of a service.
 pub(super) fn replicas(
@@ -68,7 +72,7 @@ pub(super) fn progress(
         held_by,
         counted: counted(&barrier.reports),
         failed_requests,
-        end: end(stored, &replicas, generation, awaited),
+        end: end(stored, &replicas, generation, awaited, assessment.served_for),
         replicas,
     }
 }
@@ -87,12 +91,25 @@ fn serves(snapshot: &ReplicaSnapshot) -> bool {
     snapshot.replica.runs() && snapshot.available
 }
 
+/// A first release serves, and is not complete. Who waits for it may go before it is, but not before each replica stayed up
+/// for a moment: one that crashes at once is no success.
+fn watched(healthy_for: Millis, served_for: Millis, awaited: Awaited) -> Option<OperationEnd> {
+    match awaited {
+        Awaited::Count => Some(OperationEnd::Done),
+        Awaited::Release if served_for >= FIRST_RELEASE_WATCHED && healthy_for > served_for => {
+            Some(OperationEnd::Watched { left: Millis(healthy_for.0 - served_for.0).whole_seconds_up() })
+        }
+        Awaited::Release => None,
+    }
+}
+
 /// How the operation that wrote `generation` ended, if it did.
 fn end(
     stored: &ServiceState,
     replicas: &[ReplicaSnapshot],
     generation: Generation,
     awaited: Awaited,
+    served_for: Option<Millis>,
 ) -> Option<OperationEnd> {
     // Generations of a name only rise: a lower one is another service, made after the one that was written is gone.
     if stored.service.metadata.generation < generation {
@@ -121,6 +138,9 @@ fn end(
             let serving = replicas.iter().filter(|replica| serves(replica)).count();
             (serving >= wanted).then_some(OperationEnd::Done)
         }
+        RolloutState::Progressing { .. } if rollout.stable.is_none() && !rollout.paused && settled => {
+            watched(stored.service.spec.rollout.healthy_for, served_for?, awaited)
+        }
         RolloutState::Progressing { .. } | RolloutState::RollingBack { .. } => None,
         // Who asks for the failed release, the first time or again, gets its failure.
         RolloutState::RolledBack { failure } if awaited == Awaited::Release => {
@@ -130,5 +150,27 @@ fn end(
         RolloutState::Failed { .. } if settled && awaited == Awaited::Count => Some(OperationEnd::Done),
         RolloutState::Failed { failure, .. } => Some(OperationEnd::Failed { failure: failure.clone() }),
         RolloutState::Complete | RolloutState::RolledBack { .. } => settled.then_some(OperationEnd::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watched_ends_the_wait_for_a_first_release_once_it_stayed_up_for_a_moment() {
+        let left = |seconds| Some(OperationEnd::Watched { left: Millis::secs(seconds) });
+        for (healthy_for, served_for, awaited, expected) in [
+            (10_000, 2_999, Awaited::Release, None),
+            (10_000, 3_000, Awaited::Release, left(7)),
+            (10_000, 9_900, Awaited::Release, left(1)),
+            (10_000, 10_000, Awaited::Release, None),
+            // Not worth it: it is complete in a moment.
+            (2_000, 1_900, Awaited::Release, None),
+            (10_000, 0, Awaited::Count, Some(OperationEnd::Done)),
+        ] {
+            let end = watched(Millis(healthy_for), Millis(served_for), awaited);
+            assert_eq!(end, expected, "{served_for} of {healthy_for}");
+        }
     }
 }

@@ -92,6 +92,11 @@ pub struct DaemonSnapshot {
 pub enum OperationEnd {
     /// Every wanted replica is ready and routed, and no other is left.
     Done,
+    /// A first release serves with all its replicas, and is complete once they have served for `healthyFor`.
+    Watched {
+        /// How long that takes, if nothing fails.
+        left: Millis,
+    },
     /// The service is deleted.
     Deleted,
     /// The rollout failed and was rolled back.

@@ -30,6 +30,10 @@ pub enum RolloutPhase {
     UnderWay {
         to: RevisionNumber,
     },
+    /// A first release serves with all its replicas, and has not done so for `healthyFor` yet.
+    Watched {
+        revision: RevisionNumber,
+    },
     Paused {
         to: RevisionNumber,
     },
@@ -71,10 +75,12 @@ pub(crate) struct RolloutPosition {
     pub(crate) stable: Option<RevisionNumber>,
 }
 
+/// `serves`: all wanted replicas are of the rollout's target and ready.
 pub(crate) fn position(
     service: &Service,
     rollout: Option<&Rollout>,
     revisions: &BTreeMap<RevisionNumber, Revision>,
+    serves: bool,
 ) -> RolloutPosition {
     let paused = service
         .intervention
@@ -91,6 +97,9 @@ pub(crate) fn position(
     }
     let phase = match &rollout.state {
         RolloutState::Progressing { .. } if paused => RolloutPhase::Paused { to: target },
+        RolloutState::Progressing { .. } if serves && rollout.stable.is_none() => {
+            RolloutPhase::Watched { revision: target }
+        }
         RolloutState::Progressing { .. } => RolloutPhase::UnderWay { to: target },
         RolloutState::RollingBack { failure, .. } => {
             RolloutPhase::RollingBack { to: target, failure: failure.clone() }
@@ -108,14 +117,14 @@ pub(crate) fn position(
 
 impl RolloutPosition {
     fn allows(&self, command: RolloutCommand) -> bool {
-        use RolloutPhase::{Complete, Failed, Paused, RolledBack, Starting, UnderWay};
+        use RolloutPhase::{Complete, Failed, Paused, RolledBack, Starting, UnderWay, Watched};
         match (command, &self.phase) {
             (RolloutCommand::Pause, Starting | UnderWay { .. }) => true,
             (RolloutCommand::Resume, Paused { .. }) => true,
             (RolloutCommand::Abort, Starting | UnderWay { .. } | Paused { .. } | Failed { .. }) => {
                 self.stable.is_some()
             }
-            (RolloutCommand::Restart, Complete { .. }) => true,
+            (RolloutCommand::Restart, Complete { .. } | Watched { .. }) => true,
             (RolloutCommand::Retry, RolledBack { .. } | Failed { .. }) => true,
             _ => false,
         }
@@ -142,6 +151,7 @@ impl RolloutPosition {
     pub(crate) fn replaced_note(&self) -> Option<String> {
         match &self.phase {
             RolloutPhase::Starting
+            | RolloutPhase::Watched { .. }
             | RolloutPhase::Complete { .. }
             | RolloutPhase::RolledBack { .. }
             | RolloutPhase::Failed { .. } => None,
@@ -176,6 +186,7 @@ mod tests {
             (RolloutPhase::UnderWay { to: two }, stable, &[Pause, Abort]),
             (RolloutPhase::Paused { to: two }, stable, &[Resume, Abort]),
             (RolloutPhase::RollingBack { to: one, failure: failure() }, None, &[]),
+            (RolloutPhase::Watched { revision: one }, None, &[Restart]),
             (RolloutPhase::Complete { revision: one }, None, &[Restart]),
             (RolloutPhase::RolledBack { to: one, failure: failure() }, None, &[Retry]),
             (RolloutPhase::Failed { failure: failure(), back_from: None }, stable, &[Abort, Retry]),

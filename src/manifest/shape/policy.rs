@@ -47,7 +47,8 @@ pub(in crate::manifest) const ROLLOUT: SchemaNode = SchemaNode {
             ValueType::Duration,
             Default("10s"),
             "30s",
-            "How long a new replica must be available before the rollout continues.",
+            "How long a new replica must be available before the rollout continues, and every replica before a revision is complete, the first \
+             one too.",
         ),
         key(
             "deadline",

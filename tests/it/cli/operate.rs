@@ -9,7 +9,9 @@ use coxswain::api::types::{
     ConfirmResponse, DaemonStatus, List, ObjectAuthor, OperationOutcome, OperationProgress, WriteAction,
     WriteResponse, WrittenObject,
 };
-use coxswain::model::{ConditionKind, Generation, Reason, ReplicaPhase, RevisionNumber, RolloutState};
+use coxswain::model::{
+    ConditionKind, Generation, Millis, Reason, ReplicaPhase, RevisionNumber, RolloutState,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -104,6 +106,19 @@ fn exit_code_is_worst_of_several_services() {
     assert!(ran.stderr.contains("error[CTL-0412]: rollout of users"), "{}", ran.stderr);
     let sent = &stub.bodies("POST /v1/scale")[0];
     assert_eq!(sent["targets"], serde_json::json!({"users": "+3", "web": 2}));
+}
+
+#[test]
+fn first_release_is_reported_while_it_is_watched() {
+    let watched = OperationOutcome::Watched { left: Millis::secs(7) };
+    let stub = changing("POST /v1/rollout", ended(watched));
+    let ran = run(&stub, "rollout restart users");
+    assert_eq!(ran.exit, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("\n  ▸ watched for another 7s: if it crashes until then, revision "),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

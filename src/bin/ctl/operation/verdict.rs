@@ -19,7 +19,7 @@ pub(super) fn verdict(
 ) -> Result<(), ApiError> {
     let name = &watched.name;
     let error = match outcome {
-        OperationOutcome::Done => return Ok(()),
+        OperationOutcome::Done | OperationOutcome::Watched { .. } => return Ok(()),
         OperationOutcome::Deleted if watched.deletes => return Ok(()),
         OperationOutcome::Deleted => ErrorDetail {
             now: Some("the service no longer exists".to_owned()),
@@ -139,7 +139,7 @@ fn serving_summary(watched: &WatchedService, last: &OperationProgress) -> Servin
 #[cfg(test)]
 mod tests {
     use coxswain::api::types::{FailureReasonName, ObjectAuthor};
-    use coxswain::model::{Generation, ReplicaPhase, RolloutDirection};
+    use coxswain::model::{Generation, Millis, ReplicaPhase, RolloutDirection};
 
     use crate::output::phase_text::tests::snapshot as progress_of;
 
@@ -188,6 +188,7 @@ mod tests {
             OperationOutcome::Superseded { by: Generation(5), revision: RevisionNumber(11), author };
         for (outcome, expected) in [
             (OperationOutcome::Done, None),
+            (OperationOutcome::Watched { left: Millis::secs(7) }, None),
             (OperationOutcome::Deleted, Some(("CTL-0414", 7))),
             (OperationOutcome::RolledBack { failure: failure.clone() }, Some(("CTL-0412", 4))),
             (OperationOutcome::RolledBack { failure: aborted }, Some(("CTL-0417", 4))),

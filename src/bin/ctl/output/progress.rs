@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coxswain::api::types::{ObjectCondition, OperationProgress, RevisionObject};
+use coxswain::api::types::{ObjectCondition, OperationOutcome, OperationProgress, RevisionObject};
 use coxswain::model::image_reference::ImageReference;
 use coxswain::model::{OnFailure, Pace, RevisionNumber, RolloutDirection, ServiceSpec};
 
@@ -131,7 +131,15 @@ pub(crate) fn done(progress: &OperationProgress, elapsed: u64) -> String {
         serving().map(|replica| replica.revision).filter(|revision| *revision != progress.target).collect();
     let OperationProgress { service, target, wanted, .. } = progress;
     if others.is_empty() {
-        return format!("✓ {service}  {} ready on revision {target}  {elapsed}", count(progress));
+        let done = format!("✓ {service}  {} ready on revision {target}  {elapsed}", count(progress));
+        return match &progress.outcome {
+            Some(OperationOutcome::Watched { left }) => {
+                format!(
+                    "{done}\n  ▸ watched for another {left}: if it crashes until then, revision {target} fails"
+                )
+            }
+            _ => done,
+        };
     }
     let on = others.iter().chain([target]).map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     format!("✓ {service}  {}/{wanted} ready on revisions {on}  {elapsed}", serving().count())

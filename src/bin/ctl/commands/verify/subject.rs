@@ -61,7 +61,7 @@ fn idle_revision(service: &ServiceObject) -> Result<RevisionNumber, CliError> {
     let not_now = |what: String| {
         CliError::from(ErrorDetail {
             now: Some("nothing was changed".to_owned()),
-            next: vec![format!("ctl rollout {name}")],
+            next: vec![format!("ctl wait {name} --for ready")],
             ..codes::NOT_NOW.detail(what)
         })
     };
