@@ -110,3 +110,11 @@ fn why_shows_blockers_and_next_steps() {
     insta::assert_snapshot!("why", printed.join("\n"));
     insta::assert_snapshot!("why_unknown", transcript(&sound, &["why usres"]));
 }
+
+#[test]
+fn why_names_old_containers_that_are_still_stopping() {
+    let phases = [("users-9-a", ReplicaPhase::Ready), ("users-8-a", ReplicaPhase::Stopping)];
+    let shown = transcript(&stub(overridden(), &phases), &["why users"]);
+    assert!(shown.contains("users is out of sync: 3/3 replicas available, revision 9"), "{shown}");
+    assert!(shown.contains("waits    users-8-a stopping for "), "{shown}");
+}

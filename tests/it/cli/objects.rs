@@ -147,7 +147,12 @@ pub(super) fn replica(name: &str, phase: ReplicaPhase) -> ReplicaObject {
         revision: RevisionNumber(9),
         hash: coxswain::model::TemplateHash::new("ab12"),
         node: coxswain::model::NodeId::new("ELK1"),
-        desired: Desired::Run,
+        desired: match phase {
+            ReplicaPhase::Draining | ReplicaPhase::Stopping => {
+                Desired::Remove { cause: coxswain::model::Cause::Replaced }
+            }
+            _ => Desired::Run,
+        },
     };
     let status = Some(status(name, phase));
     let stats = EndpointStats { in_flight: 3, ..EndpointStats::default() };

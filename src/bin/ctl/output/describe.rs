@@ -3,7 +3,8 @@
 use coxswain::api::failure_code;
 use coxswain::api::types::{
     DaemonStatus, EndpointObject, EventObject, FieldChange, FieldOverride, ObjectCondition, ReplicaObject,
-    RevisionObject, RolloutFailureDetail, RolloutStateName, ServiceObject, settings as non_default_settings,
+    ReplicaPhaseName, RevisionObject, RolloutFailureDetail, RolloutStateName, ServiceObject,
+    settings as non_default_settings,
 };
 use coxswain::model::{ConditionKind, RolloutDirection};
 use jiff::Timestamp;
@@ -103,12 +104,21 @@ fn condition(condition: &ObjectCondition) -> String {
     format!("{mark} {kind:?}: {status}, {reason}  {}", sanitize(message)).trim_end().to_owned()
 }
 
+/// Whether its container is still being drained or stopped. One that is retained for inspection has stopped.
+fn is_leaving(replica: &ReplicaObject) -> bool {
+    let ended = replica
+        .status
+        .as_ref()
+        .is_some_and(|status| matches!(status.phase, ReplicaPhaseName::Retained | ReplicaPhaseName::Gone));
+    !replica.spec.runs() && !ended
+}
+
 /// `ctl why`: whether the service is in sync, what blocks it, what it waits for, what failed last, what to do next.
 pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
     let ServiceDetails { service, replicas, daemon, .. } = details;
     let name = &service.metadata.name;
     let deleting = listing::is_deleting(service);
-    let is_awaited = |r: &&ReplicaObject| deleting || r.spec.runs() && !r.available;
+    let is_awaited = |r: &&ReplicaObject| deleting || r.spec.runs() && !r.available || is_leaving(r);
     let missing = replicas.iter().filter(is_awaited).map(|r| waits(r, now));
     let waiting = missing.chain(service.status.waits.iter().map(|wait| sanitize(wait))).collect();
     let rollout = service.status.rollout.as_ref();
@@ -117,6 +127,7 @@ pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
     let progressing = active(ConditionKind::Progressing);
     let in_sync = is_ready
         && progressing.is_none()
+        && !replicas.iter().any(is_leaving)
         && rollout.is_some_and(|rollout| rollout.state == RolloutStateName::Complete);
     let mark = if in_sync { "✓" } else { MARK };
     let state = if in_sync { "is in sync" } else { "is out of sync" };
