@@ -68,6 +68,15 @@ async fn balancer_without_a_table_answers_503_with_retry_after() {
 }
 
 #[tokio::test]
+async fn own_response_to_a_request_with_a_body_announces_the_end_of_the_connection() {
+    let balancer = started().await;
+    let head = "POST / HTTP/1.1\r\nHost: any\r\nContent-Length: 5\r\n\r\n";
+    let answer = exchange(balancer.address, head).await;
+    assert_eq!(status(&answer), 503, "{answer}");
+    assert!(answer.contains("connection: close"), "the body may come later: {answer}");
+}
+
+#[tokio::test]
 async fn connections_are_kept_alive_on_both_sides() {
     let mut balancer = Balancer::start(Setup::still()).await;
     let backend = Backend::echo("a").await;

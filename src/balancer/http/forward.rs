@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
@@ -48,12 +48,14 @@ pub(super) struct HttpClient {
 /// Returns the response of an endpoint, or a local reply that says why there is none.
 pub(super) async fn forward(client: Rc<HttpClient>, request: Request<Incoming>) -> Response<ResponseBody> {
     let exchange = client.activity.begin_exchange();
-    match ForwardedRequest::new(&client, request) {
-        Ok(forwarded) => match forwarded.run().await {
-            Ok(response) => response.map(|body| ResponseBody::upstream(body, exchange)),
-            Err(reply) => reply.response(exchange),
-        },
-        Err(reply) => reply.response(exchange),
+    let has_body = !request.body().is_end_stream();
+    let answered = match ForwardedRequest::new(&client, request) {
+        Ok(forwarded) => forwarded.run().await,
+        Err(reply) => Err(reply),
+    };
+    match answered {
+        Ok(response) => response.map(|body| ResponseBody::upstream(body, exchange)),
+        Err(reply) => reply.response(has_body, exchange),
     }
 }
 

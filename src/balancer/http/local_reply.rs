@@ -75,7 +75,9 @@ impl LocalReply {
         self.status().is_server_error()
     }
 
-    pub(super) fn response(self, exchange: Exchange) -> Response<ResponseBody> {
+    /// The response to a request. One to a request with a body says that it closes the connection: what is left of the body is
+    /// not read, so no further request can follow it.
+    pub(super) fn response(self, has_body: bool, exchange: Exchange) -> Response<ResponseBody> {
         let mut response = Response::new(ResponseBody::text(format!("{self}\n"), exchange));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
@@ -83,7 +85,7 @@ impl LocalReply {
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
-        if self.closes() {
+        if has_body || self.closes() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
