@@ -35,8 +35,8 @@ pub async fn identify_node(
 }
 
 /// Stores and names of the containers of this instance (node and state directory) that belong to another store: a daemon that finds
-/// any must not start unless the user wants a new store. None while the Engine is away: containers of another store are
-/// never touched anyway, and a store that knows its node is not new.
+/// any must not start unless the user wants a new store. `None` while the Engine is away, or the node is not known yet: containers of
+/// another store are never touched anyway, and a store that knows its node is not new.
 ///
 /// # Errors
 /// The Engine's, if it answers.
@@ -44,10 +44,13 @@ pub async fn containers_of_other_stores(
     engine: &dyn Engine,
     instance: &str,
     store: &StoreId,
-) -> Result<Vec<(StoreId, String)>, EngineError> {
+) -> Result<Option<Vec<(StoreId, String)>>, EngineError> {
+    if instance.starts_with(':') {
+        return Ok(None);
+    }
     let containers = match in_time("list", engine.list()).await {
         Ok(containers) => containers,
-        Err(error) if error.is_away() => return Ok(Vec::new()),
+        Err(error) if error.is_away() => return Ok(None),
         Err(error) => return Err(error),
     };
     let foreign = containers.into_iter().filter(|container| {
@@ -57,7 +60,7 @@ pub async fn containers_of_other_stores(
         let store = container.labels.get(LABEL_STORE).map_or("", String::as_str);
         (StoreId::new(store), container.name)
     });
-    Ok(named.collect())
+    Ok(Some(named.collect()))
 }
 
 impl Agent {

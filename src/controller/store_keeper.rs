@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::queries::{DaemonSnapshot, NodeSnapshot};
@@ -54,6 +55,42 @@ pub struct StoreKeeper {
     pub started: Mono,
     /// Ends the controller, whose successor opens what was staged.
     pub restart: CancellationToken,
+    /// Held by the replacement that is under way.
+    pub replacing: Arc<Mutex<()>>,
+}
+
+/// A replacement of the store.
+struct Replacement {
+    directory: PathBuf,
+    clock: Arc<dyn Clock>,
+    restart: CancellationToken,
+}
+
+impl Replacement {
+    async fn carry_out(
+        self,
+        snapshot: Option<StoreCopy>,
+        turn: OwnedMutexGuard<()>,
+    ) -> Result<(), StoreKeepingError> {
+        let left = LeftStores::new(&self.directory);
+        let was_announced = left.is_announced();
+        left.announce()?;
+        if let Err(error) = EmbeddedStore::stage(&self.directory, &*self.clock, snapshot).await {
+            if !was_announced {
+                left.withdraw()?;
+            }
+            return Err(error.into());
+        }
+        tokio::spawn(async move {
+            // After the answer: a client whose answer is lost would ask again.
+            tokio::time::sleep(ANSWER_FIRST.std()).await;
+            self.restart.cancel();
+            // The next in turn would stage over this one: the turn ends with the controller.
+            std::future::pending::<()>().await;
+            drop(turn);
+        });
+        Ok(())
+    }
 }
 
 impl StoreKeeper {
@@ -133,16 +170,18 @@ impl StoreKeeper {
         self.replace(None).await
     }
 
+    /// In a task of its own: a client that leaves must not stop it half-way, with a store staged that comes into force at some
+    /// later restart.
     async fn replace(&self, snapshot: Option<StoreCopy>) -> Result<(), StoreKeepingError> {
-        LeftStores::new(&self.directory).announce()?;
-        EmbeddedStore::stage(&self.directory, &*self.clock, snapshot).await?;
-        // After the answer: a client whose answer is lost would ask again.
-        let restart = self.restart.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(ANSWER_FIRST.std()).await;
-            restart.cancel();
-        });
-        Ok(())
+        let replacement = Replacement {
+            directory: self.directory.clone(),
+            clock: Arc::clone(&self.clock),
+            restart: self.restart.clone(),
+        };
+        let turn = Arc::clone(&self.replacing);
+        let replaced =
+            tokio::spawn(async move { replacement.carry_out(snapshot, turn.lock_owned().await).await });
+        replaced.await.unwrap_or_else(|error| Err(StoreError::Io(error.to_string()).into()))
     }
 
     fn read(&self) -> Result<(StoreId, Listing), StoreKeepingError> {

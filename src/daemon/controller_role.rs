@@ -76,6 +76,7 @@ async fn serve(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Result<
         started: clock.mono(),
         clock: Arc::clone(&clock),
         restart: CancellationToken::new(),
+        replacing: Arc::default(),
     });
     let replaced = keeper.restart.clone();
     let shared = Arc::clone(&supervisor);

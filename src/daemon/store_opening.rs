@@ -9,7 +9,7 @@ use super::unavailable_store::UnavailableStore;
 use crate::agent;
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::model::NodeId;
+use crate::model::{NodeId, StoreId};
 use crate::store::{EmbeddedStore, LeftStores, Store, StoreError};
 
 /// The store; or why it cannot be used.
@@ -41,6 +41,10 @@ pub(super) fn instance(node: Option<&(NodeId, String)>, options: &ServeOptions) 
     format!("{node}:{}", options.state_dir.display())
 }
 
+fn named((store, container): (StoreId, String)) -> String {
+    format!("{container} (store {store})")
+}
+
 /// Why the store must not be used: containers of another store of this directory run, and the user did not leave them.
 pub(super) async fn foreign_containers(
     engine: &dyn Engine,
@@ -49,15 +53,16 @@ pub(super) async fn foreign_containers(
     options: &ServeOptions,
 ) -> anyhow::Result<Option<UnavailableStore>> {
     let foreign = agent::containers_of_other_stores(engine, instance, &store.identity().id).await;
-    let foreign = foreign.context("cannot list the containers of this node")?;
     let left = LeftStores::new(&options.state_dir);
+    left.remove(&store.identity().id)?;
+    let Some(foreign) = foreign.context("cannot list the containers of this node")? else { return Ok(None) };
     if options.new_store || left.is_announced() {
         left.add(&foreign.iter().map(|(store, _)| store.clone()).collect())?;
         return Ok(None);
     }
     let known = left.read()?;
     let names: Vec<String> =
-        foreign.into_iter().filter(|(store, _)| !known.contains(store)).map(|(_, name)| name).collect();
+        foreign.into_iter().filter(|(store, _)| !known.contains(store)).map(named).collect();
     if names.is_empty() {
         return Ok(None);
     }

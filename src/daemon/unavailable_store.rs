@@ -46,6 +46,7 @@ impl UnavailableStore {
             started: clock.mono(),
             clock,
             restart: shutdown.clone(),
+            replacing: Arc::default(),
         });
         api.set_nonblocking(true)?;
         let api = tokio::net::UnixListener::from_std(api)?;

@@ -40,6 +40,17 @@ impl LeftStores {
         File::create(&path).and_then(|file| file.sync_all()).map_err(|error| failed(&path, &error))
     }
 
+    /// The replacement did not come about.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn withdraw(&self) -> Result<(), StoreError> {
+        match fs::remove_file(self.announced()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&self.announced(), &error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether that was announced.
     pub fn is_announced(&self) -> bool {
         self.announced().exists()
@@ -77,10 +88,28 @@ impl LeftStores {
         if !stores.is_subset(&known) {
             append().map_err(|error| failed(&path, &error))?;
         }
-        match fs::remove_file(self.announced()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&self.announced(), &error)),
-            _ => Ok(()),
+        self.withdraw()
+    }
+
+    /// Takes a store off the record: it is the present one again, and its containers are watched over.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn remove(&self, store: &StoreId) -> Result<(), StoreError> {
+        let mut known = self.read()?;
+        if !known.remove(store) {
+            return Ok(());
         }
+        let (path, unfinished) = (self.file(), self.dir.join("left-stores.new"));
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&unfinished)?;
+            for store in &known {
+                writeln!(file, "{store}")?;
+            }
+            file.sync_all()?;
+            fs::rename(&unfinished, &path)
+        };
+        write().map_err(|error| failed(&path, &error))
     }
 }
 
@@ -103,5 +132,8 @@ mod tests {
         left.add(&["a".into(), "b".into()].into()).unwrap();
         assert_eq!((left.read().unwrap(), left.is_announced()), (["a".into(), "b".into()].into(), false));
         assert_eq!(fs::read_to_string(dir.path().join("left-stores")).unwrap(), "a\nb\n");
+        left.remove(&"a".into()).unwrap();
+        left.remove(&"c".into()).unwrap();
+        assert_eq!(left.read().unwrap(), ["b".into()].into());
     }
 }

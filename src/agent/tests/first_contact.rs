@@ -74,7 +74,7 @@ async fn start_waits_two_seconds_for_each_answer_of_an_engine_that_hangs() {
     assert_eq!(started.elapsed(), Duration::from_secs(2));
     let foreign =
         containers_of_other_stores(&engine, "harbour:/var/lib/coxswain", &store.identity().id).await;
-    assert_eq!(foreign, Ok(Vec::new()));
+    assert_eq!(foreign, Ok(None));
     assert_eq!(started.elapsed(), Duration::from_secs(4));
 }
 

@@ -105,5 +105,5 @@ async fn containers_of_another_store_are_left_alone() {
         &rig.store.identity().id,
     )
     .await;
-    assert_eq!(foreign.unwrap(), [("another-store".into(), "theirs".to_owned())]);
+    assert_eq!(foreign.unwrap(), Some(vec![("another-store".into(), "theirs".to_owned())]));
 }

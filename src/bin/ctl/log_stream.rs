@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use coxswain::api::client::{ApiClient, ObjectStream};
 use coxswain::api::types::{ApiError, LogEntry, LogQuery};
+use coxswain::clock::wall_time;
 use coxswain::model::ReplicaName;
 
 use crate::reconnect::StreamSource;
@@ -16,6 +17,8 @@ const LATEST_LINE: Duration = Duration::from_secs(10);
 pub(crate) struct LogSource {
     client: ApiClient,
     query: LogQuery,
+    /// When the stream was first opened.
+    opened_at: Option<jiff::Timestamp>,
     /// The latest time of each replica's lines.
     last: BTreeMap<ReplicaName, jiff::Timestamp>,
     /// The same when the stream was opened again: up to then all lines came.
@@ -24,7 +27,7 @@ pub(crate) struct LogSource {
 
 impl LogSource {
     pub(crate) fn new(client: ApiClient, query: LogQuery) -> Self {
-        Self { client, query, last: BTreeMap::new(), before_outage: BTreeMap::new() }
+        Self { client, query, opened_at: None, last: BTreeMap::new(), before_outage: BTreeMap::new() }
     }
 }
 
@@ -33,10 +36,13 @@ impl StreamSource for LogSource {
 
     async fn open(&mut self) -> Result<ObjectStream<LogEntry>, ApiError> {
         self.before_outage.clone_from(&self.last);
-        if let Some(last) = self.last.values().max() {
-            self.query.options.tail = None;
-            let resumed = last.checked_sub(LATEST_LINE).ok();
-            self.query.options.since = resumed.max(self.query.options.since);
+        match self.opened_at {
+            None => self.opened_at = Some(wall_time()),
+            Some(opened_at) => {
+                let last = self.last.values().max().and_then(|last| last.checked_sub(LATEST_LINE).ok());
+                self.query.options.tail = None;
+                self.query.options.since = Some(last.unwrap_or(opened_at)).max(self.query.options.since);
+            }
         }
         self.client.logs(&self.query).await
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use coxswain::api::client::ObjectStream;
 use coxswain::api::codes;
 use coxswain::api::types::ApiError;
-use futures::StreamExt;
+use futures::stream::{BoxStream, StreamExt, unfold};
 use tokio::time::{Instant, sleep};
 
 use crate::error::CliError;
@@ -69,7 +69,15 @@ impl<S: StreamSource> ReconnectingStream<S> {
         Ok(Self { source, stream: Some(stream), opened_at: None, lost_since: None })
     }
 
-    /// The next update.
+    /// The updates as a stream. Unlike [`Self::next`], a read of it may be abandoned: the next one continues it.
+    pub(crate) fn into_stream(self) -> BoxStream<'static, Result<StreamUpdate<S::Item>, ApiError>>
+    where
+        S: 'static,
+    {
+        unfold(self, |mut stream| async move { Some((stream.next().await, stream)) }).boxed()
+    }
+
+    /// The next update. A read must not be abandoned: it may be opening the stream.
     ///
     /// # Errors
     /// The daemon refuses the stream, or has been gone for [`LIMIT`].

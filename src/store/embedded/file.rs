@@ -144,16 +144,31 @@ fn write_database(
     fill: impl FnOnce(&Database) -> Result<(), redb::Error>,
 ) -> Result<(), StoreError> {
     let unfinished = files.dir.join("store.redb.new");
-    let failed = |e: io::Error| io_error(&unfinished, &e);
-    let file = private().create(true).truncate(true).open(&unfinished).map_err(failed)?;
+    let written = write_unfinished(files, &unfinished, path, id, fill);
+    if written.is_err() {
+        // The disk may be full because of it; if it cannot be removed, the error that follows says more.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written
+}
+
+fn write_unfinished(
+    files: &StoreFiles,
+    unfinished: &Path,
+    path: &Path,
+    id: &str,
+    fill: impl FnOnce(&Database) -> Result<(), redb::Error>,
+) -> Result<(), StoreError> {
+    let failed = |e: io::Error| io_error(unfinished, &e);
+    let file = private().create(true).truncate(true).open(unfinished).map_err(failed)?;
     let redb_failed = |error: redb::Error| store_error(&unfinished.display().to_string(), error);
     let backend = FileBackend::new(file).map_err(|e| redb_failed(e.into()))?;
     let database = Builder::new().create_with_backend(backend).map_err(|e| redb_failed(e.into()))?;
     initialise(&database, id).map_err(redb_failed)?;
     fill(&database).map_err(redb_failed)?;
     database.close().map_err(|e| redb_failed(e.into()))?;
-    File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed)?;
-    std::fs::rename(&unfinished, path).map_err(failed)?;
+    File::open(unfinished).and_then(|file| file.sync_all()).map_err(failed)?;
+    std::fs::rename(unfinished, path).map_err(failed)?;
     files.sync_dir()
 }
 

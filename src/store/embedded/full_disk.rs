@@ -144,8 +144,9 @@ impl StorageBackend for ReservedFile {
 
     /// Blocks for the growth, while there is a choice; without space the file grows without them, and each write finds its own.
     fn set_len(&self, len: u64) -> io::Result<()> {
-        if len > self.backend.len()? && allocate(&self.file, len).is_ok() {
-            return Ok(());
+        if len > self.backend.len()? {
+            // Where it fails, or does nothing, each write finds its own space.
+            let _ = allocate(&self.file, len);
         }
         self.reserve.spend(|| self.backend.set_len(len))
     }

@@ -61,6 +61,10 @@ pub struct EmbeddedStore {
     reserve: Option<Arc<DiskReserve>>,
 }
 
+fn epoch_now(clock: &dyn Clock) -> Epoch {
+    Epoch(u64::try_from(clock.wall().as_second()).unwrap_or(0))
+}
+
 /// Fills the reserve again, as soon as there is space.
 async fn keep_reserve(reserve: Weak<DiskReserve>, closing: CancellationToken) {
     while let Some(reserve) = reserve.upgrade() {
@@ -110,7 +114,7 @@ impl EmbeddedStore {
         let new_id = clock.uuid();
         // Balancers reject tables of an earlier epoch of a store, and how far the present one has counted may be unknown: the time
         // in seconds is larger than any count.
-        let epoch = Epoch(u64::try_from(clock.wall().as_second()).unwrap_or(0));
+        let epoch = epoch_now(clock);
         let stage = move || file::stage(&dir, &new_id, epoch, snapshot.as_ref());
         let staged = tokio::task::spawn_blocking(stage).await;
         staged.unwrap_or_else(|error| Err(StoreError::Io(error.to_string())))
@@ -148,7 +152,10 @@ impl EmbeddedStore {
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), StoreError> {
         let path = opened.path.clone();
         let reserve = opened.reserve.clone();
-        let start = tables::start(&opened.database).map_err(|error| tables::store_error(&path, error))?;
+        // A file that was put back may have counted less than its balancers have seen. The time in seconds is larger than any count.
+        let least = if in_memory { Epoch(0) } else { epoch_now(clock.as_ref()) };
+        let start =
+            tables::start(&opened.database, least).map_err(|error| tables::store_error(&path, error))?;
         let (history, reader) = History::after(start.revision);
         let shared = Arc::new(SharedDatabase::new(start.identity.clone(), opened, in_memory));
         let (queue, requests) = mpsc::channel(QUEUE_MAX);

@@ -97,21 +97,21 @@ pub(super) struct StoredState {
     pub(super) attached: Vec<(String, LeaseId)>,
 }
 
-/// Raises the epoch, durably, and reads what the writer keeps in memory.
-pub(super) fn start(database: &Database) -> Result<StoredState, Error> {
+/// Raises the epoch, durably and at least to this, and reads what the writer keeps in memory.
+pub(super) fn start(database: &Database, least: Epoch) -> Result<StoredState, Error> {
     let (id, _) = read_identity(database)?;
     let txn = database.begin_write()?;
-    let start = read_start(&txn, id)?;
+    let start = read_start(&txn, id, least)?;
     txn.open_table(NUMBERS)?.insert(EPOCH, start.identity.epoch.0)?;
     txn.commit()?;
     Ok(start)
 }
 
-fn read_start(txn: &WriteTransaction, id: String) -> Result<StoredState, Error> {
+fn read_start(txn: &WriteTransaction, id: String, least: Epoch) -> Result<StoredState, Error> {
     let numbers = txn.open_table(NUMBERS)?;
     let number = |name: &str| Ok::<_, Error>(numbers.get(name)?.map(|n| n.value()));
     let missing = |name: &str| Error::Corrupted(format!("its {name} is missing"));
-    let epoch = Epoch(number(EPOCH)?.ok_or_else(|| missing(EPOCH))?).next();
+    let epoch = Epoch(number(EPOCH)?.ok_or_else(|| missing(EPOCH))?).next().max(least);
     let revision = number(REVISION)?.ok_or_else(|| missing(REVISION))?;
     let last_lease = i64::try_from(number(LAST_LEASE)?.unwrap_or(0)).unwrap_or(i64::MAX);
 

@@ -91,7 +91,7 @@ async fn acknowledged_write_survives_power_cut() {
             .set_check_integrity_on_open(true)
             .create_with_backend(disk.after_power_cut())
             .unwrap();
-        let start = tables::start(&database).unwrap();
+        let start = tables::start(&database, Epoch(0)).unwrap();
         let entries = database.begin_read().unwrap().open_table(tables::ENTRIES).unwrap();
         assert_eq!((start.revision, entries.iter().unwrap().count()), (n as u64 + 1, n + 1));
     }

@@ -1,6 +1,7 @@
 //! `ctl store`: checks, copies and replaces the daemon's store.
 
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -80,7 +81,9 @@ async fn snapshot(session: &Session<'_>, file: &Path) -> Result<(), CliError> {
         let why = vec![format!("{}: {}", file.display(), io_error_text(&error))];
         CliError::from(ErrorDetail { why, ..codes::FILE_UNREADABLE.detail("cannot write the snapshot") })
     };
-    let mut target = std::fs::File::options().write(true).create_new(true).open(file).map_err(unwritable)?;
+    // It holds the environment of every service.
+    let private = std::fs::File::options().write(true).create_new(true).mode(0o600).open(file);
+    let mut target = private.map_err(unwritable)?;
     let written = match session.client.store_snapshot().await {
         Ok(bytes) => {
             let written = target.write_all(&bytes).and_then(|()| target.sync_all());

@@ -10,6 +10,7 @@ use std::time::Duration;
 use coxswain::api::client::{ApiClient, ObjectStream};
 use coxswain::api::types::{ApiError, EventObject, List, ListedObject};
 use coxswain::clock::wall_time;
+use futures::StreamExt;
 
 use super::kinds::KindDisplay;
 use super::printer::ObjectPrinter;
@@ -42,14 +43,14 @@ pub(super) async fn lists<T: ListedObject + Clone>(
 ) -> Result<(), CliError> {
     let ui = printer.session.ui;
     let source = ListSource { client: printer.session.client.clone(), item: PhantomData };
-    let mut states = ReconnectingStream::open(source).await?;
+    let mut states = ReconnectingStream::open(source).await?.into_stream();
     let mut live = if printer.format().is_err() { ui.live_stdout() } else { None };
     let mut shown: Option<Vec<T>> = None;
     let mut is_lost = false;
     let mut redraw = tokio::time::interval(REDRAW_PAUSE);
     loop {
         let items = tokio::select! {
-            update = states.next() => match update {
+            Some(update) = states.next() => match update {
                 Ok(StreamUpdate::Item(state)) => printer.selection.filter(state.items, kind.names),
                 Ok(StreamUpdate::Ended) => return Ok(()),
                 Ok(change @ (StreamUpdate::Lost | StreamUpdate::Restored)) => {
@@ -69,6 +70,7 @@ pub(super) async fn lists<T: ListedObject + Clone>(
                 Some(shown) => shown.clone(),
                 None => continue,
             },
+            else => return Ok(()),
         };
         match (&mut live, printer.format()) {
             (Some(live), Err(wide)) => {
