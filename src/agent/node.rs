@@ -40,23 +40,34 @@ pub enum BalancerUrl {
 }
 
 impl BalancerUrl {
-    /// From the configured host, else from the kind of Engine; a listener on every address covers the gateways of networks on
-    /// this node.
+    /// From the configured host, else from the kind of Engine. A listener on every IPv4 address covers the gateways of networks
+    /// on this node; containers also reach one at a single address of this node, such as the gateway of one network.
     pub(super) fn of(
         configured: Option<&str>,
         http: &[SocketAddr],
         kind: EngineKind,
         exposure: ExposureMode,
     ) -> Self {
-        let covering = http.iter().find(|address| address.ip().is_unspecified());
         let Some(host) = configured.or(kind.machine_name()) else {
-            let covering = covering.filter(|_| exposure == ExposureMode::Bridge);
-            return covering.map_or(Self::Unknown, |address| Self::Gateway(address.port()));
+            return Self::on_bridges(http, exposure);
         };
+        let covering = http.iter().find(|address| address.ip().is_unspecified());
         let bare = host.trim_matches(['[', ']']);
         let of_host = || http.iter().find(|address| address.ip().to_string() == bare);
         let listener = covering.or_else(of_host).or(http.first());
         listener.map_or(Self::Unknown, |address| Self::Host(format!("{host}:{}", address.port())))
+    }
+
+    /// The networks of apps have IPv4 only, so a listener on `[::]` does not help.
+    fn on_bridges(http: &[SocketAddr], exposure: ExposureMode) -> Self {
+        if exposure != ExposureMode::Bridge {
+            return Self::Unknown;
+        }
+        let mut reachable = http.iter().filter(|address| address.is_ipv4() && !address.ip().is_loopback());
+        match reachable.clone().find(|address| address.ip().is_unspecified()) {
+            Some(covering) => Self::Gateway(covering.port()),
+            None => reachable.next().map_or(Self::Unknown, |address| Self::Host(address.to_string())),
+        }
     }
 }
 
@@ -80,6 +91,11 @@ mod tests {
             (None, "0.0.0.0:8080", Native, BalancerUrl::Gateway(8080)),
             (None, "127.0.0.1:81 0.0.0.0:80", Native, BalancerUrl::Gateway(80)),
             (None, "127.0.0.1:8080", Native, BalancerUrl::Unknown),
+            (None, "[::]:8080", Native, BalancerUrl::Unknown),
+            (None, "[::]:81 0.0.0.0:80", Native, BalancerUrl::Gateway(80)),
+            (None, "127.0.0.1:81 10.209.0.1:80", Native, host("10.209.0.1:80")),
+            (None, "10.209.0.1:81 0.0.0.0:80", Native, BalancerUrl::Gateway(80)),
+            (None, "10.209.0.1:80", Rootless, BalancerUrl::Unknown),
             (Some("10.0.0.5"), "10.0.0.5:8080", Native, host("10.0.0.5:8080")),
             (None, "0.0.0.0:8080", Rootless, BalancerUrl::Unknown),
             (Some("harbour.lan"), "0.0.0.0:8080", Rootless, host("harbour.lan:8080")),

@@ -123,7 +123,7 @@ fn changed_meanwhile(
 fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ErrorDetail {
     let (what, next) = match exposure {
         ExposureMode::Bridge => (
-            "no HTTP listener of the balancer is reachable at the gateways of the app networks",
+            "containers cannot reach any HTTP listener of the balancer: it listens on 127.0.0.1 or IPv6 only",
             "ctl serve --http 0.0.0.0:8080",
         ),
         ExposureMode::Published => (

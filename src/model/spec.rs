@@ -119,7 +119,8 @@ pub enum EnvField {
     /// Name of the node.
     #[serde(rename = "node.name")]
     NodeName,
-    /// Where the container reaches the balancer: `http://<gateway>:<first http port>`, or the host of `--balancer-host`.
+    /// Where the container reaches the balancer: at the gateway of its network, at an address of the node, or at the host of
+    /// `--balancer-host`.
     #[serde(rename = "balancer.url")]
     BalancerUrl,
 }

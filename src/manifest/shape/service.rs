@@ -205,7 +205,7 @@ pub(in crate::manifest) const FIELDS: EnumValues = EnumValues {
         ("node.name", "name of the node"),
         (
             "balancer.url",
-            "URL of the balancer for containers: `http://<gateway>:<first http port>`, or with the host of `ctl serve --balancer-host`",
+            "URL of the balancer for containers: `http://<gateway>:<port>` if it listens on 0.0.0.0, else its first address that is not 127.0.0.1, or the host of `ctl serve --balancer-host`",
         ),
     ],
     later: &[],

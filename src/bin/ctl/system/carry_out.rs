@@ -14,7 +14,7 @@ use coxswain::api::codes;
 use coxswain::api::types::ErrorDetail;
 use coxswain::model::io_error_text;
 
-use super::step::{Step, StepMode, command};
+use super::step::{Step, StepMode, command, group_line, groups};
 use crate::error::CliError;
 use crate::output::Ui;
 
@@ -28,11 +28,13 @@ const OUTPUT_LINES: usize = 5;
 
 /// Carries out and prints each step; a dry run only prints.
 pub(crate) async fn carry_out(ui: &Ui, steps: &[Step], mode: StepMode) -> Result<(), CliError> {
-    for step in steps {
+    for group in groups(steps) {
         if mode == StepMode::CarryOut {
-            one(step).await?;
+            for step in group {
+                one(step).await?;
+            }
         }
-        ui.out(&step.line(mode))?;
+        ui.out(&group_line(group, mode))?;
     }
     Ok(())
 }

@@ -295,4 +295,17 @@ mod tests {
         let last = lines(&request(), &facts).pop();
         assert_eq!(last.as_deref(), Some("= coxswain.service  not started: systemd does not run here"));
     }
+
+    #[test]
+    fn package_creates_the_same_users() {
+        let script = include_str!("../../../../packaging/debian/postinst");
+        for wanted in [
+            format!("balancer_id={BALANCER_ID}\n"),
+            format!("groupadd --system {API_GROUP}\n"),
+            format!("nologin {BALANCER_USER}\n"),
+            "--home-dir /nonexistent --no-create-home".to_owned(),
+        ] {
+            assert!(script.contains(&wanted), "{wanted}");
+        }
+    }
 }

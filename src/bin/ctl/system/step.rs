@@ -1,6 +1,7 @@
 //! The steps of an install or uninstall, and how each is printed before or after it is done. Pure.
 
-use std::path::PathBuf;
+use std::mem::Discriminant;
+use std::path::{Path, PathBuf};
 
 /// A change to the machine, or something that is deliberately left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +92,41 @@ impl Step {
     }
 }
 
+/// The steps in groups of one line each: what is done to man pages, of which there is one per command, is one line.
+pub(crate) fn groups(steps: &[Step]) -> impl Iterator<Item = &[Step]> {
+    steps.chunk_by(|one, next| page_change(one).is_some() && page_change(one) == page_change(next))
+}
+
+/// The line of a group.
+pub(crate) fn group_line(group: &[Step], mode: StepMode) -> String {
+    match group {
+        [] => String::new(),
+        [step] => step.line(mode),
+        [first, ..] => {
+            let path = page(first).unwrap_or(Path::new(""));
+            let directory = path.parent().unwrap_or(path).display();
+            let pages = format!("{} man pages in {directory}", group.len());
+            first.line(mode).replacen(&path.display().to_string(), &pages, 1)
+        }
+    }
+}
+
+/// What is done to a man page, and whether the page was there.
+fn page_change(step: &Step) -> Option<(Discriminant<Step>, bool)> {
+    page(step)?;
+    Some((std::mem::discriminant(step), matches!(step, Step::WriteFile { replaces: true, .. })))
+}
+
+/// The man page that a step is about.
+fn page(step: &Step) -> Option<&Path> {
+    let path = match step {
+        Step::WriteFile { path, .. } | Step::RemoveFile { path } => path.as_path(),
+        Step::Keep { what, .. } => Path::new(what),
+        _ => return None,
+    };
+    path.parent().filter(|parent| parent.ends_with("man/man1")).map(|_| path)
+}
+
 /// `useradd`, `systemctl` and the like, as a program with its arguments; `None` for a step that changes files only.
 pub(crate) fn command(step: &Step) -> Option<Vec<String>> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
@@ -123,5 +159,28 @@ pub(crate) fn command(step: &Step) -> Option<Vec<String>> {
         | Step::RemoveFile { .. }
         | Step::RemoveDirectory { .. }
         | Step::Keep { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_of_man_pages_are_one_line_each() {
+        let write = |name: &str, replaces| Step::WriteFile {
+            path: PathBuf::from("/share/man/man1").join(name),
+            text: String::new(),
+            replaces,
+        };
+        let kept = Step::Keep { what: "/etc/default/coxswain".to_owned(), reason: "unchanged" };
+        let steps = [kept, write("ctl.1", false), write("ctl-get.1", false), write("ctl-why.1", true)];
+        let lines: Vec<String> = groups(&steps).map(|group| group_line(group, StepMode::CarryOut)).collect();
+        let expected = [
+            "= /etc/default/coxswain  unchanged",
+            "+ wrote 2 man pages in /share/man/man1",
+            "~ replaced /share/man/man1/ctl-why.1",
+        ];
+        assert_eq!(lines, expected);
     }
 }
