@@ -41,10 +41,11 @@ impl Agent {
             self.busy.insert(action.subject());
             let engine = Arc::clone(&self.engine);
             let ticks = self.watch.ticks.clone();
+            let policy = Arc::clone(&self.host_paths);
             let action = action.clone();
             self.tasks.spawn(async move {
                 let tick = ticks.next();
-                let outcome = execute(&*engine, &ticks, &action).await;
+                let outcome = execute(&*engine, &policy, &ticks, &action).await;
                 TaskReport::Acted { tick, action, outcome }
             });
         }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::model::{ExposureMode, NodeId};
+use crate::model::{ExposureMode, HostPathPolicy, NodeId};
 
 /// The configuration of a node's agent.
 #[derive(Debug, Clone)]
@@ -20,4 +20,6 @@ pub struct AgentConfig {
     pub http: Vec<SocketAddr>,
     /// The host by which containers reach the balancer; `None` follows from the kind of Engine and the addresses.
     pub balancer_host: Option<String>,
+    /// Which paths of the node containers may mount.
+    pub host_paths: HostPathPolicy,
 }

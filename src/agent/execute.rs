@@ -6,9 +6,10 @@ use std::net::IpAddr;
 
 use super::action::AgentAction;
 use super::examine::examine;
+use super::host_paths;
 use super::observe::Ticks;
 use crate::engine::{ContainerSpec, ContainerState, Engine, EngineError, ObservedContainer};
-use crate::model::{ContainerId, Evidence};
+use crate::model::{ContainerId, Evidence, HostPathPolicy};
 
 /// The outcome of an action.
 #[derive(Debug)]
@@ -41,7 +42,12 @@ pub(super) enum ActionOutcome {
 }
 
 /// Carries out one action.
-pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &AgentAction) -> ActionOutcome {
+pub(super) async fn execute(
+    engine: &dyn Engine,
+    policy: &HostPathPolicy,
+    ticks: &Ticks,
+    action: &AgentAction,
+) -> ActionOutcome {
     let done = match action {
         AgentAction::FindImage { image } => engine.image(image).await.map(|_| ()),
         AgentAction::Pull { image } => engine.pull(image).await,
@@ -54,7 +60,13 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &AgentAc
             }
             Err(error) => Err(error),
         },
-        AgentAction::Create { spec, .. } => return create(engine, ticks, spec).await,
+        AgentAction::Create { spec, .. } => {
+            let spec = match with_resolved_paths(policy, spec).await {
+                Ok(spec) => spec,
+                Err(message) => return ActionOutcome::Failed(EngineError::Invalid { message }),
+            };
+            return create(engine, ticks, &spec).await;
+        }
         AgentAction::Start { container, .. } => return start(engine, ticks, container).await,
         AgentAction::Connect { container, network, address, .. } => {
             return connect(engine, ticks, container, network, *address).await;
@@ -72,6 +84,15 @@ pub(super) async fn execute(engine: &dyn Engine, ticks: &Ticks, action: &AgentAc
         AgentAction::Untag { tag } => engine.untag(tag).await,
     };
     done.map_or_else(ActionOutcome::Failed, |()| ActionOutcome::Done)
+}
+
+/// The spec with the paths of the node that Docker is to mount, without symbolic links.
+async fn with_resolved_paths(policy: &HostPathPolicy, spec: &ContainerSpec) -> Result<ContainerSpec, String> {
+    let mut spec = spec.clone();
+    for bind in &mut spec.binds {
+        bind.source = host_paths::resolve(policy, &bind.source).await?;
+    }
+    Ok(spec)
 }
 
 async fn create(engine: &dyn Engine, ticks: &Ticks, spec: &ContainerSpec) -> ActionOutcome {

@@ -29,6 +29,7 @@ mod examine;
 mod execute;
 mod first_contact;
 mod handle;
+mod host_paths;
 mod images;
 mod known_volumes;
 mod lifecycle;

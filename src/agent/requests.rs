@@ -13,13 +13,14 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use parking_lot::Mutex;
 
+use super::host_paths;
 use super::volumes::{DoomedVolumes, NodeVolume};
 use crate::engine::{
     ContainerState, Engine, EngineError, LABEL_REPLICA, LogLine, LogOptions, ObservedContainer, has_label,
     is_of_store,
 };
 use crate::model::image_reference::{ImageReference, is_image_id, with_default_tag};
-use crate::model::{ContainerId, Pull, ReplicaName, ResolvedImage, StoreId};
+use crate::model::{ContainerId, HostPathPolicy, Pull, ReplicaName, ResolvedImage, StoreId};
 
 const KILL_SIGNAL: &str = "SIGKILL";
 
@@ -55,6 +56,12 @@ pub trait NodeRequests: fmt::Debug + Send + Sync {
     /// reference's own repository knows the image, or to the image id where no registry does.
     async fn resolve_image(&self, image: &str, pull: Pull) -> Result<ResolvedImage, EngineError>;
 
+    /// Whether a container may mount a path of the node.
+    ///
+    /// # Errors
+    /// A message that names the path.
+    async fn check_host_path(&self, path: &str) -> Result<(), String>;
+
     /// Looks up a container of a replica.
     async fn kill_target(
         &self,
@@ -84,6 +91,7 @@ pub(crate) struct LocalNode {
     engine: Arc<dyn Engine>,
     store: StoreId,
     removed: Arc<RemovedVolumes>,
+    host_paths: Arc<HostPathPolicy>,
 }
 
 /// Names in Docker of volumes that were removed on request, until the agent takes note: it does not wait for them.
@@ -98,7 +106,11 @@ impl RemovedVolumes {
 
 impl LocalNode {
     pub(crate) fn new(engine: Arc<dyn Engine>, store: StoreId, removed: Arc<RemovedVolumes>) -> Self {
-        Self { engine, store, removed }
+        Self { engine, store, removed, host_paths: Arc::default() }
+    }
+
+    pub(super) fn with_host_paths(self, host_paths: Arc<HostPathPolicy>) -> Self {
+        Self { host_paths, ..self }
     }
 
     fn has_labels(&self, container: &ObservedContainer, replica: &ReplicaName) -> bool {
@@ -140,6 +152,10 @@ impl NodeRequests for LocalNode {
         };
         let pinned = found.digests.iter().find(is_in_repository).unwrap_or(&found.id).clone();
         Ok(ResolvedImage { reference, pinned, config: found.config })
+    }
+
+    async fn check_host_path(&self, path: &str) -> Result<(), String> {
+        host_paths::resolve(&self.host_paths, path).await.map(|_| ())
     }
 
     async fn kill_target(

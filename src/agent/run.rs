@@ -28,7 +28,7 @@ use super::view::{NodeView, instance_of};
 use super::wake::{changed, follow_store};
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineError, is_of_store};
-use crate::model::{Backoff, BalancerReports, Condition, ContainerId, Millis, Reason, key};
+use crate::model::{Backoff, BalancerReports, Condition, ContainerId, HostPathPolicy, Millis, Reason, key};
 use crate::probe::{Prober, Probes};
 use crate::store::{Store, StoreError};
 
@@ -57,6 +57,7 @@ pub struct Agent {
     pub(super) snapshot: StoreSnapshot,
     pub(super) busy: BTreeSet<ActionSubject>,
     pub(super) tasks: JoinSet<TaskReport>,
+    pub(super) host_paths: Arc<HostPathPolicy>,
     held: Vec<(ContainerId, String)>,
     missing_volumes: BTreeSet<String>,
     removed: Arc<RemovedVolumes>,
@@ -111,8 +112,9 @@ impl Agent {
         let (confirm, confirmations) = mpsc::channel(CONFIRM_QUEUE);
         let (state, states) = watch::channel(AgentState::default());
         let removed = Arc::<RemovedVolumes>::default();
-        let requests =
-            Arc::new(LocalNode::new(Arc::clone(&engine), facts.store.clone(), Arc::clone(&removed)));
+        let host_paths = Arc::new(config.host_paths.clone());
+        let local = LocalNode::new(Arc::clone(&engine), facts.store.clone(), Arc::clone(&removed));
+        let requests = Arc::new(local.with_host_paths(Arc::clone(&host_paths)));
         let handle = AgentHandle { wake: wake.clone(), confirm, state: states, requests };
         let agent = Agent {
             config,
@@ -131,6 +133,7 @@ impl Agent {
             snapshot: StoreSnapshot::default(),
             busy: BTreeSet::new(),
             tasks: JoinSet::new(),
+            host_paths,
             held: Vec::new(),
             missing_volumes: BTreeSet::new(),
             removed,

@@ -10,12 +10,13 @@ use super::allocator::NetworkAllocation;
 use super::node::{BalancerUrl, NodeFacts};
 use super::view::NodeView;
 use crate::engine::{
-    ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION,
-    LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH, Mount, NetworkSpec, VolumeSpec,
+    BindMount, ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA,
+    LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH, Mount, NetworkSpec,
+    VolumeSpec,
 };
 use crate::model::{
-    AppName, ContainerProcess, EnvField, EnvValue, ImageVolume, Replica, Revision, StoreId, Volume,
-    sha256_hex,
+    AppName, ContainerOptions, ContainerProcess, EnvField, EnvValue, ImageVolume, Replica, Revision, StoreId,
+    TMP, TMPFS_SIZE, Tmpfs, Volume, sha256_hex,
 };
 
 /// The container of an attempt.
@@ -46,6 +47,8 @@ pub(super) fn container(
         network: view.network_name(&replica.app),
         address: IpAddr::V4(address),
         mounts: mounts(&view.facts, replica, revision),
+        binds: spec.volumes.iter().filter_map(bind).collect(),
+        options: options(revision, replica),
         cpu_reserved: spec.resources.cpu,
         cpu_limit: spec.limits.cpu,
         memory: spec.resources.memory,
@@ -60,9 +63,28 @@ pub(super) fn container(
 /// What a replica's container mounts. A VOLUME of the image that the manifest does not mount becomes a named volume as
 /// well: Docker's anonymous one would end with the container.
 pub(super) fn mounts(facts: &NodeFacts, replica: &Replica, revision: &Revision) -> Vec<Mount> {
-    let named = revision.spec.volumes.iter().map(|volume| mount(facts, replica, volume));
+    let named = revision.spec.volumes.iter().filter_map(|volume| mount(facts, replica, volume));
     let of_image = revision.release().image_volumes().into_iter();
     named.chain(of_image.map(|volume| image_mount(facts, replica, volume))).collect()
+}
+
+fn bind(volume: &Volume) -> Option<BindMount> {
+    let source = volume.host_path()?.to_owned();
+    Some(BindMount { source, path: volume.path.clone(), read_only: volume.read_only })
+}
+
+/// With what follows from the replica and from other fields. None of it is in the template: it does not ask for a new
+/// container.
+fn options(revision: &Revision, replica: &Replica) -> ContainerOptions {
+    let mut options = revision.spec.options.clone();
+    options.hostname.get_or_insert_with(|| replica.name.to_string());
+    let is_mounted = revision.spec.volumes.iter().any(|volume| volume.path == TMP)
+        || revision.image.config.volumes.contains(TMP)
+        || options.tmpfs.iter().any(|tmpfs| tmpfs.path == TMP);
+    if revision.spec.security.read_only_root && !is_mounted {
+        options.tmpfs.push(Tmpfs { path: TMP.to_owned(), size: TMPFS_SIZE });
+    }
+    options
 }
 
 fn image_mount(facts: &NodeFacts, replica: &Replica, volume: ImageVolume<'_>) -> Mount {
@@ -78,15 +100,16 @@ fn image_mount(facts: &NodeFacts, replica: &Replica, volume: ImageVolume<'_>) ->
 }
 
 /// A volume in a replica's container. Its labels say what it belongs to, and nothing that can change.
-fn mount(facts: &NodeFacts, replica: &Replica, volume: &Volume) -> Mount {
+fn mount(facts: &NodeFacts, replica: &Replica, volume: &Volume) -> Option<Mount> {
     let labels = [
         (LABEL_STORE, facts.store.to_string()),
         (LABEL_APP, replica.app.to_string()),
-        (LABEL_VOLUME, volume.name.clone()),
+        (LABEL_VOLUME, volume.name()?.to_owned()),
     ];
-    let name = volume.docker_name(&replica.app, replica.slot, &facts.store);
+    let name = volume.docker_name(&replica.app, replica.slot, &facts.store)?;
     let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    Mount { volume: VolumeSpec { name, labels }, path: volume.path.clone(), read_only: volume.read_only }
+    let volume_spec = VolumeSpec { name, labels };
+    Some(Mount { volume: volume_spec, path: volume.path.clone(), read_only: volume.read_only })
 }
 
 fn own_labels(

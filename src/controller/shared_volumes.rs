@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::service_state::ServiceState;
-use crate::model::{Service, ServiceName};
+use crate::model::{Service, ServiceName, Volume};
 use crate::store::{Store, StoreError};
 
 /// The volumes of a service that another one of its app declares, with the first such service. Services that are being
@@ -22,9 +22,11 @@ pub(super) async fn shared_volumes(
         if other.metadata.app != service.metadata.app || other.deleted_at.is_some() {
             continue;
         }
-        let declares = |volume: &str| other.spec.volumes.iter().any(|declared| declared.name == volume);
-        for volume in service.spec.volumes.iter().filter(|volume| declares(&volume.name)) {
-            shared.entry(volume.name.clone()).or_insert_with(|| name.clone());
+        let declares =
+            |volume: &str| other.spec.volumes.iter().any(|declared| declared.name() == Some(volume));
+        let named = service.spec.volumes.iter().filter_map(Volume::name);
+        for volume in named.filter(|volume| declares(volume)) {
+            shared.entry(volume.to_owned()).or_insert_with(|| name.clone());
         }
     }
     Ok(shared)

@@ -26,7 +26,7 @@ use crate::api;
 use crate::clock::{Clock, RealClock};
 use crate::controller::{Controller, ControllerParts, KeptStore, StoreKeeper};
 use crate::engine::{DockerEngine, Engine};
-use crate::model::{BalancerReports, NodeId};
+use crate::model::{BalancerReports, HostPathPolicy, NodeId};
 use crate::plane::PlaneServer;
 use crate::registry::Registry;
 use crate::source::{self, SourceParts};
@@ -250,6 +250,8 @@ impl Daemon<'_> {
 
     fn agent_config(&self, node: NodeId, node_name: String) -> AgentConfig {
         let ServeOptions { state_dir, http, network_pool, exposure, balancer_host, .. } = self.options;
+        let ServeOptions { socket, docker, allow_host_path, .. } = self.options;
+        let protected = vec![state_dir.clone(), socket.clone(), docker.clone()];
         AgentConfig {
             instance: format!("{node}:{}", state_dir.display()),
             node,
@@ -258,6 +260,7 @@ impl Daemon<'_> {
             exposure: *exposure,
             http: http.clone(),
             balancer_host: balancer_host.clone(),
+            host_paths: HostPathPolicy { allowed: allow_host_path.clone(), protected },
         }
     }
 }

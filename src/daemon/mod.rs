@@ -86,4 +86,6 @@ pub struct ServeOptions {
     pub balancer_id: BalancerId,
     /// Directory of manifests to watch; absolute.
     pub manifests: Option<PathBuf>,
+    /// Paths of the node that containers may mount; absolute.
+    pub allow_host_path: Vec<PathBuf>,
 }

@@ -123,6 +123,7 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
         balancer_id,
         new_store,
         manifests,
+        allow_host_path,
     } = options;
     let mut arguments: Vec<OsString> = vec!["serve".into(), "--role".into(), role.as_str().into()];
     let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
@@ -142,6 +143,9 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
     flag("--balancer-id", balancer_id.as_str().into());
     if let Some(directory) = manifests {
         flag("--manifests", directory.into());
+    }
+    for path in allow_host_path {
+        flag("--allow-host-path", path.into());
     }
     if *new_store && first {
         arguments.push("--new-store".into());
@@ -166,6 +170,7 @@ mod tests {
             balancer_id: "harbour".into(),
             new_store: true,
             manifests: Some("/etc/m".into()),
+            allow_host_path: vec!["/srv".into(), "/opt/x".into()],
         };
         let first = arguments(Role::Controller, &options, true);
         let expected = [
@@ -192,6 +197,10 @@ mod tests {
             "harbour",
             "--manifests",
             "/etc/m",
+            "--allow-host-path",
+            "/srv",
+            "--allow-host-path",
+            "/opt/x",
             "--new-store",
         ];
         assert_eq!(first, expected);

@@ -15,6 +15,7 @@ pub mod fake;
 mod kind;
 mod labels;
 mod listening;
+mod mount;
 mod routes;
 mod translate;
 mod types;
@@ -32,9 +33,10 @@ pub use labels::{
     LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REVISION, LABEL_SERVICE,
     LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH, has_label, is_of_store,
 };
+pub use mount::{BindMount, Mount, ObservedVolume, VolumeSpec};
 pub use types::{
     ContainerSpec, ContainerState, EngineEvent, EngineEventKind, EngineInfo, ExecId, ExecOutcome, ImageInfo,
-    LogLine, LogOptions, Mount, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
+    LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
 };
 
 use crate::model::{ContainerId, ListeningSocket, Millis};

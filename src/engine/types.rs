@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::error::EngineError;
-use crate::model::{ContainerId, Cpu, EngineKind, ImageConfig, Logging, MemorySize, Millis, Security};
+use super::mount::{BindMount, Mount};
+use crate::model::{
+    ContainerId, ContainerOptions, Cpu, EngineKind, ImageConfig, Logging, MemorySize, Millis, Security,
+};
 
 /// What the Engine reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +91,16 @@ pub struct ContainerSpec {
     /// Fixed address on it.
     pub address: IpAddr,
     pub mounts: Vec<Mount>,
+    /// Paths of the node. The agent resolves their links before it creates the container.
+    pub binds: Vec<BindMount>,
+    /// Host name, kernel settings and devices.
+    pub options: ContainerOptions,
     /// CPU shares.
     pub cpu_reserved: Option<Cpu>,
     /// CPU quota.
     pub cpu_limit: Option<Cpu>,
     /// Reserved memory and hard limit.
     pub memory: Option<MemorySize>,
-    /// Always with no-new-privileges.
     pub security: Security,
     /// Log rotation (driver `json-file`, so that `docker logs` and ours can read it).
     pub logging: Logging,
@@ -123,6 +128,8 @@ impl ContainerSpec {
             network: network.to_owned(),
             address,
             mounts: Vec::new(),
+            binds: Vec::new(),
+            options: ContainerOptions::default(),
             cpu_reserved: None,
             cpu_limit: None,
             memory: None,
@@ -132,41 +139,6 @@ impl ContainerSpec {
             stop_grace: Millis::secs(10),
             disables_health_check: false,
         }
-    }
-}
-
-/// A named volume to create.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VolumeSpec {
-    pub name: String,
-    pub labels: BTreeMap<String, String>,
-}
-
-/// A volume in a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
-    pub volume: VolumeSpec,
-    /// Absolute path in the container.
-    pub path: String,
-    pub read_only: bool,
-}
-
-/// A volume as the Engine describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObservedVolume {
-    pub name: String,
-    pub labels: BTreeMap<String, String>,
-}
-
-impl ObservedVolume {
-    /// Refuses a volume of the same name that has other labels.
-    pub(super) fn check_is(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
-        if spec.labels.iter().all(|(label, value)| self.labels.get(label) == Some(value)) {
-            return Ok(());
-        }
-        let message =
-            format!("volume {} exists and does not belong to this service's app and daemon", self.name);
-        Err(EngineError::Invalid { message })
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) fn security(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_
     block.set(reader, "readOnlyRoot", &mut security.read_only_root, ManifestReader::flag);
     block.set(reader, "capAdd", &mut security.cap_add, capabilities);
     block.set(reader, "capDrop", &mut security.cap_drop, capabilities);
+    block.set(reader, "groups", &mut security.groups, ManifestReader::texts);
+    block.set(reader, "noNewPrivileges", &mut security.no_new_privileges, ManifestReader::flag);
     Some(security)
 }
 

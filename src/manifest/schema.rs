@@ -54,6 +54,9 @@ fn refused(say: &str) -> Value {
 
 fn rule(rule: &KeyRule) -> Value {
     match rule {
+        KeyRule::Exactly(names) => {
+            json!({"oneOf": names.iter().map(|name| json!({"required": [name]})).collect::<Vec<_>>()})
+        }
         KeyRule::Needs(key, needed) => json!({"dependencies": {*key: [needed]}}),
         KeyRule::Any(names) => {
             json!({"anyOf": names.iter().map(|name| json!({"required": [name]})).collect::<Vec<_>>()})

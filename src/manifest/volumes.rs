@@ -1,8 +1,8 @@
-//! `volumes: [{name, path, readOnly, perReplica}]`. Pure.
+//! `volumes: [{name, path, readOnly, perReplica}]`, with `hostPath` in place of `name` for a path of the node. Pure.
 
 use super::reader::{ManifestReader, YamlField};
 use super::shape;
-use crate::model::{ServiceName, Volume};
+use crate::model::{Problem, ServiceName, Volume, VolumeOrigin};
 
 /// A volume, for suggestions.
 const EXAMPLE: &str = "- {name: data, path: /data}";
@@ -22,11 +22,32 @@ fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Optio
         return None;
     }
     let block = reader.block(item, &shape::VOLUME)?;
-    let name = block.require(reader, "name", "name: data").and_then(|field| reader.text(&field));
+    let name = block.get(reader, "name");
+    let host_path = block.get(reader, "hostPath");
     let path = block.require(reader, "path", "path: /data").and_then(|field| reader.text(&field));
     let read_only = block.read(reader, "readOnly", ManifestReader::flag).unwrap_or_default();
     let per_replica = block.read(reader, "perReplica", ManifestReader::flag).unwrap_or_default();
-    Some(Volume { name: name?, path: path?, read_only, per_replica })
+    let origin = match (name, host_path) {
+        (Some(name), None) => VolumeOrigin::Name(reader.text(&name)?),
+        (None, Some(path)) => VolumeOrigin::HostPath(reader.text(&path)?),
+        (Some(_), Some(path)) => {
+            reader.wrong(&path, "a volume has a `name` or a `hostPath`; keep one of them");
+            return None;
+        }
+        (None, None) => {
+            let is_misspelt =
+                ["name", "hostPath"].iter().any(|key| reader.is_spoiled(&format!("{}.{key}", item.path)));
+            if !is_misspelt {
+                reader.report(item.span, name_missing(item));
+            }
+            return None;
+        }
+    };
+    Some(Volume { origin, path: path?, read_only, per_replica })
+}
+
+fn name_missing(item: &YamlField<'_>) -> Problem {
+    Problem::new(format!("{}.name", item.path), "`name` or `hostPath` is required").suggest("name: data")
 }
 
 /// A volume as Compose writes it: `name:/path[:options]`, or a path of the node in place of the name.
@@ -37,8 +58,18 @@ fn report_text(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>, text: 
     let is_read_only = parts.next().is_some_and(|options| options.split(',').any(|option| option == "ro"));
     let (name, path) = match path {
         None => (None, source),
-        Some(_) if source.starts_with(['/', '.', '~', '$']) => {
-            return reader.wrong_but(item, "bind mounts are not supported; use a named volume", EXAMPLE);
+        Some(path) if source.starts_with('/') && path.starts_with('/') => {
+            let message = format!("expected a map with `hostPath` and `path`, found `{text}`");
+            let read_only = if is_read_only { ", readOnly: true" } else { "" };
+            return reader.wrong_but(
+                item,
+                message,
+                format!("{{hostPath: {source}, path: {path}{read_only}}}"),
+            );
+        }
+        Some(_) if source.starts_with(['.', '~', '$']) => {
+            let message = format!("`{source}` depends on who applies it; write an absolute path of the node");
+            return reader.wrong_but(item, message, "{hostPath: /srv/data, path: /data}");
         }
         Some(path) => (Some(source), path),
     };

@@ -1,7 +1,7 @@
 //! Rules over a whole spec. The client checks them to report the line, the server because no client can be trusted. Pure.
 
 use super::image_reference::check_image;
-use super::{EnvValue, LIMITS, NumberOrPercent, Problem, ServiceSpec};
+use super::{EnvValue, LIMITS, NumberOrPercent, Problem, ServiceSpec, is_host_name};
 
 /// Signals that can ask a process to stop, without `SIG`.
 pub const SIGNALS: [&str; 11] =
@@ -17,6 +17,7 @@ pub fn check_service(spec: &ServiceSpec) -> Vec<Problem> {
     check_rollout(spec, &mut problems);
     check_container(spec, &mut problems);
     problems.extend(super::volume::check(&spec.volumes));
+    problems.extend(super::container_check::problems(spec));
     problems
 }
 
@@ -95,18 +96,6 @@ fn unknown_port(spec: &ServiceSpec, path: String, name: &str) -> Problem {
     let names: Vec<&str> = spec.ports.iter().map(|p| p.name.as_str()).collect();
     let problem = Problem::new(path, format!("unknown port `{name}`"));
     if names.is_empty() { problem } else { problem.suggest(names.join(", ")) }
-}
-
-/// Whether a text is a host name in lower case, as routes match it (lengths: RFC 1035).
-pub fn is_host_name(host: &str) -> bool {
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.len() <= 63
-            && l.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-    };
-    host.len() <= 253 && host.split('.').all(label)
 }
 
 /// The problem of a route's path. The balancer compares it with normalised paths, so it must be one.

@@ -106,12 +106,7 @@ mod tests {
     }
 
     fn mounting(paths: &[&str]) -> ServiceSpec {
-        let volume = |path: &&str| Volume {
-            name: "data".into(),
-            path: (*path).to_owned(),
-            read_only: false,
-            per_replica: false,
-        };
+        let volume = |path: &&str| Volume::named("data", *path);
         ServiceSpec { volumes: paths.iter().map(volume).collect(), ..ServiceSpec::of_image("db:1") }
     }
 

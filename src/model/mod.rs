@@ -14,6 +14,8 @@ mod balancer_reports;
 mod check;
 pub mod command_form;
 mod condition;
+mod container_check;
+mod container_options;
 mod deletion_guard;
 mod described;
 mod diagnosis;
@@ -26,6 +28,8 @@ mod gadget;
 mod hash;
 mod health;
 mod health_check;
+mod host_name;
+mod host_paths;
 mod ids;
 mod image_config;
 pub mod image_reference;
@@ -41,7 +45,6 @@ mod object;
 mod outcome;
 mod overrides;
 mod pace;
-mod permanence;
 mod policy;
 mod problem;
 mod process;
@@ -53,21 +56,26 @@ mod rollout;
 mod route_match;
 mod sanitize;
 mod scale_target;
+mod security;
 mod service;
 mod spec;
 mod spec_limits;
 mod table;
 mod template;
 mod traffic;
-mod trial;
 mod volume;
 mod whole_seconds;
 
 pub use author::Author;
 pub use backoff::Backoff;
 pub use balancer_reports::BalancerReports;
-pub use check::{SIGNALS, check_service, is_host_name};
+pub use check::{SIGNALS, check_service};
 pub use condition::{Condition, ConditionKind, Reason};
+pub use container_check::ULIMITS;
+pub use container_options::{
+    ContainerOptions, Dns, GatewayWord, HostAddress, PIDS_LIMIT, TMP, TMPFS_SIZE, Tmpfs, Ulimit, UlimitValue,
+    UnlimitedWord,
+};
 pub use deletion_guard::RecentDeletions;
 pub use diagnosis::{
     CRASHES_TOGETHER, Diagnosis, Evidence, FailedProbe, ListeningSocket, NotReadyCause, ProbeAnswer,
@@ -79,6 +87,8 @@ pub use exposure::{EngineKind, ExposureMode};
 pub use gadget::{Gadget, GadgetSpec};
 pub use hash::sha256_hex;
 pub use health::{Health, HealthCheck};
+pub use host_name::is_host_name;
+pub use host_paths::HostPathPolicy;
 pub use ids::{
     AppName, BalancerId, ContainerId, Epoch, Generation, ListenerId, NameError, NodeId, ReplicaName,
     RevisionNumber, ServiceName, StoreId, TemplateHash,
@@ -108,9 +118,10 @@ pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutDirection, Rollo
 pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};
 pub use sanitize::{escape_control, sanitize};
 pub use scale_target::{ScaleError, ScaleTarget};
+pub use security::Security;
 pub use service::{Metadata, Service};
 pub use spec::{
-    Balance, ContainerLimits, EnvField, EnvValue, Logging, Port, Protocol, Pull, Resources, Route, Security,
+    Balance, ContainerLimits, EnvField, EnvValue, Logging, Port, Protocol, Pull, Resources, Route,
     ServiceSpec,
 };
 pub use spec_limits::{LIMITS, SpecLimits};
@@ -120,5 +131,4 @@ pub use table::{
 };
 pub use template::{HASH_SCHEMA, Template};
 pub use traffic::{RevisionPin, Traffic};
-pub use trial::Trial;
-pub use volume::Volume;
+pub use volume::{Volume, VolumeOrigin};

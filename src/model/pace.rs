@@ -17,7 +17,7 @@ impl Release<'_> {
     /// one that its image declares, needs a free slot.
     pub fn waits_for(self, other: Release<'_>, count: u32) -> bool {
         let written = |v: &Volume| !v.per_replica && !v.read_only;
-        let shares = |v: &Volume| other.spec.volumes.iter().any(|o| o.name == v.name && written(o));
+        let shares = |v: &Volume| other.spec.volumes.iter().any(|o| o.origin == v.origin && written(o));
         let waits = |v: &Volume| v.per_replica || (count <= 1 && written(v) && shares(v));
         !self.image_volumes().is_empty() || self.spec.volumes.iter().any(waits)
     }
@@ -73,9 +73,10 @@ mod tests {
             let mut spec = ServiceSpec::of_image("db:1");
             let (name, how) = volume.split_once(' ').unwrap_or((volume, ""));
             let (name, path) = (name.to_owned(), "/data".to_owned());
-            let (read_only, per_replica) = (how == "ro", how == "own");
-            let volume = Volume { name, path, read_only, per_replica };
-            spec.volumes = Some(volume).into_iter().filter(|v| !v.name.is_empty()).collect();
+            let is_none = name.is_empty();
+            let volume =
+                Volume { read_only: how == "ro", per_replica: how == "own", ..Volume::named(name, path) };
+            spec.volumes = Some(volume).into_iter().filter(|_| !is_none).collect();
             spec
         };
         // made, there, count -> whether it waits
@@ -119,8 +120,7 @@ mod tests {
             release.waits_for(release, 3)
         };
         assert!(waits(&spec));
-        let (name, path) = ("data".to_owned(), "/data".to_owned());
-        spec.volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
+        spec.volumes = vec![Volume::named("data", "/data")];
         assert!(!waits(&spec), "three replicas share the named volume");
     }
 }

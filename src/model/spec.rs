@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cpu, Health, MemorySize, Millis, RolloutPolicy, StopPolicy, Volume};
+use super::{ContainerOptions, Cpu, Health, MemorySize, Millis, RolloutPolicy, Security, StopPolicy, Volume};
 
 /// When the image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -146,24 +146,6 @@ pub struct ContainerLimits {
     pub cpu: Option<Cpu>,
 }
 
-/// What the container may do. Docker's defaults plus no-new-privileges where nothing is said.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Security {
-    /// `uid`, `uid:gid` or a name; the image's own where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// Root file system read-only.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub read_only_root: bool,
-    /// Capabilities added, without `CAP_`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cap_add: Vec<String>,
-    /// Capabilities dropped, without `CAP_`; `ALL` drops every one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cap_drop: Vec<String>,
-}
-
 /// Rotation of the container's log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -225,6 +207,9 @@ pub struct ServiceSpec {
     pub security: Security,
     #[serde(default)]
     pub logging: Logging,
+    /// Names, kernel settings and devices.
+    #[serde(flatten)]
+    pub options: ContainerOptions,
     /// Extra labels on the containers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -251,6 +236,7 @@ impl ServiceSpec {
             stop: StopPolicy::default(),
             security: Security::default(),
             logging: Logging::default(),
+            options: ContainerOptions::default(),
             labels: BTreeMap::new(),
         }
     }

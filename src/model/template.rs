@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    ContainerLimits, EnvValue, Logging, Port, Resources, Security, ServiceSpec, TemplateHash, Volume,
-    sha256_hex,
+    ContainerLimits, ContainerOptions, EnvValue, Logging, Port, Resources, Security, ServiceSpec,
+    TemplateHash, Volume, sha256_hex,
 };
 
 /// Number of the rules below. Hashes are compared only under one schema; raise it when a field's canonical form
@@ -31,7 +31,7 @@ pub struct Template<'a> {
     pub ports: BTreeMap<&'a str, &'a Port>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: &'a BTreeMap<String, EnvValue>,
-    /// Volumes, by name.
+    /// Volumes, by name; host paths by their path in the container.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub volumes: BTreeMap<&'a str, &'a Volume>,
     /// Reserved; memory is the hard limit.
@@ -43,6 +43,9 @@ pub struct Template<'a> {
     pub security: &'a Security,
     #[serde(skip_serializing_if = "refers_to_default")]
     pub logging: &'a Logging,
+    /// Each is left out at its default.
+    #[serde(flatten)]
+    pub options: &'a ContainerOptions,
     /// Extra labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: &'a BTreeMap<String, String>,
@@ -68,11 +71,12 @@ impl<'a> Template<'a> {
             command: spec.command.as_deref(),
             ports: spec.ports.iter().map(|p| (p.name.as_str(), p)).collect(),
             env: &spec.env,
-            volumes: spec.volumes.iter().map(|v| (v.name.as_str(), v)).collect(),
+            volumes: spec.volumes.iter().map(|v| (v.name().unwrap_or(&v.path), v)).collect(),
             resources: spec.resources,
             limits: spec.limits,
             security: &spec.security,
             logging: &spec.logging,
+            options: &spec.options,
             labels: &spec.labels,
             restarts,
         }
@@ -128,12 +132,7 @@ mod tests {
         changed.labels.insert("team".into(), "identity".into());
         assert_ne!(hash(&changed), before);
         let mut mounted = base.clone();
-        let volume = |path: &str| Volume {
-            name: "data".into(),
-            path: path.into(),
-            read_only: false,
-            per_replica: false,
-        };
+        let volume = |path: &str| Volume::named("data", path);
         mounted.volumes = vec![volume("/data")];
         let mut moved = base.clone();
         moved.volumes = vec![volume("/else")];

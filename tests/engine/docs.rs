@@ -237,6 +237,12 @@ fn volumes_page_works() {
 }
 
 #[test]
+fn container_options_page_works() {
+    let daemon = Daemon::start();
+    run_commands(&page("docs/how-to/container-options.md"), &daemon);
+}
+
+#[test]
 fn rolling_upgrade_page_works() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/rolling-upgrade.md"), &daemon);

@@ -11,6 +11,7 @@ mod images;
 mod lifecycle;
 mod load;
 mod logs;
+mod options;
 mod published;
 mod pull;
 mod storage;

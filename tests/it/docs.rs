@@ -9,6 +9,7 @@ use coxswain::manifest::{ManifestSource, parse};
 /// Pages with manifests: the exact list, so that a change of the pages' layout cannot skip one.
 const PAGES_WITH_MANIFESTS: [&str; 10] = [
     "README.md",
+    "docs/how-to/container-options.md",
     "docs/how-to/failed-release.md",
     "docs/how-to/live-changes.md",
     "docs/how-to/manifests-directory.md",

@@ -100,15 +100,8 @@ impl Removal {
 
     async fn service(&mut self, name: &str, volumes: &[&str]) {
         let mut document = document(name, "users:1");
-        spec_of(&mut document).volumes = volumes
-            .iter()
-            .map(|volume| Volume {
-                name: (*volume).to_owned(),
-                path: format!("/{volume}"),
-                read_only: false,
-                per_replica: false,
-            })
-            .collect();
+        spec_of(&mut document).volumes =
+            volumes.iter().map(|volume| Volume::named(*volume, format!("/{volume}"))).collect();
         self.rig.apply(&format!("apply-{name}"), &[document]).await.unwrap();
         for volume in volumes {
             self.rig.engine.create_volume(&self.volume(volume)).await.unwrap();

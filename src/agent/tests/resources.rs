@@ -263,8 +263,7 @@ async fn back_off_of_refused_creations_is_over_once_a_container_starts() {
 
 fn mounting(spec: &mut ServiceSpec) {
     quick(spec);
-    let (name, path) = ("data".to_owned(), "/data".to_owned());
-    spec.volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
+    spec.volumes = vec![Volume::named("data", "/data")];
 }
 
 /// A replica with the service's volume, ready, and the volume's name in Docker.

@@ -15,7 +15,7 @@ use crate::agent::{Agent, AgentConfig, AgentHandle, AgentParts};
 use crate::clock::Clock;
 use crate::engine::fake::{Behaviour, FakeEngine, Fault};
 use crate::engine::{ContainerState, EngineError, LABEL_REPLICA, ObservedContainer};
-use crate::model::{EngineKind, NodeId, key};
+use crate::model::{EngineKind, HostPathPolicy, NodeId, key};
 use crate::registry::Registry;
 use crate::store::{EmbeddedStore, Store};
 use crate::testing;
@@ -45,6 +45,7 @@ pub(super) fn config() -> AgentConfig {
         exposure: None,
         http: vec![([0, 0, 0, 0], 8080).into()],
         balancer_host: None,
+        host_paths: HostPathPolicy::default(),
     }
 }
 

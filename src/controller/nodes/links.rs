@@ -32,6 +32,14 @@ impl NodeLinks {
         self.first.resolve_image(image, pull).await
     }
 
+    /// Whether containers may mount a path, on every node.
+    pub(in crate::controller) async fn check_host_path(&self, path: &str) -> Result<(), String> {
+        for link in self.links.values() {
+            link.check_host_path(path).await?;
+        }
+        Ok(())
+    }
+
     /// Lists the volumes of every node.
     pub(in crate::controller) async fn volumes(&self) -> Result<Vec<(NodeId, NodeVolume)>, EngineError> {
         let mut found = Vec::new();

@@ -41,7 +41,8 @@ impl Nodes {
 fn uses(service: &Service, volume: &NodeVolume) -> bool {
     match &volume.source {
         VolumeSource::Manifest(name) => {
-            service.metadata.app == volume.app && service.spec.volumes.iter().any(|own| own.name == *name)
+            service.metadata.app == volume.app
+                && service.spec.volumes.iter().any(|own| own.name() == Some(name))
         }
         VolumeSource::Image { service: owner, .. } => service.name() == owner,
     }

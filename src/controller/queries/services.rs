@@ -184,7 +184,7 @@ fn docker_names(service: &Service, store: &StoreId) -> Vec<String> {
     let names = |volume: &Volume| {
         let volume = volume.clone();
         let app = service.metadata.app.clone();
-        (1..=slots(&volume)).map(move |slot| volume.docker_name(&app, slot, store))
+        (1..=slots(&volume)).filter_map(move |slot| volume.docker_name(&app, slot, store))
     };
     let of_image = |volume: ImageVolume<'_>| {
         let name = |slot| volume.docker_name(&service.metadata.app, service.name(), slot, store);

@@ -7,7 +7,7 @@ use super::handle::Reconciler;
 use super::volume_removal::VolumeRemoval;
 use crate::agent::DoomedVolumes;
 use crate::controller::shared_volumes::shared_volumes;
-use crate::model::Service;
+use crate::model::{Service, Volume};
 
 impl Reconciler {
     /// Removes volumes as plans request it, services side by side, for as long as it is polled.
@@ -46,7 +46,7 @@ impl Reconciler {
     async fn remove_volumes(&self, service: &Service) -> Result<(), String> {
         let shared = shared_volumes(self.store.as_ref(), service, &[]).await;
         let shared = shared.map_err(|error| error.to_string())?;
-        let names = service.spec.volumes.iter().map(|volume| volume.name.clone());
+        let names = service.spec.volumes.iter().filter_map(Volume::name).map(str::to_owned);
         let doomed = DoomedVolumes {
             app: service.metadata.app.clone(),
             names: names.filter(|name| !shared.contains_key(name)).collect(),

@@ -69,6 +69,7 @@ impl Writes {
         self.check_balancer_known(run.documents)?;
         let read = self.check_against_stored(&run).await?;
         let merged = self.merge_all(run.documents, &run.options, &by).await?;
+        self.check_host_paths(run.documents).await?;
         let images = self.resolve_all(run.documents, &merged).await?;
         let _lock = self.lock.lock().await;
         if let Some(answer) = self.answered(request_id).await? {

@@ -106,7 +106,10 @@ fn name_of(item: &Value) -> Option<String> {
     if let Some(name) = text("name") {
         return Some(name.to_owned());
     }
-    text("path").map(|path| format!("{}{path}", text("host").unwrap_or("*")))
+    let path = text("path")?;
+    // Of items with a path, routes alone have a timeout.
+    let is_route = item.get("timeout").is_some();
+    Some(if is_route { format!("{}{path}", text("host").unwrap_or("*")) } else { path.to_owned() })
 }
 
 fn walk_items(path: &str, old: &NamedItems<'_>, new: &NamedItems<'_>, found: &mut Vec<FieldChange>) {

@@ -1,16 +1,17 @@
-//! What a write needs of the Engine: images resolved before anything is written, or there still for an undo.
+//! What a write needs of the node: images resolved before anything is written, or there still for an undo; paths that may be
+//! mounted.
 
 use std::collections::BTreeMap;
 
 use super::document_merge::Merged;
 use super::handle::Writes;
-use super::types::ApplyDocument;
+use super::types::{ApplyDocument, DocumentProblem};
 use crate::agent::EngineError;
 use crate::controller::error::{ControllerError, UnresolvedImage};
 use crate::controller::service_state::ServiceState;
 use crate::model::image_reference::{is_image_id, with_default_tag};
 use crate::model::{
-    ContainerProcess, ObjectRef, Pull, ResolvedImage, Revision, ScaleTarget, Service, ServiceName,
+    ContainerProcess, ObjectRef, Problem, Pull, ResolvedImage, Revision, ScaleTarget, Service, ServiceName,
 };
 
 impl Writes {
@@ -47,6 +48,22 @@ impl Writes {
             (true, false) => Err(ControllerError::NothingToRun(empty)),
             (true, true) => Ok(resolved),
         }
+    }
+
+    /// Refuses documents that mount a path of the node that they may not, or that does not exist.
+    pub(super) async fn check_host_paths(&self, documents: &[ApplyDocument]) -> Result<(), ControllerError> {
+        let mut problems = Vec::new();
+        for (document, asked) in documents.iter().enumerate() {
+            let volumes = asked.spec.as_service().map_or(&[][..], |spec| &spec.volumes);
+            for (index, volume) in volumes.iter().enumerate() {
+                let Some(path) = volume.host_path() else { continue };
+                if let Err(message) = self.links.check_host_path(path).await {
+                    let problem = Problem::new(format!("spec.volumes[{index}].hostPath"), message);
+                    problems.push(DocumentProblem { document, problem });
+                }
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ControllerError::Invalid(problems)) }
     }
 
     /// Another image for a service.

@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState as DockerState, ContainerStateStatusEnum,
-    EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, MountPoint,
+    EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountPoint,
     NetworkingConfig, PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
 };
 
+use super::container_options;
 use super::labels::unordered;
-use super::volume::mount;
+use super::volume::{bind, mount};
 use crate::engine::{ContainerSpec, ContainerState, ObservedContainer};
 use crate::model::{ContainerId, Cpu, MemorySize, Millis};
 
@@ -25,6 +26,8 @@ pub(in crate::engine) fn container(spec: &ContainerSpec) -> ContainerCreateBody 
         labels: Some(unordered(&spec.labels)),
         exposed_ports: Some(spec.exposed.iter().copied().map(tcp).collect()),
         user: spec.security.user.clone(),
+        hostname: spec.options.hostname.clone(),
+        working_dir: spec.options.working_dir.clone(),
         stop_signal: Some(spec.stop_signal.clone()),
         stop_timeout: Some(whole_seconds(spec.stop_grace)),
         healthcheck: spec.disables_health_check.then(no_health_check),
@@ -48,13 +51,14 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
             name: Some(RestartPolicyNameEnum::NO),
             maximum_retry_count: None,
         }),
-        mounts: (!spec.mounts.is_empty()).then(|| spec.mounts.iter().map(mount).collect()),
+        mounts: mounts(spec),
         cpu_shares: spec.cpu_reserved.map(shares),
         nano_cpus: spec.cpu_limit.map(|cpu| i64::from(cpu.0) * 1_000_000),
         memory,
         // The sum of memory and swap: equal to the limit means no swap.
         memory_swap: memory,
-        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        security_opt: spec.security.no_new_privileges.then(|| vec!["no-new-privileges".to_owned()]),
+        group_add: (!spec.security.groups.is_empty()).then(|| spec.security.groups.clone()),
         readonly_rootfs: Some(spec.security.read_only_root),
         cap_add: Some(spec.security.cap_add.clone()),
         cap_drop: Some(spec.security.cap_drop.clone()),
@@ -65,8 +69,13 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
                 ("max-file".to_owned(), spec.logging.max_files.to_string()),
             ])),
         }),
-        ..HostConfig::default()
+        ..container_options::host_config(&spec.options)
     }
+}
+
+fn mounts(spec: &ContainerSpec) -> Option<Vec<Mount>> {
+    let mounts: Vec<Mount> = spec.mounts.iter().map(mount).chain(spec.binds.iter().map(bind)).collect();
+    (!mounts.is_empty()).then_some(mounts)
 }
 
 fn port_bindings(published: &BTreeMap<u16, u16>) -> PortMap {
@@ -190,8 +199,8 @@ fn address(endpoint: &EndpointSettings) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Mount, VolumeSpec};
-    use crate::model::{Logging, Security};
+    use crate::engine::{BindMount, Mount, VolumeSpec};
+    use crate::model::{ContainerOptions, Logging, Security, Tmpfs, Ulimit, UlimitValue};
 
     fn spec() -> ContainerSpec {
         ContainerSpec {
@@ -210,6 +219,8 @@ mod tests {
                 path: "/data".into(),
                 read_only: true,
             }],
+            binds: vec![BindMount { source: "/srv/x".into(), path: "/x".into(), read_only: true }],
+            options: options(),
             cpu_reserved: Some(Cpu(250)),
             cpu_limit: Some(Cpu(1500)),
             memory: Some(MemorySize(64 << 20)),
@@ -218,11 +229,34 @@ mod tests {
                 read_only_root: true,
                 cap_add: vec!["NET_ADMIN".into()],
                 cap_drop: vec!["ALL".into()],
+                groups: vec!["44".into()],
+                no_new_privileges: true,
             },
             logging: Logging::default(),
             stop_signal: "SIGINT".into(),
             stop_grace: Millis(1500),
             disables_health_check: true,
+        }
+    }
+
+    fn options() -> ContainerOptions {
+        let limit =
+            Ulimit { soft: UlimitValue::Number(1024), hard: serde_json::from_str("\"unlimited\"").unwrap() };
+        ContainerOptions {
+            hostname: Some("users-1".into()),
+            working_dir: Some("/app".into()),
+            init: true,
+            tmpfs: vec![Tmpfs { path: "/cache".into(), size: MemorySize(1 << 20) }],
+            shm_size: Some(MemorySize(128 << 20)),
+            ulimits: BTreeMap::from([("nofile".into(), limit)]),
+            sysctls: BTreeMap::from([("net.core.somaxconn".into(), "1024".into())]),
+            pids_limit: 100,
+            extra_hosts: serde_json::from_str(r#"{"db": "10.0.0.9", "node": "host-gateway"}"#).unwrap(),
+            dns: serde_json::from_str(
+                r#"{"servers": ["10.0.0.2"], "search": ["lan"], "options": ["ndots:2"]}"#,
+            )
+            .unwrap(),
+            devices: vec!["/dev/fuse".into()],
         }
     }
 
@@ -238,6 +272,8 @@ mod tests {
                 "Labels": {"coxswain.store": "s"},
                 "ExposedPorts": {"8080/tcp": {}},
                 "User": "1000:1000",
+                "Hostname": "users-1",
+                "WorkingDir": "/app",
                 "StopSignal": "SIGINT",
                 "StopTimeout": 2,
                 "Healthcheck": {"Test": ["NONE"]},
@@ -250,6 +286,18 @@ mod tests {
                     "Memory": 67_108_864,
                     "MemorySwap": 67_108_864,
                     "SecurityOpt": ["no-new-privileges"],
+                    "GroupAdd": ["44"],
+                    "Init": true,
+                    "Tmpfs": {"/cache": "size=1048576,mode=1777"},
+                    "ShmSize": 134_217_728,
+                    "Ulimits": [{"Name": "nofile", "Soft": 1024, "Hard": -1}],
+                    "Sysctls": {"net.core.somaxconn": "1024"},
+                    "PidsLimit": 100,
+                    "ExtraHosts": ["db:10.0.0.9", "node:host-gateway"],
+                    "Dns": ["10.0.0.2"],
+                    "DnsSearch": ["lan"],
+                    "DnsOptions": ["ndots:2"],
+                    "Devices": [{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"}],
                     "ReadonlyRootfs": true,
                     "CapAdd": ["NET_ADMIN"],
                     "CapDrop": ["ALL"],
@@ -259,7 +307,7 @@ mod tests {
                         "Target": "/data",
                         "ReadOnly": true,
                         "VolumeOptions": {"Labels": {"a": "b"}},
-                    }],
+                    }, {"Type": "bind", "Source": "/srv/x", "Target": "/x", "ReadOnly": true}],
                     "LogConfig": {"Type": "json-file", "Config": {"max-size": "10485760", "max-file": "5"}},
                 },
                 "NetworkingConfig": {

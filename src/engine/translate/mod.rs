@@ -1,6 +1,7 @@
 //! The project's types to Docker's and back, a file per object. Pure.
 
 mod container;
+mod container_options;
 mod event;
 mod image;
 mod labels;

@@ -3,7 +3,7 @@
 use bollard::models::{Mount as DockerMount, MountType, MountVolumeOptions, Volume, VolumeCreateRequest};
 
 use super::labels::unordered;
-use crate::engine::{Mount, ObservedVolume, VolumeSpec};
+use crate::engine::{BindMount, Mount, ObservedVolume, VolumeSpec};
 
 /// The request that creates a volume.
 pub(in crate::engine) fn volume(spec: &VolumeSpec) -> VolumeCreateRequest {
@@ -23,6 +23,17 @@ pub(super) fn mount(mount: &Mount) -> DockerMount {
         target: Some(mount.path.clone()),
         read_only: Some(mount.read_only),
         volume_options: Some(MountVolumeOptions { labels, ..MountVolumeOptions::default() }),
+        ..DockerMount::default()
+    }
+}
+
+/// Docker refuses a source that does not exist, instead of creating a directory.
+pub(super) fn bind(bind: &BindMount) -> DockerMount {
+    DockerMount {
+        typ: Some(MountType::BIND),
+        source: Some(bind.source.clone()),
+        target: Some(bind.path.clone()),
+        read_only: Some(bind.read_only),
         ..DockerMount::default()
     }
 }

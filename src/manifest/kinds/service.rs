@@ -2,7 +2,7 @@
 
 use crate::manifest::field_path::covers;
 use crate::manifest::reader::{Block, ManifestReader, YamlField};
-use crate::manifest::{container, env, health, policy, ports, routes, shape, volumes};
+use crate::manifest::{container, env, health, options, policy, ports, routes, shape, volumes};
 use crate::model::{Balance, Health, Problem, ServiceSpec};
 
 /// The spec as far as it can be read. A value that is reported is replaced by its default, so that the rest can be checked.
@@ -30,6 +30,7 @@ pub(in crate::manifest) fn read(
     block.set(reader, "stop", &mut spec.stop, policy::stop);
     block.set(reader, "security", &mut spec.security, container::security);
     block.set(reader, "logging", &mut spec.logging, container::logging);
+    spec.options = options::read(reader, &block);
     block.set(reader, "labels", &mut spec.labels, |reader, field| {
         Some(reader.entries(field, ManifestReader::text_or_quotes))
     });

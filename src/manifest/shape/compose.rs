@@ -45,21 +45,18 @@ pub(super) const COMPOSE_SERVICE: &[ForeignKey] = &[
         "source files are not watched; build an image and roll it out with `ctl rollout NAME --image TAG`",
     ),
     later("device_cgroup_rules", ""),
-    later("devices", ""),
-    later("dns", ""),
-    later("dns_opt", ""),
-    later("dns_search", ""),
-    later("domainname", ""),
+    renamed("dns_opt", "dns.options"),
+    renamed("dns_search", "dns.search"),
+    under("domainname", "hostname", "write the full name as `hostname`"),
     under("env_file", "env", "files of variables are not read; write the variables under `env`, as a map"),
     under("environment", "env", "write environment variables under `env`, as a map"),
     under("expose", "ports", "write the ports of the container under `ports`"),
     never("extends", "a manifest does not extend another one; write the keys out"),
     never("external_links", LINKS),
-    later("extra_hosts", ""),
+    under("extra_hosts", "extraHosts", "write `extraHosts`, a map of names to addresses"),
     later("gpus", ""),
-    later("group_add", ""),
+    renamed("group_add", "security.groups"),
     under("healthcheck", "health", "write the health check under `health`"),
-    later("init", ""),
     never("ipc", NAMESPACE),
     never("isolation", WINDOWS),
     under("label_file", "labels", "files of labels are not read; write the labels under `labels`, as a map"),
@@ -86,7 +83,7 @@ pub(super) const COMPOSE_SERVICE: &[ForeignKey] = &[
     never("oom_kill_disable", "a container above its `resources.memory` is always OOM-killed"),
     later("oom_score_adj", ""),
     never("pid", NAMESPACE),
-    later("pids_limit", ""),
+    renamed("pids_limit", "pidsLimit"),
     never("platform", "the platform is that of the node; remove this key"),
     later("post_start", ""),
     never(
@@ -107,16 +104,17 @@ pub(super) const COMPOSE_SERVICE: &[ForeignKey] = &[
     later("runtime", ""),
     renamed("scale", "replicas"),
     later("secrets", "until then pass secrets in `env` or in a volume"),
-    never("security_opt", "`no-new-privileges` is always set; other security options are not supported"),
-    later("shm_size", ""),
+    under(
+        "security_opt",
+        "security.noNewPrivileges",
+        "write `security.noNewPrivileges`, which is set by default; other security options are not supported",
+    ),
+    under("shm_size", "shmSize", "write `shmSize`, with a unit such as `Mi`"),
     never("stdin_open", NO_TERMINAL),
     under("stop_grace_period", "stop.grace", "write `stop.grace`, a duration such as `30s`"),
     renamed("stop_signal", "stop.signal"),
     later("storage_opt", ""),
-    later("sysctls", ""),
-    later("tmpfs", ""),
     never("tty", NO_TERMINAL),
-    later("ulimits", ""),
     never("use_api_socket", "a container gets no access to Docker; remove this key"),
     renamed("user", "security.user"),
     never("userns_mode", NAMESPACE),
@@ -127,7 +125,7 @@ pub(super) const COMPOSE_SERVICE: &[ForeignKey] = &[
         "volumes",
         "services of one app share a volume if they use the same name under `volumes`",
     ),
-    later("working_dir", ""),
+    renamed("working_dir", "workingDir"),
 ];
 
 /// Keys of `healthcheck`.
@@ -149,15 +147,16 @@ pub(super) const COMPOSE_HEALTHCHECK: &[ForeignKey] = &[
 
 /// Keys of a volume in its long form, and of one at the top level.
 pub(super) const COMPOSE_VOLUME: &[ForeignKey] = &[
-    later("bind", ""),
+    never("bind", "options of mounts are not supported; remove this key"),
     never("consistency", "only Docker Desktop for Mac had it; remove this key"),
     never("driver", "volumes always use Docker's `local` driver; remove this key"),
     never("driver_opts", "volumes always use Docker's `local` driver; remove this key"),
     never("external", "a volume that exists is not taken over: it gets a name of its own"),
     renamed("read_only", "readOnly"),
-    under("source", "name", "bind mounts are not supported; give the volume a `name`"),
+    under("source", "name", "write `name` for a named volume, or `hostPath` for a path of the node"),
     under("target", "path", "write the path in the container under `path`"),
-    never("type", "a volume is always a named one; remove this key"),
+    never("tmpfs", "write `tmpfs` directly under `spec`"),
+    never("type", "`name` makes it a named volume, `hostPath` a path of the node; remove this key"),
     never("volume", "options of volumes are not supported; remove this key"),
 ];
 
@@ -183,7 +182,7 @@ pub(super) const COMPOSE_RESOURCES: &[ForeignKey] = &[
     renamed("cpus", "cpu"),
     later("devices", ""),
     later("generic_resources", ""),
-    later("pids", ""),
+    never("pids", "write `pidsLimit` directly under `spec`"),
     never("reservations", "write `cpu` and `memory` directly under `resources`"),
 ];
 
@@ -191,7 +190,7 @@ pub(super) const COMPOSE_RESOURCES: &[ForeignKey] = &[
 pub(super) const COMPOSE_LIMITS: &[ForeignKey] = &[
     renamed("cpus", "cpu"),
     never("memory", "write the memory limit as `spec.resources.memory`, which is reserved and enforced"),
-    later("pids", ""),
+    never("pids", "write `pidsLimit` directly under `spec`"),
 ];
 
 /// Keys of `deploy.update_config` and `rollback_config`.

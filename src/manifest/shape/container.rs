@@ -3,16 +3,23 @@
 use super::compose::{COMPOSE_LIMITS, COMPOSE_LOGGING, COMPOSE_RESOURCES, COMPOSE_VOLUME};
 use super::kubernetes::{CONTAINER_RESOURCES, MOUNT, SECURITY_CONTEXT};
 use super::schema_node::DefaultValue::{Default, Means, Required};
-use super::schema_node::{LABEL, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
+use super::schema_node::{KeyRule, LABEL, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
 
 pub(in crate::manifest) const VOLUME: SchemaNode = SchemaNode {
     keys: &[
         key(
             "name",
             LABEL,
-            Required,
+            Means("a path of the node, under `hostPath`"),
             "avatars",
             "Name of the volume: a DNS label. Services of one app that use the same name share the volume.",
+        ),
+        key(
+            "hostPath",
+            ValueType::Path("^/(.*[^/])?$"),
+            Means("a volume, under `name`"),
+            "/srv/static",
+            "File or directory of the node, in place of a volume: an absolute path that exists, at or below one that `ctl serve              --allow-host-path` allows. It is not removed with the service.",
         ),
         key(
             "path",
@@ -32,6 +39,7 @@ pub(in crate::manifest) const VOLUME: SchemaNode = SchemaNode {
         ),
     ],
     elsewhere: &[COMPOSE_VOLUME, MOUNT],
+    rules: &[KeyRule::Exactly(&["name", "hostPath"]), KeyRule::One(&["hostPath", "perReplica"])],
     ..NONE
 };
 
@@ -82,16 +90,30 @@ pub(in crate::manifest) const SECURITY: SchemaNode = SchemaNode {
             ValueType::Flag,
             Default("false"),
             "true",
-            "Whether the root file system is read-only.",
+            "Whether the root file system is read-only. `/tmp` is a tmpfs then, unless something is mounted there.",
         ),
         key(
             "capAdd",
             TEXTS,
             Default("[]"),
             "[NET_BIND_SERVICE]",
-            "Capabilities to add to Docker's default, with or without `CAP_`.",
+            "Capabilities to add to Docker's default, with or without `CAP_`. A process that is not root does not get them.",
         ),
         key("capDrop", TEXTS, Default("[]"), "[ALL]", "Capabilities to drop; `ALL` drops every one."),
+        key(
+            "groups",
+            ValueType::List(&ValueType::Text(Some("^[A-Za-z0-9_.-]+$")), Some(64)),
+            Default("[]"),
+            "[\"44\"]",
+            "Further groups of the process: numbers, or names of the image.",
+        ),
+        key(
+            "noNewPrivileges",
+            ValueType::Flag,
+            Default("true"),
+            "false",
+            "Whether programs gain no rights by a set-user-id bit or by file capabilities. `false` allows `sudo`.",
+        ),
     ],
     elsewhere: &[SECURITY_CONTEXT],
     ..NONE

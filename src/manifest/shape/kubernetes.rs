@@ -17,17 +17,16 @@ pub(super) const POD: &[ForeignKey] = &[
     never("affinity", NODES),
     never("automountServiceAccountToken", ACCOUNTS),
     under("containers", "image", "a replica is one container; write its `image` directly under `spec`"),
-    later("dnsConfig", ""),
-    later("dnsPolicy", ""),
+    under("dnsConfig", "dns", "write `servers`, `search` and `options` under `dns`"),
+    under("dnsPolicy", "dns", "names are resolved by the servers of the node, or by those under `dns`"),
     never("enableServiceLinks", "no variables about other services are set; remove this key"),
     never("ephemeralContainers", "a replica is one container; remove this key"),
-    later("hostAliases", ""),
+    under("hostAliases", "extraHosts", "write `extraHosts`, a map of names to addresses"),
     never("hostIPC", NAMESPACES),
     never("hostNetwork", "each app has its own network; remove this key"),
     never("hostPID", NAMESPACES),
     never("hostUsers", NAMESPACES),
-    later("hostname", ""),
-    later("hostnameOverride", ""),
+    renamed("hostnameOverride", "hostname"),
     never("imagePullSecrets", "images are pulled with the daemon's own `docker login`; remove this key"),
     later("initContainers", "until then let the container's `entrypoint` prepare what it needs"),
     never("nodeName", NODES),
@@ -50,9 +49,9 @@ pub(super) const POD: &[ForeignKey] = &[
     ),
     never("serviceAccount", ACCOUNTS),
     never("serviceAccountName", ACCOUNTS),
-    later("setHostnameAsFQDN", ""),
+    under("setHostnameAsFQDN", "hostname", "write the full name as `hostname`"),
     never("shareProcessNamespace", "a replica is one container; remove this key"),
-    later("subdomain", ""),
+    under("subdomain", "hostname", "write the full name as `hostname`"),
     under(
         "terminationGracePeriodSeconds",
         "stop.grace",
@@ -92,7 +91,6 @@ pub(super) const CONTAINER: &[ForeignKey] = &[
     never("terminationMessagePolicy", MESSAGES),
     later("volumeDevices", ""),
     under("volumeMounts", "volumes", "write volumes with their mount path under `volumes`"),
-    later("workingDir", ""),
 ];
 
 /// Keys of a Deployment, StatefulSet or Service of Kubernetes that are none of ours.
@@ -138,9 +136,8 @@ pub(super) const MOUNT: &[ForeignKey] = &[
     never("csi", "volumes always use Docker's `local` driver"),
     under("destination", "path", "write the path in the container under `path`"),
     never("downwardAPI", "write `env: {NAME: {field: replica.name}}` for what a container knows of itself"),
-    later("emptyDir", ""),
+    never("emptyDir", "write `tmpfs` under `spec` for files in memory; other files need no volume"),
     never("ephemeral", "volumes outlive the containers; remove this key"),
-    under("hostPath", "name", "bind mounts are not supported; give the volume a `name`"),
     later("image", ""),
     under("mountPath", "path", "write the path in the container under `path`"),
     never("mountPropagation", "mounts are private; remove this key"),
@@ -168,7 +165,7 @@ pub(super) const CONTAINER_PORT: &[ForeignKey] = &[
 
 /// Keys of a security context, of a pod or a container.
 pub(super) const SECURITY_CONTEXT: &[ForeignKey] = &[
-    never("allowPrivilegeEscalation", "`no-new-privileges` is always set; remove this key"),
+    under("allowPrivilegeEscalation", "noNewPrivileges", "write `noNewPrivileges: false` to allow it"),
     never("appArmorProfile", LSM),
     under("capabilities", "capAdd", "write `capAdd` and `capDrop` directly under `security`"),
     under("cap_add", "capAdd", "write `capAdd`"),
@@ -189,9 +186,9 @@ pub(super) const SECURITY_CONTEXT: &[ForeignKey] = &[
     never("seLinuxChangePolicy", LSM),
     never("seLinuxOptions", LSM),
     never("seccompProfile", LSM),
-    later("supplementalGroups", ""),
+    renamed("supplementalGroups", "groups"),
     never("supplementalGroupsPolicy", "the groups of the image's user are kept; remove this key"),
-    later("sysctls", ""),
+    never("sysctls", "write `sysctls` directly under `spec`"),
     never("windowsOptions", "only Windows containers have it"),
 ];
 

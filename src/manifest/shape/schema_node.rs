@@ -24,6 +24,8 @@ pub enum KeyRule {
     Any(&'static [&'static str]),
     /// At most one of these.
     One(&'static [&'static str]),
+    /// Exactly one of these.
+    Exactly(&'static [&'static str]),
     /// The first only together with the second.
     Needs(&'static str, &'static str),
 }

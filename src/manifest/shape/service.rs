@@ -3,6 +3,9 @@
 use super::compose::COMPOSE_SERVICE;
 use super::foreign_key::{ForeignKey, renamed, under};
 use super::kubernetes::{CONTAINER, ENV_SOURCE, POD, WORKLOAD};
+use super::options::{
+    DEVICES, DNS_KEY, EXTRA_HOSTS, HOSTNAME, INIT, PIDS_LIMIT, SHM_SIZE, SYSCTLS, TMPFS, ULIMITS, WORKING_DIR,
+};
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{EnumValues, KeyRule, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
 use super::traffic::PORT_MAX;
@@ -134,7 +137,7 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
             ValueType::List(&ValueType::Block(&VOLUME), Some(model::LIMITS.volumes)),
             Default("[]"),
             "[{name: avatars, path: /data}]",
-            "Volumes that outlive the containers. If a service has one replica and a writable volume, or a `perReplica` \
+            "Volumes that outlive the containers, and paths of the node. If a service has one replica and a writable volume, or a `perReplica` \
              volume, an old replica is stopped before its replacement starts.",
         ),
         key(
@@ -173,6 +176,17 @@ pub(in crate::manifest) const SPEC: SchemaNode = SchemaNode {
             "{maxSize: 10m, maxFiles: 5}",
             "Rotation of the container's log.",
         ),
+        HOSTNAME,
+        WORKING_DIR,
+        INIT,
+        TMPFS,
+        SHM_SIZE,
+        ULIMITS,
+        SYSCTLS,
+        PIDS_LIMIT,
+        EXTRA_HOSTS,
+        DNS_KEY,
+        DEVICES,
         key(
             "labels",
             ValueType::Map("^(?!coxswain\\.|$)", &TEXT, None),

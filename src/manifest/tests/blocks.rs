@@ -243,8 +243,32 @@ fn problems_of_volumes_are_refused() {
             ],
         ),
         (
-            "image: a:1\nvolumes: [/srv:/data]",
-            &["7:13 spec.volumes[0] | bind mounts are not supported; use a named volume"],
+            "image: a:1\nvolumes: [/srv:/data:ro]",
+            &[
+                "7:13 spec.volumes[0] | expected a map with `hostPath` and `path`, found `/srv:/data:ro` | {hostPath: /srv, path: /data, readOnly: true}",
+            ],
+        ),
+        (
+            "image: a:1\nvolumes: [./srv:/data]",
+            &[
+                "7:13 spec.volumes[0] | `./srv` depends on who applies it; write an absolute path of the node | {hostPath: /srv/data, path: /data}",
+            ],
+        ),
+        (
+            "image: a:1\nvolumes: [{hostPath: srv, path: /data}]",
+            &["7:24 spec.volumes[0].hostPath | invalid path `srv`: expected an absolute path of the node"],
+        ),
+        (
+            "image: a:1\nvolumes: [{hostPath: /srv, name: a, path: /data}]",
+            &["7:24 spec.volumes[0].hostPath | a volume has a `name` or a `hostPath`; keep one of them"],
+        ),
+        (
+            "image: a:1\nvolumes: [{hostPath: /srv, perReplica: true, path: /data}]",
+            &["7:42 spec.volumes[0].perReplica | a path of the node is shared by all replicas"],
+        ),
+        (
+            "image: a:1\nvolumes: [{path: /data}]",
+            &["7:13 spec.volumes[0].name | `name` or `hostPath` is required | name: data"],
         ),
         ("image: a:1\nvolumes: {a: b}", &["7:3 spec.volumes | expected a list, found a map"]),
         (
@@ -257,4 +281,66 @@ fn problems_of_volumes_are_refused() {
             &["7:33 spec.volumes[0].mountPath | write the path in the container under `path`"],
         ),
     ]);
+}
+
+const BAD_OPTIONS: &[(&str, &[&str])] = &[
+    ("image: a:1\nhostname: a_b", &["7:13 spec.hostname | invalid host name `a_b`"]),
+    ("image: a:1\nworkingDir: app", &["7:15 spec.workingDir | invalid path `app`"]),
+    ("image: a:1\ninit: yes", &["7:9 spec.init | expected `true` or `false`, found `yes` | true"]),
+    (
+        "image: a:1\ntmpfs: /run",
+        &["7:10 spec.tmpfs | expected a list, found a single value | - {path: /cache, size: 64Mi}"],
+    ),
+    (
+        "image: a:1\ntmpfs: [\"/run:size=1m\"]",
+        &[
+            "7:11 spec.tmpfs[0] | expected a map with `path` and `size`, found `/run:size=1m` | {path: /run, size: 64Mi}",
+        ],
+    ),
+    ("image: a:1\ntmpfs: [{path: run}]", &["7:18 spec.tmpfs[0].path | invalid path `run`"]),
+    ("image: a:1\nshmSize: 64m", &["7:12 spec.shmSize | `64m` means thousandths of a byte | 64Mi"]),
+    (
+        "image: a:1\nulimits: {files: 1}",
+        &["7:20 spec.ulimits.files | unknown limit `files`; expected one of core, cpu"],
+    ),
+    (
+        "image: a:1\nulimits: {nofile: -1}",
+        &["7:21 spec.ulimits.nofile | expected a number or `unlimited`, found `-1` | unlimited"],
+    ),
+    (
+        "image: a:1\nulimits: {nofile: {soft: 1}}",
+        &["7:13 spec.ulimits.nofile.hard | `hard` is required | hard: 1024"],
+    ),
+    (
+        "image: a:1\nsysctls: {vm.swappiness: 1}",
+        &["7:28 spec.sysctls.vm.swappiness | a container has no such setting of its own"],
+    ),
+    (
+        "image: a:1\nsysctls: [net.core.somaxconn=1024]",
+        &[
+            "7:3 spec.sysctls | expected a map of names to values, found a list | net.core.somaxconn: \"1024\"",
+        ],
+    ),
+    ("image: a:1\npidsLimit: 0", &["7:14 spec.pidsLimit | must be at least 1"]),
+    (
+        "image: a:1\nextraHosts: [\"db:10.0.0.9\"]",
+        &["7:3 spec.extraHosts | expected a map of names to addresses, found a list | db: \"10.0.0.9\""],
+    ),
+    (
+        "image: a:1\nextraHosts: {db: other}",
+        &["7:20 spec.extraHosts.db | expected an IP address or `host-gateway`, found `other`"],
+    ),
+    ("image: a:1\ndns: 10.0.0.2", &["7:8 spec.dns | expected a list of addresses | [10.0.0.2]"]),
+    ("image: a:1\ndns: [name]", &["7:9 spec.dns[0] | expected an IP address, found `name`"]),
+    ("image: a:1\ndevices: [fuse]", &["7:13 spec.devices[0] | invalid device `fuse`"]),
+    ("image: a:1\nsecurity: {groups: [a b]}", &["7:23 spec.security.groups[0] | invalid group `a b`"]),
+    (
+        "image: a:1\nsecurity: {noNewPrivileges: no}",
+        &["7:31 spec.security.noNewPrivileges | expected `true` or `false`, found `no` | false"],
+    ),
+];
+
+#[test]
+fn problems_of_container_options_are_refused() {
+    refused(BAD_OPTIONS);
 }

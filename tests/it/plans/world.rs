@@ -172,9 +172,8 @@ impl World {
                     spec.env.insert("A".into(), EnvValue::Text(value.into()));
                 }
                 "volume" => {
-                    let (name, path) = (value.to_owned(), "/data".to_owned());
                     let per_replica = value == "own";
-                    spec.volumes = vec![Volume { name, path, read_only: false, per_replica }];
+                    spec.volumes = vec![Volume { per_replica, ..Volume::named(value, "/data") }];
                 }
                 "novolume" => spec.volumes.clear(),
                 "noport" => {

@@ -215,9 +215,9 @@ fn vary(spec: &mut ServiceSpec, chance: &Chance) {
         spec.replicas = None;
     }
     if chance.one_in(3) {
-        let (name, path) = ("data".to_owned(), "/data".to_owned());
-        let (read_only, per_replica) = (chance.one_in(4), chance.one_in(3));
-        spec.volumes = vec![Volume { name, path, read_only, per_replica }];
+        let read_only = chance.one_in(4);
+        let per_replica = chance.one_in(3);
+        spec.volumes = vec![Volume { read_only, per_replica, ..Volume::named("data", "/data") }];
     }
 }
 

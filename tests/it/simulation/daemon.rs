@@ -7,7 +7,7 @@ use coxswain::agent::{self, Agent, AgentConfig, AgentHandle};
 use coxswain::clock::Clock;
 use coxswain::controller::{Controller, ControllerParts};
 use coxswain::engine::fake::FakeEngine;
-use coxswain::model::{BalancerReports, NodeId};
+use coxswain::model::{BalancerReports, HostPathPolicy, NodeId};
 use coxswain::registry::Registry;
 use coxswain::store::{EmbeddedStore, Store};
 use coxswain::testing;
@@ -102,6 +102,7 @@ fn config() -> AgentConfig {
         exposure: None,
         http: vec!["0.0.0.0:8080".parse().unwrap()],
         balancer_host: None,
+        host_paths: HostPathPolicy::default(),
     }
 }
 

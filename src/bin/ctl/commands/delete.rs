@@ -61,7 +61,7 @@ impl DeleteSelection {
     /// The volumes whose data is lost, for the prompt.
     fn volumes(&self) -> String {
         let volumes = self.services.iter().flat_map(|service| &service.spec.volumes);
-        let mut volumes: Vec<&str> = volumes.map(|volume| volume.name.as_str()).collect();
+        let mut volumes: Vec<&str> = volumes.filter_map(|volume| volume.name()).collect();
         volumes.sort_unstable();
         volumes.dedup();
         match volumes.as_slice() {

@@ -1,7 +1,7 @@
 //! `ctl serve`: turns arguments into the daemon's options. The daemon itself is in the library.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ErrorDetail};
@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// Watch DIR: apply its *.yaml, *.yml and *.json; delete services whose manifest is removed
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
+    /// Path of the node that containers may mount with `hostPath`, with all that is below it; may be repeated [default: none]
+    #[arg(long, value_name = "PATH", value_parser = host_path)]
+    allow_host_path: Vec<PathBuf>,
     /// If the store cannot be opened, set it aside and start with an empty one; leave containers of other stores alone. A sound
     /// store is kept
     #[arg(long)]
@@ -67,6 +70,17 @@ fn pool(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("expected an IPv4 network of /24 or larger, such as 10.209.0.0/16".to_owned())
+    }
+}
+
+/// An absolute path without `.` and `..`, so that what is below it can be compared as text.
+fn host_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    if path.is_absolute() && is_plain {
+        Ok(path)
+    } else {
+        Err("expected an absolute path without `..`, such as /srv/data".to_owned())
     }
 }
 
@@ -118,6 +132,7 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         balancer_id: args.balancer_id.unwrap_or_else(BalancerId::local),
         new_store: args.new_store,
         manifests,
+        allow_host_path: args.allow_host_path,
     };
     let served = match args.role {
         Some(role) => daemon::run_role(role, options),
@@ -149,6 +164,20 @@ fn start_failure(error: anyhow::Error) -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn host_path_is_absolute_and_plain() {
+        for (text, is_sound) in [
+            ("/srv", true),
+            ("/", true),
+            ("/srv/", true),
+            ("srv", false),
+            ("/srv/../etc", false),
+            ("", false),
+        ] {
+            assert_eq!(host_path(text).is_ok(), is_sound, "{text}");
+        }
+    }
 
     #[test]
     fn host_rejects_loopback_ports_and_urls() {

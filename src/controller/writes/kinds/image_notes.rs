@@ -15,6 +15,7 @@ pub(super) fn image_notes(before: Option<&Service>, after: &Service) -> Vec<Stri
     notes.extend(uncovered_volumes(after));
     notes.extend(unused_health_check(after, config));
     notes.extend(other_ports(after, config));
+    notes.extend(unused_capabilities(after, config));
     notes
 }
 
@@ -22,9 +23,33 @@ pub(super) fn image_notes(before: Option<&Service>, after: &Service) -> Vec<Stri
 fn says_the_same(before: &Service, after: &Service) -> bool {
     let about = |service: &Service| {
         let spec = &service.spec;
-        (service.image.clone(), spec.volumes.clone(), spec.ports.clone(), spec.health.clone())
+        (
+            service.image.clone(),
+            spec.volumes.clone(),
+            spec.ports.clone(),
+            spec.health.clone(),
+            spec.security.clone(),
+        )
     };
     about(before) == about(after)
+}
+
+/// Capabilities that the process does not get, because only root has them from the start.
+fn unused_capabilities(after: &Service, config: &ImageConfig) -> Option<String> {
+    let security = &after.spec.security;
+    if security.cap_add.is_empty() || security.is_root(config.user.as_deref()) {
+        return None;
+    }
+    let user = security.user.as_deref().or(config.user.as_deref()).unwrap_or_default();
+    let how = if security.no_new_privileges {
+        "not even a program with file capabilities, because of `noNewPrivileges`"
+    } else {
+        "unless its program has them as file capabilities (`setcap`)"
+    };
+    Some(format!(
+        "`security.capAdd` gives {} to root alone: a process of user {user} does not get them, {how}",
+        security.cap_add.join(", ")
+    ))
 }
 
 fn hidden_data(before: Option<&Service>, after: &Service) -> Vec<String> {
@@ -34,7 +59,8 @@ fn hidden_data(before: Option<&Service>, after: &Service) -> Vec<String> {
         format!(
             "its image adds VOLUME {path} below volume {} at {}: what that volume holds in {path} is hidden from the \
              new replicas, which start with an empty volume there",
-            volume.name, volume.path
+            volume.shown_origin(),
+            volume.path
         )
     };
     hidden.into_iter().map(note).collect()
@@ -105,8 +131,7 @@ mod tests {
     }
 
     fn mounts(service: &mut Service, path: &str) {
-        let (name, path) = ("data".to_owned(), path.to_owned());
-        service.spec.volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
+        service.spec.volumes = vec![Volume::named("data", path)];
     }
 
     #[test]
@@ -152,6 +177,25 @@ mod tests {
         );
         own.spec.health = Health::with(HealthCheck::Exec(vec!["/other".into()]));
         assert_eq!(image_notes(None, &own), [""; 0]);
+    }
+
+    #[test]
+    fn image_notes_say_that_added_capabilities_reach_only_root() {
+        let notes = |user: Option<&str>, own: Option<&str>| {
+            let found = service(|service| {
+                service.image.config.user = user.map(str::to_owned);
+                service.spec.security.user = own.map(str::to_owned);
+                service.spec.security.cap_add = vec!["NET_BIND_SERVICE".into()];
+            });
+            image_notes(None, &found)
+        };
+        for (user, own) in [(None, None), (Some("0:0"), None), (Some("app"), Some("root")), (None, Some("0"))]
+        {
+            assert_eq!(notes(user, own), [""; 0], "{user:?} {own:?}");
+        }
+        let said = notes(Some("app"), None);
+        assert!(said[0].contains("NET_BIND_SERVICE to root alone: a process of user app"), "{said:?}");
+        assert!(notes(None, Some("1000:1000"))[0].contains("user 1000:1000"));
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn delete_twice_is_delete_once() {
 fn delete_notes_what_becomes_of_volumes() {
     let mut before = stored(1);
     let (name, path) = ("data".to_owned(), "/data".to_owned());
-    before.spec.volumes = vec![Volume { name, path, read_only: false, per_replica: false }];
+    before.spec.volumes = vec![Volume::named(name, path)];
     assert_eq!(delete(&before, false).notes, ["its volumes are kept: data"]);
     assert_eq!(delete(&before, true).notes, ["its volumes are deleted with it: data"]);
     let mut document = document(Some(1));
