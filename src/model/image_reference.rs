@@ -3,6 +3,10 @@
 //! `redis`, `library/redis` and `index.docker.io/library/redis` name one repository, which is parsed to `docker.io` and
 //! `library/redis` and shown in Docker's short form, `redis`: the Engine lists images in it.
 //! Deliberately absent: registries with an IPv6 address.
+//!
+//! No crate fits: `oci-spec` 0.10 gives every reference without a version the tag `latest`, where `rollout --image v2` and a
+//! comparison of manifests need to know that there was none, and says of every malformed one only that it is; `docker-image` 0.2
+//! is under the EUPL, and `docker-image-reference` 0.1 is no longer released.
 
 use std::fmt;
 
@@ -209,6 +213,18 @@ pub fn with_default_tag(text: &str) -> String {
     }
 }
 
+/// Whether a reference follows what is newest in its repository: it has the tag `latest`, or no tag and no digest.
+pub fn is_latest(text: &str) -> bool {
+    let tag =
+        ImageReference::parse(text).map(ImageReference::or_latest).map(|image| (image.tag, image.digest));
+    matches!(tag, Ok((Some(tag), None)) if tag == DEFAULT_TAG)
+}
+
+/// Whether a tag decides which image a text means: it has no digest and is no image id.
+pub fn follows_a_tag(text: &str) -> bool {
+    !is_image_id(text) && ImageReference::parse(text).is_ok_and(|image| image.digest.is_none())
+}
+
 /// Whether two texts name the same image: `redis` and `docker.io/library/redis:latest` do.
 pub fn is_same_image(a: &str, b: &str) -> bool {
     match (ImageReference::parse(a), ImageReference::parse(b)) {
@@ -323,6 +339,22 @@ mod tests {
             ("Hello", "Hello"),
         ] {
             assert_eq!(with_default_tag(written), full);
+        }
+    }
+
+    #[test]
+    fn is_latest_and_follows_a_tag_look_at_tag_and_digest() {
+        let pinned = format!("redis:latest@{DIGEST}");
+        for (text, latest, tagged) in [
+            ("redis", true, true),
+            ("redis:latest", true, true),
+            ("localhost:5000/redis", true, true),
+            ("redis:7", false, true),
+            (&pinned, false, false),
+            (DIGEST, false, false),
+            ("Not Valid", false, false),
+        ] {
+            assert_eq!((is_latest(text), follows_a_tag(text)), (latest, tagged), "{text}");
         }
     }
 

@@ -967,6 +967,37 @@ async fn overridden_image_is_not_resolved() {
 }
 
 #[tokio::test]
+async fn tag_that_moved_is_not_rolled_out_again_after_an_undo() {
+    let rig = Rig::new();
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.comes_to("users", RolloutState::Complete).await;
+    let first = rig.service("users").await.image;
+    rig.engine.add_image("users:1", Behaviour::default());
+    let restarted = rig.controller.writes();
+    let restarted =
+        restarted.rollout("r2", &"users".into(), &RolloutChange::Restart, "restart").await.unwrap();
+    let said = restarted[0].notes.join("; ");
+    assert!(said.contains("users:1 is another image by now") && said.contains("--image users:1"), "{said}");
+    assert_eq!(rig.service("users").await.image, first, "a restart keeps its image");
+
+    rig.roll("r3", RolloutChange::Image { image: "users:1".into() }).await.unwrap();
+    let moved = rig.service("users").await.image;
+    assert_ne!(moved.pinned, first.pinned);
+    rig.roll("r4", RolloutChange::Undo { to: Some(RevisionNumber(1)) }).await.unwrap();
+    let undone = rig.service("users").await;
+    assert_eq!(undone.image.pinned, first.pinned);
+    assert_eq!(undone.overrides.len(), 1, "it holds the digest: {:?}", undone.overrides);
+
+    assert_eq!(rig.apply("r5", &[document("users", "users:1")]).await.unwrap(), [WriteAction::Unchanged]);
+    assert_eq!(rig.service("users").await.image.pinned, first.pinned);
+    let overwrite = ApplyOptions { overwrite: vec!["image".into()], ..ApplyOptions::default() };
+    let file = [document("users", "users:1")];
+    rig.controller.writes().apply("r6", &file, overwrite, "apply").await.unwrap();
+    let taken = rig.service("users").await;
+    assert_eq!((taken.image.pinned, taken.overrides), (moved.pinned, vec![]));
+}
+
+#[tokio::test]
 async fn override_whose_release_failed_neither_conflicts_nor_is_kept() {
     for fixed in ["users:1", "users:2"] {
         let rig = Rig::new();

@@ -11,7 +11,6 @@ use super::prepared_change::PreparedChange;
 use super::rollout_phase::RolloutCommand;
 use super::snapshot::WriteSnapshot;
 use super::types::{RolloutChange, WriteResult};
-use super::undo_target::undo_target;
 use crate::controller::error::ControllerError;
 use crate::controller::shared_volumes::shared_volumes;
 use crate::model::image_reference::with_image;
@@ -157,11 +156,13 @@ impl Writes {
                 let service = self.existing(name).await?;
                 let image = with_image(&service.spec.image, image);
                 let resolved = self.resolve_one(name, command, &image, &service).await?;
-                let read = service.metadata.generation;
-                PreparedChange::Image { image, resolved: Box::new(resolved), read }
+                PreparedChange::Image { image, resolved, read: service.metadata.generation }
             }
             RolloutChange::Undo { to } => self.prepare_undo(name, *to).await?,
-            RolloutChange::Restart => PreparedChange::Command(RolloutCommand::Restart),
+            RolloutChange::Restart => {
+                let moved = self.moved_tag(&self.existing(name).await?.image).await;
+                PreparedChange::Restart { moved }
+            }
             RolloutChange::Retry => PreparedChange::Command(RolloutCommand::Retry),
             RolloutChange::Pause => PreparedChange::Command(RolloutCommand::Pause),
             RolloutChange::Resume => PreparedChange::Command(RolloutCommand::Resume),
@@ -169,7 +170,7 @@ impl Writes {
         })
     }
 
-    /// To the revision asked for, or to what served before; its image must still be there.
+    /// To the revision asked for, or the last good one before the current; its image must still be there.
     async fn prepare_undo(
         &self,
         name: &ServiceName,
@@ -178,13 +179,15 @@ impl Writes {
         let snapshot = self.snapshot(&name.into()).await?;
         let read = snapshot.generation();
         let state = snapshot.service()?;
-        let found = to.or_else(|| undo_target(state)).and_then(|number| state.revisions.get(&number));
+        let found = to.or_else(|| state.last_good()).and_then(|number| state.revisions.get(&number));
         let Some(revision) = found else {
             let kept = state.revisions.keys().copied().collect();
             return Err(ControllerError::NoRevision { name: name.clone(), wanted: to, kept });
         };
         self.check_image_of(revision).await?;
-        Ok(PreparedChange::Undo { revision: Box::new(revision.clone()), read })
+        let moved = self.moved_tag(&revision.image).await;
+        let outcome = state.outcome(revision.number).cloned();
+        Ok(PreparedChange::Undo { revision: Box::new(revision.clone()), moved, outcome, read })
     }
 
     /// Changes objects that must exist; `check` decides about the whole request before the first is written, under the

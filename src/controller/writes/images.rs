@@ -9,7 +9,7 @@ use super::types::{ApplyDocument, DocumentProblem};
 use crate::agent::EngineError;
 use crate::controller::error::{ControllerError, UnresolvedImage};
 use crate::controller::service_state::ServiceState;
-use crate::model::image_reference::{is_image_id, with_default_tag};
+use crate::model::image_reference::{follows_a_tag, is_image_id, with_default_tag};
 use crate::model::{
     ContainerProcess, ObjectRef, Problem, Pull, ResolvedImage, Revision, ScaleTarget, Service, ServiceName,
 };
@@ -64,6 +64,16 @@ impl Writes {
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(ControllerError::Invalid(problems)) }
+    }
+
+    /// The image that the tag of an image means by now on the node, where it is another one. What cannot be asked is not
+    /// said: nothing is decided by it.
+    pub(super) async fn moved_tag(&self, image: &ResolvedImage) -> Option<ResolvedImage> {
+        if !follows_a_tag(&image.reference) {
+            return None;
+        }
+        let now = self.links.resolve_image(&image.reference, Pull::Never).await.ok()?;
+        (now.pinned != image.pinned).then_some(now)
     }
 
     /// Another image for a service.

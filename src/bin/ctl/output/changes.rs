@@ -27,6 +27,9 @@ pub(crate) fn result(result: &WrittenObject, dry_run: bool, now: Timestamp) -> V
     std::iter::once(head).chain(fields).chain(kept).chain(conflicts).chain(notes).collect()
 }
 
+/// The field of an image reference.
+const IMAGE: &str = "spec.image";
+
 /// `= spec.replicas: keeping live value 5; the manifest says 3. Set by ann with `scale users=5`, 2m ago`.
 fn overridden(mark: char, over: &OverriddenField, now: Timestamp) -> String {
     let OverriddenField { field, file, applied, live, by, at } = over;
@@ -39,6 +42,10 @@ fn overridden(mark: char, over: &OverriddenField, now: Timestamp) -> String {
                 "conflict: live value {live}; the manifest says {file}, and said {} before",
                 value(applied)
             )
+        }
+        // The text may be the same, and mean another image by now.
+        _ if field == IMAGE => {
+            format!("keeping live value {live}; the manifest says {file}, which `--overwrite {IMAGE}` takes")
         }
         _ => format!("keeping live value {live}; the manifest says {file}"),
     };

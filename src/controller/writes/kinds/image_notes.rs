@@ -1,6 +1,7 @@
 //! What a user should know of an image before its release starts: what it declares and the manifest does not say. Pure.
 
-use crate::model::{Health, ImageConfig, Port, Service, ServiceName, Volume};
+use crate::model::image_reference::is_latest;
+use crate::model::{Health, ImageConfig, Port, Pull, Service, ServiceName, Volume};
 
 /// A volume's name where the path has nothing that a name may have.
 const FALLBACK_NAME: &str = "data";
@@ -32,6 +33,18 @@ fn says_the_same(before: &Service, after: &Service) -> bool {
         )
     };
     about(before) == about(after)
+}
+
+/// A note on an apply that changes nothing and did not ask the registry.
+pub(super) fn not_pulled(after: &Service) -> Option<String> {
+    let is_of_registry = after.image.pinned.contains('@');
+    let may_have_moved = after.spec.pull == Pull::IfMissing && is_latest(&after.spec.image);
+    (is_of_registry && may_have_moved).then(|| {
+        format!(
+            "{} was not pulled again (`pull: ifMissing`): `pull: always` takes what the registry has now",
+            after.image.reference
+        )
+    })
 }
 
 /// Capabilities that the process does not get, because only root has them from the start.

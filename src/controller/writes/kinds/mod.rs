@@ -5,5 +5,6 @@ pub(super) mod dispatch;
 mod gadget;
 mod image_notes;
 mod metadata;
+pub(super) mod moved_tag;
 pub(super) mod service;
 pub(super) mod service_context;

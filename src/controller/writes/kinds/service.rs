@@ -1,6 +1,6 @@
 //! Services: what each request makes of one. Pure.
 
-use super::image_notes::image_notes;
+use super::image_notes::{image_notes, not_pulled};
 use super::metadata::metadata;
 use crate::controller::writes::diff;
 use crate::controller::writes::fields::{Field, FieldRules, Fields, FieldsError, fields};
@@ -17,7 +17,8 @@ use crate::model::{
 pub(crate) const RULES: FieldRules =
     FieldRules { whole_blocks: &["health"], live_if_unset: &[("spec.replicas", 1)], image: Some(IMAGE) };
 
-const IMAGE: &str = "spec.image";
+/// The field of the image.
+pub(in crate::controller::writes) const IMAGE: &str = "spec.image";
 
 /// A note on a service with volumes that only one container may use at a time.
 const STOPS_FIRST: &str =
@@ -56,6 +57,9 @@ pub(in crate::controller::writes) fn apply(
     notes.extend(change.notes);
     if change.action != WriteAction::Unchanged && stops_first {
         notes.push(STOPS_FIRST.to_owned());
+    }
+    if let (WriteAction::Unchanged, Object::Service(after)) = (change.action, &change.after) {
+        notes.extend(not_pulled(after));
     }
     Ok(ObjectChange { applied: Some(document.spec.clone()), notes, kept, conflicts, ..change })
 }
