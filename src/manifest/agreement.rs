@@ -74,14 +74,23 @@ fn each(check: &mut FieldCheck<'_>) {
 fn held(form: &ValueType, block: &str) -> String {
     match form {
         ValueType::List(of, _) => format!("[{}]", held(of, block)),
-        ValueType::Map(_, of, _) => format!("{{NAME: {}}}", held(of, block)),
+        ValueType::Map(names, of, _) => {
+            let name = if names.contains("nofile") { "nofile" } else { "NAME" };
+            format!("{{{name}: {}}}", held(of, block))
+        }
         ValueType::Either(forms) => {
-            let holds = |form: &&ValueType| {
-                matches!(form, ValueType::Block(_) | ValueType::List(..) | ValueType::Map(..))
-            };
-            held(forms.iter().find(holds).expect("one form has the block"), block)
+            held(forms.iter().find(|form| holds_block(form)).expect("one form has the block"), block)
         }
         _ => block.to_owned(),
+    }
+}
+
+fn holds_block(form: &ValueType) -> bool {
+    match form {
+        ValueType::Block(_) => true,
+        ValueType::List(of, _) | ValueType::Map(_, of, _) => holds_block(of),
+        ValueType::Either(forms) => forms.iter().any(holds_block),
+        _ => false,
     }
 }
 

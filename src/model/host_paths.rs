@@ -1,5 +1,6 @@
-//! Which paths of the node containers may mount. Pure: it compares paths as text; the agent resolves symbolic links before it
-//! asks.
+//! Which paths of the node containers may mount. Pure.
+//!
+//! Paths are compared as text; the agent resolves symbolic links before it asks.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct HostPathPolicy {
     /// A container may mount these, and what is below them.
     pub allowed: Vec<PathBuf>,
-    /// The daemon's own directories and Docker's socket: whoever can write them controls the node. Each has to be allowed by
-    /// its own path, or by one below it.
+    /// The daemon's own directories and Docker's socket: a process that can write them controls the node. Each has to be
+    /// allowed by its own path, or by one below it.
     pub protected: Vec<PathBuf>,
 }
 

@@ -200,7 +200,7 @@ fn address(endpoint: &EndpointSettings) -> Option<IpAddr> {
 mod tests {
     use super::*;
     use crate::engine::{BindMount, Mount, VolumeSpec};
-    use crate::model::{ContainerOptions, Logging, Security, Tmpfs, Ulimit, UlimitValue};
+    use crate::model::{ContainerOptions, Logging, Security};
 
     fn spec() -> ContainerSpec {
         ContainerSpec {
@@ -220,7 +220,11 @@ mod tests {
                 read_only: true,
             }],
             binds: vec![BindMount { source: "/srv/x".into(), path: "/x".into(), read_only: true }],
-            options: options(),
+            options: ContainerOptions {
+                hostname: Some("users-1".into()),
+                working_dir: Some("/app".into()),
+                ..ContainerOptions::default()
+            },
             cpu_reserved: Some(Cpu(250)),
             cpu_limit: Some(Cpu(1500)),
             memory: Some(MemorySize(64 << 20)),
@@ -236,27 +240,6 @@ mod tests {
             stop_signal: "SIGINT".into(),
             stop_grace: Millis(1500),
             disables_health_check: true,
-        }
-    }
-
-    fn options() -> ContainerOptions {
-        let limit =
-            Ulimit { soft: UlimitValue::Number(1024), hard: serde_json::from_str("\"unlimited\"").unwrap() };
-        ContainerOptions {
-            hostname: Some("users-1".into()),
-            working_dir: Some("/app".into()),
-            init: true,
-            tmpfs: vec![Tmpfs { path: "/cache".into(), size: MemorySize(1 << 20) }],
-            shm_size: Some(MemorySize(128 << 20)),
-            ulimits: BTreeMap::from([("nofile".into(), limit)]),
-            sysctls: BTreeMap::from([("net.core.somaxconn".into(), "1024".into())]),
-            pids_limit: 100,
-            extra_hosts: serde_json::from_str(r#"{"db": "10.0.0.9", "node": "host-gateway"}"#).unwrap(),
-            dns: serde_json::from_str(
-                r#"{"servers": ["10.0.0.2"], "search": ["lan"], "options": ["ndots:2"]}"#,
-            )
-            .unwrap(),
-            devices: vec!["/dev/fuse".into()],
         }
     }
 
@@ -287,17 +270,7 @@ mod tests {
                     "MemorySwap": 67_108_864,
                     "SecurityOpt": ["no-new-privileges"],
                     "GroupAdd": ["44"],
-                    "Init": true,
-                    "Tmpfs": {"/cache": "size=1048576,mode=1777"},
-                    "ShmSize": 134_217_728,
-                    "Ulimits": [{"Name": "nofile", "Soft": 1024, "Hard": -1}],
-                    "Sysctls": {"net.core.somaxconn": "1024"},
-                    "PidsLimit": 100,
-                    "ExtraHosts": ["db:10.0.0.9", "node:host-gateway"],
-                    "Dns": ["10.0.0.2"],
-                    "DnsSearch": ["lan"],
-                    "DnsOptions": ["ndots:2"],
-                    "Devices": [{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"}],
+                    "PidsLimit": 4096,
                     "ReadonlyRootfs": true,
                     "CapAdd": ["NET_ADMIN"],
                     "CapDrop": ["ALL"],

@@ -21,7 +21,8 @@ pub(super) fn host_config(options: &ContainerOptions) -> HostConfig {
         dns: (!options.dns.servers.is_empty()).then(|| servers.collect()),
         dns_search: (!options.dns.search.is_empty()).then(|| options.dns.search.clone()),
         dns_options: (!options.dns.options.is_empty()).then(|| options.dns.options.clone()),
-        devices: (!options.devices.is_empty()).then(|| options.devices.iter().map(device).collect()),
+        devices: (!options.devices.is_empty())
+            .then(|| options.devices.iter().map(|path| device(path)).collect()),
         ..HostConfig::default()
     }
 }
@@ -41,10 +42,60 @@ fn ulimits(options: &ContainerOptions) -> Option<Vec<ResourcesUlimits>> {
     (!options.ulimits.is_empty()).then(|| limits.collect())
 }
 
-fn device(path: &String) -> DeviceMapping {
+fn device(path: &str) -> DeviceMapping {
     DeviceMapping {
-        path_on_host: Some(path.clone()),
-        path_in_container: Some(path.clone()),
+        path_on_host: Some(path.to_owned()),
+        path_in_container: Some(path.to_owned()),
         cgroup_permissions: Some("rwm".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{MemorySize, Ulimit, UlimitValue};
+    use std::collections::BTreeMap;
+
+    fn options() -> ContainerOptions {
+        let limit =
+            Ulimit { soft: UlimitValue::Number(1024), hard: serde_json::from_str("\"unlimited\"").unwrap() };
+        ContainerOptions {
+            init: true,
+            tmpfs: vec![Tmpfs { path: "/cache".into(), size: MemorySize(1 << 20) }],
+            shm_size: Some(MemorySize(128 << 20)),
+            ulimits: BTreeMap::from([("nofile".into(), limit)]),
+            sysctls: BTreeMap::from([("net.core.somaxconn".into(), "1024".into())]),
+            pids_limit: 100,
+            extra_hosts: serde_json::from_str(r#"{"db": "10.0.0.9", "node": "host-gateway"}"#).unwrap(),
+            dns: serde_json::from_str(
+                r#"{"servers": ["10.0.0.2"], "search": ["lan"], "options": ["ndots:2"]}"#,
+            )
+            .unwrap(),
+            devices: vec!["/dev/fuse".into()],
+            ..ContainerOptions::default()
+        }
+    }
+
+    #[test]
+    fn host_config_translates_every_option() {
+        let json = serde_json::to_value(host_config(&options())).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "Init": true,
+                "Tmpfs": {"/cache": "size=1048576,mode=1777"},
+                "ShmSize": 134_217_728,
+                "Ulimits": [{"Name": "nofile", "Soft": 1024, "Hard": -1}],
+                "Sysctls": {"net.core.somaxconn": "1024"},
+                "PidsLimit": 100,
+                "ExtraHosts": ["db:10.0.0.9", "node:host-gateway"],
+                "Dns": ["10.0.0.2"],
+                "DnsSearch": ["lan"],
+                "DnsOptions": ["ndots:2"],
+                "Devices": [{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"}],
+            })
+        );
+        let bare = serde_json::to_value(host_config(&ContainerOptions::default())).unwrap();
+        assert_eq!(bare, serde_json::json!({"PidsLimit": 4096}));
     }
 }

@@ -230,7 +230,7 @@ impl Script {
             "volumes" => {
                 let volume = |name: &str, read_only, per_replica| {
                     let (name, path) = (name.to_owned(), format!("/{name}"));
-                    Volume { name, path, read_only, per_replica }
+                    Volume { read_only, per_replica, ..Volume::named(name, path) }
                 };
                 self.spec.volumes =
                     vec![volume("data", false, false), volume("ro", true, false), volume("own", false, true)];

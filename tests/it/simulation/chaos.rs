@@ -5,7 +5,9 @@ use std::time::Duration;
 use coxswain::controller::RolloutChange;
 use coxswain::engine::EngineError;
 use coxswain::engine::fake::{Behaviour, Fault, Healthy, Runs, Stops};
-use coxswain::model::{Health, HealthCheck, Millis, NumberOrPercent, OnFailure, ServiceSpec, Volume};
+use coxswain::model::{
+    Health, HealthCheck, Millis, NumberOrPercent, OnFailure, ServiceSpec, Volume, VolumeOrigin,
+};
 
 use super::clock::Chance;
 use super::laws::is_up;
@@ -193,7 +195,7 @@ fn apply(world: &mut World, name: &str) {
     let mut spec = world.release(&tag, u32::try_from(chance.below(5)).unwrap());
     vary(&mut spec, &chance);
     // Not shared: what another service mounts keeps a deletion with volumes waiting, as it should.
-    spec.volumes.iter_mut().for_each(|volume| volume.name = format!("{name}-data"));
+    spec.volumes.iter_mut().for_each(|volume| volume.origin = VolumeOrigin::Name(format!("{name}-data")));
     if name == "jobs" {
         spec.ports.clear();
         spec.health = Health::with(HealthCheck::None(true));

@@ -371,7 +371,7 @@ fn writes(replica: &Replica, wanted: u32, store: &EmbeddedStore) -> BTreeSet<Str
     let volumes = entry.map(|entry| entry.decode::<Revision>().unwrap().spec.volumes).unwrap_or_default();
     let alone = |v: &&Volume| !v.read_only && (v.per_replica || wanted <= 1);
     let store = Store::identity(store).id.clone();
-    volumes.iter().filter(alone).map(|v| v.docker_name(&replica.app, replica.slot, &store)).collect()
+    volumes.iter().filter(alone).filter_map(|v| v.docker_name(&replica.app, replica.slot, &store)).collect()
 }
 
 fn service(store: &EmbeddedStore, name: &ServiceName) -> Option<Service> {

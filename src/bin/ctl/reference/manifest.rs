@@ -7,7 +7,7 @@ use super::{check, head, table};
 #[test]
 fn manifest_page_is_up_to_date() {
     let about = "All keys of a manifest. `ctl explain PATH` prints the same text, `ctl schema` a JSON Schema for \
-                 editors. Unknown and duplicate keys are rejected. An example with all fields: [manifests/reference.yaml](../../manifests/reference.yaml).\n\nA duration is \
+                 editors. Unknown and duplicate keys are rejected. An editor with the schema shows what is wrong with a value or with the keys of a block; what joins several blocks, such as a route that names a port, only `ctl validate` shows. An example with all fields: [manifests/reference.yaml](../../manifests/reference.yaml).\n\nA duration is \
                  written `500ms`, `10s`, `1m30s`, `2h` or `14d`; a CPU quantity `500m`, `0.5` or `2`; a memory \
                  quantity `256Mi`, `1Gi` or `512M`; a percentage `25%`.";
     let mut out = head("The manifest", about);
