@@ -145,10 +145,10 @@ fn path_of_the_node_is_mounted_only_where_the_daemon_allows_it() {
         daemon.file("app.yaml", &manifest(&image, &volumes))
     };
     for (path, said) in [
-        (root.join("secret"), "allows only what is below"),
-        (root.join("allowed/out"), "allows only what is below"),
+        (root.join("secret"), "allows only"),
+        (root.join("allowed/out"), "allows only"),
         (root.join("allowed/none"), "no such file or directory"),
-        ("/var/run/docker.sock".into(), "allows only what is below"),
+        ("/var/run/docker.sock".into(), "allows only"),
     ] {
         let path = path.display().to_string();
         let (_, errors) = daemon.expect(2, &["apply", "-f", &mounts(&path)]);
