@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use coxswain::manifest::{ManifestSource, parse};
 
 /// Pages with manifests: the exact list, so that a change of the pages' layout cannot skip one.
-const PAGES_WITH_MANIFESTS: [&str; 10] = [
+const PAGES_WITH_MANIFESTS: [&str; 11] = [
     "README.md",
     "docs/how-to/container-options.md",
     "docs/how-to/failed-release.md",
