@@ -559,6 +559,30 @@ async fn rollout_commands_are_rejected_in_wrong_phase() {
     assert_eq!(rig.service("users").await.intervention, None, "another release ends the pause");
 }
 
+/// After a rollback what served before serves already: an undo only stops asking for the release that failed.
+#[tokio::test]
+async fn undo_after_a_rollback_asks_for_what_serves_and_not_for_what_failed() {
+    let rig = Rig::new();
+    for (id, image) in [("r1", "users:1"), ("r2", "users:2")] {
+        rig.apply(id, &[document("users", image)]).await.unwrap();
+        rig.comes_to("users", RolloutState::Complete).await;
+    }
+    rig.apply("r3", &[document("users", "users:3")]).await.unwrap();
+    let reason = coxswain::model::FailureReason::Aborted { by: "abort users".into() };
+    let (revision, at) = (RevisionNumber(3), jiff::Timestamp::UNIX_EPOCH);
+    let failure = coxswain::model::RolloutFailure { revision, reason, at };
+    rig.comes_to("users", RolloutState::RolledBack { failure }).await;
+    let before = rig.service("users").await;
+    let refused = rig.roll("r4", RolloutChange::Undo { to: Some(revision) }).await.unwrap_err();
+    let ControllerError::NotNow { rejection, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(rejection.command, RolloutCommand::Undo);
+    assert_eq!(rig.service("users").await, before, "nothing was changed");
+    let notes = rig.roll("r5", RolloutChange::Undo { to: None }).await.unwrap().join("; ");
+    assert!(notes.starts_with("back from revision 3 (users:3 @ "), "{notes}");
+    assert!(notes.contains(") to revision 2 (users:2 @ "), "{notes}");
+    assert_eq!(rig.service("users").await.spec.image, "users:2");
+}
+
 #[tokio::test]
 async fn undo_to_revision_without_image_changes_nothing() {
     let rig = Rig::new();

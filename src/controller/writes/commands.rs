@@ -11,6 +11,7 @@ use super::prepared_change::PreparedChange;
 use super::rollout_phase::RolloutCommand;
 use super::snapshot::WriteSnapshot;
 use super::types::{RolloutChange, WriteResult};
+use super::undo_target::undo_target;
 use crate::controller::error::ControllerError;
 use crate::controller::shared_volumes::shared_volumes;
 use crate::model::image_reference::with_image;
@@ -170,7 +171,7 @@ impl Writes {
         })
     }
 
-    /// To the revision asked for, or the last good one before the current; its image must still be there.
+    /// To the revision asked for, or to what served before; its image must still be there.
     async fn prepare_undo(
         &self,
         name: &ServiceName,
@@ -179,15 +180,14 @@ impl Writes {
         let snapshot = self.snapshot(&name.into()).await?;
         let read = snapshot.generation();
         let state = snapshot.service()?;
-        let found = to.or_else(|| state.last_good()).and_then(|number| state.revisions.get(&number));
+        let found = to.or_else(|| undo_target(state)).and_then(|number| state.revisions.get(&number));
         let Some(revision) = found else {
             let kept = state.revisions.keys().copied().collect();
             return Err(ControllerError::NoRevision { name: name.clone(), wanted: to, kept });
         };
         self.check_image_of(revision).await?;
         let moved = self.moved_tag(&revision.image).await;
-        let outcome = state.outcome(revision.number).cloned();
-        Ok(PreparedChange::Undo { revision: Box::new(revision.clone()), moved, outcome, read })
+        Ok(PreparedChange::Undo { revision: Box::new(revision.clone()), moved, read })
     }
 
     /// Changes objects that must exist; `check` decides about the whole request before the first is written, under the

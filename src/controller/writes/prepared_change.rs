@@ -2,9 +2,12 @@
 
 use super::kinds::{moved_tag, service};
 use super::object::{ObjectChange, WriteStamp};
-use super::rollout_phase::RolloutCommand;
+use super::rollout_phase::{RolloutCommand, RolloutRejection};
 use super::snapshot::WriteSnapshot;
+use super::types::WriteAction;
+use super::undo_target::{back_already, named, undone};
 use crate::controller::error::ControllerError;
+use crate::controller::service_state::ServiceState;
 use crate::model::{
     Generation, InterventionKind, ResolvedImage, Revision, RevisionOutcome, Service, ServiceName,
 };
@@ -20,7 +23,6 @@ pub(super) enum PreparedChange {
     Undo {
         revision: Box<Revision>,
         moved: Option<ResolvedImage>,
-        outcome: Option<RevisionOutcome>,
         read: Generation,
     },
     /// `moved` is what the tag of the service's image means by now, where that is another image.
@@ -46,13 +48,18 @@ impl PreparedChange {
                 snapshot.check_read(*read, &change)?;
                 Ok(change)
             }
-            Self::Undo { revision, moved, outcome, read } => {
-                let mut change = service::undo(service, revision, outcome.as_ref(), stamp)?;
+            Self::Undo { revision, moved, read } => {
+                let mut change = service::undo(service, revision, undo_notes(state, revision), stamp)?;
                 if let Some(moved) = moved {
                     moved_tag::keep_digest(&mut change, moved, stamp);
                 }
                 snapshot.check_read(*read, &change)?;
-                Ok(change)
+                match state.position().undo_rejection() {
+                    Some(rejection) if change.action == WriteAction::Unchanged => {
+                        Err(not_now(name, rejection))
+                    }
+                    _ => Ok(change),
+                }
             }
             Self::Restart { moved } => match state.position().rejection(RolloutCommand::Restart) {
                 Some(rejection) => {
@@ -65,13 +72,37 @@ impl PreparedChange {
                 }
             },
             Self::Command(command) => match state.position().rejection(*command) {
-                Some(rejection) => {
-                    Err(ControllerError::NotNow { name: name.clone(), rejection: Box::new(rejection) })
-                }
+                Some(rejection) => Err(not_now(name, rejection)),
                 None => commanded(*command, service, stamp),
             },
         }
     }
+}
+
+fn not_now(name: &ServiceName, rejection: RolloutRejection) -> ControllerError {
+    ControllerError::NotNow { name: name.clone(), rejection: Box::new(rejection) }
+}
+
+/// Both releases of an undo, and what the user should know of the one that it goes back to.
+fn undo_notes(state: &ServiceState, to: &Revision) -> Vec<String> {
+    let mut notes = vec![format!("back from {} to {}", undone(state), named(to))];
+    let number = to.number;
+    notes.extend(back_already(state, number).map(|failure| {
+        let failed = failure.revision;
+        let how = failure.how_it_ended();
+        format!("revision {failed} {how}; revision {number} serves already, and no replica is replaced")
+    }));
+    let doubt = match state.outcome(number) {
+        None | Some(RevisionOutcome::Complete | RevisionOutcome::InProgress) => None,
+        Some(
+            RevisionOutcome::Failed { failure }
+            | RevisionOutcome::RolledBack { failure }
+            | RevisionOutcome::Aborted { failure },
+        ) => Some(failure.how_it_ended()),
+        Some(RevisionOutcome::Superseded { .. }) => Some("was superseded before its rollout ended"),
+    };
+    notes.extend(doubt.map(|doubt| format!("revision {number} {doubt}")));
+    notes
 }
 
 fn commanded(

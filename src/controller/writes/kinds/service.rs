@@ -9,8 +9,8 @@ use crate::controller::writes::object::{Object, ObjectChange, WriteStamp};
 use crate::controller::writes::overrides::record;
 use crate::controller::writes::types::{ApplyDocument, FieldChange, Overridden, WriteAction};
 use crate::model::{
-    Author, Generation, InterventionKind, Override, ResolvedImage, Revision, RevisionOutcome,
-    RolloutIntervention, Service, ServiceSpec, Volume,
+    Author, Generation, InterventionKind, Override, ResolvedImage, Revision, RolloutIntervention, Service,
+    ServiceSpec, Volume,
 };
 
 /// How the fields of a service are merged. The checks of `health` exclude one another.
@@ -109,21 +109,13 @@ pub(in crate::controller::writes) fn restart(
 pub(in crate::controller::writes) fn undo(
     before: &Service,
     revision: &Revision,
-    outcome: Option<&RevisionOutcome>,
+    notes: Vec<String>,
     stamp: &WriteStamp<'_>,
 ) -> Result<ObjectChange, FieldsError> {
     let mut after = written(before, stamp);
     after.spec = before.spec.with_release_of(&revision.spec);
     after.image = revision.image.clone();
     after.restarts = revision.restarts;
-    let mut notes = vec![format!("back to the release of revision {}", revision.number)];
-    let doubt = match outcome {
-        None | Some(RevisionOutcome::Complete | RevisionOutcome::InProgress) => None,
-        Some(RevisionOutcome::Failed { .. } | RevisionOutcome::RolledBack { .. }) => Some("failed"),
-        Some(RevisionOutcome::Aborted { .. }) => Some("was aborted"),
-        Some(RevisionOutcome::Superseded { .. }) => Some("was superseded before its rollout ended"),
-    };
-    notes.extend(doubt.map(|doubt| format!("revision {} {doubt}", revision.number)));
     finish_live(before, after, stamp, notes)
 }
 
