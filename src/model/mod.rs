@@ -45,6 +45,7 @@ mod object;
 mod outcome;
 mod overrides;
 mod pace;
+mod permanence;
 mod policy;
 mod problem;
 mod process;
@@ -63,6 +64,7 @@ mod spec_limits;
 mod table;
 mod template;
 mod traffic;
+mod trial;
 mod volume;
 mod whole_seconds;
 
@@ -131,4 +133,5 @@ pub use table::{
 };
 pub use template::{HASH_SCHEMA, Template};
 pub use traffic::{RevisionPin, Traffic};
+pub use trial::Trial;
 pub use volume::{Volume, VolumeOrigin};

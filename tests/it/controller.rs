@@ -19,7 +19,7 @@ use coxswain::model::{
     BalancerReport, BalancerReports, ContainerId, EngineKind, EnvField, EnvValue, EventReason, ExposureMode,
     Generation, HostPathPolicy, InterventionKind, ObjectRef, ObjectSpec, OutcomeRecord, Reason, Replica,
     ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route,
-    ScaleTarget, Service, ServiceName, ServiceSpec, ServiceStats, Volume, key,
+    ScaleTarget, Service, ServiceName, ServiceSpec, ServiceStats, Trial, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -773,6 +773,7 @@ async fn last_word(rig: &Rig, replica: &str, phase: ReplicaPhase) -> String {
         published: BTreeMap::new(),
         address: None,
         ready_after: None,
+        trial: Trial::default(),
         diagnosis: None,
         since: jiff::Timestamp::UNIX_EPOCH,
     };
