@@ -11,7 +11,7 @@ use crate::model::{CRASHES_TOGETHER, Diagnosis, FailedReplica, Millis, NotReadyC
 
 /// What is known of a replica that does not serve, as far as it decides whether the rollout fails.
 #[derive(Debug, Clone, Copy)]
-struct Observed<'a> {
+struct ReplicaTrouble<'a> {
     diagnosis: &'a Diagnosis,
     /// Failures since this rollout reached it.
     counted: u32,
@@ -23,17 +23,21 @@ struct Observed<'a> {
 /// The first replica of the target that no waiting will mend.
 pub(super) fn hopeless(pass: &Pass<'_>) -> Option<FailedReplica> {
     let mut troubled = troubled(pass);
-    let found = troubled.find(|(replica, diagnosis)| is_hopeless(observed(pass, replica, diagnosis)))?;
+    let found = troubled.find(|(replica, diagnosis)| is_hopeless(trouble(pass, replica, diagnosis)))?;
     Some(case(&found.0, found.1, None))
 }
 
-fn observed<'a>(pass: &Pass<'_>, replica: &ClassifiedReplica<'a>, diagnosis: &'a Diagnosis) -> Observed<'a> {
+fn trouble<'a>(
+    pass: &Pass<'_>,
+    replica: &ClassifiedReplica<'a>,
+    diagnosis: &'a Diagnosis,
+) -> ReplicaTrouble<'a> {
     let start_within = pass.target.spec.health.start_within;
     let is_late = replica.view.status.as_ref().is_some_and(|status| {
         status.trial.total >= start_within && !matches!(status.phase, ReplicaPhase::Starting { .. })
     });
     let fail_fast = pass.view.service.spec.rollout.fail_fast;
-    Observed { diagnosis, counted: counted(pass, replica), is_late, fail_fast }
+    ReplicaTrouble { diagnosis, counted: counted(pass, replica), is_late, fail_fast }
 }
 
 /// The reason of a rollout whose deadline passed: the first diagnosis of the target.
@@ -55,8 +59,8 @@ fn counted(pass: &Pass<'_>, replica: &ClassifiedReplica<'_>) -> u32 {
     replica.view.status.as_ref().map_or(0, |status| status.failures.saturating_sub(before))
 }
 
-fn is_hopeless(observed: Observed<'_>) -> bool {
-    let Observed { diagnosis, counted, is_late, fail_fast } = observed;
+fn is_hopeless(trouble: ReplicaTrouble<'_>) -> bool {
+    let ReplicaTrouble { diagnosis, counted, is_late, fail_fast } = trouble;
     let together = u32::try_from(CRASHES_TOGETHER).unwrap_or(u32::MAX);
     match &diagnosis.cause {
         NotReadyCause::ImageNotFound { .. } | NotReadyCause::PullDenied { .. } => true,
@@ -115,8 +119,8 @@ mod tests {
             ("all of it, before the baseline", late(Some(Millis::secs(10))), 1, 0, true, false, false),
         ] {
             let diagnosis = &Diagnosis { cause, evidence: Evidence { times, ..Evidence::default() } };
-            let observed = Observed { diagnosis, counted, is_late, fail_fast };
-            assert_eq!(is_hopeless(observed), expected, "{what}");
+            let trouble = ReplicaTrouble { diagnosis, counted, is_late, fail_fast };
+            assert_eq!(is_hopeless(trouble), expected, "{what}");
         }
     }
 }

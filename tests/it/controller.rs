@@ -567,7 +567,7 @@ async fn undo_after_a_rollback_asks_for_what_serves_and_not_for_what_failed() {
         rig.apply(id, &[document("users", image)]).await.unwrap();
         rig.comes_to("users", RolloutState::Complete).await;
     }
-    rig.apply("r3", &[document("users", "users:3")]).await.unwrap();
+    rig.apply("r3", &[document("users", "users:1")]).await.unwrap();
     let reason = coxswain::model::FailureReason::Aborted { by: "abort users".into() };
     let (revision, at) = (RevisionNumber(3), jiff::Timestamp::UNIX_EPOCH);
     let failure = coxswain::model::RolloutFailure { revision, reason, at };
@@ -578,7 +578,7 @@ async fn undo_after_a_rollback_asks_for_what_serves_and_not_for_what_failed() {
     assert_eq!(rejection.command, RolloutCommand::Undo);
     assert_eq!(rig.service("users").await, before, "nothing was changed");
     let notes = rig.roll("r5", RolloutChange::Undo { to: None }).await.unwrap().join("; ");
-    assert!(notes.starts_with("back from revision 3 (users:3 @ "), "{notes}");
+    assert!(notes.starts_with("back from revision 3 (users:1 @ "), "{notes}");
     assert!(notes.contains(") to revision 2 (users:2 @ "), "{notes}");
     assert_eq!(rig.service("users").await.spec.image, "users:2");
 }

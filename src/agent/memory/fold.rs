@@ -8,7 +8,7 @@ use super::replica::ReplicaMemory;
 use crate::agent::classify::{ClassifiedContainers, ReplicaContainers, start_refusal};
 use crate::agent::view::{NodeView, WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
-use crate::model::{ContainerId, Health, NotReadyCause, Now};
+use crate::model::{ContainerId, NotReadyCause, Now};
 
 /// The memory after this observation.
 pub(in crate::agent) fn fold(
@@ -47,7 +47,8 @@ fn fold_replica(
         .or_insert_with(|| ReplicaMemory::of_status(status, now.mono));
     own.crashes.retain(|id| containers.all().any(|c| c.id == *id));
     own.fold_health(wanted, containers.current, now.mono);
-    own.fold_trial(view, wanted, containers, now.mono);
+    let has_begun = containers.all().next().is_some();
+    own.fold_trial(view, wanted, containers.current, has_begun, now.mono);
     if let Some(current) = containers.current {
         own.fold_running(view, wanted, current, now.mono);
     }
@@ -60,9 +61,8 @@ fn fold_replica(
     let was_observed = instance.as_ref().is_some_and(|id| memory.exits.was_observed_running(id));
     let counts = wanted.replica.runs() && !was_stopped && (was_observed || refusal.is_some());
     let is_fault = refusal.is_none_or(|refusal| refusal.is_fault);
-    let health = wanted.revision.as_ref().map(|revision| &revision.spec.health);
-    let start_within = health.map_or_else(|| Health::default().start_within, |health| health.start_within);
-    if own.fold_exit(&exited.id, cause.clone(), counts, start_within, now) && is_fault {
+    let start_within = wanted.revision.as_ref().map(|revision| revision.spec.health.start_within);
+    if own.fold_exit(&exited.id, cause.clone(), counts, start_within.unwrap_or_default(), now) && is_fault {
         own.crashes.failed(exited, cause, now.mono);
     }
     memory.exits.handled(&exited.id);

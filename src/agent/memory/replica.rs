@@ -6,7 +6,6 @@ use super::crashes::Crashes;
 use super::retries::Retry;
 use super::trial::TrialClock;
 use crate::agent::backoff;
-use crate::agent::classify::ReplicaContainers;
 use crate::agent::view::{NodeView, WantedReplica, instance_of, is_up, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
@@ -63,12 +62,14 @@ impl ReplicaMemory {
         }
     }
 
-    /// Counts the time that it has been trying to serve. It has passed once it was healthy for `healthyFor`.
+    /// Counts the time that it has been trying to serve, from its first container on. It has passed once it was healthy for
+    /// `healthyFor`.
     pub(super) fn fold_trial(
         &mut self,
         view: &NodeView,
         wanted: &WantedReplica,
-        containers: &ReplicaContainers<'_>,
+        current: Option<&ObservedContainer>,
+        has_begun: bool,
         now: Mono,
     ) {
         let Some(revision) = wanted.revision.as_deref().filter(|_| wanted.replica.runs()) else { return };
@@ -76,8 +77,8 @@ impl ReplicaMemory {
         if self.healthy_since.is_some_and(|since| now.since(since) >= healthy_for) {
             self.trial.passed();
             self.has_served = true;
-        } else if view.engine_answers && (containers.all().next().is_some() || self.retry.is_some()) {
-            let running = containers.current.filter(|c| c.state == ContainerState::Running);
+        } else if view.engine_answers && (has_begun || self.retry.is_some()) {
+            let running = current.filter(|c| c.state == ContainerState::Running);
             let running = running.filter(|_| self.healthy_since.is_none());
             self.trial.count(running.map(|c| &c.id), revision.spec.health.start_within, now);
         } else {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::controller::service_state::ServiceState;
 use crate::model::{
-    Millis, NotReadyCause, OnFailure, Replica, ReplicaName, ReplicaPhase, RevisionNumber, RolloutState, Trial,
+    Millis, NotReadyCause, OnFailure, Replica, ReplicaName, ReplicaPhase, RevisionNumber, RolloutState,
 };
 
 /// When a rollout fails unless it makes progress, and what happens then; part of an answer of the API, never stored.

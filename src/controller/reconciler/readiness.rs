@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::controller::service_state::ServiceState;
-use crate::model::{EndpointId, EndpointState, Millis, Mono, Replica, ReplicaName, Trial};
+use crate::model::{EndpointId, EndpointState, Millis, Mono, Replica, ReplicaName};
 use crate::registry::Barrier;
 
 /// What must stay the same for an interval to continue: the endpoint (none without a port) and the phase.

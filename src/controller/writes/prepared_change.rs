@@ -2,15 +2,13 @@
 
 use super::kinds::{moved_tag, service};
 use super::object::{ObjectChange, WriteStamp};
-use super::rollout_phase::{RolloutCommand, RolloutRejection};
+use super::rollout_phase::{RolloutCommand, RolloutPosition, RolloutRejection};
 use super::snapshot::WriteSnapshot;
 use super::types::WriteAction;
 use super::undo_target::{back_already, named, undone};
 use crate::controller::error::ControllerError;
 use crate::controller::service_state::ServiceState;
-use crate::model::{
-    Generation, InterventionKind, ResolvedImage, Revision, RevisionOutcome, Service, ServiceName,
-};
+use crate::model::{Generation, InterventionKind, ResolvedImage, Revision, RevisionOutcome, ServiceName};
 
 /// A change with what had to be read or resolved before it could be written.
 pub(super) enum PreparedChange {
@@ -73,7 +71,7 @@ impl PreparedChange {
             },
             Self::Command(command) => match state.position().rejection(*command) {
                 Some(rejection) => Err(not_now(name, rejection)),
-                None => commanded(*command, service, stamp),
+                None => commanded(*command, state, stamp),
             },
         }
     }
@@ -107,13 +105,19 @@ fn undo_notes(state: &ServiceState, to: &Revision) -> Vec<String> {
 
 fn commanded(
     command: RolloutCommand,
-    service: &Service,
+    state: &ServiceState,
     stamp: &WriteStamp<'_>,
 ) -> Result<ObjectChange, ControllerError> {
+    let service = &state.service;
     Ok(match command {
         RolloutCommand::Pause => service::intervention(service, Some(InterventionKind::Pause), stamp)?,
         RolloutCommand::Resume => service::intervention(service, None, stamp)?,
         RolloutCommand::Abort => service::intervention(service, Some(InterventionKind::Abort), stamp)?,
         RolloutCommand::Restart | RolloutCommand::Retry => service::restart(service, stamp)?,
+        // An undo is prepared with its revision.
+        RolloutCommand::Undo => {
+            let RolloutPosition { phase, stable } = state.position();
+            return Err(not_now(service.name(), RolloutRejection { command, phase, stable }));
+        }
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::records::notice;
 use crate::controller::queries::{LogEntry, ReplicaSnapshot};
-use crate::model::{ReplicaName, ReplicaPhase, ReplicaStatus, Trial};
+use crate::model::{ReplicaName, ReplicaPhase, ReplicaStatus};
 
 /// The replicas' statuses as one client has seen them.
 #[derive(Debug, Default)]
