@@ -157,7 +157,8 @@ impl Writes {
                 let service = self.existing(name).await?;
                 let image = with_image(&service.spec.image, image);
                 let resolved = self.resolve_one(name, command, &image, &service).await?;
-                PreparedChange::Image { image, resolved, read: service.metadata.generation }
+                let read = service.metadata.generation;
+                PreparedChange::Image { image, resolved: Box::new(resolved), read }
             }
             RolloutChange::Undo { to } => self.prepare_undo(name, *to).await?,
             RolloutChange::Restart => {

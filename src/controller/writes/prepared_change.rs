@@ -14,18 +14,18 @@ use crate::model::{Generation, InterventionKind, ResolvedImage, Revision, Revisi
 pub(super) enum PreparedChange {
     Image {
         image: String,
-        resolved: ResolvedImage,
+        resolved: Box<ResolvedImage>,
         read: Generation,
     },
     /// `moved` is what the tag of the revision's image means by now, where that is another image.
     Undo {
         revision: Box<Revision>,
-        moved: Option<ResolvedImage>,
+        moved: Option<Box<ResolvedImage>>,
         read: Generation,
     },
     /// `moved` is what the tag of the service's image means by now, where that is another image.
     Restart {
-        moved: Option<ResolvedImage>,
+        moved: Option<Box<ResolvedImage>>,
     },
     Command(RolloutCommand),
 }
@@ -42,7 +42,7 @@ impl PreparedChange {
         let service = &state.service;
         match self {
             Self::Image { image, resolved, read } => {
-                let change = service::set_image(service, image, resolved.clone(), stamp)?;
+                let change = service::set_image(service, image, (**resolved).clone(), stamp)?;
                 snapshot.check_read(*read, &change)?;
                 Ok(change)
             }
