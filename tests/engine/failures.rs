@@ -159,6 +159,21 @@ fn process_that_completes_is_no_crash_loop_and_names_what_to_use() {
     says(&report, &["a Service runs until it is stopped", "docker run --rm"]);
 }
 
+/// Without a health check a container is ready as soon as it runs.
+#[test]
+fn first_release_that_crash_loops_is_no_success() {
+    let daemon = Daemon::start();
+    let crashing = manifest(&daemon.image("v1"), "  env: {EXIT_AT_START: '7'}\n")
+        .replace("{http: /healthz, startWithin: 20s}", "{none: true}")
+        .replace("healthyFor: 500ms", "healthyFor: 8s");
+    let (_, report) = daemon.expect(5, &["apply", "-f", &daemon.file("crashing.yaml", &crashing)]);
+    says(&report, &["CTL-0411", "CTL-0424", "exited with code 7"]);
+    let steady = crashing.replace("EXIT_AT_START", "IGNORED");
+    let (_, report) = daemon.expect(0, &["apply", "-f", &daemon.file("steady.yaml", &steady)]);
+    says(&report, &["✓ hello  2/2 ready on revision 2", "watched for another "]);
+    daemon.expect(0, &["restart", "hello"]);
+}
+
 #[test]
 fn unhealthy_response_is_shown_with_body() {
     let serving = Serving::start();

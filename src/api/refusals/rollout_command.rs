@@ -32,6 +32,9 @@ fn phase_line(phase: &RolloutPhase) -> String {
     match phase {
         RolloutPhase::Starting => "a rollout is about to start".to_owned(),
         RolloutPhase::UnderWay { to } => format!("the rollout to revision {to} is in progress"),
+        RolloutPhase::Watched { revision } => {
+            format!("revision {revision} serves, and is watched until it has done so for `healthyFor`")
+        }
         RolloutPhase::Paused { to } => format!("the rollout to revision {to} is paused"),
         RolloutPhase::RollingBack { to, failure } => {
             format!("{}; rolling back to revision {to}", ended(failure))
@@ -80,9 +83,11 @@ fn next(asked: RolloutCommand, phase: &RolloutPhase, stable: Option<RevisionNumb
         RolloutPhase::UnderWay { .. } => &["ctl rollout SERVICE"],
         RolloutPhase::Paused { .. } if stable.is_some() => &["ctl resume SERVICE", "ctl abort SERVICE"],
         RolloutPhase::Paused { .. } => &["ctl resume SERVICE"],
-        RolloutPhase::Complete { .. } if asked == RolloutCommand::Retry => &["ctl restart SERVICE"],
+        RolloutPhase::Complete { .. } | RolloutPhase::Watched { .. } if asked == RolloutCommand::Retry => {
+            &["ctl restart SERVICE"]
+        }
         RolloutPhase::Complete { .. } if asked == RolloutCommand::Abort => &["ctl undo SERVICE"],
-        RolloutPhase::Complete { .. } => &["ctl rollout status SERVICE"],
+        RolloutPhase::Complete { .. } | RolloutPhase::Watched { .. } => &["ctl rollout status SERVICE"],
         RolloutPhase::RolledBack { .. } | RolloutPhase::Failed { back_from: Some(_), .. } => {
             &["ctl rollout SERVICE --retry", "ctl undo SERVICE"]
         }

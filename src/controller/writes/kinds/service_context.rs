@@ -5,12 +5,24 @@ use crate::controller::writes::failed_override::{LiveService, live};
 use crate::controller::writes::fields::FieldsError;
 use crate::controller::writes::object::{Object, ObjectContext};
 use crate::controller::writes::rollout_phase::{RolloutPosition, position};
-use crate::model::{Override, RevisionNumber, RevisionOutcome, Service};
+use crate::model::{Override, Replica, ReplicaStatus, RevisionNumber, RevisionOutcome, Service};
 use crate::store::Compare;
 
 impl ServiceState {
     pub(in crate::controller::writes) fn position(&self) -> RolloutPosition {
-        position(&self.service, self.rollout.as_ref(), &self.revisions)
+        position(&self.service, self.rollout.as_ref(), &self.revisions, self.serves())
+    }
+
+    /// Whether all wanted replicas are of the rollout's target and ready.
+    fn serves(&self) -> bool {
+        let target = self.rollout.as_ref().map(|rollout| rollout.target);
+        let is_ready = |replica: &Replica| {
+            let status = self.statuses.get(&replica.name);
+            Some(replica.revision) == target && status.is_some_and(ReplicaStatus::is_ready)
+        };
+        let running = self.replicas.iter().filter(|replica| replica.runs());
+        let wanted = usize::try_from(self.service.spec.replica_count()).unwrap_or(usize::MAX);
+        running.clone().count() == wanted && running.clone().all(is_ready)
     }
 
     pub(in crate::controller::writes) fn outcome(
