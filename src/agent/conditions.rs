@@ -3,7 +3,7 @@
 use super::known_volumes;
 use super::memory::UNACKNOWLEDGED_AFTER;
 use super::plan_builder::PlanBuilder;
-use crate::model::{Condition, EndpointState, Event, EventKind, EventReason, Millis, Reason};
+use crate::model::{Condition, EndpointState, Event, EventKind, EventReason, Millis, Reason, ServiceName};
 
 /// Adds the node's conditions to the plan.
 pub(super) fn report(builder: &mut PlanBuilder<'_>) {
@@ -17,6 +17,7 @@ pub(super) fn report(builder: &mut PlanBuilder<'_>) {
         builder.plan.conditions.push(Condition::degraded(Reason::DeletionHeld, message));
     }
     known_volumes::report_missing(builder);
+    report_silent(builder);
     match builder.memory.barrier.longest_wait(builder.now.mono) {
         None => {}
         Some(waited) if waited < UNACKNOWLEDGED_AFTER => {
@@ -24,6 +25,18 @@ pub(super) fn report(builder: &mut PlanBuilder<'_>) {
         }
         Some(_) => report_unacknowledged(builder),
     }
+}
+
+/// Services whose silent replicas stay in rotation.
+fn report_silent(builder: &mut PlanBuilder<'_>) {
+    let condition = |service: &ServiceName| {
+        let message = format!(
+            "all replicas of {service} stopped answering their health checks within moments; the last known good ones stay in rotation"
+        );
+        Condition::degraded(Reason::AllSilent, message)
+    };
+    let conditions: Vec<Condition> = builder.all_silent.iter().map(condition).collect();
+    builder.plan.conditions.extend(conditions);
 }
 
 /// An endpoint that is to leave has waited too long for a balancer.

@@ -33,6 +33,7 @@ mod host_paths;
 mod images;
 mod known_volumes;
 mod lifecycle;
+mod mass_silence;
 mod memory;
 mod network;
 mod node;

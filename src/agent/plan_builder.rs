@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{ActionSubject, AgentAction};
 use super::allocator::{NetworkAllocation, NetworkAllocator};
+use super::mass_silence;
 use super::memory::AgentMemory;
 use super::node_plan::NodePlan;
 use super::node_state::NodeState;
 use super::ring_allocator::{LeasePool, PoolCursor};
 use super::view::NodeView;
-use crate::model::{AppName, Millis, NotReadyCause, Now, Port};
+use crate::model::{AppName, Millis, NotReadyCause, Now, Port, ServiceName};
 
 /// Containers created or started at once. Eight keep two cores and one Docker daemon busy; more only queue in it.
 pub const MAX_STARTS: usize = 8;
@@ -24,6 +25,8 @@ pub(super) struct PlanBuilder<'a> {
     pub(super) plan: NodePlan,
     /// The node's state as this pass leaves it.
     pub(super) state: NodeState,
+    /// Services whose silent replicas stay in rotation.
+    pub(super) all_silent: BTreeSet<ServiceName>,
     starts_left: usize,
     pulls_left: usize,
     allocator: NetworkAllocator<'a>,
@@ -40,6 +43,7 @@ impl<'a> PlanBuilder<'a> {
             now,
             plan: NodePlan::default(),
             state: view.state.clone(),
+            all_silent: mass_silence::services(view),
             starts_left: MAX_STARTS.saturating_sub(starts),
             pulls_left: MAX_PULLS.saturating_sub(pulls),
             allocator: NetworkAllocator::new(&memory.leases, now.mono.since(memory.started)),

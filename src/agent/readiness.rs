@@ -52,6 +52,11 @@ pub(super) fn running<'a>(
     }
     let endpoint = match phase {
         ReplicaPhase::Ready if has_endpoint => Some(EndpointState::Ready),
+        ReplicaPhase::Unready { .. }
+            if has_endpoint && builder.all_silent.contains(&wanted.replica.service) =>
+        {
+            Some(EndpointState::Ready)
+        }
         ReplicaPhase::Unready { .. } if has_endpoint => Some(EndpointState::Unready),
         _ => None,
     };

@@ -276,6 +276,10 @@ impl Agent {
         if let EngineState::Unavailable(error) = availability.state() {
             conditions.push(Condition::degraded(Reason::EngineUnavailable, error.to_string()));
         }
+        if let Some(message) = self.probes.shortage() {
+            let message = format!("probes cannot be made, replicas keep their state: {message}");
+            conditions.push(Condition::degraded(Reason::ProbesNotMade, message));
+        }
         let is_known = self.publisher.may_plan();
         let containers = self.watch.observation.containers();
         let ours = containers.filter(|c| is_of_store(&c.labels, &self.facts.store)).count();

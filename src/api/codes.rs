@@ -47,8 +47,7 @@ codes! {
          running any container on the node.";
     /// The daemon sent no valid answer.
     DAEMON_SILENT = "CTL-0103", 3, "the daemon did not answer",
-        "The daemon accepted the connection but did not send a complete, valid answer in time. A write may have happened; repeating \
-         it is safe.",
+        "The daemon did not send a complete, valid answer in time. A write may have happened; repeating it is safe.",
         "Check the output of `ctl serve` and try again. If the versions of ctl and the daemon differ (`ctl version`), \
          restart the daemon.";
     /// The daemon cannot read or write its store.
@@ -283,6 +282,10 @@ codes! {
     BAD_SNAPSHOT = "CTL-0506", 2, "the snapshot cannot be used",
         "The file was not written by `ctl store snapshot`, was cut or changed, or is of a later version.",
         "Use another snapshot.";
+    /// A state directory was copied.
+    STATE_DIR_COPIED = "CTL-0507", 2, "the state directory is a copy",
+        "A copy has the same store as its original, so that two daemons would each take the other's containers for their own.",
+        "To move it, use `mv`, or remove the original once its daemon is stopped. For a second daemon choose an empty directory.";
     /// Only root may install the service.
     NEEDS_ROOT = "CTL-0601", 3, "root is required",
         "Installing or uninstalling the service changes files, users and services of the machine, which only root may do.",

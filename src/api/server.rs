@@ -3,6 +3,7 @@
 //! A handler takes a request apart, calls the controller, and builds the answer; it decides nothing.
 
 mod answer;
+mod bounded_listener;
 mod follow;
 mod logs;
 mod reads;
@@ -18,6 +19,7 @@ use axum::routing::{get, post};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
+use self::bounded_listener::BoundedListener;
 pub use self::store::serve_without_store;
 use crate::controller::{Controller, StoreKeeper};
 
@@ -36,6 +38,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let stop = shutdown.clone();
     let app = router(controller, shutdown).merge(store::router(keeper));
+    let listener = BoundedListener::new(listener);
     axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }
 

@@ -26,6 +26,14 @@ pub struct CrashLoopingChild {
 struct ChildRecord {
     backoff: RestartBackoff,
     last_exit: String,
+    /// While it runs.
+    pid: Option<i32>,
+}
+
+impl ChildRecord {
+    fn new(role: Role) -> Self {
+        Self { backoff: RestartBackoff::new(role), last_exit: String::new(), pid: None }
+    }
 }
 
 /// The records of both roles. The supervisor has one thread.
@@ -38,11 +46,21 @@ impl ChildRecords {
     /// A child ended that was not asked to; returns how long to wait before the next start.
     pub(super) fn ended(&self, role: Role, how: String, had_served: bool, now: Mono) -> Millis {
         let mut roles = self.roles.borrow_mut();
-        let record = roles
-            .entry(role)
-            .or_insert_with(|| ChildRecord { backoff: RestartBackoff::new(role), last_exit: String::new() });
+        let record = roles.entry(role).or_insert_with(|| ChildRecord::new(role));
+        record.pid = None;
         record.last_exit = how;
         record.backoff.record_exit(had_served, now)
+    }
+
+    /// A child runs.
+    pub(super) fn started(&self, role: Role, pid: u32) {
+        let mut roles = self.roles.borrow_mut();
+        roles.entry(role).or_insert_with(|| ChildRecord::new(role)).pid = i32::try_from(pid).ok();
+    }
+
+    /// The process of a role, while it runs.
+    pub(super) fn running(&self, role: Role) -> Option<i32> {
+        self.roles.borrow().get(&role)?.pid
     }
 
     /// The roles whose processes end again and again.

@@ -3,6 +3,7 @@
 //! Invariants: children run the supervisor's own executable; they never get the terminal's signals, because the supervisor
 //! decides the order of stopping; the balancer gets no environment that may hold secrets.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -32,9 +33,9 @@ pub(super) struct ChildSpawner {
     pub(super) options: ServeOptions,
     pub(super) listeners: Listeners,
     /// The API's.
-    pub(super) api: UnixListener,
+    pub(super) api: RefCell<UnixListener>,
     /// The balancer's way to the controller.
-    pub(super) plane: UnixListener,
+    pub(super) plane: RefCell<UnixListener>,
     pub(super) state: StateDir,
     pub(super) balancer_user: Option<u32>,
 }
@@ -92,7 +93,9 @@ impl ChildSpawner {
     fn descriptors(&self, role: Role) -> std::io::Result<Vec<(&'static str, OwnedFd)>> {
         Ok(match role {
             Role::Controller => {
-                vec![(API, self.api.try_clone()?.into()), (PLANE, self.plane.try_clone()?.into())]
+                let api = self.api.borrow().try_clone()?;
+                let plane = self.plane.borrow().try_clone()?;
+                vec![(API, api.into()), (PLANE, plane.into())]
             }
             Role::Balancer => vec![(STATE, self.state.balancer.as_fd().try_clone_to_owned()?)],
         })

@@ -27,7 +27,17 @@ pub enum StartError {
     AddressRefused { address: SocketAddr, source: std::io::Error },
     /// A daemon answers on the API's socket.
     #[error("another daemon answers on {}", .path.display())]
-    SocketInUse { path: PathBuf },
+    SocketInUse {
+        path: PathBuf,
+        /// Whether the process that bound it still runs.
+        owner_lives: bool,
+    },
+    /// The state directory is a copy of another one that is still there.
+    #[error(
+        "the state directory {} is a copy of {}: a daemon on each would remove the other's containers",
+        .directory.display(), .original.display()
+    )]
+    CopiedStateDir { directory: PathBuf, original: PathBuf },
     /// Another kind of file is where the API's socket should be.
     #[error("{} exists and is not a socket", .path.display())]
     NotASocket { path: PathBuf },
@@ -39,6 +49,7 @@ impl StartError {
         match self {
             Self::AlreadyRunning { .. } => "CTL-0501",
             Self::AddressInUse { .. } => "CTL-0503",
+            Self::CopiedStateDir { .. } => "CTL-0507",
             Self::AddressRefused { .. } | Self::SocketInUse { .. } | Self::NotASocket { .. } => "CTL-0505",
         }
     }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::StartError;
+use super::start_retry::while_ending;
+use super::state_location::check_location;
 
 /// User and group id of the balancer when the daemon runs as root. A bare number needs no entry in /etc/passwd; this one
 /// is just below Debian's last group and user (65534), above what adduser and systemd's dynamic users (61184 to 65519) hand
@@ -43,7 +45,8 @@ impl StateDir {
     /// [`StartError::AlreadyRunning`]; or the directory cannot be created or opened.
     pub(super) fn open(path: &Path, balancer_user: Option<u32>) -> anyhow::Result<Self> {
         make_directory(path)?;
-        let lock = lock(path)?;
+        let lock = while_ending(path, || lock(path))?;
+        check_location(path)?;
         let directory = path.join("balancer");
         let balancer = open_balancer_directory(&directory, balancer_user)
             .with_context(|| format!("cannot prepare {}", directory.display()))?;

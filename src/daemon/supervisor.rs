@@ -4,6 +4,7 @@
 //! outlives the controller, so that it still obeys the controller's last tables.
 //! Deliberately absent: everything else, because a crash here would close the listening sockets.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::pin::pin;
 
@@ -19,7 +20,9 @@ use super::listeners::Listeners;
 use super::run_role::{EXIT_REFUSED, raise_open_files};
 use super::service_manager::{DaemonState, ServiceManager};
 use super::socket_delivery::deliver_sockets;
+use super::socket_watch::keep_sockets;
 use super::spawner::ChildSpawner;
+use super::start_retry::while_ending;
 use super::state_dir::{StateDir, balancer_user};
 use super::tcp_sockets::activated;
 use super::unix_sockets::{bind_api, bind_plane};
@@ -40,9 +43,10 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
     let state = StateDir::open(&options.state_dir, balancer_user)?;
     // a socket per listener, address and balancer thread can exceed the soft limit
     raise_open_files()?;
-    let listeners = Listeners::bind(&options.http, activated.as_ref())?;
-    let api = bind_api(&options.socket)?;
-    let plane = bind_plane(&state, balancer_user)?;
+    let dir = &options.state_dir;
+    let listeners = while_ending(dir, || Listeners::bind(&options.http, activated.as_ref()))?;
+    let api = RefCell::new(while_ending(dir, || bind_api(&options.socket))?);
+    let plane = RefCell::new(while_ending(dir, || bind_plane(&state, balancer_user))?);
     if balancer_user.is_none() {
         tracing::warn!("not started as root: the balancer runs as the same user as the controller");
     }
@@ -116,6 +120,7 @@ async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<(
             (_, RoleEnd::Refused) => bail!("the balancer refused to start; the log above says why"),
         },
         never = forward_signals(signals, &controller.stop, &kill, &service_manager) => match never {},
+        never = keep_sockets(spawner, &records) => match never {},
         never = report_states(&heartbeats, &service_manager) => match never {},
     }
 }
@@ -179,6 +184,7 @@ impl Supervision<'_> {
         let listeners = &self.spawner.listeners;
         let (child, channel) = self.spawner.start(role, !heartbeats.have_started())?;
         let pid = child.pid;
+        self.about.children.started(role, pid);
         let serve_channel = async {
             match role {
                 Role::Controller => match serve_commands(&channel, pid, self.about).await {},

@@ -10,10 +10,13 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use anyhow::Context;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::stat::{Mode, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::StartError;
+use super::start_retry::lives;
 use super::state_dir::{StateDir, make_directory};
 
 /// Clients that wait while the controller restarts; far more than people and scripts on one node start at once.
@@ -58,7 +61,12 @@ fn clear_socket(path: &Path) -> anyhow::Result<()> {
         return Err(StartError::NotASocket { path: path.to_owned() }.into());
     }
     match UnixStream::connect(path) {
-        Ok(_) => Err(StartError::SocketInUse { path: path.to_owned() }.into()),
+        Ok(stream) => {
+            // The process that listens: of a daemon that was killed, children may hold the socket for a moment.
+            let owner = getsockopt(&stream, PeerCredentials).map(|owner| owner.pid());
+            let owner_lives = owner.map_or(true, lives);
+            Err(StartError::SocketInUse { path: path.to_owned(), owner_lives }.into())
+        }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))
         }

@@ -65,6 +65,10 @@ described! {
         /// The disk of the state directory is full: the store writes into space that it kept for that, or waits for space. Traffic and
         /// reads continue.
         StoreFull,
+        /// Probes cannot be made, because the machine or the daemon is short of descriptors, memory or ports; replicas keep their state.
+        ProbesNotMade,
+        /// All replicas of a service stopped answering their health checks within moments; the last known good ones stay in rotation.
+        AllSilent,
         /// A process of the daemon, controller or balancer, ends again and again and is restarted each time.
         DaemonCrashLooping,
     }

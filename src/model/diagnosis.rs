@@ -53,6 +53,9 @@ pub enum ProbeAnswer {
     Refused { port: u16 },
     /// Nothing in time, or nothing that could be understood.
     Nothing,
+    /// The probe could not be made, because this machine is short of something: it says nothing about the replica. The prober keeps
+    /// none of these.
+    NotMade,
 }
 
 /// A probe that failed.

@@ -92,6 +92,11 @@ pub(super) fn unconnected(failed: FailedProbe, port: u16, kind: ErrorKind) -> Fa
     }
 }
 
+/// The same failure, of a connection that this machine could not make, whatever is at the other end.
+pub(super) fn not_made(failed: FailedProbe) -> FailedProbe {
+    FailedProbe { answer: ProbeAnswer::NotMade, ..failed }
+}
+
 /// The same failure, of a port without a listener.
 pub(super) fn nothing_listens(failed: FailedProbe, port: u16) -> FailedProbe {
     FailedProbe { answer: ProbeAnswer::Refused { port }, ..failed }

@@ -11,11 +11,14 @@ use super::tracker::{ProbeState, Tracker};
 use super::{exec, grpc, http, observation, tcp};
 use crate::clock::Clock;
 use crate::engine::{Engine, ExecId};
-use crate::model::{EndpointId, FailedProbe, Health, HealthCheck, Millis, Mono};
+use crate::model::{EndpointId, FailedProbe, Health, HealthCheck, Millis, Mono, ProbeAnswer};
 
 /// How often at most a change in the wording of a failure is reported: an application that counts in its response must not
 /// keep the agent busy.
 const REWORDED_EVERY: Millis = Millis(1000);
+
+/// A shortage is shown for this long after the last probe that could not be made.
+const SHORTAGE_SHOWN: Millis = Millis::secs(10);
 
 /// What is watched, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +38,10 @@ pub trait Probes: Send + Sync {
     fn retain(&self, keep: &BTreeSet<EndpointId>);
     /// The state of a target's probes; `None` for one that is not probed.
     fn state(&self, id: &EndpointId) -> Option<ProbeState>;
+    /// Why probes could not be made a moment ago: a shortage of this machine.
+    fn shortage(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Watches endpoints; dropping it stops all probes.
@@ -47,6 +54,8 @@ struct ProberState {
     engine: Arc<dyn Engine>,
     changed: Box<dyn Fn() + Send + Sync>,
     watched: Mutex<BTreeMap<EndpointId, WatchedEndpoint>>,
+    /// The last probe that could not be made.
+    not_made: Mutex<Option<(Mono, String)>>,
 }
 
 struct WatchedEndpoint {
@@ -67,7 +76,15 @@ impl Prober {
         changed: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         let changed = Box::new(changed);
-        Self { shared: Arc::new(ProberState { clock, engine, changed, watched: Mutex::default() }) }
+        Self {
+            shared: Arc::new(ProberState {
+                clock,
+                engine,
+                changed,
+                watched: Mutex::default(),
+                not_made: Mutex::default(),
+            }),
+        }
     }
 }
 
@@ -102,6 +119,13 @@ impl Probes for Prober {
     fn state(&self, id: &EndpointId) -> Option<ProbeState> {
         self.shared.lock().get(id).map(|watched| watched.tracker.state().clone())
     }
+
+    fn shortage(&self) -> Option<String> {
+        let now = self.shared.clock.mono();
+        let not_made = self.shared.not_made.lock();
+        let recent = not_made.as_ref().filter(|(at, _)| now.since(*at) < SHORTAGE_SHOWN);
+        recent.map(|(_, message)| message.clone())
+    }
 }
 
 impl Drop for Prober {
@@ -123,9 +147,29 @@ impl ProberState {
             let began = self.clock.mono();
             let outcome = probe(&*self.engine, &target, &mut left).await;
             let now = self.clock.mono();
+            let outcome = self.unless_not_made(outcome, now);
             let Some(interval) = self.record(&target, outcome, now) else { return };
             let wait = sooner(interval, self.clock.random());
             tokio::time::sleep(began.after(wait).since(now).std()).await;
+        }
+    }
+
+    /// A probe that could not be made has no outcome: the replica is not to blame for a shortage of this machine.
+    fn unless_not_made(
+        &self,
+        outcome: Option<Result<(), FailedProbe>>,
+        now: Mono,
+    ) -> Option<Result<(), FailedProbe>> {
+        match outcome {
+            Some(Err(FailedProbe { answer: ProbeAnswer::NotMade, message })) => {
+                let before = self.not_made.lock().replace((now, message.clone()));
+                if before.is_none_or(|(at, _)| now.since(at) >= SHORTAGE_SHOWN) {
+                    tracing::error!("a probe could not be made, replicas keep their state: {message}");
+                    (self.changed)();
+                }
+                None
+            }
+            outcome => outcome,
         }
     }
 
@@ -276,6 +320,16 @@ mod tests {
         };
         let waited = tokio::time::timeout(Duration::from_secs(10), waiting).await;
         assert!(waited.is_ok(), "{what} did not happen");
+    }
+
+    #[tokio::test]
+    async fn probe_that_could_not_be_made_changes_nothing_and_is_shown() {
+        let (prober, _) = prober();
+        let not_made = FailedProbe { message: "too many open files".into(), answer: ProbeAnswer::NotMade };
+        let now = prober.shared.clock.mono();
+        assert_eq!(prober.shared.unless_not_made(Some(Err(not_made)), now), None);
+        assert_eq!(prober.shortage(), Some("too many open files".to_owned()));
+        assert_eq!(prober.shared.unless_not_made(Some(Ok(())), now), Some(Ok(())));
     }
 
     #[tokio::test]

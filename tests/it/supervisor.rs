@@ -99,6 +99,12 @@ impl Daemon {
         until(found).unwrap_or_else(|| panic!("{what} did not come; the log says\n{}", self.log()))
     }
 
+    /// Its exit status, if it has ended.
+    fn process_ended(&self) -> Option<String> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.contains(") Z ").then_some(stat)
+    }
+
     fn ended(&mut self) -> ExitStatus {
         let process = &mut self.process;
         let status = until(|| process.try_wait().unwrap());
@@ -349,6 +355,105 @@ fn new_store_flag_sets_a_damaged_store_aside_and_keeps_a_sound_one() {
         checked.contains("✓ store").then_some(checked)
     });
     assert_eq!(id(&second), id(&first), "the flag is no harm in a unit file");
+}
+
+#[test]
+fn removed_sockets_are_bound_again_and_it_is_said() {
+    let daemon = Daemon::start();
+    let answers = || !daemon.ctl(&["status"]).contains("error");
+    daemon.until("an answer", || answers().then_some(()));
+    let balancer = daemon.child("balancer");
+    for file in [daemon.directory.path().join("ctl.sock"), daemon.state().join("balancer/plane.sock")] {
+        let connected = || daemon.log().matches("balancer connected").count();
+        let before = connected();
+        fs::remove_file(&file).unwrap();
+        daemon.until("the socket is back", || file.exists().then_some(()));
+        daemon.until("an answer", || answers().then_some(()));
+        daemon.until("the balancer is connected", || (connected() > before).then_some(()));
+    }
+    daemon.logs("the socket was removed or replaced; it is bound again");
+    assert_eq!(daemon.child("balancer"), balancer);
+}
+
+#[test]
+fn daemon_starts_at_once_after_all_its_processes_were_killed() {
+    let mut daemon = Daemon::start();
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    for _ in 0..5 {
+        let pids = [daemon.pid(), daemon.child("controller"), daemon.child("balancer")];
+        for pid in pids {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        let mut next = serve(&daemon.directory, daemon.http).stderr(Stdio::null()).spawn().unwrap();
+        daemon.process.wait().unwrap();
+        std::mem::swap(&mut daemon.process, &mut next);
+        daemon.until("an answer of the next", || {
+            assert_eq!(daemon.process_ended(), None, "it was refused");
+            daemon.answers().then_some(())
+        });
+        daemon.child("controller");
+        daemon.child("balancer");
+    }
+}
+
+#[test]
+fn copied_state_directory_is_refused_naming_both() {
+    let daemon = Daemon::start();
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-a").arg(daemon.state()).arg(elsewhere.path()).status().unwrap();
+    assert!(copied.success());
+    let refused = serve(&elsewhere, free_address()).output().unwrap();
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    assert!(text.contains("CTL-0507") && text.contains("is a copy of"), "{text}");
+    for path in [daemon.state(), elsewhere.path().join("state")] {
+        assert!(text.contains(path.to_str().unwrap()), "{text}");
+    }
+}
+
+#[test]
+fn daemon_that_was_stopped_for_a_while_keeps_its_balancer() {
+    let daemon = Daemon::start();
+    let children = [daemon.child("controller"), daemon.child("balancer")];
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    let all = [daemon.pid(), children[0], children[1]];
+    all.iter().for_each(|pid| send(*pid, Signal::SIGSTOP));
+    // Longer than a balancer may be silent.
+    std::thread::sleep(Duration::from_secs(7));
+    all.iter().for_each(|pid| send(*pid, Signal::SIGCONT));
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!([daemon.child("controller"), daemon.child("balancer")], children, "{}", daemon.log());
+}
+
+/// As many idle clients as would use up the descriptors of a small limit.
+#[test]
+fn idle_clients_take_neither_the_api_nor_the_descriptors() {
+    let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
+    let plain = serve(&directory, http);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 512; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    command.env("COXSWAIN_LOG", "info").stdin(Stdio::null()).stdout(Stdio::null());
+    let daemon = Daemon::run(command, directory, http);
+    daemon.until("an answer", || daemon.answers().then_some(()));
+    let socket = daemon.directory.path().join("ctl.sock");
+    let mut idle = Vec::new();
+    for _ in 0..1_000 {
+        let stream = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        // The queue of the socket may be full for a moment, and is for good behind those that are served.
+        match stream.connect(&socket2::SockAddr::unix(&socket).unwrap()) {
+            Ok(()) => idle.push(stream),
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    assert!(idle.len() > 256, "{} clients", idle.len());
+    let controller = daemon.child("controller");
+    let open = fs::read_dir(format!("/proc/{controller}/fd")).unwrap().count();
+    assert!(open < 400, "{open} descriptors of 512 are in use");
+    daemon.until("the API", || (!daemon.ctl(&["status"]).contains("error")).then_some(()));
+    assert_eq!(daemon.child("controller"), controller);
 }
 
 #[test]

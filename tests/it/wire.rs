@@ -367,7 +367,7 @@ words! {
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
         RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
         BalancerUnacknowledged TableRefused StoreUnavailable StoreFull
-        DaemonCrashLooping;
+        ProbesNotMade AllSilent DaemonCrashLooping;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
     RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;
     RolloutDirection: Forward Rollback;

@@ -12,6 +12,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{FailedCall, JsonAnswer};
+use super::bounded_listener::BoundedListener;
 use crate::api::codes;
 use crate::api::types::{DaemonStatus, ErrorDetail, StoreReplaced, StoreStatus};
 use crate::controller::{StoreKeeper, StoreKeepingError};
@@ -46,6 +47,7 @@ pub async fn serve_without_store(
         .fallback(unavailable)
         .with_state(Arc::clone(&keeper))
         .merge(router(keeper));
+    let listener = BoundedListener::new(listener);
     axum::serve(listener, app).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
 }
 

@@ -47,7 +47,9 @@ impl From<&Diagnosis> for FailureReasonName {
                 ProbeAnswer::Status { .. } | ProbeAnswer::Unwell => Self::BadAnswer,
                 // If it does listen, it started late or closes connections.
                 ProbeAnswer::Refused { port } if !diagnosis.evidence.listens_on(port) => Self::WrongPort,
-                ProbeAnswer::Refused { .. } | ProbeAnswer::Nothing => Self::NeverHealthy,
+                ProbeAnswer::Refused { .. } | ProbeAnswer::Nothing | ProbeAnswer::NotMade => {
+                    Self::NeverHealthy
+                }
             },
             NotReadyCause::ImageUnavailable { .. }
             | NotReadyCause::VolumeMissing { .. }

@@ -85,6 +85,11 @@ impl Daemon {
         Connection { tables: self.registry.tables(), reports: self.said.clone() }
     }
 
+    /// The daemon's probes get no answer any more, or do again.
+    pub(super) fn deafen(&self, is_deaf: bool) {
+        self.probes.is_deaf.store(is_deaf, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Time went on for the probes.
     pub(super) fn probe(&self) {
         if self.probes.probe() {

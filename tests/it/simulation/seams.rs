@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use coxswain::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
     LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
 };
-use coxswain::model::{ContainerId, EndpointId, ListeningSocket, Millis, Mono};
+use coxswain::model::{ContainerId, EndpointId, FailedProbe, ListeningSocket, Millis, Mono, ProbeAnswer};
 use coxswain::probe::{ProbeState, ProbeTarget, Probes};
 use coxswain::store::{
     EmbeddedStore, LeaseId, Listing, Store, StoreEntry, StoreError, StoreIdentity, Txn, TxnOutcome,
@@ -296,6 +297,8 @@ pub(super) struct FakeProbes {
     engine: FakeEngine,
     clock: SimClock,
     watched: Mutex<BTreeMap<EndpointId, Watched>>,
+    /// Whether this side gets no answer from any replica.
+    pub(super) is_deaf: AtomicBool,
 }
 
 struct Watched {
@@ -304,11 +307,13 @@ struct Watched {
     probed_at: Mono,
     passed: bool,
     misses: u32,
+    /// Whether the last probe got through to the replica's machine.
+    is_heard: bool,
 }
 
 impl FakeProbes {
     pub(super) fn new(engine: FakeEngine, clock: SimClock) -> Self {
-        Self { engine, clock, watched: Mutex::default() }
+        Self { engine, clock, watched: Mutex::default(), is_deaf: AtomicBool::new(false) }
     }
 
     /// Probes what is due; whether any state changed.
@@ -321,7 +326,9 @@ impl FakeProbes {
         let due = watched.values_mut().filter(|w| now.since(w.probed_at) >= w.target.health.interval);
         due.for_each(|w| {
             w.probed_at = now;
-            let healthy = self.engine.reach(w.target.place.address).is_some_and(|reached| reached.healthy);
+            w.is_heard = !self.is_deaf.load(Ordering::Relaxed);
+            let reached = self.engine.reach(w.target.place.address);
+            let healthy = w.is_heard && reached.is_some_and(|reached| reached.healthy);
             w.misses = if healthy { 0 } else { w.misses + 1 };
             w.passed |= healthy;
         });
@@ -331,7 +338,12 @@ impl FakeProbes {
 
 impl Watched {
     fn state(&self, now: Mono) -> ProbeState {
-        let (since, last) = (self.since, "GET /healthz → connection refused".into());
+        let since = self.since;
+        let answer = match self.is_heard {
+            true => ProbeAnswer::Refused { port: self.target.place.port },
+            false => ProbeAnswer::Nothing,
+        };
+        let last = FailedProbe { message: "GET /healthz → no success".to_owned(), answer };
         match self.passed {
             true if self.misses < self.target.health.unhealthy_after => ProbeState::Ready { since },
             true => ProbeState::Failing { since, last },
@@ -352,6 +364,7 @@ impl Probes for FakeProbes {
             probed_at: now,
             passed: false,
             misses: 0,
+            is_heard: true,
         });
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use coxswain::engine::fake::{Behaviour, Runs};
 use coxswain::model::{
-    Desired, Diagnosis, FailedReplica, FailureReason, Millis, NotReadyCause, RevisionNumber, RolloutState,
-    key,
+    Desired, Diagnosis, FailedReplica, FailureReason, Millis, NotReadyCause, Reason, RevisionNumber,
+    RolloutState, key,
 };
 
 use super::on_virtual_time;
@@ -193,4 +193,25 @@ fn crash_loop_is_rolled_back_early_and_container_retained() {
 
 fn crashing() -> Behaviour {
     Behaviour { runs: Runs::Exits { after: Millis(700), code: 3 }, ..Behaviour::never_healthy() }
+}
+
+#[test]
+fn replicas_that_fall_silent_all_at_once_keep_serving() {
+    on_virtual_time(async {
+        let mut world = serving(7).await;
+        let before = world.balancer.lock().unwrap().served;
+        world.daemon.as_ref().unwrap().deafen(true);
+        let until = world.clock.elapsed() + Duration::from_secs(60);
+        while world.clock.elapsed() < until {
+            world.tick(40).await;
+        }
+        let daemon = world.daemon.as_ref().unwrap();
+        let conditions = daemon.agent.state().borrow().conditions.clone();
+        assert!(conditions.iter().any(|c| c.reason == Reason::AllSilent), "{conditions:?}");
+        let served = world.balancer.lock().unwrap().served - before;
+        assert!(served > 200, "requests were answered all along, {served} of them");
+        assert!(world.balancer.lock().unwrap().may_choose().count() >= 2, "both are still in rotation");
+        daemon.deafen(false);
+        settle(&mut world).await;
+    });
 }
