@@ -95,15 +95,17 @@ fn status(builder: &PlanBuilder<'_>, wanted: &WantedReplica, step: &ReplicaStep<
     }
 }
 
-/// How long it has been trying to serve. While it serves, the time so far is left as it is: a pass that changes nothing writes
-/// nothing.
+/// How long it has been trying to serve. While it serves, the time so far is left as it is until `healthyFor` has passed: a pass
+/// that changes nothing writes nothing.
 fn trial(stored: Option<&ReplicaStatus>, own: Option<&ReplicaMemory>, phase: &ReplicaPhase) -> Trial {
     let tries = matches!(
         phase,
         ReplicaPhase::Starting { .. } | ReplicaPhase::Waiting { .. } | ReplicaPhase::BackOff { .. }
     );
-    let counted = own.filter(|_| tries).map(|own| own.trial.trial());
-    counted.unwrap_or_else(|| stored.map(|status| status.trial).unwrap_or_default())
+    match own {
+        Some(own) if tries || own.trial.has_passed() => own.trial.trial(),
+        _ => stored.map(|status| status.trial).unwrap_or_default(),
+    }
 }
 
 /// The last probe of a container, if it failed.

@@ -251,7 +251,8 @@ impl Daemon<'_> {
     fn agent_config(&self, node: NodeId, node_name: String) -> AgentConfig {
         let ServeOptions { state_dir, http, network_pool, exposure, balancer_host, .. } = self.options;
         let ServeOptions { socket, docker, allow_host_path, .. } = self.options;
-        let protected = vec![state_dir.clone(), socket.clone(), docker.clone()];
+        let own = [state_dir.clone(), socket.clone(), docker.clone()];
+        let protected = own.into_iter().chain(DOCKER_PATHS.map(PathBuf::from)).collect();
         AgentConfig {
             instance: format!("{node}:{}", state_dir.display()),
             node,
@@ -264,6 +265,9 @@ impl Daemon<'_> {
         }
     }
 }
+
+/// Where Docker and containerd keep their sockets and data: ways past the Engine's own.
+const DOCKER_PATHS: [&str; 4] = ["/run/docker", "/run/containerd", "/var/lib/docker", "/var/lib/containerd"];
 
 /// Ends with Docker's first answer, which stores the node's id.
 async fn wait_for_first_answer(agent: Agent, shutdown: CancellationToken) {

@@ -64,12 +64,18 @@ fn report_text(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>, text: 
             return reader.wrong_but(
                 item,
                 message,
-                format!("{{hostPath: {source}, path: {path}{read_only}}}"),
+                format!("{{hostPath: {}, path: {}{read_only}}}", trimmed(source), trimmed(path)),
             );
         }
         Some(_) if source.starts_with(['.', '~', '$']) => {
             let message = format!("`{source}` depends on who applies it; write an absolute path of the node");
-            return reader.wrong_but(item, message, "{hostPath: /srv/data, path: /data}");
+            let path = path.filter(|path| path.starts_with('/')).map_or("/data", trimmed);
+            let read_only = if is_read_only { ", readOnly: true" } else { "" };
+            return reader.wrong_but(
+                item,
+                message,
+                format!("{{hostPath: /srv/data, path: {path}{read_only}}}"),
+            );
         }
         Some(path) => (Some(source), path),
     };
@@ -79,7 +85,16 @@ fn report_text(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>, text: 
     }
     let read_only = if is_read_only { ", readOnly: true" } else { "" };
     let name = name.and_then(label).unwrap_or_else(|| FALLBACK_NAME.to_owned());
+    let path = trimmed(path);
     reader.wrong_but(item, message, format!("{{name: {name}, path: {path}{read_only}}}"));
+}
+
+/// Compose takes a slash at the end; a path of ours has none.
+fn trimmed(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" => path,
+        trimmed => trimmed,
+    }
 }
 
 /// The nearest name that a volume can have.

@@ -68,7 +68,8 @@ pub enum PastedCheck {
 /// What is wrong with the command of a check, if it was pasted from a Compose file or a shell.
 pub fn pasted_check(command: &[String]) -> Option<PastedCheck> {
     let first = command.first()?;
-    let rest = &command[1..];
+    // Compose writes a dollar sign as two.
+    let rest: Vec<String> = command[1..].iter().map(|word| word.replace("$$", "$")).collect();
     match first.as_str() {
         "NONE" => return Some(PastedCheck::None),
         "CMD" | "CMD-SHELL" if rest.is_empty() => return None,
@@ -78,7 +79,7 @@ pub fn pasted_check(command: &[String]) -> Option<PastedCheck> {
         }
         "CMD" => {
             let wrong = "`CMD` is Docker's word for a command; leave it out".to_owned();
-            return Some(PastedCheck::Command { wrong, instead: corrected(rest) });
+            return Some(PastedCheck::Command { wrong, instead: corrected(&rest) });
         }
         _ => {}
     }
@@ -157,6 +158,7 @@ mod tests {
         for (pasted, instead) in [
             (&["CMD", "curl", "-f", "http://x"][..], Some(&["curl", "-f", "http://x"][..])),
             (&["CMD-SHELL", "curl -f x || exit 1"], Some(&["/bin/sh", "-c", "curl -f x || exit 1"])),
+            (&["CMD-SHELL", "pg_isready -U $${PGUSER}"], Some(&["/bin/sh", "-c", "pg_isready -U ${PGUSER}"])),
             (&["CMD", "curl -f x"], Some(&["curl", "-f", "x"])),
             (&["CMD", "a", "||", "exit", "1"], Some(&["/bin/sh", "-c", "a || exit 1"])),
             (&["curl -f http://x"], Some(&["curl", "-f", "http://x"])),

@@ -56,10 +56,13 @@ impl ImageVolume<'_> {
 }
 
 impl ImageConfig {
-    /// Its VOLUMEs that no volume of the spec mounts exactly. A volume above or below a VOLUME does not take its place:
+    /// Its VOLUMEs that no volume and no tmpfs of the spec mounts exactly. A volume above or below a VOLUME does not take its place:
     /// Docker mounts both.
     pub fn uncovered_volumes<'a>(&'a self, spec: &ServiceSpec) -> Vec<ImageVolume<'a>> {
-        let is_covered = |path: &str| spec.volumes.iter().any(|volume| volume.path == path);
+        let is_covered = |path: &str| {
+            spec.volumes.iter().any(|volume| volume.path == path)
+                || spec.options.tmpfs.iter().any(|tmpfs| tmpfs.path == path)
+        };
         let uncovered = self.volumes.iter().filter(|path| !is_covered(path));
         uncovered.map(|path| ImageVolume { path }).collect()
     }

@@ -93,10 +93,13 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
 /// A first release that is still watched, and serves with all its replicas: it is what a later release replaces, and what a
 /// failure of that goes back to.
 fn first_that_serves(view: &ServiceView, before: &Rollout) -> Option<RevisionNumber> {
-    let mut running = view.replicas.iter().filter(|r| r.replica.runs() && !census::is_gone(r)).peekable();
+    let running: Vec<&ReplicaView> =
+        view.replicas.iter().filter(|r| r.replica.runs() && !census::is_gone(r)).collect();
     let is_first = before.stable.is_none() && is_in_progress(view, before);
-    let serves = |r: &ReplicaView| r.replica.revision == before.target && census::is_available(view, r);
-    (is_first && running.peek().is_some() && running.all(serves)).then_some(before.target)
+    let serves = |r: &&ReplicaView| r.replica.revision == before.target && census::is_available(view, r);
+    let released = view.revisions.get(&before.target)?.spec.replica_count();
+    let wanted = released.min(view.service.spec.replica_count()).max(1) as usize;
+    (is_first && running.len() >= wanted && running.iter().all(serves)).then_some(before.target)
 }
 
 fn is_in_progress(view: &ServiceView, rollout: &Rollout) -> bool {

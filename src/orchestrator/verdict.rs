@@ -1,13 +1,15 @@
 //! Whether an observation of the agents fails a rollout before its deadline does, and for which reason.
 //!
-//! An image that cannot be pulled fails it at once. A failure of containers that cannot pass, or any with `failFast`, fails it
-//! when a replica has failed three times. Any other exit is retried until `startWithin` has passed: a program may wait for
-//! its database. So long a replica has to pass its health check as well. Everything else has until the deadline. A failure
+//! An image that cannot be pulled fails it at once. A failure of containers that cannot pass, an exit after the health check had
+//! passed, or any with `failFast`, fails it when a replica has failed three times within `startWithin`. Any other exit is retried
+//! until `startWithin` has passed: a program may wait for its database, but it serves once it has passed its check. So long a replica has to pass its health check as well. Everything else has until the deadline. A failure
 //! before the rollout reached the replica does not count (`Rollout::failure_baseline`).
 
 use super::census::ClassifiedReplica;
 use super::pass::Pass;
-use crate::model::{CRASHES_TOGETHER, Diagnosis, FailedReplica, Millis, NotReadyCause, ReplicaPhase};
+use crate::model::{
+    CRASHES_TOGETHER, Diagnosis, Evidence, FailedReplica, HealthCheck, Millis, NotReadyCause, ReplicaPhase,
+};
 
 /// What is known of a replica that does not serve, as far as it decides whether the rollout fails.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +20,9 @@ struct ReplicaTrouble<'a> {
     /// Whether `startWithin` has passed, and no container is being tried.
     is_late: bool,
     fail_fast: bool,
+    start_within: Millis,
+    /// Whether a health check says when a replica serves.
+    is_checked: bool,
 }
 
 /// The first replica of the target that no waiting will mend.
@@ -33,11 +38,30 @@ fn trouble<'a>(
     diagnosis: &'a Diagnosis,
 ) -> ReplicaTrouble<'a> {
     let start_within = pass.target.spec.health.start_within;
-    let is_late = replica.view.status.as_ref().is_some_and(|status| {
-        status.trial.total >= start_within && !matches!(status.phase, ReplicaPhase::Starting { .. })
-    });
+    let is_late = replica
+        .view
+        .status
+        .as_ref()
+        .is_some_and(|status| status.trial.total >= start_within && !is_tried_or_waits(&status.phase));
     let fail_fast = pass.view.service.spec.rollout.fail_fast;
-    ReplicaTrouble { diagnosis, counted: counted(pass, replica), is_late, fail_fast }
+    let is_checked = !matches!(pass.target.spec.health.check, HealthCheck::None(_));
+    let counted = counted(pass, replica);
+    ReplicaTrouble { diagnosis, counted, is_late, fail_fast, start_within, is_checked }
+}
+
+/// Whether a container is being tried, or the replica waits for something that no container of it can be blamed for.
+fn is_tried_or_waits(phase: &ReplicaPhase) -> bool {
+    let waits = matches!(
+        phase.cause(),
+        Some(
+            NotReadyCause::ImageUnavailable { .. }
+                | NotReadyCause::VolumeMissing { .. }
+                | NotReadyCause::NoFreeAddress
+                | NotReadyCause::OffNetwork { .. }
+                | NotReadyCause::ContainerPaused
+        )
+    );
+    waits || matches!(phase, ReplicaPhase::Starting { .. } | ReplicaPhase::Pulling)
 }
 
 /// The reason of a rollout whose deadline passed: the first diagnosis of the target.
@@ -60,7 +84,7 @@ fn counted(pass: &Pass<'_>, replica: &ClassifiedReplica<'_>) -> u32 {
 }
 
 fn is_hopeless(trouble: ReplicaTrouble<'_>) -> bool {
-    let ReplicaTrouble { diagnosis, counted, is_late, fail_fast } = trouble;
+    let ReplicaTrouble { diagnosis, counted, is_late, fail_fast, start_within, is_checked } = trouble;
     let together = u32::try_from(CRASHES_TOGETHER).unwrap_or(u32::MAX);
     match &diagnosis.cause {
         NotReadyCause::ImageNotFound { .. } | NotReadyCause::PullDenied { .. } => true,
@@ -68,8 +92,11 @@ fn is_hopeless(trouble: ReplicaTrouble<'_>) -> bool {
         | NotReadyCause::Exited { .. }
         | NotReadyCause::Completed { .. }
         | NotReadyCause::OutOfMemory { .. } => {
-            let is_fault = fail_fast || diagnosis.cannot_pass();
-            let repeats = diagnosis.evidence.times.min(counted) >= together;
+            let had_served =
+                is_checked && matches!(diagnosis.cause, NotReadyCause::Exited { was_healthy: true, .. });
+            let is_fault = fail_fast || had_served || diagnosis.cannot_pass();
+            let Evidence { times, within, .. } = diagnosis.evidence;
+            let repeats = times.min(counted) >= together && within <= start_within;
             (is_fault && repeats) || (is_late && counted >= 1)
         }
         NotReadyCause::Unhealthy { start_within, .. } => start_within.is_some() && counted >= 1,
@@ -88,7 +115,7 @@ fn case(replica: &ClassifiedReplica<'_>, diagnosis: &Diagnosis, deadline: Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Evidence, FailedProbe, ProbeAnswer};
+    use crate::model::{FailedProbe, ProbeAnswer};
 
     #[test]
     fn is_hopeless_by_cause_count_and_time() {
@@ -119,7 +146,26 @@ mod tests {
             ("all of it, before the baseline", late(Some(Millis::secs(10))), 1, 0, true, false, false),
         ] {
             let diagnosis = &Diagnosis { cause, evidence: Evidence { times, ..Evidence::default() } };
-            let trouble = ReplicaTrouble { diagnosis, counted, is_late, fail_fast };
+            let start_within = Millis::secs(60);
+            let trouble =
+                ReplicaTrouble { diagnosis, counted, is_late, fail_fast, start_within, is_checked: true };
+            assert_eq!(is_hopeless(trouble), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn is_hopeless_after_three_exits_of_what_had_served() {
+        for (what, was_healthy, is_checked, within, expected) in [
+            ("it served, and crashes", true, true, 40, true),
+            ("a crash now and then", true, true, 61, false),
+            ("it never served", false, true, 40, false),
+            ("nothing says when it serves", true, false, 40, false),
+        ] {
+            let evidence = Evidence { times: 3, within: Millis::secs(within), ..Evidence::default() };
+            let diagnosis = &Diagnosis { cause: NotReadyCause::Exited { code: 1, was_healthy }, evidence };
+            let (is_late, fail_fast, start_within) = (false, false, Millis::secs(60));
+            let trouble =
+                ReplicaTrouble { diagnosis, counted: 3, is_late, fail_fast, start_within, is_checked };
             assert_eq!(is_hopeless(trouble), expected, "{what}");
         }
     }

@@ -41,6 +41,11 @@ impl TrialClock {
         *self = Self::default();
     }
 
+    /// Whether no trial is under way, because the last one was passed.
+    pub(in crate::agent) fn has_passed(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether its time is up.
     pub(super) fn is_over(&self, start_within: Millis) -> bool {
         self.total >= start_within

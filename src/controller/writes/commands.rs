@@ -163,7 +163,7 @@ impl Writes {
             RolloutChange::Undo { to } => self.prepare_undo(name, *to).await?,
             RolloutChange::Restart => {
                 let moved = self.moved_tag(&self.existing(name).await?.image).await;
-                PreparedChange::Restart { moved }
+                PreparedChange::Restart { moved: moved.map(Box::new) }
             }
             RolloutChange::Retry => PreparedChange::Command(RolloutCommand::Retry),
             RolloutChange::Pause => PreparedChange::Command(RolloutCommand::Pause),
@@ -188,7 +188,7 @@ impl Writes {
         };
         self.check_image_of(revision).await?;
         let moved = self.moved_tag(&revision.image).await;
-        Ok(PreparedChange::Undo { revision: Box::new(revision.clone()), moved, read })
+        Ok(PreparedChange::Undo { revision: Box::new(revision.clone()), moved: moved.map(Box::new), read })
     }
 
     /// Changes objects that must exist; `check` decides about the whole request before the first is written, under the

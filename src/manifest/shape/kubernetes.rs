@@ -144,7 +144,7 @@ pub(super) const MOUNT: &[ForeignKey] = &[
     later("nfs", ""),
     under("persistentVolumeClaim", "name", "there are no claims; the `name` of the volume is enough"),
     never("projected", "files from a Secret or Config are not supported yet; put the file into the image"),
-    never("recursiveReadOnly", "write `readOnly: true`"),
+    never("recursiveReadOnly", "`readOnly: true` leaves mounts below a host path as they are"),
     never("secret", "files from a Secret are not supported yet; write the file into the volume"),
     later("subPath", ""),
     later("subPathExpr", ""),
