@@ -2,6 +2,21 @@
 
 use super::types::{ApiError, ErrorDetail};
 
+/// Defines codes, and a list of them.
+macro_rules! codes {
+    ($all:ident $($(#[$doc:meta])* $name:ident = $id:literal, $exit:literal, $title:literal, $meaning:literal, $remedy:literal;)*) => {
+        $(
+            $(#[$doc])*
+            pub const $name: Code =
+                Code { id: $id, exit: $exit, title: $title, meaning: $meaning, remedy: $remedy };
+        )*
+
+        /// These codes, in the order of the numbers.
+        pub(super) const $all: &[Code] = &[$($name),*];
+    };
+}
+pub(super) use codes;
+
 /// An entry of the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {

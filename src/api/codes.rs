@@ -5,7 +5,13 @@
 //! addition to its own code); 05xx: starting the daemon; 06xx: installing it as a service.
 //! Deliberately absent: the observations of one case, which are in the [`ApiError`].
 
+use super::code::codes;
 pub use super::code::{Code, is_code};
+use super::daemon_codes;
+pub use super::daemon_codes::{
+    BAD_SNAPSHOT, FOREIGN_STORE, INSTALL_FAILED, NEEDS_ROOT, PORT_IN_USE, SERVE_FAILED, STATE_DIR_COPIED,
+    STATE_DIR_IN_USE, STORE_DAMAGED, UNIT_DIFFERS,
+};
 use super::types::{ApiError, ErrorDetail};
 
 /// The daemon ended a stream that only the client should end.
@@ -15,27 +21,19 @@ pub fn stream_ended() -> ApiError {
     ErrorDetail { why, next, ..DAEMON_SILENT.detail("the daemon ended the watch") }.into()
 }
 
+/// Every code, in the order of the numbers.
+pub fn all() -> impl Iterator<Item = &'static Code> {
+    REQUEST_CODES.iter().chain(daemon_codes::DAEMON_CODES)
+}
+
 /// Finds a code by its text, in any case, with or without `CTL-`.
 pub fn find(text: &str) -> Option<&'static Code> {
     let text = text.trim().to_ascii_uppercase();
     let number = text.strip_prefix("CTL-").unwrap_or(&text);
-    ALL.iter().find(|code| code.id.strip_prefix("CTL-") == Some(number))
+    all().find(|code| code.id.strip_prefix("CTL-") == Some(number))
 }
 
-macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $id:literal, $exit:literal, $title:literal, $meaning:literal, $remedy:literal;)*) => {
-        $(
-            $(#[$doc])*
-            pub const $name: Code =
-                Code { id: $id, exit: $exit, title: $title, meaning: $meaning, remedy: $remedy };
-        )*
-
-        /// Every code, in the order of the numbers.
-        pub const ALL: &[Code] = &[$($name),*];
-    };
-}
-
-codes! {
+codes! { REQUEST_CODES
     /// Nothing listens on the daemon's socket.
     DAEMON_NOT_RUNNING = "CTL-0101", 3, "the daemon is not running",
         "Nothing listens on the daemon's socket: it does not exist, or its daemon has stopped. Containers keep running.",
@@ -256,48 +254,6 @@ codes! {
          forks into the background, which ends the container.",
         "Run a task with `docker run --rm IMAGE`, from cron or a systemd timer, or in the release pipeline before `ctl apply`. \
          Start a server in the foreground (`nginx -g 'daemon off;'`, `redis-server --daemonize no`).";
-    /// Two daemons on one state directory.
-    STATE_DIR_IN_USE = "CTL-0501", 2, "the state directory is in use",
-        "Another daemon holds the lock of the state directory. Two daemons cannot share one.",
-        "Stop the other daemon, or choose another directory with --state-dir.";
-    /// The store is damaged.
-    STORE_DAMAGED = "CTL-0502", 2, "the store is damaged",
-        "The store's file is damaged, missing, or was written by a later version. The daemon never treats it as an empty \
-         store. Containers keep running.",
-        "`ctl store restore FILE` goes back to a snapshot, `ctl store new` starts over; or run the version of ctl that wrote it.";
-    /// A listen address is taken.
-    PORT_IN_USE = "CTL-0503", 2, "address already in use",
-        "Another process listens on an address that the daemon should listen on.",
-        "Stop that process, or choose another address with --http.";
-    /// The node runs containers of an earlier store.
-    FOREIGN_STORE = "CTL-0504", 2, "containers of another store are running",
-        "The store is new, but containers created by an earlier store of this state directory are running. A new store \
-         would start all services a second time.",
-        "`ctl store restore FILE` goes back. `ctl store new` or `ctl serve --new-store` leaves those containers alone.";
-    /// The daemon could not start for another reason.
-    SERVE_FAILED = "CTL-0505", 2, "the daemon could not start",
-        "Something that the daemon needs is missing or failed; the message names it.",
-        "Fix the cause and start the daemon again.";
-    /// A file is no snapshot.
-    BAD_SNAPSHOT = "CTL-0506", 2, "the snapshot cannot be used",
-        "The file was not written by `ctl store snapshot`, was cut or changed, or is of a later version.",
-        "Use another snapshot.";
-    /// A state directory was copied.
-    STATE_DIR_COPIED = "CTL-0507", 2, "the state directory is a copy",
-        "A copy has the same store as its original, so that two daemons would each take the other's containers for their own.",
-        "To move it, use `mv`, or remove the original once its daemon is stopped. For a second daemon choose an empty directory.";
-    /// Only root may install the service.
-    NEEDS_ROOT = "CTL-0601", 3, "root is required",
-        "Installing or uninstalling the service changes files, users and services of the machine, which only root may do.",
-        "Run the command with sudo. With --dry-run any user sees what it would do.";
-    /// A unit file is in the way.
-    UNIT_DIFFERS = "CTL-0602", 7, "the unit file differs",
-        "A unit file exists that was edited, or that this version of ctl did not write. Nothing was changed.",
-        "Keep your changes in a drop-in with `systemctl edit coxswain`, then pass --force to replace the file.";
-    /// The service cannot be installed or uninstalled.
-    INSTALL_FAILED = "CTL-0603", 3, "the service could not be installed or uninstalled",
-        "The service cannot be installed here, or a step failed. The steps that were printed are done.",
-        "Fix the cause and run the command again, which continues. If the unit did not start: `journalctl -u coxswain`.";
 }
 
 #[cfg(test)]
@@ -307,10 +263,11 @@ mod tests {
 
     #[test]
     fn codes_are_sorted_and_well_formed() {
-        for pair in ALL.windows(2) {
+        let all: Vec<&Code> = all().collect();
+        for pair in all.windows(2) {
             assert!(pair[0].id < pair[1].id, "{} before {}", pair[0].id, pair[1].id);
         }
-        for code in ALL {
+        for code in all {
             let number = code.id.strip_prefix("CTL-").expect("prefix");
             assert!(number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit()), "{}", code.id);
             assert!(code.exit > 0 && EXITS.iter().any(|(exit, _)| *exit == code.exit), "{}", code.id);

@@ -8,6 +8,7 @@
 pub mod client;
 mod code;
 pub mod codes;
+mod daemon_codes;
 pub mod exits;
 mod failure_codes;
 mod refusals;

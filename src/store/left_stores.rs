@@ -100,7 +100,8 @@ impl LeftStores {
         if !known.remove(store) {
             return Ok(());
         }
-        let (path, unfinished) = (self.file(), self.dir.join("left-stores.new"));
+        let path = self.file();
+        let unfinished = self.dir.join("left-stores.new");
         let write = || -> io::Result<()> {
             let mut file = File::create(&unfinished)?;
             for store in &known {

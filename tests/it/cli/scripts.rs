@@ -84,7 +84,7 @@ fn wait_times_out_and_rejects_unknown_conditions() {
 #[test]
 fn explain_covers_every_error_code() {
     let stub = Stub::start();
-    let explain: Vec<String> = codes::ALL.iter().map(|code| format!("explain {}", code.id)).collect();
+    let explain: Vec<String> = codes::all().map(|code| format!("explain {}", code.id)).collect();
     let commands: Vec<&str> =
         explain.iter().map(String::as_str).chain(["explain 0412", "explain CTL-9999"]).collect();
     insta::assert_snapshot!("explain", transcript(&stub, &commands));

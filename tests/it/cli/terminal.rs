@@ -196,6 +196,7 @@ fn watch_on_terminal_drops_deleted_rows() {
     insta::assert_snapshot!(screen, @"
     SERVICE   READY  REVISION  IMAGE     ROUTE                CHANGED
     users     3/3    9         users:v1  shop.acme.dev/users  2m ago
+    ! the connection to the daemon is lost; reconnecting …
     error[CTL-0205]: the script is at its end
       help     ctl explain CTL-0205
     ");

@@ -27,13 +27,15 @@ async fn open_keeps_everything_and_raises_the_epoch() {
     store_with(&dir, &["a", "b"]).await;
     let store = open(&dir).await.unwrap();
     let id = store.identity().id.clone();
-    assert_eq!(store.identity().epoch, Epoch(2));
+    let epoch = store.identity().epoch;
+    assert!(epoch > Epoch(1_700_000_000), "a file that was put back may have counted less");
     assert_eq!(store.list("").await.unwrap().revision, 2);
     assert_eq!(write(&store, vec![put("c", "x")]).await, 3);
     store.close().await;
 
     let store = open(&dir).await.unwrap();
-    assert_eq!((&store.identity().id, store.identity().epoch), (&id, Epoch(3)));
+    assert_eq!(store.identity().id, id);
+    assert!(store.identity().epoch > epoch, "also within the same second");
     assert_eq!(dump(&store).await, ["a", "b", "c"].map(|key| (key.to_owned(), "x".to_owned())));
     let mut before = store.watch("", 3).await.unwrap();
     assert_eq!(before.next().await, Some(WatchEvent::Resync), "history is from this opening only");
@@ -46,7 +48,7 @@ async fn second_open_is_refused_and_names_the_first() {
     let locked = StoreError::Locked { dir: dir.path().display().to_string(), pid: Some(std::process::id()) };
     assert_eq!(open(dir.path()).await.err(), Some(locked));
     first.close().await;
-    assert_eq!(open(dir.path()).await.unwrap().identity().epoch, Epoch(2));
+    assert!(open(dir.path()).await.is_ok());
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ fn text(what: &str) -> Result<String, CliError> {
         return Ok(explain::code(code));
     }
     if codes::is_code(what) {
-        let known: Vec<&str> = codes::ALL.iter().map(|code| code.id).collect();
+        let known: Vec<&str> = codes::all().map(|code| code.id).collect();
         let why = vec![format!("known codes: {}", known.join(", "))];
         return Err(
             ErrorDetail { why, ..codes::NOT_FOUND.detail(format!("unknown error code `{what}`")) }.into()

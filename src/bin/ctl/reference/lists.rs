@@ -12,7 +12,7 @@ fn errors_page_is_up_to_date() {
     let about = "Every error of `ctl` has a code. `ctl explain CODE` prints the same text. See also the \
                  [exit codes](cli.md#exit-codes).";
     let mut out = head("Errors", about);
-    for code in codes::ALL {
+    for code in codes::all() {
         let codes::Code { id, exit, title, meaning, remedy } = code;
         out += &format!("\n## {id}: {title}\n\nExit {exit}. {meaning}\n\n{remedy}\n");
     }

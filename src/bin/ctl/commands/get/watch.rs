@@ -55,10 +55,14 @@ pub(super) async fn lists<T: ListedObject + Clone>(
                 Ok(StreamUpdate::Ended) => return Ok(()),
                 Ok(change @ (StreamUpdate::Lost | StreamUpdate::Restored)) => {
                     is_lost = matches!(change, StreamUpdate::Lost);
-                    if live.is_none() {
-                        ui.note(if is_lost { reconnect::LOST } else { reconnect::RESTORED });
+                    match &shown {
+                        // A table that is redrawn shows it below.
+                        Some(shown) if live.is_some() => shown.clone(),
+                        _ => {
+                            ui.note(if is_lost { reconnect::LOST } else { reconnect::RESTORED });
+                            continue;
+                        }
                     }
-                    continue;
                 }
                 Err(error) => {
                     live.iter_mut().for_each(LiveDisplay::abandon);
