@@ -57,6 +57,12 @@ struct Service {
     eaten: Mutex<Vec<Vec<u8>>>,
 }
 
+/// Since 1970.
+#[allow(clippy::disallowed_methods)] // a program of its own, with the machine's clock
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -69,9 +75,7 @@ async fn main() -> std::io::Result<()> {
         say("stopping: EXIT_AT_START is set");
         std::process::exit(code);
     }
-    if let Some(until) = number::<u64>("EXIT_UNTIL")
-        && SystemTime::now() < UNIX_EPOCH + Duration::from_secs(until)
-    {
+    if number::<u64>("EXIT_UNTIL").is_some_and(|until| seconds() < until) {
         say("stopping: the database does not answer");
         std::process::exit(1);
     }
