@@ -19,6 +19,8 @@ FROM ?= $(shell shuf --input-range=1-1000000000 --head-count=1)
 # Where `make install` puts files; DESTDIR is the root of a package that is being made.
 PREFIX ?= /usr/local
 DESTDIR ?=
+# The path of ctl in the unit that is made.
+EXECUTABLE ?= $(PREFIX)/bin/ctl
 # Where cargo puts release builds: .cargo/config.toml names the target.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 BUILT = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
@@ -47,7 +49,6 @@ test:
 	cargo test --test engine -- --test-threads=$(ENGINE_THREADS)
 
 # The stripped binary, its debug symbols, and the files that it generates for EXECUTABLE, which is where it will be.
-package: EXECUTABLE ?= $(PREFIX)/bin/ctl
 package:
 	@tests/tools.sh cargo cc binutils
 	cargo build --release --bin ctl
