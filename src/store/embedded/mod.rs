@@ -62,7 +62,7 @@ pub struct EmbeddedStore {
 }
 
 fn epoch_now(clock: &dyn Clock) -> Epoch {
-    Epoch(u64::try_from(clock.wall().as_second()).unwrap_or(0))
+    Epoch(u64::try_from(clock.wall().as_millisecond()).unwrap_or(0))
 }
 
 /// Fills the reserve again, as soon as there is space.
@@ -113,7 +113,7 @@ impl EmbeddedStore {
         let dir = dir.to_owned();
         let new_id = clock.uuid();
         // Balancers reject tables of an earlier epoch of a store, and how far the present one has counted may be unknown: the time
-        // in seconds is larger than any count.
+        // in milliseconds is larger than any count.
         let epoch = epoch_now(clock);
         let stage = move || file::stage(&dir, &new_id, epoch, snapshot.as_ref());
         let staged = tokio::task::spawn_blocking(stage).await;
@@ -152,7 +152,7 @@ impl EmbeddedStore {
     ) -> Result<(Self, impl Future<Output = ()> + Send + use<>), StoreError> {
         let path = opened.path.clone();
         let reserve = opened.reserve.clone();
-        // A file that was put back may have counted less than its balancers have seen. The time in seconds is larger than any count.
+        // A file that was put back may have counted less than its balancers have seen. The time in milliseconds is larger than any count: no daemon starts so often.
         let least = if in_memory { Epoch(0) } else { epoch_now(clock.as_ref()) };
         let start =
             tables::start(&opened.database, least).map_err(|error| tables::store_error(&path, error))?;
