@@ -6,7 +6,7 @@
 //!
 //! No crate fits: `oci-spec` 0.10 gives every reference without a version the tag `latest`, where `rollout --image v2` and a
 //! comparison of manifests need to know that there was none, and says of every malformed one only that it is; `docker-image` 0.2
-//! is under the EUPL, and `docker-image-reference` 0.1 is no longer released.
+//! is under the EUPL, and `docker-image-reference` is still at 0.1.
 
 use std::fmt;
 
