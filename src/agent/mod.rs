@@ -20,6 +20,7 @@ mod cleanup;
 mod commit;
 mod conditions;
 mod config;
+mod confirmations;
 mod container_events;
 mod creation;
 mod endpoint_address;

@@ -14,7 +14,7 @@ use super::action::ActionSubject;
 use super::address::{self, SubnetError};
 use super::config::AgentConfig;
 use super::engine_watch::EngineWatch;
-use super::handle::{AgentHandle, AgentParts, AgentState, Confirmation, Confirmed, EngineState};
+use super::handle::{AgentHandle, AgentParts, AgentState, Confirmation, EngineState};
 use super::memory::AgentMemory;
 use super::node::{BalancerUrl, NodeFacts};
 use super::node_plan::NodePlan;
@@ -49,7 +49,7 @@ pub struct Agent {
     reports: watch::Receiver<BalancerReports>,
     pub(super) probes: Arc<dyn Probes>,
     wake: Arc<Notify>,
-    confirmations: mpsc::Receiver<Confirmation>,
+    pub(super) confirmations: mpsc::Receiver<Confirmation>,
     state: watch::Sender<AgentState>,
     pub(super) watch: EngineWatch,
     pub(super) publisher: Publisher,
@@ -58,8 +58,8 @@ pub struct Agent {
     pub(super) busy: BTreeSet<ActionSubject>,
     pub(super) tasks: JoinSet<TaskReport>,
     pub(super) host_paths: Arc<HostPathPolicy>,
-    held: Vec<(ContainerId, String)>,
-    missing_volumes: BTreeSet<String>,
+    pub(super) held: Vec<(ContainerId, String)>,
+    pub(super) missing_volumes: BTreeSet<String>,
     removed: Arc<RemovedVolumes>,
     store_failures: u32,
 }
@@ -255,18 +255,6 @@ impl Agent {
             probes,
             barrier: self.publisher.barrier(),
             busy: self.busy.clone(),
-        }
-    }
-
-    fn answer_confirmations(&mut self) {
-        while let Ok(Confirmation { lost_volumes, answer }) = self.confirmations.try_recv() {
-            self.memory.deletion_guard.confirm(self.held.iter().map(|(id, _)| id.clone()));
-            let lost_volumes: BTreeSet<String> =
-                self.missing_volumes.intersection(&lost_volumes).cloned().collect();
-            self.memory.allow_recreation(&lost_volumes);
-            let removed = self.held.iter().map(|(_, name)| name.clone()).collect();
-            // The client may be gone; the confirmation counts.
-            let _ = answer.send(Confirmed { removed, lost_volumes });
         }
     }
 
