@@ -274,14 +274,19 @@ fn status_summarizes_daemon() {
     };
     let published = DaemonStatus { node: rootless(ExposureMode::Published), ..daemon() };
     let unreached = DaemonStatus { node: rootless(ExposureMode::Bridge), ..daemon() };
+    let damaged = "the store is damaged; see `ctl store`";
+    let without_store = DaemonStatus {
+        conditions: vec![condition(ConditionKind::Degraded, true, Reason::StoreUnavailable, damaged)],
+        ..daemon()
+    };
     let stub = Stub::start().on(
         "GET /v1/status",
-        [&daemon(), &behind, &unanswered, &alone, &published, &unreached, &daemon()].map(Reply::json),
+        [&daemon(), &behind, &unanswered, &alone, &published, &unreached, &without_store, &daemon()]
+            .map(Reply::json),
     );
-    insta::assert_snapshot!(
-        "status",
-        transcript(&stub, &["status", "status", "status", "status", "status", "status", "version"])
-    );
+    let mut commands = vec!["status"; 7];
+    commands.push("version");
+    insta::assert_snapshot!("status", transcript(&stub, &commands));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The text of `ctl status`. Pure.
 
 use coxswain::api::types::{DaemonStatus, NodeObject};
-use coxswain::model::{EngineKind, ExposureMode};
+use coxswain::model::{EngineKind, ExposureMode, Reason};
 
 use super::age::seconds;
 use super::table::MARK;
@@ -51,15 +51,17 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         (false, "") => engine.to_string(),
         (false, name) => format!("{name}, {engine}; {} containers at its last answer", node.containers),
     };
-    let mut lines = vec![
-        format!("daemon    version {version}, pid {pid}, up {up}"),
-        format!("node      {node}"),
-        format!("entry     {}", http.iter().map(|a| format!("http://{a}")).collect::<Vec<_>>().join(", ")),
-        format!("balancer  {balancer}"),
-        format!("store     {store}, revision {store_revision}"),
-        format!("services  {services}"),
-    ];
-    lines.splice(2..2, exposure.into_iter().chain(limits));
+    let mut lines = vec![format!("daemon    version {version}, pid {pid}, up {up}")];
+    // Without its store the daemon knows nothing of the rest.
+    if !conditions.iter().any(|found| found.status && found.reason == Reason::StoreUnavailable) {
+        let entry: Vec<String> = http.iter().map(|address| format!("http://{address}")).collect();
+        lines.push(format!("node      {node}"));
+        lines.extend(exposure.into_iter().chain(limits));
+        lines.push(format!("entry     {}", entry.join(", ")));
+        lines.push(format!("balancer  {balancer}"));
+        lines.push(format!("store     {store}, revision {store_revision}"));
+        lines.push(format!("services  {services}"));
+    }
     lines.extend(conditions.iter().filter(|condition| condition.status).map(|condition| {
         format!("{MARK} {}  {}", condition.reason, sanitize(&condition.message)).trim_end().to_owned()
     }));
