@@ -82,6 +82,7 @@ mod tests {
             kind: EventKind::Normal,
             reason: EventReason::ReplicaReady,
             message: String::new(),
+            cut: Vec::new(),
         }
     }
 

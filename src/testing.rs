@@ -9,7 +9,8 @@ use jiff::Timestamp;
 
 use crate::model::{
     Author, BalancerId, BalancerReport, BalancerReports, Gadget, GadgetSpec, Generation, Incarnation,
-    Metadata, Millis, ResolvedImage, RevisionNumber, Rollout, RolloutState, Service, ServiceSpec,
+    Metadata, Millis, ResolvedImage, RevisionNumber, Rollout, RolloutCuts, RolloutState, Service,
+    ServiceSpec,
 };
 
 /// The report of a balancer that has no table and has served no request.
@@ -64,6 +65,7 @@ pub fn rollout(target: u64) -> Rollout {
         issued_names: BTreeMap::new(),
         failure_baseline: BTreeMap::new(),
         paused: false,
+        cut: RolloutCuts::default(),
         state: RolloutState::Progressing { waited: Millis(0), most_available: 0 },
         since: Timestamp::UNIX_EPOCH,
     }

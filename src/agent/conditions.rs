@@ -71,6 +71,7 @@ fn warn(builder: &mut PlanBuilder<'_>) {
             kind: EventKind::Warning,
             reason: EventReason::BalancerUnacknowledged,
             message: "not stopped: the balancer has not acknowledged a table without it".to_owned(),
+            cut: Vec::new(),
         };
         builder.plan.events.push((wanted.replica.service.clone(), event));
         builder.plan.warned.push(id);

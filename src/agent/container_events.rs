@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::plan_builder::PlanBuilder;
 use crate::engine::{LABEL_REPLICA, LABEL_SERVICE, ObservedContainer};
-use crate::model::{Event, EventKind, EventReason, Millis, ServiceName};
+use crate::model::{CutRequests, Event, EventKind, EventReason, Millis, ReplicaName, ServiceName};
 
 /// The container was taken off its network by someone else, and is put back.
 pub(super) fn connected_again(
@@ -16,19 +16,19 @@ pub(super) fn connected_again(
 ) {
     let message =
         format!("taken off its network {network} by someone else; connecting it again at {address}");
-    warn(builder, container, EventReason::OffNetwork, message);
+    warn(builder, container, EventReason::OffNetwork, message, Vec::new());
 }
 
 /// Requests were still in flight when `rollout.drain` had passed; `None` for a container off its network, which is not
-/// drained.
+/// drained. Returns what the container cuts, if anything.
 pub(super) fn drain_exceeded(
     builder: &mut PlanBuilder<'_>,
     container: &ObservedContainer,
     in_flight: Option<u64>,
     drain: Option<Millis>,
-) {
+) -> Option<CutRequests> {
     let requests = match in_flight {
-        Some(0) => return,
+        Some(0) => return None,
         Some(1) => "1 request".to_owned(),
         Some(n) => format!("{n} requests"),
         None => "an unknown number of requests".to_owned(),
@@ -39,7 +39,10 @@ pub(super) fn drain_exceeded(
         }
         None => format!("{requests} still in flight in a container off its network; they end with it"),
     };
-    warn(builder, container, EventReason::DrainExceeded, message);
+    let replica = ReplicaName::new(container.labels.get(LABEL_REPLICA)?);
+    let cut = CutRequests { replica, requests: in_flight, drain };
+    warn(builder, container, EventReason::DrainExceeded, message, vec![cut.clone()]);
+    Some(cut)
 }
 
 /// The process was still there when `stop.grace` had passed, and is killed.
@@ -53,14 +56,20 @@ pub(super) fn grace_exceeded(
         "did not end within `stop.grace` ({grace}) after {signal} and is killed (exit code 137); its first process may not \
          handle the signal: a shell does not pass it on (use `exec`, or the list form of ENTRYPOINT)"
     );
-    warn(builder, container, EventReason::GraceExceeded, message);
+    warn(builder, container, EventReason::GraceExceeded, message, Vec::new());
 }
 
 /// Adds a warning about a container's replica; none for a container whose labels do not name it.
-fn warn(builder: &mut PlanBuilder<'_>, container: &ObservedContainer, reason: EventReason, message: String) {
+fn warn(
+    builder: &mut PlanBuilder<'_>,
+    container: &ObservedContainer,
+    reason: EventReason,
+    message: String,
+    cut: Vec<CutRequests>,
+) {
     let label = |label: &str| container.labels.get(label);
     let (Some(service), Some(replica)) = (label(LABEL_SERVICE), label(LABEL_REPLICA)) else { return };
     let object = format!("replica/{replica}");
-    let event = Event { at: builder.now.wall, object, kind: EventKind::Warning, reason, message };
+    let event = Event { at: builder.now.wall, object, kind: EventKind::Warning, reason, message, cut };
     builder.plan.events.push((ServiceName::new(service), event));
 }

@@ -64,7 +64,7 @@ fn replace<'a>(
 ) -> ReplicaStep<'a> {
     let endpoint = wanted.endpoint_of(current);
     let registered = endpoint.is_some_and(|e| e.state != EndpointState::Draining);
-    let phase = retire(builder, current, registered, &StopTerms::of(wanted.revision.as_ref()));
+    let phase = retire(builder, current, registered, &StopTerms::of(wanted.revision.as_ref())).phase;
     let to_replace = builder.memory.replicas.get(&wanted.replica.name).and_then(|m| m.to_replace.clone());
     // The user should read why, not that it is being stopped.
     let phase = to_replace.map_or(phase, |(_, cause)| ReplicaPhase::Starting { cause: Some(cause) });

@@ -15,8 +15,8 @@ use super::status::ReplicaStep;
 use super::view::{WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    DEFAULT_STOP_SIGNAL, Endpoint, EndpointId, EndpointState, Millis, ReplicaPhase, Revision, RolloutPolicy,
-    StopPolicy,
+    CutRequests, DEFAULT_STOP_SIGNAL, Endpoint, EndpointId, EndpointState, Millis, ReplicaPhase, Revision,
+    RolloutPolicy, StopPolicy,
 };
 
 /// SIGKILL is sent again after this long: the first may have been lost.
@@ -48,16 +48,31 @@ impl StopTerms {
     }
 }
 
-/// Takes the next step to stop a container; returns the phase of its replica. `registered` says that the store has its
-/// endpoint in rotation: then the next step is to deregister it, and nothing else happens.
+/// How far the removal of a container has come.
+#[derive(Debug)]
+pub(super) struct Retirement {
+    /// The phase of its replica.
+    pub(super) phase: ReplicaPhase,
+    /// Requests that its stop signal cuts, in the pass that sends it.
+    cut: Option<CutRequests>,
+}
+
+impl Retirement {
+    fn uncut(phase: ReplicaPhase) -> Self {
+        Self { phase, cut: None }
+    }
+}
+
+/// Takes the next step to stop a container. `registered` says that the store has its endpoint in rotation: then the next step
+/// is to deregister it, and nothing else happens.
 pub(super) fn retire(
     builder: &mut PlanBuilder<'_>,
     container: &ObservedContainer,
     registered: bool,
     stop_terms: &StopTerms,
-) -> ReplicaPhase {
+) -> Retirement {
     let instance = match container.state {
-        ContainerState::Removing => return ReplicaPhase::Stopping,
+        ContainerState::Removing => return Retirement::uncut(ReplicaPhase::Stopping),
         ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => None,
         ContainerState::Running | ContainerState::Paused | ContainerState::Restarting => {
             instance_of(container)
@@ -65,14 +80,14 @@ pub(super) fn retire(
     };
     let Some(instance) = instance else {
         builder.act(AgentAction::Remove { container: container.id.clone() });
-        return ReplicaPhase::Stopping;
+        return Retirement::uncut(ReplicaPhase::Stopping);
     };
     let now = builder.now.mono;
     let deregistered = builder.memory.barrier.deregistered_since(&instance);
     let deregistered = deregistered.filter(|_| builder.view.barrier.acked_absent(&instance) && !registered);
     let Some(deregistered) = deregistered else {
         builder.plan.awaits_balancer = true;
-        return ReplicaPhase::Draining;
+        return Retirement::uncut(ReplicaPhase::Draining);
     };
     let Some(sent) = builder.memory.barrier.signals(&instance) else {
         let in_flight = builder.view.barrier.in_flight(&instance);
@@ -82,15 +97,19 @@ pub(super) fn retire(
         if in_flight != Some(0) && now < until {
             builder.plan.awaits_balancer = true;
             builder.wake(until.since(now));
-            return ReplicaPhase::Draining;
+            return Retirement::uncut(ReplicaPhase::Draining);
         }
-        if container.state == ContainerState::Paused {
-            // A frozen process handles no signal.
-            builder.act(AgentAction::Remove { container: container.id.clone() });
-        } else if signal(builder, container, instance, &stop_terms.signal, false) {
-            container_events::drain_exceeded(builder, container, in_flight, drain);
-        }
-        return ReplicaPhase::Stopping;
+        // A frozen process handles no signal.
+        let is_frozen = container.state == ContainerState::Paused;
+        let ends = match is_frozen {
+            true => builder.act(AgentAction::Remove { container: container.id.clone() }),
+            false => signal(builder, container, instance, &stop_terms.signal, false),
+        };
+        let cut = match ends {
+            true => container_events::drain_exceeded(builder, container, in_flight, drain),
+            false => None,
+        };
+        return Retirement { phase: ReplicaPhase::Stopping, cut };
     };
     let next = sent.kill_at.map_or(sent.stop_at.after(stop_terms.grace), |at| at.after(KILL_AGAIN_AFTER));
     if now >= next {
@@ -100,7 +119,7 @@ pub(super) fn retire(
     } else {
         builder.wake(next.since(now));
     }
-    ReplicaPhase::Stopping
+    Retirement::uncut(ReplicaPhase::Stopping)
 }
 
 /// Sends a signal; `false` while another action on the container is under way.
@@ -134,16 +153,19 @@ pub(super) fn remove<'a>(
     let registered = |container: &ObservedContainer| {
         wanted.endpoint_of(container).is_some_and(|e| e.state != EndpointState::Draining)
     };
-    let phases: Vec<ReplicaPhase> =
+    let retired: Vec<Retirement> =
         containers.all().map(|c| retire(builder, c, registered(c), &stop_terms)).collect();
+    let phases: Vec<&ReplicaPhase> = retired.iter().map(|retired| &retired.phase).collect();
     let phase = match phases.as_slice() {
         [] if !is_gone(wanted) && images::untag_deleted(builder, wanted) => ReplicaPhase::Stopping,
         [] => ReplicaPhase::Gone,
-        some if some.contains(&ReplicaPhase::Draining) => ReplicaPhase::Draining,
+        some if some.contains(&&ReplicaPhase::Draining) => ReplicaPhase::Draining,
         _ => ReplicaPhase::Stopping,
     };
     let mut step = ReplicaStep::of(phase, containers);
     step.endpoint = wanted.endpoint.as_ref().and_then(draining);
+    // One container at a time serves for a replica.
+    step.cut = retired.into_iter().find_map(|retired| retired.cut);
     Some(step)
 }
 

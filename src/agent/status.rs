@@ -10,7 +10,9 @@ use super::plan_builder::PlanBuilder;
 use super::status_events;
 use super::view::{WantedReplica, address_of, instance_of};
 use crate::engine::ObservedContainer;
-use crate::model::{ContainerId, Endpoint, FailedProbe, Millis, ReplicaPhase, ReplicaStatus, Trial};
+use crate::model::{
+    ContainerId, CutRequests, Endpoint, FailedProbe, Millis, ReplicaPhase, ReplicaStatus, Trial,
+};
 use crate::probe::ProbeTarget;
 
 /// A status that differs only in the text of its last observation, or in the time of its trial, is written at most this often: a
@@ -28,13 +30,15 @@ pub(super) struct ReplicaStep<'a> {
     /// Its endpoint, if it is to be written.
     pub(super) endpoint: Option<Endpoint>,
     pub(super) probe: Option<ProbeTarget>,
+    /// Requests that its stop cuts.
+    pub(super) cut: Option<CutRequests>,
 }
 
 impl<'a> ReplicaStep<'a> {
     /// A step that only sets the phase.
     pub(super) fn of(phase: ReplicaPhase, containers: &ReplicaContainers<'a>) -> Self {
         let shown = containers.current.or(containers.last);
-        Self { phase, shown, attempt: containers.highest_attempt(), endpoint: None, probe: None }
+        Self { phase, shown, attempt: containers.highest_attempt(), endpoint: None, probe: None, cut: None }
     }
 }
 
@@ -92,6 +96,8 @@ fn status(builder: &PlanBuilder<'_>, wanted: &WantedReplica, step: &ReplicaStep<
         trial: trial(stored, remembered, &step.phase),
         diagnosis: remembered
             .and_then(|own| own.crashes.diagnosis(&step.phase, failed_probe(builder, shown))),
+        // A restarted agent sends the signal again: the first one cut them.
+        cut: stored.and_then(|s| s.cut.clone()).or_else(|| step.cut.clone()),
     }
 }
 

@@ -15,7 +15,14 @@ pub(super) fn of_change(now: jiff::Timestamp, wanted: &WantedReplica, new: &Repl
     let mut events = container_events(old, new, image);
     events.extend(phase_events(old, new, image));
     let object = format!("replica/{}", wanted.replica.name);
-    let event = |(kind, reason, message)| Event { at: now, object: object.clone(), kind, reason, message };
+    let event = |(kind, reason, message)| Event {
+        at: now,
+        object: object.clone(),
+        kind,
+        reason,
+        message,
+        cut: Vec::new(),
+    };
     events.into_iter().map(event).collect()
 }
 

@@ -55,6 +55,7 @@ impl CrashLoopReporter {
             kind: EventKind::Warning,
             reason: EventReason::DaemonCrashLooping,
             message: message(child),
+            cut: Vec::new(),
         };
         let ops = append_to(&*self.store, &key::daemon_events(), EventWriter::Daemon, &[event]).await?;
         self.store.txn(Txn { compare: Vec::new(), ops }).await.map(|_| ())

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::CutRequests;
 use super::described::described;
 
 /// The severity of an event.
@@ -115,6 +116,9 @@ pub struct Event {
     pub kind: EventKind,
     pub reason: EventReason,
     pub message: String,
+    /// Requests that were cut: of a container that was stopped, or of a deletion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<CutRequests>,
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod command_form;
 mod condition;
 mod container_check;
 mod container_options;
+mod cut_requests;
 mod deletion_guard;
 mod described;
 mod diagnosis;
@@ -78,6 +79,7 @@ pub use container_options::{
     ContainerOptions, Dns, GatewayWord, HostAddress, PIDS_LIMIT, TMP, TMPFS_SIZE, Tmpfs, Ulimit, UlimitValue,
     UnlimitedWord,
 };
+pub use cut_requests::{CutByRollout, CutRequests, RolloutCuts};
 pub use deletion_guard::RecentDeletions;
 pub use diagnosis::{
     CRASHES_TOGETHER, Diagnosis, Evidence, FailedProbe, ListeningSocket, NotReadyCause, ProbeAnswer,

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppName, ContainerId, Diagnosis, Millis, NodeId, NotReadyCause, ReplicaName, RevisionNumber, ServiceName,
-    TemplateHash, Trial,
+    AppName, ContainerId, CutRequests, Diagnosis, Millis, NodeId, NotReadyCause, ReplicaName, RevisionNumber,
+    ServiceName, TemplateHash, Trial,
 };
 
 /// Why a replica is removed. A running container is stopped only for one of these causes.
@@ -138,6 +138,9 @@ pub struct ReplicaStatus {
     /// What was observed of it while it is not healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<Diagnosis>,
+    /// Requests that were cut when it was stopped for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<CutRequests>,
 }
 
 impl ReplicaPhase {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Diagnosis, Generation, Millis, ReplicaName, RevisionNumber};
+use super::{Author, Diagnosis, Generation, Millis, ReplicaName, RevisionNumber, RolloutCuts};
 
 /// The replica that a rollout failed for, and what was observed of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +202,9 @@ pub struct Rollout {
     /// Whether a pause was in force at the last pass, so that its beginning and its end are reported once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// Requests that were cut in containers that this operation stopped; shown, never decided on.
+    #[serde(default, skip_serializing_if = "RolloutCuts::is_empty")]
+    pub cut: RolloutCuts,
     #[serde(flatten)]
     pub state: RolloutState,
     /// When this state began; shown, never decided on.

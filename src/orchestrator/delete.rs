@@ -1,14 +1,16 @@
 //! A deleted service: every replica is removed, then its volumes if the user named them, then the service itself.
 
 use super::census::is_gone;
+use super::cut_requests;
 use super::pass::{MOST_OPERATIONS, event};
 use super::{Blocker, Changes, ServiceView, VolumeRemovalState};
-use crate::model::{Cause, Desired, EventKind, EventReason, Millis, Now, Replica};
+use crate::model::{Cause, Desired, Event, EventKind, EventReason, Millis, Now, Replica};
 
 /// Removes what runs, deletes what is gone, and forgets the service when none is left. A rollout under way is left
 /// alone: nothing reads it any more.
 pub(super) fn plan(view: &ServiceView, now: Now) -> Changes {
     let mut changes = Changes::default();
+    let cut = cut_requests::note_deletion(view, &mut changes);
     // Room for one event.
     let mut room = MOST_OPERATIONS - 1;
     let mut left = 0_usize;
@@ -43,7 +45,9 @@ pub(super) fn plan(view: &ServiceView, now: Now) -> Changes {
         let n = changes.put_replicas.len();
         (n > 0).then(|| (EventReason::Deleting, format!("{n} replicas are drained and removed")))
     };
-    changes.events.extend(notice.map(|(reason, text)| event(view, now, EventKind::Normal, reason, text)));
+    let cut = if changes.forget_service { cut } else { Vec::new() };
+    let notice = notice.map(|(reason, text)| event(view, now, EventKind::Normal, reason, text));
+    changes.events.extend(notice.map(|event| Event { cut, ..event }));
     changes
 }
 

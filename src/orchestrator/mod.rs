@@ -14,6 +14,7 @@ mod capacity;
 mod census;
 mod cleanup;
 mod conditions;
+mod cut_requests;
 mod deadline;
 mod delete;
 mod intervention;
@@ -70,6 +71,7 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     let bounds = strategies::of(view, target).bounds(view, target);
     let mut pass = Pass::begin(view, now, observed.rollout, target, bounds, observed.events);
     observed.outcomes.into_iter().for_each(|(revision, outcome)| pass.record(revision, outcome));
+    cut_requests::note(view, &mut pass.rollout);
     cleanup::delete_gone(&mut pass);
     cleanup::remove_retained(&mut pass);
     if observed.fresh {

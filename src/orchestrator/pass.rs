@@ -266,5 +266,5 @@ pub(super) fn event(
     message: String,
 ) -> Event {
     let object = format!("service/{}", view.service.name());
-    Event { at: now.wall, object, kind, reason, message }
+    Event { at: now.wall, object, kind, reason, message, cut: Vec::new() }
 }

@@ -70,6 +70,7 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
         issued_names: before.map(|r| r.issued_names.clone()).unwrap_or_default(),
         failure_baseline: BTreeMap::new(),
         paused: false,
+        cut: before.map(|r| r.cut.clone()).unwrap_or_default(),
         state,
         since: now.wall,
     };

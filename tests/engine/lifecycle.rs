@@ -1,8 +1,10 @@
 //! The main job on the real Engine: declare, reach, scale, roll, undo, delete; and what goes wrong on the way.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
-use crate::daemon::{Daemon, docker, wait_for};
+use crate::daemon::{Daemon, PATIENCE, docker, wait_for};
 use crate::load::{Client, Load, Tally};
 
 const HOST: &str = "hello.localhost";
@@ -54,6 +56,34 @@ fn service_is_applied_scaled_rolled_undone_and_deleted() {
     assert_eq!(daemon.json(&["get", "services", "-o", "json"])["items"], serde_json::json!([]));
     let filter = format!("label=coxswain.store={}", daemon.store());
     wait_for("the network is gone", || docker(&["network", "ls", "--quiet", "--filter", &filter]).is_empty());
+}
+
+/// A request whose answer has begun, and does not end.
+fn begin_endless_request(daemon: &Daemon) -> TcpStream {
+    let mut stream = TcpStream::connect(daemon.http).expect("the balancer listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    write!(stream, "GET /trickle?ms=600000 HTTP/1.1\r\nHost: {HOST}\r\n\r\n").expect("a request");
+    let mut first = [0; 1];
+    stream.read_exact(&mut first).expect("the first half of an answer");
+    stream
+}
+
+#[test]
+fn summary_names_the_requests_that_a_short_drain_cuts() {
+    let daemon = Daemon::start();
+    let short = "  rollout: {healthyFor: 500ms, drain: 500ms, deadline: 120s}\n  env: {EXIT_ON_TERM: now}\n";
+    let file = daemon.file("app.yaml", &manifest(&daemon.image("v1"), short));
+    daemon.expect(0, &["apply", "-f", &file]);
+    let cut_by = |command: &[&str]| {
+        let _request = begin_endless_request(&daemon);
+        daemon.expect(0, command).1
+    };
+    let notes = cut_by(&["restart", "hello"]);
+    assert!(notes.contains("! 1 request was cut after drain: 500ms (hello-1-"), "{notes}");
+    let service = daemon.json(&["get", "service/hello", "-o", "json"]);
+    assert_eq!(service["status"]["cutRequests"][0]["requests"], 1, "{service}");
+    let notes = cut_by(&["delete", "hello", "--yes"]);
+    assert!(notes.contains("! 1 request was cut after drain: 500ms (hello-2-"), "{notes}");
 }
 
 #[test]

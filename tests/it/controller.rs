@@ -16,10 +16,10 @@ use coxswain::engine::{
     ContainerSpec, Engine, EngineError, LABEL_REPLICA, LABEL_STORE, NetworkSpec, VolumeSpec,
 };
 use coxswain::model::{
-    BalancerReport, BalancerReports, ContainerId, EngineKind, EnvField, EnvValue, EventReason, ExposureMode,
-    Generation, HostPathPolicy, InterventionKind, ObjectRef, ObjectSpec, OutcomeRecord, Reason, Replica,
-    ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout, RolloutState, Route,
-    ScaleTarget, Service, ServiceName, ServiceSpec, ServiceStats, Trial, Volume, key,
+    BalancerReport, BalancerReports, ContainerId, CutRequests, EngineKind, EnvField, EnvValue, EventReason,
+    ExposureMode, Generation, HostPathPolicy, InterventionKind, Millis, ObjectRef, ObjectSpec, OutcomeRecord,
+    Reason, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout,
+    RolloutState, Route, ScaleTarget, Service, ServiceName, ServiceSpec, ServiceStats, Trial, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -672,6 +672,48 @@ async fn failed_requests_count_from_start_of_rollout() {
 }
 
 #[tokio::test]
+async fn cut_requests_are_counted_once_for_the_operation_that_removed_their_replicas() {
+    let mut rig = Rig::new();
+    let users = ServiceName::new("users");
+    rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+    rig.comes_to("users", RolloutState::Complete).await;
+    rig.pass().await;
+    let scale = async |rig: &Rig, id: &str, count: u32| {
+        let targets = BTreeMap::from([(users.clone(), ScaleTarget::Count(count))]);
+        rig.controller.writes().scale(id, &targets, "scale").await.unwrap();
+        rig.pass().await;
+    };
+    let cut = async |rig: &Rig, generation: u64| {
+        let queries = rig.controller.queries();
+        let progress = queries.progress(&users, Generation(generation), Awaited::Count).await.unwrap();
+        let cut = progress.unwrap().cut;
+        cut.iter().map(|cut| format!("{} {:?}", cut.replica, cut.requests)).collect::<Vec<_>>()
+    };
+    scale(&rig, "r2", 1).await;
+    report(&rig, "users-1-b", ReplicaPhase::Stopping, Some(3)).await;
+    assert_eq!(cut(&rig, 2).await, ["users-1-b Some(3)"], "before a pass has seen it");
+    rig.pass().await;
+    rig.restart_controller().await;
+    rig.pass().await;
+    assert_eq!(cut(&rig, 2).await, ["users-1-b Some(3)"]);
+    report(&rig, "users-1-b", ReplicaPhase::Gone, Some(3)).await;
+    rig.pass().await;
+    assert_eq!(cut(&rig, 2).await, ["users-1-b Some(3)"], "its status is gone");
+    let shown = rig.controller.queries().services(std::slice::from_ref(&users)).await.unwrap().remove(0).cut;
+    assert_eq!(shown.len(), 1);
+
+    scale(&rig, "r3", 0).await;
+    assert_eq!(cut(&rig, 3).await, [""; 0]);
+    rig.controller.writes().delete("r4", &[service_ref("users")], false, "delete users").await.unwrap();
+    report(&rig, "users-1-a", ReplicaPhase::Gone, Some(1)).await;
+    rig.pass().await;
+    let deletion = rig.controller.queries().deletion(&users).await.unwrap().unwrap();
+    assert_eq!(deletion.end, Some(OperationEnd::Deleted));
+    let cut: Vec<_> = deletion.cut.iter().map(|cut| cut.replica.as_str()).collect();
+    assert_eq!(cut, ["users-1-a"]);
+}
+
+#[tokio::test]
 async fn query_shows_blockers_of_last_pass() {
     let rig = Rig::new();
     rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
@@ -764,6 +806,16 @@ async fn logs_of_unknown_replica_are_rejected() {
 
 /// Puts a status of a replica that is not stored, as an agent's last word.
 async fn last_word(rig: &Rig, replica: &str, phase: ReplicaPhase) -> String {
+    report(rig, replica, phase, None).await
+}
+
+/// Puts a status, with the number of requests that the stop of the replica has cut.
+async fn report(rig: &Rig, replica: &str, phase: ReplicaPhase, cut: Option<u64>) -> String {
+    let cut = cut.map(|requests| CutRequests {
+        replica: replica.into(),
+        requests: Some(requests),
+        drain: Some(Millis::secs(10)),
+    });
     let status = ReplicaStatus {
         replica: replica.into(),
         phase,
@@ -775,6 +827,7 @@ async fn last_word(rig: &Rig, replica: &str, phase: ReplicaPhase) -> String {
         ready_after: None,
         trial: Trial::default(),
         diagnosis: None,
+        cut,
         since: jiff::Timestamp::UNIX_EPOCH,
     };
     let key = key::status(&"users".into(), &replica.into());

@@ -62,6 +62,7 @@ async fn starts(rig: &Rig, service: &str, attempt: u32, node: u8) -> ContainerId
         trial: Trial::default(),
         since: jiff::Timestamp::UNIX_EPOCH,
         diagnosis: None,
+        cut: None,
     };
     let ops = vec![Op::put(key::status(&service.into(), &replica), &status)];
     rig.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();

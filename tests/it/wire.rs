@@ -15,10 +15,10 @@ use coxswain::controller::{
 };
 use coxswain::manifest::{API_VERSION, ManifestSource, parse};
 use coxswain::model::{
-    Author, Cause, Condition, ConditionKind, Desired, Diagnosis, Endpoint, EndpointOrigin, EndpointState,
-    EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind, EventReason, Evidence, ExposureMode,
-    FailedReplica, FailureReason, Generation, Incarnation, InterventionKind, Latencies, Millis, Mono,
-    NotReadyCause, OriginName, OutcomeRecord, Override, Reason, Replica, ReplicaPhase, ReplicaStatus,
+    Author, Cause, Condition, ConditionKind, CutRequests, Desired, Diagnosis, Endpoint, EndpointOrigin,
+    EndpointState, EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind, EventReason, Evidence,
+    ExposureMode, FailedReplica, FailureReason, Generation, Incarnation, InterventionKind, Latencies, Millis,
+    Mono, NotReadyCause, OriginName, OutcomeRecord, Override, Reason, Replica, ReplicaPhase, ReplicaStatus,
     ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutDirection, RolloutFailure,
     RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec, TableName, Trial,
 };
@@ -57,6 +57,10 @@ fn diagnosis() -> Diagnosis {
 fn failure() -> RolloutFailure {
     let case = FailedReplica { replica: "users-3-a".into(), diagnosis: diagnosis(), deadline: None };
     RolloutFailure { revision: RevisionNumber(3), reason: FailureReason::Replica(case), at: at(30) }
+}
+
+fn cut() -> CutRequests {
+    CutRequests { replica: "users-2-b".into(), requests: Some(3), drain: Some(Millis::secs(10)) }
 }
 
 fn rollout() -> Rollout {
@@ -119,6 +123,7 @@ fn replica() -> ReplicaSnapshot {
             trial: Trial { total: Millis(33_000), container: Millis(0) },
             since: at(33),
             diagnosis: Some(diagnosis()),
+            cut: Some(cut()),
         }),
         available: false,
         stats: EndpointStats {
@@ -176,6 +181,7 @@ fn service_snapshot(service: Service) -> ServiceSnapshot {
         troubles: vec!["users-3-a: exited with code 1".to_owned()],
         waits: vec!["users-2-b must stay healthy for another 8s".to_owned()],
         failed_requests: Some(0),
+        cut: vec![cut()],
         volumes: vec!["coxswain-shop.data-3f2a".to_owned()],
     }
 }
@@ -248,6 +254,7 @@ fn endpoint_event_and_log_line_show_all_they_have() {
         kind: EventKind::Warning,
         reason: EventReason::ContainerExited,
         message: "exited with code 1".to_owned(),
+        cut: vec![cut(), CutRequests { requests: None, drain: None, ..cut() }],
     };
     let text = "listening".to_owned();
     let line = LogEntry { replica: "users-3-a".into(), at: Some(at(35)), stderr: true, text, life: true };
@@ -292,6 +299,7 @@ fn progress_has_counters_only_for_clients_that_ask() {
         held_by: vec![condition()],
         counted: Some((Incarnation("b".to_owned()), Mono(5000))),
         failed_requests: Some(1),
+        cut: vec![cut()],
         end: Some(OperationEnd::RolledBack { failure: failure() }),
     };
     let without = OperationProgress::new(snapshot.clone(), false);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{FailedCall, ParsedQuery, ServiceQuery, SharedController};
 use super::streams::{Reading, ndjson, snapshots};
 use crate::api::types::{ApiError, EventObject, OperationProgress};
-use crate::controller::{Awaited, Controller, ControllerError, OperationEnd};
+use crate::controller::{Awaited, Controller, ControllerError};
 use crate::model::{Event, Generation, ServiceName};
 
 pub(super) async fn events(
@@ -70,23 +70,20 @@ pub(super) async fn progress(
     ParsedQuery(query): ParsedQuery<OperationQuery>,
 ) -> Result<Response, FailedCall> {
     let OperationQuery { generation, awaited, counters } = query;
-    let Some(first) = controller.queries().progress(&name, generation, awaited).await? else {
-        return Err(ControllerError::NotFound(vec![(&name).into()]).into());
-    };
+    if !controller.queries().exists(&name).await? && controller.queries().deletion(&name).await?.is_none() {
+        return Err(unknown(&name).into());
+    }
     // Dropped with the stream.
     let subscription = counters.then(|| controller.queries().subscribe_to_metrics());
     let read = move |controller: Arc<Controller>| {
         let counters = subscription.is_some();
         let name = name.clone();
-        let mut last = first.clone();
         async move {
-            let snapshot = match controller.queries().progress(&name, generation, awaited).await? {
+            let queries = controller.queries();
+            let current = queries.progress(&name, generation, awaited).await?;
+            let snapshot = match current {
                 Some(snapshot) => snapshot,
-                None => {
-                    last.replicas.clear();
-                    last.end = Some(OperationEnd::Deleted);
-                    last
-                }
+                None => queries.deletion(&name).await?.ok_or_else(|| unknown(&name))?,
             };
             let progress = OperationProgress::new(snapshot, counters);
             let has_ended = progress.outcome.is_some();
@@ -94,4 +91,8 @@ pub(super) async fn progress(
         }
     };
     Ok(ndjson(snapshots(controller, shutdown, read)))
+}
+
+fn unknown(service: &ServiceName) -> ControllerError {
+    ControllerError::NotFound(vec![service.into()])
 }

@@ -31,6 +31,7 @@
 //! | `POST /v1/store/new` | → [`StoreReplaced`] |
 //! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogEntry`] |
 
+mod cut_requests;
 mod daemon;
 mod endpoint;
 mod error;
@@ -53,6 +54,7 @@ pub use crate::controller::{
     ApplyDocument, ApplyOptions, Awaited, DocumentProblem, FieldChange, LogEntry, LogOptions, LogQuery,
     RolloutChange, RolloutDeadline, WriteAction,
 };
+pub use cut_requests::CutRequestsDetail;
 pub use daemon::DaemonStatus;
 pub use endpoint::EndpointObject;
 pub use error::{ApiError, ErrorDetail};

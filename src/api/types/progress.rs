@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectAuthor, ObjectCondition, ReplicaState, RolloutFailureDetail};
+use super::{CutRequestsDetail, ObjectAuthor, ObjectCondition, ReplicaState, RolloutFailureDetail};
 use crate::controller::{OperationEnd, ProgressSnapshot, ReplicaSnapshot};
 use crate::model::{
     EndpointStats, Generation, Incarnation, Latencies, Millis, Mono, ReplicaName, RevisionNumber,
@@ -43,6 +43,9 @@ pub struct OperationProgress {
     /// As in the status of the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_requests: Option<u64>,
+    /// Requests that were cut since the generation was written, by replica.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut_requests: Vec<CutRequestsDetail>,
     /// How it ended; the stream ends after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OperationOutcome>,
@@ -159,6 +162,7 @@ impl OperationProgress {
             held_by: snapshot.held_by.into_iter().map(ObjectCondition::from).collect(),
             counted: counted.map(|(by, at)| CountersReading { by, at }),
             failed_requests: snapshot.failed_requests,
+            cut_requests: snapshot.cut.into_iter().map(CutRequestsDetail::from).collect(),
             outcome: snapshot.end.map(OperationOutcome::from),
         }
     }

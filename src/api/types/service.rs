@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata, RolloutStatus};
+use super::{CutRequestsDetail, ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata, RolloutStatus};
 use crate::controller::ServiceSnapshot;
 use crate::model::{Generation, Override, ServiceSpec};
 
@@ -43,6 +43,9 @@ pub struct ServiceStatus {
     /// Requests that failed during the rollout in progress or the last one; `None` where that is not known for all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_requests: Option<u64>,
+    /// Requests that were cut in the operation in progress or the last one, by replica.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut_requests: Vec<CutRequestsDetail>,
     /// Names of its volumes in Docker.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<String>,
@@ -96,6 +99,7 @@ impl From<ServiceSnapshot> for ServiceObject {
                 troubles: snapshot.troubles,
                 waits: snapshot.waits,
                 failed_requests: snapshot.failed_requests,
+                cut_requests: snapshot.cut.into_iter().map(CutRequestsDetail::from).collect(),
                 volumes: snapshot.volumes,
                 overrides: service.overrides.into_iter().map(FieldOverride::from).collect(),
                 changed_at,

@@ -69,7 +69,14 @@ mod tests {
     fn event(second: usize) -> EventObject {
         let at = jiff::Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
         let (object, message) = ("service/users".to_owned(), second.to_string());
-        EventObject { at, object, kind: EventKind::Normal, reason: EventReason::ReplicaReady, message }
+        EventObject {
+            at,
+            object,
+            kind: EventKind::Normal,
+            reason: EventReason::ReplicaReady,
+            message,
+            cut_requests: Vec::new(),
+        }
     }
 
     #[test]

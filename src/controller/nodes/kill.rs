@@ -47,6 +47,7 @@ impl Nodes {
                 container.short(),
                 by.bounded().summary()
             ),
+            cut: Vec::new(),
         };
         let ops = append_to(self.store.as_ref(), service, EventWriter::User, &[event]).await?;
         self.store.txn(Txn { compare: Vec::new(), ops }).await?;

@@ -109,6 +109,7 @@ mod tests {
             trial: Trial::default(),
             since: at(100),
             diagnosis: None,
+            cut: None,
         };
         let mut rollout = testing::rollout(2);
         rollout.stable = Some(RevisionNumber(1));

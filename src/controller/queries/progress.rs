@@ -3,8 +3,8 @@
 use super::snapshots::{Awaited, OperationEnd, ProgressSnapshot, ReplicaSnapshot};
 use crate::controller::service_state::ServiceState;
 use crate::model::{
-    BalancerReports, Condition, EndpointStats, Generation, Incarnation, Millis, Mono, ReplicaName,
-    ReplicaPhase, RolloutState,
+    BalancerReports, Condition, CutRequests, EndpointStats, Generation, Incarnation, Millis, Mono,
+    ReplicaName, ReplicaPhase, RolloutState, ServiceName,
 };
 use crate::orchestrator::Assessment;
 use crate::registry::Barrier;
@@ -72,8 +72,42 @@ pub(super) fn progress(
         held_by,
         counted: counted(&barrier.reports),
         failed_requests,
+        cut: cut_since(stored, generation),
         end: end(stored, &replicas, generation, awaited, assessment.served_for),
         replicas,
+    }
+}
+
+/// Requests that were cut since that generation was written, by replica: as collected in the rollout, and of replicas that
+/// no pass has seen since.
+pub(super) fn cut_since(stored: &ServiceState, generation: Generation) -> Vec<CutRequests> {
+    let mut collected = stored.rollout.as_ref().map(|rollout| rollout.cut.clone()).unwrap_or_default();
+    let current = stored.service.metadata.generation;
+    stored
+        .statuses
+        .values()
+        .filter_map(|status| status.cut.as_ref())
+        .for_each(|cut| collected.add(current, cut));
+    let mut cut: Vec<CutRequests> = collected.since(generation).cloned().collect();
+    cut.sort_by(|a, b| a.replica.cmp(&b.replica));
+    cut
+}
+
+/// A service that is gone, with what its deletion cut.
+pub(super) fn deleted(service: &ServiceName, cut: Vec<CutRequests>) -> ProgressSnapshot {
+    ProgressSnapshot {
+        service: service.clone(),
+        deleting: true,
+        rollout: None,
+        wanted: 0,
+        stops_first: false,
+        available: 0,
+        replicas: Vec::new(),
+        held_by: Vec::new(),
+        counted: None,
+        failed_requests: None,
+        cut,
+        end: Some(OperationEnd::Deleted),
     }
 }
 

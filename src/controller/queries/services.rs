@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::deadline::deadline;
 use super::handle::Queries;
-use super::progress::{progress, replicas};
+use super::progress::{cut_since, deleted, progress, replicas};
 use super::read_model::ServicesSnapshot;
 use super::snapshots::{Awaited, ProgressSnapshot, ReplicaSnapshot, RevisionSnapshot, ServiceSnapshot};
 use super::waits::waits;
@@ -13,8 +13,8 @@ use crate::controller::reconciler::FailedRequestCount;
 use crate::controller::service_state::ServiceState;
 use crate::controller::writes::live;
 use crate::model::{
-    Condition, Endpoint, Event, Generation, ImageVolume, Millis, ObjectRef, Reason, ResolvedImage, Service,
-    ServiceName, StoreId, Volume,
+    Condition, Endpoint, Event, EventReason, Generation, ImageVolume, Millis, ObjectRef, Reason,
+    ResolvedImage, Service, ServiceName, StoreId, Volume,
 };
 use crate::orchestrator::{self, Assessment, VolumeRemovalState};
 
@@ -112,6 +112,17 @@ impl Queries {
         Ok(Some(progress(state, &assessment, &barrier, generation, awaited, held_by, failed)))
     }
 
+    /// The end of a service that is gone: its last event says that it was deleted. `None` where there was none, or it
+    /// is too long ago.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn deletion(&self, name: &ServiceName) -> Result<Option<ProgressSnapshot>, ControllerError> {
+        let events = self.model.events(Some(name)).await?;
+        let last = events.into_iter().rfind(|event| event.reason == EventReason::ServiceDeleted);
+        Ok(last.map(|event| deleted(name, event.cut)))
+    }
+
     async fn states(&self, names: &[ServiceName]) -> Result<Vec<Arc<ServiceState>>, ControllerError> {
         let ServicesSnapshot { services, .. } = self.model.services(names).await?;
         let missing: Vec<ObjectRef> =
@@ -157,6 +168,7 @@ impl Queries {
             troubles,
             waits: waits(&facts.blockers, self.clock.mono().since(facts.passed_at)),
             failed_requests: self.failed_requests(name),
+            cut: cut_since(state, Generation::default()),
             volumes: docker_names(&state.service, &self.store),
         }
     }

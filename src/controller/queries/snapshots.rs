@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::deadline::RolloutDeadline;
 use crate::agent::AgentState;
 use crate::model::{
-    Author, Condition, EndpointStats, Generation, Incarnation, Millis, Mono, NodeId, OutcomeRecord, Replica,
-    ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutFailure, Service,
-    ServiceName, StoreId, TableName,
+    Author, Condition, CutRequests, EndpointStats, Generation, Incarnation, Millis, Mono, NodeId,
+    OutcomeRecord, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout,
+    RolloutFailure, Service, ServiceName, StoreId, TableName,
 };
 
 /// A service with its rollout.
@@ -35,6 +35,8 @@ pub struct ServiceSnapshot {
     pub waits: Vec<String>,
     /// Requests that failed during the rollout in progress or the last one; `None` where that is not known for all of it.
     pub failed_requests: Option<u64>,
+    /// Requests that were cut in the operation in progress or the last one.
+    pub cut: Vec<CutRequests>,
     /// Names of its volumes in Docker.
     pub volumes: Vec<String>,
 }
@@ -143,6 +145,8 @@ pub struct ProgressSnapshot {
     pub counted: Option<(Incarnation, Mono)>,
     /// As in [`ServiceSnapshot`].
     pub failed_requests: Option<u64>,
+    /// Requests that were cut since the generation was written.
+    pub cut: Vec<CutRequests>,
     pub end: Option<OperationEnd>,
 }
 

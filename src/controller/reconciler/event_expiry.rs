@@ -81,6 +81,7 @@ mod tests {
             kind: EventKind::Normal,
             reason: EventReason::ServiceDeleted,
             message: String::new(),
+            cut: Vec::new(),
         };
         let key = key::event(&service.into(), u64::try_from(hour).unwrap(), "orchestrator");
         let value = serde_json::to_vec(&event).unwrap();

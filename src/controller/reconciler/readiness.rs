@@ -95,6 +95,7 @@ mod tests {
             trial: Trial::default(),
             since: jiff::Timestamp::UNIX_EPOCH,
             diagnosis: None,
+            cut: None,
         };
         ServiceState {
             service,

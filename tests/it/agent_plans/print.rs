@@ -34,8 +34,13 @@ pub(super) fn plan(seconds: u64, plan: &NodePlan) -> String {
     plan.actions.iter().for_each(|a| line(action(a)));
     for (_, status) in &plan.statuses {
         let container = status.container.as_ref().map_or("-", |c| c.as_str());
+        let cut = status.cut.as_ref().map_or_else(String::new, |cut| {
+            let requests = cut.requests.map_or_else(|| "?".to_owned(), |n| n.to_string());
+            let drain = cut.drain.map_or_else(|| "no drain".to_owned(), |drain| drain.to_string());
+            format!(", cut {requests} after {drain}")
+        });
         line(format!(
-            "status {}: {}, attempt {}, failures {}, container {container}",
+            "status {}: {}, attempt {}, failures {}, container {container}{cut}",
             status.replica,
             phase(&status.phase),
             status.attempt,

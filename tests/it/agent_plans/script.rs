@@ -12,11 +12,11 @@ use coxswain::engine::{
     ObservedContainer, ObservedNetwork,
 };
 use coxswain::model::{
-    AppName, Author, BalancerReport, Cause, ContainerId, Desired, Endpoint, EndpointId, EndpointOrigin,
-    EndpointState, EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, ExposureMode, Generation, Health,
-    HealthCheck, Mono, NotReadyCause, Now, Port, Protocol, Pull, Replica, ReplicaName, ReplicaPhase,
-    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint,
-    TableName, TableService, TemplateHash, Trial, Volume,
+    AppName, Author, BalancerReport, Cause, ContainerId, CutRequests, Desired, Endpoint, EndpointId,
+    EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, ExposureMode,
+    Generation, Health, HealthCheck, Millis, Mono, NotReadyCause, Now, Port, Protocol, Pull, Replica,
+    ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable,
+    ServiceSpec, TableEndpoint, TableName, TableService, TemplateHash, Trial, Volume,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;
@@ -156,6 +156,12 @@ impl Script {
                     failures.parse().ok()?,
                     container.first(),
                 )?;
+            }
+            ["cut", replica, requests] => {
+                let replica = ReplicaName::new(*replica);
+                let status = self.view.replicas.get_mut(&replica)?.status.as_mut()?;
+                let requests = requests.parse().ok();
+                status.cut = Some(CutRequests { replica, requests, drain: Some(Millis::secs(20)) });
             }
             ["endpoint", replica, on, state] => self.endpoint(replica, on, state)?,
             ["no-endpoint", replica] => {
@@ -378,6 +384,7 @@ impl Script {
             trial: Trial::default(),
             since,
             diagnosis: None,
+            cut: None,
         });
         Some(())
     }

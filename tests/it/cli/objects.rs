@@ -83,6 +83,7 @@ pub(super) fn service(name: &str) -> ServiceObject {
             troubles: Vec::new(),
             waits: Vec::new(),
             failed_requests: None,
+            cut_requests: Vec::new(),
             overrides: Vec::new(),
             changed_at: minutes_ago(2),
         },
@@ -123,6 +124,7 @@ pub(super) fn status(replica: &str, phase: ReplicaPhase) -> ReplicaStatus {
         trial: Trial::default(),
         since: minutes_ago(5),
         diagnosis: None,
+        cut: None,
     }
 }
 
@@ -259,6 +261,7 @@ pub(super) fn event(kind: EventKind, reason: EventReason, message: &str) -> Even
         kind,
         reason,
         message: message.to_owned(),
+        cut_requests: Vec::new(),
     }
 }
 
@@ -304,6 +307,7 @@ pub(super) fn snapshot(
         held_by: Vec::new(),
         counted: None,
         failed_requests: None,
+        cut_requests: Vec::new(),
         outcome,
     }
 }

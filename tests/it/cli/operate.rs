@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use coxswain::api::codes;
 use coxswain::api::types::{
-    ConfirmResponse, DaemonStatus, List, ObjectAuthor, OperationOutcome, OperationProgress, WriteAction,
-    WriteResponse, WrittenObject,
+    ConfirmResponse, CutRequestsDetail, DaemonStatus, List, ObjectAuthor, OperationOutcome,
+    OperationProgress, WriteAction, WriteResponse, WrittenObject,
 };
 use coxswain::model::{
     ConditionKind, Generation, Millis, Reason, ReplicaPhase, RevisionNumber, RolloutState,
@@ -119,6 +119,30 @@ fn first_release_is_reported_while_it_is_watched() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn summary_of_an_operation_has_the_requests_that_it_cut() {
+    let cut = |replica: &str, requests: Option<u64>| CutRequestsDetail {
+        replica: replica.into(),
+        requests,
+        drain: Some(Millis::secs(10)),
+    };
+    let ended = |outcome| OperationProgress {
+        cut_requests: vec![cut("users-9-a", Some(3)), cut("users-9-b", Some(1))],
+        ..snapshot(2, &[("users-10-a", ReplicaPhase::Ready)], Some(outcome))
+    };
+    let failed = OperationOutcome::RolledBack { failure: failed(10) };
+    let stub = changing("POST /v1/rollout", Reply::Lost)
+        .on(
+            PROGRESS,
+            [OperationOutcome::Done, failed, OperationOutcome::Deleted]
+                .map(|outcome| Reply::lines(&[ended(outcome)])),
+        )
+        .on("GET /v1/services", [Reply::json(&List::of(vec![service("users")]))])
+        .on("POST /v1/delete", [written(&[result("users", WriteAction::Deleted)])]);
+    let commands = ["rollout restart users", "rollout restart users", "delete users -y"];
+    insta::assert_snapshot!("cut_requests", transcript(&stub, &commands));
 }
 
 #[test]

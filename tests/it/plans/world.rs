@@ -386,6 +386,7 @@ impl World {
                 trial: self.trial(live),
                 since: self.now().wall,
                 diagnosis: self.diagnosis(live),
+                cut: None,
             }),
             serving_for: live.serving_since.map(|t| Millis(self.now - t)),
         });

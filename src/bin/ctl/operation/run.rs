@@ -20,7 +20,7 @@ use super::watched::WatchedService;
 use crate::error::CliError;
 use crate::output::frame::{self, ProgressView};
 use crate::output::listing::is_deleting;
-use crate::output::{LiveDisplay, Ui, progress};
+use crate::output::{LiveDisplay, Ui, cut_requests, progress};
 use crate::session::Session;
 
 /// Between two frames while only the time changes.
@@ -167,14 +167,20 @@ impl<'a> OperationWait<'a> {
             (Ok(()), _) => Some(progress::deleted(name.as_str(), elapsed)),
             (Err(_), _) => None,
         };
+        // Also of a rollout that failed: its own replicas were stopped.
+        let cut = watched.last.iter().flat_map(|last| cut_requests::lines(&last.cut_requests));
+        let lines: Vec<String> = line.into_iter().chain(cut).collect();
         if !self.live.redraws() {
-            line.iter().for_each(|line| self.ui.note(line));
+            lines.iter().for_each(|line| self.ui.note(line));
             return;
         }
         let is_deleted = watched.deletes && end.is_ok();
         let frame = if is_deleted { String::new() } else { self.frame(watched) };
-        let line = line.map(|line| format!("\n\n{}", self.live.style().spell(&line))).unwrap_or_default();
-        self.live.finish(name.as_str(), format!("{frame}{line}\n").trim_start_matches('\n'));
+        let summary = match lines.is_empty() {
+            true => String::new(),
+            false => format!("\n\n{}", self.live.style().spell(&lines.join("\n"))),
+        };
+        self.live.finish(name.as_str(), format!("{frame}{summary}\n").trim_start_matches('\n'));
     }
 
     fn frame(&self, watched: &WatchedService) -> String {

@@ -163,6 +163,7 @@ mod tests {
             held_by: Vec::new(),
             counted: None,
             failed_requests: None,
+            cut_requests: Vec::new(),
             outcome: None,
         }
     }

@@ -13,7 +13,7 @@ const REASON_WIDTH: usize = 16;
 
 /// `2026-01-01T00:00:00Z ! replica/web-4-b  HealthCheckFailing  GET /healthz → 503`.
 pub(crate) fn event(event: &EventObject) -> String {
-    let EventObject { at, object, kind, reason, message } = event;
+    let EventObject { at, object, kind, reason, message, cut_requests: _ } = event;
     let mark = if *kind == EventKind::Warning { MARK } else { " " };
     format!("{at:.0} {mark} {object:<OBJECT_WIDTH$}  {reason:<REASON_WIDTH$}  {}", sanitize(message))
 }

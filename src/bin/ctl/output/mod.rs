@@ -6,6 +6,7 @@
 
 pub(crate) mod age;
 pub(crate) mod changes;
+pub(crate) mod cut_requests;
 pub(crate) mod describe;
 mod error;
 pub(crate) mod events;

@@ -112,6 +112,7 @@ pub(crate) mod tests {
                     trial: Trial::default(),
                     since: Timestamp::UNIX_EPOCH,
                     diagnosis: None,
+                    cut: None,
                 }
                 .into(),
             ),
@@ -132,6 +133,7 @@ pub(crate) mod tests {
             held_by: Vec::new(),
             counted: None,
             failed_requests: None,
+            cut_requests: Vec::new(),
             outcome: None,
         }
     }

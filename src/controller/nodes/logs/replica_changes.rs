@@ -82,6 +82,7 @@ mod tests {
             trial: Trial::default(),
             since: jiff::Timestamp::UNIX_EPOCH,
             diagnosis: None,
+            cut: None,
         }
     }
 

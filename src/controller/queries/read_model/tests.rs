@@ -160,6 +160,7 @@ async fn read_follows_events_of_one_service_and_of_all() {
             kind: EventKind::Normal,
             reason: EventReason::ReplicaReady,
             message: String::new(),
+            cut: Vec::new(),
         };
         Op::put(key::event(&service.into(), sequence, "user"), &event)
     };

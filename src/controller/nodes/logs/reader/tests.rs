@@ -49,6 +49,7 @@ fn replica(engine: &FakeEngine, name: &str) -> ReplicaSnapshot {
         trial: Trial::default(),
         since: jiff::Timestamp::UNIX_EPOCH,
         diagnosis: None,
+        cut: None,
     };
     ReplicaSnapshot {
         replica,
