@@ -7,12 +7,12 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::boot_id::boot_id;
 use super::datagram_channel::DatagramChannel;
+use super::signals::Signals;
 use super::socket_delivery::receive_sockets;
 use super::sockets::BalancerSockets;
 use super::{LivenessPipe, ServeOptions, priority};
@@ -56,12 +56,12 @@ fn watch_supervisor(
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
-    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for signals")?;
+    let mut signals = Signals::watch()?;
     let delivery = DatagramChannel::new(delivery).context("cannot receive sockets")?;
     drop(entered);
     let watch = async move {
         tokio::select! {
-            _ = terminate.recv() => {}
+            () = signals.stop() => {}
             // connections to a missing socket would wait forever: a successor gets all sockets
             Err(error) = receive_sockets(delivery, changes) => {
                 tracing::error!(%error, "cannot receive sockets of the supervisor; draining");

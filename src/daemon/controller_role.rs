@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use super::crash_loops::CrashLoopReporter;
 use super::disk_watch::watch_disk;
 use super::liveness::HEARTBEAT_INTERVAL;
 use super::refusal::Refusal;
+use super::signals::Signals;
 use super::store_opening::{foreign_containers, instance, open_store};
 use super::unavailable_store::UnavailableStore;
 use super::{ChildSockets, LivenessPipe, ServeOptions, SupervisorClient};
@@ -84,9 +84,9 @@ async fn serve(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Result<
         Daemon { options, store, engine, clock, supervisor: shared, keeper, shutdown: shutdown.clone() };
     let mut parts = daemon.start(node, api, plane).await?;
     started.store(true, Ordering::Relaxed);
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::watch()?;
     let ended = tokio::select! {
-        _ = terminate.recv() => Ok(()),
+        () = signals.stop() => Ok(()),
         // the successor opens the store that was put in its place
         () = replaced.cancelled() => Ok(()),
         // nothing can be decided without a store; a new process reopens it
@@ -137,11 +137,11 @@ async fn wait_for_store(
     started: Arc<AtomicBool>,
 ) -> anyhow::Result<()> {
     started.store(true, Ordering::Relaxed);
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::watch()?;
     let stop = CancellationToken::new();
     tokio::select! {
         waited = unavailable.wait(api, options, clock, stop) => waited,
-        _ = terminate.recv() => Ok(()),
+        () = signals.stop() => Ok(()),
         end = liveness.ended() => Ok(end?),
     }
 }

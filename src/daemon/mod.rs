@@ -26,6 +26,7 @@ mod restart_backoff;
 mod role;
 mod run_role;
 mod service_manager;
+mod signals;
 mod socket_delivery;
 mod socket_watch;
 mod sockets;

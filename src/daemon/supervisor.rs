@@ -8,8 +8,7 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::pin::pin;
 
-use anyhow::{Context, bail};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use anyhow::bail;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +18,7 @@ use super::command_server::{Supervised, serve_commands};
 use super::listeners::Listeners;
 use super::run_role::{EXIT_REFUSED, raise_open_files};
 use super::service_manager::{DaemonState, ServiceManager};
+use super::signals::{SignalMeaning, Signals};
 use super::socket_delivery::deliver_sockets;
 use super::socket_watch::keep_sockets;
 use super::spawner::ChildSpawner;
@@ -29,7 +29,7 @@ use super::unix_sockets::{bind_api, bind_plane};
 use super::{Role, ServeOptions, priority, telemetry};
 use crate::clock::RealClock;
 
-/// Runs the daemon until SIGTERM or SIGINT; containers keep running.
+/// Runs the daemon until a signal stops it; containers keep running.
 ///
 /// Call it before the process has a second thread.
 ///
@@ -57,28 +57,6 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
         let signals = Signals::watch()?;
         supervise(&spawner, signals).await
     })
-}
-
-/// The signals that stop the daemon.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn watch() -> anyhow::Result<Self> {
-        let context = "cannot watch for signals";
-        let terminate = signal(SignalKind::terminate()).context(context)?;
-        let interrupt = signal(SignalKind::interrupt()).context(context)?;
-        Ok(Self { terminate, interrupt })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 /// Why a role is no longer kept running.
@@ -119,7 +97,7 @@ async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<(
             (RoleEnd::Refused, _) => bail!("the controller refused to start; the log above says why"),
             (_, RoleEnd::Refused) => bail!("the balancer refused to start; the log above says why"),
         },
-        never = forward_signals(signals, &controller.stop, &kill, &service_manager) => match never {},
+        never = obey_signals(signals, &controller.stop, &kill, &service_manager) => match never {},
         never = keep_sockets(spawner, &records) => match never {},
         never = report_states(&heartbeats, &service_manager) => match never {},
     }
@@ -150,21 +128,32 @@ async fn report_states(heartbeats: &RoleHeartbeats, service_manager: &ServiceMan
     }
 }
 
-/// The first signal stops, the second kills.
-async fn forward_signals(
+/// The first signal to stop stops, the second kills.
+async fn obey_signals(
     mut signals: Signals,
     stop: &CancellationToken,
     kill: &CancellationToken,
     service_manager: &ServiceManager,
 ) -> Infallible {
-    signals.next().await;
-    tracing::info!("stopping");
-    service_manager.stopping();
-    stop.cancel();
-    signals.next().await;
-    tracing::info!("killing the children");
-    kill.cancel();
-    std::future::pending().await
+    loop {
+        let received = signals.next().await;
+        let signal = received.name;
+        match received.meaning {
+            SignalMeaning::Stop if stop.is_cancelled() => {
+                tracing::info!(signal, "killing the children");
+                kill.cancel();
+            }
+            SignalMeaning::Stop => {
+                tracing::info!(signal, "stopping");
+                service_manager.stopping();
+                stop.cancel();
+            }
+            SignalMeaning::Reload => {
+                tracing::warn!(signal, "ignored: this version cannot reload; restart it");
+            }
+            SignalMeaning::Nothing => tracing::warn!(signal, "ignored: it has no meaning here"),
+        }
+    }
 }
 
 /// What keeps the children running.

@@ -4,6 +4,7 @@
 
 mod listeners;
 mod service_manager;
+mod signals;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
