@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use tokio::net::TcpStream;
 
 use super::limits::CONNECT_DEADLINE;
+use super::socket_budget::{SocketBudget, SocketPermit};
 
 /// Why there is no connection to an endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -15,12 +16,18 @@ pub(super) enum ConnectError {
     Io(SocketAddr, #[source] io::Error),
     #[error("no connection to {0} within {limit} ms", limit = CONNECT_DEADLINE.as_millis())]
     TimedOut(SocketAddr),
+    #[error("no file descriptor is free, and no connection is idle")]
+    NoRoom,
 }
 
 impl ConnectError {
     /// Whether this process or node ran out of a resource: no connection was attempted, so the endpoint is not to blame.
     pub(super) fn is_local_shortage(&self) -> bool {
-        let Self::Io(_, error) = self else { return false };
+        let error = match self {
+            Self::Io(_, error) => error,
+            Self::TimedOut(_) => return false,
+            Self::NoRoom => return true,
+        };
         let code = error.raw_os_error().map(Errno::from_raw);
         code.is_some_and(|code| {
             matches!(
@@ -31,12 +38,17 @@ impl ConnectError {
     }
 }
 
-pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, ConnectError> {
+/// A connection to an endpoint. The permit is to be dropped after it.
+pub(super) async fn connect(
+    address: SocketAddr,
+    budget: &SocketBudget,
+) -> Result<(TcpStream, SocketPermit), ConnectError> {
+    let permit = budget.take().await.ok_or(ConnectError::NoRoom)?;
     let connecting = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(address));
     let stream = connecting.await.map_err(|_| ConnectError::TimedOut(address))?;
     let stream = stream.map_err(|error| ConnectError::Io(address, error))?;
     stream.set_nodelay(true).map_err(|error| ConnectError::Io(address, error))?;
-    Ok(stream)
+    Ok((stream, permit))
 }
 
 #[cfg(test)]
@@ -59,5 +71,6 @@ mod tests {
             assert_eq!(error.is_local_shortage(), is_local, "{code}");
         }
         assert!(!ConnectError::TimedOut(address).is_local_shortage());
+        assert!(ConnectError::NoRoom.is_local_shortage());
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{Backoff, Millis};
 
-/// Bounds on clients. All apply to one thread.
+/// Bounds on clients and on what the balancer opens for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BalancerLimits {
     /// From a request's first byte to the end of its headers: an honest client sends them at once.
@@ -14,9 +14,9 @@ pub struct BalancerLimits {
     /// While a client sends a body, or reads a response: the longest pause between two pieces. Checked at this interval,
     /// so a pause of up to twice this passes.
     pub stall: Duration,
-    /// Connections of all clients; more wait in the socket's backlog.
-    pub connections: usize,
-    /// Connections of one client address; more are closed at once. Many people may share an address.
+    /// Descriptors that the process may have open.
+    pub descriptors: usize,
+    /// Connections of one client address, over all threads; more are refused. Many people may share an address.
     pub per_client: usize,
     /// After a stop is asked for: until requests in flight are cut.
     pub drain: Duration,
@@ -28,13 +28,46 @@ impl Default for BalancerLimits {
             header: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             stall: Duration::from_secs(30),
-            connections: 10_000,
-            per_client: 1_000,
+            descriptors: usize::MAX,
+            per_client: PER_CLIENT,
             drain: DRAIN,
         }
     }
 }
 
+impl BalancerLimits {
+    /// How many sockets may be open, by all threads together: of clients, to endpoints, and listening ones.
+    pub(super) fn sockets(&self, threads: usize) -> usize {
+        let own = DESCRIPTORS_OF_PROCESS + threads * DESCRIPTORS_OF_THREAD;
+        self.descriptors.saturating_sub(own).clamp(SOCKETS_MIN, threads.saturating_mul(SOCKETS_OF_THREAD_MAX))
+    }
+}
+
+/// Connections of one client address, unless `--max-connections-per-client` says otherwise. A browser opens six to a host;
+/// a thousand leaves room for an office behind one address.
+pub const PER_CLIENT: usize = 1_000;
+/// Descriptors kept back for the process: standard streams, what the supervisor passes, the controller's socket, the table
+/// file, the event queues of two threads that serve no clients.
+const DESCRIPTORS_OF_PROCESS: usize = 32;
+/// Descriptors kept back for each thread: its event queue, a connection that was just accepted on each of a few listeners,
+/// those that wait for room ([`WAITING_FOR_ROOM_MAX`]) and those that are being refused ([`REFUSING_MAX`]).
+const DESCRIPTORS_OF_THREAD: usize = 8 + WAITING_FOR_ROOM_MAX + REFUSING_MAX;
+/// Sockets that are used however few descriptors there are: with fewer, nothing could be served.
+const SOCKETS_MIN: usize = 16;
+/// Sockets of a thread: at 6 KiB for each side of a connection it has 120 MiB.
+const SOCKETS_OF_THREAD_MAX: usize = 20_000;
+/// Accepted connections of a thread that wait until idle ones are closed.
+pub(super) const WAITING_FOR_ROOM_MAX: usize = 8;
+/// Connections of a thread that are read from until they can be refused; others are answered and closed at once.
+pub(super) const REFUSING_MAX: usize = 8;
+/// How long a connection waits for another to be closed. Closing an idle one takes microseconds, so what waits longer will
+/// not get one.
+pub(super) const ROOM_WAIT: Duration = Duration::from_millis(500);
+/// A thread that is closing connections may miss that more are to be closed.
+pub(super) const ROOM_RETRY: Duration = Duration::from_millis(20);
+/// A client that has begun a request and has not finished its headers for this long makes room for others: an honest one
+/// sends them at once.
+pub(super) const HEADER_UNDER_PRESSURE: Duration = Duration::from_secs(1);
 /// Longest wait for requests in flight when the balancer is asked to stop.
 pub(super) const DRAIN: Duration = Duration::from_secs(30);
 /// Longest request target; browsers and other proxies have the same limit.
@@ -81,3 +114,22 @@ pub(super) const LOG_SHORTAGE_EVERY: Duration = Duration::from_secs(10);
 /// How long a departed endpoint stays in the reports once it is idle: a reader that looks once a second sees how many
 /// requests it drained.
 pub(super) const DEPARTED_REPORTED: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_leave_descriptors_for_the_rest_of_the_process() {
+        for (descriptors, threads, expected) in [
+            (256, 2, 256 - 32 - 2 * 24),
+            (1024, 8, 1024 - 32 - 8 * 24),
+            (0, 2, 16),
+            (usize::MAX, 2, 40_000),
+            (1 << 20, 64, (1 << 20) - 32 - 64 * 24),
+        ] {
+            let limits = BalancerLimits { descriptors, ..BalancerLimits::default() };
+            assert_eq!(limits.sockets(threads), expected, "{descriptors} for {threads} threads");
+        }
+    }
+}

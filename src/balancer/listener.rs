@@ -5,33 +5,74 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::limits::{ACCEPT_PAUSE, BalancerLimits};
-use super::shortage::ShortageLog;
+use super::client_limit::ClientSlot;
+use super::connection_log::ConnectionLog;
+use super::eviction_round::EvictionRound;
+use super::limits::{ACCEPT_PAUSE, REFUSING_MAX, WAITING_FOR_ROOM_MAX};
+use super::refuse::{refuse, refuse_at_once};
+use super::shared_connections::SharedConnections;
+use super::socket_budget::SocketPermit;
+use crate::model::Mono;
 
 /// Serves client connections in one protocol. A handler picks an endpoint through the picker for everything that a client
 /// asks for, holds the claim until its last byte, and ends its connections politely when the thread drains.
 pub(super) trait ConnectionHandler: 'static {
     /// Serves a connection to its end; the admission is dropped then.
     fn serve(self: Rc<Self>, stream: TcpStream, admission: Admission) -> impl Future<Output = ()> + 'static;
+    /// What a client is sent whose connection is not served; nothing if the protocol has no words for it.
+    fn refusal(&self, refusal: ConnectionRefusal) -> Vec<u8>;
+}
+
+/// Why a connection is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConnectionRefusal {
+    /// The client has as many as one may have.
+    ClientLimit(usize),
+    /// No descriptor is free, and no connection is idle.
+    NoRoom,
+}
+
+/// A connection that may be idle.
+pub(super) trait EvictableConnection {
+    /// Since when it waits for its client, if closing it would cut nothing.
+    fn idle_since(&self, now: Mono) -> Option<Mono>;
+    /// Closes it, unless its client has begun to send by then.
+    fn evict(&self);
 }
 
 /// The client connections of a thread.
 pub(super) struct ClientConnections {
-    limits: BalancerLimits,
+    pub(super) shared: Arc<SharedConnections>,
+    pub(super) log: ConnectionLog,
+    /// Number of the last one.
+    last: Cell<u64>,
+    /// Those that are being served, by their numbers.
+    evictable: RefCell<HashMap<u64, Rc<dyn EvictableConnection>>>,
     total: Cell<usize>,
-    by_client: RefCell<HashMap<IpAddr, usize>>,
+    waiting_for_room: Rc<Cell<usize>>,
+    refusing: Rc<Cell<usize>>,
     /// Notified by each connection that ends.
     ended: Notify,
 }
 
 impl ClientConnections {
-    pub(super) fn new(limits: BalancerLimits) -> Self {
-        Self { limits, total: Cell::default(), by_client: RefCell::default(), ended: Notify::new() }
+    pub(super) fn new(shared: Arc<SharedConnections>, log: ConnectionLog) -> Self {
+        Self {
+            shared,
+            log,
+            last: Cell::default(),
+            evictable: RefCell::default(),
+            total: Cell::default(),
+            waiting_for_room: Rc::default(),
+            refusing: Rc::default(),
+            ended: Notify::new(),
+        }
     }
 
     /// Resolves when there is none.
@@ -41,49 +82,153 @@ impl ClientConnections {
         }
     }
 
-    /// Resolves when another one is allowed.
-    async fn available(&self) {
-        while self.total.get() >= self.limits.connections {
-            self.ended.notified().await;
+    /// Since when each of those has been idle that are.
+    pub(super) fn idle_since(&self, now: Mono) -> Vec<Mono> {
+        self.evictable.borrow().values().filter_map(|connection| connection.idle_since(now)).collect()
+    }
+
+    /// Closes those that the round takes.
+    pub(super) fn evict(&self, round: &mut EvictionRound, now: Mono) {
+        for connection in self.evictable.borrow().values() {
+            if connection.idle_since(now).is_some_and(|since| round.takes(since)) {
+                connection.evict();
+            }
         }
     }
 
-    /// Admits a connection; `None` if its client has too many.
-    fn admit(self: &Rc<Self>, client: IpAddr) -> Option<Admission> {
-        let mut by_client = self.by_client.borrow_mut();
-        let count = by_client.entry(client).or_default();
-        if *count >= self.limits.per_client {
-            return None;
-        }
-        *count += 1;
-        self.total.set(self.total.get() + 1);
-        Some(Admission { connections: Rc::clone(self), client })
+    /// Counts one connection or request more of a client that may be refused.
+    pub(super) fn admit_client(&self, client: IpAddr) -> Result<ClientSlot, ConnectionRefusal> {
+        let clients = &self.shared.clients;
+        clients.admit(client).ok_or_else(|| {
+            self.shared.counters.add_over_client_limit();
+            self.log.report_client_limit(client, clients.limit());
+            ConnectionRefusal::ClientLimit(clients.limit())
+        })
     }
+
+    /// Serves a connection that was just accepted, or refuses it.
+    fn receive<H: ConnectionHandler>(self: &Rc<Self>, handler: &Rc<H>, stream: TcpStream, peer: IpAddr) {
+        let is_trusted = self.shared.trusted.trusts(peer);
+        let slot = match (!is_trusted).then(|| self.admit_client(peer)).transpose() {
+            Ok(slot) => slot,
+            Err(refusal) => return self.refuse(&**handler, stream, refusal),
+        };
+        let client = ConnectedPeer { address: peer, is_trusted, _slot: slot };
+        match self.shared.budget.try_take() {
+            Some(permit) => {
+                let admission = self.admit(client, permit);
+                tokio::task::spawn_local(Rc::clone(handler).serve(stream, admission));
+            }
+            None => self.make_room(Rc::clone(handler), stream, client),
+        }
+    }
+
+    fn admit(self: &Rc<Self>, peer: ConnectedPeer, permit: SocketPermit) -> Admission {
+        self.total.set(self.total.get() + 1);
+        self.last.set(self.last.get() + 1);
+        Admission { connections: Rc::clone(self), number: self.last.get(), peer, _permit: permit }
+    }
+
+    /// Serves a connection once an idle one has been closed for it; refuses it if none is.
+    fn make_room<H: ConnectionHandler>(
+        self: &Rc<Self>,
+        handler: Rc<H>,
+        stream: TcpStream,
+        peer: ConnectedPeer,
+    ) {
+        let Some(place) = Place::take(&self.waiting_for_room, WAITING_FOR_ROOM_MAX) else {
+            self.shared.budget.press();
+            return self.refuse_without_room(&*handler, stream);
+        };
+        let connections = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            match connections.shared.budget.take().await {
+                Some(permit) => {
+                    drop(place);
+                    let admission = connections.admit(peer, permit);
+                    handler.serve(stream, admission).await;
+                }
+                None => connections.refuse_without_room(&*handler, stream),
+            }
+        });
+    }
+
+    fn refuse_without_room(&self, handler: &impl ConnectionHandler, stream: TcpStream) {
+        self.shared.counters.add_without_descriptor();
+        self.log.report_no_room();
+        self.refuse(handler, stream, ConnectionRefusal::NoRoom);
+    }
+
+    fn refuse(&self, handler: &impl ConnectionHandler, stream: TcpStream, refusal: ConnectionRefusal) {
+        let answer = handler.refusal(refusal);
+        match Place::take(&self.refusing, REFUSING_MAX) {
+            Some(place) => {
+                tokio::task::spawn_local(async move {
+                    refuse(stream, answer).await;
+                    drop(place);
+                });
+            }
+            None => refuse_at_once(&stream, &answer),
+        }
+    }
+}
+
+/// One of a few places of a thread.
+struct Place(Rc<Cell<usize>>);
+
+impl Place {
+    fn take(taken: &Rc<Cell<usize>>, limit: usize) -> Option<Self> {
+        (taken.get() < limit).then(|| {
+            taken.set(taken.get() + 1);
+            Self(Rc::clone(taken))
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Who is at the other end of a connection.
+struct ConnectedPeer {
+    address: IpAddr,
+    is_trusted: bool,
+    /// Not of a trusted proxy: its connections are those of many clients.
+    _slot: Option<ClientSlot>,
 }
 
 /// An admitted client connection; counts until it is dropped.
 pub(super) struct Admission {
     connections: Rc<ClientConnections>,
-    client: IpAddr,
+    number: u64,
+    peer: ConnectedPeer,
+    _permit: SocketPermit,
 }
 
 impl Admission {
-    pub(super) fn client(&self) -> IpAddr {
-        self.client
+    /// The address at the other end.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer.address
+    }
+
+    /// Whether the peer is a trusted proxy, whose forwarding headers are believed.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.peer.is_trusted
+    }
+
+    /// Lets this connection be closed for others while it is idle.
+    pub(super) fn keep_evictable(&self, connection: Rc<dyn EvictableConnection>) {
+        self.connections.evictable.borrow_mut().insert(self.number, connection);
     }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
         let connections = &self.connections;
+        connections.evictable.borrow_mut().remove(&self.number);
         connections.total.set(connections.total.get() - 1);
-        let mut by_client = connections.by_client.borrow_mut();
-        if let Some(count) = by_client.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                by_client.remove(&self.client);
-            }
-        }
         connections.ended.notify_waiters();
     }
 }
@@ -93,21 +238,17 @@ pub(super) async fn accept<H: ConnectionHandler>(
     socket: TcpListener,
     connections: Rc<ClientConnections>,
     handler: Rc<H>,
-    shortages: Rc<ShortageLog>,
     draining: CancellationToken,
 ) {
+    // without one it is open all the same, and there is a little less room for connections
+    let _permit = connections.shared.budget.try_take();
     let accepting = async {
         loop {
-            connections.available().await;
             match socket.accept().await {
-                Ok((stream, peer)) => match connections.admit(peer.ip().to_canonical()) {
-                    Some(admission) => {
-                        tokio::task::spawn_local(Rc::clone(&handler).serve(stream, admission));
-                    }
-                    None => tracing::debug!(client = %peer.ip(), "too many connections of one client"),
-                },
+                Ok((stream, peer)) => connections.receive(&handler, stream, peer.ip().to_canonical()),
                 Err(error) => {
-                    shortages.report(&error);
+                    connections.log.report_shortage(&error);
+                    connections.shared.budget.press();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -10,13 +10,17 @@
 
 mod acknowledgement;
 mod claim;
+mod client_limit;
 mod compile;
 mod condition;
 mod connect;
+mod connection_log;
 mod control;
 mod counters;
 mod ejection;
 mod endpoint;
+mod eviction;
+mod eviction_round;
 mod failures;
 mod file;
 mod http;
@@ -29,11 +33,13 @@ mod picker;
 #[cfg(test)]
 mod picker_tests;
 mod pool;
+mod refuse;
 mod reporter;
 mod router;
 mod save;
 mod select;
-mod shortage;
+mod shared_connections;
+mod socket_budget;
 mod sockets;
 mod table;
 mod thread;
@@ -50,9 +56,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::model::{BalancerId, Incarnation};
+use crate::model::{BalancerId, Incarnation, TrustedProxies};
 
-pub use limits::BalancerLimits;
+pub use limits::{BalancerLimits, PER_CLIENT};
 pub use sockets::{AcceptSocket, SocketChange, is_served};
 
 /// What a balancer is started with.
@@ -71,6 +77,7 @@ pub struct BalancerConfig {
     pub boot_id: String,
     pub clock: Arc<dyn Clock>,
     pub limits: BalancerLimits,
+    pub trusted_proxies: TrustedProxies,
     /// Runs first on each thread that serves.
     pub on_thread: fn(),
     /// Called about every second, but only while every thread is alive.
@@ -107,6 +114,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         boot_id,
         clock,
         limits,
+        trusted_proxies,
         on_thread,
         heartbeat,
         stop,
@@ -115,12 +123,14 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         return Err(BalancerError::NoThread);
     }
     let are_watched = Arc::new(AtomicBool::new(false));
+    let connections = Arc::new(shared_connections::SharedConnections::new(&limits, threads, trusted_proxies));
     let mut group = threads::ThreadGroup::new();
     let mut joins = Vec::new();
     for index in 0..threads {
         let config = thread::ThreadConfig {
             index,
             limits,
+            connections: Arc::clone(&connections),
             clock: Arc::clone(&clock),
             confirmed_ping: Arc::default(),
             are_watched: Arc::clone(&are_watched),
@@ -138,7 +148,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         sockets,
         saver: save::TableSaver::new(file.clone(), Arc::clone(&clock)),
         loader: load::TableLoader::new(file),
-        reporter: reporter::Reporter::new(incarnation, Arc::clone(&clock), are_watched),
+        reporter: reporter::Reporter::new(incarnation, Arc::clone(&clock), are_watched, connections),
         clock,
         heartbeat,
     };

@@ -21,13 +21,14 @@ use std::time::Duration;
 use super::claim::{Claim, ThreadEndpoint};
 use super::condition::{RequestAttributes, holds};
 use super::endpoint::EndpointKey;
+use super::eviction_round::EvictionRound;
 use super::failures::{RevisionCounters, ServiceCounters};
 use super::pool::EndpointConnections;
 use super::router::RouteRequest;
 use super::select::{Draw, choose, choose_weighted, draw_in_order};
 use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule};
 use crate::clock::Clock;
-use crate::model::{EndpointVia, ListenerId};
+use crate::model::{EndpointVia, ListenerId, Mono};
 
 /// One thread's view of the table and its endpoints. Nothing in it is borrowed across an await.
 pub(super) struct Picker<P> {
@@ -260,6 +261,16 @@ impl<P: EndpointConnections> Picker<P> {
     /// Closes connections that were idle for too long.
     pub(super) fn sweep(&self) {
         self.endpoints.borrow().values().for_each(|endpoint| endpoint.connections.sweep());
+    }
+
+    /// Adds since when each idle connection to an endpoint has been so.
+    pub(super) fn idle_since(&self, since: &mut Vec<Mono>) {
+        self.endpoints.borrow().values().for_each(|endpoint| endpoint.connections.idle_since(since));
+    }
+
+    /// Closes the idle connections that the round takes.
+    pub(super) fn evict(&self, round: &mut EvictionRound) {
+        self.endpoints.borrow().values().for_each(|endpoint| endpoint.connections.evict(round));
     }
 }
 

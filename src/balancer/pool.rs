@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::eviction_round::EvictionRound;
 use super::limits::{UPSTREAM_FRESH, UPSTREAM_IDLE, UPSTREAM_IDLE_CONNECTIONS_MAX};
 use crate::clock::Clock;
 use crate::model::Mono;
@@ -19,6 +20,10 @@ pub(super) trait EndpointConnections: Clone + 'static {
     fn sweep(&self);
     /// The endpoint left the table: closes idle connections, and those in use after their exchange.
     fn close(&self);
+    /// Adds since when each idle connection has been so.
+    fn idle_since(&self, since: &mut Vec<Mono>);
+    /// Closes the idle connections that the round takes.
+    fn evict(&self, round: &mut EvictionRound);
 }
 
 /// For protocols that keep no connections.
@@ -26,6 +31,8 @@ impl EndpointConnections for () {
     fn new(_: &Arc<dyn Clock>) -> Self {}
     fn sweep(&self) {}
     fn close(&self) {}
+    fn idle_since(&self, _: &mut Vec<Mono>) {}
+    fn evict(&self, _: &mut EvictionRound) {}
 }
 
 /// A connection that can be used for one exchange after another.
@@ -113,6 +120,14 @@ impl<C: PooledConnection> EndpointConnections for Rc<UpstreamPool<C>> {
     fn close(&self) {
         self.is_closed.set(true);
         self.idle.borrow_mut().clear();
+    }
+
+    fn idle_since(&self, since: &mut Vec<Mono>) {
+        since.extend(self.idle.borrow().iter().map(|idle| idle.since));
+    }
+
+    fn evict(&self, round: &mut EvictionRound) {
+        self.idle.borrow_mut().retain(|idle| !round.takes(idle.since));
     }
 }
 
@@ -205,6 +220,20 @@ mod tests {
         assert_eq!(reused(&pool, ReusePolicy::Any), None);
         pool.sweep();
         assert!(pool.idle.borrow().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pool_closes_its_oldest_connections_under_pressure() {
+        let pool = pool();
+        for number in 1..=3 {
+            give_back(&pool, number);
+            tokio::time::advance(UPSTREAM_FRESH / 4).await;
+        }
+        let mut since = Vec::new();
+        pool.idle_since(&mut since);
+        pool.evict(&mut EvictionRound::of_oldest(2, since).unwrap());
+        assert_eq!(reused(&pool, ReusePolicy::Any), Some(3));
+        assert_eq!(reused(&pool, ReusePolicy::Any), None);
     }
 
     #[test]

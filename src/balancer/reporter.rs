@@ -10,6 +10,7 @@ use tokio::time::Sleep;
 
 use super::acknowledgement::Acknowledgement;
 use super::counters::CounterRegistry;
+use super::shared_connections::SharedConnections;
 use crate::clock::Clock;
 use crate::model::{BalancerReport, Incarnation};
 
@@ -18,13 +19,19 @@ pub(super) struct Reporter {
     clock: Arc<dyn Clock>,
     /// Whether the counters are watched; the threads read it before they measure.
     are_watched: Arc<AtomicBool>,
+    connections: Arc<SharedConnections>,
     reports: watch::Sender<BalancerReport>,
 }
 
 impl Reporter {
-    pub(super) fn new(incarnation: Incarnation, clock: Arc<dyn Clock>, are_watched: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(
+        incarnation: Incarnation,
+        clock: Arc<dyn Clock>,
+        are_watched: Arc<AtomicBool>,
+        connections: Arc<SharedConnections>,
+    ) -> Self {
         let reports = watch::Sender::new(BalancerReport::new(incarnation.clone()));
-        Self { incarnation, clock, are_watched, reports }
+        Self { incarnation, clock, are_watched, connections, reports }
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<BalancerReport> {
@@ -46,6 +53,7 @@ impl Reporter {
             refused: acknowledgement.rejected().cloned(),
             counted: are_watched.then_some(now),
             services: counters.service_stats(are_watched),
+            connections: self.connections.counters.stats(),
             endpoints: counters.endpoint_stats(are_watched),
         };
         counters.forget_idle(now);

@@ -12,11 +12,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::connection_log::ConnectionLog;
+use super::eviction::evict;
 use super::http::{HttpHandler, HttpPool};
 use super::limits::{BalancerLimits, UPSTREAM_IDLE};
 use super::listener::{ClientConnections, accept};
 use super::picker::Picker;
-use super::shortage::ShortageLog;
+use super::shared_connections::SharedConnections;
 use super::sockets::AcceptSocket;
 use super::table::CompiledTable;
 use crate::clock::Clock;
@@ -40,6 +42,7 @@ pub(super) enum ThreadCommand {
 pub(super) struct ThreadConfig {
     pub(super) index: usize,
     pub(super) limits: BalancerLimits,
+    pub(super) connections: Arc<SharedConnections>,
     pub(super) clock: Arc<dyn Clock>,
     /// The last ping that the thread confirmed.
     pub(super) confirmed_ping: Arc<AtomicU64>,
@@ -48,18 +51,18 @@ pub(super) struct ThreadConfig {
 
 /// Serves until the thread has drained on command, or until the controlling thread is gone.
 pub(super) async fn run(config: ThreadConfig, mut commands: mpsc::Receiver<ThreadCommand>) -> io::Result<()> {
-    let ThreadConfig { index, limits, clock, confirmed_ping, are_watched } = config;
+    let ThreadConfig { index, limits, connections, clock, confirmed_ping, are_watched } = config;
     let picker: Rc<Picker<HttpPool>> = Rc::new(Picker::new(index, Arc::clone(&clock), are_watched));
     let mut listening = ThreadListeners {
         picker: Rc::clone(&picker),
-        connections: Rc::new(ClientConnections::new(limits)),
-        shortages: Rc::new(ShortageLog::new(Arc::clone(&clock))),
+        connections: Rc::new(ClientConnections::new(connections, ConnectionLog::new(Arc::clone(&clock)))),
         limits,
-        clock,
+        clock: Arc::clone(&clock),
         draining: CancellationToken::new(),
         listeners: HashMap::new(),
     };
     tokio::task::spawn_local(sweep(Rc::clone(&picker)));
+    tokio::task::spawn_local(make_room(Rc::clone(&listening.connections), Rc::clone(&picker), clock));
     loop {
         let command = tokio::select! {
             command = commands.recv() => command,
@@ -84,7 +87,6 @@ pub(super) async fn run(config: ThreadConfig, mut commands: mpsc::Receiver<Threa
 struct ThreadListeners {
     picker: Rc<Picker<HttpPool>>,
     connections: Rc<ClientConnections>,
-    shortages: Rc<ShortageLog>,
     limits: BalancerLimits,
     clock: Arc<dyn Clock>,
     /// Of the whole thread; each listener has a child of it.
@@ -105,14 +107,13 @@ impl ThreadListeners {
                 let handler = Rc::new(HttpHandler {
                     listener,
                     picker: Rc::clone(&self.picker),
-                    shortages: Rc::clone(&self.shortages),
+                    connections: Rc::clone(&self.connections),
                     limits: self.limits,
                     clock: Arc::clone(&self.clock),
                     draining: draining.clone(),
                 });
                 let connections = Rc::clone(&self.connections);
-                let shortages = Rc::clone(&self.shortages);
-                tokio::task::spawn_local(accept(socket, connections, handler, shortages, draining));
+                tokio::task::spawn_local(accept(socket, connections, handler, draining));
             }
             // the supervisor opens no such listener
             ProtocolKind::Https | ProtocolKind::Tcp => {
@@ -133,5 +134,15 @@ async fn sweep(picker: Rc<Picker<HttpPool>>) {
     loop {
         tokio::time::sleep(UPSTREAM_IDLE / 4).await;
         picker.sweep();
+    }
+}
+
+/// Closes idle connections while others wait for their descriptors.
+async fn make_room(connections: Rc<ClientConnections>, picker: Rc<Picker<HttpPool>>, clock: Arc<dyn Clock>) {
+    let shared = &connections.shared;
+    loop {
+        shared.budget.pressed().await;
+        let evicted = evict(shared.budget.share(), &connections, &picker, clock.mono());
+        shared.counters.add_evicted(evicted);
     }
 }

@@ -12,19 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::compile::compile;
 use super::connect::connect;
+use super::connection_log::ConnectionLog;
 use super::counters::CounterRegistry;
 use super::endpoint::UpstreamEndpoint;
 use super::limits::BalancerLimits;
-use super::listener::{Admission, ClientConnections, ConnectionHandler, accept};
+use super::listener::{Admission, ClientConnections, ConnectionHandler, ConnectionRefusal, accept};
 use super::picker::Picker;
 use super::router::RouteRequest;
-use super::shortage::ShortageLog;
+use super::shared_connections::SharedConnections;
 use super::table::CompiledTable;
 use crate::clock::{Clock, RealClock};
 use crate::model::arbitrary::table_name;
 use crate::model::{
     EndpointId, ForwardAction, HostPattern, Listener, ListenerId, Millis, PathMatch, RevisionNumber,
-    RouteAction, RoutingTable, TableEndpoint, TableRoute, TableService, WeightedBackend,
+    RouteAction, RoutingTable, TableEndpoint, TableRoute, TableService, TrustedProxies, WeightedBackend,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct TunnelHandler {
     picker: Rc<Picker<()>>,
     clock: Arc<dyn Clock>,
+    shared: Arc<SharedConnections>,
 }
 
 impl ConnectionHandler for TunnelHandler {
@@ -40,13 +42,19 @@ impl ConnectionHandler for TunnelHandler {
         let request = RouteRequest { host: "", path: "/", attributes: &() };
         let picks = self.picker.begin();
         let Ok(choice) = self.picker.pick(&ListenerId::public_http(), &request, &picks) else { return };
-        match connect(choice.address).await {
+        match connect(choice.address, &self.shared.budget).await {
             // either side may end it
-            Ok(mut endpoint) => drop(tokio::io::copy_bidirectional(&mut client, &mut endpoint).await),
+            Ok((mut endpoint, _permit)) => {
+                drop(tokio::io::copy_bidirectional(&mut client, &mut endpoint).await)
+            }
             Err(_) => choice.claim.endpoint().eject(&*self.clock),
         }
         drop(choice.claim);
         drop(admission);
+    }
+
+    fn refusal(&self, _: ConnectionRefusal) -> Vec<u8> {
+        Vec::new()
     }
 }
 
@@ -103,12 +111,13 @@ async fn tunnel_handler_holds_its_claim_until_the_last_byte() {
     picker.install(Arc::new(table));
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    let connections = Rc::new(ClientConnections::new(BalancerLimits::default()));
-    let handler = Rc::new(TunnelHandler { picker, clock: Arc::clone(&clock) });
-    let shortages = Rc::new(ShortageLog::new(clock));
+    let shared = Arc::new(SharedConnections::new(&BalancerLimits::default(), 1, TrustedProxies::default()));
+    let log = ConnectionLog::new(Arc::clone(&clock));
+    let connections = Rc::new(ClientConnections::new(Arc::clone(&shared), log));
+    let handler = Rc::new(TunnelHandler { picker, clock, shared });
     let tasks = LocalSet::new();
     tasks.spawn_local(echo(upstream));
-    tasks.spawn_local(accept(socket, Rc::clone(&connections), handler, shortages, CancellationToken::new()));
+    tasks.spawn_local(accept(socket, Rc::clone(&connections), handler, CancellationToken::new()));
     let client = async {
         let mut client = TcpStream::connect(address).await.unwrap();
         let mut back = [0; 3];

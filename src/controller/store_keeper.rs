@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::queries::{DaemonSnapshot, NodeSnapshot};
 use crate::agent::AgentState;
 use crate::clock::Clock;
-use crate::model::{Condition, Millis, Mono, Reason, StoreId};
+use crate::model::{Condition, ConnectionStats, Millis, Mono, Reason, StoreId};
 use crate::store::{EmbeddedStore, LeftStores, Listing, SnapshotError, Store, StoreCopy, StoreError};
 
 /// What there is to say about the store of a daemon.
@@ -115,6 +115,7 @@ impl StoreKeeper {
             node: NodeSnapshot { id: "".into(), state: AgentState::default() },
             table: None,
             acknowledged: None,
+            connections: ConnectionStats::default(),
             http: Vec::new(),
             services: 0,
             conditions: vec![Condition::degraded(Reason::StoreUnavailable, message)],

@@ -15,9 +15,10 @@ use super::datagram_channel::DatagramChannel;
 use super::signals::Signals;
 use super::socket_delivery::receive_sockets;
 use super::sockets::BalancerSockets;
-use super::{LivenessPipe, ServeOptions, priority};
+use super::{LivenessPipe, ServeOptions, open_files, priority};
 use crate::balancer::{self, BalancerConfig, BalancerLimits, SocketChange};
 use crate::clock::RealClock;
+use crate::model::TrustedProxies;
 
 /// Changes that wait for the data plane; more wait in the channel from the supervisor.
 const SOCKET_CHANGES_MAX: usize = 16;
@@ -29,6 +30,8 @@ const SOCKET_CHANGES_MAX: usize = 16;
 pub(super) fn run(sockets: BalancerSockets, options: &ServeOptions) -> anyhow::Result<()> {
     let BalancerSockets { threads, delivery, directory, liveness } = sockets;
     let (changes, sockets) = mpsc::channel(SOCKET_CHANGES_MAX);
+    let descriptors = open_files::limit()?;
+    warn_of_limits(descriptors, &options.trusted_proxies);
     let stop = CancellationToken::new();
     watch_supervisor(liveness.clone(), delivery, changes, stop.clone())?;
     balancer::run(BalancerConfig {
@@ -39,12 +42,35 @@ pub(super) fn run(sockets: BalancerSockets, options: &ServeOptions) -> anyhow::R
         table_file: directory.join("table.json"),
         boot_id: boot_id()?,
         clock: Arc::new(RealClock::new()),
-        limits: BalancerLimits::default(),
+        limits: BalancerLimits {
+            per_client: options.max_connections_per_client,
+            descriptors,
+            ..BalancerLimits::default()
+        },
+        trusted_proxies: options.trusted_proxies.clone(),
         on_thread: priority::back_to_usual,
         heartbeat: Box::new(move || liveness.beat()),
         stop,
     })?;
     Ok(())
+}
+
+/// Below this a busy site runs out of connections.
+const FEW_DESCRIPTORS: usize = 4096;
+
+fn warn_of_limits(descriptors: usize, trusted: &TrustedProxies) {
+    if descriptors < FEW_DESCRIPTORS {
+        tracing::warn!(
+            descriptors,
+            "the limit of open files leaves room for few connections; raise LimitNOFILE"
+        );
+    }
+    if let Some(range) = trusted.of_everyone() {
+        tracing::warn!(
+            %range,
+            "--trusted-proxies trusts every peer: any client can set its address, and no client is limited"
+        );
+    }
 }
 
 /// Receives sockets and watches for the reasons to stop, on a separate thread: the data plane's threads have other work.

@@ -19,6 +19,7 @@ mod disk_watch;
 mod listener_refusal;
 mod listeners;
 mod liveness;
+mod open_files;
 mod port_owner;
 mod priority;
 mod refusal;
@@ -49,6 +50,7 @@ mod unix_sockets;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use crate::balancer::PER_CLIENT;
 pub use child_records::CrashLoopingChild;
 pub use listener_refusal::{CommandRefusal, OpenRefusal};
 pub use liveness::LivenessPipe;
@@ -65,7 +67,7 @@ pub use supervisor_command::{ListedListener, OpenListener, SupervisorAnswer, Sup
 #[cfg(feature = "testing")]
 pub use test_relay::{ENV_RELAY, RelayedAnswer};
 
-use crate::model::{BalancerId, ExposureMode};
+use crate::model::{BalancerId, ExposureMode, TrustedProxies};
 
 /// Options of `ctl serve`, with defaults filled in and nothing bound or opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,4 +94,8 @@ pub struct ServeOptions {
     pub manifests: Option<PathBuf>,
     /// Paths of the node that containers may mount; absolute.
     pub allow_host_path: Vec<PathBuf>,
+    /// Peers whose forwarding headers the balancer believes.
+    pub trusted_proxies: TrustedProxies,
+    /// Most connections of one client address to the balancer.
+    pub max_connections_per_client: usize,
 }

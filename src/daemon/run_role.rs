@@ -33,10 +33,3 @@ pub fn run_role(role: Role, options: ServeOptions) -> anyhow::Result<()> {
         outcome => outcome,
     }
 }
-
-/// Every connection needs a descriptor; the usual soft limit of 1024 protects only programs that use `select`.
-pub(super) fn raise_open_files() -> nix::Result<()> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-}

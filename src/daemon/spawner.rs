@@ -127,6 +127,8 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
         new_store,
         manifests,
         allow_host_path,
+        trusted_proxies,
+        max_connections_per_client,
     } = options;
     let mut arguments: Vec<OsString> = vec!["serve".into(), "--role".into(), role.as_str().into()];
     let mut flag = |name: &str, value: OsString| arguments.extend([name.into(), value]);
@@ -150,6 +152,10 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
     for path in allow_host_path {
         flag("--allow-host-path", path.into());
     }
+    for range in trusted_proxies.ranges() {
+        flag("--trusted-proxies", range.to_string().into());
+    }
+    flag("--max-connections-per-client", max_connections_per_client.to_string().into());
     if *new_store && first {
         arguments.push("--new-store".into());
     }
@@ -159,6 +165,7 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TrustedProxies;
 
     #[test]
     fn child_gets_the_flags_of_the_daemon_and_new_store_only_first() {
@@ -174,6 +181,8 @@ mod tests {
             new_store: true,
             manifests: Some("/etc/m".into()),
             allow_host_path: vec!["/srv".into(), "/opt/x".into()],
+            trusted_proxies: TrustedProxies::new(["10.0.0.0/8", "fd00::2/128"].map(|r| r.parse().unwrap())),
+            max_connections_per_client: 7,
         };
         let first = arguments(Role::Controller, &options, true);
         let expected = [
@@ -204,6 +213,12 @@ mod tests {
             "/srv",
             "--allow-host-path",
             "/opt/x",
+            "--trusted-proxies",
+            "10.0.0.0/8",
+            "--trusted-proxies",
+            "fd00::2/128",
+            "--max-connections-per-client",
+            "7",
             "--new-store",
         ];
         assert_eq!(first, expected);

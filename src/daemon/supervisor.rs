@@ -16,7 +16,7 @@ use super::child::{ChildExit, ChildSignals, Heartbeats};
 use super::child_records::ChildRecords;
 use super::command_server::{Supervised, serve_commands};
 use super::listeners::Listeners;
-use super::run_role::{EXIT_REFUSED, raise_open_files};
+use super::run_role::EXIT_REFUSED;
 use super::service_manager::{DaemonState, ServiceManager};
 use super::signals::{SignalMeaning, Signals};
 use super::socket_delivery::deliver_sockets;
@@ -26,7 +26,7 @@ use super::start_retry::while_ending;
 use super::state_dir::{StateDir, balancer_user};
 use super::tcp_sockets::activated;
 use super::unix_sockets::{bind_api, bind_plane};
-use super::{Role, ServeOptions, priority, telemetry};
+use super::{Role, ServeOptions, open_files, priority, telemetry};
 use crate::clock::RealClock;
 
 /// Runs the daemon until a signal stops it; containers keep running.
@@ -42,7 +42,7 @@ pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
     let balancer_user = balancer_user();
     let state = StateDir::open(&options.state_dir, balancer_user)?;
     // a socket per listener, address and balancer thread can exceed the soft limit
-    raise_open_files()?;
+    open_files::raise()?;
     let dir = &options.state_dir;
     let listeners = while_ending(dir, || Listeners::bind(&options.http, activated.as_ref()))?;
     let api = RefCell::new(while_ending(dir, || bind_api(&options.socket))?);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{BalancerId, BalancerReport, EndpointId, EndpointStats, TableName};
+use super::{BalancerId, BalancerReport, ConnectionStats, EndpointId, EndpointStats, TableName};
 
 /// The last report of each known balancer. Cheap to clone: every pass over a service takes one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +65,12 @@ impl BalancerReports {
         let applied = self.0.values().map(|report| report.as_ref()?.applied.as_ref());
         let tables: Option<Vec<&TableName>> = applied.collect();
         tables?.into_iter().min_by_key(|table| (table.epoch, table.revision))
+    }
+
+    /// The counters of client connections, summed over the balancers that are connected.
+    pub fn connection_stats(&self) -> ConnectionStats {
+        let stats = self.connected().map(|(_, report)| &report.connections);
+        stats.fold(ConnectionStats::default(), |sum, stats| sum.with(stats))
     }
 
     /// The counters of an endpoint, summed over the balancers that are connected.

@@ -66,6 +66,7 @@ mod table;
 mod template;
 mod traffic;
 mod trial;
+mod trusted_proxies;
 mod volume;
 mod whole_seconds;
 
@@ -116,7 +117,9 @@ pub use problem::Problem;
 pub use process::{ContainerProcess, NothingToRun};
 pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
 pub use replica::{Cause, Desired, Replica, ReplicaPhase, ReplicaStatus};
-pub use report::{BalancerReport, EndpointStats, Incarnation, RevisionStats, ServiceStats, TableRejection};
+pub use report::{
+    BalancerReport, ConnectionStats, EndpointStats, Incarnation, RevisionStats, ServiceStats, TableRejection,
+};
 pub use revision::{DEFAULT_STOP_SIGNAL, Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutDirection, RolloutFailure, RolloutState};
 pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};
@@ -136,4 +139,5 @@ pub use table::{
 pub use template::{HASH_SCHEMA, Template};
 pub use traffic::{RevisionPin, Traffic};
 pub use trial::Trial;
+pub use trusted_proxies::{BadRange, TrustedProxies};
 pub use volume::{Volume, VolumeOrigin};

@@ -80,6 +80,37 @@ pub struct ServiceStats {
     pub revisions: BTreeMap<RevisionNumber, RevisionStats>,
 }
 
+/// Client connections that were not served, or not kept, since the balancer started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionStats {
+    /// Connections, and requests through trusted proxies, of clients that had as many as one client may have.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub over_client_limit: u64,
+    /// Connections for which there was no file descriptor.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub without_descriptor: u64,
+    /// Idle connections, of clients and to endpoints, that were closed to make room for others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub evicted: u64,
+}
+
+impl ConnectionStats {
+    /// The sum of both.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        Self {
+            over_client_limit: self.over_client_limit.saturating_add(other.over_client_limit),
+            without_descriptor: self.without_descriptor.saturating_add(other.without_descriptor),
+            evicted: self.evicted.saturating_add(other.evicted),
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
 fn is_zero(number: &u64) -> bool {
     *number == 0
@@ -102,6 +133,8 @@ pub struct BalancerReport {
     /// Services of the table and of the endpoints below; those without counts are left out. Failures are always counted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<ServiceName, ServiceStats>,
+    #[serde(default, skip_serializing_if = "ConnectionStats::is_none")]
+    pub connections: ConnectionStats,
     /// Endpoints of the table, and those that left it recently or still have requests in flight.
     pub endpoints: BTreeMap<EndpointId, EndpointStats>,
 }
@@ -115,6 +148,7 @@ impl BalancerReport {
             refused: None,
             counted: None,
             services: BTreeMap::new(),
+            connections: ConnectionStats::default(),
             endpoints: BTreeMap::new(),
         }
     }

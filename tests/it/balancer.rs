@@ -1,6 +1,7 @@
 //! The balancer over real sockets.
 #![allow(clippy::unwrap_used)]
 
+mod connections;
 pub(crate) mod harness;
 mod listeners;
 mod messages;
@@ -779,24 +780,6 @@ async fn slow_clients_are_disconnected() {
     });
     futures::future::join_all(exchanges).await;
     balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
-}
-
-#[tokio::test]
-async fn client_with_too_many_connections_is_disconnected() {
-    let limits = BalancerLimits { per_client: 2, ..BalancerLimits::default() };
-    let mut balancer = Balancer::start(Setup { threads: 1, limits, ..Setup::default() }).await;
-    let backend = Backend::echo("a").await;
-    balancer.publish(simple(1, &[&backend])).await;
-    let mut kept = Vec::new();
-    for _ in 0..2 {
-        let mut client = Client::connect(balancer.address).await;
-        client.send("GET", "/", "").await.unwrap();
-        kept.push(client);
-    }
-    assert_eq!(exchange(balancer.address, "").await, "", "closed at once");
-    kept.pop();
-    let admitted = async { while status(&get(balancer.address, "a", "/").await) != 200 {} };
-    tokio::time::timeout(PATIENCE, admitted).await.expect("another one is admitted");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods)] // other processes live by the real clock
 
 mod listeners;
+mod open_files;
 mod service_manager;
 mod signals;
 

@@ -15,12 +15,13 @@ use coxswain::controller::{
 };
 use coxswain::manifest::{API_VERSION, ManifestSource, parse};
 use coxswain::model::{
-    Author, Cause, Condition, ConditionKind, CutRequests, Desired, Diagnosis, Endpoint, EndpointOrigin,
-    EndpointState, EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind, EventReason, Evidence,
-    ExposureMode, FailedReplica, FailureReason, Generation, Incarnation, InterventionKind, Latencies, Millis,
-    Mono, NotReadyCause, OriginName, OutcomeRecord, Override, Reason, Replica, ReplicaPhase, ReplicaStatus,
-    ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutDirection, RolloutFailure,
-    RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec, TableName, Trial,
+    Author, Cause, Condition, ConditionKind, ConnectionStats, CutRequests, Desired, Diagnosis, Endpoint,
+    EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind,
+    EventReason, Evidence, ExposureMode, FailedReplica, FailureReason, Generation, Incarnation,
+    InterventionKind, Latencies, Millis, Mono, NotReadyCause, OriginName, OutcomeRecord, Override, Reason,
+    Replica, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout,
+    RolloutDirection, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec,
+    TableName, Trial,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -277,6 +278,7 @@ fn daemon_shows_its_node_and_tables() {
         node: node(),
         table: Some(table.clone()),
         acknowledged: Some(table),
+        connections: ConnectionStats { over_client_limit: 3, without_descriptor: 2, evicted: 1 },
         http: vec!["0.0.0.0:8080".parse().unwrap()],
         services: 2,
         conditions: vec![condition()],

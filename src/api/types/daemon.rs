@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{NodeObject, ObjectCondition};
 use crate::controller::DaemonSnapshot;
-use crate::model::{Millis, StoreId, TableName};
+use crate::model::{ConnectionStats, Millis, StoreId, TableName};
 
 /// The state of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +24,41 @@ pub struct DaemonStatus {
     /// The last table that the balancer acknowledged; `None` while it is not connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<TableName>,
+    /// Client connections that the balancer refused or closed, since it started.
+    #[serde(default, skip_serializing_if = "RefusedConnections::is_none")]
+    pub connections: RefusedConnections,
     /// Addresses of the HTTP entry point.
     pub http: Vec<String>,
     /// Number of services.
     pub services: u32,
     /// Conditions of the daemon that hold, such as `EngineUnavailable`, `DeletionHeld`.
     pub conditions: Vec<ObjectCondition>,
+}
+
+/// What limits on connections have cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedConnections {
+    /// Refused because their client had as many as one may have.
+    pub over_client_limit: u64,
+    /// Refused because no file descriptor was free.
+    pub without_descriptor: u64,
+    /// Closed while idle, to make room for others.
+    pub evicted: u64,
+}
+
+impl RefusedConnections {
+    /// Whether there were none.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<ConnectionStats> for RefusedConnections {
+    fn from(stats: ConnectionStats) -> Self {
+        let ConnectionStats { over_client_limit, without_descriptor, evicted } = stats;
+        Self { over_client_limit, without_descriptor, evicted }
+    }
 }
 
 impl From<DaemonSnapshot> for DaemonStatus {
@@ -43,6 +72,7 @@ impl From<DaemonSnapshot> for DaemonStatus {
             node: snapshot.node.into(),
             table: snapshot.table,
             acknowledged: snapshot.acknowledged,
+            connections: snapshot.connections.into(),
             http: snapshot.http.iter().map(ToString::to_string).collect(),
             services: snapshot.services,
             conditions: snapshot.conditions.into_iter().map(ObjectCondition::from).collect(),

@@ -1,11 +1,14 @@
 //! What a client does on its connection, and until when it must: the deadlines of a client connection.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
-use crate::balancer::limits::{BODY_RATE_MIN, BalancerLimits, LINGER};
+use crate::balancer::client_limit::ClientSlot;
+use crate::balancer::limits::{BODY_RATE_MIN, BalancerLimits, HEADER_UNDER_PRESSURE, LINGER};
+use crate::balancer::listener::EvictableConnection;
 use crate::clock::Clock;
 use crate::model::{Millis, Mono};
 
@@ -33,6 +36,10 @@ pub(super) struct ClientActivity {
     unread: Cell<bool>,
     /// Since when the client has not read what it was sent.
     write: Cell<Option<Mono>>,
+    /// Whether the connection is closed for others, unless a request comes first.
+    is_evicted: Cell<bool>,
+    /// Of the task that serves the connection.
+    task: OnceCell<Waker>,
 }
 
 impl ClientActivity {
@@ -45,7 +52,14 @@ impl ClientActivity {
             debt: Cell::default(),
             unread: Cell::default(),
             write: Cell::default(),
+            is_evicted: Cell::default(),
+            task: OnceCell::new(),
         }
+    }
+
+    /// The task of this waker serves the connection, and always the same one does.
+    pub(super) fn set_task(&self, waker: &Waker) {
+        self.task.get_or_init(|| waker.clone());
     }
 
     /// Bytes came from the client.
@@ -60,7 +74,7 @@ impl ClientActivity {
         self.phase.set(ConnectionPhase::Request);
         self.debt.set(Millis(0));
         self.unread.set(false);
-        Exchange(Rc::clone(self))
+        Exchange { activity: Rc::clone(self), slot: None }
     }
 
     /// The client owes more of its body.
@@ -110,11 +124,15 @@ impl ClientActivity {
     /// When the connection is to be cut; `None` while the client owes nothing.
     pub(super) fn deadline(&self, limits: &BalancerLimits) -> Option<Mono> {
         let after = |since: Mono, limit: Duration| since.after(Millis::from(limit));
+        let until = |since: Mono, limit: Duration| match self.is_evicted.get() {
+            true => Some(since),
+            false => Some(after(since, limit)),
+        };
         let phase = match self.phase.get() {
-            ConnectionPhase::Idle(since) => Some(after(since, limits.idle)),
-            ConnectionPhase::Header(since) => Some(after(since, limits.header)),
+            ConnectionPhase::Idle(since) => until(since, limits.idle),
+            ConnectionPhase::Header(since) => until(since, limits.header),
             ConnectionPhase::Request => None,
-            ConnectionPhase::Lingering(since) => Some(after(since, LINGER)),
+            ConnectionPhase::Lingering(since) => until(since, LINGER),
         };
         let patience = limits.stall.saturating_sub(self.debt.get().std());
         let body = self.body.get().map(|since| after(since, patience));
@@ -123,11 +141,79 @@ impl ClientActivity {
     }
 }
 
+impl EvictableConnection for ClientActivity {
+    fn idle_since(&self, now: Mono) -> Option<Mono> {
+        if self.is_evicted.get() {
+            return None;
+        }
+        match self.phase.get() {
+            ConnectionPhase::Idle(since) | ConnectionPhase::Lingering(since) => Some(since),
+            ConnectionPhase::Header(since) => {
+                (now.since(since).std() >= HEADER_UNDER_PRESSURE).then_some(since)
+            }
+            ConnectionPhase::Request => None,
+        }
+    }
+
+    fn evict(&self) {
+        self.is_evicted.set(true);
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+    }
+}
+
 /// A request that is being served, until it is dropped.
-pub(super) struct Exchange(Rc<ClientActivity>);
+pub(super) struct Exchange {
+    activity: Rc<ClientActivity>,
+    /// Of the client that a trusted proxy named.
+    pub(super) slot: Option<ClientSlot>,
+}
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.phase.set(ConnectionPhase::Idle(self.0.clock.mono()));
+        self.activity.phase.set(ConnectionPhase::Idle(self.activity.clock.mono()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::VirtualClock;
+
+    fn activity(now: &Arc<VirtualClock>) -> Rc<ClientActivity> {
+        let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(now);
+        Rc::new(ClientActivity::new(clock))
+    }
+
+    #[test]
+    fn connection_is_evictable_unless_a_request_is_being_served() {
+        let clock = Arc::new(VirtualClock::new(1));
+        let activity = activity(&clock);
+        let start = clock.mono();
+        let now = start.after(Millis::from(HEADER_UNDER_PRESSURE));
+        assert_eq!(activity.idle_since(start), Some(start));
+        activity.note_read();
+        assert_eq!(activity.idle_since(start), None, "the rest of the headers is on its way");
+        assert_eq!(activity.idle_since(now), Some(start), "it is late");
+        let exchange = activity.begin_exchange();
+        assert_eq!(activity.idle_since(now), None);
+        drop(exchange);
+        assert_eq!(activity.idle_since(now), Some(start));
+    }
+
+    #[test]
+    fn evicted_connection_ends_at_once_unless_a_request_has_come() {
+        let clock = Arc::new(VirtualClock::new(1));
+        let limits = BalancerLimits::default();
+        let activity = activity(&clock);
+        let now = clock.mono();
+        assert!(activity.deadline(&limits) > Some(now));
+        activity.evict();
+        assert_eq!((activity.deadline(&limits), activity.idle_since(now)), (Some(now), None));
+        let exchange = activity.begin_exchange();
+        assert_eq!(activity.deadline(&limits), None);
+        drop(exchange);
+        assert_eq!(activity.deadline(&limits), Some(now));
     }
 }

@@ -15,9 +15,10 @@ use tokio::net::TcpStream;
 use super::activity::ClientActivity;
 use super::client_socket::ClientSocket;
 use super::forward::{HttpClient, HttpHandler, forward};
-use super::headers::client_value;
+use super::forwarding::ForwardingPeer;
+use super::local_reply::LocalReply;
 use crate::balancer::limits::{BalancerLimits, HEADERS_MAX_BYTES};
-use crate::balancer::listener::{Admission, ConnectionHandler};
+use crate::balancer::listener::{Admission, ConnectionHandler, ConnectionRefusal};
 use crate::model::{Millis, Mono};
 
 impl ConnectionHandler for HttpHandler {
@@ -28,10 +29,11 @@ impl ConnectionHandler for HttpHandler {
             return;
         }
         let activity = Rc::new(ClientActivity::new(Arc::clone(&self.clock)));
+        admission.keep_evictable(Rc::<ClientActivity>::clone(&activity));
         let client = Rc::new(HttpClient {
             handler: Rc::clone(&self),
             activity: Rc::clone(&activity),
-            address: client_value(admission.client()),
+            peer: ForwardingPeer::new(admission.peer(), admission.is_trusted()),
         });
         let service = service_fn(|request| {
             let client = Rc::clone(&client);
@@ -50,6 +52,7 @@ impl ConnectionHandler for HttpHandler {
         let mut draining = pin!(self.draining.cancelled());
         let mut is_closing = false;
         std::future::poll_fn(|cx| {
+            activity.set_task(cx.waker());
             if !is_closing && draining.as_mut().poll(cx).is_ready() {
                 is_closing = true;
                 connection.as_mut().graceful_shutdown();
@@ -63,6 +66,10 @@ impl ConnectionHandler for HttpHandler {
             watch.as_mut().poll(cx)
         })
         .await;
+    }
+
+    fn refusal(&self, refusal: ConnectionRefusal) -> Vec<u8> {
+        LocalReply::from(refusal).bytes()
     }
 }
 

@@ -4,13 +4,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::HeaderValue;
+use hyper::header::{FORWARDED, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::ClientActivity;
 use super::attempt::{AttemptFailure, send};
+use super::forwarding::{FORWARDED_FOR, ForwardingPeer};
 use super::headers;
 use super::local_reply::LocalReply;
 use super::request_body::RequestBody;
@@ -18,10 +19,12 @@ use super::request_target::RequestTarget;
 use super::response_body::{ResponseBody, UpstreamResponseBody};
 use super::upstream::{HttpLease, HttpPool, connect};
 use crate::balancer::claim::ThreadEndpoint;
+use crate::balancer::client_limit::ClientSlot;
+use crate::balancer::connect::ConnectError;
 use crate::balancer::limits::{BalancerLimits, CONNECT_DEADLINE, CONNECTS_MAX};
+use crate::balancer::listener::{ClientConnections, ConnectionRefusal};
 use crate::balancer::picker::{Choice, Picker, RequestPicks};
 use crate::balancer::pool::ReusePolicy;
-use crate::balancer::shortage::ShortageLog;
 use crate::clock::Clock;
 use crate::model::{EndpointVia, ListenerId, Mono};
 
@@ -31,7 +34,7 @@ type HttpChoice = Choice<HttpPool>;
 pub(in crate::balancer) struct HttpHandler {
     pub(in crate::balancer) listener: ListenerId,
     pub(in crate::balancer) picker: Rc<Picker<HttpPool>>,
-    pub(in crate::balancer) shortages: Rc<ShortageLog>,
+    pub(in crate::balancer) connections: Rc<ClientConnections>,
     pub(in crate::balancer) limits: BalancerLimits,
     pub(in crate::balancer) clock: Arc<dyn Clock>,
     pub(in crate::balancer) draining: CancellationToken,
@@ -41,17 +44,36 @@ pub(in crate::balancer) struct HttpHandler {
 pub(super) struct HttpClient {
     pub(super) handler: Rc<HttpHandler>,
     pub(super) activity: Rc<ClientActivity>,
-    /// For X-Forwarded-For.
-    pub(super) address: HeaderValue,
+    pub(super) peer: ForwardingPeer,
+}
+
+impl HttpClient {
+    /// Counts a request that a trusted proxy sent for a client like a connection of that client, which the proxy does not
+    /// pass.
+    fn admit(&self, headers: &HeaderMap) -> Result<Option<ClientSlot>, ConnectionRefusal> {
+        if !self.peer.is_trusted {
+            return Ok(None);
+        }
+        let connections = &self.handler.connections;
+        let texts = |name| headers.get_all(name).iter().filter_map(|line: &HeaderValue| line.to_str().ok());
+        let client = connections.shared.trusted.client(texts(FORWARDED_FOR), texts(FORWARDED));
+        client.map(|client| connections.admit_client(client)).transpose()
+    }
 }
 
 /// Returns the response of an endpoint, or a local reply that says why there is none.
 pub(super) async fn forward(client: Rc<HttpClient>, request: Request<Incoming>) -> Response<ResponseBody> {
-    let exchange = client.activity.begin_exchange();
+    let mut exchange = client.activity.begin_exchange();
     let has_body = !request.body().is_end_stream();
-    let answered = match ForwardedRequest::new(&client, request) {
-        Ok(forwarded) => forwarded.run().await,
-        Err(reply) => Err(reply),
+    let answered = match client.admit(request.headers()) {
+        Ok(slot) => {
+            exchange.slot = slot;
+            match ForwardedRequest::new(&client, request) {
+                Ok(forwarded) => forwarded.run().await,
+                Err(reply) => Err(reply),
+            }
+        }
+        Err(refusal) => Err(refusal.into()),
     };
     match answered {
         Ok(response) => response.map(|body| ResponseBody::upstream(body, exchange)),
@@ -97,7 +119,7 @@ impl<'a> ForwardedRequest<'a> {
         let target = RequestTarget::parse(&head)?;
         head.version = Version::HTTP_11;
         head.extensions.clear();
-        headers::for_endpoint(&mut head.headers, &client.address, target.authority.clone());
+        headers::for_endpoint(&mut head.headers, &client.peer, target.authority.clone());
         if !body.is_empty() {
             headers::announce_body(&mut head.headers);
         }
@@ -178,7 +200,7 @@ impl<'a> ForwardedRequest<'a> {
             }
             self.connects += 1;
             let endpoint = Rc::clone(choice.claim.endpoint());
-            match connect(choice.address).await {
+            match connect(choice.address, &self.handler.connections.shared.budget).await {
                 Ok(connection) => {
                     let origin = ConnectionOrigin::New(choice.via);
                     if origin == ConnectionOrigin::TO_ENDPOINT {
@@ -190,7 +212,11 @@ impl<'a> ForwardedRequest<'a> {
                 // local ports run out for one address at a time: another endpoint may still be reachable
                 Err(error) if error.is_local_shortage() => {
                     choice.claim.mark_unsent();
-                    self.handler.shortages.report(&error);
+                    self.handler.connections.log.report_shortage(&error);
+                    if matches!(error, ConnectError::NoRoom) {
+                        return Err(LocalReply::Shortage);
+                    }
+                    self.handler.connections.shared.budget.press();
                     reply = LocalReply::Shortage;
                 }
                 Err(error) => {

@@ -1,22 +1,14 @@
-//! Headers on their way through: hop-by-hop headers are removed, forwarding headers are set by the balancer alone.
-
-use std::net::IpAddr;
+//! Headers on their way through: those of a hop are removed, those about forwarding rewritten.
 
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
+
+use super::forwarding::ForwardingPeer;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-
-/// Forwarding headers, which a client must not set. Servers that read `_` as `-` (CGI, WSGI) would get two values.
-const FORWARDING: [HeaderName; 5] = [FORWARDED, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST, REAL_IP];
 
 /// Removed whether or not `Connection` names them. `Trailer` is not among them: trailers are forwarded.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -56,7 +48,7 @@ fn strip_named(headers: &mut HeaderMap) {
 
 /// Turns a client's headers into those that the endpoint gets. An endpoint sends trailers only if `TE` asks for them, so that
 /// is kept.
-pub(super) fn for_endpoint(headers: &mut HeaderMap, client: &HeaderValue, host: HeaderValue) {
+pub(super) fn for_endpoint(headers: &mut HeaderMap, peer: &ForwardingPeer, host: HeaderValue) {
     let takes_trailers = takes_trailers(headers);
     strip_hop_by_hop(headers);
     if takes_trailers {
@@ -65,10 +57,7 @@ pub(super) fn for_endpoint(headers: &mut HeaderMap, client: &HeaderValue, host: 
     }
     // the balancer has sent the 100 Continue
     headers.remove(EXPECT);
-    strip_claims(headers);
-    headers.insert(FORWARDED_FOR, client.clone());
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.insert(FORWARDED_HOST, host.clone());
+    peer.rewrite(headers, &host);
     headers.insert(HOST, host);
 }
 
@@ -77,31 +66,11 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
     values.flat_map(|text| text.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Removes forwarding headers that a client set, among headers or trailers.
-pub(super) fn strip_claims(headers: &mut HeaderMap) {
-    for name in &FORWARDING {
-        headers.remove(name);
-    }
-    let is_claim = |name: &&HeaderName| {
-        name.as_str().contains('_')
-            && FORWARDING.iter().any(|claim| *claim == *name.as_str().replace('_', "-"))
-    };
-    let underscored: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
-    for name in underscored {
-        headers.remove(name);
-    }
-}
-
 /// Announces a body of unknown length: hyper would not send one with a GET.
 pub(super) fn announce_body(headers: &mut HeaderMap) {
     if !headers.contains_key(CONTENT_LENGTH) {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-}
-
-/// An address as a header's value.
-pub(super) fn client_value(client: IpAddr) -> HeaderValue {
-    HeaderValue::from_str(&client.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 #[cfg(test)]
@@ -145,34 +114,23 @@ mod tests {
             [("trailers", true), ("gzip, Trailers", true), ("gzip", false), ("trailers;q=x", false)]
         {
             let mut map = headers(&[("te", te), ("connection", "te")]);
-            for_endpoint(&mut map, &client_value([10, 0, 0, 1].into()), HeaderValue::from_static("h"));
+            let peer = ForwardingPeer::new([10, 0, 0, 1].into(), false);
+            for_endpoint(&mut map, &peer, HeaderValue::from_static("h"));
             assert_eq!((map.contains_key(TE), map.contains_key(CONNECTION)), (is_kept, is_kept), "{te}");
         }
     }
 
     #[test]
-    fn forwarding_headers_of_a_client_are_replaced() {
-        let mut map = headers(&[
-            ("x-forwarded-for", "6.6.6.6"),
-            ("x-forwarded-for", "7.7.7.7"),
-            ("x-forwarded-proto", "https"),
-            ("x-forwarded-host", "evil"),
-            ("forwarded", "for=6.6.6.6"),
-            ("x_forwarded_for", "6.6.6.6"),
-            ("x-forwarded_proto", "https"),
-            ("x-real-ip", "6.6.6.6"),
-            ("x_mine", "1"),
-            ("expect", "100-continue"),
-            ("host", "h"),
-        ]);
-        let client = client_value([10, 0, 0, 1].into());
-        for_endpoint(&mut map, &client, HeaderValue::from_static("h"));
+    fn endpoint_gets_host_and_forwarding_headers_but_no_expectation() {
+        let mut map = headers(&[("expect", "100-continue"), ("host", "other"), ("accept", "x")]);
+        let peer = ForwardingPeer::new([10, 0, 0, 1].into(), false);
+        for_endpoint(&mut map, &peer, HeaderValue::from_static("h"));
         let wanted = headers(&[
             ("x-forwarded-for", "10.0.0.1"),
             ("x-forwarded-proto", "http"),
             ("x-forwarded-host", "h"),
-            ("x_mine", "1"),
             ("host", "h"),
+            ("accept", "x"),
         ]);
         assert_eq!(map, wanted);
     }

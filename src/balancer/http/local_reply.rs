@@ -5,13 +5,14 @@ use hyper::{Response, StatusCode};
 
 use super::activity::Exchange;
 use super::response_body::ResponseBody;
+use crate::balancer::listener::ConnectionRefusal;
 use crate::balancer::normalise::BadTarget;
 use crate::balancer::picker::NoChoice;
 use crate::model::Millis;
 
 /// Seconds after which a client may retry: replicas start within seconds.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const RETRY_AFTER_SECONDS: &str = "1";
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Why the balancer does not forward an endpoint's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +35,8 @@ pub(super) enum LocalReply {
     Unreachable,
     #[error("the balancer is out of connections")]
     Shortage,
+    #[error("this client has {0} connections, which is the most that one may have")]
+    ClientLimit(usize),
     #[error("the request's body broke off")]
     BodyBroken,
     #[error("the instance broke off before it answered")]
@@ -52,6 +55,15 @@ impl From<NoChoice> for LocalReply {
     }
 }
 
+impl From<ConnectionRefusal> for LocalReply {
+    fn from(refusal: ConnectionRefusal) -> Self {
+        match refusal {
+            ConnectionRefusal::ClientLimit(limit) => Self::ClientLimit(limit),
+            ConnectionRefusal::NoRoom => Self::Shortage,
+        }
+    }
+}
+
 impl LocalReply {
     fn status(self) -> StatusCode {
         match self {
@@ -60,6 +72,7 @@ impl LocalReply {
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::NoEndpoint | Self::NoTable | Self::Shortage => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClientLimit(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -68,6 +81,11 @@ impl LocalReply {
     /// Whether the client's connection must be closed: after an invalid request the next bytes can mean anything.
     fn closes(self) -> bool {
         matches!(self, Self::BadTarget(_) | Self::Host | Self::TooLong | Self::Connect | Self::BodyBroken)
+    }
+
+    /// Whether the same request may be answered soon.
+    fn passes(self) -> bool {
+        matches!(self.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// Whether the endpoint is to blame.
@@ -81,13 +99,26 @@ impl LocalReply {
         let mut response = Response::new(ResponseBody::text(format!("{self}\n"), exchange));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, TEXT);
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
+        if self.passes() {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
         if has_body || self.closes() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// The response as bytes, to a client whose connection is not served.
+    pub(super) fn bytes(self) -> Vec<u8> {
+        let status = self.status();
+        let body = format!("{self}\n");
+        let retry =
+            if self.passes() { format!("retry-after: {RETRY_AFTER_SECONDS}\r\n") } else { String::new() };
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {TEXT}\r\n{retry}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .into_bytes()
     }
 }

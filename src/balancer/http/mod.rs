@@ -11,6 +11,7 @@ mod attempt;
 mod client_socket;
 mod connection;
 mod forward;
+mod forwarding;
 mod headers;
 mod local_reply;
 mod request_body;

@@ -10,7 +10,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::Notify;
 
 use super::activity::ClientActivity;
-use super::headers;
+use super::forwarding::strip_claims;
 use crate::balancer::claim::Claim;
 use crate::clock::Clock;
 use crate::model::Mono;
@@ -108,7 +108,7 @@ impl Body for RequestBody {
         if let Poll::Ready(Some(Ok(frame))) = &mut polled
             && let Some(trailers) = frame.trailers_mut()
         {
-            headers::strip_claims(trailers);
+            strip_claims(trailers);
         }
         match &polled {
             Poll::Pending => stream.activity.wait_for_body(),

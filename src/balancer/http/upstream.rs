@@ -15,6 +15,7 @@ use super::request_body::RequestBody;
 use crate::balancer::connect::{self, ConnectError};
 use crate::balancer::limits::HEADERS_MAX_BYTES;
 use crate::balancer::pool::{PoolLease, PooledConnection, UpstreamPool};
+use crate::balancer::socket_budget::{SocketBudget, SocketPermit};
 
 pub(in crate::balancer) type HttpPool = Rc<UpstreamPool<HttpConnection>>;
 pub(super) type HttpLease = PoolLease<HttpConnection>;
@@ -33,9 +34,12 @@ impl PooledConnection for HttpConnection {
     }
 }
 
-pub(super) async fn connect(address: SocketAddr) -> Result<HttpConnection, ConnectError> {
-    let stream = connect::connect(address).await?;
-    let socket = TokioIo::new(EndpointSocket { stream, is_deaf: false });
+pub(super) async fn connect(
+    address: SocketAddr,
+    budget: &SocketBudget,
+) -> Result<HttpConnection, ConnectError> {
+    let (stream, permit) = connect::connect(address, budget).await?;
+    let socket = TokioIo::new(EndpointSocket { stream, is_deaf: false, _permit: permit });
     let handshake = Builder::new().max_header_size(HEADERS_MAX_BYTES).handshake(socket);
     let connected = handshake.await.map_err(|error| ConnectError::Io(address, io::Error::other(error)));
     let (sender, connection) = connected?;
@@ -54,6 +58,8 @@ struct EndpointSocket {
     stream: TcpStream,
     /// Whether a write failed.
     is_deaf: bool,
+    /// Dropped after the stream.
+    _permit: SocketPermit,
 }
 
 impl EndpointSocket {

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::deadline::RolloutDeadline;
 use crate::agent::AgentState;
 use crate::model::{
-    Author, Condition, CutRequests, EndpointStats, Generation, Incarnation, Millis, Mono, NodeId,
-    OutcomeRecord, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout,
-    RolloutFailure, Service, ServiceName, StoreId, TableName,
+    Author, Condition, ConnectionStats, CutRequests, EndpointStats, Generation, Incarnation, Millis, Mono,
+    NodeId, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
+    Rollout, RolloutFailure, Service, ServiceName, StoreId, TableName,
 };
 
 /// A service with its rollout.
@@ -82,6 +82,8 @@ pub struct DaemonSnapshot {
     pub table: Option<TableName>,
     /// The last table that the balancer acknowledged.
     pub acknowledged: Option<TableName>,
+    /// Counted by the balancers that are connected.
+    pub connections: ConnectionStats,
     /// Addresses of the HTTP entry point.
     pub http: Vec<SocketAddr>,
     /// Number of services.

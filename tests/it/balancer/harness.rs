@@ -14,7 +14,7 @@ use coxswain::clock::{Clock, RealClock, VirtualClock};
 use coxswain::model::{
     BalancerId, BalancerReport, BalancerReports, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern,
     Listener, ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RoutingTable,
-    TableEndpoint, TableName, TableRoute, TableService, WeightedBackend,
+    TableEndpoint, TableName, TableRoute, TableService, TrustedProxies, WeightedBackend,
 };
 use coxswain::plane::PlaneServer;
 use coxswain::testing;
@@ -36,6 +36,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(50);
 pub(crate) struct Setup {
     pub(crate) threads: usize,
     pub(crate) limits: BalancerLimits,
+    pub(crate) trusted_proxies: TrustedProxies,
     /// Whether there is a controller.
     pub(crate) controller: bool,
     /// What the controller has published before the balancer starts.
@@ -61,6 +62,7 @@ impl Default for Setup {
         Self {
             threads: 2,
             limits: BalancerLimits::default(),
+            trusted_proxies: TrustedProxies::default(),
             controller: true,
             first_table: None,
             boot: "boot-1",
@@ -129,6 +131,7 @@ impl Balancer {
             boot_id: setup.boot.to_owned(),
             clock: setup.clock,
             limits: setup.limits,
+            trusted_proxies: setup.trusted_proxies,
             on_thread: || {},
             heartbeat: Box::new(move || {
                 beats.fetch_add(1, Ordering::Relaxed);

@@ -88,6 +88,8 @@ fn serve_rejects_unusable_flags() {
             "serve --network-pool x",
             "serve --http 8080",
             "serve --role cook",
+            "serve --trusted-proxies 10.0.0.0/8,10.1.2.3/8",
+            "serve --max-connections-per-client 0",
         ],
     );
     insta::assert_snapshot!("serve_usage", format!("{}\n{pools}", shown("serve", &ran)));

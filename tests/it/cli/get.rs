@@ -1,6 +1,8 @@
 //! What is shown: get, status, logs, events.
 
-use coxswain::api::types::{DaemonStatus, List, LogEntry, NodeObject, RolloutStatus, ServiceObject};
+use coxswain::api::types::{
+    DaemonStatus, List, LogEntry, NodeObject, RefusedConnections, RolloutStatus, ServiceObject,
+};
 use coxswain::model::{
     ConditionKind, EngineKind, Epoch, EventKind, EventReason, ExposureMode, Reason, ReplicaName,
     ReplicaPhase, RolloutState, TableName,
@@ -279,12 +281,24 @@ fn status_summarizes_daemon() {
         conditions: vec![condition(ConditionKind::Degraded, true, Reason::StoreUnavailable, damaged)],
         ..daemon()
     };
+    let connections = RefusedConnections { over_client_limit: 12, without_descriptor: 0, evicted: 40 };
+    let crowded = DaemonStatus { connections, ..daemon() };
     let stub = Stub::start().on(
         "GET /v1/status",
-        [&daemon(), &behind, &unanswered, &alone, &published, &unreached, &without_store, &daemon()]
-            .map(Reply::json),
+        [
+            &daemon(),
+            &behind,
+            &unanswered,
+            &alone,
+            &published,
+            &unreached,
+            &without_store,
+            &crowded,
+            &daemon(),
+        ]
+        .map(Reply::json),
     );
-    let mut commands = vec!["status"; 7];
+    let mut commands = vec!["status"; 8];
     commands.push("version");
     insta::assert_snapshot!("status", transcript(&stub, &commands));
 }

@@ -2,9 +2,9 @@
 
 use coxswain::api::types::{
     DaemonStatus, EndpointObject, EventObject, NodeObject, ObjectCondition, ObjectImage, ObjectMetadata,
-    OperationOutcome, OperationProgress, ReplicaObject, ReplicaProgress, RevisionObject, RolloutDeadline,
-    RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus, VolumeObject, WriteAction,
-    WrittenObject,
+    OperationOutcome, OperationProgress, RefusedConnections, ReplicaObject, ReplicaProgress, RevisionObject,
+    RolloutDeadline, RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus, VolumeObject,
+    WriteAction, WrittenObject,
 };
 use coxswain::clock::wall_time;
 use coxswain::controller::{ReplicaSnapshot, RevisionSnapshot};
@@ -248,6 +248,7 @@ pub(super) fn daemon() -> DaemonStatus {
         node: host(),
         table: Some(table.clone()),
         acknowledged: Some(table),
+        connections: RefusedConnections::default(),
         http: vec!["0.0.0.0:8080".to_owned()],
         services: 2,
         conditions: Vec::new(),

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ErrorDetail};
-use coxswain::daemon::{self, Role, ServeOptions, StartError};
-use coxswain::model::{BalancerId, ExposureMode, io_error_text, is_host_name};
+use coxswain::daemon::{self, PER_CLIENT, Role, ServeOptions, StartError};
+use coxswain::model::{BalancerId, ExposureMode, TrustedProxies, io_error_text, is_host_name};
 
 use crate::error::CliError;
 use crate::paths::Environment;
@@ -40,6 +40,14 @@ pub(crate) struct Args {
     /// Path of the node that containers may mount with `hostPath`, with all that is below it; may be repeated [default: none]
     #[arg(long, value_name = "PATH", value_parser = host_path)]
     allow_host_path: Vec<PathBuf>,
+    /// Proxies in front whose X-Forwarded-* and Forwarded headers are kept and extended; anyone else's are replaced. May be
+    /// repeated [default: none]
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = TrustedProxies::parse_range)]
+    trusted_proxies: Vec<ipnet::IpNet>,
+    /// Most connections of one client address; others are answered 429. Connections of trusted proxies do not count, the
+    /// requests of each client behind them do
+    #[arg(long, value_name = "N", default_value_t = PER_CLIENT, value_parser = positive)]
+    max_connections_per_client: usize,
     /// If the store cannot be opened, set it aside and start with an empty one; leave containers of other stores alone. A sound
     /// store is kept
     #[arg(long)]
@@ -82,6 +90,10 @@ fn host_path(text: &str) -> Result<PathBuf, String> {
     } else {
         Err("expected an absolute path without `..`, such as /srv/data".to_owned())
     }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a number of at least 1".to_owned())
 }
 
 fn exposure(text: &str) -> Result<ExposureMode, String> {
@@ -133,6 +145,8 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         new_store: args.new_store,
         manifests,
         allow_host_path: args.allow_host_path,
+        trusted_proxies: TrustedProxies::new(args.trusted_proxies),
+        max_connections_per_client: args.max_connections_per_client,
     };
     let served = match args.role {
         Some(role) => daemon::run_role(role, options),

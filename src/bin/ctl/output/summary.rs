@@ -1,7 +1,7 @@
 //! The text of `ctl status`. Pure.
 
-use coxswain::api::types::{DaemonStatus, NodeObject};
-use coxswain::model::{EngineKind, ExposureMode, Reason};
+use coxswain::api::types::{DaemonStatus, NodeObject, RefusedConnections};
+use coxswain::model::{EngineKind, ExposureMode, Reason, TableName};
 
 use super::age::seconds;
 use super::table::MARK;
@@ -18,25 +18,13 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         node,
         table,
         acknowledged,
+        connections,
         http,
         services,
         conditions,
     } = status;
     let up = seconds(i64::try_from(uptime.0 / 1000).unwrap_or(i64::MAX));
-    let balancer = match (table, acknowledged) {
-        (_, None) => "not connected; it keeps serving its last table, if it has one".to_owned(),
-        (Some(table), Some(acknowledged)) if table == acknowledged => {
-            format!("up to date (table {})", table.revision)
-        }
-        // Each controller numbers its tables from the start.
-        (Some(table), Some(old)) if table.epoch != old.epoch => {
-            format!("serves a table of the previous controller; the latest is {}", table.revision)
-        }
-        (Some(table), Some(old)) => {
-            format!("serves table {}; the latest is {}", old.revision, table.revision)
-        }
-        (None, Some(old)) => format!("serves table {}; no newer one is published yet", old.revision),
-    };
+    let balancer = balancer(table.as_ref(), acknowledged.as_ref());
     let engine = sanitize(&node.engine);
     let exposure = exposure(node);
     let limits = match node.unenforced.as_slice() {
@@ -59,6 +47,7 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         lines.extend(exposure.into_iter().chain(limits));
         lines.push(format!("entry     {}", entry.join(", ")));
         lines.push(format!("balancer  {balancer}"));
+        lines.extend(refused(connections));
         lines.push(format!("store     {store}, revision {store_revision}"));
         lines.push(format!("services  {services}"));
     }
@@ -66,6 +55,37 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         format!("{MARK} {}  {}", condition.reason, sanitize(&condition.message)).trim_end().to_owned()
     }));
     lines.join("\n")
+}
+
+/// Which table the balancer serves from.
+fn balancer(table: Option<&TableName>, acknowledged: Option<&TableName>) -> String {
+    match (table, acknowledged) {
+        (_, None) => "not connected; it keeps serving its last table, if it has one".to_owned(),
+        (Some(table), Some(acknowledged)) if table == acknowledged => {
+            format!("up to date (table {})", table.revision)
+        }
+        // Each controller numbers its tables from the start.
+        (Some(table), Some(old)) if table.epoch != old.epoch => {
+            format!("serves a table of the previous controller; the latest is {}", table.revision)
+        }
+        (Some(table), Some(old)) => {
+            format!("serves table {}; the latest is {}", old.revision, table.revision)
+        }
+        (None, Some(old)) => format!("serves table {}; no newer one is published yet", old.revision),
+    }
+}
+
+/// What limits on connections have cost, if they have.
+fn refused(connections: &RefusedConnections) -> Option<String> {
+    let RefusedConnections { over_client_limit, without_descriptor, evicted } = connections;
+    let parts = [
+        (over_client_limit, "refused over --max-connections-per-client"),
+        (without_descriptor, "refused because no file descriptor was free"),
+        (evicted, "closed while idle to make room"),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| **count > 0);
+    let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+    (!parts.is_empty()).then(|| format!("clients   {MARK} connections {}", parts.join(", ")))
 }
 
 /// The exposure mode, if it is unusual.

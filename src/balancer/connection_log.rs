@@ -1,0 +1,55 @@
+//! Logs that a thread refused connections, or ran out of what connections need: file descriptors, most likely.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::limits::LOG_SHORTAGE_EVERY;
+use super::log_throttle::LogThrottle;
+use crate::clock::Clock;
+
+pub(super) struct ConnectionLog {
+    clock: Arc<dyn Clock>,
+    shortage: Cell<LogThrottle>,
+    no_room: Cell<LogThrottle>,
+    client_limit: Cell<LogThrottle>,
+}
+
+impl ConnectionLog {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, shortage: Cell::default(), no_room: Cell::default(), client_limit: Cell::default() }
+    }
+
+    /// A connection could not be accepted or made.
+    pub(super) fn report_shortage(&self, error: &(dyn Error + 'static)) {
+        if let Some(count) = self.occurred(&self.shortage) {
+            tracing::warn!(error, count, "out of connections");
+        }
+    }
+
+    /// A client was refused because no descriptor is free.
+    pub(super) fn report_no_room(&self) {
+        if let Some(count) = self.occurred(&self.no_room) {
+            tracing::warn!(count, "refused connections: no file descriptor is free and none is idle");
+        }
+    }
+
+    /// A client was refused that has as many connections as one may have.
+    pub(super) fn report_client_limit(&self, client: IpAddr, limit: usize) {
+        if let Some(count) = self.occurred(&self.client_limit) {
+            tracing::warn!(
+                %client, limit, count,
+                "refused connections of a client that has as many as --max-connections-per-client allows"
+            );
+        }
+    }
+
+    /// The number to log, unless the same was logged lately.
+    fn occurred(&self, throttle: &Cell<LogThrottle>) -> Option<u64> {
+        let mut state = throttle.get();
+        let count = state.occurred(self.clock.mono(), LOG_SHORTAGE_EVERY);
+        throttle.set(state);
+        count
+    }
+}

@@ -1,0 +1,198 @@
+//! Peers whose forwarding headers are believed, and the client that such a peer names. Pure.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+/// The ranges of `ctl serve --trusted-proxies`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+/// Why a text is no range of addresses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRange {
+    #[error("expected an address or a range in CIDR notation, such as 10.0.0.0/8 or fd00::/8")]
+    Syntax,
+    /// Half of those who write 10.1.2.3/8 mean the host.
+    #[error("{0} has bits set behind its prefix; write {network} for the range, or {address} for the one address", network = .0.trunc(), address = .0.addr())]
+    HostBits(IpNet),
+    /// Clients of IPv4 are compared by their IPv4 address.
+    #[error("an IPv4 address in IPv6 form; write it as IPv4")]
+    Mapped,
+}
+
+impl TrustedProxies {
+    /// Trusts peers in any of these ranges.
+    pub fn new(ranges: impl IntoIterator<Item = IpNet>) -> Self {
+        Self(ranges.into_iter().collect())
+    }
+
+    /// Reads an address or a range of addresses.
+    ///
+    /// # Errors
+    /// If it is neither, or ambiguous.
+    pub fn parse_range(text: &str) -> Result<IpNet, BadRange> {
+        let range = match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address),
+            Err(_) => text.parse::<IpNet>().map_err(|_| BadRange::Syntax)?,
+        };
+        if let IpNet::V6(net) = range
+            && net.prefix_len() >= MAPPED_PREFIX
+            && net.addr().to_ipv4_mapped().is_some()
+        {
+            return Err(BadRange::Mapped);
+        }
+        if range.trunc() != range {
+            return Err(BadRange::HostBits(range));
+        }
+        Ok(range)
+    }
+
+    /// The ranges, as they were given.
+    pub fn ranges(&self) -> &[IpNet] {
+        &self.0
+    }
+
+    /// Whether this peer's forwarding headers are believed. An IPv4 address must not be in IPv6 form.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.0.iter().any(|range| range.contains(&peer))
+    }
+
+    /// A range that holds every address of its kind: with it any client can pretend to be another.
+    pub fn of_everyone(&self) -> Option<&IpNet> {
+        self.0.iter().find(|range| range.prefix_len() == 0)
+    }
+
+    /// The client of a request that a trusted peer sent: of the addresses that it passed, from the last back to the first, the
+    /// first one that is not trusted. `None` if all are trusted, or if what comes before them is no address: then no one
+    /// client is known.
+    ///
+    /// `forwarded_for` are the values of `X-Forwarded-For`, `forwarded` those of `Forwarded`, in the order of their lines; the
+    /// second count only without the first.
+    pub fn client<'a>(
+        &self,
+        forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
+        forwarded: impl DoubleEndedIterator<Item = &'a str>,
+    ) -> Option<IpAddr> {
+        let mut hops = forwarded_for.rev().flat_map(|line| line.rsplit(',')).peekable();
+        if hops.peek().is_some() {
+            return self.first_untrusted(hops.map(address));
+        }
+        self.first_untrusted(forwarded.rev().flat_map(|line| line.rsplit(',')).map(forwarded_address))
+    }
+
+    fn first_untrusted(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
+        for hop in hops {
+            let address = hop?;
+            if !self.trusts(address) {
+                return Some(address);
+            }
+        }
+        None
+    }
+}
+
+/// `::ffff:0:0/96` holds the IPv4 addresses in IPv6 form.
+const MAPPED_PREFIX: u8 = 96;
+
+/// An address as proxies write it: alone, with a port, or in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = match bare.parse::<IpAddr>() {
+        Ok(address) => address,
+        Err(_) => text.parse::<SocketAddr>().ok()?.ip(),
+    };
+    Some(address.to_canonical())
+}
+
+/// The address after `for=` in an element of `Forwarded` (RFC 7239).
+fn forwarded_address(element: &str) -> Option<IpAddr> {
+    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let value = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?.1;
+    address(value.trim().trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trusted(ranges: &[&str]) -> TrustedProxies {
+        TrustedProxies::new(ranges.iter().map(|text| TrustedProxies::parse_range(text).unwrap()))
+    }
+
+    #[test]
+    fn range_is_an_address_or_a_network_without_host_bits() {
+        for (text, expected) in [
+            ("10.0.0.0/8", Ok("10.0.0.0/8")),
+            ("10.0.0.7", Ok("10.0.0.7/32")),
+            ("fd00::/8", Ok("fd00::/8")),
+            ("::1", Ok("::1/128")),
+            ("0.0.0.0/0", Ok("0.0.0.0/0")),
+            ("::/0", Ok("::/0")),
+            (
+                "10.1.2.3/8",
+                Err(
+                    "10.1.2.3/8 has bits set behind its prefix; write 10.0.0.0/8 for the range, or 10.1.2.3 for the one address",
+                ),
+            ),
+            ("::ffff:10.0.0.0/104", Err("an IPv4 address in IPv6 form; write it as IPv4")),
+            ("::ffff:10.0.0.1", Err("an IPv4 address in IPv6 form; write it as IPv4")),
+        ] {
+            let parsed = TrustedProxies::parse_range(text).map(|range| range.to_string());
+            let parsed = parsed.map_err(|reason| reason.to_string());
+            assert_eq!(parsed.as_deref().map_err(String::as_str), expected, "{text}");
+        }
+        for text in ["", "10.0.0.0/33", "10.0.0/8", "proxy.lan", "10.0.0.0/", "10.0.0.0 /8", "*"] {
+            assert_eq!(TrustedProxies::parse_range(text), Err(BadRange::Syntax), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn range_of_everyone_is_found() {
+        assert_eq!(trusted(&["10.0.0.0/8"]).of_everyone(), None);
+        assert_eq!(
+            trusted(&["10.0.0.0/8", "::/0"]).of_everyone().map(ToString::to_string),
+            Some("::/0".into())
+        );
+    }
+
+    #[test]
+    fn client_is_the_last_address_that_is_not_trusted() {
+        let proxies = trusted(&["10.0.0.0/8", "fd00::/8"]);
+        let rows: [(&[&str], &[&str], Option<&str>); 15] = [
+            (&["198.51.100.7"], &[], Some("198.51.100.7")),
+            (&["6.6.6.6, 198.51.100.7"], &[], Some("198.51.100.7")),
+            (&["6.6.6.6, 198.51.100.7, 10.0.0.1"], &[], Some("198.51.100.7")),
+            (&["6.6.6.6", "198.51.100.7"], &[], Some("198.51.100.7")),
+            (&["198.51.100.7", "10.0.0.1,fd00::2"], &[], Some("198.51.100.7")),
+            (&["10.0.0.1"], &[], None),
+            (&["198.51.100.7, unknown, 10.0.0.1"], &[], None),
+            (&[""], &[], None),
+            (&["198.51.100.7:4711"], &[], Some("198.51.100.7")),
+            (&["[2001:db8::1]:80"], &[], Some("2001:db8::1")),
+            (&["[2001:db8::1]"], &[], Some("2001:db8::1")),
+            (&["::ffff:198.51.100.7"], &[], Some("198.51.100.7")),
+            (&[], &["for=6.6.6.6, proto=https;For=\"[2001:db8::1]:80\", for=10.0.0.1"], Some("2001:db8::1")),
+            (&[], &["for=_hidden"], None),
+            (&["198.51.100.7"], &["for=6.6.6.6"], Some("198.51.100.7")),
+        ];
+        for (forwarded_for, forwarded, expected) in rows {
+            let client = proxies.client(forwarded_for.iter().copied(), forwarded.iter().copied());
+            assert_eq!(
+                client.map(|address| address.to_string()).as_deref(),
+                expected,
+                "{forwarded_for:?} {forwarded:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn peer_is_trusted_by_range() {
+        let proxies = trusted(&["10.0.0.0/8", "::1"]);
+        for (peer, expected) in [("10.255.0.1", true), ("11.0.0.1", false), ("::1", true), ("::2", false)] {
+            assert_eq!(proxies.trusts(peer.parse().unwrap()), expected, "{peer}");
+        }
+        assert!(!TrustedProxies::default().trusts([127, 0, 0, 1].into()));
+    }
+}
