@@ -9,6 +9,7 @@ mod dispatch;
 mod error;
 mod event_stream;
 mod files;
+mod list_stream;
 mod load;
 mod log_stream;
 mod manifests;

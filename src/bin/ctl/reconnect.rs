@@ -1,5 +1,6 @@
 //! A stream of the daemon that is opened again when the connection breaks: the daemon may be restarting.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use coxswain::api::client::ObjectStream;
@@ -151,10 +152,22 @@ pub(crate) async fn for_each<S: StreamSource>(
     source: S,
     mut take: impl FnMut(S::Item) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
+    until(session, source, |item| take(item).map(ControlFlow::Continue)).await
+}
+
+/// The same, until an item is the last one that is wanted.
+pub(crate) async fn until<S: StreamSource>(
+    session: &Session<'_>,
+    source: S,
+    mut take: impl FnMut(S::Item) -> Result<ControlFlow<()>, CliError>,
+) -> Result<(), CliError> {
     let mut stream = ReconnectingStream::open(source).await?;
     loop {
         match stream.next().await? {
-            StreamUpdate::Item(item) => take(item)?,
+            StreamUpdate::Item(item) => match take(item)? {
+                ControlFlow::Continue(()) => {}
+                ControlFlow::Break(()) => return Ok(()),
+            },
             StreamUpdate::Lost => session.ui.note(LOST),
             StreamUpdate::Restored => session.ui.note(RESTORED),
             StreamUpdate::Ended => return Ok(()),

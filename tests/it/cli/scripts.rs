@@ -44,13 +44,21 @@ fn wait_exits_with_result_of_condition() {
         ("revision=9", vec![complete], 1),
         ("deleted", vec![unready(), nothing()], 0),
         ("deleted", vec![nothing()], 0),
-        ("ready", vec![unready()], 3),
     ];
     for (index, (what, states, exit)) in cases.into_iter().enumerate() {
         let stub = Stub::start().on(WATCH, [Reply::lines(&states)]);
         let ran = run(&stub, &format!("wait users --for {what}"));
         assert_eq!(ran.exit, exit, "case {index}: {}{}", ran.stdout, ran.stderr);
     }
+}
+
+#[test]
+fn wait_outlives_a_restart_of_the_daemon_and_needs_one_to_begin_with() {
+    let replies = [Reply::lines(&[unready()]), Reply::Lost, Reply::lines(&[state(|_| {})])];
+    let stub = Stub::start().on(WATCH, replies);
+    insta::assert_snapshot!("wait_reconnects", transcript(&stub, &["wait users --for ready"]));
+    let stub = Stub::start().on(WATCH, [Reply::Lost]);
+    assert_eq!(run(&stub, "wait users --for ready").exit, 3);
 }
 
 #[test]

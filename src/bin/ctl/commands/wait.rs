@@ -1,16 +1,17 @@
 //! `ctl wait`: waits until a service reaches a state; for scripts.
 
+use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use coxswain::api::codes;
 use coxswain::api::types::{ErrorDetail, ServiceObject};
 use coxswain::model::{Millis, ServiceName};
-use futures::StreamExt;
 
 use crate::error::CliError;
-use crate::names;
+use crate::list_stream::ListSource;
 use crate::operation::{deadline, passed};
 use crate::session::Session;
+use crate::{names, reconnect};
 
 mod condition;
 
@@ -18,7 +19,8 @@ use condition::{WaitAnswer, WaitCondition};
 
 /// Wait until a service is ready, at a revision or deleted
 ///
-/// Exits with 1 if that can no longer happen, and with 6 on a timeout.
+/// Exits with 1 if that can no longer happen, and with 6 on a timeout. A restart of the daemon is noted on standard error, and
+/// does not end the wait.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Name of the service
@@ -48,23 +50,28 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
 /// Checks each state that the daemon sends until one decides.
 async fn watch(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
     let mut seen = false;
-    let mut states = session.client.watch::<ServiceObject>().await?;
-    while let Some(state) = states.next().await {
-        let services = state?.items;
-        let service: Option<&ServiceObject> = services.iter().find(|s| s.metadata.name == args.service);
+    let source = ListSource::<ServiceObject>::new(&session.client);
+    reconnect::until(session, source, |services| {
+        let service = services.items.iter().find(|service| service.metadata.name == args.service);
         match args.wanted.answer(service, seen) {
-            WaitAnswer::Yes => return session.ui.out(&format!("✓ {} is {}", args.service, args.wanted)),
-            WaitAnswer::NotYet => seen = true,
+            WaitAnswer::Yes => {
+                session.ui.out(&format!("✓ {} is {}", args.service, args.wanted))?;
+                Ok(ControlFlow::Break(()))
+            }
+            WaitAnswer::NotYet => {
+                seen = true;
+                Ok(ControlFlow::Continue(()))
+            }
             WaitAnswer::Unknown => {
                 let what = format!("no service named {}", args.service);
                 let next = vec!["ctl get services".to_owned()];
-                return Err(ErrorDetail { next, ..codes::NOT_FOUND.detail(what) }.into());
+                Err(ErrorDetail { next, ..codes::NOT_FOUND.detail(what) }.into())
             }
             WaitAnswer::Never(why) => {
                 let what = format!("{} can no longer be {}", args.service, args.wanted);
-                return Err(ErrorDetail { why: vec![why], ..codes::NEVER.detail(what) }.into());
+                Err(ErrorDetail { why: vec![why], ..codes::NEVER.detail(what) }.into())
             }
         }
-    }
-    Err(codes::stream_ended().into())
+    })
+    .await
 }

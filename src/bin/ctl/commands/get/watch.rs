@@ -1,14 +1,11 @@
 //! `ctl get -w`: redraws a table on a terminal; otherwise appends a row or an object for each change.
 //!
-//! A watch has no end of its own: it outlives a restart of the daemon. What changed meanwhile follows from the complete list
-//! that a reopened watch begins with.
+//! A watch has no end of its own: it outlives a restart of the daemon.
 
 use std::collections::BTreeSet;
-use std::marker::PhantomData;
 use std::time::Duration;
 
-use coxswain::api::client::{ApiClient, ObjectStream};
-use coxswain::api::types::{ApiError, EventObject, List, ListedObject};
+use coxswain::api::types::{EventObject, ListedObject};
 use coxswain::clock::wall_time;
 use futures::StreamExt;
 
@@ -16,25 +13,13 @@ use super::kinds::KindDisplay;
 use super::printer::ObjectPrinter;
 use crate::error::CliError;
 use crate::event_stream::EventSource;
+use crate::list_stream::ListSource;
 use crate::output::object::{Envelope, ObjectFormat};
 use crate::output::{LiveDisplay, frame, object};
-use crate::reconnect::{self, ReconnectingStream, StreamSource, StreamUpdate};
+use crate::reconnect::{self, ReconnectingStream, StreamUpdate};
 
 /// Between two frames while only ages change.
 const REDRAW_PAUSE: Duration = Duration::from_secs(1);
-
-struct ListSource<T> {
-    client: ApiClient,
-    item: PhantomData<fn() -> T>,
-}
-
-impl<T: ListedObject> StreamSource for ListSource<T> {
-    type Item = List<T>;
-
-    async fn open(&mut self) -> Result<ObjectStream<List<T>>, ApiError> {
-        self.client.watch().await
-    }
-}
 
 /// Watches complete lists.
 pub(super) async fn lists<T: ListedObject + Clone>(
@@ -42,7 +27,7 @@ pub(super) async fn lists<T: ListedObject + Clone>(
     kind: &KindDisplay<T>,
 ) -> Result<(), CliError> {
     let ui = printer.session.ui;
-    let source = ListSource { client: printer.session.client.clone(), item: PhantomData };
+    let source = ListSource::new(&printer.session.client);
     let mut states = ReconnectingStream::open(source).await?.into_stream();
     let mut live = if printer.format().is_err() { ui.live_stdout() } else { None };
     let mut shown: Option<Vec<T>> = None;

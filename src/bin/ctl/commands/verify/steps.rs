@@ -1,5 +1,6 @@
 //! Runs the steps of a verification and restores the service afterwards.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use coxswain::api::codes;
@@ -9,7 +10,6 @@ use coxswain::api::types::{
 };
 use coxswain::clock::request_id;
 use coxswain::model::{ContainerId, LIMITS, Millis, ScaleTarget};
-use futures::StreamExt;
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
@@ -17,9 +17,11 @@ use super::args::{Args, VerifyStep};
 use super::subject::VerifiedService;
 use super::writes::{VerifyWrite, WriteTracker};
 use crate::error::CliError;
+use crate::list_stream::ListSource;
 use crate::load::Load;
 use crate::operation::{WaitArgs, deadline, passed, wait};
 use crate::output::verification::StepTiming;
+use crate::reconnect;
 use crate::session::Session;
 
 /// Requests that fail in this time, before the first step, are not caused by the steps.
@@ -195,18 +197,14 @@ impl<'a> VerificationRun<'a> {
 
     /// Waits until as many replicas serve as before, none of them in the killed container.
     async fn recovered(&self, killed: &ContainerId) -> Result<(), VerifyStop> {
-        let mut snapshots = self.session.client.watch::<ReplicaObject>().await?;
-        while let Some(snapshot) = snapshots.next().await {
-            let replicas = snapshot?.items;
-            let ours = replicas.iter().filter(|replica| replica.spec.service == self.subject.name);
+        let source = ListSource::<ReplicaObject>::new(&self.session.client);
+        let recovered = reconnect::until(self.session, source, |replicas| {
+            let ours = replicas.items.iter().filter(|replica| replica.spec.service == self.subject.name);
             let serving: Vec<_> = ours.filter_map(running).collect();
-            if serving.len() >= self.subject.replicas as usize && !serving.contains(&killed) {
-                return Ok(());
-            }
-        }
-        Err(codes::DAEMON_SILENT
-            .error("the daemon closed the connection while ctl waited for a replica")
-            .into())
+            let is_back = serving.len() >= self.subject.replicas as usize && !serving.contains(&killed);
+            Ok(if is_back { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        Ok(recovered.await?)
     }
 
     async fn roll(&mut self, ask: VerifyWrite, change: RolloutChange) -> Result<(), VerifyStop> {
