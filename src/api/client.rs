@@ -6,22 +6,25 @@
 //! Deliberately absent: waiting for an operation, reconnecting a stream (the caller knows what came), making
 //! request ids.
 
+mod command_deadline;
 mod failed_call;
 mod lines;
 mod log_query;
+mod pieces;
 mod transport;
 
 use std::path::{Path, PathBuf};
 
 use futures::stream::BoxStream;
-use tokio::time::Instant;
+use hyper::body::Bytes;
 
+pub use self::command_deadline::CommandDeadline;
 use self::transport::Transport;
 use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
     DeleteRequest, EndpointObject, EventObject, KillRequest, KillResponse, List, ListedObject, LogEntry,
-    LogQuery, NodeObject, OperationProgress, ReplicaObject, RevisionObject, RolloutRequest, ScaleRequest,
-    ServiceObject, StoreReplaced, StoreStatus, VolumeObject, WriteResponse,
+    LogQuery, NodeObject, OperationProgress, ReplicaObject, RevisionObject, RolloutRequest,
+    SNAPSHOT_MAX_BYTES, ScaleRequest, ServiceObject, StoreReplaced, StoreStatus, VolumeObject, WriteResponse,
 };
 use crate::model::{Generation, ServiceName};
 
@@ -42,7 +45,7 @@ impl ApiClient {
 
     /// The same, with every call bounded by a deadline of the whole command.
     #[must_use]
-    pub fn bounded(self, deadline: Option<Instant>) -> Self {
+    pub fn bounded(self, deadline: CommandDeadline) -> Self {
         Self { transport: self.transport.bounded(deadline) }
     }
 
@@ -126,9 +129,9 @@ impl ApiClient {
         self.transport.get("/v1/store").await
     }
 
-    /// The whole store in one file.
-    pub async fn store_snapshot(&self) -> Result<Vec<u8>, ApiError> {
-        self.transport.download("/v1/store/snapshot").await
+    /// The whole store in one file, piece by piece; an error is the last one.
+    pub async fn store_snapshot(&self) -> Result<BoxStream<'static, Result<Bytes, ApiError>>, ApiError> {
+        self.transport.download("/v1/store/snapshot", SNAPSHOT_MAX_BYTES).await
     }
 
     /// Replaces the store by a snapshot.

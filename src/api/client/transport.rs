@@ -14,8 +14,10 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::command_deadline::CommandDeadline;
 use super::failed_call::{CallError, rejection};
 use super::lines::objects;
+use super::pieces::pieces;
 use crate::api::types::ApiError;
 
 /// A unix socket connects at once or its queue is full; the supervisor keeps it open while a controller restarts.
@@ -38,15 +40,15 @@ type WholeAnswer = (StatusCode, Bytes);
 pub(super) struct Transport {
     socket: PathBuf,
     /// Of the whole command.
-    deadline: Option<Instant>,
+    deadline: CommandDeadline,
 }
 
 impl Transport {
     pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket, deadline: None }
+        Self { socket, deadline: CommandDeadline::default() }
     }
 
-    pub(super) fn bounded(self, deadline: Option<Instant>) -> Self {
+    pub(super) fn bounded(self, deadline: CommandDeadline) -> Self {
         Self { deadline, ..self }
     }
 
@@ -93,14 +95,14 @@ impl Transport {
         }
     }
 
-    /// An answer that is not JSON.
-    pub(super) async fn download(&self, path: &str) -> Result<Vec<u8>, ApiError> {
-        let answer = self.exchange(Method::GET, path, Bytes::new(), BULK_DEADLINE).await;
-        let (status, body) = answer.map_err(|error| error.explain(&self.socket))?;
-        if !status.is_success() {
-            return Err(rejection(status, &body));
-        }
-        Ok(body.into())
+    /// An answer that is not JSON, of at most that many bytes.
+    pub(super) async fn download(
+        &self,
+        path: &str,
+        max: usize,
+    ) -> Result<BoxStream<'static, Result<Bytes, ApiError>>, ApiError> {
+        let body = self.head(path, BULK_DEADLINE).await?;
+        Ok(pieces(self.socket.clone(), body, READ_DEADLINE, max).boxed())
     }
 
     /// A write whose body is not JSON; it is not repeated.
@@ -116,13 +118,19 @@ impl Transport {
     where
         T: DeserializeOwned + Send + 'static,
     {
+        let body = self.head(path, READ_DEADLINE).await?;
+        Ok(objects(self.socket.clone(), body, ANSWER_MAX_BYTES).boxed())
+    }
+
+    /// The body of an answer, once its head came.
+    async fn head(&self, path: &str, deadline: Duration) -> Result<Incoming, ApiError> {
         let head = async {
             let response = self.send(Method::GET, path, Bytes::new()).await?;
             if response.status().is_success() { Ok(Ok(response)) } else { collect(response).await.map(Err) }
         };
-        let head = self.within(READ_DEADLINE, head).await;
+        let head = self.within(deadline, head).await;
         match head.map_err(|error| error.explain(&self.socket))? {
-            Ok(response) => Ok(objects(self.socket.clone(), response.into_body(), ANSWER_MAX_BYTES).boxed()),
+            Ok(response) => Ok(response.into_body()),
             Err((status, body)) => Err(rejection(status, &body)),
         }
     }
@@ -146,7 +154,8 @@ impl Transport {
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
         let call = async { timeout(limit, call).await.unwrap_or(Err(CallError::TimedOut(limit))) };
-        match self.deadline {
+        match self.deadline.at() {
+            Some(deadline) if deadline <= Instant::now() => Err(CallError::NoTimeLeft),
             Some(deadline) => timeout_at(deadline, call).await.unwrap_or(Err(CallError::CommandTimedOut)),
             None => call.await,
         }

@@ -14,11 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{FailedCall, JsonAnswer};
 use super::bounded_listener::BoundedListener;
 use crate::api::codes;
-use crate::api::types::{DaemonStatus, ErrorDetail, StoreReplaced, StoreStatus};
+use crate::api::types::{DaemonStatus, ErrorDetail, SNAPSHOT_MAX_BYTES, StoreReplaced, StoreStatus};
 use crate::controller::{StoreKeeper, StoreKeepingError};
-
-/// Largest snapshot: 5,000 services with all their objects take 50 MB.
-const SNAPSHOT_MAX_BYTES: usize = 512 << 20;
 
 type SharedKeeper = State<Arc<StoreKeeper>>;
 
@@ -72,6 +69,11 @@ async fn check(State(keeper): SharedKeeper) -> Result<Json<StoreStatus>, FailedC
 
 async fn snapshot(State(keeper): SharedKeeper) -> Result<Response, FailedCall> {
     let bytes = blocking(move || keeper.snapshot()).await?;
+    if bytes.len() > SNAPSHOT_MAX_BYTES {
+        let why = format!("it has {} bytes; at most {SNAPSHOT_MAX_BYTES} can be restored", bytes.len());
+        let error = codes::STORE_FAILED.detail("the store is too large for a snapshot");
+        return Err(FailedCall::of(ErrorDetail { why: vec![why], ..error }));
+    }
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 

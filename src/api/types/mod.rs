@@ -71,7 +71,7 @@ pub use requests::{ApplyRequest, ConfirmRequest, DeleteRequest, KillRequest, Rol
 pub use revision::{RevisionObject, RevisionOutcomeName, RevisionStatus};
 pub use rollout::{RolloutStateName, RolloutStatus};
 pub use service::{FieldOverride, ServiceObject, ServiceStatus};
-pub use store::{StoreReplaced, StoreStatus};
+pub use store::{SNAPSHOT_MAX_BYTES, StoreReplaced, StoreStatus};
 pub use volume::VolumeObject;
 pub use writes::{
     ApplyResponse, ConfirmResponse, KillResponse, OverriddenField, WriteResponse, WrittenObject,

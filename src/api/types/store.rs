@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::controller::StoreCheck;
 use crate::model::StoreId;
 
+/// Largest snapshot that is written or read: 5,000 services with all their objects take 50 MB.
+pub const SNAPSHOT_MAX_BYTES: usize = 512 << 20;
+
 /// The state of the daemon's store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

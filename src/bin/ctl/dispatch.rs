@@ -1,7 +1,7 @@
 //! Runs the command that was parsed: builds its session and runtime, then calls its file in `commands/`.
 
 use clap::CommandFactory;
-use coxswain::api::client::ApiClient;
+use coxswain::api::client::{ApiClient, CommandDeadline};
 use coxswain::model::Author;
 
 use crate::args::{Args, CtlCommand};
@@ -27,9 +27,10 @@ pub(crate) fn run(args: Args, ui: &Ui) -> Result<(), CliError> {
     let author = Author { command: typed(std::env::args().skip(1)), user: UserIdentity::of_process().user() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
-    let deadline = deadline(args.command.timeout());
+    let deadline = CommandDeadline::new(deadline(args.command.timeout()));
     drop(entered);
-    let session = Session { ui, client: ApiClient::new(socket).bounded(deadline), author, deadline };
+    let client = ApiClient::new(socket).bounded(deadline.clone());
+    let session = Session { ui, client, author, deadline };
     runtime.block_on(dispatch(&session, args.command))
 }
 

@@ -1,8 +1,7 @@
 //! The context of a client command: terminal, API client, author.
 
-use coxswain::api::client::ApiClient;
+use coxswain::api::client::{ApiClient, CommandDeadline};
 use coxswain::model::Author;
-use tokio::time::Instant;
 
 use crate::output::Ui;
 
@@ -12,7 +11,7 @@ pub(crate) struct Session<'a> {
     /// The user and the command line without `ctl`; the daemon records both with each change.
     pub(crate) author: Author,
     /// When the whole command times out: `--timeout`.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: CommandDeadline,
 }
 
 /// Arguments as one line, quoted where a shell needs quotes. Leaves out `--socket`: it says how this user reaches the daemon,

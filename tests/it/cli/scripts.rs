@@ -155,3 +155,26 @@ fn closed_stdout_is_no_error() {
         .unwrap();
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
 }
+
+#[test]
+fn store_snapshot_is_written_as_it_comes_and_half_of_one_is_removed() {
+    let text = "line\n".repeat(100_000);
+    let calls = [Reply::Whole(200, text.clone()), Reply::Lost];
+    let stub = Stub::start().on("GET /v1/store/snapshot", calls);
+    let ran = run(&stub, "store snapshot all.snapshot");
+    assert_eq!((ran.exit, ran.stdout.as_str()), (0, "✓ all.snapshot: 500000 bytes\n"), "{}", ran.stderr);
+    assert!(std::fs::read_to_string(stub.directory().join("all.snapshot")).unwrap() == text);
+    assert_eq!(run(&stub, "store snapshot half.snapshot").exit, 3);
+    assert!(!stub.directory().join("half.snapshot").exists());
+}
+
+#[test]
+fn store_restore_does_not_read_a_file_that_is_too_large_for_a_snapshot() {
+    let stub = Stub::start();
+    let file = std::fs::File::create(stub.directory().join("disk.img")).unwrap();
+    file.set_len((coxswain::api::types::SNAPSHOT_MAX_BYTES as u64) + 1).unwrap();
+    let ran = run(&stub, "store restore disk.img -y");
+    assert_eq!(ran.exit, 2);
+    assert!(ran.stderr.contains("disk.img: it has more than 536870912 bytes"), "{}", ran.stderr);
+    assert_eq!(stub.calls(), [""; 0]);
+}

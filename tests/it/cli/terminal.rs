@@ -7,7 +7,9 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use coxswain::api::types::{ConfirmResponse, DaemonStatus, List, WriteAction, WriteResponse};
+use coxswain::api::types::{
+    ConfirmResponse, DaemonStatus, List, OperationOutcome, WriteAction, WriteResponse,
+};
 use coxswain::model::{ConditionKind, Reason, ReplicaPhase};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
@@ -186,6 +188,25 @@ fn confirm_removes_nothing_unless_the_prompt_is_accepted() {
         assert_eq!(terminal.exit(), Some(exit), "{answer}");
         assert_eq!(stub.bodies("POST /v1/confirm").len(), confirmed, "{answer}");
     }
+}
+
+/// Who reads for longer than `--timeout` is not told that the daemon was too slow.
+#[test]
+fn timeout_does_not_run_while_a_question_waits_for_its_answer() {
+    let deleted = WriteResponse { results: vec![result("users", WriteAction::Deleted)] };
+    let stub = Stub::start()
+        .on("GET /v1/services", [Reply::json(&List::of(vec![service("users")]))])
+        .on("POST /v1/delete", [Reply::json(&deleted)])
+        .on(
+            "GET /v1/services/users/progress?generation=10&counters=true",
+            [Reply::lines(&[snapshot(0, &[], Some(OperationOutcome::Deleted))])],
+        );
+    let mut terminal = Terminal::asking(&stub, "delete users --timeout 4s");
+    terminal.until("delete users? [y/N]");
+    std::thread::sleep(Duration::from_millis(4100));
+    terminal.enter("y");
+    terminal.until("✓ users  deleted");
+    assert_eq!(terminal.exit(), Some(0));
 }
 
 #[test]

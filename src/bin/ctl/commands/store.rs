@@ -1,13 +1,14 @@
 //! `ctl store`: checks, copies and replaces the daemon's store.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use coxswain::api::codes;
-use coxswain::api::types::ErrorDetail;
+use coxswain::api::types::{ErrorDetail, SNAPSHOT_MAX_BYTES};
 use coxswain::model::io_error_text;
+use futures::StreamExt;
 
 use crate::error::CliError;
 use crate::prompt::ask;
@@ -84,13 +85,18 @@ async fn snapshot(session: &Session<'_>, file: &Path) -> Result<(), CliError> {
     // It holds the environment of every service.
     let private = std::fs::File::options().write(true).create_new(true).mode(0o600).open(file);
     let mut target = private.map_err(unwritable)?;
-    let written = match session.client.store_snapshot().await {
-        Ok(bytes) => {
-            let written = target.write_all(&bytes).and_then(|()| target.sync_all());
-            written.map(|()| bytes.len()).map_err(unwritable)
+    let copied = async {
+        let mut pieces = session.client.store_snapshot().await?;
+        let mut written = 0;
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            target.write_all(&piece).map_err(unwritable)?;
+            written += piece.len();
         }
-        Err(error) => Err(error.into()),
+        target.sync_all().map_err(unwritable)?;
+        Ok::<usize, CliError>(written)
     };
+    let written = copied.await;
     if written.is_err() {
         // Half a snapshot is none.
         let _ = std::fs::remove_file(file);
@@ -99,10 +105,11 @@ async fn snapshot(session: &Session<'_>, file: &Path) -> Result<(), CliError> {
 }
 
 async fn restore(session: &Session<'_>, file: &Path, yes: bool) -> Result<(), CliError> {
-    let bytes = std::fs::read(file).map_err(|error| {
-        let why = vec![format!("{}: {}", file.display(), io_error_text(&error))];
+    let unreadable = |reason: String| {
+        let why = vec![format!("{}: {reason}", file.display())];
         CliError::from(ErrorDetail { why, ..codes::FILE_UNREADABLE.detail("cannot read the snapshot") })
-    })?;
+    };
+    let bytes = read_snapshot(file).map_err(unreadable)?;
     let shown = file.display();
     if !yes {
         let question =
@@ -112,6 +119,21 @@ async fn restore(session: &Session<'_>, file: &Path, yes: bool) -> Result<(), Cl
     let replaced = session.client.store_restore(bytes).await?;
     let id = replaced.store.map(|id| id.to_string()).unwrap_or_default();
     session.ui.out(&format!("✓ the daemon starts over from {shown} (store {id}); the old store is set aside"))
+}
+
+/// A file that is larger than any snapshot is not read: it would not fit into memory, either.
+fn read_snapshot(file: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| io_error_text(&error);
+    let max = SNAPSHOT_MAX_BYTES as u64;
+    let too_large = || format!("it has more than {max} bytes and is not a snapshot");
+    let file = std::fs::File::open(file).map_err(failed)?;
+    if file.metadata().map_err(failed)?.len() > max {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    // A pipe has no length.
+    let read = file.take(max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if read as u64 > max { Err(too_large()) } else { Ok(bytes) }
 }
 
 async fn start_new(session: &Session<'_>, yes: bool) -> Result<(), CliError> {

@@ -63,7 +63,7 @@ async fn wait_for(
         return Ok(());
     }
     OperationWait::new(session, services)
-        .run(awaited, session.deadline.or_else(|| deadline(args.timeout)))
+        .run(awaited, session.deadline.at().or_else(|| deadline(args.timeout)))
         .await
 }
 
