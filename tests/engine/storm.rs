@@ -17,16 +17,29 @@ struct Kind {
     host: &'static str,
     /// The rest of its manifest.
     more: &'static str,
+    /// Whether its images declare a VOLUME. A slot's old replica stops before the new one starts then, so one alone would be
+    /// missed: it always has two.
+    volume: bool,
 }
 
-const KINDS: [Kind; 3] = [
-    Kind { name: "finishing", host: "finishing.localhost", more: "" },
-    Kind { name: "hasty", host: "hasty.localhost", more: "  env: {EXIT_ON_TERM: now}\n" },
+const FINISHING: Kind = Kind { name: "finishing", host: "finishing.localhost", more: "", volume: false };
+
+const KINDS: [Kind; 5] = [
+    FINISHING,
+    Kind { name: "hasty", host: "hasty.localhost", more: "  env: {EXIT_ON_TERM: now}\n", ..FINISHING },
     Kind {
         name: "deaf",
         host: "deaf.localhost",
         more: "  env: {IGNORE_SIGTERM: '1'}\n  stop: {grace: 1s}\n",
+        ..FINISHING
     },
+    Kind {
+        name: "boxed",
+        host: "boxed.localhost",
+        more: "  init: true\n  tmpfs: [{path: /scratch, size: 1Mi}]\n",
+        ..FINISHING
+    },
+    Kind { name: "keeping", host: "keeping.localhost", more: "  init: true\n", volume: true },
 ];
 
 const REQUESTS: [Client; 10] = [
@@ -55,7 +68,7 @@ enum Move {
 /// How long a storm lasts.
 struct Storm {
     /// What is done to each service, all services at the same time.
-    moves: [&'static [Move]; 3],
+    moves: [&'static [Move]; KINDS.len()],
     /// How often.
     rounds: u32,
     /// It lasts until so many requests were answered,
@@ -65,7 +78,13 @@ struct Storm {
 }
 
 const SHORT: Storm = Storm {
-    moves: [&[Move::Roll, Move::Undo], &[Move::Scale(3), Move::Roll], &[Move::Roll, Move::Scale(1)]],
+    moves: [
+        &[Move::Roll, Move::Undo],
+        &[Move::Scale(3), Move::Roll],
+        &[Move::Roll, Move::Scale(1)],
+        &[Move::Roll, Move::Scale(3)],
+        &[Move::Roll],
+    ],
     rounds: 1,
     requests: 2_000,
     limit: Duration::from_secs(300),
@@ -74,24 +93,29 @@ const SHORT: Storm = Storm {
 const ALL: &[Move] =
     &[Move::Roll, Move::Scale(4), Move::Undo, Move::Roll, Move::Scale(1), Move::Restart, Move::Scale(2)];
 const FULL: Storm =
-    Storm { moves: [ALL, ALL, ALL], rounds: 4, requests: 100_000, limit: Duration::from_secs(1_800) };
+    Storm { moves: [ALL; KINDS.len()], rounds: 4, requests: 100_000, limit: Duration::from_secs(1_800) };
 
 #[test]
 fn storm_of_rollouts_loses_no_request() {
     let full = std::env::var("STORM").is_ok_and(|length| length == "full");
     let storm = if full { FULL } else { SHORT };
     let daemon = Daemon::start();
-    let images = [daemon.image("v1"), daemon.image_with("v2", "STOPSIGNAL SIGINT")];
+    let plain = [daemon.image("v1"), daemon.image_with("v2", "STOPSIGNAL SIGINT")];
+    let with_volume = [
+        daemon.image_with("v1-data", "VOLUME /data"),
+        daemon.image_with("v2-data", "VOLUME /data\nSTOPSIGNAL SIGINT"),
+    ];
+    let images = |kind: &Kind| if kind.volume { &with_volume } else { &plain };
     for kind in &KINDS {
-        let file = daemon.file(&format!("{}.yaml", kind.name), &manifest(kind, &images[0]));
+        let file = daemon.file(&format!("{}.yaml", kind.name), &manifest(kind, &images(kind)[0]));
         daemon.expect(0, &["apply", "-f", &file]);
     }
     let start = Instant::now();
     let loads: Vec<Load> = KINDS.iter().map(|kind| Load::start(daemon.http, kind.host, &REQUESTS)).collect();
     std::thread::scope(|scope| {
         for (kind, moves) in KINDS.iter().zip(storm.moves) {
-            let (daemon, images, rounds) = (&daemon, &images, storm.rounds);
-            scope.spawn(move || drive(daemon, kind.name, images, moves, rounds));
+            let (daemon, images, rounds) = (&daemon, images(kind), storm.rounds);
+            scope.spawn(move || drive(daemon, kind, images, moves, rounds));
         }
     });
     let moved = start.elapsed();
@@ -118,7 +142,7 @@ fn storm_of_rollouts_loses_no_request() {
 }
 
 fn manifest(kind: &Kind, image: &str) -> String {
-    let Kind { name, host, more } = kind;
+    let Kind { name, host, more, .. } = kind;
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: {name}}}\nspec:\n  image: {image}\n  replicas: 2\n  \
          port: 8080\n  route: {host}\n  health: /healthz\n  rollout: {{healthyFor: 500ms, deadline: 120s}}\n{more}"
@@ -126,7 +150,8 @@ fn manifest(kind: &Kind, image: &str) -> String {
 }
 
 /// Moves a service, one thing after the other.
-fn drive(daemon: &Daemon, service: &str, images: &[String; 2], moves: &[Move], rounds: u32) {
+fn drive(daemon: &Daemon, kind: &Kind, images: &[String; 2], moves: &[Move], rounds: u32) {
+    let service = kind.name;
     let mut image = 0;
     for step in (0..rounds).flat_map(|_| moves) {
         match step {
@@ -135,6 +160,7 @@ fn drive(daemon: &Daemon, service: &str, images: &[String; 2], moves: &[Move], r
                 daemon.expect(0, &["rollout", service, "--image", &images[image]]);
             }
             Move::Scale(replicas) => {
+                let replicas = if kind.volume { 2.max(*replicas) } else { *replicas };
                 daemon.expect(0, &["scale", &format!("{service}={replicas}")]);
             }
             Move::Restart => {
