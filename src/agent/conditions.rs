@@ -3,6 +3,9 @@
 use super::known_volumes;
 use super::memory::UNACKNOWLEDGED_AFTER;
 use super::plan_builder::PlanBuilder;
+use super::removal::KILL_AGAIN_AFTER;
+use super::view::instance_of;
+use crate::engine::ObservedContainer;
 use crate::model::{Condition, EndpointState, Event, EventKind, EventReason, Millis, Reason, ServiceName};
 
 /// Adds the node's conditions to the plan.
@@ -18,6 +21,7 @@ pub(super) fn report(builder: &mut PlanBuilder<'_>) {
     }
     known_volumes::report_missing(builder);
     report_silent(builder);
+    report_survivors(builder);
     match builder.memory.barrier.longest_wait(builder.now.mono) {
         None => {}
         Some(waited) if waited < UNACKNOWLEDGED_AFTER => {
@@ -37,6 +41,26 @@ fn report_silent(builder: &mut PlanBuilder<'_>) {
     };
     let conditions: Vec<Condition> = builder.all_silent.iter().map(condition).collect();
     builder.plan.conditions.extend(conditions);
+}
+
+/// Containers that SIGKILL does not end. Their replicas are not gone, so a successor in the same slot waits for them.
+fn report_survivors(builder: &mut PlanBuilder<'_>) {
+    let now = builder.now.mono;
+    let survives = |container: &&ObservedContainer| {
+        let barrier = &builder.memory.barrier;
+        instance_of(container).is_some_and(|id| barrier.survives(&id, KILL_AGAIN_AFTER, now))
+    };
+    let names: Vec<&str> =
+        builder.view.ours().filter(survives).map(|container| container.name.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let message = format!(
+        "{} got SIGKILL and still runs: its process waits in the kernel, as for a disk or network file system that hangs, or Docker \
+         has lost it; its slot and its volumes are free once it ends",
+        names.join(", ")
+    );
+    builder.plan.conditions.push(Condition::degraded(Reason::KillFailed, message));
 }
 
 /// An endpoint that is to leave has waited too long for a balancer.

@@ -20,7 +20,7 @@ use crate::model::{
 };
 
 /// SIGKILL is sent again after this long: the first may have been lost.
-const KILL_AGAIN_AFTER: Millis = Millis::secs(10);
+pub(super) const KILL_AGAIN_AFTER: Millis = Millis::secs(10);
 
 /// Drain time, stop signal and grace of a container, from its revision.
 #[derive(Debug, Clone)]

@@ -131,6 +131,7 @@ impl ServiceState {
             rollout: self.rollout.clone(),
             traffic: self.traffic.clone(),
             revisions: self.revisions.clone(),
+            outcomes: self.outcomes.clone(),
             replicas: self.replicas.iter().map(replica).collect(),
             nodes,
             unsaved_wait,

@@ -58,6 +58,8 @@ described! {
         /// A balancer is disconnected, or has not acknowledged a table, for a while: nothing new is routed, and no container is
         /// stopped before it does. While it is disconnected no deadline runs.
         BalancerUnacknowledged,
+        /// A container still runs after SIGKILL; what takes its place waits for its end.
+        KillFailed,
         /// A balancer refused a table.
         TableRefused,
         /// The store cannot be opened, or must not be used: traffic is served from the last routing table, and nothing is changed.

@@ -88,6 +88,7 @@ mod tests {
             service,
             rollout: None,
             revisions: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
             replicas: Vec::new(),
             traffic: None,
             nodes: vec!["n".into()],

@@ -61,6 +61,11 @@ fn arrive(pass: &mut Pass<'_>) {
         if !aborted {
             pass.record(failure.revision, RevisionOutcome::RolledBack { failure: failure.clone() });
         }
+        // A first release that was replaced while it was still watched completes now.
+        let completed = pass.view.outcomes.get(&target).map(|record| &record.outcome);
+        if !matches!(completed, None | Some(RevisionOutcome::Complete)) {
+            pass.record(target, RevisionOutcome::Complete);
+        }
         pass.enter(RolloutState::RolledBack { failure });
         pass.event(EventKind::Warning, EventReason::RolledBack, message);
     } else {

@@ -82,7 +82,7 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
     let events = vec![event(view, now, EventKind::Normal, EventReason::RolloutStarted, message)];
     let mut outcomes = vec![(revision.number, RevisionOutcome::InProgress)];
     if let Some(before) = before.filter(|before| is_in_progress(view, before)) {
-        let outcome = match first {
+        let outcome = match first.filter(|first| has_settled(view, *first)) {
             Some(_) => RevisionOutcome::Complete,
             None => RevisionOutcome::Superseded { by: revision.number },
         };
@@ -92,7 +92,7 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
 }
 
 /// A first release that is still watched, and serves with all its replicas: it is what a later release replaces, and what a
-/// failure of that goes back to.
+/// failure of that goes back to. It has not completed for that.
 fn first_that_serves(view: &ServiceView, before: &Rollout) -> Option<RevisionNumber> {
     let running: Vec<&ReplicaView> =
         view.replicas.iter().filter(|r| r.replica.runs() && !census::is_gone(r)).collect();
@@ -101,6 +101,14 @@ fn first_that_serves(view: &ServiceView, before: &Rollout) -> Option<RevisionNum
     let released = view.revisions.get(&before.target)?.spec.replica_count();
     let wanted = released.min(view.service.spec.replica_count()).max(1) as usize;
     (is_first && running.len() >= wanted && running.iter().all(serves)).then_some(before.target)
+}
+
+/// Whether its replicas have served for `healthyFor`.
+fn has_settled(view: &ServiceView, number: RevisionNumber) -> bool {
+    let Some(revision) = view.revisions.get(&number) else { return false };
+    let healthy_for = revision.spec.rollout.healthy_for;
+    let running = view.replicas.iter().filter(|r| r.replica.runs() && r.replica.revision == number);
+    running.map(|r| r.serving_for).all(|time| time.is_some_and(|time| time >= healthy_for))
 }
 
 fn is_in_progress(view: &ServiceView, rollout: &Rollout) -> bool {

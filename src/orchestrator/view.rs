@@ -43,6 +43,8 @@ pub struct ServiceView {
     pub rollout: Option<Rollout>,
     /// Its kept revisions.
     pub revisions: BTreeMap<RevisionNumber, Revision>,
+    /// What became of them; none for one made by an earlier version.
+    pub outcomes: BTreeMap<RevisionNumber, OutcomeRecord>,
     /// Its replicas in the order of their names.
     pub replicas: Vec<ReplicaView>,
     /// Its traffic record; `None` before the first pass.

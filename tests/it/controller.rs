@@ -671,6 +671,39 @@ async fn failed_requests_count_from_start_of_rollout() {
     assert_eq!(failed_requests().await, None, "another balancer knows nothing of the beginning");
 }
 
+/// What serves is not restarted because a release that failed was retried.
+#[tokio::test]
+async fn apply_of_what_serves_after_a_failed_retry_keeps_its_containers() {
+    for is_applied in [true, false] {
+        let rig = Rig::new();
+        let back = |revision| RolloutState::RolledBack {
+            failure: coxswain::model::RolloutFailure {
+                revision: RevisionNumber(revision),
+                reason: coxswain::model::FailureReason::Aborted { by: "abort users".into() },
+                at: jiff::Timestamp::UNIX_EPOCH,
+            },
+        };
+        rig.apply("r1", &[document("users", "users:1")]).await.unwrap();
+        rig.comes_to("users", RolloutState::Complete).await;
+        if is_applied {
+            rig.apply("r2", &[document("users", "users:2")]).await.unwrap();
+        } else {
+            rig.roll("r2", RolloutChange::Image { image: "2".into() }).await.unwrap();
+        }
+        rig.comes_to("users", back(2)).await;
+        rig.roll("r3", RolloutChange::Retry).await.unwrap();
+        assert_eq!(rig.service("users").await.restarts, 1);
+        rig.comes_to("users", back(3)).await;
+        if is_applied {
+            let again = rig.apply("r4", &[document("users", "users:2")]).await.unwrap();
+            assert_eq!(again, [WriteAction::Unchanged], "the release that failed");
+        }
+        rig.apply("r5", &[document("users", "users:1")]).await.unwrap();
+        let service = rig.service("users").await;
+        assert_eq!((service.spec.image.as_str(), service.restarts), ("users:1", 0), "applied: {is_applied}");
+    }
+}
+
 #[tokio::test]
 async fn cut_requests_are_counted_once_for_the_operation_that_removed_their_replicas() {
     let mut rig = Rig::new();

@@ -376,7 +376,7 @@ words! {
         VolumeMissing NoFreeAddress OffNetwork ContainerPaused;
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
         RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
-        BalancerUnacknowledged TableRefused StoreUnavailable StoreFull
+        BalancerUnacknowledged KillFailed TableRefused StoreUnavailable StoreFull
         ProbesNotMade AllSilent DaemonCrashLooping;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
     RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;

@@ -14,8 +14,10 @@ pub const UNACKNOWLEDGED_AFTER: Millis = Millis::secs(10);
 pub(in crate::agent) struct SentSignals {
     /// When the stop signal was sent.
     pub(in crate::agent) stop_at: Mono,
-    /// When SIGKILL was sent.
+    /// When SIGKILL was last sent.
     pub(in crate::agent) kill_at: Option<Mono>,
+    /// When it was sent first.
+    killed_since: Option<Mono>,
 }
 
 /// What is remembered of instances that leave.
@@ -79,11 +81,18 @@ impl BarrierMemory {
     }
 
     pub(super) fn signalled(&mut self, instance: &EndpointId, kill: bool, now: Mono) {
-        let sent = SentSignals { stop_at: now, kill_at: None };
+        let sent = SentSignals { stop_at: now, kill_at: None, killed_since: None };
         let signals = self.signals.entry(instance.clone()).or_insert(sent);
         if kill {
             signals.kill_at = Some(now);
+            signals.killed_since.get_or_insert(now);
         }
+    }
+
+    /// Whether it still runs although it got SIGKILL so long ago.
+    pub(in crate::agent) fn survives(&self, instance: &EndpointId, after: Millis, now: Mono) -> bool {
+        let killed = self.signals(instance).and_then(|signals| signals.killed_since);
+        killed.is_some_and(|since| now.since(since) >= after)
     }
 
     pub(in crate::agent) fn signals(&self, instance: &EndpointId) -> Option<SentSignals> {

@@ -18,8 +18,6 @@ pub(super) enum CallError {
     TimedOut(Duration),
     /// The deadline of the whole command has passed while this call waited.
     CommandTimedOut,
-    /// It had passed before this call began.
-    NoTimeLeft,
     /// The connection ended or broke; whether the daemon did what was asked is unknown.
     Lost(String),
     /// The request could not be built, or the answer is not one of the API.
@@ -53,10 +51,6 @@ impl CallError {
                 let next = vec!["ctl status".to_owned()];
                 ErrorDetail { why, now, next, ..codes::TIMED_OUT.detail("timed out waiting for the daemon") }
                     .into()
-            }
-            Self::NoTimeLeft => {
-                let why = vec![format!("{socket}: --timeout had passed before the daemon was asked")];
-                ErrorDetail { why, ..codes::TIMED_OUT.detail("timed out before the daemon was asked") }.into()
             }
             Self::Lost(reason) => silent(format!("{socket}: {reason}")),
             Self::Invalid(reason) => silent(reason),

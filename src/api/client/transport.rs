@@ -155,7 +155,6 @@ impl Transport {
     ) -> Result<T, CallError> {
         let call = async { timeout(limit, call).await.unwrap_or(Err(CallError::TimedOut(limit))) };
         match self.deadline.at() {
-            Some(deadline) if deadline <= Instant::now() => Err(CallError::NoTimeLeft),
             Some(deadline) => timeout_at(deadline, call).await.unwrap_or(Err(CallError::CommandTimedOut)),
             None => call.await,
         }

@@ -99,7 +99,9 @@ impl WriteSnapshot {
             }
             (None, None) => return Err(ControllerError::NotFound(vec![document.object()])),
         };
-        let mut change = dispatch::apply(document, self.object.as_ref(), spec, outcome, image, stamp)?;
+        let before = self.object.as_ref();
+        let went_back_to = self.context.went_back_to();
+        let mut change = dispatch::apply(document, before, went_back_to, spec, outcome, image, stamp)?;
         change.notes.extend(self.failed.iter().map(failed_note));
         if options.diff && change.action == WriteAction::Created {
             change.changes = dispatch::settings(&change.after.spec())?;

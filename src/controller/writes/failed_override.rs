@@ -26,9 +26,7 @@ pub(crate) fn live(state: &ServiceState) -> Result<LiveService, FieldsError> {
     let Some(failed) = failed_release(state).filter(|_| !service.overrides.is_empty()) else {
         return Ok(as_stored());
     };
-    let stable = state.rollout.as_ref().and_then(|rollout| rollout.stable);
-    let stable = stable.filter(|stable| *stable != failed.number);
-    let Some(stable) = stable.and_then(|number| state.revisions.get(&number)) else {
+    let Some(stable) = went_back_to(state) else {
         return Ok(without(service, |over| over.by != failed.created_by));
     };
     let asked = fields_with_digest(service)?;
@@ -51,6 +49,13 @@ pub(crate) fn live(state: &ServiceState) -> Result<LiveService, FieldsError> {
         service.overrides.iter().filter_map(|over| in_force(over, is_live(over), &serving, stable)).collect();
     overrides.sort_by(|a, b| a.field.cmp(&b.field));
     Ok(LiveService { service: Service { overrides, ..went_back }, failed })
+}
+
+/// The revision that serves, where the release that the service asks for failed or was aborted.
+pub(crate) fn went_back_to(state: &ServiceState) -> Option<&Revision> {
+    let failed = failed_release(state)?;
+    let stable = state.rollout.as_ref()?.stable.filter(|stable| *stable != failed.number)?;
+    state.revisions.get(&stable)
 }
 
 /// The revision of the release that the service asks for, where that failed or was aborted.

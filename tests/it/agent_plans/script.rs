@@ -214,6 +214,9 @@ impl Script {
             ["signalled", on, seconds] => {
                 self.memory.signalled(&instance_id(on)?, false, Mono(seconds.parse::<u64>().ok()? * 1000));
             }
+            ["killed", on, seconds] => {
+                self.memory.signalled(&instance_id(on)?, true, Mono(seconds.parse::<u64>().ok()? * 1000));
+            }
             ["not-connectable", replica, id] => {
                 self.memory.not_connectable(&ReplicaName::new(*replica), &ContainerId::new(*id), NETWORK);
             }

@@ -190,7 +190,7 @@ fn confirm_removes_nothing_unless_the_prompt_is_accepted() {
     }
 }
 
-/// Who reads for longer than `--timeout` is not told that the daemon was too slow.
+/// Time to read is not time that the daemon takes.
 #[test]
 fn timeout_does_not_run_while_a_question_waits_for_its_answer() {
     let deleted = WriteResponse { results: vec![result("users", WriteAction::Deleted)] };

@@ -395,6 +395,7 @@ impl World {
             rollout: self.rollout.clone(),
             traffic: self.traffic.clone(),
             revisions: self.revisions.clone(),
+            outcomes: self.outcomes.clone(),
             replicas: replicas.collect(),
             nodes: self.nodes.iter().map(|h| (*h).into()).collect(),
             unsaved_wait: Millis(self.unsaved),

@@ -9,7 +9,7 @@ use crate::controller::writes::fields::{FieldRules, FieldsError};
 use crate::controller::writes::merge::MergeOutcome;
 use crate::controller::writes::object::{Object, ObjectChange, ObjectContext, WriteStamp};
 use crate::controller::writes::types::{ApplyDocument, FieldChange};
-use crate::model::{ObjectKind, ObjectRef, ObjectSpec, ResolvedImage, ServiceName};
+use crate::model::{ObjectKind, ObjectRef, ObjectSpec, ResolvedImage, Revision, ServiceName};
 use crate::store::{Store, StoreError};
 
 /// Reads an object with the revision of its key and its context; `None` where there is none.
@@ -35,10 +35,11 @@ pub(in crate::controller::writes) async fn read(
 }
 
 /// The object that a document asks for, its spec merged with what commands changed. `image` is the resolved image of the
-/// merged spec, where its kind has one.
+/// merged spec, where its kind has one; `went_back_to` is what serves, where the release that is asked for failed.
 pub(in crate::controller::writes) fn apply(
     document: &ApplyDocument,
     before: Option<&Object>,
+    went_back_to: Option<&Revision>,
     spec: ObjectSpec,
     merged: MergeOutcome,
     image: Option<ResolvedImage>,
@@ -48,7 +49,7 @@ pub(in crate::controller::writes) fn apply(
         ObjectSpec::Service(spec) => {
             let before = before.and_then(Object::as_service);
             let image = image.ok_or_else(|| FieldsError::new("its image is not resolved"))?;
-            service::apply(document, before, spec, merged, image, stamp)
+            service::apply(document, before, went_back_to, spec, merged, image, stamp)
         }
         #[cfg(any(test, feature = "testing"))]
         ObjectSpec::Gadget(spec) => {

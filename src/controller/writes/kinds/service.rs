@@ -9,8 +9,8 @@ use crate::controller::writes::object::{Object, ObjectChange, WriteStamp};
 use crate::controller::writes::overrides::record;
 use crate::controller::writes::types::{ApplyDocument, FieldChange, Overridden, WriteAction};
 use crate::model::{
-    Author, Generation, InterventionKind, Override, ResolvedImage, Revision, RolloutIntervention, Service,
-    ServiceSpec, Volume,
+    Author, Generation, InterventionKind, Override, Release, ResolvedImage, Revision, RolloutIntervention,
+    Service, ServiceSpec, Volume,
 };
 
 /// How the fields of a service are merged. The checks of `health` exclude one another.
@@ -29,17 +29,26 @@ const STOPS_FIRST: &str =
 pub(in crate::controller::writes) fn apply(
     document: &ApplyDocument,
     before: Option<&Service>,
+    went_back_to: Option<&Revision>,
     spec: ServiceSpec,
     merged: MergeOutcome,
     image: ResolvedImage,
     stamp: &WriteStamp<'_>,
 ) -> Result<ObjectChange, FieldsError> {
+    // A retry of the release that failed has counted as a restart: what serves all along is not restarted for that.
+    let serves = |revision: &&Revision| {
+        Release { spec: &spec, image: &image, restarts: revision.restarts }.is(revision.release())
+    };
+    let restarts = match went_back_to.filter(serves) {
+        Some(serving) => serving.restarts,
+        None => before.map_or(0, |service| service.restarts),
+    };
     let MergeOutcome { overrides, kept, conflicts, overwritten, .. } = merged;
     let after = Service {
         metadata: metadata(document, before.map(|service| &service.metadata), stamp),
         spec,
         image,
-        restarts: before.map_or(0, |service| service.restarts),
+        restarts,
         intervention: before.and_then(|service| service.intervention.clone()),
         overrides,
         deleted_at: None,

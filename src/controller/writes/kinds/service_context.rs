@@ -1,11 +1,11 @@
 //! What a write of a service depends on next to the service: its rollout, and the revisions it may go back to. Pure.
 
 use crate::controller::service_state::ServiceState;
-use crate::controller::writes::failed_override::{LiveService, live};
+use crate::controller::writes::failed_override::{LiveService, live, went_back_to};
 use crate::controller::writes::fields::FieldsError;
 use crate::controller::writes::object::{Object, ObjectContext};
 use crate::controller::writes::rollout_phase::{RolloutPosition, position};
-use crate::model::{Override, Replica, ReplicaStatus, RevisionNumber, RevisionOutcome, Service};
+use crate::model::{Override, Replica, ReplicaStatus, Revision, RevisionNumber, RevisionOutcome, Service};
 use crate::store::Compare;
 
 impl ServiceState {
@@ -45,6 +45,14 @@ impl ObjectContext {
                 Ok((Object::Service(Box::new(service)), failed))
             }
             Self::None => Ok((object.clone(), Vec::new())),
+        }
+    }
+
+    /// The revision that serves, where the release that is asked for failed.
+    pub(in crate::controller::writes) fn went_back_to(&self) -> Option<&Revision> {
+        match self {
+            Self::Service(state) => went_back_to(state),
+            Self::None => None,
         }
     }
 
