@@ -89,8 +89,13 @@ impl Load {
         self.answered.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn stop(self) -> Tally {
+    /// No further request begins. For several loads that end at the same time; [`Self::stop`] waits for each.
+    pub(crate) fn wind_down(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stop(self) -> Tally {
+        self.wind_down();
         let mut total = Tally::default();
         for client in self.clients {
             total.add(client.join().expect("a client thread"));

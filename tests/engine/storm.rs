@@ -106,10 +106,8 @@ fn storm_of_rollouts_loses_no_request() {
         daemon.image_with("v2-data", "VOLUME /data\nSTOPSIGNAL SIGINT"),
     ];
     let images = |kind: &Kind| if kind.volume { &with_volume } else { &plain };
-    for kind in &KINDS {
-        let file = daemon.file(&format!("{}.yaml", kind.name), &manifest(kind, &images(kind)[0]));
-        daemon.expect(0, &["apply", "-f", &file]);
-    }
+    let manifests = KINDS.each_ref().map(|kind| manifest(kind, &images(kind)[0]));
+    daemon.expect(0, &["apply", "-f", &daemon.file("storm.yaml", &manifests.join("\n---\n"))]);
     let start = Instant::now();
     let loads: Vec<Load> = KINDS.iter().map(|kind| Load::start(daemon.http, kind.host, &REQUESTS)).collect();
     std::thread::scope(|scope| {
@@ -123,6 +121,7 @@ fn storm_of_rollouts_loses_no_request() {
     while answered() < storm.requests && start.elapsed() < storm.limit {
         std::thread::sleep(Duration::from_millis(100));
     }
+    loads.iter().for_each(Load::wind_down);
     let mut total = Tally::default();
     loads.into_iter().for_each(|load| total.add(load.stop()));
     eprintln!(

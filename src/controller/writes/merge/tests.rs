@@ -60,7 +60,7 @@ fn applied(spec: &ServiceSpec, last: Option<&ServiceSpec>, live: Option<&Service
     let stamp = WriteStamp { by: &by, at: AT, uid: "u".into(), source: None };
     let live = live.map(|live| Object::Service(Box::new(live.clone())));
     let Merged { spec, outcome } = merged.clone();
-    let change = dispatch::apply(&document, live.as_ref(), spec, outcome, Some(image), &stamp).unwrap();
+    let change = dispatch::apply(&document, live.as_ref(), None, spec, outcome, Some(image), &stamp).unwrap();
     (change.after.as_service().unwrap().clone(), merged)
 }
 

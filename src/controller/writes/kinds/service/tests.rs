@@ -73,7 +73,7 @@ fn applied(document: &ApplyDocument, before: Option<&Service>, pinned: &str) -> 
     let kept = before.as_ref().filter(|_| merged.outcome.keeps_image);
     let kept = kept.and_then(|object| object.header().image).cloned();
     let image = Some(kept.unwrap_or_else(|| image(pinned)));
-    dispatch::apply(document, before.as_ref(), merged.spec, merged.outcome, image, &stamp()).into()
+    dispatch::apply(document, before.as_ref(), None, merged.spec, merged.outcome, image, &stamp()).into()
 }
 
 #[test]
