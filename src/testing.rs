@@ -4,25 +4,39 @@
 //! here: `BalancerReport { applied, ..report("b") }`. So a new field is added in one place.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::{
-    Author, BalancerId, BalancerReport, BalancerReports, Gadget, GadgetSpec, Generation, Incarnation,
-    Metadata, Millis, ResolvedImage, RevisionNumber, Rollout, RolloutCuts, RolloutState, Service,
-    ServiceSpec,
+    Author, BalancerId, BalancerProcess, BalancerReport, BalancerReports, Gadget, GadgetSpec, Generation,
+    Incarnation, Metadata, Millis, ResolvedImage, RevisionNumber, Rollout, RolloutCuts, RolloutState,
+    Service, ServiceSpec,
 };
+use crate::plane::ListBalancers;
 
 /// The report of a balancer that has no table and has served no request.
 pub fn report(incarnation: &str) -> BalancerReport {
     BalancerReport::new(Incarnation(incarnation.to_owned()))
 }
 
-/// The reports of a store whose only balancer is [`BalancerId::local`]; without a report it is not connected.
+/// The balancer of a test that has one.
+pub fn balancer() -> BalancerId {
+    BalancerId::new("local")
+}
+
+/// The reports while [`balancer`] is the only one; without a report it is not connected.
 pub fn reports(report: Option<BalancerReport>) -> BalancerReports {
-    let mut reports = BalancerReports::of_known([BalancerId::local()]);
-    reports.set(&BalancerId::local(), report);
+    let mut reports = BalancerReports::of_known([balancer()]);
+    reports.set(&balancer(), report);
     reports
+}
+
+/// Lists these balancers as running.
+pub fn running(ids: &[&str]) -> ListBalancers {
+    let process = |id: &&str| BalancerProcess { id: BalancerId::new(*id), pid: None };
+    let running: Vec<BalancerProcess> = ids.iter().map(process).collect();
+    Arc::new(move || Ok(running.clone()))
 }
 
 /// A service of the app `shop` with one replica of `image:1`, as `ctl apply` writes it for the first time.

@@ -18,7 +18,6 @@ use super::load::TableLoader;
 use super::reporter::{Reporter, ThrottledEvents};
 use super::save::TableSaver;
 use super::sockets::SocketChange;
-use super::thread::ThreadCommand;
 use super::threads::{ThreadEnded, ThreadGroup};
 use crate::clock::Clock;
 use crate::model::{BalancerId, RoutingTable};
@@ -40,7 +39,8 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Serves until `stop`, then until the threads have drained or `drain` is over.
+    /// Serves until `stop`, then until the threads have drained or `drain` is over. While they drain it follows the controller
+    /// and reports as before: a container is stopped only after its requests have ended here too.
     pub(super) async fn run(
         mut self,
         plane: PathBuf,
@@ -53,14 +53,12 @@ impl Control {
         let reports = self.reporter.subscribe();
         let client = PlaneClient { id: self.id.clone(), tables, reports, watched: watch };
         let follower = tokio::spawn(client.follow(plane, following.clone()));
-        let served = self.serve(&mut incoming, watched, &stop).await;
-        // from here on a successor talks to the controller
+        let served = self.serve(&mut incoming, watched, &stop, drain).await;
         following.cancel();
         if let Err(error) = follower.await {
             tracing::error!(%error, "the task that follows the controller panicked");
         }
-        served?;
-        self.drain(drain).await
+        served
     }
 
     async fn serve(
@@ -68,6 +66,7 @@ impl Control {
         incoming: &mut IncomingTables,
         mut watched: watch::Receiver<bool>,
         stop: &CancellationToken,
+        longest_drain: Duration,
     ) -> Result<(), ThreadEnded> {
         self.first_table(incoming).await?;
         let mut ticks = tokio::time::interval(TICK);
@@ -75,11 +74,24 @@ impl Control {
         let mut departures = ThrottledEvents::new(Arc::clone(&self.counters.request_ended), REPORT_GAP);
         // the first failure is reported at once: a reader that sees none must be able to rely on it
         let mut failures = ThrottledEvents::new(Arc::clone(&self.counters.request_failed), TICK);
+        let mut is_draining = false;
+        let mut drain_limit = pin!(tokio::time::sleep(longest_drain));
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled(), if !is_draining => {
+                    is_draining = true;
+                    drain_limit.set(tokio::time::sleep(longest_drain));
+                    self.threads.drain().await?;
+                    self.reporter.set_draining();
+                    self.report();
+                }
+                () = self.threads.drained() => return Ok(()),
+                () = &mut drain_limit, if is_draining => {
+                    tracing::warn!("cutting requests that took too long to finish");
+                    return Ok(());
+                }
                 ended = self.threads.ended() => return Err(ended),
-                Some(change) = self.sockets.recv() => self.threads.change_sockets(change).await?,
+                Some(change) = self.sockets.recv(), if !is_draining => self.threads.change_sockets(change).await?,
                 Ok(()) = incoming.changed() => self.receive_newest(incoming).await?,
                 saved = self.loader.finished() => self.restore(saved).await?,
                 Ok(()) = watched.changed() => {
@@ -202,24 +214,5 @@ impl Control {
         if self.threads.ping() {
             (self.heartbeat)();
         }
-    }
-
-    /// Asks the threads to end, and beats until they have.
-    async fn drain(&mut self, longest: Duration) -> Result<(), ThreadEnded> {
-        self.threads.send(|| ThreadCommand::Drain).await?;
-        let all_ended = self.threads.all_ended();
-        let beats = async {
-            let mut ticks = tokio::time::interval(TICK);
-            while self.threads.retain_running() {
-                ticks.tick().await;
-                self.beat();
-            }
-        };
-        tokio::select! {
-            () = all_ended => {}
-            () = beats => {}
-            () = tokio::time::sleep(longest) => tracing::warn!("cutting requests that took too long to finish"),
-        }
-        Ok(())
     }
 }

@@ -4,19 +4,31 @@
 //!
 //! Two files of the same size take turns: the next table is written over the one before the last, whose space is there already, and
 //! the two change names. So a table can be saved on a full disk.
+//!
+//! Several balancers may save, each the table that it serves: one that drains, and its successor. Invariants: one writes at a
+//! time, with the directory locked; a table is not replaced by an older one of its store and epoch. (A balancer that is behind in
+//! an earlier epoch may replace it; no table of the later epoch is acknowledged by all balancers then, and once that balancer
+//! has acknowledged one, it saves none of the earlier epoch any more.)
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::{AT_FDCWD, FallocateFlags, RenameFlags, fallocate, renameat2};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{OriginName, RoutingTable};
+use crate::model::{OriginName, RoutingTable, TableName};
 
 const FORMAT: u32 = 3;
 /// Least size of a file; a table that may grow to twice its size still fits.
 const LEAST_CAPACITY: u64 = 64 << 10;
+/// A header is a few hundred bytes.
+const HEADER_MAX: u64 = 4 << 10;
+/// Between two tries to lock the directory.
+const LOCK_TRY_EVERY: Duration = Duration::from_millis(5);
+/// Tries to lock it: two seconds. Another balancer writes for milliseconds, unless it or the disk hangs.
+const LOCK_TRIES: u32 = 400;
 
 /// Why a table file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +43,17 @@ pub(super) enum FileError {
     Damaged(PathBuf),
     #[error("{path} has format {format}, this program knows {FORMAT}")]
     Format { path: PathBuf, format: u32 },
+    #[error("another balancer is writing {0}")]
+    Busy(PathBuf),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     format: u32,
     boot: String,
+    /// The table's name. Earlier versions did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table: Option<TableName>,
     length: usize,
     sha256: String,
 }
@@ -64,13 +81,53 @@ impl TableFile {
     }
 
     /// Puts a table in place: written to the spare file, flushed to disk, exchanged with the last one, and the exchange flushed.
+    /// Nothing is written if another balancer has put this table or a later one in place.
     pub(super) fn save(&self, table: &RoutingTable) -> Result<(), FileError> {
         let failed = |error| FileError::Io { path: self.path.clone(), error };
+        let _lock = self.lock()?;
+        if self.has(&table.name) {
+            return Ok(());
+        }
         let json = serde_json::to_vec(table).map_err(|e| failed(e.into()))?;
         let sha256 = checksum(&json);
-        let header = Header { format: FORMAT, boot: self.boot.clone(), length: json.len(), sha256 };
+        let name = Some(table.name.clone());
+        let header =
+            Header { format: FORMAT, boot: self.boot.clone(), table: name, length: json.len(), sha256 };
         let header = serde_json::to_vec(&header).map_err(|e| failed(e.into()))?;
         self.replace(&[&header, b"\n", &json]).map_err(failed)
+    }
+
+    /// The directory, locked until it is dropped.
+    fn lock(&self) -> Result<File, FileError> {
+        let failed = |error| FileError::Io { path: self.path.clone(), error };
+        let directory = File::open(self.directory()).map_err(failed)?;
+        for _ in 0..LOCK_TRIES {
+            match directory.try_lock() {
+                Ok(()) => return Ok(directory),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_TRY_EVERY),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+        Err(FileError::Busy(self.path.clone()))
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Whether this table or a later one is in place, undamaged. The whole file is read only if its header says so.
+    fn has(&self, table: &TableName) -> bool {
+        // To open a pipe would wait for its writer.
+        if !fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file()) {
+            return false;
+        }
+        let mut line = Vec::new();
+        let read = File::open(&self.path)
+            .and_then(|file| BufReader::new(file.take(HEADER_MAX)).read_until(b'\n', &mut line));
+        let header = read.ok().and_then(|_| serde_json::from_slice::<Header>(&line).ok());
+        let named = header.and_then(|header| header.table);
+        named.is_some_and(|named| named.covers(table))
+            && matches!(self.load(), Ok(Some(Saved::ThisBoot(found))) if found.name.covers(table))
     }
 
     fn replace(&self, parts: &[&[u8]]) -> io::Result<()> {
@@ -92,8 +149,7 @@ impl TableFile {
         if !exchange(&spare, &self.path) {
             fs::rename(&spare, &self.path)?;
         }
-        let directory = self.path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory)?.sync_all()
+        File::open(self.directory())?.sync_all()
     }
 
     /// The table in place; `None` where there is no file.
@@ -114,6 +170,9 @@ impl TableFile {
             return Err(damaged());
         }
         let mut table: RoutingTable = serde_json::from_slice(json).map_err(|_| damaged())?;
+        if header.table.is_some_and(|name| name != table.name) {
+            return Err(damaged());
+        }
         if header.boot == self.boot {
             return Ok(Some(Saved::ThisBoot(table)));
         }
@@ -137,7 +196,7 @@ fn checksum(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::model::arbitrary::table_name;
-    use crate::model::{EndpointId, RevisionNumber, TableEndpoint, TableService};
+    use crate::model::{EndpointId, Epoch, RevisionNumber, TableEndpoint, TableService};
 
     fn table() -> RoutingTable {
         let id = EndpointId::new(&"c".into(), jiff::Timestamp::UNIX_EPOCH);
@@ -163,7 +222,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = |boot: &str| TableFile::new(dir.path().join("table"), boot.into());
         assert_eq!(file("a").load().unwrap(), None);
-        file("a").save(&RoutingTable::empty(table().name)).unwrap();
+        file("a").save(&RoutingTable::empty(table_name(0))).unwrap();
         file("a").save(&table()).unwrap();
         assert_eq!(file("a").load().unwrap(), Some(Saved::ThisBoot(table())));
         let Some(Saved::OtherBoot(emptied)) = file("b").load().unwrap() else { panic!("another boot") };
@@ -177,7 +236,7 @@ mod tests {
         let file = TableFile::new(dir.path().join("table"), "a".into());
         for number in 1..6 {
             let table = match number % 2 {
-                0 => table(),
+                0 => RoutingTable { name: table_name(number), ..table() },
                 _ => RoutingTable::empty(table_name(number)),
             };
             file.save(&table).unwrap();
@@ -189,8 +248,57 @@ mod tests {
         assert_eq!(names, ["table", "table.tmp"]);
     }
 
+    /// What is in place after these are saved one after the other.
+    fn in_place_after(file: &TableFile, tables: &[TableName]) -> TableName {
+        tables.iter().for_each(|name| file.save(&RoutingTable::empty(name.clone())).unwrap());
+        match file.load() {
+            Ok(Some(Saved::ThisBoot(table))) => table.name,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn load_rejects_any_flipped_bit() {
+    fn table_is_not_replaced_by_an_older_one_of_its_epoch_but_by_any_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TableFile::new(dir.path().join("table"), "a".into());
+        let later = |revision| TableName { epoch: Epoch(9), ..table_name(revision) };
+        assert_eq!(in_place_after(&file, &[table_name(3), table_name(2), table_name(3)]), table_name(3));
+        assert_eq!(in_place_after(&file, &[later(1)]), later(1));
+        assert_eq!(in_place_after(&file, &[table_name(4)]), table_name(4));
+        let other_boot = TableFile { boot: "b".to_owned(), ..file.clone() };
+        assert_eq!(in_place_after(&other_boot, &[table_name(1)]), table_name(1), "the other is of no use");
+        fs::write(&file.path, "damaged").unwrap();
+        assert_eq!(in_place_after(&file, &[table_name(1)]), table_name(1));
+        let header_only = fs::read(&file.path).unwrap();
+        let line = header_only.iter().position(|byte| *byte == b'\n').unwrap();
+        fs::write(&file.path, &header_only[..=line]).unwrap();
+        assert_eq!(in_place_after(&file, &[table_name(1)]), table_name(1), "its header is not believed");
+    }
+
+    #[test]
+    fn balancers_that_save_at_the_same_time_leave_the_newest_table_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TableFile::new(dir.path().join("table"), "a".into());
+        std::thread::scope(|scope| {
+            for first in 1..=4 {
+                let file = &file;
+                scope.spawn(move || {
+                    for revision in (first..=40).step_by(4) {
+                        file.save(&RoutingTable { name: table_name(revision), ..table() }).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(in_place_after(&file, &[]), table_name(40));
+        let _held = file.lock().unwrap();
+        let saved = std::thread::scope(|scope| {
+            scope.spawn(|| file.save(&RoutingTable::empty(table_name(41)))).join().unwrap()
+        });
+        assert!(matches!(saved, Err(FileError::Busy(_))), "{saved:?}");
+    }
+
+    #[test]
+    fn load_takes_no_flipped_bit_for_a_table() {
         let dir = tempfile::tempdir().unwrap();
         let file = TableFile::new(dir.path().join("table"), "a".into());
         file.save(&table()).unwrap();
@@ -203,8 +311,9 @@ mod tests {
             bad[at] ^= 1;
             fs::write(&file.path, &bad).unwrap();
             let loaded = file.load();
-            let is_used = matches!(&loaded, Ok(Some(Saved::ThisBoot(_))));
-            assert!(!is_used, "byte {at}: {loaded:?}");
+            // The name in the header may be missing: earlier versions did not write it.
+            let is_other = matches!(&loaded, Ok(Some(Saved::ThisBoot(found))) if *found != table());
+            assert!(!is_other, "byte {at}: {loaded:?}");
             fs::write(&file.path, &good[..at]).unwrap();
             assert!(file.load().is_err(), "cut at {at}");
         }

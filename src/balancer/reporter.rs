@@ -20,6 +20,7 @@ pub(super) struct Reporter {
     /// Whether the counters are watched; the threads read it before they measure.
     are_watched: Arc<AtomicBool>,
     connections: Arc<SharedConnections>,
+    is_draining: bool,
     reports: watch::Sender<BalancerReport>,
 }
 
@@ -31,7 +32,7 @@ impl Reporter {
         connections: Arc<SharedConnections>,
     ) -> Self {
         let reports = watch::Sender::new(BalancerReport::new(incarnation.clone()));
-        Self { incarnation, clock, are_watched, connections, reports }
+        Self { incarnation, clock, are_watched, connections, is_draining: false, reports }
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<BalancerReport> {
@@ -40,6 +41,11 @@ impl Reporter {
 
     pub(super) fn set_watched(&self, are_watched: bool) {
         self.are_watched.store(are_watched, Ordering::Relaxed);
+    }
+
+    /// From now on the balancer accepts no connections.
+    pub(super) fn set_draining(&mut self) {
+        self.is_draining = true;
     }
 
     /// Publishes a report if it differs from the last one, which it always does while the counters are watched. Forgets
@@ -51,6 +57,7 @@ impl Reporter {
             incarnation: self.incarnation.clone(),
             applied: acknowledgement.acknowledged().cloned(),
             refused: acknowledgement.rejected().cloned(),
+            draining: self.is_draining,
             counted: are_watched.then_some(now),
             services: counters.service_stats(are_watched),
             connections: self.connections.counters.stats(),

@@ -29,6 +29,8 @@ pub(super) struct ThreadGroup {
     pings: u64,
     /// Cancelled by the first thread that ends.
     ended: CancellationToken,
+    /// The threads were asked to end: each does once its requests have.
+    are_draining: bool,
 }
 
 struct ThreadHandle {
@@ -43,7 +45,7 @@ pub(super) type ThreadResult = JoinHandle<io::Result<()>>;
 
 impl ThreadGroup {
     pub(super) fn new() -> Self {
-        Self { threads: Vec::new(), pings: 0, ended: CancellationToken::new() }
+        Self { threads: Vec::new(), pings: 0, ended: CancellationToken::new(), are_draining: false }
     }
 
     /// Starts a thread; `on_thread` runs on it first.
@@ -67,18 +69,32 @@ impl ThreadGroup {
         self.threads.len()
     }
 
-    /// Resolves once a thread has ended.
+    /// Resolves once a thread has ended that was not asked to.
     pub(super) async fn ended(&self) -> ThreadEnded {
+        if self.are_draining {
+            return std::future::pending().await;
+        }
         self.ended.cancelled().await;
         ThreadEnded
     }
 
+    /// Asks all threads to end. From now on one that has ended is no error.
+    pub(super) async fn drain(&mut self) -> Result<(), ThreadEnded> {
+        self.are_draining = true;
+        self.send(|| ThreadCommand::Drain).await
+    }
+
     /// Sends a command to all threads.
-    pub(super) async fn send(&self, command: impl Fn() -> ThreadCommand) -> Result<(), ThreadEnded> {
+    async fn send(&self, command: impl Fn() -> ThreadCommand) -> Result<(), ThreadEnded> {
         for thread in &self.threads {
-            thread.commands.send(command()).await.map_err(|_| ThreadEnded)?;
+            thread.commands.send(command()).await.or_else(|_| self.end_of_thread())?;
         }
         Ok(())
+    }
+
+    /// What the end of a thread means.
+    fn end_of_thread(&self) -> Result<(), ThreadEnded> {
+        if self.are_draining { Ok(()) } else { Err(ThreadEnded) }
     }
 
     /// Passes a socket to its thread, or the end of a listener to all threads.
@@ -97,23 +113,26 @@ impl ThreadGroup {
         }
     }
 
-    /// Hands a table to all threads at once, and returns when each has taken it.
+    /// Hands a table to all threads at once, and returns when each has taken it, or has drained and ended.
     pub(super) async fn hand_out(&self, table: Arc<CompiledTable>) -> Result<(), ThreadEnded> {
         let mut answers = Vec::with_capacity(self.threads.len());
         for thread in &self.threads {
             let (taken, answer) = oneshot::channel();
             let command = ThreadCommand::Table { table: Arc::clone(&table), taken };
-            thread.commands.send(command).await.map_err(|_| ThreadEnded)?;
+            thread.commands.send(command).await.or_else(|_| self.end_of_thread())?;
             answers.push(answer);
         }
         for answer in answers {
-            answer.await.map_err(|_| ThreadEnded)?;
+            answer.await.or_else(|_| self.end_of_thread())?;
         }
         Ok(())
     }
 
     /// Whether every thread has confirmed the last ping; then they are pinged again.
     pub(super) fn ping(&mut self) -> bool {
+        if self.are_draining {
+            self.threads.retain(|thread| !thread.commands.is_closed());
+        }
         let has_confirmed =
             |thread: &ThreadHandle| thread.confirmed_ping.load(Ordering::Relaxed) == self.pings;
         let are_alive = self.threads.iter().all(has_confirmed);
@@ -129,19 +148,13 @@ impl ThreadGroup {
         are_alive
     }
 
-    /// Forgets threads that have ended, and says whether any is left. For threads that were asked to end.
-    pub(super) fn retain_running(&mut self) -> bool {
-        self.threads.retain(|thread| !thread.commands.is_closed());
-        !self.threads.is_empty()
-    }
-
-    /// Resolves once all threads have ended.
-    pub(super) fn all_ended(&self) -> impl Future<Output = ()> + use<> {
-        let commands: Vec<_> = self.threads.iter().map(|thread| thread.commands.clone()).collect();
-        async move {
-            for commands in commands {
-                commands.closed().await;
-            }
+    /// Resolves once all threads have ended that were asked to; never if they were not.
+    pub(super) async fn drained(&self) {
+        if !self.are_draining {
+            return std::future::pending().await;
+        }
+        for thread in &self.threads {
+            thread.commands.closed().await;
         }
     }
 }

@@ -29,13 +29,14 @@ const SOCKET_CHANGES_MAX: usize = 16;
 /// When the data plane cannot start or one of its threads failed.
 pub(super) fn run(sockets: BalancerSockets, options: &ServeOptions) -> anyhow::Result<()> {
     let BalancerSockets { threads, delivery, directory, liveness } = sockets;
+    let id = options.balancer_id.clone().context("the supervisor passed no `--balancer-id`")?;
     let (changes, sockets) = mpsc::channel(SOCKET_CHANGES_MAX);
     let descriptors = open_files::limit()?;
     warn_of_limits(descriptors, &options.trusted_proxies);
     let stop = CancellationToken::new();
     watch_supervisor(liveness.clone(), delivery, changes, stop.clone())?;
     balancer::run(BalancerConfig {
-        id: options.balancer_id.clone(),
+        id,
         threads,
         sockets,
         plane: directory.join("plane.sock"),

@@ -33,7 +33,7 @@ impl Role {
 
     /// From SIGTERM to SIGKILL: the balancer itself cuts requests in flight after 30 s, the controller only finishes its
     /// writes.
-    fn stop_timeout(self) -> Duration {
+    pub(super) fn stop_timeout(self) -> Duration {
         match self {
             Self::Controller => Duration::from_secs(10),
             Self::Balancer => Duration::from_secs(35),
@@ -53,7 +53,7 @@ pub(super) struct ChildSignals {
 const SERVED_HEARTBEATS: u32 = 2;
 /// The watcher notices a missing heartbeat in steps of this length: time in which it did not run itself, because all
 /// processes were stopped or the machine was suspended, counts as one step.
-const WATCH_STEP: Duration = Duration::from_millis(500);
+pub(super) const WATCH_STEP: Duration = Duration::from_millis(500);
 
 /// The heartbeats of the children of one role.
 #[derive(Debug, Default)]

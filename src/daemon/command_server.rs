@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::child_records::ChildRecords;
 use super::datagram_channel::{Datagram, DatagramChannel, MESSAGE_MAX};
+use super::incidents::Incidents;
 use super::listener_refusal::CommandRefusal;
 use super::listeners::Listeners;
 use super::supervisor_command::{NumberedCall, SupervisorAnswer, SupervisorCommand};
@@ -27,6 +28,7 @@ const ERROR_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Supervised<'a> {
     pub(super) listeners: &'a Listeners,
     pub(super) children: &'a ChildRecords,
+    pub(super) incidents: &'a Incidents,
     pub(super) clock: &'a dyn Clock,
 }
 
@@ -102,6 +104,9 @@ fn obey(command: SupervisorCommand, supervised: Supervised<'_>) -> Result<Superv
         SupervisorCommand::ListCrashLoops => {
             Ok(SupervisorAnswer::CrashLoops(supervised.children.crash_looping(supervised.clock.mono())))
         }
+        SupervisorCommand::NextIncident(recorded) => {
+            Ok(SupervisorAnswer::Incident(supervised.incidents.next(recorded)))
+        }
     }
 }
 
@@ -121,12 +126,19 @@ mod tests {
         Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap()
     }
 
-    fn supervised<'a>(
-        listeners: &'a Listeners,
-        children: &'a ChildRecords,
-        clock: &'a dyn Clock,
-    ) -> Supervised<'a> {
-        Supervised { listeners, children, clock }
+    /// A supervisor without children.
+    #[derive(Default)]
+    struct Idle {
+        children: ChildRecords,
+        incidents: Incidents,
+        clock: RealClock,
+    }
+
+    impl Idle {
+        fn with<'a>(&'a self, listeners: &'a Listeners) -> Supervised<'a> {
+            let Self { children, incidents, clock } = self;
+            Supervised { listeners, children, incidents, clock }
+        }
     }
 
     fn open() -> OpenListener {
@@ -137,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn malformed_messages_are_refused_and_the_next_command_is_obeyed() {
         let listeners = listeners();
-        let (children, clock) = (ChildRecords::default(), RealClock::new());
+        let idle = Idle::default();
         let (server, theirs) = datagram_pair().unwrap();
         let client = DatagramChannel::new(theirs).unwrap();
         let opened = NumberedCall { call: 7, body: SupervisorCommand::OpenListener(open()) };
@@ -164,7 +176,7 @@ mod tests {
             assert_eq!(answer.call, 7);
         };
         tokio::select! {
-            never = serve_commands(&server, std::process::id(), supervised(&listeners, &children, &clock)) => match never {},
+            never = serve_commands(&server, std::process::id(), idle.with(&listeners)) => match never {},
             () = asks => {}
         }
     }
@@ -172,7 +184,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn commands_are_obeyed_after_an_answer_that_could_not_be_sent() {
         let listeners = listeners();
-        let (children, clock) = (ChildRecords::default(), RealClock::new());
+        let idle = Idle::default();
         let (server, theirs) = datagram_pair().unwrap();
         // the answer then fails, and commands still arrive
         socket2::SockRef::from(&theirs).shutdown(std::net::Shutdown::Read).unwrap();
@@ -187,7 +199,7 @@ mod tests {
             }
         };
         tokio::select! {
-            never = serve_commands(&server, std::process::id(), supervised(&listeners, &children, &clock)) => match never {},
+            never = serve_commands(&server, std::process::id(), idle.with(&listeners)) => match never {},
             () = commands => {}
         }
     }
@@ -212,11 +224,11 @@ mod tests {
     #[tokio::test]
     async fn command_of_another_process_is_refused() {
         let listeners = listeners();
-        let (children, clock) = (ChildRecords::default(), RealClock::new());
+        let idle = Idle::default();
         let (server, theirs) = datagram_pair().unwrap();
         let client = SupervisorClient::new(theirs).unwrap();
         let refused = tokio::select! {
-            never = serve_commands(&server, std::process::id() + 1, supervised(&listeners, &children, &clock)) => match never {},
+            never = serve_commands(&server, std::process::id() + 1, idle.with(&listeners)) => match never {},
             opened = client.open_listener(open()) => opened.unwrap_err(),
         };
         let pid = i32::try_from(std::process::id()).unwrap();

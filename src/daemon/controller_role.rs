@@ -4,7 +4,7 @@
 //! does the work, so a hung controller stops sending them and is replaced.
 //! Deliberately absent: decisions.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,8 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::balancer_locks::BalancerLocks;
 use super::crash_loops::CrashLoopReporter;
+use super::daemon_events::DaemonEvents;
 use super::disk_watch::watch_disk;
+use super::incident_reporter::IncidentReporter;
 use super::liveness::HEARTBEAT_INTERVAL;
 use super::refusal::Refusal;
 use super::signals::Signals;
@@ -27,7 +30,7 @@ use crate::clock::{Clock, RealClock};
 use crate::controller::{Controller, ControllerParts, KeptStore, StoreKeeper};
 use crate::engine::{DockerEngine, Engine};
 use crate::model::{BalancerReports, HostPathPolicy, NodeId};
-use crate::plane::PlaneServer;
+use crate::plane::{ListBalancers, PlaneServer};
 use crate::registry::Registry;
 use crate::source::{self, SourceParts};
 use crate::store::Store;
@@ -168,8 +171,7 @@ impl Daemon<'_> {
         let first_contact = node.is_none();
         let (node, node_name) = node.unwrap_or_else(|| (NodeId::new(""), String::new()));
         let config = self.agent_config(node.clone(), node_name);
-        let known = BalancerReports::of_known([self.options.balancer_id.clone()]);
-        let (reports, received) = watch::channel(known);
+        let (reports, received) = watch::channel(BalancerReports::default());
         let registry = Arc::new(Registry::new(Arc::clone(&self.store), received));
         let (agent, handle) = Agent::new(agent::AgentParts {
             config,
@@ -195,6 +197,7 @@ impl Daemon<'_> {
             tables: registry.tables(),
             metrics_subscribers: controller.queries().metrics_subscribers(),
             reports,
+            running: list_balancers(&self.options.state_dir),
         };
         parts.spawn(server.serve(plane, self.shutdown.clone()));
         self.report_own_state(&controller, &mut parts);
@@ -221,14 +224,17 @@ impl Daemon<'_> {
 
     /// Shows which processes of this daemon end again and again, and whether its disk is full.
     fn report_own_state(&self, controller: &Controller, parts: &mut JoinSet<()>) {
+        let events = DaemonEvents { store: Arc::clone(&self.store), clock: Arc::clone(&self.clock) };
         let reporter = CrashLoopReporter {
             supervisor: Arc::clone(&self.supervisor),
             conditions: Arc::clone(controller.queries().daemon_conditions()),
-            store: Arc::clone(&self.store),
-            clock: Arc::clone(&self.clock),
+            events: events.clone(),
         };
         let stopped = self.shutdown.clone();
         parts.spawn(async move { stopped.run_until_cancelled(reporter.run()).await.unwrap_or_default() });
+        let incidents = IncidentReporter { supervisor: Arc::clone(&self.supervisor), events };
+        let stopped = self.shutdown.clone();
+        parts.spawn(async move { stopped.run_until_cancelled(incidents.run()).await.unwrap_or_default() });
         let KeptStore::Open(store) = &self.keeper.kept else { return };
         let conditions = Arc::clone(controller.queries().daemon_conditions());
         let watch = watch_disk(Arc::clone(store), self.options.state_dir.clone(), conditions);
@@ -275,6 +281,12 @@ async fn wait_for_first_answer(agent: Agent, shutdown: CancellationToken) {
         Ok(()) => tracing::info!("Docker answers for the first time; starting over with the node's id"),
         Err(error) => tracing::error!(%error, "cannot store the node's id; starting over"),
     }
+}
+
+/// Lists the balancers of this state directory: also those of an earlier supervisor.
+fn list_balancers(state_dir: &Path) -> ListBalancers {
+    let locks = BalancerLocks::of(state_dir);
+    Arc::new(move || locks.processes())
 }
 
 fn listener(listener: std::os::unix::net::UnixListener) -> anyhow::Result<tokio::net::UnixListener> {

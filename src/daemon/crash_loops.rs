@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::daemon_events::DaemonEvents;
 use super::{CrashLoopingChild, Role, SupervisorClient};
-use crate::clock::Clock;
 use crate::controller::DaemonConditions;
-use crate::events::{EventWriter, append_to};
-use crate::model::{Condition, Event, EventKind, EventReason, Millis, Reason, key};
-use crate::store::{Store, StoreError, Txn};
+use crate::model::{Condition, EventReason, Millis, Reason};
 
 /// Time between two questions: a crash loop lasts for a minute, and the answer costs some microseconds.
 const ASK_EVERY: Millis = Millis::secs(2);
@@ -17,8 +15,7 @@ const ASK_EVERY: Millis = Millis::secs(2);
 pub(super) struct CrashLoopReporter {
     pub(super) supervisor: Arc<SupervisorClient>,
     pub(super) conditions: Arc<DaemonConditions>,
-    pub(super) store: Arc<dyn Store>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) events: DaemonEvents,
 }
 
 impl CrashLoopReporter {
@@ -41,24 +38,12 @@ impl CrashLoopReporter {
             if reported.contains(&child.role) {
                 continue;
             }
-            match self.write_event(child).await {
+            let reason = EventReason::DaemonCrashLooping;
+            match self.events.warn(child.role.as_str(), reason, message(child)).await {
                 Ok(()) => drop(reported.insert(child.role)),
                 Err(error) => tracing::warn!(%error, "cannot write the event of a crash loop"),
             }
         }
-    }
-
-    async fn write_event(&self, child: &CrashLoopingChild) -> Result<(), StoreError> {
-        let event = Event {
-            at: self.clock.wall(),
-            object: format!("daemon/{}", child.role),
-            kind: EventKind::Warning,
-            reason: EventReason::DaemonCrashLooping,
-            message: message(child),
-            cut: Vec::new(),
-        };
-        let ops = append_to(&*self.store, &key::daemon_events(), EventWriter::Daemon, &[event]).await?;
-        self.store.txn(Txn { compare: Vec::new(), ops }).await.map(|_| ())
     }
 }
 

@@ -7,6 +7,7 @@
 //! child is reaped before its successor starts; no child outlives its supervisor for longer than its drain.
 //! Deliberately absent: any knowledge of services, tables or containers in the supervisor.
 
+mod balancer_locks;
 mod balancer_role;
 mod boot_id;
 mod child;
@@ -14,14 +15,19 @@ mod child_records;
 mod command_server;
 mod controller_role;
 mod crash_loops;
+mod daemon_events;
 mod datagram_channel;
 mod disk_watch;
+mod incident_reporter;
+mod incidents;
+mod left_balancers;
 mod listener_refusal;
 mod listeners;
 mod liveness;
 mod open_files;
 mod port_owner;
 mod priority;
+mod process_stamp;
 mod refusal;
 mod restart_backoff;
 mod role;
@@ -52,6 +58,7 @@ use std::path::PathBuf;
 
 pub use crate::balancer::PER_CLIENT;
 pub use child_records::CrashLoopingChild;
+pub use incidents::{Incident, NumberedIncident};
 pub use listener_refusal::{CommandRefusal, OpenRefusal};
 pub use liveness::LivenessPipe;
 pub use port_owner::PortOwner;
@@ -88,8 +95,8 @@ pub struct ServeOptions {
     pub balancer_host: Option<String>,
     /// Start with a new store if this directory's cannot be opened, and leave containers of other stores alone.
     pub new_store: bool,
-    /// Id of this daemon's balancer.
-    pub balancer_id: BalancerId,
+    /// Id of this process, if it is a balancer.
+    pub balancer_id: Option<BalancerId>,
     /// Directory of manifests to watch; absolute.
     pub manifests: Option<PathBuf>,
     /// Paths of the node that containers may mount; absolute.

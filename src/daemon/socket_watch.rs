@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 
 use super::Role;
 use super::child_records::ChildRecords;
+use super::incidents::{Incident, Incidents};
 use super::spawner::ChildSpawner;
 use super::unix_sockets::{bind_api, bind_plane};
 
@@ -22,12 +23,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
+    /// As users know it.
+    shown: PathBuf,
     inode: Option<u64>,
 }
 
 impl SocketFile {
-    fn new(path: PathBuf) -> Self {
-        Self { inode: inode(&path), path }
+    fn new(path: PathBuf, shown: PathBuf) -> Self {
+        Self { inode: inode(&path), path, shown }
     }
 
     fn is_in_place(&self) -> bool {
@@ -40,18 +43,24 @@ fn inode(path: &Path) -> Option<u64> {
 }
 
 /// Keeps both sockets reachable.
-pub(super) async fn keep_sockets(spawner: &ChildSpawner, children: &ChildRecords) -> Infallible {
-    let mut api = SocketFile::new(spawner.options.socket.clone());
-    let mut plane = SocketFile::new(spawner.state.balancer_path().join("plane.sock"));
+pub(super) async fn keep_sockets(
+    spawner: &ChildSpawner,
+    children: &ChildRecords,
+    incidents: &Incidents,
+) -> Infallible {
+    let options = &spawner.options;
+    let mut api = SocketFile::new(options.socket.clone(), options.socket.clone());
+    let plane_path = spawner.state.balancer_path().join("plane.sock");
+    let mut plane = SocketFile::new(plane_path, options.state_dir.join("balancer/plane.sock"));
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let mut is_bound = false;
         if !api.is_in_place() {
-            is_bound |= rebind(&mut api, || bind_api(&spawner.options.socket), &spawner.api);
+            is_bound |= rebind(&mut api, || bind_api(&spawner.options.socket), &spawner.api, incidents);
         }
         if !plane.is_in_place() {
             let bind = || bind_plane(&spawner.state, spawner.balancer_user);
-            is_bound |= rebind(&mut plane, bind, &spawner.plane);
+            is_bound |= rebind(&mut plane, bind, &spawner.plane, incidents);
         }
         if let Some(pid) = children.running(Role::Controller).filter(|_| is_bound) {
             // It may have ended by itself, and not be reaped yet: then this has no effect.
@@ -67,16 +76,18 @@ fn rebind(
     file: &mut SocketFile,
     bind: impl FnOnce() -> anyhow::Result<std::os::unix::net::UnixListener>,
     listener: &std::cell::RefCell<std::os::unix::net::UnixListener>,
+    incidents: &Incidents,
 ) -> bool {
     match bind() {
         Ok(bound) => {
-            tracing::warn!(socket = %file.path.display(), "the socket was removed or replaced; it is bound again");
+            tracing::warn!(socket = %file.shown.display(), "the socket was removed or replaced; it is bound again");
             listener.replace(bound);
-            *file = SocketFile::new(file.path.clone());
+            incidents.record(Incident::SocketBoundAgain { path: file.shown.clone() });
+            *file = SocketFile::new(file.path.clone(), file.shown.clone());
             true
         }
         Err(error) => {
-            tracing::warn!(socket = %file.path.display(), "the socket was removed, and cannot be bound again: {error:#}");
+            tracing::warn!(socket = %file.shown.display(), "the socket was removed, and cannot be bound again: {error:#}");
             false
         }
     }

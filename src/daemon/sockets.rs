@@ -33,6 +33,8 @@ pub(super) const LIVENESS: &str = "liveness";
 pub(super) const CHANNEL: &str = "channel";
 /// The balancer's directory: its user cannot reach it by path.
 pub(super) const STATE: &str = "state";
+/// The balancer's lock file: it shows that the process runs.
+pub(super) const LOCK: &str = "lock";
 
 /// The controller's descriptors.
 #[derive(Debug)]
@@ -88,6 +90,8 @@ impl Inherited {
     pub(super) fn balancer(&mut self) -> anyhow::Result<BalancerSockets> {
         let threads = std::env::var(ENV_THREADS).with_context(|| format!("{ENV_THREADS} is not set"))?;
         let state = FIRST_FD + RawFd::try_from(self.position(STATE)?)?;
+        // It stays open, and so locked, until the process has ended.
+        self.position(LOCK)?;
         Ok(BalancerSockets {
             threads: threads.parse().with_context(|| format!("{ENV_THREADS}={threads} is not a number"))?,
             delivery: self.unix_socket(CHANNEL, SOCK_DGRAM)?,

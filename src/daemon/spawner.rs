@@ -10,15 +10,21 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use anyhow::Context;
 use command_fds::{CommandFdExt, FdMapping};
 
+use super::balancer_locks::BalancerLock;
 use super::child::Child;
 use super::datagram_channel::{DatagramChannel, datagram_pair};
 use super::listeners::Listeners;
-use super::sockets::{API, CHANNEL, ENV_COUNT, ENV_NAMES, ENV_THREADS, FIRST_FD, LIVENESS, PLANE, STATE};
+use super::sockets::{
+    API, CHANNEL, ENV_COUNT, ENV_NAMES, ENV_THREADS, FIRST_FD, LIVENESS, LOCK, PLANE, STATE,
+};
 use super::state_dir::StateDir;
 use super::telemetry::ENV_FILTER;
 use super::{Role, ServeOptions, service_manager};
+use crate::clock::{Clock, RealClock};
+use crate::model::BalancerId;
 
 /// The executable of the process that opens it, which is the supervisor until exec: a package upgrade that replaces the file
 /// on disk does not mix versions.
@@ -26,6 +32,9 @@ const OWN_EXECUTABLE: &str = "/proc/self/exe";
 
 /// What the balancer gets of the environment, which may hold secrets.
 const BALANCER_ENVIRONMENT: [&str; 3] = [ENV_FILTER, "NO_COLOR", "RUST_BACKTRACE"];
+
+/// Digits of a balancer's id: few run at a time, and one in use is refused.
+const BALANCER_ID_DIGITS: usize = 8;
 
 /// Starts children.
 #[derive(Debug)]
@@ -51,14 +60,21 @@ impl ChildSpawner {
         liveness.set_nonblocking(true)?;
         let liveness = tokio::net::UnixStream::from_std(liveness)?;
         let (channel, childs_channel) = datagram_pair()?;
+        let lock = match role {
+            Role::Controller => None,
+            Role::Balancer => Some(self.register_balancer()?),
+        };
         let mut inherited = self.descriptors(role)?;
+        if let Some(lock) = &lock {
+            inherited.push((LOCK, lock.descriptor()?));
+        }
         inherited.push((LIVENESS, childs_liveness.into()));
         inherited.push((CHANNEL, childs_channel));
         let names: Vec<&str> = inherited.iter().map(|(name, _)| *name).collect();
         let mut command = Command::new(OWN_EXECUTABLE);
         command
             .arg0("ctl")
-            .args(arguments(role, &self.options, first))
+            .args(arguments(role, &self.options, first, lock.as_ref().map(|lock| &lock.id)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .process_group(0);
@@ -77,7 +93,22 @@ impl ChildSpawner {
             .fd_mappings(mappings(inherited)?)?;
         let child = Child::spawn(role, command, liveness)?;
         tracing::info!(%role, pid = child.pid, "started");
+        if let Some(lock) = lock {
+            // The lock counts; the record is for messages, and for ending a balancer that hangs.
+            let recorded = lock.record(i32::try_from(child.pid)?);
+            let _ =
+                recorded.inspect_err(|error| tracing::warn!(%error, "cannot record the balancer's process"));
+        }
         Ok((child, channel))
+    }
+
+    /// The lock of a new balancer: from now on the controller counts it.
+    fn register_balancer(&self) -> anyhow::Result<BalancerLock> {
+        let id: String = RealClock::new().uuid().chars().take(BALANCER_ID_DIGITS).collect();
+        self.state
+            .balancer_locks
+            .register(BalancerId::new(id))
+            .context("cannot make the balancer's lock file")
     }
 
     /// Removes what the process that faces the network does not need. As root, std also clears the supplementary groups
@@ -114,7 +145,12 @@ fn mappings(inherited: Vec<(&str, OwnedFd)>) -> anyhow::Result<Vec<FdMapping>> {
 
 /// The command line of a child: the daemon's own plus its role, which `ps` shows. `--new-store` is passed only until a
 /// controller has started: a store that disappears later must not be replaced by an empty one silently.
-fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
+fn arguments(
+    role: Role,
+    options: &ServeOptions,
+    first: bool,
+    balancer_id: Option<&BalancerId>,
+) -> Vec<OsString> {
     let ServeOptions {
         state_dir,
         socket,
@@ -123,7 +159,7 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
         network_pool,
         exposure,
         balancer_host,
-        balancer_id,
+        balancer_id: _,
         new_store,
         manifests,
         allow_host_path,
@@ -145,7 +181,9 @@ fn arguments(role: Role, options: &ServeOptions, first: bool) -> Vec<OsString> {
     if let Some(host) = balancer_host {
         flag("--balancer-host", host.into());
     }
-    flag("--balancer-id", balancer_id.as_str().into());
+    if let Some(id) = balancer_id {
+        flag("--balancer-id", id.as_str().into());
+    }
     if let Some(directory) = manifests {
         flag("--manifests", directory.into());
     }
@@ -177,14 +215,14 @@ mod tests {
             network_pool: "10.9.0.0/16".into(),
             exposure: Some(crate::model::ExposureMode::Published),
             balancer_host: Some("harbour.lan".into()),
-            balancer_id: "harbour".into(),
+            balancer_id: None,
             new_store: true,
             manifests: Some("/etc/m".into()),
             allow_host_path: vec!["/srv".into(), "/opt/x".into()],
             trusted_proxies: TrustedProxies::new(["10.0.0.0/8", "fd00::2/128"].map(|r| r.parse().unwrap())),
             max_connections_per_client: 7,
         };
-        let first = arguments(Role::Controller, &options, true);
+        let first = arguments(Role::Controller, &options, true, None);
         let expected = [
             "serve",
             "--role",
@@ -205,8 +243,6 @@ mod tests {
             "published",
             "--balancer-host",
             "harbour.lan",
-            "--balancer-id",
-            "harbour",
             "--manifests",
             "/etc/m",
             "--allow-host-path",
@@ -222,7 +258,9 @@ mod tests {
             "--new-store",
         ];
         assert_eq!(first, expected);
-        assert_eq!(arguments(Role::Controller, &options, false), expected[..expected.len() - 1]);
-        assert_eq!(arguments(Role::Balancer, &options, false)[2], "balancer");
+        assert_eq!(arguments(Role::Controller, &options, false, None), expected[..expected.len() - 1]);
+        let balancer = arguments(Role::Balancer, &options, false, Some(&"1a2b3c4d".into()));
+        assert_eq!(balancer[2], "balancer");
+        assert!(balancer.windows(2).any(|pair| pair == ["--balancer-id", "1a2b3c4d"]), "{balancer:?}");
     }
 }

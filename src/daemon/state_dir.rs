@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::StartError;
+use super::balancer_locks::BalancerLocks;
 use super::start_retry::while_ending;
 use super::state_location::check_location;
 
@@ -30,6 +31,7 @@ const PRIVATE_MODE: u32 = 0o700;
 pub(super) struct StateDir {
     /// `<state>/balancer`, opened.
     pub(super) balancer: File,
+    pub(super) balancer_locks: BalancerLocks,
     _lock: File,
 }
 
@@ -50,7 +52,11 @@ impl StateDir {
         let directory = path.join("balancer");
         let balancer = open_balancer_directory(&directory, balancer_user)
             .with_context(|| format!("cannot prepare {}", directory.display()))?;
-        Ok(Self { balancer, _lock: lock })
+        let balancer_locks = BalancerLocks::of(path);
+        balancer_locks
+            .prepare()
+            .with_context(|| format!("cannot prepare {}", path.join("balancers").display()))?;
+        Ok(Self { balancer, balancer_locks, _lock: lock })
     }
 
     /// The balancer's directory by a path that fits into a socket's address (108 bytes), for this process.

@@ -8,13 +8,15 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::pin::pin;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::child::{ChildExit, ChildSignals, Heartbeats};
 use super::child_records::ChildRecords;
 use super::command_server::{Supervised, serve_commands};
+use super::incidents::Incidents;
+use super::left_balancers::LeftBalancers;
 use super::listeners::Listeners;
 use super::run_role::EXIT_REFUSED;
 use super::service_manager::{DaemonState, ServiceManager};
@@ -66,6 +68,9 @@ enum RoleEnd {
 }
 
 async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<()> {
+    let left =
+        LeftBalancers::find(&spawner.state.balancer_locks).context("cannot list the balancers that run")?;
+    let incidents = Incidents::default();
     let kill = CancellationToken::new();
     let controller = ChildSignals { kill: kill.clone(), ..ChildSignals::default() };
     let balancer = ChildSignals { kill: kill.clone(), ..ChildSignals::default() };
@@ -75,7 +80,12 @@ async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<(
     let service_manager = ServiceManager::from_env();
     let supervision = Supervision {
         spawner,
-        about: Supervised { listeners: &spawner.listeners, children: &records, clock: &clock },
+        about: Supervised {
+            listeners: &spawner.listeners,
+            children: &records,
+            incidents: &incidents,
+            clock: &clock,
+        },
     };
     let keep_controller = async {
         let end = supervision.keep_running(Role::Controller, &controller, &heartbeats.controller).await;
@@ -98,7 +108,8 @@ async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<(
             (_, RoleEnd::Refused) => bail!("the balancer refused to start; the log above says why"),
         },
         never = obey_signals(signals, &controller.stop, &kill, &service_manager) => match never {},
-        never = keep_sockets(spawner, &records) => match never {},
+        never = keep_sockets(spawner, &records, &incidents) => match never {},
+        never = left.end(&incidents) => match never {},
         never = report_states(&heartbeats, &service_manager) => match never {},
     }
 }

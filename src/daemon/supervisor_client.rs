@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::CrashLoopingChild;
 use super::datagram_channel::DatagramChannel;
+use super::incidents::NumberedIncident;
 use super::listener_refusal::{CommandRefusal, OpenRefusal};
 use super::port_owner;
 use super::supervisor_command::{
@@ -96,6 +97,20 @@ impl SupervisorClient {
     pub async fn list_crash_loops(&self) -> Result<Vec<CrashLoopingChild>, SupervisorCallError> {
         match self.call(SupervisorCommand::ListCrashLoops).await? {
             SupervisorAnswer::CrashLoops(children) => Ok(children),
+            other => Err(SupervisorCallError::UnexpectedAnswer(other)),
+        }
+    }
+
+    /// The first incident after this number; those before it are recorded.
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn next_incident(
+        &self,
+        recorded: u64,
+    ) -> Result<Option<NumberedIncident>, SupervisorCallError> {
+        match self.call(SupervisorCommand::NextIncident(recorded)).await? {
+            SupervisorAnswer::Incident(incident) => Ok(incident),
             other => Err(SupervisorCallError::UnexpectedAnswer(other)),
         }
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::CrashLoopingChild;
+use super::incidents::NumberedIncident;
 use super::listener_refusal::CommandRefusal;
 use crate::model::{ListenerId, ProtocolKind};
 
@@ -30,6 +31,8 @@ pub enum SupervisorCommand {
     ListListeners,
     /// Lists the roles whose processes end again and again.
     ListCrashLoops,
+    /// Asks for the first incident after this number. Those before it are recorded.
+    NextIncident(u64),
 }
 
 /// An open listener, as the supervisor lists it.
@@ -58,6 +61,7 @@ pub enum SupervisorAnswer {
     /// All open listeners, in the order of their ids.
     Listeners(Vec<ListedListener>),
     CrashLoops(Vec<CrashLoopingChild>),
+    Incident(Option<NumberedIncident>),
     /// Nothing was changed.
     Refused {
         reason: CommandRefusal,

@@ -54,6 +54,7 @@ async fn relay(mut connection: UnixStream, client: &SupervisorClient) -> std::io
             client.open_listener(listener).await.map(|address| answer.address = Some(address))
         }
         SupervisorCommand::CloseListener(id) => client.close_listener(id).await,
+        SupervisorCommand::NextIncident(recorded) => client.next_incident(recorded).await.map(|_| ()),
         SupervisorCommand::ListCrashLoops => client.list_crash_loops().await.map(|_| ()),
         SupervisorCommand::ListListeners => {
             client.list_listeners().await.map(|listeners| answer.listeners = Some(listeners))

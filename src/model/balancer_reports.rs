@@ -1,21 +1,63 @@
 //! The last report of each known balancer, and sums over them. Pure.
 //!
-//! A known balancer that is not connected has no report. It still counts: nothing holds of all balancers while one of them
-//! is away, and nothing holds of an empty set.
+//! A balancer is one process: it is known from before its start until it is known to be gone, also if its supervisor ended
+//! before. A known balancer that is not connected has no report. It still counts: nothing holds of all balancers while one of
+//! them is away, and nothing holds of an empty set.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::{BalancerId, BalancerReport, ConnectionStats, EndpointId, EndpointStats, TableName};
 
+/// A balancer that runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BalancerProcess {
+    pub id: BalancerId,
+    /// `None` while it is not recorded yet.
+    pub pid: Option<i32>,
+}
+
+impl fmt::Display for BalancerProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "balancer {} (process {pid})", self.id),
+            None => write!(f, "balancer {}", self.id),
+        }
+    }
+}
+
+/// What is known of a balancer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct KnownBalancer {
+    pid: Option<i32>,
+    report: Option<Arc<BalancerReport>>,
+}
+
+/// Why not every balancer is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BalancerAbsence {
+    NoneRuns,
+    Disconnected(BalancerProcess),
+}
+
+impl fmt::Display for BalancerAbsence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoneRuns => f.write_str("no balancer runs"),
+            Self::Disconnected(process) => write!(f, "{process} is not connected"),
+        }
+    }
+}
+
 /// The last report of each known balancer. Cheap to clone: every pass over a service takes one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BalancerReports(Arc<BTreeMap<BalancerId, Option<Arc<BalancerReport>>>>);
+pub struct BalancerReports(Arc<BTreeMap<BalancerId, KnownBalancer>>);
 
 impl BalancerReports {
     /// These balancers are known, and none of them is connected.
     pub fn of_known(ids: impl IntoIterator<Item = BalancerId>) -> Self {
-        Self(Arc::new(ids.into_iter().map(|id| (id, None)).collect()))
+        Self(Arc::new(ids.into_iter().map(|id| (id, KnownBalancer::default())).collect()))
     }
 
     /// The ids of all known balancers.
@@ -28,31 +70,52 @@ impl BalancerReports {
         self.0.contains_key(id)
     }
 
-    /// The reports of the balancers that are connected.
-    pub fn connected(&self) -> impl Iterator<Item = (&BalancerId, &BalancerReport)> {
-        self.0.iter().filter_map(|(id, report)| Some((id, &**report.as_ref()?)))
+    /// Replaces the known balancers by those that run. One that stays keeps its report; a new one is not connected.
+    pub fn set_running(&mut self, running: Vec<BalancerProcess>) {
+        let mut earlier = std::mem::take(Arc::make_mut(&mut self.0));
+        let known = |process: BalancerProcess| {
+            let report = earlier.remove(&process.id).and_then(|known| known.report);
+            (process.id, KnownBalancer { pid: process.pid, report })
+        };
+        self.0 = Arc::new(running.into_iter().map(known).collect());
     }
 
-    /// The ids of the known balancers that are not connected.
-    pub fn disconnected(&self) -> impl Iterator<Item = &BalancerId> {
-        self.0.iter().filter(|(_, report)| report.is_none()).map(|(id, _)| id)
+    /// The last report of a balancer that is connected.
+    pub fn get(&self, id: &BalancerId) -> Option<&BalancerReport> {
+        self.0.get(id)?.report.as_deref()
+    }
+
+    /// The reports of the balancers that are connected.
+    pub fn connected(&self) -> impl Iterator<Item = (&BalancerId, &BalancerReport)> {
+        self.0.iter().filter_map(|(id, known)| Some((id, known.report.as_deref()?)))
+    }
+
+    /// Why not every balancer is connected; empty if every one is.
+    pub fn absences(&self) -> Vec<BalancerAbsence> {
+        if self.0.is_empty() {
+            return vec![BalancerAbsence::NoneRuns];
+        }
+        let away = self.0.iter().filter(|(_, known)| known.report.is_none());
+        away.map(|(id, known)| BalancerProcess { id: id.clone(), pid: known.pid })
+            .map(BalancerAbsence::Disconnected)
+            .collect()
     }
 
     /// Replaces the report of a known balancer; `None` once it is not connected. An unknown balancer stays unknown.
     pub fn set(&mut self, id: &BalancerId, report: Option<BalancerReport>) {
-        if let Some(last) = Arc::make_mut(&mut self.0).get_mut(id) {
-            *last = report.map(Arc::new);
+        if let Some(known) = Arc::make_mut(&mut self.0).get_mut(id) {
+            known.report = report.map(Arc::new);
         }
     }
 
     /// No balancer is connected any more.
     pub fn disconnect_all(&mut self) {
-        Arc::make_mut(&mut self.0).values_mut().for_each(|report| *report = None);
+        Arc::make_mut(&mut self.0).values_mut().for_each(|known| known.report = None);
     }
 
     /// Whether every known balancer is connected and this holds of its report. Nothing holds without a known balancer.
     pub fn all(&self, holds: impl Fn(&BalancerReport) -> bool) -> bool {
-        !self.0.is_empty() && self.0.values().all(|report| report.as_deref().is_some_and(&holds))
+        !self.0.is_empty() && self.0.values().all(|known| known.report.as_deref().is_some_and(&holds))
     }
 
     /// Whether every known balancer is connected.
@@ -62,7 +125,7 @@ impl BalancerReports {
 
     /// The table that the balancer furthest behind has applied; `None` while one has applied none or is not connected.
     pub fn oldest_applied(&self) -> Option<&TableName> {
-        let applied = self.0.values().map(|report| report.as_ref()?.applied.as_ref());
+        let applied = self.0.values().map(|known| known.report.as_ref()?.applied.as_ref());
         let tables: Option<Vec<&TableName>> = applied.collect();
         tables?.into_iter().min_by_key(|table| (table.epoch, table.revision))
     }
@@ -119,6 +182,22 @@ mod tests {
         known.set(&"b".into(), Some(testing::report("i")));
         assert_eq!(known, reports(&[("a", None)]));
         assert!(known.is_known(&"a".into()) && !known.is_known(&"b".into()));
+    }
+
+    #[test]
+    fn running_balancers_keep_their_reports_and_the_others_are_forgotten() {
+        let process = |id: &str, pid| BalancerProcess { id: id.into(), pid };
+        let mut known = reports(&[("a", applied(1, 1)), ("b", applied(1, 2))]);
+        known.set_running(vec![process("b", Some(7)), process("c", None), process("d", Some(8))]);
+        assert_eq!(known.connected().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["b"]);
+        let absences: Vec<String> = known.absences().iter().map(ToString::to_string).collect();
+        assert_eq!(absences, ["balancer c is not connected", "balancer d (process 8) is not connected"]);
+        assert_eq!(known.oldest_applied(), None, "a new one has applied nothing");
+        known.set_running(vec![process("b", Some(7))]);
+        assert_eq!(known.oldest_applied().map(|table| table.revision), Some(2));
+        known.set_running(vec![]);
+        assert_eq!(known.absences(), [BalancerAbsence::NoneRuns]);
+        assert!(!known.are_all_connected());
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::balancer_reports::BalancerAbsence;
 use super::described::described;
-use super::ids::BalancerId;
 
 described! {
     /// What a condition is about.
@@ -100,12 +100,10 @@ impl Condition {
         Self { kind: ConditionKind::Degraded, status: true, reason, message }
     }
 
-    /// A balancer has been disconnected for a while. How long is left out: a condition that changes each second would
+    /// Not every balancer is connected for a while. How long is left out: a condition that changes each second would
     /// be reported each second.
-    pub fn balancer_disconnected(balancer: &BalancerId) -> Self {
-        let message = format!(
-            "balancer {balancer} is not connected; nothing new is routed, nothing is stopped, and no deadline runs"
-        );
+    pub fn balancer_absent(absence: &BalancerAbsence) -> Self {
+        let message = format!("{absence}; nothing new is routed, nothing is stopped, and no deadline runs");
         Self::degraded(Reason::BalancerUnacknowledged, message)
     }
 }

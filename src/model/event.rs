@@ -93,6 +93,10 @@ described! {
         BalancerUnacknowledged,
         /// A process of the daemon ends again and again; the message has its last exit.
         DaemonCrashLooping,
+        /// A socket of the daemon was removed or replaced; the supervisor bound it again.
+        SocketBoundAgain,
+        /// A balancer of an earlier daemon did not end within its drain limit, and was killed.
+        BalancerKilled,
         /// An event written by another version of the daemon.
         #[serde(other)]
         Unknown,

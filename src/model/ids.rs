@@ -110,7 +110,7 @@ text_id!(
     NodeId
 );
 text_id!(
-    /// Id of a balancer, unique among the balancers of a store.
+    /// Id of a balancer process: its supervisor makes one for each before it starts it.
     BalancerId
 );
 text_id!(
@@ -142,14 +142,6 @@ number_id!(
     /// Raised durably at every open of the store: distinguishes the tables of two runs.
     Epoch
 );
-
-impl BalancerId {
-    /// The balancer of a daemon that has one node. The supervisor cannot name it after the node: only the controller
-    /// learns the node's id, from an Engine that may not have answered yet.
-    pub fn local() -> Self {
-        Self::new("local")
-    }
-}
 
 impl ListenerId {
     /// The public listener for HTTP.

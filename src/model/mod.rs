@@ -72,7 +72,7 @@ mod whole_seconds;
 
 pub use author::Author;
 pub use backoff::Backoff;
-pub use balancer_reports::BalancerReports;
+pub use balancer_reports::{BalancerAbsence, BalancerProcess, BalancerReports};
 pub use check::{SIGNALS, check_service};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use container_check::ULIMITS;

@@ -127,6 +127,9 @@ pub struct BalancerReport {
     /// The last table it refused, if it was refused after `applied`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<TableRejection>,
+    /// It accepts no connections any more, and ends when its requests in flight have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
     /// When the counters were read, by the balancer's own clock; `None` while metrics are not watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Mono>,
@@ -146,6 +149,7 @@ impl BalancerReport {
             incarnation,
             applied: None,
             refused: None,
+            draining: false,
             counted: None,
             services: BTreeMap::new(),
             connections: ConnectionStats::default(),

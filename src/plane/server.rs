@@ -1,6 +1,6 @@
 //! The controller's end.
 //!
-//! Invariants: only known balancers are served; each has at most one connection, and a newer one replaces the older once it
+//! Invariants: only balancers that run are served; each has at most one connection, and a newer one replaces the older once it
 //! has said a valid hello; a balancer that is not connected has no report.
 
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::codec::{FrameError, FrameReader, FrameWriter};
 use super::delta::diff;
+use super::known::{KnownBalancers, ListBalancers};
 use super::message::{PROTOCOL, ToBalancer, ToController};
 use crate::model::{BalancerId, BalancerReport, BalancerReports, RoutingTable};
 
@@ -42,7 +43,7 @@ enum PlaneError {
     NoHello,
     #[error("the balancer speaks protocol {0}, this controller {PROTOCOL}")]
     Protocol(u32),
-    #[error("balancer {id:?} is not known; known are {known:?}")]
+    #[error("balancer {id:?} is not one of those that run, which are {known:?}")]
     UnknownBalancer { id: String, known: Vec<BalancerId> },
     #[error("the first message of a balancer must be hello, and no later one may be")]
     OutOfTurn,
@@ -58,6 +59,14 @@ pub struct PlaneServer {
     pub metrics_subscribers: watch::Receiver<usize>,
     /// The last report of each known balancer.
     pub reports: watch::Sender<BalancerReports>,
+    pub running: ListBalancers,
+}
+
+/// The server while it serves.
+struct ServedPlane {
+    tables: watch::Receiver<Option<Arc<RoutingTable>>>,
+    metrics_subscribers: watch::Receiver<usize>,
+    balancers: KnownBalancers,
 }
 
 /// A connection whose balancer has said a valid hello.
@@ -91,28 +100,40 @@ impl PlaneServer {
     /// Serves balancers until `shutdown`: the whole table on connect (as soon as there is one), then what changes. Only the
     /// newest table matters, so a slow balancer skips some.
     pub async fn serve(self, listener: UnixListener, shutdown: CancellationToken) {
+        let Self { tables, metrics_subscribers, reports, running } = self;
+        let balancers = KnownBalancers::new(running, reports);
+        let plane = ServedPlane { tables, metrics_subscribers, balancers };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = plane.converse_with_all(&listener) => {}
+            () = plane.balancers.follow() => {}
+        }
+        plane.balancers.disconnect_all();
+    }
+}
+
+impl ServedPlane {
+    async fn converse_with_all(&self, listener: &UnixListener) {
         let mut greetings = FuturesUnordered::new();
         let mut conversations = Conversations::default();
         // kept over the rounds of the loop: another event must not end its pause
-        let mut accepted = pin!(accept(&listener));
+        let mut accepted = pin!(accept(listener));
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => break,
                 stream = &mut accepted, if greetings.len() < GREETINGS_MAX => {
                     greetings.push(self.greet(stream));
-                    accepted.set(accept(&listener));
+                    accepted.set(accept(listener));
                 }
                 Some(greeted) = greetings.next() => match greeted {
                     Ok(Greeted { reader, writer, balancer, report }) => {
                         tracing::info!(%balancer, incarnation = %report.incarnation.0, "balancer connected");
-                        self.report(&balancer, Some(report));
-                        let talk = self.converse(balancer.clone(), reader, writer);
+                        let talk = self.converse(balancer.clone(), report, reader, writer);
                         conversations.0.insert(balancer, Box::pin(talk));
                     }
                     Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "balancer refused"),
                 },
                 (balancer, ended) = conversations.next_ended() => {
-                    self.report(&balancer, None);
+                    self.balancers.disconnected(&balancer);
                     match ended {
                         Ok(()) => tracing::info!(%balancer, "balancer disconnected"),
                         Err(error) => {
@@ -123,11 +144,6 @@ impl PlaneServer {
                 },
             }
         }
-        self.reports.send_modify(BalancerReports::disconnect_all);
-    }
-
-    fn report(&self, balancer: &BalancerId, report: Option<BalancerReport>) {
-        self.reports.send_modify(|reports| reports.set(balancer, report));
     }
 
     async fn greet(&self, stream: UnixStream) -> Result<Greeted, PlaneError> {
@@ -137,7 +153,7 @@ impl PlaneServer {
         let first = tokio::time::timeout(HELLO_DEADLINE, next(&mut reader)).await;
         match first.map_err(|_| PlaneError::NoHello)?? {
             Some(ToController::Hello { protocol: PROTOCOL, balancer, report }) => {
-                self.check_known(&balancer)?;
+                self.check_known(&balancer, self.balancers.is_known(&balancer).await)?;
                 Ok(Greeted { reader, writer, balancer, report })
             }
             Some(ToController::Hello { protocol, .. }) => Err(PlaneError::Protocol(protocol)),
@@ -146,25 +162,25 @@ impl PlaneServer {
         }
     }
 
-    fn check_known(&self, balancer: &BalancerId) -> Result<(), PlaneError> {
-        let reports = self.reports.borrow();
-        if reports.is_known(balancer) {
+    fn check_known(&self, balancer: &BalancerId, is_known: bool) -> Result<(), PlaneError> {
+        if is_known {
             return Ok(());
         }
         let id = balancer.as_str().chars().take(LOGGED_ID_CHARS).collect();
-        Err(PlaneError::UnknownBalancer { id, known: reports.known().cloned().collect() })
+        Err(PlaneError::UnknownBalancer { id, known: self.balancers.ids() })
     }
 
     /// Both directions of one connection; ends with the first that ends.
     async fn converse(
         &self,
         balancer: BalancerId,
+        report: BalancerReport,
         reader: FrameReader<OwnedReadHalf>,
         writer: FrameWriter<OwnedWriteHalf>,
     ) -> Result<(), PlaneError> {
         let needs_table = Notify::new();
         tokio::select! {
-            ended = self.receive(&balancer, reader, &needs_table) => ended,
+            ended = self.receive(&balancer, report, reader, &needs_table) => ended,
             ended = self.publish(writer, &needs_table) => ended,
         }
     }
@@ -172,12 +188,16 @@ impl PlaneServer {
     async fn receive(
         &self,
         balancer: &BalancerId,
+        first: BalancerReport,
         mut reader: FrameReader<OwnedReadHalf>,
         needs_table: &Notify,
     ) -> Result<(), PlaneError> {
+        self.check_known(balancer, self.balancers.report(balancer, first).await)?;
         while let Some(message) = next(&mut reader).await? {
             match message {
-                ToController::Report { report } => self.report(balancer, Some(report)),
+                ToController::Report { report } => {
+                    self.check_known(balancer, self.balancers.report(balancer, report).await)?;
+                }
                 ToController::NeedTable => needs_table.notify_one(),
                 ToController::Hello { .. } => return Err(PlaneError::OutOfTurn),
             }

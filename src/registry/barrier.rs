@@ -103,7 +103,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        BalancerId, BalancerReport, EndpointStats, Epoch, RevisionNumber, TableEndpoint, TableService,
+        BalancerId, BalancerProcess, BalancerReport, EndpointStats, Epoch, RevisionNumber, TableEndpoint,
+        TableService,
     };
     use crate::testing;
 
@@ -302,6 +303,153 @@ mod tests {
                 }
                 if barrier.acked_absent(&endpoint) {
                     prop_assert!(balancers.iter().all(|applied| has(applied) == Some(false)));
+                }
+            }
+        }
+    }
+
+    /// What happens to balancers; they are chosen by number among those that run.
+    #[derive(Debug, Clone)]
+    enum Happening {
+        Publish(Vec<&'static str>),
+        /// It is listed, and has no table yet.
+        Register,
+        /// It serves from the table file.
+        Start(usize),
+        /// It serves from the newest table.
+        Take(usize),
+        /// The table that it serves is in the file, if none that is newer was.
+        Save(usize),
+        /// The acknowledgement of what it saved last arrives.
+        Acknowledge(usize),
+        /// Its connection ends; it may come back with a report, which is an acknowledgement.
+        Disconnect(usize),
+        End(usize),
+        ReadList,
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        let containers = prop::sample::subsequence(vec!["a", "b"], 0..=2);
+        let which = 0..3usize;
+        prop_oneof![
+            2 => containers.prop_map(Happening::Publish),
+            1 => Just(Happening::Register),
+            1 => which.clone().prop_map(Happening::Start),
+            3 => which.clone().prop_map(Happening::Take),
+            3 => which.clone().prop_map(Happening::Save),
+            3 => which.clone().prop_map(Happening::Acknowledge),
+            1 => which.clone().prop_map(Happening::Disconnect),
+            1 => which.prop_map(Happening::End),
+            1 => Just(Happening::ReadList),
+        ]
+    }
+
+    /// A process: revisions of the tables that it serves and has saved.
+    #[derive(Debug)]
+    struct Process {
+        id: BalancerId,
+        serves: Option<u64>,
+        saved: Option<u64>,
+    }
+
+    /// Balancers that come and go, their file, and what the controller sees of them.
+    #[derive(Debug, Default)]
+    struct Node {
+        tables: Vec<RoutingTable>,
+        published: Published,
+        processes: Vec<Process>,
+        registered: usize,
+        file: Option<u64>,
+        reports: BalancerReports,
+    }
+
+    impl Node {
+        fn table(&self, revision: u64) -> &RoutingTable {
+            &self.tables[usize::try_from(revision).unwrap() - 1]
+        }
+
+        /// As the plane does: after an acknowledgement has arrived, and at any other time.
+        fn read_list(&mut self) {
+            let process = |p: &Process| BalancerProcess { id: p.id.clone(), pid: None };
+            self.reports.set_running(self.processes.iter().map(process).collect());
+        }
+
+        fn happen(&mut self, happening: &Happening) {
+            let newest = u64::try_from(self.tables.len()).ok().filter(|newest| *newest > 0);
+            let running = self.processes.len().max(1);
+            match happening {
+                Happening::Publish(containers) => {
+                    let table = table(newest.unwrap_or(0) + 1, containers);
+                    self.published.record(&table);
+                    self.published.forget_acknowledged(&self.reports);
+                    self.tables.push(table);
+                }
+                Happening::Register => {
+                    self.registered += 1;
+                    let id = BalancerId::new(format!("process-{}", self.registered));
+                    self.processes.push(Process { id, serves: None, saved: None });
+                }
+                Happening::ReadList => self.read_list(),
+                _ if self.processes.is_empty() => {}
+                Happening::Start(at) => {
+                    let process = &mut self.processes[at % running];
+                    if process.serves.is_none() {
+                        process.serves = self.file;
+                        process.saved = self.file;
+                    }
+                }
+                Happening::Take(at) => {
+                    let process = &mut self.processes[at % running];
+                    process.serves = newest.max(process.serves);
+                }
+                Happening::Save(at) => {
+                    let process = &mut self.processes[at % running];
+                    process.saved = process.serves;
+                    self.file = self.file.max(process.saved);
+                }
+                Happening::Acknowledge(at) => {
+                    let Process { id, saved, .. } = &self.processes[at % running];
+                    let applied = saved.map(|revision| name(EPOCH, revision));
+                    let report = BalancerReport { applied, ..testing::report("i") };
+                    let id = id.clone();
+                    self.read_list();
+                    self.reports.set(&id, Some(report));
+                }
+                Happening::Disconnect(at) => {
+                    let id = self.processes[at % running].id.clone();
+                    self.reports.set(&id, None);
+                }
+                Happening::End(at) => {
+                    let ended = self.processes.remove(at % running);
+                    self.reports.set(&ended.id, None);
+                }
+            }
+        }
+
+        /// Tables that requests may be sent by: those that are served, and that a process starts from.
+        fn in_use(&self) -> impl Iterator<Item = &RoutingTable> {
+            let served = self.processes.iter().filter_map(|process| process.serves);
+            served.chain(self.file).map(|revision| self.table(revision))
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn no_balancer_sends_to_an_absent_endpoint_however_balancers_come_and_go(
+            happenings in prop::collection::vec(happening(), 1..60),
+        ) {
+            let mut node = Node::default();
+            for happening in &happenings {
+                node.happen(happening);
+                let barrier = Barrier { published: Arc::new(node.published.clone()), reports: node.reports.clone() };
+                for endpoint in ["a", "b"].map(id) {
+                    if barrier.acked_absent(&endpoint) {
+                        prop_assert!(node.in_use().all(|table| !table.has_endpoint(&endpoint)), "{node:?}");
+                    }
+                    if barrier.acked_present(&endpoint) {
+                        prop_assert!(node.in_use().all(|table| table.has_endpoint(&endpoint)), "{node:?}");
+                    }
                 }
             }
         }

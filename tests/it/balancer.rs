@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod connections;
+mod draining;
 pub(crate) mod harness;
 mod listeners;
 mod messages;

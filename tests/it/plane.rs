@@ -8,7 +8,9 @@ use std::time::Duration;
 use coxswain::model::{
     BalancerId, BalancerReport, BalancerReports, EndpointStats, Epoch, RoutingTable, TableName, TableService,
 };
-use coxswain::plane::{self, PROTOCOL, PlaneClient, PlaneServer, ReceivedTable, ToBalancer, ToController};
+use coxswain::plane::{
+    self, ListBalancers, PROTOCOL, PlaneClient, PlaneServer, ReceivedTable, ToBalancer, ToController,
+};
 use coxswain::testing;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -48,6 +50,10 @@ struct Controller {
 }
 
 fn controller() -> Controller {
+    controller_that_lists(testing::running(&["a", "b"]))
+}
+
+fn controller_that_lists(running: ListBalancers) -> Controller {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("plane.sock");
     let (tables, tables_rx) = watch::channel(None);
@@ -55,7 +61,8 @@ fn controller() -> Controller {
     let (watchers, watchers_rx) = watch::channel(0);
     let stop = CancellationToken::new();
     let listener = UnixListener::bind(&path).unwrap();
-    let server = PlaneServer { tables: tables_rx, metrics_subscribers: watchers_rx, reports: reports_tx };
+    let server =
+        PlaneServer { tables: tables_rx, metrics_subscribers: watchers_rx, reports: reports_tx, running };
     tokio::spawn(server.serve(listener, stop.clone()));
     Controller { path, tables, watchers, reports, _stop: stop.drop_guard(), _dir: dir }
 }
@@ -235,6 +242,74 @@ async fn invalid_hello_is_disconnected() {
     }
 }
 
+/// A list that a test changes; `None` cannot be read.
+#[derive(Clone, Default)]
+struct List(Arc<std::sync::Mutex<Option<Vec<&'static str>>>>);
+
+impl List {
+    fn set(&self, ids: Option<&[&'static str]>) {
+        *self.0.lock().unwrap() = ids.map(<[&str]>::to_vec);
+    }
+
+    fn reader(&self) -> ListBalancers {
+        let list = self.clone();
+        Arc::new(move || match &*list.0.lock().unwrap() {
+            Some(ids) => testing::running(ids)(),
+            None => Err(std::io::Error::other("too many open files")),
+        })
+    }
+}
+
+fn applied(incarnation: &str, revision: u64) -> BalancerReport {
+    BalancerReport { applied: Some(table(revision, &[]).name.clone()), ..report(incarnation, 0) }
+}
+
+fn applies(reports: &BalancerReports, id: &str) -> Option<u64> {
+    Some(reports.get(&id.into())?.applied.as_ref()?.revision)
+}
+
+#[tokio::test]
+async fn balancer_that_was_started_before_an_acknowledgement_counts_with_it() {
+    let list = List::default();
+    list.set(Some(&["a"]));
+    let mut controller = controller_that_lists(list.reader());
+    let follower = follower(&controller.path, "a", applied("a", 1));
+    let alone = until(&mut controller.reports, |r| applies(r, "a") == Some(1)).await;
+    assert!(alone.are_all_connected());
+    list.set(Some(&["a", "c"]));
+    follower.reports.send_replace(applied("a", 2));
+    let both = until(&mut controller.reports, |r| applies(r, "a") == Some(2)).await;
+    assert!(both.is_known(&"c".into()), "the acknowledgement of `a` is not seen before `c` is");
+    list.set(None);
+    follower.reports.send_replace(applied("a", 3));
+    let mut balancer = Raw::hello(&controller.path, "c", applied("c", 3)).await;
+    controller.tables.send_replace(Some(table(4, &[])));
+    assert!(balancer.table().await.is_some(), "it is connected");
+    assert_eq!(applies(&controller.reports.borrow(), "a"), Some(2), "the list cannot be read");
+    list.set(Some(&["a", "c"]));
+    until(&mut controller.reports, |r| applies(r, "a") == Some(3) && applies(r, "c") == Some(3)).await;
+}
+
+#[tokio::test]
+async fn balancer_counts_until_it_is_gone_and_is_missed_at_once() {
+    let list = List::default();
+    list.set(Some(&["a", "c"]));
+    let mut controller = controller_that_lists(list.reader());
+    let _follower = follower(&controller.path, "a", applied("a", 1));
+    let leaving = Raw::hello(&controller.path, "c", applied("c", 1)).await;
+    until(&mut controller.reports, BalancerReports::are_all_connected).await;
+    drop(leaving);
+    let away = until(&mut controller.reports, |r| !r.are_all_connected()).await;
+    assert!(away.is_known(&"c".into()), "it runs, as far as the list says");
+    list.set(Some(&["a"]));
+    let rest = until(&mut controller.reports, BalancerReports::are_all_connected).await;
+    assert!(!rest.is_known(&"c".into()));
+    list.set(Some(&[]));
+    let mut late = Raw::hello(&controller.path, "d", applied("d", 1)).await;
+    assert_eq!(late.table().await, None, "it is not listed");
+    until(&mut controller.reports, |r| r.known().next().is_none()).await;
+}
+
 #[tokio::test]
 async fn peers_without_hello_are_disconnected_and_balancer_is_served() {
     let mut controller = controller();
@@ -280,7 +355,12 @@ async fn balancer_reconnects_to_late_and_restarted_controller() {
         let (reports_tx, mut received) = watch::channel(reports(None, None));
         let stop = CancellationToken::new();
         let (_watchers, watchers) = watch::channel(0);
-        let server = PlaneServer { tables, metrics_subscribers: watchers, reports: reports_tx };
+        let server = PlaneServer {
+            tables,
+            metrics_subscribers: watchers,
+            reports: reports_tx,
+            running: testing::running(&["a", "b"]),
+        };
         let serving = tokio::spawn(server.serve(listener, stop.clone()));
         follower.until_table(&sent).await;
         let expected = reports(Some(report("a", 3)), None);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods)] // other processes live by the real clock
 
+mod handover;
 mod listeners;
 mod open_files;
 mod service_manager;
@@ -41,17 +42,9 @@ impl Daemon {
         Self::run(command, directory, http)
     }
 
-    fn run(mut command: Command, directory: TempDir, http: SocketAddr) -> Self {
-        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let (lines, sink) = (BufReader::new(process.stderr.take().unwrap()), Arc::clone(&log));
-        std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                let mut log = sink.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
+    fn run(command: Command, directory: TempDir, http: SocketAddr) -> Self {
+        let log = Arc::default();
+        let process = logged(command, &log);
         let daemon = Self { process, directory, http, log };
         daemon.child("controller");
         daemon.child("balancer");
@@ -125,6 +118,21 @@ impl Daemon {
     fn answers(&self) -> bool {
         request(self.http).is_some_and(|answer| answer.starts_with("HTTP/1.1 "))
     }
+}
+
+/// Starts a command whose standard error is added to this log.
+fn logged(mut command: Command, log: &Arc<Mutex<String>>) -> Child {
+    let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(process.stderr.take().unwrap());
+    let sink = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            let mut log = sink.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    process
 }
 
 impl Drop for Daemon {

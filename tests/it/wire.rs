@@ -367,7 +367,7 @@ words! {
         RolloutResumed RolloutAborted Scaled Deleting ServiceDeleted ImagePulling ImagePulled ImageUnavailable ContainerStarted
         ContainerExited Killed ContainerPaused OffNetwork ReplicaReady ContainerMissing Unhealthy NotReadyInTime BackOff
         EngineRefused VolumeMissing NoFreeAddress Draining Stopping DrainExceeded GraceExceeded Stopped Retained BalancerUnacknowledged
-        DaemonCrashLooping Unknown;
+        DaemonCrashLooping Unknown SocketBoundAgain BalancerKilled;
     ExposureMode: Bridge Published;
     FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop Completed OutOfMemory
         BadAnswer WrongPort NeverHealthy Aborted;

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use coxswain::balancer::{self, AcceptSocket, BalancerConfig, BalancerError, BalancerLimits, SocketChange};
 use coxswain::clock::{Clock, RealClock, VirtualClock};
 use coxswain::model::{
-    BalancerId, BalancerReport, BalancerReports, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern,
-    Listener, ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RoutingTable,
-    TableEndpoint, TableName, TableRoute, TableService, TrustedProxies, WeightedBackend,
+    BalancerReport, BalancerReports, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener,
+    ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RoutingTable, TableEndpoint,
+    TableName, TableRoute, TableService, TrustedProxies, WeightedBackend,
 };
 use coxswain::plane::PlaneServer;
 use coxswain::testing;
@@ -104,8 +104,12 @@ impl Balancer {
         let controller = CancellationToken::new();
         if setup.controller {
             let listener = UnixListener::bind(&socket).unwrap();
-            let server =
-                PlaneServer { tables: tables_rx, metrics_subscribers: watchers_rx, reports: reports_tx };
+            let server = PlaneServer {
+                tables: tables_rx,
+                metrics_subscribers: watchers_rx,
+                reports: reports_tx,
+                running: testing::running(&["local"]),
+            };
             tokio::spawn(server.serve(listener, controller.clone()));
         }
         let first = reuse_port("127.0.0.1:0".parse().unwrap());
@@ -123,7 +127,7 @@ impl Balancer {
         let stop = CancellationToken::new();
         let file = setup.directory.unwrap_or_else(|| directory.path().to_owned()).join("table");
         let config = BalancerConfig {
-            id: BalancerId::local(),
+            id: testing::balancer(),
             threads,
             sockets: sockets_rx,
             plane: socket.clone(),
@@ -178,6 +182,10 @@ impl Balancer {
     pub(crate) async fn stop(mut self) {
         self.stop.cancel();
         self.ended().await.unwrap();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(std::thread::JoinHandle::is_finished)
     }
 
     /// Waits for its end.

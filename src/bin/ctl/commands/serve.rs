@@ -55,7 +55,7 @@ pub(crate) struct Args {
     /// Which process of the daemon to run; set by the supervisor for its children
     #[arg(long, hide = true)]
     role: Option<Role>,
-    /// Id of this daemon's balancer; set by the supervisor for its children
+    /// Id of this process if it is a balancer; set by the supervisor for its children
     #[arg(long, hide = true, value_parser = |id: &str| Ok::<_, std::convert::Infallible>(BalancerId::from(id)))]
     balancer_id: Option<BalancerId>,
 }
@@ -141,7 +141,7 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         network_pool: args.network_pool,
         exposure: args.exposure,
         balancer_host: args.balancer_host,
-        balancer_id: args.balancer_id.unwrap_or_else(BalancerId::local),
+        balancer_id: args.balancer_id,
         new_store: args.new_store,
         manifests,
         allow_host_path: args.allow_host_path,
