@@ -98,6 +98,7 @@ fn status(builder: &PlanBuilder<'_>, wanted: &WantedReplica, step: &ReplicaStep<
             .and_then(|own| own.crashes.diagnosis(&step.phase, failed_probe(builder, shown))),
         // A restarted agent sends the signal again: the first one cut them.
         cut: stored.and_then(|s| s.cut.clone()).or_else(|| step.cut.clone()),
+        history: remembered.map(|own| own.history.clone()).unwrap_or_default(),
     }
 }
 

@@ -5,40 +5,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::mem::discriminant;
-use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{MemorySize, Millis};
+use super::{ListeningSocket, MemorySize, Millis, signal_of};
 
 /// How many failures of a replica in a row that cannot pass are a fault of the release: one is an accident, two may be. Of so
 /// many the evidence is kept.
 pub const CRASHES_TOGETHER: usize = 3;
-
-/// A TCP socket that a process in a container listens on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ListeningSocket {
-    /// The address inside the container; unspecified for every address.
-    pub address: IpAddr,
-    pub port: u16,
-}
-
-impl ListeningSocket {
-    /// Whether it takes connections to this port from outside of the container.
-    pub fn takes(&self, port: u16) -> bool {
-        self.port == port && !self.address.is_loopback()
-    }
-}
-
-impl fmt::Display for ListeningSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.address.is_unspecified() {
-            true => write!(f, "{}", self.port),
-            false => write!(f, "{}", SocketAddr::new(self.address, self.port)),
-        }
-    }
-}
 
 /// What came back to a probe that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,6 +91,9 @@ pub enum NotReadyCause {
         /// `None` without a limit of its own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<MemorySize>,
+        /// The exit code; not that of SIGKILL where the kernel killed a child of the first process.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<i64>,
     },
     /// It runs, and its health check fails.
     Unhealthy {
@@ -156,6 +133,16 @@ impl NotReadyCause {
     pub fn unhealthy(probe: impl Into<FailedProbe>) -> Self {
         Self::Unhealthy { probe: probe.into(), start_within: None }
     }
+
+    /// The exit code, if the container's process ended by itself.
+    pub fn exit_code(&self) -> Option<i64> {
+        match self {
+            Self::Exited { code, .. } => Some(*code),
+            Self::Completed { .. } => Some(0),
+            Self::OutOfMemory { code, .. } => *code,
+            _ => None,
+        }
+    }
 }
 
 /// The state of a replica in a word or two: `exited with code 1`.
@@ -166,7 +153,10 @@ impl fmt::Display for NotReadyCause {
             | Self::PullDenied { message }
             | Self::ImageUnavailable { message } => write!(f, "image unavailable: {message}"),
             Self::CannotStart { message } => write!(f, "cannot start: {message}"),
-            Self::Exited { code, .. } => write!(f, "exited with code {code}"),
+            Self::Exited { code, .. } => match signal_of(*code) {
+                Some(signal) => write!(f, "exited with code {code} ({signal})"),
+                None => write!(f, "exited with code {code}"),
+            },
             Self::Completed { .. } => f.write_str("completed (exit code 0)"),
             Self::OutOfMemory { .. } => f.write_str("OOM-killed"),
             Self::Unhealthy { probe, .. } => f.write_str(&probe.message),
@@ -253,8 +243,10 @@ impl fmt::Display for Diagnosis {
             }
             NotReadyCause::Exited { was_healthy: true, .. }
             | NotReadyCause::Completed { was_healthy: true } => write!(f, "{cause}")?,
-            NotReadyCause::OutOfMemory { limit: Some(limit) } => write!(f, "was {cause} (limit {limit})")?,
-            NotReadyCause::OutOfMemory { limit: None } => write!(f, "was {cause}")?,
+            NotReadyCause::OutOfMemory { limit: Some(limit), .. } => {
+                write!(f, "was {cause} (limit {limit})")?
+            }
+            NotReadyCause::OutOfMemory { limit: None, .. } => write!(f, "was {cause}")?,
             NotReadyCause::Unhealthy { start_within: Some(within), .. } => {
                 return write!(f, "did not pass its health check within {within}: {cause}");
             }
@@ -305,14 +297,14 @@ mod tests {
                 3,
                 "exited with code 1 before its first healthy check, 3 times in 4s",
             ),
-            (NotReadyCause::Exited { code: 137, was_healthy: true }, 1, "exited with code 137"),
+            (NotReadyCause::Exited { code: 137, was_healthy: true }, 1, "exited with code 137 (SIGKILL)"),
             (
                 NotReadyCause::Completed { was_healthy: false },
                 3,
                 "completed (exit code 0) before its first healthy check, 3 times in 4s",
             ),
             (
-                NotReadyCause::OutOfMemory { limit: "16Mi".parse().ok() },
+                NotReadyCause::OutOfMemory { limit: "16Mi".parse().ok(), code: Some(137) },
                 2,
                 "was OOM-killed (limit 16Mi), 2 times in 4s",
             ),

@@ -23,6 +23,7 @@ mod diagnosis;
 mod diagnosis_hint;
 mod endpoint;
 mod event;
+mod exit_code;
 mod exposure;
 #[cfg(any(test, feature = "testing"))]
 mod gadget;
@@ -39,6 +40,7 @@ mod io_error_text;
 pub mod key;
 mod latency;
 mod listener;
+mod listening_socket;
 mod lookalike;
 mod nearest;
 mod now;
@@ -52,6 +54,7 @@ mod problem;
 mod process;
 mod quantity;
 mod replica;
+mod replica_history;
 mod report;
 mod revision;
 mod rollout;
@@ -82,11 +85,10 @@ pub use container_options::{
 };
 pub use cut_requests::{CutByRollout, CutRequests, RolloutCuts};
 pub use deletion_guard::RecentDeletions;
-pub use diagnosis::{
-    CRASHES_TOGETHER, Diagnosis, Evidence, FailedProbe, ListeningSocket, NotReadyCause, ProbeAnswer,
-};
+pub use diagnosis::{CRASHES_TOGETHER, Diagnosis, Evidence, FailedProbe, NotReadyCause, ProbeAnswer};
 pub use endpoint::{Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia, OriginName};
 pub use event::{Event, EventKind, EventReason};
+pub use exit_code::signal_of;
 pub use exposure::{EngineKind, ExposureMode};
 #[cfg(any(test, feature = "testing"))]
 pub use gadget::{Gadget, GadgetSpec};
@@ -103,6 +105,7 @@ pub use intervention::{InterventionKind, RolloutIntervention};
 pub use io_error_text::io_error_text;
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
 pub use listener::{Listener, ListenerProtocol, ListenerScope, ProtocolKind};
+pub use listening_socket::ListeningSocket;
 pub use lookalike::{Lookalike, is_invisible, lookalike, lookalike_name};
 pub use nearest::nearest;
 pub use now::{Mono, Now};
@@ -117,6 +120,7 @@ pub use problem::Problem;
 pub use process::{ContainerProcess, NothingToRun};
 pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
 pub use replica::{Cause, Desired, Replica, ReplicaPhase, ReplicaStatus};
+pub use replica_history::{LastExit, ReplicaHistory};
 pub use report::{
     BalancerReport, ConnectionStats, EndpointStats, Incarnation, RevisionStats, ServiceStats, TableRejection,
 };

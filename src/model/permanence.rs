@@ -49,7 +49,7 @@ mod tests {
             (exited(127), "sh: migrate: not found", true),
             (exited(137), "", false),
             (NotReadyCause::Completed { was_healthy: false }, "", true),
-            (NotReadyCause::OutOfMemory { limit: None }, "", true),
+            (NotReadyCause::OutOfMemory { limit: None, code: None }, "", true),
             (NotReadyCause::CannotStart { message: message() }, "", true),
             (NotReadyCause::ImageNotFound { message: message() }, "", true),
             (NotReadyCause::ImageUnavailable { message: message() }, "", false),

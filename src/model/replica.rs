@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppName, ContainerId, CutRequests, Diagnosis, Millis, NodeId, NotReadyCause, ReplicaName, RevisionNumber,
-    ServiceName, TemplateHash, Trial,
+    AppName, ContainerId, CutRequests, Diagnosis, Millis, NodeId, NotReadyCause, ReplicaHistory, ReplicaName,
+    RevisionNumber, ServiceName, TemplateHash, Trial,
 };
 
 /// Why a replica is removed. A running container is stopped only for one of these causes.
@@ -141,6 +141,8 @@ pub struct ReplicaStatus {
     /// Requests that were cut when it was stopped for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<CutRequests>,
+    #[serde(default, skip_serializing_if = "ReplicaHistory::is_empty")]
+    pub history: ReplicaHistory,
 }
 
 impl ReplicaPhase {
@@ -160,5 +162,11 @@ impl ReplicaStatus {
     /// Whether its endpoint is registered as ready.
     pub fn is_ready(&self) -> bool {
         matches!(self.phase, ReplicaPhase::Ready)
+    }
+
+    /// How often the agent has started another container in place of one that ended or disappeared. Not to be confused with
+    /// the restarts that a user asks for (`Service::restarts`), which make new replicas.
+    pub fn restart_count(&self) -> u32 {
+        self.attempt.saturating_sub(1)
     }
 }

@@ -137,7 +137,7 @@ mod tests {
             ("no such command, twice", exited(127), 2, 2, false, false, false),
             ("no such command, three times", exited(127), 3, 3, false, false, true),
             ("completed", NotReadyCause::Completed { was_healthy: false }, 3, 3, false, false, true),
-            ("memory", NotReadyCause::OutOfMemory { limit: None }, 3, 3, false, false, true),
+            ("memory", NotReadyCause::OutOfMemory { limit: None, code: None }, 3, 3, false, false, true),
             ("cannot start", refused(), 3, 3, false, false, true),
             ("cannot start once", refused(), 1, 1, false, false, false),
             ("no address", NotReadyCause::NoFreeAddress, 0, 9, true, true, false),

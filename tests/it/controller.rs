@@ -861,6 +861,7 @@ async fn report(rig: &Rig, replica: &str, phase: ReplicaPhase, cut: Option<u64>)
         trial: Trial::default(),
         diagnosis: None,
         cut,
+        history: Default::default(),
         since: jiff::Timestamp::UNIX_EPOCH,
     };
     let key = key::status(&"users".into(), &replica.into());

@@ -63,6 +63,7 @@ async fn starts(rig: &Rig, service: &str, attempt: u32, node: u8) -> ContainerId
         since: jiff::Timestamp::UNIX_EPOCH,
         diagnosis: None,
         cut: None,
+        history: Default::default(),
     };
     let ops = vec![Op::put(key::status(&service.into(), &replica), &status)];
     rig.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();

@@ -18,10 +18,10 @@ use coxswain::model::{
     Author, Cause, Condition, ConditionKind, ConnectionStats, CutRequests, Desired, Diagnosis, Endpoint,
     EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind,
     EventReason, Evidence, ExposureMode, FailedReplica, FailureReason, Generation, Incarnation,
-    InterventionKind, Latencies, Millis, Mono, NotReadyCause, OriginName, OutcomeRecord, Override, Reason,
-    Replica, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout,
-    RolloutDirection, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec,
-    TableName, Trial,
+    InterventionKind, LastExit, Latencies, Millis, Mono, NotReadyCause, OriginName, OutcomeRecord, Override,
+    Reason, Replica, ReplicaHistory, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
+    RevisionOutcome, Rollout, RolloutDirection, RolloutFailure, RolloutIntervention, RolloutState, Service,
+    ServiceName, ServiceSpec, TableName, Trial,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -99,6 +99,11 @@ fn service() -> Service {
     }
 }
 
+fn last_exit() -> LastExit {
+    let cause = NotReadyCause::Exited { code: 139, was_healthy: true };
+    LastExit { at: at(32), cause, container: "c0".into() }
+}
+
 fn replica() -> ReplicaSnapshot {
     let cause = NotReadyCause::Exited { code: 1, was_healthy: false };
     ReplicaSnapshot {
@@ -125,6 +130,7 @@ fn replica() -> ReplicaSnapshot {
             since: at(33),
             diagnosis: Some(diagnosis()),
             cut: Some(cut()),
+            history: ReplicaHistory { last_exit: Some(last_exit()) },
         }),
         available: false,
         stats: EndpointStats {
@@ -184,6 +190,8 @@ fn service_snapshot(service: Service) -> ServiceSnapshot {
         failed_requests: Some(0),
         cut: vec![cut()],
         volumes: vec!["coxswain-shop.data-3f2a".to_owned()],
+        restart_count: 3,
+        last_exit: Some(("users-3-a".into(), last_exit())),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::agent_memory::AgentMemory;
 use super::exits::ExitMemory;
-use super::replica::ReplicaMemory;
+use super::replica::{ExitOrigin, ReplicaMemory};
 use crate::agent::classify::{ClassifiedContainers, ReplicaContainers, start_refusal};
 use crate::agent::view::{NodeView, WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
@@ -59,10 +59,14 @@ fn fold_replica(
     // One that was asked to stop, or that should not run, has not failed.
     let was_stopped = instance.as_ref().is_some_and(|id| memory.barrier.signals(id).is_some());
     let was_observed = instance.as_ref().is_some_and(|id| memory.exits.was_observed_running(id));
-    let counts = wanted.replica.runs() && !was_stopped && (was_observed || refusal.is_some());
+    let origin = match was_observed || refusal.is_some() {
+        _ if !wanted.replica.runs() || was_stopped => ExitOrigin::Requested,
+        true => ExitOrigin::Container,
+        false => ExitOrigin::Unobserved,
+    };
     let is_fault = refusal.is_none_or(|refusal| refusal.is_fault);
     let start_within = wanted.revision.as_ref().map(|revision| revision.spec.health.start_within);
-    if own.fold_exit(&exited.id, cause.clone(), counts, start_within.unwrap_or_default(), now) && is_fault {
+    if own.fold_exit(exited, cause.clone(), origin, start_within.unwrap_or_default(), now) && is_fault {
         own.crashes.failed(exited, cause, now.mono);
     }
     memory.exits.handled(&exited.id);
@@ -86,7 +90,7 @@ fn exit_cause(
     }
     if oom_killed {
         let limit = wanted.revision.as_ref().and_then(|revision| revision.spec.resources.memory);
-        return Some(NotReadyCause::OutOfMemory { limit });
+        return Some(NotReadyCause::OutOfMemory { limit, code: Some(code) });
     }
     let own = wanted.status.as_ref().filter(|status| status.container.as_ref() == Some(&exited.id));
     let was_healthy = own.is_some_and(|status| status.ready_after.is_some());

@@ -9,7 +9,8 @@ use crate::agent::backoff;
 use crate::agent::view::{NodeView, WantedReplica, instance_of, is_up, shown_state};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    ContainerId, ExposureMode, FailedProbe, Millis, Mono, NotReadyCause, Now, ReplicaPhase, ReplicaStatus,
+    ContainerId, ExposureMode, FailedProbe, LastExit, Millis, Mono, NotReadyCause, Now, ReplicaHistory,
+    ReplicaPhase, ReplicaStatus,
 };
 use crate::probe::ProbeState;
 
@@ -36,10 +37,23 @@ pub(in crate::agent) struct ReplicaMemory {
     pub(super) healthy_since: Option<Mono>,
     /// Its containers that failed, and what was found in them.
     pub(in crate::agent) crashes: Crashes,
+    /// What happened to its containers: continues from the stored status.
+    pub(in crate::agent) history: ReplicaHistory,
     /// The last lookup of its volumes.
     pub(in crate::agent) volume_lookup: Option<VolumeLookup>,
     /// When its status was last written.
     pub(in crate::agent) written_at: Option<Mono>,
+}
+
+/// Why a container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExitOrigin {
+    /// It was asked to stop, or its replica should not run.
+    Requested,
+    /// By itself, and this run of the agent saw it running or being refused: that is a failure.
+    Container,
+    /// Before this run of the agent looked, or while the Engine was away.
+    Unobserved,
 }
 
 /// Which of a replica's volumes, of those that held data, the Engine lacked at a moment.
@@ -58,6 +72,7 @@ impl ReplicaMemory {
             failures: status.failures,
             trial: TrialClock::of_status(status),
             crashes: Crashes::of_diagnosis(status.diagnosis.as_ref(), now),
+            history: status.history.clone(),
             ..Self::default()
         }
     }
@@ -171,14 +186,14 @@ impl ReplicaMemory {
     /// A container of this replica has exited; returns whether that is a failure that was not counted before.
     pub(super) fn fold_exit(
         &mut self,
-        container: &ContainerId,
+        exited: &ObservedContainer,
         cause: NotReadyCause,
-        counts: bool,
+        origin: ExitOrigin,
         start_within: Millis,
         now: Now,
     ) -> bool {
-        let replaced = self.to_replace.take().filter(|(id, _)| id == container);
-        let fails = counts && replaced.is_none();
+        let replaced = self.to_replace.take().filter(|(id, _)| *id == exited.id);
+        let fails = origin == ExitOrigin::Container && replaced.is_none();
         if fails {
             self.streak += 1;
             self.failures += 1;
@@ -189,7 +204,15 @@ impl ReplicaMemory {
         // One that ended before this run looked waits as well, where it is one of many.
         let is_loop = fails || was_faulty || (replaced.is_none() && self.streak > 1);
         let wait = if is_loop { self.wait(start_within) } else { Millis(0) };
+        let is_own = origin != ExitOrigin::Requested || replaced.is_some();
         let cause = replaced.map_or(cause, |(_, cause)| cause);
+        // An agent that was restarted while it waits to start the next container sees the exit once more.
+        let is_known = self.history.last_exit.as_ref().is_some_and(|last| last.container == exited.id);
+        if is_own && !is_known {
+            let at = exited.finished_at.unwrap_or(now.wall);
+            let container = exited.id.clone();
+            self.history.last_exit = Some(LastExit { at, cause: cause.clone(), container });
+        }
         self.retry = Some(Retry::after(now, wait, cause));
         self.healthy_since = None;
         fails

@@ -19,8 +19,33 @@ async fn crashed_replica_restarts_at_once() {
     rig.until("its endpoint is withdrawn", 1, |rig| !rig.balancer.lock().unwrap().serves(first.id.as_str()))
         .await;
     let status = rig.status("users-1-a").unwrap();
-    assert_eq!((status.attempt, status.failures), (2, 1));
+    assert_eq!((status.attempt, status.failures, status.restart_count()), (2, 1, 1));
+    let last = status.history.last_exit.unwrap();
+    assert_eq!(last.cause, NotReadyCause::Exited { code: 3, was_healthy: true });
+    assert_eq!(last.container, first.id);
     rig.until("the exited container is removed", 1, |rig| rig.engine.containers().len() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn restarts_and_last_exit_survive_a_restart_of_the_agent() {
+    let runs = Runs::Exits { after: Millis(500), code: 7 };
+    let rig = Rig::new(Behaviour { runs, ..Behaviour::default() });
+    rig.declare(&["users-1-a"], quick).await;
+    rig.until("started twice again", 10, |rig| {
+        rig.status("users-1-a").is_some_and(|status| status.restart_count() == 2)
+            && matches!(rig.phase("users-1-a"), Some(ReplicaPhase::BackOff { .. }))
+    })
+    .await;
+    let before = rig.status("users-1-a").unwrap();
+    let last = before.history.last_exit.clone().unwrap();
+    assert_eq!(Some(&last.container), before.container.as_ref());
+    let rig = rig.restarted();
+    rig.until("started once more", 10, |rig| {
+        rig.status("users-1-a").is_some_and(|status| status.restart_count() == 3)
+    })
+    .await;
+    let after = rig.status("users-1-a").unwrap();
+    assert_eq!(after.history.last_exit, Some(last), "the exit is not seen as another one");
 }
 
 #[tokio::test(start_paused = true)]

@@ -89,7 +89,10 @@ async fn diagnosis_distinguishes_out_of_memory_from_a_refused_start() {
     let limited = |spec: &mut crate::model::ServiceSpec| spec.resources.memory = "32Mi".parse().ok();
     rig.declare(&["users-1-a"], limited).await;
     rig.until("diagnosed", 10, |rig| times(rig) == 3).await;
-    assert_eq!(diagnosis(&rig).unwrap().cause, NotReadyCause::OutOfMemory { limit: "32Mi".parse().ok() });
+    assert_eq!(
+        diagnosis(&rig).unwrap().cause,
+        NotReadyCause::OutOfMemory { limit: "32Mi".parse().ok(), code: Some(137) }
+    );
 
     let rig = Rig::new(Behaviour::cannot_start("exec: \"x\": executable file not found in $PATH"));
     rig.declare(&["users-1-a"], quick).await;

@@ -54,6 +54,8 @@ async fn replica_not_ready_in_time_is_replaced_and_later_unready_one_is_not() {
     rig.declare(&["users-1-a"], |spec| spec.health.start_within = Millis::secs(5)).await;
     rig.until("replaced", 10, |rig| rig.running() == ["users-1-a.2"]).await;
     rig.until("counted", 1, |rig| rig.status("users-1-a").unwrap().failures == 1).await;
+    let last = rig.status("users-1-a").unwrap().history.last_exit.unwrap();
+    assert!(matches!(last.cause, NotReadyCause::Unhealthy { start_within: Some(_), .. }), "{last:?}");
     rig.engine.set_behaviour(&rig.container("users-1-a.2").id, Behaviour::default());
     rig.until("ready", 2, |rig| rig.is_ready("users-1-a")).await;
     rig.engine.set_behaviour(&rig.container("users-1-a.2").id, Behaviour::never_healthy());

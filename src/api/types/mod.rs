@@ -65,12 +65,13 @@ pub use metadata::{ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata};
 pub use node::NodeObject;
 pub use progress::{CountersReading, OperationOutcome, OperationProgress, ReplicaCounters, ReplicaProgress};
 pub use replica::{
-    DesiredName, NotReadyReason, ReplicaDiagnosis, ReplicaObject, ReplicaPhaseName, ReplicaSpec, ReplicaState,
+    ContainerExit, DesiredName, NotReadyReason, ReplicaDiagnosis, ReplicaObject, ReplicaPhaseName,
+    ReplicaSpec, ReplicaState,
 };
 pub use requests::{ApplyRequest, ConfirmRequest, DeleteRequest, KillRequest, RolloutRequest, ScaleRequest};
 pub use revision::{RevisionObject, RevisionOutcomeName, RevisionStatus};
 pub use rollout::{RolloutStateName, RolloutStatus};
-pub use service::{FieldOverride, ServiceObject, ServiceStatus};
+pub use service::{FieldOverride, ServiceExit, ServiceObject, ServiceStatus};
 pub use store::{SNAPSHOT_MAX_BYTES, StoreReplaced, StoreStatus};
 pub use volume::VolumeObject;
 pub use writes::{

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::ObjectImage;
 use crate::controller::ReplicaSnapshot;
 use crate::model::{
-    AppName, Cause, ContainerId, Desired, Diagnosis, Millis, NodeId, NotReadyCause, Replica, ReplicaName,
-    ReplicaPhase, ReplicaStatus, RevisionNumber, ServiceName,
+    AppName, Cause, ContainerId, Desired, Diagnosis, LastExit, Millis, NodeId, NotReadyCause, Replica,
+    ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, ServiceName, signal_of,
 };
 
 /// A replica; `ctl get replicas -o json` puts `available`, `inFlight` and `image` into its status.
@@ -163,6 +163,12 @@ pub struct ReplicaState {
     pub attempt: u32,
     /// Containers that failed so far.
     pub failures: u32,
+    /// How often the agent started another container in place of one that ended or disappeared; a new replica begins with 0.
+    #[serde(default)]
+    pub restart_count: u32,
+    /// How its last container ended that was not asked to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<ContainerExit>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<ContainerId>,
     /// Its address on the app's network.
@@ -189,6 +195,7 @@ impl From<ReplicaStatus> for ReplicaState {
     fn from(status: ReplicaStatus) -> Self {
         let cause = status.phase.cause();
         Self {
+            restart_count: status.restart_count(),
             phase: (&status.phase).into(),
             reason: cause.map(NotReadyReason::from),
             message: cause.map(ToString::to_string),
@@ -199,11 +206,45 @@ impl From<ReplicaStatus> for ReplicaState {
             since: status.since,
             attempt: status.attempt,
             failures: status.failures,
+            last_exit: status.history.last_exit.map(ContainerExit::from),
             container: status.container,
             address: status.address,
             published: status.published,
             ready_after: status.ready_after,
             diagnosis: status.diagnosis.map(ReplicaDiagnosis::from),
+        }
+    }
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerExit {
+    pub at: jiff::Timestamp,
+    /// Its exit code; `None` where it could not be started, or was replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// The signal that ended it, by its exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    pub reason: NotReadyReason,
+    /// The reason with its details, in one line.
+    pub message: String,
+    pub container: ContainerId,
+}
+
+impl From<LastExit> for ContainerExit {
+    fn from(exit: LastExit) -> Self {
+        let message = exit.to_string();
+        let LastExit { at, cause, container } = exit;
+        let code = cause.exit_code();
+        Self {
+            at,
+            code,
+            signal: code.and_then(signal_of).map(str::to_owned),
+            reason: (&cause).into(),
+            message,
+            container,
         }
     }
 }

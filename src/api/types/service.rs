@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CutRequestsDetail, ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata, RolloutStatus};
+use super::{
+    ContainerExit, CutRequestsDetail, ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata,
+    RolloutStatus,
+};
 use crate::controller::ServiceSnapshot;
-use crate::model::{Generation, Override, ServiceSpec};
+use crate::model::{Generation, Override, ReplicaName, ServiceSpec};
 
 /// A service; `apply` takes it back and ignores `status`, `uid`, `generation` and `createdAt`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +55,23 @@ pub struct ServiceStatus {
     /// Fields that commands changed since the manifest was applied.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<FieldOverride>,
+    /// How often containers of its replicas were started again in place of one that ended or disappeared.
+    #[serde(default)]
+    pub restart_count: u32,
+    /// The last container of these that ended without being asked to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<ServiceExit>,
     /// When this service was last written or finished rolling.
     pub changed_at: jiff::Timestamp,
+}
+
+/// How a container of a service ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceExit {
+    pub replica: ReplicaName,
+    #[serde(flatten)]
+    pub exit: ContainerExit,
 }
 
 /// A field that a command changed since the manifest was applied.
@@ -102,6 +120,10 @@ impl From<ServiceSnapshot> for ServiceObject {
                 cut_requests: snapshot.cut.into_iter().map(CutRequestsDetail::from).collect(),
                 volumes: snapshot.volumes,
                 overrides: service.overrides.into_iter().map(FieldOverride::from).collect(),
+                restart_count: snapshot.restart_count,
+                last_exit: snapshot
+                    .last_exit
+                    .map(|(replica, exit)| ServiceExit { replica, exit: exit.into() }),
                 changed_at,
             },
         }

@@ -110,6 +110,7 @@ mod tests {
             since: at(100),
             diagnosis: None,
             cut: None,
+            history: Default::default(),
         };
         let mut rollout = testing::rollout(2);
         rollout.stable = Some(RevisionNumber(1));

@@ -13,8 +13,8 @@ use crate::controller::reconciler::FailedRequestCount;
 use crate::controller::service_state::ServiceState;
 use crate::controller::writes::live;
 use crate::model::{
-    Condition, Endpoint, Event, EventReason, Generation, ImageVolume, Millis, ObjectRef, Reason,
-    ResolvedImage, Service, ServiceName, StoreId, Volume,
+    Condition, Endpoint, Event, EventReason, Generation, ImageVolume, LastExit, Millis, ObjectRef, Reason,
+    ReplicaName, ReplicaStatus, ResolvedImage, Service, ServiceName, StoreId, Volume,
 };
 use crate::orchestrator::{self, Assessment, VolumeRemovalState};
 
@@ -170,6 +170,8 @@ impl Queries {
             failed_requests: self.failed_requests(name),
             cut: cut_since(state, Generation::default()),
             volumes: docker_names(&state.service, &self.store),
+            restart_count: running(state).fold(0, |sum, status| sum.saturating_add(status.restart_count())),
+            last_exit: last_exit(state),
         }
     }
 }
@@ -188,6 +190,16 @@ fn image(state: &ServiceState) -> ResolvedImage {
         state.rollout.as_ref().filter(|r| r.observed_generation == state.service.metadata.generation);
     let target = rollout.and_then(|rollout| state.revisions.get(&rollout.target));
     target.map_or_else(|| state.service.image.clone(), |revision| revision.image.clone())
+}
+
+/// The statuses of the replicas that are meant to run.
+fn running(state: &ServiceState) -> impl Iterator<Item = &ReplicaStatus> {
+    state.replicas.iter().filter(|replica| replica.runs()).filter_map(|r| state.statuses.get(&r.name))
+}
+
+fn last_exit(state: &ServiceState) -> Option<(ReplicaName, LastExit)> {
+    let exits = running(state).filter_map(|s| Some((s.replica.clone(), s.history.last_exit.clone()?)));
+    exits.max_by_key(|(_, exit)| exit.at)
 }
 
 /// Names in Docker of the volumes that a service declares, for the slots it wants.

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::deadline::RolloutDeadline;
 use crate::agent::AgentState;
 use crate::model::{
-    Author, Condition, ConnectionStats, CutRequests, EndpointStats, Generation, Incarnation, Millis, Mono,
-    NodeId, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
-    Rollout, RolloutFailure, Service, ServiceName, StoreId, TableName,
+    Author, Condition, ConnectionStats, CutRequests, EndpointStats, Generation, Incarnation, LastExit,
+    Millis, Mono, NodeId, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision,
+    RevisionNumber, Rollout, RolloutFailure, Service, ServiceName, StoreId, TableName,
 };
 
 /// A service with its rollout.
@@ -39,6 +39,10 @@ pub struct ServiceSnapshot {
     pub cut: Vec<CutRequests>,
     /// Names of its volumes in Docker.
     pub volumes: Vec<String>,
+    /// How often containers of the replicas that are meant to run were started again.
+    pub restart_count: u32,
+    /// The last container of these that ended by itself.
+    pub last_exit: Option<(ReplicaName, LastExit)>,
 }
 
 /// A replica with the state that its agent and the balancer report.

@@ -96,6 +96,7 @@ mod tests {
             since: jiff::Timestamp::UNIX_EPOCH,
             diagnosis: None,
             cut: None,
+            history: Default::default(),
         };
         ServiceState {
             service,

@@ -39,8 +39,11 @@ pub(super) fn plan(seconds: u64, plan: &NodePlan) -> String {
             let drain = cut.drain.map_or_else(|| "no drain".to_owned(), |drain| drain.to_string());
             format!(", cut {requests} after {drain}")
         });
+        let last_exit = status.history.last_exit.as_ref().map_or_else(String::new, |last| {
+            format!(", last exit of {} at {} s ({})", last.container, last.at.as_second(), cause(&last.cause))
+        });
         line(format!(
-            "status {}: {}, attempt {}, failures {}, container {container}{cut}",
+            "status {}: {}, attempt {}, failures {}, container {container}{last_exit}{cut}",
             status.replica,
             phase(&status.phase),
             status.attempt,

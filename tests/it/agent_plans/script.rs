@@ -388,6 +388,7 @@ impl Script {
             since,
             diagnosis: None,
             cut: None,
+            history: Default::default(),
         });
         Some(())
     }

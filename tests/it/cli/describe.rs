@@ -1,7 +1,8 @@
 //! `ctl describe` and `ctl why`.
 
 use coxswain::api::types::{
-    FieldOverride, List, ObjectAuthor, RolloutDeadline, RolloutStatus, ServiceObject,
+    FieldOverride, List, ObjectAuthor, ReplicaObject, RevisionObject, RolloutDeadline, RolloutStatus,
+    ServiceObject,
 };
 use coxswain::model::{
     ConditionKind, EventKind, EventReason, Millis, Reason, ReplicaPhase, RevisionNumber, RevisionOutcome,
@@ -9,8 +10,8 @@ use coxswain::model::{
 };
 
 use super::objects::{
-    condition, daemon, endpoint, event, exited, failure, minutes_ago, progressing, replica, revision,
-    rollout, service, unhealthy,
+    condition, crashed_often, daemon, endpoint, event, exited, failure, minutes_ago, progressing, replica,
+    revision, rollout, service, unhealthy,
 };
 use super::stub::{Reply, Stub};
 use super::transcript::transcript;
@@ -24,7 +25,11 @@ fn stub_after(failed: u64, service: ServiceObject, phases: &[(&str, ReplicaPhase
     let rolled_back = RevisionOutcome::RolledBack { failure: failure(failed) };
     let mut kept = vec![revision(failed, "v2", Some(rolled_back)), revision(9, "v1", None)];
     kept.sort_by_key(|object| object.status.number);
-    let replicas: Vec<_> = phases.iter().map(|(name, phase)| replica(name, phase.clone())).collect();
+    let replicas = phases.iter().map(|(name, phase)| replica(name, phase.clone())).collect();
+    stub_of(service, replicas, kept)
+}
+
+fn stub_of(service: ServiceObject, replicas: Vec<ReplicaObject>, kept: Vec<RevisionObject>) -> Stub {
     Stub::start()
         .on("GET /v1/services", [Reply::json(&List::of(vec![service.clone()]))])
         .on("GET /v1/services/users", [Reply::json(&service)])
@@ -109,6 +114,19 @@ fn why_shows_blockers_and_next_steps() {
     let printed = [&sound, &rolling, &back, &going].map(|stub| transcript(stub, &["why users"]));
     insta::assert_snapshot!("why", printed.join("\n"));
     insta::assert_snapshot!("why_unknown", transcript(&sound, &["why usres"]));
+}
+
+#[test]
+fn describe_and_why_show_restarts_and_last_exits() {
+    let replicas =
+        vec![crashed_often("users-9-a", ReplicaPhase::Ready), replica("users-9-b", ReplicaPhase::Ready)];
+    let stub = stub_of(service("users"), replicas, vec![revision(9, "v1", None)]);
+    let exit = "users-9-a: exited with code 139 (SIGSEGV) 12m ago, restarted 5 times";
+    let described = transcript(&stub, &["describe users"]);
+    assert!(described.contains(&format!("last exits\n1│  {exit}\n")), "{described}");
+    assert!(described.contains(" 5 (12m ago) "), "{described}");
+    let why = transcript(&stub, &["why users"]);
+    assert!(why.contains(&format!("exits    {exit}")), "{why}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn seen() -> Vec<(&'static str, NotReadyCause, Option<Millis>)> {
         ),
         ("0424", NotReadyCause::Exited { code: 1, was_healthy: false }, None),
         ("0430", NotReadyCause::Completed { was_healthy: false }, None),
-        ("0425", NotReadyCause::OutOfMemory { limit: "64Mi".parse().ok() }, None),
+        ("0425", NotReadyCause::OutOfMemory { limit: "64Mi".parse().ok(), code: Some(137) }, None),
         ("0426", unhealthy(busy, ProbeAnswer::Status { status: 503 }, within), None),
         ("0427", unhealthy("GET /healthz → connection refused", refused, None), Some(Millis::secs(30))),
         ("0428", unhealthy("GET /healthz → no answer in 2s", ProbeAnswer::Nothing, within), None),

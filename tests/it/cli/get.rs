@@ -1,7 +1,7 @@
 //! What is shown: get, status, logs, events.
 
 use coxswain::api::types::{
-    DaemonStatus, List, LogEntry, NodeObject, RefusedConnections, RolloutStatus, ServiceObject,
+    DaemonStatus, List, LogEntry, NodeObject, RefusedConnections, RolloutStatus, ServiceExit, ServiceObject,
 };
 use coxswain::model::{
     ConditionKind, EngineKind, Epoch, EventKind, EventReason, ExposureMode, Reason, ReplicaName,
@@ -9,8 +9,8 @@ use coxswain::model::{
 };
 
 use super::objects::{
-    condition, daemon, endpoint, event, exited, failure, host, image, minutes_ago, progressing, replica,
-    revision, rollout, service, unhealthy, volumes,
+    condition, crashed_often, daemon, endpoint, event, exited, failure, host, image, minutes_ago,
+    progressing, replica, revision, rollout, service, unhealthy, volumes,
 };
 use super::stub::{Reply, Stub};
 use super::transcript::{run, transcript};
@@ -29,6 +29,9 @@ fn services() -> Vec<ServiceObject> {
     web.status.available = 1;
     web.status.image = image("22");
     web.status.changed_at = minutes_ago(3 * 60);
+    let crashed = crashed_often("web-4-b", ReplicaPhase::Ready).status.unwrap();
+    web.status.restart_count = crashed.restart_count;
+    web.status.last_exit = crashed.last_exit.map(|exit| ServiceExit { replica: "web-4-b".into(), exit });
     web.status.troubles = vec!["web-4-b: HealthCheckFailing GET / → 500 \x1b[2J\"oops\"".to_owned()];
     vec![checkout, users, web]
 }
@@ -36,7 +39,7 @@ fn services() -> Vec<ServiceObject> {
 fn stub() -> Stub {
     let replicas = vec![
         replica("users-9-a", ReplicaPhase::Ready),
-        replica("users-9-b", exited()),
+        crashed_often("users-9-b", exited()),
         replica("users-9-c", ReplicaPhase::Starting { cause: Some(unhealthy()) }),
         replica("users-9-d", ReplicaPhase::Waiting { cause: None }),
     ];

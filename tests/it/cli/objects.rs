@@ -10,9 +10,10 @@ use coxswain::clock::wall_time;
 use coxswain::controller::{ReplicaSnapshot, RevisionSnapshot};
 use coxswain::model::{
     Author, ConditionKind, Desired, EndpointState, EndpointStats, EnvValue, Epoch, EventKind, EventReason,
-    FailureReason, Generation, Millis, NotReadyCause, OutcomeRecord, Port, Protocol, Reason, Replica,
-    ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome,
-    Rollout, RolloutDirection, RolloutFailure, RolloutState, Route, ServiceSpec, TableName, Trial,
+    FailureReason, Generation, LastExit, Millis, NotReadyCause, OutcomeRecord, Port, Protocol, Reason,
+    Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
+    RevisionOutcome, Rollout, RolloutDirection, RolloutFailure, RolloutState, Route, ServiceSpec, TableName,
+    Trial,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -85,6 +86,8 @@ pub(super) fn service(name: &str) -> ServiceObject {
             failed_requests: None,
             cut_requests: Vec::new(),
             overrides: Vec::new(),
+            restart_count: 0,
+            last_exit: None,
             changed_at: minutes_ago(2),
         },
     }
@@ -125,7 +128,21 @@ pub(super) fn status(replica: &str, phase: ReplicaPhase) -> ReplicaStatus {
         since: minutes_ago(5),
         diagnosis: None,
         cut: None,
+        history: Default::default(),
     }
+}
+
+/// Segmentation faults, the last one 12 minutes ago.
+pub(super) fn crashed_often(name: &str, phase: ReplicaPhase) -> ReplicaObject {
+    let mut crashed = replica(name, phase);
+    let status = crashed.status.as_mut().unwrap();
+    status.attempt = 6;
+    status.restart_count = 5;
+    let cause = NotReadyCause::Exited { code: 139, was_healthy: true };
+    let at = minutes_ago(12);
+    status.last_exit =
+        Some(LastExit { at, cause, container: coxswain::model::ContainerId::new("5e".repeat(32)) }.into());
+    crashed
 }
 
 pub(super) fn unhealthy() -> NotReadyCause {

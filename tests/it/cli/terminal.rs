@@ -215,8 +215,8 @@ fn watch_on_terminal_drops_deleted_rows() {
     let stub = Stub::start().on("GET /v1/services?watch=true", [Reply::lines(&states)]);
     let (screen, exit) = Terminal::start(&stub, "get -w").run();
     insta::assert_snapshot!(screen, @"
-    SERVICE   READY  REVISION  IMAGE     ROUTE                CHANGED
-    users     3/3    9         users:v1  shop.acme.dev/users  2m ago
+    SERVICE   READY  RESTARTS  REVISION  IMAGE     ROUTE                CHANGED
+    users     3/3    0         9         users:v1  shop.acme.dev/users  2m ago
     ! the connection to the daemon is lost; reconnecting …
     error[CTL-0205]: the script is at its end
       help     ctl explain CTL-0205

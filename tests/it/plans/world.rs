@@ -355,7 +355,7 @@ impl World {
         let times = self.failures(live).min(3);
         let seen = match self.fails(live)? {
             "crash" => NotReadyCause::Exited { code: 1, was_healthy: false },
-            "oom" => NotReadyCause::OutOfMemory { limit: "64Mi".parse().ok() },
+            "oom" => NotReadyCause::OutOfMemory { limit: "64Mi".parse().ok(), code: Some(137) },
             "noimage" => NotReadyCause::ImageNotFound { message: "manifest unknown".into() },
             _ => {
                 let answer = ProbeAnswer::Status { status: 503 };
@@ -387,6 +387,7 @@ impl World {
                 since: self.now().wall,
                 diagnosis: self.diagnosis(live),
                 cut: None,
+                history: Default::default(),
             }),
             serving_for: live.serving_since.map(|t| Millis(self.now - t)),
         });

@@ -13,12 +13,15 @@ use super::age::{ago, seconds, since};
 use super::changes::field;
 use super::listing;
 use super::phase_text::phase_text;
+use super::restarts;
 use super::style::Style;
 use super::table::{MARK, TextTable};
 use coxswain::model::sanitize;
 
 /// Lines that `why` shows of what it waits for, to fit one screen.
 const WAITS_SHOWN: usize = 12;
+/// Last exits that `why` shows, one for each replica.
+const EXITS_SHOWN: usize = 4;
 /// Events that `describe` shows; `ctl events` has all of them.
 const EVENTS_SHOWN: usize = 10;
 
@@ -56,6 +59,7 @@ pub(crate) fn service(details: &ServiceDetails, now: Timestamp, style: Style) ->
         section("waits", service.status.waits.iter().map(|wait| sanitize(wait)).collect()),
         table("routes", listing::routes(one, false)),
         table("replicas", listing::replicas(replicas, now, false)),
+        section("last exits", restarts::last_exits(replicas, now)),
         table("endpoints", listing::endpoints(endpoints, now, false)),
         table("revisions", listing::revisions(revisions, now, false)),
         section("volumes", service.status.volumes.clone()),
@@ -149,6 +153,7 @@ pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
     add("now", progressing.into_iter().chain(active(ConditionKind::Degraded)).map(line).collect());
     add("daemon", daemon.conditions.iter().filter(|c| c.status).map(line).collect());
     add("waits", at_most(WAITS_SHOWN, waiting));
+    add("exits", at_most(EXITS_SHOWN, restarts::recent_exits(replicas, now)));
     add("then", deadline(service).into_iter().collect());
     add("live", service.status.overrides.iter().map(|over| overridden(over, now)).collect());
     // A failure older than the running revision is only of interest in `ctl history`.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::age::{ago, since};
 use super::phase_text::phase_text;
+use super::restarts::restarts;
 use super::table::{MARK, TextTable};
 use coxswain::model::sanitize;
 
@@ -39,6 +40,7 @@ pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> T
             s.metadata.name.to_string(),
             mark.to_owned(),
             format!("{}/{}", s.status.available, s.status.wanted),
+            restarts(s.status.restart_count, s.status.last_exit.as_ref().map(|last| &last.exit), now),
             revision(s),
             s.status.image.reference.clone(),
             dash(routes.join(", ")),
@@ -46,7 +48,7 @@ pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> T
         ]
     };
     let mut table = TextTable {
-        header: vec!["SERVICE", "", "READY", "REVISION", "IMAGE", "ROUTE", "CHANGED"],
+        header: vec!["SERVICE", "", "READY", "RESTARTS", "REVISION", "IMAGE", "ROUTE", "CHANGED"],
         rows: items.iter().map(row).collect(),
     };
     widen(&mut table, wide, "APP", items.iter().map(|s| s.metadata.app.to_string()));
@@ -127,7 +129,10 @@ pub(crate) fn replicas(items: &[ReplicaObject], now: Timestamp, wide: bool) -> T
             r.spec.revision.to_string(),
             phase_text(status.as_ref(), r.spec.runs(), r.available).word.to_owned(),
             status.as_ref().and_then(address).unwrap_or_else(|| "-".to_owned()),
-            status.as_ref().map_or(0, |s| s.attempt.saturating_sub(1)).to_string(),
+            status.as_ref().map_or_else(
+                || restarts(0, None, now),
+                |s| restarts(s.restart_count, s.last_exit.as_ref(), now),
+            ),
             status.as_ref().map_or_else(|| "-".to_owned(), |s| since(s.since, now)),
         ]
     };

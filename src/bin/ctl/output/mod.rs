@@ -20,6 +20,7 @@ pub(crate) mod object;
 pub(crate) mod phase_text;
 pub(crate) mod progress;
 pub(crate) mod replacement_history;
+mod restarts;
 mod style;
 pub(crate) mod summary;
 pub(crate) mod table;

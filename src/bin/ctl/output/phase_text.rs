@@ -113,6 +113,7 @@ pub(crate) mod tests {
                     since: Timestamp::UNIX_EPOCH,
                     diagnosis: None,
                     cut: None,
+                    history: Default::default(),
                 }
                 .into(),
             ),

@@ -83,6 +83,7 @@ mod tests {
             since: jiff::Timestamp::UNIX_EPOCH,
             diagnosis: None,
             cut: None,
+            history: Default::default(),
         }
     }
 

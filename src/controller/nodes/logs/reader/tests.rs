@@ -50,6 +50,7 @@ fn replica(engine: &FakeEngine, name: &str) -> ReplicaSnapshot {
         since: jiff::Timestamp::UNIX_EPOCH,
         diagnosis: None,
         cut: None,
+        history: Default::default(),
     };
     ReplicaSnapshot {
         replica,
