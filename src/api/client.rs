@@ -21,10 +21,11 @@ use hyper::body::Bytes;
 pub use self::command_deadline::CommandDeadline;
 use self::transport::Transport;
 use super::types::{
-    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonStatus,
-    DeleteRequest, EndpointObject, EventObject, KillRequest, KillResponse, List, ListedObject, LogEntry,
-    LogQuery, NodeObject, OperationProgress, ReplicaObject, RevisionObject, RolloutRequest,
-    SNAPSHOT_MAX_BYTES, ScaleRequest, ServiceObject, StoreReplaced, StoreStatus, VolumeObject, WriteResponse,
+    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonProcessList,
+    DaemonStatus, DeleteRequest, EndpointObject, EventObject, KillRequest, KillResponse, List, ListedObject,
+    LogEntry, LogQuery, NodeObject, OperationProgress, ReloadStarted, ReplicaObject, RevisionObject,
+    RolloutRequest, SNAPSHOT_MAX_BYTES, ScaleRequest, ServiceObject, StoreReplaced, StoreStatus,
+    VolumeObject, WriteResponse,
 };
 use crate::model::{Generation, ServiceName};
 
@@ -122,6 +123,16 @@ impl ApiClient {
     /// Kills a container.
     pub async fn kill(&self, request: &KillRequest) -> Result<KillResponse, ApiError> {
         self.transport.write("/v1/kill", request).await
+    }
+
+    /// The processes of the daemon, and how the last reload went.
+    pub async fn daemon(&self) -> Result<DaemonProcessList, ApiError> {
+        self.transport.get("/v1/daemon").await
+    }
+
+    /// Begins a reload.
+    pub async fn reload(&self) -> Result<ReloadStarted, ApiError> {
+        self.transport.ask("/v1/daemon/reload").await
     }
 
     /// The state of the daemon's store.

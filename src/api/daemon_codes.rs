@@ -33,6 +33,24 @@ codes! { DAEMON_CODES
     STATE_DIR_COPIED = "CTL-0507", 2, "the state directory is a copy",
         "A copy has the same store as its original, so that two daemons would each take the other's containers for their own.",
         "To move it, use `mv`, or remove the original once its daemon is stopped. For a second daemon choose an empty directory.";
+    /// The installed program cannot continue.
+    RELOAD_REFUSED = "CTL-0508", 2, "the reload was refused",
+        "The program at the daemon's path is missing, cannot be executed, or cannot continue where the running version is. Nothing \
+         was changed.",
+        "Install the program again, then `ctl reload`. A version that cannot continue needs a restart.";
+    /// A reload stopped half-way.
+    RELOAD_FAILED = "CTL-0509", 5, "the reload failed",
+        "The new supervisor runs, but a new balancer or controller did not come to serve. The processes that did not change still \
+         serve.",
+        "The message and the daemon's log say why. `ctl reload` tries again; `ctl status` shows which version each process has.";
+    /// A reload cannot begin now.
+    RELOAD_NOT_NOW = "CTL-0510", 7, "a reload cannot begin now",
+        "Another reload is under way, the daemon is stopping, or balancers of several earlier versions still finish requests.",
+        "Wait for it: `ctl status` lists the processes.";
+    /// The supervisor does not answer its controller.
+    SUPERVISOR_SILENT = "CTL-0511", 3, "the supervisor does not answer",
+        "The controller asked its supervisor, which did not answer in time.",
+        "Try again; if it stays so, the daemon's log says why.";
     /// Only root may install the service.
     NEEDS_ROOT = "CTL-0601", 3, "root is required",
         "Installing or uninstalling the service changes files, users and services of the machine, which only root may do.",

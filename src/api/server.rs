@@ -4,6 +4,7 @@
 
 mod answer;
 mod bounded_listener;
+mod daemon;
 mod follow;
 mod logs;
 mod reads;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::bounded_listener::BoundedListener;
 pub use self::store::serve_without_store;
-use crate::controller::{Controller, StoreKeeper};
+use crate::controller::{Controller, DaemonControl, StoreKeeper};
 
 /// Largest request: the client rejects documents above 1 MiB one by one; 1,000 that are left fit as JSON.
 const REQUEST_MAX_BYTES: usize = 64 << 20;
@@ -34,10 +35,11 @@ pub async fn serve(
     listener: UnixListener,
     controller: Arc<Controller>,
     keeper: Arc<StoreKeeper>,
+    daemon: Arc<dyn DaemonControl>,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let stop = shutdown.clone();
-    let app = router(controller, shutdown).merge(store::router(keeper));
+    let app = router(controller, shutdown).merge(store::router(keeper)).merge(daemon::router(daemon));
     let listener = BoundedListener::new(listener);
     axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, timeout};
@@ -12,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::acknowledgement::Acknowledgement;
 use super::compile::{BadTable, compile};
 use super::counters::CounterRegistry;
+use super::drain::{Drain, DrainReason, DrainStep};
 use super::file::Saved;
-use super::limits::{FIRST_TABLE_WAIT, REPORT_GAP, TABLE_FILE_WAIT, TICK};
+use super::health::BalancerHealth;
+use super::limits::{BalancerLimits, FIRST_TABLE_WAIT, REPORT_GAP, TABLE_FILE_WAIT, TICK};
 use super::load::TableLoader;
 use super::reporter::{Reporter, ThrottledEvents};
 use super::save::TableSaver;
@@ -24,6 +25,7 @@ use crate::model::{BalancerId, RoutingTable};
 use crate::plane::{PlaneClient, ReceivedTable};
 
 type IncomingTables = watch::Receiver<Option<ReceivedTable>>;
+type DrainRequests = watch::Receiver<Option<DrainReason>>;
 
 pub(super) struct Control {
     pub(super) id: BalancerId,
@@ -35,17 +37,17 @@ pub(super) struct Control {
     pub(super) loader: TableLoader,
     pub(super) saver: TableSaver,
     pub(super) reporter: Reporter,
-    pub(super) heartbeat: Box<dyn Fn() + Send>,
+    pub(super) heartbeat: Box<dyn Fn(BalancerHealth) + Send>,
 }
 
 impl Control {
-    /// Serves until `stop`, then until the threads have drained or `drain` is over. While they drain it follows the controller
+    /// Serves until it is to drain, then until the threads have drained or there is no more time. While they drain it follows the controller
     /// and reports as before: a container is stopped only after its requests have ended here too.
     pub(super) async fn run(
         mut self,
         plane: PathBuf,
-        stop: CancellationToken,
-        drain: Duration,
+        drain: DrainRequests,
+        limits: &BalancerLimits,
     ) -> Result<(), ThreadEnded> {
         let (tables, mut incoming) = watch::channel(None);
         let (watch, watched) = watch::channel(false);
@@ -53,7 +55,7 @@ impl Control {
         let reports = self.reporter.subscribe();
         let client = PlaneClient { id: self.id.clone(), tables, reports, watched: watch };
         let follower = tokio::spawn(client.follow(plane, following.clone()));
-        let served = self.serve(&mut incoming, watched, &stop, drain).await;
+        let served = self.serve(&mut incoming, watched, drain, limits).await;
         following.cancel();
         if let Err(error) = follower.await {
             tracing::error!(%error, "the task that follows the controller panicked");
@@ -65,8 +67,8 @@ impl Control {
         &mut self,
         incoming: &mut IncomingTables,
         mut watched: watch::Receiver<bool>,
-        stop: &CancellationToken,
-        longest_drain: Duration,
+        mut drain_requests: DrainRequests,
+        limits: &BalancerLimits,
     ) -> Result<(), ThreadEnded> {
         self.first_table(incoming).await?;
         let mut ticks = tokio::time::interval(TICK);
@@ -74,24 +76,23 @@ impl Control {
         let mut departures = ThrottledEvents::new(Arc::clone(&self.counters.request_ended), REPORT_GAP);
         // the first failure is reported at once: a reader that sees none must be able to rely on it
         let mut failures = ThrottledEvents::new(Arc::clone(&self.counters.request_failed), TICK);
-        let mut is_draining = false;
-        let mut drain_limit = pin!(tokio::time::sleep(longest_drain));
+        let mut drain = Drain::default();
         loop {
             tokio::select! {
-                () = stop.cancelled(), if !is_draining => {
-                    is_draining = true;
-                    drain_limit.set(tokio::time::sleep(longest_drain));
-                    self.threads.drain().await?;
-                    self.reporter.set_draining();
-                    self.report();
+                Ok(()) = drain_requests.changed() => {
+                    let reason = *drain_requests.borrow_and_update();
+                    self.begin_drain(reason, &mut drain, limits).await?;
                 }
+                step = drain.next() => match step {
+                    DrainStep::Close => self.close_listeners().await?,
+                    DrainStep::Cut => {
+                        tracing::warn!("cutting requests that took too long to finish");
+                        return Ok(());
+                    }
+                },
                 () = self.threads.drained() => return Ok(()),
-                () = &mut drain_limit, if is_draining => {
-                    tracing::warn!("cutting requests that took too long to finish");
-                    return Ok(());
-                }
                 ended = self.threads.ended() => return Err(ended),
-                Some(change) = self.sockets.recv(), if !is_draining => self.threads.change_sockets(change).await?,
+                Some(change) = self.sockets.recv(), if drain.reason.is_none() => self.threads.change_sockets(change).await?,
                 Ok(()) = incoming.changed() => self.receive_newest(incoming).await?,
                 saved = self.loader.finished() => self.restore(saved).await?,
                 Ok(()) = watched.changed() => {
@@ -102,13 +103,15 @@ impl Control {
                     if is_saved {
                         // another table may have come meanwhile; a failed save is tried again at the next tick
                         self.save();
+                        // a supervisor may wait for it
+                        self.beat(incoming);
                     }
                     self.report();
                 }
                 () = departures.due() => self.report(),
                 () = failures.due() => self.report(),
                 _ = ticks.tick() => {
-                    self.beat();
+                    self.beat(incoming);
                     self.save();
                     self.report();
                 }
@@ -210,9 +213,47 @@ impl Control {
     }
 
     /// Beats if every thread is alive.
-    fn beat(&mut self) {
+    fn beat(&mut self, incoming: &IncomingTables) {
         if self.threads.ping() {
-            (self.heartbeat)();
+            (self.heartbeat)(self.health(incoming));
         }
+    }
+
+    fn health(&self, incoming: &IncomingTables) -> BalancerHealth {
+        let is_acknowledged = match &*incoming.borrow() {
+            Some(ReceivedTable::Table(table)) => self.acknowledgement.acknowledged() == Some(&table.name),
+            Some(ReceivedTable::Rejected(_)) | None => false,
+        };
+        match self.acknowledgement.is_serving() {
+            true if is_acknowledged => BalancerHealth::InStep,
+            true => BalancerHealth::HasTable,
+            false => BalancerHealth::NoTable,
+        }
+    }
+
+    async fn begin_drain(
+        &mut self,
+        reason: Option<DrainReason>,
+        drain: &mut Drain,
+        limits: &BalancerLimits,
+    ) -> Result<(), ThreadEnded> {
+        let Some(reason) = reason else { return Ok(()) };
+        tracing::info!(?reason, "draining");
+        let finished = self.threads.announce().await?;
+        if reason == DrainReason::Succeeded {
+            self.threads.retire().await?;
+            self.reporter.set_draining();
+            self.report();
+        }
+        drain.begin(reason, limits, finished);
+        Ok(())
+    }
+
+    /// What is in flight finishes; the threads end with it.
+    async fn close_listeners(&mut self) -> Result<(), ThreadEnded> {
+        self.threads.drain().await?;
+        self.reporter.set_draining();
+        self.report();
+        Ok(())
     }
 }

@@ -18,8 +18,13 @@ pub struct BalancerLimits {
     pub descriptors: usize,
     /// Connections of one client address, over all threads; more are refused. Many people may share an address.
     pub per_client: usize,
-    /// After a stop is asked for: until requests in flight are cut.
+    /// From the beginning of a drain until requests in flight are cut.
     pub drain: Duration,
+    /// The part of `drain` in which a balancer without a successor accepts, unless the requests in flight have finished before.
+    pub accept_after_stop: Duration,
+    /// For a balancer with a successor: until its drain begins. Its connections end with their next response, or when their
+    /// client is idle for too long.
+    pub retire: Duration,
 }
 
 impl Default for BalancerLimits {
@@ -31,6 +36,8 @@ impl Default for BalancerLimits {
             descriptors: usize::MAX,
             per_client: PER_CLIENT,
             drain: DRAIN,
+            accept_after_stop: ACCEPT_AFTER_STOP,
+            retire: RETIRE,
         }
     }
 }
@@ -70,6 +77,14 @@ pub(super) const ROOM_RETRY: Duration = Duration::from_millis(20);
 pub(super) const HEADER_UNDER_PRESSURE: Duration = Duration::from_secs(1);
 /// Longest wait for requests in flight when the balancer is asked to stop.
 pub(super) const DRAIN: Duration = Duration::from_secs(30);
+/// Leaves a third of [`DRAIN`] for what is accepted last.
+const ACCEPT_AFTER_STOP: Duration = Duration::from_secs(20);
+/// A balancer that was replaced costs memory only, while its clients download or upload: far more than a client may pause.
+const RETIRE: Duration = Duration::from_secs(600);
+/// In a drain: how long a connection may be open without a request. A client that connects in order to send does so at once.
+pub(super) const FIRST_REQUEST_WAIT: Duration = Duration::from_secs(1);
+/// In a drain: connections that wait in a socket's queue and are still served. The queue is not longer.
+pub(super) const WAITING_CONNECTIONS_MAX: usize = 4096;
 /// Longest request target; browsers and other proxies have the same limit.
 pub(super) const URI_MAX_BYTES: usize = 8 << 10;
 /// Request line and headers together, and response headers together.

@@ -7,14 +7,13 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use super::client_limit::ClientSlot;
 use super::connection_log::ConnectionLog;
 use super::eviction_round::EvictionRound;
-use super::limits::{ACCEPT_PAUSE, REFUSING_MAX, WAITING_FOR_ROOM_MAX};
+use super::limits::{REFUSING_MAX, WAITING_FOR_ROOM_MAX};
 use super::refuse::{refuse, refuse_at_once};
 use super::shared_connections::SharedConnections;
 use super::socket_budget::SocketPermit;
@@ -107,7 +106,12 @@ impl ClientConnections {
     }
 
     /// Serves a connection that was just accepted, or refuses it.
-    fn receive<H: ConnectionHandler>(self: &Rc<Self>, handler: &Rc<H>, stream: TcpStream, peer: IpAddr) {
+    pub(super) fn receive<H: ConnectionHandler>(
+        self: &Rc<Self>,
+        handler: &Rc<H>,
+        stream: TcpStream,
+        peer: IpAddr,
+    ) {
         let is_trusted = self.shared.trusted.trusts(peer);
         let slot = match (!is_trusted).then(|| self.admit_client(peer)).transpose() {
             Ok(slot) => slot,
@@ -230,32 +234,5 @@ impl Drop for Admission {
         connections.evictable.borrow_mut().remove(&self.number);
         connections.total.set(connections.total.get() - 1);
         connections.ended.notify_waiters();
-    }
-}
-
-/// Accepts until `draining`.
-pub(super) async fn accept<H: ConnectionHandler>(
-    socket: TcpListener,
-    connections: Rc<ClientConnections>,
-    handler: Rc<H>,
-    draining: CancellationToken,
-) {
-    // without one it is open all the same, and there is a little less room for connections
-    let _permit = connections.shared.budget.try_take();
-    let accepting = async {
-        loop {
-            match socket.accept().await {
-                Ok((stream, peer)) => connections.receive(&handler, stream, peer.ip().to_canonical()),
-                Err(error) => {
-                    connections.log.report_shortage(&error);
-                    connections.shared.budget.press();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = accepting => {}
-        () = draining.cancelled() => {}
     }
 }

@@ -1,6 +1,6 @@
 //! The data plane: takes requests, forwards each to an endpoint, and counts what is in flight.
 //!
-//! Layers, of which each knows only those below: `listener` (accept, limits on clients), protocol handler (`http`), `picker`
+//! Layers, of which each knows only those below: `accept`, `listener` (limits on clients), protocol handler (`http`), `picker`
 //! (route, share, endpoint, ejection, claim), `pool` (connections to one endpoint). `thread` puts them together, once per
 //! thread; `control` follows the controller.
 //! Invariants: a table is acknowledged after all threads took it and its file is in place; picking an endpoint and counting
@@ -8,6 +8,7 @@
 //! request.
 //! Deliberately absent: health checks (an endpoint in the table is ready), the store, Docker.
 
+mod accept;
 mod acknowledgement;
 mod claim;
 mod client_limit;
@@ -17,13 +18,16 @@ mod connect;
 mod connection_log;
 mod control;
 mod counters;
+mod drain;
 mod ejection;
 mod endpoint;
 mod eviction;
 mod eviction_round;
 mod failures;
 mod file;
+mod health;
 mod http;
+mod last_requests;
 mod limits;
 mod listener;
 mod load;
@@ -52,12 +56,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use tokio::runtime::Builder;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::model::{BalancerId, Incarnation, TrustedProxies};
 
+pub use drain::DrainReason;
+pub use health::BalancerHealth;
 pub use limits::{BalancerLimits, PER_CLIENT};
 pub use sockets::{AcceptSocket, SocketChange, is_served};
 
@@ -81,9 +86,9 @@ pub struct BalancerConfig {
     /// Runs first on each thread that serves.
     pub on_thread: fn(),
     /// Called about every second, but only while every thread is alive.
-    pub heartbeat: Box<dyn Fn() + Send>,
-    /// Makes the balancer stop accepting, finish what is in flight, and return.
-    pub stop: CancellationToken,
+    pub heartbeat: Box<dyn Fn(BalancerHealth) + Send>,
+    /// Makes the balancer finish what is in flight, and return.
+    pub drain: watch::Receiver<Option<DrainReason>>,
 }
 
 /// Why a balancer cannot run.
@@ -100,7 +105,7 @@ pub enum BalancerError {
     ThreadEnded,
 }
 
-/// Serves until `stop`, then finishes what is in flight and returns.
+/// Serves until it is to drain, then finishes what is in flight and returns.
 ///
 /// # Errors
 /// If a thread cannot be started, or ends before it was asked to.
@@ -117,7 +122,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         trusted_proxies,
         on_thread,
         heartbeat,
-        stop,
+        drain,
     } = config;
     if threads == 0 {
         return Err(BalancerError::NoThread);
@@ -152,7 +157,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         clock,
         heartbeat,
     };
-    let served = runtime.block_on(control.run(plane, stop, limits.drain));
+    let served = runtime.block_on(control.run(plane, drain, &limits));
     // the channels to the threads are closed: each thread ends, and cuts what it still has
     for join in joins {
         match join.join() {

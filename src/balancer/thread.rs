@@ -11,12 +11,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::accept::{AcceptEnd, accept};
 use super::connection_log::ConnectionLog;
 use super::eviction::evict;
 use super::http::{HttpHandler, HttpPool};
+use super::last_requests::LastRequests;
 use super::limits::{BalancerLimits, UPSTREAM_IDLE};
-use super::listener::{ClientConnections, accept};
+use super::listener::ClientConnections;
 use super::picker::Picker;
 use super::shared_connections::SharedConnections;
 use super::sockets::AcceptSocket;
@@ -35,7 +38,11 @@ pub(super) enum ThreadCommand {
     Close(ListenerId),
     /// Confirm this number, to show that the thread is alive.
     Ping(u64),
-    /// Stop accepting, finish what is in flight, end.
+    /// End each connection with its next response; answer `finished` once the requests in flight have ended.
+    Announce { finished: oneshot::Sender<()> },
+    /// Leave all sockets to another process, and end with the last connection.
+    Retire,
+    /// Close all sockets and idle connections, finish what is in flight, end.
     Drain,
 }
 
@@ -58,7 +65,10 @@ pub(super) async fn run(config: ThreadConfig, mut commands: mpsc::Receiver<Threa
         connections: Rc::new(ClientConnections::new(connections, ConnectionLog::new(Arc::clone(&clock)))),
         limits,
         clock: Arc::clone(&clock),
+        requests: Rc::default(),
+        succeeded: CancellationToken::new(),
         draining: CancellationToken::new(),
+        accepting: TaskTracker::new(),
         listeners: HashMap::new(),
     };
     tokio::task::spawn_local(sweep(Rc::clone(&picker)));
@@ -66,7 +76,7 @@ pub(super) async fn run(config: ThreadConfig, mut commands: mpsc::Receiver<Threa
     loop {
         let command = tokio::select! {
             command = commands.recv() => command,
-            () = listening.connections.drained(), if listening.draining.is_cancelled() => return Ok(()),
+            () = listening.drained(), if listening.accepts_no_more() => return Ok(()),
         };
         match command {
             Some(ThreadCommand::Table { table, taken }) => {
@@ -77,6 +87,8 @@ pub(super) async fn run(config: ThreadConfig, mut commands: mpsc::Receiver<Threa
             Some(ThreadCommand::Open(socket)) => listening.open(socket)?,
             Some(ThreadCommand::Close(listener)) => listening.close(&listener),
             Some(ThreadCommand::Ping(number)) => confirmed_ping.store(number, Ordering::Relaxed),
+            Some(ThreadCommand::Announce { finished }) => listening.announce(finished),
+            Some(ThreadCommand::Retire) => listening.succeeded.cancel(),
             Some(ThreadCommand::Drain) => listening.draining.cancel(),
             None => return Ok(()),
         }
@@ -89,8 +101,12 @@ struct ThreadListeners {
     connections: Rc<ClientConnections>,
     limits: BalancerLimits,
     clock: Arc<dyn Clock>,
+    requests: Rc<LastRequests>,
+    succeeded: CancellationToken,
     /// Of the whole thread; each listener has a child of it.
     draining: CancellationToken,
+    /// The tasks that accept.
+    accepting: TaskTracker,
     listeners: HashMap<ListenerId, CancellationToken>,
 }
 
@@ -110,10 +126,12 @@ impl ThreadListeners {
                     connections: Rc::clone(&self.connections),
                     limits: self.limits,
                     clock: Arc::clone(&self.clock),
+                    requests: Rc::clone(&self.requests),
                     draining: draining.clone(),
                 });
                 let connections = Rc::clone(&self.connections);
-                tokio::task::spawn_local(accept(socket, connections, handler, draining));
+                let end = AcceptEnd { succeeded: self.succeeded.clone(), draining };
+                self.accepting.spawn_local(accept(socket, connections, handler, end));
             }
             // the supervisor opens no such listener
             ProtocolKind::Https | ProtocolKind::Tcp => {
@@ -121,6 +139,27 @@ impl ThreadListeners {
             }
         }
         Ok(())
+    }
+
+    fn announce(&self, finished: oneshot::Sender<()>) {
+        self.requests.announce();
+        let requests = Rc::clone(&self.requests);
+        tokio::task::spawn_local(async move {
+            requests.earlier_finished().await;
+            // the receiver is gone if there is no more time
+            let _ = finished.send(());
+        });
+    }
+
+    fn accepts_no_more(&self) -> bool {
+        self.draining.is_cancelled() || self.succeeded.is_cancelled()
+    }
+
+    /// Resolves once the sockets are closed and no connection is left.
+    async fn drained(&self) {
+        self.accepting.close();
+        self.accepting.wait().await;
+        self.connections.drained().await;
     }
 
     fn close(&mut self, listener: &ListenerId) {

@@ -78,6 +78,25 @@ impl ThreadGroup {
         ThreadEnded
     }
 
+    /// Announces the end of every connection; returns what each thread answers once its requests in flight have finished.
+    pub(super) async fn announce(&self) -> Result<Vec<oneshot::Receiver<()>>, ThreadEnded> {
+        let mut answers = Vec::with_capacity(self.threads.len());
+        for thread in &self.threads {
+            let (finished, answer) = oneshot::channel();
+            let command = ThreadCommand::Announce { finished };
+            thread.commands.send(command).await.or_else(|_| self.end_of_thread())?;
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    /// All threads leave their sockets to another process, and end with their last connection. From now on one that has ended is
+    /// no error.
+    pub(super) async fn retire(&mut self) -> Result<(), ThreadEnded> {
+        self.are_draining = true;
+        self.send(|| ThreadCommand::Retire).await
+    }
+
     /// Asks all threads to end. From now on one that has ended is no error.
     pub(super) async fn drain(&mut self) -> Result<(), ThreadEnded> {
         self.are_draining = true;

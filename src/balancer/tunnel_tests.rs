@@ -10,13 +10,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
+use super::accept::{AcceptEnd, accept};
 use super::compile::compile;
 use super::connect::connect;
 use super::connection_log::ConnectionLog;
 use super::counters::CounterRegistry;
 use super::endpoint::UpstreamEndpoint;
 use super::limits::BalancerLimits;
-use super::listener::{Admission, ClientConnections, ConnectionHandler, ConnectionRefusal, accept};
+use super::listener::{Admission, ClientConnections, ConnectionHandler, ConnectionRefusal};
 use super::picker::Picker;
 use super::router::RouteRequest;
 use super::shared_connections::SharedConnections;
@@ -117,7 +118,8 @@ async fn tunnel_handler_holds_its_claim_until_the_last_byte() {
     let handler = Rc::new(TunnelHandler { picker, clock, shared });
     let tasks = LocalSet::new();
     tasks.spawn_local(echo(upstream));
-    tasks.spawn_local(accept(socket, Rc::clone(&connections), handler, CancellationToken::new()));
+    let end = AcceptEnd { succeeded: CancellationToken::new(), draining: CancellationToken::new() };
+    tasks.spawn_local(accept(socket, Rc::clone(&connections), handler, end));
     let client = async {
         let mut client = TcpStream::connect(address).await.unwrap();
         let mut back = [0; 3];

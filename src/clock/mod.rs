@@ -72,6 +72,13 @@ impl Clock for RealClock {
     }
 }
 
+/// Microseconds of the system's monotonic clock, for a service manager on the same machine.
+pub fn monotonic_micros() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1_000);
+    u64::try_from(micros).unwrap_or_default()
+}
+
 /// A new id for a write that the command line sends.
 pub fn request_id() -> String {
     RealClock::new().uuid()

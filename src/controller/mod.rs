@@ -5,6 +5,7 @@
 //! Invariants: the parts share the store and no state: what one remembers, no other changes.
 //! Deliberately absent: decisions about replicas (`orchestrator`) and containers (`agent`), HTTP (`api`), YAML.
 
+mod daemon_control;
 mod error;
 mod nodes;
 mod queries;
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use daemon_control::{DaemonControl, DaemonControlError};
 pub use error::{Conflict, ControllerError, UnresolvedImage};
 pub use nodes::logs::LogQuery;
 pub use nodes::{Nodes, VolumeSnapshot};

@@ -7,8 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, watch};
 
 use super::boot_id::boot_id;
 use super::datagram_channel::DatagramChannel;
@@ -16,14 +15,14 @@ use super::signals::Signals;
 use super::socket_delivery::receive_sockets;
 use super::sockets::BalancerSockets;
 use super::{LivenessPipe, ServeOptions, open_files, priority};
-use crate::balancer::{self, BalancerConfig, BalancerLimits, SocketChange};
+use crate::balancer::{self, BalancerConfig, BalancerLimits, DrainReason, SocketChange};
 use crate::clock::RealClock;
 use crate::model::TrustedProxies;
 
 /// Changes that wait for the data plane; more wait in the channel from the supervisor.
 const SOCKET_CHANGES_MAX: usize = 16;
 
-/// Serves until SIGTERM or until the supervisor has ended, then drains.
+/// Serves until it is stopped, has a successor, or its supervisor has ended; then drains.
 ///
 /// # Errors
 /// When the data plane cannot start or one of its threads failed.
@@ -33,8 +32,8 @@ pub(super) fn run(sockets: BalancerSockets, options: &ServeOptions) -> anyhow::R
     let (changes, sockets) = mpsc::channel(SOCKET_CHANGES_MAX);
     let descriptors = open_files::limit()?;
     warn_of_limits(descriptors, &options.trusted_proxies);
-    let stop = CancellationToken::new();
-    watch_supervisor(liveness.clone(), delivery, changes, stop.clone())?;
+    let (reason, drain) = watch::channel(None);
+    watch_supervisor(liveness.clone(), delivery, changes, reason)?;
     balancer::run(BalancerConfig {
         id,
         threads,
@@ -50,8 +49,8 @@ pub(super) fn run(sockets: BalancerSockets, options: &ServeOptions) -> anyhow::R
         },
         trusted_proxies: options.trusted_proxies.clone(),
         on_thread: priority::back_to_usual,
-        heartbeat: Box::new(move || liveness.beat()),
-        stop,
+        heartbeat: Box::new(move |health| liveness.beat(health.into())),
+        drain,
     })?;
     Ok(())
 }
@@ -74,12 +73,19 @@ fn warn_of_limits(descriptors: usize, trusted: &TrustedProxies) {
     }
 }
 
+fn report_end(end: std::io::Result<()>) {
+    match end {
+        Ok(()) => tracing::warn!("the supervisor has ended; draining"),
+        Err(error) => tracing::error!(%error, "cannot watch the supervisor; draining"),
+    }
+}
+
 /// Receives sockets and watches for the reasons to stop, on a separate thread: the data plane's threads have other work.
 fn watch_supervisor(
     liveness: LivenessPipe,
     delivery: OwnedFd,
     changes: mpsc::Sender<SocketChange>,
-    stop: CancellationToken,
+    reason: watch::Sender<Option<DrainReason>>,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
@@ -87,18 +93,25 @@ fn watch_supervisor(
     let delivery = DatagramChannel::new(delivery).context("cannot receive sockets")?;
     drop(entered);
     let watch = async move {
-        tokio::select! {
-            () = signals.stop() => {}
+        let drains_for = tokio::select! {
+            () = signals.stop() => DrainReason::Stopped,
             // connections to a missing socket would wait forever: a successor gets all sockets
-            Err(error) = receive_sockets(delivery, changes) => {
+            Err(error) = receive_sockets(delivery, changes, &reason) => {
                 tracing::error!(%error, "cannot receive sockets of the supervisor; draining");
+                DrainReason::Orphaned
             }
-            end = liveness.ended() => match end {
-                Ok(()) => tracing::warn!("the supervisor has ended; draining"),
-                Err(error) => tracing::error!(%error, "cannot watch the supervisor; draining"),
-            },
+            end = liveness.ended() => {
+                report_end(end);
+                DrainReason::Orphaned
+            }
+        };
+        reason.send_replace(Some(drains_for));
+        if drains_for == DrainReason::Stopped {
+            report_end(liveness.ended().await);
+            reason.send_replace(Some(DrainReason::Orphaned));
         }
-        stop.cancel();
+        // the data plane ends the process
+        reason.closed().await;
     };
     std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || runtime.block_on(watch))?;
     Ok(())

@@ -1,45 +1,32 @@
 //! One running child process: how it is watched and stopped.
 //!
-//! Invariants: [`Child::watch`] returns only after the child was reaped; a child that is dropped is killed.
-//! Deliberately absent: what it is started with (`spawner`), whether and when it is restarted (`supervisor`, `restart_backoff`).
+//! Invariants: [`Child::run`] returns only after the child was reaped; a child that is dropped is killed.
+//! Deliberately absent: what it is started with (`spawner`), whether and when it is restarted or replaced (`role_keeper`).
 
-use std::cell::Cell;
-use std::io::{self, ErrorKind};
-use std::pin::{Pin, pin};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::pin;
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
 
-use anyhow::Context;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tokio::net::UnixStream;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::Role;
-use super::liveness::ALIVE;
-use super::service_manager::RoleState;
-
-impl Role {
-    /// A child without a heartbeat for this long hangs. The balancer's clients wait meanwhile; the controller may be opening
-    /// a large store.
-    pub(super) fn heartbeat_timeout(self) -> Duration {
-        match self {
-            Self::Controller => Duration::from_secs(15),
-            Self::Balancer => Duration::from_secs(5),
-        }
-    }
-
-    /// From SIGTERM to SIGKILL: the balancer itself cuts requests in flight after 30 s, the controller only finishes its
-    /// writes.
-    pub(super) fn stop_timeout(self) -> Duration {
-        match self {
-            Self::Controller => Duration::from_secs(10),
-            Self::Balancer => Duration::from_secs(35),
-        }
-    }
-}
+use super::child_process::ChildProcess;
+use super::child_timeouts::time_to_end;
+use super::command_server::{Supervised, serve_commands};
+use super::datagram_channel::DatagramChannel;
+use super::hand_over::HandedChild;
+use super::heartbeats::{Heartbeat, WATCH_STEP, heartbeat, within_steps};
+use super::listeners::Listeners;
+use super::liveness::ChildHealth;
+use super::role_health::RoleHealth;
+use super::socket_delivery::{SocketDelivery, retire};
+use super::{Role, VERSION};
+use crate::plane::PROTOCOL;
 
 /// Cancelled by the supervisor to end the child of a role, and its successors.
 #[derive(Debug, Clone, Default)]
@@ -51,69 +38,37 @@ pub(super) struct ChildSignals {
 
 /// This many heartbeats, a second apart, and a child has served.
 const SERVED_HEARTBEATS: u32 = 2;
-/// The watcher notices a missing heartbeat in steps of this length: time in which it did not run itself, because all
-/// processes were stopped or the machine was suspended, counts as one step.
-pub(super) const WATCH_STEP: Duration = Duration::from_millis(500);
-
-/// The heartbeats of the children of one role.
-#[derive(Debug, Default)]
-pub(super) struct Heartbeats {
-    state: Cell<RoleState>,
-    /// Woken when the state changes.
-    pub(super) changed: Notify,
-    /// Whether a child of this role has started successfully.
-    has_started: Cell<bool>,
-    /// Those of the current child since it serves.
-    of_this_child: Cell<u32>,
-}
-
-impl Heartbeats {
-    pub(super) fn have_started(&self) -> bool {
-        self.has_started.get()
-    }
-
-    /// Whether the last child had served for a while.
-    pub(super) fn had_served(&self) -> bool {
-        self.of_this_child.get() >= SERVED_HEARTBEATS
-    }
-
-    /// Another child begins.
-    fn begin(&self) {
-        self.of_this_child.set(0);
-    }
-
-    /// What the role's process does.
-    pub(super) fn state(&self) -> RoleState {
-        self.state.get()
-    }
-
-    /// The current child has ended.
-    pub(super) fn end(&self) {
-        self.enter(RoleState::Restarting);
-    }
-
-    fn enter(&self, state: RoleState) {
-        if self.state.replace(state) != state {
-            self.changed.notify_one();
-        }
-    }
-
-    /// A heartbeat of a child that serves; returns whether it is the first of its role.
-    fn beat(&self) -> bool {
-        self.enter(RoleState::Serving);
-        self.of_this_child.set(self.of_this_child.get().saturating_add(1));
-        !self.has_started.replace(true)
-    }
+/// What a child is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChildDuty {
+    /// A balancer that gets no sockets before it can take over from another one.
+    Prepare,
+    Serve,
+    /// A balancer that finishes its requests while its successor serves.
+    Drain,
 }
 
 /// A running child.
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) role: Role,
-    pub(super) process: tokio::process::Child,
-    pub(super) pid: u32,
+    pub(super) pid: i32,
+    /// Of its program.
+    pub(super) version: String,
+    /// Protocol between controller and balancers that it speaks.
+    pub(super) plane: u32,
+    pub(super) duty: ChildDuty,
+    /// Whether this program started it, and not an earlier one of this process.
+    pub(super) is_own: bool,
+    process: ChildProcess,
     /// The supervisor's end of the liveness pipe.
-    pub(super) liveness: UnixStream,
+    liveness: UnixStream,
+    channel: DatagramChannel,
+    /// What a balancer was passed.
+    delivery: SocketDelivery,
+    health: watch::Sender<ChildHealth>,
+    /// How many have come.
+    heartbeats: watch::Sender<u32>,
 }
 
 /// How a child ended.
@@ -123,7 +78,6 @@ pub(super) enum ChildExit {
     Exited(ExitStatus),
     /// It hung and was killed.
     Hung,
-    Stopped,
 }
 
 impl Child {
@@ -131,138 +85,225 @@ impl Child {
     ///
     /// # Errors
     /// When the process cannot be created. Must run inside a tokio runtime.
-    pub(super) fn spawn(role: Role, command: Command, liveness: UnixStream) -> anyhow::Result<Self> {
-        let process = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
-        let pid = process.id().context("the child ended at once")?;
-        Ok(Self { role, process, pid, liveness })
+    pub(super) fn spawn(
+        role: Role,
+        command: Command,
+        liveness: UnixStream,
+        channel: DatagramChannel,
+    ) -> io::Result<Self> {
+        let process = ChildProcess::spawn(command)?;
+        Ok(Self {
+            role,
+            pid: process.id(),
+            version: VERSION.to_owned(),
+            plane: PROTOCOL,
+            duty: ChildDuty::Serve,
+            is_own: true,
+            process,
+            liveness,
+            channel,
+            delivery: SocketDelivery::default(),
+            health: watch::Sender::default(),
+            heartbeats: watch::Sender::default(),
+        })
     }
 
-    /// Watches the child until it has ended and is reaped. `heartbeats` records them.
-    /// `channel` serves the child's channel, and resolves only if the child must be replaced.
+    /// Continues with a child of an earlier program of this process.
+    ///
+    /// # Errors
+    /// When its descriptors are none. Must run inside a tokio runtime.
+    pub(super) fn adopt(handed: HandedChild, liveness: OwnedFd, channel: OwnedFd) -> io::Result<Self> {
+        let HandedChild { role, pid, version, plane, is_draining, delivery, health } = handed;
+        let liveness = StdUnixStream::from(liveness);
+        liveness.set_nonblocking(true)?;
+        Ok(Self {
+            role,
+            pid,
+            version,
+            plane,
+            duty: if is_draining { ChildDuty::Drain } else { ChildDuty::Serve },
+            is_own: false,
+            process: ChildProcess::adopt(pid)?,
+            liveness: UnixStream::from_std(liveness)?,
+            channel: DatagramChannel::new(channel)?,
+            delivery,
+            heartbeats: watch::Sender::new(if health > ChildHealth::Starting {
+                SERVED_HEARTBEATS
+            } else {
+                0
+            }),
+            health: watch::Sender::new(health),
+        })
+    }
+
+    /// What the next program of this process needs to know about it; [`Self::descriptors`] come with it.
+    pub(super) fn handed_over(&self) -> HandedChild {
+        HandedChild {
+            role: self.role,
+            pid: self.pid,
+            version: self.version.clone(),
+            plane: self.plane,
+            is_draining: self.duty == ChildDuty::Drain,
+            delivery: self.delivery.clone(),
+            health: *self.health.borrow(),
+        }
+    }
+
+    pub(super) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.liveness.as_fd(), self.channel.as_fd()]
+    }
+
+    pub(super) fn health(&self) -> watch::Receiver<ChildHealth> {
+        self.health.subscribe()
+    }
+
+    /// Whether it has served for a while.
+    pub(super) fn had_served(&self) -> bool {
+        *self.heartbeats.borrow() >= SERVED_HEARTBEATS
+    }
+
+    /// Its heartbeats, counted.
+    pub(super) fn heartbeats(&self) -> watch::Receiver<u32> {
+        self.heartbeats.subscribe()
+    }
+
+    /// Passes a balancer all sockets; from now on it accepts.
+    ///
+    /// # Errors
+    /// When it does not take them in the time in which it must send a heartbeat.
+    pub(super) async fn pass_sockets(&mut self, listeners: &Listeners) -> io::Result<()> {
+        self.duty = ChildDuty::Serve;
+        let open = listeners.subscribe().borrow().clone();
+        timeout(self.role.heartbeat_timeout(), self.delivery.deliver(&self.channel, &open)).await?
+    }
+
+    /// Watches the child until it has ended and is reaped; a balancer gets its sockets, a controller its answers. May be cancelled
+    /// and called again.
     ///
     /// # Errors
     /// When the child can no longer be watched or killed.
-    pub(super) async fn watch(
-        mut self,
-        signals: &ChildSignals,
-        heartbeats: &Heartbeats,
-        mut channel: Pin<&mut impl Future<Output = io::Error>>,
+    pub(super) async fn run(
+        &mut self,
+        supervised: Supervised<'_>,
+        of_role: &RoleHealth,
     ) -> anyhow::Result<ChildExit> {
-        heartbeats.begin();
-        loop {
-            tokio::select! {
-                status = self.process.wait() => return Ok(ChildExit::Exited(status?)),
-                heartbeat = within_steps(self.role.heartbeat_timeout(), heartbeat(&self.liveness)) => match heartbeat {
-                    Some(Heartbeat::Starting) => {}
-                    Some(Heartbeat::Alive) if !heartbeats.beat() => {}
-                    Some(Heartbeat::Alive) => tracing::info!(role = %self.role, pid = self.pid, "has started"),
-                    Some(Heartbeat::Closed) => {
-                        let limit = self.role.heartbeat_timeout();
-                        return self.reap(limit, signals).await;
-                    }
-                    None => return self.kill_hung().await,
-                },
-                error = &mut channel => {
-                    tracing::warn!(role = %self.role, pid = self.pid, %error, "cannot pass it sockets");
-                    let limit = self.time_to_end(&error);
-                    return self.reap(limit, signals).await;
+        let Self { role, pid, duty, process, liveness, channel, delivery, health, heartbeats, .. } = self;
+        let role = *role;
+        let silence = role.heartbeat_timeout();
+        let serve_channel = async {
+            match (role, duty) {
+                (Role::Controller, _) => match serve_commands(channel, *pid, supervised).await {},
+                // one that does not read hangs, as one that sends no heartbeat
+                (Role::Balancer, ChildDuty::Serve) => {
+                    delivery.run(channel, supervised.listeners, silence).await
                 }
-                () = signals.stop.cancelled() => return self.stop(&signals.kill).await,
-                () = signals.kill.cancelled() => return self.stop(&signals.kill).await,
+                (Role::Balancer, _) => std::future::pending().await,
             }
-        }
-    }
-
-    /// For how long a child may run on whose channel failed: one that closed its end may finish its requests, one that does
-    /// not read hangs.
-    fn time_to_end(&self, error: &io::Error) -> Duration {
-        match error.kind() {
-            ErrorKind::TimedOut => self.role.heartbeat_timeout(),
-            _ => self.role.stop_timeout(),
-        }
-    }
-
-    /// A child that has closed its pipe or channel is about to end; one that does not end within the limit hangs.
-    async fn reap(mut self, limit: Duration, signals: &ChildSignals) -> anyhow::Result<ChildExit> {
+        };
+        let mut serve_channel = pin!(serve_channel);
+        let ends_within = loop {
+            tokio::select! {
+                status = process.wait() => return Ok(ChildExit::Exited(status?)),
+                heartbeat = within_steps(silence, heartbeat(liveness)) => match heartbeat {
+                    Some(Heartbeat::Of(ChildHealth::Starting)) => {}
+                    Some(Heartbeat::Of(found)) => {
+                        heartbeats.send_modify(|count| *count = count.saturating_add(1));
+                        health.send_if_modified(|last| std::mem::replace(last, found) != found);
+                        supervised.children.serves(*pid);
+                        if of_role.beat() {
+                            tracing::info!(%role, pid, "has started");
+                        }
+                    }
+                    Some(Heartbeat::Closed) => break silence,
+                    None => return kill_hung(process).await,
+                },
+                error = &mut serve_channel => {
+                    tracing::warn!(%role, pid, %error, "cannot pass it sockets");
+                    break time_to_end(role, &error);
+                }
+            }
+        };
+        // it is about to end, or hangs
         tokio::select! {
-            status = self.process.wait() => Ok(ChildExit::Exited(status?)),
-            () = tokio::time::sleep(limit) => self.kill_hung().await,
-            () = signals.stop.cancelled() => self.stop(&signals.kill).await,
-            () = signals.kill.cancelled() => self.stop(&signals.kill).await,
+            status = process.wait() => Ok(ChildExit::Exited(status?)),
+            () = tokio::time::sleep(ends_within) => kill_hung(process).await,
         }
-    }
-
-    async fn kill_hung(mut self) -> anyhow::Result<ChildExit> {
-        self.process.kill().await?;
-        Ok(ChildExit::Hung)
     }
 
     /// Sends SIGTERM, then SIGKILL after a timeout or at `kill_now`.
-    async fn stop(mut self, kill_now: &CancellationToken) -> anyhow::Result<ChildExit> {
-        // the child is not reaped yet, so the id is still its own
-        kill(Pid::from_raw(i32::try_from(self.pid)?), Signal::SIGTERM)?;
-        let timeout = self.role.stop_timeout();
+    ///
+    /// # Errors
+    /// When this process may not.
+    pub(super) async fn stop(&mut self, kill_now: &CancellationToken) -> io::Result<()> {
+        let Self { role, pid, process, .. } = self;
+        process.signal(Signal::SIGTERM)?;
+        let timeout = role.stop_timeout();
         tokio::select! {
-            status = self.process.wait() => {
-                status?;
-                return Ok(ChildExit::Stopped);
-            }
+            status = process.wait() => return status.map(drop),
             () = tokio::time::sleep(timeout) => {
-                tracing::warn!(role = %self.role, pid = self.pid, "did not end within {timeout:?}; killing it");
+                tracing::warn!(%role, pid, "did not end within {timeout:?}; killing it");
             }
-            () = kill_now.cancelled() => tracing::warn!(role = %self.role, pid = self.pid, "killing it"),
+            () = kill_now.cancelled() => tracing::warn!(%role, pid, "killing it"),
         }
-        self.process.kill().await?;
-        Ok(ChildExit::Stopped)
+        process.kill().await
+    }
+
+    /// Kills it; its end is still to be waited for.
+    ///
+    /// # Errors
+    /// When this process may not.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        self.process.signal(Signal::SIGKILL)
+    }
+
+    /// Asks it to end.
+    ///
+    /// # Errors
+    /// When this process may not.
+    pub(super) fn terminate(&mut self) -> io::Result<()> {
+        self.duty = ChildDuty::Drain;
+        self.process.signal(Signal::SIGTERM)
+    }
+
+    /// Lets a balancer finish its requests: its successor serves. One that cannot be asked gets SIGTERM, which leaves it less
+    /// time.
+    ///
+    /// # Errors
+    /// When this process may not.
+    pub(super) async fn retire(&mut self) -> io::Result<()> {
+        self.duty = ChildDuty::Drain;
+        match timeout(WATCH_STEP, retire(&self.channel)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => self.process.signal(Signal::SIGTERM),
+        }
     }
 }
 
-/// The output of the future; `None` if it has none after this much time in which this process ran.
-async fn within_steps<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    let mut passed = Duration::ZERO;
-    while passed < limit {
-        if let Ok(output) = timeout(WATCH_STEP, &mut future).await {
-            return Some(output);
-        }
-        passed += WATCH_STEP;
-    }
-    None
-}
-
-enum Heartbeat {
-    Starting,
-    Alive,
-    Closed,
-}
-
-async fn heartbeat(pipe: &UnixStream) -> Heartbeat {
-    let mut bytes = [0; 64];
-    loop {
-        if pipe.readable().await.is_err() {
-            return Heartbeat::Closed;
-        }
-        match pipe.try_read(&mut bytes) {
-            Ok(0) => return Heartbeat::Closed,
-            Ok(count) if bytes[..count].contains(&ALIVE) => return Heartbeat::Alive,
-            Ok(_) => return Heartbeat::Starting,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => return Heartbeat::Closed,
-        }
-    }
+async fn kill_hung(process: &mut ChildProcess) -> anyhow::Result<ChildExit> {
+    process.kill().await?;
+    Ok(ChildExit::Hung)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::Instant;
 
+    use super::super::child_records::ChildRecords;
+    use super::super::datagram_channel::datagram_pair;
+    use super::super::incidents::Incidents;
+    use super::super::reloads::Reloads;
     use super::*;
+    use crate::clock::RealClock;
 
-    /// A process that ends only by a signal.
-    fn sleeper() -> Command {
+    /// A balancer that ends only by a signal; and its end of the liveness pipe.
+    fn child() -> (Child, UnixStream, OwnedFd) {
         let mut command = Command::new("sleep");
         command.arg("1000");
-        command
+        let (liveness, pipe) = UnixStream::pair().unwrap();
+        let (channel, childs) = datagram_pair().unwrap();
+        (Child::spawn(Role::Balancer, command, liveness, channel).unwrap(), pipe, childs)
     }
 
     /// How a child ended, and how long it was watched.
@@ -272,73 +313,27 @@ mod tests {
         lasted: Duration,
     }
 
-    /// Watches a child that ends only by a signal and whose channel failed with this error.
-    async fn watch(error: ErrorKind, signals: &ChildSignals) -> Watched {
-        let (liveness, _pipe) = UnixStream::pair().unwrap();
-        let child = Child::spawn(Role::Balancer, sleeper(), liveness).unwrap();
+    async fn watch(child: &mut Child) -> Watched {
+        let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+        let (children, incidents) = (ChildRecords::default(), Incidents::default());
+        let (clock, reloads) = (RealClock::new(), Reloads::default());
+        let about = Supervised {
+            listeners: &listeners,
+            children: &children,
+            incidents: &incidents,
+            clock: &clock,
+            reloads: &reloads,
+        };
         let started = Instant::now();
-        let heartbeats = Heartbeats::default();
-        let exit = child.watch(signals, &heartbeats, pin!(std::future::ready(error.into()))).await.unwrap();
+        let exit = child.run(about, &RoleHealth::default()).await.unwrap();
         Watched { exit, lasted: started.elapsed() }
     }
 
-    #[tokio::test]
-    async fn child_that_is_dropped_is_killed() {
-        let (liveness, _pipe) = UnixStream::pair().unwrap();
-        let child = Child::spawn(Role::Controller, sleeper(), liveness).unwrap();
-        let pid = Pid::from_raw(i32::try_from(child.pid).unwrap());
-        drop(child);
-        // tokio reaps it when it hears of its end; until then it is a zombie
-        let ended = async {
-            while kill(pid, None).is_ok() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(Duration::from_secs(60), ended).await.expect("it has ended");
-    }
-
     #[tokio::test(start_paused = true)]
-    async fn balancer_that_closed_its_channel_has_the_drain_time_to_end() {
-        let watched = watch(ErrorKind::BrokenPipe, &ChildSignals::default()).await;
-        assert!(matches!(watched.exit, ChildExit::Hung), "{:?}", watched.exit);
-        assert_eq!(watched.lasted, Role::Balancer.stop_timeout());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn balancer_that_does_not_read_its_channel_is_killed_as_one_without_heartbeats() {
-        let watched = watch(ErrorKind::TimedOut, &ChildSignals::default()).await;
+    async fn child_without_heartbeats_is_killed() {
+        let (mut child, _pipe, _channel) = child();
+        let watched = watch(&mut child).await;
         assert!(matches!(watched.exit, ChildExit::Hung), "{:?}", watched.exit);
         assert_eq!(watched.lasted, Role::Balancer.heartbeat_timeout());
-    }
-
-    /// A clock that jumps is what a process sees that was stopped, or whose machine was suspended.
-    #[tokio::test(start_paused = true)]
-    async fn time_in_which_the_watcher_did_not_run_is_one_step() {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let watched = tokio::spawn(within_steps(Duration::from_secs(5), receiver));
-        for _ in 0..3 {
-            tokio::task::yield_now().await;
-            tokio::time::advance(Duration::from_secs(60)).await;
-        }
-        tokio::task::yield_now().await;
-        sender.send("a heartbeat").unwrap();
-        assert_eq!(watched.await.unwrap(), Some(Ok("a heartbeat")));
-        let started = Instant::now();
-        assert_eq!(within_steps(Duration::from_secs(5), std::future::pending::<()>()).await, None);
-        assert_eq!(started.elapsed(), Duration::from_secs(5));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn signals_are_obeyed_while_a_balancer_drains() {
-        let stops = ChildSignals::default();
-        let kills = ChildSignals::default();
-        for (signals, token) in [(&stops, &stops.stop), (&kills, &kills.kill)] {
-            let signalled = async {
-                tokio::time::sleep(Duration::from_secs(10)).await;
-                token.cancel();
-            };
-            let (watched, ()) = tokio::join!(watch(ErrorKind::BrokenPipe, signals), signalled);
-            assert!(matches!(watched.exit, ChildExit::Stopped), "{:?}", watched.exit);
-        }
     }
 }

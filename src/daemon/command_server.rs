@@ -9,13 +9,16 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::VERSION;
 use super::child_records::ChildRecords;
 use super::datagram_channel::{Datagram, DatagramChannel, MESSAGE_MAX};
 use super::incidents::Incidents;
 use super::listener_refusal::CommandRefusal;
 use super::listeners::Listeners;
+use super::reloads::Reloads;
 use super::supervisor_command::{NumberedCall, SupervisorAnswer, SupervisorCommand};
 use crate::clock::Clock;
+use crate::model::{DaemonProcess, DaemonProcesses};
 
 /// For a controller that does not read its answers, which fill the socket after a while.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -30,12 +33,13 @@ pub(super) struct Supervised<'a> {
     pub(super) children: &'a ChildRecords,
     pub(super) incidents: &'a Incidents,
     pub(super) clock: &'a dyn Clock,
+    pub(super) reloads: &'a Reloads,
 }
 
 /// Answers commands until the controller is replaced, whose channel ends then.
 pub(super) async fn serve_commands(
     channel: &DatagramChannel,
-    controller: u32,
+    controller: i32,
     supervised: Supervised<'_>,
 ) -> Infallible {
     loop {
@@ -66,7 +70,7 @@ fn encode(answer: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(answer).unwrap_or_default()
 }
 
-fn answer(message: &Datagram, controller: u32, supervised: Supervised<'_>) -> NumberedCall<SupervisorAnswer> {
+fn answer(message: &Datagram, controller: i32, supervised: Supervised<'_>) -> NumberedCall<SupervisorAnswer> {
     let command = decode(message, controller);
     let call = command.as_ref().map_or(0, |command| command.call);
     let done = command.and_then(|command| obey(command.body, supervised));
@@ -77,9 +81,9 @@ fn answer(message: &Datagram, controller: u32, supervised: Supervised<'_>) -> Nu
     NumberedCall { call, body }
 }
 
-fn decode(message: &Datagram, controller: u32) -> Result<NumberedCall<SupervisorCommand>, CommandRefusal> {
+fn decode(message: &Datagram, controller: i32) -> Result<NumberedCall<SupervisorCommand>, CommandRefusal> {
     let pid = message.sender.unwrap_or_default();
-    if u32::try_from(pid) != Ok(controller) {
+    if pid != controller {
         return Err(CommandRefusal::NotController { pid });
     }
     if message.is_truncated {
@@ -107,6 +111,16 @@ fn obey(command: SupervisorCommand, supervised: Supervised<'_>) -> Result<Superv
         SupervisorCommand::NextIncident(recorded) => {
             Ok(SupervisorAnswer::Incident(supervised.incidents.next(recorded)))
         }
+        SupervisorCommand::Reload => match supervised.reloads.request(supervised.children) {
+            Ok(number) => Ok(SupervisorAnswer::Reloading { number }),
+            Err(reason) => Err(CommandRefusal::Reload(reason)),
+        },
+        SupervisorCommand::ListProcesses => {
+            let mut processes = vec![DaemonProcess::supervisor(std::process::id(), VERSION)];
+            processes.extend(supervised.children.processes());
+            let reload = supervised.reloads.report();
+            Ok(SupervisorAnswer::Processes(DaemonProcesses { processes, reload }))
+        }
     }
 }
 
@@ -122,23 +136,30 @@ mod tests {
     use crate::clock::RealClock;
     use crate::model::{ListenerId, ProtocolKind};
 
-    fn listeners() -> Listeners {
-        Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap()
-    }
-
-    /// A supervisor without children.
-    #[derive(Default)]
-    struct Idle {
+    /// What the commands of a test are about.
+    struct World {
+        listeners: Listeners,
         children: ChildRecords,
         incidents: Incidents,
         clock: RealClock,
+        reloads: Reloads,
     }
 
-    impl Idle {
-        fn with<'a>(&'a self, listeners: &'a Listeners) -> Supervised<'a> {
-            let Self { children, incidents, clock } = self;
-            Supervised { listeners, children, incidents, clock }
+    impl World {
+        fn new() -> Self {
+            let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+            let (children, incidents) = (ChildRecords::default(), Incidents::default());
+            Self { listeners, children, incidents, clock: RealClock::new(), reloads: Reloads::default() }
         }
+
+        fn supervised(&self) -> Supervised<'_> {
+            let Self { listeners, children, incidents, clock, reloads } = self;
+            Supervised { listeners, children, incidents, clock, reloads }
+        }
+    }
+
+    fn own_pid() -> i32 {
+        i32::try_from(std::process::id()).unwrap()
     }
 
     fn open() -> OpenListener {
@@ -148,8 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn malformed_messages_are_refused_and_the_next_command_is_obeyed() {
-        let listeners = listeners();
-        let idle = Idle::default();
+        let world = World::new();
         let (server, theirs) = datagram_pair().unwrap();
         let client = DatagramChannel::new(theirs).unwrap();
         let opened = NumberedCall { call: 7, body: SupervisorCommand::OpenListener(open()) };
@@ -176,20 +196,19 @@ mod tests {
             assert_eq!(answer.call, 7);
         };
         tokio::select! {
-            never = serve_commands(&server, std::process::id(), idle.with(&listeners)) => match never {},
+            never = serve_commands(&server, own_pid(), world.supervised()) => match never {},
             () = asks => {}
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn commands_are_obeyed_after_an_answer_that_could_not_be_sent() {
-        let listeners = listeners();
-        let idle = Idle::default();
+        let world = World::new();
         let (server, theirs) = datagram_pair().unwrap();
         // the answer then fails, and commands still arrive
         socket2::SockRef::from(&theirs).shutdown(std::net::Shutdown::Read).unwrap();
         let client = DatagramChannel::new(theirs).unwrap();
-        let mut open_listeners = listeners.subscribe();
+        let mut open_listeners = world.listeners.subscribe();
         let commands = async {
             for id in ["first", "second"] {
                 let body = SupervisorCommand::OpenListener(OpenListener { id: id.into(), ..open() });
@@ -199,7 +218,7 @@ mod tests {
             }
         };
         tokio::select! {
-            never = serve_commands(&server, std::process::id(), idle.with(&listeners)) => match never {},
+            never = serve_commands(&server, own_pid(), world.supervised()) => match never {},
             () = commands => {}
         }
     }
@@ -223,19 +242,18 @@ mod tests {
 
     #[tokio::test]
     async fn command_of_another_process_is_refused() {
-        let listeners = listeners();
-        let idle = Idle::default();
+        let world = World::new();
         let (server, theirs) = datagram_pair().unwrap();
         let client = SupervisorClient::new(theirs).unwrap();
         let refused = tokio::select! {
-            never = serve_commands(&server, std::process::id() + 1, idle.with(&listeners)) => match never {},
+            never = serve_commands(&server, own_pid() + 1, world.supervised()) => match never {},
             opened = client.open_listener(open()) => opened.unwrap_err(),
         };
-        let pid = i32::try_from(std::process::id()).unwrap();
+        let pid = own_pid();
         assert!(
             matches!(refused, SupervisorCallError::Refused(CommandRefusal::NotController { pid: found }) if found == pid),
             "{refused}"
         );
-        assert_eq!(listeners.subscribe().borrow().len(), 1, "only the public listener is open");
+        assert_eq!(world.listeners.subscribe().borrow().len(), 1, "only the public listener is open");
     }
 }

@@ -18,7 +18,7 @@ use super::crash_loops::CrashLoopReporter;
 use super::daemon_events::DaemonEvents;
 use super::disk_watch::watch_disk;
 use super::incident_reporter::IncidentReporter;
-use super::liveness::HEARTBEAT_INTERVAL;
+use super::liveness::{ChildHealth, HEARTBEAT_INTERVAL};
 use super::refusal::Refusal;
 use super::signals::Signals;
 use super::store_opening::{foreign_containers, instance, open_store};
@@ -63,14 +63,16 @@ async fn serve(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Result<
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let store = match open_store(options, &clock).await? {
         Ok(store) => store,
-        Err(unavailable) => return wait_for_store(unavailable, api, liveness, options, clock, started).await,
+        Err(unavailable) => {
+            return wait_for_store(unavailable, api, supervisor, liveness, options, clock, started).await;
+        }
     };
     let engine: Arc<dyn Engine> = Arc::new(docker(options));
     let node = agent::identify_node(store.as_ref(), engine.as_ref()).await?;
     let instance = instance(node.as_ref(), options);
     if let Some(unavailable) = foreign_containers(engine.as_ref(), &instance, &store, options).await? {
         store.close().await;
-        return wait_for_store(unavailable, api, liveness, options, clock, started).await;
+        return wait_for_store(unavailable, api, supervisor, liveness, options, clock, started).await;
     }
     let opened = Arc::clone(&store);
     let keeper = Arc::new(StoreKeeper {
@@ -85,9 +87,9 @@ async fn serve(sockets: ChildSockets, options: &ServeOptions) -> anyhow::Result<
     let shared = Arc::clone(&supervisor);
     let daemon =
         Daemon { options, store, engine, clock, supervisor: shared, keeper, shutdown: shutdown.clone() };
+    let mut signals = Signals::watch()?;
     let mut parts = daemon.start(node, api, plane).await?;
     started.store(true, Ordering::Relaxed);
-    let mut signals = Signals::watch()?;
     let ended = tokio::select! {
         () = signals.stop() => Ok(()),
         // the successor opens the store that was put in its place
@@ -122,8 +124,8 @@ fn send_heartbeats(liveness: LivenessPipe, started: Arc<AtomicBool>, shutdown: C
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = every.tick() => match started.load(Ordering::Relaxed) {
-                    true => liveness.beat(),
-                    false => liveness.starting(),
+                    true => liveness.beat(ChildHealth::Alive),
+                    false => liveness.beat(ChildHealth::Starting),
                 },
             }
         }
@@ -134,6 +136,7 @@ fn send_heartbeats(liveness: LivenessPipe, started: Arc<AtomicBool>, shutdown: C
 async fn wait_for_store(
     unavailable: UnavailableStore,
     api: std::os::unix::net::UnixListener,
+    daemon: Arc<SupervisorClient>,
     liveness: LivenessPipe,
     options: &ServeOptions,
     clock: Arc<dyn Clock>,
@@ -143,7 +146,7 @@ async fn wait_for_store(
     let mut signals = Signals::watch()?;
     let stop = CancellationToken::new();
     tokio::select! {
-        waited = unavailable.wait(api, options, clock, stop) => waited,
+        waited = unavailable.wait(api, daemon, options, clock, stop) => waited,
         () = signals.stop() => Ok(()),
         end = liveness.ended() => Ok(end?),
     }
@@ -203,9 +206,10 @@ impl Daemon<'_> {
         self.report_own_state(&controller, &mut parts);
         let server = Arc::clone(&controller);
         let keeper = Arc::clone(&self.keeper);
+        let daemon = Arc::clone(&self.supervisor);
         let stopped = self.shutdown.clone();
         parts.spawn(async move {
-            if let Err(error) = api::server::serve(api, server, keeper, stopped).await {
+            if let Err(error) = api::server::serve(api, server, keeper, daemon, stopped).await {
                 tracing::error!(%error, "the API ended");
             }
         });

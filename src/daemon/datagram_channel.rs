@@ -5,7 +5,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 
 use rustix::cmsg_space;
@@ -52,6 +52,10 @@ impl DatagramChannel {
         let socket = StdUnixDatagram::from(socket);
         socket.set_nonblocking(true)?;
         Ok(Self { socket: UnixDatagram::from_std(socket)? })
+    }
+
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Sends a message, with a descriptor if one is given; waits while the other end has too many unread ones.

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use super::Role;
 use super::balancer_locks::{BalancerLocks, LockedBalancer};
-use super::child::WATCH_STEP;
+use super::heartbeats::WATCH_STEP;
 use super::incidents::{Incident, Incidents};
 
 /// The balancers that were left.
@@ -25,17 +25,23 @@ pub(super) struct LeftBalancers<'a> {
 }
 
 impl<'a> LeftBalancers<'a> {
-    /// Those that run now. Call it before this supervisor starts its own.
+    /// Those that run now, but for these processes, which are this supervisor's. Call it before it starts others.
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub(super) fn find(locks: &'a BalancerLocks) -> std::io::Result<Self> {
-        let left = locks.running()?;
+    pub(super) fn find(locks: &'a BalancerLocks, own: &[i32]) -> std::io::Result<Self> {
+        let is_own = |left: &LockedBalancer| left.process.is_some_and(|process| own.contains(&process.pid));
+        let left: Vec<_> = locks.running()?.into_iter().filter(|left| !is_own(left)).collect();
         for balancer in &left {
             let pid = balancer.process.map(|process| process.pid);
             tracing::warn!(balancer = %balancer.id, pid, "a balancer of an earlier daemon still runs; rollouts wait for it");
         }
         Ok(Self { locks, left })
+    }
+
+    /// If they cannot be listed.
+    pub(super) fn none(locks: &'a BalancerLocks) -> Self {
+        Self { locks, left: Vec::new() }
     }
 
     /// Waits until they have ended, and kills those that do not end within the time that a balancer has to stop.
@@ -123,7 +129,7 @@ mod tests {
         let mut hanging = holder(&locks, "a", &["--balancer-id", "a"]);
         let mut another = holder(&locks, "b", &["--balancer-id", "c"]);
         let incidents = Incidents::default();
-        let left = LeftBalancers::find(&locks).unwrap();
+        let left = LeftBalancers::find(&locks, &[]).unwrap();
         let mut own = holder(&locks, "d", &["--balancer-id", "d"]);
         let mut ending = pin!(left.end(&incidents));
         let limit = Role::Balancer.stop_timeout();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::port_owner::{PortOwner, owner_suffix};
-use crate::model::{ListenerId, ProtocolKind};
+use crate::model::{ListenerId, ProtocolKind, ReloadRefusal};
 
 /// Why a command was refused; names the object. Ids are quoted and escaped, because they may be invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub enum CommandRefusal {
     /// Only the controller that the supervisor runs may send commands.
     #[error("process {pid} is not the controller")]
     NotController { pid: i32 },
+    #[error("cannot reload: {0}")]
+    Reload(ReloadRefusal),
 }
 
 /// Why a listener was not opened.

@@ -3,6 +3,7 @@
 //! Invariants: a listener's sockets stay bound while children are replaced; a refused command changes nothing.
 //! Deliberately absent: accepting, and what the listeners lead to.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -29,7 +30,9 @@ pub(super) struct BoundListener {
     pub(super) protocol: ProtocolKind,
     pub(super) addresses: Vec<BoundAddress>,
     /// Set at the start of the daemon: no command closes it.
-    is_fixed: bool,
+    pub(super) is_fixed: bool,
+    /// Of its sockets: a listener that was closed and opened again has the same id, but other sockets.
+    pub(super) generation: u64,
 }
 
 pub(super) type ListenerMap = BTreeMap<ListenerId, Arc<BoundListener>>;
@@ -40,6 +43,7 @@ pub(super) struct Listeners {
     /// Number of balancer threads, fixed for the life of the daemon: each has a socket of every address.
     pub(super) threads: usize,
     open: watch::Sender<ListenerMap>,
+    next_generation: Cell<u64>,
 }
 
 impl Listeners {
@@ -53,9 +57,19 @@ impl Listeners {
             Some(socket) => vec![share_socket(socket, threads).context("cannot share the activated socket")?],
             None => bind_http(http, threads)?,
         };
-        let public = BoundListener { protocol: ProtocolKind::Http, addresses, is_fixed: true };
-        let open = [(ListenerId::public_http(), Arc::new(public))].into();
-        Ok(Self { threads, open: watch::Sender::new(open) })
+        let public = BoundListener { protocol: ProtocolKind::Http, addresses, is_fixed: true, generation: 0 };
+        Ok(Self::continued(threads, [(ListenerId::public_http(), Arc::new(public))].into()))
+    }
+
+    /// The listeners that are open already.
+    pub(super) fn continued(threads: usize, open: ListenerMap) -> Self {
+        let last = open.values().map(|listener| listener.generation).max().unwrap_or_default();
+        Self { threads, open: watch::Sender::new(open), next_generation: Cell::new(last + 1) }
+    }
+
+    /// Closes the supervisor's sockets, at the end of the daemon: from now on only the balancer accepts on them.
+    pub(super) fn release(&self) {
+        self.open.send_replace(ListenerMap::new());
     }
 
     /// The open listeners, now and after each change.
@@ -88,7 +102,9 @@ impl Listeners {
             _ => OpenRefusal::System { error: io_error_text(&error) },
         })?;
         let address = bound.address;
-        let listener = BoundListener { protocol: asked.protocol, addresses: vec![bound], is_fixed: false };
+        let generation = self.next_generation.replace(self.next_generation.get() + 1);
+        let protocol = asked.protocol;
+        let listener = BoundListener { protocol, addresses: vec![bound], is_fixed: false, generation };
         self.open.send_modify(|open| {
             open.insert(asked.id.clone(), Arc::new(listener));
         });

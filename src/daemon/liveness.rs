@@ -9,13 +9,47 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::balancer::BalancerHealth;
+
 /// A fifth of the shorter heartbeat timeout (the balancer's), so that a few late heartbeats do not end a child.
 pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A heartbeat of a child that has started.
-pub(super) const ALIVE: u8 = 1;
-/// A heartbeat of a child that may still refuse to start.
-const STARTING: u8 = 0;
+/// What a heartbeat says about a child; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum ChildHealth {
+    /// It may still refuse to start.
+    #[default]
+    Starting,
+    Alive,
+    /// A balancer that serves from a table.
+    HasTable,
+    /// A balancer that has acknowledged the controller's last table.
+    InStep,
+}
+
+impl ChildHealth {
+    /// In the order of the bytes that stand for them.
+    const ALL: [Self; 4] = [Self::Starting, Self::Alive, Self::HasTable, Self::InStep];
+
+    /// What the newest of these bytes says; a child of a later version may know more.
+    pub(super) fn of_heartbeats(bytes: &[u8]) -> Option<Self> {
+        let newest = usize::from(*bytes.last()?);
+        Some(Self::ALL.get(newest).copied().unwrap_or(Self::InStep))
+    }
+}
+
+impl From<BalancerHealth> for ChildHealth {
+    fn from(health: BalancerHealth) -> Self {
+        match health {
+            BalancerHealth::NoTable => Self::Alive,
+            BalancerHealth::HasTable => Self::HasTable,
+            BalancerHealth::InStep => Self::InStep,
+        }
+    }
+}
 
 /// A child's end of the pipe. Clones share it.
 #[derive(Debug, Clone)]
@@ -30,20 +64,12 @@ impl LivenessPipe {
         Ok(Self { pipe: Arc::new(pipe) })
     }
 
-    /// Sends a heartbeat of a child that is still starting: the supervisor waits, and a refusal still ends the daemon.
-    pub(super) fn starting(&self) {
-        self.send(STARTING);
-    }
-
     /// Sends a heartbeat. Call it every [`HEARTBEAT_INTERVAL`] from the loop whose hang should end the process.
-    pub(super) fn beat(&self) {
-        self.send(ALIVE);
-    }
-
+    ///
     /// Never blocks. A full pipe means that the supervisor has not read for minutes, and a broken one that it has ended,
     /// which [`LivenessPipe::ended`] reports; the loop that sends heartbeats handles neither.
-    fn send(&self, heartbeat: u8) {
-        match (&*self.pipe).write(&[heartbeat]) {
+    pub(super) fn beat(&self, health: ChildHealth) {
+        match (&*self.pipe).write(&[health as u8]) {
             Ok(_) => {}
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::BrokenPipe) => {}
             Err(error) => tracing::warn!(%error, "cannot send a heartbeat"),
@@ -82,14 +108,16 @@ mod tests {
     async fn heartbeats_arrive_and_the_supervisors_end_is_noticed() {
         let (mut supervisor, child) = UnixStream::pair().unwrap();
         let pipe = LivenessPipe::new(child).unwrap();
-        pipe.beat();
-        pipe.clone().beat();
+        pipe.beat(ChildHealth::Alive);
+        pipe.clone().beat(ChildHealth::InStep);
         let mut seen = [0; 2];
         supervisor.read_exact(&mut seen).unwrap();
-        assert_eq!(seen, [ALIVE, ALIVE]);
+        assert_eq!(ChildHealth::of_heartbeats(&seen[..1]), Some(ChildHealth::Alive));
+        assert_eq!(ChildHealth::of_heartbeats(&seen), Some(ChildHealth::InStep));
+        assert_eq!(ChildHealth::of_heartbeats(&[]), None);
         assert!(tokio::time::timeout(Duration::from_millis(20), pipe.ended()).await.is_err());
         drop(supervisor);
         tokio::time::timeout(Duration::from_secs(60), pipe.ended()).await.unwrap().unwrap();
-        pipe.beat();
+        pipe.beat(ChildHealth::Alive);
     }
 }

@@ -9,15 +9,23 @@
 
 mod balancer_locks;
 mod balancer_role;
+mod balancer_succession;
 mod boot_id;
 mod child;
+mod child_process;
 mod child_records;
+mod child_timeouts;
 mod command_server;
 mod controller_role;
 mod crash_loops;
+mod daemon_control;
 mod daemon_events;
 mod datagram_channel;
+mod descriptor_parcel;
 mod disk_watch;
+mod hand_over;
+mod handed_descriptors;
+mod heartbeats;
 mod incident_reporter;
 mod incidents;
 mod left_balancers;
@@ -28,9 +36,16 @@ mod open_files;
 mod port_owner;
 mod priority;
 mod process_stamp;
+mod program;
+mod program_check;
+mod program_exec;
 mod refusal;
+mod reload;
+mod reloads;
 mod restart_backoff;
 mod role;
+mod role_health;
+mod role_keeper;
 mod run_role;
 mod service_manager;
 mod signals;
@@ -43,9 +58,11 @@ mod start_retry;
 mod state_dir;
 mod state_location;
 mod store_opening;
+mod supervision_end;
 mod supervisor;
 mod supervisor_client;
 mod supervisor_command;
+mod supervisor_start;
 mod tcp_sockets;
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -58,23 +75,28 @@ use std::path::PathBuf;
 
 pub use crate::balancer::PER_CLIENT;
 pub use child_records::CrashLoopingChild;
+pub use hand_over::continues;
 pub use incidents::{Incident, NumberedIncident};
 pub use listener_refusal::{CommandRefusal, OpenRefusal};
 pub use liveness::LivenessPipe;
 pub use port_owner::PortOwner;
+pub use program_check::check_hand_over;
 pub use refusal::Refusal;
 pub use role::{Role, UnknownRole};
 pub use run_role::run_role;
 pub use sockets::ChildSockets;
 pub use start_error::StartError;
 pub use state_dir::BALANCER_ID;
-pub use supervisor::serve;
 pub use supervisor_client::{SupervisorCallError, SupervisorClient};
 pub use supervisor_command::{ListedListener, OpenListener, SupervisorAnswer, SupervisorCommand};
+pub use supervisor_start::serve;
 #[cfg(feature = "testing")]
 pub use test_relay::{ENV_RELAY, RelayedAnswer};
 
 use crate::model::{BalancerId, ExposureMode, TrustedProxies};
+
+/// Of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Options of `ctl serve`, with defaults filled in and nothing bound or opened yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

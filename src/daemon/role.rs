@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::DaemonRole;
+
 /// Which child of the supervisor this process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +23,15 @@ impl Role {
         match self {
             Self::Controller => "controller",
             Self::Balancer => "balancer",
+        }
+    }
+}
+
+impl From<Role> for DaemonRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Controller => Self::Controller,
+            Role::Balancer => Self::Balancer,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Reports to the service manager (systemd, `Type=notify`): when the daemon is ready, what it is doing, and that it is alive.
 //!
 //! Invariants: a message never blocks, because a service manager that does not read must not hold up the supervisor; the
-//! watchdog is fed from the supervisor's only thread, so a hung supervisor is restarted; READY is sent once, and does not
-//! wait for a controller that cannot start while the balancer serves.
+//! watchdog is fed from the supervisor's only thread, so a hung supervisor is restarted; READY is sent once,
+//! and after each reload, and does not wait for a controller that cannot start while the balancer serves.
 //! Own code, because the crates for this protocol send with a blocking call.
 
+use std::cell::Cell;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
+
+use crate::clock::monotonic_micros;
 
 /// Where the service manager listens; also removed from the environment of children, which must not answer for the supervisor.
 pub(super) const ENV_SOCKET: &str = "NOTIFY_SOCKET";
@@ -75,6 +78,8 @@ impl DaemonState {
 pub(super) struct ServiceManager {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
+    /// As last reported.
+    state: Cell<DaemonState>,
 }
 
 impl ServiceManager {
@@ -95,7 +100,7 @@ impl ServiceManager {
             text(ENV_WATCHDOG_PID).as_deref(),
             std::process::id(),
         );
-        Self { socket, watchdog }
+        Self { socket, watchdog, state: Cell::default() }
     }
 
     /// The daemon stops on request: what comes is no failure.
@@ -103,12 +108,22 @@ impl ServiceManager {
         self.send("STOPPING=1\nSTATUS=stopping");
     }
 
-    /// Reports each change of state and feeds the watchdog, until dropped.
-    pub(super) async fn report(&self, mut states: watch::Receiver<DaemonState>) {
+    /// The daemon reloads its configuration, in systemd's words: it is ready again with [`Self::reloaded`].
+    pub(super) fn reloading(&self) {
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=reloading", monotonic_micros()));
+    }
+
+    /// A reload has ended, whatever came of it.
+    pub(super) fn reloaded(&self) {
+        self.send(&format!("READY=1\nSTATUS={}", self.state.get().text()));
+    }
+
+    /// Reports each change of state and feeds the watchdog, until dropped. `was_ready`: an earlier program of this process said so.
+    pub(super) async fn report(&self, mut states: watch::Receiver<DaemonState>, was_ready: bool) {
         let period = self.watchdog.unwrap_or(Duration::from_secs(3600));
         let mut signs = tokio::time::interval((period / SIGNS_PER_PERIOD).max(SIGN_INTERVAL_MIN));
         signs.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut is_ready = false;
+        let mut is_ready = was_ready;
         states.mark_changed();
         loop {
             tokio::select! {
@@ -118,6 +133,7 @@ impl ServiceManager {
                         return;
                     }
                     let state = *states.borrow_and_update();
+                    self.state.set(state);
                     self.send(&state.message(is_ready));
                     is_ready |= state.is_ready();
                 }
@@ -197,7 +213,7 @@ mod tests {
         let path = dir.path().join("notify.sock");
         let silent = UnixDatagram::bind(&path).unwrap();
         let socket = Some(connect(path.as_os_str().as_bytes()).unwrap());
-        let manager = ServiceManager { socket, watchdog: None };
+        let manager = ServiceManager { socket, watchdog: None, state: Cell::default() };
         for _ in 0..10_000 {
             manager.stopping();
         }
@@ -211,7 +227,7 @@ mod tests {
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let listener = UnixDatagram::bind_addr(&address).unwrap();
         let socket = Some(connect(format!("@{name}").as_bytes()).unwrap());
-        ServiceManager { socket, watchdog: None }.stopping();
+        ServiceManager { socket, watchdog: None, state: Cell::default() }.stopping();
         let mut bytes = [0; 64];
         let count = listener.recv(&mut bytes).unwrap();
         assert_eq!(&bytes[..count], b"STOPPING=1\nSTATUS=stopping");

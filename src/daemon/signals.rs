@@ -1,13 +1,16 @@
-//! What the daemon's processes do on a signal. None ends a process without a line in the log, and none that is not meant to stop
-//! it ends it at all: `pkill -HUP ctl` reaches all three.
+//! What the daemon's processes do on the usual signals. None of these ends a process without a line in the log, and none that is not
+//! meant to stop it ends it at all: `pkill -HUP ctl` reaches all three.
 //!
-//! Deliberately absent: SIGKILL and SIGSTOP, which no process can handle, and the signals of its own faults (SIGSEGV, SIGABRT, …).
+//! Deliberately absent: SIGKILL and SIGSTOP, which no process can handle; signals of limits and of its own faults (SIGXCPU, SIGSEGV,
+//! SIGABRT, …); real-time signals.
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use anyhow::Context;
 use nix::libc;
+use nix::sys::signal::SigSet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
@@ -26,7 +29,7 @@ pub(super) struct ReceivedSignal {
     pub(super) meaning: SignalMeaning,
 }
 
-/// Every signal that would end a process and that another process may send.
+/// Signals that would end a process and that are sent by hand or by other programs.
 const HANDLED: [(libc::c_int, ReceivedSignal); 12] = [
     (libc::SIGTERM, stop("SIGTERM")),
     (libc::SIGINT, stop("SIGINT")),
@@ -50,6 +53,20 @@ const fn nothing(name: &'static str) -> ReceivedSignal {
     ReceivedSignal { name, meaning: SignalMeaning::Nothing }
 }
 
+/// tokio passes a signal on within microseconds.
+const DELIVERY: Duration = Duration::from_millis(2);
+
+fn held() -> SigSet {
+    HANDLED.iter().filter_map(|(number, _)| nix::sys::signal::Signal::try_from(*number).ok()).collect()
+}
+
+/// The system accepts every set of signals.
+fn report(set: nix::Result<()>) {
+    if let Err(error) = set {
+        tracing::error!(%error, "cannot change which signals wait");
+    }
+}
+
 /// All signals of a process.
 #[derive(Debug)]
 pub(super) struct Signals {
@@ -66,7 +83,26 @@ impl Signals {
             let stream = signal(SignalKind::from_raw(number));
             Ok((stream.with_context(|| format!("cannot watch for {}", received.name))?, received))
         });
-        Ok(Self { watched: watched.collect::<anyhow::Result<_>>()? })
+        let signals = Self { watched: watched.collect::<anyhow::Result<_>>()? };
+        // of an earlier program of this process
+        signals.release();
+        Ok(signals)
+    }
+
+    /// Signals wait from now on, also for a program that is executed in place of this one.
+    pub(super) fn hold(&self) {
+        report(held().thread_block());
+    }
+
+    /// Signals that wait are delivered.
+    pub(super) fn release(&self) {
+        report(held().thread_unblock());
+    }
+
+    /// A signal that came before [`Self::hold`].
+    pub(super) async fn pending(&mut self) -> Option<ReceivedSignal> {
+        // tokio passes a signal on when it looks for events
+        tokio::time::timeout(DELIVERY, self.next()).await.ok()
     }
 
     /// The next signal. May be cancelled and called again.

@@ -34,7 +34,7 @@ impl SocketFile {
     }
 
     fn is_in_place(&self) -> bool {
-        self.inode == inode(&self.path)
+        self.inode.is_some() && self.inode == inode(&self.path)
     }
 }
 

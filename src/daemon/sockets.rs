@@ -18,6 +18,8 @@ use super::LivenessPipe;
 pub(super) const FIRST_FD: RawFd = 3;
 /// Number of inherited descriptors.
 pub(super) const ENV_COUNT: &str = "LISTEN_FDS";
+/// Number of the first one, where it is another.
+pub(super) const ENV_FIRST: &str = "LISTEN_FDS_FIRST_FD";
 /// Their names, separated by colons.
 pub(super) const ENV_NAMES: &str = "LISTEN_FDNAMES";
 /// Number of balancer threads: the supervisor has a socket of every address for each.

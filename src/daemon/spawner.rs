@@ -15,14 +15,14 @@ use command_fds::{CommandFdExt, FdMapping};
 
 use super::balancer_locks::BalancerLock;
 use super::child::Child;
-use super::datagram_channel::{DatagramChannel, datagram_pair};
+use super::datagram_channel::datagram_pair;
 use super::listeners::Listeners;
 use super::sockets::{
-    API, CHANNEL, ENV_COUNT, ENV_NAMES, ENV_THREADS, FIRST_FD, LIVENESS, LOCK, PLANE, STATE,
+    API, CHANNEL, ENV_COUNT, ENV_FIRST, ENV_NAMES, ENV_THREADS, FIRST_FD, LIVENESS, LOCK, PLANE, STATE,
 };
 use super::state_dir::StateDir;
 use super::telemetry::ENV_FILTER;
-use super::{Role, ServeOptions, service_manager};
+use super::{Role, ServeOptions, hand_over, service_manager};
 use crate::clock::{Clock, RealClock};
 use crate::model::BalancerId;
 
@@ -50,12 +50,11 @@ pub(super) struct ChildSpawner {
 }
 
 impl ChildSpawner {
-    /// Starts a child; returns it with the supervisor's end of its channel. `first`: no child of this
-    /// role has started successfully yet.
+    /// Starts a child. `first`: no child of this role has started successfully yet.
     ///
     /// # Errors
     /// When the process cannot be created. Must run inside a tokio runtime.
-    pub(super) fn start(&self, role: Role, first: bool) -> anyhow::Result<(Child, DatagramChannel)> {
+    pub(super) fn start(&self, role: Role, first: bool) -> anyhow::Result<Child> {
         let (liveness, childs_liveness) = UnixStream::pair()?;
         liveness.set_nonblocking(true)?;
         let liveness = tokio::net::UnixStream::from_std(liveness)?;
@@ -83,7 +82,8 @@ impl ChildSpawner {
         }
         command
             .env_remove("LISTEN_PID")
-            .env_remove("LISTEN_FDS_FIRST_FD")
+            .env_remove(ENV_FIRST)
+            .env_remove(hand_over::ENV_PROCESS)
             .env_remove(service_manager::ENV_SOCKET)
             .env_remove(service_manager::ENV_WATCHDOG)
             .env_remove(service_manager::ENV_WATCHDOG_PID)
@@ -91,15 +91,15 @@ impl ChildSpawner {
             .env(ENV_NAMES, names.join(":"))
             .env(ENV_THREADS, self.listeners.threads.to_string())
             .fd_mappings(mappings(inherited)?)?;
-        let child = Child::spawn(role, command, liveness)?;
+        let child = Child::spawn(role, command, liveness, channel)?;
         tracing::info!(%role, pid = child.pid, "started");
         if let Some(lock) = lock {
             // The lock counts; the record is for messages, and for ending a balancer that hangs.
-            let recorded = lock.record(i32::try_from(child.pid)?);
+            let recorded = lock.record(child.pid);
             let _ =
                 recorded.inspect_err(|error| tracing::warn!(%error, "cannot record the balancer's process"));
         }
-        Ok((child, channel))
+        Ok(child)
     }
 
     /// The lock of a new balancer: from now on the controller counts it.

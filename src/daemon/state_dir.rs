@@ -6,6 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,7 @@ pub(super) struct StateDir {
     /// `<state>/balancer`, opened.
     pub(super) balancer: File,
     pub(super) balancer_locks: BalancerLocks,
-    _lock: File,
+    lock: File,
 }
 
 /// The user id of the balancer, if this process may choose it.
@@ -56,7 +57,17 @@ impl StateDir {
         balancer_locks
             .prepare()
             .with_context(|| format!("cannot prepare {}", path.join("balancers").display()))?;
-        Ok(Self { balancer, balancer_locks, _lock: lock })
+        Ok(Self { balancer, balancer_locks, lock })
+    }
+
+    /// Continues to hold a state directory that an earlier program of this process opened: its lock, and `<state>/balancer`.
+    pub(super) fn continued(path: &Path, lock: File, balancer: File) -> Self {
+        Self { balancer, balancer_locks: BalancerLocks::of(path), lock }
+    }
+
+    /// For [`Self::continued`].
+    pub(super) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.lock.as_fd(), self.balancer.as_fd()]
     }
 
     /// The balancer's directory by a path that fits into a socket's address (108 bytes), for this process.

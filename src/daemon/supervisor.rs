@@ -1,231 +1,293 @@
-//! The supervisor: binds the sockets, locks the state directory, and keeps the two children running until it is stopped.
+//! The supervisor: keeps the two children running until it is stopped, and lets the installed program continue in a reload.
 //!
 //! Invariants: one thread, which no child and no search can hold up once there are children; at shutdown the balancer
 //! outlives the controller, so that it still obeys the controller's last tables.
 //! Deliberately absent: everything else, because a crash here would close the listening sockets.
 
-use std::cell::RefCell;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::path::PathBuf;
+use std::pin::{Pin, pin};
 
-use anyhow::{Context, bail};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::child::{ChildExit, ChildSignals, Heartbeats};
+use super::balancer_succession::see_off;
+use super::child::{Child, ChildDuty, ChildSignals};
 use super::child_records::ChildRecords;
-use super::command_server::{Supervised, serve_commands};
+use super::command_server::Supervised;
+use super::hand_over::{HandOverDescription, HandedChild};
+use super::handed_descriptors::{HandOver, Leaving};
 use super::incidents::Incidents;
 use super::left_balancers::LeftBalancers;
-use super::listeners::Listeners;
-use super::run_role::EXIT_REFUSED;
+use super::program_exec::execute;
+use super::reload::Reloader;
+use super::reloads::Reloads;
+use super::role_health::RolesHealth;
+use super::role_keeper::{ChildReplacement, RoleEnd, RoleKeeper};
 use super::service_manager::{DaemonState, ServiceManager};
-use super::signals::{SignalMeaning, Signals};
-use super::socket_delivery::deliver_sockets;
+use super::signals::{ReceivedSignal, SignalMeaning, Signals};
 use super::socket_watch::keep_sockets;
 use super::spawner::ChildSpawner;
-use super::start_retry::while_ending;
-use super::state_dir::{StateDir, balancer_user};
-use super::tcp_sockets::activated;
-use super::unix_sockets::{bind_api, bind_plane};
-use super::{Role, ServeOptions, open_files, priority, telemetry};
+use super::supervision_end::SupervisionEnd;
+use super::{Role, VERSION};
 use crate::clock::RealClock;
+use crate::model::{ProcessState, ReloadReport};
+use crate::plane::PROTOCOL;
 
-/// Runs the daemon until a signal stops it; containers keep running.
-///
-/// Call it before the process has a second thread.
-///
-/// # Errors
-/// [`super::StartError`] if the daemon cannot start here; or a child refused to start.
-pub fn serve(options: ServeOptions) -> anyhow::Result<()> {
-    telemetry::start("supervisor");
-    priority::raise();
-    let activated = activated()?;
-    let balancer_user = balancer_user();
-    let state = StateDir::open(&options.state_dir, balancer_user)?;
-    // a socket per listener, address and balancer thread can exceed the soft limit
-    open_files::raise()?;
-    let dir = &options.state_dir;
-    let listeners = while_ending(dir, || Listeners::bind(&options.http, activated.as_ref()))?;
-    let api = RefCell::new(while_ending(dir, || bind_api(&options.socket))?);
-    let plane = RefCell::new(while_ending(dir, || bind_plane(&state, balancer_user))?);
-    if balancer_user.is_none() {
-        tracing::warn!("not started as root: the balancer runs as the same user as the controller");
+/// What a supervisor begins with.
+pub(super) struct SupervisorParts {
+    pub(super) spawner: ChildSpawner,
+    /// Where the program is that a reload executes.
+    pub(super) program: Option<PathBuf>,
+    pub(super) reloads: Reloads,
+    pub(super) health: RolesHealth,
+}
+
+/// Everything that outlives the children.
+pub(super) struct Supervisor {
+    spawner: ChildSpawner,
+    program: Option<PathBuf>,
+    reloads: Reloads,
+    records: ChildRecords,
+    incidents: Incidents,
+    clock: RealClock,
+    health: RolesHealth,
+    service_manager: ServiceManager,
+    controller: ChildSignals,
+    balancer: ChildSignals,
+    /// Whether this program took over from an earlier one.
+    has_continued: bool,
+}
+
+impl Supervisor {
+    pub(super) fn new(parts: SupervisorParts) -> Self {
+        let SupervisorParts { spawner, program, reloads, health } = parts;
+        let has_continued = reloads.report().is_some();
+        let kill = CancellationToken::new();
+        let signals = || ChildSignals { stop: CancellationToken::new(), kill: kill.clone() };
+        Self {
+            spawner,
+            program,
+            reloads,
+            records: ChildRecords::default(),
+            incidents: Incidents::default(),
+            clock: RealClock::new(),
+            health,
+            service_manager: ServiceManager::from_env(),
+            controller: signals(),
+            balancer: signals(),
+            has_continued,
+        }
     }
-    let spawner = ChildSpawner { options, listeners, api, plane, state, balancer_user };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        // before there is a child: from here on a signal ends all of them
-        let signals = Signals::watch()?;
-        supervise(&spawner, signals).await
-    })
-}
 
-/// Why a role is no longer kept running.
-enum RoleEnd {
-    Stopped,
-    Refused,
-}
-
-async fn supervise(spawner: &ChildSpawner, signals: Signals) -> anyhow::Result<()> {
-    let left =
-        LeftBalancers::find(&spawner.state.balancer_locks).context("cannot list the balancers that run")?;
-    let incidents = Incidents::default();
-    let kill = CancellationToken::new();
-    let controller = ChildSignals { kill: kill.clone(), ..ChildSignals::default() };
-    let balancer = ChildSignals { kill: kill.clone(), ..ChildSignals::default() };
-    let records = ChildRecords::default();
-    let clock = RealClock::new();
-    let heartbeats = RoleHeartbeats::default();
-    let service_manager = ServiceManager::from_env();
-    let supervision = Supervision {
-        spawner,
-        about: Supervised {
-            listeners: &spawner.listeners,
-            children: &records,
-            incidents: &incidents,
-            clock: &clock,
-        },
-    };
-    let keep_controller = async {
-        let end = supervision.keep_running(Role::Controller, &controller, &heartbeats.controller).await;
-        balancer.stop.cancel();
-        end
-    };
-    let keep_balancer = async {
-        let end = supervision.keep_running(Role::Balancer, &balancer, &heartbeats.balancer).await;
-        controller.stop.cancel();
-        end
-    };
-    let children = async { tokio::join!(keep_controller, keep_balancer) };
-    tokio::select! {
-        ends = children => match ends {
-            (RoleEnd::Stopped, RoleEnd::Stopped) => {
-                tracing::info!("stopped; containers keep running");
-                Ok(())
-            }
-            (RoleEnd::Refused, _) => bail!("the controller refused to start; the log above says why"),
-            (_, RoleEnd::Refused) => bail!("the balancer refused to start; the log above says why"),
-        },
-        never = obey_signals(signals, &controller.stop, &kill, &service_manager) => match never {},
-        never = keep_sockets(spawner, &records, &incidents) => match never {},
-        never = left.end(&incidents) => match never {},
-        never = report_states(&heartbeats, &service_manager) => match never {},
+    /// A child of an earlier program of this process.
+    pub(super) fn add_child(&self, role: Role, pid: i32, version: &str, state: ProcessState) {
+        self.records.add(role, pid, version, state);
     }
-}
 
-#[derive(Debug, Default)]
-struct RoleHeartbeats {
-    controller: Heartbeats,
-    balancer: Heartbeats,
-}
-
-/// Reports to the service manager what the children do.
-async fn report_states(heartbeats: &RoleHeartbeats, service_manager: &ServiceManager) -> Infallible {
-    let RoleHeartbeats { controller, balancer } = heartbeats;
-    let (sender, states) = watch::channel(DaemonState::default());
-    let follow = async {
+    /// Runs until it is stopped. Executes the installed program when a reload asks for it, and continues if that fails.
+    ///
+    /// # Errors
+    /// When a child refused to start.
+    pub(super) async fn run(&self, mut signals: Signals, mut children: Vec<Child>) -> anyhow::Result<()> {
+        let own: Vec<i32> = children.iter().map(|child| child.pid).collect();
+        let locks = &self.spawner.state.balancer_locks;
+        // an error must not end the children of an earlier program
+        let left = LeftBalancers::find(locks, &own).unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot list the balancers that run");
+            LeftBalancers::none(locks)
+        });
+        let mut left = pin!(left.end(&self.incidents));
         loop {
-            sender.send_replace(DaemonState { controller: controller.state(), balancer: balancer.state() });
-            tokio::select! {
-                () = controller.changed.notified() => {}
-                () = balancer.changed.notified() => {}
+            children = match self.supervise(&mut signals, left.as_mut(), children).await? {
+                SupervisionEnd::Stopped => {
+                    tracing::info!("stopped; containers keep running");
+                    return Ok(());
+                }
+                SupervisionEnd::HandOver(children) => children,
+            };
+            // what comes from now on waits for the next program
+            signals.hold();
+            while let Some(received) = signals.pending().await {
+                self.obey(received);
+            }
+            if self.controller.stop.is_cancelled() {
+                self.reloads.stopped();
+                signals.release();
+                continue;
+            }
+            let error = self.execute(&children);
+            signals.release();
+            self.reloads.could_not_execute(&error);
+            self.service_manager.reloaded();
+        }
+    }
+
+    fn execute(&self, children: &[Child]) -> std::io::Error {
+        let Some(program) = self.program.clone() else { return std::io::ErrorKind::NotFound.into() };
+        let Some(reload) = self.reloads.report() else { return std::io::ErrorKind::NotFound.into() };
+        let listeners = self.spawner.listeners.subscribe().borrow().clone();
+        let api = self.spawner.api.borrow();
+        let plane = self.spawner.plane.borrow();
+        let leaving =
+            Leaving { spawner: &self.spawner, api: &api, plane: &plane, listeners: &listeners, children };
+        execute(&HandOver::new(&leaving, program, self.started(), reload))
+    }
+
+    fn started(&self) -> Vec<Role> {
+        let roles = [(Role::Controller, &self.health.controller), (Role::Balancer, &self.health.balancer)];
+        roles.into_iter().filter(|(_, health)| health.has_started()).map(|(role, _)| role).collect()
+    }
+
+    /// What would be handed over now, but for what only the watch over each child knows.
+    fn draft(&self, program: PathBuf) -> HandOverDescription {
+        let children = self.records.processes().iter().filter_map(HandedChild::draft).collect();
+        let listeners = self.spawner.listeners.subscribe().borrow().clone();
+        let reload = self.reloads.report().unwrap_or_else(|| ReloadReport::new(1, VERSION.to_owned()));
+        let threads = self.spawner.listeners.threads;
+        HandOverDescription::new(program, threads, &listeners, children, self.started(), reload)
+    }
+
+    fn about(&self) -> Supervised<'_> {
+        Supervised {
+            listeners: &self.spawner.listeners,
+            children: &self.records,
+            incidents: &self.incidents,
+            clock: &self.clock,
+            reloads: &self.reloads,
+        }
+    }
+
+    /// Keeps the children running until they are stopped or handed over.
+    async fn supervise(
+        &self,
+        signals: &mut Signals,
+        left: Pin<&mut impl Future<Output = Infallible>>,
+        children: Vec<Child>,
+    ) -> anyhow::Result<SupervisionEnd> {
+        let hand_over = CancellationToken::new();
+        let (ask_controller, of_controller) = mpsc::channel(1);
+        let (ask_balancer, of_balancer) = mpsc::channel(1);
+        let (draining, retired) = mpsc::unbounded_channel();
+        let is_old = |child: &&Child| child.role == Role::Controller && child.plane != PROTOCOL;
+        let speaks_to_controller = !children.iter().any(|child| is_old(&child));
+        let mut controller = None;
+        let mut balancer = None;
+        for child in children {
+            match (child.role, child.duty) {
+                (Role::Controller, _) => controller = Some(child),
+                // the receiver is in this function
+                (Role::Balancer, ChildDuty::Drain) => drop(draining.send(child)),
+                (Role::Balancer, ChildDuty::Serve | ChildDuty::Prepare) => balancer = Some(child),
             }
         }
-    };
-    tokio::select! {
-        never = follow => never,
-        () = service_manager.report(states) => std::future::pending().await,
+        let of_controller = self.keeper(Role::Controller, of_controller, draining.clone(), &hand_over);
+        let keep_controller = async {
+            let end = of_controller.keep(controller).await;
+            if !matches!(end, RoleEnd::HandedOver(_)) {
+                self.balancer.stop.cancel();
+            }
+            end
+        };
+        let of_balancer = self.keeper(Role::Balancer, of_balancer, draining, &hand_over);
+        let keep_balancer = async {
+            let end = of_balancer.keep(balancer).await;
+            if !matches!(end, RoleEnd::HandedOver(_)) {
+                self.controller.stop.cancel();
+            }
+            end
+        };
+        let seeing_off = see_off(retired, self.about(), &self.balancer, &hand_over);
+        let children = async { tokio::join!(keep_controller, keep_balancer, seeing_off) };
+        let reloader = Reloader {
+            reloads: &self.reloads,
+            service_manager: &self.service_manager,
+            program: self.program.clone(),
+            describe: &|program| self.draft(program),
+            hand_over: &hand_over,
+            controller: ask_controller,
+            balancer: ask_balancer,
+            speaks_to_controller,
+        };
+        tokio::select! {
+            (controller, balancer, retired) = children => SupervisionEnd::of_roles(controller, balancer, retired),
+            never = self.obey_signals(signals) => match never {},
+            never = keep_sockets(&self.spawner, &self.records, &self.incidents) => match never {},
+            never = left => match never {},
+            never = self.report_states() => match never {},
+            never = reloader.run() => match never {},
+        }
     }
-}
 
-/// The first signal to stop stops, the second kills.
-async fn obey_signals(
-    mut signals: Signals,
-    stop: &CancellationToken,
-    kill: &CancellationToken,
-    service_manager: &ServiceManager,
-) -> Infallible {
-    loop {
-        let received = signals.next().await;
+    fn keeper<'a>(
+        &'a self,
+        role: Role,
+        replacements: mpsc::Receiver<ChildReplacement>,
+        draining: mpsc::UnboundedSender<Child>,
+        hand_over: &'a CancellationToken,
+    ) -> RoleKeeper<'a> {
+        let signals = match role {
+            Role::Controller => &self.controller,
+            Role::Balancer => &self.balancer,
+        };
+        RoleKeeper {
+            role,
+            spawner: &self.spawner,
+            about: self.about(),
+            signals,
+            health: &self.health,
+            hand_over,
+            replacements,
+            draining,
+        }
+    }
+
+    async fn obey_signals(&self, signals: &mut Signals) -> Infallible {
+        loop {
+            let received = signals.next().await;
+            self.obey(received);
+        }
+    }
+
+    /// The first signal to stop stops, the second kills.
+    fn obey(&self, received: ReceivedSignal) {
         let signal = received.name;
         match received.meaning {
-            SignalMeaning::Stop if stop.is_cancelled() => {
+            SignalMeaning::Stop if self.controller.stop.is_cancelled() => {
                 tracing::info!(signal, "killing the children");
-                kill.cancel();
+                self.controller.kill.cancel();
             }
             SignalMeaning::Stop => {
                 tracing::info!(signal, "stopping");
-                service_manager.stopping();
-                stop.cancel();
+                self.service_manager.stopping();
+                self.reloads.stop.cancel();
+                self.controller.stop.cancel();
             }
-            SignalMeaning::Reload => {
-                tracing::warn!(signal, "ignored: this version cannot reload; restart it");
-            }
+            SignalMeaning::Reload => match self.reloads.request(&self.records) {
+                Ok(_) => tracing::info!(signal, "reloading"),
+                Err(reason) => tracing::warn!(signal, "ignored: {reason}"),
+            },
             SignalMeaning::Nothing => tracing::warn!(signal, "ignored: it has no meaning here"),
         }
     }
-}
 
-/// What keeps the children running.
-struct Supervision<'a> {
-    spawner: &'a ChildSpawner,
-    about: Supervised<'a>,
-}
-
-impl Supervision<'_> {
-    /// Runs one child of a role until it has ended.
-    async fn run_child(
-        &self,
-        role: Role,
-        signals: &ChildSignals,
-        heartbeats: &Heartbeats,
-    ) -> anyhow::Result<ChildExit> {
-        let listeners = &self.spawner.listeners;
-        let (child, channel) = self.spawner.start(role, !heartbeats.have_started())?;
-        let pid = child.pid;
-        self.about.children.started(role, pid);
-        let serve_channel = async {
-            match role {
-                Role::Controller => match serve_commands(&channel, pid, self.about).await {},
-                // one that does not read hangs, as one that sends no heartbeat
-                Role::Balancer => deliver_sockets(&channel, listeners, role.heartbeat_timeout()).await,
+    /// Reports to the service manager what the children do.
+    async fn report_states(&self) -> Infallible {
+        let RolesHealth { controller, balancer } = &self.health;
+        let (sender, states) = watch::channel(DaemonState::default());
+        let follow = async {
+            loop {
+                sender
+                    .send_replace(DaemonState { controller: controller.state(), balancer: balancer.state() });
+                tokio::select! {
+                    () = controller.changed.notified() => {}
+                    () = balancer.changed.notified() => {}
+                }
             }
         };
-        child.watch(signals, heartbeats, pin!(serve_channel)).await
-    }
-
-    /// Keeps one role running until it is stopped, or refuses to start.
-    async fn keep_running(&self, role: Role, signals: &ChildSignals, heartbeats: &Heartbeats) -> RoleEnd {
-        while !signals.stop.is_cancelled() {
-            let exit = self.run_child(role, signals, heartbeats).await;
-            heartbeats.end();
-            let how = match exit {
-                Ok(ChildExit::Stopped) => break,
-                // the whole process group was signalled: the child obeyed before it was asked
-                Ok(ChildExit::Exited(_)) if signals.stop.is_cancelled() => break,
-                Ok(ChildExit::Exited(status))
-                    if status.code() == Some(EXIT_REFUSED) && !heartbeats.have_started() =>
-                {
-                    return RoleEnd::Refused;
-                }
-                Ok(ChildExit::Exited(status)) => format!("ended ({status})"),
-                Ok(ChildExit::Hung) => "sent no heartbeat and was killed".to_owned(),
-                Err(error) => format!("cannot run: {error:#}"),
-            };
-            tracing::warn!(%role, "{how}; restarting it");
-            let clock = self.about.clock;
-            let wait = self.about.children.ended(role, how, heartbeats.had_served(), clock.mono());
-            if let Some(child) =
-                self.about.children.crash_looping(clock.mono()).iter().find(|c| c.role == role)
-            {
-                tracing::warn!(%role, exits = child.exits, "is crash-looping; next start in {:?}", wait.std());
-            }
-            tokio::select! {
-                () = tokio::time::sleep(wait.std()) => {}
-                () = signals.stop.cancelled() => {}
-            }
+        tokio::select! {
+            never = follow => never,
+            () = self.service_manager.report(states, self.has_continued) => std::future::pending().await,
         }
-        RoleEnd::Stopped
     }
 }

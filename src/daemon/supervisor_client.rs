@@ -16,7 +16,7 @@ use super::port_owner;
 use super::supervisor_command::{
     ListedListener, NumberedCall, OpenListener, SupervisorAnswer, SupervisorCommand,
 };
-use crate::model::ListenerId;
+use crate::model::{DaemonProcesses, ListenerId};
 
 /// The supervisor answers within milliseconds. Includes the wait for calls of other tasks.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -111,6 +111,28 @@ impl SupervisorClient {
     ) -> Result<Option<NumberedIncident>, SupervisorCallError> {
         match self.call(SupervisorCommand::NextIncident(recorded)).await? {
             SupervisorAnswer::Incident(incident) => Ok(incident),
+            other => Err(SupervisorCallError::UnexpectedAnswer(other)),
+        }
+    }
+
+    /// Begins a reload; returns its number.
+    ///
+    /// # Errors
+    /// When the supervisor refuses it, or does not answer.
+    pub async fn reload(&self) -> Result<u64, SupervisorCallError> {
+        match self.call(SupervisorCommand::Reload).await? {
+            SupervisorAnswer::Reloading { number } => Ok(number),
+            other => Err(SupervisorCallError::UnexpectedAnswer(other)),
+        }
+    }
+
+    /// Lists the processes of the daemon, and how the last reload went.
+    ///
+    /// # Errors
+    /// When the supervisor does not answer.
+    pub async fn list_processes(&self) -> Result<DaemonProcesses, SupervisorCallError> {
+        match self.call(SupervisorCommand::ListProcesses).await? {
+            SupervisorAnswer::Processes(processes) => Ok(processes),
             other => Err(SupervisorCallError::UnexpectedAnswer(other)),
         }
     }

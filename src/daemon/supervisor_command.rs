@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::CrashLoopingChild;
 use super::incidents::NumberedIncident;
 use super::listener_refusal::CommandRefusal;
-use crate::model::{ListenerId, ProtocolKind};
+use crate::model::{DaemonProcesses, ListenerId, ProtocolKind};
 
 /// A request to listen on a further address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,10 @@ pub enum SupervisorCommand {
     ListCrashLoops,
     /// Asks for the first incident after this number. Those before it are recorded.
     NextIncident(u64),
+    /// Begins a reload.
+    Reload,
+    /// Lists the processes of the daemon, and how the last reload went.
+    ListProcesses,
 }
 
 /// An open listener, as the supervisor lists it.
@@ -62,6 +66,11 @@ pub enum SupervisorAnswer {
     Listeners(Vec<ListedListener>),
     CrashLoops(Vec<CrashLoopingChild>),
     Incident(Option<NumberedIncident>),
+    /// The reload with this number has begun.
+    Reloading {
+        number: u64,
+    },
+    Processes(DaemonProcesses),
     /// Nothing was changed.
     Refused {
         reason: CommandRefusal,

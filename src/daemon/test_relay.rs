@@ -56,6 +56,8 @@ async fn relay(mut connection: UnixStream, client: &SupervisorClient) -> std::io
         SupervisorCommand::CloseListener(id) => client.close_listener(id).await,
         SupervisorCommand::NextIncident(recorded) => client.next_incident(recorded).await.map(|_| ()),
         SupervisorCommand::ListCrashLoops => client.list_crash_loops().await.map(|_| ()),
+        SupervisorCommand::Reload => client.reload().await.map(|_| ()),
+        SupervisorCommand::ListProcesses => client.list_processes().await.map(|_| ()),
         SupervisorCommand::ListListeners => {
             client.list_listeners().await.map(|listeners| answer.listeners = Some(listeners))
         }

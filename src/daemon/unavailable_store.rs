@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::ServeOptions;
 use crate::api;
 use crate::clock::Clock;
-use crate::controller::{KeptStore, StoreKeeper};
+use crate::controller::{DaemonControl, KeptStore, StoreKeeper};
 use crate::model::Millis;
 
 /// Time between two looks at the store's files; a user who mended them by hand does not wait for longer.
@@ -34,6 +34,7 @@ impl UnavailableStore {
     pub(super) async fn wait(
         self,
         api: UnixListener,
+        daemon: Arc<dyn DaemonControl>,
         options: &ServeOptions,
         clock: Arc<dyn Clock>,
         shutdown: CancellationToken,
@@ -61,7 +62,7 @@ impl UnavailableStore {
                 tokio::time::sleep(LOOK_EVERY.std()).await;
             }
         };
-        let served = api::server::serve_without_store(api, keeper, shutdown.clone());
+        let served = api::server::serve_without_store(api, keeper, daemon, shutdown.clone());
         tokio::select! {
             served = served => Ok(served?),
             () = tries_again => Ok(()),

@@ -53,6 +53,7 @@ mod policy;
 mod problem;
 mod process;
 mod quantity;
+mod reload;
 mod replica;
 mod replica_history;
 mod report;
@@ -119,6 +120,10 @@ pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
 pub use process::{ContainerProcess, NothingToRun};
 pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
+pub use reload::{
+    DaemonProcess, DaemonProcesses, DaemonRole, ProcessState, ReloadOutcome, ReloadRefusal, ReloadReport,
+    ReloadStep,
+};
 pub use replica::{Cause, Desired, Replica, ReplicaPhase, ReplicaStatus};
 pub use replica_history::{LastExit, ReplicaHistory};
 pub use report::{

@@ -1,5 +1,5 @@
 //! No request is lost, judged from outside: every kind of request at once, while services that end in every way are
-//! rolled, scaled, restarted and undone.
+//! rolled, scaled, restarted and undone, and the daemon itself is reloaded.
 //!
 //! A short storm runs with the other tests; `STORM=full` (`make storm`) runs the long one. Both end with a count of what
 //! they did, kind by kind, so that a storm without one of its kinds fails.
@@ -71,6 +71,8 @@ struct Storm {
     moves: [&'static [Move]; KINDS.len()],
     /// How often.
     rounds: u32,
+    /// Reloads of the daemon meanwhile, one after the other.
+    reloads: u32,
     /// It lasts until so many requests were answered,
     requests: u64,
     /// or so much time has passed, which fails it.
@@ -86,14 +88,20 @@ const SHORT: Storm = Storm {
         &[Move::Roll],
     ],
     rounds: 1,
+    reloads: 2,
     requests: 2_000,
     limit: Duration::from_secs(300),
 };
 
 const ALL: &[Move] =
     &[Move::Roll, Move::Scale(4), Move::Undo, Move::Roll, Move::Scale(1), Move::Restart, Move::Scale(2)];
-const FULL: Storm =
-    Storm { moves: [ALL; KINDS.len()], rounds: 4, requests: 100_000, limit: Duration::from_secs(1_800) };
+const FULL: Storm = Storm {
+    moves: [ALL; KINDS.len()],
+    rounds: 4,
+    reloads: 12,
+    requests: 100_000,
+    limit: Duration::from_secs(1_800),
+};
 
 #[test]
 fn storm_of_rollouts_loses_no_request() {
@@ -115,6 +123,11 @@ fn storm_of_rollouts_loses_no_request() {
             let (daemon, images, rounds) = (&daemon, images(kind), storm.rounds);
             scope.spawn(move || drive(daemon, kind, images, moves, rounds));
         }
+        scope.spawn(|| {
+            for _ in 0..storm.reloads {
+                daemon.expect(0, &["reload"]);
+            }
+        });
     });
     let moved = start.elapsed();
     let answered = || loads.iter().map(Load::answered).sum::<u64>();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use coxswain::balancer::{BalancerError, BalancerLimits};
+use coxswain::balancer::{BalancerError, BalancerLimits, DrainReason};
 use coxswain::model::{Millis, RevisionNumber, RevisionStats, ServiceStats, TableRoute};
 use coxswain::plane::{ToBalancer, ToController};
 use harness::{
@@ -818,7 +818,7 @@ async fn stopping_balancer_finishes_requests_and_closes_idle_connections() {
     slow.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     balancer.until(|r| r.in_flight(&backend.id()) == 1).await;
 
-    balancer.ask_to_stop();
+    balancer.drain(DrainReason::Stopped);
     // the threads hear of it in their turn, and a request that comes before is answered
     let closed = async { while idle.send("GET", "/", "").await.is_ok() && !idle.is_closed() {} };
     tokio::time::timeout(PATIENCE, closed).await.expect("the idle connection is closed");

@@ -2,11 +2,14 @@
 
 #![allow(clippy::disallowed_methods)] // other processes live by the real clock
 
+mod backend;
 mod handover;
 mod listeners;
 mod open_files;
+mod reload;
 mod service_manager;
 mod signals;
+mod stopping;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

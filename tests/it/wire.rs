@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use coxswain::api::types::{
     DaemonStatus, DesiredName, EndpointObject, EventObject, FailureReasonName, NodeObject, NotReadyReason,
-    OperationProgress, ReplicaObject, ReplicaPhaseName, RevisionObject, RevisionOutcomeName,
-    RolloutStateName, ServiceObject, WrittenObject,
+    OperationProgress, ReloadOutcomeName, ReplicaObject, ReplicaPhaseName, RevisionObject,
+    RevisionOutcomeName, RolloutStateName, ServiceObject, WrittenObject,
 };
 use coxswain::controller::{
     AgentState, DaemonSnapshot, EngineInfo, EngineState, FieldChange, LogEntry, NodeSnapshot, OperationEnd,
@@ -15,13 +15,13 @@ use coxswain::controller::{
 };
 use coxswain::manifest::{API_VERSION, ManifestSource, parse};
 use coxswain::model::{
-    Author, Cause, Condition, ConditionKind, ConnectionStats, CutRequests, Desired, Diagnosis, Endpoint,
-    EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind,
+    Author, Cause, Condition, ConditionKind, ConnectionStats, CutRequests, DaemonRole, Desired, Diagnosis,
+    Endpoint, EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind,
     EventReason, Evidence, ExposureMode, FailedReplica, FailureReason, Generation, Incarnation,
     InterventionKind, LastExit, Latencies, Millis, Mono, NotReadyCause, OriginName, OutcomeRecord, Override,
-    Reason, Replica, ReplicaHistory, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
-    RevisionOutcome, Rollout, RolloutDirection, RolloutFailure, RolloutIntervention, RolloutState, Service,
-    ServiceName, ServiceSpec, TableName, Trial,
+    ProcessState, Reason, Replica, ReplicaHistory, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision,
+    RevisionNumber, RevisionOutcome, Rollout, RolloutDirection, RolloutFailure, RolloutIntervention,
+    RolloutState, Service, ServiceName, ServiceSpec, TableName, Trial,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -366,6 +366,7 @@ macro_rules! words {
 words! {
     Cause: Deleted ScaledDown Replaced RolledBack;
     ConditionKind: Ready Progressing Degraded;
+    DaemonRole: Supervisor Controller Balancer;
     DesiredName: Run Retain Remove;
     EndpointState: Ready Draining Unready;
     EndpointVia: Direct DockerProxy;
@@ -380,12 +381,14 @@ words! {
     FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop Completed OutOfMemory
         BadAnswer WrongPort NeverHealthy Aborted;
     OriginName: Managed Registered External;
+    ProcessState: Starting Serving Draining;
     NotReadyReason: ImageNotFound PullDenied ImageUnavailable CannotStart Exited Completed OutOfMemory Unhealthy
         VolumeMissing NoFreeAddress OffNetwork ContainerPaused;
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
         RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
         BalancerUnacknowledged KillFailed TableRefused StoreUnavailable StoreFull
         ProbesNotMade AllSilent DaemonCrashLooping;
+    ReloadOutcomeName: Done Refused Failed;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
     RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;
     RolloutDirection: Forward Rollback;

@@ -60,6 +60,11 @@ impl Transport {
         self.parse(path, self.exchange(Method::GET, path, Bytes::new(), READ_DEADLINE).await)
     }
 
+    /// A command without a body, which is answered at once; it is not repeated.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
+        self.parse(path, self.exchange(Method::POST, path, Bytes::new(), READ_DEADLINE).await)
+    }
+
     /// A write whose answer was lost is repeated once; its request id makes that safe.
     pub(super) async fn write<Q: Serialize, T: DeserializeOwned>(
         &self,

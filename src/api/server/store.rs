@@ -15,7 +15,7 @@ use super::answer::{FailedCall, JsonAnswer};
 use super::bounded_listener::BoundedListener;
 use crate::api::codes;
 use crate::api::types::{DaemonStatus, ErrorDetail, SNAPSHOT_MAX_BYTES, StoreReplaced, StoreStatus};
-use crate::controller::{StoreKeeper, StoreKeepingError};
+use crate::controller::{DaemonControl, StoreKeeper, StoreKeepingError};
 
 type SharedKeeper = State<Arc<StoreKeeper>>;
 
@@ -37,13 +37,15 @@ pub(super) fn router(keeper: Arc<StoreKeeper>) -> Router {
 pub async fn serve_without_store(
     listener: UnixListener,
     keeper: Arc<StoreKeeper>,
+    daemon: Arc<dyn DaemonControl>,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let app = Router::new()
         .route("/v1/status", get(status))
         .fallback(unavailable)
         .with_state(Arc::clone(&keeper))
-        .merge(router(keeper));
+        .merge(router(keeper))
+        .merge(super::daemon::router(daemon));
     let listener = BoundedListener::new(listener);
     axum::serve(listener, app).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
 }

@@ -25,6 +25,8 @@
 //! | `GET /v1/volumes?service=&watch=` | → [`List`] of [`VolumeObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of [`EventObject`], oldest first |
 //! | `GET /v1/services/{name}/progress?generation=&awaited=&counters=` | → stream of [`OperationProgress`], the last has an outcome |
+//! | `GET /v1/daemon` | → [`DaemonProcessList`] |
+//! | `POST /v1/daemon/reload` | → [`ReloadStarted`] |
 //! | `GET /v1/store` | → [`StoreStatus`] |
 //! | `GET /v1/store/snapshot` | → the bytes of a snapshot |
 //! | `POST /v1/store/restore` | the bytes of a snapshot → [`StoreReplaced`] |
@@ -40,6 +42,7 @@ mod failure;
 mod list;
 mod metadata;
 mod node;
+mod process;
 mod progress;
 mod replica;
 mod requests;
@@ -63,6 +66,7 @@ pub use failure::{FailureReasonName, RolloutFailureDetail};
 pub use list::{List, ListedObject};
 pub use metadata::{ObjectAuthor, ObjectCondition, ObjectImage, ObjectMetadata};
 pub use node::NodeObject;
+pub use process::{DaemonProcessList, ProcessObject, ReloadObject, ReloadOutcomeName, ReloadStarted};
 pub use progress::{CountersReading, OperationOutcome, OperationProgress, ReplicaCounters, ReplicaProgress};
 pub use replica::{
     ContainerExit, DesiredName, NotReadyReason, ReplicaDiagnosis, ReplicaObject, ReplicaPhaseName,

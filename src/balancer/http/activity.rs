@@ -7,7 +7,10 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::balancer::client_limit::ClientSlot;
-use crate::balancer::limits::{BODY_RATE_MIN, BalancerLimits, HEADER_UNDER_PRESSURE, LINGER};
+use crate::balancer::last_requests::{LastRequests, RequestInFlight};
+use crate::balancer::limits::{
+    BODY_RATE_MIN, BalancerLimits, FIRST_REQUEST_WAIT, HEADER_UNDER_PRESSURE, LINGER,
+};
 use crate::balancer::listener::EvictableConnection;
 use crate::clock::Clock;
 use crate::model::{Millis, Mono};
@@ -40,10 +43,14 @@ pub(super) struct ClientActivity {
     is_evicted: Cell<bool>,
     /// Of the task that serves the connection.
     task: OnceCell<Waker>,
+    /// Whether the connection ends as soon as no request is in flight.
+    is_closing: Cell<bool>,
+    has_served: Cell<bool>,
+    requests: Rc<LastRequests>,
 }
 
 impl ClientActivity {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, requests: Rc<LastRequests>) -> Self {
         let phase = Cell::new(ConnectionPhase::Idle(clock.mono()));
         Self {
             clock,
@@ -54,12 +61,29 @@ impl ClientActivity {
             write: Cell::default(),
             is_evicted: Cell::default(),
             task: OnceCell::new(),
+            is_closing: Cell::default(),
+            has_served: Cell::default(),
+            requests,
         }
+    }
+
+    /// The connection ends as soon as no request is in flight; one that had none yet has a moment for it.
+    pub(super) fn close(&self) {
+        self.is_closing.set(true);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.get()
     }
 
     /// The task of this waker serves the connection, and always the same one does.
     pub(super) fn set_task(&self, waker: &Waker) {
         self.task.get_or_init(|| waker.clone());
+    }
+
+    /// Whether the connection ends with the response to the request in flight.
+    pub(super) fn is_last_request(&self) -> bool {
+        self.is_closing.get() || self.requests.are_last()
     }
 
     /// Bytes came from the client.
@@ -74,7 +98,8 @@ impl ClientActivity {
         self.phase.set(ConnectionPhase::Request);
         self.debt.set(Millis(0));
         self.unread.set(false);
-        Exchange { activity: Rc::clone(self), slot: None }
+        self.has_served.set(true);
+        Exchange { activity: Rc::clone(self), slot: None, _in_flight: self.requests.begin() }
     }
 
     /// The client owes more of its body.
@@ -129,7 +154,13 @@ impl ClientActivity {
             false => Some(after(since, limit)),
         };
         let phase = match self.phase.get() {
-            ConnectionPhase::Idle(since) => until(since, limits.idle),
+            ConnectionPhase::Idle(since) => match (self.is_closing.get(), self.has_served.get()) {
+                (false, _) => until(since, limits.idle),
+                // what the client has not read yet is still sent
+                (true, true) if self.write.get().is_none() => Some(since),
+                (true, true) => until(since, limits.stall),
+                (true, false) => until(since, FIRST_REQUEST_WAIT),
+            },
             ConnectionPhase::Header(since) => until(since, limits.header),
             ConnectionPhase::Request => None,
             ConnectionPhase::Lingering(since) => until(since, LINGER),
@@ -168,6 +199,7 @@ pub(super) struct Exchange {
     activity: Rc<ClientActivity>,
     /// Of the client that a trusted proxy named.
     pub(super) slot: Option<ClientSlot>,
+    _in_flight: RequestInFlight,
 }
 
 impl Drop for Exchange {
@@ -183,7 +215,7 @@ mod tests {
 
     fn activity(now: &Arc<VirtualClock>) -> Rc<ClientActivity> {
         let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(now);
-        Rc::new(ClientActivity::new(clock))
+        Rc::new(ClientActivity::new(clock, Rc::default()))
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl ConnectionHandler for HttpHandler {
             tracing::debug!(%error, "a client disconnected at once");
             return;
         }
-        let activity = Rc::new(ClientActivity::new(Arc::clone(&self.clock)));
+        let activity = Rc::new(ClientActivity::new(Arc::clone(&self.clock), Rc::clone(&self.requests)));
         admission.keep_evictable(Rc::<ClientActivity>::clone(&activity));
         let client = Rc::new(HttpClient {
             handler: Rc::clone(&self),
@@ -50,12 +50,11 @@ impl ConnectionHandler for HttpHandler {
         );
         let mut watch = pin!(DeadlineWatch::new(&activity, self.limits));
         let mut draining = pin!(self.draining.cancelled());
-        let mut is_closing = false;
         std::future::poll_fn(|cx| {
             activity.set_task(cx.waker());
-            if !is_closing && draining.as_mut().poll(cx).is_ready() {
-                is_closing = true;
-                connection.as_mut().graceful_shutdown();
+            // what the client has sent already is served below, before the watch closes an idle connection
+            if !activity.is_closing() && draining.as_mut().poll(cx).is_ready() {
+                activity.close();
             }
             if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper::body::{Body, Incoming};
-use hyper::header::{FORWARDED, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, FORWARDED, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, Version};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use super::upstream::{HttpLease, HttpPool, connect};
 use crate::balancer::claim::ThreadEndpoint;
 use crate::balancer::client_limit::ClientSlot;
 use crate::balancer::connect::ConnectError;
+use crate::balancer::last_requests::LastRequests;
 use crate::balancer::limits::{BalancerLimits, CONNECT_DEADLINE, CONNECTS_MAX};
 use crate::balancer::listener::{ClientConnections, ConnectionRefusal};
 use crate::balancer::picker::{Choice, Picker, RequestPicks};
@@ -37,6 +38,7 @@ pub(in crate::balancer) struct HttpHandler {
     pub(in crate::balancer) connections: Rc<ClientConnections>,
     pub(in crate::balancer) limits: BalancerLimits,
     pub(in crate::balancer) clock: Arc<dyn Clock>,
+    pub(in crate::balancer) requests: Rc<LastRequests>,
     pub(in crate::balancer) draining: CancellationToken,
 }
 
@@ -75,10 +77,14 @@ pub(super) async fn forward(client: Rc<HttpClient>, request: Request<Incoming>) 
         }
         Err(refusal) => Err(refusal.into()),
     };
-    match answered {
+    let mut response = match answered {
         Ok(response) => response.map(|body| ResponseBody::upstream(body, exchange)),
         Err(reply) => reply.response(has_body, exchange),
+    };
+    if client.activity.is_last_request() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    response
 }
 
 /// How a connection was made, and so what it means when it ends without a response.

@@ -7,8 +7,8 @@ use coxswain::model::Millis;
 
 use crate::commands::{
     abort, apply, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
-    restart, resume, rollout, scale, schema, serve, status, store, system, undo, validate, verify, version,
-    wait,
+    reload, restart, resume, rollout, scale, schema, serve, status, store, system, undo, validate, verify,
+    version, wait,
 };
 
 /// Run services on plain Docker: declare them in YAML, update them without dropping a request.
@@ -49,6 +49,7 @@ pub(crate) enum CtlCommand {
     Verify(verify::Args),
     Confirm(confirm::Args),
     System(system::Args),
+    Reload(reload::Args),
     Explain(explain::Args),
     Schema(schema::Args),
     Completion(completion::Args),

@@ -8,8 +8,8 @@ use crate::args::{Args, CtlCommand};
 use crate::author::UserIdentity;
 use crate::commands::{
     abort, apply, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
-    restart, resume, rollout, scale, schema, serve, status, store, system, undo, validate, verify, version,
-    wait,
+    reload, restart, resume, rollout, scale, schema, serve, status, store, system, undo, validate, verify,
+    version, wait,
 };
 use crate::error::CliError;
 use crate::operation::deadline;
@@ -59,6 +59,7 @@ async fn dispatch(session: &Session<'_>, command: CtlCommand) -> Result<(), CliE
         CtlCommand::Wait(args) => wait::run(session, args).await,
         CtlCommand::Verify(args) => verify::run(session, args).await,
         CtlCommand::Confirm(args) => confirm::run(session, &args).await,
+        CtlCommand::Reload(args) => reload::run(session, &args).await,
         CtlCommand::System(args) => system::run(session, &args, &Args::command()).await,
         CtlCommand::Explain(args) => explain::run(session, &args),
         CtlCommand::Schema(args) => schema::run(session, &args),

@@ -23,6 +23,7 @@ mod reconnect;
 mod reference;
 mod selection;
 mod session;
+mod supervisor_signal;
 mod system;
 mod writes;
 

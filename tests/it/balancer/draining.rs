@@ -1,13 +1,15 @@
 //! A balancer that drains, and another one next to it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use coxswain::balancer::DrainReason;
 use hyper::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::harness::{Backend, Balancer, PATIENCE, Setup, get, simple, status};
+use super::harness::{Backend, Balancer, PATIENCE, Setup, get, read_head, simple, status};
 
 /// A backend that answers when it is notified.
 async fn gated(gate: &Arc<Notify>) -> Backend {
@@ -37,7 +39,7 @@ async fn draining_balancer_acknowledges_tables_and_reports_its_requests_until_th
     }
     balancer.until(|r| r.in_flight(&backend.id()) == 2 && !r.draining).await;
 
-    balancer.ask_to_stop();
+    balancer.drain(DrainReason::Orphaned);
     balancer.until(|r| r.draining && r.in_flight(&backend.id()) == 2).await;
     balancer.publish(simple(2, &[&other])).await;
     let report = balancer.until(|_| true).await;
@@ -66,7 +68,7 @@ async fn draining_balancer_that_is_behind_keeps_its_successors_table_in_the_file
     let mut client = TcpStream::connect(old.address).await.unwrap();
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     old.until(|r| r.in_flight(&backend.id()) == 1).await;
-    old.ask_to_stop();
+    old.drain(DrainReason::Orphaned);
     old.until(|r| r.draining).await;
 
     let later = Backend::echo("b").await;
@@ -83,4 +85,76 @@ async fn draining_balancer_that_is_behind_keeps_its_successors_table_in_the_file
     let read = tokio::time::timeout(PATIENCE, client.read_to_string(&mut answer)).await;
     read.expect("an answer").unwrap();
     assert!(answer.ends_with("done"), "{answer}");
+}
+
+/// Waits until nothing listens on the balancer's address.
+async fn refuses(balancer: &Balancer) {
+    let refused = async { while TcpStream::connect(balancer.address).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, refused).await.expect("connections are refused");
+}
+
+#[tokio::test]
+async fn stopped_balancer_accepts_until_the_requests_in_flight_have_finished() {
+    let gate = Arc::new(Notify::new());
+    let backend = gated(&gate).await;
+    let mut balancer = Balancer::start(Setup::default()).await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut slow = TcpStream::connect(balancer.address).await.unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    balancer.until(|r| r.in_flight(&backend.id()) == 1).await;
+    balancer.drain(DrainReason::Stopped);
+    let other = Backend::echo("b").await;
+    balancer.publish(simple(2, &[&other])).await;
+    for _ in 0..8 {
+        assert_eq!(status(&get(balancer.address, "a", "/").await), 200);
+    }
+    gate.notify_one();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("connection: close") && answer.ends_with("done"), "{answer}");
+    refuses(&balancer).await;
+    balancer.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn balancer_with_a_successor_accepts_no_more_and_ends_with_its_last_connection() {
+    let backend = Backend::echo("a").await;
+    let mut balancer = Balancer::start(Setup::default()).await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut kept = TcpStream::connect(balancer.address).await.unwrap();
+    kept.write_all(request).await.unwrap();
+    assert!(!read_head(&mut kept).await.unwrap().contains("connection: close"));
+    balancer.drain(DrainReason::Succeeded);
+    refuses(&balancer).await;
+    balancer.until(|r| r.draining).await;
+    assert!(!balancer.has_ended(), "the idle connection is kept");
+    kept.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    kept.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("HTTP/1.1 200 ") && answer.contains("connection: close"), "{answer}");
+    balancer.ended().await.unwrap();
+}
+
+/// A connection that waits in a socket's queue when it closes is served.
+#[tokio::test]
+async fn connection_that_was_not_accepted_yet_is_served_when_the_listener_closes() {
+    let backend = Backend::echo("a").await;
+    let mut balancer = Balancer::start(Setup::default()).await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let (accepting, waiting) = (AtomicUsize::new(0), 40);
+    let clients = (0..waiting).map(|_| async {
+        let mut stream = TcpStream::connect(balancer.address).await.unwrap();
+        if accepting.fetch_add(1, Ordering::Relaxed) + 1 == waiting {
+            balancer.drain(DrainReason::Orphaned);
+        }
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    });
+    for answer in futures::future::join_all(clients).await {
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    balancer.ended().await.unwrap();
 }

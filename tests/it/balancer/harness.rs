@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coxswain::balancer::{self, AcceptSocket, BalancerConfig, BalancerError, BalancerLimits, SocketChange};
+use coxswain::balancer::{
+    self, AcceptSocket, BalancerConfig, BalancerError, BalancerLimits, DrainReason, SocketChange,
+};
 use coxswain::clock::{Clock, RealClock, VirtualClock};
 use coxswain::model::{
     BalancerReport, BalancerReports, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener,
@@ -87,7 +89,7 @@ pub(crate) struct Balancer {
     /// How many watch the counters: one from the start.
     pub(crate) watchers: watch::Sender<usize>,
     pub(crate) heartbeats: Arc<AtomicUsize>,
-    stop: CancellationToken,
+    drain: watch::Sender<Option<DrainReason>>,
     _controller: DropGuard,
     thread: Option<std::thread::JoinHandle<Result<(), BalancerError>>>,
     _directory: tempfile::TempDir,
@@ -124,7 +126,7 @@ impl Balancer {
         }
         let heartbeats = Arc::new(AtomicUsize::new(0));
         let beats = Arc::clone(&heartbeats);
-        let stop = CancellationToken::new();
+        let (drain, drain_rx) = watch::channel(None);
         let file = setup.directory.unwrap_or_else(|| directory.path().to_owned()).join("table");
         let config = BalancerConfig {
             id: testing::balancer(),
@@ -137,10 +139,10 @@ impl Balancer {
             limits: setup.limits,
             trusted_proxies: setup.trusted_proxies,
             on_thread: || {},
-            heartbeat: Box::new(move || {
+            heartbeat: Box::new(move |_| {
                 beats.fetch_add(1, Ordering::Relaxed);
             }),
-            stop: stop.clone(),
+            drain: drain_rx,
         };
         let thread = std::thread::spawn(move || balancer::run(config));
         Self {
@@ -151,7 +153,7 @@ impl Balancer {
             reports,
             watchers,
             heartbeats,
-            stop,
+            drain,
             _controller: controller.drop_guard(),
             thread: Some(thread),
             _directory: directory,
@@ -173,14 +175,14 @@ impl Balancer {
         report.clone()
     }
 
-    /// Asks it to stop.
-    pub(crate) fn ask_to_stop(&self) {
-        self.stop.cancel();
+    /// Asks it to drain.
+    pub(crate) fn drain(&self, reason: DrainReason) {
+        self.drain.send_replace(Some(reason));
     }
 
     /// Stops it and waits for its end.
     pub(crate) async fn stop(mut self) {
-        self.stop.cancel();
+        self.drain.send_replace(Some(DrainReason::Stopped));
         self.ended().await.unwrap();
     }
 
@@ -198,7 +200,7 @@ impl Balancer {
 
 impl Drop for Balancer {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.drain.send_replace(Some(DrainReason::Stopped));
     }
 }
 

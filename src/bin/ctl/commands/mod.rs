@@ -13,6 +13,7 @@ pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod logs;
 pub(crate) mod pause;
+pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod resume;
 pub(crate) mod rollout;

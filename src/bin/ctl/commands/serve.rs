@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// Id of this process if it is a balancer; set by the supervisor for its children
     #[arg(long, hide = true, value_parser = |id: &str| Ok::<_, std::convert::Infallible>(BalancerId::from(id)))]
     balancer_id: Option<BalancerId>,
+    /// Answer whether this version can continue where a running daemon is, which is read from standard input; set by a reload
+    #[arg(long, hide = true)]
+    check_hand_over: bool,
 }
 
 /// An IP address with a port.
@@ -130,6 +133,10 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
     };
     // The supervisor has checked it for its children; a directory removed later becomes a condition.
     let manifests = match (args.manifests, args.role) {
+        // a reload continues where the daemon is: there too a missing directory is a condition
+        (Some(directory), None) if args.check_hand_over || daemon::continues() => {
+            Some(std::path::absolute(&directory).unwrap_or(directory))
+        }
         (Some(directory), None) => Some(checked_directory(&directory)?),
         (directory, _) => directory,
     };
@@ -148,6 +155,9 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         trusted_proxies: TrustedProxies::new(args.trusted_proxies),
         max_connections_per_client: args.max_connections_per_client,
     };
+    if args.check_hand_over {
+        return daemon::check_hand_over().map_err(start_failure);
+    }
     let served = match args.role {
         Some(role) => daemon::run_role(role, options),
         None => daemon::serve(options),

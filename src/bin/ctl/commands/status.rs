@@ -10,5 +10,7 @@ pub(crate) struct Args {}
 
 pub(crate) async fn run(session: &Session<'_>, Args {}: &Args) -> Result<(), CliError> {
     let status = session.client.status().await?;
-    session.ui.out(&summary::daemon(&status))
+    // a daemon of an earlier version has no such call, and the supervisor may not answer
+    let processes = session.client.daemon().await.ok();
+    session.ui.out(&summary::daemon(&status, processes.as_ref()))
 }

@@ -1,14 +1,14 @@
 //! The text of `ctl status`. Pure.
 
-use coxswain::api::types::{DaemonStatus, NodeObject, RefusedConnections};
-use coxswain::model::{EngineKind, ExposureMode, Reason, TableName};
+use coxswain::api::types::{DaemonProcessList, DaemonStatus, NodeObject, RefusedConnections};
+use coxswain::model::{DaemonRole, EngineKind, ExposureMode, ProcessState, Reason, TableName};
 
 use super::age::seconds;
 use super::table::MARK;
 use coxswain::model::sanitize;
 
 /// A line per part of the daemon, then a line per active condition.
-pub(crate) fn daemon(status: &DaemonStatus) -> String {
+pub(crate) fn daemon(status: &DaemonStatus, processes: Option<&DaemonProcessList>) -> String {
     let DaemonStatus {
         version,
         pid,
@@ -40,6 +40,7 @@ pub(crate) fn daemon(status: &DaemonStatus) -> String {
         (false, name) => format!("{name}, {engine}; {} containers at its last answer", node.containers),
     };
     let mut lines = vec![format!("daemon    version {version}, pid {pid}, up {up}")];
+    lines.extend(processes.map(|list| format!("processes {}", process_line(list, version))));
     // Without its store the daemon knows nothing of the rest.
     if !conditions.iter().any(|found| found.status && found.reason == Reason::StoreUnavailable) {
         let entry: Vec<String> = http.iter().map(|address| format!("http://{address}")).collect();
@@ -86,6 +87,33 @@ fn refused(connections: &RefusedConnections) -> Option<String> {
     let parts = parts.into_iter().filter(|(count, _)| **count > 0);
     let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
     (!parts.is_empty()).then(|| format!("clients   {MARK} connections {}", parts.join(", ")))
+}
+
+/// `supervisor 12, controller 13, balancer 14`; with the version of those that have another one.
+fn process_line(list: &DaemonProcessList, version: &str) -> String {
+    let shown = list.processes.iter().map(|process| {
+        let role = match process.role {
+            DaemonRole::Supervisor => "supervisor",
+            DaemonRole::Controller => "controller",
+            DaemonRole::Balancer => "balancer",
+        };
+        let does = match process.state {
+            ProcessState::Serving => "",
+            ProcessState::Starting => " starting",
+            ProcessState::Draining => " finishing requests",
+        };
+        let other = if process.version == version {
+            String::new()
+        } else {
+            format!(" (version {})", sanitize(&process.version))
+        };
+        format!("{role} {}{does}{other}", process.pid)
+    });
+    let line = shown.collect::<Vec<_>>().join(", ");
+    match &list.reload {
+        Some(reload) if reload.outcome.is_none() => format!("{line}; a reload is under way"),
+        _ => line,
+    }
 }
 
 /// The exposure mode, if it is unusual.

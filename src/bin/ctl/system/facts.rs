@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use coxswain::api::codes;
 use coxswain::api::types::ErrorDetail;
@@ -12,6 +13,7 @@ use coxswain::model::io_error_text;
 use nix::unistd::Uid;
 
 use super::layout::{API_GROUP, BALANCER_USER, SystemLayout};
+use super::unit::UNIT;
 use crate::account_files::{has_name, name_of_id};
 use crate::error::CliError;
 
@@ -30,6 +32,8 @@ pub(crate) struct SystemFacts {
     pub(crate) balancer_group: Option<String>,
     /// Whether systemd is the init of this machine.
     pub(crate) systemd_runs: bool,
+    /// Whether the service is active.
+    pub(crate) service_runs: bool,
 }
 
 impl SystemFacts {
@@ -63,6 +67,7 @@ impl SystemFacts {
             balancer_user: name_of_id(&users, BALANCER_ID).map(str::to_owned),
             balancer_group: name_of_id(&groups, BALANCER_ID).map(str::to_owned),
             systemd_runs: Path::new("/run/systemd/system").is_dir(),
+            service_runs: is_active(),
             ..facts
         })
     }
@@ -75,6 +80,12 @@ impl SystemFacts {
     pub(crate) fn has_balancer_group(&self) -> bool {
         self.balancer_group.as_deref() == Some(BALANCER_USER)
     }
+}
+
+/// Without systemctl there is no active service.
+fn is_active() -> bool {
+    let asked = Command::new("systemctl").args(["--quiet", "is-active", UNIT]).stdin(Stdio::null()).output();
+    asked.is_ok_and(|output| output.status.success())
 }
 
 fn failed(path: &Path, error: &io::Error) -> CliError {

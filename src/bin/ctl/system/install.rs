@@ -108,6 +108,14 @@ fn add_start(facts: &SystemFacts, has_new_unit: bool, steps: &mut Vec<Step>) {
         let planned = "let systemd read the unit";
         steps.push(Step::Systemctl { arguments: &["daemon-reload"], done: "systemd read the unit", planned });
     }
+    if facts.service_runs {
+        let done = "enabled coxswain.service";
+        let planned = "enable coxswain.service";
+        steps.push(Step::Systemctl { arguments: &["enable", UNIT], done, planned });
+        let done = "reloaded coxswain.service: the running daemon continues with this version";
+        let planned = "reload coxswain.service: the running daemon continues with this version";
+        return steps.push(Step::Systemctl { arguments: &["reload", UNIT], done, planned });
+    }
     let done = "enabled and started coxswain.service";
     let planned = "enable and start coxswain.service";
     steps.push(Step::Systemctl { arguments: &["enable", "--now", UNIT], done, planned });
@@ -233,6 +241,14 @@ mod tests {
     }
 
     #[test]
+    fn running_service_is_reloaded_and_not_restarted() {
+        let facts = SystemFacts { service_runs: true, ..installed() };
+        let steps = plan(&request(), &facts).unwrap();
+        let commands: Vec<String> = steps.iter().filter_map(command).map(|words| words.join(" ")).collect();
+        assert_eq!(commands, ["systemctl enable coxswain.service", "systemctl reload coxswain.service"]);
+    }
+
+    #[test]
     fn options_are_never_replaced() {
         let mut facts = installed();
         facts
@@ -294,6 +310,13 @@ mod tests {
         let facts = SystemFacts { systemd_runs: false, ..bare() };
         let last = lines(&request(), &facts).pop();
         assert_eq!(last.as_deref(), Some("= coxswain.service  not started: systemd does not run here"));
+    }
+
+    #[test]
+    fn package_reloads_a_running_daemon_at_an_upgrade() {
+        let script = include_str!("../../../../packaging/debian/postinst");
+        assert!(script.contains("systemctl reload coxswain.service ||"), "{script}");
+        assert!(!script.contains("systemctl restart coxswain.service"), "{script}");
     }
 
     #[test]

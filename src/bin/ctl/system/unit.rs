@@ -62,6 +62,7 @@ mod tests {
         for (key, value) in [
             ("Type", "notify"),
             ("ExecStart", "/usr/bin/ctl serve $CTL_SERVE_OPTIONS"),
+            ("ExecReload", "/usr/bin/ctl reload"),
             ("Restart", "always"),
             ("KillMode", "mixed"),
             ("WatchdogSec", "30s"),
