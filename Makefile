@@ -6,6 +6,7 @@
 #   make deb      a Debian package in target/debian, with the debug symbols in a file next to it
 #   make bench    the figures of docs/benchmarks.md, measured here
 #   make storm    100,000 requests while services are rolled, scaled, restarted and undone; about ten minutes
+#   make boot     the unit under a systemd of its own: start at boot, restart, watchdog, stop, reboot; about three minutes
 #   make seeds    the simulation from SEEDS=2000 fresh seeds; prints the first, and the one that breaks a law
 
 # The repository that `make images` puts its tags in.
@@ -26,7 +27,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 BUILT = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
 PACKAGE = target/package
 
-.PHONY: help demo images test package install deb bench storm seeds
+.PHONY: help demo images test package install deb bench storm boot seeds
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -76,6 +77,13 @@ deb: package
 storm:
 	@tests/tools.sh cargo cc engine
 	STORM=full cargo test --test engine storm -- --nocapture
+
+# As root: it mounts, and makes namespaces. SERVICES=5 is quicker.
+boot:
+	@tests/tools.sh cargo cc curl docker engine systemd
+	cargo build --bin ctl
+	@examples/hello/image.sh $(IMAGE):v1 v1
+	IMAGE=$(IMAGE) tests/boot.sh
 
 seeds:
 	@tests/tools.sh cargo cc

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that what the build, the tests or the demo need is there:
-#   tests/tools.sh TOOL…    of: cargo cc fmt clippy binutils cargo-deb curl docker engine nginx wrk
+#   tests/tools.sh TOOL…    of: cargo cc fmt clippy binutils cargo-deb curl docker engine systemd nginx wrk
 # What is missing is installed through apt when root on a Debian system; elsewhere it is named, all of it at once.
 set -euo pipefail
 
@@ -63,6 +63,7 @@ for tool in "$@"; do
     binutils) need "objcopy" "binutils" "install binutils" command -v objcopy ;;
     cargo-deb) command -v cargo-deb >/dev/null || cargo install cargo-deb --locked || missing+=("cargo-deb: cargo install cargo-deb") ;;
     curl) need "curl" "curl" "install curl" command -v curl ;;
+    systemd) need "systemd" "systemd procps util-linux" "install systemd" test -x /lib/systemd/systemd ;;
     # Compared with, and the load; where they cannot be installed that one figure is left out.
     nginx) wish nginx ;;
     wrk) wish wrk ;;
