@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::memory::{AgentMemory, ExitMemory};
-use super::view::{NodeView, attempt_of, is_up, replica_of};
+use super::view::{NodeView, attempt_of, is_up};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::ReplicaName;
 
@@ -92,9 +92,7 @@ fn class(
     newest: &BTreeMap<ReplicaName, NewestAttempts>,
 ) -> ContainerClass {
     let dead = has_ended(exits, container);
-    let newest = replica_of(container)
-        .filter(|name| view.replicas.contains_key(name))
-        .and_then(|name| newest.get(&name).copied());
+    let newest = view.wanted_of(container).and_then(|wanted| newest.get(&wanted.replica.name).copied());
     let attempt = attempt_of(container);
     match newest {
         _ if !view.is_ours(container) => ContainerClass::Foreign,
@@ -131,8 +129,8 @@ pub(super) fn classify<'v>(view: &'v NodeView, memory: &AgentMemory) -> Classifi
     let exits = &memory.exits;
     let mut newest: BTreeMap<ReplicaName, NewestAttempts> = BTreeMap::new();
     for container in view.ours().filter(|c| c.state != ContainerState::Removing) {
-        let Some(name) = replica_of(container) else { continue };
-        let entry = newest.entry(name).or_default();
+        let Some(wanted) = view.wanted_of(container) else { continue };
+        let entry = newest.entry(wanted.replica.name.clone()).or_default();
         let place = match has_ended(exits, container) {
             true => &mut entry.dead,
             false if is_up(container) => &mut entry.up,
@@ -149,10 +147,8 @@ pub(super) fn classify<'v>(view: &'v NodeView, memory: &AgentMemory) -> Classifi
             ContainerClass::DeadOrphan => classified.dead_orphans.push(container),
             _ => {}
         }
-        let Some(name) = replica_of(container).filter(|name| view.replicas.contains_key(name)) else {
-            continue;
-        };
-        let containers = classified.replicas.entry(name).or_default();
+        let Some(wanted) = view.wanted_of(container) else { continue };
+        let containers = classified.replicas.entry(wanted.replica.name.clone()).or_default();
         match class {
             // Two containers may claim one attempt, if someone copied the labels: the first is it.
             ContainerClass::Current if containers.current.is_none() => containers.current = Some(container),

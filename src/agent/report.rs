@@ -1,5 +1,7 @@
 //! Records what tasks report: in the cache, the memory, and the set of actions under way.
 
+use std::collections::BTreeMap;
+
 use tokio::task::JoinError;
 
 use super::action::AgentAction;
@@ -11,7 +13,7 @@ use super::ring_allocator::REUSE_AFTER;
 use super::run::Agent;
 use super::task::TaskReport;
 use super::view::{attempt_of, replica_of};
-use crate::engine::{EngineError, EngineObject, ObservedContainer, is_of_store};
+use crate::engine::{EngineError, EngineObject, LABEL_REPLICA_MADE, ObservedContainer, is_of_store};
 use crate::model::{ContainerId, EngineKind, ExposureMode, Millis, ReplicaName};
 
 /// Wait before something is tried again that failed while the Engine answers.
@@ -186,10 +188,12 @@ impl Agent {
     /// The name of an attempt is taken. If the holder is the attempt itself, its creation was not answered: the next pass
     /// adopts it. Otherwise the attempt is skipped.
     fn name_taken(&mut self, tick: u64, action: &AgentAction, holder: ObservedContainer) {
-        let AgentAction::Create { replica, attempt, .. } = action else { return };
+        let AgentAction::Create { replica, attempt, spec, .. } = action else { return };
         self.memory.leases.released(replica);
+        let made = |labels: &BTreeMap<String, String>| labels.get(LABEL_REPLICA_MADE).cloned();
         if is_of_store(&holder.labels, &self.facts.store)
             && replica_of(&holder).as_ref() == Some(replica)
+            && made(&holder.labels) == made(&spec.labels)
             && attempt_of(&holder) == *attempt
         {
             self.watch.observation.saw(tick, holder);

@@ -8,8 +8,8 @@ use super::action::ActionSubject;
 use super::node::NodeFacts;
 use super::node_state::NodeState;
 use crate::engine::{
-    ContainerState, LABEL_ADDRESS, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_SERVICE, ObservedContainer,
-    ObservedNetwork, is_of_store,
+    ContainerState, LABEL_ADDRESS, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REPLICA_MADE, LABEL_SERVICE,
+    ObservedContainer, ObservedNetwork, has_label, is_of_store,
 };
 use crate::model::{
     AppName, Endpoint, EndpointId, EndpointState, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
@@ -74,12 +74,24 @@ impl NodeView {
 
     /// Whether the container runs and is not on its app's network: nothing reaches it.
     pub(super) fn is_off_network(&self, container: &ObservedContainer) -> bool {
-        let wanted = replica_of(container).and_then(|replica| self.replicas.get(&replica));
+        let wanted = self.wanted_of(container);
         let is_connected = match wanted {
             Some(wanted) => container.addresses.contains_key(&self.network_name(&wanted.replica.app)),
             None => !container.addresses.is_empty(),
         };
         container.state == ContainerState::Running && !is_connected
+    }
+
+    /// The stored replica that a container is of. One of the same name that was made at another time is not: the store was
+    /// replaced by an older copy since.
+    pub(super) fn wanted_of(&self, container: &ObservedContainer) -> Option<&WantedReplica> {
+        let wanted = self.replicas.get(&replica_of(container)?)?;
+        let is_its = match wanted.replica.made_at {
+            Some(made_at) => has_label(&container.labels, LABEL_REPLICA_MADE, &made_at.to_string()),
+            // By an earlier version, which had no such label.
+            None => true,
+        };
+        is_its.then_some(wanted)
     }
 
     /// Containers of our store.

@@ -14,6 +14,9 @@ pub const LABEL_SERVICE: &str = "coxswain.service";
 pub const LABEL_REVISION: &str = "coxswain.revision";
 /// Name of the replica.
 pub const LABEL_REPLICA: &str = "coxswain.replica";
+/// When the replica was made. After an older store was restored, names are given again: a container of the same name may be
+/// of a replica that this store does not know.
+pub const LABEL_REPLICA_MADE: &str = "coxswain.replica-made";
 /// Number of the attempt, from 1.
 pub const LABEL_ATTEMPT: &str = "coxswain.attempt";
 /// The container's fixed address. Docker does not report the address of a container that does not run, and an exited one

@@ -55,6 +55,10 @@ pub struct Replica {
     pub hash: TemplateHash,
     /// The node that it runs on.
     pub node: NodeId,
+    /// When it was made, which tells it from one of the same name in a store that was replaced by an older copy; `None` for one made
+    /// by an earlier version. Never a time to reckon with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_at: Option<jiff::Timestamp>,
     pub desired: Desired,
 }
 

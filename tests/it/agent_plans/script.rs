@@ -8,8 +8,8 @@ use coxswain::agent::{
     plan,
 };
 use coxswain::engine::{
-    ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE,
-    ObservedContainer, ObservedNetwork,
+    ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REPLICA_MADE, LABEL_REVISION,
+    LABEL_SERVICE, LABEL_STORE, ObservedContainer, ObservedNetwork,
 };
 use coxswain::model::{
     AppName, Author, BalancerReport, Cause, ContainerId, CutRequests, Desired, Endpoint, EndpointId,
@@ -133,6 +133,15 @@ impl Script {
         match words {
             ["spec", settings @ ..] => settings.iter().try_for_each(|s| self.setting(s))?,
             ["replica", name, desired] => self.replica(name, desired)?,
+            ["made", replica, seconds] => {
+                let wanted = self.view.replicas.get_mut(&ReplicaName::new(*replica))?;
+                wanted.replica.made_at = Some(at(seconds.parse().ok()?));
+            }
+            ["labelled", id, seconds] => {
+                let container = self.view.containers.iter_mut().find(|c| c.id.as_str() == *id)?;
+                let made = at(seconds.parse().ok()?).to_string();
+                container.labels.insert(LABEL_REPLICA_MADE.to_owned(), made);
+            }
             ["container", id, replica, attempt, state, error @ ..] => {
                 self.container(STORE, id, replica, attempt, state, &error.join(" "))?;
             }
@@ -291,6 +300,7 @@ impl Script {
             revision: RevisionNumber(1),
             hash: TemplateHash::new("h"),
             node: "host".into(),
+            made_at: None,
             desired,
         };
         let old = self.view.replicas.remove(&replica.name);
