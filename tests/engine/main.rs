@@ -14,6 +14,7 @@ mod logs;
 mod options;
 mod published;
 mod pull;
+mod restore;
 mod storage;
 mod storm;
 mod troubles;
