@@ -54,6 +54,9 @@ pub(super) fn next_step(
         VolumeNeed::LookingUp => return waiting(ended),
         VolumeNeed::Missing(volumes) => return waiting(Some(NotReadyCause::VolumeMissing { volumes })),
     }
+    if let Some(message) = known_volumes::held_by_orphan(builder, revision, &mounts) {
+        return waiting(Some(NotReadyCause::cannot_start(message)));
+    }
     match create(builder, wanted, revision, highest) {
         Ok(true) if ended.is_none() => ReplicaPhase::Starting { cause: None },
         Ok(_) => waiting(ended),

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use super::action::{ActionSubject, AgentAction};
 use super::backoff::FIND_AGAIN;
 use super::plan_builder::PlanBuilder;
-use super::view::service_of;
+use super::view::{is_up, service_of};
 use crate::engine::Mount;
-use crate::model::{Condition, Reason, ReplicaName, ServiceName};
+use crate::model::{Condition, Reason, ReplicaName, Revision, ServiceName};
 
 /// Whether the volumes of a container that is to be created are there.
 pub(super) enum VolumeNeed {
@@ -35,6 +35,31 @@ pub(super) fn remember(builder: &mut PlanBuilder<'_>) {
         services.retain(is_stored);
     }
     builder.state.volumes.retain(|_, services| !services.is_empty());
+}
+
+/// A running container of no replica that mounts a volume of this one, where only one container may write to it: after a restore
+/// the deletion guard may hold it. A message for people.
+pub(super) fn held_by_orphan(
+    builder: &PlanBuilder<'_>,
+    revision: &Revision,
+    mounts: &[Mount],
+) -> Option<String> {
+    let release = revision.release();
+    if !release.waits_for(release, revision.spec.replica_count()) {
+        return None;
+    }
+    let written: Vec<&String> =
+        mounts.iter().filter(|mount| !mount.read_only).map(|mount| &mount.volume.name).collect();
+    let view = builder.view;
+    let orphans = view.ours().filter(|container| is_up(container) && view.wanted_of(container).is_none());
+    let mut held = orphans.filter_map(|container| {
+        let volume = written.iter().find(|volume| container.volumes.contains(**volume))?;
+        Some(format!(
+            "volume {volume} is mounted by container {}, which has no replica; it is removed first (`ctl confirm`, if it is held)",
+            container.name
+        ))
+    });
+    held.next()
 }
 
 /// Whether those of a container's volumes exist that held data, as of a moment ago. A volume that the user removed, or whose

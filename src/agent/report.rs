@@ -13,7 +13,7 @@ use super::ring_allocator::REUSE_AFTER;
 use super::run::Agent;
 use super::task::TaskReport;
 use super::view::{attempt_of, replica_of};
-use crate::engine::{EngineError, EngineObject, LABEL_REPLICA_MADE, ObservedContainer, is_of_store};
+use crate::engine::{EngineError, EngineObject, LABEL_REPLICA_CREATED_AT, ObservedContainer, is_of_store};
 use crate::model::{ContainerId, EngineKind, ExposureMode, Millis, ReplicaName};
 
 /// Wait before something is tried again that failed while the Engine answers.
@@ -190,7 +190,7 @@ impl Agent {
     fn name_taken(&mut self, tick: u64, action: &AgentAction, holder: ObservedContainer) {
         let AgentAction::Create { replica, attempt, spec, .. } = action else { return };
         self.memory.leases.released(replica);
-        let made = |labels: &BTreeMap<String, String>| labels.get(LABEL_REPLICA_MADE).cloned();
+        let made = |labels: &BTreeMap<String, String>| labels.get(LABEL_REPLICA_CREATED_AT).cloned();
         if is_of_store(&holder.labels, &self.facts.store)
             && replica_of(&holder).as_ref() == Some(replica)
             && made(&holder.labels) == made(&spec.labels)

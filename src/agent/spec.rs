@@ -11,8 +11,8 @@ use super::node::{BalancerUrl, NodeFacts};
 use super::view::NodeView;
 use crate::engine::{
     BindMount, ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA,
-    LABEL_REPLICA_MADE, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH, Mount,
-    NetworkSpec, VolumeSpec,
+    LABEL_REPLICA_CREATED_AT, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH,
+    Mount, NetworkSpec, VolumeSpec,
 };
 use crate::model::{
     AppName, ContainerOptions, ContainerProcess, EnvField, EnvValue, ImageVolume, Replica, Revision, StoreId,
@@ -127,7 +127,7 @@ fn own_labels(
         (LABEL_ATTEMPT, attempt.to_string()),
         (LABEL_ADDRESS, address.to_string()),
     ];
-    let made = replica.made_at.map(|at| (LABEL_REPLICA_MADE, at.to_string()));
+    let made = replica.created_at.map(|at| (LABEL_REPLICA_CREATED_AT, at.to_string()));
     pairs.into_iter().chain(made).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 

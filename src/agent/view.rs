@@ -8,7 +8,7 @@ use super::action::ActionSubject;
 use super::node::NodeFacts;
 use super::node_state::NodeState;
 use crate::engine::{
-    ContainerState, LABEL_ADDRESS, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REPLICA_MADE, LABEL_SERVICE,
+    ContainerState, LABEL_ADDRESS, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REPLICA_CREATED_AT, LABEL_SERVICE,
     ObservedContainer, ObservedNetwork, has_label, is_of_store,
 };
 use crate::model::{
@@ -86,8 +86,10 @@ impl NodeView {
     /// replaced by an older copy since.
     pub(super) fn wanted_of(&self, container: &ObservedContainer) -> Option<&WantedReplica> {
         let wanted = self.replicas.get(&replica_of(container)?)?;
-        let is_its = match wanted.replica.made_at {
-            Some(made_at) => has_label(&container.labels, LABEL_REPLICA_MADE, &made_at.to_string()),
+        let is_its = match wanted.replica.created_at {
+            Some(created_at) => {
+                has_label(&container.labels, LABEL_REPLICA_CREATED_AT, &created_at.to_string())
+            }
             // By an earlier version, which had no such label.
             None => true,
         };

@@ -182,6 +182,7 @@ impl ApiClient {
         let awaited = match awaited {
             Awaited::Release => "",
             Awaited::Count => "&awaited=count",
+            Awaited::Deletion => "&awaited=deletion",
         };
         let counters = if counters { "&counters=true" } else { "" };
         let query = format!("generation={generation}{awaited}{counters}");

@@ -16,7 +16,7 @@ pub const LABEL_REVISION: &str = "coxswain.revision";
 pub const LABEL_REPLICA: &str = "coxswain.replica";
 /// When the replica was made. After an older store was restored, names are given again: a container of the same name may be
 /// of a replica that this store does not know.
-pub const LABEL_REPLICA_MADE: &str = "coxswain.replica-made";
+pub const LABEL_REPLICA_CREATED_AT: &str = "coxswain.replica-created-at";
 /// Number of the attempt, from 1.
 pub const LABEL_ATTEMPT: &str = "coxswain.attempt";
 /// The container's fixed address. Docker does not report the address of a container that does not run, and an exited one

@@ -30,7 +30,7 @@ pub use error::{EngineError, EngineObject};
 #[cfg(any(test, feature = "testing"))]
 pub use fake::FakeEngine;
 pub use labels::{
-    LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REPLICA_MADE,
+    LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REPLICA_CREATED_AT,
     LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH, has_label, is_of_store,
 };
 pub use mount::{BindMount, Mount, ObservedVolume, VolumeSpec};

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Generation, Millis, ReplicaName};
 
-/// Replicas of one rollout whose cut requests are kept; of more, the oldest are dropped. A rollout is written every few
-/// seconds, and a summary names a few.
-const MOST_KEPT: usize = 100;
+/// Replicas of one operation whose cut requests are kept: as many as a service has at most. A rollout is written every few
+/// seconds. With more, as of a rollback of all of them, the last one's number becomes unknown, so that a sum is no exact one.
+const MOST_KEPT: usize = 200;
 
 /// The requests of a replica that were cut.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,9 +50,12 @@ impl RolloutCuts {
         if self.0.iter().any(|known| known.cut.replica == cut.replica) {
             return;
         }
-        self.0.push(CutByRollout { generation, cut: cut.clone() });
-        let surplus = self.0.len().saturating_sub(MOST_KEPT);
-        self.0.drain(..surplus);
+        if self.0.len() < MOST_KEPT {
+            self.0.push(CutByRollout { generation, cut: cut.clone() });
+        } else if let Some(last) = self.0.last_mut() {
+            last.generation = last.generation.max(generation);
+            last.cut.requests = None;
+        }
     }
 
     /// Another operation begins: keeps only replicas that still exist, which would be added again otherwise.
@@ -93,10 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn cut_requests_beyond_the_limit_drop_the_oldest() {
+    fn cut_requests_beyond_the_limit_make_the_number_unknown() {
         let mut cuts = RolloutCuts::default();
-        (0..=MOST_KEPT).for_each(|n| cuts.add(Generation(1), &cut(&format!("r{n}"))));
+        let known = |cuts: &RolloutCuts| cuts.since(Generation(1)).all(|cut| cut.requests.is_some());
+        (0..MOST_KEPT).for_each(|n| cuts.add(Generation(1), &cut(&format!("r{n}"))));
+        assert!(known(&cuts));
+        cuts.add(Generation(1), &cut("one-more"));
         assert_eq!(names(&cuts, 1).len(), MOST_KEPT);
-        assert_eq!(names(&cuts, 1)[0], "r1");
+        assert!(!known(&cuts));
     }
 }

@@ -58,7 +58,7 @@ pub struct Replica {
     /// When it was made, which tells it from one of the same name in a store that was replaced by an older copy; `None` for one made
     /// by an earlier version. Never a time to reckon with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made_at: Option<jiff::Timestamp>,
+    pub created_at: Option<jiff::Timestamp>,
     pub desired: Desired,
 }
 

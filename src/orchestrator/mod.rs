@@ -72,6 +72,7 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     let mut pass = Pass::begin(view, now, observed.rollout, target, bounds, observed.events);
     observed.outcomes.into_iter().for_each(|(revision, outcome)| pass.record(revision, outcome));
     cut_requests::note(view, &mut pass.rollout);
+    progress::complete_first(&mut pass);
     cleanup::delete_gone(&mut pass);
     cleanup::remove_retained(&mut pass);
     if observed.fresh {

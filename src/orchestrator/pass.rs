@@ -200,7 +200,7 @@ impl<'a> Pass<'a> {
                 revision: revision.number,
                 hash: revision.hash.clone(),
                 node: node.clone(),
-                made_at: Some(self.now.wall),
+                created_at: Some(self.now.wall),
                 desired: Desired::Run,
             };
             self.changes.put_replicas.push(replica);

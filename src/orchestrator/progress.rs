@@ -3,7 +3,7 @@
 use super::census::{available, is_gone};
 use super::pass::Pass;
 use super::strategies::{self, Completion};
-use super::{Blocker, deadline};
+use super::{Blocker, deadline, revision};
 use crate::model::{Cause, Desired, EventKind, EventReason, FailureReason, RevisionOutcome, RolloutState};
 
 /// Records progress: more of the target than ever are available, or an old replica is gone.
@@ -61,11 +61,6 @@ fn arrive(pass: &mut Pass<'_>) {
         if !aborted {
             pass.record(failure.revision, RevisionOutcome::RolledBack { failure: failure.clone() });
         }
-        // A first release that was replaced while it was still watched completes now.
-        let completed = pass.view.outcomes.get(&target).map(|record| &record.outcome);
-        if !matches!(completed, None | Some(RevisionOutcome::Complete)) {
-            pass.record(target, RevisionOutcome::Complete);
-        }
         pass.enter(RolloutState::RolledBack { failure });
         pass.event(EventKind::Warning, EventReason::RolledBack, message);
     } else {
@@ -74,5 +69,16 @@ fn arrive(pass: &mut Pass<'_>) {
         pass.enter(RolloutState::Complete);
         let message = format!("revision {target} runs with {} replicas", pass.bounds.wanted);
         pass.event(EventKind::Normal, EventReason::RolloutCompleted, message);
+    }
+}
+
+/// A first release that was replaced while it was still watched completes once its replicas have served for `healthyFor` after
+/// all: while they are replaced, or after a rollback to it.
+pub(super) fn complete_first(pass: &mut Pass<'_>) {
+    let Some(stable) = pass.rollout.stable else { return };
+    let outcome = pass.view.outcomes.get(&stable).map(|record| &record.outcome);
+    if matches!(outcome, Some(RevisionOutcome::Superseded { .. })) && revision::has_settled(pass.view, stable)
+    {
+        pass.record(stable, RevisionOutcome::Complete);
     }
 }

@@ -98,17 +98,22 @@ fn first_that_serves(view: &ServiceView, before: &Rollout) -> Option<RevisionNum
         view.replicas.iter().filter(|r| r.replica.runs() && !census::is_gone(r)).collect();
     let is_first = before.stable.is_none() && is_in_progress(view, before);
     let serves = |r: &&ReplicaView| r.replica.revision == before.target && census::is_available(view, r);
-    let released = view.revisions.get(&before.target)?.spec.replica_count();
-    let wanted = released.min(view.service.spec.replica_count()).max(1) as usize;
+    let wanted = wanted_of(view, view.revisions.get(&before.target)?);
     (is_first && running.len() >= wanted && running.iter().all(serves)).then_some(before.target)
 }
 
-/// Whether its replicas have served for `healthyFor`.
-fn has_settled(view: &ServiceView, number: RevisionNumber) -> bool {
+/// Whether all its replicas have served for `healthyFor`.
+pub(super) fn has_settled(view: &ServiceView, number: RevisionNumber) -> bool {
     let Some(revision) = view.revisions.get(&number) else { return false };
     let healthy_for = revision.spec.rollout.healthy_for;
     let running = view.replicas.iter().filter(|r| r.replica.runs() && r.replica.revision == number);
-    running.map(|r| r.serving_for).all(|time| time.is_some_and(|time| time >= healthy_for))
+    let settled = running.filter(|r| r.serving_for.is_some_and(|time| time >= healthy_for)).count();
+    settled >= wanted_of(view, revision)
+}
+
+/// Replicas that a first release has to serve with: a later count may be lower.
+fn wanted_of(view: &ServiceView, revision: &Revision) -> usize {
+    revision.spec.replica_count().min(view.service.spec.replica_count()).max(1) as usize
 }
 
 fn is_in_progress(view: &ServiceView, rollout: &Rollout) -> bool {

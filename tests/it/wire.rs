@@ -115,7 +115,7 @@ fn replica() -> ReplicaSnapshot {
             revision: RevisionNumber(3),
             hash: "ab12".into(),
             node: "node-1".into(),
-            made_at: None,
+            created_at: None,
             desired: Desired::Remove { cause: Cause::RolledBack },
         },
         status: Some(ReplicaStatus {

@@ -53,7 +53,7 @@ impl Rig {
             revision: RevisionNumber(1),
             hash: TemplateHash::new("h"),
             node: NodeId::new(NODE),
-            made_at: None,
+            created_at: None,
             desired,
         }
     }

@@ -70,8 +70,12 @@ pub(super) async fn progress(
     ParsedQuery(query): ParsedQuery<OperationQuery>,
 ) -> Result<Response, FailedCall> {
     let OperationQuery { generation, awaited, counters } = query;
-    if !controller.queries().exists(&name).await? && controller.queries().deletion(&name).await?.is_none() {
-        return Err(unknown(&name).into());
+    if !controller.queries().exists(&name).await? {
+        // Who deleted it may ask when it is gone already. To anyone else it is unknown.
+        let deletion = controller.queries().deletion(&name).await?;
+        if awaited != Awaited::Deletion || deletion.is_none() {
+            return Err(unknown(&name).into());
+        }
     }
     // Dropped with the stream.
     let subscription = counters.then(|| controller.queries().subscribe_to_metrics());

@@ -63,7 +63,7 @@ impl ReplicaSpec {
 
 impl From<Replica> for ReplicaSpec {
     fn from(replica: Replica) -> Self {
-        let Replica { name, service, app, slot, revision, hash: _, node, made_at: _, desired } = replica;
+        let Replica { name, service, app, slot, revision, hash: _, node, created_at: _, desired } = replica;
         let (desired, cause) = match desired {
             Desired::Run => (DesiredName::Run, None),
             Desired::Retain { cause } => (DesiredName::Retain, Some(cause)),

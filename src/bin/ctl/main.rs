@@ -14,6 +14,7 @@ mod load;
 mod log_stream;
 mod manifests;
 mod names;
+mod new_file;
 mod operation;
 mod output;
 mod paths;

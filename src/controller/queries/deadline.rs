@@ -94,7 +94,7 @@ mod tests {
             revision: RevisionNumber(2),
             hash: "".into(),
             node: "n".into(),
-            made_at: None,
+            created_at: None,
             desired: Desired::Run,
         };
         let cause = NotReadyCause::unhealthy("GET / → 503");

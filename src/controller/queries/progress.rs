@@ -133,7 +133,7 @@ fn watched(healthy_for: Millis, served_for: Millis, awaited: Awaited) -> Option<
         Awaited::Release if served_for >= FIRST_RELEASE_WATCHED && healthy_for > served_for => {
             Some(OperationEnd::Watched { left: Millis(healthy_for.0 - served_for.0).whole_seconds_up() })
         }
-        Awaited::Release => None,
+        Awaited::Release | Awaited::Deletion => None,
     }
 }
 

@@ -129,6 +129,8 @@ pub enum Awaited {
     Release,
     /// That as many replicas as wanted run, of any release: for scale and abort.
     Count,
+    /// That the service is gone: for delete.
+    Deletion,
 }
 
 /// The state of an operation on one service.

@@ -3,7 +3,7 @@
 use super::handle::Reconciler;
 use crate::controller::service_state::ServiceState;
 use crate::events::{EventWriter, append_to};
-use crate::model::{Event, ObjectRef, ServiceName, key};
+use crate::model::{ObjectRef, ServiceName, key};
 use crate::orchestrator::Changes;
 use crate::store::{Compare, Op, StoreError, TXN_MAX_OPS, Txn, TxnOutcome};
 
@@ -12,7 +12,7 @@ impl Reconciler {
     pub(super) async fn commit(&self, state: &ServiceState, changes: &Changes) -> Result<bool, StoreError> {
         let name = state.service.name();
         if changes.forget_service {
-            return self.forget_stored(state, &changes.events).await;
+            return self.forget_stored(state, changes).await;
         }
         let mut ops = Vec::new();
         if let Some(rollout) = &changes.rollout {
@@ -44,22 +44,25 @@ impl Reconciler {
     }
 
     /// Removes every key of a deleted service, the Service itself last. Its events stay for a day.
-    async fn forget_stored(&self, state: &ServiceState, events: &[Event]) -> Result<bool, StoreError> {
+    async fn forget_stored(&self, state: &ServiceState, changes: &Changes) -> Result<bool, StoreError> {
         let name = state.service.name();
-        let mut ops = Vec::new();
+        // The rollout has what the deletion cut and goes last: a controller that ends on the way finds it.
+        let rollout = changes.rollout.iter().map(|rollout| Op::put(key::rollout(name), rollout));
+        let mut ops: Vec<Op> = rollout.collect();
         // The plan that finds the last replicas gone is the one that forgets the service: their keys are still there.
         for prefix in ServiceState::prefixes(name) {
             let listing = self.store.list(&prefix).await?;
             ops.extend(listing.entries.into_iter().map(|entry| Op::delete(entry.key)));
         }
-        ops.push(Op::delete(key::rollout(name)));
         ops.push(Op::delete(key::traffic(name)));
         ops.push(Op::delete(key::applied(&ObjectRef::from(name))));
         for chunk in ops.chunks(TXN_MAX_OPS) {
             self.store.txn(Txn { compare: Vec::new(), ops: chunk.to_vec() }).await?;
         }
         let unchanged = Compare::ModRevision(key::service(name), state.service_revision);
-        let mut ops = append_to(self.store.as_ref(), name, EventWriter::Orchestrator, events).await?;
+        let mut ops =
+            append_to(self.store.as_ref(), name, EventWriter::Orchestrator, &changes.events).await?;
+        ops.push(Op::delete(key::rollout(name)));
         ops.push(Op::delete(key::service(name)));
         let txn = Txn { compare: vec![unchanged], ops };
         let gone = matches!(self.store.txn(txn).await?, TxnOutcome::Committed { .. });

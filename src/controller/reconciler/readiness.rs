@@ -81,7 +81,7 @@ mod tests {
             revision: RevisionNumber(1),
             hash: "".into(),
             node: "n".into(),
-            made_at: None,
+            created_at: None,
             desired: Desired::Run,
         };
         let status = ReplicaStatus {

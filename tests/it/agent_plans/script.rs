@@ -8,7 +8,7 @@ use coxswain::agent::{
     plan,
 };
 use coxswain::engine::{
-    ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REPLICA_MADE, LABEL_REVISION,
+    ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REPLICA_CREATED_AT, LABEL_REVISION,
     LABEL_SERVICE, LABEL_STORE, ObservedContainer, ObservedNetwork,
 };
 use coxswain::model::{
@@ -135,12 +135,12 @@ impl Script {
             ["replica", name, desired] => self.replica(name, desired)?,
             ["made", replica, seconds] => {
                 let wanted = self.view.replicas.get_mut(&ReplicaName::new(*replica))?;
-                wanted.replica.made_at = Some(at(seconds.parse().ok()?));
+                wanted.replica.created_at = Some(at(seconds.parse().ok()?));
             }
             ["labelled", id, seconds] => {
                 let container = self.view.containers.iter_mut().find(|c| c.id.as_str() == *id)?;
                 let made = at(seconds.parse().ok()?).to_string();
-                container.labels.insert(LABEL_REPLICA_MADE.to_owned(), made);
+                container.labels.insert(LABEL_REPLICA_CREATED_AT.to_owned(), made);
             }
             ["container", id, replica, attempt, state, error @ ..] => {
                 self.container(STORE, id, replica, attempt, state, &error.join(" "))?;
@@ -300,7 +300,7 @@ impl Script {
             revision: RevisionNumber(1),
             hash: TemplateHash::new("h"),
             node: "host".into(),
-            made_at: None,
+            created_at: None,
             desired,
         };
         let old = self.view.replicas.remove(&replica.name);

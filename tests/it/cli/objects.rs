@@ -166,7 +166,7 @@ pub(super) fn replica(name: &str, phase: ReplicaPhase) -> ReplicaObject {
         revision: RevisionNumber(9),
         hash: coxswain::model::TemplateHash::new("ab12"),
         node: coxswain::model::NodeId::new("ELK1"),
-        made_at: None,
+        created_at: None,
         desired: match phase {
             ReplicaPhase::Draining | ReplicaPhase::Stopping => {
                 Desired::Remove { cause: coxswain::model::Cause::Replaced }

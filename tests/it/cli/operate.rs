@@ -134,11 +134,8 @@ fn summary_of_an_operation_has_the_requests_that_it_cut() {
     };
     let failed = OperationOutcome::RolledBack { failure: failed(10) };
     let stub = changing("POST /v1/rollout", Reply::Lost)
-        .on(
-            PROGRESS,
-            [OperationOutcome::Done, failed, OperationOutcome::Deleted]
-                .map(|outcome| Reply::lines(&[ended(outcome)])),
-        )
+        .on(PROGRESS, [OperationOutcome::Done, failed].map(|outcome| Reply::lines(&[ended(outcome)])))
+        .on(&format!("{PROGRESS}&awaited=deletion"), [Reply::lines(&[ended(OperationOutcome::Deleted)])])
         .on("GET /v1/services", [Reply::json(&List::of(vec![service("users")]))])
         .on("POST /v1/delete", [written(&[result("users", WriteAction::Deleted)])]);
     let commands = ["rollout restart users", "rollout restart users", "delete users -y"];
@@ -283,8 +280,8 @@ fn delete_asks_and_waits_until_deleted() {
         )
         .on("GET /v1/services", [Reply::json(&List::of(vec![service("users"), web]))])
         .on("POST /v1/delete", [deleted(&["users"]), deleted(&["web"]), deleted(&["users"])])
-        .on("GET /v1/services/web/progress?generation=10", [gone])
-        .on(PROGRESS, [leaving]);
+        .on("GET /v1/services/web/progress?generation=10&awaited=deletion", [gone])
+        .on(&format!("{PROGRESS}&awaited=deletion"), [leaving]);
     insta::assert_snapshot!(
         "delete",
         transcript(
@@ -317,7 +314,7 @@ fn deleting_another_kind_leaves_the_service_of_its_name_and_waits_for_none() {
     let stub = Stub::start()
         .on("GET /v1/services", [Reply::json(&List::of(vec![service("users"), service("web")]))])
         .on("POST /v1/delete", [written(std::slice::from_ref(&gadget)), written(&[web, gadget])])
-        .on("GET /v1/services/web/progress?generation=10", [gone]);
+        .on("GET /v1/services/web/progress?generation=10&awaited=deletion", [gone]);
     insta::assert_snapshot!(
         "delete_of_another_kind",
         transcript(&stub, &["delete gadget/users -y", "delete web gadget/users -y"])

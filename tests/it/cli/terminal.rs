@@ -198,7 +198,7 @@ fn timeout_does_not_run_while_a_question_waits_for_its_answer() {
         .on("GET /v1/services", [Reply::json(&List::of(vec![service("users")]))])
         .on("POST /v1/delete", [Reply::json(&deleted)])
         .on(
-            "GET /v1/services/users/progress?generation=10&counters=true",
+            "GET /v1/services/users/progress?generation=10&awaited=deletion&counters=true",
             [Reply::lines(&[snapshot(0, &[], Some(OperationOutcome::Deleted))])],
         );
     let mut terminal = Terminal::asking(&stub, "delete users --timeout 4s");

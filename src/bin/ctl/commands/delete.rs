@@ -92,7 +92,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     };
     let response = session.client.delete(&request).await?;
     print_results(session, &response.results, false)?;
-    wait(session, &response.results, Awaited::Release, &args.wait).await
+    wait(session, &response.results, Awaited::Deletion, &args.wait).await
 }
 
 /// What the arguments name. Names of services are checked here; the daemon checks those of other kinds.

@@ -1,7 +1,6 @@
 //! `ctl store`: checks, copies and replaces the daemon's store.
 
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -11,6 +10,7 @@ use coxswain::model::io_error_text;
 use futures::StreamExt;
 
 use crate::error::CliError;
+use crate::new_file::NewFile;
 use crate::prompt::ask;
 use crate::session::Session;
 
@@ -77,31 +77,21 @@ async fn check(session: &Session<'_>) -> Result<(), CliError> {
 }
 
 async fn snapshot(session: &Session<'_>, file: &Path) -> Result<(), CliError> {
-    // Before the copy: an older snapshot is worth more than a mistyped command.
     let unwritable = |error: std::io::Error| {
         let why = vec![format!("{}: {}", file.display(), io_error_text(&error))];
         CliError::from(ErrorDetail { why, ..codes::FILE_UNREADABLE.detail("cannot write the snapshot") })
     };
-    // It holds the environment of every service.
-    let private = std::fs::File::options().write(true).create_new(true).mode(0o600).open(file);
-    let mut target = private.map_err(unwritable)?;
-    let copied = async {
-        let mut pieces = session.client.store_snapshot().await?;
-        let mut written = 0;
-        while let Some(piece) = pieces.next().await {
-            let piece = piece?;
-            target.write_all(&piece).map_err(unwritable)?;
-            written += piece.len();
-        }
-        target.sync_all().map_err(unwritable)?;
-        Ok::<usize, CliError>(written)
-    };
-    let written = copied.await;
-    if written.is_err() {
-        // Half a snapshot is none.
-        let _ = std::fs::remove_file(file);
+    // An older snapshot is worth more than a mistyped command.
+    let mut target = NewFile::create(file).map_err(unwritable)?;
+    let mut pieces = session.client.store_snapshot().await?;
+    let mut written = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        target.write_all(&piece).map_err(unwritable)?;
+        written += piece.len();
     }
-    session.ui.out(&format!("✓ {}: {} bytes", file.display(), written?))
+    target.keep().map_err(unwritable)?;
+    session.ui.out(&format!("✓ {}: {written} bytes", file.display()))
 }
 
 async fn restore(session: &Session<'_>, file: &Path, yes: bool) -> Result<(), CliError> {

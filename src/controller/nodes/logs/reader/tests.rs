@@ -35,7 +35,7 @@ fn replica(engine: &FakeEngine, name: &str) -> ReplicaSnapshot {
         revision: RevisionNumber(1),
         hash: TemplateHash::new("h"),
         node: "host".into(),
-        made_at: None,
+        created_at: None,
         desired: Desired::Run,
     };
     let status = ReplicaStatus {
