@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use super::listeners::{BoundListener, ListenerMap};
+use super::incidents::IncidentLog;
+use super::listeners::{BoundListener, ListenerMap, Listeners};
 use super::liveness::ChildHealth;
 use super::socket_delivery::SocketDelivery;
 use super::{Role, VERSION};
@@ -33,11 +34,15 @@ pub(super) struct HandOverDescription {
     /// Where the next version of the program is.
     pub(super) program: PathBuf,
     pub(super) threads: usize,
+    /// Of the next listener that is opened.
+    pub(super) next_generation: u64,
     pub(super) listeners: Vec<HandedListener>,
     pub(super) children: Vec<HandedChild>,
     /// The roles of which a child has started successfully.
     pub(super) started: Vec<Role>,
     pub(super) reload: ReloadReport,
+    /// Those that no controller has recorded yet.
+    pub(super) incidents: IncidentLog,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,15 +80,25 @@ impl HandOverDescription {
     /// Of this program.
     pub(super) fn new(
         program: PathBuf,
-        threads: usize,
+        bound: &Listeners,
         listeners: &ListenerMap,
         children: Vec<HandedChild>,
         started: Vec<Role>,
         reload: ReloadReport,
     ) -> Self {
         let listeners = listeners.iter().map(|(id, listener)| HandedListener::new(id, listener)).collect();
-        let version = VERSION.to_owned();
-        Self { format: FORMAT, version, program, threads, listeners, children, started, reload }
+        Self {
+            format: FORMAT,
+            version: VERSION.to_owned(),
+            program,
+            threads: bound.threads,
+            next_generation: bound.next_generation(),
+            listeners,
+            children,
+            started,
+            reload,
+            incidents: IncidentLog::default(),
+        }
     }
 }
 

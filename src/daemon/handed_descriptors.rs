@@ -57,9 +57,9 @@ impl<'a> HandOver<'a> {
         let addresses = listeners.values().flat_map(|listener| &listener.addresses);
         descriptors.extend(addresses.flat_map(|address| &address.sockets).map(AsFd::as_fd));
         descriptors.extend(children.iter().flat_map(Child::descriptors));
-        let threads = spawner.listeners.threads;
         let handed = children.iter().map(Child::handed_over).collect();
-        let description = HandOverDescription::new(program, threads, listeners, handed, started, reload);
+        let description =
+            HandOverDescription::new(program, &spawner.listeners, listeners, handed, started, reload);
         Self { description, descriptors }
     }
 }
@@ -113,7 +113,7 @@ impl TakenOver {
         }
         let handed = std::mem::take(&mut description.children).into_iter();
         let children = handed.map(|child| Ok((child, next()?, next()?))).collect::<anyhow::Result<_>>()?;
-        let listeners = Listeners::continued(threads, open);
+        let listeners = Listeners::continued(threads, open, description.next_generation);
         Ok(Self { description, state, api, plane, listeners, children })
     }
 }

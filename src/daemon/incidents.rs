@@ -1,6 +1,6 @@
 //! What the supervisor did that users should know of, until the controller has recorded it as events.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
@@ -30,28 +30,47 @@ pub struct NumberedIncident {
     pub incident: Incident,
 }
 
+/// Numbered incidents, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IncidentLog {
+    /// The number of the last one.
+    last: u64,
+    unrecorded: VecDeque<NumberedIncident>,
+}
+
 /// The incidents of this supervisor. It has one thread.
 #[derive(Debug, Default)]
 pub(super) struct Incidents {
-    last: Cell<u64>,
-    unrecorded: RefCell<VecDeque<NumberedIncident>>,
+    log: RefCell<IncidentLog>,
 }
 
 impl Incidents {
+    /// Continues those of an earlier program of this process, whose numbers controllers know.
+    pub(super) fn continued(log: IncidentLog) -> Self {
+        Self { log: RefCell::new(log) }
+    }
+
+    /// For [`Self::continued`].
+    pub(super) fn log(&self) -> IncidentLog {
+        self.log.borrow().clone()
+    }
+
     pub(super) fn record(&self, incident: Incident) {
-        self.last.set(self.last.get() + 1);
-        let mut unrecorded = self.unrecorded.borrow_mut();
-        unrecorded.push_back(NumberedIncident { number: self.last.get(), incident });
-        if unrecorded.len() > INCIDENTS_MAX {
-            unrecorded.pop_front();
+        let mut log = self.log.borrow_mut();
+        log.last += 1;
+        let number = log.last;
+        log.unrecorded.push_back(NumberedIncident { number, incident });
+        if log.unrecorded.len() > INCIDENTS_MAX {
+            log.unrecorded.pop_front();
         }
     }
 
     /// The first after this one. Those before it are recorded, and forgotten.
     pub(super) fn next(&self, recorded: u64) -> Option<NumberedIncident> {
-        let mut unrecorded = self.unrecorded.borrow_mut();
-        unrecorded.retain(|incident| incident.number > recorded);
-        unrecorded.front().cloned()
+        let mut log = self.log.borrow_mut();
+        log.unrecorded.retain(|incident| incident.number > recorded);
+        log.unrecorded.front().cloned()
     }
 }
 

@@ -58,13 +58,18 @@ impl Listeners {
             None => bind_http(http, threads)?,
         };
         let public = BoundListener { protocol: ProtocolKind::Http, addresses, is_fixed: true, generation: 0 };
-        Ok(Self::continued(threads, [(ListenerId::public_http(), Arc::new(public))].into()))
+        Ok(Self::continued(threads, [(ListenerId::public_http(), Arc::new(public))].into(), 1))
     }
 
     /// The listeners that are open already.
-    pub(super) fn continued(threads: usize, open: ListenerMap) -> Self {
-        let last = open.values().map(|listener| listener.generation).max().unwrap_or_default();
-        Self { threads, open: watch::Sender::new(open), next_generation: Cell::new(last + 1) }
+    pub(super) fn continued(threads: usize, open: ListenerMap, next_generation: u64) -> Self {
+        Self { threads, open: watch::Sender::new(open), next_generation: Cell::new(next_generation) }
+    }
+
+    /// Of the next listener that is opened. None is given twice, also not by another program: a balancer may still have the sockets
+    /// of a listener that was closed.
+    pub(super) fn next_generation(&self) -> u64 {
+        self.next_generation.get()
     }
 
     /// Closes the supervisor's sockets, at the end of the daemon: from now on only the balancer accepts on them.

@@ -5,6 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -40,9 +41,26 @@ fn linked_path() -> Option<PathBuf> {
     is_same_file(&path, Path::new(RUNNING)).then_some(path)
 }
 
+/// A file, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    /// Of the file at this path.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::metadata(path)?;
+        Ok(Self { device: found.dev(), inode: found.ino() })
+    }
+}
+
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    let id = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
-    id(one).is_ok_and(|one| id(other).is_ok_and(|other| one == other))
+    FileIdentity::of(one).is_ok_and(|one| FileIdentity::of(other).is_ok_and(|other| one == other))
 }
 
 /// The command line of this process, without its program.

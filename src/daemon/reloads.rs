@@ -2,13 +2,15 @@
 //!
 //! Deliberately absent: what a reload does (`reload`).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::path::Path;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::VERSION;
 use super::child_records::ChildRecords;
+use super::program::FileIdentity;
 use crate::model::{DaemonProcess, ProcessState, ReloadOutcome, ReloadRefusal, ReloadReport, ReloadStep};
 
 /// Balancers that finish the requests of earlier versions; each has memory and threads of its own.
@@ -19,6 +21,8 @@ const DRAINING_MAX: usize = 8;
 pub(super) struct Reloads {
     last: RefCell<Option<ReloadReport>>,
     requested: Notify,
+    /// The program that said that it can continue.
+    checked: Cell<Option<FileIdentity>>,
     /// Cancelled when the daemon is stopping.
     pub(super) stop: CancellationToken,
 }
@@ -55,6 +59,16 @@ impl Reloads {
     /// The last one.
     pub(super) fn report(&self) -> Option<ReloadReport> {
         self.last.borrow().clone()
+    }
+
+    /// This program can continue.
+    pub(super) fn set_checked(&self, program: Option<FileIdentity>) {
+        self.checked.set(program);
+    }
+
+    /// Whether the program at this path is the one that was checked.
+    pub(super) fn is_checked(&self, program: &Path) -> bool {
+        self.checked.get().is_some() && FileIdentity::of(program).ok() == self.checked.get()
     }
 
     /// A step is done.

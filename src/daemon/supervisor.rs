@@ -41,6 +41,7 @@ pub(super) struct SupervisorParts {
     pub(super) program: Option<PathBuf>,
     pub(super) reloads: Reloads,
     pub(super) health: RolesHealth,
+    pub(super) incidents: Incidents,
 }
 
 /// Everything that outlives the children.
@@ -61,7 +62,7 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     pub(super) fn new(parts: SupervisorParts) -> Self {
-        let SupervisorParts { spawner, program, reloads, health } = parts;
+        let SupervisorParts { spawner, program, reloads, health, incidents } = parts;
         let has_continued = reloads.report().is_some();
         let kill = CancellationToken::new();
         let signals = || ChildSignals { stop: CancellationToken::new(), kill: kill.clone() };
@@ -70,7 +71,7 @@ impl Supervisor {
             program,
             reloads,
             records: ChildRecords::default(),
-            incidents: Incidents::default(),
+            incidents,
             clock: RealClock::new(),
             health,
             service_manager: ServiceManager::from_env(),
@@ -126,12 +127,17 @@ impl Supervisor {
     fn execute(&self, children: &[Child]) -> std::io::Error {
         let Some(program) = self.program.clone() else { return std::io::ErrorKind::NotFound.into() };
         let Some(reload) = self.reloads.report() else { return std::io::ErrorKind::NotFound.into() };
+        if !self.reloads.is_checked(&program) {
+            return std::io::Error::other("it was replaced after it was checked");
+        }
         let listeners = self.spawner.listeners.subscribe().borrow().clone();
         let api = self.spawner.api.borrow();
         let plane = self.spawner.plane.borrow();
         let leaving =
             Leaving { spawner: &self.spawner, api: &api, plane: &plane, listeners: &listeners, children };
-        execute(&HandOver::new(&leaving, program, self.started(), reload))
+        let mut hand_over = HandOver::new(&leaving, program, self.started(), reload);
+        hand_over.description.incidents = self.incidents.log();
+        execute(&hand_over)
     }
 
     fn started(&self) -> Vec<Role> {
@@ -144,8 +150,8 @@ impl Supervisor {
         let children = self.records.processes().iter().filter_map(HandedChild::draft).collect();
         let listeners = self.spawner.listeners.subscribe().borrow().clone();
         let reload = self.reloads.report().unwrap_or_else(|| ReloadReport::new(1, VERSION.to_owned()));
-        let threads = self.spawner.listeners.threads;
-        HandOverDescription::new(program, threads, &listeners, children, self.started(), reload)
+        let bound = &self.spawner.listeners;
+        HandOverDescription::new(program, bound, &listeners, children, self.started(), reload)
     }
 
     fn about(&self) -> Supervised<'_> {

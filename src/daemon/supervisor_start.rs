@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use super::child::Child;
 use super::hand_over::{HandOverDescription, HandedChild};
 use super::handed_descriptors::TakenOver;
+use super::incidents::Incidents;
 use super::listeners::Listeners;
 use super::program::own_path;
 use super::reloads::Reloads;
@@ -82,14 +83,15 @@ impl SupervisorStart {
         let spawner = ChildSpawner { options, listeners, api, plane, state, balancer_user };
         let reloads = Reloads::default();
         let health = RolesHealth::default();
-        let parts = SupervisorParts { spawner, program, reloads, health };
+        let incidents = Incidents::default();
+        let parts = SupervisorParts { spawner, program, reloads, health, incidents };
         Ok(Self { supervisor: Supervisor::new(parts), children: Vec::new() })
     }
 
     /// Continues where an earlier program left off.
     fn continued(options: ServeOptions, taken: TakenOver) -> Self {
         let TakenOver { description, state, api, plane, listeners, children } = taken;
-        let HandOverDescription { version, program, started, reload, .. } = description;
+        let HandOverDescription { version, program, started, reload, incidents, .. } = description;
         tracing::info!(from = version, to = VERSION, "the supervisor continues with the installed program");
         let balancer_user = balancer_user();
         let api = RefCell::new(api);
@@ -102,7 +104,8 @@ impl SupervisorStart {
         };
         let health = RolesHealth { controller: health(Role::Controller), balancer: health(Role::Balancer) };
         let reloads = Reloads::continued(reload);
-        let parts = SupervisorParts { spawner, program: Some(program), reloads, health };
+        let incidents = Incidents::continued(incidents);
+        let parts = SupervisorParts { spawner, program: Some(program), reloads, health, incidents };
         Self { supervisor: Supervisor::new(parts), children }
     }
 }

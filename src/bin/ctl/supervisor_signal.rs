@@ -1,6 +1,5 @@
 //! Asks the supervisor for a reload when there is no controller that could pass it on.
 
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use coxswain::api::codes;
@@ -10,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::unistd::Pid;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::error::CliError;
 
@@ -28,7 +28,10 @@ pub(crate) fn ask_supervisor(socket: &Path, silent: ApiError) -> Result<i32, Cli
 
 /// It is reported even if no one accepts.
 fn listening_process(socket: &Path) -> Option<i32> {
-    let stream = UnixStream::connect(socket).ok()?;
+    let stream = Socket::new(Domain::UNIX, Type::STREAM, None).ok()?;
+    // its queue may be full, and no one is there to empty it
+    stream.set_nonblocking(true).ok()?;
+    stream.connect(&SockAddr::unix(socket).ok()?).ok()?;
     Some(getsockopt(&stream, PeerCredentials).ok()?.pid()).filter(|pid| *pid > 0)
 }
 

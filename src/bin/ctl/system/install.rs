@@ -114,7 +114,12 @@ fn add_start(facts: &SystemFacts, has_new_unit: bool, steps: &mut Vec<Step>) {
         steps.push(Step::Systemctl { arguments: &["enable", UNIT], done, planned });
         let done = "reloaded coxswain.service: the running daemon continues with this version";
         let planned = "reload coxswain.service: the running daemon continues with this version";
-        return steps.push(Step::Systemctl { arguments: &["reload", UNIT], done, planned });
+        steps.push(Step::Systemctl { arguments: &["reload", UNIT], done, planned });
+        if has_new_unit {
+            let reason = "its changed limits and rights apply after systemctl restart coxswain";
+            steps.push(Step::Keep { what: UNIT.to_owned(), reason });
+        }
+        return;
     }
     let done = "enabled and started coxswain.service";
     let planned = "enable and start coxswain.service";
