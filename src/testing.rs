@@ -79,6 +79,7 @@ pub fn rollout(target: u64) -> Rollout {
         issued_names: BTreeMap::new(),
         failure_baseline: BTreeMap::new(),
         paused: false,
+        unstable: BTreeMap::new(),
         cut: RolloutCuts::default(),
         state: RolloutState::Progressing { waited: Millis(0), most_available: 0 },
         since: Timestamp::UNIX_EPOCH,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::memory::{AgentMemory, ExitMemory};
+use super::previous;
 use super::view::{NodeView, attempt_of, is_up};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::ReplicaName;
@@ -24,6 +25,8 @@ enum ContainerClass {
     Superseded,
     /// The last container of a replica that has none alive; its log is kept until the next one exists.
     Last,
+    /// Exited by itself, and another one is alive; kept for its log.
+    Previous,
     /// Exited, and a later one exists.
     Spent,
 }
@@ -37,6 +40,8 @@ pub(super) struct ReplicaContainers<'a> {
     pub(super) superseded: Vec<&'a ObservedContainer>,
     /// The last one that exited, if none is alive.
     pub(super) last: Option<&'a ObservedContainer>,
+    /// The last one that exited by itself, if another is alive.
+    pub(super) previous: Option<&'a ObservedContainer>,
     /// Others that exited.
     pub(super) spent: Vec<&'a ObservedContainer>,
     /// Being removed.
@@ -45,7 +50,7 @@ pub(super) struct ReplicaContainers<'a> {
 
 impl<'a> ReplicaContainers<'a> {
     pub(super) fn all(&self) -> impl Iterator<Item = &'a ObservedContainer> {
-        let ones = self.current.into_iter().chain(self.last);
+        let ones = self.current.into_iter().chain(self.last).chain(self.previous);
         ones.chain(self.superseded.clone()).chain(self.spent.clone()).chain(self.leaving.clone())
     }
 
@@ -87,12 +92,13 @@ fn has_ended(exits: &ExitMemory, container: &ObservedContainer) -> bool {
 /// The class of a container: the first rule that holds.
 fn class(
     view: &NodeView,
-    exits: &ExitMemory,
+    memory: &AgentMemory,
     container: &ObservedContainer,
     newest: &BTreeMap<ReplicaName, NewestAttempts>,
 ) -> ContainerClass {
-    let dead = has_ended(exits, container);
-    let newest = view.wanted_of(container).and_then(|wanted| newest.get(&wanted.replica.name).copied());
+    let dead = has_ended(&memory.exits, container);
+    let wanted = view.wanted_of(container);
+    let newest = wanted.and_then(|wanted| newest.get(&wanted.replica.name).copied());
     let attempt = attempt_of(container);
     match newest {
         _ if !view.is_ours(container) => ContainerClass::Foreign,
@@ -104,6 +110,9 @@ fn class(
         }
         Some(_) if !dead => ContainerClass::Superseded,
         Some(newest) if newest.alive().is_none() && newest.dead == Some(attempt) => ContainerClass::Last,
+        Some(newest) if newest.alive().is_some() && previous::is_last_exit(memory, wanted, container) => {
+            ContainerClass::Previous
+        }
         Some(_) => ContainerClass::Spent,
     }
 }
@@ -140,7 +149,7 @@ pub(super) fn classify<'v>(view: &'v NodeView, memory: &AgentMemory) -> Classifi
     }
     let mut classified = ClassifiedContainers::default();
     for container in &view.containers {
-        let class = class(view, exits, container, &newest);
+        let class = class(view, memory, container, &newest);
         match class {
             ContainerClass::Foreign => continue,
             ContainerClass::Orphan => classified.orphans.push(container),
@@ -153,8 +162,13 @@ pub(super) fn classify<'v>(view: &'v NodeView, memory: &AgentMemory) -> Classifi
             // Two containers may claim one attempt, if someone copied the labels: the first is it.
             ContainerClass::Current if containers.current.is_none() => containers.current = Some(container),
             ContainerClass::Last if containers.last.is_none() => containers.last = Some(container),
+            ContainerClass::Previous if containers.previous.is_none() => {
+                containers.previous = Some(container)
+            }
             ContainerClass::Current | ContainerClass::Superseded => containers.superseded.push(container),
-            ContainerClass::Last | ContainerClass::Spent => containers.spent.push(container),
+            ContainerClass::Last | ContainerClass::Previous | ContainerClass::Spent => {
+                containers.spent.push(container);
+            }
             ContainerClass::Leaving => containers.leaving.push(container),
             ContainerClass::Foreign | ContainerClass::Orphan | ContainerClass::DeadOrphan => {}
         }

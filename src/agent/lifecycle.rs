@@ -9,7 +9,7 @@ use super::plan_builder::PlanBuilder;
 use super::removal::{StopTerms, draining, retire};
 use super::status::ReplicaStep;
 use super::view::{WantedReplica, address_of, shown_state};
-use super::{container_events, creation, examination, network, readiness};
+use super::{container_events, creation, examination, network, previous, readiness};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{Endpoint, EndpointState, NotReadyCause, ReplicaPhase};
 
@@ -31,6 +31,9 @@ pub(super) fn run<'a>(
     };
     for spent in containers.spent.iter().chain(&containers.last) {
         builder.act(AgentAction::Remove { container: spent.id.clone() });
+    }
+    if let Some(ended) = containers.previous {
+        previous::keep(builder, wanted, ended);
     }
     if leaves(builder, wanted, current) {
         return Some(replace(builder, wanted, containers, current));

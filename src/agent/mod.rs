@@ -43,6 +43,7 @@ mod node_state;
 mod observe;
 mod plan;
 mod plan_builder;
+mod previous;
 mod publisher;
 mod readiness;
 mod removal;

@@ -90,23 +90,32 @@ pub trait NodeRequests: fmt::Debug + Send + Sync {
 pub(crate) struct LocalNode {
     engine: Arc<dyn Engine>,
     store: StoreId,
-    removed: Arc<RemovedVolumes>,
+    done: Arc<DoneOnRequest>,
     host_paths: Arc<HostPathPolicy>,
 }
 
-/// Names in Docker of volumes that were removed on request, until the agent takes note: it does not wait for them.
+/// What was done on request, until the agent takes note.
 #[derive(Debug, Default)]
-pub(crate) struct RemovedVolumes(Mutex<BTreeSet<String>>);
+pub(crate) struct DoneOnRequest {
+    /// Names in Docker of volumes that were removed: the agent does not wait for them.
+    removed_volumes: Mutex<BTreeSet<String>>,
+    /// Containers that were killed: their end says nothing about the program.
+    killed: Mutex<BTreeSet<ContainerId>>,
+}
 
-impl RemovedVolumes {
-    pub(super) fn take(&self) -> BTreeSet<String> {
-        std::mem::take(&mut *self.0.lock())
+impl DoneOnRequest {
+    pub(super) fn take_removed_volumes(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.removed_volumes.lock())
+    }
+
+    pub(super) fn take_killed(&self) -> BTreeSet<ContainerId> {
+        std::mem::take(&mut *self.killed.lock())
     }
 }
 
 impl LocalNode {
-    pub(crate) fn new(engine: Arc<dyn Engine>, store: StoreId, removed: Arc<RemovedVolumes>) -> Self {
-        Self { engine, store, removed, host_paths: Arc::default() }
+    pub(crate) fn new(engine: Arc<dyn Engine>, store: StoreId, done: Arc<DoneOnRequest>) -> Self {
+        Self { engine, store, done, host_paths: Arc::default() }
     }
 
     pub(super) fn with_host_paths(self, host_paths: Arc<HostPathPolicy>) -> Self {
@@ -184,6 +193,8 @@ impl NodeRequests for LocalNode {
         if target != KillTarget::Running {
             return Ok(target);
         }
+        // Before it ends: the agent must not miss it in between.
+        self.done.killed.lock().insert(container.clone());
         match self.engine.kill(container, KILL_SIGNAL).await {
             Ok(()) => Ok(target),
             Err(EngineError::NotFound { .. } | EngineError::NotRunning { .. }) => Ok(KillTarget::NotRunning),
@@ -204,7 +215,7 @@ impl NodeRequests for LocalNode {
         let volumes = self.volumes().await.map_err(VolumeRemovalError::NotListed)?;
         for volume in volumes.into_iter().filter(|volume| doomed.include(volume)) {
             // Before it is gone: the agent must not miss it in between.
-            self.removed.0.lock().insert(volume.name.clone());
+            self.done.removed_volumes.lock().insert(volume.name.clone());
             match self.engine.remove_volume(&volume.name).await {
                 Ok(()) => tracing::info!(app = %doomed.app, volume = volume.name, "volume removed"),
                 Err(EngineError::Conflict { message }) => {

@@ -21,7 +21,7 @@ use super::node_plan::NodePlan;
 use super::observe::follow_events;
 use super::plan::plan;
 use super::publisher::Publisher;
-use super::requests::{LocalNode, RemovedVolumes};
+use super::requests::{DoneOnRequest, LocalNode};
 use super::snapshot::StoreSnapshot;
 use super::task::TaskReport;
 use super::view::{NodeView, instance_of};
@@ -60,7 +60,7 @@ pub struct Agent {
     pub(super) host_paths: Arc<HostPathPolicy>,
     pub(super) held: Vec<(ContainerId, String)>,
     pub(super) missing_volumes: BTreeSet<String>,
-    removed: Arc<RemovedVolumes>,
+    done: Arc<DoneOnRequest>,
     store_failures: u32,
 }
 
@@ -111,9 +111,9 @@ impl Agent {
         };
         let (confirm, confirmations) = mpsc::channel(CONFIRM_QUEUE);
         let (state, states) = watch::channel(AgentState::default());
-        let removed = Arc::<RemovedVolumes>::default();
+        let done = Arc::<DoneOnRequest>::default();
         let host_paths = Arc::new(config.host_paths.clone());
-        let local = LocalNode::new(Arc::clone(&engine), facts.store.clone(), Arc::clone(&removed));
+        let local = LocalNode::new(Arc::clone(&engine), facts.store.clone(), Arc::clone(&done));
         let requests = Arc::new(local.with_host_paths(Arc::clone(&host_paths)));
         let handle = AgentHandle { wake: wake.clone(), confirm, state: states, requests };
         let agent = Agent {
@@ -136,7 +136,7 @@ impl Agent {
             host_paths,
             held: Vec::new(),
             missing_volumes: BTreeSet::new(),
-            removed,
+            done,
             store_failures: 0,
         };
         Ok((agent, handle))
@@ -227,7 +227,8 @@ impl Agent {
     async fn decide(&mut self) -> Result<NodePlan, StoreError> {
         self.snapshot.refresh(&*self.store, &self.facts.node).await?;
         self.publisher.catch_up().await?;
-        self.memory.allow_recreation(&self.removed.take());
+        self.memory.allow_recreation(&self.done.take_removed_volumes());
+        self.memory.exits.killed_on_request(self.done.take_killed());
         let now = self.clock.now();
         let (plan, memory) = plan(&self.view(), std::mem::take(&mut self.memory), now);
         self.memory = memory;

@@ -11,7 +11,8 @@ use super::status_events;
 use super::view::{WantedReplica, address_of, instance_of};
 use crate::engine::ObservedContainer;
 use crate::model::{
-    ContainerId, CutRequests, Endpoint, FailedProbe, Millis, ReplicaPhase, ReplicaStatus, Trial,
+    ContainerId, CutRequests, Endpoint, FailedProbe, Millis, NotReadyCause, ReplicaHistory, ReplicaPhase,
+    ReplicaStatus, Trial,
 };
 use crate::probe::ProbeTarget;
 
@@ -98,7 +99,7 @@ fn status(builder: &PlanBuilder<'_>, wanted: &WantedReplica, step: &ReplicaStep<
             .and_then(|own| own.crashes.diagnosis(&step.phase, failed_probe(builder, shown))),
         // A restarted agent sends the signal again: the first one cut them.
         cut: stored.and_then(|s| s.cut.clone()).or_else(|| step.cut.clone()),
-        history: remembered.map(|own| own.history.clone()).unwrap_or_default(),
+        history: history(stored, remembered, shown.map(|c| &c.id), &step.phase, now),
     }
 }
 
@@ -113,6 +114,31 @@ fn trial(stored: Option<&ReplicaStatus>, own: Option<&ReplicaMemory>, phase: &Re
         Some(own) if tries || own.trial.has_passed() => own.trial.trial(),
         _ => stored.map(|status| status.trial).unwrap_or_default(),
     }
+}
+
+/// What happened to it: its exits as remembered, the rest from the stored status, because a pass sees each of these changes once.
+fn history(
+    stored: Option<&ReplicaStatus>,
+    own: Option<&ReplicaMemory>,
+    shown: Option<&ContainerId>,
+    phase: &ReplicaPhase,
+    now: jiff::Timestamp,
+) -> ReplicaHistory {
+    let before = stored.and_then(|status| status.container.as_ref());
+    let mut history = own.map(|own| own.history.clone()).unwrap_or_default();
+    if let Some(status) = stored {
+        history.containers = status.history.containers;
+        history.unready_at.clone_from(&status.history.unready_at);
+    }
+    if shown.is_some() && shown != before {
+        // An older status has a container and no count.
+        history.containers = history.containers.max(u32::from(before.is_some())).saturating_add(1);
+    }
+    let was_ready = stored.is_some_and(ReplicaStatus::is_ready);
+    if was_ready && matches!(phase, ReplicaPhase::Unready { cause: NotReadyCause::Unhealthy { .. } }) {
+        history.became_unready(now);
+    }
+    history
 }
 
 /// The last probe of a container, if it failed.

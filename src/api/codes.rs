@@ -88,7 +88,7 @@ codes! { REQUEST_CODES
         "Fix the reported problems. `ctl validate -f FILE` checks manifests without a daemon.";
     /// The named object does not exist.
     NOT_FOUND = "CTL-0202", 2, "object not found",
-        "The service, replica or revision does not exist. Nothing was changed.",
+        "The service, replica, revision or container does not exist. Nothing was changed.",
         "`ctl get` lists the services, `ctl get replicas` the replicas.";
     /// An image reference cannot be resolved.
     IMAGE_UNRESOLVED = "CTL-0203", 2, "cannot resolve the image",

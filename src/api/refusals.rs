@@ -1,6 +1,7 @@
 //! Turns a controller error into the error that the user reads.
 
 mod image;
+mod previous;
 mod rollout_command;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,8 @@ fn detail_of(error: ControllerError) -> ErrorDetail {
     match error {
         ControllerError::NotFound(names) => not_found(&names),
         ControllerError::NoReplica(name) => no_replica(&name),
+        ControllerError::NoPrevious(names) => previous::none(&names),
+        ControllerError::PreviousGone(gone) => previous::gone(&gone),
         ControllerError::ChangedMeanwhile { object, read, found, by, written } => {
             changed_meanwhile(&object, [read, found], &by, &written)
         }

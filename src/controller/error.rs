@@ -3,7 +3,8 @@
 use super::writes::{DocumentProblem, FieldsError, Overridden, RolloutRejection};
 use crate::agent::{AgentSilent, EngineError};
 use crate::model::{
-    AppName, Author, ExposureMode, Generation, NodeId, ObjectRef, ReplicaName, RevisionNumber, ServiceName,
+    AppName, Author, ExposureMode, Generation, LastExit, NodeId, ObjectRef, ReplicaName, RevisionNumber,
+    ServiceName,
 };
 use crate::orchestrator::CapacityShortage;
 use crate::store::StoreError;
@@ -23,6 +24,12 @@ pub enum ControllerError {
     /// No such replica.
     #[error("no replica named {0}")]
     NoReplica(ReplicaName),
+    /// No container of these replicas has ended by itself.
+    #[error("no previous container of {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NoPrevious(Vec<ReplicaName>),
+    /// The containers of these replicas that ended last no longer exist.
+    #[error("the previous container of {} no longer exists", .0.iter().map(|(replica, _)| replica.to_string()).collect::<Vec<_>>().join(", "))]
+    PreviousGone(Vec<(ReplicaName, LastExit)>),
     /// Documents that use the balancer's address, and it is unknown where containers reach it.
     #[error("where containers reach the balancer is unknown, and {} use `balancer.url`", origins.join(", "))]
     BalancerUnknown {

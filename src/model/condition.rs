@@ -71,6 +71,12 @@ described! {
         ProbesNotMade,
         /// All replicas of a service stopped answering their health checks within moments; the last known good ones stay in rotation.
         AllSilent,
+        /// Containers of a replica failed three times within ten minutes, and the last time is less than ten minutes ago; the rollout is
+        /// over. `ctl get` shows the restarts, `ctl why` how the last container ended.
+        CrashLooping,
+        /// A replica was ready and then failed its health check three times within ten minutes, and the last time is less than ten
+        /// minutes ago.
+        ReadinessFlapping,
         /// A process of the daemon, controller or balancer, ends again and again and is restarted each time.
         DaemonCrashLooping,
     }

@@ -89,6 +89,14 @@ described! {
         Stopped,
         /// The replica of a failed rollout stopped; its container is retained for inspection.
         Retained,
+        /// Containers of a replica failed three times within ten minutes; the message names the first such replica.
+        CrashLooping,
+        /// No replica is crash-looping any more: none failed for ten minutes, or those that did were replaced.
+        CrashLoopEnded,
+        /// A replica was ready and then failed its health check three times within ten minutes; the message names the first such one.
+        ReadinessFlapping,
+        /// The readiness of no replica is flapping any more: none became unready for ten minutes, or those that did were replaced.
+        ReadinessFlappingEnded,
         /// A container is not stopped, because a balancer has not acknowledged a table without it for a while.
         BalancerUnacknowledged,
         /// A process of the daemon ends again and again; the message has its last exit.

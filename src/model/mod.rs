@@ -35,6 +35,7 @@ mod host_paths;
 mod ids;
 mod image_config;
 pub mod image_reference;
+mod instability;
 mod intervention;
 mod io_error_text;
 pub mod key;
@@ -102,6 +103,7 @@ pub use ids::{
     RevisionNumber, ServiceName, StoreId, TemplateHash,
 };
 pub use image_config::{ImageConfig, ImageVolume, volume_path};
+pub use instability::Instability;
 pub use intervention::{InterventionKind, RolloutIntervention};
 pub use io_error_text::io_error_text;
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
@@ -125,7 +127,7 @@ pub use reload::{
     ReloadStep,
 };
 pub use replica::{Cause, Desired, Replica, ReplicaPhase, ReplicaStatus};
-pub use replica_history::{LastExit, ReplicaHistory};
+pub use replica_history::{LastExit, PREVIOUS_KEPT_FOR, REPEATS, ReplicaHistory};
 pub use report::{
     BalancerReport, ConnectionStats, EndpointStats, Incarnation, RevisionStats, ServiceStats, TableRejection,
 };

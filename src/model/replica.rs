@@ -171,6 +171,6 @@ impl ReplicaStatus {
     /// How often the agent has started another container in place of one that ended or disappeared. Not to be confused with
     /// the restarts that a user asks for (`Service::restarts`), which make new replicas.
     pub fn restart_count(&self) -> u32 {
-        self.attempt.saturating_sub(1)
+        self.history.containers.saturating_sub(1)
     }
 }

@@ -1,10 +1,10 @@
 //! Rollouts: the sequence of steps from one revision to another; stored, resumable, owned by the server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, Diagnosis, Generation, Millis, ReplicaName, RevisionNumber, RolloutCuts};
+use super::{Author, Diagnosis, Generation, Instability, Millis, ReplicaName, RevisionNumber, RolloutCuts};
 
 /// The replica that a rollout failed for, and what was observed of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -205,9 +205,12 @@ pub struct Rollout {
     /// Requests that were cut in containers that this operation stopped; shown, never decided on.
     #[serde(default, skip_serializing_if = "RolloutCuts::is_empty")]
     pub cut: RolloutCuts,
+    /// The replicas that were unstable at the last pass, so that its beginning and its end are reported once.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unstable: BTreeMap<Instability, BTreeSet<ReplicaName>>,
     #[serde(flatten)]
     pub state: RolloutState,
-    /// When this state began; shown, never decided on.
+    /// When this state began; for conditions and people, no move depends on it.
     pub since: jiff::Timestamp,
 }
 
@@ -219,6 +222,12 @@ impl Rollout {
             _ => self.stable,
         };
         from.filter(|from| *from != self.target)
+    }
+
+    /// In which way a replica is unstable; the worst, if in several.
+    pub fn instability(&self, replica: &ReplicaName) -> Option<Instability> {
+        let of = |kind: &Instability| self.unstable.get(kind).is_some_and(|names| names.contains(replica));
+        Instability::ALL.into_iter().find(of)
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::census::{is_available, is_gone};
-use super::observation::observation;
+use super::observation::{observation, unstable};
 use super::pause;
 use super::{ReplicaView, ServiceView};
-use crate::model::{Condition, ConditionKind, Millis, Reason, ReplicaName, ReplicaPhase, RolloutState};
+use crate::model::{
+    Condition, ConditionKind, Instability, Millis, Reason, ReplicaName, ReplicaPhase, RolloutState,
+};
 
 /// The state of a service in a few numbers and conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub struct Assessment {
     pub of_target: u32,
     /// How long all wanted replicas have been available, all of the rollout's target; `None` where they are not.
     pub served_for: Option<Millis>,
-    /// One line per replica that makes no progress: `web-4-b: exited with code 1 (3 failures so far)`.
+    /// One line per replica that makes no progress or is unstable: `web-4-b: exited with code 1 (3 failures so far)`.
     pub troubles: Vec<String>,
 }
 
@@ -45,14 +47,15 @@ pub fn assess(view: &ServiceView) -> Assessment {
             of_target += u32::from(Some(replica.replica.revision) == target);
         }
     }
-    let troubles: Vec<String> = running().filter(|r| is_in_trouble(r)).map(observation).collect();
+    let troubled: Vec<TroubledReplica> = running().filter_map(|replica| trouble(view, replica)).collect();
     let counts = format!("{available} of {wanted} replicas are available");
     let starting = running().any(is_first_start);
     let conditions = [
         ready(deleting, available >= wanted, &counts),
         progressing(view, count != wanted || starting, &counts),
-        degraded(view, &troubles, available >= wanted),
+        degraded(view, &troubled, available >= wanted),
     ];
+    let troubles = troubled.into_iter().map(|replica| replica.line).collect();
     let served = running().map(|r| r.serving_for.unwrap_or_default()).min();
     let served_for = served.filter(|_| count == wanted && of_target == wanted);
     Assessment { conditions, available_replicas, wanted, available, of_target, served_for, troubles }
@@ -97,7 +100,7 @@ fn progressing(view: &ServiceView, counting: bool, counts: &str) -> Condition {
     }
 }
 
-fn degraded(view: &ServiceView, troubles: &[String], enough: bool) -> Condition {
+fn degraded(view: &ServiceView, troubled: &[TroubledReplica], enough: bool) -> Condition {
     let degraded =
         |status, reason, message: String| condition(ConditionKind::Degraded, status, reason, message);
     if view.service.deleted_at.is_some() {
@@ -107,16 +110,40 @@ fn degraded(view: &ServiceView, troubles: &[String], enough: bool) -> Condition 
         Some(RolloutState::RollingBack { failure, .. }) => {
             degraded(true, Reason::RollingBack, failure.to_string())
         }
-        Some(RolloutState::RolledBack { failure }) => degraded(true, Reason::RolledBack, failure.to_string()),
         Some(RolloutState::Failed { failure, .. }) => {
             degraded(true, Reason::RolloutFailed, failure.to_string())
         }
-        Some(RolloutState::Progressing { .. } | RolloutState::Complete) | None => match troubles.first() {
-            Some(first) if enough => degraded(true, Reason::ReplicaHeldUp, first.clone()),
-            Some(first) => degraded(true, Reason::TooFewAvailable, first.clone()),
-            None => degraded(false, Reason::AllAvailable, String::new()),
-        },
+        state => {
+            let of_kind = |kind| troubled.iter().find(|replica| replica.instability == Some(kind));
+            let unstable = Instability::ALL.into_iter().find_map(|kind| Some((kind, of_kind(kind)?)));
+            match (unstable, state, troubled.first()) {
+                // That the last rollout failed is said of the other condition too.
+                (Some((kind, replica)), ..) => degraded(true, kind.reason(), replica.line.clone()),
+                (None, Some(RolloutState::RolledBack { failure }), _) => {
+                    degraded(true, Reason::RolledBack, failure.to_string())
+                }
+                (None, _, Some(first)) if enough => degraded(true, Reason::ReplicaHeldUp, first.line.clone()),
+                (None, _, Some(first)) => degraded(true, Reason::TooFewAvailable, first.line.clone()),
+                (None, _, None) => degraded(false, Reason::AllAvailable, String::new()),
+            }
+        }
     }
+}
+
+/// A replica that something keeps from serving, or that is unstable.
+struct TroubledReplica {
+    instability: Option<Instability>,
+    line: String,
+}
+
+fn trouble(view: &ServiceView, replica: &ReplicaView) -> Option<TroubledReplica> {
+    let instability = view.rollout.as_ref().and_then(|rollout| rollout.instability(&replica.replica.name));
+    let line = match instability {
+        Some(kind) => unstable(replica, kind),
+        None if is_in_trouble(replica) => observation(replica),
+        None => return None,
+    };
+    Some(TroubledReplica { instability, line })
 }
 
 /// Whether something keeps it from serving, beyond taking its time.

@@ -29,6 +29,7 @@ mod recovery;
 mod replica_count;
 mod revision;
 mod rollback;
+mod stability;
 mod strategies;
 mod surplus;
 mod verdict;
@@ -92,6 +93,7 @@ fn keep_running(view: &ServiceView, now: Now) -> Changes {
     strategies::share_traffic(&mut pass);
     cleanup::drop_revisions(&mut pass);
     deadline::set_alarm(&mut pass);
+    stability::observe(&mut pass);
     let changes = pass.finish();
     Changes { new_revision: observed.new_revision, ..changes }
 }

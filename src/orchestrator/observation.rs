@@ -1,11 +1,30 @@
 //! What is known of a replica that is not available, in one line.
 
 use super::ReplicaView;
-use crate::model::ReplicaPhase;
+use crate::model::{Instability, ReplicaPhase, ReplicaStatus};
 
 /// `users-10-a: exited with code 1 (3 failures so far)`.
 pub(super) fn observation(replica: &ReplicaView) -> String {
     format!("{}: {}", replica.replica.name, observed_state(replica))
+}
+
+/// `users-10-a: crash-looping, exited with code 1 (5 restarts)`. The same while it runs and while it waits: what changes with every
+/// crash is no news to those who watch.
+pub(super) fn unstable(replica: &ReplicaView, kind: Instability) -> String {
+    let name = &replica.replica.name;
+    let status = replica.status.as_ref();
+    let last_exit = status.and_then(|status| status.history.last_exit.as_ref());
+    match (kind, last_exit) {
+        (Instability::ReadinessFlapping, _) => format!("{name}: readiness is flapping"),
+        (Instability::CrashLooping, None) => format!("{name}: crash-looping"),
+        (Instability::CrashLooping, Some(exit)) => {
+            let restarts = match status.map_or(0, ReplicaStatus::restart_count) {
+                1 => "1 restart".to_owned(),
+                count => format!("{count} restarts"),
+            };
+            format!("{name}: crash-looping, {exit} ({restarts})")
+        }
+    }
 }
 
 /// The same without the name.

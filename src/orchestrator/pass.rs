@@ -230,6 +230,12 @@ impl<'a> Pass<'a> {
         self.changes.events.push(event(self.view, self.now, kind, reason, message));
     }
 
+    /// Plan again after this long at the latest.
+    pub(super) fn wake(&mut self, after: Millis) {
+        let soonest = self.changes.wake_after.map_or(after, |before| before.min(after));
+        self.changes.wake_after = Some(soonest);
+    }
+
     /// Reserves operations of the transaction; if they do not fit, the rest of the pass waits for the next one.
     fn reserve(&mut self, operations: usize) -> bool {
         let fits = self.operations + operations <= MOST_OPERATIONS;

@@ -71,6 +71,7 @@ fn start(view: &ServiceView, before: Option<&Rollout>, now: Now) -> Observed {
         failure_baseline: BTreeMap::new(),
         paused: false,
         cut: before.map(|r| r.cut.clone()).unwrap_or_default(),
+        unstable: before.map(|r| r.unstable.clone()).unwrap_or_default(),
         state,
         since: now.wall,
     };

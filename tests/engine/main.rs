@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // here everything is a test, also what carries no `#[test]`
 
 mod contract;
+mod crashing;
 mod daemon;
 mod docs;
 mod failures;

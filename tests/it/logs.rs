@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use coxswain::controller::{LogEntry, LogOptions, LogQuery};
+use coxswain::controller::{ControllerError, LogEntry, LogOptions, LogQuery};
 use coxswain::engine::fake::Behaviour;
 use coxswain::engine::{ContainerSpec, EngineError, LogLine, NetworkSpec};
-use coxswain::model::{ContainerId, ReplicaName, ReplicaPhase, ReplicaStatus, ServiceName, Trial, key};
+use coxswain::model::{
+    ContainerId, LastExit, NotReadyCause, ReplicaName, ReplicaPhase, ReplicaStatus, ServiceName, Trial, key,
+};
 use coxswain::store::{Op, Store, Txn};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -137,4 +139,31 @@ async fn logs_continue_for_other_replicas_when_one_is_removed() {
     goes(&rig, "users").await;
     says(&mut lines, ["--- users-1-a gone"]).await;
     ends(&mut lines).await;
+}
+
+#[tokio::test]
+async fn previous_logs_are_those_of_the_containers_that_ended_last() {
+    let rig = rig(&["users", "web"]).await;
+    let containers = rig.engine.containers();
+    let first = containers.iter().find(|container| container.name == "users-1-a.1").unwrap().id.clone();
+    rig.engine.exit(&first, 3);
+    starts(&rig, "users", 2, 9).await;
+    let key = key::status(&"users".into(), &"users-1-a".into());
+    let mut status: ReplicaStatus = rig.store.get(&key).await.unwrap().unwrap().decode().unwrap();
+    let cause = NotReadyCause::Exited { code: 3, was_healthy: true };
+    let exit = LastExit { at: jiff::Timestamp::UNIX_EPOCH, cause, container: first.clone() };
+    status.history.last_exit = Some(exit.clone());
+    rig.store.txn(Txn { compare: Vec::new(), ops: vec![Op::put(key, &status)] }).await.unwrap();
+    let logs = async |services: &[&str]| {
+        let services = services.iter().map(|name| ServiceName::new(*name)).collect();
+        rig.controller.nodes().logs(LogQuery { services, previous: true, ..LogQuery::default() }).await
+    };
+    let mut lines = logs(&["users", "web"]).await.unwrap();
+    says(&mut lines, ["users-1-a users-1-a.1"]).await;
+    ends(&mut lines).await;
+    let error = logs(&["web"]).await.err().unwrap();
+    assert_eq!(error, ControllerError::NoPrevious(vec!["web-1-a".into()]));
+    rig.engine.remove_by_hand(&first);
+    let error = logs(&["users", "web"]).await.err().unwrap();
+    assert_eq!(error, ControllerError::PreviousGone(vec![("users-1-a".into(), exit)]));
 }

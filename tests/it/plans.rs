@@ -17,7 +17,7 @@ use world::World;
 
 #[test]
 fn orchestrator_plans_match_their_snapshots() {
-    crate::golden::check("orchestrator", 67, |script| {
+    crate::golden::check("orchestrator", 70, |script| {
         let mut world = World::new();
         for line in script.lines() {
             world.command(line);

@@ -131,7 +131,11 @@ fn replica() -> ReplicaSnapshot {
             since: at(33),
             diagnosis: Some(diagnosis()),
             cut: Some(cut()),
-            history: ReplicaHistory { last_exit: Some(last_exit()) },
+            history: ReplicaHistory {
+                containers: 4,
+                last_exit: Some(last_exit()),
+                ..ReplicaHistory::default()
+            },
         }),
         available: false,
         stats: EndpointStats {
@@ -377,7 +381,8 @@ words! {
         RolloutResumed RolloutAborted Scaled Deleting ServiceDeleted ImagePulling ImagePulled ImageUnavailable ContainerStarted
         ContainerExited Killed ContainerPaused OffNetwork ReplicaReady ContainerMissing Unhealthy NotReadyInTime BackOff
         EngineRefused VolumeMissing NoFreeAddress Draining Stopping DrainExceeded GraceExceeded Stopped Retained BalancerUnacknowledged
-        DaemonCrashLooping Unknown SocketBoundAgain BalancerKilled;
+        DaemonCrashLooping Unknown SocketBoundAgain BalancerKilled CrashLooping CrashLoopEnded ReadinessFlapping
+        ReadinessFlappingEnded;
     ExposureMode: Bridge Published;
     FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop Completed OutOfMemory
         BadAnswer WrongPort NeverHealthy Aborted;
@@ -388,7 +393,7 @@ words! {
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
         RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
         BalancerUnacknowledged KillFailed TableRefused StoreUnavailable StoreFull
-        ProbesNotMade AllSilent DaemonCrashLooping;
+        ProbesNotMade AllSilent CrashLooping ReadinessFlapping DaemonCrashLooping;
     ReloadOutcomeName: Done Refused Failed;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
     RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;

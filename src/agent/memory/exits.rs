@@ -22,12 +22,15 @@ pub(in crate::agent) struct ExitMemory {
     /// Exited containers that were counted already.
     handled_exits: BTreeSet<ContainerId>,
     start_refusals: BTreeMap<ContainerId, StartRefusal>,
+    /// Containers that a user asked to kill.
+    killed_on_request: BTreeSet<ContainerId>,
 }
 
 impl ExitMemory {
     pub(super) fn fold(&mut self, view: &NodeView, existing: &BTreeSet<ContainerId>) {
         self.handled_exits.retain(|id| existing.contains(id));
         self.start_refusals.retain(|id, _| existing.contains(id));
+        self.killed_on_request.retain(|id| existing.contains(id));
         let running: BTreeSet<EndpointId> =
             view.ours().filter(|c| is_up(c)).filter_map(instance_of).collect();
         self.observed_running.retain(|id| running.contains(id));
@@ -54,6 +57,15 @@ impl ExitMemory {
 
     pub(super) fn start_refused(&mut self, container: &ContainerId, message: String, is_fault: bool) {
         self.start_refusals.insert(container.clone(), StartRefusal { message, is_fault });
+    }
+
+    /// A user asked to kill these.
+    pub(in crate::agent) fn killed_on_request(&mut self, ids: BTreeSet<ContainerId>) {
+        self.killed_on_request.extend(ids);
+    }
+
+    pub(super) fn was_killed_on_request(&self, id: &ContainerId) -> bool {
+        self.killed_on_request.contains(id)
     }
 
     pub(super) fn refusal(&self, id: &ContainerId) -> Option<&StartRefusal> {

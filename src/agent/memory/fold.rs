@@ -24,7 +24,11 @@ pub(in crate::agent) fn fold(
     }
     let existing: BTreeSet<ContainerId> = view.containers.iter().map(|c| c.id.clone()).collect();
     memory.barrier.fold(view, now.mono);
-    memory.leases.fold(&view.containers, |id| view.barrier.acked_absent(id), now.mono);
+    // What is kept for its log is never started again, and holds no address for that.
+    let kept: BTreeSet<&ContainerId> =
+        classified.replicas.values().filter_map(|containers| containers.previous).map(|c| &c.id).collect();
+    let holders = view.containers.iter().filter(|container| !kept.contains(&container.id));
+    memory.leases.fold(holders, |id| view.barrier.acked_absent(id), now.mono);
     memory.replicas.retain(|name, _| view.replicas.contains_key(name));
     memory.deletion_guard.forget(&existing, now.mono);
     memory.retries.forget(view, now.mono);
@@ -55,16 +59,17 @@ fn fold_replica(
     let Some(exited) = containers.last.filter(|c| !memory.exits.is_handled(&c.id)) else { return };
     let Some(cause) = exit_cause(&memory.exits, wanted, exited) else { return };
     let refusal = memory.exits.refusal(&exited.id);
+    let is_fault = refusal.is_none_or(|refusal| refusal.is_fault);
     let instance = instance_of(exited);
     // One that was asked to stop, or that should not run, has not failed.
     let was_stopped = instance.as_ref().is_some_and(|id| memory.barrier.signals(id).is_some());
     let was_observed = instance.as_ref().is_some_and(|id| memory.exits.was_observed_running(id));
     let origin = match was_observed || refusal.is_some() {
         _ if !wanted.replica.runs() || was_stopped => ExitOrigin::Requested,
+        true if !is_fault || memory.exits.was_killed_on_request(&exited.id) => ExitOrigin::Accident,
         true => ExitOrigin::Container,
         false => ExitOrigin::Unobserved,
     };
-    let is_fault = refusal.is_none_or(|refusal| refusal.is_fault);
     let start_within = wanted.revision.as_ref().map(|revision| revision.spec.health.start_within);
     if own.fold_exit(exited, cause.clone(), origin, start_within.unwrap_or_default(), now) && is_fault {
         own.crashes.failed(exited, cause, now.mono);

@@ -29,20 +29,21 @@ pub(in crate::agent) struct Leases {
 }
 
 impl Leases {
-    /// Updates the leases from all containers, of whatever store; `is_deregistered` says whether every balancer has
+    /// Updates the leases from all containers that hold some, of whatever store; `is_deregistered` says whether every balancer has
     /// acknowledged a table without an instance.
-    pub(super) fn fold(
+    pub(super) fn fold<'c>(
         &mut self,
-        containers: &[ObservedContainer],
+        containers: impl IntoIterator<Item = &'c ObservedContainer>,
         is_deregistered: impl Fn(&EndpointId) -> bool,
         now: Mono,
     ) {
+        let mut existing: BTreeSet<&ContainerId> = BTreeSet::new();
         for container in containers {
+            existing.insert(&container.id);
             let leases = of_container(container);
             leases.iter().for_each(|lease| drop(self.quarantined.remove(lease)));
             self.held.insert(container.id.clone(), (leases, instance_of(container)));
         }
-        let existing: BTreeSet<&ContainerId> = containers.iter().map(|c| &c.id).collect();
         let gone: Vec<ContainerId> = self.held.keys().filter(|id| !existing.contains(*id)).cloned().collect();
         for (leases, instance) in gone.iter().filter_map(|id| self.held.remove(id)) {
             let quarantined = QuarantinedLease { instance, deregistered_at: None };

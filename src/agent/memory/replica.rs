@@ -52,6 +52,8 @@ pub(super) enum ExitOrigin {
     Requested,
     /// By itself, and this run of the agent saw it running or being refused: that is a failure.
     Container,
+    /// Killed by a user's command, or refused by an Engine that may start it later: a failure that the program is not to blame for.
+    Accident,
     /// Before this run of the agent looked, or while the Engine was away.
     Unobserved,
 }
@@ -193,7 +195,8 @@ impl ReplicaMemory {
         now: Now,
     ) -> bool {
         let replaced = self.to_replace.take().filter(|(id, _)| *id == exited.id);
-        let fails = origin == ExitOrigin::Container && replaced.is_none();
+        let is_seen = matches!(origin, ExitOrigin::Container | ExitOrigin::Accident);
+        let fails = is_seen && replaced.is_none();
         if fails {
             self.streak += 1;
             self.failures += 1;
@@ -212,6 +215,9 @@ impl ReplicaMemory {
             let at = exited.finished_at.unwrap_or(now.wall);
             let container = exited.id.clone();
             self.history.last_exit = Some(LastExit { at, cause: cause.clone(), container });
+            if was_faulty || (fails && origin == ExitOrigin::Container) {
+                self.history.failed(at);
+            }
         }
         self.retry = Some(Retry::after(now, wait, cause));
         self.healthy_since = None;

@@ -56,10 +56,16 @@ async fn replica_not_ready_in_time_is_replaced_and_later_unready_one_is_not() {
     rig.until("counted", 1, |rig| rig.status("users-1-a").unwrap().failures == 1).await;
     let last = rig.status("users-1-a").unwrap().history.last_exit.unwrap();
     assert!(matches!(last.cause, NotReadyCause::Unhealthy { start_within: Some(_), .. }), "{last:?}");
+    let counts = |rig: &Rig| {
+        let history = rig.status("users-1-a").unwrap().history;
+        (history.failed_at.len(), history.unready_at.len())
+    };
+    assert_eq!(counts(&rig), (1, 0));
     rig.engine.set_behaviour(&rig.container("users-1-a.2").id, Behaviour::default());
     rig.until("ready", 2, |rig| rig.is_ready("users-1-a")).await;
     rig.engine.set_behaviour(&rig.container("users-1-a.2").id, Behaviour::never_healthy());
     rig.until("unready", 2, |rig| rig.endpoint("users-1-a").unwrap().state == EndpointState::Unready).await;
+    rig.until("noted", 2, |rig| counts(rig) == (1, 1)).await;
     rig.pass_time(600).await;
     assert_eq!(rig.running(), ["users-1-a.2"]);
     rig.engine.set_behaviour(&rig.container("users-1-a.2").id, Behaviour::default());

@@ -4,7 +4,7 @@ use crate::api::types::{LogOptions, LogQuery};
 
 /// The call with its query.
 pub(super) fn path(query: &LogQuery) -> String {
-    let LogQuery { services, replicas, revision, options } = query;
+    let LogQuery { services, replicas, revision, previous, options } = query;
     let LogOptions { follow, tail, since } = options;
     let mut text = format!("/v1/logs?follow={follow}");
     // Names are DNS labels and times are RFC 3339 in UTC: nothing of it needs escaping in a query.
@@ -12,6 +12,7 @@ pub(super) fn path(query: &LogQuery) -> String {
         text.extend(names.map(|names| format!("&{key}={names}")));
     }
     text.extend(revision.iter().map(|number| format!("&revision={number}")));
+    text.extend(previous.then_some("&previous=true"));
     text.extend(tail.iter().map(|lines| format!("&tail={lines}")));
     text.extend(since.iter().map(|time| format!("&since={time}")));
     text

@@ -24,6 +24,8 @@ pub(super) struct LogSelection {
     #[serde(default)]
     revision: Option<RevisionNumber>,
     #[serde(default)]
+    previous: bool,
+    #[serde(default)]
     follow: bool,
     tail: Option<u32>,
     since: Option<jiff::Timestamp>,
@@ -34,11 +36,12 @@ pub(super) async fn logs(
     axum::Extension(shutdown): axum::Extension<CancellationToken>,
     ParsedQuery(selection): ParsedQuery<LogSelection>,
 ) -> Result<Response, FailedCall> {
-    let LogSelection { service, replica, revision, follow, tail, since } = selection;
+    let LogSelection { service, replica, revision, previous, follow, tail, since } = selection;
     let services = names_in(&service).map(ServiceName::new).collect();
     let replicas = names_in(&replica).map(ReplicaName::new).collect();
     let options = LogOptions { follow, tail, since };
-    let lines = controller.nodes().logs(LogQuery { services, replicas, revision, options }).await?;
+    let query = LogQuery { services, replicas, revision, previous, options };
+    let lines = controller.nodes().logs(query).await?;
     let lines = lines.map(|line| line.map_err(|error| error_of(error.into())));
     let stopped = shutdown.clone();
     let ended = stream::once(async move { Err(codes::stream_ended()) });

@@ -31,7 +31,7 @@
 //! | `GET /v1/store/snapshot` | → the bytes of a snapshot |
 //! | `POST /v1/store/restore` | the bytes of a snapshot → [`StoreReplaced`] |
 //! | `POST /v1/store/new` | → [`StoreReplaced`] |
-//! | `GET /v1/logs?service=&replica=&revision=&follow=&tail=&since=` | → stream of [`LogEntry`] |
+//! | `GET /v1/logs?service=&replica=&revision=&previous=&follow=&tail=&since=` | → stream of [`LogEntry`] |
 
 mod cut_requests;
 mod daemon;

@@ -130,6 +130,20 @@ fn describe_and_why_show_restarts_and_last_exits() {
 }
 
 #[test]
+fn why_of_a_service_that_serves_in_between_says_that_it_is_unstable() {
+    for (reason, state) in [
+        (Reason::CrashLooping, "users is crash-looping: 3/3 replicas available, revision 9"),
+        (Reason::ReadinessFlapping, "users has flapping readiness: 3/3 replicas available, revision 9"),
+    ] {
+        let mut unstable = service("users");
+        unstable.status.conditions.push(condition(ConditionKind::Degraded, true, reason, "users-9-a: so"));
+        let why = transcript(&stub(unstable, &[("users-9-a", ReplicaPhase::Ready)]), &["why users"]);
+        assert!(why.contains(&format!("! {state}")), "{why}");
+        assert!(why.contains(&format!("now      {reason}  users-9-a: so")), "{why}");
+    }
+}
+
+#[test]
 fn why_names_old_containers_that_are_still_stopping() {
     let phases = [("users-9-a", ReplicaPhase::Ready), ("users-8-a", ReplicaPhase::Stopping)];
     let shown = transcript(&stub(overridden(), &phases), &["why users"]);

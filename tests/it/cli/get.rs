@@ -345,3 +345,17 @@ fn logs_selects_services_and_replicas() {
     let ago = coxswain::clock::wall_time().as_second() - since.as_second();
     assert!((600..660).contains(&ago), "{ago}");
 }
+
+#[test]
+fn logs_of_previous_containers_are_read_on_request_and_named_where_there_are_no_others() {
+    let text = "panic: no such file".to_owned();
+    let record = LogEntry { replica: "users-9-b".into(), at: None, stderr: true, text, life: false };
+    let nothing: [LogEntry; 0] = [];
+    let stub = stub()
+        .on("GET /v1/logs?follow=false&service=users", [Reply::lines(&nothing)])
+        .on("GET /v1/logs?follow=false&service=users&previous=true", [Reply::lines(&[record])]);
+    insta::assert_snapshot!(
+        "logs_previous",
+        transcript(&stub, &["logs users", "logs users --previous", "logs users -p", "logs users -p -f"])
+    );
+}

@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 
 use coxswain::model::{
     Desired, Diagnosis, EnvValue, EventKind, Evidence, FailedProbe, FailureReason, Generation, Health,
-    HealthCheck, InterventionKind, Millis, Mono, NotReadyCause, Now, OnFailure, OutcomeRecord, Port,
-    ProbeAnswer, Protocol, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision,
-    RevisionNumber, RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention, RolloutState, Service,
-    ServiceSpec, Traffic, Trial, Volume,
+    HealthCheck, InterventionKind, LastExit, Millis, Mono, NotReadyCause, Now, OnFailure, OutcomeRecord,
+    Port, ProbeAnswer, Protocol, Replica, ReplicaHistory, ReplicaName, ReplicaPhase, ReplicaStatus,
+    ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutFailure, RolloutIntervention,
+    RolloutState, Service, ServiceSpec, Traffic, Trial, Volume,
 };
 use coxswain::orchestrator::{Changes, ReplicaView, ServiceView, VolumeRemovalState, plan};
 use coxswain::testing;
@@ -36,6 +36,17 @@ pub(super) struct Live {
     pub(super) broken: bool,
     /// Nothing is left of it.
     pub(super) gone: bool,
+    history: ReplicaHistory,
+}
+
+impl Live {
+    /// Its container exits and the next one serves at once.
+    fn crash(&mut self, at: jiff::Timestamp) {
+        self.history.containers = self.history.containers.max(1) + 1;
+        self.history.failed(at);
+        let cause = NotReadyCause::Exited { code: 1, was_healthy: true };
+        self.history.last_exit = Some(LastExit { at, cause, container: "c1".into() });
+    }
 }
 
 pub(super) struct World {
@@ -124,7 +135,19 @@ impl World {
                 self.service.as_mut().unwrap().deleted_at = Some(at);
             }
             "nodes" => self.nodes = rest.split(' ').map(|h| &*h.to_owned().leak()).collect(),
-            "break" => self.happens(rest, |live| live.broken = true),
+            "break" => {
+                let at = self.now().wall;
+                self.happens(rest, |live| {
+                    live.broken = true;
+                    live.history.became_unready(at);
+                });
+            }
+            "mend" => self.happens(rest, |live| live.broken = false),
+            "crash" => {
+                let at = self.now().wall;
+                self.happens(rest, |live| live.crash(at));
+            }
+            "conditions" => self.write_conditions(),
             "vanish" => self.happens(rest, |live| live.gone = true),
             "heal" => self.heal_all(),
             "balancer" => {
@@ -377,7 +400,7 @@ impl World {
             status: (self.now > live.made_at || live.gone).then(|| ReplicaStatus {
                 replica: live.replica.name.clone(),
                 phase: self.phase(live),
-                attempt: 1,
+                attempt: live.history.containers.max(1),
                 failures: self.failures(live),
                 container: None,
                 published: BTreeMap::new(),
@@ -387,7 +410,7 @@ impl World {
                 since: self.now().wall,
                 diagnosis: self.diagnosis(live),
                 cut: None,
-                history: Default::default(),
+                history: live.history.clone(),
             }),
             serving_for: live.serving_since.map(|t| Millis(self.now - t)),
         });
@@ -460,6 +483,7 @@ impl World {
                     serving_since: None,
                     broken: false,
                     gone: false,
+                    history: ReplicaHistory::default(),
                 };
                 self.live.insert(replica.name.clone(), live);
             }
@@ -515,6 +539,22 @@ impl World {
             let time = if i == 0 { at.to_string() } else { String::new() };
             writeln!(self.transcript, "{time:<7} {line}").unwrap();
         }
+    }
+
+    fn write_conditions(&mut self) {
+        let assessment = coxswain::orchestrator::assess(&self.view());
+        for condition in assessment.conditions.iter().filter(|condition| condition.status) {
+            writeln!(
+                self.transcript,
+                "        {:?}: {}  {}",
+                condition.kind, condition.reason, condition.message
+            )
+            .unwrap();
+        }
+        assessment
+            .troubles
+            .iter()
+            .for_each(|line| writeln!(self.transcript, "        trouble: {line}").unwrap());
     }
 
     /// A revision with what became of it: nothing is said of one that completed.

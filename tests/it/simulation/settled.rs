@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use coxswain::engine::fake::Behaviour;
-use coxswain::engine::{ContainerState, LABEL_REPLICA};
+use coxswain::engine::{ContainerState, LABEL_REPLICA, ObservedContainer};
 use coxswain::model::{
     Condition, Desired, Endpoint, EndpointId, EndpointState, Reason, Replica, ReplicaPhase, ReplicaStatus,
-    RolloutState, Service, key,
+    RolloutState, Service, ServiceName, key,
 };
 
 use super::world::{Wish, World};
@@ -18,6 +18,8 @@ const BY_ITSELF: Duration = Duration::from_secs(180);
 const WITH_GOOD_RELEASES: Duration = Duration::from_secs(400);
 /// A settled world may still tidy up: what failed without harm, such as a tag, is tried again after so long.
 const RETRIED: Duration = Duration::from_secs(70);
+/// A replica that fails no more is stable after ten minutes.
+const UNSTABLE: Duration = Duration::from_secs(660);
 /// How often the world is asked whether it has settled.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long nothing may change then: longer than every look and wait of a world at rest.
@@ -50,7 +52,25 @@ pub(super) async fn settle(world: &mut World) {
         }
         confirm(world).await;
     }
+    stable(world).await;
     quiet(world).await;
+}
+
+/// Replicas that failed often while the world settled count as unstable for a while yet, and the end of that is written.
+async fn stable(world: &mut World) {
+    let begin = world.clock.elapsed();
+    while let Some(name) = unstable(world) {
+        if world.clock.elapsed() - begin > UNSTABLE {
+            world.fail(&format!("{name} is unstable after {UNSTABLE:?} in which nothing failed"));
+        }
+        world.tick(500).await;
+    }
+}
+
+fn unstable(world: &World) -> Option<ServiceName> {
+    let rollout = |service: &Service| world.rollout(service.name());
+    let is_unstable = |service: &&Service| rollout(service).is_some_and(|r| !r.unstable.is_empty());
+    world.services().iter().find(is_unstable).map(|service| service.name().clone())
 }
 
 /// The user lets removals happen that wait for a word.
@@ -146,7 +166,7 @@ fn containers_unsettled(world: &World) -> Option<String> {
     for container in world.containers() {
         let replica = container.labels.get(LABEL_REPLICA).cloned().unwrap_or_default();
         let has_ended = !matches!(container.state, ContainerState::Running | ContainerState::Paused);
-        if has_ended && kept.contains(&replica) {
+        if has_ended && (kept.contains(&replica) || is_previous(world, &container)) {
             continue;
         }
         if container.state != ContainerState::Running || !replicas.contains(&replica) {
@@ -157,6 +177,12 @@ fn containers_unsettled(world: &World) -> Option<String> {
         }
     }
     (seen != replicas).then(|| format!("containers are {seen:?}, replicas {replicas:?}"))
+}
+
+/// Whether it is kept for its log, next to the one that runs.
+fn is_previous(world: &World, container: &ObservedContainer) -> bool {
+    let statuses: Vec<ReplicaStatus> = world.all(key::STATUS);
+    statuses.iter().filter_map(|s| s.history.last_exit.as_ref()).any(|exit| exit.container == container.id)
 }
 
 /// The balancer chooses from what is ready, and from nothing else.

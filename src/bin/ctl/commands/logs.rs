@@ -1,13 +1,14 @@
 //! `ctl logs`: prints the logs of replicas, merged by time.
 
 use coxswain::api::codes;
-use coxswain::api::types::{ErrorDetail, LogEntry, LogOptions, LogQuery};
+use coxswain::api::types::{ErrorDetail, LogEntry, LogOptions, LogQuery, ReplicaObject};
 use coxswain::clock::wall_time;
-use coxswain::model::{Millis, ReplicaName, RevisionNumber, ServiceName};
+use coxswain::model::{Millis, ReplicaName, RevisionNumber, ServiceName, sanitize};
 use futures::StreamExt;
 
 use crate::error::CliError;
 use crate::log_stream::LogSource;
+use crate::output::age::ago;
 use crate::output::events;
 use crate::reconnect;
 use crate::session::Session;
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// Only replicas of this revision, including the container retained after a failure
     #[arg(long, value_name = "NUMBER", value_parser = revision)]
     revision: Option<RevisionNumber>,
+    /// Print the log of the last container that ended by itself, in place of the current one
+    #[arg(short, long, conflicts_with = "follow")]
+    previous: bool,
     /// Keep printing new lines
     #[arg(short, long)]
     follow: bool,
@@ -37,16 +41,19 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliError> {
-    let since = args.since.map(ago).transpose()?;
+    let since = args.since.map(time_before).transpose()?;
     let (services, replicas) = sources(session, &args.names).await?;
     let named = !services.is_empty() || replicas.len() > 1;
-    let Args { revision, follow, tail, .. } = args;
+    let Args { revision, previous, follow, tail, .. } = args;
     if let Some(revision) = revision.filter(|_| !follow) {
         check_left(session, &services, revision).await?;
     }
     let options = LogOptions { follow, tail, since };
-    let query = LogQuery { services, replicas, revision, options };
-    let print = |record: LogEntry| {
+    let is_whole = options.tail.is_none() && options.since.is_none();
+    let query = LogQuery { services, replicas, revision, previous, options };
+    let mut is_empty = true;
+    let mut print = |record: LogEntry| {
+        is_empty = false;
         if record.life {
             session.ui.note(&events::life(&record));
             return Ok(());
@@ -59,6 +66,31 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
     let mut records = session.client.logs(&query).await?;
     while let Some(record) = records.next().await {
         print(record?)?;
+    }
+    if is_empty && !previous && is_whole {
+        hint_at_previous(session, &query).await?;
+    }
+    Ok(())
+}
+
+/// Says where the output of a crash is, if the containers that run have printed nothing.
+async fn hint_at_previous(session: &Session<'_>, query: &LogQuery) -> Result<(), CliError> {
+    let is_read = |replica: &ReplicaObject| {
+        query.services.contains(&replica.spec.service) || query.replicas.contains(&replica.spec.name)
+    };
+    for replica in session.client.replicas(None).await?.iter().filter(|replica| is_read(replica)) {
+        let Some(status) = &replica.status else { continue };
+        let Some(exit) =
+            status.last_exit.as_ref().filter(|exit| status.container.as_ref() != Some(&exit.container))
+        else {
+            continue;
+        };
+        let name = &replica.spec.name;
+        session.ui.note(&format!(
+            "{name} has printed nothing yet; its previous container {} {}: ctl logs {name} --previous",
+            sanitize(&exit.message),
+            ago(exit.at, wall_time())
+        ));
     }
     Ok(())
 }
@@ -89,7 +121,7 @@ fn revision(text: &str) -> Result<RevisionNumber, std::num::ParseIntError> {
     text.parse().map(RevisionNumber)
 }
 
-fn ago(since: Millis) -> Result<jiff::Timestamp, CliError> {
+fn time_before(since: Millis) -> Result<jiff::Timestamp, CliError> {
     let since = std::time::Duration::from_millis(since.0);
     wall_time().checked_sub(since).map_err(|_| CliError::of(&codes::USAGE, "--since is too long"))
 }

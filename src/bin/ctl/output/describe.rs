@@ -6,7 +6,7 @@ use coxswain::api::types::{
     ReplicaPhaseName, RevisionObject, RolloutFailureDetail, RolloutStateName, ServiceObject,
     settings as non_default_settings,
 };
-use coxswain::model::{ConditionKind, RolloutDirection};
+use coxswain::model::{ConditionKind, Reason, RolloutDirection};
 use jiff::Timestamp;
 
 use super::age::{ago, seconds, since};
@@ -117,6 +117,15 @@ fn is_leaving(replica: &ReplicaObject) -> bool {
     !replica.spec.runs() && !ended
 }
 
+/// The state of a service whose replicas serve in between.
+fn unstable_state(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::CrashLooping => Some("is crash-looping"),
+        Reason::ReadinessFlapping => Some("has flapping readiness"),
+        _ => None,
+    }
+}
+
 /// `ctl why`: whether the service is in sync, what blocks it, what it waits for, what failed last, what to do next.
 pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
     let ServiceDetails { service, replicas, daemon, .. } = details;
@@ -129,12 +138,15 @@ pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
     let active = |kind| service.status.conditions.iter().find(|c| c.kind == kind && c.status);
     let is_ready = active(ConditionKind::Ready).is_some();
     let progressing = active(ConditionKind::Progressing);
+    let degraded = active(ConditionKind::Degraded);
+    let unstable = degraded.and_then(|condition| unstable_state(condition.reason));
     let in_sync = is_ready
+        && unstable.is_none()
         && progressing.is_none()
         && !replicas.iter().any(is_leaving)
         && rollout.is_some_and(|rollout| rollout.state == RolloutStateName::Complete);
     let mark = if in_sync { "✓" } else { MARK };
-    let state = if in_sync { "is in sync" } else { "is out of sync" };
+    let state = unstable.unwrap_or(if in_sync { "is in sync" } else { "is out of sync" });
     let revision = rollout.map_or_else(String::new, |rollout| format!(", revision {}", rollout.target));
     let available = service.status.available;
     let wanted = service.status.wanted;
@@ -150,7 +162,7 @@ pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
         }
     };
     let line = |c: &ObjectCondition| format!("{}  {}", c.reason, sanitize(&c.message)).trim_end().to_owned();
-    add("now", progressing.into_iter().chain(active(ConditionKind::Degraded)).map(line).collect());
+    add("now", progressing.into_iter().chain(degraded).map(line).collect());
     add("daemon", daemon.conditions.iter().filter(|c| c.status).map(line).collect());
     add("waits", at_most(WAITS_SHOWN, waiting));
     add("exits", at_most(EXITS_SHOWN, restarts::recent_exits(replicas, now)));
@@ -160,7 +172,7 @@ pub(crate) fn why(details: &ServiceDetails, now: Timestamp) -> String {
     let runs = rollout.map(|rollout| rollout.target);
     let failed = last_failed(&details.revisions).filter(|failure| Some(failure.revision) >= runs);
     add("failed", failed.iter().flat_map(|failure| failure_lines(failure, now)).collect());
-    add("next", next(details, in_sync));
+    add("next", next(details, in_sync, degraded.map(|condition| condition.reason)));
     lines.join("\n")
 }
 
@@ -213,11 +225,14 @@ fn failure_lines(failure: &RolloutFailureDetail, now: Timestamp) -> Vec<String> 
     std::iter::once(head).chain(failure.observed.iter().map(|line| sanitize(line))).collect()
 }
 
-fn next(details: &ServiceDetails, in_sync: bool) -> Vec<String> {
+fn next(details: &ServiceDetails, in_sync: bool, degraded: Option<Reason>) -> Vec<String> {
     let name = &details.service.metadata.name;
     let Some(rollout) = &details.service.status.rollout else { return vec![format!("ctl rollout {name}")] };
     match (rollout.state, &rollout.failure) {
         _ if rollout.paused => vec![format!("ctl resume {name}"), format!("ctl abort {name}")],
+        _ if degraded == Some(Reason::CrashLooping) => {
+            vec![format!("ctl logs {name} --previous"), format!("ctl events {name}")]
+        }
         (RolloutStateName::RolledBack | RolloutStateName::Failed, Some(failure)) => vec![
             format!("ctl logs {name} --revision {}", failure.revision),
             format!("ctl rollout {name} --retry"),

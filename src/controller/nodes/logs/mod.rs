@@ -5,6 +5,7 @@
 
 mod follow;
 mod merge;
+mod previous;
 mod query;
 mod reader;
 mod records;
@@ -25,14 +26,19 @@ pub use self::query::LogQuery;
 
 impl Nodes {
     /// Records of the replicas' current containers, merged by time. With `follow` the stream continues until nothing that
-    /// was asked for is left: replicas that start later join in, and changes of replicas become notices.
+    /// was asked for is left: replicas that start later join in, and changes of replicas become notices. With `previous`
+    /// those of the containers that ended last, and nothing is followed.
     ///
     /// # Errors
-    /// [`ControllerError::NotFound`] for an unknown service, [`ControllerError::NoReplica`], or the Engine's.
+    /// [`ControllerError::NotFound`] for an unknown service, [`ControllerError::NoReplica`],
+    /// [`ControllerError::NoPrevious`], [`ControllerError::PreviousGone`], or the Engine's.
     pub async fn logs(self: &Arc<Self>, query: LogQuery) -> Result<RecordStream, ControllerError> {
         // Subscribed before the replicas are read, so that no later change is missed.
         let version = self.queries.version();
         let replicas = self.replicas_of(&query).await?;
+        if query.previous {
+            return previous::open(&self.links, &replicas, &query.options).await;
+        }
         let mut reader = ClientLogs::default();
         let opened = reader.open_new(&self.links, &replicas, &query.options, self.clock.mono()).await;
         opened.error.map_or(Ok(()), Err)?;

@@ -15,6 +15,8 @@ pub struct LogQuery {
     pub replicas: Vec<ReplicaName>,
     /// Only replicas of this revision. Without it, containers that are retained after a failure are left out.
     pub revision: Option<RevisionNumber>,
+    /// The last container of each replica that ended by itself, in place of the current one.
+    pub previous: bool,
     pub options: LogOptions,
 }
 

@@ -14,7 +14,7 @@ use crate::controller::{LogEntry, ReplicaSnapshot};
 use crate::model::{ContainerId, Millis, Mono, ReplicaName};
 
 /// Logs that one client reads at a time: each is a connection to the Engine.
-const READ_MAX: usize = 256;
+pub(super) const READ_MAX: usize = 256;
 /// Pause before a log is opened again that the Engine refused: an Engine in trouble is not hammered, and a client does not
 /// notice the wait.
 const RETRY_AFTER: Millis = Millis::secs(1);

@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-use crate::agent::{EngineError, LogLine, LogOptions, NodeRequests};
+use crate::agent::{EngineError, LogLine, LogLines, LogOptions, NodeRequests};
 use crate::controller::queries::LogEntry;
 use crate::model::{ContainerId, ReplicaName};
 
@@ -22,6 +22,11 @@ pub(super) async fn open(
     container: &ContainerId,
     options: &LogOptions,
 ) -> Result<RecordStream, EngineError> {
+    Ok(of_lines(replica, node.logs(container, options).await?))
+}
+
+/// The records of a replica's container.
+pub(super) fn of_lines(replica: &ReplicaName, lines: LogLines) -> RecordStream {
     let replica = replica.clone();
     let record = move |line: LogLine| LogEntry {
         replica: replica.clone(),
@@ -30,10 +35,9 @@ pub(super) async fn open(
         text: line.text,
         life: false,
     };
-    let lines = node.logs(container, options).await?;
     // The container may be removed while its log is opened: the stream ends, and the other logs are not affected.
     let still_exists = |line: &Result<_, EngineError>| {
         std::future::ready(!line.as_ref().is_err_and(EngineError::is_not_found))
     };
-    Ok(lines.take_while(still_exists).map(move |line| line.map(&record)).boxed())
+    lines.take_while(still_exists).map(move |line| line.map(&record)).boxed()
 }
