@@ -65,15 +65,8 @@ fn report_survivors(builder: &mut PlanBuilder<'_>) {
 
 /// An endpoint that is to leave has waited too long for a balancer.
 fn report_unacknowledged(builder: &mut PlanBuilder<'_>) {
-    let away: Vec<Condition> =
-        builder.view.barrier.reports.absences().iter().map(Condition::balancer_absent).collect();
-    if away.is_empty() {
-        let message =
-            "the balancer has not acknowledged the last table; no container is stopped before it does";
-        let condition = Condition::degraded(Reason::BalancerUnacknowledged, message.to_owned());
-        builder.plan.conditions.push(condition);
-    }
-    builder.plan.conditions.extend(away);
+    let lags = builder.view.barrier.lags();
+    builder.plan.conditions.extend(lags.iter().map(Condition::balancer_lag));
     warn(builder);
 }
 

@@ -6,9 +6,8 @@
 //! the two change names. So a table can be saved on a full disk.
 //!
 //! Several balancers may save, each the table that it serves: one that drains, and its successor. Invariants: one writes at a
-//! time, with the directory locked; a table is not replaced by an older one of its store and epoch. (A balancer that is behind in
-//! an earlier epoch may replace it; no table of the later epoch is acknowledged by all balancers then, and once that balancer
-//! has acknowledged one, it saves none of the earlier epoch any more.)
+//! time, with the directory locked; a table is not replaced by an older one of its store, whose epochs never repeat. So a balancer
+//! that saves late, and may end then, cannot undo what its successor has acknowledged.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -126,8 +125,8 @@ impl TableFile {
             .and_then(|file| BufReader::new(file.take(HEADER_MAX)).read_until(b'\n', &mut line));
         let header = read.ok().and_then(|_| serde_json::from_slice::<Header>(&line).ok());
         let named = header.and_then(|header| header.table);
-        named.is_some_and(|named| named.covers(table))
-            && matches!(self.load(), Ok(Some(Saved::ThisBoot(found))) if found.name.covers(table))
+        named.is_some_and(|named| is_as_new(&named, table))
+            && matches!(self.load(), Ok(Some(Saved::ThisBoot(found))) if is_as_new(&found.name, table))
     }
 
     fn replace(&self, parts: &[&[u8]]) -> io::Result<()> {
@@ -181,6 +180,11 @@ impl TableFile {
         }
         Ok(Some(Saved::OtherBoot(table)))
     }
+}
+
+/// Whether a table is the other one, or a later one of its store.
+fn is_as_new(table: &TableName, other: &TableName) -> bool {
+    table.store == other.store && (table.epoch, table.revision) >= (other.epoch, other.revision)
 }
 
 /// Exchanges the names of two files; `false` where that is impossible, as for the first table.
@@ -258,13 +262,15 @@ mod tests {
     }
 
     #[test]
-    fn table_is_not_replaced_by_an_older_one_of_its_epoch_but_by_any_of_another() {
+    fn table_is_not_replaced_by_an_older_one_of_its_store_but_by_any_of_another() {
         let dir = tempfile::tempdir().unwrap();
         let file = TableFile::new(dir.path().join("table"), "a".into());
         let later = |revision| TableName { epoch: Epoch(9), ..table_name(revision) };
+        let other_store = |revision| TableName { store: "other".into(), ..table_name(revision) };
         assert_eq!(in_place_after(&file, &[table_name(3), table_name(2), table_name(3)]), table_name(3));
         assert_eq!(in_place_after(&file, &[later(1)]), later(1));
-        assert_eq!(in_place_after(&file, &[table_name(4)]), table_name(4));
+        assert_eq!(in_place_after(&file, &[table_name(4)]), later(1), "of an earlier epoch");
+        assert_eq!(in_place_after(&file, &[other_store(1)]), other_store(1));
         let other_boot = TableFile { boot: "b".to_owned(), ..file.clone() };
         assert_eq!(in_place_after(&other_boot, &[table_name(1)]), table_name(1), "the other is of no use");
         fs::write(&file.path, "damaged").unwrap();

@@ -115,6 +115,7 @@ impl StoreKeeper {
             node: NodeSnapshot { id: "".into(), state: AgentState::default() },
             table: None,
             acknowledged: None,
+            balancers: Vec::new(),
             connections: ConnectionStats::default(),
             http: Vec::new(),
             services: 0,

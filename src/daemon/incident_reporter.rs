@@ -50,9 +50,8 @@ fn event(incident: &Incident) -> (&'static str, EventReason, String) {
             ("supervisor", EventReason::SocketBoundAgain, message)
         }
         Incident::BalancerKilled { balancer, pid } => {
-            let message = format!(
-                "balancer {balancer} (process {pid}) of an earlier daemon did not end within its drain limit, and was killed"
-            );
+            let message =
+                format!("balancer {balancer} (process {pid}) of an earlier daemon hung, and was killed");
             ("supervisor", EventReason::BalancerKilled, message)
         }
     }

@@ -1,7 +1,8 @@
 //! Balancers of an earlier supervisor of this state directory, which ended without stopping them.
 //!
-//! They drain, follow this daemon's controller, and end within their drain limit. One that does not end hangs; every
-//! rollout would wait for it, so it is killed. Only time in which this process runs counts, as for the children.
+//! They close their listening sockets at once, drain, follow this daemon's controller, and end within their drain limit. One that
+//! does not end hangs, and every rollout would wait for it; one that still listens hangs, and this daemon could not start. Such a
+//! balancer is killed. Only time in which this process runs counts, as for the children.
 //! Invariant: only a process is killed whose lock, id and start time are those of a balancer, and which was started as that
 //! balancer: never one that has its process id by now.
 
@@ -12,10 +13,10 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::Role;
 use super::balancer_locks::{BalancerLocks, LockedBalancer};
 use super::heartbeats::WATCH_STEP;
 use super::incidents::{Incident, Incidents};
+use super::{Role, StartError};
 
 /// The balancers that were left.
 #[derive(Debug)]
@@ -74,20 +75,50 @@ impl<'a> LeftBalancers<'a> {
     }
 }
 
-fn kill_left(balancer: &LockedBalancer, incidents: &Incidents) {
+/// Binds the listening sockets, also if a balancer that hangs still has them. `bind` waits for one that is ending.
+///
+/// # Errors
+/// Of `bind`, if nothing can be done about it.
+pub(super) fn bind_despite_hanging<T>(
+    locks: &BalancerLocks,
+    incidents: &Incidents,
+    mut bind: impl FnMut() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    loop {
+        let error = match bind() {
+            Ok(bound) => return Ok(bound),
+            Err(error) => error,
+        };
+        let Some(StartError::AddressInUse { owner: Some(owner), .. }) = error.downcast_ref() else {
+            return Err(error);
+        };
+        let is_owner = |left: &LockedBalancer| {
+            left.process.is_some_and(|process| u32::try_from(process.pid) == Ok(owner.pid))
+        };
+        let hanging = locks.running()?.into_iter().find(is_owner);
+        if !hanging.is_some_and(|balancer| kill_left(&balancer, incidents)) {
+            return Err(error);
+        }
+    }
+}
+
+/// Kills a balancer; returns whether it was.
+fn kill_left(balancer: &LockedBalancer, incidents: &Incidents) -> bool {
     let id = &balancer.id;
     let Some(process) = balancer.process.filter(|process| process.runs() && is_balancer(process.pid, id))
     else {
         tracing::error!(balancer = %id, "a balancer of an earlier daemon does not end, and its process is not known; rollouts wait until it is ended by hand");
-        return;
+        return false;
     };
     match kill(Pid::from_raw(process.pid), Signal::SIGKILL) {
         Ok(()) => {
             tracing::warn!(balancer = %id, pid = process.pid, "a balancer of an earlier daemon did not end; killed it");
             incidents.record(Incident::BalancerKilled { balancer: id.clone(), pid: process.pid });
+            true
         }
         Err(error) => {
             tracing::error!(balancer = %id, pid = process.pid, %error, "cannot kill a balancer of an earlier daemon");
+            false
         }
     }
 }
@@ -108,6 +139,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::daemon::PortOwner;
 
     /// A process that holds the lock of a balancer, with these arguments.
     fn holder(locks: &BalancerLocks, id: &str, arguments: &[&str]) -> Child {
@@ -119,6 +151,33 @@ mod tests {
         let child = command.fd_mappings(vec![descriptor]).unwrap().spawn().unwrap();
         lock.record(i32::try_from(child.id()).unwrap()).unwrap();
         child
+    }
+
+    #[test]
+    fn only_a_balancer_that_has_the_address_is_killed_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let locks = BalancerLocks::of(directory.path());
+        locks.prepare().unwrap();
+        let mut hanging = holder(&locks, "a", &["--balancer-id", "a"]);
+        let mut other = holder(&locks, "b", &["--balancer-id", "b"]);
+        let incidents = Incidents::default();
+        let address = ([127, 0, 0, 1], 1).into();
+        // The second try succeeds, if there is one.
+        let bind = |owner: Option<u32>| {
+            let mut tries = 0;
+            bind_despite_hanging(&locks, &incidents, || {
+                tries += 1;
+                let owner = owner.map(|pid| PortOwner { pid, command: "ctl".to_owned() });
+                if tries == 2 { Ok(()) } else { Err(StartError::AddressInUse { address, owner }.into()) }
+            })
+        };
+        assert!(bind(Some(std::process::id())).is_err(), "a process that is no balancer");
+        assert!(bind(None).is_err(), "its owner is not known");
+        assert!(bind(Some(hanging.id())).is_ok());
+        hanging.wait().unwrap();
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use super::child::Child;
 use super::hand_over::{HandOverDescription, HandedChild};
 use super::handed_descriptors::TakenOver;
 use super::incidents::Incidents;
+use super::left_balancers::bind_despite_hanging;
 use super::listeners::Listeners;
 use super::program::own_path;
 use super::reloads::Reloads;
@@ -74,7 +75,10 @@ impl SupervisorStart {
         // a socket per listener, address and balancer thread can exceed the soft limit
         open_files::raise()?;
         let dir = &options.state_dir;
-        let listeners = while_ending(dir, || Listeners::bind(&options.http, activated.as_ref()))?;
+        let incidents = Incidents::default();
+        let listeners = bind_despite_hanging(&state.balancer_locks, &incidents, || {
+            while_ending(dir, || Listeners::bind(&options.http, activated.as_ref()))
+        })?;
         let api = RefCell::new(while_ending(dir, || bind_api(&options.socket))?);
         let plane = RefCell::new(while_ending(dir, || bind_plane(&state, balancer_user))?);
         if balancer_user.is_none() {
@@ -83,7 +87,6 @@ impl SupervisorStart {
         let spawner = ChildSpawner { options, listeners, api, plane, state, balancer_user };
         let reloads = Reloads::default();
         let health = RolesHealth::default();
-        let incidents = Incidents::default();
         let parts = SupervisorParts { spawner, program, reloads, health, incidents };
         Ok(Self { supervisor: Supervisor::new(parts), children: Vec::new() })
     }

@@ -34,18 +34,20 @@ struct KnownBalancer {
     report: Option<Arc<BalancerReport>>,
 }
 
-/// Why not every balancer is connected.
+/// Why a table is not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BalancerAbsence {
+pub enum BalancerLag {
     NoneRuns,
     Disconnected(BalancerProcess),
+    Unacknowledged(BalancerProcess),
 }
 
-impl fmt::Display for BalancerAbsence {
+impl fmt::Display for BalancerLag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoneRuns => f.write_str("no balancer runs"),
             Self::Disconnected(process) => write!(f, "{process} is not connected"),
+            Self::Unacknowledged(process) => write!(f, "{process} has not acknowledged the last table"),
         }
     }
 }
@@ -90,15 +92,28 @@ impl BalancerReports {
         self.0.iter().filter_map(|(id, known)| Some((id, known.report.as_deref()?)))
     }
 
+    /// All known balancers, each with its last report if it is connected.
+    pub fn iter(&self) -> impl Iterator<Item = (BalancerProcess, Option<&BalancerReport>)> {
+        let process =
+            |id: &BalancerId, known: &KnownBalancer| BalancerProcess { id: id.clone(), pid: known.pid };
+        self.0.iter().map(move |(id, known)| (process(id, known), known.report.as_deref()))
+    }
+
     /// Why not every balancer is connected; empty if every one is.
-    pub fn absences(&self) -> Vec<BalancerAbsence> {
+    pub fn absences(&self) -> Vec<BalancerLag> {
         if self.0.is_empty() {
-            return vec![BalancerAbsence::NoneRuns];
+            return vec![BalancerLag::NoneRuns];
         }
-        let away = self.0.iter().filter(|(_, known)| known.report.is_none());
-        away.map(|(id, known)| BalancerProcess { id: id.clone(), pid: known.pid })
-            .map(BalancerAbsence::Disconnected)
-            .collect()
+        let away = self.iter().filter(|(_, report)| report.is_none());
+        away.map(|(process, _)| BalancerLag::Disconnected(process)).collect()
+    }
+
+    /// Why not every balancer has acknowledged this table; empty if every one has.
+    pub fn lags(&self, table: &TableName) -> Vec<BalancerLag> {
+        let is_behind = |report: &BalancerReport| !report.applied.as_ref().is_some_and(|at| at.covers(table));
+        let behind = self.iter().filter(|(_, report)| report.is_some_and(is_behind));
+        let behind = behind.map(|(process, _)| BalancerLag::Unacknowledged(process));
+        self.absences().into_iter().chain(behind).collect()
     }
 
     /// Replaces the report of a known balancer; `None` once it is not connected. An unknown balancer stays unknown.
@@ -193,10 +208,14 @@ mod tests {
         let absences: Vec<String> = known.absences().iter().map(ToString::to_string).collect();
         assert_eq!(absences, ["balancer c is not connected", "balancer d (process 8) is not connected"]);
         assert_eq!(known.oldest_applied(), None, "a new one has applied nothing");
+        let later = TableName { store: "s".into(), epoch: Epoch(1), revision: 3 };
+        let lags: Vec<String> = known.lags(&later).iter().map(ToString::to_string).collect();
+        assert_eq!(lags[..2], absences);
+        assert_eq!(lags[2..], ["balancer b (process 7) has not acknowledged the last table"]);
         known.set_running(vec![process("b", Some(7))]);
         assert_eq!(known.oldest_applied().map(|table| table.revision), Some(2));
         known.set_running(vec![]);
-        assert_eq!(known.absences(), [BalancerAbsence::NoneRuns]);
+        assert_eq!(known.absences(), [BalancerLag::NoneRuns]);
         assert!(!known.are_all_connected());
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::balancer_reports::BalancerAbsence;
+use super::balancer_reports::BalancerLag;
 use super::described::described;
 
 described! {
@@ -106,10 +106,16 @@ impl Condition {
         Self { kind: ConditionKind::Degraded, status: true, reason, message }
     }
 
-    /// Not every balancer is connected for a while. How long is left out: a condition that changes each second would
-    /// be reported each second.
-    pub fn balancer_absent(absence: &BalancerAbsence) -> Self {
-        let message = format!("{absence}; nothing new is routed, nothing is stopped, and no deadline runs");
+    /// A balancer is not connected, or has not acknowledged the last table, for a while. How long is left out: a condition that
+    /// changes each second would be reported each second.
+    pub fn balancer_lag(lag: &BalancerLag) -> Self {
+        let effect = match lag {
+            BalancerLag::NoneRuns | BalancerLag::Disconnected(_) => {
+                "nothing new is routed, nothing is stopped, and no deadline runs"
+            }
+            BalancerLag::Unacknowledged(_) => "no container is stopped before it does",
+        };
+        let message = format!("{lag}; {effect}");
         Self::degraded(Reason::BalancerUnacknowledged, message)
     }
 }

@@ -103,7 +103,7 @@ described! {
         DaemonCrashLooping,
         /// A socket of the daemon was removed or replaced; the supervisor bound it again.
         SocketBoundAgain,
-        /// A balancer of an earlier daemon did not end within its drain limit, and was killed.
+        /// A balancer of an earlier daemon did not end within its drain limit, or kept its sockets, and was killed.
         BalancerKilled,
         /// An event written by another version of the daemon.
         #[serde(other)]

@@ -77,7 +77,7 @@ mod whole_seconds;
 
 pub use author::Author;
 pub use backoff::Backoff;
-pub use balancer_reports::{BalancerAbsence, BalancerProcess, BalancerReports};
+pub use balancer_reports::{BalancerLag, BalancerProcess, BalancerReports};
 pub use check::{SIGNALS, check_service};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use container_check::ULIMITS;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{BalancerReports, EndpointId, RoutingTable, TableName};
+use crate::model::{BalancerLag, BalancerReports, EndpointId, RoutingTable, TableName};
 
 /// What was published in this epoch, as far as the barrier needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,6 +89,14 @@ impl Barrier {
     /// Requests in flight to an endpoint, over all balancers; `None` until every balancer serves from a table without it.
     pub fn in_flight(&self, id: &EndpointId) -> Option<u64> {
         self.acked_absent(id).then(|| self.reports.stats(id).in_flight)
+    }
+
+    /// The balancers that have not acknowledged the last table, and why.
+    pub fn lags(&self) -> Vec<BalancerLag> {
+        match self.published.last() {
+            Some(last) => self.reports.lags(last),
+            None => self.reports.absences(),
+        }
     }
 
     fn has_passed(&self, revision: u64) -> bool {
@@ -312,14 +320,18 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Happening {
         Publish(Vec<&'static str>),
+        /// The next controller has another epoch, and no balancer is connected to it yet.
+        NewController,
         /// It is listed, and has no table yet.
         Register,
         /// It serves from the table file.
         Start(usize),
         /// It serves from the newest table.
         Take(usize),
-        /// The table that it serves is in the file, if none that is newer was.
-        Save(usize),
+        /// It begins to save the table that it serves, unless it is saving one.
+        BeginSave(usize),
+        /// The table is in the file, if none that is newer was.
+        EndSave(usize),
         /// The acknowledgement of what it saved last arrives.
         Acknowledge(usize),
         /// Its connection ends; it may come back with a report, which is an acknowledgement.
@@ -332,40 +344,47 @@ mod tests {
         let containers = prop::sample::subsequence(vec!["a", "b"], 0..=2);
         let which = 0..3usize;
         prop_oneof![
-            2 => containers.prop_map(Happening::Publish),
-            1 => Just(Happening::Register),
-            1 => which.clone().prop_map(Happening::Start),
-            3 => which.clone().prop_map(Happening::Take),
-            3 => which.clone().prop_map(Happening::Save),
-            3 => which.clone().prop_map(Happening::Acknowledge),
-            1 => which.clone().prop_map(Happening::Disconnect),
-            1 => which.prop_map(Happening::End),
+            4 => containers.prop_map(Happening::Publish),
+            1 => Just(Happening::NewController),
+            2 => Just(Happening::Register),
+            2 => which.clone().prop_map(Happening::Start),
+            6 => which.clone().prop_map(Happening::Take),
+            6 => which.clone().prop_map(Happening::BeginSave),
+            6 => which.clone().prop_map(Happening::EndSave),
+            6 => which.clone().prop_map(Happening::Acknowledge),
+            2 => which.clone().prop_map(Happening::Disconnect),
+            2 => which.prop_map(Happening::End),
             1 => Just(Happening::ReadList),
         ]
     }
 
-    /// A process: revisions of the tables that it serves and has saved.
+    /// A process. Its tables are known by their places in the order in which they were published.
     #[derive(Debug)]
     struct Process {
         id: BalancerId,
-        serves: Option<u64>,
-        saved: Option<u64>,
+        serves: Option<usize>,
+        saving: Option<usize>,
+        saved: Option<usize>,
     }
 
     /// Balancers that come and go, their file, and what the controller sees of them.
     #[derive(Debug, Default)]
     struct Node {
         tables: Vec<RoutingTable>,
+        /// The first table of this controller.
+        epoch_began: usize,
+        epoch: u64,
         published: Published,
         processes: Vec<Process>,
         registered: usize,
-        file: Option<u64>,
+        file: Option<usize>,
         reports: BalancerReports,
     }
 
     impl Node {
-        fn table(&self, revision: u64) -> &RoutingTable {
-            &self.tables[usize::try_from(revision).unwrap() - 1]
+        /// The newest table of this controller.
+        fn newest(&self) -> Option<usize> {
+            (self.tables.len() > self.epoch_began).then(|| self.tables.len() - 1)
         }
 
         /// As the plane does: after an acknowledgement has arrived, and at any other time.
@@ -375,19 +394,27 @@ mod tests {
         }
 
         fn happen(&mut self, happening: &Happening) {
-            let newest = u64::try_from(self.tables.len()).ok().filter(|newest| *newest > 0);
+            let newest = self.newest();
             let running = self.processes.len().max(1);
             match happening {
                 Happening::Publish(containers) => {
-                    let table = table(newest.unwrap_or(0) + 1, containers);
+                    let revision = u64::try_from(self.tables.len() - self.epoch_began).unwrap() + 1;
+                    let table =
+                        RoutingTable { name: name(self.epoch, revision), ..table(revision, containers) };
                     self.published.record(&table);
                     self.published.forget_acknowledged(&self.reports);
                     self.tables.push(table);
                 }
+                Happening::NewController => {
+                    self.epoch += 1;
+                    self.epoch_began = self.tables.len();
+                    self.published = Published::default();
+                    self.reports = BalancerReports::default();
+                }
                 Happening::Register => {
                     self.registered += 1;
                     let id = BalancerId::new(format!("process-{}", self.registered));
-                    self.processes.push(Process { id, serves: None, saved: None });
+                    self.processes.push(Process { id, serves: None, saving: None, saved: None });
                 }
                 Happening::ReadList => self.read_list(),
                 _ if self.processes.is_empty() => {}
@@ -400,16 +427,22 @@ mod tests {
                 }
                 Happening::Take(at) => {
                     let process = &mut self.processes[at % running];
-                    process.serves = newest.max(process.serves);
+                    process.serves = newest.or(process.serves);
                 }
-                Happening::Save(at) => {
+                Happening::BeginSave(at) => {
                     let process = &mut self.processes[at % running];
-                    process.saved = process.serves;
-                    self.file = self.file.max(process.saved);
+                    process.saving = process.saving.or(process.serves);
+                }
+                Happening::EndSave(at) => {
+                    let process = &mut self.processes[at % running];
+                    if let Some(saved) = process.saving.take() {
+                        process.saved = Some(saved);
+                        self.file = self.file.max(Some(saved));
+                    }
                 }
                 Happening::Acknowledge(at) => {
                     let Process { id, saved, .. } = &self.processes[at % running];
-                    let applied = saved.map(|revision| name(EPOCH, revision));
+                    let applied = saved.map(|saved| self.tables[saved].name.clone());
                     let report = BalancerReport { applied, ..testing::report("i") };
                     let id = id.clone();
                     self.read_list();
@@ -429,7 +462,7 @@ mod tests {
         /// Tables that requests may be sent by: those that are served, and that a process starts from.
         fn in_use(&self) -> impl Iterator<Item = &RoutingTable> {
             let served = self.processes.iter().filter_map(|process| process.serves);
-            served.chain(self.file).map(|revision| self.table(revision))
+            served.chain(self.file).map(|at| &self.tables[at])
         }
     }
 
@@ -437,7 +470,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn no_balancer_sends_to_an_absent_endpoint_however_balancers_come_and_go(
-            happenings in prop::collection::vec(happening(), 1..60),
+            happenings in prop::collection::vec(happening(), 1..80),
         ) {
             let mut node = Node::default();
             for happening in &happenings {

@@ -385,6 +385,12 @@ fn removed_sockets_are_bound_again_and_it_is_said() {
         daemon.until("the balancer is connected", || (connected() > before).then_some(()));
     }
     daemon.logs("the socket was removed or replaced; it is bound again");
+    daemon.until("an event for each", || {
+        let events = daemon.ctl(&["events"]);
+        let said =
+            |file: &str| events.contains(&format!("{file} was removed or replaced; it is bound again"));
+        (said("/ctl.sock") && said("/balancer/plane.sock")).then_some(())
+    });
     assert_eq!(daemon.child("balancer"), balancer);
 }
 

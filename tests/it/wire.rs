@@ -15,13 +15,13 @@ use coxswain::controller::{
 };
 use coxswain::manifest::{API_VERSION, ManifestSource, parse};
 use coxswain::model::{
-    Author, Cause, Condition, ConditionKind, ConnectionStats, CutRequests, DaemonRole, Desired, Diagnosis,
-    Endpoint, EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind,
-    EventReason, Evidence, ExposureMode, FailedReplica, FailureReason, Generation, Incarnation,
-    InterventionKind, LastExit, Latencies, Millis, Mono, NotReadyCause, OriginName, OutcomeRecord, Override,
-    ProcessState, Reason, Replica, ReplicaHistory, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision,
-    RevisionNumber, RevisionOutcome, Rollout, RolloutDirection, RolloutFailure, RolloutIntervention,
-    RolloutState, Service, ServiceName, ServiceSpec, TableName, Trial,
+    Author, BalancerProcess, BalancerReport, Cause, Condition, ConditionKind, ConnectionStats, CutRequests,
+    DaemonRole, Desired, Diagnosis, Endpoint, EndpointOrigin, EndpointState, EndpointStats, EndpointVia,
+    EngineKind, Epoch, Event, EventKind, EventReason, Evidence, ExposureMode, FailedReplica, FailureReason,
+    Generation, Incarnation, InterventionKind, LastExit, Latencies, Millis, Mono, NotReadyCause, OriginName,
+    OutcomeRecord, Override, ProcessState, Reason, Replica, ReplicaHistory, ReplicaPhase, ReplicaStatus,
+    ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutDirection, RolloutFailure,
+    RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec, TableName, Trial,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -284,13 +284,21 @@ fn endpoint_event_and_log_line_show_all_they_have() {
 #[test]
 fn daemon_shows_its_node_and_tables() {
     let table = TableName { store: "3f2a".into(), epoch: Epoch(2), revision: 41 };
+    let process = |id: &str, pid| BalancerProcess { id: id.into(), pid };
     let snapshot = DaemonSnapshot {
         uptime: Millis::secs(7300),
         store: "3f2a".into(),
         store_revision: 912,
         node: node(),
         table: Some(table.clone()),
-        acknowledged: Some(table),
+        acknowledged: Some(table.clone()),
+        balancers: vec![
+            (
+                process("1a2b3c4d", Some(4711)),
+                Some(BalancerReport { applied: Some(table), draining: true, ..testing::report("i") }),
+            ),
+            (process("5e6f7a8b", None), None),
+        ],
         connections: ConnectionStats { over_client_limit: 3, without_descriptor: 2, evicted: 1 },
         http: vec!["0.0.0.0:8080".parse().unwrap()],
         services: 2,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{NodeObject, ObjectCondition};
 use crate::controller::DaemonSnapshot;
-use crate::model::{ConnectionStats, Millis, StoreId, TableName};
+use crate::model::{BalancerProcess, BalancerReport, ConnectionStats, Millis, StoreId, TableName};
 
 /// The state of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct DaemonStatus {
     /// The last table that the balancer acknowledged; `None` while it is not connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<TableName>,
+    /// The balancer processes: more than one while an earlier one finishes its requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub balancers: Vec<BalancerObject>,
     /// Client connections that the balancer refused or closed, since it started.
     #[serde(default, skip_serializing_if = "RefusedConnections::is_none")]
     pub connections: RefusedConnections,
@@ -33,6 +36,38 @@ pub struct DaemonStatus {
     pub services: u32,
     /// Conditions of the daemon that hold, such as `EngineUnavailable`, `DeletionHeld`.
     pub conditions: Vec<ObjectCondition>,
+}
+
+/// A balancer process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BalancerObject {
+    pub id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// Whether it is connected to the controller.
+    pub connected: bool,
+    /// The last table that it acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<TableName>,
+    /// Whether it accepts no connections any more, and ends when its requests in flight have.
+    pub ending: bool,
+    /// Requests in flight, to all endpoints.
+    pub in_flight: u64,
+}
+
+impl BalancerObject {
+    fn of(process: BalancerProcess, report: Option<&BalancerReport>) -> Self {
+        Self {
+            id: process.id.to_string(),
+            pid: process.pid,
+            connected: report.is_some(),
+            acknowledged: report.and_then(|report| report.applied.clone()),
+            ending: report.is_some_and(|report| report.draining),
+            in_flight: report
+                .map_or(0, |report| report.endpoints.values().map(|stats| stats.in_flight).sum()),
+        }
+    }
 }
 
 /// What limits on connections have cost.
@@ -72,6 +107,11 @@ impl From<DaemonSnapshot> for DaemonStatus {
             node: snapshot.node.into(),
             table: snapshot.table,
             acknowledged: snapshot.acknowledged,
+            balancers: snapshot
+                .balancers
+                .into_iter()
+                .map(|(process, report)| BalancerObject::of(process, report.as_ref()))
+                .collect(),
             connections: snapshot.connections.into(),
             http: snapshot.http.iter().map(ToString::to_string).collect(),
             services: snapshot.services,

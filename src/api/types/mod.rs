@@ -58,7 +58,7 @@ pub use crate::controller::{
     RolloutChange, RolloutDeadline, WriteAction,
 };
 pub use cut_requests::CutRequestsDetail;
-pub use daemon::{DaemonStatus, RefusedConnections};
+pub use daemon::{BalancerObject, DaemonStatus, RefusedConnections};
 pub use endpoint::EndpointObject;
 pub use error::{ApiError, ErrorDetail};
 pub use event::EventObject;

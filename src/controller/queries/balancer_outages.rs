@@ -3,13 +3,13 @@
 //! Not by balancer: each process is one, and those that end again and again are each away for a moment only.
 
 use crate::agent::UNACKNOWLEDGED_AFTER;
-use crate::model::{BalancerAbsence, BalancerReports, Condition, Millis, Mono};
+use crate::model::{BalancerLag, BalancerReports, Condition, Millis, Mono};
 
 /// The balancers that are away now, and since when some were.
 #[derive(Debug, Default)]
 pub(in crate::controller) struct BalancerOutages {
     since: Option<Mono>,
-    absences: Vec<BalancerAbsence>,
+    absences: Vec<BalancerLag>,
 }
 
 impl BalancerOutages {
@@ -24,7 +24,7 @@ impl BalancerOutages {
     /// A condition for each balancer that is away, once some have been away for long.
     pub(super) fn conditions(&self, now: Mono) -> Vec<Condition> {
         let is_long = self.since.is_some_and(|since| now.since(since) >= UNACKNOWLEDGED_AFTER);
-        self.absences.iter().filter(|_| is_long).map(Condition::balancer_absent).collect()
+        self.absences.iter().filter(|_| is_long).map(Condition::balancer_lag).collect()
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
 
     fn away(id: &str) -> Condition {
         let process = BalancerProcess { id: id.into(), pid: None };
-        Condition::balancer_absent(&BalancerAbsence::Disconnected(process))
+        Condition::balancer_lag(&BalancerLag::Disconnected(process))
     }
 
     #[test]
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(outages.observe(&reports(&[("b", false)]), Mono(8_000)), Some(Millis::secs(2)));
         assert_eq!(outages.conditions(Mono(10_000)), [away("b")]);
         assert_eq!(outages.observe(&reports(&[]), Mono(11_000)), None);
-        let none_runs = Condition::balancer_absent(&BalancerAbsence::NoneRuns);
+        let none_runs = Condition::balancer_lag(&BalancerLag::NoneRuns);
         assert_eq!(outages.conditions(Mono(11_000)), [none_runs]);
     }
 }

@@ -23,6 +23,7 @@ impl Queries {
             node: node.unwrap_or_else(|| NodeSnapshot { id: "".into(), state: AgentState::default() }),
             table: barrier.published.last().cloned(),
             acknowledged: barrier.reports.oldest_applied().cloned(),
+            balancers: barrier.reports.iter().map(|(process, report)| (process, report.cloned())).collect(),
             connections: barrier.reports.connection_stats(),
             http: self.http.clone(),
             services: u32::try_from(services.len()).unwrap_or(u32::MAX),

@@ -5,6 +5,7 @@
 //! Deliberately absent: HTTP, streams and JSON (`api`).
 
 mod balancer_outages;
+mod balancer_waits;
 mod daemon;
 mod daemon_conditions;
 mod deadline;

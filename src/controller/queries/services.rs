@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::balancer_waits::balancer_waits;
 use super::deadline::deadline;
 use super::handle::Queries;
 use super::progress::{cut_since, deleted, progress, replicas};
@@ -155,6 +156,8 @@ impl Queries {
         let name = state.service.name();
         let assessment = self.assess(state);
         let facts = self.facts.of(name);
+        let mut waits = waits(&facts.blockers, self.clock.mono().since(facts.passed_at));
+        waits.extend(balancer_waits(state, &self.registry.barrier()));
         let mut troubles = assessment.troubles;
         troubles.extend(facts.volumes_in_use.clone());
         ServiceSnapshot {
@@ -166,7 +169,7 @@ impl Queries {
             available: assessment.available,
             image: image(state),
             troubles,
-            waits: waits(&facts.blockers, self.clock.mono().since(facts.passed_at)),
+            waits,
             failed_requests: self.failed_requests(name),
             cut: cut_since(state, Generation::default()),
             volumes: docker_names(&state.service, &self.store),

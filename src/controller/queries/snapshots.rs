@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::deadline::RolloutDeadline;
 use crate::agent::AgentState;
 use crate::model::{
-    Author, Condition, ConnectionStats, CutRequests, EndpointStats, Generation, Incarnation, LastExit,
-    Millis, Mono, NodeId, OutcomeRecord, Replica, ReplicaName, ReplicaStatus, ResolvedImage, Revision,
-    RevisionNumber, Rollout, RolloutFailure, Service, ServiceName, StoreId, TableName,
+    Author, BalancerProcess, BalancerReport, Condition, ConnectionStats, CutRequests, EndpointStats,
+    Generation, Incarnation, LastExit, Millis, Mono, NodeId, OutcomeRecord, Replica, ReplicaName,
+    ReplicaStatus, ResolvedImage, Revision, RevisionNumber, Rollout, RolloutFailure, Service, ServiceName,
+    StoreId, TableName,
 };
 
 /// A service with its rollout.
@@ -86,6 +87,8 @@ pub struct DaemonSnapshot {
     pub table: Option<TableName>,
     /// The last table that the balancer acknowledged.
     pub acknowledged: Option<TableName>,
+    /// All that are known, with the last report of those that are connected.
+    pub balancers: Vec<(BalancerProcess, Option<BalancerReport>)>,
     /// Counted by the balancers that are connected.
     pub connections: ConnectionStats,
     /// Addresses of the HTTP entry point.

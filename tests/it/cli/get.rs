@@ -1,7 +1,8 @@
 //! What is shown: get, status, logs, events.
 
 use coxswain::api::types::{
-    DaemonStatus, List, LogEntry, NodeObject, RefusedConnections, RolloutStatus, ServiceExit, ServiceObject,
+    BalancerObject, DaemonStatus, List, LogEntry, NodeObject, RefusedConnections, RolloutStatus, ServiceExit,
+    ServiceObject,
 };
 use coxswain::model::{
     ConditionKind, EngineKind, Epoch, EventKind, EventReason, ExposureMode, Reason, ReplicaName,
@@ -286,6 +287,20 @@ fn status_summarizes_daemon() {
     };
     let connections = RefusedConnections { over_client_limit: 12, without_descriptor: 0, evicted: 40 };
     let crowded = DaemonStatus { connections, ..daemon() };
+    let balancer = |id: &str, pid, ending, in_flight| BalancerObject {
+        id: id.to_owned(),
+        pid: Some(pid),
+        connected: true,
+        acknowledged: daemon().table,
+        ending,
+        in_flight,
+    };
+    let absent =
+        BalancerObject { connected: false, acknowledged: None, ..balancer("9c0d1e2f", 4600, false, 0) };
+    let handed_over = DaemonStatus {
+        balancers: vec![balancer("1a2b3c4d", 4711, true, 3), balancer("5e6f7a8b", 4800, false, 1), absent],
+        ..daemon()
+    };
     let stub = Stub::start().on(
         "GET /v1/status",
         [
@@ -296,12 +311,13 @@ fn status_summarizes_daemon() {
             &published,
             &unreached,
             &without_store,
+            &handed_over,
             &crowded,
             &daemon(),
         ]
         .map(Reply::json),
     );
-    let mut commands = vec!["status"; 8];
+    let mut commands = vec!["status"; 9];
     commands.push("version");
     insta::assert_snapshot!("status", transcript(&stub, &commands));
 }

@@ -266,6 +266,7 @@ pub(super) fn daemon() -> DaemonStatus {
         node: host(),
         table: Some(table.clone()),
         acknowledged: Some(table),
+        balancers: Vec::new(),
         connections: RefusedConnections::default(),
         http: vec!["0.0.0.0:8080".to_owned()],
         services: 2,

@@ -93,7 +93,7 @@ async fn happen(world: &mut World, amiss: &mut Amiss) {
     let chance = world.chance.clone();
     let name = SERVICES[usize::try_from(chance.below(3)).unwrap()];
     let later = world.clock.elapsed() + chance.millis(100, 8_000);
-    match chance.below(26) {
+    match chance.below(28) {
         0..4 => apply(world, name),
         4 => world.ask(name, Wish::Scale(u32::try_from(chance.below(5)).unwrap())),
         5..9 => {
@@ -130,7 +130,11 @@ async fn happen(world: &mut World, amiss: &mut Amiss) {
             world.kill_daemon().await;
             amiss.daemon = Some(world.clock.elapsed() + chance.millis(0, 2_000));
         }
-        23 => {
+        23..25 if world.daemon.is_some() => {
+            world.kill_supervisor().await;
+            amiss.daemon = Some(world.clock.elapsed() + chance.millis(0, 2_000));
+        }
+        25 => {
             let tag = format!("{name}:{}", chance.below(12));
             world.laws.log(format!("the image {tag} is removed by hand"));
             world.engine.remove_image(&tag);

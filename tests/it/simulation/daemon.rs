@@ -10,7 +10,6 @@ use coxswain::engine::fake::FakeEngine;
 use coxswain::model::{BalancerReports, HostPathPolicy, NodeId};
 use coxswain::registry::Registry;
 use coxswain::store::{EmbeddedStore, Store};
-use coxswain::testing;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -42,7 +41,7 @@ impl Daemon {
         clock: SimClock,
         seam: Seam,
     ) -> Daemon {
-        let (said, reports) = watch::channel(testing::reports(None));
+        let (said, reports) = watch::channel(BalancerReports::default());
         let store: Arc<dyn Store> = Arc::new(LateStore { inner: store, seam: seam.clone() });
         let late = Arc::new(LateEngine { inner: engine.clone(), seam: seam.clone() });
         let registry = Arc::new(Registry::new(store.clone(), reports.clone()));

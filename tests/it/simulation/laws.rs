@@ -176,7 +176,7 @@ impl Laws {
         }
         // Off its network no request of it can end.
         let drain = if container.addresses.is_empty() { Duration::ZERO } else { self.drain };
-        let young = balancer.requests.iter().find(|r| r.endpoint == id && r.began.elapsed() < drain);
+        let young = balancer.requests().find(|r| r.endpoint == id && r.began.elapsed() < drain);
         if let Some(request) = young {
             let age = request.began.elapsed();
             self.note(format!("{name} was stopped with a request of {age:?} under way"));

@@ -125,6 +125,48 @@ fn daemon_crash_at_any_rollout_step_loses_no_request() {
     });
 }
 
+/// Rolls while the supervisor is killed every few seconds, each time with long requests in its balancer.
+async fn roll_under_killed_supervisors(hides_old: bool) {
+    let mut world = serving(3).await;
+    {
+        let mut balancer = world.balancer.lock().unwrap();
+        balancer.longest = world.laws.drain.mul_f32(0.9);
+        balancer.hides_old = hides_old;
+    }
+    // Requests of all lengths are under way before the first one dies.
+    for _ in 0..200 {
+        world.tick(40).await;
+    }
+    let mut met_old = 0;
+    for _ in 0..6 {
+        world.kill_supervisor().await;
+        world.start_daemon(None);
+        world.connect();
+        // The user's client asks again; where an earlier one was taken, this changes nothing.
+        roll(&mut world);
+        let until = world.clock.elapsed() + Duration::from_secs(3);
+        while world.clock.elapsed() < until {
+            world.tick(40).await;
+            met_old += world.balancer.lock().unwrap().old();
+        }
+    }
+    assert!(met_old > 100, "balancers of earlier supervisors had requests");
+    world.until("users:2 serves", SOON * 2, |world| is_settled_on(world, 2)).await;
+    settle(&mut world).await;
+}
+
+#[test]
+fn killed_supervisors_lose_no_request_of_their_balancers() {
+    on_virtual_time(roll_under_killed_supervisors(false));
+}
+
+/// The same story with a controller that does not count the balancers of earlier supervisors.
+#[test]
+#[should_panic(expected = "was stopped with")]
+fn balancers_of_killed_supervisors_that_do_not_count_break_a_law() {
+    on_virtual_time(roll_under_killed_supervisors(true));
+}
+
 #[test]
 fn deleted_service_with_vanished_containers_leaves_nothing() {
     on_virtual_time(async {

@@ -121,6 +121,13 @@ impl World {
         self.store = Arc::new(self.store.reopened(Arc::new(self.clock.clone())).await.unwrap());
     }
 
+    /// The supervisor dies, and its processes with it, but for a balancer that has requests; the next one starts at once.
+    pub(super) async fn kill_supervisor(&mut self) {
+        self.laws.log("the supervisor dies");
+        self.kill_daemon().await;
+        self.balancer.lock().unwrap().hand_over();
+    }
+
     /// A little time passes, and everything is checked against the laws.
     pub(super) async fn tick(&mut self, longest_millis: u64) {
         tokio::time::sleep(self.chance.millis(1, longest_millis)).await;

@@ -1,6 +1,6 @@
 //! The text of `ctl status`. Pure.
 
-use coxswain::api::types::{DaemonProcessList, DaemonStatus, NodeObject, RefusedConnections};
+use coxswain::api::types::{BalancerObject, DaemonProcessList, DaemonStatus, NodeObject, RefusedConnections};
 use coxswain::model::{DaemonRole, EngineKind, ExposureMode, ProcessState, Reason, TableName};
 
 use super::age::seconds;
@@ -18,6 +18,7 @@ pub(crate) fn daemon(status: &DaemonStatus, processes: Option<&DaemonProcessList
         node,
         table,
         acknowledged,
+        balancers,
         connections,
         http,
         services,
@@ -48,6 +49,8 @@ pub(crate) fn daemon(status: &DaemonStatus, processes: Option<&DaemonProcessList
         lines.extend(exposure.into_iter().chain(limits));
         lines.push(format!("entry     {}", entry.join(", ")));
         lines.push(format!("balancer  {balancer}"));
+        // One alone is described by that line.
+        lines.extend(balancers.iter().filter(|_| balancers.len() > 1).map(balancer_process));
         lines.extend(refused(connections));
         lines.push(format!("store     {store}, revision {store_revision}"));
         lines.push(format!("services  {services}"));
@@ -74,6 +77,24 @@ fn balancer(table: Option<&TableName>, acknowledged: Option<&TableName>) -> Stri
         }
         (None, Some(old)) => format!("serves table {}; no newer one is published yet", old.revision),
     }
+}
+
+/// `          1a2b3c4d (process 4711) is ending, table 41, 3 requests in flight`.
+fn balancer_process(balancer: &BalancerObject) -> String {
+    let BalancerObject { id, pid, connected, acknowledged, ending, in_flight } = balancer;
+    let process = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+    let table = match acknowledged {
+        _ if !connected => "not connected".to_owned(),
+        Some(table) => format!("table {}", table.revision),
+        None => "no table yet".to_owned(),
+    };
+    let ending = if *ending { " is ending," } else { "" };
+    let requests = match in_flight {
+        _ if !connected => String::new(),
+        1 => ", 1 request in flight".to_owned(),
+        many => format!(", {many} requests in flight"),
+    };
+    format!("          {}{process}{ending} {table}{requests}", sanitize(id))
 }
 
 /// What limits on connections have cost, if they have.
