@@ -74,13 +74,16 @@ mod tests {
         }
     }
 
+    /// What an old balancer reports: its table and its requests in flight.
+    type OldReport = (u64, u64);
+
     fn name(revision: u64) -> TableName {
         crate::model::arbitrary::table_name(revision)
     }
 
     /// Table 2 is published, without endpoints, and the new balancer serves it; this is what the old one reports: its table and its
     /// requests in flight.
-    fn barrier(old: Option<(u64, u64)>) -> Barrier {
+    fn barrier(old: Option<OldReport>) -> Barrier {
         let mut published = Published::default();
         published.record(&RoutingTable::empty(name(2)));
         let process = |id: &str, pid| BalancerProcess { id: id.into(), pid: Some(pid) };
@@ -100,7 +103,7 @@ mod tests {
     #[test]
     fn waits_name_the_balancer_that_holds_up_an_endpoint() {
         let unacknowledged = "balancer old (process 1) has not acknowledged the last table";
-        let rows: [(EndpointState, Option<(u64, u64)>, &[&str]); 7] = [
+        let rows: [(EndpointState, Option<OldReport>, &[&str]); 7] = [
             (EndpointState::Draining, Some((2, 0)), &[]),
             (EndpointState::Draining, Some((1, 0)), &[unacknowledged]),
             (EndpointState::Draining, None, &["balancer old (process 1) is not connected"]),
