@@ -7,6 +7,7 @@ use std::rc::Rc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use super::connect::is_local_shortage;
 use super::limits::{ACCEPT_PAUSE, WAITING_CONNECTIONS_MAX};
 use super::listener::{ClientConnections, ConnectionHandler};
 
@@ -27,11 +28,18 @@ pub(super) async fn accept<H: ConnectionHandler>(
 ) {
     // without one it is open all the same, and there is a little less room for connections
     let _permit = connections.shared.budget.try_take();
-    let serve = |stream, peer: SocketAddr| connections.receive(&handler, stream, peer.ip().to_canonical());
+    let serve = async |stream, peer: SocketAddr| {
+        connections.receive(&handler, stream, peer.ip().to_canonical()).await;
+    };
     let accepting = async {
         loop {
             match socket.accept().await {
-                Ok((stream, peer)) => serve(stream, peer),
+                Ok((stream, peer)) => serve(stream, peer).await,
+                // such as a client that left before it was accepted
+                Err(error) if !is_local_shortage(&error) => {
+                    tracing::debug!(%error, "a connection could not be accepted");
+                    tokio::task::yield_now().await;
+                }
                 Err(error) => {
                     connections.log.report_shortage(&error);
                     connections.shared.budget.press();
@@ -46,19 +54,19 @@ pub(super) async fn accept<H: ConnectionHandler>(
         () = end.draining.cancelled() => {}
         () = accepting => {}
     }
-    if let Err(error) = accept_waiting(socket, serve) {
+    if let Err(error) = accept_waiting(socket, serve).await {
         connections.log.report_shortage(&error);
     }
 }
 
 /// Accepts what waits in the socket's queue.
-fn accept_waiting(socket: TcpListener, serve: impl Fn(TcpStream, SocketAddr)) -> io::Result<()> {
+async fn accept_waiting(socket: TcpListener, serve: impl AsyncFn(TcpStream, SocketAddr)) -> io::Result<()> {
     let socket = socket.into_std()?;
     for _ in 0..WAITING_CONNECTIONS_MAX {
         match socket.accept() {
             Ok((stream, peer)) => {
                 stream.set_nonblocking(true)?;
-                serve(TcpStream::from_std(stream)?, peer);
+                serve(TcpStream::from_std(stream)?, peer).await;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             // the client has gone

@@ -52,6 +52,7 @@ impl ThreadEndpoint {
     /// It was reached.
     pub(super) fn restore(&self) {
         self.ejection.set(None);
+        self.shared.revision.service.hold.note_served();
     }
 
     fn counters(&self) -> &EndpointCounters {

@@ -34,6 +34,7 @@ impl ClientLimit {
 
     /// Counts one more connection of a client; `None` if it has as many as one may have.
     pub(super) fn admit(self: &Arc<Self>, client: IpAddr) -> Option<ClientSlot> {
+        let client = counted_as(client);
         let mut counts = self.shard(client).lock();
         let count = counts.entry(client).or_default();
         if *count >= self.limit {
@@ -50,9 +51,20 @@ impl ClientLimit {
     fn shard(&self, client: IpAddr) -> &Mutex<HashMap<IpAddr, usize>> {
         let last = match client {
             IpAddr::V4(address) => address.octets()[3],
-            IpAddr::V6(address) => address.octets()[15],
+            IpAddr::V6(address) => address.octets()[7],
         };
         &self.shards[usize::from(last) % SHARDS]
+    }
+}
+
+/// An IPv6 client has a whole /64, and could use another of its addresses for each connection.
+fn counted_as(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
     }
 }
 
@@ -71,6 +83,15 @@ impl Drop for ClientSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ipv6_client_is_counted_by_its_network() {
+        let limit = Arc::new(ClientLimit::new(1));
+        let admit = |text: &str| limit.admit(text.parse().unwrap());
+        let first = admit("2001:db8:0:1::1");
+        assert!(first.is_some() && admit("2001:db8:0:1:ffff::2").is_none());
+        assert!(admit("2001:db8:0:2::1").is_some());
+    }
 
     #[test]
     fn client_is_admitted_up_to_the_limit_and_forgotten_with_its_last_connection() {

@@ -57,6 +57,7 @@ pub(super) fn compile(
         backends: forward.backends.iter().map(|b| (index[&port_of(b)], b.weight)).collect(),
         timeout: forward.timeout.std(),
         strip_prefix: forward.strip_prefix,
+        waits: forward.waits,
     });
     let rules = rules.collect();
     let backends = ports.into_iter().map(|(name, port)| backend(&table.services[name], name, port, counters));
@@ -176,7 +177,7 @@ mod tests {
     use crate::balancer::router::RouteRequest;
     use crate::model::{
         EndpointVia, HostPattern, ListenerProtocol, Millis, PathMatch, RedirectAction, RouteCondition,
-        TableEndpoint, arbitrary::table_name,
+        RouteWaits, TableEndpoint, arbitrary::table_name,
     };
 
     fn table() -> RoutingTable {
@@ -194,6 +195,7 @@ mod tests {
                 backends: vec![WeightedBackend { service: "s".into(), port: port.into(), weight: 1 }],
                 timeout: Millis::secs(1),
                 strip_prefix: false,
+                waits: RouteWaits::default(),
             }),
         };
         let endpoints = vec![endpoint("a", "http"), endpoint("b", "admin")];

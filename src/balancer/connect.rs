@@ -23,19 +23,20 @@ pub(super) enum ConnectError {
 impl ConnectError {
     /// Whether this process or node ran out of a resource: no connection was attempted, so the endpoint is not to blame.
     pub(super) fn is_local_shortage(&self) -> bool {
-        let error = match self {
-            Self::Io(_, error) => error,
-            Self::TimedOut(_) => return false,
-            Self::NoRoom => return true,
-        };
-        let code = error.raw_os_error().map(Errno::from_raw);
-        code.is_some_and(|code| {
-            matches!(
-                code,
-                Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::EADDRNOTAVAIL
-            )
-        })
+        match self {
+            Self::Io(_, error) => is_local_shortage(error),
+            Self::TimedOut(_) => false,
+            Self::NoRoom => true,
+        }
     }
+}
+
+/// Whether this process or node ran out of a resource that sockets need.
+pub(super) fn is_local_shortage(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw);
+    code.is_some_and(|code| {
+        matches!(code, Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::EADDRNOTAVAIL)
+    })
 }
 
 /// A connection to an endpoint. The permit is to be dropped after it.

@@ -136,8 +136,11 @@ impl CounterRegistry {
         let mut all: BTreeMap<ServiceName, ServiceStats> = BTreeMap::new();
         for service in self.services.values().filter_map(Weak::upgrade) {
             let failed = service.failed();
-            if failed > 0 {
-                all.entry(service.name.clone()).or_default().failed = failed;
+            let held = service.hold.held();
+            if failed > 0 || held > 0 {
+                let stats = all.entry(service.name.clone()).or_default();
+                stats.failed = failed;
+                stats.held = held;
             }
         }
         for revision in self.revisions.values().filter_map(Weak::upgrade) {
@@ -274,10 +277,10 @@ mod tests {
         rig.claim(2).mark_retried();
         rig.service.as_ref().unwrap().add_failure();
         let revisions = [revision(1, 3, 2), revision(2, 1, 0)].into();
-        assert_eq!(rig.report(), ServiceStats { failed: 3, revisions });
+        assert_eq!(rig.report(), ServiceStats { failed: 3, held: 0, revisions });
         let unwatched = rig.registry.service_stats(false).remove(&"s".into());
         let revisions = [revision(1, 0, 2)].into();
-        assert_eq!(unwatched, Some(ServiceStats { failed: 3, revisions }));
+        assert_eq!(unwatched, Some(ServiceStats { failed: 3, held: 0, revisions }));
     }
 
     #[test]
@@ -290,7 +293,7 @@ mod tests {
         assert_eq!(rig.report(), ServiceStats::default(), "a request is in flight");
         last.mark_failed();
         drop(last);
-        let counted = ServiceStats { failed: 1, revisions: [revision(1, 1, 1)].into() };
+        let counted = ServiceStats { failed: 1, held: 0, revisions: [revision(1, 1, 1)].into() };
         for _ in 0..3 {
             assert_eq!(rig.report(), counted);
             rig.wait();
@@ -348,7 +351,7 @@ mod tests {
         rig.report();
         rig.wait();
         rig.report();
-        assert_eq!(rig.report(), ServiceStats { failed: 1, revisions: [].into() });
+        assert_eq!(rig.report(), ServiceStats { failed: 1, held: 0, revisions: [].into() });
         rig.table.clear();
         rig.service = None;
         rig.registry.mark_departed(&RoutingTable::empty(table_name(2)), rig.now);
@@ -380,7 +383,7 @@ mod tests {
         count(2);
         count(2);
         let revisions = [revision(1, 1, 1), revision(2, 2, 2)].into();
-        assert_eq!(registry.service_stats(true)[&"s".into()], ServiceStats { failed: 3, revisions });
+        assert_eq!(registry.service_stats(true)[&"s".into()], ServiceStats { failed: 3, held: 0, revisions });
         let stats: Vec<EndpointStats> = registry.endpoint_stats(true).into_values().collect();
         let expected = EndpointStats { requests: 3, errors: 3, ..EndpointStats::default() };
         assert_eq!(stats, [expected], "the report has one entry for the address");

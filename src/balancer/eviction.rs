@@ -1,6 +1,7 @@
 //! Closes connections that have been idle for the longest, to make room for others.
 
 use super::eviction_round::EvictionRound;
+use super::limits::IDLE_UNDER_PRESSURE;
 use super::listener::ClientConnections;
 use super::picker::Picker;
 use super::pool::EndpointConnections;
@@ -15,6 +16,7 @@ pub(super) fn evict<P: EndpointConnections>(
 ) -> usize {
     let mut since = clients.idle_since(now);
     picker.idle_since(&mut since);
+    since.retain(|since| now.since(*since).std() >= IDLE_UNDER_PRESSURE);
     let Some(mut round) = EvictionRound::of_oldest(count, since) else { return 0 };
     let all = round.left();
     clients.evict(&mut round, now);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
+use super::hold::ServiceHold;
 use crate::model::{RevisionNumber, RevisionStats, ServiceName};
 
 /// The count of one service, shared by all threads.
@@ -17,11 +18,12 @@ pub(super) struct ServiceCounters {
     failed: AtomicU64,
     /// Notified by each failure.
     request_failed: Arc<Notify>,
+    pub(super) hold: Arc<ServiceHold>,
 }
 
 impl ServiceCounters {
     pub(super) fn new(name: ServiceName, request_failed: Arc<Notify>) -> Self {
-        Self { name, failed: AtomicU64::new(0), request_failed }
+        Self { name, failed: AtomicU64::new(0), request_failed, hold: Arc::default() }
     }
 
     pub(super) fn add_failure(&self) {

@@ -11,8 +11,8 @@ pub struct BalancerLimits {
     pub header: Duration,
     /// Between two requests on a connection; longer than the minute that common clients keep one for.
     pub idle: Duration,
-    /// While a client sends a body, or reads a response: the longest pause between two pieces. Checked at this interval,
-    /// so a pause of up to twice this passes.
+    /// While a client reads a response of the balancer itself, or sends a body to no route: the longest pause. Those of a
+    /// service's requests are set by their route.
     pub stall: Duration,
     /// Descriptors that the process may have open.
     pub descriptors: usize,
@@ -63,7 +63,7 @@ const DESCRIPTORS_OF_THREAD: usize = 8 + WAITING_FOR_ROOM_MAX + REFUSING_MAX;
 const SOCKETS_MIN: usize = 16;
 /// Sockets of a thread: at 6 KiB for each side of a connection it has 120 MiB.
 const SOCKETS_OF_THREAD_MAX: usize = 20_000;
-/// Accepted connections of a thread that wait until idle ones are closed.
+/// Accepted connections of a thread that wait until idle ones are closed; the kernel keeps further ones meanwhile.
 pub(super) const WAITING_FOR_ROOM_MAX: usize = 8;
 /// Connections of a thread that are read from until they can be refused; others are answered and closed at once.
 pub(super) const REFUSING_MAX: usize = 8;
@@ -72,6 +72,12 @@ pub(super) const REFUSING_MAX: usize = 8;
 pub(super) const ROOM_WAIT: Duration = Duration::from_millis(500);
 /// A thread that is closing connections may miss that more are to be closed.
 pub(super) const ROOM_RETRY: Duration = Duration::from_millis(20);
+/// After a thread has closed connections, it lets those that wait take their places before it closes more.
+pub(super) const ROOM_PAUSE: Duration = Duration::from_millis(5);
+/// The part of all sockets that clients cannot take, one in so many: without one to an endpoint no client is served.
+pub(super) const ENDPOINT_SHARE: usize = 4;
+/// A connection that has been idle for less than this is in use: its client is about to send the next request.
+pub(super) const IDLE_UNDER_PRESSURE: Duration = Duration::from_millis(100);
 /// A client that has begun a request and has not finished its headers for this long makes room for others: an honest one
 /// sends them at once.
 pub(super) const HEADER_UNDER_PRESSURE: Duration = Duration::from_secs(1);
@@ -102,8 +108,6 @@ pub(super) const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 256;
 pub(super) const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
 /// A request with a body cannot be sent again, so it reuses only a connection that was in use this recently.
 pub(super) const UPSTREAM_FRESH: Duration = Duration::from_secs(1);
-/// While an endpoint takes in a request's body: the longest pause between two pieces.
-pub(super) const UPLOAD_STALL: Duration = Duration::from_secs(60);
 /// How long a starting balancer waits for the controller's table before it serves from its file.
 pub(super) const FIRST_TABLE_WAIT: Duration = Duration::from_millis(100);
 /// How long a starting balancer waits for its table file before it serves without a table: a failing disk may never
@@ -126,6 +130,15 @@ pub(super) const LOG_UNSAVED_EVERY: Duration = Duration::from_secs(60);
 /// Shortest time between two log lines of a thread about connections that could not be opened because this process or
 /// machine ran out of something: every request of a busy minute would write one.
 pub(super) const LOG_SHORTAGE_EVERY: Duration = Duration::from_secs(10);
+/// Requests of a service that wait for an endpoint at a time, over all threads: 500 a second for the two seconds in which a
+/// replica replaces one that had to stop first. A held request costs what an idle connection does.
+pub(super) const HELD_OF_SERVICE_MAX: usize = 1_000;
+/// Held requests of all services.
+pub(super) const HELD_MAX: usize = 4_000;
+/// A service without an endpoint for this long is taken to stay without: its requests are answered at once.
+pub(super) const HOLD_GIVE_UP: Duration = Duration::from_secs(120);
+/// How often a held request tries endpoints that could not be connected to, and looks whether its client is still there.
+pub(super) const HOLD_RETRY: Duration = Duration::from_millis(500);
 /// How long a departed endpoint stays in the reports once it is idle: a reader that looks once a second sees how many
 /// requests it drained.
 pub(super) const DEPARTED_REPORTED: Duration = Duration::from_secs(10);

@@ -8,12 +8,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::client_limit::ClientSlot;
 use super::connection_log::ConnectionLog;
 use super::eviction_round::EvictionRound;
-use super::limits::{REFUSING_MAX, WAITING_FOR_ROOM_MAX};
+use super::limits::{REFUSING_MAX, ROOM_WAIT, WAITING_FOR_ROOM_MAX};
 use super::refuse::{refuse, refuse_at_once};
 use super::shared_connections::SharedConnections;
 use super::socket_budget::SocketPermit;
@@ -54,8 +54,8 @@ pub(super) struct ClientConnections {
     /// Those that are being served, by their numbers.
     evictable: RefCell<HashMap<u64, Rc<dyn EvictableConnection>>>,
     total: Cell<usize>,
-    waiting_for_room: Rc<Cell<usize>>,
-    refusing: Rc<Cell<usize>>,
+    waiting_for_room: Arc<Semaphore>,
+    refusing: Arc<Semaphore>,
     /// Notified by each connection that ends.
     ended: Notify,
 }
@@ -68,8 +68,8 @@ impl ClientConnections {
             last: Cell::default(),
             evictable: RefCell::default(),
             total: Cell::default(),
-            waiting_for_room: Rc::default(),
-            refusing: Rc::default(),
+            waiting_for_room: Arc::new(Semaphore::new(WAITING_FOR_ROOM_MAX)),
+            refusing: Arc::new(Semaphore::new(REFUSING_MAX)),
             ended: Notify::new(),
         }
     }
@@ -106,7 +106,7 @@ impl ClientConnections {
     }
 
     /// Serves a connection that was just accepted, or refuses it.
-    pub(super) fn receive<H: ConnectionHandler>(
+    pub(super) async fn receive<H: ConnectionHandler>(
         self: &Rc<Self>,
         handler: &Rc<H>,
         stream: TcpStream,
@@ -118,38 +118,41 @@ impl ClientConnections {
             Err(refusal) => return self.refuse(&**handler, stream, refusal),
         };
         let client = ConnectedPeer { address: peer, is_trusted, _slot: slot };
-        match self.shared.budget.try_take() {
+        match self.shared.budget.try_take_for_client() {
             Some(permit) => {
                 let admission = self.admit(client, permit);
                 tokio::task::spawn_local(Rc::clone(handler).serve(stream, admission));
             }
-            None => self.make_room(Rc::clone(handler), stream, client),
+            None => self.make_room(Rc::clone(handler), stream, client).await,
         }
     }
 
     fn admit(self: &Rc<Self>, peer: ConnectedPeer, permit: SocketPermit) -> Admission {
-        self.total.set(self.total.get() + 1);
         self.last.set(self.last.get() + 1);
-        Admission { connections: Rc::clone(self), number: self.last.get(), peer, _permit: permit }
+        let counted = CountedConnection::new(self);
+        Admission { number: self.last.get(), peer, _permit: permit, counted }
     }
 
-    /// Serves a connection once an idle one has been closed for it; refuses it if none is.
-    fn make_room<H: ConnectionHandler>(
+    /// Serves a connection once an idle one has been closed for it; refuses it if none is. Returns when the next connection
+    /// may be accepted: the kernel keeps those for which there is no place here.
+    async fn make_room<H: ConnectionHandler>(
         self: &Rc<Self>,
         handler: Rc<H>,
         stream: TcpStream,
         peer: ConnectedPeer,
     ) {
-        let Some(place) = Place::take(&self.waiting_for_room, WAITING_FOR_ROOM_MAX) else {
-            self.shared.budget.press();
+        let free = Arc::clone(&self.waiting_for_room).acquire_owned();
+        let Ok(Ok(place)) = tokio::time::timeout(ROOM_WAIT, free).await else {
             return self.refuse_without_room(&*handler, stream);
         };
         let connections = Rc::clone(self);
+        let counted = CountedConnection::new(self);
         tokio::task::spawn_local(async move {
-            match connections.shared.budget.take().await {
+            match connections.shared.budget.take_for_client().await {
                 Some(permit) => {
                     drop(place);
                     let admission = connections.admit(peer, permit);
+                    drop(counted);
                     handler.serve(stream, admission).await;
                 }
                 None => connections.refuse_without_room(&*handler, stream),
@@ -165,33 +168,15 @@ impl ClientConnections {
 
     fn refuse(&self, handler: &impl ConnectionHandler, stream: TcpStream, refusal: ConnectionRefusal) {
         let answer = handler.refusal(refusal);
-        match Place::take(&self.refusing, REFUSING_MAX) {
-            Some(place) => {
+        match Arc::clone(&self.refusing).try_acquire_owned() {
+            Ok(place) => {
                 tokio::task::spawn_local(async move {
                     refuse(stream, answer).await;
                     drop(place);
                 });
             }
-            None => refuse_at_once(&stream, &answer),
+            Err(_) => refuse_at_once(&stream, &answer),
         }
-    }
-}
-
-/// One of a few places of a thread.
-struct Place(Rc<Cell<usize>>);
-
-impl Place {
-    fn take(taken: &Rc<Cell<usize>>, limit: usize) -> Option<Self> {
-        (taken.get() < limit).then(|| {
-            taken.set(taken.get() + 1);
-            Self(Rc::clone(taken))
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }
 
@@ -203,12 +188,29 @@ struct ConnectedPeer {
     _slot: Option<ClientSlot>,
 }
 
-/// An admitted client connection; counts until it is dropped.
+/// A connection that the end of the thread waits for.
+struct CountedConnection(Rc<ClientConnections>);
+
+impl CountedConnection {
+    fn new(connections: &Rc<ClientConnections>) -> Self {
+        connections.total.set(connections.total.get() + 1);
+        Self(Rc::clone(connections))
+    }
+}
+
+impl Drop for CountedConnection {
+    fn drop(&mut self) {
+        self.0.total.set(self.0.total.get() - 1);
+        self.0.ended.notify_waiters();
+    }
+}
+
+/// An admitted client connection, until it is dropped.
 pub(super) struct Admission {
-    connections: Rc<ClientConnections>,
     number: u64,
     peer: ConnectedPeer,
     _permit: SocketPermit,
+    counted: CountedConnection,
 }
 
 impl Admission {
@@ -224,15 +226,12 @@ impl Admission {
 
     /// Lets this connection be closed for others while it is idle.
     pub(super) fn keep_evictable(&self, connection: Rc<dyn EvictableConnection>) {
-        self.connections.evictable.borrow_mut().insert(self.number, connection);
+        self.counted.0.evictable.borrow_mut().insert(self.number, connection);
     }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let connections = &self.connections;
-        connections.evictable.borrow_mut().remove(&self.number);
-        connections.total.set(connections.total.get() - 1);
-        connections.ended.notify_waiters();
+        self.counted.0.evictable.borrow_mut().remove(&self.number);
     }
 }

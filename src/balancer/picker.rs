@@ -18,17 +18,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::claim::{Claim, ThreadEndpoint};
 use super::condition::{RequestAttributes, holds};
 use super::endpoint::EndpointKey;
 use super::eviction_round::EvictionRound;
-use super::failures::{RevisionCounters, ServiceCounters};
+use super::failures::RevisionCounters;
+use super::hold::ServiceHold;
 use super::pool::EndpointConnections;
+use super::request_picks::RequestPicks;
 use super::router::RouteRequest;
-use super::select::{Draw, choose, choose_weighted, draw_in_order};
-use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule};
+use super::select::{Draw, choose, choose_weighted};
+use super::table::{Backend, BackendEndpoint, CompiledTable};
 use crate::clock::Clock;
-use crate::model::{EndpointVia, ListenerId, Mono};
+use crate::model::{EndpointVia, ListenerId, Mono, RouteWaits};
 
 /// One thread's view of the table and its endpoints. Nothing in it is borrowed across an await.
 pub(super) struct Picker<P> {
@@ -37,6 +41,10 @@ pub(super) struct Picker<P> {
     view: RefCell<Option<TableView<P>>>,
     endpoints: RefCell<HashMap<EndpointKey, PickerEndpoint<P>>>,
     random: RefCell<fastrand::Rng>,
+    /// Number of tables so far.
+    tables: Cell<u64>,
+    /// Notified by each table.
+    table_changed: Notify,
     /// Whether latencies are watched, and therefore measured.
     are_watched: Arc<AtomicBool>,
 }
@@ -59,48 +67,6 @@ struct PickerBackend<P> {
     turn: Cell<usize>,
 }
 
-/// What a request has drawn and tried, over all of its attempts.
-pub(super) struct RequestPicks {
-    /// Of the random numbers that its backend and revision are drawn with, the same at each attempt.
-    seed: u64,
-    tried: Vec<Rc<ThreadEndpoint>>,
-}
-
-impl RequestPicks {
-    /// The endpoint failed this request.
-    pub(super) fn add_tried(&mut self, endpoint: Rc<ThreadEndpoint>) {
-        self.tried.push(endpoint);
-    }
-
-    fn has_tried(&self, endpoint: &ThreadEndpoint) -> bool {
-        self.tried.iter().any(|tried| std::ptr::eq(&raw const **tried, endpoint))
-    }
-
-    /// The revision of the first tried endpoint of a service.
-    fn tried_revision(&self, service: &Arc<ServiceCounters>) -> Option<&Arc<RevisionCounters>> {
-        let mut revisions = self.tried.iter().map(|endpoint| endpoint.revision());
-        revisions.find(|revision| Arc::ptr_eq(&revision.service, service))
-    }
-
-    /// Offers the route's backends, in the order that the request draws.
-    fn draw_backend<T>(&self, rule: &ForwardRule, mut take: impl FnMut(usize) -> Option<T>) -> Option<T> {
-        let mut random = fastrand::Rng::with_seed(self.seed);
-        let weights = rule.backends.iter().map(|(_, weight)| *weight);
-        draw_in_order(weights, || random.u64(..), |index| take(rule.backends[index].0))
-    }
-
-    /// Offers revisions by their shares, in the order that the request draws.
-    fn draw_revision<'a, T>(
-        &self,
-        shares: &'a [(Arc<RevisionCounters>, u32)],
-        mut take: impl FnMut(&'a Arc<RevisionCounters>) -> Option<T>,
-    ) -> Option<T> {
-        let mut random = fastrand::Rng::with_seed(!self.seed);
-        let weights = shares.iter().map(|(_, weight)| *weight);
-        draw_in_order(weights, || random.u64(..), |index| take(&shares[index].0))
-    }
-}
-
 /// A picked endpoint: the request counts as in flight to it until the claim is dropped.
 pub(super) struct Choice<P> {
     pub(super) claim: Rc<Claim>,
@@ -113,6 +79,13 @@ pub(super) struct Choice<P> {
     pub(super) timeout: Duration,
     /// Length of the prefix to strip from the path.
     pub(super) strip: Option<usize>,
+    pub(super) waits: RouteWaits,
+}
+
+/// How a request may wait for an endpoint.
+pub(super) struct HoldRule {
+    pub(super) longest: Duration,
+    pub(super) service: Arc<ServiceHold>,
 }
 
 /// What is missing for a choice.
@@ -133,6 +106,8 @@ impl<P: EndpointConnections> Picker<P> {
             view: RefCell::default(),
             endpoints: RefCell::default(),
             random: RefCell::new(fastrand::Rng::with_seed(clock.random())),
+            tables: Cell::default(),
+            table_changed: Notify::new(),
             are_watched,
             clock,
         }
@@ -140,7 +115,7 @@ impl<P: EndpointConnections> Picker<P> {
 
     /// What a new request has picked so far: nothing.
     pub(super) fn begin(&self) -> RequestPicks {
-        RequestPicks { seed: self.random.borrow_mut().u64(..), tried: Vec::new() }
+        RequestPicks::new(self.random.borrow_mut().u64(..))
     }
 
     /// Picks from the table that the thread has now.
@@ -160,7 +135,10 @@ impl<P: EndpointConnections> Picker<P> {
                 self.draw_endpoint(view, index, request.attributes, picks, usable)
             })
         };
-        let drawn = draw(&is_free).or_else(|| draw(&is_untried)).or_else(|| draw(&|_| true));
+        let drawn = match picks.only_available() {
+            true => draw(&is_free),
+            false => draw(&is_free).or_else(|| draw(&is_untried)).or_else(|| draw(&|_| true)),
+        };
         let (PickerEndpoint { endpoint, connections }, target) = drawn.ok_or(NoChoice::Endpoint)?;
         Ok(Choice {
             claim: Rc::new(Claim::new(Rc::clone(endpoint))),
@@ -170,7 +148,36 @@ impl<P: EndpointConnections> Picker<P> {
             picked_at: self.are_watched.load(Ordering::Relaxed).then(|| self.clock.micros()),
             timeout: rule.timeout,
             strip: rule.strip_prefix.then_some(path.len()),
+            waits: rule.waits,
         })
+    }
+
+    /// What a request may wait for that found no endpoint; `None` if no route takes it or its route does not hold requests.
+    pub(super) fn hold_rule(
+        &self,
+        listener: &ListenerId,
+        request: &RouteRequest<'_>,
+        picks: &RequestPicks,
+    ) -> Option<HoldRule> {
+        let view = self.view.borrow();
+        let view = view.as_ref()?;
+        let (_, rule) = view.table.find(listener, request)?;
+        let index = picks.draw_backend(rule, Some)?;
+        let service = Arc::clone(&view.table.backends[index].service.hold);
+        let longest = rule.waits.hold.std();
+        (!longest.is_zero()).then_some(HoldRule { longest, service })
+    }
+
+    /// Number of the table that is picked from.
+    pub(super) fn table_number(&self) -> u64 {
+        self.tables.get()
+    }
+
+    /// Resolves once the table is no longer the one of this number.
+    pub(super) async fn table_changed(&self, number: u64) {
+        while self.tables.get() == number {
+            self.table_changed.notified().await;
+        }
     }
 
     /// Counts a request as failed that has no claim to do so: no endpoint could be reached. It counts for the service and the
@@ -256,6 +263,8 @@ impl<P: EndpointConnections> Picker<P> {
         known.values().for_each(|endpoint| endpoint.connections.close());
         *known = endpoints;
         *self.view.borrow_mut() = Some(TableView { table, backends });
+        self.tables.set(self.tables.get() + 1);
+        self.table_changed.notify_waiters();
     }
 
     /// Closes connections that were idle for too long.

@@ -10,14 +10,15 @@ use super::claim::{Claim, ThreadEndpoint};
 use super::compile::compile;
 use super::condition::RequestAttributes;
 use super::counters::CounterRegistry;
-use super::picker::{NoChoice, Picker, RequestPicks};
+use super::picker::{NoChoice, Picker};
+use super::request_picks::RequestPicks;
 use super::router::RouteRequest;
 use crate::clock::VirtualClock;
 use crate::model::arbitrary::table_name;
 use crate::model::{
     Balance, EndpointId, ForwardAction, HostPattern, Listener, ListenerId, Millis, Mono, PathMatch,
-    RevisionNumber, RevisionPin, RouteAction, RouteCondition, RoutingTable, ServiceStats, TableEndpoint,
-    TableRoute, TableService, WeightedBackend,
+    RevisionNumber, RevisionPin, RouteAction, RouteCondition, RouteWaits, RoutingTable, ServiceStats,
+    TableEndpoint, TableRoute, TableService, WeightedBackend,
 };
 
 const REQUESTS: u32 = 4_000;
@@ -53,6 +54,7 @@ impl Rig {
             backends: services.iter().map(backend).collect(),
             timeout: Millis::secs(1),
             strip_prefix: false,
+            waits: RouteWaits::default(),
         };
         let route = TableRoute {
             listeners: [ListenerId::public_http()].into(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::client_limit::ClientLimit;
+use super::hold::HeldRequests;
 use super::limits::BalancerLimits;
 use super::socket_budget::SocketBudget;
 use crate::model::{ConnectionStats, TrustedProxies};
@@ -13,6 +14,7 @@ pub(super) struct SharedConnections {
     pub(super) clients: Arc<ClientLimit>,
     pub(super) trusted: TrustedProxies,
     pub(super) counters: ConnectionCounters,
+    pub(super) held: Arc<HeldRequests>,
 }
 
 impl SharedConnections {
@@ -22,6 +24,7 @@ impl SharedConnections {
             clients: Arc::new(ClientLimit::new(limits.per_client)),
             trusted,
             counters: ConnectionCounters::default(),
+            held: Arc::default(),
         }
     }
 }

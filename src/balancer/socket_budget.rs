@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::limits::{ROOM_RETRY, ROOM_WAIT};
+use super::limits::{ENDPOINT_SHARE, ROOM_RETRY, ROOM_WAIT};
 
 pub(super) struct SocketBudget {
     permits: Arc<Semaphore>,
+    /// Of clients, which leave a part of all permits to endpoints.
+    clients: Arc<Semaphore>,
     threads: usize,
     /// How many wait for a permit.
     waiting: AtomicUsize,
@@ -24,36 +26,60 @@ pub(super) struct SocketBudget {
 /// The right to have one socket open. Drop it after the socket.
 pub(super) struct SocketPermit {
     _permit: OwnedSemaphorePermit,
+    _client: Option<OwnedSemaphorePermit>,
 }
 
 impl SocketBudget {
     pub(super) fn new(sockets: usize, threads: usize) -> Self {
-        let permits = Arc::new(Semaphore::new(sockets.min(Semaphore::MAX_PERMITS)));
-        Self { permits, threads, waiting: AtomicUsize::new(0), pressed: Notify::new() }
+        let sockets = sockets.min(Semaphore::MAX_PERMITS);
+        let permits = Arc::new(Semaphore::new(sockets));
+        let clients = Arc::new(Semaphore::new(sockets - sockets / ENDPOINT_SHARE));
+        Self { permits, clients, threads, waiting: AtomicUsize::new(0), pressed: Notify::new() }
     }
 
-    /// A permit, if one is free.
+    /// A permit for a socket to an endpoint, or one that listens, if one is free.
     pub(super) fn try_take(&self) -> Option<SocketPermit> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
-        Some(SocketPermit { _permit: permit })
+        Some(SocketPermit { _permit: permit, _client: None })
     }
 
-    /// A permit, once one is free; `None` if none becomes so for a while.
+    /// A permit for a client's socket, if one is free.
+    pub(super) fn try_take_for_client(&self) -> Option<SocketPermit> {
+        let client = Arc::clone(&self.clients).try_acquire_owned().ok()?;
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        Some(SocketPermit { _permit: permit, _client: Some(client) })
+    }
+
+    /// A permit for a socket to an endpoint, once one is free; `None` if none becomes so for a while.
     pub(super) async fn take(&self) -> Option<SocketPermit> {
         match self.try_take() {
             Some(permit) => Some(permit),
-            None => self.wait().await,
+            None => self.wait(async { self.acquire(None).await }).await,
         }
     }
 
-    async fn wait(&self) -> Option<SocketPermit> {
+    /// A permit for a client's socket, once one is free; `None` if none becomes so for a while.
+    pub(super) async fn take_for_client(&self) -> Option<SocketPermit> {
+        self.wait(async {
+            let client = Arc::clone(&self.clients).acquire_owned().await.ok()?;
+            self.acquire(Some(client)).await
+        })
+        .await
+    }
+
+    async fn acquire(&self, client: Option<OwnedSemaphorePermit>) -> Option<SocketPermit> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
+        Some(SocketPermit { _permit: permit, _client: client })
+    }
+
+    async fn wait(&self, acquiring: impl Future<Output = Option<SocketPermit>>) -> Option<SocketPermit> {
         let _waiting = WaitingGuard::new(&self.waiting);
-        let mut acquired = std::pin::pin!(Arc::clone(&self.permits).acquire_owned());
+        let mut acquiring = std::pin::pin!(acquiring);
         let mut waited = Duration::ZERO;
         while waited < ROOM_WAIT {
             self.press();
-            if let Ok(permit) = tokio::time::timeout(ROOM_RETRY, &mut acquired).await {
-                return permit.ok().map(|permit| SocketPermit { _permit: permit });
+            if let Ok(permit) = tokio::time::timeout(ROOM_RETRY, &mut acquiring).await {
+                return permit;
             }
             waited += ROOM_RETRY;
         }
@@ -109,6 +135,18 @@ mod tests {
         assert!(taken.is_some() && budget.try_take().is_none());
         drop(taken);
         assert!(budget.try_take().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_leave_a_share_to_endpoints() {
+        let budget = SocketBudget::new(8, 1);
+        let clients: Vec<SocketPermit> = std::iter::from_fn(|| budget.try_take_for_client()).collect();
+        assert_eq!(clients.len(), 8 - 8 / ENDPOINT_SHARE);
+        assert!(budget.take_for_client().await.is_none());
+        let endpoints: Vec<SocketPermit> = std::iter::from_fn(|| budget.try_take()).collect();
+        assert_eq!(endpoints.len(), 8 / ENDPOINT_SHARE);
+        drop(clients);
+        assert!(budget.take_for_client().await.is_some());
     }
 
     #[tokio::test(start_paused = true)]

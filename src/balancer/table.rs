@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::endpoint::UpstreamEndpoint;
 use super::failures::{RevisionCounters, ServiceCounters};
 use super::router::{RouteRequest, Router};
-use crate::model::{Balance, EndpointVia, ListenerId, RevisionNumber, RevisionPin};
+use crate::model::{Balance, EndpointVia, ListenerId, RevisionNumber, RevisionPin, RouteWaits};
 
 /// Where a route leads.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub(super) struct ForwardRule {
     /// From the request's last byte to the response's headers.
     pub(super) timeout: Duration,
     pub(super) strip_prefix: bool,
+    pub(super) waits: RouteWaits,
 }
 
 /// An endpoint at the port of its backend.

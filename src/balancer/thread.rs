@@ -18,7 +18,7 @@ use super::connection_log::ConnectionLog;
 use super::eviction::evict;
 use super::http::{HttpHandler, HttpPool};
 use super::last_requests::LastRequests;
-use super::limits::{BalancerLimits, UPSTREAM_IDLE};
+use super::limits::{BalancerLimits, ROOM_PAUSE, UPSTREAM_IDLE};
 use super::listener::ClientConnections;
 use super::picker::Picker;
 use super::shared_connections::SharedConnections;
@@ -183,5 +183,6 @@ async fn make_room(connections: Rc<ClientConnections>, picker: Rc<Picker<HttpPoo
         shared.budget.pressed().await;
         let evicted = evict(shared.budget.share(), &connections, &picker, clock.mono());
         shared.counters.add_evicted(evicted);
+        tokio::time::sleep(ROOM_PAUSE).await;
     }
 }

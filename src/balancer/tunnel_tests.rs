@@ -26,7 +26,8 @@ use crate::clock::{Clock, RealClock};
 use crate::model::arbitrary::table_name;
 use crate::model::{
     EndpointId, ForwardAction, HostPattern, Listener, ListenerId, Millis, PathMatch, RevisionNumber,
-    RouteAction, RoutingTable, TableEndpoint, TableRoute, TableService, TrustedProxies, WeightedBackend,
+    RouteAction, RouteWaits, RoutingTable, TableEndpoint, TableRoute, TableService, TrustedProxies,
+    WeightedBackend,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,6 +74,7 @@ fn table(address: SocketAddr) -> (CompiledTable, Arc<UpstreamEndpoint>) {
             backends: vec![WeightedBackend { service: "s".into(), port: "tunnel".into(), weight: 1 }],
             timeout: Millis::secs(1),
             strip_prefix: false,
+            waits: RouteWaits::default(),
         }),
     };
     let service = TableService { endpoints: vec![listed.clone()], ..TableService::default() };

@@ -117,6 +117,7 @@ impl StoreKeeper {
             acknowledged: None,
             balancers: Vec::new(),
             connections: ConnectionStats::default(),
+            held_requests: 0,
             http: Vec::new(),
             services: 0,
             conditions: vec![Condition::degraded(Reason::StoreUnavailable, message)],

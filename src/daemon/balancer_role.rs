@@ -68,7 +68,7 @@ fn warn_of_limits(descriptors: usize, trusted: &TrustedProxies) {
     if let Some(range) = trusted.of_everyone() {
         tracing::warn!(
             %range,
-            "--trusted-proxies trusts every peer: any client can set its address, and no client is limited"
+            "--trusted-proxies trusts every peer of this kind: any client can set its address, and none is limited"
         );
     }
 }

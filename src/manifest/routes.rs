@@ -47,6 +47,9 @@ fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option
     let port = block.read(reader, "port", ManifestReader::text);
     let timeout = block.read(reader, "timeout", ManifestReader::quantity);
     let strip_prefix = block.read(reader, "stripPrefix", ManifestReader::flag);
+    let hold = block.read(reader, "hold", ManifestReader::quantity);
+    let idle_timeout = block.read(reader, "idleTimeout", ManifestReader::quantity);
+    let upload_timeout = block.read(reader, "uploadTimeout", ManifestReader::quantity);
     let host = block.get(reader, "host");
     let path = block.get(reader, "path");
     if host.is_none() && path.is_none() {
@@ -71,6 +74,9 @@ fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option
         port,
         timeout: timeout.unwrap_or(route.timeout),
         strip_prefix: strip_prefix.unwrap_or_default(),
+        hold: hold.unwrap_or(route.hold),
+        idle_timeout: idle_timeout.unwrap_or(route.idle_timeout),
+        upload_timeout: upload_timeout.unwrap_or(route.upload_timeout),
         ..route
     })
 }

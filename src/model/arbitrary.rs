@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::{
     Balance, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener, ListenerId,
     ListenerProtocol, ListenerScope, Millis, OriginName, PathMatch, RedirectAction, RevisionNumber,
-    RevisionPin, RouteAction, RouteCondition, RoutingTable, ServiceName, TableEndpoint, TableName,
-    TableRoute, TableService, WeightedBackend,
+    RevisionPin, RouteAction, RouteCondition, RouteWaits, RoutingTable, ServiceName, TableEndpoint,
+    TableName, TableRoute, TableService, WeightedBackend,
 };
 
 pub(crate) fn table_name(revision: u64) -> TableName {
@@ -65,7 +65,8 @@ fn action() -> impl Strategy<Value = RouteAction> {
     });
     let forward =
         (prop::collection::vec(backend, 1..3), any::<bool>()).prop_map(|(backends, strip_prefix)| {
-            RouteAction::Forward(ForwardAction { backends, timeout: Millis::secs(1), strip_prefix })
+            let waits = RouteWaits { hold: Millis(u64::from(strip_prefix)), ..RouteWaits::default() };
+            RouteAction::Forward(ForwardAction { backends, timeout: Millis::secs(1), strip_prefix, waits })
         });
     let redirect =
         RouteAction::Redirect(RedirectAction { status: 308, scheme: Some("https".to_owned()), host: None });

@@ -151,6 +151,12 @@ impl BalancerReports {
         stats.fold(ConnectionStats::default(), |sum, stats| sum.with(stats))
     }
 
+    /// Requests that wait for an endpoint, of all services.
+    pub fn held_requests(&self) -> u64 {
+        let services = self.connected().flat_map(|(_, report)| report.services.values());
+        services.fold(0, |sum, service| sum.saturating_add(service.held))
+    }
+
     /// The counters of an endpoint, summed over the balancers that are connected.
     pub fn stats(&self, endpoint: &EndpointId) -> EndpointStats {
         let stats = self.connected().filter_map(|(_, report)| report.endpoints.get(endpoint));

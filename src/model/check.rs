@@ -1,7 +1,7 @@
 //! Rules over a whole spec. The client checks them to report the line, the server because no client can be trusted. Pure.
 
 use super::image_reference::check_image;
-use super::{EnvValue, LIMITS, NumberOrPercent, Problem, ServiceSpec, is_host_name};
+use super::{EnvValue, LIMITS, NumberOrPercent, Problem, Route, ServiceSpec, is_host_name};
 
 /// Signals that can ask a process to stop, without `SIG`.
 pub const SIGNALS: [&str; 11] =
@@ -83,8 +83,18 @@ fn check_routes(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
             let message = format!("invalid host `{host}`: expected a DNS name in lower case, without a port");
             problems.push(Problem::new(at("host"), message));
         }
-        if route.timeout.0 == 0 {
-            problems.push(Problem::new(at("timeout"), "must be greater than 0"));
+        for (field, timeout) in [
+            ("timeout", route.timeout),
+            ("idleTimeout", route.idle_timeout),
+            ("uploadTimeout", route.upload_timeout),
+        ] {
+            if timeout.0 == 0 {
+                problems.push(Problem::new(at(field), "must be greater than 0"));
+            }
+        }
+        if route.hold > Route::HOLD_MAX {
+            let message = format!("must be at most {}: no client waits longer", Route::HOLD_MAX);
+            problems.push(Problem::new(at("hold"), message));
         }
         if spec.routes[..i].iter().any(|r| r.claim() == route.claim()) {
             problems.push(Problem::new(at("path"), format!("duplicate route `{}`", route.claim())));
@@ -238,6 +248,10 @@ mod tests {
             ("spec.route[0].host", |s| s.routes[0].host = Some("A.b".into())),
             ("spec.route[0].host", |s| s.routes[0].host = Some("a:80".into())),
             ("spec.route[0].port", |s| s.routes[0].port = Some("grpc".into())),
+            ("spec.route[0].timeout", |s| s.routes[0].timeout = Millis(0)),
+            ("spec.route[0].idleTimeout", |s| s.routes[0].idle_timeout = Millis(0)),
+            ("spec.route[0].uploadTimeout", |s| s.routes[0].upload_timeout = Millis(0)),
+            ("spec.route[0].hold", |s| s.routes[0].hold = Millis(300_001)),
             ("spec.route[1].path", |s| s.routes.push(s.routes[0].clone())),
             ("spec.health.port", |s| s.health.port = Some("x".into())),
             ("spec.health.http", |s| s.health.check = HealthCheck::Http("x".into())),

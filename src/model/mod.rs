@@ -60,6 +60,7 @@ mod replica_history;
 mod report;
 mod revision;
 mod rollout;
+mod route;
 mod route_match;
 mod sanitize;
 mod scale_target;
@@ -133,19 +134,19 @@ pub use report::{
 };
 pub use revision::{DEFAULT_STOP_SIGNAL, Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutDirection, RolloutFailure, RolloutState};
+pub use route::Route;
 pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};
 pub use sanitize::{escape_control, sanitize};
 pub use scale_target::{ScaleError, ScaleTarget};
 pub use security::Security;
 pub use service::{Metadata, Service};
 pub use spec::{
-    Balance, ContainerLimits, EnvField, EnvValue, Logging, Port, Protocol, Pull, Resources, Route,
-    ServiceSpec,
+    Balance, ContainerLimits, EnvField, EnvValue, Logging, Port, Protocol, Pull, Resources, ServiceSpec,
 };
 pub use spec_limits::{LIMITS, SpecLimits};
 pub use table::{
-    ForwardAction, RedirectAction, RouteAction, RoutingTable, TableEndpoint, TableName, TableRoute,
-    TableService, WeightedBackend,
+    ForwardAction, RedirectAction, RouteAction, RouteWaits, RoutingTable, TableEndpoint, TableName,
+    TableRoute, TableService, WeightedBackend,
 };
 pub use template::{HASH_SCHEMA, Template};
 pub use traffic::{RevisionPin, Traffic};

@@ -75,6 +75,9 @@ pub struct ServiceStats {
     /// stay in here when it is gone.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u64,
+    /// Requests that wait for an endpoint now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: u64,
     /// Revisions with an endpoint in the report or a share in the table; those without counts are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub revisions: BTreeMap<RevisionNumber, RevisionStats>,

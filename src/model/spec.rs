@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerOptions, Cpu, Health, MemorySize, Millis, RolloutPolicy, Security, StopPolicy, Volume};
+use super::{ContainerOptions, Cpu, Health, MemorySize, RolloutPolicy, Route, Security, StopPolicy, Volume};
 
 /// When the image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,47 +41,6 @@ pub struct Port {
     pub port: u16,
     #[serde(default)]
     pub protocol: Protocol,
-}
-
-/// A host and path that lead to the service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Route {
-    /// Host name in lower case; `None` means any host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// Path prefix, matched on whole segments; starts with `/`.
-    #[serde(default = "root_path")]
-    pub path: String,
-    /// Name of the port; without it the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<String>,
-    /// From the request's last byte to the response's headers.
-    #[serde(default = "default_route_timeout")]
-    pub timeout: Millis,
-    /// Whether the prefix is taken off before the request is forwarded.
-    #[serde(default)]
-    pub strip_prefix: bool,
-}
-
-fn root_path() -> String {
-    "/".to_owned()
-}
-
-const fn default_route_timeout() -> Millis {
-    Millis::secs(30)
-}
-
-impl Route {
-    /// Any request of this host (or of any) under this path, with default settings.
-    pub fn to(host: Option<String>, path: impl Into<String>) -> Self {
-        Self { host, path: path.into(), port: None, timeout: default_route_timeout(), strip_prefix: false }
-    }
-
-    /// `host/path`; `*` is any host. The claim key's text and what messages show.
-    pub fn claim(&self) -> String {
-        format!("{}{}", self.host.as_deref().unwrap_or("*"), self.path)
-    }
 }
 
 /// How an endpoint is chosen for a request.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Balance, Endpoint, EndpointId, EndpointVia, Epoch, HostPattern, Listener, ListenerId, Millis, OriginName,
-    PathMatch, ReplicaName, RevisionNumber, RevisionPin, RouteCondition, ServiceName, StoreId,
+    PathMatch, ReplicaName, RevisionNumber, RevisionPin, Route, RouteCondition, ServiceName, StoreId,
 };
 
 /// Name of a table. Two tables compare only within one store and epoch.
@@ -60,6 +60,32 @@ pub enum RouteAction {
     Redirect(RedirectAction),
 }
 
+/// How long the balancer waits for what. Tables of older versions lack it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteWaits {
+    /// For an endpoint while there is none; 0: a request is answered at once, as no replica is wanted.
+    pub hold: Millis,
+    /// For a client that takes nothing of a response.
+    pub idle_timeout: Millis,
+    /// For a client that sends nothing of a body.
+    pub upload_timeout: Millis,
+}
+
+impl Default for RouteWaits {
+    fn default() -> Self {
+        Self::of(&Route::to(None, "/"))
+    }
+}
+
+impl RouteWaits {
+    /// What a route says.
+    pub fn of(route: &Route) -> Self {
+        let Route { hold, idle_timeout, upload_timeout, .. } = route;
+        Self { hold: *hold, idle_timeout: *idle_timeout, upload_timeout: *upload_timeout }
+    }
+}
+
 /// Sends the request to one of the backends, by weight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,6 +96,8 @@ pub struct ForwardAction {
     /// Whether the route's path is taken off the request's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strip_prefix: bool,
+    #[serde(default)]
+    pub waits: RouteWaits,
 }
 
 /// Answers with another address for the same path; what is `None` stays as it was requested.

@@ -68,17 +68,18 @@ impl TrustedProxies {
     /// client is known.
     ///
     /// `forwarded_for` are the values of `X-Forwarded-For`, `forwarded` those of `Forwarded`, in the order of their lines; the
-    /// second count only without the first.
+    /// second count only without a line of the first. Bytes, because a client may have written anything before the address
+    /// that the proxy added.
     pub fn client<'a>(
         &self,
-        forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
-        forwarded: impl DoubleEndedIterator<Item = &'a str>,
+        forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
+        forwarded: impl DoubleEndedIterator<Item = &'a [u8]>,
     ) -> Option<IpAddr> {
-        let mut hops = forwarded_for.rev().flat_map(|line| line.rsplit(',')).peekable();
-        if hops.peek().is_some() {
-            return self.first_untrusted(hops.map(address));
+        let mut lines = forwarded_for.rev().peekable();
+        if lines.peek().is_some() {
+            return self.first_untrusted(lines.flat_map(elements).map(address));
         }
-        self.first_untrusted(forwarded.rev().flat_map(|line| line.rsplit(',')).map(forwarded_address))
+        self.first_untrusted(forwarded.rev().flat_map(elements).map(forwarded_address))
     }
 
     fn first_untrusted(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
@@ -95,9 +96,14 @@ impl TrustedProxies {
 /// `::ffff:0:0/96` holds the IPv4 addresses in IPv6 form.
 const MAPPED_PREFIX: u8 = 96;
 
+/// The elements of a list, from the last to the first.
+fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.rsplit(|byte| *byte == b',')
+}
+
 /// An address as proxies write it: alone, with a port, or in brackets.
-fn address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
+fn address(element: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(element).ok()?.trim();
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = match bare.parse::<IpAddr>() {
         Ok(address) => address,
@@ -107,10 +113,10 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// The address after `for=` in an element of `Forwarded` (RFC 7239).
-fn forwarded_address(element: &str) -> Option<IpAddr> {
-    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+fn forwarded_address(element: &[u8]) -> Option<IpAddr> {
+    let pairs = str::from_utf8(element).ok()?.split(';').filter_map(|pair| pair.split_once('='));
     let value = pairs.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?.1;
-    address(value.trim().trim_matches('"'))
+    address(value.trim().trim_matches('"').as_bytes())
 }
 
 #[cfg(test)]
@@ -160,7 +166,7 @@ mod tests {
     #[test]
     fn client_is_the_last_address_that_is_not_trusted() {
         let proxies = trusted(&["10.0.0.0/8", "fd00::/8"]);
-        let rows: [(&[&str], &[&str], Option<&str>); 15] = [
+        let rows: [(&'static [&str], &'static [&str], Option<&str>); 18] = [
             (&["198.51.100.7"], &[], Some("198.51.100.7")),
             (&["6.6.6.6, 198.51.100.7"], &[], Some("198.51.100.7")),
             (&["6.6.6.6, 198.51.100.7, 10.0.0.1"], &[], Some("198.51.100.7")),
@@ -176,9 +182,13 @@ mod tests {
             (&[], &["for=6.6.6.6, proto=https;For=\"[2001:db8::1]:80\", for=10.0.0.1"], Some("2001:db8::1")),
             (&[], &["for=_hidden"], None),
             (&["198.51.100.7"], &["for=6.6.6.6"], Some("198.51.100.7")),
+            (&["\u{ff}, 198.51.100.7"], &[], Some("198.51.100.7")),
+            (&["\u{ff}"], &["for=6.6.6.6"], None),
+            (&["\u{ff}", "198.51.100.7, 10.0.0.1"], &[], Some("198.51.100.7")),
         ];
         for (forwarded_for, forwarded, expected) in rows {
-            let client = proxies.client(forwarded_for.iter().copied(), forwarded.iter().copied());
+            let bytes = |lines: &'static [&str]| lines.iter().map(|line| line.as_bytes());
+            let client = proxies.client(bytes(forwarded_for), bytes(forwarded));
             assert_eq!(
                 client.map(|address| address.to_string()).as_deref(),
                 expected,

@@ -6,9 +6,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, ForwardAction, HostPattern, Listener, ListenerId, OriginName,
-    PathMatch, Route, RouteAction, RoutingTable, Service, ServiceName, TableEndpoint, TableName, TableRoute,
-    TableService, Traffic, WeightedBackend,
+    Endpoint, EndpointId, EndpointState, ForwardAction, HostPattern, Listener, ListenerId, Millis,
+    OriginName, PathMatch, Route, RouteAction, RouteWaits, RoutingTable, Service, ServiceName, TableEndpoint,
+    TableName, TableRoute, TableService, Traffic, WeightedBackend,
 };
 
 /// The table that these objects make.
@@ -98,6 +98,11 @@ fn table_route(route: &Route, service: &Service) -> Option<TableRoute> {
     let port = service.spec.port(route.port.as_deref())?;
     let backend =
         WeightedBackend { service: service.name().clone(), port: port.name.clone(), weight: BACKEND_WEIGHT };
+    let mut waits = RouteWaits::of(route);
+    if service.spec.replica_count() == 0 {
+        // no replica is on its way
+        waits.hold = Millis(0);
+    }
     Some(TableRoute {
         listeners: [ListenerId::public_http()].into(),
         hosts: [HostPattern::of(route.host.as_deref())].into(),
@@ -107,6 +112,7 @@ fn table_route(route: &Route, service: &Service) -> Option<TableRoute> {
             backends: vec![backend],
             timeout: route.timeout,
             strip_prefix: route.strip_prefix,
+            waits,
         }),
     })
 }
@@ -183,8 +189,12 @@ mod tests {
         route.port = Some("admin".to_owned());
         route.timeout = Millis(7);
         route.strip_prefix = true;
+        route.hold = Millis(11);
+        route.idle_timeout = Millis(12);
+        route.upload_timeout = Millis(13);
         let table = build_one(&[service], &[]);
-        let entry = |host: HostPattern, path: &str, port: &str, timeout, strip_prefix| TableRoute {
+        let own = RouteWaits { hold: Millis(11), idle_timeout: Millis(12), upload_timeout: Millis(13) };
+        let entry = |host: HostPattern, path: &str, port: &str, (timeout, strip_prefix, waits)| TableRoute {
             listeners: [ListenerId::public_http()].into(),
             hosts: [host].into(),
             path: PathMatch::Prefix(path.to_owned()),
@@ -193,6 +203,7 @@ mod tests {
                 backends: vec![WeightedBackend { service: "web".into(), port: port.to_owned(), weight: 1 }],
                 timeout,
                 strip_prefix,
+                waits,
             }),
         };
         assert_eq!(table.name, table_name(1));
@@ -201,10 +212,21 @@ mod tests {
         assert_eq!(
             table.routes,
             [
-                entry(HostPattern::Exact("a.example".to_owned()), "/x", "admin", Millis(7), true),
-                entry(HostPattern::Any, "/y", "http", Millis::secs(30), false),
+                entry(HostPattern::Exact("a.example".to_owned()), "/x", "admin", (Millis(7), true, own)),
+                entry(HostPattern::Any, "/y", "http", (Millis::secs(30), false, RouteWaits::default())),
             ]
         );
+    }
+
+    #[test]
+    fn service_without_wanted_replicas_holds_no_request() {
+        let mut stopped = service("web", &["*/"]);
+        stopped.spec.replicas = Some(0);
+        let holds = |service: &Service| {
+            let table = build_one(std::slice::from_ref(service), &[]);
+            forward(&table.routes[0]).waits.hold
+        };
+        assert_eq!((holds(&service("web", &["*/"])), holds(&stopped)), (Millis::secs(30), Millis(0)));
     }
 
     #[test]

@@ -4,8 +4,10 @@
 mod connections;
 mod draining;
 pub(crate) mod harness;
+mod hold;
 mod listeners;
 mod messages;
+mod pauses;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -764,20 +766,25 @@ async fn ambiguous_request_is_not_forwarded() {
 async fn slow_clients_are_disconnected() {
     // Long enough that a busy machine does not make a slow client of the one that sends a whole request.
     let limit = Duration::from_secs(8);
-    let limits = BalancerLimits { header: limit, idle: limit, stall: limit, ..BalancerLimits::default() };
+    let limits = BalancerLimits { header: limit, idle: limit, ..BalancerLimits::default() };
     let mut balancer = Balancer::start(Setup { limits, ..Setup::default() }).await;
     let backend = Backend::echo("a").await;
-    balancer.publish(simple(1, &[&backend])).await;
+    let routes = [route_with(route(None, "/", "web"), |forward| forward.waits.upload_timeout = limit.into())];
+    balancer.publish(table(1, &routes, &[("web", &[&backend])])).await;
     let cases = [
         ("nothing", "", 0),
         ("half a head", "GET / HTTP/1.1\r\nHost: a\r\n", 0),
-        ("half a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf", 0),
-        ("no second request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1),
+        ("half a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf", 408),
+        ("no second request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
     ];
     let address = balancer.address;
-    let exchanges = cases.map(|(what, sent, answers)| async move {
+    let exchanges = cases.map(|(what, sent, code)| async move {
         let answer = exchange(address, sent).await;
-        assert_eq!(answer.matches("HTTP/1.1 200").count(), answers, "{what}: {answer}");
+        assert_eq!(
+            (status(&answer), answer.matches("HTTP/1.1").count()),
+            (code, usize::from(code > 0)),
+            "{what}: {answer}"
+        );
     });
     futures::future::join_all(exchanges).await;
     balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
@@ -884,8 +891,9 @@ async fn failed_requests_are_counted_by_service_and_revision_without_a_subscribe
         "dead" | "ill" | "short" => [(RevisionNumber(1), RevisionStats { requests: 0, failed: 1 })].into(),
         _ => [].into(),
     };
-    let expected = ["dead", "empty", "ill", "short"]
-        .map(|service| (service.into(), ServiceStats { failed: 1, revisions: of_revision(service) }));
+    let expected = ["dead", "empty", "ill", "short"].map(|service| {
+        (service.into(), ServiceStats { failed: 1, held: 0, revisions: of_revision(service) })
+    });
     let report = balancer.until(|r| r.services.len() >= 4).await;
     assert_eq!((report.services, report.counted), (expected.into(), None));
 }
@@ -917,7 +925,7 @@ async fn counters_are_reported_only_while_watched() {
     let measured = |r: &coxswain::model::BalancerReport| r.endpoints[&backend.id()];
     let first = balancer.until(|r| measured(r).requests == 1 && !measured(r).latencies.is_empty()).await;
     let revisions = [(RevisionNumber(1), RevisionStats { requests: 1, failed: 0 })].into();
-    assert_eq!(first.services, [("web".into(), ServiceStats { failed: 0, revisions })].into());
+    assert_eq!(first.services, [("web".into(), ServiceStats { failed: 0, held: 0, revisions })].into());
     balancer.watchers.send_replace(0);
     balancer.until(|r| r.counted.is_none()).await;
     client.send("GET", "/", "").await.unwrap();

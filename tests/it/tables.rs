@@ -7,8 +7,8 @@
 use coxswain::model::{
     Balance, Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia, Epoch, ForwardAction,
     HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, Millis, PathMatch, Port, Protocol,
-    RedirectAction, RevisionNumber, RevisionPin, Route, RouteAction, RouteCondition, RoutingTable, Service,
-    TableEndpoint, TableName, TableRoute, TableService, Traffic, WeightedBackend,
+    RedirectAction, RevisionNumber, RevisionPin, Route, RouteAction, RouteCondition, RouteWaits,
+    RoutingTable, Service, TableEndpoint, TableName, TableRoute, TableService, Traffic, WeightedBackend,
 };
 use coxswain::plane;
 use coxswain::registry::table::build;
@@ -36,7 +36,12 @@ fn backend(service: &str, weight: u32) -> WeightedBackend {
 }
 
 fn forward(backends: Vec<WeightedBackend>) -> RouteAction {
-    RouteAction::Forward(ForwardAction { backends, timeout: Millis::secs(30), strip_prefix: false })
+    RouteAction::Forward(ForwardAction {
+        backends,
+        timeout: Millis::secs(30),
+        strip_prefix: false,
+        waits: RouteWaits::default(),
+    })
 }
 
 /// A route of the public listener for HTTP.

@@ -300,6 +300,7 @@ fn daemon_shows_its_node_and_tables() {
             (process("5e6f7a8b", None), None),
         ],
         connections: ConnectionStats { over_client_limit: 3, without_descriptor: 2, evicted: 1 },
+        held_requests: 4,
         http: vec!["0.0.0.0:8080".parse().unwrap()],
         services: 2,
         conditions: vec![condition()],

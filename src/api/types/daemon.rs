@@ -30,6 +30,9 @@ pub struct DaemonStatus {
     /// Client connections that the balancer refused or closed, since it started.
     #[serde(default, skip_serializing_if = "RefusedConnections::is_none")]
     pub connections: RefusedConnections,
+    /// Requests that wait for a replica now.
+    #[serde(default)]
+    pub held_requests: u64,
     /// Addresses of the HTTP entry point.
     pub http: Vec<String>,
     /// Number of services.
@@ -113,6 +116,7 @@ impl From<DaemonSnapshot> for DaemonStatus {
                 .map(|(process, report)| BalancerObject::of(process, report.as_ref()))
                 .collect(),
             connections: snapshot.connections.into(),
+            held_requests: snapshot.held_requests,
             http: snapshot.http.iter().map(ToString::to_string).collect(),
             services: snapshot.services,
             conditions: snapshot.conditions.into_iter().map(ObjectCondition::from).collect(),

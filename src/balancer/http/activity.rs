@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::upload_watch::{ClientOverdue, EndWatch, UploadWatch};
 use crate::balancer::client_limit::ClientSlot;
 use crate::balancer::last_requests::{LastRequests, RequestInFlight};
 use crate::balancer::limits::{
@@ -13,7 +14,7 @@ use crate::balancer::limits::{
 };
 use crate::balancer::listener::EvictableConnection;
 use crate::clock::Clock;
-use crate::model::{Millis, Mono};
+use crate::model::{Millis, Mono, RouteWaits};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConnectionPhase {
@@ -39,6 +40,14 @@ pub(super) struct ClientActivity {
     unread: Cell<bool>,
     /// Since when the client has not read what it was sent.
     write: Cell<Option<Mono>>,
+    /// How long the client may pause in this exchange.
+    waits: Cell<RouteWaits>,
+    /// How a pause in this request's body ends.
+    upload: UploadWatch,
+    /// Whether the end of the connection is watched for although nothing is read.
+    is_end_watched: Cell<bool>,
+    /// Whether a request's body is being forwarded.
+    is_uploading: Cell<bool>,
     /// Whether the connection is closed for others, unless a request comes first.
     is_evicted: Cell<bool>,
     /// Of the task that serves the connection.
@@ -50,7 +59,9 @@ pub(super) struct ClientActivity {
 }
 
 impl ClientActivity {
-    pub(super) fn new(clock: Arc<dyn Clock>, requests: Rc<LastRequests>) -> Self {
+    /// `stall` is the longest pause where no route says another.
+    pub(super) fn new(clock: Arc<dyn Clock>, stall: Millis, requests: Rc<LastRequests>) -> Self {
+        let waits = RouteWaits { hold: Millis(0), idle_timeout: stall, upload_timeout: stall };
         let phase = Cell::new(ConnectionPhase::Idle(clock.mono()));
         Self {
             clock,
@@ -59,6 +70,10 @@ impl ClientActivity {
             debt: Cell::default(),
             unread: Cell::default(),
             write: Cell::default(),
+            waits: Cell::new(waits),
+            upload: UploadWatch::default(),
+            is_end_watched: Cell::default(),
+            is_uploading: Cell::default(),
             is_evicted: Cell::default(),
             task: OnceCell::new(),
             is_closing: Cell::default(),
@@ -74,6 +89,11 @@ impl ClientActivity {
 
     pub(super) fn is_closing(&self) -> bool {
         self.is_closing.get()
+    }
+
+    /// Whether the connection is to end for others, once it is idle.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.is_evicted.get()
     }
 
     /// The task of this waker serves the connection, and always the same one does.
@@ -99,7 +119,37 @@ impl ClientActivity {
         self.debt.set(Millis(0));
         self.unread.set(false);
         self.has_served.set(true);
+        self.upload.reset();
         Exchange { activity: Rc::clone(self), slot: None, _in_flight: self.requests.begin() }
+    }
+
+    /// The exchange goes by the times of its route.
+    pub(super) fn set_waits(&self, waits: RouteWaits) {
+        self.waits.set(waits);
+    }
+
+    /// How often to look whether the client of a body that another task reads has become late.
+    pub(super) fn upload_interval(&self) -> Duration {
+        self.waits.get().upload_timeout.std()
+    }
+
+    /// Resolves once the client has paused for too long in its body.
+    pub(super) async fn upload_timed_out(&self) {
+        self.upload.timed_out().await;
+    }
+
+    /// Whether the client is waited for to send more of its body.
+    pub(super) fn owes_body(&self) -> bool {
+        self.body.get().is_some()
+    }
+
+    /// Watches for the end of the connection while the body of a request is left unread, which hides it.
+    pub(super) fn watch_end(&self) -> EndWatch<'_> {
+        EndWatch::new(&self.is_end_watched)
+    }
+
+    pub(super) fn is_end_watched(&self) -> bool {
+        self.is_end_watched.get()
     }
 
     /// The client owes more of its body.
@@ -116,8 +166,14 @@ impl ClientActivity {
         self.debt.set(Millis(waited.saturating_sub(made_up)));
     }
 
+    /// A body is read from here on, until [`Self::end_body`].
+    pub(super) fn begin_body(&self) {
+        self.is_uploading.set(true);
+    }
+
     /// The body has ended, or will not be read any further.
     pub(super) fn end_body(&self, is_read: bool) {
+        self.is_uploading.set(false);
         self.body.set(None);
         self.unread.set(!is_read);
     }
@@ -141,48 +197,79 @@ impl ClientActivity {
     pub(super) fn note_write(&self, is_blocked: bool) {
         match (is_blocked, self.write.get()) {
             (true, None) => self.write.set(Some(self.clock.mono())),
-            (false, Some(_)) => self.write.set(None),
+            (false, Some(_)) => {
+                self.write.set(None);
+                // the pause between two requests begins when the response has left
+                if matches!(self.phase.get(), ConnectionPhase::Idle(_)) {
+                    self.phase.set(ConnectionPhase::Idle(self.clock.mono()));
+                }
+            }
             _ => {}
         }
     }
 
-    /// When the connection is to be cut; `None` while the client owes nothing.
+    /// What the client has failed to do until now.
+    pub(super) fn overdue(&self, limits: &BalancerLimits, now: Mono) -> Option<ClientOverdue> {
+        if self.connection_deadline(limits).is_some_and(|deadline| deadline <= now) {
+            return Some(ClientOverdue::Cut);
+        }
+        if self.upload_deadline().is_none_or(|deadline| deadline > now) {
+            return None;
+        }
+        self.upload.overdue()
+    }
+
+    /// When the client will be overdue; `None` while it owes nothing.
     pub(super) fn deadline(&self, limits: &BalancerLimits) -> Option<Mono> {
-        let after = |since: Mono, limit: Duration| since.after(Millis::from(limit));
-        let until = |since: Mono, limit: Duration| match self.is_evicted.get() {
-            true => Some(since),
-            false => Some(after(since, limit)),
-        };
-        let phase = match self.phase.get() {
+        [self.connection_deadline(limits), self.upload_deadline()].into_iter().flatten().min()
+    }
+
+    fn connection_deadline(&self, limits: &BalancerLimits) -> Option<Mono> {
+        // what the client has not read yet is still sent
+        if let Some(since) = self.write.get() {
+            return Some(since.after(self.waits.get().idle_timeout));
+        }
+        let after = |since: Mono, limit: Duration| Some(since.after(Millis::from(limit)));
+        match self.phase.get() {
+            // the response was faster than the request
+            ConnectionPhase::Idle(_) if self.is_transferring() => None,
             ConnectionPhase::Idle(since) => match (self.is_closing.get(), self.has_served.get()) {
-                (false, _) => until(since, limits.idle),
-                // what the client has not read yet is still sent
-                (true, true) if self.write.get().is_none() => Some(since),
-                (true, true) => until(since, limits.stall),
-                (true, false) => until(since, FIRST_REQUEST_WAIT),
+                (false, _) => after(since, limits.idle),
+                (true, true) => Some(since),
+                (true, false) => after(since, FIRST_REQUEST_WAIT),
             },
-            ConnectionPhase::Header(since) => until(since, limits.header),
+            // an idle connection that is evicted ends as when the thread drains
+            ConnectionPhase::Header(since) if self.is_evicted.get() => Some(since),
+            ConnectionPhase::Header(since) => after(since, limits.header),
             ConnectionPhase::Request => None,
-            ConnectionPhase::Lingering(since) => until(since, LINGER),
-        };
-        let patience = limits.stall.saturating_sub(self.debt.get().std());
-        let body = self.body.get().map(|since| after(since, patience));
-        let write = self.write.get().map(|since| after(since, limits.stall));
-        [phase, body, write].into_iter().flatten().min()
+            ConnectionPhase::Lingering(since) => after(since, LINGER),
+        }
+    }
+
+    /// Whether a response is still being written, or a body that someone reads is still to come: hyper drops a response before
+    /// its last bytes have left, and an endpoint may answer before it has the whole request.
+    fn is_transferring(&self) -> bool {
+        self.write.get().is_some() || self.is_uploading.get()
+    }
+
+    fn upload_deadline(&self) -> Option<Mono> {
+        let since = self.body.get().filter(|_| !self.upload.is_over())?;
+        Some(since.after(Millis(self.waits.get().upload_timeout.0.saturating_sub(self.debt.get().0))))
     }
 }
 
 impl EvictableConnection for ClientActivity {
     fn idle_since(&self, now: Mono) -> Option<Mono> {
-        if self.is_evicted.get() {
+        if self.is_evicted.get() || self.is_transferring() {
             return None;
         }
         match self.phase.get() {
-            ConnectionPhase::Idle(since) | ConnectionPhase::Lingering(since) => Some(since),
+            ConnectionPhase::Idle(since) => Some(since),
             ConnectionPhase::Header(since) => {
                 (now.since(since).std() >= HEADER_UNDER_PRESSURE).then_some(since)
             }
-            ConnectionPhase::Request => None,
+            // a client that lingers may not have read its response yet
+            ConnectionPhase::Request | ConnectionPhase::Lingering(_) => None,
         }
     }
 
@@ -215,7 +302,7 @@ mod tests {
 
     fn activity(now: &Arc<VirtualClock>) -> Rc<ClientActivity> {
         let clock: Arc<dyn Clock> = Arc::<VirtualClock>::clone(now);
-        Rc::new(ClientActivity::new(clock, Rc::default()))
+        Rc::new(ClientActivity::new(clock, Millis::secs(30), Rc::default()))
     }
 
     #[test]
@@ -235,17 +322,35 @@ mod tests {
     }
 
     #[test]
-    fn evicted_connection_ends_at_once_unless_a_request_has_come() {
+    fn evicted_connection_is_cut_only_in_late_headers() {
         let clock = Arc::new(VirtualClock::new(1));
         let limits = BalancerLimits::default();
         let activity = activity(&clock);
         let now = clock.mono();
-        assert!(activity.deadline(&limits) > Some(now));
         activity.evict();
-        assert_eq!((activity.deadline(&limits), activity.idle_since(now)), (Some(now), None));
-        let exchange = activity.begin_exchange();
-        assert_eq!(activity.deadline(&limits), None);
-        drop(exchange);
+        assert!(activity.is_evicted() && activity.deadline(&limits) > Some(now), "hyper closes it");
+        assert_eq!(activity.idle_since(now), None, "only once");
+        activity.note_read();
         assert_eq!(activity.deadline(&limits), Some(now));
+        let _exchange = activity.begin_exchange();
+        assert_eq!(activity.deadline(&limits), None);
+    }
+
+    #[test]
+    fn connection_with_bytes_on_their_way_is_neither_idle_nor_evictable() {
+        let clock = Arc::new(VirtualClock::new(1));
+        let limits = BalancerLimits::default();
+        let activity = activity(&clock);
+        let now = clock.mono().after(Millis::secs(60));
+        drop(activity.begin_exchange());
+        activity.note_write(true);
+        assert_eq!(activity.idle_since(now), None, "the end of a response waits for its client");
+        activity.note_write(false);
+        assert!(activity.idle_since(now).is_some());
+        activity.begin_body();
+        assert_eq!((activity.idle_since(now), activity.deadline(&limits)), (None, None));
+        activity.end_body(false);
+        assert!(activity.idle_since(now).is_some());
+        assert!(activity.lingers() && activity.idle_since(now).is_none(), "its response may be unread");
     }
 }

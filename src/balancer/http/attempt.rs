@@ -7,11 +7,12 @@ use hyper::client::conn::TrySendError;
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Version};
 
+use super::activity::ClientActivity;
 use super::headers;
 use super::local_reply::LocalReply;
 use super::request_body::{RequestBody, UploadProgress, UploadState};
 use super::upstream::HttpLease;
-use crate::balancer::limits::UPLOAD_STALL;
+use crate::model::Millis;
 
 /// What became of an attempt that brought no response.
 pub(super) enum AttemptFailure {
@@ -23,24 +24,36 @@ pub(super) enum AttemptFailure {
     Final(LocalReply),
 }
 
+/// How long an answer may take.
+#[derive(Clone, Copy)]
+pub(super) struct AnswerTimes {
+    /// From the request's last byte to the response's headers.
+    pub(super) timeout: Duration,
+    /// The longest pause of either side in the request's body.
+    pub(super) upload: Millis,
+}
+
 /// Sends a request and waits for the response's headers.
 pub(super) async fn send(
     mut lease: HttpLease,
     request: Request<RequestBody>,
     spare: Option<Parts>,
-    timeout: Duration,
+    times: AnswerTimes,
+    client: &ClientActivity,
 ) -> Result<(Response<Incoming>, HttpLease), AttemptFailure> {
-    let timed_out = AttemptFailure::Final(LocalReply::UpstreamTimeout(timeout.into()));
     let progress = request.body().progress();
     let sending = lease.connection.sender.try_send_request(request);
     let sent = match &progress {
-        None => match tokio::time::timeout(timeout, sending).await {
+        None => match tokio::time::timeout(times.timeout, sending).await {
             Ok(sent) => sent,
-            Err(_) => return Err(timed_out),
+            Err(_) => return Err(AttemptFailure::Final(LocalReply::UpstreamTimeout(times.timeout.into()))),
         },
         Some(progress) => tokio::select! {
             sent = sending => sent,
-            () = overdue(progress, timeout) => return Err(timed_out),
+            reply = overdue(progress, times, client) => return Err(AttemptFailure::Final(reply)),
+            () = client.upload_timed_out() => {
+                return Err(AttemptFailure::Final(LocalReply::UploadTimeout(times.upload)));
+            }
         },
     };
     let is_body_broken = progress.is_some_and(|progress| progress.is_broken.get());
@@ -87,18 +100,20 @@ fn is_closed(error: &hyper::Error) -> bool {
 }
 
 /// Resolves when an endpoint took too long: to take in the body, or after its last byte to answer.
-async fn overdue(progress: &UploadProgress, timeout: Duration) {
+async fn overdue(progress: &UploadProgress, times: AnswerTimes, client: &ClientActivity) -> LocalReply {
     let mut seen = progress.state.get();
     while seen != UploadState::Ended {
         tokio::select! {
             () = progress.ended() => {}
-            () = tokio::time::sleep(UPLOAD_STALL) => {
-                if progress.state.get() == seen {
-                    return;
+            () = tokio::time::sleep(times.upload.std()) => {
+                // while the client is waited for, the endpoint has nothing to take
+                if progress.state.get() == seen && !client.owes_body() {
+                    return LocalReply::UpstreamStalled(times.upload);
                 }
             }
         }
         seen = progress.state.get();
     }
-    tokio::time::sleep(timeout).await;
+    tokio::time::sleep(times.timeout).await;
+    LocalReply::UpstreamTimeout(times.timeout.into())
 }

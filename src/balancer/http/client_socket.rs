@@ -1,11 +1,11 @@
 //! The socket of a client connection.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::ClientActivity;
@@ -14,6 +14,14 @@ use super::activity::ClientActivity;
 pub(super) struct ClientSocket {
     pub(super) stream: TcpStream,
     pub(super) activity: Rc<ClientActivity>,
+}
+
+impl ClientSocket {
+    /// Whether the client has ended the connection, although bytes of it may not have been read.
+    fn has_ended(&self, cx: &mut Context<'_>) -> bool {
+        let ready = pin!(self.stream.ready(Interest::READABLE)).poll(cx);
+        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
+    }
 }
 
 impl AsyncRead for ClientSocket {
@@ -49,7 +57,11 @@ impl AsyncWrite for ClientSocket {
         self.stream.is_write_vectored()
     }
 
+    /// Fails if the connection has ended while that is watched for. hyper flushes whenever it is woken.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.is_end_watched() && self.has_ended(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

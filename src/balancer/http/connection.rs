@@ -17,6 +17,7 @@ use super::client_socket::ClientSocket;
 use super::forward::{HttpClient, HttpHandler, forward};
 use super::forwarding::ForwardingPeer;
 use super::local_reply::LocalReply;
+use super::upload_watch::ClientOverdue;
 use crate::balancer::limits::{BalancerLimits, HEADERS_MAX_BYTES};
 use crate::balancer::listener::{Admission, ConnectionHandler, ConnectionRefusal};
 use crate::model::{Millis, Mono};
@@ -28,7 +29,9 @@ impl ConnectionHandler for HttpHandler {
             tracing::debug!(%error, "a client disconnected at once");
             return;
         }
-        let activity = Rc::new(ClientActivity::new(Arc::clone(&self.clock), Rc::clone(&self.requests)));
+        let stall = Millis::from(self.limits.stall);
+        let requests = Rc::clone(&self.requests);
+        let activity = Rc::new(ClientActivity::new(Arc::clone(&self.clock), stall, requests));
         admission.keep_evictable(Rc::<ClientActivity>::clone(&activity));
         let client = Rc::new(HttpClient {
             handler: Rc::clone(&self),
@@ -50,19 +53,30 @@ impl ConnectionHandler for HttpHandler {
         );
         let mut watch = pin!(DeadlineWatch::new(&activity, self.limits));
         let mut draining = pin!(self.draining.cancelled());
+        let mut is_ending = false;
         std::future::poll_fn(|cx| {
             activity.set_task(cx.waker());
             // what the client has sent already is served below, before the watch closes an idle connection
             if !activity.is_closing() && draining.as_mut().poll(cx).is_ready() {
                 activity.close();
             }
-            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                if let Err(error) = ended {
-                    tracing::trace!(%error, "a client's connection broke");
-                }
-                return Poll::Ready(());
+            if !is_ending && activity.is_evicted() {
+                is_ending = true;
+                connection.as_mut().graceful_shutdown();
             }
-            watch.as_mut().poll(cx)
+            loop {
+                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                    if let Err(error) = ended {
+                        tracing::trace!(%error, "a client's connection broke");
+                    }
+                    return Poll::Ready(());
+                }
+                match ready!(watch.as_mut().poll(cx)) {
+                    ClientOverdue::Cut => return Poll::Ready(()),
+                    // the request's future, which the connection polls, answers it
+                    ClientOverdue::Answered => {}
+                }
+            }
         })
         .await;
     }
@@ -72,7 +86,7 @@ impl ConnectionHandler for HttpHandler {
     }
 }
 
-/// Resolves once a deadline of the connection has passed. Its timer is reset only if a deadline comes closer than the
+/// Resolves whenever the client is overdue. Its timer is reset only if a deadline comes closer than the
 /// timer, so that a fast request costs none.
 struct DeadlineWatch<'a> {
     activity: &'a ClientActivity,
@@ -90,9 +104,9 @@ impl<'a> DeadlineWatch<'a> {
 }
 
 impl Future for DeadlineWatch<'_> {
-    type Output = ();
+    type Output = ClientOverdue;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ClientOverdue> {
         let this = self.get_mut();
         let deadline = this.activity.deadline(&this.limits);
         if deadline.is_some_and(|deadline| deadline < this.set_to) {
@@ -101,19 +115,19 @@ impl Future for DeadlineWatch<'_> {
         loop {
             ready!(this.timer.as_mut().poll(cx));
             let now = this.activity.clock.mono();
-            let deadline = this.activity.deadline(&this.limits);
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                return Poll::Ready(());
+            let overdue = this.activity.overdue(&this.limits, now);
+            this.set(this.activity.deadline(&this.limits), now);
+            if let Some(overdue) = overdue {
+                return Poll::Ready(overdue);
             }
-            this.set(deadline, now);
         }
     }
 }
 
 impl DeadlineWatch<'_> {
-    /// Another task reads the body, so the timer also fires at the interval of the stall limit.
+    /// Another task reads the body, and does not wake this one when it waits for the client.
     fn set(&mut self, deadline: Option<Mono>, now: Mono) {
-        let check = now.after(Millis::from(self.limits.stall));
+        let check = now.after(Millis::from(self.limits.stall.min(self.activity.upload_interval())));
         self.set_to = deadline.map_or(check, |deadline| deadline.min(check));
         self.timer.set(tokio::time::sleep(self.set_to.since(now).std()));
     }

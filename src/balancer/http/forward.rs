@@ -10,26 +10,24 @@ use hyper::{Method, Request, Response, Version};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::ClientActivity;
-use super::attempt::{AttemptFailure, send};
+use super::attempt::{AnswerTimes, AttemptFailure, send};
 use super::forwarding::{FORWARDED_FOR, ForwardingPeer};
 use super::headers;
 use super::local_reply::LocalReply;
 use super::request_body::RequestBody;
 use super::request_target::RequestTarget;
 use super::response_body::{ResponseBody, UpstreamResponseBody};
-use super::upstream::{HttpLease, HttpPool, connect};
-use crate::balancer::claim::ThreadEndpoint;
+use super::upstream::{HttpLease, HttpPool};
 use crate::balancer::client_limit::ClientSlot;
-use crate::balancer::connect::ConnectError;
 use crate::balancer::last_requests::LastRequests;
-use crate::balancer::limits::{BalancerLimits, CONNECT_DEADLINE, CONNECTS_MAX};
+use crate::balancer::limits::{BalancerLimits, CONNECT_DEADLINE};
 use crate::balancer::listener::{ClientConnections, ConnectionRefusal};
-use crate::balancer::picker::{Choice, Picker, RequestPicks};
-use crate::balancer::pool::ReusePolicy;
+use crate::balancer::picker::{Choice, Picker};
+use crate::balancer::request_picks::RequestPicks;
 use crate::clock::Clock;
 use crate::model::{EndpointVia, ListenerId, Mono};
 
-type HttpChoice = Choice<HttpPool>;
+pub(super) type HttpChoice = Choice<HttpPool>;
 
 /// What the HTTP/1.1 connections of a thread share.
 pub(in crate::balancer) struct HttpHandler {
@@ -57,8 +55,8 @@ impl HttpClient {
             return Ok(None);
         }
         let connections = &self.handler.connections;
-        let texts = |name| headers.get_all(name).iter().filter_map(|line: &HeaderValue| line.to_str().ok());
-        let client = connections.shared.trusted.client(texts(FORWARDED_FOR), texts(FORWARDED));
+        let lines = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let client = connections.shared.trusted.client(lines(FORWARDED_FOR), lines(FORWARDED));
         client.map(|client| connections.admit_client(client)).transpose()
     }
 }
@@ -89,7 +87,7 @@ pub(super) async fn forward(client: Rc<HttpClient>, request: Request<Incoming>) 
 
 /// How a connection was made, and so what it means when it ends without a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ConnectionOrigin {
+pub(super) enum ConnectionOrigin {
     /// For an earlier request: it may have ended between the two.
     Reused,
     /// For this request. An endpoint that is reached directly has then seen the request. Docker's proxy of a published port
@@ -98,21 +96,22 @@ enum ConnectionOrigin {
 }
 
 impl ConnectionOrigin {
-    const TO_ENDPOINT: Self = Self::New(EndpointVia::Direct);
-    const TO_DOCKER_PROXY: Self = Self::New(EndpointVia::DockerProxy);
+    pub(super) const TO_ENDPOINT: Self = Self::New(EndpointVia::Direct);
+    pub(super) const TO_DOCKER_PROXY: Self = Self::New(EndpointVia::DockerProxy);
 }
 
 /// A request until its response has come.
-struct ForwardedRequest<'a> {
-    handler: &'a HttpHandler,
-    target: RequestTarget,
-    head: Parts,
-    body: RequestBody,
+pub(super) struct ForwardedRequest<'a> {
+    pub(super) handler: &'a HttpHandler,
+    pub(super) activity: &'a ClientActivity,
+    pub(super) target: RequestTarget,
+    pub(super) head: Parts,
+    pub(super) body: RequestBody,
     /// Connects so far, successful or not.
-    connects: usize,
-    picks: RequestPicks,
+    pub(super) connects: usize,
+    pub(super) picks: RequestPicks,
     /// Whether a connection turned out closed: from then on none is reused.
-    met_closed: bool,
+    pub(super) met_closed: bool,
     /// Whether it was sent again because a connection closed on it: that happens once.
     was_repeated: bool,
 }
@@ -131,6 +130,7 @@ impl<'a> ForwardedRequest<'a> {
         }
         Ok(Self {
             handler,
+            activity: &client.activity,
             target,
             head,
             body,
@@ -145,13 +145,15 @@ impl<'a> ForwardedRequest<'a> {
     /// new connection, and [`CONNECTS_MAX`] bounds those.
     async fn run(mut self) -> Result<Response<UpstreamResponseBody>, LocalReply> {
         loop {
-            let (choice, lease, origin) = self.connect().await.inspect_err(|_| self.count_unreached())?;
+            let (choice, lease, origin) = self.find_endpoint().await?;
             self.head.uri = self.target.forwarded(choice.strip)?;
             self.body.set_claim(&choice.claim);
             let spare = self.may_repeat(origin).then(|| self.head.clone());
             let request = Request::from_parts(self.head, self.body);
             let sent_at = (origin == ConnectionOrigin::TO_DOCKER_PROXY).then(|| self.handler.clock.mono());
-            let failure = match send(lease, request, spare, choice.timeout).await {
+            let times = AnswerTimes { timeout: choice.timeout, upload: choice.waits.upload_timeout };
+            self.activity.set_waits(choice.waits);
+            let failure = match send(lease, request, spare, times, self.activity).await {
                 Ok((response, lease)) => return Ok(self.handler.answered(choice, origin, response, lease)),
                 Err(failure) => failure,
             };
@@ -188,69 +190,6 @@ impl<'a> ForwardedRequest<'a> {
             };
             self.met_closed = true;
         }
-    }
-
-    /// Picks endpoints until one can be connected to.
-    async fn connect(&mut self) -> Result<(HttpChoice, HttpLease, ConnectionOrigin), LocalReply> {
-        let mut refused: Vec<Rc<ThreadEndpoint>> = Vec::new();
-        let mut reply = LocalReply::Unreachable;
-        while self.connects < CONNECTS_MAX {
-            let request = self.target.route_request(&self.head);
-            let choice = self.handler.picker.pick(&self.handler.listener, &request, &self.picks)?;
-            if refused.iter().any(|endpoint| Rc::ptr_eq(endpoint, choice.claim.endpoint())) {
-                choice.claim.mark_unsent();
-                return Err(reply);
-            }
-            if let Some(lease) = choice.connections.reuse(choice.address, self.reuse_policy()) {
-                return Ok((choice, lease, ConnectionOrigin::Reused));
-            }
-            self.connects += 1;
-            let endpoint = Rc::clone(choice.claim.endpoint());
-            match connect(choice.address, &self.handler.connections.shared.budget).await {
-                Ok(connection) => {
-                    let origin = ConnectionOrigin::New(choice.via);
-                    if origin == ConnectionOrigin::TO_ENDPOINT {
-                        endpoint.restore();
-                    }
-                    let lease = choice.connections.lease(connection, choice.address);
-                    return Ok((choice, lease, origin));
-                }
-                // local ports run out for one address at a time: another endpoint may still be reachable
-                Err(error) if error.is_local_shortage() => {
-                    choice.claim.mark_unsent();
-                    self.handler.connections.log.report_shortage(&error);
-                    if matches!(error, ConnectError::NoRoom) {
-                        return Err(LocalReply::Shortage);
-                    }
-                    self.handler.connections.shared.budget.press();
-                    reply = LocalReply::Shortage;
-                }
-                Err(error) => {
-                    let name = endpoint.name();
-                    tracing::debug!(endpoint = name, error = &error as &dyn std::error::Error, "ejected");
-                    choice.claim.mark_retried();
-                    endpoint.eject(&*self.handler.clock);
-                }
-            }
-            self.picks.add_tried(Rc::clone(&endpoint));
-            refused.push(endpoint);
-        }
-        Err(reply)
-    }
-
-    fn reuse_policy(&self) -> ReusePolicy {
-        if self.met_closed {
-            ReusePolicy::Never
-        } else if self.body.is_empty() {
-            ReusePolicy::Any
-        } else {
-            ReusePolicy::Fresh
-        }
-    }
-
-    fn count_unreached(&self) {
-        let request = self.target.route_request(&self.head);
-        self.handler.picker.count_unreached(&self.handler.listener, &request, &self.picks);
     }
 
     /// Whether it may be sent again if the connection ends without a response. That may mean once that no endpoint saw the

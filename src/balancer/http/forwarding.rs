@@ -10,7 +10,9 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// How the names of these headers begin, which a client must not set. Servers that read `_` as `-` (CGI, WSGI) would get two
 /// values.
-const PREFIXES: [&str; 4] = ["forwarded", "x-forwarded", "x-original-", "x-real-ip"];
+const PREFIXES: [&str; 4] = ["forwarded", "x-forwarded", ORIGINAL, "x-real-ip"];
+/// No proxy is relied on to remove these, with which some frameworks replace the path: a client could pass by a route.
+const ORIGINAL: &str = "x-original-";
 
 /// The other end of a client connection.
 pub(super) struct ForwardingPeer {
@@ -39,7 +41,7 @@ impl ForwardingPeer {
 
     /// Adds this hop to what the proxy said.
     fn extend(&self, headers: &mut HeaderMap, host: &HeaderValue) {
-        strip(headers, |name| name.contains('_') && is_claim(name));
+        strip(headers, |name| is_claim(name) && (name.contains('_') || name.starts_with(ORIGINAL)));
         extend_list(headers, &FORWARDED_FOR, self.address.as_bytes());
         if headers.contains_key(FORWARDED) {
             extend_list(headers, &FORWARDED, &forwarded_element(self.address.as_bytes()));
@@ -167,6 +169,7 @@ mod tests {
                     ("x-forwarded-host", "shop"),
                     ("x-forwarded-port", "443"),
                     ("x-real-ip", "7.7.7.7"),
+                    ("x-original-url", "/admin"),
                     ("forwarded", "for=7.7.7.7;proto=https"),
                 ],
                 &[

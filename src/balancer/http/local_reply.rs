@@ -29,16 +29,24 @@ pub(super) enum LocalReply {
     NoRoute,
     #[error("no instance of this service is ready")]
     NoEndpoint,
+    #[error("no instance of this service became ready within route.hold ({0})")]
+    NoEndpointInTime(Millis),
     #[error("the balancer has no routes yet")]
     NoTable,
     #[error("no instance of this service could be reached")]
     Unreachable,
     #[error("the balancer is out of connections")]
     Shortage,
-    #[error("this client has {0} connections, which is the most that one may have")]
+    #[error("this client has {0} connections or requests, which is the most that one may have")]
     ClientLimit(usize),
     #[error("the request's body broke off")]
     BodyBroken,
+    #[error(
+        "the client sent nothing of the request's body for route.uploadTimeout ({0}), or sent it too slowly"
+    )]
+    UploadTimeout(Millis),
+    #[error("the instance took nothing of the request's body for route.uploadTimeout ({0})")]
+    UpstreamStalled(Millis),
     #[error("the instance broke off before it answered")]
     UpstreamBroken,
     #[error("the instance did not answer within route.timeout ({0})")]
@@ -71,16 +79,24 @@ impl LocalReply {
             Self::TooLong => StatusCode::URI_TOO_LONG,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::NoEndpoint | Self::NoTable | Self::Shortage => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoEndpoint | Self::NoEndpointInTime(_) | Self::NoTable | Self::Shortage => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::UploadTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::ClientLimit(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamTimeout(_) | Self::UpstreamStalled(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
     /// Whether the client's connection must be closed: after an invalid request the next bytes can mean anything.
     fn closes(self) -> bool {
         matches!(self, Self::BadTarget(_) | Self::Host | Self::TooLong | Self::Connect | Self::BodyBroken)
+    }
+
+    /// Whether a request that waits may still be answered.
+    pub(super) fn may_pass(self) -> bool {
+        matches!(self, Self::NoEndpoint | Self::Unreachable)
     }
 
     /// Whether the same request may be answered soon.

@@ -10,6 +10,7 @@ mod activity;
 mod attempt;
 mod client_socket;
 mod connection;
+mod endpoint_search;
 mod forward;
 mod forwarding;
 mod headers;
@@ -17,6 +18,7 @@ mod local_reply;
 mod request_body;
 mod request_target;
 mod response_body;
+mod upload_watch;
 mod upstream;
 
 pub(super) use forward::HttpHandler;

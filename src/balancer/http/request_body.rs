@@ -61,6 +61,7 @@ impl RequestBody {
         if inner.is_end_stream() {
             return Self::Empty;
         }
+        activity.begin_body();
         let progress = UploadProgress {
             state: Cell::new(UploadState::Since(clock.mono())),
             is_broken: Cell::new(false),

@@ -25,6 +25,7 @@ impl Queries {
             acknowledged: barrier.reports.oldest_applied().cloned(),
             balancers: barrier.reports.iter().map(|(process, report)| (process, report.cloned())).collect(),
             connections: barrier.reports.connection_stats(),
+            held_requests: barrier.reports.held_requests(),
             http: self.http.clone(),
             services: u32::try_from(services.len()).unwrap_or(u32::MAX),
             conditions: self.conditions().into_iter().chain(self.daemon_conditions.all()).collect(),

@@ -91,6 +91,8 @@ pub struct DaemonSnapshot {
     pub balancers: Vec<(BalancerProcess, Option<BalancerReport>)>,
     /// Counted by the balancers that are connected.
     pub connections: ConnectionStats,
+    /// Requests that wait for a replica.
+    pub held_requests: u64,
     /// Addresses of the HTTP entry point.
     pub http: Vec<SocketAddr>,
     /// Number of services.

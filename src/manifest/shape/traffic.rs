@@ -62,6 +62,28 @@ pub(in crate::manifest) const ROUTE: SchemaNode = SchemaNode {
             "Most time between the last byte of a request and the headers of its response.",
         ),
         key(
+            "hold",
+            ValueType::Span,
+            Default("30s"),
+            "10s",
+            "How long a request waits for a replica while none is ready, as during a rollout of a single replica or a restart of Docker; then \
+             503 with `Retry-After`. At most 5m; `0s` answers at once, and so does a service with `replicas: 0`.",
+        ),
+        key(
+            "idleTimeout",
+            ValueType::Span,
+            Default("1h"),
+            "5m",
+            "Longest pause of a client in reading a response, as of a player whose film is paused; then the connection is closed.",
+        ),
+        key(
+            "uploadTimeout",
+            ValueType::Span,
+            Default("1m"),
+            "5m",
+            "Longest pause of a client in sending the body of a request, and of a service in receiving it; then 408.",
+        ),
+        key(
             "stripPrefix",
             ValueType::Flag,
             Default("false"),

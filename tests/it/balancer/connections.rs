@@ -55,7 +55,11 @@ async fn client_over_its_limit_is_answered_429_and_counted() {
     for answer in answers {
         assert_eq!(status(&answer), 429, "{answer}");
         assert!(answer.contains("retry-after: 1") && answer.contains("connection: close"), "{answer}");
-        assert!(answer.ends_with("this client has 2 connections, which is the most that one may have\n"));
+        assert!(
+            answer.ends_with(
+                "this client has 2 connections or requests, which is the most that one may have\n"
+            )
+        );
     }
     balancer.until(|r| r.connections.over_client_limit == 20).await;
     kept.pop();
@@ -89,6 +93,58 @@ async fn idle_connections_make_room_for_new_ones() {
     assert_eq!(report.connections.without_descriptor, 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn burst_is_served_while_connections_are_idle() {
+    let limits = BalancerLimits { descriptors: 256, ..BalancerLimits::default() };
+    let mut balancer = Balancer::start(Setup { limits, ..Setup::default() }).await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let mut stream = sent(balancer.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        tokio::time::timeout(PATIENCE, read_head(&mut stream)).await.unwrap().unwrap();
+        idle.push(stream);
+    }
+    let burst = (0..100).map(|_| get(balancer.address, "a", "/"));
+    for answer in futures::future::join_all(burst).await {
+        assert_eq!(status(&answer), 200, "{answer}");
+    }
+    let report = balancer.until(|r| r.connections.evicted > 0).await;
+    assert_eq!(report.connections.without_descriptor, 0);
+}
+
+/// The last bytes of a response are in the balancer's buffer when its service has finished it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn response_that_is_being_read_slowly_is_not_cut_for_others() {
+    const SIZE: usize = 8 << 20;
+    let limits = BalancerLimits { descriptors: 256, ..BalancerLimits::default() };
+    let mut balancer = Balancer::start(Setup { limits, ..Setup::default() }).await;
+    let backend = Backend::http("a", |request| async move {
+        let size = if request.uri().path() == "/large" { SIZE } else { 2 };
+        Response::new(Full::from(vec![b'x'; size]))
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        slow.push(
+            sent(balancer.address, "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await,
+        );
+    }
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        let mut stream = sent(balancer.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        tokio::time::timeout(PATIENCE, read_head(&mut stream)).await.unwrap().unwrap();
+        idle.push(stream);
+    }
+    balancer.until(|r| r.connections.evicted > 0).await;
+    for mut stream in slow {
+        let mut answer = Vec::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.len() > SIZE, "{} bytes", answer.len());
+    }
+}
+
 #[tokio::test]
 async fn request_is_answered_503_if_every_connection_is_in_use() {
     // room for as many sockets as are used in any case
@@ -104,7 +160,11 @@ async fn request_is_answered_503_if_every_connection_is_in_use() {
     }
     balancer.until(|r| r.in_flight(&backend.id()) == 7).await;
     let refused = (0..30).map(|_| exchange(balancer.address, request));
-    for answer in futures::future::join_all(refused).await.into_iter().filter(|answer| !answer.is_empty()) {
+    let mut answers = futures::future::join_all(refused).await;
+    // one that is answered at once may read a reset instead
+    answers.retain(|answer| !answer.is_empty());
+    assert!(answers.len() >= 8, "{answers:?}");
+    for answer in answers {
         assert_eq!(status(&answer), 503, "{answer}");
         assert!(answer.contains("retry-after: 1") && answer.ends_with("out of connections\n"), "{answer}");
     }

@@ -15,8 +15,8 @@ use coxswain::balancer::{
 use coxswain::clock::{Clock, RealClock, VirtualClock};
 use coxswain::model::{
     BalancerReport, BalancerReports, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener,
-    ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RoutingTable, TableEndpoint,
-    TableName, TableRoute, TableService, TrustedProxies, WeightedBackend,
+    ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RouteWaits, RoutingTable,
+    TableEndpoint, TableName, TableRoute, TableService, TrustedProxies, WeightedBackend,
 };
 use coxswain::plane::PlaneServer;
 use coxswain::testing;
@@ -342,7 +342,7 @@ impl Backend {
     }
 }
 
-/// A route to a service's port `http`.
+/// A route to a service's port `http`, whose requests do not wait for an endpoint.
 pub(crate) fn route(host: Option<&str>, path: &str, service: &str) -> TableRoute {
     TableRoute {
         listeners: [ListenerId::public_http()].into(),
@@ -353,6 +353,7 @@ pub(crate) fn route(host: Option<&str>, path: &str, service: &str) -> TableRoute
             backends: vec![WeightedBackend { service: service.into(), port: "http".into(), weight: 1 }],
             timeout: Millis::secs(10),
             strip_prefix: false,
+            waits: RouteWaits { hold: Millis(0), ..RouteWaits::default() },
         }),
     }
 }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use coxswain::balancer::BalancerLimits;
+use coxswain::model::Millis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::harness::{Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, simple, status};
+use super::harness::{
+    Backend, Balancer, Client, PATIENCE, Setup, exchange, get, read_head, route, route_with, simple, status,
+    table,
+};
 
 async fn single() -> Balancer {
     Balancer::start(Setup::still()).await
@@ -273,10 +276,11 @@ async fn client_that_disconnects_in_its_body_frees_the_endpoint() {
 
 #[tokio::test]
 async fn trickling_request_body_is_cut() {
-    let limits = BalancerLimits { stall: Duration::from_secs(2), ..BalancerLimits::default() };
-    let mut balancer = Balancer::start(Setup { threads: 1, limits, ..Setup::default() }).await;
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
     let backend = Backend::echo("a").await;
-    balancer.publish(simple(1, &[&backend])).await;
+    let routes =
+        [route_with(route(None, "/", "web"), |forward| forward.waits.upload_timeout = Millis::secs(2))];
+    balancer.publish(table(1, &routes, &[("web", &[&backend])])).await;
     let mut stream = TcpStream::connect(balancer.address).await.unwrap();
     stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n").await.unwrap();
     let (mut read, mut write) = stream.split();
@@ -292,6 +296,9 @@ async fn trickling_request_body_is_cut() {
         _ = read.read_to_end(&mut answer) => {}
         () = tokio::time::sleep(PATIENCE) => panic!("the connection is still held"),
     }
+    let _ = read.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.is_empty() || status(&answer) == 408, "{answer}");
     balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
 }
 

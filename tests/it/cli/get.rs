@@ -286,7 +286,7 @@ fn status_summarizes_daemon() {
         ..daemon()
     };
     let connections = RefusedConnections { over_client_limit: 12, without_descriptor: 0, evicted: 40 };
-    let crowded = DaemonStatus { connections, ..daemon() };
+    let crowded = DaemonStatus { connections, held_requests: 7, ..daemon() };
     let balancer = |id: &str, pid, ending, in_flight| BalancerObject {
         id: id.to_owned(),
         pid: Some(pid),

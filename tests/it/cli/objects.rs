@@ -268,6 +268,7 @@ pub(super) fn daemon() -> DaemonStatus {
         acknowledged: Some(table),
         balancers: Vec::new(),
         connections: RefusedConnections::default(),
+        held_requests: 0,
         http: vec!["0.0.0.0:8080".to_owned()],
         services: 2,
         conditions: Vec::new(),

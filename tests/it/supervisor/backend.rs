@@ -4,8 +4,8 @@ use std::io::Write;
 
 use coxswain::model::{
     EndpointId, Epoch, ForwardAction, HostPattern, Listener, ListenerId, Millis, PathMatch, RevisionNumber,
-    RouteAction, RoutingTable, TableEndpoint, TableName, TableRoute, TableService, WeightedBackend,
-    sha256_hex,
+    RouteAction, RouteWaits, RoutingTable, TableEndpoint, TableName, TableRoute, TableService,
+    WeightedBackend, sha256_hex,
 };
 
 use super::*;
@@ -53,7 +53,12 @@ pub(super) fn leave_table(directory: &TempDir, server: SocketAddr) {
     let ports = [("http".to_owned(), server.port())].into();
     let endpoint = TableEndpoint::managed(id, "c".into(), RevisionNumber(1), server.ip(), ports);
     let backend = WeightedBackend { service: "slow".into(), port: "http".to_owned(), weight: 1 };
-    let forward = ForwardAction { backends: vec![backend], timeout: Millis::secs(60), strip_prefix: false };
+    let forward = ForwardAction {
+        backends: vec![backend],
+        timeout: Millis::secs(60),
+        strip_prefix: false,
+        waits: RouteWaits::default(),
+    };
     let route = TableRoute {
         listeners: [ListenerId::public_http()].into(),
         hosts: [HostPattern::Any].into(),

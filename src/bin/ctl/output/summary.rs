@@ -20,6 +20,7 @@ pub(crate) fn daemon(status: &DaemonStatus, processes: Option<&DaemonProcessList
         acknowledged,
         balancers,
         connections,
+        held_requests,
         http,
         services,
         conditions,
@@ -52,6 +53,9 @@ pub(crate) fn daemon(status: &DaemonStatus, processes: Option<&DaemonProcessList
         // One alone is described by that line.
         lines.extend(balancers.iter().filter(|_| balancers.len() > 1).map(balancer_process));
         lines.extend(refused(connections));
+        if *held_requests > 0 {
+            lines.push(format!("waiting   {held_requests} requests wait for a replica (route.hold)"));
+        }
         lines.push(format!("store     {store}, revision {store_revision}"));
         lines.push(format!("services  {services}"));
     }
