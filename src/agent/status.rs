@@ -8,7 +8,7 @@ use super::memory::ReplicaMemory;
 use super::node_plan::EndpointWrite;
 use super::plan_builder::PlanBuilder;
 use super::status_events;
-use super::view::{WantedReplica, address_of, instance_of};
+use super::view::{WantedReplica, address_of, attempt_of, instance_of};
 use crate::engine::ObservedContainer;
 use crate::model::{
     ContainerId, CutRequests, Endpoint, FailedProbe, Millis, NotReadyCause, ReplicaHistory, ReplicaPhase,
@@ -71,7 +71,8 @@ pub(super) fn record(builder: &mut PlanBuilder<'_>, wanted: &WantedReplica, step
 fn status(builder: &PlanBuilder<'_>, wanted: &WantedReplica, step: &ReplicaStep<'_>) -> ReplicaStatus {
     let stored = wanted.status.as_ref();
     let remembered = builder.memory.replicas.get(&wanted.replica.name);
-    let shown = step.shown.filter(|_| step.phase != ReplicaPhase::Gone);
+    let is_kept = |shown: &&ObservedContainer| stored.is_some_and(|stored| is_previous(stored, shown));
+    let shown = step.shown.filter(|shown| step.phase != ReplicaPhase::Gone && !is_kept(shown));
     let same_container = stored.filter(|s| s.container.as_ref() == shown.map(|c| &c.id));
     let same_phase = stored.filter(|s| discriminant(&s.phase) == discriminant(&step.phase));
     let now = builder.now.wall;
@@ -101,6 +102,11 @@ fn status(builder: &PlanBuilder<'_>, wanted: &WantedReplica, step: &ReplicaStep<
         cut: stored.and_then(|s| s.cut.clone()).or_else(|| step.cut.clone()),
         history: history(stored, remembered, shown.map(|c| &c.id), &step.phase, now),
     }
+}
+
+/// Whether a container ended before the one of the stored status began: it is kept for its log only.
+fn is_previous(stored: &ReplicaStatus, container: &ObservedContainer) -> bool {
+    attempt_of(container) < stored.attempt && stored.container.as_ref() != Some(&container.id)
 }
 
 /// How long it has been trying to serve. While it serves, the time so far is left as it is until `healthyFor` has passed: a pass
