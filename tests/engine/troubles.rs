@@ -17,7 +17,7 @@ const OFF_NETWORK_BOUND: Duration = Duration::from_secs(5);
 fn manifest(image: &str, replicas: u32, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: {replicas}\n  \
-         port: 8080\n  route: {{host: {HOST}, hold: 0s}}\n  health: {{http: /healthz, interval: 500ms}}\n  \
+         port: 8080\n  route: [{{host: {HOST}, hold: 0s}}]\n  health: {{http: /healthz, interval: 500ms}}\n  \
          rollout: {{healthyFor: 500ms, deadline: 120s}}\n{more}"
     )
 }
