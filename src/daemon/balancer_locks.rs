@@ -59,9 +59,11 @@ impl BalancerLocks {
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.directory)
     }
 
-    /// Makes the locked file of a new balancer, and removes those of balancers that are gone.
+    /// Makes the locked file of a new balancer, and removes those of balancers that are gone, as far as they can be removed.
     pub(super) fn register(&self, id: BalancerId) -> io::Result<BalancerLock> {
-        self.remove_unlocked()?;
+        if let Err(error) = self.remove_unlocked() {
+            tracing::warn!(%error, directory = %self.directory.display(), "cannot remove what ended balancers left");
+        }
         let unnamed = self.directory.join(UNNAMED);
         let file =
             OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(&unnamed)?;
@@ -77,8 +79,9 @@ impl BalancerLocks {
     /// The balancers that run.
     pub(super) fn running(&self) -> io::Result<Vec<LockedBalancer>> {
         let mut running = Vec::new();
-        for name in self.names()? {
-            if let Some(file) = self.locked(&name)?.filter(|_| name != UNNAMED) {
+        // Not even a look at the one that is being made: the supervisor could not lock it meanwhile.
+        for name in self.names()?.into_iter().filter(|name| name != UNNAMED) {
+            if let Some(file) = self.locked(&name)? {
                 running.push(LockedBalancer { id: BalancerId::new(name), process: record(file) });
             }
         }
@@ -197,6 +200,15 @@ mod tests {
         let locks = locks(&directory);
         fs::write(directory.path().join("balancers").join(UNNAMED), "").unwrap();
         assert_eq!(ids(&locks), [""; 0]);
+        let _lock = locks.register("a".into()).unwrap();
+        assert_eq!(ids(&locks), ["a"]);
+    }
+
+    #[test]
+    fn what_cannot_be_removed_stops_no_balancer() {
+        let directory = tempfile::tempdir().unwrap();
+        let locks = locks(&directory);
+        fs::create_dir(directory.path().join("balancers/by-hand")).unwrap();
         let _lock = locks.register("a".into()).unwrap();
         assert_eq!(ids(&locks), ["a"]);
     }
