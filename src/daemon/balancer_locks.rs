@@ -59,12 +59,31 @@ impl BalancerLocks {
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(&self.directory)
     }
 
-    /// Makes the locked file of a new balancer, and removes those of balancers that are gone, as far as they can be removed.
+    /// Makes the locked file of a new balancer, and removes those of balancers that are gone, as far as they can be removed. Where
+    /// nothing can be written, as on a disk that has become read-only, the new one takes the file and the id of one that is gone:
+    /// traffic must not wait for the disk.
     pub(super) fn register(&self, id: BalancerId) -> io::Result<BalancerLock> {
+        let lock = match self.create(id) {
+            Ok(lock) => lock,
+            Err(error) => {
+                let lock = self.reuse()?.ok_or_else(|| io::Error::new(error.kind(), error.to_string()))?;
+                tracing::warn!(%error, balancer = %lock.id, "cannot make a lock file; the next balancer takes an earlier one's");
+                return Ok(lock);
+            }
+        };
         if let Err(error) = self.remove_unlocked() {
             tracing::warn!(%error, directory = %self.directory.display(), "cannot remove what ended balancers left");
         }
+        Ok(lock)
+    }
+
+    fn create(&self, id: BalancerId) -> io::Result<BalancerLock> {
         let unnamed = self.directory.join(UNNAMED);
+        // Of a supervisor that ended while it made one: there is only one supervisor.
+        match fs::remove_file(&unnamed) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
         let file =
             OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(&unnamed)?;
         file.try_lock()?;
@@ -74,6 +93,18 @@ impl BalancerLocks {
         }
         fs::rename(&unnamed, named)?;
         Ok(BalancerLock { id, file })
+    }
+
+    /// The file of a balancer that is gone, locked again. What it records is the earlier process.
+    fn reuse(&self) -> io::Result<Option<BalancerLock>> {
+        for name in self.names()?.into_iter().filter(|name| name != UNNAMED) {
+            let file =
+                OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(self.directory.join(&name))?;
+            if file.metadata()?.is_file() && file.try_lock().is_ok() {
+                return Ok(Some(BalancerLock { id: BalancerId::new(name), file }));
+            }
+        }
+        Ok(None)
     }
 
     /// The balancers that run.
@@ -211,6 +242,21 @@ mod tests {
         fs::create_dir(directory.path().join("balancers/by-hand")).unwrap();
         let _lock = locks.register("a".into()).unwrap();
         assert_eq!(ids(&locks), ["a"]);
+    }
+
+    #[test]
+    fn balancer_takes_the_file_of_one_that_is_gone_where_none_can_be_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let locks = locks(&directory);
+        drop(locks.register("gone".into()).unwrap());
+        let serving = locks.register("serving".into());
+        fs::write(directory.path().join("balancers/gone"), "").unwrap();
+        fs::create_dir(directory.path().join("balancers").join(UNNAMED)).unwrap();
+        let lock = locks.register("next".into()).unwrap();
+        assert_eq!(lock.id, "gone".into());
+        assert_eq!(ids(&locks), ["gone", "serving"], "both count");
+        locks.register("third".into()).expect_err("no file is left");
+        drop((lock, serving));
     }
 
     #[test]
