@@ -110,7 +110,7 @@ impl BalancerLocks {
     /// The balancers that run.
     pub(super) fn running(&self) -> io::Result<Vec<LockedBalancer>> {
         let mut running = Vec::new();
-        // Not even a look at the one that is being made: the supervisor could not lock it meanwhile.
+        // Not the one that is being made: while it is opened here, the supervisor cannot lock it.
         for name in self.names()?.into_iter().filter(|name| name != UNNAMED) {
             if let Some(file) = self.locked(&name)? {
                 running.push(LockedBalancer { id: BalancerId::new(name), process: record(file) });
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_removed_stops_no_balancer() {
+    fn register_succeeds_next_to_what_cannot_be_removed() {
         let directory = tempfile::tempdir().unwrap();
         let locks = locks(&directory);
         fs::create_dir(directory.path().join("balancers/by-hand")).unwrap();

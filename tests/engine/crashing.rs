@@ -9,7 +9,7 @@ const HOST: &str = "hello.localhost";
 fn manifest(image: &str, more: &str) -> String {
     format!(
         "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello}}\nspec:\n  image: {image}\n  replicas: 1\n  \
-         port: 8080\n  route: {HOST}\n  health: /healthz\n  rollout: {{healthyFor: 500ms}}\n{more}"
+         port: 8080\n  route: [{{host: {HOST}, hold: 0s}}]\n  health: /healthz\n  rollout: {{healthyFor: 500ms}}\n{more}"
     )
 }
 
