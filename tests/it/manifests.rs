@@ -236,8 +236,8 @@ fn parse_refuses_hostile_text_within_its_processor_time() {
         let findings = one(text).expect_err(name);
         let took = processor_time() - start;
         assert!(findings.iter().any(|f| f.to_string().contains(word)), "{name}: {}", findings[0]);
-        // Generous for a debug build; what is not linear in the text takes far longer.
-        assert!(took < Duration::from_secs(2), "{name} took {took:?}");
+        // Generous for a debug build on a slow processor; what is not linear in the text takes far longer.
+        assert!(took < Duration::from_secs(10), "{name} took {took:?}");
     }
 }
 
