@@ -1,5 +1,6 @@
 //! Scripted runs: one event at a time, checked against the same laws.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use coxswain::engine::fake::{Behaviour, Runs};
@@ -196,12 +197,8 @@ fn crash_loop_is_rolled_back_early_and_container_retained() {
         world.engine.publish("users:2", crashing());
         let old: Vec<_> = world.containers().into_iter().map(|c| c.id).collect();
         roll(&mut world);
-        let rolled_back = |world: &World| {
-            let state = world.rollout(&"users".into()).map(|rollout| rollout.state);
-            matches!(state, Some(RolloutState::RolledBack { .. }))
-        };
         // Far from the deadline: three runs, the waits between them, and calls that take up to 5 s each.
-        world.until("it is rolled back", Duration::from_secs(30), rolled_back).await;
+        world.until("it is rolled back", Duration::from_secs(30), is_rolled_back).await;
         let Some(RolloutState::RolledBack { failure }) = world.rollout(&"users".into()).map(|r| r.state)
         else {
             panic!("it was rolled back a moment ago");
@@ -231,6 +228,57 @@ fn crash_loop_is_rolled_back_early_and_container_retained() {
         settle(&mut world).await;
         assert_eq!(world.containers().len(), old.len() + 1, "a restart leaves what is kept alone");
     });
+}
+
+/// What a verdict rests on is stored: neither the count of crashes nor the time that a start may take begins again with
+/// each controller.
+#[test]
+fn controllers_that_die_again_and_again_reach_the_verdict_of_one_that_lives() {
+    on_virtual_time(async {
+        for (seed, fail_fast) in [(8, true), (9, false)] {
+            let mut world = serving(seed).await;
+            world.engine.publish("users:2", crashing());
+            let mut release = world.release("users:2", 2);
+            release.rollout.fail_fast = fail_fast;
+            let start_within = release.health.start_within;
+            world.ask("users", Wish::Apply(Box::new(release)));
+            let asked = world.clock.elapsed();
+            let mut starts = starts(&world);
+            let old = starts.len();
+            while !is_rolled_back(&world) {
+                let lives_until = world.clock.elapsed() + CONTROLLER_LIFE;
+                while world.clock.elapsed() < lives_until && !is_rolled_back(&world) {
+                    world.tick(40).await;
+                    starts.append(&mut self::starts(&world));
+                }
+                assert!(world.clock.elapsed() < asked + start_within.std() + SOON, "it is never judged");
+                world.kill_daemon().await;
+                world.start_daemon(None);
+                world.connect();
+            }
+            let starts = starts.len() - old;
+            assert!(starts >= 2, "{starts} starts of new containers");
+            if fail_fast {
+                // One replica at a time is rolled, and three crashes are the limit; a controller that dies between the
+                // third and the verdict leaves a successor that may find the back-off passed.
+                assert!(starts <= 4, "{starts} starts of new containers");
+            }
+            settle(&mut world).await;
+        }
+    });
+}
+
+/// Shorter than a verdict takes, and longer than what a controller that ends may forget of the time that a start has taken (2 s).
+const CONTROLLER_LIFE: Duration = Duration::from_secs(4);
+
+/// Each start of a container that can be seen now.
+fn starts(world: &World) -> BTreeSet<(String, jiff::Timestamp)> {
+    world.containers().into_iter().filter_map(|c| Some((c.id.to_string(), c.started_at?))).collect()
+}
+
+fn is_rolled_back(world: &World) -> bool {
+    let state = world.rollout(&"users".into()).map(|rollout| rollout.state);
+    matches!(state, Some(RolloutState::RolledBack { .. }))
 }
 
 fn crashing() -> Behaviour {
