@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::model::{
     Author, BalancerId, BalancerProcess, BalancerReport, BalancerReports, Gadget, GadgetSpec, Generation,
-    Incarnation, Metadata, Millis, ResolvedImage, RevisionNumber, Rollout, RolloutCuts, RolloutState,
-    Service, ServiceSpec,
+    Incarnation, Metadata, Millis, ReplicaHistory, ReplicaPhase, ReplicaStatus, ResolvedImage,
+    RevisionNumber, Rollout, RolloutCuts, RolloutState, Service, ServiceSpec, Trial,
 };
 use crate::plane::ListBalancers;
 
@@ -67,6 +67,25 @@ pub fn service(name: &str) -> Service {
 pub fn gadget(name: &str, spec: GadgetSpec) -> Gadget {
     let Service { metadata, written_by, .. } = service(name);
     Gadget { metadata, spec, overrides: Vec::new(), source: None, written_by, is_being_deleted: false }
+}
+
+/// The status of a replica in this phase, without a container, since the epoch.
+pub fn status(replica: &str, phase: ReplicaPhase) -> ReplicaStatus {
+    ReplicaStatus {
+        replica: replica.into(),
+        phase,
+        attempt: 1,
+        failures: 0,
+        container: None,
+        published: BTreeMap::new(),
+        address: None,
+        ready_after: None,
+        since: Timestamp::UNIX_EPOCH,
+        trial: Trial::default(),
+        diagnosis: None,
+        cut: None,
+        history: ReplicaHistory::default(),
+    }
 }
 
 /// A rollout to a revision, in progress since the epoch.

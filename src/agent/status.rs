@@ -4,7 +4,7 @@ use std::mem::discriminant;
 use std::net::IpAddr;
 
 use super::classify::ReplicaContainers;
-use super::memory::ReplicaMemory;
+use super::memory::{ReplicaMemory, TRIAL_WRITTEN_EVERY};
 use super::node_plan::EndpointWrite;
 use super::plan_builder::PlanBuilder;
 use super::status_events;
@@ -17,9 +17,9 @@ use crate::model::{
 use crate::probe::ProbeTarget;
 
 /// A status that differs only in the text of its last observation, or in the time of its trial, is written at most this often: a
-/// probe's message may change with every probe. So much of a trial is lost with a controller that ends. The first reason is
-/// written at once: a rollout that misses its deadline reports it as the cause.
-const DETAIL_EVERY: Millis = Millis::secs(2);
+/// probe's message may change with every probe. An agent that starts counts what the last one counted and did not write, and
+/// writes it at once. The first reason is written at once: a rollout that misses its deadline reports it as the cause.
+const DETAIL_EVERY: Millis = TRIAL_WRITTEN_EVERY;
 
 /// What a pass decided about one replica, for the store and the probes.
 #[derive(Debug)]
@@ -112,12 +112,8 @@ fn is_previous(stored: &ReplicaStatus, container: &ObservedContainer) -> bool {
 /// How long it has been trying to serve. While it serves, the time so far is left as it is until `healthyFor` has passed: a pass
 /// that changes nothing writes nothing.
 fn trial(stored: Option<&ReplicaStatus>, own: Option<&ReplicaMemory>, phase: &ReplicaPhase) -> Trial {
-    let tries = matches!(
-        phase,
-        ReplicaPhase::Starting { .. } | ReplicaPhase::Waiting { .. } | ReplicaPhase::BackOff { .. }
-    );
     match own {
-        Some(own) if tries || own.trial.has_passed() => own.trial.trial(),
+        Some(own) if phase.is_trying() || own.trial.has_passed() => own.trial.trial(),
         _ => stored.map(|status| status.trial).unwrap_or_default(),
     }
 }

@@ -150,6 +150,11 @@ pub struct ReplicaStatus {
 }
 
 impl ReplicaPhase {
+    /// Whether it is trying to serve: the time that this takes counts against `startWithin`.
+    pub fn is_trying(&self) -> bool {
+        matches!(self, Self::Starting { .. } | Self::Waiting { .. } | Self::BackOff { .. })
+    }
+
     /// Why it is not ready, where that is known.
     pub fn cause(&self) -> Option<&NotReadyCause> {
         match self {

@@ -127,7 +127,7 @@ fn replica() -> ReplicaSnapshot {
             published: BTreeMap::from([(8080, 32768)]),
             address: Some([10, 209, 1, 4].into()),
             ready_after: Some(Millis(2250)),
-            trial: Trial { total: Millis(33_000), container: Millis(0) },
+            trial: Trial { total: Millis(33_000), container: Millis(0), counted_at: Some(at(39)) },
             since: at(33),
             diagnosis: Some(diagnosis()),
             cut: Some(cut()),

@@ -52,7 +52,7 @@ fn fold_replica(
     own.crashes.retain(|id| containers.all().any(|c| c.id == *id));
     own.fold_health(wanted, containers.current, now.mono);
     let has_begun = containers.all().next().is_some();
-    own.fold_trial(view, wanted, containers.current, has_begun, now.mono);
+    own.fold_trial(view, wanted, containers.current, has_begun, now);
     if let Some(current) = containers.current {
         own.fold_running(view, wanted, current, now.mono);
     }

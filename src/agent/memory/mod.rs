@@ -2,7 +2,7 @@
 //!
 //! All of it may be lost at any moment: waits then start over and never end early. [`fold`] brings the memory up to date
 //! with what a pass observes; the results of actions are recorded as they come in. Monotonic times only, except where a
-//! user reads one.
+//! user reads one, or a later agent continues from it.
 
 mod agent_memory;
 mod barrier;
@@ -24,3 +24,4 @@ pub(super) use images::ImageMemory;
 pub(super) use leases::Leases;
 pub(super) use replica::ReplicaMemory;
 pub(super) use retries::Retry;
+pub(super) use trial::TRIAL_WRITTEN_EVERY;

@@ -87,11 +87,11 @@ impl ReplicaMemory {
         wanted: &WantedReplica,
         current: Option<&ObservedContainer>,
         has_begun: bool,
-        now: Mono,
+        now: Now,
     ) {
         let Some(revision) = wanted.revision.as_deref().filter(|_| wanted.replica.runs()) else { return };
         let healthy_for = revision.spec.rollout.healthy_for;
-        if self.healthy_since.is_some_and(|since| now.since(since) >= healthy_for) {
+        if self.healthy_since.is_some_and(|since| now.mono.since(since) >= healthy_for) {
             self.trial.passed();
             self.has_served = true;
         } else if view.engine_answers && (has_begun || self.retry.is_some()) {

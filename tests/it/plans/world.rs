@@ -371,7 +371,7 @@ impl World {
     fn trial(&self, live: &Live) -> Trial {
         let within = self.revisions[&live.replica.revision].spec.health.start_within;
         let total = if live.serving_since.is_some() { 0 } else { self.now - live.made_at };
-        Trial { total: Millis(total).min(within), container: Millis(0) }
+        Trial { total: Millis(total).min(within), ..Trial::default() }
     }
 
     fn diagnosis(&self, live: &Live) -> Option<Diagnosis> {

@@ -230,50 +230,71 @@ fn crash_loop_is_rolled_back_early_and_container_retained() {
     });
 }
 
+/// Rolls to a version that crashes while each controller dies after this long, until the rollout is judged; returns how many
+/// containers were started meanwhile.
+async fn crash_under_dying_controllers(seed: u64, fail_fast: bool, life: Duration) -> usize {
+    let mut world = serving(seed).await;
+    world.engine.publish("users:2", crashing());
+    let mut release = world.release("users:2", 2);
+    release.rollout.fail_fast = fail_fast;
+    // what is to judge it is the count or the time of its starts
+    release.rollout.deadline = Millis::secs(600);
+    let limit = release.health.start_within.std() + SOON;
+    world.ask("users", Wish::Apply(Box::new(release)));
+    let is_taken = |world: &World| {
+        world.rollout(&"users".into()).is_some_and(|rollout| rollout.target == RevisionNumber(2))
+    };
+    world.until("the rollout has begun", SOON, is_taken).await;
+    let begun = world.clock.elapsed();
+    let mut starts = starts(&world);
+    let old = starts.len();
+    while !is_judged(&world) {
+        let lives_until = world.clock.elapsed() + life;
+        while world.clock.elapsed() < lives_until && !is_judged(&world) {
+            world.tick(40).await;
+            starts.append(&mut self::starts(&world));
+        }
+        if world.clock.elapsed() > begun + limit {
+            world.fail(&format!("controllers that live {life:?} never judge it"));
+        }
+        world.kill_daemon().await;
+        world.start_daemon(None);
+        world.connect();
+    }
+    let counted = starts.len() - old;
+    settle(&mut world).await;
+    assert!(is_rolled_back(&world), "{:?}", world.rollout(&"users".into()));
+    counted
+}
+
 /// What a verdict rests on is stored: neither the count of crashes nor the time that a start may take begins again with
 /// each controller.
 #[test]
 fn controllers_that_die_again_and_again_reach_the_verdict_of_one_that_lives() {
     on_virtual_time(async {
-        for (seed, fail_fast) in [(8, true), (9, false)] {
-            let mut world = serving(seed).await;
-            world.engine.publish("users:2", crashing());
-            let mut release = world.release("users:2", 2);
-            release.rollout.fail_fast = fail_fast;
-            let start_within = release.health.start_within;
-            world.ask("users", Wish::Apply(Box::new(release)));
-            let asked = world.clock.elapsed();
-            let mut starts = starts(&world);
-            let old = starts.len();
-            while !is_rolled_back(&world) {
-                let lives_until = world.clock.elapsed() + CONTROLLER_LIFE;
-                while world.clock.elapsed() < lives_until && !is_rolled_back(&world) {
-                    world.tick(40).await;
-                    starts.append(&mut self::starts(&world));
+        for life in [4_000, 2_000, 1_000].map(Duration::from_millis) {
+            for (seed, fail_fast) in [(8, true), (9, false)] {
+                let starts = crash_under_dying_controllers(seed, fail_fast, life).await;
+                assert!(starts >= 2, "{starts} starts of new containers, {life:?}");
+                if fail_fast {
+                    // One replica at a time is rolled, and three crashes are the limit; a controller that dies between the
+                    // third and the verdict leaves a successor that may find the back-off passed.
+                    assert!(starts <= 4, "{starts} starts of new containers, {life:?}");
                 }
-                assert!(world.clock.elapsed() < asked + start_within.std() + SOON, "it is never judged");
-                world.kill_daemon().await;
-                world.start_daemon(None);
-                world.connect();
             }
-            let starts = starts.len() - old;
-            assert!(starts >= 2, "{starts} starts of new containers");
-            if fail_fast {
-                // One replica at a time is rolled, and three crashes are the limit; a controller that dies between the
-                // third and the verdict leaves a successor that may find the back-off passed.
-                assert!(starts <= 4, "{starts} starts of new containers");
-            }
-            settle(&mut world).await;
         }
     });
 }
 
-/// Shorter than a verdict takes, and longer than what a controller that ends may forget of the time that a start has taken (2 s).
-const CONTROLLER_LIFE: Duration = Duration::from_secs(4);
-
 /// Each start of a container that can be seen now.
 fn starts(world: &World) -> BTreeSet<(String, jiff::Timestamp)> {
     world.containers().into_iter().filter_map(|c| Some((c.id.to_string(), c.started_at?))).collect()
+}
+
+/// Whether the rollout has failed. That it is rolled back is known only to a controller that lives for `healthyFor`.
+fn is_judged(world: &World) -> bool {
+    let state = world.rollout(&"users".into()).map(|rollout| rollout.state);
+    matches!(state, Some(RolloutState::RollingBack { .. } | RolloutState::RolledBack { .. }))
 }
 
 fn is_rolled_back(world: &World) -> bool {
