@@ -108,6 +108,7 @@ impl World {
             exposure: None,
             http: Vec::new(),
             balancer_host: None,
+            program: None,
             host_paths: coxswain::model::HostPathPolicy::default(),
         };
         let (agent, handle) = Agent::new(agent::AgentParts {

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::ring_allocator::{LeasePool, PoolCursor};
-use crate::engine::{ContainerSpec, NetworkSpec};
-use crate::model::{ContainerId, EndpointId, ReplicaName};
+use crate::engine::{ContainerSpec, NetworkSpec, OneOffSpec};
+use crate::model::{AppName, ContainerId, EndpointId, ReplicaName};
 
 /// An action on the Engine. The executor carries it out and makes no choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,12 @@ pub enum AgentAction {
     Remove {
         container: ContainerId,
     },
+    /// Connect to the balancer from a container on the network of an app.
+    CheckGateway {
+        app: AppName,
+        target: SocketAddr,
+        spec: Box<OneOffSpec>,
+    },
     RemoveNetwork {
         name: String,
     },
@@ -98,6 +104,7 @@ impl AgentAction {
             | Self::Signal { container, .. }
             | Self::Remove { container }
             | Self::Examine { container, .. } => ActionSubject::Container(container.clone()),
+            Self::CheckGateway { app, .. } => ActionSubject::GatewayCheck(app.clone()),
             Self::RemoveNetwork { name } => ActionSubject::Network(name.clone()),
             Self::Tag { tag, .. } | Self::Untag { tag } => ActionSubject::Tag(tag.clone()),
         }
@@ -121,6 +128,8 @@ pub enum ActionSubject {
     Network(String),
     /// The tag is being set or removed.
     Tag(String),
+    /// A container connects to the balancer from the network of this app.
+    GatewayCheck(AppName),
 }
 
 impl fmt::Display for ActionSubject {
@@ -132,6 +141,7 @@ impl fmt::Display for ActionSubject {
             Self::Volumes(name) => write!(f, "volumes of replica {name}"),
             Self::Network(name) => write!(f, "network {name}"),
             Self::Tag(tag) => write!(f, "tag {tag}"),
+            Self::GatewayCheck(app) => write!(f, "gateway of app {app}"),
         }
     }
 }

@@ -54,6 +54,11 @@ impl<'a> ReplicaContainers<'a> {
         ones.chain(self.superseded.clone()).chain(self.spent.clone()).chain(self.leaving.clone())
     }
 
+    /// Those that exited, and are not being removed.
+    pub(super) fn ended(&self) -> impl Iterator<Item = &'a ObservedContainer> {
+        self.last.into_iter().chain(self.previous).chain(self.spent.clone())
+    }
+
     /// The highest attempt among them.
     pub(super) fn highest_attempt(&self) -> u32 {
         self.all().map(attempt_of).max().unwrap_or(0)

@@ -1,5 +1,6 @@
 //! What a pass reports about the node: its conditions, and a warning for each endpoint that waits too long. Pure.
 
+use super::gateway;
 use super::known_volumes;
 use super::memory::UNACKNOWLEDGED_AFTER;
 use super::plan_builder::PlanBuilder;
@@ -20,6 +21,7 @@ pub(super) fn report(builder: &mut PlanBuilder<'_>) {
         builder.plan.conditions.push(Condition::degraded(Reason::DeletionHeld, message));
     }
     known_volumes::report_missing(builder);
+    gateway::report(builder);
     report_silent(builder);
     report_survivors(builder);
     match builder.memory.barrier.longest_wait(builder.now.mono) {

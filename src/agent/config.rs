@@ -1,6 +1,7 @@
 //! How an agent is configured. Pure.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::model::{ExposureMode, HostPathPolicy, NodeId};
 
@@ -20,6 +21,8 @@ pub struct AgentConfig {
     pub http: Vec<SocketAddr>,
     /// The host by which containers reach the balancer; `None` follows from the kind of Engine and the addresses.
     pub balancer_host: Option<String>,
+    /// The running program, by a path that the Engine may know as well; `None` checks no gateway.
+    pub program: Option<PathBuf>,
     /// Which paths of the node containers may mount.
     pub host_paths: HostPathPolicy,
 }

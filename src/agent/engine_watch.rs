@@ -31,7 +31,10 @@ pub(super) struct EngineWatch {
 impl EngineWatch {
     pub(super) fn note_actions(&mut self, busy: &BTreeSet<ActionSubject>, now: Mono) {
         let is_removing = |c: &ObservedContainer| c.state == ContainerState::Removing;
-        let is_acting = busy.iter().any(|subject| !matches!(subject, ActionSubject::Pull(_)))
+        // Nothing waits for a check of the gateway, which takes seconds where packets are dropped.
+        let may_take_time =
+            |subject: &ActionSubject| matches!(subject, ActionSubject::Pull(_) | ActionSubject::GatewayCheck(_));
+        let is_acting = busy.iter().any(|subject| !may_take_time(subject))
             || self.observation.containers().any(is_removing);
         let since = self.acting_since.unwrap_or(now);
         self.acting_since = is_acting.then_some(since);

@@ -6,10 +6,11 @@ use std::net::IpAddr;
 
 use super::action::AgentAction;
 use super::examine::examine;
+use super::gateway_task;
 use super::host_paths;
 use super::observe::Ticks;
 use crate::engine::{ContainerSpec, ContainerState, Engine, EngineError, ObservedContainer};
-use crate::model::{ContainerId, Evidence, HostPathPolicy};
+use crate::model::{ContainerId, Evidence, GatewayAnswer, HostPathPolicy};
 
 /// The outcome of an action.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(super) enum ActionOutcome {
     VolumesFound {
         missing: BTreeSet<String>,
     },
+    /// A container tried to connect to the balancer; `None` found out nothing.
+    GatewayChecked(Option<GatewayAnswer>),
     /// It failed, or was not answered.
     Failed(EngineError),
 }
@@ -76,6 +79,9 @@ pub(super) async fn execute(
             return ActionOutcome::Examined(examine(engine, container).await);
         }
         AgentAction::Remove { container } => engine.remove(container).await,
+        AgentAction::CheckGateway { spec, .. } => {
+            return ActionOutcome::GatewayChecked(gateway_task::connect(engine, spec).await);
+        }
         AgentAction::RemoveNetwork { name } => engine.remove_network(name).await,
         AgentAction::Tag { image, tag } => {
             let (repository, tag) = tag.rsplit_once(':').unwrap_or((tag, "latest"));

@@ -29,6 +29,8 @@ mod examination;
 mod examine;
 mod execute;
 mod first_contact;
+mod gateway;
+mod gateway_task;
 mod handle;
 mod host_paths;
 mod images;

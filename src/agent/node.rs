@@ -1,13 +1,14 @@
 //! The facts of this node, and how containers and the balancer reach each other on it. Pure.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ipnet::Ipv4Net;
 
 use super::config::AgentConfig;
 use crate::model::{EngineKind, ExposureMode, NodeId, StoreId};
 
-/// What does not change while the agent runs; the last two are known from the Engine's first response on, before which nothing
+/// What does not change while the agent runs; the last three are known from the Engine's first response on, before which nothing
 /// is planned.
 #[derive(Debug, Clone)]
 pub struct NodeFacts {
@@ -25,6 +26,8 @@ pub struct NodeFacts {
     pub exposure: ExposureMode,
     /// For `{field: balancer.url}`.
     pub balancer: BalancerUrl,
+    /// Our program, if containers of this Engine can run it to check the way to the balancer.
+    pub program: Option<PathBuf>,
 }
 
 /// Where containers find the balancer.
@@ -75,6 +78,8 @@ impl NodeFacts {
     /// The Engine's first response.
     pub(super) fn learn(&mut self, config: &AgentConfig, kind: EngineKind) {
         self.exposure = config.exposure.unwrap_or(kind.exposure());
+        // Processes of another kind of Engine may see other files and networks than this one.
+        self.program = config.program.clone().filter(|_| kind == EngineKind::Native);
         self.balancer = BalancerUrl::of(config.balancer_host.as_deref(), &config.http, kind, self.exposure);
     }
 }

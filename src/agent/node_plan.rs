@@ -1,11 +1,11 @@
 //! What one pass of the agent decided. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::AgentAction;
 use super::node_state::NodeState;
 use crate::model::{
-    Condition, ContainerId, Endpoint, EndpointId, Event, Millis, ReplicaName, ReplicaStatus, ServiceName,
+    AppName, Condition, ContainerId, Endpoint, EndpointId, Event, Millis, ReplicaName, ReplicaStatus, ServiceName,
 };
 use crate::probe::ProbeTarget;
 
@@ -41,6 +41,8 @@ pub struct NodePlan {
     pub released: Vec<ContainerId>,
     /// Endpoints whose long wait for a balancer this plan reports.
     pub warned: Vec<EndpointId>,
+    /// Apps with an event about whether their containers cannot connect to the balancer.
+    pub gateway_events: BTreeMap<AppName, bool>,
     pub conditions: Vec<Condition>,
     /// The next pass is due after this long even if nothing wakes the agent.
     pub wake_after: Option<Millis>,

@@ -10,7 +10,7 @@ use super::node_plan::NodePlan;
 use super::plan_builder::PlanBuilder;
 use super::status::record;
 use super::view::NodeView;
-use super::{cleanup, conditions, images, known_volumes, lifecycle, network, removal};
+use super::{cleanup, conditions, gateway, images, known_volumes, lifecycle, network, removal};
 use crate::model::{Desired, Now};
 
 /// Folds what the view shows into the memory, and decides from both; returns the plan and the memory for the next pass.
@@ -44,6 +44,10 @@ fn decide(builder: &mut PlanBuilder<'_>, classified: &ClassifiedContainers<'_>) 
     network::remove_unused(builder);
     if is_quiet(builder) {
         images::protect(builder);
+    }
+    gateway::remove_leftovers(builder);
+    if is_quiet(builder) {
+        gateway::check(builder);
     }
     conditions::report(builder);
 }

@@ -11,11 +11,12 @@ use super::classify::ReplicaContainers;
 use super::container_events;
 use super::images;
 use super::plan_builder::PlanBuilder;
+use super::previous;
 use super::status::ReplicaStep;
 use super::view::{WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    CutRequests, DEFAULT_STOP_SIGNAL, Endpoint, EndpointId, EndpointState, Millis, ReplicaPhase, Revision,
+    ContainerId, CutRequests, DEFAULT_STOP_SIGNAL, Endpoint, EndpointId, EndpointState, Millis, ReplicaPhase, Revision,
     RolloutPolicy, StopPolicy,
 };
 
@@ -149,12 +150,23 @@ pub(super) fn remove<'a>(
     if builder.is_busy(&ActionSubject::Replica(wanted.replica.name.clone())) {
         return None;
     }
+    Some(retire_all(builder, wanted, containers, None))
+}
+
+/// Takes the next step with each container but the one that is kept.
+fn retire_all<'a>(
+    builder: &mut PlanBuilder<'_>,
+    wanted: &WantedReplica,
+    containers: &ReplicaContainers<'a>,
+    kept: Option<&ContainerId>,
+) -> ReplicaStep<'a> {
     let stop_terms = StopTerms::of(wanted.revision.as_ref());
     let registered = |container: &ObservedContainer| {
         wanted.endpoint_of(container).is_some_and(|e| e.state != EndpointState::Draining)
     };
+    let leaving = containers.all().filter(|c| Some(&c.id) != kept);
     let retired: Vec<Retirement> =
-        containers.all().map(|c| retire(builder, c, registered(c), &stop_terms)).collect();
+        leaving.map(|c| retire(builder, c, registered(c), &stop_terms)).collect();
     let phases: Vec<&ReplicaPhase> = retired.iter().map(|retired| &retired.phase).collect();
     let phase = match phases.as_slice() {
         [] if !is_gone(wanted) && images::untag_deleted(builder, wanted) => ReplicaPhase::Stopping,
@@ -166,10 +178,10 @@ pub(super) fn remove<'a>(
     step.endpoint = wanted.endpoint.as_ref().and_then(draining);
     // One container at a time serves for a replica.
     step.cut = retired.into_iter().find_map(|retired| retired.cut);
-    Some(step)
+    step
 }
 
-/// Out of rotation and stopped; the last container is retained.
+/// Out of rotation and stopped; one container is retained: the last that ended by itself, since it shows why, else the last one.
 pub(super) fn retain<'a>(
     builder: &mut PlanBuilder<'_>,
     wanted: &WantedReplica,
@@ -179,13 +191,15 @@ pub(super) fn retain<'a>(
     if builder.is_busy(&ActionSubject::Replica(wanted.replica.name.clone())) {
         return None;
     }
-    if containers.current.is_none() && containers.superseded.is_empty() && containers.last.is_some() {
-        for spent in &containers.spent {
-            builder.act(AgentAction::Remove { container: spent.id.clone() });
-        }
-        return Some(ReplicaStep::of(ReplicaPhase::Retained, containers));
+    let failed = containers.ended().find(|c| previous::is_last_exit(builder.memory, Some(wanted), c));
+    if containers.current.is_some() || !containers.superseded.is_empty() {
+        return Some(retire_all(builder, wanted, containers, failed.map(|c| &c.id)));
     }
-    remove(builder, wanted, containers)
+    let Some(kept) = failed.or(containers.last) else { return remove(builder, wanted, containers) };
+    for other in containers.ended().filter(|c| c.id != kept.id) {
+        builder.act(AgentAction::Remove { container: other.id.clone() });
+    }
+    Some(ReplicaStep { shown: Some(kept), ..ReplicaStep::of(ReplicaPhase::Retained, containers) })
 }
 
 /// Whether the replica was reported as gone already.

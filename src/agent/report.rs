@@ -137,6 +137,11 @@ impl Agent {
                     self.memory.volumes_found(replica, missing, self.clock.mono());
                 }
             }
+            ActionOutcome::GatewayChecked(answer) => {
+                if let AgentAction::CheckGateway { app, target, .. } = &action {
+                    self.memory.gateway_checked(app, *target, answer, self.clock.mono());
+                }
+            }
             ActionOutcome::NameTaken(tick, holder) => self.name_taken(tick, &action, *holder),
             // From here on it is an unanswered start.
             ActionOutcome::CreatedOnly(created, container, error) => {
@@ -173,6 +178,7 @@ impl Agent {
             | AgentAction::Create { .. }
             | AgentAction::Start { .. }
             | AgentAction::Connect { .. }
+            | AgentAction::CheckGateway { .. }
             | AgentAction::Examine { .. } => {}
         }
     }
@@ -249,7 +255,7 @@ impl Agent {
             AgentAction::Remove { container } | AgentAction::Examine { container, .. } => {
                 self.inspect(container.clone())
             }
-            AgentAction::FindVolumes { .. } => {}
+            AgentAction::FindVolumes { .. } | AgentAction::CheckGateway { .. } => {}
             AgentAction::CreateNetwork { .. } => self.watch.hints.list_all(),
             AgentAction::RemoveNetwork { name } => {
                 self.watch.hints.list_all();

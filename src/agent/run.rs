@@ -27,7 +27,7 @@ use super::task::TaskReport;
 use super::view::{NodeView, instance_of};
 use super::wake::{changed, follow_store};
 use crate::clock::Clock;
-use crate::engine::{Engine, EngineError, is_of_store};
+use crate::engine::{Engine, EngineError, ObservedContainer, is_check_of, is_of_store};
 use crate::model::{Backoff, BalancerReports, Condition, ContainerId, HostPathPolicy, Millis, Reason, key};
 use crate::probe::{Prober, Probes};
 use crate::store::{Store, StoreError};
@@ -108,6 +108,7 @@ impl Agent {
             pool: address::parse(&config.network_pool)?,
             exposure: config.exposure.unwrap_or_default(),
             balancer: BalancerUrl::default(),
+            program: None,
         };
         let (confirm, confirmations) = mpsc::channel(CONFIRM_QUEUE);
         let (state, states) = watch::channel(AgentState::default());
@@ -154,7 +155,7 @@ impl Agent {
             let pass = self.pass().await;
             let wake = self.wake.clone();
             tokio::select! {
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => return self.abandon_checks().await,
                 () = wake.notified() => {}
                 Some(report) = self.tasks.join_next() => self.absorb(report),
                 received = changed(&mut reports), if pass.plan.awaits_balancer => {
@@ -271,7 +272,9 @@ impl Agent {
         }
         let is_known = self.publisher.may_plan();
         let containers = self.watch.observation.containers();
-        let ours = containers.filter(|c| is_of_store(&c.labels, &self.facts.store)).count();
+        let store = &self.facts.store;
+        let is_ours = |c: &&ObservedContainer| is_of_store(&c.labels, store) && !is_check_of(&c.labels, store);
+        let ours = containers.filter(is_ours).count();
         let new = AgentState {
             engine: availability.state().clone(),
             conditions,

@@ -1,7 +1,8 @@
 //! The specs of containers and networks. Pure.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::Ipv4Net;
 
@@ -10,12 +11,13 @@ use super::allocator::NetworkAllocation;
 use super::node::{BalancerUrl, NodeFacts};
 use super::view::NodeView;
 use crate::engine::{
-    BindMount, ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA,
+    BindMount, ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_CHECK, LABEL_INSTANCE, LABEL_REPLICA,
     LABEL_REPLICA_CREATED_AT, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH,
-    Mount, NetworkSpec, VolumeSpec,
+    Mount, NetworkSpec, OneOffSpec, VolumeSpec,
 };
 use crate::model::{
-    AppName, ContainerOptions, ContainerProcess, EnvField, EnvValue, ImageVolume, Replica, Revision, StoreId,
+    AppName, ContainerOptions, ContainerProcess, EnvField, EnvValue, GATEWAY_CHECK_COMMAND,
+    GATEWAY_CONNECT_MAX, ImageVolume, Millis, Replica, Revision, StoreId,
     TMP, TMPFS_SIZE, Tmpfs, Volume, sha256_hex,
 };
 
@@ -172,6 +174,30 @@ fn bridge_name(app: &AppName, store: &StoreId) -> String {
     let hash = sha256_hex(format!("{store} {app}").as_bytes());
     let digits: String = hash.chars().take(BRIDGE_DIGITS).collect();
     format!("cx-{}-{digits}", shown.trim_end_matches('-'))
+}
+
+/// The name of the container that connects to the balancer from an app's network.
+pub(super) fn check_name(app: &AppName, store: &StoreId) -> String {
+    format!("coxswain-check-{app}-{}", store.short())
+}
+
+/// How long such a container may take to start, next to the time that it may take to connect.
+const CHECK_START_MAX: Millis = Millis::secs(10);
+
+/// The container that connects to the balancer from an app's network.
+pub(super) fn gateway_check(view: &NodeView, app: &AppName, target: SocketAddr, program: PathBuf) -> OneOffSpec {
+    let store = &view.facts.store;
+    let labels =
+        [(LABEL_STORE, store.to_string()), (LABEL_APP, app.to_string()), (LABEL_CHECK, "gateway".to_owned())];
+    OneOffSpec {
+        name: check_name(app, store),
+        image: format!("coxswain/empty:{}", store.short()),
+        labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        network: view.network_name(app),
+        program,
+        arguments: vec![GATEWAY_CHECK_COMMAND.to_owned(), target.to_string()],
+        limit: GATEWAY_CONNECT_MAX.plus(CHECK_START_MAX),
+    }
 }
 
 /// The network of an app.

@@ -71,8 +71,14 @@ pub(super) fn record(builder: &mut PlanBuilder<'_>, wanted: &WantedReplica, step
 fn status(builder: &PlanBuilder<'_>, wanted: &WantedReplica, step: &ReplicaStep<'_>) -> ReplicaStatus {
     let stored = wanted.status.as_ref();
     let remembered = builder.memory.replicas.get(&wanted.replica.name);
-    let is_kept = |shown: &&ObservedContainer| stored.is_some_and(|stored| is_previous(stored, shown));
-    let shown = step.shown.filter(|shown| step.phase != ReplicaPhase::Gone && !is_kept(shown));
+    let is_kept = |shown: &ObservedContainer| stored.is_some_and(|stored| is_previous(stored, shown));
+    let shown = match step.phase {
+        ReplicaPhase::Gone => None,
+        // Whichever is retained is the one to look at.
+        ReplicaPhase::Retained => step.shown,
+        _ => step.shown.filter(|shown| !is_kept(shown)),
+    };
+    let new = shown.filter(|shown| !is_kept(shown));
     let same_container = stored.filter(|s| s.container.as_ref() == shown.map(|c| &c.id));
     let same_phase = stored.filter(|s| discriminant(&s.phase) == discriminant(&step.phase));
     let now = builder.now.wall;
@@ -100,7 +106,7 @@ fn status(builder: &PlanBuilder<'_>, wanted: &WantedReplica, step: &ReplicaStep<
             .and_then(|own| own.crashes.diagnosis(&step.phase, failed_probe(builder, shown))),
         // A restarted agent sends the signal again: the first one cut them.
         cut: stored.and_then(|s| s.cut.clone()).or_else(|| step.cut.clone()),
-        history: history(stored, remembered, shown.map(|c| &c.id), &step.phase, now),
+        history: history(stored, remembered, new.map(|c| &c.id), &step.phase, now),
     }
 }
 

@@ -9,7 +9,7 @@ use super::node::NodeFacts;
 use super::node_state::NodeState;
 use crate::engine::{
     ContainerState, LABEL_ADDRESS, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REPLICA_CREATED_AT, LABEL_SERVICE,
-    ObservedContainer, ObservedNetwork, has_label, is_of_store,
+    ObservedContainer, ObservedNetwork, has_label, is_check_of, is_of_store,
 };
 use crate::model::{
     AppName, Endpoint, EndpointId, EndpointState, Replica, ReplicaName, ReplicaPhase, ReplicaStatus,
@@ -67,9 +67,10 @@ impl NodeView {
         format!("coxswain-{app}-{}", self.facts.store.short())
     }
 
-    /// Whether the container is of our store: only then may anything be done to it.
+    /// Whether the container is of our store, and not one that checks something: only then may anything be done to it.
     pub fn is_ours(&self, container: &ObservedContainer) -> bool {
-        is_of_store(&container.labels, &self.facts.store)
+        let labels = &container.labels;
+        is_of_store(labels, &self.facts.store) && !is_check_of(labels, &self.facts.store)
     }
 
     /// Whether the container runs and is not on its app's network: nothing reaches it.
@@ -96,7 +97,7 @@ impl NodeView {
         is_its.then_some(wanted)
     }
 
-    /// Containers of our store.
+    /// Containers of our store, without those that check something.
     pub fn ours(&self) -> impl Iterator<Item = &ObservedContainer> {
         self.containers.iter().filter(|c| self.is_ours(c))
     }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::agent_options::agent_config;
 use super::balancer_locks::BalancerLocks;
 use super::crash_loops::CrashLoopReporter;
 use super::daemon_events::DaemonEvents;
@@ -24,12 +25,12 @@ use super::signals::Signals;
 use super::store_opening::{foreign_containers, instance, open_store};
 use super::unavailable_store::UnavailableStore;
 use super::{ChildSockets, LivenessPipe, ServeOptions, SupervisorClient};
-use crate::agent::{self, Agent, AgentConfig};
+use crate::agent::{self, Agent};
 use crate::api;
 use crate::clock::{Clock, RealClock};
 use crate::controller::{Controller, ControllerParts, KeptStore, StoreKeeper};
 use crate::engine::{DockerEngine, Engine};
-use crate::model::{BalancerReports, HostPathPolicy, NodeId};
+use crate::model::{BalancerReports, NodeId};
 use crate::plane::{ListBalancers, PlaneServer};
 use crate::registry::Registry;
 use crate::source::{self, SourceParts};
@@ -173,7 +174,7 @@ impl Daemon<'_> {
     ) -> anyhow::Result<JoinSet<()>> {
         let first_contact = node.is_none();
         let (node, node_name) = node.unwrap_or_else(|| (NodeId::new(""), String::new()));
-        let config = self.agent_config(node.clone(), node_name);
+        let config = agent_config(self.options, node.clone(), node_name);
         let (reports, received) = watch::channel(BalancerReports::default());
         let registry = Arc::new(Registry::new(Arc::clone(&self.store), received));
         let (agent, handle) = Agent::new(agent::AgentParts {
@@ -257,27 +258,7 @@ impl Daemon<'_> {
         };
         parts.spawn(source::follow(source, directory.clone(), self.shutdown.clone()));
     }
-
-    fn agent_config(&self, node: NodeId, node_name: String) -> AgentConfig {
-        let ServeOptions { state_dir, http, network_pool, exposure, balancer_host, .. } = self.options;
-        let ServeOptions { socket, docker, allow_host_path, .. } = self.options;
-        let own = [state_dir.clone(), socket.clone(), docker.clone()];
-        let protected = own.into_iter().chain(DOCKER_PATHS.map(PathBuf::from)).collect();
-        AgentConfig {
-            instance: format!("{node}:{}", state_dir.display()),
-            node,
-            node_name,
-            network_pool: network_pool.clone(),
-            exposure: *exposure,
-            http: http.clone(),
-            balancer_host: balancer_host.clone(),
-            host_paths: HostPathPolicy { allowed: allow_host_path.clone(), protected },
-        }
-    }
 }
-
-/// Where Docker and containerd keep their sockets and data: ways past the Engine's own.
-const DOCKER_PATHS: [&str; 4] = ["/run/docker", "/run/containerd", "/var/lib/docker", "/var/lib/containerd"];
 
 /// Ends with Docker's first answer, which stores the node's id.
 async fn wait_for_first_answer(agent: Agent, shutdown: CancellationToken) {

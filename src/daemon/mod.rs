@@ -7,6 +7,7 @@
 //! child is reaped before its successor starts; no child outlives its supervisor for longer than its drain.
 //! Deliberately absent: any knowledge of services, tables or containers in the supervisor.
 
+mod agent_options;
 mod balancer_locks;
 mod balancer_role;
 mod balancer_succession;

@@ -155,6 +155,8 @@ const START_MESSAGES: &[(&str, MessageMeaning)] = &[
     ("permission denied", MessageMeaning::Invalid),
     ("is a directory", MessageMeaning::Invalid),
     ("exec format error", MessageMeaning::Invalid),
+    // Above the machine's hard limit, as a `nofile` above `fs.nr_open`.
+    ("error setting rlimit", MessageMeaning::Invalid),
     ("unable to find user", MessageMeaning::Invalid),
     ("no matching entries in", MessageMeaning::Invalid),
     ("does not belong to any of this network's subnets", MessageMeaning::Invalid),
@@ -356,6 +358,7 @@ mod tests {
             (400, format!("{runtime}permission denied: unknown"), "Invalid"),
             (500, format!("{runtime}stat /x: no such file or directory: unknown"), "Invalid"),
             (500, "exec /x: exec format error".to_owned(), "Invalid"),
+            (500, format!("{runtime}error setting rlimit type 7: operation not permitted: unknown"), "Invalid"),
             (400, "unable to find user app: no matching entries in passwd file".to_owned(), "Invalid"),
             (
                 500,

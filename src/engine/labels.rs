@@ -30,9 +30,17 @@ pub const LABEL_VOLUME: &str = "coxswain.volume";
 /// On a volume that an image declares: its path. Such a volume has the service's name too.
 pub const LABEL_VOLUME_PATH: &str = "coxswain.volume-path";
 
+/// On a container that checks something and ends: what it checks. It is of our store and of no replica.
+pub const LABEL_CHECK: &str = "coxswain.check";
+
 /// Whether a label has this value.
 pub fn has_label(labels: &BTreeMap<String, String>, label: &str, value: &str) -> bool {
     labels.get(label).is_some_and(|found| found == value)
+}
+
+/// Whether a container is of this store and checks something: it is of no replica.
+pub fn is_check_of(labels: &BTreeMap<String, String>, store: &StoreId) -> bool {
+    is_of_store(labels, store) && labels.contains_key(LABEL_CHECK)
 }
 
 /// Whether an object belongs to this store: only then may anything be done to it.

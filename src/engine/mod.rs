@@ -16,6 +16,7 @@ mod kind;
 mod labels;
 mod listening;
 mod mount;
+mod one_off;
 mod routes;
 mod translate;
 mod types;
@@ -30,10 +31,12 @@ pub use error::{EngineError, EngineObject};
 #[cfg(any(test, feature = "testing"))]
 pub use fake::FakeEngine;
 pub use labels::{
-    LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_REPLICA, LABEL_REPLICA_CREATED_AT,
-    LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH, has_label, is_of_store,
+    LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_CHECK, LABEL_INSTANCE, LABEL_REPLICA,
+    LABEL_REPLICA_CREATED_AT, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH,
+    has_label, is_check_of, is_of_store,
 };
 pub use mount::{BindMount, Mount, ObservedVolume, VolumeSpec};
+pub use one_off::OneOffSpec;
 pub use types::{
     ContainerSpec, ContainerState, EngineEvent, EngineEventKind, EngineInfo, ExecId, ExecOutcome, ImageInfo,
     LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
@@ -59,6 +62,9 @@ pub trait Engine: Send + Sync {
     async fn start(&self, id: &ContainerId) -> Result<(), EngineError>;
     /// Connects a container to a network at this address; an address that is taken is [`EngineError::Conflict`].
     async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError>;
+    /// Runs a program of this node in a container of its own, waits for its end and removes the container; returns the exit
+    /// code. Nothing is pulled: its image is empty and made here.
+    async fn run_one_off(&self, spec: &OneOffSpec) -> Result<i64, EngineError>;
     /// Sends a signal (`SIGTERM`); not running is [`EngineError::NotRunning`].
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError>;
     /// Removes a container, running or not; already gone is success. Its volumes stay, also anonymous ones: what a

@@ -77,6 +77,9 @@ described! {
         /// A replica was ready and then failed its health check three times within ten minutes, and the last time is less than ten
         /// minutes ago.
         ReadinessFlapping,
+        /// Containers of an app cannot connect to the balancer at the address that `balancer.url` names, as when a firewall of the node
+        /// drops their packets.
+        BalancerUnreachable,
         /// A process of the daemon, controller or balancer, ends again and again and is restarted each time.
         DaemonCrashLooping,
     }

@@ -99,6 +99,10 @@ described! {
         ReadinessFlappingEnded,
         /// A container is not stopped, because a balancer has not acknowledged a table without it for a while.
         BalancerUnacknowledged,
+        /// Containers of an app cannot connect to the balancer, as when a firewall of the node drops their packets.
+        BalancerUnreachable,
+        /// Containers of an app that could not connect to the balancer can do so again.
+        BalancerReachable,
         /// A process of the daemon ends again and again; the message has its last exit.
         DaemonCrashLooping,
         /// A socket of the daemon was removed or replaced; the supervisor bound it again.

@@ -27,6 +27,7 @@ mod exit_code;
 mod exposure;
 #[cfg(any(test, feature = "testing"))]
 mod gadget;
+mod gateway_check;
 mod hash;
 mod health;
 mod health_check;
@@ -95,6 +96,7 @@ pub use exit_code::signal_of;
 pub use exposure::{EngineKind, ExposureMode};
 #[cfg(any(test, feature = "testing"))]
 pub use gadget::{Gadget, GadgetSpec};
+pub use gateway_check::{GATEWAY_CHECK_COMMAND, GATEWAY_CONNECT_MAX, GatewayAnswer};
 pub use hash::sha256_hex;
 pub use health::{Health, HealthCheck};
 pub use host_name::is_host_name;

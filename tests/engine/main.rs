@@ -8,6 +8,7 @@ mod docs;
 mod failures;
 mod faults;
 mod faultsock;
+mod firewall;
 mod images;
 mod lifecycle;
 mod load;

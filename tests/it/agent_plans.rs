@@ -6,5 +6,5 @@ mod script;
 
 #[test]
 fn agent_plans_match_their_snapshots() {
-    crate::golden::check("agent", 73, script::run);
+    crate::golden::check("agent", 78, script::run);
 }

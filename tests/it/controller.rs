@@ -127,6 +127,7 @@ impl Rig {
             exposure: None,
             http: vec!["127.0.0.1:8080".parse().unwrap()],
             balancer_host: None,
+            program: None,
             host_paths: HostPathPolicy::default(),
         };
         let (runs, agent) = Agent::new(agent::AgentParts {

@@ -1,10 +1,12 @@
 //! The agent's memory, and how the results of actions change it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use super::barrier::BarrierMemory;
 use super::deletion_guard::DeletionGuard;
 use super::exits::ExitMemory;
+use super::gateway::GatewayChecks;
 use super::images::ImageMemories;
 use super::leases::Leases;
 use super::replica::{ReplicaMemory, VolumeLookup};
@@ -13,7 +15,9 @@ use crate::agent::action::AgentAction;
 use crate::agent::backoff::RETRY;
 use crate::agent::node_plan::NodePlan;
 use crate::engine::{EngineError, ObservedContainer};
-use crate::model::{ContainerId, EndpointId, Evidence, Mono, NotReadyCause, Now, ReplicaName};
+use crate::model::{
+    AppName, ContainerId, EndpointId, Evidence, GatewayAnswer, Mono, NotReadyCause, Now, ReplicaName,
+};
 
 /// What the agent remembers between passes.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +31,7 @@ pub struct AgentMemory {
     pub(in crate::agent) leases: Leases,
     pub(in crate::agent) deletion_guard: DeletionGuard,
     pub(in crate::agent) retries: Retries,
+    pub(in crate::agent) gateway: GatewayChecks,
     /// Volumes that the user removed, or whose loss the user confirmed, until the node's state has forgotten them.
     pub(in crate::agent) recreatable_volumes: BTreeSet<String>,
 }
@@ -52,6 +57,7 @@ impl AgentMemory {
             self.replicas.entry(status.replica.clone()).or_default().written_at = Some(now);
         }
         self.barrier.warned(&plan.warned);
+        self.gateway.reported(&plan.gateway_events);
     }
 
     /// This run started the container: its exit counts, even if it comes before anyone looks.
@@ -69,7 +75,7 @@ impl AgentMemory {
     }
 
     /// A container was examined.
-    pub(in crate::agent) fn examined(
+    pub fn examined(
         &mut self,
         replica: &ReplicaName,
         container: &ContainerId,
@@ -121,6 +127,17 @@ impl AgentMemory {
     /// A signal was sent; `kill` says that it was the SIGKILL after the grace period.
     pub fn signalled(&mut self, instance: &EndpointId, kill: bool, now: Mono) {
         self.barrier.signalled(instance, kill, now);
+    }
+
+    /// Containers of an app tried to connect to the balancer; `None` found out nothing.
+    pub fn gateway_checked(
+        &mut self,
+        app: &AppName,
+        target: SocketAddr,
+        answer: Option<GatewayAnswer>,
+        now: Mono,
+    ) {
+        self.gateway.checked(app, target, answer, now);
     }
 
     /// The Engine has an image, or does not.

@@ -33,6 +33,7 @@ pub(in crate::agent) fn fold(
     memory.deletion_guard.forget(&existing, now.mono);
     memory.retries.forget(view, now.mono);
     memory.exits.fold(view, &existing);
+    memory.gateway.retain(&view.apps);
     memory.recreatable_volumes.retain(|name| view.state.volumes.contains_key(name));
     memory
 }

@@ -12,7 +12,7 @@ use crate::engine::fake::FakeEngine;
 use crate::engine::{
     ContainerSpec, ContainerState, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome,
     ImageInfo, LABEL_REPLICA, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
-    ObservedVolume, VolumeSpec, is_of_store,
+    ObservedVolume, OneOffSpec, VolumeSpec, is_of_store,
 };
 use crate::model::{ContainerId, ListeningSocket, Millis, StoreId};
 
@@ -163,6 +163,10 @@ impl Engine for GuardEngine {
     async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError> {
         self.count("connect").await;
         self.inner.connect(id, network, address).await
+    }
+    async fn run_one_off(&self, spec: &OneOffSpec) -> Result<i64, EngineError> {
+        self.count("run_one_off").await;
+        self.inner.run_one_off(spec).await
     }
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
         self.count("kill").await;

@@ -45,6 +45,7 @@ pub(super) fn config() -> AgentConfig {
         exposure: None,
         http: vec![([0, 0, 0, 0], 8080).into()],
         balancer_host: None,
+        program: None,
         host_paths: HostPathPolicy::default(),
     }
 }

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use coxswain::model::Millis;
 
 use crate::commands::{
-    abort, apply, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
+    abort, apply, check_gateway, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
     reload, restart, resume, rollout, scale, schema, serve, status, store, system, undo, validate, verify,
     version, wait,
 };
@@ -54,6 +54,8 @@ pub(crate) enum CtlCommand {
     Schema(schema::Args),
     Completion(completion::Args),
     Version(version::Args),
+    #[command(hide = true)]
+    CheckGateway(check_gateway::Args),
 }
 
 impl CtlCommand {

@@ -36,7 +36,8 @@ pub(crate) fn run(args: Args, ui: &Ui) -> Result<(), CliError> {
 
 async fn dispatch(session: &Session<'_>, command: CtlCommand) -> Result<(), CliError> {
     match command {
-        CtlCommand::Serve(_) => Ok(()), // handled in `run`
+        CtlCommand::Serve(_) => Ok(()),        // handled in `run`
+        CtlCommand::CheckGateway(_) => Ok(()), // handled in `main`
         CtlCommand::Apply(args) => apply::run(session, args).await,
         CtlCommand::Validate(args) => validate::run(session, &args),
         CtlCommand::Get(args) => get::run(session, args).await,

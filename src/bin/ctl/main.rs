@@ -38,6 +38,10 @@ const EXIT_BUG: u8 = 70;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
+    // It runs in a container that has nothing else, and only its exit code is read.
+    if let args::CtlCommand::CheckGateway(args) = &args.command {
+        return ExitCode::from(commands::check_gateway::run(args));
+    }
     let ui = output::Ui::of_process();
     match catch_unwind(AssertUnwindSafe(|| dispatch::run(args, &ui))) {
         Ok(Ok(())) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ use crate::engine::routes::routed_subnets;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, EngineObject, ExecId, ExecOutcome,
     ImageInfo, LABEL_STORE, LogLine, LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork,
-    ObservedVolume, VolumeSpec, kind, translate,
+    ObservedVolume, OneOffSpec, VolumeSpec, kind, translate,
 };
 use crate::model::{ContainerId, Cpu, ListeningSocket, MemorySize, Millis};
 
@@ -110,6 +110,10 @@ impl Engine for DockerEngine {
     async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError> {
         self.connect_to_network(in_path("a container", id.as_str())?, in_path("a network", network)?, address)
             .await
+    }
+
+    async fn run_one_off(&self, spec: &OneOffSpec) -> Result<i64, EngineError> {
+        self.run_and_remove(spec).await
     }
 
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {

@@ -11,6 +11,7 @@ mod credential_helper;
 mod credentials;
 mod exec;
 mod networks;
+mod one_off;
 mod streams;
 
 use std::error::Error as _;

@@ -10,7 +10,7 @@ use super::faults::{Call, Fault, Mutation};
 use super::world::World;
 use crate::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
-    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
+    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, OneOffSpec, VolumeSpec,
 };
 use crate::model::{ContainerId, ListeningSocket, Millis};
 
@@ -61,6 +61,14 @@ impl Engine for FakeEngine {
 
     async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError> {
         self.call(Call::Connect, |world, now| world.connect(id, network, address, now))
+    }
+
+    /// What [`FakeEngine::end_one_offs_with`] says; no container of it is ever seen.
+    async fn run_one_off(&self, spec: &OneOffSpec) -> Result<i64, EngineError> {
+        self.call(Call::RunOneOff, |world, _| {
+            world.one_offs.push(spec.clone());
+            Ok(world.one_off_code)
+        })
     }
 
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {

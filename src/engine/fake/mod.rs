@@ -31,7 +31,9 @@ use parking_lot::Mutex;
 pub use behaviour::{Behaviour, Healthy, Runs, Stops};
 pub use faults::{Call, Fault, Mutation};
 
-use super::{ContainerSpec, EngineError, EngineInfo, ImageInfo, LogLine, NetworkSpec, ObservedContainer};
+use super::{
+    ContainerSpec, EngineError, EngineInfo, ImageInfo, LogLine, NetworkSpec, ObservedContainer, OneOffSpec,
+};
 use crate::model::{ContainerId, EngineKind, ExposureMode, MemorySize};
 use faults::Faults;
 use world::World;
@@ -181,6 +183,16 @@ impl FakeEngine {
     pub fn of_kind(mut self, kind: EngineKind) -> Self {
         self.info.kind = kind;
         self
+    }
+
+    /// The exit code of one-off containers from now on.
+    pub fn end_one_offs_with(&self, code: i64) {
+        self.locked(|state, _| state.world.one_off_code = code);
+    }
+
+    /// The one-off containers that have run so far.
+    pub fn one_offs(&self) -> Vec<OneOffSpec> {
+        self.locked(|state, _| state.world.one_offs.clone())
     }
 
     /// Adds a line to the container's log.

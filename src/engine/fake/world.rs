@@ -10,7 +10,7 @@ use super::images::{Images, hex_id};
 use super::{ports, subnet};
 use crate::engine::{
     ContainerSpec, ContainerState, EngineError, EngineEvent, EngineEventKind, EngineObject, NetworkSpec,
-    ObservedVolume, VolumeSpec,
+    ObservedVolume, OneOffSpec, VolumeSpec,
 };
 use crate::model::ContainerId;
 
@@ -28,6 +28,9 @@ pub(super) struct World {
     pub(super) journal: Vec<Mutation>,
     /// Ports of the node that a process outside containers listens on.
     pub(super) taken_ports: BTreeSet<u16>,
+    /// One-off containers that have run, and the code that the next one exits with.
+    pub(super) one_offs: Vec<OneOffSpec>,
+    pub(super) one_off_code: i64,
     /// Containers ever made: the source of ids.
     made: u64,
     /// Time of the last start, so that no two starts have the same.

@@ -114,6 +114,9 @@ fn action(action: &AgentAction) -> String {
         AgentAction::Signal { container, signal, .. } => format!("signal {container} {signal}"),
         AgentAction::Examine { container, .. } => format!("examine {container}"),
         AgentAction::Remove { container } => format!("remove {container}"),
+        AgentAction::CheckGateway { target, spec, .. } => {
+            format!("connect to {target} from {} on {}", spec.name, spec.network)
+        }
         AgentAction::RemoveNetwork { name } => format!("remove network {name}"),
         AgentAction::Tag { image, tag } => format!("tag {image} {tag}"),
         AgentAction::Untag { tag } => format!("untag {tag}"),

@@ -8,13 +8,13 @@ use coxswain::agent::{
     plan,
 };
 use coxswain::engine::{
-    ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_REPLICA, LABEL_REPLICA_CREATED_AT, LABEL_REVISION,
+    ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_CHECK, LABEL_REPLICA, LABEL_REPLICA_CREATED_AT, LABEL_REVISION,
     LABEL_SERVICE, LABEL_STORE, ObservedContainer, ObservedNetwork,
 };
 use coxswain::model::{
     AppName, Author, BalancerReport, Cause, ContainerId, CutRequests, Desired, Endpoint, EndpointId,
-    EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, ExposureMode,
-    Generation, Health, HealthCheck, Millis, Mono, NotReadyCause, Now, Port, Protocol, Pull, Replica,
+    EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, Evidence, ExposureMode,
+    GatewayAnswer, Generation, Health, HealthCheck, Millis, Mono, NotReadyCause, Now, Port, Protocol, Pull, Replica,
     ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable,
     ServiceSpec, TableEndpoint, TableName, TableService, TemplateHash, Trial, Volume,
 };
@@ -78,6 +78,7 @@ impl Script {
             pool: "10.209.0.0/16".parse().unwrap(),
             exposure: ExposureMode::Bridge,
             balancer: BalancerUrl::Gateway(8080),
+            program: None,
         };
         let mut spec = ServiceSpec::of_image("users:1");
         spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
@@ -149,6 +150,35 @@ impl Script {
                 self.container("other", id, replica, attempt, state, "")?;
             }
             ["gone", id] => self.view.containers.retain(|c| c.id.as_str() != *id),
+            ["program"] => self.view.facts.program = Some("/usr/bin/ctl".into()),
+            ["gateway", answer, seconds] => {
+                let answer = match *answer {
+                    "accepted" => Some(GatewayAnswer::Accepted),
+                    "rejected" => Some(GatewayAnswer::Rejected),
+                    "silence" => Some(GatewayAnswer::Silence),
+                    "unknown" => None,
+                    _ => return None,
+                };
+                let at = Mono(seconds.parse::<u64>().ok()? * 1000);
+                let target = ([10, 209, 0, 1], 8080).into();
+                self.memory.gateway_checked(&AppName::new("shop"), target, answer, at);
+            }
+            ["check", id, state] => {
+                self.container(STORE, id, "check", "1", state, "")?;
+                let container = self.view.containers.last_mut()?;
+                let labels = [(LABEL_STORE, STORE), (LABEL_APP, "shop"), (LABEL_CHECK, "gateway")];
+                container.labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+            }
+            ["examined", replica, id] => {
+                let (replica, id) = (ReplicaName::new(*replica), ContainerId::new(*id));
+                self.memory.examined(&replica, &id, Evidence::default(), Mono(0));
+            }
+            ["idle", "gateway"] => {
+                self.view.busy.remove(&ActionSubject::GatewayCheck(AppName::new("shop")));
+            }
+            ["busy", "gateway"] => {
+                self.view.busy.insert(ActionSubject::GatewayCheck(AppName::new("shop")));
+            }
             ["reach", "published"] => self.view.facts.exposure = ExposureMode::Published,
             ["published", id, port] => {
                 let container = self.view.containers.iter_mut().find(|c| c.id.as_str() == *id)?;

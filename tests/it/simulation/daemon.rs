@@ -106,6 +106,7 @@ fn config() -> AgentConfig {
         exposure: None,
         http: vec!["0.0.0.0:8080".parse().unwrap()],
         balancer_host: None,
+        program: None,
         host_paths: HostPathPolicy::default(),
     }
 }

@@ -11,7 +11,8 @@ use coxswain::clock::Clock;
 use coxswain::engine::fake::FakeEngine;
 use coxswain::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
-    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, VolumeSpec,
+    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, OneOffSpec,
+    VolumeSpec,
 };
 use coxswain::model::{ContainerId, EndpointId, FailedProbe, ListeningSocket, Millis, Mono, ProbeAnswer};
 use coxswain::probe::{ProbeState, ProbeTarget, Probes};
@@ -155,6 +156,10 @@ impl Engine for LateEngine {
     async fn connect(&self, id: &ContainerId, network: &str, address: IpAddr) -> Result<(), EngineError> {
         let (id, network) = (id.clone(), network.to_owned());
         late!(self, true, engine => engine.connect(&id, &network, address))
+    }
+    async fn run_one_off(&self, spec: &OneOffSpec) -> Result<i64, EngineError> {
+        let spec = spec.clone();
+        late!(self, true, engine => engine.run_one_off(&spec))
     }
     async fn kill(&self, id: &ContainerId, signal: &str) -> Result<(), EngineError> {
         let (id, signal) = (id.clone(), signal.to_owned());

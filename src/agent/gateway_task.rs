@@ -1,0 +1,56 @@
+//! Runs a check of the way from containers to the balancer, and gives one up.
+
+use std::time::Duration;
+
+use super::action::ActionSubject;
+use super::run::Agent;
+use super::spec;
+use crate::engine::{Engine, EngineError, OneOffSpec, is_check_of};
+use crate::model::GatewayAnswer;
+
+/// How long the end of the agent waits for the removal of a container; the next agent removes what is left.
+const REMOVE_MAX: Duration = Duration::from_secs(2);
+
+/// Connects from a container; `None` if that found out nothing. Its failures say nothing about the Engine: what it does not
+/// support here is nothing else's business.
+pub(super) async fn connect(engine: &dyn Engine, spec: &OneOffSpec) -> Option<GatewayAnswer> {
+    match engine.run_one_off(spec).await {
+        Ok(code) => {
+            let answer = GatewayAnswer::of_exit_code(code);
+            tracing::debug!(container = spec.name, code, ?answer, "connected to the balancer from a container");
+            answer
+        }
+        Err(error) => {
+            tracing::debug!(container = spec.name, %error, "cannot connect to the balancer from a container");
+            None
+        }
+    }
+}
+
+impl Agent {
+    /// Removes the container of a check that is under way: the agent ends, and it is to leave none.
+    pub(super) async fn abandon_checks(&mut self) {
+        let apps = self.busy.iter().filter_map(|subject| match subject {
+            ActionSubject::GatewayCheck(app) => Some(app.clone()),
+            _ => None,
+        });
+        let names: Vec<String> = apps.map(|app| spec::check_name(&app, &self.facts.store)).collect();
+        if names.is_empty() {
+            return;
+        }
+        self.tasks.abort_all();
+        for name in names {
+            match tokio::time::timeout(REMOVE_MAX, self.remove_check(&name)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) if error.is_not_found() => {}
+                Ok(Err(error)) => tracing::debug!(name, %error, "the container of a check is left"),
+                Err(_) => tracing::debug!(name, "the container of a check is left: Docker does not answer"),
+            }
+        }
+    }
+
+    async fn remove_check(&self, name: &str) -> Result<(), EngineError> {
+        let found = self.engine.inspect_name(name).await?;
+        if is_check_of(&found.labels, &self.facts.store) { self.engine.remove(&found.id).await } else { Ok(()) }
+    }
+}
