@@ -32,8 +32,9 @@ impl EngineWatch {
     pub(super) fn note_actions(&mut self, busy: &BTreeSet<ActionSubject>, now: Mono) {
         let is_removing = |c: &ObservedContainer| c.state == ContainerState::Removing;
         // Nothing waits for a check of the gateway, which takes seconds where packets are dropped.
-        let may_take_time =
-            |subject: &ActionSubject| matches!(subject, ActionSubject::Pull(_) | ActionSubject::GatewayCheck(_));
+        let may_take_time = |subject: &ActionSubject| {
+            matches!(subject, ActionSubject::Pull(_) | ActionSubject::GatewayCheck(_))
+        };
         let is_acting = busy.iter().any(|subject| !may_take_time(subject))
             || self.observation.containers().any(is_removing);
         let since = self.acting_since.unwrap_or(now);

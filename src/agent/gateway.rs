@@ -15,7 +15,8 @@ use super::plan_builder::PlanBuilder;
 use super::spec;
 use crate::engine::{LABEL_APP, is_check_of};
 use crate::model::{
-    AppName, Condition, Event, EventKind, EventReason, GatewayAnswer, Millis, Reason, ReplicaPhase, ServiceName, key,
+    AppName, Condition, Event, EventKind, EventReason, GatewayAnswer, Millis, Reason, ReplicaPhase,
+    ServiceName, key,
 };
 
 /// A replica of the app was ready for this long: the command that waits for it has ended.

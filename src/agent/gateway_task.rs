@@ -17,7 +17,12 @@ pub(super) async fn connect(engine: &dyn Engine, spec: &OneOffSpec) -> Option<Ga
     match engine.run_one_off(spec).await {
         Ok(code) => {
             let answer = GatewayAnswer::of_exit_code(code);
-            tracing::debug!(container = spec.name, code, ?answer, "connected to the balancer from a container");
+            tracing::debug!(
+                container = spec.name,
+                code,
+                ?answer,
+                "connected to the balancer from a container"
+            );
             answer
         }
         Err(error) => {
@@ -51,6 +56,10 @@ impl Agent {
 
     async fn remove_check(&self, name: &str) -> Result<(), EngineError> {
         let found = self.engine.inspect_name(name).await?;
-        if is_check_of(&found.labels, &self.facts.store) { self.engine.remove(&found.id).await } else { Ok(()) }
+        if is_check_of(&found.labels, &self.facts.store) {
+            self.engine.remove(&found.id).await
+        } else {
+            Ok(())
+        }
     }
 }

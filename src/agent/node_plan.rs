@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::action::AgentAction;
 use super::node_state::NodeState;
 use crate::model::{
-    AppName, Condition, ContainerId, Endpoint, EndpointId, Event, Millis, ReplicaName, ReplicaStatus, ServiceName,
+    AppName, Condition, ContainerId, Endpoint, EndpointId, Event, Millis, ReplicaName, ReplicaStatus,
+    ServiceName,
 };
 use crate::probe::ProbeTarget;
 

@@ -16,8 +16,8 @@ use super::status::ReplicaStep;
 use super::view::{WantedReplica, instance_of};
 use crate::engine::{ContainerState, ObservedContainer};
 use crate::model::{
-    ContainerId, CutRequests, DEFAULT_STOP_SIGNAL, Endpoint, EndpointId, EndpointState, Millis, ReplicaPhase, Revision,
-    RolloutPolicy, StopPolicy,
+    ContainerId, CutRequests, DEFAULT_STOP_SIGNAL, Endpoint, EndpointId, EndpointState, Millis, ReplicaPhase,
+    Revision, RolloutPolicy, StopPolicy,
 };
 
 /// SIGKILL is sent again after this long: the first may have been lost.
@@ -165,8 +165,7 @@ fn retire_all<'a>(
         wanted.endpoint_of(container).is_some_and(|e| e.state != EndpointState::Draining)
     };
     let leaving = containers.all().filter(|c| Some(&c.id) != kept);
-    let retired: Vec<Retirement> =
-        leaving.map(|c| retire(builder, c, registered(c), &stop_terms)).collect();
+    let retired: Vec<Retirement> = leaving.map(|c| retire(builder, c, registered(c), &stop_terms)).collect();
     let phases: Vec<&ReplicaPhase> = retired.iter().map(|retired| &retired.phase).collect();
     let phase = match phases.as_slice() {
         [] if !is_gone(wanted) && images::untag_deleted(builder, wanted) => ReplicaPhase::Stopping,

@@ -273,7 +273,8 @@ impl Agent {
         let is_known = self.publisher.may_plan();
         let containers = self.watch.observation.containers();
         let store = &self.facts.store;
-        let is_ours = |c: &&ObservedContainer| is_of_store(&c.labels, store) && !is_check_of(&c.labels, store);
+        let is_ours =
+            |c: &&ObservedContainer| is_of_store(&c.labels, store) && !is_check_of(&c.labels, store);
         let ours = containers.filter(is_ours).count();
         let new = AgentState {
             engine: availability.state().clone(),

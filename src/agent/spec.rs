@@ -11,14 +11,14 @@ use super::allocator::NetworkAllocation;
 use super::node::{BalancerUrl, NodeFacts};
 use super::view::NodeView;
 use crate::engine::{
-    BindMount, ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_CHECK, LABEL_INSTANCE, LABEL_REPLICA,
-    LABEL_REPLICA_CREATED_AT, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME, LABEL_VOLUME_PATH,
-    Mount, NetworkSpec, OneOffSpec, VolumeSpec,
+    BindMount, ContainerSpec, LABEL_ADDRESS, LABEL_APP, LABEL_ATTEMPT, LABEL_CHECK, LABEL_INSTANCE,
+    LABEL_REPLICA, LABEL_REPLICA_CREATED_AT, LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, LABEL_VOLUME,
+    LABEL_VOLUME_PATH, Mount, NetworkSpec, OneOffSpec, VolumeSpec,
 };
 use crate::model::{
     AppName, ContainerOptions, ContainerProcess, EnvField, EnvValue, GATEWAY_CHECK_COMMAND,
-    GATEWAY_CONNECT_MAX, ImageVolume, Millis, Replica, Revision, StoreId,
-    TMP, TMPFS_SIZE, Tmpfs, Volume, sha256_hex,
+    GATEWAY_CONNECT_MAX, ImageVolume, Millis, Replica, Revision, StoreId, TMP, TMPFS_SIZE, Tmpfs, Volume,
+    sha256_hex,
 };
 
 /// The container of an attempt.
@@ -185,7 +185,12 @@ pub(super) fn check_name(app: &AppName, store: &StoreId) -> String {
 const CHECK_START_MAX: Millis = Millis::secs(10);
 
 /// The container that connects to the balancer from an app's network.
-pub(super) fn gateway_check(view: &NodeView, app: &AppName, target: SocketAddr, program: PathBuf) -> OneOffSpec {
+pub(super) fn gateway_check(
+    view: &NodeView,
+    app: &AppName,
+    target: SocketAddr,
+    program: PathBuf,
+) -> OneOffSpec {
     let store = &view.facts.store;
     let labels =
         [(LABEL_STORE, store.to_string()), (LABEL_APP, app.to_string()), (LABEL_CHECK, "gateway".to_owned())];

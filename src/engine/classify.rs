@@ -358,7 +358,11 @@ mod tests {
             (400, format!("{runtime}permission denied: unknown"), "Invalid"),
             (500, format!("{runtime}stat /x: no such file or directory: unknown"), "Invalid"),
             (500, "exec /x: exec format error".to_owned(), "Invalid"),
-            (500, format!("{runtime}error setting rlimit type 7: operation not permitted: unknown"), "Invalid"),
+            (
+                500,
+                format!("{runtime}error setting rlimit type 7: operation not permitted: unknown"),
+                "Invalid",
+            ),
             (400, "unable to find user app: no matching entries in passwd file".to_owned(), "Invalid"),
             (
                 500,

@@ -28,6 +28,13 @@ fn crash(daemon: &Daemon, restarts: u64) {
     });
 }
 
+/// A service `hello` that has ended so often by itself, with its condition.
+pub(crate) fn serve_and_crash(daemon: &Daemon, times: u64) {
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&daemon.image("v1"), ""))]);
+    (1..=times).for_each(|restarts| crash(daemon, restarts));
+    wait_for("the condition", || daemon.expect(0, &["why", "hello"]).0.contains("hello is crash-looping"));
+}
+
 #[test]
 fn crashing_service_is_shown_until_it_is_mended() {
     let mut daemon = Daemon::start();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::crashing;
 use crate::daemon::{Daemon, docker, free_port, wait_for};
 use crate::images::Run;
 
@@ -167,7 +168,19 @@ fn run_commands(page: &str, daemon: &Daemon) {
     let images = [daemon.image("v1"), daemon.image("v2")];
     let file = daemon.file("app.yaml", &put(manifest, "hello:v1", &images[0]));
     let tag = |image: &str| image.rsplit(':').next().expect("a tag").to_owned();
+    let own = |word: &str| match word {
+        "app.yaml" => file.clone(),
+        "v1" => tag(&images[0]),
+        "v2" => tag(&images[1]),
+        word => word.to_owned(),
+    };
+    run_lines(page, daemon, own);
+}
+
+/// The commands of a page, with the test's own words in place of some of them; what each printed.
+fn run_lines(page: &str, daemon: &Daemon, own: impl Fn(&str) -> String) -> Vec<(String, String)> {
     let commands = blocks(page, "sh").concat();
+    let mut ran = Vec::new();
     let ours: Vec<&str> = commands.lines().filter(|line| !line.starts_with("make ")).collect();
     assert!(ours.len() >= 3, "{ours:?}");
     for line in ours {
@@ -175,15 +188,11 @@ fn run_commands(page: &str, daemon: &Daemon) {
         let exit = comment.trim().strip_prefix("exit ").map_or(0, |exit| exit.parse().expect("an exit code"));
         let words =
             line.trim().strip_prefix("ctl ").unwrap_or_else(|| panic!("{line} is no command of ours"));
-        let own = |word: &str| match word {
-            "app.yaml" => file.clone(),
-            "v1" => tag(&images[0]),
-            "v2" => tag(&images[1]),
-            word => word.to_owned(),
-        };
-        let words: Vec<String> = words.split_whitespace().map(own).collect();
-        daemon.expect(exit, &words.iter().map(String::as_str).collect::<Vec<_>>());
+        let words: Vec<String> = words.split_whitespace().map(&own).collect();
+        let (printed, _) = daemon.expect(exit, &words.iter().map(String::as_str).collect::<Vec<_>>());
+        ran.push((line.trim().to_owned(), printed));
     }
+    ran
 }
 
 #[test]
@@ -214,6 +223,32 @@ fn inspect_and_undo_page_works() {
     let (history, _) = daemon.expect(0, &["history", "hello"]);
     for outcome in ["complete, current", "aborted"] {
         assert!(history.contains(outcome), "no `{outcome}` in:\n{history}");
+    }
+}
+
+/// The commands on a service that has crashed three times, and what the page says that they show.
+#[test]
+fn crashing_service_page_works() {
+    let daemon = Daemon::start();
+    crashing::serve_and_crash(&daemon, 3);
+    let text = page("docs/how-to/crashing-service.md");
+    let ran = run_lines(&text, &daemon, str::to_owned);
+    let shown = [
+        ("ctl get", "3 ("),
+        ("ctl get replicas", "3 ("),
+        ("ctl why hello", "exited with code 3"),
+        ("ctl why hello", "CrashLooping"),
+        ("ctl logs hello --previous", "stopping: exit requested"),
+        ("ctl describe hello", "last exits"),
+        ("ctl events hello", "CrashLooping"),
+    ];
+    for (command, part) in shown {
+        let (_, printed) = ran.iter().find(|(line, _)| line == command).expect(command);
+        assert!(printed.contains(part), "{command}: no `{part}` in {printed}");
+    }
+    let service = daemon.json(&["get", "hello", "-o", "json"]);
+    for field in ["restartCount", "lastExit"] {
+        assert!(text.contains(field) && service["status"].get(field).is_some(), "{field}: {service}");
     }
 }
 

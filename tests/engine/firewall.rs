@@ -38,6 +38,13 @@ fn condition(daemon: &Daemon) -> Option<String> {
     status.lines().find(|line| line.contains("BalancerUnreachable")).map(str::to_owned)
 }
 
+fn manifest(image: &str) -> String {
+    format!(
+        "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello, app: wall}}\nspec:\n  image: {image}\n  \
+         port: 8080\n  health: /healthz\n  rollout: {{healthyFor: 300ms}}\n"
+    )
+}
+
 fn blocked_and_mended(verdict: &str, said: &str) {
     let entry = free_port();
     let every: &'static str = Box::leak(format!("0.0.0.0:{}", entry.port()).into_boxed_str());
@@ -45,12 +52,7 @@ fn blocked_and_mended(verdict: &str, said: &str) {
     let rule = format!("-i cx-wall-+ -p tcp --dport {} -j {verdict}", entry.port());
     let rule = Rule::insert(&rule);
     let daemon = Daemon::start_with(Box::leak(Box::new(["--http", every])));
-    let manifest = format!(
-        "apiVersion: coxswain/v1\nkind: Service\nmetadata: {{name: hello, app: wall}}\nspec:\n  image: {}\n  port: 8080\n  \
-         health: /healthz\n  rollout: {{healthyFor: 300ms}}\n",
-        daemon.image("v1")
-    );
-    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest)]);
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&daemon.image("v1")))]);
     wait_for("the firewall is noticed", || condition(&daemon).is_some());
     let shown = condition(&daemon).unwrap_or_default();
     let allow = format!("to any port {} proto tcp`", entry.port());
@@ -72,6 +74,27 @@ fn blocked_and_mended(verdict: &str, said: &str) {
     assert_eq!(checks(&daemon), "");
     let empty = format!("coxswain/empty:{}", &daemon.store()[..8]);
     assert_eq!(docker(&["images", "--quiet", &empty]), "");
+}
+
+#[test]
+fn check_that_is_cut_short_leaves_no_container() {
+    let entry = free_port();
+    let every: &'static str = Box::leak(format!("0.0.0.0:{}", entry.port()).into_boxed_str());
+    let _rule = Rule::insert(&format!("-i cx-wall-+ -p tcp --dport {} -j DROP", entry.port()));
+    let mut daemon = Daemon::start_with(Box::leak(Box::new(["--http", every])));
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&daemon.image("v1")))]);
+    wait_for("a check", || !checks(&daemon).is_empty());
+    daemon.stop();
+    assert_eq!(checks(&daemon), "", "the controller removed it as it ended");
+    daemon.serve();
+    wait_for("a check", || !checks(&daemon).is_empty());
+    let left = checks(&daemon);
+    daemon.kill("controller");
+    wait_for("the next controller has removed it", || checks(&daemon) != left);
+    wait_for("the condition", || condition(&daemon).is_some());
+    daemon.expect(0, &["delete", "hello", "--yes"]);
+    daemon.lets_networks_go();
+    wait_for("no check is left", || checks(&daemon).is_empty());
 }
 
 #[test]

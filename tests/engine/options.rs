@@ -128,6 +128,21 @@ fn option_that_the_engine_refuses_fails_the_release_with_its_message() {
 }
 
 #[test]
+fn limit_above_the_machines_own_fails_the_release_at_once() {
+    let daemon = Daemon::start();
+    let image = daemon.image("v1");
+    let most: u64 = std::fs::read_to_string("/proc/sys/fs/nr_open").unwrap().trim().parse().unwrap();
+    let limits = format!("  ulimits: {{nofile: {}}}\n", most + 1);
+    // It would be tried for longer than the command waits.
+    let text =
+        manifest(&image, &limits).replace("health: /healthz", "health: {http: /healthz, startWithin: 10m}");
+    let text = text.replace("deadline: 60s", "deadline: 15m");
+    let file = daemon.file("app.yaml", &text);
+    let (_, errors) = daemon.expect(5, &["apply", "-f", &file, "--timeout", "60s"]);
+    assert!(errors.contains("error setting rlimit"), "{errors}");
+}
+
+#[test]
 fn path_of_the_node_is_mounted_only_where_the_daemon_allows_it() {
     let node = tempfile::tempdir().unwrap();
     let root = node.path().canonicalize().unwrap();

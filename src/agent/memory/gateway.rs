@@ -114,8 +114,7 @@ impl GatewayChecks {
 
     /// Apps whose containers can connect again, which no event says yet.
     pub(in crate::agent) fn recovered(&self) -> impl Iterator<Item = (&AppName, SocketAddr)> {
-        let recovered =
-            self.apps.iter().filter(|(_, known)| known.is_reported && known.failures < CONFIRMED);
+        let recovered = self.apps.iter().filter(|(_, known)| known.is_reported && known.failures < CONFIRMED);
         recovered.map(|(app, known)| (app, known.target))
     }
 

@@ -8,15 +8,16 @@ use coxswain::agent::{
     plan,
 };
 use coxswain::engine::{
-    ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_CHECK, LABEL_REPLICA, LABEL_REPLICA_CREATED_AT, LABEL_REVISION,
-    LABEL_SERVICE, LABEL_STORE, ObservedContainer, ObservedNetwork,
+    ContainerState, LABEL_APP, LABEL_ATTEMPT, LABEL_CHECK, LABEL_REPLICA, LABEL_REPLICA_CREATED_AT,
+    LABEL_REVISION, LABEL_SERVICE, LABEL_STORE, ObservedContainer, ObservedNetwork,
 };
 use coxswain::model::{
     AppName, Author, BalancerReport, Cause, ContainerId, CutRequests, Desired, Endpoint, EndpointId,
-    EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, Evidence, ExposureMode,
-    GatewayAnswer, Generation, Health, HealthCheck, Millis, Mono, NotReadyCause, Now, Port, Protocol, Pull, Replica,
-    ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RoutingTable,
-    ServiceSpec, TableEndpoint, TableName, TableService, TemplateHash, Trial, Volume,
+    EndpointOrigin, EndpointState, EndpointStats, EndpointVia, EnvField, EnvValue, Epoch, Evidence,
+    ExposureMode, GatewayAnswer, Generation, Health, HealthCheck, Millis, Mono, NotReadyCause, Now, Port,
+    Protocol, Pull, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision,
+    RevisionNumber, RoutingTable, ServiceSpec, TableEndpoint, TableName, TableService, TemplateHash, Trial,
+    Volume,
 };
 use coxswain::probe::ProbeState;
 use coxswain::registry::Barrier;

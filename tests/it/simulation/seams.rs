@@ -11,8 +11,7 @@ use coxswain::clock::Clock;
 use coxswain::engine::fake::FakeEngine;
 use coxswain::engine::{
     ContainerSpec, Engine, EngineError, EngineEvent, EngineInfo, ExecId, ExecOutcome, ImageInfo, LogLine,
-    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, OneOffSpec,
-    VolumeSpec,
+    LogOptions, NetworkSpec, ObservedContainer, ObservedNetwork, ObservedVolume, OneOffSpec, VolumeSpec,
 };
 use coxswain::model::{ContainerId, EndpointId, FailedProbe, ListeningSocket, Millis, Mono, ProbeAnswer};
 use coxswain::probe::{ProbeState, ProbeTarget, Probes};
