@@ -6,7 +6,8 @@
 #   make deb      a Debian package in target/debian, with the debug symbols in a file next to it
 #   make bench    the figures of docs/benchmarks.md, measured here
 #   make storm    100,000 requests while services are rolled, scaled, restarted and undone; about ten minutes
-#   make boot     the unit under a systemd of its own: start at boot, restart, watchdog, stop, reboot; about three minutes
+#   make boot     the unit under a systemd of its own: start at boot, restart, watchdog, stop, reboot, and the package of `make deb`
+#                 installed, upgraded and purged; about four minutes
 #   make seeds    the simulation from SEEDS=2000 fresh seeds; prints the first, and the one that breaks a law
 
 # The repository that `make images` puts its tags in.

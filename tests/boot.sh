@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # `ctl system install` under a systemd of its own, as process 1 of its own namespaces: start at boot, READY, restart, reload,
-# watchdog, stop, reboot. Prints what each took and what a client saw meanwhile. Ends with an error where a step fails or does not
-# end, where containers end with the daemon, where a reload loses a request, or where a service is not back after the reboot; how
-# long a step may take is left to who reads it.
+# watchdog, stop, reboot. Then the Debian package, if it was built: installed, upgraded, removed, purged. Prints what each took and
+# what a client saw meanwhile. Ends with an error where a step fails or does not end, where containers end with the daemon, where a
+# reload or an upgrade loses a request, or where a service is not back after the reboot; how long a step may take is left to who
+# reads it.
 #
 # The machine that boots is a copy-on-write view of this one's root file system with nothing enabled but Coxswain. It shares
 # Docker's socket, the network and the kernel. Needs root, systemd and Docker; what it writes is in memory and gone at the end.
 #   CTL=PATH       the binary; target/…/debug/ctl if not given
+#   DEB=PATH       the package; the last of target/debian/ if not given
 #   SERVICES=20    services that must be back after the reboot, two replicas each
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 CTL=${CTL:-${CARGO_TARGET_DIR:-target}/$(rustc -vV | sed -n 's/^host: //p')/debug/ctl}
+DEB=${DEB-$(find target/debian -name 'coxswain_*.deb' -printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2)}
 SERVICES=${SERVICES:-20}
 PORT=${PORT:-18080}
 IMAGE=${IMAGE:-hello}
@@ -29,7 +32,8 @@ now() { awk '{ printf "%d\n", $1 * 1000 }' /proc/uptime; }
 # inside COMMAND…: in the machine that booted
 inside() { nsenter --target "$init" --mount --uts --ipc --pid --cgroup --root --wd -- "$@"; }
 
-ctl() { inside /usr/local/bin/ctl "$@"; }
+# where `ctl system install` or the package has put it
+ctl() { inside ctl "$@"; }
 
 # until_ok SECONDS WHAT COMMAND…: waits until the command succeeds
 until_ok() {
@@ -171,10 +175,10 @@ boot() {
     until_ok 30 "systemd answers" inside systemctl is-system-running --wait || true
 }
 
-# manifests: as many services of two replicas as are wanted
+# manifests N: as many services of two replicas
 manifests() {
     local number
-    for number in $(seq "$SERVICES"); do
+    for number in $(seq "$1"); do
         cat <<YAML
 ---
 apiVersion: coxswain/v1
@@ -241,7 +245,7 @@ took "ctl system install, until READY" $(($(now) - began))
 [[ $(shown ActiveState) == active ]] || wrong "not active after the install"
 [[ $(shown StatusText) == *"are running"* ]] || wrong "STATUS is $(shown StatusText)"
 
-manifests | inside sh -c "cat >/root/web.yaml"
+manifests "$SERVICES" | inside sh -c "cat >/root/web.yaml"
 began=$(now)
 ctl apply -f /root/web.yaml >/dev/null 2>&1 || wrong "the apply failed"
 took "ctl apply of $SERVICES services, 2 replicas each" $(($(now) - began))
@@ -291,3 +295,63 @@ ctl delete --app boot --yes >/dev/null 2>&1 || wrong "the delete failed"
 took "ctl delete of all services" $(($(now) - began))
 ctl system uninstall >/dev/null || wrong "the uninstall failed"
 [[ $(inside systemctl is-enabled coxswain 2>&1) != enabled ]] || wrong "still enabled after the uninstall"
+
+if [[ -z $DEB ]]; then
+    echo "no package in target/debian: its steps are left out (make deb)"
+    exit 0
+fi
+
+# later_version FILE: the package with a higher version and the same content
+later_version() {
+    local work
+    work=$(mktemp -d --tmpdir="$machine")
+    dpkg-deb --raw-extract "$DEB" "$work/tree"
+    sed -i 's/^Version: .*/&+next/' "$work/tree/DEBIAN/control"
+    dpkg-deb --build --root-owner-group -Znone "$work/tree" "$1" >/dev/null
+    rm -r "$work"
+}
+
+package() { inside env DEBIAN_FRONTEND=noninteractive dpkg "$@" </dev/null >"$machine/dpkg" 2>&1 || wrong "dpkg $*: $(cat "$machine/dpkg")"; }
+
+inside rm -rf /usr/local/bin/ctl /var/lib/coxswain /etc/default/coxswain
+inside sh -c 'cat >/root/coxswain.deb' <"$DEB"
+later_version "$machine/next.deb"
+inside sh -c 'cat >/root/next.deb' <"$machine/next.deb"
+rm "$machine/next.deb"
+
+began=$(now)
+package --install /root/coxswain.deb
+until_ok 60 "the daemon of the package is active" eval '[[ $(shown ActiveState) == active ]]'
+took "dpkg --install, until the service is active" $(($(now) - began))
+[[ $(inside systemctl is-enabled coxswain) == enabled ]] || wrong "not enabled by the package"
+[[ $(inside sh -c 'command -v ctl') == /usr/bin/ctl ]] || wrong "ctl is not the package's"
+inside sh -c "echo 'CTL_SERVE_OPTIONS=\"--http 127.0.0.1:$PORT\"' >/etc/default/coxswain"
+inside systemctl restart coxswain
+manifests 2 | inside sh -c "cat >/root/web.yaml"
+ctl apply -f /root/web.yaml >/dev/null 2>&1 || wrong "the apply failed"
+
+pid=$(shown MainPID)
+under_load "dpkg --install of a later version" package --install /root/next.deb
+((failed == 0)) || wrong "the upgrade lost $failed requests"
+[[ $(shown MainPID) == "$pid" && $(shown ActiveState) == active ]] || wrong "the upgrade restarted the daemon: $(cat "$machine/dpkg")"
+[[ $(inside dpkg-query --show --showformat '${Version}' coxswain) == *+next ]] || wrong "the later version is not installed"
+inside grep -q "127.0.0.1:$PORT" /etc/default/coxswain || wrong "the upgrade replaced /etc/default/coxswain"
+supervisor=$(inside stat --dereference --format '%d:%i' "/proc/$pid/exe")
+[[ $supervisor == "$(inside stat --format '%d:%i' /usr/bin/ctl)" ]] || wrong "the supervisor runs another program than /usr/bin/ctl"
+
+running=$(containers | sort)
+package --remove coxswain
+[[ $(inside systemctl is-active coxswain 2>&1) != active ]] || wrong "still active after the removal"
+[[ $(containers | sort) == "$running" ]] || wrong "containers ended with the removal"
+inside test -e /etc/default/coxswain -a -e /var/lib/coxswain/store-id || wrong "the removal took options or state"
+began=$(now)
+package --install /root/next.deb
+until_ok 60 "the service answers after a second installation" ask web1
+took "dpkg --install again, until a service answers" $(($(now) - began))
+ctl delete --app boot --yes >/dev/null 2>&1 || wrong "the delete failed"
+package --purge coxswain
+for path in /etc/default/coxswain /var/lib/coxswain /usr/bin/ctl /usr/lib/systemd/system/coxswain.service; do
+    ! inside test -e "$path" || wrong "$path is left after the purge"
+done
+! inside getent group coxswain >/dev/null || wrong "the group is left after the purge"
+! inside getent passwd coxswain-balancer >/dev/null || wrong "the balancer's user is left after the purge"

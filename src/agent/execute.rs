@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::action::AgentAction;
 use super::examine::examine;
-use super::gateway_task;
+use super::gateway_connect;
 use super::host_paths;
 use super::observe::Ticks;
 use crate::engine::{ContainerSpec, ContainerState, Engine, EngineError, ObservedContainer};
@@ -80,7 +80,7 @@ pub(super) async fn execute(
         }
         AgentAction::Remove { container } => engine.remove(container).await,
         AgentAction::CheckGateway { spec, .. } => {
-            return ActionOutcome::GatewayChecked(gateway_task::connect(engine, spec).await);
+            return ActionOutcome::GatewayChecked(gateway_connect::connect(engine, spec).await);
         }
         AgentAction::RemoveNetwork { name } => engine.remove_network(name).await,
         AgentAction::Tag { image, tag } => {

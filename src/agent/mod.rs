@@ -9,6 +9,7 @@
 //! Deliberately absent: which replicas exist (`orchestrator`), routing tables (`registry`), stopping containers when the
 //! agent ends.
 
+mod abandon;
 mod action;
 mod address;
 mod allocator;
@@ -30,7 +31,7 @@ mod examine;
 mod execute;
 mod first_contact;
 mod gateway;
-mod gateway_task;
+mod gateway_connect;
 mod handle;
 mod host_paths;
 mod images;

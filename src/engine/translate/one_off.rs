@@ -10,7 +10,7 @@ use crate::engine::{BindMount, OneOffSpec};
 
 /// Where the program is in the container.
 const PROGRAM: &str = "/program";
-/// The user and group `nobody`.
+/// User and group of the program: without rights of their own.
 const USER: &str = "65534:65534";
 /// Memory of the container: the program is mapped from the node's file, and needs a few MiB of its own.
 const MEMORY: i64 = 64 << 20;

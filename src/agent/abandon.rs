@@ -1,36 +1,14 @@
-//! Runs a check of the way from containers to the balancer, and gives one up.
+//! The end of the agent: what it leaves behind of what is under way.
 
 use std::time::Duration;
 
 use super::action::ActionSubject;
 use super::run::Agent;
 use super::spec;
-use crate::engine::{Engine, EngineError, OneOffSpec, is_check_of};
-use crate::model::GatewayAnswer;
+use crate::engine::{EngineError, is_check_of};
 
 /// How long the end of the agent waits for the removal of a container; the next agent removes what is left.
 const REMOVE_MAX: Duration = Duration::from_secs(2);
-
-/// Connects from a container; `None` if that found out nothing. Its failures say nothing about the Engine: what it does not
-/// support here is nothing else's business.
-pub(super) async fn connect(engine: &dyn Engine, spec: &OneOffSpec) -> Option<GatewayAnswer> {
-    match engine.run_one_off(spec).await {
-        Ok(code) => {
-            let answer = GatewayAnswer::of_exit_code(code);
-            tracing::debug!(
-                container = spec.name,
-                code,
-                ?answer,
-                "connected to the balancer from a container"
-            );
-            answer
-        }
-        Err(error) => {
-            tracing::debug!(container = spec.name, %error, "cannot connect to the balancer from a container");
-            None
-        }
-    }
-}
 
 impl Agent {
     /// Removes the container of a check that is under way: the agent ends, and it is to leave none.
