@@ -24,7 +24,12 @@ const SETTLED_AFTER: Millis = Millis::secs(5);
 
 /// Plans the next check, if one is due; only called while there is nothing else to do.
 pub(super) fn check(builder: &mut PlanBuilder<'_>) {
-    let Some(program) = builder.view.facts.program.clone() else { return };
+    let view = builder.view;
+    let Some(program) = view.facts.program.clone() else { return };
+    if view.containers.iter().any(|container| is_check_of(&container.labels, &view.facts.store)) {
+        // Its name is taken until it is removed.
+        return;
+    }
     let now = builder.now.mono;
     let checks = &builder.memory.gateway;
     let candidate = |app| {
@@ -33,11 +38,11 @@ pub(super) fn check(builder: &mut PlanBuilder<'_>) {
         Some((due, checks.last(app), app, target))
     };
     // Of those that are due at the same time the one whose last check is the oldest.
-    let Some((due, _, app, target)) = builder.view.apps.iter().filter_map(candidate).min() else { return };
+    let Some((due, _, app, target)) = view.apps.iter().filter_map(candidate).min() else { return };
     if due > now {
         return builder.wake(due.since(now));
     }
-    let spec = Box::new(spec::gateway_check(builder.view, app, target, program));
+    let spec = Box::new(spec::gateway_check(view, app, target, program));
     builder.act(AgentAction::CheckGateway { app: app.clone(), target, spec });
 }
 
