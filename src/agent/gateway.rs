@@ -34,7 +34,10 @@ pub(super) fn check(builder: &mut PlanBuilder<'_>) {
     let checks = &builder.memory.gateway;
     let candidate = |app| {
         let target = target(builder, app)?;
-        let due = checks.due(app, target)?.max(now.after(settles_in(builder, app)?));
+        let is_reported = checks.unreachable().any(|found| found.app == app);
+        // What is reported ends with an answer, also of an app that was scaled to zero meanwhile.
+        let wait = if is_reported { Millis(0) } else { settles_in(builder, app)? };
+        let due = checks.due(app, target)?.max(now.after(wait));
         Some((due, checks.last(app), app, target))
     };
     // Of those that are due at the same time the one whose last check is the oldest.
