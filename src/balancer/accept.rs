@@ -31,28 +31,27 @@ pub(super) async fn accept<H: ConnectionHandler>(
     let serve = async |stream, peer: SocketAddr| {
         connections.receive(&handler, stream, peer.ip().to_canonical()).await;
     };
-    let accepting = async {
-        loop {
-            match socket.accept().await {
-                Ok((stream, peer)) => serve(stream, peer).await,
-                // such as a client that left before it was accepted
-                Err(error) if !is_local_shortage(&error) => {
-                    tracing::debug!(%error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
-                }
-                Err(error) => {
-                    connections.log.report_shortage(&error);
-                    connections.shared.budget.press();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+    loop {
+        // What was accepted is received before anything else happens: dropped, it would be a request that is lost.
+        let accepted = tokio::select! {
+            biased;
+            () = end.succeeded.cancelled() => return,
+            () = end.draining.cancelled() => break,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => serve(stream, peer).await,
+            // such as a client that left before it was accepted
+            Err(error) if !is_local_shortage(&error) => {
+                tracing::debug!(%error, "a connection could not be accepted");
+                tokio::task::yield_now().await;
+            }
+            Err(error) => {
+                connections.log.report_shortage(&error);
+                connections.shared.budget.press();
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-    };
-    tokio::select! {
-        biased;
-        () = end.succeeded.cancelled() => return,
-        () = end.draining.cancelled() => {}
-        () = accepting => {}
     }
     if let Err(error) = accept_waiting(socket, serve).await {
         connections.log.report_shortage(&error);

@@ -15,6 +15,8 @@ pub(super) struct Acknowledgement {
     saving: Option<TableName>,
     acknowledged: Option<TableName>,
     rejected: Option<TableRejection>,
+    /// The first table that the controller sent: its newest one when it sent it.
+    first_offered: Option<TableName>,
 }
 
 impl Acknowledgement {
@@ -29,6 +31,21 @@ impl Acknowledgement {
     /// Whether there is a table that all threads have taken.
     pub(super) fn is_serving(&self) -> bool {
         self.served.is_some()
+    }
+
+    /// Whether a table that the controller has sent is acknowledged. The newest one need not be: while tables change all the time,
+    /// there is always one that is not.
+    pub(super) fn is_in_sync(&self) -> bool {
+        let Some(first) = &self.first_offered else { return false };
+        self.acknowledged.as_ref().is_some_and(|acknowledged| acknowledged.covers(first))
+    }
+
+    /// The controller has sent this table.
+    pub(super) fn offered(&mut self, table: &TableName) {
+        // another controller's tables are counted from the beginning
+        if !self.first_offered.as_ref().is_some_and(|first| table.covers(first)) {
+            self.first_offered = Some(table.clone());
+        }
     }
 
     /// Whether a table from the controller is to be installed: it is not older than the one that is served.
@@ -182,6 +199,28 @@ mod tests {
     fn restored_table_is_acknowledged_without_a_save() {
         let states = run(&["restored 1.4", "save"]);
         assert_eq!(states[1], "save: served 1.4, saving -, acknowledged 1.4, rejected -");
+    }
+
+    #[test]
+    fn balancer_is_in_sync_once_a_table_of_the_controller_is_acknowledged_also_while_more_come() {
+        let mut state = Acknowledgement::default();
+        state.restored(table(name(1, 9)));
+        assert!(!state.is_in_sync(), "no controller has sent any");
+        for revision in 1..=3 {
+            state.offered(&name(2, revision));
+            state.taken(table(name(2, revision)));
+            state.begin_save();
+            assert!(!state.is_in_sync(), "none is saved");
+        }
+        state.saved();
+        for revision in 4..=6 {
+            state.offered(&name(2, revision));
+            assert!(state.is_in_sync(), "there is always a newer one");
+        }
+        state.offered(&name(3, 1));
+        assert!(!state.is_in_sync(), "another controller");
+        state.restored(table(name(3, 1)));
+        assert!(state.is_in_sync(), "the same table came from the file");
     }
 
     #[test]

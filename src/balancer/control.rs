@@ -186,6 +186,7 @@ impl Control {
 
     /// Installs a table from the controller, unless it is older than the one that is served.
     async fn offer(&mut self, table: Arc<RoutingTable>) -> Result<(), ThreadEnded> {
+        self.acknowledgement.offered(&table.name);
         if !self.acknowledgement.accepts(&table.name) {
             return Ok(());
         }
@@ -220,12 +221,9 @@ impl Control {
     }
 
     fn health(&self, incoming: &IncomingTables) -> BalancerHealth {
-        let is_acknowledged = match &*incoming.borrow() {
-            Some(ReceivedTable::Table(table)) => self.acknowledgement.acknowledged() == Some(&table.name),
-            Some(ReceivedTable::Rejected(_)) | None => false,
-        };
+        let is_rejected = matches!(&*incoming.borrow(), Some(ReceivedTable::Rejected(_)));
         match self.acknowledgement.is_serving() {
-            true if is_acknowledged => BalancerHealth::InStep,
+            true if self.acknowledgement.is_in_sync() && !is_rejected => BalancerHealth::InStep,
             true => BalancerHealth::HasTable,
             false => BalancerHealth::NoTable,
         }

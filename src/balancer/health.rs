@@ -6,6 +6,6 @@ pub enum BalancerHealth {
     /// It answers every request with 503.
     NoTable,
     HasTable,
-    /// It has acknowledged the last table that a controller sent.
+    /// It has acknowledged a table that the controller sent, and could read the last one.
     InStep,
 }

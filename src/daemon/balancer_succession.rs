@@ -133,7 +133,7 @@ impl RoleKeeper<'_> {
             exit = old.run(self.about, self.of_role()) => Succession::OldEnded(describe(exit)),
             Ok(()) = ready => Succession::IsUseful,
             () = sleep(USEFUL_WITHIN) => {
-                let problem = "has not acknowledged the controller's current table";
+                let problem = "has not acknowledged a table of the controller";
                 Succession::NotUseful(format!("{problem} after {USEFUL_WITHIN:?}"))
             }
             () = self.signals.stop.cancelled() => Succession::Stop,

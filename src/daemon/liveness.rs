@@ -26,7 +26,7 @@ pub(super) enum ChildHealth {
     Alive,
     /// A balancer that serves from a table.
     HasTable,
-    /// A balancer that has acknowledged the controller's last table.
+    /// A balancer that has acknowledged a table of the controller.
     InStep,
 }
 
