@@ -1,6 +1,6 @@
 //! One running child process: how it is watched and stopped.
 //!
-//! Invariants: [`Child::run`] returns only after the child was reaped; a child that is dropped is killed.
+//! Invariants: [`Child::run`] returns only after the child was reaped, or killed because it hangs; a child that is dropped is killed.
 //! Deliberately absent: what it is started with (`spawner`), whether and when it is restarted or replaced (`role_keeper`).
 
 use std::io;
@@ -215,7 +215,7 @@ impl Child {
                         }
                     }
                     Some(Heartbeat::Closed) => break silence,
-                    None => return kill_hung(process).await,
+                    None => return kill_hung(process),
                 },
                 error = &mut serve_channel => {
                     tracing::warn!(%role, pid, %error, "cannot pass it sockets");
@@ -226,14 +226,14 @@ impl Child {
         // it is about to end, or hangs
         tokio::select! {
             status = process.wait() => Ok(ChildExit::Exited(status?)),
-            () = tokio::time::sleep(ends_within) => kill_hung(process).await,
+            () = tokio::time::sleep(ends_within) => kill_hung(process),
         }
     }
 
     /// Sends SIGTERM, then SIGKILL after a timeout or at `kill_now`.
     ///
     /// # Errors
-    /// When this process may not.
+    /// When this process may not, or when the child does not end even so.
     pub(super) async fn stop(&mut self, kill_now: &CancellationToken) -> io::Result<()> {
         let Self { role, pid, process, .. } = self;
         process.signal(Signal::SIGTERM)?;
@@ -279,8 +279,9 @@ impl Child {
     }
 }
 
-async fn kill_hung(process: &mut ChildProcess) -> anyhow::Result<ChildExit> {
-    process.kill().await?;
+/// Its end is not waited for: it may hang in the kernel, and its successor is to start. It is reaped when it is dropped.
+fn kill_hung(process: &ChildProcess) -> anyhow::Result<ChildExit> {
+    process.signal(Signal::SIGKILL)?;
     Ok(ChildExit::Hung)
 }
 

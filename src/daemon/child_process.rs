@@ -1,18 +1,30 @@
 //! A child process by its id: also one that this process started before it executed a new version of its program.
 //!
 //! tokio's own type cannot be made from an id.
-//! Invariants: a child that is not reaped keeps its id, so no signal reaches another process; one that is dropped is killed and
-//! reaped.
+//! Invariants: a child that is not reaped keeps its id, so no signal reaches another process; one that is dropped is killed, and
+//! reaped once it has ended; no wait here is for ever, because a process that waits for a disk that hangs cannot be killed.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use parking_lot::Mutex;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+use tokio::time::timeout;
+
+/// A killed process ends within milliseconds; one that has not by then waits for the kernel.
+const KILLED_ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// For the end of one that is dropped, which holds up this thread: a heartbeat comes every second.
+const DROPPED_ENDS_WITHIN: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// Children that were dropped and have not ended yet.
+static UNREAPED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// A child that was not reaped yet.
 #[derive(Debug)]
@@ -53,10 +65,11 @@ impl ChildProcess {
     /// When it is no child of this process.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         loop {
-            if let Some(status) = self.reap(WaitPidFlag::WNOHANG)? {
+            if let Some(status) = self.reap()? {
                 return Ok(status);
             }
             self.child_ended.recv().await;
+            UNREAPED.lock().retain(|pid| matches!(reap(*pid), Ok(None)));
         }
     }
 
@@ -74,38 +87,56 @@ impl ChildProcess {
     /// Kills it, and waits for its end.
     ///
     /// # Errors
-    /// When this process may not.
+    /// When this process may not, or when it does not end.
     pub(super) async fn kill(&mut self) -> io::Result<()> {
         self.signal(Signal::SIGKILL)?;
-        self.wait().await?;
-        Ok(())
+        let ended = timeout(KILLED_ENDS_WITHIN, self.wait()).await;
+        ended.unwrap_or_else(|_| Err(still_runs(self.pid))).map(drop)
     }
 
-    fn reap(&mut self, flags: WaitPidFlag) -> io::Result<Option<ExitStatus>> {
-        loop {
-            let status = match waitpid(self.pid, Some(flags)) {
-                Ok(WaitStatus::Exited(_, code)) => ExitStatus::from_raw(code << 8),
-                Ok(WaitStatus::Signaled(_, signal, _)) => ExitStatus::from_raw(signal as i32),
-                Ok(_) => return Ok(None),
-                Err(Errno::EINTR) => continue,
-                Err(error) => {
-                    // its id may be another process's
-                    self.is_reaped = true;
-                    return Err(error.into());
-                }
-            };
-            self.is_reaped = true;
-            return Ok(Some(status));
-        }
+    /// How it ended, if it has.
+    fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
+        let reaped = reap(self.pid);
+        // after an error its id may be another process's
+        self.is_reaped = !matches!(reaped, Ok(None));
+        reaped
     }
 }
 
 impl Drop for ChildProcess {
     fn drop(&mut self) {
-        // A killed process ends within milliseconds; what cannot be killed or is no child has nothing to wait for.
-        if !self.is_reaped && self.signal(Signal::SIGKILL).is_ok() {
-            let _ = self.reap(WaitPidFlag::empty());
+        // what cannot be killed or is no child has nothing to wait for
+        if self.is_reaped || self.signal(Signal::SIGKILL).is_err() {
+            return;
         }
+        let mut waited = Duration::ZERO;
+        while let Ok(None) = self.reap() {
+            if waited >= DROPPED_ENDS_WITHIN {
+                tracing::warn!("{}", still_runs(self.pid));
+                UNREAPED.lock().push(self.pid);
+                return;
+            }
+            std::thread::sleep(LOOK_EVERY);
+            waited += LOOK_EVERY;
+        }
+    }
+}
+
+fn still_runs(pid: Pid) -> io::Error {
+    let text = format!("process {pid} was killed and has not ended; it may wait for a disk that hangs");
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
+/// Reaps a child, if it has ended.
+fn reap(pid: Pid) -> io::Result<Option<ExitStatus>> {
+    loop {
+        return match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) => Ok(Some(ExitStatus::from_raw(code << 8))),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Ok(Some(ExitStatus::from_raw(signal as i32))),
+            Ok(_) => Ok(None),
+            Err(Errno::EINTR) => continue,
+            Err(error) => Err(error.into()),
+        };
     }
 }
 
@@ -116,8 +147,6 @@ fn pid(id: i32) -> io::Result<Pid> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn command(script: &str) -> Command {

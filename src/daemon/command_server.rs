@@ -111,10 +111,12 @@ fn obey(command: SupervisorCommand, supervised: Supervised<'_>) -> Result<Superv
         SupervisorCommand::NextIncident(recorded) => {
             Ok(SupervisorAnswer::Incident(supervised.incidents.next(recorded)))
         }
-        SupervisorCommand::Reload => match supervised.reloads.request(supervised.children) {
-            Ok(number) => Ok(SupervisorAnswer::Reloading { number }),
-            Err(reason) => Err(CommandRefusal::Reload(reason)),
-        },
+        SupervisorCommand::Reload => {
+            match supervised.reloads.request(supervised.children, supervised.clock.wall()) {
+                Ok(number) => Ok(SupervisorAnswer::Reloading { number }),
+                Err(reason) => Err(CommandRefusal::Reload(reason)),
+            }
+        }
         SupervisorCommand::ListProcesses => {
             let mut processes = vec![DaemonProcess::supervisor(std::process::id(), VERSION)];
             processes.extend(supervised.children.processes());

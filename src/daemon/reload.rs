@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use super::Role;
 use super::hand_over::HandOverDescription;
 use super::liveness::ChildHealth;
-use super::program::FileIdentity;
 use super::program_check::check;
 use super::reloads::Reloads;
 use super::role_keeper::{ChildReplacement, Replaced};
@@ -72,8 +71,8 @@ impl Reloader<'_> {
     async fn begin(&self) -> Result<Infallible, String> {
         let unknown = "it is not known where the program of this daemon is; restart it instead";
         let path = self.program.clone().ok_or(unknown)?;
-        self.reloads.set_checked(FileIdentity::of(&path).ok());
         let checked = check(&path, &(self.describe)(path.clone())).await?;
+        self.reloads.set_checked(checked.file);
         let program = path.display().to_string();
         self.reloads.step(ReloadStep::Checked { program, version: checked.version });
         self.hand_over.cancel();

@@ -33,8 +33,13 @@ impl Reloads {
         Self { last: RefCell::new(Some(report)), ..Self::default() }
     }
 
-    /// Asks for a reload; returns its number.
-    pub(super) fn request(&self, children: &ChildRecords) -> Result<u64, ReloadRefusal> {
+    /// Asks for a reload; returns its number. One that is refused while none is under way is reported as such: who asked with a signal
+    /// gets no other answer.
+    pub(super) fn request(
+        &self,
+        children: &ChildRecords,
+        now: jiff::Timestamp,
+    ) -> Result<u64, ReloadRefusal> {
         let draining = |process: &&DaemonProcess| process.state == ProcessState::Draining;
         if self.stop.is_cancelled() {
             return Err(ReloadRefusal::Stopping);
@@ -42,11 +47,15 @@ impl Reloads {
         if self.report().is_some_and(|last| last.is_under_way()) {
             return Err(ReloadRefusal::UnderWay);
         }
-        if children.processes().iter().filter(draining).count() >= DRAINING_MAX {
-            return Err(ReloadRefusal::TooManyDraining { limit: DRAINING_MAX });
-        }
         let number = self.report().map_or(1, |last| last.number + 1);
-        self.last.replace(Some(ReloadReport::new(number, VERSION.to_owned())));
+        let mut report = ReloadReport::new(number, VERSION.to_owned(), now);
+        if children.processes().iter().filter(draining).count() >= DRAINING_MAX {
+            let refusal = ReloadRefusal::TooManyDraining { limit: DRAINING_MAX };
+            report.outcome = Some(ReloadOutcome::Refused { reason: refusal.to_string() });
+            self.last.replace(Some(report));
+            return Err(refusal);
+        }
+        self.last.replace(Some(report));
         self.requested.notify_one();
         Ok(number)
     }
@@ -62,8 +71,8 @@ impl Reloads {
     }
 
     /// This program can continue.
-    pub(super) fn set_checked(&self, program: Option<FileIdentity>) {
-        self.checked.set(program);
+    pub(super) fn set_checked(&self, program: FileIdentity) {
+        self.checked.set(Some(program));
     }
 
     /// Whether the program at this path is the one that was checked.

@@ -1,7 +1,8 @@
 //! The supervisor: keeps the two children running until it is stopped, and lets the installed program continue in a reload.
 //!
-//! Invariants: one thread, which no child and no search can hold up once there are children; at shutdown the balancer
-//! outlives the controller, so that it still obeys the controller's last tables.
+//! Invariants: one thread, which no child, no search and no disk can hold up once there are children (`program_check` has another
+//! one for as long as it takes); at shutdown the balancer outlives the controller, so that it still obeys the controller's last
+//! tables.
 //! Deliberately absent: everything else, because a crash here would close the listening sockets.
 
 use std::convert::Infallible;
@@ -30,7 +31,7 @@ use super::socket_watch::keep_sockets;
 use super::spawner::ChildSpawner;
 use super::supervision_end::SupervisionEnd;
 use super::{Role, VERSION};
-use crate::clock::RealClock;
+use crate::clock::{Clock, RealClock};
 use crate::model::{ProcessState, ReloadReport};
 use crate::plane::PROTOCOL;
 
@@ -149,7 +150,8 @@ impl Supervisor {
     fn draft(&self, program: PathBuf) -> HandOverDescription {
         let children = self.records.processes().iter().filter_map(HandedChild::draft).collect();
         let listeners = self.spawner.listeners.subscribe().borrow().clone();
-        let reload = self.reloads.report().unwrap_or_else(|| ReloadReport::new(1, VERSION.to_owned()));
+        let now = self.clock.wall();
+        let reload = self.reloads.report().unwrap_or_else(|| ReloadReport::new(1, VERSION.to_owned(), now));
         let bound = &self.spawner.listeners;
         HandOverDescription::new(program, bound, &listeners, children, self.started(), reload)
     }
@@ -269,7 +271,7 @@ impl Supervisor {
                 self.reloads.stop.cancel();
                 self.controller.stop.cancel();
             }
-            SignalMeaning::Reload => match self.reloads.request(&self.records) {
+            SignalMeaning::Reload => match self.reloads.request(&self.records, self.clock.wall()) {
                 Ok(_) => tracing::info!(signal, "reloading"),
                 Err(reason) => tracing::warn!(signal, "ignored: {reason}"),
             },

@@ -12,6 +12,9 @@ pub struct ReloadReport {
     pub number: u64,
     /// Version of the program that it began with.
     pub from: String,
+    /// When it was asked for; `None` if a version asked that did not record it.
+    #[serde(default)]
+    pub since: Option<jiff::Timestamp>,
     /// What is done, in order.
     pub steps: Vec<ReloadStep>,
     /// `None` while it is under way.
@@ -20,8 +23,8 @@ pub struct ReloadReport {
 
 impl ReloadReport {
     /// One that begins.
-    pub fn new(number: u64, from: String) -> Self {
-        Self { number, from, steps: Vec::new(), outcome: None }
+    pub fn new(number: u64, from: String, since: jiff::Timestamp) -> Self {
+        Self { number, from, since: Some(since), steps: Vec::new(), outcome: None }
     }
 
     /// Whether it has not ended yet.

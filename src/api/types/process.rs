@@ -31,6 +31,9 @@ pub struct ReloadObject {
     pub number: u64,
     /// Version of the program that it began with.
     pub from: String,
+    /// When it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<jiff::Timestamp>,
     /// What is done, in order, for people.
     pub steps: Vec<String>,
     /// Absent while it is under way.
@@ -76,7 +79,7 @@ impl From<DaemonProcess> for ProcessObject {
 
 impl From<ReloadReport> for ReloadObject {
     fn from(report: ReloadReport) -> Self {
-        let ReloadReport { number, from, steps, outcome } = report;
+        let ReloadReport { number, from, since, steps, outcome } = report;
         let steps = steps.iter().map(ToString::to_string).collect();
         let (outcome, reason) = match outcome {
             None => (None, None),
@@ -84,6 +87,6 @@ impl From<ReloadReport> for ReloadObject {
             Some(ReloadOutcome::Refused { reason }) => (Some(ReloadOutcomeName::Refused), Some(reason)),
             Some(ReloadOutcome::Failed { reason }) => (Some(ReloadOutcomeName::Failed), Some(reason)),
         };
-        Self { number, from, steps, outcome, reason }
+        Self { number, from, since, steps, outcome, reason }
     }
 }

@@ -16,10 +16,15 @@ use crate::operation::deadline;
 use crate::output::Ui;
 use crate::paths::Environment;
 use crate::session::{Session, typed};
+use crate::supervisor_signal::socket_of;
 
 pub(crate) fn run(args: Args, ui: &Ui) -> Result<(), CliError> {
     let environment = Environment::of_process();
-    let socket = args.socket.unwrap_or_else(|| environment.socket());
+    let of_supervisor = match &args.command {
+        CtlCommand::Reload(reload) => reload.pid.and_then(socket_of),
+        _ => None,
+    };
+    let socket = args.socket.or(of_supervisor).unwrap_or_else(|| environment.socket());
     // The daemon builds its own runtimes and takes over its sockets before any second thread exists.
     if let CtlCommand::Serve(args) = args.command {
         return serve::run(args, socket, &environment);

@@ -1,6 +1,8 @@
-//! Asks the supervisor for a reload when there is no controller that could pass it on.
+//! The supervisor as a process: asked for a reload when there is no controller that could pass it on, and where its socket is.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ErrorDetail};
@@ -37,7 +39,50 @@ fn listening_process(socket: &Path) -> Option<i32> {
 
 /// Its command line is `ctl serve`, without the role that children have.
 fn is_supervisor(pid: i32) -> bool {
-    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
-    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    words.contains(&b"serve".as_slice()) && !words.contains(&b"--role".as_slice())
+    let words = command_line(pid);
+    words.iter().any(|word| word == "serve") && !words.iter().any(|word| word == "--role")
+}
+
+fn command_line(pid: i32) -> Vec<OsString> {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect()
+}
+
+/// The socket that the supervisor with this id was started with; `None` if it has the default one.
+pub(crate) fn socket_of(pid: i32) -> Option<PathBuf> {
+    let socket = socket_option(&command_line(pid))?;
+    let directory = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+    Some(directory.join(socket))
+}
+
+/// The value of `--socket`; of several the last one, as clap reads it.
+fn socket_option(words: &[OsString]) -> Option<PathBuf> {
+    let mut words = words.iter();
+    let mut socket = None;
+    while let Some(word) = words.next() {
+        if word == "--socket" {
+            socket = words.next().map(PathBuf::from);
+        } else if let Some(path) = word.to_str().and_then(|word| word.strip_prefix("--socket=")) {
+            socket = Some(PathBuf::from(path));
+        }
+    }
+    socket
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn socket_option_is_found_wherever_it_stands() {
+        for (line, expected) in [
+            ("ctl serve", None),
+            ("ctl serve --socket /run/a.sock --http 0.0.0.0:80", Some("/run/a.sock")),
+            ("ctl --socket=/run/a.sock serve", Some("/run/a.sock")),
+            ("ctl serve --socket", None),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(socket_option(&words), expected.map(PathBuf::from), "{line}");
+        }
+    }
 }

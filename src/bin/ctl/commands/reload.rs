@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use coxswain::api::codes;
 use coxswain::api::types::{ApiError, ErrorDetail, ReloadObject, ReloadOutcomeName};
+use coxswain::clock::{Clock, RealClock};
 use coxswain::model::{Millis, Reason};
 use tokio::time::{Instant, sleep};
 
@@ -21,6 +22,28 @@ pub(crate) struct Args {
     /// Stop waiting after DURATION (`90s`, `5m`); the reload continues in the daemon
     #[arg(long, value_name = "DURATION", default_value = "2m")]
     pub(crate) timeout: Millis,
+    /// The daemon whose supervisor has this process id, whatever its socket is: for the systemd unit
+    #[arg(long, hide = true, conflicts_with = "socket")]
+    pub(crate) pid: Option<i32>,
+}
+
+/// Which reload is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AskedReload {
+    Number(u64),
+    /// The next one from then on, or one that was under way: a signal has no answer.
+    Since(jiff::Timestamp),
+}
+
+impl AskedReload {
+    fn is(self, reload: &ReloadObject) -> bool {
+        match self {
+            Self::Number(number) => reload.number == number,
+            Self::Since(asked) => {
+                reload.outcome.is_none() || reload.since.is_some_and(|since| since >= asked)
+            }
+        }
+    }
 }
 
 /// Between two looks at how far it is.
@@ -28,18 +51,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(session: &Session<'_>, args: &Args) -> Result<(), CliError> {
     let until = Instant::now() + args.timeout.std();
-    let number = match session.client.reload().await {
-        Ok(started) => Some(started.number),
+    let asked = match session.client.reload().await {
+        Ok(started) => AskedReload::Number(started.number),
         Err(error) if error.code == codes::DAEMON_SILENT.id => {
+            let now = RealClock::new().wall();
             let pid = ask_supervisor(session.client.socket(), error)?;
             let how = "its controller does not answer, so it was asked with SIGHUP";
             session.ui.note(&format!("! supervisor {pid}: {how}; its log says how the reload goes"));
-            None
+            AskedReload::Since(now)
         }
         Err(error) if error.code == codes::USAGE.id => return Err(too_old(session, error).await),
         Err(error) => return Err(error.into()),
     };
-    match tokio::time::timeout_at(until, follow(session, number)).await {
+    match tokio::time::timeout_at(until, follow(session, asked)).await {
         Ok(reload) => finish(session, reload?).await,
         Err(_) => {
             let what = format!("timed out waiting for the reload after {}", args.timeout);
@@ -60,7 +84,7 @@ async fn too_old(session: &Session<'_>, error: ApiError) -> CliError {
 }
 
 /// Prints each step until the reload has ended. While the controller is replaced there is no answer, which is no reason to stop.
-async fn follow(session: &Session<'_>, number: Option<u64>) -> Result<ReloadObject, CliError> {
+async fn follow(session: &Session<'_>, mut asked: AskedReload) -> Result<ReloadObject, CliError> {
     let mut printed = 0;
     loop {
         let found = match session.client.daemon().await {
@@ -69,8 +93,8 @@ async fn follow(session: &Session<'_>, number: Option<u64>) -> Result<ReloadObje
             Err(error) if error.code == codes::SUPERVISOR_SILENT.id => None,
             Err(error) => return Err(error.into()),
         };
-        let is_asked = |reload: &ReloadObject| number.is_none_or(|number| number == reload.number);
-        if let Some(reload) = found.filter(is_asked) {
+        if let Some(reload) = found.filter(|reload| asked.is(reload)) {
+            asked = AskedReload::Number(reload.number);
             for step in reload.steps.iter().skip(printed) {
                 session.ui.out(&format!("✓ {step}"))?;
             }
@@ -113,4 +137,31 @@ async fn check_store(session: &Session<'_>) -> Result<(), CliError> {
     let why = vec![problem.message.clone()];
     let what = "the new controller cannot use the store";
     Err(ErrorDetail { why, now, next, ..codes::RELOAD_FAILED.detail(what) }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reload_asked_with_a_signal_is_the_one_under_way_or_the_next_and_never_an_earlier_one() {
+        let second = |second| jiff::Timestamp::from_second(second).unwrap();
+        let reload = |since, outcome| ReloadObject {
+            number: 3,
+            from: "0.1.0".to_owned(),
+            since,
+            steps: Vec::new(),
+            outcome,
+            reason: None,
+        };
+        let done = Some(ReloadOutcomeName::Done);
+        for (what, reload, expected) in [
+            ("ended before", reload(Some(second(9)), done), false),
+            ("ended, of a version without times", reload(None, done), false),
+            ("under way", reload(Some(second(9)), None), true),
+            ("asked for now, and refused", reload(Some(second(10)), Some(ReloadOutcomeName::Refused)), true),
+        ] {
+            assert_eq!(AskedReload::Since(second(10)).is(&reload), expected, "{what}");
+        }
+    }
 }

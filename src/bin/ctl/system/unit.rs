@@ -62,7 +62,7 @@ mod tests {
         for (key, value) in [
             ("Type", "notify"),
             ("ExecStart", "/usr/bin/ctl serve $CTL_SERVE_OPTIONS"),
-            ("ExecReload", "/usr/bin/ctl reload"),
+            ("ExecReload", "/usr/bin/ctl reload --pid $MAINPID"),
             ("Restart", "always"),
             ("KillMode", "mixed"),
             ("WatchdogSec", "30s"),
