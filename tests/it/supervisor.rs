@@ -6,6 +6,7 @@ mod backend;
 mod handover;
 mod listeners;
 mod open_files;
+mod open_loop;
 mod reload;
 mod service_manager;
 mod signals;
@@ -97,6 +98,13 @@ impl Daemon {
         until(found).unwrap_or_else(|| panic!("{what} did not come; the log says\n{}", self.log()))
     }
 
+    /// `kill -9`; the next one starts at once.
+    fn kill_and_start(&mut self) {
+        send(self.pid(), Signal::SIGKILL);
+        self.process.wait().unwrap();
+        self.process = logged(serve(&self.directory, self.http), &self.log);
+    }
+
     /// Its exit status, if it has ended.
     fn process_ended(&self) -> Option<String> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
@@ -165,6 +173,20 @@ fn serve(directory: &TempDir, http: SocketAddr) -> Command {
         .env("COXSWAIN_LOG", "info")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+    command
+}
+
+/// The same with a socket, as systemd passes it.
+fn activated(directory: &TempDir, http: SocketAddr, socket: &TcpListener) -> Command {
+    let plain = serve(directory, http);
+    // The id is known only in the process itself, so a shell sets it and becomes the daemon.
+    let mut command = Command::new("sh");
+    command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\""]).arg(plain.get_program());
+    command.args(plain.get_args()).env("COXSWAIN_LOG", "info").stdin(Stdio::null()).stdout(Stdio::null());
+    // as `Backlog=` of a unit: what waits in between must have room
+    nix::sys::socket::listen(socket, nix::sys::socket::Backlog::new(4096).unwrap()).unwrap();
+    let passed = FdMapping { parent_fd: socket.try_clone().unwrap().into(), child_fd: 3 };
+    command.fd_mappings(vec![passed]).unwrap();
     command
 }
 
@@ -255,12 +277,7 @@ fn systemd_socket_replaces_http_address() {
     let directory = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (http, unused) = (listener.local_addr().unwrap(), free_address());
-    let plain = serve(&directory, unused);
-    // The id is known only in the process itself, so a shell sets it and becomes the daemon.
-    let mut command = Command::new("sh");
-    command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\""]).arg(plain.get_program());
-    command.args(plain.get_args()).stdin(Stdio::null()).stdout(Stdio::null());
-    command.fd_mappings(vec![FdMapping { parent_fd: listener.into(), child_fd: 3 }]).unwrap();
+    let command = activated(&directory, unused, &listener);
     let daemon = Daemon::run(command, directory, http);
     for _ in 0..8 {
         assert!(daemon.answers(), "{}", daemon.log());

@@ -1,6 +1,7 @@
 //! A service for the daemon's balancer, without Docker: the table that an earlier balancer has left, and a server behind it.
 
 use std::io::Write;
+use std::sync::Condvar;
 
 use coxswain::model::{
     EndpointId, Epoch, ForwardAction, HostPattern, Listener, ListenerId, Millis, PathMatch, RevisionNumber,
@@ -10,19 +11,55 @@ use coxswain::model::{
 
 use super::*;
 
+/// For a request that is answered once the test releases it.
+pub(super) const HELD: u64 = u64::MAX;
+
+/// The requests that the server holds.
+#[derive(Debug, Default)]
+pub(super) struct HeldRequests {
+    /// How many have come, and whether they are answered.
+    state: Mutex<(usize, bool)>,
+    released: Condvar,
+}
+
+impl HeldRequests {
+    /// How many have come.
+    pub(super) fn received(&self) -> usize {
+        self.state.lock().unwrap().0
+    }
+
+    /// Answers them, and those that come.
+    pub(super) fn release(&self) {
+        self.state.lock().unwrap().1 = true;
+        self.released.notify_all();
+    }
+
+    fn hold(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.0 += 1;
+        drop(self.released.wait_while(state, |(_, is_released)| !*is_released).unwrap());
+    }
+}
+
 /// Answers `/N` after N milliseconds, on kept connections too.
 pub(super) fn start_server() -> SocketAddr {
+    start_holding_server(&Arc::default())
+}
+
+fn start_holding_server(held: &Arc<HeldRequests>) -> SocketAddr {
+    let held = Arc::clone(held);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve_connection(&stream));
+            let held = Arc::clone(&held);
+            std::thread::spawn(move || serve_connection(&stream, &held));
         }
     });
     address
 }
 
-fn serve_connection(stream: &TcpStream) -> Option<()> {
+fn serve_connection(stream: &TcpStream, held: &HeldRequests) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
         let mut head = Vec::new();
@@ -42,7 +79,11 @@ fn serve_connection(stream: &TcpStream) -> Option<()> {
             |line: &String| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok();
         let length: usize = head.iter().find_map(length).unwrap_or_default();
         std::io::Read::read_exact(&mut reader, &mut vec![0; length]).ok()?;
-        std::thread::sleep(Duration::from_millis(wait));
+        if wait == HELD {
+            held.hold()
+        } else {
+            std::thread::sleep(Duration::from_millis(wait))
+        }
         (&*stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone").ok()?;
     }
 }
@@ -85,12 +126,31 @@ pub(super) fn leave_table(directory: &TempDir, server: SocketAddr) {
 
 /// A daemon with the service.
 pub(super) fn start() -> Daemon {
+    start_holding().0
+}
+
+/// The same, and the requests that the service holds.
+pub(super) fn start_holding() -> (Daemon, Arc<HeldRequests>) {
+    let held = Arc::default();
     let (directory, http) = (tempfile::tempdir().unwrap(), free_address());
-    leave_table(&directory, start_server());
+    leave_table(&directory, start_holding_server(&held));
     let command = serve(&directory, http);
     let daemon = Daemon::run(command, directory, http);
     daemon.until("the service", || fetch(daemon.http, 0).ok());
-    daemon
+    (daemon, held)
+}
+
+/// Requests that the service has received and holds.
+pub(super) fn hold(
+    daemon: &Daemon,
+    held: &HeldRequests,
+    count: usize,
+) -> Vec<std::thread::JoinHandle<Result<String, String>>> {
+    let address = daemon.http;
+    let before = held.received();
+    let requests = (0..count).map(|_| std::thread::spawn(move || fetch(address, HELD))).collect();
+    daemon.until("the requests", || (held.received() == before + count).then_some(()));
+    requests
 }
 
 /// A request on a connection of its own that takes this many milliseconds; why it failed.

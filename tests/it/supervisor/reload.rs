@@ -1,6 +1,6 @@
 //! Reloads under load, on the built binary, with an outside judge: no request is lost.
 
-use super::backend::{Clients, leave_table, start, start_server};
+use super::backend::{Clients, fetch, hold, leave_table, start, start_holding, start_server};
 use super::*;
 
 impl Daemon {
@@ -54,10 +54,13 @@ fn reload_replaces_all_processes_and_loses_no_request() {
 fn sighup_reloads_and_the_daemon_stops_as_before() {
     let mut daemon = start();
     daemon.served();
-    let children = [daemon.child("controller"), daemon.child("balancer")];
+    let old = daemon.children();
     send(daemon.pid(), Signal::SIGHUP);
     daemon.logs("reload: all processes run version");
-    assert!(children.iter().all(|pid| !daemon.all("controller").contains(pid)), "{}", daemon.log());
+    daemon.until("only new processes", || {
+        let now = daemon.children();
+        (now.len() == 2 && now.iter().all(|process| !old.contains(process))).then_some(())
+    });
     send(daemon.pid(), Signal::SIGTERM);
     assert_eq!(daemon.ended().code(), Some(0), "{}", daemon.log());
     assert_eq!(daemon.children(), []);
@@ -113,16 +116,74 @@ fn program_that_cannot_continue_is_refused_and_changes_nothing() {
     none_lost(&daemon, clients);
 }
 
+/// The program that is checked waits until a file is there, so that the reload is under way for as long as the test wants.
 #[test]
 fn second_reload_is_refused_while_one_is_under_way() {
-    let daemon = start();
-    daemon.served();
+    let (daemon, program) = start_copy();
+    let installed = daemon.directory.path().join("installed");
+    fs::rename(&program, &installed).unwrap();
+    let go = daemon.directory.path().join("go");
+    let waiting = format!(
+        "#!/bin/sh\nwhile [ ! -e {} ]; do sleep 0.02; done\nexec {} \"$@\"\n",
+        go.display(),
+        installed.display()
+    );
+    replace(&program, &waiting);
     send(daemon.pid(), Signal::SIGHUP);
     daemon.logs("reloading signal=\"SIGHUP\"");
     send(daemon.pid(), Signal::SIGHUP);
     daemon.logs("ignored: a reload is under way");
+    fs::write(&go, "").unwrap();
     daemon.logs("reload: all processes run version");
+    fs::rename(&installed, &program).unwrap();
     assert!(daemon.ctl(&["reload"]).contains("a new controller"));
+}
+
+/// Which processes there are depends on the instant: the old balancer has requests, and a new one may serve by then. All that were
+/// accepted are answered, and the next daemon serves with one process of each role.
+#[test]
+fn supervisor_that_is_killed_during_a_reload_cuts_no_request_and_the_next_one_serves() {
+    for wait in [0, 20, 60, 150, 400, 1_000] {
+        let (mut daemon, held) = start_holding();
+        daemon.served();
+        let requests = hold(&daemon, &held, 3);
+        send(daemon.pid(), Signal::SIGHUP);
+        std::thread::sleep(Duration::from_millis(wait));
+        daemon.kill_and_start();
+        daemon.until("the service", || fetch(daemon.http, 0).ok());
+        held.release();
+        for request in requests {
+            let answer = request.join().unwrap();
+            assert!(answer.is_ok(), "after {wait} ms: {answer:?}\n{}", daemon.log());
+        }
+        daemon.until("one of each", || {
+            (daemon.all("controller").len() == 1 && daemon.all("balancer").len() == 1).then_some(())
+        });
+        daemon.until("the service", || fetch(daemon.http, 0).ok());
+    }
+}
+
+/// The sockets that systemd has passed stay the daemon's, also over several reloads, and no other is bound.
+#[test]
+fn reload_keeps_the_socket_of_systemd_and_loses_no_request() {
+    let (directory, unused) = (tempfile::tempdir().unwrap(), free_address());
+    leave_table(&directory, start_server());
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let http = socket.local_addr().unwrap();
+    let daemon = Daemon::run(activated(&directory, unused, &socket), directory, http);
+    daemon.until("the service", || fetch(daemon.http, 0).ok());
+    daemon.served();
+    let clients = Clients::start(daemon.http);
+    for _ in 0..2 {
+        // as the unit does: the socket is not the usual one
+        let mut reload = Command::new(assert_cmd::cargo::cargo_bin!("ctl"));
+        reload.args(["reload", "--pid", &daemon.pid().to_string()]).env_remove("CTL_SOCKET");
+        let output = reload.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(said.contains("a new controller"), "{said}\n{}", daemon.log());
+        assert!(TcpStream::connect(unused).is_err(), "the address was bound in addition to the socket");
+    }
+    none_lost(&daemon, clients);
 }
 
 /// At instants from before the check to after the end.

@@ -55,6 +55,27 @@ fn service_manager_gets_ready_once_then_each_change_and_the_stop() {
     assert_eq!(daemon.ended().code(), Some(0), "{}", daemon.log());
 }
 
+/// The service manager counts the reload as ended with READY, whatever came of it.
+#[test]
+fn service_manager_gets_reloading_and_then_ready_for_each_reload() {
+    let (manager, daemon) = Manager::start(Duration::from_secs(3600));
+    manager.receive_until("READY=1");
+    daemon.logs("has started role=controller");
+    for round in 1..=2 {
+        let old = daemon.children();
+        send(daemon.pid(), Signal::SIGHUP);
+        let begun = manager.receive_until("RELOADING=1");
+        let reloading = begun.last().unwrap();
+        assert!(reloading.lines().any(|line| line.starts_with("MONOTONIC_USEC=")), "{reloading}");
+        let ended = manager.receive_until("READY=1");
+        assert!(!ended[..ended.len() - 1].concat().contains("READY"), "{ended:?}");
+        let said = format!("reload: all processes run version {}", env!("CARGO_PKG_VERSION"));
+        daemon.until(&said, || (daemon.log().matches(&said).count() == round).then_some(()));
+        let controller = daemon.child("controller");
+        assert!(!old.contains(&("controller".to_owned(), controller)), "{}", daemon.log());
+    }
+}
+
 #[test]
 fn watchdog_is_fed_until_the_supervisor_hangs() {
     let (manager, daemon) = Manager::start(Duration::from_millis(300));
