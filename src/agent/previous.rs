@@ -8,7 +8,7 @@ use super::memory::AgentMemory;
 use super::plan_builder::PlanBuilder;
 use super::view::{WantedReplica, replica_of};
 use crate::engine::{ContainerState, ObservedContainer};
-use crate::model::{LastExit, Millis, PREVIOUS_KEPT_FOR, ReplicaHistory, ReplicaStatus};
+use crate::model::{LastExit, Millis, PREVIOUS_KEPT_FOR};
 
 /// Whether it is the container whose end was last recorded of its replica, and ran: another one has no log.
 pub(super) fn is_last_exit(
@@ -27,12 +27,11 @@ fn last_exit<'a>(
     container: &ObservedContainer,
 ) -> Option<&'a LastExit> {
     let remembered = replica_of(container).and_then(|name| memory.replicas.get(&name));
-    let stored = || wanted.and_then(|wanted| wanted.status.as_ref()).map(history);
-    remembered.map(|own| &own.history).or_else(stored)?.last_exit.as_ref()
-}
-
-fn history(status: &ReplicaStatus) -> &ReplicaHistory {
-    &status.history
+    let history = match remembered {
+        Some(own) => &own.history,
+        None => &wanted?.status.as_ref()?.history,
+    };
+    history.last_exit.as_ref()
 }
 
 /// Removes it once it is too old.

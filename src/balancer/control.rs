@@ -223,7 +223,7 @@ impl Control {
     fn health(&self, incoming: &IncomingTables) -> BalancerHealth {
         let is_rejected = matches!(&*incoming.borrow(), Some(ReceivedTable::Rejected(_)));
         match self.acknowledgement.is_serving() {
-            true if self.acknowledgement.is_in_sync() && !is_rejected => BalancerHealth::InStep,
+            true if self.acknowledgement.is_in_sync() && !is_rejected => BalancerHealth::InSync,
             true => BalancerHealth::HasTable,
             false => BalancerHealth::NoTable,
         }

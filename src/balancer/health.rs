@@ -7,5 +7,5 @@ pub enum BalancerHealth {
     NoTable,
     HasTable,
     /// It has acknowledged a table that the controller sent, and could read the last one.
-    InStep,
+    InSync,
 }

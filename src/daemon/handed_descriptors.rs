@@ -17,7 +17,7 @@ use nix::libc::{AF_UNIX, SOCK_SEQPACKET};
 
 use super::Role;
 use super::child::Child;
-use super::descriptor_parcel::{Unpacked, unpack};
+use super::descriptor_handoff::{Unpacked, unpack};
 use super::hand_over::{
     HandOverDescription, HandedAddress, HandedChild, HandedListener, continues, read_description,
 };
@@ -30,7 +30,7 @@ use crate::model::ReloadReport;
 /// What is left to the next program.
 pub(super) struct HandOver<'a> {
     pub(super) description: HandOverDescription,
-    /// In the order in which [`TakenOver::from_parcel`] takes them.
+    /// In the order in which [`TakenOver::from_handoff`] takes them.
     pub(super) descriptors: Vec<BorrowedFd<'a>>,
 }
 
@@ -85,13 +85,13 @@ impl TakenOver {
         if !continues() {
             return Ok(None);
         }
-        let parcel = ListenFd::from_env().take_custom::<OwnedFd>(0, AF_UNIX, SOCK_SEQPACKET, "parcel")?;
-        let parcel = parcel.context("no descriptors came with the hand-over")?;
-        let unpacked = unpack(&parcel).context("cannot unpack the descriptors of the hand-over")?;
-        Self::from_parcel(unpacked, state_dir).map(Some)
+        let handoff = ListenFd::from_env().take_custom::<OwnedFd>(0, AF_UNIX, SOCK_SEQPACKET, "handoff")?;
+        let handoff = handoff.context("no descriptors came with the hand-over")?;
+        let unpacked = unpack(&handoff).context("cannot unpack the descriptors of the hand-over")?;
+        Self::from_handoff(unpacked, state_dir).map(Some)
     }
 
-    fn from_parcel(unpacked: Unpacked, state_dir: &Path) -> anyhow::Result<Self> {
+    fn from_handoff(unpacked: Unpacked, state_dir: &Path) -> anyhow::Result<Self> {
         let mut description = read_description(&unpacked.description)?;
         let mut descriptors = VecDeque::from(unpacked.descriptors);
         let mut next = || descriptors.pop_front().context("a descriptor is missing in the hand-over");

@@ -27,17 +27,17 @@ pub(super) enum ChildHealth {
     /// A balancer that serves from a table.
     HasTable,
     /// A balancer that has acknowledged a table of the controller.
-    InStep,
+    InSync,
 }
 
 impl ChildHealth {
     /// In the order of the bytes that stand for them.
-    const ALL: [Self; 4] = [Self::Starting, Self::Alive, Self::HasTable, Self::InStep];
+    const ALL: [Self; 4] = [Self::Starting, Self::Alive, Self::HasTable, Self::InSync];
 
     /// What the newest of these bytes says; a child of a later version may know more.
     pub(super) fn of_heartbeats(bytes: &[u8]) -> Option<Self> {
         let newest = usize::from(*bytes.last()?);
-        Some(Self::ALL.get(newest).copied().unwrap_or(Self::InStep))
+        Some(Self::ALL.get(newest).copied().unwrap_or(Self::InSync))
     }
 }
 
@@ -46,7 +46,7 @@ impl From<BalancerHealth> for ChildHealth {
         match health {
             BalancerHealth::NoTable => Self::Alive,
             BalancerHealth::HasTable => Self::HasTable,
-            BalancerHealth::InStep => Self::InStep,
+            BalancerHealth::InSync => Self::InSync,
         }
     }
 }
@@ -109,11 +109,11 @@ mod tests {
         let (mut supervisor, child) = UnixStream::pair().unwrap();
         let pipe = LivenessPipe::new(child).unwrap();
         pipe.beat(ChildHealth::Alive);
-        pipe.clone().beat(ChildHealth::InStep);
+        pipe.clone().beat(ChildHealth::InSync);
         let mut seen = [0; 2];
         supervisor.read_exact(&mut seen).unwrap();
         assert_eq!(ChildHealth::of_heartbeats(&seen[..1]), Some(ChildHealth::Alive));
-        assert_eq!(ChildHealth::of_heartbeats(&seen), Some(ChildHealth::InStep));
+        assert_eq!(ChildHealth::of_heartbeats(&seen), Some(ChildHealth::InSync));
         assert_eq!(ChildHealth::of_heartbeats(&[]), None);
         assert!(tokio::time::timeout(Duration::from_millis(20), pipe.ended()).await.is_err());
         drop(supervisor);

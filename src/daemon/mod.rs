@@ -9,8 +9,8 @@
 
 mod agent_options;
 mod balancer_locks;
+mod balancer_replacement;
 mod balancer_role;
-mod balancer_succession;
 mod boot_id;
 mod child;
 mod child_process;
@@ -22,7 +22,7 @@ mod crash_loops;
 mod daemon_control;
 mod daemon_events;
 mod datagram_channel;
-mod descriptor_parcel;
+mod descriptor_handoff;
 mod disk_watch;
 mod hand_over;
 mod handed_descriptors;

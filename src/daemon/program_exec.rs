@@ -9,7 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::execve;
 
-use super::descriptor_parcel::pack;
+use super::descriptor_handoff::pack;
 use super::hand_over::ENV_PROCESS;
 use super::handed_descriptors::HandOver;
 use super::program::own_arguments;
@@ -28,7 +28,7 @@ pub(super) fn execute(hand_over: &HandOver<'_>) -> io::Error {
 
 fn try_execute(hand_over: &HandOver<'_>) -> io::Result<Infallible> {
     let description = serde_json::to_vec(&hand_over.description)?;
-    let parcel = pack(&description, &hand_over.descriptors)?;
+    let handoff = pack(&description, &hand_over.descriptors)?;
     let program = c_string(hand_over.description.program.as_os_str())?;
     let mut arguments = vec![program.clone()];
     for argument in own_arguments() {
@@ -39,7 +39,7 @@ fn try_execute(hand_over: &HandOver<'_>) -> io::Result<Infallible> {
     let inherited = [
         (ENV_PROCESS, std::process::id().to_string()),
         (ENV_COUNT, "1".to_owned()),
-        (ENV_FIRST, parcel.as_fd().as_raw_fd().to_string()),
+        (ENV_FIRST, handoff.as_fd().as_raw_fd().to_string()),
     ];
     let inherited = inherited.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     for (name, value) in kept.chain(inherited) {
@@ -47,7 +47,7 @@ fn try_execute(hand_over: &HandOver<'_>) -> io::Result<Infallible> {
         environment.push(c_string(&OsString::from_vec(line))?);
     }
     // only this descriptor is inherited; it is closed again if there is no exec
-    fcntl(&parcel, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    fcntl(&handoff, FcntlArg::F_SETFD(FdFlag::empty()))?;
     Ok(execve(&program, &arguments, &environment)?)
 }
 

@@ -12,7 +12,7 @@ use std::pin::{Pin, pin};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::balancer_succession::see_off;
+use super::balancer_replacement::watch_draining;
 use super::child::{Child, ChildDuty, ChildSignals};
 use super::child_records::ChildRecords;
 use super::command_server::Supervised;
@@ -205,8 +205,8 @@ impl Supervisor {
             }
             end
         };
-        let seeing_off = see_off(retired, self.about(), &self.balancer, &hand_over);
-        let children = async { tokio::join!(keep_controller, keep_balancer, seeing_off) };
+        let keep_draining = watch_draining(retired, self.about(), &self.balancer, &hand_over);
+        let children = async { tokio::join!(keep_controller, keep_balancer, keep_draining) };
         let reloader = Reloader {
             reloads: &self.reloads,
             service_manager: &self.service_manager,

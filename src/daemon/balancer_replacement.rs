@@ -24,7 +24,7 @@ const USEFUL_WITHIN: Duration = Duration::from_secs(15);
 const ACCEPTS_AFTER: u32 = 2;
 
 /// What happens while a new balancer starts.
-enum Succession {
+enum BalancerReplacement {
     IsUseful,
     NewEnded(String),
     /// Nothing to take over from any more.
@@ -52,11 +52,11 @@ impl RoleKeeper<'_> {
         new.duty = ChildDuty::Prepare;
         let ChildReplacement { speaks_to_controller, done } = replacement;
         let outcome = match self.await_usefulness(&mut new, &mut old, wanted).await {
-            Succession::IsUseful => self.let_accept(&mut new, &mut old).await,
+            BalancerReplacement::IsUseful => self.let_accept(&mut new, &mut old).await,
             outcome => outcome,
         };
         match outcome {
-            Succession::IsUseful => {
+            BalancerReplacement::IsUseful => {
                 // without a controller that understands it, it must not be waited for as long
                 let asked = if speaks_to_controller { old.retire().await } else { old.terminate() };
                 if let Err(error) = asked {
@@ -66,7 +66,7 @@ impl RoleKeeper<'_> {
                 self.let_drain(old);
                 Some(new)
             }
-            Succession::OldEnded(how) => {
+            BalancerReplacement::OldEnded(how) => {
                 tracing::warn!(pid = old.pid, "the old balancer {how}; the new one serves at once");
                 self.about.children.gone(old.pid);
                 self.of_role().end();
@@ -74,46 +74,51 @@ impl RoleKeeper<'_> {
                 let _ = done.send(Ok(Replaced::by(&new, None)));
                 Some(new)
             }
-            Succession::NewEnded(how) => {
+            BalancerReplacement::NewEnded(how) => {
                 self.about.children.gone(new.pid);
                 let _ = done.send(Err(format!("the new balancer {how}")));
                 Some(old)
             }
-            Succession::NotUseful(problem) => {
+            BalancerReplacement::NotUseful(problem) => {
                 let _ = done.send(Err(format!("the new balancer {problem}; the old one still serves")));
                 self.discard(new).await;
                 Some(old)
             }
-            Succession::Stop => {
+            BalancerReplacement::Stop => {
                 self.discard(new).await;
                 Some(old)
             }
         }
     }
 
-    /// At least as useful as the old one, and in step with a controller that it can be in step with.
+    /// At least as useful as the old one, and in sync with a controller that it can be in sync with.
     fn wanted_health(&self, old: &Child, speaks_to_controller: bool) -> ChildHealth {
-        let can_be_in_step = speaks_to_controller && self.health.controller.state() == RoleState::Serving;
-        let most = if can_be_in_step { ChildHealth::InStep } else { ChildHealth::HasTable };
+        let can_be_in_sync = speaks_to_controller && self.health.controller.state() == RoleState::Serving;
+        let most = if can_be_in_sync { ChildHealth::InSync } else { ChildHealth::HasTable };
         let of_old = *old.health().borrow();
         of_old.clamp(ChildHealth::Alive, most)
     }
 
-    async fn await_usefulness(&self, new: &mut Child, old: &mut Child, wanted: ChildHealth) -> Succession {
+    async fn await_usefulness(
+        &self,
+        new: &mut Child,
+        old: &mut Child,
+        wanted: ChildHealth,
+    ) -> BalancerReplacement {
         let mut health = new.health();
         let is_useful = async { health.wait_for(|health| *health >= wanted).await.map(drop) };
         match self.watch_both(new, old, is_useful).await {
-            Succession::NotUseful(_) if *new.health().borrow() < ChildHealth::HasTable => {
-                Succession::NotUseful(format!("has no table after {USEFUL_WITHIN:?}"))
+            BalancerReplacement::NotUseful(_) if *new.health().borrow() < ChildHealth::HasTable => {
+                BalancerReplacement::NotUseful(format!("has no table after {USEFUL_WITHIN:?}"))
             }
             outcome => outcome,
         }
     }
 
     /// Passes the sockets to the new one while the old one accepts too, until it has shown that its threads use them.
-    async fn let_accept(&self, new: &mut Child, old: &mut Child) -> Succession {
+    async fn let_accept(&self, new: &mut Child, old: &mut Child) -> BalancerReplacement {
         if let Err(error) = new.pass_sockets(self.about.listeners).await {
-            return Succession::NotUseful(format!("does not take the sockets ({error})"));
+            return BalancerReplacement::NotUseful(format!("does not take the sockets ({error})"));
         }
         let mut heartbeats = new.heartbeats();
         let last = *heartbeats.borrow() + ACCEPTS_AFTER;
@@ -126,18 +131,18 @@ impl RoleKeeper<'_> {
         new: &mut Child,
         old: &mut Child,
         ready: impl Future<Output = Result<(), E>>,
-    ) -> Succession {
+    ) -> BalancerReplacement {
         let own = RoleHealth::default();
         tokio::select! {
-            exit = new.run(self.about, &own) => Succession::NewEnded(describe(exit)),
-            exit = old.run(self.about, self.of_role()) => Succession::OldEnded(describe(exit)),
-            Ok(()) = ready => Succession::IsUseful,
+            exit = new.run(self.about, &own) => BalancerReplacement::NewEnded(describe(exit)),
+            exit = old.run(self.about, self.of_role()) => BalancerReplacement::OldEnded(describe(exit)),
+            Ok(()) = ready => BalancerReplacement::IsUseful,
             () = sleep(USEFUL_WITHIN) => {
                 let problem = "has not acknowledged a table of the controller";
-                Succession::NotUseful(format!("{problem} after {USEFUL_WITHIN:?}"))
+                BalancerReplacement::NotUseful(format!("{problem} after {USEFUL_WITHIN:?}"))
             }
-            () = self.signals.stop.cancelled() => Succession::Stop,
-            () = self.signals.kill.cancelled() => Succession::Stop,
+            () = self.signals.stop.cancelled() => BalancerReplacement::Stop,
+            () = self.signals.kill.cancelled() => BalancerReplacement::Stop,
         }
     }
 
@@ -156,7 +161,7 @@ impl RoleKeeper<'_> {
 
 /// Watches balancers that finish their requests, until all have ended; or until another program continues, which gets those that
 /// are left.
-pub(super) async fn see_off(
+pub(super) async fn watch_draining(
     mut incoming: mpsc::UnboundedReceiver<Child>,
     about: Supervised<'_>,
     signals: &ChildSignals,
@@ -168,7 +173,7 @@ pub(super) async fn see_off(
     while are_more || !draining.is_empty() {
         tokio::select! {
             child = incoming.recv(), if are_more => match child {
-                Some(child) => draining.push(see_off_one(child, about, signals, hand_over)),
+                Some(child) => draining.push(watch_draining_one(child, about, signals, hand_over)),
                 None => are_more = false,
             },
             Some(child) = draining.next() => left.extend(child),
@@ -177,7 +182,7 @@ pub(super) async fn see_off(
     left
 }
 
-async fn see_off_one(
+async fn watch_draining_one(
     mut child: Child,
     about: Supervised<'_>,
     signals: &ChildSignals,

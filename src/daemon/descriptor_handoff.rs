@@ -21,7 +21,7 @@ const PER_MESSAGE: usize = 128;
 /// A message without a byte would be the end.
 const BYTE: &[u8] = b"d";
 
-/// What comes out of a parcel.
+/// What comes out of a handoff.
 #[derive(Debug)]
 pub(super) struct Unpacked {
     pub(super) description: Vec<u8>,
@@ -29,7 +29,7 @@ pub(super) struct Unpacked {
     pub(super) descriptors: Vec<OwnedFd>,
 }
 
-/// Packs descriptors; the parcel is a socket that is closed on exec.
+/// Packs descriptors; the handoff is a socket that is closed on exec.
 ///
 /// # Errors
 /// When there are more than the system takes.
@@ -37,7 +37,7 @@ pub(super) fn pack(description: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Re
     let mut described = File::from(memfd_create("hand-over", MFdFlags::MFD_CLOEXEC)?);
     described.write_all(description)?;
     described.rewind()?;
-    let (sender, parcel) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
+    let (sender, handoff) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
     sender.set_nonblocking(true)?;
     let all: Vec<BorrowedFd<'_>> =
         std::iter::once(described.as_fd()).chain(descriptors.iter().copied()).collect();
@@ -49,21 +49,21 @@ pub(super) fn pack(description: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Re
         }
         sendmsg(&sender, &[IoSlice::new(BYTE)], &mut control, SendFlags::NOSIGNAL)?;
     }
-    Ok(parcel.into())
+    Ok(handoff.into())
 }
 
-/// Unpacks a parcel; all descriptors are closed on exec.
+/// Unpacks a handoff; all descriptors are closed on exec.
 ///
 /// # Errors
 /// When it is none.
-pub(super) fn unpack(parcel: &OwnedFd) -> io::Result<Unpacked> {
+pub(super) fn unpack(handoff: &OwnedFd) -> io::Result<Unpacked> {
     let mut descriptors = Vec::new();
     loop {
         let mut bytes = [0; 1];
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(PER_MESSAGE))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received =
-            recvmsg(parcel, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+            recvmsg(handoff, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
         if received.bytes == 0 {
             break;
         }
@@ -100,9 +100,9 @@ mod tests {
             })
             .collect();
         let borrowed: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
-        let parcel = pack(&[7; 100_000], &borrowed).unwrap();
+        let handoff = pack(&[7; 100_000], &borrowed).unwrap();
         drop(files);
-        let unpacked = unpack(&parcel).unwrap();
+        let unpacked = unpack(&handoff).unwrap();
         assert_eq!(unpacked.description, [7; 100_000]);
         let numbers = unpacked.descriptors.into_iter().map(|descriptor| {
             let flags = fcntl(&descriptor, FcntlArg::F_GETFD).unwrap();
@@ -117,13 +117,13 @@ mod tests {
     #[test]
     fn as_many_as_the_largest_daemon_has_fit() {
         let one = tempfile::tempfile().unwrap();
-        let parcel = pack(b"", &vec![one.as_fd(); 128 * 128]).unwrap();
+        let handoff = pack(b"", &vec![one.as_fd(); 128 * 128]).unwrap();
         // More than this process may have open: they are not unpacked here.
-        drop(parcel);
+        drop(handoff);
     }
 
     #[test]
-    fn socket_that_is_no_parcel_is_refused() {
+    fn socket_that_is_no_handoff_is_refused() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(ours);
         assert_eq!(unpack(&theirs.into()).unwrap_err().kind(), io::ErrorKind::InvalidData);
