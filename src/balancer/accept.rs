@@ -75,3 +75,68 @@ async fn accept_waiting(socket: TcpListener, serve: impl AsyncFn(TcpStream, Sock
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::LocalSet;
+
+    use super::super::connection_log::ConnectionLog;
+    use super::super::limits::{BalancerLimits, WAITING_FOR_ROOM_MAX};
+    use super::super::listener::{Admission, ConnectionRefusal};
+    use super::super::shared_connections::SharedConnections;
+    use super::*;
+    use crate::clock::RealClock;
+    use crate::model::TrustedProxies;
+
+    /// Serves no connection; there is no room for one.
+    struct NoRoom;
+
+    impl ConnectionHandler for NoRoom {
+        async fn serve(self: Rc<Self>, _stream: TcpStream, _admission: Admission) {}
+
+        fn refusal(&self, _refusal: ConnectionRefusal) -> Vec<u8> {
+            b"no room".to_vec()
+        }
+    }
+
+    /// All sockets are taken, as well as all places of connections that wait for one.
+    #[tokio::test]
+    async fn accepted_connection_that_waits_for_its_place_is_answered_although_a_drain_begins() {
+        let shared =
+            Arc::new(SharedConnections::new(&BalancerLimits::default(), 1, TrustedProxies::default()));
+        let taken: Vec<_> = std::iter::from_fn(|| shared.budget.try_take_for_client()).collect();
+        let log = ConnectionLog::new(Arc::new(RealClock::new()));
+        let connections = Rc::new(ClientConnections::new(Arc::clone(&shared), log));
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let draining = CancellationToken::new();
+        let end = AcceptEnd { succeeded: CancellationToken::new(), draining: draining.clone() };
+        let mut clients = Vec::new();
+        for _ in 0..=WAITING_FOR_ROOM_MAX {
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        let local = LocalSet::new();
+        local.spawn_local(accept(socket, connections, Rc::new(NoRoom), end));
+        let exchange = async {
+            while shared.budget.share() < WAITING_FOR_ROOM_MAX {
+                tokio::task::yield_now().await;
+            }
+            // the last one is accepted as soon as the loop has its turn
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            draining.cancel();
+            let mut last = clients.pop().unwrap();
+            drop(clients);
+            last.write_all(b"x").await.unwrap();
+            let mut answer = String::new();
+            last.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer, "no room");
+        };
+        local.run_until(exchange).await;
+        drop(taken);
+    }
+}
