@@ -70,6 +70,11 @@ impl Reloads {
         self.last.borrow().clone()
     }
 
+    /// The last one; one that begins now if there was none.
+    pub(super) fn report_or_first(&self, now: jiff::Timestamp) -> ReloadReport {
+        self.report().unwrap_or_else(|| ReloadReport::new(1, VERSION.to_owned(), now))
+    }
+
     /// This program can continue.
     pub(super) fn set_checked(&self, program: FileIdentity) {
         self.checked.set(Some(program));

@@ -1,8 +1,7 @@
 //! The supervisor: keeps the two children running until it is stopped, and lets the installed program continue in a reload.
 //!
-//! Invariants: one thread, which no child, no search and no disk can hold up once there are children (`program_check` has another
-//! one for as long as it takes); at shutdown the balancer outlives the controller, so that it still obeys the controller's last
-//! tables.
+//! Invariants: one thread, which no child, search or disk can hold up once there are children; at shutdown the balancer outlives the
+//! controller, so that it still obeys the controller's last tables.
 //! Deliberately absent: everything else, because a crash here would close the listening sockets.
 
 use std::convert::Infallible;
@@ -12,6 +11,7 @@ use std::pin::{Pin, pin};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::Role;
 use super::balancer_replacement::watch_draining;
 use super::child::{Child, ChildDuty, ChildSignals};
 use super::child_records::ChildRecords;
@@ -30,9 +30,8 @@ use super::signals::{ReceivedSignal, SignalMeaning, Signals};
 use super::socket_watch::keep_sockets;
 use super::spawner::ChildSpawner;
 use super::supervision_end::SupervisionEnd;
-use super::{Role, VERSION};
 use crate::clock::{Clock, RealClock};
-use crate::model::{ProcessState, ReloadReport};
+use crate::model::ProcessState;
 use crate::plane::PROTOCOL;
 
 /// What a supervisor begins with.
@@ -150,8 +149,7 @@ impl Supervisor {
     fn draft(&self, program: PathBuf) -> HandOverDescription {
         let children = self.records.processes().iter().filter_map(HandedChild::draft).collect();
         let listeners = self.spawner.listeners.subscribe().borrow().clone();
-        let now = self.clock.wall();
-        let reload = self.reloads.report().unwrap_or_else(|| ReloadReport::new(1, VERSION.to_owned(), now));
+        let reload = self.reloads.report_or_first(self.clock.wall());
         let bound = &self.spawner.listeners;
         HandOverDescription::new(program, bound, &listeners, children, self.started(), reload)
     }
