@@ -22,6 +22,7 @@ impl Agent {
             return;
         }
         self.tasks.abort_all();
+        let image = spec::check_image(&self.facts.store);
         for name in names {
             match tokio::time::timeout(REMOVE_MAX, self.remove_check(&name)).await {
                 Ok(Ok(())) => {}
@@ -29,6 +30,9 @@ impl Agent {
                 Ok(Err(error)) => tracing::debug!(name, %error, "the container of a check is left"),
                 Err(_) => tracing::debug!(name, "the container of a check is left: Docker does not answer"),
             }
+        }
+        if !matches!(tokio::time::timeout(REMOVE_MAX, self.engine.untag(&image)).await, Ok(Ok(()))) {
+            tracing::debug!(image, "the empty image of a check is left");
         }
     }
 

@@ -62,10 +62,14 @@ fn target(builder: &PlanBuilder<'_>, app: &AppName) -> Option<SocketAddr> {
     }
 }
 
-/// How long until a replica of the app has been ready for long enough; `None` while none is.
+/// How long until a replica of the app has been ready for long enough; `None` while none is. One that becomes ready in this pass
+/// counts: nothing may wake the agent for a while afterwards.
 fn settles_in(builder: &PlanBuilder<'_>, app: &AppName) -> Option<Millis> {
     let of_app = builder.view.replicas.values().filter(|w| w.replica.app == *app && w.replica.runs());
-    let ready = of_app.filter_map(|w| w.status.as_ref()).filter(|s| s.phase == ReplicaPhase::Ready);
+    let planned = builder.plan.statuses.iter().map(|(_, status)| status);
+    let statuses = of_app
+        .filter_map(|w| planned.clone().chain(&w.status).find(|status| status.replica == w.replica.name));
+    let ready = statuses.filter(|status| status.phase == ReplicaPhase::Ready);
     let age = |since: jiff::Timestamp| since.duration_until(builder.now.wall).abs().as_millis();
     let oldest = ready.map(|status| age(status.since)).max()?;
     Some(Millis(SETTLED_AFTER.0.saturating_sub(u64::try_from(oldest).unwrap_or(u64::MAX))))

@@ -181,6 +181,11 @@ pub(super) fn check_name(app: &AppName, store: &StoreId) -> String {
     format!("coxswain-check-{app}-{}", store.short())
 }
 
+/// The empty image of such containers.
+pub(super) fn check_image(store: &StoreId) -> String {
+    format!("coxswain/empty:{}", store.short())
+}
+
 /// How long such a container may take to start, next to the time that it may take to connect.
 const CHECK_START_MAX: Millis = Millis::secs(10);
 
@@ -196,7 +201,7 @@ pub(super) fn gateway_check(
         [(LABEL_STORE, store.to_string()), (LABEL_APP, app.to_string()), (LABEL_CHECK, "gateway".to_owned())];
     OneOffSpec {
         name: check_name(app, store),
-        image: format!("coxswain/empty:{}", store.short()),
+        image: check_image(store),
         labels: labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         network: view.network_name(app),
         program,

@@ -33,6 +33,11 @@ fn checks(daemon: &Daemon) -> String {
     docker(&["ps", "--all", "--quiet", "--filter", &ours, "--filter", "label=coxswain.check"])
 }
 
+/// The image that checks are made from.
+fn empty_image(daemon: &Daemon) -> String {
+    docker(&["images", "--quiet", &format!("coxswain/empty:{}", &daemon.store()[..8])])
+}
+
 fn condition(daemon: &Daemon) -> Option<String> {
     let (status, _) = daemon.expect(0, &["status"]);
     status.lines().find(|line| line.contains("BalancerUnreachable")).map(str::to_owned)
@@ -72,8 +77,7 @@ fn blocked_and_mended(verdict: &str, said: &str) {
     daemon.expect(0, &["delete", "hello", "--yes"]);
     daemon.lets_networks_go();
     assert_eq!(checks(&daemon), "");
-    let empty = format!("coxswain/empty:{}", &daemon.store()[..8]);
-    assert_eq!(docker(&["images", "--quiet", &empty]), "");
+    assert_eq!(empty_image(&daemon), "");
 }
 
 #[test]
@@ -86,6 +90,7 @@ fn check_that_is_cut_short_leaves_no_container() {
     wait_for("a check", || !checks(&daemon).is_empty());
     daemon.stop();
     assert_eq!(checks(&daemon), "", "the controller removed it as it ended");
+    assert_eq!(empty_image(&daemon), "", "and its image");
     daemon.serve();
     wait_for("a check", || !checks(&daemon).is_empty());
     let left = checks(&daemon);
