@@ -14,11 +14,18 @@ pub(super) struct ConnectionLog {
     shortage: Cell<LogThrottle>,
     no_room: Cell<LogThrottle>,
     client_limit: Cell<LogThrottle>,
+    bad_request: Cell<LogThrottle>,
 }
 
 impl ConnectionLog {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, shortage: Cell::default(), no_room: Cell::default(), client_limit: Cell::default() }
+        Self {
+            clock,
+            shortage: Cell::default(),
+            no_room: Cell::default(),
+            client_limit: Cell::default(),
+            bad_request: Cell::default(),
+        }
     }
 
     /// A connection could not be accepted or made.
@@ -42,6 +49,13 @@ impl ConnectionLog {
                 %client, limit, count,
                 "refused connections of a client that has as many as --max-connections-per-client allows"
             );
+        }
+    }
+
+    /// A client sent what is no request.
+    pub(super) fn report_bad_request(&self, error: &(dyn Error + 'static)) {
+        if let Some(count) = self.occurred(&self.bad_request) {
+            tracing::info!(error, count, "refused requests that cannot be read");
         }
     }
 

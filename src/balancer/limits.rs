@@ -95,6 +95,10 @@ pub(super) const WAITING_CONNECTIONS_MAX: usize = 4096;
 pub(super) const URI_MAX_BYTES: usize = 8 << 10;
 /// Request line and headers together, and response headers together.
 pub(super) const HEADERS_MAX_BYTES: usize = 64 << 10;
+/// Headers of a message. The length is bounded too; this bounds what is allocated for them.
+pub(super) const HEADERS_MAX_COUNT: usize = 1_000;
+/// The longest method of the registry has 17 bytes.
+pub(super) const METHOD_MAX_BYTES: usize = 64;
 /// A connect on this machine or its bridge networks takes microseconds; an endpoint that needs longer is not there.
 pub(super) const CONNECT_DEADLINE: Duration = Duration::from_millis(500);
 /// Connects for one request, to all endpoints together and however often the request is sent again: with

@@ -38,8 +38,6 @@ impl EndpointConnections for () {
 /// A connection that can be used for one exchange after another.
 pub(super) trait PooledConnection: 'static {
     fn is_closed(&self) -> bool;
-    /// Whether the last exchange is finished, so that the next can begin.
-    fn is_ready(&self) -> bool;
 }
 
 pub(super) struct UpstreamPool<C> {
@@ -73,8 +71,7 @@ pub(super) struct PoolLease<C> {
 }
 
 impl<C: PooledConnection> UpstreamPool<C> {
-    /// Leases the connection used last, which is the least likely to be closed. One whose last exchange is still being
-    /// finished is not ready, and stays.
+    /// Leases the connection used last, which is the least likely to be closed.
     pub(super) fn reuse(self: &Rc<Self>, address: SocketAddr, policy: ReusePolicy) -> Option<PoolLease<C>> {
         let longest = match policy {
             ReusePolicy::Any => UPSTREAM_IDLE,
@@ -87,9 +84,7 @@ impl<C: PooledConnection> UpstreamPool<C> {
             let candidate = &idle[index];
             if candidate.connection.is_closed() {
                 idle.swap_remove(index);
-            } else if candidate.address == address
-                && candidate.connection.is_ready()
-                && now.since(candidate.since).std() < longest
+            } else if candidate.address == address && now.since(candidate.since).std() < longest
             {
                 let connection = idle.swap_remove(index).connection;
                 return Some(self.lease(connection, address));
@@ -132,8 +127,7 @@ impl<C: PooledConnection> EndpointConnections for Rc<UpstreamPool<C>> {
 }
 
 impl<C: PooledConnection> PoolLease<C> {
-    /// Returns the connection after its response has been read to the end. It is reused only once it is ready, which is
-    /// after the request's body has been sent to the end too.
+    /// Returns the connection after its request has been sent, and its response read, to the end.
     pub(super) fn give_back(self) {
         let Self { connection, pool, address } = self;
         let mut idle = pool.idle.borrow_mut();
@@ -153,16 +147,11 @@ mod tests {
     struct TestConnection {
         number: usize,
         is_closed: Rc<Cell<bool>>,
-        is_busy: Rc<Cell<bool>>,
     }
 
     impl PooledConnection for TestConnection {
         fn is_closed(&self) -> bool {
             self.is_closed.get()
-        }
-
-        fn is_ready(&self) -> bool {
-            !self.is_busy.get()
         }
     }
 
@@ -188,18 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn pool_reuses_the_last_connection_that_is_open_and_ready() {
+    fn pool_reuses_the_last_connection_that_is_open() {
         let pool = pool();
         give_back(&pool, 1);
         let closed = give_back(&pool, 2);
-        let busy = give_back(&pool, 3);
         closed.is_closed.set(true);
-        busy.is_busy.set(true);
         assert_eq!(reused(&pool, ReusePolicy::Never), None);
         assert_eq!(reused(&pool, ReusePolicy::Any), Some(1));
-        assert_eq!(reused(&pool, ReusePolicy::Any), None, "the other is in use");
-        busy.is_busy.set(false);
-        assert_eq!(reused(&pool, ReusePolicy::Fresh), Some(3));
+        assert_eq!(reused(&pool, ReusePolicy::Any), None);
     }
 
     #[test]

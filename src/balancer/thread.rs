@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::accept::{AcceptEnd, accept};
 use super::connection_log::ConnectionLog;
 use super::eviction::evict;
-use super::http::{HttpHandler, HttpPool};
+use super::http::{DateHeader, HttpHandler, HttpPool};
 use super::last_requests::LastRequests;
 use super::limits::{BalancerLimits, ROOM_PAUSE, UPSTREAM_IDLE};
 use super::listener::ClientConnections;
@@ -128,6 +128,7 @@ impl ThreadListeners {
                     clock: Arc::clone(&self.clock),
                     requests: Rc::clone(&self.requests),
                     draining: draining.clone(),
+                    date: DateHeader::default(),
                 });
                 let connections = Rc::clone(&self.connections);
                 let end = AcceptEnd { succeeded: self.succeeded.clone(), draining };

@@ -1,18 +1,27 @@
 //! Sends a request to one endpoint, and says what a missing response means.
 
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode, Version};
+use http::request::Parts;
+use http::{Method, Request, StatusCode};
 
-use super::activity::ClientActivity;
+use super::codec::{ResponseHead, SentMethod};
+use super::forward::HttpClient;
 use super::headers;
 use super::local_reply::LocalReply;
 use super::request_body::{RequestBody, UploadProgress, UploadState};
-use super::upstream::HttpLease;
+use super::upload::{Upload, UploadError};
+use super::upstream::{HttpLease, NoResponse};
 use crate::model::Millis;
+
+/// A response whose body is still to come.
+pub(super) struct Answer {
+    pub(super) head: ResponseHead,
+    pub(super) lease: HttpLease,
+    /// What of the request is still to be sent.
+    pub(super) upload: Option<Upload>,
+}
 
 /// What became of an attempt that brought no response.
 pub(super) enum AttemptFailure {
@@ -35,79 +44,116 @@ pub(super) struct AnswerTimes {
 
 /// Sends a request and waits for the response's headers.
 pub(super) async fn send(
-    mut lease: HttpLease,
+    lease: HttpLease,
     request: Request<RequestBody>,
-    spare: Option<Parts>,
+    may_repeat: bool,
     times: AnswerTimes,
-    client: &ClientActivity,
-) -> Result<(Response<Incoming>, HttpLease), AttemptFailure> {
+    client: &HttpClient,
+) -> Result<Answer, AttemptFailure> {
     let progress = request.body().progress();
-    let sending = lease.connection.sender.try_send_request(request);
-    let sent = match &progress {
-        None => match tokio::time::timeout(times.timeout, sending).await {
-            Ok(sent) => sent,
+    let (head, body) = request.into_parts();
+    let mut attempt = Attempt::new(&head, body, lease);
+    let answering = std::future::poll_fn(|cx| attempt.poll_answer(client, cx));
+    let answered = match &progress {
+        None => match tokio::time::timeout(times.timeout, answering).await {
+            Ok(answered) => answered,
             Err(_) => return Err(AttemptFailure::Final(LocalReply::UpstreamTimeout(times.timeout.into()))),
         },
         Some(progress) => tokio::select! {
-            sent = sending => sent,
+            answered = answering => answered,
             reply = overdue(progress, times, client) => return Err(AttemptFailure::Final(reply)),
-            () = client.upload_timed_out() => {
+            () = client.activity.upload_timed_out() => {
                 return Err(AttemptFailure::Final(LocalReply::UploadTimeout(times.upload)));
             }
         },
     };
-    let is_body_broken = progress.is_some_and(|progress| progress.is_broken.get());
-    let mut response = sent.map_err(|error| classify(error, spare, is_body_broken))?;
-    // an upgrade is never requested
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(AttemptFailure::Final(LocalReply::UpstreamBroken));
+    match answered {
+        Ok(answer) => attempt.accept(answer),
+        // whatever an endpoint does with half a request, closing included, is not its fault
+        Err(_) if progress.is_some_and(|progress| progress.is_broken.get()) => {
+            Err(AttemptFailure::Final(LocalReply::BodyBroken))
+        }
+        Err(NoAnswer::Upload(UploadError::Unsent)) => {
+            Err(AttemptFailure::Unsent(Request::from_parts(head, attempt.upload.into_body())))
+        }
+        Err(NoAnswer::Upload(UploadError::Body)) => Err(AttemptFailure::Final(LocalReply::BodyBroken)),
+        Err(NoAnswer::Response(error)) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "an endpoint did not answer");
+            Err(match error {
+                NoResponse::HungUp => AttemptFailure::HungUp(may_repeat.then_some(head)),
+                NoResponse::Incomplete | NoResponse::Invalid(_) => AttemptFailure::Final(LocalReply::UpstreamBroken),
+            })
+        }
     }
-    *response.version_mut() = Version::HTTP_11;
-    headers::strip_hop_by_hop(response.headers_mut());
-    Ok((response, lease))
 }
 
-/// Whatever an endpoint does with half a request, closing included, is not its fault: `is_body_broken` comes first.
-fn classify(
-    mut error: TrySendError<Request<RequestBody>>,
-    spare: Option<Parts>,
-    is_body_broken: bool,
-) -> AttemptFailure {
-    if is_body_broken {
-        return AttemptFailure::Final(LocalReply::BodyBroken);
-    }
-    if let Some(request) = error.take_message() {
-        return AttemptFailure::Unsent(request);
-    }
-    let error = error.into_error();
-    // of what is sent, only the body can fail before it is on the wire: the client did not send all of it
-    if error.is_user() {
-        return AttemptFailure::Final(LocalReply::BodyBroken);
-    }
-    tracing::debug!(error = &error as &dyn std::error::Error, "an endpoint did not answer");
-    if is_closed(&error) {
-        return AttemptFailure::HungUp(spare);
-    }
-    // the response is not HTTP
-    AttemptFailure::Final(LocalReply::UpstreamBroken)
+/// A request on its way to an endpoint, whose response has not come.
+struct Attempt {
+    upload: Upload,
+    is_sent: bool,
+    lease: HttpLease,
+    method: SentMethod,
 }
 
-/// Whether the connection ended before a byte of a response.
-fn is_closed(error: &hyper::Error) -> bool {
-    use std::error::Error;
-    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || source.is_some()
+/// Why there is no response.
+enum NoAnswer {
+    Upload(UploadError),
+    Response(NoResponse),
+}
+
+impl Attempt {
+    fn new(head: &Parts, body: RequestBody, lease: HttpLease) -> Self {
+        let method = if head.method == Method::HEAD { SentMethod::Head } else { SentMethod::Other };
+        Self { upload: Upload::new(head, body), is_sent: false, lease, method }
+    }
+
+    /// Sends more of the request, and reads the response's head. Interim responses are passed.
+    fn poll_answer(&mut self, client: &HttpClient, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, NoAnswer>> {
+        if !self.is_sent {
+            match self.lease.connection.poll_send(&mut self.upload, cx) {
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(NoAnswer::Upload(error))),
+                Poll::Ready(Ok(())) => self.is_sent = true,
+                Poll::Pending => {}
+            }
+        }
+        loop {
+            match self.lease.connection.poll_head(self.method, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(NoAnswer::Response(error))),
+                Poll::Ready(Ok(mut head)) => {
+                    if !head.parts.status.is_informational() || head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
+                        return Poll::Ready(Ok(head));
+                    }
+                    // a client that expects 100 Continue got it from the balancer
+                    if head.parts.status != StatusCode::CONTINUE {
+                        headers::strip_hop_by_hop(&mut head.parts.headers);
+                        client.pass_interim(&head);
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept(self, mut head: ResponseHead) -> Result<Answer, AttemptFailure> {
+        // an upgrade is never requested
+        if head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(AttemptFailure::Final(LocalReply::UpstreamBroken));
+        }
+        headers::strip_hop_by_hop(&mut head.parts.headers);
+        let upload = (!self.is_sent).then_some(self.upload);
+        Ok(Answer { head, lease: self.lease, upload })
+    }
 }
 
 /// Resolves when an endpoint took too long: to take in the body, or after its last byte to answer.
-async fn overdue(progress: &UploadProgress, times: AnswerTimes, client: &ClientActivity) -> LocalReply {
+async fn overdue(progress: &UploadProgress, times: AnswerTimes, client: &HttpClient) -> LocalReply {
     let mut seen = progress.state.get();
     while seen != UploadState::Ended {
         tokio::select! {
             () = progress.ended() => {}
             () = tokio::time::sleep(times.upload.std()) => {
                 // while the client is waited for, the endpoint has nothing to take
-                if progress.state.get() == seen && !client.owes_body() {
+                if progress.state.get() == seen && !client.activity.owes_body() {
                     return LocalReply::UpstreamStalled(times.upload);
                 }
             }

@@ -1,24 +1,25 @@
 //! Serves a client's connection.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use hyper::server::conn::http1::Builder;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http::Response;
+use http::request::Parts;
 use tokio::net::TcpStream;
 
 use super::activity::ClientActivity;
 use super::client_socket::ClientSocket;
+use super::codec::{HeadError, RequestHead};
 use super::forward::{HttpClient, HttpHandler, forward};
 use super::forwarding::ForwardingPeer;
 use super::local_reply::LocalReply;
+use super::response_body::ResponseBody;
+use super::response_writer::{ResponseEnd, ResponseRules, write_response};
 use super::upload_watch::ClientOverdue;
-use crate::balancer::limits::{BalancerLimits, HEADERS_MAX_BYTES};
+use crate::balancer::limits::BalancerLimits;
 use crate::balancer::listener::{Admission, ConnectionHandler, ConnectionRefusal};
 use crate::model::{Millis, Mono};
 
@@ -33,47 +34,28 @@ impl ConnectionHandler for HttpHandler {
         let requests = Rc::clone(&self.requests);
         let activity = Rc::new(ClientActivity::new(Arc::clone(&self.clock), stall, requests));
         admission.keep_evictable(Rc::<ClientActivity>::clone(&activity));
-        let client = Rc::new(HttpClient {
+        let client = HttpClient {
             handler: Rc::clone(&self),
             activity: Rc::clone(&activity),
+            socket: Rc::new(ClientSocket::new(stream, Rc::clone(&activity))),
             peer: ForwardingPeer::new(admission.peer(), admission.is_trusted()),
-        });
-        let service = service_fn(|request| {
-            let client = Rc::clone(&client);
-            async move { Ok::<_, Infallible>(forward(client, request).await) }
-        });
-        let io = TokioIo::new(ClientSocket { stream, activity: Rc::clone(&activity) });
-        // the watch below replaces hyper's timer: it distinguishes the pause between requests from slow headers
-        let mut connection = pin!(
-            Builder::new()
-                .header_read_timeout(None)
-                .max_header_size(HEADERS_MAX_BYTES)
-                .max_buf_size(HEADERS_MAX_BYTES)
-                .serve_connection(io, service)
-        );
+        };
+        let mut requests = pin!(serve_requests(&client));
         let mut watch = pin!(DeadlineWatch::new(&activity, self.limits));
         let mut draining = pin!(self.draining.cancelled());
-        let mut is_ending = false;
         std::future::poll_fn(|cx| {
             activity.set_task(cx.waker());
             // what the client has sent already is served below, before the watch closes an idle connection
             if !activity.is_closing() && draining.as_mut().poll(cx).is_ready() {
                 activity.close();
             }
-            if !is_ending && activity.is_evicted() {
-                is_ending = true;
-                connection.as_mut().graceful_shutdown();
-            }
             loop {
-                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                    if let Err(error) = ended {
-                        tracing::trace!(%error, "a client's connection broke");
-                    }
+                if requests.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
                 }
                 match ready!(watch.as_mut().poll(cx)) {
                     ClientOverdue::Cut => return Poll::Ready(()),
-                    // the request's future, which the connection polls, answers it
+                    // the request's future, which is polled above, answers it
                     ClientOverdue::Answered => {}
                 }
             }
@@ -83,6 +65,75 @@ impl ConnectionHandler for HttpHandler {
 
     fn refusal(&self, refusal: ConnectionRefusal) -> Vec<u8> {
         LocalReply::from(refusal).bytes()
+    }
+}
+
+/// Serves one request after another.
+async fn serve_requests(client: &HttpClient) {
+    while let Some(head) = client.socket.next_head().await {
+        let end = match head {
+            Ok(head) => serve_request(client, head).await,
+            Err(error) => refuse_head(client, error).await,
+        };
+        match end {
+            RequestEnd::KeepAlive => {}
+            RequestEnd::Close => return client.socket.close().await,
+            RequestEnd::Broken => return,
+        }
+    }
+}
+
+/// What becomes of the connection after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RequestEnd {
+    KeepAlive,
+    /// The response says so, or the rest of the request is not read.
+    Close,
+    Broken,
+}
+
+async fn serve_request(client: &HttpClient, head: RequestHead) -> RequestEnd {
+    let rules = ResponseRules::new(&head.parts);
+    let Some(response) = response(client, head.parts).await else { return RequestEnd::Broken };
+    respond(client, rules, response, head.keeps_alive).await
+}
+
+/// The response; `None` if the client leaves before there is one.
+async fn response(client: &HttpClient, head: Parts) -> Option<Response<ResponseBody>> {
+    let mut forwarding = pin!(forward(client, head));
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(response) = forwarding.as_mut().poll(cx) {
+            return Poll::Ready(Some(response));
+        }
+        // interim responses
+        if let Poll::Ready(Err(_)) = client.socket.poll_flush(cx) {
+            return Poll::Ready(None);
+        }
+        client.socket.poll_gone(cx).map(|()| None)
+    })
+    .await
+}
+
+async fn refuse_head(client: &HttpClient, error: HeadError) -> RequestEnd {
+    client.handler.connections.log.report_bad_request(&error);
+    let reply = LocalReply::BadHead(error);
+    let response = reply.response(false, client.activity.begin_exchange());
+    client.activity.end_body(false);
+    respond(client, ResponseRules::UNREAD, response, false).await
+}
+
+async fn respond(
+    client: &HttpClient,
+    rules: ResponseRules,
+    response: Response<ResponseBody>,
+    keeps_alive: bool,
+) -> RequestEnd {
+    let keeps_alive = keeps_alive && !client.activity.is_last_request();
+    let date = client.handler.date.at(client.handler.clock.wall());
+    match write_response(&client.socket, rules, response, keeps_alive, date).await {
+        ResponseEnd::Whole { keeps_alive } if keeps_alive && client.socket.is_body_read() => RequestEnd::KeepAlive,
+        ResponseEnd::Whole { .. } => RequestEnd::Close,
+        ResponseEnd::Broken => RequestEnd::Broken,
     }
 }
 

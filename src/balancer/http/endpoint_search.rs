@@ -67,7 +67,7 @@ impl ForwardedRequest<'_> {
     async fn wait(&mut self, table: u64, until: Mono) -> bool {
         let left = until.since(self.handler.clock.mono()).std();
         // the body is not read meanwhile, so only the socket says whether the client is still there
-        let _watched = (!self.body.is_empty()).then(|| self.activity.watch_end());
+        let _watched = (!self.body.is_empty()).then(|| self.client.activity.watch_end());
         let looks_again = tokio::select! {
             () = self.handler.picker.table_changed(table) => true,
             () = tokio::time::sleep(left.min(HOLD_RETRY)) => true,

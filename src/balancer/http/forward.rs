@@ -3,21 +3,24 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, FORWARDED, HeaderMap, HeaderValue};
-use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, Version};
+use http::header::{FORWARDED, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, Version};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::ClientActivity;
-use super::attempt::{AnswerTimes, AttemptFailure, send};
+use super::attempt::{Answer, AnswerTimes, AttemptFailure, send};
+use super::client_socket::ClientSocket;
+
+use super::codec::{BodyDecoder, ResponseHead};
+use super::date::DateHeader;
 use super::forwarding::{FORWARDED_FOR, ForwardingPeer};
 use super::headers;
 use super::local_reply::LocalReply;
 use super::request_body::RequestBody;
 use super::request_target::RequestTarget;
 use super::response_body::{ResponseBody, UpstreamResponseBody};
-use super::upstream::{HttpLease, HttpPool};
+use super::upstream::HttpPool;
 use crate::balancer::client_limit::ClientSlot;
 use crate::balancer::last_requests::LastRequests;
 use crate::balancer::limits::{BalancerLimits, CONNECT_DEADLINE};
@@ -38,16 +41,23 @@ pub(in crate::balancer) struct HttpHandler {
     pub(in crate::balancer) clock: Arc<dyn Clock>,
     pub(in crate::balancer) requests: Rc<LastRequests>,
     pub(in crate::balancer) draining: CancellationToken,
+    pub(in crate::balancer) date: DateHeader,
 }
 
 /// A client connection, as its requests see it.
 pub(super) struct HttpClient {
     pub(super) handler: Rc<HttpHandler>,
     pub(super) activity: Rc<ClientActivity>,
+    pub(super) socket: Rc<ClientSocket>,
     pub(super) peer: ForwardingPeer,
 }
 
 impl HttpClient {
+    /// Passes an interim response.
+    pub(super) fn pass_interim(&self, head: &ResponseHead) {
+        self.socket.push_interim(head);
+    }
+
     /// Counts a request that a trusted proxy sent for a client like a connection of that client, which the proxy does not
     /// pass.
     fn admit(&self, headers: &HeaderMap) -> Result<Option<ClientSlot>, ConnectionRefusal> {
@@ -62,27 +72,23 @@ impl HttpClient {
 }
 
 /// Returns the response of an endpoint, or a local reply that says why there is none.
-pub(super) async fn forward(client: Rc<HttpClient>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(super) async fn forward(client: &HttpClient, head: Parts) -> Response<ResponseBody> {
     let mut exchange = client.activity.begin_exchange();
-    let has_body = !request.body().is_end_stream();
-    let answered = match client.admit(request.headers()) {
+    let has_body = !client.socket.is_body_read();
+    let answered = match client.admit(&head.headers) {
         Ok(slot) => {
             exchange.slot = slot;
-            match ForwardedRequest::new(&client, request) {
+            match ForwardedRequest::new(client, head) {
                 Ok(forwarded) => forwarded.run().await,
                 Err(reply) => Err(reply),
             }
         }
         Err(refusal) => Err(refusal.into()),
     };
-    let mut response = match answered {
+    match answered {
         Ok(response) => response.map(|body| ResponseBody::upstream(body, exchange)),
         Err(reply) => reply.response(has_body, exchange),
-    };
-    if client.activity.is_last_request() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response
 }
 
 /// How a connection was made, and so what it means when it ends without a response.
@@ -103,7 +109,7 @@ impl ConnectionOrigin {
 /// A request until its response has come.
 pub(super) struct ForwardedRequest<'a> {
     pub(super) handler: &'a HttpHandler,
-    pub(super) activity: &'a ClientActivity,
+    pub(super) client: &'a HttpClient,
     pub(super) target: RequestTarget,
     pub(super) head: Parts,
     pub(super) body: RequestBody,
@@ -117,10 +123,9 @@ pub(super) struct ForwardedRequest<'a> {
 }
 
 impl<'a> ForwardedRequest<'a> {
-    fn new(client: &'a HttpClient, request: Request<Incoming>) -> Result<Self, LocalReply> {
-        let (mut head, body) = request.into_parts();
+    fn new(client: &'a HttpClient, mut head: Parts) -> Result<Self, LocalReply> {
         let handler = &*client.handler;
-        let body = RequestBody::new(body, &client.activity, &handler.clock);
+        let body = RequestBody::new(&client.socket, &client.activity, &handler.clock);
         let target = RequestTarget::parse(&head)?;
         head.version = Version::HTTP_11;
         head.extensions.clear();
@@ -130,7 +135,7 @@ impl<'a> ForwardedRequest<'a> {
         }
         Ok(Self {
             handler,
-            activity: &client.activity,
+            client,
             target,
             head,
             body,
@@ -148,13 +153,13 @@ impl<'a> ForwardedRequest<'a> {
             let (choice, lease, origin) = self.find_endpoint().await?;
             self.head.uri = self.target.forwarded(choice.strip)?;
             self.body.set_claim(&choice.claim);
-            let spare = self.may_repeat(origin).then(|| self.head.clone());
+            let may_repeat = self.may_repeat(origin);
             let request = Request::from_parts(self.head, self.body);
             let sent_at = (origin == ConnectionOrigin::TO_DOCKER_PROXY).then(|| self.handler.clock.mono());
             let times = AnswerTimes { timeout: choice.timeout, upload: choice.waits.upload_timeout };
-            self.activity.set_waits(choice.waits);
-            let failure = match send(lease, request, spare, times, self.activity).await {
-                Ok((response, lease)) => return Ok(self.handler.answered(choice, origin, response, lease)),
+            self.client.activity.set_waits(choice.waits);
+            let failure = match send(lease, request, may_repeat, times, self.client).await {
+                Ok(answer) => return Ok(self.handler.answered(choice, origin, answer)),
                 Err(failure) => failure,
             };
             (self.head, self.body) = match failure {
@@ -206,9 +211,9 @@ impl HttpHandler {
         &self,
         choice: HttpChoice,
         origin: ConnectionOrigin,
-        response: Response<Incoming>,
-        lease: HttpLease,
+        answer: Answer,
     ) -> Response<UpstreamResponseBody> {
+        let Answer { head, lease, upload } = answer;
         let HttpChoice { claim, picked_at, .. } = choice;
         if origin == ConnectionOrigin::TO_DOCKER_PROXY {
             claim.endpoint().restore();
@@ -216,10 +221,12 @@ impl HttpHandler {
         if let Some(picked_at) = picked_at {
             claim.record_latency(self.clock.micros().saturating_sub(picked_at));
         }
-        if response.status().is_server_error() {
+        if head.parts.status.is_server_error() {
             claim.mark_failed();
         }
-        response.map(|body| UpstreamResponseBody::new(body, lease, claim))
+        let decoder = BodyDecoder::new(head.framing);
+        let body = UpstreamResponseBody::new(decoder, lease, head.keeps_alive, upload, claim);
+        Response::from_parts(head.parts, body)
     }
 
     /// Whether Docker's proxy hung up on a request because nothing listens in the container: it does so at once. If it takes

@@ -1,10 +1,11 @@
 //! Headers on their way through: those of a hop are removed, those about forwarding rewritten.
 
-use hyper::header::{
+use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
+use super::codec::mimics_framing;
 use super::forwarding::ForwardingPeer;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -32,6 +33,14 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes headers that some servers take for those that frame the body.
+fn strip_mimics(headers: &mut HeaderMap) {
+    let mimics: Vec<HeaderName> = headers.keys().filter(|name| mimics_framing(name)).cloned().collect();
+    for name in mimics {
+        headers.remove(name);
+    }
+}
+
 /// `Connection` cannot remove the headers that frame the body and that route.
 fn strip_named(headers: &mut HeaderMap) {
     let values: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
@@ -51,6 +60,7 @@ fn strip_named(headers: &mut HeaderMap) {
 pub(super) fn for_endpoint(headers: &mut HeaderMap, peer: &ForwardingPeer, host: HeaderValue) {
     let takes_trailers = takes_trailers(headers);
     strip_hop_by_hop(headers);
+    strip_mimics(headers);
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
@@ -61,12 +71,12 @@ pub(super) fn for_endpoint(headers: &mut HeaderMap, peer: &ForwardingPeer, host:
     headers.insert(HOST, host);
 }
 
-fn takes_trailers(headers: &HeaderMap) -> bool {
+pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
     let values = headers.get_all(TE).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|text| text.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Announces a body of unknown length: hyper would not send one with a GET.
+/// Announces a body of unknown length: its chunks are written again.
 pub(super) fn announce_body(headers: &mut HeaderMap) {
     if !headers.contains_key(CONTENT_LENGTH) {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));

@@ -1,9 +1,10 @@
 //! Responses of the balancer itself: a status and a short reason.
 
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
 
 use super::activity::Exchange;
+use super::codec::{FramingError, HeadError};
 use super::response_body::ResponseBody;
 use crate::balancer::listener::ConnectionRefusal;
 use crate::balancer::normalise::BadTarget;
@@ -19,6 +20,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) enum LocalReply {
     #[error(transparent)]
     BadTarget(#[from] BadTarget),
+    #[error(transparent)]
+    BadHead(#[from] HeadError),
     #[error("a request needs exactly one Host header")]
     Host,
     #[error("the request target is too long")]
@@ -76,6 +79,7 @@ impl LocalReply {
     fn status(self) -> StatusCode {
         match self {
             Self::BadTarget(_) | Self::Host | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::BadHead(error) => status_of(error),
             Self::TooLong => StatusCode::URI_TOO_LONG,
             Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -91,7 +95,7 @@ impl LocalReply {
 
     /// Whether the client's connection must be closed: after an invalid request the next bytes can mean anything.
     fn closes(self) -> bool {
-        matches!(self, Self::BadTarget(_) | Self::Host | Self::TooLong | Self::Connect | Self::BodyBroken)
+        matches!(self, Self::BadTarget(_) | Self::BadHead(_) | Self::Host | Self::TooLong | Self::Connect | Self::BodyBroken)
     }
 
     /// Whether a request that waits may still be answered.
@@ -136,5 +140,16 @@ impl LocalReply {
             "HTTP/1.1 {status}\r\ncontent-type: {TEXT}\r\n{retry}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
         )
         .into_bytes()
+    }
+}
+
+fn status_of(error: HeadError) -> StatusCode {
+    match error {
+        HeadError::Syntax(_) | HeadError::Tls | HeadError::Target => StatusCode::BAD_REQUEST,
+        HeadError::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        HeadError::Method | HeadError::Framing(FramingError::Coding) => StatusCode::NOT_IMPLEMENTED,
+        HeadError::TargetLength => StatusCode::URI_TOO_LONG,
+        HeadError::Length | HeadError::Count => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        HeadError::Framing(_) => StatusCode::BAD_REQUEST,
     }
 }

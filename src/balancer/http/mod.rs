@@ -9,7 +9,9 @@
 mod activity;
 mod attempt;
 mod client_socket;
+mod codec;
 mod connection;
+mod date;
 mod endpoint_search;
 mod forward;
 mod forwarding;
@@ -18,8 +20,11 @@ mod local_reply;
 mod request_body;
 mod request_target;
 mod response_body;
+mod response_writer;
+mod upload;
 mod upload_watch;
 mod upstream;
 
+pub(super) use date::DateHeader;
 pub(super) use forward::HttpHandler;
 pub(super) use upstream::HttpPool;

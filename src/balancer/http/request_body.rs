@@ -6,10 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
 use super::activity::ClientActivity;
+use super::client_socket::ClientSocket;
+use super::codec::BodyError;
 use super::forwarding::strip_claims;
 use crate::balancer::claim::Claim;
 use crate::clock::Clock;
@@ -40,13 +43,15 @@ impl UploadProgress {
     }
 }
 
-pub(in crate::balancer) enum RequestBody {
+pub(super) enum RequestBody {
     Empty,
     Stream(Box<UploadStream>),
 }
 
-pub(in crate::balancer) struct UploadStream {
-    inner: Incoming,
+pub(super) struct UploadStream {
+    socket: Rc<ClientSocket>,
+    /// The first piece, of which an endpoint that could not be sent anything has taken nothing.
+    untaken: Option<Bytes>,
     activity: Rc<ClientActivity>,
     clock: Arc<dyn Clock>,
     progress: Rc<UploadProgress>,
@@ -57,8 +62,9 @@ pub(in crate::balancer) struct UploadStream {
 }
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, activity: &Rc<ClientActivity>, clock: &Arc<dyn Clock>) -> Self {
-        if inner.is_end_stream() {
+    /// The body of the request that the socket has read last.
+    pub(super) fn new(socket: &Rc<ClientSocket>, activity: &Rc<ClientActivity>, clock: &Arc<dyn Clock>) -> Self {
+        if socket.is_body_read() {
             return Self::Empty;
         }
         activity.begin_body();
@@ -68,7 +74,8 @@ impl RequestBody {
             ended: Notify::new(),
         };
         Self::Stream(Box::new(UploadStream {
-            inner,
+            socket: Rc::clone(socket),
+            untaken: None,
             activity: Rc::clone(activity),
             clock: Arc::clone(clock),
             progress: Rc::new(progress),
@@ -88,6 +95,13 @@ impl RequestBody {
         }
     }
 
+    /// Takes back the first piece, which was not sent.
+    pub(super) fn put_back(&mut self, piece: Option<Bytes>) {
+        if let Self::Stream(stream) = self {
+            stream.untaken = piece;
+        }
+    }
+
     pub(super) fn progress(&self) -> Option<Rc<UploadProgress>> {
         match self {
             Self::Empty => None,
@@ -98,14 +112,17 @@ impl RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Self::Stream(stream) = self.get_mut() else { return Poll::Ready(None) };
-        let mut polled = Pin::new(&mut stream.inner).poll_frame(cx);
+        if let Some(piece) = stream.untaken.take() {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        let mut polled = stream.socket.poll_body(cx);
         if let Poll::Ready(Some(Ok(frame))) = &mut polled
             && let Some(trailers) = frame.trailers_mut()
         {
@@ -131,21 +148,21 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(stream) => stream.inner.is_end_stream(),
+            Self::Stream(stream) => stream.untaken.is_none() && stream.socket.is_body_read(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(stream) => stream.inner.size_hint(),
+            Self::Stream(stream) => stream.socket.body_size(),
         }
     }
 }
 
 impl Drop for UploadStream {
     fn drop(&mut self) {
-        self.activity.end_body(self.is_read || self.inner.is_end_stream());
+        self.activity.end_body(self.is_read || self.socket.is_body_read());
         self.progress.state.set(UploadState::Ended);
         self.progress.ended.notify_waiters();
     }

@@ -1,9 +1,9 @@
 //! Host and path of a request.
 
-use hyper::header::{COOKIE, HOST, HeaderMap, HeaderValue};
-use hyper::http::request::Parts;
-use hyper::http::uri::PathAndQuery;
-use hyper::{Method, Uri};
+use http::header::{COOKIE, HOST, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{Method, Uri};
 
 use super::local_reply::LocalReply;
 use crate::balancer::condition::RequestAttributes;

@@ -2,11 +2,14 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
 
 use super::activity::Exchange;
+use super::codec::{BodyDecoder, BodyError, DecodedBody};
+use super::upload::{Upload, UploadError};
 use super::upstream::HttpLease;
 use crate::balancer::claim::Claim;
 
@@ -22,11 +25,15 @@ enum ResponseContent {
     Upstream(UpstreamResponseBody),
 }
 
-/// An endpoint's body. The connection returns to its pool once the body has been read to the end; the claim is dropped with
-/// the body.
+/// An endpoint's body. The connection returns to its pool once the body has been read to the end, and the request has been
+/// sent to its end; the claim is dropped with the body.
 pub(super) struct UpstreamResponseBody {
-    inner: Incoming,
+    decoder: BodyDecoder,
+    /// `None` once it is back in its pool, or broken.
     lease: Option<HttpLease>,
+    keeps_alive: bool,
+    /// What of the request is still to be sent.
+    upload: Option<Upload>,
     claim: Rc<Claim>,
 }
 
@@ -38,15 +45,67 @@ impl ResponseBody {
     pub(super) fn upstream(body: UpstreamResponseBody, exchange: Exchange) -> Self {
         Self { content: ResponseContent::Upstream(body), _exchange: exchange }
     }
+
+    /// Sends the rest of the request, after the response has ended: an endpoint may answer before it has all of it.
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let ResponseContent::Upstream(body) = &mut self.content else { return Poll::Ready(()) };
+        if ready!(body.poll_upload(cx)).is_ok() {
+            body.give_back();
+        }
+        Poll::Ready(())
+    }
 }
 
 impl UpstreamResponseBody {
-    pub(super) fn new(inner: Incoming, lease: HttpLease, claim: Rc<Claim>) -> Self {
-        Self { inner, lease: Some(lease), claim }
+    pub(super) fn new(
+        decoder: BodyDecoder,
+        lease: HttpLease,
+        keeps_alive: bool,
+        upload: Option<Upload>,
+        claim: Rc<Claim>,
+    ) -> Self {
+        Self { decoder, lease: Some(lease), keeps_alive, upload, claim }
     }
 
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
+        if let (Some(upload), Some(lease)) = (&mut self.upload, &mut self.lease) {
+            let sent = ready!(lease.connection.poll_send(upload, cx));
+            self.upload = None;
+            return Poll::Ready(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(Err(_)) = self.poll_upload(cx) {
+            // the endpoint has half a request, which is the client's fault
+            self.lease = None;
+            return Poll::Ready(Some(Err(BodyError::Incomplete)));
+        }
+        let Some(lease) = &mut self.lease else { return Poll::Ready(None) };
+        match ready!(lease.connection.poll_body(&mut self.decoder, cx)) {
+            Ok(DecodedBody::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Ok(DecodedBody::End(trailers)) => {
+                self.give_back();
+                Poll::Ready((!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers))))
+            }
+            Ok(DecodedBody::NeedsMore) => Poll::Pending,
+            Err(error) => {
+                self.claim.mark_failed();
+                self.lease = None;
+                Poll::Ready(Some(Err(error)))
+            }
+        }
+    }
+
+    /// Ends the use of the connection, unless the request is still being sent.
     fn give_back(&mut self) {
-        if let Some(lease) = self.lease.take() {
+        if self.upload.is_some() {
+            return;
+        }
+        if let Some(lease) = self.lease.take()
+            && self.keeps_alive
+        {
             lease.give_back();
         }
     }
@@ -54,51 +113,34 @@ impl UpstreamResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let body = match &mut self.get_mut().content {
-            ResponseContent::Text(text) => {
-                return Poll::Ready(text.take().map(|bytes| Ok(Frame::data(bytes))));
-            }
-            ResponseContent::Upstream(body) => body,
-        };
-        let polled = Pin::new(&mut body.inner).poll_frame(cx);
-        match &polled {
-            Poll::Ready(None) => body.give_back(),
-            // nothing follows trailers, and hyper does not poll again
-            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => body.give_back(),
-            Poll::Ready(Some(Err(_))) => {
-                body.claim.mark_failed();
-                body.lease = None;
-            }
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.get_mut().content {
+            ResponseContent::Text(text) => Poll::Ready(text.take().map(|bytes| Ok(Frame::data(bytes)))),
+            ResponseContent::Upstream(body) => body.poll_frame(cx),
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
             ResponseContent::Text(text) => text.is_none(),
-            ResponseContent::Upstream(body) => body.inner.is_end_stream(),
+            ResponseContent::Upstream(body) => body.decoder.is_ended(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             ResponseContent::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
-            ResponseContent::Upstream(body) => body.inner.size_hint(),
+            ResponseContent::Upstream(body) => body.decoder.size_hint(),
         }
     }
 }
 
 impl Drop for UpstreamResponseBody {
     fn drop(&mut self) {
-        // hyper does not poll for the end of a body whose length it knows
-        if self.inner.is_end_stream() {
+        // one whose length is known may not be polled for its end
+        if self.decoder.is_ended() {
             self.give_back();
         }
     }

@@ -1,0 +1,204 @@
+//! Writes a response to a client that speaks HTTP/1.1.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Method, Response, StatusCode, Version};
+use http_body::{Body, Frame};
+
+use super::client_socket::ClientSocket;
+use super::codec::{LAST_CHUNK, write_chunk_size, write_response_head, write_trailers};
+use super::response_body::ResponseBody;
+
+/// What of a request decides how its response is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ResponseRules {
+    answers_head: bool,
+    version: Version,
+    takes_trailers: bool,
+}
+
+/// How a response's body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BodyForm {
+    /// Not at all.
+    None,
+    /// As many bytes as its headers say.
+    Plain,
+    Chunked,
+    /// Its end is the end of the connection.
+    UntilClose,
+}
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseEnd {
+    /// It is whole, and its headers say whether the connection is kept.
+    Whole { keeps_alive: bool },
+    /// The client cannot know what was to come: its connection must break.
+    Broken,
+}
+
+impl ResponseRules {
+    pub(super) fn new(request: &Parts) -> Self {
+        Self {
+            answers_head: request.method == Method::HEAD,
+            version: request.version,
+            takes_trailers: super::headers::takes_trailers(&request.headers),
+        }
+    }
+
+    /// Of a request that could not be read.
+    pub(super) const UNREAD: Self = Self { answers_head: false, version: Version::HTTP_11, takes_trailers: false };
+
+    fn form(&self, status: StatusCode, length: Option<u64>) -> BodyForm {
+        let has_none = self.answers_head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        match (has_none, length, self.version) {
+            (true, ..) => BodyForm::None,
+            (false, Some(_), _) => BodyForm::Plain,
+            (false, None, Version::HTTP_10) => BodyForm::UntilClose,
+            (false, None, _) => BodyForm::Chunked,
+        }
+    }
+}
+
+/// Writes a response to its end. `keeps_alive`: whether another request may follow.
+pub(super) async fn write_response(
+    socket: &Rc<ClientSocket>,
+    rules: ResponseRules,
+    response: Response<ResponseBody>,
+    keeps_alive: bool,
+    date: HeaderValue,
+) -> ResponseEnd {
+    let (mut head, body) = response.into_parts();
+    let form = rules.form(head.status, body.size_hint().exact());
+    let keeps_alive = keeps_alive && form != BodyForm::UntilClose && !says_close(&head.headers);
+    let headers = &mut head.headers;
+    headers.entry(http::header::DATE).or_insert(date);
+    match form {
+        BodyForm::Plain => {
+            let length = body.size_hint().exact().unwrap_or_default();
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        BodyForm::Chunked => {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        BodyForm::None if head.status == StatusCode::NO_CONTENT => {
+            headers.remove(CONTENT_LENGTH);
+        }
+        BodyForm::None | BodyForm::UntilClose => {}
+    }
+    if !keeps_alive {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    } else if rules.version == Version::HTTP_10 {
+        headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+    }
+    socket.begin_response();
+    write_response_head(socket.output().tail(), head.status, headers);
+    let trailers = rules.takes_trailers.then(|| announced(headers)).unwrap_or_default();
+    let mut writer = BodyWriter { form, body, trailers, is_ended: false };
+    let written = std::future::poll_fn(|cx| writer.poll_write(socket, cx)).await;
+    let end = match written {
+        Ok(()) => {
+            std::future::poll_fn(|cx| writer.body.poll_upload(cx)).await;
+            ResponseEnd::Whole { keeps_alive }
+        }
+        Err(BrokenResponse) => ResponseEnd::Broken,
+    };
+    socket.end_response();
+    end
+}
+
+fn says_close(headers: &HeaderMap) -> bool {
+    headers.get(CONNECTION).is_some_and(|value| value == "close")
+}
+
+/// The trailers that a response announces: only these are passed.
+fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(TRAILER).iter().filter_map(|line| line.to_str().ok());
+    let names = lines.flat_map(|line| line.split(','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()).collect()
+}
+
+/// The client, or the endpoint, broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct BrokenResponse;
+
+struct BodyWriter {
+    form: BodyForm,
+    body: ResponseBody,
+    trailers: Vec<HeaderName>,
+    is_ended: bool,
+}
+
+impl BodyWriter {
+    /// Writes until all is written.
+    fn poll_write(&mut self, socket: &ClientSocket, cx: &mut Context<'_>) -> Poll<Result<(), BrokenResponse>> {
+        loop {
+            let filled = self.poll_fill(socket, cx);
+            let is_broken = matches!(filled, Poll::Ready(Err(BrokenResponse)));
+            ready!(socket.poll_flush(cx)).map_err(|_| BrokenResponse)?;
+            if is_broken {
+                return Poll::Ready(Err(BrokenResponse));
+            }
+            if self.is_ended {
+                return Poll::Ready(Ok(()));
+            }
+            if filled.is_pending() {
+                return socket.poll_gone(cx).map(|()| Err(BrokenResponse));
+            }
+        }
+    }
+
+    /// Queues what has come of the body, up to a bound.
+    fn poll_fill(&mut self, socket: &ClientSocket, cx: &mut Context<'_>) -> Poll<Result<(), BrokenResponse>> {
+        while !self.is_ended && !socket.output().is_full() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => self.push(frame, socket),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "a response broke off");
+                    return Poll::Ready(Err(BrokenResponse));
+                }
+                None => self.end(socket),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn push(&mut self, frame: Frame<Bytes>, socket: &ClientSocket) {
+        let mut output = socket.output();
+        match (frame.into_data(), self.form) {
+            (_, BodyForm::None) => {}
+            (Ok(data), BodyForm::Plain | BodyForm::UntilClose) => output.push(data),
+            (Ok(data), BodyForm::Chunked) => {
+                write_chunk_size(output.tail(), data.len());
+                output.push(data);
+                output.tail().extend_from_slice(b"\r\n");
+            }
+            (Err(frame), form) => {
+                if let Ok(mut trailers) = frame.into_trailers()
+                    && form == BodyForm::Chunked
+                {
+                    self.is_ended = true;
+                    let unannounced: Vec<HeaderName> =
+                        trailers.keys().filter(|name| !self.trailers.contains(name)).cloned().collect();
+                    for name in unannounced {
+                        trailers.remove(name);
+                    }
+                    write_trailers(output.tail(), &trailers);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, socket: &ClientSocket) {
+        self.is_ended = true;
+        if self.form == BodyForm::Chunked {
+            socket.output().tail().extend_from_slice(LAST_CHUNK);
+        }
+    }
+}

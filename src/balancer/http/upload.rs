@@ -1,0 +1,129 @@
+//! Sends a request to an endpoint.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http_body::{Body, Frame};
+use tokio::io::AsyncWrite;
+
+use super::codec::{LAST_CHUNK, WriteQueue, write_chunk_size, write_request_head, write_trailers};
+use super::request_body::RequestBody;
+
+/// A request of which some is still to be sent.
+pub(super) struct Upload {
+    queue: WriteQueue,
+    body: RequestBody,
+    is_chunked: bool,
+    /// The first piece of the body, until something was written.
+    first: Option<Bytes>,
+    /// Whether the body can be taken back while nothing was written.
+    is_whole: bool,
+    /// Whether a write failed: what is left of the body is discarded. An endpoint may answer before it has read the request's
+    /// body, and close. Its response can still be read; if there is none, the read fails.
+    is_deaf: bool,
+}
+
+/// Why a request is not sent to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UploadError {
+    /// The connection took no byte of it.
+    Unsent,
+    /// The client aborted its body, or sent an invalid one.
+    Body,
+}
+
+impl Upload {
+    pub(super) fn new(head: &Parts, body: RequestBody) -> Self {
+        let mut queue = WriteQueue::default();
+        write_request_head(queue.tail(), &head.method, &head.uri, &head.headers);
+        let is_chunked = !body.is_empty() && body.size_hint().exact().is_none();
+        Self { queue, body, is_chunked, first: None, is_whole: true, is_deaf: false }
+    }
+
+    /// The body, whole: for an upload of which nothing was sent.
+    pub(super) fn into_body(mut self) -> RequestBody {
+        self.body.put_back(self.first.take());
+        self.body
+    }
+
+    /// Sends until all is sent.
+    pub(super) fn poll_send(
+        &mut self,
+        mut stream: Pin<&mut impl AsyncWrite>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), UploadError>> {
+        loop {
+            let waits_for_client = self.fill(cx)?;
+            let flushed = ready!(self.queue.poll_flush(stream.as_mut(), cx));
+            if let Err(error) = flushed {
+                if self.queue.written() == 0 && self.is_whole {
+                    return Poll::Ready(Err(UploadError::Unsent));
+                }
+                tracing::trace!(%error, "an endpoint closed its connection for writing");
+                self.is_deaf = true;
+                self.queue.clear();
+            }
+            self.first = None;
+            if self.body.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            if waits_for_client {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Queues what the client has sent, up to a bound; whether more must come from it.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Result<bool, UploadError> {
+        // until the connection has taken something, one piece can be taken back
+        while !self.body.is_empty() && !self.queue.is_full() && self.first.is_none() {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Pending => return Ok(true),
+                Poll::Ready(Some(Err(_))) => return Err(UploadError::Body),
+                Poll::Ready(Some(Ok(frame))) => self.push(frame),
+                Poll::Ready(None) => {
+                    if self.is_chunked && !self.is_deaf {
+                        self.queue.tail().extend_from_slice(LAST_CHUNK);
+                    }
+                    self.end_body();
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn push(&mut self, frame: Frame<Bytes>) {
+        match frame.into_data() {
+            Ok(data) => {
+                if self.queue.written() == 0 {
+                    self.first = Some(data.clone());
+                }
+                match (self.is_deaf, self.is_chunked) {
+                    (true, _) => {}
+                    (false, false) => self.queue.push(data),
+                    (false, true) => {
+                        write_chunk_size(self.queue.tail(), data.len());
+                        self.queue.push(data);
+                        self.queue.tail().extend_from_slice(b"\r\n");
+                    }
+                }
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers()
+                    && self.is_chunked
+                    && !self.is_deaf
+                {
+                    write_trailers(self.queue.tail(), &trailers);
+                }
+                self.end_body();
+            }
+        }
+    }
+
+    fn end_body(&mut self) {
+        self.is_whole = false;
+        self.body = RequestBody::Empty;
+    }
+}
