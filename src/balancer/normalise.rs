@@ -14,9 +14,12 @@ pub(super) enum BadTarget {
     /// `%` without two hex digits.
     #[error("the path has an invalid percent-encoding")]
     Percent,
-    /// A slash, backslash or NUL that upstreams read in different ways.
-    #[error("the path has a backslash, or an encoded slash, backslash or NUL")]
+    /// A backslash or NUL, which upstreams read in different ways.
+    #[error("the path has a backslash or NUL")]
     Hidden,
+    /// `..%2Fx`, which upstreams that decode before they split take for a dot segment.
+    #[error("the path has a dot segment next to an encoded slash")]
+    HiddenDots,
     /// `..;x`, which some upstreams take for `..`.
     #[error("the path has a dot segment with parameters")]
     DotParameter,
@@ -25,27 +28,29 @@ pub(super) enum BadTarget {
     Host,
 }
 
-/// The path in the form that is routed on and forwarded: unreserved characters decoded, other encodings in upper case,
-/// dot segments resolved, repeated slashes merged.
+/// The path in the form that is routed on and forwarded: unreserved characters decoded, other encodings in upper case, dot
+/// segments resolved. An encoded slash is a character of its segment and an empty segment is a segment, as services that put
+/// names into paths rely on.
 pub(super) fn normalise(path: &str) -> Result<Cow<'_, str>, BadTarget> {
     if !path.starts_with('/') {
         return Err(BadTarget::NotAPath);
     }
-    let odd = path.bytes().any(|b| matches!(b, b'%' | b'\\')) || path.contains("//") || path.contains("/.");
+    let odd = path.bytes().any(|b| matches!(b, b'%' | b'\\')) || path.contains("/.");
     if !odd {
         return Ok(Cow::Borrowed(path));
     }
     let decoded = decode_unreserved(path)?;
     let mut segments: Vec<&str> = Vec::new();
-    let mut ends_in_slash = false;
+    let mut ends_in_dots = false;
     for segment in decoded.split('/').skip(1) {
-        ends_in_slash = matches!(segment, "" | "." | "..");
+        ends_in_dots = matches!(segment, "." | "..");
         match segment {
-            "" | "." => {}
+            "." => {}
             ".." => {
                 segments.pop();
             }
             _ if is_dots_with_parameter(segment) => return Err(BadTarget::DotParameter),
+            _ if has_hidden_dots(segment) => return Err(BadTarget::HiddenDots),
             _ => segments.push(segment),
         }
     }
@@ -54,10 +59,16 @@ pub(super) fn normalise(path: &str) -> Result<Cow<'_, str>, BadTarget> {
         normal.push('/');
         normal.push_str(segment);
     }
-    if ends_in_slash || normal.is_empty() {
+    if ends_in_dots || normal.is_empty() {
         normal.push('/');
     }
     Ok(Cow::Owned(normal))
+}
+
+/// Whether a segment has dot segments for those who take `%2F` for a slash.
+fn has_hidden_dots(segment: &str) -> bool {
+    let mut parts = segment.split("%2F");
+    segment.contains("%2F") && parts.any(|part| matches!(part, "." | "..") || is_dots_with_parameter(part))
 }
 
 fn decode_unreserved(path: &str) -> Result<String, BadTarget> {
@@ -68,7 +79,7 @@ fn decode_unreserved(path: &str) -> Result<String, BadTarget> {
         let digits = piece.get(..2).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
         let byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok()).ok_or(BadTarget::Percent)?;
         match byte {
-            b'/' | b'\\' | 0 => return Err(BadTarget::Hidden),
+            b'\\' | 0 => return Err(BadTarget::Hidden),
             b'-' | b'.' | b'_' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
                 decoded.push(char::from(byte));
             }
@@ -118,8 +129,8 @@ mod tests {
         let rows = [
             ("/", Ok("/")),
             ("/a/b", Ok("/a/b")),
-            ("/a//b///c", Ok("/a/b/c")),
-            ("//a", Ok("/a")),
+            ("/a//b///c", Ok("/a//b///c")),
+            ("//a", Ok("//a")),
             ("/a/./b/.", Ok("/a/b/")),
             ("/a/../b", Ok("/b")),
             ("/a/b/..", Ok("/a/")),
@@ -141,7 +152,7 @@ mod tests {
             ("/%zz", Err(BadTarget::Percent)),
             ("/%+1", Err(BadTarget::Percent)),
             ("/%4ä", Err(BadTarget::Percent)),
-            ("/a%2fb", Err(BadTarget::Hidden)),
+            ("/a%2fb", Ok("/a%2Fb")),
             ("/a%5Cb", Err(BadTarget::Hidden)),
             ("/a\\b", Err(BadTarget::Hidden)),
             ("/a%00", Err(BadTarget::Hidden)),
@@ -149,8 +160,15 @@ mod tests {
             ("/a/%2e;x=1/b", Err(BadTarget::DotParameter)),
             ("/a/%2e%2e;/b", Err(BadTarget::DotParameter)),
             ("/..;", Err(BadTarget::DotParameter)),
-            ("/%2F", Err(BadTarget::Hidden)),
-            ("/%2e%2e%2fadmin", Err(BadTarget::Hidden)),
+            ("/%2F", Ok("/%2F")),
+            ("/%2e%2e%2fadmin", Err(BadTarget::HiddenDots)),
+            ("/a%2f..%2fadmin", Err(BadTarget::HiddenDots)),
+            ("/a%2f%2e", Err(BadTarget::HiddenDots)),
+            ("/a%2f..;x%2Fb", Err(BadTarget::HiddenDots)),
+            ("/a%2f..b", Ok("/a%2F..b")),
+            ("/a//../b", Ok("/a/b")),
+            ("//../b", Ok("/b")),
+            ("/a//", Ok("/a//")),
             ("/..%5cadmin", Err(BadTarget::Hidden)),
             ("/.\\admin", Err(BadTarget::Hidden)),
             ("/a%", Err(BadTarget::Percent)),
@@ -198,6 +216,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn normalised_path_is_normal(path in "(/|%2F|%2e|\\.|;|[ab]|%41|ä){0,12}") {
+            if let Ok(normal) = normalise(&format!("/{path}")) {
+                let again = normalise(&normal);
+                prop_assert_eq!(again.as_deref(), Ok(&*normal));
+            }
+        }
+
         #[test]
         fn normalise_never_panics(path in ".{0,40}") {
             if let Ok(normal) = normalise(&path) {

@@ -84,8 +84,7 @@ impl<C: PooledConnection> UpstreamPool<C> {
             let candidate = &idle[index];
             if candidate.connection.is_closed() {
                 idle.swap_remove(index);
-            } else if candidate.address == address && now.since(candidate.since).std() < longest
-            {
+            } else if candidate.address == address && now.since(candidate.since).std() < longest {
                 let connection = idle.swap_remove(index).connection;
                 return Some(self.lease(connection, address));
             }

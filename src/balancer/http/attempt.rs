@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Method, Request, StatusCode};
 
 use super::codec::{ResponseHead, SentMethod};
-use super::forward::HttpClient;
+use super::handler::HttpClient;
 use super::headers;
 use super::local_reply::LocalReply;
 use super::request_body::{RequestBody, UploadProgress, UploadState};
@@ -81,7 +81,9 @@ pub(super) async fn send(
             tracing::debug!(error = &error as &dyn std::error::Error, "an endpoint did not answer");
             Err(match error {
                 NoResponse::HungUp => AttemptFailure::HungUp(may_repeat.then_some(head)),
-                NoResponse::Incomplete | NoResponse::Invalid(_) => AttemptFailure::Final(LocalReply::UpstreamBroken),
+                NoResponse::Incomplete | NoResponse::Invalid(_) => {
+                    AttemptFailure::Final(LocalReply::UpstreamBroken)
+                }
             })
         }
     }
@@ -108,7 +110,11 @@ impl Attempt {
     }
 
     /// Sends more of the request, and reads the response's head. Interim responses are passed.
-    fn poll_answer(&mut self, client: &HttpClient, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, NoAnswer>> {
+    fn poll_answer(
+        &mut self,
+        client: &HttpClient,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ResponseHead, NoAnswer>> {
         if !self.is_sent {
             match self.lease.connection.poll_send(&mut self.upload, cx) {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(NoAnswer::Upload(error))),
@@ -121,7 +127,9 @@ impl Attempt {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(NoAnswer::Response(error))),
                 Poll::Ready(Ok(mut head)) => {
-                    if !head.parts.status.is_informational() || head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
+                    if !head.parts.status.is_informational()
+                        || head.parts.status == StatusCode::SWITCHING_PROTOCOLS
+                    {
                         return Poll::Ready(Ok(head));
                     }
                     // a client that expects 100 Continue got it from the balancer
@@ -140,7 +148,7 @@ impl Attempt {
             return Err(AttemptFailure::Final(LocalReply::UpstreamBroken));
         }
         headers::strip_hop_by_hop(&mut head.parts.headers);
-        let upload = (!self.is_sent).then_some(self.upload);
+        let upload = (!self.is_sent || self.upload.is_deaf()).then_some(self.upload);
         Ok(Answer { head, lease: self.lease, upload })
     }
 }

@@ -64,7 +64,11 @@ impl ClientSocket {
     }
 
     /// `parsed`: how many bytes the parser has seen.
-    fn poll_head(&self, cx: &mut Context<'_>, parsed: &mut usize) -> Poll<Option<Result<RequestHead, HeadError>>> {
+    fn poll_head(
+        &self,
+        cx: &mut Context<'_>,
+        parsed: &mut usize,
+    ) -> Poll<Option<Result<RequestHead, HeadError>>> {
         let state = &mut *self.state.borrow_mut();
         loop {
             if may_be_complete(&state.input.bytes, *parsed) {

@@ -13,8 +13,9 @@ use tokio::net::TcpStream;
 use super::activity::ClientActivity;
 use super::client_socket::ClientSocket;
 use super::codec::{HeadError, RequestHead};
-use super::forward::{HttpClient, HttpHandler, forward};
+use super::forward::forward;
 use super::forwarding::ForwardingPeer;
+use super::handler::{HttpClient, HttpHandler};
 use super::local_reply::LocalReply;
 use super::response_body::ResponseBody;
 use super::response_writer::{ResponseEnd, ResponseRules, write_response};
@@ -131,7 +132,9 @@ async fn respond(
     let keeps_alive = keeps_alive && !client.activity.is_last_request();
     let date = client.handler.date.at(client.handler.clock.wall());
     match write_response(&client.socket, rules, response, keeps_alive, date).await {
-        ResponseEnd::Whole { keeps_alive } if keeps_alive && client.socket.is_body_read() => RequestEnd::KeepAlive,
+        ResponseEnd::Whole { keeps_alive } if keeps_alive && client.socket.is_body_read() => {
+            RequestEnd::KeepAlive
+        }
         ResponseEnd::Whole { .. } => RequestEnd::Close,
         ResponseEnd::Broken => RequestEnd::Broken,
     }

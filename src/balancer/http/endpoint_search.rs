@@ -136,7 +136,7 @@ impl ForwardedRequest<'_> {
     fn reuse_policy(&self) -> ReusePolicy {
         if self.met_closed {
             ReusePolicy::Never
-        } else if self.body.is_empty() {
+        } else if self.body.is_empty() && self.head.method.is_idempotent() {
             ReusePolicy::Any
         } else {
             ReusePolicy::Fresh

@@ -1,75 +1,25 @@
 //! Forwards a request to an endpoint that answers it.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use http::header::{FORWARDED, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, Version};
-use tokio_util::sync::CancellationToken;
+use http::{Request, Response, Version};
 
-use super::activity::ClientActivity;
 use super::attempt::{Answer, AnswerTimes, AttemptFailure, send};
-use super::client_socket::ClientSocket;
-
-use super::codec::{BodyDecoder, ResponseHead};
-use super::date::DateHeader;
-use super::forwarding::{FORWARDED_FOR, ForwardingPeer};
+use super::codec::BodyDecoder;
+use super::handler::{HttpClient, HttpHandler};
 use super::headers;
 use super::local_reply::LocalReply;
 use super::request_body::RequestBody;
 use super::request_target::RequestTarget;
 use super::response_body::{ResponseBody, UpstreamResponseBody};
 use super::upstream::HttpPool;
-use crate::balancer::client_limit::ClientSlot;
-use crate::balancer::last_requests::LastRequests;
-use crate::balancer::limits::{BalancerLimits, CONNECT_DEADLINE};
-use crate::balancer::listener::{ClientConnections, ConnectionRefusal};
-use crate::balancer::picker::{Choice, Picker};
+use crate::balancer::limits::CONNECT_DEADLINE;
+use crate::balancer::picker::Choice;
 use crate::balancer::request_picks::RequestPicks;
-use crate::clock::Clock;
-use crate::model::{EndpointVia, ListenerId, Mono};
+use crate::model::{EndpointVia, Mono};
 
 pub(super) type HttpChoice = Choice<HttpPool>;
-
-/// What the HTTP/1.1 connections of a thread share.
-pub(in crate::balancer) struct HttpHandler {
-    pub(in crate::balancer) listener: ListenerId,
-    pub(in crate::balancer) picker: Rc<Picker<HttpPool>>,
-    pub(in crate::balancer) connections: Rc<ClientConnections>,
-    pub(in crate::balancer) limits: BalancerLimits,
-    pub(in crate::balancer) clock: Arc<dyn Clock>,
-    pub(in crate::balancer) requests: Rc<LastRequests>,
-    pub(in crate::balancer) draining: CancellationToken,
-    pub(in crate::balancer) date: DateHeader,
-}
-
-/// A client connection, as its requests see it.
-pub(super) struct HttpClient {
-    pub(super) handler: Rc<HttpHandler>,
-    pub(super) activity: Rc<ClientActivity>,
-    pub(super) socket: Rc<ClientSocket>,
-    pub(super) peer: ForwardingPeer,
-}
-
-impl HttpClient {
-    /// Passes an interim response.
-    pub(super) fn pass_interim(&self, head: &ResponseHead) {
-        self.socket.push_interim(head);
-    }
-
-    /// Counts a request that a trusted proxy sent for a client like a connection of that client, which the proxy does not
-    /// pass.
-    fn admit(&self, headers: &HeaderMap) -> Result<Option<ClientSlot>, ConnectionRefusal> {
-        if !self.peer.is_trusted {
-            return Ok(None);
-        }
-        let connections = &self.handler.connections;
-        let lines = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        let client = connections.shared.trusted.client(lines(FORWARDED_FOR), lines(FORWARDED));
-        client.map(|client| connections.admit_client(client)).transpose()
-    }
-}
 
 /// Returns the response of an endpoint, or a local reply that says why there is none.
 pub(super) async fn forward(client: &HttpClient, head: Parts) -> Response<ResponseBody> {
@@ -200,8 +150,8 @@ impl<'a> ForwardedRequest<'a> {
     /// Whether it may be sent again if the connection ends without a response. That may mean once that no endpoint saw the
     /// request: one that ends every connection must not receive it again and again.
     fn may_repeat(&self, origin: ConnectionOrigin) -> bool {
-        let is_idempotent = matches!(self.head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        origin != ConnectionOrigin::TO_ENDPOINT && !self.was_repeated && is_idempotent && self.body.is_empty()
+        let is_repeatable = self.head.method.is_idempotent() && self.body.is_empty();
+        origin != ConnectionOrigin::TO_ENDPOINT && !self.was_repeated && is_repeatable
     }
 }
 

@@ -28,6 +28,10 @@ pub(super) enum LocalReply {
     TooLong,
     #[error("this method is for proxies of clients")]
     Connect,
+    #[error("this method would show what a proxy adds to a request")]
+    Trace,
+    #[error("the request target is for another protocol than HTTP")]
+    Scheme,
     #[error("no service has a route for this host and path")]
     NoRoute,
     #[error("no instance of this service is ready")]
@@ -78,10 +82,10 @@ impl From<ConnectionRefusal> for LocalReply {
 impl LocalReply {
     fn status(self) -> StatusCode {
         match self {
-            Self::BadTarget(_) | Self::Host | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::BadTarget(_) | Self::Host | Self::Scheme | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::BadHead(error) => status_of(error),
             Self::TooLong => StatusCode::URI_TOO_LONG,
-            Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Connect | Self::Trace => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::NoEndpoint | Self::NoEndpointInTime(_) | Self::NoTable | Self::Shortage => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -95,7 +99,15 @@ impl LocalReply {
 
     /// Whether the client's connection must be closed: after an invalid request the next bytes can mean anything.
     fn closes(self) -> bool {
-        matches!(self, Self::BadTarget(_) | Self::BadHead(_) | Self::Host | Self::TooLong | Self::Connect | Self::BodyBroken)
+        matches!(
+            self,
+            Self::BadTarget(_)
+                | Self::BadHead(_)
+                | Self::Host
+                | Self::TooLong
+                | Self::Connect
+                | Self::BodyBroken
+        )
     }
 
     /// Whether a request that waits may still be answered.

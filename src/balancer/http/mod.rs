@@ -15,6 +15,7 @@ mod date;
 mod endpoint_search;
 mod forward;
 mod forwarding;
+mod handler;
 mod headers;
 mod local_reply;
 mod request_body;
@@ -26,5 +27,5 @@ mod upload_watch;
 mod upstream;
 
 pub(super) use date::DateHeader;
-pub(super) use forward::HttpHandler;
+pub(super) use handler::HttpHandler;
 pub(super) use upstream::HttpPool;

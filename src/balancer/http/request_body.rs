@@ -63,7 +63,11 @@ pub(super) struct UploadStream {
 
 impl RequestBody {
     /// The body of the request that the socket has read last.
-    pub(super) fn new(socket: &Rc<ClientSocket>, activity: &Rc<ClientActivity>, clock: &Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        socket: &Rc<ClientSocket>,
+        activity: &Rc<ClientActivity>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         if socket.is_body_read() {
             return Self::Empty;
         }

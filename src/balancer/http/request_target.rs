@@ -1,9 +1,9 @@
 //! Host and path of a request.
 
-use http::header::{COOKIE, HOST, HeaderMap, HeaderValue};
+use http::header::{COOKIE, HOST, HeaderValue};
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{Method, Uri};
+use http::uri::{PathAndQuery, Scheme};
+use http::{Method, Uri, Version};
 
 use super::local_reply::LocalReply;
 use crate::balancer::condition::RequestAttributes;
@@ -18,9 +18,12 @@ pub(super) struct RequestTarget {
     pub(super) authority: HeaderValue,
     /// Lower case, without port.
     pub(super) host: String,
-    /// The target in origin form: normalised path, and query as the client wrote it.
+    /// The target in origin form: normalised path, and query as the client wrote it; or `*`.
     origin: Uri,
 }
+
+/// The target of an OPTIONS request about the server as a whole.
+const ASTERISK: &str = "*";
 
 impl RequestAttributes for Parts {
     fn method(&self) -> &str {
@@ -43,20 +46,30 @@ impl RequestTarget {
         if head.method == Method::CONNECT {
             return Err(LocalReply::Connect);
         }
+        // it would show a client the headers that a proxy adds
+        if head.method == Method::TRACE {
+            return Err(LocalReply::Trace);
+        }
         let uri = &head.uri;
+        if uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS) {
+            return Err(LocalReply::Scheme);
+        }
         let query_length = uri.query().map_or(0, str::len);
         if uri.path().len() + query_length > URI_MAX_BYTES {
             return Err(LocalReply::TooLong);
         }
-        let from_header = host_header(&head.headers)?;
+        let from_header = host_header(head)?;
         // an authority in the request line takes precedence over the header, which is required even so
         let authority = match uri.authority() {
             Some(authority) => HeaderValue::from_str(authority.as_str())
                 .map_err(|_| LocalReply::BadTarget(BadTarget::Host))?,
-            None => from_header.clone(),
+            None => from_header,
         };
         let text = authority.to_str().map_err(|_| LocalReply::BadTarget(BadTarget::Host))?;
-        let host = normalise::host_of(text)?.into_owned();
+        let host = if text.is_empty() { String::new() } else { normalise::host_of(text)?.into_owned() };
+        if head.method == Method::OPTIONS && uri.path() == ASTERISK {
+            return Ok(Self { host, origin: uri.clone(), authority });
+        }
         let path = normalise::normalise(uri.path())?;
         let is_origin = uri.authority().is_none() && path == uri.path();
         let origin = if is_origin { uri.clone() } else { origin_form(&path, uri.query())? };
@@ -70,11 +83,15 @@ impl RequestTarget {
 
     /// The path that is routed on: the one that is forwarded.
     pub(super) fn path(&self) -> &str {
-        self.origin.path()
+        match self.origin.path() {
+            ASTERISK => "/",
+            path => path,
+        }
     }
 
     /// The target to forward, without the first `strip` bytes of the path.
     pub(super) fn forwarded(&self, strip: Option<usize>) -> Result<Uri, LocalReply> {
+        let strip = strip.filter(|_| self.origin.path() != ASTERISK);
         match strip.and_then(|length| self.path().get(..length)) {
             Some(prefix) => origin_form(router::strip(prefix, self.path()), self.origin.query()),
             None => Ok(self.origin.clone()),
@@ -82,10 +99,14 @@ impl RequestTarget {
     }
 }
 
-fn host_header(headers: &HeaderMap) -> Result<&HeaderValue, LocalReply> {
-    let mut hosts = headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Ok(host),
+/// HTTP/1.0 does not require one; such a request goes to a route for every host.
+fn host_header(head: &Parts) -> Result<HeaderValue, LocalReply> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next(), head.version) {
+        (Some(host), None, Version::HTTP_10) => Ok(host.clone()),
+        (Some(host), None, _) if !host.is_empty() => Ok(host.clone()),
+        (Some(_), None, _) => Err(LocalReply::BadTarget(BadTarget::Host)),
+        (None, _, Version::HTTP_10) => Ok(HeaderValue::from_static("")),
         _ => Err(LocalReply::Host),
     }
 }
@@ -101,7 +122,7 @@ fn origin_form(path: &str, query: Option<&str>) -> Result<Uri, LocalReply> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::Request;
+    use http::Request;
 
     use super::*;
 
@@ -148,13 +169,32 @@ mod tests {
             ("GET", "/", &[""], Err(LocalReply::BadTarget(BadTarget::Host))),
             ("GET", "/", &["a/b"], Err(LocalReply::BadTarget(BadTarget::Host))),
             ("GET", "http://user@h/", &["h"], Err(LocalReply::BadTarget(BadTarget::Host))),
-            ("GET", "/a%2fb", &["h"], Err(LocalReply::BadTarget(BadTarget::Hidden))),
-            ("OPTIONS", "*", &["h"], Err(LocalReply::BadTarget(BadTarget::NotAPath))),
+            ("GET", "/a%2fb//c;d", &["h"], ok("h", "/a%2Fb//c;d", "h")),
+            ("OPTIONS", "*", &["h"], ok("h", "*", "h")),
+            ("GET", "*", &["h"], Err(LocalReply::BadTarget(BadTarget::NotAPath))),
             ("CONNECT", "h:443", &["h"], Err(LocalReply::Connect)),
+            ("TRACE", "/", &["h"], Err(LocalReply::Trace)),
+            ("GET", "ftp://h/", &["h"], Err(LocalReply::Scheme)),
+            ("GET", "HTTPS://h/", &["h"], ok("h", "/", "h")),
             ("GET", &long, &["h"], Err(LocalReply::TooLong)),
         ];
         for (method, uri, hosts, expected) in rows {
             assert_eq!(target(method, uri, hosts), expected, "{method} {uri} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn request_target_needs_no_host_in_http_1_0() {
+        for (host, wanted) in
+            [(None, Some("")), (Some(""), Some("")), (Some("h"), Some("h")), (Some("a/b"), None)]
+        {
+            let mut request = Request::get("/").version(Version::HTTP_10);
+            if let Some(host) = host {
+                request = request.header("host", host);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let target = RequestTarget::parse(&head).ok();
+            assert_eq!(target.map(|target| target.host).as_deref(), wanted, "{host:?}");
         }
     }
 

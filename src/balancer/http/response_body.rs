@@ -46,8 +46,21 @@ impl ResponseBody {
         Self { content: ResponseContent::Upstream(body), _exchange: exchange }
     }
 
+    /// Whether the rest of the request will not be sent, because the endpoint closes its connection after the response.
+    pub(super) fn abandons_upload(&self) -> bool {
+        match &self.content {
+            ResponseContent::Text(_) => false,
+            ResponseContent::Upstream(body) => {
+                body.upload.as_ref().is_some_and(|upload| !body.keeps_alive || upload.is_deaf())
+            }
+        }
+    }
+
     /// Sends the rest of the request, after the response has ended: an endpoint may answer before it has all of it.
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.abandons_upload() {
+            return Poll::Ready(());
+        }
         let ResponseContent::Upstream(body) = &mut self.content else { return Poll::Ready(()) };
         if ready!(body.poll_upload(cx)).is_ok() {
             body.give_back();
@@ -70,7 +83,9 @@ impl UpstreamResponseBody {
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
         if let (Some(upload), Some(lease)) = (&mut self.upload, &mut self.lease) {
             let sent = ready!(lease.connection.poll_send(upload, cx));
-            self.upload = None;
+            if !upload.is_deaf() {
+                self.upload = None;
+            }
             return Poll::Ready(sent);
         }
         Poll::Ready(Ok(()))
@@ -115,7 +130,10 @@ impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.get_mut().content {
             ResponseContent::Text(text) => Poll::Ready(text.take().map(|bytes| Ok(Frame::data(bytes)))),
             ResponseContent::Upstream(body) => body.poll_frame(cx),

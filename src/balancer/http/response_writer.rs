@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 use http_body::{Body, Frame};
@@ -53,10 +55,12 @@ impl ResponseRules {
     }
 
     /// Of a request that could not be read.
-    pub(super) const UNREAD: Self = Self { answers_head: false, version: Version::HTTP_11, takes_trailers: false };
+    pub(super) const UNREAD: Self =
+        Self { answers_head: false, version: Version::HTTP_11, takes_trailers: false };
 
     fn form(&self, status: StatusCode, length: Option<u64>) -> BodyForm {
-        let has_none = self.answers_head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        let has_none =
+            self.answers_head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
         match (has_none, length, self.version) {
             (true, ..) => BodyForm::None,
             (false, Some(_), _) => BodyForm::Plain,
@@ -76,7 +80,8 @@ pub(super) async fn write_response(
 ) -> ResponseEnd {
     let (mut head, body) = response.into_parts();
     let form = rules.form(head.status, body.size_hint().exact());
-    let keeps_alive = keeps_alive && form != BodyForm::UntilClose && !says_close(&head.headers);
+    let keeps_alive =
+        keeps_alive && form != BodyForm::UntilClose && !body.abandons_upload() && !says_close(&head.headers);
     let headers = &mut head.headers;
     headers.entry(http::header::DATE).or_insert(date);
     match form {
@@ -137,7 +142,11 @@ struct BodyWriter {
 
 impl BodyWriter {
     /// Writes until all is written.
-    fn poll_write(&mut self, socket: &ClientSocket, cx: &mut Context<'_>) -> Poll<Result<(), BrokenResponse>> {
+    fn poll_write(
+        &mut self,
+        socket: &ClientSocket,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), BrokenResponse>> {
         loop {
             let filled = self.poll_fill(socket, cx);
             let is_broken = matches!(filled, Poll::Ready(Err(BrokenResponse)));

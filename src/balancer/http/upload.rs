@@ -20,8 +20,8 @@ pub(super) struct Upload {
     first: Option<Bytes>,
     /// Whether the body can be taken back while nothing was written.
     is_whole: bool,
-    /// Whether a write failed: what is left of the body is discarded. An endpoint may answer before it has read the request's
-    /// body, and close. Its response can still be read; if there is none, the read fails.
+    /// Whether a write failed, so that nothing more is sent. An endpoint may answer before it has read the request's body, and
+    /// close. Its response can still be read; if there is none, the read fails.
     is_deaf: bool,
 }
 
@@ -42,19 +42,24 @@ impl Upload {
         Self { queue, body, is_chunked, first: None, is_whole: true, is_deaf: false }
     }
 
+    /// Whether the endpoint takes no more of it.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.is_deaf
+    }
+
     /// The body, whole: for an upload of which nothing was sent.
     pub(super) fn into_body(mut self) -> RequestBody {
         self.body.put_back(self.first.take());
         self.body
     }
 
-    /// Sends until all is sent.
+    /// Sends until all is sent, or the endpoint takes no more.
     pub(super) fn poll_send(
         &mut self,
         mut stream: Pin<&mut impl AsyncWrite>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), UploadError>> {
-        loop {
+        while !self.is_deaf {
             let waits_for_client = self.fill(cx)?;
             let flushed = ready!(self.queue.poll_flush(stream.as_mut(), cx));
             if let Err(error) = flushed {
@@ -63,7 +68,7 @@ impl Upload {
                 }
                 tracing::trace!(%error, "an endpoint closed its connection for writing");
                 self.is_deaf = true;
-                self.queue.clear();
+                return Poll::Ready(Ok(()));
             }
             self.first = None;
             if self.body.is_empty() {
@@ -73,6 +78,7 @@ impl Upload {
                 return Poll::Pending;
             }
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Queues what the client has sent, up to a bound; whether more must come from it.
@@ -84,7 +90,7 @@ impl Upload {
                 Poll::Ready(Some(Err(_))) => return Err(UploadError::Body),
                 Poll::Ready(Some(Ok(frame))) => self.push(frame),
                 Poll::Ready(None) => {
-                    if self.is_chunked && !self.is_deaf {
+                    if self.is_chunked {
                         self.queue.tail().extend_from_slice(LAST_CHUNK);
                     }
                     self.end_body();
@@ -100,20 +106,17 @@ impl Upload {
                 if self.queue.written() == 0 {
                     self.first = Some(data.clone());
                 }
-                match (self.is_deaf, self.is_chunked) {
-                    (true, _) => {}
-                    (false, false) => self.queue.push(data),
-                    (false, true) => {
-                        write_chunk_size(self.queue.tail(), data.len());
-                        self.queue.push(data);
-                        self.queue.tail().extend_from_slice(b"\r\n");
-                    }
+                if self.is_chunked {
+                    write_chunk_size(self.queue.tail(), data.len());
+                    self.queue.push(data);
+                    self.queue.tail().extend_from_slice(b"\r\n");
+                } else {
+                    self.queue.push(data);
                 }
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers()
                     && self.is_chunked
-                    && !self.is_deaf
                 {
                     write_trailers(self.queue.tail(), &trailers);
                 }

@@ -7,7 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::net::TcpStream;
 
-use super::codec::{BodyDecoder, BodyError, DecodedBody, HeadError, ReadBuffer, ResponseHead, SentMethod, parse_response};
+use super::codec::{
+    BodyDecoder, BodyError, DecodedBody, HeadError, ReadBuffer, ResponseHead, SentMethod, parse_response,
+};
 use super::upload::{Upload, UploadError};
 use crate::balancer::connect::{self, ConnectError};
 use crate::balancer::pool::{PoolLease, PooledConnection, UpstreamPool};
@@ -41,24 +43,36 @@ pub(super) enum NoResponse {
 impl PooledConnection for HttpConnection {
     /// Also if bytes came that nothing asked for.
     fn is_closed(&self) -> bool {
-        !self.input.bytes.is_empty() || !matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+        !self.input.bytes.is_empty()
+            || !matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
     }
 }
 
 /// A new connection.
-pub(super) async fn connect(address: SocketAddr, budget: &SocketBudget) -> Result<HttpConnection, ConnectError> {
+pub(super) async fn connect(
+    address: SocketAddr,
+    budget: &SocketBudget,
+) -> Result<HttpConnection, ConnectError> {
     let (stream, permit) = connect::connect(address, budget).await?;
     Ok(HttpConnection { stream, input: ReadBuffer::new(), _permit: permit })
 }
 
 impl HttpConnection {
     /// Sends more of a request.
-    pub(super) fn poll_send(&mut self, upload: &mut Upload, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
+    pub(super) fn poll_send(
+        &mut self,
+        upload: &mut Upload,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), UploadError>> {
         upload.poll_send(Pin::new(&mut self.stream), cx)
     }
 
     /// Reads the next head, which may be that of an interim response.
-    pub(super) fn poll_head(&mut self, sent: SentMethod, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, NoResponse>> {
+    pub(super) fn poll_head(
+        &mut self,
+        sent: SentMethod,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ResponseHead, NoResponse>> {
         loop {
             if !self.input.bytes.is_empty()
                 && let Some(head) = parse_response(&mut self.input.bytes, sent)?

@@ -16,7 +16,7 @@ const PURE_CRATES_OF: [(&str, &[&str]); 4] = [
         "src/bin/ctl/",
         &["comfy_table", "console", "miette", "serde_saphyr", "clap", "clap_complete", "clap_mangen"],
     ),
-    ("src/balancer/", &["http"]),
+    ("src/balancer/", &["http", "bytes", "http_body", "httparse"]),
 ];
 /// Parts of the standard library that act or look at the world. Addresses of `std::net` are only values.
 const IMPURE_STD: [&str; 6] = ["fs", "io", "env", "process", "thread", "os"];

@@ -1,22 +1,12 @@
 //! Reads the body of a message. Pure.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::HeaderMap;
 use http_body::SizeHint;
 
-use super::chunked::{BodyError, ChunkedDecoder, take_up_to};
+use super::chunked::{ChunkedDecoder, take_up_to};
+use super::decoded_body::{BodyError, DecodedBody};
 use super::framing::BodyFraming;
-
-/// What a buffer holds of a body.
-#[derive(Debug)]
-pub(in crate::balancer::http) enum DecodedBody {
-    /// The next bytes.
-    Data(Bytes),
-    /// Nothing; more must be read.
-    NeedsMore,
-    /// Its end, with these trailers.
-    End(HeaderMap),
-}
 
 /// How much of a body is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +39,10 @@ impl BodyDecoder {
     }
 
     /// Takes the next piece from the buffer.
-    pub(in crate::balancer::http) fn decode(&mut self, buffer: &mut BytesMut) -> Result<DecodedBody, BodyError> {
+    pub(in crate::balancer::http) fn decode(
+        &mut self,
+        buffer: &mut BytesMut,
+    ) -> Result<DecodedBody, BodyError> {
         match &mut self.0 {
             BodyState::Ended => Ok(DecodedBody::End(HeaderMap::new())),
             BodyState::Length(_) | BodyState::UntilClose if buffer.is_empty() => Ok(DecodedBody::NeedsMore),

@@ -6,28 +6,11 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::body_decoder::DecodedBody;
+use super::decoded_body::{BodyError, DecodedBody, TRAILERS_MAX_BYTES};
 use super::head::parse_trailers;
 
 /// The longest line with a chunk's size; extensions, which nothing uses, are dropped.
 const SIZE_LINE_MAX_BYTES: usize = 256;
-/// The longest trailer section: it holds a checksum, or gRPC's status.
-const TRAILERS_MAX_BYTES: usize = 8 << 10;
-
-/// What is wrong with a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(in crate::balancer::http) enum BodyError {
-    #[error("a chunk's size is not a hexadecimal number in a line of its own, which ends with CR LF")]
-    ChunkSize,
-    #[error("a chunk is longer than its size says")]
-    ChunkEnd,
-    #[error("the trailers are not header lines that end with CR LF, or exceed {} KiB", TRAILERS_MAX_BYTES >> 10)]
-    Trailers,
-    #[error("the connection ended in the body")]
-    Incomplete,
-    #[error("the connection broke")]
-    Broken,
-}
 
 /// Where in a chunked body the next byte is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +48,9 @@ impl ChunkedDecoder {
                         *self = Self::Size;
                     }
                     Some(_) => return Err(BodyError::ChunkEnd),
-                    None if matches!(buffer.first(), None | Some(b'\r')) => return Ok(DecodedBody::NeedsMore),
+                    None if matches!(buffer.first(), None | Some(b'\r')) => {
+                        return Ok(DecodedBody::NeedsMore);
+                    }
                     None => return Err(BodyError::ChunkEnd),
                 },
                 Self::Trailers => return decode_trailers(buffer),
@@ -148,7 +133,8 @@ mod tests {
 
     #[test]
     fn chunked_decoder_reads_chunks_extensions_and_trailers() {
-        let body: &[u8] = b"5\r\nhello\r\n1;a=\"b\"\r\n,\r\n0A ; x\r\n0123456789\r\n0\r\nx-sum: 7\r\n\r\nGET /";
+        let body: &[u8] =
+            b"5\r\nhello\r\n1;a=\"b\"\r\n,\r\n0A ; x\r\n0123456789\r\n0\r\nx-sum: 7\r\n\r\nGET /";
         let (data, trailers, rest) = decode(&[body]).unwrap();
         assert_eq!(data, b"hello,0123456789");
         assert_eq!(trailers.unwrap()["x-sum"], "7");
@@ -201,7 +187,8 @@ mod tests {
         let line = |length: usize| [b"1;".to_vec(), vec![b'a'; length - 4], b"\r\nx\r\n".to_vec()].concat();
         assert!(decode(&[&line(SIZE_LINE_MAX_BYTES)]).is_ok());
         assert_eq!(decode(&[&line(SIZE_LINE_MAX_BYTES + 1)]).err(), Some(BodyError::ChunkSize));
-        let section = |length: usize| [b"0\r\na:".to_vec(), vec![b'b'; length - 6], b"\r\n\r\n".to_vec()].concat();
+        let section =
+            |length: usize| [b"0\r\na:".to_vec(), vec![b'b'; length - 6], b"\r\n\r\n".to_vec()].concat();
         assert!(decode(&[&section(TRAILERS_MAX_BYTES)]).unwrap().1.is_some());
         assert_eq!(decode(&[&section(TRAILERS_MAX_BYTES + 1)]).err(), Some(BodyError::Trailers));
         let endless = [b"0\r\na:".to_vec(), vec![b'b'; TRAILERS_MAX_BYTES]].concat();

@@ -24,7 +24,11 @@ pub(in crate::balancer::http) fn write_request_head(
 }
 
 /// Writes a response's head.
-pub(in crate::balancer::http) fn write_response_head(out: &mut BytesMut, status: StatusCode, headers: &HeaderMap) {
+pub(in crate::balancer::http) fn write_response_head(
+    out: &mut BytesMut,
+    status: StatusCode,
+    headers: &HeaderMap,
+) {
     out.reserve(48 + length(headers));
     out.put_slice(b"HTTP/1.1 ");
     out.put_slice(status.as_str().as_bytes());

@@ -49,7 +49,7 @@ pub(super) fn request_framing(headers: &HeaderMap, version: Version) -> Result<B
     })
 }
 
-/// Where the body of a response ends. A length beside a transfer coding is removed: it does not count.
+/// Where the body of a response ends. A length next to a transfer coding does not count, and is removed.
 pub(super) fn response_framing(
     headers: &mut HeaderMap,
     status: StatusCode,
@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn response_framing_knows_responses_without_a_body() {
-        let rows = [(StatusCode::NO_CONTENT, false), (StatusCode::NOT_MODIFIED, false), (StatusCode::OK, true)];
+        let rows =
+            [(StatusCode::NO_CONTENT, false), (StatusCode::NOT_MODIFIED, false), (StatusCode::OK, true)];
         for (status, answers_head) in rows {
             let mut length = headers(&[("content-length", "10")]);
             assert_eq!(response_framing(&mut length, status, answers_head), Ok(BodyFraming::Empty));

@@ -3,7 +3,9 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use http::{Method, Request, Response, StatusCode, Uri, Version, request, response};
 use httparse::Status;
 
@@ -67,7 +69,9 @@ pub(in crate::balancer::http) enum SentMethod {
 }
 
 /// Takes a request's head from the buffer; `None` if it is not complete. May be called again with more bytes.
-pub(in crate::balancer::http) fn parse_request(buffer: &mut BytesMut) -> Result<Option<RequestHead>, HeadError> {
+pub(in crate::balancer::http) fn parse_request(
+    buffer: &mut BytesMut,
+) -> Result<Option<RequestHead>, HeadError> {
     let found = match RequestSpans::find(buffer, &mut [const { MaybeUninit::uninit() }; COMMON_HEADERS]) {
         Err(HeadError::Count) => RequestSpans::find(buffer, &mut many_lines()),
         found => found,
@@ -110,15 +114,15 @@ fn complete(parsed: httparse::Result<usize>, buffer: &[u8]) -> Result<Option<usi
 
 /// Where the parser puts a header line.
 type HeaderLine<'a> = MaybeUninit<httparse::Header<'a>>;
-/// Where a text stands in a head.
-type Span = std::ops::Range<usize>;
+/// The place of a text in a head.
+type HeadSpan = std::ops::Range<usize>;
 
-/// Where the parts of a request stand.
+/// The places of a request's parts.
 struct RequestSpans {
     method: Method,
-    target: Span,
+    target: HeadSpan,
     version: Version,
-    headers: Vec<(Span, Span)>,
+    headers: Vec<(HeadSpan, HeadSpan)>,
 }
 
 impl RequestSpans {
@@ -149,7 +153,9 @@ impl RequestSpans {
         let headers = headers(&head, &self.headers).ok_or(HeadError::Syntax(httparse::Error::HeaderValue))?;
         let framing = request_framing(&headers, self.version)?;
         let expects_continue = self.version == Version::HTTP_11
-            && headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+            && headers
+                .get(EXPECT)
+                .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = self.method;
         parts.uri = target;
@@ -160,11 +166,11 @@ impl RequestSpans {
     }
 }
 
-/// Where the parts of a response stand.
+/// The places of a response's parts.
 struct ResponseSpans {
     status: StatusCode,
     version: Version,
-    headers: Vec<(Span, Span)>,
+    headers: Vec<(HeadSpan, HeadSpan)>,
 }
 
 impl ResponseSpans {
@@ -184,13 +190,13 @@ impl ResponseSpans {
     }
 
     fn read(self, head: Bytes, sent: SentMethod) -> Result<ResponseHead, HeadError> {
-        let mut headers = headers(&head, &self.headers).ok_or(HeadError::Syntax(httparse::Error::HeaderValue))?;
+        let mut headers =
+            headers(&head, &self.headers).ok_or(HeadError::Syntax(httparse::Error::HeaderValue))?;
         let had_two_lengths = headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH);
         let framing = response_framing(&mut headers, self.status, sent == SentMethod::Head)?;
         // an endpoint that frames one response in two ways may do so with the next
-        let keeps_alive = keeps_alive(&headers, self.version)
-            && framing != BodyFraming::UntilClose
-            && !had_two_lengths;
+        let keeps_alive =
+            keeps_alive(&headers, self.version) && framing != BodyFraming::UntilClose && !had_two_lengths;
         let (mut parts, ()) = Response::new(()).into_parts();
         parts.status = self.status;
         parts.headers = headers;
@@ -211,18 +217,18 @@ fn version(minor: Option<u8>) -> Version {
     if minor == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 }
 }
 
-fn header_spans(lines: &[httparse::Header<'_>], buffer: &[u8]) -> Vec<(Span, Span)> {
+fn header_spans(lines: &[httparse::Header<'_>], buffer: &[u8]) -> Vec<(HeadSpan, HeadSpan)> {
     lines.iter().map(|line| (span(buffer, line.name.as_bytes()), span(buffer, line.value))).collect()
 }
 
-/// Where a part of the buffer stands in it.
-fn span(buffer: &[u8], part: &[u8]) -> Span {
+/// The place of a part of the buffer.
+fn span(buffer: &[u8], part: &[u8]) -> HeadSpan {
     let begin = (part.as_ptr() as usize).saturating_sub(buffer.as_ptr() as usize);
     begin..begin + part.len()
 }
 
 /// The values share the memory of the head.
-fn headers(head: &Bytes, spans: &[(Span, Span)]) -> Option<HeaderMap> {
+fn headers(head: &Bytes, spans: &[(HeadSpan, HeadSpan)]) -> Option<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(spans.len());
     for (name, value) in spans {
         let name = HeaderName::from_bytes(head.get(name.clone())?).ok()?;
@@ -259,7 +265,9 @@ mod tests {
 
     #[test]
     fn request_head_is_read_to_its_last_byte_and_no_further() {
-        let mut buffer = BytesMut::from("POST /a?b HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabc");
+        let mut buffer = BytesMut::from(
+            "POST /a?b HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabc",
+        );
         let head = parse_request(&mut buffer).unwrap().unwrap();
         assert_eq!((head.parts.method.as_str(), head.parts.uri.to_string()), ("POST", "/a?b".to_owned()));
         let values: Vec<_> = head.parts.headers.get_all("x-a").iter().collect();
@@ -287,13 +295,19 @@ mod tests {
             ("\x16\x03\x01\x02\x00\x01".to_owned(), HeadError::Tls),
             ("GET / HTTP/2.0\r\n\r\n".to_owned(), HeadError::Version),
             ("GET / HTTP/1.1\r\nA : b\r\n\r\n".to_owned(), HeadError::Syntax(httparse::Error::HeaderName)),
-            ("GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n".to_owned(), HeadError::Syntax(httparse::Error::HeaderName)),
+            (
+                "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n".to_owned(),
+                HeadError::Syntax(httparse::Error::HeaderName),
+            ),
             ("GET / HTTP/1.1\r\nA: b\0\r\n\r\n".to_owned(), HeadError::Syntax(httparse::Error::HeaderValue)),
             (format!("GET /{long} HTTP/1.1\r\n\r\n"), HeadError::TargetLength),
             (format!("{method} / HTTP/1.1\r\n\r\n"), HeadError::Method),
             (format!("GET / HTTP/1.1\r\n{many}\r\n"), HeadError::Count),
             (format!("GET / HTTP/1.1\r\n{big}\r\n"), HeadError::Length),
-            ("GET / HTTP/1.1\r\nContent-Length: 010\r\n\r\n".to_owned(), HeadError::Framing(FramingError::Length)),
+            (
+                "GET / HTTP/1.1\r\nContent-Length: 010\r\n\r\n".to_owned(),
+                HeadError::Framing(FramingError::Length),
+            ),
         ];
         for (text, wanted) in rows {
             assert_eq!(request(&text).map(|_| ()), Err(wanted), "{:?}", &text[..text.len().min(60)]);

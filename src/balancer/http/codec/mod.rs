@@ -6,15 +6,18 @@
 
 mod body_decoder;
 mod chunked;
+mod decoded_body;
 mod encode;
 mod framing;
 mod head;
 mod read_buffer;
 mod write_queue;
 
-pub(super) use body_decoder::{BodyDecoder, DecodedBody};
-pub(super) use chunked::BodyError;
-pub(super) use encode::{LAST_CHUNK, write_chunk_size, write_request_head, write_response_head, write_trailers};
+pub(super) use body_decoder::BodyDecoder;
+pub(super) use decoded_body::{BodyError, DecodedBody};
+pub(super) use encode::{
+    LAST_CHUNK, write_chunk_size, write_request_head, write_response_head, write_trailers,
+};
 pub(super) use framing::{FramingError, mimics_framing};
 pub(super) use head::{HeadError, RequestHead, ResponseHead, SentMethod, parse_request, parse_response};
 pub(super) use read_buffer::ReadBuffer;

@@ -73,7 +73,8 @@ mod tests {
     async fn read_buffer_has_no_memory_while_nothing_comes() {
         let (mut stream, _peer) = tokio::io::duplex(16);
         let mut buffer = ReadBuffer::new();
-        let polled = std::future::poll_fn(|cx| Poll::Ready(buffer.poll_fill(Pin::new(&mut stream), cx).is_pending()));
+        let polled =
+            std::future::poll_fn(|cx| Poll::Ready(buffer.poll_fill(Pin::new(&mut stream), cx).is_pending()));
         assert!(polled.await);
         assert_eq!(buffer.bytes.capacity(), 0);
     }

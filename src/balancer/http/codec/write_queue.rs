@@ -61,13 +61,6 @@ impl WriteQueue {
         self.written
     }
 
-    /// Forgets what has not been written.
-    pub(in crate::balancer::http) fn clear(&mut self) {
-        self.pieces.clear();
-        self.tail.clear();
-        self.queued = 0;
-    }
-
     /// Writes until all is written.
     pub(in crate::balancer::http) fn poll_flush(
         &mut self,
@@ -155,7 +148,5 @@ mod tests {
         assert!(!queue.is_full());
         queue.push(Bytes::from_static(b"x"));
         assert!(queue.is_full());
-        queue.clear();
-        assert!(queue.is_empty() && !queue.is_full());
     }
 }

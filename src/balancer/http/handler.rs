@@ -1,0 +1,60 @@
+//! What a request has in common with others: those of its thread, and those of its client connection.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{FORWARDED, HeaderMap, HeaderValue};
+use tokio_util::sync::CancellationToken;
+
+use super::activity::ClientActivity;
+use super::client_socket::ClientSocket;
+use super::codec::ResponseHead;
+use super::date::DateHeader;
+use super::forwarding::{FORWARDED_FOR, ForwardingPeer};
+use super::upstream::HttpPool;
+use crate::balancer::client_limit::ClientSlot;
+use crate::balancer::last_requests::LastRequests;
+use crate::balancer::limits::BalancerLimits;
+use crate::balancer::listener::{ClientConnections, ConnectionRefusal};
+use crate::balancer::picker::Picker;
+use crate::clock::Clock;
+use crate::model::ListenerId;
+
+/// What the HTTP/1.1 connections of a thread share.
+pub(in crate::balancer) struct HttpHandler {
+    pub(in crate::balancer) listener: ListenerId,
+    pub(in crate::balancer) picker: Rc<Picker<HttpPool>>,
+    pub(in crate::balancer) connections: Rc<ClientConnections>,
+    pub(in crate::balancer) limits: BalancerLimits,
+    pub(in crate::balancer) clock: Arc<dyn Clock>,
+    pub(in crate::balancer) requests: Rc<LastRequests>,
+    pub(in crate::balancer) draining: CancellationToken,
+    pub(in crate::balancer) date: DateHeader,
+}
+
+/// A client connection, as its requests see it.
+pub(super) struct HttpClient {
+    pub(super) handler: Rc<HttpHandler>,
+    pub(super) activity: Rc<ClientActivity>,
+    pub(super) socket: Rc<ClientSocket>,
+    pub(super) peer: ForwardingPeer,
+}
+
+impl HttpClient {
+    /// Passes an interim response.
+    pub(super) fn pass_interim(&self, head: &ResponseHead) {
+        self.socket.push_interim(head);
+    }
+
+    /// Counts a request that a trusted proxy sent for a client like a connection of that client, which the proxy does not
+    /// pass.
+    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Option<ClientSlot>, ConnectionRefusal> {
+        if !self.peer.is_trusted {
+            return Ok(None);
+        }
+        let connections = &self.handler.connections;
+        let lines = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let client = connections.shared.trusted.client(lines(FORWARDED_FOR), lines(FORWARDED));
+        client.map(|client| connections.admit_client(client)).transpose()
+    }
+}
