@@ -289,7 +289,7 @@ mod tests {
                 assert_eq!(build(&twice), Some(BadRoute::Twice(claim.to_owned())));
             }
         }
-        for path in ["", "a", "/a/", "/a//b", "/../a", "/%41", "/a?b", "/%2f"] {
+        for path in ["", "a", "/a/", "/a/./b", "/../a", "/%41", "/a?b", "/%2f"] {
             assert_eq!(build(&[("*", prefix(path), &[])]), Some(BadRoute::Path(path.into())), "{path}");
         }
         for host in ["H", "h:80", "", "a b"] {
@@ -305,7 +305,7 @@ mod tests {
                 prop_assert_eq!(again.as_deref(), Ok(forwarded.as_ref()));
                 let router = router();
                 prop_assert_eq!(find(&router, "shop", &forwarded), find(&router, "shop", &again.unwrap()));
-                prop_assert!(!forwarded.contains("//") && !forwarded.split('/').any(|s| s == "." || s == ".."));
+                prop_assert!(!forwarded.split('/').any(|s| s == "." || s == ".."));
             }
         }
 

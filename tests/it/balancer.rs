@@ -8,6 +8,7 @@ mod hold;
 mod listeners;
 mod messages;
 mod pauses;
+mod raw_bytes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -68,7 +68,7 @@ pub(super) async fn send(
         },
     };
     match answered {
-        Ok(answer) => attempt.accept(answer),
+        Ok(answer) => attempt.accept(answer).map_err(AttemptFailure::Final),
         // whatever an endpoint does with half a request, closing included, is not its fault
         Err(_) if progress.is_some_and(|progress| progress.is_broken.get()) => {
             Err(AttemptFailure::Final(LocalReply::BodyBroken))
@@ -142,10 +142,10 @@ impl Attempt {
         }
     }
 
-    fn accept(self, mut head: ResponseHead) -> Result<Answer, AttemptFailure> {
+    fn accept(self, mut head: ResponseHead) -> Result<Answer, LocalReply> {
         // an upgrade is never requested
         if head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(AttemptFailure::Final(LocalReply::UpstreamBroken));
+            return Err(LocalReply::UpstreamBroken);
         }
         headers::strip_hop_by_hop(&mut head.parts.headers);
         let upload = (!self.is_sent || self.upload.is_deaf()).then_some(self.upload);

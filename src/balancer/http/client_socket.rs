@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
@@ -196,12 +196,6 @@ impl ClientSocket {
                 break;
             }
         }
-    }
-
-    /// The socket, and what was read from it and not used, once it speaks another protocol.
-    pub(super) fn with_stream<T>(&self, use_stream: impl FnOnce(&mut TcpStream, &mut BytesMut) -> T) -> T {
-        let state = &mut *self.state.borrow_mut();
-        use_stream(&mut state.stream, &mut state.input.bytes)
     }
 }
 

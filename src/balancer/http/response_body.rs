@@ -22,7 +22,7 @@ pub(super) struct ResponseBody {
 enum ResponseContent {
     /// A local reply.
     Text(Option<Bytes>),
-    Upstream(UpstreamResponseBody),
+    Upstream(Box<UpstreamResponseBody>),
 }
 
 /// An endpoint's body. The connection returns to its pool once the body has been read to the end, and the request has been
@@ -43,7 +43,7 @@ impl ResponseBody {
     }
 
     pub(super) fn upstream(body: UpstreamResponseBody, exchange: Exchange) -> Self {
-        Self { content: ResponseContent::Upstream(body), _exchange: exchange }
+        Self { content: ResponseContent::Upstream(Box::new(body)), _exchange: exchange }
     }
 
     /// Whether the rest of the request will not be sent, because the endpoint closes its connection after the response.

@@ -104,7 +104,7 @@ pub(super) async fn write_response(
     }
     socket.begin_response();
     write_response_head(socket.output().tail(), head.status, headers);
-    let trailers = rules.takes_trailers.then(|| announced(headers)).unwrap_or_default();
+    let trailers = if rules.takes_trailers { announced(headers) } else { Vec::new() };
     let mut writer = BodyWriter { form, body, trailers, is_ended: false };
     let written = std::future::poll_fn(|cx| writer.poll_write(socket, cx)).await;
     let end = match written {

@@ -113,8 +113,10 @@ fn trailers(section: &Bytes) -> Result<HeaderMap, BodyError> {
 mod tests {
     use super::*;
 
-    /// All that a body contains: its data, and its trailers once it has ended.
-    fn decode(pieces: &[&[u8]]) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), BodyError> {
+    /// What was read: the data, the trailers once the body has ended, and the bytes after it.
+    type ReadBody = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
+    fn decode(pieces: &[&[u8]]) -> Result<ReadBody, BodyError> {
         let mut decoder = ChunkedDecoder::Size;
         let mut buffer = BytesMut::new();
         let mut data = Vec::new();

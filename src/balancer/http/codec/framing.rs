@@ -110,7 +110,9 @@ pub(in crate::balancer::http) fn mimics_framing(name: &HeaderName) -> bool {
 mod tests {
     use super::*;
 
-    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    type Lines = [(&'static str, &'static str)];
+
+    fn headers(lines: &Lines) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_static(value));
@@ -122,7 +124,7 @@ mod tests {
     fn request_framing_refuses_what_servers_read_differently() {
         let length = "content-length";
         let coding = "transfer-encoding";
-        let rows: &[(&[(&'static str, &'static str)], Result<BodyFraming, FramingError>)] = &[
+        let rows: &[(&Lines, Result<BodyFraming, FramingError>)] = &[
             (&[], Ok(BodyFraming::Empty)),
             (&[(length, "0")], Ok(BodyFraming::Empty)),
             (&[(length, "12")], Ok(BodyFraming::Length(12))),
