@@ -106,12 +106,32 @@ impl Daemon {
 
     /// Starts the process (again) and waits until the API answers.
     pub(crate) fn serve(&mut self) {
+        self.process = Some(self.spawn());
+        wait_for("the daemon answers", || self.ctl(&["status"]).status.success());
+    }
+
+    /// `kill -9` of the supervisor; starts the next one at once, and waits until the API answers. By then a balancer listens, because
+    /// children start after that.
+    pub(crate) fn kill_supervisor(&mut self) {
+        let controllers = self.pids("controller");
+        let mut process = self.process.take().expect("it runs");
+        process.kill().expect("it is ours");
+        process.wait().expect("it is killed");
+        self.process = Some(self.spawn());
+        // the old controller ends with its supervisor, and may answer until then
+        wait_for("the old controller's end", || {
+            self.pids("controller").iter().all(|pid| !controllers.contains(pid))
+        });
+        wait_for("the daemon answers", || self.ctl(&["status"]).status.success());
+    }
+
+    fn spawn(&self) -> Child {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.dir.path().join("log"))
             .expect("a log");
-        let process = Command::new(assert_cmd::cargo::cargo_bin!("ctl"))
+        Command::new(assert_cmd::cargo::cargo_bin!("ctl"))
             .arg("serve")
             .args(["--state-dir".as_ref(), self.dir.path().join("state").as_os_str()])
             .args(["--socket".as_ref(), self.socket().as_os_str()])
@@ -123,9 +143,7 @@ impl Daemon {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .expect("ctl serve starts");
-        self.process = Some(process);
-        wait_for("the daemon answers", || self.ctl(&["status"]).status.success());
+            .expect("ctl serve starts")
     }
 
     /// Builds an image of this test's own that answers with that version.
@@ -273,14 +291,7 @@ impl Daemon {
 
     /// A request to the entry point: status and body.
     pub(crate) fn get(&self, host: &str, path: &str) -> Option<(u16, String)> {
-        use std::io::{Read, Write};
-        let mut stream = std::net::TcpStream::connect_timeout(&self.http, PATIENCE).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let status = answer.split(' ').nth(1)?.parse().ok()?;
-        Some((status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
+        get(self.http, host, path)
     }
 }
 
@@ -292,6 +303,18 @@ impl Drop for Daemon {
         let ours = tags.lines().filter(|tag| tag.starts_with("coxswain/") && tag.ends_with(&store[..8]));
         ours.for_each(|tag| self.run.sweep_image(tag)); // the rest is swept with the run
     }
+}
+
+/// A request on a connection of its own: status and body.
+pub(crate) fn get(address: SocketAddr, host: &str, path: &str) -> Option<(u16, String)> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    Some((status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
 }
 
 fn folder() -> tempfile::TempDir {

@@ -2,9 +2,10 @@
 //! killed over and over; services that do not stop as they should.
 
 use std::collections::BTreeSet;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::daemon::{Daemon, wait_for};
+use crate::daemon::{Daemon, get, wait_for};
 use crate::faultsock::{Fault, FaultSock};
 use crate::load::{Client, Load, Tally};
 
@@ -179,4 +180,46 @@ fn full_disk_stops_neither_services_nor_reads_and_is_over_when_there_is_space() 
     daemon.expect(0, &["scale", "hello=2"]);
     nothing_failed(&load.stop());
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
+}
+
+/// Slow requests that are in flight: sent, and counted by the balancer.
+fn slow_requests(daemon: &Daemon, millis: u64) -> Vec<JoinHandle<Option<(u16, String)>>> {
+    let path = format!("/slow?ms={millis}");
+    let requests = (0..SLOW_REQUESTS).map(|_| {
+        let (http, path) = (daemon.http, path.clone());
+        std::thread::spawn(move || get(http, HOST, &path))
+    });
+    let requests = requests.collect();
+    wait_for("the requests are in flight", || {
+        let listing = daemon.json(&["get", "replicas", "-o", "json"]);
+        let replicas = listing["items"].as_array().cloned().unwrap_or_default();
+        let in_flight = replicas.iter().filter_map(|replica| replica["status"]["inFlight"].as_u64());
+        in_flight.sum::<u64>() >= SLOW_REQUESTS
+    });
+    requests
+}
+
+const SLOW_REQUESTS: u64 = 9;
+
+/// The balancer of the killed supervisor drains, and the next daemon's controller counts its requests.
+#[test]
+fn killed_supervisor_and_rollout_at_once_cut_no_slow_request() {
+    let mut daemon = Daemon::start();
+    let images = [daemon.image("v1"), daemon.image("v2")];
+    let manifest = |image: &str| manifest(image, "  env: {EXIT_ON_TERM: now}\n");
+    daemon.expect(0, &["apply", "-f", &daemon.file("app.yaml", &manifest(&images[0]))]);
+    for (round, is_under_way) in [false, true].into_iter().enumerate() {
+        let image = &images[1 - round];
+        // longer than the rollout takes, and shorter than `drain`
+        let requests = slow_requests(&daemon, 12_000);
+        if is_under_way {
+            daemon.expect(0, &["rollout", "hello", "--image", image, "--detach"]);
+        }
+        daemon.kill_supervisor();
+        daemon.expect(0, &["rollout", "hello", "--image", image]);
+        for request in requests {
+            let (status, body) = request.join().expect("it does not panic").expect("an answer");
+            assert!(status == 200 && body.contains("version"), "{status} {body}\n{}", daemon.log());
+        }
+    }
 }

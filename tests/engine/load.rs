@@ -2,16 +2,20 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// What became of the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) sent: u64,
     pub(crate) failures: Vec<String>,
+    /// Requests that met no daemon, in one of the [`Outages`]; no failures.
+    pub(crate) unmet: u64,
     /// Right answers, by the kind of client.
     pub(crate) answered: std::collections::BTreeMap<String, u64>,
     /// Distinct bodies: they differ between versions.
@@ -23,6 +27,54 @@ pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     clients: Vec<JoinHandle<Tally>>,
+}
+
+/// When the supervisor was killed, and when the next one served: in between nothing listens. What was sent before must be answered
+/// nevertheless, and of an answer that has begun all must come.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outages(Arc<Mutex<Vec<Outage>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Outage {
+    from: Instant,
+    until: Option<Instant>,
+}
+
+/// How far a request has come.
+#[derive(Debug)]
+struct Progress {
+    began: Instant,
+    /// When its head was written.
+    sent: Option<Instant>,
+    /// Whether anything of an answer has come.
+    is_answered: bool,
+}
+
+impl Outages {
+    pub(crate) fn begin(&self) {
+        self.0.lock().expect("no one panics").push(Outage { from: Instant::now(), until: None });
+    }
+
+    /// The daemon serves again.
+    pub(crate) fn end(&self) {
+        if let Some(last) = self.0.lock().expect("no one panics").last_mut() {
+            last.until = Some(Instant::now());
+        }
+    }
+
+    /// Whether a request failed because nothing listened, or because its connection was closed for that before it came.
+    fn excuse(&self, request: &Progress) -> bool {
+        let sent = request.sent.unwrap_or_else(Instant::now);
+        let meets = |outage: &Outage| {
+            let is_over = |until| request.began > until + ACCEPTED_WITHIN;
+            sent + ACCEPTED_WITHIN >= outage.from && !outage.until.is_some_and(is_over)
+        };
+        !request.is_answered && self.0.lock().expect("no one panics").iter().any(meets)
+    }
+
+    fn are_none(&self) -> bool {
+        self.0.lock().expect("no one panics").is_empty()
+    }
 }
 
 /// How a client behaves. Unless said otherwise it sends many requests over one connection.
@@ -65,12 +117,26 @@ impl Client {
 const LARGE: usize = 100_000;
 /// Pieces of a body that is sent slowly, or in chunks.
 const PIECES: usize = 30;
+/// A request is in the balancer's hands so soon after it was sent.
+const ACCEPTED_WITHIN: Duration = Duration::from_millis(500);
+/// After a request that met no daemon: a refused one takes no time.
+const UNMET_PAUSE: Duration = Duration::from_millis(100);
 /// The longest that an answer may take, or may pause for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Load {
     /// Two clients of each kind.
     pub(crate) fn start(address: SocketAddr, host: &'static str, kinds: &[Client]) -> Self {
+        Self::start_with_outages(address, host, kinds, &Outages::default())
+    }
+
+    /// The same, where the daemon is killed meanwhile.
+    pub(crate) fn start_with_outages(
+        address: SocketAddr,
+        host: &'static str,
+        kinds: &[Client],
+        outages: &Outages,
+    ) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let clients = kinds
             .iter()
@@ -78,7 +144,8 @@ impl Load {
             .enumerate()
             .map(|(seed, kind)| {
                 let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
-                std::thread::spawn(move || run(address, host, kind, seed, &stop, &answered))
+                let (client, outages) = (LoadClient { address, host, kind, seed }, outages.clone());
+                std::thread::spawn(move || client.run(&outages, &stop, &answered))
             })
             .collect();
         Self { stop, answered, clients }
@@ -109,6 +176,7 @@ impl Tally {
     pub(crate) fn add(&mut self, other: Self) {
         self.sent += other.sent;
         self.failures.extend(other.failures);
+        self.unmet += other.unmet;
         for (kind, count) in other.answered {
             *self.answered.entry(kind).or_default() += count;
         }
@@ -118,37 +186,109 @@ impl Tally {
     }
 }
 
-fn run(
+/// One client of a load.
+#[derive(Debug, Clone, Copy)]
+struct LoadClient {
     address: SocketAddr,
-    host: &str,
+    host: &'static str,
     kind: Client,
+    /// Of the bodies that it sends.
     seed: usize,
-    stop: &AtomicBool,
-    answered: &AtomicU64,
-) -> Tally {
-    let mut tally = Tally::default();
-    let mut kept: Option<BufReader<TcpStream>> = None;
-    while !stop.load(Ordering::Relaxed) {
-        tally.sent += 1;
-        let number = tally.sent;
-        let connection = match kept.take() {
-            Some(connection) if !kind.is_fresh() => Ok(connection),
-            _ => connect(address),
-        };
-        match connection.and_then(|connection| exchange(connection, host, kind, seed)) {
-            Ok((body, connection)) => {
-                kept = connection;
-                answered.fetch_add(1, Ordering::Relaxed);
-                *tally.answered.entry(format!("{kind:?}")).or_default() += 1;
-                if let Some(body) = body {
-                    *tally.bodies.entry(body).or_default() += 1;
+}
+
+impl LoadClient {
+    fn run(self, outages: &Outages, stop: &AtomicBool, answered: &AtomicU64) -> Tally {
+        let Self { address, host, kind, .. } = self;
+        let mut tally = Tally::default();
+        let mut kept: Option<BufReader<TcpStream>> = None;
+        while !stop.load(Ordering::Relaxed) {
+            tally.sent += 1;
+            let number = tally.sent;
+            let mut progress = Progress { began: Instant::now(), sent: None, is_answered: false };
+            // idle connections end with a balancer whose supervisor was killed, and only then
+            let is_usable = |kept: &BufReader<TcpStream>| outages.are_none() || !is_closed(kept);
+            let connection = match kept.take().filter(is_usable) {
+                Some(connection) if !kind.is_fresh() => Ok(connection),
+                _ => connect(address),
+            };
+            match connection.and_then(|connection| self.exchange(connection, &mut progress)) {
+                Ok((body, connection)) => {
+                    kept = connection;
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    *tally.answered.entry(format!("{kind:?}")).or_default() += 1;
+                    if let Some(body) = body {
+                        *tally.bodies.entry(body).or_default() += 1;
+                    }
+                }
+                Err(_) if outages.excuse(&progress) => {
+                    tally.unmet += 1;
+                    std::thread::sleep(UNMET_PAUSE);
+                }
+                Err(error) => {
+                    tally
+                        .failures
+                        .push(format!("{kind:?}, request {number} to {host}: {error}; {progress:?}"));
                 }
             }
-            Err(error) => tally.failures.push(format!("{kind:?}, request {number} to {host}: {error}")),
+            std::thread::sleep(kind.pause());
         }
-        std::thread::sleep(kind.pause());
+        tally
     }
-    tally
+
+    /// Sends a request and reads the answer at the same time; an error unless the answer is whole and right.
+    fn exchange(
+        self,
+        mut connection: BufReader<TcpStream>,
+        progress: &mut Progress,
+    ) -> std::io::Result<Answer> {
+        let Self { host, kind, seed, .. } = self;
+        let (path, body, pause) = match kind {
+            Client::KeepAlive | Client::Fresh => ("/".to_owned(), Vec::new(), None),
+            Client::Slow(ms) => (format!("/slow?ms={ms}"), Vec::new(), None),
+            Client::Big(bytes) => (format!("/big?bytes={bytes}"), Vec::new(), None),
+            Client::Post(bytes) | Client::PostChunked(bytes) | Client::PostFresh(bytes) => {
+                ("/echo".to_owned(), letters(seed, bytes), None)
+            }
+            Client::SlowUpload(ms) => ("/echo".to_owned(), letters(seed, 1000 * PIECES), Some(ms)),
+        };
+        let chunked = matches!(kind, Client::PostChunked(_));
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
+        match (body.len(), chunked) {
+            (0, _) => {}
+            (_, true) => head.push_str("Transfer-Encoding: chunked\r\n"),
+            (length, false) => head.push_str(&format!("Content-Length: {length}\r\n")),
+        }
+        head.push_str("\r\n");
+        connection.get_mut().write_all(head.as_bytes())?;
+        progress.sent = Some(Instant::now());
+        let mut writer = connection.get_ref().try_clone()?;
+        let (sent, read) = std::thread::scope(|scope| {
+            let sending =
+                (!body.is_empty()).then(|| scope.spawn(|| send(&mut writer, &body, chunked, pause)));
+            let read = read_answer(&mut connection, &mut progress.is_answered);
+            (sending.map_or(Ok(()), |sending| sending.join().expect("a sending thread")), read)
+        });
+        let (status, answer, close) = read?;
+        if status != 200 {
+            return Err(std::io::Error::other(format!("{status} {}", String::from_utf8_lossy(&answer))));
+        }
+        sent?;
+        let is_right = match kind {
+            Client::KeepAlive | Client::Fresh | Client::Slow(_) => {
+                serde_json::from_slice::<serde_json::Value>(&answer)
+                    .is_ok_and(|json| json["version"].is_string())
+            }
+            Client::Big(bytes) => answer.len() == bytes && answer.iter().all(|byte| *byte == b'x'),
+            _ => answer == body,
+        };
+        if !is_right {
+            return Err(std::io::Error::other(format!("{} bytes that are not the answer", answer.len())));
+        }
+        let text = matches!(kind, Client::KeepAlive | Client::Fresh | Client::Slow(_))
+            .then(|| String::from_utf8_lossy(&answer).into_owned());
+        Ok((text, (!close).then_some(connection)))
+    }
 }
 
 fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
@@ -159,64 +299,20 @@ fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
+/// Whether the other end has closed a connection on which nothing is under way.
+fn is_closed(connection: &BufReader<TcpStream>) -> bool {
+    let stream = connection.get_ref();
+    let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    let waits = matches!(&peeked, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+    !waits || stream.set_nonblocking(false).is_err()
+}
+
 /// The text of the response if it identifies the version; the connection if it is kept alive.
 type Answer = (Option<String>, Option<BufReader<TcpStream>>);
 
 /// Letters that differ from client to client, so that no client takes another's body for its own.
 fn letters(seed: usize, length: usize) -> Vec<u8> {
     (0..length).map(|at| b'a' + u8::try_from((at / 7 + at + 3 * seed) % 26).unwrap_or_default()).collect()
-}
-
-/// Sends a request and reads the answer at the same time; an error unless the answer is whole and right.
-fn exchange(
-    mut connection: BufReader<TcpStream>,
-    host: &str,
-    kind: Client,
-    seed: usize,
-) -> std::io::Result<Answer> {
-    let (path, body, pause) = match kind {
-        Client::KeepAlive | Client::Fresh => ("/".to_owned(), Vec::new(), None),
-        Client::Slow(ms) => (format!("/slow?ms={ms}"), Vec::new(), None),
-        Client::Big(bytes) => (format!("/big?bytes={bytes}"), Vec::new(), None),
-        Client::Post(bytes) | Client::PostChunked(bytes) | Client::PostFresh(bytes) => {
-            ("/echo".to_owned(), letters(seed, bytes), None)
-        }
-        Client::SlowUpload(ms) => ("/echo".to_owned(), letters(seed, 1000 * PIECES), Some(ms)),
-    };
-    let chunked = matches!(kind, Client::PostChunked(_));
-    let method = if body.is_empty() { "GET" } else { "POST" };
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n");
-    match (body.len(), chunked) {
-        (0, _) => {}
-        (_, true) => head.push_str("Transfer-Encoding: chunked\r\n"),
-        (length, false) => head.push_str(&format!("Content-Length: {length}\r\n")),
-    }
-    head.push_str("\r\n");
-    connection.get_mut().write_all(head.as_bytes())?;
-    let mut writer = connection.get_ref().try_clone()?;
-    let (sent, read) = std::thread::scope(|scope| {
-        let sending = (!body.is_empty()).then(|| scope.spawn(|| send(&mut writer, &body, chunked, pause)));
-        let read = read_answer(&mut connection);
-        (sending.map_or(Ok(()), |sending| sending.join().expect("a sending thread")), read)
-    });
-    let (status, answer, close) = read?;
-    if status != 200 {
-        return Err(std::io::Error::other(format!("{status} {}", String::from_utf8_lossy(&answer))));
-    }
-    sent?;
-    let is_right = match kind {
-        Client::KeepAlive | Client::Fresh | Client::Slow(_) => {
-            serde_json::from_slice::<serde_json::Value>(&answer).is_ok_and(|json| json["version"].is_string())
-        }
-        Client::Big(bytes) => answer.len() == bytes && answer.iter().all(|byte| *byte == b'x'),
-        _ => answer == body,
-    };
-    if !is_right {
-        return Err(std::io::Error::other(format!("{} bytes that are not the answer", answer.len())));
-    }
-    let text = matches!(kind, Client::KeepAlive | Client::Fresh | Client::Slow(_))
-        .then(|| String::from_utf8_lossy(&answer).into_owned());
-    Ok((text, (!close).then_some(connection)))
 }
 
 /// Sends a body; in pieces where it is to take a while, or is sent in chunks.
@@ -239,11 +335,17 @@ fn send(writer: &mut TcpStream, body: &[u8], chunked: bool, over: Option<u64>) -
     if chunked { writer.write_all(b"0\r\n\r\n") } else { Ok(()) }
 }
 
-fn read_answer(connection: &mut BufReader<TcpStream>) -> std::io::Result<(u16, Vec<u8>, bool)> {
+/// Reads an answer: status, body, and whether the connection ends with it.
+fn read_answer(
+    connection: &mut BufReader<TcpStream>,
+    has_begun: &mut bool,
+) -> std::io::Result<(u16, Vec<u8>, bool)> {
     let mut line = String::new();
-    if connection.read_line(&mut line)? == 0 {
+    if connection.fill_buf()?.is_empty() {
         return Err(std::io::Error::other("the connection was closed before an answer"));
     }
+    *has_begun = true;
+    connection.read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or_else(|| std::io::Error::other(format!("not an answer: {line:?}")))?;
     let (mut length, mut chunked, mut close) = (0, false, false);

@@ -1,5 +1,5 @@
 //! No request is lost, judged from outside: every kind of request at once, while services that end in every way are
-//! rolled, scaled, restarted and undone, and the daemon itself is reloaded.
+//! rolled, scaled, restarted and undone, and the daemon itself is reloaded, and then its supervisor killed.
 //!
 //! A short storm runs with the other tests; `STORM=full` (`make storm`) runs the long one. Both end with a count of what
 //! they did, kind by kind, so that a storm without one of its kinds fails.
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::daemon::Daemon;
-use crate::load::{Client, Load, Tally};
+use crate::load::{Client, Load, Outages, Tally};
 
 /// A service, by what its containers do with a stop signal.
 struct Kind {
@@ -73,6 +73,8 @@ struct Storm {
     rounds: u32,
     /// Reloads of the daemon meanwhile, one after the other.
     reloads: u32,
+    /// After that, how often the supervisor is killed, each time with a rollout of every service.
+    kills: u32,
     /// It lasts until so many requests were answered,
     requests: u64,
     /// or so much time has passed, which fails it.
@@ -89,6 +91,7 @@ const SHORT: Storm = Storm {
     ],
     rounds: 1,
     reloads: 2,
+    kills: 2,
     requests: 2_000,
     limit: Duration::from_secs(300),
 };
@@ -99,6 +102,7 @@ const FULL: Storm = Storm {
     moves: [ALL; KINDS.len()],
     rounds: 4,
     reloads: 12,
+    kills: 8,
     requests: 100_000,
     limit: Duration::from_secs(1_800),
 };
@@ -107,7 +111,7 @@ const FULL: Storm = Storm {
 fn storm_of_rollouts_loses_no_request() {
     let full = std::env::var("STORM").is_ok_and(|length| length == "full");
     let storm = if full { FULL } else { SHORT };
-    let daemon = Daemon::start();
+    let mut daemon = Daemon::start();
     let plain = [daemon.image("v1"), daemon.image_with("v2", "STOPSIGNAL SIGINT")];
     let with_volume = [
         daemon.image_with("v1-data", "VOLUME /data"),
@@ -117,7 +121,9 @@ fn storm_of_rollouts_loses_no_request() {
     let manifests = KINDS.each_ref().map(|kind| manifest(kind, &images(kind)[0]));
     daemon.expect(0, &["apply", "-f", &daemon.file("storm.yaml", &manifests.join("\n---\n"))]);
     let start = Instant::now();
-    let loads: Vec<Load> = KINDS.iter().map(|kind| Load::start(daemon.http, kind.host, &REQUESTS)).collect();
+    let outages = Outages::default();
+    let load = |kind: &Kind| Load::start_with_outages(daemon.http, kind.host, &REQUESTS, &outages);
+    let loads: Vec<Load> = KINDS.iter().map(load).collect();
     std::thread::scope(|scope| {
         for (kind, moves) in KINDS.iter().zip(storm.moves) {
             let (daemon, images, rounds) = (&daemon, images(kind), storm.rounds);
@@ -129,6 +135,11 @@ fn storm_of_rollouts_loses_no_request() {
             }
         });
     });
+    for round in 0..storm.kills {
+        let has_begun = round % 2 == 1;
+        let versions = KINDS.each_ref().map(|kind| images(kind)[usize::from(!has_begun)].as_str());
+        kill_and_roll(&mut daemon, &outages, &versions, has_begun);
+    }
     let moved = start.elapsed();
     let answered = || loads.iter().map(Load::answered).sum::<u64>();
     while answered() < storm.requests && start.elapsed() < storm.limit {
@@ -138,9 +149,10 @@ fn storm_of_rollouts_loses_no_request() {
     let mut total = Tally::default();
     loads.into_iter().for_each(|load| total.add(load.stop()));
     eprintln!(
-        "storm: {} requests, {} failures, {} moves in {moved:.0?}, {:.0?} in all",
+        "storm: {} requests, {} failures, {} that met no supervisor, {} moves in {moved:.0?}, {:.0?} in all",
         total.sent,
         total.failures.len(),
+        total.unmet,
         storm.moves.iter().map(|moves| moves.len()).sum::<usize>() * storm.rounds as usize,
         start.elapsed()
     );
@@ -184,4 +196,24 @@ fn drive(daemon: &Daemon, kind: &Kind, images: &[String; 2], moves: &[Move], rou
             }
         }
     }
+}
+
+/// Kills the supervisor under load, starts the next one at once, and rolls all services to these images; the rollouts may have begun
+/// before. The balancer that was left has requests of several seconds, which must all be answered.
+fn kill_and_roll(daemon: &mut Daemon, outages: &Outages, images: &[&str; KINDS.len()], has_begun: bool) {
+    let roll = |daemon: &Daemon, more: &[&str]| {
+        std::thread::scope(|scope| {
+            for (kind, image) in KINDS.iter().zip(images) {
+                let command = [&["rollout", kind.name, "--image", image], more].concat();
+                scope.spawn(move || daemon.expect(0, &command));
+            }
+        });
+    };
+    if has_begun {
+        roll(daemon, &["--detach"]);
+    }
+    outages.begin();
+    daemon.kill_supervisor();
+    outages.end();
+    roll(daemon, &[]);
 }
