@@ -135,7 +135,7 @@ impl World {
     async fn apply_first(&self) {
         let spec = ServiceSpec {
             replicas: Some(REPLICAS),
-            ports: vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }],
+            ports: vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http, listen: None }],
             routes: vec![Route::to(Some(format!("{FIRST}.localhost")), "/")],
             health: Health::with(HealthCheck::None(true)),
             ..ServiceSpec::of_image("hello:v1")

@@ -18,7 +18,10 @@
 //! `hello check` asks the one that runs for `/healthz`, for a health check in the container; `hello check 500` does so
 //! that many milliseconds later.
 //!
-//! Environment: `PORT` (8080), `BIND` (0.0.0.0), `EAT_MEMORY=1` (takes memory until it is stopped), `VERSION`, `REPLICA`,
+//! With `LINES_PORT` it also answers lines on that port, as a small database would: `v1 hello-1-a ping` to `ping`, and to `slow 500`
+//! that many milliseconds later.
+//!
+//! Environment: `PORT` (8080), `LINES_PORT`, `BIND` (0.0.0.0), `EAT_MEMORY=1` (takes memory until it is stopped), `VERSION`, `REPLICA`,
 //! `HEALTH`, `HEALTH_AFTER` (seconds), `START_DELAY_MS`, `DATA`,
 //! `EXIT_AT_START` (code), `EXIT_UNTIL` (seconds since 1970: exits with 1 before), `IGNORE_SIGTERM=1`, `EXIT_ON_TERM=now` (else requests under way are finished on SIGTERM).
 
@@ -37,7 +40,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -94,6 +97,10 @@ async fn main() -> std::io::Result<()> {
     say(&format!("hello {} listens on {address}", service.version));
 
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    if let Some(port) = number("LINES_PORT") {
+        let lines = TcpListener::bind(SocketAddr::from((bind, port))).await?;
+        tasks.spawn(accept_lines(lines, Arc::clone(&service), tasks.clone(), stop.clone()));
+    }
     let ignores_term = std::env::var("IGNORE_SIGTERM").is_ok_and(|v| v == "1");
     loop {
         tokio::select! {
@@ -179,6 +186,42 @@ async fn serve(stream: TcpStream, service: Arc<Service>, stop: CancellationToken
     };
     // A client that goes away in the middle is its own business.
     drop(result);
+}
+
+async fn accept_lines(
+    listener: TcpListener,
+    service: Arc<Service>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        if let Ok((stream, _)) = accepted {
+            let (service, stop) = (Arc::clone(&service), stop.clone());
+            tasks.spawn(async move {
+                if let Err(error) = serve_lines(stream, &service, &stop).await {
+                    say(&format!("a client of the lines left: {error}"));
+                }
+            });
+        }
+    }
+}
+
+/// Answers line after line; once it is to stop, the one that it has begun is the last.
+async fn serve_lines(
+    mut stream: TcpStream,
+    service: &Service,
+    stop: &CancellationToken,
+) -> std::io::Result<()> {
+    let (read, mut write) = stream.split();
+    let mut lines = BufReader::new(read).lines();
+    while let Some(line) = stop.run_until_cancelled(lines.next_line()).await {
+        let Some(line) = line? else { break };
+        let wait = line.strip_prefix("slow ").and_then(|ms| ms.parse().ok()).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let replica = service.replica.as_deref().unwrap_or(&service.host);
+        write.write_all(format!("{} {replica} {line}\n", service.version).as_bytes()).await?;
+    }
+    write.shutdown().await
 }
 
 impl Service {

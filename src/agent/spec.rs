@@ -16,7 +16,7 @@ use crate::engine::{
     LABEL_VOLUME_PATH, Mount, NetworkSpec, OneOffSpec, VolumeSpec,
 };
 use crate::model::{
-    AppName, ContainerOptions, ContainerProcess, EnvField, EnvValue, GATEWAY_CHECK_COMMAND,
+    AppName, ContainerOptions, ContainerProcess, EnvField, EnvValue, ExposureMode, GATEWAY_CHECK_COMMAND,
     GATEWAY_CONNECT_MAX, ImageVolume, Millis, Replica, Revision, StoreId, TMP, TMPFS_SIZE, Tmpfs, Volume,
     sha256_hex,
 };
@@ -133,6 +133,15 @@ fn own_labels(
     pairs.into_iter().chain(made).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
+/// Where the balancer's address is asked for and not known.
+const BALANCER_UNKNOWN: &str = "it is not known where containers reach the balancer";
+
+/// A host and port without the port, and an IPv6 address without brackets.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_matches(['[', ']'])
+}
+
 /// A container's environment, with every field resolved; an error is a message for the user.
 pub(super) fn environment(
     facts: &NodeFacts,
@@ -148,7 +157,13 @@ pub(super) fn environment(
         EnvField::BalancerUrl => match &facts.balancer {
             BalancerUrl::Gateway(port) => Ok(format!("http://{}:{port}", address::gateway(subnet))),
             BalancerUrl::Host(address) => Ok(format!("http://{address}")),
-            BalancerUrl::Unknown => Err("it is not known where containers reach the balancer".to_owned()),
+            BalancerUrl::Unknown => Err(BALANCER_UNKNOWN.to_owned()),
+        },
+        EnvField::BalancerHost => match (&facts.balancer, facts.exposure) {
+            (BalancerUrl::Host(address), _) => Ok(host_of(address).to_owned()),
+            // every address of the node is reachable from its bridges, wherever HTTP is served
+            (_, ExposureMode::Bridge) => Ok(address::gateway(subnet).to_string()),
+            (_, ExposureMode::Published) => Err(BALANCER_UNKNOWN.to_owned()),
         },
     };
     let value = |value: &EnvValue| match value {
@@ -230,6 +245,13 @@ pub(super) fn network(view: &NodeView, app: &AppName, subnet: Ipv4Net) -> Networ
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn host_of_leaves_out_port_and_brackets() {
+        for (address, host) in [("10.0.0.5:80", "10.0.0.5"), ("elk:80", "elk"), ("[fd00::7]:80", "fd00::7")] {
+            assert_eq!(host_of(address), host);
+        }
+    }
 
     #[test]
     fn bridge_name_fits_an_interface_and_is_unique_per_app_and_store() {

@@ -97,9 +97,10 @@ codes! { REQUEST_CODES
         "Run `docker pull IMAGE` on the daemon's node to check the name. For a private registry, run `docker login` there \
          as the daemon's user.";
     /// Another service has the route.
-    ROUTE_TAKEN = "CTL-0204", 2, "another service has this route",
-        "A host and path can belong to only one service. The message names the service that has it. Nothing was changed.",
-        "Choose another host or path, or remove the route from the other service first.";
+    ROUTE_TAKEN = "CTL-0204", 2, "another service has this route or port",
+        "A host and path, or a TCP port of the node, can belong to only one service. The message names the service that has it, or the \
+         daemon's own address. Nothing was changed.",
+        "Choose another host, path or port, or remove it from the other service first.";
     /// The arguments are invalid.
     USAGE = "CTL-0205", 2, "invalid arguments",
         "The arguments do not fit together, or a confirmation is needed and there is no terminal. Nothing was changed.",

@@ -5,6 +5,7 @@ mod previous;
 mod rollout_command;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use super::code::Code;
 use super::codes;
@@ -14,6 +15,7 @@ use crate::controller::{
 };
 use crate::model::{
     AppName, Author, ExposureMode, Generation, ObjectRef, ReplicaName, RevisionNumber, ServiceName,
+    claim_phrase,
 };
 
 /// For requests that were rejected before any write.
@@ -47,8 +49,11 @@ fn detail_of(error: ControllerError) -> ErrorDetail {
         ControllerError::Images(images) => unchanged(image::unresolved(&images)),
         ControllerError::NothingToRun(images) => unchanged(image::nothing_to_run(&images)),
         ControllerError::NoCapacity(short) => unchanged(no_capacity(&short)),
-        ControllerError::RouteClaimed { route, object, origin, holder } => {
-            unchanged(route_claimed(&route, &object, &origin, &holder))
+        ControllerError::Claimed { claim, object, origin, holder } => {
+            unchanged(claimed(&claim, &object, &origin, &holder))
+        }
+        ControllerError::OwnPort { port, object, origin, by } => {
+            unchanged(own_port(port, &object, &origin, &by))
         }
         ControllerError::Overridden { conflicts, by } => unchanged(overridden(&conflicts, &by)),
         ControllerError::OtherApp { object, there, here } => unchanged(other_app(&object, &there, &here)),
@@ -139,16 +144,29 @@ fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ErrorDetail {
     ErrorDetail { why, next, ..codes::INVALID_MANIFEST.detail(what) }
 }
 
-fn route_claimed(route: &str, object: &ObjectRef, origin: &str, holder: &ObjectRef) -> ErrorDetail {
+fn claimed(claim: &str, object: &ObjectRef, origin: &str, holder: &ObjectRef) -> ErrorDetail {
+    let name = if claim.starts_with("tcp:") { claim_phrase(claim) } else { claim.to_owned() };
     let why = vec![
-        format!("{} {} has {route}", holder.kind.word(), holder.name),
+        format!("{} {} has {name}", holder.kind.word(), holder.name),
         format!("{} {} declares it in {origin}", object.kind.word(), object.name),
     ];
     let next = vec![format!("ctl get {} -o yaml", holder.name)];
     ErrorDetail {
         why,
         next,
-        ..codes::ROUTE_TAKEN.detail(format!("{route} is claimed by both {} and {}", holder.name, object.name))
+        ..codes::ROUTE_TAKEN.detail(format!("{name} is claimed by both {} and {}", holder.name, object.name))
+    }
+}
+
+fn own_port(port: u16, object: &ObjectRef, origin: &str, by: &SocketAddr) -> ErrorDetail {
+    let why = vec![
+        format!("the daemon serves HTTP on {by} (`ctl serve --http`)"),
+        format!("{} listens on port {port} in {origin}", object.phrase()),
+    ];
+    ErrorDetail {
+        why,
+        next: vec!["choose another port under `listen`".to_owned()],
+        ..codes::ROUTE_TAKEN.detail(format!("TCP port {port} is used by the daemon itself"))
     }
 }
 

@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio_util::sync::CancellationToken;
+
 use super::ejection::Ejection;
 use super::endpoint::{EndpointCounters, UpstreamEndpoint};
 use super::failures::RevisionCounters;
@@ -17,13 +19,15 @@ pub(super) struct ThreadEndpoint {
     shared: Arc<UpstreamEndpoint>,
     thread: usize,
     ejection: Cell<Option<Ejection>>,
+    /// Cancelled once the thread's table lacks it. One that comes back to the table is another `ThreadEndpoint`.
+    departed: CancellationToken,
 }
 
 impl ThreadEndpoint {
     /// Panics if the endpoint was made for fewer threads.
     pub(super) fn new(shared: Arc<UpstreamEndpoint>, thread: usize) -> Self {
         assert!(thread < shared.threads(), "an endpoint has counters for each thread");
-        Self { shared, thread, ejection: Cell::default() }
+        Self { shared, thread, ejection: Cell::default(), departed: CancellationToken::new() }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -36,6 +40,16 @@ impl ThreadEndpoint {
 
     pub(super) fn in_flight(&self) -> u64 {
         self.shared.in_flight()
+    }
+
+    /// Whether the newest table lacks it.
+    pub(super) fn has_departed(&self) -> bool {
+        self.shared.has_departed()
+    }
+
+    /// Cancelled once this thread's table lacks it.
+    pub(super) fn departed(&self) -> &CancellationToken {
+        &self.departed
     }
 
     /// Whether it may be picked: it is not ejected, and the newest table, which this thread may not have yet, has it.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::condition::{BadCondition, check_condition};
 use super::counters::CounterRegistry;
@@ -9,8 +10,9 @@ use super::router::{BadRoute, RouteMatcher, Router};
 use super::sockets::is_served;
 use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule};
 use crate::model::{
-    EndpointId, ForwardAction, Listener, ListenerId, ListenerScope, ProtocolKind, RevisionNumber,
-    RevisionPin, RouteAction, RoutingTable, ServiceName, TableRoute, TableService, WeightedBackend,
+    EndpointId, ForwardAction, HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, PathMatch,
+    ProtocolKind, RevisionNumber, RevisionPin, RouteAction, RouteWaits, RoutingTable, ServiceName,
+    TableRoute, TableService, TcpWaits, WeightedBackend,
 };
 
 /// Why a table cannot be applied.
@@ -26,6 +28,10 @@ pub(super) enum BadTable {
     Gateway(ListenerId),
     #[error("a route is for listener `{0}`, which the table lacks")]
     NoListener(ListenerId),
+    #[error("a route is for listener `{0}`, which serves TCP")]
+    TcpRoute(ListenerId),
+    #[error("listener `{0}` leads to service `{1}`, which the table lacks")]
+    ListenerService(ListenerId, ServiceName),
     #[error("a route redirects, which this balancer does not do")]
     Redirect,
     #[error("a route leads to service `{0}`, which the table lacks")]
@@ -50,8 +56,10 @@ pub(super) fn compile(
     check_pins(table)?;
     let forwards = table.routes.iter().map(|route| check_action(table, route));
     let forwards: Vec<&ForwardAction> = forwards.collect::<Result<_, _>>()?;
-    let routers = routers(table)?;
-    let ports: BTreeSet<ServicePort<'_>> = forwards.iter().flat_map(|f| &f.backends).map(port_of).collect();
+    let tcp = tcp_targets(table)?;
+    let routers = routers(table, &tcp)?;
+    let of_routes = forwards.iter().flat_map(|f| &f.backends).map(port_of);
+    let ports: BTreeSet<ServicePort<'_>> = of_routes.chain(tcp.iter().map(|target| target.to)).collect();
     let index: BTreeMap<ServicePort<'_>, usize> = ports.iter().copied().zip(0..).collect();
     let rules = forwards.iter().map(|forward| ForwardRule {
         backends: forward.backends.iter().map(|b| (index[&port_of(b)], b.weight)).collect(),
@@ -59,7 +67,14 @@ pub(super) fn compile(
         strip_prefix: forward.strip_prefix,
         waits: forward.waits,
     });
-    let rules = rules.collect();
+    let of_listeners = tcp.iter().map(|target| ForwardRule {
+        backends: vec![(index[&target.to], 1)],
+        // of a request's answer, which bytes do not have
+        timeout: Duration::MAX,
+        strip_prefix: false,
+        waits: target.waits,
+    });
+    let rules = rules.chain(of_listeners).collect();
     let backends = ports.into_iter().map(|(name, port)| backend(&table.services[name], name, port, counters));
     Ok(CompiledTable { routers, rules, backends: backends.collect() })
 }
@@ -69,6 +84,30 @@ type ServicePort<'a> = (&'a ServiceName, &'a str);
 
 fn port_of(backend: &WeightedBackend) -> ServicePort<'_> {
     (&backend.service, &backend.port)
+}
+
+/// Where the connections of a TCP listener go.
+struct TcpTarget<'a> {
+    listener: &'a ListenerId,
+    to: ServicePort<'a>,
+    waits: RouteWaits,
+}
+
+fn tcp_targets(table: &RoutingTable) -> Result<Vec<TcpTarget<'_>>, BadTable> {
+    let mut targets = Vec::new();
+    for (id, listener) in &table.listeners {
+        let ListenerProtocol::Tcp { service, service_port, waits, .. } = &listener.protocol else { continue };
+        if !table.services.contains_key(service) {
+            return Err(BadTable::ListenerService(id.clone(), service.clone()));
+        }
+        if table.routes.iter().any(|route| route.listeners.contains(id)) {
+            return Err(BadTable::TcpRoute(id.clone()));
+        }
+        let TcpWaits { hold, idle_timeout } = *waits;
+        let waits = RouteWaits { hold, idle_timeout, upload_timeout: idle_timeout };
+        targets.push(TcpTarget { listener: id, to: (service, service_port), waits });
+    }
+    Ok(targets)
 }
 
 fn check_listener(id: &ListenerId, listener: &Listener) -> Result<(), BadTable> {
@@ -119,14 +158,21 @@ fn check_action<'a>(table: &RoutingTable, route: &'a TableRoute) -> Result<&'a F
     Ok(forward)
 }
 
-fn routers(table: &RoutingTable) -> Result<BTreeMap<ListenerId, Router<usize>>, BadTable> {
+/// The rules of TCP listeners follow those of the routes.
+fn routers(
+    table: &RoutingTable,
+    tcp: &[TcpTarget<'_>],
+) -> Result<BTreeMap<ListenerId, Router<usize>>, BadTable> {
     let is_unknown = |id: &&ListenerId| !table.listeners.contains_key(*id);
     if let Some(id) = table.routes.iter().flat_map(|route| &route.listeners).find(is_unknown) {
         return Err(BadTable::NoListener(id.clone()));
     }
     let router = |id: &ListenerId| {
         let routes = table.routes.iter().enumerate().filter(|(_, route)| route.listeners.contains(id));
-        Ok((id.clone(), Router::new(routes.flat_map(|(index, route)| matchers(route, index)))?))
+        let of_routes = routes.flat_map(|(index, route)| matchers(route, index));
+        let of_listener = tcp.iter().enumerate().filter(|(_, target)| target.listener == id);
+        let everything = of_listener.map(|(index, _)| everything(table.routes.len() + index));
+        Ok((id.clone(), Router::new(of_routes.chain(everything))?))
     };
     table.listeners.keys().map(router).collect()
 }
@@ -138,6 +184,12 @@ fn matchers(route: &TableRoute, to: usize) -> impl Iterator<Item = RouteMatcher<
         conditions: route.conditions.clone(),
         to,
     })
+}
+
+/// What a TCP listener takes.
+fn everything(to: usize) -> RouteMatcher<usize> {
+    let path = PathMatch::Prefix("/".to_owned());
+    RouteMatcher { host: HostPattern::Any, path, conditions: BTreeSet::new(), to }
 }
 
 /// An endpoint of another revision may lack the port; it takes none of this route's requests.
@@ -176,8 +228,7 @@ mod tests {
     use super::*;
     use crate::balancer::router::RouteRequest;
     use crate::model::{
-        EndpointVia, HostPattern, ListenerProtocol, Millis, PathMatch, RedirectAction, RouteCondition,
-        RouteWaits, TableEndpoint, arbitrary::table_name,
+        EndpointVia, Millis, RedirectAction, RouteCondition, TableEndpoint, arbitrary::table_name,
     };
 
     fn table() -> RoutingTable {
@@ -205,6 +256,17 @@ mod tests {
             services: [("s".into(), TableService { endpoints, ..TableService::default() })].into(),
             ..RoutingTable::empty(table_name(1))
         }
+    }
+
+    fn tcp_listener(service: &str) -> Listener {
+        let protocol = ListenerProtocol::Tcp {
+            address: TcpWaits::EVERY_ADDRESS,
+            port: 5432,
+            service: service.into(),
+            service_port: "db".into(),
+            waits: TcpWaits { hold: Millis(1), idle_timeout: Millis(2) },
+        };
+        Listener { protocol, ..Listener::PUBLIC_HTTP }
     }
 
     fn forward(route: &mut TableRoute) -> &mut ForwardAction {
@@ -246,6 +308,24 @@ mod tests {
     }
 
     #[test]
+    fn tcp_listener_leads_to_the_port_of_its_service() {
+        let mut table = table();
+        table.listeners.insert("tcp-5432".into(), tcp_listener("s"));
+        let service = table.services.get_mut(&"s".into()).unwrap();
+        service.endpoints[1].ports.insert("db".into(), 5432);
+        let compiled = compiled(&table).unwrap();
+        let rule = rule_of(&compiled, "tcp-5432", "/").unwrap();
+        let backend = &compiled.backends[rule.backends[0].0];
+        assert_eq!(
+            rule.waits,
+            RouteWaits { hold: Millis(1), idle_timeout: Millis(2), upload_timeout: Millis(2) }
+        );
+        assert_eq!(backend.endpoints.len(), 1, "the other one lacks the port");
+        assert_eq!(backend.endpoints[0].address.port(), 5432);
+        assert_eq!(rule_of(&compiled, "http", "/x").map(|rule| rule.backends.len()), Some(1));
+    }
+
+    #[test]
     fn backend_carries_what_the_choice_needs() {
         let mut table = table();
         let service = table.services.get_mut(&"s".into()).unwrap();
@@ -270,7 +350,7 @@ mod tests {
     #[test]
     fn unsound_table_is_refused_before_anything_is_made() {
         type Spoil = fn(&mut RoutingTable);
-        let rows: [(&str, Spoil); 14] = [
+        let rows: [(&str, Spoil); 15] = [
             ("two routes for `*/`", |t| t.routes.push(t.routes[0].clone())),
             ("the path `x` of a route is not normal", |t| t.routes[0].path = PathMatch::Prefix("x".into())),
             (
@@ -309,10 +389,12 @@ mod tests {
                 let https = Listener { protocol: ListenerProtocol::Https, ..Listener::PUBLIC_HTTP };
                 t.listeners.insert("https".into(), https);
             }),
-            ("listener `tcp-5432` has the protocol tcp, which this balancer does not serve", |t| {
-                let protocol =
-                    ListenerProtocol::Tcp { port: 5432, service: "s".into(), service_port: "db".into() };
-                t.listeners.insert("tcp-5432".into(), Listener { protocol, ..Listener::PUBLIC_HTTP });
+            ("listener `tcp-5432` leads to service `gone`, which the table lacks", |t| {
+                t.listeners.insert("tcp-5432".into(), tcp_listener("gone"));
+            }),
+            ("a route is for listener `tcp-5432`, which serves TCP", |t| {
+                t.listeners.insert("tcp-5432".into(), tcp_listener("s"));
+                t.routes[0].listeners.insert("tcp-5432".into());
             }),
             ("listener `gateway` is at the gateway of an app, where this balancer does not listen", |t| {
                 let scope = ListenerScope::Gateway { app: "shop".into() };

@@ -42,8 +42,7 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// A GET without headers and cookies.
-#[cfg(test)]
+/// A GET without headers and cookies; or bytes, which have neither.
 impl RequestAttributes for () {
     fn method(&self) -> &str {
         "GET"

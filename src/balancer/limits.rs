@@ -18,6 +18,8 @@ pub struct BalancerLimits {
     pub descriptors: usize,
     /// Connections of one client address, over all threads; more are refused. Many people may share an address.
     pub per_client: usize,
+    /// In a drain: after how long without a byte a TCP connection is ended whose client awaits nothing.
+    pub tcp_drain_idle: Duration,
     /// From the beginning of a drain until requests in flight are cut.
     pub drain: Duration,
     /// The part of `drain` in which a balancer without a successor accepts, unless the requests in flight have finished before.
@@ -35,6 +37,7 @@ impl Default for BalancerLimits {
             stall: Duration::from_secs(30),
             descriptors: usize::MAX,
             per_client: PER_CLIENT,
+            tcp_drain_idle: TCP_DRAIN_IDLE,
             drain: DRAIN,
             accept_after_stop: ACCEPT_AFTER_STOP,
             retire: RETIRE,
@@ -89,6 +92,28 @@ const ACCEPT_AFTER_STOP: Duration = Duration::from_secs(20);
 const RETIRE: Duration = Duration::from_secs(600);
 /// In a drain: how long a connection may be open without a request. A client that connects in order to send does so at once.
 pub(super) const FIRST_REQUEST_WAIT: Duration = Duration::from_secs(1);
+/// Programs pause for less between the statements of a transaction; and the idle connections of a pool have ended within a quarter of
+/// the default `rollout.drain`, so that the pool connects to other replicas.
+const TCP_DRAIN_IDLE: Duration = Duration::from_secs(5);
+/// How often a TCP connection looks whether its endpoint, which left the table, is back: one unready probe ends no connection.
+pub(super) const TCP_DRAIN_CHECK: Duration = Duration::from_secs(1);
+/// After how long without a byte a TCP connection may be closed for others, while no descriptor is free: NAT gateways and cloud load
+/// balancers forget silent connections after about as long, so pools expect it.
+pub(super) const TCP_IDLE_UNDER_PRESSURE: Duration = Duration::from_secs(300);
+/// How long a TCP connection waits for a table that has its listener: a listener is opened when the table is published, and a
+/// new balancer may be passed its sockets before its table.
+pub(super) const TCP_TABLE_WAIT: Duration = Duration::from_secs(5);
+/// Bytes that are read at a time from a TCP connection, and the most that one direction holds for a slow receiver. A thread has one such
+/// buffer; a connection has one only while its receiver is slow.
+pub(super) const TCP_BUFFER_BYTES: usize = 64 << 10;
+/// Reads and writes of one direction in a row, 1 MiB, before other connections have their turn.
+pub(super) const TCP_TURNS_MAX: usize = 16;
+/// Without a byte for this long, the kernel asks a peer of a TCP connection whether it is still there: NAT gateways forget silent
+/// connections after five minutes or more.
+pub(super) const TCP_KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+/// Time between two such questions; with [`TCP_KEEPALIVE_PROBES`] a peer that has vanished is found after two minutes.
+pub(super) const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+pub(super) const TCP_KEEPALIVE_PROBES: u32 = 4;
 /// In a drain: connections that wait in a socket's queue and are still served. The queue is not longer.
 pub(super) const WAITING_CONNECTIONS_MAX: usize = 4096;
 /// Longest request target; browsers and other proxies have the same limit.

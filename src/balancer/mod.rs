@@ -1,6 +1,6 @@
 //! The data plane: takes requests, forwards each to an endpoint, and counts what is in flight.
 //!
-//! Layers, of which each knows only those below: `accept`, `listener` (limits on clients), protocol handler (`http`), `picker`
+//! Layers, of which each knows only those below: `accept`, `listener` (limits on clients), protocol handler (`http`, `tcp`), `picker`
 //! (route, share, endpoint, ejection, claim), `pool` (connections to one endpoint). `thread` puts them together, once per
 //! thread; `control` follows the controller.
 //! Invariants: a table is acknowledged after all threads took it and its file is in place; picking an endpoint and counting
@@ -48,10 +48,9 @@ mod shared_connections;
 mod socket_budget;
 mod sockets;
 mod table;
+mod tcp;
 mod thread;
 mod threads;
-#[cfg(test)]
-mod tunnel_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -260,7 +260,10 @@ impl<P: EndpointConnections> Picker<P> {
                 turn: Cell::new(self.random.borrow_mut().usize(..)),
             });
         }
-        known.values().for_each(|endpoint| endpoint.connections.close());
+        for PickerEndpoint { endpoint, connections } in known.values() {
+            endpoint.departed().cancel();
+            connections.close();
+        }
         *known = endpoints;
         *self.view.borrow_mut() = Some(TableView { table, backends });
         self.tables.set(self.tables.get() + 1);

@@ -7,9 +7,13 @@ use tokio::net::TcpStream;
 
 use super::limits::LINGER;
 
-/// Answers a client once it has sent something, and closes the connection once it does. One that is answered before it has
+/// Closes the connection at once if there is nothing to say: in a protocol in which the service speaks first, the client sends nothing.
+/// Else answers a client once it has sent something, and closes the connection once it does. One that is answered before it has
 /// asked takes that for an error.
 pub(super) async fn refuse(mut stream: TcpStream, answer: Vec<u8>) {
+    if answer.is_empty() {
+        return;
+    }
     let exchange = async {
         let mut scratch = [0; 1024];
         if stream.read(&mut scratch).await? == 0 {

@@ -25,7 +25,7 @@ pub enum SocketChange {
 /// Whether a listener of this protocol can be served; `thread` starts its handler.
 pub fn is_served(protocol: ProtocolKind) -> bool {
     match protocol {
-        ProtocolKind::Http => true,
-        ProtocolKind::Https | ProtocolKind::Tcp => false,
+        ProtocolKind::Http | ProtocolKind::Tcp => true,
+        ProtocolKind::Https => false,
     }
 }

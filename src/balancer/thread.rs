@@ -19,11 +19,12 @@ use super::eviction::evict;
 use super::http::{DateHeader, HttpHandler, HttpPool};
 use super::last_requests::LastRequests;
 use super::limits::{BalancerLimits, ROOM_PAUSE, UPSTREAM_IDLE};
-use super::listener::ClientConnections;
+use super::listener::{ClientConnections, ConnectionHandler};
 use super::picker::Picker;
 use super::shared_connections::SharedConnections;
 use super::sockets::AcceptSocket;
 use super::table::CompiledTable;
+use super::tcp::{TcpHandler, TcpScratch, scratch};
 use crate::clock::Clock;
 use crate::model::{ListenerId, ProtocolKind};
 
@@ -70,6 +71,7 @@ pub(super) async fn run(config: ThreadConfig, mut commands: mpsc::Receiver<Threa
         draining: CancellationToken::new(),
         accepting: TaskTracker::new(),
         listeners: HashMap::new(),
+        scratch: scratch(),
     };
     tokio::task::spawn_local(sweep(Rc::clone(&picker)));
     tokio::task::spawn_local(make_room(Rc::clone(&listening.connections), Rc::clone(&picker), clock));
@@ -108,6 +110,8 @@ struct ThreadListeners {
     /// The tasks that accept.
     accepting: TaskTracker,
     listeners: HashMap<ListenerId, CancellationToken>,
+    /// Of all TCP connections.
+    scratch: TcpScratch,
 }
 
 impl ThreadListeners {
@@ -120,7 +124,7 @@ impl ThreadListeners {
         let draining = draining.clone();
         match protocol {
             ProtocolKind::Http => {
-                let handler = Rc::new(HttpHandler {
+                let handler = HttpHandler {
                     listener,
                     picker: Rc::clone(&self.picker),
                     connections: Rc::clone(&self.connections),
@@ -129,17 +133,34 @@ impl ThreadListeners {
                     requests: Rc::clone(&self.requests),
                     draining: draining.clone(),
                     date: DateHeader::default(),
-                });
-                let connections = Rc::clone(&self.connections);
-                let end = AcceptEnd { succeeded: self.succeeded.clone(), draining };
-                self.accepting.spawn_local(accept(socket, connections, handler, end));
+                };
+                self.accept(socket, handler, draining);
+            }
+            ProtocolKind::Tcp => {
+                let handler = TcpHandler {
+                    listener,
+                    picker: Rc::clone(&self.picker),
+                    connections: Rc::clone(&self.connections),
+                    drain_idle: self.limits.tcp_drain_idle,
+                    clock: Arc::clone(&self.clock),
+                    succeeded: self.succeeded.clone(),
+                    draining: draining.clone(),
+                    scratch: Rc::clone(&self.scratch),
+                };
+                self.accept(socket, handler, draining);
             }
             // the supervisor opens no such listener
-            ProtocolKind::Https | ProtocolKind::Tcp => {
+            ProtocolKind::Https => {
                 tracing::error!(%listener, %protocol, "there is no handler for this protocol");
             }
         }
         Ok(())
+    }
+
+    fn accept(&self, socket: TcpListener, handler: impl ConnectionHandler, draining: CancellationToken) {
+        let connections = Rc::clone(&self.connections);
+        let end = AcceptEnd { succeeded: self.succeeded.clone(), draining };
+        self.accepting.spawn_local(accept(socket, connections, Rc::new(handler), end));
     }
 
     fn announce(&self, finished: oneshot::Sender<()>) {

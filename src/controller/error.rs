@@ -1,10 +1,12 @@
 //! Why a user's request failed. `api` builds what the user reads from these.
 
+use std::net::SocketAddr;
+
 use super::writes::{DocumentProblem, FieldsError, Overridden, RolloutRejection};
 use crate::agent::{AgentSilent, EngineError};
 use crate::model::{
     AppName, Author, ExposureMode, Generation, LastExit, NodeId, ObjectRef, ReplicaName, RevisionNumber,
-    ServiceName,
+    ServiceName, claim_phrase,
 };
 use crate::orchestrator::CapacityShortage;
 use crate::store::StoreError;
@@ -47,17 +49,27 @@ pub enum ControllerError {
     /// Services that reserve more memory or cpu than a node has.
     #[error("insufficient memory or cpu: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoCapacity(Vec<CapacityShortage>),
-    /// Host and path that another service holds.
-    #[error("route {route} of {object} is held by {holder}")]
-    RouteClaimed {
-        /// `node/path`.
-        route: String,
+    /// Host and path, or TCP port, that another service holds.
+    #[error("{} of {object} is held by {holder}", claim_phrase(.claim))]
+    Claimed {
+        /// `host/path` or `tcp:5432`.
+        claim: String,
         /// The object that asks for it.
         object: ObjectRef,
         /// Where it is declared: `app.yaml:3`.
         origin: String,
         /// The object that holds the claim.
         holder: ObjectRef,
+    },
+    /// A TCP port on which the daemon itself serves HTTP.
+    #[error("TCP port {port} of {object} is used by the daemon for HTTP on {by}")]
+    OwnPort {
+        port: u16,
+        /// The object that asks for it.
+        object: ObjectRef,
+        /// Where it is declared: `app.yaml:3`.
+        origin: String,
+        by: SocketAddr,
     },
     /// The file changed fields that a command changed as well.
     #[error("{} changed by a command and in the manifests", conflicts.iter().map(Conflict::summary).collect::<Vec<_>>().join(", "))]

@@ -30,6 +30,7 @@ pub use nodes::{Nodes, VolumeSnapshot};
 pub use queries::{
     Awaited, DaemonConditions, DaemonSnapshot, LogEntry, MetricsSubscription, NodeSnapshot, OperationEnd,
     ProgressSnapshot, Queries, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
+    UnopenedPorts,
 };
 // Types in this module's signatures that other modules define.
 pub use crate::agent::{
@@ -90,6 +91,7 @@ impl Controller {
             clock: Arc::clone(&clock),
             links: Arc::clone(&links),
             agent: agent.state(),
+            http: http.clone(),
             followed: manifests,
             lock: tokio::sync::Mutex::default(),
         });
@@ -114,6 +116,7 @@ impl Controller {
             facts: reconciler.memory.lock().facts(),
             directory: Arc::clone(&directory),
             daemon_conditions: Arc::new(DaemonConditions::new(version.clone())),
+            unopened_ports: Arc::new(UnopenedPorts::new(version.clone())),
             version,
             http,
             balancer_outages: Mutex::default(),

@@ -15,14 +15,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent_options::agent_config;
 use super::balancer_locks::BalancerLocks;
+use super::controller_heartbeats::send_heartbeats;
 use super::crash_loops::CrashLoopReporter;
 use super::daemon_events::DaemonEvents;
 use super::disk_watch::watch_disk;
 use super::incident_reporter::IncidentReporter;
-use super::liveness::{ChildHealth, HEARTBEAT_INTERVAL};
 use super::refusal::Refusal;
 use super::signals::Signals;
 use super::store_opening::{foreign_containers, instance, open_store};
+use super::tcp_listeners::TcpListenerKeeper;
 use super::unavailable_store::UnavailableStore;
 use super::{ChildSockets, LivenessPipe, ServeOptions, SupervisorClient};
 use crate::agent::{self, Agent};
@@ -117,22 +118,6 @@ fn docker(options: &ServeOptions) -> DockerEngine {
     }
 }
 
-/// Sends heartbeats from the runtime that does the work; those before `started` say that the child may still refuse.
-fn send_heartbeats(liveness: LivenessPipe, started: Arc<AtomicBool>, shutdown: CancellationToken) {
-    tokio::spawn(async move {
-        let mut every = tokio::time::interval(HEARTBEAT_INTERVAL);
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = every.tick() => match started.load(Ordering::Relaxed) {
-                    true => liveness.beat(ChildHealth::Alive),
-                    false => liveness.beat(ChildHealth::Starting),
-                },
-            }
-        }
-    });
-}
-
 /// Waits for another store, until SIGTERM or until the supervisor has ended.
 async fn wait_for_store(
     unavailable: UnavailableStore,
@@ -194,7 +179,6 @@ impl Daemon<'_> {
             http: self.options.http.clone(),
             manifests: self.options.manifests.as_ref().map(|directory| directory.display().to_string()),
         });
-        let plane = listener(plane)?;
         let api = listener(api)?;
         let mut parts = JoinSet::new();
         let server = PlaneServer {
@@ -203,7 +187,7 @@ impl Daemon<'_> {
             reports,
             running: list_balancers(&self.options.state_dir),
         };
-        parts.spawn(server.serve(plane, self.shutdown.clone()));
+        parts.spawn(server.serve(listener(plane)?, self.shutdown.clone()));
         self.report_own_state(&controller, &mut parts);
         let server = Arc::clone(&controller);
         let keeper = Arc::clone(&self.keeper);
@@ -220,6 +204,7 @@ impl Daemon<'_> {
             parts.spawn(wait_for_first_answer(agent, self.shutdown.clone()));
             return Ok(parts);
         }
+        self.keep_tcp_listeners(&registry, &controller, &mut parts);
         parts.spawn(registry.follow(self.shutdown.clone()));
         parts.spawn(agent.run(self.shutdown.clone()));
         self.follow_directory(&controller, &mut parts);
@@ -245,6 +230,18 @@ impl Daemon<'_> {
         let watch = watch_disk(Arc::clone(store), self.options.state_dir.clone(), conditions);
         let stopped = self.shutdown.clone();
         parts.spawn(async move { stopped.run_until_cancelled(watch).await.unwrap_or_default() });
+    }
+
+    /// Keeps the TCP ports open that services listen on.
+    fn keep_tcp_listeners(&self, registry: &Arc<Registry>, controller: &Controller, parts: &mut JoinSet<()>) {
+        let keeper = TcpListenerKeeper {
+            supervisor: Arc::clone(&self.supervisor),
+            registry: Arc::clone(registry),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            unopened: Arc::clone(controller.queries().unopened_ports()),
+        };
+        parts.spawn(keeper.run(self.shutdown.clone()));
     }
 
     /// Watches the manifests directory, if there is one.

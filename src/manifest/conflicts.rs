@@ -1,10 +1,10 @@
-//! Conflicts between documents of one run: the same name, or the same host and path. Pure.
+//! Conflicts between documents of one run: the same name, host and path, or port of the node. Pure.
 
 use std::collections::BTreeMap;
 
 use super::document::Document;
 use super::finding::{Finding, Findings, SourcePlace};
-use crate::model::{ObjectRef, Problem, claim_conflicts};
+use crate::model::{ObjectRef, Problem, claim_conflicts, claim_phrase};
 
 /// Reports the later one of each pair, naming both.
 pub(super) fn check(documents: &[Document], findings: &mut Findings<'_>) {
@@ -26,7 +26,8 @@ pub(super) fn check(documents: &[Document], findings: &mut Findings<'_>) {
         let first = distinct[index];
         let (index, path) = conflict.second;
         let second = distinct[index];
-        let message = format!("`{}` and `{}` both claim route `{}`", first.name, second.name, conflict.claim);
+        let claim = claim_phrase(&conflict.claim);
+        let message = format!("`{}` and `{}` both claim {claim}", first.name, second.name);
         let related = (first.find(&first_path), format!("`{}` claims it at", first.name));
         report(second, &path, message, related, findings);
     }

@@ -26,6 +26,7 @@ mod foreign_kinds;
 mod health;
 mod kinds;
 mod limits;
+mod listen;
 mod options;
 mod policy;
 mod port_text;

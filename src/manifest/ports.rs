@@ -1,5 +1,6 @@
-//! `port: 8080` and `ports: [{name, port, protocol}]`. Pure.
+//! `port: 8080` and `ports: [{name, port, protocol, listen}]`. Pure.
 
+use super::listen;
 use super::port_text::PortText;
 use super::reader::{Block, ManifestReader, YamlField};
 use super::shape;
@@ -26,7 +27,7 @@ fn read_short(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Opt
     let field = field.at("spec.ports[0].port");
     reader.spans.insert("spec.ports[0].port".to_owned(), field.span);
     let port = read_number(reader, &field)?;
-    Some(Port { name: SHORT_NAME.to_owned(), port, protocol: Protocol::Http })
+    Some(Port { name: SHORT_NAME.to_owned(), port, protocol: Protocol::Http, listen: None })
 }
 
 fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>, index: usize) -> Option<Port> {
@@ -37,15 +38,16 @@ fn read_item(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>, index: u
     let block = reader.block(item, &shape::PORT)?;
     let name = block.require(reader, "name", "name: http").and_then(|field| reader.text(&field));
     let number = block.require(reader, "port", "port: 8080").and_then(|field| read_number(reader, &field));
-    let mut protocol = Protocol::default();
+    let listen = block.read(reader, "listen", listen::read);
+    let mut protocol = if listen.is_some() { Protocol::Tcp } else { Protocol::default() };
     block.set(reader, "protocol", &mut protocol, |reader, field| reader.choice(field, &shape::PROTOCOL));
-    Some(Port { name: name?, port: number?, protocol })
+    Some(Port { name: name?, port: number?, protocol, listen })
 }
 
 fn report_text(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>, text: &str, index: usize) {
     let port = PortText::parse(text);
     let message = match port.as_ref().and_then(|port| port.other_protocol) {
-        Some(protocol) => format!("protocol `{protocol}` is not supported yet; a port serves HTTP"),
+        Some(protocol) => format!("protocol `{protocol}` is not supported yet; a port serves HTTP or TCP"),
         None => format!("expected a map with `name` and `port`, found `{text}`"),
     };
     match port {
@@ -59,9 +61,13 @@ fn read_number(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Op
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let Some(port) = PortText::parse(text).filter(|_| !is_number) else { return reader.number(field) };
     let message = match (port.other_protocol, port.published) {
-        (Some(protocol), _) => format!("protocol `{protocol}` is not supported yet; a port serves HTTP"),
+        (Some(protocol), _) => {
+            format!("protocol `{protocol}` is not supported yet; a port serves HTTP or TCP")
+        }
         (None, Some(published)) => {
-            format!("port {published} of the node cannot be published; clients use the service's `route`")
+            format!(
+                "port {published} of the node is named under `ports[].listen` for TCP; HTTP clients use the service's `route`"
+            )
         }
         (None, None) => format!("expected a port, found `{text}`"),
     };

@@ -6,7 +6,7 @@ use super::{
     Balance, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener, ListenerId,
     ListenerProtocol, ListenerScope, Millis, OriginName, PathMatch, RedirectAction, RevisionNumber,
     RevisionPin, RouteAction, RouteCondition, RouteWaits, RoutingTable, ServiceName, TableEndpoint,
-    TableName, TableRoute, TableService, WeightedBackend,
+    TableName, TableRoute, TableService, TcpWaits, WeightedBackend,
 };
 
 pub(crate) fn table_name(revision: u64) -> TableName {
@@ -29,9 +29,11 @@ fn listener() -> impl Strategy<Value = Listener> {
     let scope =
         prop_oneof![Just(ListenerScope::Public), Just(ListenerScope::Gateway { app: "shop".into() }),];
     let tcp = service_name().prop_map(|service| ListenerProtocol::Tcp {
+        address: TcpWaits::EVERY_ADDRESS,
         port: 5432,
         service,
         service_port: "db".to_owned(),
+        waits: TcpWaits::default(),
     });
     let protocol = prop_oneof![Just(ListenerProtocol::Http), Just(ListenerProtocol::Https), tcp];
     (scope, protocol).prop_map(|(scope, protocol)| Listener { scope, protocol })

@@ -1,7 +1,7 @@
 //! Rules over a whole spec. The client checks them to report the line, the server because no client can be trusted. Pure.
 
 use super::image_reference::check_image;
-use super::{EnvValue, LIMITS, NumberOrPercent, Problem, Route, ServiceSpec, is_host_name};
+use super::{EnvValue, LIMITS, NumberOrPercent, Problem, Protocol, Route, ServiceSpec, is_host_name};
 
 /// Signals that can ask a process to stop, without `SIG`.
 pub const SIGNALS: [&str; 11] =
@@ -11,7 +11,7 @@ pub const SIGNALS: [&str; 11] =
 pub fn check_service(spec: &ServiceSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_numbers(spec, &mut problems);
-    check_ports(spec, &mut problems);
+    problems.extend(super::port_check::problems(spec));
     check_routes(spec, &mut problems);
     check_health(spec, &mut problems);
     check_rollout(spec, &mut problems);
@@ -44,37 +44,22 @@ fn check_numbers(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_ports(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
-    for (i, port) in spec.ports.iter().enumerate() {
-        if port.port == 0 {
-            problems.push(Problem::new(
-                format!("spec.ports[{i}].port"),
-                "expected a port from 1 to 65535, found 0",
-            ));
-        }
-        if let Err(error) = super::ServiceName::parse(&port.name) {
-            problems.push(Problem::new(format!("spec.ports[{i}].name"), error.to_string()));
-        }
-        let earlier = &spec.ports[..i];
-        if earlier.iter().any(|p| p.name == port.name) {
-            let message = format!("duplicate port name `{}`", port.name);
-            problems.push(Problem::new(format!("spec.ports[{i}].name"), message));
-        }
-        if earlier.iter().any(|p| p.port == port.port) {
-            let message = format!("duplicate port {}", port.port);
-            problems.push(Problem::new(format!("spec.ports[{i}].port"), message));
-        }
-    }
-}
-
 fn check_routes(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     for (i, route) in spec.routes.iter().enumerate() {
         let at = |field: &str| format!("spec.route[{i}].{field}");
-        if spec.port(route.port.as_deref()).is_none() {
-            problems.push(match &route.port {
-                Some(name) => unknown_port(spec, at("port"), name),
-                None => Problem::new(at("port"), "a route needs a port").suggest("port: 8080"),
-            });
+        match (spec.port(route.port.as_deref()), &route.port) {
+            (Some(port), _) if port.protocol == Protocol::Tcp => {
+                let message = format!(
+                    "port `{}` has `protocol: tcp`: a route leads to an HTTP port, and clients reach this one by its `listen`",
+                    port.name
+                );
+                problems.push(Problem::new(at("port"), message));
+            }
+            (Some(_), _) => {}
+            (None, Some(name)) => problems.push(unknown_port(spec, at("port"), name)),
+            (None, None) => {
+                problems.push(Problem::new(at("port"), "a route needs a port").suggest("port: 8080"));
+            }
         }
         if let Some(message) = path_problem(&route.path) {
             problems.push(Problem::new(at("path"), message));
@@ -220,7 +205,7 @@ mod tests {
 
     fn web() -> ServiceSpec {
         let mut spec = ServiceSpec::of_image("web:1");
-        spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
+        spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http, listen: None }];
         spec.routes = vec![Route::to(Some("shop.localhost".into()), "/api")];
         spec.health = Health::with(HealthCheck::Http("/healthz".into()));
         spec
@@ -248,6 +233,7 @@ mod tests {
             ("spec.route[0].host", |s| s.routes[0].host = Some("A.b".into())),
             ("spec.route[0].host", |s| s.routes[0].host = Some("a:80".into())),
             ("spec.route[0].port", |s| s.routes[0].port = Some("grpc".into())),
+            ("spec.route[0].port", |s| s.ports[0].protocol = Protocol::Tcp),
             ("spec.route[0].timeout", |s| s.routes[0].timeout = Millis(0)),
             ("spec.route[0].idleTimeout", |s| s.routes[0].idle_timeout = Millis(0)),
             ("spec.route[0].uploadTimeout", |s| s.routes[0].upload_timeout = Millis(0)),

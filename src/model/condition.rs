@@ -80,6 +80,9 @@ described! {
         /// Containers of an app cannot connect to the balancer at the address that `balancer.url` names, as when a firewall of the node
         /// drops their packets.
         BalancerUnreachable,
+        /// A TCP port of the node that the service listens on is not open: another program uses it, or the daemon may not open it. It is
+        /// tried again; the replicas are not concerned.
+        PortUnavailable,
         /// A process of the daemon, controller or balancer, ends again and again and is restarted each time.
         DaemonCrashLooping,
     }

@@ -103,6 +103,10 @@ described! {
         BalancerUnreachable,
         /// Containers of an app that could not connect to the balancer can do so again.
         BalancerReachable,
+        /// A TCP port of the node that the service listens on cannot be opened; the message has the reason. It is tried again.
+        PortUnavailable,
+        /// A TCP port of the node that could not be opened is open.
+        PortOpened,
         /// A process of the daemon ends again and again; the message has its last exit.
         DaemonCrashLooping,
         /// A socket of the daemon was removed or replaced; the supervisor bound it again.

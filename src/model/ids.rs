@@ -1,6 +1,7 @@
 //! Names and numbers as types, so that a service's name is never passed where a replica's is wanted.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,18 @@ impl ListenerId {
     /// The public listener for HTTP.
     pub fn public_http() -> Self {
         Self::new("http")
+    }
+
+    /// The listener for TCP on an address: `tcp-5432`, with an address other than `0.0.0.0` also that.
+    pub fn tcp(address: SocketAddr) -> Self {
+        let port = address.port();
+        Self::new(match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => format!("tcp-{port}"),
+            IpAddr::V4(ip) => format!("tcp-{port}-{}", ip.to_string().replace('.', "-")),
+            IpAddr::V6(ip) => {
+                format!("tcp-{port}-{}", ip.segments().map(|part| format!("{part:04x}")).join("-"))
+            }
+        })
     }
 
     /// Checks that the text is a DNS label, long enough for `gateway-` and the name of an app.

@@ -52,6 +52,7 @@ mod overrides;
 mod pace;
 mod permanence;
 mod policy;
+mod port_check;
 mod problem;
 mod process;
 mod quantity;
@@ -70,6 +71,7 @@ mod service;
 mod spec;
 mod spec_limits;
 mod table;
+mod tcp_listen;
 mod template;
 mod traffic;
 mod trial;
@@ -110,13 +112,13 @@ pub use instability::Instability;
 pub use intervention::{InterventionKind, RolloutIntervention};
 pub use io_error_text::io_error_text;
 pub use latency::{LATENCY_BOUNDS, LATENCY_BUCKETS, Latencies};
-pub use listener::{Listener, ListenerProtocol, ListenerScope, ProtocolKind};
+pub use listener::{Listener, ListenerProtocol, ListenerScope, ProtocolKind, TcpWaits};
 pub use listening_socket::ListeningSocket;
 pub use lookalike::{Lookalike, is_invisible, lookalike, lookalike_name};
 pub use nearest::nearest;
 pub use now::{Mono, Now};
 pub use object::{
-    ClaimConflict, ObjectKind, ObjectRef, ObjectRefError, ObjectSpec, RouteClaim, claim_conflicts,
+    ClaimConflict, ObjectKind, ObjectRef, ObjectRefError, ObjectSpec, TrafficClaim, claim_conflicts,
 };
 pub use outcome::{OutcomeRecord, RevisionOutcome};
 pub use overrides::Override;
@@ -150,6 +152,7 @@ pub use table::{
     ForwardAction, RedirectAction, RouteAction, RouteWaits, RoutingTable, TableEndpoint, TableName,
     TableRoute, TableService, WeightedBackend,
 };
+pub use tcp_listen::{TcpListen, claim_phrase};
 pub use template::{HASH_SCHEMA, Template};
 pub use traffic::{RevisionPin, Traffic};
 pub use trial::Trial;

@@ -128,10 +128,10 @@ pub enum ObjectSpec {
     Gadget(GadgetSpec),
 }
 
-/// A host and path that only one object may have.
+/// What only one object may have: a host and path, or a TCP port of the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteClaim {
-    /// `shop.localhost/api`; the store keeps it under `claims/`.
+pub struct TrafficClaim {
+    /// `shop.localhost/api` or `tcp:5432`; the store keeps it under `claims/`.
     pub claim: String,
     /// The field that asks for it: `spec.route[0]`.
     pub path: String,
@@ -147,18 +147,22 @@ impl ObjectSpec {
         }
     }
 
-    /// The routes that the object claims.
-    pub fn claims(&self) -> Vec<RouteClaim> {
+    /// The routes and ports of the node that the object claims.
+    pub fn claims(&self) -> Vec<TrafficClaim> {
         let routes = match self {
             Self::Service(spec) => &spec.routes,
             #[cfg(any(test, feature = "testing"))]
             Self::Gadget(spec) => &spec.routes,
         };
-        let claim = |(i, route): (usize, &super::Route)| RouteClaim {
+        let claim = |(i, route): (usize, &super::Route)| TrafficClaim {
             claim: route.claim(),
             path: format!("spec.route[{i}]"),
         };
-        routes.iter().enumerate().map(claim).collect()
+        let ports = self.as_service().map(|spec| spec.ports.as_slice()).unwrap_or_default();
+        let of_port = |(i, port): (usize, &super::Port)| {
+            Some(TrafficClaim { claim: port.listen?.claim(), path: format!("spec.ports[{i}].listen") })
+        };
+        routes.iter().enumerate().map(claim).chain(ports.iter().enumerate().filter_map(of_port)).collect()
     }
 
     /// Everything that is wrong with it.
@@ -197,7 +201,7 @@ impl From<ServiceSpec> for ObjectSpec {
     }
 }
 
-/// Two objects of one run that claim the same host and path.
+/// Two objects of one run that claim the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimConflict {
     pub claim: String,
@@ -207,7 +211,7 @@ pub struct ClaimConflict {
     pub second: (usize, String),
 }
 
-/// The rule that a host and path has one owner, over the objects of a run. An object that claims it twice is a problem of
+/// The rule that a host and path, or a port, has one owner, over the objects of a run. An object that claims it twice is a problem of
 /// that object alone.
 pub fn claim_conflicts<'a>(
     objects: impl IntoIterator<Item = (ObjectRef, &'a ObjectSpec)>,
@@ -215,7 +219,7 @@ pub fn claim_conflicts<'a>(
     let mut owners: BTreeMap<String, (usize, ObjectRef, String)> = BTreeMap::new();
     let mut found = Vec::new();
     for (index, (object, spec)) in objects.into_iter().enumerate() {
-        for RouteClaim { claim, path } in spec.claims() {
+        for TrafficClaim { claim, path } in spec.claims() {
             match owners.get(&claim) {
                 Some((first, owner, at)) if *owner != object => {
                     found.push(ClaimConflict { claim, first: (*first, at.clone()), second: (index, path) });

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerOptions, Cpu, Health, MemorySize, RolloutPolicy, Route, Security, StopPolicy, Volume};
+use super::{
+    ContainerOptions, Cpu, Health, MemorySize, RolloutPolicy, Route, Security, StopPolicy, TcpListen, Volume,
+};
 
 /// When the image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub enum Protocol {
     /// HTTP/1.1.
     #[default]
     Http,
+    /// Bytes: the balancer reads nothing of them.
+    Tcp,
 }
 
 /// A port of the container. The agent chooses the port of the node that it is published at, if any.
@@ -41,6 +45,9 @@ pub struct Port {
     pub port: u16,
     #[serde(default)]
     pub protocol: Protocol,
+    /// Where clients reach a TCP port. Like a route it is no part of the template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<TcpListen>,
 }
 
 /// How an endpoint is chosen for a request.
@@ -82,6 +89,9 @@ pub enum EnvField {
     /// `--balancer-host`.
     #[serde(rename = "balancer.url")]
     BalancerUrl,
+    /// The same without scheme and port, for services that listen on TCP ports.
+    #[serde(rename = "balancer.host")]
+    BalancerHost,
 }
 
 /// Reserved for placement; memory is the hard limit too.
@@ -213,11 +223,24 @@ impl ServiceSpec {
         }
     }
 
-    /// This spec with all that a revision fixes taken from `released`: what an undo writes. Replica count, routes,
-    /// balance and rollout policy stay as they are.
+    /// The addresses that the balancer listens on for it, each with the port that its connections go to.
+    pub fn listens(&self) -> impl Iterator<Item = (&TcpListen, &Port)> {
+        self.ports.iter().filter_map(|port| Some((port.listen.as_ref()?, port)))
+    }
+
+    /// Whether clients reach it through the balancer.
+    pub fn is_routed(&self) -> bool {
+        !self.routes.is_empty() || self.listens().next().is_some()
+    }
+
+    /// This spec with all that a revision fixes taken from `released`: what an undo writes. Replica count, routes, listened
+    /// addresses, balance and rollout policy stay as they are.
     #[must_use]
     pub fn with_release_of(&self, released: &ServiceSpec) -> ServiceSpec {
+        let listen = |name: &str| self.port(Some(name)).and_then(|port| port.listen);
+        let ports = released.ports.iter().map(|port| Port { listen: listen(&port.name), ..port.clone() });
         ServiceSpec {
+            ports: ports.collect(),
             pull: self.pull,
             replicas: self.replicas,
             routes: self.routes.clone(),

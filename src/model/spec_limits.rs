@@ -7,6 +7,8 @@ pub struct SpecLimits {
     /// Enough for any service; keeps tables small.
     pub ports: usize,
     pub routes: usize,
+    /// Routes and listened ports together: all may be taken or given back in one transaction.
+    pub claims: usize,
     /// Docker hands env to exec; the kernel's limit for all is far higher, a manifest with more is a mistake.
     pub env: usize,
     /// A manifest with more is a mistake.
@@ -25,6 +27,7 @@ pub const LIMITS: SpecLimits = SpecLimits {
     replicas: 200,
     ports: 16,
     routes: 60,
+    claims: 62,
     env: 512,
     volumes: 16,
     path: 1024,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    ContainerLimits, ContainerOptions, EnvValue, Logging, Port, Resources, Security, ServiceSpec,
+    ContainerLimits, ContainerOptions, EnvValue, Logging, Port, Protocol, Resources, Security, ServiceSpec,
     TemplateHash, Volume, sha256_hex,
 };
 
@@ -28,7 +28,7 @@ pub struct Template<'a> {
     pub command: Option<&'a [String]>,
     /// Ports, by name: their order in the file does not matter.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub ports: BTreeMap<&'a str, &'a Port>,
+    pub ports: BTreeMap<&'a str, TemplatePort<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: &'a BTreeMap<String, EnvValue>,
     /// Volumes, by name; host paths by their path in the container.
@@ -54,6 +54,21 @@ pub struct Template<'a> {
     pub restarts: u64,
 }
 
+/// A port of the container. Where clients reach it is the balancer's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplatePort<'a> {
+    name: &'a str,
+    port: u16,
+    protocol: Protocol,
+}
+
+impl<'a> From<&'a Port> for TemplatePort<'a> {
+    fn from(port: &'a Port) -> Self {
+        Self { name: &port.name, port: port.port, protocol: port.protocol }
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -69,7 +84,7 @@ impl<'a> Template<'a> {
             image,
             entrypoint: spec.entrypoint.as_deref(),
             command: spec.command.as_deref(),
-            ports: spec.ports.iter().map(|p| (p.name.as_str(), p)).collect(),
+            ports: spec.ports.iter().map(|p| (p.name.as_str(), p.into())).collect(),
             env: &spec.env,
             volumes: spec.volumes.iter().map(|v| (v.name().unwrap_or(&v.path), v)).collect(),
             resources: spec.resources,
@@ -94,7 +109,7 @@ impl<'a> Template<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Balance, Health, HealthCheck, Millis, Port, Protocol, Route};
+    use crate::model::{Balance, Health, HealthCheck, Millis, Port, Protocol, Route, TcpListen};
 
     fn hash(spec: &ServiceSpec) -> String {
         Template::of(spec, "sha256:aa", 0).hash().to_string()
@@ -105,7 +120,7 @@ mod tests {
     fn template_hash_equals_golden_values() {
         let mut spec = ServiceSpec::of_image("users:1");
         assert_eq!(hash(&spec), GOLDEN_MINIMAL);
-        spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
+        spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http, listen: None }];
         spec.env.insert("A".into(), EnvValue::Text("3.10".into()));
         spec.resources.memory = "256Mi".parse().ok();
         spec.command = Some(vec!["serve".into()]);
@@ -126,6 +141,11 @@ mod tests {
         same.health = Health::with(HealthCheck::None(true));
         same.stop.grace = Millis::secs(1);
         same.rollout.drain = Millis::secs(1);
+        let mut listened = base.clone();
+        listened.ports = vec![Port { name: "db".into(), port: 5432, protocol: Protocol::Tcp, listen: None }];
+        let unlistened = hash(&listened);
+        listened.ports[0].listen = Some(TcpListen::on(5432));
+        assert_eq!(hash(&listened), unlistened);
         assert_eq!(hash(&same), before);
 
         let mut changed = base.clone();
@@ -144,7 +164,8 @@ mod tests {
 
     #[test]
     fn template_hash_ignores_port_order() {
-        let port = |name: &str, port| Port { name: name.into(), port, protocol: Protocol::Http };
+        let port =
+            |name: &str, port| Port { name: name.into(), port, protocol: Protocol::Http, listen: None };
         let mut a = ServiceSpec::of_image("users:1");
         a.ports = vec![port("a", 1), port("b", 2)];
         let mut b = a.clone();

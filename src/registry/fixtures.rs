@@ -16,7 +16,8 @@ use crate::testing;
 
 /// A service with ports `http` and `admin`, reached under these claims: `host/path`, or `*/path` for any host.
 pub(super) fn service(name: &str, claims: &[&str]) -> Service {
-    let port = |name: &str, port| Port { name: name.to_owned(), port, protocol: Protocol::Http };
+    let port =
+        |name: &str, port| Port { name: name.to_owned(), port, protocol: Protocol::Http, listen: None };
     let route = |claim: &&str| {
         let (host, path) = claim.split_at(claim.find('/').unwrap());
         Route::to((host != "*").then(|| host.to_owned()), path)

@@ -6,15 +6,16 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Endpoint, EndpointId, EndpointState, ForwardAction, HostPattern, Listener, ListenerId, Millis,
-    OriginName, PathMatch, Route, RouteAction, RouteWaits, RoutingTable, Service, ServiceName, TableEndpoint,
-    TableName, TableRoute, TableService, Traffic, WeightedBackend,
+    Endpoint, EndpointId, EndpointState, ForwardAction, HostPattern, Listener, ListenerId, ListenerProtocol,
+    ListenerScope, Millis, OriginName, PathMatch, Port, Route, RouteAction, RouteWaits, RoutingTable,
+    Service, ServiceName, TableEndpoint, TableName, TableRoute, TableService, TcpListen, Traffic,
+    WeightedBackend,
 };
 
 /// The table that these objects make.
 ///
-/// Every service with routes that is not deleted has an entry, one without endpoints where none is ready, so that its
-/// requests are answered 503 and never 404. A service without routes has an entry as long as it has ready endpoints:
+/// Every service with routes or listened ports that is not deleted has an entry, one without endpoints where none is ready, so that its
+/// requests are answered 503 and never 404. A service without them has an entry as long as it has ready endpoints:
 /// nothing is routed there, but the balancers' acknowledgements hold for them too. An endpoint is in one service only.
 pub fn build<'a>(
     name: TableName,
@@ -31,7 +32,7 @@ pub fn build<'a>(
     let without_endpoints = |service: &Service| table_service(service, traffic.get(service.name()).copied());
     let mut services: BTreeMap<ServiceName, TableService> = live
         .values()
-        .filter(|s| !s.spec.routes.is_empty())
+        .filter(|s| s.spec.is_routed())
         .map(|s| (s.name().clone(), without_endpoints(s)))
         .collect();
     for (id, endpoint) in ready {
@@ -40,7 +41,8 @@ pub fn build<'a>(
         entry.endpoints.push(table_endpoint(id, endpoint));
     }
 
-    let listeners = [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into();
+    let mut listeners = tcp_listeners(live.values().copied());
+    listeners.insert(ListenerId::public_http(), Listener::PUBLIC_HTTP);
     RoutingTable { name, listeners, routes: routes(live.values().copied()), services }
 }
 
@@ -76,6 +78,38 @@ fn table_endpoint(id: EndpointId, endpoint: &Endpoint) -> TableEndpoint {
         via: endpoint.via,
         weight: endpoint.weight,
     }
+}
+
+/// The listeners that these services declare. A port has one owner (claims in the store see to it); were there two, the first by
+/// name would have it.
+pub fn tcp_listeners<'a>(services: impl IntoIterator<Item = &'a Service>) -> BTreeMap<ListenerId, Listener> {
+    let mut by_port: BTreeMap<u16, (&TcpListen, &Port, &Service)> = BTreeMap::new();
+    let live = services.into_iter().filter(|service| service.deleted_at.is_none());
+    for service in live {
+        for (listen, port) in service.spec.listens() {
+            let owner = by_port.entry(listen.port).or_insert((listen, port, service));
+            if service.name() < owner.2.name() {
+                *owner = (listen, port, service);
+            }
+        }
+    }
+    by_port.into_values().map(|(listen, port, service)| tcp_listener(listen, port, service)).collect()
+}
+
+fn tcp_listener(listen: &TcpListen, port: &Port, service: &Service) -> (ListenerId, Listener) {
+    let mut waits = listen.waits();
+    if service.spec.replica_count() == 0 {
+        // no replica is on its way
+        waits.hold = Millis(0);
+    }
+    let protocol = ListenerProtocol::Tcp {
+        address: listen.address,
+        port: listen.port,
+        service: service.name().clone(),
+        service_port: port.name.clone(),
+        waits,
+    };
+    (listen.listener(), Listener { scope: ListenerScope::Public, protocol })
 }
 
 /// All routes, exact hosts before any host, then longest path first. A host and path leads to one service (claims in the
@@ -129,7 +163,7 @@ mod tests {
     use super::super::fixtures::{endpoint, managed, service, table_name};
     use super::*;
     use crate::model::{
-        Balance, EndpointState::*, EndpointVia, Millis, RevisionNumber, RevisionPin, RouteCondition,
+        Balance, EndpointState::*, EndpointVia, Millis, RevisionNumber, RevisionPin, RouteCondition, TcpWaits,
     };
 
     fn build_one(services: &[Service], endpoints: &[Endpoint]) -> RoutingTable {
@@ -227,6 +261,39 @@ mod tests {
             forward(&table.routes[0]).waits.hold
         };
         assert_eq!((holds(&service("web", &["*/"])), holds(&stopped)), (Millis::secs(30), Millis(0)));
+    }
+
+    #[test]
+    fn listened_port_makes_a_listener_that_names_its_service() {
+        let mut db = service("db", &[]);
+        let listen = TcpListen { hold: Millis(1), idle_timeout: Millis(2), ..TcpListen::on(5432) };
+        db.spec.ports[1].listen = Some(listen);
+        let mut second = service("z-db", &[]);
+        second.spec.ports[0].listen =
+            Some(TcpListen { address: [127, 0, 0, 1].into(), ..TcpListen::on(5432) });
+        let mut stopped = service("stopped", &[]);
+        stopped.spec.replicas = Some(0);
+        stopped.spec.ports[0].listen =
+            Some(TcpListen { address: [127, 0, 0, 1].into(), ..TcpListen::on(6379) });
+        let mut deleted = service("deleted", &[]);
+        deleted.spec.ports[0].listen = Some(TcpListen::on(9));
+        deleted.deleted_at = Some(jiff::Timestamp::UNIX_EPOCH);
+        let table = build_one(&[second, db, stopped, deleted], &[]);
+        let ids: Vec<&str> = table.listeners.keys().map(ListenerId::as_str).collect();
+        assert_eq!(ids, ["http", "tcp-5432", "tcp-6379-127-0-0-1"]);
+        let protocol = |id: &str| table.listeners[&id.into()].protocol.clone();
+        let tcp = |address: [u8; 4], port, service: &str, service_port: &str, waits| ListenerProtocol::Tcp {
+            address: address.into(),
+            port,
+            service: service.into(),
+            service_port: service_port.to_owned(),
+            waits,
+        };
+        let own = TcpWaits { hold: Millis(1), idle_timeout: Millis(2) };
+        assert_eq!(protocol("tcp-5432"), tcp([0, 0, 0, 0], 5432, "db", "admin", own));
+        let no_hold = TcpWaits { hold: Millis(0), ..TcpWaits::default() };
+        assert_eq!(protocol("tcp-6379-127-0-0-1"), tcp([127, 0, 0, 1], 6379, "stopped", "http", no_hold));
+        assert_eq!(endpoints_by_service(&table), ["db:", "stopped:", "z-db:"], "without endpoints, held");
     }
 
     #[test]

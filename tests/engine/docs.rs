@@ -272,6 +272,14 @@ fn volumes_page_works() {
 }
 
 #[test]
+fn tcp_page_works() {
+    let daemon = Daemon::start();
+    let port = free_port().port();
+    let text = put(&page("docs/how-to/tcp.md"), "listen: 7000}", &format!("listen: {port}}}"));
+    run_commands(&text, &daemon);
+}
+
+#[test]
 fn container_options_page_works() {
     let daemon = Daemon::start();
     run_commands(&page("docs/how-to/container-options.md"), &daemon);

@@ -19,5 +19,6 @@ mod pull;
 mod restore;
 mod storage;
 mod storm;
+mod tcp;
 mod troubles;
 mod verify;

@@ -9,6 +9,7 @@ mod listeners;
 mod messages;
 mod pauses;
 mod raw_bytes;
+mod tcp;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

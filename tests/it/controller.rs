@@ -241,8 +241,12 @@ pub(crate) fn spec_of(document: &mut ApplyDocument) -> &mut ServiceSpec {
 
 pub(crate) fn routed(name: &str, image: &str, path: &str) -> ApplyDocument {
     let mut document = document(name, image);
-    let web =
-        coxswain::model::Port { name: "http".into(), port: 8080, protocol: coxswain::model::Protocol::Http };
+    let web = coxswain::model::Port {
+        name: "http".into(),
+        port: 8080,
+        protocol: coxswain::model::Protocol::Http,
+        listen: None,
+    };
     spec_of(&mut document).ports = vec![web];
     spec_of(&mut document).routes = vec![Route::to(Some("shop.localhost".into()), path)];
     document
@@ -307,7 +311,7 @@ async fn taken_route_is_rejected_naming_both_services() {
     let before = rig.keys().await;
     let run = [document("other", "web:1"), routed("web", "web:1", "/api")];
     let refused = rig.apply("r2", &run).await.unwrap_err();
-    let ControllerError::RouteClaimed { route, object, origin, holder } = refused else {
+    let ControllerError::Claimed { claim: route, object, origin, holder } = refused else {
         panic!("{refused:?}")
     };
     assert_eq!((route.as_str(), origin.as_str()), ("shop.localhost/api", "web.yaml:1"));
@@ -316,6 +320,33 @@ async fn taken_route_is_rejected_naming_both_services() {
 
     rig.controller.writes().delete("r3", &[service_ref("users")], false, "delete users").await.unwrap();
     rig.apply("r4", &run).await.expect("a deleted service holds no route");
+}
+
+fn listening(name: &str, port: u16) -> ApplyDocument {
+    use coxswain::model::{Port, Protocol, TcpListen};
+    let mut document = document(name, "users:1");
+    let listen = Some(TcpListen::on(port));
+    spec_of(&mut document).ports =
+        vec![Port { name: "db".into(), port: 5432, protocol: Protocol::Tcp, listen }];
+    document
+}
+
+#[tokio::test]
+async fn taken_tcp_port_is_rejected_naming_both_services() {
+    let rig = Rig::new();
+    rig.apply("r1", &[listening("users", 5432)]).await.unwrap();
+    let before = rig.keys().await;
+    let refused = rig.apply("r2", &[listening("web", 5432)]).await.unwrap_err();
+    assert_eq!(refused.to_string(), "TCP port 5432 of service/web is held by service/users");
+    let refused = rig.apply("r3", &[listening("a", 1), listening("b", 1)]).await.unwrap_err();
+    assert!(matches!(refused, ControllerError::Invalid(_)), "{refused:?}");
+    let refused = rig.apply("r4", &[listening("web", 8080)]).await.unwrap_err();
+    let by_daemon = "TCP port 8080 of service/web is used by the daemon for HTTP on 127.0.0.1:8080";
+    assert_eq!(refused.to_string(), by_daemon);
+    assert_eq!(rig.keys().await, before, "nothing was written");
+
+    rig.apply("r5", &[listening("users", 5433)]).await.unwrap();
+    rig.apply("r6", &[listening("web", 5432)]).await.expect("the other one moved");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use coxswain::manifest::{ManifestSource, parse};
 
 /// Pages with manifests: the exact list, so that a change of the pages' layout cannot skip one.
-const PAGES_WITH_MANIFESTS: [&str; 11] = [
+const PAGES_WITH_MANIFESTS: [&str; 12] = [
     "README.md",
     "docs/how-to/container-options.md",
     "docs/how-to/failed-release.md",
@@ -16,6 +16,7 @@ const PAGES_WITH_MANIFESTS: [&str; 11] = [
     "docs/how-to/rolling-upgrade.md",
     "docs/how-to/rootless.md",
     "docs/how-to/store.md",
+    "docs/how-to/tcp.md",
     "docs/how-to/undo.md",
     "docs/how-to/verify.md",
     "docs/how-to/volumes.md",

@@ -107,19 +107,19 @@ async fn claim_of_one_kind_refuses_the_other_and_names_it() {
         (
             routed("users", "users:1", "/api"),
             gadget("users", 1, "/api"),
-            "route shop.localhost/api of gadget/users is held by service/users",
+            "route `shop.localhost/api` of gadget/users is held by service/users",
         ),
         (
             gadget("users", 1, "/api"),
             routed("users", "users:1", "/api"),
-            "route shop.localhost/api of service/users is held by gadget/users",
+            "route `shop.localhost/api` of service/users is held by gadget/users",
         ),
     ] {
         let rig = Rig::new();
         rig.apply("r1", std::slice::from_ref(&first)).await.unwrap();
         let before = rig.keys().await;
         let refused = rig.apply("r2", std::slice::from_ref(&second)).await.unwrap_err();
-        assert!(matches!(refused, ControllerError::RouteClaimed { .. }), "{refused:?}");
+        assert!(matches!(refused, ControllerError::Claimed { .. }), "{refused:?}");
         assert_eq!(refused.to_string(), refusal);
         let together = rig.apply("r3", &[first, second]).await.unwrap_err();
         let ControllerError::Invalid(problems) = together else { panic!("{together:?}") };

@@ -8,7 +8,8 @@ use coxswain::model::{
     Balance, Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia, Epoch, ForwardAction,
     HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, Millis, PathMatch, Port, Protocol,
     RedirectAction, RevisionNumber, RevisionPin, Route, RouteAction, RouteCondition, RouteWaits,
-    RoutingTable, Service, TableEndpoint, TableName, TableRoute, TableService, Traffic, WeightedBackend,
+    RoutingTable, Service, TableEndpoint, TableName, TableRoute, TableService, TcpWaits, Traffic,
+    WeightedBackend,
 };
 use coxswain::plane;
 use coxswain::registry::table::build;
@@ -68,7 +69,8 @@ fn managed(container: &str, revision: u64) -> TableEndpoint {
 /// A service with one port and these routes.
 fn declared(name: &str, routes: Vec<Route>) -> Service {
     let mut service = testing::service(name);
-    service.spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
+    service.spec.ports =
+        vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http, listen: None }];
     service.spec.routes = routes;
     service
 }
@@ -144,7 +146,13 @@ fn ab_route_splits_by_weight_and_header() {
 fn tcp_listener_names_its_service() {
     let before = table(vec![], vec![("db", service(vec![managed("db1", 1)]))]);
     let mut after = RoutingTable { name: name(2), ..before.clone() };
-    let tcp = ListenerProtocol::Tcp { port: 5432, service: "db".into(), service_port: "postgres".to_owned() };
+    let tcp = ListenerProtocol::Tcp {
+        address: TcpWaits::EVERY_ADDRESS,
+        port: 5432,
+        service: "db".into(),
+        service_port: "postgres".to_owned(),
+        waits: TcpWaits::default(),
+    };
     after.listeners.insert("tcp-5432".into(), Listener { scope: ListenerScope::Public, protocol: tcp });
     after.listeners.insert(
         "gateway-shop".into(),

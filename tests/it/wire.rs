@@ -391,7 +391,7 @@ words! {
         ContainerExited Killed ContainerPaused OffNetwork ReplicaReady ContainerMissing Unhealthy NotReadyInTime BackOff
         EngineRefused VolumeMissing NoFreeAddress Draining Stopping DrainExceeded GraceExceeded Stopped Retained BalancerUnacknowledged
         DaemonCrashLooping Unknown SocketBoundAgain BalancerKilled CrashLooping CrashLoopEnded ReadinessFlapping
-        ReadinessFlappingEnded BalancerUnreachable BalancerReachable;
+        ReadinessFlappingEnded BalancerUnreachable BalancerReachable PortUnavailable PortOpened;
     ExposureMode: Bridge Published;
     FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop Completed OutOfMemory
         BadAnswer WrongPort NeverHealthy Aborted;
@@ -402,7 +402,7 @@ words! {
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
         RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
         BalancerUnacknowledged KillFailed TableRefused StoreUnavailable StoreFull
-        ProbesNotMade AllSilent CrashLooping ReadinessFlapping BalancerUnreachable DaemonCrashLooping;
+        ProbesNotMade AllSilent CrashLooping ReadinessFlapping BalancerUnreachable DaemonCrashLooping PortUnavailable;
     ReloadOutcomeName: Done Refused Failed;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
     RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;

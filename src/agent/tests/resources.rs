@@ -168,7 +168,7 @@ async fn published_ports_skip_used_ones_and_are_not_reused_after_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn container_ports_are_published_at_distinct_ports() {
     let rig = Rig::of_kind(EngineKind::Rootless, Behaviour::default());
-    let admin = Port { name: "admin".to_owned(), port: 9090, protocol: Protocol::Http };
+    let admin = Port { name: "admin".to_owned(), port: 9090, protocol: Protocol::Http, listen: None };
     rig.declare(&["users-1-a", "users-1-b"], |spec| spec.ports.push(admin)).await;
     rig.until("ready", 5, |rig| rig.is_ready("users-1-a") && rig.is_ready("users-1-b")).await;
     let ports = |name| rig.endpoint(name).unwrap().ports;

@@ -14,7 +14,8 @@ impl Rig {
     /// Stores the service with one revision and these replicas, all desired to run.
     pub(super) async fn declare(&self, replicas: &[&str], change: impl FnOnce(&mut ServiceSpec)) {
         let mut spec = ServiceSpec::of_image("users:1");
-        spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
+        spec.ports =
+            vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http, listen: None }];
         spec.health = Health::with(HealthCheck::Http("/healthz".to_owned()));
         spec.pull = Pull::IfMissing;
         change(&mut spec);

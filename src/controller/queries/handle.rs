@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::balancer_outages::BalancerOutages;
 use super::daemon_conditions::DaemonConditions;
 use super::read_model::ReadModel;
+use super::unopened_ports::UnopenedPorts;
 use crate::clock::Clock;
 use crate::controller::nodes::NodeStates;
 use crate::controller::reconciler::FactsReader;
@@ -34,6 +35,7 @@ pub struct Queries {
     /// Clients that subscribe to the balancer's counters.
     pub(in crate::controller) metrics_subscribers: watch::Sender<usize>,
     pub(in crate::controller) daemon_conditions: Arc<DaemonConditions>,
+    pub(in crate::controller) unopened_ports: Arc<UnopenedPorts>,
     pub(in crate::controller) version: watch::Sender<u64>,
 }
 
@@ -41,6 +43,11 @@ impl Queries {
     /// Where other parts of the daemon report what they observe.
     pub fn daemon_conditions(&self) -> &Arc<DaemonConditions> {
         &self.daemon_conditions
+    }
+
+    /// Where the daemon reports TCP ports that it cannot open.
+    pub fn unopened_ports(&self) -> &Arc<UnopenedPorts> {
+        &self.unopened_ports
     }
 
     /// Changes whenever an answer could have changed.

@@ -15,6 +15,7 @@ mod progress;
 mod read_model;
 mod services;
 mod snapshots;
+mod unopened_ports;
 mod waits;
 
 pub use daemon_conditions::DaemonConditions;
@@ -26,3 +27,4 @@ pub use snapshots::{
     Awaited, DaemonSnapshot, LogEntry, NodeSnapshot, OperationEnd, ProgressSnapshot, ReplicaSnapshot,
     RevisionSnapshot, ServiceSnapshot,
 };
+pub use unopened_ports::UnopenedPorts;

@@ -109,6 +109,7 @@ impl Queries {
         held_by.extend(paused.cloned());
         let in_use = self.facts.of(name).volumes_in_use.clone();
         held_by.extend(in_use.map(|message| Condition::degraded(Reason::VolumeInUse, message)));
+        held_by.extend(self.unopened_ports.condition(name));
         let failed = self.failed_requests(name);
         Ok(Some(progress(state, &assessment, &barrier, generation, awaited, held_by, failed)))
     }
@@ -160,11 +161,14 @@ impl Queries {
         waits.extend(balancer_waits(state, &self.registry.barrier()));
         let mut troubles = assessment.troubles;
         troubles.extend(facts.volumes_in_use.clone());
+        troubles.extend(self.unopened_ports.of(name));
+        let mut conditions = assessment.conditions.to_vec();
+        self.unopened_ports.show_in(&mut conditions, name);
         ServiceSnapshot {
             service: shown(state),
             rollout: state.rollout.clone(),
             deadline: deadline(state, self.clock.wall()),
-            conditions: assessment.conditions.to_vec(),
+            conditions,
             wanted: assessment.wanted,
             available: assessment.available,
             image: image(state),

@@ -1,7 +1,7 @@
 //! An apply: documents are checked, merged, resolved and committed, all or nothing before the first write.
 
 use super::commit::WriteRequest;
-use super::documents::check_documents;
+use super::documents::{check_documents, check_own_ports};
 use super::handle::Writes;
 use super::kinds::dispatch;
 use super::object::{Object, WriteStamp};
@@ -67,6 +67,7 @@ impl Writes {
         run.options.choices()?;
         check_documents(run.documents)?;
         self.check_balancer_known(run.documents)?;
+        check_own_ports(run.documents, &self.http)?;
         let read = self.check_against_stored(&run).await?;
         let merged = self.merge_all(run.documents, &run.options, &by).await?;
         self.check_host_paths(run.documents).await?;

@@ -1,7 +1,7 @@
 //! How a write reaches the store: one transaction per object, tried again where another writer was faster.
 //!
-//! Invariants: an object, the claims of its routes and what was last applied change together, so two objects can never
-//! hold the same host and path; the answer to the request is stored with its last write, so a request that is repeated
+//! Invariants: an object, its claims of routes and ports, and what was last applied change together, so two objects can never
+//! hold the same host and path, or port; the answer to the request is stored with its last write, so a request that is repeated
 //! is answered and not done again.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use super::request_ids;
 use super::snapshot::{WriteSnapshot, changed_meanwhile};
 use super::types::{WriteAction, WriteResult};
 use crate::controller::error::ControllerError;
-use crate::model::{Author, LIMITS, ObjectRef, RouteClaim, key};
+use crate::model::{Author, LIMITS, ObjectRef, TrafficClaim, key};
 use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
 
 /// How often a write is tried when another writer wrote the same object in between. Writes of one daemon queue up, so
@@ -21,7 +21,7 @@ const COMMIT_TRIES: usize = 3;
 
 // Every claim of a service may change at once: each old one goes and each new one comes, with the service, what was
 // applied, and the answer.
-const _: () = assert!(2 * LIMITS.routes + 3 <= TXN_MAX_OPS);
+const _: () = assert!(2 * LIMITS.claims + 3 <= TXN_MAX_OPS);
 
 /// A request in progress: its answer is stored with its last write.
 pub(super) struct WriteRequest<'a> {
@@ -99,15 +99,15 @@ impl Writes {
         &self,
         object: &ObjectRef,
         origin: &str,
-        claims: &[RouteClaim],
+        claims: &[TrafficClaim],
         leaving: &[ObjectRef],
     ) -> Result<(), ControllerError> {
-        for RouteClaim { claim, .. } in claims {
+        for TrafficClaim { claim, .. } in claims {
             let Some(entry) = self.store.get(&key::route_claim(claim)).await? else { continue };
             let holder: ObjectRef = entry.decode()?;
             if holder != *object && !leaving.contains(&holder) {
-                return Err(ControllerError::RouteClaimed {
-                    route: claim.clone(),
+                return Err(ControllerError::Claimed {
+                    claim: claim.clone(),
                     object: object.clone(),
                     origin: origin.to_owned(),
                     holder,

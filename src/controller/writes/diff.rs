@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn changes_identifies_list_items_by_name() {
-        let port = |name: &str, port| Port { name: name.into(), port, protocol: Protocol::Http };
+        let port =
+            |name: &str, port| Port { name: name.into(), port, protocol: Protocol::Http, listen: None };
         let with = |ports: &[Port], routes: &[&str]| ServiceSpec {
             ports: ports.to_vec(),
             routes: routes.iter().map(|path| Route::to(None, *path)).collect(),

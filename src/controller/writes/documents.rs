@@ -2,10 +2,13 @@
 //! it. Pure.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use super::types::{ApplyDocument, DocumentProblem};
 use crate::controller::error::ControllerError;
-use crate::model::{AppName, LIMITS, ObjectRef, Problem, ServiceName, claim_conflicts};
+use crate::model::{
+    AppName, LIMITS, ObjectRef, Problem, ServiceName, ServiceSpec, claim_conflicts, claim_phrase,
+};
 
 /// Most bytes of annotations: they are stored with the object, whose transaction they must leave room in.
 const ANNOTATIONS_MAX_BYTES: usize = 64 << 10;
@@ -31,11 +34,33 @@ pub(crate) fn check_documents(documents: &[ApplyDocument]) -> Result<(), Control
     for conflict in claim_conflicts(claimed) {
         let (first, _) = conflict.first;
         let (second, path) = conflict.second;
-        let message =
-            format!("`{}` is also claimed by {}", conflict.claim, documents[first].object().phrase());
+        let claim = claim_phrase(&conflict.claim);
+        let message = format!("{claim} is also claimed by {}", documents[first].object().phrase());
         problems.push(DocumentProblem { document: second, problem: Problem::new(path, message) });
     }
     if problems.is_empty() { Ok(()) } else { Err(ControllerError::Invalid(problems)) }
+}
+
+/// Refuses documents that listen on a port on which the daemon itself serves HTTP,
+/// on whatever address.
+pub(super) fn check_own_ports(
+    documents: &[ApplyDocument],
+    http: &[SocketAddr],
+) -> Result<(), ControllerError> {
+    for document in documents {
+        let listens = document.spec.as_service().into_iter().flat_map(ServiceSpec::listens);
+        for (listen, _) in listens {
+            if let Some(by) = http.iter().find(|address| address.port() == listen.port) {
+                return Err(ControllerError::OwnPort {
+                    port: listen.port,
+                    object: document.object(),
+                    origin: document.origin.clone(),
+                    by: *by,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_metadata(document: &ApplyDocument) -> Vec<Problem> {

@@ -1,5 +1,6 @@
 //! The handle that requests are made through, and what every request needs of it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -19,6 +20,8 @@ pub struct Writes {
     pub(in crate::controller) links: Arc<NodeLinks>,
     /// What the node has: memory, and the address of the balancer.
     pub(in crate::controller) agent: watch::Receiver<AgentState>,
+    /// Where the daemon itself serves HTTP.
+    pub(in crate::controller) http: Vec<SocketAddr>,
     /// The manifests directory that is followed: no other source changes its objects, from the first request on.
     pub(in crate::controller) followed: Option<String>,
     /// Held while a request writes, so that a daemon's own writers queue up and never conflict.

@@ -10,8 +10,8 @@ use crate::controller::service_state::ServiceState;
 #[cfg(any(test, feature = "testing"))]
 use crate::model::Gadget;
 use crate::model::{
-    AppName, Author, Generation, ObjectKind, ObjectRef, ObjectSpec, Override, ResolvedImage, RouteClaim,
-    Service, key,
+    AppName, Author, Generation, ObjectKind, ObjectRef, ObjectSpec, Override, ResolvedImage, Service,
+    TrafficClaim, key,
 };
 use crate::store::{Op, StoreEntry, StoreError};
 
@@ -166,7 +166,7 @@ impl Object {
     }
 
     /// The routes that it holds: none once it is being deleted.
-    pub(crate) fn claims(&self) -> Vec<RouteClaim> {
+    pub(crate) fn claims(&self) -> Vec<TrafficClaim> {
         if self.header().is_being_deleted { Vec::new() } else { self.spec().claims() }
     }
 

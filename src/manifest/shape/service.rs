@@ -221,6 +221,10 @@ pub(in crate::manifest) const FIELDS: EnumValues = EnumValues {
             "balancer.url",
             "URL of the balancer for containers: `http://<gateway>:<port>` if it listens on 0.0.0.0, else its first address that is not 127.0.0.1, or the host of `ctl serve --balancer-host`",
         ),
+        (
+            "balancer.host",
+            "host at which containers reach TCP ports that services `listen` on: the gateway of the app's network, or the host of `ctl serve --balancer-host`",
+        ),
     ],
     later: &[],
 };

@@ -8,8 +8,52 @@ use super::schema_node::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode
 /// The highest port number.
 pub(super) const PORT_MAX: u32 = u16::MAX as u32;
 
-pub(in crate::manifest) const PROTOCOL: EnumValues =
-    EnumValues { words: &[("http", "HTTP/1.1")], later: &["h2c", "tcp", "TCP", "udp", "UDP"] };
+pub(in crate::manifest) const PROTOCOL: EnumValues = EnumValues {
+    words: &[("http", "HTTP/1.1"), ("tcp", "bytes in any protocol")],
+    later: &["h2c", "udp", "UDP"],
+};
+
+/// Where the balancer listens for a TCP port.
+pub(in crate::manifest) const LISTEN: SchemaNode = SchemaNode {
+    keys: &[
+        key(
+            "port",
+            ValueType::Number(1, PORT_MAX),
+            Required,
+            "5432",
+            "Port of the node, used by one service only.",
+        ),
+        key(
+            "address",
+            ValueType::Text(Some("^[0-9a-fA-F.:]+$")),
+            Default("0.0.0.0"),
+            "127.0.0.1",
+            "Address of the node. `0.0.0.0` is every IPv4 address, also the gateways at which containers reach the node; `\"::\"` is every \
+             IPv6 address.",
+        ),
+        key(
+            "hold",
+            ValueType::Duration,
+            Default("30s"),
+            "10s",
+            "How long a connection waits for a replica while none is ready; then it is closed. At most 5m; `0s` closes it at once, and so \
+             does a service with `replicas: 0`.",
+        ),
+        key(
+            "idleTimeout",
+            ValueType::Span,
+            Default("1d"),
+            "2h",
+            "A connection on which neither side sends a byte for this long is closed. Peers that have vanished are found within two \
+             minutes whatever it is.",
+        ),
+    ],
+    ..NONE
+};
+
+/// `5432`, `127.0.0.1:5432` or `[::1]:5432`.
+const LISTEN_TEXT: ValueType =
+    ValueType::Text(Some("^(\\[[0-9a-fA-F:.]+\\]|[0-9]+(\\.[0-9]+){3}):[1-9][0-9]*$"));
 
 pub(in crate::manifest) const PORT: SchemaNode = SchemaNode {
     keys: &[
@@ -21,7 +65,20 @@ pub(in crate::manifest) const PORT: SchemaNode = SchemaNode {
             "8080",
             "Number of the port in the container, unique in the service.",
         ),
-        key("protocol", ValueType::EnumValues(&PROTOCOL), Default("http"), "http", "Protocol of the port."),
+        key(
+            "protocol",
+            ValueType::EnumValues(&PROTOCOL),
+            Default("http"),
+            "http",
+            "Protocol of the port; `tcp` if it has `listen`.",
+        ),
+        key(
+            "listen",
+            ValueType::Either(&[ValueType::Number(1, PORT_MAX), LISTEN_TEXT, ValueType::Block(&LISTEN)]),
+            Means("not reachable from outside of the app's network"),
+            "5432",
+            "Port of the node at which clients reach a port with `protocol: tcp`, through the balancer: a number, `address:port`, or a map.",
+        ),
     ],
     later: &["hostPort"],
     elsewhere: &[COMPOSE_PORT, CONTAINER_PORT],

@@ -13,7 +13,7 @@ fn problems_of_ports_are_refused() {
         ("image: a:1\nport: 0", &["7:9 spec.ports[0].port | expected a port from 1 to 65535, found 0"]),
         (
             "image: a:1\nport: \"8080:80\"",
-            &["7:9 spec.ports[0].port | port 8080 of the node cannot be published"],
+            &["7:9 spec.ports[0].port | port 8080 of the node is named under `ports[].listen`"],
         ),
         (
             "image: a:1\nport: 1\nports: [{name: a, port: 2}]",
@@ -34,7 +34,7 @@ fn problems_of_ports_are_refused() {
         (
             "image: a:1\nports: [80/udp, 81/tcp]",
             &[
-                "7:11 spec.ports[0] | protocol `udp` is not supported yet; a port serves HTTP | {name: http, port: 80}",
+                "7:11 spec.ports[0] | protocol `udp` is not supported yet; a port serves HTTP or TCP | {name: http, port: 80}",
                 "7:19 spec.ports[1] | expected a map with `name` and `port`, found `81/tcp` | {name: port-81, port: 81}",
             ],
         ),
@@ -50,7 +50,25 @@ fn problems_of_ports_are_refused() {
         ),
         (
             "image: a:1\nport: 80/udp",
-            &["7:9 spec.ports[0].port | protocol `udp` is not supported yet; a port serves HTTP | 80"],
+            &["7:9 spec.ports[0].port | protocol `udp` is not supported yet; a port serves HTTP or TCP | 80"],
+        ),
+        (
+            "image: a:1\nports: [{name: db, port: 1, protocol: tcp, listen: \"5432:1\"}]",
+            &[
+                "7:54 spec.ports[0].listen | expected a port of the node or `address:port`, found `5432:1` | 1",
+            ],
+        ),
+        (
+            "image: a:1\nports: [{name: db, port: 1, protocol: tcp, listen: {port: 2, address: localhost}}]",
+            &["7:73 spec.ports[0].listen.address | expected an IP address, found `localhost` | 127.0.0.1"],
+        ),
+        (
+            "image: a:1\nports: [{name: db, port: 1, protocol: http, listen: 5432}]",
+            &["7:55 spec.ports[0].listen | `listen` is for ports with `protocol: tcp`"],
+        ),
+        (
+            "image: a:1\nports: [{name: db, port: 1, protocol: tcp}]\nroute: /x",
+            &["8:10 spec.route[0].port | port `db` has `protocol: tcp`"],
         ),
         (
             "image: a:1\nport: 3000-3001",

@@ -64,6 +64,14 @@ fn short_and_long_forms_mean_the_same() {
         ("port: 80\nroute: a.b/c", "port: 80\nroute: [{host: a.b, path: /c}]"),
         ("port: 80\nroute: a.b", "port: 80\nroute: [{host: a.b}]"),
         ("port: 80\nroute: /c", "port: 80\nroute: [{path: /c}]"),
+        (
+            "ports: [{name: db, port: 1, listen: 5432}]",
+            "ports: [{name: db, port: 1, protocol: tcp, listen: {port: 5432, address: 0.0.0.0, hold: 30s, idleTimeout: 1d}}]",
+        ),
+        (
+            "ports: [{name: db, port: 1, protocol: tcp, listen: \"[::1]:5432\"}]",
+            "ports: [{name: db, port: 1, protocol: tcp, listen: {port: 5432, address: \"::1\"}}]",
+        ),
         ("port: 80\nhealth: /x", "port: 80\nhealth: {http: /x}"),
         ("port: 80\nhealth: {interval: 9s}", "port: 80\nhealth: {tcp: true, interval: 9s}"),
         ("logging: {maxSize: 10m}", "logging: {maxSize: 10Mi}"),

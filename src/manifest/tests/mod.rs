@@ -54,7 +54,8 @@ fn refused(rows: &[(&str, &[&str])]) {
 }
 
 /// Parts of messages of rules that a schema cannot express, with the reason. The schema has to refuse every other row.
-const BEYOND_A_SCHEMA: [(&str, &str); 11] = [
+const BEYOND_A_SCHEMA: [(&str, &str); 12] = [
+    ("`protocol: tcp`", "a key that depends on the value of another one"),
     ("only `!!str` is allowed", "tags are gone when a schema sees a value"),
     ("U+", "a schema cannot tell a plain value from a quoted one"),
     ("found `3.0`", "to JSON it is the number 3"),

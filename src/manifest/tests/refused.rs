@@ -48,8 +48,8 @@ fn keys_and_words_of_a_later_version_are_refused_as_not_supported_yet() {
         ("image: a:1\nrollout: {strategy: blueGreen}", &["7:23 spec.rollout.strategy | `blueGreen` is"]),
         ("image: a:1\nrollout: {strategy: recreate}", &["7:23 spec.rollout.strategy | `recreate` is"]),
         (
-            "image: a:1\nports: [{name: a, port: 1, protocol: tcp}]",
-            &["7:40 spec.ports[0].protocol | `tcp` is not supported yet"],
+            "image: a:1\nports: [{name: a, port: 1, protocol: udp}]",
+            &["7:40 spec.ports[0].protocol | `udp` is not supported yet"],
         ),
         (
             "image: a:1\nports: [{name: a, port: 1, protocol: h2c}]",

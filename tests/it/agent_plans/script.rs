@@ -82,7 +82,8 @@ impl Script {
             program: None,
         };
         let mut spec = ServiceSpec::of_image("users:1");
-        spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
+        spec.ports =
+            vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http, listen: None }];
         spec.health = Health::with(HealthCheck::Http("/healthz".to_owned()));
         let record = NetworkRecord { subnet: "10.209.0.0/24".parse().unwrap(), reserved: 32 };
         let mut script = Script {

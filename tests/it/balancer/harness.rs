@@ -212,6 +212,19 @@ pub(crate) fn open_socket(
     SocketChange::Open { thread, socket: AcceptSocket { listener, protocol: ProtocolKind::Http, socket } }
 }
 
+/// Gives the balancer the sockets of a TCP listener with this id; returns its address.
+pub(crate) async fn listen_for_tcp(balancer: &Balancer, id: &ListenerId, threads: usize) -> SocketAddr {
+    let first = reuse_port("127.0.0.1:0".parse().unwrap());
+    let address = first.local_addr().unwrap();
+    let mut sockets = vec![first];
+    sockets.resize_with(threads, || reuse_port(address));
+    for (thread, socket) in sockets.into_iter().enumerate() {
+        let socket = AcceptSocket { listener: id.clone(), protocol: ProtocolKind::Tcp, socket };
+        balancer.sockets.send(SocketChange::Open { thread, socket }).await.unwrap();
+    }
+    address
+}
+
 pub(crate) fn reuse_port(address: SocketAddr) -> std::net::TcpListener {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

@@ -42,7 +42,7 @@ fn spec(name: &str, tag: &str) -> ServiceSpec {
     ServiceSpec {
         env: env.map(|(n, text)| (format!("TEXT_{n}"), EnvValue::Text((*text).to_owned()))).collect(),
         replicas: Some(3),
-        ports: vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }],
+        ports: vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http, listen: None }],
         routes: vec![Route::to(Some("shop.acme.dev".into()), format!("/{name}"))],
         ..ServiceSpec::of_image(format!("users:{tag}"))
     }

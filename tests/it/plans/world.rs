@@ -71,7 +71,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new() -> Self {
         let mut spec = ServiceSpec::of_image("users:1");
-        spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
+        spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http, listen: None }];
         spec.health = Health::with(HealthCheck::Http("/healthz".into()));
         Self {
             now: 0,
@@ -204,7 +204,12 @@ impl World {
                     spec.health.check = HealthCheck::None(true);
                 }
                 "port" => {
-                    spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
+                    spec.ports = vec![Port {
+                        name: "http".into(),
+                        port: 8080,
+                        protocol: Protocol::Http,
+                        listen: None,
+                    }];
                     spec.health.check = HealthCheck::Http("/healthz".into());
                 }
                 other => panic!("no such setting: {other}"),

@@ -211,7 +211,8 @@ impl World {
     pub(super) fn release(&self, image: &str, replicas: u32) -> ServiceSpec {
         let mut spec = ServiceSpec::of_image(image);
         spec.replicas = Some(replicas);
-        spec.ports = vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http }];
+        spec.ports =
+            vec![Port { name: "http".to_owned(), port: 8080, protocol: Protocol::Http, listen: None }];
         spec.health = Health::with(HealthCheck::Http("/healthz".to_owned()));
         spec.health.interval = Millis(500);
         spec.health.timeout = Millis(400);

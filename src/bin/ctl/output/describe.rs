@@ -14,6 +14,7 @@ use super::changes::field;
 use super::listing;
 use super::phase_text::phase_text;
 use super::restarts;
+use super::route_listing;
 use super::style::Style;
 use super::table::{MARK, TextTable};
 use coxswain::model::sanitize;
@@ -57,7 +58,7 @@ pub(crate) fn service(details: &ServiceDetails, now: Timestamp, style: Style) ->
         section("overrides", service.status.overrides.iter().map(|over| overridden(over, now)).collect()),
         section("conditions", service.status.conditions.iter().map(condition).collect()),
         section("waits", service.status.waits.iter().map(|wait| sanitize(wait)).collect()),
-        table("routes", listing::routes(one, false)),
+        table("routes", route_listing::routes(one, false)),
         table("replicas", listing::replicas(replicas, now, false)),
         section("last exits", restarts::last_exits(replicas, now)),
         table("endpoints", listing::endpoints(endpoints, now, false)),
@@ -122,6 +123,7 @@ fn unstable_state(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::CrashLooping => Some("is crash-looping"),
         Reason::ReadinessFlapping => Some("has flapping readiness"),
+        Reason::PortUnavailable => Some("lacks a TCP port"),
         _ => None,
     }
 }

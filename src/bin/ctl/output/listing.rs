@@ -1,7 +1,5 @@
 //! The tables of `ctl get`. Pure.
 
-use std::collections::BTreeMap;
-
 use coxswain::api::types::{
     EndpointObject, EventObject, FailureReasonName, ObjectCondition, ReplicaObject, ReplicaState,
     RevisionObject, RevisionOutcomeName, RolloutFailureDetail, RolloutStateName, ServiceObject,
@@ -35,7 +33,9 @@ pub(super) fn widen(
 pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> TextTable {
     let row = |s: &ServiceObject| {
         let mark = if wants_attention(s) { MARK } else { "" };
-        let routes: Vec<String> = s.spec.routes.iter().map(coxswain::model::Route::claim).collect();
+        let listens = s.spec.listens().map(|(listen, _)| listen.to_string());
+        let routes: Vec<String> =
+            s.spec.routes.iter().map(coxswain::model::Route::claim).chain(listens).collect();
         vec![
             s.metadata.name.to_string(),
             mark.to_owned(),
@@ -187,29 +187,6 @@ pub(crate) fn endpoints(items: &[EndpointObject], now: Timestamp, wide: bool) ->
         dash(e.container.as_ref().map(|container| container.short().to_owned()).unwrap_or_default())
     };
     widen(&mut table, wide, "CONTAINER", items.iter().map(container));
-    table
-}
-
-/// Routes declared by the services, sorted.
-pub(crate) fn routes(items: &[ServiceObject], wide: bool) -> TextTable {
-    let by_claim: BTreeMap<String, _> =
-        items.iter().flat_map(|s| s.spec.routes.iter().map(move |r| (r.claim(), (s, r)))).collect();
-    let row = |(claim, (service, route)): (&String, &(&ServiceObject, &coxswain::model::Route))| {
-        let port = service.spec.port(route.port.as_deref());
-        vec![
-            claim.clone(),
-            service.metadata.name.to_string(),
-            port.map_or_else(|| "-".to_owned(), |port| format!("{}:{}", port.name, port.port)),
-            format!("{}/{}", service.status.available, service.status.wanted),
-        ]
-    };
-    let mut table = TextTable {
-        header: vec!["ROUTE", "SERVICE", "PORT", "READY"],
-        rows: by_claim.iter().map(row).collect(),
-    };
-    widen(&mut table, wide, "TIMEOUT", by_claim.values().map(|(_, r)| r.timeout.to_string()));
-    let stripped = |r: &coxswain::model::Route| if r.strip_prefix { "yes" } else { "no" }.to_owned();
-    widen(&mut table, wide, "STRIP PREFIX", by_claim.values().map(|(_, r)| stripped(r)));
     table
 }
 

@@ -75,11 +75,14 @@ impl Envelope {
         Self { status: Some(value(volume)), ..Self::of("Volume", &volume.name, metadata) }
     }
 
-    /// The routes of a service, each named by its claim.
+    /// The routes and listened ports of a service, each named by its claim.
     pub(crate) fn routes(service: &ServiceObject) -> impl Iterator<Item = Self> {
-        service.spec.routes.iter().map(|route| {
-            let claim = route.claim();
-            let mut spec = value(route);
+        let routes = service.spec.routes.iter().map(|route| (route.claim(), value(route)));
+        let listens = service.spec.listens().map(|(listen, port)| {
+            let spec = json!({"listen": listen, "port": port.name});
+            (listen.claim(), spec)
+        });
+        routes.chain(listens).map(|(claim, mut spec)| {
             spec["service"] = json!(service.metadata.name);
             let metadata = json!({"name": claim, "app": service.metadata.app});
             Self { spec: Some(spec), ..Self::of("Route", &claim, metadata) }

@@ -215,7 +215,8 @@ mod tests {
     fn image_notes_hint_at_a_port_that_the_image_does_not_expose() {
         let mut web = service(|service| {
             service.image.config.exposed_ports = [80].into();
-            service.spec.ports = vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http }];
+            service.spec.ports =
+                vec![Port { name: "http".into(), port: 8080, protocol: Protocol::Http, listen: None }];
         });
         assert_eq!(
             image_notes(None, &web),

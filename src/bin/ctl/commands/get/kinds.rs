@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::output::object::Envelope;
 use crate::output::table::TextTable;
-use crate::output::{listing, node_listing};
+use crate::output::{listing, node_listing, route_listing};
 
 pub(in crate::commands) struct KindDisplay<T> {
     /// The names that select an object on the command line.
@@ -57,7 +57,7 @@ pub(super) const ENDPOINTS: KindDisplay<EndpointObject> = KindDisplay {
 
 pub(super) const ROUTES: KindDisplay<ServiceObject> = KindDisplay {
     names: |s| vec![s.metadata.name.as_str()],
-    table: |services, _, wide| listing::routes(services, wide),
+    table: |services, _, wide| route_listing::routes(services, wide),
     envelopes: |s| Envelope::routes(s).collect(),
     same: same_routes,
 };

@@ -1,0 +1,189 @@
+//! Copies bytes one way between two sockets, as fast as the receiver takes them.
+//!
+//! Invariants: nothing more is read while bytes are left that the receiver has not taken, so that a connection holds at most one
+//! buffer for each direction, and none while it is idle; the end of the stream is passed on after its last byte.
+
+use std::io::{self, ErrorKind};
+use std::net::Shutdown;
+use std::task::{Context, Poll, ready};
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use crate::balancer::limits::TCP_TURNS_MAX;
+
+/// How far a direction is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Open,
+    /// The sender has ended its stream; the receiver has not been sent the end yet.
+    Ended,
+    /// The end is passed on, or the receiver takes nothing any more.
+    Done,
+}
+
+/// One direction of a connection.
+#[derive(Debug)]
+pub(super) struct Direction {
+    /// Read and not taken yet, from `taken` on.
+    left: Vec<u8>,
+    taken: usize,
+    progress: Progress,
+    /// Bytes that the receiver has taken.
+    pub(super) bytes: u64,
+}
+
+impl Direction {
+    pub(super) fn new() -> Self {
+        Self { left: Vec::new(), taken: 0, progress: Progress::Open, bytes: 0 }
+    }
+
+    /// Whether the receiver has not taken all that was read.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// Copies what there is; ready at the end of the stream. `scratch` is only used in between.
+    ///
+    /// # Errors
+    /// The sender's connection broke. If the receiver's does, this direction is done, and what the receiver has sent before can still
+    /// be read.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &TcpStream,
+        to: &TcpStream,
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<()>> {
+        for _ in 0..TCP_TURNS_MAX {
+            if self.progress == Progress::Done {
+                return Poll::Ready(Ok(()));
+            }
+            if self.is_blocked() {
+                ready!(self.poll_write(cx, to));
+            } else if self.progress == Progress::Ended {
+                self.progress = Progress::Done;
+                if let Err(error) = SockRef::from(to).shutdown(Shutdown::Write) {
+                    tracing::trace!(%error, "the receiver left before the end of the stream");
+                }
+            } else {
+                ready!(self.poll_read(cx, from, to, scratch))?;
+            }
+        }
+        // others have their turn
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, to: &TcpStream) -> Poll<()> {
+        if let Err(error) = ready!(to.poll_write_ready(cx)) {
+            self.give_up(&error);
+            return Poll::Ready(());
+        }
+        let taken = to.try_write(&self.left[self.taken..]);
+        self.note_taken(taken);
+        Poll::Ready(())
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &TcpStream,
+        to: &TcpStream,
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<()>> {
+        ready!(from.poll_read_ready(cx))?;
+        match from.try_read(scratch) {
+            Ok(0) => self.progress = Progress::Ended,
+            Ok(count) => match to.try_write(&scratch[..count]) {
+                Ok(taken) => {
+                    self.bytes += taken as u64;
+                    self.left.extend_from_slice(&scratch[taken..count]);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.left.extend_from_slice(&scratch[..count]);
+                }
+                Err(error) => self.give_up(&error),
+            },
+            // the readiness was out of date, and is not any more
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn note_taken(&mut self, taken: io::Result<usize>) {
+        match taken {
+            Ok(taken) => {
+                self.bytes += taken as u64;
+                self.taken += taken;
+                if self.taken == self.left.len() {
+                    self.left = Vec::new();
+                    self.taken = 0;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => self.give_up(&error),
+        }
+    }
+
+    fn give_up(&mut self, error: &io::Error) {
+        tracing::trace!(%error, "the receiver takes no more");
+        self.left = Vec::new();
+        self.progress = Progress::Done;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::balancer::limits::TCP_BUFFER_BYTES;
+
+    /// Both ends of a connection.
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (one, other) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (one.unwrap(), other.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn direction_holds_one_buffer_while_its_receiver_reads_nothing() {
+        // far more than the kernel's buffers hold
+        const LENGTH: usize = 64 << 20;
+        let (mut sender, from) = pair().await;
+        let (to, mut receiver) = pair().await;
+        let blocked = Notify::new();
+        let mut direction = Direction::new();
+        let mut scratch = vec![0; TCP_BUFFER_BYTES];
+        let sending = async {
+            let piece = vec![7; 1 << 20];
+            for _ in 0..LENGTH / piece.len() {
+                sender.write_all(&piece).await.unwrap();
+            }
+            sender.shutdown().await.unwrap();
+        };
+        let copying = std::future::poll_fn(|cx| {
+            let polled = direction.poll(cx, &from, &to, &mut scratch);
+            assert!(direction.left.len() <= TCP_BUFFER_BYTES);
+            if direction.is_blocked() {
+                blocked.notify_one();
+            }
+            polled
+        });
+        let receiving = async {
+            blocked.notified().await;
+            let mut received = Vec::new();
+            receiver.read_to_end(&mut received).await.unwrap();
+            received.len()
+        };
+        let ((), copied, received) = tokio::join!(sending, copying, receiving);
+        copied.unwrap();
+        assert_eq!((received, direction.bytes), (LENGTH, LENGTH as u64));
+        assert_eq!(direction.left.capacity(), 0, "an idle connection has no buffer");
+    }
+}

@@ -1,0 +1,250 @@
+//! Copies both ways between a client and an endpoint, until both are finished, one breaks, or the balancer ends it.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::activity::{IdleEnd, IdleLimits, Speaker, TcpActivity};
+use super::direction::Direction;
+use crate::balancer::claim::ThreadEndpoint;
+use crate::balancer::limits::{LINGER, TCP_DRAIN_CHECK};
+use crate::balancer::listener::EvictableConnection;
+use crate::clock::Clock;
+use crate::model::Mono;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum RelayEnd {
+    /// Both sides have ended their streams.
+    Finished,
+    ClientBroke(io::Error),
+    EndpointBroke(io::Error),
+    /// The balancer ends it.
+    Idle(IdleEnd),
+    /// It was idle, and is closed for others.
+    Evicted,
+}
+
+/// What ends connections that are idle.
+pub(super) struct DrainSignals {
+    pub(super) endpoint: Rc<ThreadEndpoint>,
+    /// Another process accepts on the listener's sockets.
+    pub(super) succeeded: CancellationToken,
+    /// The listener or the thread is closed.
+    pub(super) draining: CancellationToken,
+}
+
+impl DrainSignals {
+    fn is_draining(&self) -> bool {
+        self.endpoint.has_departed() || self.succeeded.is_cancelled() || self.draining.is_cancelled()
+    }
+
+    /// Whether the drain may end: an endpoint that left the table may come back.
+    fn may_end(&self) -> bool {
+        self.endpoint.departed().is_cancelled()
+    }
+
+    async fn begun(&self) {
+        tokio::select! {
+            () = self.endpoint.departed().cancelled() => {}
+            () = self.succeeded.cancelled() => {}
+            () = self.draining.cancelled() => {}
+        }
+    }
+}
+
+/// A connection, for those that need its place.
+pub(super) struct RelayedConnection {
+    activity: Cell<TcpActivity>,
+    evicted: CancellationToken,
+}
+
+impl RelayedConnection {
+    pub(super) fn new(now: Mono) -> Self {
+        Self { activity: Cell::new(TcpActivity::new(now)), evicted: CancellationToken::new() }
+    }
+}
+
+impl EvictableConnection for RelayedConnection {
+    fn idle_since(&self, now: Mono) -> Option<Mono> {
+        self.activity.get().evictable_since(now).filter(|_| !self.evicted.is_cancelled())
+    }
+
+    fn evict(&self) {
+        self.evicted.cancel();
+    }
+}
+
+/// A connection's sockets and what they are copied by.
+pub(super) struct Relay<'a> {
+    pub(super) client: &'a mut TcpStream,
+    pub(super) endpoint: &'a mut TcpStream,
+    pub(super) connection: &'a RelayedConnection,
+    pub(super) signals: DrainSignals,
+    pub(super) limits: IdleLimits,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    /// Of the thread: no connection keeps a buffer while it is idle.
+    pub(super) scratch: &'a RefCell<Box<[u8]>>,
+}
+
+impl Relay<'_> {
+    /// Copies until the end.
+    pub(super) async fn run(self) -> RelayEnd {
+        let end = self.copy().await;
+        match &end {
+            RelayEnd::Finished => {}
+            // the other side must not take what it has for all that was sent
+            RelayEnd::ClientBroke(_) => reset(self.endpoint),
+            RelayEnd::EndpointBroke(_) => reset(self.client),
+            RelayEnd::Idle(_) | RelayEnd::Evicted => close_politely(self.client, self.endpoint).await,
+        }
+        end
+    }
+
+    async fn copy(&self) -> RelayEnd {
+        let mut begun = std::pin::pin!(self.signals.begun());
+        let mut evicted = std::pin::pin!(self.connection.evicted.cancelled());
+        let mut copying = Copying {
+            up: Direction::new(),
+            down: Direction::new(),
+            is_begun: false,
+            draining_since: None,
+            timer: IdleTimer::new(self.clock.mono()),
+        };
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(end) = copying.poll_directions(self, cx) {
+                return Poll::Ready(end);
+            }
+            if evicted.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(RelayEnd::Evicted);
+            }
+            copying.is_begun = copying.is_begun || begun.as_mut().poll(cx).is_ready();
+            copying.poll_idle(self, cx).map(RelayEnd::Idle)
+        })
+        .await
+    }
+}
+
+/// How far the copying is.
+struct Copying {
+    up: Direction,
+    down: Direction,
+    /// Whether a drain began at some time.
+    is_begun: bool,
+    draining_since: Option<Mono>,
+    timer: IdleTimer,
+}
+
+impl Copying {
+    fn poll_directions(&mut self, relay: &Relay<'_>, cx: &mut Context<'_>) -> Poll<RelayEnd> {
+        let mut scratch = relay.scratch.borrow_mut();
+        let before = [self.up.bytes, self.down.bytes];
+        let up = self.up.poll(cx, relay.client, relay.endpoint, &mut scratch);
+        let down = self.down.poll(cx, relay.endpoint, relay.client, &mut scratch);
+        let mut activity = relay.connection.activity.get();
+        // in doubt the client spoke last
+        for (speaker, before, now) in
+            [(Speaker::Endpoint, before[1], self.down.bytes), (Speaker::Client, before[0], self.up.bytes)]
+        {
+            if now > before {
+                activity.note(speaker, relay.clock.mono());
+            }
+        }
+        activity.is_blocked = self.up.is_blocked() || self.down.is_blocked();
+        relay.connection.activity.set(activity);
+        match (up, down) {
+            (Poll::Ready(Err(error)), _) => Poll::Ready(RelayEnd::ClientBroke(error)),
+            (_, Poll::Ready(Err(error))) => Poll::Ready(RelayEnd::EndpointBroke(error)),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(RelayEnd::Finished),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Ready once the balancer ends the connection.
+    fn poll_idle(&mut self, relay: &Relay<'_>, cx: &mut Context<'_>) -> Poll<IdleEnd> {
+        loop {
+            let now = relay.clock.mono();
+            let is_draining = self.is_begun && relay.signals.is_draining();
+            self.draining_since = is_draining.then(|| self.draining_since.unwrap_or(now));
+            let (due, why) = relay.connection.activity.get().end(relay.limits, self.draining_since);
+            let check = now.after(TCP_DRAIN_CHECK.into());
+            let next = if due > now {
+                let may_end = self.is_begun && relay.signals.may_end();
+                if may_end { due.min(check) } else { due }
+            } else if has_input(relay.client) {
+                // its readiness wakes this task
+                check
+            } else {
+                return Poll::Ready(why);
+            };
+            ready!(self.timer.poll(cx, next, now));
+        }
+    }
+}
+
+/// A timer that is set again only when its time comes closer, so that bytes cost none.
+struct IdleTimer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    set_to: Mono,
+}
+
+impl IdleTimer {
+    fn new(now: Mono) -> Self {
+        Self { sleep: None, set_to: now }
+    }
+
+    /// Ready at the time that it was set to, which is `at` or earlier.
+    fn poll(&mut self, cx: &mut Context<'_>, at: Mono, now: Mono) -> Poll<()> {
+        if self.sleep.is_none() || at < self.set_to {
+            self.set_to = at;
+            self.sleep = Some(Box::pin(tokio::time::sleep(at.since(now).std())));
+        }
+        let Some(sleep) = self.sleep.as_mut() else { return Poll::Pending };
+        ready!(sleep.as_mut().poll(cx));
+        self.sleep = None;
+        Poll::Ready(())
+    }
+}
+
+/// Whether bytes of a socket have come that were not read yet.
+fn has_input(stream: &TcpStream) -> bool {
+    let mut byte = [std::mem::MaybeUninit::uninit()];
+    SockRef::from(stream).peek(&mut byte).is_ok_and(|count| count > 0)
+}
+
+/// Makes the end of a connection a reset.
+fn reset(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
+        tracing::trace!(%error, "cannot reset a connection");
+    }
+}
+
+/// Sends both sides the end, and reads what they have sent meanwhile: unread bytes would turn the end into a reset. What a client
+/// sends now reaches no endpoint, so that it can safely send it again.
+async fn close_politely(client: &mut TcpStream, endpoint: &mut TcpStream) {
+    for stream in [&*client, &*endpoint] {
+        if let Err(error) = SockRef::from(stream).shutdown(Shutdown::Write) {
+            tracing::trace!(%error, "a peer left first");
+        }
+    }
+    let both = async { tokio::join!(discard(client), discard(endpoint)) };
+    // one that leaves its side open has had its time
+    let _ = tokio::time::timeout(LINGER, both).await;
+}
+
+async fn discard(stream: &mut TcpStream) {
+    let mut scratch = [0; 1024];
+    while stream.read(&mut scratch).await.is_ok_and(|count| count > 0) {}
+}
