@@ -39,6 +39,7 @@ mod picker;
 mod picker_tests;
 mod pool;
 mod refuse;
+mod relay;
 mod reporter;
 mod request_picks;
 mod router;

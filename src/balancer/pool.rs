@@ -126,6 +126,11 @@ impl<C: PooledConnection> EndpointConnections for Rc<UpstreamPool<C>> {
 }
 
 impl<C: PooledConnection> PoolLease<C> {
+    /// Keeps the connection for good.
+    pub(super) fn into_connection(self) -> C {
+        self.connection
+    }
+
     /// Returns the connection after its request has been sent, and its response read, to the end.
     pub(super) fn give_back(self) {
         let Self { connection, pool, address } = self;

@@ -21,10 +21,11 @@ use super::last_requests::LastRequests;
 use super::limits::{BalancerLimits, ROOM_PAUSE, UPSTREAM_IDLE};
 use super::listener::{ClientConnections, ConnectionHandler};
 use super::picker::Picker;
+use super::relay::{RelayScratch, scratch};
 use super::shared_connections::SharedConnections;
 use super::sockets::AcceptSocket;
 use super::table::CompiledTable;
-use super::tcp::{TcpHandler, TcpScratch, scratch};
+use super::tcp::TcpHandler;
 use crate::clock::Clock;
 use crate::model::{ListenerId, ProtocolKind};
 
@@ -110,8 +111,8 @@ struct ThreadListeners {
     /// The tasks that accept.
     accepting: TaskTracker,
     listeners: HashMap<ListenerId, CancellationToken>,
-    /// Of all TCP connections.
-    scratch: TcpScratch,
+    /// Of all connections whose bytes are passed on.
+    scratch: RelayScratch,
 }
 
 impl ThreadListeners {
@@ -131,7 +132,9 @@ impl ThreadListeners {
                     limits: self.limits,
                     clock: Arc::clone(&self.clock),
                     requests: Rc::clone(&self.requests),
+                    succeeded: self.succeeded.clone(),
                     draining: draining.clone(),
+                    scratch: Rc::clone(&self.scratch),
                     date: DateHeader::default(),
                 };
                 self.accept(socket, handler, draining);

@@ -10,6 +10,7 @@ mod messages;
 mod pauses;
 mod raw_bytes;
 mod tcp;
+mod tunnels;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use coxswain::manifest::{ManifestSource, parse};
 
 /// Pages with manifests: the exact list, so that a change of the pages' layout cannot skip one.
-const PAGES_WITH_MANIFESTS: [&str; 12] = [
+const PAGES_WITH_MANIFESTS: [&str; 13] = [
     "README.md",
     "docs/how-to/container-options.md",
     "docs/how-to/failed-release.md",
@@ -20,6 +20,7 @@ const PAGES_WITH_MANIFESTS: [&str; 12] = [
     "docs/how-to/undo.md",
     "docs/how-to/verify.md",
     "docs/how-to/volumes.md",
+    "docs/how-to/websocket.md",
 ];
 
 /// The files with this extension below a folder, but for those of the build and of other tools.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::connection_phase::ConnectionPhase;
 use super::upload_watch::{ClientOverdue, EndWatch, UploadWatch};
-use crate::balancer::client_limit::ClientSlot;
 use crate::balancer::last_requests::{LastRequests, RequestInFlight};
 use crate::balancer::limits::{
     BODY_RATE_MIN, BalancerLimits, FIRST_REQUEST_WAIT, HEADER_UNDER_PRESSURE, LINGER,
@@ -15,18 +15,6 @@ use crate::balancer::limits::{
 use crate::balancer::listener::EvictableConnection;
 use crate::clock::Clock;
 use crate::model::{Millis, Mono, RouteWaits};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ConnectionPhase {
-    /// Between two requests.
-    Idle(Mono),
-    /// The first byte of a request came at this time.
-    Header(Mono),
-    /// A request is being served.
-    Request,
-    /// The response is written; the client is still sending a body that will not be read.
-    Lingering(Mono),
-}
 
 /// What the connection waits for its client to do, and since when.
 pub(super) struct ClientActivity {
@@ -38,6 +26,8 @@ pub(super) struct ClientActivity {
     debt: Cell<Millis>,
     /// Whether a part of this request's body was not read.
     unread: Cell<bool>,
+    /// Since when the endpoint has taken nothing of this request's body.
+    untaken: Cell<Option<Mono>>,
     /// Since when the client has not read what it was sent.
     write: Cell<Option<Mono>>,
     /// How long the client may pause in this exchange.
@@ -69,6 +59,7 @@ impl ClientActivity {
             body: Cell::default(),
             debt: Cell::default(),
             unread: Cell::default(),
+            untaken: Cell::default(),
             write: Cell::default(),
             waits: Cell::new(waits),
             upload: UploadWatch::default(),
@@ -103,7 +94,7 @@ impl ClientActivity {
 
     /// Whether the connection ends with the response to the request in flight.
     pub(super) fn is_last_request(&self) -> bool {
-        self.is_closing.get() || self.requests.are_last()
+        self.is_closing.get() || self.is_evicted.get() || self.requests.are_last()
     }
 
     /// Bytes came from the client.
@@ -113,19 +104,28 @@ impl ClientActivity {
         }
     }
 
-    /// A request's headers are complete. The exchange lasts until its response has been written.
-    pub(super) fn begin_exchange(self: &Rc<Self>) -> Exchange {
+    /// A request's headers are complete.
+    pub(super) fn begin_request(&self) -> RequestInFlight {
         self.phase.set(ConnectionPhase::Request);
         self.debt.set(Millis(0));
         self.unread.set(false);
         self.has_served.set(true);
         self.upload.reset();
-        Exchange { activity: Rc::clone(self), slot: None, _in_flight: self.requests.begin() }
+        self.requests.begin()
+    }
+
+    /// Its response has been written.
+    pub(super) fn end_request(&self) {
+        self.phase.set(ConnectionPhase::Idle(self.clock.mono()));
     }
 
     /// The exchange goes by the times of its route.
     pub(super) fn set_waits(&self, waits: RouteWaits) {
         self.waits.set(waits);
+    }
+
+    pub(super) fn waits(&self) -> RouteWaits {
+        self.waits.get()
     }
 
     /// How often to look whether the client of a body that another task reads has become late.
@@ -181,16 +181,27 @@ impl ClientActivity {
     /// Whether the client may still be sending a body that will not be read: then the connection lingers.
     pub(super) fn lingers(&self) -> bool {
         match self.phase.get() {
-            ConnectionPhase::Lingering(_) => true,
+            ConnectionPhase::Lingering(_) => return true,
             // a refused head may be followed by a body
             ConnectionPhase::Header(_) => self.linger(),
-            ConnectionPhase::Idle(_) | ConnectionPhase::Request => self.unread.get() && self.linger(),
+            ConnectionPhase::Idle(_) | ConnectionPhase::Request if self.unread.get() => self.linger(),
+            ConnectionPhase::Idle(_) | ConnectionPhase::Request => return false,
         }
+        true
     }
 
-    fn linger(&self) -> bool {
+    /// The client may still be sending, and is given a while to read its response.
+    pub(super) fn linger(&self) {
         self.phase.set(ConnectionPhase::Lingering(self.clock.mono()));
-        true
+    }
+
+    /// The endpoint was sent a piece of this request's body, or did not take it.
+    pub(super) fn note_upload(&self, is_blocked: bool, has_progressed: bool) {
+        match (is_blocked, self.untaken.get()) {
+            (true, Some(_)) if !has_progressed => {}
+            (true, _) => self.untaken.set(Some(self.clock.mono())),
+            (false, _) => self.untaken.set(None),
+        }
     }
 
     /// The client's socket was written to.
@@ -253,8 +264,12 @@ impl ClientActivity {
     }
 
     fn upload_deadline(&self) -> Option<Mono> {
-        let since = self.body.get().filter(|_| !self.upload.is_over())?;
-        Some(since.after(Millis(self.waits.get().upload_timeout.0.saturating_sub(self.debt.get().0))))
+        let limit = self.waits.get().upload_timeout;
+        let owed = self.body.get().filter(|_| !self.upload.is_over());
+        let owed = owed.map(|since| since.after(Millis(limit.0.saturating_sub(self.debt.get().0))));
+        // before the response the endpoint is watched by the request
+        let untaken = self.untaken.get().filter(|_| self.upload.cuts());
+        [owed, untaken.map(|since| since.after(limit))].into_iter().flatten().min()
     }
 }
 
@@ -281,23 +296,10 @@ impl EvictableConnection for ClientActivity {
     }
 }
 
-/// A request that is being served, until it is dropped.
-pub(super) struct Exchange {
-    activity: Rc<ClientActivity>,
-    /// Of the client that a trusted proxy named.
-    pub(super) slot: Option<ClientSlot>,
-    _in_flight: RequestInFlight,
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.activity.phase.set(ConnectionPhase::Idle(self.activity.clock.mono()));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balancer::http::exchange::Exchange;
     use crate::clock::VirtualClock;
 
     fn activity(now: &Arc<VirtualClock>) -> Rc<ClientActivity> {
@@ -315,7 +317,7 @@ mod tests {
         activity.note_read();
         assert_eq!(activity.idle_since(start), None, "the rest of the headers is on its way");
         assert_eq!(activity.idle_since(now), Some(start), "it is late");
-        let exchange = activity.begin_exchange();
+        let exchange = Exchange::begin(&activity);
         assert_eq!(activity.idle_since(now), None);
         drop(exchange);
         assert_eq!(activity.idle_since(now), Some(start));
@@ -332,7 +334,7 @@ mod tests {
         assert_eq!(activity.idle_since(now), None, "only once");
         activity.note_read();
         assert_eq!(activity.deadline(&limits), Some(now));
-        let _exchange = activity.begin_exchange();
+        let _exchange = Exchange::begin(&activity);
         assert_eq!(activity.deadline(&limits), None);
     }
 
@@ -342,7 +344,7 @@ mod tests {
         let limits = BalancerLimits::default();
         let activity = activity(&clock);
         let now = clock.mono().after(Millis::secs(60));
-        drop(activity.begin_exchange());
+        drop(Exchange::begin(&activity));
         activity.note_write(true);
         assert_eq!(activity.idle_since(now), None, "the end of a response waits for its client");
         activity.note_write(false);

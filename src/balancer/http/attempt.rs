@@ -3,6 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Method, Request, StatusCode};
 
@@ -80,8 +81,10 @@ pub(super) async fn send(
         Err(NoAnswer::Response(error)) => {
             tracing::debug!(error = &error as &dyn std::error::Error, "an endpoint did not answer");
             Err(match error {
-                NoResponse::HungUp => AttemptFailure::HungUp(may_repeat.then_some(head)),
-                NoResponse::Incomplete | NoResponse::Invalid(_) => {
+                NoResponse::HungUp if !attempt.saw_interim => {
+                    AttemptFailure::HungUp(may_repeat.then_some(head))
+                }
+                NoResponse::HungUp | NoResponse::Incomplete | NoResponse::Invalid(_) => {
                     AttemptFailure::Final(LocalReply::UpstreamBroken)
                 }
             })
@@ -95,6 +98,10 @@ struct Attempt {
     is_sent: bool,
     lease: HttpLease,
     method: SentMethod,
+    /// Whether the request asks to switch to another protocol.
+    may_switch: bool,
+    /// Whether the endpoint has begun to answer.
+    saw_interim: bool,
 }
 
 /// Why there is no response.
@@ -106,7 +113,15 @@ enum NoAnswer {
 impl Attempt {
     fn new(head: &Parts, body: RequestBody, lease: HttpLease) -> Self {
         let method = if head.method == Method::HEAD { SentMethod::Head } else { SentMethod::Other };
-        Self { upload: Upload::new(head, body), is_sent: false, lease, method }
+        let may_switch = head.headers.contains_key(UPGRADE);
+        Self {
+            upload: Upload::new(head, body),
+            is_sent: false,
+            lease,
+            method,
+            may_switch,
+            saw_interim: false,
+        }
     }
 
     /// Sends more of the request, and reads the response's head. Interim responses are passed.
@@ -132,6 +147,7 @@ impl Attempt {
                     {
                         return Poll::Ready(Ok(head));
                     }
+                    self.saw_interim = true;
                     // a client that expects 100 Continue got it from the balancer
                     if head.parts.status != StatusCode::CONTINUE {
                         headers::strip_hop_by_hop(&mut head.parts.headers);
@@ -143,11 +159,15 @@ impl Attempt {
     }
 
     fn accept(self, mut head: ResponseHead) -> Result<Answer, LocalReply> {
-        // an upgrade is never requested
-        if head.parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(LocalReply::UpstreamBroken);
-        }
+        let switched_to = match head.parts.status {
+            StatusCode::SWITCHING_PROTOCOLS if self.may_switch => head.parts.headers.get(UPGRADE).cloned(),
+            StatusCode::SWITCHING_PROTOCOLS => return Err(LocalReply::UpstreamBroken),
+            _ => None,
+        };
         headers::strip_hop_by_hop(&mut head.parts.headers);
+        if let Some(protocol) = switched_to {
+            headers::announce_upgrade(&mut head.parts.headers, protocol);
+        }
         let upload = (!self.is_sent || self.upload.is_deaf()).then_some(self.upload);
         Ok(Answer { head, lease: self.lease, upload })
     }

@@ -4,13 +4,14 @@
 //! that is forwarded, the response.
 
 use std::cell::{RefCell, RefMut};
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
 use super::activity::ClientActivity;
@@ -29,7 +30,8 @@ pub(super) struct ClientSocket {
 }
 
 struct SocketState {
-    stream: TcpStream,
+    /// `None` once the connection speaks another protocol.
+    stream: Option<TcpStream>,
     input: ReadBuffer,
     output: WriteQueue,
     /// The body of the request that is being served.
@@ -43,7 +45,7 @@ struct SocketState {
 impl ClientSocket {
     pub(super) fn new(stream: TcpStream, activity: Rc<ClientActivity>) -> Self {
         let state = SocketState {
-            stream,
+            stream: Some(stream),
             input: ReadBuffer::new(),
             output: WriteQueue::default(),
             body: BodyDecoder::ENDED,
@@ -55,6 +57,7 @@ impl ClientSocket {
 
     /// The next request; `None` once the client has ended the connection, or is to be cut off while it is idle.
     pub(super) async fn next_head(&self) -> Option<Result<RequestHead, HeadError>> {
+        self.state.borrow_mut().skip_empty_lines();
         // what came with the request before begins this one
         if !self.state.borrow().input.bytes.is_empty() {
             self.activity.note_read();
@@ -84,12 +87,21 @@ impl ClientSocket {
                     Err(error) => return Poll::Ready(Some(Err(error))),
                 }
             }
-            if self.activity.is_evicted() && state.input.bytes.is_empty() {
-                return Poll::Ready(None);
-            }
-            match ready!(state.input.poll_fill(Pin::new(&mut state.stream), cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(None),
-                Ok(_) => self.activity.note_read(),
+            match state.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
+                Poll::Ready(Ok(_)) => {
+                    if *parsed == 0 {
+                        state.skip_empty_lines();
+                    }
+                    if !state.input.bytes.is_empty() {
+                        self.activity.note_read();
+                    }
+                }
+                // a request that has come already is served first
+                Poll::Pending if self.activity.is_evicted() && state.input.bytes.is_empty() => {
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -104,7 +116,7 @@ impl ClientSocket {
         if !state.body.is_ended() || !state.input.bytes.is_empty() {
             return Poll::Pending;
         }
-        match ready!(state.input.poll_fill(Pin::new(&mut state.stream), cx)) {
+        match ready!(state.poll_fill(cx)) {
             Ok(0) | Err(_) => Poll::Ready(()),
             Ok(_) => Poll::Pending,
         }
@@ -132,7 +144,7 @@ impl ClientSocket {
                 Ok(DecodedBody::NeedsMore) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
-            match ready!(state.input.poll_fill(Pin::new(&mut state.stream), cx)) {
+            match ready!(state.poll_fill(cx)) {
                 Ok(0) => return Poll::Ready(state.body.end_of_input().err().map(Err)),
                 Ok(_) => self.activity.note_read(),
                 Err(_) => return Poll::Ready(Some(Err(BodyError::Broken))),
@@ -161,14 +173,24 @@ impl ClientSocket {
     }
 
     /// Writes all of the output.
-    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = &mut *self.state.borrow_mut();
         if state.output.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let polled = state.output.poll_flush(Pin::new(&mut state.stream), cx);
+        let written = state.output.written();
+        let polled = state.poll_flush(cx);
+        if state.output.written() > written {
+            self.activity.note_write(false);
+        }
         self.activity.note_write(polled.is_pending());
         polled
+    }
+
+    /// The socket, and what was read from it and not used: the connection speaks another protocol from now on.
+    pub(super) fn take_stream(&self) -> Option<(TcpStream, BytesMut)> {
+        let state = &mut *self.state.borrow_mut();
+        Some((state.stream.take()?, state.input.bytes.split()))
     }
 
     /// Gives up the memory for output: the connection may be idle from now on.
@@ -181,16 +203,22 @@ impl ClientSocket {
     pub(super) async fn close(&self) {
         let shutdown = std::future::poll_fn(|cx| {
             let state = &mut *self.state.borrow_mut();
-            pin!(state.stream.shutdown()).poll(cx)
+            match &mut state.stream {
+                Some(stream) => Pin::new(stream).poll_shutdown(cx),
+                None => Poll::Ready(Ok(())),
+            }
         });
         if shutdown.await.is_err() {
             return;
+        }
+        if std::future::poll_fn(|cx| Poll::Ready(self.state.borrow_mut().has_unread(cx))).await {
+            self.activity.linger();
         }
         while self.activity.lingers() {
             let read = std::future::poll_fn(|cx| {
                 let state = &mut *self.state.borrow_mut();
                 state.input.bytes.clear();
-                state.input.poll_fill(Pin::new(&mut state.stream), cx)
+                state.poll_fill(cx)
             });
             if !matches!(read.await, Ok(1..)) {
                 break;
@@ -200,9 +228,37 @@ impl ClientSocket {
 }
 
 impl SocketState {
+    /// Some clients end a body with an empty line, which belongs to no request.
+    fn skip_empty_lines(&mut self) {
+        let bytes = &mut self.input.bytes;
+        let empty = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        bytes.advance(empty);
+    }
+
+    /// Whether the client has sent something that was not read, or is sending.
+    fn has_unread(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_known = !self.body.is_ended() || !self.input.bytes.is_empty();
+        is_known || matches!(self.poll_fill(cx), Poll::Ready(Ok(1..)))
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Some(stream) => self.input.poll_fill(Pin::new(stream), cx),
+            None => Poll::Ready(Ok(0)),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Some(stream) => self.output.poll_flush(Pin::new(stream), cx),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
     /// Whether the client has ended the connection, although bytes of it may not have been read.
     fn has_ended(&self, cx: &mut Context<'_>) -> bool {
-        let ready = pin!(self.stream.ready(Interest::READABLE)).poll(cx);
+        let Some(stream) = &self.stream else { return true };
+        let ready = pin!(stream.ready(Interest::READABLE)).poll(cx);
         matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
 
@@ -211,7 +267,7 @@ impl SocketState {
         if std::mem::take(&mut self.expects_continue) {
             self.output.tail().extend_from_slice(CONTINUE);
             // a broken connection shows in what is read
-            let _ = self.output.poll_flush(Pin::new(&mut self.stream), cx);
+            let _ = self.poll_flush(cx);
         }
     }
 }

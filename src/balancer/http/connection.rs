@@ -6,19 +6,22 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
+use http::header::{HeaderValue, UPGRADE};
 use http::request::Parts;
+use http::{Response, StatusCode};
 use tokio::net::TcpStream;
 
 use super::activity::ClientActivity;
 use super::client_socket::ClientSocket;
 use super::codec::{HeadError, RequestHead};
+use super::exchange::Exchange;
 use super::forward::forward;
 use super::forwarding::ForwardingPeer;
 use super::handler::{HttpClient, HttpHandler};
 use super::local_reply::LocalReply;
-use super::response_body::ResponseBody;
+use super::response_body::{EndpointTunnel, ResponseBody};
 use super::response_writer::{ResponseEnd, ResponseRules, write_response};
+use super::tunnel::run_tunnel;
 use super::upload_watch::ClientOverdue;
 use crate::balancer::limits::BalancerLimits;
 use crate::balancer::listener::{Admission, ConnectionHandler, ConnectionRefusal};
@@ -44,24 +47,27 @@ impl ConnectionHandler for HttpHandler {
         let mut requests = pin!(serve_requests(&client));
         let mut watch = pin!(DeadlineWatch::new(&activity, self.limits));
         let mut draining = pin!(self.draining.cancelled());
-        std::future::poll_fn(|cx| {
+        let tunnel = std::future::poll_fn(|cx| {
             activity.set_task(cx.waker());
             // what the client has sent already is served below, before the watch closes an idle connection
             if !activity.is_closing() && draining.as_mut().poll(cx).is_ready() {
                 activity.close();
             }
             loop {
-                if requests.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(());
+                if let Poll::Ready(tunnel) = requests.as_mut().poll(cx) {
+                    return Poll::Ready(tunnel);
                 }
                 match ready!(watch.as_mut().poll(cx)) {
-                    ClientOverdue::Cut => return Poll::Ready(()),
+                    ClientOverdue::Cut => return Poll::Ready(None),
                     // the request's future, which is polled above, answers it
                     ClientOverdue::Answered => {}
                 }
             }
         })
         .await;
+        if let Some(tunnel) = tunnel {
+            run_tunnel(&client, tunnel, &admission).await;
+        }
     }
 
     fn refusal(&self, refusal: ConnectionRefusal) -> Vec<u8> {
@@ -69,8 +75,8 @@ impl ConnectionHandler for HttpHandler {
     }
 }
 
-/// Serves one request after another.
-async fn serve_requests(client: &HttpClient) {
+/// Serves one request after another, until the connection ends or switches to another protocol.
+async fn serve_requests(client: &HttpClient) -> Option<EndpointTunnel> {
     while let Some(head) = client.socket.next_head().await {
         let end = match head {
             Ok(head) => serve_request(client, head).await,
@@ -78,16 +84,22 @@ async fn serve_requests(client: &HttpClient) {
         };
         match end {
             RequestEnd::KeepAlive => {}
-            RequestEnd::Close => return client.socket.close().await,
-            RequestEnd::Broken => return,
+            RequestEnd::Close => {
+                client.socket.close().await;
+                return None;
+            }
+            RequestEnd::Switched(tunnel) => return Some(tunnel),
+            RequestEnd::Broken => return None,
         }
     }
+    None
 }
 
 /// What becomes of the connection after a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RequestEnd {
     KeepAlive,
+    /// It speaks another protocol.
+    Switched(EndpointTunnel),
     /// The response says so, or the rest of the request is not read.
     Close,
     Broken,
@@ -95,8 +107,19 @@ enum RequestEnd {
 
 async fn serve_request(client: &HttpClient, head: RequestHead) -> RequestEnd {
     let rules = ResponseRules::new(&head.parts);
-    let Some(response) = response(client, head.parts).await else { return RequestEnd::Broken };
-    respond(client, rules, response, head.keeps_alive).await
+    let Some(mut response) = response(client, head.parts).await else { return RequestEnd::Broken };
+    let is_switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let is_websocket = response.headers().get(UPGRADE).is_some_and(is_websocket);
+    let tunnel = if is_switching { response.body_mut().take_tunnel(is_websocket) } else { None };
+    match (respond(client, rules, response, head.keeps_alive).await, tunnel) {
+        (RequestEnd::Broken, _) => RequestEnd::Broken,
+        (_, Some(tunnel)) => RequestEnd::Switched(tunnel),
+        (end, None) => end,
+    }
+}
+
+fn is_websocket(protocol: &HeaderValue) -> bool {
+    protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
 /// The response; `None` if the client leaves before there is one.
@@ -118,7 +141,7 @@ async fn response(client: &HttpClient, head: Parts) -> Option<Response<ResponseB
 async fn refuse_head(client: &HttpClient, error: HeadError) -> RequestEnd {
     client.handler.connections.log.report_bad_request(&error);
     let reply = LocalReply::BadHead(error);
-    let response = reply.response(false, client.activity.begin_exchange());
+    let response = reply.response(false, Exchange::begin(&client.activity));
     client.activity.end_body(false);
     respond(client, ResponseRules::UNREAD, response, false).await
 }

@@ -7,6 +7,7 @@ use http::{Request, Response, Version};
 
 use super::attempt::{Answer, AnswerTimes, AttemptFailure, send};
 use super::codec::BodyDecoder;
+use super::exchange::Exchange;
 use super::handler::{HttpClient, HttpHandler};
 use super::headers;
 use super::local_reply::LocalReply;
@@ -23,7 +24,7 @@ pub(super) type HttpChoice = Choice<HttpPool>;
 
 /// Returns the response of an endpoint, or a local reply that says why there is none.
 pub(super) async fn forward(client: &HttpClient, head: Parts) -> Response<ResponseBody> {
-    let mut exchange = client.activity.begin_exchange();
+    let mut exchange = Exchange::begin(&client.activity);
     let has_body = !client.socket.is_body_read();
     let answered = match client.admit(&head.headers) {
         Ok(slot) => {
@@ -77,11 +78,15 @@ impl<'a> ForwardedRequest<'a> {
         let handler = &*client.handler;
         let body = RequestBody::new(&client.socket, &client.activity, &handler.clock);
         let target = RequestTarget::parse(&head)?;
+        let upgrade = headers::requested_upgrade(&head).filter(|_| body.is_empty());
         head.version = Version::HTTP_11;
         head.extensions.clear();
         headers::for_endpoint(&mut head.headers, &client.peer, target.authority.clone());
         if !body.is_empty() {
             headers::announce_body(&mut head.headers);
+        }
+        if let Some(protocol) = upgrade {
+            headers::announce_upgrade(&mut head.headers, protocol);
         }
         Ok(Self {
             handler,

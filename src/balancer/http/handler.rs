@@ -17,6 +17,7 @@ use crate::balancer::last_requests::LastRequests;
 use crate::balancer::limits::BalancerLimits;
 use crate::balancer::listener::{ClientConnections, ConnectionRefusal};
 use crate::balancer::picker::Picker;
+use crate::balancer::relay::RelayScratch;
 use crate::clock::Clock;
 use crate::model::ListenerId;
 
@@ -28,7 +29,10 @@ pub(in crate::balancer) struct HttpHandler {
     pub(in crate::balancer) limits: BalancerLimits,
     pub(in crate::balancer) clock: Arc<dyn Clock>,
     pub(in crate::balancer) requests: Rc<LastRequests>,
+    /// Another process accepts on the sockets.
+    pub(in crate::balancer) succeeded: CancellationToken,
     pub(in crate::balancer) draining: CancellationToken,
+    pub(in crate::balancer) scratch: RelayScratch,
     pub(in crate::balancer) date: DateHeader,
 }
 

@@ -1,11 +1,15 @@
 //! Headers on their way through: those of a hop are removed, those about forwarding rewritten.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+    COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
-use super::codec::mimics_framing;
+use http::Version;
+use http::request::Parts;
+
+use super::codec::{has_option, mimics_framing};
 use super::forwarding::ForwardingPeer;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -23,6 +27,22 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
+/// Framing, routing, authentication, and how to read the body.
+const NOT_IN_TRAILERS: [HeaderName; 12] = [
+    CONTENT_LENGTH,
+    HOST,
+    TRAILER,
+    AUTHORIZATION,
+    COOKIE,
+    SET_COOKIE,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    CONTENT_RANGE,
+    CACHE_CONTROL,
+    MAX_FORWARDS,
+    EXPECT,
+];
+
 /// Removes hop-by-hop headers, including those that `Connection` names.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
@@ -30,6 +50,16 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
     for name in HOP_BY_HOP {
         headers.remove(name);
+    }
+}
+
+/// Removes fields that mean something only before the body (RFC 9110, section 6.5.1): a reader that merges trailers into the headers
+/// would take them for those.
+pub(super) fn strip_from_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers);
+    strip_mimics(trailers);
+    for name in NOT_IN_TRAILERS {
+        trailers.remove(name);
     }
 }
 
@@ -53,6 +83,31 @@ fn strip_named(headers: &mut HeaderMap) {
             _ => {}
         }
     }
+}
+
+/// The protocol that a request asks to switch to, if there is one.
+///
+/// A switch to HTTP/2 is ignored, as a server may: the balancer could not see the requests that follow.
+pub(super) fn requested_upgrade(head: &Parts) -> Option<HeaderValue> {
+    let connection = &head.headers;
+    if head.version != Version::HTTP_11
+        || has_option(connection, "close")
+        || !has_option(connection, "upgrade")
+    {
+        return None;
+    }
+    let mut protocols = head.headers.get_all(UPGRADE).iter();
+    let protocol = protocols.next().filter(|_| protocols.next().is_none())?;
+    let text = protocol.to_str().ok()?;
+    let is_http = text.split(',').any(|name| name.trim().to_ascii_lowercase().starts_with("h2c"));
+    (!is_http && !text.is_empty()).then(|| protocol.clone())
+}
+
+/// Asks an endpoint to switch to a protocol, or a client that it has switched.
+pub(super) fn announce_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    let connection = if headers.contains_key(TE) { "upgrade, te" } else { "upgrade" };
+    headers.insert(CONNECTION, HeaderValue::from_static(connection));
+    headers.insert(UPGRADE, protocol);
 }
 
 /// Turns a client's headers into those that the endpoint gets. An endpoint sends trailers only if `TE` asks for them, so that

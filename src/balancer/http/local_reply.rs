@@ -3,8 +3,8 @@
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 
-use super::activity::Exchange;
 use super::codec::{FramingError, HeadError};
+use super::exchange::Exchange;
 use super::response_body::ResponseBody;
 use crate::balancer::listener::ConnectionRefusal;
 use crate::balancer::normalise::BadTarget;

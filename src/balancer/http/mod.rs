@@ -4,15 +4,17 @@
 //! `forward` finds an endpoint that answers, `attempt` asks one, `upstream` connects to it.
 //! Invariants: a request is serialized again, never copied as bytes; it counts as in flight until both of its bodies are
 //! finished or dropped; it is sent twice only if no endpoint can have seen it, or if it may be repeated.
-//! Deliberately absent: upgrades (such a request is forwarded as a plain one).
+//! A connection that switches to another protocol leaves this module for `relay/` (`tunnel`).
 
 mod activity;
 mod attempt;
 mod client_socket;
 mod codec;
 mod connection;
+mod connection_phase;
 mod date;
 mod endpoint_search;
+mod exchange;
 mod forward;
 mod forwarding;
 mod handler;
@@ -22,6 +24,7 @@ mod request_body;
 mod request_target;
 mod response_body;
 mod response_writer;
+mod tunnel;
 mod upload;
 mod upload_watch;
 mod upstream;

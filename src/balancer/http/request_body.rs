@@ -99,10 +99,20 @@ impl RequestBody {
         }
     }
 
+    /// Of the client that sends it.
+    pub(super) fn activity(&self) -> Option<Rc<ClientActivity>> {
+        match self {
+            Self::Empty => None,
+            Self::Stream(stream) => Some(Rc::clone(&stream.activity)),
+        }
+    }
+
     /// Takes back the first piece, which was not sent.
     pub(super) fn put_back(&mut self, piece: Option<Bytes>) {
         if let Self::Stream(stream) = self {
             stream.untaken = piece;
+            // the endpoint has no part in it
+            stream.claim = None;
         }
     }
 

@@ -7,16 +7,17 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::activity::Exchange;
 use super::codec::{BodyDecoder, BodyError, DecodedBody};
+use super::exchange::Exchange;
 use super::upload::{Upload, UploadError};
-use super::upstream::HttpLease;
+use super::upstream::{HttpConnection, HttpLease};
 use crate::balancer::claim::Claim;
+use crate::balancer::client_limit::ClientSlot;
 
 /// What the client gets; the exchange ends when it is dropped.
 pub(super) struct ResponseBody {
     content: ResponseContent,
-    _exchange: Exchange,
+    exchange: Exchange,
 }
 
 enum ResponseContent {
@@ -37,13 +38,35 @@ pub(super) struct UpstreamResponseBody {
     claim: Rc<Claim>,
 }
 
+/// A connection to an endpoint that speaks another protocol.
+pub(super) struct EndpointTunnel {
+    pub(super) connection: HttpConnection,
+    pub(super) claim: Rc<Claim>,
+    /// Of the client that a trusted proxy named.
+    pub(super) slot: Option<ClientSlot>,
+    /// Whether the protocol is WebSocket.
+    pub(super) is_websocket: bool,
+}
+
 impl ResponseBody {
     pub(super) fn text(text: String, exchange: Exchange) -> Self {
-        Self { content: ResponseContent::Text(Some(text.into())), _exchange: exchange }
+        Self { content: ResponseContent::Text(Some(text.into())), exchange }
     }
 
     pub(super) fn upstream(body: UpstreamResponseBody, exchange: Exchange) -> Self {
-        Self { content: ResponseContent::Upstream(Box::new(body)), _exchange: exchange }
+        Self { content: ResponseContent::Upstream(Box::new(body)), exchange }
+    }
+
+    /// The connection to the endpoint, once that has switched to another protocol; it no longer counts as a request in flight.
+    pub(super) fn take_tunnel(&mut self, is_websocket: bool) -> Option<EndpointTunnel> {
+        let ResponseContent::Upstream(body) = &mut self.content else { return None };
+        let connection = body.lease.take()?.into_connection();
+        Some(EndpointTunnel {
+            connection,
+            claim: Rc::clone(&body.claim),
+            slot: self.exchange.slot.take(),
+            is_websocket,
+        })
     }
 
     /// Whether the rest of the request will not be sent, because the endpoint closes its connection after the response.
@@ -57,15 +80,18 @@ impl ResponseBody {
     }
 
     /// Sends the rest of the request, after the response has ended: an endpoint may answer before it has all of it.
-    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.abandons_upload() {
-            return Poll::Ready(());
+    /// Must be polled while the response is being read too.
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
+        let abandons = self.abandons_upload();
+        let ResponseContent::Upstream(body) = &mut self.content else { return Poll::Ready(Ok(())) };
+        if abandons && body.decoder.is_ended() {
+            return Poll::Ready(Ok(()));
         }
-        let ResponseContent::Upstream(body) = &mut self.content else { return Poll::Ready(()) };
-        if ready!(body.poll_upload(cx)).is_ok() {
+        let sent = ready!(body.poll_upload(cx));
+        if sent.is_ok() && body.decoder.is_ended() {
             body.give_back();
         }
-        Poll::Ready(())
+        Poll::Ready(sent)
     }
 }
 
@@ -86,18 +112,20 @@ impl UpstreamResponseBody {
             if !upload.is_deaf() {
                 self.upload = None;
             }
+            if sent.is_err() {
+                // the endpoint has half a request, so that no other may follow on the connection
+                self.lease = None;
+            }
             return Poll::Ready(sent);
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Poll::Ready(Err(_)) = self.poll_upload(cx) {
-            // the endpoint has half a request, which is the client's fault
-            self.lease = None;
-            return Poll::Ready(Some(Err(BodyError::Incomplete)));
-        }
-        let Some(lease) = &mut self.lease else { return Poll::Ready(None) };
+        let Some(lease) = &mut self.lease else {
+            let broke_off = !self.decoder.is_ended();
+            return Poll::Ready(broke_off.then_some(Err(BodyError::Incomplete)));
+        };
         match ready!(lease.connection.poll_body(&mut self.decoder, cx)) {
             Ok(DecodedBody::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
             Ok(DecodedBody::End(trailers)) => {

@@ -97,7 +97,9 @@ pub(super) async fn write_response(
         }
         BodyForm::None | BodyForm::UntilClose => {}
     }
-    if !keeps_alive {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        headers.remove(CONTENT_LENGTH);
+    } else if !keeps_alive {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     } else if rules.version == Version::HTTP_10 {
         headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
@@ -105,12 +107,12 @@ pub(super) async fn write_response(
     socket.begin_response();
     write_response_head(socket.output().tail(), head.status, headers);
     let trailers = if rules.takes_trailers { announced(headers) } else { Vec::new() };
-    let mut writer = BodyWriter { form, body, trailers, is_ended: false };
+    let mut writer = BodyWriter { form, body, trailers, is_ended: false, is_broken: false };
     let written = std::future::poll_fn(|cx| writer.poll_write(socket, cx)).await;
     let end = match written {
         Ok(()) => {
-            std::future::poll_fn(|cx| writer.body.poll_upload(cx)).await;
-            ResponseEnd::Whole { keeps_alive }
+            let uploaded = std::future::poll_fn(|cx| writer.body.poll_upload(cx)).await;
+            ResponseEnd::Whole { keeps_alive: keeps_alive && uploaded.is_ok() }
         }
         Err(BrokenResponse) => ResponseEnd::Broken,
     };
@@ -138,6 +140,8 @@ struct BodyWriter {
     body: ResponseBody,
     trailers: Vec<HeaderName>,
     is_ended: bool,
+    /// Whether what was queued is all that will come, and less than was to come.
+    is_broken: bool,
 }
 
 impl BodyWriter {
@@ -148,10 +152,13 @@ impl BodyWriter {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BrokenResponse>> {
         loop {
+            // a client may read only after it has sent everything, so its request is forwarded even while it reads nothing
+            if let Poll::Ready(Err(_)) = self.body.poll_upload(cx) {
+                self.is_broken = true;
+            }
             let filled = self.poll_fill(socket, cx);
-            let is_broken = matches!(filled, Poll::Ready(Err(BrokenResponse)));
             ready!(socket.poll_flush(cx)).map_err(|_| BrokenResponse)?;
-            if is_broken {
+            if self.is_broken {
                 return Poll::Ready(Err(BrokenResponse));
             }
             if self.is_ended {
@@ -163,19 +170,19 @@ impl BodyWriter {
         }
     }
 
-    /// Queues what has come of the body, up to a bound.
-    fn poll_fill(&mut self, socket: &ClientSocket, cx: &mut Context<'_>) -> Poll<Result<(), BrokenResponse>> {
-        while !self.is_ended && !socket.output().is_full() {
+    /// Queues what has come of the body, up to a bound; pending while more is to come.
+    fn poll_fill(&mut self, socket: &ClientSocket, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.is_ended && !self.is_broken && !socket.output().is_full() {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => self.push(frame, socket),
                 Some(Err(error)) => {
                     tracing::debug!(%error, "a response broke off");
-                    return Poll::Ready(Err(BrokenResponse));
+                    self.is_broken = true;
                 }
                 None => self.end(socket),
             }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
     fn push(&mut self, frame: Frame<Bytes>, socket: &ClientSocket) {
@@ -193,6 +200,7 @@ impl BodyWriter {
                     && form == BodyForm::Chunked
                 {
                     self.is_ended = true;
+                    super::headers::strip_from_trailers(&mut trailers);
                     let unannounced: Vec<HeaderName> =
                         trailers.keys().filter(|name| !self.trailers.contains(name)).cloned().collect();
                     for name in unannounced {

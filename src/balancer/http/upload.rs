@@ -1,6 +1,7 @@
 //! Sends a request to an endpoint.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -8,7 +9,9 @@ use http::request::Parts;
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
+use super::activity::ClientActivity;
 use super::codec::{LAST_CHUNK, WriteQueue, write_chunk_size, write_request_head, write_trailers};
+use super::headers;
 use super::request_body::RequestBody;
 
 /// A request of which some is still to be sent.
@@ -23,6 +26,8 @@ pub(super) struct Upload {
     /// Whether a write failed, so that nothing more is sent. An endpoint may answer before it has read the request's body, and
     /// close. Its response can still be read; if there is none, the read fails.
     is_deaf: bool,
+    /// Of the client whose body it is.
+    activity: Option<Rc<ClientActivity>>,
 }
 
 /// Why a request is not sent to its end.
@@ -39,7 +44,8 @@ impl Upload {
         let mut queue = WriteQueue::default();
         write_request_head(queue.tail(), &head.method, &head.uri, &head.headers);
         let is_chunked = !body.is_empty() && body.size_hint().exact().is_none();
-        Self { queue, body, is_chunked, first: None, is_whole: true, is_deaf: false }
+        let activity = body.activity();
+        Self { queue, body, is_chunked, first: None, is_whole: true, is_deaf: false, activity }
     }
 
     /// Whether the endpoint takes no more of it.
@@ -50,7 +56,7 @@ impl Upload {
     /// The body, whole: for an upload of which nothing was sent.
     pub(super) fn into_body(mut self) -> RequestBody {
         self.body.put_back(self.first.take());
-        self.body
+        std::mem::replace(&mut self.body, RequestBody::Empty)
     }
 
     /// Sends until all is sent, or the endpoint takes no more.
@@ -61,13 +67,18 @@ impl Upload {
     ) -> Poll<Result<(), UploadError>> {
         while !self.is_deaf {
             let waits_for_client = self.fill(cx)?;
-            let flushed = ready!(self.queue.poll_flush(stream.as_mut(), cx));
+            let written = self.queue.written();
+            let flushed = self.queue.poll_flush(stream.as_mut(), cx);
+            self.note_write(flushed.is_pending(), self.queue.written() > written);
+            let flushed = ready!(flushed);
             if let Err(error) = flushed {
                 if self.queue.written() == 0 && self.is_whole {
                     return Poll::Ready(Err(UploadError::Unsent));
                 }
                 tracing::trace!(%error, "an endpoint closed its connection for writing");
                 self.is_deaf = true;
+                // what is left of it is not read
+                self.body = RequestBody::Empty;
                 return Poll::Ready(Ok(()));
             }
             self.first = None;
@@ -79,6 +90,12 @@ impl Upload {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn note_write(&self, is_blocked: bool, has_progressed: bool) {
+        if let Some(activity) = &self.activity {
+            activity.note_upload(is_blocked, has_progressed);
+        }
     }
 
     /// Queues what the client has sent, up to a bound; whether more must come from it.
@@ -115,9 +132,10 @@ impl Upload {
                 }
             }
             Err(frame) => {
-                if let Ok(trailers) = frame.into_trailers()
+                if let Ok(mut trailers) = frame.into_trailers()
                     && self.is_chunked
                 {
+                    headers::strip_from_trailers(&mut trailers);
                     write_trailers(self.queue.tail(), &trailers);
                 }
                 self.end_body();
@@ -128,5 +146,11 @@ impl Upload {
     fn end_body(&mut self) {
         self.is_whole = false;
         self.body = RequestBody::Empty;
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.note_write(false, true);
     }
 }

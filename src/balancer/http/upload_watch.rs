@@ -57,6 +57,11 @@ impl UploadWatch {
         }
     }
 
+    /// Whether a pause would cut the connection.
+    pub(super) fn cuts(&self) -> bool {
+        self.0.get() == UploadEnd::Cut
+    }
+
     /// Whether the client was late.
     pub(super) fn is_over(&self) -> bool {
         self.0.get() == UploadEnd::TimedOut

@@ -1,18 +1,16 @@
 //! Serves a client's TCP connection.
 
-use std::io;
 use std::rc::Rc;
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::activity::IdleLimits;
 use super::endpoint_search::ConnectedEndpoint;
 use super::handler::TcpHandler;
-use super::relay::{DrainSignals, Relay, RelayEnd, RelayedConnection};
-use crate::balancer::limits::{TCP_KEEPALIVE_INTERVAL, TCP_KEEPALIVE_PROBES, TCP_KEEPALIVE_TIME};
 use crate::balancer::listener::{Admission, ConnectionHandler, ConnectionRefusal};
 use crate::balancer::pool::EndpointConnections;
+use crate::balancer::relay::{
+    DrainSignals, EarlierBytes, IdleLimits, Relay, RelayEnd, RelayedConnection, prepare,
+};
 
 impl<P: EndpointConnections> TcpHandler<P> {
     async fn relay(&self, client: &mut TcpStream, connected: &mut ConnectedEndpoint, admission: &Admission) {
@@ -22,6 +20,8 @@ impl<P: EndpointConnections> TcpHandler<P> {
             client,
             endpoint: &mut connected.stream,
             connection: &connection,
+            earlier: EarlierBytes::default(),
+            goodbye: None,
             signals: DrainSignals {
                 endpoint: Rc::clone(connected.claim.endpoint()),
                 succeeded: self.succeeded.clone(),
@@ -73,13 +73,4 @@ impl<P: EndpointConnections> ConnectionHandler for TcpHandler<P> {
     fn refusal(&self, _: ConnectionRefusal) -> Vec<u8> {
         Vec::new()
     }
-}
-
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(TCP_KEEPALIVE_TIME)
-        .with_interval(TCP_KEEPALIVE_INTERVAL)
-        .with_retries(TCP_KEEPALIVE_PROBES);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }

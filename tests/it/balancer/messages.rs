@@ -372,3 +372,101 @@ async fn connection_in_use_when_its_endpoint_departs_is_closed_after_its_respons
     // a container that waits for its connections to end is not held up
     tokio::time::timeout(PATIENCE, closed.notified()).await.expect("the connection was closed");
 }
+
+/// A response that is longer than every buffer on the way, and breaks off.
+async fn breaking_off(head: &'static str) -> Backend {
+    Backend::raw("a", move |mut stream, _| async move {
+        read_head(&mut stream).await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // the balancer may leave at any time
+        let _ = stream.write_all(&vec![b'x'; 32 << 20]).await;
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn response_that_breaks_off_under_a_slow_reader_is_not_ended_as_whole() {
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5f5e0ff\r\n",
+    ] {
+        let mut balancer = single().await;
+        let backend = breaking_off(head).await;
+        balancer.publish(simple(1, &[&backend])).await;
+        let mut client = TcpStream::connect(balancer.address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 1 << 10];
+        let mut end = Vec::new();
+        // reads slowly: the balancer always waits for this client when the endpoint leaves
+        loop {
+            let read = tokio::time::timeout(PATIENCE, client.read(&mut answer)).await;
+            match read.expect("the connection ended in time") {
+                Ok(0) | Err(_) => break,
+                Ok(count) => {
+                    end.extend_from_slice(&answer[..count]);
+                    end.drain(..end.len().saturating_sub(5));
+                }
+            }
+        }
+        assert_ne!(end, b"0\r\n\r\n", "{head}");
+        balancer.until(|r| r.endpoints.get(&backend.id()).is_some_and(|e| e.errors == 1)).await;
+    }
+}
+
+#[tokio::test]
+async fn connection_whose_request_breaks_off_after_its_response_is_not_reused() {
+    let mut balancer = single().await;
+    // answers before it has the body
+    let backend = Backend::raw("a", |mut stream, _| async move {
+        while read_head(&mut stream).await.is_some() {
+            stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        }
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    for (framing, rest) in [("Content-Length: 100", "abc"), ("Transfer-Encoding: chunked", "zz\r\n")] {
+        let mut client = TcpStream::connect(balancer.address).await.unwrap();
+        client
+            .write_all(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
+        assert!(read_head(&mut client).await.unwrap().starts_with("HTTP/1.1 401"));
+        let with_this = backend.accepted.load(Ordering::SeqCst);
+        client.write_all(rest.as_bytes()).await.unwrap();
+        drop(client);
+        balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
+        assert_eq!(status(&get(balancer.address, "a", "/").await), 401);
+        assert_eq!(backend.accepted.load(Ordering::SeqCst), with_this + 1, "{framing}: on one of its own");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn body_is_forwarded_while_the_client_reads_nothing() {
+    const LENGTH: usize = 32 << 20;
+    let mut balancer = single().await;
+    // sends back what it gets: more than all buffers hold
+    let backend = Backend::raw("a", |mut stream, _| async move {
+        read_head(&mut stream).await;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let (mut read, mut write) = stream.split();
+        let mut got = Vec::new();
+        let mut sent = 0;
+        while got.len() < LENGTH && read.read_buf(&mut got).await.unwrap() > 0 {
+            // never waits for the client, as a service with buffers of its own does not
+            sent += write.try_write(&got[sent..]).unwrap_or_default();
+        }
+        write.write_all(&got[sent..]).await.unwrap();
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut client = TcpStream::connect(balancer.address).await.unwrap();
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {LENGTH}\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let body = vec![b'x'; LENGTH];
+    let sending = client.write_all(&body);
+    tokio::time::timeout(PATIENCE, sending).await.expect("all is taken in time").unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, client.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.len() > LENGTH && answer.ends_with(b"xxx"), "{}", answer.len());
+}

@@ -246,7 +246,7 @@ fn keeps_alive(headers: &HeaderMap, version: Version) -> bool {
 }
 
 /// Whether `Connection` has an option.
-fn has_option(headers: &HeaderMap, option: &str) -> bool {
+pub(in crate::balancer::http) fn has_option(headers: &HeaderMap, option: &str) -> bool {
     let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|word| word.trim().eq_ignore_ascii_case(option))
 }

@@ -19,6 +19,8 @@ pub(super) use encode::{
     LAST_CHUNK, write_chunk_size, write_request_head, write_response_head, write_trailers,
 };
 pub(super) use framing::{FramingError, mimics_framing};
-pub(super) use head::{HeadError, RequestHead, ResponseHead, SentMethod, parse_request, parse_response};
+pub(super) use head::{
+    HeadError, RequestHead, ResponseHead, SentMethod, has_option, parse_request, parse_response,
+};
 pub(super) use read_buffer::ReadBuffer;
 pub(super) use write_queue::WriteQueue;

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use super::websocket_frames::WebSocketFrames;
 use crate::balancer::limits::TCP_TURNS_MAX;
 
 /// How far a direction is.
@@ -31,11 +32,22 @@ pub(super) struct Direction {
     progress: Progress,
     /// Bytes that the receiver has taken.
     pub(super) bytes: u64,
+    /// Of a WebSocket.
+    frames: Option<WebSocketFrames>,
 }
 
 impl Direction {
-    pub(super) fn new() -> Self {
-        Self { left: Vec::new(), taken: 0, progress: Progress::Open, bytes: 0 }
+    /// With bytes that were read before; `frames` if they are those of a WebSocket.
+    pub(super) fn new(left: Vec<u8>, mut frames: Option<WebSocketFrames>) -> Self {
+        if let Some(frames) = &mut frames {
+            frames.note(&left);
+        }
+        Self { left, taken: 0, progress: Progress::Open, bytes: 0, frames }
+    }
+
+    /// Whether the balancer may add a frame of its own, if this is a WebSocket.
+    pub(super) fn is_at_boundary(&self) -> bool {
+        !self.is_blocked() && self.frames.is_none_or(|frames| frames.is_at_boundary())
     }
 
     /// Whether the receiver has not taken all that was read.
@@ -95,21 +107,26 @@ impl Direction {
         ready!(from.poll_read_ready(cx))?;
         match from.try_read(scratch) {
             Ok(0) => self.progress = Progress::Ended,
-            Ok(count) => match to.try_write(&scratch[..count]) {
-                Ok(taken) => {
-                    self.bytes += taken as u64;
-                    self.left.extend_from_slice(&scratch[taken..count]);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.left.extend_from_slice(&scratch[..count]);
-                }
-                Err(error) => self.give_up(&error),
-            },
+            Ok(count) => self.pass(&scratch[..count], to),
             // the readiness was out of date, and is not any more
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Poll::Ready(Err(error)),
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn pass(&mut self, bytes: &[u8], to: &TcpStream) {
+        if let Some(frames) = &mut self.frames {
+            frames.note(bytes);
+        }
+        match to.try_write(bytes) {
+            Ok(taken) => {
+                self.bytes += taken as u64;
+                self.left.extend_from_slice(&bytes[taken..]);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.left.extend_from_slice(bytes),
+            Err(error) => self.give_up(&error),
+        }
     }
 
     fn note_taken(&mut self, taken: io::Result<usize>) {
@@ -158,7 +175,7 @@ mod tests {
         let (mut sender, from) = pair().await;
         let (to, mut receiver) = pair().await;
         let blocked = Notify::new();
-        let mut direction = Direction::new();
+        let mut direction = Direction::new(Vec::new(), None);
         let mut scratch = vec![0; TCP_BUFFER_BYTES];
         let sending = async {
             let piece = vec![7; 1 << 20];

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{IdleEnd, IdleLimits, Speaker, TcpActivity};
 use super::direction::Direction;
+use super::websocket_frames::{Goodbye, WebSocketFrames};
 use crate::balancer::claim::ThreadEndpoint;
 use crate::balancer::limits::{LINGER, TCP_DRAIN_CHECK};
 use crate::balancer::listener::EvictableConnection;
@@ -26,7 +27,7 @@ use crate::model::Mono;
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(super) enum RelayEnd {
+pub(in crate::balancer) enum RelayEnd {
     /// Both sides have ended their streams.
     Finished,
     ClientBroke(io::Error),
@@ -38,12 +39,12 @@ pub(super) enum RelayEnd {
 }
 
 /// What ends connections that are idle.
-pub(super) struct DrainSignals {
-    pub(super) endpoint: Rc<ThreadEndpoint>,
+pub(in crate::balancer) struct DrainSignals {
+    pub(in crate::balancer) endpoint: Rc<ThreadEndpoint>,
     /// Another process accepts on the listener's sockets.
-    pub(super) succeeded: CancellationToken,
+    pub(in crate::balancer) succeeded: CancellationToken,
     /// The listener or the thread is closed.
-    pub(super) draining: CancellationToken,
+    pub(in crate::balancer) draining: CancellationToken,
 }
 
 impl DrainSignals {
@@ -66,13 +67,13 @@ impl DrainSignals {
 }
 
 /// A connection, for those that need its place.
-pub(super) struct RelayedConnection {
+pub(in crate::balancer) struct RelayedConnection {
     activity: Cell<TcpActivity>,
     evicted: CancellationToken,
 }
 
 impl RelayedConnection {
-    pub(super) fn new(now: Mono) -> Self {
+    pub(in crate::balancer) fn new(now: Mono) -> Self {
         Self { activity: Cell::new(TcpActivity::new(now)), evicted: CancellationToken::new() }
     }
 }
@@ -87,22 +88,38 @@ impl EvictableConnection for RelayedConnection {
     }
 }
 
+/// Bytes that were read before the relay begins, and not passed on yet.
+#[derive(Debug, Default)]
+pub(in crate::balancer) struct EarlierBytes {
+    pub(in crate::balancer) from_client: Vec<u8>,
+    pub(in crate::balancer) from_endpoint: Vec<u8>,
+}
+
 /// A connection's sockets and what they are copied by.
-pub(super) struct Relay<'a> {
-    pub(super) client: &'a mut TcpStream,
-    pub(super) endpoint: &'a mut TcpStream,
-    pub(super) connection: &'a RelayedConnection,
-    pub(super) signals: DrainSignals,
-    pub(super) limits: IdleLimits,
-    pub(super) clock: &'a Arc<dyn Clock>,
+pub(in crate::balancer) struct Relay<'a> {
+    pub(in crate::balancer) client: &'a mut TcpStream,
+    pub(in crate::balancer) endpoint: &'a mut TcpStream,
+    pub(in crate::balancer) connection: &'a RelayedConnection,
+    pub(in crate::balancer) earlier: EarlierBytes,
+    /// What both sides are sent when the balancer ends the connection: of a WebSocket.
+    pub(in crate::balancer) goodbye: Option<Goodbye>,
+    pub(in crate::balancer) signals: DrainSignals,
+    pub(in crate::balancer) limits: IdleLimits,
+    pub(in crate::balancer) clock: &'a Arc<dyn Clock>,
     /// Of the thread: no connection keeps a buffer while it is idle.
-    pub(super) scratch: &'a RefCell<Box<[u8]>>,
+    pub(in crate::balancer) scratch: &'a RefCell<Box<[u8]>>,
 }
 
 impl Relay<'_> {
     /// Copies until the end.
-    pub(super) async fn run(self) -> RelayEnd {
-        let end = self.copy().await;
+    pub(in crate::balancer) async fn run(mut self) -> RelayEnd {
+        let earlier = std::mem::take(&mut self.earlier);
+        let end = self.copy(earlier).await;
+        if let (RelayEnd::Idle(_), Some(goodbye)) = (&end, self.goodbye) {
+            // one that takes nothing has had its time
+            let _ = self.client.try_write(goodbye.to_client);
+            let _ = self.endpoint.try_write(goodbye.to_endpoint);
+        }
         match &end {
             RelayEnd::Finished => {}
             // the other side must not take what it has for all that was sent
@@ -113,12 +130,13 @@ impl Relay<'_> {
         end
     }
 
-    async fn copy(&self) -> RelayEnd {
+    async fn copy(&self, earlier: EarlierBytes) -> RelayEnd {
+        let frames = self.goodbye.map(|_| WebSocketFrames::default());
         let mut begun = std::pin::pin!(self.signals.begun());
         let mut evicted = std::pin::pin!(self.connection.evicted.cancelled());
         let mut copying = Copying {
-            up: Direction::new(),
-            down: Direction::new(),
+            up: Direction::new(earlier.from_client, frames),
+            down: Direction::new(earlier.from_endpoint, frames),
             is_begun: false,
             draining_since: None,
             timer: IdleTimer::new(self.clock.mono()),
@@ -172,18 +190,32 @@ impl Copying {
         }
     }
 
+    /// When the balancer ends the connection, and why. A WebSocket can be ended at the end of any frame, no matter which side spoke last.
+    fn due(&self, relay: &Relay<'_>) -> (Mono, IdleEnd) {
+        let (due, why) = relay.connection.activity.get().end(relay.limits, self.draining_since);
+        let drained = self.draining_since.filter(|_| relay.goodbye.is_some());
+        match drained.map(|since| since.after(relay.limits.in_drain.into())) {
+            Some(drained) if drained < due => (drained, IdleEnd::Drained),
+            _ => (due, why),
+        }
+    }
+
+    fn are_at_boundary(&self) -> bool {
+        self.up.is_at_boundary() && self.down.is_at_boundary()
+    }
+
     /// Ready once the balancer ends the connection.
     fn poll_idle(&mut self, relay: &Relay<'_>, cx: &mut Context<'_>) -> Poll<IdleEnd> {
         loop {
             let now = relay.clock.mono();
             let is_draining = self.is_begun && relay.signals.is_draining();
             self.draining_since = is_draining.then(|| self.draining_since.unwrap_or(now));
-            let (due, why) = relay.connection.activity.get().end(relay.limits, self.draining_since);
+            let (due, why) = self.due(relay);
             let check = now.after(TCP_DRAIN_CHECK.into());
             let next = if due > now {
                 let may_end = self.is_begun && relay.signals.may_end();
                 if may_end { due.min(check) } else { due }
-            } else if has_input(relay.client) {
+            } else if has_input(relay.client) || !self.are_at_boundary() {
                 // its readiness wakes this task
                 check
             } else {

@@ -18,7 +18,7 @@ pub(super) enum Speaker {
 
 /// Why the balancer ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum IdleEnd {
+pub(in crate::balancer) enum IdleEnd {
     /// Neither side has sent a byte for the listener's `idleTimeout`.
     TimedOut,
     /// It was idle for long enough in a drain.
@@ -27,9 +27,9 @@ pub(super) enum IdleEnd {
 
 /// After how long the balancer ends a connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct IdleLimits {
-    pub(super) timeout: Millis,
-    pub(super) in_drain: Duration,
+pub(in crate::balancer) struct IdleLimits {
+    pub(in crate::balancer) timeout: Millis,
+    pub(in crate::balancer) in_drain: Duration,
 }
 
 /// The last byte of a connection.
