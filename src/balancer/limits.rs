@@ -90,8 +90,9 @@ pub(super) const DRAIN: Duration = Duration::from_secs(30);
 const ACCEPT_AFTER_STOP: Duration = Duration::from_secs(20);
 /// A balancer that was replaced costs memory only, while its clients download or upload: far more than a client may pause.
 const RETIRE: Duration = Duration::from_secs(600);
-/// In a drain: how long a connection may be open without a request. A client that connects in order to send does so at once.
-pub(super) const FIRST_REQUEST_WAIT: Duration = Duration::from_secs(1);
+/// In a drain: how long a connection may be without a request. A client that connects in order to send does so at once, and one that
+/// sends request after request does too.
+pub(super) const REQUEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
 /// Programs pause for less between the statements of a transaction; and the idle connections of a pool have ended within a quarter of
 /// the default `rollout.drain`, so that the pool connects to other replicas.
 const TCP_DRAIN_IDLE: Duration = Duration::from_secs(5);

@@ -156,7 +156,13 @@ fn storm_of_rollouts_loses_no_request() {
         storm.moves.iter().map(|moves| moves.len()).sum::<usize>() * storm.rounds as usize,
         start.elapsed()
     );
-    assert_eq!(total.failures, Vec::<String>::new(), "of {} requests", total.sent);
+    assert_eq!(
+        total.failures,
+        Vec::<String>::new(),
+        "of {} requests; {outages:?}\n{}",
+        total.sent,
+        daemon.log()
+    );
     for kind in REQUESTS.map(|kind| format!("{kind:?}")) {
         let answered = total.answered.get(&kind).copied().unwrap_or_default();
         assert!(answered >= KINDS.len() as u64, "{answered} answers to {kind}: {:?}", total.answered);

@@ -10,7 +10,7 @@ use super::connection_phase::ConnectionPhase;
 use super::upload_watch::{ClientOverdue, EndWatch, UploadWatch};
 use crate::balancer::last_requests::{LastRequests, RequestInFlight};
 use crate::balancer::limits::{
-    BODY_RATE_MIN, BalancerLimits, FIRST_REQUEST_WAIT, HEADER_UNDER_PRESSURE, LINGER,
+    BODY_RATE_MIN, BalancerLimits, HEADER_UNDER_PRESSURE, LINGER, REQUEST_WAIT_IN_DRAIN,
 };
 use crate::balancer::listener::EvictableConnection;
 use crate::clock::Clock;
@@ -44,7 +44,6 @@ pub(super) struct ClientActivity {
     task: OnceCell<Waker>,
     /// Whether the connection ends as soon as no request is in flight.
     is_closing: Cell<bool>,
-    has_served: Cell<bool>,
     requests: Rc<LastRequests>,
 }
 
@@ -68,12 +67,11 @@ impl ClientActivity {
             is_evicted: Cell::default(),
             task: OnceCell::new(),
             is_closing: Cell::default(),
-            has_served: Cell::default(),
             requests,
         }
     }
 
-    /// The connection ends as soon as no request is in flight; one that had none yet has a moment for it.
+    /// The connection ends once no request is in flight, and none comes for a moment.
     pub(super) fn close(&self) {
         self.is_closing.set(true);
     }
@@ -109,7 +107,6 @@ impl ClientActivity {
         self.phase.set(ConnectionPhase::Request);
         self.debt.set(Millis(0));
         self.unread.set(false);
-        self.has_served.set(true);
         self.upload.reset();
         self.requests.begin()
     }
@@ -244,11 +241,9 @@ impl ClientActivity {
         match self.phase.get() {
             // the response was faster than the request
             ConnectionPhase::Idle(_) if self.is_transferring() => None,
-            ConnectionPhase::Idle(since) => match (self.is_closing.get(), self.has_served.get()) {
-                (false, _) => after(since, limits.idle),
-                (true, true) => Some(since),
-                (true, false) => after(since, FIRST_REQUEST_WAIT),
-            },
+            // the last response may have begun before it could say that the connection ends: its client may be about to send
+            ConnectionPhase::Idle(since) if self.is_closing.get() => after(since, REQUEST_WAIT_IN_DRAIN),
+            ConnectionPhase::Idle(since) => after(since, limits.idle),
             // an idle connection that is evicted ends as when the thread drains
             ConnectionPhase::Header(since) if self.is_evicted.get() => Some(since),
             ConnectionPhase::Header(since) => after(since, limits.header),

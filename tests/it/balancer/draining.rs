@@ -158,3 +158,37 @@ async fn connection_that_was_not_accepted_yet_is_served_when_the_listener_closes
     }
     balancer.ended().await.unwrap();
 }
+
+#[tokio::test]
+async fn client_whose_response_had_begun_before_a_drain_may_send_one_more_request() {
+    let mut balancer = Balancer::start(Setup::default()).await;
+    let finish = Arc::new(Notify::new());
+    let answer = Arc::clone(&finish);
+    let backend = Backend::raw("a", move |mut stream, _| {
+        let answer = Arc::clone(&answer);
+        async move {
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha").await.unwrap();
+            answer.notified().await;
+            stream.write_all(b"lf").await.unwrap();
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        }
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let mut client = TcpStream::connect(balancer.address).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let head = read_head(&mut client).await.unwrap();
+    assert!(!head.contains("connection: close"), "{head}");
+    balancer.drain(DrainReason::Orphaned);
+    // it accepts no more, so it is draining
+    while TcpStream::connect(balancer.address).await.is_ok() {}
+    finish.notify_one();
+    let mut body = [0; 4];
+    client.read_exact(&mut body).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let head = read_head(&mut client).await.unwrap();
+    assert!(head.contains("connection: close"), "{head}");
+    balancer.ended().await.unwrap();
+}
