@@ -66,7 +66,7 @@ impl Outages {
     fn excuse(&self, request: &Progress) -> bool {
         let sent = request.sent.unwrap_or_else(Instant::now);
         let meets = |outage: &Outage| {
-            let is_over = |until| request.began > until + ACCEPTED_WITHIN;
+            let is_over = |until| request.began > until + CLOSED_WITHIN;
             sent + ACCEPTED_WITHIN >= outage.from && !outage.until.is_some_and(is_over)
         };
         !request.is_answered && self.0.lock().expect("no one panics").iter().any(meets)
@@ -119,6 +119,10 @@ const LARGE: usize = 100_000;
 const PIECES: usize = 30;
 /// A request is in the balancer's hands so soon after it was sent.
 const ACCEPTED_WITHIN: Duration = Duration::from_millis(500);
+/// How long after the daemon serves again the balancer of the earlier one may close a connection on which a client is about to send: it
+/// does so after a second without a request, and a client on a busy machine may take seconds between its look at the connection and
+/// its first byte.
+const CLOSED_WITHIN: Duration = Duration::from_secs(4);
 /// After a request that met no daemon: a refused one takes no time.
 const UNMET_PAUSE: Duration = Duration::from_millis(100);
 /// The longest that an answer may take, or may pause for.
