@@ -44,6 +44,8 @@ struct Outage {
 #[derive(Debug)]
 struct Progress {
     began: Instant,
+    /// Whether its connection was kept from an earlier request, of another balancer perhaps.
+    is_reused: bool,
     /// When its head was written.
     sent: Option<Instant>,
     /// Whether anything of an answer has come.
@@ -66,7 +68,8 @@ impl Outages {
     fn excuse(&self, request: &Progress) -> bool {
         let sent = request.sent.unwrap_or_else(Instant::now);
         let meets = |outage: &Outage| {
-            let is_over = |until| request.began > until + CLOSED_WITHIN;
+            let lasts = if request.is_reused { CLOSED_WITHIN } else { ACCEPTED_WITHIN };
+            let is_over = |until| request.began > until + lasts;
             sent + ACCEPTED_WITHIN >= outage.from && !outage.until.is_some_and(is_over)
         };
         !request.is_answered && self.0.lock().expect("no one panics").iter().any(meets)
@@ -208,11 +211,15 @@ impl LoadClient {
         while !stop.load(Ordering::Relaxed) {
             tally.sent += 1;
             let number = tally.sent;
-            let mut progress = Progress { began: Instant::now(), sent: None, is_answered: false };
+            let mut progress =
+                Progress { began: Instant::now(), is_reused: false, sent: None, is_answered: false };
             // idle connections end with a balancer whose supervisor was killed, and only then
             let is_usable = |kept: &BufReader<TcpStream>| outages.are_none() || !is_closed(kept);
             let connection = match kept.take().filter(is_usable) {
-                Some(connection) if !kind.is_fresh() => Ok(connection),
+                Some(connection) if !kind.is_fresh() => {
+                    progress.is_reused = true;
+                    Ok(connection)
+                }
                 _ => connect(address),
             };
             match connection.and_then(|connection| self.exchange(connection, &mut progress)) {
