@@ -19,7 +19,7 @@ use coxswain::model::{
     BalancerReport, BalancerReports, ContainerId, CutRequests, EngineKind, EnvField, EnvValue, EventReason,
     ExposureMode, Generation, HostPathPolicy, InterventionKind, Millis, ObjectRef, ObjectSpec, OutcomeRecord,
     Reason, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, RevisionNumber, RevisionOutcome, Rollout,
-    RolloutState, Route, ScaleTarget, Service, ServiceName, ServiceSpec, ServiceStats, Trial, Volume, key,
+    RolloutState, Route, ScaleTarget, Service, ServiceName, ServiceSpec, ServiceStats, Volume, key,
 };
 use coxswain::registry::Registry;
 use coxswain::store::{
@@ -881,21 +881,7 @@ async fn report(rig: &Rig, replica: &str, phase: ReplicaPhase, cut: Option<u64>)
         requests: Some(requests),
         drain: Some(Millis::secs(10)),
     });
-    let status = ReplicaStatus {
-        replica: replica.into(),
-        phase,
-        attempt: 1,
-        failures: 0,
-        container: None,
-        published: BTreeMap::new(),
-        address: None,
-        ready_after: None,
-        trial: Trial::default(),
-        diagnosis: None,
-        cut,
-        history: Default::default(),
-        since: jiff::Timestamp::UNIX_EPOCH,
-    };
+    let status = ReplicaStatus { cut, ..testing::status(replica, phase) };
     let key = key::status(&"users".into(), &replica.into());
     let ops = vec![Op::put(key.clone(), &status)];
     rig.store.txn(Txn { compare: Vec::new(), ops }).await.unwrap();

@@ -168,7 +168,7 @@ impl Attempt {
         if let Some(protocol) = switched_to {
             headers::announce_upgrade(&mut head.parts.headers, protocol);
         }
-        let upload = (!self.is_sent || self.upload.is_deaf()).then_some(self.upload);
+        let upload = (!self.is_sent || self.upload.is_write_closed()).then_some(self.upload);
         Ok(Answer { head, lease: self.lease, upload })
     }
 }

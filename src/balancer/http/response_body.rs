@@ -74,7 +74,7 @@ impl ResponseBody {
         match &self.content {
             ResponseContent::Text(_) => false,
             ResponseContent::Upstream(body) => {
-                body.upload.as_ref().is_some_and(|upload| !body.keeps_alive || upload.is_deaf())
+                body.upload.as_ref().is_some_and(|upload| !body.keeps_alive || upload.is_write_closed())
             }
         }
     }
@@ -109,7 +109,7 @@ impl UpstreamResponseBody {
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
         if let (Some(upload), Some(lease)) = (&mut self.upload, &mut self.lease) {
             let sent = ready!(lease.connection.poll_send(upload, cx));
-            if !upload.is_deaf() {
+            if !upload.is_write_closed() {
                 self.upload = None;
             }
             if sent.is_err() {

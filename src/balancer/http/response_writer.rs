@@ -59,8 +59,7 @@ impl ResponseRules {
         Self { answers_head: false, version: Version::HTTP_11, takes_trailers: false };
 
     fn form(&self, status: StatusCode, length: Option<u64>) -> BodyForm {
-        let has_none =
-            self.answers_head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        let has_none = self.answers_head || forbids_length(status) || status == StatusCode::NOT_MODIFIED;
         match (has_none, length, self.version) {
             (true, ..) => BodyForm::None,
             (false, Some(_), _) => BodyForm::Plain,
@@ -92,17 +91,21 @@ pub(super) async fn write_response(
         BodyForm::Chunked => {
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        BodyForm::None if head.status == StatusCode::NO_CONTENT => {
+        BodyForm::None if forbids_length(head.status) => {
             headers.remove(CONTENT_LENGTH);
         }
         BodyForm::None | BodyForm::UntilClose => {}
     }
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        headers.remove(CONTENT_LENGTH);
-    } else if !keeps_alive {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    } else if rules.version == Version::HTTP_10 {
-        headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+    match (head.status, keeps_alive, rules.version) {
+        // its own `Connection` names the protocol that it switches to
+        (StatusCode::SWITCHING_PROTOCOLS, ..) => {}
+        (_, false, _) => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        (_, true, Version::HTTP_10) => {
+            headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+        }
+        (_, true, _) => {}
     }
     socket.begin_response();
     write_response_head(socket.output().tail(), head.status, headers);
@@ -118,6 +121,11 @@ pub(super) async fn write_response(
     };
     socket.end_response();
     end
+}
+
+/// Whether such a response must not say a length (RFC 9110, section 8.6).
+fn forbids_length(status: StatusCode) -> bool {
+    status.is_informational() || status == StatusCode::NO_CONTENT
 }
 
 fn says_close(headers: &HeaderMap) -> bool {

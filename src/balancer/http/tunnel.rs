@@ -27,7 +27,7 @@ pub(super) async fn run_tunnel(client: &HttpClient, tunnel: EndpointTunnel, admi
         endpoint: &mut connection.stream,
         connection: &relayed,
         earlier: EarlierBytes { from_client: from_client.to_vec(), from_endpoint: from_endpoint.to_vec() },
-        goodbye: is_websocket.then_some(GOING_AWAY),
+        close_frames: is_websocket.then_some(GOING_AWAY),
         signals: DrainSignals {
             endpoint: Rc::clone(claim.endpoint()),
             succeeded: handler.succeeded.clone(),

@@ -25,7 +25,7 @@ pub(super) struct Upload {
     is_whole: bool,
     /// Whether a write failed, so that nothing more is sent. An endpoint may answer before it has read the request's body, and
     /// close. Its response can still be read; if there is none, the read fails.
-    is_deaf: bool,
+    is_write_closed: bool,
     /// Of the client whose body it is.
     activity: Option<Rc<ClientActivity>>,
 }
@@ -45,12 +45,12 @@ impl Upload {
         write_request_head(queue.tail(), &head.method, &head.uri, &head.headers);
         let is_chunked = !body.is_empty() && body.size_hint().exact().is_none();
         let activity = body.activity();
-        Self { queue, body, is_chunked, first: None, is_whole: true, is_deaf: false, activity }
+        Self { queue, body, is_chunked, first: None, is_whole: true, is_write_closed: false, activity }
     }
 
     /// Whether the endpoint takes no more of it.
-    pub(super) fn is_deaf(&self) -> bool {
-        self.is_deaf
+    pub(super) fn is_write_closed(&self) -> bool {
+        self.is_write_closed
     }
 
     /// The body, whole: for an upload of which nothing was sent.
@@ -65,7 +65,7 @@ impl Upload {
         mut stream: Pin<&mut impl AsyncWrite>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), UploadError>> {
-        while !self.is_deaf {
+        while !self.is_write_closed {
             let waits_for_client = self.fill(cx)?;
             let written = self.queue.written();
             let flushed = self.queue.poll_flush(stream.as_mut(), cx);
@@ -76,7 +76,7 @@ impl Upload {
                     return Poll::Ready(Err(UploadError::Unsent));
                 }
                 tracing::trace!(%error, "an endpoint closed its connection for writing");
-                self.is_deaf = true;
+                self.is_write_closed = true;
                 // what is left of it is not read
                 self.body = RequestBody::Empty;
                 return Poll::Ready(Ok(()));

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{IdleEnd, IdleLimits, Speaker, TcpActivity};
 use super::direction::Direction;
-use super::websocket_frames::{Goodbye, WebSocketFrames};
+use super::websocket_frames::{CloseFrames, WebSocketFrames};
 use crate::balancer::claim::ThreadEndpoint;
 use crate::balancer::limits::{LINGER, TCP_DRAIN_CHECK};
 use crate::balancer::listener::EvictableConnection;
@@ -102,7 +102,7 @@ pub(in crate::balancer) struct Relay<'a> {
     pub(in crate::balancer) connection: &'a RelayedConnection,
     pub(in crate::balancer) earlier: EarlierBytes,
     /// What both sides are sent when the balancer ends the connection: of a WebSocket.
-    pub(in crate::balancer) goodbye: Option<Goodbye>,
+    pub(in crate::balancer) close_frames: Option<CloseFrames>,
     pub(in crate::balancer) signals: DrainSignals,
     pub(in crate::balancer) limits: IdleLimits,
     pub(in crate::balancer) clock: &'a Arc<dyn Clock>,
@@ -115,11 +115,6 @@ impl Relay<'_> {
     pub(in crate::balancer) async fn run(mut self) -> RelayEnd {
         let earlier = std::mem::take(&mut self.earlier);
         let end = self.copy(earlier).await;
-        if let (RelayEnd::Idle(_), Some(goodbye)) = (&end, self.goodbye) {
-            // one that takes nothing has had its time
-            let _ = self.client.try_write(goodbye.to_client);
-            let _ = self.endpoint.try_write(goodbye.to_endpoint);
-        }
         match &end {
             RelayEnd::Finished => {}
             // the other side must not take what it has for all that was sent
@@ -131,7 +126,7 @@ impl Relay<'_> {
     }
 
     async fn copy(&self, earlier: EarlierBytes) -> RelayEnd {
-        let frames = self.goodbye.map(|_| WebSocketFrames::default());
+        let frames = self.close_frames.map(|_| WebSocketFrames::default());
         let mut begun = std::pin::pin!(self.signals.begun());
         let mut evicted = std::pin::pin!(self.connection.evicted.cancelled());
         let mut copying = Copying {
@@ -149,9 +144,20 @@ impl Relay<'_> {
                 return Poll::Ready(RelayEnd::Evicted);
             }
             copying.is_begun = copying.is_begun || begun.as_mut().poll(cx).is_ready();
-            copying.poll_idle(self, cx).map(RelayEnd::Idle)
+            let idle = ready!(copying.poll_idle(self, cx));
+            if copying.are_at_boundary() {
+                self.send_close_frames();
+            }
+            Poll::Ready(RelayEnd::Idle(idle))
         })
         .await
+    }
+
+    fn send_close_frames(&self) {
+        let Some(frames) = self.close_frames else { return };
+        // one that takes nothing has had its time
+        let _ = self.client.try_write(frames.to_client);
+        let _ = self.endpoint.try_write(frames.to_endpoint);
     }
 }
 
@@ -193,7 +199,7 @@ impl Copying {
     /// When the balancer ends the connection, and why. A WebSocket can be ended at the end of any frame, no matter which side spoke last.
     fn due(&self, relay: &Relay<'_>) -> (Mono, IdleEnd) {
         let (due, why) = relay.connection.activity.get().end(relay.limits, self.draining_since);
-        let drained = self.draining_since.filter(|_| relay.goodbye.is_some());
+        let drained = self.draining_since.filter(|_| relay.close_frames.is_some());
         match drained.map(|since| since.after(relay.limits.in_drain.into())) {
             Some(drained) if drained < due => (drained, IdleEnd::Drained),
             _ => (due, why),
@@ -215,7 +221,7 @@ impl Copying {
             let next = if due > now {
                 let may_end = self.is_begun && relay.signals.may_end();
                 if may_end { due.min(check) } else { due }
-            } else if has_input(relay.client) || !self.are_at_boundary() {
+            } else if has_input(relay.client) || (why == IdleEnd::Drained && !self.are_at_boundary()) {
                 // its readiness wakes this task
                 check
             } else {

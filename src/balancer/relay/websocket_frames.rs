@@ -1,6 +1,6 @@
 //! Where the frames of a WebSocket end (RFC 6455, section 5.2). Pure.
 //!
-//! Only at the end of a frame can the balancer add one of its own: the one that says goodbye.
+//! Only at the end of a frame can the balancer add one of its own: a close frame.
 
 /// Bytes of a frame before its length and mask.
 const FIRST_BYTES: u64 = 2;
@@ -67,14 +67,14 @@ impl WebSocketFrames {
 
 /// What each side is sent when its WebSocket ends in a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::balancer) struct Goodbye {
+pub(in crate::balancer) struct CloseFrames {
     pub(in crate::balancer) to_client: &'static [u8],
     pub(in crate::balancer) to_endpoint: &'static [u8],
 }
 
 /// A close frame with code 1001, going away. Clients mask what they send; a mask of zeros changes nothing.
-pub(in crate::balancer) const GOING_AWAY: Goodbye =
-    Goodbye { to_client: &[0x88, 2, 0x03, 0xe9], to_endpoint: &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9] };
+pub(in crate::balancer) const GOING_AWAY: CloseFrames =
+    CloseFrames { to_client: &[0x88, 2, 0x03, 0xe9], to_endpoint: &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9] };
 
 #[cfg(test)]
 mod tests {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn goodbye_is_a_whole_frame_for_both_sides() {
+    fn close_frames_are_whole_for_both_sides() {
         for frame in [GOING_AWAY.to_client, GOING_AWAY.to_endpoint] {
             let mut frames = WebSocketFrames::default();
             frames.note(frame);

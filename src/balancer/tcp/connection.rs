@@ -21,7 +21,7 @@ impl<P: EndpointConnections> TcpHandler<P> {
             endpoint: &mut connected.stream,
             connection: &connection,
             earlier: EarlierBytes::default(),
-            goodbye: None,
+            close_frames: None,
             signals: DrainSignals {
                 endpoint: Rc::clone(connected.claim.endpoint()),
                 succeeded: self.succeeded.clone(),

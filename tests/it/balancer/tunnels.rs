@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use coxswain::balancer::BalancerLimits;
+use coxswain::model::Millis;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::harness::{Backend, Balancer, PATIENCE, Setup, exchange, read_head, simple, status};
+use super::harness::{
+    Backend, Balancer, PATIENCE, Setup, exchange, read_head, route, route_with, simple, status, table,
+};
 
 const SWITCHED: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                           Sec-WebSocket-Accept: x\r\n\r\n";
 const REQUEST: &str =
     "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
 /// Going away (1001), as a server sends it.
-const GOODBYE: [u8; 4] = [0x88, 2, 0x03, 0xe9];
+const GOING_AWAY: [u8; 4] = [0x88, 2, 0x03, 0xe9];
 /// The same, as a client sends it.
-const MASKED_GOODBYE: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9];
+const MASKED_GOING_AWAY: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9];
 
 /// Switches, greets with a frame in the same write, and sends each byte back.
 async fn echo(name: &'static str) -> Backend {
@@ -103,8 +106,8 @@ async fn websocket_of_a_removed_endpoint_ends_with_1001_between_two_frames() {
     balancer.publish(simple(2, &[&other])).await;
     // a masked frame of one byte
     client.write_all(b"\x81\x81\0\0\0\0x").await.unwrap();
-    assert_eq!(rest(&mut client).await, [b"lf", &GOODBYE[..]].concat());
-    assert_eq!(heard.recv().await.unwrap(), MASKED_GOODBYE);
+    assert_eq!(rest(&mut client).await, [b"lf", &GOING_AWAY[..]].concat());
+    assert_eq!(heard.recv().await.unwrap(), MASKED_GOING_AWAY);
     balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
     read(&mut switched(&balancer, b"").await, b"\x81\x02hi").await;
 }
@@ -132,4 +135,20 @@ async fn request_that_the_service_does_not_switch_is_answered_like_others() {
         let answer = exchange(balancer.address, &format!("{ignored}{close}")).await;
         assert!(!answer.contains("asked"), "{ignored}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn websocket_that_stalls_within_a_frame_ends_after_its_idle_timeout_without_a_close_frame() {
+    let backend = Backend::raw("a", |mut stream, _| async move {
+        read_head(&mut stream).await;
+        stream.write_all(&[SWITCHED, b"\x81\x04ha"].concat()).await.unwrap();
+        rest(&mut stream).await;
+    })
+    .await;
+    let mut balancer = balancer_of(&backend).await;
+    let routes = [route_with(route(None, "/", "web"), |forward| forward.waits.idle_timeout = Millis(300))];
+    balancer.publish(table(2, &routes, &[("web", &[&backend])])).await;
+    let mut client = switched(&balancer, b"").await;
+    assert_eq!(rest(&mut client).await, b"\x81\x04ha");
+    balancer.until(|r| r.in_flight(&backend.id()) == 0).await;
 }

@@ -11,7 +11,11 @@ pub(in crate::controller::writes) fn keep_digest(
     moved: &ResolvedImage,
     stamp: &WriteStamp<'_>,
 ) {
-    let Object::Service(after) = &mut change.after else { return };
+    let after = match &mut change.after {
+        Object::Service(after) => after,
+        #[cfg(any(test, feature = "testing"))]
+        Object::Gadget(_) => return,
+    };
     let kept = after.image.summary();
     let note = format!(
         "{} is another image by now ({}): an apply keeps {} until the manifest names another image, or until `ctl apply \
