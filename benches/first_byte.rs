@@ -13,13 +13,16 @@ const RUNS: usize = 5;
 
 pub(crate) fn measure(_: &Shared) -> Vec<Figure> {
     let daemon = Daemon::start();
+    let v2 = daemon.image("v2");
     let file = manifest(&daemon, &daemon.image("v1"), 2, "  health: /healthz\n  rollout: {healthyFor: 0s}\n");
     daemon.expect(0, &["apply", "-f", &file]);
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
         &["apply", "-f", &file],
         &["scale", "hello=3"],
         &["scale", "hello=2"],
         &["restart", "hello"],
+        // a restart is no release that could be undone
+        &["rollout", "hello", "--image", &v2],
         &["undo", "hello"],
         &["rollout", "hello"],
         &["get", "replicas"],

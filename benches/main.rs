@@ -65,7 +65,10 @@ fn main() {
     for (name, measure) in ALL {
         if wanted.is_empty() || wanted.iter().any(|one| one == name) {
             eprintln!("measuring {name} …");
-            figures.extend(measure(&shared));
+            let measured = measure(&shared);
+            // a measurement that fails later ends the run, and must not take these with it
+            eprintln!("{}", figure::table(&measured));
+            figures.extend(measured);
         }
     }
     println!("{}\n{}", figure::machine(), figure::table(&figures));

@@ -198,7 +198,13 @@ impl NodeRequests for LocalNode {
         match self.engine.kill(container, KILL_SIGNAL).await {
             Ok(()) => Ok(target),
             Err(EngineError::NotFound { .. } | EngineError::NotRunning { .. }) => Ok(KillTarget::NotRunning),
-            Err(error) => Err(error),
+            // it may have been killed all the same
+            Err(error @ EngineError::Unanswered { .. }) => Err(error),
+            Err(error) => {
+                // a later crash is its own
+                self.done.killed.lock().remove(container);
+                Err(error)
+            }
         }
     }
 

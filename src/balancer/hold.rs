@@ -12,12 +12,12 @@ use crate::model::Mono;
 #[derive(Debug, Default)]
 pub(super) struct ServiceHold {
     held: AtomicUsize,
-    /// Since when no request has found an endpoint, in milliseconds; 0 if the last one did.
+    /// Since when no request has found an endpoint, in milliseconds; 0 if there was one since.
     unserved_since: AtomicU64,
 }
 
 impl ServiceHold {
-    /// An endpoint of the service was connected to.
+    /// An endpoint of the service was connected to, or a table has one.
     pub(super) fn note_served(&self) {
         if self.unserved_since.load(Ordering::Relaxed) != 0 {
             self.unserved_since.store(0, Ordering::Relaxed);

@@ -52,6 +52,13 @@ pub(super) struct CompiledTable {
 }
 
 impl CompiledTable {
+    /// A service with an endpoint has served, even if no request comes before its next gap.
+    pub(super) fn note_served(&self) {
+        for backend in self.backends.iter().filter(|backend| !backend.endpoints.is_empty()) {
+            backend.service.hold.note_served();
+        }
+    }
+
     /// The rule for a request that came in on this listener, with the path of its route.
     pub(super) fn find(
         &self,

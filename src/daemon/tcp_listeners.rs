@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::listener_plan::{DeclaredListener, DeclaredListeners, declared, plan};
+use super::listener_plan::{DeclaredListeners, declared, plan};
 use super::listener_refusal::CommandRefusal;
 use super::{SupervisorCallError, SupervisorClient};
 use crate::clock::Clock;
@@ -57,17 +57,24 @@ impl TcpListenerKeeper {
             };
             match wanted {
                 Ok(wanted) if last.as_ref() == Some(&wanted) && self.clock.mono() < due => {}
-                Ok(wanted) => {
-                    let now_refused = self.converge(&wanted).await;
-                    self.report(&refused, &now_refused, &wanted).await;
-                    failures =
-                        if now_refused.is_empty() || last.as_ref() != Some(&wanted) { 0 } else { failures };
-                    failures += u32::from(!now_refused.is_empty());
-                    let wait = if now_refused.is_empty() { RESYNC_EVERY } else { RETRY.wait(failures) };
-                    due = self.clock.mono().after(wait);
-                    refused = now_refused;
-                    last = Some(wanted);
-                }
+                Ok(wanted) => match self.converge(&wanted).await {
+                    Ok(now_refused) => {
+                        self.report(&refused, &now_refused, &wanted).await;
+                        let is_new = last.as_ref() != Some(&wanted);
+                        failures = if now_refused.is_empty() || is_new { 0 } else { failures };
+                        failures += u32::from(!now_refused.is_empty());
+                        let wait = if now_refused.is_empty() { RESYNC_EVERY } else { RETRY.wait(failures) };
+                        due = self.clock.mono().after(wait);
+                        refused = now_refused;
+                        last = Some(wanted);
+                    }
+                    // says nothing about the ports
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot ask the supervisor which TCP listeners are open");
+                        failures += 1;
+                        due = self.clock.mono().after(RETRY.wait(failures));
+                    }
+                },
                 Err(error) => {
                     tracing::warn!(%error, "cannot read which TCP listeners services declare");
                     failures += 1;
@@ -88,17 +95,11 @@ impl TcpListenerKeeper {
     }
 
     /// Returns what could not be opened.
-    async fn converge(&self, wanted: &DeclaredListeners) -> Refusals {
-        let all = |error: &SupervisorCallError| {
-            let refuse = |(id, listener): (&ListenerId, &DeclaredListener)| {
-                (id.clone(), (listener.service.clone(), error.to_string()))
-            };
-            wanted.iter().map(refuse).collect()
-        };
-        let open = match self.supervisor.list_listeners().await {
-            Ok(open) => open,
-            Err(error) => return all(&error),
-        };
+    ///
+    /// # Errors
+    /// The supervisor does not say what is open.
+    async fn converge(&self, wanted: &DeclaredListeners) -> Result<Refusals, SupervisorCallError> {
+        let open = self.supervisor.list_listeners().await?;
         let plan = plan(wanted, &open);
         for id in plan.close {
             if let Err(error) = self.supervisor.close_listener(id.clone()).await {
@@ -114,7 +115,7 @@ impl TcpListenerKeeper {
                 refused.insert(id, (declared.service.clone(), message));
             }
         }
-        refused
+        Ok(refused)
     }
 
     /// Shows what is not open, and writes an event when that begins, changes its reason, or ends.

@@ -237,8 +237,16 @@ impl ServiceSpec {
     /// addresses, balance and rollout policy stay as they are.
     #[must_use]
     pub fn with_release_of(&self, released: &ServiceSpec) -> ServiceSpec {
-        let listen = |name: &str| self.port(Some(name)).and_then(|port| port.listen);
-        let ports = released.ports.iter().map(|port| Port { listen: listen(&port.name), ..port.clone() });
+        // a port that was renamed since then has another name and the same number
+        let renamed = |number: u16| {
+            let mut unknown = self.ports.iter().filter(|port| released.port(Some(&port.name)).is_none());
+            unknown.find(|port| port.port == number)
+        };
+        let now = |port: &Port| self.port(Some(&port.name)).or_else(|| renamed(port.port));
+        let ports = released
+            .ports
+            .iter()
+            .map(|port| Port { listen: now(port).and_then(|now| now.listen), ..port.clone() });
         ServiceSpec {
             ports: ports.collect(),
             pull: self.pull,
@@ -247,6 +255,32 @@ impl ServiceSpec {
             balance: self.balance,
             rollout: self.rollout.clone(),
             ..released.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undo_keeps_the_listened_address_of_a_port_that_was_renamed_since() {
+        let port = |name: &str, port, listen: Option<u16>| {
+            let listen =
+                listen.map(|port| serde_json::from_value(serde_json::json!({ "port": port })).unwrap());
+            Port { name: name.to_owned(), port, protocol: Protocol::Tcp, listen }
+        };
+        let spec = |ports: &[Port]| ServiceSpec { ports: ports.to_vec(), ..ServiceSpec::of_image("db:1") };
+        for (released, now, expected) in [
+            (port("db", 5432, Some(1)), port("db", 5432, Some(2)), Some(2)),
+            (port("db", 5432, Some(1)), port("db", 5433, Some(2)), Some(2)),
+            (port("db", 5432, Some(1)), port("pg", 5432, Some(2)), Some(2)),
+            (port("db", 5432, Some(1)), port("db", 5432, None), None),
+            (port("db", 5432, Some(1)), port("pg", 5433, Some(2)), None),
+        ] {
+            let undone = spec(&[now]).with_release_of(&spec(&[released]));
+            let listens: Vec<u16> = undone.listens().map(|(listen, _)| listen.port).collect();
+            assert_eq!(listens.first().copied(), expected, "{undone:?}");
         }
     }
 }

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::net::Shutdown;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,11 +12,12 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{IdleEnd, IdleLimits, Speaker, TcpActivity};
 use super::direction::Direction;
+use super::idle_timer::IdleTimer;
 use super::websocket_frames::{CloseFrames, WebSocketFrames};
 use crate::balancer::claim::ThreadEndpoint;
 use crate::balancer::limits::{LINGER, TCP_DRAIN_CHECK};
@@ -69,22 +69,35 @@ impl DrainSignals {
 /// A connection, for those that need its place.
 pub(in crate::balancer) struct RelayedConnection {
     activity: Cell<TcpActivity>,
-    evicted: CancellationToken,
+    is_evicted: Cell<bool>,
+    evicted: Notify,
 }
 
 impl RelayedConnection {
     pub(in crate::balancer) fn new(now: Mono) -> Self {
-        Self { activity: Cell::new(TcpActivity::new(now)), evicted: CancellationToken::new() }
+        Self {
+            activity: Cell::new(TcpActivity::new(now)),
+            is_evicted: Cell::new(false),
+            evicted: Notify::new(),
+        }
+    }
+
+    /// Whether an evicted connection ends: not if its client has sent something since it was chosen.
+    fn yields(&self, client: &TcpStream, now: Mono) -> bool {
+        let yields = self.activity.get().evictable_since(now).is_some() && !has_input(client);
+        self.is_evicted.set(yields);
+        yields
     }
 }
 
 impl EvictableConnection for RelayedConnection {
     fn idle_since(&self, now: Mono) -> Option<Mono> {
-        self.activity.get().evictable_since(now).filter(|_| !self.evicted.is_cancelled())
+        self.activity.get().evictable_since(now).filter(|_| !self.is_evicted.get())
     }
 
     fn evict(&self) {
-        self.evicted.cancel();
+        self.is_evicted.set(true);
+        self.evicted.notify_one();
     }
 }
 
@@ -116,11 +129,12 @@ impl Relay<'_> {
         let earlier = std::mem::take(&mut self.earlier);
         let end = self.copy(earlier).await;
         match &end {
-            RelayEnd::Finished => {}
+            // others wait for the place of one that was evicted, and it has been silent for minutes
+            RelayEnd::Finished | RelayEnd::Evicted => {}
             // the other side must not take what it has for all that was sent
             RelayEnd::ClientBroke(_) => reset(self.endpoint),
             RelayEnd::EndpointBroke(_) => reset(self.client),
-            RelayEnd::Idle(_) | RelayEnd::Evicted => close_politely(self.client, self.endpoint).await,
+            RelayEnd::Idle(_) => close_politely(self.client, self.endpoint).await,
         }
         end
     }
@@ -128,7 +142,7 @@ impl Relay<'_> {
     async fn copy(&self, earlier: EarlierBytes) -> RelayEnd {
         let frames = self.close_frames.map(|_| WebSocketFrames::default());
         let mut begun = std::pin::pin!(self.signals.begun());
-        let mut evicted = std::pin::pin!(self.connection.evicted.cancelled());
+        let mut evicted = std::pin::pin!(self.connection.evicted.notified());
         let mut copying = Copying {
             up: Direction::new(earlier.from_client, frames),
             down: Direction::new(earlier.from_endpoint, frames),
@@ -140,8 +154,11 @@ impl Relay<'_> {
             if let Poll::Ready(end) = copying.poll_directions(self, cx) {
                 return Poll::Ready(end);
             }
-            if evicted.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(RelayEnd::Evicted);
+            while evicted.as_mut().poll(cx).is_ready() {
+                if self.connection.yields(self.client, self.clock.mono()) {
+                    return Poll::Ready(RelayEnd::Evicted);
+                }
+                evicted.set(self.connection.evicted.notified());
             }
             copying.is_begun = copying.is_begun || begun.as_mut().poll(cx).is_ready();
             let idle = ready!(copying.poll_idle(self, cx));
@@ -176,7 +193,9 @@ impl Copying {
         let mut scratch = relay.scratch.borrow_mut();
         let before = [self.up.bytes, self.down.bytes];
         let up = self.up.poll(cx, relay.client, relay.endpoint, &mut scratch);
+        self.down.is_sender_reset = self.up.is_receiver_reset;
         let down = self.down.poll(cx, relay.endpoint, relay.client, &mut scratch);
+        self.up.is_sender_reset = self.down.is_receiver_reset;
         let mut activity = relay.connection.activity.get();
         // in doubt the client spoke last
         for (speaker, before, now) in
@@ -210,6 +229,13 @@ impl Copying {
         self.up.is_at_boundary() && self.down.is_at_boundary()
     }
 
+    /// Whether the connection cannot be ended now although its time is over. What a client sends to an endpoint that takes nothing
+    /// does not count: it would keep both sockets for as long as the endpoint hangs.
+    fn must_wait(&self, relay: &Relay<'_>, why: IdleEnd) -> bool {
+        let is_to_be_read = !self.up.is_blocked() && has_input(relay.client);
+        is_to_be_read || (why == IdleEnd::Drained && !self.are_at_boundary())
+    }
+
     /// Ready once the balancer ends the connection.
     fn poll_idle(&mut self, relay: &Relay<'_>, cx: &mut Context<'_>) -> Poll<IdleEnd> {
         loop {
@@ -221,38 +247,13 @@ impl Copying {
             let next = if due > now {
                 let may_end = self.is_begun && relay.signals.may_end();
                 if may_end { due.min(check) } else { due }
-            } else if has_input(relay.client) || (why == IdleEnd::Drained && !self.are_at_boundary()) {
-                // its readiness wakes this task
+            } else if self.must_wait(relay, why) {
                 check
             } else {
                 return Poll::Ready(why);
             };
             ready!(self.timer.poll(cx, next, now));
         }
-    }
-}
-
-/// A timer that is set again only when its time comes closer, so that bytes cost none.
-struct IdleTimer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    set_to: Mono,
-}
-
-impl IdleTimer {
-    fn new(now: Mono) -> Self {
-        Self { sleep: None, set_to: now }
-    }
-
-    /// Ready at the time that it was set to, which is `at` or earlier.
-    fn poll(&mut self, cx: &mut Context<'_>, at: Mono, now: Mono) -> Poll<()> {
-        if self.sleep.is_none() || at < self.set_to {
-            self.set_to = at;
-            self.sleep = Some(Box::pin(tokio::time::sleep(at.since(now).std())));
-        }
-        let Some(sleep) = self.sleep.as_mut() else { return Poll::Pending };
-        ready!(sleep.as_mut().poll(cx));
-        self.sleep = None;
-        Poll::Ready(())
     }
 }
 

@@ -34,6 +34,11 @@ pub(super) struct Direction {
     pub(super) bytes: u64,
     /// Of a WebSocket.
     frames: Option<WebSocketFrames>,
+    /// Whether a write has met a reset by the receiver. The kernel reports a reset once, to the first call that meets it; after that
+    /// the receiver's own bytes seem to end in order.
+    pub(super) is_receiver_reset: bool,
+    /// Whether the sender has reset its connection, as a write of the other direction has found.
+    pub(super) is_sender_reset: bool,
 }
 
 impl Direction {
@@ -42,7 +47,15 @@ impl Direction {
         if let Some(frames) = &mut frames {
             frames.note(&left);
         }
-        Self { left, taken: 0, progress: Progress::Open, bytes: 0, frames }
+        Self {
+            left,
+            taken: 0,
+            progress: Progress::Open,
+            bytes: 0,
+            frames,
+            is_receiver_reset: false,
+            is_sender_reset: false,
+        }
     }
 
     /// Whether the balancer may add a frame of its own, if this is a WebSocket.
@@ -106,6 +119,7 @@ impl Direction {
     ) -> Poll<io::Result<()>> {
         ready!(from.poll_read_ready(cx))?;
         match from.try_read(scratch) {
+            Ok(0) if self.is_sender_reset => return Poll::Ready(Err(ErrorKind::ConnectionReset.into())),
             Ok(0) => self.progress = Progress::Ended,
             Ok(count) => self.pass(&scratch[..count], to),
             // the readiness was out of date, and is not any more
@@ -146,6 +160,7 @@ impl Direction {
 
     fn give_up(&mut self, error: &io::Error) {
         tracing::trace!(%error, "the receiver takes no more");
+        self.is_receiver_reset = error.kind() == ErrorKind::ConnectionReset;
         self.left = Vec::new();
         self.progress = Progress::Done;
     }
@@ -202,5 +217,26 @@ mod tests {
         copied.unwrap();
         assert_eq!((received, direction.bytes), (LENGTH, LENGTH as u64));
         assert_eq!(direction.left.capacity(), 0, "an idle connection has no buffer");
+    }
+
+    #[tokio::test]
+    async fn reset_that_a_write_has_met_ends_the_other_direction_too() {
+        let (mut sender, from) = pair().await;
+        let (to, receiver) = pair().await;
+        SockRef::from(&receiver).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        drop(receiver);
+        sender.write_all(b"x").await.unwrap();
+        let mut scratch = vec![0; TCP_BUFFER_BYTES];
+        let mut up = Direction::new(Vec::new(), None);
+        std::future::poll_fn(|cx| up.poll(cx, &from, &to, &mut scratch)).await.unwrap();
+        assert!(up.is_receiver_reset);
+        let mut down = Direction::new(Vec::new(), None);
+        down.is_sender_reset = up.is_receiver_reset;
+        let ended = std::future::poll_fn(|cx| down.poll(cx, &to, &from, &mut scratch)).await;
+        assert_eq!(
+            ended.unwrap_err().kind(),
+            ErrorKind::ConnectionReset,
+            "what it sent may be half an answer"
+        );
     }
 }

@@ -9,6 +9,7 @@
 mod activity;
 mod copy;
 mod direction;
+mod idle_timer;
 mod keepalive;
 mod scratch;
 mod websocket_frames;

@@ -42,7 +42,7 @@ enum Unreached {
 /// A connection's place among those that wait.
 struct HeldConnection {
     /// `None` while it only waits for a table.
-    _place: Option<HeldRequest>,
+    place: Option<HeldRequest>,
     until: Mono,
 }
 
@@ -60,7 +60,9 @@ impl<P: EndpointConnections> TcpHandler<P> {
                 Ok(connected) => return Some(connected),
                 Err(reason) => reason,
             };
-            if held.is_none() {
+            // a table that has come meanwhile may have no endpoint ready: from now on the listener's `hold` counts
+            let has_no_place = held.as_ref().is_none_or(|held| held.place.is_none());
+            if held.is_none() || (has_no_place && reason == Unreached::NoEndpoint) {
                 held = self.hold(reason, &picks);
             }
             let until = held.as_ref().filter(|_| self.may_pass(reason, &picks)).map(|held| held.until);
@@ -83,12 +85,12 @@ impl<P: EndpointConnections> TcpHandler<P> {
         match reason {
             Unreached::Shortage => None,
             Unreached::Unknown => {
-                Some(HeldConnection { _place: None, until: now.after(TCP_TABLE_WAIT.into()) })
+                Some(HeldConnection { place: None, until: now.after(TCP_TABLE_WAIT.into()) })
             }
             Unreached::NoEndpoint => {
                 let rule = self.picker.hold_rule(&self.listener, &EVERYTHING, picks)?;
                 let place = self.connections.shared.held.hold(&rule.service, now)?;
-                Some(HeldConnection { _place: Some(place), until: now.after(Millis::from(rule.longest)) })
+                Some(HeldConnection { place: Some(place), until: now.after(Millis::from(rule.longest)) })
             }
         }
     }

@@ -367,6 +367,23 @@ async fn connection_ends_after_its_idle_timeout() {
 }
 
 #[tokio::test]
+async fn idle_timeout_ends_a_connection_whose_service_reads_nothing() {
+    let backend = Backend::raw("a", |stream, _| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let mut balancer = TcpBalancer::start(BalancerLimits::default(), &[&backend]).await;
+    let waits = TcpWaits { idle_timeout: BRIEF.into(), ..NO_HOLD };
+    balancer.balancer.publish(tcp_table(2, &[&backend], waits)).await;
+    let mut client = balancer.connect().await;
+    let piece = vec![7; 1 << 20];
+    // more than the kernel's buffers hold, so that bytes of the client are always left to be read
+    in_time(async { while client.write_all(&piece).await.is_ok() {} }).await;
+    balancer.until_ended(&backend, 1).await;
+}
+
+#[tokio::test]
 async fn connection_over_the_client_limit_is_closed_at_once_and_counted() {
     let backend = echo().await;
     let limits = BalancerLimits { per_client: 1, ..BalancerLimits::default() };
