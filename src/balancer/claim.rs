@@ -66,7 +66,7 @@ impl ThreadEndpoint {
     /// It was reached.
     pub(super) fn restore(&self) {
         self.ejection.set(None);
-        self.shared.revision.service.hold.note_served();
+        self.shared.revision.service.hold.note_available();
     }
 
     fn counters(&self) -> &EndpointCounters {

@@ -179,7 +179,7 @@ impl Control {
             Ok(compiled) => compiled,
             Err(bad) => return Ok(Err(bad)),
         };
-        compiled.note_served();
+        compiled.note_available();
         self.counters.mark_departed(table, self.clock.mono());
         self.threads.hand_out(Arc::new(compiled)).await?;
         Ok(Ok(()))

@@ -13,14 +13,14 @@ use crate::model::Mono;
 pub(super) struct ServiceHold {
     held: AtomicUsize,
     /// Since when no request has found an endpoint, in milliseconds; 0 if there was one since.
-    unserved_since: AtomicU64,
+    unavailable_since: AtomicU64,
 }
 
 impl ServiceHold {
     /// An endpoint of the service was connected to, or a table has one.
-    pub(super) fn note_served(&self) {
-        if self.unserved_since.load(Ordering::Relaxed) != 0 {
-            self.unserved_since.store(0, Ordering::Relaxed);
+    pub(super) fn note_available(&self) {
+        if self.unavailable_since.load(Ordering::Relaxed) != 0 {
+            self.unavailable_since.store(0, Ordering::Relaxed);
         }
     }
 
@@ -33,7 +33,7 @@ impl ServiceHold {
     fn is_expected(&self, now: Mono) -> bool {
         // a clock that starts at 0 must not look as if it served
         let now = now.0.max(1);
-        match self.unserved_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
+        match self.unavailable_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => true,
             Err(since) => Mono(now).since(Mono(since)).std() < HOLD_GIVE_UP,
         }
@@ -105,7 +105,7 @@ mod tests {
         for (now, is_held) in [(0, true), (limit / 2, true), (limit, true), (limit + 1, false)] {
             assert_eq!(all.hold(&service, at(now)).is_some(), is_held, "{now}");
         }
-        service.note_served();
+        service.note_available();
         assert!(all.hold(&service, at(limit + 2)).is_some());
     }
 }

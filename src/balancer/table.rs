@@ -52,10 +52,10 @@ pub(super) struct CompiledTable {
 }
 
 impl CompiledTable {
-    /// A service with an endpoint has served, even if no request comes before its next gap.
-    pub(super) fn note_served(&self) {
+    /// Tells the services that have an endpoint, whether or not a request comes before they lose it.
+    pub(super) fn note_available(&self) {
         for backend in self.backends.iter().filter(|backend| !backend.endpoints.is_empty()) {
-            backend.service.hold.note_served();
+            backend.service.hold.note_available();
         }
     }
 

@@ -96,19 +96,17 @@ pub(super) fn bind_despite_hanging<T>(
         let is_owner = |left: &LockedBalancer| {
             left.process.is_some_and(|process| u32::try_from(process.pid) == Ok(owner.pid))
         };
-        // one that its kill does not end waits for a disk, perhaps for ever
-        if killed == Some(owner.pid) {
-            return Err(error);
-        }
-        killed = Some(owner.pid);
         let running = locks.running().unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot list the balancers that run");
             Vec::new()
         });
         let hanging = running.into_iter().find(is_owner);
-        if !hanging.is_some_and(|balancer| kill_left(&balancer, incidents)) {
+        // one that its kill has not ended waits for a disk, perhaps for ever
+        let may_end = killed != Some(owner.pid);
+        if !may_end || !hanging.is_some_and(|balancer| kill_left(&balancer, incidents)) {
             return Err(error);
         }
+        killed = Some(owner.pid);
     }
 }
 

@@ -15,7 +15,9 @@ use super::{SupervisorCallError, SupervisorClient};
 use crate::clock::Clock;
 use crate::controller::UnopenedPorts;
 use crate::events::{EventWriter, append_to};
-use crate::model::{Backoff, Event, EventKind, EventReason, ListenerId, Millis, Service, ServiceName, key};
+use crate::model::{
+    Backoff, Event, EventKind, EventReason, ListenerId, Millis, Mono, Service, ServiceName, key,
+};
 use crate::registry::{Registry, table::tcp_listeners};
 use crate::store::{Store, StoreError, Txn};
 
@@ -36,6 +38,53 @@ pub(super) struct TcpListenerKeeper {
 /// Why listeners are not open.
 type Refusals = BTreeMap<ListenerId, (ServiceName, String)>;
 
+/// It is not known what is to be open, or what is.
+#[derive(Debug, thiserror::Error)]
+enum KeeperError {
+    #[error("cannot read which TCP listeners services declare")]
+    Store(#[from] StoreError),
+    #[error("the supervisor does not say which TCP listeners are open")]
+    Supervisor(#[from] SupervisorCallError),
+}
+
+/// What the last pass found, and when the next one is due.
+struct KeptListeners {
+    /// `None` before the first pass.
+    wanted: Option<DeclaredListeners>,
+    refused: Refusals,
+    /// In a row.
+    failures: u32,
+    due: Mono,
+}
+
+impl KeptListeners {
+    fn new(now: Mono) -> Self {
+        Self { wanted: None, refused: Refusals::new(), failures: 0, due: now }
+    }
+
+    fn is_settled(&self, wanted: &DeclaredListeners, now: Mono) -> bool {
+        self.wanted.as_ref() == Some(wanted) && now < self.due
+    }
+
+    fn note_pass(&mut self, wanted: DeclaredListeners, refused: Refusals, now: Mono) {
+        if refused.is_empty() || self.wanted.as_ref() != Some(&wanted) {
+            self.failures = 0;
+        }
+        self.wanted = Some(wanted);
+        self.refused = refused;
+        if self.refused.is_empty() {
+            self.due = now.after(RESYNC_EVERY);
+        } else {
+            self.note_failure(now);
+        }
+    }
+
+    fn note_failure(&mut self, now: Mono) {
+        self.failures += 1;
+        self.due = now.after(RETRY.wait(self.failures));
+    }
+}
+
 impl TcpListenerKeeper {
     /// Keeps them open until `shutdown`.
     pub(super) async fn run(self, shutdown: CancellationToken) {
@@ -44,48 +93,38 @@ impl TcpListenerKeeper {
 
     async fn follow(&self) {
         let mut tables = self.registry.tables();
-        let mut refused = Refusals::new();
-        let mut last = None;
-        let mut failures = 0;
-        let mut due = self.clock.mono();
+        let mut state = KeptListeners::new(self.clock.mono());
         loop {
             let published = tables.borrow_and_update().as_ref().map(|table| declared(&table.listeners));
-            let wanted = match published {
-                Some(listeners) => Ok(listeners),
-                // before Docker has answered there is no table, and clients of a balancer that has its table file are served
-                None => self.stored().await,
-            };
-            match wanted {
-                Ok(wanted) if last.as_ref() == Some(&wanted) && self.clock.mono() < due => {}
-                Ok(wanted) => match self.converge(&wanted).await {
-                    Ok(now_refused) => {
-                        self.report(&refused, &now_refused, &wanted).await;
-                        let is_new = last.as_ref() != Some(&wanted);
-                        failures = if now_refused.is_empty() || is_new { 0 } else { failures };
-                        failures += u32::from(!now_refused.is_empty());
-                        let wait = if now_refused.is_empty() { RESYNC_EVERY } else { RETRY.wait(failures) };
-                        due = self.clock.mono().after(wait);
-                        refused = now_refused;
-                        last = Some(wanted);
-                    }
-                    // says nothing about the ports
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot ask the supervisor which TCP listeners are open");
-                        failures += 1;
-                        due = self.clock.mono().after(RETRY.wait(failures));
-                    }
-                },
-                Err(error) => {
-                    tracing::warn!(%error, "cannot read which TCP listeners services declare");
-                    failures += 1;
-                    due = self.clock.mono().after(RETRY.wait(failures));
-                }
+            if let Err(error) = self.pass(published, &mut state).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot keep TCP listeners open");
+                state.note_failure(self.clock.mono());
             }
             tokio::select! {
                 changed = tables.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(due.since(self.clock.mono()).std()) => {}
+                () = tokio::time::sleep(state.due.since(self.clock.mono()).std()) => {}
             }
         }
+    }
+
+    /// Opens and closes what the table, or without one the store, declares, if that is due.
+    async fn pass(
+        &self,
+        published: Option<DeclaredListeners>,
+        state: &mut KeptListeners,
+    ) -> Result<(), KeeperError> {
+        let wanted = match published {
+            Some(listeners) => listeners,
+            // before Docker has answered there is no table, and clients of a balancer that has its table file are served
+            None => self.stored().await?,
+        };
+        if state.is_settled(&wanted, self.clock.mono()) {
+            return Ok(());
+        }
+        let refused = self.converge(&wanted).await?;
+        self.report(&state.refused, &refused, &wanted).await;
+        state.note_pass(wanted, refused, self.clock.mono());
+        Ok(())
     }
 
     async fn stored(&self) -> Result<DeclaredListeners, StoreError> {
@@ -97,7 +136,7 @@ impl TcpListenerKeeper {
     /// Returns what could not be opened.
     ///
     /// # Errors
-    /// The supervisor does not say what is open.
+    /// The supervisor does not say what is open: no listener counts as refused for that.
     async fn converge(&self, wanted: &DeclaredListeners) -> Result<Refusals, SupervisorCallError> {
         let open = self.supervisor.list_listeners().await?;
         let plan = plan(wanted, &open);
@@ -110,9 +149,13 @@ impl TcpListenerKeeper {
         for listener in plan.open {
             let Some(declared) = wanted.get(&listener.id) else { continue };
             let id = listener.id.clone();
-            if let Err(error) = self.supervisor.open_listener(listener).await {
-                let message = format!("{} is not open: {}", declared.address, reason(&error));
-                refused.insert(id, (declared.service.clone(), message));
+            match self.supervisor.open_listener(listener).await {
+                Ok(_) => {}
+                Err(SupervisorCallError::Refused(refusal)) => {
+                    let message = format!("{} is not open: {}", declared.address, reason(&refusal));
+                    refused.insert(id, (declared.service.clone(), message));
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(refused)
@@ -159,9 +202,9 @@ impl TcpListenerKeeper {
 }
 
 /// Without the listener and its address, which the message names already.
-fn reason(error: &SupervisorCallError) -> String {
-    match error {
-        SupervisorCallError::Refused(CommandRefusal::Open { reason, .. }) => reason.to_string(),
+fn reason(refusal: &CommandRefusal) -> String {
+    match refusal {
+        CommandRefusal::Open { reason, .. } => reason.to_string(),
         other => other.to_string(),
     }
 }

@@ -82,11 +82,9 @@ impl RelayedConnection {
         }
     }
 
-    /// Whether an evicted connection ends: not if its client has sent something since it was chosen.
-    fn yields(&self, client: &TcpStream, now: Mono) -> bool {
-        let yields = self.activity.get().evictable_since(now).is_some() && !has_input(client);
-        self.is_evicted.set(yields);
-        yields
+    /// Whether it can still be closed for others: not if its client has sent something since it was chosen.
+    fn is_evictable(&self, client: &TcpStream, now: Mono) -> bool {
+        self.activity.get().evictable_since(now).is_some() && !has_input(client)
     }
 }
 
@@ -155,9 +153,10 @@ impl Relay<'_> {
                 return Poll::Ready(end);
             }
             while evicted.as_mut().poll(cx).is_ready() {
-                if self.connection.yields(self.client, self.clock.mono()) {
+                if self.connection.is_evictable(self.client, self.clock.mono()) {
                     return Poll::Ready(RelayEnd::Evicted);
                 }
+                self.connection.is_evicted.set(false);
                 evicted.set(self.connection.evicted.notified());
             }
             copying.is_begun = copying.is_begun || begun.as_mut().poll(cx).is_ready();

@@ -39,11 +39,19 @@ enum Unreached {
     Shortage,
 }
 
-/// A connection's place among those that wait.
-struct HeldConnection {
-    /// `None` while it only waits for a table.
-    place: Option<HeldRequest>,
-    until: Mono,
+/// What a connection waits for.
+enum Wait {
+    /// A table with its listener.
+    Table { until: Mono },
+    /// An endpoint, with a place among all that are held.
+    Endpoint { _place: HeldRequest, until: Mono },
+}
+
+impl Wait {
+    fn until(&self) -> Mono {
+        let (Self::Table { until } | Self::Endpoint { until, .. }) = self;
+        *until
+    }
 }
 
 /// Bytes have no host and no path; the listener's rule takes everything.
@@ -53,19 +61,21 @@ impl<P: EndpointConnections> TcpHandler<P> {
     /// Connects to an endpoint; `None` if there is none in time, or the client has left.
     pub(super) async fn find_endpoint(&self, client: &TcpStream) -> Option<ConnectedEndpoint> {
         let mut picks = self.picker.begin();
-        let mut held: Option<HeldConnection> = None;
+        let mut wait: Option<Wait> = None;
         loop {
             let table = self.picker.table_number();
             let reason = match self.connect(&mut picks).await {
                 Ok(connected) => return Some(connected),
                 Err(reason) => reason,
             };
-            // a table that has come meanwhile may have no endpoint ready: from now on the listener's `hold` counts
-            let has_no_place = held.as_ref().is_none_or(|held| held.place.is_none());
-            if held.is_none() || (has_no_place && reason == Unreached::NoEndpoint) {
-                held = self.hold(reason, &picks);
+            match (&wait, reason) {
+                // the table that has come has no endpoint ready: from now on the listener's `hold` counts
+                (None, _) | (Some(Wait::Table { .. }), Unreached::NoEndpoint) => {
+                    wait = self.begin_wait(reason, &picks);
+                }
+                _ => {}
             }
-            let until = held.as_ref().filter(|_| self.may_pass(reason, &picks)).map(|held| held.until);
+            let until = wait.as_ref().filter(|_| self.may_pass(reason, &picks)).map(Wait::until);
             let now = self.clock.mono();
             let Some(until) = until.filter(|until| *until > now && !has_left(client)) else {
                 return self.give_up(reason, &picks);
@@ -80,17 +90,15 @@ impl<P: EndpointConnections> TcpHandler<P> {
         }
     }
 
-    fn hold(&self, reason: Unreached, picks: &RequestPicks) -> Option<HeldConnection> {
+    fn begin_wait(&self, reason: Unreached, picks: &RequestPicks) -> Option<Wait> {
         let now = self.clock.mono();
         match reason {
             Unreached::Shortage => None,
-            Unreached::Unknown => {
-                Some(HeldConnection { place: None, until: now.after(TCP_TABLE_WAIT.into()) })
-            }
+            Unreached::Unknown => Some(Wait::Table { until: now.after(TCP_TABLE_WAIT.into()) }),
             Unreached::NoEndpoint => {
                 let rule = self.picker.hold_rule(&self.listener, &EVERYTHING, picks)?;
                 let place = self.connections.shared.held.hold(&rule.service, now)?;
-                Some(HeldConnection { place: Some(place), until: now.after(Millis::from(rule.longest)) })
+                Some(Wait::Endpoint { _place: place, until: now.after(Millis::from(rule.longest)) })
             }
         }
     }
