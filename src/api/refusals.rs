@@ -244,7 +244,9 @@ fn no_revision(name: &ServiceName, wanted: Option<RevisionNumber>, kept: &[Revis
     let numbers = kept.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut why = Vec::new();
     if wanted.is_none() {
-        why.push("an undo goes back to what served before, and no other release has completed".to_owned());
+        let rule =
+            "an undo goes back to what served before, and no other release has completed; a restart is none";
+        why.push(rule.to_owned());
     }
     why.push(match numbers.as_str() {
         "" => "no revisions yet".to_owned(),
