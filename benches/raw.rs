@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest};
@@ -14,6 +15,9 @@ use crate::images::{Run, client};
 
 /// As in the manifests that are compared with it.
 const STOP_GRACE_SECONDS: i32 = 30;
+
+/// How long a network without containers may be in use.
+const NETWORK_IN_USE: Duration = Duration::from_secs(30);
 
 /// Containers on a network of their own; what a run made and did not remove is swept with it.
 pub(crate) struct Raw {
@@ -51,8 +55,15 @@ impl Raw {
         self.run(self.engine.create_network(network)).unwrap();
     }
 
+    /// Outside the measured time: Docker 20.10 may count containers that it has just removed as endpoints for a moment more.
     pub(crate) fn remove_network(&self) {
-        self.run(self.engine.remove_network(&self.name())).unwrap();
+        self.run(async {
+            let given_up = Instant::now() + NETWORK_IN_USE;
+            while let Err(error) = self.engine.remove_network(&self.name()).await {
+                assert!(Instant::now() < given_up, "the network cannot be removed: {error}");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        });
     }
 
     /// Creates and starts the containers of these numbers, so many at a time.

@@ -17,7 +17,7 @@ use world::World;
 
 #[test]
 fn orchestrator_plans_match_their_snapshots() {
-    crate::golden::check("orchestrator", 70, |script| {
+    crate::golden::check("orchestrator", 72, |script| {
         let mut world = World::new();
         for line in script.lines() {
             world.command(line);
@@ -50,11 +50,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]);
     let limits = prop::sample::select(vec![(1, "0"), (0, "1"), (2, "25%"), (1, "1"), (3, "0"), (0, "10%")]);
     let failure = prop::sample::select(vec!["rollback", "pause"]);
-    let apply = (images, 0..6_u32, limits, failure).prop_map(|(image, n, (surge, missing), failure)| {
-        Step::Command(format!(
-            "apply {image} replicas={n} surge={surge} unavailable={missing} onFailure={failure}"
-        ))
-    });
+    let deadline = prop::sample::select(vec!["30s", "10m"]);
+    let apply = (images, 0..6_u32, limits, failure, deadline).prop_map(
+        |(image, n, (surge, missing), failure, deadline)| {
+            let policy =
+                format!("surge={surge} unavailable={missing} onFailure={failure} deadline={deadline}");
+            Step::Command(format!("apply {image} replicas={n} {policy}"))
+        },
+    );
     let health = prop::sample::select(vec!["/healthz", "/other", "/typo"]);
     prop_oneof![
         2 => apply,
@@ -143,6 +146,18 @@ proptest! {
         prop_assert!(kept.count() <= 1, "one failure is shown at most");
         let shown = |r: &ReplicaView| matches!(r.replica.desired, Desired::Retain { .. });
         prop_assert!(view.replicas.iter().all(|r| r.replica.runs() || shown(r)), "something is left");
+    }
+
+    /// While nothing in the world changes the plans come to an end, whatever state the service is in: no pass undoes what
+    /// the one before did.
+    #[test]
+    fn plans_come_to_rest_while_the_world_does_not_change(steps in prop::collection::vec(step(), 1..80)) {
+        let mut world = World::new();
+        world.command("apply users:1 replicas=3");
+        for step in &steps {
+            take(&mut world, step);
+            prop_assert!(world.clone().comes_to_rest(), "{}", world.transcript());
+        }
     }
 
     /// A release that fails, however and within whatever bounds, and whatever its users do to the count meanwhile, costs

@@ -21,6 +21,9 @@ const READY_AFTER: u64 = 2_000;
 const PULLED_AFTER: u64 = 60_000;
 const GONE_AFTER: u64 = 3_000;
 const TYPO_SHOWS_AFTER: u64 = 15_000;
+/// More passes than a service of a few replicas needs until it has to wait for the world: one starts or removes what the
+/// bounds allow, and each other step is taken once.
+const MOST_PASSES_AT_ONCE: usize = 50;
 /// More passes than any script needs: a run that takes longer does not end.
 const MOST_PASSES: usize = 5_000;
 
@@ -49,6 +52,7 @@ impl Live {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct World {
     now: u64,
     service: Option<Service>,
@@ -512,6 +516,11 @@ impl World {
             self.advance(1_000);
         }
         panic!("no end after {MOST_PASSES} passes:\n{}", self.transcript);
+    }
+
+    /// Whether the passes come to an end while no time passes and nothing happens.
+    pub(super) fn comes_to_rest(&mut self) -> bool {
+        (0..MOST_PASSES_AT_ONCE).any(|_| self.pass().is_empty())
     }
 
     fn write_plan(&mut self, changes: &Changes) {
