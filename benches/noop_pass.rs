@@ -55,7 +55,7 @@ pub(crate) fn measure(_: &Shared) -> Vec<Figure> {
         ),
         Figure::at_most("the same over 5,000 services ÷ over 1,000", ratio, 6.0, "x", &details),
         Figure::note(
-            "a pass of the agent with 5,000 replicas on its host",
+            "a pass of the agent with 5,000 replicas on its node",
             format!("{:.0} ms", millis(agent)),
         ),
     ]
