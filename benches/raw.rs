@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest};
@@ -57,12 +57,14 @@ impl Raw {
 
     /// Outside the measured time: Docker 20.10 may count containers that it has just removed as endpoints for a moment more.
     pub(crate) fn remove_network(&self) {
-        self.run(async {
-            let given_up = Instant::now() + NETWORK_IN_USE;
+        let removing = async {
             while let Err(error) = self.engine.remove_network(&self.name()).await {
-                assert!(Instant::now() < given_up, "the network cannot be removed: {error}");
+                eprintln!("the network cannot be removed yet: {error}");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
+        };
+        self.run(async {
+            tokio::time::timeout(NETWORK_IN_USE, removing).await.expect("the network is removed")
         });
     }
 

@@ -1,5 +1,7 @@
 //! A running container: probed, and registered as an endpoint once it is ready. Pure.
 
+use std::collections::BTreeSet;
+
 use super::classify::ReplicaContainers;
 use super::endpoint_address::EndpointAddress;
 use super::examination;
@@ -8,8 +10,8 @@ use super::status::ReplicaStep;
 use super::view::{WantedReplica, instance_of, shown_state};
 use crate::engine::ObservedContainer;
 use crate::model::{
-    Endpoint, EndpointId, EndpointOrigin, EndpointState, FailedProbe, HealthCheck, NotReadyCause,
-    ReplicaPhase, Revision, ServiceSpec,
+    Endpoint, EndpointId, EndpointOrigin, EndpointState, FailedProbe, HealthCheck, NotReadyCause, Port,
+    Protocol, ReplicaPhase, Revision, ServiceSpec,
 };
 use crate::probe::{ProbeAddress, ProbeState, ProbeTarget};
 
@@ -104,6 +106,11 @@ fn target(spec: &ServiceSpec, instance: &EndpointId, address: EndpointAddress<'_
     Some(ProbeTarget { id: instance.clone(), place, health })
 }
 
+/// The names of the ports that speak HTTP/2.
+fn http2_ports(ports: &[Port]) -> BTreeSet<String> {
+    ports.iter().filter(|port| port.protocol == Protocol::H2c).map(|port| port.name.clone()).collect()
+}
+
 fn register(
     wanted: &WantedReplica,
     revision: &Revision,
@@ -122,6 +129,7 @@ fn register(
         revision: replica.revision,
         address: address.ip(),
         ports: address.ports(&revision.spec.ports),
+        http2_ports: http2_ports(&revision.spec.ports),
         via: address.via(),
         state,
         weight: Endpoint::WEIGHT,

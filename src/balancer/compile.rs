@@ -8,7 +8,7 @@ use super::condition::{BadCondition, check_condition};
 use super::counters::CounterRegistry;
 use super::router::{BadRoute, RouteMatcher, Router};
 use super::sockets::is_served;
-use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule};
+use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule, UpstreamProtocol};
 use crate::model::{
     EndpointId, ForwardAction, HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, PathMatch,
     ProtocolKind, RevisionNumber, RevisionPin, RouteAction, RouteWaits, RoutingTable, ServiceName,
@@ -204,10 +204,14 @@ fn backend(
         service.endpoints.iter().filter_map(|endpoint| Some((endpoint, *endpoint.ports.get(port)?)));
     let weights: Vec<u32> = with_port.clone().map(|(endpoint, _)| endpoint.weight).collect();
     let are_alike = weights.iter().all(|weight| *weight == weights[0] && *weight > 0);
-    let endpoints = with_port.map(|(endpoint, port)| BackendEndpoint {
+    let endpoints = with_port.map(|(endpoint, number)| BackendEndpoint {
         counters: counters.endpoint(&of_service, endpoint),
-        address: SocketAddr::new(endpoint.address, port),
+        address: SocketAddr::new(endpoint.address, number),
         via: endpoint.via,
+        protocol: match endpoint.http2_ports.contains(port) {
+            true => UpstreamProtocol::Http2,
+            false => UpstreamProtocol::Http1,
+        },
         revision: endpoint.revision,
     });
     let endpoints = endpoints.collect();

@@ -15,6 +15,7 @@ pub(super) struct ConnectionLog {
     no_room: Cell<LogThrottle>,
     client_limit: Cell<LogThrottle>,
     bad_request: Cell<LogThrottle>,
+    cancelled: Cell<LogThrottle>,
 }
 
 impl ConnectionLog {
@@ -25,6 +26,7 @@ impl ConnectionLog {
             no_room: Cell::default(),
             client_limit: Cell::default(),
             bad_request: Cell::default(),
+            cancelled: Cell::default(),
         }
     }
 
@@ -56,6 +58,13 @@ impl ConnectionLog {
     pub(super) fn report_bad_request(&self, error: &(dyn Error + 'static)) {
         if let Some(count) = self.occurred(&self.bad_request) {
             tracing::info!(error, count, "refused requests that cannot be read");
+        }
+    }
+
+    /// A client gave up one request after another before their responses.
+    pub(super) fn report_cancelled_requests(&self) {
+        if let Some(count) = self.occurred(&self.cancelled) {
+            tracing::warn!(count, "closed HTTP/2 connections whose clients cancel nearly every request");
         }
     }
 

@@ -123,6 +123,23 @@ pub(super) const URI_MAX_BYTES: usize = 8 << 10;
 pub(super) const HEADERS_MAX_BYTES: usize = 64 << 10;
 /// Headers of a message. The length is bounded too; this bounds what is allocated for them.
 pub(super) const HEADERS_MAX_COUNT: usize = 1_000;
+/// Requests of one connection in HTTP/2 that are served at a time: as many as nginx and browsers expect.
+pub(super) const HTTP2_STREAMS_MAX: u32 = 128;
+/// What a client may send of a body before the endpoint takes it: 2.5 MiB/s at 50 ms from a client to the balancer.
+pub(super) const HTTP2_STREAM_WINDOW: u32 = 128 << 10;
+/// The same for all bodies of a connection together: what a client can make the balancer keep for it.
+pub(super) const HTTP2_CONNECTION_WINDOW: u32 = 256 << 10;
+/// Requests that share a connection to an endpoint: as many as most servers take, and few enough for the window below.
+pub(super) const HTTP2_UPSTREAM_REQUESTS_MAX: usize = 100;
+/// What an endpoint may send on a connection that clients have not read: enough for all its requests, so that clients that do not read
+/// hold up no other.
+pub(super) const HTTP2_UPSTREAM_WINDOW: u32 = 100 * HTTP2_STREAM_WINDOW;
+/// What is kept of a response that its client is slow to read.
+pub(super) const HTTP2_SEND_BUFFER: usize = 64 << 10;
+/// Requests that a client may give up before their response, more than it lets be answered: a page that is left gives up dozens.
+pub(super) const CANCELLED_STREAMS_MAX: usize = 200;
+/// Interim responses to one request in HTTP/2, which are kept until the client reads them. Services send one or two.
+pub(super) const INTERIM_RESPONSES_MAX: usize = 16;
 /// The longest method of the registry has 17 bytes.
 pub(super) const METHOD_MAX_BYTES: usize = 64;
 /// A connect on this machine or its bridge networks takes microseconds; an endpoint that needs longer is not there.

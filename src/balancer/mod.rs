@@ -28,6 +28,7 @@ mod file;
 mod health;
 mod hold;
 mod http;
+mod idle_timer;
 mod last_requests;
 mod limits;
 mod listener;

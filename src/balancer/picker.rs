@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::claim::{Claim, ThreadEndpoint};
-use super::condition::{RequestAttributes, holds};
+use super::condition::RequestAttributes;
 use super::endpoint::EndpointKey;
 use super::eviction_round::EvictionRound;
 use super::failures::RevisionCounters;
@@ -30,7 +30,7 @@ use super::pool::EndpointConnections;
 use super::request_picks::RequestPicks;
 use super::router::RouteRequest;
 use super::select::{Draw, choose, choose_weighted};
-use super::table::{Backend, BackendEndpoint, CompiledTable};
+use super::table::{BackendEndpoint, CompiledTable, UpstreamProtocol};
 use crate::clock::Clock;
 use crate::model::{EndpointVia, ListenerId, Mono, RouteWaits};
 
@@ -73,6 +73,7 @@ pub(super) struct Choice<P> {
     pub(super) connections: P,
     pub(super) address: SocketAddr,
     pub(super) via: EndpointVia,
+    pub(super) protocol: UpstreamProtocol,
     /// When it was picked, in microseconds; `None` while latencies are not watched.
     pub(super) picked_at: Option<u64>,
     /// From the request's last byte to the response's headers.
@@ -145,6 +146,7 @@ impl<P: EndpointConnections> Picker<P> {
             connections: connections.clone(),
             address: target.address,
             via: target.via,
+            protocol: target.protocol,
             picked_at: self.are_watched.load(Ordering::Relaxed).then(|| self.clock.micros()),
             timeout: rule.timeout,
             strip: rule.strip_prefix.then_some(path.len()),
@@ -194,7 +196,7 @@ impl<P: EndpointConnections> Picker<P> {
             && let Some(index) = picks.draw_backend(rule, Some)
         {
             let backend = &view.table.backends[index];
-            let drawn = match pinned_revision(backend, request.attributes) {
+            let drawn = match backend.pinned_revision(request.attributes) {
                 Some(revision) => Some(revision),
                 None if backend.shares.is_empty() => picks.tried_revision(&backend.service),
                 None => picks.draw_revision(&backend.shares, Some),
@@ -228,7 +230,7 @@ impl<P: EndpointConnections> Picker<P> {
         let choose_of = |revision: &Arc<RevisionCounters>| {
             choose(&|index| backend.endpoints[index].revision == revision.number && usable(index))
         };
-        let chosen = match pinned_revision(backend, request) {
+        let chosen = match backend.pinned_revision(request) {
             Some(revision) => choose_of(revision),
             None if backend.shares.is_empty() => choose(&usable),
             None => picks.draw_revision(&backend.shares, choose_of),
@@ -284,16 +286,4 @@ impl<P: EndpointConnections> Picker<P> {
     pub(super) fn evict(&self, round: &mut EvictionRound) {
         self.endpoints.borrow().values().for_each(|endpoint| endpoint.connections.evict(round));
     }
-}
-
-/// The revision that a request is pinned to; `None` without a pin, and if the table has no endpoint of that revision.
-fn pinned_revision<'a>(
-    backend: &'a Backend,
-    request: &dyn RequestAttributes,
-) -> Option<&'a Arc<RevisionCounters>> {
-    let met =
-        backend.pins.iter().find(|pin| pin.conditions.iter().all(|condition| holds(condition, request)));
-    let revision = met?.revision;
-    let of_revision = backend.endpoints.iter().find(|endpoint| endpoint.revision == revision)?;
-    Some(&of_revision.counters.revision)
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::condition::{RequestAttributes, holds};
 use super::endpoint::UpstreamEndpoint;
 use super::failures::{RevisionCounters, ServiceCounters};
 use super::router::{RouteRequest, Router};
@@ -27,7 +28,15 @@ pub(super) struct BackendEndpoint {
     pub(super) counters: Arc<UpstreamEndpoint>,
     pub(super) address: SocketAddr,
     pub(super) via: EndpointVia,
+    pub(super) protocol: UpstreamProtocol,
     pub(super) revision: RevisionNumber,
+}
+
+/// What an endpoint speaks at a port. Bytes of TCP are passed whatever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UpstreamProtocol {
+    Http1,
+    Http2,
 }
 
 /// A port of a service that routes lead to, with the endpoints that have it.
@@ -41,6 +50,17 @@ pub(super) struct Backend {
     /// Of the endpoints; `None` if all are alike.
     pub(super) weights: Option<Vec<u32>>,
     pub(super) service: Arc<ServiceCounters>,
+}
+
+impl Backend {
+    /// The revision that a request is pinned to; `None` without a pin, and if the table has no endpoint of that revision.
+    pub(super) fn pinned_revision(&self, request: &dyn RequestAttributes) -> Option<&Arc<RevisionCounters>> {
+        let met =
+            self.pins.iter().find(|pin| pin.conditions.iter().all(|condition| holds(condition, request)));
+        let revision = met?.revision;
+        let of_revision = self.endpoints.iter().find(|endpoint| endpoint.revision == revision)?;
+        Some(&of_revision.counters.revision)
+    }
 }
 
 #[derive(Debug)]

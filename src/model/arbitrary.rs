@@ -110,6 +110,7 @@ fn endpoint() -> impl Strategy<Value = TableEndpoint> {
             origin,
             address: [10, 209, 0, n].into(),
             ports: [("http".to_owned(), 80)].into(),
+            http2_ports: if n % 2 == 0 { [].into() } else { ["http".to_owned()].into() },
             via,
             weight,
         }

@@ -1,7 +1,9 @@
 //! Rules over a whole spec. The client checks them to report the line, the server because no client can be trusted. Pure.
 
 use super::image_reference::check_image;
-use super::{EnvValue, LIMITS, NumberOrPercent, Problem, Protocol, Route, ServiceSpec, is_host_name};
+use super::{
+    EnvValue, HealthCheck, LIMITS, NumberOrPercent, Problem, Protocol, Route, ServiceSpec, is_host_name,
+};
 
 /// Signals that can ask a process to stop, without `SIG`.
 pub const SIGNALS: [&str; 11] =
@@ -118,6 +120,16 @@ fn check_health(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
             Some(name) => unknown_port(spec, "spec.health.port".to_owned(), name),
             None => Problem::new("spec.health", "the health check needs a port").suggest("port: 8080"),
         });
+    }
+    let port = spec.port(health.port.as_deref());
+    if let (HealthCheck::Http(_), Some(port)) = (&health.check, port)
+        && port.protocol == Protocol::H2c
+    {
+        let message = format!(
+            "port `{}` speaks HTTP/2, and `http` probes by HTTP/1.1; `grpc` calls grpc.health.v1.Health/Check, `tcp` connects",
+            port.name
+        );
+        problems.push(Problem::new("spec.health.http", message).suggest("grpc: \"\""));
     }
     problems.extend(super::health_check::problems(health));
 }

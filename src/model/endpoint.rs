@@ -1,7 +1,7 @@
 //! The registry's record of one reachable instance, and the identity of endpoints of any origin.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -134,6 +134,9 @@ pub struct Endpoint {
     pub address: IpAddr,
     /// Ports by name.
     pub ports: BTreeMap<String, u16>,
+    /// Names of those that speak HTTP/2.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub http2_ports: BTreeSet<String>,
     #[serde(default)]
     pub via: EndpointVia,
     pub state: EndpointState,
@@ -231,6 +234,7 @@ mod tests {
                 revision: RevisionNumber(1),
                 address: [10, 0, 0, 1].into(),
                 ports: [("admin".to_owned(), 80), ("http".to_owned(), 81)].into(),
+                http2_ports: [].into(),
                 via: EndpointVia::Direct,
                 state: EndpointState::Ready,
                 weight,

@@ -31,6 +31,8 @@ pub enum Protocol {
     /// HTTP/1.1.
     #[default]
     Http,
+    /// HTTP/2 without TLS, which gRPC servers speak.
+    H2c,
     /// Bytes: the balancer reads nothing of them.
     Tcp,
 }

@@ -135,6 +135,9 @@ pub struct TableEndpoint {
     pub address: IpAddr,
     /// Ports by name.
     pub ports: BTreeMap<String, u16>,
+    /// Names of those that speak HTTP/2.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub http2_ports: BTreeSet<String>,
     pub via: EndpointVia,
     /// Relative to the weights of the revision's other endpoints.
     pub weight: u32,
@@ -156,6 +159,7 @@ impl TableEndpoint {
             origin: OriginName::Managed,
             address,
             ports,
+            http2_ports: BTreeSet::new(),
             via: EndpointVia::Direct,
             weight: Endpoint::WEIGHT,
         }

@@ -19,7 +19,8 @@ pub(super) fn remove(pass: &mut Pass<'_>) -> bool {
 /// 1, 2, 3 … Then, where old and new together are above the ceiling: old ones that are idle, old ones as far as the floor
 /// allows, and new ones that are idle.
 fn surplus<'a>(pass: &Pass<'a>) -> Vec<ClassifiedReplica<'a>> {
-    let (census, bounds) = (&pass.census, pass.bounds);
+    let census = &pass.census;
+    let bounds = pass.bounds;
     let mut target: Vec<ClassifiedReplica<'a>> =
         census.current.iter().chain(&census.matching).copied().collect();
     target.sort_by_key(|s| (s.available, s.may_serve, std::cmp::Reverse(s.view.replica.slot)));

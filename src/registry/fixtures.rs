@@ -36,6 +36,7 @@ pub(super) fn endpoint(service: &str, container: &str, state: EndpointState) -> 
         revision: RevisionNumber(1),
         address: [10, 209, 0, 2].into(),
         ports: [("http".to_owned(), 80)].into(),
+        http2_ports: [].into(),
         via: EndpointVia::Direct,
         state,
         weight: Endpoint::WEIGHT,

@@ -75,6 +75,7 @@ fn table_endpoint(id: EndpointId, endpoint: &Endpoint) -> TableEndpoint {
         origin: OriginName::from(&endpoint.origin),
         address: endpoint.address,
         ports: endpoint.ports.clone(),
+        http2_ports: endpoint.http2_ports.clone(),
         via: endpoint.via,
         weight: endpoint.weight,
     }

@@ -5,6 +5,8 @@ mod connections;
 mod draining;
 pub(crate) mod harness;
 mod hold;
+mod http2;
+mod http2_endpoints;
 mod listeners;
 mod messages;
 mod pauses;

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use coxswain::manifest::{ManifestSource, parse};
 
 /// Pages with manifests: the exact list, so that a change of the pages' layout cannot skip one.
-const PAGES_WITH_MANIFESTS: [&str; 13] = [
+const PAGES_WITH_MANIFESTS: [&str; 14] = [
     "README.md",
     "docs/how-to/container-options.md",
     "docs/how-to/failed-release.md",
+    "docs/how-to/grpc.md",
     "docs/how-to/live-changes.md",
     "docs/how-to/manifests-directory.md",
     "docs/how-to/rolling-upgrade.md",

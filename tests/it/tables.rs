@@ -83,6 +83,7 @@ fn stored(service: &str, origin: EndpointOrigin, revision: u64) -> Endpoint {
         revision: RevisionNumber(revision),
         address: [10, 209, 0, 2].into(),
         ports: [("http".to_owned(), 8080)].into(),
+        http2_ports: [].into(),
         via: EndpointVia::Direct,
         state: EndpointState::Ready,
         weight: Endpoint::WEIGHT,

@@ -257,6 +257,7 @@ fn endpoint_event_and_log_line_show_all_they_have() {
         revision: RevisionNumber(3),
         address: [10, 209, 1, 4].into(),
         ports: BTreeMap::from([("http".to_owned(), 8080)]),
+        http2_ports: [].into(),
         via: EndpointVia::Direct,
         state: EndpointState::Draining,
         weight: 2,

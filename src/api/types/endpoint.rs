@@ -1,6 +1,6 @@
 //! Endpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,9 @@ pub struct EndpointObject {
     pub address: IpAddr,
     /// By name.
     pub ports: BTreeMap<String, u16>,
+    /// Names of those that speak HTTP/2.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub http2_ports: BTreeSet<String>,
     pub via: EndpointVia,
     pub state: EndpointState,
     /// Relative to the weights of the revision's other endpoints.
@@ -40,7 +43,8 @@ pub struct EndpointObject {
 impl From<Endpoint> for EndpointObject {
     fn from(endpoint: Endpoint) -> Self {
         let name = endpoint.name().into_owned();
-        let Endpoint { service, origin, revision, address, ports, via, state, weight } = endpoint;
+        let Endpoint { service, origin, revision, address, ports, http2_ports, via, state, weight } =
+            endpoint;
         let mut object = Self {
             name,
             service,
@@ -49,6 +53,7 @@ impl From<Endpoint> for EndpointObject {
             revision,
             address,
             ports,
+            http2_ports,
             via,
             state,
             weight,

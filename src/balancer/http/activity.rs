@@ -121,6 +121,12 @@ impl ClientActivity {
         self.waits.set(waits);
     }
 
+    /// The exchange is a call of gRPC: both sides send whenever they have something to say, and a stream without messages is no
+    /// stalled upload.
+    pub(super) fn begin_call(&self) {
+        self.upload.never_ends();
+    }
+
     pub(super) fn waits(&self) -> RouteWaits {
         self.waits.get()
     }

@@ -3,30 +3,24 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::UPGRADE;
+use http::Request;
 use http::request::Parts;
-use http::{Method, Request, StatusCode};
 
-use super::codec::{ResponseHead, SentMethod};
+use super::answer::{Answer, NoAnswer};
+use super::codec::ResponseHead;
+use super::endpoint_pools::UpstreamLease;
 use super::handler::HttpClient;
-use super::headers;
+use super::http1_attempt::Http1Attempt;
+use super::http2::{Http2Attempt, Http2Head};
 use super::local_reply::LocalReply;
 use super::request_body::{RequestBody, UploadProgress, UploadState};
-use super::upload::{Upload, UploadError};
-use super::upstream::{HttpLease, NoResponse};
+use super::upload::UploadError;
+use super::upstream::NoResponse;
 use crate::model::Millis;
-
-/// A response whose body is still to come.
-pub(super) struct Answer {
-    pub(super) head: ResponseHead,
-    pub(super) lease: HttpLease,
-    /// What of the request is still to be sent.
-    pub(super) upload: Option<Upload>,
-}
 
 /// What became of an attempt that brought no response.
 pub(super) enum AttemptFailure {
-    /// No byte was sent; the request is whole.
+    /// The endpoint has seen nothing of it; the request is whole.
     Unsent(Request<RequestBody>),
     /// It was sent, and the connection closed before a byte of a response came. With its head if it may be sent again.
     HungUp(Option<Parts>),
@@ -45,7 +39,7 @@ pub(super) struct AnswerTimes {
 
 /// Sends a request and waits for the response's headers.
 pub(super) async fn send(
-    lease: HttpLease,
+    lease: UpstreamLease,
     request: Request<RequestBody>,
     may_repeat: bool,
     times: AnswerTimes,
@@ -75,52 +69,69 @@ pub(super) async fn send(
             Err(AttemptFailure::Final(LocalReply::BodyBroken))
         }
         Err(NoAnswer::Upload(UploadError::Unsent)) => {
-            Err(AttemptFailure::Unsent(Request::from_parts(head, attempt.upload.into_body())))
+            Err(AttemptFailure::Unsent(Request::from_parts(head, attempt.into_body())))
         }
         Err(NoAnswer::Upload(UploadError::Body)) => Err(AttemptFailure::Final(LocalReply::BodyBroken)),
         Err(NoAnswer::Response(error)) => {
             tracing::debug!(error = &error as &dyn std::error::Error, "an endpoint did not answer");
             Err(match error {
-                NoResponse::HungUp if !attempt.saw_interim => {
+                NoResponse::Unseen => match attempt.into_unseen_body() {
+                    Some(body) => AttemptFailure::Unsent(Request::from_parts(head, body)),
+                    None => AttemptFailure::Final(LocalReply::UpstreamBroken),
+                },
+                NoResponse::HungUp if !attempt.saw_interim() => {
                     AttemptFailure::HungUp(may_repeat.then_some(head))
                 }
-                NoResponse::HungUp | NoResponse::Incomplete | NoResponse::Invalid(_) => {
+                NoResponse::HungUp | NoResponse::Incomplete => {
                     AttemptFailure::Final(LocalReply::UpstreamBroken)
                 }
+                NoResponse::Invalid(_) => AttemptFailure::Final(LocalReply::UpstreamProtocol("HTTP/1.1")),
+                NoResponse::NotHttp2 => AttemptFailure::Final(LocalReply::UpstreamProtocol("HTTP/2")),
             })
         }
     }
 }
 
-/// A request on its way to an endpoint, whose response has not come.
-struct Attempt {
-    upload: Upload,
-    is_sent: bool,
-    lease: HttpLease,
-    method: SentMethod,
-    /// Whether the request asks to switch to another protocol.
-    may_switch: bool,
-    /// Whether the endpoint has begun to answer.
-    saw_interim: bool,
+/// A request on its way to an endpoint.
+enum Attempt {
+    Http1(Http1Attempt),
+    Http2(Http2Attempt),
 }
 
-/// Why there is no response.
-enum NoAnswer {
-    Upload(UploadError),
-    Response(NoResponse),
+/// The head of a response, in the protocol that it came in.
+enum AnswerHead {
+    Http1(ResponseHead),
+    Http2(Http2Head),
 }
 
 impl Attempt {
-    fn new(head: &Parts, body: RequestBody, lease: HttpLease) -> Self {
-        let method = if head.method == Method::HEAD { SentMethod::Head } else { SentMethod::Other };
-        let may_switch = head.headers.contains_key(UPGRADE);
-        Self {
-            upload: Upload::new(head, body),
-            is_sent: false,
-            lease,
-            method,
-            may_switch,
-            saw_interim: false,
+    fn new(head: &Parts, body: RequestBody, lease: UpstreamLease) -> Self {
+        match lease {
+            UpstreamLease::Http1(lease) => Self::Http1(Http1Attempt::new(head, body, lease)),
+            UpstreamLease::Http2(lease) => Self::Http2(Http2Attempt::new(head, body, lease)),
+        }
+    }
+
+    fn saw_interim(&self) -> bool {
+        match self {
+            Self::Http1(attempt) => attempt.saw_interim(),
+            Self::Http2(attempt) => attempt.saw_interim(),
+        }
+    }
+
+    /// The body, whole: of a request of which nothing was sent.
+    fn into_body(self) -> RequestBody {
+        match self {
+            Self::Http1(attempt) => attempt.into_body(),
+            Self::Http2(attempt) => attempt.into_unseen_body().unwrap_or(RequestBody::Empty),
+        }
+    }
+
+    /// The body of a request that the endpoint says it has not looked at, if none of it was read.
+    fn into_unseen_body(self) -> Option<RequestBody> {
+        match self {
+            Self::Http1(_) => None,
+            Self::Http2(attempt) => attempt.into_unseen_body(),
         }
     }
 
@@ -129,47 +140,22 @@ impl Attempt {
         &mut self,
         client: &HttpClient,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<ResponseHead, NoAnswer>> {
-        if !self.is_sent {
-            match self.lease.connection.poll_send(&mut self.upload, cx) {
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(NoAnswer::Upload(error))),
-                Poll::Ready(Ok(())) => self.is_sent = true,
-                Poll::Pending => {}
-            }
-        }
-        loop {
-            match self.lease.connection.poll_head(self.method, cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(NoAnswer::Response(error))),
-                Poll::Ready(Ok(mut head)) => {
-                    if !head.parts.status.is_informational()
-                        || head.parts.status == StatusCode::SWITCHING_PROTOCOLS
-                    {
-                        return Poll::Ready(Ok(head));
-                    }
-                    self.saw_interim = true;
-                    // a client that expects 100 Continue got it from the balancer
-                    if head.parts.status != StatusCode::CONTINUE {
-                        headers::strip_hop_by_hop(&mut head.parts.headers);
-                        client.pass_interim(&head);
-                    }
-                }
-            }
+    ) -> Poll<Result<AnswerHead, NoAnswer>> {
+        match self {
+            Self::Http1(attempt) => attempt.poll_answer(client, cx).map_ok(AnswerHead::Http1),
+            Self::Http2(attempt) => attempt.poll_answer(client, cx).map_ok(AnswerHead::Http2),
         }
     }
 
-    fn accept(self, mut head: ResponseHead) -> Result<Answer, LocalReply> {
-        let switched_to = match head.parts.status {
-            StatusCode::SWITCHING_PROTOCOLS if self.may_switch => head.parts.headers.get(UPGRADE).cloned(),
-            StatusCode::SWITCHING_PROTOCOLS => return Err(LocalReply::UpstreamBroken),
-            _ => None,
-        };
-        headers::strip_hop_by_hop(&mut head.parts.headers);
-        if let Some(protocol) = switched_to {
-            headers::announce_upgrade(&mut head.parts.headers, protocol);
+    fn accept(self, head: AnswerHead) -> Result<Answer, LocalReply> {
+        match (self, head) {
+            (Self::Http1(attempt), AnswerHead::Http1(head)) => attempt.accept(head),
+            (Self::Http2(attempt), AnswerHead::Http2(head)) => Ok(attempt.accept(head)),
+            // an attempt yields heads of its own protocol
+            (Self::Http1(_), AnswerHead::Http2(_)) | (Self::Http2(_), AnswerHead::Http1(_)) => {
+                Err(LocalReply::UpstreamBroken)
+            }
         }
-        let upload = (!self.is_sent || self.upload.is_write_closed()).then_some(self.upload);
-        Ok(Answer { head, lease: self.lease, upload })
     }
 }
 

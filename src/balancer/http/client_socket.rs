@@ -10,14 +10,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
 use super::activity::ClientActivity;
 use super::codec::{
-    BodyDecoder, BodyError, DecodedBody, HeadError, ReadBuffer, RequestHead, ResponseHead, WriteQueue,
-    parse_request, write_response_head,
+    BodyDecoder, BodyError, DecodedBody, HeadError, ReadBuffer, RequestHead, WriteQueue, parse_request,
+    write_response_head,
 };
 use crate::balancer::limits::HEADERS_MAX_BYTES;
 
@@ -153,10 +154,10 @@ impl ClientSocket {
     }
 
     /// Passes an interim response, such as 103 Early Hints.
-    pub(super) fn push_interim(&self, head: &ResponseHead) {
+    pub(super) fn push_interim(&self, status: StatusCode, headers: &HeaderMap) {
         let state = &mut *self.state.borrow_mut();
         if state.takes_interim && !state.output.is_full() {
-            write_response_head(state.output.tail(), head.parts.status, &head.parts.headers);
+            write_response_head(state.output.tail(), status, headers);
         }
     }
 

@@ -2,18 +2,21 @@
 
 use std::rc::Rc;
 
+use super::endpoint_pools::UpstreamLease;
 use super::forward::{ConnectionOrigin, ForwardedRequest, HttpChoice};
 use super::local_reply::LocalReply;
-use super::upstream::{HttpLease, connect};
+use super::upstream::connect;
 use crate::balancer::claim::ThreadEndpoint;
 use crate::balancer::connect::ConnectError;
 use crate::balancer::hold::HeldRequest;
 use crate::balancer::limits::{CONNECTS_MAX, HOLD_RETRY};
 use crate::balancer::picker::HoldRule;
 use crate::balancer::pool::ReusePolicy;
+use crate::balancer::socket_budget::SocketBudget;
+use crate::balancer::table::UpstreamProtocol;
 use crate::model::{Millis, Mono};
 
-type FoundEndpoint = (HttpChoice, HttpLease, ConnectionOrigin);
+type FoundEndpoint = (HttpChoice, UpstreamLease, ConnectionOrigin);
 
 /// A request's place among those that wait for an endpoint.
 struct Waiting {
@@ -96,18 +99,17 @@ impl ForwardedRequest<'_> {
                 choice.claim.mark_unsent();
                 return Err(reply);
             }
-            if let Some(lease) = choice.connections.reuse(choice.address, self.reuse_policy()) {
+            if let Some(lease) = reuse(&choice, self.reuse_policy()) {
                 return Ok((choice, lease, ConnectionOrigin::Reused));
             }
             self.connects += 1;
             let endpoint = Rc::clone(choice.claim.endpoint());
-            match connect(choice.address, &self.handler.connections.shared.budget).await {
-                Ok(connection) => {
+            match open(&choice, &self.handler.connections.shared.budget).await {
+                Ok(lease) => {
                     let origin = ConnectionOrigin::New(choice.via);
                     if origin == ConnectionOrigin::TO_ENDPOINT {
                         endpoint.restore();
                     }
-                    let lease = choice.connections.lease(connection, choice.address);
                     return Ok((choice, lease, origin));
                 }
                 // local ports run out for one address at a time: another endpoint may still be reachable
@@ -140,6 +142,29 @@ impl ForwardedRequest<'_> {
             ReusePolicy::Any
         } else {
             ReusePolicy::Fresh
+        }
+    }
+}
+
+/// A place on a connection that the thread has.
+fn reuse(choice: &HttpChoice, policy: ReusePolicy) -> Option<UpstreamLease> {
+    let HttpChoice { connections, address, .. } = choice;
+    match choice.protocol {
+        UpstreamProtocol::Http1 => connections.http1.reuse(*address, policy).map(UpstreamLease::Http1),
+        UpstreamProtocol::Http2 => connections.http2.reuse(*address, policy).map(UpstreamLease::Http2),
+    }
+}
+
+/// A place on a new connection.
+async fn open(choice: &HttpChoice, budget: &SocketBudget) -> Result<UpstreamLease, ConnectError> {
+    let HttpChoice { connections, address, .. } = choice;
+    match choice.protocol {
+        UpstreamProtocol::Http1 => {
+            let connection = connect(*address, budget).await?;
+            Ok(UpstreamLease::Http1(connections.http1.lease(connection, *address)))
+        }
+        UpstreamProtocol::Http2 => {
+            connections.http2.connect(*address, budget).await.map(UpstreamLease::Http2)
         }
     }
 }

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use http::request::Parts;
 use http::{Request, Response, Version};
 
-use super::attempt::{Answer, AnswerTimes, AttemptFailure, send};
-use super::codec::BodyDecoder;
+use super::answer::Answer;
+use super::attempt::{AnswerTimes, AttemptFailure, send};
+use super::endpoint_pools::HttpPool;
 use super::exchange::Exchange;
 use super::handler::{HttpClient, HttpHandler};
 use super::headers;
@@ -14,10 +15,10 @@ use super::local_reply::LocalReply;
 use super::request_body::RequestBody;
 use super::request_target::RequestTarget;
 use super::response_body::{ResponseBody, UpstreamResponseBody};
-use super::upstream::HttpPool;
 use crate::balancer::limits::CONNECT_DEADLINE;
 use crate::balancer::picker::Choice;
 use crate::balancer::request_picks::RequestPicks;
+use crate::balancer::table::UpstreamProtocol;
 use crate::model::{EndpointVia, Mono};
 
 pub(super) type HttpChoice = Choice<HttpPool>;
@@ -25,7 +26,7 @@ pub(super) type HttpChoice = Choice<HttpPool>;
 /// Returns the response of an endpoint, or a local reply that says why there is none.
 pub(super) async fn forward(client: &HttpClient, head: Parts) -> Response<ResponseBody> {
     let mut exchange = Exchange::begin(&client.activity);
-    let has_body = !client.socket.is_body_read();
+    let has_body = !client.source.is_body_read();
     let answered = match client.admit(&head.headers) {
         Ok(slot) => {
             exchange.slot = slot;
@@ -76,7 +77,7 @@ pub(super) struct ForwardedRequest<'a> {
 impl<'a> ForwardedRequest<'a> {
     fn new(client: &'a HttpClient, mut head: Parts) -> Result<Self, LocalReply> {
         let handler = &*client.handler;
-        let body = RequestBody::new(&client.socket, &client.activity, &handler.clock);
+        let body = RequestBody::new(&client.source, &client.activity, &handler.clock);
         let target = RequestTarget::parse(&head)?;
         let upgrade = headers::requested_upgrade(&head).filter(|_| body.is_empty());
         head.version = Version::HTTP_11;
@@ -111,8 +112,13 @@ impl<'a> ForwardedRequest<'a> {
             let may_repeat = self.may_repeat(origin);
             let request = Request::from_parts(self.head, self.body);
             let sent_at = (origin == ConnectionOrigin::TO_DOCKER_PROXY).then(|| self.handler.clock.mono());
-            let times = AnswerTimes { timeout: choice.timeout, upload: choice.waits.upload_timeout };
-            self.client.activity.set_waits(choice.waits);
+            let waits = choice.waits;
+            self.client.activity.set_waits(waits);
+            let mut times = AnswerTimes { timeout: choice.timeout, upload: waits.upload_timeout };
+            if choice.protocol == UpstreamProtocol::Http2 && headers::is_grpc(request.headers()) {
+                self.client.activity.begin_call();
+                times.upload = waits.idle_timeout;
+            }
             let failure = match send(lease, request, may_repeat, times, self.client).await {
                 Ok(answer) => return Ok(self.handler.answered(choice, origin, answer)),
                 Err(failure) => failure,
@@ -168,7 +174,7 @@ impl HttpHandler {
         origin: ConnectionOrigin,
         answer: Answer,
     ) -> Response<UpstreamResponseBody> {
-        let Answer { head, lease, upload } = answer;
+        let Answer { head, content } = answer;
         let HttpChoice { claim, picked_at, .. } = choice;
         if origin == ConnectionOrigin::TO_DOCKER_PROXY {
             claim.endpoint().restore();
@@ -176,12 +182,10 @@ impl HttpHandler {
         if let Some(picked_at) = picked_at {
             claim.record_latency(self.clock.micros().saturating_sub(picked_at));
         }
-        if head.parts.status.is_server_error() {
+        if head.status.is_server_error() {
             claim.mark_failed();
         }
-        let decoder = BodyDecoder::new(head.framing);
-        let body = UpstreamResponseBody::new(decoder, lease, head.keeps_alive, upload, claim);
-        Response::from_parts(head.parts, body)
+        Response::from_parts(head, UpstreamResponseBody::new(content, claim))
     }
 
     /// Whether Docker's proxy hung up on a request because nothing listens in the container: it does so at once. If it takes

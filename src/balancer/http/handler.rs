@@ -3,15 +3,15 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::StatusCode;
 use http::header::{FORWARDED, HeaderMap, HeaderValue};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::ClientActivity;
-use super::client_socket::ClientSocket;
-use super::codec::ResponseHead;
 use super::date::DateHeader;
+use super::endpoint_pools::HttpPool;
 use super::forwarding::{FORWARDED_FOR, ForwardingPeer};
-use super::upstream::HttpPool;
+use super::request_source::RequestSource;
 use crate::balancer::client_limit::ClientSlot;
 use crate::balancer::last_requests::LastRequests;
 use crate::balancer::limits::BalancerLimits;
@@ -21,7 +21,7 @@ use crate::balancer::relay::RelayScratch;
 use crate::clock::Clock;
 use crate::model::ListenerId;
 
-/// What the HTTP/1.1 connections of a thread share.
+/// What the connections of an HTTP listener share in a thread.
 pub(in crate::balancer) struct HttpHandler {
     pub(in crate::balancer) listener: ListenerId,
     pub(in crate::balancer) picker: Rc<Picker<HttpPool>>,
@@ -36,18 +36,18 @@ pub(in crate::balancer) struct HttpHandler {
     pub(in crate::balancer) date: DateHeader,
 }
 
-/// A client connection, as its requests see it.
+/// A client, as one of its requests sees it.
 pub(super) struct HttpClient {
     pub(super) handler: Rc<HttpHandler>,
     pub(super) activity: Rc<ClientActivity>,
-    pub(super) socket: Rc<ClientSocket>,
-    pub(super) peer: ForwardingPeer,
+    pub(super) source: RequestSource,
+    pub(super) peer: Rc<ForwardingPeer>,
 }
 
 impl HttpClient {
     /// Passes an interim response.
-    pub(super) fn pass_interim(&self, head: &ResponseHead) {
-        self.socket.push_interim(head);
+    pub(super) fn pass_interim(&self, status: StatusCode, headers: &HeaderMap) {
+        self.source.push_interim(status, headers);
     }
 
     /// Counts a request that a trusted proxy sent for a client like a connection of that client, which the proxy does not

@@ -131,6 +131,11 @@ pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
     values.flat_map(|text| text.split(',')).any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
+/// Whether a request is a call of gRPC.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// Announces a body of unknown length: its chunks are written again.
 pub(super) fn announce_body(headers: &mut HeaderMap) {
     if !headers.contains_key(CONTENT_LENGTH) {

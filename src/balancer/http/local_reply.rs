@@ -56,6 +56,8 @@ pub(super) enum LocalReply {
     UpstreamStalled(Millis),
     #[error("the instance broke off before it answered")]
     UpstreamBroken,
+    #[error("what the instance answered is not {0}, which the service declares for this port")]
+    UpstreamProtocol(&'static str),
     #[error("the instance did not answer within route.timeout ({0})")]
     UpstreamTimeout(Millis),
 }
@@ -92,7 +94,7 @@ impl LocalReply {
             }
             Self::UploadTimeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::ClientLimit(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
+            Self::Unreachable | Self::UpstreamBroken | Self::UpstreamProtocol(_) => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout(_) | Self::UpstreamStalled(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -158,7 +160,7 @@ impl LocalReply {
 fn status_of(error: HeadError) -> StatusCode {
     match error {
         HeadError::Syntax(_) | HeadError::Tls | HeadError::Target => StatusCode::BAD_REQUEST,
-        HeadError::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        HeadError::Version | HeadError::Http2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         HeadError::Method | HeadError::Framing(FramingError::Coding) => StatusCode::NOT_IMPLEMENTED,
         HeadError::TargetLength => StatusCode::URI_TOO_LONG,
         HeadError::Length | HeadError::Count => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

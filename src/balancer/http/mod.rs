@@ -1,4 +1,4 @@
-//! HTTP/1.1, both sides.
+//! HTTP/1.1 and HTTP/2 (`http2/`), both sides.
 //!
 //! `connection` serves a client's connection within the limits that `activity` keeps, `request_target` reads host and path,
 //! `forward` finds an endpoint that answers, `attempt` asks one, `upstream` connects to it.
@@ -7,20 +7,27 @@
 //! A connection that switches to another protocol leaves this module for `relay/` (`tunnel`).
 
 mod activity;
+mod answer;
 mod attempt;
 mod client_socket;
 mod codec;
 mod connection;
 mod connection_phase;
 mod date;
+mod deadline_watch;
+mod endpoint_pools;
 mod endpoint_search;
 mod exchange;
 mod forward;
 mod forwarding;
 mod handler;
 mod headers;
+mod http1_attempt;
+mod http1_response_body;
+mod http2;
 mod local_reply;
 mod request_body;
+mod request_source;
 mod request_target;
 mod response_body;
 mod response_writer;
@@ -30,5 +37,5 @@ mod upload_watch;
 mod upstream;
 
 pub(super) use date::DateHeader;
+pub(super) use endpoint_pools::HttpPool;
 pub(super) use handler::HttpHandler;
-pub(super) use upstream::HttpPool;

@@ -11,9 +11,9 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
 use super::activity::ClientActivity;
-use super::client_socket::ClientSocket;
 use super::codec::BodyError;
 use super::forwarding::strip_claims;
+use super::request_source::RequestSource;
 use crate::balancer::claim::Claim;
 use crate::clock::Clock;
 use crate::model::Mono;
@@ -49,7 +49,7 @@ pub(super) enum RequestBody {
 }
 
 pub(super) struct UploadStream {
-    socket: Rc<ClientSocket>,
+    source: RequestSource,
     /// The first piece, of which an endpoint that could not be sent anything has taken nothing.
     untaken: Option<Bytes>,
     activity: Rc<ClientActivity>,
@@ -62,13 +62,9 @@ pub(super) struct UploadStream {
 }
 
 impl RequestBody {
-    /// The body of the request that the socket has read last.
-    pub(super) fn new(
-        socket: &Rc<ClientSocket>,
-        activity: &Rc<ClientActivity>,
-        clock: &Arc<dyn Clock>,
-    ) -> Self {
-        if socket.is_body_read() {
+    /// The body of the request whose head was read last.
+    pub(super) fn new(source: &RequestSource, activity: &Rc<ClientActivity>, clock: &Arc<dyn Clock>) -> Self {
+        if source.is_body_read() {
             return Self::Empty;
         }
         activity.begin_body();
@@ -78,7 +74,7 @@ impl RequestBody {
             ended: Notify::new(),
         };
         Self::Stream(Box::new(UploadStream {
-            socket: Rc::clone(socket),
+            source: source.clone(),
             untaken: None,
             activity: Rc::clone(activity),
             clock: Arc::clone(clock),
@@ -136,7 +132,7 @@ impl Body for RequestBody {
         if let Some(piece) = stream.untaken.take() {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
-        let mut polled = stream.socket.poll_body(cx);
+        let mut polled = stream.source.poll_body(cx);
         if let Poll::Ready(Some(Ok(frame))) = &mut polled
             && let Some(trailers) = frame.trailers_mut()
         {
@@ -162,21 +158,21 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(stream) => stream.untaken.is_none() && stream.socket.is_body_read(),
+            Self::Stream(stream) => stream.untaken.is_none() && stream.source.is_body_read(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(stream) => stream.socket.body_size(),
+            Self::Stream(stream) => stream.source.body_size(),
         }
     }
 }
 
 impl Drop for UploadStream {
     fn drop(&mut self) {
-        self.activity.end_body(self.is_read || self.socket.is_body_read());
+        self.activity.end_body(self.is_read || self.source.is_body_read());
         self.progress.state.set(UploadState::Ended);
         self.progress.ended.notify_waiters();
     }

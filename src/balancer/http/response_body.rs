@@ -2,15 +2,16 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::codec::{BodyDecoder, BodyError, DecodedBody};
+use super::answer::AnswerContent;
+use super::codec::BodyError;
 use super::exchange::Exchange;
-use super::upload::{Upload, UploadError};
-use super::upstream::{HttpConnection, HttpLease};
+use super::upload::UploadError;
+use super::upstream::HttpConnection;
 use crate::balancer::claim::Claim;
 use crate::balancer::client_limit::ClientSlot;
 
@@ -26,15 +27,9 @@ enum ResponseContent {
     Upstream(Box<UpstreamResponseBody>),
 }
 
-/// An endpoint's body. The connection returns to its pool once the body has been read to the end, and the request has been
-/// sent to its end; the claim is dropped with the body.
+/// An endpoint's body; the claim is dropped with it.
 pub(super) struct UpstreamResponseBody {
-    decoder: BodyDecoder,
-    /// `None` once it is back in its pool, or broken.
-    lease: Option<HttpLease>,
-    keeps_alive: bool,
-    /// What of the request is still to be sent.
-    upload: Option<Upload>,
+    content: AnswerContent,
     claim: Rc<Claim>,
 }
 
@@ -60,7 +55,8 @@ impl ResponseBody {
     /// The connection to the endpoint, once that has switched to another protocol; it no longer counts as a request in flight.
     pub(super) fn take_tunnel(&mut self, is_websocket: bool) -> Option<EndpointTunnel> {
         let ResponseContent::Upstream(body) = &mut self.content else { return None };
-        let connection = body.lease.take()?.into_connection();
+        let AnswerContent::Http1(answer) = &mut body.content else { return None };
+        let connection = answer.take_connection()?;
         Some(EndpointTunnel {
             connection,
             claim: Rc::clone(&body.claim),
@@ -69,13 +65,14 @@ impl ResponseBody {
         })
     }
 
-    /// Whether the rest of the request will not be sent, because the endpoint closes its connection after the response.
+    /// Whether the rest of the request will not be sent, because the endpoint takes no more of it.
     pub(super) fn abandons_upload(&self) -> bool {
         match &self.content {
             ResponseContent::Text(_) => false,
-            ResponseContent::Upstream(body) => {
-                body.upload.as_ref().is_some_and(|upload| !body.keeps_alive || upload.is_write_closed())
-            }
+            ResponseContent::Upstream(body) => match &body.content {
+                AnswerContent::Http1(body) => body.abandons_upload(),
+                AnswerContent::Http2(body) => body.abandons_upload(),
+            },
         }
     }
 
@@ -84,72 +81,39 @@ impl ResponseBody {
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
         let abandons = self.abandons_upload();
         let ResponseContent::Upstream(body) = &mut self.content else { return Poll::Ready(Ok(())) };
-        if abandons && body.decoder.is_ended() {
+        if abandons && body.is_ended() {
             return Poll::Ready(Ok(()));
         }
-        let sent = ready!(body.poll_upload(cx));
-        if sent.is_ok() && body.decoder.is_ended() {
-            body.give_back();
+        match &mut body.content {
+            AnswerContent::Http1(body) => body.poll_upload(cx),
+            AnswerContent::Http2(body) => body.poll_upload(cx),
         }
-        Poll::Ready(sent)
     }
 }
 
 impl UpstreamResponseBody {
-    pub(super) fn new(
-        decoder: BodyDecoder,
-        lease: HttpLease,
-        keeps_alive: bool,
-        upload: Option<Upload>,
-        claim: Rc<Claim>,
-    ) -> Self {
-        Self { decoder, lease: Some(lease), keeps_alive, upload, claim }
-    }
-
-    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
-        if let (Some(upload), Some(lease)) = (&mut self.upload, &mut self.lease) {
-            let sent = ready!(lease.connection.poll_send(upload, cx));
-            if !upload.is_write_closed() {
-                self.upload = None;
-            }
-            if sent.is_err() {
-                // the endpoint has half a request, so that no other may follow on the connection
-                self.lease = None;
-            }
-            return Poll::Ready(sent);
-        }
-        Poll::Ready(Ok(()))
+    pub(super) fn new(content: AnswerContent, claim: Rc<Claim>) -> Self {
+        Self { content, claim }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(lease) = &mut self.lease else {
-            let broke_off = !self.decoder.is_ended();
-            return Poll::Ready(broke_off.then_some(Err(BodyError::Incomplete)));
-        };
-        match ready!(lease.connection.poll_body(&mut self.decoder, cx)) {
-            Ok(DecodedBody::Data(data)) => Poll::Ready(Some(Ok(Frame::data(data)))),
-            Ok(DecodedBody::End(trailers)) => {
-                self.give_back();
-                Poll::Ready((!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers))))
-            }
-            Ok(DecodedBody::NeedsMore) => Poll::Pending,
-            Err(error) => {
-                self.claim.mark_failed();
-                self.lease = None;
-                Poll::Ready(Some(Err(error)))
-            }
+        match &mut self.content {
+            AnswerContent::Http1(body) => body.poll_frame(&self.claim, cx),
+            AnswerContent::Http2(body) => body.poll_frame(&self.claim, cx),
         }
     }
 
-    /// Ends the use of the connection, unless the request is still being sent.
-    fn give_back(&mut self) {
-        if self.upload.is_some() {
-            return;
+    fn is_ended(&self) -> bool {
+        match &self.content {
+            AnswerContent::Http1(body) => body.is_ended(),
+            AnswerContent::Http2(body) => body.is_ended(),
         }
-        if let Some(lease) = self.lease.take()
-            && self.keeps_alive
-        {
-            lease.give_back();
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            AnswerContent::Http1(body) => body.size_hint(),
+            AnswerContent::Http2(body) => body.size_hint(),
         }
     }
 }
@@ -171,23 +135,14 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             ResponseContent::Text(text) => text.is_none(),
-            ResponseContent::Upstream(body) => body.decoder.is_ended(),
+            ResponseContent::Upstream(body) => body.is_ended(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             ResponseContent::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, |t| t.len() as u64)),
-            ResponseContent::Upstream(body) => body.decoder.size_hint(),
-        }
-    }
-}
-
-impl Drop for UpstreamResponseBody {
-    fn drop(&mut self) {
-        // one whose length is known may not be polled for its end
-        if self.decoder.is_ended() {
-            self.give_back();
+            ResponseContent::Upstream(body) => body.size_hint(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::client_socket::ClientSocket;
 use super::handler::HttpClient;
 use super::response_body::EndpointTunnel;
 use crate::balancer::listener::{Admission, EvictableConnection};
@@ -11,8 +12,13 @@ use crate::balancer::relay::{
 
 /// Copies bytes both ways until both sides have ended, one breaks, or the connection is idle in a drain or for too long. The endpoint's
 /// claim is held for as long.
-pub(super) async fn run_tunnel(client: &HttpClient, tunnel: EndpointTunnel, admission: &Admission) {
-    let Some((mut stream, from_client)) = client.socket.take_stream() else { return };
+pub(super) async fn run_tunnel(
+    client: &HttpClient,
+    socket: &ClientSocket,
+    tunnel: EndpointTunnel,
+    admission: &Admission,
+) {
+    let Some((mut stream, from_client)) = socket.take_stream() else { return };
     let EndpointTunnel { mut connection, claim, slot: _slot, is_websocket } = tunnel;
     let handler = &client.handler;
     if let Err(error) = prepare(&stream).and_then(|()| prepare(&connection.stream)) {

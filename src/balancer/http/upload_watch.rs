@@ -21,6 +21,8 @@ enum UploadEnd {
     Answered,
     /// It has come to that.
     TimedOut,
+    /// Not at all: both sides may pause for as long as they like.
+    Never,
 }
 
 /// How a pause of a client in its request's body ends.
@@ -33,14 +35,21 @@ impl UploadWatch {
         self.0.set(UploadEnd::Cut);
     }
 
+    /// From now on no pause ends the request.
+    pub(super) fn never_ends(&self) {
+        self.0.set(UploadEnd::Never);
+    }
+
     /// Resolves once the client has been late; while this is awaited, the request is answered then. Wakes nothing: it is polled
     /// with the task that serves the connection, which finds the client late.
     pub(super) async fn timed_out(&self) {
-        self.0.set(UploadEnd::Answered);
+        if self.0.get() != UploadEnd::Never {
+            self.0.set(UploadEnd::Answered);
+        }
         let _cut = CutGuard(&self.0);
         std::future::poll_fn(|_| match self.0.get() {
             UploadEnd::TimedOut => Poll::Ready(()),
-            UploadEnd::Answered | UploadEnd::Cut => Poll::Pending,
+            UploadEnd::Answered | UploadEnd::Cut | UploadEnd::Never => Poll::Pending,
         })
         .await;
     }
@@ -53,7 +62,7 @@ impl UploadWatch {
                 self.0.set(UploadEnd::TimedOut);
                 Some(ClientOverdue::Answered)
             }
-            UploadEnd::TimedOut => None,
+            UploadEnd::TimedOut | UploadEnd::Never => None,
         }
     }
 
@@ -62,9 +71,9 @@ impl UploadWatch {
         self.0.get() == UploadEnd::Cut
     }
 
-    /// Whether the client was late.
+    /// Whether the client was late, or cannot be.
     pub(super) fn is_over(&self) -> bool {
-        self.0.get() == UploadEnd::TimedOut
+        matches!(self.0.get(), UploadEnd::TimedOut | UploadEnd::Never)
     }
 }
 

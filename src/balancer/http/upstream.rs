@@ -15,11 +15,11 @@ use crate::balancer::connect::{self, ConnectError};
 use crate::balancer::pool::{PoolLease, PooledConnection, UpstreamPool};
 use crate::balancer::socket_budget::{SocketBudget, SocketPermit};
 
-pub(in crate::balancer) type HttpPool = Rc<UpstreamPool<HttpConnection>>;
+pub(super) type Http1Pool = Rc<UpstreamPool<HttpConnection>>;
 pub(super) type HttpLease = PoolLease<HttpConnection>;
 
 /// A connection to an endpoint.
-pub(in crate::balancer) struct HttpConnection {
+pub(super) struct HttpConnection {
     pub(super) stream: TcpStream,
     pub(super) input: ReadBuffer,
     /// Dropped after the stream.
@@ -38,6 +38,12 @@ pub(super) enum NoResponse {
     /// What came is no response.
     #[error("the response is invalid: {0}")]
     Invalid(#[from] HeadError),
+    /// What came is not HTTP/2.
+    #[error("the endpoint does not speak HTTP/2")]
+    NotHttp2,
+    /// The endpoint says that it has not looked at the request.
+    #[error("the endpoint takes no more requests on this connection")]
+    Unseen,
 }
 
 impl PooledConnection for HttpConnection {

@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{IdleEnd, IdleLimits, Speaker, TcpActivity};
 use super::direction::Direction;
-use super::idle_timer::IdleTimer;
 use super::websocket_frames::{CloseFrames, WebSocketFrames};
 use crate::balancer::claim::ThreadEndpoint;
+use crate::balancer::idle_timer::IdleTimer;
 use crate::balancer::limits::{LINGER, TCP_DRAIN_CHECK};
 use crate::balancer::listener::EvictableConnection;
 use crate::clock::Clock;

@@ -9,7 +9,6 @@
 mod activity;
 mod copy;
 mod direction;
-mod idle_timer;
 mod keepalive;
 mod scratch;
 mod websocket_frames;

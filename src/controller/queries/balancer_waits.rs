@@ -56,6 +56,7 @@ mod tests {
             revision: RevisionNumber(1),
             address: [10, 0, 0, 1].into(),
             ports: [].into(),
+            http2_ports: [].into(),
             via: crate::model::EndpointVia::Direct,
             state: endpoint,
             weight: 1,

@@ -9,8 +9,12 @@ use super::schema_node::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode
 pub(super) const PORT_MAX: u32 = u16::MAX as u32;
 
 pub(in crate::manifest) const PROTOCOL: EnumValues = EnumValues {
-    words: &[("http", "HTTP/1.1"), ("tcp", "bytes in any protocol")],
-    later: &["h2c", "udp", "UDP"],
+    words: &[
+        ("http", "HTTP/1.1"),
+        ("h2c", "HTTP/2 without TLS, which gRPC servers speak"),
+        ("tcp", "bytes in any protocol"),
+    ],
+    later: &["udp", "UDP"],
 };
 
 /// Where the balancer listens for a TCP port.

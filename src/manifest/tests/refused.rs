@@ -52,10 +52,6 @@ fn keys_and_words_of_a_later_version_are_refused_as_not_supported_yet() {
             &["7:40 spec.ports[0].protocol | `udp` is not supported yet"],
         ),
         (
-            "image: a:1\nports: [{name: a, port: 1, protocol: h2c}]",
-            &["7:40 spec.ports[0].protocol | `h2c` is not supported yet"],
-        ),
-        (
             "image: a:1\nports: [{name: a, port: 1, hostPort: 2}]",
             &["7:30 spec.ports[0].hostPort | `hostPort` is"],
         ),

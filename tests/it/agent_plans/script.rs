@@ -449,6 +449,7 @@ impl Script {
             revision: RevisionNumber(1),
             address: address.unwrap_or([10, 209, 0, 99].into()),
             ports: [("http".to_owned(), published.unwrap_or(8080))].into(),
+            http2_ports: [].into(),
             via: if published.is_some() { EndpointVia::DockerProxy } else { EndpointVia::Direct },
             state: match state {
                 "ready" => EndpointState::Ready,

@@ -240,6 +240,8 @@ pub(crate) struct Backend {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
     via: EndpointVia,
+    /// Whether the table says that it speaks HTTP/2.
+    speaks_http2: bool,
     /// Connections accepted so far.
     pub(crate) accepted: Arc<AtomicUsize>,
     _task: Arc<AbortOnDrop>,
@@ -289,7 +291,8 @@ impl Backend {
                 tokio::spawn(talk(stream, counter.fetch_add(1, Ordering::SeqCst)));
             }
         });
-        Self { name: name.into(), address, via, accepted, _task: Arc::new(AbortOnDrop(task.abort_handle())) }
+        let task = Arc::new(AbortOnDrop(task.abort_handle()));
+        Self { name: name.into(), address, via, speaks_http2: false, accepted, _task: task }
     }
 
     /// Answers each request with what `answer` makes of it.
@@ -333,6 +336,11 @@ impl Backend {
         .await
     }
 
+    /// The table says that it speaks HTTP/2.
+    pub(crate) fn declared_h2c(self) -> Self {
+        Self { speaks_http2: true, ..self }
+    }
+
     /// A backend without a listener.
     pub(crate) async fn absent(name: &str) -> Self {
         let backend = Self::raw(name, |_, _| async {}).await;
@@ -351,7 +359,8 @@ impl Backend {
         let ports = [("http".to_owned(), self.address.port())].into();
         let replica = self.name.as_str().into();
         let managed = TableEndpoint::managed(self.id(), replica, RevisionNumber(1), self.address.ip(), ports);
-        TableEndpoint { via: self.via, ..managed }
+        let http2_ports = if self.speaks_http2 { ["http".to_owned()].into() } else { [].into() };
+        TableEndpoint { via: self.via, http2_ports, ..managed }
     }
 }
 

@@ -188,6 +188,7 @@ pub(super) fn endpoint() -> EndpointObject {
         revision: RevisionNumber(9),
         address: "10.209.1.4".parse().unwrap(),
         ports: [("http".to_owned(), 8080)].into(),
+        http2_ports: [].into(),
         via: coxswain::model::EndpointVia::Direct,
         state: EndpointState::Ready,
         weight: 1,

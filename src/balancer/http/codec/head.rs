@@ -16,6 +16,8 @@ use crate::balancer::limits::{HEADERS_MAX_BYTES, HEADERS_MAX_COUNT, METHOD_MAX_B
 const COMMON_HEADERS: usize = 64;
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// How a connection in HTTP/2 begins (RFC 9113, section 3.4), as far as the parser has read when it refuses the version.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2";
 
 /// Why a head is refused. The text is shown to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +26,8 @@ pub(in crate::balancer::http) enum HeadError {
     Syntax(httparse::Error),
     #[error("this port speaks HTTP without TLS")]
     Tls,
+    #[error("a connection speaks HTTP/2 from its beginning or not at all")]
+    Http2,
     #[error("the request's HTTP version is not 1.0 or 1.1")]
     Version,
     #[error("the method is longer than {METHOD_MAX_BYTES} bytes")]
@@ -107,6 +111,7 @@ fn complete(parsed: httparse::Result<usize>, buffer: &[u8]) -> Result<Option<usi
         Ok(Status::Partial) => Ok(None),
         Err(_) if buffer.first() == Some(&TLS_HANDSHAKE) => Err(HeadError::Tls),
         Err(httparse::Error::TooManyHeaders) => Err(HeadError::Count),
+        Err(httparse::Error::Version) if buffer.starts_with(HTTP2_PREFACE) => Err(HeadError::Http2),
         Err(httparse::Error::Version) => Err(HeadError::Version),
         Err(error) => Err(HeadError::Syntax(error)),
     }

@@ -18,7 +18,7 @@ pub(super) use decoded_body::{BodyError, DecodedBody};
 pub(super) use encode::{
     LAST_CHUNK, write_chunk_size, write_request_head, write_response_head, write_trailers,
 };
-pub(super) use framing::{FramingError, mimics_framing};
+pub(super) use framing::{BodyFraming, FramingError, mimics_framing};
 pub(super) use head::{
     HeadError, RequestHead, ResponseHead, SentMethod, has_option, parse_request, parse_response,
 };
