@@ -125,15 +125,25 @@ pub(super) const HEADERS_MAX_BYTES: usize = 64 << 10;
 pub(super) const HEADERS_MAX_COUNT: usize = 1_000;
 /// Requests of one connection in HTTP/2 that are served at a time: as many as nginx and browsers expect.
 pub(super) const HTTP2_STREAMS_MAX: u32 = 128;
-/// What a client may send of a body before the endpoint takes it: 2.5 MiB/s at 50 ms from a client to the balancer.
-pub(super) const HTTP2_STREAM_WINDOW: u32 = 128 << 10;
-/// The same for all bodies of a connection together: what a client can make the balancer keep for it.
-pub(super) const HTTP2_CONNECTION_WINDOW: u32 = 256 << 10;
+/// What either side may send of a body before it is read: 1.3 MiB/s at 50 ms from a client to the balancer.
+pub(super) const HTTP2_STREAM_WINDOW: u32 = 64 << 10;
+/// The same for all requests of a client's connection together: those whose service does not read hold up no other.
+pub(super) const HTTP2_CONNECTION_WINDOW: u32 = HTTP2_STREAMS_MAX * HTTP2_STREAM_WINDOW;
+/// Unread frames of a connection under 256 bytes, by what each lacks to that: a window full of the smallest messages of gRPC, 5 bytes,
+/// is 13,107 frames, or 3.3 MB.
+pub(super) const HTTP2_FRAME_BUDGET: usize = 4 << 20;
 /// Requests that share a connection to an endpoint: as many as most servers take, and few enough for the window below.
 pub(super) const HTTP2_UPSTREAM_REQUESTS_MAX: usize = 100;
 /// What an endpoint may send on a connection that clients have not read: enough for all its requests, so that clients that do not read
 /// hold up no other.
 pub(super) const HTTP2_UPSTREAM_WINDOW: u32 = 100 * HTTP2_STREAM_WINDOW;
+/// [`HTTP2_FRAME_BUDGET`] of a connection to an endpoint: 20 clients that do not read such messages end no connection of others.
+pub(super) const HTTP2_UPSTREAM_FRAME_BUDGET: usize = 64 << 20;
+/// Requests given up by their clients of which an endpoint may still send: a client with a full connection leaves a hundred.
+pub(super) const HTTP2_UPSTREAM_RESETS_MAX: usize = 1_000;
+/// What is kept of a request's body until its endpoint has begun to answer, so that it can be sent again where an endpoint says that it
+/// has not looked at the request: a call of gRPC, most of the time.
+pub(super) const HTTP2_REPLAY_MAX: usize = 64 << 10;
 /// What is kept of a response that its client is slow to read.
 pub(super) const HTTP2_SEND_BUFFER: usize = 64 << 10;
 /// Requests that a client may give up before their response, more than it lets be answered: a page that is left gives up dozens.

@@ -83,9 +83,9 @@ impl<C: PooledConnection> UpstreamPool<C> {
         for index in (0..idle.len()).rev() {
             let candidate = &idle[index];
             if candidate.connection.is_closed() {
-                idle.swap_remove(index);
+                idle.remove(index);
             } else if candidate.address == address && now.since(candidate.since).std() < longest {
-                let connection = idle.swap_remove(index).connection;
+                let connection = idle.remove(index).connection;
                 return Some(self.lease(connection, address));
             }
         }
@@ -189,6 +189,20 @@ mod tests {
         assert_eq!(reused(&pool, ReusePolicy::Never), None);
         assert_eq!(reused(&pool, ReusePolicy::Any), Some(1));
         assert_eq!(reused(&pool, ReusePolicy::Any), None);
+    }
+
+    #[test]
+    fn connection_used_last_is_reused_first_also_after_others_were_taken_out() {
+        let pool = pool();
+        let closed = give_back(&pool, 1);
+        for number in 2..=4 {
+            give_back(&pool, number);
+        }
+        let other = SocketAddr::from(([10, 0, 0, 2], 80));
+        pool.lease(TestConnection::default(), other).give_back();
+        closed.is_closed.set(true);
+        let order: Vec<_> = (0..4).map(|_| reused(&pool, ReusePolicy::Any)).collect();
+        assert_eq!(order, [Some(4), Some(3), Some(2), None]);
     }
 
     #[test]

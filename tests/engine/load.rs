@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::http2_load::Http2Client;
+
 /// What became of the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -42,14 +44,21 @@ struct Outage {
 
 /// How far a request has come.
 #[derive(Debug)]
-struct Progress {
+pub(crate) struct Progress {
     began: Instant,
     /// Whether its connection was kept from an earlier request, of another balancer perhaps.
-    is_reused: bool,
+    pub(crate) is_reused: bool,
     /// When its head was written.
-    sent: Option<Instant>,
+    pub(crate) sent: Option<Instant>,
     /// Whether anything of an answer has come.
-    is_answered: bool,
+    pub(crate) is_answered: bool,
+}
+
+impl Progress {
+    /// Of a request that begins.
+    pub(crate) fn begin() -> Self {
+        Self { began: Instant::now(), is_reused: false, sent: None, is_answered: false }
+    }
 }
 
 impl Outages {
@@ -65,7 +74,7 @@ impl Outages {
     }
 
     /// Whether a request failed because nothing listened, or because its connection was closed for that before it came.
-    fn excuse(&self, request: &Progress) -> bool {
+    pub(crate) fn excuse(&self, request: &Progress) -> bool {
         let sent = request.sent.unwrap_or_else(Instant::now);
         let meets = |outage: &Outage| {
             let lasts = if request.is_reused { CLOSED_WITHIN } else { ACCEPTED_WITHIN };
@@ -99,6 +108,8 @@ pub(crate) enum Client {
     SlowUpload(u64),
     /// An answer of that many bytes.
     Big(usize),
+    /// That many requests at a time over one connection in HTTP/2, every other with a body that is echoed.
+    Http2(usize),
 }
 
 impl Client {
@@ -110,7 +121,7 @@ impl Client {
     fn pause(self) -> Duration {
         let bytes = match self {
             Self::Post(bytes) | Self::PostChunked(bytes) | Self::PostFresh(bytes) | Self::Big(bytes) => bytes,
-            Self::KeepAlive | Self::Fresh | Self::Slow(_) | Self::SlowUpload(_) => 0,
+            Self::KeepAlive | Self::Fresh | Self::Slow(_) | Self::SlowUpload(_) | Self::Http2(_) => 0,
         };
         Duration::from_millis(if bytes > LARGE { 250 } else { 2 })
     }
@@ -127,9 +138,9 @@ const ACCEPTED_WITHIN: Duration = Duration::from_millis(500);
 /// its first byte.
 const CLOSED_WITHIN: Duration = Duration::from_secs(4);
 /// After a request that met no daemon: a refused one takes no time.
-const UNMET_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const UNMET_PAUSE: Duration = Duration::from_millis(100);
 /// The longest that an answer may take, or may pause for.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Load {
     /// Two clients of each kind.
@@ -205,14 +216,17 @@ struct LoadClient {
 
 impl LoadClient {
     fn run(self, outages: &Outages, stop: &AtomicBool, answered: &AtomicU64) -> Tally {
-        let Self { address, host, kind, .. } = self;
+        let Self { address, host, kind, seed } = self;
+        if let Client::Http2(requests_at_a_time) = kind {
+            let client = Http2Client { address, host, seed, requests_at_a_time };
+            return client.run(&format!("{kind:?}"), outages, stop, answered);
+        }
         let mut tally = Tally::default();
         let mut kept: Option<BufReader<TcpStream>> = None;
         while !stop.load(Ordering::Relaxed) {
             tally.sent += 1;
             let number = tally.sent;
-            let mut progress =
-                Progress { began: Instant::now(), is_reused: false, sent: None, is_answered: false };
+            let mut progress = Progress::begin();
             // idle connections end with a balancer whose supervisor was killed, and only then
             let is_usable = |kept: &BufReader<TcpStream>| outages.are_none() || !is_closed(kept);
             let connection = match kept.take().filter(is_usable) {
@@ -254,7 +268,7 @@ impl LoadClient {
     ) -> std::io::Result<Answer> {
         let Self { host, kind, seed, .. } = self;
         let (path, body, pause) = match kind {
-            Client::KeepAlive | Client::Fresh => ("/".to_owned(), Vec::new(), None),
+            Client::KeepAlive | Client::Fresh | Client::Http2(_) => ("/".to_owned(), Vec::new(), None),
             Client::Slow(ms) => (format!("/slow?ms={ms}"), Vec::new(), None),
             Client::Big(bytes) => (format!("/big?bytes={bytes}"), Vec::new(), None),
             Client::Post(bytes) | Client::PostChunked(bytes) | Client::PostFresh(bytes) => {
@@ -322,7 +336,7 @@ fn is_closed(connection: &BufReader<TcpStream>) -> bool {
 type Answer = (Option<String>, Option<BufReader<TcpStream>>);
 
 /// Letters that differ from client to client, so that no client takes another's body for its own.
-fn letters(seed: usize, length: usize) -> Vec<u8> {
+pub(crate) fn letters(seed: usize, length: usize) -> Vec<u8> {
     (0..length).map(|at| b'a' + u8::try_from((at / 7 + at + 3 * seed) % 26).unwrap_or_default()).collect()
 }
 

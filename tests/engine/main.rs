@@ -9,6 +9,7 @@ mod failures;
 mod faults;
 mod faultsock;
 mod firewall;
+mod http2_load;
 mod images;
 mod lifecycle;
 mod load;

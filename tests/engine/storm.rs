@@ -42,7 +42,7 @@ const KINDS: [Kind; 5] = [
     Kind { name: "keeping", host: "keeping.localhost", more: "  init: true\n", volume: true },
 ];
 
-const REQUESTS: [Client; 10] = [
+const REQUESTS: [Client; 11] = [
     Client::KeepAlive,
     Client::Fresh,
     Client::Post(20_000),
@@ -53,6 +53,7 @@ const REQUESTS: [Client; 10] = [
     Client::Slow(5_000),
     Client::SlowUpload(3_000),
     Client::Big(2_000_000),
+    Client::Http2(4),
 ];
 
 /// What is done to a service under load.

@@ -51,16 +51,23 @@ pub(super) async fn send(
     let answering = std::future::poll_fn(|cx| attempt.poll_answer(client, cx));
     let answered = match &progress {
         None => match tokio::time::timeout(times.timeout, answering).await {
-            Ok(answered) => answered,
-            Err(_) => return Err(AttemptFailure::Final(LocalReply::UpstreamTimeout(times.timeout.into()))),
+            Ok(answered) => Ok(answered),
+            Err(_) => Err(LocalReply::UpstreamTimeout(times.timeout.into())),
         },
         Some(progress) => tokio::select! {
-            answered = answering => answered,
-            reply = overdue(progress, times, client) => return Err(AttemptFailure::Final(reply)),
-            () = client.activity.upload_timed_out() => {
-                return Err(AttemptFailure::Final(LocalReply::UploadTimeout(times.upload)));
-            }
+            answered = answering => Ok(answered),
+            reply = overdue(progress, times, client) => Err(reply),
+            () = client.activity.upload_timed_out() => Err(LocalReply::UploadTimeout(times.upload)),
         },
+    };
+    let answered = match answered {
+        Ok(answered) => answered,
+        Err(reply) => {
+            if reply.blames_endpoint() {
+                attempt.retire_connection();
+            }
+            return Err(AttemptFailure::Final(reply));
+        }
     };
     match answered {
         Ok(answer) => attempt.accept(answer).map_err(AttemptFailure::Final),
@@ -109,6 +116,13 @@ impl Attempt {
         match lease {
             UpstreamLease::Http1(lease) => Self::Http1(Http1Attempt::new(head, body, lease)),
             UpstreamLease::Http2(lease) => Self::Http2(Http2Attempt::new(head, body, lease)),
+        }
+    }
+
+    /// No further request takes its connection, on which an endpoint was silent for too long. One of HTTP/1.1 ends with its request.
+    fn retire_connection(&self) {
+        if let Self::Http2(attempt) = self {
+            attempt.retire_connection();
         }
     }
 

@@ -27,6 +27,7 @@ use super::response_writer::{ResponseEnd, ResponseRules, write_response};
 use super::tunnel::run_tunnel;
 use super::upload_watch::ClientOverdue;
 use crate::balancer::listener::{Admission, ConnectionHandler, ConnectionRefusal};
+use crate::balancer::relay;
 use crate::model::Millis;
 
 impl ConnectionHandler for HttpHandler {
@@ -45,6 +46,7 @@ impl ConnectionHandler for HttpHandler {
             handler: Rc::clone(&self),
             activity: Rc::clone(&activity),
             source: RequestSource::Http1(Rc::clone(&socket)),
+            counts_for: None,
             peer: Rc::new(ForwardingPeer::new(admission.peer(), admission.is_trusted())),
         };
         let mut requests = pin!(serve_requests(&client, &socket));
@@ -73,6 +75,9 @@ impl ConnectionHandler for HttpHandler {
             Some(NextProtocol::Tunnel(tunnel)) => run_tunnel(&client, &socket, tunnel, &admission).await,
             Some(NextProtocol::Http2) => {
                 if let Some((stream, bytes)) = socket.take_stream() {
+                    if let Err(error) = relay::prepare(&stream) {
+                        return tracing::debug!(%error, "a client disconnected at once");
+                    }
                     serve_http2(&self, Preread::new(stream, bytes), &client.peer, &admission).await;
                 }
             }

@@ -1,5 +1,6 @@
 //! What a request has in common with others: those of its thread, and those of its client connection.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub(super) struct HttpClient {
     pub(super) handler: Rc<HttpHandler>,
     pub(super) activity: Rc<ClientActivity>,
     pub(super) source: RequestSource,
+    /// The client that this request counts for like a connection: one that has another request on the same connection.
+    pub(super) counts_for: Option<IpAddr>,
     pub(super) peer: Rc<ForwardingPeer>,
 }
 
@@ -50,13 +53,13 @@ impl HttpClient {
         self.source.push_interim(status, headers);
     }
 
-    /// Counts a request that a trusted proxy sent for a client like a connection of that client, which the proxy does not
-    /// pass.
+    /// Counts a request like a connection of its client: one that a trusted proxy sent, which does not pass the connection, and one next
+    /// to others on a connection.
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Option<ClientSlot>, ConnectionRefusal> {
-        if !self.peer.is_trusted {
-            return Ok(None);
-        }
         let connections = &self.handler.connections;
+        if !self.peer.is_trusted {
+            return self.counts_for.map(|client| connections.admit_client(client)).transpose();
+        }
         let lines = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let client = connections.shared.trusted.client(lines(FORWARDED_FOR), lines(FORWARDED));
         client.map(|client| connections.admit_client(client)).transpose()

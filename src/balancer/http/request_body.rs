@@ -1,6 +1,7 @@
 //! The body of a request on its way from the client to an endpoint; it holds the claim until its last byte.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -46,12 +47,14 @@ impl UploadProgress {
 pub(super) enum RequestBody {
     Empty,
     Stream(Box<UploadStream>),
+    /// All of a body, which is sent a second time.
+    Read(VecDeque<Bytes>),
 }
 
 pub(super) struct UploadStream {
     source: RequestSource,
-    /// The first piece, of which an endpoint that could not be sent anything has taken nothing.
-    untaken: Option<Bytes>,
+    /// What comes first: it was read, and no endpoint has looked at it.
+    untaken: VecDeque<Bytes>,
     activity: Rc<ClientActivity>,
     clock: Arc<dyn Clock>,
     progress: Rc<UploadProgress>,
@@ -75,7 +78,7 @@ impl RequestBody {
         };
         Self::Stream(Box::new(UploadStream {
             source: source.clone(),
-            untaken: None,
+            untaken: VecDeque::new(),
             activity: Rc::clone(activity),
             clock: Arc::clone(clock),
             progress: Rc::new(progress),
@@ -98,23 +101,32 @@ impl RequestBody {
     /// Of the client that sends it.
     pub(super) fn activity(&self) -> Option<Rc<ClientActivity>> {
         match self {
-            Self::Empty => None,
+            Self::Empty | Self::Read(_) => None,
             Self::Stream(stream) => Some(Rc::clone(&stream.activity)),
         }
     }
 
-    /// Takes back the first piece, which was not sent.
-    pub(super) fn put_back(&mut self, piece: Option<Bytes>) {
-        if let Self::Stream(stream) = self {
-            stream.untaken = piece;
-            // the endpoint has no part in it
-            stream.claim = None;
+    /// The body with these pieces before what is left of it: no endpoint has looked at them.
+    pub(super) fn with_pieces(mut self, pieces: impl IntoIterator<Item = Bytes>) -> Self {
+        match &mut self {
+            Self::Stream(stream) => {
+                let mut untaken: VecDeque<Bytes> = pieces.into_iter().collect();
+                untaken.append(&mut stream.untaken);
+                stream.untaken = untaken;
+                // the endpoint has no part in it
+                stream.claim = None;
+                self
+            }
+            Self::Empty | Self::Read(_) => {
+                let pieces: VecDeque<Bytes> = pieces.into_iter().collect();
+                if pieces.is_empty() { self } else { Self::Read(pieces) }
+            }
         }
     }
 
     pub(super) fn progress(&self) -> Option<Rc<UploadProgress>> {
         match self {
-            Self::Empty => None,
+            Self::Empty | Self::Read(_) => None,
             Self::Stream(stream) => Some(Rc::clone(&stream.progress)),
         }
     }
@@ -128,8 +140,12 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self::Stream(stream) = self.get_mut() else { return Poll::Ready(None) };
-        if let Some(piece) = stream.untaken.take() {
+        let stream = match self.get_mut() {
+            Self::Empty => return Poll::Ready(None),
+            Self::Read(pieces) => return Poll::Ready(pieces.pop_front().map(|piece| Ok(Frame::data(piece)))),
+            Self::Stream(stream) => stream,
+        };
+        if let Some(piece) = stream.untaken.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
         let mut polled = stream.source.poll_body(cx);
@@ -158,16 +174,25 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(stream) => stream.untaken.is_none() && stream.source.is_body_read(),
+            Self::Read(pieces) => pieces.is_empty(),
+            Self::Stream(stream) => stream.untaken.is_empty() && stream.source.is_body_read(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(stream) => stream.source.body_size(),
+            Self::Read(pieces) => SizeHint::with_exact(length_of(pieces)),
+            Self::Stream(stream) => match stream.source.body_size().exact() {
+                Some(left) => SizeHint::with_exact(length_of(&stream.untaken) + left),
+                None => SizeHint::default(),
+            },
         }
     }
+}
+
+fn length_of(pieces: &VecDeque<Bytes>) -> u64 {
+    pieces.iter().map(|piece| piece.len() as u64).sum()
 }
 
 impl Drop for UploadStream {

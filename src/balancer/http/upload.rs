@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::TRANSFER_ENCODING;
 use http::request::Parts;
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
@@ -43,7 +44,11 @@ impl Upload {
     pub(super) fn new(head: &Parts, body: RequestBody) -> Self {
         let mut queue = WriteQueue::default();
         write_request_head(queue.tail(), &head.method, &head.uri, &head.headers);
-        let is_chunked = !body.is_empty() && body.size_hint().exact().is_none();
+        // what the head says: a body that is sent again may be known whole by now
+        let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
+        if is_chunked && body.is_empty() {
+            queue.tail().extend_from_slice(LAST_CHUNK);
+        }
         let activity = body.activity();
         Self { queue, body, is_chunked, first: None, is_whole: true, is_write_closed: false, activity }
     }
@@ -55,8 +60,8 @@ impl Upload {
 
     /// The body, whole: for an upload of which nothing was sent.
     pub(super) fn into_body(mut self) -> RequestBody {
-        self.body.put_back(self.first.take());
-        std::mem::replace(&mut self.body, RequestBody::Empty)
+        let body = std::mem::replace(&mut self.body, RequestBody::Empty);
+        body.with_pieces(self.first.take())
     }
 
     /// Sends until all is sent, or the endpoint takes no more.
@@ -152,5 +157,35 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.note_write(false, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use http::Request;
+
+    use super::*;
+
+    /// What is sent of a request.
+    fn sent(framing: (&str, &str), body: RequestBody) -> String {
+        let head = Request::post("/").header(framing.0, framing.1).body(()).unwrap().into_parts().0;
+        let mut upload = Upload::new(&head, body);
+        let mut written = Vec::new();
+        let sending = std::future::poll_fn(|cx| upload.poll_send(Pin::new(&mut written), cx));
+        sending.now_or_never().unwrap().unwrap();
+        let text = String::from_utf8(written).unwrap();
+        text.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn body_that_is_sent_again_has_the_form_that_its_head_says() {
+        let again = || RequestBody::Empty.with_pieces(["0\r\n\r\nGET".into(), "/".into()]);
+        assert_eq!(sent(("content-length", "9"), again()), "0\r\n\r\nGET/");
+        assert_eq!(
+            sent(("transfer-encoding", "chunked"), again()),
+            "8\r\n0\r\n\r\nGET\r\n1\r\n/\r\n0\r\n\r\n"
+        );
+        assert_eq!(sent(("transfer-encoding", "chunked"), RequestBody::Empty), "0\r\n\r\n");
     }
 }

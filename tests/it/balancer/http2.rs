@@ -53,7 +53,11 @@ impl Http2Client {
         self.send(Request::get(format!("http://web{path}")), b"").await
     }
 
-    async fn send(&self, request: http::request::Builder, body: &[u8]) -> Result<Answer, h2::Error> {
+    pub(super) async fn send(
+        &self,
+        request: http::request::Builder,
+        body: &[u8],
+    ) -> Result<Answer, h2::Error> {
         let (response, mut send) = self.begin(request, body.is_empty()).await?;
         if !body.is_empty() {
             send.send_data(Bytes::copy_from_slice(body), true)?;
@@ -91,7 +95,7 @@ impl Answer {
         Ok(Self { head, body: String::from_utf8_lossy(&body).into_owned(), trailers })
     }
 
-    fn status(&self) -> u16 {
+    pub(super) fn status(&self) -> u16 {
         self.head.status.as_u16()
     }
 
@@ -347,6 +351,91 @@ async fn client_that_cancels_every_request_is_disconnected() {
     }
     let error = client.ended().await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM), "{error:?}");
+}
+
+#[tokio::test]
+async fn client_that_cancels_every_upload_is_disconnected() {
+    let mut balancer = single().await;
+    let backend = Backend::raw("a", |mut stream, _| async move {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let client = Http2Client::connect(&balancer).await;
+    let mut cancelled = 0;
+    while let Ok((response, mut send)) = client.begin(Request::post("http://web/"), false).await {
+        // most have reached the endpoint by then
+        let _ = tokio::time::timeout(Duration::from_millis(1), response).await;
+        send.send_reset(Reason::CANCEL);
+        cancelled += 1;
+        assert!(cancelled < 1_000, "the connection is still served");
+    }
+    let error = client.ended().await.unwrap_err();
+    assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM), "{error:?}");
+}
+
+#[tokio::test]
+async fn body_of_many_small_frames_passes_whole() {
+    let mut balancer = single().await;
+    let backend = Backend::echo("a").await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let client = Http2Client::connect(&balancer).await;
+    let (response, mut send) = client.begin(Request::post("http://web/"), false).await.unwrap();
+    let message = "20 bytes of message.";
+    for number in 0..10_000 {
+        send.reserve_capacity(message.len());
+        while send.capacity() < message.len() {
+            std::future::poll_fn(|cx| send.poll_capacity(cx)).await.unwrap().unwrap();
+        }
+        send.send_data(message.into(), number == 9_999).unwrap();
+    }
+    let answer = Answer::read(timely(response).await.unwrap()).await.unwrap();
+    assert_eq!(answer.body.matches(message).count(), 10_000);
+}
+
+#[tokio::test]
+async fn uploads_that_a_service_does_not_read_hold_up_no_other() {
+    let mut balancer = Balancer::start(Setup { threads: 1, ..Setup::default() }).await;
+    let stuck = Backend::raw("stuck", |mut stream, _| async move {
+        read_head(&mut stream).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let other = Backend::echo("other").await;
+    let routes = [route(Some("stuck"), "/", "stuck"), route(Some("web"), "/", "web")];
+    balancer.publish(table(1, &routes, &[("stuck", &[&stuck]), ("web", &[&other])])).await;
+    let client = Http2Client::connect(&balancer).await;
+    let mut kept = Vec::new();
+    for _ in 0..20 {
+        let (response, mut send) = client.begin(Request::post("http://stuck/"), false).await.unwrap();
+        send.reserve_capacity(1 << 20);
+        send.send_data(vec![b'x'; 1 << 20].into(), false).unwrap();
+        kept.push((response, send));
+    }
+    balancer.until(|report| report.in_flight(&stuck.id()) == 20).await;
+    let answer = client.send(Request::post("http://web/"), &[b'y'; 60_000]).await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn requests_next_to_others_count_for_the_limit_of_their_client() {
+    let limits = BalancerLimits { per_client: 3, ..BalancerLimits::default() };
+    let mut balancer = Balancer::start(Setup { limits, ..Setup::still() }).await;
+    let backend = Backend::raw("a", |mut stream, _| async move {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+    })
+    .await;
+    balancer.publish(simple(1, &[&backend])).await;
+    let client = Http2Client::connect(&balancer).await;
+    let mut kept = Vec::new();
+    for number in 1..=3 {
+        kept.push(client.begin(Request::get("http://web/"), true).await.unwrap());
+        balancer.until(|report| report.in_flight(&backend.id()) == number).await;
+    }
+    let answer = client.get("/").await.unwrap();
+    assert_eq!(answer.status(), 429, "the connection with its first request, and two more");
 }
 
 #[tokio::test]

@@ -176,6 +176,86 @@ async fn request_that_an_endpoint_refuses_to_look_at_is_sent_again() {
 }
 
 #[tokio::test]
+async fn call_that_an_endpoint_refuses_to_look_at_is_sent_again_with_its_message() {
+    let refuses = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let first = Arc::clone(&refuses);
+    let backend = http2_backend("a", move |mut request, mut reply| {
+        let first = Arc::clone(&first);
+        async move {
+            if first.swap(false, Ordering::SeqCst) {
+                // the message has come with the head
+                let _ = request.body_mut().data().await;
+                reply.send_reset(Reason::REFUSED_STREAM);
+            } else {
+                echo(request, reply).await;
+            }
+        }
+    })
+    .await;
+    let balancer = started(&backend).await;
+    let client = Http2Client::connect(&balancer).await;
+    let answer = client.send(grpc_call(), b"message").await.unwrap();
+    assert!(answer.status() == 200 && answer.body.ends_with("message"), "{answer:?}");
+    assert!(!refuses.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn connection_that_its_endpoint_ends_is_replaced_once_while_its_last_request_lasts() {
+    let go = Arc::new(Notify::new());
+    let gate = Arc::clone(&go);
+    let backend = Backend::raw("a", move |stream, number| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if number > 0 {
+                return serve_streams(stream, echo).await;
+            }
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            let (request, reply) = connection.accept().await.unwrap().unwrap();
+            tokio::spawn(async move {
+                gate.notified().await;
+                echo(request, reply).await;
+            });
+            connection.graceful_shutdown();
+            while connection.accept().await.is_some() {}
+        }
+    })
+    .await
+    .declared_h2c();
+    let mut balancer = started(&backend).await;
+    let client = Http2Client::connect(&balancer).await;
+    let (response, _) = client.begin(Request::get("http://web/long"), true).await.unwrap();
+    balancer.until(|report| report.in_flight(&backend.id()) == 1).await;
+    for _ in 0..20 {
+        assert_eq!(client.get("/").await.unwrap().status(), 200);
+    }
+    assert_eq!(backend.accepted.load(Ordering::SeqCst), 2);
+    go.notify_one();
+    assert_eq!(timely(response).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn request_of_http_1_0_without_a_host_reaches_an_http2_endpoint() {
+    let backend = http2_backend("a", echo).await;
+    let balancer = started(&backend).await;
+    let answer = exchange(balancer.address, "GET /a HTTP/1.0\r\n\r\n").await;
+    assert!(status(&answer) == 200 && answer.contains("GET /a"), "{answer}");
+    assert_eq!(backend.accepted.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn http2_endpoint_that_switches_protocols_is_a_502() {
+    let backend = http2_backend("a", |request, mut reply| async move {
+        let switching = Response::builder().status(101).body(()).unwrap();
+        reply.send_informational(switching).unwrap();
+        echo(request, reply).await;
+    })
+    .await;
+    let balancer = started(&backend).await;
+    let answer = get(balancer.address, "a", "/").await;
+    assert_eq!(status(&answer), 502, "{answer}");
+}
+
+#[tokio::test]
 async fn endpoint_of_another_protocol_than_declared_is_a_502_that_says_so() {
     let http1 = Backend::raw("a", |mut stream, _| async move {
         stream.read_u8().await.unwrap();

@@ -62,11 +62,16 @@ impl Http2Attempt {
         self.saw_interim
     }
 
-    /// The body, if none of it was read.
+    /// The endpoint has not answered in time, and may not answer anything any more.
+    pub(in crate::balancer::http) fn retire_connection(&self) {
+        self.lease.retire_connection();
+    }
+
+    /// The body, if it can be sent again.
     pub(in crate::balancer::http) fn into_unseen_body(self) -> Option<RequestBody> {
         match self.phase {
             AttemptPhase::Waiting { body, .. } | AttemptPhase::Refused { body } => Some(body),
-            AttemptPhase::Sent { upload: Some(mut upload), .. } => upload.whole_body(),
+            AttemptPhase::Sent { upload: Some(mut upload), .. } => upload.take_whole_body(),
             AttemptPhase::Sent { upload: None, .. } => Some(RequestBody::Empty),
         }
     }
@@ -78,7 +83,7 @@ impl Http2Attempt {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Http2Head, NoAnswer>> {
         if matches!(self.phase, AttemptPhase::Waiting { .. }) {
-            ready!(self.poll_begin(cx)).map_err(NoAnswer::Upload)?;
+            ready!(self.poll_begin(cx))?;
         }
         let AttemptPhase::Sent { response, upload } = &mut self.phase else {
             return Poll::Ready(Err(NoAnswer::Upload(UploadError::Unsent)));
@@ -90,9 +95,18 @@ impl Http2Attempt {
         }
         while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
             self.saw_interim = true;
-            // a client that expects 100 Continue got it from the balancer
-            if interim.status() != StatusCode::CONTINUE {
-                client.pass_interim(interim.status(), interim.headers());
+            let (mut interim, ()) = interim.into_parts();
+            match interim.status {
+                // HTTP/2 has none, and for a client of HTTP/1.1 it would end the requests of its connection
+                StatusCode::SWITCHING_PROTOCOLS => {
+                    return Poll::Ready(Err(NoAnswer::Response(NoResponse::NotHttp2)));
+                }
+                // a client that expects 100 Continue got it from the balancer
+                StatusCode::CONTINUE => {}
+                status => {
+                    headers::strip_hop_by_hop(&mut interim.headers);
+                    client.pass_interim(status, &interim.headers);
+                }
             }
         }
         match ready!(Pin::new(response).poll(cx)) {
@@ -101,17 +115,20 @@ impl Http2Attempt {
                 Poll::Ready(Ok(Http2Head { parts, stream }))
             }
             Err(error) => {
-                tracing::debug!(%error, "an endpoint did not answer");
+                if error.is_go_away() || error.is_io() {
+                    self.lease.retire_connection();
+                }
                 Poll::Ready(Err(NoAnswer::Response(no_response(&error))))
             }
         }
     }
 
-    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
         let is_ready = ready!(self.lease.sender.poll_ready(cx));
+        let was_ready = is_ready.is_ok();
         let refused = AttemptPhase::Refused { body: RequestBody::Empty };
         let AttemptPhase::Waiting { head, body } = std::mem::replace(&mut self.phase, refused) else {
-            return Poll::Ready(Err(UploadError::Unsent));
+            return Poll::Ready(Err(NoAnswer::Upload(UploadError::Unsent)));
         };
         let sent = is_ready.and_then(|()| self.lease.sender.send_request(*head, body.is_empty()));
         match sent {
@@ -122,8 +139,16 @@ impl Http2Attempt {
             }
             Err(error) => {
                 tracing::debug!(%error, "a connection to an endpoint took no request");
+                self.lease.retire_connection();
                 self.phase = AttemptPhase::Refused { body };
-                Poll::Ready(Err(UploadError::Unsent))
+                let is_of_connection = !was_ready || error.is_io() || error.is_go_away() || error.is_reset();
+                // a request that h2 does not send would be refused on any other connection too
+                let refused = NoAnswer::Response(NoResponse::Incomplete);
+                Poll::Ready(Err(if is_of_connection {
+                    NoAnswer::Upload(UploadError::Unsent)
+                } else {
+                    refused
+                }))
             }
         }
     }
@@ -132,7 +157,7 @@ impl Http2Attempt {
         let Http2Head { mut parts, stream } = head;
         headers::strip_hop_by_hop(&mut parts.headers);
         let upload = match self.phase {
-            AttemptPhase::Sent { upload, .. } => upload,
+            AttemptPhase::Sent { upload, .. } => upload.map(Http2Upload::without_replay),
             AttemptPhase::Waiting { .. } | AttemptPhase::Refused { .. } => None,
         };
         let body = Http2ResponseBody::new(&parts.headers, stream, upload, self.lease);
@@ -144,13 +169,17 @@ impl Http2Attempt {
 fn request(head: &Parts) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = head.method.clone();
-    *request.version_mut() = Version::HTTP_2;
+    // h2 takes a request without an authority, as one of HTTP/1.0 may be, only as one of HTTP/1.1
+    *request.version_mut() = Version::HTTP_11;
     let mut headers: HeaderMap = head.headers.clone();
     for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
     }
     let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let mut uri = head.uri.clone().into_parts();
+    if headers.get(HOST).is_some_and(|host| host.is_empty()) {
+        headers.remove(HOST);
+    }
     if let Some(authority) = host {
         headers.remove(HOST);
         uri.scheme = Some(Scheme::HTTP);
@@ -195,6 +224,14 @@ mod tests {
         let request = request(&head);
         assert_eq!(request.uri(), "http://shop:80/a?b");
         assert_eq!(request.headers().keys().collect::<Vec<_>>(), ["te"]);
+    }
+
+    #[test]
+    fn request_without_a_host_has_no_authority() {
+        let (head, ()) = Request::get("/a").header("host", "").body(()).unwrap().into_parts();
+        let request = request(&head);
+        assert_eq!((request.uri().to_string(), request.headers().len()), ("/a".to_owned(), 0));
+        assert_eq!(request.version(), Version::HTTP_11);
     }
 
     #[test]

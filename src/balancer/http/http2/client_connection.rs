@@ -49,7 +49,7 @@ impl ClientConnection {
     /// One request more is served until this is dropped.
     pub(super) fn begin_stream(self: &Rc<Self>) -> StreamPlace {
         self.streams.set(self.streams.get() + 1);
-        StreamPlace(Rc::clone(self))
+        StreamPlace { connection: Rc::clone(self), is_further: self.streams.get() > 1 }
     }
 
     /// Since when no request is being served; `None` while one is.
@@ -100,29 +100,37 @@ impl EvictableConnection for ClientConnection {
 }
 
 /// A request of the connection that is being served.
-pub(super) struct StreamPlace(Rc<ClientConnection>);
+pub(super) struct StreamPlace {
+    connection: Rc<ClientConnection>,
+    is_further: bool,
+}
 
 impl StreamPlace {
+    /// Whether another request of the connection was being served when this one began.
+    pub(super) fn is_further(&self) -> bool {
+        self.is_further
+    }
+
     /// The route's times hold for what is left of the response.
     pub(super) fn note_waits(&self, waits: RouteWaits) {
-        self.0.waits.set(waits);
+        self.connection.waits.set(waits);
     }
 
     /// The client gave the request up before its response.
     pub(super) fn note_cancelled(&self) {
-        self.0.cancelled.set(self.0.cancelled.get() + 1);
+        self.connection.cancelled.set(self.connection.cancelled.get() + 1);
     }
 
     pub(super) fn note_answered(&self) {
-        self.0.cancelled.set(self.0.cancelled.get().saturating_sub(1));
+        self.connection.cancelled.set(self.connection.cancelled.get().saturating_sub(1));
     }
 }
 
 impl Drop for StreamPlace {
     fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get() - 1);
-        self.0.restart_idle();
-        self.0.wake();
+        self.connection.streams.set(self.connection.streams.get() - 1);
+        self.connection.restart_idle();
+        self.connection.wake();
     }
 }
 

@@ -18,8 +18,8 @@ use crate::balancer::http::forwarding::ForwardingPeer;
 use crate::balancer::http::handler::HttpHandler;
 use crate::balancer::idle_timer::IdleTimer;
 use crate::balancer::limits::{
-    HEADERS_MAX_BYTES, HTTP2_CONNECTION_WINDOW, HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW, HTTP2_STREAMS_MAX,
-    LINGER, REQUEST_WAIT_IN_DRAIN,
+    HEADERS_MAX_BYTES, HTTP2_CONNECTION_WINDOW, HTTP2_FRAME_BUDGET, HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW,
+    HTTP2_STREAMS_MAX, LINGER, REQUEST_WAIT_IN_DRAIN,
 };
 use crate::balancer::listener::Admission;
 use crate::model::{Millis, Mono};
@@ -73,7 +73,8 @@ fn settings() -> Builder {
         .max_header_list_size(u32::try_from(HEADERS_MAX_BYTES).unwrap_or(u32::MAX))
         .initial_window_size(HTTP2_STREAM_WINDOW)
         .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
-        .max_send_buffer_size(HTTP2_SEND_BUFFER);
+        .max_send_buffer_size(HTTP2_SEND_BUFFER)
+        .data_frame_budget(HTTP2_FRAME_BUDGET);
     settings
 }
 
@@ -139,8 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServedConnection<'_, S> {
                 return Poll::Ready(ConnectionEnd::Idle);
             }
             self.announce_end();
-            // its answer to the ping is the last that is waited for, and h2 sends that now
-            self.state.restart_idle();
+            // h2 sends it now
             if self.connection.poll_closed(cx).is_ready() {
                 return Poll::Ready(ConnectionEnd::Ended);
             }
@@ -151,6 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServedConnection<'_, S> {
     fn announce_end(&mut self) {
         if !self.is_ending {
             self.is_ending = true;
+            // a request that is on its way comes before the answer to the ping that goes with it
+            self.state.restart_idle();
             self.connection.graceful_shutdown();
         }
     }

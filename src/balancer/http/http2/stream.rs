@@ -63,6 +63,7 @@ impl ServedStream {
             handler: Rc::clone(&self.handler),
             activity: Rc::clone(&self.activity),
             source: RequestSource::Http2(Rc::clone(&self.stream)),
+            counts_for: self.place.is_further().then(|| peer.ip()),
             peer,
         };
         let mut exchange = pin!(self.exchange(&client, head));
@@ -102,9 +103,13 @@ impl ServedStream {
     /// The response; `None` if the client gives up before there is one.
     async fn response(&self, client: &HttpClient, head: Parts) -> Option<Response<ResponseBody>> {
         let mut forwarding = pin!(forward(client, head));
-        std::future::poll_fn(|cx| match forwarding.as_mut().poll(cx) {
-            Poll::Ready(response) => Poll::Ready(Some(response)),
-            Poll::Pending => self.stream.poll_gone(cx).map(|()| None),
+        std::future::poll_fn(|cx| {
+            let answered = forwarding.as_mut().poll(cx);
+            // a client that breaks off its body is answered 400, if it is still there
+            if self.stream.poll_gone(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            answered.map(Some)
         })
         .await
     }

@@ -12,10 +12,12 @@ use tokio::net::TcpStream;
 use crate::balancer::connect::{self, ConnectError};
 use crate::balancer::eviction_round::EvictionRound;
 use crate::balancer::limits::{
-    HEADERS_MAX_BYTES, HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW, HTTP2_UPSTREAM_REQUESTS_MAX,
-    HTTP2_UPSTREAM_WINDOW, UPSTREAM_IDLE,
+    HEADERS_MAX_BYTES, HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW, HTTP2_UPSTREAM_FRAME_BUDGET,
+    HTTP2_UPSTREAM_REQUESTS_MAX, HTTP2_UPSTREAM_RESETS_MAX, HTTP2_UPSTREAM_WINDOW, UPSTREAM_FRESH,
+    UPSTREAM_IDLE,
 };
 use crate::balancer::pool::ReusePolicy;
+use crate::balancer::relay;
 use crate::balancer::socket_budget::{SocketBudget, SocketPermit};
 use crate::clock::Clock;
 use crate::model::Mono;
@@ -42,7 +44,7 @@ struct ConnectionUsage {
     requests: Cell<usize>,
     /// When the last of them ended.
     idle_since: Cell<Mono>,
-    /// Whether one side has ended it.
+    /// Whether it takes no more requests: one side has ended it, or it has not answered.
     has_ended: Cell<bool>,
 }
 
@@ -67,10 +69,13 @@ impl Http2Pool {
             return None;
         }
         self.drop_ended();
+        let now = self.clock.mono();
+        let longest = if policy == ReusePolicy::Fresh { UPSTREAM_FRESH } else { UPSTREAM_IDLE };
         let connections = self.connections.borrow();
         let has_room = |shared: &&SharedConnection| {
             let most = shared.sender.current_max_send_streams().min(HTTP2_UPSTREAM_REQUESTS_MAX);
-            shared.address == address && shared.usage.requests.get() < most
+            let is_fresh = shared.usage.idle_since().is_none_or(|since| now.since(since).std() < longest);
+            shared.address == address && shared.usage.requests.get() < most && is_fresh
         };
         connections.iter().find(has_room).map(SharedConnection::lease)
     }
@@ -82,6 +87,7 @@ impl Http2Pool {
         budget: &SocketBudget,
     ) -> Result<Http2Lease, ConnectError> {
         let (stream, permit) = connect::connect(address, budget).await?;
+        relay::prepare(&stream).map_err(|error| ConnectError::Io(address, error))?;
         let usage = Rc::new(ConnectionUsage {
             clock: Arc::clone(&self.clock),
             requests: Cell::new(0),
@@ -146,6 +152,13 @@ impl ConnectionUsage {
     }
 }
 
+impl Http2Lease {
+    /// No further request takes this connection; those under way have it until they end.
+    pub(super) fn retire_connection(&self) {
+        self.usage.has_ended.set(true);
+    }
+}
+
 impl Drop for Http2Lease {
     fn drop(&mut self) {
         self.usage.requests.set(self.usage.requests.get() - 1);
@@ -165,7 +178,11 @@ async fn begin(
         .max_header_list_size(u32::try_from(HEADERS_MAX_BYTES).unwrap_or(u32::MAX))
         .initial_window_size(HTTP2_STREAM_WINDOW)
         .initial_connection_window_size(HTTP2_UPSTREAM_WINDOW)
-        .max_send_buffer_size(HTTP2_SEND_BUFFER);
+        .max_send_buffer_size(HTTP2_SEND_BUFFER)
+        .data_frame_budget(HTTP2_UPSTREAM_FRAME_BUDGET)
+        .max_concurrent_reset_streams(HTTP2_UPSTREAM_RESETS_MAX)
+        // the frames that it counts are those of requests whose clients have left
+        .max_local_error_reset_streams(None);
     let (sender, connection) = settings.handshake::<_, Bytes>(stream).await?;
     let usage = Rc::clone(usage);
     tokio::task::spawn_local(async move {

@@ -12,6 +12,7 @@ use crate::balancer::http::activity::ClientActivity;
 use crate::balancer::http::headers;
 use crate::balancer::http::request_body::RequestBody;
 use crate::balancer::http::upload::UploadError;
+use crate::balancer::limits::HTTP2_REPLAY_MAX;
 
 /// A body of which some is still to be sent.
 pub(in crate::balancer::http) struct Http2Upload {
@@ -19,8 +20,8 @@ pub(in crate::balancer::http) struct Http2Upload {
     body: RequestBody,
     /// What the endpoint's window has no room for yet.
     unsent: Bytes,
-    /// Whether anything of the body was read from the client.
-    was_read: bool,
+    /// What was read from the client; `None` once it is too much to be sent again, or need not be.
+    read: Option<Vec<Bytes>>,
     is_ended: bool,
     /// Whether the endpoint takes no more: it may answer before it has read everything.
     is_write_closed: bool,
@@ -32,7 +33,15 @@ impl Http2Upload {
     pub(super) fn new(send: SendStream<Bytes>, body: RequestBody) -> Self {
         let activity = body.activity();
         let is_ended = body.is_empty();
-        Self { send, body, unsent: Bytes::new(), was_read: false, is_ended, is_write_closed: false, activity }
+        Self {
+            send,
+            body,
+            unsent: Bytes::new(),
+            read: Some(Vec::new()),
+            is_ended,
+            is_write_closed: false,
+            activity,
+        }
     }
 
     /// Whether the endpoint takes no more of it.
@@ -40,9 +49,18 @@ impl Http2Upload {
         self.is_write_closed
     }
 
-    /// The body, if it is still whole.
-    pub(super) fn whole_body(&mut self) -> Option<RequestBody> {
-        (!self.was_read).then(|| std::mem::replace(&mut self.body, RequestBody::Empty))
+    /// The endpoint has begun to answer, so that nothing of the body is sent again.
+    pub(super) fn without_replay(self) -> Self {
+        let mut upload = self;
+        upload.read = None;
+        upload
+    }
+
+    /// The body from its beginning, if it can be sent again.
+    pub(super) fn take_whole_body(&mut self) -> Option<RequestBody> {
+        let read = self.read.take()?;
+        let rest = std::mem::replace(&mut self.body, RequestBody::Empty);
+        Some(rest.with_pieces(read))
     }
 
     /// Sends until all is sent, or the endpoint takes no more.
@@ -69,16 +87,28 @@ impl Http2Upload {
     }
 
     fn push(&mut self, frame: Frame<Bytes>) {
-        self.was_read = true;
         match frame.into_data() {
-            Ok(data) => self.unsent = data,
+            Ok(data) => {
+                self.remember(&data);
+                self.unsent = data;
+            }
             Err(frame) => {
+                self.read = None;
                 let mut trailers = frame.into_trailers().unwrap_or_default();
                 headers::strip_from_trailers(&mut trailers);
                 self.is_ended = true;
                 let sent = self.send.send_trailers(trailers);
                 self.note_end(sent);
             }
+        }
+    }
+
+    fn remember(&mut self, data: &Bytes) {
+        let Some(mut read) = self.read.take() else { return };
+        let length: usize = read.iter().map(Bytes::len).sum();
+        if length + data.len() <= HTTP2_REPLAY_MAX {
+            read.push(data.clone());
+            self.read = Some(read);
         }
     }
 
@@ -124,6 +154,7 @@ impl Http2Upload {
     /// What is left of the body is not read.
     fn close_write(&mut self) {
         self.is_write_closed = true;
+        self.read = None;
         self.body = RequestBody::Empty;
     }
 
