@@ -17,6 +17,7 @@ pub mod orchestrator;
 pub mod plane;
 pub mod probe;
 pub mod registry;
+pub mod routing;
 pub mod source;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -10,8 +10,8 @@ use super::status::ReplicaStep;
 use super::view::{WantedReplica, instance_of, shown_state};
 use crate::engine::ObservedContainer;
 use crate::model::{
-    Endpoint, EndpointId, EndpointOrigin, EndpointState, FailedProbe, HealthCheck, NotReadyCause, Port,
-    Protocol, ReplicaPhase, Revision, ServiceSpec,
+    Endpoint, EndpointId, EndpointOrigin, EndpointState, FailedProbe, HealthCheck, HostPattern,
+    NotReadyCause, Port, Protocol, ReplicaPhase, Revision, Route, ServiceSpec,
 };
 use crate::probe::{ProbeAddress, ProbeState, ProbeTarget};
 
@@ -101,7 +101,7 @@ fn target(spec: &ServiceSpec, instance: &EndpointId, address: EndpointAddress<'_
     };
     let mut health = spec.health.clone();
     if let HealthCheck::Http(_) = health.check {
-        health.host = health.host.or_else(|| spec.routes.iter().find_map(|route| route.host.clone()));
+        health.host = health.host.or_else(|| spec.routes.iter().find_map(served_host));
     }
     Some(ProbeTarget { id: instance.clone(), place, health })
 }
@@ -109,6 +109,14 @@ fn target(spec: &ServiceSpec, instance: &EndpointId, address: EndpointAddress<'_
 /// The names of the ports that speak HTTP/2.
 fn http2_ports(ports: &[Port]) -> BTreeSet<String> {
     ports.iter().filter(|port| port.protocol == Protocol::H2c).map(|port| port.name.clone()).collect()
+}
+
+/// The only host of a route that leads to the service.
+fn served_host(route: &Route) -> Option<String> {
+    match route.hosts() {
+        Some(HostPattern::Exact(host)) if route.redirect.is_none() => Some(host),
+        _ => None,
+    }
 }
 
 fn register(

@@ -22,10 +22,10 @@ pub use self::command_deadline::CommandDeadline;
 use self::transport::Transport;
 use super::types::{
     ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonProcessList,
-    DaemonStatus, DeleteRequest, EndpointObject, EventObject, KillRequest, KillResponse, List, ListedObject,
-    LogEntry, LogQuery, NodeObject, OperationProgress, ReloadStarted, ReplicaObject, RevisionObject,
-    RolloutRequest, SNAPSHOT_MAX_BYTES, ScaleRequest, ServiceObject, StoreReplaced, StoreStatus,
-    VolumeObject, WriteResponse,
+    DaemonStatus, DeleteRequest, EndpointObject, EventObject, ExplainedRequest, KillRequest, KillResponse,
+    List, ListedObject, LogEntry, LogQuery, NodeObject, OperationProgress, ReloadStarted, ReplicaObject,
+    RevisionObject, RolloutRequest, RouteExplanation, SNAPSHOT_MAX_BYTES, ScaleRequest, ServiceObject,
+    StoreReplaced, StoreStatus, VolumeObject, WriteResponse,
 };
 use crate::model::{Generation, ServiceName};
 
@@ -93,6 +93,11 @@ impl ApiClient {
     /// Lists the nodes.
     pub async fn nodes(&self) -> Result<Vec<NodeObject>, ApiError> {
         Ok(self.transport.get::<List<_>>("/v1/nodes").await?.items)
+    }
+
+    /// What the balancer does with a request, and why.
+    pub async fn explain_route(&self, request: &ExplainedRequest) -> Result<RouteExplanation, ApiError> {
+        self.transport.write("/v1/routes/explain", request).await
     }
 
     /// Applies documents.

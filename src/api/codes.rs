@@ -98,9 +98,10 @@ codes! { REQUEST_CODES
          as the daemon's user.";
     /// Another service has the route.
     ROUTE_TAKEN = "CTL-0204", 2, "another service has this route or port",
-        "A host and path, or a TCP port of the node, can belong to only one service. The message names the service that has it, or the \
-         daemon's own address. Nothing was changed.",
-        "Choose another host, path or port, or remove it from the other service first.";
+        "A route (host, path and conditions), or a TCP port of the node, can belong to only one service; and of two routes that one \
+         request can match, one must have more conditions. The message names the service that has it, or the daemon's own address. \
+         Nothing was changed.",
+        "Choose another host, path, condition or port, or remove it from the other service first.";
     /// The arguments are invalid.
     USAGE = "CTL-0205", 2, "invalid arguments",
         "The arguments do not fit together, or a confirmation is needed and there is no terminal. Nothing was changed.",

@@ -1,5 +1,6 @@
 //! Turns a controller error into the error that the user reads.
 
+mod claim;
 mod image;
 mod previous;
 mod rollout_command;
@@ -15,7 +16,6 @@ use crate::controller::{
 };
 use crate::model::{
     AppName, Author, ExposureMode, Generation, ObjectRef, ReplicaName, RevisionNumber, ServiceName,
-    claim_phrase,
 };
 
 /// For requests that were rejected before any write.
@@ -50,7 +50,7 @@ fn detail_of(error: ControllerError) -> ErrorDetail {
         ControllerError::NothingToRun(images) => unchanged(image::nothing_to_run(&images)),
         ControllerError::NoCapacity(short) => unchanged(no_capacity(&short)),
         ControllerError::Claimed { claim, object, origin, holder } => {
-            unchanged(claimed(&claim, &object, &origin, &holder))
+            unchanged(claim::taken(&claim, &object, &origin, &holder))
         }
         ControllerError::OwnPort { port, object, origin, by } => {
             unchanged(own_port(port, &object, &origin, &by))
@@ -142,20 +142,6 @@ fn balancer_unknown(origins: &[String], exposure: ExposureMode) -> ErrorDetail {
     let why = origins.iter().map(|origin| format!("{origin} uses `balancer.url`")).collect();
     let next = vec![next.to_owned()];
     ErrorDetail { why, next, ..codes::INVALID_MANIFEST.detail(what) }
-}
-
-fn claimed(claim: &str, object: &ObjectRef, origin: &str, holder: &ObjectRef) -> ErrorDetail {
-    let name = if claim.starts_with("tcp:") { claim_phrase(claim) } else { claim.to_owned() };
-    let why = vec![
-        format!("{} {} has {name}", holder.kind.word(), holder.name),
-        format!("{} {} declares it in {origin}", object.kind.word(), object.name),
-    ];
-    let next = vec![format!("ctl get {} -o yaml", holder.name)];
-    ErrorDetail {
-        why,
-        next,
-        ..codes::ROUTE_TAKEN.detail(format!("{name} is claimed by both {} and {}", holder.name, object.name))
-    }
 }
 
 fn own_port(port: u16, object: &ObjectRef, origin: &str, by: &SocketAddr) -> ErrorDetail {

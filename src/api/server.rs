@@ -61,6 +61,7 @@ fn router(controller: Arc<Controller>, shutdown: CancellationToken) -> Router {
         .route("/v1/revisions", get(reads::revisions))
         .route("/v1/nodes", get(reads::nodes))
         .route("/v1/volumes", get(reads::volumes))
+        .route("/v1/routes/explain", post(reads::explain_route))
         .route("/v1/events", get(follow::events))
         .route("/v1/logs", get(logs::logs))
         .fallback(answer::unknown_call)

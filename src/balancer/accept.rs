@@ -88,7 +88,7 @@ mod tests {
     use super::super::listener::{Admission, ConnectionRefusal};
     use super::super::shared_connections::SharedConnections;
     use super::*;
-    use crate::clock::RealClock;
+    use crate::clock::{Clock, RealClock};
     use crate::model::TrustedProxies;
 
     /// Serves no connection; there is no room for one.
@@ -105,8 +105,9 @@ mod tests {
     /// All sockets are taken, as well as all places of connections that wait for one.
     #[tokio::test]
     async fn accepted_connection_that_waits_for_its_place_is_answered_although_a_drain_begins() {
-        let shared =
-            Arc::new(SharedConnections::new(&BalancerLimits::default(), 1, TrustedProxies::default()));
+        let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
+        let limits = BalancerLimits::default();
+        let shared = Arc::new(SharedConnections::new(&limits, 1, TrustedProxies::default(), &clock));
         let taken: Vec<_> = std::iter::from_fn(|| shared.budget.try_take_for_client()).collect();
         let log = ConnectionLog::new(Arc::new(RealClock::new()));
         let connections = Rc::new(ClientConnections::new(Arc::clone(&shared), log));

@@ -58,7 +58,7 @@ impl ClientLimit {
 }
 
 /// An IPv6 client has a whole /64, and could use another of its addresses for each connection.
-fn counted_as(client: IpAddr) -> IpAddr {
+pub(super) fn counted_as(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(address) => {

@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::condition::{BadCondition, check_condition};
 use super::counters::CounterRegistry;
-use super::router::{BadRoute, RouteMatcher, Router};
+use super::route_gate::{BadEdit, RouteGate};
 use super::sockets::is_served;
 use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule, UpstreamProtocol};
 use crate::model::{
-    EndpointId, ForwardAction, HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, PathMatch,
-    ProtocolKind, RevisionNumber, RevisionPin, RouteAction, RouteWaits, RoutingTable, ServiceName,
+    EndpointId, HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, PathMatch, ProtocolKind,
+    RedirectAction, RevisionNumber, RevisionPin, RouteAction, RouteWaits, RoutingTable, ServiceName,
     TableRoute, TableService, TcpWaits, WeightedBackend,
 };
+use crate::routing::condition::{BadCondition, check_condition};
+use crate::routing::router::{BadRoute, RouteMatcher, Router, matchers_of};
 
 /// Why a table cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +34,10 @@ pub(super) enum BadTable {
     TcpRoute(ListenerId),
     #[error("listener `{0}` leads to service `{1}`, which the table lacks")]
     ListenerService(ListenerId, ServiceName),
-    #[error("a route redirects, which this balancer does not do")]
-    Redirect,
+    #[error("a route redirects with status {0}, which is no redirect")]
+    Redirect(u16),
+    #[error(transparent)]
+    Edit(#[from] BadEdit),
     #[error("a route leads to service `{0}`, which the table lacks")]
     NoService(ServiceName),
     #[error("a route has no backend with a weight")]
@@ -54,25 +58,21 @@ pub(super) fn compile(
     }
     check_endpoints(table)?;
     check_pins(table)?;
-    let forwards = table.routes.iter().map(|route| check_action(table, route));
-    let forwards: Vec<&ForwardAction> = forwards.collect::<Result<_, _>>()?;
+    table.routes.iter().try_for_each(|route| check_action(table, route))?;
+    let gates = table.routes.iter().map(RouteGate::new).collect::<Result<Vec<_>, _>>()?;
     let tcp = tcp_targets(table)?;
     let routers = routers(table, &tcp)?;
-    let of_routes = forwards.iter().flat_map(|f| &f.backends).map(port_of);
+    let of_routes = table.routes.iter().flat_map(backends_of).map(port_of);
     let ports: BTreeSet<ServicePort<'_>> = of_routes.chain(tcp.iter().map(|target| target.to)).collect();
     let index: BTreeMap<ServicePort<'_>, usize> = ports.iter().copied().zip(0..).collect();
-    let rules = forwards.iter().map(|forward| ForwardRule {
-        backends: forward.backends.iter().map(|b| (index[&port_of(b)], b.weight)).collect(),
-        timeout: forward.timeout.std(),
-        strip_prefix: forward.strip_prefix,
-        waits: forward.waits,
-    });
+    let rules = table.routes.iter().zip(gates).map(|(route, gate)| route_rule(route, gate, &index));
     let of_listeners = tcp.iter().map(|target| ForwardRule {
         backends: vec![(index[&target.to], 1)],
         // of a request's answer, which bytes do not have
         timeout: Duration::MAX,
         strip_prefix: false,
         waits: target.waits,
+        gate: None,
     });
     let rules = rules.chain(of_listeners).collect();
     let backends = ports.into_iter().map(|(name, port)| backend(&table.services[name], name, port, counters));
@@ -84,6 +84,39 @@ type ServicePort<'a> = (&'a ServiceName, &'a str);
 
 fn port_of(backend: &WeightedBackend) -> ServicePort<'_> {
     (&backend.service, &backend.port)
+}
+
+/// The backends of a route: a redirect has none.
+fn backends_of(route: &TableRoute) -> &[WeightedBackend] {
+    match &route.action {
+        RouteAction::Forward(forward) => &forward.backends,
+        RouteAction::Redirect(_) => &[],
+    }
+}
+
+fn route_rule(
+    route: &TableRoute,
+    gate: Option<RouteGate>,
+    index: &BTreeMap<ServicePort<'_>, usize>,
+) -> ForwardRule {
+    let backends = backends_of(route).iter().map(|b| (index[&port_of(b)], b.weight)).collect();
+    let gate = gate.map(Arc::new);
+    match &route.action {
+        RouteAction::Forward(forward) => ForwardRule {
+            backends,
+            timeout: forward.timeout.std(),
+            strip_prefix: forward.strip_prefix,
+            waits: forward.waits,
+            gate,
+        },
+        RouteAction::Redirect(_) => ForwardRule {
+            backends,
+            timeout: Duration::MAX,
+            strip_prefix: false,
+            waits: RouteWaits::default(),
+            gate,
+        },
+    }
 }
 
 /// Where the connections of a TCP listener go.
@@ -142,8 +175,14 @@ fn check_pins(table: &RoutingTable) -> Result<(), BadTable> {
     Ok(())
 }
 
-fn check_action<'a>(table: &RoutingTable, route: &'a TableRoute) -> Result<&'a ForwardAction, BadTable> {
-    let RouteAction::Forward(forward) = &route.action else { return Err(BadTable::Redirect) };
+fn check_action(table: &RoutingTable, route: &TableRoute) -> Result<(), BadTable> {
+    let forward = match &route.action {
+        RouteAction::Forward(forward) => forward,
+        RouteAction::Redirect(redirect) if RedirectAction::STATUSES.contains(&redirect.status) => {
+            return Ok(());
+        }
+        RouteAction::Redirect(redirect) => return Err(BadTable::Redirect(redirect.status)),
+    };
     for backend in &forward.backends {
         if forward.timeout.0 == 0 {
             return Err(BadTable::Timeout(backend.service.clone()));
@@ -155,7 +194,7 @@ fn check_action<'a>(table: &RoutingTable, route: &'a TableRoute) -> Result<&'a F
     if forward.backends.iter().all(|backend| backend.weight == 0) {
         return Err(BadTable::NoBackend);
     }
-    Ok(forward)
+    Ok(())
 }
 
 /// The rules of TCP listeners follow those of the routes.
@@ -168,22 +207,11 @@ fn routers(
         return Err(BadTable::NoListener(id.clone()));
     }
     let router = |id: &ListenerId| {
-        let routes = table.routes.iter().enumerate().filter(|(_, route)| route.listeners.contains(id));
-        let of_routes = routes.flat_map(|(index, route)| matchers(route, index));
         let of_listener = tcp.iter().enumerate().filter(|(_, target)| target.listener == id);
         let everything = of_listener.map(|(index, _)| everything(table.routes.len() + index));
-        Ok((id.clone(), Router::new(of_routes.chain(everything))?))
+        Ok((id.clone(), Router::new(matchers_of(table, id).chain(everything))?))
     };
     table.listeners.keys().map(router).collect()
-}
-
-fn matchers(route: &TableRoute, to: usize) -> impl Iterator<Item = RouteMatcher<usize>> + '_ {
-    route.hosts.iter().map(move |host| RouteMatcher {
-        host: host.clone(),
-        path: route.path.clone(),
-        conditions: route.conditions.clone(),
-        to,
-    })
 }
 
 /// What a TCP listener takes.
@@ -230,10 +258,11 @@ fn backend(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::balancer::router::RouteRequest;
     use crate::model::{
-        EndpointVia, Millis, RedirectAction, RouteCondition, TableEndpoint, arbitrary::table_name,
+        EndpointVia, ForwardAction, Millis, RouteCondition, RouteFilters, TableEndpoint,
+        arbitrary::table_name,
     };
+    use crate::routing::router::RouteRequest;
 
     fn table() -> RoutingTable {
         let endpoint = |name: &str, port: &str| {
@@ -252,6 +281,7 @@ mod tests {
                 strip_prefix: false,
                 waits: RouteWaits::default(),
             }),
+            filters: RouteFilters::default(),
         };
         let endpoints = vec![endpoint("a", "http"), endpoint("b", "admin")];
         RoutingTable {
@@ -298,6 +328,17 @@ mod tests {
         assert_eq!(backends("/admin"), Some(vec![(0, 1)]));
         let sizes: Vec<usize> = compiled.backends.iter().map(|backend| backend.endpoints.len()).collect();
         assert_eq!(sizes, [1, 1]);
+    }
+
+    #[test]
+    fn redirect_has_a_gate_and_no_backend_and_a_plain_route_has_no_gate() {
+        let mut table = table();
+        let redirect = RedirectAction { status: 308, scheme: None, host: Some("h".into()), path: None };
+        table.routes[1].action = RouteAction::Redirect(redirect);
+        let compiled = compiled(&table).unwrap();
+        let rule = rule_of(&compiled, "http", "/x").unwrap();
+        assert!(rule.backends.is_empty() && rule.gate.as_ref().is_some_and(|gate| gate.checks()));
+        assert_eq!(rule_of(&compiled, "http", "/").map(|rule| rule.gate.is_none()), Some(true));
     }
 
     #[test]
@@ -354,7 +395,7 @@ mod tests {
     #[test]
     fn unsound_table_is_refused_before_anything_is_made() {
         type Spoil = fn(&mut RoutingTable);
-        let rows: [(&str, Spoil); 15] = [
+        let rows: [(&str, Spoil); 16] = [
             ("two routes for `*/`", |t| t.routes.push(t.routes[0].clone())),
             ("the path `x` of a route is not normal", |t| t.routes[0].path = PathMatch::Prefix("x".into())),
             (
@@ -385,9 +426,12 @@ mod tests {
             ("a route is for listener `other`, which the table lacks", |t| {
                 t.routes[0].listeners.insert("other".into());
             }),
-            ("a route redirects, which this balancer does not do", |t| {
-                let redirect = RedirectAction { status: 308, scheme: Some("https".into()), host: None };
+            ("a route redirects with status 200, which is no redirect", |t| {
+                let redirect = RedirectAction { status: 200, scheme: None, host: None, path: None };
                 t.routes[0].action = RouteAction::Redirect(redirect);
+            }),
+            ("a route changes the header `a b`, whose name or value no message can have", |t| {
+                t.routes[0].filters.request_headers.remove.push("a b".into());
             }),
             ("listener `https` has the protocol https, which this balancer does not serve", |t| {
                 let https = Listener { protocol: ListenerProtocol::Https, ..Listener::PUBLIC_HTTP };

@@ -16,6 +16,8 @@ pub(super) struct ConnectionLog {
     client_limit: Cell<LogThrottle>,
     bad_request: Cell<LogThrottle>,
     cancelled: Cell<LogThrottle>,
+    not_allowed: Cell<LogThrottle>,
+    wrong_password: Cell<LogThrottle>,
 }
 
 impl ConnectionLog {
@@ -27,6 +29,8 @@ impl ConnectionLog {
             client_limit: Cell::default(),
             bad_request: Cell::default(),
             cancelled: Cell::default(),
+            not_allowed: Cell::default(),
+            wrong_password: Cell::default(),
         }
     }
 
@@ -65,6 +69,20 @@ impl ConnectionLog {
     pub(super) fn report_cancelled_requests(&self) {
         if let Some(count) = self.occurred(&self.cancelled) {
             tracing::warn!(count, "closed HTTP/2 connections whose clients cancel nearly every request");
+        }
+    }
+
+    /// A route does not allow the address of a client.
+    pub(super) fn report_not_allowed(&self, client: IpAddr) {
+        if let Some(count) = self.occurred(&self.not_allowed) {
+            tracing::info!(%client, count, "refused requests of clients that `allow` of their route does not name");
+        }
+    }
+
+    /// A client sent a wrong password, or one for no user.
+    pub(super) fn report_wrong_password(&self, client: IpAddr) {
+        if let Some(count) = self.occurred(&self.wrong_password) {
+            tracing::info!(%client, count, "refused requests with a wrong user or password");
         }
     }
 

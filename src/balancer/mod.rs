@@ -10,10 +10,10 @@
 
 mod accept;
 mod acknowledgement;
+mod choice;
 mod claim;
 mod client_limit;
 mod compile;
-mod condition;
 mod connect;
 mod connection_log;
 mod control;
@@ -34,7 +34,8 @@ mod limits;
 mod listener;
 mod load;
 mod log_throttle;
-mod normalise;
+mod password_checks;
+mod password_verdicts;
 mod picker;
 #[cfg(test)]
 mod picker_tests;
@@ -43,7 +44,7 @@ mod refuse;
 mod relay;
 mod reporter;
 mod request_picks;
-mod router;
+mod route_gate;
 mod save;
 mod select;
 mod shared_connections;
@@ -63,6 +64,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::model::{BalancerId, Incarnation, TrustedProxies};
+
+use shared_connections::SharedConnections;
 
 pub use drain::DrainReason;
 pub use health::BalancerHealth;
@@ -131,7 +134,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         return Err(BalancerError::NoThread);
     }
     let are_watched = Arc::new(AtomicBool::new(false));
-    let connections = Arc::new(shared_connections::SharedConnections::new(&limits, threads, trusted_proxies));
+    let connections = Arc::new(SharedConnections::new(&limits, threads, trusted_proxies, &clock));
     let mut group = threads::ThreadGroup::new();
     let mut joins = Vec::new();
     for index in 0..threads {

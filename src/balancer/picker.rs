@@ -12,27 +12,25 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::choice::{Choice, HoldRule, NoChoice};
 use super::claim::{Claim, ThreadEndpoint};
-use super::condition::RequestAttributes;
 use super::endpoint::EndpointKey;
 use super::eviction_round::EvictionRound;
 use super::failures::RevisionCounters;
-use super::hold::ServiceHold;
 use super::pool::EndpointConnections;
 use super::request_picks::RequestPicks;
-use super::router::RouteRequest;
 use super::select::{Draw, choose, choose_weighted};
-use super::table::{BackendEndpoint, CompiledTable, UpstreamProtocol};
+use super::table::{BackendEndpoint, CompiledTable};
 use crate::clock::Clock;
-use crate::model::{EndpointVia, ListenerId, Mono, RouteWaits};
+use crate::model::{ListenerId, Mono};
+use crate::routing::condition::RequestAttributes;
+use crate::routing::router::RouteRequest;
 
 /// One thread's view of the table and its endpoints. Nothing in it is borrowed across an await.
 pub(super) struct Picker<P> {
@@ -67,39 +65,6 @@ struct PickerBackend<P> {
     turn: Cell<usize>,
 }
 
-/// A picked endpoint: the request counts as in flight to it until the claim is dropped.
-pub(super) struct Choice<P> {
-    pub(super) claim: Rc<Claim>,
-    pub(super) connections: P,
-    pub(super) address: SocketAddr,
-    pub(super) via: EndpointVia,
-    pub(super) protocol: UpstreamProtocol,
-    /// When it was picked, in microseconds; `None` while latencies are not watched.
-    pub(super) picked_at: Option<u64>,
-    /// From the request's last byte to the response's headers.
-    pub(super) timeout: Duration,
-    /// Length of the prefix to strip from the path.
-    pub(super) strip: Option<usize>,
-    pub(super) waits: RouteWaits,
-}
-
-/// How a request may wait for an endpoint.
-pub(super) struct HoldRule {
-    pub(super) longest: Duration,
-    pub(super) service: Arc<ServiceHold>,
-}
-
-/// What is missing for a choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoChoice {
-    /// No table has come yet.
-    Table,
-    /// No route takes the request.
-    Route,
-    /// The service has no ready endpoint.
-    Endpoint,
-}
-
 impl<P: EndpointConnections> Picker<P> {
     pub(super) fn new(thread: usize, clock: Arc<dyn Clock>, are_watched: Arc<AtomicBool>) -> Self {
         Self {
@@ -129,6 +94,9 @@ impl<P: EndpointConnections> Picker<P> {
         let view = self.view.borrow();
         let view = view.as_ref().ok_or(NoChoice::Table)?;
         let (path, rule) = view.table.find(listener, request).ok_or(NoChoice::Route)?;
+        if let Some(gate) = rule.gate.as_ref().filter(|gate| gate.checks() && !picks.has_passed(gate)) {
+            return Err(NoChoice::Gate(Arc::clone(gate)));
+        }
         let is_untried = |endpoint: &ThreadEndpoint| !picks.has_tried(endpoint);
         let is_free = |endpoint: &ThreadEndpoint| is_untried(endpoint) && endpoint.is_available(&*self.clock);
         let draw = |usable: &dyn Fn(&ThreadEndpoint) -> bool| {
@@ -151,6 +119,7 @@ impl<P: EndpointConnections> Picker<P> {
             timeout: rule.timeout,
             strip: rule.strip_prefix.then_some(path.len()),
             waits: rule.waits,
+            gate: rule.gate.clone(),
         })
     }
 

@@ -6,20 +6,21 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::choice::NoChoice;
 use super::claim::{Claim, ThreadEndpoint};
 use super::compile::compile;
-use super::condition::RequestAttributes;
 use super::counters::CounterRegistry;
-use super::picker::{NoChoice, Picker};
+use super::picker::Picker;
 use super::request_picks::RequestPicks;
-use super::router::RouteRequest;
 use crate::clock::VirtualClock;
 use crate::model::arbitrary::table_name;
 use crate::model::{
     Balance, EndpointId, ForwardAction, HostPattern, Listener, ListenerId, Millis, Mono, PathMatch,
-    RevisionNumber, RevisionPin, RouteAction, RouteCondition, RouteWaits, RoutingTable, ServiceStats,
-    TableEndpoint, TableRoute, TableService, WeightedBackend,
+    RevisionNumber, RevisionPin, RouteAction, RouteCondition, RouteFilters, RouteWaits, RoutingTable,
+    ServiceStats, TableEndpoint, TableRoute, TableService, WeightedBackend,
 };
+use crate::routing::condition::RequestAttributes;
+use crate::routing::router::RouteRequest;
 
 const REQUESTS: u32 = 4_000;
 
@@ -62,6 +63,7 @@ impl Rig {
             path: PathMatch::Prefix("/".to_owned()),
             conditions: [].into(),
             action: RouteAction::Forward(forward),
+            filters: RouteFilters::default(),
         };
         let table = RoutingTable {
             listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::claim::ThreadEndpoint;
 use super::failures::{RevisionCounters, ServiceCounters};
+use super::route_gate::RouteGate;
 use super::select::draw_in_order;
 use super::table::ForwardRule;
 
@@ -15,11 +16,13 @@ pub(super) struct RequestPicks {
     tried: Vec<Rc<ThreadEndpoint>>,
     /// Whether endpoints are skipped that are ejected or departed, also if there is no other.
     only_available: bool,
+    /// The gate that let it pass.
+    passed: Option<Arc<RouteGate>>,
 }
 
 impl RequestPicks {
     pub(super) fn new(seed: u64) -> Self {
-        Self { seed, tried: Vec::new(), only_available: false }
+        Self { seed, tried: Vec::new(), only_available: false, passed: None }
     }
 
     /// The endpoint failed this request.
@@ -32,6 +35,21 @@ impl RequestPicks {
     pub(super) fn begin_again(&mut self) {
         self.tried.clear();
         self.only_available = true;
+    }
+
+    /// The gate of its route has checked this request and lets it pass.
+    pub(super) fn pass(&mut self, gate: Arc<RouteGate>) {
+        self.passed = Some(gate);
+    }
+
+    /// Whether a gate has let it pass. A newer table has gates of its own, which check a request that waits once more.
+    pub(super) fn has_passed(&self, gate: &Arc<RouteGate>) -> bool {
+        self.passed.as_ref().is_some_and(|passed| Arc::ptr_eq(passed, gate))
+    }
+
+    /// The gate that has let it pass.
+    pub(super) fn gate(&self) -> Option<&RouteGate> {
+        self.passed.as_deref()
     }
 
     pub(super) fn only_available(&self) -> bool {

@@ -1,4 +1,5 @@
-//! What the threads of a balancer share about connections. Touched when one is opened, refused or closed, not by requests.
+//! What the threads of a balancer share about connections. Touched when one is opened, refused or closed, not by requests,
+//! but for those to routes with passwords.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::client_limit::ClientLimit;
 use super::hold::HeldRequests;
 use super::limits::BalancerLimits;
+use super::password_checks::PasswordChecks;
 use super::socket_budget::SocketBudget;
+use crate::clock::Clock;
 use crate::model::{ConnectionStats, TrustedProxies};
 
 pub(super) struct SharedConnections {
@@ -15,16 +18,23 @@ pub(super) struct SharedConnections {
     pub(super) trusted: TrustedProxies,
     pub(super) counters: ConnectionCounters,
     pub(super) held: Arc<HeldRequests>,
+    pub(super) passwords: PasswordChecks,
 }
 
 impl SharedConnections {
-    pub(super) fn new(limits: &BalancerLimits, threads: usize, trusted: TrustedProxies) -> Self {
+    pub(super) fn new(
+        limits: &BalancerLimits,
+        threads: usize,
+        trusted: TrustedProxies,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         Self {
             budget: SocketBudget::new(limits.sockets(threads), threads),
             clients: Arc::new(ClientLimit::new(limits.per_client)),
             trusted,
             counters: ConnectionCounters::default(),
             held: Arc::default(),
+            passwords: PasswordChecks::new(Arc::clone(clock)),
         }
     }
 }

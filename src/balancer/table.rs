@@ -5,21 +5,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::condition::{RequestAttributes, holds};
 use super::endpoint::UpstreamEndpoint;
 use super::failures::{RevisionCounters, ServiceCounters};
-use super::router::{RouteRequest, Router};
+use super::route_gate::RouteGate;
 use crate::model::{Balance, EndpointVia, ListenerId, RevisionNumber, RevisionPin, RouteWaits};
+use crate::routing::condition::{RequestAttributes, holds};
+use crate::routing::router::{RouteRequest, Router};
 
 /// Where a route leads.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ForwardRule {
-    /// Index and weight of each backend; the weights do not sum up to 0.
+    /// Index and weight of each backend; the weights do not sum up to 0. Empty for a redirect, whose gate lets no request pass.
     pub(super) backends: Vec<(usize, u32)>,
     /// From the request's last byte to the response's headers.
     pub(super) timeout: Duration,
     pub(super) strip_prefix: bool,
     pub(super) waits: RouteWaits,
+    /// What it checks and changes.
+    pub(super) gate: Option<Arc<RouteGate>>,
 }
 
 /// An endpoint at the port of its backend.

@@ -11,6 +11,14 @@ use crate::model::{
 use crate::orchestrator::CapacityShortage;
 use crate::store::StoreError;
 
+/// The object whose claim another one is refused for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimHolder {
+    pub object: ObjectRef,
+    /// The same claim, or a route that a request can match as well.
+    pub claim: String,
+}
+
 /// Nothing was written, unless the variant says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControllerError {
@@ -50,7 +58,7 @@ pub enum ControllerError {
     #[error("insufficient memory or cpu: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     NoCapacity(Vec<CapacityShortage>),
     /// Host and path, or TCP port, that another service holds.
-    #[error("{} of {object} is held by {holder}", claim_phrase(.claim))]
+    #[error("{} of {object} is held by {}", claim_phrase(.claim), holder.object)]
     Claimed {
         /// `host/path` or `tcp:5432`.
         claim: String,
@@ -58,8 +66,7 @@ pub enum ControllerError {
         object: ObjectRef,
         /// Where it is declared: `app.yaml:3`.
         origin: String,
-        /// The object that holds the claim.
-        holder: ObjectRef,
+        holder: Box<ClaimHolder>,
     },
     /// A TCP port on which the daemon itself serves HTTP.
     #[error("TCP port {port} of {object} is used by the daemon for HTTP on {by}")]

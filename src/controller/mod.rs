@@ -24,12 +24,13 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use daemon_control::{DaemonControl, DaemonControlError};
-pub use error::{Conflict, ControllerError, UnresolvedImage};
+pub use error::{ClaimHolder, Conflict, ControllerError, UnresolvedImage};
 pub use nodes::logs::LogQuery;
 pub use nodes::{Nodes, VolumeSnapshot};
 pub use queries::{
-    Awaited, DaemonConditions, DaemonSnapshot, LogEntry, MetricsSubscription, NodeSnapshot, OperationEnd,
-    ProgressSnapshot, Queries, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
+    Awaited, DaemonConditions, DaemonSnapshot, ExplainedEndpoint, ExplainedOutcome, ExplainedRequest,
+    ExplainedRoute, LogEntry, MetricsSubscription, NodeSnapshot, OperationEnd, ProgressSnapshot, Queries,
+    ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, RouteExplanation, RouteResult, ServiceSnapshot,
     UnopenedPorts,
 };
 // Types in this module's signatures that other modules define.

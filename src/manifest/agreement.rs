@@ -25,7 +25,9 @@ fn around(shape: &SchemaNode, key: &str, value: &str) -> String {
     let mut entries = vec![format!("{key}: {value}")];
     let mut add = |name: &str| {
         let other = shape.key(name).expect("a rule names keys");
-        entries.push(format!("{name}: {}", other.example));
+        if !entries.iter().any(|entry| entry.starts_with(&format!("{name}: "))) {
+            entries.push(format!("{name}: {}", other.example));
+        }
     };
     let required =
         shape.keys.iter().filter(|other| other.absent == DefaultValue::Required && other.name != key);

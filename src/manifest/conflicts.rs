@@ -27,7 +27,15 @@ pub(super) fn check(documents: &[Document], findings: &mut Findings<'_>) {
         let (index, path) = conflict.second;
         let second = distinct[index];
         let claim = claim_phrase(&conflict.claim);
-        let message = format!("`{}` and `{}` both claim {claim}", first.name, second.name);
+        let message = if conflict.held == conflict.claim {
+            format!("`{}` and `{}` both claim {claim}", first.name, second.name)
+        } else {
+            let held = claim_phrase(&conflict.held);
+            format!(
+                "a request can match {held} of `{}` and {claim} of `{}`, and neither has more conditions",
+                first.name, second.name
+            )
+        };
         let related = (first.find(&first_path), format!("`{}` claims it at", first.name));
         report(second, &path, message, related, findings);
     }

@@ -34,6 +34,7 @@ mod ports;
 mod quotes;
 mod reader;
 mod reference;
+mod route_filters;
 mod routes;
 mod scalars;
 mod schema;

@@ -1,8 +1,8 @@
 //! `route`: a text `host/path`, or a list of texts and maps. Pure.
 
 use super::reader::{ManifestReader, YamlField};
-use super::shape;
-use crate::model::Route;
+use super::{route_filters, shape};
+use crate::model::{HostPattern, RedirectAction, Route, RouteMatch};
 
 /// The routes, from whichever form.
 pub(super) fn read(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<Vec<Route>> {
@@ -38,7 +38,7 @@ fn read_text(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Opti
         reader.wrong_but(field, "expected `host/path`, found an empty text", "/");
         return None;
     }
-    checked(reader, (field, host), (field, path.to_owned()))
+    checked(reader, (field, host), (field, path.to_owned()), false)
 }
 
 fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option<Route> {
@@ -47,6 +47,14 @@ fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option
     let port = block.read(reader, "port", ManifestReader::text);
     let timeout = block.read(reader, "timeout", ManifestReader::quantity);
     let strip_prefix = block.read(reader, "stripPrefix", ManifestReader::flag);
+    let exact = block.read(reader, "exact", ManifestReader::flag).unwrap_or_default();
+    let matches = block.read(reader, "match", read_match);
+    let redirect = block.read(reader, "redirect", read_redirect);
+    if redirect.is_none() && block.value("redirect").is_some() {
+        // it would need none
+        reader.silence(format!("{}.port", item.path));
+    }
+    let filters = route_filters::read(reader, &block);
     let hold = block.read(reader, "hold", ManifestReader::quantity);
     let idle_timeout = block.read(reader, "idleTimeout", ManifestReader::quantity);
     let upload_timeout = block.read(reader, "uploadTimeout", ManifestReader::quantity);
@@ -69,8 +77,12 @@ fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option
         Some(field) => reader.text(&field)?,
         None => "/".to_owned(),
     };
-    let route = checked(reader, (&host_field, host), (&path_field, path))?;
+    let route = checked(reader, (&host_field, host), (&path_field, path), exact)?;
     Some(Route {
+        exact,
+        matches: matches.unwrap_or_default(),
+        redirect,
+        filters,
         port,
         timeout: timeout.unwrap_or(route.timeout),
         strip_prefix: strip_prefix.unwrap_or_default(),
@@ -81,19 +93,40 @@ fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option
     })
 }
 
-/// Refuses wildcards, upper case and trailing slashes, for which it can say what to write instead.
+fn read_match(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<RouteMatch> {
+    let block = reader.block(field, &shape::ROUTE_MATCH)?;
+    let values = |reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>| {
+        Some(reader.entries(field, ManifestReader::text_or_quotes))
+    };
+    Some(RouteMatch {
+        method: block.read(reader, "method", ManifestReader::text),
+        header: block.read(reader, "header", values).unwrap_or_default(),
+        cookie: block.read(reader, "cookie", values).unwrap_or_default(),
+        query: block.read(reader, "query", values).unwrap_or_default(),
+    })
+}
+
+fn read_redirect(reader: &mut ManifestReader<'_, '_>, field: &YamlField<'_>) -> Option<RedirectAction> {
+    let block = reader.block(field, &shape::REDIRECT)?;
+    let redirect = RedirectAction {
+        status: block.read(reader, "status", ManifestReader::number).unwrap_or(RedirectAction::STATUS),
+        scheme: block.read(reader, "scheme", ManifestReader::text),
+        host: block.read(reader, "host", ManifestReader::text),
+        path: block.read(reader, "path", ManifestReader::text),
+    };
+    Some(redirect)
+}
+
+/// Refuses wildcards that are no first label, upper case and trailing slashes, for which it can say what to write instead.
 fn checked(
     reader: &mut ManifestReader<'_, '_>,
     (host_field, host): (&YamlField<'_>, Option<String>),
     (path_field, path): (&YamlField<'_>, String),
+    exact: bool,
 ) -> Option<Route> {
     if let Some(host) = &host {
         if host == "*" {
             reader.wrong_but(host_field, "a path alone matches every host; remove `*`", &path);
-            return None;
-        }
-        if host.contains('*') {
-            reader.wrong(host_field, format!("wildcard host `{host}` is not supported yet"));
             return None;
         }
         let lower = host.to_ascii_lowercase();
@@ -101,8 +134,14 @@ fn checked(
             reader.wrong_but(host_field, format!("host `{host}` must be in lower case"), lower);
             return None;
         }
+        if host.contains('*') && host.parse::<HostPattern>().is_err() {
+            let message = format!("host `{host}`: `*` can only be the whole first label of a host name");
+            reader.wrong_but(host_field, message, "\"*.shop.localhost\"");
+            return None;
+        }
     }
-    if path.len() > 1 && (path.contains('*') || path.ends_with('/')) {
+    let is_odd = path.contains('*') || (path.ends_with('/') && !exact);
+    if path.len() > 1 && is_odd {
         let message =
             format!("path `{path}` must not end with `/` or contain `*`; it matches everything below it");
         let prefix = path.trim_end_matches(['*', '/']);

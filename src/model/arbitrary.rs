@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::{
     Balance, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener, ListenerId,
     ListenerProtocol, ListenerScope, Millis, OriginName, PathMatch, RedirectAction, RevisionNumber,
-    RevisionPin, RouteAction, RouteCondition, RouteWaits, RoutingTable, ServiceName, TableEndpoint,
-    TableName, TableRoute, TableService, TcpWaits, WeightedBackend,
+    RevisionPin, RouteAction, RouteCondition, RouteFilters, RouteWaits, RoutingTable, ServiceName,
+    TableEndpoint, TableName, TableRoute, TableService, TcpWaits, WeightedBackend,
 };
 
 pub(crate) fn table_name(revision: u64) -> TableName {
@@ -56,6 +56,7 @@ pub(crate) fn condition() -> impl Strategy<Value = RouteCondition> {
             .prop_map(|method| RouteCondition::Method(method.to_owned())),
         (text(), text()).prop_map(|(name, value)| RouteCondition::Header { name, value }),
         (text(), text()).prop_map(|(name, value)| RouteCondition::Cookie { name, value }),
+        (text(), text()).prop_map(|(name, value)| RouteCondition::Query { name, value }),
     ]
 }
 
@@ -70,8 +71,12 @@ fn action() -> impl Strategy<Value = RouteAction> {
             let waits = RouteWaits { hold: Millis(u64::from(strip_prefix)), ..RouteWaits::default() };
             RouteAction::Forward(ForwardAction { backends, timeout: Millis::secs(1), strip_prefix, waits })
         });
-    let redirect =
-        RouteAction::Redirect(RedirectAction { status: 308, scheme: Some("https".to_owned()), host: None });
+    let redirect = RouteAction::Redirect(RedirectAction {
+        status: 308,
+        scheme: Some("https".to_owned()),
+        host: None,
+        path: None,
+    });
     prop_oneof![forward, Just(redirect)]
 }
 
@@ -86,6 +91,7 @@ fn route() -> impl Strategy<Value = TableRoute> {
             path,
             conditions,
             action,
+            filters: RouteFilters::default(),
         },
     )
 }

@@ -1,9 +1,8 @@
 //! Rules over a whole spec. The client checks them to report the line, the server because no client can be trusted. Pure.
 
 use super::image_reference::check_image;
-use super::{
-    EnvValue, HealthCheck, LIMITS, NumberOrPercent, Problem, Protocol, Route, ServiceSpec, is_host_name,
-};
+use super::port_check::unknown_port;
+use super::{EnvValue, HealthCheck, LIMITS, NumberOrPercent, Problem, Protocol, ServiceSpec};
 
 /// Signals that can ask a process to stop, without `SIG`.
 pub const SIGNALS: [&str; 11] =
@@ -14,7 +13,7 @@ pub fn check_service(spec: &ServiceSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_numbers(spec, &mut problems);
     problems.extend(super::port_check::problems(spec));
-    check_routes(spec, &mut problems);
+    problems.extend(super::route_check::problems(spec));
     check_health(spec, &mut problems);
     check_rollout(spec, &mut problems);
     check_container(spec, &mut problems);
@@ -43,73 +42,6 @@ fn check_numbers(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
         if count > limit {
             problems.push(Problem::new(path, format!("{count} entries; at most {limit} are allowed")));
         }
-    }
-}
-
-fn check_routes(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
-    for (i, route) in spec.routes.iter().enumerate() {
-        let at = |field: &str| format!("spec.route[{i}].{field}");
-        match (spec.port(route.port.as_deref()), &route.port) {
-            (Some(port), _) if port.protocol == Protocol::Tcp => {
-                let message = format!(
-                    "port `{}` has `protocol: tcp`: a route leads to an HTTP port, and clients reach this one by its `listen`",
-                    port.name
-                );
-                problems.push(Problem::new(at("port"), message));
-            }
-            (Some(_), _) => {}
-            (None, Some(name)) => problems.push(unknown_port(spec, at("port"), name)),
-            (None, None) => {
-                problems.push(Problem::new(at("port"), "a route needs a port").suggest("port: 8080"));
-            }
-        }
-        if let Some(message) = path_problem(&route.path) {
-            problems.push(Problem::new(at("path"), message));
-        }
-        if let Some(host) = route.host.as_deref().filter(|h| !is_host_name(h)) {
-            let message = format!("invalid host `{host}`: expected a DNS name in lower case, without a port");
-            problems.push(Problem::new(at("host"), message));
-        }
-        for (field, timeout) in [
-            ("timeout", route.timeout),
-            ("idleTimeout", route.idle_timeout),
-            ("uploadTimeout", route.upload_timeout),
-        ] {
-            if timeout.0 == 0 {
-                problems.push(Problem::new(at(field), "must be greater than 0"));
-            }
-        }
-        if route.hold > Route::HOLD_MAX {
-            let message = format!("must be at most {}: no client waits longer", Route::HOLD_MAX);
-            problems.push(Problem::new(at("hold"), message));
-        }
-        if spec.routes[..i].iter().any(|r| r.claim() == route.claim()) {
-            problems.push(Problem::new(at("path"), format!("duplicate route `{}`", route.claim())));
-        }
-    }
-}
-
-fn unknown_port(spec: &ServiceSpec, path: String, name: &str) -> Problem {
-    let names: Vec<&str> = spec.ports.iter().map(|p| p.name.as_str()).collect();
-    let problem = Problem::new(path, format!("unknown port `{name}`"));
-    if names.is_empty() { problem } else { problem.suggest(names.join(", ")) }
-}
-
-/// The problem of a route's path. The balancer compares it with normalised paths, so it must be one.
-fn path_problem(path: &str) -> Option<String> {
-    let bad_char = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '%' | '\\' | ';');
-    if !path.starts_with('/') {
-        Some(format!("path `{path}` must start with `/`"))
-    } else if path.len() > LIMITS.path {
-        Some(format!("the path has {} bytes; at most {} are allowed", path.len(), LIMITS.path))
-    } else if path.contains(bad_char) || !path.is_ascii() {
-        Some(format!("path `{path}` must be ASCII without whitespace and `?`, `#`, `%`, `\\`, `;`"))
-    } else if path.contains("//") || path.split('/').any(|s| s == "." || s == "..") {
-        Some(format!("path `{path}` must not contain `//`, `.` or `..`"))
-    } else if path.len() > 1 && path.ends_with('/') {
-        Some(format!("path `{path}` must not end with `/`; it matches everything below it"))
-    } else {
-        None
     }
 }
 

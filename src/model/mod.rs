@@ -29,6 +29,7 @@ mod exposure;
 mod gadget;
 mod gateway_check;
 mod hash;
+mod header_text;
 mod health;
 mod health_check;
 mod host_name;
@@ -50,12 +51,14 @@ mod object;
 mod outcome;
 mod overrides;
 mod pace;
+mod password_hash;
 mod permanence;
 mod policy;
 mod port_check;
 mod problem;
 mod process;
 mod quantity;
+mod redirect;
 mod reload;
 mod replica;
 mod replica_history;
@@ -63,6 +66,9 @@ mod report;
 mod revision;
 mod rollout;
 mod route;
+mod route_check;
+mod route_filter_check;
+mod route_filters;
 mod route_match;
 mod sanitize;
 mod scale_target;
@@ -123,10 +129,14 @@ pub use object::{
 pub use outcome::{OutcomeRecord, RevisionOutcome};
 pub use overrides::Override;
 pub use pace::Pace;
+pub use password_hash::{
+    BCRYPT_COST_MAX, BadPasswordHash, PasswordHashForm, SHA_CRYPT_ROUNDS_MAX, check_hash,
+};
 pub use policy::{OnFailure, RolloutPolicy, StopPolicy, Strategy};
 pub use problem::Problem;
 pub use process::{ContainerProcess, NothingToRun};
 pub use quantity::{Cpu, MemorySize, Millis, NumberOrPercent, QuantityError};
+pub use redirect::RedirectAction;
 pub use reload::{
     DaemonProcess, DaemonProcesses, DaemonRole, ProcessState, ReloadOutcome, ReloadRefusal, ReloadReport,
     ReloadStep,
@@ -139,7 +149,8 @@ pub use report::{
 pub use revision::{DEFAULT_STOP_SIGNAL, Release, ResolvedImage, Revision};
 pub use rollout::{FailedReplica, FailureReason, Rollout, RolloutDirection, RolloutFailure, RolloutState};
 pub use route::Route;
-pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition};
+pub use route_filters::{BasicAuth, HeaderEdits, RouteFilters};
+pub use route_match::{HostPattern, HostPatternError, PathMatch, RouteCondition, RouteMatch};
 pub use sanitize::{escape_control, sanitize};
 pub use scale_target::{ScaleError, ScaleTarget};
 pub use security::Security;
@@ -149,8 +160,8 @@ pub use spec::{
 };
 pub use spec_limits::{LIMITS, SpecLimits};
 pub use table::{
-    ForwardAction, RedirectAction, RouteAction, RouteWaits, RoutingTable, TableEndpoint, TableName,
-    TableRoute, TableService, WeightedBackend,
+    ForwardAction, RouteAction, RouteWaits, RoutingTable, TableEndpoint, TableName, TableRoute, TableService,
+    WeightedBackend,
 };
 pub use tcp_listen::{TcpListen, claim_phrase};
 pub use template::{HASH_SCHEMA, Template};

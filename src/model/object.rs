@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(any(test, feature = "testing"))]
 use super::GadgetSpec;
-use super::{EnvField, EnvValue, Problem, Pull, ServiceName, ServiceSpec, check_service};
+use super::{EnvField, EnvValue, Problem, Pull, Route, ServiceName, ServiceSpec, check_service};
 
 /// The kinds of objects that a manifest may declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -135,6 +135,8 @@ pub struct TrafficClaim {
     pub claim: String,
     /// The field that asks for it: `spec.route[0]`.
     pub path: String,
+    /// What it is a claim of, but for a port.
+    pub route: Option<Route>,
 }
 
 impl ObjectSpec {
@@ -154,13 +156,15 @@ impl ObjectSpec {
             #[cfg(any(test, feature = "testing"))]
             Self::Gadget(spec) => &spec.routes,
         };
-        let claim = |(i, route): (usize, &super::Route)| TrafficClaim {
+        let claim = |(i, route): (usize, &Route)| TrafficClaim {
             claim: route.claim(),
             path: format!("spec.route[{i}]"),
+            route: Some(route.clone()),
         };
         let ports = self.as_service().map(|spec| spec.ports.as_slice()).unwrap_or_default();
         let of_port = |(i, port): (usize, &super::Port)| {
-            Some(TrafficClaim { claim: port.listen?.claim(), path: format!("spec.ports[{i}].listen") })
+            let claim = port.listen?.claim();
+            Some(TrafficClaim { claim, path: format!("spec.ports[{i}].listen"), route: None })
         };
         routes.iter().enumerate().map(claim).chain(ports.iter().enumerate().filter_map(of_port)).collect()
     }
@@ -201,33 +205,51 @@ impl From<ServiceSpec> for ObjectSpec {
     }
 }
 
-/// Two objects of one run that claim the same.
+impl TrafficClaim {
+    /// Whether both are routes that the same request can match, and neither is more specific.
+    pub fn is_ambiguous_with(&self, other: &Self) -> bool {
+        self.route
+            .as_ref()
+            .zip(other.route.as_ref())
+            .is_some_and(|(route, other)| route.is_ambiguous_with(other))
+    }
+}
+
+/// Two objects of one run that claim the same, or routes that a request cannot tell apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimConflict {
+    /// Of the later object.
     pub claim: String,
+    /// Of the first one: the same, unless a request can match both.
+    pub held: String,
     /// Index of the object that claims it first, and the field.
     pub first: (usize, String),
     /// Index of the later one, and the field.
     pub second: (usize, String),
 }
 
-/// The rule that a host and path, or a port, has one owner, over the objects of a run. An object that claims it twice is a problem of
+/// The rule that a route or a port has one owner, over the objects of a run. An object that claims it twice is a problem of
 /// that object alone.
 pub fn claim_conflicts<'a>(
     objects: impl IntoIterator<Item = (ObjectRef, &'a ObjectSpec)>,
 ) -> Vec<ClaimConflict> {
-    let mut owners: BTreeMap<String, (usize, ObjectRef, String)> = BTreeMap::new();
+    let mut owners: BTreeMap<String, Vec<(usize, ObjectRef, TrafficClaim)>> = BTreeMap::new();
     let mut found = Vec::new();
     for (index, (object, spec)) in objects.into_iter().enumerate() {
-        for TrafficClaim { claim, path } in spec.claims() {
-            match owners.get(&claim) {
-                Some((first, owner, at)) if *owner != object => {
-                    found.push(ClaimConflict { claim, first: (*first, at.clone()), second: (index, path) });
-                }
-                Some(_) => {}
-                None => {
-                    owners.insert(claim, (index, object.clone(), path));
-                }
+        for claim in spec.claims() {
+            let place = claim.route.as_ref().map_or_else(|| claim.claim.clone(), Route::place);
+            let owners = owners.entry(place).or_default();
+            let rival = owners.iter().find(|(_, owner, held)| {
+                *owner != object && (held.claim == claim.claim || held.is_ambiguous_with(&claim))
+            });
+            match rival {
+                Some((first, _, held)) => found.push(ClaimConflict {
+                    claim: claim.claim,
+                    held: held.claim.clone(),
+                    first: (*first, held.path.clone()),
+                    second: (index, claim.path),
+                }),
+                None => owners.push((index, object.clone(), claim)),
             }
         }
     }
@@ -237,6 +259,29 @@ pub fn claim_conflicts<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn conflicts_are_equal_claims_and_routes_that_a_request_cannot_tell_apart() {
+        let spec = |routes: serde_json::Value| {
+            let spec = serde_json::json!({"kind": "gadget", "spec": {"routes": routes}});
+            serde_json::from_value::<ObjectSpec>(spec).unwrap()
+        };
+        let specs = [
+            spec(serde_json::json!([{"host": "a"}, {"host": "a", "match": {"header": {"x": "1"}}}])),
+            spec(serde_json::json!([{"host": "a", "match": {"header": {"x": "2"}}}])),
+            spec(serde_json::json!([{"host": "a", "match": {"cookie": {"y": "1"}}}, {"host": "a"}])),
+        ];
+        let objects = specs
+            .iter()
+            .zip(["one", "two", "three"])
+            .map(|(spec, name)| (ObjectRef { kind: ObjectKind::Gadget, name: name.to_owned() }, spec));
+        let found: Vec<_> = claim_conflicts(objects)
+            .into_iter()
+            .map(|conflict| (conflict.held, conflict.first.0, conflict.claim, conflict.second.0))
+            .collect();
+        let first = "a/ header.x=\"1\"".to_owned();
+        assert_eq!(found, [(first, 0, "a/ cookie.y=\"1\"".into(), 2), ("a/".into(), 0, "a/".into(), 2)]);
+    }
 
     #[test]
     fn object_ref_parses_what_it_displays() {

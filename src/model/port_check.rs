@@ -33,6 +33,13 @@ fn check_ports(spec: &ServiceSpec, problems: &mut Vec<Problem>) {
     }
 }
 
+/// The problem of a name that none of the service's ports has.
+pub(super) fn unknown_port(spec: &ServiceSpec, path: String, name: &str) -> Problem {
+    let names: Vec<&str> = spec.ports.iter().map(|p| p.name.as_str()).collect();
+    let problem = Problem::new(path, format!("unknown port `{name}`"));
+    if names.is_empty() { problem } else { problem.suggest(names.join(", ")) }
+}
+
 /// Problems of the addresses that the service listens on.
 fn check_listens(spec: &ServiceSpec, found: &mut Vec<Problem>) {
     let claims = spec.routes.len() + spec.listens().count();

@@ -1,5 +1,6 @@
 //! Which requests a route matches.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -24,13 +25,6 @@ pub enum HostPattern {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid host pattern `{0}`: expected a host name, `*.` before a host name, or `*`")]
 pub struct HostPatternError(String);
-
-impl HostPattern {
-    /// This host, or every host for `None`.
-    pub fn of(host: Option<&str>) -> Self {
-        host.map_or(Self::Any, |host| Self::Exact(host.to_owned()))
-    }
-}
 
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,10 +91,78 @@ impl PathMatch {
 pub enum RouteCondition {
     /// This method.
     Method(String),
-    /// A header line with this name, in lower case, and just this value.
+    /// The first line of the header with this name, in lower case, has just this value.
     Header { name: String, value: String },
-    /// A cookie with this name and just this value.
+    /// The first cookie with this name has just this value.
     Cookie { name: String, value: String },
+    /// The first query parameter with this name has just this value, both decoded.
+    Query { name: String, value: String },
+}
+
+impl RouteCondition {
+    /// Whether no request can meet both.
+    pub fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Method(one), Self::Method(other)) => one != other,
+            (Self::Header { name, value }, Self::Header { name: same, value: other })
+            | (Self::Cookie { name, value }, Self::Cookie { name: same, value: other })
+            | (Self::Query { name, value }, Self::Query { name: same, value: other }) => {
+                name == same && value != other
+            }
+            _ => false,
+        }
+    }
+}
+
+/// As claims and messages show it. Names have no `=`, and a value is quoted, so that different conditions have different texts.
+impl fmt::Display for RouteCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(method) => write!(f, "method={method}"),
+            Self::Header { name, value } => write!(f, "header.{name}={value:?}"),
+            Self::Cookie { name, value } => write!(f, "cookie.{name}={value:?}"),
+            Self::Query { name, value } => write!(f, "query.{name}={value:?}"),
+        }
+    }
+}
+
+/// Conditions of a route as its manifest has them: all must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RouteMatch {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Values by name, which may be in upper case.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub header: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cookie: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, String>,
+}
+
+impl RouteMatch {
+    /// Whether every request meets it.
+    pub fn is_empty(&self) -> bool {
+        self.conditions().is_empty()
+    }
+
+    /// The conditions, one for each method and name.
+    pub fn conditions(&self) -> BTreeSet<RouteCondition> {
+        let Self { method, header, cookie, query } = self;
+        let methods = method.iter().cloned().map(RouteCondition::Method);
+        let headers = header.iter().map(|(name, value)| RouteCondition::Header {
+            name: name.to_ascii_lowercase(),
+            value: value.clone(),
+        });
+        let cookies = cookie
+            .iter()
+            .map(|(name, value)| RouteCondition::Cookie { name: name.clone(), value: value.clone() });
+        let parameters = query
+            .iter()
+            .map(|(name, value)| RouteCondition::Query { name: name.clone(), value: value.clone() });
+        methods.chain(headers).chain(cookies).chain(parameters).collect()
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +177,39 @@ mod tests {
         for text in ["", "*.", "**", "a.*.b", "*a.b", "*.*.b", "A.b", "a b", "*.b:80"] {
             assert!(text.parse::<HostPattern>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn conditions_exclude_each_other_on_the_same_name_alone() {
+        let header =
+            |name: &str, value: &str| RouteCondition::Header { name: name.into(), value: value.into() };
+        let query =
+            |name: &str, value: &str| RouteCondition::Query { name: name.into(), value: value.into() };
+        let method = |name: &str| RouteCondition::Method(name.to_owned());
+        for (one, other, excludes) in [
+            (method("GET"), method("POST"), true),
+            (method("GET"), method("GET"), false),
+            (header("a", "1"), header("a", "2"), true),
+            (header("a", "1"), header("b", "2"), false),
+            (header("a", "1"), query("a", "2"), false),
+            (query("a", "1"), query("a", "2"), true),
+        ] {
+            assert_eq!((one.excludes(&other), other.excludes(&one)), (excludes, excludes), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn match_block_becomes_one_condition_for_each_name() {
+        let block: RouteMatch = serde_json::from_str(
+            r#"{"method": "POST", "header": {"X-Beta": "1"}, "cookie": {"Arm": "b"}, "query": {"v": "a \"b\""}}"#,
+        )
+        .unwrap();
+        let texts: Vec<String> = block.conditions().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            ["method=POST", "header.x-beta=\"1\"", "cookie.Arm=\"b\"", "query.v=\"a \\\"b\\\"\""]
+        );
+        assert!(RouteMatch::default().is_empty() && !block.is_empty());
     }
 
     #[test]

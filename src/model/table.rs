@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Balance, Endpoint, EndpointId, EndpointVia, Epoch, HostPattern, Listener, ListenerId, Millis, OriginName,
-    PathMatch, ReplicaName, RevisionNumber, RevisionPin, Route, RouteCondition, ServiceName, StoreId,
+    PathMatch, RedirectAction, ReplicaName, RevisionNumber, RevisionPin, Route, RouteCondition, RouteFilters,
+    ServiceName, StoreId,
 };
 
 /// Name of a table. Two tables compare only within one store and epoch.
@@ -50,6 +51,8 @@ pub struct TableRoute {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub conditions: BTreeSet<RouteCondition>,
     pub action: RouteAction,
+    #[serde(default, skip_serializing_if = "RouteFilters::is_empty")]
+    pub filters: RouteFilters,
 }
 
 /// What happens to a request that a route matches.
@@ -98,18 +101,6 @@ pub struct ForwardAction {
     pub strip_prefix: bool,
     #[serde(default)]
     pub waits: RouteWaits,
-}
-
-/// Answers with another address for the same path; what is `None` stays as it was requested.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RedirectAction {
-    /// 301, 302, 307 or 308.
-    pub status: u16,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
 }
 
 /// A port of a service, and its part of a route's requests.

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     Endpoint, EndpointId, EndpointState, ForwardAction, HostPattern, Listener, ListenerId, ListenerProtocol,
-    ListenerScope, Millis, OriginName, PathMatch, Port, Route, RouteAction, RouteWaits, RoutingTable,
-    Service, ServiceName, TableEndpoint, TableName, TableRoute, TableService, TcpListen, Traffic,
-    WeightedBackend,
+    ListenerScope, Millis, OriginName, Port, Route, RouteAction, RouteWaits, RoutingTable, Service,
+    ServiceName, TableEndpoint, TableName, TableRoute, TableService, TcpListen, Traffic, WeightedBackend,
 };
 
 /// The table that these objects make.
@@ -113,23 +112,47 @@ fn tcp_listener(listen: &TcpListen, port: &Port, service: &Service) -> (Listener
     (listen.listener(), Listener { scope: ListenerScope::Public, protocol })
 }
 
-/// All routes, exact hosts before any host, then longest path first. A host and path leads to one service (claims in the
-/// store see to it); were there two, the first by name would have it.
+/// All routes in the order of their precedence: exact hosts before wildcards before any host, then longest path first, then
+/// most conditions. Equal routes lead to one service (claims in the store see to it); were there two, the first by name would
+/// have it.
 fn routes<'a>(services: impl Iterator<Item = &'a Service>) -> Vec<TableRoute> {
     let mut claims: Vec<(&Route, &Service)> =
         services.flat_map(|service| service.spec.routes.iter().map(move |route| (route, service))).collect();
-    claims.sort_by(|(a, of_a), (b, of_b)| order(a).cmp(&order(b)).then_with(|| of_a.name().cmp(of_b.name())));
+    claims.sort_by_cached_key(|(route, service)| (order(route), service.name().clone()));
     claims.dedup_by(|(later, _), (earlier, _)| order(later) == order(earlier));
     claims.into_iter().filter_map(|(route, service)| table_route(route, service)).collect()
 }
 
-/// Path and host only make the order total.
-fn order(route: &Route) -> (bool, Reverse<usize>, Option<&str>, &str) {
-    (route.host.is_none(), Reverse(route.path.len()), route.host.as_deref(), &route.path)
+/// Host, path and claim only make the order total.
+fn order(route: &Route) -> impl Ord {
+    let kind = match route.hosts() {
+        Some(HostPattern::Exact(_)) => 0,
+        Some(HostPattern::Wildcard(_)) => 1,
+        Some(HostPattern::Any) | None => 2,
+    };
+    let conditions = route.matches.conditions().len();
+    let precedence = (kind, Reverse(route.path.len()), route.host.clone(), route.path.clone());
+    (precedence, Reverse(route.exact), Reverse(conditions), route.claim())
 }
 
-/// `None` for a route to a port that the service lacks: it is refused when the service is applied, so there is none.
+/// `None` for a route whose host is no pattern, or to a port that the service lacks: it is refused when the service is
+/// applied, so there is none.
 fn table_route(route: &Route, service: &Service) -> Option<TableRoute> {
+    let action = match &route.redirect {
+        Some(redirect) => RouteAction::Redirect(redirect.clone()),
+        None => RouteAction::Forward(forward_action(route, service)?),
+    };
+    Some(TableRoute {
+        listeners: [ListenerId::public_http()].into(),
+        hosts: [route.hosts()?].into(),
+        path: route.path_match(),
+        conditions: route.matches.conditions(),
+        action,
+        filters: route.filters.clone(),
+    })
+}
+
+fn forward_action(route: &Route, service: &Service) -> Option<ForwardAction> {
     let port = service.spec.port(route.port.as_deref())?;
     let backend =
         WeightedBackend { service: service.name().clone(), port: port.name.clone(), weight: BACKEND_WEIGHT };
@@ -138,17 +161,11 @@ fn table_route(route: &Route, service: &Service) -> Option<TableRoute> {
         // no replica is on its way
         waits.hold = Millis(0);
     }
-    Some(TableRoute {
-        listeners: [ListenerId::public_http()].into(),
-        hosts: [HostPattern::of(route.host.as_deref())].into(),
-        path: PathMatch::Prefix(route.path.clone()),
-        conditions: [].into(),
-        action: RouteAction::Forward(ForwardAction {
-            backends: vec![backend],
-            timeout: route.timeout,
-            strip_prefix: route.strip_prefix,
-            waits,
-        }),
+    Some(ForwardAction {
+        backends: vec![backend],
+        timeout: route.timeout,
+        strip_prefix: route.strip_prefix,
+        waits,
     })
 }
 
@@ -164,7 +181,8 @@ mod tests {
     use super::super::fixtures::{endpoint, managed, service, table_name};
     use super::*;
     use crate::model::{
-        Balance, EndpointState::*, EndpointVia, Millis, RevisionNumber, RevisionPin, RouteCondition, TcpWaits,
+        Balance, EndpointState::*, EndpointVia, Millis, PathMatch, RevisionNumber, RevisionPin,
+        RouteCondition, RouteFilters, TcpWaits,
     };
 
     fn build_one(services: &[Service], endpoints: &[Endpoint]) -> RoutingTable {
@@ -240,6 +258,7 @@ mod tests {
                 strip_prefix,
                 waits,
             }),
+            filters: RouteFilters::default(),
         };
         assert_eq!(table.name, table_name(1));
         assert_eq!(table.listeners, [("http".into(), Listener::PUBLIC_HTTP)].into());
@@ -251,6 +270,40 @@ mod tests {
                 entry(HostPattern::Any, "/y", "http", (Millis::secs(30), false, RouteWaits::default())),
             ]
         );
+    }
+
+    #[test]
+    fn routes_with_conditions_wildcards_and_redirects_keep_all_of_it() {
+        let mut web = service("web", &["*/"]);
+        web.spec.routes = serde_json::from_value(serde_json::json!([
+            {"host": "*.a.example", "path": "/x"},
+            {"host": "b.a.example", "path": "/x", "match": {"method": "GET"}},
+            {"host": "b.a.example", "path": "/x", "match": {"method": "POST", "header": {"X-Beta": "1"}}},
+            {"host": "b.a.example", "path": "/x", "exact": true},
+            {"host": "www.a.example", "redirect": {"host": "a.example"}, "allow": ["10.0.0.0/8"]},
+        ]))
+        .unwrap();
+        let table = build_one(std::slice::from_ref(&web), &[]);
+        let texts: Vec<String> = table
+            .routes
+            .iter()
+            .map(|route| {
+                let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
+                format!("{} {:?} {}", hosts.join(","), route.path, route.conditions.len())
+            })
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "b.a.example Exact(\"/x\") 0",
+                "b.a.example Prefix(\"/x\") 2",
+                "b.a.example Prefix(\"/x\") 1",
+                "www.a.example Prefix(\"/\") 0",
+                "*.a.example Prefix(\"/x\") 0",
+            ]
+        );
+        assert!(matches!(&table.routes[3].action, RouteAction::Redirect(redirect) if redirect.status == 302));
+        assert_eq!(table.routes[3].filters, web.spec.routes[4].filters);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod options;
 mod published;
 mod pull;
 mod restore;
+mod routing;
 mod storage;
 mod storm;
 mod tcp;

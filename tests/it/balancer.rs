@@ -11,6 +11,7 @@ mod listeners;
 mod messages;
 mod pauses;
 mod raw_bytes;
+mod routing;
 mod tcp;
 mod tunnels;
 

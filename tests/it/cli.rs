@@ -12,6 +12,7 @@ mod help;
 mod history;
 mod objects;
 mod operate;
+mod route;
 mod scripts;
 mod stub;
 mod system;

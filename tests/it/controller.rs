@@ -314,12 +314,48 @@ async fn taken_route_is_rejected_naming_both_services() {
     let ControllerError::Claimed { claim: route, object, origin, holder } = refused else {
         panic!("{refused:?}")
     };
+    assert_eq!(route, holder.claim, "not another route that a request can match as well");
     assert_eq!((route.as_str(), origin.as_str()), ("shop.localhost/api", "web.yaml:1"));
-    assert_eq!((object.to_string().as_str(), holder.to_string().as_str()), ("service/web", "service/users"));
+    assert_eq!(
+        (object.to_string().as_str(), holder.object.to_string().as_str()),
+        ("service/web", "service/users")
+    );
     assert_eq!(rig.keys().await, before, "nothing of the run was written");
 
     rig.controller.writes().delete("r3", &[service_ref("users")], false, "delete users").await.unwrap();
     rig.apply("r4", &run).await.expect("a deleted service holds no route");
+}
+
+/// A service with the route of `users` for requests with these conditions.
+fn conditioned(name: &str, matches: serde_json::Value) -> ApplyDocument {
+    let mut document = routed(name, "web:1", "/api");
+    spec_of(&mut document).routes[0].matches = serde_json::from_value(matches).unwrap();
+    document
+}
+
+#[tokio::test]
+async fn services_share_a_path_unless_a_request_can_match_both() {
+    let rig = Rig::new();
+    let run = [
+        routed("users", "users:1", "/api"),
+        conditioned("one", serde_json::json!({"header": {"x-beta": "1"}})),
+        conditioned("two", serde_json::json!({"header": {"x-beta": "2"}})),
+        conditioned("both", serde_json::json!({"header": {"x-beta": "1"}, "method": "POST"})),
+    ];
+    rig.apply("r1", &run).await.unwrap();
+    let before = rig.keys().await;
+    let one = r#"claims/shop.localhost/api header.x-beta="1""#;
+    assert!(before.iter().any(|key| key == one), "{before:?}");
+    let either = conditioned("either", serde_json::json!({"cookie": {"arm": "b"}}));
+    let refused = rig.apply("r2", std::slice::from_ref(&either)).await.unwrap_err();
+    let ControllerError::Claimed { claim, object, holder, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!(claim, r#"shop.localhost/api cookie.arm="b""#);
+    assert_eq!(holder.claim, r#"shop.localhost/api header.x-beta="1""#);
+    assert_eq!((object.name.as_str(), holder.object.name.as_str()), ("either", "one"));
+    assert_eq!(rig.keys().await, before);
+    let in_one_run = [either, conditioned("next", serde_json::json!({"query": {"v": "2"}}))];
+    let refused = rig.apply("r3", &in_one_run).await.unwrap_err();
+    assert!(matches!(&refused, ControllerError::Invalid(problems) if problems.len() == 1), "{refused:?}");
 }
 
 fn listening(name: &str, port: u16) -> ApplyDocument {

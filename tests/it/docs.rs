@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use coxswain::manifest::{ManifestSource, parse};
 
 /// Pages with manifests: the exact list, so that a change of the pages' layout cannot skip one.
-const PAGES_WITH_MANIFESTS: [&str; 14] = [
+const PAGES_WITH_MANIFESTS: [&str; 15] = [
     "README.md",
     "docs/how-to/container-options.md",
     "docs/how-to/failed-release.md",
@@ -22,6 +22,7 @@ const PAGES_WITH_MANIFESTS: [&str; 14] = [
     "docs/how-to/verify.md",
     "docs/how-to/volumes.md",
     "docs/how-to/websocket.md",
+    "docs/reference/routing.md",
 ];
 
 /// The files with this extension below a folder, but for those of the build and of other tools.

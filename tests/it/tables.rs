@@ -1,14 +1,14 @@
 //! Golden routing tables: what the table can say beyond what manifests can declare today, built and diffed.
 //!
-//! Shares, pins and endpoints of every origin are built from stored records. Conditions of routes, redirects and further
+//! Shares, pins and endpoints of every origin are built from stored records. Weighted services and further
 //! listeners are written out: nothing that is stored expresses them until their kinds come (`docs/adr/0007-one-structure.md`).
 #![allow(clippy::unwrap_used)]
 
 use coxswain::model::{
     Balance, Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia, Epoch, ForwardAction,
     HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, Millis, PathMatch, Port, Protocol,
-    RedirectAction, RevisionNumber, RevisionPin, Route, RouteAction, RouteCondition, RouteWaits,
-    RoutingTable, Service, TableEndpoint, TableName, TableRoute, TableService, TcpWaits, Traffic,
+    RedirectAction, RevisionNumber, RevisionPin, Route, RouteAction, RouteCondition, RouteFilters,
+    RouteWaits, RoutingTable, Service, TableEndpoint, TableName, TableRoute, TableService, TcpWaits, Traffic,
     WeightedBackend,
 };
 use coxswain::plane;
@@ -53,6 +53,7 @@ fn route(host: &str, path: PathMatch, action: RouteAction) -> TableRoute {
         path,
         conditions: [].into(),
         action,
+        filters: RouteFilters::default(),
     }
 }
 
@@ -134,7 +135,7 @@ fn ab_route_splits_by_weight_and_header() {
     let arm_b =
         TableRoute { conditions, ..route("shop.example", prefix("/"), forward(vec![backend("b", 1)])) };
     let both = route("shop.example", prefix("/"), forward(vec![backend("a", 70), backend("b", 30)]));
-    let www = RedirectAction { status: 308, scheme: None, host: Some("shop.example".to_owned()) };
+    let www = RedirectAction { status: 308, scheme: None, host: Some("shop.example".to_owned()), path: None };
     let www = route("*.shop.example", prefix("/"), RouteAction::Redirect(www));
     let health = route("*", PathMatch::Exact("/healthz".to_owned()), forward(vec![backend("a", 1)]));
     let services = || vec![("a", service(vec![managed("a1", 1)])), ("b", service(vec![managed("b1", 4)]))];

@@ -20,11 +20,12 @@ mod words;
 use source::Source;
 
 /// Which module may import which; its own files aside. `docs/ARCHITECTURE.md` shows the same table.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("model", &[]),
     ("clock", &["model"]),
     ("manifest", &["model"]),
     ("orchestrator", &["model"]),
+    ("routing", &["model"]),
     ("engine", &["model"]),
     ("probe", &["model", "clock", "engine"]),
     ("store", &["model", "clock"]),
@@ -32,8 +33,11 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("registry", &["model", "store"]),
     ("agent", &["model", "clock", "engine", "probe", "store", "events", "registry"]),
     ("plane", &["model"]),
-    ("balancer", &["model", "clock", "plane"]),
-    ("controller", &["model", "clock", "orchestrator", "agent", "store", "events", "registry", "plane"]),
+    ("balancer", &["model", "clock", "plane", "routing"]),
+    (
+        "controller",
+        &["model", "clock", "orchestrator", "agent", "store", "events", "registry", "plane", "routing"],
+    ),
     ("source", &["model", "clock", "manifest", "controller"]),
     ("api", &["model", "controller"]),
     ("daemon", &[ALL]),
@@ -41,7 +45,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
 ];
 const ALL: &str = "all";
 /// Modules that are pure as a whole.
-const PURE_MODULES: [&str; 3] = ["model", "manifest", "orchestrator"];
+const PURE_MODULES: [&str; 4] = ["model", "manifest", "orchestrator", "routing"];
 
 const NAMELESS: [&str; 5] = ["utils", "util", "helpers", "helper", "common"];
 const PRINTING: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];

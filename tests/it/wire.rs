@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use coxswain::api::types::{
     DaemonStatus, DesiredName, EndpointObject, EventObject, FailureReasonName, NodeObject, NotReadyReason,
     OperationProgress, ReloadOutcomeName, ReplicaObject, ReplicaPhaseName, RevisionObject,
-    RevisionOutcomeName, RolloutStateName, ServiceObject, WrittenObject,
+    RevisionOutcomeName, RolloutStateName, RouteResult, ServiceObject, WrittenObject,
 };
 use coxswain::controller::{
     AgentState, DaemonSnapshot, EngineInfo, EngineState, FieldChange, LogEntry, NodeSnapshot, OperationEnd,
@@ -405,6 +405,7 @@ words! {
         BalancerUnacknowledged KillFailed TableRefused StoreUnavailable StoreFull
         ProbesNotMade AllSilent CrashLooping ReadinessFlapping BalancerUnreachable DaemonCrashLooping PortUnavailable;
     ReloadOutcomeName: Done Refused Failed;
+    RouteResult: Taken LessSpecific NotMatched;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;
     RevisionOutcomeName: InProgress Complete Failed RolledBack Aborted Superseded;
     RolloutDirection: Forward Rollback;

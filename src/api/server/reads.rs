@@ -8,11 +8,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{FailedCall, JsonAnswer, ParsedQuery, ServiceQuery, SharedController};
+use super::answer::{FailedCall, JsonAnswer, JsonBody, ParsedQuery, ServiceQuery, SharedController};
 use super::streams::{Reading, ndjson, snapshots};
 use crate::api::types::{
-    DaemonStatus, EndpointObject, List, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
-    VolumeObject,
+    DaemonStatus, EndpointObject, ExplainedRequest, List, NodeObject, ReplicaObject, RevisionObject,
+    RouteExplanation, ServiceObject, VolumeObject,
 };
 use crate::controller::{Controller, ControllerError};
 use crate::model::ServiceName;
@@ -28,6 +28,13 @@ pub(super) async fn service(
     let mut found = controller.queries().services(std::slice::from_ref(&name)).await?;
     let found = found.pop().ok_or_else(|| ControllerError::NotFound(vec![(&name).into()]))?;
     Ok(Json(found.into()))
+}
+
+pub(super) async fn explain_route(
+    State(controller): SharedController,
+    JsonBody(request): JsonBody<ExplainedRequest>,
+) -> JsonAnswer<RouteExplanation> {
+    Ok(Json(controller.queries().explain_route(&request)))
 }
 
 /// Lists objects of the services asked for.

@@ -25,6 +25,7 @@
 //! | `GET /v1/volumes?service=&watch=` | → [`List`] of [`VolumeObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of [`EventObject`], oldest first |
 //! | `GET /v1/services/{name}/progress?generation=&awaited=&counters=` | → stream of [`OperationProgress`], the last has an outcome |
+//! | `POST /v1/routes/explain` | [`ExplainedRequest`] → [`RouteExplanation`] |
 //! | `GET /v1/daemon` | → [`DaemonProcessList`] |
 //! | `POST /v1/daemon/reload` | → [`ReloadStarted`] |
 //! | `GET /v1/store` | → [`StoreStatus`] |
@@ -54,8 +55,9 @@ mod volume;
 mod writes;
 
 pub use crate::controller::{
-    ApplyDocument, ApplyOptions, Awaited, DocumentProblem, FieldChange, LogEntry, LogOptions, LogQuery,
-    RolloutChange, RolloutDeadline, WriteAction,
+    ApplyDocument, ApplyOptions, Awaited, DocumentProblem, ExplainedEndpoint, ExplainedOutcome,
+    ExplainedRequest, ExplainedRoute, FieldChange, LogEntry, LogOptions, LogQuery, RolloutChange,
+    RolloutDeadline, RouteExplanation, RouteResult, WriteAction,
 };
 pub use cut_requests::CutRequestsDetail;
 pub use daemon::{BalancerObject, DaemonStatus, RefusedConnections};

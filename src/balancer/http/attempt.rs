@@ -72,8 +72,9 @@ pub(super) async fn send(
     match answered {
         Ok(answer) => attempt.accept(answer).map_err(AttemptFailure::Final),
         // whatever an endpoint does with half a request, closing included, is not its fault
-        Err(_) if progress.is_some_and(|progress| progress.is_broken.get()) => {
-            Err(AttemptFailure::Final(LocalReply::BodyBroken))
+        Err(_) if progress.as_ref().is_some_and(|progress| progress.is_broken.get()) => {
+            let exceeded = progress.and_then(|progress| progress.exceeded.get());
+            Err(AttemptFailure::Final(exceeded.map_or(LocalReply::BodyBroken, LocalReply::BodyTooLarge)))
         }
         Err(NoAnswer::Upload(UploadError::Unsent)) => {
             Err(AttemptFailure::Unsent(Request::from_parts(head, attempt.into_body())))

@@ -6,11 +6,11 @@ use super::endpoint_pools::UpstreamLease;
 use super::forward::{ConnectionOrigin, ForwardedRequest, HttpChoice};
 use super::local_reply::LocalReply;
 use super::upstream::connect;
+use crate::balancer::choice::{HoldRule, NoChoice};
 use crate::balancer::claim::ThreadEndpoint;
 use crate::balancer::connect::ConnectError;
 use crate::balancer::hold::HeldRequest;
 use crate::balancer::limits::{CONNECTS_MAX, HOLD_RETRY};
-use crate::balancer::picker::HoldRule;
 use crate::balancer::pool::ReusePolicy;
 use crate::balancer::socket_budget::SocketBudget;
 use crate::balancer::table::UpstreamProtocol;
@@ -33,6 +33,7 @@ impl ForwardedRequest<'_> {
             let table = self.handler.picker.table_number();
             let reply = match self.connect().await {
                 Ok(found) => return Ok(found),
+                Err(reply) if reply.is_of_route() => return Err(reply),
                 Err(reply) => reply,
             };
             if waiting.is_none() && reply.may_pass() {
@@ -94,7 +95,13 @@ impl ForwardedRequest<'_> {
         let mut reply = LocalReply::Unreachable;
         while self.connects < CONNECTS_MAX {
             let request = self.target.route_request(&self.head);
-            let choice = self.handler.picker.pick(&self.handler.listener, &request, &self.picks)?;
+            let choice = match self.handler.picker.pick(&self.handler.listener, &request, &self.picks) {
+                Err(NoChoice::Gate(gate)) => {
+                    self.pass(gate).await?;
+                    continue;
+                }
+                picked => picked?,
+            };
             if refused.iter().any(|endpoint| Rc::ptr_eq(endpoint, choice.claim.endpoint())) {
                 choice.claim.mark_unsent();
                 return Err(reply);

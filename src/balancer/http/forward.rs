@@ -1,5 +1,6 @@
 //! Forwards a request to an endpoint that answers it.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::request::Parts;
@@ -15,8 +16,8 @@ use super::local_reply::LocalReply;
 use super::request_body::RequestBody;
 use super::request_target::RequestTarget;
 use super::response_body::{ResponseBody, UpstreamResponseBody};
+use crate::balancer::choice::Choice;
 use crate::balancer::limits::CONNECT_DEADLINE;
-use crate::balancer::picker::Choice;
 use crate::balancer::request_picks::RequestPicks;
 use crate::balancer::table::UpstreamProtocol;
 use crate::model::{EndpointVia, Mono};
@@ -70,6 +71,8 @@ pub(super) struct ForwardedRequest<'a> {
     pub(super) picks: RequestPicks,
     /// Whether a connection turned out closed: from then on none is reused.
     pub(super) met_closed: bool,
+    /// Its client: the one that a trusted proxy names, if it came from one.
+    pub(super) address: IpAddr,
     /// Whether it was sent again because a connection closed on it: that happens once.
     was_repeated: bool,
 }
@@ -79,6 +82,7 @@ impl<'a> ForwardedRequest<'a> {
         let handler = &*client.handler;
         let body = RequestBody::new(&client.source, &client.activity, &handler.clock);
         let target = RequestTarget::parse(&head)?;
+        let address = client.address(&head.headers);
         let upgrade = headers::requested_upgrade(&head).filter(|_| body.is_empty());
         head.version = Version::HTTP_11;
         head.extensions.clear();
@@ -98,6 +102,7 @@ impl<'a> ForwardedRequest<'a> {
             connects: 0,
             picks: handler.picker.begin(),
             met_closed: false,
+            address,
             was_repeated: false,
         })
     }
@@ -106,8 +111,10 @@ impl<'a> ForwardedRequest<'a> {
     /// new connection, and [`CONNECTS_MAX`] bounds those.
     async fn run(mut self) -> Result<Response<UpstreamResponseBody>, LocalReply> {
         loop {
-            let (choice, lease, origin) = self.find_endpoint().await?;
+            let found = self.find_endpoint().await;
+            let (choice, lease, origin) = found.map_err(|reply| reply.with_page(self.picks.gate()))?;
             self.head.uri = self.target.forwarded(choice.strip)?;
+            let unedited = choice.gate.as_ref().and_then(|gate| gate.edit_request(&mut self.head.headers));
             self.body.set_claim(&choice.claim);
             let may_repeat = self.may_repeat(origin);
             let request = Request::from_parts(self.head, self.body);
@@ -140,7 +147,7 @@ impl<'a> ForwardedRequest<'a> {
                     let is_unseen = is_absent || origin == ConnectionOrigin::Reused;
                     let Some(head) = spare.filter(|_| is_unseen) else {
                         choice.claim.mark_failed();
-                        return Err(LocalReply::UpstreamBroken);
+                        return Err(LocalReply::UpstreamBroken.with_page(self.picks.gate()));
                     };
                     choice.claim.mark_retried();
                     self.was_repeated = true;
@@ -151,9 +158,12 @@ impl<'a> ForwardedRequest<'a> {
                     if reply.blames_endpoint() {
                         choice.claim.mark_failed();
                     }
-                    return Err(reply);
+                    return Err(reply.with_page(self.picks.gate()));
                 }
             };
+            if let Some(headers) = unedited {
+                self.head.headers = headers;
+            }
             self.met_closed = true;
         }
     }
@@ -174,8 +184,11 @@ impl HttpHandler {
         origin: ConnectionOrigin,
         answer: Answer,
     ) -> Response<UpstreamResponseBody> {
-        let Answer { head, content } = answer;
-        let HttpChoice { claim, picked_at, .. } = choice;
+        let Answer { mut head, content } = answer;
+        let HttpChoice { claim, picked_at, gate, .. } = choice;
+        if let Some(gate) = gate {
+            gate.edit_response(&mut head.headers);
+        }
         if origin == ConnectionOrigin::TO_DOCKER_PROXY {
             claim.endpoint().restore();
         }

@@ -16,9 +16,9 @@ const ORIGINAL: &str = "x-original-";
 
 /// The other end of a client connection.
 pub(super) struct ForwardingPeer {
-    ip: IpAddr,
     /// Its address, for X-Forwarded-For.
     address: HeaderValue,
+    pub(super) ip: IpAddr,
     pub(super) is_trusted: bool,
 }
 
@@ -26,14 +26,10 @@ impl ForwardingPeer {
     pub(super) fn new(address: IpAddr, is_trusted: bool) -> Self {
         let text = HeaderValue::from_str(&address.to_string());
         Self {
-            ip: address,
             address: text.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+            ip: address,
             is_trusted,
         }
-    }
-
-    pub(super) fn ip(&self) -> IpAddr {
-        self.ip
     }
 
     /// Turns the forwarding headers of a request into those that the endpoint gets.

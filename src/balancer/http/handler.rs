@@ -56,12 +56,20 @@ impl HttpClient {
     /// Counts a request like a connection of its client: one that a trusted proxy sent, which does not pass the connection, and one next
     /// to others on a connection.
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Option<ClientSlot>, ConnectionRefusal> {
-        let connections = &self.handler.connections;
+        let counts_for = if self.peer.is_trusted { self.forwarded_client(headers) } else { self.counts_for };
+        counts_for.map(|client| self.handler.connections.admit_client(client)).transpose()
+    }
+
+    /// The address of a request's client: the one that a trusted proxy names, else the peer's.
+    pub(super) fn address(&self, headers: &HeaderMap) -> IpAddr {
+        self.forwarded_client(headers).unwrap_or(self.peer.ip)
+    }
+
+    fn forwarded_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
         if !self.peer.is_trusted {
-            return self.counts_for.map(|client| connections.admit_client(client)).transpose();
+            return None;
         }
         let lines = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        let client = connections.shared.trusted.client(lines(FORWARDED_FOR), lines(FORWARDED));
-        client.map(|client| connections.admit_client(client)).transpose()
+        self.handler.connections.shared.trusted.client(lines(FORWARDED_FOR), lines(FORWARDED))
     }
 }

@@ -1,7 +1,8 @@
 //! HTTP/1.1 and HTTP/2 (`http2/`), both sides.
 //!
 //! `connection` serves a client's connection within the limits that `activity` keeps, `request_target` reads host and path,
-//! `forward` finds an endpoint that answers, `attempt` asks one, `upstream` connects to it.
+//! `gate` checks what its route
+//! asks for, `forward` finds an endpoint that answers, `attempt` asks one, `upstream` connects to it.
 //! Invariants: a request is serialized again, never copied as bytes; it counts as in flight until both of its bodies are
 //! finished or dropped; it is sent twice only if no endpoint can have seen it, or if it may be repeated.
 //! A connection that switches to another protocol leaves this module for `relay/` (`tunnel`).
@@ -20,6 +21,7 @@ mod endpoint_search;
 mod exchange;
 mod forward;
 mod forwarding;
+mod gate;
 mod handler;
 mod headers;
 mod http1_attempt;

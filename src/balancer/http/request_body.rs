@@ -17,7 +17,7 @@ use super::forwarding::strip_claims;
 use super::request_source::RequestSource;
 use crate::balancer::claim::Claim;
 use crate::clock::Clock;
-use crate::model::Mono;
+use crate::model::{MemorySize, Mono};
 
 /// How far an endpoint has taken in a request's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub(super) struct UploadProgress {
     pub(super) state: Cell<UploadState>,
     /// Whether the endpoint did not get the whole body because the client aborted it or sent an invalid one.
     pub(super) is_broken: Cell<bool>,
+    /// The most bytes that it may have, if it had more.
+    pub(super) exceeded: Cell<Option<MemorySize>>,
     ended: Notify,
 }
 
@@ -62,6 +64,10 @@ pub(super) struct UploadStream {
     is_read: bool,
     /// Of the endpoint that it is sent to.
     claim: Option<Rc<Claim>>,
+    /// The most bytes that it may have.
+    limit: Option<MemorySize>,
+    /// Bytes that were read.
+    length: u64,
 }
 
 impl RequestBody {
@@ -74,6 +80,7 @@ impl RequestBody {
         let progress = UploadProgress {
             state: Cell::new(UploadState::Since(clock.mono())),
             is_broken: Cell::new(false),
+            exceeded: Cell::new(None),
             ended: Notify::new(),
         };
         Self::Stream(Box::new(UploadStream {
@@ -84,6 +91,8 @@ impl RequestBody {
             progress: Rc::new(progress),
             is_read: false,
             claim: None,
+            limit: None,
+            length: 0,
         }))
     }
 
@@ -96,6 +105,20 @@ impl RequestBody {
         if let Self::Stream(stream) = self {
             stream.claim = Some(Rc::clone(claim));
         }
+    }
+
+    /// It may have this many bytes.
+    ///
+    /// # Errors
+    /// If it is known to have more.
+    pub(super) fn limit(&mut self, most: MemorySize) -> Result<(), MemorySize> {
+        if self.size_hint().lower() > most.0 {
+            return Err(most);
+        }
+        if let Self::Stream(stream) = self {
+            stream.limit = Some(most);
+        }
+        Ok(())
     }
 
     /// Of the client that sends it.
@@ -153,6 +176,14 @@ impl Body for RequestBody {
             && let Some(trailers) = frame.trailers_mut()
         {
             strip_claims(trailers);
+        }
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            stream.length += frame.data_ref().map_or(0, Bytes::len) as u64;
+            if let Some(limit) = stream.limit.filter(|limit| stream.length > limit.0) {
+                stream.progress.exceeded.set(Some(limit));
+                stream.progress.is_broken.set(true);
+                return Poll::Ready(Some(Err(BodyError::TooLarge)));
+            }
         }
         match &polled {
             Poll::Pending => stream.activity.wait_for_body(),

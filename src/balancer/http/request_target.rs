@@ -1,15 +1,17 @@
 //! Host and path of a request.
 
+use std::borrow::Cow;
+
 use http::header::{COOKIE, HOST, HeaderValue};
 use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme};
 use http::{Method, Uri, Version};
 
 use super::local_reply::LocalReply;
-use crate::balancer::condition::RequestAttributes;
 use crate::balancer::limits::URI_MAX_BYTES;
-use crate::balancer::normalise::{self, BadTarget};
-use crate::balancer::router::{self, RouteRequest};
+use crate::routing::condition::{RequestAttributes, cookie_value, query_value};
+use crate::routing::normalise::{self, BadTarget};
+use crate::routing::router::{self, RouteRequest};
 
 /// Host and path, in the form that is routed on and forwarded.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,14 +32,17 @@ impl RequestAttributes for Parts {
         self.method.as_str()
     }
 
-    fn has_header(&self, name: &str, value: &str) -> bool {
-        self.headers.get_all(name).iter().any(|line| line.as_bytes() == value.as_bytes())
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.get(name).map(HeaderValue::as_bytes)
     }
 
-    fn has_cookie(&self, name: &str, value: &str) -> bool {
+    fn cookie(&self, name: &str) -> Option<&str> {
         let lines = self.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.any(|pair| pair == (name, value))
+        cookie_value(lines, name)
+    }
+
+    fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        query_value(self.uri.query()?, name)
     }
 }
 
@@ -89,6 +94,11 @@ impl RequestTarget {
         }
     }
 
+    /// The query, as the client wrote it.
+    pub(super) fn query(&self) -> Option<&str> {
+        self.origin.query()
+    }
+
     /// The target to forward, without the first `strip` bytes of the path.
     pub(super) fn forwarded(&self, strip: Option<usize>) -> Result<Uri, LocalReply> {
         let strip = strip.filter(|_| self.origin.path() != ASTERISK);
@@ -138,20 +148,19 @@ mod tests {
     }
 
     #[test]
-    fn attributes_of_every_header_line_are_compared_as_whole_values() {
+    fn attributes_are_the_first_header_line_cookie_and_parameter() {
         let request = Request::builder()
             .method("POST")
+            .uri("/a?v=1&v=2")
             .header("x-beta", "0")
             .header("x-beta", "1")
             .header("cookie", "a=1; arm=b")
-            .header("cookie", "c=2");
+            .header("cookie", "arm=c");
         let (head, ()) = request.body(()).unwrap().into_parts();
         assert_eq!(RequestAttributes::method(&head), "POST");
-        assert!(
-            head.has_header("x-beta", "1") && !head.has_header("x-beta", "") && !head.has_header("y", "1")
-        );
-        assert!(head.has_cookie("arm", "b") && head.has_cookie("a", "1") && head.has_cookie("c", "2"));
-        assert!(!head.has_cookie("arm", "") && !head.has_cookie("ar", "m=b") && !head.has_cookie("b", "1"));
+        assert_eq!((head.header("x-beta"), head.header("y")), (Some(&b"0"[..]), None));
+        assert_eq!((head.cookie("arm"), head.cookie("b")), (Some("b"), None));
+        assert_eq!((head.query("v").as_deref(), head.query("w")), (Some("1"), None));
     }
 
     #[test]

@@ -44,8 +44,8 @@ pub(super) struct EndpointTunnel {
 }
 
 impl ResponseBody {
-    pub(super) fn text(text: String, exchange: Exchange) -> Self {
-        Self { content: ResponseContent::Text(Some(text.into())), exchange }
+    pub(super) fn text(text: Bytes, exchange: Exchange) -> Self {
+        Self { content: ResponseContent::Text(Some(text)), exchange }
     }
 
     pub(super) fn upstream(body: UpstreamResponseBody, exchange: Exchange) -> Self {

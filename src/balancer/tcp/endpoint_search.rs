@@ -8,16 +8,16 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::handler::TcpHandler;
+use crate::balancer::choice::NoChoice;
 use crate::balancer::claim::{Claim, ThreadEndpoint};
 use crate::balancer::connect::{ConnectError, connect};
 use crate::balancer::hold::HeldRequest;
 use crate::balancer::limits::{CONNECTS_MAX, HOLD_RETRY, TCP_TABLE_WAIT};
-use crate::balancer::picker::NoChoice;
 use crate::balancer::pool::EndpointConnections;
 use crate::balancer::request_picks::RequestPicks;
-use crate::balancer::router::RouteRequest;
 use crate::balancer::socket_budget::SocketPermit;
 use crate::model::{Millis, Mono, RouteWaits};
+use crate::routing::router::RouteRequest;
 
 /// An endpoint that is connected.
 pub(super) struct ConnectedEndpoint {
@@ -160,7 +160,8 @@ impl<P: EndpointConnections> TcpHandler<P> {
 impl From<NoChoice> for Unreached {
     fn from(missing: NoChoice) -> Self {
         match missing {
-            NoChoice::Table | NoChoice::Route => Self::Unknown,
+            // a TCP listener's rule has no gate
+            NoChoice::Table | NoChoice::Route | NoChoice::Gate(_) => Self::Unknown,
             NoChoice::Endpoint => Self::NoEndpoint,
         }
     }

@@ -7,7 +7,7 @@ use coxswain::model::Millis;
 
 use crate::commands::{
     abort, apply, check_gateway, completion, confirm, delete, describe, diff, events, explain, get, history,
-    logs, pause, reload, restart, resume, rollout, scale, schema, serve, status, store, system, undo,
+    logs, pause, reload, restart, resume, rollout, route, scale, schema, serve, status, store, system, undo,
     validate, verify, version, wait,
 };
 
@@ -45,6 +45,7 @@ pub(crate) enum CtlCommand {
     Delete(delete::Args),
     Logs(logs::Args),
     Events(events::Args),
+    Route(route::Args),
     Wait(wait::Args),
     Verify(verify::Args),
     Confirm(confirm::Args),

@@ -8,8 +8,8 @@ use crate::args::{Args, CtlCommand};
 use crate::author::UserIdentity;
 use crate::commands::{
     abort, apply, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
-    reload, restart, resume, rollout, scale, schema, serve, status, store, system, undo, validate, verify,
-    version, wait,
+    reload, restart, resume, rollout, route, scale, schema, serve, status, store, system, undo, validate,
+    verify, version, wait,
 };
 use crate::error::CliError;
 use crate::operation::deadline;
@@ -62,6 +62,7 @@ async fn dispatch(session: &Session<'_>, command: CtlCommand) -> Result<(), CliE
         CtlCommand::Delete(args) => delete::run(session, args).await,
         CtlCommand::Logs(args) => logs::run(session, args).await,
         CtlCommand::Events(args) => events::run(session, &args).await,
+        CtlCommand::Route(args) => route::run(session, args).await,
         CtlCommand::Wait(args) => wait::run(session, args).await,
         CtlCommand::Verify(args) => verify::run(session, args).await,
         CtlCommand::Confirm(args) => confirm::run(session, &args).await,

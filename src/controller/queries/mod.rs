@@ -9,10 +9,13 @@ mod balancer_waits;
 mod daemon;
 mod daemon_conditions;
 mod deadline;
+mod explained_route;
 mod handle;
 mod metrics;
 mod progress;
 mod read_model;
+mod route_explanation;
+mod routes;
 mod services;
 mod snapshots;
 mod unopened_ports;
@@ -20,6 +23,9 @@ mod waits;
 
 pub use daemon_conditions::DaemonConditions;
 pub use deadline::RolloutDeadline;
+pub use explained_route::{
+    ExplainedEndpoint, ExplainedOutcome, ExplainedRequest, ExplainedRoute, RouteExplanation, RouteResult,
+};
 pub use handle::Queries;
 pub use metrics::MetricsSubscription;
 pub(super) use read_model::ReadModel;

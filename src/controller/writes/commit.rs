@@ -11,7 +11,7 @@ use super::object::{Object, ObjectChange, WriteStamp};
 use super::request_ids;
 use super::snapshot::{WriteSnapshot, changed_meanwhile};
 use super::types::{WriteAction, WriteResult};
-use crate::controller::error::ControllerError;
+use crate::controller::error::{ClaimHolder, ControllerError};
 use crate::model::{Author, LIMITS, ObjectRef, TrafficClaim, key};
 use crate::store::{Compare, Op, TXN_MAX_OPS, Txn, TxnOutcome};
 
@@ -102,19 +102,51 @@ impl Writes {
         claims: &[TrafficClaim],
         leaving: &[ObjectRef],
     ) -> Result<(), ControllerError> {
-        for TrafficClaim { claim, .. } in claims {
-            let Some(entry) = self.store.get(&key::route_claim(claim)).await? else { continue };
-            let holder: ObjectRef = entry.decode()?;
-            if holder != *object && !leaving.contains(&holder) {
+        let is_rival = |holder: &ObjectRef| holder != object && !leaving.contains(holder);
+        for claim in claims {
+            let found = self.store.get(&key::route_claim(&claim.claim)).await?;
+            let holder = found.map(|entry| entry.decode::<ObjectRef>()).transpose()?;
+            let holder = match holder.filter(is_rival) {
+                Some(object) => Some(ClaimHolder { object, claim: claim.claim.clone() }),
+                None => self.ambiguous_claim(claim, &is_rival).await?,
+            };
+            if let Some(holder) = holder {
                 return Err(ControllerError::Claimed {
-                    claim: claim.clone(),
+                    claim: claim.claim.clone(),
                     object: object.clone(),
                     origin: origin.to_owned(),
-                    holder,
+                    holder: Box::new(holder),
                 });
             }
         }
         Ok(())
+    }
+
+    /// A stored route of a rival that a request can match as well as this one. Other than an equal claim this is no condition of
+    /// the transaction: the write lock keeps two applies apart, and a balancer serves both routes in a fixed order.
+    async fn ambiguous_claim(
+        &self,
+        claim: &TrafficClaim,
+        is_rival: &(dyn Fn(&ObjectRef) -> bool + Sync),
+    ) -> Result<Option<ClaimHolder>, ControllerError> {
+        let Some(route) = claim.route.as_ref().filter(|route| !route.matches.is_empty()) else {
+            return Ok(None);
+        };
+        // the conditions of a claim follow its place after a space
+        let same_place = key::route_claim(&format!("{} ", route.place()));
+        let mut seen = BTreeSet::new();
+        for entry in self.store.list(&same_place).await?.entries {
+            let holder: ObjectRef = entry.decode()?;
+            if !is_rival(&holder) || !seen.insert(holder.clone()) {
+                continue;
+            }
+            let object = self.snapshot(&holder).await?.object;
+            let held = object.iter().flat_map(Object::claims).find(|held| held.is_ambiguous_with(claim));
+            if let Some(held) = held {
+                return Ok(Some(ClaimHolder { object: holder, claim: held.claim }));
+            }
+        }
+        Ok(None)
     }
 }
 

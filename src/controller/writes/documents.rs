@@ -35,7 +35,13 @@ pub(crate) fn check_documents(documents: &[ApplyDocument]) -> Result<(), Control
         let (first, _) = conflict.first;
         let (second, path) = conflict.second;
         let claim = claim_phrase(&conflict.claim);
-        let message = format!("{claim} is also claimed by {}", documents[first].object().phrase());
+        let owner = documents[first].object().phrase();
+        let message = if conflict.held == conflict.claim {
+            format!("{claim} is also claimed by {owner}")
+        } else {
+            let held = claim_phrase(&conflict.held);
+            format!("a request can match {claim} and {held} of {owner}, and neither has more conditions")
+        };
         problems.push(DocumentProblem { document: second, problem: Problem::new(path, message) });
     }
     if problems.is_empty() { Ok(()) } else { Err(ControllerError::Invalid(problems)) }

@@ -256,6 +256,9 @@ pub(super) const INGRESS_RULE: &[ForeignKey] = &[
     under("hostnames", "host", "write one route for each host"),
     never("http", "write `host` and `path` directly in the route"),
     never("parentRefs", "every `--http` listener serves every route; remove this key"),
-    never("pathType", "a path always matches as a prefix, on whole segments; remove this key"),
+    never(
+        "pathType",
+        "a path matches as a prefix, on whole segments; write `exact: true` for the path alone",
+    ),
     never("paths", "write one route for each path"),
 ];

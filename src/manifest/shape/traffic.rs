@@ -1,7 +1,7 @@
-//! Ports, routes and the health check.
+//! Ports and the health check.
 
 use super::compose::{COMPOSE_HEALTHCHECK, COMPOSE_PORT};
-use super::kubernetes::{CONTAINER_PORT, INGRESS_RULE, PROBE};
+use super::kubernetes::{CONTAINER_PORT, PROBE};
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{EnumValues, KeyRule, LABEL, NONE, SchemaKey, SchemaNode, TEXT, ValueType, key};
 
@@ -89,74 +89,9 @@ pub(in crate::manifest) const PORT: SchemaNode = SchemaNode {
     ..NONE
 };
 
-/// `host`, `host/path` or `/path`.
-pub(super) const ROUTE_TEXT: ValueType = ValueType::Text(Some(
-    "^([a-z0-9][a-z0-9.-]*|([a-z0-9][a-z0-9.-]*)?/([^\\s?#%\\\\;*]*[^\\s?#%\\\\;*/])?)$",
-));
-
 /// Name of one of the service's ports.
-const PORT_NAME: SchemaKey =
+pub(super) const PORT_NAME: SchemaKey =
     key("port", LABEL, Means("the first port"), "http", "Name of the port that receives the requests.");
-
-pub(in crate::manifest) const ROUTE: SchemaNode = SchemaNode {
-    keys: &[
-        key(
-            "host",
-            ValueType::Text(Some("^[a-z0-9][a-z0-9.-]*$")),
-            Means("every host"),
-            "shop.localhost",
-            "Host name in lower case, without a port.",
-        ),
-        key(
-            "path",
-            ValueType::Path("^/([^\\s?#%\\\\;*]*[^\\s?#%\\\\;*/])?$"),
-            Default("/"),
-            "/users",
-            "Path prefix, matched on whole segments: `/users` matches `/users/7` but not `/users2`.",
-        ),
-        PORT_NAME,
-        key(
-            "timeout",
-            ValueType::Span,
-            Default("30s"),
-            "5s",
-            "Most time between the last byte of a request and the headers of its response.",
-        ),
-        key(
-            "hold",
-            ValueType::Span,
-            Default("30s"),
-            "10s",
-            "How long a request waits for a replica while none is ready, as during a rollout of a single replica or a restart of Docker; then \
-             503 with `Retry-After`. At most 5m; `0s` answers at once, and so does a service with `replicas: 0`.",
-        ),
-        key(
-            "idleTimeout",
-            ValueType::Span,
-            Default("1h"),
-            "5m",
-            "Longest pause of a client in reading a response, as of a player whose film is paused; then the connection is closed.",
-        ),
-        key(
-            "uploadTimeout",
-            ValueType::Span,
-            Default("1m"),
-            "5m",
-            "Longest pause of a client in sending the body of a request, and of a service in receiving it; then 408.",
-        ),
-        key(
-            "stripPrefix",
-            ValueType::Flag,
-            Default("false"),
-            "true",
-            "Whether the path prefix is removed before a request is forwarded.",
-        ),
-    ],
-    later: &["tls", "retry", "sticky", "match"],
-    rules: &[KeyRule::Any(&["host", "path"])],
-    elsewhere: &[INGRESS_RULE],
-    ..NONE
-};
 
 pub(in crate::manifest) const HEALTH: SchemaNode = SchemaNode {
     keys: &[

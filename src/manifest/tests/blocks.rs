@@ -93,9 +93,67 @@ const BAD_ROUTES: &[(&str, &[&str])] = &[
         &["8:10 spec.route[0] | expected `host/path` without a scheme, found `http://a.b/c` | a.b/c"],
     ),
     (
-        "image: a:1\nport: 1\nroute: \"*.b\"",
-        &["8:10 spec.route[0] | wildcard host `*.b` is not supported yet"],
+        "image: a:1\nport: 1\nroute: a.*.b",
+        &[
+            "8:10 spec.route[0] | host `a.*.b`: `*` can only be the whole first label of a host name | \"*.shop.localhost\"",
+        ],
     ),
+    (
+        "image: a:1\nport: 1\nroute: [{host: \"*a.b\"}]",
+        &["8:18 spec.route[0].host | host `*a.b`: `*` can only be the whole first label"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, match: {header: [a]}}]",
+        &["8:29 spec.route[0].match.header | expected a map of names to values, found a list"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, match: {method: get}}]",
+        &["8:37 spec.route[0].match.method | `get` is not a method"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, match: {headers: {a: b}}}]",
+        &["8:29 spec.route[0].match.headers | unknown field `headers` | header"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, match: {header: {\"a b\": c}}}]",
+        &["8:45 spec.route[0].match.header.a b | `a b` is not the name of a header"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, match: {header: {a: b}}}, {path: /, match: {cookie: {c: d}}}]",
+        &["8:57 spec.route[1].match | a request can match both `*/ cookie.c=\"d\"` and `*/ header.a=\"b\"`"],
+    ),
+    (
+        "image: a:1\nroute: [{path: /, redirect: {scheme: https, path: /x}}]",
+        &["7:40 spec.route[0].redirect.scheme | `scheme` needs `host`"],
+    ),
+    (
+        "image: a:1\nroute: [{path: /, redirect: {status: 302}}]",
+        &["7:21 spec.route[0].redirect | `host` or `path` is required | host: shop.example"],
+    ),
+    (
+        "image: a:1\nroute: [{path: /x, redirect: {host: a.b, status: 200}}]",
+        &["7:52 spec.route[0].redirect.status | 200 is not a redirect"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, allow: []}]",
+        &["8:21 spec.route[0].allow | the list has no address; remove the key to allow every client"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, allow: [10.1.2.3/8, all]}]",
+        &[
+            "8:29 spec.route[0].allow[0] | `10.1.2.3/8`: 10.1.2.3/8 has bits set",
+            "8:41 spec.route[0].allow[1] | `all`: expected an address or a range",
+        ],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, basicAuth: {users: {anna: $apr1$a$b}}}]",
+        &["8:47 spec.route[0].basicAuth.users.anna | `$apr1$` (MD5) hashes are too weak"],
+    ),
+    (
+        "image: a:1\nport: 1\nroute: [{path: /, requestHeaders: {set: {Host: a}}}]",
+        &["8:50 spec.route[0].requestHeaders.set.Host | `Host` is set by the balancer and cannot be changed"],
+    ),
+    ("image: a:1\nport: 1\nroute: [{path: /, maxBodySize: 1m}]", &["8:34 spec.route[0].maxBodySize |"]),
     (
         "image: a:1\nport: 1\nroute: \"*/c\"",
         &["8:10 spec.route[0] | a path alone matches every host; remove `*` | /c"],

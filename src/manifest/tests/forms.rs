@@ -65,6 +65,14 @@ fn short_and_long_forms_mean_the_same() {
         ("port: 80\nroute: a.b", "port: 80\nroute: [{host: a.b}]"),
         ("port: 80\nroute: /c", "port: 80\nroute: [{path: /c}]"),
         (
+            "port: 80\nroute: \"*.a.b/c\"",
+            "port: 80\nroute: [{host: \"*.a.b\", path: /c, exact: false, match: {}}]",
+        ),
+        (
+            "port: 80\nroute: [{path: /, allow: [10.0.0.1]}]",
+            "port: 80\nroute: [{path: /, allow: [10.0.0.1/32]}]",
+        ),
+        (
             "ports: [{name: db, port: 1, listen: 5432}]",
             "ports: [{name: db, port: 1, protocol: tcp, listen: {port: 5432, address: 0.0.0.0, hold: 30s, idleTimeout: 1d}}]",
         ),

@@ -54,7 +54,7 @@ fn refused(rows: &[(&str, &[&str])]) {
 }
 
 /// Parts of messages of rules that a schema cannot express, with the reason. The schema has to refuse every other row.
-const BEYOND_A_SCHEMA: [(&str, &str); 12] = [
+const BEYOND_A_SCHEMA: [(&str, &str); 18] = [
     ("`protocol: tcp`", "a key that depends on the value of another one"),
     ("only `!!str` is allowed", "tags are gone when a schema sees a value"),
     ("U+", "a schema cannot tell a plain value from a quoted one"),
@@ -66,6 +66,12 @@ const BEYOND_A_SCHEMA: [(&str, &str); 12] = [
     ("needs a port", "joins two keys of the spec, and what is below them"),
     ("unknown port", "joins two blocks"),
     ("duplicate route", "compares the items of a list by a part of each"),
+    ("a request can match both", "compares the items of a list by a part of each"),
+    ("the list has no address", "a list without items is sound elsewhere"),
+    ("has bits set", "arithmetic"),
+    ("too weak", "the form of a hash is not a pattern that an editor should explain"),
+    ("set by the balancer", "names in upper and lower case are the same"),
+    ("is not a redirect", "303 is between the others"),
     ("must not contain `//`", "`..` is a segment and `a..b` is not"),
 ];
 

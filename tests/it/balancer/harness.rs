@@ -15,8 +15,8 @@ use coxswain::balancer::{
 use coxswain::clock::{Clock, RealClock, VirtualClock};
 use coxswain::model::{
     BalancerReport, BalancerReports, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener,
-    ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RouteWaits, RoutingTable,
-    TableEndpoint, TableName, TableRoute, TableService, TrustedProxies, WeightedBackend,
+    ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RouteFilters, RouteWaits,
+    RoutingTable, TableEndpoint, TableName, TableRoute, TableService, TrustedProxies, WeightedBackend,
 };
 use coxswain::plane::PlaneServer;
 use coxswain::testing;
@@ -368,7 +368,7 @@ impl Backend {
 pub(crate) fn route(host: Option<&str>, path: &str, service: &str) -> TableRoute {
     TableRoute {
         listeners: [ListenerId::public_http()].into(),
-        hosts: [HostPattern::of(host)].into(),
+        hosts: [host.map_or(HostPattern::Any, |host| host.parse().unwrap())].into(),
         path: PathMatch::Prefix(path.into()),
         conditions: [].into(),
         action: RouteAction::Forward(ForwardAction {
@@ -377,6 +377,7 @@ pub(crate) fn route(host: Option<&str>, path: &str, service: &str) -> TableRoute
             strip_prefix: false,
             waits: RouteWaits { hold: Millis(0), ..RouteWaits::default() },
         }),
+        filters: RouteFilters::default(),
     }
 }
 

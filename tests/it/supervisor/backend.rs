@@ -5,7 +5,7 @@ use std::sync::Condvar;
 
 use coxswain::model::{
     EndpointId, Epoch, ForwardAction, HostPattern, Listener, ListenerId, Millis, PathMatch, RevisionNumber,
-    RouteAction, RouteWaits, RoutingTable, TableEndpoint, TableName, TableRoute, TableService,
+    RouteAction, RouteFilters, RouteWaits, RoutingTable, TableEndpoint, TableName, TableRoute, TableService,
     WeightedBackend, sha256_hex,
 };
 
@@ -106,6 +106,7 @@ pub(super) fn leave_table(directory: &TempDir, server: SocketAddr) {
         path: PathMatch::Prefix("/".to_owned()),
         conditions: [].into(),
         action: RouteAction::Forward(forward),
+        filters: RouteFilters::default(),
     };
     let service = TableService { endpoints: vec![endpoint], ..TableService::default() };
     let table = RoutingTable {

@@ -22,13 +22,18 @@ const INNER: [&str; 2] = ["src/model/", "src/controller/"];
 /// The manifest's own form, and what is written as text.
 const UNCHECKED: [&str; 2] = ["ServiceSpec", "ObjectRef"];
 /// Types with fields that are defined elsewhere and are answers, or parts of them; checked as answers.
-const SHARED: [&str; 6] = [
+const SHARED: [&str; 11] = [
     "TableName", // a name, of parts that compare only together
     "DocumentProblem",
     "Problem",
     "FieldChange", // kept in the store only to repeat an answer
     "LogEntry",
     "RolloutDeadline",
+    "RouteExplanation",
+    "ExplainedRequest",
+    "ExplainedRoute",
+    "ExplainedOutcome",
+    "ExplainedEndpoint",
 ];
 
 /// The types that a field names.

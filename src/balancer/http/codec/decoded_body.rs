@@ -26,6 +26,8 @@ pub(in crate::balancer::http) enum BodyError {
     ChunkEnd,
     #[error("the trailers are not header lines that end with CR LF, or exceed {} KiB", TRAILERS_MAX_BYTES >> 10)]
     Trailers,
+    #[error("it is longer than route.maxBodySize")]
+    TooLarge,
     #[error("the connection ended in the body")]
     Incomplete,
     #[error("the connection broke")]

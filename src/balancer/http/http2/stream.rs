@@ -63,7 +63,7 @@ impl ServedStream {
             handler: Rc::clone(&self.handler),
             activity: Rc::clone(&self.activity),
             source: RequestSource::Http2(Rc::clone(&self.stream)),
-            counts_for: self.place.is_further().then(|| peer.ip()),
+            counts_for: self.place.is_further().then(|| peer.ip),
             peer,
         };
         let mut exchange = pin!(self.exchange(&client, head));

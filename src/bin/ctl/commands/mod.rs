@@ -18,6 +18,7 @@ pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod resume;
 pub(crate) mod rollout;
+pub(crate) mod route;
 pub(crate) mod scale;
 pub(crate) mod schema;
 pub(crate) mod serve;

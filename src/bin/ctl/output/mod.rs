@@ -21,6 +21,7 @@ pub(crate) mod phase_text;
 pub(crate) mod progress;
 pub(crate) mod replacement_history;
 mod restarts;
+pub(crate) mod route_explanation;
 pub(crate) mod route_listing;
 mod style;
 pub(crate) mod summary;

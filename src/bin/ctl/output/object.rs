@@ -85,7 +85,8 @@ impl Envelope {
         routes.chain(listens).map(|(claim, mut spec)| {
             spec["service"] = json!(service.metadata.name);
             let metadata = json!({"name": claim, "app": service.metadata.app});
-            Self { spec: Some(spec), ..Self::of("Route", &claim, metadata) }
+            let status = json!({"available": service.status.available, "wanted": service.status.wanted});
+            Self { spec: Some(spec), status: Some(status), ..Self::of("Route", &claim, metadata) }
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coxswain::api::codes;
 use coxswain::api::types::{ErrorDetail, RolloutStateName, ServiceObject};
-use coxswain::model::{RevisionNumber, Route, ServiceName};
+use coxswain::model::{HostPattern, RevisionNumber, Route, ServiceName};
 
 use super::args::Args;
 use crate::error::CliError;
@@ -32,9 +32,9 @@ impl VerifiedService {
         let name = args.service.clone();
         let revision = idle_revision(&service)?;
         let usage = |what: String| CliError::of(&codes::USAGE, what);
-        let Some(route) = service.spec.routes.first() else {
+        let Some(route) = service.spec.routes.iter().find(|route| takes_every_request(route)) else {
             return Err(usage(format!(
-                "{name} has no route, and verify sends requests through the balancer"
+                "{name} has no route that takes every request of its path, and verify sends requests through the balancer"
             )));
         };
         let address = listeners.first().and_then(|address| address.parse().ok());
@@ -44,13 +44,28 @@ impl VerifiedService {
         let path = path(route, args.path.as_deref()).map_err(usage)?;
         let target = LoadTarget {
             address,
-            host: route.host.clone().unwrap_or_else(|| ANY_HOST.to_owned()),
+            host: host(route),
             path,
             method: args.method.method(),
             deadline: route.timeout.std() + BEYOND_ROUTE,
             late_after: args.late.std(),
         };
         Ok(Self { name, replicas: service.status.wanted, revision, target })
+    }
+}
+
+/// Whether requests without a password and without particular headers are forwarded. Their addresses are not known here.
+fn takes_every_request(route: &Route) -> bool {
+    let Route { redirect, matches, filters, .. } = route;
+    redirect.is_none() && matches.is_empty() && filters.basic_auth.is_none() && !filters.maintenance
+}
+
+/// A host that the route matches.
+fn host(route: &Route) -> String {
+    match route.hosts() {
+        Some(HostPattern::Exact(host)) => host,
+        Some(HostPattern::Wildcard(parent)) => format!("verify.{parent}"),
+        Some(HostPattern::Any) | None => ANY_HOST.to_owned(),
     }
 }
 

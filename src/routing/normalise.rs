@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// Why a host or path is refused. The text is shown to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadTarget {
+pub enum BadTarget {
     /// No leading `/`: `*`, or the authority of a CONNECT.
     #[error("the request target is not a path")]
     NotAPath,
@@ -31,7 +31,7 @@ pub(super) enum BadTarget {
 /// The path in the form that is routed on and forwarded: unreserved characters decoded, other encodings in upper case, dot
 /// segments resolved. An encoded slash is a character of its segment and an empty segment is a segment, as services that put
 /// names into paths rely on.
-pub(super) fn normalise(path: &str) -> Result<Cow<'_, str>, BadTarget> {
+pub fn normalise(path: &str) -> Result<Cow<'_, str>, BadTarget> {
     if !path.starts_with('/') {
         return Err(BadTarget::NotAPath);
     }
@@ -95,7 +95,7 @@ fn is_dots_with_parameter(segment: &str) -> bool {
 }
 
 /// The host of an authority in lower case, without port and without the dot that ends a full name.
-pub(super) fn host_of(authority: &str) -> Result<Cow<'_, str>, BadTarget> {
+pub fn host_of(authority: &str) -> Result<Cow<'_, str>, BadTarget> {
     let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
             address.parse::<std::net::Ipv6Addr>().map_err(|_| BadTarget::Host)?;

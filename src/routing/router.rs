@@ -1,23 +1,24 @@
 //! From a request to its route. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use super::condition::{BadCondition, RequestAttributes, check_condition, holds};
 use super::normalise::{host_of, normalise};
-use crate::model::{HostPattern, PathMatch, RouteCondition};
+use crate::model::{HostPattern, ListenerId, PathMatch, RouteCondition, RoutingTable};
 
 /// A request as routes see it: host and path normalised.
 #[derive(Clone, Copy)]
-pub(super) struct RouteRequest<'a> {
-    pub(super) host: &'a str,
-    pub(super) path: &'a str,
-    pub(super) attributes: &'a dyn RequestAttributes,
+pub struct RouteRequest<'a> {
+    pub host: &'a str,
+    pub path: &'a str,
+    pub attributes: &'a dyn RequestAttributes,
 }
 
 /// Why a set of routes cannot be served from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadRoute {
+pub enum BadRoute {
     /// Two lead to different places for the same host, path and conditions.
     #[error("two routes for `{0}`")]
     Twice(String),
@@ -33,16 +34,16 @@ pub(super) enum BadRoute {
 
 /// One host pattern of a route, with the rest of what it matches and where it leads.
 #[derive(Debug)]
-pub(super) struct RouteMatcher<T> {
-    pub(super) host: HostPattern,
-    pub(super) path: PathMatch,
-    pub(super) conditions: BTreeSet<RouteCondition>,
-    pub(super) to: T,
+pub struct RouteMatcher<T> {
+    pub host: HostPattern,
+    pub path: PathMatch,
+    pub conditions: BTreeSet<RouteCondition>,
+    pub to: T,
 }
 
 /// Routes by host, and for each host in the order in which they are tried.
 #[derive(Debug)]
-pub(super) struct Router<T> {
+pub struct Router<T> {
     exact: HashMap<String, Vec<RouteMatcher<T>>>,
     /// By what follows the first label.
     wildcard: HashMap<String, Vec<RouteMatcher<T>>>,
@@ -50,7 +51,11 @@ pub(super) struct Router<T> {
 }
 
 impl<T> Router<T> {
-    pub(super) fn new(matchers: impl IntoIterator<Item = RouteMatcher<T>>) -> Result<Self, BadRoute> {
+    /// A router of these routes, in whatever order they come.
+    ///
+    /// # Errors
+    /// If two of them are the same, or one is never taken.
+    pub fn new(matchers: impl IntoIterator<Item = RouteMatcher<T>>) -> Result<Self, BadRoute> {
         let mut router = Self { exact: HashMap::new(), wildcard: HashMap::new(), any: Vec::new() };
         for matcher in matchers {
             check(&matcher)?;
@@ -76,14 +81,75 @@ impl<T> Router<T> {
 
     /// The route of a request: exact host before wildcard before any, then the longest path, then the most conditions;
     /// with the route's path.
-    pub(super) fn find(&self, request: &RouteRequest<'_>) -> Option<(&str, &T)> {
-        let parent = request.host.split_once('.').map(|(_, parent)| parent);
-        let exact = self.exact.get(request.host);
-        let wildcard = parent.and_then(|parent| self.wildcard.get(parent));
-        let mut in_order = exact.into_iter().chain(wildcard).chain([&self.any]).flatten();
-        let found = in_order.find(|matcher| matches(matcher, request))?;
+    pub fn find(&self, request: &RouteRequest<'_>) -> Option<(&str, &T)> {
+        let found = self.in_order(request.host).find(|matcher| matcher.miss(request).is_none())?;
         Some((found.path.as_str(), &found.to))
     }
+
+    /// The routes that match a host, in the order in which they are tried.
+    pub fn in_order(&self, host: &str) -> impl Iterator<Item = &RouteMatcher<T>> {
+        let parent = host.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| parent);
+        let exact = self.exact.get(host);
+        let wildcard = parent.and_then(|parent| self.wildcard.get(parent));
+        exact.into_iter().chain(wildcard).chain([&self.any]).flatten()
+    }
+
+    /// All routes, those of one host next to one another.
+    pub fn all(&self) -> impl Iterator<Item = &RouteMatcher<T>> {
+        let exact = self.exact.iter().collect::<BTreeMap<_, _>>();
+        let wildcard = self.wildcard.iter().collect::<BTreeMap<_, _>>();
+        exact.into_values().chain(wildcard.into_values()).chain([&self.any]).flatten()
+    }
+}
+
+/// What of a route does not match a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteMiss<'a> {
+    Host,
+    Path,
+    /// The first condition that does not hold.
+    Condition(&'a RouteCondition),
+}
+
+impl<T> RouteMatcher<T> {
+    /// Why it does not match a request of its host; `None` if it does.
+    pub fn miss(&self, request: &RouteRequest<'_>) -> Option<RouteMiss<'_>> {
+        let is_path = match &self.path {
+            PathMatch::Exact(path) => path == request.path,
+            PathMatch::Prefix(prefix) => covers(prefix, request.path),
+        };
+        if !is_path {
+            return Some(RouteMiss::Path);
+        }
+        let mut conditions = self.conditions.iter();
+        conditions.find(|condition| !holds(condition, request.attributes)).map(RouteMiss::Condition)
+    }
+}
+
+impl Router<usize> {
+    /// The router of a listener, to the indexes of the table's routes.
+    ///
+    /// # Errors
+    /// If two of them are the same, or one is never taken.
+    pub fn of_listener(table: &RoutingTable, listener: &ListenerId) -> Result<Self, BadRoute> {
+        Self::new(matchers_of(table, listener))
+    }
+}
+
+/// The routes of a listener, by host pattern, with their indexes in the table.
+pub fn matchers_of<'a>(
+    table: &'a RoutingTable,
+    listener: &'a ListenerId,
+) -> impl Iterator<Item = RouteMatcher<usize>> + 'a {
+    let routes = table.routes.iter().enumerate().filter(|(_, route)| route.listeners.contains(listener));
+    routes.flat_map(|(to, route)| {
+        route.hosts.iter().map(move |host| RouteMatcher {
+            host: host.clone(),
+            path: route.path.clone(),
+            conditions: route.conditions.clone(),
+            to,
+        })
+    })
 }
 
 /// Routes of one host are tried from the smallest to the largest: the longest path first, an exact one before a prefix, then
@@ -93,12 +159,13 @@ fn precedence<T>(matcher: &RouteMatcher<T>) -> impl Ord + '_ {
     (Reverse(path.as_str().len()), path, Reverse(conditions.len()), conditions)
 }
 
-fn matches<T>(matcher: &RouteMatcher<T>, request: &RouteRequest<'_>) -> bool {
-    let is_path = match &matcher.path {
-        PathMatch::Exact(path) => path == request.path,
-        PathMatch::Prefix(prefix) => covers(prefix, request.path),
-    };
-    is_path && matcher.conditions.iter().all(|condition| holds(condition, request.attributes))
+/// As [`Route::claim`](crate::model::Route::claim) names it.
+impl<T> fmt::Display for RouteMatcher<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = if matches!(self.path, PathMatch::Exact(_)) { " exact" } else { "" };
+        write!(f, "{}{}{exact}", self.host, self.path.as_str())?;
+        self.conditions.iter().try_for_each(|condition| write!(f, " {condition}"))
+    }
 }
 
 /// Host and path of a route, for messages.
@@ -132,8 +199,9 @@ fn covers(prefix: &str, path: &str) -> bool {
 }
 
 /// What is left of a path without a prefix that covers it.
-pub(super) fn strip<'a>(prefix: &str, path: &'a str) -> &'a str {
+pub fn strip<'a>(prefix: &str, path: &'a str) -> &'a str {
     match path.strip_prefix(prefix) {
+        _ if prefix == "/" => path,
         Some(rest) if rest.starts_with('/') => rest,
         Some("") => "/",
         _ => path,
@@ -144,7 +212,7 @@ pub(super) fn strip<'a>(prefix: &str, path: &'a str) -> &'a str {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::condition::samples::{cookie, header, method};
+    use super::super::condition::samples::{cookie, header, method, query};
     use super::*;
     use crate::model::arbitrary::{condition, host_pattern, path_match};
 
@@ -179,6 +247,9 @@ mod tests {
             matcher("blog", prefix("/posts"), &[], 4),
             matcher("*", prefix("/posts"), &[], 5),
             matcher("*", prefix("/api"), &[], 6),
+            matcher("shop", exact("/api/"), &[], 7),
+            matcher("shop", exact("/api/users/%2F"), &[], 8),
+            matcher("*.shop", exact("/api"), &[], 9),
         ])
         .unwrap()
     }
@@ -189,8 +260,13 @@ mod tests {
             ("shop", "/", Some(1)),
             ("shop", "/apis", Some(1)),
             ("shop", "/api", Some(2)),
-            ("shop", "/api/", Some(2)),
+            ("shop", "/api/", Some(7)),
+            ("shop", "/api/x", Some(2)),
             ("shop", "/api/users", Some(3)),
+            ("shop", "/api/users/%2F", Some(8)),
+            ("shop", "/api/users/%2F/", Some(3)),
+            ("a.shop", "/api", Some(9)),
+            ("a.shop", "/api/x", Some(6)),
             ("shop", "/api/users/7", Some(3)),
             ("shop", "/api/usersx", Some(2)),
             ("blog", "/posts/1", Some(4)),
@@ -244,6 +320,7 @@ mod tests {
             matcher("*", prefix("/"), &[header("x-beta", "1")], 2),
             matcher("*", prefix("/"), &[header("x-beta", "1"), method("POST")], 3),
             matcher("*", prefix("/api"), &[cookie("arm", "b")], 4),
+            matcher("*", prefix("/"), &[query("v", "2"), method("GET"), header("x-beta", "1")], 5),
         ])
         .unwrap();
         let beta = header("x-beta", "1");
@@ -257,6 +334,8 @@ mod tests {
             ("/api", vec![beta.clone()], 2),
             ("/api", vec![beta, arm.clone()], 4),
             ("/apis", vec![arm], 1),
+            ("/", vec![query("v", "2"), header("x-beta", "1")], 5),
+            ("/", vec![query("v", "1"), header("x-beta", "1")], 2),
         ];
         for (path, has, wanted) in rows {
             assert_eq!(find_with(&router, "h", path, &has), Some(wanted), "{path} {has:?}");
@@ -265,9 +344,13 @@ mod tests {
 
     #[test]
     fn strip_removes_prefix_of_path() {
-        for (prefix, path, wanted) in
-            [("/api", "/api", "/"), ("/api", "/api/x", "/x"), ("/api", "/api/", "/"), ("/", "/x/y", "/x/y")]
-        {
+        for (prefix, path, wanted) in [
+            ("/api", "/api", "/"),
+            ("/api", "/api/x", "/x"),
+            ("/api", "/api/", "/"),
+            ("/", "/x/y", "/x/y"),
+            ("/", "//x", "//x"),
+        ] {
             assert_eq!(strip(prefix, path), wanted, "{prefix} {path}");
         }
     }
@@ -304,8 +387,27 @@ mod tests {
                 let again = normalise(&forwarded);
                 prop_assert_eq!(again.as_deref(), Ok(forwarded.as_ref()));
                 let router = router();
-                prop_assert_eq!(find(&router, "shop", &forwarded), find(&router, "shop", &again.unwrap()));
+                for host in ["shop", "a.shop", "other"] {
+                    let again = again.as_deref().unwrap();
+                    prop_assert_eq!(find(&router, host, &forwarded), find(&router, host, again), "{}", host);
+                }
                 prop_assert!(!forwarded.split('/').any(|s| s == "." || s == ".."));
+            }
+        }
+
+        #[test]
+        fn stripped_path_is_what_follows_the_prefix(path in "/([a-z;]|%2F|api){0,4}(/([a-z;]|%2F|users){0,3}){0,3}") {
+            for prefix in ["/", "/api", "/api/users"] {
+                let stripped = strip(prefix, &path);
+                prop_assert!(stripped.starts_with('/'));
+                let is_whole = path == prefix || prefix == "/";
+                match covers(prefix, &path) {
+                    true if is_whole => prop_assert_eq!(stripped, if prefix == "/" { path.as_str() } else { "/" }),
+                    true => prop_assert_eq!(format!("{prefix}{stripped}"), path.as_str()),
+                    false => prop_assert_eq!(stripped, path.as_str()),
+                }
+                let normal = normalise(stripped);
+                prop_assert_eq!(normal.as_deref(), Ok(stripped));
             }
         }
 
@@ -342,7 +444,7 @@ mod tests {
                 };
                 (host, path.as_str().len(), matches!(path, PathMatch::Exact(_)), conditions.len())
             };
-            let taking = matchers.iter().filter(|m| takes_host(&m.host) && matches(m, &request));
+            let taking = matchers.iter().filter(|m| takes_host(&m.host) && m.miss(&request).is_none());
             let best = taking.map(|m| rank(&m.to)).max();
             if reverse {
                 matchers.reverse();

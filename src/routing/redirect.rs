@@ -1,0 +1,86 @@
+//! Where a redirect leads. Pure.
+
+use super::router::strip;
+use crate::model::{PathMatch, RedirectAction};
+
+/// The value of `Location` for a request of this path and query; `path` is that of the route.
+///
+/// Without a scheme it leaves that of the client open, which may not be ours: a proxy in front may have ended TLS.
+pub fn location(
+    redirect: &RedirectAction,
+    path: &PathMatch,
+    request_path: &str,
+    query: Option<&str>,
+) -> String {
+    let target = match &redirect.path {
+        None => request_path.to_owned(),
+        Some(new) => below(new, strip(path.as_str(), request_path), request_path == path.as_str()),
+    };
+    let origin = match (&redirect.scheme, &redirect.host) {
+        (Some(scheme), Some(host)) => format!("{scheme}://{host}"),
+        (None, Some(host)) => format!("//{host}"),
+        (_, None) => String::new(),
+    };
+    // without an origin, `//x` would name a host
+    let target = if origin.is_empty() { format!("/{}", target.trim_start_matches('/')) } else { target };
+    match query {
+        Some(query) => format!("{origin}{target}?{query}"),
+        None => format!("{origin}{target}"),
+    }
+}
+
+/// The new path with what follows the route's path in the request.
+fn below(new: &str, rest: &str, is_whole: bool) -> String {
+    if is_whole || (new.len() > 1 && rest == "/") {
+        let slash = if is_whole || new.ends_with('/') { "" } else { "/" };
+        return format!("{new}{slash}");
+    }
+    format!("{}{rest}", new.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn location_keeps_what_the_redirect_leaves_open() {
+        let redirect = |json: serde_json::Value| serde_json::from_value::<RedirectAction>(json).unwrap();
+        let prefix = |path: &str| PathMatch::Prefix(path.to_owned());
+        let rows = [
+            (
+                serde_json::json!({"host": "shop.example"}),
+                prefix("/"),
+                "/a/b",
+                Some("q=1"),
+                "//shop.example/a/b?q=1",
+            ),
+            (
+                serde_json::json!({"host": "shop.example", "scheme": "https"}),
+                prefix("/"),
+                "/",
+                None,
+                "https://shop.example/",
+            ),
+            (
+                serde_json::json!({"host": "a:8443", "scheme": "https"}),
+                prefix("/"),
+                "//x",
+                None,
+                "https://a:8443//x",
+            ),
+            (serde_json::json!({"path": "/new"}), prefix("/old"), "/old/x", Some("q"), "/new/x?q"),
+            (serde_json::json!({"path": "/new"}), prefix("/old"), "/old", None, "/new"),
+            (serde_json::json!({"path": "/new"}), prefix("/old"), "/old/", None, "/new/"),
+            (serde_json::json!({"path": "/new/"}), prefix("/old"), "/old/x", None, "/new/x"),
+            (serde_json::json!({"path": "/"}), prefix("/old"), "/old/x", None, "/x"),
+            (serde_json::json!({"path": "/"}), prefix("/old"), "/old", None, "/"),
+            (serde_json::json!({"path": "/"}), prefix("/old"), "/old//evil.example", None, "/evil.example"),
+            (serde_json::json!({"path": "/new"}), prefix("/"), "/a", None, "/new/a"),
+            (serde_json::json!({"path": "/new"}), PathMatch::Exact("/old".into()), "/old", None, "/new"),
+            (serde_json::json!({"path": "/", "host": "b"}), prefix("/old"), "/old/x", None, "//b/x"),
+        ];
+        for (json, path, request, query, wanted) in rows {
+            assert_eq!(location(&redirect(json), &path, request, query), wanted, "{request}");
+        }
+    }
+}
