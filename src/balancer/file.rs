@@ -19,7 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{OriginName, RoutingTable, TableName};
 
-const FORMAT: u32 = 3;
+/// A program of an earlier format would leave out what it does not know of a route, such as who may use it.
+const FORMAT: u32 = 4;
+/// The earliest format that is read: what it lacks has defaults.
+const OLDEST_FORMAT: u32 = 3;
 /// Least size of a file; a table that may grow to twice its size still fits.
 const LEAST_CAPACITY: u64 = 64 << 10;
 /// A header is a few hundred bytes.
@@ -40,7 +43,7 @@ pub(super) enum FileError {
     },
     #[error("{0} is damaged")]
     Damaged(PathBuf),
-    #[error("{path} has format {format}, this program knows {FORMAT}")]
+    #[error("{path} has format {format}, this program knows {OLDEST_FORMAT} to {FORMAT}")]
     Format { path: PathBuf, format: u32 },
     #[error("another balancer is writing {0}")]
     Busy(PathBuf),
@@ -161,7 +164,7 @@ impl TableFile {
         let damaged = || FileError::Damaged(self.path.clone());
         let line = bytes.iter().position(|b| *b == b'\n').ok_or_else(damaged)?;
         let header: Header = serde_json::from_slice(&bytes[..line]).map_err(|_| damaged())?;
-        if header.format != FORMAT {
+        if !(OLDEST_FORMAT..=FORMAT).contains(&header.format) {
             return Err(FileError::Format { path: self.path.clone(), format: header.format });
         }
         let json = bytes[line + 1..].get(..header.length).ok_or_else(damaged)?;
@@ -232,6 +235,33 @@ mod tests {
         let Some(Saved::OtherBoot(emptied)) = file("b").load().unwrap() else { panic!("another boot") };
         let origins = emptied.endpoints().map(|endpoint| endpoint.origin);
         assert_eq!(origins.collect::<Vec<_>>(), [OriginName::External]);
+    }
+
+    #[test]
+    fn earlier_format_is_read_and_a_later_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TableFile::new(dir.path().join("table"), "a".into());
+        // as a program of format 3 writes it, without filters
+        let route = serde_json::json!({
+            "listeners": ["public-http"], "hosts": ["*"], "path": {"prefix": "/"},
+            "action": {"forward": {"backends": [{"service": "s", "port": "http", "weight": 1}], "timeout": 1}},
+        });
+        let mut written = serde_json::to_value(table()).unwrap();
+        written["routes"] = serde_json::json!([route]);
+        let json = written.to_string();
+        for (format, is_read) in [(2, false), (3, true), (4, true), (5, false)] {
+            let header = serde_json::json!({
+                "format": format, "boot": "a", "length": json.len(), "sha256": checksum(json.as_bytes()),
+            });
+            fs::write(&file.path, format!("{header}\n{json}")).unwrap();
+            match file.load() {
+                Ok(Some(Saved::ThisBoot(found))) => assert!(is_read && found.routes.len() == 1, "{format}"),
+                Err(FileError::Format { format: named, .. }) => assert!(!is_read && named == format),
+                other => panic!("{other:?}"),
+            }
+        }
+        file.save(&RoutingTable::empty(table_name(9))).unwrap();
+        assert!(fs::read_to_string(&file.path).unwrap().starts_with("{\"format\":4,"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 /// Version of this protocol; a controller refuses a balancer that speaks another.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 /// Largest frame: 5,000 services with 200 endpoints of 300 bytes fit four times over.
 pub const FRAME_MAX_BYTES: usize = 64 << 20;
 
