@@ -103,6 +103,9 @@ fn check_conditions(route: &Route, at: &FieldAt<'_>, found: &mut Vec<Problem>) {
         for (name, value) in names {
             let problem = match field {
                 "query" if name.is_empty() => Some("a query parameter needs a name".to_owned()),
+                "query" if name.chars().any(char::is_control) => {
+                    Some(format!("{name:?} has control characters; no query parameter can be named so"))
+                }
                 "query" => None,
                 _ if !is_token(name) => Some(format!("`{name}` is not the name of a {field}")),
                 _ => None,
@@ -183,17 +186,20 @@ fn check_redirect(route: &Route, redirect: &RedirectAction, at: &FieldAt<'_>, fo
 fn is_authority(text: &str) -> bool {
     match text.split_once(':') {
         Some((host, port)) => {
-            is_host_name(host) && port.parse::<u16>().is_ok_and(|port| port > 0 && !text.ends_with(":0"))
+            // `parse` takes a sign
+            let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+            is_host_name(host) && is_number && port.parse::<u16>().is_ok_and(|port| port > 0)
         }
         None => is_host_name(text),
     }
 }
 
-/// Whether the route would answer the request that it redirects to. Another host than its only one may have a route of its own.
+/// Whether the route would answer the request that it redirects to: routes match hosts whatever the port. Another host than its
+/// only one may have a route of its own.
 fn leads_back(route: &Route, redirect: &RedirectAction) -> bool {
     let is_same_host = match (&redirect.host, route.hosts()) {
         (None, _) => true,
-        (Some(host), Some(HostPattern::Exact(own))) => *host == own,
+        (Some(host), Some(HostPattern::Exact(own))) => host.split(':').next() == Some(own.as_str()),
         (Some(_), _) => false,
     };
     let is_same_path = match &redirect.path {
@@ -304,6 +310,26 @@ mod tests {
             (0..9).map(|n| (format!("h{n}"), String::new())).collect();
         let many = RouteMatch { header: conditions, ..RouteMatch::default() };
         assert!(problems_of(serde_json::json!([{"match": many}]))[0].contains("9 conditions; at most 8"));
+    }
+
+    #[test]
+    fn ports_of_redirects_and_names_of_parameters_are_checked() {
+        let rows = [
+            (serde_json::json!({"redirect": {"host": "a.b:+80"}}), "redirect.host: invalid host `a.b:+80`"),
+            (serde_json::json!({"redirect": {"host": "a.b:"}}), "redirect.host: invalid host `a.b:`"),
+            (
+                serde_json::json!({"host": "a.b", "redirect": {"host": "a.b:80"}}),
+                "redirect: the redirect leads back to `a.b/`",
+            ),
+            (
+                serde_json::json!({"match": {"query": {"a\u{1b}b": "x"}}}),
+                "\"a\\u{1b}b\" has control characters",
+            ),
+        ];
+        for (route, wanted) in rows {
+            let found = problems_of(serde_json::json!([route]));
+            assert!(found.len() == 1 && found[0].contains(wanted), "{route}: {found:#?}");
+        }
     }
 
     #[test]

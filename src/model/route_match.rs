@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::header_text::is_token;
 use super::is_host_name;
 
 /// The hosts that a route matches, ordered from the most specific to the least. Text form: `shop.example`,
@@ -114,14 +115,16 @@ impl RouteCondition {
     }
 }
 
-/// As claims and messages show it. Names have no `=`, and a value is quoted, so that different conditions have different texts.
+/// As claims and messages show it. A value is quoted, and so is a name that is no token, so that different conditions have different
+/// texts, one after the other too.
 impl fmt::Display for RouteCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method(method) => write!(f, "method={method}"),
             Self::Header { name, value } => write!(f, "header.{name}={value:?}"),
             Self::Cookie { name, value } => write!(f, "cookie.{name}={value:?}"),
-            Self::Query { name, value } => write!(f, "query.{name}={value:?}"),
+            Self::Query { name, value } if is_token(name) => write!(f, "query.{name}={value:?}"),
+            Self::Query { name, value } => write!(f, "query.{name:?}={value:?}"),
         }
     }
 }
@@ -210,6 +213,18 @@ mod tests {
             ["method=POST", "header.x-beta=\"1\"", "cookie.Arm=\"b\"", "query.v=\"a \\\"b\\\"\""]
         );
         assert!(RouteMatch::default().is_empty() && !block.is_empty());
+    }
+
+    #[test]
+    fn different_conditions_have_different_texts() {
+        let text = |query: &[(&str, &str)]| {
+            let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let conditions = RouteMatch { query, ..RouteMatch::default() }.conditions();
+            conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(text(&[("a", "1"), ("b", "2")]), "query.a=\"1\" query.b=\"2\"");
+        assert_eq!(text(&[("a=\"1\" query.b", "2")]), "query.\"a=\\\"1\\\" query.b\"=\"2\"");
+        assert_eq!(text(&[("\"a\"", "1")]), "query.\"\\\"a\\\"\"=\"1\"");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) fn services(items: &[ServiceObject], now: Timestamp, wide: bool) -> T
         let mark = if wants_attention(s) { MARK } else { "" };
         let listens = s.spec.listens().map(|(listen, _)| listen.to_string());
         let routes: Vec<String> =
-            s.spec.routes.iter().map(coxswain::model::Route::claim).chain(listens).collect();
+            s.spec.routes.iter().map(|route| sanitize(&route.claim())).chain(listens).collect();
         vec![
             s.metadata.name.to_string(),
             mark.to_owned(),
