@@ -124,9 +124,10 @@ impl RouteGate {
         self.pages.iter().find(|page| page.status == status)
     }
 
-    /// Whether this client may send requests.
-    pub(super) fn allows(&self, client: IpAddr) -> bool {
-        self.allow.is_empty() || self.allow.iter().any(|range| range.contains(&client))
+    /// Whether this client may send requests. One whose address is not known is in no range.
+    pub(super) fn allows(&self, client: Option<IpAddr>) -> bool {
+        let is_in = |client: IpAddr| self.allow.iter().any(|range| range.contains(&client));
+        self.allow.is_empty() || client.is_some_and(is_in)
     }
 
     /// Turns the headers of a request into those of the service, and returns those that it had: an attempt that fails is made
@@ -146,6 +147,16 @@ impl RouteGate {
         }
         self.request.apply(headers);
         Some(before)
+    }
+
+    /// Removes from the trailers of a request what the route removes or sets: a service may merge them into the headers.
+    pub(super) fn strip_request_trailers(&self, trailers: &mut HeaderMap) {
+        self.request.strip(trailers);
+    }
+
+    /// The same for what comes before and after the head of a response: interim heads and trailers.
+    pub(super) fn strip_response(&self, headers: &mut HeaderMap) {
+        self.response.strip(headers);
     }
 
     /// Changes the headers of a response.
@@ -205,6 +216,12 @@ impl CompiledEdits {
             set: set.iter().map(line).collect::<Result<_, _>>()?,
             add: add.iter().map(line).collect::<Result<_, _>>()?,
         })
+    }
+
+    fn strip(&self, headers: &mut HeaderMap) {
+        for name in self.remove.iter().chain(self.set.iter().map(|(name, _)| name)) {
+            headers.remove(name);
+        }
     }
 
     fn apply(&self, headers: &mut HeaderMap) {
@@ -278,6 +295,21 @@ mod tests {
     }
 
     #[test]
+    fn removed_and_set_names_are_dropped_from_trailers_and_interim_heads() {
+        let edits =
+            serde_json::json!({"remove": ["X-Gone"], "set": {"x-env": "prod"}, "add": {"x-more": "2"}});
+        let gate =
+            gate(false, serde_json::json!({"requestHeaders": edits, "responseHeaders": {"remove": ["a"]}}));
+        let sent = headers(&[("x-gone", "1"), ("x-env", "a"), ("x-env", "b"), ("x-more", "1"), ("a", "1")]);
+        let (mut trailers, mut interim) = (sent.clone(), sent.clone());
+        gate.strip_request_trailers(&mut trailers);
+        assert_eq!(trailers, headers(&[("x-more", "1"), ("a", "1")]));
+        gate.strip_response(&mut interim);
+        assert_eq!(interim.len(), sent.len() - 1);
+        assert!(!interim.contains_key("a"));
+    }
+
+    #[test]
     fn stripped_prefix_is_named_below_that_of_a_trusted_proxy() {
         let rows: [(&[_], &str); 3] = [
             (&[], "/api"),
@@ -317,7 +349,8 @@ mod tests {
         let gate = gate(false, serde_json::json!({"allow": ["10.0.0.0/8", "fd00::/8"]}));
         for (client, allowed) in [("10.1.2.3", true), ("11.0.0.1", false), ("fd00::7", true), ("::1", false)]
         {
-            assert_eq!(gate.allows(client.parse().unwrap()), allowed, "{client}");
+            assert_eq!(gate.allows(client.parse().ok()), allowed, "{client}");
         }
+        assert!(!gate.allows(None), "an address that is not known");
     }
 }

@@ -167,5 +167,5 @@ pub use tcp_listen::{TcpListen, claim_phrase};
 pub use template::{HASH_SCHEMA, Template};
 pub use traffic::{RevisionPin, Traffic};
 pub use trial::Trial;
-pub use trusted_proxies::{BadRange, TrustedProxies};
+pub use trusted_proxies::{BadRange, NamedClient, TrustedProxies};
 pub use volume::{Volume, VolumeOrigin};

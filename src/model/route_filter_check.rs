@@ -80,7 +80,7 @@ pub(super) fn problems(filters: &RouteFilters, at: &FieldAt<'_>) -> Vec<Problem>
 }
 
 fn is_kept_of_requests(name: &str) -> bool {
-    let is_forwarding = FORWARDING.iter().any(|start| name.replace('_', "-").starts_with(start));
+    let is_forwarding = FORWARDING.iter().any(|start| name.starts_with(start));
     FRAMING.contains(&name) || OF_REQUESTS.contains(&name) || is_forwarding || name == "trailer"
 }
 
@@ -116,7 +116,8 @@ fn edit_problem(name: &str, value: Option<&str>, is_kept: fn(&str) -> bool) -> O
     if !is_token(name) || name.len() > NAME_MAX {
         return Some(format!("`{name}` is not the name of a header of at most {NAME_MAX} bytes"));
     }
-    if is_kept(&name.to_ascii_lowercase()) {
+    // many services take `_` for `-`
+    if is_kept(&name.to_ascii_lowercase().replace('_', "-")) {
         return Some(format!("`{name}` is set by the balancer and cannot be changed"));
     }
     let value = value?;
@@ -184,6 +185,11 @@ mod tests {
                 "requestHeaders.set.Host: `Host` is set by",
             ),
             (serde_json::json!({"requestHeaders": {"add": {"X_Forwarded_For": "x"}}}), "add.X_Forwarded_For"),
+            (
+                serde_json::json!({"requestHeaders": {"set": {"Transfer_Encoding": "x"}}}),
+                "`Transfer_Encoding` is",
+            ),
+            (serde_json::json!({"responseHeaders": {"add": {"content_length": "1"}}}), "`content_length` is"),
             (serde_json::json!({"requestHeaders": {"remove": ["Connection"]}}), "remove[0]: `Connection`"),
             (
                 serde_json::json!({"responseHeaders": {"set": {"Content-Length": "1"}}}),

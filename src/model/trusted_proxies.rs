@@ -8,6 +8,19 @@ use ipnet::IpNet;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
+/// The client of a request that a trusted peer sent, as the peer's headers name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedClient {
+    /// No header names one.
+    Unnamed,
+    /// The last address that is not trusted.
+    Outside(IpAddr),
+    /// All addresses are trusted; this is the first one, whose own client it is.
+    Trusted(IpAddr),
+    /// What comes before the trusted addresses is no address.
+    Unreadable,
+}
+
 /// Why a text is no range of addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRange {
@@ -64,8 +77,7 @@ impl TrustedProxies {
     }
 
     /// The client of a request that a trusted peer sent: of the addresses that it passed, from the last back to the first, the
-    /// first one that is not trusted. `None` if all are trusted, or if what comes before them is no address: then no one
-    /// client is known.
+    /// first one that is not trusted.
     ///
     /// `forwarded_for` are the values of `X-Forwarded-For`, `forwarded` those of `Forwarded`, in the order of their lines; the
     /// second count only without a line of the first. Bytes, because a client may have written anything before the address
@@ -74,7 +86,7 @@ impl TrustedProxies {
         &self,
         forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
         forwarded: impl DoubleEndedIterator<Item = &'a [u8]>,
-    ) -> Option<IpAddr> {
+    ) -> NamedClient {
         let mut lines = forwarded_for.rev().peekable();
         if lines.peek().is_some() {
             return self.first_untrusted(lines.flat_map(elements).map(address));
@@ -82,14 +94,36 @@ impl TrustedProxies {
         self.first_untrusted(forwarded.rev().flat_map(elements).map(forwarded_address))
     }
 
-    fn first_untrusted(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> Option<IpAddr> {
+    fn first_untrusted(&self, hops: impl Iterator<Item = Option<IpAddr>>) -> NamedClient {
+        let mut named = NamedClient::Unnamed;
         for hop in hops {
-            let address = hop?;
-            if !self.trusts(address) {
-                return Some(address);
-            }
+            named = match hop {
+                None => return NamedClient::Unreadable,
+                Some(address) if !self.trusts(address) => return NamedClient::Outside(address),
+                Some(address) => NamedClient::Trusted(address),
+            };
         }
-        None
+        named
+    }
+}
+
+impl NamedClient {
+    /// The client that connections and requests are counted for; `None` if no one client is known.
+    pub fn counted(self) -> Option<IpAddr> {
+        match self {
+            Self::Outside(client) => Some(client),
+            Self::Unnamed | Self::Trusted(_) | Self::Unreadable => None,
+        }
+    }
+
+    /// The client whose address a route may ask for; `None` if it cannot be known: then it must not pass for the peer, whose
+    /// address may be an allowed one.
+    pub fn checked(self, peer: IpAddr) -> Option<IpAddr> {
+        match self {
+            Self::Unnamed => Some(peer),
+            Self::Outside(client) | Self::Trusted(client) => Some(client),
+            Self::Unreadable => None,
+        }
     }
 }
 
@@ -188,12 +222,45 @@ mod tests {
         ];
         for (forwarded_for, forwarded, expected) in rows {
             let bytes = |lines: &'static [&str]| lines.iter().map(|line| line.as_bytes());
-            let client = proxies.client(bytes(forwarded_for), bytes(forwarded));
+            let client = proxies.client(bytes(forwarded_for), bytes(forwarded)).counted();
             assert_eq!(
                 client.map(|address| address.to_string()).as_deref(),
                 expected,
                 "{forwarded_for:?} {forwarded:?}"
             );
+        }
+    }
+
+    #[test]
+    fn missing_trusted_and_unreadable_clients_are_told_apart() {
+        let proxies = trusted(&["10.0.0.0/8"]);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let rows: [(&'static [&str], &'static [&str], NamedClient, Option<&str>); 9] = [
+            (&[], &[], NamedClient::Unnamed, Some("10.9.9.9")),
+            (&["10.0.0.1"], &[], NamedClient::Trusted(address("10.0.0.1")), Some("10.0.0.1")),
+            (
+                &["10.0.0.3, 10.0.0.2", "10.0.0.1"],
+                &[],
+                NamedClient::Trusted(address("10.0.0.3")),
+                Some("10.0.0.3"),
+            ),
+            (
+                &[],
+                &["for=10.0.0.2, for=10.0.0.1"],
+                NamedClient::Trusted(address("10.0.0.2")),
+                Some("10.0.0.2"),
+            ),
+            (&["7.7.7.7, 10.0.0.1"], &[], NamedClient::Outside(address("7.7.7.7")), Some("7.7.7.7")),
+            (&["10.0.0.5, unknown, 10.0.0.1"], &[], NamedClient::Unreadable, None),
+            (&[""], &["for=10.0.0.1"], NamedClient::Unreadable, None),
+            (&[], &["for=_hidden, for=10.0.0.1"], NamedClient::Unreadable, None),
+            (&[], &["proto=https"], NamedClient::Unreadable, None),
+        ];
+        for (forwarded_for, forwarded, named, checked) in rows {
+            let bytes = |lines: &'static [&str]| lines.iter().map(|line| line.as_bytes());
+            let client = proxies.client(bytes(forwarded_for), bytes(forwarded));
+            assert_eq!(client, named, "{forwarded_for:?} {forwarded:?}");
+            assert_eq!(client.checked(address("10.9.9.9")), checked.map(address), "{client:?}");
         }
     }
 

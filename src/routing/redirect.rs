@@ -5,10 +5,12 @@ use crate::model::{PathMatch, RedirectAction};
 
 /// The value of `Location` for a request of this path and query; `path` is that of the route.
 ///
-/// Without a scheme it leaves that of the client open, which may not be ours: a proxy in front may have ended TLS.
+/// Without a scheme it leaves that of the client open, which may not be ours: a proxy in front may have ended TLS. The port belongs
+/// to the scheme, so it stays too, unless the redirect names either: `authority` is what the client asked for.
 pub fn location(
     redirect: &RedirectAction,
     path: &PathMatch,
+    authority: &str,
     request_path: &str,
     query: Option<&str>,
 ) -> String {
@@ -18,7 +20,8 @@ pub fn location(
     };
     let origin = match (&redirect.scheme, &redirect.host) {
         (Some(scheme), Some(host)) => format!("{scheme}://{host}"),
-        (None, Some(host)) => format!("//{host}"),
+        (None, Some(host)) if host.contains(':') => format!("//{host}"),
+        (None, Some(host)) => format!("//{host}{}", port_of(authority)),
         (_, None) => String::new(),
     };
     // without an origin, `//x` would name a host
@@ -26,6 +29,15 @@ pub fn location(
     match query {
         Some(query) => format!("{origin}{target}?{query}"),
         None => format!("{origin}{target}"),
+    }
+}
+
+/// The port of an authority with its colon; empty if it names none.
+fn port_of(authority: &str) -> &str {
+    let after_address = authority.rfind(']').map_or(authority, |end| &authority[end..]);
+    match after_address.rfind(':').map(|at| &after_address[at..]) {
+        Some(port) if port.len() > 1 && port[1..].bytes().all(|byte| byte.is_ascii_digit()) => port,
+        _ => "",
     }
 }
 
@@ -80,7 +92,26 @@ mod tests {
             (serde_json::json!({"path": "/", "host": "b"}), prefix("/old"), "/old/x", None, "//b/x"),
         ];
         for (json, path, request, query, wanted) in rows {
-            assert_eq!(location(&redirect(json), &path, request, query), wanted, "{request}");
+            assert_eq!(location(&redirect(json), &path, "h", request, query), wanted, "{request}");
+        }
+    }
+
+    #[test]
+    fn port_is_kept_with_the_scheme() {
+        let rows = [
+            (serde_json::json!({"host": "b"}), "a:8080", "//b:8080/x"),
+            (serde_json::json!({"host": "b"}), "[::1]:8080", "//b:8080/x"),
+            (serde_json::json!({"host": "b"}), "[::1]", "//b/x"),
+            (serde_json::json!({"host": "b"}), "a:", "//b/x"),
+            (serde_json::json!({"host": "b"}), "", "//b/x"),
+            (serde_json::json!({"host": "b:81"}), "a:8080", "//b:81/x"),
+            (serde_json::json!({"host": "b", "scheme": "http"}), "a:8080", "http://b/x"),
+            (serde_json::json!({"path": "/"}), "a:8080", "/x"),
+        ];
+        for (json, authority, wanted) in rows {
+            let redirect: RedirectAction = serde_json::from_value(json).unwrap();
+            let path = PathMatch::Prefix("/".to_owned());
+            assert_eq!(location(&redirect, &path, authority, "/x", None), wanted, "{authority}");
         }
     }
 }

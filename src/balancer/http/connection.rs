@@ -1,5 +1,6 @@
 //! Serves a client's connection.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -48,6 +49,7 @@ impl ConnectionHandler for HttpHandler {
             source: RequestSource::Http1(Rc::clone(&socket)),
             counts_for: None,
             peer: Rc::new(ForwardingPeer::new(admission.peer(), admission.is_trusted())),
+            gate: RefCell::default(),
         };
         let mut requests = pin!(serve_requests(&client, &socket));
         let mut watch = pin!(DeadlineWatch::new(&activity, self.limits));

@@ -71,8 +71,8 @@ pub(super) struct ForwardedRequest<'a> {
     pub(super) picks: RequestPicks,
     /// Whether a connection turned out closed: from then on none is reused.
     pub(super) met_closed: bool,
-    /// Its client: the one that a trusted proxy names, if it came from one.
-    pub(super) address: IpAddr,
+    /// Its client: the one that a trusted proxy names, if it came from one; `None` if that is no address.
+    pub(super) address: Option<IpAddr>,
     /// Whether it was sent again because a connection closed on it: that happens once.
     was_repeated: bool,
 }
@@ -115,7 +115,8 @@ impl<'a> ForwardedRequest<'a> {
             let (choice, lease, origin) = found.map_err(|reply| reply.with_page(self.picks.gate()))?;
             self.head.uri = self.target.forwarded(choice.strip)?;
             let unedited = choice.gate.as_ref().and_then(|gate| gate.edit_request(&mut self.head.headers));
-            self.body.set_claim(&choice.claim);
+            self.body.set_claim(&choice.claim, choice.gate.as_ref());
+            self.client.set_gate(choice.gate.clone());
             let may_repeat = self.may_repeat(origin);
             let request = Request::from_parts(self.head, self.body);
             let sent_at = (origin == ConnectionOrigin::TO_DOCKER_PROXY).then(|| self.handler.clock.mono());
@@ -186,7 +187,7 @@ impl HttpHandler {
     ) -> Response<UpstreamResponseBody> {
         let Answer { mut head, content } = answer;
         let HttpChoice { claim, picked_at, gate, .. } = choice;
-        if let Some(gate) = gate {
+        if let Some(gate) = &gate {
             gate.edit_response(&mut head.headers);
         }
         if origin == ConnectionOrigin::TO_DOCKER_PROXY {
@@ -198,7 +199,7 @@ impl HttpHandler {
         if head.status.is_server_error() {
             claim.mark_failed();
         }
-        Response::from_parts(head, UpstreamResponseBody::new(content, claim))
+        Response::from_parts(head, UpstreamResponseBody::new(content, claim, gate))
     }
 
     /// Whether Docker's proxy hung up on a request because nothing listens in the container: it does so at once. If it takes

@@ -1,5 +1,6 @@
 //! Lets a request pass the gate of its route, or answers it: address, password, length, redirect.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -24,7 +25,7 @@ impl ForwardedRequest<'_> {
 
     async fn check(&mut self, gate: &Arc<RouteGate>) -> Result<(), LocalReply> {
         if !gate.allows(self.address) {
-            self.handler.connections.log.report_not_allowed(self.address);
+            self.handler.connections.log.report_not_allowed(self.reported_address());
             return Err(LocalReply::NotAllowed);
         }
         if gate.maintenance {
@@ -42,26 +43,30 @@ impl ForwardedRequest<'_> {
         Ok(())
     }
 
-    /// A password for no user takes as long as a wrong one: the time would tell users from others.
     async fn authenticate(&self, auth: &GateAuth) -> Result<(), LocalReply> {
         let refusal = || LocalReply::Unauthorized(auth.challenge.clone());
         let (user, password) = credentials(&self.head.headers).ok_or_else(refusal)?;
-        let own = auth.users.get(&user);
-        let hash = own.or_else(|| auth.users.values().next()).ok_or_else(refusal)?;
         let passwords = &self.handler.connections.shared.passwords;
-        match passwords.check(self.address, hash, &password).await {
-            PasswordAnswer::Right if own.is_some() => Ok(()),
-            PasswordAnswer::Right | PasswordAnswer::Wrong => {
-                self.handler.connections.log.report_wrong_password(self.address);
+        match passwords.check(self.reported_address(), &auth.users, &user, &password).await {
+            PasswordAnswer::Right => Ok(()),
+            PasswordAnswer::Wrong => {
+                self.handler.connections.log.report_wrong_password(self.reported_address());
                 Err(refusal())
             }
             PasswordAnswer::Busy => Err(LocalReply::PasswordsBusy),
         }
     }
 
+    /// The address of the client in logs and counts: that of the proxy, if it names none that can be read.
+    fn reported_address(&self) -> IpAddr {
+        self.address.unwrap_or(self.client.peer.ip)
+    }
+
     fn redirect(&self, redirect: &GateRedirect, gate: &Arc<RouteGate>) -> LocalReply {
         let GateRedirect { action, path } = redirect;
-        let location = location(action, path, self.target.path(), self.target.query());
+        // it was read as text when its host was
+        let authority = self.target.authority.to_str().unwrap_or_default();
+        let location = location(action, path, authority, self.target.path(), self.target.query());
         match (HeaderValue::from_bytes(location.as_bytes()), StatusCode::from_u16(action.status)) {
             (Ok(location), Ok(status)) => LocalReply::Redirect { status, location, gate: Arc::clone(gate) },
             // the table was checked, and a request's target has no byte that a header must not have

@@ -1,5 +1,6 @@
 //! What a request has in common with others: those of its thread, and those of its client connection.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use crate::balancer::limits::BalancerLimits;
 use crate::balancer::listener::{ClientConnections, ConnectionRefusal};
 use crate::balancer::picker::Picker;
 use crate::balancer::relay::RelayScratch;
+use crate::balancer::route_gate::RouteGate;
 use crate::clock::Clock;
-use crate::model::ListenerId;
+use crate::model::{ListenerId, NamedClient};
 
 /// What the connections of an HTTP listener share in a thread.
 pub(in crate::balancer) struct HttpHandler {
@@ -45,29 +47,40 @@ pub(super) struct HttpClient {
     /// The client that this request counts for like a connection: one that has another request on the same connection.
     pub(super) counts_for: Option<IpAddr>,
     pub(super) peer: Rc<ForwardingPeer>,
+    /// Of the route by which the request was sent last.
+    pub(super) gate: RefCell<Option<Arc<RouteGate>>>,
 }
 
 impl HttpClient {
+    /// From now on interim responses come by a route with this gate.
+    pub(super) fn set_gate(&self, gate: Option<Arc<RouteGate>>) {
+        *self.gate.borrow_mut() = gate;
+    }
+
     /// Passes an interim response.
-    pub(super) fn pass_interim(&self, status: StatusCode, headers: &HeaderMap) {
+    pub(super) fn pass_interim(&self, status: StatusCode, headers: &mut HeaderMap) {
+        if let Some(gate) = &*self.gate.borrow() {
+            gate.strip_response(headers);
+        }
         self.source.push_interim(status, headers);
     }
 
     /// Counts a request like a connection of its client: one that a trusted proxy sent, which does not pass the connection, and one next
     /// to others on a connection.
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Option<ClientSlot>, ConnectionRefusal> {
-        let counts_for = if self.peer.is_trusted { self.forwarded_client(headers) } else { self.counts_for };
+        let counts_for = if self.peer.is_trusted { self.named(headers).counted() } else { self.counts_for };
         counts_for.map(|client| self.handler.connections.admit_client(client)).transpose()
     }
 
-    /// The address of a request's client: the one that a trusted proxy names, else the peer's.
-    pub(super) fn address(&self, headers: &HeaderMap) -> IpAddr {
-        self.forwarded_client(headers).unwrap_or(self.peer.ip)
+    /// The address of a request's client: the one that a trusted proxy names, else the peer's; `None` if the proxy names what is no
+    /// address.
+    pub(super) fn address(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        self.named(headers).checked(self.peer.ip)
     }
 
-    fn forwarded_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
+    fn named(&self, headers: &HeaderMap) -> NamedClient {
         if !self.peer.is_trusted {
-            return None;
+            return NamedClient::Unnamed;
         }
         let lines = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
         self.handler.connections.shared.trusted.client(lines(FORWARDED_FOR), lines(FORWARDED))

@@ -79,7 +79,7 @@ impl Http1Attempt {
                     // a client that expects 100 Continue got it from the balancer
                     if head.parts.status != StatusCode::CONTINUE {
                         headers::strip_hop_by_hop(&mut head.parts.headers);
-                        client.pass_interim(head.parts.status, &head.parts.headers);
+                        client.pass_interim(head.parts.status, &mut head.parts.headers);
                     }
                 }
             }

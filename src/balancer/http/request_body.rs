@@ -16,6 +16,7 @@ use super::codec::BodyError;
 use super::forwarding::strip_claims;
 use super::request_source::RequestSource;
 use crate::balancer::claim::Claim;
+use crate::balancer::route_gate::RouteGate;
 use crate::clock::Clock;
 use crate::model::{MemorySize, Mono};
 
@@ -64,6 +65,8 @@ pub(super) struct UploadStream {
     is_read: bool,
     /// Of the endpoint that it is sent to.
     claim: Option<Rc<Claim>>,
+    /// Of the route that it is sent by.
+    gate: Option<Arc<RouteGate>>,
     /// The most bytes that it may have.
     limit: Option<MemorySize>,
     /// Bytes that were read.
@@ -91,6 +94,7 @@ impl RequestBody {
             progress: Rc::new(progress),
             is_read: false,
             claim: None,
+            gate: None,
             limit: None,
             length: 0,
         }))
@@ -100,10 +104,11 @@ impl RequestBody {
         matches!(self, Self::Empty)
     }
 
-    /// From now on it belongs to this claim.
-    pub(super) fn set_claim(&mut self, claim: &Rc<Claim>) {
+    /// From now on it belongs to this claim, and the gate changes its trailers.
+    pub(super) fn set_claim(&mut self, claim: &Rc<Claim>, gate: Option<&Arc<RouteGate>>) {
         if let Self::Stream(stream) = self {
             stream.claim = Some(Rc::clone(claim));
+            stream.gate = gate.cloned();
         }
     }
 
@@ -176,6 +181,9 @@ impl Body for RequestBody {
             && let Some(trailers) = frame.trailers_mut()
         {
             strip_claims(trailers);
+            if let Some(gate) = &stream.gate {
+                gate.strip_request_trailers(trailers);
+            }
         }
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             stream.length += frame.data_ref().map_or(0, Bytes::len) as u64;

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use super::upload::UploadError;
 use super::upstream::HttpConnection;
 use crate::balancer::claim::Claim;
 use crate::balancer::client_limit::ClientSlot;
+use crate::balancer::route_gate::RouteGate;
 
 /// What the client gets; the exchange ends when it is dropped.
 pub(super) struct ResponseBody {
@@ -31,6 +33,8 @@ enum ResponseContent {
 pub(super) struct UpstreamResponseBody {
     content: AnswerContent,
     claim: Rc<Claim>,
+    /// It changes the trailers.
+    gate: Option<Arc<RouteGate>>,
 }
 
 /// A connection to an endpoint that speaks another protocol.
@@ -92,15 +96,21 @@ impl ResponseBody {
 }
 
 impl UpstreamResponseBody {
-    pub(super) fn new(content: AnswerContent, claim: Rc<Claim>) -> Self {
-        Self { content, claim }
+    pub(super) fn new(content: AnswerContent, claim: Rc<Claim>, gate: Option<Arc<RouteGate>>) -> Self {
+        Self { content, claim, gate }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.content {
+        let mut polled = match &mut self.content {
             AnswerContent::Http1(body) => body.poll_frame(&self.claim, cx),
             AnswerContent::Http2(body) => body.poll_frame(&self.claim, cx),
+        };
+        if let (Some(gate), Poll::Ready(Some(Ok(frame)))) = (&self.gate, &mut polled)
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            gate.strip_response(trailers);
         }
+        polled
     }
 
     fn is_ended(&self) -> bool {

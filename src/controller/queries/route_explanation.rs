@@ -154,7 +154,13 @@ fn outcome(
     }
     match &route.action {
         RouteAction::Redirect(redirect) => ExplainedOutcome {
-            location: Some(location(redirect, &route.path, path, request.query.as_deref())),
+            location: Some(location(
+                redirect,
+                &route.path,
+                &request.authority,
+                path,
+                request.query.as_deref(),
+            )),
             notes,
             ..ExplainedOutcome::own(redirect.status, "the route redirects")
         },

@@ -4,8 +4,11 @@ use base64::Engine;
 use coxswain::model::{
     PathMatch, RedirectAction, RouteAction, RouteCondition, RouteFilters, TableRoute, TrustedProxies,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::harness::{Backend, Balancer, PATIENCE, Setup, exchange, get, route, route_with, status, table};
+use super::harness::{
+    Backend, Balancer, PATIENCE, Setup, exchange, get, read_head, route, route_with, status, table,
+};
 use super::http2::Http2Client;
 
 /// `libcrypt` made it of `secret`, at a cost of 10: a check takes a twentieth of a second.
@@ -153,11 +156,16 @@ async fn redirect_answers_with_the_location_and_keeps_the_connection() {
     );
     let headers = serde_json::json!({"responseHeaders": {"set": {"cache-control": "no-store"}}});
     let old = redirecting(route(None, "/old", "-"), serde_json::json!({"path": "/new"}));
-    let (balancer, _backends) = started(&[filtered(www, headers), old, route(None, "/new", "new")]).await;
+    let mobile = route(Some("m.shop.example"), "/", "-");
+    let mobile = redirecting(mobile, serde_json::json!({"host": "shop.example"}));
+    let (balancer, _backends) =
+        started(&[filtered(www, headers), old, mobile, route(None, "/new", "new")]).await;
     let moved = get(balancer.address, "WWW.shop.example:8080", "/a%2Fb/../c?x=/..").await;
     assert_eq!(status(&moved), 308, "{moved}");
     assert_eq!(header(&moved, "location"), Some("https://shop.example/c?x=/.."));
     assert_eq!(header(&moved, "cache-control"), Some("no-store"));
+    let kept = get(balancer.address, "m.shop.example:8080", "/a").await;
+    assert_eq!(header(&kept, "location"), Some("//shop.example:8080/a"));
     // two requests on one connection: a redirect without a body does not end it
     let both =
         "GET /old/x HTTP/1.1\r\nHost: h\r\n\r\nGET /new/x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
@@ -191,6 +199,42 @@ async fn headers_are_edited_on_both_ways_and_the_stripped_prefix_is_named() {
 }
 
 #[tokio::test]
+async fn changed_names_come_neither_in_trailers_nor_in_interim_heads() {
+    let edits = serde_json::json!({
+        "requestHeaders": {"set": {"X-Env": "prod"}, "remove": ["X-Gone"]},
+        "responseHeaders": {"set": {"x-own": "1"}, "remove": ["X-Secret"]},
+    });
+    let backend = Backend::raw("web", |mut stream, _| async move {
+        read_head(&mut stream).await.unwrap();
+        let mut body = Vec::new();
+        while !body.ends_with(b"\r\n\r\n") {
+            body.push(stream.read_u8().await.unwrap());
+        }
+        let seen = String::from_utf8_lossy(&body).replace("\r\n", "|");
+        let answer = format!(
+            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-Secret: 1\r\n\r\n\
+             HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+             {:x}\r\n{seen}\r\n0\r\nX-Secret: 2\r\nX-Own: 2\r\nX-Sum: 3\r\n\r\n",
+            seen.len()
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    let mut balancer = Balancer::start(Setup::default()).await;
+    let web = filtered(route(None, "/", "web"), edits);
+    balancer.publish(table(1, &[web], &[("web", &[&backend])])).await;
+    let request = "POST / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE, close\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   1\r\na\r\n0\r\nX-Env: forged\r\nX-Gone: 1\r\nX-Kept: 1\r\n\r\n";
+    let answer = exchange(balancer.address, request).await.to_lowercase();
+    assert!(answer.contains("103 early hints") && answer.contains("link: </a>"), "{answer}");
+    assert!(answer.contains("|x-kept: 1|") && answer.contains("x-sum: 3"), "{answer}");
+    for dropped in ["x-env", "x-gone", "x-secret", "x-own: 2"] {
+        assert!(!answer.contains(dropped), "{dropped}: {answer}");
+    }
+    assert!(answer.contains("x-own: 1"), "{answer}");
+}
+
+#[tokio::test]
 async fn only_allowed_clients_pass_and_behind_a_trusted_proxy_the_real_one_counts() {
     let office = filtered(route(None, "/", "web"), serde_json::json!({"allow": ["10.0.0.0/8"]}));
     let (balancer, _backends) = started(std::slice::from_ref(&office)).await;
@@ -198,7 +242,21 @@ async fn only_allowed_clients_pass_and_behind_a_trusted_proxy_the_real_one_count
     assert_eq!(status(&forged), 403, "the peer is no trusted proxy: {forged}");
     assert!(forged.contains("not allowed"), "{forged}");
     let trusted = TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]);
-    let (balancer, _backends) = balancer_with(&[office], trusted).await;
+    let loopback = filtered(route(None, "/near", "web"), serde_json::json!({"allow": ["127.0.0.0/8"]}));
+    let inner = filtered(route(None, "/inner", "web"), serde_json::json!({"allow": ["127.0.0.7"]}));
+    let (balancer, _backends) = balancer_with(&[office, loopback, inner], trusted).await;
+    for (line, headers, code) in [
+        ("GET /near", "", 200),
+        ("GET /near", "X-Forwarded-For: unknown\r\n", 403),
+        ("GET /near", "X-Forwarded-For: 127.0.0.9, unknown, 127.0.0.8\r\n", 403),
+        ("GET /near", "Forwarded: for=_hidden\r\n", 403),
+        ("GET /inner", "", 403),
+        ("GET /inner", "X-Forwarded-For: 127.0.0.7, 127.0.0.8\r\n", 200),
+        ("GET /inner", "X-Forwarded-For: 127.0.0.8, 127.0.0.7\r\n", 403),
+    ] {
+        let answer = with_headers(&balancer, line, headers).await;
+        assert_eq!(status(&answer), code, "{line} {headers}: {answer}");
+    }
     for (headers, code) in [
         ("X-Forwarded-For: 10.0.0.1\r\n", 200),
         ("X-Forwarded-For: 10.0.0.1, 11.0.0.1\r\n", 403),
@@ -242,6 +300,17 @@ async fn password_is_asked_for_checked_and_not_forwarded() {
     assert!(forwarded.contains("authorization: Basic"), "{forwarded}");
     let odd = with_headers(&balancer, "GET /", "Authorization: Basic ###\r\n").await;
     assert_eq!(status(&odd), 401, "{odd}");
+}
+
+/// A browser asks for many things at the same time, as soon as it has the password.
+#[tokio::test]
+async fn requests_with_the_same_unknown_password_all_pass_at_the_same_time() {
+    let auth = serde_json::json!({"basicAuth": {"users": {"anna": HASH}}});
+    let (balancer, _backends) = started(&[filtered(route(None, "/", "web"), auth)]).await;
+    let ask = || async { with_headers(&balancer, "GET /", &basic("anna", "secret")).await };
+    let all = (0..30).map(|_| ask());
+    let answers = futures::future::join_all(all).await;
+    assert!(answers.iter().all(|answer| status(answer) == 200), "{answers:?}");
 }
 
 /// Sixty wrong passwords are three seconds of hashing.

@@ -105,7 +105,7 @@ impl Http2Attempt {
                 StatusCode::CONTINUE => {}
                 status => {
                     headers::strip_hop_by_hop(&mut interim.headers);
-                    client.pass_interim(status, &interim.headers);
+                    client.pass_interim(status, &mut interim.headers);
                 }
             }
         }

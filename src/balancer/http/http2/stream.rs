@@ -1,5 +1,6 @@
 //! Serves one stream of a client's connection: a request and its response.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
@@ -65,6 +66,7 @@ impl ServedStream {
             source: RequestSource::Http2(Rc::clone(&self.stream)),
             counts_for: self.place.is_further().then(|| peer.ip),
             peer,
+            gate: RefCell::default(),
         };
         let mut exchange = pin!(self.exchange(&client, head));
         let mut watch = pin!(DeadlineWatch::new(&self.activity, self.handler.limits));
