@@ -20,6 +20,9 @@ mod figure;
 mod first_byte;
 mod get;
 mod http;
+#[allow(dead_code)] // the tests use more of it
+#[path = "../tests/engine/http2_load.rs"]
+mod http2_load;
 mod idle;
 #[allow(dead_code)] // the tests use more of it
 #[path = "../tests/engine/images.rs"]

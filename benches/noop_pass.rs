@@ -126,6 +126,7 @@ impl World {
             agent: handle,
             node,
             http: Vec::new(),
+            https: Vec::new(),
             manifests: None,
         });
         let has_containers = true;

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod api;
 pub mod balancer;
+pub mod certificates;
 pub mod clock;
 pub mod controller;
 pub mod daemon;

@@ -21,11 +21,11 @@ use hyper::body::Bytes;
 pub use self::command_deadline::CommandDeadline;
 use self::transport::Transport;
 use super::types::{
-    ApiError, ApplyRequest, ApplyResponse, Awaited, ConfirmRequest, ConfirmResponse, DaemonProcessList,
-    DaemonStatus, DeleteRequest, EndpointObject, EventObject, ExplainedRequest, KillRequest, KillResponse,
-    List, ListedObject, LogEntry, LogQuery, NodeObject, OperationProgress, ReloadStarted, ReplicaObject,
-    RevisionObject, RolloutRequest, RouteExplanation, SNAPSHOT_MAX_BYTES, ScaleRequest, ServiceObject,
-    StoreReplaced, StoreStatus, VolumeObject, WriteResponse,
+    ApiError, ApplyRequest, ApplyResponse, AuthorityObject, Awaited, CertificateObject, ConfirmRequest,
+    ConfirmResponse, DaemonProcessList, DaemonStatus, DeleteRequest, EndpointObject, EventObject,
+    ExplainedRequest, KillRequest, KillResponse, List, ListedObject, LogEntry, LogQuery, NodeObject,
+    OperationProgress, ReloadStarted, ReplicaObject, RevisionObject, RolloutRequest, RouteExplanation,
+    SNAPSHOT_MAX_BYTES, ScaleRequest, ServiceObject, StoreReplaced, StoreStatus, VolumeObject, WriteResponse,
 };
 use crate::model::{Generation, ServiceName};
 
@@ -88,6 +88,16 @@ impl ApiClient {
     /// Lists the volumes.
     pub async fn volumes(&self) -> Result<Vec<VolumeObject>, ApiError> {
         Ok(self.transport.get::<List<_>>("/v1/volumes").await?.items)
+    }
+
+    /// Lists the certificates.
+    pub async fn certificates(&self) -> Result<Vec<CertificateObject>, ApiError> {
+        Ok(self.transport.get::<List<_>>("/v1/certificates").await?.items)
+    }
+
+    /// The certificate of the daemon's local CA.
+    pub async fn authority(&self) -> Result<AuthorityObject, ApiError> {
+        self.transport.get("/v1/certificates/authority").await
     }
 
     /// Lists the nodes.

@@ -31,6 +31,7 @@ fn detail_of(error: ControllerError) -> ErrorDetail {
     match error {
         ControllerError::NotFound(names) => not_found(&names),
         ControllerError::NoReplica(name) => no_replica(&name),
+        ControllerError::NoAuthority => no_authority(),
         ControllerError::NoPrevious(names) => previous::none(&names),
         ControllerError::PreviousGone(gone) => previous::gone(&gone),
         ControllerError::ChangedMeanwhile { object, read, found, by, written } => {
@@ -79,6 +80,12 @@ fn invalid(problems: Vec<DocumentProblem>) -> ErrorDetail {
 fn no_replica(name: &ReplicaName) -> ErrorDetail {
     let next = vec!["ctl get replicas".to_owned()];
     ErrorDetail { next, ..codes::NOT_FOUND.detail(format!("no replica named {name}")) }
+}
+
+fn no_authority() -> ErrorDetail {
+    let why = vec!["it is made with the first certificate, and no route has `tls: auto`".to_owned()];
+    let next = vec!["ctl explain service.spec.route.tls".to_owned(), "ctl get certificates".to_owned()];
+    ErrorDetail { why, next, ..codes::NOT_FOUND.detail("there is no local CA yet") }
 }
 
 fn not_connected(error: &ControllerError) -> ErrorDetail {

@@ -62,6 +62,8 @@ fn router(controller: Arc<Controller>, shutdown: CancellationToken) -> Router {
         .route("/v1/nodes", get(reads::nodes))
         .route("/v1/volumes", get(reads::volumes))
         .route("/v1/routes/explain", post(reads::explain_route))
+        .route("/v1/certificates", get(reads::certificates))
+        .route("/v1/certificates/authority", get(reads::authority))
         .route("/v1/events", get(follow::events))
         .route("/v1/logs", get(logs::logs))
         .fallback(answer::unknown_call)

@@ -27,6 +27,8 @@ pub(super) struct Choice<P> {
     pub(super) waits: RouteWaits,
     /// What of the message changes on its way.
     pub(super) gate: Option<Arc<RouteGate>>,
+    /// `Strict-Transport-Security` of the response if it goes over TLS.
+    pub(super) hsts: Option<Arc<str>>,
 }
 
 /// How a request may wait for an endpoint.

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use super::counters::CounterRegistry;
 use super::route_gate::{BadEdit, RouteGate};
-use super::sockets::is_served;
 use super::table::{Backend, BackendEndpoint, CompiledTable, ForwardRule, UpstreamProtocol};
 use crate::model::{
-    EndpointId, HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, PathMatch, ProtocolKind,
+    EndpointId, HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, PathMatch,
     RedirectAction, RevisionNumber, RevisionPin, RouteAction, RouteWaits, RoutingTable, ServiceName,
     TableRoute, TableService, TcpWaits, WeightedBackend,
 };
@@ -24,8 +23,6 @@ pub(super) enum BadTable {
     Pin { service: ServiceName, revision: RevisionNumber, problem: BadCondition },
     #[error(transparent)]
     Route(#[from] BadRoute),
-    #[error("listener `{0}` has the protocol {1}, which this balancer does not serve")]
-    Protocol(ListenerId, ProtocolKind),
     #[error("listener `{0}` is at the gateway of an app, where this balancer does not listen")]
     Gateway(ListenerId),
     #[error("a route is for listener `{0}`, which the table lacks")]
@@ -65,7 +62,12 @@ pub(super) fn compile(
     let of_routes = table.routes.iter().flat_map(backends_of).map(port_of);
     let ports: BTreeSet<ServicePort<'_>> = of_routes.chain(tcp.iter().map(|target| target.to)).collect();
     let index: BTreeMap<ServicePort<'_>, usize> = ports.iter().copied().zip(0..).collect();
-    let rules = table.routes.iter().zip(gates).map(|(route, gate)| route_rule(route, gate, &index));
+    let https_port = table.listeners.values().find_map(|listener| match listener.protocol {
+        ListenerProtocol::Https { port } => Some(port),
+        _ => None,
+    });
+    let rules =
+        table.routes.iter().zip(gates).map(|(route, gate)| route_rule(route, gate, &index, https_port));
     let of_listeners = tcp.iter().map(|target| ForwardRule {
         backends: vec![(index[&target.to], 1)],
         // of a request's answer, which bytes do not have
@@ -73,10 +75,13 @@ pub(super) fn compile(
         strip_prefix: false,
         waits: target.waits,
         gate: None,
+        redirect_port: None,
+        hsts: None,
     });
-    let rules = rules.chain(of_listeners).collect();
+    let rules: Vec<ForwardRule> = rules.chain(of_listeners).collect();
     let backends = ports.into_iter().map(|(name, port)| backend(&table.services[name], name, port, counters));
-    Ok(CompiledTable { routers, rules, backends: backends.collect() })
+    let redirects = rules.iter().any(|rule| rule.redirect_port.is_some());
+    Ok(CompiledTable { routers, rules, backends: backends.collect(), tls: Arc::default(), redirects })
 }
 
 /// Each port that routes lead to makes a backend.
@@ -98,6 +103,7 @@ fn route_rule(
     route: &TableRoute,
     gate: Option<RouteGate>,
     index: &BTreeMap<ServicePort<'_>, usize>,
+    https_port: Option<u16>,
 ) -> ForwardRule {
     let backends = backends_of(route).iter().map(|b| (index[&port_of(b)], b.weight)).collect();
     let gate = gate.map(Arc::new);
@@ -108,6 +114,8 @@ fn route_rule(
             strip_prefix: forward.strip_prefix,
             waits: forward.waits,
             gate,
+            redirect_port: https_port.filter(|_| forward.https.redirect),
+            hsts: forward.https.hsts.as_ref().map(|hsts| hsts.as_str().into()),
         },
         RouteAction::Redirect(_) => ForwardRule {
             backends,
@@ -115,6 +123,8 @@ fn route_rule(
             strip_prefix: false,
             waits: RouteWaits::default(),
             gate,
+            redirect_port: None,
+            hsts: None,
         },
     }
 }
@@ -144,11 +154,9 @@ fn tcp_targets(table: &RoutingTable) -> Result<Vec<TcpTarget<'_>>, BadTable> {
 }
 
 fn check_listener(id: &ListenerId, listener: &Listener) -> Result<(), BadTable> {
-    let protocol = listener.protocol.kind();
     match listener.scope {
         ListenerScope::Gateway { .. } => Err(BadTable::Gateway(id.clone())),
-        ListenerScope::Public if is_served(protocol) => Ok(()),
-        ListenerScope::Public => Err(BadTable::Protocol(id.clone(), protocol)),
+        ListenerScope::Public => Ok(()),
     }
 }
 
@@ -259,7 +267,7 @@ fn backend(
 mod tests {
     use super::*;
     use crate::model::{
-        EndpointVia, ForwardAction, Millis, RouteCondition, RouteFilters, TableEndpoint,
+        EndpointVia, ForwardAction, Millis, RouteCondition, RouteFilters, RouteHttps, TableEndpoint,
         arbitrary::table_name,
     };
     use crate::routing::router::RouteRequest;
@@ -280,6 +288,7 @@ mod tests {
                 timeout: Millis::secs(1),
                 strip_prefix: false,
                 waits: RouteWaits::default(),
+                https: RouteHttps::default(),
             }),
             filters: RouteFilters::default(),
         };
@@ -395,7 +404,7 @@ mod tests {
     #[test]
     fn unsound_table_is_refused_before_anything_is_made() {
         type Spoil = fn(&mut RoutingTable);
-        let rows: [(&str, Spoil); 16] = [
+        let rows: [(&str, Spoil); 15] = [
             ("two routes for `*/`", |t| t.routes.push(t.routes[0].clone())),
             ("the path `x` of a route is not normal", |t| t.routes[0].path = PathMatch::Prefix("x".into())),
             (
@@ -432,10 +441,6 @@ mod tests {
             }),
             ("a route changes the header `a b`, whose name or value no message can have", |t| {
                 t.routes[0].filters.request_headers.remove.push("a b".into());
-            }),
-            ("listener `https` has the protocol https, which this balancer does not serve", |t| {
-                let https = Listener { protocol: ListenerProtocol::Https, ..Listener::PUBLIC_HTTP };
-                t.listeners.insert("https".into(), https);
             }),
             ("listener `tcp-5432` leads to service `gone`, which the table lacks", |t| {
                 t.listeners.insert("tcp-5432".into(), tcp_listener("gone"));

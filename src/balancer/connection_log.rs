@@ -18,6 +18,7 @@ pub(super) struct ConnectionLog {
     cancelled: Cell<LogThrottle>,
     not_allowed: Cell<LogThrottle>,
     wrong_password: Cell<LogThrottle>,
+    handshake: Cell<LogThrottle>,
 }
 
 impl ConnectionLog {
@@ -31,6 +32,7 @@ impl ConnectionLog {
             cancelled: Cell::default(),
             not_allowed: Cell::default(),
             wrong_password: Cell::default(),
+            handshake: Cell::default(),
         }
     }
 
@@ -83,6 +85,13 @@ impl ConnectionLog {
     pub(super) fn report_wrong_password(&self, client: IpAddr) {
         if let Some(count) = self.occurred(&self.wrong_password) {
             tracing::info!(%client, count, "refused requests with a wrong user or password");
+        }
+    }
+
+    /// A client did not get a TLS connection.
+    pub(super) fn report_failed_handshake(&self, client: IpAddr, error: &(dyn Error + 'static)) {
+        if let Some(count) = self.occurred(&self.handshake) {
+            tracing::info!(%client, error, count, "TLS handshakes failed");
         }
     }
 

@@ -20,6 +20,7 @@ use super::reporter::{Reporter, ThrottledEvents};
 use super::save::TableSaver;
 use super::sockets::SocketChange;
 use super::threads::{ThreadEnded, ThreadGroup};
+use super::tls::TlsSiteKeeper;
 use crate::clock::Clock;
 use crate::model::{BalancerId, RoutingTable};
 use crate::plane::{PlaneClient, ReceivedTable};
@@ -36,6 +37,7 @@ pub(super) struct Control {
     pub(super) acknowledgement: Acknowledgement,
     pub(super) loader: TableLoader,
     pub(super) saver: TableSaver,
+    pub(super) tls: TlsSiteKeeper,
     pub(super) reporter: Reporter,
     pub(super) heartbeat: Box<dyn Fn(BalancerHealth) + Send>,
 }
@@ -175,10 +177,11 @@ impl Control {
 
     /// Hands a table to all threads, and returns when each has taken it; if it is refused, they keep the one they have.
     async fn install(&mut self, table: &RoutingTable) -> Result<Result<(), BadTable>, ThreadEnded> {
-        let compiled = match compile(table, &mut self.counters) {
+        let mut compiled = match compile(table, &mut self.counters) {
             Ok(compiled) => compiled,
             Err(bad) => return Ok(Err(bad)),
         };
+        compiled.tls = self.tls.update(&table.certificates);
         compiled.note_available();
         self.counters.mark_departed(table, self.clock.mono());
         self.threads.hand_out(Arc::new(compiled)).await?;

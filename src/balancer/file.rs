@@ -11,6 +11,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const OLDEST_FORMAT: u32 = 3;
 const LEAST_CAPACITY: u64 = 64 << 10;
 /// A header is a few hundred bytes.
 const HEADER_MAX: u64 = 4 << 10;
+/// The file holds the private keys of certificates.
+const PRIVATE_MODE: u32 = 0o600;
 /// Between two tries to lock the directory.
 const LOCK_TRY_EVERY: Duration = Duration::from_millis(5);
 /// Tries to lock it: two seconds. Another balancer writes for milliseconds, unless it or the disk hangs.
@@ -137,7 +140,11 @@ impl TableFile {
         if fs::symlink_metadata(&spare).is_ok_and(|found| !found.is_file()) {
             fs::remove_file(&spare)?;
         }
-        let mut file = File::options().write(true).create(true).truncate(false).open(&spare)?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false).mode(PRIVATE_MODE);
+        let mut file = options.open(&spare)?;
+        // one of an earlier version
+        file.set_permissions(fs::Permissions::from_mode(PRIVATE_MODE))?;
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let capacity = (2 * length as u64).next_power_of_two().max(LEAST_CAPACITY);
         if file.metadata()?.len() < capacity {

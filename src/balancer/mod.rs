@@ -13,6 +13,7 @@ mod acknowledgement;
 mod choice;
 mod claim;
 mod client_limit;
+mod client_transport;
 mod compile;
 mod connect;
 mod connection_log;
@@ -51,9 +52,11 @@ mod shared_connections;
 mod socket_budget;
 mod sockets;
 mod table;
+mod table_view;
 mod tcp;
 mod thread;
 mod threads;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,7 +73,7 @@ use shared_connections::SharedConnections;
 pub use drain::DrainReason;
 pub use health::BalancerHealth;
 pub use limits::{BalancerLimits, PER_CLIENT};
-pub use sockets::{AcceptSocket, SocketChange, is_served};
+pub use sockets::{AcceptSocket, SocketChange};
 
 /// What a balancer is started with.
 pub struct BalancerConfig {
@@ -159,6 +162,7 @@ pub fn run(config: BalancerConfig) -> Result<(), BalancerError> {
         sockets,
         saver: save::TableSaver::new(file.clone(), Arc::clone(&clock)),
         loader: load::TableLoader::new(file),
+        tls: tls::TlsSiteKeeper::new(),
         reporter: reporter::Reporter::new(incarnation, Arc::clone(&clock), are_watched, connections),
         clock,
         heartbeat,

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-use super::choice::{Choice, HoldRule, NoChoice};
+use super::choice::{Choice, NoChoice};
 use super::claim::{Claim, ThreadEndpoint};
 use super::endpoint::EndpointKey;
 use super::eviction_round::EvictionRound;
@@ -120,23 +120,13 @@ impl<P: EndpointConnections> Picker<P> {
             strip: rule.strip_prefix.then_some(path.len()),
             waits: rule.waits,
             gate: rule.gate.clone(),
+            hsts: rule.hsts.clone(),
         })
     }
 
-    /// What a request may wait for that found no endpoint; `None` if no route takes it or its route does not hold requests.
-    pub(super) fn hold_rule(
-        &self,
-        listener: &ListenerId,
-        request: &RouteRequest<'_>,
-        picks: &RequestPicks,
-    ) -> Option<HoldRule> {
-        let view = self.view.borrow();
-        let view = view.as_ref()?;
-        let (_, rule) = view.table.find(listener, request)?;
-        let index = picks.draw_backend(rule, Some)?;
-        let service = Arc::clone(&view.table.backends[index].service.hold);
-        let longest = rule.waits.hold.std();
-        (!longest.is_zero()).then_some(HoldRule { longest, service })
+    /// Reads the table, if there is one.
+    pub(super) fn read_table<T>(&self, read: impl FnOnce(&CompiledTable) -> Option<T>) -> Option<T> {
+        read(&self.view.borrow().as_ref()?.table)
     }
 
     /// Number of the table that is picked from.

@@ -16,8 +16,8 @@ use crate::clock::VirtualClock;
 use crate::model::arbitrary::table_name;
 use crate::model::{
     Balance, EndpointId, ForwardAction, HostPattern, Listener, ListenerId, Millis, Mono, PathMatch,
-    RevisionNumber, RevisionPin, RouteAction, RouteCondition, RouteFilters, RouteWaits, RoutingTable,
-    ServiceStats, TableEndpoint, TableRoute, TableService, WeightedBackend,
+    RevisionNumber, RevisionPin, RouteAction, RouteCondition, RouteFilters, RouteHttps, RouteWaits,
+    RoutingTable, ServiceStats, TableEndpoint, TableRoute, TableService, WeightedBackend,
 };
 use crate::routing::condition::RequestAttributes;
 use crate::routing::router::RouteRequest;
@@ -56,6 +56,7 @@ impl Rig {
             timeout: Millis::secs(1),
             strip_prefix: false,
             waits: RouteWaits::default(),
+            https: RouteHttps::default(),
         };
         let route = TableRoute {
             listeners: [ListenerId::public_http()].into(),

@@ -240,7 +240,7 @@ impl CompiledEdits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{HostPattern, ListenerId, Millis, RouteFilters, RouteWaits};
+    use crate::model::{HostPattern, ListenerId, Millis, RouteFilters, RouteHttps, RouteWaits};
 
     fn route(strip_prefix: bool, filters: serde_json::Value) -> TableRoute {
         let waits = RouteWaits::default();
@@ -254,6 +254,7 @@ mod tests {
                 timeout: Millis(1),
                 strip_prefix,
                 waits,
+                https: RouteHttps::default(),
             }),
             filters: serde_json::from_value::<RouteFilters>(filters).unwrap(),
         }

@@ -45,6 +45,7 @@ pub(super) struct ConnectionCounters {
     over_client_limit: AtomicU64,
     without_descriptor: AtomicU64,
     evicted: AtomicU64,
+    failed_handshakes: AtomicU64,
 }
 
 impl ConnectionCounters {
@@ -60,11 +61,16 @@ impl ConnectionCounters {
         self.evicted.fetch_add(count as u64, Ordering::Relaxed);
     }
 
+    pub(super) fn add_failed_handshake(&self) {
+        self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn stats(&self) -> ConnectionStats {
         ConnectionStats {
             over_client_limit: self.over_client_limit.load(Ordering::Relaxed),
             without_descriptor: self.without_descriptor.load(Ordering::Relaxed),
             evicted: self.evicted.load(Ordering::Relaxed),
+            failed_handshakes: self.failed_handshakes.load(Ordering::Relaxed),
         }
     }
 }

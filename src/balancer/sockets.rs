@@ -21,11 +21,3 @@ pub enum SocketChange {
     /// All threads close the listener's sockets and finish the requests that came in on them.
     Close(ListenerId),
 }
-
-/// Whether a listener of this protocol can be served; `thread` starts its handler.
-pub fn is_served(protocol: ProtocolKind) -> bool {
-    match protocol {
-        ProtocolKind::Http | ProtocolKind::Tcp => true,
-        ProtocolKind::Https => false,
-    }
-}

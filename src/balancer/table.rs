@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::endpoint::UpstreamEndpoint;
 use super::failures::{RevisionCounters, ServiceCounters};
 use super::route_gate::RouteGate;
+use super::tls::TlsSites;
 use crate::model::{Balance, EndpointVia, ListenerId, RevisionNumber, RevisionPin, RouteWaits};
 use crate::routing::condition::{RequestAttributes, holds};
 use crate::routing::router::{RouteRequest, Router};
@@ -23,6 +24,10 @@ pub(super) struct ForwardRule {
     pub(super) waits: RouteWaits,
     /// What it checks and changes.
     pub(super) gate: Option<Arc<RouteGate>>,
+    /// The port that requests without TLS are redirected to.
+    pub(super) redirect_port: Option<u16>,
+    /// `Strict-Transport-Security` of responses over TLS.
+    pub(super) hsts: Option<Arc<str>>,
 }
 
 /// An endpoint at the port of its backend.
@@ -72,6 +77,9 @@ pub(super) struct CompiledTable {
     pub(super) routers: BTreeMap<ListenerId, Router<usize>>,
     pub(super) rules: Vec<ForwardRule>,
     pub(super) backends: Vec<Backend>,
+    pub(super) tls: Arc<TlsSites>,
+    /// Whether a route redirects requests without TLS.
+    pub(super) redirects: bool,
 }
 
 impl CompiledTable {

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::accept::{AcceptEnd, accept};
 use super::connection_log::ConnectionLog;
 use super::eviction::evict;
-use super::http::{DateHeader, HttpHandler, HttpPool};
+use super::http::{DateHeader, HttpHandler, HttpPool, HttpsHandler};
 use super::last_requests::LastRequests;
 use super::limits::{BalancerLimits, ROOM_PAUSE, UPSTREAM_IDLE};
 use super::listener::{ClientConnections, ConnectionHandler};
@@ -124,19 +124,9 @@ impl ThreadListeners {
         let draining = self.listeners.entry(listener.clone()).or_insert_with(|| self.draining.child_token());
         let draining = draining.clone();
         match protocol {
-            ProtocolKind::Http => {
-                let handler = HttpHandler {
-                    listener,
-                    picker: Rc::clone(&self.picker),
-                    connections: Rc::clone(&self.connections),
-                    limits: self.limits,
-                    clock: Arc::clone(&self.clock),
-                    requests: Rc::clone(&self.requests),
-                    succeeded: self.succeeded.clone(),
-                    draining: draining.clone(),
-                    scratch: Rc::clone(&self.scratch),
-                    date: DateHeader::default(),
-                };
+            ProtocolKind::Http => self.accept(socket, self.http_handler(listener, &draining), draining),
+            ProtocolKind::Https => {
+                let handler = HttpsHandler::new(self.http_handler(listener, &draining));
                 self.accept(socket, handler, draining);
             }
             ProtocolKind::Tcp => {
@@ -152,12 +142,23 @@ impl ThreadListeners {
                 };
                 self.accept(socket, handler, draining);
             }
-            // the supervisor opens no such listener
-            ProtocolKind::Https => {
-                tracing::error!(%listener, %protocol, "there is no handler for this protocol");
-            }
         }
         Ok(())
+    }
+
+    fn http_handler(&self, listener: ListenerId, draining: &CancellationToken) -> HttpHandler {
+        HttpHandler {
+            listener,
+            picker: Rc::clone(&self.picker),
+            connections: Rc::clone(&self.connections),
+            limits: self.limits,
+            clock: Arc::clone(&self.clock),
+            requests: Rc::clone(&self.requests),
+            succeeded: self.succeeded.clone(),
+            draining: draining.clone(),
+            scratch: Rc::clone(&self.scratch),
+            date: DateHeader::default(),
+        }
     }
 
     fn accept(&self, socket: TcpListener, handler: impl ConnectionHandler, draining: CancellationToken) {

@@ -146,6 +146,9 @@ pub enum ControllerError {
     /// The phase of the rollout does not allow the command.
     #[error("{:?} of {name} is not possible in the current phase: {:?}", rejection.command, rejection.phase)]
     NotNow { name: ServiceName, rejection: Box<RolloutRejection> },
+    /// The local CA has issued no certificate yet.
+    #[error("there is no local CA yet")]
+    NoAuthority,
     /// A spec without a JSON form.
     #[error(transparent)]
     Fields(#[from] FieldsError),

@@ -28,16 +28,17 @@ pub use error::{ClaimHolder, Conflict, ControllerError, UnresolvedImage};
 pub use nodes::logs::LogQuery;
 pub use nodes::{Nodes, VolumeSnapshot};
 pub use queries::{
-    Awaited, DaemonConditions, DaemonSnapshot, ExplainedEndpoint, ExplainedOutcome, ExplainedRequest,
-    ExplainedRoute, LogEntry, MetricsSubscription, NodeSnapshot, OperationEnd, ProgressSnapshot, Queries,
-    ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, RouteExplanation, RouteResult, ServiceSnapshot,
-    UnopenedPorts,
+    Awaited, CertificateReport, CertificateSnapshot, DaemonConditions, DaemonSnapshot, ExplainedEndpoint,
+    ExplainedOutcome, ExplainedRequest, ExplainedRoute, LogEntry, MetricsSubscription, NodeSnapshot,
+    OperationEnd, ProgressSnapshot, Queries, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline,
+    RouteExplanation, RouteResult, ServedCertificates, ServiceSnapshot, UnopenedPorts,
 };
 // Types in this module's signatures that other modules define.
 pub use crate::agent::{
     AgentSilent, AgentState, Confirmed, EngineError, EngineInfo, EngineState, LogOptions, NodeVolume,
     VolumeSource,
 };
+pub use crate::certificates::AuthorityCertificate;
 pub use crate::orchestrator::CapacityShortage;
 pub use reconciler::Reconciler;
 pub use store_keeper::{KeptStore, StoreCheck, StoreKeeper, StoreKeepingError};
@@ -66,6 +67,8 @@ pub struct ControllerParts {
     pub node: NodeId,
     /// Addresses of the HTTP entry point.
     pub http: Vec<SocketAddr>,
+    /// Addresses of the HTTPS entry point.
+    pub https: Vec<SocketAddr>,
     /// The manifests directory that is followed: no one else may change its services, from the first request on.
     pub manifests: Option<String>,
 }
@@ -82,7 +85,7 @@ pub struct Controller {
 impl Controller {
     /// A controller that does nothing until [`Controller::run`].
     pub fn new(parts: ControllerParts) -> Arc<Self> {
-        let ControllerParts { store, registry, clock, agent, node, http, manifests } = parts;
+        let ControllerParts { store, registry, clock, agent, node, http, https, manifests } = parts;
         let version = watch::Sender::new(0);
         let links = Arc::new(NodeLinks::of_one(node.clone(), agent.requests()));
         let states = NodeStates::of_one(node, agent.state());
@@ -93,6 +96,7 @@ impl Controller {
             links: Arc::clone(&links),
             agent: agent.state(),
             http: http.clone(),
+            https: https.clone(),
             followed: manifests,
             lock: tokio::sync::Mutex::default(),
         });
@@ -118,8 +122,10 @@ impl Controller {
             directory: Arc::clone(&directory),
             daemon_conditions: Arc::new(DaemonConditions::new(version.clone())),
             unopened_ports: Arc::new(UnopenedPorts::new(version.clone())),
+            certificates: Arc::new(ServedCertificates::new(version.clone())),
             version,
             http,
+            https,
             balancer_outages: Mutex::default(),
             metrics_subscribers: watch::Sender::new(0),
         });

@@ -119,6 +119,7 @@ impl StoreKeeper {
             connections: ConnectionStats::default(),
             held_requests: 0,
             http: Vec::new(),
+            https: Vec::new(),
             services: 0,
             conditions: vec![Condition::degraded(Reason::StoreUnavailable, message)],
         }

@@ -315,7 +315,7 @@ mod tests {
     }
 
     async fn watch(child: &mut Child) -> Watched {
-        let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+        let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], &[], None).unwrap();
         let (children, incidents) = (ChildRecords::default(), Incidents::default());
         let (clock, reloads) = (RealClock::new(), Reloads::default());
         let about = Supervised {

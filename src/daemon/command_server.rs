@@ -149,7 +149,7 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+            let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()], &[], None).unwrap();
             let (children, incidents) = (ChildRecords::default(), Incidents::default());
             Self { listeners, children, incidents, clock: RealClock::new(), reloads: Reloads::default() }
         }
@@ -234,8 +234,9 @@ mod tests {
             protocol: ProtocolKind::Https,
             is_fixed,
         };
-        let mut listeners = vec![listed(1, false); LISTENERS_MAX - 1];
-        listeners.push(listed(HTTP_ADDRESSES_MAX, true));
+        let mut listeners = vec![listed(1, false); LISTENERS_MAX - 2];
+        listeners.push(listed(1, true));
+        listeners.push(listed(HTTP_ADDRESSES_MAX - 1, true));
         let answer = NumberedCall { call: u64::MAX, body: SupervisorAnswer::Listeners(listeners) };
         let size = encode(&answer).len();
         assert!(size <= MESSAGE_MAX, "{size} bytes");

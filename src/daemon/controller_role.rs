@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent_options::agent_config;
 use super::balancer_locks::BalancerLocks;
+use super::certificate_keeper::{CertificateTask, KeptCertificates};
 use super::controller_heartbeats::send_heartbeats;
 use super::crash_loops::CrashLoopReporter;
 use super::daemon_events::DaemonEvents;
@@ -177,6 +178,7 @@ impl Daemon<'_> {
             agent: handle,
             node,
             http: self.options.http.clone(),
+            https: self.options.https.clone(),
             manifests: self.options.manifests.as_ref().map(|directory| directory.display().to_string()),
         });
         let api = listener(api)?;
@@ -204,8 +206,7 @@ impl Daemon<'_> {
             parts.spawn(wait_for_first_answer(agent, self.shutdown.clone()));
             return Ok(parts);
         }
-        self.keep_tcp_listeners(&registry, &controller, &mut parts);
-        parts.spawn(registry.follow(self.shutdown.clone()));
+        self.keep_entries(&registry, &controller, &mut parts).await;
         parts.spawn(agent.run(self.shutdown.clone()));
         self.follow_directory(&controller, &mut parts);
         parts.spawn(controller.run(self.shutdown.clone()));
@@ -232,8 +233,12 @@ impl Daemon<'_> {
         parts.spawn(async move { stopped.run_until_cancelled(watch).await.unwrap_or_default() });
     }
 
-    /// Keeps the TCP ports open that services listen on.
-    fn keep_tcp_listeners(&self, registry: &Arc<Registry>, controller: &Controller, parts: &mut JoinSet<()>) {
+    /// Follows what the table is made of, keeps the TCP ports open that services listen on, and reads the certificates of their HTTPS
+    /// routes; the first table must not come before those.
+    async fn keep_entries(&self, registry: &Arc<Registry>, controller: &Controller, parts: &mut JoinSet<()>) {
+        let certificates = self.read_certificates(registry, controller).await;
+        parts.spawn(certificates.run(self.shutdown.clone()));
+        parts.spawn(Arc::clone(registry).follow(self.shutdown.clone()));
         let keeper = TcpListenerKeeper {
             supervisor: Arc::clone(&self.supervisor),
             registry: Arc::clone(registry),
@@ -242,6 +247,22 @@ impl Daemon<'_> {
             unopened: Arc::clone(controller.queries().unopened_ports()),
         };
         parts.spawn(keeper.run(self.shutdown.clone()));
+    }
+
+    /// Reads the certificates of HTTPS routes.
+    async fn read_certificates(&self, registry: &Arc<Registry>, controller: &Controller) -> KeptCertificates {
+        let directory = self.options.state_dir.join("certificates");
+        // `ctl certificate trust` names it to users in other directories
+        let directory = std::path::absolute(&directory).unwrap_or(directory);
+        let task = CertificateTask {
+            registry: Arc::clone(registry),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            served: Arc::clone(controller.queries().served_certificates()),
+            port: self.options.https.first().map(std::net::SocketAddr::port),
+            directory,
+        };
+        task.begin().await
     }
 
     /// Watches the manifests directory, if there is one.

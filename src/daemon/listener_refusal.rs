@@ -13,7 +13,7 @@ use crate::model::{ListenerId, ProtocolKind, ReloadRefusal};
 pub enum CommandRefusal {
     #[error("cannot open listener {id:?} on {address}: {reason}", id = .id.as_str())]
     Open { id: ListenerId, address: SocketAddr, reason: OpenRefusal },
-    #[error("cannot close listener {id:?}: it is set by --http or socket activation", id = .id.as_str())]
+    #[error("cannot close listener {id:?}: it is set by --http, --https or socket activation", id = .id.as_str())]
     CloseFixed { id: ListenerId },
     /// Not a command, or too long.
     #[error("malformed command: {problem}")]
@@ -31,8 +31,6 @@ pub enum CommandRefusal {
 pub enum OpenRefusal {
     #[error("{problem}")]
     InvalidId { problem: String },
-    #[error("the balancer does not serve {0}")]
-    ProtocolNotServed(ProtocolKind),
     #[error("the listener is already open on {address} for {protocol}")]
     AlreadyOpen { address: SocketAddr, protocol: ProtocolKind },
     #[error("listener {other:?} uses {address}", other = .other.as_str())]

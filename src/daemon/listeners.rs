@@ -16,13 +16,12 @@ use super::listener_refusal::{CommandRefusal, OpenRefusal};
 use super::supervisor_command::{ListedListener, OpenListener};
 use super::tcp_sockets::{BoundAddress, bind_address, share_socket};
 use super::{StartError, port_owner};
-use crate::balancer::is_served;
 use crate::model::{ListenerId, ProtocolKind, io_error_text};
 
 /// Each listener costs a descriptor per balancer thread in supervisor and balancer; a node needs a listener per public port
 /// and per app.
 pub(super) const LISTENERS_MAX: usize = 64;
-/// A message must hold them all.
+/// For HTTP and HTTPS together. A message must hold them all.
 pub(super) const HTTP_ADDRESSES_MAX: usize = 64;
 
 #[derive(Debug)]
@@ -47,18 +46,33 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds the public HTTP listener, or uses the activated socket instead.
+    /// Binds the public listeners for HTTP and, if there are addresses for it, HTTPS. An activated socket takes the place of the
+    /// addresses for HTTP.
     ///
     /// # Errors
     /// [`StartError`] for an address that is in use or refused.
-    pub(super) fn bind(http: &[SocketAddr], activated: Option<&TcpListener>) -> anyhow::Result<Self> {
+    pub(super) fn bind(
+        http: &[SocketAddr],
+        https: &[SocketAddr],
+        activated: Option<&TcpListener>,
+    ) -> anyhow::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let http = if activated.is_some() { &[] } else { http };
+        check_addresses(http, https, activated.is_some())?;
         let addresses = match activated {
             Some(socket) => vec![share_socket(socket, threads).context("cannot share the activated socket")?],
-            None => bind_http(http, threads)?,
+            None => bind_all(http, ProtocolKind::Http, threads)?,
         };
-        let public = BoundListener { protocol: ProtocolKind::Http, addresses, is_fixed: true, generation: 0 };
-        Ok(Self::continued(threads, [(ListenerId::public_http(), Arc::new(public))].into(), 1))
+        let public = |protocol, addresses, generation| {
+            Arc::new(BoundListener { protocol, addresses, is_fixed: true, generation })
+        };
+        let mut open: ListenerMap =
+            [(ListenerId::public_http(), public(ProtocolKind::Http, addresses, 0))].into();
+        if !https.is_empty() {
+            let addresses = bind_all(https, ProtocolKind::Https, threads)?;
+            open.insert(ListenerId::public_https(), public(ProtocolKind::Https, addresses, 1));
+        }
+        Ok(Self::continued(threads, open, 2))
     }
 
     /// The listeners that are open already.
@@ -134,9 +148,6 @@ impl Listeners {
 fn check_open(open: &ListenerMap, asked: &OpenListener) -> Result<Option<SocketAddr>, OpenRefusal> {
     ListenerId::parse(asked.id.as_str())
         .map_err(|error| OpenRefusal::InvalidId { problem: error.to_string() })?;
-    if !is_served(asked.protocol) {
-        return Err(OpenRefusal::ProtocolNotServed(asked.protocol));
-    }
     if let Some(listener) = open.get(&asked.id) {
         return same_listener(listener, asked).map(Some);
     }
@@ -168,25 +179,34 @@ fn overlaps(bound: SocketAddr, asked: SocketAddr) -> bool {
     bound.port() == asked.port() && bound.is_ipv4() == asked.is_ipv4() && (is_any || bound.ip() == asked.ip())
 }
 
-fn bind_http(addresses: &[SocketAddr], threads: usize) -> anyhow::Result<Vec<BoundAddress>> {
-    if addresses.is_empty() {
+fn check_addresses(http: &[SocketAddr], https: &[SocketAddr], is_activated: bool) -> anyhow::Result<()> {
+    if http.is_empty() && !is_activated {
         bail!("no HTTP address to listen on; pass --http ADDRESS");
     }
-    if addresses.len() > HTTP_ADDRESSES_MAX {
-        bail!("{} addresses to serve HTTP on; the limit is {HTTP_ADDRESSES_MAX}", addresses.len());
+    let all: Vec<&SocketAddr> = http.iter().chain(https).collect();
+    if all.len() > HTTP_ADDRESSES_MAX {
+        bail!("{} addresses to serve HTTP and HTTPS on; the limit is {HTTP_ADDRESSES_MAX}", all.len());
     }
+    match all.iter().enumerate().find(|(index, asked)| all[..*index].contains(asked)) {
+        Some((_, twice)) => bail!("{twice} is given twice"),
+        None => Ok(()),
+    }
+}
+
+fn bind_all(
+    addresses: &[SocketAddr],
+    protocol: ProtocolKind,
+    threads: usize,
+) -> anyhow::Result<Vec<BoundAddress>> {
     let mut bound = Vec::with_capacity(addresses.len());
-    for (index, &asked) in addresses.iter().enumerate() {
-        if addresses[..index].contains(&asked) {
-            bail!("{asked} is given twice");
-        }
+    for &asked in addresses {
         let listening = bind_address(asked, threads).map_err(|error| match error.kind() {
             ErrorKind::AddrInUse => {
                 StartError::AddressInUse { address: asked, owner: port_owner::find(asked) }
             }
             _ => StartError::AddressRefused { address: asked, source: error },
         })?;
-        tracing::info!(address = %listening.address, threads, "serving HTTP");
+        tracing::info!(address = %listening.address, %protocol, threads, "serving clients");
         bound.push(listening);
     }
     Ok(bound)
@@ -205,7 +225,7 @@ mod tests {
     }
 
     fn listeners() -> Listeners {
-        Listeners::bind(&[loopback()], None).unwrap()
+        Listeners::bind(&[loopback()], &[], None).unwrap()
     }
 
     fn asked(id: &str, address: SocketAddr) -> OpenListener {
@@ -239,14 +259,12 @@ mod tests {
         let free = address("127.0.0.1:1");
         let protocol = ProtocolKind::Http;
         let everywhere = SocketAddr::new([0, 0, 0, 0].into(), web.port());
-        let https = OpenListener { protocol: ProtocolKind::Https, ..asked("tls", free) };
         let nul = OpenRefusal::InvalidId {
             problem: "invalid name `a\0`: use lower-case letters, digits and hyphens (not first or last)"
                 .into(),
         };
         for (command, refusal) in [
             (asked("a\0", free), nul),
-            (https, OpenRefusal::ProtocolNotServed(ProtocolKind::Https)),
             (asked("web", free), OpenRefusal::AlreadyOpen { address: web, protocol }),
             (asked("http", free), OpenRefusal::AlreadyOpen { address: public, protocol }),
             (asked("b", web), OpenRefusal::UsedByListener { other: "web".into(), address: web }),
@@ -288,7 +306,7 @@ mod tests {
         let taken = other.local_addr().unwrap();
         let refused = listeners().open(&asked("web", taken));
         assert_eq!(refused, Err(OpenRefusal::AddressInUse { owner: None }));
-        let error = Listeners::bind(&[taken], None).unwrap_err().downcast::<StartError>().unwrap();
+        let error = Listeners::bind(&[taken], &[], None).unwrap_err().downcast::<StartError>().unwrap();
         assert_eq!(error.code(), "CTL-0503");
         let text = error.to_string();
         assert!(text.contains(&taken.to_string()), "{text}");
@@ -297,13 +315,15 @@ mod tests {
 
     #[test]
     fn more_addresses_than_the_limit_are_refused_at_start() {
-        let error = Listeners::bind(&[loopback(); HTTP_ADDRESSES_MAX + 1], None).unwrap_err();
+        let error = Listeners::bind(&[loopback(); HTTP_ADDRESSES_MAX], &[loopback()], None).unwrap_err();
         assert!(error.to_string().contains("the limit is 64"), "{error}");
     }
 
     #[test]
     fn same_address_twice_is_refused_at_start() {
-        let error = Listeners::bind(&[loopback(), loopback()], None).unwrap_err();
-        assert!(error.to_string().contains("twice"), "{error}");
+        for (http, https) in [(&[loopback(), loopback()][..], &[][..]), (&[loopback()], &[loopback()])] {
+            let error = Listeners::bind(http, https, None).unwrap_err();
+            assert!(error.to_string().contains("twice"), "{error}");
+        }
     }
 }

@@ -12,6 +12,8 @@ mod balancer_locks;
 mod balancer_replacement;
 mod balancer_role;
 mod boot_id;
+mod certificate_keeper;
+mod certificate_report;
 mod child;
 mod child_process;
 mod child_records;
@@ -111,6 +113,8 @@ pub struct ServeOptions {
     pub socket: PathBuf,
     /// Addresses of the HTTP entry point.
     pub http: Vec<SocketAddr>,
+    /// Addresses of the HTTPS entry point; none: TLS is not served.
+    pub https: Vec<SocketAddr>,
     /// Path of Docker's socket.
     pub docker: PathBuf,
     /// Pool of the apps' networks, in CIDR notation.

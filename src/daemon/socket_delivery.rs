@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn listeners() -> Listeners {
-        Listeners::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap()
+        Listeners::bind(&["127.0.0.1:0".parse().unwrap()], &[], None).unwrap()
     }
 
     fn open(listeners: &Listeners, id: &str) {

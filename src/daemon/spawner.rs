@@ -155,6 +155,7 @@ fn arguments(
         state_dir,
         socket,
         http,
+        https,
         docker,
         network_pool,
         exposure,
@@ -172,6 +173,9 @@ fn arguments(
     flag("--socket", socket.into());
     for address in http {
         flag("--http", address.to_string().into());
+    }
+    for address in https {
+        flag("--https", address.to_string().into());
     }
     flag("--docker", docker.into());
     flag("--network-pool", network_pool.into());
@@ -211,6 +215,7 @@ mod tests {
             state_dir: "/var/lib/x y".into(),
             socket: "/run/s".into(),
             http: vec!["0.0.0.0:80".parse().unwrap(), "[::]:81".parse().unwrap()],
+            https: vec!["0.0.0.0:443".parse().unwrap()],
             docker: "/run/docker.sock".into(),
             network_pool: "10.9.0.0/16".into(),
             exposure: Some(crate::model::ExposureMode::Published),
@@ -235,6 +240,8 @@ mod tests {
             "0.0.0.0:80",
             "--http",
             "[::]:81",
+            "--https",
+            "0.0.0.0:443",
             "--docker",
             "/run/docker.sock",
             "--network-pool",

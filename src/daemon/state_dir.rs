@@ -132,11 +132,24 @@ fn open_balancer_directory(path: &Path, user: Option<u32>) -> anyhow::Result<Fil
     if let Some(id) = user
         && (found.uid(), found.gid()) != (id, id)
     {
+        give_tables(path, id)?;
         lchown(path, Some(id), Some(id))?;
     }
     let directory = File::open(path)?;
     directory.set_permissions(fs::Permissions::from_mode(PRIVATE_MODE))?;
     Ok(directory)
+}
+
+/// Gives the balancer the tables that an earlier daemon wrote as another user: only their owner can read them. Once the directory is the
+/// balancer's this must not happen: it could put any file in their place.
+fn give_tables(directory: &Path, user: u32) -> std::io::Result<()> {
+    for name in ["table.json", "table.tmp"] {
+        let path = directory.join(name);
+        if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.nlink() == 1) {
+            lchown(&path, Some(user), Some(user))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl SupervisorStart {
         let dir = &options.state_dir;
         let incidents = Incidents::default();
         let listeners = bind_despite_hanging(&state.balancer_locks, &incidents, || {
-            while_ending(dir, || Listeners::bind(&options.http, activated.as_ref()))
+            while_ending(dir, || Listeners::bind(&options.http, &options.https, activated.as_ref()))
         })?;
         let api = RefCell::new(while_ending(dir, || bind_api(&options.socket))?);
         let plane = RefCell::new(while_ending(dir, || bind_plane(&state, balancer_user))?);

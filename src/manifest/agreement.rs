@@ -194,7 +194,7 @@ fn explain_of_an_unknown_path_suggests_fields() {
         ("servcie.spec", "|servcie|-|service"),
         ("route", "later route"),
         ("service.spec.rollout.abortIf", "later service.spec.rollout.abortIf"),
-        ("service.spec.route.tls", "later service.spec.route[].tls"),
+        ("service.spec.route.retry", "later service.spec.route[].retry"),
         ("service.spec.restart", "service.spec|restart|containers that exit are always restarted|"),
         ("", "||-|"),
         ("zzz", "|zzz|-|"),

@@ -43,6 +43,7 @@ mod source;
 mod split;
 mod surroundings;
 mod syntax;
+mod tls;
 mod tree;
 mod values;
 mod volumes;

@@ -1,7 +1,7 @@
 //! `route`: a text `host/path`, or a list of texts and maps. Pure.
 
 use super::reader::{ManifestReader, YamlField};
-use super::{route_filters, shape};
+use super::{route_filters, shape, tls};
 use crate::model::{HostPattern, RedirectAction, Route, RouteMatch};
 
 /// The routes, from whichever form.
@@ -58,6 +58,7 @@ fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option
     let hold = block.read(reader, "hold", ManifestReader::quantity);
     let idle_timeout = block.read(reader, "idleTimeout", ManifestReader::quantity);
     let upload_timeout = block.read(reader, "uploadTimeout", ManifestReader::quantity);
+    let https = tls::read_https(reader, &block);
     let host = block.get(reader, "host");
     let path = block.get(reader, "path");
     if host.is_none() && path.is_none() {
@@ -89,6 +90,9 @@ fn read_map(reader: &mut ManifestReader<'_, '_>, item: &YamlField<'_>) -> Option
         hold: hold.unwrap_or(route.hold),
         idle_timeout: idle_timeout.unwrap_or(route.idle_timeout),
         upload_timeout: upload_timeout.unwrap_or(route.upload_timeout),
+        tls: https.tls,
+        https_redirect: https.redirect,
+        hsts: https.hsts,
         ..route
     })
 }

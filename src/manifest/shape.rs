@@ -15,6 +15,7 @@ mod policy;
 mod route;
 mod schema_node;
 mod service;
+mod tls;
 mod traffic;
 
 pub(super) use container::*;
@@ -27,4 +28,5 @@ pub(super) use route::*;
 pub(super) use schema_node::TEXT;
 pub use schema_node::{DefaultValue, EnumValues, KeyRule, SchemaKey, SchemaNode, ValueType};
 pub(super) use service::*;
+pub(super) use tls::{HSTS, ROUTE_TLS, TLS_WORD};
 pub(super) use traffic::*;

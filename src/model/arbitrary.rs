@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::{
     Balance, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener, ListenerId,
-    ListenerProtocol, ListenerScope, Millis, OriginName, PathMatch, RedirectAction, RevisionNumber,
-    RevisionPin, RouteAction, RouteCondition, RouteFilters, RouteWaits, RoutingTable, ServiceName,
-    TableEndpoint, TableName, TableRoute, TableService, TcpWaits, WeightedBackend,
+    ListenerProtocol, ListenerScope, Millis, OriginName, PathMatch, PrivateKeyPem, RedirectAction,
+    RevisionNumber, RevisionPin, RouteAction, RouteCondition, RouteFilters, RouteHttps, RouteWaits,
+    RoutingTable, ServiceName, TableEndpoint, TableName, TableRoute, TableService, TcpWaits, TlsCertificate,
+    WeightedBackend,
 };
 
 pub(crate) fn table_name(revision: u64) -> TableName {
@@ -35,7 +36,8 @@ fn listener() -> impl Strategy<Value = Listener> {
         service_port: "db".to_owned(),
         waits: TcpWaits::default(),
     });
-    let protocol = prop_oneof![Just(ListenerProtocol::Http), Just(ListenerProtocol::Https), tcp];
+    let protocol =
+        prop_oneof![Just(ListenerProtocol::Http), Just(ListenerProtocol::Https { port: 443 }), tcp];
     (scope, protocol).prop_map(|(scope, protocol)| Listener { scope, protocol })
 }
 
@@ -69,7 +71,9 @@ fn action() -> impl Strategy<Value = RouteAction> {
     let forward =
         (prop::collection::vec(backend, 1..3), any::<bool>()).prop_map(|(backends, strip_prefix)| {
             let waits = RouteWaits { hold: Millis(u64::from(strip_prefix)), ..RouteWaits::default() };
-            RouteAction::Forward(ForwardAction { backends, timeout: Millis::secs(1), strip_prefix, waits })
+            let https = RouteHttps { redirect: strip_prefix, hsts: None };
+            let timeout = Millis::secs(1);
+            RouteAction::Forward(ForwardAction { backends, timeout, strip_prefix, waits, https })
         });
     let redirect = RouteAction::Redirect(RedirectAction {
         status: 308,
@@ -133,15 +137,26 @@ fn service() -> impl Strategy<Value = TableService> {
         .prop_map(|(balance, shares, pins, endpoints)| TableService { balance, shares, pins, endpoints })
 }
 
+fn certificate() -> impl Strategy<Value = TlsCertificate> {
+    (0..3u8).prop_map(|n| TlsCertificate {
+        chain: format!("chain {n}").into(),
+        key: PrivateKeyPem::new(format!("key {n}")),
+    })
+}
+
 /// Any table that can be written down, sound or not.
 pub(crate) fn routing_table(revision: u64) -> impl Strategy<Value = RoutingTable> {
     let listeners = prop::collection::btree_map(listener_id(), listener(), 0..3);
     let routes = prop::collection::vec(route(), 0..3);
     let services = prop::collection::btree_map(service_name(), service(), 0..4);
-    (listeners, routes, services).prop_map(move |(listeners, routes, services)| RoutingTable {
-        name: table_name(revision),
-        listeners,
-        routes,
-        services,
-    })
+    let certificates = prop::collection::btree_map(host_pattern(), certificate(), 0..3);
+    (listeners, routes, services, certificates).prop_map(
+        move |(listeners, routes, services, certificates)| RoutingTable {
+            name: table_name(revision),
+            listeners,
+            routes,
+            services,
+            certificates,
+        },
+    )
 }

@@ -83,6 +83,9 @@ described! {
         /// A TCP port of the node that the service listens on is not open: another program uses it, or the daemon may not open it. It is
         /// tried again; the replicas are not concerned.
         PortUnavailable,
+        /// The certificate of an HTTPS route cannot be read, does not match its key, is out of date or for another host. An earlier one
+        /// keeps serving, if there is one; `ctl get certificates` shows which.
+        CertificateInvalid,
         /// A process of the daemon, controller or balancer, ends again and again and is restarted each time.
         DaemonCrashLooping,
     }

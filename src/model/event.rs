@@ -107,6 +107,11 @@ described! {
         PortUnavailable,
         /// A TCP port of the node that could not be opened is open.
         PortOpened,
+        /// The certificate of an HTTPS route cannot serve, or clients refuse it; the message has file and reason. An earlier one keeps serving,
+        /// if there is one.
+        CertificateInvalid,
+        /// A new certificate serves an HTTPS route; the message says until when it is valid.
+        CertificateLoaded,
         /// A process of the daemon ends again and again; the message has its last exit.
         DaemonCrashLooping,
         /// A socket of the daemon was removed or replaced; the supervisor bound it again.

@@ -150,6 +150,11 @@ impl ListenerId {
         Self::new("http")
     }
 
+    /// The public listener for HTTPS.
+    pub fn public_https() -> Self {
+        Self::new("https")
+    }
+
     /// The listener for TCP on an address: `tcp-5432`, with an address other than `0.0.0.0` also that.
     pub fn tcp(address: SocketAddr) -> Self {
         let port = address.port();

@@ -24,7 +24,10 @@ pub enum ListenerProtocol {
     /// HTTP without TLS: each request takes a route.
     Http,
     /// HTTP over TLS: each request takes a route.
-    Https,
+    Https {
+        /// The port that clients connect to.
+        port: u16,
+    },
     /// Bytes. Routes play no part: each connection goes to `service`.
     #[serde(rename_all = "camelCase")]
     Tcp {
@@ -80,7 +83,7 @@ impl ListenerProtocol {
     pub fn kind(&self) -> ProtocolKind {
         match self {
             Self::Http => ProtocolKind::Http,
-            Self::Https => ProtocolKind::Https,
+            Self::Https { .. } => ProtocolKind::Https,
             Self::Tcp { .. } => ProtocolKind::Tcp,
         }
     }
@@ -116,4 +119,9 @@ pub struct Listener {
 impl Listener {
     /// The listener of `ctl serve --http`.
     pub const PUBLIC_HTTP: Self = Self { scope: ListenerScope::Public, protocol: ListenerProtocol::Http };
+
+    /// The listener of `ctl serve --https`.
+    pub const fn public_https(port: u16) -> Self {
+        Self { scope: ListenerScope::Public, protocol: ListenerProtocol::Https { port } }
+    }
 }

@@ -11,6 +11,7 @@ pub(crate) mod arbitrary;
 mod author;
 mod backoff;
 mod balancer_reports;
+mod certificate_state;
 mod check;
 pub mod command_form;
 mod condition;
@@ -79,6 +80,8 @@ mod spec_limits;
 mod table;
 mod tcp_listen;
 mod template;
+mod tls;
+mod tls_check;
 mod traffic;
 mod trial;
 mod trusted_proxies;
@@ -88,6 +91,7 @@ mod whole_seconds;
 pub use author::Author;
 pub use backoff::Backoff;
 pub use balancer_reports::{BalancerLag, BalancerProcess, BalancerReports};
+pub use certificate_state::CertificateState;
 pub use check::{SIGNALS, check_service};
 pub use condition::{Condition, ConditionKind, Reason};
 pub use container_check::ULIMITS;
@@ -160,11 +164,14 @@ pub use spec::{
 };
 pub use spec_limits::{LIMITS, SpecLimits};
 pub use table::{
-    ForwardAction, RouteAction, RouteWaits, RoutingTable, TableEndpoint, TableName, TableRoute, TableService,
-    WeightedBackend,
+    ForwardAction, RouteAction, RouteHttps, RouteWaits, RoutingTable, TableEndpoint, TableName, TableRoute,
+    TableService, WeightedBackend,
 };
 pub use tcp_listen::{TcpListen, claim_phrase};
 pub use template::{HASH_SCHEMA, Template};
+pub use tls::{
+    AutoWord, CertificateSource, Hsts, PrivateKeyPem, RouteTls, TlsCertificate, is_private_host, pattern_for,
+};
 pub use traffic::{RevisionPin, Traffic};
 pub use trial::Trial;
 pub use trusted_proxies::{BadRange, NamedClient, TrustedProxies};

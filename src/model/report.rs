@@ -96,6 +96,9 @@ pub struct ConnectionStats {
     /// Idle connections, of clients and to endpoints, that were closed to make room for others.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub evicted: u64,
+    /// TLS handshakes that failed, by whichever side.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed_handshakes: u64,
 }
 
 impl ConnectionStats {
@@ -106,6 +109,7 @@ impl ConnectionStats {
             over_client_limit: self.over_client_limit.saturating_add(other.over_client_limit),
             without_descriptor: self.without_descriptor.saturating_add(other.without_descriptor),
             evicted: self.evicted.saturating_add(other.evicted),
+            failed_handshakes: self.failed_handshakes.saturating_add(other.failed_handshakes),
         }
     }
 

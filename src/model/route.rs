@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use std::collections::BTreeSet;
 
-use super::{HostPattern, Millis, PathMatch, RedirectAction, RouteCondition, RouteFilters, RouteMatch};
+use super::{
+    HostPattern, Hsts, Millis, PathMatch, RedirectAction, RouteCondition, RouteFilters, RouteMatch, RouteTls,
+};
 
 /// A host and path that lead to the service, or elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +48,18 @@ pub struct Route {
     /// Who may send requests, how large, and what changes on the way.
     #[serde(flatten)]
     pub filters: RouteFilters,
+    /// HTTPS for the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RouteTls>,
+    /// Whether a request without TLS is redirected, if there is `tls`.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub https_redirect: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hsts: Option<Hsts>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn root_path() -> String {
@@ -90,6 +104,9 @@ impl Route {
             upload_timeout: default_upload_timeout(),
             redirect: None,
             filters: RouteFilters::default(),
+            tls: None,
+            https_redirect: true,
+            hsts: None,
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) fn problems(spec: &ServiceSpec) -> Vec<Problem> {
             check_redirect(route, redirect, &at, &mut found);
         }
         found.extend(super::route_filter_check::problems(&route.filters, &at));
+        found.extend(super::tls_check::problems(spec, i));
         check_earlier(route, &spec.routes[..i], &at, &mut found);
     }
     found

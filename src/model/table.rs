@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Balance, Endpoint, EndpointId, EndpointVia, Epoch, HostPattern, Listener, ListenerId, Millis, OriginName,
     PathMatch, RedirectAction, ReplicaName, RevisionNumber, RevisionPin, Route, RouteCondition, RouteFilters,
-    ServiceName, StoreId,
+    ServiceName, StoreId, TlsCertificate,
 };
 
 /// Name of a table. Two tables compare only within one store and epoch.
@@ -101,6 +101,26 @@ pub struct ForwardAction {
     pub strip_prefix: bool,
     #[serde(default)]
     pub waits: RouteWaits,
+    #[serde(default, skip_serializing_if = "RouteHttps::is_none")]
+    pub https: RouteHttps,
+}
+
+/// What a route says about HTTPS. Tables of older versions lack it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteHttps {
+    /// Whether requests without TLS are redirected to the HTTPS listener.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redirect: bool,
+    /// `Strict-Transport-Security` of responses over TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hsts: Option<String>,
+}
+
+impl RouteHttps {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A port of a service, and its part of a route's requests.
@@ -183,12 +203,21 @@ pub struct RoutingTable {
     /// whatever their order.
     pub routes: Vec<TableRoute>,
     pub services: BTreeMap<ServiceName, TableService>,
+    /// What HTTPS listeners identify themselves with, by server name. Tables of older versions have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<HostPattern, TlsCertificate>,
 }
 
 impl RoutingTable {
     /// A table without listeners, routes and services.
     pub fn empty(name: TableName) -> Self {
-        Self { name, listeners: BTreeMap::new(), routes: Vec::new(), services: BTreeMap::new() }
+        Self {
+            name,
+            listeners: BTreeMap::new(),
+            routes: Vec::new(),
+            services: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+        }
     }
 
     /// The endpoints of all services.
@@ -203,7 +232,10 @@ impl RoutingTable {
 
     /// Whether both lead every request the same way; their names aside.
     pub fn routes_like(&self, other: &Self) -> bool {
-        let Self { name: _, listeners, routes, services } = self;
-        *listeners == other.listeners && *routes == other.routes && *services == other.services
+        let Self { name: _, listeners, routes, services, certificates } = self;
+        *listeners == other.listeners
+            && *routes == other.routes
+            && *services == other.services
+            && *certificates == other.certificates
     }
 }

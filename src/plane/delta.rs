@@ -20,12 +20,13 @@ pub fn diff(from: &RoutingTable, to: &RoutingTable) -> TableDelta {
         listeners: (from.listeners != to.listeners).then(|| to.listeners.clone()),
         routes: (from.routes != to.routes).then(|| to.routes.clone()),
         services,
+        certificates: (from.certificates != to.certificates).then(|| to.certificates.clone()),
     }
 }
 
 /// The table that a delta leads to; `None` where it starts from another one than `from`.
 pub fn apply(from: &RoutingTable, delta: TableDelta) -> Option<RoutingTable> {
-    let TableDelta { base, name, listeners, routes, services: changes } = delta;
+    let TableDelta { base, name, listeners, routes, services: changes, certificates } = delta;
     if base != from.name {
         return None;
     }
@@ -41,6 +42,7 @@ pub fn apply(from: &RoutingTable, delta: TableDelta) -> Option<RoutingTable> {
         listeners: listeners.unwrap_or_else(|| from.listeners.clone()),
         routes: routes.unwrap_or_else(|| from.routes.clone()),
         services,
+        certificates: certificates.unwrap_or_else(|| from.certificates.clone()),
     })
 }
 
@@ -63,7 +65,8 @@ mod tests {
         #[test]
         fn delta_of_equal_tables_is_empty(a in routing_table(1)) {
             let delta = diff(&a, &RoutingTable { name: table_name(2), ..a.clone() });
-            prop_assert!(delta.listeners.is_none() && delta.routes.is_none() && delta.services.is_empty());
+            let is_empty = delta.listeners.is_none() && delta.routes.is_none() && delta.services.is_empty();
+            prop_assert!(is_empty && delta.certificates.is_none());
         }
 
         #[test]

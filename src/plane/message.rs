@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BalancerId, BalancerReport, Listener, ListenerId, RoutingTable, ServiceName, TableName, TableRoute,
-    TableService,
+    BalancerId, BalancerReport, HostPattern, Listener, ListenerId, RoutingTable, ServiceName, TableName,
+    TableRoute, TableService, TlsCertificate,
 };
 
 /// Version of this protocol; a controller refuses a balancer that speaks another.
@@ -42,6 +42,9 @@ pub struct TableDelta {
     /// Services that differ; `None` if the service is removed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<ServiceName, Option<TableService>>,
+    /// All certificates, where they differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<BTreeMap<HostPattern, TlsCertificate>>,
 }
 
 /// From a balancer to the controller.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::barrier::{Barrier, Published};
+use super::https::{self, HttpsSettings};
 use super::read::StoredObjects;
 use super::table;
 use crate::model::{
@@ -18,6 +19,7 @@ pub(super) struct Ledger {
     identity: StoreIdentity,
     published: Arc<Published>,
     last: Option<Arc<RoutingTable>>,
+    https: HttpsSettings,
     /// Reads of the store begun so far.
     reads: u64,
     /// Endpoints withdrawn ahead of the store, with the number of reads begun until then.
@@ -26,7 +28,14 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(identity: StoreIdentity) -> Self {
-        Self { identity, published: Arc::default(), last: None, reads: 0, withdrawn: BTreeMap::new() }
+        Self {
+            identity,
+            published: Arc::default(),
+            last: None,
+            https: HttpsSettings::default(),
+            reads: 0,
+            withdrawn: BTreeMap::new(),
+        }
     }
 
     /// What these reports acknowledge.
@@ -55,9 +64,17 @@ impl Ledger {
         }
         let is_withdrawn = |e: &Endpoint| !self.withdrawn.is_empty() && self.withdrawn.contains_key(&e.id());
         let endpoints = objects.endpoints.iter().filter(|e| !is_withdrawn(e));
-        let table =
+        let mut table =
             table::build(self.next_name(), objects.services.iter(), endpoints, objects.traffic.iter());
+        https::add(&mut table, &self.https);
         self.record(table, reports)
+    }
+
+    /// Tables have these from the next read on; whether that changes anything.
+    pub(super) fn set_https(&mut self, settings: HttpsSettings) -> bool {
+        let is_new = self.https != settings;
+        self.https = settings;
+        is_new
     }
 
     /// Endpoints of the last table that ended when this container did.

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::barrier::Barrier;
+use super::https::HttpsSettings;
 use super::ledger::Ledger;
 use super::read::StoredObjects;
 use crate::model::{
@@ -73,6 +74,17 @@ impl Registry {
     /// The store's; the last table stays.
     pub async fn rebuild(&self) -> Result<bool, StoreError> {
         self.read_and_publish(false).await.map(|read| read.is_published)
+    }
+
+    /// Serves HTTPS with these certificates: publishes a table with them, unless nothing is published yet.
+    ///
+    /// # Errors
+    /// The store's; the certificates are in the next table.
+    pub async fn serve_https(&self, settings: HttpsSettings) -> Result<(), StoreError> {
+        if self.ledger.lock().set_https(settings) {
+            self.read_and_publish(false).await?;
+        }
+        Ok(())
     }
 
     /// Withdraws what ran in this container when it ended, as [`Registry::withdraw_now`] does.

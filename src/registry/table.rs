@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::https;
 use crate::model::{
     Endpoint, EndpointId, EndpointState, ForwardAction, HostPattern, Listener, ListenerId, ListenerProtocol,
     ListenerScope, Millis, OriginName, Port, Route, RouteAction, RouteWaits, RoutingTable, Service,
@@ -42,7 +43,8 @@ pub fn build<'a>(
 
     let mut listeners = tcp_listeners(live.values().copied());
     listeners.insert(ListenerId::public_http(), Listener::PUBLIC_HTTP);
-    RoutingTable { name, listeners, routes: routes(live.values().copied()), services }
+    let routes = routes(live.values().copied());
+    RoutingTable { listeners, routes, services, ..RoutingTable::empty(name) }
 }
 
 /// Ready endpoints in the order of their ids. Of two records of one id the first by service and name counts.
@@ -166,6 +168,7 @@ fn forward_action(route: &Route, service: &Service) -> Option<ForwardAction> {
         timeout: route.timeout,
         strip_prefix: route.strip_prefix,
         waits,
+        https: https::of_route(route),
     })
 }
 
@@ -182,7 +185,7 @@ mod tests {
     use super::*;
     use crate::model::{
         Balance, EndpointState::*, EndpointVia, Millis, PathMatch, RevisionNumber, RevisionPin,
-        RouteCondition, RouteFilters, TcpWaits,
+        RouteCondition, RouteFilters, RouteHttps, TcpWaits,
     };
 
     fn build_one(services: &[Service], endpoints: &[Endpoint]) -> RoutingTable {
@@ -257,6 +260,7 @@ mod tests {
                 timeout,
                 strip_prefix,
                 waits,
+                https: RouteHttps::default(),
             }),
             filters: RouteFilters::default(),
         };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::crashing;
 use crate::daemon::{Daemon, docker, free_port, wait_for};
 use crate::images::Run;
+use crate::tls;
 
 /// The page takes a minute, mostly for the rollout; the machine may be busy. What the page builds is what `cargo test`
 /// has built before.
@@ -204,6 +205,35 @@ fn readme_commands_work() {
     assert_eq!(made, ["make demo", "make test"]);
     run_commands(&readme, &daemon);
     assert!(daemon.get("hello.localhost", "/").expect("an answer").1.contains("v2"));
+}
+
+#[test]
+fn tls_page_works() {
+    let (daemon, _) = tls::start();
+    let text = page("docs/how-to/tls.md");
+    let manifests = blocks(&text, "yaml");
+    let [of_files, of_authority] = manifests.as_slice() else { panic!("two manifests: {manifests:?}") };
+    let image = daemon.image("v1");
+    let [cert, key] = [daemon.file("hello.pem", ""), daemon.file("hello.key", "")];
+    tls::write_pair("hello.test", Some(Path::new(&cert)), Some(Path::new(&key)));
+    let of_files = put(&put(of_files, "/etc/ssl/hello.pem", &cert), "/etc/ssl/hello.key", &key);
+    let app = daemon.file("app.yaml", &put(&of_files, "hello:v1", &image));
+    let local = daemon.file("local.yaml", &put(of_authority, "hello:v1", &image));
+    let own = |word: &str| match word {
+        "app.yaml" => app.clone(),
+        "local.yaml" => local.clone(),
+        word => word.to_owned(),
+    };
+    let ran = run_lines(&text, &daemon, own);
+    for (command, part) in [
+        ("ctl get certificates", "Valid"),
+        ("ctl get certificates hello -o yaml", "state: Valid"),
+        ("ctl get certificates -o wide", "local CA"),
+        ("ctl certificate trust", "BEGIN CERTIFICATE"),
+    ] {
+        let (_, printed) = ran.iter().find(|(line, _)| line == command).expect(command);
+        assert!(printed.contains(part), "{command}: no `{part}` in {printed}");
+    }
 }
 
 #[test]

@@ -22,5 +22,6 @@ mod routing;
 mod storage;
 mod storm;
 mod tcp;
+mod tls;
 mod troubles;
 mod verify;

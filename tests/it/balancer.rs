@@ -13,6 +13,7 @@ mod pauses;
 mod raw_bytes;
 mod routing;
 mod tcp;
+mod tls;
 mod tunnels;
 
 use std::sync::Arc;

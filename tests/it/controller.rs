@@ -148,6 +148,7 @@ impl Rig {
                 agent: agent.clone(),
                 node: HOST.into(),
                 http: vec!["127.0.0.1:8080".parse().unwrap()],
+                https: Vec::new(),
                 manifests: manifests.clone(),
             })
         });

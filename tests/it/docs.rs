@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use coxswain::manifest::{ManifestSource, parse};
 
 /// Pages with manifests: the exact list, so that a change of the pages' layout cannot skip one.
-const PAGES_WITH_MANIFESTS: [&str; 15] = [
+const PAGES_WITH_MANIFESTS: [&str; 16] = [
     "README.md",
     "docs/how-to/container-options.md",
     "docs/how-to/failed-release.md",
@@ -18,6 +18,7 @@ const PAGES_WITH_MANIFESTS: [&str; 15] = [
     "docs/how-to/rootless.md",
     "docs/how-to/store.md",
     "docs/how-to/tcp.md",
+    "docs/how-to/tls.md",
     "docs/how-to/undo.md",
     "docs/how-to/verify.md",
     "docs/how-to/volumes.md",

@@ -8,8 +8,8 @@ use coxswain::model::{
     Balance, Endpoint, EndpointId, EndpointOrigin, EndpointState, EndpointVia, Epoch, ForwardAction,
     HostPattern, Listener, ListenerId, ListenerProtocol, ListenerScope, Millis, PathMatch, Port, Protocol,
     RedirectAction, RevisionNumber, RevisionPin, Route, RouteAction, RouteCondition, RouteFilters,
-    RouteWaits, RoutingTable, Service, TableEndpoint, TableName, TableRoute, TableService, TcpWaits, Traffic,
-    WeightedBackend,
+    RouteHttps, RouteWaits, RoutingTable, Service, TableEndpoint, TableName, TableRoute, TableService,
+    TcpWaits, Traffic, WeightedBackend,
 };
 use coxswain::plane;
 use coxswain::registry::table::build;
@@ -42,6 +42,7 @@ fn forward(backends: Vec<WeightedBackend>) -> RouteAction {
         timeout: Millis::secs(30),
         strip_prefix: false,
         waits: RouteWaits::default(),
+        https: RouteHttps::default(),
     })
 }
 
@@ -107,6 +108,7 @@ fn table(routes: Vec<TableRoute>, services: Vec<(&str, TableService)>) -> Routin
         listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),
         routes,
         services: services.into_iter().map(|(name, service)| (name.into(), service)).collect(),
+        certificates: [].into(),
     }
 }
 

@@ -4,24 +4,26 @@
 use std::collections::BTreeMap;
 
 use coxswain::api::types::{
-    DaemonStatus, DesiredName, EndpointObject, EventObject, FailureReasonName, NodeObject, NotReadyReason,
-    OperationProgress, ReloadOutcomeName, ReplicaObject, ReplicaPhaseName, RevisionObject,
-    RevisionOutcomeName, RolloutStateName, RouteResult, ServiceObject, WrittenObject,
+    AuthorityObject, CertificateObject, DaemonStatus, DesiredName, EndpointObject, EventObject,
+    FailureReasonName, NodeObject, NotReadyReason, OperationProgress, ReloadOutcomeName, ReplicaObject,
+    ReplicaPhaseName, RevisionObject, RevisionOutcomeName, RolloutStateName, RouteResult, ServiceObject,
+    WrittenObject,
 };
 use coxswain::controller::{
-    AgentState, DaemonSnapshot, EngineInfo, EngineState, FieldChange, LogEntry, NodeSnapshot, OperationEnd,
-    Overridden, ProgressSnapshot, ReplicaSnapshot, RevisionSnapshot, RolloutDeadline, ServiceSnapshot,
-    WriteAction, WriteResult,
+    AgentState, AuthorityCertificate, CertificateSnapshot, DaemonSnapshot, EngineInfo, EngineState,
+    FieldChange, LogEntry, NodeSnapshot, OperationEnd, Overridden, ProgressSnapshot, ReplicaSnapshot,
+    RevisionSnapshot, RolloutDeadline, ServiceSnapshot, WriteAction, WriteResult,
 };
 use coxswain::manifest::{API_VERSION, ManifestSource, parse};
 use coxswain::model::{
-    Author, BalancerProcess, BalancerReport, Cause, Condition, ConditionKind, ConnectionStats, CutRequests,
-    DaemonRole, Desired, Diagnosis, Endpoint, EndpointOrigin, EndpointState, EndpointStats, EndpointVia,
-    EngineKind, Epoch, Event, EventKind, EventReason, Evidence, ExposureMode, FailedReplica, FailureReason,
-    Generation, Incarnation, InterventionKind, LastExit, Latencies, Millis, Mono, NotReadyCause, OriginName,
-    OutcomeRecord, Override, ProcessState, Reason, Replica, ReplicaHistory, ReplicaPhase, ReplicaStatus,
-    ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout, RolloutDirection, RolloutFailure,
-    RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec, TableName, Trial,
+    Author, BalancerProcess, BalancerReport, Cause, CertificateState, Condition, ConditionKind,
+    ConnectionStats, CutRequests, DaemonRole, Desired, Diagnosis, Endpoint, EndpointOrigin, EndpointState,
+    EndpointStats, EndpointVia, EngineKind, Epoch, Event, EventKind, EventReason, Evidence, ExposureMode,
+    FailedReplica, FailureReason, Generation, Incarnation, InterventionKind, LastExit, Latencies, Millis,
+    Mono, NotReadyCause, OriginName, OutcomeRecord, Override, ProcessState, Reason, Replica, ReplicaHistory,
+    ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber, RevisionOutcome, Rollout,
+    RolloutDirection, RolloutFailure, RolloutIntervention, RolloutState, Service, ServiceName, ServiceSpec,
+    TableName, Trial,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -300,9 +302,15 @@ fn daemon_shows_its_node_and_tables() {
             ),
             (process("5e6f7a8b", None), None),
         ],
-        connections: ConnectionStats { over_client_limit: 3, without_descriptor: 2, evicted: 1 },
+        connections: ConnectionStats {
+            over_client_limit: 3,
+            without_descriptor: 2,
+            evicted: 1,
+            failed_handshakes: 5,
+        },
         held_requests: 4,
         http: vec!["0.0.0.0:8080".parse().unwrap()],
+        https: vec!["0.0.0.0:8443".parse().unwrap()],
         services: 2,
         conditions: vec![condition()],
     };
@@ -330,6 +338,24 @@ fn progress_has_counters_only_for_clients_that_ask() {
     let without = OperationProgress::new(snapshot.clone(), false);
     assert_eq!((&without.counted, &without.replicas[0].counters), (&None, &None));
     insta::assert_snapshot!("progress", json(&OperationProgress::new(snapshot, true)));
+}
+
+#[test]
+fn certificate_shows_what_the_daemon_reports_and_no_key() {
+    let snapshot = CertificateSnapshot {
+        host: "*.shop.test".parse().unwrap(),
+        source: "/etc/ssl/shop.pem".to_owned(),
+        services: ["users".into(), "web".into()].into(),
+        state: CertificateState::Stale,
+        reason: Some("cannot read /etc/ssl/shop.key: permission denied".to_owned()),
+        not_before: Some(at(1)),
+        not_after: Some(at(2)),
+        issuer: Some("CN=issuer".to_owned()),
+    };
+    insta::assert_snapshot!("certificate", json(&CertificateObject::from(snapshot)));
+    let authority =
+        AuthorityCertificate { pem: "PEM".to_owned(), not_after: at(3), path: "/state/local-ca.pem".into() };
+    insta::assert_snapshot!("authority", json(&AuthorityObject::from(authority)));
 }
 
 #[test]
@@ -380,6 +406,7 @@ macro_rules! words {
 
 words! {
     Cause: Deleted ScaledDown Replaced RolledBack;
+    CertificateState: Valid Expiring OutOfDate Stale Missing;
     ConditionKind: Ready Progressing Degraded;
     DaemonRole: Supervisor Controller Balancer;
     DesiredName: Run Retain Remove;
@@ -392,7 +419,8 @@ words! {
         ContainerExited Killed ContainerPaused OffNetwork ReplicaReady ContainerMissing Unhealthy NotReadyInTime BackOff
         EngineRefused VolumeMissing NoFreeAddress Draining Stopping DrainExceeded GraceExceeded Stopped Retained BalancerUnacknowledged
         DaemonCrashLooping Unknown SocketBoundAgain BalancerKilled CrashLooping CrashLoopEnded ReadinessFlapping
-        ReadinessFlappingEnded BalancerUnreachable BalancerReachable PortUnavailable PortOpened;
+        ReadinessFlappingEnded BalancerUnreachable BalancerReachable PortUnavailable PortOpened
+        CertificateInvalid CertificateLoaded;
     ExposureMode: Bridge Published;
     FailureReasonName: DeadlineExceeded ImageNotFound PullDenied CannotStart CrashLoop Completed OutOfMemory
         BadAnswer WrongPort NeverHealthy Aborted;
@@ -403,7 +431,8 @@ words! {
     Reason: AllAvailable TooFewAvailable ReplicaHeldUp RollingOut RolloutPaused RollingBack RolledOut RolledBack
         RolloutFailed Deleting EngineUnavailable DeletionHeld ManifestsRefused VolumeMissing VolumeInUse
         BalancerUnacknowledged KillFailed TableRefused StoreUnavailable StoreFull
-        ProbesNotMade AllSilent CrashLooping ReadinessFlapping BalancerUnreachable DaemonCrashLooping PortUnavailable;
+        ProbesNotMade AllSilent CrashLooping ReadinessFlapping BalancerUnreachable DaemonCrashLooping PortUnavailable
+        CertificateInvalid;
     ReloadOutcomeName: Done Refused Failed;
     RouteResult: Taken LessSpecific NotMatched;
     ReplicaPhaseName: Waiting Pulling Starting Ready Unready BackOff Draining Stopping Retained Gone;

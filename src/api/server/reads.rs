@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{FailedCall, JsonAnswer, JsonBody, ParsedQuery, ServiceQuery, SharedController};
 use super::streams::{Reading, ndjson, snapshots};
 use crate::api::types::{
-    DaemonStatus, EndpointObject, ExplainedRequest, List, NodeObject, ReplicaObject, RevisionObject,
-    RouteExplanation, ServiceObject, VolumeObject,
+    AuthorityObject, CertificateObject, DaemonStatus, EndpointObject, ExplainedRequest, List, NodeObject,
+    ReplicaObject, RevisionObject, RouteExplanation, ServiceObject, VolumeObject,
 };
 use crate::controller::{Controller, ControllerError};
 use crate::model::ServiceName;
@@ -84,6 +84,13 @@ listing! {
     replicas -> ReplicaObject;
     endpoints -> EndpointObject;
     revisions -> RevisionObject;
+    certificates -> CertificateObject;
+}
+
+/// The certificate of the local CA, for those who are to trust it.
+pub(super) async fn authority(State(controller): SharedController) -> JsonAnswer<AuthorityObject> {
+    let report = controller.queries().served_certificates().report();
+    Ok(Json(report.authority.ok_or(ControllerError::NoAuthority)?.into()))
 }
 
 pub(super) async fn nodes(

@@ -35,6 +35,9 @@ pub struct DaemonStatus {
     pub held_requests: u64,
     /// Addresses of the HTTP entry point.
     pub http: Vec<String>,
+    /// Addresses of the HTTPS entry point.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub https: Vec<String>,
     /// Number of services.
     pub services: u32,
     /// Conditions of the daemon that hold, such as `EngineUnavailable`, `DeletionHeld`.
@@ -83,6 +86,9 @@ pub struct RefusedConnections {
     pub without_descriptor: u64,
     /// Closed while idle, to make room for others.
     pub evicted: u64,
+    /// TLS handshakes that failed, by whichever side.
+    #[serde(default)]
+    pub failed_handshakes: u64,
 }
 
 impl RefusedConnections {
@@ -94,8 +100,8 @@ impl RefusedConnections {
 
 impl From<ConnectionStats> for RefusedConnections {
     fn from(stats: ConnectionStats) -> Self {
-        let ConnectionStats { over_client_limit, without_descriptor, evicted } = stats;
-        Self { over_client_limit, without_descriptor, evicted }
+        let ConnectionStats { over_client_limit, without_descriptor, evicted, failed_handshakes } = stats;
+        Self { over_client_limit, without_descriptor, evicted, failed_handshakes }
     }
 }
 
@@ -118,6 +124,7 @@ impl From<DaemonSnapshot> for DaemonStatus {
             connections: snapshot.connections.into(),
             held_requests: snapshot.held_requests,
             http: snapshot.http.iter().map(ToString::to_string).collect(),
+            https: snapshot.https.iter().map(ToString::to_string).collect(),
             services: snapshot.services,
             conditions: snapshot.conditions.into_iter().map(ObjectCondition::from).collect(),
         }

@@ -3,7 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{EndpointObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject, VolumeObject};
+use super::{
+    CertificateObject, EndpointObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject, VolumeObject,
+};
 
 /// Several objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,10 @@ impl ListedObject for RevisionObject {
 
 impl ListedObject for NodeObject {
     const PLURAL: &'static str = "nodes";
+}
+
+impl ListedObject for CertificateObject {
+    const PLURAL: &'static str = "certificates";
 }
 
 impl ListedObject for VolumeObject {

@@ -23,6 +23,8 @@
 //! | `GET /v1/revisions?service=&watch=` | → [`List`] of [`RevisionObject`] |
 //! | `GET /v1/nodes?watch=` | → [`List`] of [`NodeObject`] |
 //! | `GET /v1/volumes?service=&watch=` | → [`List`] of [`VolumeObject`] |
+//! | `GET /v1/certificates?service=&watch=` | → [`List`] of [`CertificateObject`] |
+//! | `GET /v1/certificates/authority` | → [`AuthorityObject`] |
 //! | `GET /v1/events?service=&follow=` | → stream of [`EventObject`], oldest first |
 //! | `GET /v1/services/{name}/progress?generation=&awaited=&counters=` | → stream of [`OperationProgress`], the last has an outcome |
 //! | `POST /v1/routes/explain` | [`ExplainedRequest`] → [`RouteExplanation`] |
@@ -34,6 +36,7 @@
 //! | `POST /v1/store/new` | → [`StoreReplaced`] |
 //! | `GET /v1/logs?service=&replica=&revision=&previous=&follow=&tail=&since=` | → stream of [`LogEntry`] |
 
+mod certificate;
 mod cut_requests;
 mod daemon;
 mod endpoint;
@@ -59,6 +62,7 @@ pub use crate::controller::{
     ExplainedRequest, ExplainedRoute, FieldChange, LogEntry, LogOptions, LogQuery, RolloutChange,
     RolloutDeadline, RouteExplanation, RouteResult, WriteAction,
 };
+pub use certificate::{AuthorityObject, CertificateObject};
 pub use cut_requests::CutRequestsDetail;
 pub use daemon::{BalancerObject, DaemonStatus, RefusedConnections};
 pub use endpoint::EndpointObject;

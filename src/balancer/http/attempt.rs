@@ -50,10 +50,9 @@ pub(super) async fn send(
     let mut attempt = Attempt::new(&head, body, lease);
     let answering = std::future::poll_fn(|cx| attempt.poll_answer(client, cx));
     let answered = match &progress {
-        None => match tokio::time::timeout(times.timeout, answering).await {
-            Ok(answered) => Ok(answered),
-            Err(_) => Err(LocalReply::UpstreamTimeout(times.timeout.into())),
-        },
+        None => tokio::time::timeout(times.timeout, answering)
+            .await
+            .map_err(|_| LocalReply::UpstreamTimeout(times.timeout.into())),
         Some(progress) => tokio::select! {
             answered = answering => Ok(answered),
             reply = overdue(progress, times, client) => Err(reply),

@@ -13,13 +13,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncWrite, Interest};
-use tokio::net::TcpStream;
 
 use super::activity::ClientActivity;
 use super::codec::{
     BodyDecoder, BodyError, DecodedBody, HeadError, ReadBuffer, RequestHead, WriteQueue, parse_request,
     write_response_head,
 };
+use crate::balancer::client_transport::ClientTransport;
 use crate::balancer::limits::HEADERS_MAX_BYTES;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -32,7 +32,7 @@ pub(super) struct ClientSocket {
 
 struct SocketState {
     /// `None` once the connection speaks another protocol.
-    stream: Option<TcpStream>,
+    stream: Option<ClientTransport>,
     input: ReadBuffer,
     output: WriteQueue,
     /// The body of the request that is being served.
@@ -41,10 +41,12 @@ struct SocketState {
     expects_continue: bool,
     /// Whether the client takes interim responses, and the final one has not begun.
     takes_interim: bool,
+    /// Whether a response has begun, and is not whole.
+    is_responding: bool,
 }
 
 impl ClientSocket {
-    pub(super) fn new(stream: TcpStream, activity: Rc<ClientActivity>) -> Self {
+    pub(super) fn new(stream: ClientTransport, activity: Rc<ClientActivity>) -> Self {
         let state = SocketState {
             stream: Some(stream),
             input: ReadBuffer::new(),
@@ -52,6 +54,7 @@ impl ClientSocket {
             body: BodyDecoder::ENDED,
             expects_continue: false,
             takes_interim: false,
+            is_responding: false,
         };
         Self { activity, state: RefCell::new(state) }
     }
@@ -166,6 +169,7 @@ impl ClientSocket {
         let state = &mut *self.state.borrow_mut();
         state.expects_continue = false;
         state.takes_interim = false;
+        state.is_responding = true;
     }
 
     /// Where a response is written to.
@@ -176,7 +180,7 @@ impl ClientSocket {
     /// Writes all of the output.
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = &mut *self.state.borrow_mut();
-        if state.output.is_empty() {
+        if state.output.is_empty() && !state.stream.as_ref().is_some_and(ClientTransport::has_unsent) {
             return Poll::Ready(Ok(()));
         }
         let written = state.output.written();
@@ -189,14 +193,22 @@ impl ClientSocket {
     }
 
     /// The socket, and what was read from it and not used: the connection speaks another protocol from now on.
-    pub(super) fn take_stream(&self) -> Option<(TcpStream, BytesMut)> {
+    pub(super) fn take_stream(&self) -> Option<(ClientTransport, BytesMut)> {
         let state = &mut *self.state.borrow_mut();
         Some((state.stream.take()?, state.input.bytes.split()))
     }
 
     /// Gives up the memory for output: the connection may be idle from now on.
-    pub(super) fn end_response(&self) {
-        self.state.borrow_mut().output = WriteQueue::default();
+    pub(super) fn end_response(&self, is_whole: bool) {
+        let state = &mut *self.state.borrow_mut();
+        state.output = WriteQueue::default();
+        state.is_responding = !is_whole;
+    }
+
+    /// Says that nothing follows. Not within a response: its client must see that it was cut.
+    pub(super) fn announce_end(&self) {
+        let state = &mut *self.state.borrow_mut();
+        state.stream.iter_mut().filter(|_| !state.is_responding).for_each(ClientTransport::announce_end);
     }
 
     /// Ends the responses, and reads on for a while if the client is still sending: closing the socket at once would reset
@@ -231,9 +243,8 @@ impl ClientSocket {
 impl SocketState {
     /// Some clients end a body with an empty line, which belongs to no request.
     fn skip_empty_lines(&mut self) {
-        let bytes = &mut self.input.bytes;
-        let empty = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        bytes.advance(empty);
+        let empty = self.input.bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.input.bytes.advance(empty);
     }
 
     /// Whether the client has sent something that was not read, or is sending.
@@ -259,7 +270,7 @@ impl SocketState {
     /// Whether the client has ended the connection, although bytes of it may not have been read.
     fn has_ended(&self, cx: &mut Context<'_>) -> bool {
         let Some(stream) = &self.stream else { return true };
-        let ready = pin!(stream.ready(Interest::READABLE)).poll(cx);
+        let ready = pin!(stream.tcp().ready(Interest::READABLE)).poll(cx);
         matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
 

@@ -27,28 +27,59 @@ use super::response_body::{EndpointTunnel, ResponseBody};
 use super::response_writer::{ResponseEnd, ResponseRules, write_response};
 use super::tunnel::run_tunnel;
 use super::upload_watch::ClientOverdue;
+use crate::balancer::client_transport::ClientTransport;
 use crate::balancer::listener::{Admission, ConnectionHandler, ConnectionRefusal};
 use crate::balancer::relay;
+use crate::balancer::tls::TlsPeer;
 use crate::model::Millis;
 
 impl ConnectionHandler for HttpHandler {
-    /// Serves until one side ends the connection, a limit is exceeded, or the thread drains.
     async fn serve(self: Rc<Self>, stream: TcpStream, admission: Admission) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a client disconnected at once");
             return;
         }
+        let activity = self.begin(&admission);
+        self.serve_stream(ClientTransport::Plain(stream), None, activity, admission).await;
+    }
+
+    fn refusal(&self, refusal: ConnectionRefusal) -> Vec<u8> {
+        LocalReply::from(refusal).bytes()
+    }
+}
+
+impl HttpHandler {
+    /// Watches a connection that begins.
+    pub(super) fn begin(&self, admission: &Admission) -> Rc<ClientActivity> {
         let stall = Millis::from(self.limits.stall);
         let requests = Rc::clone(&self.requests);
         let activity = Rc::new(ClientActivity::new(Arc::clone(&self.clock), stall, requests));
         admission.keep_evictable(Rc::<ClientActivity>::clone(&activity));
+        activity
+    }
+
+    /// Serves until one side ends the connection, a limit is exceeded, or the thread drains.
+    pub(super) async fn serve_stream(
+        self: Rc<Self>,
+        stream: ClientTransport,
+        tls: Option<TlsPeer>,
+        activity: Rc<ClientActivity>,
+        admission: Admission,
+    ) {
+        let peer = Rc::new(ForwardingPeer::new(admission.peer(), admission.is_trusted(), tls));
+        if stream.has_agreed_on_http2() {
+            if let Err(error) = relay::prepare(stream.tcp()) {
+                return tracing::debug!(%error, "a client disconnected at once");
+            }
+            return serve_http2(&self, stream, &peer, &admission).await;
+        }
         let socket = Rc::new(ClientSocket::new(stream, Rc::clone(&activity)));
         let client = HttpClient {
             handler: Rc::clone(&self),
             activity: Rc::clone(&activity),
             source: RequestSource::Http1(Rc::clone(&socket)),
             counts_for: None,
-            peer: Rc::new(ForwardingPeer::new(admission.peer(), admission.is_trusted())),
+            peer,
             gate: RefCell::default(),
         };
         let mut requests = pin!(serve_requests(&client, &socket));
@@ -73,21 +104,17 @@ impl ConnectionHandler for HttpHandler {
         })
         .await;
         match next {
-            None => {}
+            None => socket.announce_end(),
             Some(NextProtocol::Tunnel(tunnel)) => run_tunnel(&client, &socket, tunnel, &admission).await,
             Some(NextProtocol::Http2) => {
                 if let Some((stream, bytes)) = socket.take_stream() {
-                    if let Err(error) = relay::prepare(&stream) {
+                    if let Err(error) = relay::prepare(stream.tcp()) {
                         return tracing::debug!(%error, "a client disconnected at once");
                     }
                     serve_http2(&self, Preread::new(stream, bytes), &client.peer, &admission).await;
                 }
             }
         }
-    }
-
-    fn refusal(&self, refusal: ConnectionRefusal) -> Vec<u8> {
-        LocalReply::from(refusal).bytes()
     }
 }
 

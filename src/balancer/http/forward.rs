@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use http::header::{HeaderValue, LOCATION, STRICT_TRANSPORT_SECURITY};
 use http::request::Parts;
 use http::{Request, Response, Version};
 
@@ -32,7 +33,10 @@ pub(super) async fn forward(client: &HttpClient, head: Parts) -> Response<Respon
         Ok(slot) => {
             exchange.slot = slot;
             match ForwardedRequest::new(client, head) {
-                Ok(forwarded) => forwarded.run().await,
+                Ok(forwarded) => match forwarded.https_location() {
+                    Some(location) => return redirect(&location, has_body, exchange),
+                    None => forwarded.run().await,
+                },
                 Err(reply) => Err(reply),
             }
         }
@@ -42,6 +46,27 @@ pub(super) async fn forward(client: &HttpClient, head: Parts) -> Response<Respon
         Ok(response) => response.map(|body| ResponseBody::upstream(body, exchange)),
         Err(reply) => reply.response(has_body, exchange),
     }
+}
+
+/// Clients and certificate authorities that check the ownership of a host come without TLS (RFC 8555, section 8.3).
+const ACME_CHALLENGE: &str = "/.well-known/acme-challenge/";
+
+/// Refuses a host whose certificate the connection does not have: a client that shares a connection among hosts connects again.
+fn check_site(client: &HttpClient, host: &str) -> Result<(), LocalReply> {
+    let Some(tls) = &client.peer.tls else { return Ok(()) };
+    let is_same = host.is_empty()
+        || *host == *tls.server_name
+        || client.handler.picker.is_same_site(&tls.pattern, host);
+    if is_same { Ok(()) } else { Err(LocalReply::Misdirected) }
+}
+
+/// The method stays as it was: 308.
+fn redirect(location: &str, has_body: bool, exchange: Exchange) -> Response<ResponseBody> {
+    let mut response = LocalReply::ToHttps.response(has_body, exchange);
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
 }
 
 /// How a connection was made, and so what it means when it ends without a response.
@@ -75,6 +100,8 @@ pub(super) struct ForwardedRequest<'a> {
     pub(super) address: Option<IpAddr>,
     /// Whether it was sent again because a connection closed on it: that happens once.
     was_repeated: bool,
+    /// Whether the client uses TLS, with the balancer or with a trusted proxy in front.
+    is_encrypted: bool,
 }
 
 impl<'a> ForwardedRequest<'a> {
@@ -83,6 +110,8 @@ impl<'a> ForwardedRequest<'a> {
         let body = RequestBody::new(&client.source, &client.activity, &handler.clock);
         let target = RequestTarget::parse(&head)?;
         let address = client.address(&head.headers);
+        check_site(client, &target.host)?;
+        let is_encrypted = client.peer.is_encrypted(&head.headers);
         let upgrade = headers::requested_upgrade(&head).filter(|_| body.is_empty());
         head.version = Version::HTTP_11;
         head.extensions.clear();
@@ -104,7 +133,18 @@ impl<'a> ForwardedRequest<'a> {
             met_closed: false,
             address,
             was_repeated: false,
+            is_encrypted,
         })
+    }
+
+    /// Where the request is redirected to: HTTPS, if its route says so.
+    fn https_location(&self) -> Option<String> {
+        if self.is_encrypted || self.target.path().starts_with(ACME_CHALLENGE) {
+            return None;
+        }
+        let request = self.target.route_request(&self.head);
+        let port = self.handler.picker.https_port(&self.handler.listener, &request)?;
+        Some(self.target.https_location(port))
     }
 
     /// Sends the request until an endpoint answers, or must be assumed to have acted on it. Each turn but the first makes a
@@ -128,7 +168,9 @@ impl<'a> ForwardedRequest<'a> {
                 times.upload = waits.idle_timeout;
             }
             let failure = match send(lease, request, may_repeat, times, self.client).await {
-                Ok(answer) => return Ok(self.handler.answered(choice, origin, answer)),
+                Ok(answer) => {
+                    return Ok(self.handler.answered(choice, origin, answer, self.client.peer.tls.is_some()));
+                }
                 Err(failure) => failure,
             };
             (self.head, self.body) = match failure {
@@ -184,9 +226,13 @@ impl HttpHandler {
         choice: HttpChoice,
         origin: ConnectionOrigin,
         answer: Answer,
+        is_tls: bool,
     ) -> Response<UpstreamResponseBody> {
         let Answer { mut head, content } = answer;
-        let HttpChoice { claim, picked_at, gate, .. } = choice;
+        let HttpChoice { claim, picked_at, gate, hsts, .. } = choice;
+        if let Some(hsts) = hsts.filter(|_| is_tls).and_then(|hsts| HeaderValue::from_str(&hsts).ok()) {
+            head.headers.insert(STRICT_TRANSPORT_SECURITY, hsts);
+        }
         if let Some(gate) = &gate {
             gate.edit_response(&mut head.headers);
         }

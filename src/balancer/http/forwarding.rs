@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 
+use crate::balancer::tls::TlsPeer;
+
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -20,16 +22,28 @@ pub(super) struct ForwardingPeer {
     address: HeaderValue,
     pub(super) ip: IpAddr,
     pub(super) is_trusted: bool,
+    /// For X-Forwarded-Proto.
+    scheme: HeaderValue,
+    /// `None` without TLS.
+    pub(super) tls: Option<TlsPeer>,
 }
 
 impl ForwardingPeer {
-    pub(super) fn new(address: IpAddr, is_trusted: bool) -> Self {
+    pub(super) fn new(address: IpAddr, is_trusted: bool, tls: Option<TlsPeer>) -> Self {
         let text = HeaderValue::from_str(&address.to_string());
         Self {
             address: text.unwrap_or_else(|_| HeaderValue::from_static("unknown")),
             ip: address,
             is_trusted,
+            scheme: HeaderValue::from_static(if tls.is_some() { "https" } else { "http" }),
+            tls,
         }
+    }
+
+    /// Whether the client's own connection is encrypted: this one, or that to the trusted proxy which says so.
+    pub(super) fn is_encrypted(&self, headers: &HeaderMap) -> bool {
+        let says_so = || headers.get(FORWARDED_PROTO).is_some_and(|scheme| scheme == "https");
+        self.tls.is_some() || (self.is_trusted && says_so())
     }
 
     /// Turns the forwarding headers of a request into those that the endpoint gets.
@@ -40,7 +54,7 @@ impl ForwardingPeer {
         }
         strip_claims(headers);
         headers.insert(FORWARDED_FOR, self.address.clone());
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(FORWARDED_PROTO, self.scheme.clone());
         headers.insert(FORWARDED_HOST, host.clone());
     }
 
@@ -51,7 +65,7 @@ impl ForwardingPeer {
         if headers.contains_key(FORWARDED) {
             extend_list(headers, &FORWARDED, &forwarded_element(self.address.as_bytes()));
         }
-        headers.entry(FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+        headers.entry(FORWARDED_PROTO).or_insert_with(|| self.scheme.clone());
         headers.entry(FORWARDED_HOST).or_insert_with(|| host.clone());
     }
 }
@@ -116,7 +130,7 @@ mod tests {
 
     fn rewritten(peer: &str, is_trusted: bool, rows: Rows<'_>) -> HeaderMap {
         let mut map = headers(rows);
-        let peer = ForwardingPeer::new(peer.parse().unwrap(), is_trusted);
+        let peer = ForwardingPeer::new(peer.parse().unwrap(), is_trusted, None);
         peer.rewrite(&mut map, &HeaderValue::from_static("h"));
         map
     }

@@ -184,7 +184,7 @@ mod tests {
             [("trailers", true), ("gzip, Trailers", true), ("gzip", false), ("trailers;q=x", false)]
         {
             let mut map = headers(&[("te", te), ("connection", "te")]);
-            let peer = ForwardingPeer::new([10, 0, 0, 1].into(), false);
+            let peer = ForwardingPeer::new([10, 0, 0, 1].into(), false, None);
             for_endpoint(&mut map, &peer, HeaderValue::from_static("h"));
             assert_eq!((map.contains_key(TE), map.contains_key(CONNECTION)), (is_kept, is_kept), "{te}");
         }
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn endpoint_gets_host_and_forwarding_headers_but_no_expectation() {
         let mut map = headers(&[("expect", "100-continue"), ("host", "other"), ("accept", "x")]);
-        let peer = ForwardingPeer::new([10, 0, 0, 1].into(), false);
+        let peer = ForwardingPeer::new([10, 0, 0, 1].into(), false, None);
         for_endpoint(&mut map, &peer, HeaderValue::from_static("h"));
         let wanted = headers(&[
             ("x-forwarded-for", "10.0.0.1"),

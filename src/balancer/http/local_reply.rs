@@ -27,6 +27,12 @@ pub(super) enum LocalReply {
     BadTarget(#[from] BadTarget),
     #[error(transparent)]
     BadHead(#[from] HeadError),
+    #[error("this port serves HTTPS: use https:// in the address")]
+    NoTls,
+    #[error("this host is served over HTTPS")]
+    ToHttps,
+    #[error("the certificate of this connection is for another host")]
+    Misdirected,
     #[error("a request needs exactly one Host header")]
     Host,
     #[error("the request target is too long")]
@@ -107,7 +113,11 @@ impl From<ConnectionRefusal> for LocalReply {
 impl LocalReply {
     fn status(&self) -> StatusCode {
         match self {
-            Self::BadTarget(_) | Self::Host | Self::Scheme | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::BadTarget(_) | Self::Host | Self::Scheme | Self::BodyBroken | Self::NoTls => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::ToHttps => StatusCode::PERMANENT_REDIRECT,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::BadHead(error) => status_of(*error),
             Self::TooLong => StatusCode::URI_TOO_LONG,
             Self::Connect | Self::Trace => StatusCode::METHOD_NOT_ALLOWED,

@@ -24,6 +24,8 @@ pub(super) struct RequestTarget {
     origin: Uri,
 }
 
+/// What `https://` means without a port.
+const HTTPS_PORT: u16 = 443;
 /// The target of an OPTIONS request about the server as a whole.
 const ASTERISK: &str = "*";
 
@@ -97,6 +99,14 @@ impl RequestTarget {
     /// The query, as the client wrote it.
     pub(super) fn query(&self) -> Option<&str> {
         self.origin.query()
+    }
+
+    /// The same target over HTTPS at this port.
+    pub(super) fn https_location(&self, port: u16) -> String {
+        let authority = if port == HTTPS_PORT { self.host.clone() } else { format!("{}:{port}", self.host) };
+        let target = self.origin.path_and_query().map_or("/", PathAndQuery::as_str);
+        let target = if target == ASTERISK { "/" } else { target };
+        format!("https://{authority}{target}")
     }
 
     /// The target to forward, without the first `strip` bytes of the path.

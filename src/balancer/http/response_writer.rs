@@ -119,7 +119,7 @@ pub(super) async fn write_response(
         }
         Err(BrokenResponse) => ResponseEnd::Broken,
     };
-    socket.end_response();
+    socket.end_response(matches!(end, ResponseEnd::Whole { .. }));
     end
 }
 

@@ -7,7 +7,8 @@ use super::handler::HttpClient;
 use super::response_body::EndpointTunnel;
 use crate::balancer::listener::{Admission, EvictableConnection};
 use crate::balancer::relay::{
-    DrainSignals, EarlierBytes, GOING_AWAY, IdleLimits, Relay, RelayEnd, RelayedConnection, prepare,
+    DrainSignals, EarlierBytes, GOING_AWAY, IdleLimits, Relay, RelayClient, RelayEnd, RelayedConnection,
+    prepare,
 };
 
 /// Copies bytes both ways until both sides have ended, one breaks, or the connection is idle in a drain or for too long. The endpoint's
@@ -21,7 +22,7 @@ pub(super) async fn run_tunnel(
     let Some((mut stream, from_client)) = socket.take_stream() else { return };
     let EndpointTunnel { mut connection, claim, slot: _slot, is_websocket } = tunnel;
     let handler = &client.handler;
-    if let Err(error) = prepare(&stream).and_then(|()| prepare(&connection.stream)) {
+    if let Err(error) = prepare(stream.tcp()).and_then(|()| prepare(&connection.stream)) {
         tracing::debug!(%error, "a peer disconnected at once");
         return;
     }
@@ -29,8 +30,8 @@ pub(super) async fn run_tunnel(
     admission.keep_evictable(Rc::<RelayedConnection>::clone(&relayed) as Rc<dyn EvictableConnection>);
     let from_endpoint = connection.input.bytes.split();
     let relay = Relay {
-        client: &mut stream,
-        endpoint: &mut connection.stream,
+        client: RelayClient::from(&mut stream),
+        endpoint: &connection.stream,
         connection: &relayed,
         earlier: EarlierBytes { from_client: from_client.to_vec(), from_endpoint: from_endpoint.to_vec() },
         close_frames: is_websocket.then_some(GOING_AWAY),

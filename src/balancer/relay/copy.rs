@@ -3,20 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
-use std::net::Shutdown;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use socket2::SockRef;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{IdleEnd, IdleLimits, Speaker, TcpActivity};
 use super::direction::Direction;
+use super::side::{RelayClient, RelaySide};
 use super::websocket_frames::{CloseFrames, WebSocketFrames};
 use crate::balancer::claim::ThreadEndpoint;
 use crate::balancer::idle_timer::IdleTimer;
@@ -83,8 +80,8 @@ impl RelayedConnection {
     }
 
     /// Whether it can still be closed for others: not if its client has sent something since it was chosen.
-    fn is_evictable(&self, client: &TcpStream, now: Mono) -> bool {
-        self.activity.get().evictable_since(now).is_some() && !has_input(client)
+    fn is_evictable(&self, client: &RelayClient<'_>, now: Mono) -> bool {
+        self.activity.get().evictable_since(now).is_some() && !client.has_input()
     }
 }
 
@@ -108,8 +105,8 @@ pub(in crate::balancer) struct EarlierBytes {
 
 /// A connection's sockets and what they are copied by.
 pub(in crate::balancer) struct Relay<'a> {
-    pub(in crate::balancer) client: &'a mut TcpStream,
-    pub(in crate::balancer) endpoint: &'a mut TcpStream,
+    pub(in crate::balancer) client: RelayClient<'a>,
+    pub(in crate::balancer) endpoint: &'a TcpStream,
     pub(in crate::balancer) connection: &'a RelayedConnection,
     pub(in crate::balancer) earlier: EarlierBytes,
     /// What both sides are sent when the balancer ends the connection: of a WebSocket.
@@ -128,11 +125,12 @@ impl Relay<'_> {
         let end = self.copy(earlier).await;
         match &end {
             // others wait for the place of one that was evicted, and it has been silent for minutes
-            RelayEnd::Finished | RelayEnd::Evicted => {}
+            RelayEnd::Finished => {}
+            RelayEnd::Evicted => note_departure(self.client.end_at_once()),
             // the other side must not take what it has for all that was sent
-            RelayEnd::ClientBroke(_) => reset(self.endpoint),
-            RelayEnd::EndpointBroke(_) => reset(self.client),
-            RelayEnd::Idle(_) => close_politely(self.client, self.endpoint).await,
+            RelayEnd::ClientBroke(_) => self.endpoint.reset(),
+            RelayEnd::EndpointBroke(_) => self.client.reset(),
+            RelayEnd::Idle(_) => close_politely(&self.client, self.endpoint).await,
         }
         end
     }
@@ -153,7 +151,7 @@ impl Relay<'_> {
                 return Poll::Ready(end);
             }
             while evicted.as_mut().poll(cx).is_ready() {
-                if self.connection.is_evictable(self.client, self.clock.mono()) {
+                if self.connection.is_evictable(&self.client, self.clock.mono()) {
                     return Poll::Ready(RelayEnd::Evicted);
                 }
                 self.connection.is_evicted.set(false);
@@ -172,8 +170,8 @@ impl Relay<'_> {
     fn send_close_frames(&self) {
         let Some(frames) = self.close_frames else { return };
         // one that takes nothing has had its time
-        let _ = self.client.try_write(frames.to_client);
-        let _ = self.endpoint.try_write(frames.to_endpoint);
+        let _ = self.client.write_at_once(frames.to_client);
+        let _ = self.endpoint.write_at_once(frames.to_endpoint);
     }
 }
 
@@ -191,9 +189,9 @@ impl Copying {
     fn poll_directions(&mut self, relay: &Relay<'_>, cx: &mut Context<'_>) -> Poll<RelayEnd> {
         let mut scratch = relay.scratch.borrow_mut();
         let before = [self.up.bytes, self.down.bytes];
-        let up = self.up.poll(cx, relay.client, relay.endpoint, &mut scratch);
+        let up = self.up.poll(cx, &relay.client, relay.endpoint, &mut scratch);
         self.down.is_sender_reset = self.up.is_receiver_reset;
-        let down = self.down.poll(cx, relay.endpoint, relay.client, &mut scratch);
+        let down = self.down.poll(cx, relay.endpoint, &relay.client, &mut scratch);
         self.up.is_sender_reset = self.down.is_receiver_reset;
         let mut activity = relay.connection.activity.get();
         // in doubt the client spoke last
@@ -231,7 +229,7 @@ impl Copying {
     /// Whether the connection cannot be ended now although its time is over. What a client sends to an endpoint that takes nothing
     /// does not count: it would keep both sockets for as long as the endpoint hangs.
     fn must_wait(&self, relay: &Relay<'_>, why: IdleEnd) -> bool {
-        let is_to_be_read = !self.up.is_blocked() && has_input(relay.client);
+        let is_to_be_read = !self.up.is_blocked() && relay.client.has_input();
         is_to_be_read || (why == IdleEnd::Drained && !self.are_at_boundary())
     }
 
@@ -256,33 +254,23 @@ impl Copying {
     }
 }
 
-/// Whether bytes of a socket have come that were not read yet.
-fn has_input(stream: &TcpStream) -> bool {
-    let mut byte = [std::mem::MaybeUninit::uninit()];
-    SockRef::from(stream).peek(&mut byte).is_ok_and(|count| count > 0)
-}
-
-/// Makes the end of a connection a reset.
-fn reset(stream: &TcpStream) {
-    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
-        tracing::trace!(%error, "cannot reset a connection");
-    }
-}
-
 /// Sends both sides the end, and reads what they have sent meanwhile: unread bytes would turn the end into a reset. What a client
 /// sends now reaches no endpoint, so that it can safely send it again.
-async fn close_politely(client: &mut TcpStream, endpoint: &mut TcpStream) {
-    for stream in [&*client, &*endpoint] {
-        if let Err(error) = SockRef::from(stream).shutdown(Shutdown::Write) {
-            tracing::trace!(%error, "a peer left first");
-        }
-    }
+async fn close_politely(client: &RelayClient<'_>, endpoint: &TcpStream) {
+    note_departure(client.end_at_once());
+    note_departure(endpoint.end_at_once());
     let both = async { tokio::join!(discard(client), discard(endpoint)) };
     // one that leaves its side open has had its time
     let _ = tokio::time::timeout(LINGER, both).await;
 }
 
-async fn discard(stream: &mut TcpStream) {
+fn note_departure(ended: io::Result<()>) {
+    if let Err(error) = ended {
+        tracing::trace!(%error, "a peer left first");
+    }
+}
+
+async fn discard(side: &impl RelaySide) {
     let mut scratch = [0; 1024];
-    while stream.read(&mut scratch).await.is_ok_and(|count| count > 0) {}
+    while std::future::poll_fn(|cx| side.poll_read(cx, &mut scratch)).await.is_ok_and(|count| count > 0) {}
 }

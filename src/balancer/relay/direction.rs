@@ -4,12 +4,9 @@
 //! buffer for each direction, and none while it is idle; the end of the stream is passed on after its last byte.
 
 use std::io::{self, ErrorKind};
-use std::net::Shutdown;
 use std::task::{Context, Poll, ready};
 
-use socket2::SockRef;
-use tokio::net::TcpStream;
-
+use super::side::RelaySide;
 use super::websocket_frames::WebSocketFrames;
 use crate::balancer::limits::TCP_TURNS_MAX;
 
@@ -30,6 +27,8 @@ pub(super) struct Direction {
     left: Vec<u8>,
     taken: usize,
     progress: Progress,
+    /// Whether the receiver's socket has not taken all that the receiver's end took.
+    is_unsent: bool,
     /// Bytes that the receiver has taken.
     pub(super) bytes: u64,
     /// Of a WebSocket.
@@ -51,6 +50,7 @@ impl Direction {
             left,
             taken: 0,
             progress: Progress::Open,
+            is_unsent: false,
             bytes: 0,
             frames,
             is_receiver_reset: false,
@@ -65,7 +65,7 @@ impl Direction {
 
     /// Whether the receiver has not taken all that was read.
     pub(super) fn is_blocked(&self) -> bool {
-        !self.left.is_empty()
+        !self.left.is_empty() || self.is_unsent
     }
 
     /// Copies what there is; ready at the end of the stream. `scratch` is only used in between.
@@ -76,19 +76,25 @@ impl Direction {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        from: &TcpStream,
-        to: &TcpStream,
+        from: &impl RelaySide,
+        to: &impl RelaySide,
         scratch: &mut [u8],
     ) -> Poll<io::Result<()>> {
         for _ in 0..TCP_TURNS_MAX {
             if self.progress == Progress::Done {
                 return Poll::Ready(Ok(()));
             }
-            if self.is_blocked() {
-                ready!(self.poll_write(cx, to));
+            if !self.left.is_empty() {
+                let taken = ready!(to.poll_write(cx, &self.left[self.taken..]));
+                self.note_taken(taken);
+                self.note_flushed(to.poll_flush(cx));
+            } else if self.is_unsent {
+                let flushed = ready!(to.poll_flush(cx));
+                self.note_flushed(Poll::Ready(flushed));
             } else if self.progress == Progress::Ended {
+                let ended = ready!(to.poll_end(cx));
                 self.progress = Progress::Done;
-                if let Err(error) = SockRef::from(to).shutdown(Shutdown::Write) {
+                if let Err(error) = ended {
                     tracing::trace!(%error, "the receiver left before the end of the stream");
                 }
             } else {
@@ -100,46 +106,33 @@ impl Direction {
         Poll::Pending
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, to: &TcpStream) -> Poll<()> {
-        if let Err(error) = ready!(to.poll_write_ready(cx)) {
-            self.give_up(&error);
-            return Poll::Ready(());
-        }
-        let taken = to.try_write(&self.left[self.taken..]);
-        self.note_taken(taken);
-        Poll::Ready(())
-    }
-
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        from: &TcpStream,
-        to: &TcpStream,
+        from: &impl RelaySide,
+        to: &impl RelaySide,
         scratch: &mut [u8],
     ) -> Poll<io::Result<()>> {
-        ready!(from.poll_read_ready(cx))?;
-        match from.try_read(scratch) {
-            Ok(0) if self.is_sender_reset => return Poll::Ready(Err(ErrorKind::ConnectionReset.into())),
-            Ok(0) => self.progress = Progress::Ended,
-            Ok(count) => self.pass(&scratch[..count], to),
-            // the readiness was out of date, and is not any more
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Poll::Ready(Err(error)),
+        match ready!(from.poll_read(cx, scratch))? {
+            0 if self.is_sender_reset => return Poll::Ready(Err(ErrorKind::ConnectionReset.into())),
+            0 => self.progress = Progress::Ended,
+            count => self.pass(cx, &scratch[..count], to),
         }
         Poll::Ready(Ok(()))
     }
 
-    fn pass(&mut self, bytes: &[u8], to: &TcpStream) {
+    fn pass(&mut self, cx: &mut Context<'_>, bytes: &[u8], to: &impl RelaySide) {
         if let Some(frames) = &mut self.frames {
             frames.note(bytes);
         }
-        match to.try_write(bytes) {
-            Ok(taken) => {
+        match to.poll_write(cx, bytes) {
+            Poll::Ready(Ok(taken)) => {
                 self.bytes += taken as u64;
                 self.left.extend_from_slice(&bytes[taken..]);
+                self.note_flushed(to.poll_flush(cx));
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.left.extend_from_slice(bytes),
-            Err(error) => self.give_up(&error),
+            Poll::Ready(Err(error)) => self.give_up(&error),
+            Poll::Pending => self.left.extend_from_slice(bytes),
         }
     }
 
@@ -153,8 +146,17 @@ impl Direction {
                     self.taken = 0;
                 }
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => self.give_up(&error),
+        }
+    }
+
+    fn note_flushed(&mut self, flushed: Poll<io::Result<()>>) {
+        if self.progress == Progress::Done {
+            return;
+        }
+        self.is_unsent = flushed.is_pending();
+        if let Poll::Ready(Err(error)) = flushed {
+            self.give_up(&error);
         }
     }
 
@@ -162,14 +164,16 @@ impl Direction {
         tracing::trace!(%error, "the receiver takes no more");
         self.is_receiver_reset = error.kind() == ErrorKind::ConnectionReset;
         self.left = Vec::new();
+        self.is_unsent = false;
         self.progress = Progress::Done;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use socket2::SockRef;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::Notify;
 
     use super::*;

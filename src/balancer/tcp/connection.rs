@@ -9,16 +9,16 @@ use super::handler::TcpHandler;
 use crate::balancer::listener::{Admission, ConnectionHandler, ConnectionRefusal};
 use crate::balancer::pool::EndpointConnections;
 use crate::balancer::relay::{
-    DrainSignals, EarlierBytes, IdleLimits, Relay, RelayEnd, RelayedConnection, prepare,
+    DrainSignals, EarlierBytes, IdleLimits, Relay, RelayClient, RelayEnd, RelayedConnection, prepare,
 };
 
 impl<P: EndpointConnections> TcpHandler<P> {
-    async fn relay(&self, client: &mut TcpStream, connected: &mut ConnectedEndpoint, admission: &Admission) {
+    async fn relay(&self, client: &TcpStream, connected: &mut ConnectedEndpoint, admission: &Admission) {
         let connection = Rc::new(RelayedConnection::new(self.clock.mono()));
         admission.keep_evictable(Rc::<RelayedConnection>::clone(&connection));
         let relay = Relay {
-            client,
-            endpoint: &mut connected.stream,
+            client: RelayClient::Plain(client),
+            endpoint: &connected.stream,
             connection: &connection,
             earlier: EarlierBytes::default(),
             close_frames: None,
@@ -48,14 +48,14 @@ impl<P: EndpointConnections> TcpHandler<P> {
 
 impl<P: EndpointConnections> ConnectionHandler for TcpHandler<P> {
     /// Serves until both sides have ended, one breaks, or the connection is idle in a drain or for too long.
-    async fn serve(self: Rc<Self>, mut client: TcpStream, admission: Admission) {
+    async fn serve(self: Rc<Self>, client: TcpStream, admission: Admission) {
         if let Err(error) = prepare(&client) {
             tracing::debug!(%error, "a client disconnected at once");
             return;
         }
         let Some(mut connected) = self.find_endpoint(&client).await else { return };
         match prepare(&connected.stream) {
-            Ok(()) => self.relay(&mut client, &mut connected, &admission).await,
+            Ok(()) => self.relay(&client, &mut connected, &admission).await,
             Err(error) => {
                 tracing::debug!(%error, "an endpoint disconnected at once");
                 connected.claim.mark_failed();

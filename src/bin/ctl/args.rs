@@ -6,9 +6,9 @@ use clap::{Parser, Subcommand};
 use coxswain::model::Millis;
 
 use crate::commands::{
-    abort, apply, check_gateway, completion, confirm, delete, describe, diff, events, explain, get, history,
-    logs, pause, reload, restart, resume, rollout, route, scale, schema, serve, status, store, system, undo,
-    validate, verify, version, wait,
+    abort, apply, certificate, check_gateway, completion, confirm, delete, describe, diff, events, explain,
+    get, history, logs, pause, reload, restart, resume, rollout, route, scale, schema, serve, status, store,
+    system, undo, validate, verify, version, wait,
 };
 
 /// Run services on plain Docker: declare them in YAML, update them without dropping a request.
@@ -33,6 +33,7 @@ pub(crate) enum CtlCommand {
     Why(describe::WhyArgs),
     Status(status::Args),
     Store(store::Args),
+    Certificate(certificate::Args),
     Scale(scale::Args),
     Rollout(rollout::Args),
     History(history::Args),

@@ -7,9 +7,9 @@ use coxswain::model::Author;
 use crate::args::{Args, CtlCommand};
 use crate::author::UserIdentity;
 use crate::commands::{
-    abort, apply, completion, confirm, delete, describe, diff, events, explain, get, history, logs, pause,
-    reload, restart, resume, rollout, route, scale, schema, serve, status, store, system, undo, validate,
-    verify, version, wait,
+    abort, apply, certificate, completion, confirm, delete, describe, diff, events, explain, get, history,
+    logs, pause, reload, restart, resume, rollout, route, scale, schema, serve, status, store, system, undo,
+    validate, verify, version, wait,
 };
 use crate::error::CliError;
 use crate::operation::deadline;
@@ -50,6 +50,7 @@ async fn dispatch(session: &Session<'_>, command: CtlCommand) -> Result<(), CliE
         CtlCommand::Why(args) => describe::why(session, args).await,
         CtlCommand::Status(args) => status::run(session, &args).await,
         CtlCommand::Store(args) => store::run(session, args).await,
+        CtlCommand::Certificate(args) => certificate::run(session, args).await,
         CtlCommand::Scale(args) => scale::run(session, args).await,
         CtlCommand::Rollout(args) => rollout::run(session, args).await,
         CtlCommand::History(args) => history::run(session, args).await,

@@ -15,17 +15,19 @@ pub(crate) enum ResourceKind {
     Routes,
     Nodes,
     Volumes,
+    Certificates,
     Revisions,
     Events,
 }
 
-const RESOURCE_KINDS: [ResourceKind; 8] = [
+const RESOURCE_KINDS: [ResourceKind; 9] = [
     ResourceKind::Services,
     ResourceKind::Replicas,
     ResourceKind::Endpoints,
     ResourceKind::Routes,
     ResourceKind::Nodes,
     ResourceKind::Volumes,
+    ResourceKind::Certificates,
     ResourceKind::Revisions,
     ResourceKind::Events,
 ];
@@ -46,6 +48,7 @@ impl ResourceKind {
             Self::Routes => "routes",
             Self::Nodes => "nodes",
             Self::Volumes => "volumes",
+            Self::Certificates => "certificates",
             Self::Revisions => "revisions",
             Self::Events => "events",
         }

@@ -27,6 +27,7 @@ impl Queries {
             connections: barrier.reports.connection_stats(),
             held_requests: barrier.reports.held_requests(),
             http: self.http.clone(),
+            https: self.https.clone(),
             services: u32::try_from(services.len()).unwrap_or(u32::MAX),
             conditions: self.conditions().into_iter().chain(self.daemon_conditions.all()).collect(),
         })

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::balancer_outages::BalancerOutages;
 use super::daemon_conditions::DaemonConditions;
 use super::read_model::ReadModel;
+use super::served_certificates::ServedCertificates;
 use super::unopened_ports::UnopenedPorts;
 use crate::clock::Clock;
 use crate::controller::nodes::NodeStates;
@@ -30,12 +31,15 @@ pub struct Queries {
     pub(in crate::controller) directory: Arc<ManifestsDirectory>,
     /// Addresses of the HTTP entry point.
     pub(in crate::controller) http: Vec<SocketAddr>,
+    /// Addresses of the HTTPS entry point.
+    pub(in crate::controller) https: Vec<SocketAddr>,
     pub(in crate::controller) started: Mono,
     pub(in crate::controller) balancer_outages: Mutex<BalancerOutages>,
     /// Clients that subscribe to the balancer's counters.
     pub(in crate::controller) metrics_subscribers: watch::Sender<usize>,
     pub(in crate::controller) daemon_conditions: Arc<DaemonConditions>,
     pub(in crate::controller) unopened_ports: Arc<UnopenedPorts>,
+    pub(in crate::controller) certificates: Arc<ServedCertificates>,
     pub(in crate::controller) version: watch::Sender<u64>,
 }
 
@@ -48,6 +52,11 @@ impl Queries {
     /// Where the daemon reports TCP ports that it cannot open.
     pub fn unopened_ports(&self) -> &Arc<UnopenedPorts> {
         &self.unopened_ports
+    }
+
+    /// Where the daemon reports certificates.
+    pub fn served_certificates(&self) -> &Arc<ServedCertificates> {
+        &self.certificates
     }
 
     /// Changes whenever an answer could have changed.

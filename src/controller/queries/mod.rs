@@ -16,6 +16,7 @@ mod progress;
 mod read_model;
 mod route_explanation;
 mod routes;
+mod served_certificates;
 mod services;
 mod snapshots;
 mod unopened_ports;
@@ -29,6 +30,7 @@ pub use explained_route::{
 pub use handle::Queries;
 pub use metrics::MetricsSubscription;
 pub(super) use read_model::ReadModel;
+pub use served_certificates::{CertificateReport, CertificateSnapshot, ServedCertificates};
 pub use snapshots::{
     Awaited, DaemonSnapshot, LogEntry, NodeSnapshot, OperationEnd, ProgressSnapshot, ReplicaSnapshot,
     RevisionSnapshot, ServiceSnapshot,

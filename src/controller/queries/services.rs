@@ -7,6 +7,7 @@ use super::deadline::deadline;
 use super::handle::Queries;
 use super::progress::{cut_since, deleted, progress, replicas};
 use super::read_model::ServicesSnapshot;
+use super::served_certificates::CertificateSnapshot;
 use super::snapshots::{Awaited, ProgressSnapshot, ReplicaSnapshot, RevisionSnapshot, ServiceSnapshot};
 use super::waits::waits;
 use crate::controller::error::ControllerError;
@@ -46,6 +47,20 @@ impl Queries {
     pub async fn endpoints(&self, names: &[ServiceName]) -> Result<Vec<Endpoint>, ControllerError> {
         let states = self.states(names).await?;
         Ok(states.iter().flat_map(|state| state.endpoints.values().cloned()).collect())
+    }
+
+    /// The certificates of all HTTPS hosts, or of those of these services.
+    ///
+    /// # Errors
+    /// As [`Queries::services`].
+    pub async fn certificates(
+        &self,
+        names: &[ServiceName],
+    ) -> Result<Vec<CertificateSnapshot>, ControllerError> {
+        self.states(names).await?;
+        let mut found = self.certificates.report().certificates;
+        found.retain(|one| names.is_empty() || names.iter().any(|name| one.services.contains(name)));
+        Ok(found)
     }
 
     /// The kept revisions of all services, or of those named, with their outcomes.
@@ -162,8 +177,10 @@ impl Queries {
         let mut troubles = assessment.troubles;
         troubles.extend(facts.volumes_in_use.clone());
         troubles.extend(self.unopened_ports.of(name));
+        troubles.extend(self.certificates.of(name));
         let mut conditions = assessment.conditions.to_vec();
         self.unopened_ports.show_in(&mut conditions, name);
+        self.certificates.show_in(&mut conditions, name);
         ServiceSnapshot {
             service: shown(state),
             rollout: state.rollout.clone(),

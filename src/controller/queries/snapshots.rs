@@ -95,6 +95,8 @@ pub struct DaemonSnapshot {
     pub held_requests: u64,
     /// Addresses of the HTTP entry point.
     pub http: Vec<SocketAddr>,
+    /// Addresses of the HTTPS entry point.
+    pub https: Vec<SocketAddr>,
     /// Number of services.
     pub services: u32,
     pub conditions: Vec<Condition>,

@@ -67,10 +67,11 @@ impl Writes {
         run.options.choices()?;
         check_documents(run.documents)?;
         self.check_balancer_known(run.documents)?;
-        check_own_ports(run.documents, &self.http)?;
+        check_own_ports(run.documents, &[&self.http[..], &self.https].concat())?;
         let read = self.check_against_stored(&run).await?;
         let merged = self.merge_all(run.documents, &run.options, &by).await?;
         self.check_host_paths(run.documents).await?;
+        self.check_certificates(run.documents).await?;
         let images = self.resolve_all(run.documents, &merged).await?;
         let _lock = self.lock.lock().await;
         if let Some(answer) = self.answered(request_id).await? {

@@ -47,7 +47,7 @@ pub(crate) fn check_documents(documents: &[ApplyDocument]) -> Result<(), Control
     if problems.is_empty() { Ok(()) } else { Err(ControllerError::Invalid(problems)) }
 }
 
-/// Refuses documents that listen on a port on which the daemon itself serves HTTP,
+/// Refuses documents that listen on a port on which the daemon itself serves HTTP or HTTPS,
 /// on whatever address.
 pub(super) fn check_own_ports(
     documents: &[ApplyDocument],

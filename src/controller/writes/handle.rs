@@ -22,6 +22,8 @@ pub struct Writes {
     pub(in crate::controller) agent: watch::Receiver<AgentState>,
     /// Where the daemon itself serves HTTP.
     pub(in crate::controller) http: Vec<SocketAddr>,
+    /// Where it serves HTTPS.
+    pub(in crate::controller) https: Vec<SocketAddr>,
     /// The manifests directory that is followed: no other source changes its objects, from the first request on.
     pub(in crate::controller) followed: Option<String>,
     /// Held while a request writes, so that a daemon's own writers queue up and never conflict.

@@ -7,6 +7,7 @@
 
 mod apply;
 mod capacity;
+mod certificates;
 mod choices;
 mod commands;
 mod commit;

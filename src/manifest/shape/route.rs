@@ -3,6 +3,7 @@
 use super::kubernetes::INGRESS_RULE;
 use super::schema_node::DefaultValue::{Default, Means, Required};
 use super::schema_node::{KeyRule, NONE, SchemaNode, TEXT, TEXTS, ValueType, key};
+use super::tls::{HSTS_KEY, HTTPS_REDIRECT_KEY, ROUTE_TLS_KEY};
 use super::traffic::PORT_NAME;
 
 /// `host`, `host/path` or `/path`.
@@ -259,9 +260,19 @@ pub(in crate::manifest) const ROUTE: SchemaNode = SchemaNode {
             "{remove: [Server]}",
             "Changes of the headers of the service's responses, and of redirects.",
         ),
+        ROUTE_TLS_KEY,
+        HTTPS_REDIRECT_KEY,
+        HSTS_KEY,
     ],
-    later: &["tls", "retry", "sticky"],
-    rules: &[KeyRule::Any(&["path", "host"])],
+    later: &["retry", "sticky"],
+    rules: &[
+        KeyRule::Any(&["path", "host"]),
+        KeyRule::Needs("httpsRedirect", "tls"),
+        KeyRule::Needs("hsts", "tls"),
+        KeyRule::Needs("tls", "host"),
+        KeyRule::Needs("httpsRedirect", "host"),
+        KeyRule::Needs("hsts", "host"),
+    ],
     elsewhere: &[INGRESS_RULE],
     ..NONE
 };

@@ -420,3 +420,42 @@ const BAD_OPTIONS: &[(&str, &[&str])] = &[
 fn problems_of_container_options_are_refused() {
     refused(BAD_OPTIONS);
 }
+
+#[test]
+fn problems_of_tls_are_refused() {
+    let row = |route: &str| format!("image: a:1\nport: 80\nroute: [{{{route}}}]");
+    for (route, problem) in [
+        (
+            "host: a.test, tls: {cert: /c}",
+            "spec.route[0].tls.key | `key` is required | key: /etc/ssl/shop.key",
+        ),
+        ("host: a.test, tls: automatic", "spec.route[0].tls | `automatic` is not one of auto"),
+        ("host: a.test, tls: [auto]", "spec.route[0].tls | expected a map, found a list"),
+        ("host: a.test, tls: {cert: c, key: /k}", "spec.route[0].tls.cert | `c` must be an absolute path"),
+        ("host: a.test, tls: {cert: /c, key: k}", "spec.route[0].tls.key | `k` must be an absolute path"),
+        (
+            "path: /x, tls: auto",
+            "spec.route[0].tls | a certificate is for a host, and this route has none | host: shop.localhost",
+        ),
+        (
+            "host: a.dev, tls: auto",
+            "spec.route[0].tls | `tls: auto` issues certificates for private names only",
+        ),
+        ("host: a.test, httpsRedirect: true", "spec.route[0].httpsRedirect | `httpsRedirect` needs `tls`"),
+        ("host: a.test, hsts: {maxAge: 1d}", "spec.route[0].hsts | `hsts` needs `tls`"),
+        (
+            "host: a.test, tls: auto, hsts: {maxage: 1d}",
+            "spec.route[0].hsts.maxage | unknown field `maxage` | maxAge",
+        ),
+        (
+            "host: a.test, tls: auto}, {host: a.test, path: /x, tls: {cert: /c, key: /k}",
+            "spec.route[1].tls | another route of the same host has its certificate from local CA",
+        ),
+    ] {
+        let text = row(route);
+        let findings = super::run(&super::with_spec(&text)).unwrap_err();
+        let shown: Vec<String> = findings.iter().map(super::row).collect();
+        let shown = shown.join("\n");
+        assert!(shown.contains(problem), "{route}\n{shown}");
+    }
+}

@@ -15,8 +15,9 @@ use coxswain::balancer::{
 use coxswain::clock::{Clock, RealClock, VirtualClock};
 use coxswain::model::{
     BalancerReport, BalancerReports, EndpointId, EndpointVia, Epoch, ForwardAction, HostPattern, Listener,
-    ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RouteFilters, RouteWaits,
-    RoutingTable, TableEndpoint, TableName, TableRoute, TableService, TrustedProxies, WeightedBackend,
+    ListenerId, Millis, PathMatch, ProtocolKind, RevisionNumber, RouteAction, RouteFilters, RouteHttps,
+    RouteWaits, RoutingTable, TableEndpoint, TableName, TableRoute, TableService, TrustedProxies,
+    WeightedBackend,
 };
 use coxswain::plane::PlaneServer;
 use coxswain::testing;
@@ -25,7 +26,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -214,12 +215,22 @@ pub(crate) fn open_socket(
 
 /// Gives the balancer the sockets of a TCP listener with this id; returns its address.
 pub(crate) async fn listen_for_tcp(balancer: &Balancer, id: &ListenerId, threads: usize) -> SocketAddr {
+    listen(balancer, id, ProtocolKind::Tcp, threads).await
+}
+
+/// Gives the balancer the sockets of a listener; returns its address.
+pub(crate) async fn listen(
+    balancer: &Balancer,
+    id: &ListenerId,
+    protocol: ProtocolKind,
+    threads: usize,
+) -> SocketAddr {
     let first = reuse_port("127.0.0.1:0".parse().unwrap());
     let address = first.local_addr().unwrap();
     let mut sockets = vec![first];
     sockets.resize_with(threads, || reuse_port(address));
     for (thread, socket) in sockets.into_iter().enumerate() {
-        let socket = AcceptSocket { listener: id.clone(), protocol: ProtocolKind::Tcp, socket };
+        let socket = AcceptSocket { listener: id.clone(), protocol, socket };
         balancer.sockets.send(SocketChange::Open { thread, socket }).await.unwrap();
     }
     address
@@ -376,6 +387,7 @@ pub(crate) fn route(host: Option<&str>, path: &str, service: &str) -> TableRoute
             timeout: Millis::secs(10),
             strip_prefix: false,
             waits: RouteWaits { hold: Millis(0), ..RouteWaits::default() },
+            https: RouteHttps::default(),
         }),
         filters: RouteFilters::default(),
     }
@@ -400,6 +412,7 @@ pub(crate) fn table(revision: u64, routes: &[TableRoute], services: &[(&str, &[&
         listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),
         routes: routes.to_vec(),
         services: services.iter().map(|(name, backends)| ((*name).into(), service(backends))).collect(),
+        certificates: [].into(),
     }
 }
 
@@ -465,7 +478,7 @@ impl Client {
 }
 
 /// Reads a request's head from a raw connection; `None` where the peer ends it first.
-pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<String> {
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);

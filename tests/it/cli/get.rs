@@ -1,8 +1,8 @@
 //! What is shown: get, status, logs, events.
 
 use coxswain::api::types::{
-    BalancerObject, DaemonStatus, List, LogEntry, NodeObject, RefusedConnections, RolloutStatus, ServiceExit,
-    ServiceObject,
+    AuthorityObject, BalancerObject, DaemonStatus, List, LogEntry, NodeObject, RefusedConnections,
+    RolloutStatus, ServiceExit, ServiceObject,
 };
 use coxswain::model::{
     ConditionKind, EngineKind, Epoch, EventKind, EventReason, ExposureMode, Reason, ReplicaName,
@@ -10,8 +10,8 @@ use coxswain::model::{
 };
 
 use super::objects::{
-    condition, crashed_often, daemon, endpoint, event, exited, failure, host, image, minutes_ago,
-    progressing, replica, revision, rollout, service, unhealthy, volumes,
+    certificates, condition, crashed_often, daemon, endpoint, event, exited, failure, host, image,
+    minutes_ago, progressing, replica, revision, rollout, service, unhealthy, volumes,
 };
 use super::stub::{Reply, Stub};
 use super::transcript::{run, transcript};
@@ -64,6 +64,7 @@ fn stub() -> Stub {
         )
         .on("GET /v1/nodes", [Reply::json(&List::of(vec![host(), away]))])
         .on("GET /v1/volumes", [Reply::json(&List::of(volumes()))])
+        .on("GET /v1/certificates", [Reply::json(&List::of(certificates()))])
         .on("GET /v1/events?follow=false", [Reply::lines(&events)])
         .on("GET /v1/events?service=users&follow=false", [Reply::lines(&events[..1])])
         .on("GET /v1/events?service=users&follow=true", [Reply::lines(&events)])
@@ -85,6 +86,7 @@ fn get_prints_tables_of_every_kind() {
                 "get nodes",
                 "get volumes",
                 "get volumes users -o wide",
+                "get certificates",
                 "get revisions",
                 "events",
                 "events service/users -f",
@@ -138,9 +140,31 @@ fn get_prints_objects_as_yaml_and_json() {
 }
 
 #[test]
+fn certificate_trust_prints_the_certificate_and_how_to_trust_it() {
+    let authority = AuthorityObject {
+        pem: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned(),
+        not_after: "2036-01-02T00:00:00Z".parse().unwrap(),
+        path: "/var/lib/coxswain/certificates/local-ca.pem".to_owned(),
+    };
+    let stub = Stub::start().on("GET /v1/certificates/authority", [Reply::json(&authority)]);
+    insta::assert_snapshot!("certificate_trust", transcript(&stub, &["certificate trust"]));
+    assert_eq!(run(&stub, "certificate trust").stdout, authority.pem);
+}
+
+#[test]
 fn get_json_has_envelope_for_every_kind() {
     let stub = stub();
-    for kind in ["services", "replicas", "endpoints", "routes", "nodes", "volumes", "revisions", "events"] {
+    for kind in [
+        "services",
+        "replicas",
+        "endpoints",
+        "routes",
+        "nodes",
+        "volumes",
+        "certificates",
+        "revisions",
+        "events",
+    ] {
         let printed = run(&stub, &format!("get {kind} -o json")).stdout;
         let list: serde_json::Value = serde_json::from_str(&printed).unwrap();
         assert_eq!(list["kind"], "List");
@@ -285,7 +309,8 @@ fn status_summarizes_daemon() {
         conditions: vec![condition(ConditionKind::Degraded, true, Reason::StoreUnavailable, damaged)],
         ..daemon()
     };
-    let connections = RefusedConnections { over_client_limit: 12, without_descriptor: 0, evicted: 40 };
+    let connections =
+        RefusedConnections { over_client_limit: 12, evicted: 40, failed_handshakes: 7, ..Default::default() };
     let crowded = DaemonStatus { connections, held_requests: 7, ..daemon() };
     let balancer = |id: &str, pid, ending, in_flight| BalancerObject {
         id: id.to_owned(),

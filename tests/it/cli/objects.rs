@@ -1,19 +1,19 @@
 //! Objects that the scripted daemon shows.
 
 use coxswain::api::types::{
-    DaemonStatus, EndpointObject, EventObject, NodeObject, ObjectCondition, ObjectImage, ObjectMetadata,
-    OperationOutcome, OperationProgress, RefusedConnections, ReplicaObject, ReplicaProgress, RevisionObject,
-    RolloutDeadline, RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus, VolumeObject,
-    WriteAction, WrittenObject,
+    CertificateObject, DaemonStatus, EndpointObject, EventObject, NodeObject, ObjectCondition, ObjectImage,
+    ObjectMetadata, OperationOutcome, OperationProgress, RefusedConnections, ReplicaObject, ReplicaProgress,
+    RevisionObject, RolloutDeadline, RolloutFailureDetail, RolloutStatus, ServiceObject, ServiceStatus,
+    VolumeObject, WriteAction, WrittenObject,
 };
 use coxswain::clock::wall_time;
 use coxswain::controller::{ReplicaSnapshot, RevisionSnapshot};
 use coxswain::model::{
-    Author, ConditionKind, Desired, EndpointState, EndpointStats, EnvValue, Epoch, EventKind, EventReason,
-    FailureReason, Generation, LastExit, Millis, NotReadyCause, OutcomeRecord, Port, Protocol, Reason,
-    Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision, RevisionNumber,
-    RevisionOutcome, Rollout, RolloutDirection, RolloutFailure, RolloutState, Route, ServiceSpec, TableName,
-    Trial,
+    Author, CertificateState, ConditionKind, Desired, EndpointState, EndpointStats, EnvValue, Epoch,
+    EventKind, EventReason, FailureReason, Generation, LastExit, Millis, NotReadyCause, OutcomeRecord, Port,
+    Protocol, Reason, Replica, ReplicaName, ReplicaPhase, ReplicaStatus, ResolvedImage, Revision,
+    RevisionNumber, RevisionOutcome, Rollout, RolloutDirection, RolloutFailure, RolloutState, Route,
+    ServiceSpec, TableName, Trial,
 };
 use coxswain::testing;
 use jiff::Timestamp;
@@ -256,6 +256,31 @@ pub(super) fn volumes() -> Vec<VolumeObject> {
     vec![named, of_image]
 }
 
+/// A certificate whose life is over, and one that cannot be read.
+pub(super) fn certificates() -> Vec<CertificateObject> {
+    let over = CertificateObject {
+        host: "a.shop.test".to_owned(),
+        source: "/etc/ssl/a.pem".to_owned(),
+        services: vec!["users".into()],
+        state: CertificateState::OutOfDate,
+        reason: Some("/etc/ssl/a.pem expired on 2026-01-31".to_owned()),
+        not_before: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+        not_after: Some("2026-01-31T00:00:00Z".parse().unwrap()),
+        issuer: Some("CN=issuer".to_owned()),
+    };
+    let broken = CertificateObject {
+        host: "shop.example".to_owned(),
+        source: "/etc/ssl/shop.pem".to_owned(),
+        services: vec!["users".into(), "web".into()],
+        state: CertificateState::Missing,
+        reason: Some("cannot read /etc/ssl/shop.pem: permission denied".to_owned()),
+        not_before: None,
+        not_after: None,
+        issuer: None,
+    };
+    vec![over, broken]
+}
+
 pub(super) fn daemon() -> DaemonStatus {
     let table = TableName { store: "3f2a".into(), epoch: Epoch(2), revision: 41 };
     DaemonStatus {
@@ -271,6 +296,7 @@ pub(super) fn daemon() -> DaemonStatus {
         connections: RefusedConnections::default(),
         held_requests: 0,
         http: vec!["0.0.0.0:8080".to_owned()],
+        https: Vec::new(),
         services: 2,
         conditions: Vec::new(),
     }

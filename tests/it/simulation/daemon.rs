@@ -65,6 +65,7 @@ impl Daemon {
             agent: handle.clone(),
             node: NodeId::new(HOST),
             http: Vec::new(),
+            https: Vec::new(),
             manifests: None,
         });
         let Seam { chance, wakes, fuse, .. } = seam;

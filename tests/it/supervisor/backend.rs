@@ -5,8 +5,8 @@ use std::sync::Condvar;
 
 use coxswain::model::{
     EndpointId, Epoch, ForwardAction, HostPattern, Listener, ListenerId, Millis, PathMatch, RevisionNumber,
-    RouteAction, RouteFilters, RouteWaits, RoutingTable, TableEndpoint, TableName, TableRoute, TableService,
-    WeightedBackend, sha256_hex,
+    RouteAction, RouteFilters, RouteHttps, RouteWaits, RoutingTable, TableEndpoint, TableName, TableRoute,
+    TableService, WeightedBackend, sha256_hex,
 };
 
 use super::*;
@@ -99,6 +99,7 @@ pub(super) fn leave_table(directory: &TempDir, server: SocketAddr) {
         timeout: Millis::secs(60),
         strip_prefix: false,
         waits: RouteWaits::default(),
+        https: RouteHttps::default(),
     };
     let route = TableRoute {
         listeners: [ListenerId::public_http()].into(),
@@ -114,6 +115,7 @@ pub(super) fn leave_table(directory: &TempDir, server: SocketAddr) {
         listeners: [(ListenerId::public_http(), Listener::PUBLIC_HTTP)].into(),
         routes: vec![route],
         services: [("slow".into(), service)].into(),
+        certificates: [].into(),
     };
     let json = serde_json::to_string(&table).unwrap();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();

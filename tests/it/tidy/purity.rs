@@ -9,9 +9,10 @@ use super::source::{CodePath, Source};
 const PURE_CRATES: [&str; 9] =
     ["serde", "serde_json", "thiserror", "sha2", "hex", "ipnet", "jiff", "schemars", "strsim"];
 /// And those that one place may use beyond them: they turn values into values.
-const PURE_CRATES_OF: [(&str, &[&str]); 4] = [
+const PURE_CRATES_OF: [(&str, &[&str]); 5] = [
     ("src/manifest/", &["serde_saphyr", "granit_parser"]),
     ("src/engine/", &["bollard"]),
+    ("src/certificates/", &["rustls", "x509_parser"]),
     (
         "src/bin/ctl/",
         &["comfy_table", "console", "miette", "serde_saphyr", "clap", "clap_complete", "clap_mangen"],

@@ -79,7 +79,8 @@ impl WriteQueue {
             self.written += written as u64;
             self.advance(written);
         }
-        Poll::Ready(Ok(()))
+        // what TLS has encrypted and the socket did not take; a socket alone has nothing to flush
+        stream.poll_flush(cx)
     }
 
     fn slices(&self) -> Vec<IoSlice<'_>> {

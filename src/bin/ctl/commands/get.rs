@@ -10,13 +10,13 @@ mod printer;
 mod watch;
 
 pub(super) use self::kinds::REVISIONS;
-use self::kinds::{ENDPOINTS, EVENTS, NODES, REPLICAS, ROUTES, SERVICES, VOLUMES};
+use self::kinds::{CERTIFICATES, ENDPOINTS, EVENTS, NODES, REPLICAS, ROUTES, SERVICES, VOLUMES};
 pub(super) use self::printer::{ObjectPrinter, OutputFormat};
 
 /// Display one or many objects
 ///
-/// KIND is one of services (the default), replicas, endpoints, routes, nodes, volumes, revisions, events. Names of services select
-/// the objects that belong to them.
+/// KIND is one of services (the default), replicas, endpoints, routes, nodes, volumes, certificates, revisions, events. Names of
+/// services select the objects that belong to them.
 ///
 /// With --watch on a terminal the table is redrawn. Otherwise each change prints a row, and a deleted object prints `NAME
 /// gone`, or an object with its name and `status: {gone: true}`. After a restart of the daemon, which is noted on
@@ -48,6 +48,7 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
         ResourceKind::Routes => printer.select_and_print(client.services().await?, &ROUTES),
         ResourceKind::Nodes => printer.select_and_print(client.nodes().await?, &NODES),
         ResourceKind::Volumes => printer.select_and_print(client.volumes().await?, &VOLUMES),
+        ResourceKind::Certificates => printer.select_and_print(client.certificates().await?, &CERTIFICATES),
         ResourceKind::Revisions => printer.select_and_print(client.revisions(None).await?, &REVISIONS),
         ResourceKind::Events => {
             let service = selection.at_most_one()?;
@@ -66,6 +67,7 @@ async fn watch(printer: &ObjectPrinter<'_>) -> Result<(), CliError> {
         ResourceKind::Routes => watch::lists(printer, &ROUTES).await,
         ResourceKind::Nodes => watch::lists(printer, &NODES).await,
         ResourceKind::Volumes => watch::lists(printer, &VOLUMES).await,
+        ResourceKind::Certificates => watch::lists(printer, &CERTIFICATES).await,
         ResourceKind::Revisions => watch::lists(printer, &REVISIONS).await,
         ResourceKind::Events => {
             let source = EventSource::new(printer.session.client.clone(), printer.selection.at_most_one()?);

@@ -2,6 +2,7 @@
 
 pub(crate) mod abort;
 pub(crate) mod apply;
+pub(crate) mod certificate;
 pub(crate) mod check_gateway;
 pub(crate) mod completion;
 pub(crate) mod confirm;

@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Address to serve HTTP on; may be repeated
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080", value_parser = address)]
     http: Vec<SocketAddr>,
+    /// Address to serve HTTPS on; may be repeated. Routes with `tls` are served there [default: none]
+    #[arg(long, value_name = "ADDR", value_parser = address_with_port)]
+    https: Vec<SocketAddr>,
     /// Path of Docker's socket [default: /var/run/docker.sock] [env: DOCKER_HOST]
     #[arg(long, value_name = "PATH")]
     docker: Option<PathBuf>,
@@ -66,6 +69,12 @@ pub(crate) struct Args {
 /// An IP address with a port.
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected an IP address and port, such as 127.0.0.1:8080".to_owned())
+}
+
+/// One with a port that clients can be redirected to.
+fn address_with_port(text: &str) -> Result<SocketAddr, String> {
+    let of_any_port = || "expected a port other than 0: clients are redirected to it".to_owned();
+    address(text).and_then(|address| if address.port() == 0 { Err(of_any_port()) } else { Ok(address) })
 }
 
 /// Each app gets a /24.
@@ -144,6 +153,7 @@ pub(crate) fn run(args: Args, socket: PathBuf, environment: &Environment) -> Res
         state_dir: args.state_dir.unwrap_or_else(|| environment.state_dir()),
         socket,
         http: args.http,
+        https: args.https,
         docker,
         network_pool: args.network_pool,
         exposure: args.exposure,
@@ -188,6 +198,14 @@ fn start_failure(error: anyhow::Error) -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn https_needs_a_port_that_clients_can_be_redirected_to() {
+        assert!(address_with_port("0.0.0.0:443").is_ok());
+        for text in ["0.0.0.0:0", "0.0.0.0", "example.org:443"] {
+            assert!(address_with_port(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn host_path_is_absolute_and_plain() {

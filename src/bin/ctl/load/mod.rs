@@ -9,6 +9,7 @@
 
 mod request;
 mod tally;
+mod tls;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use request::LoadTarget;
 pub(crate) use tally::RequestTally;
+pub(crate) use tls::LoadTls;
 
 /// Between two requests of a client: ten clients send about 900 requests per second to a fast service, enough to hit every
 /// moment of a release without being a benchmark.
@@ -196,7 +198,15 @@ mod tests {
     fn target(address: SocketAddr, deadline: Duration) -> LoadTarget {
         let host = "localhost".to_owned();
         let path = "/".to_owned();
-        LoadTarget { address, host, path, method: hyper::Method::GET, deadline, late_after: deadline }
+        LoadTarget {
+            address,
+            tls: None,
+            host,
+            path,
+            method: hyper::Method::GET,
+            deadline,
+            late_after: deadline,
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+use super::tls::LoadTls;
 
 /// The listener is local: it accepts at once unless its queue is full.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -17,6 +20,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct LoadTarget {
     pub(crate) address: SocketAddr,
+    /// `None`: HTTP without TLS.
+    pub(crate) tls: Option<LoadTls>,
     /// For the `Host` header.
     pub(crate) host: String,
     /// Including the query.
@@ -53,17 +58,26 @@ pub(super) async fn exchange(
             }
         }
     }
-    let mut connection = connect(target.address).await?;
+    let mut connection = connect(target).await?;
     let sent = connection.send_request(request(target, keep)?).await;
     finish(connection, sent.map_err(|error| connection_failure(&error))?).await
 }
 
-async fn connect(address: SocketAddr) -> Result<KeptConnection, String> {
-    let stream = match tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await {
+async fn connect(target: &LoadTarget) -> Result<KeptConnection, String> {
+    let stream = match tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(target.address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(format!("no connection: {}", error.kind())),
         Err(_) => return Err(format!("no connection within {}s", CONNECT_DEADLINE.as_secs())),
     };
+    match &target.tls {
+        None => speak(stream).await,
+        Some(tls) => speak(tls.connect(stream).await?).await,
+    }
+}
+
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<KeptConnection, String> {
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(|error| connection_failure(&error))?;
     // The connection lives as long as its sender, and its errors surface at the request.

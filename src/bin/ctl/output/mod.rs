@@ -5,6 +5,7 @@
 //! The other files of this module only build text.
 
 pub(crate) mod age;
+pub(crate) mod certificate_listing;
 pub(crate) mod changes;
 pub(crate) mod cut_requests;
 pub(crate) mod describe;

@@ -3,7 +3,8 @@
 //! Every object has `apiVersion, kind, metadata, spec, status` in this order, and `apply` accepts a service unchanged.
 
 use coxswain::api::types::{
-    EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject, VolumeObject,
+    CertificateObject, EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
+    VolumeObject,
 };
 use coxswain::manifest::API_VERSION;
 use serde::Serialize;
@@ -92,6 +93,11 @@ impl Envelope {
 
     pub(crate) fn node(node: &NodeObject) -> Self {
         Self { status: Some(value(node)), ..Self::of("Node", &node.name, json!({"name": node.name})) }
+    }
+
+    pub(crate) fn certificate(certificate: &CertificateObject) -> Self {
+        let name = &certificate.host;
+        Self { status: Some(value(certificate)), ..Self::of("Certificate", name, json!({"name": name})) }
     }
 
     pub(crate) fn revision(object: &RevisionObject) -> Self {

@@ -22,6 +22,7 @@ pub(crate) fn daemon(status: &DaemonStatus, processes: Option<&DaemonProcessList
         connections,
         held_requests,
         http,
+        https,
         services,
         conditions,
     } = status;
@@ -45,7 +46,9 @@ pub(crate) fn daemon(status: &DaemonStatus, processes: Option<&DaemonProcessList
     lines.extend(processes.map(|list| format!("processes {}", process_line(list, version))));
     // Without its store the daemon knows nothing of the rest.
     if !conditions.iter().any(|found| found.status && found.reason == Reason::StoreUnavailable) {
-        let entry: Vec<String> = http.iter().map(|address| format!("http://{address}")).collect();
+        let http = http.iter().map(|address| format!("http://{address}"));
+        let https = https.iter().map(|address| format!("https://{address}"));
+        let entry: Vec<String> = http.chain(https).collect();
         lines.push(format!("node      {node}"));
         lines.extend(exposure.into_iter().chain(limits));
         lines.push(format!("entry     {}", entry.join(", ")));
@@ -103,7 +106,9 @@ fn balancer_process(balancer: &BalancerObject) -> String {
 
 /// What limits on connections have cost, if they have.
 fn refused(connections: &RefusedConnections) -> Option<String> {
-    let RefusedConnections { over_client_limit, without_descriptor, evicted } = connections;
+    // scanners of ports fail handshakes all day: that is no trouble
+    let RefusedConnections { over_client_limit, without_descriptor, evicted, failed_handshakes: _ } =
+        connections;
     let parts = [
         (over_client_limit, "refused over --max-connections-per-client"),
         (without_descriptor, "refused because no file descriptor was free"),

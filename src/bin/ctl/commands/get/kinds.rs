@@ -1,13 +1,14 @@
 //! How objects of each kind are named, tabulated, exported and compared. Pure.
 
 use coxswain::api::types::{
-    EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject, VolumeObject,
+    CertificateObject, EndpointObject, EventObject, NodeObject, ReplicaObject, RevisionObject, ServiceObject,
+    VolumeObject,
 };
 use jiff::Timestamp;
 
 use crate::output::object::Envelope;
 use crate::output::table::TextTable;
-use crate::output::{listing, node_listing, route_listing};
+use crate::output::{certificate_listing, listing, node_listing, route_listing};
 
 pub(in crate::commands) struct KindDisplay<T> {
     /// The names that select an object on the command line.
@@ -84,6 +85,16 @@ pub(super) const VOLUMES: KindDisplay<VolumeObject> = KindDisplay {
     },
     table: |volumes, _, wide| node_listing::volumes(volumes, wide),
     envelopes: |v| vec![Envelope::volume(v)],
+    same: |a, b| a == b,
+};
+
+pub(super) const CERTIFICATES: KindDisplay<CertificateObject> = KindDisplay {
+    names: |c| {
+        let host = [c.host.as_str()];
+        host.into_iter().chain(c.services.iter().map(|s| s.as_str())).collect()
+    },
+    table: certificate_listing::certificates,
+    envelopes: |c| vec![Envelope::certificate(c)],
     same: |a, b| a == b,
 };
 

@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use coxswain::api::codes;
-use coxswain::api::types::{ErrorDetail, RolloutStateName, ServiceObject};
+use coxswain::api::types::{DaemonStatus, ErrorDetail, RolloutStateName, ServiceObject};
 use coxswain::model::{HostPattern, RevisionNumber, Route, ServiceName};
 
 use super::args::Args;
 use crate::error::CliError;
-use crate::load::LoadTarget;
+use crate::load::{LoadTarget, LoadTls};
 use crate::session::Session;
 
 /// Beyond the route's timeout, so that a slow answer is counted as the balancer's 504.
@@ -28,7 +28,7 @@ pub(super) struct VerifiedService {
 impl VerifiedService {
     pub(super) async fn find(session: &Session<'_>, args: &Args) -> Result<Self, CliError> {
         let service = session.client.service(&args.service).await?;
-        let listeners = session.client.status().await?.http;
+        let DaemonStatus { http, https, .. } = session.client.status().await?;
         let name = args.service.clone();
         let revision = idle_revision(&service)?;
         let usage = |what: String| CliError::of(&codes::USAGE, what);
@@ -37,14 +37,19 @@ impl VerifiedService {
                 "{name} has no route that takes every request of its path, and verify sends requests through the balancer"
             )));
         };
+        // such a route redirects what comes without TLS
+        let is_secure = route.tls.is_some() && route.https_redirect && !https.is_empty();
+        let listeners = if is_secure { https } else { http };
         let address = listeners.first().and_then(|address| address.parse().ok());
         let Some(address) = address.map(reachable) else {
             return Err(usage("the daemon has no HTTP listener (`ctl serve --http ADDR`)".to_owned()));
         };
         let path = path(route, args.path.as_deref()).map_err(usage)?;
+        let host = host(route);
         let target = LoadTarget {
             address,
-            host: host(route),
+            tls: is_secure.then(|| LoadTls::new(&host)).transpose().map_err(usage)?,
+            host,
             path,
             method: args.method.method(),
             deadline: route.timeout.std() + BEYOND_ROUTE,

@@ -181,6 +181,7 @@ mod tests {
     fn report(writes: &WriteTracker) -> String {
         let target = LoadTarget {
             address: ([127, 0, 0, 1], 80).into(),
+            tls: None,
             host: String::new(),
             path: String::new(),
             method: hyper::Method::GET,
