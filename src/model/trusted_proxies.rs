@@ -235,7 +235,8 @@ mod tests {
     fn missing_trusted_and_unreadable_clients_are_told_apart() {
         let proxies = trusted(&["10.0.0.0/8"]);
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        let rows: [(&'static [&str], &'static [&str], NamedClient, Option<&str>); 9] = [
+        type Row = (&'static [&'static str], &'static [&'static str], NamedClient, Option<&'static str>);
+        let rows: [Row; 9] = [
             (&[], &[], NamedClient::Unnamed, Some("10.9.9.9")),
             (&["10.0.0.1"], &[], NamedClient::Trusted(address("10.0.0.1")), Some("10.0.0.1")),
             (
