@@ -213,7 +213,7 @@ async fn changed_names_come_neither_in_trailers_nor_in_interim_heads() {
         let seen = String::from_utf8_lossy(&body).replace("\r\n", "|");
         let answer = format!(
             "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-Secret: 1\r\n\r\n\
-             HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+             HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Secret, X-Own, X-Sum\r\n\r\n\
              {:x}\r\n{seen}\r\n0\r\nX-Secret: 2\r\nX-Own: 2\r\nX-Sum: 3\r\n\r\n",
             seen.len()
         );
@@ -228,7 +228,7 @@ async fn changed_names_come_neither_in_trailers_nor_in_interim_heads() {
     let answer = exchange(balancer.address, request).await.to_lowercase();
     assert!(answer.contains("103 early hints") && answer.contains("link: </a>"), "{answer}");
     assert!(answer.contains("|x-kept: 1|") && answer.contains("x-sum: 3"), "{answer}");
-    for dropped in ["x-env", "x-gone", "x-secret", "x-own: 2"] {
+    for dropped in ["x-env:", "x-gone:", "x-secret:", "x-own: 2"] {
         assert!(!answer.contains(dropped), "{dropped}: {answer}");
     }
     assert!(answer.contains("x-own: 1"), "{answer}");
@@ -243,7 +243,7 @@ async fn only_allowed_clients_pass_and_behind_a_trusted_proxy_the_real_one_count
     assert!(forged.contains("not allowed"), "{forged}");
     let trusted = TrustedProxies::new(["127.0.0.0/8".parse().unwrap()]);
     let loopback = filtered(route(None, "/near", "web"), serde_json::json!({"allow": ["127.0.0.0/8"]}));
-    let inner = filtered(route(None, "/inner", "web"), serde_json::json!({"allow": ["127.0.0.7"]}));
+    let inner = filtered(route(None, "/inner", "web"), serde_json::json!({"allow": ["127.0.0.7/32"]}));
     let (balancer, _backends) = balancer_with(&[office, loopback, inner], trusted).await;
     for (line, headers, code) in [
         ("GET /near", "", 200),
