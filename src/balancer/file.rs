@@ -250,8 +250,8 @@ mod tests {
         let file = TableFile::new(dir.path().join("table"), "a".into());
         // as a program of format 3 writes it, without filters
         let route = serde_json::json!({
-            "listeners": ["public-http"], "hosts": ["*"], "path": {"prefix": "/"},
-            "action": {"forward": {"backends": [{"service": "s", "port": "http", "weight": 1}], "timeout": 1}},
+            "listeners": ["http"], "hosts": ["*"], "path": {"prefix": "/"},
+            "action": {"forward": {"backends": [{"service": "s", "port": "http", "weight": 1}], "timeout": "1s"}},
         });
         let mut written = serde_json::to_value(table()).unwrap();
         written["routes"] = serde_json::json!([route]);
