@@ -60,6 +60,17 @@ fn check_site(client: &HttpClient, host: &str) -> Result<(), LocalReply> {
     if is_same { Ok(()) } else { Err(LocalReply::Misdirected) }
 }
 
+/// The times of the route hold from now on; a call of gRPC may be silent for longer than an upload.
+fn begin_waiting(client: &HttpClient, choice: &HttpChoice, request: &Request<RequestBody>) -> AnswerTimes {
+    let waits = choice.waits;
+    client.activity.set_waits(waits);
+    if choice.protocol == UpstreamProtocol::Http2 && headers::is_grpc(request.headers()) {
+        client.activity.begin_call();
+        return AnswerTimes { timeout: choice.timeout, upload: waits.idle_timeout };
+    }
+    AnswerTimes { timeout: choice.timeout, upload: waits.upload_timeout }
+}
+
 /// The method stays as it was: 308.
 fn redirect(location: &str, has_body: bool, exchange: Exchange) -> Response<ResponseBody> {
     let mut response = LocalReply::ToHttps.response(has_body, exchange);
@@ -160,13 +171,7 @@ impl<'a> ForwardedRequest<'a> {
             let may_repeat = self.may_repeat(origin);
             let request = Request::from_parts(self.head, self.body);
             let sent_at = (origin == ConnectionOrigin::TO_DOCKER_PROXY).then(|| self.handler.clock.mono());
-            let waits = choice.waits;
-            self.client.activity.set_waits(waits);
-            let mut times = AnswerTimes { timeout: choice.timeout, upload: waits.upload_timeout };
-            if choice.protocol == UpstreamProtocol::Http2 && headers::is_grpc(request.headers()) {
-                self.client.activity.begin_call();
-                times.upload = waits.idle_timeout;
-            }
+            let times = begin_waiting(self.client, &choice, &request);
             let failure = match send(lease, request, may_repeat, times, self.client).await {
                 Ok(answer) => {
                     return Ok(self.handler.answered(choice, origin, answer, self.client.peer.tls.is_some()));
