@@ -139,10 +139,10 @@ pub(super) const HTTP2_CONNECTION_WINDOW: u32 = HTTP2_STREAMS_MAX * HTTP2_STREAM
 /// is 13,107 frames, or 3.3 MB.
 pub(super) const HTTP2_FRAME_BUDGET: usize = 4 << 20;
 /// Requests that share a connection to an endpoint: as many as most servers take, and few enough for the window below.
-pub(super) const HTTP2_UPSTREAM_REQUESTS_MAX: usize = 100;
+pub(super) const HTTP2_UPSTREAM_REQUESTS_MAX: u32 = 100;
 /// What an endpoint may send on a connection that clients have not read: enough for all its requests, so that clients that do not read
 /// hold up no other.
-pub(super) const HTTP2_UPSTREAM_WINDOW: u32 = 100 * HTTP2_STREAM_WINDOW;
+pub(super) const HTTP2_UPSTREAM_WINDOW: u32 = HTTP2_UPSTREAM_REQUESTS_MAX * HTTP2_STREAM_WINDOW;
 /// [`HTTP2_FRAME_BUDGET`] of a connection to an endpoint: 20 clients that do not read such messages end no connection of others.
 pub(super) const HTTP2_UPSTREAM_FRAME_BUDGET: usize = 64 << 20;
 /// Requests given up by their clients of which an endpoint may still send: a client with a full connection leaves a hundred.

@@ -328,8 +328,8 @@ async fn request_that_its_client_gives_up_ends_at_the_endpoint() {
     balancer.until(|report| report.in_flight(&backend.id()) == 0).await;
 }
 
-#[tokio::test]
-async fn client_that_cancels_every_request_is_disconnected() {
+/// Cancels one request after another, most of which have reached an endpoint, until the balancer closes the connection.
+async fn cancel_until_disconnected(request: fn() -> http::request::Builder, is_whole: bool, most: usize) {
     let mut balancer = single().await;
     let backend = Backend::raw("a", |mut stream, _| async move {
         let mut rest = Vec::new();
@@ -339,40 +339,27 @@ async fn client_that_cancels_every_request_is_disconnected() {
     balancer.publish(simple(1, &[&backend])).await;
     let client = Http2Client::connect(&balancer).await;
     let mut cancelled = 0;
-    while let Ok((response, mut send)) = client.begin(Request::get("http://web/"), true).await {
-        // each has reached an endpoint
+    while let Ok((response, mut send)) = client.begin(request(), is_whole).await {
         tokio::time::timeout(Duration::from_millis(1), response)
             .await
             .unwrap_or_else(|_| Err(Reason::CANCEL.into()))
             .unwrap_err();
         send.send_reset(Reason::CANCEL);
         cancelled += 1;
-        assert!(cancelled < 5_000, "the connection is still served");
+        assert!(cancelled < most, "the connection is still served");
     }
     let error = client.ended().await.unwrap_err();
     assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM), "{error:?}");
 }
 
 #[tokio::test]
+async fn client_that_cancels_every_request_is_disconnected() {
+    cancel_until_disconnected(|| Request::get("http://web/"), true, 5_000).await;
+}
+
+#[tokio::test]
 async fn client_that_cancels_every_upload_is_disconnected() {
-    let mut balancer = single().await;
-    let backend = Backend::raw("a", |mut stream, _| async move {
-        let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest).await;
-    })
-    .await;
-    balancer.publish(simple(1, &[&backend])).await;
-    let client = Http2Client::connect(&balancer).await;
-    let mut cancelled = 0;
-    while let Ok((response, mut send)) = client.begin(Request::post("http://web/"), false).await {
-        // most have reached the endpoint by then
-        let _ = tokio::time::timeout(Duration::from_millis(1), response).await;
-        send.send_reset(Reason::CANCEL);
-        cancelled += 1;
-        assert!(cancelled < 1_000, "the connection is still served");
-    }
-    let error = client.ended().await.unwrap_err();
-    assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM), "{error:?}");
+    cancel_until_disconnected(|| Request::post("http://web/"), false, 1_000).await;
 }
 
 #[tokio::test]

@@ -95,12 +95,12 @@ impl ClientStream {
 
     /// Passes an interim response, such as 103 Early Hints. h2 buffers it however little the client reads, so there may be only a few.
     pub(in crate::balancer::http) fn send_interim(&self, status: StatusCode, headers: &HeaderMap) {
-        let mut interim = Response::new(());
-        *interim.status_mut() = status;
-        interim.headers_mut().clone_from(headers);
         if self.interim.get() >= INTERIM_RESPONSES_MAX {
             return;
         }
+        let mut interim = Response::new(());
+        *interim.status_mut() = status;
+        interim.headers_mut().clone_from(headers);
         self.interim.set(self.interim.get() + 1);
         if let Err(error) = self.reply.borrow_mut().send_informational(interim) {
             // the stream has ended, which the one who serves it sees too

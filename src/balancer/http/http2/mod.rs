@@ -14,6 +14,7 @@ mod lingering_stream;
 mod preread;
 mod request_head;
 mod response;
+mod send_room;
 mod stream;
 mod upstream;
 mod upstream_response;

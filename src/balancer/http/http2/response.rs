@@ -10,6 +10,7 @@ use http::{Response, StatusCode};
 use http_body::{Body, Frame};
 
 use super::client_stream::ClientStream;
+use super::send_room::poll_room;
 use crate::balancer::http::activity::ClientActivity;
 use crate::balancer::http::headers;
 use crate::balancer::http::response_body::ResponseBody;
@@ -114,18 +115,10 @@ impl StreamWriter {
         activity: &ClientActivity,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), BrokenStream>> {
-        self.send.reserve_capacity(self.unsent.len());
-        while self.send.capacity() == 0 {
-            let polled = self.send.poll_capacity(cx);
-            activity.note_write(polled.is_pending());
-            match ready!(polled) {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(broken(&error))),
-                None => return Poll::Ready(Err(BrokenStream)),
-            }
-        }
-        activity.note_write(false);
-        let data = self.unsent.split_to(self.send.capacity().min(self.unsent.len()));
+        let room = poll_room(&mut self.send, self.unsent.len(), cx);
+        activity.note_write(room.is_pending());
+        let Some(room) = ready!(room) else { return Poll::Ready(Err(BrokenStream)) };
+        let data = self.unsent.split_to(room);
         let is_last = self.unsent.is_empty() && self.body.is_end_stream();
         if is_last {
             return Poll::Ready(self.end(data));

@@ -73,7 +73,7 @@ impl Http2Pool {
         let longest = if policy == ReusePolicy::Fresh { UPSTREAM_FRESH } else { UPSTREAM_IDLE };
         let connections = self.connections.borrow();
         let has_room = |shared: &&SharedConnection| {
-            let most = shared.sender.current_max_send_streams().min(HTTP2_UPSTREAM_REQUESTS_MAX);
+            let most = shared.sender.current_max_send_streams().min(HTTP2_UPSTREAM_REQUESTS_MAX as usize);
             let is_fresh = shared.usage.idle_since().is_none_or(|since| now.since(since).std() < longest);
             shared.address == address && shared.usage.requests.get() < most && is_fresh
         };

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use h2::SendStream;
 use http_body::{Body, Frame};
 
+use super::send_room::poll_room;
 use crate::balancer::http::activity::ClientActivity;
 use crate::balancer::http::headers;
 use crate::balancer::http::request_body::RequestBody;
@@ -114,20 +115,13 @@ impl Http2Upload {
 
     /// Sends as much as the endpoint's window has room for.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.send.reserve_capacity(self.unsent.len());
-        while self.send.capacity() == 0 {
-            let polled = self.send.poll_capacity(cx);
-            self.note_write(polled.is_pending(), false);
-            match ready!(polled) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => {
-                    self.close_write();
-                    return Poll::Ready(());
-                }
-            }
-        }
-        self.note_write(false, true);
-        let data = self.unsent.split_to(self.send.capacity().min(self.unsent.len()));
+        let room = poll_room(&mut self.send, self.unsent.len(), cx);
+        self.note_write(room.is_pending(), room.is_ready());
+        let Some(room) = ready!(room) else {
+            self.close_write();
+            return Poll::Ready(());
+        };
+        let data = self.unsent.split_to(room);
         if self.unsent.is_empty() && self.body.is_end_stream() {
             self.end(data);
         } else {
