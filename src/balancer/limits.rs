@@ -59,8 +59,8 @@ pub const PER_CLIENT: usize = 1_000;
 /// From the acceptance of a connection to the end of its TLS handshake: an honest client on a slow network needs two round trips and
 /// sends at once.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
-/// TLS handshakes of a thread at a time; further connections wait, within [`HANDSHAKE`]. Each holds up to 20 KiB, and a client cannot
-/// have more of them than connections.
+/// TLS handshakes of a thread at a time whose client has said which host it wants; further ones wait, within [`HANDSHAKE`]. Each holds up
+/// to 20 KiB.
 pub(super) const HANDSHAKES_MAX: usize = 1_000;
 /// Descriptors kept back for the process: standard streams, what the supervisor passes, the controller's socket, the table
 /// file, the event queues of two threads that serve no clients.

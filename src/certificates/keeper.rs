@@ -65,6 +65,18 @@ impl CertificateKeeper {
         }
     }
 
+    /// What these hosts served before the last stop. Reads no file but its own, so that it does not hang where a certificate's does.
+    pub fn load_kept<'a>(
+        &mut self,
+        hosts: impl Iterator<Item = &'a HostPattern>,
+    ) -> BTreeMap<HostPattern, TlsCertificate> {
+        let served = |host: &HostPattern| {
+            let held = held(&mut self.hosts, &self.kept, host);
+            Some((host.clone(), held.serves.as_ref()?.served.clone()))
+        };
+        hosts.filter_map(served).collect()
+    }
+
     /// Reads and issues what these hosts want, and forgets all others. Blocks on the disk.
     pub fn pass(
         &mut self,
@@ -74,12 +86,7 @@ impl CertificateKeeper {
         self.hosts.retain(|host, _| wanted.contains_key(host));
         let mut found = BTreeMap::new();
         for (host, source) in wanted {
-            let kept = &self.kept;
-            let held = self.hosts.entry(host.clone()).or_insert_with(|| KeptHost {
-                serves: kept.load(host),
-                is_saved: true,
-                ..KeptHost::default()
-            });
+            let held = held(&mut self.hosts, &self.kept, host);
             match source {
                 CertificateSource::Files { cert, key } => {
                     held.read_files(source, PairPaths { cert, key }, host, now);
@@ -92,6 +99,19 @@ impl CertificateKeeper {
         self.kept.retain(&wanted.keys().collect::<Vec<_>>());
         found
     }
+}
+
+/// A host, which serves at first what served before the last stop.
+fn held<'a>(
+    hosts: &'a mut BTreeMap<HostPattern, KeptHost>,
+    kept: &KeptPairs,
+    host: &HostPattern,
+) -> &'a mut KeptHost {
+    hosts.entry(host.clone()).or_insert_with(|| KeptHost {
+        serves: kept.load(host),
+        is_saved: true,
+        ..KeptHost::default()
+    })
 }
 
 impl KeptHost {
@@ -233,6 +253,21 @@ mod tests {
         rig.keeper.pass(&BTreeMap::new(), now());
         rig.keeper = CertificateKeeper::new(&rig.path("certificates"));
         assert_eq!(rig.pass(10).0, None, "a host that wanted none has none left");
+    }
+
+    #[test]
+    fn pair_that_served_before_a_restart_serves_before_any_file_is_read() {
+        let mut rig = Rig::new();
+        let (chain, key) = pem();
+        fs::write(rig.path("shop.pem"), &chain).unwrap();
+        fs::write(rig.path("shop.key"), &key).unwrap();
+        rig.pass(0);
+        fs::remove_file(rig.path("shop.pem")).unwrap();
+        let mut keeper = CertificateKeeper::new(&rig.path("certificates"));
+        let other: HostPattern = "other.test".parse().unwrap();
+        let loaded = keeper.load_kept(rig.wanted.keys().chain([&other]));
+        let chains: Vec<&str> = loaded.values().map(|served| &*served.chain).collect();
+        assert_eq!(chains, [chain.as_str()]);
     }
 
     #[test]

@@ -79,14 +79,24 @@ impl CertificateTask {
     /// Reads all certificates, within a bound; then the first table can be published.
     pub(super) async fn begin(self) -> KeptCertificates {
         let Self { registry, store, clock, served, port, directory } = self;
-        let state = Some(KeeperState::Idle(Box::new(CertificateKeeper::new(&directory))));
+        let mut keeper = Box::new(CertificateKeeper::new(&directory));
         let task = CertificateParts { registry, store, clock, served, port, directory };
-        let mut kept = KeptCertificates { task, state, last: CertificateReport::default(), is_first: true };
-        let first = async {
+        let mut kept =
+            KeptCertificates { task, state: None, last: CertificateReport::default(), is_first: true };
+        let wanted = async {
             let (wanted, _) = kept.task.wanted().await?;
-            kept.pass(&wanted, FIRST_PASS_MAX).await
+            // the first table must not be without them, however long a file hangs
+            let certificates = keeper.load_kept(wanted.keys());
+            kept.task.registry.serve_https(HttpsSettings { port, certificates }).await?;
+            Ok(wanted)
         };
-        if let Err(error) = first.await {
+        let wanted = wanted.await;
+        kept.state = Some(KeeperState::Idle(keeper));
+        let first = match wanted {
+            Ok(wanted) => kept.pass(&wanted, FIRST_PASS_MAX).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = first {
             tracing::warn!(%error, "cannot read which certificates are wanted");
         }
         kept

@@ -83,8 +83,11 @@ fn state(
         return (CertificateState::Missing, Some(reason.to_owned()));
     }
     if now >= facts.not_after || now < facts.not_before {
-        let reason =
-            problem.unwrap_or_else(|| format!("its life ended on {}", facts.not_after.strftime("%Y-%m-%d")));
+        let day = |at: Timestamp| at.strftime("%Y-%m-%d");
+        let reason = problem.unwrap_or_else(|| match now < facts.not_before {
+            true => format!("it is not valid before {}", day(facts.not_before)),
+            false => format!("it ended on {}", day(facts.not_after)),
+        });
         return (CertificateState::OutOfDate, Some(reason));
     }
     if let Some(problem) = problem {

@@ -34,9 +34,9 @@ pub(super) fn problems(spec: &ServiceSpec, index: usize) -> Vec<Problem> {
             for (field, path) in [("tls.cert", cert), ("tls.key", key)] {
                 found.extend(path_problem(path).map(|message| Problem::new(at(field), message)));
             }
-            found.extend(other_source(spec, index, tls).map(|message| Problem::new(at("tls"), message)));
         }
     }
+    found.extend(other_source(spec, index, tls).map(|message| Problem::new(at("tls"), message)));
     found
 }
 
@@ -58,4 +58,28 @@ fn other_source(spec: &ServiceSpec, index: usize, tls: &RouteTls) -> Option<Stri
     let mut earlier = spec.routes[..index].iter().filter(|route| route.host == *host);
     let other = earlier.find_map(|route| route.tls.as_ref().filter(|other| *other != tls))?;
     Some(format!("another route of the same host has its certificate from {}", other.source()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_with_two_sources_is_refused_in_whichever_order() {
+        let files = serde_json::json!({"cert": "/a.pem", "key": "/a.key"});
+        let auto = serde_json::json!("auto");
+        for (first, second) in [(&files, &auto), (&auto, &files)] {
+            let mut spec = ServiceSpec::of_image("web:1");
+            spec.routes = serde_json::from_value(serde_json::json!([
+                {"host": "shop.test", "path": "/", "tls": first}, {"host": "shop.test", "path": "/b", "tls": second},
+            ]))
+            .unwrap();
+            assert_eq!(problems(&spec, 0), []);
+            let found = problems(&spec, 1);
+            assert!(
+                found.len() == 1 && found[0].message.contains("another route of the same host"),
+                "{found:?}"
+            );
+        }
+    }
 }

@@ -35,10 +35,8 @@ impl HttpsHandler {
         activity: &ClientActivity,
     ) -> Result<(ClientTransport, TlsPeer), HandshakeError> {
         let handshake = async {
-            // one that is late has had its time
-            let _place = self.handshakes.acquire().await;
             let sites = self.http.picker.tls_sites().await;
-            let (stream, peer) = handshake(stream, &sites).await?;
+            let (stream, peer) = handshake(stream, &sites, &self.handshakes).await?;
             Ok((ClientTransport::Tls(stream), peer))
         };
         let mut handshake = pin!(tokio::time::timeout(HANDSHAKE, handshake));

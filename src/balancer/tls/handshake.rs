@@ -7,14 +7,13 @@ use std::sync::Arc;
 use rustls::server::Acceptor;
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::sites::TlsSites;
 use crate::balancer::client_transport::TlsStream;
 use crate::model::HostPattern;
 
-/// The first byte of a connection that begins with a TLS handshake.
-const HANDSHAKE_RECORD: u8 = 22;
 /// A record with the fatal alert `unrecognized_name` (RFC 6066, section 3), before encryption begins.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
@@ -47,16 +46,18 @@ pub(in crate::balancer) struct TlsPeer {
     pub(in crate::balancer) pattern: HostPattern,
 }
 
-/// Performs a handshake, with the site that the client names.
+/// Performs a handshake, with the site that the client names. It takes one of the places once the client has said what it wants: clients
+/// that connect and send nothing keep no other out.
 pub(in crate::balancer) async fn handshake(
     stream: TcpStream,
     sites: &TlsSites,
+    places: &Semaphore,
 ) -> Result<(Box<TlsStream>, TlsPeer), HandshakeError> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
         return Err(HandshakeError::Silent);
     }
-    if first[0] != HANDSHAKE_RECORD && first[0].is_ascii_alphabetic() {
+    if first[0].is_ascii_alphabetic() {
         return Err(HandshakeError::PlainHttp(stream));
     }
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
@@ -67,6 +68,8 @@ pub(in crate::balancer) async fn handshake(
         return Err(server_name.map_or(HandshakeError::NoName, HandshakeError::UnknownName));
     };
     let peer = TlsPeer { server_name: name.as_str().into(), pattern: pattern.clone() };
+    // no one closes the semaphore
+    let _place = places.acquire().await;
     let stream = start.into_stream(Arc::clone(config)).await?;
     Ok((Box::new(stream), peer))
 }

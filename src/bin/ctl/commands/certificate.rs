@@ -58,10 +58,9 @@ pub(crate) async fn run(session: &Session<'_>, args: Args) -> Result<(), CliErro
 fn instructions(authority: &AuthorityObject) -> String {
     format!(
         "valid until {}; to trust it on this machine: ctl certificate trust --install (as root, on Debian and its relatives)\n\
-         for one command: curl --cacert {} https://HOST\n\
+         for one command: ctl certificate trust > local-ca.pem; curl --cacert local-ca.pem https://HOST\n\
          elsewhere: add it to the authorities of the system or of the browser",
-        authority.not_after.strftime("%Y-%m-%d"),
-        authority.path
+        authority.not_after.strftime("%Y-%m-%d")
     )
 }
 
@@ -114,7 +113,7 @@ mod tests {
             path: "/var/lib/coxswain/certificates/local-ca.pem".to_owned(),
         };
         let text = instructions(&authority);
-        for part in ["2036-01-02", "--cacert /var/lib/coxswain/certificates/local-ca.pem", "--install"] {
+        for part in ["2036-01-02", "--cacert local-ca.pem https://HOST", "--install"] {
             assert!(text.contains(part), "{text}");
         }
     }
