@@ -52,7 +52,7 @@ pub struct Route {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<RouteTls>,
     /// Whether a request without TLS is redirected, if there is `tls`.
-    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub https_redirect: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hsts: Option<Hsts>,
@@ -60,6 +60,11 @@ pub struct Route {
 
 const fn yes() -> bool {
     true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 fn root_path() -> String {

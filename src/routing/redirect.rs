@@ -32,6 +32,25 @@ pub fn location(
     }
 }
 
+/// What `https://` means without a port.
+const HTTPS_PORT: u16 = 443;
+/// Clients and certificate authorities that check the ownership of a host come without TLS (RFC 8555, section 8.3).
+const ACME_CHALLENGE: &str = "/.well-known/acme-challenge/";
+
+/// Whether a request for this path may be redirected to HTTPS, where its route says so.
+pub fn may_require_https(path: &str) -> bool {
+    !path.starts_with(ACME_CHALLENGE)
+}
+
+/// The same host and target over HTTPS at this port.
+pub fn https_location(host: &str, target: &str, port: u16) -> String {
+    if port == HTTPS_PORT {
+        format!("https://{host}{target}")
+    } else {
+        format!("https://{host}:{port}{target}")
+    }
+}
+
 /// The port of an authority with its colon; empty if it names none.
 fn port_of(authority: &str) -> &str {
     let after_address = authority.rfind(']').map_or(authority, |end| &authority[end..]);

@@ -22,6 +22,7 @@ use crate::balancer::limits::CONNECT_DEADLINE;
 use crate::balancer::request_picks::RequestPicks;
 use crate::balancer::table::UpstreamProtocol;
 use crate::model::{EndpointVia, Mono};
+use crate::routing::redirect::may_require_https;
 
 pub(super) type HttpChoice = Choice<HttpPool>;
 
@@ -47,9 +48,6 @@ pub(super) async fn forward(client: &HttpClient, head: Parts) -> Response<Respon
         Err(reply) => reply.response(has_body, exchange),
     }
 }
-
-/// Clients and certificate authorities that check the ownership of a host come without TLS (RFC 8555, section 8.3).
-const ACME_CHALLENGE: &str = "/.well-known/acme-challenge/";
 
 /// Refuses a host whose certificate the connection does not have: a client that shares a connection among hosts connects again.
 fn check_site(client: &HttpClient, host: &str) -> Result<(), LocalReply> {
@@ -150,7 +148,7 @@ impl<'a> ForwardedRequest<'a> {
 
     /// Where the request is redirected to: HTTPS, if its route says so.
     fn https_location(&self) -> Option<String> {
-        if self.is_encrypted || self.target.path().starts_with(ACME_CHALLENGE) {
+        if self.is_encrypted || !may_require_https(self.target.path()) {
             return None;
         }
         let request = self.target.route_request(&self.head);

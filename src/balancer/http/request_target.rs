@@ -11,6 +11,7 @@ use super::local_reply::LocalReply;
 use crate::balancer::limits::URI_MAX_BYTES;
 use crate::routing::condition::{RequestAttributes, cookie_value, query_value};
 use crate::routing::normalise::{self, BadTarget};
+use crate::routing::redirect::https_location;
 use crate::routing::router::{self, RouteRequest};
 
 /// Host and path, in the form that is routed on and forwarded.
@@ -24,8 +25,6 @@ pub(super) struct RequestTarget {
     origin: Uri,
 }
 
-/// What `https://` means without a port.
-const HTTPS_PORT: u16 = 443;
 /// The target of an OPTIONS request about the server as a whole.
 const ASTERISK: &str = "*";
 
@@ -103,10 +102,9 @@ impl RequestTarget {
 
     /// The same target over HTTPS at this port.
     pub(super) fn https_location(&self, port: u16) -> String {
-        let authority = if port == HTTPS_PORT { self.host.clone() } else { format!("{}:{port}", self.host) };
         let target = self.origin.path_and_query().map_or("/", PathAndQuery::as_str);
         let target = if target == ASTERISK { "/" } else { target };
-        format!("https://{authority}{target}")
+        https_location(&self.host, target, port)
     }
 
     /// The target to forward, without the first `strip` bytes of the path.

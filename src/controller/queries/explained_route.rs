@@ -10,6 +10,9 @@ use crate::model::ServiceName;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedRequest {
+    /// Whether it comes over TLS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub https: bool,
     pub method: String,
     /// Host with an optional port; empty for a request without one.
     pub authority: String,

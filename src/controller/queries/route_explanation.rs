@@ -9,12 +9,13 @@ use super::explained_route::{
     ExplainedEndpoint, ExplainedOutcome, ExplainedRequest, ExplainedRoute, RouteExplanation, RouteResult,
 };
 use crate::model::{
-    ForwardAction, ListenerId, RouteAction, RoutingTable, TableRoute, TableService, WeightedBackend,
+    ForwardAction, ListenerId, ListenerProtocol, RouteAction, RoutingTable, TableRoute, TableService,
+    WeightedBackend,
 };
 use crate::routing::condition::{RequestAttributes, cookie_value, found, holds, query_value};
 use crate::routing::explanation::{RouteVerdict, explain};
 use crate::routing::normalise::{host_of, normalise};
-use crate::routing::redirect::location;
+use crate::routing::redirect::{https_location, location, may_require_https};
 use crate::routing::router::{RouteMatcher, RouteMiss, RouteRequest, Router, strip};
 
 impl ExplainedOutcome {
@@ -80,7 +81,11 @@ pub(super) fn explain_request(table: Option<&RoutingTable>, request: &ExplainedR
     let explained = explain(&router, &routed);
     let taken = explained.iter().find(|(_, verdict)| *verdict == RouteVerdict::Taken);
     let outcome = match taken {
-        Some((matcher, _)) => outcome(table, &table.routes[matcher.to], &explanation.path, request),
+        Some((matcher, _)) => {
+            let route = &table.routes[matcher.to];
+            let secure = to_https(table, route, &explanation, request);
+            secure.unwrap_or_else(|| outcome(table, route, &explanation.path, request))
+        }
         None => ExplainedOutcome::own(404, "no service has a route for this host and path"),
     };
     let routes =
@@ -113,6 +118,29 @@ fn explained_route(
         }
     };
     ExplainedRoute { route: matcher.to_string(), services, result, reason }
+}
+
+/// The redirect to HTTPS, which comes before all that the route checks.
+fn to_https(
+    table: &RoutingTable,
+    route: &TableRoute,
+    explanation: &RouteExplanation,
+    request: &ExplainedRequest,
+) -> Option<ExplainedOutcome> {
+    let RouteAction::Forward(ForwardAction { https, .. }) = &route.action else { return None };
+    if request.https || !https.redirect || !may_require_https(&explanation.path) {
+        return None;
+    }
+    let port = table.listeners.values().find_map(|listener| match listener.protocol {
+        ListenerProtocol::Https { port } => Some(port),
+        _ => None,
+    })?;
+    let query = request.query.as_deref().map(|query| format!("?{query}")).unwrap_or_default();
+    let target = format!("{}{query}", explanation.path);
+    Some(ExplainedOutcome {
+        location: Some(https_location(&explanation.host, &target, port)),
+        ..ExplainedOutcome::own(308, "the route serves this host over HTTPS")
+    })
 }
 
 /// What the route does, in the order in which the balancer does it.

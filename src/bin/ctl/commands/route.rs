@@ -97,6 +97,7 @@ fn request(args: &ExplainArgs) -> Result<ExplainedRequest, String> {
         args.headers.iter().cloned().partition(|(name, _)| name.eq_ignore_ascii_case("host"));
     let authority = hosts.into_iter().next().map_or_else(|| authority.to_owned(), |(_, host)| host);
     Ok(ExplainedRequest {
+        https: uri.scheme_str() == Some("https"),
         method: args.method.clone(),
         authority,
         path: uri.path().to_owned(),

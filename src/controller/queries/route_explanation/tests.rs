@@ -152,3 +152,30 @@ fn shares_and_pins_leave_only_endpoints_that_may_be_chosen() {
     let name = TableName { store: "s".into(), epoch: Epoch(1), revision: 1 };
     assert_eq!(explain_request(Some(&RoutingTable::empty(name)), &get("a", "/")).outcome.status, Some(404));
 }
+
+#[test]
+fn request_without_tls_is_redirected_before_anything_is_checked() {
+    let forward = serde_json::json!({"forward": {
+        "backends": [{"service": "web", "port": "http", "weight": 1}], "timeout": "30s", "https": {"redirect": true},
+    }});
+    let filters = serde_json::json!({"allow": ["10.0.0.0/8"]});
+    let mut table = table(&[("web", serde_json::json!({"action": forward, "filters": filters}))]);
+    let plain = ExplainedRequest {
+        query: Some("q=1".into()),
+        client: Some([7, 7, 7, 7].into()),
+        ..get("Shop.example:80", "/a")
+    };
+    let status = |table: &RoutingTable, request: &ExplainedRequest| {
+        explain_request(Some(table), request).outcome.status
+    };
+    assert_eq!(status(&table, &plain), Some(403), "the daemon serves no HTTPS");
+    table.listeners.insert(ListenerId::public_https(), Listener::public_https(8443));
+    let outcome = explain_request(Some(&table), &plain).outcome;
+    assert_eq!(
+        (outcome.status, outcome.location.as_deref()),
+        (Some(308), Some("https://shop.example:8443/a?q=1"))
+    );
+    assert_eq!(status(&table, &ExplainedRequest { https: true, ..plain.clone() }), Some(403));
+    let challenge = ExplainedRequest { path: "/.well-known/acme-challenge/x".into(), ..plain };
+    assert_eq!(status(&table, &challenge), Some(403));
+}
