@@ -145,12 +145,14 @@ impl RouteGate {
             let joined = headers.get(FORWARDED_PREFIX).and_then(|outer| joined(outer, prefix));
             headers.insert(FORWARDED_PREFIX, joined.unwrap_or_else(|| prefix.clone()));
         }
+        self.request.strip_lookalikes(headers);
         self.request.apply(headers);
         Some(before)
     }
 
     /// Removes from the trailers of a request what the route removes or sets: a service may merge them into the headers.
     pub(super) fn strip_request_trailers(&self, trailers: &mut HeaderMap) {
+        self.request.strip_lookalikes(trailers);
         self.request.strip(trailers);
     }
 
@@ -218,16 +220,29 @@ impl CompiledEdits {
         })
     }
 
+    /// The names that no one but the route decides about.
+    fn decided(&self) -> impl Iterator<Item = &HeaderName> {
+        self.remove.iter().chain(self.set.iter().map(|(name, _)| name))
+    }
+
     fn strip(&self, headers: &mut HeaderMap) {
-        for name in self.remove.iter().chain(self.set.iter().map(|(name, _)| name)) {
+        for name in self.decided() {
+            headers.remove(name);
+        }
+    }
+
+    /// Removes names that CGI and WSGI servers read as one that the route decides about: to them `_` is `-`.
+    fn strip_lookalikes(&self, headers: &mut HeaderMap) {
+        let is_decided = |name: &HeaderName| self.decided().any(|decided| reads_like(name, decided));
+        let with_underscore = headers.keys().filter(|name| name.as_str().contains('_'));
+        let lookalikes: Vec<HeaderName> = with_underscore.filter(|name| is_decided(name)).cloned().collect();
+        for name in lookalikes {
             headers.remove(name);
         }
     }
 
     fn apply(&self, headers: &mut HeaderMap) {
-        for name in &self.remove {
-            headers.remove(name);
-        }
+        self.strip(headers);
         for (name, value) in &self.set {
             headers.insert(name, value.clone());
         }
@@ -235,6 +250,12 @@ impl CompiledEdits {
             headers.append(name, value.clone());
         }
     }
+}
+
+/// Whether two names are the same where `_` counts as `-`.
+fn reads_like(name: &HeaderName, other: &HeaderName) -> bool {
+    let bytes = |name: &HeaderName| name.as_str().replace('_', "-");
+    bytes(name) == bytes(other)
 }
 
 #[cfg(test)]
@@ -280,6 +301,18 @@ mod tests {
         assert_eq!(only_edits.edit_request(&mut HeaderMap::new()), None, "nothing changes");
         let bad = route(false, serde_json::json!({"requestHeaders": {"set": {"a b": "1"}}}));
         assert_eq!(RouteGate::new(&bad), Err(BadEdit("a b".to_owned())));
+    }
+
+    #[test]
+    fn name_with_an_underscore_does_not_pass_by_an_edit() {
+        let edits = serde_json::json!({"requestHeaders": {"remove": ["X-User"], "set": {"X-Role": "guest"}}});
+        let gate = gate(false, edits);
+        let mut map = headers(&[("x_user", "a"), ("x_role", "admin"), ("x_other", "b")]);
+        gate.edit_request(&mut map);
+        assert_eq!(map, headers(&[("x_other", "b"), ("x-role", "guest")]));
+        let mut trailers = headers(&[("x_role", "admin"), ("x-sum", "1")]);
+        gate.strip_request_trailers(&mut trailers);
+        assert_eq!(trailers, headers(&[("x-sum", "1")]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Names and values that headers and cookies can have. Pure.
 
-/// RFC 9110, 5.6.2.
-pub(super) fn is_token(name: &str) -> bool {
+/// Whether a text is a token, as names of headers, cookies and methods are (RFC 9110, section 5.6.2).
+pub fn is_token(name: &str) -> bool {
     let is_token_byte = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !name.is_empty() && name.bytes().all(is_token_byte)
 }

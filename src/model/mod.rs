@@ -110,6 +110,7 @@ pub use exposure::{EngineKind, ExposureMode};
 pub use gadget::{Gadget, GadgetSpec};
 pub use gateway_check::{GATEWAY_CHECK_COMMAND, GATEWAY_CONNECT_MAX, GatewayAnswer};
 pub use hash::sha256_hex;
+pub use header_text::is_token;
 pub use health::{Health, HealthCheck};
 pub use host_name::is_host_name;
 pub use host_paths::HostPathPolicy;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::RouteCondition;
+use crate::model::{RouteCondition, is_token};
 
 /// What conditions ask of a request.
 pub trait RequestAttributes {
@@ -100,14 +100,9 @@ pub fn check_condition(condition: &RouteCondition) -> Result<(), BadCondition> {
         RouteCondition::Query { .. } => return Err(BadCondition("query")),
     };
     let has_upper = name.bytes().any(|b| b.is_ascii_uppercase());
-    let is_name = !name.is_empty() && name.bytes().all(is_token_byte) && !(what == "header" && has_upper);
+    let is_name = is_token(name) && !(what == "header" && has_upper);
     let is_value = !value.bytes().any(|b| b.is_ascii_control()) && value.trim() == value;
     if is_name && is_value { Ok(()) } else { Err(BadCondition(what)) }
-}
-
-/// RFC 9110, 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// A GET without headers, cookies and query; or bytes, which have none of them.

@@ -78,7 +78,7 @@ pub(in crate::manifest) const REDIRECT: SchemaNode = SchemaNode {
             ValueType::Number(301, 308),
             Default("302"),
             "308",
-            "Status of the answer: 301 or 308 if browsers shall remember it, 302 or 307 if not; 307 and 308 keep method and body.",
+            "Status of the answer: 301 or 308 if clients may cache it, 302 or 307 if not; 307 and 308 keep method and body.",
         ),
     ],
     rules: &[KeyRule::Any(&["host", "path"]), KeyRule::Needs("scheme", "host")],
